@@ -1,0 +1,1 @@
+"""A CRM that believes its callers, and the filter that does not."""

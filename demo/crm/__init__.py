@@ -1,0 +1,1 @@
+"""A CRM behind MCP that believes what its callers say about themselves."""

@@ -1,0 +1,201 @@
+"""`make demo`: one honest conversation, then the attacks, with and without the filter.
+
+Exits with 0 only if the honest calls worked, every attack worked against the server alone, and
+every attack failed through the filter.
+"""
+
+import argparse
+import asyncio
+import sys
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from demo import proxy
+from demo.attacks import ATTACKS, Attack
+from demo.calls import Answer, Assistant, assistant
+from demo.evidence import AccessLog, Decision, Received
+from demo.honest import conversation, offered
+from demo.people import DANA
+from demo.show import Screen, readable, short
+from demo.stack import Stack, StartError, stopping_on_signals
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One call over one way: the answer, and what the CRM received."""
+
+    answer: Answer
+    received: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One attack over both ways."""
+
+    attack: Attack
+    direct: Trace
+    guarded: Trace
+    decision: Decision | None
+
+    @property
+    def leaked(self) -> bool:
+        """Whether it worked against the server alone."""
+        return (
+            self.attack.proof in self.direct.answer.text
+            and self.attack.smuggled in self.direct.received
+        )
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it failed through the filter: nothing came back, nothing got in, and why."""
+        return (
+            self.attack.proof not in self.guarded.answer.text
+            and self.attack.smuggled not in self.guarded.received
+            and self.decision is not None
+        )
+
+
+async def tell(stack: Stack, mode: str, screen: Screen) -> bool:
+    """Tells the whole story; true if it ended as it should."""
+    screen.title("mcp-auth-filter: the model is a caller, not a source of truth")
+    screen.say(
+        "A CRM behind MCP serves two organizations, Acme and Globex. It believes the "
+        "organization_id, user_id and role it is given. Envoy with the filter stands in front of "
+        "it and believes only the token, signed by the issuer whose keys it fetched."
+    )
+    token = stack.token(DANA)
+    received, log = Received(stack.received), AccessLog(stack.placement.access_log)
+    async with (
+        assistant(stack.direct_url, token, mode=mode) as direct,
+        assistant(stack.guarded_url, token, mode=mode) as guarded,
+    ):
+        honest = await conversation(guarded, received, log, screen)
+        await offered(stack, mode, screen)
+        screen.title("The model is led astray")
+        outcomes = []
+        for number, attack in enumerate(ATTACKS, start=1):
+            outcome = await attempt(attack, direct, guarded, received, log)
+            show(number, outcome, screen)
+            outcomes.append(outcome)
+    closed = without_token(stack, log, screen)
+    return summary(honest, outcomes, closed, screen)
+
+
+async def attempt(
+    attack: Attack, direct: Assistant, guarded: Assistant, received: Received, log: AccessLog
+) -> Outcome:
+    """Makes the attack's call both ways."""
+    log.skip()
+    return Outcome(
+        attack=attack,
+        direct=await trace(attack, direct, received),
+        guarded=await trace(attack, guarded, received),
+        decision=log.decision(attack.call.method),
+    )
+
+
+async def trace(attack: Attack, caller: Assistant, received: Received) -> Trace:
+    """Makes the attack's call one way."""
+    received.skip()
+    answer = await caller.make(attack.call)
+    return Trace(answer=answer, received=received.params(attack.call.method))
+
+
+def show(number: int, outcome: Outcome, screen: Screen) -> None:
+    """Prints an attack: sent, received, answered, decided."""
+    direct, guarded = outcome.direct, outcome.guarded
+    screen.attempt(number, outcome.attack.title)
+    screen.lines("sent", [f"{outcome.attack.call.method} {readable(direct.answer.sent)}"])
+    screen.side_by_side(
+        [
+            (
+                "the server received",
+                readable(direct.received) or "nothing",
+                readable(guarded.received) or "nothing",
+            ),
+            (
+                "the model got back",
+                short(direct.answer.text, showing=outcome.attack.proof),
+                short(guarded.answer.text, showing=outcome.attack.proof),
+            ),
+            ("", *verdicts(outcome)),
+        ]
+    )
+    screen.decision(outcome.decision)
+
+
+def verdicts(outcome: Outcome) -> tuple[str, str]:
+    """How the attack ended, without and with the filter."""
+    return (
+        "LEAKED" if outcome.leaked else "failed: the attack did not work here",
+        "stopped" if outcome.stopped else "LEAKED",
+    )
+
+
+def without_token(stack: Stack, log: AccessLog, screen: Screen) -> bool:
+    """Somebody who is not signed in gets a challenge that tells a client where to sign in."""
+    screen.title("And without a token")
+    screen.say(f"$ curl -i {stack.guarded_url} -d '{{...}}'")
+    log.skip()
+    request = urllib.request.Request(
+        stack.guarded_url,
+        data=b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}',
+        headers={
+            "content-type": "application/json",
+            "accept": "application/json, text/event-stream",
+        },
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            status, challenge = answer.status, ""
+    except urllib.error.HTTPError as refusal:
+        status, challenge = refusal.code, refusal.headers.get("www-authenticate", "")
+    screen.lines(f"HTTP {status}", [f"www-authenticate: {challenge}"])
+    screen.decision(log.decision(None))
+    return status == 401 and "resource_metadata=" in challenge
+
+
+def summary(honest: bool, outcomes: list[Outcome], closed: bool, screen: Screen) -> bool:
+    """The table at the end; true if everything ended as it should."""
+    screen.title("Summary")
+    rows = [["Dana's own work", "", "ok" if honest else "failed"]]
+    rows += [[outcome.attack.title, *verdicts(outcome)] for outcome in outcomes]
+    rows.append(["no token", "", "stopped" if closed else "LEAKED"])
+    screen.table(["", "server alone", "with the filter"], rows)
+    leaked = sum(outcome.leaked for outcome in outcomes)
+    stopped = sum(outcome.stopped for outcome in outcomes)
+    screen.say(
+        f"{leaked} of {len(outcomes)} attacks work against the server alone, "
+        f"{stopped} of {len(outcomes)} are stopped by the filter."
+    )
+    return honest and closed and leaked == stopped == len(outcomes)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--module", type=Path, default=proxy.MODULE_FILE, help="the built filter")
+    parser.add_argument("--mode", default="auto", help="auto, legacy, or a protocol version")
+    parser.add_argument("--style", choices=("json", "sse"), default="json", help="answer style")
+    args = parser.parse_args()
+    screen = Screen()
+    directory = proxy.ROOT / ".demo" / "story"
+    try:
+        with (
+            stopping_on_signals(),
+            Stack(directory, style=args.style, module=args.module) as stack,
+        ):
+            told = asyncio.run(tell(stack, args.mode, screen))
+    except StartError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        screen.say(f"Logs, received requests and Envoy's configuration are in {directory}.")
+    return 0 if told else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,176 @@
+//! One access-log record per request. The only type whose content reaches a log, so it has no
+//! place for a token, an argument's value or a result.
+
+use serde::Serialize;
+
+use crate::decision::Decision;
+use crate::identity::Identity;
+use crate::policy::{Mode, Policy, Subject};
+
+/// The longest name from a request that a record repeats.
+const MAX_NAME: usize = 128;
+
+/// What is known of a request once it is over. Names follow OpenTelemetry's conventions for MCP
+/// and GenAI where they exist.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Record {
+    /// The outcome, the reason, the evidence and the next action.
+    #[serde(flatten)]
+    pub decision: Decision,
+    /// `enforce` or `observe`.
+    pub mode: &'static str,
+    /// In observe mode: what would have been decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub would_be: Option<&'static str>,
+    /// The HTTP method.
+    #[serde(
+        rename = "http.request.method",
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub http_method: String,
+    /// The HTTP status the client got; 0 if it got none.
+    #[serde(rename = "http.response.status_code")]
+    pub status: u16,
+    /// The MCP method.
+    #[serde(rename = "mcp.method.name", skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// The protocol version, as the request states it.
+    #[serde(
+        rename = "mcp.protocol.version",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub version: Option<String>,
+    /// The tool.
+    #[serde(rename = "gen_ai.tool.name", skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
+    /// The prompt.
+    #[serde(rename = "gen_ai.prompt.name", skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// The resource, without its query.
+    #[serde(rename = "mcp.resource.uri", skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+    /// The caller, as `audit.subject` says.
+    #[serde(rename = "enduser.id", skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// The caller's roles that the policy knows.
+    #[serde(rename = "enduser.roles", skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
+    /// Names of arguments that were set from the token.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub arguments_set: Vec<String>,
+    /// Names of arguments that were taken out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub arguments_removed: Vec<String>,
+    /// How many items were taken out of a list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hidden_items: Option<usize>,
+    /// The size of the request body, in bytes, as it arrived.
+    pub request_bytes: usize,
+    /// From the first byte to the end, in milliseconds.
+    pub duration_ms: u64,
+}
+
+impl Record {
+    /// A record of a request about which nothing is known yet.
+    pub fn new(mode: Mode, decision: Decision) -> Self {
+        Self {
+            decision,
+            mode: match mode {
+                Mode::Enforce => "enforce",
+                Mode::Observe => "observe",
+            },
+            would_be: None,
+            http_method: String::new(),
+            status: 0,
+            method: None,
+            version: None,
+            tool: None,
+            prompt: None,
+            resource: None,
+            subject: None,
+            roles: Vec::new(),
+            arguments_set: Vec::new(),
+            arguments_removed: Vec::new(),
+            hidden_items: None,
+            request_bytes: 0,
+            duration_ms: 0,
+        }
+    }
+
+    /// One line of JSON in ASCII: nothing in it can end the line or turn a terminal's text around.
+    pub fn to_json(&self) -> String {
+        let json = serde_json::to_string(self).unwrap_or_default();
+        let mut line = String::with_capacity(json.len());
+        for character in json.chars() {
+            if matches!(character, ' '..='~') {
+                line.push(character);
+                continue;
+            }
+            let mut units = [0; 2];
+            for unit in character.encode_utf16(&mut units) {
+                line.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+        line
+    }
+}
+
+/// A name from a request, short enough for a log.
+pub fn name(text: &str) -> String {
+    match text.char_indices().nth(MAX_NAME) {
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+/// The caller as the policy lets the log name it. `key` comes from the environment.
+pub fn subject(policy: &Policy, identity: &Identity, key: Option<&str>) -> Option<String> {
+    match policy.audit.subject {
+        Subject::Omit => None,
+        Subject::Plain => Some(name(&identity.user)),
+        Subject::Hash => {
+            let key = key.unwrap_or(&policy.resource);
+            let hash = hmac_sha256::HMAC::mac(identity.user.as_bytes(), key.as_bytes());
+            let short = hash.iter().take(8);
+            Some(short.map(|byte| format!("{byte:02x}")).collect())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decision::{Evidence, Verdict};
+
+    #[test]
+    fn b45_a_record_is_one_line_of_ascii() {
+        let mut record = Record::new(
+            Mode::Enforce,
+            Decision {
+                verdict: Verdict::Blocked,
+                reason: "no_role",
+                evidence: vec![Evidence::new("roles", "no role of the caller allows it")],
+                next_action: None,
+            },
+        );
+        record.tool = Some(name(
+            "evil\r\n{\"decision\":\"approved\"}\u{202e}\u{1F600}\u{7f}",
+        ));
+        let json = record.to_json();
+        assert!(
+            json.bytes().all(|byte| (b' '..=b'~').contains(&byte)),
+            "{json}"
+        );
+        let read: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(
+            read["gen_ai.tool.name"],
+            "evil\r\n{\"decision\":\"approved\"}\u{202e}\u{1F600}\u{7f}"
+        );
+        assert_eq!(read["decision"], "blocked");
+    }
+
+    #[test]
+    fn names_are_cut() {
+        assert_eq!(name(&"é".repeat(500)).chars().count(), MAX_NAME + 3);
+    }
+}

@@ -1,0 +1,229 @@
+//! May this caller do this? One function answers for a call, for an item of a list, for the command
+//! line and for observe mode.
+
+use crate::decision::Evidence;
+use crate::identity::Identity;
+use crate::mcp::method::List;
+use crate::policy::{ConditionError, Grant, Operation, Pattern, Policy, Role, is_plain_uri};
+
+/// What the caller wants to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target<'a> {
+    /// The server as such: `initialize`, a list, a ping.
+    Server,
+    /// A tool.
+    Tool(&'a str),
+    /// A prompt.
+    Prompt(&'a str),
+    /// A resource, by URI.
+    Resource(&'a str),
+    /// Resources, by URI template.
+    ResourceTemplate(&'a str),
+}
+
+/// Who wants it.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller<'a> {
+    /// Who is calling.
+    pub identity: &'a Identity,
+    /// Seconds since the sign-in, or since the token was issued.
+    pub token_age: Option<u64>,
+}
+
+/// Why not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Denial {
+    /// A condition does not hold.
+    Condition {
+        /// Where it is written.
+        rule: String,
+        /// Why not.
+        error: ConditionError,
+    },
+    /// A rule denies it.
+    Denied {
+        /// Where it is written.
+        rule: String,
+    },
+    /// No role allows it.
+    NoRole,
+    /// The URI could mean different things to different readers.
+    OddUri,
+    /// The token lacks a scope.
+    Scope {
+        /// Every scope that is needed.
+        needed: Vec<String>,
+    },
+    /// The caller signed in too long ago.
+    TooOld {
+        /// How long ago it may be, in seconds.
+        max_age: u64,
+    },
+}
+
+impl<'a> Target<'a> {
+    /// An item of a list.
+    pub fn of_item(list: List, name: &'a str) -> Self {
+        match list {
+            List::Tools => Self::Tool(name),
+            List::Prompts => Self::Prompt(name),
+            List::Resources => Self::Resource(name),
+            List::ResourceTemplates => Self::ResourceTemplate(name),
+        }
+    }
+
+    /// Its name or URI.
+    pub fn name(self) -> &'a str {
+        match self {
+            Self::Server => "",
+            Self::Tool(name)
+            | Self::Prompt(name)
+            | Self::Resource(name)
+            | Self::ResourceTemplate(name) => name,
+        }
+    }
+
+    fn grants(self, role: &Role) -> &[Grant] {
+        match self {
+            Self::Server => &[],
+            Self::Tool(_) => &role.tools,
+            Self::Prompt(_) => &role.prompts,
+            Self::Resource(_) | Self::ResourceTemplate(_) => &role.resources,
+        }
+    }
+}
+
+/// The conditions a target falls under, the most specific first.
+pub fn operations<'p>(
+    policy: &'p Policy,
+    identity: &Identity,
+    target: Target<'_>,
+) -> Vec<&'p Operation> {
+    let (operations, name) = match target {
+        Target::Tool(name) => (&policy.tools, name),
+        Target::Prompt(name) => (&policy.prompts, name),
+        Target::Server | Target::Resource(_) | Target::ResourceTemplate(_) => return Vec::new(),
+    };
+    operations
+        .iter()
+        .filter(|operation| operation.pattern.matches(name, identity))
+        .collect()
+}
+
+/// Decides. `arguments` are the ones the server will read; without them, as for an item of a list,
+/// conditions on arguments are left open.
+///
+/// # Errors
+///
+/// Why not. A denial that the caller could cure comes only after those nobody can.
+pub fn authorize(
+    policy: &Policy,
+    caller: Caller<'_>,
+    target: Target<'_>,
+    arguments: Option<&[u8]>,
+) -> Result<Vec<Evidence>, Denial> {
+    let mut evidence = Vec::new();
+    if target != Target::Server {
+        evidence.push(allowed_by_role(policy, caller.identity, target)?);
+    }
+    let operations = operations(policy, caller.identity, target);
+    for operation in &operations {
+        if let (Some(condition), Some(arguments)) = (&operation.when, arguments) {
+            let rule = format!("tools.{}.when", operation.pattern.written());
+            match condition.check(arguments, caller.identity, target.name()) {
+                Ok(()) => evidence.push(Evidence::new(rule, "the condition holds")),
+                Err(error) => return Err(Denial::Condition { rule, error }),
+            }
+        }
+    }
+    let of_operations = operations.iter().flat_map(|operation| &operation.scopes);
+    let needed: Vec<String> = policy.scopes.iter().chain(of_operations).cloned().collect();
+    if needed
+        .iter()
+        .any(|scope| !caller.identity.scopes.contains(scope))
+    {
+        return Err(Denial::Scope { needed });
+    }
+    if !needed.is_empty() {
+        evidence.push(Evidence::new(
+            "token",
+            format!("has scope {}", needed.join(" ")),
+        ));
+    }
+    let max_age = operations
+        .iter()
+        .filter_map(|operation| operation.max_token_age)
+        .min();
+    if let Some(max_age) = max_age.map(|age| age.as_secs()) {
+        match caller.token_age {
+            Some(age) if age <= max_age => {
+                evidence.push(Evidence::new(
+                    "token",
+                    format!("is at most {max_age} s old"),
+                ));
+            }
+            _ => return Err(Denial::TooOld { max_age }),
+        }
+    }
+    Ok(evidence)
+}
+
+/// Whether a list may show an item: whether a call of it could ever be allowed, or cured.
+pub fn may_see(policy: &Policy, caller: Caller<'_>, target: Target<'_>) -> bool {
+    match authorize(policy, caller, target, None) {
+        Ok(_) | Err(Denial::Scope { .. } | Denial::TooOld { .. }) => true,
+        Err(_) => false,
+    }
+}
+
+/// The roles a caller has that the policy knows, and `*`, which everybody has.
+pub fn known_roles<'p>(policy: &'p Policy, identity: &Identity) -> Vec<(&'p str, &'p Role)> {
+    let has = |name: &str| name == "*" || identity.roles.iter().any(|role| role == name);
+    let mut roles: Vec<_> = policy
+        .roles
+        .iter()
+        .filter(|(name, _)| has(name))
+        .map(|(name, role)| (name.as_str(), role))
+        .collect();
+    roles.sort_unstable_by_key(|(name, _)| *name);
+    roles
+}
+
+fn allowed_by_role(
+    policy: &Policy,
+    identity: &Identity,
+    target: Target<'_>,
+) -> Result<Evidence, Denial> {
+    if matches!(target, Target::Resource(uri) if !is_plain_uri(uri)) {
+        return Err(Denial::OddUri);
+    }
+    let roles = known_roles(policy, identity);
+    let mut denials = roles.iter().flat_map(|(_, role)| &role.deny);
+    if let Some(grant) = denials.find(|grant| grant.pattern.matches(target.name(), identity)) {
+        let rule = format!("roles.{}.deny", grant.role);
+        return Err(Denial::Denied { rule });
+    }
+    let covers = |pattern: &Pattern| match target {
+        Target::ResourceTemplate(template) => pattern.may_cover_template(template, identity),
+        _ => pattern.matches(target.name(), identity),
+    };
+    for (name, role) in &roles {
+        if let Some(grant) = target
+            .grants(role)
+            .iter()
+            .find(|grant| covers(&grant.pattern))
+        {
+            let via = if grant.role == *name {
+                String::new()
+            } else {
+                format!(", extended by `{name}`")
+            };
+            let summary = format!("`{}` allows it{via}", grant.pattern.written());
+            return Ok(Evidence::new(format!("roles.{}", grant.role), summary));
+        }
+    }
+    Err(Denial::NoRole)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,190 @@
+//! What refusals look like on the wire: status, `WWW-Authenticate`, JSON-RPC error, and the
+//! metadata document they point to.
+
+use serde_json::{Value, json};
+
+use crate::authorize::{Denial, Target};
+use crate::identity::TokenError;
+use crate::mcp::headers::{Disagreement, VERSIONS};
+use crate::mcp::message::MessageError;
+use crate::mcp::method::Era;
+use crate::policy::{Policy, Refusals};
+use crate::refusal::Refusal;
+
+/// An answer given in the server's place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// What of the request the answer depends on.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Asked<'a> {
+    /// The id as written, when there is one.
+    pub id: Option<&'a [u8]>,
+    /// The protocol era, when it is known.
+    pub era: Option<Era>,
+    /// What was to be used.
+    pub target: Option<Target<'a>>,
+}
+
+/// The answer to a refused request.
+pub fn refuse(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> Reply {
+    let (status, code, message) = answer(policy, refusal, asked);
+    let mut headers = vec![
+        ("content-type", "application/json".to_owned()),
+        ("cache-control", "no-store".to_owned()),
+    ];
+    if let Some(challenge) = challenge(policy, refusal) {
+        headers.push(("www-authenticate", challenge));
+    }
+    match refusal {
+        Refusal::HttpMethod => headers.push(("allow", "POST, GET, DELETE".to_owned())),
+        Refusal::Token(TokenError::KeysUnavailable) => {
+            headers.push(("retry-after", "5".to_owned()))
+        }
+        _ => {}
+    }
+    Reply {
+        status,
+        headers,
+        body: error_body(asked.id, code, &message, data(refusal)),
+    }
+}
+
+/// A JSON-RPC error.
+pub fn error_body(id: Option<&[u8]>, code: i64, message: &str, data: Option<Value>) -> Vec<u8> {
+    let mut error = json!({"code": code, "message": message});
+    if let (Some(data), Some(error)) = (data, error.as_object_mut()) {
+        error.insert("data".to_owned(), data);
+    }
+    let error = error.to_string();
+    let id = id.unwrap_or(b"null");
+    [
+        b"{\"jsonrpc\":\"2.0\",\"id\":",
+        id,
+        b",\"error\":",
+        error.as_bytes(),
+        b"}",
+    ]
+    .concat()
+}
+
+/// The protected resource metadata document (RFC 9728 section 3.2).
+pub fn metadata(policy: &Policy) -> Reply {
+    let issuers: Vec<&str> = policy
+        .issuers
+        .iter()
+        .map(|issuer| issuer.issuer.as_str())
+        .collect();
+    let document = json!({
+        "resource": policy.resource,
+        "authorization_servers": issuers,
+        "scopes_supported": policy.all_scopes(),
+        "bearer_methods_supported": ["header"],
+    });
+    Reply {
+        status: 200,
+        headers: vec![
+            ("content-type", "application/json".to_owned()),
+            ("cache-control", "max-age=300".to_owned()),
+        ],
+        body: document.to_string().into_bytes(),
+    }
+}
+
+/// Status, JSON-RPC code and message. Codes of this filter's own are HTTP's, outside the range
+/// JSON-RPC reserves (MCP 2026-07-28 "Error Codes").
+fn answer(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> (u16, i64, String) {
+    const INVALID_REQUEST: i64 = -32600;
+    const INVALID_PARAMS: i64 = -32602;
+    let (status, code) = match refusal {
+        Refusal::Denied(Denial::Scope { .. }) => (403, 403),
+        Refusal::Denied(Denial::TooOld { .. }) => (401, 401),
+        Refusal::Denied(_) => return denied(policy, asked),
+        Refusal::Argument(_) | Refusal::MissingParameter(_) => (200, INVALID_PARAMS),
+        Refusal::Body | Refusal::Header(_) | Refusal::Query | Refusal::Resumption => {
+            (400, INVALID_REQUEST)
+        }
+        Refusal::ClientGone | Refusal::Upgrade => (400, INVALID_REQUEST),
+        Refusal::ContentEncoding | Refusal::ContentType => (415, INVALID_REQUEST),
+        Refusal::Disagreement(Disagreement::NoMeta) => (400, INVALID_PARAMS),
+        Refusal::Disagreement(Disagreement::Version) => (400, -32022),
+        Refusal::Disagreement(_) => (400, -32020),
+        Refusal::HostDoesNotHold => (500, -32603),
+        Refusal::HttpMethod => (405, INVALID_REQUEST),
+        Refusal::Message(MessageError::Json(_)) => (400, -32700),
+        Refusal::Message(_) => (400, INVALID_REQUEST),
+        Refusal::NoToken => (401, 401),
+        Refusal::NotFound => (404, INVALID_REQUEST),
+        Refusal::Origin => (403, 403),
+        Refusal::Task | Refusal::UnknownMethod => (404, -32601),
+        Refusal::Token(TokenError::KeysUnavailable) => (503, 503),
+        Refusal::Token(_) => (401, 401),
+        Refusal::TooLarge => (413, INVALID_REQUEST),
+        Refusal::UpstreamAnswer => (502, -32603),
+    };
+    (status, code, refusal.summary())
+}
+
+/// What nobody may use looks as if it did not exist, unless the policy says otherwise.
+fn denied(policy: &Policy, asked: Asked<'_>) -> (u16, i64, String) {
+    if policy.refusals == Refusals::Visible {
+        return (403, 403, "the policy does not allow this".to_owned());
+    }
+    match asked.target {
+        Some(Target::Tool(name)) => (200, -32602, format!("Unknown tool: {name}")),
+        Some(Target::Prompt(name)) => (200, -32602, format!("Unknown prompt: {name}")),
+        Some(Target::Resource(_) | Target::ResourceTemplate(_)) => {
+            let code = if asked.era == Some(Era::Legacy) {
+                -32002
+            } else {
+                -32602
+            };
+            (200, code, "Resource not found".to_owned())
+        }
+        Some(Target::Server) | None => (403, 403, "the policy does not allow this".to_owned()),
+    }
+}
+
+fn data(refusal: &Refusal) -> Option<Value> {
+    match refusal {
+        Refusal::Disagreement(Disagreement::Version) => Some(json!({"supported": VERSIONS})),
+        _ => None,
+    }
+}
+
+/// The challenge that tells a client how to cure the refusal (RFC 6750 section 3, RFC 9470
+/// section 3, RFC 9728 section 5.1).
+fn challenge(policy: &Policy, refusal: &Refusal) -> Option<String> {
+    let metadata = format!("resource_metadata=\"{}\"", policy.metadata_url());
+    let scope = |scopes: &[String]| match scopes {
+        [] => String::new(),
+        scopes => format!(", scope=\"{}\"", scopes.join(" ")),
+    };
+    let parameters = match refusal {
+        Refusal::NoToken => format!("{metadata}{}", scope(&policy.scopes)),
+        Refusal::Token(TokenError::KeysUnavailable) => return None,
+        Refusal::Token(error) => format!(
+            "error=\"invalid_token\", error_description=\"{}\", {metadata}{}",
+            error.reason(),
+            scope(&policy.scopes),
+        ),
+        Refusal::Denied(Denial::Scope { needed }) => {
+            format!("error=\"insufficient_scope\"{}, {metadata}", scope(needed))
+        }
+        Refusal::Denied(Denial::TooOld { max_age }) => {
+            format!("error=\"insufficient_user_authentication\", max_age=\"{max_age}\", {metadata}")
+        }
+        _ => return None,
+    };
+    Some(format!("Bearer {parameters}"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,228 @@
+//! One request and its answer, as a state machine without I/O.
+//!
+//! The host's events go in (headers, body, end, keys), steps come out. Trailers are the same event
+//! as the end of the body, so no message can end without being judged.
+
+mod call;
+mod forward;
+mod request;
+mod response;
+
+use std::rc::Rc;
+
+use crate::audit::Record;
+use crate::authorize::{Caller, Target, known_roles};
+use crate::challenge::{Asked, Reply, refuse};
+use crate::decision::{Decision, Evidence, Verdict};
+use crate::identity::{IssuerId, VerifiedToken};
+use crate::mcp::events::EventStream;
+use crate::mcp::headers::{HeaderEdit, Headers};
+use crate::mcp::method::Era;
+use crate::policy::{Mode, Policy};
+use crate::refusal::Refusal;
+
+/// How deep JSON may be nested, in requests and lists.
+const MAX_DEPTH: usize = 64;
+
+/// What the host is to do now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Keep what has arrived of the message, and wait for more of it.
+    Hold,
+    /// Keep the request until the keys of this issuer were fetched.
+    FetchKeys(IssuerId),
+    /// Let the message go on, with these changes.
+    Forward(Forward),
+    /// Answer the request in the server's place.
+    Reply(Reply),
+}
+
+/// Changes of a message that goes on. Whoever makes them also keeps `content-length` right: it is
+/// among the header edits whenever the body changes while the headers are held.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Forward {
+    /// Changes of the headers. Empty once the headers are gone.
+    pub headers: Vec<HeaderEdit>,
+    /// What replaces the body, or the chunk of it that was handed in.
+    pub body: Option<Vec<u8>>,
+}
+
+/// The time, from the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// Milliseconds since 1970.
+    pub unix_ms: u64,
+}
+
+impl Now {
+    /// Seconds since 1970.
+    pub fn seconds(self) -> u64 {
+        self.unix_ms / 1000
+    }
+}
+
+/// One request and its answer.
+#[derive(Debug)]
+pub struct Exchange {
+    policy: Rc<Policy>,
+    audit_key: Option<Rc<str>>,
+    started: Now,
+    request: RequestState,
+    response: ResponseState,
+    headers: Headers,
+    token: Option<Rc<VerifiedToken>>,
+    asked: Question,
+    record: Record,
+    decided: bool,
+}
+
+/// Where the request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RequestState {
+    /// Nothing arrived yet.
+    Start,
+    /// Its issuer's keys are being fetched. `ended`: nothing more of it will arrive.
+    AwaitsKeys { ended: bool },
+    /// Its body is being collected.
+    Body,
+    /// It went on, or was answered.
+    Over,
+}
+
+/// How the answer is treated.
+#[derive(Debug)]
+enum ResponseState {
+    /// Passed as it comes.
+    Pass,
+    /// Filtered, in a form its headers will tell.
+    Filter,
+    /// A JSON message, held until it is whole.
+    Message,
+    /// An event stream, filtered event by event.
+    Events(EventStream),
+    /// Replaced: this is what is left to send.
+    Replaced(Vec<u8>),
+}
+
+/// What was asked, kept for the answer.
+#[derive(Debug, Default)]
+struct Question {
+    id: Option<Vec<u8>>,
+    era: Option<Era>,
+}
+
+impl Exchange {
+    /// A request about to arrive. `audit_key` is the key of the hash that names callers.
+    pub fn new(policy: Rc<Policy>, audit_key: Option<Rc<str>>, now: Now) -> Self {
+        let record = Record::new(policy.mode, Refusal::ClientGone.decision());
+        Self {
+            policy,
+            audit_key,
+            started: now,
+            request: RequestState::Start,
+            response: ResponseState::Pass,
+            headers: Headers::default(),
+            token: None,
+            asked: Question::default(),
+            record,
+            decided: false,
+        }
+    }
+
+    /// The record of this exchange, once it is over. `status` is what the client got, 0 if it got
+    /// nothing. `None` if the request never arrived here.
+    pub fn finish(mut self, status: u16, now: Now) -> Option<Record> {
+        if self.request == RequestState::Start {
+            return None;
+        }
+        self.record.status = status;
+        self.record.duration_ms = now.unix_ms.saturating_sub(self.started.unix_ms);
+        Some(self.record)
+    }
+
+    /// Whether nothing more is to be decided about the request.
+    pub fn is_over(&self) -> bool {
+        self.request == RequestState::Over
+    }
+
+    /// Whether the request waits for its body.
+    pub fn awaits_body(&self) -> bool {
+        self.request == RequestState::Body
+    }
+
+    /// Refuses a request because the host cannot keep it back.
+    pub fn host_does_not_hold(&mut self) -> Step {
+        self.refuse(&Refusal::HostDoesNotHold, None)
+    }
+
+    fn caller(token: &VerifiedToken, now: Now) -> Caller<'_> {
+        Caller {
+            identity: token.identity(),
+            token_age: token.age(now.seconds()),
+        }
+    }
+
+    /// Ends the request with a refusal; in observe mode only says so in the record.
+    fn refuse(&mut self, refusal: &Refusal, target: Option<Target<'_>>) -> Step {
+        self.request = RequestState::Over;
+        let mut decision = refusal.decision();
+        let of_token = self.token.as_ref().map(|token| self.token_evidence(token));
+        decision.evidence.splice(0..0, of_token);
+        if self.policy.mode == Mode::Observe {
+            self.decide(decision);
+            return Step::Forward(Forward::default());
+        }
+        self.decide(decision);
+        let asked = Asked {
+            id: self.asked.id.as_deref(),
+            era: self.asked.era,
+            target,
+        };
+        Step::Reply(refuse(&self.policy, refusal, asked))
+    }
+
+    /// Notes an approval and the evidence for it, the token's first.
+    fn approve(&mut self, reason: &'static str, evidence: Vec<Evidence>) {
+        let of_token = self.token.iter().map(|token| self.token_evidence(token));
+        let evidence = of_token.chain(evidence).collect();
+        self.decide(Decision {
+            verdict: Verdict::Approved,
+            reason,
+            evidence,
+            next_action: None,
+        });
+    }
+
+    fn token_evidence(&self, token: &VerifiedToken) -> Evidence {
+        let issuer = self.policy.issuers.get(token.issuer().0);
+        let issuer = issuer.map_or("", |issuer| issuer.issuer.as_str());
+        let key = token.key_id().map_or(String::new(), |kid| {
+            format!(", key `{}`", crate::audit::name(kid))
+        });
+        Evidence::new("token", format!("verified, issuer {issuer}{key}"))
+    }
+
+    fn decide(&mut self, mut decision: Decision) {
+        if self.policy.mode == Mode::Observe {
+            self.record.would_be = Some(decision.verdict.name());
+            decision.verdict = Verdict::Draft;
+        }
+        self.record.decision = decision;
+        self.decided = true;
+    }
+
+    fn know_caller(&mut self, token: Rc<VerifiedToken>) {
+        let identity = token.identity();
+        self.record.subject =
+            crate::audit::subject(&self.policy, identity, self.audit_key.as_deref());
+        self.record.roles = known_roles(&self.policy, identity)
+            .into_iter()
+            .map(|(name, _)| name.to_owned())
+            .filter(|name| name != "*")
+            .collect();
+        self.token = Some(token);
+    }
+}
+
+#[cfg(test)]
+mod tests;

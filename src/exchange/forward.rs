@@ -1,0 +1,140 @@
+//! The headers the server gets: first everything it might trust is taken out, then what the
+//! decision says is put in.
+
+use crate::identity::Identity;
+use crate::mcp::headers::{HeaderEdit, Headers, PARAM_PREFIX};
+use crate::mcp::method::Era;
+use crate::policy::{Authorization, Hold, Policy};
+
+/// Headers by which other proxies tell a server who is calling, or that change what a request
+/// means. No MCP client sends them, so whoever does means to be trusted.
+const NEVER_FROM_A_CLIENT: &[&str] = &[
+    "forwarded-user",
+    "remote-user",
+    "x-remote-user",
+    "x-remote-group",
+    "x-forwarded-user",
+    "x-forwarded-email",
+    "x-forwarded-groups",
+    "x-forwarded-preferred-username",
+    "x-forwarded-access-token",
+    "x-auth-request-user",
+    "x-auth-request-email",
+    "x-auth-request-groups",
+    "x-auth-request-access-token",
+    "x-authenticated-user",
+    "x-authenticated-userid",
+    "x-consumer-id",
+    "x-consumer-username",
+    "x-credential-identifier",
+    "x-goog-authenticated-user-email",
+    "x-goog-authenticated-user-id",
+    "x-goog-iap-jwt-assertion",
+    "x-amzn-oidc-data",
+    "x-amzn-oidc-identity",
+    "x-amzn-oidc-accesstoken",
+    "x-jwt-payload",
+    "x-user",
+    "x-user-id",
+    "x-user-email",
+    "x-user-role",
+    "x-user-roles",
+    "x-role",
+    "x-roles",
+    "x-tenant",
+    "x-tenant-id",
+    "x-org",
+    "x-org-id",
+    "x-organization",
+    "x-organization-id",
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-original-uri",
+    "x-envoy-original-path",
+    "proxy-authorization",
+];
+
+/// The changes that make a client's headers the server's. `body` is what replaces the body.
+pub(super) fn headers(
+    policy: &Policy,
+    received: &Headers,
+    identity: &Identity,
+    era: Option<Era>,
+    body: Option<&[u8]>,
+) -> Vec<HeaderEdit> {
+    let mut edits: Vec<HeaderEdit> = Vec::new();
+    for (name, _) in received.iter() {
+        let removed = HeaderEdit::Remove(name.to_owned());
+        if is_removed(policy, name, era) && !edits.contains(&removed) {
+            edits.push(removed);
+        }
+    }
+    let mut set = |name: &str, value: &str| {
+        edits.push(HeaderEdit::Set(name.to_owned(), value.to_owned()));
+    };
+    let content_type = received.one("content-type").ok().flatten();
+    if content_type.is_some_and(|value| value != "application/json") {
+        set("content-type", "application/json");
+    }
+    set(&policy.headers.user, &header_value(&identity.user));
+    if let Some(organization) = &identity.organization {
+        set(&policy.headers.organization, &header_value(organization));
+    }
+    let roles: Vec<&str> = crate::authorize::known_roles(policy, identity)
+        .into_iter()
+        .map(|(name, _)| name)
+        .filter(|name| *name != "*")
+        .collect();
+    if !roles.is_empty() {
+        set(&policy.headers.roles, &header_value(&roles.join(",")));
+    }
+    if let (Some(body), true) = (body, received.has("content-length")) {
+        set("content-length", &body.len().to_string());
+    }
+    edits
+}
+
+fn is_removed(policy: &Policy, name: &str, era: Option<Era>) -> bool {
+    // Many servers read `x_mcp_user` as `x-mcp-user`.
+    let dashed = name.replace('_', "-");
+    let own = [
+        &policy.headers.user,
+        &policy.headers.organization,
+        &policy.headers.roles,
+    ];
+    if own
+        .into_iter()
+        .chain(&policy.upstream.remove_headers)
+        .any(|header| *header == dashed)
+    {
+        return true;
+    }
+    match dashed.as_str() {
+        "authorization" => {
+            policy.upstream.authorization == Authorization::Remove || name != "authorization"
+        }
+        // The answer has to be readable here.
+        "accept-encoding" => true,
+        "last-event-id" => true,
+        "content-length" => policy.hold == Hold::BufferFilter,
+        "mcp-method" | "mcp-name" => era == Some(Era::Legacy),
+        _ if dashed.starts_with(PARAM_PREFIX) => era == Some(Era::Legacy),
+        _ => NEVER_FROM_A_CLIENT.contains(&dashed.as_str()),
+    }
+}
+
+/// A claim as a header value: visible ASCII as it is, anything else percent-encoded.
+fn header_value(text: &str) -> String {
+    let mut value = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'%' => value.push_str("%25"),
+            b'!'..=b'~' | b' ' => value.push(char::from(byte)),
+            _ => value.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    value
+}

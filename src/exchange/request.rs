@@ -1,0 +1,281 @@
+//! The request's events.
+
+use super::forward;
+use super::{Exchange, Forward, MAX_DEPTH, Now, RequestState, ResponseState, Step};
+use crate::authorize::{Target, authorize};
+use crate::challenge::metadata;
+use crate::decision::{Decision, Verdict};
+use crate::identity::{BearerToken, TokenError, Verification, Verifier};
+use crate::mcp::headers::{Headers, media_type};
+use crate::mcp::message::Message;
+use crate::policy::{Hold, METADATA_PATH, Mode};
+use crate::refusal::Refusal;
+
+impl Exchange {
+    /// The request's headers. `ended`: nothing follows them.
+    pub fn request_headers(
+        &mut self,
+        headers: Headers,
+        ended: bool,
+        verifier: &mut Verifier,
+        now: Now,
+    ) -> Step {
+        self.headers = headers;
+        self.request = RequestState::Body;
+        self.note_headers();
+        if let Some(step) = self.metadata() {
+            return step;
+        }
+        if let Err(refusal) = self.check_headers() {
+            return self.refuse(&refusal, None);
+        }
+        match self.verify(verifier, now) {
+            Ok(None) => self.headers_accepted(ended, now),
+            Ok(Some(step)) => {
+                self.request = RequestState::AwaitsKeys { ended };
+                step
+            }
+            Err(refusal) => self.refuse(&refusal, None),
+        }
+    }
+
+    /// The keys the request waited for were fetched, or could not be. `body` is what arrived of
+    /// the body meanwhile.
+    pub fn keys_ready(&mut self, body: &[u8], verifier: &mut Verifier, now: Now) -> Step {
+        let RequestState::AwaitsKeys { ended } = self.request else {
+            return Step::Hold;
+        };
+        self.request = RequestState::Body;
+        match self.verify(verifier, now) {
+            Ok(None) => match self.headers_accepted(ended && body.is_empty(), now) {
+                Step::Hold if ended => self.request_body(body, now),
+                step => step,
+            },
+            Ok(Some(_)) => self.refuse(&Refusal::Token(TokenError::KeysUnavailable), None),
+            Err(refusal) => self.refuse(&refusal, None),
+        }
+    }
+
+    /// More of the request's body arrived: `size` bytes so far, and more to come.
+    pub fn request_grows(&mut self, size: usize) -> Step {
+        self.record.request_bytes = size;
+        match self.request {
+            RequestState::Over | RequestState::Start => Step::Forward(Forward::default()),
+            _ if size > self.policy.max_body => self.refuse(&Refusal::TooLarge, None),
+            RequestState::AwaitsKeys { .. } | RequestState::Body => Step::Hold,
+        }
+    }
+
+    /// The request's body, whole: it ended, by itself or with trailers.
+    pub fn request_body(&mut self, body: &[u8], now: Now) -> Step {
+        match self.request_grows(body.len()) {
+            Step::Hold => {}
+            step => return step,
+        }
+        if let RequestState::AwaitsKeys { ended } = &mut self.request {
+            *ended = true;
+            return Step::Hold;
+        }
+        match (self.record.http_method.as_str(), body.is_empty()) {
+            ("POST", false) => self.judge(body, now),
+            ("POST", true) | (_, false) => self.refuse(&Refusal::Body, None),
+            (_, true) => self.connect(now),
+        }
+    }
+
+    fn note_headers(&mut self) {
+        let one = |name| self.headers.one(name).ok().flatten();
+        self.record.http_method = crate::audit::name(one(":method").unwrap_or_default());
+        self.record.version = one("mcp-protocol-version").map(crate::audit::name);
+    }
+
+    /// Answers a request for the metadata document, which needs no token (RFC 9728 section 3).
+    fn metadata(&mut self) -> Option<Step> {
+        let path = self.headers.one(":path").ok().flatten()?;
+        let own = path.strip_prefix(METADATA_PATH)?;
+        let asked = self.record.http_method == "GET" || self.record.http_method == "HEAD";
+        let is_own = own.is_empty() || own == self.policy.path;
+        if !asked || !is_own || self.policy.mode == Mode::Observe {
+            return None;
+        }
+        self.request = RequestState::Over;
+        self.decide(Decision {
+            verdict: Verdict::Approved,
+            reason: "metadata",
+            evidence: Vec::new(),
+            next_action: None,
+        });
+        Some(Step::Reply(metadata(&self.policy)))
+    }
+
+    /// What can be said against a request before its token is looked at.
+    fn check_headers(&self) -> Result<(), Refusal> {
+        let one = |name| self.headers.one(name).map_err(Refusal::Header);
+        let path = one(":path")?.unwrap_or_default();
+        let (path, query) = path
+            .split_once('?')
+            .map_or((path, None), |(path, query)| (path, Some(query)));
+        if path != self.policy.path {
+            return Err(Refusal::NotFound);
+        }
+        if query.is_some() {
+            return Err(Refusal::Query);
+        }
+        if !matches!(self.record.http_method.as_str(), "POST" | "GET" | "DELETE") {
+            return Err(Refusal::HttpMethod);
+        }
+        if self.headers.has("upgrade") {
+            return Err(Refusal::Upgrade);
+        }
+        if let Some(origin) = one("origin")?
+            && !self.policy.origins.iter().any(|known| known == origin)
+        {
+            return Err(Refusal::Origin);
+        }
+        Ok(())
+    }
+
+    /// Verifies the token. `Some`: the keys have to be fetched first.
+    fn verify(&mut self, verifier: &mut Verifier, now: Now) -> Result<Option<Step>, Refusal> {
+        let header = self.headers.one("authorization").map_err(Refusal::Header)?;
+        let token = header
+            .and_then(BearerToken::of_header)
+            .ok_or(Refusal::NoToken)?;
+        match verifier.verify(&token, now.seconds()) {
+            Verification::Verified(token) => {
+                self.know_caller(token);
+                Ok(None)
+            }
+            Verification::NeedKeys(issuer) => Ok(Some(Step::FetchKeys(issuer))),
+            Verification::Refused(error) => Err(Refusal::Token(error)),
+        }
+    }
+
+    /// Goes on with a request whose caller is known.
+    fn headers_accepted(&mut self, ended: bool, now: Now) -> Step {
+        if let Err(refusal) = self.check_content() {
+            return self.refuse(&refusal, None);
+        }
+        if ended {
+            return self.request_body(&[], now);
+        }
+        if self.policy.hold == Hold::BufferFilter {
+            // The headers go now or never; the buffer filter behind this one keeps them.
+            let headers = match self.policy.mode {
+                Mode::Enforce => self.forward_headers(None),
+                Mode::Observe => Vec::new(),
+            };
+            return Step::Forward(Forward {
+                headers,
+                body: None,
+            });
+        }
+        Step::Hold
+    }
+
+    fn check_content(&self) -> Result<(), Refusal> {
+        let one = |name| self.headers.one(name).map_err(Refusal::Header);
+        if self.record.http_method == "GET" && self.headers.has("last-event-id") {
+            return Err(Refusal::Resumption);
+        }
+        // What the protocol reads from headers is read the same way by everybody, or refused.
+        for name in [
+            "mcp-protocol-version",
+            "mcp-method",
+            "mcp-name",
+            "mcp-session-id",
+        ] {
+            one(name)?;
+        }
+        if self.record.http_method != "POST" {
+            return Ok(());
+        }
+        match one("content-encoding")? {
+            None => {}
+            Some(encoding) if encoding.eq_ignore_ascii_case("identity") => {}
+            Some(_) => return Err(Refusal::ContentEncoding),
+        }
+        let media = one("content-type")?.and_then(media_type);
+        if media.as_deref() != Some("application/json") {
+            return Err(Refusal::ContentType);
+        }
+        let length = one("content-length")?.and_then(|length| length.parse::<usize>().ok());
+        if length.is_some_and(|length| length > self.policy.max_body) {
+            return Err(Refusal::TooLarge);
+        }
+        Ok(())
+    }
+
+    /// A GET for the server's event stream, or the DELETE of a session.
+    fn connect(&mut self, now: Now) -> Step {
+        let Some(token) = self.token.clone() else {
+            return self.refuse(&Refusal::NoToken, None);
+        };
+        match authorize(
+            &self.policy,
+            Self::caller(&token, now),
+            Target::Server,
+            None,
+        ) {
+            Ok(evidence) => self.approve("session", evidence),
+            Err(denial) => return self.refuse(&Refusal::Denied(denial), None),
+        }
+        if self.record.http_method == "GET" {
+            self.response = ResponseState::Filter;
+        }
+        self.release(None, Vec::new())
+    }
+
+    fn judge(&mut self, body: &[u8], now: Now) -> Step {
+        let policy = std::rc::Rc::clone(&self.policy);
+        let Some(token) = self.token.clone() else {
+            return self.refuse(&Refusal::NoToken, None);
+        };
+        let message = match Message::read(body, &policy.names, MAX_DEPTH) {
+            Ok(message) => message,
+            Err(error) => return self.refuse(&Refusal::Message(error), None),
+        };
+        self.asked.id = message.id.map(<[u8]>::to_vec);
+        self.note_message(&message);
+        match self.judge_message(&message, body, &token, now) {
+            Ok((body, headers)) => self.release(body, headers),
+            Err((refusal, target)) => self.refuse(&refusal, target),
+        }
+    }
+
+    /// Lets the request go on.
+    fn release(
+        &mut self,
+        body: Option<Vec<u8>>,
+        params: Vec<crate::mcp::headers::HeaderEdit>,
+    ) -> Step {
+        self.request = RequestState::Over;
+        if self.policy.mode == Mode::Observe {
+            self.response = ResponseState::Pass;
+            return Step::Forward(Forward::default());
+        }
+        let headers = match self.policy.hold {
+            // They went before.
+            Hold::BufferFilter if self.record.request_bytes > 0 => Vec::new(),
+            _ => {
+                let mut headers = self.forward_headers(body.as_deref());
+                headers.extend(params);
+                headers
+            }
+        };
+        Step::Forward(Forward { headers, body })
+    }
+
+    fn forward_headers(&self, body: Option<&[u8]>) -> Vec<crate::mcp::headers::HeaderEdit> {
+        match &self.token {
+            Some(token) => forward::headers(
+                &self.policy,
+                &self.headers,
+                token.identity(),
+                self.asked.era,
+                body,
+            ),
+            None => Vec::new(),
+        }
+    }
+}

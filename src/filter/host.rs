@@ -1,0 +1,80 @@
+//! The host calls the filter makes, each where its status is known.
+
+use std::time::UNIX_EPOCH;
+
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::{BufferType, LogLevel, MapType};
+
+use crate::challenge::Reply;
+use crate::exchange::Now;
+use crate::mcp::headers::{HeaderEdit, Headers};
+
+/// The host's clock.
+pub(super) fn now() -> Now {
+    let time = hostcalls::get_current_time().unwrap_or(UNIX_EPOCH);
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let unix_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+    Now { unix_ms }
+}
+
+/// A whole header map. Only in the callback that delivers it, or while it is held.
+pub(super) fn headers(map: MapType) -> Headers {
+    Headers::new(hostcalls::get_map_bytes(map).unwrap_or_default())
+}
+
+/// Changes a header map that is still there.
+pub(super) fn edit_headers(map: MapType, edits: &[HeaderEdit]) {
+    for edit in edits {
+        let outcome = match edit {
+            HeaderEdit::Remove(name) => hostcalls::remove_map_value(map, name),
+            // Of a repeated header this leaves one value only.
+            HeaderEdit::Set(name, value) => hostcalls::set_map_value(map, name, Some(value)),
+        };
+        if outcome.is_err() {
+            log(LogLevel::Error, "a header could not be changed");
+        }
+    }
+}
+
+/// A buffer of `size` bytes, as the host said it is. More must not be asked for: some of its buffers
+/// hand out what lies behind them.
+pub(super) fn buffer(buffer: BufferType, size: usize) -> Vec<u8> {
+    if size == 0 {
+        return Vec::new();
+    }
+    hostcalls::get_buffer(buffer, 0, size)
+        .ok()
+        .flatten()
+        .unwrap_or_default()
+}
+
+/// Replaces a whole buffer of `size` bytes. The headers' length is the exchange's business.
+pub(super) fn replace_buffer(buffer: BufferType, size: usize, with: &[u8]) {
+    if hostcalls::set_buffer(buffer, 0, size, with).is_err() {
+        log(LogLevel::Error, "a body could not be replaced");
+    }
+}
+
+/// Answers the request of the effective context.
+pub(super) fn reply(reply: &Reply) {
+    let headers = reply
+        .headers
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    let sent = hostcalls::send_http_response(u32::from(reply.status), headers, Some(&reply.body));
+    if sent.is_err() {
+        log(LogLevel::Error, "an answer could not be sent");
+    }
+}
+
+/// A number among the host's properties.
+pub(super) fn number(path: &[&str]) -> Option<u64> {
+    let bytes = hostcalls::get_property(path.to_vec()).ok()??;
+    Some(u64::from_le_bytes(bytes.try_into().ok()?))
+}
+
+/// Writes to the host's log.
+pub(super) fn log(level: LogLevel, message: &str) {
+    let _ = hostcalls::log(level, message);
+}

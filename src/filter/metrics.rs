@@ -1,0 +1,37 @@
+//! Counters in Envoy's stats: `wasmcustom.mcp_auth.decisions.<decision>.<reason>`.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::MetricType;
+
+use crate::audit::Record;
+
+/// The metrics of one plugin configuration in one worker. Both labels are words of this filter, so
+/// their number is bounded.
+#[derive(Debug, Default)]
+pub(super) struct Metrics {
+    counters: RefCell<HashMap<(&'static str, &'static str), u32>>,
+    duration: RefCell<Option<u32>>,
+}
+
+impl Metrics {
+    /// Counts a record.
+    pub(super) fn count(&self, record: &Record) {
+        let decision = record.decision.verdict.name();
+        let reason = record.decision.reason;
+        let mut counters = self.counters.borrow_mut();
+        let counter = counters.entry((decision, reason)).or_insert_with(|| {
+            let name = format!("mcp_auth.decisions.{decision}.{reason}");
+            hostcalls::define_metric(MetricType::Counter, &name).unwrap_or_default()
+        });
+        let _ = hostcalls::increment_metric(*counter, 1);
+        let mut duration = self.duration.borrow_mut();
+        let histogram = duration.get_or_insert_with(|| {
+            hostcalls::define_metric(MetricType::Histogram, "mcp_auth.duration_ms")
+                .unwrap_or_default()
+        });
+        let _ = hostcalls::record_metric(*histogram, record.duration_ms);
+    }
+}

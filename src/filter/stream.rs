@@ -1,0 +1,286 @@
+//! One HTTP stream: the host's callbacks go into the exchange, and its steps into host calls.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use proxy_wasm::hostcalls;
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::{Action, BufferType, LogLevel, MapType};
+
+use super::fetch::Shared;
+use super::host;
+use crate::exchange::{Exchange, Step};
+use crate::policy::Hold;
+
+/// The property in which Envoy's access log finds the record.
+const RECORD: &str = "mcp_auth";
+/// What a record's line in the host's log starts with.
+const RECORD_PREFIX: &str = "mcp_auth_access ";
+
+/// A stream as the host's callbacks see it.
+pub(super) struct StreamContext {
+    stream: Rc<RefCell<Stream>>,
+}
+
+/// A stream as the timer and the fetches see it, too.
+pub(super) struct Stream {
+    id: u32,
+    shared: Rc<Shared>,
+    /// Gone once its record is written.
+    exchange: Option<Exchange>,
+    /// The answer is ours: it comes back through the response callbacks and is not looked at.
+    replied: bool,
+    /// The size of the request's buffer; `None` until a body callback came.
+    request_size: Option<usize>,
+    /// The size of the answer's buffer.
+    response_size: usize,
+}
+
+impl StreamContext {
+    pub(super) fn new(id: u32, shared: Rc<Shared>) -> Self {
+        let exchange = Exchange::new(
+            Rc::clone(&shared.policy),
+            shared.audit_key.clone(),
+            host::now(),
+        );
+        let stream = Stream {
+            id,
+            shared,
+            exchange: Some(exchange),
+            replied: false,
+            request_size: None,
+            response_size: 0,
+        };
+        Self {
+            stream: Rc::new(RefCell::new(stream)),
+        }
+    }
+
+    fn request(&self, step: Step) -> Action {
+        if let Step::FetchKeys(issuer) = step {
+            let shared = Rc::clone(&self.stream.borrow().shared);
+            shared.wait_for_keys(issuer, &self.stream);
+            return Action::Pause;
+        }
+        self.stream.borrow_mut().request_step(step)
+    }
+}
+
+impl Stream {
+    /// Makes the host calls of a step of the request.
+    fn request_step(&mut self, step: Step) -> Action {
+        match step {
+            Step::Hold | Step::FetchKeys(_) => Action::Pause,
+            Step::Forward(forward) => {
+                host::edit_headers(MapType::HttpRequestHeaders, &forward.headers);
+                if let Some(body) = &forward.body {
+                    let size = self.request_size.unwrap_or(0);
+                    host::replace_buffer(BufferType::HttpRequestBody, size, body);
+                }
+                Action::Continue
+            }
+            Step::Reply(reply) => {
+                if !std::mem::replace(&mut self.replied, true) {
+                    host::reply(&reply);
+                }
+                Action::Pause
+            }
+        }
+    }
+
+    /// The body grew to `size` bytes, or ended.
+    fn request_body(&mut self, size: usize, ended: bool) -> Action {
+        let shared = Rc::clone(&self.shared);
+        let first = self.request_size.replace(size).is_none();
+        let Some(exchange) = self.exchange.as_mut().filter(|_| !self.replied) else {
+            return Action::Pause;
+        };
+        if exchange.is_over() {
+            return Action::Continue;
+        }
+        let step = if first && shared.policy.hold == Hold::BufferFilter && headers_left() {
+            report_host(&shared);
+            exchange.host_does_not_hold()
+        } else if ended {
+            let body = host::buffer(BufferType::HttpRequestBody, size);
+            exchange.request_body(&body, host::now())
+        } else {
+            exchange.request_grows(size)
+        };
+        shared.host_holds.set(true);
+        self.request_step(step)
+    }
+
+    /// The answer grew to `size` bytes, or brought a chunk of that size, or ended.
+    fn response_body(&mut self, size: usize, ended: bool) -> Action {
+        self.response_size = size;
+        let Some(exchange) = &mut self.exchange else {
+            return Action::Continue;
+        };
+        if self.replied || !exchange.reads_response() {
+            return Action::Continue;
+        }
+        let body = host::buffer(BufferType::HttpResponseBody, size);
+        let step = exchange.response_body(&body, ended, host::now());
+        self.response_step(&step)
+    }
+
+    /// Makes the host calls of a step of the answer. An answer is never replaced by a reply: what
+    /// is wrong with it is said in its own place.
+    fn response_step(&self, step: &Step) -> Action {
+        let Step::Forward(forward) = step else {
+            return Action::Pause;
+        };
+        host::edit_headers(MapType::HttpResponseHeaders, &forward.headers);
+        if let Some(body) = &forward.body {
+            host::replace_buffer(BufferType::HttpResponseBody, self.response_size, body);
+        }
+        Action::Continue
+    }
+
+    /// Goes on with a request whose issuer's keys are there, or are not to be had.
+    pub(super) fn keys_ready(stream: &Rc<RefCell<Self>>) {
+        let mut stream = stream.borrow_mut();
+        if hostcalls::set_effective_context(stream.id).is_err() {
+            return;
+        }
+        let shared = Rc::clone(&stream.shared);
+        let size = stream.request_size.unwrap_or(0);
+        let body = host::buffer(BufferType::HttpRequestBody, size);
+        let Some(exchange) = &mut stream.exchange else {
+            return;
+        };
+        let step = exchange.keys_ready(&body, &mut shared.verifier.borrow_mut(), host::now());
+        if stream.request_step(step) == Action::Continue {
+            let _ = hostcalls::resume_http_request();
+        }
+    }
+
+    /// Whether a held stream may still get its body. If the host has it and keeps it back, the
+    /// request is refused, and the log says what to change.
+    pub(super) fn still_waits_for_body(stream: &Rc<RefCell<Self>>) -> bool {
+        let mut stream = stream.borrow_mut();
+        let waits = stream.exchange.as_ref().is_some_and(Exchange::awaits_body);
+        if !waits || stream.request_size.is_some() || stream.replied {
+            return false;
+        }
+        if hostcalls::set_effective_context(stream.id).is_err() {
+            return false;
+        }
+        if host::number(&["request", "size"]).is_none_or(|size| size == 0) {
+            return true;
+        }
+        report_host(&stream.shared);
+        if let Some(exchange) = &mut stream.exchange {
+            let step = exchange.host_does_not_hold();
+            stream.request_step(step);
+        }
+        false
+    }
+}
+
+impl Context for StreamContext {}
+
+impl HttpContext for StreamContext {
+    fn on_http_request_headers(&mut self, _: usize, ended: bool) -> Action {
+        let headers = host::headers(MapType::HttpRequestHeaders);
+        let step = {
+            let stream = &mut *self.stream.borrow_mut();
+            let shared = Rc::clone(&stream.shared);
+            let Some(exchange) = &mut stream.exchange else {
+                return Action::Pause;
+            };
+            let verifier = &mut shared.verifier.borrow_mut();
+            let step = exchange.request_headers(headers, ended, verifier, host::now());
+            match step {
+                Step::Hold if shared.host_fails.get() => exchange.host_does_not_hold(),
+                step => step,
+            }
+        };
+        if step == Step::Hold {
+            let shared = Rc::clone(&self.stream.borrow().shared);
+            shared.watch(&self.stream);
+        }
+        self.request(step)
+    }
+
+    fn on_http_request_body(&mut self, size: usize, ended: bool) -> Action {
+        self.stream.borrow_mut().request_body(size, ended)
+    }
+
+    /// Trailers end a body: it is never delivered as ended itself.
+    fn on_http_request_trailers(&mut self, _: usize) -> Action {
+        let stream = &mut *self.stream.borrow_mut();
+        stream.request_body(stream.request_size.unwrap_or(0), true)
+    }
+
+    fn on_http_response_headers(&mut self, _: usize, ended: bool) -> Action {
+        let stream = &mut *self.stream.borrow_mut();
+        let Some(exchange) = &mut stream.exchange else {
+            return Action::Continue;
+        };
+        if stream.replied || !exchange.reads_response() {
+            return Action::Continue;
+        }
+        let headers = host::headers(MapType::HttpResponseHeaders);
+        let step = exchange.response_headers(&headers, ended);
+        stream.response_step(&step)
+    }
+
+    fn on_http_response_body(&mut self, size: usize, ended: bool) -> Action {
+        self.stream.borrow_mut().response_body(size, ended)
+    }
+
+    fn on_http_response_trailers(&mut self, _: usize) -> Action {
+        let stream = &mut *self.stream.borrow_mut();
+        let holds = stream
+            .exchange
+            .as_ref()
+            .is_some_and(Exchange::holds_response);
+        if holds {
+            stream.response_body(stream.response_size, true)
+        } else {
+            Action::Continue
+        }
+    }
+
+    fn on_log(&mut self) {
+        let stream = &mut *self.stream.borrow_mut();
+        let status = host::number(&["response", "code"]).and_then(|code| u16::try_from(code).ok());
+        let exchange = stream.exchange.take();
+        let record =
+            exchange.and_then(|exchange| exchange.finish(status.unwrap_or(0), host::now()));
+        if let Some(record) = record {
+            let line = record.to_json();
+            host::log(LogLevel::Info, &format!("{RECORD_PREFIX}{line}"));
+            let _ = hostcalls::set_property(vec![RECORD], Some(line.as_bytes()));
+            stream.shared.metrics.count(&record);
+        }
+    }
+}
+
+/// Whether Envoy's router already has the request: then nothing held the headers back.
+fn headers_left() -> bool {
+    host::number(&["upstream", "request_attempt_count"]).is_some_and(|attempts| attempts > 0)
+}
+
+fn report_host(shared: &Shared) {
+    if shared.host_fails.replace(true) {
+        return;
+    }
+    let missing = match shared.policy.hold {
+        Hold::StopIteration => {
+            "the filter's PluginConfig lacks `allow_on_headers_stop_iteration: true` (Envoy 1.35 or \
+             newer); where it cannot be set, put envoy.filters.http.buffer behind this filter and \
+             `hold: buffer_filter` into the policy"
+        }
+        Hold::BufferFilter => {
+            "the policy says `hold: buffer_filter`, and envoy.filters.http.buffer does not stand \
+             behind this filter"
+        }
+    };
+    host::log(
+        LogLevel::Critical,
+        &format!("requests are refused: {missing}"),
+    );
+}

@@ -1,0 +1,82 @@
+//! Why a token is not accepted.
+
+use thiserror::Error;
+
+use crate::mcp::json::JsonError;
+
+/// Why a token is not accepted. The texts are sent to the client and say nothing of the token's
+/// content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum TokenError {
+    /// `alg` is none this issuer may use.
+    #[error("the token's algorithm is not accepted")]
+    Algorithm,
+    /// Made for another server.
+    #[error("the token is for another audience")]
+    Audience,
+    /// Bound to a key by `cnf`, which a bearer token cannot prove (RFC 9449 section 7.1).
+    #[error("the token is bound to a key and cannot be used as a bearer token")]
+    Bound,
+    /// A claim that must be there is missing or has the wrong type.
+    #[error("claim `{0}` is missing or malformed")]
+    Claim(&'static str),
+    /// Not three base64url parts.
+    #[error("the token is not a JWT")]
+    Encoding,
+    /// `exp` is in the past.
+    #[error("the token has expired")]
+    Expired,
+    /// A header parameter that would let a token choose its key, or that is not understood.
+    #[error("the token's header has a parameter that is not accepted")]
+    Header,
+    /// The issuer is not in the policy.
+    #[error("the token's issuer is not trusted")]
+    Issuer,
+    /// Header or claims are not strict JSON.
+    #[error("the token is not strict JSON: {0}")]
+    Json(#[from] JsonError),
+    /// No key of this issuer has the token's `kid` and algorithm.
+    #[error("the token's key is not known")]
+    Key,
+    /// The key set could not be fetched.
+    #[error("the issuer's key set is not available")]
+    KeysUnavailable,
+    /// Valid for longer than the policy accepts.
+    #[error("the token is valid for too long")]
+    Lifetime,
+    /// `nbf` or `iat` is in the future.
+    #[error("the token is not valid yet")]
+    NotYet,
+    /// The signature does not verify.
+    #[error("the token's signature is not valid")]
+    Signature,
+    /// Larger than any sensible token.
+    #[error("the token is too large")]
+    TooLarge,
+    /// An ID token, an identity assertion, a proof: not an access token.
+    #[error("the token is not an access token")]
+    Type,
+}
+
+impl TokenError {
+    /// The reason as the access log names it.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Algorithm => "token_algorithm",
+            Self::Audience => "token_audience",
+            Self::Bound => "token_bound",
+            Self::Claim(_) => "token_claim",
+            Self::Encoding | Self::Json(_) => "token_malformed",
+            Self::Expired => "token_expired",
+            Self::Header => "token_header",
+            Self::Issuer => "token_issuer",
+            Self::Key => "token_key",
+            Self::KeysUnavailable => "keys_unavailable",
+            Self::Lifetime => "token_lifetime",
+            Self::NotYet => "token_not_yet_valid",
+            Self::Signature => "token_signature",
+            Self::TooLarge => "token_too_large",
+            Self::Type => "token_type",
+        }
+    }
+}

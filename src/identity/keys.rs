@@ -1,0 +1,154 @@
+//! Key sets (RFC 7517 section 5).
+
+use jwt_simple::prelude::*;
+use serde_json::value::RawValue;
+use thiserror::Error;
+
+use super::algorithm::Algorithm;
+
+/// More keys than this are not looked at: no issuer has them.
+const MAX_KEYS: usize = 64;
+const MAX_KEY_SET: usize = 256 * 1024;
+
+/// Public keys of one issuer.
+#[derive(Debug, Default)]
+pub struct KeySet(Vec<Key>);
+
+#[derive(Debug)]
+struct Key {
+    id: Option<String>,
+    algorithm: Algorithm,
+    public: PublicKey,
+}
+
+#[derive(Debug)]
+enum PublicKey {
+    Rs256(RS256PublicKey),
+    Rs384(RS384PublicKey),
+    Rs512(RS512PublicKey),
+    Ps256(PS256PublicKey),
+    Ps384(PS384PublicKey),
+    Ps512(PS512PublicKey),
+    Es256(ES256PublicKey),
+    Es384(ES384PublicKey),
+    EdDsa(Ed25519PublicKey),
+}
+
+/// Why a document is not a usable key set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum KeySetError {
+    /// No key in it can check any of the issuer's algorithms.
+    #[error("no usable key in it")]
+    Empty,
+    /// Not `{"keys": [...]}`.
+    #[error("not a JSON Web Key Set")]
+    Format,
+    /// Larger than any sensible key set.
+    #[error("larger than 256 KiB")]
+    TooLarge,
+}
+
+#[derive(serde::Deserialize)]
+struct Document<'a> {
+    #[serde(borrow)]
+    keys: Vec<&'a RawValue>,
+}
+
+#[derive(serde::Deserialize)]
+struct KeyHead {
+    kid: Option<String>,
+}
+
+impl KeySet {
+    /// Reads a key set, keeping the keys that can check one of `algorithms`. Keys of other kinds,
+    /// for encryption, or broken ones, do not spoil the rest.
+    ///
+    /// # Errors
+    ///
+    /// The document is no key set, or none of its keys is usable.
+    pub fn parse(document: &[u8], algorithms: &[Algorithm]) -> Result<Self, KeySetError> {
+        if document.len() > MAX_KEY_SET {
+            return Err(KeySetError::TooLarge);
+        }
+        let document: Document<'_> =
+            serde_json::from_slice(document).map_err(|_| KeySetError::Format)?;
+        let mut keys = Vec::new();
+        for jwk in document.keys.iter().take(MAX_KEYS) {
+            let Ok(KeyHead { kid }) = serde_json::from_str(jwk.get()) else {
+                continue;
+            };
+            for &algorithm in algorithms {
+                if let Some(public) = PublicKey::of_jwk(jwk.get(), algorithm) {
+                    let id = kid.clone();
+                    keys.push(Key {
+                        id,
+                        algorithm,
+                        public,
+                    });
+                }
+            }
+        }
+        if keys.is_empty() {
+            return Err(KeySetError::Empty);
+        }
+        Ok(Self(keys))
+    }
+
+    /// Whether any key could have signed a token with this header.
+    pub fn knows(&self, algorithm: Algorithm, key_id: Option<&str>) -> bool {
+        self.candidates(algorithm, key_id).next().is_some()
+    }
+
+    /// Checks a token's signature, and its times once more by `options`.
+    pub(super) fn verify(
+        &self,
+        token: &str,
+        algorithm: Algorithm,
+        key_id: Option<&str>,
+        options: &VerificationOptions,
+    ) -> bool {
+        // Without a `kid`, several keys may have to be tried.
+        self.candidates(algorithm, key_id)
+            .take(4)
+            .any(|key| key.public.verify(token, options.clone()))
+    }
+
+    fn candidates(&self, algorithm: Algorithm, key_id: Option<&str>) -> impl Iterator<Item = &Key> {
+        self.0.iter().filter(move |key| {
+            key.algorithm == algorithm && (key_id.is_none() || key.id.as_deref() == key_id)
+        })
+    }
+}
+
+impl PublicKey {
+    fn of_jwk(jwk: &str, algorithm: Algorithm) -> Option<Self> {
+        let key = match algorithm {
+            Algorithm::RS256 => Self::Rs256(RS256PublicKey::from_jwk(jwk).ok()?),
+            Algorithm::RS384 => Self::Rs384(RS384PublicKey::from_jwk(jwk).ok()?),
+            Algorithm::RS512 => Self::Rs512(RS512PublicKey::from_jwk(jwk).ok()?),
+            Algorithm::PS256 => Self::Ps256(PS256PublicKey::from_jwk(jwk).ok()?),
+            Algorithm::PS384 => Self::Ps384(PS384PublicKey::from_jwk(jwk).ok()?),
+            Algorithm::PS512 => Self::Ps512(PS512PublicKey::from_jwk(jwk).ok()?),
+            Algorithm::ES256 => Self::Es256(ES256PublicKey::from_jwk(jwk).ok()?),
+            Algorithm::ES384 => Self::Es384(ES384PublicKey::from_jwk(jwk).ok()?),
+            Algorithm::EdDSA => Self::EdDsa(Ed25519PublicKey::from_jwk(jwk).ok()?),
+        };
+        Some(key)
+    }
+
+    fn verify(&self, token: &str, options: VerificationOptions) -> bool {
+        type Claims = NoCustomClaims;
+        let options = Some(options);
+        match self {
+            Self::Rs256(key) => key.verify_token::<Claims>(token, options).is_ok(),
+            Self::Rs384(key) => key.verify_token::<Claims>(token, options).is_ok(),
+            Self::Rs512(key) => key.verify_token::<Claims>(token, options).is_ok(),
+            Self::Ps256(key) => key.verify_token::<Claims>(token, options).is_ok(),
+            Self::Ps384(key) => key.verify_token::<Claims>(token, options).is_ok(),
+            Self::Ps512(key) => key.verify_token::<Claims>(token, options).is_ok(),
+            Self::Es256(key) => key.verify_token::<Claims>(token, options).is_ok(),
+            Self::Es384(key) => key.verify_token::<Claims>(token, options).is_ok(),
+            Self::EdDsa(key) => key.verify_token::<Claims>(token, options).is_ok(),
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! mcp-auth-filter: makes the access rules of an MCP server true, in front of it, as one
+//! WebAssembly module for Envoy. The model is a caller, not a source of truth.
+//!
+//! A request goes one way: bytes, [`mcp::message::Message`], [`identity::Identity`],
+//! [`decision::Decision`], edits, bytes. The modules, from the outside in:
+//!
+//! - `filter`: the only one that knows proxy-wasm; host events and host calls.
+//! - [`exchange`]: one request and its answer, a state machine without I/O.
+//! - [`authorize`], [`rewrite`], [`refusal`], [`challenge`], [`audit`]: what is decided, changed,
+//!   refused, answered and logged.
+//! - [`policy`], [`identity`], [`mcp`]: what is allowed, who is calling, what is asked.
+
+pub mod audit;
+pub mod authorize;
+pub mod challenge;
+pub mod decision;
+pub mod exchange;
+pub mod identity;
+pub mod mcp;
+pub mod policy;
+pub mod refusal;
+pub mod rewrite;
+
+#[cfg(target_arch = "wasm32")]
+mod filter;

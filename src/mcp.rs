@@ -1,0 +1,10 @@
+//! What is asked: MCP as it appears on the wire, strictly read.
+
+pub mod events;
+pub mod finder;
+pub mod headers;
+pub mod json;
+pub mod listing;
+pub mod message;
+pub mod method;
+pub mod names;

@@ -1,0 +1,171 @@
+//! Event streams (WHATWG HTML "Server-sent events"), cut into events without assuming where the
+//! chunks of the body end, or which line ends the server uses.
+
+/// Collects the bytes of a stream and hands out whole events.
+#[derive(Debug)]
+pub struct EventStream {
+    event: Vec<u8>,
+    line: usize,
+    after_cr: bool,
+    max_event: usize,
+}
+
+/// An event is larger than the limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventTooLarge;
+
+impl EventStream {
+    /// A stream at its start. No event may be larger than `max_event` bytes.
+    pub fn new(max_event: usize) -> Self {
+        Self {
+            event: Vec::new(),
+            line: 0,
+            after_cr: false,
+            max_event,
+        }
+    }
+
+    /// Takes the next bytes and returns the events that are now complete, each with the line end
+    /// that ended it. What is left of an event at the end of a stream is never an event.
+    ///
+    /// # Errors
+    ///
+    /// An event is larger than the limit.
+    pub fn push(&mut self, chunk: &[u8]) -> Result<Vec<Vec<u8>>, EventTooLarge> {
+        let mut events = Vec::new();
+        for &byte in chunk {
+            self.event.push(byte);
+            let second_of_crlf = byte == b'\n' && self.after_cr;
+            self.after_cr = byte == b'\r';
+            if !matches!(byte, b'\r' | b'\n') {
+                self.line = self.line.saturating_add(1);
+            } else if !second_of_crlf {
+                if self.line == 0 {
+                    events.push(std::mem::take(&mut self.event));
+                }
+                self.line = 0;
+            }
+            if self.event.len() > self.max_event {
+                return Err(EventTooLarge);
+            }
+        }
+        Ok(events)
+    }
+}
+
+/// The lines of an event, without their ends.
+fn lines(event: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = event.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(event);
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+        let (line, behind) = rest.split_at_checked(rest.iter().position(is_end)?)?;
+        rest = behind
+            .strip_prefix(b"\r\n")
+            .or_else(|| behind.get(1..))
+            .unwrap_or_default();
+        Some(line)
+    })
+}
+
+fn data_of(line: &[u8]) -> Option<&[u8]> {
+    let value = line.strip_prefix(b"data")?;
+    if value.is_empty() {
+        return Some(value);
+    }
+    let value = value.strip_prefix(b":")?;
+    Some(value.strip_prefix(b" ").unwrap_or(value))
+}
+
+/// What an event carries: its `data` lines joined. Empty for comments and for events that only
+/// carry an id.
+pub fn data(event: &[u8]) -> Vec<u8> {
+    let data: Vec<&[u8]> = lines(event).filter_map(data_of).collect();
+    data.join(&b'\n')
+}
+
+/// The same event with other data; its other lines and its line ends stay.
+pub fn with_data(event: &[u8], data: &[u8]) -> Vec<u8> {
+    let end: &[u8] = match event.iter().position(|byte| matches!(byte, b'\r' | b'\n')) {
+        Some(at)
+            if event
+                .get(at..)
+                .is_some_and(|rest| rest.starts_with(b"\r\n")) =>
+        {
+            b"\r\n"
+        }
+        Some(at) if event.get(at) == Some(&b'\r') => b"\r",
+        _ => b"\n",
+    };
+    let mut out = Vec::with_capacity(event.len());
+    let mut written = false;
+    for line in lines(event) {
+        if data_of(line).is_none() {
+            out.extend_from_slice(line);
+            out.extend_from_slice(end);
+            continue;
+        }
+        if std::mem::replace(&mut written, true) {
+            continue;
+        }
+        for part in data.split(|byte| matches!(byte, b'\r' | b'\n')) {
+            out.extend_from_slice(b"data: ");
+            out.extend_from_slice(part);
+            out.extend_from_slice(end);
+        }
+    }
+    out
+}
+
+/// An event that carries one message.
+pub fn event(data: &[u8]) -> Vec<u8> {
+    [b"event: message\ndata: ", data, b"\n\n"].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(stream: &[u8], chunk: usize) -> Vec<Vec<u8>> {
+        let mut events = EventStream::new(1000);
+        stream
+            .chunks(chunk)
+            .flat_map(|chunk| events.push(chunk).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn h12_events_are_the_same_under_any_chunking_and_line_end() {
+        let stream = ": hello\r\n\r\nid: 1\r\ndata: {\"é\":\r\ndata: 1}\r\n\r\ndata: x\r\r\
+                      data: y\n\nevent: e\ndata\n\ndata: cut";
+        for chunk in 1..stream.len() {
+            let events = split(stream.as_bytes(), chunk);
+            assert_eq!(events.len(), 5, "chunks of {chunk}");
+            let carried: Vec<Vec<u8>> = events.iter().map(|event| data(event)).collect();
+            assert_eq!(
+                carried,
+                [&b""[..], "{\"é\":\n1}".as_bytes(), b"x", b"y", b""]
+            );
+            let joined = events.concat();
+            assert!(stream.as_bytes().starts_with(&joined));
+        }
+    }
+
+    #[test]
+    fn data_is_replaced_and_the_rest_of_the_event_stays() {
+        let event = b"id: 7\r\ndata: a\r\n: note\r\ndata: b\r\n\r\n";
+        assert_eq!(
+            with_data(event, b"new"),
+            b"id: 7\r\ndata: new\r\n: note\r\n\r\n"
+        );
+        assert_eq!(with_data(b"data:x\n\n", b"1\n2"), b"data: 1\ndata: 2\n\n");
+    }
+
+    #[test]
+    fn an_event_without_end_is_bounded() {
+        assert_eq!(EventStream::new(10).push(&[b'x'; 11]), Err(EventTooLarge));
+        assert!(EventStream::new(10).push(b"data: x\n\ndata: y\n\n").is_ok());
+    }
+}

@@ -1,0 +1,237 @@
+//! Finds the members whose names say who is calling, wherever they stand in a message.
+
+use super::json::{JsonError, Kind, Member, Reader, Span};
+use super::names::{NameId, NameTable, fold};
+
+/// Where in a message a member stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Directly in the `arguments` of a tool or prompt.
+    Argument,
+    /// Deeper in the `arguments`.
+    Nested,
+    /// Anywhere else: `_meta`, `inputResponses`, a client's answer.
+    Elsewhere,
+}
+
+/// A member of an object, with what is needed to replace it or take it out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Which name it matched.
+    pub name: NameId,
+    /// Where it stands.
+    pub place: Place,
+    /// What its value is.
+    pub kind: Kind,
+    /// The key, quotes included.
+    pub key: Span,
+    /// The value.
+    pub value: Span,
+    /// The start of the object it is a member of.
+    pub object: usize,
+    /// Its number in that object, from 0.
+    pub index: usize,
+    /// The commas before and behind it.
+    pub commas: (Option<usize>, Option<usize>),
+}
+
+/// What a message says of its caller.
+#[derive(Debug, Default)]
+pub struct Finds {
+    /// Members, outer ones before the ones inside them.
+    pub members: Vec<Found>,
+    /// Names found as keys of JSON that is written inside a string.
+    pub in_strings: Vec<NameId>,
+}
+
+/// Reads values and notes the members whose names are in a table.
+#[derive(Debug)]
+pub struct Finder<'t> {
+    table: &'t NameTable,
+    max_depth: usize,
+    /// What was found.
+    pub finds: Finds,
+}
+
+impl<'t> Finder<'t> {
+    /// A finder for the names of `table`. JSON inside strings is read up to `max_depth` deep.
+    pub fn new(table: &'t NameTable, max_depth: usize) -> Self {
+        Self {
+            table,
+            max_depth,
+            finds: Finds::default(),
+        }
+    }
+
+    /// Reads one value.
+    pub fn value(&mut self, reader: &mut Reader<'_>, place: Place) -> Result<Span, JsonError> {
+        self.value_under(reader, place, "")
+    }
+
+    /// Reads the value of a member whose key was already read.
+    pub fn member(
+        &mut self,
+        reader: &mut Reader<'_>,
+        member: &Member<'_>,
+        object: usize,
+        place: Place,
+        parent: &str,
+    ) -> Result<Option<usize>, JsonError> {
+        let key = &member.key.value;
+        // Keys of `_meta` have a prefix: `com.example/user_id`.
+        let own = key.rsplit_once('/').map_or(&**key, |(_, name)| name);
+        let folded = fold(own);
+        let name = self.table.find(&folded).or_else(|| {
+            // `{"user": {"id": ...}}` says `user_id`.
+            (!parent.is_empty()).then(|| self.table.find(&[parent, &folded].concat()))?
+        });
+        let kind = reader.kind()?;
+        let found = name.map(|name| {
+            self.finds.members.push(Found {
+                name,
+                place,
+                kind,
+                key: member.key.span.clone(),
+                value: 0..0,
+                object,
+                index: member.index,
+                commas: (member.comma, None),
+            });
+            self.finds.members.len().saturating_sub(1)
+        });
+        let inside = match place {
+            Place::Argument => Place::Nested,
+            other => other,
+        };
+        let value = self.value_under(reader, inside, &folded)?;
+        if let Some(found) = found.and_then(|index| self.finds.members.get_mut(index)) {
+            found.value = value;
+        }
+        Ok(found)
+    }
+
+    /// Notes where the comma behind a found member stands, once the next member is reached.
+    pub fn comma_behind(&mut self, found: Option<usize>, comma: Option<usize>) {
+        if let Some(found) = found.and_then(|index| self.finds.members.get_mut(index)) {
+            found.commas.1 = comma;
+        }
+    }
+
+    fn value_under(
+        &mut self,
+        reader: &mut Reader<'_>,
+        place: Place,
+        parent: &str,
+    ) -> Result<Span, JsonError> {
+        match reader.kind()? {
+            Kind::Object => Ok(self.object(reader, place, parent)?.0),
+            Kind::Array => reader.array(|reader| self.value_under(reader, place, parent).map(drop)),
+            Kind::String => {
+                let span = reader.skip()?;
+                self.string(reader, span.clone())?;
+                Ok(span)
+            }
+            Kind::Bool | Kind::Null | Kind::Number => reader.skip(),
+        }
+    }
+
+    /// Reads an object whose members are all of one place, and counts them.
+    pub fn object(
+        &mut self,
+        reader: &mut Reader<'_>,
+        place: Place,
+        parent: &str,
+    ) -> Result<(Span, usize), JsonError> {
+        reader.kind()?;
+        let start = reader.position();
+        let (mut last, mut members) = (None, 0_usize);
+        let span = reader.object(|reader, member| {
+            self.comma_behind(last, member.comma);
+            last = self.member(reader, &member, start, place, parent)?;
+            members = members.saturating_add(1);
+            Ok::<(), JsonError>(())
+        })?;
+        Ok((span, members))
+    }
+
+    /// Looks into a string that may itself be JSON, as models like to write it.
+    fn string(&mut self, reader: &Reader<'_>, span: Span) -> Result<(), JsonError> {
+        let inner = reader.bytes(span.start.saturating_add(1)..span.end);
+        if !matches!(inner.first(), Some(b'{' | b'[' | b'\\' | b' ' | b'\t')) {
+            return Ok(());
+        }
+        let text = reader.resolve(span)?;
+        if !text.value.trim_start().starts_with(['{', '[', '"']) {
+            return Ok(());
+        }
+        let mut embedded = Self::new(self.table, self.max_depth);
+        let mut inner = Reader::new(text.value.as_bytes(), self.max_depth);
+        // Text that turns out not to be JSON is judged by what was seen of it.
+        let _ = embedded.value(&mut inner, Place::Elsewhere);
+        let names = embedded.finds.members.iter().map(|found| found.name);
+        self.finds.in_strings.extend(names);
+        self.finds.in_strings.append(&mut embedded.finds.in_strings);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(input: &str) -> Finds {
+        let mut table = NameTable::default();
+        table.add("user_id");
+        table.add("organization_id");
+        let mut finder = Finder::new(&table, 32);
+        finder
+            .value(&mut Reader::new(input.as_bytes(), 32), Place::Argument)
+            .unwrap();
+        finder.finds
+    }
+
+    fn keys(input: &str) -> Vec<&str> {
+        find(input)
+            .members
+            .iter()
+            .map(|found| &input[found.key.clone()])
+            .collect()
+    }
+
+    #[test]
+    fn finds_names_at_any_depth() {
+        assert_eq!(keys(r#"{"a":1,"userId":2}"#), [r#""userId""#]);
+        assert_eq!(
+            keys(r#"{"a":[{"b":{"USER-ID":2}},{"user_id":1}]}"#),
+            [r#""USER-ID""#, r#""user_id""#]
+        );
+        assert_eq!(keys(r#"{"user":{"id":7,"name":"x"}}"#), [r#""id""#]);
+        assert_eq!(keys(r#"{"organization":[{"id":7}]}"#), [r#""id""#]);
+        assert_eq!(keys(r#"{"id":7,"user":1}"#), Vec::<&str>::new());
+        assert_eq!(
+            keys(r#"{"com.example/user_id":7}"#),
+            [r#""com.example/user_id""#]
+        );
+    }
+
+    #[test]
+    fn b28_finds_names_in_json_inside_a_string() {
+        for input in [
+            r#"{"q":"{\"user_id\": 1}"}"#,
+            r#"{"q":"  [{\"a\":{\"userId\": 1}}]"}"#,
+            r#"{"q":"\n{\"user_id\": 1} and then text"}"#,
+            r#"{"q":"\u007b\"user_id\": 1}"}"#,
+            r#"{"q":"{\"q\":\"{\\\"user_id\\\":1}\"}"}"#,
+            r#"["\"{\\\"user_id\\\":1}\""]"#,
+        ] {
+            assert_eq!(find(input).in_strings.len(), 1, "{input}");
+        }
+        for input in [
+            r#"{"q":"{user_id}"}"#,
+            r#"{"q":"my user_id: 1"}"#,
+            r#"{"q":"[note] user_id"}"#,
+        ] {
+            assert!(find(input).in_strings.is_empty(), "{input}");
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The headers of a request, and what MCP says of them: media type, protocol version, and their
+//! agreement with the body (MCP 2026-07-28 "Server Validation").
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use thiserror::Error;
+
+use super::message::{Message, Shape};
+use super::method::Era;
+
+/// Protocol versions this filter knows, newest first.
+pub const VERSIONS: &[&str] = &[
+    MODERN_VERSION,
+    "2025-11-25",
+    "2025-06-18",
+    "2025-03-26",
+    "2024-11-05",
+];
+const MODERN_VERSION: &str = "2026-07-28";
+
+/// Prefix of the headers that mirror arguments (MCP 2026-07-28 "Custom Headers").
+pub const PARAM_PREFIX: &str = "mcp-param-";
+
+/// A request's or response's headers as they arrived, names in lower case.
+#[derive(Clone, Default)]
+pub struct Headers(Vec<(String, Vec<u8>)>);
+
+/// A change of a header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeaderEdit {
+    /// Take out every value of it.
+    Remove(String),
+    /// Take out every value of it and put this one in.
+    Set(String, String),
+}
+
+/// Why a header cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum HeaderError {
+    /// Its value is not visible ASCII.
+    #[error("header `{0}` has characters that are not visible ASCII")]
+    NotText(&'static str),
+    /// It is there more than once.
+    #[error("header `{0}` is repeated")]
+    Repeated(&'static str),
+}
+
+/// Why the headers and the body of a message do not go together.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Disagreement {
+    /// The header cannot be read.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// A header that has to mirror the body does not.
+    #[error("header `{0}` does not match the body")]
+    Mismatch(&'static str),
+    /// 2026-07-28 in the header, and no version in `_meta`.
+    #[error("`_meta` has no `io.modelcontextprotocol/protocolVersion`")]
+    NoMeta,
+    /// A header the version requires is missing.
+    #[error("header `{0}` is missing")]
+    Missing(&'static str),
+    /// A version nobody knows.
+    #[error("protocol version is not supported")]
+    Version,
+}
+
+impl Headers {
+    /// Headers as the host hands them over.
+    pub fn new(pairs: Vec<(String, Vec<u8>)>) -> Self {
+        let lower = |(name, value): (String, Vec<u8>)| (name.to_ascii_lowercase(), value);
+        Self(pairs.into_iter().map(lower).collect())
+    }
+
+    /// The value of a header that may be there once.
+    ///
+    /// # Errors
+    ///
+    /// It is repeated, or its value is not visible ASCII.
+    pub fn one(&self, name: &'static str) -> Result<Option<&str>, HeaderError> {
+        let mut values = self.all(name);
+        let Some(value) = values.next() else {
+            return Ok(None);
+        };
+        if values.next().is_some() {
+            return Err(HeaderError::Repeated(name));
+        }
+        match str::from_utf8(value) {
+            Ok(text) if text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t')) => {
+                Ok(Some(text.trim_matches([' ', '\t'])))
+            }
+            _ => Err(HeaderError::NotText(name)),
+        }
+    }
+
+    /// Every value of a header.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.iter()
+            .filter_map(move |(other, value)| (other == name).then_some(value))
+    }
+
+    /// Whether a header is there.
+    pub fn has(&self, name: &str) -> bool {
+        self.all(name).next().is_some()
+    }
+
+    /// Every header.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_slice()))
+    }
+}
+
+/// Names only: values may be secrets.
+impl std::fmt::Debug for Headers {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_list()
+            .entries(self.0.iter().map(|(name, _)| name))
+            .finish()
+    }
+}
+
+/// The media type of a `Content-Type`, if it is one type without parameters other than UTF-8.
+pub fn media_type(content_type: &str) -> Option<String> {
+    let (media, parameters) = content_type.split_once(';').unwrap_or((content_type, ""));
+    let media = media.trim().to_ascii_lowercase();
+    let parameters: String = parameters.split_whitespace().collect();
+    let utf8 = matches!(
+        parameters.to_ascii_lowercase().as_str(),
+        "" | "charset=utf-8" | "charset=\"utf-8\""
+    );
+    (utf8 && !media.contains(',')).then_some(media)
+}
+
+/// The era of a message, once its headers and its body are found to agree.
+///
+/// # Errors
+///
+/// Header and body name different versions, methods or targets, or a version nobody knows.
+pub fn agree(headers: &Headers, message: &Message<'_>) -> Result<Era, Disagreement> {
+    const VERSION: &str = "mcp-protocol-version";
+    let stated = headers.one(VERSION)?;
+    let meta = message.params.protocol_version.as_deref();
+    let era = match (stated, meta) {
+        (None, None) => Era::Legacy,
+        (None, Some(_)) => return Err(Disagreement::Missing(VERSION)),
+        (Some(stated), _) if !VERSIONS.contains(&stated) => return Err(Disagreement::Version),
+        (Some(MODERN_VERSION), None) if message.shape == Shape::Request => {
+            return Err(Disagreement::NoMeta);
+        }
+        (Some(stated), Some(meta)) if stated != meta => {
+            return Err(Disagreement::Mismatch(VERSION));
+        }
+        (Some(MODERN_VERSION), _) => Era::Modern,
+        (Some(_), Some(_)) => return Err(Disagreement::Mismatch(VERSION)),
+        (Some(_), None) => Era::Legacy,
+    };
+    if era == Era::Modern {
+        mirrors(headers, "mcp-method", Some(&message.method), message.shape)?;
+        mirrors(headers, "mcp-name", target(message), message.shape)?;
+    }
+    Ok(era)
+}
+
+/// What `Mcp-Name` has to say for this message.
+fn target<'m>(message: &'m Message<'_>) -> Option<&'m str> {
+    match &*message.method {
+        "tools/call" | "prompts/get" => message.params.name.as_deref(),
+        "resources/read" => message.params.uri.as_deref(),
+        _ => None,
+    }
+}
+
+fn mirrors(
+    headers: &Headers,
+    name: &'static str,
+    body: Option<&str>,
+    shape: Shape,
+) -> Result<(), Disagreement> {
+    match (headers.one(name)?, body) {
+        (None, Some(_)) if shape == Shape::Request => Err(Disagreement::Missing(name)),
+        (None, _) => Ok(()),
+        (Some(value), Some(body)) if decode(value).is_some_and(|value| value == body) => Ok(()),
+        (Some(_), _) => Err(Disagreement::Mismatch(name)),
+    }
+}
+
+/// The meaning of a mirrored value: plain, or base64 between markers (MCP 2026-07-28 "Value
+/// Encoding"). `None` for base64 that is not canonical or not UTF-8.
+pub fn decode(value: &str) -> Option<Cow<'_, str>> {
+    let Some(encoded) = value
+        .strip_prefix("=?base64?")
+        .and_then(|rest| rest.strip_suffix("?="))
+    else {
+        return Some(Cow::Borrowed(value));
+    };
+    let bytes = BASE64_STANDARD.decode(encoded).ok()?;
+    String::from_utf8(bytes).ok().map(Cow::Owned)
+}
+
+/// Writes a mirrored value, encoded where plain text would not survive.
+pub fn encode(value: &str) -> String {
+    let plain = value
+        .bytes()
+        .all(|byte| matches!(byte, b' '..=b'~' | b'\t'))
+        && value.trim_matches([' ', '\t']).len() == value.len()
+        && !(value.starts_with("=?base64?") && value.ends_with("?="));
+    if plain {
+        return value.to_owned();
+    }
+    format!("=?base64?{}?=", BASE64_STANDARD.encode(value))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,428 @@
+//! Strict JSON (RFC 8259), read once from front to back, without a tree of values.
+//!
+//! Two parsers that read one text differently are the way around a gateway, so whatever they are
+//! known to differ on is refused here: duplicate keys at any depth (also spelled with escapes),
+//! invalid UTF-8, lone surrogates, a byte order mark, text behind the value, NUL in a key, and
+//! nesting beyond a limit. Values are never interpreted further than needed: numbers stay text.
+
+mod text;
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use thiserror::Error;
+
+use self::text::{hex, plain_run, unescape};
+
+/// A part of the input, in bytes from its start.
+pub type Span = Range<usize>;
+
+/// Objects with up to this many keys are checked for duplicates by comparing each pair.
+const PAIRWISE: usize = 16;
+
+/// Why a text is not accepted as JSON. Says where, never what: the input is not echoed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("{fault} at byte {at}")]
+pub struct JsonError {
+    /// What is wrong.
+    pub fault: Fault,
+    /// Where, in bytes from the start.
+    pub at: usize,
+}
+
+/// What is wrong with a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Fault {
+    /// A control character inside a string.
+    #[error("control character in a string")]
+    ControlCharacter,
+    /// One object has the same key twice.
+    #[error("duplicate key")]
+    DuplicateKey,
+    /// The text ends inside a value.
+    #[error("unexpected end")]
+    End,
+    /// An escape that JSON does not have, or half a surrogate pair.
+    #[error("invalid escape or lone surrogate")]
+    Escape,
+    /// A key holds U+0000.
+    #[error("NUL in a key")]
+    NulInKey,
+    /// A number not written as JSON writes numbers.
+    #[error("invalid number")]
+    Number,
+    /// More text behind the value.
+    #[error("text after the value")]
+    Trailing,
+    /// Deeper nesting than the limit.
+    #[error("nested too deeply")]
+    TooDeep,
+    /// A character that cannot stand here.
+    #[error("unexpected character")]
+    Unexpected,
+    /// Bytes that are not UTF-8.
+    #[error("invalid UTF-8")]
+    Utf8,
+}
+
+/// What a value is, seen from its first character.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `[...]`
+    Array,
+    /// `true` or `false`
+    Bool,
+    /// `null`
+    Null,
+    /// A number.
+    Number,
+    /// `{...}`
+    Object,
+    /// `"..."`
+    String,
+}
+
+/// A string of the input: its place, quotes included, and its meaning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text<'a> {
+    /// Where it stands, with its quotes.
+    pub span: Span,
+    /// What it says, escapes resolved.
+    pub value: Cow<'a, str>,
+}
+
+/// A member of an object, handed to the function that reads its value.
+#[derive(Debug)]
+pub struct Member<'a> {
+    /// The key.
+    pub key: Text<'a>,
+    /// The comma before it, if it is not the first.
+    pub comma: Option<usize>,
+    /// Its number in the object, from 0.
+    pub index: usize,
+}
+
+/// Reads one JSON text, value by value. Every `object`, `array`, `string` and `skip` reads exactly
+/// one value and checks all of it.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    input: &'a [u8],
+    at: usize,
+    depth: usize,
+    max_depth: usize,
+    /// Keys of the objects being read, innermost last.
+    keys: Vec<Cow<'a, str>>,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader at the start of `input` that refuses nesting deeper than `max_depth`.
+    pub fn new(input: &'a [u8], max_depth: usize) -> Self {
+        Self {
+            input,
+            at: 0,
+            depth: 0,
+            max_depth,
+            keys: Vec::new(),
+        }
+    }
+
+    /// The bytes of a span.
+    pub fn bytes(&self, span: Span) -> &'a [u8] {
+        self.input.get(span).unwrap_or_default()
+    }
+
+    /// How far the reader is.
+    pub fn position(&self) -> usize {
+        self.at
+    }
+
+    /// What the next value is.
+    pub fn kind(&mut self) -> Result<Kind, JsonError> {
+        match self.next_character()? {
+            b'{' => Ok(Kind::Object),
+            b'[' => Ok(Kind::Array),
+            b'"' => Ok(Kind::String),
+            b't' | b'f' => Ok(Kind::Bool),
+            b'n' => Ok(Kind::Null),
+            b'-' | b'0'..=b'9' => Ok(Kind::Number),
+            _ => Err(self.error(Fault::Unexpected)),
+        }
+    }
+
+    /// Reads any value and returns where it stands.
+    pub fn skip(&mut self) -> Result<Span, JsonError> {
+        match self.kind()? {
+            Kind::Object => self.object(|reader, _| reader.skip().map(drop)),
+            Kind::Array => self.array(|reader| reader.skip().map(drop)),
+            Kind::String => self.string_span(),
+            Kind::Number => self.number(),
+            Kind::Bool | Kind::Null => self.literal(),
+        }
+    }
+
+    /// Reads an object; `member` must read each value.
+    pub fn object<E: From<JsonError>>(
+        &mut self,
+        mut member: impl FnMut(&mut Self, Member<'a>) -> Result<(), E>,
+    ) -> Result<Span, E> {
+        let start = self.open(b'{')?;
+        let first_key = self.keys.len();
+        let mut comma = None;
+        if self.next_character()? == b'}' {
+            return Ok(self.close(start));
+        }
+        for index in 0.. {
+            let key = self.key()?;
+            self.keys.push(key.value.clone());
+            self.expect(b':')?;
+            member(self, Member { key, comma, index })?;
+            match self.next_character()? {
+                b',' => comma = Some(self.at),
+                b'}' => break,
+                _ => return Err(self.error(Fault::Unexpected).into()),
+            }
+            self.advance(1);
+        }
+        self.refuse_duplicates(first_key)?;
+        Ok(self.close(start))
+    }
+
+    /// Reads an array; `element` must read each value.
+    pub fn array<E: From<JsonError>>(
+        &mut self,
+        mut element: impl FnMut(&mut Self) -> Result<(), E>,
+    ) -> Result<Span, E> {
+        let start = self.open(b'[')?;
+        if self.next_character()? == b']' {
+            return Ok(self.close(start));
+        }
+        loop {
+            element(self)?;
+            match self.next_character()? {
+                b',' => self.advance(1),
+                b']' => return Ok(self.close(start)),
+                _ => return Err(self.error(Fault::Unexpected).into()),
+            }
+        }
+    }
+
+    /// Reads a string.
+    pub fn string(&mut self) -> Result<Text<'a>, JsonError> {
+        if self.next_character()? != b'"' {
+            return Err(self.error(Fault::Unexpected));
+        }
+        let span = self.string_span()?;
+        self.resolve(span)
+    }
+
+    /// The meaning of a string that was read already.
+    pub fn resolve(&self, span: Span) -> Result<Text<'a>, JsonError> {
+        let at = span.start;
+        let fail = |fault| JsonError { fault, at };
+        let raw = self.bytes(at.saturating_add(1)..span.end.saturating_sub(1));
+        let text = str::from_utf8(raw).map_err(|_| fail(Fault::Utf8))?;
+        let value = if text.contains('\\') {
+            Cow::Owned(unescape(text).ok_or_else(|| fail(Fault::Escape))?)
+        } else {
+            Cow::Borrowed(text)
+        };
+        Ok(Text { span, value })
+    }
+
+    /// Checks that nothing but white space is left.
+    pub fn end(&mut self) -> Result<(), JsonError> {
+        self.skip_whitespace();
+        match self.peek() {
+            None => Ok(()),
+            Some(_) => Err(self.error(Fault::Trailing)),
+        }
+    }
+
+    fn key(&mut self) -> Result<Text<'a>, JsonError> {
+        let key = self.string()?;
+        if key.value.contains('\0') {
+            return Err(JsonError {
+                fault: Fault::NulInKey,
+                at: key.span.start,
+            });
+        }
+        Ok(key)
+    }
+
+    fn refuse_duplicates(&mut self, first_key: usize) -> Result<(), JsonError> {
+        let keys = self.keys.get_mut(first_key..).unwrap_or_default();
+        let duplicate = if keys.len() <= PAIRWISE {
+            let mut rest = &*keys;
+            loop {
+                match rest.split_first() {
+                    Some((key, others)) if !others.contains(key) => rest = others,
+                    found => break found.is_some(),
+                }
+            }
+        } else {
+            keys.sort_unstable();
+            keys.windows(2).any(|pair| pair.first() == pair.last())
+        };
+        self.keys.truncate(first_key);
+        if duplicate {
+            return Err(self.error(Fault::DuplicateKey));
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, bracket: u8) -> Result<usize, JsonError> {
+        self.expect(bracket)?;
+        if self.depth >= self.max_depth {
+            return Err(self.error(Fault::TooDeep));
+        }
+        self.depth = self.depth.saturating_add(1);
+        Ok(self.at.saturating_sub(1))
+    }
+
+    fn close(&mut self, start: usize) -> Span {
+        self.depth = self.depth.saturating_sub(1);
+        self.advance(1);
+        start..self.at
+    }
+
+    fn expect(&mut self, wanted: u8) -> Result<(), JsonError> {
+        if self.next_character()? != wanted {
+            return Err(self.error(Fault::Unexpected));
+        }
+        self.advance(1);
+        Ok(())
+    }
+
+    /// Reads a string without resolving it.
+    fn string_span(&mut self) -> Result<Span, JsonError> {
+        let start = self.at;
+        self.advance(1);
+        let mut ascii = true;
+        loop {
+            let rest = self.input.get(self.at..).unwrap_or_default();
+            let (plain, plain_ascii) = plain_run(rest);
+            ascii &= plain_ascii;
+            self.advance(plain);
+            match self.peek() {
+                Some(b'"') => break,
+                Some(b'\\') => self.escape()?,
+                Some(_) => return Err(self.error(Fault::ControlCharacter)),
+                None => return Err(self.error(Fault::End)),
+            }
+        }
+        self.advance(1);
+        let span = start..self.at;
+        if !ascii && str::from_utf8(self.bytes(span.clone())).is_err() {
+            return Err(JsonError {
+                fault: Fault::Utf8,
+                at: start,
+            });
+        }
+        Ok(span)
+    }
+
+    /// Reads one escape. A surrogate must be the first half of a pair whose second half follows.
+    fn escape(&mut self) -> Result<(), JsonError> {
+        self.advance(1);
+        match self.peek() {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
+                self.advance(1);
+                Ok(())
+            }
+            Some(b'u') => match self.code_unit()? {
+                0xD800..=0xDBFF if self.peek() == Some(b'\\') => {
+                    self.advance(1);
+                    match (self.peek(), self.code_unit()?) {
+                        (Some(b'u'), 0xDC00..=0xDFFF) => Ok(()),
+                        _ => Err(self.error(Fault::Escape)),
+                    }
+                }
+                0xD800..=0xDFFF => Err(self.error(Fault::Escape)),
+                _ => Ok(()),
+            },
+            Some(_) => Err(self.error(Fault::Escape)),
+            None => Err(self.error(Fault::End)),
+        }
+    }
+
+    /// Reads `uXXXX`.
+    fn code_unit(&mut self) -> Result<u32, JsonError> {
+        self.advance(1);
+        let digits = self.bytes(self.at..self.at.saturating_add(4));
+        let unit = hex(digits).ok_or_else(|| self.error(Fault::Escape))?;
+        self.advance(4);
+        Ok(unit)
+    }
+
+    fn number(&mut self) -> Result<Span, JsonError> {
+        let start = self.at;
+        if self.peek() == Some(b'-') {
+            self.advance(1);
+        }
+        if self.peek() == Some(b'0') {
+            self.advance(1);
+        } else {
+            self.digits()?;
+        }
+        if self.peek() == Some(b'.') {
+            self.advance(1);
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.advance(1);
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.advance(1);
+            }
+            self.digits()?;
+        }
+        Ok(start..self.at)
+    }
+
+    fn digits(&mut self) -> Result<(), JsonError> {
+        let start = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.advance(1);
+        }
+        if self.at == start {
+            return Err(self.error(Fault::Number));
+        }
+        Ok(())
+    }
+
+    fn literal(&mut self) -> Result<Span, JsonError> {
+        let start = self.at;
+        let rest = self.input.get(start..).unwrap_or_default();
+        let literal = [&b"true"[..], b"false", b"null"]
+            .into_iter()
+            .find(|literal| rest.starts_with(literal))
+            .ok_or_else(|| self.error(Fault::Unexpected))?;
+        self.advance(literal.len());
+        Ok(start..self.at)
+    }
+
+    fn next_character(&mut self) -> Result<u8, JsonError> {
+        self.skip_whitespace();
+        self.peek().ok_or_else(|| self.error(Fault::End))
+    }
+
+    fn skip_whitespace(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+            self.advance(1);
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.input.get(self.at).copied()
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.at = self.at.saturating_add(count);
+    }
+
+    fn error(&self, fault: Fault) -> JsonError {
+        JsonError { fault, at: self.at }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+use super::*;
+use proptest::prelude::*;
+
+fn check(input: &[u8]) -> Result<Span, JsonError> {
+    let mut reader = Reader::new(input, 64);
+    let span = reader.skip()?;
+    reader.end()?;
+    Ok(span)
+}
+
+fn fault(input: &[u8]) -> Fault {
+    check(input).unwrap_err().fault
+}
+
+#[test]
+fn b04_duplicate_keys_are_refused_at_any_depth_and_in_any_spelling() {
+    for input in [
+        r#"{"a":1,"a":2}"#,
+        r#"{"name":1,"n\u0061me":2}"#,
+        r#"{"x":[{"y":{"a":1,"b":2,"a":3}}]}"#,
+        r#"{"😀":1,"\ud83d\ude00":2}"#,
+    ] {
+        assert_eq!(fault(input.as_bytes()), Fault::DuplicateKey, "{input}");
+    }
+    let mut many: Vec<String> = (0..100).map(|n| format!("\"k{n}\":0")).collect();
+    assert!(check(format!("{{{}}}", many.join(",")).as_bytes()).is_ok());
+    many.push(r#""k\u0031":0"#.to_owned());
+    assert_eq!(
+        fault(format!("{{{}}}", many.join(",")).as_bytes()),
+        Fault::DuplicateKey
+    );
+    assert!(check(br#"{"a":{"b":1},"b":{"a":1}}"#).is_ok());
+}
+
+#[test]
+fn b05_what_other_parsers_let_through_is_refused() {
+    assert_eq!(fault(b"\xEF\xBB\xBF{}"), Fault::Unexpected);
+    assert_eq!(fault(b"{} {}"), Fault::Trailing);
+    assert_eq!(fault(b"{}\0"), Fault::Trailing);
+    assert_eq!(fault(b"NaN"), Fault::Unexpected);
+    assert_eq!(fault(b"[Infinity]"), Fault::Unexpected);
+    assert_eq!(fault(b"[-Infinity]"), Fault::Number);
+    assert_eq!(fault(b"[1,]"), Fault::Unexpected);
+    assert_eq!(fault(b"{\"a\":1,}"), Fault::Unexpected);
+    assert_eq!(fault(b"{a:1}"), Fault::Unexpected);
+    assert_eq!(fault(b"{'a':1}"), Fault::Unexpected);
+    assert_eq!(fault(b"[1]//x"), Fault::Trailing);
+    assert_eq!(fault(b"/*x*/1"), Fault::Unexpected);
+    assert_eq!(fault(b"\"\xff\""), Fault::Utf8);
+    assert_eq!(fault(b"\"\xed\xa0\x80\""), Fault::Utf8);
+    assert_eq!(fault(b"\"tab\there\""), Fault::ControlCharacter);
+    assert_eq!(fault(b"tru"), Fault::Unexpected);
+    assert_eq!(fault(b"truex"), Fault::Trailing);
+    assert_eq!(fault(b""), Fault::End);
+    assert_eq!(fault(b"{\"a\""), Fault::End);
+    for nested in ["[".repeat(65), "[".repeat(100_000), "{\"a\":".repeat(65)] {
+        assert_eq!(fault(nested.as_bytes()), Fault::TooDeep);
+    }
+    assert!(check(format!("{}{}", "[".repeat(64), "]".repeat(64)).as_bytes()).is_ok());
+}
+
+#[test]
+fn b03_nul_and_lone_surrogates_are_refused() {
+    assert_eq!(fault(br#"{"na\u0000me":1}"#), Fault::NulInKey);
+    for lone in [
+        r#""\ud800""#,
+        r#""\udc00""#,
+        r#""\ud800x""#,
+        r#""\ud800\n""#,
+        r#""\ud800\ud800""#,
+    ] {
+        assert_eq!(fault(lone.as_bytes()), Fault::Escape, "{lone}");
+    }
+    assert_eq!(fault(br#""\x41""#), Fault::Escape);
+    assert_eq!(fault(br#""\u12""#), Fault::Escape);
+}
+
+#[test]
+fn b10_numbers_are_checked_and_kept_as_text() {
+    for good in ["0", "-0", "1.0", "1e400", "9223372036854775809", "-1.5E-3"] {
+        assert_eq!(check(good.as_bytes()), Ok(0..good.len()), "{good}");
+    }
+    for bad in ["01", "+1", "1.", ".5", "1e", "--1", "0x10", "-"] {
+        assert!(check(bad.as_bytes()).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn strings_are_resolved() {
+    for (text, meaning) in [
+        (r#""plain""#, "plain"),
+        (r#""\"\\\/\b\f\n\r\t""#, "\"\\/\u{8}\u{c}\n\r\t"),
+        (r#""\u0041\u00e9""#, "Aé"),
+        (r#""\ud83d\ude00\udbff\udfff""#, "😀\u{10FFFF}"),
+        (
+            r#""long enough for words \u0041 and more""#,
+            "long enough for words A and more",
+        ),
+    ] {
+        assert_eq!(
+            Reader::new(text.as_bytes(), 4).string().unwrap().value,
+            meaning
+        );
+    }
+}
+
+/// A text built from JSON's own tokens, so that most are nearly JSON.
+fn nearly_json() -> impl Strategy<Value = Vec<u8>> {
+    let token = prop_oneof![
+        Just(&b"{"[..]),
+        Just(b"}"),
+        Just(b"["),
+        Just(b"]"),
+        Just(b","),
+        Just(b":"),
+        Just(b" "),
+        Just(b"\"a\""),
+        Just(b"\"\\u0061\""),
+        Just(b"\"b\""),
+        Just(b"\"\\ud83d\\ude00\""),
+        Just(b"\"\\ud83d\""),
+        Just(b"\"\xc3\xa9 and some more text\""),
+        Just(b"\"\xff\""),
+        Just(b"0"),
+        Just(b"-1.5e3"),
+        Just(b"01"),
+        Just(b"true"),
+        Just(b"null"),
+        Just(b"\n"),
+        Just(b"\""),
+        Just(b"\\"),
+    ];
+    proptest::collection::vec(token, 0..12).prop_map(|tokens| tokens.concat())
+}
+
+proptest! {
+    /// What this reader accepts, `serde_json` accepts too; what only `serde_json` accepts has
+    /// duplicate keys or NUL in a key.
+    #[test]
+    fn agrees_with_serde_json(input in prop_oneof![nearly_json(), any::<Vec<u8>>()]) {
+        let ours = check(&input);
+        let theirs = serde_json::from_slice::<serde_json::Value>(&input);
+        match ours {
+            Ok(_) => prop_assert!(theirs.is_ok()),
+            Err(JsonError { fault: Fault::DuplicateKey | Fault::NulInKey, .. }) => {}
+            Err(_) => prop_assert!(theirs.is_err()),
+        }
+    }
+
+    #[test]
+    fn strings_mean_what_serde_json_says(text in any::<String>()) {
+        let written = serde_json::to_string(&text).unwrap();
+        prop_assert_eq!(Reader::new(written.as_bytes(), 4).string().unwrap().value, text);
+    }
+}

@@ -1,0 +1,264 @@
+//! From the policy file to the checked policy.
+
+use std::collections::{BTreeMap, HashMap};
+
+use url::Url;
+
+use super::builtin::builtin_arguments;
+use super::condition::Condition;
+use super::document::{ArgumentRule, Document, IdentityField, OperationDocument};
+use super::error::PolicyError;
+use super::issuers::compile_issuers;
+use super::pattern::Pattern;
+use super::roles::compile_roles;
+use super::{Operation, Policy};
+use crate::mcp::names::{NameId, NameTable, fold};
+
+/// The most an inspected request body may be: Envoy's own buffer limit by default.
+const MAX_BODY: usize = 1024 * 1024;
+const MAX_RESPONSE: usize = 16 * 1024 * 1024;
+
+/// Collects every mistake, so that an author sees all of them at once.
+pub(super) type Errors = Vec<PolicyError>;
+
+pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
+    let mut errors = Errors::new();
+    let resource = parse_resource(&document.resource, &mut errors);
+    let path = document.path.clone().unwrap_or_else(|| {
+        resource
+            .as_ref()
+            .map_or_else(String::new, |url| url.path().to_owned())
+    });
+    if !path.starts_with('/') || path.contains(['?', '#', '%']) || path.contains("//") {
+        errors.push(PolicyError::new(
+            "path",
+            "expected a plain path that starts with `/`",
+        ));
+    }
+    let mut origins = document.origins.clone();
+    origins.extend(
+        resource
+            .iter()
+            .map(|url| url.origin().ascii_serialization()),
+    );
+    let issuers = compile_issuers(&document, &mut errors);
+    let has_organization = !issuers.is_empty()
+        && issuers
+            .iter()
+            .all(|issuer| issuer.claims.organization.is_some());
+    let mut names = NameTable::default();
+    let arguments = compile_arguments(&document, has_organization, &mut names, &mut errors);
+    let tools = compile_operations(
+        "tools",
+        &document.tools,
+        has_organization,
+        &mut names,
+        &mut errors,
+    );
+    let prompts = compile_operations(
+        "prompts",
+        &document.prompts,
+        has_organization,
+        &mut names,
+        &mut errors,
+    );
+    let roles = compile_roles(&document.roles, &mut errors);
+    check_headers(&document, &mut errors);
+    check_sizes(&document, &mut errors);
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    Ok(Policy {
+        resource: document.resource,
+        path,
+        mode: document.mode,
+        issuers,
+        scopes: document.scopes,
+        roles,
+        names,
+        arguments,
+        tools,
+        prompts,
+        refusals: document.refusals,
+        origins,
+        headers: document.headers,
+        upstream: document.upstream,
+        audit: document.audit,
+        max_body: document.max_body.0,
+        max_response: document.max_response.0,
+        hold: document.hold,
+    })
+}
+
+fn parse_resource(resource: &str, errors: &mut Errors) -> Option<Url> {
+    let mut refuse = |message: &str| {
+        errors.push(PolicyError::new(
+            "resource",
+            format!("found `{resource}`, {message}"),
+        ));
+        None
+    };
+    let Ok(url) = Url::parse(resource) else {
+        return refuse("expected an absolute URL such as https://crm.example.com/mcp");
+    };
+    let loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    match url.scheme() {
+        "https" => {}
+        "http" if loopback => {}
+        _ => return refuse("expected https (http is for localhost only)"),
+    }
+    if url.fragment().is_some() || url.query().is_some() || !url.username().is_empty() {
+        return refuse("expected a URL without query, fragment and user (RFC 8707 section 2)");
+    }
+    Some(url)
+}
+
+fn compile_arguments(
+    document: &Document,
+    has_organization: bool,
+    names: &mut NameTable,
+    errors: &mut Errors,
+) -> HashMap<NameId, ArgumentRule> {
+    let mut rules = HashMap::new();
+    for (name, rule) in check_names("arguments", &document.arguments, has_organization, errors) {
+        rules.insert(names.add(name), rule);
+    }
+    if document.builtin_arguments {
+        for (name, rule) in builtin_arguments(has_organization) {
+            rules.entry(names.add(name)).or_insert(rule);
+        }
+    }
+    rules
+}
+
+/// Argument rules with a usable name each, no two of which are the same name in other spellings.
+fn check_names<'d>(
+    path: &str,
+    rules: &'d BTreeMap<String, ArgumentRule>,
+    has_organization: bool,
+    errors: &mut Errors,
+) -> Vec<(&'d str, ArgumentRule)> {
+    let mut folded: HashMap<String, &str> = HashMap::new();
+    let mut checked = Vec::new();
+    for (name, rule) in rules {
+        let path = format!("{path}.{name}");
+        let key = fold(name).into_owned();
+        if key.is_empty() {
+            errors.push(PolicyError::new(
+                path,
+                "expected a name with a letter or digit in it",
+            ));
+            continue;
+        }
+        if let Some(other) = folded.insert(key, name) {
+            errors.push(PolicyError::new(
+                path,
+                format!("the same name as `{other}`, in another spelling"),
+            ));
+            continue;
+        }
+        if *rule == ArgumentRule::Set(IdentityField::Organization) && !has_organization {
+            errors.push(PolicyError::new(
+                path,
+                "`set: organization` needs `identity.organization` at every issuer",
+            ));
+        }
+        checked.push((name.as_str(), *rule));
+    }
+    checked
+}
+
+fn compile_operations(
+    section: &str,
+    operations: &BTreeMap<String, OperationDocument>,
+    has_organization: bool,
+    names: &mut NameTable,
+    errors: &mut Errors,
+) -> Vec<Operation> {
+    let mut compiled = Vec::new();
+    for (name, operation) in operations {
+        let path = format!("{section}.{name}");
+        let rules = check_names(
+            &format!("{path}.arguments"),
+            &operation.arguments,
+            has_organization,
+            errors,
+        );
+        let condition = operation
+            .when
+            .as_deref()
+            .map(Condition::compile)
+            .transpose();
+        let condition = condition.unwrap_or_else(|error| {
+            errors.push(PolicyError::new(format!("{path}.when"), error));
+            None
+        });
+        let to_rule = |(name, rule): (&str, _)| (names.add(name), name.to_owned(), rule);
+        compiled.push(Operation {
+            pattern: Pattern::name(name),
+            scopes: operation.scopes.clone(),
+            max_token_age: operation.max_token_age.map(|period| period.0),
+            when: condition,
+            arguments: rules.into_iter().map(to_rule).collect(),
+        });
+    }
+    // The most specific rule for an argument comes first.
+    compiled.sort_by_key(|operation| {
+        let pattern = &operation.pattern;
+        (
+            !pattern.is_exact(),
+            std::cmp::Reverse(pattern.written().len()),
+        )
+    });
+    compiled
+}
+
+fn check_headers(document: &Document, errors: &mut Errors) {
+    let headers = &document.headers;
+    let named = [
+        ("headers.user", &headers.user),
+        ("headers.organization", &headers.organization),
+        ("headers.roles", &headers.roles),
+    ];
+    let removed = document.upstream.remove_headers.iter();
+    let removed = removed.map(|name| ("upstream.remove_headers", name));
+    for (path, name) in named.into_iter().chain(removed) {
+        let token = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let reserved = name.starts_with("mcp-")
+            || [
+                "host",
+                "authorization",
+                "content-length",
+                "content-type",
+                "transfer-encoding",
+            ]
+            .contains(&name.as_str());
+        if name.is_empty() || !name.bytes().all(token) || reserved {
+            errors.push(PolicyError::new(
+                path,
+                format!("found `{name}`, expected a header name of lower-case letters, digits and dashes that the protocol does not use"),
+            ));
+        }
+    }
+    if headers.user == headers.organization
+        || headers.user == headers.roles
+        || headers.organization == headers.roles
+    {
+        errors.push(PolicyError::new(
+            "headers",
+            "expected three different names",
+        ));
+    }
+}
+
+fn check_sizes(document: &Document, errors: &mut Errors) {
+    for (path, size, most) in [
+        ("max_body", document.max_body.0, MAX_BODY),
+        ("max_response", document.max_response.0, MAX_RESPONSE),
+    ] {
+        if size == 0 || size > most {
+            let message = format!("found {size} bytes, expected 1 to {most}");
+            errors.push(PolicyError::new(path, message));
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! The policy file as its author writes it. Nothing here is trusted yet: [`super::Policy`] is the
+//! checked form, and the only one the filter works with.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::value::{Period, Size};
+use crate::identity::{Algorithm, ClaimPath, TokenType};
+
+/// One policy: who is believed, who may do what, and what happens to the arguments that say who is
+/// calling.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Document {
+    /// This MCP server's own name, an absolute URL as clients write it. Tokens must carry it as
+    /// audience (RFC 8707 section 2), and the resource metadata document is published for it.
+    pub resource: String,
+    /// The path at which Envoy receives MCP requests. Default: the path of `resource`.
+    pub path: Option<String>,
+    /// Whether decisions are enforced, or only taken and logged.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Who may vouch for a caller. At least one.
+    pub issuers: Vec<IssuerDocument>,
+    /// Scopes every request needs, whatever it asks for.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// What each role may do. Nothing is allowed that no role allows. The role named `*` is every
+    /// caller's.
+    #[serde(default)]
+    pub roles: BTreeMap<String, RoleDocument>,
+    /// Argument names that say who is calling, and what happens to them. They are matched whatever
+    /// their case, separators or Unicode spelling, at any depth.
+    #[serde(default)]
+    pub arguments: BTreeMap<String, ArgumentRule>,
+    /// Whether the built-in argument names are in force beside `arguments`.
+    #[serde(default = "default_true")]
+    pub builtin_arguments: bool,
+    /// Further conditions for tools; the key is a tool name or a pattern with `*`.
+    #[serde(default)]
+    pub tools: BTreeMap<String, OperationDocument>,
+    /// Further conditions for prompts; the key is a prompt name or a pattern with `*`.
+    #[serde(default)]
+    pub prompts: BTreeMap<String, OperationDocument>,
+    /// How a call that no role allows is answered.
+    #[serde(default)]
+    pub refusals: Refusals,
+    /// Values of the `Origin` header that are accepted besides the origin of `resource`.
+    #[serde(default)]
+    pub origins: Vec<String>,
+    /// The headers that tell the server who is calling.
+    #[serde(default)]
+    pub headers: IdentityHeaders,
+    /// What of the client's own headers reaches the server.
+    #[serde(default)]
+    pub upstream: Upstream,
+    /// What the access log says of the caller.
+    #[serde(default)]
+    pub audit: Audit,
+    /// The largest request body that is inspected; larger ones are refused. At most 1 MiB.
+    #[serde(default = "default_max_body")]
+    pub max_body: Size,
+    /// The largest list answer, or event of an event stream, that is inspected. At most 16 MiB.
+    #[serde(default = "default_max_response")]
+    pub max_response: Size,
+    /// How Envoy is told to keep the request headers until the body is judged.
+    #[serde(default)]
+    pub hold: Hold,
+}
+
+/// Whether decisions take effect.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Refuse what the policy does not allow.
+    #[default]
+    Enforce,
+    /// Decide and log, change nothing.
+    Observe,
+}
+
+/// An authorization server whose tokens are accepted.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct IssuerDocument {
+    /// The exact `iss` claim.
+    pub issuer: String,
+    /// Where its keys come from.
+    pub jwks: JwksDocument,
+    /// Signature algorithms accepted from it. Asymmetric ones only.
+    #[serde(default = "default_algorithms")]
+    pub algorithms: Vec<Algorithm>,
+    /// Audiences accepted; one must be in the token. Default: `resource`.
+    pub audiences: Option<Vec<String>>,
+    /// Values of the token's `typ` header accepted.
+    #[serde(default = "default_types")]
+    pub types: Vec<TokenType>,
+    /// Which claims say who is calling.
+    #[serde(default)]
+    pub identity: IdentityDocument,
+    /// How far this issuer's clock may be off. At most 5m.
+    #[serde(default = "default_clock_skew")]
+    pub clock_skew: Period,
+    /// Tokens valid for longer than this are refused.
+    #[serde(default = "default_max_lifetime")]
+    pub max_lifetime: Period,
+}
+
+/// Where the keys of an issuer come from: a path on an Envoy cluster, or the policy itself.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct JwksDocument {
+    /// The Envoy cluster that serves the key set.
+    pub cluster: Option<String>,
+    /// The path of the key set on that cluster.
+    pub path: Option<String>,
+    /// The `:authority` of the fetch. Default: the host of `issuer`.
+    pub authority: Option<String>,
+    /// A key set (RFC 7517 section 5) written into the policy.
+    pub inline: Option<serde_json::Value>,
+    /// How often a fetched key set is fetched again.
+    #[serde(default = "default_refresh")]
+    pub refresh: Period,
+    /// How long a fetched key set is used while it cannot be fetched again.
+    #[serde(default = "default_keep")]
+    pub keep: Period,
+}
+
+/// Which claims say who is calling. A string is split at its dots; a list names each step exactly,
+/// for claim names that have dots themselves.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct IdentityDocument {
+    /// The user; a token without it is refused.
+    pub user: ClaimPath,
+    /// The organization, tenant or workspace.
+    pub organization: Option<ClaimPath>,
+    /// Role names: a list, or one string with spaces between them.
+    pub roles: Option<ClaimPath>,
+    /// Scopes: a list, or one string with spaces between them.
+    pub scopes: ClaimPath,
+}
+
+/// What callers with a role may do.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct RoleDocument {
+    /// Roles whose permissions, and denials, this one has too.
+    pub extends: Vec<String>,
+    /// Tool names or patterns; `*` is any run of characters.
+    pub tools: Vec<String>,
+    /// Prompt names or patterns.
+    pub prompts: Vec<String>,
+    /// Resource URIs or patterns; `{user}` and `{organization}` stand for the caller's own.
+    pub resources: Vec<String>,
+    /// Tools, prompts or resources this role may not use whatever else allows it.
+    pub deny: Vec<String>,
+}
+
+/// What happens to an argument that says who is calling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ArgumentRule {
+    /// Replace its value with the caller's.
+    Set(IdentityField),
+    /// Take it out.
+    Remove,
+    /// Refuse the request.
+    Reject,
+    /// Leave it: here it is data.
+    Keep,
+}
+
+/// A trusted value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum IdentityField {
+    /// The caller's user id.
+    User,
+    /// The caller's organization.
+    Organization,
+}
+
+/// Conditions for a tool or prompt, on top of a role that allows it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct OperationDocument {
+    /// Scopes the token must have, all of them.
+    pub scopes: Vec<String>,
+    /// The caller must have signed in (or the token been issued) no longer ago than this.
+    pub max_token_age: Option<Period>,
+    /// A CEL expression over `args`, `identity` and `call` that must be true.
+    pub when: Option<String>,
+    /// Rules for this operation's arguments, before the general ones. A `set` here also adds the
+    /// argument when the caller left it out.
+    pub arguments: BTreeMap<String, ArgumentRule>,
+}
+
+/// How a call that no role allows is answered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Refusals {
+    /// As if it did not exist: HTTP 200 and JSON-RPC error -32602.
+    #[default]
+    Hidden,
+    /// HTTP 403, and the reason.
+    Visible,
+}
+
+/// Names of the request headers that carry the caller's identity to the server. They are removed
+/// from what the client sent first.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct IdentityHeaders {
+    /// The user id.
+    pub user: String,
+    /// The organization.
+    pub organization: String,
+    /// The caller's roles that the policy knows, with commas between them.
+    pub roles: String,
+}
+
+/// What of the client's own headers reaches the server.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Upstream {
+    /// The client's `Authorization` header.
+    pub authorization: Authorization,
+    /// Further headers of the client that the server would trust, to be removed.
+    pub remove_headers: Vec<String>,
+}
+
+/// What happens to the client's `Authorization` header.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Authorization {
+    /// It ends here.
+    #[default]
+    Remove,
+    /// It is sent on. The server then holds a token that others may accept too.
+    Pass,
+}
+
+/// What the access log says of the caller.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Audit {
+    /// How the caller is named.
+    pub subject: Subject,
+    /// The environment variable (of the Wasm VM) that holds the key of the hash. Without it the
+    /// key is the resource's name, which keeps logs readable but lets a reader test a guess.
+    pub key_env: Option<String>,
+}
+
+/// How the access log names the caller.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// A keyed hash: the same caller has the same one.
+    #[default]
+    Hash,
+    /// As the token says.
+    Plain,
+    /// Not at all.
+    Omit,
+}
+
+/// How the request headers are kept back until the body is judged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Hold {
+    /// Envoy's `allow_on_headers_stop_iteration: true` (1.35 or newer).
+    #[default]
+    StopIteration,
+    /// `envoy.filters.http.buffer` directly after this filter.
+    BufferFilter,
+}
+
+impl Default for IdentityDocument {
+    fn default() -> Self {
+        Self {
+            user: ClaimPath::claim("sub"),
+            organization: None,
+            roles: None,
+            scopes: ClaimPath::claim("scope"),
+        }
+    }
+}
+
+impl Default for IdentityHeaders {
+    fn default() -> Self {
+        Self {
+            user: "x-mcp-user".to_owned(),
+            organization: "x-mcp-organization".to_owned(),
+            roles: "x-mcp-roles".to_owned(),
+        }
+    }
+}
+
+fn default_true() -> bool {
+    true
+}
+
+fn default_algorithms() -> Vec<Algorithm> {
+    Algorithm::ALL.to_vec()
+}
+
+fn default_types() -> Vec<TokenType> {
+    vec![TokenType::AccessToken, TokenType::Jwt]
+}
+
+fn default_clock_skew() -> Period {
+    Period(Duration::from_secs(30))
+}
+
+fn default_max_lifetime() -> Period {
+    Period(Duration::from_secs(24 * 3600))
+}
+
+fn default_refresh() -> Period {
+    Period(Duration::from_secs(5 * 60))
+}
+
+fn default_keep() -> Period {
+    Period(Duration::from_secs(3600))
+}
+
+fn default_max_body() -> Size {
+    Size(256 * 1024)
+}
+
+fn default_max_response() -> Size {
+    Size(1024 * 1024)
+}

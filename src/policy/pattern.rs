@@ -1,0 +1,263 @@
+//! Names with wildcards.
+
+use crate::identity::Identity;
+
+/// A name, or a pattern in which `*` stands for any run of characters and `{user}` and
+/// `{organization}` for the caller's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern {
+    written: String,
+    /// The parts between the stars. One part: an exact name.
+    parts: Vec<Vec<Piece>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Literal(String),
+    User,
+    Organization,
+}
+
+impl Pattern {
+    /// A pattern with wildcards only.
+    pub fn name(written: &str) -> Self {
+        let literal = |part: &str| vec![Piece::Literal(part.to_owned())];
+        Self {
+            written: written.to_owned(),
+            parts: written.split('*').map(literal).collect(),
+        }
+    }
+
+    /// A pattern with wildcards and placeholders, for resource URIs.
+    pub fn uri(written: &str) -> Self {
+        Self {
+            written: written.to_owned(),
+            parts: written.split('*').map(pieces).collect(),
+        }
+    }
+
+    /// As the policy has it.
+    pub fn written(&self) -> &str {
+        &self.written
+    }
+
+    /// Whether it stands for exactly one name.
+    pub fn is_exact(&self) -> bool {
+        self.parts.len() == 1
+    }
+
+    /// Whether `name` matches, for this caller. A placeholder for which the caller has no value, or
+    /// one that could reach beyond its place in a URI, matches nothing.
+    pub fn matches(&self, name: &str, identity: &Identity) -> bool {
+        self.resolve(identity)
+            .is_some_and(|parts| matches(&parts, name))
+    }
+
+    /// Whether some URI that `template` (RFC 6570) can produce matches, for this caller.
+    pub fn may_cover_template(&self, template: &str, identity: &Identity) -> bool {
+        let mut globs = String::new();
+        let mut rest = template;
+        while let Some((before, behind)) = rest.split_once('{') {
+            globs.push_str(before);
+            globs.push('*');
+            rest = behind.split_once('}').map_or("", |(_, behind)| behind);
+        }
+        globs.push_str(rest);
+        let of_caller = self.resolve(identity).map(|parts| parts.join("*"));
+        of_caller.is_some_and(|own| overlap(own.as_bytes(), globs.as_bytes()))
+    }
+
+    fn resolve(&self, identity: &Identity) -> Option<Vec<String>> {
+        let part = |pieces: &Vec<Piece>| pieces.iter().map(|piece| piece.text(identity)).collect();
+        self.parts.iter().map(part).collect()
+    }
+
+    /// Whether every name this pattern stands for also matches `other`, as far as can be told
+    /// without a caller.
+    pub fn is_covered_by(&self, other: &Self) -> bool {
+        let parts: Vec<String> = other.written.split('*').map(str::to_owned).collect();
+        matches(&parts, &self.written)
+    }
+}
+
+fn pieces(part: &str) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let mut rest = part;
+    let placeholders = [
+        ("{user}", Piece::User),
+        ("{organization}", Piece::Organization),
+    ];
+    loop {
+        let next = placeholders
+            .iter()
+            .filter_map(|(text, piece)| Some((rest.find(text)?, *text, piece)))
+            .min_by_key(|(at, _, _)| *at);
+        let Some((_, text, piece)) = next else { break };
+        let Some((before, behind)) = rest.split_once(text) else {
+            break;
+        };
+        pieces.push(Piece::Literal(before.to_owned()));
+        pieces.push(piece.clone());
+        rest = behind;
+    }
+    pieces.push(Piece::Literal(rest.to_owned()));
+    pieces
+}
+
+impl Piece {
+    fn text<'p>(&'p self, identity: &'p Identity) -> Option<&'p str> {
+        let value = match self {
+            Self::Literal(text) => return Some(text),
+            Self::User => &identity.user,
+            Self::Organization => identity.organization.as_ref()?,
+        };
+        let stays = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~@+=|".contains(&byte);
+        let dots = value.chars().all(|character| character == '.');
+        (!dots && value.bytes().all(stays)).then_some(value)
+    }
+}
+
+fn matches(parts: &[String], name: &str) -> bool {
+    let Some((first, rest)) = parts.split_first() else {
+        return false;
+    };
+    let Some(mut name) = name.strip_prefix(first.as_str()) else {
+        return false;
+    };
+    let Some((last, middle)) = rest.split_last() else {
+        return name.is_empty();
+    };
+    for part in middle {
+        let Some((_, behind)) = name.split_once(part.as_str()) else {
+            return false;
+        };
+        name = behind;
+    }
+    name.ends_with(last.as_str())
+}
+
+/// Whether some text matches both globs: the usual comparison, row by row, in which a `*` may stand
+/// still or take a character of the other.
+fn overlap(one: &[u8], other: &[u8]) -> bool {
+    let star_ahead = |glob: &[u8]| glob.iter().all(|byte| *byte == b'*');
+    // row[j]: whether the part of `one` read so far and the first j bytes of `other` can agree.
+    let mut row: Vec<bool> = (0..=other.len())
+        .map(|length| other.get(..length).is_some_and(star_ahead))
+        .collect();
+    for &byte in one {
+        let mut next = vec![byte == b'*' && row.first() == Some(&true)];
+        for ((&theirs, &diagonal), &above) in other.iter().zip(&row).zip(row.iter().skip(1)) {
+            let left = next.last() == Some(&true);
+            let step = diagonal && (byte == theirs || byte == b'*' || theirs == b'*');
+            let stand = (above || left) && (theirs == b'*' || byte == b'*');
+            next.push(step || stand);
+        }
+        row = next;
+    }
+    row.last() == Some(&true)
+}
+
+/// Whether a URI means the same to everybody who reads it: no dot segments, spelled out or encoded,
+/// no encoded separators, no characters a parser would drop or turn around.
+pub fn is_plain_uri(uri: &str) -> bool {
+    let lower = uri.to_ascii_lowercase();
+    let hidden = ["%2e", "%2f", "%5c", "%25", "%00"]
+        .iter()
+        .any(|code| lower.contains(code));
+    let mut segments = uri.split(['/', '?', '#']);
+    let dots = segments.any(|segment| segment == "." || segment == "..");
+    let odd =
+        |character: char| character.is_control() || character.is_whitespace() || character == '\\';
+    !hidden && !dots && !uri.contains(odd)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(user: &str, organization: Option<&str>) -> Identity {
+        Identity {
+            user: user.to_owned(),
+            organization: organization.map(str::to_owned),
+            roles: Vec::new(),
+            scopes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn stars_stand_for_any_run() {
+        let nobody = caller("u", None);
+        for (pattern, name, expected) in [
+            ("crm.get", "crm.get", true),
+            ("crm.get", "crm.get2", false),
+            ("crm.get", "xcrm.get", false),
+            ("crm.*", "crm.get", true),
+            ("crm.*", "crm.", true),
+            ("crm.*", "crmx.get", false),
+            ("*", "", true),
+            ("*.read", "a.b.read", true),
+            ("a*b*c", "abc", true),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "ac", false),
+            ("aa*aa", "aaa", false),
+            ("", "x", false),
+        ] {
+            assert_eq!(
+                Pattern::name(pattern).matches(name, &nobody),
+                expected,
+                "{pattern} {name}"
+            );
+        }
+    }
+
+    #[test]
+    fn b28_a_uri_pattern_holds_the_callers_own_organization() {
+        let own = Pattern::uri("crm://{organization}/users/{user}*");
+        assert!(own.matches("crm://acme/users/u1/notes", &caller("u1", Some("acme"))));
+        assert!(!own.matches("crm://globex/users/u1", &caller("u1", Some("acme"))));
+        assert!(!own.matches("crm:///users/u1", &caller("u1", None)));
+        assert!(!own.matches("crm://a/b/users/u1", &caller("u1", Some("a/b"))));
+        assert!(!own.matches("crm://../users/u1", &caller("u1", Some(".."))));
+        assert!(!own.matches("crm://*/users/u1", &caller("u1", Some("*"))));
+    }
+
+    #[test]
+    fn a_template_is_covered_if_some_uri_of_it_is() {
+        let own = Pattern::uri("crm://{organization}/customers/*");
+        let acme = caller("u1", Some("acme"));
+        for (template, expected) in [
+            ("crm://{org}/customers/{id}", true),
+            ("crm://acme/customers/{id}", true),
+            ("crm://{org}/{+rest}", true),
+            ("crm://globex/customers/{id}", false),
+            ("crm://{org}/tickets/{id}", false),
+            ("crm://acme/customers/", true),
+            ("other://{x}", false),
+            ("{+all}", true),
+        ] {
+            assert_eq!(
+                own.may_cover_template(template, &acme),
+                expected,
+                "{template}"
+            );
+        }
+    }
+
+    #[test]
+    fn b28_uris_that_could_mean_something_else_are_not_plain() {
+        assert!(is_plain_uri("crm://acme/customers/1?x=a.b"));
+        for uri in [
+            "crm://acme/../globex",
+            "crm://acme/./x",
+            "crm://acme/%2e%2E/globex",
+            "crm://acme/..",
+            "crm://acme%2fglobex",
+            "crm:\\acme",
+            "crm://acme/a\tb",
+            "crm://a/%252e",
+            "..",
+        ] {
+            assert!(!is_plain_uri(uri), "{uri}");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Roles, with what they extend resolved.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::compile::Errors;
+use super::document::RoleDocument;
+use super::error::{PolicyError, nearest};
+use super::pattern::Pattern;
+
+/// What a role may do, with everything it extends.
+#[derive(Debug, Default)]
+pub struct Role {
+    /// Tools.
+    pub tools: Vec<Grant>,
+    /// Prompts.
+    pub prompts: Vec<Grant>,
+    /// Resources.
+    pub resources: Vec<Grant>,
+    /// What is denied whatever allows it.
+    pub deny: Vec<Grant>,
+}
+
+/// A pattern, and the role in which it is written.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    /// What it stands for.
+    pub pattern: Pattern,
+    /// Where it is written: `manager` for `roles.manager`.
+    pub role: String,
+}
+
+pub(super) fn compile_roles(
+    documents: &BTreeMap<String, RoleDocument>,
+    errors: &mut Errors,
+) -> HashMap<String, Role> {
+    check_extends(documents, errors);
+    check_patterns(documents, errors);
+    let mut roles = HashMap::new();
+    for name in documents.keys() {
+        let mut role = Role::default();
+        for from in with_extended(name, documents) {
+            let Some(document) = documents.get(from) else {
+                continue;
+            };
+            let names = |written: &[String]| grants(written, from, Pattern::name);
+            role.tools.extend(names(&document.tools));
+            role.prompts.extend(names(&document.prompts));
+            role.resources
+                .extend(grants(&document.resources, from, Pattern::uri));
+            role.deny.extend(grants(&document.deny, from, Pattern::uri));
+        }
+        roles.insert(name.clone(), role);
+    }
+    roles
+}
+
+fn grants(written: &[String], role: &str, pattern: fn(&str) -> Pattern) -> Vec<Grant> {
+    let grant = |written: &String| Grant {
+        pattern: pattern(written),
+        role: role.to_owned(),
+    };
+    written.iter().map(grant).collect()
+}
+
+/// A role and everything it extends, each once, also when they extend each other.
+fn with_extended<'d>(name: &'d str, documents: &'d BTreeMap<String, RoleDocument>) -> Vec<&'d str> {
+    let mut found = vec![name];
+    let mut next = 0;
+    while let Some(document) = found.get(next).and_then(|name| documents.get(*name)) {
+        for extended in &document.extends {
+            if !found.contains(&extended.as_str()) {
+                found.push(extended);
+            }
+        }
+        next = next.saturating_add(1);
+    }
+    found
+}
+
+fn check_extends(documents: &BTreeMap<String, RoleDocument>, errors: &mut Errors) {
+    for (name, document) in documents {
+        for (index, extended) in document.extends.iter().enumerate() {
+            let path = format!("roles.{name}.extends[{index}]");
+            if !documents.contains_key(extended) {
+                let mut message = format!("unknown role `{extended}`");
+                if let Some(nearest) = nearest(extended, documents.keys().map(String::as_str)) {
+                    message.push_str(&format!("; did you mean `{nearest}`?"));
+                }
+                errors.push(PolicyError::new(path, message));
+            } else if with_extended(extended, documents).contains(&name.as_str()) {
+                errors.push(PolicyError::new(
+                    path,
+                    format!("`{name}` and `{extended}` extend each other"),
+                ));
+            }
+        }
+    }
+}
+
+fn check_patterns(documents: &BTreeMap<String, RoleDocument>, errors: &mut Errors) {
+    for (name, document) in documents {
+        let lists = [
+            ("tools", &document.tools),
+            ("prompts", &document.prompts),
+            ("resources", &document.resources),
+            ("deny", &document.deny),
+        ];
+        for (list, patterns) in lists {
+            for (index, pattern) in patterns.iter().enumerate() {
+                if pattern.trim().is_empty() || pattern.trim() != pattern {
+                    let path = format!("roles.{name}.{list}[{index}]");
+                    errors.push(PolicyError::new(
+                        path,
+                        "expected a name or pattern without spaces around it",
+                    ));
+                }
+            }
+        }
+    }
+}

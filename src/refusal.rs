@@ -1,0 +1,202 @@
+//! Every way a request is refused: what the log calls it, who can cure it, and how.
+
+use crate::authorize::Denial;
+use crate::decision::{Decision, Evidence, Verdict};
+use crate::identity::TokenError;
+use crate::mcp::headers::{Disagreement, HeaderError};
+use crate::mcp::message::MessageError;
+use crate::rewrite::arguments::ArgumentError;
+
+/// Why a request, or the answer to it, does not pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// An identity argument that may not be there.
+    Argument(ArgumentError),
+    /// The client left before anything was decided.
+    ClientGone,
+    /// The body is compressed.
+    ContentEncoding,
+    /// The body is not declared as JSON.
+    ContentType,
+    /// The policy does not allow it.
+    Denied(Denial),
+    /// Headers and body do not go together.
+    Disagreement(Disagreement),
+    /// No body where one is needed, or one where none may be.
+    Body,
+    /// A header that cannot be read in one way only.
+    Header(HeaderError),
+    /// The host let the headers go before the body was judged, or never delivers the body.
+    HostDoesNotHold,
+    /// The body is no message that can be judged.
+    Message(MessageError),
+    /// A parameter the method needs is missing.
+    MissingParameter(&'static str),
+    /// An HTTP method MCP does not use.
+    HttpMethod,
+    /// No bearer token.
+    NoToken,
+    /// A path where no MCP server is.
+    NotFound,
+    /// A web page this server does not know.
+    Origin,
+    /// A query string, which the server might take for more than it is.
+    Query,
+    /// The resumption of a stream, whose owner is not known.
+    Resumption,
+    /// A task, whose owner is not known.
+    Task,
+    /// The body is larger than what is inspected.
+    TooLarge,
+    /// The token is not accepted.
+    Token(TokenError),
+    /// A method nobody listed.
+    UnknownMethod,
+    /// Another protocol on the same connection.
+    Upgrade,
+    /// The server's answer cannot be judged.
+    UpstreamAnswer,
+}
+
+impl Refusal {
+    /// Why, as one word for logs and counters.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Argument(ArgumentError::InString(_)) => "argument_in_string",
+            Self::Argument(ArgumentError::NoValue(_)) => "argument_no_value",
+            Self::Argument(ArgumentError::Rejected(_)) => "argument_rejected",
+            Self::Argument(ArgumentError::Structure(_)) => "argument_structure",
+            Self::Body => "body",
+            Self::ClientGone => "client_gone",
+            Self::ContentEncoding => "content_encoding",
+            Self::ContentType => "content_type",
+            Self::Denied(Denial::Condition { .. }) => "condition",
+            Self::Denied(Denial::Denied { .. }) => "denied",
+            Self::Denied(Denial::NoRole) => "no_role",
+            Self::Denied(Denial::OddUri) => "odd_uri",
+            Self::Denied(Denial::Scope { .. }) => "scope",
+            Self::Denied(Denial::TooOld { .. }) => "token_age",
+            Self::Disagreement(Disagreement::Version) => "protocol_version",
+            Self::Disagreement(Disagreement::NoMeta) => "protocol_meta",
+            Self::Disagreement(_) => "header_mismatch",
+            Self::Header(_) => "header",
+            Self::HostDoesNotHold => "host_does_not_hold",
+            Self::HttpMethod => "http_method",
+            Self::Message(MessageError::Batch) => "batch",
+            Self::Message(MessageError::Json(_)) => "not_json",
+            Self::Message(_) => "not_a_message",
+            Self::MissingParameter(_) => "missing_parameter",
+            Self::NoToken => "no_token",
+            Self::NotFound => "not_found",
+            Self::Origin => "origin",
+            Self::Query => "query",
+            Self::Resumption => "resumption",
+            Self::Task => "task",
+            Self::Token(error) => error.reason(),
+            Self::TooLarge => "too_large",
+            Self::UnknownMethod => "unknown_method",
+            Self::Upgrade => "upgrade",
+            Self::UpstreamAnswer => "upstream_answer",
+        }
+    }
+
+    /// What is said about it, to the client and in the log. Holds no value of the request.
+    pub fn summary(&self) -> String {
+        match self {
+            Self::Argument(error) => error.to_string(),
+            Self::Body => "a POST has a body, GET and DELETE have none".into(),
+            Self::ClientGone => "the client left before a decision".into(),
+            Self::ContentEncoding => "the body must not be compressed".into(),
+            Self::ContentType => "the content type must be application/json".into(),
+            Self::Denied(Denial::Condition { error, .. }) => error.to_string(),
+            Self::Denied(Denial::Denied { .. }) => "a rule denies it".into(),
+            Self::Denied(Denial::NoRole) => "no role of the caller allows it".into(),
+            Self::Denied(Denial::OddUri) => "the URI has dot segments or hidden separators".into(),
+            Self::Denied(Denial::Scope { needed }) => format!("needs scope {}", needed.join(" ")),
+            Self::Denied(Denial::TooOld { max_age }) => {
+                format!("needs a sign-in at most {max_age} s ago")
+            }
+            Self::Disagreement(error) => error.to_string(),
+            Self::Header(error) => error.to_string(),
+            Self::HostDoesNotHold => "the proxy is not configured to hold requests".into(),
+            Self::HttpMethod => "MCP uses POST, GET and DELETE".into(),
+            Self::Message(error) => error.to_string(),
+            Self::MissingParameter(name) => format!("`params.{name}` is missing"),
+            Self::NoToken => "a bearer token is required".into(),
+            Self::NotFound => "no MCP server at this path".into(),
+            Self::Origin => "this origin may not call the server".into(),
+            Self::Query => "the URL must not have a query".into(),
+            Self::Resumption => "streams cannot be resumed; send the request again".into(),
+            Self::Task => "tasks are not supported; call the tool without a task".into(),
+            Self::Token(error) => error.to_string(),
+            Self::TooLarge => "the body is too large".into(),
+            Self::UnknownMethod => "unknown method".into(),
+            Self::Upgrade => "protocol upgrades are not accepted".into(),
+            Self::UpstreamAnswer => "the server's answer cannot be checked".into(),
+        }
+    }
+
+    /// The decision this refusal is.
+    pub fn decision(&self) -> Decision {
+        let next_action = self.next_action();
+        let source = match self {
+            Self::Denied(Denial::Condition { rule, .. } | Denial::Denied { rule }) => rule.as_str(),
+            Self::Denied(Denial::NoRole) => "roles",
+            Self::Denied(Denial::Scope { .. } | Denial::TooOld { .. })
+            | Self::NoToken
+            | Self::Token(_) => "token",
+            Self::Argument(_) => "arguments",
+            Self::UpstreamAnswer => "response",
+            _ => "request",
+        };
+        Decision {
+            verdict: if self.is_curable() {
+                Verdict::NeedsReview
+            } else {
+                Verdict::Blocked
+            },
+            reason: self.reason(),
+            evidence: vec![Evidence::new(source, self.summary())],
+            next_action,
+        }
+    }
+
+    /// Whether the caller can do something about it: sign in, or sign in for more.
+    fn is_curable(&self) -> bool {
+        matches!(
+            self,
+            Self::NoToken
+                | Self::Token(_)
+                | Self::Denied(Denial::Scope { .. } | Denial::TooOld { .. })
+        ) && *self != Self::Token(TokenError::KeysUnavailable)
+    }
+
+    fn next_action(&self) -> Option<String> {
+        let action = match self {
+            Self::Argument(ArgumentError::Rejected(name)) => {
+                format!("if it is data here, give the tool `arguments: {{{name}: keep}}`")
+            }
+            Self::Argument(ArgumentError::NoValue(_)) => {
+                "map the claim under the issuer's `identity`".into()
+            }
+            Self::Denied(Denial::NoRole) => "let a role of the caller allow it".into(),
+            Self::Denied(Denial::Scope { needed }) => {
+                format!("sign in with scope {}", needed.join(" "))
+            }
+            Self::Denied(Denial::TooOld { .. }) => "sign in again".into(),
+            Self::HostDoesNotHold => {
+                "set `allow_on_headers_stop_iteration: true` in the filter's PluginConfig, or \
+                 `hold: buffer_filter` with envoy.filters.http.buffer behind the filter"
+                    .into()
+            }
+            Self::NoToken => "sign in".into(),
+            Self::Token(TokenError::KeysUnavailable) => {
+                "check the cluster and path under the issuer's `jwks`".into()
+            }
+            Self::Token(_) => "sign in again".into(),
+            Self::TooLarge => "raise `max_body`, and Envoy's buffer limit with it".into(),
+            _ => return None,
+        };
+        Some(action)
+    }
+}

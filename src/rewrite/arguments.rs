@@ -1,0 +1,235 @@
+//! The arguments that say who is calling, replaced by what the token says or taken out.
+
+use std::collections::HashMap;
+
+use thiserror::Error;
+
+use super::splice::{Edits, with_comma};
+use crate::identity::Identity;
+use crate::mcp::finder::{Found, Place};
+use crate::mcp::json::{Kind, Reader, Span};
+use crate::mcp::message::Message;
+use crate::mcp::names::NameId;
+use crate::policy::{ArgumentRule, IdentityField, Operation, Policy};
+
+/// What becomes of the identity arguments of a message.
+#[derive(Debug, Default)]
+pub struct Rewrite {
+    /// The edits of the body.
+    pub edits: Edits,
+    /// Values that are changed or gone, for the headers that mirror them.
+    pub changes: Vec<Change>,
+    /// Names of arguments that were set, as the policy spells them.
+    pub set: Vec<String>,
+    /// Names of arguments that were taken out.
+    pub removed: Vec<String>,
+}
+
+/// A value that is not what the client sent any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Where it stood.
+    pub span: Span,
+    /// What stands there now; `None` if it is gone.
+    pub value: Option<String>,
+}
+
+/// Why a message with identity arguments is refused. Names are the policy's spelling.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ArgumentError {
+    /// It stands in JSON inside a string, where it cannot be replaced.
+    #[error("argument `{0}` is not accepted inside a string")]
+    InString(String),
+    /// It is an object or `null`-like structure, which cannot be replaced by one value.
+    #[error("argument `{0}` must be a single value")]
+    Structure(String),
+    /// The policy rejects it.
+    #[error("argument `{0}` is not accepted; leave it out")]
+    Rejected(String),
+    /// The token has no value to set it to.
+    #[error("argument `{0}` cannot be set: the token does not say it")]
+    NoValue(String),
+}
+
+/// Applies the policy's argument rules to a message.
+///
+/// # Errors
+///
+/// An argument that must not be there, or that cannot be replaced.
+pub fn rewrite(
+    policy: &Policy,
+    identity: &Identity,
+    message: &Message<'_>,
+    operations: &[&Operation],
+    body: &[u8],
+) -> Result<Rewrite, ArgumentError> {
+    let mut rewriter = Rewriter {
+        policy,
+        identity,
+        operations,
+        body,
+        rewrite: Rewrite::default(),
+        removed_in: HashMap::new(),
+    };
+    for &name in &message.finds.in_strings {
+        if policy.argument_rule(name, operations) != ArgumentRule::Keep {
+            return Err(ArgumentError::InString(policy.names.name(name).to_owned()));
+        }
+    }
+    let mut covered = 0;
+    for found in &message.finds.members {
+        // What stands inside a replaced value is gone with it.
+        if found.key.start >= covered && rewriter.member(found)? {
+            covered = found.value.end;
+        }
+    }
+    rewriter.add_missing(message)?;
+    Ok(rewriter.rewrite)
+}
+
+struct Rewriter<'a> {
+    policy: &'a Policy,
+    identity: &'a Identity,
+    operations: &'a [&'a Operation],
+    body: &'a [u8],
+    rewrite: Rewrite,
+    /// How many members were taken out of an object, by where it starts.
+    removed_in: HashMap<usize, usize>,
+}
+
+impl Rewriter<'_> {
+    /// Applies the rule for one member. True if its value does not reach the server.
+    fn member(&mut self, found: &Found) -> Result<bool, ArgumentError> {
+        let name = self.policy.names.name(found.name).to_owned();
+        match self.policy.argument_rule(found.name, self.operations) {
+            ArgumentRule::Keep => return Ok(false),
+            ArgumentRule::Reject => return Err(ArgumentError::Rejected(name)),
+            ArgumentRule::Remove => self.remove(found, name),
+            ArgumentRule::Set(field) => self.set(found, field, name)?,
+        }
+        Ok(true)
+    }
+
+    fn remove(&mut self, found: &Found, name: String) {
+        let removed = self.removed_in.entry(found.object).or_default();
+        let span = with_comma(
+            found.key.start..found.value.end,
+            found.commas.0,
+            found.commas.1.map(|comma| comma.saturating_add(1)),
+            *removed == found.index,
+        );
+        *removed = removed.saturating_add(1);
+        self.rewrite.edits.remove(span);
+        self.rewrite.changes.push(Change {
+            span: found.value.clone(),
+            value: None,
+        });
+        note(&mut self.rewrite.removed, name);
+    }
+
+    fn set(
+        &mut self,
+        found: &Found,
+        field: IdentityField,
+        name: String,
+    ) -> Result<(), ArgumentError> {
+        let value = self.value(field, &name)?;
+        let text = match found.kind {
+            Kind::Object => return Err(ArgumentError::Structure(name)),
+            Kind::Array => format!("[{}]", quoted(value)),
+            Kind::Number if is_integer(value) => value.to_owned(),
+            _ => quoted(value),
+        };
+        if self.says(found, value, &text) {
+            return Ok(());
+        }
+        self.rewrite.changes.push(Change {
+            span: found.value.clone(),
+            value: Some(value.to_owned()),
+        });
+        self.rewrite.edits.replace(found.value.clone(), text);
+        note(&mut self.rewrite.set, name);
+        Ok(())
+    }
+
+    /// Whether the client's value already is the trusted one: then no byte changes.
+    fn says(&self, found: &Found, value: &str, text: &str) -> bool {
+        let written = self.body.get(found.value.clone()).unwrap_or_default();
+        let resolved = Reader::new(self.body, 1).resolve(found.value.clone());
+        written == text.as_bytes()
+            || (found.kind == Kind::String && resolved.is_ok_and(|said| said.value == value))
+    }
+
+    /// Adds the arguments that the operation's own rules set and the client left out.
+    fn add_missing(&mut self, message: &Message<'_>) -> Result<(), ArgumentError> {
+        let mut handled: Vec<NameId> = Vec::new();
+        let mut members = Vec::new();
+        for (id, spelling, rule) in self
+            .operations
+            .iter()
+            .flat_map(|operation| &operation.arguments)
+        {
+            if handled.contains(id) {
+                continue;
+            }
+            handled.push(*id);
+            let is_there = message
+                .finds
+                .members
+                .iter()
+                .any(|found| found.name == *id && found.place == Place::Argument);
+            if let (ArgumentRule::Set(field), false) = (rule, is_there) {
+                let value = self.value(*field, spelling)?;
+                members.push(format!("{}:{}", quoted(spelling), quoted(value)));
+                note(&mut self.rewrite.set, spelling.clone());
+            }
+        }
+        if members.is_empty() {
+            return Ok(());
+        }
+        let members = members.join(",");
+        match (&message.params.arguments, &message.params.span) {
+            (Some((span, count)), _) => {
+                let removed = self.removed_in.get(&span.start).copied().unwrap_or(0);
+                let comma = if *count > removed { "," } else { "" };
+                let at = span.start.saturating_add(1);
+                self.rewrite.edits.insert(at, format!("{members}{comma}"));
+            }
+            (None, Some(params)) => {
+                let at = params.start.saturating_add(1);
+                self.rewrite
+                    .edits
+                    .insert(at, format!("\"arguments\":{{{members}}},"));
+            }
+            (None, None) => {}
+        }
+        Ok(())
+    }
+
+    fn value(&self, field: IdentityField, name: &str) -> Result<&'_ str, ArgumentError> {
+        let value = match field {
+            IdentityField::User => Some(self.identity.user.as_str()),
+            IdentityField::Organization => self.identity.organization.as_deref(),
+        };
+        value.ok_or_else(|| ArgumentError::NoValue(name.to_owned()))
+    }
+}
+
+fn note(names: &mut Vec<String>, name: String) {
+    if !names.contains(&name) {
+        names.push(name);
+    }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// Whether a text is an integer as JSON writes it.
+fn is_integer(text: &str) -> bool {
+    text.parse::<i64>()
+        .is_ok_and(|number| number.to_string() == text)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+//! Lists as one caller may see them.
+
+use super::splice::{Edits, with_comma};
+use crate::authorize::{Caller, Target, may_see};
+use crate::mcp::listing::Listing;
+use crate::mcp::message::MessageError;
+use crate::mcp::method::Era;
+use crate::policy::Policy;
+
+/// A message of the server, filtered for a caller.
+#[derive(Debug, Default)]
+pub struct Filtered {
+    /// The message, if anything of it changed.
+    pub body: Option<Vec<u8>>,
+    /// How many items were taken out.
+    pub hidden: usize,
+}
+
+/// Takes the items a caller may not use out of the lists in a message, and marks the message as
+/// this caller's own.
+///
+/// # Errors
+///
+/// The message is not strict JSON, or a list in it is not understood.
+pub fn filter(
+    policy: &Policy,
+    caller: Caller<'_>,
+    era: Era,
+    body: &[u8],
+    max_depth: usize,
+) -> Result<Filtered, MessageError> {
+    let listing = Listing::read(body, max_depth)?;
+    let mut edits = Edits::default();
+    let mut hidden = 0_usize;
+    let mut removed_in_list = 0_usize;
+    for item in &listing.items {
+        if item.index == 0 {
+            removed_in_list = 0;
+        }
+        if may_see(policy, caller, Target::of_item(item.list, &item.name)) {
+            continue;
+        }
+        edits.remove(with_comma(
+            item.span.clone(),
+            item.previous_end,
+            item.next_start,
+            removed_in_list == item.index,
+        ));
+        removed_in_list = removed_in_list.saturating_add(1);
+        hidden = hidden.saturating_add(1);
+    }
+    if era == Era::Modern {
+        mark_private(&listing, body, &mut edits);
+    }
+    Ok(Filtered {
+        body: edits.apply(body),
+        hidden,
+    })
+}
+
+/// A cache must not give one caller's list to another (MCP 2026-07-28 "Caching").
+fn mark_private(listing: &Listing, body: &[u8], edits: &mut Edits) {
+    const PRIVATE: &str = "\"private\"";
+    match (&listing.cache_scope, listing.result) {
+        (Some(span), _) if body.get(span.clone()) == Some(PRIVATE.as_bytes()) => {}
+        (Some(span), _) => edits.replace(span.clone(), PRIVATE),
+        (None, Some((start, members))) => {
+            let comma = if members { "," } else { "" };
+            let text = format!("\"cacheScope\":{PRIVATE}{comma}");
+            edits.insert(start.saturating_add(1), text);
+        }
+        (None, None) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! Edits of a text that leave every byte outside them as it was.
+
+use crate::mcp::json::Span;
+
+/// Edits of one text. They do not overlap.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Edits(Vec<(Span, Vec<u8>)>);
+
+impl Edits {
+    /// Replaces a part of the text.
+    pub fn replace(&mut self, span: Span, with: impl Into<Vec<u8>>) {
+        self.0.push((span, with.into()));
+    }
+
+    /// Takes out a part of the text.
+    pub fn remove(&mut self, span: Span) {
+        self.replace(span, Vec::new());
+    }
+
+    /// Puts something in.
+    pub fn insert(&mut self, at: usize, text: impl Into<Vec<u8>>) {
+        self.replace(at..at, text);
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The text with the edits made, or `None` without any.
+    pub fn apply(mut self, text: &[u8]) -> Option<Vec<u8>> {
+        if self.is_empty() {
+            return None;
+        }
+        self.0.sort_by_key(|(span, _)| (span.start, span.end));
+        let mut out = Vec::with_capacity(text.len());
+        let mut done = 0;
+        for (span, with) in &self.0 {
+            out.extend_from_slice(text.get(done..span.start).unwrap_or_default());
+            out.extend_from_slice(with);
+            done = span.end;
+        }
+        out.extend_from_slice(text.get(done..).unwrap_or_default());
+        Some(out)
+    }
+}
+
+/// The part of a text to take out with an element of an object or array, so that its commas stay
+/// right: the comma before it, or, if everything before it goes too, the one behind it.
+pub fn with_comma(
+    element: Span,
+    comma_before: Option<usize>,
+    behind: Option<usize>,
+    all_before_removed: bool,
+) -> Span {
+    match (comma_before, behind) {
+        (Some(comma), _) if !all_before_removed => comma..element.end,
+        (_, Some(behind)) => element.start..behind,
+        _ => element,
+    }
+}
