@@ -129,7 +129,12 @@ pub fn authorize(
     let operations = operations(policy, caller.identity, target);
     for operation in &operations {
         if let (Some(condition), Some(arguments)) = (&operation.when, arguments) {
-            let rule = format!("tools.{}.when", operation.pattern.written());
+            let section = if matches!(target, Target::Tool(_)) {
+                "tools"
+            } else {
+                "prompts"
+            };
+            let rule = format!("{section}.{}.when", operation.pattern.written());
             match condition.check(arguments, caller.identity, target.name()) {
                 Ok(()) => evidence.push(Evidence::new(rule, "the condition holds")),
                 Err(error) => return Err(Denial::Condition { rule, error }),

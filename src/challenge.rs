@@ -114,7 +114,7 @@ fn answer(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> (u16, i64, St
         Refusal::ClientGone | Refusal::Upgrade => (400, INVALID_REQUEST),
         Refusal::ContentEncoding | Refusal::ContentType => (415, INVALID_REQUEST),
         Refusal::Disagreement(Disagreement::NoMeta) => (400, INVALID_PARAMS),
-        Refusal::Disagreement(Disagreement::Version) => (400, -32022),
+        Refusal::Disagreement(Disagreement::Version(_)) => (400, -32022),
         Refusal::Disagreement(_) => (400, -32020),
         Refusal::HostDoesNotHold => (500, -32603),
         Refusal::HttpMethod => (405, INVALID_REQUEST),
@@ -154,7 +154,10 @@ fn denied(policy: &Policy, asked: Asked<'_>) -> (u16, i64, String) {
 
 fn data(refusal: &Refusal) -> Option<Value> {
     match refusal {
-        Refusal::Disagreement(Disagreement::Version) => Some(json!({"supported": VERSIONS})),
+        Refusal::Disagreement(Disagreement::Version(requested)) => {
+            let requested = crate::audit::name(requested);
+            Some(json!({"supported": VERSIONS, "requested": requested}))
+        }
         _ => None,
     }
 }

@@ -8,6 +8,7 @@ mod error;
 mod issuers;
 mod lint;
 mod pattern;
+mod read;
 mod roles;
 mod value;
 
@@ -88,10 +89,7 @@ impl Policy {
     ///
     /// Every mistake found, each with its path.
     pub fn parse(json: &[u8]) -> Result<Self, Vec<PolicyError>> {
-        let mut deserializer = serde_json::Deserializer::from_slice(json);
-        let document = serde_path_to_error::deserialize(&mut deserializer)
-            .map_err(|error| vec![PolicyError::of_form(&error)])?;
-        compile::compile(document)
+        compile::compile(read::read(json)?)
     }
 
     /// What happens to an argument. The operations are those the call falls under, the most

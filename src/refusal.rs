@@ -76,7 +76,7 @@ impl Refusal {
             Self::Denied(Denial::OddUri) => "odd_uri",
             Self::Denied(Denial::Scope { .. }) => "scope",
             Self::Denied(Denial::TooOld { .. }) => "token_age",
-            Self::Disagreement(Disagreement::Version) => "protocol_version",
+            Self::Disagreement(Disagreement::Version(_)) => "protocol_version",
             Self::Disagreement(Disagreement::NoMeta) => "protocol_meta",
             Self::Disagreement(_) => "header_mismatch",
             Self::Header(_) => "header",

@@ -73,7 +73,13 @@ impl Exchange {
             .as_ref()
             .map(|(span, _)| span.clone());
         let params = if era == Era::Modern {
-            follow(&self.headers, body, arguments, &rewrite.changes, MAX_DEPTH)
+            let is_ruled = |folded: &str| {
+                let name = policy.names.find(folded);
+                name.is_some_and(|name| {
+                    policy.argument_rule(name, &operations) != ArgumentRule::Keep
+                })
+            };
+            follow(&self.headers, body, arguments, &rewrite.changes, is_ruled)
                 .map_err(|error| refused(Refusal::Disagreement(error)))?
         } else {
             Vec::new()

@@ -65,13 +65,7 @@ pub(super) fn headers(
     era: Option<Era>,
     body: Option<&[u8]>,
 ) -> Vec<HeaderEdit> {
-    let mut edits: Vec<HeaderEdit> = Vec::new();
-    for (name, _) in received.iter() {
-        let removed = HeaderEdit::Remove(name.to_owned());
-        if is_removed(policy, name, era) && !edits.contains(&removed) {
-            edits.push(removed);
-        }
-    }
+    let mut edits = removed(policy, received, era);
     let mut set = |name: &str, value: &str| {
         edits.push(HeaderEdit::Set(name.to_owned(), value.to_owned()));
     };
@@ -93,6 +87,18 @@ pub(super) fn headers(
     }
     if let (Some(body), true) = (body, received.has("content-length")) {
         set("content-length", &body.len().to_string());
+    }
+    edits
+}
+
+/// Takes out everything the server might trust.
+pub(super) fn removed(policy: &Policy, received: &Headers, era: Option<Era>) -> Vec<HeaderEdit> {
+    let mut edits: Vec<HeaderEdit> = Vec::new();
+    for (name, _) in received.iter() {
+        let removed = HeaderEdit::Remove(name.to_owned());
+        if is_removed(policy, name, era) && !edits.contains(&removed) {
+            edits.push(removed);
+        }
     }
     edits
 }

@@ -6,7 +6,7 @@ use crate::authorize::{Target, authorize};
 use crate::challenge::metadata;
 use crate::decision::{Decision, Verdict};
 use crate::identity::{BearerToken, TokenError, Verification, Verifier};
-use crate::mcp::headers::{Headers, media_type};
+use crate::mcp::headers::{HeaderEdit, HeaderError, Headers, VERSIONS, media_type};
 use crate::mcp::message::Message;
 use crate::policy::{Hold, METADATA_PATH, Mode};
 use crate::refusal::Refusal;
@@ -83,10 +83,19 @@ impl Exchange {
         }
     }
 
+    /// The trailers of a request that goes on: a server may read them like headers.
+    pub fn request_trailers(&self, trailers: &Headers) -> Vec<HeaderEdit> {
+        if self.policy.mode == Mode::Observe {
+            return Vec::new();
+        }
+        forward::removed(&self.policy, trailers, self.asked.era)
+    }
+
     fn note_headers(&mut self) {
         let one = |name| self.headers.one(name).ok().flatten();
         self.record.http_method = crate::audit::name(one(":method").unwrap_or_default());
-        self.record.version = one("mcp-protocol-version").map(crate::audit::name);
+        let version = one("mcp-protocol-version").filter(|stated| VERSIONS.contains(stated));
+        self.record.version = version.map(str::to_owned);
     }
 
     /// Answers a request for the metadata document, which needs no token (RFC 9728 section 3).
@@ -178,14 +187,9 @@ impl Exchange {
         if self.record.http_method == "GET" && self.headers.has("last-event-id") {
             return Err(Refusal::Resumption);
         }
-        // What the protocol reads from headers is read the same way by everybody, or refused.
-        for name in [
-            "mcp-protocol-version",
-            "mcp-method",
-            "mcp-name",
-            "mcp-session-id",
-        ] {
-            one(name)?;
+        // The host joins the values of a repeated header.
+        if one("mcp-session-id")?.is_some_and(|id| id.contains(',')) {
+            return Err(Refusal::Header(HeaderError::Repeated("mcp-session-id")));
         }
         if self.record.http_method != "POST" {
             return Ok(());
@@ -244,11 +248,7 @@ impl Exchange {
     }
 
     /// Lets the request go on.
-    fn release(
-        &mut self,
-        body: Option<Vec<u8>>,
-        params: Vec<crate::mcp::headers::HeaderEdit>,
-    ) -> Step {
+    fn release(&mut self, body: Option<Vec<u8>>, params: Vec<HeaderEdit>) -> Step {
         self.request = RequestState::Over;
         if self.policy.mode == Mode::Observe {
             self.response = ResponseState::Pass;
@@ -266,7 +266,7 @@ impl Exchange {
         Step::Forward(Forward { headers, body })
     }
 
-    fn forward_headers(&self, body: Option<&[u8]>) -> Vec<crate::mcp::headers::HeaderEdit> {
+    fn forward_headers(&self, body: Option<&[u8]>) -> Vec<HeaderEdit> {
         match &self.token {
             Some(token) => forward::headers(
                 &self.policy,

@@ -12,7 +12,7 @@ use proxy_wasm::types::{BufferType, LogLevel, MapType};
 use super::host;
 use super::metrics::Metrics;
 use super::stream::Stream;
-use crate::exchange::Now;
+use crate::exchange::{Exchange, Now, Step};
 use crate::identity::{IssuerId, Verifier};
 use crate::policy::Policy;
 
@@ -72,6 +72,14 @@ impl Shared {
             .or_default()
             .push(Rc::downgrade(stream));
         set_tick(SOON);
+    }
+
+    /// A step, or the refusal if it holds a request that the host would not hold.
+    pub(super) fn unless_host_fails(&self, step: Step, exchange: &mut Exchange) -> Step {
+        match step {
+            Step::Hold if self.host_fails.get() => exchange.host_does_not_hold(),
+            step => step,
+        }
     }
 
     /// Watches whether the body of a held stream ever arrives.

@@ -140,20 +140,30 @@ impl Stream {
 
     /// Goes on with a request whose issuer's keys are there, or are not to be had.
     pub(super) fn keys_ready(stream: &Rc<RefCell<Self>>) {
-        let mut stream = stream.borrow_mut();
-        if hostcalls::set_effective_context(stream.id).is_err() {
-            return;
+        if stream.borrow_mut().judge_with_keys() {
+            let shared = Rc::clone(&stream.borrow().shared);
+            shared.watch(stream);
         }
-        let shared = Rc::clone(&stream.shared);
-        let size = stream.request_size.unwrap_or(0);
+    }
+
+    /// Judges the request once more. True if it is held for its body.
+    fn judge_with_keys(&mut self) -> bool {
+        if hostcalls::set_effective_context(self.id).is_err() {
+            return false;
+        }
+        let shared = Rc::clone(&self.shared);
+        let size = self.request_size.unwrap_or(0);
         let body = host::buffer(BufferType::HttpRequestBody, size);
-        let Some(exchange) = &mut stream.exchange else {
-            return;
+        let Some(exchange) = &mut self.exchange else {
+            return false;
         };
         let step = exchange.keys_ready(&body, &mut shared.verifier.borrow_mut(), host::now());
-        if stream.request_step(step) == Action::Continue {
+        let step = shared.unless_host_fails(step, exchange);
+        let held = step == Step::Hold;
+        if self.request_step(step) == Action::Continue {
             let _ = hostcalls::resume_http_request();
         }
+        held
     }
 
     /// Whether a held stream may still get its body. If the host has it and keeps it back, the
@@ -192,10 +202,7 @@ impl HttpContext for StreamContext {
             };
             let verifier = &mut shared.verifier.borrow_mut();
             let step = exchange.request_headers(headers, ended, verifier, host::now());
-            match step {
-                Step::Hold if shared.host_fails.get() => exchange.host_does_not_hold(),
-                step => step,
-            }
+            shared.unless_host_fails(step, exchange)
         };
         if step == Step::Hold {
             let shared = Rc::clone(&self.stream.borrow().shared);
@@ -211,6 +218,11 @@ impl HttpContext for StreamContext {
     /// Trailers end a body: it is never delivered as ended itself.
     fn on_http_request_trailers(&mut self, _: usize) -> Action {
         let stream = &mut *self.stream.borrow_mut();
+        if let Some(exchange) = &stream.exchange {
+            let trailers = host::headers(MapType::HttpRequestTrailers);
+            let edits = exchange.request_trailers(&trailers);
+            host::edit_headers(MapType::HttpRequestTrailers, &edits);
+        }
         stream.request_body(stream.request_size.unwrap_or(0), true)
     }
 

@@ -72,15 +72,15 @@ pub enum TokenType {
 }
 
 impl TokenType {
-    /// The type a token's `typ` names, if it is one that an access token can have. The prefix
-    /// `application/` may be left out, and case does not matter (RFC 7515 section 4.1.9).
+    /// The type a token's `typ` names, if it is one that an access token can have. Case does not
+    /// matter (RFC 7515 section 4.1.9), and `application/` may stand before `at+jwt` (RFC 9068
+    /// section 4).
     pub fn named(typ: Option<&str>) -> Option<Self> {
         let Some(typ) = typ else {
             return Some(Self::Absent);
         };
-        let typ = typ.to_ascii_lowercase();
-        match typ.strip_prefix("application/").unwrap_or(&typ) {
-            "at+jwt" => Some(Self::AccessToken),
+        match typ.to_ascii_lowercase().as_str() {
+            "at+jwt" | "application/at+jwt" => Some(Self::AccessToken),
             "jwt" => Some(Self::Jwt),
             _ => None,
         }

@@ -90,7 +90,7 @@ fn refuse_not_access_token(claims: &Map<String, Value>) -> Result<(), TokenError
     if claims.contains_key("cnf") {
         return Err(TokenError::Bound);
     }
-    let of_id_token = ["at_hash", "c_hash", "nonce"];
+    let of_id_token = ["at_hash", "c_hash"];
     let named_type = claims.get("typ").and_then(Value::as_str);
     if of_id_token.iter().any(|name| claims.contains_key(*name))
         || named_type.is_some_and(|typ| ["ID", "Refresh", "Logout"].contains(&typ))

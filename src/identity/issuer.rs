@@ -120,9 +120,9 @@ impl IssuerKeys {
         self.fetch.as_ref()
     }
 
-    /// Takes the one fetch that may be under way, if it is due.
+    /// Takes the one fetch that may be under way. Keys of the policy itself have none.
     pub fn start_fetch(&mut self) -> bool {
-        !std::mem::replace(&mut self.in_flight, true)
+        self.fetch.is_some() && !std::mem::replace(&mut self.in_flight, true)
     }
 
     /// Takes the answer of a fetch. A failed one leaves the keys that are there.
@@ -144,7 +144,7 @@ impl IssuerKeys {
 
     /// Whether the timer should fetch the keys again now.
     pub fn is_due(&self, now: u64) -> bool {
-        self.used && !self.in_flight && now >= self.refresh_at
+        self.fetch.is_some() && self.used && !self.in_flight && now >= self.refresh_at
     }
 
     /// The keys, if they are not older than the policy accepts.

@@ -152,3 +152,6 @@ impl PublicKey {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -229,9 +229,18 @@ fn check_claims(
     {
         return Err(TokenError::Audience);
     }
+    for name in ["sub", "jti"] {
+        // RFC 7519 section 4.1; jwt-simple takes nothing else.
+        if claims.get(name).is_some_and(|value| !value.is_string()) {
+            return Err(TokenError::Claim(name));
+        }
+    }
     let expires = time(claims, "exp")?.ok_or(TokenError::Claim("exp"))?;
     let issued = time(claims, "iat")?;
-    let not_before = time(claims, "nbf")?.unwrap_or(0).max(issued.unwrap_or(0));
+    let signed_in = time(claims, "auth_time")?;
+    // A sign-in ahead of now, such as one in milliseconds, would never be too long ago.
+    let not_before = [time(claims, "nbf")?, issued, signed_in];
+    let not_before = not_before.into_iter().flatten().max().unwrap_or(0);
     check_times(not_before, expires, issuer.clock_skew.as_secs(), now)?;
     let latest = now.saturating_add(issuer.max_lifetime.as_secs());
     if expires > latest.saturating_add(issuer.clock_skew.as_secs()) {
@@ -244,7 +253,7 @@ fn check_claims(
         not_before,
         expires,
         issued,
-        signed_in: time(claims, "auth_time")?,
+        signed_in,
     })
 }
 

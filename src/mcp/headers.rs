@@ -62,9 +62,9 @@ pub enum Disagreement {
     /// A header the version requires is missing.
     #[error("header `{0}` is missing")]
     Missing(&'static str),
-    /// A version nobody knows.
+    /// A version nobody knows, as stated.
     #[error("protocol version is not supported")]
-    Version,
+    Version(String),
 }
 
 impl Headers {
@@ -148,7 +148,9 @@ pub fn agree(headers: &Headers, message: &Message<'_>) -> Result<Era, Disagreeme
     let era = match (stated, meta) {
         (None, None) => Era::Legacy,
         (None, Some(_)) => return Err(Disagreement::Missing(VERSION)),
-        (Some(stated), _) if !VERSIONS.contains(&stated) => return Err(Disagreement::Version),
+        (Some(stated), _) if !VERSIONS.contains(&stated) => {
+            return Err(Disagreement::Version(stated.to_owned()));
+        }
         (Some(MODERN_VERSION), None) if message.shape == Shape::Request => {
             return Err(Disagreement::NoMeta);
         }
@@ -160,8 +162,10 @@ pub fn agree(headers: &Headers, message: &Message<'_>) -> Result<Era, Disagreeme
         (Some(_), None) => Era::Legacy,
     };
     if era == Era::Modern {
-        mirrors(headers, "mcp-method", Some(&message.method), message.shape)?;
-        mirrors(headers, "mcp-name", target(message), message.shape)?;
+        // Only names may be encoded; a method never needs it.
+        let method = Some(&*message.method);
+        mirrors(headers, "mcp-method", as_written, method, message.shape)?;
+        mirrors(headers, "mcp-name", decode, target(message), message.shape)?;
     }
     Ok(era)
 }
@@ -175,9 +179,14 @@ fn target<'m>(message: &'m Message<'_>) -> Option<&'m str> {
     }
 }
 
+fn as_written(value: &str) -> Option<Cow<'_, str>> {
+    Some(Cow::Borrowed(value))
+}
+
 fn mirrors(
     headers: &Headers,
     name: &'static str,
+    decode: fn(&str) -> Option<Cow<'_, str>>,
     body: Option<&str>,
     shape: Shape,
 ) -> Result<(), Disagreement> {

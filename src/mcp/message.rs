@@ -39,8 +39,8 @@ pub enum MessageError {
     /// An array of messages.
     #[error("batches are not accepted; send one message per request")]
     Batch,
-    /// `method` together with `result` or `error`.
-    #[error("a message has `method`, or one of `result` and `error`")]
+    /// More than one of `method`, `result` and `error`.
+    #[error("a message has one of `method`, `result` and `error`")]
     Hybrid,
     /// An id that is neither a string nor an integer.
     #[error("`id` must be a string or an integer")]
@@ -169,7 +169,9 @@ impl<'a, 't> Envelope<'a, 't> {
             "method" => self.method = Some(text(reader, "method")?),
             "params" => self.read_params(reader)?,
             "result" | "error" => {
-                self.answers = true;
+                if std::mem::replace(&mut self.answers, true) {
+                    return Err(MessageError::Hybrid);
+                }
                 self.finder.value(reader, Place::Elsewhere)?;
             }
             _ => {

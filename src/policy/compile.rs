@@ -29,12 +29,16 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
             .as_ref()
             .map_or_else(String::new, |url| url.path().to_owned())
     });
-    if !path.starts_with('/') || path.contains(['?', '#', '%']) || path.contains("//") {
+    let is_plain = path.starts_with('/') && !path.contains(['?', '#', '%']) && !path.contains("//");
+    // Without a resource there is no default, and nothing more to say.
+    if !is_plain && (document.path.is_some() || resource.is_some()) {
         errors.push(PolicyError::new(
             "path",
-            "expected a plain path that starts with `/`",
+            format!("found `{path}`, expected a plain path that starts with `/`"),
         ));
     }
+    check_scopes("scopes", &document.scopes, &mut errors);
+    check_origins(&document.origins, &mut errors);
     let mut origins = document.origins.clone();
     origins.extend(
         resource
@@ -42,10 +46,10 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
             .map(|url| url.origin().ascii_serialization()),
     );
     let issuers = compile_issuers(&document, &mut errors);
-    let has_organization = !issuers.is_empty()
-        && issuers
-            .iter()
-            .all(|issuer| issuer.claims.organization.is_some());
+    let has_organization = document
+        .issuers
+        .iter()
+        .all(|issuer| issuer.identity.organization.is_some());
     let mut names = NameTable::default();
     let arguments = compile_arguments(&document, has_organization, &mut names, &mut errors);
     let tools = compile_operations(
@@ -107,7 +111,8 @@ fn parse_resource(resource: &str, errors: &mut Errors) -> Option<Url> {
         "http" if loopback => {}
         _ => return refuse("expected https (http is for localhost only)"),
     }
-    if url.fragment().is_some() || url.query().is_some() || !url.username().is_empty() {
+    let has_user = !url.username().is_empty() || url.password().is_some();
+    if url.fragment().is_some() || url.query().is_some() || has_user {
         return refuse("expected a URL without query, fragment and user (RFC 8707 section 2)");
     }
     Some(url)
@@ -178,6 +183,13 @@ fn compile_operations(
     let mut compiled = Vec::new();
     for (name, operation) in operations {
         let path = format!("{section}.{name}");
+        if name.trim().is_empty() || name.trim() != name {
+            errors.push(PolicyError::new(
+                path.as_str(),
+                format!("found `{name}`, expected a name or pattern without spaces around it"),
+            ));
+        }
+        check_scopes(&format!("{path}.scopes"), &operation.scopes, errors);
         let rules = check_names(
             &format!("{path}.arguments"),
             &operation.arguments,
@@ -213,15 +225,41 @@ fn compile_operations(
     compiled
 }
 
+/// Scopes are words (RFC 6749 section 3.3); several in one text would never be found in a token.
+fn check_scopes(path: &str, scopes: &[String], errors: &mut Errors) {
+    for (index, scope) in scopes.iter().enumerate() {
+        let allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+        if scope.is_empty() || !scope.bytes().all(allowed) {
+            errors.push(PolicyError::new(
+                format!("{path}[{index}]"),
+                format!("found `{scope}`, expected one scope, without spaces and quotes"),
+            ));
+        }
+    }
+}
+
+/// Origins are compared as browsers write them.
+fn check_origins(origins: &[String], errors: &mut Errors) {
+    for (index, origin) in origins.iter().enumerate() {
+        let as_browsers_write = Url::parse(origin).map(|url| url.origin().ascii_serialization());
+        if as_browsers_write.as_ref() != Ok(origin) {
+            errors.push(PolicyError::new(
+                format!("origins[{index}]"),
+                format!("found `{origin}`, expected an origin such as https://app.example.com"),
+            ));
+        }
+    }
+}
+
 fn check_headers(document: &Document, errors: &mut Errors) {
     let headers = &document.headers;
     let named = [
-        ("headers.user", &headers.user),
-        ("headers.organization", &headers.organization),
-        ("headers.roles", &headers.roles),
+        ("headers.user".to_owned(), &headers.user),
+        ("headers.organization".to_owned(), &headers.organization),
+        ("headers.roles".to_owned(), &headers.roles),
     ];
-    let removed = document.upstream.remove_headers.iter();
-    let removed = removed.map(|name| ("upstream.remove_headers", name));
+    let removed = document.upstream.remove_headers.iter().enumerate();
+    let removed = removed.map(|(index, name)| (format!("upstream.remove_headers[{index}]"), name));
     for (path, name) in named.into_iter().chain(removed) {
         let token = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         let reserved = name.starts_with("mcp-")

@@ -118,7 +118,7 @@ mod with_cel {
                 .max_recursion_depth(32)
                 .max_expression_node_count(256)
                 .parse(written)
-                .map_err(|error| format!("not a CEL expression: {error}"))?;
+                .map_err(|error| syntax_error(&error.to_string()))?;
             check(&expression, &mut Vec::new(), MAX_DEPTH)?;
             Ok(Self {
                 written: written.to_owned(),
@@ -156,6 +156,13 @@ mod with_cel {
                 Ok(_) | Err(_) => Err(ConditionError::Evaluation),
             }
         }
+    }
+
+    /// The first line of the parser's text, which also draws the place.
+    fn syntax_error(text: &str) -> String {
+        let line = text.lines().next().unwrap_or_default();
+        let line = line.strip_prefix("ERROR: <input>:").unwrap_or(line);
+        format!("not a CEL expression: {line}")
     }
 
     fn check<'e>(

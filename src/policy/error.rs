@@ -26,16 +26,7 @@ impl PolicyError {
             "." => String::new(),
             path => path.to_owned(),
         };
-        let mut message = error.inner().to_string();
-        // Positions are of Envoy's JSON, which the author never saw.
-        if let Some((text, position)) = message.rsplit_once(" at line ")
-            && position
-                .chars()
-                .next()
-                .is_some_and(|digit| digit.is_ascii_digit())
-        {
-            message = text.to_owned();
-        }
+        let mut message = in_words_of_yaml(&error.inner().to_string());
         if let Some(nearest) = nearest_in(&message) {
             message = format!("{message}; did you mean `{nearest}`?");
         }
@@ -43,7 +34,58 @@ impl PolicyError {
     }
 }
 
-/// The known word nearest to the unknown one, from serde's text: unknown field `x`, expected one
+/// Serde's text without the words of Rust and of programmers.
+fn in_words_of_yaml(message: &str) -> String {
+    const BEGINNINGS: &[(&str, &str)] = &[
+        ("invalid type: ", "found "),
+        ("invalid value: ", "found "),
+        ("missing field ", "missing key "),
+        ("unknown field ", "unknown key "),
+        ("unknown variant ", "unknown value "),
+    ];
+    const FOUND: &[(&str, &str)] = &[
+        ("floating point ", "number "),
+        ("integer ", "number "),
+        ("map", "a mapping"),
+        ("sequence", "a list"),
+        ("unit variant", "no value"),
+        ("unit", "null"),
+    ];
+    const EXPECTED: &[(&str, &str)] = &[
+        ("a map", "a mapping"),
+        ("a sequence", "a list"),
+        ("a string", "a text"),
+        ("map with a single key", "one key"),
+        ("newtype variant", "one, as in `set: user`"),
+        ("string or map", "a word"),
+        ("struct ", "a mapping"),
+        ("unit", "the word alone"),
+    ];
+    let Some((prefix, word, rest)) = BEGINNINGS
+        .iter()
+        .find_map(|(prefix, word)| Some((prefix, word, message.strip_prefix(prefix)?)))
+    else {
+        return message.to_owned();
+    };
+    let parts = prefix
+        .starts_with("invalid")
+        .then(|| rest.rsplit_once(", expected "))
+        .flatten();
+    let Some((found, expected)) = parts else {
+        return format!("{word}{rest}");
+    };
+    let found = FOUND
+        .iter()
+        .find_map(|(prefix, word)| Some((word, found.strip_prefix(prefix)?)))
+        .map_or_else(|| found.to_owned(), |(word, rest)| format!("{word}{rest}"));
+    let expected = EXPECTED
+        .iter()
+        .find(|(prefix, _)| expected.starts_with(prefix))
+        .map_or(expected, |(_, word)| word);
+    format!("found {found}, expected {expected}")
+}
+
+/// The known word nearest to the unknown one, from serde's text: unknown key `x`, expected one
 /// of `a`, `b`. Its errors carry the words in no other form.
 fn nearest_in(message: &str) -> Option<&str> {
     if !message.starts_with("unknown ") {
@@ -59,8 +101,10 @@ pub(super) fn nearest<'c>(
     word: &str,
     candidates: impl Iterator<Item = &'c str>,
 ) -> Option<&'c str> {
+    let word = word.to_lowercase();
+    let likeness = |candidate: &str| strsim::jaro_winkler(&word, &candidate.to_lowercase());
     candidates
-        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
+        .map(|candidate| (likeness(candidate), candidate))
         .filter(|(likeness, _)| *likeness > 0.75)
         .max_by(|one, other| one.0.total_cmp(&other.0))
         .map(|(_, candidate)| candidate)

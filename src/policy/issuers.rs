@@ -22,7 +22,8 @@ pub(super) fn compile_issuers(document: &Document, errors: &mut Errors) -> Vec<T
     for (index, issuer) in document.issuers.iter().enumerate() {
         let path = format!("issuers[{index}]");
         if compiled.iter().any(|other| other.issuer == issuer.issuer) {
-            errors.push(PolicyError::new(format!("{path}.issuer"), "named twice"));
+            let message = format!("`{}` is named twice", issuer.issuer);
+            errors.push(PolicyError::new(format!("{path}.issuer"), message));
         }
         check(&path, issuer, errors);
         let Some(keys) = key_source(&path, issuer, errors) else {
@@ -62,7 +63,10 @@ fn check(path: &str, issuer: &IssuerDocument, errors: &mut Errors) {
         errors.push(PolicyError::new(format!("{path}.{key}"), message));
     };
     if issuer.issuer.is_empty() {
-        refuse("issuer", "expected the `iss` claim of its tokens");
+        refuse(
+            "issuer",
+            "found none, expected the `iss` claim of its tokens",
+        );
     }
     if issuer.algorithms.is_empty() {
         refuse("algorithms", "found none, expected at least one");
@@ -72,6 +76,9 @@ fn check(path: &str, issuer: &IssuerDocument, errors: &mut Errors) {
     }
     if issuer.audiences.as_ref().is_some_and(Vec::is_empty) {
         refuse("audiences", "found none, expected at least one");
+    }
+    if issuer.audiences.iter().flatten().any(String::is_empty) {
+        refuse("audiences", "found an empty one");
     }
     if issuer.clock_skew.0 > MAX_CLOCK_SKEW {
         refuse("clock_skew", "expected at most 5m");
@@ -84,10 +91,16 @@ fn key_source(path: &str, issuer: &IssuerDocument, errors: &mut Errors) -> Optio
     match (&jwks.inline, &jwks.cluster, &jwks.path) {
         (Some(document), None, None) => Some(KeySource::Inline(document.to_string())),
         (None, Some(cluster), Some(jwks_path)) => {
+            if cluster.is_empty() {
+                errors.push(PolicyError::new(
+                    format!("{path}.cluster"),
+                    "found none, expected the name of an Envoy cluster",
+                ));
+            }
             if !jwks_path.starts_with('/') {
                 errors.push(PolicyError::new(
                     format!("{path}.path"),
-                    "expected a path that starts with `/`",
+                    format!("found `{jwks_path}`, expected a path that starts with `/`"),
                 ));
             }
             fetch(&path, issuer, jwks, cluster, jwks_path, errors)

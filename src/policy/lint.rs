@@ -45,10 +45,9 @@ impl Policy {
             } else {
                 &role.prompts
             };
-            grants.iter().any(|grant| {
-                grant.pattern.is_covered_by(&operation.pattern)
-                    || operation.pattern.is_covered_by(&grant.pattern)
-            })
+            grants
+                .iter()
+                .any(|grant| grant.pattern.overlaps(&operation.pattern))
         });
         if !reachable {
             let path = format!("{section}.{}", operation.pattern.written());

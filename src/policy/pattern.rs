@@ -9,6 +9,7 @@ pub struct Pattern {
     written: String,
     /// The parts between the stars. One part: an exact name.
     parts: Vec<Vec<Piece>>,
+    denies: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,7 @@ impl Pattern {
         Self {
             written: written.to_owned(),
             parts: written.split('*').map(literal).collect(),
+            denies: false,
         }
     }
 
@@ -33,6 +35,16 @@ impl Pattern {
         Self {
             written: written.to_owned(),
             parts: written.split('*').map(pieces).collect(),
+            denies: false,
+        }
+    }
+
+    /// A pattern for what is denied: a placeholder without a usable value stands for anything, so
+    /// that a denial never fails to apply for want of one.
+    pub fn denial(written: &str) -> Self {
+        Self {
+            denies: true,
+            ..Self::uri(written)
         }
     }
 
@@ -47,7 +59,7 @@ impl Pattern {
     }
 
     /// Whether `name` matches, for this caller. A placeholder for which the caller has no value, or
-    /// one that could reach beyond its place in a URI, matches nothing.
+    /// one that could reach beyond its place in a URI, matches nothing; in a denial, anything.
     pub fn matches(&self, name: &str, identity: &Identity) -> bool {
         self.resolve(identity)
             .is_some_and(|parts| matches(&parts, name))
@@ -69,8 +81,24 @@ impl Pattern {
     }
 
     fn resolve(&self, identity: &Identity) -> Option<Vec<String>> {
-        let part = |pieces: &Vec<Piece>| pieces.iter().map(|piece| piece.text(identity)).collect();
-        self.parts.iter().map(part).collect()
+        let mut parts = Vec::with_capacity(self.parts.len());
+        for pieces in &self.parts {
+            let mut part = String::new();
+            for piece in pieces {
+                match piece.text(identity) {
+                    Some(text) => part.push_str(text),
+                    None if self.denies => parts.push(std::mem::take(&mut part)),
+                    None => return None,
+                }
+            }
+            parts.push(part);
+        }
+        Some(parts)
+    }
+
+    /// Whether some name matches both, as far as can be told without a caller.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        overlap(self.written.as_bytes(), other.written.as_bytes())
     }
 
     /// Whether every name this pattern stands for also matches `other`, as far as can be told
@@ -174,7 +202,19 @@ pub fn is_plain_uri(uri: &str) -> bool {
     let dots = segments.any(|segment| segment == "." || segment == "..");
     let odd =
         |character: char| character.is_control() || character.is_whitespace() || character == '\\';
-    !hidden && !dots && !uri.contains(odd)
+    !hidden && !dots && !uri.contains(odd) && !hides_plain_letters(uri)
+}
+
+/// Whether a character that needs no encoding is encoded (RFC 3986 section 2.3), as `%73` for `s`,
+/// or a `%` encodes nothing: readers that normalize see another URI than those that do not.
+fn hides_plain_letters(uri: &str) -> bool {
+    uri.split('%').skip(1).any(|behind| {
+        let digits = behind
+            .get(..2)
+            .filter(|code| code.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        byte.is_none_or(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+    })
 }
 
 #[cfg(test)]
@@ -252,6 +292,7 @@ mod tests {
     #[test]
     fn b28_uris_that_could_mean_something_else_are_not_plain() {
         assert!(is_plain_uri("crm://acme/customers/1?x=a.b"));
+        assert!(is_plain_uri("crm://acme/caf%C3%A9%20x"));
         for uri in [
             "crm://acme/../globex",
             "crm://acme/./x",
@@ -261,6 +302,9 @@ mod tests {
             "crm:\\acme",
             "crm://acme/a\tb",
             "crm://a/%252e",
+            "crm://acme/%73ecret",
+            "crm://acme/100%",
+            "crm://acme/%u0041",
             "..",
         ] {
             assert!(!is_plain_uri(uri), "{uri}");

@@ -33,6 +33,7 @@ pub(super) fn compile_roles(
     documents: &BTreeMap<String, RoleDocument>,
     errors: &mut Errors,
 ) -> HashMap<String, Role> {
+    check_role_names(documents, errors);
     check_extends(documents, errors);
     check_patterns(documents, errors);
     let mut roles = HashMap::new();
@@ -47,7 +48,8 @@ pub(super) fn compile_roles(
             role.prompts.extend(names(&document.prompts));
             role.resources
                 .extend(grants(&document.resources, from, Pattern::uri));
-            role.deny.extend(grants(&document.deny, from, Pattern::uri));
+            role.deny
+                .extend(grants(&document.deny, from, Pattern::denial));
         }
         roles.insert(name.clone(), role);
     }
@@ -77,6 +79,18 @@ fn with_extended<'d>(name: &'d str, documents: &'d BTreeMap<String, RoleDocument
     found
 }
 
+/// The header that carries the roles has commas between them.
+fn check_role_names(documents: &BTreeMap<String, RoleDocument>, errors: &mut Errors) {
+    for name in documents.keys() {
+        if name.is_empty() || name.contains(',') || name.contains(char::is_control) {
+            errors.push(PolicyError::new(
+                format!("roles.{name}"),
+                "expected a role name without commas and control characters",
+            ));
+        }
+    }
+}
+
 fn check_extends(documents: &BTreeMap<String, RoleDocument>, errors: &mut Errors) {
     for (name, document) in documents {
         for (index, extended) in document.extends.iter().enumerate() {
@@ -90,7 +104,11 @@ fn check_extends(documents: &BTreeMap<String, RoleDocument>, errors: &mut Errors
             } else if with_extended(extended, documents).contains(&name.as_str()) {
                 errors.push(PolicyError::new(
                     path,
-                    format!("`{name}` and `{extended}` extend each other"),
+                    if name == extended {
+                        format!("`{name}` extends itself")
+                    } else {
+                        format!("`{name}` and `{extended}` extend each other")
+                    },
                 ));
             }
         }
@@ -111,7 +129,9 @@ fn check_patterns(documents: &BTreeMap<String, RoleDocument>, errors: &mut Error
                     let path = format!("roles.{name}.{list}[{index}]");
                     errors.push(PolicyError::new(
                         path,
-                        "expected a name or pattern without spaces around it",
+                        format!(
+                            "found `{pattern}`, expected a name or pattern without spaces around it"
+                        ),
                     ));
                 }
             }

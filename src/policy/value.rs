@@ -1,9 +1,10 @@
 //! Values with units, as people write them.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error};
+use serde::de::{Deserializer, Error, Visitor};
 
 /// A length of time: `30s`, `5m`, `1h 30m`, `1d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,10 +16,27 @@ pub struct Size(pub usize);
 
 impl<'de> Deserialize<'de> for Period {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        humantime::parse_duration(&text)
-            .map(Self)
-            .map_err(|error| D::Error::custom(format!("not a length of time such as 5m: {error}")))
+        deserializer.deserialize_str(PeriodVisitor)
+    }
+}
+
+struct PeriodVisitor;
+
+impl Visitor<'_> for PeriodVisitor {
+    type Value = Period;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a length of time such as 5m")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Period, E> {
+        humantime::parse_duration(text)
+            .map(Period)
+            .map_err(|error| {
+                E::custom(format!(
+                    "found `{text}`, expected a length of time such as 5m: {error}"
+                ))
+            })
     }
 }
 
@@ -41,7 +59,7 @@ impl<'de> Deserialize<'de> for Size {
         bytes
             .and_then(|bytes| usize::try_from(bytes).ok())
             .map(Self)
-            .ok_or_else(|| D::Error::custom("not a size such as 256KiB or a number of bytes"))
+            .ok_or_else(|| D::Error::custom("expected a size such as 256KiB or a number of bytes"))
     }
 }
 

@@ -29,13 +29,14 @@ enum Fate {
 ///
 /// # Errors
 ///
-/// A header mirrors no argument, or it cannot be told which of several.
+/// It cannot be told which of several arguments a header mirrors, or a header mirrors none and
+/// `is_ruled` knows its folded name.
 pub fn follow(
     headers: &Headers,
     body: &[u8],
     arguments: Option<Span>,
     changes: &[Change],
-    max_depth: usize,
+    is_ruled: impl Fn(&str) -> bool,
 ) -> Result<Vec<HeaderEdit>, Disagreement> {
     let mut edits = Vec::new();
     let mut known: Option<Vec<Argument>> = None;
@@ -52,10 +53,16 @@ pub fn follow(
             .and_then(|text| decode(text.trim()));
         let value = value.ok_or_else(|| mismatch.clone())?;
         let known = known.get_or_insert_with(|| {
-            let read = |span: &Span| collect(body.get(span.clone())?, span.start, max_depth).ok();
+            let read = |span: &Span| collect(body.get(span.clone())?, span.start).ok();
             arguments.as_ref().and_then(read).unwrap_or_default()
         });
-        match outcome(known, parameter, &value, changes).ok_or(mismatch)? {
+        let fate = match outcome(known, parameter, &value, changes) {
+            Mirrors::One(fate) => fate,
+            // Not known here, so it is forwarded, unless its name says who is calling.
+            Mirrors::Nothing if !is_ruled(&fold(parameter)) => Fate::Unchanged,
+            Mirrors::Nothing | Mirrors::Several => return Err(mismatch),
+        };
+        match fate {
             Fate::Unchanged => {}
             Fate::Gone => edits.push(HeaderEdit::Remove(name.to_owned())),
             Fate::Set(value) => edits.push(HeaderEdit::Set(name.to_owned(), encode(&value))),
@@ -64,21 +71,37 @@ pub fn follow(
     Ok(edits)
 }
 
-/// What becomes of the argument a header mirrors. `None`: no argument has its value, or several
-/// have it and fare differently.
-fn outcome(known: &[Argument], parameter: &str, value: &str, changes: &[Change]) -> Option<Fate> {
-    let mirrors = |argument: &&Argument| same(&argument.text, value);
-    let agreed = |named_alike: bool| {
-        let folded = fold(parameter);
-        let mut fates = known
-            .iter()
-            .filter(mirrors)
-            .filter(|argument| !named_alike || argument.folded_key == folded)
-            .map(|argument| fate(argument, changes));
-        let first = fates.next()?;
-        fates.all(|fate| fate == first).then_some(first)
+/// The argument a header mirrors.
+enum Mirrors {
+    /// No argument has its value.
+    Nothing,
+    /// One has, or several that fare alike.
+    One(Fate),
+    /// Several have it and fare differently.
+    Several,
+}
+
+fn outcome(known: &[Argument], parameter: &str, value: &str, changes: &[Change]) -> Mirrors {
+    let folded = fold(parameter);
+    let mirrored = || known.iter().filter(|argument| same(&argument.text, value));
+    let named_alike = mirrored().filter(|argument| argument.folded_key == folded);
+    match agreed(mirrored(), changes) {
+        Mirrors::Several => match agreed(named_alike, changes) {
+            Mirrors::Nothing => Mirrors::Several,
+            named => named,
+        },
+        agreed => agreed,
+    }
+}
+
+fn agreed<'k>(mut arguments: impl Iterator<Item = &'k Argument>, changes: &[Change]) -> Mirrors {
+    let Some(first) = arguments.next().map(|argument| fate(argument, changes)) else {
+        return Mirrors::Nothing;
     };
-    agreed(false).or_else(|| agreed(true))
+    if arguments.all(|argument| fate(argument, changes) == first) {
+        return Mirrors::One(first);
+    }
+    Mirrors::Several
 }
 
 fn fate(argument: &Argument, changes: &[Change]) -> Fate {
@@ -101,10 +124,11 @@ fn same(argument: &str, header: &str) -> bool {
         )
 }
 
-fn collect(arguments: &[u8], start: usize, max_depth: usize) -> Result<Vec<Argument>, JsonError> {
+fn collect(arguments: &[u8], start: usize) -> Result<Vec<Argument>, JsonError> {
     let mut found = Vec::new();
     walk(
-        &mut Reader::new(arguments, max_depth),
+        // They were read before, as part of the body.
+        &mut Reader::new(arguments, usize::MAX),
         "",
         start,
         &mut found,

@@ -344,6 +344,7 @@ fn param_headers_follow_the_arguments_they_mirror() {
     assert_eq!(outcome.server_header("mcp-param-n"), Some("42.0"));
     for (arguments, header, value) in [
         (r#"{"q":"x"}"#, "mcp-param-org", "globex"),
+        (r#"{"q":"x"}"#, "mcp-param-organization-id", "globex"),
         (
             r#"{"q":"globex","organization_id":"globex"}"#,
             "mcp-param-org",
@@ -611,7 +612,7 @@ fn tokens_decide_and_challenges_say_how_to_cure() {
         none.challenge(),
         "Bearer resource_metadata=\"https://crm.example.com/.well-known/oauth-protected-resource/mcp\", scope=\"crm:read\""
     );
-    let expired = send(&policy, &call("crm.get", "{}").token(json!({"nonce": "x"})));
+    let expired = send(&policy, &call("crm.get", "{}").token(json!({"at_hash": "x"})));
     assert_eq!(expired.refusal(), (401, 401, "token_type"));
     assert!(expired.challenge().contains("error=\"invalid_token\""));
     let scope = send(&policy, &call("crm.refund", r#"{"amount":5}"#));

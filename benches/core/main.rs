@@ -1,0 +1,219 @@
+//! What the phases of the core cost, natively. `serde_json` reads the same bodies in the same run,
+//! for scale: absolute numbers depend on the machine.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "what fails here is the benchmark itself"
+)]
+
+mod samples;
+
+use std::hint::black_box;
+use std::rc::Rc;
+
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
+use criterion::{criterion_group, criterion_main};
+use mcp_auth_filter::exchange::{Exchange, Forward, Step};
+use mcp_auth_filter::identity::{BearerToken, Verification, Verifier};
+use mcp_auth_filter::mcp::headers::Headers;
+use mcp_auth_filter::mcp::message::Message;
+use mcp_auth_filter::policy::Policy;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use self::samples::{Issuer, NOW};
+
+const SIZES: [usize; 3] = [524, 2 * 1024, 64 * 1024];
+const MAX_DEPTH: usize = 64;
+
+/// What a filter has to know of a message at least, and the arguments as they are.
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+struct Envelope<'a> {
+    jsonrpc: &'a str,
+    id: &'a RawValue,
+    method: &'a str,
+    params: Params<'a>,
+}
+
+#[derive(Deserialize)]
+struct Params<'a> {
+    name: &'a str,
+    #[serde(borrow)]
+    arguments: &'a RawValue,
+}
+
+fn read(criterion: &mut Criterion) {
+    let policy = samples::policy(&Issuer::ed_dsa());
+    let mut group = criterion.benchmark_group("read");
+    for size in SIZES {
+        let body = samples::call(size, false);
+        group.throughput(Throughput::Bytes(u64::try_from(size).unwrap()));
+        group.bench_with_input(BenchmarkId::new("strict", size), &body, |bencher, body| {
+            bencher.iter(|| Message::read(black_box(body), &policy.names, MAX_DEPTH).unwrap());
+        });
+        group.bench_with_input(
+            BenchmarkId::new("RawValue", size),
+            &body,
+            |bencher, body| {
+                bencher.iter(|| {
+                    let envelope: Envelope<'_> = serde_json::from_slice(black_box(body)).unwrap();
+                    assert_eq!((envelope.jsonrpc, envelope.method), ("2.0", "tools/call"));
+                    (envelope.id, envelope.params.name, envelope.params.arguments)
+                });
+            },
+        );
+        group.bench_with_input(
+            BenchmarkId::new("IgnoredAny", size),
+            &body,
+            |bencher, body| {
+                bencher.iter(|| serde_json::from_slice::<IgnoredAny>(black_box(body)).unwrap());
+            },
+        );
+        group.bench_with_input(BenchmarkId::new("Value", size), &body, |bencher, body| {
+            bencher.iter(|| serde_json::from_slice::<Value>(black_box(body)).unwrap());
+        });
+    }
+    group.finish();
+}
+
+/// A request from its headers to what is forwarded, by a caller whose token was seen before.
+fn exchange(criterion: &mut Criterion) {
+    let issuer = Issuer::rs256();
+    let policy = samples::policy(&issuer);
+    let authorization = issuer.authorization();
+    let mut group = criterion.benchmark_group("exchange");
+    for (name, edited) in [("unchanged", false), ("edited", true)] {
+        for size in SIZES {
+            let body = samples::call(size, edited);
+            let headers = samples::headers(&authorization, body.len());
+            let mut verifier = Verifier::new(policy.issuers.clone()).unwrap();
+            group.throughput(Throughput::Bytes(u64::try_from(size).unwrap()));
+            group.bench_function(BenchmarkId::new(name, size), |bencher| {
+                bencher.iter(|| {
+                    let (exchange, forward) = request(&policy, &mut verifier, &headers, &body);
+                    assert_eq!(forward.body.is_some(), edited);
+                    exchange.finish(200, NOW)
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
+/// The answer to a list request, half of which the caller may not see.
+fn list(criterion: &mut Criterion) {
+    let issuer = Issuer::rs256();
+    let policy = samples::policy(&issuer);
+    let mut verifier = Verifier::new(policy.issuers.clone()).unwrap();
+    let asked = samples::list_request();
+    let headers = samples::headers(&issuer.authorization(), asked.len());
+    let answer = samples::tools(50);
+    let events = [b"event: message\ndata: ", &*answer, b"\n\n"].concat();
+    let mut group = criterion.benchmark_group("list of 50 tools");
+    for (name, media, body) in [
+        ("JSON", "application/json", answer),
+        ("event stream", "text/event-stream", events),
+    ] {
+        let answered = samples::answer_headers(media);
+        group.throughput(Throughput::Bytes(u64::try_from(body.len()).unwrap()));
+        group.bench_function(name, |bencher| {
+            bencher.iter_batched(
+                || request(&policy, &mut verifier, &headers, &asked).0,
+                |mut exchange| {
+                    exchange.response_headers(&answered, false);
+                    let step = exchange.response_body(&body, true, NOW);
+                    let Step::Forward(Forward {
+                        body: Some(less), ..
+                    }) = step
+                    else {
+                        return None;
+                    };
+                    assert!(less.len() < body.len());
+                    Some((exchange, less))
+                },
+                BatchSize::SmallInput,
+            );
+        });
+    }
+    group.finish();
+}
+
+fn token(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("token");
+    for issuer in [Issuer::rs256(), Issuer::es256(), Issuer::ed_dsa()] {
+        let policy = samples::policy(&issuer);
+        let authorization = issuer.authorization();
+        let verify = |verifier: &mut Verifier| {
+            let token = BearerToken::of_header(&authorization).unwrap();
+            let outcome = verifier.verify(&token, NOW.seconds());
+            assert!(matches!(outcome, Verification::Verified(_)));
+        };
+        group.bench_function(
+            BenchmarkId::new("first seen", issuer.algorithm),
+            |bencher| {
+                bencher.iter_batched_ref(
+                    || Verifier::new(policy.issuers.clone()).unwrap(),
+                    verify,
+                    BatchSize::SmallInput,
+                );
+            },
+        );
+        group.bench_function(
+            BenchmarkId::new("remembered", issuer.algorithm),
+            |bencher| {
+                let mut verifier = Verifier::new(policy.issuers.clone()).unwrap();
+                bencher.iter(|| verify(&mut verifier));
+            },
+        );
+    }
+    group.finish();
+}
+
+#[cfg(feature = "cel")]
+fn condition(criterion: &mut Criterion) {
+    use mcp_auth_filter::policy::Condition;
+
+    let identity = samples::identity();
+    let mut group = criterion.benchmark_group("condition");
+    for (name, written) in [
+        (
+            "comparison",
+            "args.limit <= 100 || 'manager' in identity.roles",
+        ),
+        ("all", "args.tickets.all(ticket, ticket.amount < 1000.0)"),
+    ] {
+        let condition = Condition::compile(written).unwrap();
+        for size in SIZES {
+            let arguments = samples::arguments(size);
+            group.bench_function(BenchmarkId::new(name, size), |bencher| {
+                bencher.iter(|| condition.check(black_box(&arguments), &identity, "crm.import"));
+            });
+        }
+    }
+    group.finish();
+}
+
+#[cfg(not(feature = "cel"))]
+fn condition(_: &mut Criterion) {}
+
+/// Sends a request up to the point where it is forwarded.
+fn request(
+    policy: &Rc<Policy>,
+    verifier: &mut Verifier,
+    headers: &Headers,
+    body: &[u8],
+) -> (Exchange, Forward) {
+    let mut exchange = Exchange::new(Rc::clone(policy), None, NOW);
+    let held = exchange.request_headers(headers.clone(), false, verifier, NOW);
+    assert_eq!(held, Step::Hold);
+    match exchange.request_body(black_box(body), NOW) {
+        Step::Forward(forward) => (exchange, forward),
+        _ => (exchange, Forward::default()),
+    }
+}
+
+criterion_group!(phases, read, exchange, list, token, condition);
+criterion_main!(phases);

@@ -1,0 +1,197 @@
+//! What the benchmarks read: a policy, tokens, requests and answers.
+
+use std::fmt::Write;
+use std::rc::Rc;
+
+use jwt_simple::prelude::*;
+use mcp_auth_filter::exchange::Now;
+#[cfg(feature = "cel")]
+use mcp_auth_filter::identity::Identity;
+use mcp_auth_filter::mcp::headers::Headers;
+use mcp_auth_filter::policy::Policy;
+use serde_json::{Value, json};
+
+/// When everything happens.
+pub(crate) const NOW: Now = Now {
+    unix_ms: 1_800_000_000_000,
+};
+
+const ISSUER: &str = "https://login.example.com";
+const RESOURCE: &str = "https://crm.example.com/mcp";
+
+/// An issuer with one key, and a token signed with it.
+pub(crate) struct Issuer {
+    pub(crate) algorithm: &'static str,
+    jwk: String,
+    token: String,
+}
+
+impl Issuer {
+    pub(crate) fn rs256() -> Self {
+        let key = RS256KeyPair::generate(2048).unwrap().with_key_id("k1");
+        Self {
+            algorithm: "RS256",
+            jwk: key.public_key().with_key_id("k1").to_jwk(),
+            token: key.sign(claims()).unwrap(),
+        }
+    }
+
+    pub(crate) fn es256() -> Self {
+        let key = ES256KeyPair::generate().with_key_id("k1");
+        Self {
+            algorithm: "ES256",
+            jwk: key.public_key().with_key_id("k1").to_jwk(),
+            token: key.sign(claims()).unwrap(),
+        }
+    }
+
+    pub(crate) fn ed_dsa() -> Self {
+        let key = Ed25519KeyPair::generate().with_key_id("k1");
+        Self {
+            algorithm: "EdDSA",
+            jwk: key.public_key().with_key_id("k1").to_jwk(),
+            token: key.sign(claims()).unwrap(),
+        }
+    }
+
+    pub(crate) fn authorization(&self) -> String {
+        format!("Bearer {}", self.token)
+    }
+}
+
+fn claims() -> JWTClaims<Value> {
+    let own = json!({
+        "org_id": "acme",
+        "realm_access": {"roles": ["support", "offline_access"]},
+        "scope": "openid crm:read crm:write",
+        "azp": "crm-assistant",
+    });
+    let mut claims = Claims::with_custom_claims(own, Duration::from_mins(5))
+        .with_issuer(ISSUER)
+        .with_subject("7f5d0b1c-59ab-4d3c-8a55-2d0f6f1f6b1e")
+        .with_audience(RESOURCE);
+    let now = NOW.seconds();
+    claims.issued_at = Some(Duration::from_secs(now.saturating_sub(10)));
+    claims.expires_at = Some(Duration::from_secs(now.saturating_add(290)));
+    claims.invalid_before = None;
+    claims
+}
+
+/// A policy of defaults with one role.
+pub(crate) fn policy(issuer: &Issuer) -> Rc<Policy> {
+    let key: Value = serde_json::from_str(&issuer.jwk).unwrap();
+    let document = json!({
+        "resource": RESOURCE,
+        "issuers": [{
+            "issuer": ISSUER,
+            "jwks": {"inline": {"keys": [key]}},
+            "algorithms": [issuer.algorithm],
+            "identity": {"organization": "org_id", "roles": "realm_access.roles"},
+        }],
+        "roles": {"support": {"tools": ["crm.import_tickets", "crm.even_*"]}},
+    });
+    Rc::new(Policy::parse(document.to_string().as_bytes()).unwrap())
+}
+
+#[cfg(feature = "cel")]
+pub(crate) fn identity() -> Identity {
+    Identity {
+        user: "7f5d0b1c-59ab-4d3c-8a55-2d0f6f1f6b1e".into(),
+        organization: Some("acme".into()),
+        roles: vec!["support".into()],
+        scopes: vec!["crm:read".into()],
+    }
+}
+
+/// A tool call of exactly this size. `edited`: with an argument that the filter replaces.
+pub(crate) fn call(size: usize, edited: bool) -> Vec<u8> {
+    let user = if edited {
+        r#""user_id":"somebody","#
+    } else {
+        ""
+    };
+    let start = format!(
+        r#"{{"jsonrpc":"2.0","id":42,"method":"tools/call","params":{{"name":"crm.import_tickets","arguments":{{{user}"#
+    );
+    let end = r#"},"_meta":{"progressToken":"p-42"}}}"#;
+    let rest = size.saturating_sub(start.len()).saturating_sub(end.len());
+    format!("{start}{}{end}", members(rest)).into_bytes()
+}
+
+/// The arguments of a call of about this size.
+pub(crate) fn arguments(size: usize) -> Vec<u8> {
+    format!("{{{}}}", members(size.saturating_sub(2))).into_bytes()
+}
+
+/// Tickets as a model writes them, followed by as much text as makes up the size.
+fn members(size: usize) -> String {
+    let mut text = String::from(r#""limit":100,"dry_run":false,"tickets":["#);
+    let last = r#"],"comment":""}"#.len();
+    let mut number = 1000_u32;
+    loop {
+        let comma = if number > 1000 { "," } else { "" };
+        let ticket = format!(
+            r#"{comma}{{"id":"T-{number}","subject":"Invoice {number} was charged twice","priority":"high","tags":["billing","refund"],"amount":129.50,"open":true,"note":"Customer says: \"please refund\".\nSent from Zürich."}}"#
+        );
+        if text.len().saturating_add(ticket.len()).saturating_add(last) > size {
+            break;
+        }
+        text.push_str(&ticket);
+        number = number.saturating_add(1);
+    }
+    text.push_str(r#"],"comment":""#);
+    let missing = size.saturating_sub(text.len()).saturating_sub(1);
+    text.extend("imported by the assistant ".chars().cycle().take(missing));
+    text.push('"');
+    text
+}
+
+pub(crate) fn list_request() -> Vec<u8> {
+    br#"{"jsonrpc":"2.0","id":42,"method":"tools/list"}"#.to_vec()
+}
+
+/// The answer to a list request. Every other tool is one the caller may use.
+pub(crate) fn tools(count: usize) -> Vec<u8> {
+    let mut text = String::from(r#"{"jsonrpc":"2.0","id":42,"result":{"tools":["#);
+    for number in 0..count {
+        let comma = if number > 0 { "," } else { "" };
+        let parity = if number % 2 == 0 { "even" } else { "odd" };
+        write!(
+            text,
+            r#"{comma}{{"name":"crm.{parity}_{number}","title":"Find tickets","description":"Finds the tickets of a customer, newest first. Use it before answering questions about open issues.","inputSchema":{{"type":"object","properties":{{"customer":{{"type":"string","description":"The customer's id"}},"limit":{{"type":"integer","minimum":1,"maximum":100}}}},"required":["customer"]}},"annotations":{{"readOnlyHint":true}}}}"#
+        )
+        .unwrap();
+    }
+    text.push_str("]}}");
+    text.into_bytes()
+}
+
+/// The headers an MCP client sends with a message, as Envoy hands them over.
+pub(crate) fn headers(authorization: &str, length: usize) -> Headers {
+    map(&[
+        (":authority", "crm.example.com"),
+        (":path", "/mcp"),
+        (":method", "POST"),
+        (":scheme", "https"),
+        ("accept", "application/json, text/event-stream"),
+        ("accept-encoding", "gzip, deflate"),
+        ("authorization", authorization),
+        ("content-type", "application/json"),
+        ("content-length", &length.to_string()),
+        ("mcp-protocol-version", "2025-11-25"),
+        ("mcp-session-id", "1868a90c5f0149fb8ee71ec10a3eb7b3"),
+        ("user-agent", "python-httpx/0.28.1"),
+        ("x-forwarded-for", "192.0.2.7"),
+        ("x-forwarded-proto", "https"),
+        ("x-request-id", "8c1e3f0a-7d57-4a4e-9c7e-0c2f9c2b7f11"),
+    ])
+}
+
+pub(crate) fn answer_headers(media: &str) -> Headers {
+    map(&[(":status", "200"), ("content-type", media)])
+}
+
+fn map(pairs: &[(&str, &str)]) -> Headers {
+    let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), value.as_bytes().to_vec());
+    Headers::new(pairs.iter().map(pair).collect())
+}

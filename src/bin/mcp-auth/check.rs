@@ -1,0 +1,42 @@
+//! `mcp-auth check`: would the filter load this policy, and does it say what was meant?
+
+use std::path::Path;
+
+use mcp_auth_filter::policy::{Mode, Policy};
+
+use crate::text::count;
+use crate::{Failure, Outcome, files, policy};
+
+pub(crate) fn run(path: &Path) -> Result<Outcome, Failure> {
+    let loaded = policy::load(path)?;
+    let warnings = match loaded.warnings.lines().count() {
+        0 => String::new(),
+        number => format!(", {}", count(number, "warning")),
+    };
+    let summary = summary(&loaded.policy);
+    Ok(Outcome {
+        stdout: format!("{}: ok{warnings}: {summary}\n", files::name(path)),
+        stderr: loaded.warnings,
+        status: 0,
+    })
+}
+
+/// What a policy holds, in one line.
+fn summary(policy: &Policy) -> String {
+    let mode = match policy.mode {
+        Mode::Enforce => "",
+        Mode::Observe => "; only observes",
+    };
+    let conditions = [(&policy.tools, "tool"), (&policy.prompts, "prompt")];
+    let conditions: Vec<String> = conditions
+        .into_iter()
+        .filter(|(operations, _)| !operations.is_empty())
+        .map(|(operations, noun)| count(operations.len(), &format!("{noun} rule")))
+        .collect();
+    let parts = [
+        count(policy.roles.len(), "role"),
+        count(policy.issuers.len(), "issuer"),
+    ];
+    let parts: Vec<String> = parts.into_iter().chain(conditions).collect();
+    format!("{}{mode}", parts.join(", "))
+}

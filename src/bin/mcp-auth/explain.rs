@@ -1,0 +1,149 @@
+//! `mcp-auth explain`: one request, judged by the code that judges it in the proxy.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::SystemTime;
+
+use mcp_auth_filter::audit::Record;
+use mcp_auth_filter::challenge::Reply;
+use mcp_auth_filter::exchange::{Exchange, Forward, Now, Step};
+use mcp_auth_filter::identity::Verifier;
+use mcp_auth_filter::mcp::headers::Headers;
+use mcp_auth_filter::policy::Policy;
+
+use crate::{Failure, Outcome, claims, files, policy, report, request};
+
+/// What is to be explained.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The policy, in YAML or JSON.
+    #[arg(long)]
+    policy: PathBuf,
+    /// The caller: a token's claims as JSON.
+    ///
+    /// They are not verified. Missing `iss`, `aud`, `exp` and `iat` are filled in.
+    #[arg(long)]
+    claims: PathBuf,
+    /// The request: a JSON-RPC message as the client sends it; `-` reads standard input.
+    #[arg(long)]
+    request: PathBuf,
+    /// A header of the request, in place of the one a client would send; `Name:` leaves it out.
+    #[arg(long, value_name = "NAME: VALUE")]
+    header: Vec<String>,
+    /// How long ago the caller signed in (`auth_time`).
+    #[arg(long, value_name = "SECONDS")]
+    age: Option<u64>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A judged request.
+pub(crate) struct Judged {
+    /// The access-log record.
+    pub(crate) record: Record,
+    /// What becomes of the request.
+    pub(crate) end: End,
+    /// The body as it arrived.
+    pub(crate) body: Vec<u8>,
+    /// The claims that were filled in.
+    pub(crate) filled_in: Vec<&'static str>,
+}
+
+/// What becomes of a request.
+pub(crate) enum End {
+    /// It goes on, with these changes.
+    Forward(Forward),
+    /// It is answered in the server's place.
+    Reply(Reply),
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
+    refuse_two_from_stdin(&[&arguments.policy, &arguments.claims, &arguments.request])?;
+    let loaded = policy::load(&arguments.policy);
+    let mut policy = loaded
+        .map_err(|failure| Failure {
+            status: 2,
+            ..failure
+        })?
+        .policy;
+    let claims = claims::read(&arguments.claims)?;
+    let body = files::read(&arguments.request)?;
+    let now = now();
+    let token = claims::sign(&mut policy.issuers, claims, arguments.age, now.seconds())?;
+    let headers = request::headers(&policy, &body, &token.text, &arguments.header)?;
+    let policy = Rc::new(policy);
+    let (record, end) = judge(&policy, headers, &body, now)?;
+    let judged = Judged {
+        record,
+        end,
+        body,
+        filled_in: token.filled_in,
+    };
+    Ok(Outcome {
+        status: u8::from(matches!(judged.end, End::Reply(_))),
+        stdout: if arguments.json {
+            report::json(judged)
+        } else {
+            report::text(judged, &policy, &files::name(&arguments.claims))
+        },
+        stderr: String::new(),
+    })
+}
+
+fn refuse_two_from_stdin(paths: &[&Path]) -> Result<(), Failure> {
+    let from_stdin = paths.iter().filter(|path| files::is_stdin(path)).count();
+    if from_stdin > 1 {
+        return Err(Failure::usage(
+            "standard input can be read only once",
+            "give `-` for one of the files",
+        ));
+    }
+    Ok(())
+}
+
+fn now() -> Now {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let milliseconds = since.map_or(0, |since| since.as_millis());
+    Now {
+        unix_ms: u64::try_from(milliseconds).unwrap_or(u64::MAX),
+    }
+}
+
+/// Hands the request to an exchange as a host would.
+fn judge(
+    policy: &Rc<Policy>,
+    headers: Headers,
+    body: &[u8],
+    now: Now,
+) -> Result<(Record, End), Failure> {
+    let bug = |what: &str| Failure::usage(what, "report this as a bug, with the files");
+    let mut verifier = Verifier::new(policy.issuers.clone())
+        .map_err(|(_, error)| bug(&format!("the claims' key is not accepted: {error}")))?;
+    let mut exchange = Exchange::new(Rc::clone(policy), None, now);
+    let mut step = exchange.request_headers(headers, body.is_empty(), &mut verifier, now);
+    let mut before = Forward::default();
+    if !exchange.is_over() {
+        // With `hold: buffer_filter` the headers have gone on already.
+        if let Step::Forward(forward) = step {
+            before = forward;
+        }
+        step = exchange.request_body(body, now);
+    }
+    let end = match step {
+        Step::Reply(reply) => End::Reply(reply),
+        Step::Forward(forward) => {
+            before.headers.extend(forward.headers);
+            before.body = forward.body;
+            End::Forward(before)
+        }
+        Step::Hold | Step::FetchKeys(_) => return Err(bug("the request was not decided")),
+    };
+    let status = match &end {
+        End::Reply(reply) => reply.status,
+        End::Forward(_) => 0,
+    };
+    let record = exchange.finish(status, now);
+    let record = record.ok_or_else(|| bug("there is no record"))?;
+    Ok((record, end))
+}

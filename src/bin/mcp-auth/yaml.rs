@@ -1,0 +1,247 @@
+//! YAML as policies are written in it: every value with its place, so that a mistake has a line.
+
+use saphyr::{LoadableYamlNode, MarkedYaml, Marker, Scalar, YamlData};
+use serde_json::{Map, Value};
+
+/// No policy is nested deeper.
+const MAX_DEPTH: usize = 64;
+
+/// A YAML document.
+#[derive(Debug)]
+pub(crate) struct Document<'t>(MarkedYaml<'t>);
+
+/// Where something stands, counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    /// The line.
+    pub(crate) line: usize,
+    /// The column, in characters.
+    pub(crate) column: usize,
+}
+
+/// What is wrong with a text as YAML.
+#[derive(Debug)]
+pub(crate) struct YamlError {
+    /// Where.
+    pub(crate) place: Place,
+    /// What.
+    pub(crate) message: String,
+}
+
+impl<'t> Document<'t> {
+    /// Reads every document of a text. No key may be there twice.
+    pub(crate) fn read_all(text: &'t str) -> Result<Vec<Self>, YamlError> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let documents = MarkedYaml::load_from_str(text).map_err(|error| {
+            let message = match error.info() {
+                "duplicated key in mapping" => "this key is there twice".to_owned(),
+                info => format!("not YAML: {info}"),
+            };
+            YamlError::new(Place::of(*error.marker()), message)
+        })?;
+        Ok(documents.into_iter().map(Self).collect())
+    }
+
+    /// The only one of these documents.
+    pub(crate) fn single(documents: Vec<Self>) -> Result<Self, YamlError> {
+        let mut documents = documents.into_iter();
+        match (documents.next(), documents.next()) {
+            (Some(document), None) => Ok(document),
+            (None, _) => Err(YamlError::new(Place::START, "the file is empty")),
+            (_, Some(second)) => {
+                let message = "a second document; a policy is one";
+                Err(YamlError::new(Place::of(second.0.span.start), message))
+            }
+        }
+    }
+
+    /// Whether the document has this key at its top.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.0.data.as_mapping_get(key).is_some()
+    }
+
+    /// The text behind a key at the document's top.
+    pub(crate) fn text(&self, key: &str) -> Option<&str> {
+        self.0.data.as_mapping_get(key)?.data.as_str()
+    }
+
+    /// The document as JSON, which is what the filter gets from Envoy.
+    pub(crate) fn to_json(&self) -> Result<Value, YamlError> {
+        to_json(&self.0, MAX_DEPTH)
+    }
+
+    /// Where the value at a policy path such as `roles.manager.tools[0]` stands, or the nearest
+    /// thing around it.
+    pub(crate) fn place(&self, path: &str) -> Place {
+        let start = Place::of(self.0.span.start);
+        find(&self.0, path, start).1
+    }
+}
+
+impl Place {
+    /// The first character.
+    const START: Self = Self { line: 1, column: 1 };
+
+    fn of(marker: Marker) -> Self {
+        Self {
+            line: marker.line().max(1),
+            column: marker.col().saturating_add(1),
+        }
+    }
+}
+
+impl YamlError {
+    fn new(place: Place, message: impl Into<String>) -> Self {
+        Self {
+            place,
+            message: message.into(),
+        }
+    }
+}
+
+fn to_json(node: &MarkedYaml<'_>, depth: usize) -> Result<Value, YamlError> {
+    let refuse = |message: &str| Err(YamlError::new(Place::of(node.span.start), message));
+    let Some(depth) = depth.checked_sub(1) else {
+        return refuse("nested too deeply");
+    };
+    match &node.data {
+        YamlData::Value(scalar) => match scalar_to_json(scalar) {
+            Some(value) => Ok(value),
+            None => refuse("not a number that JSON has"),
+        },
+        YamlData::Sequence(items) => {
+            let items = items.iter().map(|item| to_json(item, depth));
+            Ok(Value::Array(items.collect::<Result<_, _>>()?))
+        }
+        YamlData::Mapping(members) => {
+            let mut object = Map::new();
+            for (key, value) in members {
+                object.insert(key_text(key)?.to_owned(), to_json(value, depth)?);
+            }
+            Ok(Value::Object(object))
+        }
+        YamlData::Tagged(..) => refuse("YAML tags are not accepted; write the value without it"),
+        YamlData::Alias(_) | YamlData::BadValue | YamlData::Representation(..) => {
+            refuse("not a value that JSON has")
+        }
+    }
+}
+
+fn scalar_to_json(scalar: &Scalar<'_>) -> Option<Value> {
+    Some(match scalar {
+        Scalar::Null => Value::Null,
+        Scalar::Boolean(value) => Value::Bool(*value),
+        Scalar::Integer(value) => Value::from(*value),
+        Scalar::FloatingPoint(value) => {
+            Value::Number(serde_json::Number::from_f64(value.into_inner())?)
+        }
+        Scalar::String(text) => Value::String(text.clone().into_owned()),
+    })
+}
+
+/// A key, which in a policy is always a string.
+fn key_text<'n>(key: &'n MarkedYaml<'_>) -> Result<&'n str, YamlError> {
+    let refuse = |message: &str| Err(YamlError::new(Place::of(key.span.start), message));
+    match &key.data {
+        // Envoy does not merge: it would take this for a name.
+        YamlData::Value(Scalar::String(text)) if text == "<<" => refuse(
+            "merge keys are not accepted; use an alias for a whole value, or repeat the keys",
+        ),
+        YamlData::Value(Scalar::String(text)) => Ok(text),
+        _ => refuse("expected a string as key; put quotes around it"),
+    }
+}
+
+/// How much of the path leads to nothing, and the place of what the rest leads to. Names in a
+/// policy have dots themselves, so every key that fits is followed.
+fn find(node: &MarkedYaml<'_>, path: &str, here: Place) -> (usize, Place) {
+    let nothing = (path.len(), here);
+    match &node.data {
+        _ if path.is_empty() => nothing,
+        YamlData::Sequence(items) => {
+            let found = path.strip_prefix('[').and_then(|path| {
+                let (index, rest) = path.split_once(']')?;
+                let item = items.get(index.parse::<usize>().ok()?)?;
+                Some(find(item, rest, Place::of(item.span.start)))
+            });
+            found.unwrap_or(nothing)
+        }
+        YamlData::Mapping(members) => {
+            let path = path.strip_prefix('.').unwrap_or(path);
+            let follow = |(key, value): (&MarkedYaml<'_>, &MarkedYaml<'_>)| {
+                let rest = path.strip_prefix(key.data.as_str()?)?;
+                let ends = rest.is_empty() || rest.starts_with(['.', '[']);
+                ends.then(|| find(value, rest, Place::of(key.span.start)))
+            };
+            let found = members.iter().filter_map(follow);
+            found.min_by_key(|(left, _)| *left).unwrap_or(nothing)
+        }
+        _ => nothing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Document<'_>, YamlError> {
+        Document::read_all(text).and_then(Document::single)
+    }
+
+    fn place(text: &str, path: &str) -> (usize, usize) {
+        let place = read(text).unwrap().place(path);
+        (place.line, place.column)
+    }
+
+    fn refused(text: &str) -> String {
+        let error = read(text)
+            .and_then(|document| document.to_json())
+            .unwrap_err();
+        format!(
+            "{}:{}: {}",
+            error.place.line, error.place.column, error.message
+        )
+    }
+
+    #[test]
+    fn a_path_leads_to_a_place_also_through_names_with_dots() {
+        let text = "tools:\n  crm: {when: a}\n  crm.refund:\n    when: b\nissuers:\n- jwks:\n    path: x\n";
+        assert_eq!(place(text, "tools.crm.when"), (2, 9));
+        assert_eq!(place(text, "tools.crm.refund.when"), (4, 5));
+        assert_eq!(place(text, "issuers[0].jwks.path"), (7, 5));
+        assert_eq!(place(text, "issuers[0].jwks.inline"), (6, 3));
+        assert_eq!(place(text, "issuers[3]"), (5, 1));
+        assert_eq!(place(text, "roles.x"), (1, 1));
+        assert_eq!(place(text, ""), (1, 1));
+    }
+
+    #[test]
+    fn json_is_yaml_too() {
+        let text = "{\n\t\"a\": [1, 2.5, true, null, \"x\\u00e9\"]\n}";
+        let json = read(text).unwrap().to_json().unwrap();
+        assert_eq!(json, serde_json::json!({"a": [1, 2.5, true, null, "xé"]}));
+    }
+
+    #[test]
+    fn an_alias_stands_for_its_value() {
+        let text = "a: &list [x]\nb: *list\n";
+        let json = read(text).unwrap().to_json().unwrap();
+        assert_eq!(json, serde_json::json!({"a": ["x"], "b": ["x"]}));
+    }
+
+    #[test]
+    fn what_envoy_reads_otherwise_or_not_at_all_is_refused() {
+        assert_eq!(
+            refused("a: 1\nb: 2\na: 3\n"),
+            "3:1: this key is there twice"
+        );
+        assert!(refused("1: a\n").starts_with("1:1: expected a string as key"));
+        assert!(refused("a: &x {b: c}\nd:\n  <<: *x\n").starts_with("3:3: merge keys"));
+        assert!(refused("a: !secret b\n").contains("tags"));
+        assert!(refused("a: .inf\n").contains("number"));
+        assert!(refused("a: 1\n---\nb: 2\n").contains("second document"));
+        assert_eq!(refused(""), "1:1: the file is empty");
+        assert!(refused("a: [1\n").contains("not YAML"));
+        assert!(refused(&"[".repeat(200)).contains("not YAML"));
+    }
+}

@@ -1,0 +1,154 @@
+//! `mcp-auth check`.
+
+use serde_json::json;
+
+use crate::{Files, ROOT};
+
+#[test]
+fn the_demo_policy_is_fine() {
+    let ran = Files::new("demo").run(&["check", &format!("{ROOT}/demo/policy.yaml")]);
+    assert_eq!(ran.stderr, "");
+    ran.says(
+        0,
+        &["policy.yaml: ok: 2 roles, 1 issuer, 5 tool rules, 1 prompt rule\n"],
+    );
+}
+
+#[test]
+fn every_mistake_has_its_line() {
+    let policy = r#"resource: http://crm.example.com/mcp
+issuers:
+  - issuer: https://login.example.com
+    jwks: {cluster: login, path: keys}
+    clock_skew: 10m
+roles:
+  support: {tools: [crm.get], extends: [manger]}
+  manager: {tools: []}
+tools:
+  crm.refund:
+    when: args.amount <=
+arguments:
+  user_id: {set: organization}
+"#;
+    let ran = Files::new("mistakes")
+        .with("policy.yaml", policy)
+        .run(&["check", "policy.yaml"]);
+    assert_eq!((ran.status, ran.stdout.as_str()), (1, ""));
+    let (mistakes, next) = ran.stderr.split_once("Next: ").unwrap();
+    let places = [
+        "policy.yaml:1:1: resource: ",
+        "policy.yaml:4:28: issuers[0].jwks.path: ",
+        "policy.yaml:5:5: issuers[0].clock_skew: ",
+        "policy.yaml:7:41: roles.support.extends[0]: unknown role `manger`; did you mean `manager`?",
+        "policy.yaml:11:5: tools.crm.refund.when: ",
+        "policy.yaml:13:3: arguments.user_id: ",
+    ];
+    assert_eq!(mistakes.lines().count(), places.len(), "{mistakes}");
+    for (line, place) in mistakes.lines().zip(places) {
+        assert!(line.starts_with(place), "{line}\n{place}");
+    }
+    assert!(
+        next.contains("`mcp-auth check policy.yaml` again"),
+        "{next}"
+    );
+}
+
+#[test]
+fn an_unknown_key_is_named_with_the_nearest_known_one() {
+    let policy = "resource: https://crm.example.com/mcp
+issuers:
+- issuer: https://login.example.com
+  jwks: {cluster: login, path: /keys}
+roles:
+  support:
+    tool: [crm.get]
+";
+    let ran = Files::new("unknown")
+        .with("policy.yaml", policy)
+        .run(&["check", "policy.yaml"]);
+    ran.says(
+        1,
+        &[
+            "policy.yaml:7:5: roles.support.tool: unknown ",
+            "did you mean `tools`?",
+        ],
+    );
+}
+
+#[test]
+fn what_is_missing_is_said_where_it_belongs() {
+    let files = Files::new("missing").with("policy.yaml", "mode: enforce\n");
+    files
+        .run(&["check", "policy.yaml"])
+        .says(1, &["policy.yaml:1:1: missing ", "`resource`"]);
+}
+
+#[test]
+fn warnings_have_a_line_and_do_not_fail() {
+    let policy = r#"resource: https://crm.example.com/mcp
+issuers:
+  - issuer: https://login.example.com
+    jwks: {cluster: login, path: /keys}
+    identity: {roles: groups}
+roles:
+  support:
+    tools: [crm.get]
+    deny: ["crm.*"]
+tools:
+  crm.refund: {scopes: [crm:write]}
+"#;
+    let ran = Files::new("warnings")
+        .with("policy.yaml", policy)
+        .run(&["check", "policy.yaml"]);
+    ran.says(
+        0,
+        &[
+            "policy.yaml:7:3: warning: roles.support: `crm.get` can never match: `crm.*` denies it\n",
+            "policy.yaml:11:3: warning: tools.crm.refund: no role allows it: nobody may call it\n",
+            "policy.yaml: ok, 2 warnings: 1 role, 1 issuer, 1 tool rule\n",
+        ],
+    );
+    assert_eq!(ran.stderr.lines().count(), 2);
+}
+
+#[test]
+fn b04_a_key_may_not_be_there_twice() {
+    let files =
+        Files::new("twice").with("policy.yaml", "mode: enforce\nroles: {}\nmode: observe\n");
+    files
+        .run(&["check", "policy.yaml"])
+        .says(1, &["policy.yaml:3:1: this key is there twice"]);
+}
+
+#[test]
+fn other_files_are_recognized() {
+    let files = Files::new("other");
+    for (file, what) in [
+        ("envoy/envoy.yaml", "this is a whole Envoy configuration"),
+        (
+            "envoy/istio-envoyfilter.yaml",
+            "this is an Istio EnvoyFilter",
+        ),
+    ] {
+        let ran = files.run(&["check", &format!("{ROOT}/{file}")]);
+        ran.says(1, &[what, "a file of its own"]);
+    }
+    let ran = files.run(&["check", "nowhere.yaml"]);
+    ran.says(2, &["cannot read nowhere.yaml", "Next: "]);
+    files.run(&["check"]).says(2, &["Usage"]);
+}
+
+#[test]
+fn a_policy_in_json_and_from_standard_input_is_checked_too() {
+    let policy = json!({
+        "resource": "https://crm.example.com/mcp",
+        "issuers": [{
+            "issuer": "https://login.example.com",
+            "jwks": {"cluster": "login", "path": "/keys"},
+            "identity": {"roles": "groups"},
+        }],
+        "roles": {"support": {"tools": ["crm.get"]}},
+    });
+    let ran = Files::new("stdin").run_with_input(&["check", "-"], &format!("{policy:#}"));
+    ran.says(0, &["<stdin>: ok: 1 role, 1 issuer\n"]);
+}

@@ -1,0 +1,216 @@
+//! `mcp-auth explain`.
+
+use serde_json::{Value, json};
+
+use crate::{Files, ROOT};
+
+fn manager() -> Value {
+    json!({"sub": "u-anna", "org_id": "acme", "realm_access": {"roles": ["manager"]}})
+}
+
+fn call(tool: &str, arguments: &Value) -> Value {
+    let params = json!({"name": tool, "arguments": arguments});
+    json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params})
+}
+
+#[test]
+fn an_edited_request_is_explained_value_by_value() {
+    let arguments = json!({
+        "customer_id": "c-1", "filter": {"userId": "u-bob"},
+        "organization_id": "globex", "role": "admin",
+    });
+    let files = Files::to_explain("edited", &manager(), &call("crm.get_customer", &arguments));
+    let ran = files.explain(&[]);
+    ran.says(
+        0,
+        &[
+            "decision     approved (allowed)\n",
+            "roles.manager: `crm.*` allows it\n",
+            "NOT verified",
+            "filled in: iss, aud, exp, iat\n",
+            "  - authorization\n  + x-mcp-user: u-anna\n  + x-mcp-organization: acme\n",
+            "  params.arguments.filter.userId: \"u-bob\" -> \"u-anna\"\n",
+            "  params.arguments.organization_id: \"globex\" -> \"acme\"\n",
+            "  params.arguments.role: \"admin\" -> taken out\n",
+        ],
+    );
+    let lines = ran.stdout.lines();
+    let prose = lines.take_while(|line| !line.starts_with("so that it is"));
+    assert!(
+        prose.into_iter().all(|line| line.len() <= 100),
+        "{}",
+        ran.stdout
+    );
+
+    let json = files.explain(&["--json"]).json();
+    assert_eq!(json["claims_verified"], false);
+    assert_eq!(json["record"]["decision"], "approved");
+    let body: Value = serde_json::from_str(json["forward"]["body"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        body["params"]["arguments"],
+        json!({
+            "customer_id": "c-1", "filter": {"userId": "u-anna"}, "organization_id": "acme",
+        })
+    );
+}
+
+#[test]
+fn an_untouched_request_goes_on_byte_for_byte() {
+    let request = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"});
+    let files = Files::to_explain("untouched", &manager(), &request);
+    files.explain(&[]).says(
+        0,
+        &[
+            "approved (session)",
+            "and the body byte for byte as it came",
+        ],
+    );
+    assert_eq!(
+        files.explain(&["--json"]).json()["forward"]["body"],
+        json!(null)
+    );
+}
+
+#[test]
+fn a_blocked_request_is_explained_with_its_answer() {
+    let request = call("crm.purge_customer", &json!({"customer_id": "c-1"}));
+    let files = Files::to_explain("blocked", &manager(), &request);
+    files.explain(&[]).says(
+        1,
+        &[
+            "decision     blocked (denied)\n",
+            "roles.manager.deny: ",
+            "The client gets HTTP 200\n",
+            "Unknown tool: crm.purge_customer",
+        ],
+    );
+}
+
+#[test]
+fn a_request_of_2026_07_28_gets_its_headers_and_may_be_given_others() {
+    let mut request = call("crm.refund", &json!({"amount": 500}));
+    request["params"]["_meta"] = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28"});
+    let files = Files::to_explain("modern", &manager(), &request);
+    files.explain(&[]).says(
+        1,
+        &[
+            "asks for     tools/call crm.refund (2026-07-28)",
+            "blocked (condition)",
+            "the condition is `args.amount <= 100`",
+        ],
+    );
+    let ran = files.explain(&["--header", "Mcp-Name: crm.get_customer"]);
+    ran.says(
+        1,
+        &["blocked (header_mismatch)", "The client gets HTTP 400"],
+    );
+    let ran = files.explain(&["--header", "Authorization:"]);
+    ran.says(1, &["needs_review (no_token)", "resource_metadata="]);
+    let ran = files.explain(&["--header", "Authorization: Bearer x"]);
+    ran.says(2, &["made of the claims"]);
+    files
+        .explain(&["--header", "nonsense"])
+        .says(2, &["is no header"]);
+}
+
+#[test]
+fn a_missing_scope_and_an_old_sign_in_are_explained() {
+    let request = call("crm.refund", &json!({"amount": 5}));
+    let files = Files::to_explain("scope", &manager(), &request);
+    files.explain(&[]).says(
+        1,
+        &[
+            "decision     needs_review (scope)\n",
+            "next action  sign in with scope crm:write\n",
+            "The client gets HTTP 403\n",
+        ],
+    );
+    let policy = std::fs::read_to_string(format!("{ROOT}/demo/policy.yaml")).unwrap();
+    let policy = policy.replace("scopes: [\"crm:write\"]", "max_token_age: 5m");
+    let files = files.with("policy.yaml", &policy);
+    files
+        .explain(&["--age", "200"])
+        .says(0, &["at most 300 s old"]);
+    files
+        .explain(&["--age", "400"])
+        .says(1, &["needs_review (token_age)", "HTTP 401"]);
+}
+
+#[test]
+fn mistakes_in_the_claims_are_explained() {
+    let request = call("crm.get_customer", &json!({}));
+    for (test, claims, lines) in [
+        (
+            "expired",
+            json!({"sub": "u-anna", "exp": 1_700_000_000}),
+            ["needs_review (token_expired)", "without `exp`"],
+        ),
+        (
+            "audience",
+            json!({"sub": "u-anna", "aud": "https://other.example.com"}),
+            [
+                "needs_review (token_audience)",
+                "`aud` must have `http://127.0.0.1:10000/mcp`",
+            ],
+        ),
+        (
+            "issuer",
+            json!({"sub": "u-anna", "iss": "https://evil.example.com"}),
+            [
+                "needs_review (token_issuer)",
+                "`iss` must be `http://127.0.0.1:9000`",
+            ],
+        ),
+        (
+            "user",
+            json!({"org_id": "acme"}),
+            ["needs_review (token_claim)", "HTTP 401"],
+        ),
+        (
+            "roles",
+            json!({"sub": "u-anna", "org_id": "acme"}),
+            [
+                "blocked (no_role)",
+                "the policy has the roles `manager` and `support`; the caller has none",
+            ],
+        ),
+    ] {
+        let files = Files::to_explain(test, &claims, &request);
+        files.explain(&[]).says(1, &lines);
+    }
+}
+
+#[test]
+fn what_cannot_be_judged_is_a_failure_of_its_own() {
+    let files = Files::to_explain("unjudged", &manager(), &json!({}));
+    let files = files.with("claims.json", "{\"sub\": \"a\", \"sub\": \"b\"}");
+    files
+        .explain(&[])
+        .says(2, &["claims.json holds no claims", "Next: "]);
+    let files = files.with("policy.yaml", "mode: enforce\n");
+    files.explain(&[]).says(2, &["policy.yaml:1:1: ", "Next: "]);
+    let twice = [
+        "explain",
+        "--policy",
+        "-",
+        "--claims",
+        "-",
+        "--request",
+        "x",
+    ];
+    files.run(&twice).says(2, &["only once"]);
+}
+
+#[test]
+fn observe_mode_says_what_would_be() {
+    let files = Files::to_explain(
+        "observe",
+        &manager(),
+        &call("crm.purge_customer", &json!({})),
+    );
+    let policy = std::fs::read_to_string(format!("{ROOT}/demo/policy.yaml")).unwrap();
+    let files = files.with("policy.yaml", &format!("mode: observe\n{policy}"));
+    files
+        .explain(&[])
+        .says(0, &["draft (denied)", "enforced it would be blocked"]);
+}

@@ -1,0 +1,111 @@
+"""Fixtures: one recording server and key server for each test process, one Envoy for each module.
+
+A test module names its listeners in `LISTENERS`; the first one is what `gateway` talks to.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from .harness.envoy import Envoy
+from .harness.envoy_config import Cluster
+from .harness.gateway import Gateway
+from .harness.issuer import Issuer
+from .harness.upstream import Upstream
+
+
+@pytest.fixture(scope="session")
+def upstream_server() -> Iterator[Upstream]:
+    """The recording server."""
+    server = Upstream()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def issuer() -> Iterator[Issuer]:
+    """The key server."""
+    server = Issuer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def clusters(upstream_server: Upstream, issuer: Issuer) -> Iterator[dict[str, Cluster]]:
+    """Where Envoy may connect to."""
+    with socket.socket() as dead:
+        # Bound and not listening: connections are refused, and nobody else gets the port.
+        dead.bind(("127.0.0.1", 0))
+        yield {
+            "upstream": Cluster(upstream_server.port),
+            "upstream_h2": Cluster(upstream_server.port, http2=True),
+            "issuer": Cluster(issuer.port),
+            "dead": Cluster(dead.getsockname()[1]),
+        }
+
+
+@pytest.fixture(scope="module")
+def envoy(
+    request: pytest.FixtureRequest,
+    clusters: dict[str, Cluster],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Envoy]:
+    """The module's Envoy, with the listeners the module names."""
+    directory = tmp_path_factory.mktemp(request.module.__name__.rpartition(".")[2])
+    prepare: Callable[[], None] | None = getattr(request.module, "prepare", None)
+    if prepare is not None:
+        prepare()
+    running = Envoy(
+        directory,
+        request.module.LISTENERS,
+        {**clusters, **getattr(request.module, "CLUSTERS", {})},
+        concurrency=getattr(request.module, "CONCURRENCY", 1),
+    )
+    yield running
+    try:
+        running.check()
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def upstream(upstream_server: Upstream) -> Upstream:
+    """The recording server, as if new."""
+    upstream_server.reset()
+    return upstream_server
+
+
+@pytest.fixture
+def through(envoy: Envoy, upstream: Upstream) -> Callable[[str], Gateway]:
+    """Any listener of the module by its name."""
+    return lambda name: Gateway(envoy, name, upstream)
+
+
+@pytest.fixture
+def gateway(
+    request: pytest.FixtureRequest, through: Callable[[str], Gateway]
+) -> Gateway:
+    """The module's first listener."""
+    return through(next(iter(request.module.LISTENERS)))
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """A directory for an Envoy of the test's own."""
+    return tmp_path
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Iterator[None]:
+    """A failed test shows the end of its Envoy's log."""
+    report = yield
+    running = getattr(item, "funcargs", {}).get("envoy")
+    if report.failed and isinstance(running, Envoy):
+        report.sections.append(("Envoy log", running.log()[-8000:]))
+    return report

@@ -1,0 +1,163 @@
+"""A running Envoy: started from a configuration, watched, and checked at the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from . import tokens
+from .envoy_config import Cluster, Listener, bootstrap
+
+ROOT = Path(__file__).resolve().parents[2]
+WASM = Path(os.environ.get("MCP_AUTH_WASM", ROOT / "target/wasm32-wasip1/release/mcp_auth_filter.wasm"))
+
+# What the host logs when a module, or Envoy itself, has come to grief.
+BROKEN = re.compile(
+    r"panicked|VM failed|Function: proxy_on|\[critical\]\[(?!wasm)|assert failure"
+)
+
+# Marks argument values that may not be logged.
+PRIVATE = "PRIVATE-VALUE"
+
+START_TIMEOUT = 30.0
+
+
+def binary(version: str | None = None) -> Path:
+    """The Envoy of this environment, or the one of another version beside it."""
+    if version is not None:
+        return ROOT / ".envoy" / version / "envoy/_bin/envoy"
+    if named := os.environ.get("ENVOY_BIN"):
+        return Path(named)
+    return Path(sys.prefix, f"lib/python3.{sys.version_info.minor}/site-packages/envoy/_bin/envoy")
+
+
+class StartError(Exception):
+    """Envoy did not start; the text is its log."""
+
+
+class Envoy:
+    """An Envoy process with one worker, unless told otherwise."""
+
+    def __init__(
+        self,
+        directory: Path,
+        listeners: dict[str, Listener],
+        clusters: dict[str, Cluster],
+        executable: Path | None = None,
+        concurrency: int = 1,
+    ) -> None:
+        self.log_path = directory / "envoy.log"
+        self.access_path = directory / "access.log"
+        self.admin_path = directory / "admin.address"
+        self.access_path.touch()
+        config = directory / "envoy.json"
+        config.write_text(
+            json.dumps(bootstrap(listeners, clusters, str(WASM), str(self.access_path)))
+        )
+        self._needs_module(listeners)
+        self.process = self._run(executable or binary(), config, concurrency)
+        self.ports: dict[str, int] = {}
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.stop()
+            raise
+
+    def log(self) -> str:
+        """Everything Envoy logged."""
+        return self.log_path.read_text(errors="replace")
+
+    def admin(self, path: str) -> str:
+        """A page of the admin interface."""
+        address = self.admin_path.read_text()
+        with urllib.request.urlopen(f"http://{address}{path}", timeout=5) as page:
+            return page.read().decode()
+
+    def stats(self, pattern: str) -> dict[str, int]:
+        """Counters and gauges whose names match."""
+        lines = self.admin("/stats").splitlines()
+        pairs = [line.rsplit(": ", 1) for line in lines if re.search(pattern, line)]
+        return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
+
+    def stop(self) -> None:
+        """End the process."""
+        self.process.terminate()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def check(self) -> None:
+        """What must hold after any test: alive, no panic, no reload, no secret in any log."""
+        assert self.process.poll() is None, f"Envoy ended with {self.process.returncode}"
+        reloads = {name: n for name, n in self.stats(r"wasm\..*vm_reload").items() if n}
+        assert not reloads, f"the Wasm VM was reloaded: {reloads}"
+        log = self.log()
+        assert not (broken := BROKEN.search(log)), f"Envoy's log: {_around(log, broken)}"
+        self.check_no_secrets()
+
+    def check_no_secrets(self) -> None:
+        """No token, no part of one, and no argument value that was marked is in a log."""
+        text = self.log() + self.access_path.read_text()
+        assert PRIVATE not in text, "an argument value was logged"
+        for token in tokens.issued:
+            parts = [part for part in token.split(".")[1:] if len(part) > 16]
+            assert not any(part in text for part in parts), "a part of a token was logged"
+
+    def _needs_module(self, listeners: dict[str, Listener]) -> None:
+        filtered = any(each.policy is not None for each in listeners.values())
+        assert WASM.exists() or not filtered, f"{WASM} is missing; build it with `make build`"
+
+    def _run(self, executable: Path, config: Path, concurrency: int) -> subprocess.Popen[bytes]:
+        assert executable.exists(), f"{executable} is missing; install it with `make tools`"
+        options = {
+            "-c": config,
+            "-l": "warning",
+            "--component-log-level": "wasm:info",
+            "--concurrency": concurrency,
+            "--admin-address-path": self.admin_path,
+            "--file-flush-interval-msec": 5,
+            "--drain-time-s": 1,
+        }
+        arguments = [str(part) for pair in options.items() for part in pair]
+        with self.log_path.open("wb") as log:
+            return subprocess.Popen(
+                [str(executable), "--disable-hot-restart", *arguments],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def _wait_until_ready(self) -> None:
+        end = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                raise StartError(self.log())
+            if self._is_ready():
+                self.ports = self._listener_ports()
+                return
+            time.sleep(0.02)
+        raise StartError(f"not ready after {START_TIMEOUT} s\n{self.log()}")
+
+    def _is_ready(self) -> bool:
+        try:
+            return self.admin_path.exists() and "LIVE" in self.admin("/ready")
+        except OSError:
+            return False
+
+    def _listener_ports(self) -> dict[str, int]:
+        statuses: list[Any] = json.loads(self.admin("/listeners?format=json"))["listener_statuses"]
+        return {
+            each["name"]: each["local_address"]["socket_address"]["port_value"] for each in statuses
+        }
+
+
+def _around(log: str, found: re.Match[str]) -> str:
+    return log[max(0, found.start() - 300) : found.end() + 700]

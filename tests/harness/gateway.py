@@ -1,0 +1,216 @@
+"""One listener of Envoy seen from outside: what went in, what the server got, what was logged."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from . import client, client_h2
+from .client import Request
+from .envoy import Envoy
+from .http import Received, Response
+from .messages import LEGACY, HeaderList, post
+from .upstream import Recording, Upstream
+
+RECORD_TIMEOUT = 5.0
+
+# The record's name for what the client got (OpenTelemetry).
+STATUS = "http.response.status_code"
+
+DECISIONS = {"approved", "blocked", "needs_review", "draft"}
+REFUSALS = {"blocked", "needs_review"}
+SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+WASM_LINE = re.compile(r"mcp_auth_access (\{.*)$", re.MULTILINE)
+
+
+@dataclass
+class LogLine:
+    """A line of Envoy's access log."""
+
+    listener: str
+    code: int
+    details: str
+    flags: str
+    record: dict[str, Any] | None
+
+
+@dataclass
+class Exchange:
+    """A request through the filter, and everything it caused."""
+
+    response: Response
+    upstream: Recording
+    line: LogLine
+
+    @property
+    def status(self) -> int:
+        """The status the client got."""
+        return self.response.status
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The filter's access log record."""
+        assert self.line.record is not None, f"no record: {self.line}"
+        return self.line.record
+
+    @property
+    def received(self) -> Received:
+        """The one request the server got."""
+        assert not self.upstream.garbage, f"the server got no HTTP: {self.upstream.garbage}"
+        assert len(self.upstream.requests) == 1, self._summary()
+        return self.upstream.requests[0]
+
+    @property
+    def logged_status(self) -> int:
+        """The status the record says the client got."""
+        return self.record[STATUS]
+
+    def refused(
+        self, status: int | set[int], code: int | set[int] | None = None, decision: str | None = None
+    ) -> Exchange:
+        """Nothing reached the server, and client and log say the same about it."""
+        assert self.upstream.bytes == 0, f"reached the server: {self._summary()}"
+        assert self.status in _set(status), self._summary()
+        if code is not None:
+            assert self.response.error_code() in _set(code), self._summary()
+        allowed = REFUSALS if decision is None else {decision}
+        assert self.record["decision"] in allowed, self.record
+        self._record_is_complete()
+        return self
+
+    def forwarded(self, body: Any = None, status: int = 200) -> Received:
+        """The server got exactly one request; `body` is compared as bytes or as JSON."""
+        received = self.received
+        assert self.status == status, self._summary()
+        assert self.record["decision"] == "approved", self.record
+        self._record_is_complete()
+        if isinstance(body, bytes):
+            assert received.body == body
+        elif body is not None:
+            assert received.json == body
+        return received
+
+    def _record_is_complete(self) -> None:
+        record = self.record
+        assert record["decision"] in DECISIONS, record
+        assert SNAKE_CASE.fullmatch(record["reason"]), record
+        assert record[STATUS] == self.status == self.line.code, record
+
+    def _summary(self) -> str:
+        seen = [request.raw or request.body for request in self.upstream.requests]
+        return (
+            f"status {self.status} {self.response.headers} {self.response.body[:600]!r}\n"
+            f"record {self.line.record} details {self.line.details!r} flags {self.line.flags!r}\n"
+            f"server got {seen} {self.upstream.garbage}"
+        )
+
+
+class Gateway:
+    """A listener, with the recording server behind it."""
+
+    def __init__(self, envoy: Envoy, name: str, upstream: Upstream) -> None:
+        self.envoy, self.name, self.upstream = envoy, name, upstream
+        self.port = envoy.ports[name]
+        self.skip_log()
+
+    def skip_log(self) -> None:
+        """Forget log lines up to now."""
+        self.access_mark = self.envoy.access_path.stat().st_size
+        self.log_mark = self.envoy.log_path.stat().st_size
+
+    def post(
+        self,
+        body: dict[str, Any] | bytes,
+        token: str | None,
+        era: str = LEGACY,
+        headers: HeaderList | None = None,
+        drop: tuple[str, ...] = (),
+        like: dict[str, Any] | None = None,
+        http2: bool = False,
+        **request: Any,
+    ) -> Exchange:
+        """A POST as clients of this era send it; see `messages.post`."""
+        return self.send(post(body, token, era, headers, drop, like, **request), http2)
+
+    def get(self, path: str = "/mcp", token: str | None = None, headers: HeaderList | None = None) -> Exchange:
+        """A GET as legacy clients open their event stream with."""
+        return self.bodyless("GET", path, token, headers)
+
+    def bodyless(
+        self, method: str, path: str = "/mcp", token: str | None = None, headers: HeaderList | None = None
+    ) -> Exchange:
+        """A request without a body."""
+        usual: HeaderList = [("accept", "text/event-stream"), ("mcp-protocol-version", LEGACY)]
+        if token is not None:
+            usual.append(("authorization", f"Bearer {token}"))
+        return self.send(Request(method, path, [*usual, *(headers or [])]))
+
+    def send(self, request: Request, http2: bool = False) -> Exchange:
+        """Send a request and gather what came of it."""
+        self.upstream.take()
+        response = (client_h2 if http2 else client).send(self.port, request)
+        return self.exchange(response)
+
+    def exchange(self, response: Response) -> Exchange:
+        """The one exchange since the last: its response, its log line, what the server got."""
+        (line,) = self.lines(1)
+        return Exchange(response, self.upstream.take(), line)
+
+    def lines(self, count: int) -> list[LogLine]:
+        """Exactly this many new lines of the access log, each with exactly one record."""
+        lines = self._wait_for_lines(count)
+        assert len(lines) == count, f"{len(lines)} lines instead of {count}: {lines}"
+        own = [line.record for line in lines if line.record is not None]
+        self._check_host_log(own)
+        self.skip_log()
+        return lines
+
+    def settle(self, quiet: float = 0.1) -> None:
+        """Wait until Envoy has written what it has to say, and forget it."""
+        size = -1
+        while size != self.envoy.access_path.stat().st_size:
+            size = self.envoy.access_path.stat().st_size
+            time.sleep(quiet)
+        self.skip_log()
+
+    def unlogged(self) -> bool:
+        """Whether nothing was logged since the last exchange."""
+        return not self._new_text(self.envoy.access_path, self.access_mark)
+
+    def _wait_for_lines(self, count: int) -> list[LogLine]:
+        end = time.monotonic() + RECORD_TIMEOUT
+        while time.monotonic() < end:
+            text = self._new_text(self.envoy.access_path, self.access_mark)
+            if text.count("\n") >= count:
+                return [_line(each) for each in text.splitlines()]
+            time.sleep(0.003)
+        raise AssertionError(f"no access log line for {self.name}; Envoy's log:\n{self._host_log()}")
+
+    def _check_host_log(self, records: list[dict[str, Any]]) -> None:
+        """The host's log has the same records, once each."""
+        text = self._host_log()
+        logged = [json.loads(line) for line in WASM_LINE.findall(text)]
+        key = str
+        assert sorted(logged, key=key) == sorted(records, key=key), f"{logged} != {records}"
+
+    def _host_log(self) -> str:
+        return self._new_text(self.envoy.log_path, self.log_mark)
+
+    def _new_text(self, path: Any, mark: int) -> str:
+        with open(path, "rb") as file:
+            file.seek(mark)
+            return file.read().decode(errors="replace")
+
+
+def _set(value: int | set[int]) -> set[int]:
+    return value if isinstance(value, set) else {value}
+
+
+def _line(text: str) -> LogLine:
+    """A line; `-` is Envoy's word for a filter state that is not there."""
+    if text.endswith('"record":-}'):
+        text = text.removesuffix("-}") + "null}"
+    return LogLine(**json.loads(text))

@@ -1,0 +1,133 @@
+"""A CRM on the official Python SDK, which believes every argument and notes what it was given."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import Annotated, Any
+
+import uvicorn
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.transport_security import TransportSecuritySettings
+from pydantic import BaseModel, Field
+
+# The client mirrors this argument in a header, and the server compares the two.
+MirroredOrganization = Annotated[str, Field(json_schema_extra={"x-mcp-header": "Organization-Id"})]
+
+
+class Answer(BaseModel):
+    """What a user fills in when the tool asks."""
+
+    user_id: str
+    note: str
+
+
+class McpServer:
+    """The same tools in one of the two response styles."""
+
+    def __init__(self, json_response: bool) -> None:
+        # Arguments as the tools got them, and headers as HTTP delivered them.
+        self.calls: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        app = self._crm().streamable_http_app(
+            json_response=json_response,
+            transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
+        )
+        config = uvicorn.Config(
+            self._noting(app),
+            host="127.0.0.1",
+            port=0,
+            log_level="warning",
+            lifespan="on",
+            timeout_graceful_shutdown=1,
+        )
+        self.server = uvicorn.Server(config)
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+        while not self.server.started:
+            time.sleep(0.01)
+        self.port: int = self.server.servers[0].sockets[0].getsockname()[1]
+
+    def close(self) -> None:
+        """Stop serving."""
+        self.server.should_exit = True
+        self.thread.join(5)
+
+    def reset(self) -> None:
+        """Forget what was noted."""
+        self.calls.clear()
+        self.headers.clear()
+
+    def _run(self) -> None:
+        asyncio.run(self.server.serve())
+
+    def _noting(self, app: Any) -> Any:
+        async def noting(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] == "http":
+                pairs = [(name.decode(), value.decode("latin-1")) for name, value in scope["headers"]]
+                self.headers.append(dict(pairs))
+            await app(scope, receive, send)
+
+        return noting
+
+    def _note(self, **arguments: Any) -> dict[str, Any]:
+        self.calls.append(arguments)
+        return arguments
+
+    def _crm(self) -> MCPServer:
+        crm = MCPServer("crm")
+        self._add_tools(crm)
+
+        @crm.prompt("customer_summary")
+        def customer_summary(tone: str, user_id: str = "nobody") -> str:
+            return f"Summarize for {user_id}, {tone}"
+
+        @crm.prompt("secret_prompt")
+        def secret_prompt() -> str:
+            return "secret"
+
+        @crm.resource("crm://public/faq")
+        def faq() -> str:
+            return "faq"
+
+        @crm.resource("crm://vault/key")
+        def vault() -> str:
+            return "secret"
+
+        @crm.resource("crm://org-b/{page}")
+        def pages(page: str) -> str:
+            return f"secret {page}"
+
+        return crm
+
+    def _add_tools(self, crm: MCPServer) -> None:
+        @crm.tool("crm.get_customer")
+        def get_customer(
+            query: str, user_id: str = "nobody", organization_id: MirroredOrganization = "none"
+        ) -> dict[str, Any]:
+            """Find a customer."""
+            return self._note(query=query, user_id=user_id, organization_id=organization_id)
+
+        @crm.tool("crm.search_slowly")
+        async def search_slowly(query: str, ctx: Context) -> str:
+            """Search, and report progress on the way."""
+            for step in range(3):
+                await ctx.report_progress(step, 3)
+                await asyncio.sleep(0.02)
+            self._note(query=query)
+            return f"found {query}"
+
+        @crm.tool("crm.assign_ticket")
+        async def assign_ticket(ticket: int, ctx: Context) -> str:
+            """Ask the user whom to assign it to."""
+            answer = await ctx.elicit("Who?", Answer)
+            data = answer.data if answer.action == "accept" else None
+            self._note(ticket=ticket, answer=data.model_dump() if data else None)
+            return "assigned"
+
+        @crm.tool("crm.purge")
+        def purge(query: str = "") -> str:
+            """Delete everything."""
+            self._note(purged=query)
+            return "purged"

@@ -1,0 +1,306 @@
+"""Key sets come from the policy's cluster, once for everybody, and never from a token."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from .harness import client, tokens
+from .harness.envoy_config import Listener
+from .harness.gateway import Exchange, Gateway
+from .harness.http import Response
+from .harness.issuer import Issuer, KeyAnswer, keys_answer
+from .harness.keys import b64url, key
+from .harness.messages import LEGACY, call, post
+from .harness.policy import fetched, policy
+
+# How long the filter leaves an issuer alone: after a good answer, and after a bad one.
+REFETCH_PAUSE = 30.0
+RETRY_PAUSE = 5.0
+
+BODY = call(LEGACY, "crm.get_customer", {"query": "x"})
+
+BAD_ANSWERS = {
+    "error": KeyAnswer(503, b"upstream connect error", "text/plain"),
+    "error_with_keys": keys_answer(key("ES256"), status=503),
+    "not_found": KeyAnswer(404, b"no", "text/plain"),
+    "html": KeyAnswer(200, b"<html><body>Sign in</body></html>", "text/html"),
+    "redirect": KeyAnswer(302, b"", location="/keys/good"),
+    "no_content": KeyAnswer(200, b""),
+    "text": KeyAnswer(200, b"keys", "text/plain"),
+    "list": KeyAnswer(200, json.dumps([key("ES256").jwk()]).encode()),
+    "no_keys": KeyAnswer(200, b"{}"),
+    "empty": KeyAnswer(200, b'{"keys":[]}'),
+    "keys_object": KeyAnswer(200, b'{"keys":{}}'),
+    "cut": KeyAnswer(200, keys_answer(key("ES256")).body[:-3]),
+    "two_documents": KeyAnswer(200, keys_answer(key("ES256")).body * 2),
+    "keys_twice": KeyAnswer(200, b'{"keys":[],' + keys_answer(key("ES256")).body[1:]),
+    "huge": KeyAnswer(200, b'{"keys":[],"x":"' + b"y" * 5_000_000 + b'"}'),
+}
+
+
+def unusable_keys() -> KeyAnswer:
+    """A set in which one key is good; the others must be passed over, not trusted."""
+    symmetric = {"kty": "oct", "kid": "secret", "alg": "HS256", "k": b64url(b"s" * 32)}
+    encrypting = key("ES256", "encrypting").jwk(use="enc")
+    weak = key("RS256", "weak", 1024).jwk()
+    mislabelled = key("RS256", "mislabelled").jwk(alg="ES256")
+    off_curve = {**key("ES256", "off-curve").jwk(), "x": b64url(b"\1" * 32)}
+    keys = [symmetric, encrypting, weak, mislabelled, off_curve, {"kty": "?"}, {}, key("ES256").jwk()]
+    return KeyAnswer(body=json.dumps({"keys": keys}).encode())
+
+
+def served(path: str, **jwks: object) -> Listener:
+    """The usual policy, with keys from this path."""
+    return Listener(policy(issuers=[fetched(path, jwks=jwks)]))
+
+
+LISTENERS = {
+    "good": served("/keys/good"),
+    "rotating": served("/keys/rotating"),
+    "refreshed": served("/keys/refreshed", refresh="2s", keep="10m"),
+    "kept": served("/keys/kept", refresh="1s", keep="4s"),
+    "slow": served("/keys/slow"),
+    "left": served("/keys/left"),
+    "never": served("/keys/never"),
+    "unusable": served("/keys/unusable"),
+    "same_issuer_other_keys": served("/keys/others"),
+    "recovering": served("/keys/recovering"),
+    "dead": Listener(policy(issuers=[fetched("/keys", jwks={"cluster": "dead"})])),
+    "no_such_cluster": Listener(policy(issuers=[fetched("/keys", jwks={"cluster": "nowhere"})])),
+    **{f"bad_{name}": served(f"/keys/bad/{name}") for name in BAD_ANSWERS},
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def key_sets(issuer: Issuer) -> None:
+    """What the key server says at first."""
+    good = keys_answer(key("ES256"), key("RS256"))
+    for name in ("good", "rotating", "refreshed", "kept"):
+        issuer.paths[f"/keys/{name}"] = good
+    issuer.paths["/keys/slow"] = keys_answer(key("ES256"), delay=0.6)
+    issuer.paths["/keys/left"] = keys_answer(key("ES256"), delay=0.6)
+    issuer.paths["/keys/never"] = keys_answer(key("ES256"), delay=60)
+    issuer.paths["/keys/unusable"] = unusable_keys()
+    issuer.paths["/keys/others"] = keys_answer(key("ES256", "others"))
+    issuer.paths["/keys/recovering"] = BAD_ANSWERS["error"]
+    for name, answer in BAD_ANSWERS.items():
+        issuer.paths[f"/keys/bad/{name}"] = answer
+
+
+def unavailable(exchange: Exchange) -> None:
+    """Refused for now, with a hint when to come back; never let through."""
+    exchange.refused(503, None)
+    assert int(exchange.response.header("retry-after") or 0) > 0
+
+
+def together(gateway: Gateway, token: str, count: int) -> list[Response]:
+    """The same call from many clients at once."""
+    responses: list[Response] = []
+
+    def run() -> None:
+        responses.append(client.send(gateway.port, post(BODY, token)))
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return responses
+
+
+# === fetching ===
+
+
+def b40_a_first_fetch_starts_the_clock_for_rotation(through: Callable[[str], Gateway], issuer: Issuer) -> None:
+    """First here, so that the pause is over when the rotation test needs it to be."""
+    through("rotating").post(BODY, tokens.support()).forwarded()
+    assert issuer.fetches["/keys/rotating"] == 1
+
+
+def b40_keys_are_fetched_once_for_all_waiting_requests(
+    through: Callable[[str], Gateway], issuer: Issuer
+) -> None:
+    gateway = through("slow")
+    responses = together(gateway, tokens.support(), 8)
+    assert [response.status for response in responses] == [200] * 8
+    lines = gateway.lines(8)
+    assert {line.record["decision"] for line in lines if line.record} == {"approved"}
+    assert len(gateway.upstream.take().requests) == 8
+    assert issuer.fetches["/keys/slow"] == 1
+
+
+def b40_requests_after_the_first_do_not_fetch(through: Callable[[str], Gateway], issuer: Issuer) -> None:
+    for _ in range(5):
+        through("good").post(BODY, tokens.support()).forwarded()
+    assert issuer.fetches["/keys/good"] == 1
+
+
+def b40_a_flood_of_unknown_keys_is_no_flood_of_fetches(
+    through: Callable[[str], Gateway], issuer: Issuer
+) -> None:
+    gateway = through("good")
+    gateway.post(BODY, tokens.support()).forwarded()
+    before = issuer.fetches["/keys/good"]
+    stranger = key("ES256", "stranger")
+    for number in range(40):
+        token = tokens.support(signer=stranger, header={"kid": f"k{number}"})
+        gateway.post(BODY, token).refused(401)
+    assert issuer.fetches["/keys/good"] - before <= 1
+    gateway.post(BODY, tokens.support()).forwarded()
+
+
+def b40_a_timer_keeps_keys_fresh(through: Callable[[str], Gateway], issuer: Issuer) -> None:
+    gateway = through("refreshed")
+    gateway.post(BODY, tokens.support()).forwarded()
+    new = key("ES256", "refreshed")
+    issuer.paths["/keys/refreshed"] = keys_answer(new)
+    issuer.wait_for_fetches("/keys/refreshed", 2)
+    time.sleep(0.2)
+    gateway.post(BODY, tokens.support(signer=new)).forwarded()
+    # The old key is gone, for remembered tokens too.
+    old = tokens.support(jti="unseen")
+    gateway.post(BODY, old).refused(401)
+
+
+def b40_good_keys_outlive_a_failing_issuer_until_their_limit(
+    through: Callable[[str], Gateway], issuer: Issuer
+) -> None:
+    gateway, token = through("kept"), tokens.support()
+    gateway.post(BODY, token).forwarded()
+    issuer.paths["/keys/kept"] = BAD_ANSWERS["error"]
+    time.sleep(2)
+    gateway.post(BODY, token).forwarded()
+    gateway.post(BODY, tokens.support(jti="unseen")).forwarded()
+    time.sleep(3.5)
+    unavailable(gateway.post(BODY, token))
+
+
+def b40_an_issuer_that_recovers_is_believed_again(
+    through: Callable[[str], Gateway], issuer: Issuer
+) -> None:
+    gateway = through("recovering")
+    unavailable(gateway.post(BODY, tokens.support()))
+    issuer.paths["/keys/recovering"] = keys_answer(key("ES256"))
+    time.sleep(RETRY_PAUSE + 1.1)
+    gateway.post(BODY, tokens.support()).forwarded()
+
+
+def h09_keys_of_one_policy_are_not_anothers(through: Callable[[str], Gateway]) -> None:
+    """Two listeners, one VM, one issuer name, two key sets."""
+    first, second = tokens.support(), tokens.support(signer=key("ES256", "others"))
+    through("good").post(BODY, first).forwarded()
+    through("same_issuer_other_keys").post(BODY, second).forwarded()
+    through("same_issuer_other_keys").post(BODY, first).refused(401)
+    through("good").post(BODY, second).refused(401)
+
+
+UNUSABLE = {
+    "weak": lambda: tokens.support(signer=key("RS256", "weak", 1024)),
+    "encrypting": lambda: tokens.support(signer=key("ES256", "encrypting")),
+    "mislabelled": lambda: tokens.support(signer=key("RS256", "mislabelled")),
+    "off_curve": lambda: tokens.support(signer=key("ES256", "off-curve")),
+}
+
+
+@pytest.mark.parametrize("make", UNUSABLE.values(), ids=UNUSABLE)
+def b38_published_keys_that_are_not_fit_for_signatures(
+    through: Callable[[str], Gateway], make: Callable[[], str]
+) -> None:
+    through("unusable").post(BODY, make()).refused(401)
+    through("unusable").post(BODY, tokens.support()).forwarded()
+
+
+# === failing ===
+
+
+@pytest.mark.parametrize("name", BAD_ANSWERS)
+def h13_an_answer_is_not_yet_a_key_set(through: Callable[[str], Gateway], issuer: Issuer, name: str) -> None:
+    exchange = through(f"bad_{name}").post(BODY, tokens.support())
+    if name == "empty":
+        # A well-formed set without keys: whether it is an answer or a failure, nobody gets in.
+        exchange.refused({401, 503})
+    else:
+        unavailable(exchange)
+    assert issuer.fetches[f"/keys/bad/{name}"] == 1
+
+
+@pytest.mark.parametrize("listener", ["dead", "no_such_cluster"])
+def h13_a_dead_issuer(through: Callable[[str], Gateway], listener: str) -> None:
+    started = time.monotonic()
+    unavailable(through(listener).post(BODY, tokens.support()))
+    assert time.monotonic() - started < 8
+
+
+def h13_an_issuer_that_never_answers(through: Callable[[str], Gateway]) -> None:
+    started = time.monotonic()
+    unavailable(through("never").post(BODY, tokens.support()))
+    assert time.monotonic() - started < 14
+
+
+def h13_requests_without_a_token_do_not_fetch(through: Callable[[str], Gateway], issuer: Issuer) -> None:
+    before = issuer.fetches.total()
+    for name in ("dead", "left"):
+        through(name).post(BODY, None).refused(401)
+        through(name).post(BODY, tokens.support(iss="https://attacker.example")).refused(401)
+        through(name).post(BODY, tokens.support(aud="https://billing.example.com")).refused(401)
+        through(name).post(BODY, tokens.support(exp=1)).refused(401)
+    assert issuer.fetches.total() == before
+
+
+def h10_clients_that_leave_while_keys_are_fetched(through: Callable[[str], Gateway], issuer: Issuer) -> None:
+    gateway = through("left")
+    request = post(BODY, tokens.support())
+    for _ in range(3):
+        with client.Connection(gateway.port) as connection:
+            connection.start(request)
+            connection.send(request.body or b"")
+            time.sleep(0.05)
+            connection.abort()
+    gateway.lines(3)
+    response = client.send(gateway.port, request)
+    gateway.exchange(response).forwarded()
+    assert issuer.fetches["/keys/left"] == 1
+
+
+# === only where the policy says ===
+
+
+@pytest.mark.parametrize("name", ["jku", "x5u"])
+def b41_addresses_in_a_token_are_never_called(
+    through: Callable[[str], Gateway], issuer: Issuer, name: str
+) -> None:
+    attacker = key("ES256", "attacker")
+    issuer.paths["/attacker"] = keys_answer(attacker)
+    url = f"http://127.0.0.1:{issuer.port}/attacker"
+    for claims in ({}, {"iss": url}, {"iss": f"http://127.0.0.1:{issuer.port}"}):
+        token = tokens.support(signer=attacker, header={name: url, "iss": url}, **claims)
+        through("good").post(BODY, token).refused(401)
+    assert issuer.fetches["/attacker"] == 0
+    assert not [path for path in issuer.fetches if "well-known" in path]
+
+
+def b41_headers_do_not_choose_where_keys_come_from(through: Callable[[str], Gateway], issuer: Issuer) -> None:
+    issuer.paths["/attacker"] = keys_answer(key("ES256", "attacker"))
+    headers = [("host", f"127.0.0.1:{issuer.port}"), ("x-forwarded-host", f"127.0.0.1:{issuer.port}")]
+    token = tokens.support(signer=key("ES256", "attacker"))
+    through("good").post(BODY, token, headers=headers).refused({401, 403})
+    assert issuer.fetches["/attacker"] == 0
+
+
+# === rotation, last: it needs the pause that began with the first test ===
+
+
+def b40_an_unknown_key_is_looked_for_once(through: Callable[[str], Gateway], issuer: Issuer) -> None:
+    gateway, new = through("rotating"), key("ES256", "rotated")
+    issuer.paths["/keys/rotating"] = keys_answer(key("ES256"), new)
+    since = time.monotonic() - issuer.fetched_at["/keys/rotating"]
+    time.sleep(max(0.0, REFETCH_PAUSE + 1.5 - since))
+    gateway.post(BODY, tokens.support(signer=new)).forwarded()
+    assert issuer.fetches["/keys/rotating"] == 2
+    gateway.post(BODY, tokens.support(signer=key("ES256", "stranger"))).refused(401)
+    assert issuer.fetches["/keys/rotating"] == 2

@@ -1,0 +1,86 @@
+"""Observe mode decides and logs, and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from .harness import tokens
+from .harness.answers import encoded, json_answer, listing
+from .harness.envoy_config import Listener
+from .harness.gateway import Exchange, Gateway
+from .harness.http import Received, Text
+from .harness.messages import LEGACY, MODERN, call, message
+from .harness.policy import fetched, policy
+from .harness.upstream import Upstream
+
+LISTENERS = {
+    "crm": Listener(policy(mode="observe")),
+    "no_keys": Listener(policy(mode="observe", issuers=[fetched("/", jwks={"cluster": "dead"})])),
+}
+
+ERAS = pytest.mark.parametrize("era", [LEGACY, MODERN])
+CLIENTS = pytest.mark.parametrize("http2", [False, True], ids=["h1", "h2"])
+
+HEADERS: list[tuple[Text, Text]] = [("x-mcp-user", "user-bob"), ("accept-encoding", "gzip")]
+
+
+def observed(exchange: Exchange) -> Received:
+    """The request went on, and the log says what would have been done."""
+    record = exchange.record
+    assert record["decision"] == "draft", record
+    assert record["reason"]
+    return exchange.received
+
+
+@CLIENTS
+@ERAS
+def test_denied_calls_are_forwarded_as_they_came(gateway: Gateway, era: str, http2: bool) -> None:
+    body = call(era, "crm.purge", {"user_id": "user-bob", "role": "admin"})
+    token = tokens.support()
+    received = observed(gateway.post(body, token, era, HEADERS, http2=http2))
+    assert received.body == encoded(body)
+    assert received.header("authorization") == f"Bearer {token}"
+    assert received.header("x-mcp-user") == "user-bob"
+    assert received.header("accept-encoding") == "gzip"
+
+
+@pytest.mark.parametrize("token", [None, "bad", ""])
+def test_requests_without_a_good_token_are_forwarded(gateway: Gateway, token: str | None) -> None:
+    body = call(LEGACY, "crm.get_customer", {"a": 1})
+    assert observed(gateway.post(body, token)).body == encoded(body)
+
+
+BODIES = [b"not json", b"", b"[]", b'{"a":1,"a":2}', b"\xff", b"x" * 300_000]
+
+
+@CLIENTS
+@pytest.mark.parametrize("trailers", [[], [("x-checksum", "1")]], ids=["plain", "trailers"])
+@pytest.mark.parametrize("body", BODIES, ids=range(len(BODIES)))
+def test_bodies_nobody_understands_are_forwarded(
+    gateway: Gateway, body: bytes, trailers: list[tuple[str, str]], http2: bool
+) -> None:
+    exchange = gateway.post(body, tokens.support(), trailers=trailers, http2=http2)
+    assert observed(exchange).body == body
+
+
+def test_other_methods_and_paths_are_forwarded(gateway: Gateway) -> None:
+    assert observed(gateway.bodyless("PUT", "/mcp")).method == "PUT"
+    assert observed(gateway.bodyless("GET", "/elsewhere?x=1")).path == "/elsewhere?x=1"
+
+
+def test_lists_are_not_filtered(gateway: Gateway, upstream: Upstream) -> None:
+    body = encoded(listing("tools", [{"name": "crm.purge"}], cacheScope="public"))
+    upstream.answer = json_answer(body)
+    exchange = gateway.post(message(MODERN, "tools/list"), tokens.support(), MODERN)
+    observed(exchange)
+    assert exchange.response.body == body
+
+
+def test_allowed_calls_are_recorded_too(gateway: Gateway) -> None:
+    observed(gateway.post(call(LEGACY, "crm.get_customer"), tokens.support()))
+
+
+def test_missing_keys_hold_nothing_up(through: Callable[[str], Gateway]) -> None:
+    observed(through("no_keys").post(call(LEGACY, "crm.get_customer"), tokens.support()))
