@@ -44,6 +44,8 @@ pub enum Denial {
     Denied {
         /// Where it is written.
         rule: String,
+        /// The pattern that denies it.
+        pattern: String,
     },
     /// No role allows it.
     NoRole,
@@ -142,7 +144,12 @@ pub fn authorize(
         }
     }
     let of_operations = operations.iter().flat_map(|operation| &operation.scopes);
-    let needed: Vec<String> = policy.scopes.iter().chain(of_operations).cloned().collect();
+    let mut needed: Vec<String> = Vec::new();
+    for scope in policy.scopes.iter().chain(of_operations) {
+        if !needed.contains(scope) {
+            needed.push(scope.clone());
+        }
+    }
     if needed
         .iter()
         .any(|scope| !caller.identity.scopes.contains(scope))
@@ -206,7 +213,8 @@ fn allowed_by_role(
     let mut denials = roles.iter().flat_map(|(_, role)| &role.deny);
     if let Some(grant) = denials.find(|grant| grant.pattern.matches(target.name(), identity)) {
         let rule = format!("roles.{}.deny", grant.role);
-        return Err(Denial::Denied { rule });
+        let pattern = grant.pattern.written().to_owned();
+        return Err(Denial::Denied { rule, pattern });
     }
     let covers = |pattern: &Pattern| match target {
         Target::ResourceTemplate(template) => pattern.may_cover_template(template, identity),

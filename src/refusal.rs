@@ -109,7 +109,7 @@ impl Refusal {
             Self::ContentEncoding => "the body must not be compressed".into(),
             Self::ContentType => "the content type must be application/json".into(),
             Self::Denied(Denial::Condition { error, .. }) => error.to_string(),
-            Self::Denied(Denial::Denied { .. }) => "a rule denies it".into(),
+            Self::Denied(Denial::Denied { pattern, .. }) => format!("`{pattern}` denies it"),
             Self::Denied(Denial::NoRole) => "no role of the caller allows it".into(),
             Self::Denied(Denial::OddUri) => "the URI has dot segments or hidden separators".into(),
             Self::Denied(Denial::Scope { needed }) => format!("needs scope {}", needed.join(" ")),
@@ -140,7 +140,9 @@ impl Refusal {
     pub fn decision(&self) -> Decision {
         let next_action = self.next_action();
         let source = match self {
-            Self::Denied(Denial::Condition { rule, .. } | Denial::Denied { rule }) => rule.as_str(),
+            Self::Denied(Denial::Condition { rule, .. } | Denial::Denied { rule, .. }) => {
+                rule.as_str()
+            }
             Self::Denied(Denial::NoRole) => "roles",
             Self::Denied(Denial::Scope { .. } | Denial::TooOld { .. })
             | Self::NoToken

@@ -25,7 +25,8 @@ LISTENERS = {
     "buffer_filter": Listener(
         policy(issuers=[fetched(KEYS)], hold="buffer_filter"), stop_iteration=False, buffer_filter=1024 * 1024
     ),
-    "neither": Listener(policy(issuers=[fetched(KEYS)]), stop_iteration=False),
+    # Envoy takes plugins with equal configurations for one, with one option: this one differs.
+    "neither": Listener(policy(issuers=[fetched(KEYS)], max_body=200_000), stop_iteration=False),
 }
 
 # None is the version of this environment.

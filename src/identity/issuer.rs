@@ -142,6 +142,13 @@ impl IssuerKeys {
         }
     }
 
+    /// Whether these are the keys that are there.
+    pub(super) fn holds(&self, keys: &KeySet) -> bool {
+        self.keys
+            .as_ref()
+            .is_some_and(|own| own.digest() == keys.digest())
+    }
+
     /// Whether the timer should fetch the keys again now.
     pub fn is_due(&self, now: u64) -> bool {
         self.fetch.is_some() && self.used && !self.in_flight && now >= self.refresh_at

@@ -12,7 +12,10 @@ const MAX_KEY_SET: usize = 256 * 1024;
 
 /// Public keys of one issuer.
 #[derive(Debug, Default)]
-pub struct KeySet(Vec<Key>);
+pub struct KeySet {
+    keys: Vec<Key>,
+    digest: [u8; 32],
+}
 
 #[derive(Debug)]
 struct Key {
@@ -70,6 +73,7 @@ impl KeySet {
         if document.len() > MAX_KEY_SET {
             return Err(KeySetError::TooLarge);
         }
+        let digest = hmac_sha256::Hash::hash(document);
         let document: Document<'_> =
             serde_json::from_slice(document).map_err(|_| KeySetError::Format)?;
         let mut keys = Vec::new();
@@ -91,7 +95,12 @@ impl KeySet {
         if keys.is_empty() {
             return Err(KeySetError::Empty);
         }
-        Ok(Self(keys))
+        Ok(Self { keys, digest })
+    }
+
+    /// The SHA-256 of the document it was read from.
+    pub(super) fn digest(&self) -> [u8; 32] {
+        self.digest
     }
 
     /// Whether any key could have signed a token with this header.
@@ -114,7 +123,7 @@ impl KeySet {
     }
 
     fn candidates(&self, algorithm: Algorithm, key_id: Option<&str>) -> impl Iterator<Item = &Key> {
-        self.0.iter().filter(move |key| {
+        self.keys.iter().filter(move |key| {
             key.algorithm == algorithm && (key_id.is_none() || key.id.as_deref() == key_id)
         })
     }

@@ -150,7 +150,7 @@ impl Verifier {
             Some(Err(error)) => (None, Err(error)),
             None => (None, Ok(())),
         };
-        if fetched.is_some() {
+        if fetched.as_ref().is_some_and(|fetched| !keys.holds(fetched)) {
             self.verified.clear();
         }
         keys.finish_fetch(fetched, now, jitter);
@@ -229,8 +229,8 @@ fn check_claims(
     {
         return Err(TokenError::Audience);
     }
-    for name in ["sub", "jti"] {
-        // RFC 7519 section 4.1; jwt-simple takes nothing else.
+    for name in ["sub", "jti", "nonce"] {
+        // RFC 7519 section 4.1 for the first two; jwt-simple takes nothing else.
         if claims.get(name).is_some_and(|value| !value.is_string()) {
             return Err(TokenError::Claim(name));
         }

@@ -278,7 +278,8 @@ mod with_cel {
     }
 }
 
-#[cfg(all(test, feature = "cel"))]
+#[cfg(test)]
+#[cfg(feature = "cel")]
 mod tests {
     use super::*;
     use crate::identity::Identity;

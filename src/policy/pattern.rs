@@ -192,17 +192,22 @@ fn overlap(one: &[u8], other: &[u8]) -> bool {
 }
 
 /// Whether a URI means the same to everybody who reads it: no dot segments, spelled out or encoded,
-/// no encoded separators, no characters a parser would drop or turn around.
+/// no encoded separators, no characters a parser would drop or turn around, no capitals in the scheme.
 pub fn is_plain_uri(uri: &str) -> bool {
     let lower = uri.to_ascii_lowercase();
     let hidden = ["%2e", "%2f", "%5c", "%25", "%00"]
         .iter()
         .any(|code| lower.contains(code));
     let mut segments = uri.split(['/', '?', '#']);
-    let dots = segments.any(|segment| segment == "." || segment == "..");
+    let dots = segments.any(|segment| {
+        let name = segment.split(';').next().unwrap_or_default();
+        name == "." || name == ".."
+    });
+    let scheme = uri.split_once(':').map_or("", |(scheme, _)| scheme);
+    let shouts = scheme.bytes().any(|byte| byte.is_ascii_uppercase());
     let odd =
         |character: char| character.is_control() || character.is_whitespace() || character == '\\';
-    !hidden && !dots && !uri.contains(odd) && !hides_plain_letters(uri)
+    !hidden && !dots && !shouts && !uri.contains(odd) && !hides_plain_letters(uri)
 }
 
 /// Whether a character that needs no encoding is encoded (RFC 3986 section 2.3), as `%73` for `s`,

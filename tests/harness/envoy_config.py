@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from demo import proxy
+
 Config = dict[str, Any]
+
+# What the shipped configuration lets the module ask of Envoy: no test has more.
+CAPABILITIES: Config = proxy.plugin(proxy.load())["capability_restriction_config"]
 
 WASM = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"
 ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
@@ -127,6 +132,7 @@ def _wasm_filter(listener: Listener, wasm: str) -> Config:
             "runtime": "envoy.wasm.runtime.v8",
             "code": {"local": {"filename": wasm}},
         },
+        "capability_restriction_config": CAPABILITIES,
         "configuration": _configuration(listener.policy),
     }
     if listener.stop_iteration:

@@ -612,7 +612,10 @@ fn tokens_decide_and_challenges_say_how_to_cure() {
         none.challenge(),
         "Bearer resource_metadata=\"https://crm.example.com/.well-known/oauth-protected-resource/mcp\", scope=\"crm:read\""
     );
-    let expired = send(&policy, &call("crm.get", "{}").token(json!({"at_hash": "x"})));
+    let expired = send(
+        &policy,
+        &call("crm.get", "{}").token(json!({"at_hash": "x"})),
+    );
     assert_eq!(expired.refusal(), (401, 401, "token_type"));
     assert!(expired.challenge().contains("error=\"invalid_token\""));
     let scope = send(&policy, &call("crm.refund", r#"{"amount":5}"#));
