@@ -9,7 +9,7 @@ OLD_ENVOY := .envoy/1.36
 DENY := .tools/bin/cargo-deny
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: demo demo-up test lint unit e2e bench wasm setup clean
+.PHONY: demo demo-up test lint audit unit e2e bench wasm setup clean
 
 demo: wasm setup ## both sides of every attack, in the terminal
 	$(VENV)/python -m demo.story
@@ -27,11 +27,14 @@ lint: $(DENY)
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --features cli
 	$(DENY) --all-features check bans licenses sources
 
+audit: $(DENY) ## known vulnerabilities; needs the advisory database from the network
+	$(DENY) --all-features check advisories
+
 unit:
 	cargo test --locked --features cli
 
 e2e: wasm setup $(OLD_ENVOY)/.installed
-	$(VENV)/python -m pytest tests
+	$(VENV)/python -m pytest tests -n 4
 
 bench: wasm setup ## the core's phases, and a comparison in Envoy
 	cargo bench --locked

@@ -10,6 +10,9 @@
 //!   refused, answered and logged.
 //! - [`policy`], [`identity`], [`mcp`]: what is allowed, who is calling, what is asked.
 
+// Tests count freely; what came from outside is never added up unchecked.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 pub mod audit;
 pub mod authorize;
 pub mod challenge;

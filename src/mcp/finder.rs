@@ -194,7 +194,7 @@ mod tests {
         find(input)
             .members
             .iter()
-            .map(|found| &input[found.key.clone()])
+            .map(|found| input.get(found.key.clone()).unwrap())
             .collect()
     }
 
