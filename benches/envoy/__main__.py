@@ -20,7 +20,7 @@ from pathlib import Path
 from benches.envoy import checks, listeners, messages
 from benches.envoy.load import Client
 from benches.envoy.process import Envoy
-from demo.proxy import MODULE_FILE, ROOT
+from demo.proxy import ROOT
 
 HERE = Path(__file__).resolve().parent
 OUTPUT = ROOT / "target" / "bench-envoy"
@@ -55,17 +55,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--seconds", type=float, default=0.6, help="of one listener in one round")
     options = parser.parse_args()
-    if not MODULE_FILE.exists():
-        sys.exit(f"{MODULE_FILE} is missing; `make wasm` builds it")
+    if not listeners.MODULE.exists():
+        sys.exit(f"{listeners.MODULE} is missing; `make wasm` builds it")
     OUTPUT.mkdir(parents=True, exist_ok=True)
     empty = build_empty_filter()
     with ExitStack() as stack:
         server = stack.enter_context(Envoy(OUTPUT, "server", listeners.server()))
         config = listeners.compared(server.ports["server"], empty)
         envoy = stack.enter_context(Envoy(OUTPUT, "compared", config))
-        clients = {
-            name: stack.enter_context(Client(port)) for name, port in envoy.ports.items()
-        }
+        clients = {name: stack.enter_context(Client(port)) for name, port in envoy.ports.items()}
         bearer = messages.token()
         check(clients, bearer)
         for name in ("native", "ours"):
@@ -105,7 +103,9 @@ def measure(
             body = messages.call(length, claims_user=row.claims_user)
             request = messages.request(body, bearer)
 
-            def load(waves: int, client: Client = clients[row.listener], request: bytes = request) -> int:
+            def load(
+                waves: int, client: Client = clients[row.listener], request: bytes = request
+            ) -> int:
                 return client.send(request, waves, listeners.ANSWER)
 
             load(WARM_UP)
@@ -126,18 +126,24 @@ def measure(
 
 def table(rounds: Rounds, version: str, count: int) -> str:
     """The comparison, in Markdown."""
-    lines = [f"| processor time per request | {' | '.join(SIZES)} |", f"|---|{'---:|' * len(SIZES)}"]
+    lines = [
+        f"| processor time per request | {' | '.join(SIZES)} |",
+        f"|---|{'---:|' * len(SIZES)}",
+    ]
     for letter, row in ROWS.items():
         cells = [f"{multiple(rounds[size], letter):.2f}" for size in SIZES]
         lines.append(f"| {row.title} | {' | '.join(cells)} |")
-    for letter, title in [("D", "this filter"), ("E", "with the replaced argument")]:
+    for letter, title in [
+        ("D", "this filter adds"),
+        ("E", "this filter adds, with the replaced argument"),
+    ]:
         cells = [f"{share(rounds[size], letter):.0%}" for size in SIZES]
-        lines.append(f"| cost added by {title}, of the native chain's | {' | '.join(cells)} |")
+        lines.append(f"| {title}, of what the native chain adds | {' | '.join(cells)} |")
     today = datetime.datetime.now(datetime.UTC).date()
     lines += [
         "",
-        f"Envoy {version}, one worker, {today}: medians of {count} interleaved rounds, as multiples of",
-        "Envoy alone in the same round. RS256 token seen before; `make bench` repeats it.",
+        f"Envoy {version}, one worker, {today}: medians of {count} interleaved rounds, as multiples",
+        "of Envoy alone in the same round. RS256 token seen before; `make bench` repeats it.",
     ]
     return "\n".join(lines)
 

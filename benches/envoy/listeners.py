@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ MANAGER = (
     "type.googleapis.com/envoy.extensions.filters.network"
     ".http_connection_manager.v3.HttpConnectionManager"
 )
+# The same variable as in tests/: another build of the filter.
+MODULE = Path(os.environ.get("MCP_AUTH_WASM", proxy.MODULE_FILE)).resolve()
 # Larger than any body here. Envoy's own filter has 8 KiB by default, ours 256 KiB.
 LIMIT = 256 * 1024
 
@@ -97,7 +100,7 @@ def _ours() -> Config:
     """The filter as envoy/envoy.yaml has it, with a policy like the native chain's."""
     config = proxy.load()
     plugin = proxy.plugin(config)
-    plugin["vm_config"]["code"]["local"]["filename"] = str(proxy.MODULE_FILE)
+    plugin["vm_config"]["code"]["local"]["filename"] = str(MODULE)
     plugin["configuration"]["value"] = {
         "resource": messages.RESOURCE,
         "issuers": [
@@ -110,7 +113,9 @@ def _ours() -> Config:
         ],
         "roles": {messages.ROLE: {"tools": [messages.ALLOWED]}},
     }
-    [found] = [i for i in proxy.connection_manager(config)["http_filters"] if i["name"] == "mcp_auth"]
+    [found] = [
+        i for i in proxy.connection_manager(config)["http_filters"] if i["name"] == "mcp_auth"
+    ]
     return copy.deepcopy(found)
 
 

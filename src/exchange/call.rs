@@ -5,13 +5,13 @@ use crate::authorize::{Target, authorize, operations};
 use crate::decision::Evidence;
 use crate::identity::VerifiedToken;
 use crate::mcp::headers::{Disagreement, HeaderEdit, agree};
-use crate::mcp::message::{Message, MessageError, Reference, Shape};
+use crate::mcp::message::params::Reference;
+use crate::mcp::message::{Message, MessageError, Shape};
 use crate::mcp::method::{Era, Method};
 use crate::policy::{ArgumentRule, Hold};
 use crate::refusal::Refusal;
 use crate::rewrite::arguments::{ArgumentError, rewrite};
 use crate::rewrite::param_headers::follow;
-use crate::rewrite::splice::with_comma;
 
 /// A refusal, and what the caller wanted to use.
 type Refused<'m> = (Refusal, Option<Target<'m>>);
@@ -89,12 +89,8 @@ impl Exchange {
             let error = Disagreement::Mismatch("mcp-param-*");
             return Err(refused(Refusal::Disagreement(error)));
         }
-        if let Some(found) = &message.params.tasks_extension {
-            let behind = found.commas.1.map(|comma| comma.saturating_add(1));
-            let member = found.key.start..found.value.end;
-            rewrite
-                .edits
-                .remove(with_comma(member, found.commas.0, behind, found.index == 0));
+        if let Some(extension) = &message.params.tasks_extension {
+            rewrite.edits.remove(extension.cut(0));
         }
         let edited = rewrite.edits.apply(body);
         if edited

@@ -1,6 +1,7 @@
 //! Finds the members whose names say who is calling, wherever they stand in a message.
 
-use super::json::{JsonError, Kind, Member, Reader, Span};
+use super::json::unescape;
+use super::json::{Element, JsonError, Kind, Member, Reader, Span};
 use super::names::{NameId, NameTable, fold};
 
 /// Where in a message a member stands.
@@ -23,16 +24,12 @@ pub struct Found {
     pub place: Place,
     /// What its value is.
     pub kind: Kind,
-    /// The key, quotes included.
-    pub key: Span,
     /// The value.
     pub value: Span,
     /// The start of the object it is a member of.
     pub object: usize,
-    /// Its number in that object, from 0.
-    pub index: usize,
-    /// The commas before and behind it.
-    pub commas: (Option<usize>, Option<usize>),
+    /// The member, with its key.
+    pub element: Element,
 }
 
 /// What a message says of its caller.
@@ -91,11 +88,9 @@ impl<'t> Finder<'t> {
                 name,
                 place,
                 kind,
-                key: member.key.span.clone(),
                 value: 0..0,
                 object,
-                index: member.index,
-                commas: (member.comma, None),
+                element: Element::of_member(member),
             });
             self.finds.members.len().saturating_sub(1)
         });
@@ -105,6 +100,7 @@ impl<'t> Finder<'t> {
         };
         let value = self.value_under(reader, inside, &folded)?;
         if let Some(found) = found.and_then(|index| self.finds.members.get_mut(index)) {
+            found.element.span.end = value.end;
             found.value = value;
         }
         Ok(found)
@@ -113,7 +109,7 @@ impl<'t> Finder<'t> {
     /// Notes where the comma behind a found member stands, once the next member is reached.
     pub fn comma_behind(&mut self, found: Option<usize>, comma: Option<usize>) {
         if let Some(found) = found.and_then(|index| self.finds.members.get_mut(index)) {
-            found.commas.1 = comma;
+            found.element.behind = comma.map(|comma| comma.saturating_add(1));
         }
     }
 
@@ -166,13 +162,39 @@ impl<'t> Finder<'t> {
         }
         let mut embedded = Self::new(self.table, self.max_depth);
         let mut inner = Reader::new(text.value.as_bytes(), self.max_depth);
-        // Text that turns out not to be JSON is judged by what was seen of it.
-        let _ = embedded.value(&mut inner, Place::Elsewhere);
+        if embedded.value(&mut inner, Place::Elsewhere).is_err() {
+            embedded
+                .finds
+                .in_strings
+                .extend(keys_of_nearly_json(&text.value, self.table));
+        }
         let names = embedded.finds.members.iter().map(|found| found.name);
         self.finds.in_strings.extend(names);
         self.finds.in_strings.append(&mut embedded.finds.in_strings);
         Ok(())
     }
+}
+
+/// Names that stand before a colon in a text that looks like JSON and is not: a lenient parser may
+/// accept what this one does not (`NaN`, single quotes, half surrogates).
+fn keys_of_nearly_json(text: &str, table: &NameTable) -> Vec<NameId> {
+    let inside = text.trim_start().trim_start_matches(['[', '{', ' ']);
+    let is_structure = text.trim_start().starts_with('{') || inside.starts_with(['"', '\'']);
+    if !is_structure {
+        return Vec::new();
+    }
+    let key_before_colon = |before: &str| {
+        let key = before.trim_end().trim_end_matches(['"', '\'']);
+        let key = key
+            .rsplit(['{', ',', '"', '\'', '\n'])
+            .next()
+            .unwrap_or_default();
+        let key = unescape(key).unwrap_or_else(|| key.to_owned());
+        table.find(&fold(&key))
+    };
+    let before_last = text.rsplit_once(':').map(|(before, _)| before);
+    let befores = before_last.into_iter().flat_map(|before| before.split(':'));
+    befores.filter_map(key_before_colon).collect()
 }
 
 #[cfg(test)]
@@ -190,27 +212,32 @@ mod tests {
         finder.finds
     }
 
+    /// The members found, each up to its value.
     fn keys(input: &str) -> Vec<&str> {
         find(input)
             .members
             .iter()
-            .map(|found| input.get(found.key.clone()).unwrap())
+            .map(|found| {
+                input
+                    .get(found.element.span.start..found.value.start)
+                    .unwrap()
+            })
             .collect()
     }
 
     #[test]
     fn finds_names_at_any_depth() {
-        assert_eq!(keys(r#"{"a":1,"userId":2}"#), [r#""userId""#]);
+        assert_eq!(keys(r#"{"a":1,"userId":2}"#), [r#""userId":"#]);
         assert_eq!(
             keys(r#"{"a":[{"b":{"USER-ID":2}},{"user_id":1}]}"#),
-            [r#""USER-ID""#, r#""user_id""#]
+            [r#""USER-ID":"#, r#""user_id":"#]
         );
-        assert_eq!(keys(r#"{"user":{"id":7,"name":"x"}}"#), [r#""id""#]);
-        assert_eq!(keys(r#"{"organization":[{"id":7}]}"#), [r#""id""#]);
+        assert_eq!(keys(r#"{"user":{"id":7,"name":"x"}}"#), [r#""id":"#]);
+        assert_eq!(keys(r#"{"organization":[{"id":7}]}"#), [r#""id":"#]);
         assert_eq!(keys(r#"{"id":7,"user":1}"#), Vec::<&str>::new());
         assert_eq!(
             keys(r#"{"com.example/user_id":7}"#),
-            [r#""com.example/user_id""#]
+            [r#""com.example/user_id":"#]
         );
     }
 
@@ -223,6 +250,11 @@ mod tests {
             r#"{"q":"\u007b\"user_id\": 1}"}"#,
             r#"{"q":"{\"q\":\"{\\\"user_id\\\":1}\"}"}"#,
             r#"["\"{\\\"user_id\\\":1}\""]"#,
+            r#"{"q":"{\"x\":\"\\ud800\",\"user_id\":1}"}"#,
+            r#"{"q":"{\"x\":NaN,\"user\\u005fid\":1}"}"#,
+            r#"{"q":"{'x':1,'user_id' : 1}"}"#,
+            r#"{"q":"{x:1,userId:1}"}"#,
+            r#"{"q":"[{'user_id': 1}]"}"#,
         ] {
             assert_eq!(find(input).in_strings.len(), 1, "{input}");
         }

@@ -1,6 +1,6 @@
 //! The answer to a list request: which items it holds, and where they stand in its bytes.
 
-use super::json::{Kind, Reader, Span};
+use super::json::{Element, Kind, Reader, Span};
 use super::message::{MessageError, refuse_look_alike};
 use super::method::List;
 
@@ -31,14 +31,8 @@ pub struct Item {
     pub list: List,
     /// Its name, URI or URI template.
     pub name: String,
-    /// Where it stands.
-    pub span: Span,
-    /// Its number in the list, from 0.
-    pub index: usize,
-    /// Where the item before it ends, if it is not the first.
-    pub previous_end: Option<usize>,
-    /// Where the item behind it starts, if it is not the last.
-    pub next_start: Option<usize>,
+    /// Where it stands in its list.
+    pub element: Element,
 }
 
 impl Listing {
@@ -96,16 +90,18 @@ impl Listing {
             }
             let start = reader.position();
             if let (Some(previous), 1..) = (self.items.last_mut(), index) {
-                previous.next_start = Some(start);
+                previous.element.behind = Some(start);
             }
             let (name, span) = read_name(reader, list)?;
             self.items.push(Item {
                 list,
                 name,
-                span: span.clone(),
-                index,
-                previous_end,
-                next_start: None,
+                element: Element {
+                    span: span.clone(),
+                    index,
+                    before: previous_end,
+                    behind: None,
+                },
             });
             previous_end = Some(span.end);
             index = index.saturating_add(1);

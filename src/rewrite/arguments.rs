@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use thiserror::Error;
 
-use super::splice::{Edits, with_comma};
+use super::splice::Edits;
 use crate::identity::Identity;
 use crate::mcp::finder::{Found, Place};
 use crate::mcp::json::{Kind, Reader, Span};
@@ -79,7 +79,7 @@ pub fn rewrite(
     let mut covered = 0;
     for found in &message.finds.members {
         // What stands inside a replaced value is gone with it.
-        if found.key.start >= covered && rewriter.member(found)? {
+        if found.element.span.start >= covered && rewriter.member(found)? {
             covered = found.value.end;
         }
     }
@@ -112,12 +112,7 @@ impl Rewriter<'_> {
 
     fn remove(&mut self, found: &Found, name: String) {
         let removed = self.removed_in.entry(found.object).or_default();
-        let span = with_comma(
-            found.key.start..found.value.end,
-            found.commas.0,
-            found.commas.1.map(|comma| comma.saturating_add(1)),
-            *removed == found.index,
-        );
+        let span = found.element.cut(*removed);
         *removed = removed.saturating_add(1);
         self.rewrite.edits.remove(span);
         self.rewrite.changes.push(Change {

@@ -1,6 +1,6 @@
 //! Lists as one caller may see them.
 
-use super::splice::{Edits, with_comma};
+use super::splice::Edits;
 use crate::authorize::{Caller, Target, may_see};
 use crate::mcp::listing::Listing;
 use crate::mcp::message::MessageError;
@@ -34,18 +34,13 @@ pub fn filter(
     let mut hidden = 0_usize;
     let mut removed_in_list = 0_usize;
     for item in &listing.items {
-        if item.index == 0 {
+        if item.element.index == 0 {
             removed_in_list = 0;
         }
         if may_see(policy, caller, Target::of_item(item.list, &item.name)) {
             continue;
         }
-        edits.remove(with_comma(
-            item.span.clone(),
-            item.previous_end,
-            item.next_start,
-            removed_in_list == item.index,
-        ));
+        edits.remove(item.element.cut(removed_in_list));
         removed_in_list = removed_in_list.saturating_add(1);
         hidden = hidden.saturating_add(1);
     }

@@ -44,18 +44,3 @@ impl Edits {
         Some(out)
     }
 }
-
-/// The part of a text to take out with an element of an object or array, so that its commas stay
-/// right: the comma before it, or, if everything before it goes too, the one behind it.
-pub fn with_comma(
-    element: Span,
-    comma_before: Option<usize>,
-    behind: Option<usize>,
-    all_before_removed: bool,
-) -> Span {
-    match (comma_before, behind) {
-        (Some(comma), _) if !all_before_removed => comma..element.end,
-        (_, Some(behind)) => element.start..behind,
-        _ => element,
-    }
-}

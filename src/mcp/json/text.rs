@@ -46,7 +46,7 @@ pub(super) fn hex(digits: &[u8]) -> Option<u32> {
 }
 
 /// Resolves the escapes of a string that [`Reader`] has already checked.
-pub(super) fn unescape(text: &str) -> Option<String> {
+pub(in crate::mcp) fn unescape(text: &str) -> Option<String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((plain, behind)) = rest.split_once('\\') {

@@ -1,0 +1,245 @@
+//! The parameters of a message.
+
+use std::borrow::Cow;
+
+use super::{MessageError, expect, refuse_look_alike, text};
+use crate::mcp::finder::{Finder, Place};
+use crate::mcp::json::{Element, Kind, Reader, Span};
+
+/// The `_meta` key of the protocol version (MCP 2026-07-28 "Base Protocol").
+pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
+
+const PARAMS: &[&str] = &[
+    "name",
+    "uri",
+    "arguments",
+    "_meta",
+    "cursor",
+    "ref",
+    "argument",
+    "context",
+    "inputResponses",
+    "requestState",
+    "taskId",
+    "task",
+    "notifications",
+    "protocolVersion",
+    "capabilities",
+    "clientInfo",
+];
+
+/// The parameters a decision depends on.
+#[derive(Debug, Default)]
+pub struct Params<'a> {
+    /// Where `params` stands.
+    pub span: Option<Span>,
+    /// `name`: the tool or prompt.
+    pub name: Option<Cow<'a, str>>,
+    /// `uri`: the resource.
+    pub uri: Option<Cow<'a, str>>,
+    /// `arguments`: where it stands, and how many members it has.
+    pub arguments: Option<(Span, usize)>,
+    /// `ref`: what a completion is for.
+    pub reference: Option<Reference<'a>>,
+    /// `argument.name`: which argument a completion is for.
+    pub completes: Option<Cow<'a, str>>,
+    /// `_meta`'s protocol version.
+    pub protocol_version: Option<Cow<'a, str>>,
+    /// `_meta`'s declaration of the tasks extension, as a member to take out.
+    pub tasks_extension: Option<Element>,
+    /// Whether a task is asked for or named: `task`, `taskId`, `notifications.taskIds`.
+    pub names_task: bool,
+    /// `notifications.resourceSubscriptions`.
+    pub subscriptions: Vec<Cow<'a, str>>,
+}
+
+/// What a completion is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reference<'a> {
+    /// A prompt, by name.
+    Prompt(Cow<'a, str>),
+    /// A resource, by URI or URI template.
+    Resource(Cow<'a, str>),
+}
+
+impl<'a> Params<'a> {
+    /// Reads `params` in one pass.
+    pub(super) fn read(
+        reader: &mut Reader<'a>,
+        finder: &mut Finder<'_>,
+    ) -> Result<Self, MessageError> {
+        let mut params = Self::default();
+        if reader.kind()? != Kind::Object {
+            return Err(MessageError::Type("params"));
+        }
+        let start = reader.position();
+        let mut last = None;
+        let span = reader.object(|reader, member| {
+            finder.comma_behind(last, member.comma);
+            last = None;
+            match &*member.key.value {
+                "name" => params.name = Some(text(reader, "name")?),
+                "uri" => params.uri = Some(text(reader, "uri")?),
+                "arguments" => {
+                    expect(reader, Kind::Object, "arguments")?;
+                    params.arguments = Some(finder.object(reader, Place::Argument, "")?);
+                }
+                "_meta" => read_meta(&mut params, finder, reader)?,
+                "ref" => params.reference = read_reference(reader)?,
+                "argument" => params.completes = read_completed(finder, reader)?,
+                "notifications" => read_notifications(&mut params, reader)?,
+                "task" | "taskId" => {
+                    params.names_task = true;
+                    reader.skip()?;
+                }
+                "cursor" | "requestState" | "protocolVersion" | "clientInfo" | "capabilities" => {
+                    reader.skip()?;
+                }
+                "context" | "inputResponses" => {
+                    finder.value(reader, Place::Elsewhere)?;
+                }
+                _ => {
+                    refuse_look_alike(&member.key, PARAMS)?;
+                    last = finder.member(reader, &member, start, Place::Elsewhere, "")?;
+                }
+            }
+            Ok::<(), MessageError>(())
+        })?;
+        params.span = Some(span);
+        Ok(params)
+    }
+}
+
+fn read_meta<'a>(
+    params: &mut Params<'a>,
+    finder: &mut Finder<'_>,
+    reader: &mut Reader<'a>,
+) -> Result<(), MessageError> {
+    expect(reader, Kind::Object, "_meta")?;
+    let start = reader.position();
+    let mut last = None;
+    reader.object(|reader, member| {
+        finder.comma_behind(last, member.comma);
+        last = None;
+        match &*member.key.value {
+            PROTOCOL_VERSION => params.protocol_version = Some(text(reader, PROTOCOL_VERSION)?),
+            CLIENT_CAPABILITIES => read_capabilities(params, reader)?,
+            _ => {
+                refuse_look_alike(&member.key, &[PROTOCOL_VERSION, CLIENT_CAPABILITIES])?;
+                last = finder.member(reader, &member, start, Place::Elsewhere, "")?;
+            }
+        }
+        Ok::<(), MessageError>(())
+    })?;
+    Ok(())
+}
+
+/// Reads the client's capabilities and notes where the tasks extension stands among them.
+fn read_capabilities<'a>(
+    params: &mut Params<'a>,
+    reader: &mut Reader<'a>,
+) -> Result<(), MessageError> {
+    expect(reader, Kind::Object, CLIENT_CAPABILITIES)?;
+    reader.object(|reader, member| {
+        refuse_look_alike(&member.key, &["extensions"])?;
+        if member.key.value == "extensions" {
+            params.tasks_extension = read_extensions(reader)?;
+        } else {
+            reader.skip()?;
+        }
+        Ok::<(), MessageError>(())
+    })?;
+    Ok(())
+}
+
+fn read_extensions(reader: &mut Reader<'_>) -> Result<Option<Element>, MessageError> {
+    expect(reader, Kind::Object, "extensions")?;
+    let mut tasks: Option<Element> = None;
+    reader.object(|reader, member| {
+        refuse_look_alike(&member.key, &[TASKS_EXTENSION])?;
+        let value = reader.skip()?;
+        if member.key.value == TASKS_EXTENSION {
+            let mut element = Element::of_member(&member);
+            element.span.end = value.end;
+            tasks = Some(element);
+        } else if let Some(element) = &mut tasks {
+            let behind = member.comma.map(|comma| comma.saturating_add(1));
+            element.behind = element.behind.or(behind);
+        }
+        Ok::<(), MessageError>(())
+    })?;
+    Ok(tasks)
+}
+
+fn read_reference<'a>(reader: &mut Reader<'a>) -> Result<Option<Reference<'a>>, MessageError> {
+    expect(reader, Kind::Object, "ref")?;
+    let (mut kind, mut name, mut uri) = (None, None, None);
+    reader.object(|reader, member| {
+        refuse_look_alike(&member.key, &["type", "name", "uri"])?;
+        match &*member.key.value {
+            "type" => kind = Some(text(reader, "ref.type")?),
+            "name" => name = Some(text(reader, "ref.name")?),
+            "uri" => uri = Some(text(reader, "ref.uri")?),
+            _ => {
+                reader.skip()?;
+            }
+        }
+        Ok::<(), MessageError>(())
+    })?;
+    match (kind.as_deref(), name, uri) {
+        (Some("ref/prompt"), Some(name), None) => Ok(Some(Reference::Prompt(name))),
+        (Some("ref/resource"), None, Some(uri)) => Ok(Some(Reference::Resource(uri))),
+        _ => Err(MessageError::Type("ref")),
+    }
+}
+
+fn read_completed<'a>(
+    finder: &mut Finder<'_>,
+    reader: &mut Reader<'a>,
+) -> Result<Option<Cow<'a, str>>, MessageError> {
+    expect(reader, Kind::Object, "argument")?;
+    let mut name = None;
+    reader.object(|reader, member| {
+        refuse_look_alike(&member.key, &["name", "value"])?;
+        match &*member.key.value {
+            "name" => name = Some(text(reader, "argument.name")?),
+            _ => {
+                finder.value(reader, Place::Elsewhere)?;
+            }
+        }
+        Ok::<(), MessageError>(())
+    })?;
+    Ok(name)
+}
+
+fn read_notifications<'a>(
+    params: &mut Params<'a>,
+    reader: &mut Reader<'a>,
+) -> Result<(), MessageError> {
+    expect(reader, Kind::Object, "notifications")?;
+    reader.object(|reader, member| {
+        refuse_look_alike(&member.key, &["resourceSubscriptions", "taskIds"])?;
+        match &*member.key.value {
+            "resourceSubscriptions" => {
+                expect(reader, Kind::Array, "resourceSubscriptions")?;
+                reader.array(|reader| {
+                    params
+                        .subscriptions
+                        .push(text(reader, "resourceSubscriptions")?);
+                    Ok::<(), MessageError>(())
+                })?;
+            }
+            "taskIds" => {
+                expect(reader, Kind::Array, "taskIds")?;
+                params.names_task |= reader.skip()?.len() > 2;
+            }
+            _ => {
+                reader.skip()?;
+            }
+        }
+        Ok::<(), MessageError>(())
+    })?;
+    Ok(())
+}
