@@ -2,7 +2,7 @@
 
 use super::json::unescape;
 use super::json::{Element, JsonError, Kind, Member, Reader, Span};
-use super::names::{NameId, NameTable, fold};
+use super::names::{Name, NameId, NameTable, fold};
 
 /// Where in a message a member stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +62,8 @@ impl<'t> Finder<'t> {
 
     /// Reads one value.
     pub fn value(&mut self, reader: &mut Reader<'_>, place: Place) -> Result<Span, JsonError> {
-        self.value_under(reader, place, "")
+        let kind = reader.kind()?;
+        self.value_under(reader, kind, place, &Name::NONE)
     }
 
     /// Reads the value of a member whose key was already read.
@@ -72,15 +73,12 @@ impl<'t> Finder<'t> {
         member: &Member<'_>,
         object: usize,
         place: Place,
-        parent: &str,
+        parent: &Name<'_>,
     ) -> Result<Option<usize>, JsonError> {
-        let key = &member.key.value;
-        // Keys of `_meta` have a prefix: `com.example/user_id`.
-        let own = key.rsplit_once('/').map_or(&**key, |(_, name)| name);
-        let folded = fold(own);
-        let name = self.table.find(&folded).or_else(|| {
+        let own = Name::of_key(&member.key.value);
+        let name = self.table.find_name(&own).or_else(|| {
             // `{"user": {"id": ...}}` says `user_id`.
-            (!parent.is_empty()).then(|| self.table.find(&[parent, &folded].concat()))?
+            (!parent.is_none()).then(|| self.table.find_under(parent, &own))?
         });
         let kind = reader.kind()?;
         let found = name.map(|name| {
@@ -98,7 +96,7 @@ impl<'t> Finder<'t> {
             Place::Argument => Place::Nested,
             other => other,
         };
-        let value = self.value_under(reader, inside, &folded)?;
+        let value = self.value_under(reader, kind, inside, &own)?;
         if let Some(found) = found.and_then(|index| self.finds.members.get_mut(index)) {
             found.element.span.end = value.end;
             found.value = value;
@@ -116,18 +114,22 @@ impl<'t> Finder<'t> {
     fn value_under(
         &mut self,
         reader: &mut Reader<'_>,
+        kind: Kind,
         place: Place,
-        parent: &str,
+        parent: &Name<'_>,
     ) -> Result<Span, JsonError> {
-        match reader.kind()? {
+        match kind {
             Kind::Object => Ok(self.object(reader, place, parent)?.0),
-            Kind::Array => reader.array(|reader| self.value_under(reader, place, parent).map(drop)),
+            Kind::Array => reader.array(|reader| {
+                let kind = reader.kind()?;
+                self.value_under(reader, kind, place, parent).map(drop)
+            }),
             Kind::String => {
-                let span = reader.skip()?;
+                let span = reader.skip_kind(kind)?;
                 self.string(reader, span.clone())?;
                 Ok(span)
             }
-            Kind::Bool | Kind::Null | Kind::Number => reader.skip(),
+            Kind::Bool | Kind::Null | Kind::Number => reader.skip_kind(kind),
         }
     }
 
@@ -136,7 +138,7 @@ impl<'t> Finder<'t> {
         &mut self,
         reader: &mut Reader<'_>,
         place: Place,
-        parent: &str,
+        parent: &Name<'_>,
     ) -> Result<(Span, usize), JsonError> {
         reader.kind()?;
         let start = reader.position();

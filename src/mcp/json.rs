@@ -142,19 +142,32 @@ pub struct Member<'a> {
 /// one value and checks all of it.
 #[derive(Debug)]
 pub struct Reader<'a> {
-    input: &'a [u8],
+    /// The input up to the first byte that is not UTF-8.
+    text: &'a str,
+    /// Whether that is all of it.
+    whole: bool,
     at: usize,
     depth: usize,
     max_depth: usize,
-    /// Keys of the objects being read, innermost last.
-    keys: Vec<Cow<'a, str>>,
+    /// Keys of the objects being read, innermost last, each behind its first bytes: few differ only
+    /// after those.
+    keys: Vec<(u64, Cow<'a, str>)>,
 }
 
 impl<'a> Reader<'a> {
     /// A reader at the start of `input` that refuses nesting deeper than `max_depth`.
     pub fn new(input: &'a [u8], max_depth: usize) -> Self {
+        // Once for all of it costs less than for each string.
+        let text = match str::from_utf8(input) {
+            Ok(text) => text,
+            Err(error) => {
+                let valid = input.get(..error.valid_up_to()).unwrap_or_default();
+                str::from_utf8(valid).unwrap_or_default()
+            }
+        };
         Self {
-            input,
+            text,
+            whole: text.len() == input.len(),
             at: 0,
             depth: 0,
             max_depth,
@@ -164,7 +177,7 @@ impl<'a> Reader<'a> {
 
     /// The bytes of a span.
     pub fn bytes(&self, span: Span) -> &'a [u8] {
-        self.input.get(span).unwrap_or_default()
+        self.text.as_bytes().get(span).unwrap_or_default()
     }
 
     /// How far the reader is.
@@ -173,6 +186,7 @@ impl<'a> Reader<'a> {
     }
 
     /// What the next value is.
+    #[inline]
     pub fn kind(&mut self) -> Result<Kind, JsonError> {
         match self.next_character()? {
             b'{' => Ok(Kind::Object),
@@ -187,10 +201,17 @@ impl<'a> Reader<'a> {
 
     /// Reads any value and returns where it stands.
     pub fn skip(&mut self) -> Result<Span, JsonError> {
-        match self.kind()? {
+        let kind = self.kind()?;
+        self.skip_kind(kind)
+    }
+
+    /// Reads a value after [`Self::kind`] said what it is.
+    #[inline]
+    pub fn skip_kind(&mut self, kind: Kind) -> Result<Span, JsonError> {
+        match kind {
             Kind::Object => self.object(|reader, _| reader.skip().map(drop)),
             Kind::Array => self.array(|reader| reader.skip().map(drop)),
-            Kind::String => self.string_span(),
+            Kind::String => Ok(self.raw_string()?.0),
             Kind::Number => self.number(),
             Kind::Bool | Kind::Null => self.literal(),
         }
@@ -209,7 +230,7 @@ impl<'a> Reader<'a> {
         }
         for index in 0.. {
             let key = self.key()?;
-            self.keys.push(key.value.clone());
+            self.keys.push((self.first_bytes(&key), key.value.clone()));
             self.expect(b':')?;
             member(self, Member { key, comma, index })?;
             match self.next_character()? {
@@ -247,36 +268,64 @@ impl<'a> Reader<'a> {
         if self.next_character()? != b'"' {
             return Err(self.error(Fault::Unexpected));
         }
-        let span = self.string_span()?;
-        self.resolve(span)
+        let (span, escaped) = self.raw_string()?;
+        self.meaning(span, escaped)
     }
 
     /// The meaning of a string that was read already.
     pub fn resolve(&self, span: Span) -> Result<Text<'a>, JsonError> {
-        let at = span.start;
-        let fail = |fault| JsonError { fault, at };
-        let raw = self.bytes(at.saturating_add(1)..span.end.saturating_sub(1));
-        let text = str::from_utf8(raw).map_err(|_| fail(Fault::Utf8))?;
-        let value = if text.contains('\\') {
-            Cow::Owned(unescape(text).ok_or_else(|| fail(Fault::Escape))?)
+        let escaped = self.bytes(span.clone()).contains(&b'\\');
+        self.meaning(span, escaped)
+    }
+
+    #[inline]
+    fn meaning(&self, span: Span, escaped: bool) -> Result<Text<'a>, JsonError> {
+        let inside = span.start.saturating_add(1)..span.end.saturating_sub(1);
+        let text = self.text.get(inside).unwrap_or_default();
+        let value = if escaped {
+            let at = span.start;
+            let fault = Fault::Escape;
+            Cow::Owned(unescape(text).ok_or(JsonError { fault, at })?)
         } else {
             Cow::Borrowed(text)
         };
         Ok(Text { span, value })
     }
 
+    /// The first bytes of a key, as a number.
+    #[inline]
+    fn first_bytes(&self, key: &Text<'_>) -> u64 {
+        let start = key.span.start.saturating_add(1);
+        let borrowed = matches!(key.value, Cow::Borrowed(_));
+        let ahead = self.text.as_bytes().get(start..).unwrap_or_default();
+        match ahead.first_chunk::<8>() {
+            Some(bytes) if borrowed => {
+                let missing = 8_usize.saturating_sub(key.value.len());
+                let bits = u32::try_from(missing).unwrap_or(8).saturating_mul(8);
+                u64::from_le_bytes(*bytes) & u64::MAX.checked_shr(bits).unwrap_or(0)
+            }
+            _ => {
+                let bytes = key.value.bytes().take(8).rev();
+                bytes.fold(0, |word, byte| word << 8 | u64::from(byte))
+            }
+        }
+    }
+
     /// Checks that nothing but white space is left.
     pub fn end(&mut self) -> Result<(), JsonError> {
         self.skip_whitespace();
         match self.peek() {
-            None => Ok(()),
+            None if self.whole => Ok(()),
+            None => Err(self.error(Fault::End)),
             Some(_) => Err(self.error(Fault::Trailing)),
         }
     }
 
+    #[inline]
     fn key(&mut self) -> Result<Text<'a>, JsonError> {
         let key = self.string()?;
-        if key.value.contains('\0') {
+        // Only an escape can have brought one in.
+        if matches!(&key.value, Cow::Owned(value) if value.contains('\0')) {
             return Err(JsonError {
                 fault: Fault::NulInKey,
                 at: key.span.start,
@@ -306,6 +355,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    #[inline]
     fn open(&mut self, bracket: u8) -> Result<usize, JsonError> {
         self.expect(bracket)?;
         if self.depth >= self.max_depth {
@@ -315,12 +365,14 @@ impl<'a> Reader<'a> {
         Ok(self.at.saturating_sub(1))
     }
 
+    #[inline]
     fn close(&mut self, start: usize) -> Span {
         self.depth = self.depth.saturating_sub(1);
         self.advance(1);
         start..self.at
     }
 
+    #[inline]
     fn expect(&mut self, wanted: u8) -> Result<(), JsonError> {
         if self.next_character()? != wanted {
             return Err(self.error(Fault::Unexpected));
@@ -329,32 +381,24 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Reads a string without resolving it.
-    fn string_span(&mut self) -> Result<Span, JsonError> {
+    /// Reads a string without resolving it, and says whether there is anything to resolve.
+    fn raw_string(&mut self) -> Result<(Span, bool), JsonError> {
         let start = self.at;
+        let mut escaped = false;
         self.advance(1);
-        let mut ascii = true;
         loop {
-            let rest = self.input.get(self.at..).unwrap_or_default();
-            let (plain, plain_ascii) = plain_run(rest);
-            ascii &= plain_ascii;
-            self.advance(plain);
+            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+            self.advance(plain_run(rest));
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => self.escape()?,
                 Some(_) => return Err(self.error(Fault::ControlCharacter)),
                 None => return Err(self.error(Fault::End)),
             }
+            escaped = true;
         }
         self.advance(1);
-        let span = start..self.at;
-        if !ascii && str::from_utf8(self.bytes(span.clone())).is_err() {
-            return Err(JsonError {
-                fault: Fault::Utf8,
-                at: start,
-            });
-        }
-        Ok(span)
+        Ok((start..self.at, escaped))
     }
 
     /// Reads one escape. A surrogate must be the first half of a pair whose second half follows.
@@ -427,7 +471,7 @@ impl<'a> Reader<'a> {
 
     fn literal(&mut self) -> Result<Span, JsonError> {
         let start = self.at;
-        let rest = self.input.get(start..).unwrap_or_default();
+        let rest = self.text.as_bytes().get(start..).unwrap_or_default();
         let literal = [&b"true"[..], b"false", b"null"]
             .into_iter()
             .find(|literal| rest.starts_with(literal))
@@ -436,9 +480,15 @@ impl<'a> Reader<'a> {
         Ok(start..self.at)
     }
 
+    #[inline]
     fn next_character(&mut self) -> Result<u8, JsonError> {
-        self.skip_whitespace();
-        self.peek().ok_or_else(|| self.error(Fault::End))
+        match self.peek() {
+            Some(byte) if byte > b' ' => Ok(byte),
+            _ => {
+                self.skip_whitespace();
+                self.peek().ok_or_else(|| self.error(Fault::End))
+            }
+        }
     }
 
     fn skip_whitespace(&mut self) {
@@ -447,15 +497,21 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     fn peek(&self) -> Option<u8> {
-        self.input.get(self.at).copied()
+        self.text.as_bytes().get(self.at).copied()
     }
 
+    #[inline]
     fn advance(&mut self, count: usize) {
         self.at = self.at.saturating_add(count);
     }
 
     fn error(&self, fault: Fault) -> JsonError {
+        let fault = match fault {
+            Fault::End if !self.whole => Fault::Utf8,
+            fault => fault,
+        };
         JsonError { fault, at: self.at }
     }
 }

@@ -5,7 +5,6 @@
 //! fold to one form here.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
@@ -17,28 +16,122 @@ pub struct NameId(usize);
 /// A set of folded names that keys are looked up in.
 #[derive(Debug, Default)]
 pub struct NameTable {
-    ids: HashMap<Box<str>, NameId>,
+    /// Folded names with their ids, by their length.
+    by_length: Vec<Bucket>,
     names: Vec<Box<str>>,
-    /// For each length, which first letters occur: most keys are ruled out by two bytes.
-    first_letters: Vec<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Bucket {
+    /// Which first letters occur: most keys are ruled out by this and their length.
+    first_letters: u64,
+    names: Vec<(Box<str>, NameId)>,
+}
+
+/// A key as it is looked up: measured as if folded, and folded only where that takes more than
+/// leaving out separators and case.
+#[derive(Debug)]
+pub struct Name<'k> {
+    text: Cow<'k, str>,
+    length: usize,
+    first: u8,
+}
+
+impl<'k> Name<'k> {
+    /// No name: what a key without a parent stands under.
+    pub const NONE: Name<'static> = Name {
+        text: Cow::Borrowed(""),
+        length: 0,
+        first: 0,
+    };
+
+    /// The name in a key, without a prefix such as that of `com.example/user_id`.
+    #[inline]
+    pub fn of_key(key: &'k str) -> Self {
+        let mut sum = 0_u32;
+        for &byte in key.as_bytes() {
+            sum = sum.wrapping_add(WEIGHTS.get(usize::from(byte)).copied().unwrap_or(0));
+        }
+        if sum < OTHER {
+            let kept = key.bytes().find(|byte| is_kept(*byte));
+            let (length, first) = (sum as usize, kept.unwrap_or(0).to_ascii_lowercase());
+            return Self {
+                text: Cow::Borrowed(key),
+                length,
+                first,
+            };
+        }
+        let own = key.rsplit_once('/').map_or(key, |(_, own)| own);
+        if own.is_ascii() {
+            Self::measured(Cow::Borrowed(own))
+        } else {
+            Self::measured(Cow::Owned(fold(own).into_owned()))
+        }
+    }
+
+    fn measured(text: Cow<'k, str>) -> Self {
+        let mut kept = text.bytes().filter(|byte| is_kept(*byte));
+        let first = kept.next().map_or(0, |byte| byte.to_ascii_lowercase());
+        let length = kept.count().saturating_add(usize::from(first != 0));
+        Self {
+            text,
+            length,
+            first,
+        }
+    }
+
+    /// Whether there is nothing left of it.
+    pub fn is_none(&self) -> bool {
+        self.length == 0
+    }
+
+    /// The folded name.
+    fn bytes(&self) -> impl Iterator<Item = u8> {
+        let kept = self.text.bytes().filter(|byte| is_kept(*byte));
+        kept.map(|byte| byte.to_ascii_lowercase())
+    }
+}
+
+/// What a byte of a key adds: 1 if it stays, [`OTHER`] if counting is not enough.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+const WEIGHTS: [u32; 256] = {
+    let mut weights = [0; 256];
+    let mut byte = 0_u8;
+    while byte < u8::MAX {
+        if !byte.is_ascii() || byte == b'/' {
+            weights[byte as usize] = OTHER;
+        } else if byte.is_ascii_alphanumeric() {
+            weights[byte as usize] = 1;
+        }
+        byte += 1;
+    }
+    weights
+};
+const OTHER: u32 = 1 << 20;
+
+/// Whether folding keeps a byte of a name that is ASCII, or folded already.
+#[inline]
+fn is_kept(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || !byte.is_ascii()
 }
 
 impl NameTable {
     /// Adds a name, written in any way, and returns its id. Names that fold alike have one id.
     pub fn add(&mut self, name: &str) -> NameId {
         let folded = fold(name);
-        if let Some(id) = self.ids.get(folded.as_ref()) {
-            return *id;
+        if let Some(id) = self.find(&folded) {
+            return id;
         }
         let id = NameId(self.names.len());
-        if self.first_letters.len() <= folded.len() {
-            self.first_letters.resize(folded.len().saturating_add(1), 0);
+        if self.by_length.len() <= folded.len() {
+            let length = folded.len().saturating_add(1);
+            self.by_length.resize_with(length, Bucket::default);
         }
-        if let Some(letters) = self.first_letters.get_mut(folded.len()) {
-            *letters |= first_letter_bit(&folded);
+        if let Some(bucket) = self.by_length.get_mut(folded.len()) {
+            bucket.first_letters |= letter(folded.bytes().next().unwrap_or_default());
+            bucket.names.push((folded.into(), id));
         }
         self.names.push(name.into());
-        self.ids.insert(folded.into(), id);
         id
     }
 
@@ -49,16 +142,40 @@ impl NameTable {
 
     /// Looks up a key that is already folded.
     pub fn find(&self, folded: &str) -> Option<NameId> {
-        let letters = *self.first_letters.get(folded.len())?;
-        if letters & first_letter_bit(folded) == 0 {
+        self.find_name(&Name::measured(Cow::Borrowed(folded)))
+    }
+
+    /// Looks up a key.
+    pub fn find_name(&self, name: &Name<'_>) -> Option<NameId> {
+        self.find_under(&Name::NONE, name)
+    }
+
+    /// Looks up a key together with the one it stands under: `{"user": {"id": ...}}` says
+    /// `user_id`.
+    pub fn find_under(&self, parent: &Name<'_>, name: &Name<'_>) -> Option<NameId> {
+        let first = if parent.length == 0 {
+            name.first
+        } else {
+            parent.first
+        };
+        let bucket = self
+            .by_length
+            .get(parent.length.saturating_add(name.length))?;
+        if bucket.first_letters & letter(first) == 0 {
             return None;
         }
-        self.ids.get(folded).copied()
+        let mut names = bucket.names.iter();
+        let found = names.find(|(known, _)| {
+            let known = known.as_bytes();
+            known.first() == Some(&first)
+                && known.iter().copied().eq(parent.bytes().chain(name.bytes()))
+        });
+        found.map(|(_, id)| *id)
     }
 }
 
-fn first_letter_bit(folded: &str) -> u64 {
-    1 << (folded.as_bytes().first().copied().unwrap_or_default() & 63)
+fn letter(byte: u8) -> u64 {
+    1 << (byte & 63)
 }
 
 /// The form in which names are compared: lower case, compatibility characters and full-width
@@ -140,5 +257,25 @@ mod tests {
         assert_eq!(table.find("userip"), None);
         assert_eq!(table.find(""), None);
         assert_eq!(table.name(user), "user_id");
+    }
+
+    proptest::proptest! {
+        /// The quick look-up of a key and the plain one agree, alone and under a parent.
+        #[test]
+        fn looks_up_keys_as_folding_says(
+            key in "([a-zA-Z_./ -]|[ıſK\u{200b}ｕé]){0,12}",
+            parent in "[a-zA-Z_-]{0,6}",
+            names in proptest::collection::vec("[a-z]{0,6}(_[a-z]{1,4})?", 0..6),
+        ) {
+            let mut table = NameTable::default();
+            let own = key.rsplit_once('/').map_or(&*key, |(_, own)| own);
+            for name in names.iter().map(String::as_str).chain([own]) {
+                table.add(name);
+            }
+            let under = [fold(&parent), fold(own)].concat();
+            let (name, parent) = (Name::of_key(&key), Name::of_key(&parent));
+            proptest::prop_assert_eq!(table.find_name(&name), table.find(&fold(own)));
+            proptest::prop_assert_eq!(table.find_under(&parent, &name), table.find(&under));
+        }
     }
 }

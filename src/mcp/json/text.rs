@@ -1,39 +1,32 @@
 //! The inside of strings.
 
-/// How many bytes at the start of `bytes` are ordinary string content, and whether all are ASCII.
-/// Eight at a time: strings are most of a body.
-pub(super) fn plain_run(bytes: &[u8]) -> (usize, bool) {
+/// How many bytes at the start of `bytes` are ordinary string content. Eight at a time: strings are
+/// most of a body.
+#[inline]
+pub(super) fn plain_run(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;
     const QUOTES: u64 = ONES.wrapping_mul(b'"' as u64);
     const BACKSLASHES: u64 = ONES.wrapping_mul(b'\\' as u64);
     const SPACES: u64 = ONES.wrapping_mul(b' ' as u64);
-    let has_zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
 
     let (words, tail) = bytes.as_chunks::<8>();
-    let mut high_bits = 0;
     let mut length = 0_usize;
     for chunk in words {
         let word = u64::from_le_bytes(*chunk);
-        let below_space = word.wrapping_sub(SPACES) & !word & HIGHS;
-        let stop = has_zero(word ^ QUOTES) | has_zero(word ^ BACKSLASHES) | below_space;
+        // High bits of ASCII bytes that are below space, a quote, or a backslash: exact up to the
+        // first of them.
+        let controls = word.wrapping_sub(SPACES);
+        let quotes = (word ^ QUOTES).wrapping_sub(ONES);
+        let backslashes = (word ^ BACKSLASHES).wrapping_sub(ONES);
+        let stop = (controls | quotes | backslashes) & !word & HIGHS;
         if stop != 0 {
-            let (run, ascii) = plain_bytes(chunk);
-            return (length.saturating_add(run), ascii && high_bits & HIGHS == 0);
+            return length.saturating_add(stop.trailing_zeros() as usize / 8);
         }
-        high_bits |= word;
         length = length.saturating_add(8);
     }
-    let (run, ascii) = plain_bytes(tail);
-    (length.saturating_add(run), ascii && high_bits & HIGHS == 0)
-}
-
-fn plain_bytes(bytes: &[u8]) -> (usize, bool) {
-    let run = bytes
-        .iter()
-        .position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1F))
-        .unwrap_or(bytes.len());
-    (run, bytes.iter().take(run).all(u8::is_ascii))
+    let stop = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1F);
+    length.saturating_add(tail.iter().position(stop).unwrap_or(tail.len()))
 }
 
 pub(super) fn hex(digits: &[u8]) -> Option<u32> {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::{MessageError, expect, refuse_look_alike, text};
 use crate::mcp::finder::{Finder, Place};
 use crate::mcp::json::{Element, Kind, Reader, Span};
+use crate::mcp::names::Name;
 
 /// The `_meta` key of the protocol version (MCP 2026-07-28 "Base Protocol").
 pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
@@ -84,7 +85,7 @@ impl<'a> Params<'a> {
                 "uri" => params.uri = Some(text(reader, "uri")?),
                 "arguments" => {
                     expect(reader, Kind::Object, "arguments")?;
-                    params.arguments = Some(finder.object(reader, Place::Argument, "")?);
+                    params.arguments = Some(finder.object(reader, Place::Argument, &Name::NONE)?);
                 }
                 "_meta" => read_meta(&mut params, finder, reader)?,
                 "ref" => params.reference = read_reference(reader)?,
@@ -102,7 +103,7 @@ impl<'a> Params<'a> {
                 }
                 _ => {
                     refuse_look_alike(&member.key, PARAMS)?;
-                    last = finder.member(reader, &member, start, Place::Elsewhere, "")?;
+                    last = finder.member(reader, &member, start, Place::Elsewhere, &Name::NONE)?;
                 }
             }
             Ok::<(), MessageError>(())
@@ -128,7 +129,7 @@ fn read_meta<'a>(
             CLIENT_CAPABILITIES => read_capabilities(params, reader)?,
             _ => {
                 refuse_look_alike(&member.key, &[PROTOCOL_VERSION, CLIENT_CAPABILITIES])?;
-                last = finder.member(reader, &member, start, Place::Elsewhere, "")?;
+                last = finder.member(reader, &member, start, Place::Elsewhere, &Name::NONE)?;
             }
         }
         Ok::<(), MessageError>(())
