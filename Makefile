@@ -37,7 +37,7 @@ e2e: wasm setup $(OLD_ENVOY)/.installed
 	$(VENV)/python -m pytest tests -n 4
 
 bench: wasm setup ## the core's phases, and a comparison in Envoy
-	cargo bench --locked
+	cargo bench --locked --bench core
 	$(VENV)/python -m benches.envoy
 
 wasm:

@@ -5,7 +5,7 @@
 #[derive(Debug)]
 pub struct EventStream {
     event: Vec<u8>,
-    line: usize,
+    line_is_empty: bool,
     after_cr: bool,
     max_event: usize,
 }
@@ -19,7 +19,7 @@ impl EventStream {
     pub fn new(max_event: usize) -> Self {
         Self {
             event: Vec::new(),
-            line: 0,
+            line_is_empty: true,
             after_cr: false,
             max_event,
         }
@@ -33,32 +33,49 @@ impl EventStream {
     /// An event is larger than the limit.
     pub fn push(&mut self, chunk: &[u8]) -> Result<Vec<Vec<u8>>, EventTooLarge> {
         let mut events: Vec<Vec<u8>> = Vec::new();
-        for &byte in chunk {
-            let second_of_crlf = byte == b'\n' && self.after_cr;
-            self.after_cr = byte == b'\r';
-            if second_of_crlf && self.event.is_empty() {
-                // It belongs to an event that was complete before it.
-                match events.last_mut() {
-                    Some(event) => event.push(byte),
-                    None => events.push(vec![byte]),
-                }
-                continue;
-            }
-            self.event.push(byte);
-            if !matches!(byte, b'\r' | b'\n') {
-                self.line = self.line.saturating_add(1);
-            } else if !second_of_crlf {
-                if self.line == 0 {
-                    events.push(std::mem::take(&mut self.event));
-                }
-                self.line = 0;
-            }
+        let mut rest = chunk;
+        while !rest.is_empty() {
+            let length = rest.iter().position(is_line_end).unwrap_or(rest.len());
+            let (text, behind) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+            self.event.extend_from_slice(text);
+            self.line_is_empty &= text.is_empty();
+            self.after_cr &= text.is_empty();
             if self.event.len() > self.max_event {
                 return Err(EventTooLarge);
             }
+            let Some((&end, behind)) = behind.split_first() else {
+                break;
+            };
+            rest = behind;
+            self.end_line(end, &mut events);
         }
         Ok(events)
     }
+
+    /// Takes a CR or LF; a LF behind a CR belongs to it.
+    fn end_line(&mut self, end: u8, events: &mut Vec<Vec<u8>>) {
+        let second_of_crlf = end == b'\n' && self.after_cr;
+        self.after_cr = end == b'\r';
+        if second_of_crlf && self.event.is_empty() {
+            // It belongs to an event that was complete before it.
+            match events.last_mut() {
+                Some(event) => event.push(end),
+                None => events.push(vec![end]),
+            }
+            return;
+        }
+        self.event.push(end);
+        if !second_of_crlf {
+            if self.line_is_empty {
+                events.push(std::mem::take(&mut self.event));
+            }
+            self.line_is_empty = true;
+        }
+    }
+}
+
+fn is_line_end(byte: &u8) -> bool {
+    matches!(byte, b'\r' | b'\n')
 }
 
 /// The lines of an event, without their ends.
@@ -68,8 +85,7 @@ fn lines(event: &[u8]) -> impl Iterator<Item = &[u8]> {
         if rest.is_empty() {
             return None;
         }
-        let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
-        let (line, behind) = rest.split_at_checked(rest.iter().position(is_end)?)?;
+        let (line, behind) = rest.split_at_checked(rest.iter().position(is_line_end)?)?;
         rest = behind
             .strip_prefix(b"\r\n")
             .or_else(|| behind.get(1..))
@@ -96,7 +112,7 @@ pub fn data(event: &[u8]) -> Vec<u8> {
 
 /// The same event with other data; its other lines and its line ends stay.
 pub fn with_data(event: &[u8], data: &[u8]) -> Vec<u8> {
-    let end: &[u8] = match event.iter().position(|byte| matches!(byte, b'\r' | b'\n')) {
+    let end: &[u8] = match event.iter().position(is_line_end) {
         Some(at)
             if event
                 .get(at..)
