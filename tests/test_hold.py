@@ -25,6 +25,8 @@ LISTENERS = {
     "buffer_filter_http2": Listener(BUFFERED, "upstream_h2", stop_iteration=False, buffer_filter=LIMIT),
     "no_option": Listener(policy(), stop_iteration=False),
     "no_buffer_filter": Listener(BUFFERED, stop_iteration=False),
+    # Nobody else's, so that the slow request is the first that the filter sees.
+    "slow": Listener(policy(max_body=200_000)),
 }
 
 Through = Callable[[str], Gateway]
@@ -82,6 +84,17 @@ def b19_a_buffer_filter_and_requests_without_a_body(through: Through, listener: 
     exchange = through(listener).get(token=tokens.support())
     assert exchange.received.header("x-mcp-user") == tokens.USER
     through(listener).get().refused(401)
+
+
+def b19_a_slow_first_client_is_not_taken_for_a_missing_option(through: Through) -> None:
+    """Its body is announced, and not kept back by anybody."""
+    gateway = through("slow")
+    with Connection(gateway.port) as connection:
+        request = post(call(LEGACY, "crm.get_customer"), tokens.support())
+        connection.start(request)
+        time.sleep(2.5)
+        connection.send(request.body or b"")
+        gateway.exchange(connection.response()).forwarded()
 
 
 @CLIENTS

@@ -177,14 +177,15 @@ impl Shared {
     /// and the request would hang: it has received bytes of a body that never arrive here.
     fn look_after_held(&self) {
         let mut held = std::mem::take(&mut *self.held.borrow_mut());
+        if self.host_holds.get() {
+            return;
+        }
         held.retain(|stream| {
             stream
                 .upgrade()
                 .is_some_and(|stream| Stream::still_waits_for_body(&stream))
         });
-        if !self.host_holds.get() {
-            self.held.borrow_mut().append(&mut held);
-        }
+        self.held.borrow_mut().append(&mut held);
     }
 }
 

@@ -30,6 +30,8 @@ pub(super) struct Stream {
     exchange: Option<Exchange>,
     /// The answer is ours: it comes back through the response callbacks and is not looked at.
     replied: bool,
+    /// The size of the request's headers.
+    head_size: usize,
     /// The size of the request's buffer; `None` until a body callback came.
     request_size: Option<usize>,
     /// The size of the answer's buffer.
@@ -48,6 +50,7 @@ impl StreamContext {
             shared,
             exchange: Some(exchange),
             replied: false,
+            head_size: 0,
             request_size: None,
             response_size: 0,
         };
@@ -177,7 +180,9 @@ impl Stream {
         if hostcalls::set_effective_context(stream.id).is_err() {
             return false;
         }
-        if host::number(&["request", "size"]).is_none_or(|size| size == 0) {
+        // What Envoy has received of the request. A `content-length` only announces.
+        let received = host::number(&["request", "total_size"]).unwrap_or(0);
+        if usize::try_from(received).is_ok_and(|received| received <= stream.head_size) {
             return true;
         }
         report_host(&stream.shared);
@@ -197,6 +202,7 @@ impl HttpContext for StreamContext {
         let step = {
             let stream = &mut *self.stream.borrow_mut();
             let shared = Rc::clone(&stream.shared);
+            stream.head_size = headers.size();
             let Some(exchange) = &mut stream.exchange else {
                 return Action::Pause;
             };

@@ -106,6 +106,12 @@ impl Headers {
         self.all(name).next().is_some()
     }
 
+    /// The size of all names and values, in bytes.
+    pub fn size(&self) -> usize {
+        let of_header = |(name, value): (&str, &[u8])| name.len().saturating_add(value.len());
+        self.iter().map(of_header).fold(0, usize::saturating_add)
+    }
+
     /// Every header.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.0
