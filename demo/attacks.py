@@ -27,6 +27,8 @@ class Attack:
     call: Call
     proof: str
     smuggled: str
+    # What it is called when it works.
+    damage: str = "LEAKED"
 
 
 def tool(name: str, **arguments: object) -> Call:
@@ -58,6 +60,7 @@ ATTACKS = [
         tool("crm.purge_customer", organization_id="org-acme", customer_id="c-102"),
         proof='"purged":true',
         smuggled="crm.purge_customer",
+        damage="ERASED",
     ),
     Attack(
         "an organization inside a nested object",

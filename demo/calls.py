@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
-from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
+
+from mcp import Client, MCPError
 
 Arguments = dict[str, Any]
 
@@ -42,13 +43,12 @@ class Assistant:
         tools = (await self._client.list_tools()).tools
         return {tool.name: tool.input_schema for tool in tools}
 
-    async def resources(self) -> list[str]:
-        """The URIs of the resources it is offered."""
-        return [str(item.uri) for item in (await self._client.list_resources()).resources]
-
-    async def prompts(self) -> list[str]:
-        """The prompts it is offered."""
-        return [item.name for item in (await self._client.list_prompts()).prompts]
+    async def offers(self) -> list[str]:
+        """The names of the tools and prompts and the URIs of the resources it is offered."""
+        tools = await self.tool_schemas()
+        prompts = (await self._client.list_prompts()).prompts
+        resources = (await self._client.list_resources()).resources
+        return [*tools, *(each.name for each in prompts), *(str(each.uri) for each in resources)]
 
     async def make(self, call: Call) -> Answer:
         """Makes a call; a refusal is an answer like any other."""

@@ -76,7 +76,12 @@ class AccessLog:
         seen: list[Decision] = []
         deadline = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < deadline:
-            seen += [d for d in map(decision_in, self._tail.lines()) if d]
+            lines = self._tail.lines()
+            decisions = [d for d in map(decision_in, lines) if d]
+            if lines and not decisions:
+                # The request is logged, and the filter had no part in it.
+                return None
+            seen += decisions
             matching = [d for d in seen if method in (None, d.record.get("mcp.method.name"))]
             if matching:
                 return matching[-1]

@@ -1,12 +1,13 @@
 """Dana's own work: what the filter must not get in the way of."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
 from demo.calls import Answer, Assistant, Call, assistant
 from demo.evidence import AccessLog, Received
 from demo.people import DANA, PEOPLE
-from demo.show import Screen, readable, short
+from demo.show import Screen, data_in
 from demo.stack import Stack
 
 
@@ -68,7 +69,7 @@ async def conversation(
     screen.title("Dana's own work")
     screen.say(
         f"{DANA.name}, {DANA.title}, asks: [italic]What do I need to know before my call with "
-        "Initech?[/italic]\nHer assistant uses the official MCP client, through the filter."
+        "Initech?[/italic]\nHer model works through the official MCP client and the filter."
     )
     schemas = await caller.tool_schemas()
     worked = []
@@ -95,22 +96,24 @@ def filled_in(call: Call, schemas: dict[str, dict[str, Any]]) -> Call:
 def show(step: Step, answer: Answer, received: str, screen: Screen) -> None:
     """Prints a step."""
     screen.say(f"\n[bold]{step.purpose}[/bold]")
-    screen.lines("sent", [f"{step.call.method} {readable(answer.sent)}"])
-    screen.lines("the server received", [readable(received) or "nothing"])
-    screen.lines("the model got back", [short(answer.text)])
+    screen.json("model sent", answer.sent, before=f"{step.call.method} ")
+    if json.loads(received or "null") == json.loads(answer.sent):
+        screen.lines("server got", ["the same"])
+    else:
+        screen.json("server got", received or "nothing")
+    screen.json("model got", data_in(answer.text))
 
 
 async def offered(stack: Stack, mode: str, screen: Screen) -> None:
     """What each person's model is shown: nobody is offered what the policy would refuse."""
     screen.title("Who is offered what")
     token = stack.token(DANA)
+    screen.say("The same rules decide what a list shows: a model is not offered what is refused.\n")
     async with assistant(stack.direct_url, token, mode=mode) as caller:
-        everything = list(await caller.tool_schemas())
-        resources = await caller.resources()
-    rows = [[name, "x"] for name in everything + resources]
+        rows = [[name, "x"] for name in await caller.offers()]
     for person in PEOPLE.values():
         async with assistant(stack.guarded_url, stack.token(person), mode=mode) as caller:
-            seen = {*await caller.tool_schemas(), *await caller.resources()}
+            seen = await caller.offers()
         for row in rows:
             row.append("x" if row[0] in seen else "")
     people = [f"{person.name.split()[0]} ({person.roles[0]})" for person in PEOPLE.values()]

@@ -5,6 +5,7 @@ issuers ask for a password; apart from that, the tokens and the key set are what
 """
 
 import argparse
+import secrets
 import time
 import uuid
 from typing import Any
@@ -28,8 +29,8 @@ class Issuer:
     def __init__(self, url: str, resource: str) -> None:
         self.url = url
         self.resource = resource
-        ec = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, auto_kid=True)
-        ed = OKPKey.generate_key("Ed25519", {"use": "sig", "alg": "EdDSA"}, auto_kid=True)
+        ec = ECKey.generate_key("P-256", described("ES256"))
+        ed = OKPKey.generate_key("Ed25519", described("EdDSA"))
         # The first key signs; the second is there so that checking has to choose by `kid`.
         self._signing = ec
         self._keys = KeySet([ec, ed])
@@ -97,6 +98,11 @@ class Issuer:
                 Route("/healthz", self.serve_health),
             ]
         )
+
+
+def described(algorithm: str) -> dict[str, str]:
+    """What a key set says of a key. New keys have new ids, so that caches notice them."""
+    return {"use": "sig", "alg": algorithm, "kid": secrets.token_hex(4)}
 
 
 def main() -> None:

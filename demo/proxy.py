@@ -92,11 +92,6 @@ def policy(config: Config) -> Config:
     return document
 
 
-def policies_agree() -> bool:
-    """Whether policy.yaml says what envoy.yaml carries."""
-    return load(POLICY_FILE) == policy(load())
-
-
 def without_filter(config: Config) -> Config:
     """The same proxy without the filter, for validating the rest and for comparisons."""
     bare = copy.deepcopy(config)

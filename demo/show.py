@@ -4,6 +4,7 @@ import json
 import sys
 import unicodedata
 from collections.abc import Iterable
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -12,9 +13,17 @@ from rich.table import Table
 from rich.text import Text
 
 from demo.evidence import Decision
+from demo.layout import laid_out
 
 WIDTH = 100
-ANSWER_LIMIT = 260
+LABEL_WIDTH = 13
+# The columns of a comparison: the rows' names, and the borders around three cells.
+NAME_WIDTH = 10
+BORDERS = 10
+# An answer's lines in a comparison.
+ANSWER_LINES = 10
+GOOD, BAD = "bold green", "bold red"
+VERDICTS = {"stopped": GOOD, "ok": GOOD, "LEAKED": BAD, "ERASED": BAD, "FAILED": BAD}
 
 
 class Screen:
@@ -24,6 +33,7 @@ class Screen:
         terminal = sys.stdout.isatty()
         width = min(WIDTH, Console().width) if terminal else WIDTH
         self._console = Console(width=width, highlight=False, soft_wrap=False)
+        self._cell_width = (width - NAME_WIDTH - BORDERS) // 2
 
     def title(self, text: str) -> None:
         """Begins a scene."""
@@ -35,27 +45,31 @@ class Screen:
         self._console.print(text)
 
     def lines(self, label: str, texts: Iterable[str]) -> None:
-        """A label with indented lines under it."""
-        self._console.print(Text(label, style="dim"))
+        """Texts beside a label."""
+        width = self._console.width - LABEL_WIDTH
         for text in texts:
-            wrapped = Text(text).wrap(self._console, self._console.width - 2, overflow="fold")
-            for line in wrapped:
+            for line in Text(text).wrap(self._console, width, overflow="fold"):
                 line.rstrip()
-                self._console.print(Text("  ") + line)
+                self._console.print(Text(label.ljust(LABEL_WIDTH), style="dim"), line, sep="")
+                label = ""
+
+    def json(self, label: str, text: str, *, before: str = "") -> None:
+        """JSON beside a label, after what may stand before it."""
+        self.lines(label, document(text, self._console.width - LABEL_WIDTH, before))
 
     def attempt(self, number: int, title: str) -> None:
         """The heading of an attack."""
         self._console.print()
         self._console.print(f"[bold]{number}. The model tries: {escape(title)}[/bold]")
 
-    def side_by_side(self, rows: list[tuple[str, str, str]]) -> None:
-        """The two ways to the server, compared."""
+    def side_by_side(self, rows: list[tuple[str, str, str]], showing: str) -> None:
+        """The two ways to the server, compared; the place that matters stays in view."""
         table = Table(show_lines=True, expand=True)
-        table.add_column("", width=10)
+        table.add_column("", width=NAME_WIDTH)
         table.add_column("straight to the server", ratio=1, overflow="fold")
         table.add_column("through Envoy with the filter", ratio=1, overflow="fold")
-        for label, direct, guarded in rows:
-            table.add_row(label, verdict(direct), verdict(guarded))
+        for label, *cells in rows:
+            table.add_row(label, *[self._cell(cell, showing) for cell in cells])
         self._console.print(table)
 
     def decision(self, decision: Decision | None) -> None:
@@ -64,12 +78,13 @@ class Screen:
             self._console.print("[red]no decision in the access log[/red]")
             return
         record = decision.record
-        reason = f"{record.get('decision')}: {record.get('reason')}"
-        self.lines("decision", [reason])
+        self.lines("decision", [f"{record.get('decision')}: {record.get('reason')}"])
         self.lines("evidence", [evidence_line(item) for item in record.get("evidence", [])])
         if record.get("next_action"):
             self.lines("next action", [str(record["next_action"])])
-        self.lines("access log", [decision.line])
+        before, brace, text = decision.line.partition("{")
+        self.lines("access log", [before])
+        self.json("", brace + text)
 
     def table(self, columns: list[str], rows: list[list[str]]) -> None:
         """A plain table."""
@@ -80,11 +95,14 @@ class Screen:
             table.add_row(*[verdict(cell) for cell in row])
         self._console.print(table)
 
+    def _cell(self, text: str, showing: str) -> Text:
+        lines = document(text, self._cell_width)
+        return verdict("\n".join(clipped(lines, showing)))
+
 
 def verdict(text: str) -> Text:
     """The text, coloured if it says how something ended."""
-    styles = {"LEAKED": "bold red", "stopped": "bold green", "failed": "bold red", "ok": "green"}
-    return Text(text, style=styles.get(text, ""), overflow="fold")
+    return Text(text, style=VERDICTS.get(text.partition(":")[0], ""), overflow="fold")
 
 
 def evidence_line(item: object) -> str:
@@ -94,29 +112,39 @@ def evidence_line(item: object) -> str:
     return str(item)
 
 
+def document(text: str, width: int, before: str = "") -> list[str]:
+    """The lines of a text that may be JSON."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return [before + readable(text)]
+    head, *rest = laid_out(value, width - len(before))
+    return [readable(line) for line in (before + head, *rest)]
+
+
 def readable(text: str) -> str:
     """The text with its invisible characters written out."""
     return "".join(c if unicodedata.category(c) != "Cf" else f"\\u{ord(c):04x}" for c in text)
 
 
-def short(text: str, *, showing: str = "") -> str:
-    """A part of an answer, in one line: the data rather than its copy as text."""
+def data_in(text: str) -> str:
+    """What an answer says: the data rather than its copy as text."""
     try:
-        answer = json.loads(text)
+        answer: dict[str, Any] = json.loads(text)
     except ValueError:
-        return clipped(text, showing)
+        return text
     data = answer.get("structuredContent") or answer.get("contents") or answer.get("messages")
     if data is None:
         data = [block.get("text") for block in answer.get("content", [])]
-    return clipped(json.dumps(data, ensure_ascii=False), showing)
+    return json.dumps(data, ensure_ascii=False)
 
 
-def clipped(text: str, showing: str) -> str:
-    """As much of a text as fits the table: its beginning, and the place that matters."""
-    if len(text) <= ANSWER_LIMIT:
-        return text
-    place = text.find(showing)
-    if place + len(showing) <= ANSWER_LIMIT:
-        return f"{text[:ANSWER_LIMIT]} ..."
-    half = ANSWER_LIMIT // 2
-    return f"{text[:half]} ... {text[place - half // 2 : place + half // 2]} ..."
+def clipped(lines: list[str], showing: str) -> list[str]:
+    """As many lines as fit the table: the first ones, and the place that matters."""
+    if len(lines) <= ANSWER_LINES:
+        return lines
+    place = next((n for n, line in enumerate(lines) if showing in line), 0)
+    if place < ANSWER_LINES:
+        return [*lines[:ANSWER_LINES], "..."]
+    around = lines[place - 2 : place + 2]
+    return [*lines[: ANSWER_LINES - len(around)], "...", *around]

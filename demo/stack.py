@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import yaml
@@ -20,6 +20,9 @@ from demo import proxy
 from demo.people import Person
 
 STARTUP_SECONDS = 60.0
+
+# Changes Envoy's configuration before it starts.
+Adapt = Callable[[proxy.Config], proxy.Config]
 
 
 class StartError(RuntimeError):
@@ -30,7 +33,13 @@ class Stack:
     """Runs the processes, and stops them when the block ends."""
 
     def __init__(
-        self, directory: Path, *, listener: int = 0, style: str = "json", module: Path | None = None
+        self,
+        directory: Path,
+        *,
+        listener: int = 0,
+        style: str = "json",
+        module: Path | None = None,
+        adapt: Adapt | None = None,
     ) -> None:
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
@@ -38,6 +47,7 @@ class Stack:
         self.directory = directory
         self.received = directory / "received.jsonl"
         self.style = style
+        self._adapt = adapt
         self.placement = proxy.Placement(
             listener=listener if listener and is_free(listener) else ports[0],
             admin=ports[1],
@@ -96,11 +106,14 @@ class Stack:
         return [f"--record={self.received}", f"--style={self.style}"]
 
     def _envoy_command(self) -> list[str]:
-        config = self.directory / "envoy.yaml"
-        config.write_text(yaml.safe_dump(proxy.rendered(self.placement), sort_keys=False))
+        config = proxy.rendered(self.placement)
+        if self._adapt:
+            config = self._adapt(config)
+        file = self.directory / "envoy.yaml"
+        file.write_text(yaml.safe_dump(config, sort_keys=False))
         return [
             proxy.binary(),
-            *("--config-path", str(config)),
+            *("--config-path", str(file)),
             *("--concurrency", "2"),
             *("--log-level", "warning"),
             *("--component-log-level", "wasm:info"),

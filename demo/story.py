@@ -18,7 +18,7 @@ from demo.calls import Answer, Assistant, assistant
 from demo.evidence import AccessLog, Decision, Received
 from demo.honest import conversation, offered
 from demo.people import DANA
-from demo.show import Screen, readable, short
+from demo.show import Screen, data_in
 from demo.stack import Stack, StartError, stopping_on_signals
 
 
@@ -74,6 +74,12 @@ async def tell(stack: Stack, mode: str, screen: Screen) -> bool:
         honest = await conversation(guarded, received, log, screen)
         await offered(stack, mode, screen)
         screen.title("The model is led astray")
+        screen.say(
+            "Dana's model has read something that told it to go further. It makes each call twice: "
+            "straight to the server, and through the filter. Stopped does not always mean refused: "
+            "where an argument lied about who is calling, the truth is put in its place, and the "
+            "call is approved."
+        )
         outcomes = []
         for number, attack in enumerate(ATTACKS, start=1):
             outcome = await attempt(attack, direct, guarded, received, log)
@@ -105,39 +111,32 @@ async def trace(attack: Attack, caller: Assistant, received: Received) -> Trace:
 
 def show(number: int, outcome: Outcome, screen: Screen) -> None:
     """Prints an attack: sent, received, answered, decided."""
-    direct, guarded = outcome.direct, outcome.guarded
-    screen.attempt(number, outcome.attack.title)
-    screen.lines("sent", [f"{outcome.attack.call.method} {readable(direct.answer.sent)}"])
-    screen.side_by_side(
-        [
-            (
-                "the server received",
-                readable(direct.received) or "nothing",
-                readable(guarded.received) or "nothing",
-            ),
-            (
-                "the model got back",
-                short(direct.answer.text, showing=outcome.attack.proof),
-                short(guarded.answer.text, showing=outcome.attack.proof),
-            ),
-            ("", *verdicts(outcome)),
-        ]
-    )
+    attack, direct, guarded = outcome.attack, outcome.direct, outcome.guarded
+    screen.attempt(number, attack.title)
+    screen.json("sent", direct.answer.sent, before=f"{attack.call.method} ")
+    rows = [
+        ("the server received", direct.received or "nothing", guarded.received or "nothing"),
+        ("the model got back", data_in(direct.answer.text), data_in(guarded.answer.text)),
+        ("", *verdicts(outcome)),
+    ]
+    screen.side_by_side(rows, showing=attack.proof)
     screen.decision(outcome.decision)
 
 
 def verdicts(outcome: Outcome) -> tuple[str, str]:
     """How the attack ended, without and with the filter."""
-    return (
-        "LEAKED" if outcome.leaked else "failed: the attack did not work here",
-        "stopped" if outcome.stopped else "LEAKED",
-    )
+    attack = outcome.attack
+    direct = attack.damage if outcome.leaked else "FAILED: the attack does not work here"
+    if outcome.stopped:
+        return direct, "stopped"
+    through = attack.proof in outcome.guarded.answer.text
+    return direct, attack.damage if through else "FAILED: it was not the filter that stopped it"
 
 
 def without_token(stack: Stack, log: AccessLog, screen: Screen) -> bool:
     """Somebody who is not signed in gets a challenge that tells a client where to sign in."""
     screen.title("And without a token")
-    screen.say(f"$ curl -i {stack.guarded_url} -d '{{...}}'")
+    screen.say("Somebody who is not signed in asks for the list of tools:\n")
     log.skip()
     request = urllib.request.Request(
         stack.guarded_url,
@@ -152,7 +151,7 @@ def without_token(stack: Stack, log: AccessLog, screen: Screen) -> bool:
             status, challenge = answer.status, ""
     except urllib.error.HTTPError as refusal:
         status, challenge = refusal.code, refusal.headers.get("www-authenticate", "")
-    screen.lines(f"HTTP {status}", [f"www-authenticate: {challenge}"])
+    screen.lines("answered", [f"HTTP {status}", f"www-authenticate: {challenge}"])
     screen.decision(log.decision(None))
     return status == 401 and "resource_metadata=" in challenge
 
@@ -160,9 +159,9 @@ def without_token(stack: Stack, log: AccessLog, screen: Screen) -> bool:
 def summary(honest: bool, outcomes: list[Outcome], closed: bool, screen: Screen) -> bool:
     """The table at the end; true if everything ended as it should."""
     screen.title("Summary")
-    rows = [["Dana's own work", "", "ok" if honest else "failed"]]
+    rows = [["Dana's own work", "-", "ok" if honest else "FAILED"]]
     rows += [[outcome.attack.title, *verdicts(outcome)] for outcome in outcomes]
-    rows.append(["no token", "", "stopped" if closed else "LEAKED"])
+    rows.append(["somebody without a token", "-", "stopped" if closed else "LEAKED"])
     screen.table(["", "server alone", "with the filter"], rows)
     leaked = sum(outcome.leaked for outcome in outcomes)
     stopped = sum(outcome.stopped for outcome in outcomes)
@@ -178,13 +177,20 @@ def main() -> int:
     parser.add_argument("--module", type=Path, default=proxy.MODULE_FILE, help="the built filter")
     parser.add_argument("--mode", default="auto", help="auto, legacy, or a protocol version")
     parser.add_argument("--style", choices=("json", "sse"), default="json", help="answer style")
+    parser.add_argument(
+        "--directory", type=Path, default=proxy.ROOT / ".demo", help="where `story` is made anew"
+    )
+    parser.add_argument(
+        "--without-filter", action="store_true", help="Envoy alone: shows that the demo can fail"
+    )
     args = parser.parse_args()
     screen = Screen()
-    directory = proxy.ROOT / ".demo" / "story"
+    directory = args.directory / "story"
+    adapt = proxy.without_filter if args.without_filter else None
     try:
         with (
             stopping_on_signals(),
-            Stack(directory, style=args.style, module=args.module) as stack,
+            Stack(directory, style=args.style, module=args.module, adapt=adapt) as stack,
         ):
             told = asyncio.run(tell(stack, args.mode, screen))
     except StartError as error:

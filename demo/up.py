@@ -4,14 +4,27 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from demo import proxy
 from demo.people import PEOPLE
 from demo.stack import Stack, StartError, stopping_on_signals
 
-VERSION = "2026-07-28"
+# Parameters of tool calls.
+GLOBEX = {"name": "crm.search_customers", "arguments": {"organization_id": "org-globex"}}
+PURGE = {"name": "crm.purge_customer", "arguments": {"customer_id": "c-100"}}
+
+# What the 2026-07-28 protocol adds to the first of them.
+META = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+HEADERS = (
+    "MCP-Protocol-Version: 2026-07-28",
+    "Mcp-Method: tools/call",
+    f"Mcp-Name: {GLOBEX['name']}",
+)
 
 
 def instructions(stack: Stack) -> str:
@@ -33,53 +46,44 @@ Tokens, good for one hour:
 
 {tokens}
 
-The model asks for another organization; the server is asked for Dana's:
+Dana's model asks for another organization's customers. Straight to the server, it gets them:
 
-{modern_call(stack.guarded_url)}
+{curl(stack.direct_url, GLOBEX)}
 
-The same from a client of an earlier protocol version, straight to the server for comparison:
+Through the filter, it gets Dana's own:
 
-{legacy_call(stack.direct_url)}
+{curl(stack.guarded_url, GLOBEX)}
 
-And through the filter:
+The same by the 2026-07-28 protocol, which has no handshake and repeats the call in headers:
 
-{legacy_call(stack.guarded_url)}
+{curl(stack.guarded_url, {**GLOBEX, "_meta": META}, HEADERS)}
+
+A tool that the policy denies her does not exist for her:
+
+{curl(stack.guarded_url, PURGE)}
+
+Without a token, the answer says where to sign in:
+
+{curl(stack.guarded_url, GLOBEX, signed_in=False)}
 
 Ctrl-C stops everything.
 """
 
 
-def modern_call(url: str) -> str:
-    """A call by the 2026-07-28 protocol: no handshake, the version in header and body."""
-    tool = "crm.search_customers"
-    meta = {
-        "io.modelcontextprotocol/protocolVersion": VERSION,
-        "io.modelcontextprotocol/clientCapabilities": {},
-    }
-    params = {"name": tool, "arguments": {"organization_id": "org-globex"}, "_meta": meta}
-    headers = [f"MCP-Protocol-Version: {VERSION}", "Mcp-Method: tools/call", f"Mcp-Name: {tool}"]
-    return curl(url, headers, params)
-
-
-def legacy_call(url: str) -> str:
-    """A call by an earlier protocol."""
-    params = {"name": "crm.search_customers", "arguments": {"organization_id": "org-globex"}}
-    return curl(url, ["MCP-Protocol-Version: 2025-11-25"], params)
-
-
-def curl(url: str, headers: list[str], params: Mapping[str, object]) -> str:
-    """A command to paste."""
+def curl(
+    url: str,
+    params: Mapping[str, object],
+    headers: Sequence[str] = ("MCP-Protocol-Version: 2025-11-25",),
+    *,
+    signed_in: bool = True,
+) -> str:
+    """A tool call to paste."""
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
-    every = [
-        "Content-Type: application/json",
-        "Accept: application/json, text/event-stream",
-        *headers,
-    ]
-    options = " \\\n".join(f"  -H '{header}'" for header in every)
-    return (
-        f'curl -s {url} -H "Authorization: Bearer $DANA" \\\n'
-        f"{options} \\\n  -d '{json.dumps(body)}'"
-    )
+    every = ["Content-Type: application/json", "Accept: application/json, text/event-stream"]
+    options = [f"-H '{header}'" for header in (*every, *headers)]
+    if signed_in:
+        options.insert(0, '-H "Authorization: Bearer $DANA"')
+    return " \\\n  ".join([f"curl -si {url}", *options, f"-d '{json.dumps(body)}'"])
 
 
 def main() -> int:

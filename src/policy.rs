@@ -104,6 +104,13 @@ impl Policy {
             .unwrap_or(ArgumentRule::Keep)
     }
 
+    /// The policy's spelling of a folded name, unless it is unknown or to be kept.
+    pub fn ruled_name(&self, folded: &str, operations: &[&Operation]) -> Option<&str> {
+        let name = self.names.find(folded)?;
+        let is_kept = self.argument_rule(name, operations) == ArgumentRule::Keep;
+        (!is_kept).then(|| self.names.name(name))
+    }
+
     /// Where the protected resource metadata of this server is published (RFC 9728 section 3.1).
     pub fn metadata_url(&self) -> String {
         let (scheme, rest) = self.resource.split_once("://").unwrap_or(("https", ""));

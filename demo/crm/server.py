@@ -13,6 +13,10 @@ from starlette.responses import JSONResponse, Response
 
 from demo.crm.data import Row, Store
 from demo.crm.lenient import LenientServer
+from mcp import MCPError
+
+# JSON-RPC's code for a wrong argument.
+INVALID_PARAMS = -32602
 
 Role = Literal["member", "admin"]
 
@@ -114,7 +118,10 @@ def add_prompts(server: LenientServer, store: Store) -> None:
     @server.prompt(name="crm.account_review")
     async def account_review(customer_id: str, organization_id: str) -> str:
         """Prepare a review of a customer."""
-        customer = found(store, organization_id, customer_id)
+        try:
+            customer = store.customer(organization_id, customer_id)
+        except LookupError as error:
+            raise MCPError(INVALID_PARAMS, str(error)) from error
         tickets = store.tickets(organization_id, customer=customer_id, status="open")
         return f"Review {customer['name']} ({customer['contact']}): {len(tickets)} open tickets."
 

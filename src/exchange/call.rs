@@ -1,17 +1,20 @@
 //! Judging a message: what it asks, whether the caller may, and what is changed on the way.
 
+use std::rc::Rc;
+
 use super::{Exchange, MAX_DEPTH, Now, ResponseState};
-use crate::authorize::{Target, authorize, operations};
+use crate::authorize::{Target, authorize, may_see, operations};
 use crate::decision::Evidence;
 use crate::identity::VerifiedToken;
-use crate::mcp::headers::{Disagreement, HeaderEdit, agree};
+use crate::mcp::headers::{Disagreement, HeaderEdit, Headers, agree};
 use crate::mcp::message::params::Reference;
 use crate::mcp::message::{Message, MessageError, Shape};
 use crate::mcp::method::{Era, Method};
-use crate::policy::{ArgumentRule, Hold};
+use crate::mcp::names::fold;
+use crate::policy::{Hold, Policy};
 use crate::refusal::Refusal;
 use crate::rewrite::arguments::{ArgumentError, rewrite};
-use crate::rewrite::param_headers::follow;
+use crate::rewrite::param_headers::{PARAM_HEADERS, follow};
 
 /// A refusal, and what the caller wanted to use.
 type Refused<'m> = (Refusal, Option<Target<'m>>);
@@ -45,49 +48,114 @@ impl Exchange {
         token: &VerifiedToken,
         now: Now,
     ) -> Result<Released, Refused<'m>> {
-        let policy = std::rc::Rc::clone(&self.policy);
-        let untargeted = |refusal| (refusal, None);
-        let era = agree(&self.headers, message)
-            .map_err(|error| untargeted(Refusal::Disagreement(error)))?;
-        self.asked.era = Some(era);
-        let method = method_of(message, era).map_err(untargeted)?;
-        let targets = targets(message, method).map_err(untargeted)?;
-        let first = targets.first().copied().unwrap_or(Target::Server);
-        let refused = |refusal| (refusal, Some(first));
+        let policy = Rc::clone(&self.policy);
+        let ask = Ask::of(&self.headers, message).map_err(|refusal| (refusal, None))?;
+        self.asked.era = Some(ask.era);
+        let caller = Self::caller(token, now);
+        // What a role does not allow is not looked at any further: its arguments are nobody's.
+        if let Some(target) = ask
+            .targets
+            .iter()
+            .find(|target| !may_see(&policy, caller, **target))
+            && let Err(denial) = authorize(&policy, caller, *target, None)
+        {
+            return Err((Refusal::Denied(denial), Some(*target)));
+        }
+        let first = ask.first();
+        let edit = Edit::of(&policy, &self.headers, message, &ask, body, token)
+            .map_err(|refusal| (refusal, Some(first)))?;
+        let sent = edit.body.as_deref().unwrap_or(body);
+        let arguments = sent_arguments(&policy, token, first, sent)
+            .map_err(|error| (Refusal::Message(error), Some(first)))?;
 
-        let identity = token.identity();
-        let operations = operations(&policy, identity, first);
+        let mut evidence = Vec::new();
+        for target in &ask.targets {
+            let found = authorize(&policy, caller, *target, Some(&arguments))
+                .map_err(|denial| (Refusal::Denied(denial), Some(*target)))?;
+            evidence.extend(found);
+        }
+        evidence.extend(rewrite_evidence(&edit.set, &edit.removed));
+        self.record.arguments_set = edit.set;
+        self.record.arguments_removed = edit.removed;
+        let reason = if first == Target::Server {
+            "session"
+        } else {
+            "allowed"
+        };
+        self.approve(reason, evidence);
+        if matches!(ask.method, Some(Method::List(_))) {
+            self.response = ResponseState::Filter;
+        }
+        Ok((edit.body, edit.params))
+    }
+}
+
+/// What a message asks for, once it is understood.
+struct Ask<'m> {
+    era: Era,
+    /// `None` for a client's answer.
+    method: Option<Method>,
+    /// Everything it wants to use; each has to be allowed.
+    targets: Vec<Target<'m>>,
+}
+
+impl<'m> Ask<'m> {
+    fn of(headers: &Headers, message: &'m Message<'_>) -> Result<Self, Refusal> {
+        let era = agree(headers, message).map_err(Refusal::Disagreement)?;
+        let method = method_of(message, era)?;
+        let targets = targets(message, method)?;
+        Ok(Self {
+            era,
+            method,
+            targets,
+        })
+    }
+
+    fn first(&self) -> Target<'m> {
+        self.targets.first().copied().unwrap_or(Target::Server)
+    }
+}
+
+/// What changes in a message before the server reads it.
+struct Edit {
+    body: Option<Vec<u8>>,
+    params: Vec<HeaderEdit>,
+    set: Vec<String>,
+    removed: Vec<String>,
+}
+
+impl Edit {
+    fn of(
+        policy: &Policy,
+        headers: &Headers,
+        message: &Message<'_>,
+        ask: &Ask<'_>,
+        body: &[u8],
+        token: &VerifiedToken,
+    ) -> Result<Self, Refusal> {
+        let operations = operations(policy, token.identity(), ask.first());
         if let Some(completes) = &message.params.completes
-            && let Some(name) = policy.names.find(&crate::mcp::names::fold(completes))
-            && policy.argument_rule(name, &operations) != ArgumentRule::Keep
+            && let Some(name) = policy.ruled_name(&fold(completes), &operations)
         {
             // Its completions would be everybody's.
-            let name = policy.names.name(name).to_owned();
-            return Err(refused(Refusal::Argument(ArgumentError::Rejected(name))));
+            return Err(Refusal::Argument(ArgumentError::Rejected(name.to_owned())));
         }
-        let mut rewrite = rewrite(&policy, identity, message, &operations, body)
-            .map_err(|error| refused(Refusal::Argument(error)))?;
-        let arguments = message
-            .params
-            .arguments
-            .as_ref()
-            .map(|(span, _)| span.clone());
-        let params = if era == Era::Modern {
-            let is_ruled = |folded: &str| {
-                let name = policy.names.find(folded);
-                name.is_some_and(|name| {
-                    policy.argument_rule(name, &operations) != ArgumentRule::Keep
-                })
-            };
-            follow(&self.headers, body, arguments, &rewrite.changes, is_ruled)
-                .map_err(|error| refused(Refusal::Disagreement(error)))?
-        } else {
-            Vec::new()
-        };
+        let mut rewrite = rewrite(policy, token.identity(), message, &operations, body)
+            .map_err(Refusal::Argument)?;
+        let mut params = Vec::new();
+        if ask.era == Era::Modern {
+            let arguments = message
+                .params
+                .arguments
+                .as_ref()
+                .map(|(span, _)| span.clone());
+            let is_ruled = |folded: &str| policy.ruled_name(folded, &operations).is_some();
+            params = follow(headers, body, arguments, &rewrite.changes, is_ruled)
+                .map_err(Refusal::Disagreement)?;
+        }
         if !params.is_empty() && policy.hold == Hold::BufferFilter {
             // The headers went on before the body was here.
-            let error = Disagreement::Mismatch("mcp-param-*");
-            return Err(refused(Refusal::Disagreement(error)));
+            return Err(Refusal::Disagreement(Disagreement::Mismatch(PARAM_HEADERS)));
         }
         if let Some(extension) = &message.params.tasks_extension {
             rewrite.edits.remove(extension.cut(0));
@@ -97,35 +165,14 @@ impl Exchange {
             .as_ref()
             .is_some_and(|edited| edited.len() > policy.max_body)
         {
-            return Err(refused(Refusal::TooLarge));
+            return Err(Refusal::TooLarge);
         }
-        let sent = edited.as_deref().unwrap_or(body);
-        let arguments = if operations.iter().any(|operation| operation.when.is_some()) {
-            sent_arguments(sent, &policy.names).map_err(|error| refused(Refusal::Message(error)))?
-        } else {
-            Vec::new()
-        };
-
-        let mut evidence = Vec::new();
-        for target in &targets {
-            let caller = Self::caller(token, now);
-            let found = authorize(&policy, caller, *target, Some(&arguments))
-                .map_err(|denial| (Refusal::Denied(denial), Some(*target)))?;
-            evidence.extend(found);
-        }
-        evidence.extend(rewrite_evidence(&rewrite.set, &rewrite.removed));
-        self.record.arguments_set = rewrite.set;
-        self.record.arguments_removed = rewrite.removed;
-        let reason = if first == Target::Server {
-            "session"
-        } else {
-            "allowed"
-        };
-        self.approve(reason, evidence);
-        if matches!(method, Some(Method::List(_))) {
-            self.response = ResponseState::Filter;
-        }
-        Ok((edited, params))
+        Ok(Self {
+            body: edited,
+            params,
+            set: rewrite.set,
+            removed: rewrite.removed,
+        })
     }
 }
 
@@ -182,12 +229,19 @@ fn targets<'m>(
     Ok(vec![target])
 }
 
-/// The arguments as the server will read them: from the bytes that are sent.
+/// The arguments as the server will read them, from the bytes that are sent; nothing if no
+/// condition asks for them.
 fn sent_arguments(
+    policy: &Policy,
+    token: &VerifiedToken,
+    target: Target<'_>,
     sent: &[u8],
-    names: &crate::mcp::names::NameTable,
 ) -> Result<Vec<u8>, MessageError> {
-    let message = Message::read(sent, names, MAX_DEPTH)?;
+    let operations = operations(policy, token.identity(), target);
+    if operations.iter().all(|operation| operation.when.is_none()) {
+        return Ok(Vec::new());
+    }
+    let message = Message::read(sent, &policy.names, MAX_DEPTH)?;
     let arguments = message
         .params
         .arguments

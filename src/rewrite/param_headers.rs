@@ -8,7 +8,8 @@ use crate::mcp::headers::{Disagreement, HeaderEdit, Headers, PARAM_PREFIX, decod
 use crate::mcp::json::{JsonError, Kind, Reader, Span};
 use crate::mcp::names::fold;
 
-const PARAM_HEADERS: &str = "mcp-param-*";
+/// What a disagreement calls them.
+pub const PARAM_HEADERS: &str = "mcp-param-*";
 
 /// A single value among the arguments.
 struct Argument {

@@ -1,0 +1,317 @@
+"""What people copy and run: the demo, Envoy's and Istio's configuration, the policies shown."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from demo import proxy
+from demo.evidence import Received
+from demo.people import DANA, SAM, Person
+from demo.stack import Adapt, Stack, free_ports
+
+from .harness import client
+from .harness.envoy import ROOT, binary
+from .harness.envoy_config import Listener
+from .harness.http import Response
+from .harness.messages import LEGACY, MODERN, call, post
+
+README = (ROOT / "README.md").read_text()
+SCHEMA = json.loads((ROOT / "docs" / "policy.schema.json").read_text())
+
+# None is the version of this environment.
+VERSIONS = pytest.mark.parametrize("version", [None, "1.36"], ids=["current", "1.36"])
+
+Running = Callable[..., AbstractContextManager[Stack]]
+
+
+def readme_policies() -> list[dict[str, Any]]:
+    """The complete policies in the README."""
+    blocks = re.findall(r"```(?:yaml|json)\n(.*?)```", README, re.DOTALL)
+    return [yaml.safe_load(block) for block in blocks if "resource:" in block]
+
+
+def readme_settings() -> list[dict[str, Any]]:
+    """The parts of policies that the README names in passing."""
+    spans = re.findall(r"`([a-z_]+: [^`\n]+)`", README)
+    parsed = [yaml.safe_load(span) for span in spans]
+    return [each for each in parsed if set(each) <= set(SCHEMA["properties"])]
+
+
+LISTENERS = {f"readme_{n}": Listener(each) for n, each in enumerate(readme_policies())}
+
+
+@pytest.fixture
+def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Running:
+    """Starts the demo's processes with one version of Envoy."""
+
+    def start(version: str | None = None, adapt: Adapt | None = None) -> Stack:
+        monkeypatch.setenv("ENVOY_BIN", str(binary(version)))
+        return Stack(tmp_path / "stack", adapt=adapt)
+
+    return start
+
+
+def ask(
+    stack: Stack, person: Person | None, tool: str, era: str = MODERN, **arguments: Any
+) -> Response:
+    """A tool call through Envoy."""
+    token = stack.token(person) if person else None
+    request = post(call(era, tool, arguments), token, era)
+    return client.send(stack.placement.listener, request)
+
+
+def assert_guards(stack: Stack) -> None:
+    """Allowed, rewritten, denied, not signed in: each as the policy says."""
+    received = Received(stack.received)
+    for era in (LEGACY, MODERN):
+        allowed = ask(stack, DANA, "crm.get_customer", era, customer_id="c-100")
+        assert allowed.rpc()["result"]["structuredContent"]["name"] == "Initech"
+        rewritten = ask(stack, DANA, "crm.search_customers", era, organization_id="org-globex")
+        assert b"org-acme" in rewritten.body and b"org-globex" not in rewritten.body
+        assert "org-globex" not in received.params("tools/call")
+        denied = ask(stack, DANA, "crm.purge_customer", era, customer_id="c-100")
+        assert denied.error_code() == -32602
+        assert ask(stack, SAM, "crm.refund", era, amount=1).error_code() == -32602
+        challenged = ask(stack, None, "crm.get_customer", era, customer_id="c-100")
+        assert challenged.status == 401 and challenged.header("www-authenticate")
+        assert received.params("tools/call") == ""
+
+
+def host_log(stack: Stack) -> str:
+    """What Envoy said."""
+    return (stack.directory / "envoy.log").read_text(errors="replace")
+
+
+def admin(stack: Stack, path: str) -> str:
+    """A page of Envoy's admin interface."""
+    with urllib.request.urlopen(
+        f"http://127.0.0.1:{stack.placement.admin}{path}", timeout=5
+    ) as page:
+        return page.read().decode()
+
+
+# The demo
+
+
+@pytest.mark.parametrize(
+    ("mode", "style"), [("legacy", "json"), ("legacy", "sse"), (MODERN, "json"), ("auto", "sse")]
+)
+def test_the_demo_ends_well(tmp_path: Path, mode: str, style: str) -> None:
+    told = story(tmp_path, f"--mode={mode}", f"--style={style}")
+    assert told.returncode == 0, told.stdout[-3000:] + told.stderr
+    assert "10 of 10 are stopped" in told.stdout
+
+
+def test_the_demo_can_fail(tmp_path: Path) -> None:
+    told = story(tmp_path, "--without-filter")
+    assert told.returncode == 1, told.stdout[-3000:] + told.stderr
+    assert "0 of 10 are stopped" in told.stdout
+
+
+def story(directory: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """`make demo`, in a directory of its own."""
+    command = [sys.executable, "-m", "demo.story", f"--directory={directory}", *options]
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=50, check=False
+    )
+
+
+def test_the_demos_policy_is_the_configured_one() -> None:
+    assert proxy.load(proxy.POLICY_FILE) == proxy.policy(proxy.load())
+
+
+def test_the_demos_policy_fits_the_schema() -> None:
+    jsonschema.validate(proxy.load(proxy.POLICY_FILE), SCHEMA)
+
+
+# Envoy's configuration
+
+
+@VERSIONS
+def test_envoys_configuration_guards(running: Running, version: str | None) -> None:
+    with running(version) as stack:
+        assert_guards(stack)
+        assert "restricted" not in host_log(stack)
+
+
+def test_statistics_have_labels(running: Running) -> None:
+    with running() as stack:
+        ask(stack, DANA, "crm.get_customer", customer_id="c-100")
+        ask(stack, None, "crm.get_customer", customer_id="c-100")
+        text = admin(stack, "/stats/prometheus?filter=mcp_auth")
+    counters = text.splitlines()
+    assert 'mcp_auth_decisions{decision="approved",reason="allowed"} 1' in counters, text
+    assert 'mcp_auth_decisions{decision="needs_review",reason="no_token"} 1' in counters, text
+
+
+@VERSIONS
+def test_capabilities_are_restricted(running: Running, version: str | None) -> None:
+    """The list is in force: a module without a capability it needs does not answer."""
+
+    def without_replies(config: proxy.Config) -> proxy.Config:
+        del capabilities(proxy.plugin(config))["proxy_send_local_response"]
+        return config
+
+    with running(version, without_replies) as stack:
+        assert ask(stack, None, "crm.get_customer").status != 401
+
+
+def capabilities(plugin: proxy.Config) -> proxy.Config:
+    """What the module may ask of Envoy."""
+    allowed: proxy.Config = plugin["capability_restriction_config"]["allowed_capabilities"]
+    return allowed
+
+
+# Istio's
+
+
+@VERSIONS
+def test_istios_filter_guards(running: Running, tmp_path: Path, version: str | None) -> None:
+    with running(version, lambda config: as_in_istio(config, tmp_path / "filter.json")) as stack:
+        assert_guards(stack)
+        assert "restricted" not in host_log(stack)
+
+
+def test_istio_and_envoy_have_the_same_settings() -> None:
+    ours, theirs = proxy.plugin(proxy.load()), proxy.istio_filter()["typed_config"]["config"]
+    for settings in (ours, theirs):
+        del settings["vm_config"]["code"]
+        document = settings["configuration"]["value"]
+        del document["resource"], document["issuers"][0]["issuer"], document["issuers"][0]["jwks"]
+    assert ours == theirs
+
+
+def as_in_istio(config: proxy.Config, file: Path) -> proxy.Config:
+    """Envoy as the EnvoyFilter's patches leave it, with the names of this run."""
+    added, place, settings = istio_patches()
+    ours, theirs = proxy.plugin(config), added["typed_config"]["config"]
+    theirs["vm_config"]["code"] = ours["vm_config"]["code"]
+    document, names = theirs["configuration"]["value"], proxy.policy(config)
+    document["resource"] = names["resource"]
+    document["issuers"][0] |= {name: names["issuers"][0][name] for name in ("issuer", "jwks")}
+    resource = {"@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig", **added}
+    file.write_text(json.dumps({"version_info": "1", "resources": [resource]}))
+    source = place["config_discovery"]["config_source"]
+    del source["ads"]
+    source["path_config_source"] = {"path": str(file)}
+    manager = proxy.connection_manager(config)
+    common = {**manager["common_http_protocol_options"], **settings["common_http_protocol_options"]}
+    manager.update(settings, common_http_protocol_options=common)
+    manager["http_filters"] = [place, manager["http_filters"][-1]]
+    # Envoy discovers nothing without a name of its own; Istio gives it one.
+    config["node"] = {"id": "sidecar", "cluster": "crm"}
+    return config
+
+
+def istio_patches() -> tuple[proxy.Config, proxy.Config, proxy.Config]:
+    """The filter, its place in the chain, and the settings of the connection manager."""
+    documents = yaml.safe_load_all(proxy.ISTIO_FILE.read_text())
+    [resource] = [each for each in documents if each["kind"] == "EnvoyFilter"]
+    patches = {
+        each["applyTo"]: each["patch"]["value"] for each in resource["spec"]["configPatches"]
+    }
+    return (
+        patches["EXTENSION_CONFIG"],
+        patches["HTTP_FILTER"],
+        patches["NETWORK_FILTER"]["typed_config"],
+    )
+
+
+# What the log calls the caller
+
+# Each with the variables of its VM.
+AUDITS: dict[str, tuple[proxy.Config, dict[str, str]]] = {
+    "unkeyed": ({}, {}),
+    "keyed": ({"key_env": "AUDIT_KEY"}, {"AUDIT_KEY": "a key of our own"}),
+    "rekeyed": ({"key_env": "AUDIT_KEY"}, {"AUDIT_KEY": "another key"}),
+    "plain": ({"subject": "plain"}, {}),
+    "omitted": ({"subject": "omit"}, {}),
+}
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[Any]]:
+    """What the records of both workers call Dana, each policy at a listener of its own."""
+    directory = tmp_path_factory.mktemp("audit")
+    ports = dict(zip(AUDITS, free_ports(len(AUDITS)), strict=True))
+    with Stack(directory / "stack", adapt=lambda c: with_audits(c, ports, directory)) as stack:
+        return {name: called(stack, port, directory / name) for name, port in ports.items()}
+
+
+def with_audits(config: proxy.Config, ports: dict[str, int], directory: Path) -> proxy.Config:
+    """One listener for each way to name callers."""
+    bases = [copy.deepcopy(config) for _ in AUDITS]
+    for base, (name, (audit, variables)) in zip(bases, AUDITS.items(), strict=True):
+        [listener] = base["static_resources"]["listeners"]
+        listener["name"] = name
+        proxy.set_address(listener["address"], ports[name])
+        log = proxy.connection_manager(base)["access_log"][0]["typed_config"]
+        log["path"] = str(directory / name)
+        vm = proxy.plugin(base)["vm_config"]
+        vm.update(vm_id=name, environment_variables={"key_values": variables})
+        proxy.policy(base)["audit"] = audit
+    config["static_resources"]["listeners"] = [b["static_resources"]["listeners"][0] for b in bases]
+    return config
+
+
+def called(stack: Stack, port: int, log: Path) -> set[Any]:
+    """Dana's names in one listener's log."""
+    body = call(MODERN, "crm.get_customer", {"customer_id": "c-100"})
+    request, sent = post(body, stack.token(DANA), MODERN), 0
+    while not all(connections(stack, port)):
+        client.send(port, request)
+        sent += 1
+    while (text := log.read_text()).count("\n") < sent:
+        time.sleep(0.02)
+    return {json.loads(line[line.index("{") :]).get("enduser.id") for line in text.splitlines()}
+
+
+def connections(stack: Stack, port: int) -> list[int]:
+    """How many each of Envoy's two workers had at this listener."""
+    text = admin(stack, "/stats?filter=worker")
+    served = re.findall(rf"_{port}\.worker_\d\.downstream_cx_total: (\d+)", text)
+    assert len(served) == 2, text
+    return [int(count) for count in served]
+
+
+def b45_the_audit_key_changes_every_name(names: dict[str, set[Any]]) -> None:
+    hashed = [names["unkeyed"], names["keyed"], names["rekeyed"]]
+    assert all(len(each) == 1 for each in hashed), "workers disagree"
+    assert len(set.union(*hashed)) == 3 and DANA.user not in set.union(*hashed)
+
+
+def b45_the_caller_is_named_as_asked(names: dict[str, set[Any]]) -> None:
+    assert names["plain"] == {DANA.user}
+    assert names["omitted"] == {None}
+
+
+# The README's policies
+
+
+def test_the_readmes_policies_are_accepted(envoy: Any) -> None:
+    """Envoy would not have started."""
+    assert len(envoy.ports) == len(LISTENERS) > 0
+
+
+@pytest.mark.parametrize("policy", readme_policies(), ids=lambda each: each["resource"])
+def test_the_readmes_policies_fit_the_schema(policy: dict[str, Any]) -> None:
+    jsonschema.validate(policy, SCHEMA)
+
+
+@pytest.mark.parametrize("setting", readme_settings(), ids=json.dumps)
+def test_settings_the_readme_names_fit_the_schema(setting: dict[str, Any]) -> None:
+    jsonschema.validate({**readme_policies()[0], **setting}, SCHEMA)
