@@ -181,6 +181,13 @@ impl Refusal {
             Self::Argument(ArgumentError::NoValue(_)) => {
                 "map the claim under the issuer's `identity`".into()
             }
+            Self::Argument(ArgumentError::InString(_)) => {
+                "send the arguments as JSON, not as text that holds JSON".into()
+            }
+            Self::Denied(Denial::Denied { rule, .. }) => {
+                format!("if it is meant to be, change {rule}")
+            }
+            Self::Denied(Denial::Condition { rule, .. }) => format!("see {rule}"),
             Self::Denied(Denial::NoRole) => "let a role of the caller allow it".into(),
             Self::Denied(Denial::Scope { needed }) => {
                 format!("sign in with scope {}", needed.join(" "))

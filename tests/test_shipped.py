@@ -170,10 +170,41 @@ def test_capabilities_are_restricted(running: Running, version: str | None) -> N
         assert ask(stack, None, "crm.get_customer").status != 401
 
 
+@VERSIONS
+@pytest.mark.parametrize("callback", ["proxy_on_request_headers", "proxy_on_request_body"])
+def test_an_answer_to_a_request_nobody_judged_is_kept_back(
+    running: Running, version: str | None, callback: str
+) -> None:
+    """Envoy passes what a list cut short does not let it deliver; the answer ends here."""
+
+    def without_callback(config: proxy.Config) -> proxy.Config:
+        del capabilities(proxy.plugin(config))[callback]
+        return config
+
+    with running(version, without_callback) as stack:
+        for _ in range(2):
+            answer = ask(stack, None, "crm.get_customer", customer_id="c-100")
+            assert answer.status in (401, 500) and b"Initech" not in answer.body
+            answer = ask(stack, DANA, "crm.get_customer", customer_id="c-100")
+            assert answer.status == 500 and b"Initech" not in answer.body
+        assert "capability_restriction_config" in host_log(stack)
+
+
 def capabilities(plugin: proxy.Config) -> proxy.Config:
     """What the module may ask of Envoy."""
     allowed: proxy.Config = plugin["capability_restriction_config"]["allowed_capabilities"]
     return allowed
+
+
+def test_a_key_that_is_not_there_stops_the_load(running: Running) -> None:
+    """Else the log would look keyed, and be anybody's to guess."""
+
+    def with_key_env(config: proxy.Config) -> proxy.Config:
+        proxy.policy(config)["audit"] = {"key_env": "MCP_AUTH_AUDIT_KYE"}
+        return config
+
+    with pytest.raises(Exception, match="audit.key_env: .*MCP_AUTH_AUDIT_KYE"), running(None, with_key_env):
+        pass
 
 
 # Istio's

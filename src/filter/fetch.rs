@@ -39,15 +39,11 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(policy: Policy, verifier: Verifier) -> Self {
-        let key = policy
-            .audit
-            .key_env
-            .as_deref()
-            .and_then(|name| std::env::var(name).ok());
+    /// Takes what was loaded. `audit_key` is the key of the hash that names callers.
+    pub(super) fn new(policy: Policy, verifier: Verifier, audit_key: Option<String>) -> Self {
         Self {
             policy: Rc::new(policy),
-            audit_key: key.map(Into::into),
+            audit_key: audit_key.map(Into::into),
             verifier: RefCell::new(verifier),
             metrics: Metrics::default(),
             host_holds: Cell::new(false),

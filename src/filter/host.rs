@@ -74,6 +74,12 @@ pub(super) fn number(path: &[&str]) -> Option<u64> {
     Some(u64::from_le_bytes(bytes.try_into().ok()?))
 }
 
+/// Whether the answer that arrives comes from the server, and not from Envoy itself.
+pub(super) fn is_from_upstream() -> bool {
+    let details = hostcalls::get_property(vec!["response", "code_details"]);
+    matches!(details, Ok(Some(details)) if details == b"via_upstream")
+}
+
 /// Writes to the host's log.
 pub(super) fn log(level: LogLevel, message: &str) {
     let _ = hostcalls::log(level, message);

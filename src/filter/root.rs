@@ -70,7 +70,22 @@ fn load(configuration: &[u8]) -> Result<Shared, Vec<String>> {
     })?;
     let verifier = Verifier::new(policy.issuers.clone())
         .map_err(|(issuer, error)| vec![format!("issuers[{}].jwks: {error}", issuer.0)])?;
-    Ok(Shared::new(policy, verifier))
+    let audit_key = audit_key(&policy).map_err(|error| vec![error])?;
+    Ok(Shared::new(policy, verifier, audit_key))
+}
+
+/// The key of the hash that names callers, if the policy has one.
+fn audit_key(policy: &Policy) -> Result<Option<String>, String> {
+    let Some(name) = &policy.audit.key_env else {
+        return Ok(None);
+    };
+    match std::env::var(name) {
+        Ok(key) if !key.is_empty() => Ok(Some(key)),
+        _ => Err(format!(
+            "audit.key_env: the VM's environment has no variable `{name}`; set it under \
+             `vm_config.environment_variables`"
+        )),
+    }
 }
 
 /// Refuses everything: there is no policy.

@@ -237,7 +237,20 @@ impl HttpContext for StreamContext {
         let Some(exchange) = &mut stream.exchange else {
             return Action::Continue;
         };
-        if stream.replied || !exchange.reads_response() {
+        if stream.replied {
+            return Action::Continue;
+        }
+        if !exchange.is_over() && host::is_from_upstream() {
+            // The server answers a request that was never judged.
+            report(
+                &stream.shared,
+                "Envoy did not deliver the request to the filter; compare its \
+                   capability_restriction_config with the shipped one",
+            );
+            let step = exchange.host_does_not_hold();
+            return stream.request_step(step);
+        }
+        if !exchange.reads_response() {
             return Action::Continue;
         }
         let headers = host::headers(MapType::HttpResponseHeaders);
@@ -283,22 +296,28 @@ fn headers_left() -> bool {
 }
 
 fn report_host(shared: &Shared) {
-    if shared.host_fails.replace(true) {
-        return;
-    }
-    let missing = match shared.policy.hold {
-        Hold::StopIteration => {
-            "the filter's PluginConfig lacks `allow_on_headers_stop_iteration: true` (Envoy 1.35 or \
-             newer); where it cannot be set, put envoy.filters.http.buffer behind this filter and \
-             `hold: buffer_filter` into the policy"
-        }
-        Hold::BufferFilter => {
-            "the policy says `hold: buffer_filter`, and envoy.filters.http.buffer does not stand \
-             behind this filter"
-        }
-    };
-    host::log(
-        LogLevel::Critical,
-        &format!("requests are refused: {missing}"),
+    report(
+        shared,
+        match shared.policy.hold {
+            Hold::StopIteration => {
+                "the filter's PluginConfig lacks `allow_on_headers_stop_iteration: true` (Envoy \
+                 1.35 or newer); where it cannot be set, put envoy.filters.http.buffer behind this \
+                 filter and `hold: buffer_filter` into the policy"
+            }
+            Hold::BufferFilter => {
+                "the policy says `hold: buffer_filter`, and envoy.filters.http.buffer does not \
+                 stand behind this filter"
+            }
+        },
     );
+}
+
+/// From now on nothing is let through; the log says why, once.
+fn report(shared: &Shared, missing: &str) {
+    if !shared.host_fails.replace(true) {
+        host::log(
+            LogLevel::Critical,
+            &format!("requests are refused: {missing}"),
+        );
+    }
 }
