@@ -5,66 +5,23 @@
 //! invalid UTF-8, lone surrogates, a byte order mark, text behind the value, NUL in a key, and
 //! nesting beyond a limit. Values are never interpreted further than needed: numbers stay text.
 
+mod element;
+mod fault;
+mod keys;
 mod text;
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-use thiserror::Error;
+pub use self::element::Element;
+pub use self::fault::{Fault, JsonError};
+use self::keys::Keys;
 
 pub(super) use self::text::unescape;
 use self::text::{hex, plain_run};
 
 /// A part of the input, in bytes from its start.
 pub type Span = Range<usize>;
-
-/// Objects with up to this many keys are checked for duplicates by comparing each pair.
-const PAIRWISE: usize = 16;
-
-/// Why a text is not accepted as JSON. Says where, never what: the input is not echoed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("{fault} at byte {at}")]
-pub struct JsonError {
-    /// What is wrong.
-    pub fault: Fault,
-    /// Where, in bytes from the start.
-    pub at: usize,
-}
-
-/// What is wrong with a text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum Fault {
-    /// A control character inside a string.
-    #[error("control character in a string")]
-    ControlCharacter,
-    /// One object has the same key twice.
-    #[error("duplicate key")]
-    DuplicateKey,
-    /// The text ends inside a value.
-    #[error("unexpected end")]
-    End,
-    /// An escape that JSON does not have, or half a surrogate pair.
-    #[error("invalid escape or lone surrogate")]
-    Escape,
-    /// A key holds U+0000.
-    #[error("NUL in a key")]
-    NulInKey,
-    /// A number not written as JSON writes numbers.
-    #[error("invalid number")]
-    Number,
-    /// More text behind the value.
-    #[error("text after the value")]
-    Trailing,
-    /// Deeper nesting than the limit.
-    #[error("nested too deeply")]
-    TooDeep,
-    /// A character that cannot stand here.
-    #[error("unexpected character")]
-    Unexpected,
-    /// Bytes that are not UTF-8.
-    #[error("invalid UTF-8")]
-    Utf8,
-}
 
 /// What a value is, seen from its first character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,41 +38,6 @@ pub enum Kind {
     Object,
     /// `"..."`
     String,
-}
-
-/// An element of an array or a member of an object, with what is needed to cut it out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Element {
-    /// Where it stands; a member with its key.
-    pub span: Span,
-    /// Its number, from 0.
-    pub index: usize,
-    /// Where the cut starts if something before it stays.
-    pub before: Option<usize>,
-    /// Where the cut ends if nothing before it stays, and something is behind it.
-    pub behind: Option<usize>,
-}
-
-impl Element {
-    /// A member that starts with its key.
-    pub fn of_member(member: &Member<'_>) -> Self {
-        Self {
-            span: member.key.span.clone(),
-            index: member.index,
-            before: member.comma,
-            behind: None,
-        }
-    }
-
-    /// What to cut, so that the commas stay right. `cut_before`: how many elements before it are
-    /// cut as well.
-    pub fn cut(&self, cut_before: usize) -> Span {
-        match (self.before, self.behind) {
-            (Some(before), _) if cut_before < self.index => before..self.span.end,
-            (_, Some(behind)) => self.span.start..behind,
-            _ => self.span.clone(),
-        }
-    }
 }
 
 /// A string of the input: its place, quotes included, and its meaning.
@@ -149,9 +71,7 @@ pub struct Reader<'a> {
     at: usize,
     depth: usize,
     max_depth: usize,
-    /// Keys of the objects being read, innermost last, each behind its first bytes: few differ only
-    /// after those.
-    keys: Vec<(u64, Cow<'a, str>)>,
+    keys: Keys<'a>,
 }
 
 impl<'a> Reader<'a> {
@@ -171,7 +91,7 @@ impl<'a> Reader<'a> {
             at: 0,
             depth: 0,
             max_depth,
-            keys: Vec::new(),
+            keys: Keys::default(),
         }
     }
 
@@ -223,14 +143,14 @@ impl<'a> Reader<'a> {
         mut member: impl FnMut(&mut Self, Member<'a>) -> Result<(), E>,
     ) -> Result<Span, E> {
         let start = self.open(b'{')?;
-        let first_key = self.keys.len();
+        let first_key = self.keys.open();
         let mut comma = None;
         if self.next_character()? == b'}' {
             return Ok(self.close(start));
         }
         for index in 0.. {
             let key = self.key()?;
-            self.keys.push((self.first_bytes(&key), key.value.clone()));
+            self.keys.push(self.text, &key);
             self.expect(b':')?;
             member(self, Member { key, comma, index })?;
             match self.next_character()? {
@@ -240,7 +160,9 @@ impl<'a> Reader<'a> {
             }
             self.advance(1);
         }
-        self.refuse_duplicates(first_key)?;
+        if !self.keys.close(first_key) {
+            return Err(self.error(Fault::DuplicateKey).into());
+        }
         Ok(self.close(start))
     }
 
@@ -292,25 +214,6 @@ impl<'a> Reader<'a> {
         Ok(Text { span, value })
     }
 
-    /// The first bytes of a key, as a number.
-    #[inline]
-    fn first_bytes(&self, key: &Text<'_>) -> u64 {
-        let start = key.span.start.saturating_add(1);
-        let borrowed = matches!(key.value, Cow::Borrowed(_));
-        let ahead = self.text.as_bytes().get(start..).unwrap_or_default();
-        match ahead.first_chunk::<8>() {
-            Some(bytes) if borrowed => {
-                let missing = 8_usize.saturating_sub(key.value.len());
-                let bits = u32::try_from(missing).unwrap_or(8).saturating_mul(8);
-                u64::from_le_bytes(*bytes) & u64::MAX.checked_shr(bits).unwrap_or(0)
-            }
-            _ => {
-                let bytes = key.value.bytes().take(8).rev();
-                bytes.fold(0, |word, byte| word << 8 | u64::from(byte))
-            }
-        }
-    }
-
     /// Checks that nothing but white space is left.
     pub fn end(&mut self) -> Result<(), JsonError> {
         self.skip_whitespace();
@@ -332,27 +235,6 @@ impl<'a> Reader<'a> {
             });
         }
         Ok(key)
-    }
-
-    fn refuse_duplicates(&mut self, first_key: usize) -> Result<(), JsonError> {
-        let keys = self.keys.get_mut(first_key..).unwrap_or_default();
-        let duplicate = if keys.len() <= PAIRWISE {
-            let mut rest = &*keys;
-            loop {
-                match rest.split_first() {
-                    Some((key, others)) if !others.contains(key) => rest = others,
-                    found => break found.is_some(),
-                }
-            }
-        } else {
-            keys.sort_unstable();
-            keys.windows(2).any(|pair| pair.first() == pair.last())
-        };
-        self.keys.truncate(first_key);
-        if duplicate {
-            return Err(self.error(Fault::DuplicateKey));
-        }
-        Ok(())
     }
 
     #[inline]

@@ -7,7 +7,7 @@ use url::Url;
 use super::builtin::builtin_arguments;
 use super::condition::Condition;
 use super::document::{ArgumentRule, Document, IdentityField, OperationDocument};
-use super::error::PolicyError;
+use super::error::{Errors, PolicyError};
 use super::issuers::compile_issuers;
 use super::pattern::Pattern;
 use super::roles::compile_roles;
@@ -17,9 +17,6 @@ use crate::mcp::names::{NameId, NameTable, fold};
 /// The most an inspected request body may be: Envoy's own buffer limit by default.
 const MAX_BODY: usize = 1024 * 1024;
 const MAX_RESPONSE: usize = 16 * 1024 * 1024;
-
-/// Collects every mistake, so that an author sees all of them at once.
-pub(super) type Errors = Vec<PolicyError>;
 
 pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
     let mut errors = Errors::new();

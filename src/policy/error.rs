@@ -11,6 +11,9 @@ pub struct PolicyError {
     pub message: String,
 }
 
+/// Every mistake, so that an author sees all of them at once.
+pub(super) type Errors = Vec<PolicyError>;
+
 impl PolicyError {
     /// An error at a path.
     pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {

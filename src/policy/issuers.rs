@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::compile::Errors;
 use super::document::{Document, IssuerDocument, JwksDocument};
-use super::error::PolicyError;
+use super::error::{Errors, PolicyError};
 use crate::identity::{ClaimPaths, IssuerKeys, KeyFetch, KeySource, TrustedIssuer};
 
 const MAX_CLOCK_SKEW: Duration = Duration::from_secs(300);

@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::compile::Errors;
 use super::document::RoleDocument;
-use super::error::{PolicyError, nearest};
+use super::error::{Errors, PolicyError, nearest};
 use super::pattern::Pattern;
 
 /// What a role may do, with everything it extends.

@@ -1,0 +1,64 @@
+//! The keys of the objects being read, to find those that are there twice.
+
+use std::borrow::Cow;
+
+use super::Text;
+
+/// Objects with up to this many keys are checked by comparing each pair.
+const PAIRWISE: usize = 16;
+
+/// Keys, those of the innermost object last, each behind its first bytes: few differ only after
+/// those.
+#[derive(Debug, Default)]
+pub(super) struct Keys<'a>(Vec<(u64, Cow<'a, str>)>);
+
+impl<'a> Keys<'a> {
+    /// Where the keys of an object that starts now will stand.
+    pub(super) fn open(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Adds a key of the innermost object; `input` is where it was read.
+    #[inline]
+    pub(super) fn push(&mut self, input: &str, key: &Text<'a>) {
+        self.0.push((first_bytes(input, key), key.value.clone()));
+    }
+
+    /// Forgets the keys of an object that ends. False if one was there twice.
+    pub(super) fn close(&mut self, first: usize) -> bool {
+        let keys = self.0.get_mut(first..).unwrap_or_default();
+        let distinct = if keys.len() <= PAIRWISE {
+            let mut rest = &*keys;
+            loop {
+                match rest.split_first() {
+                    Some((key, others)) if !others.contains(key) => rest = others,
+                    found => break found.is_none(),
+                }
+            }
+        } else {
+            keys.sort_unstable();
+            !keys.windows(2).any(|pair| pair.first() == pair.last())
+        };
+        self.0.truncate(first);
+        distinct
+    }
+}
+
+/// The first bytes of a key, as a number.
+#[inline]
+fn first_bytes(input: &str, key: &Text<'_>) -> u64 {
+    let start = key.span.start.saturating_add(1);
+    let borrowed = matches!(key.value, Cow::Borrowed(_));
+    let ahead = input.as_bytes().get(start..).unwrap_or_default();
+    match ahead.first_chunk::<8>() {
+        Some(bytes) if borrowed => {
+            let missing = 8_usize.saturating_sub(key.value.len());
+            let bits = u32::try_from(missing).unwrap_or(8).saturating_mul(8);
+            u64::from_le_bytes(*bytes) & u64::MAX.checked_shr(bits).unwrap_or(0)
+        }
+        _ => {
+            let bytes = key.value.bytes().take(8).rev();
+            bytes.fold(0, |word, byte| word << 8 | u64::from(byte))
+        }
+    }
+}
