@@ -1,9 +1,12 @@
 //! Whole exchanges against a host that enforces Envoy's rules, under every chunking.
 
+mod arguments;
+mod decisions;
 mod fake_host;
 mod lists;
-mod requests;
+mod messages;
 mod tokens;
+mod transport;
 
 use std::rc::Rc;
 
@@ -82,4 +85,14 @@ fn modern_call(tool: &str, arguments: &str) -> Request {
 fn received(outcome: &Outcome) -> String {
     let body: Value = serde_json::from_slice(outcome.server_body()).unwrap();
     body["params"]["arguments"].to_string()
+}
+
+/// The policy of most tests.
+fn default() -> Rc<Policy> {
+    policy(json!({}))
+}
+
+/// The refusal of a body of an earlier era.
+fn refusal(body: &str) -> (u16, i64, &'static str) {
+    send(&default(), &Request::post(body)).refusal()
 }

@@ -26,13 +26,14 @@ pub(super) fn token(changes: Value) -> String {
     for (key, value) in changes.as_object().unwrap() {
         claims[key] = value.clone();
     }
+    let subject = claims["sub"].take();
     claims
         .as_object_mut()
         .unwrap()
         .retain(|_, value| !value.is_null());
     let mut claims = Claims::with_custom_claims(claims, Duration::from_mins(5))
         .with_issuer("https://login.example.com")
-        .with_subject("u1")
+        .with_subject(subject.as_str().unwrap_or("u1"))
         .with_audience("https://crm.example.com/mcp");
     claims.issued_at = Some(Duration::from_secs(NOW - 10));
     claims.expires_at = Some(Duration::from_secs(NOW + 290));

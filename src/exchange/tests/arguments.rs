@@ -1,0 +1,213 @@
+//! What becomes of the arguments that say who is calling.
+
+use serde_json::json;
+
+use super::fake_host::Request;
+use super::{call, default, modern_call, received, refusal, send};
+use crate::decision::Verdict;
+
+#[test]
+fn a_request_without_identity_arguments_leaves_as_it_came() {
+    let arguments = r#"{ "id" : 9223372036854775809 , "x":1.0e2,"y":-0, "t":"a\u0062\/" }"#;
+    let request = call("crm.get", arguments);
+    let outcome = send(&default(), &request);
+    assert_eq!(outcome.server_body(), request.body);
+    assert_eq!(outcome.record.decision.verdict, Verdict::Approved);
+    assert_eq!(outcome.record.decision.reason, "allowed");
+}
+
+#[test]
+fn identity_arguments_are_set_and_removed_and_nothing_else_changes() {
+    for (sent, expected) in [
+        (
+            r#"{"organization_id":"globex","q":1}"#,
+            r#"{"organization_id":"acme","q":1}"#,
+        ),
+        (r#"{"role":"admin"}"#, r#"{}"#),
+        (r#"{"role":"admin","q":1}"#, r#"{"q":1}"#),
+        (r#"{"q":1 , "role":"admin"}"#, r#"{"q":1 }"#),
+        (
+            r#"{"role":1,"Role":2,"q":1,"r":2,"roles":[],"z":0}"#,
+            r#"{"q":1,"r":2,"z":0}"#,
+        ),
+        (
+            r#"{"q":{"role":"admin"},"list":[{"userId":"u2"},[{"a":{"USER-ID":"u2"}}]]}"#,
+            r#"{"q":{},"list":[{"userId":"u1"},[{"a":{"USER-ID":"u1"}}]]}"#,
+        ),
+        (r#"{"user_ids":["u2","u3"]}"#, r#"{"user_ids":["u1"]}"#),
+        (
+            r#"{"user_id":null,"x":[1,2]}"#,
+            r#"{"user_id":"u1","x":[1,2]}"#,
+        ),
+        (r#"{"user":{"id":"u2"}}"#, ""),
+    ] {
+        let outcome = send(&default(), &call("crm.get", sent));
+        if expected.is_empty() {
+            assert_eq!(outcome.refusal(), (200, -32602, "argument_structure"));
+            continue;
+        }
+        let body = String::from_utf8(outcome.server_body().to_vec()).unwrap();
+        assert!(
+            body.contains(&format!("\"arguments\":{}", expected))
+                || received(&outcome) == expected.replace(' ', ""),
+            "{sent}: {body}"
+        );
+    }
+}
+
+#[test]
+fn b02_every_spelling_of_an_identity_argument_is_found() {
+    for name in [
+        "organization_id",
+        "organizationId",
+        "ORGANIZATION-ID",
+        "organization.id",
+        "Organization Id",
+        "organi\\u007aation_id",
+        "ｏｒｇａｎｉｚａｔｉｏｎ＿ｉｄ",
+        "organization\u{200b}_id",
+        "organ\u{131}zation_id",
+        "tenant\u{ad}_id",
+        "work\u{17f}pace_id",
+        "x/organization_id",
+    ] {
+        let outcome = send(
+            &default(),
+            &call("crm.get", &format!(r#"{{"{name}":"globex"}}"#)),
+        );
+        let text = String::from_utf8_lossy(outcome.server_body()).into_owned();
+        assert!(
+            text.contains("acme") && !text.contains("globex"),
+            "{name}: {text}"
+        );
+    }
+}
+
+#[test]
+fn numbers_stay_numbers() {
+    for (sub, sent, expected) in [
+        ("42", r#"{"user_id":7}"#, r#"{"user_id":42}"#),
+        ("42", r#"{"user_id":"7"}"#, r#"{"user_id":"42"}"#),
+        ("u1", r#"{"user_id":7}"#, r#"{"user_id":"u1"}"#),
+        ("042", r#"{"user_id":7}"#, r#"{"user_id":"042"}"#),
+    ] {
+        let request = call("crm.get", sent).token(json!({"sub": sub}));
+        assert_eq!(received(&send(&default(), &request)), expected);
+    }
+}
+
+#[test]
+fn an_operations_own_set_adds_what_was_left_out() {
+    for (arguments, expected) in [
+        ("{}", r#"{"organization_id":"acme"}"#),
+        (r#"{"q":1}"#, r#"{"organization_id":"acme","q":1}"#),
+        (r#"{"role":1}"#, r#"{"organization_id":"acme"}"#),
+        (
+            r#"{"OrganizationID":"globex"}"#,
+            r#"{"OrganizationID":"acme"}"#,
+        ),
+        (
+            r#"{"q":{"organization_id":"globex"}}"#,
+            r#"{"organization_id":"acme","q":{"organization_id":"acme"}}"#,
+        ),
+    ] {
+        assert_eq!(
+            received(&send(&default(), &call("crm.notes", arguments))),
+            expected
+        );
+    }
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"crm.notes"}}"#;
+    let outcome = send(&default(), &Request::post(body));
+    assert_eq!(received(&outcome), r#"{"organization_id":"acme"}"#);
+    assert_eq!(outcome.record.arguments_set, ["organization_id"]);
+}
+
+#[test]
+fn an_operation_may_keep_an_argument_as_data() {
+    let outcome = send(&default(), &call("crm.assign", r#"{"user_id":"u9"}"#));
+    assert_eq!(received(&outcome), r#"{"user_id":"u9"}"#);
+}
+
+#[test]
+fn b28_identity_values_in_strings_meta_and_answers() {
+    let in_string = send(
+        &default(),
+        &call(
+            "crm.get",
+            r#"{"filter":"{\"organization_id\":\"globex\"}"}"#,
+        ),
+    );
+    assert_eq!(in_string.refusal(), (200, -32602, "argument_in_string"));
+    for (body, expected) in [
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"crm.get","_meta":{"user_id":"u2","com.example/user_id":"u2"}}}"#,
+            r#"{"user_id":"u1","com.example/user_id":"u1"}"#,
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"crm.get","inputResponses":{"a":{"content":{"userId":"u2"}}}}}"#,
+            r#"{"content":{"userId":"u1"}}"#,
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"crm.get","user_id":"u2"}}"#,
+            r#""user_id":"u1""#,
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"result":{"action":"accept","content":{"userId":"u2","n":1}}}"#,
+            r#"{"userId":"u1","n":1}"#,
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"prompts/get","params":{"name":"crm.review","arguments":{"organization_id":"globex"}}}"#,
+            r#"{"organization_id":"acme"}"#,
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"completion/complete","params":{"ref":{"type":"ref/prompt","name":"crm.review"},"argument":{"name":"customer","value":""},"context":{"arguments":{"organization_id":"globex"}}}}"#,
+            r#"{"organization_id":"acme"}"#,
+        ),
+    ] {
+        let outcome = send(&default(), &Request::post(body));
+        let text = String::from_utf8_lossy(outcome.server_body()).into_owned();
+        assert!(text.contains(expected), "{text}");
+        assert!(!text.contains("u2") && !text.contains("globex"), "{text}");
+    }
+    let completes = r#"{"jsonrpc":"2.0","id":1,"method":"completion/complete","params":{"ref":{"type":"ref/prompt","name":"crm.review"},"argument":{"name":"organizationId","value":""}}}"#;
+    assert_eq!(refusal(completes).2, "argument_rejected");
+    let uri = r#"{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"crm://globex/customers"}}"#;
+    assert_eq!(refusal(uri), (200, -32002, "no_role"));
+    let dots = r#"{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"crm://acme/../globex/x"}}"#;
+    assert_eq!(refusal(dots).2, "odd_uri");
+}
+
+#[test]
+fn param_headers_follow_the_arguments_they_mirror() {
+    let request = modern_call(
+        "crm.get",
+        r#"{"organization_id":"globex","role":"admin","q":"a b","n":42}"#,
+    )
+    .with("mcp-param-org", "globex")
+    .with("mcp-param-role", "admin")
+    .with("mcp-param-q", "=?base64?YSBi?=")
+    .with("mcp-param-n", "42.0");
+    let outcome = send(&default(), &request);
+    assert_eq!(outcome.server_header("mcp-param-org"), Some("acme"));
+    assert_eq!(outcome.server_header("mcp-param-role"), None);
+    assert_eq!(
+        outcome.server_header("mcp-param-q"),
+        Some("=?base64?YSBi?=")
+    );
+    assert_eq!(outcome.server_header("mcp-param-n"), Some("42.0"));
+    for (arguments, header, value) in [
+        (r#"{"q":"x"}"#, "mcp-param-org", "globex"),
+        (r#"{"q":"x"}"#, "mcp-param-organization-id", "globex"),
+        (
+            r#"{"q":"globex","organization_id":"globex"}"#,
+            "mcp-param-org",
+            "globex",
+        ),
+    ] {
+        let request = modern_call("crm.get", arguments).with(header, value);
+        assert_eq!(
+            send(&default(), &request).refusal(),
+            (400, -32020, "header_mismatch")
+        );
+    }
+}

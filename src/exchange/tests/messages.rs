@@ -1,0 +1,200 @@
+//! What is no message, or not what its headers say.
+
+use super::fake_host::Request;
+use super::{call, default, modern_call, refusal, send};
+
+#[test]
+fn b01_keys_that_look_like_protocol_keys_are_refused() {
+    for body in [
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","Method":"x","params":{"name":"crm.get"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"crm.get","Name":"crm.purge"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"crm.get","argument\u017f":{}}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","param\u017f":{"name":"crm.get"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"crm.get","_META":{}}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"crm.get"},"extra":1}"#,
+    ] {
+        assert_eq!(refusal(body), (400, -32600, "not_a_message"), "{body}");
+    }
+}
+
+#[test]
+fn b03_b04_b05_b06_what_parsers_disagree_on_is_refused() {
+    for body in [
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call","params":{"name":"crm.get"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"crm.get","n\u0061me":"crm.purge"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"crm.get","arguments":{"a":[{"b":1,"b":2}]}}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"crm.get","arguments":{"a":1}},"id":1}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"crm.get","name\u0000":1}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"crm.get\ud800"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping"} {"jsonrpc":"2.0","id":1,"method":"ping"}"#,
+        "\u{feff}{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}",
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"x":NaN}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping"}/**/"#,
+    ] {
+        assert_eq!(refusal(body), (400, -32700, "not_json"), "{body}");
+    }
+    let deep = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{{"x":{}}}}}"#,
+        "[".repeat(100)
+    );
+    assert_eq!(refusal(&deep).2, "not_json");
+    assert_eq!(
+        refusal(r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#),
+        (400, -32600, "batch")
+    );
+}
+
+#[test]
+fn b09_messages_that_are_two_things_or_none() {
+    for body in [
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping","error":{}}"#,
+        r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":true,"method":"ping"}"#,
+        r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#,
+        r#"{"id":1,"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":7}"#,
+        r#"{"jsonrpc":"2.0","id":1}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"crm.get","arguments":null}}"#,
+        "{}",
+    ] {
+        assert_eq!(refusal(body), (400, -32600, "not_a_message"), "{body}");
+    }
+    let without_id = r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"crm.get"}}"#;
+    assert_eq!(refusal(without_id), (404, -32601, "unknown_method"));
+}
+
+#[test]
+fn b07_headers_and_body_have_to_agree() {
+    let good = modern_call("crm.get", "{}");
+    assert_eq!(send(&default(), &good).server_body(), good.body);
+    for (request, code, reason) in [
+        (good.clone().without("mcp-name"), -32020, "header_mismatch"),
+        (
+            good.clone()
+                .without("mcp-name")
+                .with("mcp-name", "crm.list"),
+            -32020,
+            "header_mismatch",
+        ),
+        (
+            good.clone().with("mcp-name", "crm.get"),
+            -32020,
+            "header_mismatch",
+        ),
+        (
+            good.clone().without("mcp-method"),
+            -32020,
+            "header_mismatch",
+        ),
+        (
+            good.clone()
+                .without("mcp-method")
+                .with("mcp-method", "ping"),
+            -32020,
+            "header_mismatch",
+        ),
+        (
+            good.clone().without("mcp-protocol-version"),
+            -32020,
+            "header_mismatch",
+        ),
+        (
+            good.clone()
+                .without("mcp-protocol-version")
+                .with("mcp-protocol-version", "2025-11-25"),
+            -32020,
+            "header_mismatch",
+        ),
+        (
+            good.clone()
+                .without("mcp-protocol-version")
+                .with("mcp-protocol-version", "2030-01-01"),
+            -32022,
+            "protocol_version",
+        ),
+        (
+            call("crm.get", "{}").with("mcp-protocol-version", "2026-07-28"),
+            -32602,
+            "protocol_meta",
+        ),
+        (
+            good.clone()
+                .without("mcp-name")
+                .with("mcp-name", "=?base64?Y3JtLmdldB==?="),
+            -32020,
+            "header_mismatch",
+        ),
+    ] {
+        let (status, found, why) = send(&default(), &request).refusal();
+        if why == "header" {
+            assert_eq!(status, 400);
+            continue;
+        }
+        assert_eq!((status, found, why), (400, code, reason), "{request:?}");
+    }
+    let encoded = good
+        .without("mcp-name")
+        .with("mcp-name", "=?base64?Y3JtLmdldA==?=");
+    assert!(send(&default(), &encoded).server.is_some());
+    let legacy = call("crm.get", "{}")
+        .with("mcp-name", "crm.purge")
+        .with("mcp-method", "x")
+        .with("mcp-param-a", "b");
+    let outcome = send(&default(), &legacy);
+    for name in ["mcp-name", "mcp-method", "mcp-param-a"] {
+        assert_eq!(outcome.server_header(name), None, "{name}");
+    }
+}
+
+#[test]
+fn b17_b24_methods_nobody_listed_and_tasks_are_refused() {
+    for method in [
+        "",
+        "tools/Call",
+        "sampling/createMessage",
+        "x/y",
+        "server/discover",
+        "notifications/initialized",
+    ] {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}"}}"#);
+        assert_eq!(refusal(&body), (404, -32601, "unknown_method"), "{method}");
+    }
+    for body in [
+        r#"{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{"taskId":"t"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tasks/list"}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"crm.get","task":{"ttl":1}}}"#,
+    ] {
+        assert_eq!(refusal(body), (404, -32601, "task"), "{body}");
+    }
+}
+
+#[test]
+fn the_tasks_extension_is_not_offered_to_the_server() {
+    for (extensions, expected) in [
+        (r#"{"io.modelcontextprotocol/tasks":{}}"#, "{}"),
+        (
+            r#"{"a/b":{},"io.modelcontextprotocol/tasks":{"x":1}}"#,
+            r#"{"a/b":{}}"#,
+        ),
+        (
+            r#"{"io.modelcontextprotocol/tasks":{},"a/b":{}}"#,
+            r#"{"a/b":{}}"#,
+        ),
+    ] {
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{{"_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{{"extensions":{extensions}}}}}}}}}"#
+        );
+        let request = Request::post(&body)
+            .with("mcp-protocol-version", "2026-07-28")
+            .with("mcp-method", "tools/list");
+        let outcome = send(&default(), &request);
+        let text = String::from_utf8_lossy(outcome.server_body()).into_owned();
+        assert!(
+            text.contains(&format!("\"extensions\":{expected}")),
+            "{text}"
+        );
+    }
+}
