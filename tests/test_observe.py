@@ -16,6 +16,7 @@ from .harness.policy import fetched, policy
 from .harness.upstream import Upstream
 
 LISTENERS = {
+    "no_option": Listener(policy(mode="observe", max_body=200_000), stop_iteration=False),
     "crm": Listener(policy(mode="observe")),
     "no_keys": Listener(policy(mode="observe", issuers=[fetched("/", jwks={"cluster": "dead"})])),
 }
@@ -84,3 +85,13 @@ def test_allowed_calls_are_recorded_too(gateway: Gateway) -> None:
 
 def test_missing_keys_hold_nothing_up(through: Callable[[str], Gateway]) -> None:
     observed(through("no_keys").post(call(LEGACY, "crm.get_customer"), tokens.support()))
+
+
+def b19_a_missing_option_holds_nobody_up(through: Callable[[str], Gateway]) -> None:
+    """It is logged: once the policy is enforced, it will matter."""
+    gateway = through("no_option")
+    for _ in range(2):
+        body = call(LEGACY, "crm.purge")
+        exchange = gateway.post(body, tokens.support())
+        assert observed(exchange).body == encoded(body)
+        assert exchange.record["reason"] == "host_does_not_hold"

@@ -91,6 +91,13 @@ impl Stream {
         }
     }
 
+    /// The same for a request that was paused, outside its own callbacks.
+    fn request_step_later(&mut self, step: Step) {
+        if self.request_step(step) == Action::Continue {
+            let _ = hostcalls::resume_http_request();
+        }
+    }
+
     /// The body grew to `size` bytes, or ended.
     fn request_body(&mut self, size: usize, ended: bool) -> Action {
         let shared = Rc::clone(&self.shared);
@@ -163,9 +170,7 @@ impl Stream {
         let step = exchange.keys_ready(&body, &mut shared.verifier.borrow_mut(), host::now());
         let step = shared.unless_host_fails(step, exchange);
         let held = step == Step::Hold;
-        if self.request_step(step) == Action::Continue {
-            let _ = hostcalls::resume_http_request();
-        }
+        self.request_step_later(step);
         held
     }
 
@@ -188,7 +193,7 @@ impl Stream {
         report_host(&stream.shared);
         if let Some(exchange) = &mut stream.exchange {
             let step = exchange.host_does_not_hold();
-            stream.request_step(step);
+            stream.request_step_later(step);
         }
         false
     }
