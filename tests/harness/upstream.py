@@ -24,7 +24,6 @@ class Peer:
 
     number: int
     unread: bytes = b""
-    total: int = 0
     closed: bool = False
 
 
@@ -84,11 +83,10 @@ class Upstream:
             self.recording.requests.append(request)
             return self.answer(request) if callable(self.answer) else self.answer
 
-    def note_bytes(self, peer: Peer, data: bytes) -> None:
-        """Count bytes as they arrive, whatever they turn out to be."""
+    def note_bytes(self, size: int) -> None:
+        """Count what arrives, whatever it turns out to be."""
         with self.lock:
-            peer.total += len(data)
-            self.recording.bytes += len(data)
+            self.recording.bytes += size
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = Peer(len(self.peers))
@@ -119,7 +117,7 @@ class Upstream:
 
     async def _more(self, peer: Peer, reader: asyncio.StreamReader) -> bool:
         data = await reader.read(65536)
-        self.note_bytes(peer, data)
+        self.note_bytes(len(data))
         peer.unread += data
         return bool(data)
 

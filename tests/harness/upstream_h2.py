@@ -44,19 +44,21 @@ class Session:
     async def run(self) -> None:
         """Read until the peer closes."""
         self.h2.initiate_connection()
+        # The connection's own frames come at any time; only those of a request count.
         data, self.peer.unread = self.peer.unread, b""
         while data:
             for event in self.h2.receive_data(data):
                 self._on(event)
             await self._flush()
             data = await self.reader.read(65536)
-            self.upstream.note_bytes(self.peer, data)
 
     def _on(self, event: h2.events.Event) -> None:
         match event:
             case h2.events.RequestReceived():
+                self.upstream.note_bytes(len(event.headers))
                 self.open[event.stream_id] = self._request(event.headers)
             case h2.events.DataReceived():
+                self.upstream.note_bytes(len(event.data))
                 self.open[event.stream_id].body += event.data
                 self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
             case h2.events.TrailersReceived():
