@@ -188,6 +188,3 @@ fn challenge(policy: &Policy, refusal: &Refusal) -> Option<String> {
     };
     Some(format!("Bearer {parameters}"))
 }
-
-#[cfg(test)]
-mod tests;

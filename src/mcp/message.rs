@@ -185,6 +185,3 @@ pub(super) fn refuse_look_alike(key: &Text<'_>, known: &[&str]) -> Result<(), Me
     }
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;

@@ -225,6 +225,3 @@ fn is_integer(text: &str) -> bool {
     text.parse::<i64>()
         .is_ok_and(|number| number.to_string() == text)
 }
-
-#[cfg(test)]
-mod tests;

@@ -67,6 +67,3 @@ fn mark_private(listing: &Listing, body: &[u8], edits: &mut Edits) {
         (None, None) => {}
     }
 }
-
-#[cfg(test)]
-mod tests;

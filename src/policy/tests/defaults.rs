@@ -1,0 +1,170 @@
+//! What the short form means.
+
+use super::*;
+
+#[test]
+fn a_short_policy_is_a_safe_one() {
+    let policy = parse(&short());
+    assert_eq!(policy.path, "/mcp");
+    assert_eq!(policy.mode, Mode::Enforce);
+    assert!(policy.scopes.is_empty() && policy.roles.is_empty());
+    assert!(policy.tools.is_empty() && policy.prompts.is_empty());
+    assert_eq!(policy.refusals, Refusals::Hidden);
+    assert_eq!(policy.origins, ["https://crm.example.com"]);
+    assert_eq!(policy.headers.user, "x-mcp-user");
+    assert_eq!(policy.headers.organization, "x-mcp-organization");
+    assert_eq!(policy.headers.roles, "x-mcp-roles");
+    assert_eq!(policy.upstream.authorization, Authorization::Remove);
+    assert!(policy.upstream.remove_headers.is_empty());
+    assert_eq!(policy.audit.subject, Subject::Hash);
+    assert_eq!(policy.audit.key_env, None);
+    assert_eq!(policy.max_body, 256 * 1024);
+    assert_eq!(policy.max_response, 1024 * 1024);
+    assert_eq!(policy.hold, Hold::StopIteration);
+
+    let [issuer] = policy.issuers.as_slice() else {
+        panic!()
+    };
+    assert_eq!(issuer.audiences, ["https://crm.example.com/mcp"]);
+    assert_eq!(issuer.algorithms, Algorithm::ALL);
+    assert_eq!(issuer.types, [TokenType::AccessToken, TokenType::Jwt]);
+    assert_eq!(issuer.clock_skew, Duration::from_secs(30));
+    assert_eq!(issuer.max_lifetime, Duration::from_secs(24 * 3600));
+    let KeySource::Fetch(fetch) = &issuer.keys else {
+        panic!()
+    };
+    assert_eq!(
+        (fetch.cluster.as_str(), fetch.path.as_str()),
+        ("login", "/keys")
+    );
+    assert_eq!(fetch.authority, "login.example.com");
+    assert_eq!(fetch.refresh, Duration::from_secs(300));
+    assert_eq!(fetch.keep, Duration::from_secs(3600));
+}
+
+#[test]
+fn what_envoy_hands_over_has_numbers_with_fractions() {
+    assert_eq!(parse(&with("/max_body", json!(1024.0))).max_body, 1024);
+    assert_eq!(
+        parse(&with("/max_body", json!("1MiB"))).max_body,
+        1024 * 1024
+    );
+    assert_eq!(
+        parse(&with("/max_response", json!("16 MiB"))).max_response,
+        16 * 1024 * 1024
+    );
+}
+
+#[test]
+fn resources_for_this_machine_may_be_http() {
+    for resource in [
+        "http://localhost:8080/mcp",
+        "http://127.0.0.1/",
+        "http://[::1]:1/mcp",
+    ] {
+        parse(&with("/resource", json!(resource)));
+    }
+    assert_eq!(
+        parse(&with("/resource", json!("https://a.example"))).path,
+        "/"
+    );
+}
+
+#[test]
+fn the_metadata_url_keeps_the_resources_path() {
+    for (resource, expected) in [
+        (
+            "https://a.example",
+            "https://a.example/.well-known/oauth-protected-resource",
+        ),
+        (
+            "https://a.example/",
+            "https://a.example/.well-known/oauth-protected-resource",
+        ),
+        (
+            "https://a.example:8443/x/mcp/",
+            "https://a.example:8443/.well-known/oauth-protected-resource/x/mcp",
+        ),
+    ] {
+        assert_eq!(
+            parse(&with("/resource", json!(resource))).metadata_url(),
+            expected
+        );
+    }
+}
+
+#[test]
+fn an_issuers_port_is_part_of_the_fetchs_authority() {
+    let policy = with("/issuers/0/issuer", json!("http://login.local:9000/realm"));
+    let KeySource::Fetch(fetch) = &parse(&policy).issuers[0].keys else {
+        panic!()
+    };
+    assert_eq!(fetch.authority, "login.local:9000");
+}
+
+#[test]
+fn every_scope_is_listed_once() {
+    let policy = edited(
+        with("/scopes", json!(["b"])),
+        "/tools",
+        json!({"x": {"scopes": ["c", "a"]}}),
+    );
+    let policy = edited(policy, "/prompts", json!({"x": {"scopes": ["a", "b"]}}));
+    assert_eq!(parse(&policy).all_scopes(), ["a", "b", "c"]);
+}
+
+#[test]
+fn the_most_specific_rule_for_an_argument_comes_first() {
+    let policy = edited(
+        with(
+            "/arguments",
+            json!({"userId": "remove", "ticket": "reject"}),
+        ),
+        "/tools",
+        json!({
+            "*": {"arguments": {"ticket": "remove"}},
+            "crm.*": {"arguments": {"user-id": "reject"}},
+            "crm.assign": {"arguments": {"user_id": "keep"}},
+        }),
+    );
+    let policy = parse(&policy);
+    let patterns: Vec<&str> = policy
+        .tools
+        .iter()
+        .map(|tool| tool.pattern.written())
+        .collect();
+    assert_eq!(patterns, ["crm.assign", "crm.*", "*"]);
+    let all: Vec<&Operation> = policy.tools.iter().collect();
+    let rule = |name: &str, operations: &[&Operation]| {
+        policy.argument_rule(policy.names.find(&fold(name)).unwrap(), operations)
+    };
+    assert_eq!(rule("user_id", &all), ArgumentRule::Keep);
+    assert_eq!(rule("USER.ID", &all[1..]), ArgumentRule::Reject);
+    assert_eq!(rule("user_id", &[]), ArgumentRule::Remove);
+    assert_eq!(rule("ticket", &all), ArgumentRule::Remove);
+    assert_eq!(rule("ticket", &[]), ArgumentRule::Reject);
+    // A built-in name, and one that is only an operation's.
+    assert_eq!(rule("org_id", &[]), ArgumentRule::Reject);
+    assert_eq!(rule("is_admin", &[]), ArgumentRule::Remove);
+}
+
+#[test]
+fn built_in_names_follow_the_identity_and_can_be_turned_off() {
+    let policy = with("/issuers/0/identity", json!({"organization": "org"}));
+    let rule = |policy: &Policy, name: &str| {
+        let id = policy.names.find(&fold(name))?;
+        Some(policy.argument_rule(id, &[]))
+    };
+    let organization = Some(ArgumentRule::Set(IdentityField::Organization));
+    assert_eq!(rule(&parse(&policy), "tenant_id"), organization);
+    assert_eq!(
+        rule(&parse(&short()), "tenant_id"),
+        Some(ArgumentRule::Reject)
+    );
+    let user = Some(ArgumentRule::Set(IdentityField::User));
+    assert_eq!(rule(&parse(&short()), "userId"), user);
+    assert_eq!(
+        rule(&parse(&with("/builtin_arguments", json!(false))), "user_id"),
+        None
+    );
+}

@@ -1,0 +1,50 @@
+//! What is allowed and can hardly be meant.
+
+use super::*;
+
+#[test]
+fn warnings_name_rules_that_can_never_match() {
+    assert_eq!(
+        warnings(&short()),
+        ["roles: there are none: nobody may call anything"]
+    );
+    let policy = with("/issuers/0/identity", json!({"roles": "roles"}));
+    let policy = edited(
+        policy,
+        "/roles",
+        json!({
+            "a": {"tools": ["crm.*", "x"], "deny": ["crm.*"]},
+            "b": {"extends": ["a"], "tools": ["crm.get"]},
+        }),
+    );
+    let policy = edited(
+        policy,
+        "/tools",
+        json!({"crm.*": {}, "c*get": {}, "x": {}, "y": {}, "*y": {}}),
+    );
+    let policy = edited(policy, "/prompts", json!({"crm.x": {}}));
+    assert_eq!(
+        warnings(&policy),
+        [
+            "roles.a: `crm.*` can never match: `crm.*` denies it",
+            "roles.b: `crm.get` can never match: `crm.*` denies it",
+            "roles.b: `crm.*` can never match: `crm.*` denies it",
+            "tools.y: no role allows it: nobody may call it",
+            "prompts.crm.x: no role allows it: nobody may call it",
+        ]
+    );
+}
+
+#[test]
+fn warnings_name_roles_nobody_can_have() {
+    let policy = with(
+        "/roles",
+        json!({"*": {"tools": ["x"]}, "a": {"tools": ["x"]}}),
+    );
+    assert_eq!(
+        warnings(&policy),
+        ["roles.a: no issuer has `identity.roles`: nobody has this role"]
+    );
+    let policy = edited(policy, "/issuers/0/identity", json!({"roles": "roles"}));
+    assert_eq!(warnings(&policy), [""; 0]);
+}
