@@ -151,7 +151,7 @@ impl<'a> Reader<'a> {
         for index in 0.. {
             let key = self.key()?;
             self.keys.push(self.text, &key);
-            self.expect(b':')?;
+            self.take(b':')?;
             member(self, Member { key, comma, index })?;
             match self.next_character()? {
                 b',' => comma = Some(self.at),
@@ -239,7 +239,7 @@ impl<'a> Reader<'a> {
 
     #[inline]
     fn open(&mut self, bracket: u8) -> Result<usize, JsonError> {
-        self.expect(bracket)?;
+        self.take(bracket)?;
         if self.depth >= self.max_depth {
             return Err(self.error(Fault::TooDeep));
         }
@@ -255,7 +255,7 @@ impl<'a> Reader<'a> {
     }
 
     #[inline]
-    fn expect(&mut self, wanted: u8) -> Result<(), JsonError> {
+    fn take(&mut self, wanted: u8) -> Result<(), JsonError> {
         if self.next_character()? != wanted {
             return Err(self.error(Fault::Unexpected));
         }
@@ -307,7 +307,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads `uXXXX`.
+    /// Reads `u` and its four digits.
     fn code_unit(&mut self) -> Result<u32, JsonError> {
         self.advance(1);
         let digits = self.bytes(self.at..self.at.saturating_add(4));
