@@ -23,19 +23,23 @@ pub struct Reply {
 }
 
 /// What of the request the answer depends on.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Asked<'a> {
     /// The id as written, when there is one.
     pub id: Option<&'a [u8]>,
-    /// The protocol era, when it is known.
-    pub era: Option<Era>,
+    /// The protocol era, as the headers state it.
+    pub era: Era,
     /// What was to be used.
     pub target: Option<Target<'a>>,
 }
 
 /// The answer to a refused request.
 pub fn refuse(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> Reply {
-    let (status, code, message) = answer(policy, refusal, asked);
+    let (status, code, message) = match answer(policy, refusal, asked) {
+        // Nobody waits for the answer to a notification, so only its status is read.
+        (200, code, message) if asked.id.is_none() => (400, code, message),
+        answer => answer,
+    };
     let mut headers = vec![
         ("content-type", "application/json".to_owned()),
         ("cache-control", "no-store".to_owned()),
@@ -141,7 +145,7 @@ fn denied(policy: &Policy, asked: Asked<'_>) -> (u16, i64, String) {
         Some(Target::Tool(name)) => (200, -32602, format!("Unknown tool: {name}")),
         Some(Target::Prompt(name)) => (200, -32602, format!("Unknown prompt: {name}")),
         Some(Target::Resource(_) | Target::ResourceTemplate(_)) => {
-            let code = if asked.era == Some(Era::Legacy) {
+            let code = if asked.era == Era::Legacy {
                 -32002
             } else {
                 -32602

@@ -96,8 +96,8 @@ enum ResponseState {
     Pass,
     /// Filtered, in a form its headers will tell.
     Filter,
-    /// A JSON message, held until it is whole.
-    Message,
+    /// A JSON message, held until it is whole. `failed`: its status already says so.
+    Message { failed: bool },
     /// An event stream, filtered event by event.
     Events(EventStream),
     /// Replaced: this is what is left to send.
@@ -105,10 +105,11 @@ enum ResponseState {
 }
 
 /// What was asked, kept for the answer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Question {
     id: Option<Vec<u8>>,
-    era: Option<Era>,
+    /// As the headers state it; a body of the other era is refused.
+    era: Era,
 }
 
 impl Exchange {
@@ -123,7 +124,10 @@ impl Exchange {
             response: ResponseState::Pass,
             headers: Headers::default(),
             token: None,
-            asked: Question::default(),
+            asked: Question {
+                id: None,
+                era: Era::Legacy,
+            },
             record,
             decided: false,
         }

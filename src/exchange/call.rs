@@ -50,7 +50,6 @@ impl Exchange {
     ) -> Result<Released, Refused<'m>> {
         let policy = Rc::clone(&self.policy);
         let ask = Ask::of(&self.headers, message).map_err(|refusal| (refusal, None))?;
-        self.asked.era = Some(ask.era);
         let caller = Self::caller(token, now);
         // What a role does not allow is not looked at any further: its arguments are nobody's.
         if let Some(target) = ask

@@ -62,7 +62,7 @@ pub(super) fn headers(
     policy: &Policy,
     received: &Headers,
     identity: &Identity,
-    era: Option<Era>,
+    era: Era,
     body: Option<&[u8]>,
 ) -> Vec<HeaderEdit> {
     let mut edits = removed(policy, received, era);
@@ -92,7 +92,7 @@ pub(super) fn headers(
 }
 
 /// Takes out everything the server might trust.
-pub(super) fn removed(policy: &Policy, received: &Headers, era: Option<Era>) -> Vec<HeaderEdit> {
+pub(super) fn removed(policy: &Policy, received: &Headers, era: Era) -> Vec<HeaderEdit> {
     let mut edits: Vec<HeaderEdit> = Vec::new();
     for (name, _) in received.iter() {
         let removed = HeaderEdit::Remove(name.to_owned());
@@ -103,7 +103,15 @@ pub(super) fn removed(policy: &Policy, received: &Headers, era: Option<Era>) -> 
     edits
 }
 
-fn is_removed(policy: &Policy, name: &str, era: Option<Era>) -> bool {
+/// Takes out of the trailers what belongs in the headers, where it was compared with the body.
+pub(super) fn removed_trailers(policy: &Policy, received: &Headers, era: Era) -> Vec<HeaderEdit> {
+    let mut edits = removed(policy, received, era);
+    let protocol = received.iter().filter(|(name, _)| name.starts_with("mcp-"));
+    edits.extend(protocol.map(|(name, _)| HeaderEdit::Remove(name.to_owned())));
+    edits
+}
+
+fn is_removed(policy: &Policy, name: &str, era: Era) -> bool {
     // Many servers read `x_mcp_user` as `x-mcp-user`.
     let dashed = name.replace('_', "-");
     let own = [
@@ -118,6 +126,9 @@ fn is_removed(policy: &Policy, name: &str, era: Option<Era>) -> bool {
     {
         return true;
     }
+    if name != dashed && dashed.starts_with("mcp-") {
+        return true;
+    }
     match dashed.as_str() {
         "authorization" => {
             policy.upstream.authorization == Authorization::Remove || name != "authorization"
@@ -126,8 +137,8 @@ fn is_removed(policy: &Policy, name: &str, era: Option<Era>) -> bool {
         "accept-encoding" => true,
         "last-event-id" => true,
         "content-length" => policy.hold == Hold::BufferFilter,
-        "mcp-method" | "mcp-name" => era == Some(Era::Legacy),
-        _ if dashed.starts_with(PARAM_PREFIX) => era == Some(Era::Legacy),
+        "mcp-method" | "mcp-name" => era == Era::Legacy,
+        _ if dashed.starts_with(PARAM_PREFIX) => era == Era::Legacy,
         _ => NEVER_FROM_A_CLIENT.contains(&dashed.as_str()),
     }
 }

@@ -6,8 +6,8 @@ use crate::authorize::{Target, authorize};
 use crate::challenge::metadata;
 use crate::decision::{Decision, Verdict};
 use crate::identity::{BearerToken, TokenError, Verification, Verifier};
-use crate::mcp::headers::{HeaderEdit, HeaderError, Headers, VERSIONS, media_type};
-use crate::mcp::message::Message;
+use crate::mcp::headers::{HeaderEdit, HeaderError, Headers, VERSIONS, media_type, stated_era};
+use crate::mcp::message::{Message, Shape};
 use crate::policy::{Hold, METADATA_PATH, Mode};
 use crate::refusal::Refusal;
 
@@ -88,10 +88,11 @@ impl Exchange {
         if self.policy.mode == Mode::Observe {
             return Vec::new();
         }
-        forward::removed(&self.policy, trailers, self.asked.era)
+        forward::removed_trailers(&self.policy, trailers, self.asked.era)
     }
 
     fn note_headers(&mut self) {
+        self.asked.era = stated_era(&self.headers);
         let one = |name| self.headers.one(name).ok().flatten();
         self.record.http_method = crate::audit::name(one(":method").unwrap_or_default());
         let version = one("mcp-protocol-version").filter(|stated| VERSIONS.contains(stated));
@@ -239,7 +240,9 @@ impl Exchange {
             Ok(message) => message,
             Err(error) => return self.refuse(&Refusal::Message(error), None),
         };
-        self.asked.id = message.id.map(<[u8]>::to_vec);
+        // Only a request is answered by its id; that of an answer is the server's.
+        let id = message.id.filter(|_| message.shape == Shape::Request);
+        self.asked.id = id.map(<[u8]>::to_vec);
         self.note_message(&message);
         match self.judge_message(&message, body, &token, now) {
             Ok((body, headers)) => self.release(body, headers),

@@ -5,7 +5,6 @@ use super::{Exchange, Forward, MAX_DEPTH, Now, ResponseState, Step};
 use crate::challenge::error_body;
 use crate::mcp::events::{self, EventStream};
 use crate::mcp::headers::{HeaderEdit, Headers, media_type};
-use crate::mcp::method::Era;
 use crate::policy::Hold;
 use crate::refusal::Refusal;
 use crate::rewrite::lists;
@@ -33,7 +32,9 @@ impl Exchange {
             .and_then(media_type);
         match media.as_deref() {
             Some("application/json") if plain => {
-                self.response = ResponseState::Message;
+                let status = headers.one(":status").ok().flatten().unwrap_or_default();
+                let failed = status.starts_with(['4', '5']);
+                self.response = ResponseState::Message { failed };
                 if self.holds_headers() {
                     return Step::Hold;
                 }
@@ -68,7 +69,7 @@ impl Exchange {
 
     /// Whether a message of the answer is held until it is whole.
     pub fn holds_response(&self) -> bool {
-        matches!(self.response, ResponseState::Message)
+        matches!(self.response, ResponseState::Message { .. })
     }
 
     /// The answer's body: all of it so far while a message is held, else the next chunk.
@@ -80,15 +81,17 @@ impl Exchange {
                 self.response = ResponseState::Replaced(Vec::new());
                 self.pass_chunk(body, rest)
             }
-            ResponseState::Message if body.len() > self.policy.max_response => self.answer_error(),
-            ResponseState::Message if !ended => {
-                self.response = ResponseState::Message;
+            ResponseState::Message { failed } if body.len() > self.policy.max_response => {
+                self.answer_error(failed)
+            }
+            ResponseState::Message { failed } if !ended => {
+                self.response = ResponseState::Message { failed };
                 Step::Hold
             }
-            ResponseState::Message => match self.filter(body, now) {
+            ResponseState::Message { failed } => match self.filter(body, now) {
                 Ok(None) => Step::Forward(Forward::default()),
                 Ok(Some(filtered)) => self.answer(None, filtered),
-                Err(_) => self.answer_error(),
+                Err(_) => self.answer_error(failed),
             },
             ResponseState::Events(stream) => self.filter_chunk(stream, body, now),
         }
@@ -139,9 +142,8 @@ impl Exchange {
         let Some(token) = self.token.clone() else {
             return Ok(None);
         };
-        let era = self.asked.era.unwrap_or(Era::Legacy);
         let caller = Self::caller(&token, now);
-        let filtered = lists::filter(&self.policy, caller, era, body, MAX_DEPTH)?;
+        let filtered = lists::filter(&self.policy, caller, self.asked.era, body, MAX_DEPTH)?;
         let hidden = self.record.hidden_items.unwrap_or(0);
         self.record.hidden_items = Some(hidden.saturating_add(filtered.hidden));
         Ok(filtered.body)
@@ -183,10 +185,10 @@ impl Exchange {
     }
 
     /// Replaces a held answer that cannot be judged.
-    fn answer_error(&mut self) -> Step {
+    fn answer_error(&mut self, failed: bool) -> Step {
         let error = self.upstream_error();
         self.response = ResponseState::Replaced(Vec::new());
-        self.answer(Some("502"), error)
+        self.answer((!failed).then_some("502"), error)
     }
 
     /// Notes that the answer is not passed, and says so as JSON-RPC.

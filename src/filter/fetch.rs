@@ -35,6 +35,8 @@ pub(super) struct Shared {
     /// Streams whose headers are held, until the host is known to hold.
     held: RefCell<Vec<Weak<RefCell<Stream>>>>,
     waiting: RefCell<HashMap<IssuerId, Vec<Weak<RefCell<Stream>>>>>,
+    /// Streams that go on at the next tick.
+    paused: RefCell<Vec<Weak<RefCell<Stream>>>>,
     fetches: RefCell<HashMap<u32, IssuerId>>,
 }
 
@@ -50,6 +52,7 @@ impl Shared {
             host_fails: Cell::new(false),
             held: RefCell::default(),
             waiting: RefCell::default(),
+            paused: RefCell::default(),
             fetches: RefCell::default(),
         }
     }
@@ -67,6 +70,12 @@ impl Shared {
             .entry(issuer)
             .or_default()
             .push(Rc::downgrade(stream));
+        set_tick(SOON);
+    }
+
+    /// Lets a stream go on from the next tick.
+    pub(super) fn resume_soon(&self, stream: &Rc<RefCell<Stream>>) {
+        self.paused.borrow_mut().push(Rc::downgrade(stream));
         set_tick(SOON);
     }
 
@@ -96,6 +105,11 @@ impl Shared {
         for issuer in wanted {
             self.fetch(issuer, now);
         }
+        let paused = std::mem::take(&mut *self.paused.borrow_mut());
+        paused
+            .iter()
+            .filter_map(Weak::upgrade)
+            .for_each(|stream| Stream::resume(&stream));
         self.look_after_held();
     }
 

@@ -36,6 +36,8 @@ pub(super) struct Stream {
     request_size: Option<usize>,
     /// The size of the answer's buffer.
     response_size: usize,
+    /// It went on from its headers after a wait for keys.
+    resumed: bool,
 }
 
 impl StreamContext {
@@ -53,6 +55,7 @@ impl StreamContext {
             head_size: 0,
             request_size: None,
             response_size: 0,
+            resumed: false,
         };
         Self {
             stream: Rc::new(RefCell::new(stream)),
@@ -94,6 +97,14 @@ impl Stream {
     /// The same for a request that was paused, outside its own callbacks.
     fn request_step_later(&mut self, step: Step) {
         if self.request_step(step) == Action::Continue {
+            self.resumed = true;
+            let _ = hostcalls::resume_http_request();
+        }
+    }
+
+    /// Lets a request go on that was paused at its trailers.
+    pub(super) fn resume(stream: &Rc<RefCell<Self>>) {
+        if hostcalls::set_effective_context(stream.borrow().id).is_ok() {
             let _ = hostcalls::resume_http_request();
         }
     }
@@ -234,7 +245,14 @@ impl HttpContext for StreamContext {
             let edits = exchange.request_trailers(&trailers);
             host::edit_headers(MapType::HttpRequestTrailers, &edits);
         }
-        stream.request_body(stream.request_size.unwrap_or(0), true)
+        let action = stream.request_body(stream.request_size.unwrap_or(0), true);
+        if action == Action::Continue && std::mem::take(&mut stream.resumed) {
+            // Envoy delivers body and trailers from within the resumption, and would lose the body
+            // if they went on from there.
+            stream.shared.resume_soon(&self.stream);
+            return Action::Pause;
+        }
+        action
     }
 
     fn on_http_response_headers(&mut self, _: usize, ended: bool) -> Action {

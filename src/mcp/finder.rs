@@ -66,6 +66,35 @@ impl<'t> Finder<'t> {
         self.value_under(reader, kind, place, &Name::NONE)
     }
 
+    /// Reads an answer of the client's. In the answer to a sampling request, `role` names the
+    /// author of a message (MCP "Sampling") and not the caller.
+    pub fn answer(&mut self, reader: &mut Reader<'_>) -> Result<Span, JsonError> {
+        if reader.kind()? != Kind::Object {
+            return self.value(reader, Place::Elsewhere);
+        }
+        let start = reader.position();
+        let mut last = None;
+        reader.object(|reader, member| {
+            self.comma_behind(last, member.comma);
+            let found = self.member(reader, &member, start, Place::Elsewhere, &Name::NONE)?;
+            let authors = [&b"\"assistant\""[..], b"\"user\""];
+            let names_author = member.key.value == "role"
+                && self
+                    .finds
+                    .members
+                    .last()
+                    .is_some_and(|found| authors.contains(&reader.bytes(found.value.clone())));
+            last = match found {
+                Some(_) if names_author => {
+                    self.finds.members.pop();
+                    None
+                }
+                found => found,
+            };
+            Ok(())
+        })
+    }
+
     /// Reads the value of a member whose key was already read.
     pub fn member(
         &mut self,
@@ -155,11 +184,17 @@ impl<'t> Finder<'t> {
     /// Looks into a string that may itself be JSON, as models like to write it.
     fn string(&mut self, reader: &Reader<'_>, span: Span) -> Result<(), JsonError> {
         let inner = reader.bytes(span.start.saturating_add(1)..span.end);
-        if !matches!(inner.first(), Some(b'{' | b'[' | b'\\' | b' ' | b'\t')) {
+        if !matches!(
+            inner.first(),
+            Some(b'{' | b'[' | b'\\' | b' ' | b'/' | 0xEF)
+        ) {
             return Ok(());
         }
         let text = reader.resolve(span)?;
-        if !text.value.trim_start().starts_with(['{', '[', '"']) {
+        let start = text
+            .value
+            .trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+        if !start.starts_with(['{', '[', '"', '/']) {
             return Ok(());
         }
         let mut embedded = Self::new(self.table, self.max_depth);
@@ -178,19 +213,20 @@ impl<'t> Finder<'t> {
 }
 
 /// Names that stand before a colon in a text that looks like JSON and is not: a lenient parser may
-/// accept what this one does not (`NaN`, single quotes, half surrogates).
+/// accept what this one does not (`NaN`, single quotes, half surrogates). Without quotes around it, a
+/// name has to stand where an object starts, or in a text that is one: else it is prose.
 fn keys_of_nearly_json(text: &str, table: &NameTable) -> Vec<NameId> {
-    let inside = text.trim_start().trim_start_matches(['[', '{', ' ']);
-    let is_structure = text.trim_start().starts_with('{') || inside.starts_with(['"', '\'']);
-    if !is_structure {
-        return Vec::new();
-    }
+    let is_object = text.trim_start().starts_with('{');
     let key_before_colon = |before: &str| {
-        let key = before.trim_end().trim_end_matches(['"', '\'']);
-        let key = key
-            .rsplit(['{', ',', '"', '\'', '\n'])
-            .next()
-            .unwrap_or_default();
+        let before = before.trim_end();
+        let unquoted = before.trim_end_matches(['"', '\'']);
+        let (ahead, key) = match unquoted.rfind(['{', ',', '"', '\'', '\n']) {
+            Some(at) => unquoted.split_at_checked(at.saturating_add(1))?,
+            None => ("", unquoted),
+        };
+        if unquoted.len() == before.len() && !is_object && !ahead.ends_with('{') {
+            return None;
+        }
         let key = unescape(key).unwrap_or_else(|| key.to_owned());
         table.find(&fold(&key))
     };
@@ -257,6 +293,12 @@ mod tests {
             r#"{"q":"{'x':1,'user_id' : 1}"}"#,
             r#"{"q":"{x:1,userId:1}"}"#,
             r#"{"q":"[{'user_id': 1}]"}"#,
+            r#"{"q":"[NaN, {\"user_id\":1}]"}"#,
+            r#"{"q":"[0,{\"a\":1,\"a\":2},{\"user_id\":1}]"}"#,
+            r#"{"q":"[ {user_id:1}]"}"#,
+            r#"{"q":"[{}, {'user_id':1}]"}"#,
+            r#"{"q":"\ufeff{\"user_id\":1}"}"#,
+            r#"{"q":"/**/{\"user_id\":1}"}"#,
         ] {
             assert_eq!(find(input).in_strings.len(), 1, "{input}");
         }
@@ -264,6 +306,8 @@ mod tests {
             r#"{"q":"{user_id}"}"#,
             r#"{"q":"my user_id: 1"}"#,
             r#"{"q":"[note] user_id"}"#,
+            r#"{"q":"[note], user_id: 1"}"#,
+            r#"{"q":"/etc/x user_id: 1"}"#,
         ] {
             assert!(find(input).in_strings.is_empty(), "{input}");
         }

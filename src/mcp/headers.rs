@@ -18,6 +18,7 @@ pub const VERSIONS: &[&str] = &[
     "2025-03-26",
     "2024-11-05",
 ];
+const VERSION: &str = "mcp-protocol-version";
 const MODERN_VERSION: &str = "2026-07-28";
 
 /// Prefix of the headers that mirror arguments (MCP 2026-07-28 "Custom Headers").
@@ -142,13 +143,20 @@ pub fn media_type(content_type: &str) -> Option<String> {
     (utf8 && !media.contains(',')).then_some(media)
 }
 
+/// The era a request claims by its headers alone. A body of the other era is refused.
+pub fn stated_era(headers: &Headers) -> Era {
+    match headers.one(VERSION) {
+        Ok(Some(MODERN_VERSION)) => Era::Modern,
+        _ => Era::Legacy,
+    }
+}
+
 /// The era of a message, once its headers and its body are found to agree.
 ///
 /// # Errors
 ///
 /// Header and body name different versions, methods or targets, or a version nobody knows.
 pub fn agree(headers: &Headers, message: &Message<'_>) -> Result<Era, Disagreement> {
-    const VERSION: &str = "mcp-protocol-version";
     let stated = headers.one(VERSION)?;
     let meta = message.params.protocol_version.as_deref();
     let era = match (stated, meta) {

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use thiserror::Error;
 
 use self::params::Params;
-use super::finder::{Finder, Finds, Place};
+use super::finder::{Finder, Finds};
 use super::json::{JsonError, Kind, Reader, Span, Text};
 use super::names::{NameTable, fold};
 
@@ -118,7 +118,7 @@ impl<'a, 't> Envelope<'a, 't> {
                 if std::mem::replace(&mut self.answers, true) {
                     return Err(MessageError::Hybrid);
                 }
-                self.finder.value(reader, Place::Elsewhere)?;
+                self.finder.answer(reader)?;
             }
             _ => {
                 refuse_look_alike(key, ENVELOPE)?;

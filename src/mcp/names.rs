@@ -50,7 +50,7 @@ impl<'k> Name<'k> {
     pub fn of_key(key: &'k str) -> Self {
         let mut sum = 0_u32;
         for &byte in key.as_bytes() {
-            sum = sum.wrapping_add(WEIGHTS.get(usize::from(byte)).copied().unwrap_or(0));
+            sum = sum.saturating_add(WEIGHTS.get(usize::from(byte)).copied().unwrap_or(0));
         }
         if sum < OTHER {
             let kept = key.bytes().find(|byte| is_kept(*byte));

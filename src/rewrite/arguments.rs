@@ -150,9 +150,29 @@ impl Rewriter<'_> {
     /// Whether the client's value already is the trusted one: then no byte changes.
     fn says(&self, found: &Found, value: &str, text: &str) -> bool {
         let written = self.body.get(found.value.clone()).unwrap_or_default();
-        let resolved = Reader::new(self.body, 1).resolve(found.value.clone());
         written == text.as_bytes()
-            || (found.kind == Kind::String && resolved.is_ok_and(|said| said.value == value))
+            || (found.kind == Kind::String
+                && Reader::new(written, 1)
+                    .string()
+                    .is_ok_and(|said| said.value == value))
+    }
+
+    /// How the client spelled an argument.
+    fn spelled(&self, message: &Message<'_>, id: NameId, spelling: &str) -> Spelled {
+        let members = message.finds.members.iter();
+        let mut first = None;
+        for found in members.filter(|found| found.name == id && found.place == Place::Argument) {
+            let start = found.element.span.start;
+            let member = self.body.get(start..found.value.start).unwrap_or_default();
+            let Ok(key) = Reader::new(member, 1).string() else {
+                continue;
+            };
+            if key.value == spelling {
+                return Spelled::Rightly;
+            }
+            first = first.or(Some(start..start.saturating_add(key.span.end)));
+        }
+        first.map_or(Spelled::Nowhere, Spelled::Otherwise)
     }
 
     /// Adds the arguments that the operation's own rules set and the client left out.
@@ -168,16 +188,17 @@ impl Rewriter<'_> {
                 continue;
             }
             handled.push(*id);
-            let is_there = message
-                .finds
-                .members
-                .iter()
-                .any(|found| found.name == *id && found.place == Place::Argument);
-            if let (ArgumentRule::Set(field), false) = (rule, is_there) {
-                let value = self.value(*field, spelling)?;
-                members.push(format!("{}:{}", quoted(spelling), quoted(value)));
-                note(&mut self.rewrite.set, spelling.clone());
+            let ArgumentRule::Set(field) = rule else {
+                continue;
+            };
+            let value = quoted(self.value(*field, spelling)?);
+            match self.spelled(message, *id, spelling) {
+                Spelled::Rightly => continue,
+                // The server might not know it by the client's spelling.
+                Spelled::Otherwise(key) => self.rewrite.edits.replace(key, quoted(spelling)),
+                Spelled::Nowhere => members.push(format!("{}:{value}", quoted(spelling))),
             }
+            note(&mut self.rewrite.set, spelling.clone());
         }
         if members.is_empty() {
             return Ok(());
@@ -208,6 +229,16 @@ impl Rewriter<'_> {
         };
         value.ok_or_else(|| ArgumentError::NoValue(name.to_owned()))
     }
+}
+
+/// How an argument is spelled that an operation's own rule sets.
+enum Spelled {
+    /// As in the policy.
+    Rightly,
+    /// In another way; the key stands here.
+    Otherwise(Span),
+    /// It is not there.
+    Nowhere,
 }
 
 fn note(names: &mut Vec<String>, name: String) {

@@ -8,14 +8,21 @@ use crate::mcp::headers::{Disagreement, HeaderEdit, Headers, PARAM_PREFIX, decod
 use crate::mcp::json::{JsonError, Kind, Reader, Span};
 use crate::mcp::names::fold;
 
+/// More than any tool mirrors: each is compared with each argument.
+const MAX_HEADERS: usize = 32;
+
 /// What a disagreement calls them.
 pub const PARAM_HEADERS: &str = "mcp-param-*";
 
 /// A single value among the arguments.
 struct Argument {
     folded_key: String,
-    span: Span,
     text: String,
+    /// What it is, if it is a number: 42 and 42.0 are one value.
+    amount: Option<f64>,
+    fate: Fate,
+    /// Whether it says who is calling.
+    ruled: bool,
 }
 
 /// What becomes of an argument.
@@ -41,6 +48,13 @@ pub fn follow(
 ) -> Result<Vec<HeaderEdit>, Disagreement> {
     let mut edits = Vec::new();
     let mut known: Option<Vec<Argument>> = None;
+    let count = headers
+        .iter()
+        .filter(|(name, _)| name.starts_with(PARAM_PREFIX))
+        .count();
+    if count > MAX_HEADERS {
+        return Err(Disagreement::Mismatch(PARAM_HEADERS));
+    }
     for (name, value) in headers.iter() {
         let Some(parameter) = name.strip_prefix(PARAM_PREFIX) else {
             continue;
@@ -54,14 +68,39 @@ pub fn follow(
             .and_then(|text| decode(text.trim()));
         let value = value.ok_or_else(|| mismatch.clone())?;
         let known = known.get_or_insert_with(|| {
-            let read = |span: &Span| collect(body.get(span.clone())?, span.start).ok();
-            arguments.as_ref().and_then(read).unwrap_or_default()
+            let mut collector = Collector {
+                start: arguments.as_ref().map_or(0, |span| span.start),
+                changes,
+                is_ruled: &is_ruled,
+                found: Vec::new(),
+            };
+            let read = arguments.as_ref().and_then(|span| body.get(span.clone()));
+            if let Some(read) = read {
+                // What ends it early ended the request before.
+                let _ = collector.value(&mut Reader::new(read, usize::MAX), "");
+            }
+            collector.found
         });
-        let fate = match outcome(known, parameter, &value, changes) {
-            Mirrors::One(fate) => fate,
-            // Not known here, so it is forwarded, unless its name says who is calling.
-            Mirrors::Nothing if !is_ruled(&fold(parameter)) => Fate::Unchanged,
-            Mirrors::Nothing | Mirrors::Several => return Err(mismatch),
+        let folded = fold(parameter);
+        let stated = amount(&value);
+        let mirrored = || {
+            let same = |argument: &&Argument| {
+                argument.text == *value || (stated.is_some() && argument.amount == stated)
+            };
+            known.iter().filter(same)
+        };
+        let of_name = || mirrored().filter(|argument| argument.folded_key == folded);
+        // A header that says who is calling mirrors an argument that does: another one's value does
+        // not make it true.
+        let ruled = is_ruled(&folded);
+        let mirrors = match agreed(mirrored().filter(|argument| argument.ruled || !ruled)) {
+            // Not known here, so it is forwarded.
+            Mirrors::Nothing if !ruled => Mirrors::One(Fate::Unchanged),
+            Mirrors::Several => agreed(of_name()),
+            one => one,
+        };
+        let Mirrors::One(fate) = mirrors else {
+            return Err(mismatch);
         };
         match fate {
             Fate::Unchanged => {}
@@ -72,7 +111,7 @@ pub fn follow(
     Ok(edits)
 }
 
-/// The argument a header mirrors.
+/// What the arguments with a header's value say about it.
 enum Mirrors {
     /// No argument has its value.
     Nothing,
@@ -82,93 +121,79 @@ enum Mirrors {
     Several,
 }
 
-fn outcome(known: &[Argument], parameter: &str, value: &str, changes: &[Change]) -> Mirrors {
-    let folded = fold(parameter);
-    let mirrored = || known.iter().filter(|argument| same(&argument.text, value));
-    let named_alike = mirrored().filter(|argument| argument.folded_key == folded);
-    match agreed(mirrored(), changes) {
-        Mirrors::Several => match agreed(named_alike, changes) {
-            Mirrors::Nothing => Mirrors::Several,
-            named => named,
-        },
-        agreed => agreed,
-    }
-}
-
-fn agreed<'k>(mut arguments: impl Iterator<Item = &'k Argument>, changes: &[Change]) -> Mirrors {
-    let Some(first) = arguments.next().map(|argument| fate(argument, changes)) else {
+fn agreed<'k>(mut arguments: impl Iterator<Item = &'k Argument>) -> Mirrors {
+    let Some(first) = arguments.next() else {
         return Mirrors::Nothing;
     };
-    if arguments.all(|argument| fate(argument, changes) == first) {
-        return Mirrors::One(first);
+    if arguments.all(|argument| argument.fate == first.fate) {
+        return Mirrors::One(first.fate.clone());
     }
     Mirrors::Several
 }
 
-fn fate(argument: &Argument, changes: &[Change]) -> Fate {
-    let holds = |change: &&Change| {
-        change.span.start <= argument.span.start && argument.span.end <= change.span.end
-    };
-    match changes.iter().find(holds).map(|change| &change.value) {
+/// What becomes of the value at a place. Changes stand in the order of the body and do not overlap.
+fn fate(span: &Span, changes: &[Change]) -> Fate {
+    let next = changes.partition_point(|change| change.span.end < span.end);
+    match changes
+        .get(next)
+        .filter(|change| change.span.start <= span.start)
+    {
         None => Fate::Unchanged,
-        Some(None) => Fate::Gone,
-        Some(Some(value)) => Fate::Set(value.clone()),
+        Some(Change { value: None, .. }) => Fate::Gone,
+        Some(Change {
+            value: Some(value), ..
+        }) => Fate::Set(value.clone()),
     }
 }
 
-/// Whether a header's text and an argument's are the same value; numbers by their amount.
-fn same(argument: &str, header: &str) -> bool {
-    argument == header
-        || matches!(
-            (argument.parse::<f64>(), header.parse::<f64>()),
-            (Ok(one), Ok(other)) if one == other && one.abs() < 9e15
-        )
+/// A number that a float holds exactly.
+fn amount(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|amount: &f64| amount.abs() < 9e15)
 }
 
-fn collect(arguments: &[u8], start: usize) -> Result<Vec<Argument>, JsonError> {
-    let mut found = Vec::new();
-    walk(
-        // They were read before, as part of the body.
-        &mut Reader::new(arguments, usize::MAX),
-        "",
-        start,
-        &mut found,
-    )?;
-    Ok(found)
-}
-
-fn walk(
-    reader: &mut Reader<'_>,
-    key: &str,
+/// Reads the arguments, which were read before as part of the body.
+struct Collector<'c, R> {
+    /// Where they start in the body.
     start: usize,
-    found: &mut Vec<Argument>,
-) -> Result<(), JsonError> {
-    let (span, text) = match reader.kind()? {
-        Kind::Object => {
-            return reader
-                .object(|reader, member| walk(reader, &member.key.value, start, found))
-                .map(drop);
-        }
-        Kind::Array => {
-            return reader
-                .array(|reader| walk(reader, key, start, found))
-                .map(drop);
-        }
-        Kind::Null => return reader.skip().map(drop),
-        Kind::String => {
-            let text = reader.string()?;
-            (text.span, text.value.into_owned())
-        }
-        Kind::Bool | Kind::Number => {
-            let span = reader.skip()?;
-            let text = String::from_utf8_lossy(reader.bytes(span.clone())).into_owned();
-            (span, text)
-        }
-    };
-    found.push(Argument {
-        folded_key: fold(key).into_owned(),
-        span: span.start.saturating_add(start)..span.end.saturating_add(start),
-        text,
-    });
-    Ok(())
+    changes: &'c [Change],
+    is_ruled: R,
+    found: Vec<Argument>,
+}
+
+impl<R: Fn(&str) -> bool> Collector<'_, R> {
+    fn value(&mut self, reader: &mut Reader<'_>, key: &str) -> Result<(), JsonError> {
+        let kind = reader.kind()?;
+        let (span, text) = match kind {
+            Kind::Object => {
+                return reader
+                    .object(|reader, member| self.value(reader, &member.key.value))
+                    .map(drop);
+            }
+            Kind::Array => return reader.array(|reader| self.value(reader, key)).map(drop),
+            Kind::Null => return reader.skip().map(drop),
+            Kind::String => {
+                let text = reader.string()?;
+                (text.span, text.value.into_owned())
+            }
+            Kind::Bool | Kind::Number => {
+                let span = reader.skip()?;
+                let text = String::from_utf8_lossy(reader.bytes(span.clone())).into_owned();
+                (span, text)
+            }
+        };
+        let in_body = |at: usize| at.saturating_add(self.start);
+        let fate = fate(&(in_body(span.start)..in_body(span.end)), self.changes);
+        self.found.push(Argument {
+            ruled: (self.is_ruled)(&fold(key)),
+            folded_key: fold(key).into_owned(),
+            amount: if kind == Kind::Number {
+                amount(&text)
+            } else {
+                None
+            },
+            text,
+            fate,
+        });
+        Ok(())
+    }
 }

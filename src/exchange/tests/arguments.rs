@@ -104,7 +104,7 @@ fn an_operations_own_set_adds_what_was_left_out() {
         (r#"{"role":1}"#, r#"{"organization_id":"acme"}"#),
         (
             r#"{"OrganizationID":"globex"}"#,
-            r#"{"OrganizationID":"acme"}"#,
+            r#"{"organization_id":"acme"}"#,
         ),
         (
             r#"{"q":{"organization_id":"globex"}}"#,
@@ -199,8 +199,18 @@ fn param_headers_follow_the_arguments_they_mirror() {
         (r#"{"q":"x"}"#, "mcp-param-org", "globex"),
         (r#"{"q":"x"}"#, "mcp-param-organization-id", "globex"),
         (
-            r#"{"q":"globex","organization_id":"globex"}"#,
+            r#"{"note":"globex"}"#,
+            "mcp-param-organization-id",
+            "globex",
+        ),
+        (
+            r#"{"note":"globex","organization_id":"acme"}"#,
             "mcp-param-org",
+            "globex",
+        ),
+        (
+            r#"{"q":"globex","organization_id":"globex"}"#,
+            "mcp-param-x",
             "globex",
         ),
     ] {

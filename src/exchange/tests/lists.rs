@@ -197,6 +197,9 @@ fn an_answer_that_cannot_be_judged_is_not_passed() {
         assert_eq!(outcome.record.decision.reason, "upstream_answer");
         assert_eq!(outcome.client_header("content-encoding"), None);
     }
+    let gone = &[(":status", "404"), ("content-type", "application/json")];
+    let session = answered(list("tools/list"), gone, "\"Session not found\"");
+    assert_eq!(session.client_header(":status"), Some("404"));
     let failed = answered(
         list("tools/list"),
         &[(":status", "503"), ("content-type", "text/plain")],

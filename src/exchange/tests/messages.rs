@@ -198,3 +198,39 @@ fn the_tasks_extension_is_not_offered_to_the_server() {
         );
     }
 }
+
+#[test]
+fn the_author_of_a_sampled_message_is_no_identity() {
+    for (sent, expected) in [
+        (
+            r#"{"role":"assistant","model":"m"}"#,
+            r#"{"role":"assistant","model":"m"}"#,
+        ),
+        (r#"{"role":"admin","model":"m"}"#, r#"{"model":"m"}"#),
+        (r#"{"content":{"role":"user"}}"#, r#"{"content":{}}"#),
+    ] {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{sent}}}"#);
+        let outcome = send(&default(), &Request::post(&body));
+        let expected = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{expected}}}"#);
+        assert_eq!(String::from_utf8_lossy(outcome.server_body()), expected);
+    }
+}
+
+#[test]
+fn b36_a_refused_answer_is_not_taken_for_one() {
+    let body = r#"{"jsonrpc":"2.0","id":7,"result":{"content":{"username":"u2"}}}"#;
+    let outcome = send(&default(), &Request::post(body));
+    assert_eq!(outcome.refusal(), (400, -32602, "argument_rejected"));
+    let reply = String::from_utf8(outcome.reply.unwrap().body).unwrap();
+    assert!(reply.contains("\"id\":null"), "{reply}");
+}
+
+#[test]
+fn b20_protocol_headers_have_one_spelling_and_no_trailers() {
+    let request = modern_call("crm.get", "{}")
+        .with("mcp_param_org", "globex")
+        .with("mcp_name", "x");
+    let outcome = send(&default(), &request);
+    assert_eq!(outcome.server_header("mcp_param_org"), None);
+    assert_eq!(outcome.server_header("mcp_name"), None);
+}

@@ -252,6 +252,8 @@ fn h02_with_the_buffer_filter_headers_are_changed_before_they_go() {
         send(&policy, &call("hr.salaries", "{}")).refusal().2,
         "no_role"
     );
+    let unchecked = call("crm.get", "{}").with("mcp-name", "crm.purge");
+    assert_eq!(send(&policy, &unchecked).server_header("mcp-name"), None);
     let mirrored =
         modern_call("crm.get", r#"{"organization_id":"globex"}"#).with("mcp-param-org", "globex");
     assert_eq!(

@@ -98,6 +98,9 @@ impl<'a> Params<'a> {
                 "cursor" | "requestState" | "protocolVersion" | "clientInfo" | "capabilities" => {
                     reader.skip()?;
                 }
+                "inputResponses" if reader.kind()? == Kind::Object => {
+                    reader.object(|reader, _| finder.answer(reader).map(drop))?;
+                }
                 "context" | "inputResponses" => {
                     finder.value(reader, Place::Elsewhere)?;
                 }
