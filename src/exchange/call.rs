@@ -16,6 +16,9 @@ use crate::refusal::Refusal;
 use crate::rewrite::arguments::{ArgumentError, rewrite};
 use crate::rewrite::param_headers::{PARAM_HEADERS, follow};
 
+/// A request for very many resources does not fill the log.
+const MAX_EVIDENCE: usize = 16;
+
 /// A refusal, and what the caller wanted to use.
 type Refused<'m> = (Refusal, Option<Target<'m>>);
 /// What replaces the body, and the changes of `Mcp-Param-*` headers.
@@ -71,7 +74,9 @@ impl Exchange {
         for target in &ask.targets {
             let found = authorize(&policy, caller, *target, Some(&arguments))
                 .map_err(|denial| (Refusal::Denied(denial), Some(*target)))?;
-            evidence.extend(found);
+            if evidence.len() < MAX_EVIDENCE {
+                evidence.extend(found);
+            }
         }
         evidence.extend(rewrite_evidence(&edit.set, &edit.removed));
         self.record.arguments_set = edit.set;

@@ -109,6 +109,7 @@ impl<'t> Finder<'t> {
             // `{"user": {"id": ...}}` says `user_id`.
             (!parent.is_none()).then(|| self.table.find_under(parent, &own))?
         });
+        let name = name.or_else(|| self.in_flattened(&member.key.value));
         let kind = reader.kind()?;
         let found = name.map(|name| {
             self.finds.members.push(Found {
@@ -131,6 +132,16 @@ impl<'t> Finder<'t> {
             found.value = value;
         }
         Ok(found)
+    }
+
+    /// Looks for a name at the end of a flattened path: `filter.user_id`, `where[user_id]`.
+    fn in_flattened(&self, key: &str) -> Option<NameId> {
+        const LONGEST: usize = 256;
+        if key.len() > LONGEST || !key.contains(['.', '[']) {
+            return None;
+        }
+        let mut dots = key.match_indices(['.', '[']);
+        dots.find_map(|(at, _)| self.table.find(&fold(key.get(at.saturating_add(1)..)?)))
     }
 
     /// Notes where the comma behind a found member stands, once the next member is reached.
@@ -273,6 +284,11 @@ mod tests {
         assert_eq!(keys(r#"{"user":{"id":7,"name":"x"}}"#), [r#""id":"#]);
         assert_eq!(keys(r#"{"organization":[{"id":7}]}"#), [r#""id":"#]);
         assert_eq!(keys(r#"{"id":7,"user":1}"#), Vec::<&str>::new());
+        assert_eq!(keys(r#"{"filter.user.id":7}"#), [r#""filter.user.id":"#]);
+        assert_eq!(
+            keys(r#"{"where[organization_id]":7}"#),
+            [r#""where[organization_id]":"#]
+        );
         assert_eq!(
             keys(r#"{"com.example/user_id":7}"#),
             [r#""com.example/user_id":"#]

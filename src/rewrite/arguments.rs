@@ -177,6 +177,9 @@ impl Rewriter<'_> {
 
     /// Adds the arguments that the operation's own rules set and the client left out.
     fn add_missing(&mut self, message: &Message<'_>) -> Result<(), ArgumentError> {
+        if !matches!(&*message.method, "tools/call" | "prompts/get") {
+            return Ok(());
+        }
         let mut handled: Vec<NameId> = Vec::new();
         let mut members = Vec::new();
         for (id, spelling, rule) in self

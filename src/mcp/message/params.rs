@@ -88,20 +88,23 @@ impl<'a> Params<'a> {
                     params.arguments = Some(finder.object(reader, Place::Argument, &Name::NONE)?);
                 }
                 "_meta" => read_meta(&mut params, finder, reader)?,
-                "ref" => params.reference = read_reference(reader)?,
+                "ref" => params.reference = read_reference(finder, reader)?,
                 "argument" => params.completes = read_completed(finder, reader)?,
                 "notifications" => read_notifications(&mut params, reader)?,
                 "task" | "taskId" => {
                     params.names_task = true;
                     reader.skip()?;
                 }
-                "cursor" | "requestState" | "protocolVersion" | "clientInfo" | "capabilities" => {
+                "cursor" | "requestState" if reader.kind()? != Kind::Null => {
+                    text(reader, "cursor or requestState")?;
+                }
+                "cursor" | "requestState" | "protocolVersion" | "capabilities" => {
                     reader.skip()?;
                 }
                 "inputResponses" if reader.kind()? == Kind::Object => {
                     reader.object(|reader, _| finder.answer(reader).map(drop))?;
                 }
-                "context" | "inputResponses" => {
+                "clientInfo" | "context" | "inputResponses" => {
                     finder.value(reader, Place::Elsewhere)?;
                 }
                 _ => {
@@ -177,18 +180,22 @@ fn read_extensions(reader: &mut Reader<'_>) -> Result<Option<Element>, MessageEr
     Ok(tasks)
 }
 
-fn read_reference<'a>(reader: &mut Reader<'a>) -> Result<Option<Reference<'a>>, MessageError> {
+fn read_reference<'a>(
+    finder: &mut Finder<'_>,
+    reader: &mut Reader<'a>,
+) -> Result<Option<Reference<'a>>, MessageError> {
     expect(reader, Kind::Object, "ref")?;
+    let (start, mut last) = (reader.position(), None);
     let (mut kind, mut name, mut uri) = (None, None, None);
     reader.object(|reader, member| {
         refuse_look_alike(&member.key, &["type", "name", "uri"])?;
+        finder.comma_behind(last, member.comma);
+        last = None;
         match &*member.key.value {
             "type" => kind = Some(text(reader, "ref.type")?),
             "name" => name = Some(text(reader, "ref.name")?),
             "uri" => uri = Some(text(reader, "ref.uri")?),
-            _ => {
-                reader.skip()?;
-            }
+            _ => last = finder.member(reader, &member, start, Place::Elsewhere, &Name::NONE)?,
         }
         Ok::<(), MessageError>(())
     })?;
@@ -204,14 +211,15 @@ fn read_completed<'a>(
     reader: &mut Reader<'a>,
 ) -> Result<Option<Cow<'a, str>>, MessageError> {
     expect(reader, Kind::Object, "argument")?;
+    let (start, mut last) = (reader.position(), None);
     let mut name = None;
     reader.object(|reader, member| {
         refuse_look_alike(&member.key, &["name", "value"])?;
+        finder.comma_behind(last, member.comma);
+        last = None;
         match &*member.key.value {
             "name" => name = Some(text(reader, "argument.name")?),
-            _ => {
-                finder.value(reader, Place::Elsewhere)?;
-            }
+            _ => last = finder.member(reader, &member, start, Place::Elsewhere, &Name::NONE)?,
         }
         Ok::<(), MessageError>(())
     })?;
