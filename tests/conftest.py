@@ -65,11 +65,7 @@ def envoy(
         {**clusters, **getattr(request.module, "CLUSTERS", {})},
         concurrency=getattr(request.module, "CONCURRENCY", 1),
     )
-    yield running
-    try:
-        running.check()
-    finally:
-        running.stop()
+    yield from running.checked()
 
 
 @pytest.fixture

@@ -51,11 +51,7 @@ def envoy(
     issuer.paths[KEYS] = keys_answer(key("ES256"))
     directory = tmp_path_factory.mktemp("version")
     running = Envoy(directory, LISTENERS, clusters, binary(request.param), concurrency=2)
-    yield running
-    try:
-        running.check()
-    finally:
-        running.stop()
+    yield from running.checked()
 
 
 @HOLDING

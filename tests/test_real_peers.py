@@ -59,11 +59,7 @@ def envoy(
     issuer.paths[KEYS] = keys_answer(key("ES256"), key("RS256"))
     behind = {"json_server": Cluster(servers["json"].port), "event_server": Cluster(servers["events"].port)}
     running = Envoy(tmp_path_factory.mktemp("peers"), LISTENERS, {**clusters, **behind})
-    yield running
-    try:
-        running.check()
-    finally:
-        running.stop()
+    yield from running.checked()
 
 
 @pytest.fixture

@@ -157,11 +157,6 @@ impl Verifier {
         outcome
     }
 
-    /// The issuers, as the policy has them.
-    pub fn issuer(&self, issuer: IssuerId) -> Option<&TrustedIssuer> {
-        self.issuers.get(issuer.0).map(|(issuer, _)| issuer)
-    }
-
     fn issuer_of(&self, token: &BearerToken<'_>) -> Result<IssuerId, TokenError> {
         self.find_issuer(&token.peek()?.claims)
     }

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,14 @@ class Envoy:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+    def checked(self) -> Iterator[Envoy]:
+        """For a fixture: itself, then the check of what it leaves behind, and its end."""
+        yield self
+        try:
+            self.check()
+        finally:
+            self.stop()
 
     def check(self) -> None:
         """What must hold after any test: alive, no panic, no reload, no secret in any log."""
