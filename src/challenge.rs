@@ -111,8 +111,11 @@ fn answer(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> (u16, i64, St
         Refusal::Denied(Denial::Scope { .. }) => (403, 403),
         Refusal::Denied(Denial::TooOld { .. }) => (401, 401),
         Refusal::Denied(_) => return denied(policy, asked),
-        Refusal::Argument(_) | Refusal::MissingParameter(_) => (200, INVALID_PARAMS),
-        Refusal::Body | Refusal::Header(_) | Refusal::Query | Refusal::Resumption => {
+        Refusal::Argument(_)
+        | Refusal::MissingParameter(_)
+        | Refusal::RequestState
+        | Refusal::UnknownTask => (200, INVALID_PARAMS),
+        Refusal::Body | Refusal::Header(_) | Refusal::Query | Refusal::UnknownEvent => {
             (400, INVALID_REQUEST)
         }
         Refusal::ClientGone | Refusal::Upgrade => (400, INVALID_REQUEST),
@@ -120,14 +123,18 @@ fn answer(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> (u16, i64, St
         Refusal::Disagreement(Disagreement::NoMeta) => (400, INVALID_PARAMS),
         Refusal::Disagreement(Disagreement::Version(_)) => (400, -32022),
         Refusal::Disagreement(_) => (400, -32020),
-        Refusal::HostDoesNotHold => (500, -32603),
+        Refusal::HostDoesNotHold | Refusal::NoSealKey => (500, -32603),
         Refusal::HttpMethod => (405, INVALID_REQUEST),
         Refusal::Message(MessageError::Json(_)) => (400, -32700),
         Refusal::Message(_) => (400, INVALID_REQUEST),
         Refusal::NoToken => (401, 401),
         Refusal::NotFound => (404, INVALID_REQUEST),
         Refusal::Origin => (403, 403),
-        Refusal::Task | Refusal::UnknownMethod => (404, -32601),
+        Refusal::UnknownMethod if asked.era == Era::Modern => (404, -32601),
+        // A 404 would say that the session is over.
+        Refusal::UnknownMethod => (200, -32601),
+        // As servers built with the SDKs say it.
+        Refusal::UnknownSession => (404, -32001),
         Refusal::Token(TokenError::KeysUnavailable) => (503, 503),
         Refusal::Token(_) => (401, 401),
         Refusal::TooLarge => (413, INVALID_REQUEST),

@@ -5,11 +5,13 @@
 
 mod call;
 mod forward;
+mod handles;
 mod request;
 mod response;
 
 use std::rc::Rc;
 
+use self::handles::Handles;
 use crate::audit::Record;
 use crate::authorize::{Caller, Target, known_roles};
 use crate::challenge::{Asked, Reply, refuse};
@@ -20,6 +22,7 @@ use crate::mcp::headers::{HeaderEdit, Headers};
 use crate::mcp::method::Era;
 use crate::policy::{Mode, Policy};
 use crate::refusal::Refusal;
+use crate::seal::Sealer;
 
 /// How deep JSON may be nested, in requests and lists.
 const MAX_DEPTH: usize = 64;
@@ -61,17 +64,37 @@ impl Now {
     }
 }
 
+/// What the environment of the VM brings.
+#[derive(Clone, Default)]
+pub struct Secrets {
+    /// The key of the hash that names callers in the log.
+    pub audit_key: Option<Rc<str>>,
+    /// What binds the server's handles to their callers.
+    pub sealer: Option<Rc<Sealer>>,
+}
+
+/// Says nothing: they are secrets.
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Secrets")
+    }
+}
+
 /// One request and its answer.
 #[derive(Debug)]
 pub struct Exchange {
     policy: Rc<Policy>,
-    audit_key: Option<Rc<str>>,
+    secrets: Secrets,
     started: Now,
     request: RequestState,
     response: ResponseState,
     headers: Headers,
     token: Option<Rc<VerifiedToken>>,
     asked: Question,
+    handles: Handles,
+    inspect: Inspect,
+    /// Changes of the answer's headers, while they wait for its body.
+    held_edits: Vec<HeaderEdit>,
     record: Record,
     decided: bool,
 }
@@ -92,16 +115,25 @@ enum RequestState {
 /// How the answer is treated.
 #[derive(Debug)]
 enum ResponseState {
+    /// Its headers have not arrived.
+    Start,
     /// Passed as it comes.
     Pass,
-    /// Filtered, in a form its headers will tell.
-    Filter,
     /// A JSON message, held until it is whole. `failed`: its status already says so.
     Message { failed: bool },
-    /// An event stream, filtered event by event.
+    /// An event stream, looked at event by event.
     Events(EventStream),
     /// Replaced: this is what is left to send.
     Replaced(Vec<u8>),
+}
+
+/// What of an answer is looked at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Inspect {
+    /// The lists in it.
+    lists: bool,
+    /// The handles in it.
+    handles: bool,
 }
 
 /// What was asked, kept for the answer.
@@ -113,21 +145,24 @@ struct Question {
 }
 
 impl Exchange {
-    /// A request about to arrive. `audit_key` is the key of the hash that names callers.
-    pub fn new(policy: Rc<Policy>, audit_key: Option<Rc<str>>, now: Now) -> Self {
+    /// A request about to arrive.
+    pub fn new(policy: Rc<Policy>, secrets: &Secrets, now: Now) -> Self {
         let record = Record::new(policy.mode, Refusal::ClientGone.decision());
         Self {
             policy,
-            audit_key,
+            secrets: secrets.clone(),
             started: now,
             request: RequestState::Start,
-            response: ResponseState::Pass,
+            response: ResponseState::Start,
             headers: Headers::default(),
             token: None,
             asked: Question {
                 id: None,
                 era: Era::Legacy,
             },
+            handles: Handles::default(),
+            inspect: Inspect::default(),
+            held_edits: Vec::new(),
             record,
             decided: false,
         }
@@ -218,7 +253,7 @@ impl Exchange {
     fn know_caller(&mut self, token: Rc<VerifiedToken>) {
         let identity = token.identity();
         self.record.subject =
-            crate::audit::subject(&self.policy, identity, self.audit_key.as_deref());
+            crate::audit::subject(&self.policy, identity, self.secrets.audit_key.as_deref());
         self.record.roles = known_roles(&self.policy, identity)
             .into_iter()
             .map(|(name, _)| name.to_owned())

@@ -9,6 +9,7 @@
 //! - [`authorize`], [`rewrite`], [`refusal`], [`challenge`], [`audit`]: what is decided, changed,
 //!   refused, answered and logged.
 //! - [`policy`], [`identity`], [`mcp`]: what is allowed, who is calling, what is asked.
+//! - [`seal`]: the server's handles, as one caller may hold them.
 
 // Tests count freely; what came from outside is never added up unchecked.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
@@ -23,6 +24,7 @@ pub mod mcp;
 pub mod policy;
 pub mod refusal;
 pub mod rewrite;
+pub mod seal;
 
 #[cfg(target_arch = "wasm32")]
 mod filter;

@@ -58,6 +58,8 @@ pub struct Policy {
     pub upstream: document::Upstream,
     /// What the access log says of the caller.
     pub audit: document::Audit,
+    /// How the server's handles are bound to their callers.
+    pub seal: Option<document::Seal>,
     /// The largest inspected request body, in bytes.
     pub max_body: usize,
     /// The largest inspected list answer or event, in bytes.

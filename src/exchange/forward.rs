@@ -135,7 +135,8 @@ fn is_removed(policy: &Policy, name: &str, era: Era) -> bool {
         }
         // The answer has to be readable here.
         "accept-encoding" => true,
-        "last-event-id" => true,
+        // Set again as the server knows them.
+        "last-event-id" | "mcp-session-id" => true,
         "content-length" => policy.hold == Hold::BufferFilter,
         "mcp-method" | "mcp-name" => era == Era::Legacy,
         _ if dashed.starts_with(PARAM_PREFIX) => era == Era::Legacy,

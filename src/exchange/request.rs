@@ -1,12 +1,12 @@
 //! The request's events.
 
 use super::forward;
-use super::{Exchange, Forward, MAX_DEPTH, Now, RequestState, ResponseState, Step};
+use super::{Exchange, Forward, Inspect, MAX_DEPTH, Now, RequestState, Step};
 use crate::authorize::{Target, authorize};
 use crate::challenge::metadata;
 use crate::decision::{Decision, Verdict};
 use crate::identity::{BearerToken, TokenError, Verification, Verifier};
-use crate::mcp::headers::{HeaderEdit, HeaderError, Headers, VERSIONS, media_type, stated_era};
+use crate::mcp::headers::{HeaderEdit, Headers, VERSIONS, media_type, stated_era};
 use crate::mcp::message::{Message, Shape};
 use crate::policy::{Hold, METADATA_PATH, Mode};
 use crate::refusal::Refusal;
@@ -163,7 +163,7 @@ impl Exchange {
 
     /// Goes on with a request whose caller is known.
     fn headers_accepted(&mut self, ended: bool, now: Now) -> Step {
-        if let Err(refusal) = self.check_content() {
+        if let Err(refusal) = self.check_content().and_then(|()| self.open_headers()) {
             return self.refuse(&refusal, None);
         }
         if ended {
@@ -185,13 +185,6 @@ impl Exchange {
 
     fn check_content(&self) -> Result<(), Refusal> {
         let one = |name| self.headers.one(name).map_err(Refusal::Header);
-        if self.record.http_method == "GET" && self.headers.has("last-event-id") {
-            return Err(Refusal::Resumption);
-        }
-        // The host joins the values of a repeated header.
-        if one("mcp-session-id")?.is_some_and(|id| id.contains(',')) {
-            return Err(Refusal::Header(HeaderError::Repeated("mcp-session-id")));
-        }
         if self.record.http_method != "POST" {
             return Ok(());
         }
@@ -226,7 +219,10 @@ impl Exchange {
             Err(denial) => return self.refuse(&Refusal::Denied(denial), None),
         }
         if self.record.http_method == "GET" {
-            self.response = ResponseState::Filter;
+            self.inspect = Inspect {
+                lists: true,
+                handles: true,
+            };
         }
         self.release(None, Vec::new())
     }
@@ -244,7 +240,11 @@ impl Exchange {
         let id = message.id.filter(|_| message.shape == Shape::Request);
         self.asked.id = id.map(<[u8]>::to_vec);
         self.note_message(&message);
-        match self.judge_message(&message, body, &token, now) {
+        let ask = match self.understand(&message, now) {
+            Ok(ask) => ask,
+            Err(refusal) => return self.refuse(&refusal, None),
+        };
+        match self.judge_message(&message, &ask, body, &token, now) {
             Ok((body, headers)) => self.release(body, headers),
             Err((refusal, target)) => self.refuse(&refusal, target),
         }
@@ -254,7 +254,6 @@ impl Exchange {
     fn release(&mut self, body: Option<Vec<u8>>, params: Vec<HeaderEdit>) -> Step {
         self.request = RequestState::Over;
         if self.policy.mode == Mode::Observe {
-            self.response = ResponseState::Pass;
             return Step::Forward(Forward::default());
         }
         let headers = match self.policy.hold {
@@ -271,13 +270,17 @@ impl Exchange {
 
     fn forward_headers(&self, body: Option<&[u8]>) -> Vec<HeaderEdit> {
         match &self.token {
-            Some(token) => forward::headers(
-                &self.policy,
-                &self.headers,
-                token.identity(),
-                self.asked.era,
-                body,
-            ),
+            Some(token) => {
+                let mut headers = forward::headers(
+                    &self.policy,
+                    &self.headers,
+                    token.identity(),
+                    self.asked.era,
+                    body,
+                );
+                headers.extend(self.handle_headers());
+                headers
+            }
             None => Vec::new(),
         }
     }

@@ -3,6 +3,7 @@
 mod arguments;
 mod decisions;
 mod fake_host;
+mod handles;
 mod lists;
 mod messages;
 mod tokens;

@@ -12,7 +12,7 @@ use proxy_wasm::types::{BufferType, LogLevel, MapType};
 use super::host;
 use super::metrics::Metrics;
 use super::stream::Stream;
-use crate::exchange::{Exchange, Now, Step};
+use crate::exchange::{Exchange, Now, Secrets, Step};
 use crate::identity::{IssuerId, Verifier};
 use crate::policy::Policy;
 
@@ -25,7 +25,7 @@ const SOON: Duration = Duration::from_millis(1);
 /// What one plugin configuration shares among its streams, in one worker.
 pub(super) struct Shared {
     pub(super) policy: Rc<Policy>,
-    pub(super) audit_key: Option<Rc<str>>,
+    pub(super) secrets: Secrets,
     pub(super) verifier: RefCell<Verifier>,
     pub(super) metrics: Metrics,
     /// Whether a body was ever seen while its headers were held: then the host is configured right.
@@ -41,11 +41,11 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Takes what was loaded. `audit_key` is the key of the hash that names callers.
-    pub(super) fn new(policy: Policy, verifier: Verifier, audit_key: Option<String>) -> Self {
+    /// Takes what was loaded.
+    pub(super) fn new(policy: Policy, verifier: Verifier, secrets: Secrets) -> Self {
         Self {
             policy: Rc::new(policy),
-            audit_key: audit_key.map(Into::into),
+            secrets,
             verifier: RefCell::new(verifier),
             metrics: Metrics::default(),
             host_holds: Cell::new(false),

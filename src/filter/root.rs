@@ -10,8 +10,10 @@ use super::fetch::Shared;
 use super::host;
 use super::stream::StreamContext;
 use crate::challenge::Reply;
+use crate::exchange::Secrets;
 use crate::identity::Verifier;
 use crate::policy::Policy;
+use crate::seal::Sealer;
 
 /// The root context.
 #[derive(Default)]
@@ -70,19 +72,32 @@ fn load(configuration: &[u8]) -> Result<Shared, Vec<String>> {
     })?;
     let verifier = Verifier::new(policy.issuers.clone())
         .map_err(|(issuer, error)| vec![format!("issuers[{}].jwks: {error}", issuer.0)])?;
-    let audit_key = audit_key(&policy).map_err(|error| vec![error])?;
-    Ok(Shared::new(policy, verifier, audit_key))
+    let secrets = secrets(&policy).map_err(|error| vec![error])?;
+    Ok(Shared::new(policy, verifier, secrets))
 }
 
-/// The key of the hash that names callers, if the policy has one.
-fn audit_key(policy: &Policy) -> Result<Option<String>, String> {
-    let Some(name) = &policy.audit.key_env else {
-        return Ok(None);
+/// What the policy takes from the VM's environment.
+fn secrets(policy: &Policy) -> Result<Secrets, String> {
+    let audit_key = match &policy.audit.key_env {
+        Some(name) => Some(variable("audit.key_env", name)?.into()),
+        None => None,
     };
+    let sealer = match &policy.seal {
+        Some(seal) => {
+            let secret = variable("seal.key_env", &seal.key_env)?;
+            let sealer = Sealer::new(&secret).map_err(|error| format!("seal.key_env: {error}"))?;
+            Some(Rc::new(sealer))
+        }
+        None => None,
+    };
+    Ok(Secrets { audit_key, sealer })
+}
+
+fn variable(key: &str, name: &str) -> Result<String, String> {
     match std::env::var(name) {
-        Ok(key) if !key.is_empty() => Ok(Some(key)),
+        Ok(value) if !value.is_empty() => Ok(value),
         _ => Err(format!(
-            "audit.key_env: the VM's environment has no variable `{name}`; set it under \
+            "{key}: the VM's environment has no variable `{name}`; set it under \
              `vm_config.environment_variables`"
         )),
     }

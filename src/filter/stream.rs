@@ -42,11 +42,7 @@ pub(super) struct Stream {
 
 impl StreamContext {
     pub(super) fn new(id: u32, shared: Rc<Shared>) -> Self {
-        let exchange = Exchange::new(
-            Rc::clone(&shared.policy),
-            shared.audit_key.clone(),
-            host::now(),
-        );
+        let exchange = Exchange::new(Rc::clone(&shared.policy), &shared.secrets, host::now());
         let stream = Stream {
             id,
             shared,
@@ -272,9 +268,6 @@ impl HttpContext for StreamContext {
             );
             let step = exchange.host_does_not_hold();
             return stream.request_step(step);
-        }
-        if !exchange.reads_response() {
-            return Action::Continue;
         }
         let headers = host::headers(MapType::HttpResponseHeaders);
         let step = exchange.response_headers(&headers, ended);

@@ -19,6 +19,8 @@ pub const VERSIONS: &[&str] = &[
     "2024-11-05",
 ];
 const VERSION: &str = "mcp-protocol-version";
+/// The header that names what a request is about (MCP 2026-07-28 "Standard Headers").
+pub const NAME: &str = "mcp-name";
 const MODERN_VERSION: &str = "2026-07-28";
 
 /// Prefix of the headers that mirror arguments (MCP 2026-07-28 "Custom Headers").
@@ -179,7 +181,7 @@ pub fn agree(headers: &Headers, message: &Message<'_>) -> Result<Era, Disagreeme
         // Only names may be encoded; a method never needs it.
         let method = Some(&*message.method);
         mirrors(headers, "mcp-method", as_written, method, message.shape)?;
-        mirrors(headers, "mcp-name", decode, target(message), message.shape)?;
+        mirrors(headers, NAME, decode, target(message), message.shape)?;
     }
     Ok(era)
 }
@@ -189,6 +191,9 @@ fn target<'m>(message: &'m Message<'_>) -> Option<&'m str> {
     match &*message.method {
         "tools/call" | "prompts/get" => message.params.name.as_deref(),
         "resources/read" => message.params.uri.as_deref(),
+        "tasks/get" | "tasks/update" | "tasks/cancel" => {
+            message.params.task_id.as_ref().map(|id| &*id.value)
+        }
         _ => None,
     }
 }

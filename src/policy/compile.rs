@@ -85,6 +85,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         headers: document.headers,
         upstream: document.upstream,
         audit: document.audit,
+        seal: document.seal,
         max_body: document.max_body.0,
         max_response: document.max_response.0,
         hold: document.hold,

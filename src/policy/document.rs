@@ -60,6 +60,9 @@ pub struct Document {
     /// What the access log says of the caller.
     #[serde(default)]
     pub audit: Audit,
+    /// How handles of the server (session ids, event ids, task ids, request states) are bound to
+    /// the caller they were given to. Without it, none are handed out.
+    pub seal: Option<Seal>,
     /// The largest request body that is inspected; larger ones are refused. At most 1 MiB.
     #[serde(default = "default_max_body")]
     pub max_body: Size,
@@ -268,6 +271,19 @@ pub struct Audit {
     pub key_env: Option<String>,
 }
 
+/// How the server's handles are bound to their callers.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Seal {
+    /// The environment variable (of the Wasm VM) that holds the secret: at least 32 characters, the
+    /// same for every Envoy that serves the same clients.
+    pub key_env: String,
+    /// How long a task id or a request state is accepted.
+    #[serde(default = "default_seal_lifetime")]
+    pub lifetime: Period,
+}
+
 /// How the access log names the caller.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
@@ -341,6 +357,10 @@ fn default_refresh() -> Period {
 
 fn default_keep() -> Period {
     Period(Duration::from_secs(3600))
+}
+
+fn default_seal_lifetime() -> Period {
+    Period(Duration::from_secs(24 * 3600))
 }
 
 fn default_max_body() -> Size {

@@ -12,6 +12,9 @@ Config = dict[str, Any]
 # What the shipped configuration lets the module ask of Envoy: no test has more.
 CAPABILITIES: Config = proxy.plugin(proxy.load())["capability_restriction_config"]
 
+# The VM's environment: what policies name with `key_env`.
+ENVIRONMENT = {"MCP_AUTH_KEY": "a secret of the tests, long enough"}
+
 WASM = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"
 ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
 BUFFER = "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer"
@@ -36,6 +39,8 @@ class Listener:
     # None: Envoy alone. Anything else goes to the filter as it is.
     policy: Any = None
     cluster: str = "upstream"
+    # For a client that checks the address against the resource's name. 0: any free one.
+    port: int = 0
     stop_iteration: bool = True
     # The limit of a buffer filter after ours.
     buffer_filter: int | None = None
@@ -74,7 +79,7 @@ def _address(port: int) -> Config:
 def _listener(name: str, listener: Listener, wasm: str, access_log: str) -> Config:
     config: Config = {
         "name": name,
-        "address": _address(0),
+        "address": _address(listener.port),
         "filter_chains": [{"filters": [_manager(name, listener, wasm, access_log)]}],
     }
     if listener.buffer_limit is not None:
@@ -131,6 +136,7 @@ def _wasm_filter(listener: Listener, wasm: str) -> Config:
             "vm_id": "mcp_auth",
             "runtime": "envoy.wasm.runtime.v8",
             "code": {"local": {"filename": wasm}},
+            "environment_variables": {"key_values": ENVIRONMENT},
         },
         "capability_restriction_config": CAPABILITIES,
         "configuration": _configuration(listener.policy),

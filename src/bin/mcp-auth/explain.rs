@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use mcp_auth_filter::audit::Record;
 use mcp_auth_filter::challenge::Reply;
-use mcp_auth_filter::exchange::{Exchange, Forward, Now, Step};
+use mcp_auth_filter::exchange::{Exchange, Forward, Now, Secrets, Step};
 use mcp_auth_filter::identity::Verifier;
 use mcp_auth_filter::mcp::headers::Headers;
 use mcp_auth_filter::policy::Policy;
@@ -120,7 +120,7 @@ fn judge(
     let bug = |what: &str| Failure::usage(what, "report this as a bug, with the files");
     let mut verifier = Verifier::new(policy.issuers.clone())
         .map_err(|(_, error)| bug(&format!("the claims' key is not accepted: {error}")))?;
-    let mut exchange = Exchange::new(Rc::clone(policy), None, now);
+    let mut exchange = Exchange::new(Rc::clone(policy), &Secrets::default(), now);
     let mut step = exchange.request_headers(headers, body.is_empty(), &mut verifier, now);
     let mut before = Forward::default();
     if !exchange.is_over() {

@@ -95,8 +95,11 @@ fn observe_mode_decides_and_changes_nothing() {
 #[test]
 fn a_client_that_leaves_has_a_record() {
     let policy = default();
-    let mut exchange =
-        super::super::Exchange::new(policy.clone(), None, super::super::Now { unix_ms: 1 });
+    let mut exchange = super::super::Exchange::new(
+        policy.clone(),
+        &Default::default(),
+        super::super::Now { unix_ms: 1 },
+    );
     let mut verifier = crate::identity::Verifier::new(policy.issuers.clone()).unwrap();
     let headers = crate::mcp::headers::Headers::new(call("crm.get", "{}").headers);
     let now = super::super::Now {
@@ -108,7 +111,7 @@ fn a_client_that_leaves_has_a_record() {
     );
     let record = exchange.finish(0, now).unwrap();
     assert_eq!(record.decision.reason, "client_gone");
-    let unborn = super::super::Exchange::new(policy, None, now);
+    let unborn = super::super::Exchange::new(policy, &Default::default(), now);
     assert_eq!(unborn.finish(0, now), None);
 }
 

@@ -122,7 +122,7 @@ fn b15_other_methods() {
     let resumed = Request::method("GET").with("last-event-id", "7");
     assert_eq!(
         send(&default(), &resumed).refusal(),
-        (400, -32600, "resumption")
+        (400, -32600, "unknown_event")
     );
     let mut with_body = Request::method("DELETE");
     with_body.body = b"{}".to_vec();
