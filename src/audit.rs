@@ -123,14 +123,16 @@ pub fn name(text: &str) -> String {
     }
 }
 
-/// The caller as the policy lets the log name it. `key` comes from the environment.
+/// The caller as the policy lets the log name it; nobody if nobody signed in. `key` comes from the
+/// environment.
 pub fn subject(policy: &Policy, identity: &Identity, key: Option<&str>) -> Option<String> {
+    let user = identity.user.as_deref()?;
     match policy.audit.subject {
         Subject::Omit => None,
-        Subject::Plain => Some(name(&identity.user)),
+        Subject::Plain => Some(name(user)),
         Subject::Hash => {
             let key = key.unwrap_or(&policy.resource);
-            let hash = hmac_sha256::HMAC::mac(identity.user.as_bytes(), key.as_bytes());
+            let hash = hmac_sha256::HMAC::mac(user.as_bytes(), key.as_bytes());
             let short = hash.iter().take(8);
             Some(short.map(|byte| format!("{byte:02x}")).collect())
         }

@@ -7,6 +7,7 @@ use crate::authorize::{Denial, Target};
 use crate::identity::TokenError;
 use crate::mcp::headers::{Disagreement, VERSIONS};
 use crate::mcp::message::MessageError;
+use crate::mcp::message::params::TASKS_EXTENSION;
 use crate::mcp::method::Era;
 use crate::policy::{Policy, Refusals};
 use crate::refusal::Refusal;
@@ -35,6 +36,11 @@ pub struct Asked<'a> {
 
 /// The answer to a refused request.
 pub fn refuse(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> Reply {
+    if let (Refusal::Denied(Denial::SignIn { .. }), Some(Target::Tool(_)), Some(id)) =
+        (refusal, asked.target, asked.id)
+    {
+        return sign_in(policy, refusal, id, asked.era);
+    }
     let (status, code, message) = match answer(policy, refusal, asked) {
         // Nobody waits for the answer to a notification, so only its status is read.
         (200, code, message) if asked.id.is_none() => (400, code, message),
@@ -58,6 +64,35 @@ pub fn refuse(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> Reply {
         status,
         headers,
         body: error_body(asked.id, code, &message, data(refusal)),
+    }
+}
+
+/// The result of a tool that needs a sign-in, as ChatGPT offers one for (OpenAI Apps SDK
+/// "Authentication").
+fn sign_in(policy: &Policy, refusal: &Refusal, id: &[u8], era: Era) -> Reply {
+    let mut result = json!({
+        "content": [{"type": "text", "text": "Sign in to use this tool."}],
+        "isError": true,
+        "_meta": {"mcp/www_authenticate": [challenge(policy, refusal)]},
+    });
+    if let (Era::Modern, Some(result)) = (era, result.as_object_mut()) {
+        result.insert("resultType".to_owned(), json!("complete"));
+    }
+    let result = result.to_string();
+    let body = [
+        b"{\"jsonrpc\":\"2.0\",\"id\":",
+        id,
+        b",\"result\":",
+        result.as_bytes(),
+        b"}",
+    ];
+    Reply {
+        status: 200,
+        headers: vec![
+            ("content-type", "application/json".to_owned()),
+            ("cache-control", "no-store".to_owned()),
+        ],
+        body: body.concat(),
     }
 }
 
@@ -109,7 +144,7 @@ fn answer(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> (u16, i64, St
     const INVALID_PARAMS: i64 = -32602;
     let (status, code) = match refusal {
         Refusal::Denied(Denial::Scope { .. }) => (403, 403),
-        Refusal::Denied(Denial::TooOld { .. }) => (401, 401),
+        Refusal::Denied(Denial::SignIn { .. } | Denial::TooOld { .. }) => (401, 401),
         Refusal::Denied(_) => return denied(policy, asked),
         Refusal::Argument(_)
         | Refusal::MissingParameter(_)
@@ -122,6 +157,7 @@ fn answer(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> (u16, i64, St
         Refusal::ContentEncoding | Refusal::ContentType => (415, INVALID_REQUEST),
         Refusal::Disagreement(Disagreement::NoMeta) => (400, INVALID_PARAMS),
         Refusal::Disagreement(Disagreement::Version(_)) => (400, -32022),
+        Refusal::MissingCapability => (400, -32021),
         Refusal::Disagreement(_) => (400, -32020),
         Refusal::HostDoesNotHold | Refusal::NoSealKey => (500, -32603),
         Refusal::HttpMethod => (405, INVALID_REQUEST),
@@ -169,6 +205,10 @@ fn data(refusal: &Refusal) -> Option<Value> {
             let requested = crate::audit::name(requested);
             Some(json!({"supported": VERSIONS, "requested": requested}))
         }
+        Refusal::MissingCapability => {
+            let tasks = json!({"extensions": {TASKS_EXTENSION: {}}});
+            Some(json!({"requiredCapabilities": tasks}))
+        }
         _ => None,
     }
 }
@@ -192,6 +232,10 @@ fn challenge(policy: &Policy, refusal: &Refusal) -> Option<String> {
         Refusal::Denied(Denial::Scope { needed }) => {
             format!("error=\"insufficient_scope\"{}, {metadata}", scope(needed))
         }
+        Refusal::Denied(Denial::SignIn { scopes }) => format!(
+            "{metadata}, error=\"insufficient_scope\", error_description=\"Sign in to continue\"{}",
+            scope(scopes)
+        ),
         Refusal::Denied(Denial::TooOld { max_age }) => {
             format!("error=\"insufficient_user_authentication\", max_age=\"{max_age}\", {metadata}")
         }

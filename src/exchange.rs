@@ -16,7 +16,7 @@ use crate::audit::Record;
 use crate::authorize::{Caller, Target, known_roles};
 use crate::challenge::{Asked, Reply, refuse};
 use crate::decision::{Decision, Evidence, Verdict};
-use crate::identity::{IssuerId, VerifiedToken};
+use crate::identity::{Identity, IssuerId, VerifiedToken};
 use crate::mcp::events::EventStream;
 use crate::mcp::headers::{HeaderEdit, Headers};
 use crate::mcp::method::Era;
@@ -89,7 +89,7 @@ pub struct Exchange {
     request: RequestState,
     response: ResponseState,
     headers: Headers,
-    token: Option<Rc<VerifiedToken>>,
+    caller: Option<Known>,
     asked: Question,
     handles: Handles,
     inspect: Inspect,
@@ -97,6 +97,35 @@ pub struct Exchange {
     held_edits: Vec<HeaderEdit>,
     record: Record,
     decided: bool,
+}
+
+/// Who is calling, once that is known.
+#[derive(Debug, Clone)]
+enum Known {
+    /// Whom a token names.
+    Token(Rc<VerifiedToken>),
+    /// Nobody signed in, and the policy has something for nobody.
+    Anonymous,
+}
+
+impl Known {
+    fn identity(&self) -> &Identity {
+        match self {
+            Self::Token(token) => token.identity(),
+            Self::Anonymous => Identity::anonymous(),
+        }
+    }
+
+    fn caller(&self, now: Now) -> Caller<'_> {
+        let token_age = match self {
+            Self::Token(token) => token.age(now.seconds()),
+            Self::Anonymous => None,
+        };
+        Caller {
+            identity: self.identity(),
+            token_age,
+        }
+    }
 }
 
 /// Where the request is.
@@ -155,7 +184,7 @@ impl Exchange {
             request: RequestState::Start,
             response: ResponseState::Start,
             headers: Headers::default(),
-            token: None,
+            caller: None,
             asked: Question {
                 id: None,
                 era: Era::Legacy,
@@ -194,19 +223,11 @@ impl Exchange {
         self.refuse(&Refusal::HostDoesNotHold, None)
     }
 
-    fn caller(token: &VerifiedToken, now: Now) -> Caller<'_> {
-        Caller {
-            identity: token.identity(),
-            token_age: token.age(now.seconds()),
-        }
-    }
-
     /// Ends the request with a refusal; in observe mode only says so in the record.
     fn refuse(&mut self, refusal: &Refusal, target: Option<Target<'_>>) -> Step {
         self.request = RequestState::Over;
         let mut decision = refusal.decision();
-        let of_token = self.token.as_ref().map(|token| self.token_evidence(token));
-        decision.evidence.splice(0..0, of_token);
+        decision.evidence.splice(0..0, self.token_evidence());
         if self.policy.mode == Mode::Observe {
             self.decide(decision);
             return Step::Forward(Forward::default());
@@ -222,7 +243,7 @@ impl Exchange {
 
     /// Notes an approval and the evidence for it, the token's first.
     fn approve(&mut self, reason: &'static str, evidence: Vec<Evidence>) {
-        let of_token = self.token.iter().map(|token| self.token_evidence(token));
+        let of_token = self.token_evidence().into_iter();
         let evidence = of_token.chain(evidence).collect();
         self.decide(Decision {
             verdict: Verdict::Approved,
@@ -232,13 +253,18 @@ impl Exchange {
         });
     }
 
-    fn token_evidence(&self, token: &VerifiedToken) -> Evidence {
+    fn token_evidence(&self) -> Option<Evidence> {
+        let token = match self.caller.as_ref()? {
+            Known::Token(token) => token,
+            Known::Anonymous => return Some(Evidence::new("token", "none; nobody signed in")),
+        };
         let issuer = self.policy.issuers.get(token.issuer().0);
         let issuer = issuer.map_or("", |issuer| issuer.issuer.as_str());
         let key = token.key_id().map_or(String::new(), |kid| {
             format!(", key `{}`", crate::audit::name(kid))
         });
-        Evidence::new("token", format!("verified, issuer {issuer}{key}"))
+        let summary = format!("verified, issuer {issuer}{key}");
+        Some(Evidence::new("token", summary))
     }
 
     fn decide(&mut self, mut decision: Decision) {
@@ -250,8 +276,8 @@ impl Exchange {
         self.decided = true;
     }
 
-    fn know_caller(&mut self, token: Rc<VerifiedToken>) {
-        let identity = token.identity();
+    fn know_caller(&mut self, caller: Known) {
+        let identity = caller.identity();
         self.record.subject =
             crate::audit::subject(&self.policy, identity, self.secrets.audit_key.as_deref());
         self.record.roles = known_roles(&self.policy, identity)
@@ -259,7 +285,7 @@ impl Exchange {
             .map(|(name, _)| name.to_owned())
             .filter(|name| name != "*")
             .collect();
-        self.token = Some(token);
+        self.caller = Some(caller);
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Policy {
     pub scopes: Vec<String>,
     /// Roles by name.
     pub roles: HashMap<String, Role>,
+    /// What anybody may do without signing in.
+    pub anonymous: Option<Role>,
     /// Every argument name any rule is about.
     pub names: NameTable,
     /// What happens to an argument unless its operation says otherwise.
@@ -60,6 +62,8 @@ pub struct Policy {
     pub audit: document::Audit,
     /// How the server's handles are bound to their callers.
     pub seal: Option<document::Seal>,
+    /// Known deviations of clients that are put right.
+    pub compat: document::Compat,
     /// The largest inspected request body, in bytes.
     pub max_body: usize,
     /// The largest inspected list answer or event, in bytes.
@@ -79,8 +83,19 @@ pub struct Operation {
     pub max_token_age: Option<Duration>,
     /// What must hold.
     pub when: Option<Condition>,
+    /// Arguments that headers mirror.
+    pub param_headers: Vec<ParamHeader>,
     /// Argument rules, with the name as written.
     pub arguments: Vec<(NameId, String, ArgumentRule)>,
+}
+
+/// An argument that a header mirrors (MCP 2026-07-28 "Custom Headers").
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParamHeader {
+    /// Where the argument stands: the keys on the way to it, and its own.
+    pub argument: Vec<String>,
+    /// The whole name of the header, in lower case.
+    pub header: String,
 }
 
 impl Policy {

@@ -30,6 +30,8 @@ pub enum Refusal {
     HostDoesNotHold,
     /// The body is no message that can be judged.
     Message(MessageError),
+    /// The client did not declare the tasks extension, and asks about a task.
+    MissingCapability,
     /// A parameter the method needs is missing.
     MissingParameter(&'static str),
     /// An HTTP method MCP does not use.
@@ -81,6 +83,7 @@ impl Refusal {
             Self::Denied(Denial::NoRole) => "no_role",
             Self::Denied(Denial::OddUri) => "odd_uri",
             Self::Denied(Denial::Scope { .. }) => "scope",
+            Self::Denied(Denial::SignIn { .. }) => "sign_in",
             Self::Denied(Denial::TooOld { .. }) => "token_age",
             Self::Disagreement(Disagreement::Version(_)) => "protocol_version",
             Self::Disagreement(Disagreement::NoMeta) => "protocol_meta",
@@ -91,6 +94,7 @@ impl Refusal {
             Self::Message(MessageError::Batch) => "batch",
             Self::Message(MessageError::Json(_)) => "not_json",
             Self::Message(_) => "not_a_message",
+            Self::MissingCapability => "missing_capability",
             Self::MissingParameter(_) => "missing_parameter",
             Self::NoSealKey => "no_seal_key",
             Self::NoToken => "no_token",
@@ -122,6 +126,7 @@ impl Refusal {
             Self::Denied(Denial::NoRole) => "no role of the caller allows it".into(),
             Self::Denied(Denial::OddUri) => "the URI has dot segments or hidden separators".into(),
             Self::Denied(Denial::Scope { needed }) => format!("needs scope {}", needed.join(" ")),
+            Self::Denied(Denial::SignIn { .. }) => "sign in to use this".into(),
             Self::Denied(Denial::TooOld { max_age }) => {
                 format!("needs a sign-in at most {max_age} s ago")
             }
@@ -130,6 +135,7 @@ impl Refusal {
             Self::HostDoesNotHold => "the proxy is not configured to hold requests".into(),
             Self::HttpMethod => "MCP uses POST, GET and DELETE".into(),
             Self::Message(error) => error.to_string(),
+            Self::MissingCapability => "the client did not declare the tasks extension".into(),
             Self::MissingParameter(name) => format!("`params.{name}` is missing"),
             Self::NoSealKey => {
                 "sessions, tasks and request states cannot be bound to their caller".into()
@@ -158,7 +164,7 @@ impl Refusal {
                 rule.as_str()
             }
             Self::Denied(Denial::NoRole) => "roles",
-            Self::Denied(Denial::Scope { .. } | Denial::TooOld { .. })
+            Self::Denied(Denial::Scope { .. } | Denial::SignIn { .. } | Denial::TooOld { .. })
             | Self::NoToken
             | Self::Token(_) => "token",
             Self::Argument(_) => "arguments",
@@ -183,7 +189,9 @@ impl Refusal {
             self,
             Self::NoToken
                 | Self::Token(_)
-                | Self::Denied(Denial::Scope { .. } | Denial::TooOld { .. })
+                | Self::Denied(
+                    Denial::Scope { .. } | Denial::SignIn { .. } | Denial::TooOld { .. }
+                )
         ) && *self != Self::Token(TokenError::KeysUnavailable)
     }
 
@@ -217,7 +225,7 @@ impl Refusal {
                                 VM's environment"
                     .into()
             }
-            Self::NoToken => "sign in".into(),
+            Self::NoToken | Self::Denied(Denial::SignIn { .. }) => "sign in".into(),
             Self::RequestState | Self::UnknownEvent => "send the request again".into(),
             Self::UnknownSession => "initialize a new session".into(),
             Self::Token(TokenError::KeysUnavailable) => {

@@ -49,7 +49,7 @@ pub enum Purpose {
 pub struct Owner<'a> {
     /// The MCP server: a handle of one does not open at another.
     pub resource: &'a str,
-    /// The `iss` of the caller's token.
+    /// The `iss` of the caller's token; empty if there is none.
     pub issuer: &'a str,
     /// Who is calling.
     pub identity: &'a Identity,
@@ -119,7 +119,9 @@ fn associated<'a>(purpose: Purpose, owner: Owner<'a>, bound: &[&'a [u8]]) -> Vec
         Purpose::Task => b"task",
         Purpose::RequestState => b"request state",
     };
-    let owner = [owner.resource, owner.issuer, &owner.identity.user].map(str::as_bytes);
+    // A user id is never empty, so nobody's handles are not a user's.
+    let user = owner.identity.user.as_deref().unwrap_or_default();
+    let owner = [owner.resource, owner.issuer, user].map(str::as_bytes);
     [&[purpose], &owner[..], bound].concat()
 }
 
@@ -136,7 +138,7 @@ mod tests {
 
     fn identity(user: &str) -> Identity {
         Identity {
-            user: user.to_owned(),
+            user: Some(user.to_owned()),
             organization: None,
             roles: Vec::new(),
             scopes: Vec::new(),

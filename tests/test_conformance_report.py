@@ -71,4 +71,5 @@ def test_one_failure_among_equal_names_is_a_difference() -> None:
 def test_what_is_no_failure_is_none() -> None:
     harmless = [Check("note", "Note", "INFO"), Check("later", "Later", "SKIPPED"), FIRST]
     assert failures({"ping": harmless}) == []
-    assert [check for _, check in failures({"ping": [*harmless, WARNED, FAILED]})] == [WARNED, FAILED]
+    found = failures({"ping": [*harmless, WARNED, FAILED]})
+    assert [check for _, check in found] == [WARNED, FAILED]

@@ -4,17 +4,18 @@ use std::rc::Rc;
 
 use super::handles::{Opened, OpenedMessage};
 use super::{Exchange, Inspect, MAX_DEPTH, Now};
-use crate::authorize::{Target, authorize, may_see, operations};
+use crate::authorize::{Caller, Denial, Target, authorize, operations};
 use crate::decision::Evidence;
-use crate::identity::VerifiedToken;
-use crate::mcp::headers::{Disagreement, HeaderEdit, NAME, agree, encode};
+use crate::identity::Identity;
+use crate::mcp::headers::{Disagreement, HeaderEdit, NAME, agree, encode, missing};
 use crate::mcp::message::params::Reference;
 use crate::mcp::message::{Message, MessageError, Shape};
 use crate::mcp::method::{Era, Method};
 use crate::mcp::names::fold;
-use crate::policy::{Hold, Operation, Policy};
+use crate::policy::{Hold, Operation, ParamHeader, Policy};
 use crate::refusal::Refusal;
 use crate::rewrite::arguments::{ArgumentError, Change, rewrite};
+use crate::rewrite::declared_headers::rebuild;
 use crate::rewrite::param_headers::{PARAM_HEADERS, follow};
 
 /// A request for very many resources does not fill the log.
@@ -50,22 +51,20 @@ impl Exchange {
         message: &'m Message<'_>,
         ask: &'m Ask,
         body: &[u8],
-        token: &VerifiedToken,
+        caller: Caller<'_>,
         now: Now,
     ) -> Result<Released, Refused<'m>> {
         let policy = Rc::clone(&self.policy);
         let targets = targets(message, ask).map_err(|refusal| (refusal, None))?;
-        let caller = Self::caller(token, now);
         // What a role does not allow is not looked at any further: its arguments are nobody's.
-        if let Some(target) = targets
-            .iter()
-            .find(|target| !may_see(&policy, caller, **target))
-            && let Err(denial) = authorize(&policy, caller, *target, None)
-        {
-            return Err((Refusal::Denied(denial), Some(*target)));
+        for target in &targets {
+            match authorize(&policy, caller, *target, None) {
+                Ok(_) | Err(Denial::Scope { .. } | Denial::TooOld { .. }) => {}
+                Err(denial) => return Err((Refusal::Denied(denial), Some(*target))),
+            }
         }
         let first = targets.first().copied().unwrap_or(Target::Server);
-        let operations = operations(&policy, token.identity(), first);
+        let operations = operations(&policy, caller.identity, first);
         let state = if ask.may_be_asked_back() {
             self.open_state(message, body, now)
                 .map_err(|refusal| (refusal, Some(first)))?
@@ -74,7 +73,7 @@ impl Exchange {
         };
         let handles = ask.opened.handles.iter().chain(&state);
         let edit = self
-            .edit(message, ask, &operations, handles, body, token)
+            .edit(message, ask, &operations, handles, body, caller.identity)
             .map_err(|refusal| (refusal, Some(first)))?;
         let sent = edit.body.as_deref().unwrap_or(body);
         let arguments = sent_arguments(&policy, ask, &operations, sent)
@@ -103,7 +102,13 @@ impl Exchange {
 
     /// Understands what a message asks for, and whose handles it names.
     pub(super) fn understand(&mut self, message: &Message<'_>, now: Now) -> Result<Ask, Refusal> {
-        let era = agree(&self.headers, message).map_err(Refusal::Disagreement)?;
+        let era = agree(
+            &self.headers,
+            message,
+            !self.policy.compat.missing_mcp_headers,
+        )
+        .map_err(Refusal::Disagreement)?;
+        self.asked.era = era;
         let method = method_of(message, era)?;
         let opened = self.open_message(message, method, now)?;
         if method == Some(Method::Task) {
@@ -125,7 +130,7 @@ impl Exchange {
         operations: &[&Operation],
         handles: impl Iterator<Item = &'h Opened>,
         body: &[u8],
-        token: &VerifiedToken,
+        identity: &Identity,
     ) -> Result<Edit, Refusal> {
         let policy = &*self.policy;
         if let Some(completes) = &message.params.completes
@@ -134,9 +139,9 @@ impl Exchange {
             // Its completions would be everybody's.
             return Err(Refusal::Argument(ArgumentError::Rejected(name.to_owned())));
         }
-        let mut rewrite = rewrite(policy, token.identity(), message, operations, body)
-            .map_err(Refusal::Argument)?;
-        let headers = self.mirror_headers(message, ask, operations, &rewrite.changes, body)?;
+        let mut rewrite =
+            rewrite(policy, identity, message, operations, body).map_err(Refusal::Argument)?;
+        let mut headers = self.mirror_headers(message, ask, operations, &rewrite.changes, body)?;
         for opened in handles {
             let quoted = serde_json::Value::from(opened.handle.as_str()).to_string();
             rewrite.edits.replace(opened.span.clone(), quoted);
@@ -153,6 +158,12 @@ impl Exchange {
             .is_some_and(|edited| edited.len() > policy.max_body)
         {
             return Err(Refusal::TooLarge);
+        }
+        let sent = edited.as_deref().unwrap_or(body);
+        headers.extend(self.declared_headers(message, ask, operations, body, sent)?);
+        if !headers.is_empty() && policy.hold == Hold::BufferFilter {
+            // The headers went on before the body was here.
+            return Err(Refusal::Disagreement(Disagreement::Mismatch(PARAM_HEADERS)));
         }
         Ok(Edit {
             body: edited,
@@ -176,17 +187,66 @@ impl Exchange {
         }
         let arguments = message.params.arguments.as_ref();
         let arguments = arguments.map(|(span, _)| span.clone());
+        let declared = declared(operations);
         let is_ruled = |folded: &str| self.policy.ruled_name(folded, operations).is_some();
-        let mut headers = follow(&self.headers, body, arguments, changes, is_ruled)
+        let mut headers = follow(&self.headers, body, arguments, changes, &declared, is_ruled)
             .map_err(Refusal::Disagreement)?;
+        if self.policy.compat.missing_mcp_headers {
+            headers.extend(missing(&self.headers, message));
+        }
         let named = ask.opened.named.as_deref();
         headers.extend(named.map(|task| HeaderEdit::Set(NAME.to_owned(), encode(task))));
-        if !headers.is_empty() && self.policy.hold == Hold::BufferFilter {
-            // The headers went on before the body was here.
-            return Err(Refusal::Disagreement(Disagreement::Mismatch(PARAM_HEADERS)));
-        }
         Ok(headers)
     }
+
+    /// The headers that mirror declared arguments.
+    fn declared_headers(
+        &self,
+        message: &Message<'_>,
+        ask: &Ask,
+        operations: &[&Operation],
+        body: &[u8],
+        sent: &[u8],
+    ) -> Result<Vec<HeaderEdit>, Refusal> {
+        let declared = declared(operations);
+        if ask.era != Era::Modern || ask.method != Some(Method::CallTool) || declared.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sent_message =
+            Message::read(sent, &self.policy.names, MAX_DEPTH).map_err(Refusal::Message)?;
+        let received = arguments(message, body);
+        rebuild(
+            &self.headers,
+            received,
+            arguments(&sent_message, sent),
+            &declared,
+        )
+        .map_err(Refusal::Disagreement)
+    }
+}
+
+/// The arguments that headers mirror; the most specific operation's word counts.
+fn declared<'o>(operations: &[&'o Operation]) -> Vec<&'o ParamHeader> {
+    let mut declared: Vec<&ParamHeader> = Vec::new();
+    for header in operations
+        .iter()
+        .flat_map(|operation| &operation.param_headers)
+    {
+        if !declared.iter().any(|known| known.header == header.header) {
+            declared.push(header);
+        }
+    }
+    declared
+}
+
+/// The arguments of a message, as they stand in it.
+fn arguments<'b>(message: &Message<'_>, body: &'b [u8]) -> &'b [u8] {
+    let span = message
+        .params
+        .arguments
+        .as_ref()
+        .map(|(span, _)| span.clone());
+    span.and_then(|span| body.get(span)).unwrap_or(b"{}")
 }
 
 /// What a message asks for, once it is understood.
@@ -296,9 +356,7 @@ fn sent_arguments(
         return Ok(None);
     }
     let message = Message::read(sent, &policy.names, MAX_DEPTH)?;
-    let arguments = message.params.arguments.as_ref();
-    let arguments = arguments.and_then(|(span, _)| sent.get(span.clone()));
-    Ok(Some(arguments.unwrap_or(b"{}").to_vec()))
+    Ok(Some(arguments(&message, sent).to_vec()))
 }
 
 fn rewrite_evidence(set: &[String], removed: &[String]) -> Vec<Evidence> {

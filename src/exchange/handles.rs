@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Exchange, MAX_DEPTH, Now};
+use super::{Exchange, Known, MAX_DEPTH, Now};
 use crate::mcp::events;
 use crate::mcp::handles::{Handed, Handle};
 use crate::mcp::headers::{HeaderEdit, Headers};
@@ -161,8 +161,14 @@ impl Exchange {
             return Ok(opened);
         }
         let params = &message.params;
-        if params.asks_task && self.secrets.sealer.is_none() {
+        let asks_task = params.asks_task && self.asked.era == Era::Legacy;
+        if asks_task && self.secrets.sealer.is_none() {
             return Err(Refusal::NoSealKey);
+        }
+        let about_tasks = method == Some(Method::Task) || !params.subscribed_tasks.is_empty();
+        let undeclared = self.asked.era == Era::Modern && params.tasks_extension.is_none();
+        if about_tasks && undeclared {
+            return Err(Refusal::MissingCapability);
         }
         match (&params.task_id, method) {
             (Some(id), Some(Method::Task)) => {
@@ -335,12 +341,15 @@ impl Exchange {
     }
 
     fn sealing(&self) -> Option<(&Sealer, Owner<'_>)> {
-        let token = self.token.as_ref()?;
-        let issuer = self.policy.issuers.get(token.issuer().0)?;
+        let caller = self.caller.as_ref()?;
+        let issuer = match caller {
+            Known::Token(token) => &self.policy.issuers.get(token.issuer().0)?.issuer,
+            Known::Anonymous => "",
+        };
         let owner = Owner {
             resource: &self.policy.resource,
-            issuer: &issuer.issuer,
-            identity: token.identity(),
+            issuer,
+            identity: caller.identity(),
         };
         Some((self.secrets.sealer.as_deref()?, owner))
     }

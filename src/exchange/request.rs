@@ -1,7 +1,7 @@
 //! The request's events.
 
 use super::forward;
-use super::{Exchange, Forward, Inspect, MAX_DEPTH, Now, RequestState, Step};
+use super::{Exchange, Forward, Inspect, Known, MAX_DEPTH, Now, RequestState, Step};
 use crate::authorize::{Target, authorize};
 use crate::challenge::metadata;
 use crate::decision::{Decision, Verdict};
@@ -148,12 +148,16 @@ impl Exchange {
     /// Verifies the token. `Some`: the keys have to be fetched first.
     fn verify(&mut self, verifier: &mut Verifier, now: Now) -> Result<Option<Step>, Refusal> {
         let header = self.headers.one("authorization").map_err(Refusal::Header)?;
+        if header.is_none() && self.policy.anonymous.is_some() {
+            self.know_caller(Known::Anonymous);
+            return Ok(None);
+        }
         let token = header
             .and_then(BearerToken::of_header)
             .ok_or(Refusal::NoToken)?;
         match verifier.verify(&token, now.seconds()) {
             Verification::Verified(token) => {
-                self.know_caller(token);
+                self.know_caller(Known::Token(token));
                 Ok(None)
             }
             Verification::NeedKeys(issuer) => Ok(Some(Step::FetchKeys(issuer))),
@@ -206,15 +210,10 @@ impl Exchange {
 
     /// A GET for the server's event stream, or the DELETE of a session.
     fn connect(&mut self, now: Now) -> Step {
-        let Some(token) = self.token.clone() else {
+        let Some(caller) = self.caller.clone() else {
             return self.refuse(&Refusal::NoToken, None);
         };
-        match authorize(
-            &self.policy,
-            Self::caller(&token, now),
-            Target::Server,
-            None,
-        ) {
+        match authorize(&self.policy, caller.caller(now), Target::Server, None) {
             Ok(evidence) => self.approve("session", evidence),
             Err(denial) => return self.refuse(&Refusal::Denied(denial), None),
         }
@@ -229,7 +228,7 @@ impl Exchange {
 
     fn judge(&mut self, body: &[u8], now: Now) -> Step {
         let policy = std::rc::Rc::clone(&self.policy);
-        let Some(token) = self.token.clone() else {
+        let Some(caller) = self.caller.clone() else {
             return self.refuse(&Refusal::NoToken, None);
         };
         let message = match Message::read(body, &policy.names, MAX_DEPTH) {
@@ -244,7 +243,7 @@ impl Exchange {
             Ok(ask) => ask,
             Err(refusal) => return self.refuse(&refusal, None),
         };
-        match self.judge_message(&message, &ask, body, &token, now) {
+        match self.judge_message(&message, &ask, body, caller.caller(now), now) {
             Ok((body, headers)) => self.release(body, headers),
             Err((refusal, target)) => self.refuse(&refusal, target),
         }
@@ -269,12 +268,12 @@ impl Exchange {
     }
 
     fn forward_headers(&self, body: Option<&[u8]>) -> Vec<HeaderEdit> {
-        match &self.token {
-            Some(token) => {
+        match &self.caller {
+            Some(caller) => {
                 let mut headers = forward::headers(
                     &self.policy,
                     &self.headers,
-                    token.identity(),
+                    caller.identity(),
                     self.asked.era,
                     body,
                 );

@@ -186,12 +186,17 @@ impl Exchange {
     }
 
     fn filter_lists(&mut self, body: &[u8], now: Now) -> Result<Option<Vec<u8>>, Refusal> {
-        let Some(token) = self.token.clone() else {
+        let Some(caller) = self.caller.clone() else {
             return Ok(None);
         };
-        let caller = Self::caller(&token, now);
-        let filtered = lists::filter(&self.policy, caller, self.asked.era, body, MAX_DEPTH)
-            .map_err(|_| Refusal::UpstreamAnswer)?;
+        let filtered = lists::filter(
+            &self.policy,
+            caller.caller(now),
+            self.asked.era,
+            body,
+            MAX_DEPTH,
+        )
+        .map_err(|_| Refusal::UpstreamAnswer)?;
         let hidden = self.record.hidden_items.unwrap_or(0);
         self.record.hidden_items = Some(hidden.saturating_add(filtered.hidden));
         Ok(filtered.body)

@@ -1,6 +1,8 @@
 //! Whole exchanges against a host that enforces Envoy's rules, under every chunking.
 
+mod anonymous;
 mod arguments;
+mod compat;
 mod decisions;
 mod fake_host;
 mod handles;

@@ -10,8 +10,9 @@ use super::document::{ArgumentRule, Document, IdentityField, OperationDocument};
 use super::error::{Errors, PolicyError};
 use super::issuers::compile_issuers;
 use super::pattern::Pattern;
-use super::roles::compile_roles;
-use super::{Operation, Policy};
+use super::roles::{compile_anonymous, compile_roles};
+use super::{Operation, ParamHeader, Policy};
+use crate::mcp::headers::PARAM_PREFIX;
 use crate::mcp::names::{NameId, NameTable, fold};
 
 /// The most an inspected request body may be: Envoy's own buffer limit by default.
@@ -64,6 +65,8 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         &mut errors,
     );
     let roles = compile_roles(&document.roles, &mut errors);
+    let anonymous = document.anonymous.as_ref();
+    let anonymous = anonymous.map(|document| compile_anonymous(document, &mut errors));
     check_headers(&document, &mut errors);
     check_sizes(&document, &mut errors);
     if !errors.is_empty() {
@@ -76,6 +79,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         issuers,
         scopes: document.scopes,
         roles,
+        anonymous,
         names,
         arguments,
         tools,
@@ -86,6 +90,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         upstream: document.upstream,
         audit: document.audit,
         seal: document.seal,
+        compat: document.compat,
         max_body: document.max_body.0,
         max_response: document.max_response.0,
         hold: document.hold,
@@ -209,6 +214,7 @@ fn compile_operations(
             scopes: operation.scopes.clone(),
             max_token_age: operation.max_token_age.map(|period| period.0),
             when: condition,
+            param_headers: compile_param_headers(section, &path, operation, errors),
             arguments: rules.into_iter().map(to_rule).collect(),
         });
     }
@@ -220,6 +226,37 @@ fn compile_operations(
             std::cmp::Reverse(pattern.written().len()),
         )
     });
+    compiled
+}
+
+fn compile_param_headers(
+    section: &str,
+    path: &str,
+    operation: &OperationDocument,
+    errors: &mut Errors,
+) -> Vec<ParamHeader> {
+    let path = format!("{path}.param_headers");
+    if section != "tools" && !operation.param_headers.is_empty() {
+        errors.push(PolicyError::new(
+            path.as_str(),
+            "headers mirror arguments of tools only",
+        ));
+    }
+    let mut compiled: Vec<ParamHeader> = Vec::new();
+    for (argument, name) in &operation.param_headers {
+        // RFC 9110 section 5.6.2.
+        let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        let header = format!("{PARAM_PREFIX}{}", name.to_ascii_lowercase());
+        if name.is_empty() || !name.bytes().all(token) {
+            let message = format!("found `{name}`, expected what follows `Mcp-Param-`");
+            errors.push(PolicyError::new(format!("{path}.{argument}"), message));
+        } else if compiled.iter().any(|other| other.header == header) {
+            let message = format!("`{name}` mirrors another argument already");
+            errors.push(PolicyError::new(format!("{path}.{argument}"), message));
+        }
+        let argument = argument.split('.').map(str::to_owned).collect();
+        compiled.push(ParamHeader { argument, header });
+    }
     compiled
 }
 

@@ -32,6 +32,9 @@ pub struct Document {
     /// caller's.
     #[serde(default)]
     pub roles: BTreeMap<String, RoleDocument>,
+    /// What may be used without signing in, by anybody. Everything else then asks for a sign-in
+    /// where it is used, as ChatGPT expects it, and lists say which is which.
+    pub anonymous: Option<AnonymousDocument>,
     /// Argument names that say who is calling, and what happens to them. They are matched whatever
     /// their case, separators or Unicode spelling, at any depth.
     #[serde(default)]
@@ -63,6 +66,9 @@ pub struct Document {
     /// How handles of the server (session ids, event ids, task ids, request states) are bound to
     /// the caller they were given to. Without it, none are handed out.
     pub seal: Option<Seal>,
+    /// Known deviations of clients that are put right.
+    #[serde(default)]
+    pub compat: Compat,
     /// The largest request body that is inspected; larger ones are refused. At most 1 MiB.
     #[serde(default = "default_max_body")]
     pub max_body: Size,
@@ -168,6 +174,20 @@ pub struct RoleDocument {
     pub deny: Vec<String>,
 }
 
+/// What may be used without signing in.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct AnonymousDocument {
+    /// Tool names or patterns. One whose `tools` entry asks for scopes or a fresh sign-in needs
+    /// that nonetheless.
+    pub tools: Vec<String>,
+    /// Prompt names or patterns.
+    pub prompts: Vec<String>,
+    /// Resource URIs or patterns, without placeholders.
+    pub resources: Vec<String>,
+}
+
 /// What happens to an argument that says who is calling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
@@ -205,6 +225,9 @@ pub struct OperationDocument {
     pub max_token_age: Option<Period>,
     /// A CEL expression over `args`, `identity` and `call` that must be true.
     pub when: Option<String>,
+    /// For tools: arguments that a header mirrors, with what follows `Mcp-Param-` in its name, as
+    /// `x-mcp-header` in the tool's schema says. An argument inside others is written with dots.
+    pub param_headers: BTreeMap<String, String>,
     /// Rules for this operation's arguments, before the general ones. A `set` here also adds the
     /// argument when the caller left it out.
     pub arguments: BTreeMap<String, ArgumentRule>,
@@ -269,6 +292,19 @@ pub struct Audit {
     /// The environment variable (of the Wasm VM) that holds the key of the hash. Without it the
     /// key is the resource's name, which keeps logs readable but lets a reader test a guess.
     pub key_env: Option<String>,
+}
+
+/// Known deviations of clients, each put right where it is switched on.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Compat {
+    /// An `Accept` header that lacks `application/json` or `text/event-stream`, which servers answer
+    /// with 406. The server gets both, and may then answer with an event stream.
+    pub missing_accept: bool,
+    /// A message of 2026-07-28 without `MCP-Protocol-Version`, `Mcp-Method` or `Mcp-Name`, as
+    /// Copilot sends `server/discover`. The server gets them as the body says.
+    pub missing_mcp_headers: bool,
 }
 
 /// How the server's handles are bound to their callers.

@@ -10,7 +10,8 @@ use crate::mcp::names::Name;
 /// The `_meta` key of the protocol version (MCP 2026-07-28 "Base Protocol").
 pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
-const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
+/// The name of the tasks extension.
+pub const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
 /// The `_meta` key that names the task a message belongs to (MCP 2025-11-25 "Tasks").
 pub const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
 
