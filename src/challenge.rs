@@ -97,6 +97,8 @@ pub fn metadata(policy: &Policy) -> Reply {
         headers: vec![
             ("content-type", "application/json".to_owned()),
             ("cache-control", "max-age=300".to_owned()),
+            // Public: clients in pages read it before anybody signs in.
+            ("access-control-allow-origin", "*".to_owned()),
         ],
         body: document.to_string().into_bytes(),
     }

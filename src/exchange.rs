@@ -13,6 +13,7 @@ use std::rc::Rc;
 use crate::audit::Record;
 use crate::authorize::{Caller, Target, known_roles};
 use crate::challenge::{Asked, Reply, refuse};
+use crate::cors;
 use crate::decision::{Decision, Evidence, Verdict};
 use crate::identity::{IssuerId, VerifiedToken};
 use crate::mcp::events::EventStream;
@@ -74,6 +75,8 @@ pub struct Exchange {
     asked: Question,
     record: Record,
     decided: bool,
+    /// Changes of the answer's headers, until these go on.
+    answer_headers: Vec<HeaderEdit>,
 }
 
 /// Where the request is.
@@ -130,6 +133,7 @@ impl Exchange {
             },
             record,
             decided: false,
+            answer_headers: Vec::new(),
         }
     }
 
@@ -182,7 +186,25 @@ impl Exchange {
             era: self.asked.era,
             target,
         };
-        Step::Reply(refuse(&self.policy, refusal, asked))
+        let mut reply = refuse(&self.policy, refusal, asked);
+        let for_page = cors::reply_headers(&self.policy, self.origin());
+        reply.headers.extend(for_page);
+        Step::Reply(reply)
+    }
+
+    /// Answers in the server's place what needs no token.
+    fn answer_openly(&mut self, reason: &'static str, reply: Reply) -> Step {
+        self.request = RequestState::Over;
+        self.approve(reason, Vec::new());
+        match self.policy.mode {
+            Mode::Enforce => Step::Reply(reply),
+            Mode::Observe => Step::Forward(Forward::default()),
+        }
+    }
+
+    /// The web page's origin, if the request states one.
+    fn origin(&self) -> Option<&str> {
+        self.headers.one("origin").ok().flatten()
     }
 
     /// Notes an approval and the evidence for it, the token's first.

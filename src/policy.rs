@@ -111,13 +111,42 @@ impl Policy {
         (!is_kept).then(|| self.names.name(name))
     }
 
+    /// Whether pages of this origin may call the server.
+    pub fn allows_origin(&self, origin: &str) -> bool {
+        self.origins.iter().any(|known| known == origin)
+    }
+
     /// Where the protected resource metadata of this server is published (RFC 9728 section 3.1).
     pub fn metadata_url(&self) -> String {
         let (scheme, rest) = self.resource.split_once("://").unwrap_or(("https", ""));
-        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let path = path.trim_end_matches('/');
-        let separator = if path.is_empty() { "" } else { "/" };
-        format!("{scheme}://{host}{METADATA_PATH}{separator}{path}")
+        let (host, _) = rest.split_once('/').unwrap_or((rest, ""));
+        let path = self.resource_path().trim_end_matches('/');
+        format!("{scheme}://{host}{METADATA_PATH}{path}")
+    }
+
+    /// Whether the metadata is published at a path: the well-known one alone, or with the path of
+    /// the server behind it, as clients know it or as requests arrive.
+    pub fn is_metadata_path(&self, path: &str) -> bool {
+        path.strip_prefix(METADATA_PATH)
+            .is_some_and(|suffix| suffix.is_empty() || self.metadata_suffixes().contains(&suffix))
+    }
+
+    /// What may stand behind the well-known path. Clients differ about a slash at the end.
+    fn metadata_suffixes(&self) -> [&str; 4] {
+        let (public, own) = (self.resource_path(), self.path.as_str());
+        [
+            public,
+            public.trim_end_matches('/'),
+            own,
+            own.trim_end_matches('/'),
+        ]
+    }
+
+    /// The path of `resource`, as it is written.
+    fn resource_path(&self) -> &str {
+        let (_, rest) = self.resource.split_once("://").unwrap_or_default();
+        let (_, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        path
     }
 
     /// Every scope the policy mentions.

@@ -3,15 +3,32 @@
 
 use super::{Exchange, Forward, MAX_DEPTH, Now, ResponseState, Step};
 use crate::challenge::error_body;
+use crate::cors;
 use crate::mcp::events::{self, EventStream};
 use crate::mcp::headers::{HeaderEdit, Headers, media_type};
-use crate::policy::Hold;
+use crate::policy::{Hold, Mode};
 use crate::refusal::Refusal;
 use crate::rewrite::lists;
 
 impl Exchange {
     /// The answer's headers. `ended`: nothing follows them.
     pub fn response_headers(&mut self, headers: &Headers, ended: bool) -> Step {
+        if self.policy.mode == Mode::Enforce {
+            self.answer_headers = cors::answer_headers(&self.policy, self.origin(), headers);
+        }
+        let step = self.treat(headers, ended);
+        self.with_answer_headers(step)
+    }
+
+    /// A step, with the changes of every answer's headers if these go on with it.
+    fn with_answer_headers(&mut self, mut step: Step) -> Step {
+        if let Step::Forward(forward) = &mut step {
+            forward.headers.append(&mut self.answer_headers);
+        }
+        step
+    }
+
+    fn treat(&mut self, headers: &Headers, ended: bool) -> Step {
         if !matches!(self.response, ResponseState::Filter) {
             return Step::Forward(Forward::default());
         }
@@ -75,6 +92,11 @@ impl Exchange {
     /// The answer's body: all of it so far while a message is held, else the next chunk.
     /// `ended`: by its own end or by trailers.
     pub fn response_body(&mut self, body: &[u8], ended: bool, now: Now) -> Step {
+        let step = self.treat_body(body, ended, now);
+        self.with_answer_headers(step)
+    }
+
+    fn treat_body(&mut self, body: &[u8], ended: bool, now: Now) -> Step {
         match std::mem::replace(&mut self.response, ResponseState::Pass) {
             ResponseState::Pass | ResponseState::Filter => Step::Forward(Forward::default()),
             ResponseState::Replaced(rest) => {

@@ -1,6 +1,7 @@
 //! Whole exchanges against a host that enforces Envoy's rules, under every chunking.
 
 mod arguments;
+mod cors;
 mod decisions;
 mod fake_host;
 mod lists;

@@ -273,9 +273,6 @@ impl HttpContext for StreamContext {
             let step = exchange.host_does_not_hold();
             return stream.request_step(step);
         }
-        if !exchange.reads_response() {
-            return Action::Continue;
-        }
         let headers = host::headers(MapType::HttpResponseHeaders);
         let step = exchange.response_headers(&headers, ended);
         stream.response_step(&step)

@@ -284,17 +284,15 @@ impl FakeHost {
         let (mut headers, body) = answer.clone();
         let mut out = Vec::new();
         let empty = body.is_empty() && !trailers;
-        let mut released = !self.exchange.reads_response();
-        if !released {
-            let snapshot = Headers::new(headers.clone());
-            match self.exchange.response_headers(&snapshot, empty) {
-                Step::Forward(forward) => {
-                    released = true;
-                    edit(&mut headers, &forward.headers);
-                }
-                Step::Hold => assert!(!empty, "held an answer that has ended"),
-                step => panic!("{step:?}"),
+        let mut released = false;
+        let snapshot = Headers::new(headers.clone());
+        match self.exchange.response_headers(&snapshot, empty) {
+            Step::Forward(forward) => {
+                released = true;
+                edit(&mut headers, &forward.headers);
             }
+            Step::Hold => assert!(!empty, "held an answer that has ended"),
+            step => panic!("{step:?}"),
         }
         let mut held = Vec::new();
         for (part, ended) in parts(&body, cuts, trailers) {
