@@ -150,17 +150,11 @@ pub fn authorize(
             needed.push(scope.clone());
         }
     }
-    if needed
-        .iter()
-        .any(|scope| !caller.identity.scopes.contains(scope))
-    {
-        return Err(Denial::Scope { needed });
-    }
     if !needed.is_empty() {
-        evidence.push(Evidence::new(
-            "token",
-            format!("has scope {}", needed.join(" ")),
-        ));
+        match has_scopes(policy, caller.identity, &needed) {
+            Some(found) => evidence.push(found),
+            None => return Err(Denial::Scope { needed }),
+        }
     }
     let max_age = operations
         .iter()
@@ -199,6 +193,19 @@ pub fn known_roles<'p>(policy: &'p Policy, identity: &Identity) -> Vec<(&'p str,
         .collect();
     roles.sort_unstable_by_key(|(name, _)| *name);
     roles
+}
+
+/// Whether the caller has every scope, and through which of the token's.
+fn has_scopes(policy: &Policy, identity: &Identity, needed: &[String]) -> Option<Evidence> {
+    let mut found = Vec::new();
+    for scope in needed {
+        match policy.scope_hierarchy.satisfying(scope, &identity.scopes)? {
+            own if own == scope => found.push(scope.clone()),
+            own => found.push(format!("{scope} (by {own})")),
+        }
+    }
+    let summary = format!("has scope {}", found.join(" "));
+    Some(Evidence::new("token", summary))
 }
 
 fn allowed_by_role(

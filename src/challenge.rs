@@ -86,12 +86,20 @@ pub fn metadata(policy: &Policy) -> Reply {
         .iter()
         .map(|issuer| issuer.issuer.as_str())
         .collect();
-    let document = json!({
+    let mut document = json!({
         "resource": policy.resource,
         "authorization_servers": issuers,
-        "scopes_supported": policy.all_scopes(),
         "bearer_methods_supported": ["header"],
     });
+    if let Some(members) = document.as_object_mut() {
+        let scopes = policy.scopes_supported();
+        if !scopes.is_empty() {
+            members.insert("scopes_supported".to_owned(), json!(scopes));
+        }
+        if let Ok(Value::Object(written)) = serde_json::to_value(&policy.metadata) {
+            members.extend(written);
+        }
+    }
     Reply {
         status: 200,
         headers: vec![
@@ -185,12 +193,24 @@ fn challenge(policy: &Policy, refusal: &Refusal) -> Option<String> {
             scope(&policy.scopes),
         ),
         Refusal::Denied(Denial::Scope { needed }) => {
-            format!("error=\"insufficient_scope\"{}, {metadata}", scope(needed))
+            format!(
+                "error=\"insufficient_scope\"{}, {metadata}{}",
+                scope(needed),
+                described(refusal),
+            )
         }
         Refusal::Denied(Denial::TooOld { max_age }) => {
-            format!("error=\"insufficient_user_authentication\", max_age=\"{max_age}\", {metadata}")
+            format!(
+                "error=\"insufficient_user_authentication\", max_age=\"{max_age}\", {metadata}{}",
+                described(refusal),
+            )
         }
         _ => return None,
     };
     Some(format!("Bearer {parameters}"))
+}
+
+/// What is missing, for people. Made of the policy's own words, which have no quotes.
+fn described(refusal: &Refusal) -> String {
+    format!(", error_description=\"{}\"", refusal.summary())
 }

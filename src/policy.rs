@@ -7,9 +7,12 @@ pub mod document;
 mod error;
 mod issuers;
 mod lint;
+mod metadata;
 mod pattern;
 mod read;
+mod resource;
 mod roles;
+mod scopes;
 mod value;
 
 use std::collections::HashMap;
@@ -19,8 +22,10 @@ pub use builtin::builtin_arguments;
 pub use condition::{Condition, ConditionError};
 pub use document::{ArgumentRule, Authorization, Hold, IdentityField, Mode, Refusals, Subject};
 pub use error::PolicyError;
+pub use metadata::Metadata;
 pub use pattern::{Pattern, is_plain_uri};
 pub use roles::{Grant, Role};
+pub use scopes::ScopeHierarchy;
 
 use crate::identity::TrustedIssuer;
 use crate::mcp::names::{NameId, NameTable};
@@ -38,6 +43,10 @@ pub struct Policy {
     pub issuers: Vec<TrustedIssuer>,
     /// Scopes every request needs.
     pub scopes: Vec<String>,
+    /// Which scopes stand for others too.
+    pub scope_hierarchy: ScopeHierarchy,
+    /// What the metadata document says of the server besides.
+    pub metadata: Metadata,
     /// Roles by name.
     pub roles: HashMap<String, Role>,
     /// Every argument name any rule is about.
@@ -142,29 +151,18 @@ impl Policy {
         ]
     }
 
+    /// The scopes a client asks for at first: the fewest that are of use (MCP 2026-07-28 "Scope
+    /// Selection Strategy"). What more a tool needs is asked for when it is called.
+    pub fn scopes_supported(&self) -> &[String] {
+        let written = self.metadata.scopes_supported.as_ref();
+        written.unwrap_or(&self.scopes)
+    }
+
     /// The path of `resource`, as it is written.
     fn resource_path(&self) -> &str {
         let (_, rest) = self.resource.split_once("://").unwrap_or_default();
         let (_, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         path
-    }
-
-    /// Every scope the policy mentions.
-    pub fn all_scopes(&self) -> Vec<&str> {
-        let of_operations = self
-            .tools
-            .iter()
-            .chain(&self.prompts)
-            .flat_map(|operation| &operation.scopes);
-        let mut scopes: Vec<&str> = self
-            .scopes
-            .iter()
-            .chain(of_operations)
-            .map(String::as_str)
-            .collect();
-        scopes.sort_unstable();
-        scopes.dedup();
-        scopes
     }
 }
 

@@ -6,6 +6,7 @@ mod decisions;
 mod fake_host;
 mod lists;
 mod messages;
+mod metadata;
 mod tokens;
 mod transport;
 

@@ -9,8 +9,11 @@ use super::condition::Condition;
 use super::document::{ArgumentRule, Document, IdentityField, OperationDocument};
 use super::error::{Errors, PolicyError};
 use super::issuers::compile_issuers;
+use super::metadata::check_metadata;
 use super::pattern::Pattern;
+use super::resource::parse_resource;
 use super::roles::compile_roles;
+use super::scopes::{ScopeHierarchy, check_scopes};
 use super::{Operation, Policy};
 use crate::mcp::names::{NameId, NameTable, fold};
 
@@ -35,6 +38,8 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         ));
     }
     check_scopes("scopes", &document.scopes, &mut errors);
+    let scope_hierarchy = ScopeHierarchy::compile(&document.scope_includes, &mut errors);
+    check_metadata(&document.metadata, &mut errors);
     check_origins(&document.origins, &mut errors);
     let mut origins = document.origins.clone();
     origins.extend(
@@ -75,6 +80,8 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         mode: document.mode,
         issuers,
         scopes: document.scopes,
+        scope_hierarchy,
+        metadata: document.metadata,
         roles,
         names,
         arguments,
@@ -89,30 +96,6 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         max_response: document.max_response.0,
         hold: document.hold,
     })
-}
-
-fn parse_resource(resource: &str, errors: &mut Errors) -> Option<Url> {
-    let mut refuse = |message: &str| {
-        errors.push(PolicyError::new(
-            "resource",
-            format!("found `{resource}`, {message}"),
-        ));
-        None
-    };
-    let Ok(url) = Url::parse(resource) else {
-        return refuse("expected an absolute URL such as https://crm.example.com/mcp");
-    };
-    let loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-    match url.scheme() {
-        "https" => {}
-        "http" if loopback => {}
-        _ => return refuse("expected https (http is for localhost only)"),
-    }
-    let has_user = !url.username().is_empty() || url.password().is_some();
-    if url.fragment().is_some() || url.query().is_some() || has_user {
-        return refuse("expected a URL without query, fragment and user (RFC 8707 section 2)");
-    }
-    Some(url)
 }
 
 fn compile_arguments(
@@ -220,19 +203,6 @@ fn compile_operations(
         )
     });
     compiled
-}
-
-/// Scopes are words (RFC 6749 section 3.3); several in one text would never be found in a token.
-fn check_scopes(path: &str, scopes: &[String], errors: &mut Errors) {
-    for (index, scope) in scopes.iter().enumerate() {
-        let allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
-        if scope.is_empty() || !scope.bytes().all(allowed) {
-            errors.push(PolicyError::new(
-                format!("{path}[{index}]"),
-                format!("found `{scope}`, expected one scope, without spaces and quotes"),
-            ));
-        }
-    }
 }
 
 /// Origins are compared as browsers write them.

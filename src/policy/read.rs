@@ -16,6 +16,7 @@ const MAPPINGS: &[&[&str]] = &[
     &["issuers", "*"],
     &["issuers", "*", "identity"],
     &["issuers", "*", "jwks"],
+    &["metadata"],
     &["prompts", "*"],
     &["roles", "*"],
     &["tools", "*"],

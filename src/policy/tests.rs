@@ -4,6 +4,7 @@ mod defaults;
 mod form;
 mod meaning;
 mod patterns;
+mod scopes;
 mod warnings;
 
 use serde_json::{Value, json};
