@@ -118,7 +118,8 @@ struct Question {
 impl Exchange {
     /// A request about to arrive. `audit_key` is the key of the hash that names callers.
     pub fn new(policy: Rc<Policy>, audit_key: Option<Rc<str>>, now: Now) -> Self {
-        let record = Record::new(policy.mode, Refusal::ClientGone.decision());
+        let mut record = Record::new(policy.mode, Refusal::ClientGone.decision());
+        record.policy.clone_from(&policy.label);
         Self {
             policy,
             audit_key,
@@ -161,6 +162,15 @@ impl Exchange {
     /// Refuses a request because the host cannot keep it back.
     pub fn host_does_not_hold(&mut self) -> Step {
         self.refuse(&Refusal::HostDoesNotHold, None)
+    }
+
+    /// Refuses a request that is for none of the plugin's policies; the one at hand only says
+    /// whether refusals take effect.
+    pub fn is_for_nobody(&mut self, headers: &Headers) -> Step {
+        self.record.policy = None;
+        let method = headers.one(":method").ok().flatten();
+        self.record.http_method = crate::audit::name(method.unwrap_or_default());
+        self.refuse(&Refusal::NotFound, None)
     }
 
     fn caller(token: &VerifiedToken, now: Now) -> Caller<'_> {

@@ -9,6 +9,7 @@ mod issuers;
 mod lint;
 mod metadata;
 mod pattern;
+mod policies;
 mod read;
 mod resource;
 mod roles;
@@ -24,6 +25,7 @@ pub use document::{ArgumentRule, Authorization, Hold, IdentityField, Mode, Refus
 pub use error::PolicyError;
 pub use metadata::Metadata;
 pub use pattern::{Pattern, is_plain_uri};
+pub use policies::Policies;
 pub use roles::{Grant, Role};
 pub use scopes::ScopeHierarchy;
 
@@ -33,6 +35,8 @@ use crate::mcp::names::{NameId, NameTable};
 /// A policy that was checked as a whole.
 #[derive(Debug)]
 pub struct Policy {
+    /// Its name in logs, where the plugin has a list of policies.
+    pub label: Option<String>,
     /// This server's own name.
     pub resource: String,
     /// Where MCP requests arrive.
@@ -98,7 +102,7 @@ impl Policy {
     ///
     /// Every mistake found, each with its path.
     pub fn parse(json: &[u8]) -> Result<Self, Vec<PolicyError>> {
-        compile::compile(read::read(json)?)
+        compile::compile(read::document(read::strict(json)?)?)
     }
 
     /// What happens to an argument. The operations are those the call falls under, the most

@@ -75,6 +75,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         return Err(errors);
     }
     Ok(Policy {
+        label: None,
         resource: document.resource,
         path,
         mode: document.mode,

@@ -4,6 +4,7 @@ mod defaults;
 mod form;
 mod meaning;
 mod patterns;
+mod policies;
 mod scopes;
 mod warnings;
 

@@ -30,6 +30,7 @@ fn a_scope_includes_others_at_any_remove() {
     assert_eq!(satisfying("write", &["read", "other"]), None);
     assert_eq!(satisfying("admin", &["write", "audit", "read"]), None);
     assert_eq!(satisfying("read", &["audit"]), None);
+    assert_eq!(satisfying("reader", &["write"]), None);
     assert_eq!(satisfying("read", &["Admin", "admin ", "adm"]), None);
     assert_eq!(satisfying("read", &[]), None);
     // What nobody wrote down is a scope like any other.
