@@ -17,6 +17,9 @@ pub struct Record {
     /// The outcome, the reason, the evidence and the next action.
     #[serde(flatten)]
     pub decision: Decision,
+    /// The policy's `resource`, where the plugin has several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
     /// `enforce` or `observe`.
     pub mode: &'static str,
     /// In observe mode: what would have been decided.
@@ -75,6 +78,7 @@ impl Record {
     pub fn new(mode: Mode, decision: Decision) -> Self {
         Self {
             decision,
+            policy: None,
             mode: match mode {
                 Mode::Enforce => "enforce",
                 Mode::Observe => "observe",

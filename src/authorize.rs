@@ -65,6 +65,8 @@ pub enum Denial {
     TooOld {
         /// How long ago it may be, in seconds.
         max_age: u64,
+        /// The scopes to sign in with.
+        scopes: Vec<String>,
     },
 }
 
@@ -159,17 +161,11 @@ pub fn authorize(
     if identity.is_anonymous() && !(needed.is_empty() && max_age.is_none()) {
         return Err(sign_in(policy, identity, target));
     }
-    if needed
-        .iter()
-        .any(|scope| !caller.identity.scopes.contains(scope))
-    {
-        return Err(Denial::Scope { needed });
-    }
     if !needed.is_empty() {
-        evidence.push(Evidence::new(
-            "token",
-            format!("has scope {}", needed.join(" ")),
-        ));
+        match has_scopes(policy, caller.identity, &needed) {
+            Some(found) => evidence.push(found),
+            None => return Err(Denial::Scope { needed }),
+        }
     }
     if let Some(max_age) = max_age.map(|age| age.as_secs()) {
         match caller.token_age {
@@ -179,7 +175,10 @@ pub fn authorize(
                     format!("is at most {max_age} s old"),
                 ));
             }
-            _ => return Err(Denial::TooOld { max_age }),
+            _ => {
+                let scopes = needed;
+                return Err(Denial::TooOld { max_age, scopes });
+            }
         }
     }
     Ok(evidence)
@@ -229,6 +228,19 @@ pub fn known_roles<'p>(policy: &'p Policy, identity: &Identity) -> Vec<(&'p str,
         .collect();
     roles.sort_unstable_by_key(|(name, _)| *name);
     roles
+}
+
+/// Whether the caller has every scope, and through which of the token's.
+fn has_scopes(policy: &Policy, identity: &Identity, needed: &[String]) -> Option<Evidence> {
+    let mut found = Vec::new();
+    for scope in needed {
+        match policy.scope_hierarchy.satisfying(scope, &identity.scopes)? {
+            own if own == scope => found.push(scope.clone()),
+            own => found.push(format!("{scope} (by {own})")),
+        }
+    }
+    let summary = format!("has scope {}", found.join(" "));
+    Some(Evidence::new("token", summary))
 }
 
 /// What allows a target: a role of the caller's, or what anybody may do.

@@ -121,17 +121,27 @@ pub fn metadata(policy: &Policy) -> Reply {
         .iter()
         .map(|issuer| issuer.issuer.as_str())
         .collect();
-    let document = json!({
+    let mut document = json!({
         "resource": policy.resource,
         "authorization_servers": issuers,
-        "scopes_supported": policy.all_scopes(),
         "bearer_methods_supported": ["header"],
     });
+    if let Some(members) = document.as_object_mut() {
+        let scopes = policy.scopes_supported();
+        if !scopes.is_empty() {
+            members.insert("scopes_supported".to_owned(), json!(scopes));
+        }
+        if let Ok(Value::Object(written)) = serde_json::to_value(&policy.metadata) {
+            members.extend(written);
+        }
+    }
     Reply {
         status: 200,
         headers: vec![
             ("content-type", "application/json".to_owned()),
             ("cache-control", "max-age=300".to_owned()),
+            // Public: clients in pages read it before anybody signs in.
+            ("access-control-allow-origin", "*".to_owned()),
         ],
         body: document.to_string().into_bytes(),
     }
@@ -182,7 +192,9 @@ fn answer(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> (u16, i64, St
 /// What nobody may use looks as if it did not exist, unless the policy says otherwise.
 fn denied(policy: &Policy, asked: Asked<'_>) -> (u16, i64, String) {
     if policy.refusals == Refusals::Visible {
-        return (403, 403, "the policy does not allow this".to_owned());
+        // Clients of earlier versions take an HTTP error for the end of the connection.
+        let status = if asked.era == Era::Legacy { 200 } else { 403 };
+        return (status, 403, "the policy does not allow this".to_owned());
     }
     match asked.target {
         Some(Target::Tool(name)) => (200, -32602, format!("Unknown tool: {name}")),
@@ -230,16 +242,30 @@ fn challenge(policy: &Policy, refusal: &Refusal) -> Option<String> {
             scope(&policy.scopes),
         ),
         Refusal::Denied(Denial::Scope { needed }) => {
-            format!("error=\"insufficient_scope\"{}, {metadata}", scope(needed))
+            format!(
+                "error=\"insufficient_scope\"{}, {metadata}{}",
+                scope(needed),
+                described(refusal),
+            )
         }
         Refusal::Denied(Denial::SignIn { scopes }) => format!(
             "{metadata}, error=\"insufficient_scope\", error_description=\"Sign in to continue\"{}",
             scope(scopes)
         ),
-        Refusal::Denied(Denial::TooOld { max_age }) => {
-            format!("error=\"insufficient_user_authentication\", max_age=\"{max_age}\", {metadata}")
+        // Without the scopes, a client would ask for all that it finds in the metadata.
+        Refusal::Denied(Denial::TooOld { max_age, scopes }) => {
+            format!(
+                "error=\"insufficient_user_authentication\", max_age=\"{max_age}\"{}, {metadata}{}",
+                scope(scopes),
+                described(refusal),
+            )
         }
         _ => return None,
     };
     Some(format!("Bearer {parameters}"))
+}
+
+/// What is missing, for people. Made of the policy's own words, which have no quotes.
+fn described(refusal: &Refusal) -> String {
+    format!(", error_description=\"{}\"", refusal.summary())
 }

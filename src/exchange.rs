@@ -15,6 +15,7 @@ use self::handles::Handles;
 use crate::audit::Record;
 use crate::authorize::{Caller, Target, known_roles};
 use crate::challenge::{Asked, Reply, refuse};
+use crate::cors;
 use crate::decision::{Decision, Evidence, Verdict};
 use crate::identity::{Identity, IssuerId, VerifiedToken};
 use crate::mcp::events::EventStream;
@@ -93,10 +94,10 @@ pub struct Exchange {
     asked: Question,
     handles: Handles,
     inspect: Inspect,
-    /// Changes of the answer's headers, while they wait for its body.
-    held_edits: Vec<HeaderEdit>,
     record: Record,
     decided: bool,
+    /// Changes of the answer's headers, until these go on.
+    answer_headers: Vec<HeaderEdit>,
 }
 
 /// Who is calling, once that is known.
@@ -176,7 +177,8 @@ struct Question {
 impl Exchange {
     /// A request about to arrive.
     pub fn new(policy: Rc<Policy>, secrets: &Secrets, now: Now) -> Self {
-        let record = Record::new(policy.mode, Refusal::ClientGone.decision());
+        let mut record = Record::new(policy.mode, Refusal::ClientGone.decision());
+        record.policy.clone_from(&policy.label);
         Self {
             policy,
             secrets: secrets.clone(),
@@ -191,9 +193,9 @@ impl Exchange {
             },
             handles: Handles::default(),
             inspect: Inspect::default(),
-            held_edits: Vec::new(),
             record,
             decided: false,
+            answer_headers: Vec::new(),
         }
     }
 
@@ -223,6 +225,15 @@ impl Exchange {
         self.refuse(&Refusal::HostDoesNotHold, None)
     }
 
+    /// Refuses a request that is for none of the plugin's policies; the one at hand only says
+    /// whether refusals take effect.
+    pub fn is_for_nobody(&mut self, headers: &Headers) -> Step {
+        self.record.policy = None;
+        let method = headers.one(":method").ok().flatten();
+        self.record.http_method = crate::audit::name(method.unwrap_or_default());
+        self.refuse(&Refusal::NotFound, None)
+    }
+
     /// Ends the request with a refusal; in observe mode only says so in the record.
     fn refuse(&mut self, refusal: &Refusal, target: Option<Target<'_>>) -> Step {
         self.request = RequestState::Over;
@@ -238,7 +249,25 @@ impl Exchange {
             era: self.asked.era,
             target,
         };
-        Step::Reply(refuse(&self.policy, refusal, asked))
+        let mut reply = refuse(&self.policy, refusal, asked);
+        let for_page = cors::reply_headers(&self.policy, self.origin());
+        reply.headers.extend(for_page);
+        Step::Reply(reply)
+    }
+
+    /// Answers in the server's place what needs no token.
+    fn answer_openly(&mut self, reason: &'static str, reply: Reply) -> Step {
+        self.request = RequestState::Over;
+        self.approve(reason, Vec::new());
+        match self.policy.mode {
+            Mode::Enforce => Step::Reply(reply),
+            Mode::Observe => Step::Forward(Forward::default()),
+        }
+    }
+
+    /// The web page's origin, if the request states one.
+    fn origin(&self) -> Option<&str> {
+        self.headers.one("origin").ok().flatten()
     }
 
     /// Notes an approval and the evidence for it, the token's first.

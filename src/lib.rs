@@ -6,8 +6,8 @@
 //!
 //! - `filter`: the only one that knows proxy-wasm; host events and host calls.
 //! - [`exchange`]: one request and its answer, a state machine without I/O.
-//! - [`authorize`], [`rewrite`], [`refusal`], [`challenge`], [`audit`]: what is decided, changed,
-//!   refused, answered and logged.
+//! - [`authorize`], [`rewrite`], [`refusal`], [`challenge`], [`cors`], [`audit`]: what is decided,
+//!   changed, refused, answered, shown to web pages and logged.
 //! - [`policy`], [`identity`], [`mcp`]: what is allowed, who is calling, what is asked.
 //! - [`seal`]: the server's handles, as one caller may hold them.
 
@@ -17,6 +17,7 @@
 pub mod audit;
 pub mod authorize;
 pub mod challenge;
+pub mod cors;
 pub mod decision;
 pub mod exchange;
 pub mod identity;

@@ -127,7 +127,7 @@ impl Refusal {
             Self::Denied(Denial::OddUri) => "the URI has dot segments or hidden separators".into(),
             Self::Denied(Denial::Scope { needed }) => format!("needs scope {}", needed.join(" ")),
             Self::Denied(Denial::SignIn { .. }) => "sign in to use this".into(),
-            Self::Denied(Denial::TooOld { max_age }) => {
+            Self::Denied(Denial::TooOld { max_age, .. }) => {
                 format!("needs a sign-in at most {max_age} s ago")
             }
             Self::Disagreement(error) => error.to_string(),

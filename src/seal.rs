@@ -15,8 +15,8 @@ use crate::identity::Identity;
 
 /// The shortest secret from which a key is made, in bytes.
 const MIN_SECRET: usize = 32;
-/// The longest text that is looked at.
-const MAX_SEALED: usize = 16 * 1024;
+/// The longest text that is looked at: no request is larger.
+const MAX_SEALED: usize = 1024 * 1024;
 
 /// Seals handles with AES-SIV (RFC 5297), which needs no nonce: the same handle of the same caller
 /// is the same text each time, as clients compare session ids.

@@ -48,7 +48,7 @@ def readme_settings() -> list[dict[str, Any]]:
     """The parts of policies that the README names in passing."""
     spans = re.findall(r"`([a-z_]+: [^`\n]+)`", README)
     parsed = [yaml.safe_load(span) for span in spans]
-    return [each for each in parsed if set(each) <= set(SCHEMA["properties"])]
+    return [each for each in parsed if set(each) <= set(SCHEMA["$defs"]["Policy"]["properties"])]
 
 
 LISTENERS = {f"readme_{n}": Listener(each) for n, each in enumerate(readme_policies())}
@@ -156,6 +156,22 @@ def test_statistics_have_labels(running: Running) -> None:
     counters = text.splitlines()
     assert 'mcp_auth_decisions{decision="approved",reason="allowed"} 1' in counters, text
     assert 'mcp_auth_decisions{decision="needs_review",reason="no_token"} 1' in counters, text
+
+
+def test_statistics_of_several_policies_have_labels(running: Running) -> None:
+    def listed(config: proxy.Config) -> proxy.Config:
+        plugin = proxy.plugin(config)
+        policy = plugin["configuration"]["value"]
+        other = {**copy.deepcopy(policy), "resource": "https://hr.example.com/hr/mcp"}
+        plugin["configuration"]["value"] = {"policies": [policy, other]}
+        return config
+
+    with running(None, listed) as stack:
+        ask(stack, DANA, "crm.get_customer", customer_id="c-100")
+        text = admin(stack, "/stats/prometheus?filter=mcp_auth")
+        name = f"127_0_0_1_{stack.placement.listener}_mcp"
+    counter = f'mcp_auth_decisions{{decision="approved",reason="allowed",policy="{name}"}} 1'
+    assert counter in text.splitlines(), text
 
 
 @VERSIONS
@@ -293,7 +309,8 @@ def with_audits(config: proxy.Config, ports: dict[str, int], directory: Path) ->
         log = proxy.connection_manager(base)["access_log"][0]["typed_config"]
         log["path"] = str(directory / name)
         vm = proxy.plugin(base)["vm_config"]
-        vm.update(vm_id=name, environment_variables={"key_values": variables})
+        vm["vm_id"] = name
+        vm["environment_variables"]["key_values"] = variables
         proxy.policy(base)["audit"] = audit
     config["static_resources"]["listeners"] = [b["static_resources"]["listeners"][0] for b in bases]
     return config

@@ -65,12 +65,15 @@ impl Exchange {
         }
         let first = targets.first().copied().unwrap_or(Target::Server);
         let operations = operations(&policy, caller.identity, first);
-        let state = if ask.may_be_asked_back() {
-            self.open_state(message, body, now)
-                .map_err(|refusal| (refusal, Some(first)))?
-        } else {
-            None
+        let state = match ask.may_be_asked_back() {
+            true => self.open_state(message, body, now),
+            // No server gave it out.
+            false if ask.era == Era::Modern && message.params.request_state.is_some() => {
+                Err(Refusal::RequestState)
+            }
+            false => Ok(None),
         };
+        let state = state.map_err(|refusal| (refusal, Some(first)))?;
         let handles = ask.opened.handles.iter().chain(&state);
         let edit = self
             .edit(message, ask, &operations, handles, body, caller.identity)

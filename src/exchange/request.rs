@@ -4,11 +4,11 @@ use super::forward;
 use super::{Exchange, Forward, Inspect, Known, MAX_DEPTH, Now, RequestState, Step};
 use crate::authorize::{Target, authorize};
 use crate::challenge::metadata;
-use crate::decision::{Decision, Verdict};
+use crate::cors;
 use crate::identity::{BearerToken, TokenError, Verification, Verifier};
 use crate::mcp::headers::{HeaderEdit, Headers, VERSIONS, media_type, stated_era};
 use crate::mcp::message::{Message, Shape};
-use crate::policy::{Hold, METADATA_PATH, Mode};
+use crate::policy::{Hold, Mode};
 use crate::refusal::Refusal;
 
 impl Exchange {
@@ -23,7 +23,7 @@ impl Exchange {
         self.headers = headers;
         self.request = RequestState::Body;
         self.note_headers();
-        if let Some(step) = self.metadata() {
+        if let Some(step) = self.metadata().or_else(|| self.preflight()) {
             return step;
         }
         if let Err(refusal) = self.check_headers() {
@@ -102,20 +102,29 @@ impl Exchange {
     /// Answers a request for the metadata document, which needs no token (RFC 9728 section 3).
     fn metadata(&mut self) -> Option<Step> {
         let path = self.headers.one(":path").ok().flatten()?;
-        let own = path.strip_prefix(METADATA_PATH)?;
-        let asked = self.record.http_method == "GET" || self.record.http_method == "HEAD";
-        let is_own = own.is_empty() || own == self.policy.path;
-        if !asked || !is_own || self.policy.mode == Mode::Observe {
+        if !self.policy.is_metadata_path(path) {
             return None;
         }
-        self.request = RequestState::Over;
-        self.decide(Decision {
-            verdict: Verdict::Approved,
-            reason: "metadata",
-            evidence: Vec::new(),
-            next_action: None,
-        });
-        Some(Step::Reply(metadata(&self.policy)))
+        let reply = match self.record.http_method.as_str() {
+            "GET" | "HEAD" => metadata(&self.policy),
+            method if cors::is_preflight(method, &self.headers) => {
+                cors::preflight("*", &self.headers)
+            }
+            _ => return None,
+        };
+        Some(self.answer_openly("metadata", reply))
+    }
+
+    /// Answers a page of a known origin that asks whether it may call. Others are refused like any
+    /// request of theirs.
+    fn preflight(&mut self) -> Option<Step> {
+        let path = self.headers.one(":path").ok().flatten()?;
+        let origin = self.origin()?;
+        let asks = path == self.policy.path
+            && cors::is_preflight(&self.record.http_method, &self.headers)
+            && self.policy.allows_origin(origin);
+        let reply = asks.then(|| cors::preflight(origin, &self.headers))?;
+        Some(self.answer_openly("preflight", reply))
     }
 
     /// What can be said against a request before its token is looked at.
@@ -131,16 +140,14 @@ impl Exchange {
         if query.is_some() {
             return Err(Refusal::Query);
         }
+        if one("origin")?.is_some_and(|origin| !self.policy.allows_origin(origin)) {
+            return Err(Refusal::Origin);
+        }
         if !matches!(self.record.http_method.as_str(), "POST" | "GET" | "DELETE") {
             return Err(Refusal::HttpMethod);
         }
         if self.headers.has("upgrade") {
             return Err(Refusal::Upgrade);
-        }
-        if let Some(origin) = one("origin")?
-            && !self.policy.origins.iter().any(|known| known == origin)
-        {
-            return Err(Refusal::Origin);
         }
         Ok(())
     }

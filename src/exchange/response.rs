@@ -4,6 +4,7 @@
 use super::handles::SESSION;
 use super::{Exchange, Forward, Inspect, MAX_DEPTH, Now, ResponseState, Step};
 use crate::challenge::error_body;
+use crate::cors;
 use crate::mcp::events::{self, EventStream};
 use crate::mcp::headers::{HeaderEdit, Headers, media_type};
 use crate::mcp::method::Era;
@@ -18,43 +19,53 @@ impl Exchange {
         if self.policy.mode == Mode::Observe {
             return Step::Forward(Forward::default());
         }
-        let session = match self.session_edit(headers) {
-            Ok(edit) => edit,
+        self.answer_headers = cors::answer_headers(&self.policy, self.origin(), headers);
+        let step = self.treat(headers, ended);
+        self.with_answer_headers(step)
+    }
+
+    /// A step, with the changes of every answer's headers if these go on with it.
+    fn with_answer_headers(&mut self, mut step: Step) -> Step {
+        if let Step::Forward(forward) = &mut step {
+            forward.headers.append(&mut self.answer_headers);
+        }
+        step
+    }
+
+    fn treat(&mut self, headers: &Headers, ended: bool) -> Step {
+        match self.session_edit(headers) {
+            Ok(edit) => self.answer_headers.extend(edit),
             Err(refusal) => return self.replace_answer(headers, ended, &refusal),
-        };
+        }
         if ended {
-            return forward(session);
+            return forward([]);
         }
         match self.body_of_answer(headers) {
-            Body::Other => forward(session),
+            Body::Other => forward([]),
             Body::Unreadable => self.replace_answer(headers, false, &Refusal::UpstreamAnswer),
             Body::Events => {
                 self.response = ResponseState::Events(EventStream::new(self.policy.max_response));
-                forward(session.chain([remove(LENGTH)]))
+                forward([remove(LENGTH)])
             }
             Body::Message { failed } => {
                 self.response = ResponseState::Message { failed };
                 if self.holds_headers() {
-                    self.held_edits = session.collect();
                     return Step::Hold;
                 }
-                forward(session.chain([remove(LENGTH)]))
+                forward([remove(LENGTH)])
             }
         }
     }
 
     /// How the session of an answer reaches the client.
-    fn session_edit(
-        &self,
-        headers: &Headers,
-    ) -> Result<impl Iterator<Item = HeaderEdit> + use<>, Refusal> {
+    fn session_edit(&self, headers: &Headers) -> Result<Option<HeaderEdit>, Refusal> {
         let edit = match (self.asked.era, self.seal_session(headers)?) {
             (_, None) => None,
             // There are no sessions in 2026-07-28.
             (Era::Modern, Some(_)) => Some(remove(SESSION)),
             (Era::Legacy, Some(sealed)) => Some(HeaderEdit::Set(SESSION.to_owned(), sealed)),
         };
-        Ok(edit.into_iter())
+        Ok(edit)
     }
 
     /// What kind of body the answer has, and whether it is looked at.
@@ -95,6 +106,11 @@ impl Exchange {
     /// The answer's body: all of it so far while a message is held, else the next chunk.
     /// `ended`: by its own end or by trailers.
     pub fn response_body(&mut self, body: &[u8], ended: bool, now: Now) -> Step {
+        let step = self.treat_body(body, ended, now);
+        self.with_answer_headers(step)
+    }
+
+    fn treat_body(&mut self, body: &[u8], ended: bool, now: Now) -> Step {
         match std::mem::replace(&mut self.response, ResponseState::Pass) {
             ResponseState::Start | ResponseState::Pass => Step::Forward(Forward::default()),
             ResponseState::Replaced(rest) => {
@@ -229,7 +245,7 @@ impl Exchange {
 
     /// A held answer, changed or not.
     fn answer(&mut self, status: Option<&str>, body: Option<Vec<u8>>) -> Step {
-        let mut headers = std::mem::take(&mut self.held_edits);
+        let mut headers = Vec::new();
         if let (Some(body), true) = (&body, self.holds_headers()) {
             headers.push(set(LENGTH, &body.len().to_string()));
             headers.extend(status.map(|status| set(":status", status)));

@@ -3,11 +3,13 @@
 mod anonymous;
 mod arguments;
 mod compat;
+mod cors;
 mod decisions;
 mod fake_host;
 mod handles;
 mod lists;
 mod messages;
+mod metadata;
 mod tokens;
 mod transport;
 

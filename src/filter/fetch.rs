@@ -57,8 +57,14 @@ impl Shared {
         }
     }
 
+    /// An exchange that this policy judges.
+    pub(super) fn exchange(&self) -> Exchange {
+        let policy = Rc::clone(&self.policy);
+        Exchange::new(policy, &self.secrets, host::now())
+    }
+
     /// Starts the timer.
-    pub(super) fn start(&self) {
+    pub(super) fn start() {
         set_tick(IDLE_TICK);
     }
 
@@ -94,10 +100,9 @@ impl Shared {
         }
     }
 
-    /// The timer: fetches what is waited for or due, and looks after held streams.
+    /// What the timer does for this policy: fetches what is waited for or due, and looks after held streams.
     pub(super) fn tick(&self) {
         let now = host::now();
-        set_tick(IDLE_TICK);
         let mut wanted: Vec<IssuerId> = self.waiting.borrow().keys().copied().collect();
         wanted.extend(self.verifier.borrow().due(now.seconds()));
         wanted.sort_unstable();

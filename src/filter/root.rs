@@ -12,20 +12,18 @@ use super::stream::StreamContext;
 use crate::challenge::Reply;
 use crate::exchange::Secrets;
 use crate::identity::Verifier;
-use crate::policy::Policy;
+use crate::policy::{Policies, Policy, PolicyError};
 use crate::seal::Sealer;
 
 /// The root context.
 #[derive(Default)]
 pub(super) struct Root {
-    shared: Option<Rc<Shared>>,
+    policies: Option<Rc<Policies<Rc<Shared>>>>,
 }
 
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, _: usize, size: usize, _: usize) {
-        if let Some(shared) = &self.shared {
-            shared.fetched(token, size);
-        }
+        self.each(|shared| shared.fetched(token, size));
     }
 }
 
@@ -33,9 +31,9 @@ impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
         let configuration = host::buffer(BufferType::PluginConfiguration, size);
         match load(&configuration) {
-            Ok(shared) => {
-                shared.start();
-                self.shared = Some(Rc::new(shared));
+            Ok(policies) => {
+                Shared::start();
+                self.policies = Some(Rc::new(policies));
                 true
             }
             Err(errors) => {
@@ -48,14 +46,15 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        if let Some(shared) = &self.shared {
-            shared.tick();
-        }
+        // A tick of one policy may ask for the next one soon.
+        Shared::start();
+        self.each(Shared::tick);
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
-        match &self.shared {
-            Some(shared) => Some(Box::new(StreamContext::new(id, Rc::clone(shared)))),
+        let policies = self.policies.as_ref();
+        match policies.and_then(|policies| StreamContext::new(id, Rc::clone(policies))) {
+            Some(stream) => Some(Box::new(stream)),
             None => Some(Box::new(Unconfigured)),
         }
     }
@@ -65,19 +64,28 @@ impl RootContext for Root {
     }
 }
 
-fn load(configuration: &[u8]) -> Result<Shared, Vec<String>> {
-    let policy = Policy::parse(&configuration::to_json(configuration)).map_err(|errors| {
-        let text = errors.iter().map(ToString::to_string);
-        text.collect::<Vec<_>>()
-    })?;
-    let verifier = Verifier::new(policy.issuers.clone())
-        .map_err(|(issuer, error)| vec![format!("issuers[{}].jwks: {error}", issuer.0)])?;
-    let secrets = secrets(&policy).map_err(|error| vec![error])?;
-    Ok(Shared::new(policy, verifier, secrets))
+impl Root {
+    fn each(&self, act: impl Fn(&Shared)) {
+        let policies = self.policies.iter();
+        policies
+            .flat_map(|all| all.iter())
+            .for_each(|shared| act(shared));
+    }
+}
+
+fn load(configuration: &[u8]) -> Result<Policies<Rc<Shared>>, Vec<PolicyError>> {
+    Policies::parse(&configuration::to_json(configuration))?.try_map(|policy| {
+        let verifier = Verifier::new(policy.issuers.clone()).map_err(|(issuer, error)| {
+            let path = format!("issuers[{}].jwks", issuer.0);
+            vec![PolicyError::new(path, error.to_string())]
+        })?;
+        let secrets = secrets(&policy).map_err(|error| vec![error])?;
+        Ok(Rc::new(Shared::new(policy, verifier, secrets)))
+    })
 }
 
 /// What the policy takes from the VM's environment.
-fn secrets(policy: &Policy) -> Result<Secrets, String> {
+fn secrets(policy: &Policy) -> Result<Secrets, PolicyError> {
     let audit_key = match &policy.audit.key_env {
         Some(name) => Some(variable("audit.key_env", name)?.into()),
         None => None,
@@ -85,7 +93,8 @@ fn secrets(policy: &Policy) -> Result<Secrets, String> {
     let sealer = match &policy.seal {
         Some(seal) => {
             let secret = variable("seal.key_env", &seal.key_env)?;
-            let sealer = Sealer::new(&secret).map_err(|error| format!("seal.key_env: {error}"))?;
+            let sealer = Sealer::new(&secret)
+                .map_err(|error| PolicyError::new("seal.key_env", error.to_string()))?;
             Some(Rc::new(sealer))
         }
         None => None,
@@ -93,13 +102,16 @@ fn secrets(policy: &Policy) -> Result<Secrets, String> {
     Ok(Secrets { audit_key, sealer })
 }
 
-fn variable(key: &str, name: &str) -> Result<String, String> {
+fn variable(key: &str, name: &str) -> Result<String, PolicyError> {
     match std::env::var(name) {
         Ok(value) if !value.is_empty() => Ok(value),
-        _ => Err(format!(
-            "{key}: the VM's environment has no variable `{name}`; set it under \
-             `vm_config.environment_variables`"
-        )),
+        _ => {
+            let message = format!(
+                "the VM's environment has no variable `{name}`; set it under \
+                 `vm_config.environment_variables`"
+            );
+            Err(PolicyError::new(key, message))
+        }
     }
 }
 

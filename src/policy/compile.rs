@@ -9,10 +9,13 @@ use super::condition::Condition;
 use super::document::{ArgumentRule, Document, IdentityField, OperationDocument};
 use super::error::{Errors, PolicyError};
 use super::issuers::compile_issuers;
+use super::metadata::check_metadata;
+use super::param_headers::compile_param_headers;
 use super::pattern::Pattern;
+use super::resource::parse_resource;
 use super::roles::{compile_anonymous, compile_roles};
-use super::{Operation, ParamHeader, Policy};
-use crate::mcp::headers::PARAM_PREFIX;
+use super::scopes::{ScopeHierarchy, check_scopes};
+use super::{Operation, Policy};
 use crate::mcp::names::{NameId, NameTable, fold};
 
 /// The most an inspected request body may be: Envoy's own buffer limit by default.
@@ -36,6 +39,8 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         ));
     }
     check_scopes("scopes", &document.scopes, &mut errors);
+    let scope_hierarchy = ScopeHierarchy::compile(&document.scope_includes, &mut errors);
+    check_metadata(&document.metadata, &mut errors);
     check_origins(&document.origins, &mut errors);
     let mut origins = document.origins.clone();
     origins.extend(
@@ -73,11 +78,14 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         return Err(errors);
     }
     Ok(Policy {
+        label: None,
         resource: document.resource,
         path,
         mode: document.mode,
         issuers,
         scopes: document.scopes,
+        scope_hierarchy,
+        metadata: document.metadata,
         roles,
         anonymous,
         names,
@@ -95,30 +103,6 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         max_response: document.max_response.0,
         hold: document.hold,
     })
-}
-
-fn parse_resource(resource: &str, errors: &mut Errors) -> Option<Url> {
-    let mut refuse = |message: &str| {
-        errors.push(PolicyError::new(
-            "resource",
-            format!("found `{resource}`, {message}"),
-        ));
-        None
-    };
-    let Ok(url) = Url::parse(resource) else {
-        return refuse("expected an absolute URL such as https://crm.example.com/mcp");
-    };
-    let loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-    match url.scheme() {
-        "https" => {}
-        "http" if loopback => {}
-        _ => return refuse("expected https (http is for localhost only)"),
-    }
-    let has_user = !url.username().is_empty() || url.password().is_some();
-    if url.fragment().is_some() || url.query().is_some() || has_user {
-        return refuse("expected a URL without query, fragment and user (RFC 8707 section 2)");
-    }
-    Some(url)
 }
 
 fn compile_arguments(
@@ -227,50 +211,6 @@ fn compile_operations(
         )
     });
     compiled
-}
-
-fn compile_param_headers(
-    section: &str,
-    path: &str,
-    operation: &OperationDocument,
-    errors: &mut Errors,
-) -> Vec<ParamHeader> {
-    let path = format!("{path}.param_headers");
-    if section != "tools" && !operation.param_headers.is_empty() {
-        errors.push(PolicyError::new(
-            path.as_str(),
-            "headers mirror arguments of tools only",
-        ));
-    }
-    let mut compiled: Vec<ParamHeader> = Vec::new();
-    for (argument, name) in &operation.param_headers {
-        // RFC 9110 section 5.6.2.
-        let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        let header = format!("{PARAM_PREFIX}{}", name.to_ascii_lowercase());
-        if name.is_empty() || !name.bytes().all(token) {
-            let message = format!("found `{name}`, expected what follows `Mcp-Param-`");
-            errors.push(PolicyError::new(format!("{path}.{argument}"), message));
-        } else if compiled.iter().any(|other| other.header == header) {
-            let message = format!("`{name}` mirrors another argument already");
-            errors.push(PolicyError::new(format!("{path}.{argument}"), message));
-        }
-        let argument = argument.split('.').map(str::to_owned).collect();
-        compiled.push(ParamHeader { argument, header });
-    }
-    compiled
-}
-
-/// Scopes are words (RFC 6749 section 3.3); several in one text would never be found in a token.
-fn check_scopes(path: &str, scopes: &[String], errors: &mut Errors) {
-    for (index, scope) in scopes.iter().enumerate() {
-        let allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
-        if scope.is_empty() || !scope.bytes().all(allowed) {
-            errors.push(PolicyError::new(
-                format!("{path}[{index}]"),
-                format!("found `{scope}`, expected one scope, without spaces and quotes"),
-            ));
-        }
-    }
 }
 
 /// Origins are compared as browsers write them.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::metadata::Metadata;
 use super::value::{Period, Size};
 use crate::identity::{Algorithm, ClaimPath, TokenType};
 
@@ -28,6 +29,12 @@ pub struct Document {
     /// Scopes every request needs, whatever it asks for.
     #[serde(default)]
     pub scopes: Vec<String>,
+    /// Scopes that include others: a token with the one is as good as with those.
+    #[serde(default)]
+    pub scope_includes: BTreeMap<String, Vec<String>>,
+    /// What the resource metadata document says of the server besides.
+    #[serde(default)]
+    pub metadata: Metadata,
     /// What each role may do. Nothing is allowed that no role allows. The role named `*` is every
     /// caller's.
     #[serde(default)]

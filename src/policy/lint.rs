@@ -30,6 +30,7 @@ impl Policy {
                 self.warn_unreachable(section, operation, &mut warnings);
             }
         }
+        self.warn_unused_scopes(&mut warnings);
         warnings
     }
 

@@ -4,6 +4,8 @@ mod defaults;
 mod form;
 mod meaning;
 mod patterns;
+mod policies;
+mod scopes;
 mod warnings;
 
 use serde_json::{Value, json};

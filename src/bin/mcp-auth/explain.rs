@@ -27,6 +27,9 @@ pub(crate) struct Arguments {
     /// The request: a JSON-RPC message as the client sends it; `-` reads standard input.
     #[arg(long)]
     request: PathBuf,
+    /// Of several policies the one to ask, by its path or its `resource`.
+    #[arg(long)]
+    path: Option<String>,
     /// A header of the request, in place of the one a client would send; `Name:` leaves it out.
     #[arg(long, value_name = "NAME: VALUE")]
     header: Vec<String>,
@@ -61,12 +64,11 @@ pub(crate) enum End {
 pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     refuse_two_from_stdin(&[&arguments.policy, &arguments.claims, &arguments.request])?;
     let loaded = policy::load(&arguments.policy);
-    let mut policy = loaded
-        .map_err(|failure| Failure {
-            status: 2,
-            ..failure
-        })?
-        .policy;
+    let loaded = loaded.map_err(|failure| Failure {
+        status: 2,
+        ..failure
+    })?;
+    let (mut policy, _) = loaded.single(arguments.path.as_deref())?;
     let claims = claims::read(&arguments.claims)?;
     let body = files::read(&arguments.request)?;
     let now = now();

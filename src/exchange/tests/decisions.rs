@@ -62,6 +62,10 @@ fn what_no_role_allows_looks_as_if_it_did_not_exist() {
     let visible = policy(json!({"refusals": "visible"}));
     assert_eq!(
         send(&visible, &call("hr.salaries", "{}")).refusal(),
+        (200, 403, "no_role")
+    );
+    assert_eq!(
+        send(&visible, &super::modern_call("hr.salaries", "{}")).refusal(),
         (403, 403, "no_role")
     );
 }

@@ -318,6 +318,7 @@ fn b24_a_request_state_is_for_the_same_request_of_the_same_caller() {
         retry(json!({"a": 2, "b": ["x"]}), Some(&state)),
         retry(json!({}), Some(&state)),
         retry(arguments.clone(), Some("{\"s\":1}")),
+        modern("tools/list", None, json!({"requestState": state})),
         modern(
             "tools/call",
             Some("crm.notes"),

@@ -224,24 +224,6 @@ fn origins_are_checked() {
 }
 
 #[test]
-fn the_metadata_document_needs_no_token() {
-    for path in [
-        "/.well-known/oauth-protected-resource",
-        "/.well-known/oauth-protected-resource/mcp",
-    ] {
-        let request = Request::method("GET").without("authorization").path(path);
-        let reply = send(&default(), &request).reply.unwrap();
-        assert_eq!(reply.status, 200);
-        let document: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
-        assert_eq!(document["resource"], "https://crm.example.com/mcp");
-        assert_eq!(
-            document["authorization_servers"],
-            json!(["https://login.example.com"])
-        );
-    }
-}
-
-#[test]
 fn h02_with_the_buffer_filter_headers_are_changed_before_they_go() {
     let policy = policy(json!({"hold": "buffer_filter"}));
     let outcome = send(&policy, &call("crm.get", r#"{"organization_id":"globex"}"#));
