@@ -223,6 +223,46 @@ def test_a_key_that_is_not_there_stops_the_load(running: Running) -> None:
         pass
 
 
+# The policy in a file of its own
+
+
+@VERSIONS
+def test_the_policy_changes_as_the_readme_says(
+    running: Running, tmp_path: Path, version: str | None
+) -> None:
+    file = tmp_path / "mcp_auth.yaml"
+    discovered, response = readme_discovery(file)
+
+    def in_a_file(config: proxy.Config) -> proxy.Config:
+        filters = proxy.connection_manager(config)["http_filters"]
+        response["resources"][0]["typed_config"] = filters[0]["typed_config"]
+        filters[0] = discovered
+        file.write_text(yaml.safe_dump(response))
+        return config
+
+    with running(version, in_a_file) as stack:
+        assert_guards(stack)
+        response["resources"][0]["typed_config"]["config"]["configuration"]["value"]["roles"] = {}
+        new = file.with_suffix(".new")
+        new.write_text(yaml.safe_dump(response))
+        new.rename(file)
+        end = time.monotonic() + 10
+        while ask(stack, DANA, "crm.get_customer", customer_id="c-100").error_code() != -32602:
+            assert time.monotonic() < end, host_log(stack)
+            time.sleep(0.05)
+
+
+def readme_discovery(file: Path) -> tuple[proxy.Config, proxy.Config]:
+    """The filter by discovery, and what its file holds, with this file's name."""
+    blocks = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    [discovered] = [yaml.safe_load(block) for block in blocks if "config_discovery" in block]
+    [response] = [yaml.safe_load(block) for block in blocks if "TypedExtensionConfig" in block]
+    source = discovered[0]["config_discovery"]["config_source"]["path_config_source"]
+    assert source["watched_directory"]["path"] == str(Path(source["path"]).parent)
+    source["path"], source["watched_directory"]["path"] = str(file), str(file.parent)
+    return discovered[0], response
+
+
 # Istio's
 
 

@@ -133,6 +133,12 @@ fn other_files_are_recognized() {
         let ran = files.run(&["check", &format!("{ROOT}/{file}")]);
         ran.says(1, &[what, "a file of its own"]);
     }
+    let files = files.with("mcp_auth.yaml", "resources: [{name: mcp_auth}]\n");
+    let ran = files.run(&["check", "mcp_auth.yaml"]);
+    ran.says(
+        1,
+        &["mcp_auth.yaml:1:1: this is a file for Envoy's discovery"],
+    );
     let ran = files.run(&["check", "nowhere.yaml"]);
     ran.says(2, &["cannot read nowhere.yaml", "Next: "]);
     files.run(&["check"]).says(2, &["Usage"]);

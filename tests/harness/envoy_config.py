@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from demo import proxy
@@ -23,6 +24,7 @@ MANAGER = (
     ".http_connection_manager.v3.HttpConnectionManager"
 )
 PROTOCOL_OPTIONS = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+EXTENSION = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig"
 FILE_LOG = "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog"
 
 # The filter's own record between facts of Envoy's, so that a missing one is seen.
@@ -49,6 +51,8 @@ class Listener:
     before: tuple[Config, ...] = ()
     routes: tuple[Config, ...] = ()
     upgrades: tuple[str, ...] = ()
+    # The filter stands in this file, which Envoy watches (see `Envoy.change`).
+    file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,8 @@ def bootstrap(
 ) -> Config:
     """The whole configuration. Ports are chosen by the system and asked for afterwards."""
     return {
+        # Discovery, also from a file, has to say who asks.
+        "node": {"id": "tests", "cluster": "tests"},
         "admin": {"address": _address(0)},
         "static_resources": {
             "listeners": [_listener(n, each, wasm, access_log) for n, each in listeners.items()],
@@ -119,12 +125,26 @@ def _access_log(name: str, path: str) -> Config:
 
 def _filters(listener: Listener, wasm: str) -> list[Config]:
     filters = list(listener.before)
-    if listener.policy is not None:
+    if listener.file is not None:
+        filters.append(_discovered(listener.file))
+    elif listener.policy is not None:
         filters.append(_wasm_filter(listener, wasm))
     if listener.buffer_filter is not None:
         typed = {"@type": BUFFER, "max_request_bytes": listener.buffer_filter}
         filters.append({"name": "envoy.filters.http.buffer", "typed_config": typed})
     return [*filters, {"name": "envoy.filters.http.router", "typed_config": {"@type": ROUTER}}]
+
+
+def _discovered(file: Path) -> Config:
+    path = {"path": str(file), "watched_directory": {"path": str(file.parent)}}
+    source = {"path_config_source": path, "resource_api_version": "V3"}
+    return {"name": "mcp_auth", "config_discovery": {"config_source": source, "type_urls": [WASM]}}
+
+
+def discovery_response(listener: Listener, wasm: str) -> Config:
+    """What the file of a listener's filter holds."""
+    resource = {"@type": EXTENSION, **_wasm_filter(listener, wasm), "name": "mcp_auth"}
+    return {"resources": [resource]}
 
 
 def _wasm_filter(listener: Listener, wasm: str) -> Config:

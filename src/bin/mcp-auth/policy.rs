@@ -108,6 +108,10 @@ fn refuse_other_kind(file: &str, document: &Document<'_>) -> Result<(), Failure>
                 "the filter's `configuration.value`",
             )
         }
+        _ if document.has("resources") => {
+            let what = "a file for Envoy's discovery";
+            (what, "resources", "the filter's `configuration.value`")
+        }
         _ => return Ok(()),
     };
     let message = format!("this is {what}; expected the policy alone");

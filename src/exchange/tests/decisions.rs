@@ -97,6 +97,27 @@ fn observe_mode_decides_and_changes_nothing() {
 }
 
 #[test]
+fn b14_a_request_for_none_of_several_policies_is_refused_where_one_enforces() {
+    use super::super::{Exchange, Forward, Now, Step};
+    let now = Now {
+        unix_ms: super::NOW * 1000,
+    };
+    let headers = crate::mcp::headers::Headers::new(call("crm.get", "{}").headers);
+    for (mode, verdict) in [("enforce", Verdict::Blocked), ("observe", Verdict::Draft)] {
+        let mut exchange = Exchange::new(policy(json!({"mode": mode})), None, now);
+        match exchange.is_for_nobody(&headers) {
+            Step::Reply(reply) => assert_eq!((mode, reply.status), ("enforce", 404)),
+            step => assert_eq!((mode, step), ("observe", Step::Forward(Forward::default()))),
+        }
+        assert!(exchange.is_over());
+        let record = exchange.finish(404, now).unwrap();
+        assert_eq!(record.decision.verdict, verdict);
+        assert_eq!(record.decision.reason, "not_found");
+        assert_eq!((record.http_method.as_str(), record.policy), ("POST", None));
+    }
+}
+
+#[test]
 fn a_client_that_leaves_has_a_record() {
     let policy = default();
     let mut exchange = super::super::Exchange::new(
