@@ -4,7 +4,6 @@
 use serde_json::{Value, json};
 
 use crate::authorize::{Denial, Target};
-use crate::identity::TokenError;
 use crate::mcp::headers::{Disagreement, VERSIONS};
 use crate::mcp::message::MessageError;
 use crate::mcp::method::Era;
@@ -49,7 +48,7 @@ pub fn refuse(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> Reply {
     }
     match refusal {
         Refusal::HttpMethod => headers.push(("allow", "POST, GET, DELETE".to_owned())),
-        Refusal::Token(TokenError::KeysUnavailable) => {
+        Refusal::Token(error) if error.is_unavailable() => {
             headers.push(("retry-after", "5".to_owned()))
         }
         _ => {}
@@ -128,7 +127,7 @@ fn answer(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> (u16, i64, St
         Refusal::NotFound => (404, INVALID_REQUEST),
         Refusal::Origin => (403, 403),
         Refusal::Task | Refusal::UnknownMethod => (404, -32601),
-        Refusal::Token(TokenError::KeysUnavailable) => (503, 503),
+        Refusal::Token(error) if error.is_unavailable() => (503, 503),
         Refusal::Token(_) => (401, 401),
         Refusal::TooLarge => (413, INVALID_REQUEST),
         Refusal::UpstreamAnswer => (502, -32603),
@@ -176,7 +175,7 @@ fn challenge(policy: &Policy, refusal: &Refusal) -> Option<String> {
     };
     let parameters = match refusal {
         Refusal::NoToken => format!("{metadata}{}", scope(&policy.scopes)),
-        Refusal::Token(TokenError::KeysUnavailable) => return None,
+        Refusal::Token(error) if error.is_unavailable() => return None,
         Refusal::Token(error) => format!(
             "error=\"invalid_token\", error_description=\"{}\", {metadata}{}",
             error.reason(),

@@ -14,7 +14,7 @@ use crate::audit::Record;
 use crate::authorize::{Caller, Target, known_roles};
 use crate::challenge::{Asked, Reply, refuse};
 use crate::decision::{Decision, Evidence, Verdict};
-use crate::identity::{IssuerId, VerifiedToken};
+use crate::identity::{Need, VerifiedToken, Vouched};
 use crate::mcp::events::EventStream;
 use crate::mcp::headers::{HeaderEdit, Headers};
 use crate::mcp::method::Era;
@@ -29,8 +29,8 @@ const MAX_DEPTH: usize = 64;
 pub enum Step {
     /// Keep what has arrived of the message, and wait for more of it.
     Hold,
-    /// Keep the request until the keys of this issuer were fetched.
-    FetchKeys(IssuerId),
+    /// Keep the request until this was fetched.
+    Fetch(Need),
     /// Let the message go on, with these changes.
     Forward(Forward),
     /// Answer the request in the server's place.
@@ -81,7 +81,7 @@ pub struct Exchange {
 enum RequestState {
     /// Nothing arrived yet.
     Start,
-    /// Its issuer's keys are being fetched. `ended`: nothing more of it will arrive.
+    /// Its issuer's keys, or word about the token, are being fetched. `ended`: nothing more of it will arrive.
     AwaitsKeys { ended: bool },
     /// Its body is being collected.
     Body,
@@ -200,10 +200,15 @@ impl Exchange {
     fn token_evidence(&self, token: &VerifiedToken) -> Evidence {
         let issuer = self.policy.issuers.get(token.issuer().0);
         let issuer = issuer.map_or("", |issuer| issuer.issuer.as_str());
-        let key = token.key_id().map_or(String::new(), |kid| {
-            format!(", key `{}`", crate::audit::name(kid))
-        });
-        Evidence::new("token", format!("verified, issuer {issuer}{key}"))
+        let summary = match token.vouched() {
+            Vouched::Introspection => format!("introspected, issuer {issuer}"),
+            Vouched::Signature(None) => format!("verified, issuer {issuer}"),
+            Vouched::Signature(Some(kid)) => {
+                let kid = crate::audit::name(kid);
+                format!("verified, issuer {issuer}, key `{kid}`")
+            }
+        };
+        Evidence::new("token", summary)
     }
 
     fn decide(&mut self, mut decision: Decision) {

@@ -165,12 +165,11 @@ impl Refusal {
 
     /// Whether the caller can do something about it: sign in, or sign in for more.
     fn is_curable(&self) -> bool {
-        matches!(
-            self,
-            Self::NoToken
-                | Self::Token(_)
-                | Self::Denied(Denial::Scope { .. } | Denial::TooOld { .. })
-        ) && *self != Self::Token(TokenError::KeysUnavailable)
+        match self {
+            Self::Token(error) => !error.is_unavailable(),
+            Self::NoToken | Self::Denied(Denial::Scope { .. } | Denial::TooOld { .. }) => true,
+            _ => false,
+        }
     }
 
     fn next_action(&self) -> Option<String> {
@@ -201,6 +200,12 @@ impl Refusal {
             Self::NoToken => "sign in".into(),
             Self::Token(TokenError::KeysUnavailable) => {
                 "check the cluster and path under the issuer's `jwks`".into()
+            }
+            Self::Token(TokenError::IntrospectionUnavailable) => {
+                "check the cluster, path and client under the issuer's `introspection`".into()
+            }
+            Self::Token(TokenError::IntrospectionBusy) => {
+                "see whether somebody tries tokens at random, and limit the rate in Envoy".into()
             }
             Self::Token(_) => "sign in again".into(),
             Self::TooLarge => "raise `max_body`, and Envoy's buffer limit with it".into(),

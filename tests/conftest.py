@@ -14,6 +14,7 @@ import pytest
 from .harness.envoy import Envoy
 from .harness.envoy_config import Cluster
 from .harness.gateway import Gateway
+from .harness.introspection import Introspection
 from .harness.issuer import Issuer
 from .harness.upstream import Upstream
 
@@ -35,7 +36,17 @@ def issuer() -> Iterator[Issuer]:
 
 
 @pytest.fixture(scope="session")
-def clusters(upstream_server: Upstream, issuer: Issuer) -> Iterator[dict[str, Cluster]]:
+def introspection() -> Iterator[Introspection]:
+    """The introspection endpoint."""
+    server = Introspection()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def clusters(
+    upstream_server: Upstream, issuer: Issuer, introspection: Introspection
+) -> Iterator[dict[str, Cluster]]:
     """Where Envoy may connect to."""
     with socket.socket() as dead:
         # Bound and not listening: connections are refused, and nobody else gets the port.
@@ -44,6 +55,7 @@ def clusters(upstream_server: Upstream, issuer: Issuer) -> Iterator[dict[str, Cl
             "upstream": Cluster(upstream_server.port),
             "upstream_h2": Cluster(upstream_server.port, http2=True),
             "issuer": Cluster(issuer.port),
+            "introspection": Cluster(introspection.port),
             "dead": Cluster(dead.getsockname()[1]),
         }
 

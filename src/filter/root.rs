@@ -68,8 +68,9 @@ fn load(configuration: &[u8]) -> Result<Shared, Vec<String>> {
         let text = errors.iter().map(ToString::to_string);
         text.collect::<Vec<_>>()
     })?;
-    let verifier = Verifier::new(policy.issuers.clone())
-        .map_err(|(issuer, error)| vec![format!("issuers[{}].jwks: {error}", issuer.0)])?;
+    let environment = |name: &str| std::env::var(name).ok();
+    let verifier = Verifier::with_environment(policy.issuers.clone(), &environment)
+        .map_err(|error| vec![error.to_string()])?;
     let audit_key = audit_key(&policy).map_err(|error| vec![error])?;
     Ok(Shared::new(policy, verifier, audit_key))
 }

@@ -44,6 +44,8 @@ class Listener:
     before: tuple[Config, ...] = ()
     routes: tuple[Config, ...] = ()
     upgrades: tuple[str, ...] = ()
+    # Of the VM; listeners with one have a VM of their own.
+    environment: dict[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,9 @@ def _wasm_filter(listener: Listener, wasm: str) -> Config:
         "capability_restriction_config": CAPABILITIES,
         "configuration": _configuration(listener.policy),
     }
+    if listener.environment:
+        variables = {"key_values": listener.environment}
+        plugin["vm_config"] |= {"vm_id": "mcp_auth_env", "environment_variables": variables}
     if listener.stop_iteration:
         plugin["allow_on_headers_stop_iteration"] = True
     return {
