@@ -4,7 +4,6 @@
 use serde_json::{Value, json};
 
 use crate::authorize::{Denial, Target};
-use crate::identity::TokenError;
 use crate::mcp::headers::{Disagreement, VERSIONS};
 use crate::mcp::message::MessageError;
 use crate::mcp::message::params::TASKS_EXTENSION;
@@ -55,7 +54,7 @@ pub fn refuse(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> Reply {
     }
     match refusal {
         Refusal::HttpMethod => headers.push(("allow", "POST, GET, DELETE".to_owned())),
-        Refusal::Token(TokenError::KeysUnavailable) => {
+        Refusal::Token(error) if error.is_unavailable() => {
             headers.push(("retry-after", "5".to_owned()))
         }
         _ => {}
@@ -181,7 +180,7 @@ fn answer(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> (u16, i64, St
         Refusal::UnknownMethod => (200, -32601),
         // As servers built with the SDKs say it.
         Refusal::UnknownSession => (404, -32001),
-        Refusal::Token(TokenError::KeysUnavailable) => (503, 503),
+        Refusal::Token(error) if error.is_unavailable() => (503, 503),
         Refusal::Token(_) => (401, 401),
         Refusal::TooLarge => (413, INVALID_REQUEST),
         Refusal::UpstreamAnswer => (502, -32603),
@@ -235,7 +234,7 @@ fn challenge(policy: &Policy, refusal: &Refusal) -> Option<String> {
     };
     let parameters = match refusal {
         Refusal::NoToken => format!("{metadata}{}", scope(&policy.scopes)),
-        Refusal::Token(TokenError::KeysUnavailable) => return None,
+        Refusal::Token(error) if error.is_unavailable() => return None,
         Refusal::Token(error) => format!(
             "error=\"invalid_token\", error_description=\"{}\", {metadata}{}",
             error.reason(),

@@ -17,7 +17,7 @@ use crate::authorize::{Caller, Target, known_roles};
 use crate::challenge::{Asked, Reply, refuse};
 use crate::cors;
 use crate::decision::{Decision, Evidence, Verdict};
-use crate::identity::{Identity, IssuerId, VerifiedToken};
+use crate::identity::{Identity, Need, VerifiedToken, Vouched};
 use crate::mcp::events::EventStream;
 use crate::mcp::headers::{HeaderEdit, Headers};
 use crate::mcp::method::Era;
@@ -33,8 +33,8 @@ const MAX_DEPTH: usize = 64;
 pub enum Step {
     /// Keep what has arrived of the message, and wait for more of it.
     Hold,
-    /// Keep the request until the keys of this issuer were fetched.
-    FetchKeys(IssuerId),
+    /// Keep the request until this was fetched.
+    Fetch(Need),
     /// Let the message go on, with these changes.
     Forward(Forward),
     /// Answer the request in the server's place.
@@ -134,7 +134,7 @@ impl Known {
 enum RequestState {
     /// Nothing arrived yet.
     Start,
-    /// Its issuer's keys are being fetched. `ended`: nothing more of it will arrive.
+    /// Its issuer's keys, or word about the token, are being fetched. `ended`: nothing more of it will arrive.
     AwaitsKeys { ended: bool },
     /// Its body is being collected.
     Body,
@@ -289,10 +289,14 @@ impl Exchange {
         };
         let issuer = self.policy.issuers.get(token.issuer().0);
         let issuer = issuer.map_or("", |issuer| issuer.issuer.as_str());
-        let key = token.key_id().map_or(String::new(), |kid| {
-            format!(", key `{}`", crate::audit::name(kid))
-        });
-        let summary = format!("verified, issuer {issuer}{key}");
+        let summary = match token.vouched() {
+            Vouched::Introspection => format!("introspected, issuer {issuer}"),
+            Vouched::Signature(None) => format!("verified, issuer {issuer}"),
+            Vouched::Signature(Some(kid)) => {
+                let kid = crate::audit::name(kid);
+                format!("verified, issuer {issuer}, key `{kid}`")
+            }
+        };
         Some(Evidence::new("token", summary))
     }
 

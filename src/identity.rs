@@ -2,16 +2,23 @@
 
 mod algorithm;
 mod bearer;
+mod call;
 mod claims;
 mod error;
+mod introspection;
 mod issuer;
 mod keys;
+mod secret;
 mod verifier;
 
 pub use algorithm::{Algorithm, TokenType};
-pub use bearer::BearerToken;
+pub use bearer::{BearerToken, TokenDigest};
+pub use call::Call;
 pub use claims::{ClaimPath, ClaimPaths, Identity};
-pub use error::TokenError;
-pub use issuer::{IssuerId, IssuerKeys, KeyFetch, KeySource, TrustedIssuer};
+pub use error::{FetchError, SetupError, TokenError};
+pub use introspection::{AnswerError, Introspection};
+pub use issuer::{
+    IssuerId, IssuerKeys, KeyFetch, KeySource, Signatures, TokenCheck, TrustedIssuer,
+};
 pub use keys::{KeySet, KeySetError};
-pub use verifier::{Verification, VerifiedToken, Verifier};
+pub use verifier::{Need, Verification, VerifiedToken, Verifier, Vouched};

@@ -185,14 +185,14 @@ impl Refusal {
 
     /// Whether the caller can do something about it: sign in, or sign in for more.
     fn is_curable(&self) -> bool {
-        matches!(
-            self,
+        match self {
+            Self::Token(error) => !error.is_unavailable(),
             Self::NoToken
-                | Self::Token(_)
-                | Self::Denied(
-                    Denial::Scope { .. } | Denial::SignIn { .. } | Denial::TooOld { .. }
-                )
-        ) && *self != Self::Token(TokenError::KeysUnavailable)
+            | Self::Denied(Denial::Scope { .. } | Denial::SignIn { .. } | Denial::TooOld { .. }) => {
+                true
+            }
+            _ => false,
+        }
     }
 
     fn next_action(&self) -> Option<String> {
@@ -230,6 +230,12 @@ impl Refusal {
             Self::UnknownSession => "initialize a new session".into(),
             Self::Token(TokenError::KeysUnavailable) => {
                 "check the cluster and path under the issuer's `jwks`".into()
+            }
+            Self::Token(TokenError::IntrospectionUnavailable) => {
+                "check the cluster, path and client under the issuer's `introspection`".into()
+            }
+            Self::Token(TokenError::IntrospectionBusy) => {
+                "see whether somebody tries tokens at random, and limit the rate in Envoy".into()
             }
             Self::Token(_) => "sign in again".into(),
             Self::TooLarge => "raise `max_body`, and Envoy's buffer limit with it".into(),

@@ -15,6 +15,7 @@ from .harness.envoy import Envoy
 from .harness.envoy_config import Cluster
 from .harness.gateway import Gateway
 from .harness.handles import HandleGateway
+from .harness.introspection import Introspection
 from .harness.issuer import Issuer
 from .harness.upstream import Upstream
 
@@ -36,7 +37,17 @@ def issuer() -> Iterator[Issuer]:
 
 
 @pytest.fixture(scope="session")
-def clusters(upstream_server: Upstream, issuer: Issuer) -> Iterator[dict[str, Cluster]]:
+def introspection() -> Iterator[Introspection]:
+    """The introspection endpoint."""
+    server = Introspection()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def clusters(
+    upstream_server: Upstream, issuer: Issuer, introspection: Introspection
+) -> Iterator[dict[str, Cluster]]:
     """Where Envoy may connect to."""
     with socket.socket() as dead:
         # Bound and not listening: connections are refused, and nobody else gets the port.
@@ -45,6 +56,7 @@ def clusters(upstream_server: Upstream, issuer: Issuer) -> Iterator[dict[str, Cl
             "upstream": Cluster(upstream_server.port),
             "upstream_h2": Cluster(upstream_server.port, http2=True),
             "issuer": Cluster(issuer.port),
+            "introspection": Cluster(introspection.port),
             "dead": Cluster(dead.getsockname()[1]),
         }
 

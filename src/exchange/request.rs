@@ -5,7 +5,7 @@ use super::{Exchange, Forward, Inspect, Known, MAX_DEPTH, Now, RequestState, Ste
 use crate::authorize::{Target, authorize};
 use crate::challenge::metadata;
 use crate::cors;
-use crate::identity::{BearerToken, TokenError, Verification, Verifier};
+use crate::identity::{BearerToken, Need, Verification, Verifier};
 use crate::mcp::headers::{HeaderEdit, Headers, VERSIONS, media_type, stated_era};
 use crate::mcp::message::{Message, Shape};
 use crate::policy::{Hold, Mode};
@@ -31,15 +31,15 @@ impl Exchange {
         }
         match self.verify(verifier, now) {
             Ok(None) => self.headers_accepted(ended, now),
-            Ok(Some(step)) => {
+            Ok(Some(need)) => {
                 self.request = RequestState::AwaitsKeys { ended };
-                step
+                Step::Fetch(need)
             }
             Err(refusal) => self.refuse(&refusal, None),
         }
     }
 
-    /// The keys the request waited for were fetched, or could not be. `body` is what arrived of
+    /// What the request waited for was fetched, or could not be. `body` is what arrived of
     /// the body meanwhile.
     pub fn keys_ready(&mut self, body: &[u8], verifier: &mut Verifier, now: Now) -> Step {
         let RequestState::AwaitsKeys { ended } = self.request else {
@@ -51,7 +51,7 @@ impl Exchange {
                 Step::Hold if ended => self.request_body(body, now),
                 step => step,
             },
-            Ok(Some(_)) => self.refuse(&Refusal::Token(TokenError::KeysUnavailable), None),
+            Ok(Some(need)) => self.refuse(&Refusal::Token(need.unavailable()), None),
             Err(refusal) => self.refuse(&refusal, None),
         }
     }
@@ -152,8 +152,8 @@ impl Exchange {
         Ok(())
     }
 
-    /// Verifies the token. `Some`: the keys have to be fetched first.
-    fn verify(&mut self, verifier: &mut Verifier, now: Now) -> Result<Option<Step>, Refusal> {
+    /// Verifies the token. `Some`: this has to be fetched first.
+    fn verify(&mut self, verifier: &mut Verifier, now: Now) -> Result<Option<Need>, Refusal> {
         let header = self.headers.one("authorization").map_err(Refusal::Header)?;
         if header.is_none() && self.policy.anonymous.is_some() {
             self.know_caller(Known::Anonymous);
@@ -167,7 +167,7 @@ impl Exchange {
                 self.know_caller(Known::Token(token));
                 Ok(None)
             }
-            Verification::NeedKeys(issuer) => Ok(Some(Step::FetchKeys(issuer))),
+            Verification::Need(need) => Ok(Some(need)),
             Verification::Refused(error) => Err(Refusal::Token(error)),
         }
     }

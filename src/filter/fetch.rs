@@ -1,4 +1,5 @@
-//! Fetching key sets: one fetch per issuer and worker, whoever waits for it.
+//! Fetching what tokens are judged by: key sets, and issuers' word about a token. One call per
+//! worker for each, whoever waits for it.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -13,7 +14,7 @@ use super::host;
 use super::metrics::Metrics;
 use super::stream::Stream;
 use crate::exchange::{Exchange, Now, Secrets, Step};
-use crate::identity::{IssuerId, Verifier};
+use crate::identity::{Need, Verifier};
 use crate::policy::Policy;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -34,10 +35,10 @@ pub(super) struct Shared {
     pub(super) host_fails: Cell<bool>,
     /// Streams whose headers are held, until the host is known to hold.
     held: RefCell<Vec<Weak<RefCell<Stream>>>>,
-    waiting: RefCell<HashMap<IssuerId, Vec<Weak<RefCell<Stream>>>>>,
+    waiting: RefCell<HashMap<Need, Vec<Weak<RefCell<Stream>>>>>,
     /// Streams that go on at the next tick.
     paused: RefCell<Vec<Weak<RefCell<Stream>>>>,
-    fetches: RefCell<HashMap<u32, IssuerId>>,
+    fetches: RefCell<HashMap<u32, Need>>,
 }
 
 impl Shared {
@@ -68,14 +69,12 @@ impl Shared {
         set_tick(IDLE_TICK);
     }
 
-    /// Lets a stream wait for an issuer's keys. The fetch itself is made by the timer, in the root
-    /// context: a stream's own call would end with the stream, and everybody else's wait with it.
-    pub(super) fn wait_for_keys(&self, issuer: IssuerId, stream: &Rc<RefCell<Stream>>) {
+    /// Lets a stream wait for what its token needs. The fetch itself is made by the timer, in the
+    /// root context: a stream's own call would end with the stream, and everybody else's wait with
+    /// it.
+    pub(super) fn wait_for(&self, need: Need, stream: &Rc<RefCell<Stream>>) {
         let mut waiting = self.waiting.borrow_mut();
-        waiting
-            .entry(issuer)
-            .or_default()
-            .push(Rc::downgrade(stream));
+        waiting.entry(need).or_default().push(Rc::downgrade(stream));
         set_tick(SOON);
     }
 
@@ -103,12 +102,13 @@ impl Shared {
     /// What the timer does for this policy: fetches what is waited for or due, and looks after held streams.
     pub(super) fn tick(&self) {
         let now = host::now();
-        let mut wanted: Vec<IssuerId> = self.waiting.borrow().keys().copied().collect();
-        wanted.extend(self.verifier.borrow().due(now.seconds()));
+        let mut wanted: Vec<Need> = self.waiting.borrow().keys().copied().collect();
+        let due = self.verifier.borrow().due(now.seconds());
+        wanted.extend(due.into_iter().map(Need::Keys));
         wanted.sort_unstable();
         wanted.dedup();
-        for issuer in wanted {
-            self.fetch(issuer, now);
+        for need in wanted {
+            self.fetch(need, now);
         }
         let paused = std::mem::take(&mut *self.paused.borrow_mut());
         paused
@@ -120,69 +120,69 @@ impl Shared {
 
     /// The answer to a fetch, if it is one of this configuration's.
     pub(super) fn fetched(&self, token: u32, size: usize) {
-        let Some(issuer) = self.fetches.borrow_mut().remove(&token) else {
+        let Some(need) = self.fetches.borrow_mut().remove(&token) else {
             return;
         };
         // The host answers a failed call with a 503 of its own, so only a 200 is an answer.
-        let status = host::headers(MapType::HttpCallResponseHeaders);
-        let is_ok = status.one(":status") == Ok(Some("200"));
-        let document = is_ok.then(|| host::buffer(BufferType::HttpCallResponseBody, size));
-        self.finish(issuer, document.as_deref(), host::now());
+        let headers = host::headers(MapType::HttpCallResponseHeaders);
+        match headers.one(":status").ok().flatten() {
+            Some("200") => {
+                let document = host::buffer(BufferType::HttpCallResponseBody, size);
+                self.finish(need, Ok(&document), host::now());
+            }
+            Some(status) => {
+                let answered = format!("answered with status {}", crate::audit::name(status));
+                self.finish(need, Err(&answered), host::now());
+            }
+            None => self.finish(need, Err("not available"), host::now()),
+        }
     }
 
-    fn fetch(&self, issuer: IssuerId, now: Now) {
-        let call = {
-            let mut verifier = self.verifier.borrow_mut();
-            let Some(keys) = verifier.keys_mut(issuer) else {
-                return;
-            };
-            if !keys.start_fetch() {
-                return;
-            }
-            let Some(fetch) = keys.fetch() else { return };
-            let headers = vec![
-                (":method", "GET"),
-                (":path", fetch.path.as_str()),
-                (":authority", fetch.authority.as_str()),
-                ("accept", "application/json, application/jwk-set+json"),
-            ];
-            hostcalls::dispatch_http_call(&fetch.cluster, headers, None, Vec::new(), TIMEOUT)
+    fn fetch(&self, need: Need, now: Now) {
+        if self.fetches.borrow().values().any(|other| *other == need) {
+            return;
+        }
+        let call = self.verifier.borrow_mut().start(need);
+        let Some(call) = call else {
+            return self.finish(need, Err("not available"), now);
         };
-        match call {
-            Ok(token) => drop(self.fetches.borrow_mut().insert(token, issuer)),
-            Err(_) => {
-                host::log(
-                    LogLevel::Error,
-                    "the cluster of a key set is not known to the proxy",
-                );
-                self.finish(issuer, None, now);
-            }
+        let headers = call.headers.iter();
+        let headers = headers.map(|(name, value)| (*name, value.as_str()));
+        let body = (!call.body.is_empty()).then_some(call.body.as_slice());
+        let called = hostcalls::dispatch_http_call(
+            &call.cluster,
+            headers.collect(),
+            body,
+            Vec::new(),
+            TIMEOUT,
+        );
+        match called {
+            Ok(token) => drop(self.fetches.borrow_mut().insert(token, need)),
+            Err(_) => self.finish(need, Err("its cluster is not known to the proxy"), now),
         }
     }
 
-    fn finish(&self, issuer: IssuerId, document: Option<&[u8]>, now: Now) {
-        let outcome =
-            self.verifier
-                .borrow_mut()
-                .keys_fetched(issuer, document, now.seconds(), jitter());
-        let name = self
-            .policy
-            .issuers
-            .get(issuer.0)
-            .map_or("", |issuer| issuer.issuer.as_str());
-        match (document, outcome) {
-            (None, _) => host::log(
-                LogLevel::Error,
-                &format!("key set of {name}: not available"),
-            ),
-            (_, Err(error)) => host::log(LogLevel::Error, &format!("key set of {name}: {error}")),
-            (Some(_), Ok(())) => {}
-        }
-        let waiting = self
-            .waiting
+    /// Takes the body of an answer, or why there is none, and wakes who waits for it.
+    fn finish(&self, need: Need, answer: Result<&[u8], &str>, now: Now) {
+        let taken = self
+            .verifier
             .borrow_mut()
-            .remove(&issuer)
-            .unwrap_or_default();
+            .fetched(need, answer.ok(), now.seconds(), jitter());
+        let error = match (answer, taken) {
+            (Err(error), _) => Some(error.to_owned()),
+            (_, Err(error)) => Some(error.to_string()),
+            (Ok(_), Ok(())) => None,
+        };
+        if let Some(error) = error {
+            let issuer = self.policy.issuers.get(need.issuer().0);
+            let name = issuer.map_or("", |issuer| issuer.issuer.as_str());
+            let what = match need {
+                Need::Keys(_) => "key set",
+                Need::Token(..) => "introspection",
+            };
+            host::log(LogLevel::Error, &format!("{what} of {name}: {error}"));
+        }
+        let waiting = self.waiting.borrow_mut().remove(&need).unwrap_or_default();
         for stream in waiting.iter().filter_map(Weak::upgrade) {
             Stream::keys_ready(&stream);
         }

@@ -75,10 +75,9 @@ impl Root {
 
 fn load(configuration: &[u8]) -> Result<Policies<Rc<Shared>>, Vec<PolicyError>> {
     Policies::parse(&configuration::to_json(configuration))?.try_map(|policy| {
-        let verifier = Verifier::new(policy.issuers.clone()).map_err(|(issuer, error)| {
-            let path = format!("issuers[{}].jwks", issuer.0);
-            vec![PolicyError::new(path, error.to_string())]
-        })?;
+        let environment = |name: &str| std::env::var(name).ok();
+        let verifier = Verifier::with_environment(policy.issuers.clone(), &environment)
+            .map_err(|error| vec![PolicyError::new(error.path(), error.to_string())])?;
         let secrets = secrets(&policy).map_err(|error| vec![error])?;
         Ok(Rc::new(Shared::new(policy, verifier, secrets)))
     })

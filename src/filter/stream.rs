@@ -64,9 +64,9 @@ impl StreamContext {
     }
 
     fn request(&self, step: Step) -> Action {
-        if let Step::FetchKeys(issuer) = step {
+        if let Step::Fetch(need) = step {
             let shared = Rc::clone(&self.stream.borrow().shared);
-            shared.wait_for_keys(issuer, &self.stream);
+            shared.wait_for(need, &self.stream);
             return Action::Pause;
         }
         self.stream.borrow_mut().request_step(step)
@@ -90,7 +90,7 @@ impl Stream {
     /// Makes the host calls of a step of the request.
     fn request_step(&mut self, step: Step) -> Action {
         match step {
-            Step::Hold | Step::FetchKeys(_) => Action::Pause,
+            Step::Hold | Step::Fetch(_) => Action::Pause,
             Step::Forward(forward) => {
                 host::edit_headers(MapType::HttpRequestHeaders, &forward.headers);
                 if let Some(body) = &forward.body {
@@ -173,7 +173,7 @@ impl Stream {
         Action::Continue
     }
 
-    /// Goes on with a request whose issuer's keys are there, or are not to be had.
+    /// Goes on with a request for which was fetched what it needs, or could not be.
     pub(super) fn keys_ready(stream: &Rc<RefCell<Self>>) {
         if stream.borrow_mut().judge_with_keys() {
             let shared = Rc::clone(&stream.borrow().shared);

@@ -15,7 +15,17 @@ const MAX_DEPTH: usize = 16;
 /// A token of a request. Not printable, so that it cannot end up in a log.
 pub struct BearerToken<'a>(&'a str);
 
-/// A token's header and claims, read strictly and not yet believed.
+/// A token's SHA-256, which stands for it wherever it is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TokenDigest([u8; 32]);
+
+/// A JWT's header and claims, read strictly and not yet believed.
+pub(super) struct Jwt {
+    header: Map<String, Value>,
+    pub claims: Map<String, Value>,
+}
+
+/// The same, once the header is one that can be accepted.
 pub(super) struct Unverified {
     pub algorithm: Algorithm,
     pub key_id: Option<String>,
@@ -35,20 +45,26 @@ impl<'a> BearerToken<'a> {
     }
 
     /// The token's SHA-256, under which it is remembered.
-    pub(super) fn digest(&self) -> [u8; 32] {
-        hmac_sha256::Hash::hash(self.0.as_bytes())
+    pub(super) fn digest(&self) -> TokenDigest {
+        TokenDigest(hmac_sha256::Hash::hash(self.0.as_bytes()))
     }
 
-    /// The token, for the signature check only.
+    /// The token, for the signature check and for asking its issuer only.
     pub(super) fn secret(&self) -> &'a str {
         self.0
     }
 
-    /// Reads header and claims, and refuses what no key could make acceptable.
-    pub(super) fn peek(&self) -> Result<Unverified, TokenError> {
+    /// Refuses what is larger than any sensible token.
+    pub(super) fn check_size(&self) -> Result<(), TokenError> {
         if self.0.len() > MAX_TOKEN {
             return Err(TokenError::TooLarge);
         }
+        Ok(())
+    }
+
+    /// Reads a JWT's two objects.
+    pub(super) fn read(&self) -> Result<Jwt, TokenError> {
+        self.check_size()?;
         let mut parts = self.0.split('.');
         let (Some(header), Some(claims), Some(signature), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
@@ -61,15 +77,26 @@ impl<'a> BearerToken<'a> {
         if signature.is_empty() || BASE64_URL_SAFE_NO_PAD.decode(signature).is_err() {
             return Err(TokenError::Encoding);
         }
-        let header = strict_object(header)?;
-        let claims = strict_object(claims)?;
-        refuse_not_access_token(&claims)?;
+        Ok(Jwt {
+            header: decoded_object(header)?,
+            claims: decoded_object(claims)?,
+        })
+    }
+}
+
+impl Jwt {
+    /// What the header says of the token.
+    pub(super) fn token_type(&self) -> Result<TokenType, TokenError> {
+        TokenType::named(optional_text(&self.header, "typ")?.as_deref()).ok_or(TokenError::Type)
+    }
+
+    /// Reads the header, and refuses what no key could make acceptable.
+    pub(super) fn unverified(self) -> Result<Unverified, TokenError> {
         Ok(Unverified {
-            algorithm: algorithm(&header)?,
-            key_id: optional_text(&header, "kid")?,
-            token_type: TokenType::named(optional_text(&header, "typ")?.as_deref())
-                .ok_or(TokenError::Type)?,
-            claims,
+            algorithm: algorithm(&self.header)?,
+            key_id: optional_text(&self.header, "kid")?,
+            token_type: self.token_type()?,
+            claims: self.claims,
         })
     }
 }
@@ -85,15 +112,19 @@ fn algorithm(header: &Map<String, Value>) -> Result<Algorithm, TokenError> {
         .ok_or(TokenError::Algorithm)
 }
 
-/// Refuses what an issuer signs with the same key and the same `typ` for another purpose.
-fn refuse_not_access_token(claims: &Map<String, Value>) -> Result<(), TokenError> {
+/// Refuses what an issuer makes with the same key and the same `typ` for another purpose.
+pub(super) fn refuse_not_access_token(claims: &Map<String, Value>) -> Result<(), TokenError> {
     if claims.contains_key("cnf") {
         return Err(TokenError::Bound);
     }
     let of_id_token = ["at_hash", "c_hash"];
-    let named_type = claims.get("typ").and_then(Value::as_str);
+    // Keycloak's, in tokens and answers; `token_use` is Cognito's and Hydra's.
+    let others = ["ID", "Refresh", "Offline", "Logout"];
+    let other_uses = ["id", "id_token", "refresh", "refresh_token"];
+    let named = |name: &str| claims.get(name).and_then(Value::as_str);
     if of_id_token.iter().any(|name| claims.contains_key(*name))
-        || named_type.is_some_and(|typ| ["ID", "Refresh", "Logout"].contains(&typ))
+        || named("typ").is_some_and(|typ| others.contains(&typ))
+        || named("token_use").is_some_and(|usage| other_uses.contains(&usage))
         || claims.contains_key("events")
     {
         return Err(TokenError::Type);
@@ -101,14 +132,19 @@ fn refuse_not_access_token(claims: &Map<String, Value>) -> Result<(), TokenError
     Ok(())
 }
 
-fn strict_object(part: &str) -> Result<Map<String, Value>, TokenError> {
+fn decoded_object(part: &str) -> Result<Map<String, Value>, TokenError> {
     let bytes = BASE64_URL_SAFE_NO_PAD
         .decode(part)
         .map_err(|_| TokenError::Encoding)?;
-    let mut reader = Reader::new(&bytes, MAX_DEPTH);
+    strict_object(&bytes)
+}
+
+/// One JSON object, read strictly: nothing in it is there twice.
+pub(super) fn strict_object(bytes: &[u8]) -> Result<Map<String, Value>, TokenError> {
+    let mut reader = Reader::new(bytes, MAX_DEPTH);
     reader.skip()?;
     reader.end()?;
-    serde_json::from_slice(&bytes).map_err(|_| TokenError::Encoding)
+    serde_json::from_slice(bytes).map_err(|_| TokenError::Encoding)
 }
 
 fn optional_text(object: &Map<String, Value>, name: &str) -> Result<Option<String>, TokenError> {

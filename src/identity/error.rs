@@ -1,7 +1,10 @@
-//! Why a token is not accepted.
+//! Why a token is not accepted, and why nothing can be said about tokens.
 
 use thiserror::Error;
 
+use super::introspection::AnswerError;
+use super::issuer::IssuerId;
+use super::keys::KeySetError;
 use crate::mcp::json::JsonError;
 
 /// Why a token is not accepted. The texts are sent to the client and say nothing of the token's
@@ -29,6 +32,15 @@ pub enum TokenError {
     /// A header parameter that would let a token choose its key, or that is not understood.
     #[error("the token's header has a parameter that is not accepted")]
     Header,
+    /// The issuer says it is not, or no longer, good (RFC 7662 section 2.2).
+    #[error("the token is not active, says its issuer")]
+    Inactive,
+    /// More tokens wait to be asked about than an issuer is asked about at once.
+    #[error("too many tokens wait for the issuer's word")]
+    IntrospectionBusy,
+    /// The issuer could not be asked, or gave no answer.
+    #[error("the issuer cannot be asked about the token")]
+    IntrospectionUnavailable,
     /// The issuer is not in the policy.
     #[error("the token's issuer is not trusted")]
     Issuer,
@@ -69,6 +81,9 @@ impl TokenError {
             Self::Encoding | Self::Json(_) => "token_malformed",
             Self::Expired => "token_expired",
             Self::Header => "token_header",
+            Self::Inactive => "token_inactive",
+            Self::IntrospectionBusy => "introspection_busy",
+            Self::IntrospectionUnavailable => "introspection_unavailable",
             Self::Issuer => "token_issuer",
             Self::Key => "token_key",
             Self::KeysUnavailable => "keys_unavailable",
@@ -79,4 +94,49 @@ impl TokenError {
             Self::Type => "token_type",
         }
     }
+
+    /// Whether the token may be good, and only its issuer cannot be reached: not the caller's fault,
+    /// and nothing it can cure.
+    pub fn is_unavailable(self) -> bool {
+        matches!(
+            self,
+            Self::IntrospectionBusy | Self::IntrospectionUnavailable | Self::KeysUnavailable
+        )
+    }
+}
+
+/// Why a verifier cannot be made.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SetupError {
+    /// The key set the policy has for an issuer is not usable.
+    #[error("{1}")]
+    Keys(IssuerId, KeySetError),
+    /// The secret to ask an issuer with is missing.
+    #[error(
+        "the VM's environment has no variable `{1}`; set it under `vm_config.environment_variables`"
+    )]
+    Secret(IssuerId, String),
+}
+
+impl SetupError {
+    /// Where in the policy the mistake is.
+    pub fn path(&self) -> String {
+        match self {
+            Self::Keys(issuer, _) => format!("issuers[{}].jwks", issuer.0),
+            Self::Secret(issuer, _) => {
+                format!("issuers[{}].introspection.client_secret_env", issuer.0)
+            }
+        }
+    }
+}
+
+/// Why what was fetched is of no use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum FetchError {
+    /// It is no answer about a token.
+    #[error(transparent)]
+    Answer(#[from] AnswerError),
+    /// It is no key set.
+    #[error(transparent)]
+    Keys(#[from] KeySetError),
 }

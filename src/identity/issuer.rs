@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::algorithm::{Algorithm, TokenType};
+use super::call::Call;
 use super::claims::ClaimPaths;
+use super::introspection::Introspection;
 use super::keys::{KeySet, KeySetError};
 
 /// An unknown `kid` leads to at most one fetch in this time, whatever clients send.
@@ -22,16 +24,32 @@ pub struct TrustedIssuer {
     pub issuer: String,
     /// Audiences, one of which a token must have.
     pub audiences: Vec<String>,
-    /// Accepted signature algorithms.
-    pub algorithms: Vec<Algorithm>,
-    /// Accepted `typ` headers.
-    pub types: Vec<TokenType>,
     /// Which claims say who is calling.
     pub claims: ClaimPaths,
     /// How far its clock may be off.
     pub clock_skew: Duration,
     /// The longest accepted time between now and `exp`.
     pub max_lifetime: Duration,
+    /// How it is known that a token is its own.
+    pub check: TokenCheck,
+}
+
+/// How it is known that an issuer made a token.
+#[derive(Debug, Clone)]
+pub enum TokenCheck {
+    /// The issuer is asked.
+    Introspection(Introspection),
+    /// By the signature.
+    Signature(Signatures),
+}
+
+/// Which signatures are accepted from an issuer.
+#[derive(Debug, Clone)]
+pub struct Signatures {
+    /// Accepted signature algorithms.
+    pub algorithms: Vec<Algorithm>,
+    /// Accepted `typ` headers.
+    pub types: Vec<TokenType>,
     /// Where its keys come from.
     pub keys: KeySource,
 }
@@ -96,10 +114,10 @@ impl IssuerKeys {
     /// # Errors
     ///
     /// A key set written into the policy is not usable.
-    pub fn new(issuer: &TrustedIssuer) -> Result<Self, KeySetError> {
-        let (keys, fetch) = match &issuer.keys {
+    pub fn new(signatures: &Signatures) -> Result<Self, KeySetError> {
+        let (keys, fetch) = match &signatures.keys {
             KeySource::Inline(document) => {
-                let keys = KeySet::parse(document.as_bytes(), &issuer.algorithms)?;
+                let keys = KeySet::parse(document.as_bytes(), &signatures.algorithms)?;
                 (Some(keys), None)
             }
             KeySource::Fetch(fetch) => (None, Some(fetch.clone())),
@@ -123,6 +141,27 @@ impl IssuerKeys {
     /// Takes the one fetch that may be under way. Keys of the policy itself have none.
     pub fn start_fetch(&mut self) -> bool {
         self.fetch.is_some() && !std::mem::replace(&mut self.in_flight, true)
+    }
+
+    /// Takes the one fetch that may be under way, as the call to make.
+    pub(super) fn start_call(&mut self) -> Option<Call> {
+        if !self.start_fetch() {
+            return None;
+        }
+        let fetch = self.fetch.as_ref()?;
+        Some(Call {
+            cluster: fetch.cluster.clone(),
+            headers: vec![
+                (":method", "GET".to_owned()),
+                (":path", fetch.path.clone()),
+                (":authority", fetch.authority.clone()),
+                (
+                    "accept",
+                    "application/json, application/jwk-set+json".to_owned(),
+                ),
+            ],
+            body: Vec::new(),
+        })
     }
 
     /// Takes the answer of a fetch. A failed one leaves the keys that are there.

@@ -106,16 +106,17 @@ pub enum Mode {
 pub struct IssuerDocument {
     /// The exact `iss` claim.
     pub issuer: String,
-    /// Where its keys come from.
-    pub jwks: JwksDocument,
-    /// Signature algorithms accepted from it. Asymmetric ones only.
-    #[serde(default = "default_algorithms")]
-    pub algorithms: Vec<Algorithm>,
+    /// Where its keys come from. Either this or `introspection`.
+    pub jwks: Option<JwksDocument>,
+    /// How it is asked about tokens that are no JWTs, or whose signature nobody else can check. One
+    /// issuer at most: such a token does not say whose it is.
+    pub introspection: Option<IntrospectionDocument>,
+    /// Signature algorithms accepted from it, with `jwks`. Asymmetric ones only. Default: all.
+    pub algorithms: Option<Vec<Algorithm>>,
     /// Audiences accepted; one must be in the token. Default: `resource`.
     pub audiences: Option<Vec<String>>,
-    /// Values of the token's `typ` header accepted.
-    #[serde(default = "default_types")]
-    pub types: Vec<TokenType>,
+    /// Values of the token's `typ` header accepted, with `jwks`. Default: `at+jwt` and `JWT`.
+    pub types: Option<Vec<TokenType>>,
     /// Which claims say who is calling.
     #[serde(default)]
     pub identity: IdentityDocument,
@@ -146,6 +147,26 @@ pub struct JwksDocument {
     /// How long a fetched key set is used while it cannot be fetched again.
     #[serde(default = "default_keep")]
     pub keep: Period,
+}
+
+/// Where an issuer is asked about a token (RFC 7662): a path on an Envoy cluster.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct IntrospectionDocument {
+    /// The Envoy cluster of the introspection endpoint.
+    pub cluster: String,
+    /// The path of the introspection endpoint on that cluster.
+    pub path: String,
+    /// The `:authority` of the call. Default: the host of `issuer`.
+    pub authority: Option<String>,
+    /// The client id of this filter at the issuer.
+    pub client_id: String,
+    /// The environment variable (of the Wasm VM) that holds the client's secret.
+    pub client_secret_env: String,
+    /// How long an answer is used, so how long a revoked token may still pass. 1s to 10m.
+    #[serde(default = "default_cache")]
+    pub cache: Period,
 }
 
 /// Which claims say who is calling. A string is split at its dots; a list names each step exactly,
@@ -378,14 +399,6 @@ fn default_true() -> bool {
     true
 }
 
-fn default_algorithms() -> Vec<Algorithm> {
-    Algorithm::ALL.to_vec()
-}
-
-fn default_types() -> Vec<TokenType> {
-    vec![TokenType::AccessToken, TokenType::Jwt]
-}
-
 fn default_clock_skew() -> Period {
     Period(Duration::from_secs(30))
 }
@@ -404,6 +417,10 @@ fn default_keep() -> Period {
 
 fn default_seal_lifetime() -> Period {
     Period(Duration::from_secs(24 * 3600))
+}
+
+fn default_cache() -> Period {
+    Period(Duration::from_secs(60))
 }
 
 fn default_max_body() -> Size {

@@ -4,11 +4,16 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::document::{Document, IssuerDocument, JwksDocument};
+use super::document::{Document, IntrospectionDocument, IssuerDocument, JwksDocument};
 use super::error::{Errors, PolicyError};
-use crate::identity::{ClaimPaths, IssuerKeys, KeyFetch, KeySource, TrustedIssuer};
+use crate::identity::{
+    Algorithm, ClaimPaths, Introspection, IssuerKeys, KeyFetch, KeySource, Signatures, TokenCheck,
+    TokenType, TrustedIssuer,
+};
 
 const MAX_CLOCK_SKEW: Duration = Duration::from_secs(300);
+/// An answer counts at least while those who waited for it are served, and at most this long.
+const CACHE: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);
 
 pub(super) fn compile_issuers(document: &Document, errors: &mut Errors) -> Vec<TrustedIssuer> {
     if document.issuers.is_empty() {
@@ -25,7 +30,7 @@ pub(super) fn compile_issuers(document: &Document, errors: &mut Errors) -> Vec<T
             errors.push(PolicyError::new(format!("{path}.issuer"), message));
         }
         check(&path, issuer, errors);
-        let Some(keys) = key_source(&path, issuer, errors) else {
+        let Some(check) = token_check(&path, issuer, errors) else {
             continue;
         };
         let trusted = TrustedIssuer {
@@ -34,8 +39,6 @@ pub(super) fn compile_issuers(document: &Document, errors: &mut Errors) -> Vec<T
                 .audiences
                 .clone()
                 .unwrap_or_else(|| vec![document.resource.clone()]),
-            algorithms: issuer.algorithms.clone(),
-            types: issuer.types.clone(),
             claims: ClaimPaths {
                 user: issuer.identity.user.clone(),
                 organization: issuer.identity.organization.clone(),
@@ -44,17 +47,24 @@ pub(super) fn compile_issuers(document: &Document, errors: &mut Errors) -> Vec<T
             },
             clock_skew: issuer.clock_skew.0,
             max_lifetime: issuer.max_lifetime.0,
-            keys,
+            check,
         };
-        if let Err(error) = IssuerKeys::new(&trusted) {
-            errors.push(PolicyError::new(
-                format!("{path}.jwks.inline"),
-                error.to_string(),
-            ));
-        }
         compiled.push(trusted);
     }
+    check_one_introspects(document, errors);
     compiled
+}
+
+/// A token that only its issuer can read does not say whose it is.
+fn check_one_introspects(document: &Document, errors: &mut Errors) {
+    let introspecting = |(_, issuer): &(usize, &IssuerDocument)| issuer.introspection.is_some();
+    let issuers = document.issuers.iter().enumerate();
+    for (index, _) in issuers.filter(introspecting).skip(1) {
+        errors.push(PolicyError::new(
+            format!("issuers[{index}].introspection"),
+            "another issuer has it too: nothing in an opaque token says which of them to ask",
+        ));
+    }
 }
 
 fn check(path: &str, issuer: &IssuerDocument, errors: &mut Errors) {
@@ -67,10 +77,10 @@ fn check(path: &str, issuer: &IssuerDocument, errors: &mut Errors) {
             "found none, expected the `iss` claim of its tokens",
         );
     }
-    if issuer.algorithms.is_empty() {
+    if issuer.algorithms.as_ref().is_some_and(Vec::is_empty) {
         refuse("algorithms", "found none, expected at least one");
     }
-    if issuer.types.is_empty() {
+    if issuer.types.as_ref().is_some_and(Vec::is_empty) {
         refuse("types", "found none, expected at least one");
     }
     if issuer.audiences.as_ref().is_some_and(Vec::is_empty) {
@@ -84,25 +94,74 @@ fn check(path: &str, issuer: &IssuerDocument, errors: &mut Errors) {
     }
 }
 
-fn key_source(path: &str, issuer: &IssuerDocument, errors: &mut Errors) -> Option<KeySource> {
-    let jwks = &issuer.jwks;
-    let path = format!("{path}.jwks");
+fn token_check(path: &str, issuer: &IssuerDocument, errors: &mut Errors) -> Option<TokenCheck> {
+    match (&issuer.jwks, &issuer.introspection) {
+        (Some(jwks), None) => signatures(path, issuer, jwks, errors).map(TokenCheck::Signature),
+        (None, Some(introspection)) => {
+            for (key, is_set) in [
+                ("algorithms", issuer.algorithms.is_some()),
+                ("types", issuer.types.is_some()),
+            ] {
+                if is_set {
+                    let message = "goes with `jwks`: with `introspection` the issuer checks it";
+                    errors.push(PolicyError::new(format!("{path}.{key}"), message));
+                }
+            }
+            introspect(path, issuer, introspection, errors).map(TokenCheck::Introspection)
+        }
+        _ => {
+            let message = "expected either `jwks` or `introspection`";
+            errors.push(PolicyError::new(path, message));
+            None
+        }
+    }
+}
+
+fn signatures(
+    path: &str,
+    issuer: &IssuerDocument,
+    jwks: &JwksDocument,
+    errors: &mut Errors,
+) -> Option<Signatures> {
+    let types = issuer.types.clone();
+    let signatures = Signatures {
+        algorithms: issuer
+            .algorithms
+            .clone()
+            .unwrap_or_else(|| Algorithm::ALL.to_vec()),
+        types: types.unwrap_or_else(|| vec![TokenType::AccessToken, TokenType::Jwt]),
+        keys: key_source(&format!("{path}.jwks"), issuer, jwks, errors)?,
+    };
+    if let Err(error) = IssuerKeys::new(&signatures) {
+        errors.push(PolicyError::new(
+            format!("{path}.jwks.inline"),
+            error.to_string(),
+        ));
+    }
+    Some(signatures)
+}
+
+fn key_source(
+    path: &str,
+    issuer: &IssuerDocument,
+    jwks: &JwksDocument,
+    errors: &mut Errors,
+) -> Option<KeySource> {
     match (&jwks.inline, &jwks.cluster, &jwks.path) {
         (Some(document), None, None) => Some(KeySource::Inline(document.to_string())),
         (None, Some(cluster), Some(jwks_path)) => {
-            if cluster.is_empty() {
-                errors.push(PolicyError::new(
-                    format!("{path}.cluster"),
-                    "found none, expected the name of an Envoy cluster",
-                ));
+            check_place(path, cluster, jwks_path, errors);
+            if jwks.keep.0 < jwks.refresh.0 {
+                let message = "expected at least `refresh`";
+                errors.push(PolicyError::new(format!("{path}.keep"), message));
             }
-            if !jwks_path.starts_with('/') {
-                errors.push(PolicyError::new(
-                    format!("{path}.path"),
-                    format!("found `{jwks_path}`, expected a path that starts with `/`"),
-                ));
-            }
-            fetch(&path, issuer, jwks, cluster, jwks_path, errors)
+            Some(KeySource::Fetch(KeyFetch {
+                cluster: cluster.clone(),
+                path: jwks_path.clone(),
+                authority: authority(path, issuer, jwks.authority.as_ref(), errors)?,
+                refresh: jwks.refresh.0,
+                keep: jwks.keep.0,
+            }))
         }
         _ => {
             errors.push(PolicyError::new(
@@ -114,37 +173,75 @@ fn key_source(path: &str, issuer: &IssuerDocument, errors: &mut Errors) -> Optio
     }
 }
 
-fn fetch(
+fn introspect(
     path: &str,
     issuer: &IssuerDocument,
-    jwks: &JwksDocument,
-    cluster: &str,
-    jwks_path: &str,
+    endpoint: &IntrospectionDocument,
     errors: &mut Errors,
-) -> Option<KeySource> {
-    let host = Url::parse(&issuer.issuer).ok().and_then(|url| {
-        let host = url.host_str()?.to_owned();
-        Some(
-            url.port()
-                .map_or_else(|| host.clone(), |port| format!("{host}:{port}")),
-        )
-    });
-    let Some(authority) = jwks.authority.clone().or(host) else {
-        let message = "expected the host to fetch from: the issuer is not a URL";
-        errors.push(PolicyError::new(format!("{path}.authority"), message));
-        return None;
-    };
-    if jwks.keep.0 < jwks.refresh.0 {
+) -> Option<Introspection> {
+    let path = format!("{path}.introspection");
+    check_place(&path, &endpoint.cluster, &endpoint.path, errors);
+    for (key, text, expected) in [
+        ("client_id", &endpoint.client_id, "a client id"),
+        (
+            "client_secret_env",
+            &endpoint.client_secret_env,
+            "the name of an environment variable",
+        ),
+    ] {
+        if text.is_empty() {
+            let message = format!("found none, expected {expected}");
+            errors.push(PolicyError::new(format!("{path}.{key}"), message));
+        }
+    }
+    if !CACHE.contains(&endpoint.cache.0) {
+        let message = "expected 1s to 10m";
+        errors.push(PolicyError::new(format!("{path}.cache"), message));
+    }
+    Some(Introspection {
+        cluster: endpoint.cluster.clone(),
+        path: endpoint.path.clone(),
+        authority: authority(&path, issuer, endpoint.authority.as_ref(), errors)?,
+        client_id: endpoint.client_id.clone(),
+        client_secret_env: endpoint.client_secret_env.clone(),
+        cache: endpoint.cache.0,
+    })
+}
+
+fn check_place(path: &str, cluster: &str, place: &str, errors: &mut Errors) {
+    if cluster.is_empty() {
         errors.push(PolicyError::new(
-            format!("{path}.keep"),
-            "expected at least `refresh`",
+            format!("{path}.cluster"),
+            "found none, expected the name of an Envoy cluster",
         ));
     }
-    Some(KeySource::Fetch(KeyFetch {
-        cluster: cluster.to_owned(),
-        path: jwks_path.to_owned(),
-        authority,
-        refresh: jwks.refresh.0,
-        keep: jwks.keep.0,
-    }))
+    if !place.starts_with('/') {
+        errors.push(PolicyError::new(
+            format!("{path}.path"),
+            format!("found `{place}`, expected a path that starts with `/`"),
+        ));
+    }
+}
+
+/// The `:authority` of a call to an issuer: the policy's, or the issuer's host.
+fn authority(
+    path: &str,
+    issuer: &IssuerDocument,
+    written: Option<&String>,
+    errors: &mut Errors,
+) -> Option<String> {
+    let host = || {
+        let url = Url::parse(&issuer.issuer).ok()?;
+        let host = url.host_str()?;
+        Some(
+            url.port()
+                .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
+        )
+    };
+    let authority = written.cloned().or_else(host);
+    if authority.is_none() {
+        let message = "expected the host to fetch from: the issuer is not a URL";
+        errors.push(PolicyError::new(format!("{path}.authority"), message));
+    }
+    authority
 }

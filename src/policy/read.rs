@@ -15,6 +15,7 @@ const MAPPINGS: &[&[&str]] = &[
     &["headers"],
     &["issuers", "*"],
     &["issuers", "*", "identity"],
+    &["issuers", "*", "introspection"],
     &["issuers", "*", "jwks"],
     &["metadata"],
     &["prompts", "*"],

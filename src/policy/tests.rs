@@ -2,6 +2,7 @@
 
 mod defaults;
 mod form;
+mod introspection;
 mod meaning;
 mod patterns;
 mod policies;
@@ -11,7 +12,9 @@ mod warnings;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::identity::{Algorithm, Identity, KeySource, TokenType};
+use crate::identity::{
+    Algorithm, Identity, Introspection, KeyFetch, KeySource, Signatures, TokenCheck, TokenType,
+};
 use crate::mcp::names::fold;
 
 fn short() -> Value {
@@ -22,6 +25,20 @@ fn short() -> Value {
             "jwks": {"cluster": "login", "path": "/keys"},
         }],
     })
+}
+
+/// The short policy, with an issuer that is asked about tokens.
+fn introspecting() -> Value {
+    let issuer = json!({
+        "issuer": "https://login.example.com",
+        "introspection": {
+            "cluster": "login",
+            "path": "/introspect",
+            "client_id": "mcp",
+            "client_secret_env": "MCP_SECRET",
+        },
+    });
+    with("/issuers", json!([issuer]))
 }
 
 /// The short policy with `value` at a JSON pointer; `null` takes out what is there.

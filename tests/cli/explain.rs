@@ -214,3 +214,31 @@ fn observe_mode_says_what_would_be() {
         .explain(&[])
         .says(0, &["draft (denied)", "enforced it would be blocked"]);
 }
+
+#[test]
+fn claims_stand_for_the_answer_of_an_issuer_that_is_asked() {
+    let policy = json!({
+        "resource": "https://crm.example.com/mcp",
+        "issuers": [{
+            "issuer": "https://login.example.com",
+            "introspection": {
+                "cluster": "login", "path": "/introspect",
+                "client_id": "mcp", "client_secret_env": "NOT_SET_HERE",
+            },
+            "identity": {"roles": "roles"},
+        }],
+        "roles": {"support": {"tools": ["crm.*"]}},
+    });
+    let answer = json!({"active": true, "sub": "u-anna", "roles": ["support"]});
+    let request = call("crm.get_customer", &json!({}));
+    let files = Files::to_explain("introspected", &answer, &request)
+        .with("policy.yaml", &policy.to_string());
+    files.explain(&[]).says(
+        0,
+        &[
+            "decision     approved (allowed)\n",
+            "issuer https://login.example.com\n",
+            "  + x-mcp-user: u-anna\n",
+        ],
+    );
+}

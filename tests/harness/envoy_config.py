@@ -53,6 +53,8 @@ class Listener:
     upgrades: tuple[str, ...] = ()
     # The filter stands in this file, which Envoy watches (see `Envoy.change`).
     file: Path | None = None
+    # Of the VM; listeners with one have a VM of their own.
+    environment: dict[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,9 @@ def _wasm_filter(listener: Listener, wasm: str) -> Config:
         "capability_restriction_config": CAPABILITIES,
         "configuration": _configuration(listener.policy),
     }
+    if listener.environment:
+        variables = {"key_values": ENVIRONMENT | listener.environment}
+        plugin["vm_config"] |= {"vm_id": "mcp_auth_env", "environment_variables": variables}
     if listener.stop_iteration:
         plugin["allow_on_headers_stop_iteration"] = True
     return {

@@ -9,6 +9,10 @@ from .tokens import ISSUER, OTHER_ISSUER, RESOURCE
 
 Policy = dict[str, Any]
 
+# What the filter is at the introspection endpoint, and where its secret comes from.
+CLIENT_ID = "mcp filter"
+SECRET_ENV = "MCP_INTROSPECTION_SECRET"
+
 CLAIMS = {"user": "sub", "organization": "org_id", "roles": "realm_access.roles", "scopes": "scope"}
 
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"]
@@ -59,6 +63,18 @@ def fetched(path: str, name: str = ISSUER, **changes: Any) -> dict[str, Any]:
     """An issuer whose keys are fetched from the tests' key server."""
     jwks = {"cluster": "issuer", "path": path, **changes.pop("jwks", {})}
     return {"issuer": name, "jwks": jwks, "identity": CLAIMS, **changes}
+
+
+def introspected(path: str = "/introspect", name: str = ISSUER, **changes: Any) -> dict[str, Any]:
+    """An issuer that is asked about tokens, at the tests' introspection endpoint."""
+    endpoint = {
+        "cluster": "introspection",
+        "path": path,
+        "client_id": CLIENT_ID,
+        "client_secret_env": SECRET_ENV,
+        **changes.pop("introspection", {}),
+    }
+    return {"issuer": name, "introspection": endpoint, "identity": CLAIMS, **changes}
 
 
 def policy(**changes: Any) -> Policy:

@@ -7,7 +7,9 @@
 use std::path::Path;
 
 use jwt_simple::prelude::{Claims, Duration, Ed25519KeyPair, EdDSAKeyPairLike};
-use mcp_auth_filter::identity::{Algorithm, KeySource, TokenType, TrustedIssuer};
+use mcp_auth_filter::identity::{
+    Algorithm, KeySource, Signatures, TokenCheck, TokenType, TrustedIssuer,
+};
 use mcp_auth_filter::mcp::json::Reader;
 use serde_json::{Map, Value};
 
@@ -53,9 +55,11 @@ pub(crate) fn sign(
     let key = Ed25519KeyPair::generate();
     let jwks = format!("{{\"keys\":[{}]}}", key.public_key().to_jwk());
     for issuer in issuers.iter_mut() {
-        issuer.keys = KeySource::Inline(jwks.clone());
-        issuer.algorithms = vec![Algorithm::EdDSA];
-        issuer.types = vec![TokenType::Jwt];
+        issuer.check = TokenCheck::Signature(Signatures {
+            algorithms: vec![Algorithm::EdDSA],
+            types: vec![TokenType::Jwt],
+            keys: KeySource::Inline(jwks.clone()),
+        });
     }
     let filled_in = fill_in(issuers, &mut claims, age, now);
     let mut signed = Claims::with_custom_claims(claims, Duration::from_secs(0));

@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
     /// The policy, in YAML or JSON.
     #[arg(long)]
     policy: PathBuf,
-    /// The caller: a token's claims as JSON.
+    /// The caller: a token's claims, or what its issuer answers about it, as JSON.
     ///
     /// They are not verified. Missing `iss`, `aud`, `exp` and `iat` are filled in.
     #[arg(long)]
@@ -121,7 +121,7 @@ fn judge(
 ) -> Result<(Record, End), Failure> {
     let bug = |what: &str| Failure::usage(what, "report this as a bug, with the files");
     let mut verifier = Verifier::new(policy.issuers.clone())
-        .map_err(|(_, error)| bug(&format!("the claims' key is not accepted: {error}")))?;
+        .map_err(|error| bug(&format!("the claims' key is not accepted: {error}")))?;
     let mut exchange = Exchange::new(Rc::clone(policy), &Secrets::default(), now);
     let mut step = exchange.request_headers(headers, body.is_empty(), &mut verifier, now);
     let mut before = Forward::default();
@@ -139,7 +139,7 @@ fn judge(
             before.body = forward.body;
             End::Forward(before)
         }
-        Step::Hold | Step::FetchKeys(_) => return Err(bug("the request was not decided")),
+        Step::Hold | Step::Fetch(_) => return Err(bug("the request was not decided")),
     };
     let status = match &end {
         End::Reply(reply) => reply.status,

@@ -104,7 +104,7 @@ fn b14_a_request_for_none_of_several_policies_is_refused_where_one_enforces() {
     };
     let headers = crate::mcp::headers::Headers::new(call("crm.get", "{}").headers);
     for (mode, verdict) in [("enforce", Verdict::Blocked), ("observe", Verdict::Draft)] {
-        let mut exchange = Exchange::new(policy(json!({"mode": mode})), None, now);
+        let mut exchange = Exchange::new(policy(json!({"mode": mode})), &Default::default(), now);
         match exchange.is_for_nobody(&headers) {
             Step::Reply(reply) => assert_eq!((mode, reply.status), ("enforce", 404)),
             step => assert_eq!((mode, step), ("observe", Step::Forward(Forward::default()))),

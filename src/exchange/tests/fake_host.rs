@@ -265,7 +265,7 @@ impl FakeHost {
         match step {
             Step::Hold => Progress::Held,
             Step::Reply(reply) => Progress::Replied(reply),
-            Step::FetchKeys(_) => panic!("keys are inline"),
+            Step::Fetch(_) => panic!("keys are inline"),
             Step::Forward(Forward {
                 headers: edits,
                 body: with,

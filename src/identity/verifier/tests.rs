@@ -4,6 +4,7 @@ mod accepted;
 mod claims;
 mod fetching;
 mod form;
+mod introspection;
 mod issuers;
 mod memory;
 
@@ -19,7 +20,7 @@ use serde_json::{Value, json};
 use super::{Verification, VerifiedToken, Verifier};
 use crate::identity::{
     Algorithm, BearerToken, ClaimPath, ClaimPaths, IssuerId, KeyFetch, KeySetError, KeySource,
-    TokenError, TokenType, TrustedIssuer,
+    Need, SetupError, Signatures, TokenCheck, TokenError, TokenType, TrustedIssuer, Vouched,
 };
 use crate::mcp::json::Fault;
 
@@ -68,6 +69,7 @@ Y8DOIJBN82fkT9yRRgFlgw==\n\
 enum Outcome {
     Good,
     NeedKeys(IssuerId),
+    NeedToken(Need),
     Refused(TokenError),
 }
 
@@ -75,8 +77,6 @@ fn trusted(issuer: &str, keys: KeySource) -> TrustedIssuer {
     TrustedIssuer {
         issuer: issuer.to_owned(),
         audiences: vec![RESOURCE.to_owned()],
-        algorithms: Algorithm::ALL.to_vec(),
-        types: vec![TokenType::AccessToken, TokenType::Jwt],
         claims: ClaimPaths {
             user: ClaimPath::claim("sub"),
             organization: None,
@@ -85,8 +85,20 @@ fn trusted(issuer: &str, keys: KeySource) -> TrustedIssuer {
         },
         clock_skew: Duration::from_secs(30),
         max_lifetime: Duration::from_secs(3600),
-        keys,
+        check: TokenCheck::Signature(Signatures {
+            algorithms: Algorithm::ALL.to_vec(),
+            types: vec![TokenType::AccessToken, TokenType::Jwt],
+            keys,
+        }),
     }
+}
+
+/// The same issuer with other rules for its signatures.
+fn accepting(mut issuer: TrustedIssuer, change: impl FnOnce(&mut Signatures)) -> TrustedIssuer {
+    if let TokenCheck::Signature(signatures) = &mut issuer.check {
+        change(signatures);
+    }
+    issuer
 }
 
 fn inline(keys: &[Value]) -> KeySource {
@@ -185,7 +197,8 @@ fn look(verifier: &mut Verifier, token: &str, now: u64) -> Outcome {
     match verifier.verify(&BearerToken::of_header(&header).unwrap(), now) {
         Verification::Verified(_) => Outcome::Good,
         Verification::Refused(error) => Outcome::Refused(error),
-        Verification::NeedKeys(issuer) => Outcome::NeedKeys(issuer),
+        Verification::Need(Need::Keys(issuer)) => Outcome::NeedKeys(issuer),
+        Verification::Need(need) => Outcome::NeedToken(need),
     }
 }
 

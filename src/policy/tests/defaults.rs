@@ -26,13 +26,14 @@ fn a_short_policy_is_a_safe_one() {
         panic!()
     };
     assert_eq!(issuer.audiences, ["https://crm.example.com/mcp"]);
-    assert_eq!(issuer.algorithms, Algorithm::ALL);
-    assert_eq!(issuer.types, [TokenType::AccessToken, TokenType::Jwt]);
-    assert_eq!(issuer.clock_skew, Duration::from_secs(30));
-    assert_eq!(issuer.max_lifetime, Duration::from_secs(24 * 3600));
-    let KeySource::Fetch(fetch) = &issuer.keys else {
+    let TokenCheck::Signature(signatures) = &issuer.check else {
         panic!()
     };
+    assert_eq!(signatures.algorithms, Algorithm::ALL);
+    assert_eq!(signatures.types, [TokenType::AccessToken, TokenType::Jwt]);
+    assert_eq!(issuer.clock_skew, Duration::from_secs(30));
+    assert_eq!(issuer.max_lifetime, Duration::from_secs(24 * 3600));
+    let fetch = fetch(issuer);
     assert_eq!(
         (fetch.cluster.as_str(), fetch.path.as_str()),
         ("login", "/keys")
@@ -96,9 +97,8 @@ fn the_metadata_url_keeps_the_resources_path() {
 #[test]
 fn an_issuers_port_is_part_of_the_fetchs_authority() {
     let policy = with("/issuers/0/issuer", json!("http://login.local:9000/realm"));
-    let KeySource::Fetch(fetch) = &parse(&policy).issuers[0].keys else {
-        panic!()
-    };
+    let policy = parse(&policy);
+    let fetch = fetch(&policy.issuers[0]);
     assert_eq!(fetch.authority, "login.local:9000");
 }
 
@@ -156,4 +156,31 @@ fn built_in_names_follow_the_identity_and_can_be_turned_off() {
         rule(&parse(&with("/builtin_arguments", json!(false))), "user_id"),
         None
     );
+}
+
+fn fetch(issuer: &TrustedIssuer) -> &KeyFetch {
+    match &issuer.check {
+        TokenCheck::Signature(Signatures {
+            keys: KeySource::Fetch(fetch),
+            ..
+        }) => fetch,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_introspected_issuer_is_asked_at_its_own_host_and_believed_for_a_minute() {
+    let policy = parse(&introspecting());
+    let TokenCheck::Introspection(endpoint) = &policy.issuers[0].check else {
+        panic!()
+    };
+    let expected = Introspection {
+        cluster: "login".into(),
+        path: "/introspect".into(),
+        authority: "login.example.com".into(),
+        client_id: "mcp".into(),
+        client_secret_env: "MCP_SECRET".into(),
+        cache: Duration::from_secs(60),
+    };
+    assert_eq!(*endpoint, expected);
 }

@@ -71,7 +71,7 @@ fn a_missing_key_is_named() {
         (
             "/issuers/0/jwks",
             json!(null),
-            "issuers[0]: missing key `jwks`",
+            "issuers[0]: expected either `jwks` or `introspection`",
         ),
     ]);
 }

@@ -93,8 +93,8 @@ fn typ_is_read_whatever_its_case() {
         let token = token(&with(header(), "typ", json!(typ)), &claims());
         assert_eq!(look(&mut verifier(), &token, NOW), Outcome::Good, "{typ}");
     }
-    let mut issuer = trusted(ISSUER, inline(&[jwk(&KEY, "k1")]));
-    issuer.types = vec![TokenType::Absent];
+    let issuer = trusted(ISSUER, inline(&[jwk(&KEY, "k1")]));
+    let issuer = accepting(issuer, |accepted| accepted.types = vec![TokenType::Absent]);
     let mut verifier = Verifier::new(vec![issuer]).unwrap();
     let absent = token(&without(header(), "typ"), &claims());
     assert_eq!(look(&mut verifier, &absent, NOW), Outcome::Good);

@@ -64,5 +64,5 @@ fn b38_an_unusable_key_set_in_the_policy_is_an_error_of_its_issuer() {
         trusted(OTHER_ISSUER, inline(&[])),
     ];
     let error = Verifier::new(issuers).unwrap_err();
-    assert_eq!(error, (IssuerId(1), KeySetError::Empty));
+    assert_eq!(error, SetupError::Keys(IssuerId(1), KeySetError::Empty));
 }

@@ -1,0 +1,152 @@
+//! What the claims of a token have to say, whoever vouches for them.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::identity::bearer::{Unverified, refuse_not_access_token};
+use crate::identity::claims::Identity;
+use crate::identity::error::TokenError;
+use crate::identity::issuer::{IssuerId, Signatures, TrustedIssuer};
+
+/// A token whose origin, issuer, audience, times and type were checked.
+#[derive(Debug)]
+pub struct VerifiedToken {
+    identity: Identity,
+    issuer: IssuerId,
+    vouched: Vouched,
+    not_before: u64,
+    expires: u64,
+    issued: Option<u64>,
+    signed_in: Option<u64>,
+}
+
+/// How an issuer vouches for a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Vouched {
+    /// It said so when it was asked.
+    Introspection,
+    /// By its signature, with the key of this `kid`, as the token names it.
+    Signature(Option<String>),
+}
+
+impl VerifiedToken {
+    /// Who is calling.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// How its issuer vouches for it.
+    pub fn vouched(&self) -> &Vouched {
+        &self.vouched
+    }
+
+    /// Who vouches for the caller.
+    pub fn issuer(&self) -> IssuerId {
+        self.issuer
+    }
+
+    /// Seconds since the user signed in (`auth_time`), or else since the token was issued.
+    pub fn age(&self, now: u64) -> Option<u64> {
+        self.signed_in
+            .or(self.issued)
+            .map(|then| now.saturating_sub(then))
+    }
+
+    /// Whether this is the time for it.
+    pub(super) fn check_times(&self, skew: Duration, now: u64) -> Result<(), TokenError> {
+        check_times(self.not_before, self.expires, skew, now)
+    }
+}
+
+/// Checks what a JWT's header says: what fails here needs no key and no arithmetic.
+pub(super) fn check_header(token: &Unverified, accepted: &Signatures) -> Result<(), TokenError> {
+    if !accepted.types.contains(&token.token_type) {
+        return Err(TokenError::Type);
+    }
+    if !accepted.algorithms.contains(&token.algorithm) {
+        return Err(TokenError::Algorithm);
+    }
+    Ok(())
+}
+
+/// Checks claims: those of a JWT, before its signature, or those an issuer answered with.
+pub(super) fn check_claims(
+    claims: &Map<String, Value>,
+    vouched: Vouched,
+    issuer: &TrustedIssuer,
+    id: IssuerId,
+    now: u64,
+) -> Result<VerifiedToken, TokenError> {
+    refuse_not_access_token(claims)?;
+    if !audiences(claims)?
+        .iter()
+        .any(|audience| issuer.audiences.iter().any(|own| own == audience))
+    {
+        return Err(TokenError::Audience);
+    }
+    for name in ["sub", "jti", "nonce"] {
+        // RFC 7519 section 4.1 for the first two; jwt-simple takes nothing else.
+        if claims.get(name).is_some_and(|value| !value.is_string()) {
+            return Err(TokenError::Claim(name));
+        }
+    }
+    let expires = time(claims, "exp")?.ok_or(TokenError::Claim("exp"))?;
+    let issued = time(claims, "iat")?;
+    let signed_in = time(claims, "auth_time")?;
+    // A sign-in ahead of now, such as one in milliseconds, would never be too long ago.
+    let not_before = [time(claims, "nbf")?, issued, signed_in];
+    let not_before = not_before.into_iter().flatten().max().unwrap_or(0);
+    check_times(not_before, expires, issuer.clock_skew, now)?;
+    let latest = now.saturating_add(issuer.max_lifetime.as_secs());
+    if expires > latest.saturating_add(issuer.clock_skew.as_secs()) {
+        return Err(TokenError::Lifetime);
+    }
+    Ok(VerifiedToken {
+        identity: Identity::of_claims(claims, &issuer.claims)?,
+        issuer: id,
+        vouched,
+        not_before,
+        expires,
+        issued,
+        signed_in,
+    })
+}
+
+fn check_times(not_before: u64, expires: u64, skew: Duration, now: u64) -> Result<(), TokenError> {
+    let skew = skew.as_secs();
+    if now >= expires.saturating_add(skew) {
+        return Err(TokenError::Expired);
+    }
+    if not_before > now.saturating_add(skew) {
+        return Err(TokenError::NotYet);
+    }
+    Ok(())
+}
+
+fn audiences(claims: &Map<String, Value>) -> Result<Vec<&str>, TokenError> {
+    const AUD: TokenError = TokenError::Claim("aud");
+    match claims.get("aud") {
+        Some(Value::String(audience)) => Ok(vec![audience]),
+        Some(Value::Array(audiences)) => audiences
+            .iter()
+            .map(|audience| audience.as_str().ok_or(AUD))
+            .collect(),
+        _ => Err(AUD),
+    }
+}
+
+/// A `NumericDate` (RFC 7519 section 2) in whole seconds.
+fn time(claims: &Map<String, Value>, name: &'static str) -> Result<Option<u64>, TokenError> {
+    let Some(value) = claims.get(name) else {
+        return Ok(None);
+    };
+    let seconds = value.as_u64().or_else(|| {
+        let seconds = value.as_f64()?;
+        // Beyond this, a float does not hold every second: no clock says that.
+        (0.0..1e15)
+            .contains(&seconds)
+            .then(|| seconds.floor() as u64)
+    });
+    seconds.map(Some).ok_or(TokenError::Claim(name))
+}

@@ -1,0 +1,376 @@
+"""Opaque tokens: their issuer is asked, once for everybody, and its word is used for a moment."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .harness import client, tokens, wrong_tokens
+from .harness.envoy import Envoy, StartError
+from .harness.envoy_config import Cluster, Listener
+from .harness.gateway import Exchange, Gateway
+from .harness.http import Response
+from .harness.introspection import CLIENT_SECRET, Introspection, active
+from .harness.issuer import KeyAnswer
+from .harness.keys import key
+from .harness.messages import LEGACY, call, post
+from .harness.policy import SECRET_ENV, introspected, issuer, policy
+from .harness.tokens import ISSUER, OMIT, OTHER_ISSUER, RESOURCE
+
+BODY = call(LEGACY, "crm.get_customer", {"query": "x"})
+
+# How many tokens a worker asks about at the same time.
+MOST_CALLS = 32
+# How long a refusal is remembered.
+REFUSED = 5.0
+
+BAD_ANSWERS = {
+    "error": KeyAnswer(503, b"upstream connect error", "text/plain"),
+    "error_with_answer": KeyAnswer(500, b'{"active":true}'),
+    "wrong_client": KeyAnswer(401, b'{"error":"invalid_client"}'),
+    "html": KeyAnswer(200, b"<html><body>Sign in</body></html>", "text/html"),
+    "redirect": KeyAnswer(302, b"", location="/introspect"),
+    "no_content": KeyAnswer(200, b""),
+    "list": KeyAnswer(200, b'[{"active":true}]'),
+    "empty": KeyAnswer(200, b"{}"),
+    "active_text": KeyAnswer(200, b'{"active":"true"}'),
+    "active_number": KeyAnswer(200, b'{"active":1}'),
+    "active_null": KeyAnswer(200, b'{"active":null}'),
+    "cut": KeyAnswer(200, b'{"active":true'),
+    "twice": KeyAnswer(200, b'{"active":false,"active":true}'),
+    "two_documents": KeyAnswer(200, b'{"active":true}{"active":true}'),
+    "huge": KeyAnswer(200, b'{"active":true,"x":"' + b"y" * 5_000_000 + b'"}'),
+}
+
+
+def asked(path: str = "/introspect", **endpoint: object) -> Listener:
+    """The usual policy, with one issuer that is asked and one with keys."""
+    asked_issuer = introspected(path, introspection=endpoint)
+    with_keys = issuer(key("ES256", "other"), name=OTHER_ISSUER)
+    return Listener(
+        policy(issuers=[asked_issuer, with_keys]), environment={SECRET_ENV: CLIENT_SECRET}
+    )
+
+
+LISTENERS = {
+    "crm": asked(),
+    "brief": asked(cache="1s"),
+    "slow": asked("/introspect/slow"),
+    "flooded": asked("/introspect/flooded"),
+    "left": asked("/introspect/left"),
+    "never": asked("/introspect/never"),
+    "recovering": asked("/introspect/recovering"),
+    "dead": asked(cluster="dead"),
+    "no_such_cluster": asked(cluster="nowhere"),
+    **{f"bad_{name}": asked(f"/introspect/bad/{name}") for name in BAD_ANSWERS},
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def endpoint(introspection: Introspection) -> None:
+    """How the endpoint behaves by path."""
+    introspection.delays |= {
+        "/introspect/slow": 0.5,
+        "/introspect/flooded": 0.8,
+        "/introspect/left": 0.5,
+        "/introspect/never": 60,
+    }
+    for name, answer in BAD_ANSWERS.items():
+        introspection.paths[f"/introspect/bad/{name}"] = answer
+
+
+def unavailable(exchange: Exchange, reason: str = "introspection_unavailable") -> None:
+    """Refused for now, with a hint when to come back; never let through."""
+    exchange.refused(503, None, "blocked")
+    assert int(exchange.response.header("retry-after") or 0) > 0
+    assert exchange.response.header("www-authenticate") is None
+    assert exchange.record["reason"] == reason
+
+
+def invalid(exchange: Exchange, reason: str | None = None) -> None:
+    """Refused as a bad token."""
+    exchange.refused(401, None, "needs_review")
+    assert 'error="invalid_token"' in (exchange.response.header("www-authenticate") or "")
+    assert reason is None or exchange.record["reason"] == reason
+
+
+def together(gateway: Gateway, every: list[str]) -> list[Response]:
+    """A call with each token, all at once."""
+    responses: list[Response] = []
+
+    def run(token: str) -> None:
+        responses.append(client.send(gateway.port, post(BODY, token)))
+
+    threads = [threading.Thread(target=run, args=(token,)) for token in every]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return responses
+
+
+# === asking ===
+
+
+def test_an_opaque_token_says_who_is_calling(gateway: Gateway, introspection: Introspection) -> None:
+    exchange = gateway.post(BODY, introspection.token(sub="user-carl", org_id="org-c"))
+    received = exchange.forwarded(BODY)
+    assert received.header("x-mcp-user") == "user-carl"
+    assert received.header("x-mcp-organization") == "org-c"
+    assert received.header("x-mcp-roles") == "support"
+    assert received.header("authorization") is None
+    evidence = exchange.record["evidence"]
+    assert {"source": "token", "summary": f"introspected, issuer {ISSUER}"} in evidence
+
+
+def test_the_question_is_that_of_rfc_7662(gateway: Gateway, introspection: Introspection) -> None:
+    token = introspection.token()
+    gateway.post(BODY, token).forwarded()
+    question = introspection.questions[-1]
+    assert question.form == {"token": [token], "token_type_hint": ["access_token"]}
+    assert question.headers["host"] == "login.example.com"
+    assert question.headers["accept"] == "application/json"
+
+
+def test_roles_and_scopes_are_the_answers(gateway: Gateway, introspection: Introspection) -> None:
+    roles = {"realm_access": {"roles": ["manager"]}}
+    refund = call(LEGACY, "crm.refund", {"amount": 5})
+    gateway.post(refund, introspection.token(**roles)).refused(403)
+    token = introspection.token(scope="crm:write crm:refund", **roles)
+    gateway.post(refund, token).forwarded()
+    gateway.post(refund, introspection.token(scope="crm:write crm:refund")).refused(200, -32602)
+
+
+def test_a_jwt_goes_to_the_issuer_it_names(gateway: Gateway, introspection: Introspection) -> None:
+    before = introspection.calls.total()
+    own = tokens.support(iss=OTHER_ISSUER, signer=key("ES256", "other"))
+    gateway.post(BODY, own).forwarded()
+    invalid(gateway.post(BODY, tokens.support(iss="https://attacker.example")), "token_issuer")
+    invalid(gateway.post(BODY, tokens.support(iss=OTHER_ISSUER)))
+    assert introspection.calls.total() == before
+    asked_about = introspection.know(tokens.support(jti="asked-about"), sub="user-carl")
+    received = gateway.post(BODY, asked_about).forwarded()
+    assert received.header("x-mcp-user") == "user-carl", "the answer counts, not the token"
+    invalid(gateway.post(BODY, tokens.support(jti="not-known")), "token_inactive")
+
+
+# === what is said is checked ===
+
+WRONG = {
+    "issuer": {"iss": "https://attacker.example"},
+    "issuer_list": {"iss": [ISSUER]},
+    "no_expiry": {"exp": OMIT},
+    "expired": {"exp": 1},
+    "not_yet": {"nbf": int(time.time()) + 600},
+    "no_subject": {"sub": OMIT},
+    "refresh_token": {"token_type": "refresh_token"},
+    "refresh_token_of_keycloak": {"typ": "Refresh"},
+    "refresh_token_of_hydra": {"token_use": "refresh_token"},
+    "id_token": {"at_hash": "x"},
+    "bound": {"cnf": {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}},
+    "bound_to_a_certificate": {"cnf": {"x5t#S256": "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"}},
+}
+
+
+@pytest.mark.parametrize("claims", WRONG.values(), ids=WRONG)
+def b38_an_answer_is_checked_like_a_token(
+    gateway: Gateway, introspection: Introspection, claims: dict[str, object]
+) -> None:
+    invalid(gateway.post(BODY, introspection.token(**claims)))
+
+
+AUDIENCES = {
+    "missing": OMIT,
+    "empty_list": [],
+    "empty": "",
+    "another_server": "https://billing.example.com/mcp",
+    "ours_with_a_slash": f"{RESOURCE}/",
+    "list_without_ours": [f"{RESOURCE}x", "account"],
+    "number": 1,
+}
+
+
+@pytest.mark.parametrize("audience", AUDIENCES.values(), ids=AUDIENCES)
+def b39_a_token_for_somebody_else(
+    gateway: Gateway, introspection: Introspection, audience: object
+) -> None:
+    invalid(gateway.post(BODY, introspection.token(aud=audience)))
+
+
+def test_an_audience_among_others(gateway: Gateway, introspection: Introspection) -> None:
+    gateway.post(BODY, introspection.token(aud=["account", RESOURCE], iss=OMIT)).forwarded()
+
+
+# === asked once ===
+
+
+def b40_an_answer_is_used_for_its_time(gateway: Gateway, introspection: Introspection) -> None:
+    token = introspection.token()
+    for _ in range(5):
+        gateway.post(BODY, token).forwarded()
+    assert introspection.calls[token] == 1
+
+
+def b40_a_revoked_token_passes_no_longer_than_the_cache(
+    through: Callable[[str], Gateway], introspection: Introspection
+) -> None:
+    gateway, token = through("brief"), introspection.token()
+    gateway.post(BODY, token).forwarded()
+    introspection.revoke(token)
+    time.sleep(2.1)
+    invalid(gateway.post(BODY, token), "token_inactive")
+    assert introspection.calls[token] == 2
+
+
+def b40_a_refused_token_is_not_asked_about_again_at_once(
+    gateway: Gateway, introspection: Introspection
+) -> None:
+    unknown = tokens.remember("opaque-unknown-to-the-issuer")
+    for _ in range(10):
+        invalid(gateway.post(BODY, unknown), "token_inactive")
+    assert introspection.calls[unknown] == 1
+    time.sleep(REFUSED + 1.1)
+    introspection.know(unknown)
+    gateway.post(BODY, unknown).forwarded()
+
+
+def b40_one_call_for_everybody_who_waits(
+    through: Callable[[str], Gateway], introspection: Introspection
+) -> None:
+    gateway, token = through("slow"), introspection.token()
+    responses = together(gateway, [token] * 8)
+    assert [response.status for response in responses] == [200] * 8
+    gateway.lines(8)
+    assert len(gateway.upstream.take().requests) == 8
+    assert introspection.calls[token] == 1
+
+
+def b40_a_flood_of_made_up_tokens(
+    through: Callable[[str], Gateway], introspection: Introspection
+) -> None:
+    gateway, known = through("flooded"), introspection.token()
+    gateway.post(BODY, known).forwarded()
+    before = introspection.calls.total()
+    made_up = [tokens.remember(f"opaque-made-up-number-{number}") for number in range(80)]
+    flood = threading.Thread(target=together, args=(gateway, made_up))
+    flood.start()
+    time.sleep(0.3)
+    assert client.send(gateway.port, post(BODY, known)).status == 200, "who is known goes on"
+    flood.join()
+    reasons = [line.record["reason"] for line in gateway.lines(81) if line.record]
+    assert reasons.count("token_inactive") == MOST_CALLS
+    assert reasons.count("introspection_busy") == 80 - MOST_CALLS
+    assert introspection.calls.total() - before == MOST_CALLS
+    assert introspection.most_at_once["/introspect/flooded"] <= MOST_CALLS
+    assert len(gateway.upstream.take().requests) == 1
+    late = introspection.token()
+    gateway.post(BODY, late).forwarded()
+
+
+def b40_what_is_no_access_token_is_not_asked_about(
+    gateway: Gateway, introspection: Introspection
+) -> None:
+    before = introspection.calls.total()
+    gateway.post(BODY, None).refused(401)
+    for name in ("id_token", "identity_assertion_grant", "dpop_proof", "logout_token"):
+        invalid(gateway.post(BODY, wrong_tokens.HEADERS[name]()), "token_type")
+    invalid(gateway.post(BODY, tokens.support(typ="Refresh")), "token_type")
+    invalid(gateway.post(BODY, "x" * 17_000), "token_too_large")
+    assert introspection.calls.total() == before
+
+
+# === failing ===
+
+
+@pytest.mark.parametrize("name", BAD_ANSWERS)
+def h13_what_is_no_answer_lets_nobody_in(
+    through: Callable[[str], Gateway], introspection: Introspection, name: str
+) -> None:
+    token = introspection.token()
+    unavailable(through(f"bad_{name}").post(BODY, token))
+    assert introspection.calls[token] == 1
+
+
+@pytest.mark.parametrize("listener", ["dead", "no_such_cluster"])
+def h13_a_dead_endpoint(through: Callable[[str], Gateway], listener: str) -> None:
+    started = time.monotonic()
+    unavailable(through(listener).post(BODY, tokens.remember(f"opaque-at-a-{listener}-endpoint")))
+    assert time.monotonic() - started < 8
+
+
+def h13_an_endpoint_that_never_answers(
+    through: Callable[[str], Gateway], introspection: Introspection
+) -> None:
+    started = time.monotonic()
+    unavailable(through("never").post(BODY, introspection.token()))
+    assert time.monotonic() - started < 14
+
+
+def h13_an_old_answer_does_not_stand_in_for_a_failed_one(
+    through: Callable[[str], Gateway], introspection: Introspection
+) -> None:
+    gateway, token = through("brief"), introspection.token()
+    gateway.post(BODY, token).forwarded()
+    introspection.paths["/introspect"] = BAD_ANSWERS["error"]
+    try:
+        time.sleep(2.1)
+        unavailable(gateway.post(BODY, token))
+    finally:
+        del introspection.paths["/introspect"]
+    time.sleep(2.1)
+    gateway.post(BODY, token).forwarded()
+
+
+def h13_the_log_says_what_is_wrong(
+    envoy: Envoy, through: Callable[[str], Gateway], introspection: Introspection
+) -> None:
+    for name, words in {
+        "wrong_client": "answered with status 401",
+        "active_text": "`active` is not `true` or `false`",
+        "html": "not a JSON object",
+    }.items():
+        before = len(envoy.log())
+        unavailable(through(f"bad_{name}").post(BODY, introspection.token()))
+        assert f"introspection of {ISSUER}: {words}" in envoy.log()[before:]
+
+
+def h10_clients_that_leave_while_the_issuer_is_asked(
+    through: Callable[[str], Gateway], introspection: Introspection
+) -> None:
+    gateway, token = through("left"), introspection.token()
+    request = post(BODY, token)
+    for _ in range(3):
+        with client.Connection(gateway.port) as connection:
+            connection.start(request)
+            connection.send(request.body or b"")
+            time.sleep(0.05)
+            connection.abort()
+    gateway.lines(3)
+    gateway.exchange(client.send(gateway.port, request)).forwarded()
+    assert introspection.calls[token] == 1
+
+
+# === the secret ===
+
+
+@pytest.mark.parametrize("environment", [None, {SECRET_ENV: ""}, {"OTHER": "x"}], ids=repr)
+def test_without_its_secret_the_policy_does_not_load(
+    directory: Path, clusters: dict[str, Cluster], environment: dict[str, str] | None
+) -> None:
+    listener = Listener(policy(issuers=[introspected()]), environment=environment)
+    with pytest.raises(StartError) as error:
+        Envoy(directory, {"crm": listener}, clusters)
+    assert "issuers[0].introspection.client_secret_env" in str(error.value)
+    assert f"`{SECRET_ENV}`" in str(error.value)
+
+
+def b45_an_answer_is_not_logged(envoy: Envoy, gateway: Gateway, introspection: Introspection) -> None:
+    """That no log has the token or the secret is checked after every module."""
+    claims = active(email="anna@private.example")
+    token = introspection.token(email=claims["email"])
+    gateway.post(BODY, token).forwarded()
+    assert claims["email"] not in envoy.log() + envoy.access_path.read_text()
