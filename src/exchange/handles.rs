@@ -1,6 +1,8 @@
 //! Handles of the server: opened on the way in, sealed on the way out. The client holds none that
 //! another caller could use, and the server sees its own.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Exchange, Known, MAX_DEPTH, Now};
@@ -35,11 +37,12 @@ pub(super) struct Handles {
     asked: Option<Asked>,
 }
 
-/// Method, name and arguments of a request. Its retry has the same.
+/// Method, name, URI and arguments of a request. Its retry has the same.
 #[derive(Debug)]
 struct Asked {
     method: String,
     name: String,
+    uri: String,
     arguments: Vec<u8>,
 }
 
@@ -87,10 +90,11 @@ impl Asked {
         let params = &message.params;
         let arguments = params.arguments.as_ref();
         let arguments = arguments.and_then(|(span, _)| body.get(span.clone()));
-        let name = params.name.as_deref().or(params.uri.as_deref());
+        let text = |text: &Option<Cow<'_, str>>| text.as_deref().unwrap_or_default().to_owned();
         Self {
             method: message.method.clone().into_owned(),
-            name: name.unwrap_or_default().to_owned(),
+            name: text(&params.name),
+            uri: text(&params.uri),
             arguments: arguments.unwrap_or(b"{}").to_vec(),
         }
     }
@@ -101,8 +105,9 @@ impl Asked {
         digest(&self.arguments, MAX_DEPTH).unwrap_or_default()
     }
 
-    fn bound<'a>(&'a self, digest: &'a [u8; 32]) -> [&'a [u8]; 3] {
-        [self.method.as_bytes(), self.name.as_bytes(), digest]
+    fn bound<'a>(&'a self, digest: &'a [u8; 32]) -> [&'a [u8]; 4] {
+        let [method, name, uri] = [&self.method, &self.name, &self.uri].map(|text| text.as_bytes());
+        [method, name, uri, digest]
     }
 }
 
@@ -240,23 +245,27 @@ impl Exchange {
     }
 
     /// The session of an answer, as the client may hold it.
-    pub(super) fn seal_session(&self, headers: &Headers) -> Result<Option<String>, Refusal> {
-        match headers.one(SESSION) {
-            Ok(None) => Ok(None),
-            Ok(Some(session)) => self
-                .seal(Purpose::Session, &[], &session)
-                .map(Some)
-                .ok_or(Refusal::NoSealKey),
-            Err(_) => Err(Refusal::UpstreamAnswer),
-        }
+    pub(super) fn seal_session(&mut self, headers: &Headers) -> Result<Option<String>, Refusal> {
+        let session = headers.one(SESSION).map_err(|_| Refusal::UpstreamAnswer)?;
+        let Some(session) = session else {
+            return Ok(None);
+        };
+        let sealed = self.seal(Purpose::Session, &[], &session);
+        // The events of the answer to `initialize` are its own.
+        let own = &mut self.handles.session;
+        own.get_or_insert_with(|| session.to_owned());
+        sealed.map(Some).ok_or(Refusal::NoSealKey)
     }
 
-    /// An event whose id the client may hold. Without a key it has none: the stream cannot be
-    /// resumed.
+    /// An event whose id the client may hold. Without a key, or if it could not come back in a
+    /// header, it has none: the stream cannot be resumed.
     pub(super) fn seal_event(&self, event: &[u8]) -> Option<Vec<u8>> {
-        let id = events::id(event)?;
+        // An empty one resets what the client holds.
+        let id = events::id(event).filter(|id| !id.is_empty())?;
+        let visible = id.iter().all(|byte| matches!(byte, b' '..=b'~'));
         let session = self.handles.session.as_deref().unwrap_or_default();
-        let sealed = str::from_utf8(id).ok().and_then(|id| {
+        let sealed = str::from_utf8(id).ok().filter(|_| visible);
+        let sealed = sealed.and_then(|id| {
             let event = SealedEvent {
                 id: id.to_owned(),
                 tool: self.handles.tool.clone(),

@@ -58,14 +58,13 @@ impl Exchange {
     }
 
     /// How the session of an answer reaches the client.
-    fn session_edit(&self, headers: &Headers) -> Result<Option<HeaderEdit>, Refusal> {
-        let edit = match (self.asked.era, self.seal_session(headers)?) {
-            (_, None) => None,
-            // There are no sessions in 2026-07-28.
-            (Era::Modern, Some(_)) => Some(remove(SESSION)),
-            (Era::Legacy, Some(sealed)) => Some(HeaderEdit::Set(SESSION.to_owned(), sealed)),
-        };
-        Ok(edit)
+    fn session_edit(&mut self, headers: &Headers) -> Result<Option<HeaderEdit>, Refusal> {
+        if self.asked.era == Era::Modern {
+            // It has no sessions.
+            return Ok(headers.has(SESSION).then(|| remove(SESSION)));
+        }
+        let sealed = self.seal_session(headers)?;
+        Ok(sealed.map(|sealed| HeaderEdit::Set(SESSION.to_owned(), sealed)))
     }
 
     /// What kind of body the answer has, and whether it is looked at.
