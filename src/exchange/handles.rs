@@ -262,7 +262,7 @@ impl Exchange {
     pub(super) fn seal_event(&self, event: &[u8]) -> Option<Vec<u8>> {
         // An empty one resets what the client holds.
         let id = events::id(event).filter(|id| !id.is_empty())?;
-        let visible = id.iter().all(|byte| matches!(byte, b' '..=b'~'));
+        let visible = !id.iter().any(u8::is_ascii_control);
         let session = self.handles.session.as_deref().unwrap_or_default();
         let sealed = str::from_utf8(id).ok().filter(|_| visible);
         let sealed = sealed.and_then(|id| {
