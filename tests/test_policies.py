@@ -268,11 +268,13 @@ def test_decisions_are_counted_for_each_server(site: Site, envoy: Envoy) -> None
     before = envoy.stats(counters)
     site.send(at_crm(call(LEGACY, "crm.get_customer"), crm_token())).forwarded()
     site.send(Request("GET", "/unknown/mcp")).refused(404)
+    site.send(Request("DELETE", f"{WELL_KNOWN}/crm/mcp")).refused(404)
     after = envoy.stats(counters)
     changed = {name: n - before.get(name, 0) for name, n in after.items() if n != before.get(name, 0)}
     assert changed == {
         "wasmcustom.mcp_auth.decisions.approved.allowed.tools_example_com_crm_mcp": 1,
         "wasmcustom.mcp_auth.decisions.blocked.not_found": 1,
+        "wasmcustom.mcp_auth.decisions.blocked.not_found.tools_example_com_crm_mcp": 1,
     }
 
 
