@@ -60,6 +60,10 @@ class Changing:
     def changes_to(self, to: Any, tool: str) -> None:
         """Change the policy, and wait until it allows a tool."""
         self.change(to)
+        self.wait_to_allow(tool)
+
+    def wait_to_allow(self, tool: str) -> None:
+        """Wait until the policy allows a tool."""
         self.wait_for(lambda: self.may(tool))
 
     def updates(self, outcome: str) -> int:
@@ -274,5 +278,5 @@ def test_a_config_map_is_changed_as_kubernetes_does(
         Envoy.change(Listener(AFTER, file=mounted / "..2" / "mcp_auth.json"), AFTER)
         (mounted / "..new").symlink_to("..2")
         (mounted / "..new").rename(mounted / "..data")
-        changing.wait_for(lambda: changing.may("crm.search_customers"))
+        changing.wait_to_allow("crm.search_customers")
         assert not changing.may("crm.get_customer")
