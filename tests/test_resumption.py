@@ -305,19 +305,17 @@ def b15_an_event_that_resets_the_id_still_does(sealed: Sealed, field: str) -> No
 
 
 def b15_an_event_id_beyond_ascii_comes_back(sealed: Sealed) -> None:
-    """One that is no UTF-8 is taken out, and one no header can carry reaches nobody."""
+    """One that is no UTF-8, or that no header can carry, is taken out."""
     gateway, token = sealed("crm"), tokens.support()
     stream = [b"id: %s\ndata: {}\n\n" % each for each in ("é".encode(), b"\xff", b"\x01")]
     gateway.upstream.answer = raw_stream(*stream)
     exchange = bodyless(gateway, "GET", token, [])
     exchange.forwarded()
     assert exchange.response.events() == ["{}"] * 3
-    assert b"\xff" not in exchange.response.body
-    accented, control = held_ids(gateway, exchange.response.body)
+    assert not {b"\xff", b"\x01"} & set(exchange.response.body.split())
+    [accented] = held_ids(gateway, exchange.response.body)
     received = resume(gateway, token, None, accented).received
     assert (received.header(EVENT_HEADER) or "").encode("latin-1").decode() == "é"
-    exchange = resume(gateway, token, None, control)
-    assert exchange.status == 503 and exchange.upstream.bytes == 0
 
 
 @LINE_ENDS
