@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::authorize::{Denial, Target};
+use crate::identity::{PROOF_ALGORITHMS, TokenError};
 use crate::mcp::headers::{Disagreement, VERSIONS};
 use crate::mcp::message::MessageError;
 use crate::mcp::method::Era;
@@ -43,7 +44,7 @@ pub fn refuse(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> Reply {
         ("content-type", "application/json".to_owned()),
         ("cache-control", "no-store".to_owned()),
     ];
-    if let Some(challenge) = challenge(policy, refusal) {
+    for challenge in challenges(policy, refusal) {
         headers.push(("www-authenticate", challenge));
     }
     match refusal {
@@ -85,12 +86,20 @@ pub fn metadata(policy: &Policy) -> Reply {
         .iter()
         .map(|issuer| issuer.issuer.as_str())
         .collect();
-    let document = json!({
+    let mut document = json!({
         "resource": policy.resource,
         "authorization_servers": issuers,
         "scopes_supported": policy.all_scopes(),
         "bearer_methods_supported": ["header"],
     });
+    if let (Some(proofs), Some(document)) = (&policy.dpop, document.as_object_mut()) {
+        let names: Vec<&str> = PROOF_ALGORITHMS.iter().map(|name| name.name()).collect();
+        document.insert("dpop_signing_alg_values_supported".to_owned(), json!(names));
+        document.insert(
+            "dpop_bound_access_tokens_required".to_owned(),
+            json!(proofs.required),
+        );
+    }
     Reply {
         status: 200,
         headers: vec![
@@ -165,29 +174,69 @@ fn data(refusal: &Refusal) -> Option<Value> {
     }
 }
 
-/// The challenge that tells a client how to cure the refusal (RFC 6750 section 3, RFC 9470
-/// section 3, RFC 9728 section 5.1).
-fn challenge(policy: &Policy, refusal: &Refusal) -> Option<String> {
-    let metadata = format!("resource_metadata=\"{}\"", policy.metadata_url());
-    let scope = |scopes: &[String]| match scopes {
-        [] => String::new(),
-        scopes => format!(", scope=\"{}\"", scopes.join(" ")),
+/// The challenges that tell a client how to cure the refusal, one for each way to send a token
+/// (RFC 9449 section 7). Some clients read the first one only, and know `Bearer` only.
+fn challenges(policy: &Policy, refusal: &Refusal) -> Vec<String> {
+    let Some(parameters) = parameters(policy, refusal) else {
+        return Vec::new();
     };
+    let Some(proofs) = &policy.dpop else {
+        return vec![format!("Bearer {parameters}")];
+    };
+    let names: Vec<&str> = PROOF_ALGORITHMS.iter().map(|name| name.name()).collect();
+    let dpop = format!("DPoP {parameters}, algs=\"{}\"", names.join(" "));
+    if proofs.required {
+        return vec![dpop];
+    }
+    let bearer = match refusal {
+        // What is wrong with a proof is nothing to a bearer token.
+        Refusal::Token(TokenError::Proof(_)) => sign_in(policy),
+        _ => parameters,
+    };
+    vec![format!("Bearer {bearer}"), dpop]
+}
+
+/// The parameters of a challenge (RFC 6750 section 3, RFC 9449 section 7.1, RFC 9470 section 3, RFC
+/// 9728 section 5.1).
+fn parameters(policy: &Policy, refusal: &Refusal) -> Option<String> {
     let parameters = match refusal {
-        Refusal::NoToken => format!("{metadata}{}", scope(&policy.scopes)),
+        Refusal::NoToken => sign_in(policy),
         Refusal::Token(error) if error.is_unavailable() => return None,
         Refusal::Token(error) => format!(
-            "error=\"invalid_token\", error_description=\"{}\", {metadata}{}",
+            "error=\"{}\", error_description=\"{}\", {}",
+            match error {
+                TokenError::Proof(_) => "invalid_dpop_proof",
+                _ => "invalid_token",
+            },
             error.reason(),
-            scope(&policy.scopes),
+            sign_in(policy),
         ),
-        Refusal::Denied(Denial::Scope { needed }) => {
-            format!("error=\"insufficient_scope\"{}, {metadata}", scope(needed))
-        }
-        Refusal::Denied(Denial::TooOld { max_age }) => {
-            format!("error=\"insufficient_user_authentication\", max_age=\"{max_age}\", {metadata}")
-        }
+        Refusal::Denied(Denial::Scope { needed }) => format!(
+            "error=\"insufficient_scope\"{}, {}",
+            scope(needed),
+            metadata_parameter(policy)
+        ),
+        Refusal::Denied(Denial::TooOld { max_age }) => format!(
+            "error=\"insufficient_user_authentication\", max_age=\"{max_age}\", {}",
+            metadata_parameter(policy)
+        ),
         _ => return None,
     };
-    Some(format!("Bearer {parameters}"))
+    Some(parameters)
+}
+
+/// Where to sign in, and for what.
+fn sign_in(policy: &Policy) -> String {
+    format!("{}{}", metadata_parameter(policy), scope(&policy.scopes))
+}
+
+fn metadata_parameter(policy: &Policy) -> String {
+    format!("resource_metadata=\"{}\"", policy.metadata_url())
+}
+
+fn scope(scopes: &[String]) -> String {
+    match scopes {
+        [] => String::new(),
+        scopes => format!(", scope=\"{}\"", scopes.join(" ")),
+    }
 }

@@ -34,7 +34,7 @@ pub enum Refusal {
     MissingParameter(&'static str),
     /// An HTTP method MCP does not use.
     HttpMethod,
-    /// No bearer token.
+    /// No access token.
     NoToken,
     /// A path where no MCP server is.
     NotFound,
@@ -122,7 +122,7 @@ impl Refusal {
             Self::HttpMethod => "MCP uses POST, GET and DELETE".into(),
             Self::Message(error) => error.to_string(),
             Self::MissingParameter(name) => format!("`params.{name}` is missing"),
-            Self::NoToken => "a bearer token is required".into(),
+            Self::NoToken => "an access token is required".into(),
             Self::NotFound => "no MCP server at this path".into(),
             Self::Origin => "this origin may not call the server".into(),
             Self::Query => "the URL must not have a query".into(),
@@ -206,6 +206,12 @@ impl Refusal {
             }
             Self::Token(TokenError::IntrospectionBusy) => {
                 "see whether somebody tries tokens at random, and limit the rate in Envoy".into()
+            }
+            Self::Token(TokenError::Proof(_)) => {
+                "make a new proof for each request (RFC 9449 section 4.2)".into()
+            }
+            Self::Token(TokenError::ProofRequired | TokenError::Unbound) => {
+                "sign in for a token that is bound to a key (RFC 9449 section 5)".into()
             }
             Self::Token(_) => "sign in again".into(),
             Self::TooLarge => "raise `max_body`, and Envoy's buffer limit with it".into(),

@@ -133,6 +133,8 @@ fn is_removed(policy: &Policy, name: &str, era: Era) -> bool {
         "authorization" => {
             policy.upstream.authorization == Authorization::Remove || name != "authorization"
         }
+        // A proof is for this filter, and used up.
+        "dpop" => true,
         // The answer has to be readable here.
         "accept-encoding" => true,
         "last-event-id" => true,

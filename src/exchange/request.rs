@@ -1,11 +1,11 @@
 //! The request's events.
 
-use super::forward;
 use super::{Exchange, Forward, MAX_DEPTH, Now, RequestState, ResponseState, Step};
+use super::{credentials, forward};
 use crate::authorize::{Target, authorize};
 use crate::challenge::metadata;
 use crate::decision::{Decision, Verdict};
-use crate::identity::{BearerToken, Need, Verification, Verifier};
+use crate::identity::{Need, Verification, Verifier};
 use crate::mcp::headers::{HeaderEdit, HeaderError, Headers, VERSIONS, media_type, stated_era};
 use crate::mcp::message::{Message, Shape};
 use crate::policy::{Hold, METADATA_PATH, Mode};
@@ -147,11 +147,7 @@ impl Exchange {
 
     /// Verifies the token. `Some`: this has to be fetched first.
     fn verify(&mut self, verifier: &mut Verifier, now: Now) -> Result<Option<Need>, Refusal> {
-        let header = self.headers.one("authorization").map_err(Refusal::Header)?;
-        let token = header
-            .and_then(BearerToken::of_header)
-            .ok_or(Refusal::NoToken)?;
-        match verifier.verify(&token, now.seconds()) {
+        match credentials::verify(&self.policy, &self.headers, verifier, now.seconds())? {
             Verification::Verified(token) => {
                 self.know_caller(token);
                 Ok(None)

@@ -5,6 +5,7 @@ mod decisions;
 mod fake_host;
 mod lists;
 mod messages;
+mod possession;
 mod tokens;
 mod transport;
 
