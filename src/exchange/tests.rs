@@ -8,6 +8,7 @@ mod messages;
 mod possession;
 mod tokens;
 mod transport;
+mod waiting;
 
 use std::rc::Rc;
 
