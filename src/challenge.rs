@@ -1,9 +1,9 @@
-//! What refusals look like on the wire: status, `WWW-Authenticate`, JSON-RPC error, and the
-//! metadata document they point to.
+//! What refusals look like on the wire: status, `WWW-Authenticate`, JSON-RPC error.
 
 use serde_json::{Value, json};
 
 use crate::authorize::{Denial, Target};
+use crate::identity::{PROOF_ALGORITHMS, TokenError};
 use crate::mcp::headers::{Disagreement, VERSIONS};
 use crate::mcp::message::MessageError;
 use crate::mcp::message::params::TASKS_EXTENSION;
@@ -38,7 +38,7 @@ pub fn refuse(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> Reply {
     if let (Refusal::Denied(Denial::SignIn { .. }), Some(Target::Tool(_)), Some(id)) =
         (refusal, asked.target, asked.id)
     {
-        return sign_in(policy, refusal, id, asked.era);
+        return ask_to_sign_in(policy, refusal, id, asked.era);
     }
     let (status, code, message) = match answer(policy, refusal, asked) {
         // Nobody waits for the answer to a notification, so only its status is read.
@@ -49,7 +49,7 @@ pub fn refuse(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> Reply {
         ("content-type", "application/json".to_owned()),
         ("cache-control", "no-store".to_owned()),
     ];
-    if let Some(challenge) = challenge(policy, refusal) {
+    for challenge in challenges(policy, refusal) {
         headers.push(("www-authenticate", challenge));
     }
     match refusal {
@@ -68,11 +68,11 @@ pub fn refuse(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> Reply {
 
 /// The result of a tool that needs a sign-in, as ChatGPT offers one for (OpenAI Apps SDK
 /// "Authentication").
-fn sign_in(policy: &Policy, refusal: &Refusal, id: &[u8], era: Era) -> Reply {
+fn ask_to_sign_in(policy: &Policy, refusal: &Refusal, id: &[u8], era: Era) -> Reply {
     let mut result = json!({
         "content": [{"type": "text", "text": "Sign in to use this tool."}],
         "isError": true,
-        "_meta": {"mcp/www_authenticate": [challenge(policy, refusal)]},
+        "_meta": {"mcp/www_authenticate": challenges(policy, refusal)},
     });
     if let (Era::Modern, Some(result)) = (era, result.as_object_mut()) {
         result.insert("resultType".to_owned(), json!("complete"));
@@ -111,39 +111,6 @@ pub fn error_body(id: Option<&[u8]>, code: i64, message: &str, data: Option<Valu
         b"}",
     ]
     .concat()
-}
-
-/// The protected resource metadata document (RFC 9728 section 3.2).
-pub fn metadata(policy: &Policy) -> Reply {
-    let issuers: Vec<&str> = policy
-        .issuers
-        .iter()
-        .map(|issuer| issuer.issuer.as_str())
-        .collect();
-    let mut document = json!({
-        "resource": policy.resource,
-        "authorization_servers": issuers,
-        "bearer_methods_supported": ["header"],
-    });
-    if let Some(members) = document.as_object_mut() {
-        let scopes = policy.scopes_supported();
-        if !scopes.is_empty() {
-            members.insert("scopes_supported".to_owned(), json!(scopes));
-        }
-        if let Ok(Value::Object(written)) = serde_json::to_value(&policy.metadata) {
-            members.extend(written);
-        }
-    }
-    Reply {
-        status: 200,
-        headers: vec![
-            ("content-type", "application/json".to_owned()),
-            ("cache-control", "max-age=300".to_owned()),
-            // Public: clients in pages read it before anybody signs in.
-            ("access-control-allow-origin", "*".to_owned()),
-        ],
-        body: document.to_string().into_bytes(),
-    }
 }
 
 /// Status, JSON-RPC code and message. Codes of this filter's own are HTTP's, outside the range
@@ -224,44 +191,80 @@ fn data(refusal: &Refusal) -> Option<Value> {
     }
 }
 
-/// The challenge that tells a client how to cure the refusal (RFC 6750 section 3, RFC 9470
-/// section 3, RFC 9728 section 5.1).
-fn challenge(policy: &Policy, refusal: &Refusal) -> Option<String> {
-    let metadata = format!("resource_metadata=\"{}\"", policy.metadata_url());
-    let scope = |scopes: &[String]| match scopes {
-        [] => String::new(),
-        scopes => format!(", scope=\"{}\"", scopes.join(" ")),
+/// The challenges that tell a client how to cure the refusal, one for each way to send a token
+/// (RFC 9449 section 7). Some clients read the first one only, and know `Bearer` only.
+fn challenges(policy: &Policy, refusal: &Refusal) -> Vec<String> {
+    let Some(parameters) = parameters(policy, refusal) else {
+        return Vec::new();
     };
+    let Some(proofs) = &policy.dpop else {
+        return vec![format!("Bearer {parameters}")];
+    };
+    let names: Vec<&str> = PROOF_ALGORITHMS.iter().map(|name| name.name()).collect();
+    let dpop = format!("DPoP {parameters}, algs=\"{}\"", names.join(" "));
+    if proofs.required {
+        return vec![dpop];
+    }
+    let bearer = match refusal {
+        // What is wrong with a proof is nothing to a bearer token.
+        Refusal::Token(TokenError::Proof(_)) => sign_in(policy),
+        _ => parameters,
+    };
+    vec![format!("Bearer {bearer}"), dpop]
+}
+
+/// The parameters of a challenge (RFC 6750 section 3, RFC 9449 section 7.1, RFC 9470 section 3, RFC
+/// 9728 section 5.1).
+fn parameters(policy: &Policy, refusal: &Refusal) -> Option<String> {
     let parameters = match refusal {
-        Refusal::NoToken => format!("{metadata}{}", scope(&policy.scopes)),
+        Refusal::NoToken => sign_in(policy),
         Refusal::Token(error) if error.is_unavailable() => return None,
         Refusal::Token(error) => format!(
-            "error=\"invalid_token\", error_description=\"{}\", {metadata}{}",
+            "error=\"{}\", error_description=\"{}\", {}",
+            match error {
+                TokenError::Proof(_) => "invalid_dpop_proof",
+                _ => "invalid_token",
+            },
             error.reason(),
-            scope(&policy.scopes),
+            sign_in(policy),
         ),
-        Refusal::Denied(Denial::Scope { needed }) => {
-            format!(
-                "error=\"insufficient_scope\"{}, {metadata}{}",
-                scope(needed),
-                described(refusal),
-            )
-        }
+        Refusal::Denied(Denial::Scope { needed }) => format!(
+            "error=\"insufficient_scope\"{}, {}{}",
+            scope(needed),
+            metadata_parameter(policy),
+            described(refusal),
+        ),
         Refusal::Denied(Denial::SignIn { scopes }) => format!(
-            "{metadata}, error=\"insufficient_scope\", error_description=\"Sign in to continue\"{}",
+            "{}, error=\"insufficient_scope\", error_description=\"Sign in to continue\"{}",
+            metadata_parameter(policy),
             scope(scopes)
         ),
         // Without the scopes, a client would ask for all that it finds in the metadata.
-        Refusal::Denied(Denial::TooOld { max_age, scopes }) => {
-            format!(
-                "error=\"insufficient_user_authentication\", max_age=\"{max_age}\"{}, {metadata}{}",
-                scope(scopes),
-                described(refusal),
-            )
-        }
+        Refusal::Denied(Denial::TooOld { max_age, scopes }) => format!(
+            "error=\"insufficient_user_authentication\", max_age=\"{max_age}\"{}, {}{}",
+            scope(scopes),
+            metadata_parameter(policy),
+            described(refusal),
+        ),
         _ => return None,
     };
-    Some(format!("Bearer {parameters}"))
+    Some(parameters)
+}
+
+/// Where to sign in, and for what.
+fn sign_in(policy: &Policy) -> String {
+    format!("{}{}", metadata_parameter(policy), scope(&policy.scopes))
+}
+
+fn metadata_parameter(policy: &Policy) -> String {
+    format!("resource_metadata=\"{}\"", policy.metadata_url())
+}
+
+fn scope(scopes: &[String]) -> String {
+    match scopes {
+        [] => String::new(),
+        scopes => format!(", scope=\"{}\"", scopes.join(" ")),
+    }
 }
 
 /// What is missing, for people. Made of the policy's own words, which have no quotes.

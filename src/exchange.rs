@@ -4,6 +4,7 @@
 //! as the end of the body, so no message can end without being judged.
 
 mod call;
+mod credentials;
 mod forward;
 mod handles;
 mod request;
@@ -289,7 +290,7 @@ impl Exchange {
         };
         let issuer = self.policy.issuers.get(token.issuer().0);
         let issuer = issuer.map_or("", |issuer| issuer.issuer.as_str());
-        let summary = match token.vouched() {
+        let mut summary = match token.vouched() {
             Vouched::Introspection => format!("introspected, issuer {issuer}"),
             Vouched::Signature(None) => format!("verified, issuer {issuer}"),
             Vouched::Signature(Some(kid)) => {
@@ -297,6 +298,9 @@ impl Exchange {
                 format!("verified, issuer {issuer}, key `{kid}`")
             }
         };
+        if token.is_bound() {
+            summary.push_str(", with a DPoP proof");
+        }
         Some(Evidence::new("token", summary))
     }
 

@@ -4,6 +4,7 @@ mod algorithm;
 mod bearer;
 mod call;
 mod claims;
+mod dpop;
 mod error;
 mod introspection;
 mod issuer;
@@ -15,6 +16,7 @@ pub use algorithm::{Algorithm, TokenType};
 pub use bearer::{BearerToken, TokenDigest};
 pub use call::Call;
 pub use claims::{ClaimPath, ClaimPaths, Identity};
+pub use dpop::{PROOF_ALGORITHMS, Proof, ProofError, ProofRules, ProofUrl};
 pub use error::{FetchError, SetupError, TokenError};
 pub use introspection::{AnswerError, Introspection};
 pub use issuer::{

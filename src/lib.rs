@@ -6,8 +6,8 @@
 //!
 //! - `filter`: the only one that knows proxy-wasm; host events and host calls.
 //! - [`exchange`]: one request and its answer, a state machine without I/O.
-//! - [`authorize`], [`rewrite`], [`refusal`], [`challenge`], [`cors`], [`audit`]: what is decided,
-//!   changed, refused, answered, shown to web pages and logged.
+//! - [`authorize`], [`rewrite`], [`refusal`], [`challenge`], [`metadata`], [`cors`], [`audit`]: what
+//!   is decided, changed, refused, answered, published, shown to web pages and logged.
 //! - [`policy`], [`identity`], [`mcp`]: what is allowed, who is calling, what is asked.
 //! - [`seal`]: the server's handles, as one caller may hold them.
 
@@ -22,6 +22,7 @@ pub mod decision;
 pub mod exchange;
 pub mod identity;
 pub mod mcp;
+pub mod metadata;
 pub mod policy;
 pub mod refusal;
 pub mod rewrite;

@@ -4,6 +4,7 @@ mod builtin;
 mod compile;
 mod condition;
 pub mod document;
+mod dpop;
 mod error;
 mod issuers;
 mod lint;
@@ -30,7 +31,7 @@ pub use policies::Policies;
 pub use roles::{Grant, Role};
 pub use scopes::ScopeHierarchy;
 
-use crate::identity::TrustedIssuer;
+use crate::identity::{ProofRules, TrustedIssuer};
 use crate::mcp::names::{NameId, NameTable};
 
 /// A policy that was checked as a whole.
@@ -46,6 +47,8 @@ pub struct Policy {
     pub mode: Mode,
     /// Who may vouch for a caller.
     pub issuers: Vec<TrustedIssuer>,
+    /// What proofs have to say; `None` if bound tokens are refused.
+    pub dpop: Option<ProofRules>,
     /// Scopes every request needs.
     pub scopes: Vec<String>,
     /// Which scopes stand for others too.

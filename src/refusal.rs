@@ -36,7 +36,7 @@ pub enum Refusal {
     MissingParameter(&'static str),
     /// An HTTP method MCP does not use.
     HttpMethod,
-    /// No bearer token.
+    /// No access token.
     NoToken,
     /// The server hands out a handle, or is asked for one, and there is no key to seal it with.
     NoSealKey,
@@ -140,7 +140,7 @@ impl Refusal {
             Self::NoSealKey => {
                 "sessions, tasks and request states cannot be bound to their caller".into()
             }
-            Self::NoToken => "a bearer token is required".into(),
+            Self::NoToken => "an access token is required".into(),
             Self::NotFound => "no MCP server at this path".into(),
             Self::Origin => "this origin may not call the server".into(),
             Self::Query => "the URL must not have a query".into(),
@@ -236,6 +236,12 @@ impl Refusal {
             }
             Self::Token(TokenError::IntrospectionBusy) => {
                 "see whether somebody tries tokens at random, and limit the rate in Envoy".into()
+            }
+            Self::Token(TokenError::Proof(_)) => {
+                "make a new proof for each request (RFC 9449 section 4.2)".into()
+            }
+            Self::Token(TokenError::ProofRequired | TokenError::Unbound) => {
+                "sign in for a token that is bound to a key (RFC 9449 section 5)".into()
             }
             Self::Token(_) => "sign in again".into(),
             Self::TooLarge => "raise `max_body`, and Envoy's buffer limit with it".into(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -28,22 +29,28 @@ MOST_CALLS = 32
 # How long a refusal is remembered.
 REFUSED = 5.0
 
+# What would let a caller in, were it an answer.
+GOOD = json.dumps(active()).encode()
+UNSURE = {
+    name: json.dumps(active(active=value)).encode()
+    for name, value in {"text": "true", "number": 1, "null": None, "list": [True]}.items()
+}
+
 BAD_ANSWERS = {
     "error": KeyAnswer(503, b"upstream connect error", "text/plain"),
-    "error_with_answer": KeyAnswer(500, b'{"active":true}'),
+    "error_with_answer": KeyAnswer(500, GOOD),
+    "created": KeyAnswer(201, GOOD),
     "wrong_client": KeyAnswer(401, b'{"error":"invalid_client"}'),
     "html": KeyAnswer(200, b"<html><body>Sign in</body></html>", "text/html"),
     "redirect": KeyAnswer(302, b"", location="/introspect"),
     "no_content": KeyAnswer(200, b""),
-    "list": KeyAnswer(200, b'[{"active":true}]'),
+    "in_a_list": KeyAnswer(200, b"[" + GOOD + b"]"),
     "empty": KeyAnswer(200, b"{}"),
-    "active_text": KeyAnswer(200, b'{"active":"true"}'),
-    "active_number": KeyAnswer(200, b'{"active":1}'),
-    "active_null": KeyAnswer(200, b'{"active":null}'),
-    "cut": KeyAnswer(200, b'{"active":true'),
-    "twice": KeyAnswer(200, b'{"active":false,"active":true}'),
-    "two_documents": KeyAnswer(200, b'{"active":true}{"active":true}'),
-    "huge": KeyAnswer(200, b'{"active":true,"x":"' + b"y" * 5_000_000 + b'"}'),
+    **{f"active_{name}": KeyAnswer(200, body) for name, body in UNSURE.items()},
+    "cut": KeyAnswer(200, GOOD[:-1]),
+    "twice": KeyAnswer(200, b'{"active":false,' + GOOD[1:]),
+    "two_documents": KeyAnswer(200, GOOD * 2),
+    "huge": KeyAnswer(200, GOOD[:-1] + b',"x":"' + b"y" * 5_000_000 + b'"}'),
 }
 
 

@@ -149,6 +149,8 @@ fn is_removed(policy: &Policy, name: &str, era: Era) -> bool {
         "authorization" => {
             policy.upstream.authorization == Authorization::Remove || name != "authorization"
         }
+        // A proof is for this filter, and used up.
+        "dpop" => true,
         // The answer has to be readable here.
         "accept-encoding" => true,
         // Set again as the server knows them.

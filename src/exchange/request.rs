@@ -1,13 +1,13 @@
 //! The request's events.
 
-use super::forward;
 use super::{Exchange, Forward, Inspect, Known, MAX_DEPTH, Now, RequestState, Step};
+use super::{credentials, forward};
 use crate::authorize::{Target, authorize};
-use crate::challenge::metadata;
 use crate::cors;
-use crate::identity::{BearerToken, Need, Verification, Verifier};
+use crate::identity::{Need, Verification, Verifier};
 use crate::mcp::headers::{HeaderEdit, Headers, VERSIONS, media_type, stated_era};
 use crate::mcp::message::{Message, Shape};
+use crate::metadata::metadata;
 use crate::policy::{Hold, Mode};
 use crate::refusal::Refusal;
 
@@ -154,15 +154,11 @@ impl Exchange {
 
     /// Verifies the token. `Some`: this has to be fetched first.
     fn verify(&mut self, verifier: &mut Verifier, now: Now) -> Result<Option<Need>, Refusal> {
-        let header = self.headers.one("authorization").map_err(Refusal::Header)?;
-        if header.is_none() && self.policy.anonymous.is_some() {
+        if !self.headers.has("authorization") && self.policy.anonymous.is_some() {
             self.know_caller(Known::Anonymous);
             return Ok(None);
         }
-        let token = header
-            .and_then(BearerToken::of_header)
-            .ok_or(Refusal::NoToken)?;
-        match verifier.verify(&token, now.seconds()) {
+        match credentials::verify(&self.policy, &self.headers, verifier, now.seconds())? {
             Verification::Verified(token) => {
                 self.know_caller(Known::Token(token));
                 Ok(None)

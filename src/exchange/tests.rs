@@ -10,8 +10,10 @@ mod handles;
 mod lists;
 mod messages;
 mod metadata;
+mod possession;
 mod tokens;
 mod transport;
+mod waiting;
 
 use std::rc::Rc;
 

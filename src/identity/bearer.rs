@@ -21,7 +21,7 @@ pub struct TokenDigest([u8; 32]);
 
 /// A JWT's header and claims, read strictly and not yet believed.
 pub(super) struct Jwt {
-    header: Map<String, Value>,
+    pub header: Map<String, Value>,
     pub claims: Map<String, Value>,
 }
 
@@ -37,10 +37,20 @@ impl<'a> BearerToken<'a> {
     /// The token of an `Authorization` header. The scheme's case does not matter (RFC 9110
     /// section 11.1); anything else than one `token68` is no bearer token (RFC 6750 section 2.1).
     pub fn of_header(value: &'a str) -> Option<Self> {
+        Self::of_scheme("bearer", value)
+    }
+
+    /// The token of an `Authorization` header that says it comes with a proof (RFC 9449 section
+    /// 7.1).
+    pub fn of_dpop_header(value: &'a str) -> Option<Self> {
+        Self::of_scheme("dpop", value)
+    }
+
+    fn of_scheme(expected: &str, value: &'a str) -> Option<Self> {
         let (scheme, token) = value.split_once(' ')?;
         let token = token.trim_matches(' ');
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
-        (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && token.bytes().all(allowed))
+        (scheme.eq_ignore_ascii_case(expected) && !token.is_empty() && token.bytes().all(allowed))
             .then_some(Self(token))
     }
 
@@ -62,10 +72,17 @@ impl<'a> BearerToken<'a> {
         Ok(())
     }
 
-    /// Reads a JWT's two objects.
+    /// Reads the token as a JWT.
     pub(super) fn read(&self) -> Result<Jwt, TokenError> {
         self.check_size()?;
-        let mut parts = self.0.split('.');
+        Jwt::read(self.0)
+    }
+}
+
+impl Jwt {
+    /// Reads the two objects of a JWT in compact form (RFC 7519 section 7.2).
+    pub(super) fn read(text: &str) -> Result<Self, TokenError> {
+        let mut parts = text.split('.');
         let (Some(header), Some(claims), Some(signature), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
         else {
@@ -77,14 +94,12 @@ impl<'a> BearerToken<'a> {
         if signature.is_empty() || BASE64_URL_SAFE_NO_PAD.decode(signature).is_err() {
             return Err(TokenError::Encoding);
         }
-        Ok(Jwt {
+        Ok(Self {
             header: decoded_object(header)?,
             claims: decoded_object(claims)?,
         })
     }
-}
 
-impl Jwt {
     /// What the header says of the token.
     pub(super) fn token_type(&self) -> Result<TokenType, TokenError> {
         TokenType::named(optional_text(&self.header, "typ")?.as_deref()).ok_or(TokenError::Type)
@@ -114,9 +129,6 @@ fn algorithm(header: &Map<String, Value>) -> Result<Algorithm, TokenError> {
 
 /// Refuses what an issuer makes with the same key and the same `typ` for another purpose.
 pub(super) fn refuse_not_access_token(claims: &Map<String, Value>) -> Result<(), TokenError> {
-    if claims.contains_key("cnf") {
-        return Err(TokenError::Bound);
-    }
     let of_id_token = ["at_hash", "c_hash"];
     // Keycloak's, in tokens and answers; `token_use` is Cognito's and Hydra's.
     let others = ["ID", "Refresh", "Offline", "Logout"];

@@ -125,6 +125,17 @@ fn words(value: Option<&Value>) -> Option<Vec<String>> {
     }
 }
 
+/// A `NumericDate` (RFC 7519 section 2) in whole seconds.
+pub(super) fn numeric_date(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| {
+        let seconds = value.as_f64()?;
+        // Beyond this, a float does not hold every second: no clock says that.
+        (0.0..1e15)
+            .contains(&seconds)
+            .then(|| seconds.floor() as u64)
+    })
+}
+
 impl<'de> Deserialize<'de> for ClaimPath {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ClaimPathVisitor)

@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use super::dpop::ProofError;
 use super::introspection::AnswerError;
 use super::issuer::IssuerId;
 use super::keys::KeySetError;
@@ -17,7 +18,8 @@ pub enum TokenError {
     /// Made for another server.
     #[error("the token is for another audience")]
     Audience,
-    /// Bound to a key by `cnf`, which a bearer token cannot prove (RFC 9449 section 7.1).
+    /// Bound to a key by `cnf`, which a bearer token cannot prove (RFC 9449 section 7.1), or to
+    /// something no request can prove here.
     #[error("the token is bound to a key and cannot be used as a bearer token")]
     Bound,
     /// A claim that must be there is missing or has the wrong type.
@@ -59,12 +61,21 @@ pub enum TokenError {
     /// `nbf` or `iat` is in the future.
     #[error("the token is not valid yet")]
     NotYet,
+    /// The proof that comes with it is not accepted.
+    #[error(transparent)]
+    Proof(#[from] ProofError),
+    /// Sent as a bearer token, where the policy wants proofs.
+    #[error("the token must be sent with a DPoP proof")]
+    ProofRequired,
     /// The signature does not verify.
     #[error("the token's signature is not valid")]
     Signature,
     /// Larger than any sensible token.
     #[error("the token is too large")]
     TooLarge,
+    /// Sent with a proof, and not bound to a key.
+    #[error("the token is not bound to a key, so no proof goes with it")]
+    Unbound,
     /// An ID token, an identity assertion, a proof: not an access token.
     #[error("the token is not an access token")]
     Type,
@@ -89,8 +100,11 @@ impl TokenError {
             Self::KeysUnavailable => "keys_unavailable",
             Self::Lifetime => "token_lifetime",
             Self::NotYet => "token_not_yet_valid",
+            Self::Proof(error) => error.reason(),
+            Self::ProofRequired => "dpop_required",
             Self::Signature => "token_signature",
             Self::TooLarge => "token_too_large",
+            Self::Unbound => "token_not_bound",
             Self::Type => "token_type",
         }
     }

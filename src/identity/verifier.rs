@@ -1,20 +1,22 @@
 //! Verifies tokens. The only place where a [`VerifiedToken`] is made.
 
 mod check;
+mod signature;
 
 use std::num::NonZeroUsize;
 use std::rc::Rc;
 
-use jwt_simple::prelude::{Duration as JwtDuration, VerificationOptions};
 use lru::LruCache;
 use serde_json::Value;
 
-use self::check::{check_claims, check_header};
+use self::check::check_claims;
+use self::signature::verify_signature;
 use super::bearer::{BearerToken, Jwt, TokenDigest, refuse_not_access_token};
 use super::call::Call;
+use super::dpop::{Proof, SeenProofs};
 use super::error::{FetchError, SetupError, TokenError};
 use super::introspection::{self, Answer, AnswerError, Introspector};
-use super::issuer::{IssuerId, IssuerKeys, KeyState, Signatures, TokenCheck, TrustedIssuer};
+use super::issuer::{IssuerId, IssuerKeys, Signatures, TokenCheck, TrustedIssuer};
 use super::keys::{KeySet, KeySetError};
 
 pub use self::check::{VerifiedToken, Vouched};
@@ -47,6 +49,7 @@ pub enum Need {
 pub struct Verifier {
     issuers: Vec<(TrustedIssuer, Source)>,
     verified: LruCache<TokenDigest, Remembered>,
+    proofs: SeenProofs,
 }
 
 /// Where it is known from that an issuer made a token.
@@ -130,11 +133,43 @@ impl Verifier {
         Ok(Self {
             issuers: known,
             verified: LruCache::new(REMEMBERED),
+            proofs: SeenProofs::new(),
         })
     }
 
-    /// Looks at a token. `now` is in Unix seconds.
+    /// Looks at a token sent without a proof. `now` is in Unix seconds.
     pub fn verify(&mut self, token: &BearerToken<'_>, now: u64) -> Verification {
+        match self.look(token, now) {
+            Verification::Verified(token) if token.is_bound() => {
+                Verification::Refused(TokenError::Bound)
+            }
+            verification => verification,
+        }
+    }
+
+    /// Looks at a token sent with a proof, and uses the proof up.
+    pub fn verify_bound(
+        &mut self,
+        token: &BearerToken<'_>,
+        proof: &Proof<'_>,
+        now: u64,
+    ) -> Verification {
+        let token = match self.look(token, now) {
+            Verification::Verified(token) => token,
+            verification => return verification,
+        };
+        let Some(key) = token.bound_to() else {
+            return Verification::Refused(TokenError::Unbound);
+        };
+        let signed = proof.check_signer(key);
+        match signed.and_then(|()| self.proofs.take(proof, key, now)) {
+            Ok(()) => Verification::Verified(token),
+            Err(error) => Verification::Refused(error.into()),
+        }
+    }
+
+    /// Looks at a token by itself: whether it takes a proof is not asked.
+    fn look(&mut self, token: &BearerToken<'_>, now: u64) -> Verification {
         if let Some(verification) = self.recall(&token.digest(), now) {
             return verification;
         }
@@ -334,39 +369,6 @@ impl Verifier {
         self.verified.put(token.digest(), remembered);
         Ok(Verification::Verified(verified))
     }
-}
-
-/// Verifies a JWT by its signature. `None`: the keys have to be fetched first.
-fn verify_signature(
-    token: &BearerToken<'_>,
-    jwt: Jwt,
-    (issuer, id): (&TrustedIssuer, IssuerId),
-    (signatures, keys): (&Signatures, &mut IssuerKeys),
-    now: u64,
-) -> Result<Option<VerifiedToken>, TokenError> {
-    let unverified = jwt.unverified()?;
-    check_header(&unverified, signatures)?;
-    let vouched = Vouched::Signature(unverified.key_id.clone());
-    let verified = check_claims(&unverified.claims, vouched, issuer, id, now)?;
-    let key_id = unverified.key_id.as_deref();
-    match keys.state(unverified.algorithm, key_id, now) {
-        KeyState::Fetch => return Ok(None),
-        KeyState::Unknown => return Err(TokenError::Key),
-        KeyState::Unavailable => return Err(TokenError::KeysUnavailable),
-        KeyState::Known => {}
-    }
-    let options = VerificationOptions {
-        allowed_issuers: Some([issuer.issuer.clone()].into()),
-        allowed_audiences: Some(issuer.audiences.iter().cloned().collect()),
-        artificial_time: Some(JwtDuration::from_secs(now)),
-        time_tolerance: Some(JwtDuration::from_secs(issuer.clock_skew.as_secs())),
-        ..VerificationOptions::default()
-    };
-    let set = keys.current(now).ok_or(TokenError::KeysUnavailable)?;
-    if !set.verify(token.secret(), unverified.algorithm, key_id, &options) {
-        return Err(TokenError::Signature);
-    }
-    Ok(Some(verified))
 }
 
 #[cfg(test)]

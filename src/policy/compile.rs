@@ -7,6 +7,7 @@ use url::Url;
 use super::builtin::builtin_arguments;
 use super::condition::Condition;
 use super::document::{ArgumentRule, Document, IdentityField, OperationDocument};
+use super::dpop::compile_dpop;
 use super::error::{Errors, PolicyError};
 use super::issuers::compile_issuers;
 use super::metadata::check_metadata;
@@ -49,6 +50,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
             .map(|url| url.origin().ascii_serialization()),
     );
     let issuers = compile_issuers(&document, &mut errors);
+    let dpop = compile_dpop(&document, &mut errors);
     let has_organization = document
         .issuers
         .iter()
@@ -83,6 +85,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         path,
         mode: document.mode,
         issuers,
+        dpop,
         scopes: document.scopes,
         scope_hierarchy,
         metadata: document.metadata,

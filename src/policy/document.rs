@@ -26,6 +26,12 @@ pub struct Document {
     pub mode: Mode,
     /// Who may vouch for a caller. At least one.
     pub issuers: Vec<IssuerDocument>,
+    /// Whether tokens are bound to a key that each request has to prove (DPoP, RFC 9449).
+    #[serde(default)]
+    pub dpop: Dpop,
+    /// How far the clock of whoever makes a proof may be off, and so how long a proof counts. With
+    /// `dpop` only. 1s to 10m; default: 5m.
+    pub dpop_window: Option<Period>,
     /// Scopes every request needs, whatever it asks for.
     #[serde(default)]
     pub scopes: Vec<String>,
@@ -97,6 +103,20 @@ pub enum Mode {
     Enforce,
     /// Decide and log, change nothing.
     Observe,
+}
+
+/// What becomes of tokens that are bound to their caller's key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Dpop {
+    /// They are accepted with a proof, and other tokens without one.
+    Accepted,
+    /// They are refused.
+    #[default]
+    Refused,
+    /// Only they are accepted.
+    Required,
 }
 
 /// An authorization server whose tokens are accepted.

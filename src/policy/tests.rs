@@ -1,6 +1,7 @@
 //! The policy file: what it means, what is wrong with it, what can hardly be meant.
 
 mod defaults;
+mod dpop;
 mod form;
 mod introspection;
 mod meaning;
@@ -13,7 +14,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::identity::{
-    Algorithm, Identity, Introspection, KeyFetch, KeySource, Signatures, TokenCheck, TokenType,
+    Algorithm, Identity, Introspection, KeyFetch, KeySource, ProofUrl, Signatures, TokenCheck,
+    TokenType,
 };
 use crate::mcp::names::fold;
 

@@ -242,3 +242,53 @@ fn claims_stand_for_the_answer_of_an_issuer_that_is_asked() {
         ],
     );
 }
+
+#[test]
+fn claims_that_need_a_proof_get_one() {
+    let policy = |dpop: &str| {
+        let policy = json!({
+            "resource": "https://crm.example.com/mcp",
+            "dpop": dpop,
+            "issuers": [{
+                "issuer": "https://login.example.com",
+                "jwks": {"cluster": "login", "path": "/keys"},
+                "identity": {"roles": "roles"},
+            }],
+            "roles": {"support": {"tools": ["crm.*"]}},
+        });
+        policy.to_string()
+    };
+    let request = call("crm.get_customer", &json!({}));
+    let plain = json!({"sub": "u-anna", "roles": ["support"]});
+    let files = Files::to_explain("required", &plain, &request);
+    files
+        .with("policy.yaml", &policy("required"))
+        .explain(&[])
+        .says(
+            0,
+            &[
+                "decision     approved",
+                "with a DPoP",
+                "cnf\n",
+                "  - dpop\n",
+            ],
+        );
+    let files = Files::to_explain("accepted", &plain, &request);
+    let ran = files.with("policy.yaml", &policy("accepted")).explain(&[]);
+    ran.says(0, &["decision     approved"]);
+    assert!(!ran.stdout.contains("DPoP"), "{}", ran.stdout);
+
+    let bound = json!({"sub": "u-anna", "roles": ["support"], "cnf": {"jkt": "x"}});
+    let files = Files::to_explain("bound", &bound, &request);
+    let files = files.with("policy.yaml", &policy("accepted"));
+    files.explain(&[]).says(0, &["with a DPoP"]);
+    files
+        .explain(&["--header", "DPoP: x"])
+        .says(1, &["(dpop_malformed)"]);
+    let files = files.with("policy.yaml", &policy("refused"));
+    files.explain(&[]).says(1, &["(token_bound)"]);
+    let certificate = json!({"sub": "u-anna", "cnf": {"x5t#S256": "x"}});
+    let files = Files::to_explain("certificate", &certificate, &request);
+    let files = files.with("policy.yaml", &policy("required"));
+    files.explain(&[]).says(1, &["(dpop_required)"]);
+}

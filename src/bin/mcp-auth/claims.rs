@@ -11,8 +11,10 @@ use mcp_auth_filter::identity::{
     Algorithm, KeySource, Signatures, TokenCheck, TokenType, TrustedIssuer,
 };
 use mcp_auth_filter::mcp::json::Reader;
+use mcp_auth_filter::policy::Policy;
 use serde_json::{Map, Value};
 
+use crate::proof::Prover;
 use crate::{Failure, files};
 
 /// How long a token lasts whose claims do not say so, if the policy allows it.
@@ -25,6 +27,8 @@ pub(crate) struct Token {
     pub(crate) text: String,
     /// The claims that were not in the file and are there now.
     pub(crate) filled_in: Vec<&'static str>,
+    /// The key it is bound to.
+    pub(crate) prover: Option<Prover>,
 }
 
 /// Reads a file of claims: one JSON object, as strictly as those of a token.
@@ -47,7 +51,7 @@ pub(crate) fn read(path: &Path) -> Result<Map<String, Value>, Failure> {
 /// Signs the claims with a new key and makes the issuers trust that key only. `age`: how many
 /// seconds ago the caller signed in.
 pub(crate) fn sign(
-    issuers: &mut [TrustedIssuer],
+    Policy { issuers, dpop, .. }: &mut Policy,
     mut claims: Map<String, Value>,
     age: Option<u64>,
     now: u64,
@@ -61,7 +65,11 @@ pub(crate) fn sign(
             keys: KeySource::Inline(jwks.clone()),
         });
     }
-    let filled_in = fill_in(issuers, &mut claims, age, now);
+    let prover = dpop
+        .as_ref()
+        .and_then(|rules| Prover::of(rules, &mut claims));
+    let mut filled_in = fill_in(issuers, &mut claims, age, now);
+    filled_in.extend(prover.is_some().then_some("cnf"));
     let mut signed = Claims::with_custom_claims(claims, Duration::from_secs(0));
     // All of them are among the custom ones, as the file has them.
     (signed.issued_at, signed.expires_at, signed.invalid_before) = (None, None, None);
@@ -71,7 +79,11 @@ pub(crate) fn sign(
             "report this as a bug",
         )
     })?;
-    Ok(Token { text, filled_in })
+    Ok(Token {
+        text,
+        filled_in,
+        prover,
+    })
 }
 
 /// Fills in what a token needs and these claims do not say.

@@ -72,8 +72,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let claims = claims::read(&arguments.claims)?;
     let body = files::read(&arguments.request)?;
     let now = now();
-    let token = claims::sign(&mut policy.issuers, claims, arguments.age, now.seconds())?;
-    let headers = request::headers(&policy, &body, &token.text, &arguments.header)?;
+    let token = claims::sign(&mut policy, claims, arguments.age, now.seconds())?;
+    let headers = request::headers(&policy, &body, &token, &arguments.header, now.seconds())?;
     let policy = Rc::new(policy);
     let (record, end) = judge(&policy, headers, &body, now)?;
     let judged = Judged {

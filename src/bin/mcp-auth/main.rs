@@ -8,6 +8,7 @@ mod claims;
 mod explain;
 mod files;
 mod policy;
+mod proof;
 mod report;
 mod request;
 mod schema;

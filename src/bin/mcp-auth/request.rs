@@ -6,6 +6,7 @@ use mcp_auth_filter::mcp::message::Message;
 use mcp_auth_filter::policy::Policy;
 
 use crate::Failure;
+use crate::claims::Token;
 
 /// The version the clients of the older era state, once they are initialized.
 const LEGACY_VERSION: &str = "2025-11-25";
@@ -18,14 +19,22 @@ type Pairs = Vec<(String, Vec<u8>)>;
 pub(crate) fn headers(
     policy: &Policy,
     body: &[u8],
-    token: &str,
+    token: &Token,
     given: &[String],
+    now: u64,
 ) -> Result<Headers, Failure> {
     let given: Vec<(String, &str)> = given
         .iter()
         .map(|header| parse(header))
         .collect::<Result<_, _>>()?;
-    let mut pairs = of_client(policy, body, token);
+    let method = given.iter().find(|(name, _)| name == ":method");
+    let mut pairs = of_client(policy, body);
+    pairs.extend(credentials(
+        policy,
+        token,
+        method.map_or("POST", |(_, method)| method),
+        now,
+    ));
     pairs.retain(|(name, _)| !given.iter().any(|(other, _)| other == name));
     let added = given.into_iter().filter(|(_, value)| !value.is_empty());
     pairs.extend(added.map(|(name, value)| (name, value.as_bytes().to_vec())));
@@ -60,8 +69,21 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(token)
 }
 
+/// The token, and the proof that goes with it.
+fn credentials(policy: &Policy, token: &Token, method: &str, now: u64) -> Pairs {
+    let text = &token.text;
+    let header = |name: &str, value: String| (name.to_owned(), value.into_bytes());
+    match &token.prover {
+        None => vec![header("authorization", format!("Bearer {text}"))],
+        Some(prover) => vec![
+            header("authorization", format!("DPoP {text}")),
+            header("dpop", prover.proof(method, &policy.resource, text, now)),
+        ],
+    }
+}
+
 /// What a client sends with this body.
-fn of_client(policy: &Policy, body: &[u8], token: &str) -> Pairs {
+fn of_client(policy: &Policy, body: &[u8]) -> Pairs {
     let authority = policy.resource.split("://").nth(1).unwrap_or_default();
     let authority = authority.split('/').next().unwrap_or_default();
     let mut pairs = Pairs::new();
@@ -70,7 +92,6 @@ fn of_client(policy: &Policy, body: &[u8], token: &str) -> Pairs {
     send(":path", &policy.path);
     send(":authority", authority);
     send("accept", "application/json, text/event-stream");
-    send("authorization", &format!("Bearer {token}"));
     send("content-length", &body.len().to_string());
     send("content-type", "application/json");
     // What cannot be read is refused whatever the headers say.

@@ -54,7 +54,11 @@ pub(in crate::identity) fn check_answer(
     match claims.get("token_type") {
         None => Ok(()),
         Some(Value::String(name)) if name.eq_ignore_ascii_case("bearer") => Ok(()),
-        Some(Value::String(name)) if name.eq_ignore_ascii_case("dpop") => Err(TokenError::Bound),
+        // Without the key it could be sent as a bearer token.
+        Some(Value::String(name)) if name.eq_ignore_ascii_case("dpop") => {
+            let is_bound = claims.contains_key("cnf");
+            is_bound.then_some(()).ok_or(TokenError::Bound)
+        }
         Some(_) => Err(TokenError::Type),
     }
 }

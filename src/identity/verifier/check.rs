@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::identity::bearer::{Unverified, refuse_not_access_token};
-use crate::identity::claims::Identity;
+use crate::identity::claims::{Identity, numeric_date};
+use crate::identity::dpop::Thumbprint;
 use crate::identity::error::TokenError;
 use crate::identity::issuer::{IssuerId, Signatures, TrustedIssuer};
 
@@ -15,6 +16,7 @@ pub struct VerifiedToken {
     identity: Identity,
     issuer: IssuerId,
     vouched: Vouched,
+    bound_to: Option<Thumbprint>,
     not_before: u64,
     expires: u64,
     issued: Option<u64>,
@@ -44,6 +46,16 @@ impl VerifiedToken {
     /// Who vouches for the caller.
     pub fn issuer(&self) -> IssuerId {
         self.issuer
+    }
+
+    /// Whether it is good only with a proof of its caller's key (RFC 9449 section 6).
+    pub fn is_bound(&self) -> bool {
+        self.bound_to.is_some()
+    }
+
+    /// The key its caller has to prove.
+    pub(super) fn bound_to(&self) -> Option<&Thumbprint> {
+        self.bound_to.as_ref()
     }
 
     /// Seconds since the user signed in (`auth_time`), or else since the token was issued.
@@ -106,11 +118,27 @@ pub(super) fn check_claims(
         identity: Identity::of_claims(claims, &issuer.claims)?,
         issuer: id,
         vouched,
+        bound_to: binding(claims)?,
         not_before,
         expires,
         issued,
         signed_in,
     })
+}
+
+/// The key a token is bound to (RFC 7800 section 3.1). What else it may be bound to, such as a
+/// certificate (RFC 8705), cannot be proven here.
+fn binding(claims: &Map<String, Value>) -> Result<Option<Thumbprint>, TokenError> {
+    let Some(confirmation) = claims.get("cnf") else {
+        return Ok(None);
+    };
+    match confirmation
+        .as_object()
+        .map(|cnf| (cnf.len(), cnf.get("jkt")))
+    {
+        Some((1, Some(Value::String(jkt)))) => Ok(Some(Thumbprint(jkt.clone()))),
+        _ => Err(TokenError::Bound),
+    }
 }
 
 fn check_times(not_before: u64, expires: u64, skew: Duration, now: u64) -> Result<(), TokenError> {
@@ -136,17 +164,7 @@ fn audiences(claims: &Map<String, Value>) -> Result<Vec<&str>, TokenError> {
     }
 }
 
-/// A `NumericDate` (RFC 7519 section 2) in whole seconds.
 fn time(claims: &Map<String, Value>, name: &'static str) -> Result<Option<u64>, TokenError> {
-    let Some(value) = claims.get(name) else {
-        return Ok(None);
-    };
-    let seconds = value.as_u64().or_else(|| {
-        let seconds = value.as_f64()?;
-        // Beyond this, a float does not hold every second: no clock says that.
-        (0.0..1e15)
-            .contains(&seconds)
-            .then(|| seconds.floor() as u64)
-    });
-    seconds.map(Some).ok_or(TokenError::Claim(name))
+    let time = |value| numeric_date(value).ok_or(TokenError::Claim(name));
+    claims.get(name).map(time).transpose()
 }

@@ -1,6 +1,7 @@
 //! Tokens good and bad, and the keys they are checked with. Time is given.
 
 mod accepted;
+mod bound;
 mod claims;
 mod fetching;
 mod form;

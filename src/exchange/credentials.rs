@@ -1,0 +1,42 @@
+//! The token of a request, and the proof that comes with it.
+
+use crate::identity::{BearerToken, Proof, ProofError, TokenError, Verification, Verifier};
+use crate::mcp::headers::{HeaderError, Headers};
+use crate::policy::Policy;
+use crate::refusal::Refusal;
+
+/// Looks at what a request brings along to say who is calling. `now` is in Unix seconds.
+pub(super) fn verify(
+    policy: &Policy,
+    headers: &Headers,
+    verifier: &mut Verifier,
+    now: u64,
+) -> Result<Verification, Refusal> {
+    let header = headers.one("authorization").map_err(Refusal::Header)?;
+    let header = header.ok_or(Refusal::NoToken)?;
+    if let Some(rules) = &policy.dpop {
+        if let Some(token) = BearerToken::of_dpop_header(header) {
+            let method = headers.one(":method").map_err(Refusal::Header)?;
+            let proof = the_proof(headers).and_then(|proof| {
+                Proof::read(proof, method.unwrap_or_default(), &token, rules, now)
+            });
+            let proof = proof.map_err(|error| Refusal::Token(error.into()))?;
+            return Ok(verifier.verify_bound(&token, &proof, now));
+        }
+        if rules.required && BearerToken::of_header(header).is_some() {
+            return Err(Refusal::Token(TokenError::ProofRequired));
+        }
+    }
+    let token = BearerToken::of_header(header).ok_or(Refusal::NoToken)?;
+    Ok(verifier.verify(&token, now))
+}
+
+/// The one `DPoP` header (RFC 9449 section 4.3).
+fn the_proof(headers: &Headers) -> Result<&str, ProofError> {
+    match headers.one("dpop") {
+        Ok(Some(proof)) => Ok(proof),
+        Ok(None) => Err(ProofError::Missing),
+        Err(HeaderError::NotText(_)) => Err(ProofError::Malformed),
+        Err(HeaderError::Repeated(_)) => Err(ProofError::Repeated),
+    }
+}

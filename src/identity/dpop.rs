@@ -1,0 +1,237 @@
+//! Proofs that a caller holds the key its token is bound to (DPoP, RFC 9449).
+//!
+//! A proof is a JWT made for one request and signed with the caller's key. What it says is checked
+//! first; its signature only once its key is known to be the token's, so that nobody without such a
+//! token makes this module check signatures.
+
+mod key;
+mod replay;
+mod url;
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use self::key::ProofKey;
+pub(super) use self::replay::SeenProofs;
+pub use self::url::ProofUrl;
+use super::algorithm::Algorithm;
+use super::bearer::{BearerToken, Jwt};
+use super::claims::numeric_date;
+
+/// The accepted algorithms: the two that cost little enough for every request.
+pub const PROOF_ALGORITHMS: [Algorithm; 2] = [Algorithm::ES256, Algorithm::EdDSA];
+
+const MAX_PROOF: usize = 8 * 1024;
+
+/// What a policy asks of proofs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProofRules {
+    /// Whether tokens without one are refused.
+    pub required: bool,
+    /// The URL they have to be made for.
+    pub url: ProofUrl,
+    /// How long ago, or ahead, they may have been made.
+    pub window: Duration,
+}
+
+/// A proof that was made for this request and token. Whose it is is not checked yet.
+pub struct Proof<'a> {
+    signed: &'a str,
+    signature: Vec<u8>,
+    algorithm: Algorithm,
+    jwk: String,
+    id: String,
+    issued: u64,
+    window: u64,
+}
+
+/// The RFC 7638 thumbprint of a caller's key, as `cnf.jkt` has it (RFC 9449 section 6.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Thumbprint(pub String);
+
+/// Why a proof is not accepted (RFC 9449 section 4.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum ProofError {
+    /// `alg` is none of the accepted ones.
+    #[error("the proof's algorithm is not accepted")]
+    Algorithm,
+    /// Made with another key than the token is bound to.
+    #[error("the proof's key is not the one the token is bound to")]
+    Binding,
+    /// A claim that must be there is missing or has the wrong type.
+    #[error("the proof's claim `{0}` is missing or malformed")]
+    Claim(&'static str),
+    /// A header parameter that is not understood.
+    #[error("the proof's header has a parameter that is not accepted")]
+    Header,
+    /// `jwk` is missing, broken, or holds more than a public key.
+    #[error("the proof's `jwk` is not a usable public key")]
+    Key,
+    /// Not a JWT, or not strict JSON.
+    #[error("the proof is not a JWT that can be read in one way only")]
+    Malformed,
+    /// Made for another HTTP method.
+    #[error("the proof is for another HTTP method")]
+    Method,
+    /// There is none.
+    #[error("the DPoP header is missing")]
+    Missing,
+    /// More than one header.
+    #[error("there is more than one DPoP header")]
+    Repeated,
+    /// It was used before.
+    #[error("the proof was used before")]
+    Replayed,
+    /// The signature does not verify.
+    #[error("the proof's signature is not valid")]
+    Signature,
+    /// Made too long ago, or too far ahead.
+    #[error("the proof was not made just now")]
+    Time,
+    /// Made for another token.
+    #[error("the proof is for another token")]
+    Token,
+    /// Some other JWT.
+    #[error("the proof's type is not dpop+jwt")]
+    Type,
+    /// Made for another URL.
+    #[error("the proof is for another URL")]
+    Url,
+}
+
+impl ProofError {
+    /// The reason as the access log names it.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Algorithm => "dpop_algorithm",
+            Self::Binding => "dpop_binding",
+            Self::Claim(_) => "dpop_claim",
+            Self::Header => "dpop_header",
+            Self::Key => "dpop_key",
+            Self::Malformed => "dpop_malformed",
+            Self::Method => "dpop_method",
+            Self::Missing => "dpop_missing",
+            Self::Repeated => "dpop_repeated",
+            Self::Replayed => "dpop_replayed",
+            Self::Signature => "dpop_signature",
+            Self::Time => "dpop_time",
+            Self::Token => "dpop_token",
+            Self::Type => "dpop_type",
+            Self::Url => "dpop_url",
+        }
+    }
+}
+
+impl<'a> Proof<'a> {
+    /// Reads the proof of a request with this method and token.
+    ///
+    /// # Errors
+    ///
+    /// It was not made for this, or not now (RFC 9449 section 4.3).
+    pub fn read(
+        header: &'a str,
+        method: &str,
+        token: &BearerToken<'_>,
+        rules: &ProofRules,
+        now: u64,
+    ) -> Result<Self, ProofError> {
+        if header.len() > MAX_PROOF {
+            return Err(ProofError::Malformed);
+        }
+        let jwt = Jwt::read(header).map_err(|_| ProofError::Malformed)?;
+        let (signed, signature) = header.rsplit_once('.').ok_or(ProofError::Malformed)?;
+        let signature = BASE64_URL_SAFE_NO_PAD.decode(signature);
+        let (algorithm, jwk) = read_header(&jwt.header)?;
+        let issued = read_claims(&jwt.claims, method, token, rules, now)?;
+        Ok(Self {
+            signed,
+            signature: signature.map_err(|_| ProofError::Malformed)?,
+            algorithm,
+            jwk,
+            id: text(&jwt.claims, "jti")?.to_owned(),
+            issued,
+            window: rules.window.as_secs(),
+        })
+    }
+
+    /// Checks that it was signed with the key a token is bound to.
+    pub(super) fn check_signer(&self, bound_to: &Thumbprint) -> Result<(), ProofError> {
+        let key = ProofKey::of_jwk(&self.jwk, self.algorithm).ok_or(ProofError::Key)?;
+        if key.thumbprint() != *bound_to {
+            return Err(ProofError::Binding);
+        }
+        if !key.verifies(self.signed.as_bytes(), &self.signature) {
+            return Err(ProofError::Signature);
+        }
+        Ok(())
+    }
+}
+
+/// The algorithm and the key of a proof's header.
+fn read_header(header: &Map<String, Value>) -> Result<(Algorithm, String), ProofError> {
+    const UNACCEPTABLE: &[&str] = &["crit", "b64", "jku", "x5u", "x5c", "zip", "enc", "epk"];
+    if header.get("typ").and_then(Value::as_str) != Some("dpop+jwt") {
+        return Err(ProofError::Type);
+    }
+    if UNACCEPTABLE.iter().any(|name| header.contains_key(*name)) {
+        return Err(ProofError::Header);
+    }
+    let algorithm = header
+        .get("alg")
+        .and_then(Value::as_str)
+        .and_then(Algorithm::named)
+        .filter(|algorithm| PROOF_ALGORITHMS.contains(algorithm))
+        .ok_or(ProofError::Algorithm)?;
+    match header.get("jwk") {
+        Some(jwk @ Value::Object(_)) => Ok((algorithm, jwk.to_string())),
+        _ => Err(ProofError::Key),
+    }
+}
+
+/// Checks that a proof was made for this request, and returns when.
+fn read_claims(
+    claims: &Map<String, Value>,
+    method: &str,
+    token: &BearerToken<'_>,
+    rules: &ProofRules,
+    now: u64,
+) -> Result<u64, ProofError> {
+    if text(claims, "htm")? != method {
+        return Err(ProofError::Method);
+    }
+    if ProofUrl::of(text(claims, "htu")?).as_ref() != Some(&rules.url) {
+        return Err(ProofError::Url);
+    }
+    let hash = hmac_sha256::Hash::hash(token.secret().as_bytes());
+    if text(claims, "ath")? != BASE64_URL_SAFE_NO_PAD.encode(hash) {
+        return Err(ProofError::Token);
+    }
+    let window = rules.window.as_secs();
+    let issued = date(claims, "iat")?.ok_or(ProofError::Claim("iat"))?;
+    let is_over = date(claims, "exp")?.is_some_and(|end| now >= end);
+    let is_early = date(claims, "nbf")?.is_some_and(|start| start > now.saturating_add(window));
+    if issued.abs_diff(now) > window || is_over || is_early {
+        return Err(ProofError::Time);
+    }
+    Ok(issued)
+}
+
+fn text<'c>(claims: &'c Map<String, Value>, name: &'static str) -> Result<&'c str, ProofError> {
+    claims
+        .get(name)
+        .and_then(Value::as_str)
+        .filter(|text| !text.is_empty())
+        .ok_or(ProofError::Claim(name))
+}
+
+fn date(claims: &Map<String, Value>, name: &'static str) -> Result<Option<u64>, ProofError> {
+    let date = |value| numeric_date(value).ok_or(ProofError::Claim(name));
+    claims.get(name).map(date).transpose()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,48 @@
+//! What clients read to find out where to sign in.
+
+use serde_json::{Value, json};
+
+use crate::challenge::Reply;
+use crate::identity::PROOF_ALGORITHMS;
+use crate::policy::Policy;
+
+/// The protected resource metadata document (RFC 9728 section 3.2).
+pub fn metadata(policy: &Policy) -> Reply {
+    let issuers: Vec<&str> = policy
+        .issuers
+        .iter()
+        .map(|issuer| issuer.issuer.as_str())
+        .collect();
+    let mut document = json!({
+        "resource": policy.resource,
+        "authorization_servers": issuers,
+        "bearer_methods_supported": ["header"],
+    });
+    if let Some(members) = document.as_object_mut() {
+        let scopes = policy.scopes_supported();
+        if !scopes.is_empty() {
+            members.insert("scopes_supported".to_owned(), json!(scopes));
+        }
+        if let Ok(Value::Object(written)) = serde_json::to_value(&policy.metadata) {
+            members.extend(written);
+        }
+    }
+    if let (Some(proofs), Some(document)) = (&policy.dpop, document.as_object_mut()) {
+        let names: Vec<&str> = PROOF_ALGORITHMS.iter().map(|name| name.name()).collect();
+        document.insert("dpop_signing_alg_values_supported".to_owned(), json!(names));
+        document.insert(
+            "dpop_bound_access_tokens_required".to_owned(),
+            json!(proofs.required),
+        );
+    }
+    Reply {
+        status: 200,
+        headers: vec![
+            ("content-type", "application/json".to_owned()),
+            ("cache-control", "max-age=300".to_owned()),
+            // Public: clients in pages read it before anybody signs in.
+            ("access-control-allow-origin", "*".to_owned()),
+        ],
+        body: document.to_string().into_bytes(),
+    }
+}
