@@ -150,7 +150,7 @@ fn answer(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> (u16, i64, St
         Refusal::Token(error) if error.is_unavailable() => (503, 503),
         Refusal::Token(_) => (401, 401),
         Refusal::TooLarge => (413, INVALID_REQUEST),
-        Refusal::UpstreamAnswer => (502, -32603),
+        Refusal::HttpSse | Refusal::UpstreamAnswer => (502, -32603),
     };
     (status, code, refusal.summary())
 }

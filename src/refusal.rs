@@ -32,6 +32,8 @@ pub enum Refusal {
     Message(MessageError),
     /// The client did not declare the tasks extension, and asks about a task.
     MissingCapability,
+    /// The server speaks HTTP+SSE, whose answers come on another connection than their requests.
+    HttpSse,
     /// A parameter the method needs is missing.
     MissingParameter(&'static str),
     /// An HTTP method MCP does not use.
@@ -94,6 +96,7 @@ impl Refusal {
             Self::Message(MessageError::Batch) => "batch",
             Self::Message(MessageError::Json(_)) => "not_json",
             Self::Message(_) => "not_a_message",
+            Self::HttpSse => "http_sse",
             Self::MissingCapability => "missing_capability",
             Self::MissingParameter(_) => "missing_parameter",
             Self::NoSealKey => "no_seal_key",
@@ -135,6 +138,11 @@ impl Refusal {
             Self::HostDoesNotHold => "the proxy is not configured to hold requests".into(),
             Self::HttpMethod => "MCP uses POST, GET and DELETE".into(),
             Self::Message(error) => error.to_string(),
+            Self::HttpSse => {
+                "the server speaks HTTP+SSE of 2024-11-05, which is not supported; let it use \
+                 Streamable HTTP"
+                    .into()
+            }
             Self::MissingCapability => "the client did not declare the tasks extension".into(),
             Self::MissingParameter(name) => format!("`params.{name}` is missing"),
             Self::NoSealKey => {

@@ -154,6 +154,9 @@ impl Exchange {
         } else {
             None
         };
+        if self.record.http_method == "GET" && events::is_endpoint(event) {
+            return Err(Refusal::HttpSse);
+        }
         let data = events::data(event);
         if data.is_empty() || self.inspect == Inspect::default() {
             return Ok(named);

@@ -93,24 +93,26 @@ fn lines(event: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
-fn data_of(line: &[u8]) -> Option<&[u8]> {
-    let value = line.strip_prefix(b"data")?;
-    if value.is_empty() {
-        return Some(value);
-    }
-    let value = value.strip_prefix(b":")?;
-    Some(value.strip_prefix(b" ").unwrap_or(value))
-}
-
 /// What an event carries: its `data` lines joined. Empty for comments and for events that only
 /// carry an id.
 pub fn data(event: &[u8]) -> Vec<u8> {
-    let data: Vec<&[u8]> = lines(event).filter_map(|(line, _)| data_of(line)).collect();
+    let data: Vec<&[u8]> = lines(event)
+        .filter_map(|(line, _)| field(line, b"data"))
+        .collect();
     data.join(&b'\n')
 }
 
-fn id_of(line: &[u8]) -> Option<&[u8]> {
-    let value = line.strip_prefix(b"id")?;
+/// Whether it tells a client of HTTP+SSE (2024-11-05) where to post its messages.
+pub fn is_endpoint(event: &[u8]) -> bool {
+    let name = lines(event)
+        .filter_map(|(line, _)| field(line, b"event"))
+        .last();
+    name == Some(b"endpoint")
+}
+
+/// The value of a field, if the line is one of it.
+fn field<'l>(line: &'l [u8], name: &[u8]) -> Option<&'l [u8]> {
+    let value = line.strip_prefix(name)?;
     let value = value
         .strip_prefix(b":")
         .or(value.is_empty().then_some(value))?;
@@ -119,7 +121,9 @@ fn id_of(line: &[u8]) -> Option<&[u8]> {
 
 /// The id of an event, which a client sends back to resume the stream. Empty where it is reset.
 pub fn id(event: &[u8]) -> Option<&[u8]> {
-    lines(event).filter_map(|(line, _)| id_of(line)).last()
+    lines(event)
+        .filter_map(|(line, _)| field(line, b"id"))
+        .last()
 }
 
 /// The same event with another id, or with none.
@@ -127,7 +131,7 @@ pub fn with_id(event: &[u8], id: Option<&str>) -> Vec<u8> {
     let mut out = Vec::with_capacity(event.len());
     let mut id = id;
     for (line, end) in lines(event) {
-        if id_of(line).is_none() {
+        if field(line, b"id").is_none() {
             out.extend_from_slice(line);
             out.extend_from_slice(end);
         } else if let Some(id) = id.take() {
@@ -144,7 +148,7 @@ pub fn with_data(event: &[u8], data: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(event.len());
     let mut written = false;
     for (line, end) in lines(event) {
-        if data_of(line).is_none() {
+        if field(line, b"data").is_none() {
             out.extend_from_slice(line);
             out.extend_from_slice(end);
             continue;

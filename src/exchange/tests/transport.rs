@@ -100,6 +100,19 @@ fn b13_b14_only_the_servers_own_path_is_served() {
 }
 
 #[test]
+fn a_stream_of_http_sse_ends_with_what_to_use_instead() {
+    let stream = "event: endpoint\ndata: /messages?sessionId=1\n\ndata: {}\n\n";
+    let events = [(":status", "200"), ("content-type", "text/event-stream")];
+    let outcome = send(
+        &default(),
+        &Request::method("GET").answered(&events, stream),
+    );
+    assert!(!outcome.client_body().contains("sessionId"));
+    assert!(outcome.client_body().contains("let it use Streamable HTTP"));
+    assert_eq!(outcome.record.decision.reason, "http_sse");
+}
+
+#[test]
 fn b15_other_methods() {
     for method in [
         "HEAD", "OPTIONS", "PUT", "PATCH", "CONNECT", "post", "TRACE",
