@@ -102,11 +102,12 @@ pub fn error_body(id: Option<&[u8]>, code: i64, message: &str, data: Option<Valu
         error.insert("data".to_owned(), data);
     }
     let error = error.to_string();
-    let id = id.unwrap_or(b"null");
+    // Where it is not known, it is left out (MCP "JSON-RPC messages": `id?`).
+    let id = id.map_or(Vec::new(), |id| [b"\"id\":", id, b","].concat());
     [
-        b"{\"jsonrpc\":\"2.0\",\"id\":",
-        id,
-        b",\"error\":",
+        b"{\"jsonrpc\":\"2.0\",",
+        &*id,
+        b"\"error\":",
         error.as_bytes(),
         b"}",
     ]
@@ -151,6 +152,7 @@ fn answer(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> (u16, i64, St
         Refusal::Token(_) => (401, 401),
         Refusal::TooLarge => (413, INVALID_REQUEST),
         Refusal::HttpSse | Refusal::UpstreamAnswer => (502, -32603),
+        Refusal::NotOwned => (200, 403),
     };
     (status, code, refusal.summary())
 }

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::handles::{Opened, OpenedMessage};
-use super::{Exchange, Inspect, MAX_DEPTH, Now};
+use super::{Exchange, Inspect, MAX_DEPTH, Now, ResultOf};
 use crate::authorize::{Caller, Denial, Target, authorize, operations};
 use crate::decision::Evidence;
 use crate::identity::Identity;
@@ -99,7 +99,11 @@ impl Exchange {
             "allowed"
         };
         self.approve(reason, evidence);
-        self.inspect = ask.inspects();
+        let result_of = match ask.method {
+            Some(Method::Listen) => ResultOf::Anything,
+            _ => ResultOf::of(first),
+        };
+        self.expect(ask.inspects(), result_of);
         Ok((edit.body, edit.headers))
     }
 
@@ -285,6 +289,7 @@ impl Ask {
         Inspect {
             lists: matches!(self.method, Some(Method::List(_))),
             handles,
+            results: false,
         }
     }
 }

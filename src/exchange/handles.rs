@@ -32,7 +32,7 @@ pub(super) struct Handles {
     /// Task ids: the server's, and the client's.
     tasks: Vec<(String, String)>,
     /// The tool whose answer this is.
-    tool: Option<String>,
+    pub(super) tool: Option<String>,
     /// What a request state of the answer is bound to.
     asked: Option<Asked>,
 }

@@ -10,6 +10,7 @@ mod element;
 mod fault;
 mod keys;
 mod text;
+pub mod tree;
 
 use std::borrow::Cow;
 use std::ops::Range;

@@ -14,6 +14,7 @@ use super::metadata::check_metadata;
 use super::param_headers::compile_param_headers;
 use super::pattern::Pattern;
 use super::resource::parse_resource;
+use super::results::compile_results;
 use super::roles::{compile_anonymous, compile_roles};
 use super::scopes::{ScopeHierarchy, check_scopes};
 use super::{Operation, Policy};
@@ -71,6 +72,8 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         &mut names,
         &mut errors,
     );
+    let has_key = document.audit.key_env.is_some();
+    let results = compile_results(&document.results, has_organization, has_key, &mut errors);
     let roles = compile_roles(&document.roles, &mut errors);
     let anonymous = document.anonymous.as_ref();
     let anonymous = anonymous.map(|document| compile_anonymous(document, &mut errors));
@@ -95,6 +98,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         arguments,
         tools,
         prompts,
+        results,
         refusals: document.refusals,
         origins,
         headers: document.headers,

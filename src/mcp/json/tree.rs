@@ -1,0 +1,135 @@
+//! A value as a tree, for what has to be looked at from more than one side. Every node knows where
+//! it stands, so that edits leave the rest as it is.
+
+use super::{Element, JsonError, Kind, Reader, Span};
+
+/// A value.
+#[derive(Debug)]
+pub struct Node {
+    /// Where it stands.
+    pub span: Span,
+    /// What it is.
+    pub value: Value,
+}
+
+/// What a value is.
+#[derive(Debug)]
+pub enum Value {
+    /// Its elements.
+    Array(Vec<Child>),
+    /// `true` or `false`.
+    Bool,
+    /// `null`.
+    Null,
+    /// A number, as written.
+    Number(String),
+    /// Its members.
+    Object(Vec<Child>),
+    /// What it says, escapes resolved.
+    Text(String),
+}
+
+/// An element of an array, or a member of an object.
+#[derive(Debug)]
+pub struct Child {
+    /// The key; empty for an element of an array.
+    pub key: String,
+    /// Where it stands, to cut it out.
+    pub element: Element,
+    /// The value.
+    pub node: Node,
+}
+
+impl Node {
+    /// Reads a whole text.
+    ///
+    /// # Errors
+    ///
+    /// It is not strict JSON.
+    pub fn read(input: &[u8], max_depth: usize) -> Result<Self, JsonError> {
+        let mut reader = Reader::new(input, max_depth);
+        let node = Self::value(&mut reader)?;
+        reader.end()?;
+        Ok(node)
+    }
+
+    fn value(reader: &mut Reader<'_>) -> Result<Self, JsonError> {
+        let kind = reader.kind()?;
+        let (span, value) = match kind {
+            Kind::Object => Self::object(reader)?,
+            Kind::Array => Self::array(reader)?,
+            Kind::String => {
+                let text = reader.string()?;
+                (text.span, Value::Text(text.value.into_owned()))
+            }
+            Kind::Number => {
+                let span = reader.skip()?;
+                let written = String::from_utf8_lossy(reader.bytes(span.clone())).into_owned();
+                (span, Value::Number(written))
+            }
+            Kind::Bool => (reader.skip()?, Value::Bool),
+            Kind::Null => (reader.skip()?, Value::Null),
+        };
+        Ok(Self { span, value })
+    }
+
+    fn object(reader: &mut Reader<'_>) -> Result<(Span, Value), JsonError> {
+        let mut children: Vec<Child> = Vec::new();
+        let span = reader.object(|reader, member| {
+            if let (Some(last), Some(comma)) = (children.last_mut(), member.comma) {
+                last.element.behind = Some(comma.saturating_add(1));
+            }
+            let mut element = Element::of_member(&member);
+            let node = Self::value(reader)?;
+            element.span.end = node.span.end;
+            children.push(Child {
+                key: member.key.value.into_owned(),
+                element,
+                node,
+            });
+            Ok::<(), JsonError>(())
+        })?;
+        Ok((span, Value::Object(children)))
+    }
+
+    fn array(reader: &mut Reader<'_>) -> Result<(Span, Value), JsonError> {
+        let mut children: Vec<Child> = Vec::new();
+        let span = reader.array(|reader| {
+            let node = Self::value(reader)?;
+            let before = children.last_mut().map(|last| {
+                last.element.behind = Some(node.span.start);
+                last.element.span.end
+            });
+            let element = Element {
+                span: node.span.clone(),
+                index: children.len(),
+                before,
+                behind: None,
+            };
+            children.push(Child {
+                key: String::new(),
+                element,
+                node,
+            });
+            Ok::<(), JsonError>(())
+        })?;
+        Ok((span, Value::Array(children)))
+    }
+
+    /// Its members or elements.
+    pub fn children(&self) -> &[Child] {
+        match &self.value {
+            Value::Array(children) | Value::Object(children) => children,
+            _ => &[],
+        }
+    }
+
+    /// The member with this key.
+    pub fn member(&self, key: &str) -> Option<&Self> {
+        let Value::Object(members) = &self.value else {
+            return None;
+        };
+        let member = members.iter().find(|member| member.key == key);
+        member.map(|member| &member.node)
+    }
+}
