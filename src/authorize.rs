@@ -133,7 +133,8 @@ pub fn authorize(
 ) -> Result<Vec<Evidence>, Denial> {
     let mut evidence = Vec::new();
     let identity = caller.identity;
-    let by_anybody = target == Target::Server && identity.is_anonymous()
+    // Signing in takes nothing away.
+    let by_anybody = target == Target::Server && policy.anonymous.is_some()
         || target != Target::Server && for_anybody(policy, identity, target).is_some();
     if target != Target::Server {
         evidence.push(allowed(policy, identity, target)?);
@@ -209,10 +210,13 @@ pub fn is_for_anybody(policy: &Policy, identity: &Identity, target: Target<'_>) 
 
 /// Whether any role allows a target.
 pub fn is_for_a_role(policy: &Policy, identity: &Identity, target: Target<'_>) -> bool {
-    policy
-        .roles
-        .values()
-        .any(|role| granted(role, identity, target).is_some())
+    let denied = |role: &Role| {
+        let mut denials = role.deny.iter();
+        denials.any(|grant| grant.pattern.matches(target.name(), identity))
+    };
+    let allows = |role: &Role| granted(role, identity, target).is_some() && !denied(role);
+    let by_everybodys = policy.roles.get("*").is_some_and(denied);
+    !by_everybodys && policy.roles.values().any(allows)
 }
 
 /// The roles a caller has that the policy knows, and `*`, which everybody has who signed in.

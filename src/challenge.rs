@@ -31,12 +31,14 @@ pub struct Asked<'a> {
     pub era: Era,
     /// What was to be used.
     pub target: Option<Target<'a>>,
+    /// Whether it is the call of a tool.
+    pub is_call: bool,
 }
 
 /// The answer to a refused request.
 pub fn refuse(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> Reply {
-    if let (Refusal::Denied(Denial::SignIn { .. }), Some(Target::Tool(_)), Some(id)) =
-        (refusal, asked.target, asked.id)
+    if let (Refusal::Denied(Denial::SignIn { .. }), true, Some(id)) =
+        (refusal, asked.is_call, asked.id)
     {
         return ask_to_sign_in(policy, refusal, id, asked.era);
     }

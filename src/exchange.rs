@@ -287,6 +287,7 @@ impl Exchange {
             id: self.asked.id.as_deref(),
             era: self.asked.era,
             target,
+            is_call: self.record.method.as_deref() == Some("tools/call"),
         };
         let mut reply = refuse(&self.policy, refusal, asked);
         let for_page = cors::reply_headers(&self.policy, self.origin());

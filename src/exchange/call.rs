@@ -227,6 +227,7 @@ impl Exchange {
             received,
             arguments(&sent_message, sent),
             &declared,
+            !self.policy.compat.missing_mcp_headers,
         )
         .map_err(Refusal::Disagreement)
     }
@@ -239,7 +240,10 @@ fn declared<'o>(operations: &[&'o Operation]) -> Vec<&'o ParamHeader> {
         .iter()
         .flat_map(|operation| &operation.param_headers)
     {
-        if !declared.iter().any(|known| known.header == header.header) {
+        let is_known = |known: &&ParamHeader| {
+            known.header == header.header || known.argument == header.argument
+        };
+        if !declared.iter().any(is_known) {
             declared.push(header);
         }
     }
