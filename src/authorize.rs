@@ -207,12 +207,14 @@ pub fn is_for_anybody(policy: &Policy, identity: &Identity, target: Target<'_>) 
     for_anybody(policy, identity, target).is_some() && !operations.iter().any(asks_for_more)
 }
 
-/// Whether any role allows a target.
+/// Whether any role allows a target, and does not deny it itself.
 pub fn is_for_a_role(policy: &Policy, identity: &Identity, target: Target<'_>) -> bool {
-    policy
-        .roles
-        .values()
-        .any(|role| granted(role, identity, target).is_some())
+    let denies = |role: &Role| {
+        let mut denials = role.deny.iter();
+        denials.any(|grant| grant.pattern.matches(target.name(), identity))
+    };
+    let mut roles = policy.roles.values();
+    roles.any(|role| granted(role, identity, target).is_some() && !denies(role))
 }
 
 /// The roles a caller has that the policy knows, and `*`, which everybody has who signed in.
@@ -298,6 +300,11 @@ fn for_anybody<'p>(
     identity: &Identity,
     target: Target<'_>,
 ) -> Option<&'p Grant> {
+    let target = match target {
+        // All it can produce has to match, its braces with it: completions would tell of the rest.
+        Target::ResourceTemplate(template) => Target::Resource(template),
+        target => target,
+    };
     granted(policy.anonymous.as_ref()?, identity, target)
 }
 
