@@ -67,10 +67,8 @@ impl Exchange {
         let operations = operations(&policy, caller.identity, first);
         let state = match ask.may_be_asked_back() {
             true => self.open_state(message, body, now),
-            // No server gave it out.
-            false if ask.era == Era::Modern && message.params.request_state.is_some() => {
-                Err(Refusal::RequestState)
-            }
+            // No server gave it out: earlier versions have none.
+            false if message.params.request_state.is_some() => Err(Refusal::RequestState),
             false => Ok(None),
         };
         let state = state.map_err(|refusal| (refusal, Some(first)))?;

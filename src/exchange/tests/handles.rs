@@ -342,6 +342,26 @@ fn b24_a_request_state_is_for_the_same_request_of_the_same_caller() {
 }
 
 #[test]
+fn b24_earlier_versions_have_no_request_states() {
+    let policy = sealing();
+    for state in [json!("s-1"), json!("")] {
+        let call = legacy(
+            "tools/call",
+            json!({"name": "crm.get", "requestState": state}),
+        );
+        assert_eq!(
+            send(&policy, &call).refusal(),
+            (200, -32602, "request_state")
+        );
+    }
+    let none = legacy(
+        "tools/call",
+        json!({"name": "crm.get", "requestState": null}),
+    );
+    assert!(send(&policy, &none).server.is_some());
+}
+
+#[test]
 fn what_the_caller_may_not_call_is_said_before_its_handles_are() {
     let request = modern(
         "tools/call",
