@@ -188,7 +188,7 @@ impl Exchange {
         }
         let arguments = message.params.arguments.as_ref();
         let arguments = arguments.map(|(span, _)| span.clone());
-        let declared = declared(operations);
+        let declared = declared(ask, operations);
         let is_ruled = |folded: &str| self.policy.ruled_name(folded, operations).is_some();
         let mut headers = follow(&self.headers, body, arguments, changes, &declared, is_ruled)
             .map_err(Refusal::Disagreement)?;
@@ -209,8 +209,8 @@ impl Exchange {
         body: &[u8],
         sent: &[u8],
     ) -> Result<Vec<HeaderEdit>, Refusal> {
-        let declared = declared(operations);
-        if ask.era != Era::Modern || ask.method != Some(Method::CallTool) || declared.is_empty() {
+        let declared = declared(ask, operations);
+        if ask.era != Era::Modern || declared.is_empty() {
             return Ok(Vec::new());
         }
         let sent_message =
@@ -226,9 +226,12 @@ impl Exchange {
     }
 }
 
-/// The arguments that headers mirror; the most specific operation's word counts.
-fn declared<'o>(operations: &[&'o Operation]) -> Vec<&'o ParamHeader> {
+/// The arguments of a call that headers mirror; the most specific operation's word counts.
+fn declared<'o>(ask: &Ask, operations: &[&'o Operation]) -> Vec<&'o ParamHeader> {
     let mut declared: Vec<&ParamHeader> = Vec::new();
+    if ask.method != Some(Method::CallTool) {
+        return declared;
+    }
     for header in operations
         .iter()
         .flat_map(|operation| &operation.param_headers)

@@ -213,6 +213,18 @@ fn b24_a_task_is_its_callers() {
     assert_eq!(later.refusal(), (200, -32602, "unknown_task"));
 }
 
+#[test]
+fn b07_a_declared_header_mirrors_nothing_of_a_request_about_a_task() {
+    let declared = json!({"crm.get": {"param_headers": {"organization_id": "Org"}}});
+    let policy = policy(json!({"seal": {"key_env": "KEY"}, "tools": declared}));
+    let request = get_task(&task(&policy));
+    assert!(send(&policy, &request).server.is_some());
+    assert_eq!(
+        send(&policy, &request.with("mcp-param-org", "globex")).refusal(),
+        (400, -32020, "header_mismatch")
+    );
+}
+
 /// Claims of a token that outlives the handles.
 fn long() -> Value {
     json!({"exp": super::NOW + 7200})
