@@ -208,7 +208,7 @@ pub fn is_for_anybody(policy: &Policy, identity: &Identity, target: Target<'_>) 
     for_anybody(policy, identity, target).is_some() && !operations.iter().any(asks_for_more)
 }
 
-/// Whether any role allows a target.
+/// Whether any role allows a target, and does not deny it itself.
 pub fn is_for_a_role(policy: &Policy, identity: &Identity, target: Target<'_>) -> bool {
     let denied = |role: &Role| {
         let mut denials = role.deny.iter();
@@ -302,6 +302,11 @@ fn for_anybody<'p>(
     identity: &Identity,
     target: Target<'_>,
 ) -> Option<&'p Grant> {
+    let target = match target {
+        // All it can produce has to match, its braces with it: completions would tell of the rest.
+        Target::ResourceTemplate(template) => Target::Resource(template),
+        target => target,
+    };
     granted(policy.anonymous.as_ref()?, identity, target)
 }
 

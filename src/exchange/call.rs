@@ -67,10 +67,8 @@ impl Exchange {
         let operations = operations(&policy, caller.identity, first);
         let state = match ask.may_be_asked_back() {
             true => self.open_state(message, body, now),
-            // No server gave it out.
-            false if ask.era == Era::Modern && message.params.request_state.is_some() => {
-                Err(Refusal::RequestState)
-            }
+            // No server gave it out: earlier versions have none.
+            false if message.params.request_state.is_some() => Err(Refusal::RequestState),
             false => Ok(None),
         };
         let state = state.map_err(|refusal| (refusal, Some(first)))?;
@@ -194,7 +192,7 @@ impl Exchange {
         }
         let arguments = message.params.arguments.as_ref();
         let arguments = arguments.map(|(span, _)| span.clone());
-        let declared = declared(operations);
+        let declared = declared(ask, operations);
         let is_ruled = |folded: &str| self.policy.ruled_name(folded, operations).is_some();
         let mut headers = follow(&self.headers, body, arguments, changes, &declared, is_ruled)
             .map_err(Refusal::Disagreement)?;
@@ -215,8 +213,8 @@ impl Exchange {
         body: &[u8],
         sent: &[u8],
     ) -> Result<Vec<HeaderEdit>, Refusal> {
-        let declared = declared(operations);
-        if ask.era != Era::Modern || ask.method != Some(Method::CallTool) || declared.is_empty() {
+        let declared = declared(ask, operations);
+        if ask.era != Era::Modern || declared.is_empty() {
             return Ok(Vec::new());
         }
         let sent_message =
@@ -233,9 +231,12 @@ impl Exchange {
     }
 }
 
-/// The arguments that headers mirror; the most specific operation's word counts.
-fn declared<'o>(operations: &[&'o Operation]) -> Vec<&'o ParamHeader> {
+/// The arguments of a call that headers mirror; the most specific operation's word counts.
+fn declared<'o>(ask: &Ask, operations: &[&'o Operation]) -> Vec<&'o ParamHeader> {
     let mut declared: Vec<&ParamHeader> = Vec::new();
+    if ask.method != Some(Method::CallTool) {
+        return declared;
+    }
     for header in operations
         .iter()
         .flat_map(|operation| &operation.param_headers)
