@@ -256,11 +256,12 @@ def b39_what_is_for_everybody_is_so_at_its_server(sealed: Sealed) -> None:
     gateway = sealed("several")
     docs = call(LEGACY, "docs.find")
     gateway.post(docs, None).forwarded(encoded(docs))
-    gateway.post(docs, None, path="/erp").refused(200, -32602, "blocked")
-    gateway.post(docs, None, path="/desk").refused(401, 401, "needs_review")
+    at_erp, at_desk = [("host", "erp.example.com")], [("host", "desk.example.com")]
+    gateway.post(docs, None, headers=at_erp, path="/erp").refused(200, -32602, "blocked")
+    gateway.post(docs, None, headers=at_desk, path="/desk").refused(401, 401, "needs_review")
     session = [(SESSION_HEADER, begin(gateway, None))]
     gateway.post(docs, None, headers=session).forwarded()
-    gateway.post(call(LEGACY, "erp.find"), None, path="/erp", headers=session).refused(404, -32001, "blocked")
+    gateway.post(call(LEGACY, "erp.find"), None, path="/erp", headers=[*session, *at_erp]).refused(404, -32001, "blocked")
 
 
 def b40_nobody_waits_for_keys(through: Through) -> None:
