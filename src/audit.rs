@@ -17,6 +17,9 @@ pub struct Record {
     /// The outcome, the reason, the evidence and the next action.
     #[serde(flatten)]
     pub decision: Decision,
+    /// The policy's `resource`, where the plugin has several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
     /// `enforce` or `observe`.
     pub mode: &'static str,
     /// In observe mode: what would have been decided.
@@ -75,6 +78,7 @@ impl Record {
     pub fn new(mode: Mode, decision: Decision) -> Self {
         Self {
             decision,
+            policy: None,
             mode: match mode {
                 Mode::Enforce => "enforce",
                 Mode::Observe => "observe",
@@ -123,14 +127,16 @@ pub fn name(text: &str) -> String {
     }
 }
 
-/// The caller as the policy lets the log name it. `key` comes from the environment.
+/// The caller as the policy lets the log name it; nobody if nobody signed in. `key` comes from the
+/// environment.
 pub fn subject(policy: &Policy, identity: &Identity, key: Option<&str>) -> Option<String> {
+    let user = identity.user.as_deref()?;
     match policy.audit.subject {
         Subject::Omit => None,
-        Subject::Plain => Some(name(&identity.user)),
+        Subject::Plain => Some(name(user)),
         Subject::Hash => {
             let key = key.unwrap_or(&policy.resource);
-            let hash = hmac_sha256::HMAC::mac(identity.user.as_bytes(), key.as_bytes());
+            let hash = hmac_sha256::HMAC::mac(user.as_bytes(), key.as_bytes());
             let short = hash.iter().take(8);
             Some(short.map(|byte| format!("{byte:02x}")).collect())
         }

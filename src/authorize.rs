@@ -51,6 +51,11 @@ pub enum Denial {
     NoRole,
     /// The URI could mean different things to different readers.
     OddUri,
+    /// Nobody signed in.
+    SignIn {
+        /// The scopes to sign in with.
+        scopes: Vec<String>,
+    },
     /// The token lacks a scope.
     Scope {
         /// Every scope that is needed.
@@ -60,6 +65,8 @@ pub enum Denial {
     TooOld {
         /// How long ago it may be, in seconds.
         max_age: u64,
+        /// The scopes to sign in with.
+        scopes: Vec<String>,
     },
 }
 
@@ -125,8 +132,11 @@ pub fn authorize(
     arguments: Option<&[u8]>,
 ) -> Result<Vec<Evidence>, Denial> {
     let mut evidence = Vec::new();
+    let identity = caller.identity;
+    let by_anybody = target == Target::Server && identity.is_anonymous()
+        || target != Target::Server && for_anybody(policy, identity, target).is_some();
     if target != Target::Server {
-        evidence.push(allowed_by_role(policy, caller.identity, target)?);
+        evidence.push(allowed(policy, identity, target)?);
     }
     let operations = operations(policy, caller.identity, target);
     for operation in &operations {
@@ -143,29 +153,20 @@ pub fn authorize(
             }
         }
     }
-    let of_operations = operations.iter().flat_map(|operation| &operation.scopes);
-    let mut needed: Vec<String> = Vec::new();
-    for scope in policy.scopes.iter().chain(of_operations) {
-        if !needed.contains(scope) {
-            needed.push(scope.clone());
-        }
-    }
-    if needed
-        .iter()
-        .any(|scope| !caller.identity.scopes.contains(scope))
-    {
-        return Err(Denial::Scope { needed });
-    }
-    if !needed.is_empty() {
-        evidence.push(Evidence::new(
-            "token",
-            format!("has scope {}", needed.join(" ")),
-        ));
-    }
     let max_age = operations
         .iter()
         .filter_map(|operation| operation.max_token_age)
         .min();
+    let needed = needed_scopes(policy, &operations, by_anybody);
+    if identity.is_anonymous() && !(needed.is_empty() && max_age.is_none()) {
+        return Err(sign_in(policy, identity, target));
+    }
+    if !needed.is_empty() {
+        match has_scopes(policy, caller.identity, &needed) {
+            Some(found) => evidence.push(found),
+            None => return Err(Denial::Scope { needed }),
+        }
+    }
     if let Some(max_age) = max_age.map(|age| age.as_secs()) {
         match caller.token_age {
             Some(age) if age <= max_age => {
@@ -174,7 +175,10 @@ pub fn authorize(
                     format!("is at most {max_age} s old"),
                 ));
             }
-            _ => return Err(Denial::TooOld { max_age }),
+            _ => {
+                let scopes = needed;
+                return Err(Denial::TooOld { max_age, scopes });
+            }
         }
     }
     Ok(evidence)
@@ -184,13 +188,38 @@ pub fn authorize(
 pub fn may_see(policy: &Policy, caller: Caller<'_>, target: Target<'_>) -> bool {
     match authorize(policy, caller, target, None) {
         Ok(_) | Err(Denial::Scope { .. } | Denial::TooOld { .. }) => true,
+        // What nobody may read is not listed for nobody; tools are, so that a client can offer them.
+        Err(Denial::SignIn { .. }) => matches!(target, Target::Tool(_)),
         Err(_) => false,
     }
 }
 
-/// The roles a caller has that the policy knows, and `*`, which everybody has.
+/// The scopes a sign-in for a target needs: the policy's, and its operations'.
+pub fn scopes_of(policy: &Policy, identity: &Identity, target: Target<'_>) -> Vec<String> {
+    needed_scopes(policy, &operations(policy, identity, target), false)
+}
+
+/// Whether anybody may use a target without signing in.
+pub fn is_for_anybody(policy: &Policy, identity: &Identity, target: Target<'_>) -> bool {
+    let operations = operations(policy, identity, target);
+    let asks_for_more =
+        |operation: &&Operation| !operation.scopes.is_empty() || operation.max_token_age.is_some();
+    for_anybody(policy, identity, target).is_some() && !operations.iter().any(asks_for_more)
+}
+
+/// Whether any role allows a target.
+pub fn is_for_a_role(policy: &Policy, identity: &Identity, target: Target<'_>) -> bool {
+    policy
+        .roles
+        .values()
+        .any(|role| granted(role, identity, target).is_some())
+}
+
+/// The roles a caller has that the policy knows, and `*`, which everybody has who signed in.
 pub fn known_roles<'p>(policy: &'p Policy, identity: &Identity) -> Vec<(&'p str, &'p Role)> {
-    let has = |name: &str| name == "*" || identity.roles.iter().any(|role| role == name);
+    let everybodys = !identity.is_anonymous();
+    let has =
+        |name: &str| name == "*" && everybodys || identity.roles.iter().any(|role| role == name);
     let mut roles: Vec<_> = policy
         .roles
         .iter()
@@ -201,31 +230,38 @@ pub fn known_roles<'p>(policy: &'p Policy, identity: &Identity) -> Vec<(&'p str,
     roles
 }
 
-fn allowed_by_role(
-    policy: &Policy,
-    identity: &Identity,
-    target: Target<'_>,
-) -> Result<Evidence, Denial> {
+/// Whether the caller has every scope, and through which of the token's.
+fn has_scopes(policy: &Policy, identity: &Identity, needed: &[String]) -> Option<Evidence> {
+    let mut found = Vec::new();
+    for scope in needed {
+        match policy.scope_hierarchy.satisfying(scope, &identity.scopes)? {
+            own if own == scope => found.push(scope.clone()),
+            own => found.push(format!("{scope} (by {own})")),
+        }
+    }
+    let summary = format!("has scope {}", found.join(" "));
+    Some(Evidence::new("token", summary))
+}
+
+/// What allows a target: a role of the caller's, or what anybody may do.
+fn allowed(policy: &Policy, identity: &Identity, target: Target<'_>) -> Result<Evidence, Denial> {
     if matches!(target, Target::Resource(uri) if !is_plain_uri(uri)) {
         return Err(Denial::OddUri);
     }
     let roles = known_roles(policy, identity);
-    let mut denials = roles.iter().flat_map(|(_, role)| &role.deny);
+    let everybodys = policy.roles.get("*").filter(|_| identity.is_anonymous());
+    let mut denials = roles
+        .iter()
+        .map(|(_, role)| *role)
+        .chain(everybodys)
+        .flat_map(|role| &role.deny);
     if let Some(grant) = denials.find(|grant| grant.pattern.matches(target.name(), identity)) {
         let rule = format!("roles.{}.deny", grant.role);
         let pattern = grant.pattern.written().to_owned();
         return Err(Denial::Denied { rule, pattern });
     }
-    let covers = |pattern: &Pattern| match target {
-        Target::ResourceTemplate(template) => pattern.may_cover_template(template, identity),
-        _ => pattern.matches(target.name(), identity),
-    };
     for (name, role) in &roles {
-        if let Some(grant) = target
-            .grants(role)
-            .iter()
-            .find(|grant| covers(&grant.pattern))
-        {
+        if let Some(grant) = granted(role, identity, target) {
             let via = if grant.role == *name {
                 String::new()
             } else {
@@ -235,7 +271,58 @@ fn allowed_by_role(
             return Ok(Evidence::new(format!("roles.{}", grant.role), summary));
         }
     }
+    if let Some(grant) = for_anybody(policy, identity, target) {
+        let summary = format!("`{}` allows it to anybody", grant.pattern.written());
+        return Ok(Evidence::new("anonymous", summary));
+    }
+    if identity.is_anonymous() {
+        return Err(sign_in(policy, identity, target));
+    }
     Err(Denial::NoRole)
+}
+
+/// What to tell somebody who did not sign in. A tool no role allows does not exist.
+fn sign_in(policy: &Policy, identity: &Identity, target: Target<'_>) -> Denial {
+    let exists =
+        is_for_a_role(policy, identity, target) || for_anybody(policy, identity, target).is_some();
+    if matches!(target, Target::Tool(_)) && !exists {
+        return Denial::NoRole;
+    }
+    Denial::SignIn {
+        scopes: scopes_of(policy, identity, target),
+    }
+}
+
+fn for_anybody<'p>(
+    policy: &'p Policy,
+    identity: &Identity,
+    target: Target<'_>,
+) -> Option<&'p Grant> {
+    granted(policy.anonymous.as_ref()?, identity, target)
+}
+
+fn granted<'p>(role: &'p Role, identity: &Identity, target: Target<'_>) -> Option<&'p Grant> {
+    let covers = |pattern: &Pattern| match target {
+        Target::ResourceTemplate(template) => pattern.may_cover_template(template, identity),
+        _ => pattern.matches(target.name(), identity),
+    };
+    target
+        .grants(role)
+        .iter()
+        .find(|grant| covers(&grant.pattern))
+}
+
+/// The scopes of the operations, and the policy's own unless anybody may use the target.
+fn needed_scopes(policy: &Policy, operations: &[&Operation], by_anybody: bool) -> Vec<String> {
+    let general = policy.scopes.iter().filter(|_| !by_anybody);
+    let of_operations = operations.iter().flat_map(|operation| &operation.scopes);
+    let mut needed: Vec<String> = Vec::new();
+    for scope in general.chain(of_operations) {
+        if !needed.contains(scope) {
+            needed.push(scope.clone());
+        }
+    }
+    needed
 }
 
 #[cfg(test)]

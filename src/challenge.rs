@@ -1,12 +1,15 @@
 //! What refusals look like on the wire: status, `WWW-Authenticate`, JSON-RPC error, and the
 //! metadata document they point to.
 
+mod schemes;
+
 use serde_json::{Value, json};
 
+use self::schemes::challenges;
 use crate::authorize::{Denial, Target};
-use crate::identity::{PROOF_ALGORITHMS, TokenError};
 use crate::mcp::headers::{Disagreement, VERSIONS};
 use crate::mcp::message::MessageError;
+use crate::mcp::message::params::TASKS_EXTENSION;
 use crate::mcp::method::Era;
 use crate::policy::{Policy, Refusals};
 use crate::refusal::Refusal;
@@ -35,6 +38,11 @@ pub struct Asked<'a> {
 
 /// The answer to a refused request.
 pub fn refuse(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> Reply {
+    if let (Refusal::Denied(Denial::SignIn { .. }), Some(Target::Tool(_)), Some(id)) =
+        (refusal, asked.target, asked.id)
+    {
+        return sign_in(policy, refusal, id, asked.era);
+    }
     let (status, code, message) = match answer(policy, refusal, asked) {
         // Nobody waits for the answer to a notification, so only its status is read.
         (200, code, message) if asked.id.is_none() => (400, code, message),
@@ -58,6 +66,35 @@ pub fn refuse(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> Reply {
         status,
         headers,
         body: error_body(asked.id, code, &message, data(refusal)),
+    }
+}
+
+/// The result of a tool that needs a sign-in, as ChatGPT offers one for (OpenAI Apps SDK
+/// "Authentication").
+fn sign_in(policy: &Policy, refusal: &Refusal, id: &[u8], era: Era) -> Reply {
+    let mut result = json!({
+        "content": [{"type": "text", "text": "Sign in to use this tool."}],
+        "isError": true,
+        "_meta": {"mcp/www_authenticate": challenges(policy, refusal)},
+    });
+    if let (Era::Modern, Some(result)) = (era, result.as_object_mut()) {
+        result.insert("resultType".to_owned(), json!("complete"));
+    }
+    let result = result.to_string();
+    let body = [
+        b"{\"jsonrpc\":\"2.0\",\"id\":",
+        id,
+        b",\"result\":",
+        result.as_bytes(),
+        b"}",
+    ];
+    Reply {
+        status: 200,
+        headers: vec![
+            ("content-type", "application/json".to_owned()),
+            ("cache-control", "no-store".to_owned()),
+        ],
+        body: body.concat(),
     }
 }
 
@@ -89,22 +126,30 @@ pub fn metadata(policy: &Policy) -> Reply {
     let mut document = json!({
         "resource": policy.resource,
         "authorization_servers": issuers,
-        "scopes_supported": policy.all_scopes(),
         "bearer_methods_supported": ["header"],
     });
-    if let (Some(proofs), Some(document)) = (&policy.dpop, document.as_object_mut()) {
-        let names: Vec<&str> = PROOF_ALGORITHMS.iter().map(|name| name.name()).collect();
-        document.insert("dpop_signing_alg_values_supported".to_owned(), json!(names));
-        document.insert(
-            "dpop_bound_access_tokens_required".to_owned(),
-            json!(proofs.required),
-        );
+    if let Some(members) = document.as_object_mut() {
+        let scopes = policy.scopes_supported();
+        if !scopes.is_empty() {
+            members.insert("scopes_supported".to_owned(), json!(scopes));
+        }
+        if let Ok(Value::Object(written)) = serde_json::to_value(&policy.metadata) {
+            members.extend(written);
+        }
+        if let Some(proofs) = &policy.dpop {
+            let algorithms = json!(schemes::proof_algorithms());
+            members.insert("dpop_signing_alg_values_supported".to_owned(), algorithms);
+            let required = json!(proofs.required);
+            members.insert("dpop_bound_access_tokens_required".to_owned(), required);
+        }
     }
     Reply {
         status: 200,
         headers: vec![
             ("content-type", "application/json".to_owned()),
             ("cache-control", "max-age=300".to_owned()),
+            // Public: clients in pages read it before anybody signs in.
+            ("access-control-allow-origin", "*".to_owned()),
         ],
         body: document.to_string().into_bytes(),
     }
@@ -117,25 +162,33 @@ fn answer(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> (u16, i64, St
     const INVALID_PARAMS: i64 = -32602;
     let (status, code) = match refusal {
         Refusal::Denied(Denial::Scope { .. }) => (403, 403),
-        Refusal::Denied(Denial::TooOld { .. }) => (401, 401),
+        Refusal::Denied(Denial::SignIn { .. } | Denial::TooOld { .. }) => (401, 401),
         Refusal::Denied(_) => return denied(policy, asked),
-        Refusal::Argument(_) | Refusal::MissingParameter(_) => (200, INVALID_PARAMS),
-        Refusal::Body | Refusal::Header(_) | Refusal::Query | Refusal::Resumption => {
+        Refusal::Argument(_)
+        | Refusal::MissingParameter(_)
+        | Refusal::RequestState
+        | Refusal::UnknownTask => (200, INVALID_PARAMS),
+        Refusal::Body | Refusal::Header(_) | Refusal::Query | Refusal::UnknownEvent => {
             (400, INVALID_REQUEST)
         }
         Refusal::ClientGone | Refusal::Upgrade => (400, INVALID_REQUEST),
         Refusal::ContentEncoding | Refusal::ContentType => (415, INVALID_REQUEST),
         Refusal::Disagreement(Disagreement::NoMeta) => (400, INVALID_PARAMS),
         Refusal::Disagreement(Disagreement::Version(_)) => (400, -32022),
+        Refusal::MissingCapability => (400, -32021),
         Refusal::Disagreement(_) => (400, -32020),
-        Refusal::HostDoesNotHold => (500, -32603),
+        Refusal::HostDoesNotHold | Refusal::NoSealKey => (500, -32603),
         Refusal::HttpMethod => (405, INVALID_REQUEST),
         Refusal::Message(MessageError::Json(_)) => (400, -32700),
         Refusal::Message(_) => (400, INVALID_REQUEST),
         Refusal::NoToken => (401, 401),
         Refusal::NotFound => (404, INVALID_REQUEST),
         Refusal::Origin => (403, 403),
-        Refusal::Task | Refusal::UnknownMethod => (404, -32601),
+        Refusal::UnknownMethod if asked.era == Era::Modern => (404, -32601),
+        // A 404 would say that the session is over.
+        Refusal::UnknownMethod => (200, -32601),
+        // As servers built with the SDKs say it.
+        Refusal::UnknownSession => (404, -32001),
         Refusal::Token(error) if error.is_unavailable() => (503, 503),
         Refusal::Token(_) => (401, 401),
         Refusal::TooLarge => (413, INVALID_REQUEST),
@@ -147,7 +200,9 @@ fn answer(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> (u16, i64, St
 /// What nobody may use looks as if it did not exist, unless the policy says otherwise.
 fn denied(policy: &Policy, asked: Asked<'_>) -> (u16, i64, String) {
     if policy.refusals == Refusals::Visible {
-        return (403, 403, "the policy does not allow this".to_owned());
+        // Clients of earlier versions take an HTTP error for the end of the connection.
+        let status = if asked.era == Era::Legacy { 200 } else { 403 };
+        return (status, 403, "the policy does not allow this".to_owned());
     }
     match asked.target {
         Some(Target::Tool(name)) => (200, -32602, format!("Unknown tool: {name}")),
@@ -170,73 +225,10 @@ fn data(refusal: &Refusal) -> Option<Value> {
             let requested = crate::audit::name(requested);
             Some(json!({"supported": VERSIONS, "requested": requested}))
         }
+        Refusal::MissingCapability => {
+            let tasks = json!({"extensions": {TASKS_EXTENSION: {}}});
+            Some(json!({"requiredCapabilities": tasks}))
+        }
         _ => None,
-    }
-}
-
-/// The challenges that tell a client how to cure the refusal, one for each way to send a token
-/// (RFC 9449 section 7). Some clients read the first one only, and know `Bearer` only.
-fn challenges(policy: &Policy, refusal: &Refusal) -> Vec<String> {
-    let Some(parameters) = parameters(policy, refusal) else {
-        return Vec::new();
-    };
-    let Some(proofs) = &policy.dpop else {
-        return vec![format!("Bearer {parameters}")];
-    };
-    let names: Vec<&str> = PROOF_ALGORITHMS.iter().map(|name| name.name()).collect();
-    let dpop = format!("DPoP {parameters}, algs=\"{}\"", names.join(" "));
-    if proofs.required {
-        return vec![dpop];
-    }
-    let bearer = match refusal {
-        // What is wrong with a proof is nothing to a bearer token.
-        Refusal::Token(TokenError::Proof(_)) => sign_in(policy),
-        _ => parameters,
-    };
-    vec![format!("Bearer {bearer}"), dpop]
-}
-
-/// The parameters of a challenge (RFC 6750 section 3, RFC 9449 section 7.1, RFC 9470 section 3, RFC
-/// 9728 section 5.1).
-fn parameters(policy: &Policy, refusal: &Refusal) -> Option<String> {
-    let parameters = match refusal {
-        Refusal::NoToken => sign_in(policy),
-        Refusal::Token(error) if error.is_unavailable() => return None,
-        Refusal::Token(error) => format!(
-            "error=\"{}\", error_description=\"{}\", {}",
-            match error {
-                TokenError::Proof(_) => "invalid_dpop_proof",
-                _ => "invalid_token",
-            },
-            error.reason(),
-            sign_in(policy),
-        ),
-        Refusal::Denied(Denial::Scope { needed }) => format!(
-            "error=\"insufficient_scope\"{}, {}",
-            scope(needed),
-            metadata_parameter(policy)
-        ),
-        Refusal::Denied(Denial::TooOld { max_age }) => format!(
-            "error=\"insufficient_user_authentication\", max_age=\"{max_age}\", {}",
-            metadata_parameter(policy)
-        ),
-        _ => return None,
-    };
-    Some(parameters)
-}
-
-/// Where to sign in, and for what.
-fn sign_in(policy: &Policy) -> String {
-    format!("{}{}", metadata_parameter(policy), scope(&policy.scopes))
-}
-
-fn metadata_parameter(policy: &Policy) -> String {
-    format!("resource_metadata=\"{}\"", policy.metadata_url())
-}
-
-fn scope(scopes: &[String]) -> String {
-    match scopes {
-        [] => String::new(),
-        scopes => format!(", scope=\"{}\"", scopes.join(" ")),
     }
 }

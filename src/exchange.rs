@@ -6,21 +6,25 @@
 mod call;
 mod credentials;
 mod forward;
+mod handles;
 mod request;
 mod response;
 
 use std::rc::Rc;
 
+use self::handles::Handles;
 use crate::audit::Record;
 use crate::authorize::{Caller, Target, known_roles};
 use crate::challenge::{Asked, Reply, refuse};
+use crate::cors;
 use crate::decision::{Decision, Evidence, Verdict};
-use crate::identity::{Need, VerifiedToken, Vouched};
+use crate::identity::{Identity, Need, VerifiedToken, Vouched};
 use crate::mcp::events::EventStream;
 use crate::mcp::headers::{HeaderEdit, Headers};
 use crate::mcp::method::Era;
 use crate::policy::{Mode, Policy};
 use crate::refusal::Refusal;
+use crate::seal::Sealer;
 
 /// How deep JSON may be nested, in requests and lists.
 const MAX_DEPTH: usize = 64;
@@ -62,19 +66,68 @@ impl Now {
     }
 }
 
+/// What the environment of the VM brings.
+#[derive(Clone, Default)]
+pub struct Secrets {
+    /// The key of the hash that names callers in the log.
+    pub audit_key: Option<Rc<str>>,
+    /// What binds the server's handles to their callers.
+    pub sealer: Option<Rc<Sealer>>,
+}
+
+/// Says nothing: they are secrets.
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Secrets")
+    }
+}
+
 /// One request and its answer.
 #[derive(Debug)]
 pub struct Exchange {
     policy: Rc<Policy>,
-    audit_key: Option<Rc<str>>,
+    secrets: Secrets,
     started: Now,
     request: RequestState,
     response: ResponseState,
     headers: Headers,
-    token: Option<Rc<VerifiedToken>>,
+    caller: Option<Known>,
     asked: Question,
+    handles: Handles,
+    inspect: Inspect,
     record: Record,
     decided: bool,
+    /// Changes of the answer's headers, until these go on.
+    answer_headers: Vec<HeaderEdit>,
+}
+
+/// Who is calling, once that is known.
+#[derive(Debug, Clone)]
+enum Known {
+    /// Whom a token names.
+    Token(Rc<VerifiedToken>),
+    /// Nobody signed in, and the policy has something for nobody.
+    Anonymous,
+}
+
+impl Known {
+    fn identity(&self) -> &Identity {
+        match self {
+            Self::Token(token) => token.identity(),
+            Self::Anonymous => Identity::anonymous(),
+        }
+    }
+
+    fn caller(&self, now: Now) -> Caller<'_> {
+        let token_age = match self {
+            Self::Token(token) => token.age(now.seconds()),
+            Self::Anonymous => None,
+        };
+        Caller {
+            identity: self.identity(),
+            token_age,
+        }
+    }
 }
 
 /// Where the request is.
@@ -93,16 +146,25 @@ enum RequestState {
 /// How the answer is treated.
 #[derive(Debug)]
 enum ResponseState {
+    /// Its headers have not arrived.
+    Start,
     /// Passed as it comes.
     Pass,
-    /// Filtered, in a form its headers will tell.
-    Filter,
     /// A JSON message, held until it is whole. `failed`: its status already says so.
     Message { failed: bool },
-    /// An event stream, filtered event by event.
+    /// An event stream, looked at event by event.
     Events(EventStream),
     /// Replaced: this is what is left to send.
     Replaced(Vec<u8>),
+}
+
+/// What of an answer is looked at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Inspect {
+    /// The lists in it.
+    lists: bool,
+    /// The handles in it.
+    handles: bool,
 }
 
 /// What was asked, kept for the answer.
@@ -114,23 +176,27 @@ struct Question {
 }
 
 impl Exchange {
-    /// A request about to arrive. `audit_key` is the key of the hash that names callers.
-    pub fn new(policy: Rc<Policy>, audit_key: Option<Rc<str>>, now: Now) -> Self {
-        let record = Record::new(policy.mode, Refusal::ClientGone.decision());
+    /// A request about to arrive.
+    pub fn new(policy: Rc<Policy>, secrets: &Secrets, now: Now) -> Self {
+        let mut record = Record::new(policy.mode, Refusal::ClientGone.decision());
+        record.policy.clone_from(&policy.label);
         Self {
             policy,
-            audit_key,
+            secrets: secrets.clone(),
             started: now,
             request: RequestState::Start,
-            response: ResponseState::Pass,
+            response: ResponseState::Start,
             headers: Headers::default(),
-            token: None,
+            caller: None,
             asked: Question {
                 id: None,
                 era: Era::Legacy,
             },
+            handles: Handles::default(),
+            inspect: Inspect::default(),
             record,
             decided: false,
+            answer_headers: Vec::new(),
         }
     }
 
@@ -160,19 +226,20 @@ impl Exchange {
         self.refuse(&Refusal::HostDoesNotHold, None)
     }
 
-    fn caller(token: &VerifiedToken, now: Now) -> Caller<'_> {
-        Caller {
-            identity: token.identity(),
-            token_age: token.age(now.seconds()),
-        }
+    /// Refuses a request that is for none of the plugin's policies; the one at hand only says
+    /// whether refusals take effect.
+    pub fn is_for_nobody(&mut self, headers: &Headers) -> Step {
+        self.record.policy = None;
+        let method = headers.one(":method").ok().flatten();
+        self.record.http_method = crate::audit::name(method.unwrap_or_default());
+        self.refuse(&Refusal::NotFound, None)
     }
 
     /// Ends the request with a refusal; in observe mode only says so in the record.
     fn refuse(&mut self, refusal: &Refusal, target: Option<Target<'_>>) -> Step {
         self.request = RequestState::Over;
         let mut decision = refusal.decision();
-        let of_token = self.token.as_ref().map(|token| self.token_evidence(token));
-        decision.evidence.splice(0..0, of_token);
+        decision.evidence.splice(0..0, self.token_evidence());
         if self.policy.mode == Mode::Observe {
             self.decide(decision);
             return Step::Forward(Forward::default());
@@ -183,12 +250,30 @@ impl Exchange {
             era: self.asked.era,
             target,
         };
-        Step::Reply(refuse(&self.policy, refusal, asked))
+        let mut reply = refuse(&self.policy, refusal, asked);
+        let for_page = cors::reply_headers(&self.policy, self.origin());
+        reply.headers.extend(for_page);
+        Step::Reply(reply)
+    }
+
+    /// Answers in the server's place what needs no token.
+    fn answer_openly(&mut self, reason: &'static str, reply: Reply) -> Step {
+        self.request = RequestState::Over;
+        self.approve(reason, Vec::new());
+        match self.policy.mode {
+            Mode::Enforce => Step::Reply(reply),
+            Mode::Observe => Step::Forward(Forward::default()),
+        }
+    }
+
+    /// The web page's origin, if the request states one.
+    fn origin(&self) -> Option<&str> {
+        self.headers.one("origin").ok().flatten()
     }
 
     /// Notes an approval and the evidence for it, the token's first.
     fn approve(&mut self, reason: &'static str, evidence: Vec<Evidence>) {
-        let of_token = self.token.iter().map(|token| self.token_evidence(token));
+        let of_token = self.token_evidence().into_iter();
         let evidence = of_token.chain(evidence).collect();
         self.decide(Decision {
             verdict: Verdict::Approved,
@@ -198,7 +283,11 @@ impl Exchange {
         });
     }
 
-    fn token_evidence(&self, token: &VerifiedToken) -> Evidence {
+    fn token_evidence(&self) -> Option<Evidence> {
+        let token = match self.caller.as_ref()? {
+            Known::Token(token) => token,
+            Known::Anonymous => return Some(Evidence::new("token", "none; nobody signed in")),
+        };
         let issuer = self.policy.issuers.get(token.issuer().0);
         let issuer = issuer.map_or("", |issuer| issuer.issuer.as_str());
         let mut summary = match token.vouched() {
@@ -212,7 +301,7 @@ impl Exchange {
         if token.is_bound() {
             summary.push_str(", with a DPoP proof");
         }
-        Evidence::new("token", summary)
+        Some(Evidence::new("token", summary))
     }
 
     fn decide(&mut self, mut decision: Decision) {
@@ -224,16 +313,16 @@ impl Exchange {
         self.decided = true;
     }
 
-    fn know_caller(&mut self, token: Rc<VerifiedToken>) {
-        let identity = token.identity();
+    fn know_caller(&mut self, caller: Known) {
+        let identity = caller.identity();
         self.record.subject =
-            crate::audit::subject(&self.policy, identity, self.audit_key.as_deref());
+            crate::audit::subject(&self.policy, identity, self.secrets.audit_key.as_deref());
         self.record.roles = known_roles(&self.policy, identity)
             .into_iter()
             .map(|(name, _)| name.to_owned())
             .filter(|name| name != "*")
             .collect();
-        self.token = Some(token);
+        self.caller = Some(caller);
     }
 }
 

@@ -6,9 +6,10 @@
 //!
 //! - `filter`: the only one that knows proxy-wasm; host events and host calls.
 //! - [`exchange`]: one request and its answer, a state machine without I/O.
-//! - [`authorize`], [`rewrite`], [`refusal`], [`challenge`], [`audit`]: what is decided, changed,
-//!   refused, answered and logged.
+//! - [`authorize`], [`rewrite`], [`refusal`], [`challenge`], [`cors`], [`audit`]: what is decided,
+//!   changed, refused, answered, shown to web pages and logged.
 //! - [`policy`], [`identity`], [`mcp`]: what is allowed, who is calling, what is asked.
+//! - [`seal`]: the server's handles, as one caller may hold them.
 
 // Tests count freely; what came from outside is never added up unchecked.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
@@ -16,6 +17,7 @@
 pub mod audit;
 pub mod authorize;
 pub mod challenge;
+pub mod cors;
 pub mod decision;
 pub mod exchange;
 pub mod identity;
@@ -23,6 +25,7 @@ pub mod mcp;
 pub mod policy;
 pub mod refusal;
 pub mod rewrite;
+pub mod seal;
 
 #[cfg(target_arch = "wasm32")]
 mod filter;

@@ -2,6 +2,7 @@
 
 pub mod events;
 pub mod finder;
+pub mod handles;
 pub mod headers;
 pub mod json;
 pub mod listing;

@@ -8,9 +8,14 @@ mod dpop;
 mod error;
 mod issuers;
 mod lint;
+mod metadata;
+mod param_headers;
 mod pattern;
+mod policies;
 mod read;
+mod resource;
 mod roles;
+mod scopes;
 mod value;
 
 use std::collections::HashMap;
@@ -20,8 +25,11 @@ pub use builtin::builtin_arguments;
 pub use condition::{Condition, ConditionError};
 pub use document::{ArgumentRule, Authorization, Hold, IdentityField, Mode, Refusals, Subject};
 pub use error::PolicyError;
+pub use metadata::Metadata;
 pub use pattern::{Pattern, is_plain_uri};
+pub use policies::Policies;
 pub use roles::{Grant, Role};
+pub use scopes::ScopeHierarchy;
 
 use crate::identity::{ProofRules, TrustedIssuer};
 use crate::mcp::names::{NameId, NameTable};
@@ -29,6 +37,8 @@ use crate::mcp::names::{NameId, NameTable};
 /// A policy that was checked as a whole.
 #[derive(Debug)]
 pub struct Policy {
+    /// Its name in logs, where the plugin has a list of policies.
+    pub label: Option<String>,
     /// This server's own name.
     pub resource: String,
     /// Where MCP requests arrive.
@@ -41,8 +51,14 @@ pub struct Policy {
     pub dpop: Option<ProofRules>,
     /// Scopes every request needs.
     pub scopes: Vec<String>,
+    /// Which scopes stand for others too.
+    pub scope_hierarchy: ScopeHierarchy,
+    /// What the metadata document says of the server besides.
+    pub metadata: Metadata,
     /// Roles by name.
     pub roles: HashMap<String, Role>,
+    /// What anybody may do without signing in.
+    pub anonymous: Option<Role>,
     /// Every argument name any rule is about.
     pub names: NameTable,
     /// What happens to an argument unless its operation says otherwise.
@@ -61,6 +77,10 @@ pub struct Policy {
     pub upstream: document::Upstream,
     /// What the access log says of the caller.
     pub audit: document::Audit,
+    /// How the server's handles are bound to their callers.
+    pub seal: Option<document::Seal>,
+    /// Known deviations of clients that are put right.
+    pub compat: document::Compat,
     /// The largest inspected request body, in bytes.
     pub max_body: usize,
     /// The largest inspected list answer or event, in bytes.
@@ -80,8 +100,19 @@ pub struct Operation {
     pub max_token_age: Option<Duration>,
     /// What must hold.
     pub when: Option<Condition>,
+    /// Arguments that headers mirror.
+    pub param_headers: Vec<ParamHeader>,
     /// Argument rules, with the name as written.
     pub arguments: Vec<(NameId, String, ArgumentRule)>,
+}
+
+/// An argument that a header mirrors (MCP 2026-07-28 "Custom Headers").
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParamHeader {
+    /// Where the argument stands: the keys on the way to it, and its own.
+    pub argument: Vec<String>,
+    /// The whole name of the header, in lower case.
+    pub header: String,
 }
 
 impl Policy {
@@ -92,7 +123,7 @@ impl Policy {
     ///
     /// Every mistake found, each with its path.
     pub fn parse(json: &[u8]) -> Result<Self, Vec<PolicyError>> {
-        compile::compile(read::read(json)?)
+        compile::compile(read::document(read::strict(json)?)?)
     }
 
     /// What happens to an argument. The operations are those the call falls under, the most
@@ -114,31 +145,49 @@ impl Policy {
         (!is_kept).then(|| self.names.name(name))
     }
 
+    /// Whether pages of this origin may call the server.
+    pub fn allows_origin(&self, origin: &str) -> bool {
+        self.origins.iter().any(|known| known == origin)
+    }
+
     /// Where the protected resource metadata of this server is published (RFC 9728 section 3.1).
     pub fn metadata_url(&self) -> String {
         let (scheme, rest) = self.resource.split_once("://").unwrap_or(("https", ""));
-        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let path = path.trim_end_matches('/');
-        let separator = if path.is_empty() { "" } else { "/" };
-        format!("{scheme}://{host}{METADATA_PATH}{separator}{path}")
+        let (host, _) = rest.split_once('/').unwrap_or((rest, ""));
+        let path = self.resource_path().trim_end_matches('/');
+        format!("{scheme}://{host}{METADATA_PATH}{path}")
     }
 
-    /// Every scope the policy mentions.
-    pub fn all_scopes(&self) -> Vec<&str> {
-        let of_operations = self
-            .tools
-            .iter()
-            .chain(&self.prompts)
-            .flat_map(|operation| &operation.scopes);
-        let mut scopes: Vec<&str> = self
-            .scopes
-            .iter()
-            .chain(of_operations)
-            .map(String::as_str)
-            .collect();
-        scopes.sort_unstable();
-        scopes.dedup();
-        scopes
+    /// Whether the metadata is published at a path: the well-known one alone, or with the path of
+    /// the server behind it, as clients know it or as requests arrive.
+    pub fn is_metadata_path(&self, path: &str) -> bool {
+        path.strip_prefix(METADATA_PATH)
+            .is_some_and(|suffix| suffix.is_empty() || self.metadata_suffixes().contains(&suffix))
+    }
+
+    /// What may stand behind the well-known path. Clients differ about a slash at the end.
+    fn metadata_suffixes(&self) -> [&str; 4] {
+        let (public, own) = (self.resource_path(), self.path.as_str());
+        [
+            public,
+            public.trim_end_matches('/'),
+            own,
+            own.trim_end_matches('/'),
+        ]
+    }
+
+    /// The scopes a client asks for at first: the fewest that are of use (MCP 2026-07-28 "Scope
+    /// Selection Strategy"). What more a tool needs is asked for when it is called.
+    pub fn scopes_supported(&self) -> &[String] {
+        let written = self.metadata.scopes_supported.as_ref();
+        written.unwrap_or(&self.scopes)
+    }
+
+    /// The path of `resource`, as it is written.
+    fn resource_path(&self) -> &str {
+        let (_, rest) = self.resource.split_once("://").unwrap_or_default();
+        let (_, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        path
     }
 }
 

@@ -30,28 +30,36 @@ pub enum Refusal {
     HostDoesNotHold,
     /// The body is no message that can be judged.
     Message(MessageError),
+    /// The client did not declare the tasks extension, and asks about a task.
+    MissingCapability,
     /// A parameter the method needs is missing.
     MissingParameter(&'static str),
     /// An HTTP method MCP does not use.
     HttpMethod,
     /// No access token.
     NoToken,
+    /// The server hands out a handle, or is asked for one, and there is no key to seal it with.
+    NoSealKey,
     /// A path where no MCP server is.
     NotFound,
     /// A web page this server does not know.
     Origin,
     /// A query string, which the server might take for more than it is.
     Query,
-    /// The resumption of a stream, whose owner is not known.
-    Resumption,
-    /// A task, whose owner is not known.
-    Task,
+    /// A request state that is not this caller's for this request, or has expired.
+    RequestState,
     /// The body is larger than what is inspected.
     TooLarge,
     /// The token is not accepted.
     Token(TokenError),
+    /// An event id that is not this caller's.
+    UnknownEvent,
     /// A method nobody listed.
     UnknownMethod,
+    /// A session id that is not this caller's.
+    UnknownSession,
+    /// A task id that is not this caller's, or has expired.
+    UnknownTask,
     /// Another protocol on the same connection.
     Upgrade,
     /// The server's answer cannot be judged.
@@ -75,6 +83,7 @@ impl Refusal {
             Self::Denied(Denial::NoRole) => "no_role",
             Self::Denied(Denial::OddUri) => "odd_uri",
             Self::Denied(Denial::Scope { .. }) => "scope",
+            Self::Denied(Denial::SignIn { .. }) => "sign_in",
             Self::Denied(Denial::TooOld { .. }) => "token_age",
             Self::Disagreement(Disagreement::Version(_)) => "protocol_version",
             Self::Disagreement(Disagreement::NoMeta) => "protocol_meta",
@@ -85,16 +94,20 @@ impl Refusal {
             Self::Message(MessageError::Batch) => "batch",
             Self::Message(MessageError::Json(_)) => "not_json",
             Self::Message(_) => "not_a_message",
+            Self::MissingCapability => "missing_capability",
             Self::MissingParameter(_) => "missing_parameter",
+            Self::NoSealKey => "no_seal_key",
             Self::NoToken => "no_token",
             Self::NotFound => "not_found",
             Self::Origin => "origin",
             Self::Query => "query",
-            Self::Resumption => "resumption",
-            Self::Task => "task",
+            Self::RequestState => "request_state",
             Self::Token(error) => error.reason(),
             Self::TooLarge => "too_large",
+            Self::UnknownEvent => "unknown_event",
             Self::UnknownMethod => "unknown_method",
+            Self::UnknownSession => "unknown_session",
+            Self::UnknownTask => "unknown_task",
             Self::Upgrade => "upgrade",
             Self::UpstreamAnswer => "upstream_answer",
         }
@@ -113,7 +126,8 @@ impl Refusal {
             Self::Denied(Denial::NoRole) => "no role of the caller allows it".into(),
             Self::Denied(Denial::OddUri) => "the URI has dot segments or hidden separators".into(),
             Self::Denied(Denial::Scope { needed }) => format!("needs scope {}", needed.join(" ")),
-            Self::Denied(Denial::TooOld { max_age }) => {
+            Self::Denied(Denial::SignIn { .. }) => "sign in to use this".into(),
+            Self::Denied(Denial::TooOld { max_age, .. }) => {
                 format!("needs a sign-in at most {max_age} s ago")
             }
             Self::Disagreement(error) => error.to_string(),
@@ -121,16 +135,22 @@ impl Refusal {
             Self::HostDoesNotHold => "the proxy is not configured to hold requests".into(),
             Self::HttpMethod => "MCP uses POST, GET and DELETE".into(),
             Self::Message(error) => error.to_string(),
+            Self::MissingCapability => "the client did not declare the tasks extension".into(),
             Self::MissingParameter(name) => format!("`params.{name}` is missing"),
+            Self::NoSealKey => {
+                "sessions, tasks and request states cannot be bound to their caller".into()
+            }
             Self::NoToken => "an access token is required".into(),
             Self::NotFound => "no MCP server at this path".into(),
             Self::Origin => "this origin may not call the server".into(),
             Self::Query => "the URL must not have a query".into(),
-            Self::Resumption => "streams cannot be resumed; send the request again".into(),
-            Self::Task => "tasks are not supported; call the tool without a task".into(),
+            Self::RequestState => "unknown request state; send the request without it".into(),
             Self::Token(error) => error.to_string(),
             Self::TooLarge => "the body is too large".into(),
+            Self::UnknownEvent => "unknown event; send the request again".into(),
             Self::UnknownMethod => "unknown method".into(),
+            Self::UnknownSession => "unknown session; initialize a new one".into(),
+            Self::UnknownTask => "unknown task".into(),
             Self::Upgrade => "protocol upgrades are not accepted".into(),
             Self::UpstreamAnswer => "the server's answer cannot be checked".into(),
         }
@@ -144,7 +164,7 @@ impl Refusal {
                 rule.as_str()
             }
             Self::Denied(Denial::NoRole) => "roles",
-            Self::Denied(Denial::Scope { .. } | Denial::TooOld { .. })
+            Self::Denied(Denial::Scope { .. } | Denial::SignIn { .. } | Denial::TooOld { .. })
             | Self::NoToken
             | Self::Token(_) => "token",
             Self::Argument(_) => "arguments",
@@ -167,7 +187,10 @@ impl Refusal {
     fn is_curable(&self) -> bool {
         match self {
             Self::Token(error) => !error.is_unavailable(),
-            Self::NoToken | Self::Denied(Denial::Scope { .. } | Denial::TooOld { .. }) => true,
+            Self::NoToken
+            | Self::Denied(Denial::Scope { .. } | Denial::SignIn { .. } | Denial::TooOld { .. }) => {
+                true
+            }
             _ => false,
         }
     }
@@ -197,7 +220,14 @@ impl Refusal {
                  `hold: buffer_filter` with envoy.filters.http.buffer behind the filter"
                     .into()
             }
-            Self::NoToken => "sign in".into(),
+            Self::NoSealKey => {
+                "set `seal: {key_env: ...}` in the policy, and that variable in the \
+                                VM's environment"
+                    .into()
+            }
+            Self::NoToken | Self::Denied(Denial::SignIn { .. }) => "sign in".into(),
+            Self::RequestState | Self::UnknownEvent => "send the request again".into(),
+            Self::UnknownSession => "initialize a new session".into(),
             Self::Token(TokenError::KeysUnavailable) => {
                 "check the cluster and path under the issuer's `jwks`".into()
             }

@@ -1,6 +1,8 @@
 //! What goes in and comes out changed: arguments, the headers that mirror them, lists.
 
 pub mod arguments;
+pub mod declared_headers;
 pub mod lists;
 pub mod param_headers;
+mod security_schemes;
 pub mod splice;

@@ -14,6 +14,7 @@ import pytest
 from .harness.envoy import Envoy
 from .harness.envoy_config import Cluster
 from .harness.gateway import Gateway
+from .harness.handles import HandleGateway
 from .harness.introspection import Introspection
 from .harness.issuer import Issuer
 from .harness.upstream import Upstream
@@ -91,6 +92,12 @@ def upstream(upstream_server: Upstream) -> Upstream:
 def through(envoy: Envoy, upstream: Upstream) -> Callable[[str], Gateway]:
     """Any listener of the module by its name."""
     return lambda name: Gateway(envoy, name, upstream)
+
+
+@pytest.fixture
+def sealed(envoy: Envoy, upstream: Upstream) -> Callable[[str], HandleGateway]:
+    """Any listener of the module, and no handle of the server's own may come out of it."""
+    return lambda name: HandleGateway(envoy, name, upstream)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -14,9 +15,21 @@ from .harness.messages import LEGACY, MODERN, call
 from .harness.policy import policy
 from .harness.tokens import ISSUER, OTHER_ISSUER, RESOURCE
 
+DESCRIBED = {
+    "resource_name": "CRM",
+    "resource_documentation": "https://crm.example.com/docs",
+    "resource_policy_uri": "https://crm.example.com/privacy",
+    "resource_tos_uri": "https://crm.example.com/terms",
+    "scopes_supported": ["crm:read", "crm:write"],
+}
+
 LISTENERS = {
     "crm": Listener(policy()),
-    "scoped": Listener(policy(scopes=["crm:read"])),
+    "scoped": Listener(
+        policy(scopes=["crm:read"], scope_includes={"crm:admin": ["crm:write"], "crm:write": ["crm:read"]})
+    ),
+    "described": Listener(policy(metadata=DESCRIBED)),
+    "behind_a_prefix": Listener(policy(resource="https://crm.example.com/a/mcp", path="/mcp")),
     "origins": Listener(policy(origins=["https://app.example.com", "http://localhost:6274"])),
     "at_the_root": Listener(policy(resource="https://crm.example.com/", path="/")),
 }
@@ -67,6 +80,51 @@ def test_scopes_every_request_needs_are_named(through: Callable[[str], Gateway])
     assert 'scope="crm:read"' in challenge(exchange)
 
 
+@ERAS
+def test_every_scope_a_call_needs_is_asked_for_at_once(through: Callable[[str], Gateway], era: str) -> None:
+    body = call(era, "crm.refund", {"amount": 1})
+    exchange = through("scoped").post(body, tokens.manager(scope="crm:refund"), era)
+    exchange.refused(403, None, "needs_review")
+    assert challenge(exchange) == (
+        'Bearer error="insufficient_scope", scope="crm:read crm:write crm:refund", '
+        f'resource_metadata="{METADATA}", error_description="needs scope crm:read crm:write crm:refund"'
+    )
+    assert exchange.record["next_action"] == "sign in with scope crm:read crm:write crm:refund"
+
+
+@ERAS
+def test_a_scope_is_asked_for_only_where_it_helps(through: Callable[[str], Gateway], era: str) -> None:
+    """Otherwise clients would send people through consent again and again."""
+    gateway = through("scoped")
+    for token, tool in ((tokens.support(scope=""), "crm.refund"), (tokens.manager(scope=""), "crm.purge")):
+        exchange = gateway.post(call(era, tool, {"amount": 1}), token, era).refused(200, -32602, "blocked")
+        assert exchange.response.header("www-authenticate") is None
+    exchange = gateway.post(call(era, "crm.refund", {"amount": 500}), tokens.manager(scope=""), era)
+    exchange.refused(200, -32602, "blocked")
+
+
+@ERAS
+def test_a_scope_that_includes_another_is_as_good(through: Callable[[str], Gateway], era: str) -> None:
+    gateway, body = through("scoped"), call(era, "crm.refund", {"amount": 1})
+    exchange = gateway.post(body, tokens.manager(scope="crm:admin crm:refund"), era)
+    exchange.forwarded(body)
+    summaries = [each["summary"] for each in exchange.record["evidence"]]
+    assert "has scope crm:read (by crm:admin) crm:write (by crm:admin) crm:refund" in summaries
+    gateway.post(body, tokens.manager(scope="crm:write crm:refund"), era).forwarded(body)
+    gateway.post(body, tokens.manager(scope="crm:read crm:refund"), era).refused(403, None, "needs_review")
+    gateway.post(body, tokens.manager(scope="crm:admin"), era).refused(403, None, "needs_review")
+
+
+@ERAS
+def test_a_sign_in_of_long_ago(gateway: Gateway, era: str) -> None:
+    token = tokens.manager(auth_time=int(time.time()) - 300)
+    exchange = gateway.post(call(era, "crm.close_account"), token, era).refused(401, None, "needs_review")
+    assert challenge(exchange) == (
+        'Bearer error="insufficient_user_authentication", max_age="60", '
+        f'resource_metadata="{METADATA}", error_description="needs a sign-in at most 60 s ago"'
+    )
+
+
 def test_a_challenge_holds_nothing_of_the_request(gateway: Gateway) -> None:
     """Quotes in a header would open a parameter of their own."""
     headers = [("x-forwarded-host", 'evil", realm="x'), ("origin", 'https://crm.example.com", realm="x')]
@@ -91,9 +149,37 @@ def test_the_resource_metadata(gateway: Gateway, path: str, http2: bool) -> None
     assert exchange.record["decision"] == "approved"
 
 
-def test_the_resource_metadata_names_scopes(through: Callable[[str], Gateway]) -> None:
+def test_the_resource_metadata_names_the_scopes_to_begin_with(through: Callable[[str], Gateway]) -> None:
+    """What a tool needs besides is asked for when it is called."""
     document = through("scoped").send(Request("GET", f"{WELL_KNOWN}/mcp")).response.json
-    assert "crm:read" in document["scopes_supported"]
+    assert document["scopes_supported"] == ["crm:read"]
+    assert "scopes_supported" not in through("crm").send(Request("GET", WELL_KNOWN)).response.json
+
+
+def test_the_resource_metadata_says_what_the_policy_adds(through: Callable[[str], Gateway]) -> None:
+    document = through("described").send(Request("GET", WELL_KNOWN)).response.json
+    assert DESCRIBED.items() <= document.items()
+
+
+def test_the_resource_metadata_is_where_the_challenge_says(through: Callable[[str], Gateway]) -> None:
+    gateway = through("behind_a_prefix")
+    url = f"https://crm.example.com{WELL_KNOWN}/a/mcp"
+    assert f'resource_metadata="{url}"' in challenge(gateway.bodyless("GET").refused(401))
+    for path in (f"{WELL_KNOWN}/a/mcp", f"{WELL_KNOWN}/mcp", WELL_KNOWN):
+        document = gateway.send(Request("GET", path)).response.json
+        assert document["resource"] == "https://crm.example.com/a/mcp"
+
+
+@pytest.mark.parametrize("http2", [False, True], ids=["h1", "h2"])
+def test_the_head_of_the_resource_metadata(gateway: Gateway, http2: bool) -> None:
+    exchange = gateway.send(Request("HEAD", f"{WELL_KNOWN}/mcp"), http2)
+    assert (exchange.status, exchange.response.body) == (200, b"")
+    assert exchange.response.header("content-type") == "application/json"
+
+
+@pytest.mark.parametrize("suffix", ["/", "/mcp/", "?", "?x=1", "/mcp?x=1", "x", "/MCP"])
+def test_the_resource_metadata_is_nowhere_else(gateway: Gateway, suffix: str) -> None:
+    gateway.send(Request("GET", f"{WELL_KNOWN}{suffix}")).refused({400, 404}, None, "blocked")
 
 
 def test_the_metadata_of_a_resource_at_the_root(through: Callable[[str], Gateway]) -> None:

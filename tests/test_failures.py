@@ -50,7 +50,17 @@ BAD_POLICIES: dict[str, tuple[Any, list[str]]] = {
     "too_large": (policy(max_body="2MiB"), ["max_body"]),
     "bad_size": (policy(max_body="lots"), ["max_body"]),
     "bad_period": (policy(tools={"t": {"max_token_age": "5 parsecs"}}), ["tools.t.max_token_age"]),
+    "scopes_in_a_circle": (policy(scope_includes={"a": ["b"], "b": ["a"]}), ["scope_includes.a[0]"]),
+    "offline_access": (policy(scopes=["offline_access"]), ["scopes[0]", "offline_access"]),
+    "bad_page": (policy(metadata={"resource_documentation": "docs"}), ["metadata.resource_documentation"]),
     "bad_header": (policy(headers={"user": "X User"}), ["headers.user", "X User"]),
+    "second_policy": ({"policies": [policy(), policy(path="/x", mode="x")]}, ["policies[1].mode", "observe"]),
+    "same_policies": ({"policies": [policy(), policy()]}, ["policies[1].resource", "policies[0]"]),
+    "no_policies": ({"policies": []}, ["policies"]),
+    "unknown_variable_of_the_vm": (
+        {"policies": [policy(audit={"key_env": "NO_SUCH_KEY"})]},
+        ["policies[0].audit.key_env", "NO_SUCH_KEY"],
+    ),
     "not_a_policy": ("resource: https://crm.example.com", []),
     "nothing": ({}, ["resource"]),
 }

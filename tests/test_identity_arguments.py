@@ -243,10 +243,9 @@ def b28_identity_in_meta(gateway: Gateway, era: str, name: str) -> None:
 def b28_identity_in_answers_to_elicitation(gateway: Gateway) -> None:
     """2026-07-28: the answers come with the retried call."""
     answers = {"who": {"action": "accept", "content": {"user_id": "user-bob", "role": "admin", "n": 1}}}
-    body = call(MODERN, "crm.get_customer", {"a": 1}, inputResponses=answers, requestState="s-1")
+    body = call(MODERN, "crm.get_customer", {"a": 1}, inputResponses=answers)
     received = gateway.post(body, tokens.support(), MODERN).forwarded()
     assert received.json["params"]["inputResponses"]["who"]["content"] == {"user_id": USER, "n": 1}
-    assert received.json["params"]["requestState"] == "s-1"
 
 
 def b28_identity_in_results_the_client_posts(gateway: Gateway) -> None:

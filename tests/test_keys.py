@@ -243,13 +243,13 @@ def h13_an_issuer_that_never_answers(through: Callable[[str], Gateway]) -> None:
 
 
 def h13_requests_without_a_token_do_not_fetch(through: Callable[[str], Gateway], issuer: Issuer) -> None:
-    before = issuer.fetches.total()
+    before = issuer.fetches["/keys/left"]
     for name in ("dead", "left"):
         through(name).post(BODY, None).refused(401)
         through(name).post(BODY, tokens.support(iss="https://attacker.example")).refused(401)
         through(name).post(BODY, tokens.support(aud="https://billing.example.com")).refused(401)
         through(name).post(BODY, tokens.support(exp=1)).refused(401)
-    assert issuer.fetches.total() == before
+    assert issuer.fetches["/keys/left"] == before
 
 
 def h10_clients_that_leave_while_keys_are_fetched(through: Callable[[str], Gateway], issuer: Issuer) -> None:

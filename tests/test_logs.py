@@ -160,7 +160,7 @@ METHODS = ["tools/call\nx", "x\u001b[31m", 'x"}', "m" * 5000]
 
 @pytest.mark.parametrize("method", METHODS, ids=range(len(METHODS)))
 def b45_methods_cannot_write_log_lines(envoy: Envoy, gateway: Gateway, method: str) -> None:
-    exchange = gateway.post(message(LEGACY, method), tokens.support()).refused({400, 404})
+    exchange = gateway.post(message(LEGACY, method), tokens.support()).refused(200)
     assert len(json.dumps(exchange.record)) < 4000
     assert "\u001b" not in envoy.access_path.read_text() + envoy.log()
 
@@ -170,5 +170,5 @@ def b45_counters_do_not_grow_with_what_clients_send(envoy: Envoy, gateway: Gatew
     before = len(envoy.stats("wasmcustom"))
     for number in range(1, 20):
         gateway.post(call(LEGACY, f"crm.name{number}"), tokens.support()).refused(200)
-        gateway.post(message(LEGACY, f"method{number}"), tokens.support()).refused({404, 400})
+        gateway.post(message(LEGACY, f"method{number}"), tokens.support()).refused(200)
     assert len(envoy.stats("wasmcustom")) <= before + 2

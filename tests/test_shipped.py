@@ -48,7 +48,7 @@ def readme_settings() -> list[dict[str, Any]]:
     """The parts of policies that the README names in passing."""
     spans = re.findall(r"`([a-z_]+: [^`\n]+)`", README)
     parsed = [yaml.safe_load(span) for span in spans]
-    return [each for each in parsed if set(each) <= set(SCHEMA["properties"])]
+    return [each for each in parsed if set(each) <= set(SCHEMA["$defs"]["Policy"]["properties"])]
 
 
 LISTENERS = {f"readme_{n}": Listener(each) for n, each in enumerate(readme_policies())}
@@ -158,6 +158,22 @@ def test_statistics_have_labels(running: Running) -> None:
     assert 'mcp_auth_decisions{decision="needs_review",reason="no_token"} 1' in counters, text
 
 
+def test_statistics_of_several_policies_have_labels(running: Running) -> None:
+    def listed(config: proxy.Config) -> proxy.Config:
+        plugin = proxy.plugin(config)
+        policy = plugin["configuration"]["value"]
+        other = {**copy.deepcopy(policy), "resource": "https://hr.example.com/hr/mcp"}
+        plugin["configuration"]["value"] = {"policies": [policy, other]}
+        return config
+
+    with running(None, listed) as stack:
+        ask(stack, DANA, "crm.get_customer", customer_id="c-100")
+        text = admin(stack, "/stats/prometheus?filter=mcp_auth")
+        name = f"127_0_0_1_{stack.placement.listener}_mcp"
+    counter = f'mcp_auth_decisions{{decision="approved",reason="allowed",policy="{name}"}} 1'
+    assert counter in text.splitlines(), text
+
+
 @VERSIONS
 def test_capabilities_are_restricted(running: Running, version: str | None) -> None:
     """The list is in force: a module without a capability it needs does not answer."""
@@ -205,6 +221,46 @@ def test_a_key_that_is_not_there_stops_the_load(running: Running) -> None:
 
     with pytest.raises(Exception, match="audit.key_env: .*MCP_AUTH_AUDIT_KYE"), running(None, with_key_env):
         pass
+
+
+# The policy in a file of its own
+
+
+@VERSIONS
+def test_the_policy_changes_as_the_readme_says(
+    running: Running, tmp_path: Path, version: str | None
+) -> None:
+    file = tmp_path / "mcp_auth.yaml"
+    discovered, response = readme_discovery(file)
+
+    def in_a_file(config: proxy.Config) -> proxy.Config:
+        filters = proxy.connection_manager(config)["http_filters"]
+        response["resources"][0]["typed_config"] = filters[0]["typed_config"]
+        filters[0] = discovered
+        file.write_text(yaml.safe_dump(response))
+        return config
+
+    with running(version, in_a_file) as stack:
+        assert_guards(stack)
+        response["resources"][0]["typed_config"]["config"]["configuration"]["value"]["roles"] = {}
+        new = file.with_suffix(".new")
+        new.write_text(yaml.safe_dump(response))
+        new.rename(file)
+        end = time.monotonic() + 10
+        while ask(stack, DANA, "crm.get_customer", customer_id="c-100").error_code() != -32602:
+            assert time.monotonic() < end, host_log(stack)
+            time.sleep(0.05)
+
+
+def readme_discovery(file: Path) -> tuple[proxy.Config, proxy.Config]:
+    """The filter by discovery, and what its file holds, with this file's name."""
+    blocks = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    [discovered] = [yaml.safe_load(block) for block in blocks if "config_discovery" in block]
+    [response] = [yaml.safe_load(block) for block in blocks if "TypedExtensionConfig" in block]
+    source = discovered[0]["config_discovery"]["config_source"]["path_config_source"]
+    assert source["watched_directory"]["path"] == str(Path(source["path"]).parent)
+    source["path"], source["watched_directory"]["path"] = str(file), str(file.parent)
+    return discovered[0], response
 
 
 # Istio's
@@ -293,7 +349,8 @@ def with_audits(config: proxy.Config, ports: dict[str, int], directory: Path) ->
         log = proxy.connection_manager(base)["access_log"][0]["typed_config"]
         log["path"] = str(directory / name)
         vm = proxy.plugin(base)["vm_config"]
-        vm.update(vm_id=name, environment_variables={"key_values": variables})
+        vm["vm_id"] = name
+        vm["environment_variables"]["key_values"] = variables
         proxy.policy(base)["audit"] = audit
     config["static_resources"]["listeners"] = [b["static_resources"]["listeners"][0] for b in bases]
     return config

@@ -13,7 +13,7 @@ use std::rc::Rc;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use criterion::{criterion_group, criterion_main};
-use mcp_auth_filter::exchange::{Exchange, Forward, Step};
+use mcp_auth_filter::exchange::{Exchange, Forward, Secrets, Step};
 use mcp_auth_filter::identity::{BearerToken, Verification, Verifier};
 use mcp_auth_filter::mcp::headers::Headers;
 use mcp_auth_filter::mcp::message::Message;
@@ -206,7 +206,7 @@ fn request(
     headers: &Headers,
     body: &[u8],
 ) -> (Exchange, Forward) {
-    let mut exchange = Exchange::new(Rc::clone(policy), None, NOW);
+    let mut exchange = Exchange::new(Rc::clone(policy), &Secrets::default(), NOW);
     let held = exchange.request_headers(headers.clone(), false, verifier, NOW);
     assert_eq!(held, Step::Hold);
     match exchange.request_body(black_box(body), NOW) {

@@ -96,7 +96,7 @@ pub(crate) fn policy(issuer: &Issuer) -> Rc<Policy> {
 #[cfg(feature = "cel")]
 pub(crate) fn identity() -> Identity {
     Identity {
-        user: "7f5d0b1c-59ab-4d3c-8a55-2d0f6f1f6b1e".into(),
+        user: Some("7f5d0b1c-59ab-4d3c-8a55-2d0f6f1f6b1e".into()),
         organization: Some("acme".into()),
         roles: vec!["support".into()],
         scopes: vec!["crm:read".into()],

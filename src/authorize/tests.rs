@@ -31,7 +31,7 @@ fn policy(rules: &Value) -> Policy {
 fn identity(roles: &[&str], scopes: &[&str]) -> Identity {
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     Identity {
-        user: "u1".into(),
+        user: Some("u1".into()),
         organization: Some("acme".into()),
         roles: owned(roles),
         scopes: owned(scopes),

@@ -2,18 +2,20 @@
 
 use std::rc::Rc;
 
-use super::{Exchange, MAX_DEPTH, Now, ResponseState};
-use crate::authorize::{Target, authorize, may_see, operations};
+use super::handles::{Opened, OpenedMessage};
+use super::{Exchange, Inspect, MAX_DEPTH, Now};
+use crate::authorize::{Caller, Denial, Target, authorize, operations};
 use crate::decision::Evidence;
-use crate::identity::VerifiedToken;
-use crate::mcp::headers::{Disagreement, HeaderEdit, Headers, agree};
+use crate::identity::Identity;
+use crate::mcp::headers::{Disagreement, HeaderEdit, NAME, agree, encode, missing};
 use crate::mcp::message::params::Reference;
 use crate::mcp::message::{Message, MessageError, Shape};
 use crate::mcp::method::{Era, Method};
 use crate::mcp::names::fold;
-use crate::policy::{Hold, Policy};
+use crate::policy::{Hold, Operation, ParamHeader, Policy};
 use crate::refusal::Refusal;
-use crate::rewrite::arguments::{ArgumentError, rewrite};
+use crate::rewrite::arguments::{ArgumentError, Change, rewrite};
+use crate::rewrite::declared_headers::rebuild;
 use crate::rewrite::param_headers::{PARAM_HEADERS, follow};
 
 /// A request for very many resources does not fill the log.
@@ -47,32 +49,42 @@ impl Exchange {
     pub(super) fn judge_message<'m>(
         &mut self,
         message: &'m Message<'_>,
+        ask: &'m Ask,
         body: &[u8],
-        token: &VerifiedToken,
+        caller: Caller<'_>,
         now: Now,
     ) -> Result<Released, Refused<'m>> {
         let policy = Rc::clone(&self.policy);
-        let ask = Ask::of(&self.headers, message).map_err(|refusal| (refusal, None))?;
-        let caller = Self::caller(token, now);
+        let targets = targets(message, ask).map_err(|refusal| (refusal, None))?;
         // What a role does not allow is not looked at any further: its arguments are nobody's.
-        if let Some(target) = ask
-            .targets
-            .iter()
-            .find(|target| !may_see(&policy, caller, **target))
-            && let Err(denial) = authorize(&policy, caller, *target, None)
-        {
-            return Err((Refusal::Denied(denial), Some(*target)));
+        for target in &targets {
+            match authorize(&policy, caller, *target, None) {
+                Ok(_) | Err(Denial::Scope { .. } | Denial::TooOld { .. }) => {}
+                Err(denial) => return Err((Refusal::Denied(denial), Some(*target))),
+            }
         }
-        let first = ask.first();
-        let edit = Edit::of(&policy, &self.headers, message, &ask, body, token)
+        let first = targets.first().copied().unwrap_or(Target::Server);
+        let operations = operations(&policy, caller.identity, first);
+        let state = match ask.may_be_asked_back() {
+            true => self.open_state(message, body, now),
+            // No server gave it out.
+            false if ask.era == Era::Modern && message.params.request_state.is_some() => {
+                Err(Refusal::RequestState)
+            }
+            false => Ok(None),
+        };
+        let state = state.map_err(|refusal| (refusal, Some(first)))?;
+        let handles = ask.opened.handles.iter().chain(&state);
+        let edit = self
+            .edit(message, ask, &operations, handles, body, caller.identity)
             .map_err(|refusal| (refusal, Some(first)))?;
         let sent = edit.body.as_deref().unwrap_or(body);
-        let arguments = sent_arguments(&policy, token, first, sent)
+        let arguments = sent_arguments(&policy, ask, &operations, sent)
             .map_err(|error| (Refusal::Message(error), Some(first)))?;
 
         let mut evidence = Vec::new();
-        for target in &ask.targets {
-            let found = authorize(&policy, caller, *target, Some(&arguments))
+        for target in &targets {
+            let found = authorize(&policy, caller, *target, arguments.as_deref())
                 .map_err(|denial| (Refusal::Denied(denial), Some(*target)))?;
             if evidence.len() < MAX_EVIDENCE {
                 evidence.extend(found);
@@ -87,81 +99,60 @@ impl Exchange {
             "allowed"
         };
         self.approve(reason, evidence);
-        if matches!(ask.method, Some(Method::List(_))) {
-            self.response = ResponseState::Filter;
-        }
-        Ok((edit.body, edit.params))
+        self.inspect = ask.inspects();
+        Ok((edit.body, edit.headers))
     }
-}
 
-/// What a message asks for, once it is understood.
-struct Ask<'m> {
-    era: Era,
-    /// `None` for a client's answer.
-    method: Option<Method>,
-    /// Everything it wants to use; each has to be allowed.
-    targets: Vec<Target<'m>>,
-}
-
-impl<'m> Ask<'m> {
-    fn of(headers: &Headers, message: &'m Message<'_>) -> Result<Self, Refusal> {
-        let era = agree(headers, message).map_err(Refusal::Disagreement)?;
+    /// Understands what a message asks for, and whose handles it names.
+    pub(super) fn understand(&mut self, message: &Message<'_>, now: Now) -> Result<Ask, Refusal> {
+        let era = agree(
+            &self.headers,
+            message,
+            !self.policy.compat.missing_mcp_headers,
+        )
+        .map_err(Refusal::Disagreement)?;
+        self.asked.era = era;
         let method = method_of(message, era)?;
-        let targets = targets(message, method)?;
-        Ok(Self {
+        let opened = self.open_message(message, method, now)?;
+        if method == Some(Method::Task) {
+            self.record.tool = opened.tools.first().map(|tool| crate::audit::name(tool));
+        }
+        Ok(Ask {
             era,
             method,
-            targets,
+            asks_task: message.params.asks_task,
+            opened,
         })
     }
 
-    fn first(&self) -> Target<'m> {
-        self.targets.first().copied().unwrap_or(Target::Server)
-    }
-}
-
-/// What changes in a message before the server reads it.
-struct Edit {
-    body: Option<Vec<u8>>,
-    params: Vec<HeaderEdit>,
-    set: Vec<String>,
-    removed: Vec<String>,
-}
-
-impl Edit {
-    fn of(
-        policy: &Policy,
-        headers: &Headers,
+    /// What changes in a message before the server reads it.
+    fn edit<'h>(
+        &self,
         message: &Message<'_>,
-        ask: &Ask<'_>,
+        ask: &Ask,
+        operations: &[&Operation],
+        handles: impl Iterator<Item = &'h Opened>,
         body: &[u8],
-        token: &VerifiedToken,
-    ) -> Result<Self, Refusal> {
-        let operations = operations(policy, token.identity(), ask.first());
+        identity: &Identity,
+    ) -> Result<Edit, Refusal> {
+        let policy = &*self.policy;
         if let Some(completes) = &message.params.completes
-            && let Some(name) = policy.ruled_name(&fold(completes), &operations)
+            && let Some(name) = policy.ruled_name(&fold(completes), operations)
         {
             // Its completions would be everybody's.
             return Err(Refusal::Argument(ArgumentError::Rejected(name.to_owned())));
         }
-        let mut rewrite = rewrite(policy, token.identity(), message, &operations, body)
-            .map_err(Refusal::Argument)?;
-        let mut params = Vec::new();
-        if ask.era == Era::Modern {
-            let arguments = message
-                .params
-                .arguments
-                .as_ref()
-                .map(|(span, _)| span.clone());
-            let is_ruled = |folded: &str| policy.ruled_name(folded, &operations).is_some();
-            params = follow(headers, body, arguments, &rewrite.changes, is_ruled)
-                .map_err(Refusal::Disagreement)?;
+        let mut rewrite =
+            rewrite(policy, identity, message, operations, body).map_err(Refusal::Argument)?;
+        let mut headers = self.mirror_headers(message, ask, operations, &rewrite.changes, body)?;
+        for opened in handles {
+            let quoted = serde_json::Value::from(opened.handle.as_str()).to_string();
+            rewrite.edits.replace(opened.span.clone(), quoted);
         }
-        if !params.is_empty() && policy.hold == Hold::BufferFilter {
-            // The headers went on before the body was here.
-            return Err(Refusal::Disagreement(Disagreement::Mismatch(PARAM_HEADERS)));
-        }
-        if let Some(extension) = &message.params.tasks_extension {
+        if self.secrets.sealer.is_none()
+            && let Some(extension) = &message.params.tasks_extension
+        {
+            // A server that cannot answer with a task answers with the result.
             rewrite.edits.remove(extension.cut(0));
         }
         let edited = rewrite.edits.apply(body);
@@ -171,13 +162,139 @@ impl Edit {
         {
             return Err(Refusal::TooLarge);
         }
-        Ok(Self {
+        let sent = edited.as_deref().unwrap_or(body);
+        headers.extend(self.declared_headers(message, ask, operations, body, sent)?);
+        if !headers.is_empty() && policy.hold == Hold::BufferFilter {
+            // The headers went on before the body was here.
+            return Err(Refusal::Disagreement(Disagreement::Mismatch(PARAM_HEADERS)));
+        }
+        Ok(Edit {
             body: edited,
-            params,
+            headers,
             set: rewrite.set,
             removed: rewrite.removed,
         })
     }
+
+    /// The headers that mirror what changes in the body.
+    fn mirror_headers(
+        &self,
+        message: &Message<'_>,
+        ask: &Ask,
+        operations: &[&Operation],
+        changes: &[Change],
+        body: &[u8],
+    ) -> Result<Vec<HeaderEdit>, Refusal> {
+        if ask.era != Era::Modern {
+            return Ok(Vec::new());
+        }
+        let arguments = message.params.arguments.as_ref();
+        let arguments = arguments.map(|(span, _)| span.clone());
+        let declared = declared(operations);
+        let is_ruled = |folded: &str| self.policy.ruled_name(folded, operations).is_some();
+        let mut headers = follow(&self.headers, body, arguments, changes, &declared, is_ruled)
+            .map_err(Refusal::Disagreement)?;
+        if self.policy.compat.missing_mcp_headers {
+            headers.extend(missing(&self.headers, message));
+        }
+        let named = ask.opened.named.as_deref();
+        headers.extend(named.map(|task| HeaderEdit::Set(NAME.to_owned(), encode(task))));
+        Ok(headers)
+    }
+
+    /// The headers that mirror declared arguments.
+    fn declared_headers(
+        &self,
+        message: &Message<'_>,
+        ask: &Ask,
+        operations: &[&Operation],
+        body: &[u8],
+        sent: &[u8],
+    ) -> Result<Vec<HeaderEdit>, Refusal> {
+        let declared = declared(operations);
+        if ask.era != Era::Modern || ask.method != Some(Method::CallTool) || declared.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sent_message =
+            Message::read(sent, &self.policy.names, MAX_DEPTH).map_err(Refusal::Message)?;
+        let received = arguments(message, body);
+        rebuild(
+            &self.headers,
+            received,
+            arguments(&sent_message, sent),
+            &declared,
+        )
+        .map_err(Refusal::Disagreement)
+    }
+}
+
+/// The arguments that headers mirror; the most specific operation's word counts.
+fn declared<'o>(operations: &[&'o Operation]) -> Vec<&'o ParamHeader> {
+    let mut declared: Vec<&ParamHeader> = Vec::new();
+    for header in operations
+        .iter()
+        .flat_map(|operation| &operation.param_headers)
+    {
+        if !declared.iter().any(|known| known.header == header.header) {
+            declared.push(header);
+        }
+    }
+    declared
+}
+
+/// The arguments of a message, as they stand in it.
+fn arguments<'b>(message: &Message<'_>, body: &'b [u8]) -> &'b [u8] {
+    let span = message
+        .params
+        .arguments
+        .as_ref()
+        .map(|(span, _)| span.clone());
+    span.and_then(|span| body.get(span)).unwrap_or(b"{}")
+}
+
+/// What a message asks for, once it is understood.
+pub(super) struct Ask {
+    era: Era,
+    /// `None` for a client's answer.
+    method: Option<Method>,
+    /// Whether the call is to become a task.
+    asks_task: bool,
+    opened: OpenedMessage,
+}
+
+impl Ask {
+    /// Whether the answer may ask for more input first (MCP 2026-07-28 "Multi Round-Trip
+    /// Requests").
+    fn may_be_asked_back(&self) -> bool {
+        let method = self.method;
+        self.era == Era::Modern
+            && matches!(
+                method,
+                Some(Method::CallTool | Method::GetPrompt | Method::UseResource)
+            )
+    }
+
+    /// What of the answer has to be looked at.
+    fn inspects(&self) -> Inspect {
+        let handles = match (self.method, self.era) {
+            (Some(Method::CallTool), Era::Legacy) => self.asks_task,
+            (Some(Method::Task), _) => true,
+            (Some(Method::Listen), _) => !self.opened.tools.is_empty(),
+            _ => self.may_be_asked_back(),
+        };
+        Inspect {
+            lists: matches!(self.method, Some(Method::List(_))),
+            handles,
+        }
+    }
+}
+
+/// What changes in a message before the server reads it.
+struct Edit {
+    body: Option<Vec<u8>>,
+    headers: Vec<HeaderEdit>,
+    set: Vec<String>,
+    removed: Vec<String>,
 }
 
 /// The method, if it is one a client may use in this era. `None` for a client's answer.
@@ -189,27 +306,22 @@ fn method_of(message: &Message<'_>, era: Era) -> Result<Option<Method>, Refusal>
         // Only requests and notifications are sent in 2026-07-28.
         Shape::Response => return Err(Refusal::Message(MessageError::Type("method"))),
     };
-    match method {
-        None => Err(Refusal::UnknownMethod),
-        Some(Method::Task) => Err(Refusal::Task),
-        Some(_) if message.params.names_task => Err(Refusal::Task),
-        Some(method) => Ok(Some(method)),
-    }
+    method.map(Some).ok_or(Refusal::UnknownMethod)
 }
 
 /// Everything the message wants to use; each has to be allowed.
-fn targets<'m>(
-    message: &'m Message<'_>,
-    method: Option<Method>,
-) -> Result<Vec<Target<'m>>, Refusal> {
+fn targets<'m>(message: &'m Message<'_>, ask: &'m Ask) -> Result<Vec<Target<'m>>, Refusal> {
     let params = &message.params;
+    let of_tasks = ask.opened.tools.iter().map(|tool| Target::Tool(tool));
     let name = || {
         params
             .name
             .as_deref()
             .ok_or(Refusal::MissingParameter("name"))
     };
-    let target = match method {
+    let target = match ask.method {
+        // A task is its tool's.
+        Some(Method::Task) => return Ok(of_tasks.collect()),
         Some(Method::CallTool) => Target::Tool(name()?),
         Some(Method::GetPrompt) => Target::Prompt(name()?),
         Some(Method::UseResource) => {
@@ -226,31 +338,28 @@ fn targets<'m>(
             let subscriptions = params.subscriptions.iter();
             let mut targets = vec![Target::Server];
             targets.extend(subscriptions.map(|uri| Target::Resource(uri)));
+            targets.extend(of_tasks);
             return Ok(targets);
         }
-        Some(Method::List(_) | Method::Session | Method::Task) | None => Target::Server,
+        Some(Method::List(_) | Method::Session) | None => Target::Server,
     };
     Ok(vec![target])
 }
 
-/// The arguments as the server will read them, from the bytes that are sent; nothing if no
-/// condition asks for them.
+/// The arguments as the server will read them, from the bytes that are sent. Nothing if no
+/// condition asks for them, or if they were judged before, when the task was made.
 fn sent_arguments(
     policy: &Policy,
-    token: &VerifiedToken,
-    target: Target<'_>,
+    ask: &Ask,
+    operations: &[&Operation],
     sent: &[u8],
-) -> Result<Vec<u8>, MessageError> {
-    let operations = operations(policy, token.identity(), target);
-    if operations.iter().all(|operation| operation.when.is_none()) {
-        return Ok(Vec::new());
+) -> Result<Option<Vec<u8>>, MessageError> {
+    let judged_before = matches!(ask.method, Some(Method::Task | Method::Listen));
+    if judged_before || operations.iter().all(|operation| operation.when.is_none()) {
+        return Ok(None);
     }
     let message = Message::read(sent, &policy.names, MAX_DEPTH)?;
-    let arguments = message
-        .params
-        .arguments
-        .and_then(|(span, _)| sent.get(span));
-    Ok(arguments.unwrap_or(b"{}").to_vec())
+    Ok(Some(arguments(&message, sent).to_vec()))
 }
 
 fn rewrite_evidence(set: &[String], removed: &[String]) -> Vec<Evidence> {

@@ -73,7 +73,13 @@ pub(super) fn headers(
     if content_type.is_some_and(|value| value != "application/json") {
         set("content-type", "application/json");
     }
-    set(&policy.headers.user, &header_value(&identity.user));
+    let is_post = received.one(":method") == Ok(Some("POST"));
+    if policy.compat.missing_accept && is_post && !accepts_both(received) {
+        set("accept", "application/json, text/event-stream");
+    }
+    if let Some(user) = &identity.user {
+        set(&policy.headers.user, &header_value(user));
+    }
     if let Some(organization) = &identity.organization {
         set(&policy.headers.organization, &header_value(organization));
     }
@@ -89,6 +95,16 @@ pub(super) fn headers(
         set("content-length", &body.len().to_string());
     }
     edits
+}
+
+/// Whether a client says that it understands both forms of an answer.
+fn accepts_both(received: &Headers) -> bool {
+    let accepted: Vec<String> = received
+        .all("accept")
+        .map(|value| String::from_utf8_lossy(value).to_ascii_lowercase())
+        .collect();
+    let accepts = |media: &str| accepted.iter().any(|value| value.contains(media));
+    accepts("application/json") && accepts("text/event-stream")
 }
 
 /// Takes out everything the server might trust.
@@ -137,7 +153,8 @@ fn is_removed(policy: &Policy, name: &str, era: Era) -> bool {
         "dpop" => true,
         // The answer has to be readable here.
         "accept-encoding" => true,
-        "last-event-id" => true,
+        // Set again as the server knows them.
+        "last-event-id" | "mcp-session-id" => true,
         "content-length" => policy.hold == Hold::BufferFilter,
         "mcp-method" | "mcp-name" => era == Era::Legacy,
         _ if dashed.starts_with(PARAM_PREFIX) => era == Era::Legacy,

@@ -1,14 +1,14 @@
 //! The request's events.
 
-use super::{Exchange, Forward, MAX_DEPTH, Now, RequestState, ResponseState, Step};
+use super::{Exchange, Forward, Inspect, Known, MAX_DEPTH, Now, RequestState, Step};
 use super::{credentials, forward};
 use crate::authorize::{Target, authorize};
 use crate::challenge::metadata;
-use crate::decision::{Decision, Verdict};
+use crate::cors;
 use crate::identity::{Need, Verification, Verifier};
-use crate::mcp::headers::{HeaderEdit, HeaderError, Headers, VERSIONS, media_type, stated_era};
+use crate::mcp::headers::{HeaderEdit, Headers, VERSIONS, media_type, stated_era};
 use crate::mcp::message::{Message, Shape};
-use crate::policy::{Hold, METADATA_PATH, Mode};
+use crate::policy::{Hold, Mode};
 use crate::refusal::Refusal;
 
 impl Exchange {
@@ -23,7 +23,7 @@ impl Exchange {
         self.headers = headers;
         self.request = RequestState::Body;
         self.note_headers();
-        if let Some(step) = self.metadata() {
+        if let Some(step) = self.metadata().or_else(|| self.preflight()) {
             return step;
         }
         if let Err(refusal) = self.check_headers() {
@@ -102,20 +102,29 @@ impl Exchange {
     /// Answers a request for the metadata document, which needs no token (RFC 9728 section 3).
     fn metadata(&mut self) -> Option<Step> {
         let path = self.headers.one(":path").ok().flatten()?;
-        let own = path.strip_prefix(METADATA_PATH)?;
-        let asked = self.record.http_method == "GET" || self.record.http_method == "HEAD";
-        let is_own = own.is_empty() || own == self.policy.path;
-        if !asked || !is_own || self.policy.mode == Mode::Observe {
+        if !self.policy.is_metadata_path(path) {
             return None;
         }
-        self.request = RequestState::Over;
-        self.decide(Decision {
-            verdict: Verdict::Approved,
-            reason: "metadata",
-            evidence: Vec::new(),
-            next_action: None,
-        });
-        Some(Step::Reply(metadata(&self.policy)))
+        let reply = match self.record.http_method.as_str() {
+            "GET" | "HEAD" => metadata(&self.policy),
+            method if cors::is_preflight(method, &self.headers) => {
+                cors::preflight("*", &self.headers)
+            }
+            _ => return None,
+        };
+        Some(self.answer_openly("metadata", reply))
+    }
+
+    /// Answers a page of a known origin that asks whether it may call. Others are refused like any
+    /// request of theirs.
+    fn preflight(&mut self) -> Option<Step> {
+        let path = self.headers.one(":path").ok().flatten()?;
+        let origin = self.origin()?;
+        let asks = path == self.policy.path
+            && cors::is_preflight(&self.record.http_method, &self.headers)
+            && self.policy.allows_origin(origin);
+        let reply = asks.then(|| cors::preflight(origin, &self.headers))?;
+        Some(self.answer_openly("preflight", reply))
     }
 
     /// What can be said against a request before its token is looked at.
@@ -131,25 +140,27 @@ impl Exchange {
         if query.is_some() {
             return Err(Refusal::Query);
         }
+        if one("origin")?.is_some_and(|origin| !self.policy.allows_origin(origin)) {
+            return Err(Refusal::Origin);
+        }
         if !matches!(self.record.http_method.as_str(), "POST" | "GET" | "DELETE") {
             return Err(Refusal::HttpMethod);
         }
         if self.headers.has("upgrade") {
             return Err(Refusal::Upgrade);
         }
-        if let Some(origin) = one("origin")?
-            && !self.policy.origins.iter().any(|known| known == origin)
-        {
-            return Err(Refusal::Origin);
-        }
         Ok(())
     }
 
     /// Verifies the token. `Some`: this has to be fetched first.
     fn verify(&mut self, verifier: &mut Verifier, now: Now) -> Result<Option<Need>, Refusal> {
+        if !self.headers.has("authorization") && self.policy.anonymous.is_some() {
+            self.know_caller(Known::Anonymous);
+            return Ok(None);
+        }
         match credentials::verify(&self.policy, &self.headers, verifier, now.seconds())? {
             Verification::Verified(token) => {
-                self.know_caller(token);
+                self.know_caller(Known::Token(token));
                 Ok(None)
             }
             Verification::Need(need) => Ok(Some(need)),
@@ -159,7 +170,7 @@ impl Exchange {
 
     /// Goes on with a request whose caller is known.
     fn headers_accepted(&mut self, ended: bool, now: Now) -> Step {
-        if let Err(refusal) = self.check_content() {
+        if let Err(refusal) = self.check_content().and_then(|()| self.open_headers()) {
             return self.refuse(&refusal, None);
         }
         if ended {
@@ -181,13 +192,6 @@ impl Exchange {
 
     fn check_content(&self) -> Result<(), Refusal> {
         let one = |name| self.headers.one(name).map_err(Refusal::Header);
-        if self.record.http_method == "GET" && self.headers.has("last-event-id") {
-            return Err(Refusal::Resumption);
-        }
-        // The host joins the values of a repeated header.
-        if one("mcp-session-id")?.is_some_and(|id| id.contains(',')) {
-            return Err(Refusal::Header(HeaderError::Repeated("mcp-session-id")));
-        }
         if self.record.http_method != "POST" {
             return Ok(());
         }
@@ -209,27 +213,25 @@ impl Exchange {
 
     /// A GET for the server's event stream, or the DELETE of a session.
     fn connect(&mut self, now: Now) -> Step {
-        let Some(token) = self.token.clone() else {
+        let Some(caller) = self.caller.clone() else {
             return self.refuse(&Refusal::NoToken, None);
         };
-        match authorize(
-            &self.policy,
-            Self::caller(&token, now),
-            Target::Server,
-            None,
-        ) {
+        match authorize(&self.policy, caller.caller(now), Target::Server, None) {
             Ok(evidence) => self.approve("session", evidence),
             Err(denial) => return self.refuse(&Refusal::Denied(denial), None),
         }
         if self.record.http_method == "GET" {
-            self.response = ResponseState::Filter;
+            self.inspect = Inspect {
+                lists: true,
+                handles: true,
+            };
         }
         self.release(None, Vec::new())
     }
 
     fn judge(&mut self, body: &[u8], now: Now) -> Step {
         let policy = std::rc::Rc::clone(&self.policy);
-        let Some(token) = self.token.clone() else {
+        let Some(caller) = self.caller.clone() else {
             return self.refuse(&Refusal::NoToken, None);
         };
         let message = match Message::read(body, &policy.names, MAX_DEPTH) {
@@ -240,7 +242,11 @@ impl Exchange {
         let id = message.id.filter(|_| message.shape == Shape::Request);
         self.asked.id = id.map(<[u8]>::to_vec);
         self.note_message(&message);
-        match self.judge_message(&message, body, &token, now) {
+        let ask = match self.understand(&message, now) {
+            Ok(ask) => ask,
+            Err(refusal) => return self.refuse(&refusal, None),
+        };
+        match self.judge_message(&message, &ask, body, caller.caller(now), now) {
             Ok((body, headers)) => self.release(body, headers),
             Err((refusal, target)) => self.refuse(&refusal, target),
         }
@@ -250,7 +256,6 @@ impl Exchange {
     fn release(&mut self, body: Option<Vec<u8>>, params: Vec<HeaderEdit>) -> Step {
         self.request = RequestState::Over;
         if self.policy.mode == Mode::Observe {
-            self.response = ResponseState::Pass;
             return Step::Forward(Forward::default());
         }
         let headers = match self.policy.hold {
@@ -266,14 +271,18 @@ impl Exchange {
     }
 
     fn forward_headers(&self, body: Option<&[u8]>) -> Vec<HeaderEdit> {
-        match &self.token {
-            Some(token) => forward::headers(
-                &self.policy,
-                &self.headers,
-                token.identity(),
-                self.asked.era,
-                body,
-            ),
+        match &self.caller {
+            Some(caller) => {
+                let mut headers = forward::headers(
+                    &self.policy,
+                    &self.headers,
+                    caller.identity(),
+                    self.asked.era,
+                    body,
+                );
+                headers.extend(self.handle_headers());
+                headers
+            }
             None => Vec::new(),
         }
     }

@@ -1,64 +1,94 @@
-//! The answer's events. Answers to lists are held or cut into events until they are filtered;
-//! everything else passes as it comes.
+//! The answer's events. What may hold lists or handles is held or cut into events until it was
+//! looked at; everything else passes as it comes.
 
-use super::{Exchange, Forward, MAX_DEPTH, Now, ResponseState, Step};
+use super::handles::SESSION;
+use super::{Exchange, Forward, Inspect, MAX_DEPTH, Now, ResponseState, Step};
 use crate::challenge::error_body;
+use crate::cors;
 use crate::mcp::events::{self, EventStream};
 use crate::mcp::headers::{HeaderEdit, Headers, media_type};
-use crate::policy::Hold;
+use crate::mcp::method::Era;
+use crate::policy::{Hold, Mode};
 use crate::refusal::Refusal;
 use crate::rewrite::lists;
 
 impl Exchange {
     /// The answer's headers. `ended`: nothing follows them.
     pub fn response_headers(&mut self, headers: &Headers, ended: bool) -> Step {
-        if !matches!(self.response, ResponseState::Filter) {
+        self.response = ResponseState::Pass;
+        if self.policy.mode == Mode::Observe {
             return Step::Forward(Forward::default());
+        }
+        self.answer_headers = cors::answer_headers(&self.policy, self.origin(), headers);
+        let step = self.treat(headers, ended);
+        self.with_answer_headers(step)
+    }
+
+    /// A step, with the changes of every answer's headers if these go on with it.
+    fn with_answer_headers(&mut self, mut step: Step) -> Step {
+        if let Step::Forward(forward) = &mut step {
+            forward.headers.append(&mut self.answer_headers);
+        }
+        step
+    }
+
+    fn treat(&mut self, headers: &Headers, ended: bool) -> Step {
+        match self.session_edit(headers) {
+            Ok(edit) => self.answer_headers.extend(edit),
+            Err(refusal) => return self.replace_answer(headers, ended, &refusal),
         }
         if ended {
-            self.response = ResponseState::Pass;
-            return Step::Forward(Forward::default());
+            return forward([]);
         }
+        match self.body_of_answer(headers) {
+            Body::Other => forward([]),
+            Body::Unreadable => self.replace_answer(headers, false, &Refusal::UpstreamAnswer),
+            Body::Events => {
+                self.response = ResponseState::Events(EventStream::new(self.policy.max_response));
+                forward([remove(LENGTH)])
+            }
+            Body::Message { failed } => {
+                self.response = ResponseState::Message { failed };
+                if self.holds_headers() {
+                    return Step::Hold;
+                }
+                forward([remove(LENGTH)])
+            }
+        }
+    }
+
+    /// How the session of an answer reaches the client.
+    fn session_edit(&mut self, headers: &Headers) -> Result<Option<HeaderEdit>, Refusal> {
+        if self.asked.era == Era::Modern {
+            // It has no sessions.
+            return Ok(headers.has(SESSION).then(|| remove(SESSION)));
+        }
+        let sealed = self.seal_session(headers)?;
+        Ok(sealed.map(|sealed| HeaderEdit::Set(SESSION.to_owned(), sealed)))
+    }
+
+    /// What kind of body the answer has, and whether it is looked at.
+    fn body_of_answer(&self, headers: &Headers) -> Body {
         let plain = match headers.one("content-encoding") {
             Ok(encoding) => {
                 encoding.is_none_or(|encoding| encoding.eq_ignore_ascii_case("identity"))
             }
             Err(_) => false,
         };
-        let media = headers
-            .one("content-type")
-            .ok()
-            .flatten()
-            .and_then(media_type);
+        let media = headers.one("content-type").ok().flatten();
+        let media = media.and_then(media_type);
+        let inspected = self.inspect != Inspect::default();
+        let status = headers.one(":status").ok().flatten().unwrap_or_default();
+        let failed = status.starts_with(['4', '5']);
         match media.as_deref() {
-            Some("application/json") if plain => {
-                let status = headers.one(":status").ok().flatten().unwrap_or_default();
-                let failed = status.starts_with(['4', '5']);
-                self.response = ResponseState::Message { failed };
-                if self.holds_headers() {
-                    return Step::Hold;
-                }
-                let headers = vec![HeaderEdit::Remove("content-length".to_owned())];
-                Step::Forward(Forward {
-                    headers,
-                    body: None,
-                })
+            Some("application/json") if plain && inspected => Body::Message { failed },
+            // The ids of its events are handles in every earlier version.
+            Some("text/event-stream") if plain && (inspected || self.asked.era == Era::Legacy) => {
+                Body::Events
             }
-            Some("text/event-stream") if plain => {
-                self.response = ResponseState::Events(EventStream::new(self.policy.max_response));
-                let headers = vec![HeaderEdit::Remove("content-length".to_owned())];
-                Step::Forward(Forward {
-                    headers,
-                    body: None,
-                })
-            }
-            _ => {
-                let headers = self.replace_answer(headers);
-                Step::Forward(Forward {
-                    headers,
-                    body: None,
-                })
-            }
+            // An error in words has no handles.
+            _ if self.inspect.lists || (inspected && !(plain && failed)) => Body::Unreadable,
+            _ => Body::Other,
         }
     }
 
@@ -75,47 +105,69 @@ impl Exchange {
     /// The answer's body: all of it so far while a message is held, else the next chunk.
     /// `ended`: by its own end or by trailers.
     pub fn response_body(&mut self, body: &[u8], ended: bool, now: Now) -> Step {
+        let step = self.treat_body(body, ended, now);
+        self.with_answer_headers(step)
+    }
+
+    fn treat_body(&mut self, body: &[u8], ended: bool, now: Now) -> Step {
         match std::mem::replace(&mut self.response, ResponseState::Pass) {
-            ResponseState::Pass | ResponseState::Filter => Step::Forward(Forward::default()),
+            ResponseState::Start | ResponseState::Pass => Step::Forward(Forward::default()),
             ResponseState::Replaced(rest) => {
                 self.response = ResponseState::Replaced(Vec::new());
                 self.pass_chunk(body, rest)
             }
             ResponseState::Message { failed } if body.len() > self.policy.max_response => {
-                self.answer_error(failed)
+                self.answer_error(failed, &Refusal::UpstreamAnswer)
             }
             ResponseState::Message { failed } if !ended => {
                 self.response = ResponseState::Message { failed };
                 Step::Hold
             }
-            ResponseState::Message { failed } => match self.filter(body, now) {
-                Ok(None) => Step::Forward(Forward::default()),
-                Ok(Some(filtered)) => self.answer(None, filtered),
-                Err(_) => self.answer_error(failed),
+            ResponseState::Message { failed } => match self.inspect_message(body, now) {
+                Ok(changed) => self.answer(None, changed),
+                Err(refusal) => self.answer_error(failed, &refusal),
             },
-            ResponseState::Events(stream) => self.filter_chunk(stream, body, now),
+            ResponseState::Events(stream) => self.events(stream, body, now),
         }
     }
 
-    fn filter_chunk(&mut self, mut stream: EventStream, chunk: &[u8], now: Now) -> Step {
+    fn events(&mut self, mut stream: EventStream, chunk: &[u8], now: Now) -> Step {
         let Ok(events) = stream.push(chunk) else {
-            return self.end_stream(chunk, Vec::new());
+            return self.end_stream(chunk, Vec::new(), &Refusal::UpstreamAnswer);
         };
         let mut out = Vec::with_capacity(chunk.len());
         for event in events {
-            let data = events::data(&event);
-            if data.is_empty() {
-                out.extend_from_slice(&event);
-                continue;
-            }
-            match self.filter(&data, now) {
+            match self.event(&event, now) {
                 Ok(None) => out.extend_from_slice(&event),
-                Ok(Some(filtered)) => out.extend(events::with_data(&event, &filtered)),
-                Err(_) => return self.end_stream(chunk, out),
+                Ok(Some(changed)) => out.extend(changed),
+                Err(refusal) => return self.end_stream(chunk, out, &refusal),
             }
         }
         self.response = ResponseState::Events(stream);
         self.pass_chunk(chunk, out)
+    }
+
+    /// An event as the client may have it, if anything of it changes.
+    fn event(&mut self, event: &[u8], now: Now) -> Result<Option<Vec<u8>>, Refusal> {
+        let named = if self.asked.era == Era::Legacy {
+            self.seal_event(event)
+        } else {
+            None
+        };
+        let data = events::data(event);
+        if data.is_empty() || self.inspect == Inspect::default() {
+            return Ok(named);
+        }
+        match self.inspect_message(&data, now) {
+            Ok(None) => Ok(named),
+            Ok(Some(changed)) => {
+                let event = named.as_deref().unwrap_or(event);
+                Ok(Some(events::with_data(event, &changed)))
+            }
+            // News of a task nobody on this stream has asked for: a client cannot rely on them.
+            Err(Refusal::UnknownTask) => Ok(Some(Vec::new())),
+            Err(refusal) => Err(refusal),
+        }
     }
 
     /// A chunk, replaced only if anything of it changed.
@@ -127,42 +179,62 @@ impl Exchange {
         })
     }
 
-    /// Ends an event stream whose rest cannot be judged with an error in place of the answer.
-    fn end_stream(&mut self, chunk: &[u8], mut out: Vec<u8>) -> Step {
-        out.extend(events::event(&self.upstream_error()));
+    /// Ends an event stream whose rest cannot be passed with an error in place of the answer.
+    fn end_stream(&mut self, chunk: &[u8], mut out: Vec<u8>, refusal: &Refusal) -> Step {
+        out.extend(events::event(&self.upstream_error(refusal)));
         self.response = ResponseState::Replaced(Vec::new());
         self.pass_chunk(chunk, out)
     }
 
-    fn filter(
-        &mut self,
-        body: &[u8],
-        now: Now,
-    ) -> Result<Option<Vec<u8>>, crate::mcp::message::MessageError> {
-        let Some(token) = self.token.clone() else {
+    /// A message of the server as the client may have it, if anything of it changes.
+    fn inspect_message(&mut self, body: &[u8], now: Now) -> Result<Option<Vec<u8>>, Refusal> {
+        let listed = if self.inspect.lists {
+            self.filter_lists(body, now)?
+        } else {
+            None
+        };
+        if !self.inspect.handles {
+            return Ok(listed);
+        }
+        let sealed = self.seal_message(listed.as_deref().unwrap_or(body), now)?;
+        Ok(sealed.or(listed))
+    }
+
+    fn filter_lists(&mut self, body: &[u8], now: Now) -> Result<Option<Vec<u8>>, Refusal> {
+        let Some(caller) = self.caller.clone() else {
             return Ok(None);
         };
-        let caller = Self::caller(&token, now);
-        let filtered = lists::filter(&self.policy, caller, self.asked.era, body, MAX_DEPTH)?;
+        let filtered = lists::filter(
+            &self.policy,
+            caller.caller(now),
+            self.asked.era,
+            body,
+            MAX_DEPTH,
+        )
+        .map_err(|_| Refusal::UpstreamAnswer)?;
         let hidden = self.record.hidden_items.unwrap_or(0);
         self.record.hidden_items = Some(hidden.saturating_add(filtered.hidden));
         Ok(filtered.body)
     }
 
-    /// Replaces an answer that is not JSON: an error keeps its status, and loses its text.
-    fn replace_answer(&mut self, headers: &Headers) -> Vec<HeaderEdit> {
-        let set = |name: &str, value: &str| HeaderEdit::Set(name.to_owned(), value.to_owned());
+    /// Replaces an answer whose headers already tell that it cannot be passed: an error keeps its
+    /// status, and loses its text.
+    fn replace_answer(&mut self, headers: &Headers, ended: bool, refusal: &Refusal) -> Step {
         let status = headers.one(":status").ok().flatten().unwrap_or_default();
         let mut edits = vec![
             set("content-type", "application/json"),
-            HeaderEdit::Remove("content-length".to_owned()),
-            HeaderEdit::Remove("content-encoding".to_owned()),
+            remove(LENGTH),
+            remove("content-encoding"),
+            remove(SESSION),
         ];
         if !status.starts_with(['4', '5']) {
             edits.push(set(":status", "502"));
         }
-        self.response = ResponseState::Replaced(self.upstream_error());
-        edits
+        let error = self.upstream_error(refusal);
+        if !ended {
+            self.response = ResponseState::Replaced(error);
+        }
+        forward(edits)
     }
 
     /// Whether an answer's headers wait for its body.
@@ -170,35 +242,55 @@ impl Exchange {
         self.policy.hold == Hold::StopIteration
     }
 
-    /// A held answer, changed.
-    fn answer(&self, status: Option<&str>, body: Vec<u8>) -> Step {
-        let set = |name: &str, value: &str| HeaderEdit::Set(name.to_owned(), value.to_owned());
+    /// A held answer, changed or not.
+    fn answer(&mut self, status: Option<&str>, body: Option<Vec<u8>>) -> Step {
         let mut headers = Vec::new();
-        if self.holds_headers() {
-            headers.push(set("content-length", &body.len().to_string()));
+        if let (Some(body), true) = (&body, self.holds_headers()) {
+            headers.push(set(LENGTH, &body.len().to_string()));
             headers.extend(status.map(|status| set(":status", status)));
         }
-        Step::Forward(Forward {
-            headers,
-            body: Some(body),
-        })
+        Step::Forward(Forward { headers, body })
     }
 
-    /// Replaces a held answer that cannot be judged.
-    fn answer_error(&mut self, failed: bool) -> Step {
-        let error = self.upstream_error();
+    /// Replaces a held answer that cannot be passed.
+    fn answer_error(&mut self, failed: bool, refusal: &Refusal) -> Step {
+        let error = self.upstream_error(refusal);
         self.response = ResponseState::Replaced(Vec::new());
-        self.answer((!failed).then_some("502"), error)
+        self.answer((!failed).then_some("502"), Some(error))
     }
 
     /// Notes that the answer is not passed, and says so as JSON-RPC.
-    fn upstream_error(&mut self) -> Vec<u8> {
-        self.decide(Refusal::UpstreamAnswer.decision());
-        error_body(
-            self.asked.id.as_deref(),
-            -32603,
-            &Refusal::UpstreamAnswer.summary(),
-            None,
-        )
+    fn upstream_error(&mut self, refusal: &Refusal) -> Vec<u8> {
+        self.decide(refusal.decision());
+        error_body(self.asked.id.as_deref(), -32603, &refusal.summary(), None)
     }
+}
+
+/// The body of an answer.
+enum Body {
+    /// A JSON message, held. `failed`: its status already says so.
+    Message { failed: bool },
+    /// An event stream, looked at event by event.
+    Events,
+    /// It would have to be looked at, and cannot be.
+    Unreadable,
+    /// Nothing in it concerns this filter.
+    Other,
+}
+
+const LENGTH: &str = "content-length";
+
+fn set(name: &str, value: &str) -> HeaderEdit {
+    HeaderEdit::Set(name.to_owned(), value.to_owned())
+}
+
+fn remove(name: &str) -> HeaderEdit {
+    HeaderEdit::Remove(name.to_owned())
+}
+
+fn forward(edits: impl IntoIterator<Item = HeaderEdit>) -> Step {
+    Step::Forward(Forward {
+        headers: edits.into_iter().collect(),
+        body: None,
+    })
 }

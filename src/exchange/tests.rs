@@ -1,10 +1,15 @@
 //! Whole exchanges against a host that enforces Envoy's rules, under every chunking.
 
+mod anonymous;
 mod arguments;
+mod compat;
+mod cors;
 mod decisions;
 mod fake_host;
+mod handles;
 mod lists;
 mod messages;
+mod metadata;
 mod possession;
 mod tokens;
 mod transport;

@@ -13,7 +13,7 @@ use proxy_wasm::types::{BufferType, LogLevel, MapType};
 use super::host;
 use super::metrics::Metrics;
 use super::stream::Stream;
-use crate::exchange::{Exchange, Now, Step};
+use crate::exchange::{Exchange, Now, Secrets, Step};
 use crate::identity::{Need, Verifier};
 use crate::policy::Policy;
 
@@ -26,7 +26,7 @@ const SOON: Duration = Duration::from_millis(1);
 /// What one plugin configuration shares among its streams, in one worker.
 pub(super) struct Shared {
     pub(super) policy: Rc<Policy>,
-    pub(super) audit_key: Option<Rc<str>>,
+    pub(super) secrets: Secrets,
     pub(super) verifier: RefCell<Verifier>,
     pub(super) metrics: Metrics,
     /// Whether a body was ever seen while its headers were held: then the host is configured right.
@@ -42,11 +42,11 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Takes what was loaded. `audit_key` is the key of the hash that names callers.
-    pub(super) fn new(policy: Policy, verifier: Verifier, audit_key: Option<String>) -> Self {
+    /// Takes what was loaded.
+    pub(super) fn new(policy: Policy, verifier: Verifier, secrets: Secrets) -> Self {
         Self {
             policy: Rc::new(policy),
-            audit_key: audit_key.map(Into::into),
+            secrets,
             verifier: RefCell::new(verifier),
             metrics: Metrics::default(),
             host_holds: Cell::new(false),
@@ -58,8 +58,14 @@ impl Shared {
         }
     }
 
+    /// An exchange that this policy judges.
+    pub(super) fn exchange(&self) -> Exchange {
+        let policy = Rc::clone(&self.policy);
+        Exchange::new(policy, &self.secrets, host::now())
+    }
+
     /// Starts the timer.
-    pub(super) fn start(&self) {
+    pub(super) fn start() {
         set_tick(IDLE_TICK);
     }
 
@@ -93,10 +99,9 @@ impl Shared {
         }
     }
 
-    /// The timer: fetches what is waited for or due, and looks after held streams.
+    /// What the timer does for this policy: fetches what is waited for or due, and looks after held streams.
     pub(super) fn tick(&self) {
         let now = host::now();
-        set_tick(IDLE_TICK);
         let mut wanted: Vec<Need> = self.waiting.borrow().keys().copied().collect();
         let due = self.verifier.borrow().due(now.seconds());
         wanted.extend(due.into_iter().map(Need::Keys));

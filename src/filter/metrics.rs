@@ -1,4 +1,5 @@
-//! Counters in Envoy's stats: `wasmcustom.mcp_auth.decisions.<decision>.<reason>`.
+//! Counters in Envoy's stats: `wasmcustom.mcp_auth.decisions.<decision>.<reason>`, and behind that
+//! the policy where the plugin has several.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -12,7 +13,7 @@ use crate::audit::Record;
 /// their number is bounded.
 #[derive(Debug, Default)]
 pub(super) struct Metrics {
-    counters: RefCell<HashMap<(&'static str, &'static str), u32>>,
+    counters: RefCell<HashMap<(&'static str, &'static str, bool), u32>>,
     duration: RefCell<Option<u32>>,
 }
 
@@ -22,8 +23,11 @@ impl Metrics {
         let decision = record.decision.verdict.name();
         let reason = record.decision.reason;
         let mut counters = self.counters.borrow_mut();
-        let counter = counters.entry((decision, reason)).or_insert_with(|| {
-            let name = format!("mcp_auth.decisions.{decision}.{reason}");
+        let label = record.policy.as_deref().map(stat_name);
+        let key = (decision, reason, label.is_some());
+        let counter = counters.entry(key).or_insert_with(|| {
+            let label = label.unwrap_or_default();
+            let name = format!("mcp_auth.decisions.{decision}.{reason}{label}");
             hostcalls::define_metric(MetricType::Counter, &name).unwrap_or_default()
         });
         let _ = hostcalls::increment_metric(*counter, 1);
@@ -34,4 +38,19 @@ impl Metrics {
         });
         let _ = hostcalls::record_metric(*histogram, record.duration_ms);
     }
+}
+
+/// A resource's name as the last part of a stat's: `.crm_example_com_mcp`.
+fn stat_name(resource: &str) -> String {
+    let (_, name) = resource.split_once("://").unwrap_or_default();
+    let plain = |letter: char| {
+        if letter.is_ascii_alphanumeric() {
+            letter
+        } else {
+            '_'
+        }
+    };
+    std::iter::once('.')
+        .chain(name.chars().map(plain))
+        .collect()
 }

@@ -10,20 +10,20 @@ use super::fetch::Shared;
 use super::host;
 use super::stream::StreamContext;
 use crate::challenge::Reply;
+use crate::exchange::Secrets;
 use crate::identity::Verifier;
-use crate::policy::Policy;
+use crate::policy::{Policies, Policy, PolicyError};
+use crate::seal::Sealer;
 
 /// The root context.
 #[derive(Default)]
 pub(super) struct Root {
-    shared: Option<Rc<Shared>>,
+    policies: Option<Rc<Policies<Rc<Shared>>>>,
 }
 
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, _: usize, size: usize, _: usize) {
-        if let Some(shared) = &self.shared {
-            shared.fetched(token, size);
-        }
+        self.each(|shared| shared.fetched(token, size));
     }
 }
 
@@ -31,9 +31,9 @@ impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
         let configuration = host::buffer(BufferType::PluginConfiguration, size);
         match load(&configuration) {
-            Ok(shared) => {
-                shared.start();
-                self.shared = Some(Rc::new(shared));
+            Ok(policies) => {
+                Shared::start();
+                self.policies = Some(Rc::new(policies));
                 true
             }
             Err(errors) => {
@@ -46,14 +46,15 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        if let Some(shared) = &self.shared {
-            shared.tick();
-        }
+        // A tick of one policy may ask for the next one soon.
+        Shared::start();
+        self.each(Shared::tick);
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
-        match &self.shared {
-            Some(shared) => Some(Box::new(StreamContext::new(id, Rc::clone(shared)))),
+        let policies = self.policies.as_ref();
+        match policies.and_then(|policies| StreamContext::new(id, Rc::clone(policies))) {
+            Some(stream) => Some(Box::new(stream)),
             None => Some(Box::new(Unconfigured)),
         }
     }
@@ -63,29 +64,53 @@ impl RootContext for Root {
     }
 }
 
-fn load(configuration: &[u8]) -> Result<Shared, Vec<String>> {
-    let policy = Policy::parse(&configuration::to_json(configuration)).map_err(|errors| {
-        let text = errors.iter().map(ToString::to_string);
-        text.collect::<Vec<_>>()
-    })?;
-    let environment = |name: &str| std::env::var(name).ok();
-    let verifier = Verifier::with_environment(policy.issuers.clone(), &environment)
-        .map_err(|error| vec![error.to_string()])?;
-    let audit_key = audit_key(&policy).map_err(|error| vec![error])?;
-    Ok(Shared::new(policy, verifier, audit_key))
+impl Root {
+    fn each(&self, act: impl Fn(&Shared)) {
+        let policies = self.policies.iter();
+        policies
+            .flat_map(|all| all.iter())
+            .for_each(|shared| act(shared));
+    }
 }
 
-/// The key of the hash that names callers, if the policy has one.
-fn audit_key(policy: &Policy) -> Result<Option<String>, String> {
-    let Some(name) = &policy.audit.key_env else {
-        return Ok(None);
+fn load(configuration: &[u8]) -> Result<Policies<Rc<Shared>>, Vec<PolicyError>> {
+    Policies::parse(&configuration::to_json(configuration))?.try_map(|policy| {
+        let environment = |name: &str| std::env::var(name).ok();
+        let verifier = Verifier::with_environment(policy.issuers.clone(), &environment)
+            .map_err(|error| vec![PolicyError::new(error.path(), error.to_string())])?;
+        let secrets = secrets(&policy).map_err(|error| vec![error])?;
+        Ok(Rc::new(Shared::new(policy, verifier, secrets)))
+    })
+}
+
+/// What the policy takes from the VM's environment.
+fn secrets(policy: &Policy) -> Result<Secrets, PolicyError> {
+    let audit_key = match &policy.audit.key_env {
+        Some(name) => Some(variable("audit.key_env", name)?.into()),
+        None => None,
     };
+    let sealer = match &policy.seal {
+        Some(seal) => {
+            let secret = variable("seal.key_env", &seal.key_env)?;
+            let sealer = Sealer::new(&secret)
+                .map_err(|error| PolicyError::new("seal.key_env", error.to_string()))?;
+            Some(Rc::new(sealer))
+        }
+        None => None,
+    };
+    Ok(Secrets { audit_key, sealer })
+}
+
+fn variable(key: &str, name: &str) -> Result<String, PolicyError> {
     match std::env::var(name) {
-        Ok(key) if !key.is_empty() => Ok(Some(key)),
-        _ => Err(format!(
-            "audit.key_env: the VM's environment has no variable `{name}`; set it under \
-             `vm_config.environment_variables`"
-        )),
+        Ok(value) if !value.is_empty() => Ok(value),
+        _ => {
+            let message = format!(
+                "the VM's environment has no variable `{name}`; set it under \
+                 `vm_config.environment_variables`"
+            );
+            Err(PolicyError::new(key, message))
+        }
     }
 }
 

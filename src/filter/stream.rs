@@ -10,7 +10,8 @@ use proxy_wasm::types::{Action, BufferType, LogLevel, MapType};
 use super::fetch::Shared;
 use super::host;
 use crate::exchange::{Exchange, Step};
-use crate::policy::Hold;
+use crate::mcp::headers::Headers;
+use crate::policy::{Hold, Policies};
 
 /// The property in which Envoy's access log finds the record.
 const RECORD: &str = "mcp_auth";
@@ -25,6 +26,8 @@ pub(super) struct StreamContext {
 /// A stream as the timer and the fetches see it, too.
 pub(super) struct Stream {
     id: u32,
+    policies: Rc<Policies<Rc<Shared>>>,
+    /// Of the policy that judges it.
     shared: Rc<Shared>,
     /// Gone once its record is written.
     exchange: Option<Exchange>,
@@ -41,25 +44,23 @@ pub(super) struct Stream {
 }
 
 impl StreamContext {
-    pub(super) fn new(id: u32, shared: Rc<Shared>) -> Self {
-        let exchange = Exchange::new(
-            Rc::clone(&shared.policy),
-            shared.audit_key.clone(),
-            host::now(),
-        );
+    /// A stream that is nobody's until its headers are here. `None` without a policy.
+    pub(super) fn new(id: u32, policies: Rc<Policies<Rc<Shared>>>) -> Option<Self> {
+        let shared = Rc::clone(policies.for_nobody()?);
         let stream = Stream {
             id,
+            policies,
+            exchange: Some(shared.exchange()),
             shared,
-            exchange: Some(exchange),
             replied: false,
             head_size: 0,
             request_size: None,
             response_size: 0,
             resumed: false,
         };
-        Self {
+        Some(Self {
             stream: Rc::new(RefCell::new(stream)),
-        }
+        })
     }
 
     fn request(&self, step: Step) -> Action {
@@ -73,6 +74,19 @@ impl StreamContext {
 }
 
 impl Stream {
+    /// Gives the stream to the policy it is for. False if it is for none.
+    fn route(&mut self, headers: &Headers) -> bool {
+        let one = |name| headers.one(name).ok().flatten().unwrap_or_default();
+        let Some(shared) = self.policies.choose(one(":path"), one(":authority")) else {
+            return false;
+        };
+        if !Rc::ptr_eq(shared, &self.shared) {
+            self.exchange = Some(shared.exchange());
+            self.shared = Rc::clone(shared);
+        }
+        true
+    }
+
     /// Makes the host calls of a step of the request.
     fn request_step(&mut self, step: Step) -> Action {
         match step {
@@ -217,11 +231,16 @@ impl HttpContext for StreamContext {
         let headers = host::headers(MapType::HttpRequestHeaders);
         let step = {
             let stream = &mut *self.stream.borrow_mut();
+            let is_somebodys = stream.route(&headers);
             let shared = Rc::clone(&stream.shared);
             stream.head_size = headers.size();
             let Some(exchange) = &mut stream.exchange else {
                 return Action::Pause;
             };
+            if !is_somebodys {
+                let step = exchange.is_for_nobody(&headers);
+                return stream.request_step(step);
+            }
             let verifier = &mut shared.verifier.borrow_mut();
             let step = exchange.request_headers(headers, ended, verifier, host::now());
             shared.unless_host_fails(step, exchange)
@@ -272,9 +291,6 @@ impl HttpContext for StreamContext {
             );
             let step = exchange.host_does_not_hold();
             return stream.request_step(step);
-        }
-        if !exchange.reads_response() {
-            return Action::Continue;
         }
         let headers = host::headers(MapType::HttpResponseHeaders);
         let step = exchange.response_headers(&headers, ended);

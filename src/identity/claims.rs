@@ -27,8 +27,8 @@ pub struct ClaimPaths {
 /// Who is calling, as the token says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The user id, never empty.
-    pub user: String,
+    /// The user id, never empty. `None` for somebody who did not sign in.
+    pub user: Option<String>,
     /// The organization.
     pub organization: Option<String>,
     /// Role names, as the issuer writes them.
@@ -52,6 +52,22 @@ impl ClaimPath {
 }
 
 impl Identity {
+    /// Whoever did not sign in.
+    pub fn anonymous() -> &'static Self {
+        static ANONYMOUS: Identity = Identity {
+            user: None,
+            organization: None,
+            roles: Vec::new(),
+            scopes: Vec::new(),
+        };
+        &ANONYMOUS
+    }
+
+    /// Whether nobody signed in.
+    pub fn is_anonymous(&self) -> bool {
+        self.user.is_none()
+    }
+
     /// The identity in a token's claims.
     ///
     /// # Errors
@@ -72,7 +88,7 @@ impl Identity {
         };
         let roles = paths.roles.as_ref().and_then(|path| path.find(claims));
         Ok(Self {
-            user,
+            user: Some(user),
             organization,
             roles: words(roles).ok_or(TokenError::Claim("roles"))?,
             scopes: words(paths.scopes.find(claims)).ok_or(TokenError::Claim("scopes"))?,
@@ -196,7 +212,7 @@ mod tests {
         assert_eq!(
             found,
             Ok(Identity {
-                user: "42".into(),
+                user: Some("42".into()),
                 organization: Some("acme".into()),
                 roles: vec!["support".into(), "manager".into()],
                 scopes: vec!["a".into(), "b".into()],

@@ -123,15 +123,25 @@ impl TokenError {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SetupError {
     /// The key set the policy has for an issuer is not usable.
-    #[error("issuers[{index}].jwks: {1}", index = .0.0)]
+    #[error("{1}")]
     Keys(IssuerId, KeySetError),
     /// The secret to ask an issuer with is missing.
     #[error(
-        "issuers[{index}].introspection.client_secret_env: the VM's environment has no variable `{1}`; \
-         set it under `vm_config.environment_variables`",
-        index = .0.0
+        "the VM's environment has no variable `{1}`; set it under `vm_config.environment_variables`"
     )]
     Secret(IssuerId, String),
+}
+
+impl SetupError {
+    /// Where in the policy the mistake is.
+    pub fn path(&self) -> String {
+        match self {
+            Self::Keys(issuer, _) => format!("issuers[{}].jwks", issuer.0),
+            Self::Secret(issuer, _) => {
+                format!("issuers[{}].introspection.client_secret_env", issuer.0)
+            }
+        }
+    }
 }
 
 /// Why what was fetched is of no use.

@@ -78,19 +78,18 @@ fn is_line_end(byte: &u8) -> bool {
     matches!(byte, b'\r' | b'\n')
 }
 
-/// The lines of an event, without their ends.
-fn lines(event: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// The lines of an event, each with the line end behind it.
+fn lines(event: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let mut rest = event.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(event);
     std::iter::from_fn(move || {
         if rest.is_empty() {
             return None;
         }
         let (line, behind) = rest.split_at_checked(rest.iter().position(is_line_end)?)?;
-        rest = behind
-            .strip_prefix(b"\r\n")
-            .or_else(|| behind.get(1..))
-            .unwrap_or_default();
-        Some(line)
+        let length = if behind.starts_with(b"\r\n") { 2 } else { 1 };
+        let (end, behind) = behind.split_at_checked(length)?;
+        rest = behind;
+        Some((line, end))
     })
 }
 
@@ -106,26 +105,45 @@ fn data_of(line: &[u8]) -> Option<&[u8]> {
 /// What an event carries: its `data` lines joined. Empty for comments and for events that only
 /// carry an id.
 pub fn data(event: &[u8]) -> Vec<u8> {
-    let data: Vec<&[u8]> = lines(event).filter_map(data_of).collect();
+    let data: Vec<&[u8]> = lines(event).filter_map(|(line, _)| data_of(line)).collect();
     data.join(&b'\n')
+}
+
+fn id_of(line: &[u8]) -> Option<&[u8]> {
+    let value = line.strip_prefix(b"id")?;
+    let value = value
+        .strip_prefix(b":")
+        .or(value.is_empty().then_some(value))?;
+    Some(value.strip_prefix(b" ").unwrap_or(value))
+}
+
+/// The id of an event, which a client sends back to resume the stream. Empty where it is reset.
+pub fn id(event: &[u8]) -> Option<&[u8]> {
+    lines(event).filter_map(|(line, _)| id_of(line)).last()
+}
+
+/// The same event with another id, or with none.
+pub fn with_id(event: &[u8], id: Option<&str>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(event.len());
+    let mut id = id;
+    for (line, end) in lines(event) {
+        if id_of(line).is_none() {
+            out.extend_from_slice(line);
+            out.extend_from_slice(end);
+        } else if let Some(id) = id.take() {
+            out.extend_from_slice(b"id: ");
+            out.extend_from_slice(id.as_bytes());
+            out.extend_from_slice(end);
+        }
+    }
+    out
 }
 
 /// The same event with other data; its other lines and its line ends stay.
 pub fn with_data(event: &[u8], data: &[u8]) -> Vec<u8> {
-    let end: &[u8] = match event.iter().position(is_line_end) {
-        Some(at)
-            if event
-                .get(at..)
-                .is_some_and(|rest| rest.starts_with(b"\r\n")) =>
-        {
-            b"\r\n"
-        }
-        Some(at) if event.get(at) == Some(&b'\r') => b"\r",
-        _ => b"\n",
-    };
     let mut out = Vec::with_capacity(event.len());
     let mut written = false;
-    for line in lines(event) {
+    for (line, end) in lines(event) {
         if data_of(line).is_none() {
             out.extend_from_slice(line);
             out.extend_from_slice(end);
@@ -185,6 +203,21 @@ mod tests {
             b"id: 7\r\ndata: new\r\n: note\r\n\r\n"
         );
         assert_eq!(with_data(b"data:x\n\n", b"1\n2"), b"data: 1\ndata: 2\n\n");
+    }
+
+    #[test]
+    fn an_id_is_replaced_and_the_rest_of_the_event_stays() {
+        assert_eq!(id(b"data: x\n\n"), None);
+        assert_eq!(id(b"id\n\n"), Some(&b""[..]));
+        assert_eq!(id(b"id:1\ndata: x\nid: 2\n\n"), Some(&b"2"[..]));
+        assert_eq!(id(b"identity: 1\n\n"), None);
+        let event = b"data: a\r\nid: 7\r\nretry: 1\r\n\r\n";
+        assert_eq!(
+            with_id(event, Some("new")),
+            b"data: a\r\nid: new\r\nretry: 1\r\n\r\n"
+        );
+        assert_eq!(with_id(event, None), b"data: a\r\nretry: 1\r\n\r\n");
+        assert_eq!(with_id(b"id:1\rid:2\r\r", Some("n")), b"id: n\r\r");
     }
 
     #[test]

@@ -19,6 +19,10 @@ pub const VERSIONS: &[&str] = &[
     "2024-11-05",
 ];
 const VERSION: &str = "mcp-protocol-version";
+/// The header that repeats the method (MCP 2026-07-28 "Standard Headers").
+const METHOD: &str = "mcp-method";
+/// The header that names what a request is about (MCP 2026-07-28 "Standard Headers").
+pub const NAME: &str = "mcp-name";
 const MODERN_VERSION: &str = "2026-07-28";
 
 /// Prefix of the headers that mirror arguments (MCP 2026-07-28 "Custom Headers").
@@ -151,16 +155,22 @@ pub fn stated_era(headers: &Headers) -> Era {
     }
 }
 
-/// The era of a message, once its headers and its body are found to agree.
+/// The era of a message, once its headers and its body are found to agree. `complete`: headers that
+/// the version requires have to be there.
 ///
 /// # Errors
 ///
 /// Header and body name different versions, methods or targets, or a version nobody knows.
-pub fn agree(headers: &Headers, message: &Message<'_>) -> Result<Era, Disagreement> {
+pub fn agree(
+    headers: &Headers,
+    message: &Message<'_>,
+    complete: bool,
+) -> Result<Era, Disagreement> {
     let stated = headers.one(VERSION)?;
     let meta = message.params.protocol_version.as_deref();
     let era = match (stated, meta) {
         (None, None) => Era::Legacy,
+        (None, Some(MODERN_VERSION)) if !complete => Era::Modern,
         (None, Some(_)) => return Err(Disagreement::Missing(VERSION)),
         (Some(stated), _) if !VERSIONS.contains(&stated) => {
             return Err(Disagreement::Version(stated.to_owned()));
@@ -178,10 +188,25 @@ pub fn agree(headers: &Headers, message: &Message<'_>) -> Result<Era, Disagreeme
     if era == Era::Modern {
         // Only names may be encoded; a method never needs it.
         let method = Some(&*message.method);
-        mirrors(headers, "mcp-method", as_written, method, message.shape)?;
-        mirrors(headers, "mcp-name", decode, target(message), message.shape)?;
+        let required = complete && message.shape == Shape::Request;
+        mirrors(headers, METHOD, as_written, method, required)?;
+        mirrors(headers, NAME, decode, target(message), required)?;
     }
     Ok(era)
+}
+
+/// The headers of 2026-07-28 that a request lacks, as its body says.
+pub fn missing(headers: &Headers, message: &Message<'_>) -> Vec<HeaderEdit> {
+    let said = [
+        (VERSION, Some(MODERN_VERSION)),
+        (METHOD, Some(&*message.method)),
+        (NAME, target(message)),
+    ];
+    let missing = said.into_iter().filter(|(name, _)| !headers.has(name));
+    let set = |(name, value): (&str, Option<&str>)| {
+        Some(HeaderEdit::Set(name.to_owned(), encode(value?)))
+    };
+    missing.filter_map(set).collect()
 }
 
 /// What `Mcp-Name` has to say for this message.
@@ -189,6 +214,9 @@ fn target<'m>(message: &'m Message<'_>) -> Option<&'m str> {
     match &*message.method {
         "tools/call" | "prompts/get" => message.params.name.as_deref(),
         "resources/read" => message.params.uri.as_deref(),
+        "tasks/get" | "tasks/update" | "tasks/cancel" => {
+            message.params.task_id.as_ref().map(|id| &*id.value)
+        }
         _ => None,
     }
 }
@@ -202,10 +230,10 @@ fn mirrors(
     name: &'static str,
     decode: fn(&str) -> Option<Cow<'_, str>>,
     body: Option<&str>,
-    shape: Shape,
+    required: bool,
 ) -> Result<(), Disagreement> {
     match (headers.one(name)?, body) {
-        (None, Some(_)) if shape == Shape::Request => Err(Disagreement::Missing(name)),
+        (None, Some(_)) if required => Err(Disagreement::Missing(name)),
         (None, _) => Ok(()),
         (Some(value), Some(body)) if decode(value).is_some_and(|value| value == body) => Ok(()),
         (Some(_), _) => Err(Disagreement::Mismatch(name)),

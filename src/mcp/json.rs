@@ -5,6 +5,7 @@
 //! invalid UTF-8, lone surrogates, a byte order mark, text behind the value, NUL in a key, and
 //! nesting beyond a limit. Values are never interpreted further than needed: numbers stay text.
 
+mod digest;
 mod element;
 mod fault;
 mod keys;
@@ -13,6 +14,7 @@ mod text;
 use std::borrow::Cow;
 use std::ops::Range;
 
+pub use self::digest::digest;
 pub use self::element::Element;
 pub use self::fault::{Fault, JsonError};
 use self::keys::Keys;

@@ -118,7 +118,8 @@ impl<'a, 't> Envelope<'a, 't> {
                 if std::mem::replace(&mut self.answers, true) {
                     return Err(MessageError::Hybrid);
                 }
-                self.finder.answer(reader)?;
+                let span = self.finder.answer(reader)?;
+                self.params.related_task = related_task(reader, &span)?;
             }
             _ => {
                 refuse_look_alike(key, ENVELOPE)?;
@@ -157,9 +158,14 @@ fn expect(reader: &mut Reader<'_>, kind: Kind, name: &'static str) -> Result<(),
 }
 
 fn text<'a>(reader: &mut Reader<'a>, name: &'static str) -> Result<Cow<'a, str>, MessageError> {
+    Ok(handle(reader, name)?.value)
+}
+
+/// A text that may have to be replaced.
+fn handle<'a>(reader: &mut Reader<'a>, name: &'static str) -> Result<Text<'a>, MessageError> {
     expect(reader, Kind::String, name)?;
-    let text = reader.string()?.value;
-    if text.contains('\0') {
+    let text = reader.string()?;
+    if text.value.contains('\0') {
         return Err(MessageError::Type(name));
     }
     Ok(text)
@@ -174,6 +180,37 @@ fn id(reader: &mut Reader<'_>) -> Result<Span, MessageError> {
         Kind::Number if integer(reader.bytes(span.clone())) => Ok(span),
         _ => Err(MessageError::Id),
     }
+}
+
+/// The task an answer of the client belongs to.
+fn related_task<'a>(reader: &Reader<'a>, span: &Span) -> Result<Option<Text<'a>>, MessageError> {
+    // The answer was read strictly already, so nothing in it is too deep.
+    let mut answer = Reader::new(reader.bytes(span.clone()), usize::MAX);
+    if answer.kind()? != Kind::Object {
+        return Ok(None);
+    }
+    let mut task = None;
+    answer.object(|reader, member| {
+        if member.key.value != "_meta" || reader.kind()? != Kind::Object {
+            reader.skip()?;
+            return Ok(());
+        }
+        reader.object(|reader, member| {
+            refuse_look_alike(&member.key, &[params::RELATED_TASK])?;
+            if member.key.value == params::RELATED_TASK {
+                task = params::read_related_task(reader)?;
+            } else {
+                reader.skip()?;
+            }
+            Ok::<(), MessageError>(())
+        })?;
+        Ok::<(), MessageError>(())
+    })?;
+    if let Some(task) = &mut task {
+        let in_body = |at: usize| at.saturating_add(span.start);
+        task.span = in_body(task.span.start)..in_body(task.span.end);
+    }
+    Ok(task)
 }
 
 /// Refuses a key that differs from one of `known` only in case, separators or Unicode spelling.

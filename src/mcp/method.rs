@@ -27,7 +27,7 @@ pub enum Method {
     List(List),
     /// About the connection itself; needs a caller and nothing more.
     Session,
-    /// `tasks/*`: names a task and not its owner.
+    /// `tasks/*`: `params.taskId`.
     Task,
 }
 
@@ -62,7 +62,8 @@ impl Method {
             ("initialize" | "ping" | "logging/setLevel", Era::Legacy) => Self::Session,
             ("tasks/get" | "tasks/cancel", _) => Self::Task,
             ("tasks/update", Era::Modern) => Self::Task,
-            ("tasks/result" | "tasks/list", Era::Legacy) => Self::Task,
+            // Not `tasks/list`: whose tasks they are, only the server could know.
+            ("tasks/result", Era::Legacy) => Self::Task,
             _ => return None,
         };
         Some(method)
@@ -78,7 +79,6 @@ impl Method {
                 | "notifications/roots/list_changed",
                 Era::Legacy,
             ) => Some(Self::Session),
-            ("notifications/tasks/status", Era::Legacy) => Some(Self::Task),
             _ => None,
         }
     }

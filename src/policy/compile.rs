@@ -10,8 +10,12 @@ use super::document::{ArgumentRule, Document, IdentityField, OperationDocument};
 use super::dpop::compile_dpop;
 use super::error::{Errors, PolicyError};
 use super::issuers::compile_issuers;
+use super::metadata::check_metadata;
+use super::param_headers::compile_param_headers;
 use super::pattern::Pattern;
-use super::roles::compile_roles;
+use super::resource::parse_resource;
+use super::roles::{compile_anonymous, compile_roles};
+use super::scopes::{ScopeHierarchy, check_scopes};
 use super::{Operation, Policy};
 use crate::mcp::names::{NameId, NameTable, fold};
 
@@ -36,6 +40,8 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         ));
     }
     check_scopes("scopes", &document.scopes, &mut errors);
+    let scope_hierarchy = ScopeHierarchy::compile(&document.scope_includes, &mut errors);
+    check_metadata(&document.metadata, &mut errors);
     check_origins(&document.origins, &mut errors);
     let mut origins = document.origins.clone();
     origins.extend(
@@ -66,19 +72,25 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         &mut errors,
     );
     let roles = compile_roles(&document.roles, &mut errors);
+    let anonymous = document.anonymous.as_ref();
+    let anonymous = anonymous.map(|document| compile_anonymous(document, &mut errors));
     check_headers(&document, &mut errors);
     check_sizes(&document, &mut errors);
     if !errors.is_empty() {
         return Err(errors);
     }
     Ok(Policy {
+        label: None,
         resource: document.resource,
         path,
         mode: document.mode,
         issuers,
         dpop,
         scopes: document.scopes,
+        scope_hierarchy,
+        metadata: document.metadata,
         roles,
+        anonymous,
         names,
         arguments,
         tools,
@@ -88,34 +100,12 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         headers: document.headers,
         upstream: document.upstream,
         audit: document.audit,
+        seal: document.seal,
+        compat: document.compat,
         max_body: document.max_body.0,
         max_response: document.max_response.0,
         hold: document.hold,
     })
-}
-
-fn parse_resource(resource: &str, errors: &mut Errors) -> Option<Url> {
-    let mut refuse = |message: &str| {
-        errors.push(PolicyError::new(
-            "resource",
-            format!("found `{resource}`, {message}"),
-        ));
-        None
-    };
-    let Ok(url) = Url::parse(resource) else {
-        return refuse("expected an absolute URL such as https://crm.example.com/mcp");
-    };
-    let loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-    match url.scheme() {
-        "https" => {}
-        "http" if loopback => {}
-        _ => return refuse("expected https (http is for localhost only)"),
-    }
-    let has_user = !url.username().is_empty() || url.password().is_some();
-    if url.fragment().is_some() || url.query().is_some() || has_user {
-        return refuse("expected a URL without query, fragment and user (RFC 8707 section 2)");
-    }
-    Some(url)
 }
 
 fn compile_arguments(
@@ -211,6 +201,7 @@ fn compile_operations(
             scopes: operation.scopes.clone(),
             max_token_age: operation.max_token_age.map(|period| period.0),
             when: condition,
+            param_headers: compile_param_headers(section, &path, operation, errors),
             arguments: rules.into_iter().map(to_rule).collect(),
         });
     }
@@ -223,19 +214,6 @@ fn compile_operations(
         )
     });
     compiled
-}
-
-/// Scopes are words (RFC 6749 section 3.3); several in one text would never be found in a token.
-fn check_scopes(path: &str, scopes: &[String], errors: &mut Errors) {
-    for (index, scope) in scopes.iter().enumerate() {
-        let allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
-        if scope.is_empty() || !scope.bytes().all(allowed) {
-            errors.push(PolicyError::new(
-                format!("{path}[{index}]"),
-                format!("found `{scope}`, expected one scope, without spaces and quotes"),
-            ));
-        }
-    }
 }
 
 /// Origins are compared as browsers write them.

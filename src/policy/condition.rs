@@ -264,13 +264,10 @@ mod with_cel {
                 names.iter().map(|name| name.as_str().into()).collect(),
             ))
         };
-        let organization = identity
-            .organization
-            .as_deref()
-            .map_or(Value::Null, Value::from);
+        let text = |text: &Option<String>| text.as_deref().map_or(Value::Null, Value::from);
         HashMap::from([
-            (Key::from("user"), identity.user.as_str().into()),
-            (Key::from("organization"), organization),
+            (Key::from("user"), text(&identity.user)),
+            (Key::from("organization"), text(&identity.organization)),
             (Key::from("roles"), list(&identity.roles)),
             (Key::from("scopes"), list(&identity.scopes)),
         ])
@@ -286,7 +283,7 @@ mod tests {
 
     fn check(expression: &str, arguments: &str) -> Result<(), ConditionError> {
         let identity = Identity {
-            user: "u1".into(),
+            user: Some("u1".into()),
             organization: None,
             roles: vec!["support".into()],
             scopes: vec!["crm:read".into()],

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::metadata::Metadata;
 use super::value::{Period, Size};
 use crate::identity::{Algorithm, ClaimPath, TokenType};
 
@@ -34,10 +35,19 @@ pub struct Document {
     /// Scopes every request needs, whatever it asks for.
     #[serde(default)]
     pub scopes: Vec<String>,
+    /// Scopes that include others: a token with the one is as good as with those.
+    #[serde(default)]
+    pub scope_includes: BTreeMap<String, Vec<String>>,
+    /// What the resource metadata document says of the server besides.
+    #[serde(default)]
+    pub metadata: Metadata,
     /// What each role may do. Nothing is allowed that no role allows. The role named `*` is every
     /// caller's.
     #[serde(default)]
     pub roles: BTreeMap<String, RoleDocument>,
+    /// What may be used without signing in, by anybody. Everything else then asks for a sign-in
+    /// where it is used, as ChatGPT expects it, and lists say which is which.
+    pub anonymous: Option<AnonymousDocument>,
     /// Argument names that say who is calling, and what happens to them. They are matched whatever
     /// their case, separators or Unicode spelling, at any depth.
     #[serde(default)]
@@ -66,6 +76,12 @@ pub struct Document {
     /// What the access log says of the caller.
     #[serde(default)]
     pub audit: Audit,
+    /// How handles of the server (session ids, event ids, task ids, request states) are bound to
+    /// the caller they were given to. Without it, none are handed out.
+    pub seal: Option<Seal>,
+    /// Known deviations of clients that are put right.
+    #[serde(default)]
+    pub compat: Compat,
     /// The largest request body that is inspected; larger ones are refused. At most 1 MiB.
     #[serde(default = "default_max_body")]
     pub max_body: Size,
@@ -206,6 +222,20 @@ pub struct RoleDocument {
     pub deny: Vec<String>,
 }
 
+/// What may be used without signing in.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct AnonymousDocument {
+    /// Tool names or patterns. One whose `tools` entry asks for scopes or a fresh sign-in needs
+    /// that nonetheless.
+    pub tools: Vec<String>,
+    /// Prompt names or patterns.
+    pub prompts: Vec<String>,
+    /// Resource URIs or patterns, without placeholders.
+    pub resources: Vec<String>,
+}
+
 /// What happens to an argument that says who is calling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
@@ -243,6 +273,9 @@ pub struct OperationDocument {
     pub max_token_age: Option<Period>,
     /// A CEL expression over `args`, `identity` and `call` that must be true.
     pub when: Option<String>,
+    /// For tools: arguments that a header mirrors, with what follows `Mcp-Param-` in its name, as
+    /// `x-mcp-header` in the tool's schema says. An argument inside others is written with dots.
+    pub param_headers: BTreeMap<String, String>,
     /// Rules for this operation's arguments, before the general ones. A `set` here also adds the
     /// argument when the caller left it out.
     pub arguments: BTreeMap<String, ArgumentRule>,
@@ -307,6 +340,32 @@ pub struct Audit {
     /// The environment variable (of the Wasm VM) that holds the key of the hash. Without it the
     /// key is the resource's name, which keeps logs readable but lets a reader test a guess.
     pub key_env: Option<String>,
+}
+
+/// Known deviations of clients, each put right where it is switched on.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Compat {
+    /// An `Accept` header that lacks `application/json` or `text/event-stream`, which servers answer
+    /// with 406. The server gets both, and may then answer with an event stream.
+    pub missing_accept: bool,
+    /// A message of 2026-07-28 without `MCP-Protocol-Version`, `Mcp-Method` or `Mcp-Name`, as
+    /// Copilot sends `server/discover`. The server gets them as the body says.
+    pub missing_mcp_headers: bool,
+}
+
+/// How the server's handles are bound to their callers.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Seal {
+    /// The environment variable (of the Wasm VM) that holds the secret: at least 32 characters, the
+    /// same for every Envoy that serves the same clients.
+    pub key_env: String,
+    /// How long a task id or a request state is accepted.
+    #[serde(default = "default_seal_lifetime")]
+    pub lifetime: Period,
 }
 
 /// How the access log names the caller.
@@ -374,6 +433,10 @@ fn default_refresh() -> Period {
 
 fn default_keep() -> Period {
     Period(Duration::from_secs(3600))
+}
+
+fn default_seal_lifetime() -> Period {
+    Period(Duration::from_secs(24 * 3600))
 }
 
 fn default_cache() -> Period {

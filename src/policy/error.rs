@@ -23,6 +23,13 @@ impl PolicyError {
         }
     }
 
+    /// The same of one of several policies.
+    pub(super) fn of_policy(mut self, index: usize) -> Self {
+        let dot = if self.path.is_empty() { "" } else { "." };
+        self.path = format!("policies[{index}]{dot}{}", self.path);
+        self
+    }
+
     /// An error of the document's form, with the nearest known key for one that is not known.
     pub(super) fn of_form(error: &serde_path_to_error::Error<serde_json::Error>) -> Self {
         let path = match error.path().to_string().as_str() {

@@ -7,7 +7,7 @@ impl Policy {
     /// Rules that can never match, and conditions for what nobody may call.
     pub fn warnings(&self) -> Vec<PolicyError> {
         let mut warnings = Vec::new();
-        if self.roles.is_empty() {
+        if self.roles.is_empty() && self.anonymous.is_none() {
             warnings.push(PolicyError::new(
                 "roles",
                 "there are none: nobody may call anything",
@@ -30,6 +30,7 @@ impl Policy {
                 self.warn_unreachable(section, operation, &mut warnings);
             }
         }
+        self.warn_unused_scopes(&mut warnings);
         warnings
     }
 
@@ -39,7 +40,7 @@ impl Policy {
         operation: &Operation,
         warnings: &mut Vec<PolicyError>,
     ) {
-        let reachable = self.roles.values().any(|role| {
+        let reachable = self.roles.values().chain(&self.anonymous).any(|role| {
             let grants = if section == "tools" {
                 &role.tools
             } else {

@@ -137,7 +137,7 @@ impl Piece {
     fn text<'p>(&'p self, identity: &'p Identity) -> Option<&'p str> {
         let value = match self {
             Self::Literal(text) => return Some(text),
-            Self::User => &identity.user,
+            Self::User => identity.user.as_ref()?,
             Self::Organization => identity.organization.as_ref()?,
         };
         let stays = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~@+=|".contains(&byte);
@@ -228,7 +228,7 @@ mod tests {
 
     fn caller(user: &str, organization: Option<&str>) -> Identity {
         Identity {
-            user: user.to_owned(),
+            user: Some(user.to_owned()),
             organization: organization.map(str::to_owned),
             roles: Vec::new(),
             scopes: Vec::new(),

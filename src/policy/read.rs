@@ -17,21 +17,26 @@ const MAPPINGS: &[&[&str]] = &[
     &["issuers", "*", "identity"],
     &["issuers", "*", "introspection"],
     &["issuers", "*", "jwks"],
+    &["metadata"],
     &["prompts", "*"],
     &["roles", "*"],
     &["tools", "*"],
     &["upstream"],
 ];
 
-pub(super) fn read(json: &[u8]) -> Result<Document, Vec<PolicyError>> {
+/// A configuration as strict JSON.
+pub(super) fn strict(json: &[u8]) -> Result<Value, Vec<PolicyError>> {
     let mut reader = Reader::new(json, MAX_DEPTH);
     // Of a key that stands there twice, serde would take the last.
     reader
         .skip()
         .and_then(|_| reader.end())
         .map_err(|error| whole(format!("not strict JSON: {error}")))?;
-    let document: Value =
-        serde_json::from_slice(json).map_err(|error| whole(format!("not JSON: {error}")))?;
+    serde_json::from_slice(json).map_err(|error| whole(format!("not JSON: {error}")))
+}
+
+/// The document of one policy.
+pub(super) fn document(document: Value) -> Result<Document, Vec<PolicyError>> {
     let mut errors = Vec::new();
     for way in MAPPINGS {
         refuse_list(&document, "", way, &mut errors);

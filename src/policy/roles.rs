@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::document::RoleDocument;
+use super::document::{AnonymousDocument, RoleDocument};
 use super::error::{Errors, PolicyError, nearest};
 use super::pattern::Pattern;
 
@@ -53,6 +53,31 @@ pub(super) fn compile_roles(
         roles.insert(name.clone(), role);
     }
     roles
+}
+
+/// What anybody may do. Written as a role is, it is compiled as one.
+pub(super) fn compile_anonymous(document: &AnonymousDocument, errors: &mut Errors) -> Role {
+    for (list, patterns) in [
+        ("tools", &document.tools),
+        ("prompts", &document.prompts),
+        ("resources", &document.resources),
+    ] {
+        check_list(&format!("anonymous.{list}"), patterns, errors);
+    }
+    for (index, pattern) in document.resources.iter().enumerate() {
+        if pattern.contains("{user}") || pattern.contains("{organization}") {
+            errors.push(PolicyError::new(
+                format!("anonymous.resources[{index}]"),
+                format!("found `{pattern}`: who did not sign in has no user and no organization"),
+            ));
+        }
+    }
+    Role {
+        tools: grants(&document.tools, "anonymous", Pattern::name),
+        prompts: grants(&document.prompts, "anonymous", Pattern::name),
+        resources: grants(&document.resources, "anonymous", Pattern::uri),
+        deny: Vec::new(),
+    }
 }
 
 fn grants(written: &[String], role: &str, pattern: fn(&str) -> Pattern) -> Vec<Grant> {
@@ -123,17 +148,18 @@ fn check_patterns(documents: &BTreeMap<String, RoleDocument>, errors: &mut Error
             ("deny", &document.deny),
         ];
         for (list, patterns) in lists {
-            for (index, pattern) in patterns.iter().enumerate() {
-                if pattern.trim().is_empty() || pattern.trim() != pattern {
-                    let path = format!("roles.{name}.{list}[{index}]");
-                    errors.push(PolicyError::new(
-                        path,
-                        format!(
-                            "found `{pattern}`, expected a name or pattern without spaces around it"
-                        ),
-                    ));
-                }
-            }
+            check_list(&format!("roles.{name}.{list}"), patterns, errors);
+        }
+    }
+}
+
+fn check_list(path: &str, patterns: &[String], errors: &mut Errors) {
+    for (index, pattern) in patterns.iter().enumerate() {
+        if pattern.trim().is_empty() || pattern.trim() != pattern {
+            errors.push(PolicyError::new(
+                format!("{path}[{index}]"),
+                format!("found `{pattern}`, expected a name or pattern without spaces around it"),
+            ));
         }
     }
 }

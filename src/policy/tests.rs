@@ -6,6 +6,8 @@ mod form;
 mod introspection;
 mod meaning;
 mod patterns;
+mod policies;
+mod scopes;
 mod warnings;
 
 use serde_json::{Value, json};

@@ -105,6 +105,8 @@ impl Rewriter<'_> {
             ArgumentRule::Keep => return Ok(false),
             ArgumentRule::Reject => return Err(ArgumentError::Rejected(name)),
             ArgumentRule::Remove => self.remove(found, name),
+            // Nobody signed in, so whatever it says is not true.
+            ArgumentRule::Set(_) if self.identity.is_anonymous() => self.remove(found, name),
             ArgumentRule::Set(field) => self.set(found, field, name)?,
         }
         Ok(true)
@@ -177,7 +179,8 @@ impl Rewriter<'_> {
 
     /// Adds the arguments that the operation's own rules set and the client left out.
     fn add_missing(&mut self, message: &Message<'_>) -> Result<(), ArgumentError> {
-        if !matches!(&*message.method, "tools/call" | "prompts/get") {
+        let takes_arguments = matches!(&*message.method, "tools/call" | "prompts/get");
+        if !takes_arguments || self.identity.is_anonymous() {
             return Ok(());
         }
         let mut handled: Vec<NameId> = Vec::new();
@@ -227,7 +230,7 @@ impl Rewriter<'_> {
 
     fn value(&self, field: IdentityField, name: &str) -> Result<&'_ str, ArgumentError> {
         let value = match field {
-            IdentityField::User => Some(self.identity.user.as_str()),
+            IdentityField::User => self.identity.user.as_deref(),
             IdentityField::Organization => self.identity.organization.as_deref(),
         };
         value.ok_or_else(|| ArgumentError::NoValue(name.to_owned()))

@@ -1,10 +1,11 @@
 //! Lists as one caller may see them.
 
+use super::security_schemes;
 use super::splice::Edits;
 use crate::authorize::{Caller, Target, may_see};
 use crate::mcp::listing::Listing;
 use crate::mcp::message::MessageError;
-use crate::mcp::method::Era;
+use crate::mcp::method::{Era, List};
 use crate::policy::Policy;
 
 /// A message of the server, filtered for a caller.
@@ -38,6 +39,9 @@ pub fn filter(
             removed_in_list = 0;
         }
         if may_see(policy, caller, Target::of_item(item.list, &item.name)) {
+            if item.list == List::Tools && policy.anonymous.is_some() {
+                security_schemes::add(policy, &item.name, body, &item.element.span, &mut edits)?;
+            }
             continue;
         }
         edits.remove(item.element.cut(removed_in_list));

@@ -1,12 +1,13 @@
 //! `Mcp-Param-*` headers follow the arguments they mirror (MCP 2026-07-28 "Custom Headers").
 //!
-//! Which header mirrors which argument stands in the tool's schema, which this filter does not
-//! need: a header has to have the value of an argument, so that argument is the one it mirrors.
+//! Which header mirrors which argument stands in the tool's schema. Where the policy does not repeat
+//! it, a header has to have the value of an argument, so that argument is the one it mirrors.
 
 use super::arguments::Change;
 use crate::mcp::headers::{Disagreement, HeaderEdit, Headers, PARAM_PREFIX, decode, encode};
 use crate::mcp::json::{JsonError, Kind, Reader, Span};
 use crate::mcp::names::fold;
+use crate::policy::ParamHeader;
 
 /// More than any tool mirrors: each is compared with each argument.
 const MAX_HEADERS: usize = 32;
@@ -33,7 +34,8 @@ enum Fate {
     Unchanged,
 }
 
-/// What has to change in the headers when these values of the arguments change.
+/// What has to change in the headers that the policy does not declare when these values of the
+/// arguments change.
 ///
 /// # Errors
 ///
@@ -44,6 +46,7 @@ pub fn follow(
     body: &[u8],
     arguments: Option<Span>,
     changes: &[Change],
+    declared: &[&ParamHeader],
     is_ruled: impl Fn(&str) -> bool,
 ) -> Result<Vec<HeaderEdit>, Disagreement> {
     let mut edits = Vec::new();
@@ -59,6 +62,9 @@ pub fn follow(
         let Some(parameter) = name.strip_prefix(PARAM_PREFIX) else {
             continue;
         };
+        if declared.iter().any(|declared| declared.header == name) {
+            continue;
+        }
         let mismatch = Disagreement::Mismatch(PARAM_HEADERS);
         if headers.all(name).count() != 1 {
             return Err(mismatch);
@@ -147,7 +153,7 @@ fn fate(span: &Span, changes: &[Change]) -> Fate {
 }
 
 /// A number that a float holds exactly.
-fn amount(text: &str) -> Option<f64> {
+pub(super) fn amount(text: &str) -> Option<f64> {
     text.parse().ok().filter(|amount: &f64| amount.abs() < 9e15)
 }
 

@@ -133,6 +133,12 @@ fn other_files_are_recognized() {
         let ran = files.run(&["check", &format!("{ROOT}/{file}")]);
         ran.says(1, &[what, "a file of its own"]);
     }
+    let files = files.with("mcp_auth.yaml", "resources: [{name: mcp_auth}]\n");
+    let ran = files.run(&["check", "mcp_auth.yaml"]);
+    ran.says(
+        1,
+        &["mcp_auth.yaml:1:1: this is a file for Envoy's discovery"],
+    );
     let ran = files.run(&["check", "nowhere.yaml"]);
     ran.says(2, &["cannot read nowhere.yaml", "Next: "]);
     files.run(&["check"]).says(2, &["Usage"]);
@@ -151,4 +157,84 @@ fn a_policy_in_json_and_from_standard_input_is_checked_too() {
     });
     let ran = Files::new("stdin").run_with_input(&["check", "-"], &format!("{policy:#}"));
     ran.says(0, &["<stdin>: ok: 1 role, 1 issuer\n"]);
+}
+
+const TWO: &str = r#"policies:
+  - resource: https://tools.example.com/crm/mcp
+    issuers: [{issuer: https://login.example.com, jwks: {cluster: login, path: /keys}}]
+    roles: {"*": {tools: [crm.get]}}
+  - resource: https://tools.example.com/hr/mcp
+    issuers: [{issuer: https://login.example.com, jwks: {cluster: login, path: /keys}}]
+    roles:
+      "*": {tools: [hr.holidays]}
+    arguments: {employee: {set: user}}
+"#;
+
+#[test]
+fn several_policies_are_checked_together() {
+    let ran = Files::new("several")
+        .with("policy.yaml", TWO)
+        .run(&["check", "policy.yaml"]);
+    ran.says(
+        0,
+        &["policy.yaml: ok: 2 policies\n  \
+           https://tools.example.com/crm/mcp: 1 role, 1 issuer\n  \
+           https://tools.example.com/hr/mcp: 1 role, 1 issuer\n"],
+    );
+    let files = Files::new("several_wrong");
+    let wrong = TWO.replace("[hr.holidays]}", "[hr.holidays], extends: [x]}");
+    let wrong = wrong.replace("tools: [crm.get]", "tool: [crm.get]");
+    let ran = files
+        .with("policy.yaml", &wrong)
+        .run(&["check", "policy.yaml"]);
+    ran.says(
+        1,
+        &[
+            "policy.yaml:4:19: policies[0].roles.*.tool: unknown ",
+            "policy.yaml:8:45: policies[1].roles.*.extends[0]: unknown role `x`",
+        ],
+    );
+    let same = TWO.replace("/hr/mcp", "/crm/mcp");
+    let ran = Files::new("several_same")
+        .with("policy.yaml", &same)
+        .run(&["check", "policy.yaml"]);
+    ran.says(1, &["policy.yaml:5:5: policies[1].resource: found "]);
+}
+
+#[test]
+fn of_several_policies_one_is_asked() {
+    let request = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": {"name": "hr.holidays", "arguments": {"employee": "bob"}}});
+    let files = Files::to_explain("several_explained", &json!({"sub": "anna"}), &request)
+        .with("policy.yaml", TWO);
+    let ran = files.explain(&[]);
+    ran.says(
+        2,
+        &[
+            "there are several policies",
+            "--path PATH",
+            "`https://tools.example.com/hr/mcp`",
+        ],
+    );
+    for named in ["/hr/mcp", "https://tools.example.com/hr/mcp"] {
+        let ran = files.explain(&["--path", named]);
+        ran.says(
+            0,
+            &["decision     approved (allowed)\n", "\"bob\" -> \"anna\""],
+        );
+    }
+    files
+        .explain(&["--path", "/crm/mcp"])
+        .says(1, &["blocked (no_role)"]);
+    let ran = files.explain(&["--path", "/nowhere"]);
+    ran.says(2, &["no policy is for `/nowhere`", "there is `https://"]);
+    let names = |path| files.run(&["arguments", "--policy", "policy.yaml", "--path", path]);
+    names("/hr/mcp").says(
+        0,
+        &["employee                   set: user          policy\n"],
+    );
+    assert!(!names("/crm/mcp").stdout.contains("employee  "));
+    files
+        .run(&["arguments", "--policy", "policy.yaml"])
+        .says(2, &["there are several policies"]);
 }

@@ -10,11 +10,12 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from . import tokens
-from .envoy_config import Cluster, Listener, bootstrap
+from .envoy_config import Cluster, Listener, bootstrap, discovery_response
 
 ROOT = Path(__file__).resolve().parents[2]
 WASM = Path(os.environ.get("MCP_AUTH_WASM", ROOT / "target/wasm32-wasip1/release/mcp_auth_filter.wasm"))
@@ -62,6 +63,9 @@ class Envoy:
         config.write_text(
             json.dumps(bootstrap(listeners, clusters, str(WASM), str(self.access_path)))
         )
+        for listener in listeners.values():
+            if listener.file is not None and not listener.file.exists():
+                self.change(listener, listener.policy)
         self._needs_module(listeners)
         self.process = self._run(executable or binary(), config, concurrency)
         self.ports: dict[str, int] = {}
@@ -86,6 +90,15 @@ class Envoy:
         lines = self.admin("/stats").splitlines()
         pairs = [line.rsplit(": ", 1) for line in lines if re.search(pattern, line)]
         return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
+
+    @staticmethod
+    def change(listener: Listener, policy: Any) -> None:
+        """Put another policy into a listener's file, as one move."""
+        assert listener.file is not None
+        changed = discovery_response(replace(listener, policy=policy), str(WASM))
+        new = listener.file.with_suffix(".new")
+        new.write_text(json.dumps(changed))
+        new.rename(listener.file)
 
     def stop(self) -> None:
         """End the process."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from demo import proxy
@@ -12,6 +13,9 @@ Config = dict[str, Any]
 # What the shipped configuration lets the module ask of Envoy: no test has more.
 CAPABILITIES: Config = proxy.plugin(proxy.load())["capability_restriction_config"]
 
+# The VM's environment: what policies name with `key_env`.
+ENVIRONMENT = {"MCP_AUTH_KEY": "a secret of the tests, long enough"}
+
 WASM = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"
 ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
 BUFFER = "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer"
@@ -20,6 +24,7 @@ MANAGER = (
     ".http_connection_manager.v3.HttpConnectionManager"
 )
 PROTOCOL_OPTIONS = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+EXTENSION = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig"
 FILE_LOG = "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog"
 
 # The filter's own record between facts of Envoy's, so that a missing one is seen.
@@ -36,6 +41,8 @@ class Listener:
     # None: Envoy alone. Anything else goes to the filter as it is.
     policy: Any = None
     cluster: str = "upstream"
+    # For a client that checks the address against the resource's name. 0: any free one.
+    port: int = 0
     stop_iteration: bool = True
     # The limit of a buffer filter after ours.
     buffer_filter: int | None = None
@@ -44,6 +51,8 @@ class Listener:
     before: tuple[Config, ...] = ()
     routes: tuple[Config, ...] = ()
     upgrades: tuple[str, ...] = ()
+    # The filter stands in this file, which Envoy watches (see `Envoy.change`).
+    file: Path | None = None
     # Of the VM; listeners with one have a VM of their own.
     environment: dict[str, str] | None = None
 
@@ -61,6 +70,8 @@ def bootstrap(
 ) -> Config:
     """The whole configuration. Ports are chosen by the system and asked for afterwards."""
     return {
+        # Discovery, also from a file, has to say who asks.
+        "node": {"id": "tests", "cluster": "tests"},
         "admin": {"address": _address(0)},
         "static_resources": {
             "listeners": [_listener(n, each, wasm, access_log) for n, each in listeners.items()],
@@ -76,7 +87,7 @@ def _address(port: int) -> Config:
 def _listener(name: str, listener: Listener, wasm: str, access_log: str) -> Config:
     config: Config = {
         "name": name,
-        "address": _address(0),
+        "address": _address(listener.port),
         "filter_chains": [{"filters": [_manager(name, listener, wasm, access_log)]}],
     }
     if listener.buffer_limit is not None:
@@ -116,12 +127,26 @@ def _access_log(name: str, path: str) -> Config:
 
 def _filters(listener: Listener, wasm: str) -> list[Config]:
     filters = list(listener.before)
-    if listener.policy is not None:
+    if listener.file is not None:
+        filters.append(_discovered(listener.file))
+    elif listener.policy is not None:
         filters.append(_wasm_filter(listener, wasm))
     if listener.buffer_filter is not None:
         typed = {"@type": BUFFER, "max_request_bytes": listener.buffer_filter}
         filters.append({"name": "envoy.filters.http.buffer", "typed_config": typed})
     return [*filters, {"name": "envoy.filters.http.router", "typed_config": {"@type": ROUTER}}]
+
+
+def _discovered(file: Path) -> Config:
+    path = {"path": str(file), "watched_directory": {"path": str(file.parent)}}
+    source = {"path_config_source": path, "resource_api_version": "V3"}
+    return {"name": "mcp_auth", "config_discovery": {"config_source": source, "type_urls": [WASM]}}
+
+
+def discovery_response(listener: Listener, wasm: str) -> Config:
+    """What the file of a listener's filter holds."""
+    resource = {"@type": EXTENSION, **_wasm_filter(listener, wasm), "name": "mcp_auth"}
+    return {"resources": [resource]}
 
 
 def _wasm_filter(listener: Listener, wasm: str) -> Config:
@@ -133,12 +158,13 @@ def _wasm_filter(listener: Listener, wasm: str) -> Config:
             "vm_id": "mcp_auth",
             "runtime": "envoy.wasm.runtime.v8",
             "code": {"local": {"filename": wasm}},
+            "environment_variables": {"key_values": ENVIRONMENT},
         },
         "capability_restriction_config": CAPABILITIES,
         "configuration": _configuration(listener.policy),
     }
     if listener.environment:
-        variables = {"key_values": listener.environment}
+        variables = {"key_values": ENVIRONMENT | listener.environment}
         plugin["vm_config"] |= {"vm_id": "mcp_auth_env", "environment_variables": variables}
     if listener.stop_iteration:
         plugin["allow_on_headers_stop_iteration"] = True

@@ -26,13 +26,14 @@ class Answer(BaseModel):
 class McpServer:
     """The same tools in one of the two response styles."""
 
-    def __init__(self, json_response: bool) -> None:
+    def __init__(self, json_response: bool, **options: Any) -> None:
         # Arguments as the tools got them, and headers as HTTP delivered them.
         self.calls: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         app = self._crm().streamable_http_app(
             json_response=json_response,
             transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
+            **options,
         )
         config = uvicorn.Config(
             self._noting(app),
@@ -66,7 +67,7 @@ class McpServer:
         async def noting(scope: Any, receive: Any, send: Any) -> None:
             if scope["type"] == "http":
                 pairs = [(name.decode(), value.decode("latin-1")) for name, value in scope["headers"]]
-                self.headers.append(dict(pairs))
+                self.headers.append({":method": scope["method"], **dict(pairs)})
             await app(scope, receive, send)
 
         return noting

@@ -85,6 +85,7 @@ def policy(**changes: Any) -> Policy:
         "roles": ROLES,
         "arguments": ARGUMENTS,
         "tools": TOOLS,
+        "seal": {"key_env": "MCP_AUTH_KEY"},
     }
     merged = {**base, **changes}
     return {name: value for name, value in merged.items() if value is not None}

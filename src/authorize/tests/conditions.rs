@@ -3,6 +3,53 @@
 use super::*;
 
 #[test]
+fn a_scope_that_includes_another_satisfies_it() {
+    let policy = policy(&json!({
+        "roles": {"r": {"tools": ["*"]}},
+        "scopes": ["crm:read"],
+        "scope_includes": {"crm:admin": ["crm:write"], "crm:write": ["crm:read"]},
+        "tools": {"crm.refund": {"scopes": ["crm:write", "refund"]}},
+    }));
+    let has = |scopes: &[&str]| {
+        let found = call_with(&policy, scopes, None, "{}");
+        found.map(|evidence| evidence.last().unwrap().summary.clone())
+    };
+    assert_eq!(
+        has(&["refund", "crm:admin"]).as_deref(),
+        Ok("has scope crm:read (by crm:admin) crm:write (by crm:admin) refund")
+    );
+    assert_eq!(
+        has(&["refund", "crm:write", "crm:read"]).as_deref(),
+        Ok("has scope crm:read crm:write refund")
+    );
+    // What is missing is named with everything that is needed, in the order it is written.
+    for scopes in [
+        &["crm:admin"][..],
+        &["refund", "crm:read"],
+        &["refund"],
+        &[],
+    ] {
+        let evidence = call_with(&policy, scopes, None, "{}");
+        assert_eq!(evidence, lacks(&["crm:read", "crm:write", "refund"]));
+    }
+}
+
+#[test]
+fn a_scope_is_asked_for_only_where_it_would_help() {
+    let policy = conditions(json!({
+        "crm.refund": {"scopes": ["crm:write"], "max_token_age": "5m", "when": "args.amount <= 100"},
+    }));
+    let refuse = |amount: &str| call_with(&policy, &[], Some(10_000), amount);
+    assert_eq!(refuse(r#"{"amount":5}"#), lacks(&["crm:write"]));
+    assert_eq!(
+        refuse(r#"{"amount":500}"#),
+        not_true("tools.crm.refund.when")
+    );
+    let nobodys = call(&policy, &["other"], Target::Tool("crm.refund"));
+    assert_eq!(nobodys, Err(Denial::NoRole));
+}
+
+#[test]
 fn every_needed_scope_is_named_when_one_lacks() {
     let mut document = json!({"roles": {"r": {"tools": ["*"]}}, "scopes": ["mcp"]});
     document["tools"] = json!({
@@ -57,7 +104,10 @@ fn the_youngest_age_any_condition_asks_for_counts() {
     let policy = conditions(json!({
         "crm.refund": {"max_token_age": "10m"}, "crm.*": {"max_token_age": "5m"}, "*": {},
     }));
-    let too_old = Err(Denial::TooOld { max_age: 300 });
+    let too_old = Err(Denial::TooOld {
+        max_age: 300,
+        scopes: vec![],
+    });
     for (age, allowed) in [
         (Some(0), true),
         (Some(300), true),
@@ -194,6 +244,9 @@ fn what_nobody_can_cure_is_said_first() {
     assert_eq!(decide("r", "crm.get", &[], good), lacks(&["s"]));
     assert_eq!(
         decide("r", "crm.get", &["s"], good),
-        Err(Denial::TooOld { max_age: 1 })
+        Err(Denial::TooOld {
+            max_age: 1,
+            scopes: vec!["s".to_owned()],
+        })
     );
 }

@@ -134,8 +134,9 @@ fn answer(decision: Result<Vec<Evidence>, Denial>) -> Answer {
             needed.sort();
             Answer::Scopes(needed)
         }
-        Err(Denial::TooOld { max_age }) => Answer::TooOld(max_age),
+        Err(Denial::TooOld { max_age, .. }) => Answer::TooOld(max_age),
         Err(Denial::OddUri) => panic!("a tool has no URI"),
+        Err(Denial::SignIn { .. }) => panic!("the caller signed in"),
     }
 }
 

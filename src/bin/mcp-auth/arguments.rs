@@ -17,7 +17,8 @@ const BUILT_IN: &str = "built in";
 /// An argument name, its rule, and where that comes from.
 type Row<'a> = (&'a str, ArgumentRule, &'static str);
 
-pub(crate) fn run(path: Option<&Path>) -> Result<Outcome, Failure> {
+/// The rules of a policy in a file, or the built-in ones. `of`: which, of several policies.
+pub(crate) fn run(path: Option<&Path>, of: Option<&str>) -> Result<Outcome, Failure> {
     let mut out = wrapped(
         "",
         "",
@@ -27,13 +28,13 @@ pub(crate) fn run(path: Option<&Path>) -> Result<Outcome, Failure> {
     out.push('\n');
     match path {
         Some(path) => {
-            let loaded = policy::load(path)?;
-            let document = serde_json::from_value(loaded.json).map_err(|error| {
+            let (policy, json) = policy::load(path)?.single(of)?;
+            let document = serde_json::from_value(json).map_err(|error| {
                 Failure::usage(format!("cannot read the policy: {error}"), "check it")
             })?;
-            out.push_str(&table(&effective(&document, &loaded.policy)));
-            out.push_str(&of_operations("tools", &loaded.policy.tools));
-            out.push_str(&of_operations("prompts", &loaded.policy.prompts));
+            out.push_str(&table(&effective(&document, &policy)));
+            out.push_str(&of_operations("tools", &policy.tools));
+            out.push_str(&of_operations("prompts", &policy.prompts));
         }
         None => {
             let rows: Vec<Row<'_>> = builtin_arguments(true)

@@ -13,12 +13,27 @@ pub(crate) fn run(path: &Path) -> Result<Outcome, Failure> {
         0 => String::new(),
         number => format!(", {}", count(number, "warning")),
     };
-    let summary = summary(&loaded.policy);
+    let summary = match loaded.policies.as_slice() {
+        [(only, _)] if only.label.is_none() => summary(only),
+        several => {
+            let each = several.iter();
+            let each =
+                each.map(|(policy, _)| format!("\n  {}: {}", policy.resource, summary(policy)));
+            format!("{}{}", policies(several.len()), each.collect::<String>())
+        }
+    };
     Ok(Outcome {
         stdout: format!("{}: ok{warnings}: {summary}\n", files::name(path)),
         stderr: loaded.warnings,
         status: 0,
     })
+}
+
+fn policies(number: usize) -> String {
+    match number {
+        1 => "1 policy".to_owned(),
+        _ => format!("{number} policies"),
+    }
 }
 
 /// What a policy holds, in one line.

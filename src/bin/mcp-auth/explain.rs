@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use mcp_auth_filter::audit::Record;
 use mcp_auth_filter::challenge::Reply;
-use mcp_auth_filter::exchange::{Exchange, Forward, Now, Step};
+use mcp_auth_filter::exchange::{Exchange, Forward, Now, Secrets, Step};
 use mcp_auth_filter::identity::Verifier;
 use mcp_auth_filter::mcp::headers::Headers;
 use mcp_auth_filter::policy::Policy;
@@ -27,6 +27,9 @@ pub(crate) struct Arguments {
     /// The request: a JSON-RPC message as the client sends it; `-` reads standard input.
     #[arg(long)]
     request: PathBuf,
+    /// Of several policies the one to ask, by its path or its `resource`.
+    #[arg(long)]
+    path: Option<String>,
     /// A header of the request, in place of the one a client would send; `Name:` leaves it out.
     #[arg(long, value_name = "NAME: VALUE")]
     header: Vec<String>,
@@ -61,12 +64,11 @@ pub(crate) enum End {
 pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     refuse_two_from_stdin(&[&arguments.policy, &arguments.claims, &arguments.request])?;
     let loaded = policy::load(&arguments.policy);
-    let mut policy = loaded
-        .map_err(|failure| Failure {
-            status: 2,
-            ..failure
-        })?
-        .policy;
+    let loaded = loaded.map_err(|failure| Failure {
+        status: 2,
+        ..failure
+    })?;
+    let (mut policy, _) = loaded.single(arguments.path.as_deref())?;
     let claims = claims::read(&arguments.claims)?;
     let body = files::read(&arguments.request)?;
     let now = now();
@@ -120,7 +122,7 @@ fn judge(
     let bug = |what: &str| Failure::usage(what, "report this as a bug, with the files");
     let mut verifier = Verifier::new(policy.issuers.clone())
         .map_err(|error| bug(&format!("the claims' key is not accepted: {error}")))?;
-    let mut exchange = Exchange::new(Rc::clone(policy), None, now);
+    let mut exchange = Exchange::new(Rc::clone(policy), &Secrets::default(), now);
     let mut step = exchange.request_headers(headers, body.is_empty(), &mut verifier, now);
     let mut before = Forward::default();
     if !exchange.is_over() {

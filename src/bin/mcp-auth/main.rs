@@ -50,6 +50,9 @@ enum Command {
         /// The rules in force with this policy, instead of the built-in ones alone.
         #[arg(long)]
         policy: Option<PathBuf>,
+        /// Of several policies the one to ask, by its path or its `resource`.
+        #[arg(long, requires = "policy")]
+        path: Option<String>,
     },
 }
 
@@ -102,7 +105,7 @@ fn main() -> ExitCode {
         Command::Check { policy } => check::run(&policy),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Schema => schema::run(),
-        Command::Arguments { policy } => arguments::run(policy.as_deref()),
+        Command::Arguments { policy, path } => arguments::run(policy.as_deref(), path.as_deref()),
     };
     let outcome = outcome.unwrap_or_else(Outcome::from);
     // Whoever reads only the first lines of the output has what they wanted.

@@ -3,21 +3,49 @@
 use std::fmt::Display;
 use std::path::Path;
 
-use mcp_auth_filter::policy::{Policy, PolicyError};
+use mcp_auth_filter::policy::{Policies, Policy, PolicyError};
 use serde_json::Value;
 
 use crate::yaml::{Document, Place, YamlError};
 use crate::{Failure, files, text};
 
-/// A policy that the filter would load.
+/// A configuration that the filter would load.
 #[derive(Debug)]
 pub(crate) struct Loaded {
-    /// The policy.
-    pub(crate) policy: Policy,
-    /// The document it was made from.
-    pub(crate) json: Value,
+    /// Its policies, each with the document it was made from. At least one.
+    pub(crate) policies: Vec<(Policy, Value)>,
     /// What can hardly be meant, one line each.
     pub(crate) warnings: String,
+}
+
+impl Loaded {
+    /// The policy at a path, or the only one. `named`: its path, or its `resource` where several
+    /// have that path.
+    pub(crate) fn single(mut self, named: Option<&str>) -> Result<(Policy, Value), Failure> {
+        let names = self.policies.iter().map(|(policy, _)| &policy.resource);
+        let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+        if let Some(named) = named {
+            let is_meant = |policy: &Policy| policy.path == named || policy.resource == named;
+            self.policies.retain(|(policy, _)| is_meant(policy));
+        }
+        match (self.policies.pop(), self.policies.is_empty()) {
+            (Some(only), true) => Ok(only),
+            (None, _) => Err(Failure::usage(
+                format!(
+                    "no policy is for `{}`",
+                    text::printable(named.unwrap_or_default())
+                ),
+                format!("there is {}", names.join(", ")),
+            )),
+            (Some(_), false) => Err(Failure::usage(
+                "there are several policies",
+                format!(
+                    "say which with --path PATH, or --path RESOURCE: {}",
+                    names.join(", ")
+                ),
+            )),
+        }
+    }
 }
 
 /// Reads and checks a policy. A policy that the filter would refuse is a failure with status 1.
@@ -34,12 +62,16 @@ pub(crate) fn load(path: &Path) -> Result<Loaded, Failure> {
     }
     let document = Document::single(documents).map_err(not_yaml)?;
     let json = document.to_json().map_err(not_yaml)?;
-    let policy = Policy::parse(json.to_string().as_bytes())
+    let policies = Policies::parse(json.to_string().as_bytes())
         .map_err(|errors| mistakes(&file, &document, &errors))?;
+    let warnings = lines(&file, &document, "warning: ", &policies.warnings());
+    let documents = match json.get("policies") {
+        Some(Value::Array(documents)) => documents.clone(),
+        _ => vec![json],
+    };
     Ok(Loaded {
-        warnings: lines(&file, &document, "warning: ", &policy.warnings()),
-        policy,
-        json,
+        policies: policies.into_vec().into_iter().zip(documents).collect(),
+        warnings,
     })
 }
 
@@ -49,8 +81,8 @@ fn mistakes(file: &str, document: &Document<'_>, errors: &[PolicyError]) -> Fail
     refused(
         &lines(file, document, "", errors),
         format!(
-            "mend {them}, then run `mcp-auth check {file}` again; until then the filter refuses \
-             every request. `mcp-auth schema` prints what a policy may say"
+            "mend {them}, then run `mcp-auth check {file}` again; Envoy does not load it as it is. \
+             `mcp-auth schema` prints what a policy may say"
         ),
     )
 }
@@ -75,6 +107,10 @@ fn refuse_other_kind(file: &str, document: &Document<'_>) -> Result<(), Failure>
                 "static_resources",
                 "the filter's `configuration.value`",
             )
+        }
+        _ if document.has("resources") => {
+            let what = "a file for Envoy's discovery";
+            (what, "resources", "the filter's `configuration.value`")
         }
         _ => return Ok(()),
     };

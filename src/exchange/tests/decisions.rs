@@ -62,6 +62,10 @@ fn what_no_role_allows_looks_as_if_it_did_not_exist() {
     let visible = policy(json!({"refusals": "visible"}));
     assert_eq!(
         send(&visible, &call("hr.salaries", "{}")).refusal(),
+        (200, 403, "no_role")
+    );
+    assert_eq!(
+        send(&visible, &super::modern_call("hr.salaries", "{}")).refusal(),
         (403, 403, "no_role")
     );
 }
@@ -93,10 +97,34 @@ fn observe_mode_decides_and_changes_nothing() {
 }
 
 #[test]
+fn b14_a_request_for_none_of_several_policies_is_refused_where_one_enforces() {
+    use super::super::{Exchange, Forward, Now, Step};
+    let now = Now {
+        unix_ms: super::NOW * 1000,
+    };
+    let headers = crate::mcp::headers::Headers::new(call("crm.get", "{}").headers);
+    for (mode, verdict) in [("enforce", Verdict::Blocked), ("observe", Verdict::Draft)] {
+        let mut exchange = Exchange::new(policy(json!({"mode": mode})), &Default::default(), now);
+        match exchange.is_for_nobody(&headers) {
+            Step::Reply(reply) => assert_eq!((mode, reply.status), ("enforce", 404)),
+            step => assert_eq!((mode, step), ("observe", Step::Forward(Forward::default()))),
+        }
+        assert!(exchange.is_over());
+        let record = exchange.finish(404, now).unwrap();
+        assert_eq!(record.decision.verdict, verdict);
+        assert_eq!(record.decision.reason, "not_found");
+        assert_eq!((record.http_method.as_str(), record.policy), ("POST", None));
+    }
+}
+
+#[test]
 fn a_client_that_leaves_has_a_record() {
     let policy = default();
-    let mut exchange =
-        super::super::Exchange::new(policy.clone(), None, super::super::Now { unix_ms: 1 });
+    let mut exchange = super::super::Exchange::new(
+        policy.clone(),
+        &Default::default(),
+        super::super::Now { unix_ms: 1 },
+    );
     let mut verifier = crate::identity::Verifier::new(policy.issuers.clone()).unwrap();
     let headers = crate::mcp::headers::Headers::new(call("crm.get", "{}").headers);
     let now = super::super::Now {
@@ -108,7 +136,7 @@ fn a_client_that_leaves_has_a_record() {
     );
     let record = exchange.finish(0, now).unwrap();
     assert_eq!(record.decision.reason, "client_gone");
-    let unborn = super::super::Exchange::new(policy, None, now);
+    let unborn = super::super::Exchange::new(policy, &Default::default(), now);
     assert_eq!(unborn.finish(0, now), None);
 }
 

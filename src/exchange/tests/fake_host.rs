@@ -3,13 +3,14 @@
 
 use std::rc::Rc;
 
-use super::super::{Exchange, Forward, Now, Step};
+use super::super::{Exchange, Forward, Now, Secrets, Step};
 use super::{NOW, tokens};
 use crate::audit::Record;
 use crate::challenge::Reply;
 use crate::identity::Verifier;
 use crate::mcp::headers::{HeaderEdit, Headers};
 use crate::policy::{Hold, Mode, Policy};
+use crate::seal::Sealer;
 
 const LIMIT: usize = 1024 * 1024;
 
@@ -36,6 +37,7 @@ pub(in super::super) struct FakeHost {
     exchange: Exchange,
     verifier: Verifier,
     policy: Rc<Policy>,
+    now: Now,
 }
 
 impl Request {
@@ -169,8 +171,15 @@ impl Outcome {
 
 impl FakeHost {
     pub fn new(policy: &Rc<Policy>) -> Self {
+        Self::at(policy, 0)
+    }
+
+    /// A host whose clock is this many seconds later.
+    pub fn at(policy: &Rc<Policy>, later: u64) -> Self {
+        let now = now(later);
         Self {
-            exchange: Exchange::new(Rc::clone(policy), None, now()),
+            now,
+            exchange: Exchange::new(Rc::clone(policy), &secrets(policy), now),
             verifier: Verifier::new(policy.issuers.clone()).unwrap(),
             policy: Rc::clone(policy),
         }
@@ -185,7 +194,7 @@ impl FakeHost {
             status = header(&headers, ":status").unwrap().parse().unwrap();
             (headers, body)
         });
-        let mut record = self.exchange.finish(status, now()).expect("one record");
+        let mut record = self.exchange.finish(status, self.now).expect("one record");
         if reply.is_some() {
             // How much of a refused body had arrived is the only thing chunking may change.
             record.request_bytes = 0;
@@ -209,7 +218,7 @@ impl FakeHost {
         let snapshot = Headers::new(headers.clone());
         let step = self
             .exchange
-            .request_headers(snapshot, empty, &mut self.verifier, now());
+            .request_headers(snapshot, empty, &mut self.verifier, self.now);
         let mut released = false;
         match self.message(step, &mut headers, None, &mut released) {
             Progress::Replied(reply) => return (None, Some(reply)),
@@ -225,7 +234,7 @@ impl FakeHost {
             buffer.extend_from_slice(part);
             assert!(buffer.len() <= LIMIT);
             let step = if ended {
-                self.exchange.request_body(&buffer, now())
+                self.exchange.request_body(&buffer, self.now)
             } else {
                 self.exchange.request_grows(buffer.len())
             };
@@ -284,17 +293,15 @@ impl FakeHost {
         let (mut headers, body) = answer.clone();
         let mut out = Vec::new();
         let empty = body.is_empty() && !trailers;
-        let mut released = !self.exchange.reads_response();
-        if !released {
-            let snapshot = Headers::new(headers.clone());
-            match self.exchange.response_headers(&snapshot, empty) {
-                Step::Forward(forward) => {
-                    released = true;
-                    edit(&mut headers, &forward.headers);
-                }
-                Step::Hold => assert!(!empty, "held an answer that has ended"),
-                step => panic!("{step:?}"),
+        let mut released = false;
+        let snapshot = Headers::new(headers.clone());
+        match self.exchange.response_headers(&snapshot, empty) {
+            Step::Forward(forward) => {
+                released = true;
+                edit(&mut headers, &forward.headers);
             }
+            Step::Hold => assert!(!empty, "held an answer that has ended"),
+            step => panic!("{step:?}"),
         }
         let mut held = Vec::new();
         for (part, ended) in parts(&body, cuts, trailers) {
@@ -305,7 +312,7 @@ impl FakeHost {
             let whole = self.exchange.holds_response();
             held.extend_from_slice(part);
             let given = if whole { held.clone() } else { part.to_vec() };
-            match self.exchange.response_body(&given, ended, now()) {
+            match self.exchange.response_body(&given, ended, self.now) {
                 Step::Hold => assert!(!ended && whole),
                 Step::Forward(Forward {
                     headers: edits,
@@ -333,9 +340,19 @@ enum Progress {
     Replied(Reply),
 }
 
-fn now() -> Now {
+/// As the environment gives them to the filter.
+fn secrets(policy: &Policy) -> Secrets {
+    let sealer = policy.seal.as_ref();
+    let sealer = sealer.map(|_| Rc::new(Sealer::new(&"secret".repeat(6)).unwrap()));
+    Secrets {
+        audit_key: None,
+        sealer,
+    }
+}
+
+fn now(later: u64) -> Now {
     Now {
-        unix_ms: NOW * 1000,
+        unix_ms: (NOW + later) * 1000,
     }
 }
 

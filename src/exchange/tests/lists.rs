@@ -141,7 +141,11 @@ fn h12_lists_in_event_streams_are_filtered_event_by_event() {
         ]
         .join(end);
         let outcome = answered(list("tools/list"), EVENTS, &stream);
-        let expected = stream.replace(r#"{"name":"hr.b"},"#, "");
+        // Without a key there are no ids to resume from.
+        let expected = stream
+            .replace(r#"{"name":"hr.b"},"#, "")
+            .replace(&format!("id: 1{end}"), "")
+            .replace(&format!("id: 2{end}"), "");
         let found = outcome.client_body();
         assert!(!found.contains("hr.b"), "{found}");
         assert_eq!(found.replace(end, "|"), expected.replace(end, "|"));

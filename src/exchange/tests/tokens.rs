@@ -27,6 +27,7 @@ pub(super) fn token(changes: Value) -> String {
         claims[key] = value.clone();
     }
     let subject = claims["sub"].take();
+    let expires = claims["exp"].take().as_u64().unwrap_or(NOW + 290);
     claims
         .as_object_mut()
         .unwrap()
@@ -36,7 +37,7 @@ pub(super) fn token(changes: Value) -> String {
         .with_subject(subject.as_str().unwrap_or("u1"))
         .with_audience("https://crm.example.com/mcp");
     claims.issued_at = Some(Duration::from_secs(NOW - 10));
-    claims.expires_at = Some(Duration::from_secs(NOW + 290));
+    claims.expires_at = Some(Duration::from_secs(expires));
     claims.invalid_before = None;
     KEY.clone().with_key_id("k1").sign(claims).unwrap()
 }

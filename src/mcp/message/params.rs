@@ -2,16 +2,20 @@
 
 use std::borrow::Cow;
 
-use super::{MessageError, expect, refuse_look_alike, text};
+use super::{MessageError, expect, handle, refuse_look_alike, text};
 use crate::mcp::finder::{Finder, Place};
-use crate::mcp::json::{Element, Kind, Reader, Span};
+use crate::mcp::json::{Element, Kind, Reader, Span, Text};
 use crate::mcp::names::Name;
 
 /// The `_meta` key of the protocol version (MCP 2026-07-28 "Base Protocol").
 pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
-const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
+/// The name of the tasks extension.
+pub const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
+/// The `_meta` key that names the task a message belongs to (MCP 2025-11-25 "Tasks").
+pub const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
 
+const META: &[&str] = &[PROTOCOL_VERSION, CLIENT_CAPABILITIES, RELATED_TASK];
 const PARAMS: &[&str] = &[
     "name",
     "uri",
@@ -50,8 +54,16 @@ pub struct Params<'a> {
     pub protocol_version: Option<Cow<'a, str>>,
     /// `_meta`'s declaration of the tasks extension, as a member to take out.
     pub tasks_extension: Option<Element>,
-    /// Whether a task is asked for or named: `task`, `taskId`, `notifications.taskIds`.
-    pub names_task: bool,
+    /// Whether the call is to become a task: `task` (MCP 2025-11-25 "Tasks").
+    pub asks_task: bool,
+    /// `taskId`: the task a `tasks/*` request is about.
+    pub task_id: Option<Text<'a>>,
+    /// `_meta`'s related task.
+    pub related_task: Option<Text<'a>>,
+    /// `notifications.taskIds`.
+    pub subscribed_tasks: Vec<Text<'a>>,
+    /// `requestState`.
+    pub request_state: Option<Text<'a>>,
     /// `notifications.resourceSubscriptions`.
     pub subscriptions: Vec<Cow<'a, str>>,
 }
@@ -91,12 +103,16 @@ impl<'a> Params<'a> {
                 "ref" => params.reference = read_reference(finder, reader)?,
                 "argument" => params.completes = read_completed(finder, reader)?,
                 "notifications" => read_notifications(&mut params, reader)?,
-                "task" | "taskId" => {
-                    params.names_task = true;
+                "task" => {
+                    params.asks_task = true;
                     reader.skip()?;
                 }
-                "cursor" | "requestState" if reader.kind()? != Kind::Null => {
-                    text(reader, "cursor or requestState")?;
+                "taskId" => params.task_id = Some(handle(reader, "taskId")?),
+                "requestState" if reader.kind()? != Kind::Null => {
+                    params.request_state = Some(handle(reader, "requestState")?);
+                }
+                "cursor" if reader.kind()? != Kind::Null => {
+                    text(reader, "cursor")?;
                 }
                 "cursor" | "requestState" | "protocolVersion" | "capabilities" => {
                     reader.skip()?;
@@ -133,14 +149,33 @@ fn read_meta<'a>(
         match &*member.key.value {
             PROTOCOL_VERSION => params.protocol_version = Some(text(reader, PROTOCOL_VERSION)?),
             CLIENT_CAPABILITIES => read_capabilities(params, reader)?,
+            RELATED_TASK => params.related_task = read_related_task(reader)?,
             _ => {
-                refuse_look_alike(&member.key, &[PROTOCOL_VERSION, CLIENT_CAPABILITIES])?;
+                refuse_look_alike(&member.key, META)?;
                 last = finder.member(reader, &member, start, Place::Elsewhere, &Name::NONE)?;
             }
         }
         Ok::<(), MessageError>(())
     })?;
     Ok(())
+}
+
+/// Reads the value of a related task's `_meta` member.
+pub(super) fn read_related_task<'a>(
+    reader: &mut Reader<'a>,
+) -> Result<Option<Text<'a>>, MessageError> {
+    expect(reader, Kind::Object, RELATED_TASK)?;
+    let mut task = None;
+    reader.object(|reader, member| {
+        refuse_look_alike(&member.key, &["taskId"])?;
+        if member.key.value == "taskId" {
+            task = Some(handle(reader, "taskId")?);
+        } else {
+            reader.skip()?;
+        }
+        Ok::<(), MessageError>(())
+    })?;
+    Ok(task)
 }
 
 /// Reads the client's capabilities and notes where the tasks extension stands among them.
@@ -245,7 +280,10 @@ fn read_notifications<'a>(
             }
             "taskIds" => {
                 expect(reader, Kind::Array, "taskIds")?;
-                params.names_task |= reader.skip()?.len() > 2;
+                reader.array(|reader| {
+                    params.subscribed_tasks.push(handle(reader, "taskIds")?);
+                    Ok::<(), MessageError>(())
+                })?;
             }
             _ => {
                 reader.skip()?;

@@ -103,17 +103,6 @@ fn an_issuers_port_is_part_of_the_fetchs_authority() {
 }
 
 #[test]
-fn every_scope_is_listed_once() {
-    let policy = edited(
-        with("/scopes", json!(["b"])),
-        "/tools",
-        json!({"x": {"scopes": ["c", "a"]}}),
-    );
-    let policy = edited(policy, "/prompts", json!({"x": {"scopes": ["a", "b"]}}));
-    assert_eq!(parse(&policy).all_scopes(), ["a", "b", "c"]);
-}
-
-#[test]
 fn the_most_specific_rule_for_an_argument_comes_first() {
     let policy = edited(
         with(

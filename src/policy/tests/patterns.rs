@@ -4,7 +4,7 @@ use super::*;
 
 fn caller(organization: Option<&str>) -> Identity {
     Identity {
-        user: "u1".into(),
+        user: Some("u1".into()),
         organization: organization.map(str::to_owned),
         roles: Vec::new(),
         scopes: Vec::new(),

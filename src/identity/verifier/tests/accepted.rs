@@ -88,7 +88,7 @@ fn b38_a_key_is_used_only_for_the_algorithm_it_names() {
 fn a_good_token_says_who_is_calling() {
     let claims = with(claims(), "scope", json!("crm:read crm:write"));
     let token = verified(&mut verifier(), &token(&header(), &claims), NOW);
-    assert_eq!(token.identity().user, "u1");
+    assert_eq!(token.identity().user.as_deref(), Some("u1"));
     assert_eq!(token.identity().scopes, ["crm:read", "crm:write"]);
     assert_eq!(token.issuer(), FIRST);
     assert_eq!(token.vouched(), &Vouched::Signature(Some("k1".into())));

@@ -77,7 +77,7 @@ fn an_active_token_says_who_is_calling() {
     let said = with(active(), "scope", json!("crm:read crm:write"));
     answer(&mut verifier, TOKEN, &said, NOW);
     let token = verified(&mut verifier, TOKEN, NOW);
-    assert_eq!(token.identity().user, "u1");
+    assert_eq!(token.identity().user.as_deref(), Some("u1"));
     assert_eq!(token.identity().scopes, ["crm:read", "crm:write"]);
     assert_eq!(token.vouched(), &Vouched::Introspection);
     assert_eq!(token.age(NOW), Some(10));
@@ -332,11 +332,7 @@ fn without_its_secret_there_is_no_verifier() {
     let empty = Verifier::with_environment(vec![introspected(ISSUER)], &empty).unwrap_err();
     for error in [none, empty] {
         assert_eq!(error, SetupError::Secret(FIRST, "SECRET".into()));
-        let text = error.to_string();
-        let path = "issuers[0].introspection.client_secret_env: ";
-        assert!(
-            text.starts_with(path) && text.contains("`SECRET`"),
-            "{text}"
-        );
+        assert_eq!(error.path(), "issuers[0].introspection.client_secret_env");
+        assert!(error.to_string().contains("`SECRET`"), "{error}");
     }
 }

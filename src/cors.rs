@@ -1,0 +1,129 @@
+//! What web pages may do here: preflights, and the headers that let a page read an answer (Fetch,
+//! "CORS protocol"). Pages of the policy's origins may; nothing the server says adds to that.
+
+use crate::challenge::Reply;
+use crate::mcp::headers::{HeaderEdit, Headers, PARAM_PREFIX};
+use crate::policy::Policy;
+
+/// What may be done from a page.
+const METHODS: &str = "POST, GET, DELETE";
+/// Request headers a page may send: those of MCP clients.
+const REQUEST_HEADERS: &[&str] = &[
+    "accept",
+    "authorization",
+    "baggage",
+    "content-type",
+    "dpop",
+    "last-event-id",
+    "mcp-method",
+    "mcp-name",
+    "mcp-protocol-version",
+    "mcp-session-id",
+    "traceparent",
+    "tracestate",
+];
+/// Response headers a page may read.
+const RESPONSE_HEADERS: &str =
+    "WWW-Authenticate, Mcp-Session-Id, Mcp-Protocol-Version, DPoP-Nonce, Retry-After";
+/// How long a browser remembers a preflight, in seconds. What follows it is checked all the same.
+const MAX_AGE: &str = "7200";
+/// How many headers a preflight may name.
+const MAX_HEADERS: usize = 64;
+
+/// Whether a request only asks what a page may do (Fetch, "CORS-preflight request").
+pub fn is_preflight(method: &str, headers: &Headers) -> bool {
+    method == "OPTIONS" && headers.has("origin") && headers.has("access-control-request-method")
+}
+
+/// The answer to a preflight of this origin, or of any (`*`).
+pub fn preflight(origin: &str, asked: &Headers) -> Reply {
+    let mut headers = vec![
+        ("access-control-allow-origin", origin.to_owned()),
+        ("access-control-allow-methods", METHODS.to_owned()),
+        ("access-control-max-age", MAX_AGE.to_owned()),
+        ("vary", "Origin".to_owned()),
+    ];
+    let names = allowed_headers(asked);
+    if !names.is_empty() {
+        headers.push(("access-control-allow-headers", names.join(", ")));
+    }
+    Reply {
+        status: 204,
+        headers,
+        body: Vec::new(),
+    }
+}
+
+/// Of the headers a page wants to send, those it may.
+fn allowed_headers(asked: &Headers) -> Vec<String> {
+    asked
+        .all("access-control-request-headers")
+        .flat_map(|list| list.split(|byte| *byte == b','))
+        .take(MAX_HEADERS)
+        .map(|name| String::from_utf8_lossy(name).trim().to_ascii_lowercase())
+        .filter(|name| REQUEST_HEADERS.contains(&name.as_str()) || is_param(name))
+        .collect()
+}
+
+fn is_param(name: &str) -> bool {
+    // Of a header name's characters those that such names have (MCP 2026-07-28 "Custom Headers").
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    name.strip_prefix(PARAM_PREFIX)
+        .is_some_and(|param| !param.is_empty() && param.bytes().all(plain))
+}
+
+/// What a reply of this filter's own needs, so that the page that asked can read it.
+pub fn reply_headers(policy: &Policy, origin: Option<&str>) -> Vec<(&'static str, String)> {
+    match origin.filter(|origin| policy.allows_origin(origin)) {
+        None => Vec::new(),
+        Some(origin) => vec![
+            ("access-control-allow-origin", origin.to_owned()),
+            ("access-control-expose-headers", RESPONSE_HEADERS.to_owned()),
+            ("vary", "Origin".to_owned()),
+        ],
+    }
+}
+
+/// The changes of a server's answer: what it says of web pages goes, the policy's word comes.
+pub fn answer_headers(
+    policy: &Policy,
+    origin: Option<&str>,
+    received: &Headers,
+) -> Vec<HeaderEdit> {
+    let mut edits: Vec<HeaderEdit> = Vec::new();
+    for (name, _) in received.iter() {
+        let removed = HeaderEdit::Remove(name.to_owned());
+        if name.starts_with("access-control-") && !edits.contains(&removed) {
+            edits.push(removed);
+        }
+    }
+    for (name, value) in reply_headers(policy, origin) {
+        let value = match name {
+            "vary" => varied(received),
+            _ => value,
+        };
+        edits.push(HeaderEdit::Set(name.to_owned(), value));
+    }
+    edits
+}
+
+/// `Vary` with `Origin` in it, and all the server said.
+fn varied(received: &Headers) -> String {
+    let own = received
+        .all("vary")
+        .map(String::from_utf8_lossy)
+        .flat_map(|value| {
+            value
+                .split(',')
+                .map(str::trim)
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        })
+        .filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("origin"));
+    let mut names: Vec<String> = own.filter(|name| name.is_ascii()).collect();
+    names.push("Origin".to_owned());
+    names.join(", ")
+}
+
+#[cfg(test)]
+mod tests;

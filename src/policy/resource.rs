@@ -1,0 +1,36 @@
+//! The server's own name, and other URLs a policy publishes.
+
+use url::Url;
+
+use super::error::{Errors, PolicyError};
+
+/// A page or server on the web.
+pub(super) fn web_url(text: &str) -> Result<Url, &'static str> {
+    let Ok(url) = Url::parse(text) else {
+        return Err("expected an absolute URL such as https://crm.example.com/mcp");
+    };
+    let loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if loopback => Ok(url),
+        _ => Err("expected https (http is for localhost only)"),
+    }
+}
+
+pub(super) fn parse_resource(resource: &str, errors: &mut Errors) -> Option<Url> {
+    let url = web_url(resource).and_then(|url| {
+        let has_user = !url.username().is_empty() || url.password().is_some();
+        if url.fragment().is_some() || url.query().is_some() || has_user {
+            return Err("expected a URL without query, fragment and user (RFC 8707 section 2)");
+        }
+        Ok(url)
+    });
+    match url {
+        Ok(url) => Some(url),
+        Err(message) => {
+            let message = format!("found `{resource}`, {message}");
+            errors.push(PolicyError::new("resource", message));
+            None
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! `Mcp-Param-*` headers of arguments that the policy declares (`param_headers`): compared with what
+//! the client sent, and built anew from what the server will read (MCP 2026-07-28 "Custom Headers").
+//! So they are right also for a server that does not compare them, and for arguments that the
+//! filter adds.
+
+use super::param_headers::{PARAM_HEADERS, amount};
+use crate::mcp::headers::{Disagreement, HeaderEdit, Headers, decode, encode};
+use crate::mcp::json::{Kind, Reader};
+use crate::policy::ParamHeader;
+
+/// The headers of declared arguments as the server gets them.
+///
+/// # Errors
+///
+/// A header does not say what its argument says, or only one of the two is there.
+pub fn rebuild(
+    headers: &Headers,
+    received: &[u8],
+    sent: &[u8],
+    declared: &[&ParamHeader],
+) -> Result<Vec<HeaderEdit>, Disagreement> {
+    let mut edits = Vec::new();
+    for declared in declared {
+        let stated = stated(headers, &declared.header)?;
+        let value = value_at(received, &declared.argument);
+        if !same(stated.as_deref(), value.as_deref()) {
+            return Err(Disagreement::Mismatch(PARAM_HEADERS));
+        }
+        match value_at(sent, &declared.argument) {
+            now if now == value => {}
+            Some(now) => edits.push(HeaderEdit::Set(declared.header.clone(), encode(&now))),
+            None => edits.push(HeaderEdit::Remove(declared.header.clone())),
+        }
+    }
+    Ok(edits)
+}
+
+/// What a header says, decoded.
+fn stated(headers: &Headers, name: &str) -> Result<Option<String>, Disagreement> {
+    const MISMATCH: Disagreement = Disagreement::Mismatch(PARAM_HEADERS);
+    let mut values = headers.all(name);
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return match headers.has(name) {
+            true => Err(MISMATCH),
+            false => Ok(None),
+        };
+    };
+    let text = str::from_utf8(value).map_err(|_| MISMATCH)?;
+    let visible = text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t'));
+    let decoded = decode(text.trim_matches([' ', '\t'])).filter(|_| visible);
+    decoded.map(|text| Some(text.into_owned())).ok_or(MISMATCH)
+}
+
+fn same(stated: Option<&str>, value: Option<&str>) -> bool {
+    match (stated, value) {
+        (Some(stated), Some(value)) => {
+            stated == value || amount(stated).is_some_and(|number| amount(value) == Some(number))
+        }
+        (stated, value) => stated == value,
+    }
+}
+
+/// The single value at a path, as a header says it; `None` if it is null or not there.
+fn value_at(arguments: &[u8], path: &[String]) -> Option<String> {
+    // They were read strictly before.
+    let mut reader = Reader::new(arguments, usize::MAX);
+    walk(&mut reader, path)
+}
+
+fn walk(reader: &mut Reader<'_>, path: &[String]) -> Option<String> {
+    let Some((first, rest)) = path.split_first() else {
+        return match reader.kind().ok()? {
+            Kind::String => Some(reader.string().ok()?.value.into_owned()),
+            Kind::Bool | Kind::Number => {
+                let span = reader.skip().ok()?;
+                Some(String::from_utf8_lossy(reader.bytes(span)).into_owned())
+            }
+            Kind::Array | Kind::Null | Kind::Object => None,
+        };
+    };
+    if reader.kind().ok()? != Kind::Object {
+        return None;
+    }
+    let mut found = None;
+    let read = reader.object(|reader, member| {
+        if member.key.value == first.as_str() {
+            let start = reader.position();
+            let span = reader.skip()?;
+            let inside = reader.bytes(start..span.end);
+            found = walk(&mut Reader::new(inside, usize::MAX), rest);
+        } else {
+            reader.skip()?;
+        }
+        Ok::<(), crate::mcp::json::JsonError>(())
+    });
+    read.ok().and(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rebuilt(header: Option<&str>, received: &str, sent: &str) -> Result<Vec<HeaderEdit>, ()> {
+        let pairs = header.map(|value| ("mcp-param-region".to_owned(), value.into()));
+        let headers = Headers::new(pairs.into_iter().collect());
+        let declared = ParamHeader {
+            argument: vec!["where".to_owned(), "region".to_owned()],
+            header: "mcp-param-region".to_owned(),
+        };
+        rebuild(&headers, received.as_bytes(), sent.as_bytes(), &[&declared]).map_err(|_| ())
+    }
+
+    #[test]
+    fn b07_a_declared_header_says_what_its_argument_says() {
+        let eu = r#"{"where":{"region":"eu"}}"#;
+        assert_eq!(rebuilt(Some("eu"), eu, eu), Ok(vec![]));
+        assert_eq!(rebuilt(Some("=?base64?ZXU=?="), eu, eu), Ok(vec![]));
+        assert_eq!(
+            rebuilt(
+                Some("42.0"),
+                r#"{"where":{"region":42}}"#,
+                r#"{"where":{"region":42}}"#
+            ),
+            Ok(vec![])
+        );
+        assert_eq!(rebuilt(None, "{}", "{}"), Ok(vec![]));
+        assert_eq!(
+            rebuilt(None, r#"{"where":{"region":null}}"#, "{}"),
+            Ok(vec![])
+        );
+        for (header, received) in [
+            (None, eu),
+            (Some("us"), eu),
+            (Some("EU"), eu),
+            (Some("eu"), "{}"),
+            (Some("eu"), r#"{"region":"eu"}"#),
+            (Some("=?base64?ZXU?="), eu),
+            (Some("e\u{fc}"), r#"{"where":{"region":"eü"}}"#),
+        ] {
+            assert_eq!(
+                rebuilt(header, received, received),
+                Err(()),
+                "{header:?} {received}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_declared_header_follows_what_is_sent() {
+        let set = |value: &str| {
+            Ok(vec![HeaderEdit::Set(
+                "mcp-param-region".into(),
+                value.into(),
+            )])
+        };
+        assert_eq!(
+            rebuilt(None, "{}", r#"{"where":{"region":"eu"}}"#),
+            set("eu")
+        );
+        assert_eq!(
+            rebuilt(None, "{}", r#"{"where":{"region":"ü"}}"#),
+            set("=?base64?w7w=?=")
+        );
+        assert_eq!(
+            rebuilt(Some("eu"), r#"{"where":{"region":"eu"}}"#, "{}"),
+            Ok(vec![HeaderEdit::Remove("mcp-param-region".into())])
+        );
+    }
+}

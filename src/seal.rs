@@ -1,0 +1,222 @@
+//! Handles of the server (session ids, event ids, task ids, request states) as one caller may hold
+//! them: encrypted, and bound to that caller. Nothing has to be stored, and every replica with the
+//! same key opens what another one sealed.
+
+use aes_siv::KeyInit;
+use aes_siv::siv::Aes256Siv;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use hmac_sha256::HKDF;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+
+use crate::identity::Identity;
+
+/// The shortest secret from which a key is made, in bytes.
+const MIN_SECRET: usize = 32;
+/// The longest text that is looked at: no request is larger.
+const MAX_SEALED: usize = 1024 * 1024;
+
+/// Seals handles with AES-SIV (RFC 5297), which needs no nonce: the same handle of the same caller
+/// is the same text each time, as clients compare session ids.
+pub struct Sealer {
+    key: [u8; 64],
+}
+
+/// The secret is too short to make a key from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error(
+    "expected a secret of at least {MIN_SECRET} characters, such as `openssl rand -hex 32` prints"
+)]
+pub struct ShortSecret;
+
+/// What a handle is. One sealed as something else does not open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// `Mcp-Session-Id`.
+    Session,
+    /// The id of an event, which comes back as `Last-Event-ID`.
+    Event,
+    /// A task id.
+    Task,
+    /// `requestState`.
+    RequestState,
+}
+
+/// Whose handle it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Owner<'a> {
+    /// The MCP server: a handle of one does not open at another.
+    pub resource: &'a str,
+    /// The `iss` of the caller's token; empty if there is none.
+    pub issuer: &'a str,
+    /// Who is calling.
+    pub identity: &'a Identity,
+}
+
+impl Sealer {
+    /// A sealer whose key is derived from a secret (RFC 5869).
+    ///
+    /// # Errors
+    ///
+    /// The secret is too short.
+    pub fn new(secret: &str) -> Result<Self, ShortSecret> {
+        if secret.len() < MIN_SECRET {
+            return Err(ShortSecret);
+        }
+        let mut key = [0; 64];
+        let extracted = HKDF::extract(b"", secret);
+        HKDF::expand(&mut key, extracted, b"mcp-auth-filter handles");
+        Ok(Self { key })
+    }
+
+    /// Seals a handle. It opens only for the same purpose, owner and `bound` values.
+    pub fn seal<T: Serialize>(
+        &self,
+        purpose: Purpose,
+        owner: Owner<'_>,
+        bound: &[&[u8]],
+        handle: &T,
+    ) -> String {
+        let plain = serde_json::to_vec(handle).unwrap_or_default();
+        let sealed = self
+            .cipher()
+            .encrypt(associated(purpose, owner, bound), &plain)
+            .unwrap_or_default();
+        BASE64_URL_SAFE_NO_PAD.encode(sealed)
+    }
+
+    /// Opens a handle; `None` if it is not one, or somebody else's.
+    pub fn open<T: DeserializeOwned>(
+        &self,
+        purpose: Purpose,
+        owner: Owner<'_>,
+        bound: &[&[u8]],
+        sealed: &str,
+    ) -> Option<T> {
+        if sealed.len() > MAX_SEALED {
+            return None;
+        }
+        let sealed = BASE64_URL_SAFE_NO_PAD.decode(sealed).ok()?;
+        let plain = self
+            .cipher()
+            .decrypt(associated(purpose, owner, bound), &sealed)
+            .ok()?;
+        serde_json::from_slice(&plain).ok()
+    }
+
+    fn cipher(&self) -> Aes256Siv {
+        Aes256Siv::new(&self.key.into())
+    }
+}
+
+/// AES-SIV takes a list, so that no two lists are one.
+fn associated<'a>(purpose: Purpose, owner: Owner<'a>, bound: &[&'a [u8]]) -> Vec<&'a [u8]> {
+    let purpose: &[u8] = match purpose {
+        Purpose::Session => b"session",
+        Purpose::Event => b"event",
+        Purpose::Task => b"task",
+        Purpose::RequestState => b"request state",
+    };
+    // A user id is never empty, so nobody's handles are not a user's.
+    let user = owner.identity.user.as_deref().unwrap_or_default();
+    let owner = [owner.resource, owner.issuer, user].map(str::as_bytes);
+    [&[purpose], &owner[..], bound].concat()
+}
+
+/// Says nothing: the key is in it.
+impl std::fmt::Debug for Sealer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Sealer")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(user: &str) -> Identity {
+        Identity {
+            user: Some(user.to_owned()),
+            organization: None,
+            roles: Vec::new(),
+            scopes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn b24_a_handle_opens_for_its_owner_and_purpose_only() {
+        let sealer = Sealer::new(&"s".repeat(32)).unwrap();
+        let (dana, eve) = (identity("dana"), identity("eve"));
+        let owner = Owner {
+            resource: "https://a/mcp",
+            issuer: "https://i",
+            identity: &dana,
+        };
+        let sealed = sealer.seal(Purpose::Session, owner, &[b"x"], &"id-1");
+        let open = |sealer: &Sealer, purpose, owner, bound: &[&[u8]], sealed: &str| {
+            sealer.open::<String>(purpose, owner, bound, sealed)
+        };
+        assert_eq!(
+            open(&sealer, Purpose::Session, owner, &[b"x"], &sealed).as_deref(),
+            Some("id-1")
+        );
+        assert_eq!(
+            sealer.seal(Purpose::Session, owner, &[b"x"], &"id-1"),
+            sealed
+        );
+        let other = |change: fn(&mut Owner<'_>)| {
+            let mut owner = owner;
+            change(&mut owner);
+            owner
+        };
+        for owner in [
+            other(|owner| owner.resource = "https://b/mcp"),
+            other(|owner| owner.issuer = "https://j"),
+            other(|owner| (owner.resource, owner.issuer) = ("https://a/mc", "phttps://i")),
+            Owner {
+                identity: &eve,
+                ..owner
+            },
+        ] {
+            assert_eq!(
+                open(&sealer, Purpose::Session, owner, &[b"x"], &sealed),
+                None
+            );
+        }
+        for (purpose, bound) in [
+            (Purpose::Task, &[&b"x"[..]][..]),
+            (Purpose::Session, &[b"y"]),
+            (Purpose::Session, &[]),
+            (Purpose::Session, &[b"x", b""]),
+        ] {
+            assert_eq!(open(&sealer, purpose, owner, bound, &sealed), None);
+        }
+        let stranger = Sealer::new(&"t".repeat(32)).unwrap();
+        assert_eq!(
+            open(&stranger, Purpose::Session, owner, &[b"x"], &sealed),
+            None
+        );
+        for at in 0..sealed.len() {
+            let mut changed = sealed.clone().into_bytes();
+            changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+            let changed = String::from_utf8(changed).unwrap();
+            assert_eq!(
+                open(&sealer, Purpose::Session, owner, &[b"x"], &changed),
+                None
+            );
+        }
+    }
+
+    #[test]
+    fn a_short_secret_is_no_secret() {
+        assert_eq!(Sealer::new(&"s".repeat(31)).err(), Some(ShortSecret));
+    }
+
+    #[test]
+    fn b45_the_key_is_not_printed() {
+        let sealer = Sealer::new(&"s".repeat(32)).unwrap();
+        assert_eq!(format!("{sealer:?}"), "Sealer");
+    }
+}

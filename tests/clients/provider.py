@@ -1,0 +1,104 @@
+"""The OpenID provider, and what it was asked for."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from ..harness import tokens
+from .kinds import HERE, NODE
+
+
+@dataclass(frozen=True)
+class Received:
+    """A request to the provider, as it understood it."""
+
+    method: str
+    path: str
+    status: int
+    parameters: dict[str, Any]
+    answer: dict[str, Any]
+
+
+class Provider:
+    """`oidc-provider` in a process of its own."""
+
+    def __init__(self, settings: dict[str, Any], log: Path) -> None:
+        self.log = log
+        self.requests: list[Received] = []
+        with log.open("w") as errors:
+            self.process = subprocess.Popen(
+                [NODE, str(HERE / "node/provider.js"), json.dumps(settings)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+        assert self.process.stdout is not None
+        first = self.process.stdout.readline()
+        assert first, log.read_text()
+        self.issuer: str = json.loads(first)["issuer"]
+        self.port: int = urlsplit(self.issuer).port or 0
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.terminate()
+        self.process.wait(5)
+        self.reader.join(5)
+
+    def reset(self) -> None:
+        """Forget what was asked for."""
+        self.settle()
+        self.requests.clear()
+
+    def settle(self) -> None:
+        """Wait until everything that was asked for is noted: the notes keep their order."""
+        mark = f"/settle-{time.monotonic_ns()}"
+        httpx.get(f"{self.issuer}{mark}", timeout=10)
+        end = time.monotonic() + 10
+        while all(each.path != mark for each in self.requests):
+            assert time.monotonic() < end, self.log.read_text()
+            time.sleep(0.005)
+
+    def discoveries(self) -> list[tuple[str, int]]:
+        """The metadata documents clients looked for, and whether they are there."""
+        return [(each.path, each.status) for each in self._all() if ".well-known" in each.path]
+
+    def registrations(self) -> list[Received]:
+        """Dynamic client registrations."""
+        return [each for each in self._all() if each.path == "/reg"]
+
+    def authorizations(self) -> list[dict[str, Any]]:
+        """The parameters of authorization requests."""
+        return [each.parameters for each in self._all() if each.path == "/auth"]
+
+    def grants(self, kind: str) -> list[Received]:
+        """Token requests with this grant type."""
+        asked = [each for each in self._all() if each.path == "/token"]
+        return [each for each in asked if each.parameters.get("grant_type") == kind]
+
+    def _all(self) -> list[Received]:
+        self.settle()
+        return self.requests
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            event = json.loads(line)
+            event.pop("event")
+            answer = event.pop("answer", None) or {}
+            for name in ("access_token", "refresh_token", "id_token"):
+                if name in answer:
+                    tokens.remember(answer[name])
+            self.requests.append(Received(**event, answer=answer))
+
