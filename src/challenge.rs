@@ -1,9 +1,12 @@
 //! What refusals look like on the wire: status, `WWW-Authenticate`, JSON-RPC error.
 
+mod schemes;
+
 use serde_json::{Value, json};
 
+use self::schemes::challenges;
+pub use self::schemes::proof_algorithms;
 use crate::authorize::{Denial, Target};
-use crate::identity::{PROOF_ALGORITHMS, TokenError};
 use crate::mcp::headers::{Disagreement, VERSIONS};
 use crate::mcp::message::MessageError;
 use crate::mcp::message::params::TASKS_EXTENSION;
@@ -193,85 +196,4 @@ fn data(refusal: &Refusal) -> Option<Value> {
         }
         _ => None,
     }
-}
-
-/// The challenges that tell a client how to cure the refusal, one for each way to send a token
-/// (RFC 9449 section 7). Some clients read the first one only, and know `Bearer` only.
-fn challenges(policy: &Policy, refusal: &Refusal) -> Vec<String> {
-    let Some(parameters) = parameters(policy, refusal) else {
-        return Vec::new();
-    };
-    let Some(proofs) = &policy.dpop else {
-        return vec![format!("Bearer {parameters}")];
-    };
-    let names: Vec<&str> = PROOF_ALGORITHMS.iter().map(|name| name.name()).collect();
-    let dpop = format!("DPoP {parameters}, algs=\"{}\"", names.join(" "));
-    if proofs.required {
-        return vec![dpop];
-    }
-    let bearer = match refusal {
-        // What is wrong with a proof is nothing to a bearer token.
-        Refusal::Token(TokenError::Proof(_)) => sign_in(policy),
-        _ => parameters,
-    };
-    vec![format!("Bearer {bearer}"), dpop]
-}
-
-/// The parameters of a challenge (RFC 6750 section 3, RFC 9449 section 7.1, RFC 9470 section 3, RFC
-/// 9728 section 5.1).
-fn parameters(policy: &Policy, refusal: &Refusal) -> Option<String> {
-    let parameters = match refusal {
-        Refusal::NoToken => sign_in(policy),
-        Refusal::Token(error) if error.is_unavailable() => return None,
-        Refusal::Token(error) => format!(
-            "error=\"{}\", error_description=\"{}\", {}",
-            match error {
-                TokenError::Proof(_) => "invalid_dpop_proof",
-                _ => "invalid_token",
-            },
-            error.reason(),
-            sign_in(policy),
-        ),
-        Refusal::Denied(Denial::Scope { needed }) => format!(
-            "error=\"insufficient_scope\"{}, {}{}",
-            scope(needed),
-            metadata_parameter(policy),
-            described(refusal),
-        ),
-        Refusal::Denied(Denial::SignIn { scopes }) => format!(
-            "{}, error=\"insufficient_scope\", error_description=\"Sign in to continue\"{}",
-            metadata_parameter(policy),
-            scope(scopes)
-        ),
-        // Without the scopes, a client would ask for all that it finds in the metadata.
-        Refusal::Denied(Denial::TooOld { max_age, scopes }) => format!(
-            "error=\"insufficient_user_authentication\", max_age=\"{max_age}\"{}, {}{}",
-            scope(scopes),
-            metadata_parameter(policy),
-            described(refusal),
-        ),
-        _ => return None,
-    };
-    Some(parameters)
-}
-
-/// Where to sign in, and for what.
-fn sign_in(policy: &Policy) -> String {
-    format!("{}{}", metadata_parameter(policy), scope(&policy.scopes))
-}
-
-fn metadata_parameter(policy: &Policy) -> String {
-    format!("resource_metadata=\"{}\"", policy.metadata_url())
-}
-
-fn scope(scopes: &[String]) -> String {
-    match scopes {
-        [] => String::new(),
-        scopes => format!(", scope=\"{}\"", scopes.join(" ")),
-    }
-}
-
-/// What is missing, for people. Made of the policy's own words, which have no quotes.
-fn described(refusal: &Refusal) -> String {
-    format!(", error_description=\"{}\"", refusal.summary())
 }
