@@ -79,6 +79,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
     let anonymous = anonymous.map(|document| compile_anonymous(document, &mut errors));
     check_headers(&document, &mut errors);
     check_sizes(&document, &mut errors);
+    check_keys(&document, &mut errors);
     if !errors.is_empty() {
         return Err(errors);
     }
@@ -268,6 +269,23 @@ fn check_headers(document: &Document, errors: &mut Errors) {
             "headers",
             "expected three different names",
         ));
+    }
+}
+
+fn check_keys(document: &Document, errors: &mut Errors) {
+    let seal = document.seal.as_ref();
+    for (path, name) in [
+        ("audit.key_env", document.audit.key_env.as_ref()),
+        ("seal.key_env", seal.map(|seal| &seal.key_env)),
+    ] {
+        if name.is_some_and(String::is_empty) {
+            let message = "found none, expected the name of an environment variable";
+            errors.push(PolicyError::new(path, message));
+        }
+    }
+    // A handle's end is told in whole seconds.
+    if seal.is_some_and(|seal| seal.lifetime.0.as_secs() == 0) {
+        errors.push(PolicyError::new("seal.lifetime", "expected at least 1s"));
     }
 }
 
