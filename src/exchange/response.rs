@@ -119,7 +119,10 @@ impl Exchange {
                 self.pass_chunk(body, rest)
             }
             ResponseState::Message { failed } if body.len() > self.policy.max_response => {
-                self.answer_error(failed, &Refusal::UpstreamAnswer)
+                if self.must_inspect() {
+                    return self.answer_error(failed, &Refusal::UpstreamAnswer);
+                }
+                Step::Forward(Forward::default())
             }
             ResponseState::Message { failed } if !ended => {
                 self.response = ResponseState::Message { failed };
@@ -134,8 +137,9 @@ impl Exchange {
     }
 
     fn events(&mut self, mut stream: EventStream, chunk: &[u8], now: Now) -> Step {
-        let Ok(events) = stream.push(chunk) else {
-            return self.end_stream(chunk, Vec::new(), &Refusal::UpstreamAnswer);
+        let (events, too_large) = match stream.push(chunk) {
+            Ok(events) => (events, None),
+            Err(error) => (error.events, Some(error.rest)),
         };
         let mut out = Vec::with_capacity(chunk.len());
         for event in events {
@@ -145,8 +149,21 @@ impl Exchange {
                 Err(refusal) => return self.end_stream(chunk, out, &refusal),
             }
         }
-        self.response = ResponseState::Events(stream);
+        match too_large {
+            None => self.response = ResponseState::Events(stream),
+            Some(_) if self.must_inspect() => {
+                return self.end_stream(chunk, out, &Refusal::UpstreamAnswer);
+            }
+            // From here on it passes as it comes.
+            Some(rest) => out.extend(rest),
+        }
         self.pass_chunk(chunk, out)
+    }
+
+    /// Whether an answer that is too large to look at is not passed. A handle in one that is passed
+    /// is of no use: it does not open.
+    fn must_inspect(&self) -> bool {
+        self.inspect.lists || self.inspect.results
     }
 
     /// An event as the client may have it, if anything of it changes.
