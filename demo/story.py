@@ -25,16 +25,21 @@ from demo.stack import Stack, StartError, stopping_on_signals
 SCENES = [
     (
         "The model is led astray",
-        "Dana's model has read something that told it to go further. It makes each call twice: "
-        "straight to the server, and through the filter. Stopped does not always mean refused: "
-        "where an argument lied about who is calling, the truth is put in its place, and the "
-        "call is approved.",
+        (
+            "Dana's model has read something that told it to go further. It makes each call twice: "
+            "straight to the server, and through the filter. Stopped does not always mean refused: "
+            "where an argument lied about who is calling, the truth is put in its place, and the "
+            "call is approved."
+        ),
         LIES,
     ),
     (
         "The server answers too much",
-        "Here no argument lies. The server forgets to look whom it answers: what reaches it is "
-        "the same both ways, and the filter judges what comes back.",
+        (
+            "Here no argument lies. The server forgets to look whom it answers: what reaches it is "
+            "the same both ways, and the filter judges what comes back. The last call is made for "
+            "Sam, who is a support agent."
+        ),
         MISTAKES,
     ),
 ]

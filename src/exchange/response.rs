@@ -312,7 +312,10 @@ impl Exchange {
 
     /// Notes that the answer is not passed, and says so as JSON-RPC.
     fn upstream_error(&mut self, refusal: &Refusal) -> Vec<u8> {
-        self.decide(refusal.decision());
+        let mut decision = refusal.decision();
+        let before = std::mem::take(&mut self.record.decision.evidence);
+        decision.evidence.splice(0..0, before);
+        self.decide(decision);
         let code = if *refusal == Refusal::NotOwned {
             403
         } else {

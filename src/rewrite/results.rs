@@ -15,15 +15,15 @@ use base64::prelude::BASE64_STANDARD;
 use thiserror::Error;
 
 use self::mask::{Masker, STARS, WITHHELD, collect, quoted};
-use self::message::{Form, places};
+use self::message::{Form, Place, places};
 use self::owner::Owners;
 use super::splice::Edits;
 use crate::authorize::Target;
 use crate::identity::Identity;
 use crate::mcp::json::tree::{Child, Node, Value};
-use crate::mcp::json::{JsonError, Span};
+use crate::mcp::json::{Element, JsonError, Span};
 use crate::mcp::names::fold;
-use crate::policy::{IdentityField, Mask, Policy, ResultRule, TextRule};
+use crate::policy::{IdentityField, Mask, Otherwise, Policy, ResultRule, TextRule};
 
 /// The shortest value that is looked for in other texts: shorter ones are in every text.
 const MIN_VALUE: usize = 4;
@@ -136,6 +136,27 @@ impl Dropped {
     }
 }
 
+/// The blocks of a result's content. Some servers write a list as one block for each item, so that a
+/// block of somebody else's is an item of somebody else's, if anything is the caller's.
+#[derive(Debug, Default)]
+struct Blocks {
+    own: bool,
+    dropped: usize,
+}
+
+impl Blocks {
+    fn check(&self) -> Result<(), NotOwned> {
+        if self.dropped > 0 && !self.own {
+            return Err(NotOwned);
+        }
+        Ok(())
+    }
+}
+
+fn is_json(text: &str) -> bool {
+    text.trim_start().starts_with(['{', '['])
+}
+
 /// One rule on one message.
 struct Pass<'r> {
     rule: &'r ResultRule,
@@ -144,6 +165,7 @@ struct Pass<'r> {
     masker: Masker<'r>,
     max_depth: usize,
     dropped: Dropped,
+    blocks: Blocks,
     redacted: Vec<String>,
     /// Hidden values, which other texts of the message may repeat.
     hidden: Vec<String>,
@@ -173,6 +195,7 @@ impl<'r> Pass<'r> {
             },
             max_depth,
             dropped: Dropped::default(),
+            blocks: Blocks::default(),
             redacted: Vec::new(),
             hidden: Vec::new(),
             taken_out: Vec::new(),
@@ -188,32 +211,42 @@ impl<'r> Pass<'r> {
             self.step = step;
             let now = changed.as_deref().unwrap_or(body);
             let message = Node::read(now, self.max_depth)?;
-            let mut found = Vec::new();
-            places(&message, &mut |node, form| found.push((node, form)));
             let mut edits = Edits::default();
-            for (node, form) in found {
-                self.place(node, form, &mut edits)?;
+            self.blocks = Blocks::default();
+            for place in places(&message) {
+                self.place(place, &mut edits)?;
             }
+            self.blocks.check()?;
             changed = edits.apply(now).or(changed);
         }
         let hidden = self.without_hidden(changed.as_deref().unwrap_or(body))?;
         Ok(hidden.or(changed))
     }
 
-    fn place(&mut self, node: &Node, form: Form, edits: &mut Edits) -> Result<(), ResultError> {
+    fn place(&mut self, place: Place<'_>, edits: &mut Edits) -> Result<(), ResultError> {
+        let Place { node, form, block } = place;
         match (&node.value, form) {
             (Value::Text(text), Form::Blob) => self.blob(node, text, edits),
             (Value::Text(text), Form::Label) => {
                 self.in_text(node, text, edits);
                 Ok(())
             }
-            (Value::Text(text), _) => {
-                if let Some(changed) = self.text(text)? {
-                    edits.replace(node.span.clone(), quoted(&changed));
+            (Value::Text(text), _) => match (self.text(text), block) {
+                (Ok(changed), _) => {
+                    self.blocks.own |= self.step == Step::Owner && is_json(text);
+                    if let Some(changed) = changed {
+                        edits.replace(node.span.clone(), quoted(&changed));
+                    }
+                    Ok(())
                 }
-                Ok(())
-            }
+                (Err(ResultError::NotOwned(_)), Some(block)) if self.may_drop() => {
+                    self.drop_block(text, block, edits);
+                    Ok(())
+                }
+                (Err(error), _) => Err(error),
+            },
             (_, Form::Answer) => {
+                self.blocks.own = true;
                 let before = self.dropped.in_texts;
                 self.data(node, true, edits)?;
                 let here = self.dropped.in_texts.saturating_sub(before);
@@ -223,6 +256,22 @@ impl<'r> Pass<'r> {
             }
             (_, _) => self.data(node, false, edits),
         }
+    }
+
+    /// Whether an object of somebody else's may be taken out.
+    fn may_drop(&self) -> bool {
+        let owner = self.rule.owner.as_ref();
+        owner.is_some_and(|owner| owner.otherwise == Otherwise::Drop)
+    }
+
+    /// Takes a block out of the content.
+    fn drop_block(&mut self, text: &str, block: &Element, edits: &mut Edits) {
+        if let Ok(inner) = Node::read(text.as_bytes(), self.max_depth) {
+            collect(&inner, &mut self.taken_out);
+        }
+        edits.remove(block.cut(self.blocks.dropped));
+        self.blocks.dropped = self.blocks.dropped.saturating_add(1);
+        self.dropped.in_texts = self.dropped.in_texts.saturating_add(1);
     }
 
     /// A value whose fields can be told apart. `owned`: it has to be the caller's.
@@ -341,8 +390,7 @@ impl<'r> Pass<'r> {
 
     /// JSON inside a text, as the caller may have it. `None` if it is no JSON with fields.
     fn embedded(&mut self, text: &str, owned: bool) -> Result<Option<Option<String>>, ResultError> {
-        let start = text.trim_start();
-        if !start.starts_with(['{', '[']) {
+        if !is_json(text) {
             return Ok(None);
         }
         let Ok(inner) = Node::read(text.as_bytes(), self.max_depth) else {
@@ -380,10 +428,8 @@ impl<'r> Pass<'r> {
         }
         let message = Node::read(body, self.max_depth)?;
         let mut edits = Edits::default();
-        let mut found = Vec::new();
-        places(&message, &mut |node, form| found.push((node, form)));
-        for (node, form) in found {
-            without(&hidden, node, form, &mut edits);
+        for place in places(&message) {
+            without(&hidden, place.node, place.form, &mut edits);
         }
         Ok(edits.apply(body))
     }

@@ -1,5 +1,8 @@
 //! Where in a message of the server its data stand, and in what form.
 
+use std::collections::HashMap;
+
+use crate::mcp::json::Element;
 use crate::mcp::json::tree::{Child, Node, Value};
 
 /// A place where data stand.
@@ -17,8 +20,34 @@ pub(super) enum Form {
     Blob,
 }
 
-/// Calls `visit` with every place of a message where data stand.
-pub(super) fn places<'n>(message: &'n Node, visit: &mut dyn FnMut(&'n Node, Form)) {
+/// A place of a message.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'n> {
+    pub(super) node: &'n Node,
+    pub(super) form: Form,
+    /// The block of the content whose text it is: some servers write one for each item of a list.
+    pub(super) block: Option<&'n Element>,
+}
+
+/// Every place of a message where data stand, in their order.
+pub(super) fn places(message: &Node) -> Vec<Place<'_>> {
+    let content = message
+        .member("result")
+        .and_then(|result| result.member("content"));
+    let blocks: HashMap<usize, &Element> = content
+        .into_iter()
+        .flat_map(Node::children)
+        .filter_map(|block| Some((block.node.member("text")?.span.start, &block.element)))
+        .collect();
+    let mut found: Vec<Place<'_>> = Vec::new();
+    walk(message, &mut |node, form| {
+        let block = blocks.get(&node.span.start).copied();
+        found.push(Place { node, form, block });
+    });
+    found
+}
+
+fn walk<'n>(message: &'n Node, visit: &mut dyn FnMut(&'n Node, Form)) {
     for member in message.children() {
         match member.key.as_str() {
             "result" => result(&member.node, visit),
