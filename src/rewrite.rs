@@ -4,5 +4,6 @@ pub mod arguments;
 pub mod declared_headers;
 pub mod lists;
 pub mod param_headers;
+pub mod schemas;
 mod security_schemes;
 pub mod splice;

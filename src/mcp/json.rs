@@ -10,6 +10,7 @@ mod element;
 mod fault;
 mod keys;
 mod text;
+mod tree;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -18,6 +19,7 @@ pub use self::digest::digest;
 pub use self::element::Element;
 pub use self::fault::{Fault, JsonError};
 use self::keys::Keys;
+pub use self::tree::{Child, Node, NodeId, Tree};
 
 pub(super) use self::text::unescape;
 use self::text::{hex, plain_run};

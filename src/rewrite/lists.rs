@@ -1,8 +1,9 @@
 //! Lists as one caller may see them.
 
+use super::schemas::{Hidden, hide};
 use super::security_schemes;
 use super::splice::Edits;
-use crate::authorize::{Caller, Target, may_see};
+use crate::authorize::{Caller, Target, may_see, operations};
 use crate::mcp::listing::Listing;
 use crate::mcp::message::MessageError;
 use crate::mcp::method::{Era, List};
@@ -17,8 +18,8 @@ pub struct Filtered {
     pub hidden: usize,
 }
 
-/// Takes the items a caller may not use out of the lists in a message, and marks the message as
-/// this caller's own.
+/// Takes the items a caller may not use out of the lists in a message, and out of the others the
+/// arguments that are not the caller's to choose. Marks the message as this caller's own.
 ///
 /// # Errors
 ///
@@ -38,7 +39,11 @@ pub fn filter(
         if item.element.index == 0 {
             removed_in_list = 0;
         }
-        if may_see(policy, caller, Target::of_item(item.list, &item.name)) {
+        let target = Target::of_item(item.list, &item.name);
+        if may_see(policy, caller, target) {
+            let operations = operations(policy, caller.identity, target);
+            let hidden = Hidden::new(policy, caller.identity, operations);
+            hide(&hidden, item, body, &mut edits)?;
             if item.list == List::Tools && policy.anonymous.is_some() {
                 security_schemes::add(policy, &item.name, body, &item.element.span, &mut edits)?;
             }
