@@ -67,6 +67,12 @@ pub struct Record {
     /// How many items were taken out of a list.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hidden_items: Option<usize>,
+    /// How many objects of others were taken out of the result.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dropped_items: Option<usize>,
+    /// Fields of the result that were hidden, as the policy writes them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub redacted: Vec<String>,
     /// The size of the request body, in bytes, as it arrived.
     pub request_bytes: usize,
     /// From the first byte to the end, in milliseconds.
@@ -96,6 +102,8 @@ impl Record {
             arguments_set: Vec::new(),
             arguments_removed: Vec::new(),
             hidden_items: None,
+            dropped_items: None,
+            redacted: Vec::new(),
             request_bytes: 0,
             duration_ms: 0,
         }

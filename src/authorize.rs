@@ -133,7 +133,8 @@ pub fn authorize(
 ) -> Result<Vec<Evidence>, Denial> {
     let mut evidence = Vec::new();
     let identity = caller.identity;
-    let by_anybody = target == Target::Server && identity.is_anonymous()
+    // Signing in takes nothing away.
+    let by_anybody = target == Target::Server && policy.anonymous.is_some()
         || target != Target::Server && for_anybody(policy, identity, target).is_some();
     if target != Target::Server {
         evidence.push(allowed(policy, identity, target)?);
@@ -207,12 +208,15 @@ pub fn is_for_anybody(policy: &Policy, identity: &Identity, target: Target<'_>) 
     for_anybody(policy, identity, target).is_some() && !operations.iter().any(asks_for_more)
 }
 
-/// Whether any role allows a target.
+/// Whether any role allows a target, and does not deny it itself.
 pub fn is_for_a_role(policy: &Policy, identity: &Identity, target: Target<'_>) -> bool {
-    policy
-        .roles
-        .values()
-        .any(|role| granted(role, identity, target).is_some())
+    let denied = |role: &Role| {
+        let mut denials = role.deny.iter();
+        denials.any(|grant| grant.pattern.matches(target.name(), identity))
+    };
+    let allows = |role: &Role| granted(role, identity, target).is_some() && !denied(role);
+    let by_everybodys = policy.roles.get("*").is_some_and(denied);
+    !by_everybodys && policy.roles.values().any(allows)
 }
 
 /// The roles a caller has that the policy knows, and `*`, which everybody has who signed in.
@@ -298,6 +302,11 @@ fn for_anybody<'p>(
     identity: &Identity,
     target: Target<'_>,
 ) -> Option<&'p Grant> {
+    let target = match target {
+        // All it can produce has to match, its braces with it: completions would tell of the rest.
+        Target::ResourceTemplate(template) => Target::Resource(template),
+        target => target,
+    };
     granted(policy.anonymous.as_ref()?, identity, target)
 }
 

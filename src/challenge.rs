@@ -1,9 +1,12 @@
 //! What refusals look like on the wire: status, `WWW-Authenticate`, JSON-RPC error.
 
+mod schemes;
+
 use serde_json::{Value, json};
 
+use self::schemes::challenges;
+pub use self::schemes::proof_algorithms;
 use crate::authorize::{Denial, Target};
-use crate::identity::{PROOF_ALGORITHMS, TokenError};
 use crate::mcp::headers::{Disagreement, VERSIONS};
 use crate::mcp::message::MessageError;
 use crate::mcp::message::params::TASKS_EXTENSION;
@@ -31,12 +34,14 @@ pub struct Asked<'a> {
     pub era: Era,
     /// What was to be used.
     pub target: Option<Target<'a>>,
+    /// Whether it is the call of a tool.
+    pub is_call: bool,
 }
 
 /// The answer to a refused request.
 pub fn refuse(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> Reply {
-    if let (Refusal::Denied(Denial::SignIn { .. }), Some(Target::Tool(_)), Some(id)) =
-        (refusal, asked.target, asked.id)
+    if let (Refusal::Denied(Denial::SignIn { .. }), true, Some(id)) =
+        (refusal, asked.is_call, asked.id)
     {
         return ask_to_sign_in(policy, refusal, id, asked.era);
     }
@@ -102,11 +107,12 @@ pub fn error_body(id: Option<&[u8]>, code: i64, message: &str, data: Option<Valu
         error.insert("data".to_owned(), data);
     }
     let error = error.to_string();
-    let id = id.unwrap_or(b"null");
+    // Where it is not known, it is left out (MCP "JSON-RPC messages": `id?`).
+    let id = id.map_or(Vec::new(), |id| [b"\"id\":", id, b","].concat());
     [
-        b"{\"jsonrpc\":\"2.0\",\"id\":",
-        id,
-        b",\"error\":",
+        b"{\"jsonrpc\":\"2.0\",",
+        &*id,
+        b"\"error\":",
         error.as_bytes(),
         b"}",
     ]
@@ -151,6 +157,7 @@ fn answer(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> (u16, i64, St
         Refusal::Token(_) => (401, 401),
         Refusal::TooLarge => (413, INVALID_REQUEST),
         Refusal::HttpSse | Refusal::UpstreamAnswer => (502, -32603),
+        Refusal::NotOwned => (200, 403),
     };
     (status, code, refusal.summary())
 }
@@ -189,85 +196,4 @@ fn data(refusal: &Refusal) -> Option<Value> {
         }
         _ => None,
     }
-}
-
-/// The challenges that tell a client how to cure the refusal, one for each way to send a token
-/// (RFC 9449 section 7). Some clients read the first one only, and know `Bearer` only.
-fn challenges(policy: &Policy, refusal: &Refusal) -> Vec<String> {
-    let Some(parameters) = parameters(policy, refusal) else {
-        return Vec::new();
-    };
-    let Some(proofs) = &policy.dpop else {
-        return vec![format!("Bearer {parameters}")];
-    };
-    let names: Vec<&str> = PROOF_ALGORITHMS.iter().map(|name| name.name()).collect();
-    let dpop = format!("DPoP {parameters}, algs=\"{}\"", names.join(" "));
-    if proofs.required {
-        return vec![dpop];
-    }
-    let bearer = match refusal {
-        // What is wrong with a proof is nothing to a bearer token.
-        Refusal::Token(TokenError::Proof(_)) => sign_in(policy),
-        _ => parameters,
-    };
-    vec![format!("Bearer {bearer}"), dpop]
-}
-
-/// The parameters of a challenge (RFC 6750 section 3, RFC 9449 section 7.1, RFC 9470 section 3, RFC
-/// 9728 section 5.1).
-fn parameters(policy: &Policy, refusal: &Refusal) -> Option<String> {
-    let parameters = match refusal {
-        Refusal::NoToken => sign_in(policy),
-        Refusal::Token(error) if error.is_unavailable() => return None,
-        Refusal::Token(error) => format!(
-            "error=\"{}\", error_description=\"{}\", {}",
-            match error {
-                TokenError::Proof(_) => "invalid_dpop_proof",
-                _ => "invalid_token",
-            },
-            error.reason(),
-            sign_in(policy),
-        ),
-        Refusal::Denied(Denial::Scope { needed }) => format!(
-            "error=\"insufficient_scope\"{}, {}{}",
-            scope(needed),
-            metadata_parameter(policy),
-            described(refusal),
-        ),
-        Refusal::Denied(Denial::SignIn { scopes }) => format!(
-            "{}, error=\"insufficient_scope\", error_description=\"Sign in to continue\"{}",
-            metadata_parameter(policy),
-            scope(scopes)
-        ),
-        // Without the scopes, a client would ask for all that it finds in the metadata.
-        Refusal::Denied(Denial::TooOld { max_age, scopes }) => format!(
-            "error=\"insufficient_user_authentication\", max_age=\"{max_age}\"{}, {}{}",
-            scope(scopes),
-            metadata_parameter(policy),
-            described(refusal),
-        ),
-        _ => return None,
-    };
-    Some(parameters)
-}
-
-/// Where to sign in, and for what.
-fn sign_in(policy: &Policy) -> String {
-    format!("{}{}", metadata_parameter(policy), scope(&policy.scopes))
-}
-
-fn metadata_parameter(policy: &Policy) -> String {
-    format!("resource_metadata=\"{}\"", policy.metadata_url())
-}
-
-fn scope(scopes: &[String]) -> String {
-    match scopes {
-        [] => String::new(),
-        scopes => format!(", scope=\"{}\"", scopes.join(" ")),
-    }
-}
-
-/// What is missing, for people. Made of the policy's own words, which have no quotes.
-fn described(refusal: &Refusal) -> String {
-    format!(", error_description=\"{}\"", refusal.summary())
 }

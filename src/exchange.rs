@@ -95,6 +95,7 @@ pub struct Exchange {
     asked: Question,
     handles: Handles,
     inspect: Inspect,
+    result_of: ResultOf,
     record: Record,
     decided: bool,
     /// Changes of the answer's headers, until these go on.
@@ -165,6 +166,42 @@ struct Inspect {
     lists: bool,
     /// The handles in it.
     handles: bool,
+    /// The data in it.
+    results: bool,
+}
+
+/// Whose result an answer is.
+#[derive(Debug, Default)]
+enum ResultOf {
+    /// None that the policy has rules for.
+    #[default]
+    Nothing,
+    /// That cannot be told: every rule counts.
+    Anything,
+    Tool(String),
+    Prompt(String),
+    Resource(String),
+}
+
+impl ResultOf {
+    fn of(target: Target<'_>) -> Self {
+        match target {
+            Target::Server => Self::Nothing,
+            Target::Tool(name) => Self::Tool(name.to_owned()),
+            Target::Prompt(name) => Self::Prompt(name.to_owned()),
+            Target::Resource(uri) | Target::ResourceTemplate(uri) => Self::Resource(uri.to_owned()),
+        }
+    }
+
+    fn target(&self) -> Option<Target<'_>> {
+        match self {
+            Self::Nothing => Some(Target::Server),
+            Self::Anything => None,
+            Self::Tool(name) => Some(Target::Tool(name)),
+            Self::Prompt(name) => Some(Target::Prompt(name)),
+            Self::Resource(uri) => Some(Target::Resource(uri)),
+        }
+    }
 }
 
 /// What was asked, kept for the answer.
@@ -194,6 +231,7 @@ impl Exchange {
             },
             handles: Handles::default(),
             inspect: Inspect::default(),
+            result_of: ResultOf::default(),
             record,
             decided: false,
             answer_headers: Vec::new(),
@@ -249,6 +287,7 @@ impl Exchange {
             id: self.asked.id.as_deref(),
             era: self.asked.era,
             target,
+            is_call: self.record.method.as_deref() == Some("tools/call"),
         };
         let mut reply = refuse(&self.policy, refusal, asked);
         let for_page = cors::reply_headers(&self.policy, self.origin());
@@ -269,6 +308,22 @@ impl Exchange {
     /// The web page's origin, if the request states one.
     fn origin(&self) -> Option<&str> {
         self.headers.one("origin").ok().flatten()
+    }
+
+    /// Notes whose result the answer will be, and what of it is looked at.
+    fn expect(&mut self, inspect: Inspect, result_of: ResultOf) {
+        let identity = self.caller.as_ref().map(Known::identity);
+        let identity = identity.unwrap_or(Identity::anonymous());
+        let rules = crate::rewrite::results::rules(&self.policy, identity, result_of.target());
+        let results = !rules.is_empty();
+        // What one caller may read must not be cached for others.
+        let is_read = self.record.method.as_deref() == Some("resources/read");
+        self.inspect = Inspect {
+            lists: inspect.lists || is_read && self.asked.era == Era::Modern,
+            results,
+            ..inspect
+        };
+        self.result_of = result_of;
     }
 
     /// Notes an approval and the evidence for it, the token's first.

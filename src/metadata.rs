@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::challenge::Reply;
-use crate::identity::PROOF_ALGORITHMS;
+use crate::challenge::{Reply, proof_algorithms};
 use crate::policy::Policy;
 
 /// The protected resource metadata document (RFC 9728 section 3.2).
@@ -28,7 +27,7 @@ pub fn metadata(policy: &Policy) -> Reply {
         }
     }
     if let (Some(proofs), Some(document)) = (&policy.dpop, document.as_object_mut()) {
-        let names: Vec<&str> = PROOF_ALGORITHMS.iter().map(|name| name.name()).collect();
+        let names = proof_algorithms();
         document.insert("dpop_signing_alg_values_supported".to_owned(), json!(names));
         document.insert(
             "dpop_bound_access_tokens_required".to_owned(),

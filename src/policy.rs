@@ -14,6 +14,7 @@ mod pattern;
 mod policies;
 mod read;
 mod resource;
+mod results;
 mod roles;
 mod scopes;
 mod value;
@@ -28,6 +29,7 @@ pub use error::PolicyError;
 pub use metadata::Metadata;
 pub use pattern::{Pattern, is_plain_uri};
 pub use policies::Policies;
+pub use results::{Detector, FieldPath, Mask, Missing, Otherwise, OwnerRule, ResultRule, TextRule};
 pub use roles::{Grant, Role};
 pub use scopes::ScopeHierarchy;
 
@@ -67,6 +69,8 @@ pub struct Policy {
     pub tools: Vec<Operation>,
     /// Conditions for prompts, the most specific first.
     pub prompts: Vec<Operation>,
+    /// Rules for what comes back.
+    pub results: Vec<ResultRule>,
     /// How a call that no role allows is answered.
     pub refusals: Refusals,
     /// Accepted values of `Origin`.

@@ -42,6 +42,8 @@ pub enum Refusal {
     NoToken,
     /// The server hands out a handle, or is asked for one, and there is no key to seal it with.
     NoSealKey,
+    /// A result that is somebody else's, or says not whose it is.
+    NotOwned,
     /// A path where no MCP server is.
     NotFound,
     /// A web page this server does not know.
@@ -100,6 +102,7 @@ impl Refusal {
             Self::MissingCapability => "missing_capability",
             Self::MissingParameter(_) => "missing_parameter",
             Self::NoSealKey => "no_seal_key",
+            Self::NotOwned => "not_owned",
             Self::NoToken => "no_token",
             Self::NotFound => "not_found",
             Self::Origin => "origin",
@@ -148,6 +151,7 @@ impl Refusal {
             Self::NoSealKey => {
                 "sessions, tasks and request states cannot be bound to their caller".into()
             }
+            Self::NotOwned => "the result is not the caller's".into(),
             Self::NoToken => "an access token is required".into(),
             Self::NotFound => "no MCP server at this path".into(),
             Self::Origin => "this origin may not call the server".into(),
@@ -176,7 +180,7 @@ impl Refusal {
             | Self::NoToken
             | Self::Token(_) => "token",
             Self::Argument(_) => "arguments",
-            Self::UpstreamAnswer => "response",
+            Self::NotOwned | Self::UpstreamAnswer => "response",
             _ => "request",
         };
         Decision {
@@ -231,6 +235,11 @@ impl Refusal {
             Self::NoSealKey => {
                 "set `seal: {key_env: ...}` in the policy, and that variable in the \
                                 VM's environment"
+                    .into()
+            }
+            Self::NotOwned => {
+                "if results name no owner, say `missing: keep` under `results`, or leave \
+                               the tool out of the rule"
                     .into()
             }
             Self::NoToken | Self::Denied(Denial::SignIn { .. }) => "sign in".into(),

@@ -4,6 +4,7 @@ pub mod arguments;
 pub mod declared_headers;
 pub mod lists;
 pub mod param_headers;
+pub mod results;
 pub mod schemas;
 mod security_schemes;
 pub mod splice;

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-import httpx2
 import pytest
 from mcp import Client
-from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import ElicitResult
 
@@ -22,6 +19,7 @@ from .harness.keys import key
 from .harness.mcp_server import McpServer
 from .harness.messages import MODERN
 from .harness.policy import fetched, policy
+from .harness.sdk_client import connected
 
 KEYS = "/keys/real-peers"
 POLICY = policy(issuers=[fetched(KEYS)])
@@ -67,16 +65,6 @@ def server(servers: dict[str, McpServer], style: str) -> McpServer:
     """The server of this style, with nothing noted."""
     servers[style].reset()
     return servers[style]
-
-
-@asynccontextmanager
-async def connected(port: int, mode: str, http2: bool, token: str | None, **options: Any) -> AsyncIterator[Client]:
-    """An SDK client, signed in."""
-    headers = {} if token is None else {"authorization": f"Bearer {token}"}
-    http = httpx2.AsyncClient(headers=headers, http2=http2, http1=not http2, timeout=10)
-    transport = streamable_http_client(f"http://127.0.0.1:{port}/mcp", http_client=http)
-    async with http, Client(transport, mode=mode, read_timeout_seconds=10, **options) as client:
-        yield client
 
 
 def run(envoy: Envoy, style: str, mode: str, http2: bool, work: Work, **options: Any) -> None:

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::handles::{Opened, OpenedMessage};
-use super::{Exchange, Inspect, MAX_DEPTH, Now};
+use super::{Exchange, Inspect, MAX_DEPTH, Now, ResultOf};
 use crate::authorize::{Caller, Denial, Target, authorize, operations};
 use crate::decision::Evidence;
 use crate::identity::Identity;
@@ -67,10 +67,8 @@ impl Exchange {
         let operations = operations(&policy, caller.identity, first);
         let state = match ask.may_be_asked_back() {
             true => self.open_state(message, body, now),
-            // No server gave it out.
-            false if ask.era == Era::Modern && message.params.request_state.is_some() => {
-                Err(Refusal::RequestState)
-            }
+            // No server gave it out: earlier versions have none.
+            false if message.params.request_state.is_some() => Err(Refusal::RequestState),
             false => Ok(None),
         };
         let state = state.map_err(|refusal| (refusal, Some(first)))?;
@@ -99,7 +97,11 @@ impl Exchange {
             "allowed"
         };
         self.approve(reason, evidence);
-        self.inspect = ask.inspects();
+        let result_of = match ask.method {
+            Some(Method::Listen) => ResultOf::Anything,
+            _ => ResultOf::of(first),
+        };
+        self.expect(ask.inspects(), result_of);
         Ok((edit.body, edit.headers))
     }
 
@@ -190,7 +192,7 @@ impl Exchange {
         }
         let arguments = message.params.arguments.as_ref();
         let arguments = arguments.map(|(span, _)| span.clone());
-        let declared = declared(operations);
+        let declared = declared(ask, operations);
         let is_ruled = |folded: &str| self.policy.ruled_name(folded, operations).is_some();
         let mut headers = follow(&self.headers, body, arguments, changes, &declared, is_ruled)
             .map_err(Refusal::Disagreement)?;
@@ -211,8 +213,8 @@ impl Exchange {
         body: &[u8],
         sent: &[u8],
     ) -> Result<Vec<HeaderEdit>, Refusal> {
-        let declared = declared(operations);
-        if ask.era != Era::Modern || ask.method != Some(Method::CallTool) || declared.is_empty() {
+        let declared = declared(ask, operations);
+        if ask.era != Era::Modern || declared.is_empty() {
             return Ok(Vec::new());
         }
         let sent_message =
@@ -223,19 +225,26 @@ impl Exchange {
             received,
             arguments(&sent_message, sent),
             &declared,
+            !self.policy.compat.missing_mcp_headers,
         )
         .map_err(Refusal::Disagreement)
     }
 }
 
-/// The arguments that headers mirror; the most specific operation's word counts.
-fn declared<'o>(operations: &[&'o Operation]) -> Vec<&'o ParamHeader> {
+/// The arguments of a call that headers mirror; the most specific operation's word counts.
+fn declared<'o>(ask: &Ask, operations: &[&'o Operation]) -> Vec<&'o ParamHeader> {
     let mut declared: Vec<&ParamHeader> = Vec::new();
+    if ask.method != Some(Method::CallTool) {
+        return declared;
+    }
     for header in operations
         .iter()
         .flat_map(|operation| &operation.param_headers)
     {
-        if !declared.iter().any(|known| known.header == header.header) {
+        let is_known = |known: &&ParamHeader| {
+            known.header == header.header || known.argument == header.argument
+        };
+        if !declared.iter().any(is_known) {
             declared.push(header);
         }
     }
@@ -285,6 +294,7 @@ impl Ask {
         Inspect {
             lists: matches!(self.method, Some(Method::List(_))),
             handles,
+            results: false,
         }
     }
 }

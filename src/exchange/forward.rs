@@ -112,11 +112,24 @@ pub(super) fn removed(policy: &Policy, received: &Headers, era: Era) -> Vec<Head
     let mut edits: Vec<HeaderEdit> = Vec::new();
     for (name, _) in received.iter() {
         let removed = HeaderEdit::Remove(name.to_owned());
-        if is_removed(policy, name, era) && !edits.contains(&removed) {
+        let goes = is_removed(policy, name, era) || is_double(policy, received, name);
+        if goes && !edits.contains(&removed) {
             edits.push(removed);
         }
     }
     edits
+}
+
+/// Whether a mirrored argument's header is another one's, to who reads underscores as dashes.
+fn is_double(policy: &Policy, received: &Headers, name: &str) -> bool {
+    if !name.starts_with(PARAM_PREFIX) || !name.contains('_') {
+        return false;
+    }
+    let dashed = |name: &str| name.replace('_', "-");
+    let of_tools = policy.tools.iter().flat_map(|tool| &tool.param_headers);
+    let declared = of_tools.map(|declared| declared.header.as_str());
+    let mut others = received.iter().map(|(other, _)| other).chain(declared);
+    others.any(|other| other != name && dashed(other) == dashed(name))
 }
 
 /// Takes out of the trailers what belongs in the headers, where it was compared with the body.
@@ -142,7 +155,8 @@ fn is_removed(policy: &Policy, name: &str, era: Era) -> bool {
     {
         return true;
     }
-    if name != dashed && dashed.starts_with("mcp-") {
+    // The name of an argument may have underscores, and is compared with the body.
+    if name != dashed && dashed.starts_with("mcp-") && !name.starts_with(PARAM_PREFIX) {
         return true;
     }
     match dashed.as_str() {

@@ -1,6 +1,6 @@
 //! The request's events.
 
-use super::{Exchange, Forward, Inspect, Known, MAX_DEPTH, Now, RequestState, Step};
+use super::{Exchange, Forward, Inspect, Known, MAX_DEPTH, Now, RequestState, ResultOf, Step};
 use super::{credentials, forward};
 use crate::authorize::{Target, authorize};
 use crate::cors;
@@ -221,10 +221,13 @@ impl Exchange {
             Err(denial) => return self.refuse(&Refusal::Denied(denial), None),
         }
         if self.record.http_method == "GET" {
-            self.inspect = Inspect {
+            let inspect = Inspect {
                 lists: true,
                 handles: true,
+                results: false,
             };
+            let tool = self.handles.tool.clone();
+            self.expect(inspect, tool.map_or(ResultOf::Anything, ResultOf::Tool));
         }
         self.release(None, Vec::new())
     }

@@ -11,6 +11,7 @@ use crate::mcp::method::Era;
 use crate::policy::{Hold, Mode};
 use crate::refusal::Refusal;
 use crate::rewrite::lists;
+use crate::rewrite::results::{self, ResultError};
 
 impl Exchange {
     /// The answer's headers. `ended`: nothing follows them.
@@ -87,7 +88,8 @@ impl Exchange {
                 Body::Events
             }
             // An error in words has no handles.
-            _ if self.inspect.lists || (inspected && !(plain && failed)) => Body::Unreadable,
+            _ if self.inspect.lists || self.inspect.results => Body::Unreadable,
+            _ if inspected && !(plain && failed) => Body::Unreadable,
             _ => Body::Other,
         }
     }
@@ -191,16 +193,43 @@ impl Exchange {
 
     /// A message of the server as the client may have it, if anything of it changes.
     fn inspect_message(&mut self, body: &[u8], now: Now) -> Result<Option<Vec<u8>>, Refusal> {
-        let listed = if self.inspect.lists {
-            self.filter_lists(body, now)?
-        } else {
-            None
-        };
-        if !self.inspect.handles {
-            return Ok(listed);
+        let mut changed = None;
+        if self.inspect.lists {
+            changed = self.filter_lists(body, now)?;
         }
-        let sealed = self.seal_message(listed.as_deref().unwrap_or(body), now)?;
-        Ok(sealed.or(listed))
+        if self.inspect.results {
+            let judged = self.judge_result(changed.as_deref().unwrap_or(body))?;
+            changed = judged.or(changed);
+        }
+        if self.inspect.handles {
+            let sealed = self.seal_message(changed.as_deref().unwrap_or(body), now)?;
+            changed = sealed.or(changed);
+        }
+        Ok(changed)
+    }
+
+    /// Takes out of a message what is not for the caller.
+    fn judge_result(&mut self, body: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
+        let Some(caller) = &self.caller else {
+            return Ok(None);
+        };
+        let rules = results::rules(&self.policy, caller.identity(), self.result_of.target());
+        let key = self.secrets.audit_key.as_deref();
+        let judged = results::judge(&rules, caller.identity(), key, body, MAX_DEPTH);
+        let judged = judged.map_err(|error| match error {
+            ResultError::NotOwned(_) => Refusal::NotOwned,
+            ResultError::Json(_) => Refusal::UpstreamAnswer,
+        })?;
+        let dropped = self.record.dropped_items.unwrap_or(0);
+        if judged.dropped > 0 {
+            self.record.dropped_items = Some(dropped.saturating_add(judged.dropped));
+        }
+        for field in judged.redacted {
+            if !self.record.redacted.contains(&field) {
+                self.record.redacted.push(field);
+            }
+        }
+        Ok(judged.body)
     }
 
     fn filter_lists(&mut self, body: &[u8], now: Now) -> Result<Option<Vec<u8>>, Refusal> {
@@ -259,13 +288,20 @@ impl Exchange {
     fn answer_error(&mut self, failed: bool, refusal: &Refusal) -> Step {
         let error = self.upstream_error(refusal);
         self.response = ResponseState::Replaced(Vec::new());
+        // The server did nothing wrong where the result is another caller's.
+        let failed = failed || *refusal == Refusal::NotOwned;
         self.answer((!failed).then_some("502"), Some(error))
     }
 
     /// Notes that the answer is not passed, and says so as JSON-RPC.
     fn upstream_error(&mut self, refusal: &Refusal) -> Vec<u8> {
         self.decide(refusal.decision());
-        error_body(self.asked.id.as_deref(), -32603, &refusal.summary(), None)
+        let code = if *refusal == Refusal::NotOwned {
+            403
+        } else {
+            -32603
+        };
+        error_body(self.asked.id.as_deref(), code, &refusal.summary(), None)
     }
 }
 

@@ -138,9 +138,18 @@ pub fn with_id(event: &[u8], id: Option<&str>) -> Vec<u8> {
             out.extend_from_slice(b"id: ");
             out.extend_from_slice(id.as_bytes());
             out.extend_from_slice(end);
+        } else {
+            leave_out(end, &mut out);
         }
     }
     out
+}
+
+/// Leaves out a line with this end. A CR before it must not become a CRLF with what follows.
+fn leave_out(end: &[u8], out: &mut Vec<u8>) {
+    if out.pop_if(|last| *last == b'\r').is_some() {
+        out.extend_from_slice(end);
+    }
 }
 
 /// The same event with other data; its other lines and its line ends stay.
@@ -154,6 +163,7 @@ pub fn with_data(event: &[u8], data: &[u8]) -> Vec<u8> {
             continue;
         }
         if std::mem::replace(&mut written, true) {
+            leave_out(end, &mut out);
             continue;
         }
         for part in data.split(|byte| matches!(byte, b'\r' | b'\n')) {
@@ -207,6 +217,7 @@ mod tests {
             b"id: 7\r\ndata: new\r\n: note\r\n\r\n"
         );
         assert_eq!(with_data(b"data:x\n\n", b"1\n2"), b"data: 1\ndata: 2\n\n");
+        assert_eq!(with_data(b"data:x\rdata:y\n\n", b"1"), b"data: 1\n\n");
     }
 
     #[test]
@@ -222,6 +233,8 @@ mod tests {
         );
         assert_eq!(with_id(event, None), b"data: a\r\nretry: 1\r\n\r\n");
         assert_eq!(with_id(b"id:1\rid:2\r\r", Some("n")), b"id: n\r\r");
+        assert_eq!(with_id(b"x\rid:1\n\n", None), b"x\n\n");
+        assert_eq!(with_id(b"x\rid:1\r\n\r\n", None), b"x\r\n\r\n");
     }
 
     #[test]

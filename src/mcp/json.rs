@@ -10,7 +10,7 @@ mod element;
 mod fault;
 mod keys;
 mod text;
-mod tree;
+pub mod tree;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -19,7 +19,6 @@ pub use self::digest::digest;
 pub use self::element::Element;
 pub use self::fault::{Fault, JsonError};
 use self::keys::Keys;
-pub use self::tree::{Child, Node, NodeId, Tree};
 
 pub(super) use self::text::unescape;
 use self::text::{hex, plain_run};

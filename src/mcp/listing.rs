@@ -20,6 +20,8 @@ pub struct Listing {
     pub items: Vec<Item>,
     /// Where the object `result` starts, and whether it has members.
     pub result: Option<(usize, bool)>,
+    /// Whether the result is one that asks for more input, which nobody caches.
+    pub asks_back: bool,
     /// The value of `cacheScope`.
     pub cache_scope: Option<Span>,
 }
@@ -68,6 +70,10 @@ impl Listing {
             match List::of_member(&member.key.value) {
                 Some(list) => self.read_list(reader, list)?,
                 None if member.key.value == "cacheScope" => self.cache_scope = Some(reader.skip()?),
+                None if member.key.value == "resultType" => {
+                    let span = reader.skip()?;
+                    self.asks_back = reader.bytes(span) == b"\"input_required\"";
+                }
                 None => {
                     reader.skip()?;
                 }

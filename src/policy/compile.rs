@@ -14,6 +14,7 @@ use super::metadata::check_metadata;
 use super::param_headers::compile_param_headers;
 use super::pattern::Pattern;
 use super::resource::parse_resource;
+use super::results::compile_results;
 use super::roles::{compile_anonymous, compile_roles};
 use super::scopes::{ScopeHierarchy, check_scopes};
 use super::{Operation, Policy};
@@ -71,11 +72,14 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         &mut names,
         &mut errors,
     );
+    let has_key = document.audit.key_env.is_some();
+    let results = compile_results(&document.results, has_organization, has_key, &mut errors);
     let roles = compile_roles(&document.roles, &mut errors);
     let anonymous = document.anonymous.as_ref();
     let anonymous = anonymous.map(|document| compile_anonymous(document, &mut errors));
     check_headers(&document, &mut errors);
     check_sizes(&document, &mut errors);
+    check_keys(&document, &mut errors);
     if !errors.is_empty() {
         return Err(errors);
     }
@@ -95,6 +99,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         arguments,
         tools,
         prompts,
+        results,
         refusals: document.refusals,
         origins,
         headers: document.headers,
@@ -264,6 +269,23 @@ fn check_headers(document: &Document, errors: &mut Errors) {
             "headers",
             "expected three different names",
         ));
+    }
+}
+
+fn check_keys(document: &Document, errors: &mut Errors) {
+    let seal = document.seal.as_ref();
+    for (path, name) in [
+        ("audit.key_env", document.audit.key_env.as_ref()),
+        ("seal.key_env", seal.map(|seal| &seal.key_env)),
+    ] {
+        if name.is_some_and(String::is_empty) {
+            let message = "found none, expected the name of an environment variable";
+            errors.push(PolicyError::new(path, message));
+        }
+    }
+    // A handle's end is told in whole seconds.
+    if seal.is_some_and(|seal| seal.lifetime.0.as_secs() == 0) {
+        errors.push(PolicyError::new("seal.lifetime", "expected at least 1s"));
     }
 }
 

@@ -264,14 +264,18 @@ mod with_cel {
                 names.iter().map(|name| name.as_str().into()).collect(),
             ))
         };
-        let text = |text: &Option<String>| text.as_deref().map_or(Value::Null, Value::from);
-        HashMap::from([
-            (Key::from("user"), text(&identity.user)),
-            (Key::from("organization"), text(&identity.organization)),
+        // What is not there is an error to ask for, and equals nothing, not even null.
+        let user = identity.user.as_deref();
+        let organization = identity.organization.as_deref();
+        let named = [("user", user), ("organization", organization)];
+        let named = named
+            .into_iter()
+            .filter_map(|(name, value)| Some((Key::from(name), Value::from(value?))));
+        let lists = [
             (Key::from("roles"), list(&identity.roles)),
             (Key::from("scopes"), list(&identity.scopes)),
-        ])
-        .into()
+        ];
+        named.chain(lists).collect::<HashMap<_, _>>().into()
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::metadata::Metadata;
+use super::results::ResultDocument;
 use super::value::{Period, Size};
 use crate::identity::{Algorithm, ClaimPath, TokenType};
 
@@ -61,6 +62,9 @@ pub struct Document {
     /// Further conditions for prompts; the key is a prompt name or a pattern with `*`.
     #[serde(default)]
     pub prompts: BTreeMap<String, OperationDocument>,
+    /// What of the results callers receive.
+    #[serde(default)]
+    pub results: Vec<ResultDocument>,
     /// How a call that no role allows is answered.
     #[serde(default)]
     pub refusals: Refusals,

@@ -30,7 +30,12 @@ pub(super) fn compile_param_headers(
             let message = format!("`{name}` mirrors another argument already");
             errors.push(PolicyError::new(format!("{path}.{argument}"), message));
         }
-        let argument = argument.split('.').map(str::to_owned).collect();
+        let argument: Vec<String> = argument.split('.').map(str::to_owned).collect();
+        if argument.iter().any(String::is_empty) {
+            let message = "expected an argument's name, or names with dots between them";
+            let path = format!("{path}.{}", argument.join("."));
+            errors.push(PolicyError::new(path, message));
+        }
         compiled.push(ParamHeader { argument, header });
     }
     compiled

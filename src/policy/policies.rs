@@ -159,7 +159,8 @@ impl<T> Policies<T> {
         Some(of_policy)
     }
 
-    /// The only policy with this route, or of these the only one for this host.
+    /// The only policy with this route, or of these the only one for this host. None if the host is
+    /// another one's: where hosts choose the server, that one's would get the request.
     fn one(&self, authority: &str, is_meant: impl Fn(&Route) -> bool) -> Option<&T> {
         let found: Vec<_> = self
             .all
@@ -170,11 +171,19 @@ impl<T> Policies<T> {
             let mut found = found.iter().filter(|(route, _)| route.is_at(authority));
             found.next().filter(|_| found.next().is_none())
         };
-        let (_, of_policy) = match found.as_slice() {
+        let (route, of_policy) = match found.as_slice() {
             [only] => only,
             _ => of_host()?,
         };
-        Some(of_policy)
+        (!self.is_anothers(route, authority)).then_some(of_policy)
+    }
+
+    /// Whether an authority, at any port, is the host of other policies only.
+    fn is_anothers(&self, route: &Route, authority: &str) -> bool {
+        let authority = authority.to_ascii_lowercase();
+        let (host, _) = host_and_port(&authority);
+        let host = host.trim_end_matches('.');
+        host != route.host && self.all.iter().any(|(other, _)| other.host == host)
     }
 
     /// Whose metadata is at the well-known path itself: that of the server at the host's root, or
@@ -214,17 +223,21 @@ impl Route {
     fn is_at(&self, authority: &str) -> bool {
         let authority = authority.to_ascii_lowercase();
         let (usual, own) = self.ports;
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
-                (host, port.parse().ok())
-            }
-            _ => (authority.as_str(), Some(usual)),
-        };
+        let (host, port) = host_and_port(&authority);
+        let port = port.map_or(Some(usual), |port| port.parse().ok());
         host == self.host && port == Some(own)
     }
 
     fn is_beside(&self, other: &Self) -> bool {
         (&self.host, self.ports) == (&other.host, other.ports)
+    }
+}
+
+/// An authority's host, and its port if it has one.
+fn host_and_port(authority: &str) -> (&str, Option<&str>) {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => (host, Some(port)),
+        _ => (authority, None),
     }
 }
 

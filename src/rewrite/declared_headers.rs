@@ -8,7 +8,8 @@ use crate::mcp::headers::{Disagreement, HeaderEdit, Headers, decode, encode};
 use crate::mcp::json::{Kind, Reader};
 use crate::policy::ParamHeader;
 
-/// The headers of declared arguments as the server gets them.
+/// The headers of declared arguments as the server gets them. `complete`: the client has to send
+/// them.
 ///
 /// # Errors
 ///
@@ -18,17 +19,20 @@ pub fn rebuild(
     received: &[u8],
     sent: &[u8],
     declared: &[&ParamHeader],
+    complete: bool,
 ) -> Result<Vec<HeaderEdit>, Disagreement> {
     let mut edits = Vec::new();
     for declared in declared {
         let stated = stated(headers, &declared.header)?;
         let value = value_at(received, &declared.argument);
-        if !same(stated.as_deref(), value.as_deref()) {
+        let left_out = stated.is_none() && !complete;
+        if !left_out && !same(stated.as_deref(), value.as_ref()) {
             return Err(Disagreement::Mismatch(PARAM_HEADERS));
         }
         match value_at(sent, &declared.argument) {
-            now if now == value => {}
-            Some(now) => edits.push(HeaderEdit::Set(declared.header.clone(), encode(&now))),
+            now if now == value && !left_out => {}
+            Some(now) => edits.push(HeaderEdit::Set(declared.header.clone(), encode(&now.text))),
+            None if stated.is_none() => {}
             None => edits.push(HeaderEdit::Remove(declared.header.clone())),
         }
     }
@@ -51,32 +55,43 @@ fn stated(headers: &Headers, name: &str) -> Result<Option<String>, Disagreement>
     decoded.map(|text| Some(text.into_owned())).ok_or(MISMATCH)
 }
 
-fn same(stated: Option<&str>, value: Option<&str>) -> bool {
+/// A single value, as a header says it.
+#[derive(PartialEq)]
+struct Single {
+    text: String,
+    /// What it is, if it is a number: 42 and 42.0 are one value, and the text `042` is another.
+    amount: Option<f64>,
+}
+
+fn same(stated: Option<&str>, value: Option<&Single>) -> bool {
     match (stated, value) {
         (Some(stated), Some(value)) => {
-            stated == value || amount(stated).is_some_and(|number| amount(value) == Some(number))
+            stated == value.text || (value.amount.is_some() && amount(stated) == value.amount)
         }
-        (stated, value) => stated == value,
+        (stated, value) => stated.is_none() && value.is_none(),
     }
 }
 
-/// The single value at a path, as a header says it; `None` if it is null or not there.
-fn value_at(arguments: &[u8], path: &[String]) -> Option<String> {
+/// The single value at a path; `None` if it is null or not there.
+fn value_at(arguments: &[u8], path: &[String]) -> Option<Single> {
     // They were read strictly before.
     let mut reader = Reader::new(arguments, usize::MAX);
     walk(&mut reader, path)
 }
 
-fn walk(reader: &mut Reader<'_>, path: &[String]) -> Option<String> {
+fn walk(reader: &mut Reader<'_>, path: &[String]) -> Option<Single> {
     let Some((first, rest)) = path.split_first() else {
-        return match reader.kind().ok()? {
-            Kind::String => Some(reader.string().ok()?.value.into_owned()),
+        let kind = reader.kind().ok()?;
+        let text = match kind {
+            Kind::String => reader.string().ok()?.value.into_owned(),
             Kind::Bool | Kind::Number => {
                 let span = reader.skip().ok()?;
-                Some(String::from_utf8_lossy(reader.bytes(span)).into_owned())
+                String::from_utf8_lossy(reader.bytes(span)).into_owned()
             }
-            Kind::Array | Kind::Null | Kind::Object => None,
+            Kind::Array | Kind::Null | Kind::Object => return None,
         };
+        let amount = amount(&text).filter(|_| kind == Kind::Number);
+        return Some(Single { text, amount });
     };
     if reader.kind().ok()? != Kind::Object {
         return None;
@@ -107,7 +122,14 @@ mod tests {
             argument: vec!["where".to_owned(), "region".to_owned()],
             header: "mcp-param-region".to_owned(),
         };
-        rebuild(&headers, received.as_bytes(), sent.as_bytes(), &[&declared]).map_err(|_| ())
+        rebuild(
+            &headers,
+            received.as_bytes(),
+            sent.as_bytes(),
+            &[&declared],
+            true,
+        )
+        .map_err(|_| ())
     }
 
     #[test]
@@ -132,8 +154,11 @@ mod tests {
             (None, eu),
             (Some("us"), eu),
             (Some("EU"), eu),
+            (Some("7"), r#"{"where":{"region":"007"}}"#),
             (Some("eu"), "{}"),
             (Some("eu"), r#"{"region":"eu"}"#),
+            (Some("7"), r#"{"where":{"region":"07"}}"#),
+            (Some("1e2"), r#"{"where":{"region":"100"}}"#),
             (Some("=?base64?ZXU?="), eu),
             (Some("e\u{fc}"), r#"{"where":{"region":"eü"}}"#),
         ] {

@@ -53,7 +53,7 @@ pub fn filter(
         removed_in_list = removed_in_list.saturating_add(1);
         hidden = hidden.saturating_add(1);
     }
-    if era == Era::Modern {
+    if era == Era::Modern && !listing.asks_back {
         mark_private(&listing, body, &mut edits);
     }
     Ok(Filtered {

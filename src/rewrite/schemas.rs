@@ -21,7 +21,8 @@ use self::cuts::Cuts;
 use self::hidden::Place;
 use self::walk::Walk;
 use super::splice::Edits;
-use crate::mcp::json::{JsonError, Kind, NodeId, Reader, Span, Tree};
+use crate::mcp::json::tree::{Node, Value};
+use crate::mcp::json::{JsonError, Reader, Span};
 use crate::mcp::listing::Item;
 use crate::mcp::method::List;
 
@@ -46,7 +47,7 @@ pub fn hide(
     };
     let described = body.get(span.clone()).unwrap_or_default();
     // The list was read strictly already, so nothing in it is too deep.
-    let tree = Tree::read(described, usize::MAX)?;
+    let tree = Node::read(described, usize::MAX)?;
     let shown = match item.list {
         List::Tools => without(hidden, &tree, described),
         _ => without_arguments(hidden, &tree, described),
@@ -58,27 +59,27 @@ pub fn hide(
 }
 
 /// A schema without hidden arguments, or `None` if it has none.
-fn without(hidden: &Hidden<'_>, tree: &Tree<'_>, schema: &[u8]) -> Option<Vec<u8>> {
-    let walk = Walk::through(tree, hidden);
-    let mut cuts = Cuts::of_names(tree, &walk, hidden);
+fn without(hidden: &Hidden<'_>, root: &Node, schema: &[u8]) -> Option<Vec<u8>> {
+    let walk = Walk::through(root, hidden);
+    let mut cuts = Cuts::of_names(&walk, hidden);
     if cuts.is_empty() {
         return None;
     }
-    weaken::weaken(tree, &walk, &mut cuts);
-    Some(write::write(tree, &walk, &cuts, schema))
+    weaken::weaken(&walk, &mut cuts);
+    Some(write::write(root, &walk, &cuts, schema))
 }
 
 /// A prompt's list of arguments without hidden ones, or `None` if it has none.
-fn without_arguments(hidden: &Hidden<'_>, tree: &Tree<'_>, arguments: &[u8]) -> Option<Vec<u8>> {
-    let mut edits = Edits::default();
-    let is_hidden = |argument: NodeId| {
-        let name = tree.member(argument, "name");
-        let name = name.and_then(|name| tree.node(name).text.as_deref());
+fn without_arguments(hidden: &Hidden<'_>, root: &Node, arguments: &[u8]) -> Option<Vec<u8>> {
+    let Value::Array(elements) = &root.value else {
+        return None;
+    };
+    let is_hidden = |argument: &Node| {
+        let name = argument.member("name").and_then(Node::text);
         name.is_some_and(|name| hidden.hides(name, &Place::arguments()))
     };
-    let root = tree.node(tree.root());
-    let elements = root.children.iter();
-    let found = elements.filter(|child| root.kind == Kind::Array && is_hidden(child.node));
+    let mut edits = Edits::default();
+    let found = elements.iter().filter(|child| is_hidden(&child.node));
     for (cut_before, child) in found.enumerate() {
         edits.remove(child.element.cut(cut_before));
     }

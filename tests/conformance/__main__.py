@@ -1,4 +1,5 @@
-"""`python -m tests.conformance`: fails when the filter changes the outcome of any check.
+"""`python -m tests.conformance`: fails when the filter changes the outcome of any check, or when the
+documentation says something else. With `--write`, the documentation is written.
 
 The last part is about a server that does not compare headers with the body. There the filter has
 to make the difference: the suite finds fault with the server alone, and none through the filter.
@@ -6,6 +7,7 @@ to make the difference: the suite finds fault with the server alone, and none th
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,7 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from . import report, suite
+from . import document, report, suite
 from .setting import Pair, setting
 from .suite import Results
 
@@ -27,9 +29,14 @@ HEADERS: Selections = {
     for scenario in ("http-header-validation", "http-custom-header-server-validation")
 }
 
+BELIEVING = "a server that does not compare headers with the body"
+
 
 def main() -> int:
     """Run everything, show it, and say whether it is as it has to be."""
+    parser = argparse.ArgumentParser(prog="python -m tests.conformance", description=__doc__)
+    parser.add_argument("--write", action="store_true", help="write the tables of docs/conformance.md")
+    writes = parser.parse_args().write
     with tempfile.TemporaryDirectory() as name:
         comparing, believing = _run(Path(name))
     console = Console(width=120)
@@ -37,6 +44,12 @@ def main() -> int:
     for revision in REVISIONS:
         wrong += _must_be_equal(console, revision, *(side[revision] for side in comparing))
     wrong += _must_be_better(console, *(_all(side) for side in believing))
+    found = document.tables(_parts(comparing, believing))
+    if writes and not wrong:
+        document.write(found)
+    if document.documented() != found:
+        console.print(f"[red]not what {document.DOCUMENT.name} says[/red]: python -m tests.conformance --write")
+        wrong += 1
     console.print("[green]as it has to be" if not wrong else f"[red]wrong: {wrong}")
     return 1 if wrong else 0
 
@@ -68,6 +81,12 @@ def _side(url: str, selections: Selections, directory: Path) -> Side:
     }
 
 
+def _parts(comparing: list[Side], believing: list[Side]) -> document.Parts:
+    """What the documentation has a table for."""
+    parts = {f"MCP {name}": (comparing[0][name], comparing[1][name]) for name in REVISIONS}
+    return {**parts, BELIEVING.capitalize(): (_all(believing[0]), _all(believing[1]))}
+
+
 def _all(side: Side) -> Results:
     return {name: checks for results in side.values() for name, checks in results.items()}
 
@@ -88,7 +107,7 @@ def _must_be_better(console: Console, direct: Results, filtered: Results) -> int
     failed = report.failures(filtered)
     faultless = direct.keys() - {scenario for scenario, _ in report.failures(direct)}
     wrong = {scenario for scenario, _ in failed} | faultless
-    title = "a server that does not compare headers with the body: the filter does"
+    title = f"{BELIEVING}: the filter does"
     report.show(console, title, direct, filtered, wrong)
     report.complain(console, "fails through the filter", failed)
     for scenario in faultless:

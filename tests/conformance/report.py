@@ -90,15 +90,20 @@ def show(
     for scenario in direct | filtered:
         mark = "[red]wrong" if scenario in wrong else ""
         left, right = direct.get(scenario, []), filtered.get(scenario, [])
-        table.add_row(scenario, _count(left), _count(right), mark)
-    table.add_row("total", *(_count(sum(each.values(), [])) for each in (direct, filtered)))
+        table.add_row(scenario, count(left), count(right), mark)
+    table.add_row("total", *(count(sum(each.values(), [])) for each in (direct, filtered)))
     console.print(table, "")
 
 
-def _count(checks: list[Check]) -> str:
+def count(checks: list[Check]) -> str:
+    """How many checks came out in which way."""
     passed = sum(check.status == "SUCCESS" for check in checks)
-    failed = sum(check.failed for check in checks)
-    return f"{passed} passed" + (f", [red]{failed} failed[/red]" if failed else "")
+    others = {
+        "failed": sum(check.failed for check in checks),
+        "skipped": sum(check.status == "SKIPPED" for check in checks),
+    }
+    shown = [f"{number} {how}" for how, number in others.items() if number]
+    return ", ".join([f"{passed} passed", *shown])
 
 
 def explain(console: Console, found: list[Difference]) -> None:

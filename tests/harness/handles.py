@@ -127,7 +127,7 @@ def with_session(answer: Answer, session: str = SESSION) -> Answer:
     return answer.with_(headers=[*answer.headers, ("Mcp-Session-Id", session)])
 
 
-def begin(gateway: HandleGateway, token: str, session: str = SESSION, http2: bool = False) -> str:
+def begin(gateway: HandleGateway, token: str | None, session: str = SESSION, http2: bool = False) -> str:
     """Begin a session; what the client holds of it."""
     gateway.upstream.answer = with_session(json_answer(INITIALIZED), session)
     exchange = gateway.post(INITIALIZE, token, http2=http2)
@@ -137,7 +137,7 @@ def begin(gateway: HandleGateway, token: str, session: str = SESSION, http2: boo
 
 
 def bodyless(
-    gateway: Gateway, method: str, token: str, headers: HeaderList, http2: bool = False
+    gateway: Gateway, method: str, token: str | None, headers: HeaderList, http2: bool = False
 ) -> Exchange:
     """A GET or DELETE as clients of earlier versions send them."""
     usual = [*common_headers(token)[1:], ("mcp-protocol-version", LEGACY)]
@@ -145,7 +145,7 @@ def bodyless(
 
 
 def ping(
-    gateway: Gateway, method: str, token: str, headers: HeaderList, http2: bool = False
+    gateway: Gateway, method: str, token: str | None, headers: HeaderList, http2: bool = False
 ) -> Exchange:
     """The least a client can ask for with an HTTP method of MCP's."""
     if method == "POST":

@@ -53,7 +53,7 @@ def named(answer: dict[str, Any]) -> str:
 
 def create(
     gateway: HandleGateway,
-    token: str,
+    token: str | None,
     era: str,
     tool: str = "crm.get_customer",
     style: Callable[[Any], Answer] = json_answer,
@@ -75,7 +75,7 @@ def asks(era: str, method: str, **params: Any) -> dict[str, Any]:
 
 
 def about(
-    gateway: Gateway, token: str, era: str, method: str, task: str, http2: bool = False, **params: Any
+    gateway: Gateway, token: str | None, era: str, method: str, task: str, http2: bool = False, **params: Any
 ) -> Exchange:
     """A request about a task."""
     headers = [("mcp-name", mirrored(task))] if era == MODERN else []

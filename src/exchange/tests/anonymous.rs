@@ -192,3 +192,44 @@ fn b24_nobodys_session_is_no_users() {
         (404, -32001, "unknown_session")
     );
 }
+
+#[test]
+fn nobody_sees_no_tool_that_every_role_is_denied() {
+    let policy = policy(json!({"anonymous": {"tools": ["docs.*"]}}));
+    // `support` has `crm.*`, and denies `crm.purge`.
+    let list = Request::post(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#).answered(
+        JSON,
+        r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"crm.get"},{"name":"crm.purge"}]}}"#,
+    );
+    for request in [list.clone(), nobody(list)] {
+        let body = send(&policy, &request).client_body();
+        assert!(body.contains("crm.get") && !body.contains("crm.purge"));
+    }
+    assert_eq!(
+        send(&policy, &nobody(call("crm.purge", "{}"))).refusal(),
+        (200, -32602, "no_role")
+    );
+}
+
+#[test]
+fn nobody_completes_only_templates_that_are_wholly_for_anybody() {
+    let policy = mixed();
+    let complete = |template: &str| {
+        let params = json!({
+            "ref": {"type": "ref/resource", "uri": template},
+            "argument": {"name": "name", "value": ""},
+            "context": {"arguments": {"kind": "private"}},
+        });
+        let body =
+            json!({"jsonrpc": "2.0", "id": 1, "method": "completion/complete", "params": params});
+        send(&policy, &nobody(Request::post(&body.to_string())))
+    };
+    assert!(complete("ui://widget/{name}").server.is_some());
+    for template in ["ui://{kind}/{name}", "{+anything}", "ui://widget{+name}"] {
+        assert_eq!(
+            complete(template).refusal(),
+            (401, 401, "sign_in"),
+            "{template}"
+        );
+    }
+}

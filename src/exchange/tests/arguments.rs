@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::fake_host::Request;
-use super::{call, default, modern_call, received, refusal, send};
+use super::{call, default, modern_call, policy, received, refusal, send};
 use crate::decision::Verdict;
 
 #[test]
@@ -220,4 +220,31 @@ fn param_headers_follow_the_arguments_they_mirror() {
             (400, -32020, "header_mismatch")
         );
     }
+}
+
+#[test]
+fn a_mirrored_argument_may_have_underscores_in_its_header() {
+    let request = modern_call("crm.get", r#"{"org_id":"globex"}"#)
+        .with("mcp-param-org_id", "globex")
+        .with("mcp_param-x", "globex")
+        .with("mcp_method", "tools/list");
+    let outcome = send(&default(), &request);
+    assert_eq!(outcome.server_header("mcp-param-org_id"), Some("acme"));
+    assert_eq!(outcome.server_header("mcp_param-x"), None);
+    assert_eq!(outcome.server_header("mcp_method"), None);
+    let request = modern_call("crm.get", r#"{"my_region":"eu"}"#).with("mcp-param-my_region", "eu");
+    let outcome = send(&default(), &request);
+    assert_eq!(outcome.server_header("mcp-param-my_region"), Some("eu"));
+    // A server that reads underscores as dashes must not take one header for another.
+    let double = request.with("mcp-param-my-region", "eu");
+    let outcome = send(&default(), &double);
+    assert_eq!(outcome.server_header("mcp-param-my_region"), None);
+    assert_eq!(outcome.server_header("mcp-param-my-region"), Some("eu"));
+    let declared = policy(json!({"tools": {"crm.*": {"param_headers": {"region": "My-Region"}}}}));
+    let double = modern_call("crm.get", "{}").with("mcp-param-my_region", "eu");
+    let outcome = send(&declared, &double);
+    assert_eq!(outcome.server_header("mcp-param-my_region"), None);
+    let legacy = call("crm.get", "{}").with("mcp-param-my_region", "eu");
+    let outcome = send(&default(), &legacy);
+    assert_eq!(outcome.server_header("mcp-param-my_region"), None);
 }

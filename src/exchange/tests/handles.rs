@@ -213,6 +213,18 @@ fn b24_a_task_is_its_callers() {
     assert_eq!(later.refusal(), (200, -32602, "unknown_task"));
 }
 
+#[test]
+fn b07_a_declared_header_mirrors_nothing_of_a_request_about_a_task() {
+    let declared = json!({"crm.get": {"param_headers": {"organization_id": "Org"}}});
+    let policy = policy(json!({"seal": {"key_env": "KEY"}, "tools": declared}));
+    let request = get_task(&task(&policy));
+    assert!(send(&policy, &request).server.is_some());
+    assert_eq!(
+        send(&policy, &request.with("mcp-param-org", "globex")).refusal(),
+        (400, -32020, "header_mismatch")
+    );
+}
+
 /// Claims of a token that outlives the handles.
 fn long() -> Value {
     json!({"exp": super::NOW + 7200})
@@ -339,6 +351,26 @@ fn b24_a_request_state_is_for_the_same_request_of_the_same_caller() {
     let late = retry(arguments, Some(&state)).token(long());
     let late = FakeHost::at(&policy, 3600).exchange(&late, &[], false);
     assert_eq!(late.refusal(), (200, -32602, "request_state"));
+}
+
+#[test]
+fn b24_earlier_versions_have_no_request_states() {
+    let policy = sealing();
+    for state in [json!("s-1"), json!("")] {
+        let call = legacy(
+            "tools/call",
+            json!({"name": "crm.get", "requestState": state}),
+        );
+        assert_eq!(
+            send(&policy, &call).refusal(),
+            (200, -32602, "request_state")
+        );
+    }
+    let none = legacy(
+        "tools/call",
+        json!({"name": "crm.get", "requestState": null}),
+    );
+    assert!(send(&policy, &none).server.is_some());
 }
 
 #[test]

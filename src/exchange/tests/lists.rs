@@ -121,6 +121,18 @@ fn b27_a_filtered_list_is_private() {
 }
 
 #[test]
+fn b27_what_one_caller_may_read_is_not_cached_for_others() {
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"crm://acme/1","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;
+    let request = Request::post(body)
+        .with("mcp-protocol-version", "2026-07-28")
+        .with("mcp-method", "resources/read")
+        .with("mcp-name", "crm://acme/1");
+    let read = r#"{"jsonrpc":"2.0","id":1,"result":{"contents":[],"cacheScope":"public"}}"#;
+    let outcome = answered(request, JSON, read);
+    assert_eq!(outcome.client_body(), read.replace("public", "private"));
+}
+
+#[test]
 fn h12_lists_in_event_streams_are_filtered_event_by_event() {
     for end in ["\n", "\r\n", "\r"] {
         let stream = [

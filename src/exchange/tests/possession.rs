@@ -159,3 +159,14 @@ fn the_metadata_says_how_to_prove() {
         assert_eq!(document["dpop_bound_access_tokens_required"], required);
     }
 }
+
+#[test]
+fn b44_who_brings_a_bad_proof_is_not_anonymous() {
+    let policy = policy(json!({"dpop": "required", "anonymous": {"tools": ["crm.get"]}}));
+    let nobody = send(&policy, &a_call().with("dpop", "x"));
+    assert_eq!(nobody.server_header("x-mcp-user"), None);
+    let refused = send(&policy, &proven().without("dpop")).refusal();
+    assert_eq!((refused.0, refused.2), (401, "dpop_missing"));
+    let bearer = send(&policy, &call("crm.get", "{}")).refusal();
+    assert_eq!((bearer.0, bearer.2), (401, "dpop_required"));
+}

@@ -1,18 +1,24 @@
 //! Proofs that were used: each counts once (RFC 9449 section 11.1).
 
-use lru::LruCache;
+use std::collections::{BTreeMap, HashSet};
 
 use super::{Proof, ProofError, Thumbprint};
 
 /// How many proofs a worker remembers. With more of them in the time a proof counts for, that time
 /// becomes shorter; a proof that may have been seen is never taken for a new one.
 const REMEMBERED: usize = 65_536;
+/// A proof made more seconds ahead is one of a clock that is off, or of somebody who means to fill
+/// the memory with proofs that stay: they get a part of it only.
+const AHEAD: u64 = 5;
+
+type Name = [u8; 16];
 
 /// The proofs one worker has seen.
 #[derive(Debug)]
 pub(in crate::identity) struct SeenProofs {
-    /// When each was made, in the order in which they came.
-    seen: LruCache<[u8; 16], u64>,
+    seen: HashSet<Name>,
+    /// The same, by the second in which they were made.
+    made: BTreeMap<u64, Vec<Name>>,
     /// Proofs made up to here may have been forgotten.
     forgotten: Option<u64>,
     capacity: usize,
@@ -21,8 +27,8 @@ pub(in crate::identity) struct SeenProofs {
 impl SeenProofs {
     pub(in crate::identity) fn new() -> Self {
         Self {
-            // It grows as it fills: most policies never use it.
-            seen: LruCache::unbounded(),
+            seen: HashSet::new(),
+            made: BTreeMap::new(),
             forgotten: None,
             capacity: REMEMBERED,
         }
@@ -36,28 +42,50 @@ impl SeenProofs {
         now: u64,
     ) -> Result<(), ProofError> {
         let is_over = |made: u64| made.saturating_add(proof.window) < now;
-        while self.seen.peek_lru().is_some_and(|(_, made)| is_over(*made)) {
-            self.seen.pop_lru();
+        while self.oldest().is_some_and(is_over) {
+            self.forget_oldest();
         }
         let name = name(key, &proof.id);
         if self.seen.contains(&name) {
             return Err(ProofError::Replayed);
         }
+        if proof.issued > now.saturating_add(AHEAD) && self.made_ahead(now) >= self.capacity / 4 {
+            return Err(ProofError::Time);
+        }
+        if self.seen.len() >= self.capacity {
+            self.forgotten = self.forgotten.max(self.oldest());
+            self.forget_oldest();
+        }
         if self.forgotten.is_some_and(|until| proof.issued <= until) {
             return Err(ProofError::Time);
         }
-        if self.seen.len() >= self.capacity
-            && let Some((_, made)) = self.seen.pop_lru()
-        {
-            self.forgotten = self.forgotten.max(Some(made));
-        }
-        self.seen.put(name, proof.issued);
+        self.seen.insert(name);
+        self.made.entry(proof.issued).or_default().push(name);
         Ok(())
+    }
+
+    fn oldest(&self) -> Option<u64> {
+        self.made.keys().next().copied()
+    }
+
+    /// Forgets the proofs of the oldest second.
+    fn forget_oldest(&mut self) {
+        let (_, names) = self.made.pop_first().unwrap_or_default();
+        for name in names {
+            self.seen.remove(&name);
+        }
+    }
+
+    fn made_ahead(&self, now: u64) -> usize {
+        let ahead = self
+            .made
+            .range(now.saturating_add(AHEAD).saturating_add(1)..);
+        ahead.map(|(_, names)| names.len()).sum()
     }
 }
 
 /// A proof is named by its key and its `jti`: one caller's names are not another's.
-fn name(key: &Thumbprint, id: &str) -> [u8; 16] {
+fn name(key: &Thumbprint, id: &str) -> Name {
     let hash = hmac_sha256::Hash::hash(format!("{} {id}", key.0).as_bytes());
     let mut name = [0; 16];
     for (to, from) in name.iter_mut().zip(hash) {
@@ -142,5 +170,31 @@ mod tests {
         assert_eq!(old, Err(ProofError::Time));
         let fresh = seen.take(&proof("fresh", NOW + 30), &key("k"), NOW + 30);
         assert_eq!(fresh, Ok(()));
+    }
+
+    #[test]
+    fn b44_who_makes_proofs_ahead_of_time_shuts_nobody_out() {
+        let mut seen = SeenProofs {
+            capacity: 400,
+            ..SeenProofs::new()
+        };
+        let mut taken = 0;
+        for number in 0..1000 {
+            let ahead = proof(&number.to_string(), NOW + WINDOW);
+            taken += usize::from(seen.take(&ahead, &key("busy"), NOW).is_ok());
+        }
+        assert_eq!(taken, 100);
+        for number in 0..1000 {
+            let now = NOW + number / 50;
+            let id = number.to_string();
+            // Clocks differ by a second.
+            let honest = proof(&id, now.saturating_sub(number % 2));
+            assert_eq!(seen.take(&honest, &key("k"), now), Ok(()), "{id}");
+            let again = seen.take(&honest, &key("k"), now);
+            assert_eq!(again, Err(ProofError::Replayed), "{id}");
+        }
+        let ahead = proof("0", NOW + WINDOW);
+        let again = seen.take(&ahead, &key("busy"), NOW + WINDOW);
+        assert_eq!(again, Err(ProofError::Replayed));
     }
 }

@@ -1,176 +1,158 @@
-//! A value with everything in it, for what cannot be understood in one pass. Messages are read
-//! without one.
-
-use std::borrow::Cow;
+//! A value as a tree, for what has to be looked at from more than one side. Every node knows where
+//! it stands, so that edits leave the rest as it is.
 
 use super::{Element, JsonError, Kind, Reader, Span};
 
-/// A value and all values inside it.
+/// A value.
 #[derive(Debug)]
-pub struct Tree<'a> {
-    nodes: Vec<Node<'a>>,
-}
-
-/// A value of a tree.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct NodeId(usize);
-
-/// What is known of a value.
-#[derive(Debug)]
-pub struct Node<'a> {
+pub struct Node {
     /// Where it stands.
     pub span: Span,
     /// What it is.
-    pub kind: Kind,
-    /// What it says, if it is a string.
-    pub text: Option<Cow<'a, str>>,
-    /// The members of an object, the elements of an array.
-    pub children: Vec<Child<'a>>,
+    pub value: Value,
 }
 
-/// A member of an object or an element of an array.
+/// A node of a tree. No two values start at the same place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(usize);
+
+/// What a value is.
 #[derive(Debug)]
-pub struct Child<'a> {
-    /// The key; empty for an element.
-    pub key: Cow<'a, str>,
-    /// Where the key stands, with its quotes.
-    pub key_span: Span,
-    /// What to cut to take it out.
+pub enum Value {
+    /// Its elements.
+    Array(Vec<Child>),
+    /// `true` or `false`.
+    Bool,
+    /// `null`.
+    Null,
+    /// A number, as written.
+    Number(String),
+    /// Its members.
+    Object(Vec<Child>),
+    /// What it says, escapes resolved.
+    Text(String),
+}
+
+/// An element of an array, or a member of an object.
+#[derive(Debug)]
+pub struct Child {
+    /// The key; empty for an element of an array.
+    pub key: String,
+    /// Where it stands, to cut it out.
     pub element: Element,
     /// The value.
-    pub node: NodeId,
+    pub node: Node,
 }
 
-static NOTHING: Node<'static> = Node {
-    span: 0..0,
-    kind: Kind::Null,
-    text: None,
-    children: Vec::new(),
-};
-
-impl<'a> Tree<'a> {
-    /// Reads one JSON text.
+impl Node {
+    /// Reads a whole text.
     ///
     /// # Errors
     ///
     /// It is not strict JSON.
-    pub fn read(input: &'a [u8], max_depth: usize) -> Result<Self, JsonError> {
-        let mut tree = Self { nodes: Vec::new() };
+    pub fn read(input: &[u8], max_depth: usize) -> Result<Self, JsonError> {
         let mut reader = Reader::new(input, max_depth);
-        tree.value(&mut reader)?;
+        let node = Self::value(&mut reader)?;
         reader.end()?;
-        Ok(tree)
+        Ok(node)
     }
 
-    /// The outermost value. Values inside others come before them.
-    pub fn root(&self) -> NodeId {
-        NodeId(self.nodes.len().saturating_sub(1))
-    }
-
-    /// A value of this tree.
-    pub fn node(&self, id: NodeId) -> &Node<'a> {
-        self.nodes.get(id.0).unwrap_or(&NOTHING)
-    }
-
-    /// All values.
-    pub fn nodes(&self) -> impl Iterator<Item = (NodeId, &Node<'a>)> {
-        let ids = (0..).map(NodeId);
-        ids.zip(&self.nodes)
-    }
-
-    /// The value of an object's member.
-    pub fn member(&self, object: NodeId, key: &str) -> Option<NodeId> {
-        let object = self.node(object);
-        let mut members = object.children.iter();
-        let found = members.find(|child| object.kind == Kind::Object && child.key == key);
-        found.map(|child| child.node)
-    }
-
-    fn value(&mut self, reader: &mut Reader<'a>) -> Result<NodeId, JsonError> {
+    fn value(reader: &mut Reader<'_>) -> Result<Self, JsonError> {
         let kind = reader.kind()?;
-        let mut text = None;
-        let mut children: Vec<Child<'a>> = Vec::new();
-        let span = match kind {
-            Kind::Object => reader.object(|reader, member| {
-                let start = member.key.span.start;
-                let key_span = member.key.span;
-                let node = self.value(reader)?;
-                self.add(&mut children, start, member.key.value, key_span, node);
-                Ok::<(), JsonError>(())
-            })?,
-            Kind::Array => reader.array(|reader| {
-                reader.kind()?;
-                let start = reader.position();
-                let node = self.value(reader)?;
-                self.add(&mut children, start, Cow::Borrowed(""), start..start, node);
-                Ok::<(), JsonError>(())
-            })?,
+        let (span, value) = match kind {
+            Kind::Object => Self::object(reader)?,
+            Kind::Array => Self::array(reader)?,
             Kind::String => {
-                let string = reader.string()?;
-                text = Some(string.value);
-                string.span
+                let text = reader.string()?;
+                (text.span, Value::Text(text.value.into_owned()))
             }
-            Kind::Bool | Kind::Null | Kind::Number => reader.skip_kind(kind)?,
+            Kind::Number => {
+                let span = reader.skip()?;
+                let written = String::from_utf8_lossy(reader.bytes(span.clone())).into_owned();
+                (span, Value::Number(written))
+            }
+            Kind::Bool => (reader.skip()?, Value::Bool),
+            Kind::Null => (reader.skip()?, Value::Null),
         };
-        self.nodes.push(Node {
-            span,
-            kind,
-            text,
-            children,
-        });
-        Ok(self.root())
+        Ok(Self { span, value })
     }
 
-    fn add(
-        &self,
-        children: &mut Vec<Child<'a>>,
-        start: usize,
-        key: Cow<'a, str>,
-        key_span: Span,
-        node: NodeId,
-    ) {
-        let index = children.len();
-        let before = children.last_mut().map(|previous| {
-            previous.element.behind = Some(start);
-            previous.element.span.end
-        });
-        let element = Element {
-            span: start..self.node(node).span.end,
-            index,
-            before,
-            behind: None,
-        };
-        children.push(Child {
-            key,
-            key_span,
-            element,
-            node,
-        });
+    fn object(reader: &mut Reader<'_>) -> Result<(Span, Value), JsonError> {
+        let mut children: Vec<Child> = Vec::new();
+        let span = reader.object(|reader, member| {
+            if let Some(last) = children.last_mut() {
+                last.element.behind = Some(member.key.span.start);
+            }
+            let mut element = Element::of_member(&member);
+            let node = Self::value(reader)?;
+            element.span.end = node.span.end;
+            children.push(Child {
+                key: member.key.value.into_owned(),
+                element,
+                node,
+            });
+            Ok::<(), JsonError>(())
+        })?;
+        Ok((span, Value::Object(children)))
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    fn array(reader: &mut Reader<'_>) -> Result<(Span, Value), JsonError> {
+        let mut children: Vec<Child> = Vec::new();
+        let span = reader.array(|reader| {
+            let node = Self::value(reader)?;
+            let before = children.last_mut().map(|last| {
+                last.element.behind = Some(node.span.start);
+                last.element.span.end
+            });
+            let element = Element {
+                span: node.span.clone(),
+                index: children.len(),
+                before,
+                behind: None,
+            };
+            children.push(Child {
+                key: String::new(),
+                element,
+                node,
+            });
+            Ok::<(), JsonError>(())
+        })?;
+        Ok((span, Value::Array(children)))
+    }
 
-    #[test]
-    fn knows_where_everything_stands() {
-        let input = r#" {"a" : [1, {"b":"x\u0079"} ,null], "c":{} } "#;
-        let tree = Tree::read(input.as_bytes(), 8).unwrap();
-        let written = |id: NodeId| input.get(tree.node(id).span.clone()).unwrap();
-        let list = tree.member(tree.root(), "a").unwrap();
-        assert_eq!(written(list), r#"[1, {"b":"x\u0079"} ,null]"#);
-        let [first, second, third] = tree.node(list).children.as_slice() else {
-            panic!("{list:?}");
-        };
-        let b = tree.member(second.node, "b").unwrap();
-        assert_eq!(tree.node(b).text.as_deref(), Some("xy"));
-        let cut = |child: &Child<'_>, cut_before| input.get(child.element.cut(cut_before)).unwrap();
-        assert_eq!(cut(first, 0), "1, ");
-        assert_eq!(cut(second, 0), r#", {"b":"x\u0079"}"#);
-        assert_eq!(cut(third, 0), " ,null");
-        assert_eq!(cut(third, 2), "null");
-        assert_eq!(tree.member(list, "a"), None);
-        assert!(Tree::read(br#"{"a":1,"a":2}"#, 8).is_err());
+    /// What tells it from the other nodes of its tree.
+    pub fn id(&self) -> NodeId {
+        NodeId(self.span.start)
+    }
+
+    /// What it says, if it is a string.
+    pub fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Its members, if it is an object.
+    pub fn members(&self) -> &[Child] {
+        match &self.value {
+            Value::Object(members) => members,
+            _ => &[],
+        }
+    }
+
+    /// Its members or elements.
+    pub fn children(&self) -> &[Child] {
+        match &self.value {
+            Value::Array(children) | Value::Object(children) => children,
+            _ => &[],
+        }
+    }
+
+    /// The member with this key.
+    pub fn member(&self, key: &str) -> Option<&Self> {
+        let mut members = self.members().iter();
+        let member = members.find(|member| member.key == key);
+        member.map(|member| &member.node)
     }
 }

@@ -184,3 +184,25 @@ fn an_introspected_issuer_is_asked_at_its_own_host_and_believed_for_a_minute() {
     };
     assert_eq!(*endpoint, expected);
 }
+
+#[test]
+fn a_seal_has_a_key_and_some_time() {
+    refuse(vec![
+        (
+            "/seal",
+            json!({"key_env": ""}),
+            "seal.key_env: found none, expected the name of an environment variable",
+        ),
+        (
+            "/seal",
+            json!({"key_env": "KEY", "lifetime": "999ms"}),
+            "seal.lifetime: expected at least 1s",
+        ),
+        (
+            "/audit",
+            json!({"key_env": ""}),
+            "audit.key_env: found none, expected the name of an environment variable",
+        ),
+    ]);
+    parse(&with("/seal", json!({"key_env": "KEY", "lifetime": "1s"})));
+}

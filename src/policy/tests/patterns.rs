@@ -40,3 +40,14 @@ fn patterns_overlap_when_some_name_matches_both() {
         assert_eq!(other.overlaps(&one), expected, "{other:?} {one:?}");
     }
 }
+
+#[test]
+fn a_mirrored_argument_has_a_name_at_every_step() {
+    for argument in ["", ".", "a.", ".a", "a..b"] {
+        let tools = json!({"x": {"param_headers": {argument: "A"}}});
+        let expected = format!(
+            "tools.x.param_headers.{argument}: expected an argument's name, or names with dots between them"
+        );
+        refuse(vec![("/tools", tools, &expected)]);
+    }
+}

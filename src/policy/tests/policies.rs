@@ -249,3 +249,25 @@ fn what_is_made_of_policies_is_chosen_like_them() {
     let errors = failed.unwrap_err();
     assert_eq!(errors[0].to_string(), "policies[1].audit.key_env: missing");
 }
+
+#[test]
+fn b14_the_host_of_another_policy_is_not_this_ones() {
+    let observing = edited(of(CRM, None), "/mode", json!("observe"));
+    let policies = several(&[observing, of(OTHER, None)]).unwrap();
+    let well_known = format!("{WELL_KNOWN}/crm/mcp");
+    for path in ["/crm/mcp", &well_known] {
+        // Where hosts choose the server, these go to the other's.
+        for host in ["b.example:8443", "b.example", "B.Example.", "b.example:1"] {
+            assert_eq!(chosen(&policies, path, host), None, "{host}");
+        }
+        for host in ["a.example", "a.example:1", "elsewhere", ""] {
+            assert_eq!(chosen(&policies, path, host), Some(CRM), "{host}");
+        }
+    }
+    let ports = ["http://localhost:1/a", "http://localhost:2/b"].map(|url| of(url, None));
+    let ports = several(&ports).unwrap();
+    assert_eq!(
+        chosen(&ports, "/a", "localhost:2"),
+        Some("http://localhost:1/a")
+    );
+}

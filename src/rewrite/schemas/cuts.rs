@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::data;
 use super::hidden::{Hidden, Place};
 use super::walk::Walk;
-use crate::mcp::json::{Child, Kind, NodeId, Tree};
+use crate::mcp::json::tree::{Child, Node, NodeId, Value};
 
 /// What is taken out of a schema or changed in it.
 #[derive(Debug, Default)]
@@ -22,16 +22,15 @@ pub(super) struct Cuts {
 
 impl Cuts {
     /// Finds every hidden name.
-    pub(super) fn of_names(tree: &Tree<'_>, walk: &Walk, hidden: &Hidden<'_>) -> Self {
+    pub(super) fn of_names(walk: &Walk<'_>, hidden: &Hidden<'_>) -> Self {
         let mut cuts = Self::default();
-        for (schema, places) in &walk.schemas {
-            let node = tree.node(*schema);
+        for (schema, places) in walk.schemas() {
             let before = cuts.gone.len();
-            for keyword in node.children.iter().filter(|_| node.kind == Kind::Object) {
-                cuts.keyword(tree, hidden, keyword, places);
+            for keyword in schema.members() {
+                cuts.keyword(hidden, keyword, places);
             }
             if cuts.gone.len() > before {
-                cuts.changed.insert(*schema);
+                cuts.changed.insert(schema.id());
             }
         }
         cuts
@@ -41,38 +40,37 @@ impl Cuts {
         self.gone.is_empty()
     }
 
-    fn keyword(
-        &mut self,
-        tree: &Tree<'_>,
-        hidden: &Hidden<'_>,
-        keyword: &Child<'_>,
-        places: &[Place],
-    ) {
-        let value = tree.node(keyword.node);
-        match (&*keyword.key, value.kind) {
-            ("properties", Kind::Object) => {
-                self.members(tree, keyword.node, |key| is_hidden(hidden, key, places));
+    /// Takes out what there is.
+    pub(super) fn remove<'t>(&mut self, nodes: impl IntoIterator<Item = &'t Node>) {
+        self.gone.extend(nodes.into_iter().map(Node::id));
+    }
+
+    fn keyword(&mut self, hidden: &Hidden<'_>, keyword: &Child, places: &[Place]) {
+        let node = &keyword.node;
+        match (&*keyword.key, &node.value) {
+            ("properties", Value::Object(properties)) => {
+                let found = properties.iter();
+                let found = found.filter(|property| is_hidden(hidden, &property.key, places));
+                self.remove(found.map(|property| &property.node));
             }
-            ("required", Kind::Array) => self.names(tree, hidden, keyword.node, places),
-            ("dependentRequired" | "dependentSchemas" | "dependencies", Kind::Object) => {
-                self.dependencies(tree, hidden, keyword, places);
-            }
-            ("propertyNames", Kind::Object) => {
-                self.property_names(tree, hidden, keyword.node, places);
-            }
+            ("required", Value::Array(names)) => self.names(hidden, node, names, places),
+            (
+                "dependentRequired" | "dependentSchemas" | "dependencies",
+                Value::Object(dependencies),
+            ) => self.dependencies(hidden, dependencies, places),
+            ("propertyNames", Value::Object(_)) => self.property_names(hidden, node, places),
             // OpenAPI's; it names a property and says nothing else that a validator heeds.
-            ("discriminator", Kind::Object) => {
-                let property = tree.member(keyword.node, "propertyName");
-                if property.is_some_and(|name| says_hidden(tree, hidden, name, places)) {
-                    self.gone.insert(keyword.node);
-                }
+            ("discriminator", Value::Object(_)) => {
+                let property = node.member("propertyName");
+                let says_hidden = |name| says_hidden(hidden, name, places);
+                self.remove(property.filter(|name| says_hidden(name)).map(|_| node));
             }
             ("const" | "default" | "example", _) => {
-                data::value(tree, hidden, keyword.node, places, &mut self.gone);
+                data::value(hidden, node, places, &mut self.gone);
             }
-            ("enum" | "examples", Kind::Array) => {
-                for element in &value.children {
-                    data::value(tree, hidden, element.node, places, &mut self.gone);
+            ("enum" | "examples", Value::Array(values)) => {
+                for value in values {
+                    data::value(hidden, &value.node, places, &mut self.gone);
                 }
             }
             // Names that match a pattern are not told apart by taking it out.
@@ -80,61 +78,41 @@ impl Cuts {
         }
     }
 
-    /// Cuts members by their keys.
-    fn members(&mut self, tree: &Tree<'_>, object: NodeId, is_hidden: impl Fn(&str) -> bool) {
-        let members = tree.node(object).children.iter();
-        let found = members.filter(|member| is_hidden(&member.key));
-        self.gone.extend(found.map(|member| member.node));
-    }
-
     /// Cuts names out of a list. One that has no others goes: earlier drafts know no empty ones.
-    fn names(&mut self, tree: &Tree<'_>, hidden: &Hidden<'_>, list: NodeId, places: &[Place]) {
-        let names = &tree.node(list).children;
-        let found = names.iter().map(|name| name.node);
-        let found = found.filter(|name| says_hidden(tree, hidden, *name, places));
-        let found: Vec<NodeId> = found.collect();
+    fn names(&mut self, hidden: &Hidden<'_>, list: &Node, names: &[Child], places: &[Place]) {
+        let found = names.iter().map(|name| &name.node);
+        let found: Vec<&Node> = found
+            .filter(|name| says_hidden(hidden, name, places))
+            .collect();
         if found.len() == names.len() && !found.is_empty() {
-            self.gone.insert(list);
+            self.remove([list]);
         }
-        self.gone.extend(found);
+        self.remove(found);
     }
 
-    fn dependencies(
-        &mut self,
-        tree: &Tree<'_>,
-        hidden: &Hidden<'_>,
-        keyword: &Child<'_>,
-        places: &[Place],
-    ) {
-        for member in &tree.node(keyword.node).children {
-            let is_list = tree.node(member.node).kind == Kind::Array;
-            if is_hidden(hidden, &member.key, places) {
-                self.gone.insert(member.node);
-                self.knows_less |= !is_list;
-            } else if is_list {
-                self.names(tree, hidden, member.node, places);
+    fn dependencies(&mut self, hidden: &Hidden<'_>, dependencies: &[Child], places: &[Place]) {
+        for member in dependencies {
+            match &member.node.value {
+                value if is_hidden(hidden, &member.key, places) => {
+                    self.remove([&member.node]);
+                    self.knows_less |= matches!(value, Value::Object(_));
+                }
+                Value::Array(names) => self.names(hidden, &member.node, names, places),
+                _ => {}
             }
         }
     }
 
-    fn property_names(
-        &mut self,
-        tree: &Tree<'_>,
-        hidden: &Hidden<'_>,
-        names: NodeId,
-        places: &[Place],
-    ) {
-        if let Some(list) = tree.member(names, "enum") {
-            self.names(tree, hidden, list, places);
-            if self.gone.contains(&list) {
-                self.gone.insert(names);
+    fn property_names(&mut self, hidden: &Hidden<'_>, schema: &Node, places: &[Place]) {
+        if let Some(list) = schema.member("enum") {
+            self.names(hidden, list, list.children(), places);
+            if self.gone.contains(&list.id()) {
+                self.remove([schema]);
             }
         }
-        if let Some(name) = tree.member(names, "const")
-            && says_hidden(tree, hidden, name, places)
-        {
-            self.gone.insert(names);
-        }
+        let only = schema.member("const");
+        let only = only.filter(|name| says_hidden(hidden, name, places));
+        self.remove(only.map(|_| schema));
     }
 }
 
@@ -143,7 +121,7 @@ pub(super) fn is_hidden(hidden: &Hidden<'_>, key: &str, places: &[Place]) -> boo
     places.iter().all(|place| hidden.hides(key, place))
 }
 
-fn says_hidden(tree: &Tree<'_>, hidden: &Hidden<'_>, name: NodeId, places: &[Place]) -> bool {
-    let name = tree.node(name).text.as_deref();
-    name.is_some_and(|name| is_hidden(hidden, name, places))
+fn says_hidden(hidden: &Hidden<'_>, name: &Node, places: &[Place]) -> bool {
+    name.text()
+        .is_some_and(|name| is_hidden(hidden, name, places))
 }

@@ -4,34 +4,32 @@ use std::collections::HashSet;
 
 use super::cuts::is_hidden;
 use super::hidden::{Hidden, Place};
-use crate::mcp::json::{Kind, NodeId, Tree};
+use crate::mcp::json::tree::{Node, NodeId, Value};
 
 /// Finds hidden members in a value that stands at one of these places.
 pub(super) fn value(
-    tree: &Tree<'_>,
     hidden: &Hidden<'_>,
-    value: NodeId,
+    node: &Node,
     places: &[Place],
     gone: &mut HashSet<NodeId>,
 ) {
-    let node = tree.node(value);
-    match node.kind {
-        Kind::Object => {
-            for member in &node.children {
+    match &node.value {
+        Value::Object(members) => {
+            for member in members {
                 if is_hidden(hidden, &member.key, places) {
-                    gone.insert(member.node);
+                    gone.insert(member.node.id());
                 } else {
                     let inside = [hidden.under(&member.key)];
-                    self::value(tree, hidden, member.node, &inside, gone);
+                    value(hidden, &member.node, &inside, gone);
                 }
             }
         }
-        Kind::Array => {
+        Value::Array(elements) => {
             let inside: Vec<Place> = places.iter().map(Place::element).collect();
-            for element in &node.children {
-                self::value(tree, hidden, element.node, &inside, gone);
+            for element in elements {
+                value(hidden, &element.node, &inside, gone);
             }
         }
-        Kind::Bool | Kind::Null | Kind::Number | Kind::String => {}
+        Value::Bool | Value::Null | Value::Number(_) | Value::Text(_) => {}
     }
 }

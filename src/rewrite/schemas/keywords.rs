@@ -1,6 +1,6 @@
 //! The keywords of JSON Schema that hold schemas (2020-12, and what earlier drafts call them).
 
-use crate::mcp::json::{Child, Kind, NodeId, Tree};
+use crate::mcp::json::tree::{Child, Node, Value};
 
 /// What the schemas under a keyword describe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,21 +25,16 @@ enum Form {
     Map,
 }
 
-/// The schemas that a keyword with its value holds.
-pub(super) fn schemas<'t>(
-    tree: &'t Tree<'_>,
-    keyword: &Child<'_>,
-) -> Option<(Describes, Vec<(&'t str, NodeId)>)> {
+/// The schemas that a keyword with its value holds, each under its name if it has one.
+pub(super) fn schemas(keyword: &Child) -> Option<(Describes, Vec<(&str, &Node)>)> {
     let (describes, form) = form(&keyword.key)?;
-    let value = tree.node(keyword.node);
-    let schemas = match (form, value.kind) {
-        (Form::One | Form::OneOrList, Kind::Object) => vec![("", keyword.node)],
-        (Form::OneOrList, Kind::Array) | (Form::Map, Kind::Object) => {
-            let children = value.children.iter();
-            let schemas = children.map(|child| (&*child.key, child.node));
+    let value = &keyword.node;
+    let schemas = match (form, &value.value) {
+        (Form::One | Form::OneOrList, Value::Object(_)) => vec![("", value)],
+        (Form::OneOrList, Value::Array(children)) | (Form::Map, Value::Object(children)) => {
+            let schemas = children.iter().map(|child| (&*child.key, &child.node));
             // `dependencies` has lists of names beside schemas.
-            let objects = schemas.filter(|(_, node)| tree.node(*node).kind == Kind::Object);
-            objects.collect()
+            schemas.filter(|(_, node)| is_object(node)).collect()
         }
         _ => return None,
     };
@@ -66,4 +61,8 @@ fn form(keyword: &str) -> Option<(Describes, Form)> {
         "dependentSchemas" | "dependencies" => (Describes::Same, Form::Map),
         _ => return None,
     })
+}
+
+fn is_object(node: &Node) -> bool {
+    matches!(node.value, Value::Object(_))
 }

@@ -68,7 +68,7 @@ fn shown(schema: &str) -> String {
 }
 
 fn repeated(schema: &str) -> String {
-    let tree = Tree::read(schema.as_bytes(), 128).unwrap();
+    let tree = Node::read(schema.as_bytes(), 128).unwrap();
     let (policy, identity) = (policy(), somebody());
     let operations = operations(&policy, &identity, Target::Tool("t"));
     let hidden = Hidden::new(&policy, &identity, operations);

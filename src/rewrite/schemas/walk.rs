@@ -4,34 +4,36 @@ use std::collections::BTreeMap;
 
 use super::hidden::{Hidden, Place};
 use super::keywords::{DEFINITIONS, Describes, REFERENCES, schemas};
-use super::references::Anchors;
-use crate::mcp::json::{Kind, NodeId, Tree};
+use super::references::Targets;
+use crate::mcp::json::tree::{Node, NodeId};
 
 /// A definition used at more places than this counts as used anywhere.
 const MAX_PLACES: usize = 8;
 
 /// The schemas inside a schema.
 #[derive(Debug, Default)]
-pub(super) struct Walk {
+pub(super) struct Walk<'t> {
     /// Each, and the places of what it describes: a definition can be used at several.
-    pub(super) schemas: BTreeMap<NodeId, Vec<Place>>,
+    schemas: BTreeMap<NodeId, (&'t Node, Vec<Place>)>,
     /// Which schema decides by which other.
     pub(super) uses: Vec<(NodeId, NodeId)>,
     /// References within the schema: the string, and what it refers to.
-    pub(super) references: BTreeMap<NodeId, NodeId>,
-    to_do: Vec<(NodeId, Place)>,
+    pub(super) references: BTreeMap<NodeId, (&'t str, &'t Node)>,
+    to_do: Vec<(&'t Node, Place)>,
 }
 
-impl Walk {
+impl<'t> Walk<'t> {
     /// Walks through a whole schema.
-    pub(super) fn through(tree: &Tree<'_>, hidden: &Hidden<'_>) -> Self {
-        let anchors = Anchors::of(tree);
+    pub(super) fn through(root: &'t Node, hidden: &Hidden<'_>) -> Self {
+        let targets = Targets::of(root);
         let mut walk = Self::default();
-        walk.to_do.push((tree.root(), Place::arguments()));
+        walk.to_do.push((root, Place::arguments()));
         loop {
-            walk.finish(tree, hidden, &anchors);
+            while let Some((schema, place)) = walk.to_do.pop() {
+                walk.visit(schema, place, hidden, &targets);
+            }
             // What nothing refers to may still be referred to in a way not understood here.
-            let unused = walk.unused_definitions(tree);
+            let unused = walk.unused_definitions();
             if unused.is_empty() {
                 return walk;
             }
@@ -40,35 +42,34 @@ impl Walk {
         }
     }
 
-    fn finish(&mut self, tree: &Tree<'_>, hidden: &Hidden<'_>, anchors: &Anchors<'_>) {
-        while let Some((schema, place)) = self.to_do.pop() {
-            let places = self.schemas.entry(schema).or_default();
-            let place = if places.len() < MAX_PLACES {
-                place
-            } else {
-                Place::apart()
-            };
-            if places.contains(&place) {
-                continue;
-            }
-            places.push(place.clone());
-            let is_new = places.len() == 1;
-            self.keywords(tree, hidden, schema, &place, is_new);
-            self.references(tree, anchors, schema, &place, is_new);
-        }
+    /// Each schema with its places.
+    pub(super) fn schemas(&self) -> impl Iterator<Item = (&'t Node, &[Place])> {
+        let schemas = self.schemas.values();
+        schemas.map(|(schema, places)| (*schema, places.as_slice()))
     }
 
-    fn keywords(
+    fn visit(
         &mut self,
-        tree: &Tree<'_>,
+        schema: &'t Node,
+        place: Place,
         hidden: &Hidden<'_>,
-        schema: NodeId,
-        place: &Place,
-        is_new: bool,
+        targets: &Targets<'t>,
     ) {
-        let node = tree.node(schema);
-        let keywords = node.children.iter().filter(|_| node.kind == Kind::Object);
-        for (describes, inner) in keywords.filter_map(|keyword| schemas(tree, keyword)) {
+        let (_, places) = self
+            .schemas
+            .entry(schema.id())
+            .or_insert((schema, Vec::new()));
+        let place = if places.len() < MAX_PLACES {
+            place
+        } else {
+            Place::apart()
+        };
+        if places.contains(&place) {
+            return;
+        }
+        places.push(place.clone());
+        let is_new = places.len() == 1;
+        for (describes, inner) in schema.members().iter().filter_map(schemas) {
             for (name, inner) in inner {
                 let place = match describes {
                     Describes::Same => place.clone(),
@@ -77,44 +78,32 @@ impl Walk {
                     Describes::Others => Place::apart(),
                 };
                 self.to_do.push((inner, place));
-                self.uses.extend(is_new.then_some((schema, inner)));
+                self.uses.extend(is_new.then(|| (schema.id(), inner.id())));
             }
         }
-    }
-
-    fn references(
-        &mut self,
-        tree: &Tree<'_>,
-        anchors: &Anchors<'_>,
-        schema: NodeId,
-        place: &Place,
-        is_new: bool,
-    ) {
-        for keyword in REFERENCES {
-            let Some(reference) = tree.member(schema, keyword) else {
+        for reference in REFERENCES
+            .iter()
+            .filter_map(|keyword| schema.member(keyword))
+        {
+            let Some(text) = reference.text() else {
                 continue;
             };
-            let text = tree.node(reference).text.as_deref();
-            let Some(target) = text.and_then(|text| anchors.resolve(tree, text)) else {
+            let Some(target) = targets.resolve(text) else {
                 continue;
             };
             self.to_do.push((target, place.clone()));
-            if is_new {
-                self.uses.push((schema, target));
-                self.references.insert(reference, target);
-            }
+            self.uses.extend(is_new.then(|| (schema.id(), target.id())));
+            self.references.insert(reference.id(), (text, target));
         }
     }
 
-    fn unused_definitions(&self, tree: &Tree<'_>) -> Vec<NodeId> {
-        let of_schema = |schema: &NodeId| DEFINITIONS.map(|keyword| tree.member(*schema, keyword));
-        let definitions = self.schemas.keys().flat_map(of_schema).flatten();
-        let definitions = definitions.map(|definitions| tree.node(definitions));
-        let definitions = definitions.filter(|definitions| definitions.kind == Kind::Object);
-        let definitions = definitions.flat_map(|definitions| &definitions.children);
-        let unused = definitions.map(|definition| definition.node);
+    fn unused_definitions(&self) -> Vec<&'t Node> {
+        let schemas = self.schemas.values();
+        let definitions = schemas.flat_map(|(schema, _)| DEFINITIONS.map(|key| schema.member(key)));
+        let definitions = definitions.flatten().flat_map(Node::members);
+        let unused = definitions.map(|definition| &definition.node);
         unused
-            .filter(|definition| !self.schemas.contains_key(definition))
+            .filter(|definition| !self.schemas.contains_key(&definition.id()))
             .collect()
     }
 }

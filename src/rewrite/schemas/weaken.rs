@@ -4,29 +4,29 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::cuts::Cuts;
 use super::walk::Walk;
-use crate::mcp::json::{NodeId, Tree};
+use crate::mcp::json::tree::{Node, NodeId};
 
 /// Takes out, or weakens, what must not be decided by a schema that lost a name.
-pub(super) fn weaken(tree: &Tree<'_>, walk: &Walk, cuts: &mut Cuts) {
+pub(super) fn weaken(walk: &Walk<'_>, cuts: &mut Cuts) {
     let weaker = weaker(walk, &cuts.changed);
-    for schema in walk.schemas.keys() {
-        negations(tree, *schema, &weaker, cuts);
-        choices(tree, walk, *schema, &weaker, cuts);
-        elements(tree, *schema, &weaker, cuts);
+    let is_weaker = |node: &&Node| weaker.contains(&node.id());
+    for (schema, _) in walk.schemas() {
+        negations(schema, is_weaker, cuts);
+        choices(walk, schema, is_weaker, cuts);
+        elements(schema, is_weaker, cuts);
     }
-    for schema in walk.schemas.keys() {
-        let member = |keyword: &str| tree.member(*schema, keyword);
+    for (schema, _) in walk.schemas() {
         // A call has fewer members now.
-        cuts.gone.extend(member("minProperties"));
+        cuts.remove(schema.member("minProperties"));
         if cuts.knows_less {
-            cuts.gone.extend(member("unevaluatedProperties"));
-            cuts.gone.extend(member("unevaluatedItems"));
+            cuts.remove(schema.member("unevaluatedProperties"));
+            cuts.remove(schema.member("unevaluatedItems"));
         }
     }
 }
 
 /// The schemas that may accept more than before: the changed ones and all that decide by them.
-fn weaker(walk: &Walk, changed: &HashSet<NodeId>) -> HashSet<NodeId> {
+fn weaker(walk: &Walk<'_>, changed: &HashSet<NodeId>) -> HashSet<NodeId> {
     let mut users: BTreeMap<NodeId, Vec<NodeId>> = BTreeMap::new();
     for (user, used) in &walk.uses {
         users.entry(*used).or_default().push(*user);
@@ -40,49 +40,40 @@ fn weaker(walk: &Walk, changed: &HashSet<NodeId>) -> HashSet<NodeId> {
     weaker
 }
 
-fn negations(tree: &Tree<'_>, schema: NodeId, weaker: &HashSet<NodeId>, cuts: &mut Cuts) {
-    let member = |keyword: &str| tree.member(schema, keyword);
-    let is_weaker = |id: &NodeId| weaker.contains(id);
-    cuts.gone.extend(member("not").filter(is_weaker));
-    if member("if").filter(is_weaker).is_some() {
-        cuts.gone
-            .extend(["if", "then", "else"].into_iter().filter_map(member));
+fn negations(schema: &Node, is_weaker: impl Fn(&&Node) -> bool, cuts: &mut Cuts) {
+    cuts.remove(schema.member("not").filter(&is_weaker));
+    if schema.member("if").filter(&is_weaker).is_some() {
+        let decided = ["if", "then", "else"];
+        cuts.remove(decided.iter().filter_map(|keyword| schema.member(keyword)));
         cuts.knows_less = true;
     }
 }
 
 /// Of several schemas, two may match now where one did.
-fn choices(
-    tree: &Tree<'_>,
-    walk: &Walk,
-    schema: NodeId,
-    weaker: &HashSet<NodeId>,
-    cuts: &mut Cuts,
-) {
-    let Some(choices) = tree.member(schema, "oneOf") else {
+fn choices(walk: &Walk<'_>, schema: &Node, is_weaker: impl Fn(&&Node) -> bool, cuts: &mut Cuts) {
+    let Some(choices) = schema.member("oneOf") else {
         return;
     };
-    let mut branches = tree.node(choices).children.iter();
-    if !branches.any(|branch| weaker.contains(&branch.node)) {
+    let mut branches = choices.children().iter().map(|branch| &branch.node);
+    if !branches.any(|branch| is_weaker(&branch)) {
         return;
     }
     // A reference by way of the keyword would lead nowhere under another name.
-    let mut references = walk.references.keys();
-    let leads_here = |id: &NodeId| tree.node(*id).text.iter().any(|to| to.contains("/oneOf/"));
-    if tree.member(schema, "anyOf").is_none() && !references.any(leads_here) {
-        cuts.any_of.insert(choices);
+    let mut references = walk.references.values();
+    let is_referred_to = references.any(|(to, _)| to.contains("/oneOf/"));
+    if schema.member("anyOf").is_none() && !is_referred_to {
+        cuts.any_of.insert(choices.id());
     } else {
-        cuts.gone.insert(choices);
+        cuts.remove([choices]);
         cuts.knows_less = true;
     }
 }
 
 /// Elements that differed in a name may be equal now, and more may match.
-fn elements(tree: &Tree<'_>, schema: NodeId, weaker: &HashSet<NodeId>, cuts: &mut Cuts) {
-    let member = |keyword: &str| tree.member(schema, keyword);
-    let contains = member("contains").filter(|id| weaker.contains(id));
+fn elements(schema: &Node, is_weaker: impl Fn(&&Node) -> bool, cuts: &mut Cuts) {
+    let contains = schema.member("contains").filter(&is_weaker);
     if contains.is_some() {
-        cuts.gone.extend(member("maxContains"));
+        cuts.remove(schema.member("maxContains"));
     }
     let of_elements = [
         "items",
@@ -90,12 +81,14 @@ fn elements(tree: &Tree<'_>, schema: NodeId, weaker: &HashSet<NodeId>, cuts: &mu
         "additionalItems",
         "unevaluatedItems",
     ];
-    let of_elements = of_elements.into_iter().filter_map(member);
-    let of_elements = of_elements.flat_map(|value| {
-        let listed = tree.node(value).children.iter().map(|child| child.node);
+    let of_elements = of_elements
+        .iter()
+        .filter_map(|keyword| schema.member(keyword));
+    let mut of_elements = of_elements.flat_map(|value| {
+        let listed = value.children().iter().map(|child| &child.node);
         listed.chain([value])
     });
-    if of_elements.chain(contains).any(|id| weaker.contains(&id)) {
-        cuts.gone.extend(member("uniqueItems"));
+    if contains.is_some() || of_elements.any(|node| is_weaker(&node)) {
+        cuts.remove(schema.member("uniqueItems"));
     }
 }

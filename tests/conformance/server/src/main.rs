@@ -10,6 +10,7 @@
 mod ask;
 mod believe_body;
 mod content;
+mod customers;
 mod fixtures;
 mod input_required;
 mod notify;

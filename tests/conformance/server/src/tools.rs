@@ -4,7 +4,8 @@ use rmcp::{ErrorData, RoleServer, model::*, service::RequestContext};
 use serde_json::{Value, json};
 
 use crate::{
-    ask, content, fixtures::Fixtures, input_required, notify, reconnect, subscriptions, tasks,
+    ask, content, customers, fixtures::Fixtures, input_required, notify, reconnect, subscriptions,
+    tasks,
 };
 
 /// A tool as it is listed.
@@ -49,6 +50,7 @@ impl Definition {
 pub fn list() -> Vec<Tool> {
     [
         content::TOOLS,
+        customers::TOOLS,
         notify::TOOLS,
         ask::TOOLS,
         reconnect::TOOLS,
@@ -73,6 +75,8 @@ pub async fn call(
     let is_one_of = |tools: &[Definition]| tools.iter().any(|tool| tool.name == name);
     if is_one_of(content::TOOLS) {
         content::call(&request)
+    } else if is_one_of(customers::TOOLS) {
+        Ok(customers::call())
     } else if is_one_of(notify::TOOLS) {
         notify::call(name, &context).await
     } else if is_one_of(ask::TOOLS) {

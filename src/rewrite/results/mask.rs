@@ -1,0 +1,82 @@
+//! What stands in the place of a value the caller does not see.
+
+use crate::mcp::json::tree::{Node, Value};
+use crate::policy::Mask;
+use crate::rewrite::splice::Edits;
+
+/// In the place of a text, or of a part of one.
+pub(super) const STARS: &str = "***";
+/// In the place of a text that cannot be looked into.
+pub(super) const WITHHELD: &str = "[withheld]";
+
+/// Hides values in one way.
+#[derive(Clone, Copy)]
+pub(super) struct Masker<'k> {
+    pub(super) with: Mask,
+    /// The key of hashes.
+    pub(super) key: Option<&'k str>,
+}
+
+impl Masker<'_> {
+    /// A text, hidden.
+    pub(super) fn text(self, text: &str) -> String {
+        match self.with {
+            Mask::Mask | Mask::Remove => STARS.to_owned(),
+            Mask::Last4 => {
+                let length = text.chars().count();
+                let last: String = text.chars().skip(length.saturating_sub(4)).collect();
+                // Of a short one, four characters are most of it.
+                if length > 8 {
+                    format!("{STARS}{last}")
+                } else {
+                    STARS.to_owned()
+                }
+            }
+            Mask::Hash => match self.key {
+                Some(key) => {
+                    let hash = hmac_sha256::HMAC::mac(text.as_bytes(), key.as_bytes());
+                    let short = hash.iter().take(8);
+                    short.map(|byte| format!("{byte:02x}")).collect()
+                }
+                None => STARS.to_owned(),
+            },
+        }
+    }
+
+    /// Hides every value in a node; the shape stays. What was hidden is added to `values`.
+    pub(super) fn leaves(self, node: &Node, edits: &mut Edits, values: &mut Vec<String>) {
+        match &node.value {
+            Value::Text(text) => {
+                values.push(text.clone());
+                edits.replace(node.span.clone(), quoted(&self.text(text)));
+            }
+            Value::Number(number) => {
+                values.push(number.clone());
+                edits.replace(node.span.clone(), "0");
+            }
+            Value::Bool => edits.replace(node.span.clone(), "false"),
+            Value::Null => {}
+            Value::Array(children) | Value::Object(children) => {
+                for child in children {
+                    self.leaves(&child.node, edits, values);
+                }
+            }
+        }
+    }
+}
+
+/// Every text and number in a node.
+pub(super) fn collect(node: &Node, values: &mut Vec<String>) {
+    match &node.value {
+        Value::Text(text) | Value::Number(text) => values.push(text.clone()),
+        _ => node
+            .children()
+            .iter()
+            .for_each(|child| collect(&child.node, values)),
+    }
+}
+
+/// A text as JSON.
+pub(super) fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}

@@ -1,0 +1,266 @@
+//! What a caller receives of a result, for each kind of rule and each place in a message.
+
+mod everywhere;
+
+use serde_json::{Value, json};
+
+use super::{Judged, ResultError, judge, rules};
+use crate::authorize::Target;
+use crate::identity::Identity;
+use crate::policy::Policy;
+
+fn policy(results: Value) -> Policy {
+    let key = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+    let key: Value = serde_json::from_str(key).unwrap();
+    let document = json!({
+        "resource": "https://crm.example.com/mcp",
+        "issuers": [{
+            "issuer": "https://login.example.com",
+            "jwks": {"inline": {"keys": [key]}},
+            "identity": {"organization": "org", "roles": "roles"},
+        }],
+        "audit": {"key_env": "KEY"},
+        "results": results,
+    });
+    Policy::parse(document.to_string().as_bytes()).unwrap()
+}
+
+fn identity(roles: &[&str]) -> Identity {
+    Identity {
+        user: Some("u1".into()),
+        organization: Some("acme".into()),
+        roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+        scopes: vec![],
+    }
+}
+
+fn judged(results: Value, message: &Value) -> Result<Judged, ResultError> {
+    let policy = policy(results);
+    let identity = identity(&["support"]);
+    let rules = rules(&policy, &identity, Some(Target::Tool("crm.get")));
+    judge(
+        &rules,
+        &identity,
+        Some("key"),
+        message.to_string().as_bytes(),
+        64,
+    )
+}
+
+/// A message after the rules.
+fn after(results: Value, message: Value) -> Value {
+    match judged(results, &message).unwrap().body {
+        Some(body) => serde_json::from_slice(&body).unwrap(),
+        None => message,
+    }
+}
+
+/// A tool's result with structured content, after the rules.
+fn structured(results: Value, content: Value) -> Result<Value, ResultError> {
+    let message = json!({"result": {"structuredContent": content}});
+    let judged = judged(results, &message)?;
+    let after = judged
+        .body
+        .map_or(message, |body| serde_json::from_slice(&body).unwrap());
+    Ok(after["result"]["structuredContent"].clone())
+}
+
+fn owner(changes: Value) -> Value {
+    let mut owner = json!({"field": "organization_id", "is": "organization"});
+    for (key, value) in changes.as_object().unwrap() {
+        owner[key] = value.clone();
+    }
+    json!([{"tools": ["*"], "owner": owner}])
+}
+
+#[test]
+fn what_is_somebody_elses_is_taken_out() {
+    let own = |name: &str| json!({"organization_id": "acme", "name": name});
+    let foreign = |name: &str| json!({"organizationId": "globex", "name": name});
+    for (content, expected) in [
+        (
+            json!([own("a"), foreign("b"), own("c")]),
+            json!([own("a"), own("c")]),
+        ),
+        (json!([foreign("b")]), json!([])),
+        (
+            json!({"items": [foreign("b"), own("a")], "next": "x"}),
+            json!({"items": [own("a")], "next": "x"}),
+        ),
+        // An object that holds somebody else's is not the caller's.
+        (
+            json!([{"organization_id": "acme", "author": foreign("x")}, own("a")]),
+            json!([own("a")]),
+        ),
+        // What stands inside the caller's own is the caller's.
+        (
+            json!({"organization_id": "acme", "contacts": [{"name": "x"}]}),
+            json!({"organization_id": "acme", "contacts": [{"name": "x"}]}),
+        ),
+        (
+            json!([{"organization_id": "acme", "lines": [foreign("x"), {"n": 1}]}]),
+            json!([{"organization_id": "acme", "lines": [{"n": 1}]}]),
+        ),
+        (
+            json!({"a": {"b": [[own("a")], [foreign("b")]]}}),
+            json!({"a": {"b": [[own("a")], []]}}),
+        ),
+        (
+            json!({"items": [], "total": 0, "next": null}),
+            json!({"items": [], "total": 0, "next": null}),
+        ),
+        (
+            json!([{"organization_id": ["acme"]}]),
+            json!([{"organization_id": ["acme"]}]),
+        ),
+    ] {
+        assert_eq!(
+            structured(owner(json!({})), content.clone()).unwrap(),
+            expected,
+            "{content}"
+        );
+    }
+    for content in [
+        foreign("a"),
+        json!({"customer": foreign("a")}),
+        json!({"name": "nobody's"}),
+        json!([{"name": "nobody's"}]),
+        json!([own("a"), {"name": "nobody's"}]),
+        json!({"total": 3}),
+        json!({"organization_id": null}),
+        json!({"organization_id": ["acme", "globex"]}),
+        json!({"organization_id": "Acme"}),
+        json!({"organization_id": {"id": "acme"}}),
+        json!("acme and globex"),
+    ] {
+        let refused = structured(owner(json!({})), content.clone());
+        if content.is_string() {
+            assert_eq!(refused.unwrap(), "[withheld]");
+        } else {
+            assert!(refused.is_err(), "{content}");
+        }
+    }
+}
+
+#[test]
+fn a_rule_says_what_happens_otherwise() {
+    let list = json!([{"organization_id": "acme"}, {"organization_id": "globex"}, {"n": 1}]);
+    assert!(
+        structured(
+            owner(json!({"otherwise": "refuse", "missing": "keep"})),
+            list.clone()
+        )
+        .is_err()
+    );
+    let kept = structured(owner(json!({"missing": "keep"})), list.clone()).unwrap();
+    assert_eq!(kept, json!([{"organization_id": "acme"}, {"n": 1}]));
+    let dropped = structured(owner(json!({"missing": "drop"})), list).unwrap();
+    assert_eq!(dropped, json!([{"organization_id": "acme"}]));
+    let anything = json!({"name": "nobody's"});
+    assert_eq!(
+        structured(owner(json!({"missing": "keep"})), anything.clone()).unwrap(),
+        anything
+    );
+    assert!(structured(owner(json!({"missing": "drop"})), anything).is_err());
+}
+
+#[test]
+fn totals_follow() {
+    let rules = owner(json!({"totals": ["total", "page.count"]}));
+    let content = json!({
+        "total": 7, "page": {"count": 2, "size": 9}, "label": "total",
+        "items": [{"organization_id": "acme"}, {"organization_id": "globex"}],
+    });
+    let after = structured(rules, content).unwrap();
+    assert_eq!(
+        (&after["total"], &after["page"]["size"]),
+        (&json!(6), &json!(9))
+    );
+    let message = json!({"result": {
+        "structuredContent": [{"organization_id": "globex"}, {"organization_id": "x"}],
+        "content": [{"type": "text", "text": "[{\"organization_id\":\"globex\"},{\"organization_id\":\"x\"}]"}],
+    }});
+    assert_eq!(judged(owner(json!({})), &message).unwrap().dropped, 2);
+}
+
+#[test]
+fn the_owner_may_be_the_user_and_the_field_a_path() {
+    let rules = json!([{"tools": ["*"], "owner": {"field": "owner.id", "is": "user"}}]);
+    let content = json!([{"owner": {"id": "u1"}, "id": 7}, {"owner": {"id": "u2"}, "id": 8}]);
+    let after = structured(rules, content).unwrap();
+    assert_eq!(after, json!([{"owner": {"id": "u1"}, "id": 7}]));
+}
+
+#[test]
+fn fields_are_hidden_in_the_way_the_rule_says() {
+    let content = || {
+        json!({
+            "name": "Ann", "SSN": "123-45-6789", "age": 41,
+            "card": {"number": "4111111111111111", "cvc": 737, "valid": true, "tags": ["gold", null]},
+            "notes": [{"ssn": "x", "text": "t"}],
+        })
+    };
+    let with = |with: &str| json!([{"tools": ["*"], "redact": ["ssn", "card.*"], "with": with, "text": "keep"}]);
+    assert_eq!(
+        structured(with("mask"), content()).unwrap(),
+        json!({
+            "name": "Ann", "SSN": "***", "age": 41,
+            "card": {"number": "***", "cvc": 0, "valid": false, "tags": ["***", null]},
+            "notes": [{"ssn": "***", "text": "t"}],
+        })
+    );
+    assert_eq!(
+        structured(with("remove"), content()).unwrap(),
+        json!({"name": "Ann", "age": 41, "card": {}, "notes": [{"text": "t"}]})
+    );
+    let last4 = structured(with("last4"), content()).unwrap();
+    assert_eq!(
+        (&last4["SSN"], &last4["card"]["number"]),
+        (&json!("***6789"), &json!("***1111"))
+    );
+    assert_eq!(last4["notes"][0]["ssn"], "***");
+    let hash = structured(with("hash"), content()).unwrap();
+    let again = structured(with("hash"), content()).unwrap();
+    assert_eq!(hash, again);
+    assert_eq!(hash["SSN"].as_str().unwrap().len(), 16);
+    assert_ne!(hash["SSN"], hash["card"]["number"]);
+}
+
+#[test]
+fn a_role_may_see_everything_and_other_tools_are_left_alone() {
+    let policy = policy(json!([
+        {"tools": ["crm.*"], "redact": ["ssn"], "unless_role": ["billing"]},
+        {"prompts": ["p"], "resources": ["crm://{organization}/*"], "detect": ["email"]},
+    ]));
+    let count = |roles: &[&str], target| rules(&policy, &identity(roles), target).len();
+    assert_eq!(count(&["support"], Some(Target::Tool("crm.get"))), 1);
+    assert_eq!(count(&["billing"], Some(Target::Tool("crm.get"))), 0);
+    assert_eq!(count(&["support"], Some(Target::Tool("docs.get"))), 0);
+    assert_eq!(count(&["support"], Some(Target::Prompt("p"))), 1);
+    assert_eq!(
+        count(&["support"], Some(Target::Resource("crm://acme/1"))),
+        1
+    );
+    assert_eq!(count(&["support"], Some(Target::Server)), 0);
+    // On a stream of its own it cannot be told whose answer comes.
+    assert_eq!(count(&["support"], None), 2);
+}
+
+#[test]
+fn b10_b34_what_nobody_hides_stays_byte_for_byte() {
+    let policy = policy(json!([{"tools": ["*"], "redact": ["ssn"], "text": "keep"}]));
+    let identity = identity(&[]);
+    let rules = rules(&policy, &identity, Some(Target::Tool("x")));
+    let text = "{ \"result\" : {\"structuredContent\":{\"n\": 1.50 , \"big\":9223372036854775809,\"e\":[ ],\"ssn\" : \"1\",\"u\":\"\\u0041\"}}}";
+    let judged = judge(&rules, &identity, None, text.as_bytes(), 64).unwrap();
+    let expected = text.replace("\"ssn\" : \"1\"", "\"ssn\" : \"***\"");
+    assert_eq!(String::from_utf8(judged.body.unwrap()).unwrap(), expected);
+    assert_eq!(judged.redacted, ["ssn"]);
+    let untouched = text.replace("ssn", "sum");
+    assert_eq!(
+        judge(&rules, &identity, None, untouched.as_bytes(), 64)
+            .unwrap()
+            .body,
+        None
+    );
+}

@@ -1,0 +1,21 @@
+"""The official client of the Python SDK."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+
+
+@asynccontextmanager
+async def connected(port: int, mode: str, http2: bool, token: str | None, **options: Any) -> AsyncIterator[Client]:
+    """A client, signed in if there is a token."""
+    headers = {} if token is None else {"authorization": f"Bearer {token}"}
+    http = httpx2.AsyncClient(headers=headers, http2=http2, http1=not http2, timeout=10)
+    transport = streamable_http_client(f"http://127.0.0.1:{port}/mcp", http_client=http)
+    async with http, Client(transport, mode=mode, read_timeout_seconds=10, **options) as client:
+        yield client

@@ -1,0 +1,157 @@
+"""The official client without a token: it connects, looks around, and reads what needs a sign-in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+
+import pytest
+from mcp import Client
+from mcp.shared.exceptions import MCPError
+
+from .harness import tokens
+from .harness.anonymous import expected, parameters
+from .harness.envoy import Envoy
+from .harness.envoy_config import Cluster, Listener
+from .harness.mcp_server import McpServer
+from .harness.messages import MODERN
+from .harness.policy import policy
+from .harness.sdk_client import connected
+
+FOR_EVERYBODY = {"tools": ["crm.get_customer"], "resources": ["crm://public/*"]}
+
+# No sign-in allows the tool that deletes everything.
+ROLES = {"support": {"tools": ["crm.get_customer", "crm.search_*", "crm.assign_ticket"], "prompts": ["customer_*"]}}
+POLICY = policy(scopes=["crm:read"], anonymous=FOR_EVERYBODY, roles=ROLES)
+
+LISTENERS = {"json": Listener(POLICY, "json_server"), "events": Listener(POLICY, "event_server")}
+
+MODES = pytest.mark.parametrize("mode", ["legacy", MODERN, "auto"])
+STYLES = pytest.mark.parametrize("style", ["json", "events"])
+CLIENTS = pytest.mark.parametrize("http2", [False, True], ids=["h1", "h2"])
+
+Work = Callable[[Client], Awaitable[None]]
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[dict[str, McpServer]]:
+    """One server for each response style."""
+    running = {"json": McpServer(json_response=True), "events": McpServer(json_response=False)}
+    yield running
+    for server in running.values():
+        server.close()
+
+
+@pytest.fixture(scope="module")
+def envoy(
+    clusters: dict[str, Cluster], servers: dict[str, McpServer], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Envoy]:
+    """Envoy in front of both."""
+    behind = {"json_server": Cluster(servers["json"].port), "event_server": Cluster(servers["events"].port)}
+    running = Envoy(tmp_path_factory.mktemp("anonymous_client"), LISTENERS, {**clusters, **behind})
+    yield from running.checked()
+
+
+@pytest.fixture
+def server(servers: dict[str, McpServer], style: str) -> McpServer:
+    """The server of this style, with nothing noted."""
+    servers[style].reset()
+    return servers[style]
+
+
+def run(envoy: Envoy, style: str, mode: str, work: Work, http2: bool = False, token: str | None = None) -> None:
+    """Do something with a connected client."""
+
+    async def connect_and_work() -> None:
+        async with connected(envoy.ports[style], mode, http2, token) as client:
+            await work(client)
+
+    asyncio.run(asyncio.wait_for(connect_and_work(), 30))
+
+
+@MODES
+@STYLES
+@CLIENTS
+def test_a_client_without_a_token_uses_what_is_for_everybody(
+    envoy: Envoy, server: McpServer, style: str, mode: str, http2: bool
+) -> None:
+    async def work(client: Client) -> None:
+        tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+        assert list(tools) == ["crm.get_customer", "crm.search_slowly", "crm.assign_ticket"]
+        needs = {name: [each["type"] for each in (tool.meta or {})["securitySchemes"]] for name, tool in tools.items()}
+        assert needs["crm.get_customer"] == ["noauth", "oauth2"]
+        assert needs["crm.search_slowly"] == ["oauth2"]
+        arguments = {"query": "acme", "user_id": "user-bob", "organization_id": "org-b"}
+        answer = await client.call_tool("crm.get_customer", arguments)
+        assert not answer.is_error
+        assert [str(each.uri) for each in (await client.list_resources()).resources] == ["crm://public/faq"]
+        assert (await client.read_resource("crm://public/faq")).contents
+        assert (await client.list_prompts()).prompts == []
+
+    run(envoy, style, mode, work, http2)
+    assert server.calls == [{"query": "acme", "user_id": "nobody", "organization_id": "none"}]
+    sent = {name for headers in server.headers for name in headers}
+    assert not {name for name in sent if name.startswith(("x-mcp-", "mcp-param-"))}
+
+
+@MODES
+@STYLES
+def test_a_client_reads_what_to_do_from_the_result(envoy: Envoy, server: McpServer, style: str, mode: str) -> None:
+    async def work(client: Client) -> None:
+        answer = await client.call_tool("crm.search_slowly", {"query": "x"})
+        assert answer.is_error and answer.content
+        (challenge,) = (answer.meta or {})["mcp/www_authenticate"]
+        assert parameters(challenge) == expected("crm:read")
+        with pytest.raises(MCPError) as unknown:
+            await client.call_tool("crm.purge", {"query": "all"})
+        assert unknown.value.code == -32602
+        # The connection is as good as before.
+        assert not (await client.call_tool("crm.get_customer", {"query": "x"})).is_error
+
+    run(envoy, style, mode, work)
+    assert [call["query"] for call in server.calls] == ["x"]
+
+
+@pytest.mark.parametrize("mode", [MODERN, "auto"])
+@STYLES
+@pytest.mark.parametrize("method", ["prompt", "resource"])
+def test_a_client_is_sent_to_sign_in_for_anything_else(
+    envoy: Envoy, server: McpServer, style: str, mode: str, method: str
+) -> None:
+    """A 401 ends a client that cannot sign in, or is an error: it does not wait."""
+
+    async def work(client: Client) -> None:
+        if method == "prompt":
+            await client.get_prompt("customer_summary", {"tone": "x"})
+        else:
+            await client.read_resource("crm://vault/key")
+
+    with pytest.raises(BaseException) as refused:  # noqa: PT011
+        run(envoy, style, mode, work)
+    assert not isinstance(refused.value, TimeoutError)
+    asked = {headers.get("mcp-method") for headers in server.headers}
+    assert not {"prompts/get", "resources/read"} & asked
+
+
+@MODES
+@STYLES
+def test_a_client_that_signed_in_is_itself(envoy: Envoy, server: McpServer, style: str, mode: str) -> None:
+    async def work(client: Client) -> None:
+        await client.list_tools()
+        answer = await client.call_tool("crm.get_customer", {"query": "x", "user_id": "user-bob"})
+        assert not answer.is_error
+
+    run(envoy, style, mode, work, token=tokens.token("stranger"))
+    assert [call["user_id"] for call in server.calls] == [tokens.USER]
+
+
+@MODES
+@STYLES
+def b38_a_client_with_a_wrong_token_gets_nothing(envoy: Envoy, server: McpServer, style: str, mode: str) -> None:
+    async def work(client: Client) -> None:
+        await client.call_tool("crm.get_customer", {"query": "x"})
+
+    with pytest.raises(BaseException) as refused:  # noqa: PT011
+        run(envoy, style, mode, work, token="not-a-token")
+    assert not isinstance(refused.value, TimeoutError)
+    assert server.headers == []
