@@ -1,5 +1,7 @@
 //! Lists as one caller may see them.
 
+use std::time::Duration;
+
 use super::schemas::{Hidden, hide};
 use super::security_schemes;
 use super::splice::Edits;
@@ -55,11 +57,28 @@ pub fn filter(
     }
     if era == Era::Modern && !listing.asks_back {
         mark_private(&listing, body, &mut edits);
+        cap_ttl(&listing, policy.max_list_ttl, body, &mut edits);
     }
     Ok(Filtered {
         body: edits.apply(body),
         hidden,
     })
+}
+
+/// Who lost a role is to see it before long: a list is kept no longer than the policy says. What is no
+/// number could be read as any.
+fn cap_ttl(listing: &Listing, most: Duration, body: &[u8], edits: &mut Edits) {
+    let Some(span) = &listing.ttl else {
+        return;
+    };
+    let written = body.get(span.clone()).unwrap_or_default();
+    let written = str::from_utf8(written).unwrap_or_default();
+    let is_short = written
+        .parse::<f64>()
+        .is_ok_and(|ttl| ttl <= most.as_secs_f64() * 1000.0);
+    if written != "null" && !is_short {
+        edits.replace(span.clone(), most.as_millis().to_string());
+    }
 }
 
 /// A cache must not give one caller's list to another (MCP 2026-07-28 "Caching").
