@@ -168,6 +168,8 @@ struct Inspect {
     handles: bool,
     /// The data in it.
     results: bool,
+    /// What the server says of itself.
+    instructions: bool,
 }
 
 /// Whose result an answer is.
@@ -318,9 +320,16 @@ impl Exchange {
         let results = !rules.is_empty();
         // What one caller may read must not be cached for others.
         let is_read = self.record.method.as_deref() == Some("resources/read");
+        let presents = matches!(
+            self.record.method.as_deref(),
+            Some("initialize" | "server/discover")
+        );
+        // A stream that is resumed may still bring that answer.
+        let presents = presents || self.record.http_method == "GET";
         self.inspect = Inspect {
             lists: inspect.lists || is_read && self.asked.era == Era::Modern,
             results,
+            instructions: presents && self.policy.instructions.is_some(),
             ..inspect
         };
         self.result_of = result_of;

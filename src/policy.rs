@@ -89,6 +89,10 @@ pub struct Policy {
     pub max_body: usize,
     /// The largest inspected list answer or event, in bytes.
     pub max_response: usize,
+    /// How long a client may keep a list.
+    pub max_list_ttl: Duration,
+    /// What the server says of itself to models; `None` leaves it to the server.
+    pub instructions: Option<String>,
     /// How the headers are kept back until the body is judged.
     pub hold: Hold,
 }

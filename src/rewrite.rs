@@ -2,8 +2,10 @@
 
 pub mod arguments;
 pub mod declared_headers;
+pub mod instructions;
 pub mod lists;
 pub mod param_headers;
 pub mod results;
+pub mod schemas;
 mod security_schemes;
 pub mod splice;

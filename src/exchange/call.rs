@@ -294,7 +294,7 @@ impl Ask {
         Inspect {
             lists: matches!(self.method, Some(Method::List(_))),
             handles,
-            results: false,
+            ..Inspect::default()
         }
     }
 }

@@ -224,7 +224,7 @@ impl Exchange {
             let inspect = Inspect {
                 lists: true,
                 handles: true,
-                results: false,
+                ..Inspect::default()
             };
             let tool = self.handles.tool.clone();
             self.expect(inspect, tool.map_or(ResultOf::Anything, ResultOf::Tool));

@@ -10,8 +10,8 @@ use crate::mcp::headers::{HeaderEdit, Headers, media_type};
 use crate::mcp::method::Era;
 use crate::policy::{Hold, Mode};
 use crate::refusal::Refusal;
-use crate::rewrite::lists;
 use crate::rewrite::results::{self, ResultError};
+use crate::rewrite::{instructions, lists};
 
 impl Exchange {
     /// The answer's headers. `ended`: nothing follows them.
@@ -213,6 +213,11 @@ impl Exchange {
         let mut changed = None;
         if self.inspect.lists {
             changed = self.filter_lists(body, now)?;
+        }
+        if let (true, Some(text)) = (self.inspect.instructions, &self.policy.instructions) {
+            let body = changed.as_deref().unwrap_or(body);
+            let replaced = instructions::replace(text, body, MAX_DEPTH);
+            changed = replaced.map_err(|_| Refusal::UpstreamAnswer)?.or(changed);
         }
         if self.inspect.results {
             let judged = self.judge_result(changed.as_deref().unwrap_or(body))?;

@@ -105,11 +105,7 @@ impl<'t> Finder<'t> {
         parent: &Name<'_>,
     ) -> Result<Option<usize>, JsonError> {
         let own = Name::of_key(&member.key.value);
-        let name = self.table.find_name(&own).or_else(|| {
-            // `{"user": {"id": ...}}` says `user_id`.
-            (!parent.is_none()).then(|| self.table.find_under(parent, &own))?
-        });
-        let name = name.or_else(|| self.in_flattened(&member.key.value));
+        let name = self.table.find_member(parent, &own, &member.key.value);
         let kind = reader.kind()?;
         let found = name.map(|name| {
             self.finds.members.push(Found {
@@ -132,16 +128,6 @@ impl<'t> Finder<'t> {
             found.value = value;
         }
         Ok(found)
-    }
-
-    /// Looks for a name at the end of a flattened path: `filter.user_id`, `where[user_id]`.
-    fn in_flattened(&self, key: &str) -> Option<NameId> {
-        const LONGEST: usize = 256;
-        if key.len() > LONGEST || !key.contains(['.', '[']) {
-            return None;
-        }
-        let mut dots = key.match_indices(['.', '[']);
-        dots.find_map(|(at, _)| self.table.find(&fold(key.get(at.saturating_add(1)..)?)))
     }
 
     /// Notes where the comma behind a found member stands, once the next member is reached.

@@ -24,6 +24,8 @@ pub struct Listing {
     pub asks_back: bool,
     /// The value of `cacheScope`.
     pub cache_scope: Option<Span>,
+    /// The value of `ttlMs`.
+    pub ttl: Option<Span>,
 }
 
 /// An item of a list.
@@ -70,6 +72,7 @@ impl Listing {
             match List::of_member(&member.key.value) {
                 Some(list) => self.read_list(reader, list)?,
                 None if member.key.value == "cacheScope" => self.cache_scope = Some(reader.skip()?),
+                None if member.key.value == "ttlMs" => self.ttl = Some(reader.skip()?),
                 None if member.key.value == "resultType" => {
                     let span = reader.skip()?;
                     self.asks_back = reader.bytes(span) == b"\"input_required\"";

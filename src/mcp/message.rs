@@ -215,7 +215,7 @@ fn related_task<'a>(reader: &Reader<'a>, span: &Span) -> Result<Option<Text<'a>>
 
 /// Refuses a key that differs from one of `known` only in case, separators or Unicode spelling.
 /// A key that is one of `known` passes.
-pub(super) fn refuse_look_alike(key: &Text<'_>, known: &[&str]) -> Result<(), MessageError> {
+pub(crate) fn refuse_look_alike(key: &Text<'_>, known: &[&str]) -> Result<(), MessageError> {
     let folded = fold(&key.value);
     if !known.contains(&&*key.value) && known.iter().any(|known| fold(known) == folded) {
         return Err(MessageError::LookAlike(key.span.start));

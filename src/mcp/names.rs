@@ -172,6 +172,34 @@ impl NameTable {
         });
         found.map(|(_, id)| *id)
     }
+
+    /// Looks up the key of a member: its own name, that name under its parent's, or the end of a
+    /// flattened path.
+    #[inline]
+    pub fn find_member(&self, parent: &Name<'_>, own: &Name<'_>, key: &str) -> Option<NameId> {
+        let under_parent = || (!parent.is_none()).then(|| self.find_under(parent, own))?;
+        self.find_name(own)
+            .or_else(under_parent)
+            .or_else(|| self.find_flattened(key))
+    }
+
+    /// Looks for a name at the end of a flattened path: `filter.user_id`, `where[user_id]`.
+    fn find_flattened(&self, key: &str) -> Option<NameId> {
+        const LONGEST: usize = 256;
+        if key.len() > LONGEST || !key.contains(['.', '[']) {
+            return None;
+        }
+        let mut dots = key.match_indices(['.', '[']);
+        dots.find_map(|(at, _)| self.find(&fold(key.get(at.saturating_add(1)..)?)))
+    }
+
+    /// Whether a longer name of the table starts with this one, so that a key under it could
+    /// complete that.
+    pub fn is_start(&self, name: &Name<'_>) -> bool {
+        let longer = self.by_length.iter().skip(name.length.saturating_add(1));
+        let mut names = longer.flat_map(|bucket| &bucket.names);
+        !name.is_none() && names.any(|(known, _)| known.bytes().take(name.length).eq(name.bytes()))
+    }
 }
 
 fn letter(byte: u8) -> u64 {
@@ -257,6 +285,21 @@ mod tests {
         assert_eq!(table.find("userip"), None);
         assert_eq!(table.find(""), None);
         assert_eq!(table.name(user), "user_id");
+    }
+
+    #[test]
+    fn knows_what_a_name_starts_with() {
+        let mut table = NameTable::default();
+        table.add("user_id");
+        for (start, is_start) in [
+            ("User", true),
+            ("user_", true),
+            ("id", false),
+            ("user_id", false),
+        ] {
+            assert_eq!(table.is_start(&Name::of_key(start)), is_start, "{start}");
+        }
+        assert!(!table.is_start(&Name::NONE));
     }
 
     proptest::proptest! {

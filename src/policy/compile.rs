@@ -109,6 +109,8 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         compat: document.compat,
         max_body: document.max_body.0,
         max_response: document.max_response.0,
+        max_list_ttl: document.max_list_ttl.0,
+        instructions: document.instructions,
         hold: document.hold,
     })
 }

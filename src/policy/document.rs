@@ -92,6 +92,13 @@ pub struct Document {
     /// The largest list answer, or event of an event stream, that is inspected. At most 16 MiB.
     #[serde(default = "default_max_response")]
     pub max_response: Size,
+    /// How long a client of 2026-07-28 may keep a list, or a resource it read: a longer `ttlMs`
+    /// becomes this.
+    #[serde(default = "default_max_list_ttl")]
+    pub max_list_ttl: Period,
+    /// What models are told about the server in place of its own `instructions`, which are the same
+    /// for every caller. An empty text takes them out.
+    pub instructions: Option<String>,
     /// How Envoy is told to keep the request headers until the body is judged.
     #[serde(default)]
     pub hold: Hold,
@@ -449,6 +456,10 @@ fn default_cache() -> Period {
 
 fn default_max_body() -> Size {
     Size(256 * 1024)
+}
+
+fn default_max_list_ttl() -> Period {
+    Period(Duration::from_secs(5 * 60))
 }
 
 fn default_max_response() -> Size {

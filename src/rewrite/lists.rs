@@ -1,8 +1,11 @@
 //! Lists as one caller may see them.
 
+use std::time::Duration;
+
+use super::schemas::{Hidden, hide};
 use super::security_schemes;
 use super::splice::Edits;
-use crate::authorize::{Caller, Target, may_see};
+use crate::authorize::{Caller, Target, may_see, operations};
 use crate::mcp::listing::Listing;
 use crate::mcp::message::MessageError;
 use crate::mcp::method::{Era, List};
@@ -17,8 +20,8 @@ pub struct Filtered {
     pub hidden: usize,
 }
 
-/// Takes the items a caller may not use out of the lists in a message, and marks the message as
-/// this caller's own.
+/// Takes the items a caller may not use out of the lists in a message, and out of the others the
+/// arguments that are not the caller's to choose. Marks the message as this caller's own.
 ///
 /// # Errors
 ///
@@ -38,7 +41,11 @@ pub fn filter(
         if item.element.index == 0 {
             removed_in_list = 0;
         }
-        if may_see(policy, caller, Target::of_item(item.list, &item.name)) {
+        let target = Target::of_item(item.list, &item.name);
+        if may_see(policy, caller, target) {
+            let operations = operations(policy, caller.identity, target);
+            let hidden = Hidden::new(policy, caller.identity, operations);
+            hide(&hidden, item, body, &mut edits)?;
             if item.list == List::Tools && policy.anonymous.is_some() {
                 security_schemes::add(policy, &item.name, body, &item.element.span, &mut edits)?;
             }
@@ -50,11 +57,28 @@ pub fn filter(
     }
     if era == Era::Modern && !listing.asks_back {
         mark_private(&listing, body, &mut edits);
+        cap_ttl(&listing, policy.max_list_ttl, body, &mut edits);
     }
     Ok(Filtered {
         body: edits.apply(body),
         hidden,
     })
+}
+
+/// Who lost a role is to see it before long: a list is kept no longer than the policy says. What is no
+/// number could be read as any.
+fn cap_ttl(listing: &Listing, most: Duration, body: &[u8], edits: &mut Edits) {
+    let Some(span) = &listing.ttl else {
+        return;
+    };
+    let written = body.get(span.clone()).unwrap_or_default();
+    let written = str::from_utf8(written).unwrap_or_default();
+    let is_short = written
+        .parse::<f64>()
+        .is_ok_and(|ttl| ttl <= most.as_secs_f64() * 1000.0);
+    if written != "null" && !is_short {
+        edits.replace(span.clone(), most.as_millis().to_string());
+    }
 }
 
 /// A cache must not give one caller's list to another (MCP 2026-07-28 "Caching").

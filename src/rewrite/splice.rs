@@ -28,19 +28,21 @@ impl Edits {
     }
 
     /// The text with the edits made, or `None` without any.
-    pub fn apply(mut self, text: &[u8]) -> Option<Vec<u8>> {
-        if self.is_empty() {
-            return None;
-        }
+    pub fn apply(self, text: &[u8]) -> Option<Vec<u8>> {
+        (!self.is_empty()).then(|| self.apply_to(text, 0..text.len()))
+    }
+
+    /// A part of the text with the edits made, all of which are inside it.
+    pub fn apply_to(mut self, text: &[u8], part: Span) -> Vec<u8> {
         self.0.sort_by_key(|(span, _)| (span.start, span.end));
-        let mut out = Vec::with_capacity(text.len());
-        let mut done = 0;
+        let mut out = Vec::with_capacity(part.len());
+        let mut done = part.start;
         for (span, with) in &self.0 {
             out.extend_from_slice(text.get(done..span.start).unwrap_or_default());
             out.extend_from_slice(with);
             done = span.end;
         }
-        out.extend_from_slice(text.get(done..).unwrap_or_default());
-        Some(out)
+        out.extend_from_slice(text.get(done..part.end).unwrap_or_default());
+        out
     }
 }

@@ -133,6 +133,35 @@ fn b27_what_one_caller_may_read_is_not_cached_for_others() {
 }
 
 #[test]
+fn b27_a_list_is_not_kept_longer_than_the_policy_says() {
+    let policy = policy(json!({"max_list_ttl": "1m"}));
+    let ttl = |ttl: &str, request: Request| {
+        let body = format!(r#"{{"result":{{"tools":[],"cacheScope":"private"{ttl}}}}}"#);
+        send(&policy, &request.answered(JSON, &body)).client_body()
+    };
+    for (written, expected) in [
+        ("60000", "60000"),
+        ("60001", "60000"),
+        ("3.6e6", "60000"),
+        ("1e999", "60000"),
+        ("\"9\"", "60000"),
+        ("[0]", "60000"),
+        ("0", "0"),
+        ("-1", "-1"),
+        ("null", "null"),
+    ] {
+        let found = ttl(
+            &format!(r#", "ttlMs" : {written} "#),
+            modern_list("tools/list"),
+        );
+        let expected = format!(r#", "ttlMs" : {expected} }}}}"#);
+        assert!(found.ends_with(&expected), "{found}");
+    }
+    assert!(!ttl("", modern_list("tools/list")).contains("ttlMs"));
+    assert!(ttl(r#","ttlMs":99999999"#, list("tools/list")).contains("99999999"));
+}
+
+#[test]
 fn h12_lists_in_event_streams_are_filtered_event_by_event() {
     for end in ["\n", "\r\n", "\r"] {
         let stream = [

@@ -12,6 +12,10 @@ pub struct Node {
     pub value: Value,
 }
 
+/// A node of a tree. No two values start at the same place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(usize);
+
 /// What a value is.
 #[derive(Debug)]
 pub enum Value {
@@ -76,8 +80,8 @@ impl Node {
     fn object(reader: &mut Reader<'_>) -> Result<(Span, Value), JsonError> {
         let mut children: Vec<Child> = Vec::new();
         let span = reader.object(|reader, member| {
-            if let (Some(last), Some(comma)) = (children.last_mut(), member.comma) {
-                last.element.behind = Some(comma.saturating_add(1));
+            if let Some(last) = children.last_mut() {
+                last.element.behind = Some(member.key.span.start);
             }
             let mut element = Element::of_member(&member);
             let node = Self::value(reader)?;
@@ -116,6 +120,27 @@ impl Node {
         Ok((span, Value::Array(children)))
     }
 
+    /// What tells it from the other nodes of its tree.
+    pub fn id(&self) -> NodeId {
+        NodeId(self.span.start)
+    }
+
+    /// What it says, if it is a string.
+    pub fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Its members, if it is an object.
+    pub fn members(&self) -> &[Child] {
+        match &self.value {
+            Value::Object(members) => members,
+            _ => &[],
+        }
+    }
+
     /// Its members or elements.
     pub fn children(&self) -> &[Child] {
         match &self.value {
@@ -126,10 +151,8 @@ impl Node {
 
     /// The member with this key.
     pub fn member(&self, key: &str) -> Option<&Self> {
-        let Value::Object(members) = &self.value else {
-            return None;
-        };
-        let member = members.iter().find(|member| member.key == key);
+        let mut members = self.members().iter();
+        let member = members.find(|member| member.key == key);
         member.map(|member| &member.node)
     }
 }

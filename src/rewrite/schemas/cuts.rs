@@ -1,0 +1,127 @@
+//! The places in a schema that name a hidden argument.
+
+use std::collections::HashSet;
+
+use super::data;
+use super::hidden::{Hidden, Place};
+use super::walk::Walk;
+use crate::mcp::json::tree::{Child, Node, NodeId, Value};
+
+/// What is taken out of a schema or changed in it.
+#[derive(Debug, Default)]
+pub(super) struct Cuts {
+    /// Values that go, with their keys.
+    pub(super) gone: HashSet<NodeId>,
+    /// The schemas that named a hidden argument themselves.
+    pub(super) changed: HashSet<NodeId>,
+    /// Values of `oneOf` that become `anyOf`.
+    pub(super) any_of: HashSet<NodeId>,
+    /// Whether a schema is gone that may have said which members are known (`unevaluated*`).
+    pub(super) knows_less: bool,
+}
+
+impl Cuts {
+    /// Finds every hidden name.
+    pub(super) fn of_names(walk: &Walk<'_>, hidden: &Hidden<'_>) -> Self {
+        let mut cuts = Self::default();
+        for (schema, places) in walk.schemas() {
+            let before = cuts.gone.len();
+            for keyword in schema.members() {
+                cuts.keyword(hidden, keyword, places);
+            }
+            if cuts.gone.len() > before {
+                cuts.changed.insert(schema.id());
+            }
+        }
+        cuts
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.gone.is_empty()
+    }
+
+    /// Takes out what there is.
+    pub(super) fn remove<'t>(&mut self, nodes: impl IntoIterator<Item = &'t Node>) {
+        self.gone.extend(nodes.into_iter().map(Node::id));
+    }
+
+    fn keyword(&mut self, hidden: &Hidden<'_>, keyword: &Child, places: &[Place]) {
+        let node = &keyword.node;
+        match (&*keyword.key, &node.value) {
+            ("properties", Value::Object(properties)) => {
+                let found = properties.iter();
+                let found = found.filter(|property| is_hidden(hidden, &property.key, places));
+                self.remove(found.map(|property| &property.node));
+            }
+            ("required", Value::Array(names)) => self.names(hidden, node, names, places),
+            (
+                "dependentRequired" | "dependentSchemas" | "dependencies",
+                Value::Object(dependencies),
+            ) => self.dependencies(hidden, dependencies, places),
+            ("propertyNames", Value::Object(_)) => self.property_names(hidden, node, places),
+            // OpenAPI's; it names a property and says nothing else that a validator heeds.
+            ("discriminator", Value::Object(_)) => {
+                let property = node.member("propertyName");
+                let says_hidden = |name| says_hidden(hidden, name, places);
+                self.remove(property.filter(|name| says_hidden(name)).map(|_| node));
+            }
+            ("const" | "default" | "example", _) => {
+                data::value(hidden, node, places, &mut self.gone);
+            }
+            ("enum" | "examples", Value::Array(values)) => {
+                for value in values {
+                    data::value(hidden, &value.node, places, &mut self.gone);
+                }
+            }
+            // Names that match a pattern are not told apart by taking it out.
+            _ => {}
+        }
+    }
+
+    /// Cuts names out of a list. One that has no others goes: earlier drafts know no empty ones.
+    fn names(&mut self, hidden: &Hidden<'_>, list: &Node, names: &[Child], places: &[Place]) {
+        let found = names.iter().map(|name| &name.node);
+        let found: Vec<&Node> = found
+            .filter(|name| says_hidden(hidden, name, places))
+            .collect();
+        if found.len() == names.len() && !found.is_empty() {
+            self.remove([list]);
+        }
+        self.remove(found);
+    }
+
+    fn dependencies(&mut self, hidden: &Hidden<'_>, dependencies: &[Child], places: &[Place]) {
+        for member in dependencies {
+            match &member.node.value {
+                value if is_hidden(hidden, &member.key, places) => {
+                    self.remove([&member.node]);
+                    self.knows_less |= matches!(value, Value::Object(_));
+                }
+                Value::Array(names) => self.names(hidden, &member.node, names, places),
+                _ => {}
+            }
+        }
+    }
+
+    fn property_names(&mut self, hidden: &Hidden<'_>, schema: &Node, places: &[Place]) {
+        if let Some(list) = schema.member("enum") {
+            self.names(hidden, list, list.children(), places);
+            if self.gone.contains(&list.id()) {
+                self.remove([schema]);
+            }
+        }
+        let only = schema.member("const");
+        let only = only.filter(|name| says_hidden(hidden, name, places));
+        self.remove(only.map(|_| schema));
+    }
+}
+
+/// Whether a key is hidden at every place where it can stand.
+pub(super) fn is_hidden(hidden: &Hidden<'_>, key: &str, places: &[Place]) -> bool {
+    places.iter().all(|place| hidden.hides(key, place))
+}
+
+fn says_hidden(hidden: &Hidden<'_>, name: &Node, places: &[Place]) -> bool {
+    name.text()
+        .is_some_and(|name| is_hidden(hidden, name, places))
+}

@@ -1,0 +1,35 @@
+//! Values of arguments written into a schema: `default`, `examples`, `const`, `enum`.
+
+use std::collections::HashSet;
+
+use super::cuts::is_hidden;
+use super::hidden::{Hidden, Place};
+use crate::mcp::json::tree::{Node, NodeId, Value};
+
+/// Finds hidden members in a value that stands at one of these places.
+pub(super) fn value(
+    hidden: &Hidden<'_>,
+    node: &Node,
+    places: &[Place],
+    gone: &mut HashSet<NodeId>,
+) {
+    match &node.value {
+        Value::Object(members) => {
+            for member in members {
+                if is_hidden(hidden, &member.key, places) {
+                    gone.insert(member.node.id());
+                } else {
+                    let inside = [hidden.under(&member.key)];
+                    value(hidden, &member.node, &inside, gone);
+                }
+            }
+        }
+        Value::Array(elements) => {
+            let inside: Vec<Place> = places.iter().map(Place::element).collect();
+            for element in elements {
+                value(hidden, &element.node, &inside, gone);
+            }
+        }
+        Value::Bool | Value::Null | Value::Number(_) | Value::Text(_) => {}
+    }
+}

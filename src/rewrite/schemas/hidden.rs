@@ -1,0 +1,104 @@
+//! Which arguments a caller has nothing to say about.
+
+use crate::identity::Identity;
+use crate::mcp::names::{Name, NameId, NameTable, fold};
+use crate::policy::{ArgumentRule, Operation, Policy};
+
+/// The arguments hidden in one tool or prompt: those a call arrives without, or with the caller's own
+/// value, when they are left out.
+#[derive(Debug)]
+pub struct Hidden<'p> {
+    policy: &'p Policy,
+    operations: Vec<&'p Operation>,
+    anonymous: bool,
+}
+
+/// Where an argument stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The name it stands under, folded; empty if it can complete none.
+    parent: String,
+    /// Whether it stands directly in `arguments`.
+    top: bool,
+}
+
+impl Place {
+    /// Directly in `arguments`.
+    pub fn arguments() -> Self {
+        Self {
+            parent: String::new(),
+            top: true,
+        }
+    }
+
+    /// Deeper, and under no name that counts.
+    pub fn apart() -> Self {
+        Self {
+            parent: String::new(),
+            top: false,
+        }
+    }
+
+    /// In an element of a list that stands here.
+    pub fn element(&self) -> Self {
+        Self {
+            parent: self.parent.clone(),
+            top: false,
+        }
+    }
+}
+
+impl<'p> Hidden<'p> {
+    /// The operations are those of the tool or prompt, the most specific first.
+    pub fn new(policy: &'p Policy, identity: &Identity, operations: Vec<&'p Operation>) -> Self {
+        Self {
+            policy,
+            operations,
+            anonymous: identity.is_anonymous(),
+        }
+    }
+
+    /// Whether an argument with this key, at this place, is hidden.
+    pub fn hides(&self, key: &str, place: &Place) -> bool {
+        let (parent, own) = (Name::of_key(&place.parent), Name::of_key(key));
+        let names = self.names();
+        let Some(name) = names.find_member(&parent, &own, key) else {
+            return false;
+        };
+        match self.policy.argument_rule(name, &self.operations) {
+            ArgumentRule::Keep => false,
+            ArgumentRule::Remove | ArgumentRule::Reject => true,
+            // Nobody's value is taken out, as `rewrite::arguments` does.
+            ArgumentRule::Set(_) if self.anonymous => true,
+            // Only the operation's own rule adds what is left out, and only there. Any other has to
+            // be sent to be set: hidden, it would never reach the server.
+            ArgumentRule::Set(_) => {
+                place.top && names.find_name(&own) == Some(name) && self.is_of_operation(name)
+            }
+        }
+    }
+
+    /// Where the members of an object under this key stand.
+    pub fn under(&self, key: &str) -> Place {
+        if !self.names().is_start(&Name::of_key(key)) {
+            return Place::apart();
+        }
+        let own = key.rsplit_once('/').map_or(key, |(_, own)| own);
+        Place {
+            parent: fold(own).into_owned(),
+            top: false,
+        }
+    }
+
+    fn names(&self) -> &'p NameTable {
+        &self.policy.names
+    }
+
+    fn is_of_operation(&self, name: NameId) -> bool {
+        let mut rules = self
+            .operations
+            .iter()
+            .flat_map(|operation| &operation.arguments);
+        rules.any(|(id, _, _)| *id == name)
+    }
+}

@@ -1,0 +1,94 @@
+//! Keywords by which a schema would get stricter when another one accepts more.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::cuts::Cuts;
+use super::walk::Walk;
+use crate::mcp::json::tree::{Node, NodeId};
+
+/// Takes out, or weakens, what must not be decided by a schema that lost a name.
+pub(super) fn weaken(walk: &Walk<'_>, cuts: &mut Cuts) {
+    let weaker = weaker(walk, &cuts.changed);
+    let is_weaker = |node: &&Node| weaker.contains(&node.id());
+    for (schema, _) in walk.schemas() {
+        negations(schema, is_weaker, cuts);
+        choices(walk, schema, is_weaker, cuts);
+        elements(schema, is_weaker, cuts);
+    }
+    for (schema, _) in walk.schemas() {
+        // A call has fewer members now.
+        cuts.remove(schema.member("minProperties"));
+        if cuts.knows_less {
+            cuts.remove(schema.member("unevaluatedProperties"));
+            cuts.remove(schema.member("unevaluatedItems"));
+        }
+    }
+}
+
+/// The schemas that may accept more than before: the changed ones and all that decide by them.
+fn weaker(walk: &Walk<'_>, changed: &HashSet<NodeId>) -> HashSet<NodeId> {
+    let mut users: BTreeMap<NodeId, Vec<NodeId>> = BTreeMap::new();
+    for (user, used) in &walk.uses {
+        users.entry(*used).or_default().push(*user);
+    }
+    let mut to_do: Vec<NodeId> = changed.iter().copied().collect();
+    let mut weaker = changed.clone();
+    while let Some(used) = to_do.pop() {
+        let users = users.get(&used).into_iter().flatten();
+        to_do.extend(users.filter(|user| weaker.insert(**user)));
+    }
+    weaker
+}
+
+fn negations(schema: &Node, is_weaker: impl Fn(&&Node) -> bool, cuts: &mut Cuts) {
+    cuts.remove(schema.member("not").filter(&is_weaker));
+    if schema.member("if").filter(&is_weaker).is_some() {
+        let decided = ["if", "then", "else"];
+        cuts.remove(decided.iter().filter_map(|keyword| schema.member(keyword)));
+        cuts.knows_less = true;
+    }
+}
+
+/// Of several schemas, two may match now where one did.
+fn choices(walk: &Walk<'_>, schema: &Node, is_weaker: impl Fn(&&Node) -> bool, cuts: &mut Cuts) {
+    let Some(choices) = schema.member("oneOf") else {
+        return;
+    };
+    let mut branches = choices.children().iter().map(|branch| &branch.node);
+    if !branches.any(|branch| is_weaker(&branch)) {
+        return;
+    }
+    // A reference by way of the keyword would lead nowhere under another name.
+    let mut references = walk.references.values();
+    let is_referred_to = references.any(|(to, _)| to.contains("/oneOf/"));
+    if schema.member("anyOf").is_none() && !is_referred_to {
+        cuts.any_of.insert(choices.id());
+    } else {
+        cuts.remove([choices]);
+        cuts.knows_less = true;
+    }
+}
+
+/// Elements that differed in a name may be equal now, and more may match.
+fn elements(schema: &Node, is_weaker: impl Fn(&&Node) -> bool, cuts: &mut Cuts) {
+    let contains = schema.member("contains").filter(&is_weaker);
+    if contains.is_some() {
+        cuts.remove(schema.member("maxContains"));
+    }
+    let of_elements = [
+        "items",
+        "prefixItems",
+        "additionalItems",
+        "unevaluatedItems",
+    ];
+    let of_elements = of_elements
+        .iter()
+        .filter_map(|keyword| schema.member(keyword));
+    let mut of_elements = of_elements.flat_map(|value| {
+        let listed = value.children().iter().map(|child| &child.node);
+        listed.chain([value])
+    });
+    if contains.is_some() || of_elements.any(|node| is_weaker(&node)) {
+        cuts.remove(schema.member("uniqueItems"));
+    }
+}

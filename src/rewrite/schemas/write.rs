@@ -1,0 +1,108 @@
+//! The schema as it is shown: the bytes of the server's, but for the cuts.
+
+use std::collections::{HashMap, HashSet};
+
+use super::cuts::Cuts;
+use super::walk::Walk;
+use crate::mcp::json::tree::{Child, Node, NodeId, Value};
+use crate::rewrite::splice::Edits;
+
+/// Writes a schema without what is cut.
+pub(super) fn write(root: &Node, walk: &Walk<'_>, cuts: &Cuts, schema: &[u8]) -> Vec<u8> {
+    let left = left(root, cuts);
+    let ids: HashSet<NodeId> = left.iter().map(|node| node.id()).collect();
+    let references = walk.references.iter();
+    let dangling = references.filter(|(_, (_, target))| !ids.contains(&target.id()));
+    let mut writer = Writer {
+        cuts,
+        schema,
+        dangling: dangling.map(|(id, (_, target))| (*id, *target)).collect(),
+        inlined: HashMap::new(),
+    };
+    // Copies of what is gone do not make the whole larger than twice of what it was.
+    let mut budget = schema.len();
+    for node in left {
+        writer.inline(node, &mut budget);
+    }
+    let mut edits = Edits::default();
+    writer.edit(root, true, &mut edits);
+    edits.apply_to(schema, 0..schema.len())
+}
+
+/// The values that are left.
+fn left<'t>(root: &'t Node, cuts: &Cuts) -> Vec<&'t Node> {
+    let mut left = Vec::new();
+    let mut to_do = vec![root];
+    while let Some(node) = to_do.pop() {
+        left.push(node);
+        let children = node.children().iter().map(|child| &child.node);
+        to_do.extend(children.filter(|child| !cuts.gone.contains(&child.id())));
+    }
+    left
+}
+
+struct Writer<'w> {
+    cuts: &'w Cuts,
+    schema: &'w [u8],
+    /// References to what is gone: libraries that write a schema refer to the first place where they
+    /// used a definition.
+    dangling: HashMap<NodeId, &'w Node>,
+    /// What stands in place of such a reference and its key.
+    inlined: HashMap<NodeId, Vec<u8>>,
+}
+
+impl Writer<'_> {
+    /// Writes what a dangling reference refers to in its place.
+    fn inline(&mut self, node: &Node, budget: &mut usize) {
+        for child in node.children() {
+            let Some(target) = self.dangling.get(&child.node.id()) else {
+                continue;
+            };
+            let Some(left) = budget.checked_sub(target.span.len()) else {
+                continue;
+            };
+            *budget = left;
+            if let Some(text) = self.in_place_of(child, node, target) {
+                self.inlined.insert(child.node.id(), text);
+            }
+        }
+    }
+
+    /// Nothing if it cannot be said there: then any value is accepted, as the server's own check
+    /// still comes.
+    fn in_place_of(&self, reference: &Child, of: &Node, target: &Node) -> Option<Vec<u8>> {
+        if reference.key != "$ref" {
+            return None;
+        }
+        let mut edits = Edits::default();
+        self.edit(target, false, &mut edits);
+        let text = edits.apply_to(self.schema, target.span.clone());
+        if of.children().len() == 1 && matches!(target.value, Value::Object(_)) {
+            let members = text.strip_prefix(b"{")?.strip_suffix(b"}")?;
+            return (!members.trim_ascii().is_empty()).then(|| members.to_vec());
+        }
+        let has_all_of = of.member("allOf").is_some();
+        (!has_all_of).then(|| [&b"\"allOf\":["[..], &text, b"]"].concat())
+    }
+
+    /// The edits of a value. What is written in place of a reference has none itself.
+    fn edit(&self, node: &Node, inlines: bool, edits: &mut Edits) {
+        let mut cut_before = 0_usize;
+        for child in node.children() {
+            let id = child.node.id();
+            let inlined = self.inlined.get(&id).filter(|_| inlines);
+            if let Some(text) = inlined {
+                edits.replace(child.element.span.clone(), text.as_slice());
+            } else if self.dangling.contains_key(&id) || self.cuts.gone.contains(&id) {
+                edits.remove(child.element.cut(cut_before));
+                cut_before = cut_before.saturating_add(1);
+            } else {
+                if self.cuts.any_of.contains(&id) {
+                    let key = child.element.span.start..child.node.span.start;
+                    edits.replace(key, "\"anyOf\":");
+                }
+                self.edit(&child.node, inlines, edits);
+            }
+        }
+    }
+}
