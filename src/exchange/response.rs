@@ -223,6 +223,10 @@ impl Exchange {
             let judged = self.judge_result(changed.as_deref().unwrap_or(body))?;
             changed = judged.or(changed);
         }
+        if self.inspect.results {
+            let own = self.id_for_client(changed.as_deref().unwrap_or(body))?;
+            changed = own.or(changed);
+        }
         if self.inspect.handles {
             let sealed = self.seal_message(changed.as_deref().unwrap_or(body), now)?;
             changed = sealed.or(changed);
