@@ -73,6 +73,9 @@ pub struct Record {
     /// Fields of the result that were hidden, as the policy writes them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub redacted: Vec<String>,
+    /// Listed tools that are not as their pins say.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pins_broken: Vec<String>,
     /// The size of the request body, in bytes, as it arrived.
     pub request_bytes: usize,
     /// From the first byte to the end, in milliseconds.
@@ -104,6 +107,7 @@ impl Record {
             hidden_items: None,
             dropped_items: None,
             redacted: Vec::new(),
+            pins_broken: Vec::new(),
             request_bytes: 0,
             duration_ms: 0,
         }

@@ -9,3 +9,4 @@ pub mod listing;
 pub mod message;
 pub mod method;
 pub mod names;
+pub mod pin;

@@ -24,7 +24,9 @@ use std::time::Duration;
 
 pub use builtin::builtin_arguments;
 pub use condition::{Condition, ConditionError};
-pub use document::{ArgumentRule, Authorization, Hold, IdentityField, Mode, Refusals, Subject};
+pub use document::{
+    ArgumentRule, Authorization, BrokenPin, Hold, IdentityField, Mode, Refusals, Subject,
+};
 pub use error::PolicyError;
 pub use metadata::Metadata;
 pub use pattern::{Pattern, is_plain_uri};
@@ -35,6 +37,7 @@ pub use scopes::ScopeHierarchy;
 
 use crate::identity::{ProofRules, TrustedIssuer};
 use crate::mcp::names::{NameId, NameTable};
+use crate::mcp::pin::Pin;
 
 /// A policy that was checked as a whole.
 #[derive(Debug)]
@@ -67,6 +70,8 @@ pub struct Policy {
     arguments: HashMap<NameId, ArgumentRule>,
     /// Conditions for tools, the most specific first.
     pub tools: Vec<Operation>,
+    /// What happens to a listed tool that is not as its pin says.
+    pub broken_pin: BrokenPin,
     /// Conditions for prompts, the most specific first.
     pub prompts: Vec<Operation>,
     /// Rules for what comes back.
@@ -108,6 +113,8 @@ pub struct Operation {
     pub max_token_age: Option<Duration>,
     /// What must hold.
     pub when: Option<Condition>,
+    /// What the tool was when somebody read it.
+    pub pin: Option<Pin>,
     /// Arguments that headers mirror.
     pub param_headers: Vec<ParamHeader>,
     /// Argument rules, with the name as written.
@@ -151,6 +158,16 @@ impl Policy {
         let name = self.names.find(folded)?;
         let is_kept = self.argument_rule(name, operations) == ArgumentRule::Keep;
         (!is_kept).then(|| self.names.name(name))
+    }
+
+    /// What a tool has to be to be listed, if it is pinned.
+    pub fn pin(&self, tool: &str) -> Option<Pin> {
+        let mut tools = self.tools.iter();
+        tools.find_map(|operation| {
+            operation
+                .pin
+                .filter(|_| operation.pattern.written() == tool)
+        })
     }
 
     /// Whether pages of this origin may call the server.

@@ -15,7 +15,7 @@ pub mod tree;
 use std::borrow::Cow;
 use std::ops::Range;
 
-pub use self::digest::digest;
+pub use self::digest::{digest, digest_members};
 pub use self::element::Element;
 pub use self::fault::{Fault, JsonError};
 use self::keys::Keys;

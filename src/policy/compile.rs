@@ -19,6 +19,7 @@ use super::roles::{compile_anonymous, compile_roles};
 use super::scopes::{ScopeHierarchy, check_scopes};
 use super::{Operation, Policy};
 use crate::mcp::names::{NameId, NameTable, fold};
+use crate::mcp::pin::{NotAPin, Pin};
 
 /// The most an inspected request body may be: Envoy's own buffer limit by default.
 const MAX_BODY: usize = 1024 * 1024;
@@ -98,6 +99,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         names,
         arguments,
         tools,
+        broken_pin: document.pins.otherwise,
         prompts,
         results,
         refusals: document.refusals,
@@ -208,6 +210,7 @@ fn compile_operations(
             scopes: operation.scopes.clone(),
             max_token_age: operation.max_token_age.map(|period| period.0),
             when: condition,
+            pin: compile_pin(section, name, operation, errors),
             param_headers: compile_param_headers(section, &path, operation, errors),
             arguments: rules.into_iter().map(to_rule).collect(),
         });
@@ -221,6 +224,24 @@ fn compile_operations(
         )
     });
     compiled
+}
+
+/// A pattern stands for tools that differ.
+fn compile_pin(
+    section: &str,
+    name: &str,
+    operation: &OperationDocument,
+    errors: &mut Errors,
+) -> Option<Pin> {
+    let written = operation.pin.as_deref()?;
+    let path = format!("{section}.{name}.pin");
+    if section != "tools" || name.contains('*') {
+        let message = "only a tool is pinned, by its whole name";
+        errors.push(PolicyError::new(path.as_str(), message));
+    }
+    let pin: Result<Pin, NotAPin> = written.parse();
+    pin.map_err(|error| errors.push(PolicyError::new(path, error.to_string())))
+        .ok()
 }
 
 /// Origins are compared as browsers write them.

@@ -59,6 +59,9 @@ pub struct Document {
     /// Further conditions for tools; the key is a tool name or a pattern with `*`.
     #[serde(default)]
     pub tools: BTreeMap<String, OperationDocument>,
+    /// What happens to a listed tool that is not as its `pin` says.
+    #[serde(default)]
+    pub pins: Pins,
     /// Further conditions for prompts; the key is a prompt name or a pattern with `*`.
     #[serde(default)]
     pub prompts: BTreeMap<String, OperationDocument>,
@@ -287,9 +290,32 @@ pub struct OperationDocument {
     /// For tools: arguments that a header mirrors, with what follows `Mcp-Param-` in its name, as
     /// `x-mcp-header` in the tool's schema says. An argument inside others is written with dots.
     pub param_headers: BTreeMap<String, String>,
+    /// For a tool by its whole name: what it was when somebody read it, as `mcp-auth pin` prints it.
+    pub pin: Option<String>,
     /// Rules for this operation's arguments, before the general ones. A `set` here also adds the
     /// argument when the caller left it out.
     pub arguments: BTreeMap<String, ArgumentRule>,
+}
+
+/// Tools that are not as they were when they were pinned.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Pins {
+    /// What becomes of them in lists. The log names them either way.
+    pub otherwise: BrokenPin,
+}
+
+/// What becomes of a listed tool that is not as its pin says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum BrokenPin {
+    /// It is not listed.
+    #[default]
+    Hide,
+    /// It is listed.
+    Log,
 }
 
 /// How a call that no role allows is answered.

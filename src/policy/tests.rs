@@ -6,6 +6,7 @@ mod form;
 mod introspection;
 mod meaning;
 mod patterns;
+mod pins;
 mod policies;
 mod scopes;
 mod warnings;

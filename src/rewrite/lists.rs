@@ -6,10 +6,12 @@ use super::schemas::{Hidden, hide};
 use super::security_schemes;
 use super::splice::Edits;
 use crate::authorize::{Caller, Target, may_see, operations};
-use crate::mcp::listing::Listing;
+use crate::mcp::json::JsonError;
+use crate::mcp::listing::{Item, Listing};
 use crate::mcp::message::MessageError;
 use crate::mcp::method::{Era, List};
-use crate::policy::Policy;
+use crate::mcp::pin::Pin;
+use crate::policy::{BrokenPin, Policy};
 
 /// A message of the server, filtered for a caller.
 #[derive(Debug, Default)]
@@ -18,6 +20,8 @@ pub struct Filtered {
     pub body: Option<Vec<u8>>,
     /// How many items were taken out.
     pub hidden: usize,
+    /// Tools that are not as their pins say.
+    pub pins_broken: Vec<String>,
 }
 
 /// Takes the items a caller may not use out of the lists in a message, and out of the others the
@@ -37,12 +41,18 @@ pub fn filter(
     let mut edits = Edits::default();
     let mut hidden = 0_usize;
     let mut removed_in_list = 0_usize;
+    let mut pins_broken = Vec::new();
     for item in &listing.items {
         if item.element.index == 0 {
             removed_in_list = 0;
         }
+        let is_as_pinned = is_as_pinned(policy, item, body)?;
+        if !is_as_pinned {
+            pins_broken.push(item.name.clone());
+        }
+        let may_be_listed = is_as_pinned || policy.broken_pin == BrokenPin::Log;
         let target = Target::of_item(item.list, &item.name);
-        if may_see(policy, caller, target) {
+        if may_be_listed && may_see(policy, caller, target) {
             let operations = operations(policy, caller.identity, target);
             let hidden = Hidden::new(policy, caller.identity, operations);
             hide(&hidden, item, body, &mut edits)?;
@@ -62,7 +72,19 @@ pub fn filter(
     Ok(Filtered {
         body: edits.apply(body),
         hidden,
+        pins_broken,
     })
+}
+
+/// Whether an item is what it was when it was pinned, or not pinned.
+fn is_as_pinned(policy: &Policy, item: &Item, body: &[u8]) -> Result<bool, JsonError> {
+    let pin = (item.list == List::Tools).then(|| policy.pin(&item.name));
+    let Some(pin) = pin.flatten() else {
+        return Ok(true);
+    };
+    let tool = body.get(item.element.span.clone()).unwrap_or_default();
+    // It was read strictly already, so nothing in it is too deep.
+    Ok(Pin::of(tool, usize::MAX)? == pin)
 }
 
 /// Who lost a role is to see it before long: a list is kept no longer than the policy says. What is no

@@ -8,6 +8,7 @@ mod check;
 mod claims;
 mod explain;
 mod files;
+mod pin;
 mod policy;
 mod proof;
 mod report;
@@ -44,6 +45,11 @@ enum Command {
     ///
     /// Exit status: 0 the request goes on to the server, 1 it is refused, 2 it could not be judged.
     Explain(explain::Arguments),
+    /// Print the pins of the tools in a saved list, as YAML for a policy.
+    ///
+    /// Exit status: 0 they are printed, 1 a tool is not as the policy's pin says, 2 the list cannot
+    /// be read.
+    Pin(pin::Arguments),
     /// Print the JSON Schema of a policy, for editors.
     Schema,
     /// Print the argument names that say who is calling, and what happens to each.
@@ -105,6 +111,7 @@ fn main() -> ExitCode {
     let outcome = match CommandLine::parse().command {
         Command::Check { policy } => check::run(&policy),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Pin(arguments) => pin::run(&arguments),
         Command::Schema => schema::run(),
         Command::Arguments { policy, path } => arguments::run(policy.as_deref(), path.as_deref()),
     };

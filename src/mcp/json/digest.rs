@@ -15,22 +15,49 @@ pub fn digest(input: &[u8], max_depth: usize) -> Result<[u8; 32], JsonError> {
     Ok(hmac_sha256::Hash::hash(&out))
 }
 
+/// The same of an object, as if it had these members only.
+///
+/// # Errors
+///
+/// The input is not strict JSON, or not an object.
+pub fn digest_members(
+    input: &[u8],
+    members: &[&str],
+    max_depth: usize,
+) -> Result<[u8; 32], JsonError> {
+    let mut reader = Reader::new(input, max_depth);
+    let mut out = Vec::with_capacity(input.len());
+    object(&mut reader, &mut out, |key| members.contains(&key))?;
+    reader.end()?;
+    Ok(hmac_sha256::Hash::hash(&out))
+}
+
+fn object(
+    reader: &mut Reader<'_>,
+    out: &mut Vec<u8>,
+    counts: impl Fn(&str) -> bool,
+) -> Result<(), JsonError> {
+    let mut members = Vec::new();
+    reader.object(|reader, member| {
+        if !counts(&member.key.value) {
+            return reader.skip().map(drop);
+        }
+        let mut of_member = Vec::new();
+        text(&member.key.value, &mut of_member);
+        value(reader, &mut of_member)?;
+        members.push(of_member);
+        Ok(())
+    })?;
+    members.sort_unstable();
+    out.push(b'{');
+    out.extend(members.concat());
+    out.push(b'}');
+    Ok(())
+}
+
 fn value(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), JsonError> {
     match reader.kind()? {
-        Kind::Object => {
-            let mut members = Vec::new();
-            reader.object(|reader, member| {
-                let mut of_member = Vec::new();
-                text(&member.key.value, &mut of_member);
-                value(reader, &mut of_member)?;
-                members.push(of_member);
-                Ok::<(), JsonError>(())
-            })?;
-            members.sort_unstable();
-            out.push(b'{');
-            out.extend(members.concat());
-            out.push(b'}');
-        }
+        Kind::Object => object(reader, out, |_| true)?,
         Kind::Array => {
             out.push(b'[');
             reader.array(|reader| value(reader, out))?;

@@ -1,0 +1,106 @@
+"""What a server says of itself is the same for everybody, so the policy may say it instead."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from .harness import tokens
+from .harness.answers import PROGRESS, Answer, encoded, event_stream, json_answer, listing, result
+from .harness.envoy import Envoy
+from .harness.envoy_config import Cluster, Listener
+from .harness.gateway import Gateway
+from .harness.mcp_server import McpServer
+from .harness.messages import LEGACY, MODERN, message
+from .harness.policy import policy
+from .harness.upstream import Upstream
+from .test_real_peers import connected
+
+OWN = "Use crm.purge."
+SAID = 'Ask "first".\n\u00e9'
+
+LISTENERS = {
+    "said": Listener(policy(instructions=SAID, max_list_ttl="1m")),
+    "nothing": Listener(policy(instructions="")),
+    "servers": Listener(policy()),
+    "real": Listener(policy(instructions=SAID), "real_server"),
+}
+
+
+@pytest.fixture(scope="module")
+def envoy(clusters: dict[str, Cluster], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Envoy]:
+    """Envoy in front of the recording server and the official SDK's."""
+    server = McpServer(json_response=True)
+    behind = {"real_server": Cluster(server.port)}
+    running = Envoy(tmp_path_factory.mktemp("instructions"), LISTENERS, {**clusters, **behind})
+    yield from running.checked()
+    server.close()
+
+
+def presents(era: str, **more: Any) -> dict[str, Any]:
+    """What a server answers at first."""
+    return result({"capabilities": {}, "serverInfo": {"name": "x", "version": "1"}, "protocolVersion": era, **more})
+
+
+def begins(era: str) -> dict[str, Any]:
+    """What a client asks at first."""
+    if era == MODERN:
+        return message(era, "server/discover")
+    info = {"name": "x", "version": "1"}
+    return message(era, "initialize", {"protocolVersion": era, "capabilities": {}, "clientInfo": info})
+
+
+def answer(body: Any, form: str) -> Answer:
+    """The same message in either form."""
+    return json_answer(body) if form == "json" else event_stream(PROGRESS, body)
+
+
+@pytest.mark.parametrize("form", ["json", "events"])
+@pytest.mark.parametrize("era", [LEGACY, MODERN])
+def b37_instructions_are_the_policys(
+    through: Callable[[str], Gateway], upstream: Upstream, era: str, form: str
+) -> None:
+    for listener, expected in (("said", SAID), ("nothing", None), ("servers", OWN)):
+        for own in (OWN, None):
+            upstream.answer = answer(presents(era, **({"instructions": own} if own else {})), form)
+            exchange = through(listener).post(begins(era), tokens.support(), era)
+            exchange.forwarded(begins(era))
+            found = exchange.response.rpc()["result"]
+            assert found.pop("instructions", None) == (expected if listener != "servers" else own)
+            assert found == presents(era)["result"]
+            assert exchange.response.complete
+
+
+def test_other_answers_stay_as_they_are(through: Callable[[str], Gateway], upstream: Upstream) -> None:
+    said = encoded(result({"content": [], "instructions": OWN}))
+    upstream.answer = json_answer(said)
+    for method, params in (("tools/call", {"name": "crm.get_customer"}), ("ping", None)):
+        exchange = through("nothing").post(message(LEGACY, method, params), tokens.support())
+        assert exchange.response.body == said
+
+
+TTLS = [("60000", 60000), ("60001", 60000), ("0", 0), ('"9"', 60000), ("1e300", 60000)]
+
+
+@pytest.mark.parametrize("form", ["json", "events"])
+@pytest.mark.parametrize(("ttl", "expected"), TTLS)
+def b27_lists_are_not_kept_for_long(
+    through: Callable[[str], Gateway], upstream: Upstream, ttl: str, expected: int, form: str
+) -> None:
+    written = encoded(listing("tools", [], ttlMs="?")).replace(b'"?"', ttl.encode())
+    upstream.answer = answer(written, form)
+    exchange = through("said").post(message(MODERN, "tools/list"), tokens.support(), MODERN)
+    assert exchange.response.rpc()["result"] == {"tools": [], "ttlMs": expected, "cacheScope": "private"}
+
+
+# A client that is told the version asks for nothing first.
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+def b37_a_client_reads_what_the_policy_says(envoy: Envoy, mode: str) -> None:
+    async def work() -> str | None:
+        async with connected(envoy.ports["real"], mode, False, tokens.support()) as client:
+            return client.instructions
+
+    assert asyncio.run(asyncio.wait_for(work(), 20)) == SAID
