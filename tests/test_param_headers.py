@@ -198,7 +198,6 @@ WRONG: dict[str, tuple[str, HeaderList]] = {
     "text_with_sign": ('{"region":"+1"}', [param("region", "1")]),
     "lie_about_the_caller": ('{"organization_id":"org-b"}', [param("organization-id", ORGANIZATION)]),
     "lie_about_the_caller_only": ("{}", [param("organization-id", ORGANIZATION)]),
-    "role_without_header": ('{"role":"admin"}', []),
 }
 
 

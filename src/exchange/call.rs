@@ -221,6 +221,13 @@ impl Exchange {
         if ask.era != Era::Modern || declared.is_empty() {
             return Ok(Vec::new());
         }
+        let may_lack = |declared: &ParamHeader| {
+            // Lists do not show it, so that no client knows of its header.
+            let name = declared.argument.last().map(|name| fold(name));
+            let is_hidden =
+                name.is_some_and(|name| self.policy.ruled_name(&name, operations).is_some());
+            is_hidden || self.policy.compat.missing_mcp_headers
+        };
         let sent_message =
             Message::read(sent, &self.policy.names, MAX_DEPTH).map_err(Refusal::Message)?;
         let received = arguments(message, body);
@@ -229,7 +236,7 @@ impl Exchange {
             received,
             arguments(&sent_message, sent),
             &declared,
-            !self.policy.compat.missing_mcp_headers,
+            may_lack,
         )
         .map_err(Refusal::Disagreement)
     }
