@@ -198,7 +198,6 @@ WRONG: dict[str, tuple[str, HeaderList]] = {
     "text_with_sign": ('{"region":"+1"}', [param("region", "1")]),
     "lie_about_the_caller": ('{"organization_id":"org-b"}', [param("organization-id", ORGANIZATION)]),
     "lie_about_the_caller_only": ("{}", [param("organization-id", ORGANIZATION)]),
-    "role_without_header": ('{"role":"admin"}', []),
 }
 
 
@@ -249,6 +248,8 @@ REBUILT: dict[str, tuple[str, HeaderList, dict[str, Any], dict[str, str]]] = {
         {"region": "eu"},
         {"region": "eu"},
     ),
+    # No list tells the client of it, nor of its header.
+    "removed_without_header": ('{"role":"admin"}', [], {}, {}),
     "removed_encoded": ('{"role":"\u00e9"}', [param("role", sentinel("\u00e9"))], {}, {}),
 }
 
