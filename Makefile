@@ -13,7 +13,7 @@ CONFORMANCE := tests/conformance
 CONFORMANCE_CARGO := --locked --manifest-path $(CONFORMANCE)/server/Cargo.toml --target-dir target/conformance
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: demo demo-up test lint audit unit e2e conformance bench wasm setup clean
+.PHONY: demo demo-up test lint audit unit e2e conformance conformance-server bench wasm setup clean
 
 demo: wasm setup ## both sides of every attack, in the terminal
 	$(VENV)/python -m demo.story
@@ -39,12 +39,14 @@ audit: $(DENY) ## known vulnerabilities; needs the advisory database from the ne
 unit:
 	cargo test --locked --features cli
 
-e2e: wasm setup $(OLD_ENVOY)/.installed $(OLD_PYTHON_SDK)/.installed $(CLIENTS)/node/node_modules/.installed
+e2e: wasm setup $(OLD_ENVOY)/.installed $(OLD_PYTHON_SDK)/.installed $(CLIENTS)/node/node_modules/.installed conformance-server
 	$(VENV)/python -m pytest tests -n 4
 
-conformance: wasm setup $(CONFORMANCE)/node_modules/.installed ## the official suite, directly and through the filter
-	cargo build $(CONFORMANCE_CARGO)
+conformance: wasm setup conformance-server $(CONFORMANCE)/node_modules/.installed ## the official suite, directly and through the filter
 	$(VENV)/python -m tests.conformance
+
+conformance-server: ## the suite's fixtures; also a server of the end-to-end tests
+	cargo build $(CONFORMANCE_CARGO)
 
 $(CONFORMANCE)/node_modules/.installed: $(CONFORMANCE)/package-lock.json .venv/.installed
 	$(VENV)/npm ci --prefix $(CONFORMANCE) --ignore-scripts --no-audit --no-fund --silent

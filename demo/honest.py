@@ -32,6 +32,11 @@ STEPS = [
         expected="Bill Lumbergh",
     ),
     Step(
+        "how it pays: a manager sees the card",
+        Call("tools/call", "crm.get_billing", {"customer_id": "c-100"}),
+        expected='"card_number":"4111 1111 1111 1111"',
+    ),
+    Step(
         "its open tickets",
         Call("tools/call", "crm.list_tickets", {"customer_id": "c-100", "status": "open"}),
         expected="Printer integration fails",

@@ -80,6 +80,7 @@ class Screen:
         record = decision.record
         self.lines("decision", [f"{record.get('decision')}: {record.get('reason')}"])
         self.lines("evidence", [evidence_line(item) for item in record.get("evidence", [])])
+        self.lines("answer", answer_changes(record))
         if record.get("next_action"):
             self.lines("next action", [str(record["next_action"])])
         before, brace, text = decision.line.partition("{")
@@ -110,6 +111,13 @@ def evidence_line(item: object) -> str:
     if isinstance(item, dict):
         return f"{item.get('source')}: {item.get('summary')}"
     return str(item)
+
+
+def answer_changes(record: dict[str, Any]) -> list[str]:
+    """What the filter took out of the answer."""
+    dropped, hidden = record.get("dropped_items"), record.get("redacted")
+    changes = [f"taken out: {dropped}"] if dropped else []
+    return [*changes, f"hidden: {', '.join(hidden)}"] if hidden else changes
 
 
 def document(text: str, width: int, before: str = "") -> list[str]:

@@ -13,13 +13,36 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from demo import proxy
-from demo.attacks import ATTACKS, Attack
+from demo.attacks import LIES, MISTAKES, Attack
 from demo.calls import Answer, Assistant, assistant
 from demo.evidence import AccessLog, Decision, Received
 from demo.honest import conversation, offered
 from demo.people import DANA
 from demo.show import Screen, data_in
 from demo.stack import Stack, StartError, stopping_on_signals
+
+# Each with its attacks: a title, and what to know first.
+SCENES = [
+    (
+        "The model is led astray",
+        (
+            "Dana's model has read something that told it to go further. It makes each call twice: "
+            "straight to the server, and through the filter. Stopped does not always mean refused: "
+            "where an argument lied about who is calling, the truth is put in its place, and the "
+            "call is approved."
+        ),
+        LIES,
+    ),
+    (
+        "The server answers too much",
+        (
+            "Here no argument lies. The server forgets to look whom it answers: what reaches it is "
+            "the same both ways, and the filter judges what comes back. The last call is made for "
+            "Sam, who is a support agent."
+        ),
+        MISTAKES,
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -42,19 +65,22 @@ class Outcome:
     @property
     def leaked(self) -> bool:
         """Whether it worked against the server alone."""
-        return (
-            self.attack.proof in self.direct.answer.text
-            and self.attack.smuggled in self.direct.received
-        )
+        return self.attack.proof in self.direct.answer.text and self._got_in(self.direct)
 
     @property
     def stopped(self) -> bool:
         """Whether it failed through the filter: nothing came back, nothing got in, and why."""
+        # What an honest call asks for may get in.
+        lied = self.attack.smuggled is not None and self._got_in(self.guarded)
         return (
             self.attack.proof not in self.guarded.answer.text
-            and self.attack.smuggled not in self.guarded.received
+            and not lied
             and self.decision is not None
+            and self.attack.logged.items() <= self.decision.record.items()
         )
+
+    def _got_in(self, trace: Trace) -> bool:
+        return (self.attack.smuggled or self.attack.call.subject) in trace.received
 
 
 async def tell(stack: Stack, mode: str, screen: Screen) -> bool:
@@ -65,41 +91,38 @@ async def tell(stack: Stack, mode: str, screen: Screen) -> bool:
         "organization_id, user_id and role it is given. Envoy with the filter stands in front of "
         "it and believes only the token, signed by the issuer whose keys it fetched."
     )
-    token = stack.token(DANA)
     received, log = Received(stack.received), AccessLog(stack.placement.access_log)
-    async with (
-        assistant(stack.direct_url, token, mode=mode) as direct,
-        assistant(stack.guarded_url, token, mode=mode) as guarded,
-    ):
-        honest = await conversation(guarded, received, log, screen)
-        await offered(stack, mode, screen)
-        screen.title("The model is led astray")
-        screen.say(
-            "Dana's model has read something that told it to go further. It makes each call twice: "
-            "straight to the server, and through the filter. Stopped does not always mean refused: "
-            "where an argument lied about who is calling, the truth is put in its place, and the "
-            "call is approved."
-        )
-        outcomes = []
-        for number, attack in enumerate(ATTACKS, start=1):
-            outcome = await attempt(attack, direct, guarded, received, log)
-            show(number, outcome, screen)
+    async with assistant(stack.guarded_url, stack.token(DANA), mode=mode) as dana:
+        honest = await conversation(dana, received, log, screen)
+    await offered(stack, mode, screen)
+    outcomes: list[Outcome] = []
+    for title, introduction, attacks in SCENES:
+        screen.title(title)
+        screen.say(introduction)
+        for attack in attacks:
+            outcome = await attempt(attack, stack, mode, received, log)
             outcomes.append(outcome)
+            show(len(outcomes), outcome, screen)
     closed = without_token(stack, log, screen)
     return summary(honest, outcomes, closed, screen)
 
 
 async def attempt(
-    attack: Attack, direct: Assistant, guarded: Assistant, received: Received, log: AccessLog
+    attack: Attack, stack: Stack, mode: str, received: Received, log: AccessLog
 ) -> Outcome:
     """Makes the attack's call both ways."""
-    log.skip()
-    return Outcome(
-        attack=attack,
-        direct=await trace(attack, direct, received),
-        guarded=await trace(attack, guarded, received),
-        decision=log.decision(attack.call.method),
-    )
+    token = stack.token(attack.person)
+    async with (
+        assistant(stack.direct_url, token, mode=mode) as direct,
+        assistant(stack.guarded_url, token, mode=mode) as guarded,
+    ):
+        log.skip()
+        return Outcome(
+            attack=attack,
+            direct=await trace(attack, direct, received),
+            guarded=await trace(attack, guarded, received),
+            decision=log.decision(attack.call.method),
+        )
 
 
 async def trace(attack: Attack, caller: Assistant, received: Received) -> Trace:

@@ -7,6 +7,7 @@ mod call;
 mod credentials;
 mod forward;
 mod handles;
+mod ids;
 mod request;
 mod response;
 

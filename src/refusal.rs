@@ -238,8 +238,8 @@ impl Refusal {
                     .into()
             }
             Self::NotOwned => {
-                "if results name no owner, say `missing: keep` under `results`, or leave \
-                               the tool out of the rule"
+                "if it should be the caller's, see `owner` under `results`: the field, and what \
+                 happens where it is `missing`"
                     .into()
             }
             Self::NoToken | Self::Denied(Denial::SignIn { .. }) => "sign in".into(),

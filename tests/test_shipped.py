@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -19,15 +18,14 @@ import pytest
 import yaml
 
 from demo import proxy
-from demo.evidence import Received
-from demo.people import DANA, SAM, Person
+from demo.people import DANA
 from demo.stack import Adapt, Stack, free_ports
 
 from .harness import client
 from .harness.envoy import ROOT, binary
 from .harness.envoy_config import Listener
-from .harness.http import Response
-from .harness.messages import LEGACY, MODERN, call, post
+from .harness.messages import MODERN, call, post
+from .harness.shipped import admin, ask, assert_guards, host_log
 
 README = (ROOT / "README.md").read_text()
 SCHEMA = json.loads((ROOT / "docs" / "policy.schema.json").read_text())
@@ -65,45 +63,6 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Running:
     return start
 
 
-def ask(
-    stack: Stack, person: Person | None, tool: str, era: str = MODERN, **arguments: Any
-) -> Response:
-    """A tool call through Envoy."""
-    token = stack.token(person) if person else None
-    request = post(call(era, tool, arguments), token, era)
-    return client.send(stack.placement.listener, request)
-
-
-def assert_guards(stack: Stack) -> None:
-    """Allowed, rewritten, denied, not signed in: each as the policy says."""
-    received = Received(stack.received)
-    for era in (LEGACY, MODERN):
-        allowed = ask(stack, DANA, "crm.get_customer", era, customer_id="c-100")
-        assert allowed.rpc()["result"]["structuredContent"]["name"] == "Initech"
-        rewritten = ask(stack, DANA, "crm.search_customers", era, organization_id="org-globex")
-        assert b"org-acme" in rewritten.body and b"org-globex" not in rewritten.body
-        assert "org-globex" not in received.params("tools/call")
-        denied = ask(stack, DANA, "crm.purge_customer", era, customer_id="c-100")
-        assert denied.error_code() == -32602
-        assert ask(stack, SAM, "crm.refund", era, amount=1).error_code() == -32602
-        challenged = ask(stack, None, "crm.get_customer", era, customer_id="c-100")
-        assert challenged.status == 401 and challenged.header("www-authenticate")
-        assert received.params("tools/call") == ""
-
-
-def host_log(stack: Stack) -> str:
-    """What Envoy said."""
-    return (stack.directory / "envoy.log").read_text(errors="replace")
-
-
-def admin(stack: Stack, path: str) -> str:
-    """A page of Envoy's admin interface."""
-    with urllib.request.urlopen(
-        f"http://127.0.0.1:{stack.placement.admin}{path}", timeout=5
-    ) as page:
-        return page.read().decode()
-
-
 # The demo
 
 
@@ -113,13 +72,13 @@ def admin(stack: Stack, path: str) -> str:
 def test_the_demo_ends_well(tmp_path: Path, mode: str, style: str) -> None:
     told = story(tmp_path, f"--mode={mode}", f"--style={style}")
     assert told.returncode == 0, told.stdout[-3000:] + told.stderr
-    assert "10 of 10 are stopped" in told.stdout
+    assert "13 of 13 are stopped" in told.stdout
 
 
 def test_the_demo_can_fail(tmp_path: Path) -> None:
     told = story(tmp_path, "--without-filter")
     assert told.returncode == 1, told.stdout[-3000:] + told.stderr
-    assert "0 of 10 are stopped" in told.stdout
+    assert "0 of 13 are stopped" in told.stdout
 
 
 def story(directory: Path, *options: str) -> subprocess.CompletedProcess[str]:

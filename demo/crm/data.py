@@ -87,6 +87,7 @@ TICKETS = [
     ("t-2", "org-acme", "c-100", "Invoice shows the wrong period", "closed", "u-sam"),
     ("t-3", "org-acme", "c-101", "Add a second workspace", "open", "u-dana"),
     ("t-4", "org-globex", "c-200", "Recall notice: batch 77", "open", "u-gil"),
+    ("t-5", "org-globex", "c-201", "Invoice disputed: settlement talks", "open", "u-gil"),
 ]
 
 NOTES = [
@@ -142,6 +143,19 @@ class Store:
             customer,
             status,
         )
+
+    def tickets_about(self, query: str) -> list[Row]:
+        """The tickets whose subject contains `query`. Whose they are was forgotten."""
+        return self._rows(
+            "SELECT * FROM tickets WHERE subject LIKE ? ORDER BY id", f"%{query}%"
+        )
+
+    def ticket(self, ticket: str) -> Row:
+        """One ticket. Whose it is was forgotten here, too."""
+        rows = self._rows("SELECT * FROM tickets WHERE id = ?", ticket)
+        if not rows:
+            raise LookupError(f"no ticket {ticket}")
+        return rows[0]
 
     def assign(self, organization: str, ticket: str, user: str) -> Row:
         """Gives a ticket to a user."""

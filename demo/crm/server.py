@@ -2,6 +2,7 @@
 
 It is deliberately naive: `organization_id`, `user_id` and `role` are arguments, and it believes
 them. That is how most servers of this kind start, because it is what the model can fill in.
+Three of its tools answer with more than they should, whoever asks.
 """
 
 from typing import Any, Literal
@@ -64,6 +65,15 @@ def add_customer_tools(server: LenientServer, store: Store) -> None:
         """Read one customer. Administrators also see payment and identity numbers."""
         return found(store, organization_id, customer_id, admin=role == "admin")
 
+    @server.tool(name="crm.get_billing")
+    async def get_billing(organization_id: str, customer_id: str) -> Row:
+        """Read how a customer pays."""
+        # Meant for managers; nothing here asks who is reading.
+        customer = found(store, organization_id, customer_id, admin=True)
+        shown = ("organization_id", "name", "ssn", "card_number")
+        remark = f"Charge {customer['card_number']} on the first of the month."
+        return {key: customer[key] for key in shown} | {"remark": remark}
+
     @server.tool(name="crm.export_customers")
     async def export_customers(organization_id: str, filter: CustomerFilter) -> list[Row]:
         """Export the customers that match a filter."""
@@ -83,7 +93,7 @@ def add_customer_tools(server: LenientServer, store: Store) -> None:
 
 
 def add_ticket_tools(server: LenientServer, store: Store) -> None:
-    """Reading and assigning tickets."""
+    """Finding, reading and assigning tickets."""
 
     @server.tool(name="crm.list_tickets")
     async def list_tickets(
@@ -91,6 +101,20 @@ def add_ticket_tools(server: LenientServer, store: Store) -> None:
     ) -> list[Row]:
         """List an organization's tickets."""
         return store.tickets(organization_id, customer=customer_id, status=status)
+
+    @server.tool(name="crm.search_tickets")
+    async def search_tickets(organization_id: str, query: str) -> dict[str, Any]:
+        """Find an organization's tickets by subject."""
+        tickets = store.tickets_about(query)
+        return {"total": len(tickets), "tickets": tickets}
+
+    @server.tool(name="crm.get_ticket")
+    async def get_ticket(organization_id: str, ticket_id: str) -> Row:
+        """Read one of an organization's tickets."""
+        try:
+            return store.ticket(ticket_id)
+        except LookupError as error:
+            raise ToolError(str(error)) from error
 
     @server.tool(name="crm.assign_ticket")
     async def assign_ticket(organization_id: str, ticket_id: str, user_id: str) -> Row:

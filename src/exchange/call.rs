@@ -73,6 +73,11 @@ impl Exchange {
             false => Ok(None),
         };
         let state = state.map_err(|refusal| (refusal, Some(first)))?;
+        let result_of = match ask.method {
+            Some(Method::Listen) => ResultOf::Anything,
+            _ => ResultOf::of(first),
+        };
+        self.expect(ask.inspects(), result_of);
         let handles = ask.opened.handles.iter().chain(&state);
         let edit = self
             .edit(message, ask, &operations, handles, body, caller.identity)
@@ -98,16 +103,12 @@ impl Exchange {
             "allowed"
         };
         self.approve(reason, evidence);
-        let result_of = match ask.method {
-            Some(Method::Listen) => ResultOf::Anything,
-            _ => ResultOf::of(first),
-        };
-        self.expect(ask.inspects(), result_of);
         Ok((edit.body, edit.headers))
     }
 
     /// Understands what a message asks for, and whose handles it names.
     pub(super) fn understand(&mut self, message: &Message<'_>, now: Now) -> Result<Ask, Refusal> {
+        Self::check_id(message)?;
         let era = agree(
             &self.headers,
             message,
@@ -148,6 +149,9 @@ impl Exchange {
         let mut rewrite =
             rewrite(policy, identity, message, operations, body).map_err(Refusal::Argument)?;
         let mut headers = self.mirror_headers(message, ask, operations, &rewrite.changes, body)?;
+        if let (Some(id), Some(span)) = (self.id_for_server(), &message.id_span) {
+            rewrite.edits.replace(span.clone(), id);
+        }
         for opened in handles {
             let quoted = serde_json::Value::from(opened.handle.as_str()).to_string();
             rewrite.edits.replace(opened.span.clone(), quoted);

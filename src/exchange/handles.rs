@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Exchange, Known, MAX_DEPTH, Now};
 use crate::mcp::events;
-use crate::mcp::handles::{Handed, Handle};
+use crate::mcp::handles::{Handed, Handle, may_have_handles};
 use crate::mcp::headers::{HeaderEdit, Headers};
 use crate::mcp::json::{Span, Text, digest};
 use crate::mcp::message::Message;
@@ -286,6 +286,9 @@ impl Exchange {
         body: &[u8],
         now: Now,
     ) -> Result<Option<Vec<u8>>, Refusal> {
+        if !may_have_handles(body) {
+            return Ok(None);
+        }
         let handed = Handed::read(body, MAX_DEPTH).map_err(|_| Refusal::UpstreamAnswer)?;
         let method = handed.method.as_deref();
         // About a task of the client's own, which only the client knows.

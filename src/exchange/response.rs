@@ -120,7 +120,10 @@ impl Exchange {
                 self.pass_chunk(body, rest)
             }
             ResponseState::Message { failed } if body.len() > self.policy.max_response => {
-                self.answer_error(failed, &Refusal::UpstreamAnswer)
+                if self.must_inspect() {
+                    return self.answer_error(failed, &Refusal::UpstreamAnswer);
+                }
+                Step::Forward(Forward::default())
             }
             ResponseState::Message { failed } if !ended => {
                 self.response = ResponseState::Message { failed };
@@ -135,8 +138,9 @@ impl Exchange {
     }
 
     fn events(&mut self, mut stream: EventStream, chunk: &[u8], now: Now) -> Step {
-        let Ok(events) = stream.push(chunk) else {
-            return self.end_stream(chunk, Vec::new(), &Refusal::UpstreamAnswer);
+        let (events, too_large) = match stream.push(chunk) {
+            Ok(events) => (events, None),
+            Err(error) => (error.events, Some(error.rest)),
         };
         let mut out = Vec::with_capacity(chunk.len());
         for event in events {
@@ -146,8 +150,21 @@ impl Exchange {
                 Err(refusal) => return self.end_stream(chunk, out, &refusal),
             }
         }
-        self.response = ResponseState::Events(stream);
+        match too_large {
+            None => self.response = ResponseState::Events(stream),
+            Some(_) if self.must_inspect() => {
+                return self.end_stream(chunk, out, &Refusal::UpstreamAnswer);
+            }
+            // From here on it passes as it comes.
+            Some(rest) => out.extend(rest),
+        }
         self.pass_chunk(chunk, out)
+    }
+
+    /// Whether an answer that is too large to look at is not passed. A handle in one that is passed
+    /// is of no use: it does not open.
+    fn must_inspect(&self) -> bool {
+        self.inspect.lists || self.inspect.results
     }
 
     /// An event as the client may have it, if anything of it changes.
@@ -206,6 +223,10 @@ impl Exchange {
         if self.inspect.results {
             let judged = self.judge_result(changed.as_deref().unwrap_or(body))?;
             changed = judged.or(changed);
+        }
+        if self.inspect.results {
+            let own = self.id_for_client(changed.as_deref().unwrap_or(body))?;
+            changed = own.or(changed);
         }
         if self.inspect.handles {
             let sealed = self.seal_message(changed.as_deref().unwrap_or(body), now)?;
@@ -306,7 +327,10 @@ impl Exchange {
 
     /// Notes that the answer is not passed, and says so as JSON-RPC.
     fn upstream_error(&mut self, refusal: &Refusal) -> Vec<u8> {
-        self.decide(refusal.decision());
+        let mut decision = refusal.decision();
+        let before = std::mem::take(&mut self.record.decision.evidence);
+        decision.evidence.splice(0..0, before);
+        self.decide(decision);
         let code = if *refusal == Refusal::NotOwned {
             403
         } else {

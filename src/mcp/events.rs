@@ -11,8 +11,13 @@ pub struct EventStream {
 }
 
 /// An event is larger than the limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EventTooLarge;
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventTooLarge {
+    /// The events before it.
+    pub events: Vec<Vec<u8>>,
+    /// All that has come of it, and of the stream behind it.
+    pub rest: Vec<u8>,
+}
 
 impl EventStream {
     /// A stream at its start. No event may be larger than `max_event` bytes.
@@ -41,7 +46,9 @@ impl EventStream {
             self.line_is_empty &= text.is_empty();
             self.after_cr &= text.is_empty();
             if self.event.len() > self.max_event {
-                return Err(EventTooLarge);
+                let mut rest = std::mem::take(&mut self.event);
+                rest.extend_from_slice(behind);
+                return Err(EventTooLarge { events, rest });
             }
             let Some((&end, behind)) = behind.split_first() else {
                 break;
@@ -239,7 +246,10 @@ mod tests {
 
     #[test]
     fn an_event_without_end_is_bounded() {
-        assert_eq!(EventStream::new(10).push(&[b'x'; 11]), Err(EventTooLarge));
+        let too_large = EventStream::new(10).push(b"data: x\n\ndata: 123456\nid: 1\n\n");
+        let too_large = too_large.unwrap_err();
+        assert_eq!(too_large.events, [b"data: x\n\n"]);
+        assert_eq!(too_large.rest, b"data: 123456\nid: 1\n\n");
         assert!(EventStream::new(10).push(b"data: x\n\ndata: y\n\n").is_ok());
     }
 }

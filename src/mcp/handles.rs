@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memmem;
+
 use super::json::{Kind, Reader, Text};
 use super::message::MessageError;
 use super::message::params::RELATED_TASK;
@@ -39,6 +41,12 @@ const PLACES: &[Place] = &[
     (&["params", "_meta", RELATED_TASK, "taskId"], Handle::Task),
     (&["params", "notifications", "taskIds"], Handle::Task),
 ];
+
+/// Whether a message may have handles: their keys stand in it, or could, spelled with escapes.
+pub fn may_have_handles(body: &[u8]) -> bool {
+    let keys: [&[u8]; 3] = [b"requestState", b"taskId", b"\\u"];
+    keys.iter().any(|key| memmem::find(body, key).is_some())
+}
 
 impl<'a> Handed<'a> {
     /// Finds the handles in a message.
@@ -99,6 +107,21 @@ mod tests {
         let handed = Handed::read(message.as_bytes(), 32).unwrap();
         let text = |(handle, text): (_, Text<'_>)| (handle, text.value.into_owned());
         handed.handles.into_iter().map(text).collect()
+    }
+
+    #[test]
+    fn a_message_without_the_keys_of_handles_has_none() {
+        for message in [
+            r#"{"result":{"taskId":"t"}}"#,
+            r#"{"result":{"request\u0053tate":"t"}}"#,
+            r#"{"params":{"notifications":{"taskIds":["a"]}}}"#,
+        ] {
+            assert!(may_have_handles(message.as_bytes()), "{message}");
+            assert!(!handles(message).is_empty(), "{message}");
+        }
+        assert!(!may_have_handles(
+            br#"{"result":{"structuredContent":{"a":"b"}}}"#
+        ));
     }
 
     #[test]

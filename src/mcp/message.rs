@@ -60,6 +60,8 @@ pub struct Message<'a> {
     pub shape: Shape,
     /// The id as written, if there is one.
     pub id: Option<&'a [u8]>,
+    /// Where the id stands.
+    pub id_span: Option<Span>,
     /// The method; empty for a response.
     pub method: Cow<'a, str>,
     /// The parameters that matter.
@@ -142,7 +144,8 @@ impl<'a, 't> Envelope<'a, 't> {
         };
         Ok(Message {
             shape,
-            id: self.id.map(|span| reader.bytes(span)),
+            id: self.id.clone().map(|span| reader.bytes(span)),
+            id_span: self.id,
             method: self.method.unwrap_or_default(),
             params: self.params,
             finds: self.finder.finds,

@@ -2,7 +2,7 @@
 
 use crate::mcp::json::Span;
 
-/// Edits of one text. They do not overlap.
+/// Edits of one text. What is edited inside a part that is replaced is gone with it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Edits(Vec<(Span, Vec<u8>)>);
 
@@ -38,6 +38,9 @@ impl Edits {
         let mut out = Vec::with_capacity(part.len());
         let mut done = part.start;
         for (span, with) in &self.0 {
+            if span.start < done {
+                continue;
+            }
             out.extend_from_slice(text.get(done..span.start).unwrap_or_default());
             out.extend_from_slice(with);
             done = span.end;

@@ -55,6 +55,49 @@ fn an_edited_request_is_explained_value_by_value() {
 }
 
 #[test]
+fn an_answer_is_explained_as_the_caller_receives_it() {
+    let policy = "
+resource: https://crm.example.com/mcp
+issuers:
+  - issuer: https://login.example.com
+    jwks: {cluster: login, path: /keys}
+    identity: {organization: org_id, roles: realm_access.roles}
+roles: {manager: {tools: [\"crm.*\"]}}
+results:
+  - {tools: [\"crm.*\"], owner: {field: organization_id, is: organization}, redact: [ssn]}
+";
+    let answer = json!({"jsonrpc": "2.0", "id": 7, "result": {"structuredContent": {"customers": [
+        {"organization_id": "acme", "name": "Ann", "ssn": "1-2-3"},
+        {"organization_id": "globex", "name": "Bob", "ssn": "4-5-6"},
+    ]}}});
+    let files = Files::to_explain(
+        "answered",
+        &manager(),
+        &call("crm.get_customer", &json!({})),
+    )
+    .with("policy.yaml", policy)
+    .with("answer.json", &answer.to_string());
+    files.explain(&["--response", "answer.json"]).says(
+        0,
+        &[
+            "The caller receives the answer with this changed\n",
+            "customers[0].ssn: \"1-2-3\" -> \"***\"\n",
+            "customers[1]: {\"name\":\"Bob\"",
+            "  taken out as somebody else's: 1\n  hidden: ssn\n",
+        ],
+    );
+    let json = files
+        .explain(&["--response", "answer.json", "--json"])
+        .json();
+    assert!(
+        !json["received"]["body"]
+            .as_str()
+            .unwrap()
+            .contains("globex")
+    );
+}
+
+#[test]
 fn an_untouched_request_goes_on_byte_for_byte() {
     let request = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"});
     let files = Files::to_explain("untouched", &manager(), &request);

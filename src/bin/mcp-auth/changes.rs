@@ -36,7 +36,27 @@ fn compare(path: &str, before: &Value, after: &Value, lines: &mut Vec<String>) {
                 compare(&format!("{path}[{index}]"), old, new, lines);
             }
         }
+        (Value::Array(old), Value::Array(new)) if old.len() > new.len() => {
+            let mut left = new.iter().peekable();
+            for (index, old) in old.iter().enumerate() {
+                let path = format!("{path}[{index}]");
+                match left.next_if(|new| is_same_one(old, new)) {
+                    Some(new) => compare(&path, old, new, lines),
+                    None => lines.push(format!("{path}: {} -> taken out", shown(old))),
+                }
+            }
+        }
         _ => lines.push(format!("{path}: {} -> {}", shown(before), shown(after))),
+    }
+}
+
+/// Whether an item of a list is still the same one: something in it is.
+fn is_same_one(before: &Value, after: &Value) -> bool {
+    match (before, after) {
+        (Value::Object(before), Value::Object(after)) => after
+            .iter()
+            .any(|(key, value)| !value.is_boolean() && before.get(key) == Some(value)),
+        _ => before == after,
     }
 }
 

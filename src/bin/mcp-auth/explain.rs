@@ -10,7 +10,9 @@ use mcp_auth_filter::exchange::{Exchange, Forward, Now, Secrets, Step};
 use mcp_auth_filter::identity::Verifier;
 use mcp_auth_filter::mcp::headers::Headers;
 use mcp_auth_filter::policy::Policy;
+use mcp_auth_filter::seal::Sealer;
 
+use crate::answer::{self, Answer};
 use crate::{Failure, Outcome, claims, files, policy, report, request};
 
 /// What is to be explained.
@@ -27,6 +29,10 @@ pub(crate) struct Arguments {
     /// The request: a JSON-RPC message as the client sends it; `-` reads standard input.
     #[arg(long)]
     request: PathBuf,
+    /// What the server answers, to see what the caller receives of it: a JSON-RPC message, or an
+    /// event stream. Keys of the VM's environment have stand-ins.
+    #[arg(long)]
+    response: Option<PathBuf>,
     /// Of several policies the one to ask, by its path or its `resource`.
     #[arg(long)]
     path: Option<String>,
@@ -49,6 +55,8 @@ pub(crate) struct Judged {
     pub(crate) end: End,
     /// The body as it arrived.
     pub(crate) body: Vec<u8>,
+    /// What becomes of the answer.
+    pub(crate) answer: Option<Answer>,
     /// The claims that were filled in.
     pub(crate) filled_in: Vec<&'static str>,
 }
@@ -62,7 +70,9 @@ pub(crate) enum End {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
-    refuse_two_from_stdin(&[&arguments.policy, &arguments.claims, &arguments.request])?;
+    let mut paths = vec![&*arguments.policy, &arguments.claims, &arguments.request];
+    paths.extend(arguments.response.as_deref());
+    refuse_two_from_stdin(&paths)?;
     let loaded = policy::load(&arguments.policy);
     let loaded = loaded.map_err(|failure| Failure {
         status: 2,
@@ -74,12 +84,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let now = now();
     let token = claims::sign(&mut policy, claims, arguments.age, now.seconds())?;
     let headers = request::headers(&policy, &body, &token, &arguments.header, now.seconds())?;
+    let response = arguments.response.as_deref().map(files::read).transpose()?;
     let policy = Rc::new(policy);
-    let (record, end) = judge(&policy, headers, &body, now)?;
+    let (record, end, answer) = judge(&policy, headers, &body, response, now)?;
     let judged = Judged {
         record,
         end,
         body,
+        answer,
         filled_in: token.filled_in,
     };
     Ok(Outcome {
@@ -117,12 +129,13 @@ fn judge(
     policy: &Rc<Policy>,
     headers: Headers,
     body: &[u8],
+    response: Option<Vec<u8>>,
     now: Now,
-) -> Result<(Record, End), Failure> {
+) -> Result<(Record, End, Option<Answer>), Failure> {
     let bug = |what: &str| Failure::usage(what, "report this as a bug, with the files");
     let mut verifier = Verifier::new(policy.issuers.clone())
         .map_err(|error| bug(&format!("the claims' key is not accepted: {error}")))?;
-    let mut exchange = Exchange::new(Rc::clone(policy), &Secrets::default(), now);
+    let mut exchange = Exchange::new(Rc::clone(policy), &stand_ins(policy), now);
     let mut step = exchange.request_headers(headers, body.is_empty(), &mut verifier, now);
     let mut before = Forward::default();
     if !exchange.is_over() {
@@ -141,11 +154,25 @@ fn judge(
         }
         Step::Hold | Step::Fetch(_) => return Err(bug("the request was not decided")),
     };
-    let status = match &end {
-        End::Reply(reply) => reply.status,
-        End::Forward(_) => 0,
+    let (status, answer) = match (&end, response) {
+        (End::Reply(reply), _) => (reply.status, None),
+        (End::Forward(_), None) => (0, None),
+        (End::Forward(_), Some(sent)) => (200, Some(answer::pass(&mut exchange, sent, now))),
     };
     let record = exchange.finish(status, now);
     let record = record.ok_or_else(|| bug("there is no record"))?;
-    Ok((record, end))
+    Ok((record, end, answer))
+}
+
+/// In place of the secrets that only the proxy has.
+fn stand_ins(policy: &Policy) -> Secrets {
+    const STAND_IN: &str = "in place of a key that only the proxy has";
+    let sealer = policy
+        .seal
+        .as_ref()
+        .and_then(|_| Sealer::new(STAND_IN).ok());
+    Secrets {
+        audit_key: Some(STAND_IN.into()),
+        sealer: sealer.map(Rc::new),
+    }
 }

@@ -1,6 +1,7 @@
 //! `mcp-auth`: the filter's core on the command line. It checks a policy, explains a decision, and
 //! prints what a policy may say.
 
+mod answer;
 mod arguments;
 mod changes;
 mod check;

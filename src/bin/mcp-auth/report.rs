@@ -10,6 +10,7 @@ use mcp_auth_filter::mcp::headers::HeaderEdit;
 use mcp_auth_filter::policy::Policy;
 use serde_json::{Value, json};
 
+use crate::answer::Answer;
 use crate::changes::changes;
 use crate::explain::{End, Judged};
 use crate::text::{printable, wrapped};
@@ -40,6 +41,31 @@ pub(crate) fn text(judged: Judged, policy: &Policy, claims: &str) -> String {
         End::Reply(reply) => out.push_str(&answer(reply)),
         End::Forward(forward) => out.push_str(&forwarded(forward, &judged.body)),
     }
+    if let Some(answer) = &judged.answer {
+        out.push_str(&received(answer, &record));
+    }
+    out
+}
+
+/// What the caller receives of the server's answer.
+fn received(answer: &Answer, record: &Record) -> String {
+    let mut out = String::from("\n");
+    if answer.received == answer.sent {
+        out.push_str("The caller receives the answer byte for byte as it came\n");
+        return out;
+    }
+    out.push_str("The caller receives the answer with this changed\n");
+    for change in changes(&answer.sent, &answer.received) {
+        let _ = writeln!(out, "  {change}");
+    }
+    if let Some(dropped) = record.dropped_items {
+        let _ = writeln!(out, "  taken out as somebody else's: {dropped}");
+    }
+    if !record.redacted.is_empty() {
+        let _ = writeln!(out, "  hidden: {}", record.redacted.join(", "));
+    }
+    let body = String::from_utf8_lossy(&answer.received);
+    let _ = writeln!(out, "so that it is\n\n  {}", shown_body(&body));
     out
 }
 
@@ -65,8 +91,18 @@ pub(crate) fn json(judged: Judged) -> String {
     });
     if let (Value::Object(all), Value::Object(end)) = (&mut all, end) {
         all.extend(end);
+        let answer = judged.answer.as_ref().map(received_json);
+        all.extend(answer.map(|answer| ("received".to_owned(), answer)));
     }
     format!("{all:#}\n")
+}
+
+fn received_json(answer: &Answer) -> Value {
+    json!({
+        "headers": answer.headers.iter().map(edit).collect::<Vec<_>>(),
+        "body": String::from_utf8_lossy(&answer.received),
+        "changes": changes(&answer.sent, &answer.received),
+    })
 }
 
 /// The record with evidence that does not claim a signature nobody checked.

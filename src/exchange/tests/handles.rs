@@ -59,6 +59,27 @@ fn server_json(outcome: &Outcome) -> Value {
 }
 
 #[test]
+fn a_large_result_passes_where_nothing_in_it_is_judged() {
+    let policy = policy(json!({"seal": {"key_env": "KEY"}, "max_response": 200}));
+    let large = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"result":{{"data":"{}"}}}}"#,
+        "x".repeat(300)
+    );
+    let call = modern("tools/call", Some("crm.get"), json!({"name": "crm.get"}));
+    let outcome = send(&policy, &call.answered(JSON, &large));
+    assert_eq!(outcome.client_body(), large);
+    let stream = format!("id: 1\ndata: {{}}\n\nid: 2\ndata: {large}\n\nid: 3\ndata: {{}}\n\n");
+    let call = legacy("tools/call", json!({"name": "crm.get"}));
+    let body = send(&policy, &call.answered(EVENTS, &stream)).client_body();
+    let (first, rest) = body.split_once("\n\n").unwrap();
+    assert!(
+        !first.contains("id: 1\n") && first.ends_with("data: {}"),
+        "{first}"
+    );
+    assert_eq!(rest, stream.split_once("\n\n").unwrap().1);
+}
+
+#[test]
 fn b24_a_session_is_its_users() {
     let policy = sealing();
     let held = session(&policy, "s-1");

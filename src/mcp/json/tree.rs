@@ -38,6 +38,8 @@ pub enum Value {
 pub struct Child {
     /// The key; empty for an element of an array.
     pub key: String,
+    /// Where the key stands, with its quotes; nowhere for an element of an array.
+    pub key_span: Span,
     /// Where it stands, to cut it out.
     pub element: Element,
     /// The value.
@@ -87,6 +89,7 @@ impl Node {
             let node = Self::value(reader)?;
             element.span.end = node.span.end;
             children.push(Child {
+                key_span: member.key.span.clone(),
                 key: member.key.value.into_owned(),
                 element,
                 node,
@@ -112,6 +115,7 @@ impl Node {
             };
             children.push(Child {
                 key: String::new(),
+                key_span: 0..0,
                 element,
                 node,
             });

@@ -1,148 +1,264 @@
-//! Where in a message of the server its data stand, and in what form.
+//! Where in a message of the server its data stand, and in what form. What is not of the form the
+//! protocol gives it is an answer as a whole.
 
+use std::collections::HashMap;
+
+use crate::mcp::json::Element;
 use crate::mcp::json::tree::{Child, Node, Value};
 
-/// A place where data stand.
+/// What stands at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
-    /// JSON that is the answer itself.
+    /// The answer itself.
     Answer,
-    /// Other JSON: `_meta`, the data of an error or a log message.
+    /// What comes with it: `_meta`, the data of an error or a log message.
     Data,
-    /// A text that is the answer itself, or a part of it; it may be JSON once more.
+    /// A text, or what may be JSON once more.
     Text,
-    /// A text about the answer, such as a title.
-    Label,
-    /// The same as [`Form::Text`], in base64.
+    /// The same in base64.
     Blob,
+    /// A picture or a sound in base64, if it is one.
+    Media,
+    /// What the protocol needs as it is: a URI, a cursor, a state.
+    Link,
 }
 
-/// Calls `visit` with every place of a message where data stand.
-pub(super) fn places<'n>(message: &'n Node, visit: &mut dyn FnMut(&'n Node, Form)) {
-    for member in message.children() {
-        match member.key.as_str() {
-            "result" => result(&member.node, visit),
-            "error" => error(&member.node, visit),
-            "params" => params(&member.node, visit),
-            _ => {}
+/// A place of a message.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'n> {
+    /// The key it stands under, where the protocol does not know it.
+    pub(super) key: &'n str,
+    pub(super) node: &'n Node,
+    pub(super) form: Form,
+    /// The block of the content whose text it is: some servers write one for each item of a list.
+    pub(super) block: Option<&'n Element>,
+}
+
+type Visit<'v, 'n> = &'v mut dyn FnMut(&'n str, &'n Node, Form);
+
+/// Every place of a message where data stand, in their order.
+pub(super) fn places(message: &Node) -> Vec<Place<'_>> {
+    let content = message
+        .member("result")
+        .and_then(|result| result.member("content"));
+    let blocks: HashMap<usize, &Element> = content
+        .into_iter()
+        .flat_map(Node::children)
+        .filter_map(|block| Some((block.node.member("text")?.span.start, &block.element)))
+        .collect();
+    let mut found: Vec<Place<'_>> = Vec::new();
+    envelope(message, &mut |key, node, form| {
+        let block = blocks.get(&node.span.start).copied();
+        let place = Place {
+            key,
+            node,
+            form,
+            block,
+        };
+        found.push(place);
+    });
+    found
+}
+
+fn envelope<'n>(message: &'n Node, visit: Visit<'_, 'n>) {
+    let own = ["jsonrpc", "method", "id", "result", "error", "params"];
+    let children = message.children().iter();
+    if children
+        .clone()
+        .any(|child| !own.contains(&child.key.as_str()))
+    {
+        // No message of the protocol's.
+        visit("", message, Form::Answer);
+    }
+    for Child { key, node, .. } in members(message, visit) {
+        match key.as_str() {
+            "jsonrpc" | "method" | "id" if is_scalar(node) => {}
+            "result" => result(node, visit),
+            "error" => error(node, visit),
+            "params" => params(node, visit),
+            _ => visit(key, node, Form::Answer),
         }
     }
 }
 
 /// A result, or the result of a task inside one.
-fn result<'n>(node: &'n Node, visit: &mut dyn FnMut(&'n Node, Form)) {
-    for Child { key, node, .. } in node.children() {
+fn result<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
+    for Child { key, node, .. } in members(node, visit) {
         match key.as_str() {
-            "structuredContent" => visit(node, Form::Answer),
+            "structuredContent" => visit("", node, Form::Answer),
             "content" => blocks(node, visit),
             "contents" => each(node, visit, contents),
             "messages" => each(node, visit, prompt_message),
-            "completion" => each_text(node.member("values"), visit),
+            "completion" => completion(node, visit),
             "result" | "task" => result(node, visit),
             "error" => error(node, visit),
-            "inputRequests" => {
-                for request in node.children() {
-                    request
-                        .node
-                        .member("params")
-                        .into_iter()
-                        .for_each(|node| params(node, visit));
-                }
+            "inputRequests" => input_requests(node, visit),
+            "description" | "statusMessage" => text(node, visit),
+            "taskId" | "requestState" | "resultType" | "isError" if is_scalar(node) => {}
+            "nextCursor" | "ttlMs" | "cacheScope" | "status" | "createdAt" | "lastUpdatedAt"
+            | "ttl" | "pollInterval" | "pollIntervalMs"
+                if is_scalar(node) =>
+            {
+                visit("", node, Form::Link);
             }
-            "description" | "statusMessage" => visit(node, Form::Label),
-            // Lists are filtered as lists, and the protocol's own members are no data.
-            "tools" | "prompts" | "resources" | "resourceTemplates" | "resultType" | "isError"
-            | "nextCursor" | "taskId" | "requestState" | "ttlMs" | "cacheScope" | "status"
-            | "createdAt" | "lastUpdatedAt" | "ttl" | "pollInterval" | "pollIntervalMs"
-            | "protocolVersion" | "supportedVersions" | "capabilities" | "serverInfo"
-            | "instructions" => {}
-            _ => visit(node, Form::Data),
+            _ => visit(key, node, Form::Data),
         }
     }
 }
 
-fn error<'n>(node: &'n Node, visit: &mut dyn FnMut(&'n Node, Form)) {
-    for Child { key, node, .. } in node.children() {
+fn error<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
+    for Child { key, node, .. } in members(node, visit) {
         match key.as_str() {
-            "message" => visit(node, Form::Text),
-            "data" => visit(node, Form::Data),
-            _ => {}
+            "message" => text(node, visit),
+            "code" if matches!(node.value, Value::Number(_)) => {}
+            _ => visit(key, node, Form::Data),
         }
     }
 }
 
 /// The parameters of a notification or a request of the server.
-fn params<'n>(node: &'n Node, visit: &mut dyn FnMut(&'n Node, Form)) {
-    for Child { key, node, .. } in node.children() {
+fn params<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
+    for Child { key, node, .. } in members(node, visit) {
         match key.as_str() {
-            "message" | "systemPrompt" => visit(node, Form::Text),
+            "message" | "systemPrompt" | "statusMessage" => text(node, visit),
             "messages" => each(node, visit, prompt_message),
             "content" => blocks(node, visit),
             "result" => result(node, visit),
             "error" => error(node, visit),
-            "statusMessage" => visit(node, Form::Label),
-            "progressToken" | "progress" | "total" | "level" | "logger" | "uri" | "taskId"
-            | "requestId" | "mode" | "url" | "elicitationId" | "status" | "createdAt"
-            | "lastUpdatedAt" | "ttl" | "pollInterval" | "requestedSchema" | "maxTokens"
-            | "modelPreferences" => {}
-            _ => visit(node, Form::Data),
+            "taskId" | "requestId" | "progressToken" if is_scalar(node) => {}
+            "progress" | "total" | "level" | "logger" | "uri" | "mode" | "url"
+            | "elicitationId" | "status" | "createdAt" | "lastUpdatedAt" | "ttl" | "ttlMs"
+            | "pollInterval" | "pollIntervalMs" | "maxTokens"
+                if is_scalar(node) =>
+            {
+                visit("", node, Form::Link);
+            }
+            "requestedSchema" => schema("", node, visit),
+            _ => visit(key, node, Form::Data),
         }
     }
 }
 
-fn prompt_message<'n>(node: &'n Node, visit: &mut dyn FnMut(&'n Node, Form)) {
-    node.member("content")
-        .into_iter()
-        .for_each(|content| blocks(content, visit));
-}
-
-/// Content: one block, a list of them, or a plain text.
-fn blocks<'n>(node: &'n Node, visit: &mut dyn FnMut(&'n Node, Form)) {
-    match &node.value {
-        Value::Array(_) => each(node, visit, block),
-        Value::Object(_) => block(node, visit),
-        _ => visit(node, Form::Text),
+/// The form a server asks to be filled in: its properties are names, what they may be is data.
+fn schema<'n>(property: &'n str, node: &'n Node, visit: Visit<'_, 'n>) {
+    for Child { key, node, .. } in members(node, visit) {
+        match key.as_str() {
+            "default" | "const" | "enum" | "enumNames" | "examples" => {
+                visit(property, node, Form::Data);
+            }
+            "properties" => {
+                for Child { key, node, .. } in members(node, visit) {
+                    schema(key, node, visit);
+                }
+            }
+            "items" | "oneOf" | "anyOf" => match &node.value {
+                Value::Array(items) => {
+                    for item in items {
+                        schema(property, &item.node, visit);
+                    }
+                }
+                _ => schema(property, node, visit),
+            },
+            _ => visit("", node, Form::Link),
+        }
     }
 }
 
-fn block<'n>(node: &'n Node, visit: &mut dyn FnMut(&'n Node, Form)) {
-    for Child { key, node, .. } in node.children() {
+fn input_requests<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
+    for request in members(node, visit) {
+        for Child { key, node, .. } in members(&request.node, visit) {
+            match key.as_str() {
+                "method" if is_scalar(node) => {}
+                "params" => params(node, visit),
+                _ => visit(key, node, Form::Data),
+            }
+        }
+    }
+}
+
+fn prompt_message<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
+    for Child { key, node, .. } in members(node, visit) {
         match key.as_str() {
-            "text" => visit(node, Form::Text),
-            "resource" => contents(node, visit),
-            "name" | "title" | "description" => visit(node, Form::Label),
-            // Pictures and sounds are no text.
-            "data" | "type" | "mimeType" | "uri" | "size" | "icons" | "annotations" => {}
+            "role" if is_scalar(node) => {}
             "content" => blocks(node, visit),
-            _ => visit(node, Form::Data),
+            _ => visit(key, node, Form::Data),
+        }
+    }
+}
+
+fn completion<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
+    for Child { key, node, .. } in members(node, visit) {
+        match key.as_str() {
+            "values" => each(node, visit, text),
+            "total" | "hasMore" if is_scalar(node) => {}
+            _ => visit(key, node, Form::Data),
+        }
+    }
+}
+
+/// Content: one block, a list of them, or a plain text.
+fn blocks<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
+    each(node, visit, block);
+}
+
+fn block<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
+    for Child { key, node, .. } in members(node, visit) {
+        match key.as_str() {
+            "text" | "name" | "title" | "description" => text(node, visit),
+            "resource" => each(node, visit, contents),
+            "content" => blocks(node, visit),
+            "data" => in_form(node, Form::Media, visit),
+            "type" | "size" if is_scalar(node) => {}
+            "mimeType" | "uri" if is_scalar(node) => visit("", node, Form::Link),
+            _ => visit(key, node, Form::Data),
         }
     }
 }
 
 /// The contents of a resource.
-fn contents<'n>(node: &'n Node, visit: &mut dyn FnMut(&'n Node, Form)) {
-    for Child { key, node, .. } in node.children() {
+fn contents<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
+    for Child { key, node, .. } in members(node, visit) {
         match key.as_str() {
-            "text" => visit(node, Form::Text),
-            "blob" => visit(node, Form::Blob),
-            "uri" | "mimeType" => {}
-            _ => visit(node, Form::Data),
+            "text" => text(node, visit),
+            "blob" => in_form(node, Form::Blob, visit),
+            "uri" | "mimeType" if is_scalar(node) => visit("", node, Form::Link),
+            _ => visit(key, node, Form::Data),
         }
     }
 }
 
-fn each<'n>(
-    node: &'n Node,
-    visit: &mut dyn FnMut(&'n Node, Form),
-    of_one: fn(&'n Node, &mut dyn FnMut(&'n Node, Form)),
-) {
-    for child in node.children() {
-        of_one(&child.node, visit);
+/// The members of an object; anything else is visited as a whole.
+fn members<'n>(node: &'n Node, visit: Visit<'_, 'n>) -> &'n [Child] {
+    match &node.value {
+        Value::Object(members) => members,
+        Value::Text(_) => {
+            visit("", node, Form::Text);
+            &[]
+        }
+        _ => {
+            visit("", node, Form::Answer);
+            &[]
+        }
     }
 }
 
-fn each_text<'n>(node: Option<&'n Node>, visit: &mut dyn FnMut(&'n Node, Form)) {
-    for child in node.into_iter().flat_map(Node::children) {
-        visit(&child.node, Form::Text);
+/// The elements of a list; anything else as its only one.
+fn each<'n>(node: &'n Node, visit: Visit<'_, 'n>, of_one: fn(&'n Node, Visit<'_, 'n>)) {
+    match &node.value {
+        Value::Array(items) => items.iter().for_each(|item| of_one(&item.node, visit)),
+        _ => of_one(node, visit),
     }
+}
+
+fn text<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
+    in_form(node, Form::Text, visit);
+}
+
+fn in_form<'n>(node: &'n Node, form: Form, visit: Visit<'_, 'n>) {
+    let is_text = matches!(node.value, Value::Text(_));
+    visit("", node, if is_text { form } else { Form::Answer });
+}
+
+fn is_scalar(node: &Node) -> bool {
+    !matches!(node.value, Value::Array(_) | Value::Object(_))
 }

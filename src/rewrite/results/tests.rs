@@ -165,6 +165,35 @@ fn a_rule_says_what_happens_otherwise() {
 }
 
 #[test]
+fn a_list_may_be_written_as_one_block_for_each_item() {
+    let block = |organization: &str| {
+        let text = json!({"organization_id": organization, "n": 1}).to_string();
+        json!({"type": "text", "text": text})
+    };
+    let own = block("acme");
+    let list = |blocks: &[&str]| blocks.iter().map(|name| block(name)).collect::<Vec<_>>();
+    let content = |message: Value| after(owner(json!({})), message)["result"]["content"].clone();
+    let mixed = list(&["globex", "acme", "initech"]);
+    assert_eq!(content(json!({"result": {"content": mixed}})), json!([own]));
+    let structured = json!({"result": [{"organization_id": "globex"}]});
+    let message =
+        json!({"result": {"content": list(&["globex"]), "structuredContent": structured}});
+    assert_eq!(content(message), json!([]));
+    // Nothing in it is the caller's.
+    for blocks in [list(&["globex"]), list(&["globex", "initech"])] {
+        assert!(judged(owner(json!({})), &json!({"result": {"content": blocks}})).is_err());
+    }
+    let strict = owner(json!({"otherwise": "refuse"}));
+    assert!(
+        judged(
+            strict,
+            &json!({"result": {"content": list(&["globex", "acme"])}})
+        )
+        .is_err()
+    );
+}
+
+#[test]
 fn totals_follow() {
     let rules = owner(json!({"totals": ["total", "page.count"]}));
     let content = json!({

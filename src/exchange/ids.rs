@@ -1,0 +1,79 @@
+//! Ids of requests whose results are judged. In earlier versions a server finds the stream for an
+//! answer by the request's id, so two calls with one id could swap their answers, and with them the
+//! rules. So the server gets an id that says which call it is for, and the client its own again.
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+
+use super::{Exchange, MAX_DEPTH};
+use crate::mcp::json::tree::{Node, Value};
+use crate::mcp::message::Message;
+use crate::mcp::method::Era;
+use crate::refusal::Refusal;
+use crate::rewrite::splice::Edits;
+
+/// What such an id starts with. Clients may not use it.
+const PREFIX: &str = "mcp-auth-filter:";
+
+impl Exchange {
+    /// Refuses an id that only the filter makes.
+    pub(super) fn check_id(message: &Message<'_>) -> Result<(), Refusal> {
+        let is_ours = message.id.is_some_and(|id| {
+            id.strip_prefix(b"\"")
+                .is_some_and(|id| id.starts_with(PREFIX.as_bytes()))
+        });
+        if is_ours {
+            return Err(Refusal::Message(crate::mcp::message::MessageError::Id));
+        }
+        Ok(())
+    }
+
+    /// The id the server gets, as JSON, where it is not the client's.
+    pub(super) fn id_for_server(&self) -> Option<String> {
+        let id = self.asked.id.as_ref()?;
+        if !self.inspect.results || self.asked.era == Era::Modern {
+            return None;
+        }
+        let id = BASE64_URL_SAFE_NO_PAD.encode(id);
+        Some(format!("\"{PREFIX}{}:{id}\"", self.call_tag()?))
+    }
+
+    /// A message of the server with the client's own id, if it has one of the filter's.
+    ///
+    /// # Errors
+    ///
+    /// It is the answer to another call.
+    pub(super) fn id_for_client(&self, body: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
+        if memchr::memmem::find(body, PREFIX.as_bytes()).is_none() {
+            return Ok(None);
+        }
+        let message = Node::read(body, MAX_DEPTH).map_err(|_| Refusal::UpstreamAnswer)?;
+        let id = message.member("id");
+        let text = id.and_then(|id| match &id.value {
+            Value::Text(text) => text.strip_prefix(PREFIX).map(|text| (id, text)),
+            _ => None,
+        });
+        let Some((id, (tag, own))) = text.and_then(|(id, text)| Some((id, text.split_once(':')?)))
+        else {
+            return Ok(None);
+        };
+        // A stream of its own belongs to no call, and every rule was applied to it.
+        if self.call_tag().is_some_and(|expected| expected != tag) {
+            return Err(Refusal::UpstreamAnswer);
+        }
+        let own = BASE64_URL_SAFE_NO_PAD.decode(own);
+        let own = own.map_err(|_| Refusal::UpstreamAnswer)?;
+        let mut edits = Edits::default();
+        edits.replace(id.span.clone(), own);
+        Ok(edits.apply(body))
+    }
+
+    /// What tells calls apart whose results fall under different rules.
+    fn call_tag(&self) -> Option<String> {
+        let method = self.record.method.as_deref()?;
+        let target = self.result_of.target()?;
+        let hash = hmac_sha256::Hash::hash(format!("{method} {}", target.name()).as_bytes());
+        let short = hash.iter().take(8);
+        Some(short.map(|byte| format!("{byte:02x}")).collect())
+    }
+}
