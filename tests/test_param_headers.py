@@ -248,6 +248,8 @@ REBUILT: dict[str, tuple[str, HeaderList, dict[str, Any], dict[str, str]]] = {
         {"region": "eu"},
         {"region": "eu"},
     ),
+    # No list tells the client of it, nor of its header.
+    "removed_without_header": ('{"role":"admin"}', [], {}, {}),
     "removed_encoded": ('{"role":"\u00e9"}', [param("role", sentinel("\u00e9"))], {}, {}),
 }
 

@@ -17,6 +17,7 @@ use crate::refusal::Refusal;
 use crate::rewrite::arguments::{ArgumentError, Change, rewrite};
 use crate::rewrite::declared_headers::rebuild;
 use crate::rewrite::param_headers::{PARAM_HEADERS, follow};
+use crate::rewrite::schemas::Hidden;
 
 /// A request for very many resources does not fill the log.
 const MAX_EVIDENCE: usize = 16;
@@ -169,7 +170,8 @@ impl Exchange {
             return Err(Refusal::TooLarge);
         }
         let sent = edited.as_deref().unwrap_or(body);
-        headers.extend(self.declared_headers(message, ask, operations, body, sent)?);
+        let hidden = Hidden::new(policy, identity, operations.to_vec());
+        headers.extend(self.declared_headers(message, ask, operations, &hidden, body, sent)?);
         if !headers.is_empty() && policy.hold == Hold::BufferFilter {
             // The headers went on before the body was here.
             return Err(Refusal::Disagreement(Disagreement::Mismatch(PARAM_HEADERS)));
@@ -214,6 +216,7 @@ impl Exchange {
         message: &Message<'_>,
         ask: &Ask,
         operations: &[&Operation],
+        hidden: &Hidden<'_>,
         body: &[u8],
         sent: &[u8],
     ) -> Result<Vec<HeaderEdit>, Refusal> {
@@ -221,22 +224,17 @@ impl Exchange {
         if ask.era != Era::Modern || declared.is_empty() {
             return Ok(Vec::new());
         }
-        let may_lack = |declared: &ParamHeader| {
-            // Lists do not show it, so that no client knows of its header.
-            let name = declared.argument.last().map(|name| fold(name));
-            let is_hidden =
-                name.is_some_and(|name| self.policy.ruled_name(&name, operations).is_some());
-            is_hidden || self.policy.compat.missing_mcp_headers
-        };
         let sent_message =
             Message::read(sent, &self.policy.names, MAX_DEPTH).map_err(Refusal::Message)?;
         let received = arguments(message, body);
+        let compat = self.policy.compat.missing_mcp_headers;
         rebuild(
             &self.headers,
             received,
             arguments(&sent_message, sent),
             &declared,
-            may_lack,
+            // Lists do not tell a client of every argument that has one.
+            |header| compat || hidden.hides_path(&header.argument),
         )
         .map_err(Refusal::Disagreement)
     }

@@ -8,8 +8,7 @@ use crate::mcp::headers::{Disagreement, HeaderEdit, Headers, decode, encode};
 use crate::mcp::json::{Kind, Reader};
 use crate::policy::ParamHeader;
 
-/// The headers of declared arguments as the server gets them. `may_lack`: which ones the client need
-/// not send.
+/// The headers of declared arguments as the server gets them. Some of the client's may be missing.
 ///
 /// # Errors
 ///
@@ -19,13 +18,13 @@ pub fn rebuild(
     received: &[u8],
     sent: &[u8],
     declared: &[&ParamHeader],
-    may_lack: impl Fn(&ParamHeader) -> bool,
+    may_be_missing: impl Fn(&ParamHeader) -> bool,
 ) -> Result<Vec<HeaderEdit>, Disagreement> {
     let mut edits = Vec::new();
     for declared in declared {
         let stated = stated(headers, &declared.header)?;
         let value = value_at(received, &declared.argument);
-        let left_out = stated.is_none() && may_lack(declared);
+        let left_out = stated.is_none() && may_be_missing(declared);
         if !left_out && !same(stated.as_deref(), value.as_ref()) {
             return Err(Disagreement::Mismatch(PARAM_HEADERS));
         }

@@ -78,6 +78,16 @@ impl<'p> Hidden<'p> {
         }
     }
 
+    /// Whether the argument at the end of a path is hidden, or one on the way to it.
+    pub fn hides_path(&self, path: &[String]) -> bool {
+        let mut place = Place::arguments();
+        path.iter().any(|key| {
+            let is_hidden = self.hides(key, &place);
+            place = self.under(key);
+            is_hidden
+        })
+    }
+
     /// Where the members of an object under this key stand.
     pub fn under(&self, key: &str) -> Place {
         if !self.names().is_start(&Name::of_key(key)) {

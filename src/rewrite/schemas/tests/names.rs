@@ -31,6 +31,7 @@ fn what_the_caller_chooses_stays_byte_for_byte() {
         // Set only where it is sent.
         r#"{"properties":{"team_id":{}},"required":["team_id"]}"#,
         r#"{"properties":{"filter":{"properties":{"user_id":{}}}}}"#,
+        r#"{"properties":{"filter.user_id":{}}}"#,
         // Data, keywords and names of definitions are no arguments.
         r#"{"properties":{"kind":{"enum":["role","user_id"],"default":"role","const":"role"}}}"#,
         r#"{"description":"role","title":"role","$defs":{"role":{"type":"string"}},"role":1,"x":{"properties":{"role":{}}}}"#,
@@ -89,6 +90,25 @@ fn names_under_names_are_hidden() {
     // The owner's id is the caller's to choose, and it is the same definition.
     let shared = r##"{"properties":{"user":{"$ref":"#/$defs/U"},"owner":{"$ref":"#/$defs/U"}},"$defs":{"U":{"properties":{"id":{}}}}}"##;
     assert_shown(shared, shared);
+}
+
+#[test]
+fn b07_a_header_of_what_is_not_shown_cannot_be_asked_for() {
+    let (policy, identity) = (policy(), somebody());
+    let operations = operations(&policy, &identity, Target::Tool("t"));
+    let hidden = Hidden::new(&policy, &identity, operations);
+    for (path, is_hidden) in [
+        (&["userId"][..], true),
+        (&["role", "x"], true),
+        (&["x", "role"], true),
+        (&["x", "user_id"], false),
+        (&["team_id"], false),
+        (&["tenant_id"], false),
+        (&[], false),
+    ] {
+        let path: Vec<String> = path.iter().map(|&key| key.to_owned()).collect();
+        assert_eq!(hidden.hides_path(&path), is_hidden, "{path:?}");
+    }
 }
 
 #[test]
