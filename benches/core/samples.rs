@@ -179,7 +179,6 @@ pub(crate) fn headers(authorization: &str, length: usize) -> Headers {
         ("content-type", "application/json"),
         ("content-length", &length.to_string()),
         ("mcp-protocol-version", "2025-11-25"),
-        ("mcp-session-id", "1868a90c5f0149fb8ee71ec10a3eb7b3"),
         ("user-agent", "python-httpx/0.28.1"),
         ("x-forwarded-for", "192.0.2.7"),
         ("x-forwarded-proto", "https"),

@@ -77,7 +77,6 @@ def request(body: bytes, bearer: str | None) -> bytes:
         "content-type": "application/json",
         "content-length": str(len(body)),
         "mcp-protocol-version": "2025-11-25",
-        "mcp-session-id": "1868a90c5f0149fb8ee71ec10a3eb7b3",
         "user-agent": "python-httpx/0.28.1",
     }
     if bearer is not None:
