@@ -314,7 +314,7 @@ impl Exchange {
     }
 
     /// Notes whose result the answer will be, and what of it is looked at.
-    fn expect(&mut self, inspect: Inspect, result_of: ResultOf) {
+    fn prepare_answer(&mut self, inspect: Inspect, result_of: ResultOf) {
         let identity = self.caller.as_ref().map(Known::identity);
         let identity = identity.unwrap_or(Identity::anonymous());
         let rules = crate::rewrite::results::rules(&self.policy, identity, result_of.target());

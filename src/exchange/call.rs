@@ -77,7 +77,7 @@ impl Exchange {
             Some(Method::Listen) => ResultOf::Anything,
             _ => ResultOf::of(first),
         };
-        self.expect(ask.inspects(), result_of);
+        self.prepare_answer(ask.inspects(), result_of);
         let handles = ask.opened.handles.iter().chain(&state);
         let edit = self
             .edit(message, ask, &operations, handles, body, caller.identity)

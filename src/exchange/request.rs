@@ -227,7 +227,7 @@ impl Exchange {
                 ..Inspect::default()
             };
             let tool = self.handles.tool.clone();
-            self.expect(inspect, tool.map_or(ResultOf::Anything, ResultOf::Tool));
+            self.prepare_answer(inspect, tool.map_or(ResultOf::Anything, ResultOf::Tool));
         }
         self.release(None, Vec::new())
     }

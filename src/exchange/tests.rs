@@ -7,6 +7,7 @@ mod cors;
 mod decisions;
 mod fake_host;
 mod handles;
+mod ids;
 mod instructions;
 mod lists;
 mod messages;
