@@ -131,7 +131,7 @@ fn answer(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> (u16, i64, St
         Refusal::Disagreement(Disagreement::Version(_)) => (400, -32022),
         Refusal::MissingCapability => (400, -32021),
         Refusal::Disagreement(_) => (400, -32020),
-        Refusal::HostDoesNotHold | Refusal::NoSealKey => (500, -32603),
+        Refusal::HeadersLeft | Refusal::HostDoesNotHold | Refusal::NoSealKey => (500, -32603),
         Refusal::HttpMethod => (405, INVALID_REQUEST),
         Refusal::Message(MessageError::Json(_)) => (400, -32700),
         Refusal::Message(_) => (400, INVALID_REQUEST),

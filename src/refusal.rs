@@ -26,6 +26,8 @@ pub enum Refusal {
     Body,
     /// A header that cannot be read in one way only.
     Header(HeaderError),
+    /// Headers that mirror the body would have to change after they went on.
+    HeadersLeft,
     /// The host let the headers go before the body was judged, or never delivers the body.
     HostDoesNotHold,
     /// The body is no message that can be judged.
@@ -93,6 +95,7 @@ impl Refusal {
             Self::Disagreement(Disagreement::NoMeta) => "protocol_meta",
             Self::Disagreement(_) => "header_mismatch",
             Self::Header(_) => "header",
+            Self::HeadersLeft => "headers_left",
             Self::HostDoesNotHold => "host_does_not_hold",
             Self::HttpMethod => "http_method",
             Self::Message(MessageError::Batch) => "batch",
@@ -138,6 +141,11 @@ impl Refusal {
             }
             Self::Disagreement(error) => error.to_string(),
             Self::Header(error) => error.to_string(),
+            Self::HeadersLeft => {
+                "the `Mcp-*` headers of this request would have to change, and the proxy is \
+                 configured to let them go before its body"
+                    .into()
+            }
             Self::HostDoesNotHold => "the proxy is not configured to hold requests".into(),
             Self::HttpMethod => "MCP uses POST, GET and DELETE".into(),
             Self::Message(error) => error.to_string(),
@@ -227,6 +235,11 @@ impl Refusal {
                 format!("sign in with scope {}", needed.join(" "))
             }
             Self::Denied(Denial::TooOld { .. }) => "sign in again".into(),
+            Self::HeadersLeft => {
+                "set `allow_on_headers_stop_iteration: true` in the filter's PluginConfig, and take \
+                 `hold: buffer_filter` out of the policy"
+                    .into()
+            }
             Self::HostDoesNotHold => {
                 "set `allow_on_headers_stop_iteration: true` in the filter's PluginConfig, or \
                  `hold: buffer_filter` with envoy.filters.http.buffer behind the filter"

@@ -7,7 +7,7 @@ use super::{Exchange, Inspect, MAX_DEPTH, Now, ResultOf};
 use crate::authorize::{Caller, Denial, Target, authorize, operations};
 use crate::decision::Evidence;
 use crate::identity::Identity;
-use crate::mcp::headers::{Disagreement, HeaderEdit, NAME, agree, encode, missing};
+use crate::mcp::headers::{HeaderEdit, NAME, agree, encode, missing};
 use crate::mcp::message::params::Reference;
 use crate::mcp::message::{Message, MessageError, Shape};
 use crate::mcp::method::{Era, Method};
@@ -16,7 +16,7 @@ use crate::policy::{Hold, Operation, ParamHeader, Policy};
 use crate::refusal::Refusal;
 use crate::rewrite::arguments::{ArgumentError, Change, rewrite};
 use crate::rewrite::declared_headers::rebuild;
-use crate::rewrite::param_headers::{PARAM_HEADERS, follow};
+use crate::rewrite::param_headers::follow;
 use crate::rewrite::schemas::Hidden;
 
 /// A request for very many resources does not fill the log.
@@ -173,8 +173,7 @@ impl Exchange {
         let hidden = Hidden::new(policy, identity, operations.to_vec());
         headers.extend(self.declared_headers(message, ask, operations, &hidden, body, sent)?);
         if !headers.is_empty() && policy.hold == Hold::BufferFilter {
-            // The headers went on before the body was here.
-            return Err(Refusal::Disagreement(Disagreement::Mismatch(PARAM_HEADERS)));
+            return Err(Refusal::HeadersLeft);
         }
         Ok(Edit {
             body: edited,

@@ -195,7 +195,8 @@ impl Verifier {
     }
 
     /// The keys of an issuer.
-    pub fn keys_mut(&mut self, issuer: IssuerId) -> Option<&mut IssuerKeys> {
+    #[cfg(test)]
+    fn keys_mut(&mut self, issuer: IssuerId) -> Option<&mut IssuerKeys> {
         match self.issuers.get_mut(issuer.0) {
             Some((_, Source::Keys(_, keys))) => Some(keys),
             _ => None,
