@@ -2,7 +2,6 @@
 
 mod algorithm;
 mod bearer;
-mod call;
 mod claims;
 mod dpop;
 mod error;
@@ -14,7 +13,6 @@ mod verifier;
 
 pub use algorithm::{Algorithm, TokenType};
 pub use bearer::{BearerToken, TokenDigest};
-pub use call::Call;
 pub use claims::{ClaimPath, ClaimPaths, Identity};
 pub use dpop::{PROOF_ALGORITHMS, Proof, ProofError, ProofRules, ProofUrl};
 pub use error::{FetchError, SetupError, TokenError};
