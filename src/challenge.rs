@@ -57,11 +57,9 @@ pub fn refuse(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> Reply {
     for challenge in challenges(policy, refusal) {
         headers.push(("www-authenticate", challenge));
     }
-    match refusal {
-        Refusal::HttpMethod => headers.push(("allow", "POST, GET, DELETE".to_owned())),
-        Refusal::Token(error) if error.is_unavailable() => {
-            headers.push(("retry-after", "5".to_owned()))
-        }
+    match status {
+        405 => headers.push(("allow", "POST, GET, DELETE".to_owned())),
+        503 => headers.push(("retry-after", "5".to_owned())),
         _ => {}
     }
     Reply {
@@ -143,6 +141,7 @@ fn answer(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> (u16, i64, St
         Refusal::UnknownMethod => (200, -32601),
         // As servers built with the SDKs say it.
         Refusal::UnknownSession => (404, -32001),
+        Refusal::Store(_) => (503, 503),
         Refusal::Token(error) if error.is_unavailable() => (503, 503),
         Refusal::Token(_) => (401, 401),
         Refusal::TooLarge => (413, INVALID_REQUEST),

@@ -10,10 +10,13 @@ mod handles;
 mod ids;
 mod request;
 mod response;
+mod waiting;
 
 use std::rc::Rc;
 
 use self::handles::Handles;
+use self::waiting::Waiting;
+use crate::ask::Ask;
 use crate::audit::Record;
 use crate::authorize::{Caller, Target, known_roles};
 use crate::challenge::{Asked, Reply, refuse};
@@ -35,8 +38,10 @@ const MAX_DEPTH: usize = 64;
 pub enum Step {
     /// Keep what has arrived of the message, and wait for more of it.
     Hold,
-    /// Keep the request until this was fetched.
+    /// Keep the request until this was fetched, once for everybody who waits for it.
     Fetch(Need),
+    /// Keep the request, which has ended, until the exchange was told this.
+    Ask(Ask),
     /// Let the message go on, with these changes.
     Forward(Forward),
     /// Answer the request in the server's place.
@@ -97,6 +102,7 @@ pub struct Exchange {
     handles: Handles,
     inspect: Inspect,
     result_of: ResultOf,
+    waiting: Option<Waiting>,
     record: Record,
     decided: bool,
     /// Changes of the answer's headers, until these go on.
@@ -141,6 +147,8 @@ enum RequestState {
     AwaitsKeys { ended: bool },
     /// Its body is being collected.
     Body,
+    /// It is whole, and waits for what was asked.
+    Asks,
     /// It went on, or was answered.
     Over,
 }
@@ -235,6 +243,7 @@ impl Exchange {
             handles: Handles::default(),
             inspect: Inspect::default(),
             result_of: ResultOf::default(),
+            waiting: None,
             record,
             decided: false,
             answer_headers: Vec::new(),
@@ -246,6 +255,9 @@ impl Exchange {
     pub fn finish(mut self, status: u16, now: Now) -> Option<Record> {
         if self.request == RequestState::Start {
             return None;
+        }
+        if self.request == RequestState::Asks {
+            self.decide(Refusal::ClientGone.decision());
         }
         self.record.status = status;
         self.record.duration_ms = now.unix_ms.saturating_sub(self.started.unix_ms);

@@ -9,6 +9,7 @@ mod introspection;
 mod issuer;
 mod keys;
 mod secret;
+mod single_use;
 mod verifier;
 
 pub use algorithm::{Algorithm, TokenType};
@@ -21,4 +22,5 @@ pub use issuer::{
     IssuerId, IssuerKeys, KeyFetch, KeySource, Signatures, TokenCheck, TrustedIssuer,
 };
 pub use keys::{KeySet, KeySetError};
+pub use single_use::SingleUse;
 pub use verifier::{Need, Verification, VerifiedToken, Verifier, Vouched};

@@ -17,6 +17,7 @@ mod resource;
 mod results;
 mod roles;
 mod scopes;
+mod store;
 mod value;
 
 use std::collections::HashMap;
@@ -38,6 +39,7 @@ pub use scopes::ScopeHierarchy;
 use crate::identity::{ProofRules, TrustedIssuer};
 use crate::mcp::names::{NameId, NameTable};
 use crate::mcp::pin::Pin;
+use crate::store::etcd::Etcd;
 
 /// A policy that was checked as a whole.
 #[derive(Debug)]
@@ -88,6 +90,8 @@ pub struct Policy {
     pub audit: document::Audit,
     /// How the server's handles are bound to their callers.
     pub seal: Option<document::Seal>,
+    /// The etcd that keeps what outlasts a request; `None` for the proxy's memory.
+    pub store: Option<Etcd>,
     /// Known deviations of clients that are put right.
     pub compat: document::Compat,
     /// The largest inspected request body, in bytes.
@@ -111,6 +115,8 @@ pub struct Operation {
     pub scopes: Vec<String>,
     /// How long ago the caller may have signed in.
     pub max_token_age: Option<Duration>,
+    /// Whether what authorizes a call is good for one only.
+    pub single_use: bool,
     /// What must hold.
     pub when: Option<Condition>,
     /// What the tool was when somebody read it.

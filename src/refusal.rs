@@ -6,6 +6,7 @@ use crate::identity::TokenError;
 use crate::mcp::headers::{Disagreement, HeaderError};
 use crate::mcp::message::MessageError;
 use crate::rewrite::arguments::ArgumentError;
+use crate::store::StoreError;
 
 /// Why a request, or the answer to it, does not pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +55,8 @@ pub enum Refusal {
     Query,
     /// A request state that is not this caller's for this request, or has expired.
     RequestState,
+    /// What outlasts a request could not be read or written.
+    Store(StoreError),
     /// The body is larger than what is inspected.
     TooLarge,
     /// The token is not accepted.
@@ -111,6 +114,8 @@ impl Refusal {
             Self::Origin => "origin",
             Self::Query => "query",
             Self::RequestState => "request_state",
+            Self::Store(StoreError::Full) => "store_full",
+            Self::Store(StoreError::Unavailable) => "store_unavailable",
             Self::Token(error) => error.reason(),
             Self::TooLarge => "too_large",
             Self::UnknownEvent => "unknown_event",
@@ -165,6 +170,7 @@ impl Refusal {
             Self::Origin => "this origin may not call the server".into(),
             Self::Query => "the URL must not have a query".into(),
             Self::RequestState => "unknown request state; send the request without it".into(),
+            Self::Store(error) => error.to_string(),
             Self::Token(error) => error.to_string(),
             Self::TooLarge => "the body is too large".into(),
             Self::UnknownEvent => "unknown event; send the request again".into(),
@@ -258,6 +264,13 @@ impl Refusal {
             Self::NoToken | Self::Denied(Denial::SignIn { .. }) => "sign in".into(),
             Self::RequestState | Self::UnknownEvent => "send the request again".into(),
             Self::UnknownSession => "initialize a new session".into(),
+            Self::Store(StoreError::Full) => {
+                "see who makes so many calls or connections, or keep them in etcd".into()
+            }
+            Self::Store(StoreError::Unavailable) => {
+                "check the cluster under `store`, and that the plugin has a `vm_id` of its own".into()
+            }
+            Self::Token(TokenError::Used) => "sign in again for each such call".into(),
             Self::Token(TokenError::KeysUnavailable) => {
                 "check the cluster and path under the issuer's `jwks`".into()
             }

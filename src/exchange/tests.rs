@@ -14,6 +14,7 @@ mod messages;
 mod metadata;
 mod pins;
 mod possession;
+mod single_use;
 mod tokens;
 mod transport;
 mod waiting;

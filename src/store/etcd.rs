@@ -153,3 +153,6 @@ fn call(etcd: &Etcd, path: &str, body: &Value) -> Call {
         body: body.to_string().into_bytes(),
     }
 }
+
+#[cfg(test)]
+mod tests;
