@@ -9,7 +9,8 @@
 //! - [`authorize`], [`rewrite`], [`refusal`], [`challenge`], [`metadata`], [`cors`], [`audit`]: what
 //!   is decided, changed, refused, answered, published, shown to web pages and logged.
 //! - [`policy`], [`identity`], [`mcp`]: what is allowed, who is calling, what is asked.
-//! - [`seal`]: the server's handles, as one caller may hold them.
+//! - [`seal`], [`credential`]: the server's handles, as one caller may hold them, and the filter's own
+//!   word to the server.
 
 // Tests count freely; what came from outside is never added up unchecked.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
@@ -18,6 +19,7 @@ pub mod audit;
 pub mod authorize;
 pub mod challenge;
 pub mod cors;
+pub mod credential;
 pub mod decision;
 pub mod exchange;
 pub mod identity;

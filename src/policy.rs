@@ -8,6 +8,7 @@ mod dpop;
 mod error;
 mod issuers;
 mod lint;
+mod local;
 mod metadata;
 mod param_headers;
 mod pattern;
@@ -17,15 +18,18 @@ mod resource;
 mod results;
 mod roles;
 mod scopes;
+mod upstream;
 mod value;
+mod view;
 
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 pub use builtin::builtin_arguments;
 pub use condition::{Condition, ConditionError};
 pub use document::{
-    ArgumentRule, Authorization, BrokenPin, Hold, IdentityField, Mode, Refusals, Subject,
+    ArgumentRule, BrokenPin, Hold, IdentityField, Mode, Refusals, Subject,
 };
 pub use error::PolicyError;
 pub use metadata::Metadata;
@@ -34,8 +38,10 @@ pub use policies::Policies;
 pub use results::{Detector, FieldPath, Mask, Missing, Otherwise, OwnerRule, ResultRule, TextRule};
 pub use roles::{Grant, Role};
 pub use scopes::ScopeHierarchy;
+pub use upstream::{Authorization, StaticCredential, Upstream};
+pub use view::{TestUser, ViewAs, ViewGrants};
 
-use crate::identity::{ProofRules, TrustedIssuer};
+use crate::identity::{Identity, ProofRules, TrustedIssuer};
 use crate::mcp::names::{NameId, NameTable};
 use crate::mcp::pin::Pin;
 
@@ -52,6 +58,8 @@ pub struct Policy {
     pub mode: Mode,
     /// Who may vouch for a caller.
     pub issuers: Vec<TrustedIssuer>,
+    /// In their place: who is calling, whoever calls on this machine.
+    pub local: Option<Rc<Identity>>,
     /// What proofs have to say; `None` if bound tokens are refused.
     pub dpop: Option<ProofRules>,
     /// Scopes every request needs.
@@ -62,6 +70,8 @@ pub struct Policy {
     pub metadata: Metadata,
     /// Roles by name.
     pub roles: HashMap<String, Role>,
+    /// How a caller asks to act as somebody else, and the test users.
+    pub view_as: ViewAs,
     /// What anybody may do without signing in.
     pub anonymous: Option<Role>,
     /// Every argument name any rule is about.
@@ -82,8 +92,8 @@ pub struct Policy {
     pub origins: Vec<String>,
     /// The headers that carry the identity.
     pub headers: document::IdentityHeaders,
-    /// What of the client's headers reaches the server.
-    pub upstream: document::Upstream,
+    /// What of the client's headers reaches the server, and what is put in their place.
+    pub upstream: Upstream,
     /// What the access log says of the caller.
     pub audit: document::Audit,
     /// How the server's handles are bound to their callers.

@@ -6,7 +6,7 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, LogLevel, MapType};
 
 use crate::challenge::Reply;
-use crate::exchange::Now;
+use crate::exchange::{Connection, Now};
 use crate::mcp::headers::{HeaderEdit, Headers};
 
 /// The host's clock.
@@ -72,6 +72,15 @@ pub(super) fn reply(reply: &Reply) {
 pub(super) fn number(path: &[&str]) -> Option<u64> {
     let bytes = hostcalls::get_property(path.to_vec()).ok()??;
     Some(u64::from_le_bytes(bytes.try_into().ok()?))
+}
+
+/// The connection the request came in on.
+pub(super) fn connection() -> Connection {
+    let address = |end: &str| {
+        let address = hostcalls::get_property(vec![end, "address"]);
+        address.ok().flatten().unwrap_or_default()
+    };
+    Connection::of(&address("destination"), &address("source"))
 }
 
 /// Whether the answer that arrives comes from the server, and not from Envoy itself.
