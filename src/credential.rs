@@ -47,7 +47,17 @@ mod tests {
     fn a_credential_is_one_header_value() {
         let credential = Credential::new("Basic", "dXNlcjpwYXNz").unwrap();
         assert_eq!(credential.header(), "Basic dXNlcjpwYXNz");
-        for secret in ["", " ", "a\n", "a\r\nx-mcp-user: eve", " a", "a ", "é", "a\0", "a\tb"] {
+        for secret in [
+            "",
+            " ",
+            "a\n",
+            "a\r\nx-mcp-user: eve",
+            " a",
+            "a ",
+            "é",
+            "a\0",
+            "a\tb",
+        ] {
             assert!(Credential::new("Bearer", secret).is_err(), "{secret:?}");
         }
     }

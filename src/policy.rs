@@ -28,9 +28,7 @@ use std::time::Duration;
 
 pub use builtin::builtin_arguments;
 pub use condition::{Condition, ConditionError};
-pub use document::{
-    ArgumentRule, BrokenPin, Hold, IdentityField, Mode, Refusals, Subject,
-};
+pub use document::{ArgumentRule, BrokenPin, Hold, IdentityField, Mode, Refusals, Subject};
 pub use error::PolicyError;
 pub use metadata::Metadata;
 pub use pattern::{Pattern, is_plain_uri};

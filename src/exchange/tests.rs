@@ -10,12 +10,15 @@ mod handles;
 mod ids;
 mod instructions;
 mod lists;
+mod local;
 mod messages;
 mod metadata;
 mod pins;
 mod possession;
 mod tokens;
 mod transport;
+mod upstream;
+mod view_as;
 mod waiting;
 
 use std::rc::Rc;

@@ -57,7 +57,10 @@ impl ClaimPath {
 
 impl ClaimPaths {
     /// As whom the caller wants to act, as the token says.
-    pub(super) fn view_as(&self, claims: &Map<String, Value>) -> Result<Option<String>, TokenError> {
+    pub(super) fn view_as(
+        &self,
+        claims: &Map<String, Value>,
+    ) -> Result<Option<String>, TokenError> {
         let path = self.view_as.as_ref();
         let wish = path.and_then(|path| path.find(claims));
         wish.map(|wish| text(wish).ok_or(TokenError::Claim("view_as")))

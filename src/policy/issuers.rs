@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::document::{DelegationDocument, Document, IntrospectionDocument, IssuerDocument, JwksDocument};
+use super::document::{
+    DelegationDocument, Document, IntrospectionDocument, IssuerDocument, JwksDocument,
+};
 use super::error::{Errors, PolicyError};
 use crate::identity::{
-    Algorithm, ClaimPaths, Delegation, Introspection, IssuerKeys, KeyFetch, KeySource, Signatures, TokenCheck,
-    TokenType, TrustedIssuer,
+    Algorithm, ClaimPaths, Delegation, Introspection, IssuerKeys, KeyFetch, KeySource, Signatures,
+    TokenCheck, TokenType, TrustedIssuer,
 };
 
 const MAX_CLOCK_SKEW: Duration = Duration::from_secs(300);

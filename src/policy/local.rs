@@ -97,8 +97,8 @@ fn check_scopes_suffice(
     errors: &mut Errors,
 ) {
     let general = ("scopes".to_owned(), &document.scopes);
-    let of_operations = operations(document)
-        .map(|(path, operation)| (format!("{path}.scopes"), &operation.scopes));
+    let of_operations =
+        operations(document).map(|(path, operation)| (format!("{path}.scopes"), &operation.scopes));
     for (path, needed) in std::iter::once(general).chain(of_operations) {
         let lacks = |scope: &&String| hierarchy.satisfying(scope, own).is_none();
         if let Some(missing) = needed.iter().find(lacks) {

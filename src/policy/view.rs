@@ -131,7 +131,9 @@ fn check_grants(name: &str, role: &RoleDocument, document: &Document, errors: &m
             None => unknown("test user", id, users.keys()),
             Some(user) => match user.roles.iter().find(is_higher) {
                 Some(higher) => {
-                    format!("`{id}` is not lower: it has `{higher}`, which `{name}` does not extend")
+                    format!(
+                        "`{id}` is not lower: it has `{higher}`, which `{name}` does not extend"
+                    )
                 }
                 None => continue,
             },

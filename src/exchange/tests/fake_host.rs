@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use super::super::{Exchange, Forward, Now, Secrets, Step};
+use super::super::{Connection, Exchange, Forward, Now, Secrets, Step};
 use super::{NOW, tokens};
 use crate::audit::Record;
 use crate::challenge::Reply;
@@ -23,6 +23,7 @@ pub(in super::super) struct Request {
     pub headers: Map,
     pub body: Vec<u8>,
     pub answer: (Map, Vec<u8>),
+    pub connection: Connection,
 }
 
 /// What the server, the client and the log saw.
@@ -59,6 +60,7 @@ impl Request {
             headers: map(&pairs),
             body: body.as_bytes().to_vec(),
             answer,
+            connection: Connection::default(),
         }
         .with(
             "authorization",
@@ -93,6 +95,11 @@ impl Request {
 
     pub fn path(mut self, path: &str) -> Self {
         self.set(":path", path);
+        self
+    }
+
+    pub fn on(mut self, connection: Connection) -> Self {
+        self.connection = connection;
         self
     }
 
@@ -217,6 +224,7 @@ impl FakeHost {
         let mut headers = request.headers.clone();
         let empty = request.body.is_empty() && !trailers;
         let snapshot = Headers::new(headers.clone());
+        self.exchange.came_in_on(request.connection);
         let step = self
             .exchange
             .request_headers(snapshot, empty, &mut self.verifier, self.now);

@@ -20,8 +20,9 @@ use serde_json::{Value, json};
 
 use super::{Verification, VerifiedToken, Verifier};
 use crate::identity::{
-    Algorithm, BearerToken, ClaimPath, ClaimPaths, Delegation, IssuerId, KeyFetch, KeySetError, KeySource,
-    Need, SetupError, Signatures, TokenCheck, TokenError, TokenType, TrustedIssuer, Vouched,
+    Algorithm, BearerToken, ClaimPath, ClaimPaths, Delegation, IssuerId, KeyFetch, KeySetError,
+    KeySource, Need, SetupError, Signatures, TokenCheck, TokenError, TokenType, TrustedIssuer,
+    Vouched,
 };
 use crate::mcp::json::Fault;
 

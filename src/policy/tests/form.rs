@@ -62,7 +62,11 @@ fn an_unknown_key_is_named_with_the_nearest_one_at_any_depth() {
 fn a_missing_key_is_named() {
     refuse(vec![
         ("/resource", json!(null), "missing key `resource`"),
-        ("/issuers", json!(null), "issuers: found none, expected at least one; or `local`, for one's own machine"),
+        (
+            "/issuers",
+            json!(null),
+            "issuers: found none, expected at least one; or `local`, for one's own machine",
+        ),
         (
             "/issuers/0/issuer",
             json!(null),
