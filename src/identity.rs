@@ -3,6 +3,7 @@
 mod algorithm;
 mod bearer;
 mod claims;
+mod delegation;
 mod dpop;
 mod error;
 mod introspection;
@@ -15,6 +16,7 @@ mod verifier;
 pub use algorithm::{Algorithm, TokenType};
 pub use bearer::{BearerToken, TokenDigest};
 pub use claims::{ClaimPath, ClaimPaths, Identity};
+pub use delegation::Delegation;
 pub use dpop::{PROOF_ALGORITHMS, Proof, ProofError, ProofRules, ProofUrl};
 pub use error::{FetchError, SetupError, TokenError};
 pub use introspection::{AnswerError, Introspection};

@@ -8,6 +8,7 @@ mod dpop;
 mod error;
 mod issuers;
 mod lint;
+mod local;
 mod metadata;
 mod param_headers;
 mod pattern;
@@ -18,16 +19,17 @@ mod results;
 mod roles;
 mod scopes;
 mod store;
+mod upstream;
 mod value;
+mod view;
 
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 pub use builtin::builtin_arguments;
 pub use condition::{Condition, ConditionError};
-pub use document::{
-    ArgumentRule, Authorization, BrokenPin, Hold, IdentityField, Mode, Refusals, Subject,
-};
+pub use document::{ArgumentRule, BrokenPin, Hold, IdentityField, Mode, Refusals, Subject};
 pub use error::PolicyError;
 pub use metadata::Metadata;
 pub use pattern::{Pattern, is_plain_uri};
@@ -35,8 +37,10 @@ pub use policies::Policies;
 pub use results::{Detector, FieldPath, Mask, Missing, Otherwise, OwnerRule, ResultRule, TextRule};
 pub use roles::{Grant, Role};
 pub use scopes::ScopeHierarchy;
+pub use upstream::{Authorization, StaticCredential, Upstream};
+pub use view::{TestUser, ViewAs, ViewGrants};
 
-use crate::identity::{ProofRules, TrustedIssuer};
+use crate::identity::{Identity, ProofRules, TrustedIssuer};
 use crate::mcp::names::{NameId, NameTable};
 use crate::mcp::pin::Pin;
 use crate::store::etcd::Etcd;
@@ -54,6 +58,8 @@ pub struct Policy {
     pub mode: Mode,
     /// Who may vouch for a caller.
     pub issuers: Vec<TrustedIssuer>,
+    /// In their place: who is calling, whoever calls on this machine.
+    pub local: Option<Rc<Identity>>,
     /// What proofs have to say; `None` if bound tokens are refused.
     pub dpop: Option<ProofRules>,
     /// Scopes every request needs.
@@ -64,6 +70,8 @@ pub struct Policy {
     pub metadata: Metadata,
     /// Roles by name.
     pub roles: HashMap<String, Role>,
+    /// How a caller asks to act as somebody else, and the test users.
+    pub view_as: ViewAs,
     /// What anybody may do without signing in.
     pub anonymous: Option<Role>,
     /// Every argument name any rule is about.
@@ -84,8 +92,8 @@ pub struct Policy {
     pub origins: Vec<String>,
     /// The headers that carry the identity.
     pub headers: document::IdentityHeaders,
-    /// What of the client's headers reaches the server.
-    pub upstream: document::Upstream,
+    /// What of the client's headers reaches the server, and what is put in their place.
+    pub upstream: Upstream,
     /// What the access log says of the caller.
     pub audit: document::Audit,
     /// How the server's handles are bound to their callers.
@@ -125,6 +133,13 @@ pub struct Operation {
     pub param_headers: Vec<ParamHeader>,
     /// Argument rules, with the name as written.
     pub arguments: Vec<(NameId, String, ArgumentRule)>,
+}
+
+impl Operation {
+    /// Whether it cannot be done without a token, whatever nobody may do.
+    pub fn needs_token(&self) -> bool {
+        self.max_token_age.is_some() || self.single_use
+    }
 }
 
 /// An argument that a header mirrors (MCP 2026-07-28 "Custom Headers").

@@ -39,12 +39,16 @@ pub enum Refusal {
     HttpSse,
     /// A parameter the method needs is missing.
     MissingParameter(&'static str),
+    /// A `Host` that is not this machine's, nor the server's.
+    Host,
     /// An HTTP method MCP does not use.
     HttpMethod,
     /// No access token.
     NoToken,
     /// The server hands out a handle, or is asked for one, and there is no key to seal it with.
     NoSealKey,
+    /// The request comes from elsewhere, or through another proxy.
+    NotLocal,
     /// A result that is somebody else's, or says not whose it is.
     NotOwned,
     /// A path where no MCP server is.
@@ -73,6 +77,8 @@ pub enum Refusal {
     Upgrade,
     /// The server's answer cannot be judged.
     UpstreamAnswer,
+    /// The caller may not act as whom it asks to act.
+    ViewAs,
 }
 
 impl Refusal {
@@ -99,6 +105,7 @@ impl Refusal {
             Self::Disagreement(_) => "header_mismatch",
             Self::Header(_) => "header",
             Self::HeadersLeft => "headers_left",
+            Self::Host => "host",
             Self::HostDoesNotHold => "host_does_not_hold",
             Self::HttpMethod => "http_method",
             Self::Message(MessageError::Batch) => "batch",
@@ -108,6 +115,7 @@ impl Refusal {
             Self::MissingCapability => "missing_capability",
             Self::MissingParameter(_) => "missing_parameter",
             Self::NoSealKey => "no_seal_key",
+            Self::NotLocal => "not_local",
             Self::NotOwned => "not_owned",
             Self::NoToken => "no_token",
             Self::NotFound => "not_found",
@@ -124,6 +132,7 @@ impl Refusal {
             Self::UnknownTask => "unknown_task",
             Self::Upgrade => "upgrade",
             Self::UpstreamAnswer => "upstream_answer",
+            Self::ViewAs => "view_as",
         }
     }
 
@@ -151,6 +160,7 @@ impl Refusal {
                  configured to let them go before its body"
                     .into()
             }
+            Self::Host => "the Host header names another server".into(),
             Self::HostDoesNotHold => "the proxy is not configured to hold requests".into(),
             Self::HttpMethod => "MCP uses POST, GET and DELETE".into(),
             Self::Message(error) => error.to_string(),
@@ -164,6 +174,7 @@ impl Refusal {
             Self::NoSealKey => {
                 "sessions, tasks and request states cannot be bound to their caller".into()
             }
+            Self::NotLocal => "requests are taken from this machine only".into(),
             Self::NotOwned => "the result is not the caller's".into(),
             Self::NoToken => "an access token is required".into(),
             Self::NotFound => "no MCP server at this path".into(),
@@ -179,6 +190,7 @@ impl Refusal {
             Self::UnknownTask => "unknown task".into(),
             Self::Upgrade => "protocol upgrades are not accepted".into(),
             Self::UpstreamAnswer => "the server's answer cannot be checked".into(),
+            Self::ViewAs => "no role of the caller allows it to act as this".into(),
         }
     }
 
@@ -194,6 +206,7 @@ impl Refusal {
             | Self::NoToken
             | Self::Token(_) => "token",
             Self::Argument(_) => "arguments",
+            Self::ViewAs => "view_as",
             Self::NotOwned | Self::UpstreamAnswer => "response",
             _ => "request",
         };
@@ -241,6 +254,7 @@ impl Refusal {
                 format!("sign in with scope {}", needed.join(" "))
             }
             Self::Denied(Denial::TooOld { .. }) => "sign in again".into(),
+            Self::Host => "connect to localhost, or to the host of `resource`".into(),
             Self::HeadersLeft => {
                 "set `allow_on_headers_stop_iteration: true` in the filter's PluginConfig, and take \
                  `hold: buffer_filter` out of the policy"
@@ -254,6 +268,11 @@ impl Refusal {
             Self::NoSealKey => {
                 "set `seal: {key_env: ...}` in the policy, and that variable in the \
                                 VM's environment"
+                    .into()
+            }
+            Self::NotLocal => {
+                "connect on the machine itself, to a listener at 127.0.0.1 or ::1 with no proxy \
+                 before it; for callers elsewhere put `issuers` in the place of `local`"
                     .into()
             }
             Self::NotOwned => {
@@ -288,6 +307,9 @@ impl Refusal {
             }
             Self::Token(_) => "sign in again".into(),
             Self::TooLarge => "raise `max_body`, and Envoy's buffer limit with it".into(),
+            Self::ViewAs => {
+                "name it under `view_as` of a role of the caller, or send the request without it".into()
+            }
             _ => return None,
         };
         Some(action)

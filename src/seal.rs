@@ -53,6 +53,8 @@ pub struct Owner<'a> {
     pub issuer: &'a str,
     /// Who is calling.
     pub identity: &'a Identity,
+    /// As whom; empty if as itself.
+    pub view: &'a str,
 }
 
 impl Sealer {
@@ -121,7 +123,7 @@ fn associated<'a>(purpose: Purpose, owner: Owner<'a>, bound: &[&'a [u8]]) -> Vec
     };
     // A user id is never empty, so nobody's handles are not a user's.
     let user = owner.identity.user.as_deref().unwrap_or_default();
-    let owner = [owner.resource, owner.issuer, user].map(str::as_bytes);
+    let owner = [owner.resource, owner.issuer, user, owner.view].map(str::as_bytes);
     [&[purpose], &owner[..], bound].concat()
 }
 
@@ -139,9 +141,7 @@ mod tests {
     fn identity(user: &str) -> Identity {
         Identity {
             user: Some(user.to_owned()),
-            organization: None,
-            roles: Vec::new(),
-            scopes: Vec::new(),
+            ..Identity::default()
         }
     }
 
@@ -153,6 +153,7 @@ mod tests {
             resource: "https://a/mcp",
             issuer: "https://i",
             identity: &dana,
+            view: "",
         };
         let sealed = sealer.seal(Purpose::Session, owner, &[b"x"], &"id-1");
         let open = |sealer: &Sealer, purpose, owner, bound: &[&[u8]], sealed: &str| {
@@ -174,6 +175,7 @@ mod tests {
         for owner in [
             other(|owner| owner.resource = "https://b/mcp"),
             other(|owner| owner.issuer = "https://j"),
+            other(|owner| owner.view = "role:support"),
             other(|owner| (owner.resource, owner.issuer) = ("https://a/mc", "phttps://i")),
             Owner {
                 identity: &eve,

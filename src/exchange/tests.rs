@@ -10,6 +10,7 @@ mod handles;
 mod ids;
 mod instructions;
 mod lists;
+mod local;
 mod messages;
 mod metadata;
 mod pins;
@@ -17,6 +18,8 @@ mod possession;
 mod single_use;
 mod tokens;
 mod transport;
+mod upstream;
+mod view_as;
 mod waiting;
 
 use std::rc::Rc;

@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 
-use super::{Exchange, Known, Now, RequestState, Step, credentials};
+use super::caller::Known;
+use super::{Exchange, Now, RequestState, Step, credentials};
 use crate::ask::{Ask, Told};
 use crate::authorize::Target;
-use crate::identity::{ProofError, TokenError};
+use crate::identity::{ProofError, TokenError, VerifiedToken};
 use crate::mcp::headers::HeaderEdit;
 use crate::policy::{Mode, Operation};
 use crate::refusal::Refusal;
@@ -84,9 +85,8 @@ impl Exchange {
 
     /// Uses up what authorizes the request: of all requests with the same, one succeeds.
     fn use_up(&self, now: Now) -> Result<Ask, Refusal> {
-        let Some(Known::Token(token)) = &self.caller else {
-            return Err(Refusal::NoToken);
-        };
+        let token = self.caller.as_ref().and_then(Known::token);
+        let token = token.ok_or(Refusal::NoToken)?;
         let used = credentials::single_use(&self.policy, &self.headers, token, now.seconds())?;
         let issuer = self.policy.issuers.get(token.issuer().0);
         let issuer = issuer.map_or("", |issuer| issuer.issuer.as_str());
@@ -99,7 +99,8 @@ impl Exchange {
     }
 
     fn was_used(&self) -> Refusal {
-        let is_bound = matches!(&self.caller, Some(Known::Token(token)) if token.is_bound());
+        let token = self.caller.as_ref().and_then(Known::token);
+        let is_bound = token.is_some_and(VerifiedToken::is_bound);
         Refusal::Token(match is_bound {
             true => ProofError::Replayed.into(),
             false => TokenError::Used,

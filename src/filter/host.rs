@@ -7,7 +7,7 @@ use proxy_wasm::types::{BufferType, LogLevel, MapType, Status};
 
 use crate::call::{Answer, Call};
 use crate::challenge::Reply;
-use crate::exchange::Now;
+use crate::exchange::{Connection, Now};
 use crate::mcp::headers::{HeaderEdit, Headers};
 use crate::store::StoreError;
 
@@ -118,6 +118,15 @@ pub(super) fn change_shared<T>(
 pub(super) fn number(path: &[&str]) -> Option<u64> {
     let bytes = hostcalls::get_property(path.to_vec()).ok()??;
     Some(u64::from_le_bytes(bytes.try_into().ok()?))
+}
+
+/// The connection the request came in on.
+pub(super) fn connection() -> Connection {
+    let address = |end: &str| {
+        let address = hostcalls::get_property(vec![end, "address"]);
+        address.ok().flatten().unwrap_or_default()
+    };
+    Connection::of(&address("destination"), &address("source"))
 }
 
 /// Whether the answer that arrives comes from the server, and not from Envoy itself.

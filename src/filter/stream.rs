@@ -287,6 +287,9 @@ impl HttpContext for StreamContext {
                 let step = exchange.is_for_nobody(&headers);
                 return stream.request_step(step);
             }
+            if shared.policy.local.is_some() {
+                exchange.came_in_on(host::connection());
+            }
             let verifier = &mut shared.verifier.borrow_mut();
             let step = exchange.request_headers(headers, ended, verifier, host::now());
             shared.unless_host_fails(step, exchange)

@@ -10,6 +10,7 @@ use super::document::{ArgumentRule, Document, IdentityField, OperationDocument};
 use super::dpop::compile_dpop;
 use super::error::{Errors, PolicyError};
 use super::issuers::compile_issuers;
+use super::local::compile_local;
 use super::metadata::check_metadata;
 use super::param_headers::compile_param_headers;
 use super::pattern::Pattern;
@@ -18,6 +19,8 @@ use super::results::compile_results;
 use super::roles::{compile_anonymous, compile_roles};
 use super::scopes::{ScopeHierarchy, check_scopes};
 use super::store::compile_store;
+use super::upstream::compile_upstream;
+use super::view::compile_view_as;
 use super::{Operation, Policy};
 use crate::mcp::names::{NameId, NameTable, fold};
 use crate::mcp::pin::{NotAPin, Pin};
@@ -53,11 +56,15 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
             .map(|url| url.origin().ascii_serialization()),
     );
     let issuers = compile_issuers(&document, &mut errors);
+    let local = compile_local(&document, &scope_hierarchy, &mut errors);
     let dpop = compile_dpop(&document, &mut errors);
-    let has_organization = document
-        .issuers
-        .iter()
-        .all(|issuer| issuer.identity.organization.is_some());
+    let has_organization = match &local {
+        Some(local) => local.organization.is_some(),
+        None => {
+            let mut issuers = document.issuers.iter();
+            issuers.all(|issuer| issuer.identity.organization.is_some())
+        }
+    };
     let mut names = NameTable::default();
     let arguments = compile_arguments(&document, has_organization, &mut names, &mut errors);
     let tools = compile_operations(
@@ -77,6 +84,8 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
     let has_key = document.audit.key_env.is_some();
     let results = compile_results(&document.results, has_organization, has_key, &mut errors);
     let roles = compile_roles(&document.roles, &mut errors);
+    let view_as = compile_view_as(&document, &mut errors);
+    let upstream = compile_upstream(&document.upstream, &mut errors);
     let anonymous = document.anonymous.as_ref();
     let anonymous = anonymous.map(|document| compile_anonymous(document, &mut errors));
     let store = compile_store(document.store.clone(), &mut errors);
@@ -92,11 +101,13 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         path,
         mode: document.mode,
         issuers,
+        local,
         dpop,
         scopes: document.scopes,
         scope_hierarchy,
         metadata: document.metadata,
         roles,
+        view_as,
         anonymous,
         names,
         arguments,
@@ -107,7 +118,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         refusals: document.refusals,
         origins,
         headers: document.headers,
-        upstream: document.upstream,
+        upstream,
         audit: document.audit,
         seal: document.seal,
         store,
@@ -270,7 +281,9 @@ fn check_headers(document: &Document, errors: &mut Errors) {
     ];
     let removed = document.upstream.remove_headers.iter().enumerate();
     let removed = removed.map(|(index, name)| (format!("upstream.remove_headers[{index}]"), name));
-    for (path, name) in named.into_iter().chain(removed) {
+    let view_as = document.view_as.header.iter();
+    let view_as = view_as.map(|name| ("view_as.header".to_owned(), name));
+    for (path, name) in named.into_iter().chain(removed).chain(view_as) {
         let token = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         let reserved = name.starts_with("mcp-")
             || [
@@ -296,6 +309,12 @@ fn check_headers(document: &Document, errors: &mut Errors) {
             "headers",
             "expected three different names",
         ));
+    }
+    let own = [&headers.user, &headers.organization, &headers.roles];
+    let view_as = document.view_as.header.as_ref();
+    if view_as.is_some_and(|name| own.contains(&name)) {
+        let message = "found one of `headers`, expected a name of its own";
+        errors.push(PolicyError::new("view_as.header", message));
     }
 }
 

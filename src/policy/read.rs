@@ -17,11 +17,15 @@ const MAPPINGS: &[&[&str]] = &[
     &["issuers", "*", "identity"],
     &["issuers", "*", "introspection"],
     &["issuers", "*", "jwks"],
+    &["local"],
     &["metadata"],
     &["prompts", "*"],
     &["roles", "*"],
+    &["roles", "*", "view_as"],
     &["tools", "*"],
     &["upstream"],
+    &["view_as"],
+    &["view_as", "users", "*"],
 ];
 
 /// A configuration as strict JSON.

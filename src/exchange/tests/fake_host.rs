@@ -4,14 +4,15 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::super::{Exchange, Forward, Now, Secrets, Step};
+use super::super::{Connection, Exchange, Forward, Now, Secrets, Step};
 use super::{NOW, tokens};
 use crate::ask::{Ask, Told};
 use crate::audit::Record;
 use crate::challenge::Reply;
+use crate::credential::Credential;
 use crate::identity::Verifier;
 use crate::mcp::headers::{HeaderEdit, Headers};
-use crate::policy::{Hold, Mode, Policy};
+use crate::policy::{Authorization, Hold, Mode, Policy};
 use crate::seal::Sealer;
 use crate::store::memory;
 
@@ -25,6 +26,7 @@ pub(in super::super) struct Request {
     pub headers: Map,
     pub body: Vec<u8>,
     pub answer: (Map, Vec<u8>),
+    pub connection: Connection,
 }
 
 /// What the server, the client and the log saw.
@@ -65,6 +67,7 @@ impl Request {
             headers: map(&pairs),
             body: body.as_bytes().to_vec(),
             answer,
+            connection: Connection::default(),
         }
         .with(
             "authorization",
@@ -99,6 +102,11 @@ impl Request {
 
     pub fn path(mut self, path: &str) -> Self {
         self.set(":path", path);
+        self
+    }
+
+    pub fn on(mut self, connection: Connection) -> Self {
+        self.connection = connection;
         self
     }
 
@@ -245,6 +253,7 @@ impl FakeHost {
         let mut headers = request.headers.clone();
         let empty = request.body.is_empty() && !trailers;
         let snapshot = Headers::new(headers.clone());
+        self.exchange.came_in_on(request.connection);
         let step = self
             .exchange
             .request_headers(snapshot, empty, &mut self.verifier, self.now);
@@ -375,9 +384,14 @@ enum Progress {
 fn secrets(policy: &Policy) -> Secrets {
     let sealer = policy.seal.as_ref();
     let sealer = sealer.map(|_| Rc::new(Sealer::new(&"secret".repeat(6)).unwrap()));
+    let credential = match &policy.upstream.authorization {
+        Authorization::Static(credential) => Credential::new(&credential.scheme, "s3cret").ok(),
+        _ => None,
+    };
     Secrets {
         audit_key: None,
         sealer,
+        credential: credential.map(Rc::new),
     }
 }
 

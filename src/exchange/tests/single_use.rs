@@ -78,3 +78,15 @@ fn a_store_that_cannot_be_read_lets_nothing_pass() {
     let outcome = sent(&policy, &store, &call("crm.get", "{}"));
     assert_eq!(outcome.refusal(), (503, 503, "store_unavailable"));
 }
+
+#[test]
+fn nobody_makes_such_a_call_without_signing_in() {
+    let policy = policy(json!({
+        "tools": {"crm.get": {"single_use": true}},
+        "anonymous": {"tools": ["crm.get"]},
+    }));
+    let request = call("crm.get", "{}").without("authorization");
+    let outcome = sent(&policy, &Store::default(), &request);
+    assert_eq!(outcome.server, None);
+    assert_eq!(outcome.record.decision.reason, "sign_in");
+}

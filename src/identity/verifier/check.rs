@@ -17,6 +17,7 @@ pub struct VerifiedToken {
     issuer: IssuerId,
     vouched: Vouched,
     bound_to: Option<Thumbprint>,
+    view_as: Option<String>,
     not_before: u64,
     expires: u64,
     usable_until: u64,
@@ -42,6 +43,11 @@ impl VerifiedToken {
     /// How its issuer vouches for it.
     pub fn vouched(&self) -> &Vouched {
         &self.vouched
+    }
+
+    /// As whom the caller wants to act.
+    pub fn view_as(&self) -> Option<&str> {
+        self.view_as.as_deref()
     }
 
     /// Who vouches for the caller.
@@ -120,11 +126,14 @@ pub(super) fn check_claims(
     if expires > latest.saturating_add(issuer.clock_skew.as_secs()) {
         return Err(TokenError::Lifetime);
     }
+    let actors = issuer.delegation.check(claims, &issuer.issuer)?;
+    let identity = Identity::of_claims(claims, &issuer.claims)?;
     Ok(VerifiedToken {
-        identity: Identity::of_claims(claims, &issuer.claims)?,
+        identity: Identity { actors, ..identity },
         issuer: id,
         vouched,
         bound_to: binding(claims)?,
+        view_as: issuer.claims.view_as(claims)?,
         not_before,
         expires,
         usable_until: expires.saturating_add(issuer.clock_skew.as_secs()),
