@@ -5,6 +5,7 @@
 
 mod call;
 mod caller;
+mod confirm;
 mod credentials;
 mod forward;
 mod handles;

@@ -125,6 +125,8 @@ pub struct Operation {
     pub max_token_age: Option<Duration>,
     /// Whether what authorizes a call is good for one only.
     pub single_use: bool,
+    /// Whether the user has to agree to each call.
+    pub confirm: bool,
     /// What must hold.
     pub when: Option<Condition>,
     /// What the tool was when somebody read it.

@@ -2,6 +2,7 @@
 
 use crate::authorize::Denial;
 use crate::decision::{Decision, Evidence, Verdict};
+use crate::elicitation::Elicitation;
 use crate::identity::TokenError;
 use crate::mcp::headers::{Disagreement, HeaderError};
 use crate::mcp::message::MessageError;
@@ -13,12 +14,19 @@ use crate::store::StoreError;
 pub enum Refusal {
     /// An identity argument that may not be there.
     Argument(ArgumentError),
+    /// The client's user would have to be asked, and clients of this version can only be asked on a
+    /// connection that is kept.
+    CannotAsk,
     /// The client left before anything was decided.
     ClientGone,
+    /// The user has to agree to it.
+    Confirm(Box<Elicitation>),
     /// The body is compressed.
     ContentEncoding,
     /// The body is not declared as JSON.
     ContentType,
+    /// The user did not agree to it.
+    Declined,
     /// The policy does not allow it.
     Denied(Denial),
     /// Headers and body do not go together.
@@ -35,6 +43,8 @@ pub enum Refusal {
     Message(MessageError),
     /// The client did not declare the tasks extension, and asks about a task.
     MissingCapability,
+    /// The client cannot ask its user, or did not declare it.
+    MissingElicitation,
     /// The server speaks HTTP+SSE, whose answers come on another connection than their requests.
     HttpSse,
     /// A parameter the method needs is missing.
@@ -90,9 +100,12 @@ impl Refusal {
             Self::Argument(ArgumentError::Rejected(_)) => "argument_rejected",
             Self::Argument(ArgumentError::Structure(_)) => "argument_structure",
             Self::Body => "body",
+            Self::CannotAsk => "cannot_ask",
             Self::ClientGone => "client_gone",
+            Self::Confirm(_) => "confirm",
             Self::ContentEncoding => "content_encoding",
             Self::ContentType => "content_type",
+            Self::Declined => "declined",
             Self::Denied(Denial::Condition { .. }) => "condition",
             Self::Denied(Denial::Denied { .. }) => "denied",
             Self::Denied(Denial::NoRole) => "no_role",
@@ -112,7 +125,7 @@ impl Refusal {
             Self::Message(MessageError::Json(_)) => "not_json",
             Self::Message(_) => "not_a_message",
             Self::HttpSse => "http_sse",
-            Self::MissingCapability => "missing_capability",
+            Self::MissingCapability | Self::MissingElicitation => "missing_capability",
             Self::MissingParameter(_) => "missing_parameter",
             Self::NoSealKey => "no_seal_key",
             Self::NotLocal => "not_local",
@@ -141,9 +154,14 @@ impl Refusal {
         match self {
             Self::Argument(error) => error.to_string(),
             Self::Body => "a POST has a body, GET and DELETE have none".into(),
+            Self::CannotAsk => {
+                "the user has to agree to this call, and clients of this protocol version cannot be asked".into()
+            }
             Self::ClientGone => "the client left before a decision".into(),
+            Self::Confirm(_) => "the user has to agree to this call".into(),
             Self::ContentEncoding => "the body must not be compressed".into(),
             Self::ContentType => "the content type must be application/json".into(),
+            Self::Declined => "the user did not agree to this call".into(),
             Self::Denied(Denial::Condition { error, .. }) => error.to_string(),
             Self::Denied(Denial::Denied { pattern, .. }) => format!("`{pattern}` denies it"),
             Self::Denied(Denial::NoRole) => "no role of the caller allows it".into(),
@@ -170,6 +188,7 @@ impl Refusal {
                     .into()
             }
             Self::MissingCapability => "the client did not declare the tasks extension".into(),
+            Self::MissingElicitation => "the client cannot ask its user to agree to this call".into(),
             Self::MissingParameter(name) => format!("`params.{name}` is missing"),
             Self::NoSealKey => {
                 "sessions, tasks and request states cannot be bound to their caller".into()
@@ -206,6 +225,7 @@ impl Refusal {
             | Self::NoToken
             | Self::Token(_) => "token",
             Self::Argument(_) => "arguments",
+            Self::Confirm(_) | Self::Declined => "user",
             Self::ViewAs => "view_as",
             Self::NotOwned | Self::UpstreamAnswer => "response",
             _ => "request",
@@ -227,6 +247,7 @@ impl Refusal {
         match self {
             Self::Token(error) => !error.is_unavailable(),
             Self::NoToken
+            | Self::Confirm(_)
             | Self::Denied(Denial::Scope { .. } | Denial::SignIn { .. } | Denial::TooOld { .. }) => {
                 true
             }
@@ -260,6 +281,10 @@ impl Refusal {
                  `hold: buffer_filter` out of the policy"
                     .into()
             }
+            Self::CannotAsk | Self::MissingElicitation => {
+                "use a client of 2026-07-28 that declares `elicitation`".into()
+            }
+            Self::Confirm(_) => "agree to it in the client".into(),
             Self::HostDoesNotHold => {
                 "set `allow_on_headers_stop_iteration: true` in the filter's PluginConfig, or \
                  `hold: buffer_filter` with envoy.filters.http.buffer behind the filter"

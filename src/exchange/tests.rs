@@ -3,6 +3,7 @@
 mod anonymous;
 mod arguments;
 mod compat;
+mod confirm;
 mod cors;
 mod decisions;
 mod fake_host;

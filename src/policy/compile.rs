@@ -224,6 +224,7 @@ fn compile_operations(
             scopes: operation.scopes.clone(),
             max_token_age: operation.max_token_age.map(|period| period.0),
             single_use: operation.single_use,
+            confirm: operation.confirm,
             when: condition,
             pin: compile_pin(section, name, operation, errors),
             param_headers: compile_param_headers(section, &path, operation, errors),
@@ -327,6 +328,19 @@ fn check_keys(document: &Document, errors: &mut Errors) {
         if name.is_some_and(String::is_empty) {
             let message = "found none, expected the name of an environment variable";
             errors.push(PolicyError::new(path, message));
+        }
+    }
+    for (section, operations) in [("tools", &document.tools), ("prompts", &document.prompts)] {
+        for (name, _) in operations.iter().filter(|(_, operation)| operation.confirm) {
+            let message = match (section, seal) {
+                ("tools", Some(_)) => continue,
+                ("tools", None) => "needs `seal`: what the user agreed to is bound to the call",
+                _ => "only calls of tools are agreed to",
+            };
+            errors.push(PolicyError::new(
+                format!("{section}.{name}.confirm"),
+                message,
+            ));
         }
     }
     // A handle's end is told in whole seconds.

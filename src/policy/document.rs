@@ -325,6 +325,8 @@ pub struct OperationDocument {
     pub max_token_age: Option<Period>,
     /// A token, or the proof that comes with one (DPoP), is good for one such call only.
     pub single_use: bool,
+    /// For tools: the user has to agree to each call, in the client.
+    pub confirm: bool,
     /// A CEL expression over `args`, `identity` and `call` that must be true.
     pub when: Option<String>,
     /// For tools: arguments that a header mirrors, with what follows `Mcp-Param-` in its name, as
