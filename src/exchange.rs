@@ -4,10 +4,12 @@
 //! as the end of the body, so no message can end without being judged.
 
 mod call;
+mod completion;
 mod credentials;
 mod forward;
 mod handles;
 mod ids;
+mod pins;
 mod request;
 mod response;
 
@@ -25,6 +27,7 @@ use crate::mcp::headers::{HeaderEdit, Headers};
 use crate::mcp::method::Era;
 use crate::policy::{Mode, Policy};
 use crate::refusal::Refusal;
+use crate::rewrite::pins::SeenTools;
 use crate::seal::Sealer;
 
 /// How deep JSON may be nested, in requests and lists.
@@ -88,6 +91,7 @@ impl std::fmt::Debug for Secrets {
 pub struct Exchange {
     policy: Rc<Policy>,
     secrets: Secrets,
+    seen: SeenTools,
     started: Now,
     request: RequestState,
     response: ResponseState,
@@ -216,13 +220,14 @@ struct Question {
 }
 
 impl Exchange {
-    /// A request about to arrive.
-    pub fn new(policy: Rc<Policy>, secrets: &Secrets, now: Now) -> Self {
+    /// A request about to arrive. `seen` is what other exchanges of the policy saw.
+    pub fn new(policy: Rc<Policy>, secrets: &Secrets, seen: &SeenTools, now: Now) -> Self {
         let mut record = Record::new(policy.mode, Refusal::ClientGone.decision());
         record.policy.clone_from(&policy.label);
         Self {
             policy,
             secrets: secrets.clone(),
+            seen: seen.clone(),
             started: now,
             request: RequestState::Start,
             response: ResponseState::Start,

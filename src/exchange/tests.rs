@@ -11,6 +11,7 @@ mod instructions;
 mod lists;
 mod messages;
 mod metadata;
+mod owners;
 mod pins;
 mod possession;
 mod tokens;

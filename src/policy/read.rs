@@ -11,6 +11,7 @@ const MAX_DEPTH: usize = 64;
 /// Where keys are expected. Serde would also take a list, for its elements in order.
 const MAPPINGS: &[&[&str]] = &[
     &[],
+    &["arguments", "*", "owner"],
     &["audit"],
     &["headers"],
     &["issuers", "*"],
@@ -18,9 +19,14 @@ const MAPPINGS: &[&[&str]] = &[
     &["issuers", "*", "introspection"],
     &["issuers", "*", "jwks"],
     &["metadata"],
+    &["pins"],
     &["prompts", "*"],
+    &["prompts", "*", "arguments", "*", "owner"],
+    &["resources", "*"],
+    &["resources", "*", "owner"],
     &["roles", "*"],
     &["tools", "*"],
+    &["tools", "*", "arguments", "*", "owner"],
     &["upstream"],
 ];
 

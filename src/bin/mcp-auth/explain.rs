@@ -10,6 +10,7 @@ use mcp_auth_filter::exchange::{Exchange, Forward, Now, Secrets, Step};
 use mcp_auth_filter::identity::Verifier;
 use mcp_auth_filter::mcp::headers::Headers;
 use mcp_auth_filter::policy::Policy;
+use mcp_auth_filter::rewrite::pins::SeenTools;
 use mcp_auth_filter::seal::Sealer;
 
 use crate::answer::{self, Answer};
@@ -135,7 +136,12 @@ fn judge(
     let bug = |what: &str| Failure::usage(what, "report this as a bug, with the files");
     let mut verifier = Verifier::new(policy.issuers.clone())
         .map_err(|error| bug(&format!("the claims' key is not accepted: {error}")))?;
-    let mut exchange = Exchange::new(Rc::clone(policy), &stand_ins(policy), now);
+    let mut exchange = Exchange::new(
+        Rc::clone(policy),
+        &stand_ins(policy),
+        &SeenTools::default(),
+        now,
+    );
     let mut step = exchange.request_headers(headers, body.is_empty(), &mut verifier, now);
     let mut before = Forward::default();
     if !exchange.is_over() {

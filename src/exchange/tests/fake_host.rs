@@ -10,6 +10,7 @@ use crate::challenge::Reply;
 use crate::identity::Verifier;
 use crate::mcp::headers::{HeaderEdit, Headers};
 use crate::policy::{Hold, Mode, Policy};
+use crate::rewrite::pins::SeenTools;
 use crate::seal::Sealer;
 
 const LIMIT: usize = 1024 * 1024;
@@ -174,12 +175,24 @@ impl FakeHost {
         Self::at(policy, 0)
     }
 
+    /// A host that saw these tools before.
+    pub fn that_saw(seen: &SeenTools, policy: &Rc<Policy>) -> Self {
+        let host = Self::new(policy);
+        let exchange = Exchange::new(Rc::clone(policy), &secrets(policy), seen, host.now);
+        Self { exchange, ..host }
+    }
+
     /// A host whose clock is this many seconds later.
     pub fn at(policy: &Rc<Policy>, later: u64) -> Self {
         let now = now(later);
         Self {
             now,
-            exchange: Exchange::new(Rc::clone(policy), &secrets(policy), now),
+            exchange: Exchange::new(
+                Rc::clone(policy),
+                &secrets(policy),
+                &SeenTools::default(),
+                now,
+            ),
             verifier: Verifier::new(policy.issuers.clone()).unwrap(),
             policy: Rc::clone(policy),
         }
