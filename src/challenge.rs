@@ -45,9 +45,9 @@ pub fn refuse(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> Reply {
     {
         return ask_to_sign_in(policy, refusal, id, asked.era);
     }
-    let (status, code, message) = match answer(policy, refusal, asked) {
+    let (status, code, text) = match answer(policy, refusal, asked) {
         // Nobody waits for the answer to a notification, so only its status is read.
-        (200, code, message) if asked.id.is_none() => (400, code, message),
+        (200, code, text) if asked.id.is_none() => (400, code, text),
         answer => answer,
     };
     let mut headers = vec![
@@ -57,17 +57,15 @@ pub fn refuse(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> Reply {
     for challenge in challenges(policy, refusal) {
         headers.push(("www-authenticate", challenge));
     }
-    match refusal {
-        Refusal::HttpMethod => headers.push(("allow", "POST, GET, DELETE".to_owned())),
-        Refusal::Token(error) if error.is_unavailable() => {
-            headers.push(("retry-after", "5".to_owned()))
-        }
+    match status {
+        405 => headers.push(("allow", "POST, GET, DELETE".to_owned())),
+        503 => headers.push(("retry-after", "5".to_owned())),
         _ => {}
     }
     Reply {
         status,
         headers,
-        body: error_body(asked.id, code, &message, data(refusal)),
+        body: error_body(asked.id, code, &text, data(refusal)),
     }
 }
 
@@ -82,41 +80,31 @@ fn ask_to_sign_in(policy: &Policy, refusal: &Refusal, id: &[u8], era: Era) -> Re
     if let (Era::Modern, Some(result)) = (era, result.as_object_mut()) {
         result.insert("resultType".to_owned(), json!("complete"));
     }
-    let result = result.to_string();
-    let body = [
-        b"{\"jsonrpc\":\"2.0\",\"id\":",
-        id,
-        b",\"result\":",
-        result.as_bytes(),
-        b"}",
-    ];
     Reply {
         status: 200,
         headers: vec![
             ("content-type", "application/json".to_owned()),
             ("cache-control", "no-store".to_owned()),
         ],
-        body: body.concat(),
+        body: message(Some(id), "result", &result),
     }
 }
 
 /// A JSON-RPC error.
-pub fn error_body(id: Option<&[u8]>, code: i64, message: &str, data: Option<Value>) -> Vec<u8> {
-    let mut error = json!({"code": code, "message": message});
+pub fn error_body(id: Option<&[u8]>, code: i64, text: &str, data: Option<Value>) -> Vec<u8> {
+    let mut error = json!({"code": code, "message": text});
     if let (Some(data), Some(error)) = (data, error.as_object_mut()) {
         error.insert("data".to_owned(), data);
     }
-    let error = error.to_string();
-    // Where it is not known, it is left out (MCP "JSON-RPC messages": `id?`).
+    message(id, "error", &error)
+}
+
+/// An answer. An id that is not known is left out (MCP "JSON-RPC messages": `id?`).
+fn message(id: Option<&[u8]>, member: &str, value: &Value) -> Vec<u8> {
     let id = id.map_or(Vec::new(), |id| [b"\"id\":", id, b","].concat());
-    [
-        b"{\"jsonrpc\":\"2.0\",",
-        &*id,
-        b"\"error\":",
-        error.as_bytes(),
-        b"}",
-    ]
-    .concat()
+    let start = b"{\"jsonrpc\":\"2.0\",";
+    let value = format!("\"{member}\":{value}}}");
+    [start, &*id, value.as_bytes()].concat()
 }
 
 /// Status, JSON-RPC code and message. Codes of this filter's own are HTTP's, outside the range
@@ -141,7 +129,7 @@ fn answer(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> (u16, i64, St
         Refusal::Disagreement(Disagreement::Version(_)) => (400, -32022),
         Refusal::MissingCapability => (400, -32021),
         Refusal::Disagreement(_) => (400, -32020),
-        Refusal::HostDoesNotHold | Refusal::NoSealKey => (500, -32603),
+        Refusal::HeadersLeft | Refusal::HostDoesNotHold | Refusal::NoSealKey => (500, -32603),
         Refusal::HttpMethod => (405, INVALID_REQUEST),
         Refusal::Message(MessageError::Json(_)) => (400, -32700),
         Refusal::Message(_) => (400, INVALID_REQUEST),
@@ -153,6 +141,7 @@ fn answer(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> (u16, i64, St
         Refusal::UnknownMethod => (200, -32601),
         // As servers built with the SDKs say it.
         Refusal::UnknownSession => (404, -32001),
+        Refusal::Store(_) => (503, 503),
         Refusal::Token(error) if error.is_unavailable() => (503, 503),
         Refusal::Token(_) => (401, 401),
         Refusal::TooLarge => (413, INVALID_REQUEST),

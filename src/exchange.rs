@@ -12,10 +12,13 @@ mod ids;
 mod pins;
 mod request;
 mod response;
+mod waiting;
 
 use std::rc::Rc;
 
 use self::handles::Handles;
+use self::waiting::Waiting;
+use crate::ask::Ask;
 use crate::audit::Record;
 use crate::authorize::{Caller, Target, known_roles};
 use crate::challenge::{Asked, Reply, refuse};
@@ -38,8 +41,10 @@ const MAX_DEPTH: usize = 64;
 pub enum Step {
     /// Keep what has arrived of the message, and wait for more of it.
     Hold,
-    /// Keep the request until this was fetched.
+    /// Keep the request until this was fetched, once for everybody who waits for it.
     Fetch(Need),
+    /// Keep the request, which has ended, until the exchange was told this.
+    Ask(Ask),
     /// Let the message go on, with these changes.
     Forward(Forward),
     /// Answer the request in the server's place.
@@ -101,6 +106,7 @@ pub struct Exchange {
     handles: Handles,
     inspect: Inspect,
     result_of: ResultOf,
+    waiting: Option<Waiting>,
     record: Record,
     decided: bool,
     /// Changes of the answer's headers, until these go on.
@@ -145,6 +151,8 @@ enum RequestState {
     AwaitsKeys { ended: bool },
     /// Its body is being collected.
     Body,
+    /// It is whole, and waits for what was asked.
+    Asks,
     /// It went on, or was answered.
     Over,
 }
@@ -240,6 +248,7 @@ impl Exchange {
             handles: Handles::default(),
             inspect: Inspect::default(),
             result_of: ResultOf::default(),
+            waiting: None,
             record,
             decided: false,
             answer_headers: Vec::new(),
@@ -251,6 +260,9 @@ impl Exchange {
     pub fn finish(mut self, status: u16, now: Now) -> Option<Record> {
         if self.request == RequestState::Start {
             return None;
+        }
+        if self.request == RequestState::Asks {
+            self.decide(Refusal::ClientGone.decision());
         }
         self.record.status = status;
         self.record.duration_ms = now.unix_ms.saturating_sub(self.started.unix_ms);
@@ -319,7 +331,7 @@ impl Exchange {
     }
 
     /// Notes whose result the answer will be, and what of it is looked at.
-    fn expect(&mut self, inspect: Inspect, result_of: ResultOf) {
+    fn prepare_answer(&mut self, inspect: Inspect, result_of: ResultOf) {
         let identity = self.caller.as_ref().map(Known::identity);
         let identity = identity.unwrap_or(Identity::anonymous());
         let rules = crate::rewrite::results::rules(&self.policy, identity, result_of.target());

@@ -9,13 +9,16 @@
 //! - [`authorize`], [`rewrite`], [`refusal`], [`challenge`], [`metadata`], [`cors`], [`audit`]: what
 //!   is decided, changed, refused, answered, published, shown to web pages and logged.
 //! - [`policy`], [`identity`], [`mcp`]: what is allowed, who is calling, what is asked.
-//! - [`seal`]: the server's handles, as one caller may hold them.
+//! - [`seal`], [`store`], [`ask`], [`call`]: the server's handles as one caller may hold them, what
+//!   outlasts a request, and what is asked of the host or of other servers.
 
 // Tests count freely; what came from outside is never added up unchecked.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+pub mod ask;
 pub mod audit;
 pub mod authorize;
+pub mod call;
 pub mod challenge;
 pub mod cors;
 pub mod decision;
@@ -27,6 +30,7 @@ pub mod policy;
 pub mod refusal;
 pub mod rewrite;
 pub mod seal;
+pub mod store;
 
 #[cfg(target_arch = "wasm32")]
 mod filter;

@@ -20,6 +20,7 @@ mod resources;
 mod results;
 mod roles;
 mod scopes;
+mod store;
 mod value;
 
 use std::collections::HashMap;
@@ -42,6 +43,7 @@ pub use scopes::ScopeHierarchy;
 use crate::identity::{Identity, ProofRules, TrustedIssuer};
 use crate::mcp::names::{NameId, NameTable};
 use crate::mcp::pin::Pin;
+use crate::store::etcd::Etcd;
 
 /// A policy that was checked as a whole.
 #[derive(Debug)]
@@ -94,6 +96,8 @@ pub struct Policy {
     pub audit: document::Audit,
     /// How the server's handles are bound to their callers.
     pub seal: Option<document::Seal>,
+    /// The etcd that keeps what outlasts a request; `None` for the proxy's memory.
+    pub store: Option<Etcd>,
     /// Known deviations of clients that are put right.
     pub compat: document::Compat,
     /// The largest inspected request body, in bytes.
@@ -117,6 +121,8 @@ pub struct Operation {
     pub scopes: Vec<String>,
     /// How long ago the caller may have signed in.
     pub max_token_age: Option<Duration>,
+    /// Whether what authorizes a call is good for one only.
+    pub single_use: bool,
     /// What must hold.
     pub when: Option<Condition>,
     /// What the tool has to be.

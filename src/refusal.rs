@@ -7,6 +7,7 @@ use crate::mcp::headers::{Disagreement, HeaderError};
 use crate::mcp::message::MessageError;
 use crate::policy::{NotOwned, PinRule};
 use crate::rewrite::arguments::ArgumentError;
+use crate::store::StoreError;
 
 /// Why a request, or the answer to it, does not pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub enum Refusal {
     Body,
     /// A header that cannot be read in one way only.
     Header(HeaderError),
+    /// Headers that mirror the body would have to change after they went on.
+    HeadersLeft,
     /// The host let the headers go before the body was judged, or never delivers the body.
     HostDoesNotHold,
     /// The body is no message that can be judged.
@@ -55,6 +58,8 @@ pub enum Refusal {
     Query,
     /// A request state that is not this caller's for this request, or has expired.
     RequestState,
+    /// What outlasts a request could not be read or written.
+    Store(StoreError),
     /// The body is larger than what is inspected.
     TooLarge,
     /// The token is not accepted.
@@ -98,6 +103,7 @@ impl Refusal {
             Self::Disagreement(Disagreement::NoMeta) => "protocol_meta",
             Self::Disagreement(_) => "header_mismatch",
             Self::Header(_) => "header",
+            Self::HeadersLeft => "headers_left",
             Self::HostDoesNotHold => "host_does_not_hold",
             Self::HttpMethod => "http_method",
             Self::Message(MessageError::Batch) => "batch",
@@ -114,6 +120,8 @@ impl Refusal {
             Self::PinBroken(_) => "pin_broken",
             Self::Query => "query",
             Self::RequestState => "request_state",
+            Self::Store(StoreError::Full) => "store_full",
+            Self::Store(StoreError::Unavailable) => "store_unavailable",
             Self::Token(error) => error.reason(),
             Self::TooLarge => "too_large",
             Self::UnknownEvent => "unknown_event",
@@ -145,6 +153,11 @@ impl Refusal {
             }
             Self::Disagreement(error) => error.to_string(),
             Self::Header(error) => error.to_string(),
+            Self::HeadersLeft => {
+                "the `Mcp-*` headers of this request would have to change, and the proxy is \
+                 configured to let them go before its body"
+                    .into()
+            }
             Self::HostDoesNotHold => "the proxy is not configured to hold requests".into(),
             Self::HttpMethod => "MCP uses POST, GET and DELETE".into(),
             Self::Message(error) => error.to_string(),
@@ -165,6 +178,7 @@ impl Refusal {
             Self::PinBroken(_) => "the tool is not what it was when it was pinned".into(),
             Self::Query => "the URL must not have a query".into(),
             Self::RequestState => "unknown request state; send the request without it".into(),
+            Self::Store(error) => error.to_string(),
             Self::Token(error) => error.to_string(),
             Self::TooLarge => "the body is too large".into(),
             Self::UnknownEvent => "unknown event; send the request again".into(),
@@ -245,6 +259,11 @@ impl Refusal {
                 format!("sign in with scope {}", needed.join(" "))
             }
             Self::Denied(Denial::TooOld { .. }) => "sign in again".into(),
+            Self::HeadersLeft => {
+                "set `allow_on_headers_stop_iteration: true` in the filter's PluginConfig, and take \
+                 `hold: buffer_filter` out of the policy"
+                    .into()
+            }
             Self::HostDoesNotHold => {
                 "set `allow_on_headers_stop_iteration: true` in the filter's PluginConfig, or \
                  `hold: buffer_filter` with envoy.filters.http.buffer behind the filter"
@@ -271,6 +290,13 @@ impl Refusal {
             }
             Self::RequestState | Self::UnknownEvent => "send the request again".into(),
             Self::UnknownSession => "initialize a new session".into(),
+            Self::Store(StoreError::Full) => {
+                "see who makes so many calls or connections, or keep them in etcd".into()
+            }
+            Self::Store(StoreError::Unavailable) => {
+                "check the cluster under `store`, and that the plugin has a `vm_id` of its own".into()
+            }
+            Self::Token(TokenError::Used) => "sign in again for each such call".into(),
             Self::Token(TokenError::KeysUnavailable) => {
                 "check the cluster and path under the issuer's `jwks`".into()
             }

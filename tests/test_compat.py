@@ -227,7 +227,7 @@ def test_a_denied_call_without_headers_is_denied_in_its_own_era(through: Through
 def b19_a_buffer_filter_has_let_the_headers_go(through: Through, http2: bool) -> None:
     """They cannot be added any more, so a server that needs them would refuse the call later."""
     gateway = through("headers_buffered")
-    gateway.post(CALL, tokens.support(), MODERN, drop=MCP_HEADERS, http2=http2).refused(400, -32020, "blocked")
+    gateway.post(CALL, tokens.support(), MODERN, drop=MCP_HEADERS, http2=http2).refused(500, -32603, "blocked")
     gateway.post(CALL, tokens.support(), MODERN, http2=http2).forwarded(encoded(CALL))
 
 

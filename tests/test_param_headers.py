@@ -324,7 +324,8 @@ def b19_a_buffer_filter_has_let_the_headers_go(through: Through, name: str) -> N
     if stated(headers) == mirrored:
         assert exchange.forwarded().arguments == expected
     else:
-        exchange.refused(400, MISMATCH, "blocked")
+        exchange.refused(500, -32603, "blocked")
+        assert exchange.record["reason"] == "headers_left"
 
 
 def test_in_observe_mode_wrong_headers_pass(through: Through) -> None:

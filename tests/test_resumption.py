@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from .harness import tokens
-from .harness.answers import Answer, encoded, event_stream, listing, raw_stream, result
+from .harness.answers import Answer, encoded, event, event_stream, listing, raw_stream, result
 from .harness.envoy_config import Listener
 from .harness.gateway import Exchange, Gateway
 from .harness.handles import (
@@ -336,3 +336,15 @@ def test_observe_mode_leaves_events_as_they_are(through: Callable[[str], Gateway
     exchange = bodyless(gateway, "GET", tokens.support(), wanted("s", "of the server"))
     assert exchange.received.header(EVENT_HEADER) == "of the server"
     assert exchange.response.body == stream
+
+
+@pytest.mark.parametrize("newline", [b"\n", b"\r\n"], ids=["lf", "crlf"])
+def test_a_server_of_http_sse_is_not_passed_on(through: Callable[[str], Gateway], newline: bytes) -> None:
+    """Its answers come on this stream, whoever asked."""
+    gateway = through("crm")
+    endpoint = newline.join([b"event: endpoint", b"data: /messages?sessionId=s-1", b"", b""])
+    gateway.upstream.answer = raw_stream(endpoint, event({"jsonrpc": "2.0", "id": 1, "result": {}}))
+    exchange = bodyless(gateway, "GET", tokens.support(), [])
+    assert b"s-1" not in exchange.response.body
+    assert "Streamable HTTP" in exchange.response.rpc()["error"]["message"]
+    assert exchange.record["reason"] == "http_sse"

@@ -3,11 +3,12 @@
 use std::rc::Rc;
 
 use super::handles::{Opened, OpenedMessage};
+use super::waiting::Waiting;
 use super::{Exchange, Inspect, MAX_DEPTH, Now, ResultOf};
 use crate::authorize::{Caller, Denial, Target, authorize, operations};
 use crate::decision::Evidence;
 use crate::identity::Identity;
-use crate::mcp::headers::{Disagreement, HeaderEdit, NAME, agree, encode, missing};
+use crate::mcp::headers::{HeaderEdit, NAME, agree, encode, missing};
 use crate::mcp::message::params::Reference;
 use crate::mcp::message::{Message, MessageError, Shape};
 use crate::mcp::method::{Era, Method};
@@ -16,7 +17,7 @@ use crate::policy::{Hold, Operation, ParamHeader, Policy};
 use crate::refusal::Refusal;
 use crate::rewrite::arguments::{ArgumentError, Change, rewrite};
 use crate::rewrite::declared_headers::rebuild;
-use crate::rewrite::param_headers::{PARAM_HEADERS, follow};
+use crate::rewrite::param_headers::follow;
 use crate::rewrite::schemas::Hidden;
 
 /// A request for very many resources does not fill the log.
@@ -24,8 +25,6 @@ const MAX_EVIDENCE: usize = 16;
 
 /// A refusal, and what the caller wanted to use.
 type Refused<'m> = (Refusal, Option<Target<'m>>);
-/// What replaces the body, and the changes of `Mcp-Param-*` headers.
-type Released = (Option<Vec<u8>>, Vec<HeaderEdit>);
 
 impl Exchange {
     /// Puts into the record what the message is about.
@@ -54,7 +53,7 @@ impl Exchange {
         body: &[u8],
         caller: Caller<'_>,
         now: Now,
-    ) -> Result<Released, Refused<'m>> {
+    ) -> Result<Waiting, Refused<'m>> {
         let policy = Rc::clone(&self.policy);
         let targets = targets(message, ask).map_err(|refusal| (refusal, None))?;
         // What a role does not allow is not looked at any further: its arguments are nobody's.
@@ -82,7 +81,7 @@ impl Exchange {
             Some(Method::Listen) => ResultOf::Anything,
             _ => ResultOf::of(first),
         };
-        self.expect(ask.inspects(), result_of);
+        self.prepare_answer(ask.inspects(), result_of);
         let handles = ask.opened.handles.iter().chain(&state);
         let edit = self
             .edit(message, ask, &operations, handles, body, caller.identity)
@@ -110,7 +109,11 @@ impl Exchange {
             "allowed"
         };
         self.approve(reason, evidence);
-        Ok((edit.body, edit.headers))
+        Ok(Waiting {
+            body: edit.body,
+            headers: edit.headers,
+            needs: self.requirements(first, &operations),
+        })
     }
 
     /// Understands what a message asks for, and whose handles it names.
@@ -180,8 +183,7 @@ impl Exchange {
         let hidden = Hidden::new(policy, identity, operations.to_vec());
         headers.extend(self.declared_headers(message, ask, operations, &hidden, body, sent)?);
         if !headers.is_empty() && policy.hold == Hold::BufferFilter {
-            // The headers went on before the body was here.
-            return Err(Refusal::Disagreement(Disagreement::Mismatch(PARAM_HEADERS)));
+            return Err(Refusal::HeadersLeft);
         }
         Ok(Edit {
             body: edited,

@@ -294,14 +294,14 @@ impl Exchange {
         // About a task of the client's own, which only the client knows.
         let is_clients = method.is_some_and(|method| method.starts_with("tasks/"));
         let mut edits = Edits::default();
-        for (handle, text) in &handed.handles {
+        for (handle, span, id) in handed.handles {
             let sealed = match handle {
                 Handle::Task if is_clients => continue,
-                Handle::Task => self.seal_task(&text.value, now),
-                Handle::RequestState => self.seal_state(&text.value, now),
+                Handle::Task => self.seal_task(&id, now),
+                Handle::RequestState => self.seal_state(&id, now),
             }?;
             let quoted = serde_json::Value::from(sealed).to_string();
-            edits.replace(text.span.clone(), quoted);
+            edits.replace(span, quoted);
         }
         Ok(edits.apply(body))
     }

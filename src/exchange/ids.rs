@@ -1,13 +1,15 @@
-//! Ids of requests whose results are judged. In earlier versions a server finds the stream for an
-//! answer by the request's id, so two calls with one id could swap their answers, and with them the
-//! rules. So the server gets an id that says which call it is for, and the client its own again.
+//! Ids of requests whose answers are judged. In earlier versions a server finds the stream for an
+//! answer by the request's id, so two requests with one id could swap their answers, and with them
+//! the rules. So the server gets an id that says which request it is for, and the client its own again.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use memchr::memmem;
 
 use super::{Exchange, MAX_DEPTH};
+use crate::mcp::json::Reader;
 use crate::mcp::json::tree::{Node, Value};
-use crate::mcp::message::Message;
+use crate::mcp::message::{Message, MessageError};
 use crate::mcp::method::Era;
 use crate::refusal::Refusal;
 use crate::rewrite::splice::Edits;
@@ -18,20 +20,20 @@ const PREFIX: &str = "mcp-auth-filter:";
 impl Exchange {
     /// Refuses an id that only the filter makes.
     pub(super) fn check_id(message: &Message<'_>) -> Result<(), Refusal> {
-        let is_ours = message.id.is_some_and(|id| {
-            id.strip_prefix(b"\"")
-                .is_some_and(|id| id.starts_with(PREFIX.as_bytes()))
-        });
-        if is_ours {
-            return Err(Refusal::Message(crate::mcp::message::MessageError::Id));
+        // As the server will read it: it may be written with escapes.
+        let text = message.id.map(|id| Reader::new(id, 1).string());
+        match text {
+            Some(Ok(id)) if id.value.starts_with(PREFIX) => {
+                Err(Refusal::Message(MessageError::ReservedId))
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// The id the server gets, as JSON, where it is not the client's.
     pub(super) fn id_for_server(&self) -> Option<String> {
         let id = self.asked.id.as_ref()?;
-        if !self.inspect.results || self.asked.era == Era::Modern {
+        if !self.is_judged() || self.asked.era == Era::Modern {
             return None;
         }
         let id = BASE64_URL_SAFE_NO_PAD.encode(id);
@@ -44,7 +46,7 @@ impl Exchange {
     ///
     /// It is the answer to another call.
     pub(super) fn id_for_client(&self, body: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
-        if memchr::memmem::find(body, PREFIX.as_bytes()).is_none() {
+        if !self.is_judged() || memmem::find(body, PREFIX.as_bytes()).is_none() {
             return Ok(None);
         }
         let message = Node::read(body, MAX_DEPTH).map_err(|_| Refusal::UpstreamAnswer)?;
@@ -68,7 +70,12 @@ impl Exchange {
         Ok(edits.apply(body))
     }
 
-    /// What tells calls apart whose results fall under different rules.
+    /// Whether what comes back depends on the request.
+    fn is_judged(&self) -> bool {
+        self.inspect.results || self.inspect.lists
+    }
+
+    /// What tells requests apart whose answers fall under different rules.
     fn call_tag(&self) -> Option<String> {
         let method = self.record.method.as_deref()?;
         let target = self.result_of.target()?;

@@ -62,7 +62,7 @@ impl Exchange {
         match self.request {
             RequestState::Over | RequestState::Start => Step::Forward(Forward::default()),
             _ if size > self.policy.max_body => self.refuse(&Refusal::TooLarge, None),
-            RequestState::AwaitsKeys { .. } | RequestState::Body => Step::Hold,
+            RequestState::AwaitsKeys { .. } | RequestState::Body | RequestState::Asks => Step::Hold,
         }
     }
 
@@ -74,6 +74,9 @@ impl Exchange {
         }
         if let RequestState::AwaitsKeys { ended } = &mut self.request {
             *ended = true;
+            return Step::Hold;
+        }
+        if self.request == RequestState::Asks {
             return Step::Hold;
         }
         match (self.record.http_method.as_str(), body.is_empty()) {
@@ -227,7 +230,7 @@ impl Exchange {
                 ..Inspect::default()
             };
             let tool = self.handles.tool.clone();
-            self.expect(inspect, tool.map_or(ResultOf::Anything, ResultOf::Tool));
+            self.prepare_answer(inspect, tool.map_or(ResultOf::Anything, ResultOf::Tool));
         }
         self.release(None, Vec::new())
     }
@@ -250,13 +253,13 @@ impl Exchange {
             Err(refusal) => return self.refuse(&refusal, None),
         };
         match self.judge_message(&message, &ask, body, caller.caller(now), now) {
-            Ok((body, headers)) => self.release(body, headers),
+            Ok(waiting) => self.go_on(waiting, now),
             Err((refusal, target)) => self.refuse(&refusal, target),
         }
     }
 
     /// Lets the request go on.
-    fn release(&mut self, body: Option<Vec<u8>>, params: Vec<HeaderEdit>) -> Step {
+    pub(super) fn release(&mut self, body: Option<Vec<u8>>, params: Vec<HeaderEdit>) -> Step {
         self.request = RequestState::Over;
         if self.policy.mode == Mode::Observe {
             return Step::Forward(Forward::default());

@@ -1,5 +1,5 @@
-//! The answer's events. What may hold lists or handles is held or cut into events until it was
-//! looked at; everything else passes as it comes.
+//! The answer's events. What may hold lists, results with rules or handles is held or cut into
+//! events until it was looked at; everything else passes as it comes.
 
 use super::handles::SESSION;
 use super::{Exchange, Forward, Inspect, MAX_DEPTH, Now, ResponseState, Step};
@@ -223,10 +223,8 @@ impl Exchange {
             let judged = self.judge_result(changed.as_deref().unwrap_or(body))?;
             changed = judged.or(changed);
         }
-        if self.inspect.results {
-            let own = self.id_for_client(changed.as_deref().unwrap_or(body))?;
-            changed = own.or(changed);
-        }
+        let own = self.id_for_client(changed.as_deref().unwrap_or(body))?;
+        changed = own.or(changed);
         if self.inspect.handles {
             let sealed = self.seal_message(changed.as_deref().unwrap_or(body), now)?;
             changed = sealed.or(changed);

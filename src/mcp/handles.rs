@@ -1,11 +1,10 @@
 //! Handles in a message of the server: names of something it keeps, which whoever knows them could
 //! use.
 
-use std::borrow::Cow;
-
 use memchr::memmem;
 
-use super::json::{Kind, Reader, Text};
+use super::json::Span;
+use super::json::tree::{Node, Value};
 use super::message::MessageError;
 use super::message::params::RELATED_TASK;
 
@@ -19,20 +18,17 @@ pub enum Handle {
 }
 
 /// A message of the server, as far as handles go.
-#[derive(Debug, Default)]
-pub struct Handed<'a> {
+#[derive(Debug)]
+pub struct Handed {
     /// The method; `None` for an answer.
-    pub method: Option<Cow<'a, str>>,
-    /// The handles, in their order.
-    pub handles: Vec<(Handle, Text<'a>)>,
+    pub method: Option<String>,
+    /// The handles: where they stand, and what they are.
+    pub handles: Vec<(Handle, Span, String)>,
 }
-
-/// A place in a message: the keys on the way.
-type Place = (&'static [&'static str], Handle);
 
 /// Where handles stand (MCP 2026-07-28 "Multi Round-Trip Requests", tasks extension; MCP 2025-11-25
 /// "Tasks").
-const PLACES: &[Place] = &[
+const PLACES: &[(&[&str], Handle)] = &[
     (&["result", "requestState"], Handle::RequestState),
     (&["result", "taskId"], Handle::Task),
     (&["result", "task", "taskId"], Handle::Task),
@@ -48,55 +44,37 @@ pub fn may_have_handles(body: &[u8]) -> bool {
     keys.iter().any(|key| memmem::find(body, key).is_some())
 }
 
-impl<'a> Handed<'a> {
+impl Handed {
     /// Finds the handles in a message.
     ///
     /// # Errors
     ///
     /// The message is not strict JSON, or is a batch.
-    pub fn read(body: &'a [u8], max_depth: usize) -> Result<Self, MessageError> {
-        let mut reader = Reader::new(body, max_depth);
-        let mut handed = Self::default();
-        if reader.kind()? == Kind::Array {
+    pub fn read(body: &[u8], max_depth: usize) -> Result<Self, MessageError> {
+        let message = Node::read(body, max_depth)?;
+        if matches!(message.value, Value::Array(_)) {
             return Err(MessageError::Batch);
         }
-        reader.object(|reader, member| {
-            if member.key.value == "method" && reader.kind()? == Kind::String {
-                handed.method = Some(reader.string()?.value);
-                return Ok(());
-            }
-            handed.walk(reader, &below(PLACES, &member.key.value))
-        })?;
-        reader.end()?;
-        Ok(handed)
-    }
-
-    fn walk(&mut self, reader: &mut Reader<'a>, places: &[Place]) -> Result<(), MessageError> {
-        let here = places.iter().find(|(path, _)| path.is_empty());
-        match (reader.kind()?, here) {
-            (Kind::String, Some((_, handle))) => self.handles.push((*handle, reader.string()?)),
-            (Kind::Array, Some(_)) => {
-                reader.array(|reader| self.walk(reader, places))?;
-            }
-            (Kind::Object, None) if !places.is_empty() => {
-                reader.object(|reader, member| {
-                    self.walk(reader, &below(places, &member.key.value))
-                })?;
-            }
-            _ => {
-                reader.skip()?;
+        let method = message.member("method").and_then(Node::text);
+        let mut handles = Vec::new();
+        for (path, handle) in PLACES {
+            let place = path.iter().try_fold(&message, |node, key| node.member(key));
+            let alone = place.into_iter();
+            let listed = alone
+                .clone()
+                .flat_map(Node::children)
+                .map(|child| &child.node);
+            for node in alone.chain(listed) {
+                if let Value::Text(text) = &node.value {
+                    handles.push((*handle, node.span.clone(), text.clone()));
+                }
             }
         }
-        Ok(())
+        Ok(Self {
+            method: method.map(str::to_owned),
+            handles,
+        })
     }
-}
-
-fn below(places: &[Place], key: &str) -> Vec<Place> {
-    let below = |(path, handle): &Place| {
-        let (first, rest) = path.split_first()?;
-        (*first == key).then_some((rest, *handle))
-    };
-    places.iter().filter_map(below).collect()
 }
 
 #[cfg(test)]
@@ -105,8 +83,8 @@ mod tests {
 
     fn handles(message: &str) -> Vec<(Handle, String)> {
         let handed = Handed::read(message.as_bytes(), 32).unwrap();
-        let text = |(handle, text): (_, Text<'_>)| (handle, text.value.into_owned());
-        handed.handles.into_iter().map(text).collect()
+        let found = handed.handles.into_iter();
+        found.map(|(handle, _, text)| (handle, text)).collect()
     }
 
     #[test]
@@ -132,10 +110,10 @@ mod tests {
                 r#"{{"result":{{"taskId":"t1","task":{{"taskId":"t2","x":{{"taskId":"no"}}}},{related},"requestState":"s"}}}}"#
             )),
             [
+                (Handle::RequestState, "s".to_owned()),
                 (Handle::Task, "t1".to_owned()),
                 (Handle::Task, "t2".to_owned()),
                 (Handle::Task, "t3".to_owned()),
-                (Handle::RequestState, "s".to_owned()),
             ]
         );
         assert_eq!(

@@ -25,6 +25,9 @@ pub enum MessageError {
     /// An id that is neither a string nor an integer.
     #[error("`id` must be a string or an integer")]
     Id,
+    /// An id that only the filter gives to a server.
+    #[error("`id` must not start with `mcp-auth-filter:`")]
+    ReservedId,
     /// Not strict JSON.
     #[error("not strict JSON: {0}")]
     Json(#[from] JsonError),

@@ -18,6 +18,7 @@ use super::resources::compile_resources;
 use super::results::compile_results;
 use super::roles::{compile_anonymous, compile_roles};
 use super::scopes::{ScopeHierarchy, check_scopes};
+use super::store::compile_store;
 use super::{Operation, PinRule, Policy};
 use crate::mcp::names::NameTable;
 use crate::mcp::pin::{NotAPin, Pin};
@@ -83,6 +84,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
     let roles = compile_roles(&document.roles, &mut errors);
     let anonymous = document.anonymous.as_ref();
     let anonymous = anonymous.map(|document| compile_anonymous(document, &mut errors));
+    let store = compile_store(document.store.clone(), &mut errors);
     check_headers(&document, &mut errors);
     check_sizes(&document, &mut errors);
     check_keys(&document, &mut errors);
@@ -114,6 +116,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         upstream: document.upstream,
         audit: document.audit,
         seal: document.seal,
+        store,
         compat: document.compat,
         max_body: document.max_body.0,
         max_response: document.max_response.0,
@@ -160,6 +163,7 @@ fn compile_operations(
             pattern: Pattern::name(name),
             scopes: operation.scopes.clone(),
             max_token_age: operation.max_token_age.map(|period| period.0),
+            single_use: operation.single_use,
             when: condition,
             pin: compile_pin(section, name, operation, errors),
             param_headers: compile_param_headers(section, &path, operation, errors),

@@ -10,6 +10,7 @@ use super::arguments::ArgumentDocument;
 use super::metadata::Metadata;
 use super::resources::ResourceDocument;
 use super::results::ResultDocument;
+use super::store::StoreDocument;
 use super::value::{Period, Size};
 use crate::identity::{Algorithm, ClaimPath, Identity, TokenType};
 
@@ -91,6 +92,9 @@ pub struct Document {
     /// How handles of the server (session ids, event ids, task ids, request states) are bound to
     /// the caller they were given to. Without it, none are handed out.
     pub seal: Option<Seal>,
+    /// Where this filter keeps what outlasts a request, such as which tokens were used.
+    #[serde(default)]
+    pub store: StoreDocument,
     /// Known deviations of clients that are put right.
     #[serde(default)]
     pub compat: Compat,
@@ -275,6 +279,8 @@ pub struct OperationDocument {
     pub scopes: Vec<String>,
     /// The caller must have signed in (or the token been issued) no longer ago than this.
     pub max_token_age: Option<Period>,
+    /// A token, or the proof that comes with one (DPoP), is good for one such call only.
+    pub single_use: bool,
     /// A CEL expression over `args`, `identity` and `call` that must be true.
     pub when: Option<String>,
     /// For tools: arguments that a header mirrors, with what follows `Mcp-Param-` in its name, as

@@ -5,7 +5,7 @@
 
 use super::param_headers::{PARAM_HEADERS, amount};
 use crate::mcp::headers::{Disagreement, HeaderEdit, Headers, decode, encode};
-use crate::mcp::json::{Kind, Reader};
+use crate::mcp::json::tree::{Node, Value};
 use crate::policy::ParamHeader;
 
 /// The headers of declared arguments as the server gets them. Some of the client's may be missing.
@@ -20,15 +20,20 @@ pub fn rebuild(
     declared: &[&ParamHeader],
     may_be_missing: impl Fn(&ParamHeader) -> bool,
 ) -> Result<Vec<HeaderEdit>, Disagreement> {
+    // They were read strictly before.
+    let read = |arguments| Node::read(arguments, usize::MAX);
+    let unread = |_| Disagreement::Mismatch(PARAM_HEADERS);
+    let received = read(received).map_err(unread)?;
+    let sent = read(sent).map_err(unread)?;
     let mut edits = Vec::new();
     for declared in declared {
         let stated = stated(headers, &declared.header)?;
-        let value = value_at(received, &declared.argument);
+        let value = value_at(&received, &declared.argument);
         let left_out = stated.is_none() && may_be_missing(declared);
         if !left_out && !same(stated.as_deref(), value.as_ref()) {
             return Err(Disagreement::Mismatch(PARAM_HEADERS));
         }
-        match value_at(sent, &declared.argument) {
+        match value_at(&sent, &declared.argument) {
             now if now == value && !left_out => {}
             Some(now) => edits.push(HeaderEdit::Set(declared.header.clone(), encode(&now.text))),
             None if stated.is_none() => {}
@@ -72,42 +77,18 @@ fn same(stated: Option<&str>, value: Option<&Single>) -> bool {
 }
 
 /// The single value at a path; `None` if it is null or not there.
-fn value_at(arguments: &[u8], path: &[String]) -> Option<Single> {
-    // They were read strictly before.
-    let mut reader = Reader::new(arguments, usize::MAX);
-    walk(&mut reader, path)
-}
-
-fn walk(reader: &mut Reader<'_>, path: &[String]) -> Option<Single> {
-    let Some((first, rest)) = path.split_first() else {
-        let kind = reader.kind().ok()?;
-        let text = match kind {
-            Kind::String => reader.string().ok()?.value.into_owned(),
-            Kind::Bool | Kind::Number => {
-                let span = reader.skip().ok()?;
-                String::from_utf8_lossy(reader.bytes(span)).into_owned()
-            }
-            Kind::Array | Kind::Null | Kind::Object => return None,
-        };
-        let amount = amount(&text).filter(|_| kind == Kind::Number);
-        return Some(Single { text, amount });
+fn value_at(arguments: &Node, path: &[String]) -> Option<Single> {
+    let node = path
+        .iter()
+        .try_fold(arguments, |node, key| node.member(key))?;
+    let is_number = matches!(node.value, Value::Number(_));
+    let text = match &node.value {
+        Value::Text(text) | Value::Number(text) => text.clone(),
+        Value::Bool(value) => value.to_string(),
+        Value::Array(_) | Value::Null | Value::Object(_) => return None,
     };
-    if reader.kind().ok()? != Kind::Object {
-        return None;
-    }
-    let mut found = None;
-    let read = reader.object(|reader, member| {
-        if member.key.value == first.as_str() {
-            let start = reader.position();
-            let span = reader.skip()?;
-            let inside = reader.bytes(start..span.end);
-            found = walk(&mut Reader::new(inside, usize::MAX), rest);
-        } else {
-            reader.skip()?;
-        }
-        Ok::<(), crate::mcp::json::JsonError>(())
-    });
-    read.ok().and(found)
+    let amount = amount(&text).filter(|_| is_number);
+    Some(Single { text, amount })
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import time
@@ -35,6 +36,19 @@ class LogLine:
     details: str
     flags: str
     record: dict[str, Any] | None
+
+
+# In place of the client's: which request it is for, and the client's own.
+JUDGED_ID = re.compile(rb'"mcp-auth-filter:[0-9a-f]{16}:([A-Za-z0-9_-]+)"')
+
+
+def with_own_id(body: bytes) -> bytes:
+    """What the server got, with the client's id where the filter put its own."""
+
+    def own(found: re.Match[bytes]) -> bytes:
+        return base64.urlsafe_b64decode(found[1] + b"=" * (-len(found[1]) % 4))
+
+    return JUDGED_ID.sub(own, body, count=1)
 
 
 @dataclass
@@ -82,15 +96,16 @@ class Exchange:
         return self
 
     def forwarded(self, body: Any = None, status: int = 200) -> Received:
-        """The server got exactly one request; `body` is compared as bytes or as JSON."""
+        """The server got exactly one request; `body` is compared as bytes or as JSON, with the client's own id."""
         received = self.received
+        sent = with_own_id(received.body)
         assert self.status == status, self._summary()
         assert self.record["decision"] == "approved", self.record
         self._record_is_complete()
         if isinstance(body, bytes):
-            assert received.body == body
+            assert sent == body
         elif body is not None:
-            assert received.json == body
+            assert json.loads(sent) == body
         return received
 
     def _record_is_complete(self) -> None:

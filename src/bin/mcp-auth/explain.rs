@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::SystemTime;
 
+use mcp_auth_filter::ask::{Ask, Told};
 use mcp_auth_filter::audit::Record;
 use mcp_auth_filter::challenge::Reply;
 use mcp_auth_filter::exchange::{Exchange, Forward, Now, Secrets, Step};
@@ -12,6 +13,7 @@ use mcp_auth_filter::mcp::headers::Headers;
 use mcp_auth_filter::policy::Policy;
 use mcp_auth_filter::rewrite::pins::SeenTools;
 use mcp_auth_filter::seal::Sealer;
+use mcp_auth_filter::store::memory;
 
 use crate::answer::{self, Answer};
 use crate::{Failure, Outcome, claims, files, policy, report, request};
@@ -151,6 +153,10 @@ fn judge(
         }
         step = exchange.request_body(body, now);
     }
+    let mut store = Vec::new();
+    while let Step::Ask(ask) = step {
+        step = exchange.told(stand_in(&mut store, &ask, now), now);
+    }
     let end = match step {
         Step::Reply(reply) => End::Reply(reply),
         Step::Forward(forward) => {
@@ -158,7 +164,9 @@ fn judge(
             before.body = forward.body;
             End::Forward(before)
         }
-        Step::Hold | Step::Fetch(_) => return Err(bug("the request was not decided")),
+        Step::Ask(_) | Step::Hold | Step::Fetch(_) => {
+            return Err(bug("the request was not decided"));
+        }
     };
     let (status, answer) = match (&end, response) {
         (End::Reply(reply), _) => (reply.status, None),
@@ -168,6 +176,18 @@ fn judge(
     let record = exchange.finish(status, now);
     let record = record.ok_or_else(|| bug("there is no record"))?;
     Ok((record, end, answer))
+}
+
+/// In place of what only the proxy can ask: nothing was stored before, and no server answers.
+fn stand_in(store: &mut Vec<u8>, ask: &Ask, now: Now) -> Told {
+    let Ask::Store(operation) = ask else {
+        return Told::Call(None);
+    };
+    let outcome = memory::apply(store, operation, now.seconds());
+    Told::Store(outcome.map(|(outcome, held)| {
+        *store = held.unwrap_or_else(|| std::mem::take(store));
+        outcome
+    }))
 }
 
 /// In place of the secrets that only the proxy has.

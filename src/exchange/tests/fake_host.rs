@@ -1,10 +1,12 @@
 //! A host with Envoy's rules: headers are gone once they went on, a request is answered once, a
 //! body's length is what its header says, trailers come instead of an ended body.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::super::{Exchange, Forward, Now, Secrets, Step};
 use super::{NOW, tokens};
+use crate::ask::{Ask, Told};
 use crate::audit::Record;
 use crate::challenge::Reply;
 use crate::identity::Verifier;
@@ -12,6 +14,7 @@ use crate::mcp::headers::{HeaderEdit, Headers};
 use crate::policy::{Hold, Mode, Policy};
 use crate::rewrite::pins::SeenTools;
 use crate::seal::Sealer;
+use crate::store::memory;
 
 const LIMIT: usize = 1024 * 1024;
 
@@ -39,7 +42,11 @@ pub(in super::super) struct FakeHost {
     verifier: Verifier,
     policy: Rc<Policy>,
     now: Now,
+    store: Store,
 }
+
+/// What outlasts a request: one slot for everything.
+pub(in super::super) type Store = Rc<RefCell<Vec<u8>>>;
 
 impl Request {
     pub fn post(body: &str) -> Self {
@@ -195,7 +202,29 @@ impl FakeHost {
             ),
             verifier: Verifier::new(policy.issuers.clone()).unwrap(),
             policy: Rc::clone(policy),
+            store: Store::default(),
         }
+    }
+
+    /// The same with what others stored before.
+    pub fn with_store(self, store: &Store) -> Self {
+        let store = Rc::clone(store);
+        Self { store, ..self }
+    }
+
+    /// Does what the exchange asks for, until it asks no more.
+    fn answer(&mut self, mut step: Step) -> Step {
+        while let Step::Ask(Ask::Store(operation)) = &step {
+            let outcome = memory::apply(&self.store.borrow(), operation, self.now.seconds());
+            let outcome = outcome.map(|(outcome, held)| {
+                if let Some(held) = held {
+                    self.store.replace(held);
+                }
+                outcome
+            });
+            step = self.exchange.told(Told::Store(outcome), self.now);
+        }
+        step
     }
 
     /// Runs a request and its answer, both cut at these places.
@@ -251,6 +280,7 @@ impl FakeHost {
             } else {
                 self.exchange.request_grows(buffer.len())
             };
+            let step = self.answer(step);
             match self.message(step, &mut headers, Some(&buffer), &mut released) {
                 Progress::Replied(reply) => return (None, Some(reply)),
                 Progress::Forwarded(_) if !ended => {
@@ -279,6 +309,7 @@ impl FakeHost {
             Step::Hold => Progress::Held,
             Step::Reply(reply) => Progress::Replied(reply),
             Step::Fetch(_) => panic!("keys are inline"),
+            Step::Ask(ask) => panic!("{ask:?}"),
             Step::Forward(Forward {
                 headers: edits,
                 body: with,

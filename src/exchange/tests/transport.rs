@@ -253,6 +253,6 @@ fn h02_with_the_buffer_filter_headers_are_changed_before_they_go() {
         modern_call("crm.get", r#"{"organization_id":"globex"}"#).with("mcp-param-org", "globex");
     assert_eq!(
         send(&policy, &mirrored).refusal(),
-        (400, -32020, "header_mismatch")
+        (500, -32603, "headers_left")
     );
 }

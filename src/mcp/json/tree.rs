@@ -22,7 +22,7 @@ pub enum Value {
     /// Its elements.
     Array(Vec<Child>),
     /// `true` or `false`.
-    Bool,
+    Bool(bool),
     /// `null`.
     Null,
     /// A number, as written.
@@ -73,7 +73,11 @@ impl Node {
                 let written = String::from_utf8_lossy(reader.bytes(span.clone())).into_owned();
                 (span, Value::Number(written))
             }
-            Kind::Bool => (reader.skip()?, Value::Bool),
+            Kind::Bool => {
+                let span = reader.skip()?;
+                let value = reader.bytes(span.clone()) == b"true";
+                (span, Value::Bool(value))
+            }
             Kind::Null => (reader.skip()?, Value::Null),
         };
         Ok(Self { span, value })

@@ -54,7 +54,7 @@ impl Masker<'_> {
                 values.push(number.clone());
                 edits.replace(node.span.clone(), "0");
             }
-            Value::Bool => edits.replace(node.span.clone(), "false"),
+            Value::Bool(_) => edits.replace(node.span.clone(), "false"),
             Value::Null => {}
             Value::Array(children) | Value::Object(children) => {
                 for child in children {

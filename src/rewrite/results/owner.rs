@@ -226,7 +226,7 @@ fn says_something(node: &Node) -> bool {
     match &node.value {
         Value::Text(text) => !matches!(text.trim(), "" | "[]" | "{}"),
         Value::Number(number) => number.parse::<f64>() != Ok(0.0),
-        Value::Bool => true,
+        Value::Bool(_) => true,
         Value::Null => false,
         Value::Array(_) | Value::Object(_) => {
             let mut children = node.children().iter();

@@ -30,6 +30,6 @@ pub(super) fn value(
                 value(hidden, &element.node, &inside, gone);
             }
         }
-        Value::Bool | Value::Null | Value::Number(_) | Value::Text(_) => {}
+        Value::Bool(_) | Value::Null | Value::Number(_) | Value::Text(_) => {}
     }
 }
