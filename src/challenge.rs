@@ -122,7 +122,7 @@ fn answer(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> (u16, i64, St
     let (status, code) = match refusal {
         Refusal::Denied(Denial::Scope { .. }) => (403, 403),
         Refusal::Denied(Denial::SignIn { .. } | Denial::TooOld { .. }) => (401, 401),
-        Refusal::Denied(_) => return denied(policy, asked),
+        Refusal::Denied(_) | Refusal::PinBroken(_) => return denied(policy, asked),
         Refusal::Argument(_)
         | Refusal::MissingParameter(_)
         | Refusal::RequestState

@@ -5,12 +5,14 @@
 
 mod call;
 mod caller;
+mod completion;
 mod confirm;
 mod credentials;
 mod forward;
 mod handles;
 mod ids;
 mod local;
+mod pins;
 mod request;
 mod response;
 mod waiting;
@@ -34,6 +36,7 @@ use crate::mcp::headers::{HeaderEdit, Headers};
 use crate::mcp::method::Era;
 use crate::policy::{Mode, Policy};
 use crate::refusal::Refusal;
+use crate::rewrite::pins::SeenTools;
 use crate::seal::Sealer;
 
 /// How deep JSON may be nested, in requests and lists.
@@ -101,6 +104,7 @@ impl std::fmt::Debug for Secrets {
 pub struct Exchange {
     policy: Rc<Policy>,
     secrets: Secrets,
+    seen: SeenTools,
     started: Now,
     connection: Connection,
     request: RequestState,
@@ -204,13 +208,14 @@ struct Question {
 }
 
 impl Exchange {
-    /// A request about to arrive.
-    pub fn new(policy: Rc<Policy>, secrets: &Secrets, now: Now) -> Self {
+    /// A request about to arrive. `seen` is what other exchanges of the policy saw.
+    pub fn new(policy: Rc<Policy>, secrets: &Secrets, seen: &SeenTools, now: Now) -> Self {
         let mut record = Record::new(policy.mode, Refusal::ClientGone.decision());
         record.policy.clone_from(&policy.label);
         Self {
             policy,
             secrets: secrets.clone(),
+            seen: seen.clone(),
             started: now,
             connection: Connection::default(),
             request: RequestState::Start,

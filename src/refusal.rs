@@ -6,6 +6,7 @@ use crate::elicitation::Elicitation;
 use crate::identity::TokenError;
 use crate::mcp::headers::{Disagreement, HeaderError};
 use crate::mcp::message::MessageError;
+use crate::policy::{NotOwned, PinRule};
 use crate::rewrite::arguments::ArgumentError;
 use crate::store::StoreError;
 
@@ -65,6 +66,8 @@ pub enum Refusal {
     NotFound,
     /// A web page this server does not know.
     Origin,
+    /// A tool that was not what its pin says when this worker last saw it listed.
+    PinBroken(PinRule),
     /// A query string, which the server might take for more than it is.
     Query,
     /// A request state that is not this caller's for this request, or has expired.
@@ -97,6 +100,7 @@ impl Refusal {
         match self {
             Self::Argument(ArgumentError::InString(_)) => "argument_in_string",
             Self::Argument(ArgumentError::NoValue(_)) => "argument_no_value",
+            Self::Argument(ArgumentError::NotOwned(..)) => "argument_owner",
             Self::Argument(ArgumentError::Rejected(_)) => "argument_rejected",
             Self::Argument(ArgumentError::Structure(_)) => "argument_structure",
             Self::Body => "body",
@@ -109,6 +113,7 @@ impl Refusal {
             Self::Denied(Denial::Condition { .. }) => "condition",
             Self::Denied(Denial::Denied { .. }) => "denied",
             Self::Denied(Denial::NoRole) => "no_role",
+            Self::Denied(Denial::NotOwned { .. }) => "resource_owner",
             Self::Denied(Denial::OddUri) => "odd_uri",
             Self::Denied(Denial::Scope { .. }) => "scope",
             Self::Denied(Denial::SignIn { .. }) => "sign_in",
@@ -133,6 +138,7 @@ impl Refusal {
             Self::NoToken => "no_token",
             Self::NotFound => "not_found",
             Self::Origin => "origin",
+            Self::PinBroken(_) => "pin_broken",
             Self::Query => "query",
             Self::RequestState => "request_state",
             Self::Store(StoreError::Full) => "store_full",
@@ -165,6 +171,7 @@ impl Refusal {
             Self::Denied(Denial::Condition { error, .. }) => error.to_string(),
             Self::Denied(Denial::Denied { pattern, .. }) => format!("`{pattern}` denies it"),
             Self::Denied(Denial::NoRole) => "no role of the caller allows it".into(),
+            Self::Denied(Denial::NotOwned { error, .. }) => format!("the URI {error}"),
             Self::Denied(Denial::OddUri) => "the URI has dot segments or hidden separators".into(),
             Self::Denied(Denial::Scope { needed }) => format!("needs scope {}", needed.join(" ")),
             Self::Denied(Denial::SignIn { .. }) => "sign in to use this".into(),
@@ -198,6 +205,7 @@ impl Refusal {
             Self::NoToken => "an access token is required".into(),
             Self::NotFound => "no MCP server at this path".into(),
             Self::Origin => "this origin may not call the server".into(),
+            Self::PinBroken(_) => "the tool is not what it was when it was pinned".into(),
             Self::Query => "the URL must not have a query".into(),
             Self::RequestState => "unknown request state; send the request without it".into(),
             Self::Store(error) => error.to_string(),
@@ -217,9 +225,11 @@ impl Refusal {
     pub fn decision(&self) -> Decision {
         let next_action = self.next_action();
         let source = match self {
-            Self::Denied(Denial::Condition { rule, .. } | Denial::Denied { rule, .. }) => {
-                rule.as_str()
-            }
+            Self::Denied(
+                Denial::Condition { rule, .. }
+                | Denial::Denied { rule, .. }
+                | Denial::NotOwned { rule, .. },
+            ) => rule.as_str(),
             Self::Denied(Denial::NoRole) => "roles",
             Self::Denied(Denial::Scope { .. } | Denial::SignIn { .. } | Denial::TooOld { .. })
             | Self::NoToken
@@ -228,6 +238,7 @@ impl Refusal {
             Self::Confirm(_) | Self::Declined => "user",
             Self::ViewAs => "view_as",
             Self::NotOwned | Self::UpstreamAnswer => "response",
+            Self::PinBroken(_) => "pins",
             _ => "request",
         };
         Decision {
@@ -260,8 +271,13 @@ impl Refusal {
             Self::Argument(ArgumentError::Rejected(name)) => {
                 format!("if it is data here, give the tool `arguments: {{{name}: keep}}`")
             }
-            Self::Argument(ArgumentError::NoValue(_)) => {
-                "map the claim under the issuer's `identity`".into()
+            Self::Argument(
+                ArgumentError::NoValue(_) | ArgumentError::NotOwned(_, NotOwned::Unknown),
+            ) => "map the claim under the issuer's `identity`".into(),
+            Self::Argument(ArgumentError::NotOwned(name, _)) => {
+                format!(
+                    "if it should be the caller's, see the `owner` of `{name}` under `arguments`"
+                )
             }
             Self::Argument(ArgumentError::InString(_)) => {
                 "send the arguments as JSON, not as text that holds JSON".into()
@@ -269,7 +285,9 @@ impl Refusal {
             Self::Denied(Denial::Denied { rule, .. }) => {
                 format!("if it is meant to be, change {rule}")
             }
-            Self::Denied(Denial::Condition { rule, .. }) => format!("see {rule}"),
+            Self::Denied(Denial::Condition { rule, .. } | Denial::NotOwned { rule, .. }) => {
+                format!("see {rule}")
+            }
             Self::Denied(Denial::NoRole) => "let a role of the caller allow it".into(),
             Self::Denied(Denial::Scope { needed }) => {
                 format!("sign in with scope {}", needed.join(" "))
@@ -306,6 +324,14 @@ impl Refusal {
                     .into()
             }
             Self::NoToken | Self::Denied(Denial::SignIn { .. }) => "sign in".into(),
+            Self::PinBroken(PinRule::As(_)) => {
+                "read what the server lists now; if it may stay, replace the pin by what `mcp-auth \
+                 pin` prints"
+                    .into()
+            }
+            Self::PinBroken(PinRule::FirstSeen) => {
+                "read what the server lists now; if it may stay, pin it, or restart Envoy".into()
+            }
             Self::RequestState | Self::UnknownEvent => "send the request again".into(),
             Self::UnknownSession => "initialize a new session".into(),
             Self::Store(StoreError::Full) => {

@@ -66,6 +66,11 @@ impl Exchange {
             }
         }
         let first = targets.first().copied().unwrap_or(Target::Server);
+        if ask.method == Some(Method::CallTool)
+            && let Some(rule) = self.broken_pin(first)
+        {
+            return Err((Refusal::PinBroken(rule), Some(first)));
+        }
         let operations = operations(&policy, caller.identity, first);
         let state = match ask.may_be_asked_back() {
             true => self.open_state(message, body, now),
@@ -94,6 +99,8 @@ impl Exchange {
         let arguments = sent_arguments(&policy, ask, &operations, sent)
             .map_err(|error| (Refusal::Message(error), Some(first)))?;
 
+        self.judge_completion(ask, caller.identity, sent)
+            .map_err(|refusal| (refusal, Some(first)))?;
         let mut evidence = Vec::new();
         for target in &targets {
             let found = authorize(&policy, caller, *target, arguments.as_deref())
@@ -290,7 +297,7 @@ fn arguments<'b>(message: &Message<'_>, body: &'b [u8]) -> &'b [u8] {
 pub(super) struct Ask {
     era: Era,
     /// `None` for a client's answer.
-    method: Option<Method>,
+    pub(super) method: Option<Method>,
     /// Whether the call is to become a task.
     asks_task: bool,
     opened: OpenedMessage,

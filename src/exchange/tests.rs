@@ -14,6 +14,7 @@ mod lists;
 mod local;
 mod messages;
 mod metadata;
+mod owners;
 mod pins;
 mod possession;
 mod single_use;

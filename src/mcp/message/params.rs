@@ -50,6 +50,8 @@ pub struct Params<'a> {
     pub reference: Option<Reference<'a>>,
     /// `argument.name`: which argument a completion is for.
     pub completes: Option<Cow<'a, str>>,
+    /// `context`: what was filled in before, for a completion.
+    pub context: Option<Span>,
     /// `_meta`'s protocol version.
     pub protocol_version: Option<Cow<'a, str>>,
     /// `_meta`'s declaration of the tasks extension, as a member to take out.
@@ -123,7 +125,8 @@ impl<'a> Params<'a> {
                 "inputResponses" if reader.kind()? == Kind::Object => {
                     reader.object(|reader, _| finder.answer(reader).map(drop))?;
                 }
-                "clientInfo" | "context" | "inputResponses" => {
+                "context" => params.context = Some(finder.value(reader, Place::Elsewhere)?),
+                "clientInfo" | "inputResponses" => {
                     finder.value(reader, Place::Elsewhere)?;
                 }
                 _ => {
@@ -192,7 +195,9 @@ fn read_capabilities<'a>(
         match &*member.key.value {
             "elicitation" => params.elicits = read_elicitation(reader)?,
             "extensions" => params.tasks_extension = read_extensions(reader)?,
-            _ => drop(reader.skip()?),
+            _ => {
+                reader.skip()?;
+            }
         }
         Ok::<(), MessageError>(())
     })?;
