@@ -5,6 +5,7 @@ mod arguments;
 mod compat;
 mod cors;
 mod decisions;
+mod error_texts;
 mod fake_host;
 mod handles;
 mod ids;

@@ -2,13 +2,13 @@
 //! hidden, wherever in the message they stand.
 
 mod detect;
-mod embedded;
+pub(super) mod embedded;
 mod keys;
-mod mask;
+pub(super) mod mask;
 mod message;
 mod owner;
 mod pass;
-mod repeated;
+pub(super) mod repeated;
 #[cfg(test)]
 mod tests;
 
