@@ -1,9 +1,9 @@
 //! What comes back, as the caller may have it: objects of others taken out, fields and values
 //! hidden, wherever in the message they stand.
 
-mod detect;
+pub(super) mod detect;
 pub(super) mod embedded;
-mod keys;
+pub(super) mod keys;
 pub(super) mod mask;
 mod message;
 mod owner;
