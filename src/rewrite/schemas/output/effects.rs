@@ -98,7 +98,9 @@ impl<'r> Effects<'r> {
                 let is_withheld = withholds && places.iter().any(|place| place.whole);
                 is_masked || is_withheld || self.may_change_text(text)
             }
-            Value::Array(children) | Value::Object(children) => !children.is_empty(),
+            // Others may become empty.
+            Value::Array(children) => self.takes_out() || !children.is_empty(),
+            Value::Object(children) => self.removes() || !children.is_empty(),
         }
     }
 
