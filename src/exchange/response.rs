@@ -94,7 +94,7 @@ impl Exchange {
             }
             // An error in words has no handles.
             _ if self.must_inspect() => Body::Unreadable,
-            _ if !errors_only && !(plain && failed) => Body::Unreadable,
+            _ if !(errors_only || plain && failed) => Body::Unreadable,
             _ => Body::Other,
         }
     }

@@ -283,7 +283,7 @@ proptest! {
         let body = json!({"id": 1, "result": {"structuredContent": value}}).to_string();
         let judged = judge(&rules, &caller, Some("key"), body.as_bytes(), 64);
         prop_assume!(judged.is_ok());
-        let judged = judged.unwrap().body.map_or(body.clone(), |body| String::from_utf8(body).unwrap());
+        let judged = judged.unwrap().body.map_or(body, |body| String::from_utf8(body).unwrap());
         let received: Value = serde_json::from_str(&judged).unwrap();
         let received = &received["result"]["structuredContent"];
         let written = schema.to_string();
