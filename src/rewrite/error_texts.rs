@@ -67,6 +67,7 @@ pub fn hide(
         body,
         max_depth,
         withhold: policy.errors == ServerErrors::Withhold,
+        presents: policy.instructions.is_none(),
         names: Names::new(policy, caller),
         withheld: 0,
         edits: Edits::default(),
@@ -83,6 +84,8 @@ struct Texts<'p> {
     body: &'p [u8],
     max_depth: usize,
     withhold: bool,
+    /// Whether `instructions` are the server's.
+    presents: bool,
     names: Names<'p>,
     withheld: usize,
     edits: Edits,
@@ -106,6 +109,8 @@ impl Texts<'_> {
             node.is_some_and(|node| self.body.get(node.span.clone()) == Some(value))
         };
         let (is_error, has_failed) = (is("isError", b"true"), is("status", b"\"failed\""));
+        // Only such a result tells capabilities. What the policy says stays.
+        let presents = self.presents && outcome.member("capabilities").is_some();
         if is_error {
             self.withheld = self.withheld.saturating_add(usize::from(self.withhold));
         }
@@ -121,7 +126,8 @@ impl Texts<'_> {
                 "statusMessage" if has_failed && self.withhold => {
                     self.replace(node, &quoted(TOOL_ERROR));
                 }
-                "statusMessage" | "instructions" => self.texts(node),
+                "statusMessage" => self.texts(node),
+                "instructions" if presents => self.texts(node),
                 "error" => self.error(node),
                 "result" | "task" => self.outcome(node),
                 _ => {}

@@ -138,6 +138,7 @@ fn b37_every_text_of_an_error_is_looked_at_and_nothing_else_changes() {
         r#"{"result":{"content":[{"type":"text","text":"\"isError\":true crm.purge"}]}}"#,
         r#"{"result":{"structuredContent":{"error":"crm.purge","instructions":"crm.purge"}}}"#,
         r#"{"result":{"tools":[{"name":"crm.purge"}]}}"#,
+        r#"{"result":{"instructions":"crm.purge"}}"#,
     ] {
         assert_eq!(shown("hide_names", body), (body.to_owned(), 0, 0));
         assert_eq!(shown("withhold", body), (body.to_owned(), 0, 0));
