@@ -90,6 +90,12 @@ pub struct Record {
     /// Fields of the result that were hidden, as the policy writes them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub redacted: Vec<String>,
+    /// How many names of tools were hidden in texts of the server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hidden_names: Option<usize>,
+    /// How many errors of the server lost their text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub withheld_errors: Option<usize>,
     /// Listed tools that are not as their pins say.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pins_broken: Vec<String>,
@@ -133,6 +139,8 @@ impl Record {
             hidden_items: None,
             dropped_items: None,
             redacted: Vec::new(),
+            hidden_names: None,
+            withheld_errors: None,
             pins_broken: Vec::new(),
             pins_full: false,
             request_bytes: 0,

@@ -8,6 +8,7 @@ mod caller;
 mod completion;
 mod confirm;
 mod credentials;
+mod error_texts;
 mod forward;
 mod handles;
 mod ids;
@@ -163,6 +164,8 @@ struct Inspect {
     results: bool,
     /// What the server says of itself.
     instructions: bool,
+    /// The texts of its errors.
+    errors: bool,
 }
 
 /// Whose result an answer is.
@@ -329,10 +332,14 @@ impl Exchange {
         );
         // A stream that is resumed may still bring that answer.
         let presents = presents || self.record.http_method == "GET";
+        let errors = self.looks_at_errors();
+        // So must the names be that one caller may read in what the server says of itself.
+        let of_caller = is_read || presents && errors && self.policy.instructions.is_none();
         self.inspect = Inspect {
-            lists: inspect.lists || is_read && self.asked.era == Era::Modern,
+            lists: inspect.lists || of_caller && self.asked.era == Era::Modern,
             results,
             instructions: presents && self.policy.instructions.is_some(),
+            errors,
             ..inspect
         };
         self.result_of = result_of;

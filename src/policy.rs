@@ -8,6 +8,7 @@ pub mod document;
 mod dpop;
 mod error;
 mod issuers;
+mod known_tools;
 mod lint;
 mod local;
 mod metadata;
@@ -33,8 +34,9 @@ use std::time::Duration;
 pub use arguments::ArgumentRule;
 pub use builtin::builtin_arguments;
 pub use condition::{Condition, ConditionError};
-pub use document::{BrokenPin, Hold, IdentityField, Mode, Refusals, Subject};
+pub use document::{BrokenPin, Hold, IdentityField, Mode, Refusals, ServerErrors, Subject};
 pub use error::PolicyError;
+pub use known_tools::KnownTools;
 pub use metadata::Metadata;
 pub use owner::{NamedOwner, NotOwned};
 pub use pattern::{Pattern, is_plain_uri};
@@ -96,6 +98,10 @@ pub struct Policy {
     pub results: Vec<ResultRule>,
     /// How a call that no role allows is answered.
     pub refusals: Refusals,
+    /// What of the texts of the server's errors callers receive.
+    pub errors: ServerErrors,
+    /// Every tool the policy names.
+    pub known_tools: KnownTools,
     /// Accepted values of `Origin`.
     pub origins: Vec<String>,
     /// The headers that carry the identity.

@@ -2,6 +2,7 @@
 
 pub mod arguments;
 pub mod declared_headers;
+pub mod error_texts;
 pub mod instructions;
 pub mod lists;
 pub mod param_headers;

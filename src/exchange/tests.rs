@@ -6,6 +6,7 @@ mod compat;
 mod confirm;
 mod cors;
 mod decisions;
+mod error_texts;
 mod fake_host;
 mod handles;
 mod ids;

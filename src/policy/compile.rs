@@ -10,6 +10,7 @@ use super::document::{Document, OperationDocument};
 use super::dpop::compile_dpop;
 use super::error::{Errors, PolicyError};
 use super::issuers::compile_issuers;
+use super::known_tools::KnownTools;
 use super::local::compile_local;
 use super::metadata::check_metadata;
 use super::param_headers::compile_param_headers;
@@ -100,6 +101,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
     if !errors.is_empty() {
         return Err(errors);
     }
+    let known_tools = KnownTools::of(&roles, anonymous.as_ref(), &tools);
     Ok(Policy {
         label: None,
         resource: document.resource,
@@ -122,6 +124,8 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         resources,
         results,
         refusals: document.refusals,
+        errors: document.errors,
+        known_tools,
         origins,
         headers: document.headers,
         upstream,

@@ -87,6 +87,9 @@ pub struct Document {
     /// How a call that no role allows is answered.
     #[serde(default)]
     pub refusals: Refusals,
+    /// What of the texts of the server's own errors callers receive.
+    #[serde(default)]
+    pub errors: ServerErrors,
     /// Values of the `Origin` header that are accepted besides the origin of `resource`.
     #[serde(default)]
     pub origins: Vec<String>,
@@ -363,6 +366,23 @@ pub enum Refusals {
     Hidden,
     /// HTTP 403, and the reason.
     Visible,
+}
+
+/// What callers receive of the texts of the server's own errors: of JSON-RPC errors, and of results
+/// with `isError`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ServerErrors {
+    /// All of it, and of `instructions`, but for the names of tools that the policy names and the
+    /// caller may not call: `***` stands in their place.
+    #[default]
+    HideNames,
+    /// What the server says, as it says it.
+    Keep,
+    /// Nothing: a text that says what kind of error it is, the same for every server. For servers
+    /// with tools that the policy does not name. Answers larger than `max_response` are refused.
+    Withhold,
 }
 
 /// Names of the request headers that carry the caller's identity to the server. They are removed

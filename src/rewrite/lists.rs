@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::pins::{Compared, SeenTools};
-use super::schemas::{Hidden, hide};
+use super::results;
+use super::schemas::{Hidden, fit, hide};
 use super::security_schemes;
 use super::splice::Edits;
 use crate::authorize::{Caller, Target, may_see, operations};
@@ -66,6 +67,8 @@ pub fn filter(
             let operations = operations(policy, caller.identity, target);
             let hidden = Hidden::new(policy, caller.identity, operations);
             hide(&hidden, item, body, &mut edits)?;
+            let rules = results::rules(policy, caller.identity, Some(target));
+            fit(&rules, item, body, &mut edits)?;
             if item.list == List::Tools && policy.anonymous.is_some() {
                 security_schemes::add(policy, &item.name, body, &item.element.span, &mut edits)?;
             }

@@ -386,3 +386,53 @@ fn claims_that_need_a_proof_get_one() {
     let files = files.with("policy.yaml", &policy("required"));
     files.explain(&[]).says(1, &["(dpop_required)"]);
 }
+
+#[test]
+fn b37_hidden_names_are_explained() {
+    let policy = "
+resource: https://crm.example.com/mcp
+issuers:
+  - issuer: https://login.example.com
+    jwks: {cluster: login, path: /keys}
+    identity: {roles: realm_access.roles}
+roles: {manager: {tools: [\"crm.*\"], deny: [crm.purge]}}
+";
+    let error = json!({"code": -32602, "message": "Did you mean crm.purge?"});
+    let answer = json!({"jsonrpc": "2.0", "id": 7, "error": error});
+    let asked = call("crm.get_customer", &json!({}));
+    let files = Files::to_explain("names", &manager(), &asked)
+        .with("policy.yaml", policy)
+        .with("answer.json", &answer.to_string());
+    files.explain(&["--response", "answer.json"]).says(
+        0,
+        &[
+            "  error.message: \"Did you mean crm.purge?\" -> \"Did you mean ***?\"\n",
+            "  names of tools hidden: 1\n",
+        ],
+    );
+}
+
+#[test]
+fn b34_a_fitted_output_schema_is_explained() {
+    let policy = "
+resource: https://crm.example.com/mcp
+issuers:
+  - issuer: https://login.example.com
+    jwks: {cluster: login, path: /keys}
+    identity: {roles: realm_access.roles}
+roles: {manager: {tools: [\"crm.*\"]}}
+results:
+  - {tools: [\"crm.*\"], redact: [ssn], with: remove}
+";
+    let schema = json!({"type": "object", "required": ["id", "ssn"]});
+    let tool = json!({"name": "crm.get_customer", "inputSchema": {}, "outputSchema": schema});
+    let answer = json!({"jsonrpc": "2.0", "id": 7, "result": {"tools": [tool]}});
+    let asked = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/list"});
+    let files = Files::to_explain("fitted", &manager(), &asked)
+        .with("policy.yaml", policy)
+        .with("answer.json", &answer.to_string());
+    files.explain(&["--response", "answer.json"]).says(
+        0,
+        &["  result.tools[0].outputSchema.required[1]: \"ssn\" -> taken out\n"],
+    );
+}

@@ -72,6 +72,12 @@ fn received(answer: &Answer, record: &Record) -> String {
     if !record.redacted.is_empty() {
         let _ = writeln!(out, "  hidden: {}", record.redacted.join(", "));
     }
+    if let Some(names) = record.hidden_names {
+        let _ = writeln!(out, "  names of tools hidden: {names}");
+    }
+    if let Some(errors) = record.withheld_errors {
+        let _ = writeln!(out, "  errors without their text: {errors}");
+    }
     let body = String::from_utf8_lossy(&answer.received);
     let _ = writeln!(out, "so that it is\n\n  {}", shown_body(&body));
     out

@@ -1,5 +1,6 @@
 //! Which arguments a caller has nothing to say about.
 
+use super::walk::Places;
 use crate::identity::Identity;
 use crate::mcp::names::{Name, NameId, NameTable, fold};
 use crate::policy::{ArgumentRule, Operation, Policy};
@@ -45,6 +46,26 @@ impl Place {
             parent: self.parent.clone(),
             top: false,
         }
+    }
+}
+
+impl Places for Hidden<'_> {
+    type Place = Place;
+
+    fn whole(&self) -> Place {
+        Place::arguments()
+    }
+
+    fn element(&self, place: &Place) -> Place {
+        place.element()
+    }
+
+    fn under(&self, _: &Place, name: &str) -> Place {
+        Self::under(self, name)
+    }
+
+    fn apart(&self) -> Place {
+        Place::apart()
     }
 }
 
