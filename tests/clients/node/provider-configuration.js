@@ -66,14 +66,14 @@ function lifetime({ resources }) {
 }
 
 // Client ID metadata documents live at https addresses, which the tests do not have.
-function fetchClientMetadata(documents) {
+export function fetchClientMetadata(documents) {
   return async (url) => {
     const document = documents[String(url)];
     return document ? Response.json(document) : new Response(null, { status: 404 });
   };
 }
 
-function signingKey() {
+export function signingKey() {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   return { ...privateKey.export({ format: 'jwk' }), use: 'sig', alg: 'ES256', kid: 'provider' };
 }

@@ -1,0 +1,74 @@
+"""The authorization code flow with PKCE, with a person at the browser."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import httpx
+
+from ..clients.provider import Provider
+from .browser import Person
+from .providers import PASSWORD
+
+
+@dataclass(frozen=True)
+class Client:
+    """A client program at one provider: what it registered there, and where it is sent back to."""
+
+    provider: Provider
+    registration: dict[str, Any]
+    redirect_uri: str
+
+    def tokens(self, person: Person, user: str, **parameters: str) -> dict[str, Any]:
+        """Have somebody sign in and consent; the token response."""
+        verifier, state = secrets.token_urlsafe(32), secrets.token_urlsafe(16)
+        person.goto(self.authorization_url(verifier, state, **parameters))
+        agree(person, user)
+        back = dict(parse_qsl(urlsplit(person.url()).query))
+        assert (back.get("state"), back.get("iss")) == (state, self.provider.issuer), person.url()
+        return self.redeem(code=back["code"], code_verifier=verifier)
+
+    def authorization_url(self, verifier: str, state: str, **parameters: str) -> str:
+        """Where the person has to go."""
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=")
+        asked = {
+            "client_id": self.registration["client_id"],
+            "redirect_uri": self.redirect_uri,
+            "response_type": "code",
+            "state": state,
+            "code_challenge": challenge.decode(),
+            "code_challenge_method": "S256",
+            **parameters,
+        }
+        return f"{self.provider.issuer}/auth?{urlencode(asked)}"
+
+    def redeem(self, **parameters: str) -> dict[str, Any]:
+        """Redeem a code."""
+        grant = {"grant_type": "authorization_code", "redirect_uri": self.redirect_uri, **parameters}
+        answer = httpx.post(f"{self.provider.issuer}/token", data=grant, auth=self._credentials(), timeout=10)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def revoke(self, token: str) -> None:
+        """Tell the provider that a token is not needed any more (RFC 7009)."""
+        where = f"{self.provider.issuer}/token/revocation"
+        answer = httpx.post(where, data={"token": token}, auth=self._credentials(), timeout=10)
+        assert answer.status_code == 200, answer.text
+
+    def _credentials(self) -> tuple[str, str]:
+        return self.registration["client_id"], self.registration["client_secret"]
+
+
+def agree(person: Person, user: str) -> None:
+    """Go through a provider's pages, whichever of them it shows."""
+    if person.has("Sign in"):
+        person.fill("User name", user)
+        person.fill("Password", PASSWORD)
+        person.click("Sign in")
+    if person.has("Allow"):
+        person.click("Allow")

@@ -1,0 +1,110 @@
+"""The stage itself: every part does what the tests on it rely on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+
+from ..harness.sdk_client import connected
+from .browser import Person
+from .notes_api import READ, SCOPES
+from .providers import ACCOUNTS, SCOPE
+from .replicas import Replicas, Site
+from .stage import Stage
+
+SITES = {"notes": Site()}
+
+People = Callable[..., Person]
+
+
+def _signed_in(stage: Stage, pair: Replicas, person: Person, user: str) -> str:
+    client = stage.client(stage.login)
+    asked = {"scope": f"openid {SCOPE}", "resource": pair.url("notes")}
+    return client.tokens(person, user, **asked)["access_token"]
+
+
+def test_etcd_creates_a_key_once(around: Stage) -> None:
+    assert around.etcd.create(b"once", b"first")
+    assert not around.etcd.create(b"once", b"second")
+    assert around.etcd.entries() == {b"once": b"first"}
+
+
+def test_a_sign_in_in_the_browser_gives_a_token_for_the_server(
+    around: Stage, pair: Replicas, person: People
+) -> None:
+    token = _signed_in(around, pair, person(), "dana")
+
+    async def tools() -> list[str]:
+        async with connected(pair.fronts["notes"].port, "auto", False, token) as client:
+            return sorted(tool.name for tool in (await client.list_tools()).tools)
+
+    assert asyncio.run(tools()) == ["notes.add", "notes.list"]
+
+
+def test_a_session_goes_on_at_the_other_replica(around: Stage, pair: Replicas, person: People) -> None:
+    token = _signed_in(around, pair, person(), "erin")
+    front = pair.fronts["notes"]
+
+    async def call_at_both() -> list[str]:
+        front.use("a")
+        async with connected(front.port, "legacy", False, token) as client:
+            answers = []
+            for name in ("a", "b"):
+                front.use(name)
+                answers.append(await client.call_tool("crm.get_customer", {"customer": name}))
+            return [each.structured_content["customer"] for each in answers]
+
+    front.taken.clear()
+    assert asyncio.run(call_at_both()) == ["a", "b"]
+    assert set(front.taken) == {"a", "b"}
+    sessions = {each["mcp-session-id"] for each in around.server.headers if "mcp-session-id" in each}
+    assert len(sessions) == 1
+
+
+def test_the_resource_accepts_its_own_tokens_only(around: Stage, pair: Replicas, person: People) -> None:
+    dana = person()
+    at_resource = around.client(around.resource)
+    granted = at_resource.tokens(dana, ACCOUNTS["dana"], scope=" ".join(SCOPES))
+    of_login = _signed_in(around, pair, dana, "dana")
+    assert _account(around, granted["access_token"]) == (200, ACCOUNTS["dana"])
+    assert _account(around, of_login) == _account(around, "nobody's") == (401, None)
+    at_resource.revoke(granted["access_token"])
+    assert _account(around, granted["access_token"]) == (401, None)
+
+
+def _account(stage: Stage, token: str) -> tuple[int, str | None]:
+    answer = httpx.get(f"{stage.api.url}/me", headers={"authorization": f"Bearer {token}"})
+    return answer.status_code, answer.json().get("account")
+
+
+def test_tokens_of_the_resource_are_short_and_renewed_once(around: Stage, person: People) -> None:
+    client = around.client(around.resource, access_token_lifetime=7)
+    granted = client.tokens(person(), ACCOUNTS["erin"], scope=READ)
+    assert granted["expires_in"] == 7
+    renew = {"grant_type": "refresh_token", "refresh_token": granted["refresh_token"]}
+    renewed = client.redeem(**renew)
+    assert renewed["refresh_token"] != granted["refresh_token"]
+    assert _account(around, renewed["access_token"]) == (200, ACCOUNTS["erin"])
+
+
+def test_tools_act_as_the_account_of_the_token(around: Stage, person: People) -> None:
+    token = around.client(around.resource).tokens(person(), ACCOUNTS["erin"], scope=" ".join(SCOPES))["access_token"]
+
+    async def add_and_list() -> dict:
+        async with connected(around.stateless.port, "auto", False, token) as client:
+            await client.call_tool("notes.add", {"text": "milk"})
+            return (await client.call_tool("notes.list", {})).structured_content
+
+    assert asyncio.run(add_and_list()) == {"status": 200, "account": ACCOUNTS["erin"], "notes": ["milk"]}
+
+
+def test_people_do_not_share_a_browser(around: Stage, person: People, tmp_path: Path) -> None:
+    dana, erin = person(), person(java_script_enabled=False)
+    around.client(around.resource).tokens(dana, ACCOUNTS["dana"], scope=READ)
+    around.client(around.login).tokens(erin, "erin", scope="openid")
+    assert {"resource_session"} <= dana.cookies().keys() and not {"resource_session"} & erin.cookies().keys()
+    erin.screenshot(tmp_path / "phone.png")
+    assert (tmp_path / "phone.png").read_bytes().startswith(b"\x89PNG")
