@@ -7,6 +7,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 PATH = "/callback"
 
+# As careful pages set one: the browser keeps it for this host only.
+COOKIE = "__Host-landing"
+
 
 class Landing:
     """A page that says the sign-in is over."""
@@ -27,6 +30,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:  # noqa: N802
         self.send_response(200 if self.path.startswith(f"{PATH}?") else 404)
         self.send_header("content-type", "text/plain")
+        self.send_header("set-cookie", f"{COOKIE}=1; Path=/; Secure; HttpOnly; SameSite=Lax")
         self.end_headers()
         self.wfile.write(b"You are signed in.")
 

@@ -37,7 +37,8 @@ def login(directory: Path) -> Provider:
 def resource(directory: Path, api: str, scopes: list[str]) -> Provider:
     """The resource's own: its access tokens are opaque and can be revoked."""
     resources = {"prefix": api, "fallback": api, "scopes": scopes, "format": "opaque"}
-    return _provider("resource", directory, {name: {} for name in ACCOUNTS.values()}, resources)
+    accounts = {name: {} for name in ACCOUNTS.values()}
+    return _provider("resource", directory, accounts, resources, tokens_end_with_session=False)
 
 
 def register(provider: Provider, **metadata: Any) -> dict[str, Any]:

@@ -53,10 +53,10 @@ class Replicas:
 
     def kill(self, name: str) -> None:
         """A replica is gone, without a word to anybody."""
-        envoy = self.envoys.pop(name)
-        envoy.check()
-        envoy.process.kill()
-        envoy.process.wait()
+        self.envoys[name].check()
+        process = self.envoys.pop(name).process
+        process.kill()
+        process.wait()
 
     def log(self) -> str:
         """What every replica logged that is still there."""

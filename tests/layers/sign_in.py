@@ -64,6 +64,20 @@ class Client:
         return self.registration["client_id"], self.registration["client_secret"]
 
 
+@dataclass(frozen=True)
+class Visitor:
+    """The browser of a client program (see `clients.program`), with somebody at it who signs in."""
+
+    person: Person
+    user: str
+
+    def visit(self, url: str) -> str:
+        """Go where the client asks to; the address that led to."""
+        self.person.goto(url)
+        agree(self.person, self.user)
+        return self.person.url()
+
+
 def agree(person: Person, user: str) -> None:
     """Go through a provider's pages, whichever of them it shows."""
     if person.has("Sign in"):
@@ -72,3 +86,9 @@ def agree(person: Person, user: str) -> None:
         person.click("Sign in")
     if person.has("Allow"):
         person.click("Allow")
+
+
+def sign_out(person: Person, provider: Provider) -> None:
+    """End somebody's session at a provider."""
+    person.goto(f"{provider.issuer}/session/end")
+    person.click("Yes, sign me out")

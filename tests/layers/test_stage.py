@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import pytest
 
+from ..clients.kinds import KINDS, Kind
+from ..clients.program import Program
 from ..harness.sdk_client import connected
 from .browser import Person
+from .landing import COOKIE
 from .notes_api import READ, SCOPES
 from .providers import ACCOUNTS, SCOPE
 from .replicas import Replicas, Site
+from .sign_in import Visitor, sign_out
 from .stage import Stage
 
 SITES = {"notes": Site()}
+
+# One of each SDK and each era.
+CLIENTS = {"python-v2", "typescript-v2-legacy"}
 
 People = Callable[..., Person]
 
@@ -101,10 +110,52 @@ def test_tools_act_as_the_account_of_the_token(around: Stage, person: People) ->
     assert asyncio.run(add_and_list()) == {"status": 200, "account": ACCOUNTS["erin"], "notes": ["milk"]}
 
 
-def test_people_do_not_share_a_browser(around: Stage, person: People, tmp_path: Path) -> None:
+def test_people_have_browsers_of_their_own(around: Stage, person: People, tmp_path: Path) -> None:
     dana, erin = person(), person(java_script_enabled=False)
     around.client(around.resource).tokens(dana, ACCOUNTS["dana"], scope=READ)
     around.client(around.login).tokens(erin, "erin", scope="openid")
-    assert {"resource_session"} <= dana.cookies().keys() and not {"resource_session"} & erin.cookies().keys()
+    assert set(dana.cookies()) >= {"resource_session", COOKIE} and "login_session" not in dana.cookies()
+    assert set(erin.cookies()) >= {"login_session", COOKIE} and "resource_session" not in erin.cookies()
+    # Plain HTTP on this machine is as good as HTTPS to it.
+    assert dana.cookies()[COOKIE]["secure"]
     erin.screenshot(tmp_path / "phone.png")
     assert (tmp_path / "phone.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_user_signs_out_and_another_one_in(around: Stage, person: People) -> None:
+    someone = person()
+    client = around.client(around.login)
+    client.tokens(someone, "dana", scope="openid")
+    someone.goto(client.authorization_url("v" * 43, "state", scope="openid"))
+    assert someone.url().startswith(around.landing.url)
+    sign_out(someone, around.login)
+    someone.goto(client.authorization_url("v" * 43, "state", scope="openid"))
+    assert someone.has("Sign in")
+
+
+@pytest.mark.parametrize("kind", [each for each in KINDS if each.name in CLIENTS], ids=lambda each: each.name)
+def test_official_clients_sign_in_through_the_browser(
+    around: Stage, pair: Replicas, person: People, tmp_path: Path, kind: Kind
+) -> None:
+    options = {"url": pair.url("notes"), "issuer": around.login.issuer, "redirect_uri": around.landing.url}
+    client = Program(kind, options, Visitor(person(), "erin"), tmp_path / "client.log")
+    try:
+        assert client.connect() == kind.protocol
+        assert json.loads(client.call("crm.get_customer", customer="acme")) == {"customer": "acme"}
+    finally:
+        client.close()
+    assert [each.status for each in around.login.registrations()] == [201]
+
+
+def test_the_front_goes_on_without_a_replica(around: Stage, pair: Replicas) -> None:
+    front = pair.fronts["notes"]
+    front.use()
+    pair.kill("a")
+    try:
+        front.taken.clear()
+        statuses = {httpx.post(pair.url("notes")).status_code for _ in range(4)}
+        assert (statuses, set(front.taken)) == ({401}, {"b"})
+    finally:
+        pair.start("a")
+    statuses = {httpx.post(pair.url("notes")).status_code for _ in range(4)}
+    assert (statuses, set(front.taken)) == ({401}, {"a", "b"})

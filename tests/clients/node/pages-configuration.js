@@ -1,11 +1,11 @@
 // What a provider with pages is set up to do: everything the filter may ask of one.
 
 import { errors } from 'oidc-provider';
-import { fetchClientMetadata, signingKey } from './provider-configuration.js';
+import { signingKey } from './provider-configuration.js';
 
 const HOUR = 3600;
 
-// Settings: name, host, users, resources, tokens_end_with_session, client_documents.
+// Settings: name, host, users, resources, tokens_end_with_session.
 export function configuration(settings) {
   return {
     clientDefaults: { id_token_signed_response_alg: 'ES256' },
@@ -36,8 +36,7 @@ export function configuration(settings) {
     }),
     issueRefreshToken: (_context, client) => client.grantTypeAllowed('refresh_token'),
     rotateRefreshToken: true,
-    ...(settings.tokens_end_with_session ? {} : { expiresWithSession: () => false }),
-    fetch: fetchClientMetadata(settings.client_documents ?? {}),
+    expiresWithSession: () => settings.tokens_end_with_session,
   };
 }
 

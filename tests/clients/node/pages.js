@@ -6,10 +6,11 @@ import { consent } from './interaction.js';
 export async function answerWithPages(provider, settings, request, response) {
   try {
     const details = await provider.interactionDetails(request, response);
-    if (request.method !== 'POST') return show(response, page(settings, details));
+    const client = await provider.Client.find(details.params.client_id);
+    if (request.method !== 'POST') return show(response, page(settings, client, details));
     const form = new URLSearchParams(await text(request));
     const result = await decide(provider, settings, details, form);
-    if (!result) return show(response, page(settings, details, 'Wrong name or password.'));
+    if (!result) return show(response, page(settings, client, details, 'Wrong name or password.'));
     await provider.interactionFinished(request, response, result);
   } catch (error) {
     response.writeHead(500).end(String(error.stack));
@@ -23,12 +24,11 @@ async function decide(provider, { users }, details, form) {
   return users[name]?.password === form.get('password') && { login: { accountId: name } };
 }
 
-function page({ name }, { prompt, params, session }, problem = '') {
-  const client = escape(params.client_id);
+function page({ name }, client, { prompt, params, session }, problem = '') {
   const [title, fields, choice] =
     prompt.name === 'login'
       ? [`Sign in to ${name}`, SIGN_IN, 'Sign in']
-      : [`${client} asks`, `<p>For ${escape(session.accountId)}: ${escape(params.scope)}</p>`, 'Allow'];
+      : [`${escape(client.clientName ?? client.clientId)} asks`, `<p>For ${escape(session.accountId)}: ${escape(params.scope)}</p>`, 'Allow'];
   return `<!doctype html><html lang="en"><meta charset="utf-8"><title>${title}</title>
 <meta name="viewport" content="width=device-width">
 <h1>${title}</h1><p role="alert">${problem}</p>

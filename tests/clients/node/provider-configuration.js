@@ -66,7 +66,7 @@ function lifetime({ resources }) {
 }
 
 // Client ID metadata documents live at https addresses, which the tests do not have.
-export function fetchClientMetadata(documents) {
+function fetchClientMetadata(documents) {
   return async (url) => {
     const document = documents[String(url)];
     return document ? Response.json(document) : new Response(null, { status: 404 });
