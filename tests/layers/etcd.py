@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import random
 import socket
 import subprocess
 import time
@@ -23,11 +25,11 @@ class NotStarted(Exception):
 class Etcd:
     """A member that is a cluster of its own, with its data in a directory of the test's."""
 
-    def __init__(self, directory: Path, port: int = 0) -> None:
+    def __init__(self, directory: Path) -> None:
         self.log = directory / "etcd.log"
         self.data = directory / "etcd"
         # etcd's JSON gateway connects to the address it was told, so that it has to be told one.
-        self.port = port or _free_port()
+        self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.start()
 
@@ -102,6 +104,9 @@ def _encoded(value: Any) -> Any:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port below those the system hands out, so that nobody else gets it in between."""
+    while True:
+        port = random.randrange(20_000, 30_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port

@@ -80,7 +80,7 @@ class NotesApi:
                 self.end_headers()
                 self.wfile.write(answer)
 
-            do_GET = do_POST = _do  # noqa: N815
+            do_GET = do_POST = _do
 
             def log_message(self, *_: object) -> None:
                 """Quiet."""

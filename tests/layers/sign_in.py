@@ -18,7 +18,7 @@ from .providers import PASSWORD
 
 @dataclass(frozen=True)
 class Client:
-    """A client program at one provider: what it registered there, and where it is sent back to."""
+    """A client program at one provider: how it is known there, and where it is sent back to."""
 
     provider: Provider
     registration: dict[str, Any]
@@ -50,18 +50,19 @@ class Client:
     def redeem(self, **parameters: str) -> dict[str, Any]:
         """Redeem a code."""
         grant = {"grant_type": "authorization_code", "redirect_uri": self.redirect_uri, **parameters}
-        answer = httpx.post(f"{self.provider.issuer}/token", data=grant, auth=self._credentials(), timeout=10)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+        return self._post("/token", grant).json()
 
     def revoke(self, token: str) -> None:
         """Tell the provider that a token is not needed any more (RFC 7009)."""
-        where = f"{self.provider.issuer}/token/revocation"
-        answer = httpx.post(where, data={"token": token}, auth=self._credentials(), timeout=10)
-        assert answer.status_code == 200, answer.text
+        self._post("/token/revocation", {"token": token})
 
-    def _credentials(self) -> tuple[str, str]:
-        return self.registration["client_id"], self.registration["client_secret"]
+    def _post(self, path: str, form: dict[str, str]) -> httpx.Response:
+        name, secret = self.registration["client_id"], self.registration.get("client_secret")
+        known: dict[str, Any] = {"auth": (name, secret)} if secret else {}
+        form = form if secret else {"client_id": name, **form}
+        answer = httpx.post(f"{self.provider.issuer}{path}", data=form, timeout=10, **known)
+        assert answer.status_code == 200, answer.text
+        return answer
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ from .sign_in import Client
 # What each role may do; `providers.USERS` says who has which.
 ROLES = {"support": {"tools": ["notes.*"]}, "manager": {"tools": ["notes.*", "crm.*"]}}
 
+GRANTS = ["authorization_code", "refresh_token"]
+
 
 @dataclass
 class Stage:
@@ -78,8 +80,6 @@ class Stage:
         self.api.notes.clear()
         self.etcd.clear()
 
-
-GRANTS = ["authorization_code", "refresh_token"]
 
 
 @contextmanager

