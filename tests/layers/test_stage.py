@@ -18,7 +18,7 @@ from .landing import COOKIE
 from .notes_api import READ, SCOPES
 from .providers import ACCOUNTS, SCOPE
 from .replicas import Replicas, Site
-from .sign_in import Client, Visitor, sign_out
+from .sign_in import Client, Visitor, agree, sign_out
 from .stage import Stage
 
 SITES = {"notes": Site()}
@@ -57,18 +57,19 @@ def test_a_session_goes_on_at_the_other_replica(around: Stage, pair: Replicas, p
     token = _signed_in(around, pair, person(), "erin")
     front = pair.fronts["notes"]
 
-    async def call_at_both() -> list[str]:
+    async def call_at_each() -> dict[str, set[str]]:
+        went = {}
         front.use("a")
         async with connected(front.port, "legacy", False, token) as client:
-            answers = []
-            for name in ("a", "b"):
+            for name in ("a", "a", "b", "b", "a"):
                 front.use(name)
-                answers.append(await client.call_tool("crm.get_customer", {"customer": name}))
-            return [each.structured_content["customer"] for each in answers]
+                front.taken.clear()
+                answer = await client.call_tool("crm.get_customer", {"customer": name})
+                assert answer.structured_content == {"customer": name}
+                went[name] = set(front.taken)
+        return went
 
-    front.taken.clear()
-    assert asyncio.run(call_at_both()) == ["a", "b"]
-    assert set(front.taken) == {"a", "b"}
+    assert asyncio.run(call_at_each()) == {"a": {"a"}, "b": {"b"}}
     sessions = {each["mcp-session-id"] for each in around.server.headers if "mcp-session-id" in each}
     assert len(sessions) == 1
 
@@ -136,7 +137,12 @@ def test_a_user_signs_out_and_another_one_in(around: Stage, person: People) -> N
     assert someone.url().startswith(around.landing.url)
     sign_out(someone, around.login)
     someone.goto(client.authorization_url("v" * 43, "state", scope="openid"))
-    assert someone.has("Sign in")
+    someone.fill("User name", "erin")
+    someone.fill("Password", "wrong")
+    someone.click("Sign in")
+    assert "Wrong name or password." in someone.text()
+    agree(someone, "erin")
+    assert someone.url().startswith(around.landing.url)
 
 
 @pytest.mark.parametrize("kind", [each for each in KINDS if each.name in CLIENTS], ids=lambda each: each.name)
