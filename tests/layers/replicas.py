@@ -5,26 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..harness.envoy import Envoy
 from ..harness.envoy_config import Listener
-from ..harness.policy import Policy
 from .front import Front
 from .stage import Stage
 
 NAMES = ("a", "b")
 
 
-@dataclass(frozen=True)
-class Site:
-    """An MCP server at an address of its own."""
-
-    # Given the address.
-    policy: Callable[[Stage, str], Policy] = Stage.policy
-    cluster: str = "notes"
-    environment: dict[str, str] | None = None
+# An MCP server at an address of its own: what stands there, given the address. Clients of the filter's are
+# registered here, where their redirect URIs are known.
+Site = Callable[[Stage, str], Listener]
 
 
 class Replicas:
@@ -32,7 +25,7 @@ class Replicas:
 
     def __init__(self, directory: Path, stage: Stage, sites: dict[str, Site], fronts: dict[str, Front]) -> None:
         self.directory, self.clusters, self.fronts = directory, stage.clusters(), fronts
-        self.listeners = {name: self._listener(stage, name, site) for name, site in sites.items()}
+        self.listeners = {name: site(stage, self.url(name)) for name, site in sites.items()}
         self.envoys: dict[str, Envoy] = {}
 
     def url(self, site: str) -> str:
@@ -71,10 +64,6 @@ class Replicas:
         """End the processes."""
         for each in self.envoys.values():
             each.stop()
-
-    def _listener(self, stage: Stage, name: str, site: Site) -> Listener:
-        policy = site.policy(stage, self.url(name))
-        return Listener(policy, site.cluster, environment=site.environment)
 
 
 @contextmanager

@@ -12,16 +12,17 @@ import pytest
 
 from ..clients.kinds import KINDS, Kind
 from ..clients.program import Program
+from ..harness.envoy_config import Listener
 from ..harness.sdk_client import connected
 from .browser import Person
 from .landing import COOKIE
 from .notes_api import READ, SCOPES
 from .providers import ACCOUNTS, SCOPE
-from .replicas import Replicas, Site
+from .replicas import Replicas
 from .sign_in import Client, Visitor, agree, sign_out
 from .stage import Stage
 
-SITES = {"notes": Site()}
+SITES = {"notes": lambda stage, url: Listener(stage.policy(url), "notes")}
 
 # One of each SDK and each era.
 CLIENTS = {"python-v2", "typescript-v2-legacy"}
