@@ -8,7 +8,6 @@ mod error;
 mod introspection;
 mod issuer;
 mod keys;
-mod secret;
 mod verifier;
 
 pub use algorithm::{Algorithm, TokenType};

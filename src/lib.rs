@@ -8,6 +8,7 @@
 //! - [`exchange`]: one request and its answer, a state machine without I/O.
 //! - [`authorize`], [`rewrite`], [`refusal`], [`challenge`], [`metadata`], [`cors`], [`audit`]: what
 //!   is decided, changed, refused, answered, published, shown to web pages and logged.
+//! - [`connection`]: the second layer, a user's own tokens for what is behind the server.
 //! - [`policy`], [`identity`], [`mcp`]: what is allowed, who is calling, what is asked.
 //! - [`seal`], [`store`], [`ask`], [`call`]: the server's handles as one caller may hold them, what
 //!   outlasts a request, and what is asked of the host or of other servers.
@@ -20,6 +21,7 @@ pub mod audit;
 pub mod authorize;
 pub mod call;
 pub mod challenge;
+pub mod connection;
 pub mod cors;
 pub mod decision;
 pub mod exchange;
@@ -30,6 +32,7 @@ pub mod policy;
 pub mod refusal;
 pub mod rewrite;
 pub mod seal;
+pub mod secret;
 pub mod store;
 
 #[cfg(target_arch = "wasm32")]

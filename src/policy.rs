@@ -3,6 +3,7 @@
 mod builtin;
 mod compile;
 mod condition;
+mod connections;
 pub mod document;
 mod dpop;
 mod error;
@@ -24,6 +25,7 @@ use std::time::Duration;
 
 pub use builtin::builtin_arguments;
 pub use condition::{Condition, ConditionError};
+pub use connections::{Client, Connection, Conversation, Iss, OperationConnection, SignIn};
 pub use document::{
     ArgumentRule, Authorization, BrokenPin, Hold, IdentityField, Mode, Refusals, Subject,
 };
@@ -70,6 +72,12 @@ pub struct Policy {
     arguments: HashMap<NameId, ArgumentRule>,
     /// Conditions for tools, the most specific first.
     pub tools: Vec<Operation>,
+    /// What users can connect.
+    pub connections: Vec<Connection>,
+    /// How users of browsers sign in, by issuer.
+    pub sign_ins: Vec<Option<SignIn>>,
+    /// What a conversation is.
+    pub conversation: Conversation,
     /// What happens to a listed tool that is not as its pin says.
     pub broken_pin: BrokenPin,
     /// Conditions for prompts, the most specific first.
@@ -113,6 +121,8 @@ pub struct Operation {
     pub max_token_age: Option<Duration>,
     /// What must hold.
     pub when: Option<Condition>,
+    /// What the server gets of a user's own accounts.
+    pub connection: OperationConnection,
     /// What the tool was when somebody read it.
     pub pin: Option<Pin>,
     /// Arguments that headers mirror.

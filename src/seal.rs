@@ -11,8 +11,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-use crate::identity::Identity;
-
 /// The shortest secret from which a key is made, in bytes.
 const MIN_SECRET: usize = 32;
 /// The longest text that is looked at: no request is larger.
@@ -42,6 +40,18 @@ pub enum Purpose {
     Task,
     /// `requestState`.
     RequestState,
+    /// A connection in the store.
+    Connection,
+    /// The link that a caller opens to connect.
+    Ticket,
+    /// Who is signed in in a browser: a cookie.
+    Browser,
+    /// A form of this filter's own page.
+    Form,
+    /// The `state` of a sign-in at the first layer's issuer.
+    SignIn,
+    /// The `state` of a connection under way.
+    Connecting,
 }
 
 /// Whose handle it is.
@@ -51,8 +61,8 @@ pub struct Owner<'a> {
     pub resource: &'a str,
     /// The `iss` of the caller's token; empty if there is none.
     pub issuer: &'a str,
-    /// Who is calling.
-    pub identity: &'a Identity,
+    /// Whose it is. A user id is never empty, so nobody's handles are not a user's.
+    pub user: &'a str,
 }
 
 impl Sealer {
@@ -118,10 +128,14 @@ fn associated<'a>(purpose: Purpose, owner: Owner<'a>, bound: &[&'a [u8]]) -> Vec
         Purpose::Event => b"event",
         Purpose::Task => b"task",
         Purpose::RequestState => b"request state",
+        Purpose::Connection => b"connection",
+        Purpose::Ticket => b"ticket",
+        Purpose::Browser => b"browser",
+        Purpose::Form => b"form",
+        Purpose::SignIn => b"sign-in",
+        Purpose::Connecting => b"connecting",
     };
-    // A user id is never empty, so nobody's handles are not a user's.
-    let user = owner.identity.user.as_deref().unwrap_or_default();
-    let owner = [owner.resource, owner.issuer, user].map(str::as_bytes);
+    let owner = [owner.resource, owner.issuer, owner.user].map(str::as_bytes);
     [&[purpose], &owner[..], bound].concat()
 }
 
@@ -136,23 +150,13 @@ impl std::fmt::Debug for Sealer {
 mod tests {
     use super::*;
 
-    fn identity(user: &str) -> Identity {
-        Identity {
-            user: Some(user.to_owned()),
-            organization: None,
-            roles: Vec::new(),
-            scopes: Vec::new(),
-        }
-    }
-
     #[test]
     fn b24_a_handle_opens_for_its_owner_and_purpose_only() {
         let sealer = Sealer::new(&"s".repeat(32)).unwrap();
-        let (dana, eve) = (identity("dana"), identity("eve"));
         let owner = Owner {
             resource: "https://a/mcp",
             issuer: "https://i",
-            identity: &dana,
+            user: "dana",
         };
         let sealed = sealer.seal(Purpose::Session, owner, &[b"x"], &"id-1");
         let open = |sealer: &Sealer, purpose, owner, bound: &[&[u8]], sealed: &str| {
@@ -176,7 +180,7 @@ mod tests {
             other(|owner| owner.issuer = "https://j"),
             other(|owner| (owner.resource, owner.issuer) = ("https://a/mc", "phttps://i")),
             Owner {
-                identity: &eve,
+                user: "eve",
                 ..owner
             },
         ] {

@@ -366,7 +366,7 @@ impl Exchange {
         let owner = Owner {
             resource: &self.policy.resource,
             issuer,
-            identity: caller.identity(),
+            user: caller.identity().user.as_deref().unwrap_or_default(),
         };
         Some((self.secrets.sealer.as_deref()?, owner))
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::connections::document::{ConnectionDocument, SignInDocument, VaultDocument};
 use super::metadata::Metadata;
 use super::results::ResultDocument;
 use super::value::{Period, Size};
@@ -59,6 +60,13 @@ pub struct Document {
     /// Further conditions for tools; the key is a tool name or a pattern with `*`.
     #[serde(default)]
     pub tools: BTreeMap<String, OperationDocument>,
+    /// Resources behind the server at which users have accounts of their own. A tool with one gets
+    /// the user's own token for it; the user connects the account once, in a browser.
+    #[serde(default)]
+    pub connections: BTreeMap<String, ConnectionDocument>,
+    /// Where connections belong.
+    #[serde(default)]
+    pub vault: VaultDocument,
     /// What happens to a listed tool that is not as its `pin` says.
     #[serde(default)]
     pub pins: Pins,
@@ -154,6 +162,8 @@ pub struct IssuerDocument {
     /// Which claims say who is calling.
     #[serde(default)]
     pub identity: IdentityDocument,
+    /// How users of a browser sign in with it, to open this filter's pages. `connections` needs it.
+    pub sign_in: Option<SignInDocument>,
     /// How far this issuer's clock may be off. At most 5m.
     #[serde(default = "default_clock_skew")]
     pub clock_skew: Period,
@@ -285,6 +295,10 @@ pub struct OperationDocument {
     pub scopes: Vec<String>,
     /// The caller must have signed in (or the token been issued) no longer ago than this.
     pub max_token_age: Option<Period>,
+    /// For tools: the connection whose token the server gets with the call.
+    pub connection: Option<String>,
+    /// For tools: how old that connection may be. Default: its own `lifetime`.
+    pub lifetime: Option<Period>,
     /// A CEL expression over `args`, `identity` and `call` that must be true.
     pub when: Option<String>,
     /// For tools: arguments that a header mirrors, with what follows `Mcp-Param-` in its name, as

@@ -12,16 +12,23 @@ const MAX_DEPTH: usize = 64;
 const MAPPINGS: &[&[&str]] = &[
     &[],
     &["audit"],
+    &["connections", "*"],
+    &["connections", "*", "account"],
+    &["connections", "*", "revoke"],
+    &["connections", "*", "token"],
     &["headers"],
     &["issuers", "*"],
     &["issuers", "*", "identity"],
     &["issuers", "*", "introspection"],
     &["issuers", "*", "jwks"],
+    &["issuers", "*", "sign_in"],
+    &["issuers", "*", "sign_in", "token"],
     &["metadata"],
     &["prompts", "*"],
     &["roles", "*"],
     &["tools", "*"],
     &["upstream"],
+    &["vault"],
 ];
 
 /// A configuration as strict JSON.

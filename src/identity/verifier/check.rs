@@ -21,6 +21,7 @@ pub struct VerifiedToken {
     expires: u64,
     issued: Option<u64>,
     signed_in: Option<u64>,
+    conversation: Option<String>,
 }
 
 /// How an issuer vouches for a token.
@@ -63,6 +64,11 @@ impl VerifiedToken {
         self.signed_in
             .or(self.issued)
             .map(|then| now.saturating_sub(then))
+    }
+
+    /// The conversation it is used in, if the policy says which claim names that, and it does.
+    pub fn conversation(&self) -> Option<&str> {
+        self.conversation.as_deref()
     }
 
     /// Whether this is the time for it.
@@ -123,6 +129,11 @@ pub(super) fn check_claims(
         expires,
         issued,
         signed_in,
+        conversation: issuer
+            .claims
+            .conversation
+            .as_ref()
+            .and_then(|path| path.identifier(claims)),
     })
 }
 

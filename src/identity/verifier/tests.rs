@@ -83,6 +83,7 @@ fn trusted(issuer: &str, keys: KeySource) -> TrustedIssuer {
             organization: None,
             roles: None,
             scopes: ClaimPath::claim("scope"),
+            conversation: None,
         },
         clock_skew: Duration::from_secs(30),
         max_lifetime: Duration::from_secs(3600),
