@@ -4,7 +4,6 @@
 use serde::Serialize;
 
 use crate::decision::Decision;
-use crate::identity::Identity;
 use crate::policy::{Mode, Policy, Subject};
 
 /// The longest name from a request that a record repeats.
@@ -58,6 +57,24 @@ pub struct Record {
     /// The caller's roles that the policy knows.
     #[serde(rename = "enduser.roles", skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<String>,
+    /// How it is known who is calling: `token`, `dpop`, `local` or `anonymous`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identified_by: Option<&'static str>,
+    /// Seconds since the sign-in, or since the token was issued.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_age_s: Option<u64>,
+    /// Who acts for the caller, as `audit.subject` says; the one who calls first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub actors: Vec<String>,
+    /// As whom the caller acts, as the policy names it: `role:support`, `user:test-1`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acting_as: Option<String>,
+    /// The roles that the caller acts with.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub acting_as_roles: Vec<String>,
+    /// Whose credential the server got: `none`, `passed` (the client's) or `static`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_credential: Option<&'static str>,
     /// Names of arguments that were set from the token.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub arguments_set: Vec<String>,
@@ -102,6 +119,12 @@ impl Record {
             resource: None,
             subject: None,
             roles: Vec::new(),
+            identified_by: None,
+            token_age_s: None,
+            actors: Vec::new(),
+            acting_as: None,
+            acting_as_roles: Vec::new(),
+            upstream_credential: None,
             arguments_set: Vec::new(),
             arguments_removed: Vec::new(),
             hidden_items: None,
@@ -139,10 +162,8 @@ pub fn name(text: &str) -> String {
     }
 }
 
-/// The caller as the policy lets the log name it; nobody if nobody signed in. `key` comes from the
-/// environment.
-pub fn subject(policy: &Policy, identity: &Identity, key: Option<&str>) -> Option<String> {
-    let user = identity.user.as_deref()?;
+/// A caller, or an actor, as the policy lets the log name it. `key` comes from the environment.
+pub fn person(policy: &Policy, user: &str, key: Option<&str>) -> Option<String> {
     match policy.audit.subject {
         Subject::Omit => None,
         Subject::Plain => Some(name(user)),

@@ -1,6 +1,9 @@
 //! May this caller do this? One function answers for a call, for an item of a list, for the command
 //! line and for observe mode.
 
+mod view;
+
+pub use self::view::View;
 use crate::decision::Evidence;
 use crate::identity::Identity;
 use crate::mcp::method::List;
@@ -24,8 +27,10 @@ pub enum Target<'a> {
 /// Who wants it.
 #[derive(Debug, Clone, Copy)]
 pub struct Caller<'a> {
-    /// Who is calling.
+    /// Who is calling, or as whom.
     pub identity: &'a Identity,
+    /// Somebody more may not be allowed than: the caller with its own roles, if it acts as another.
+    pub ceiling: Option<&'a Identity>,
     /// Seconds since the sign-in, or since the token was issued.
     pub token_age: Option<u64>,
 }
@@ -131,15 +136,29 @@ pub fn authorize(
     target: Target<'_>,
     arguments: Option<&[u8]>,
 ) -> Result<Vec<Evidence>, Denial> {
+    let evidence = authorize_as(policy, caller, caller.identity, target, arguments)?;
+    if let Some(ceiling) = caller.ceiling {
+        authorize_as(policy, caller, ceiling, target, arguments)?;
+    }
+    Ok(evidence)
+}
+
+/// Decides for one identity of a caller.
+fn authorize_as(
+    policy: &Policy,
+    caller: Caller<'_>,
+    identity: &Identity,
+    target: Target<'_>,
+    arguments: Option<&[u8]>,
+) -> Result<Vec<Evidence>, Denial> {
     let mut evidence = Vec::new();
-    let identity = caller.identity;
     // Signing in takes nothing away.
     let by_anybody = target == Target::Server && policy.anonymous.is_some()
         || target != Target::Server && for_anybody(policy, identity, target).is_some();
     if target != Target::Server {
         evidence.push(allowed(policy, identity, target)?);
     }
-    let operations = operations(policy, caller.identity, target);
+    let operations = operations(policy, identity, target);
     for operation in &operations {
         if let (Some(condition), Some(arguments)) = (&operation.when, arguments) {
             let section = if matches!(target, Target::Tool(_)) {
@@ -148,7 +167,7 @@ pub fn authorize(
                 "prompts"
             };
             let rule = format!("{section}.{}.when", operation.pattern.written());
-            match condition.check(arguments, caller.identity, target.name()) {
+            match condition.check(arguments, identity, target.name()) {
                 Ok(()) => evidence.push(Evidence::new(rule, "the condition holds")),
                 Err(error) => return Err(Denial::Condition { rule, error }),
             }
@@ -159,11 +178,12 @@ pub fn authorize(
         .filter_map(|operation| operation.max_token_age)
         .min();
     let needed = needed_scopes(policy, &operations, by_anybody);
-    if identity.is_anonymous() && !(needed.is_empty() && max_age.is_none()) {
+    let needs_token = operations.iter().any(|operation| operation.needs_token());
+    if identity.is_anonymous() && (needs_token || !needed.is_empty()) {
         return Err(sign_in(policy, identity, target));
     }
     if !needed.is_empty() {
-        match has_scopes(policy, caller.identity, &needed) {
+        match has_scopes(policy, identity, &needed) {
             Some(found) => evidence.push(found),
             None => return Err(Denial::Scope { needed }),
         }
@@ -204,7 +224,7 @@ pub fn scopes_of(policy: &Policy, identity: &Identity, target: Target<'_>) -> Ve
 pub fn is_for_anybody(policy: &Policy, identity: &Identity, target: Target<'_>) -> bool {
     let operations = operations(policy, identity, target);
     let asks_for_more =
-        |operation: &&Operation| !operation.scopes.is_empty() || operation.max_token_age.is_some();
+        |operation: &&Operation| !operation.scopes.is_empty() || operation.needs_token();
     for_anybody(policy, identity, target).is_some() && !operations.iter().any(asks_for_more)
 }
 

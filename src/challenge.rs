@@ -57,11 +57,9 @@ pub fn refuse(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> Reply {
     for challenge in challenges(policy, refusal) {
         headers.push(("www-authenticate", challenge));
     }
-    match refusal {
-        Refusal::HttpMethod => headers.push(("allow", "POST, GET, DELETE".to_owned())),
-        Refusal::Token(error) if error.is_unavailable() => {
-            headers.push(("retry-after", "5".to_owned()))
-        }
+    match status {
+        405 => headers.push(("allow", "POST, GET, DELETE".to_owned())),
+        503 => headers.push(("retry-after", "5".to_owned())),
         _ => {}
     }
     Reply {
@@ -137,12 +135,13 @@ fn answer(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> (u16, i64, St
         Refusal::Message(_) => (400, INVALID_REQUEST),
         Refusal::NoToken => (401, 401),
         Refusal::NotFound => (404, INVALID_REQUEST),
-        Refusal::Origin => (403, 403),
+        Refusal::Host | Refusal::NotLocal | Refusal::Origin | Refusal::ViewAs => (403, 403),
         Refusal::UnknownMethod if asked.era == Era::Modern => (404, -32601),
         // A 404 would say that the session is over.
         Refusal::UnknownMethod => (200, -32601),
         // As servers built with the SDKs say it.
         Refusal::UnknownSession => (404, -32001),
+        Refusal::Store(_) => (503, 503),
         Refusal::Token(error) if error.is_unavailable() => (503, 503),
         Refusal::Token(_) => (401, 401),
         Refusal::TooLarge => (413, INVALID_REQUEST),

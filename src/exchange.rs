@@ -4,22 +4,30 @@
 //! as the end of the body, so no message can end without being judged.
 
 mod call;
+mod caller;
 mod credentials;
 mod forward;
 mod handles;
 mod ids;
+mod local;
 mod request;
 mod response;
+mod waiting;
 
 use std::rc::Rc;
 
+use self::caller::Known;
 use self::handles::Handles;
+pub use self::local::Connection;
+use self::waiting::Waiting;
+use crate::ask::Ask;
 use crate::audit::Record;
-use crate::authorize::{Caller, Target, known_roles};
+use crate::authorize::Target;
 use crate::challenge::{Asked, Reply, refuse};
 use crate::cors;
+use crate::credential::Credential;
 use crate::decision::{Decision, Evidence, Verdict};
-use crate::identity::{Identity, Need, VerifiedToken, Vouched};
+use crate::identity::Need;
 use crate::mcp::events::EventStream;
 use crate::mcp::headers::{HeaderEdit, Headers};
 use crate::mcp::method::Era;
@@ -35,8 +43,10 @@ const MAX_DEPTH: usize = 64;
 pub enum Step {
     /// Keep what has arrived of the message, and wait for more of it.
     Hold,
-    /// Keep the request until this was fetched.
+    /// Keep the request until this was fetched, once for everybody who waits for it.
     Fetch(Need),
+    /// Keep the request, which has ended, until the exchange was told this.
+    Ask(Ask),
     /// Let the message go on, with these changes.
     Forward(Forward),
     /// Answer the request in the server's place.
@@ -74,6 +84,8 @@ pub struct Secrets {
     pub audit_key: Option<Rc<str>>,
     /// What binds the server's handles to their callers.
     pub sealer: Option<Rc<Sealer>>,
+    /// What the server gets from every caller.
+    pub credential: Option<Rc<Credential>>,
 }
 
 /// Says nothing: they are secrets.
@@ -89,6 +101,7 @@ pub struct Exchange {
     policy: Rc<Policy>,
     secrets: Secrets,
     started: Now,
+    connection: Connection,
     request: RequestState,
     response: ResponseState,
     headers: Headers,
@@ -97,39 +110,11 @@ pub struct Exchange {
     handles: Handles,
     inspect: Inspect,
     result_of: ResultOf,
+    waiting: Option<Waiting>,
     record: Record,
     decided: bool,
     /// Changes of the answer's headers, until these go on.
     answer_headers: Vec<HeaderEdit>,
-}
-
-/// Who is calling, once that is known.
-#[derive(Debug, Clone)]
-enum Known {
-    /// Whom a token names.
-    Token(Rc<VerifiedToken>),
-    /// Nobody signed in, and the policy has something for nobody.
-    Anonymous,
-}
-
-impl Known {
-    fn identity(&self) -> &Identity {
-        match self {
-            Self::Token(token) => token.identity(),
-            Self::Anonymous => Identity::anonymous(),
-        }
-    }
-
-    fn caller(&self, now: Now) -> Caller<'_> {
-        let token_age = match self {
-            Self::Token(token) => token.age(now.seconds()),
-            Self::Anonymous => None,
-        };
-        Caller {
-            identity: self.identity(),
-            token_age,
-        }
-    }
 }
 
 /// Where the request is.
@@ -141,6 +126,8 @@ enum RequestState {
     AwaitsKeys { ended: bool },
     /// Its body is being collected.
     Body,
+    /// It is whole, and waits for what was asked.
+    Asks,
     /// It went on, or was answered.
     Over,
 }
@@ -224,6 +211,7 @@ impl Exchange {
             policy,
             secrets: secrets.clone(),
             started: now,
+            connection: Connection::default(),
             request: RequestState::Start,
             response: ResponseState::Start,
             headers: Headers::default(),
@@ -235,10 +223,17 @@ impl Exchange {
             handles: Handles::default(),
             inspect: Inspect::default(),
             result_of: ResultOf::default(),
+            waiting: None,
             record,
             decided: false,
             answer_headers: Vec::new(),
         }
+    }
+
+    /// Says on which connection the request came in. Before its headers; only for a policy with `local`
+    /// does it matter.
+    pub fn came_in_on(&mut self, connection: Connection) {
+        self.connection = connection;
     }
 
     /// The record of this exchange, once it is over. `status` is what the client got, 0 if it got
@@ -246,6 +241,9 @@ impl Exchange {
     pub fn finish(mut self, status: u16, now: Now) -> Option<Record> {
         if self.request == RequestState::Start {
             return None;
+        }
+        if self.request == RequestState::Asks {
+            self.decide(Refusal::ClientGone.decision());
         }
         self.record.status = status;
         self.record.duration_ms = now.unix_ms.saturating_sub(self.started.unix_ms);
@@ -280,9 +278,10 @@ impl Exchange {
     fn refuse(&mut self, refusal: &Refusal, target: Option<Target<'_>>) -> Step {
         self.request = RequestState::Over;
         let mut decision = refusal.decision();
-        decision.evidence.splice(0..0, self.token_evidence());
+        decision.evidence.splice(0..0, self.caller_evidence());
         if self.policy.mode == Mode::Observe {
             self.decide(decision);
+            self.note_credential();
             return Step::Forward(Forward::default());
         }
         self.decide(decision);
@@ -315,10 +314,7 @@ impl Exchange {
 
     /// Notes whose result the answer will be, and what of it is looked at.
     fn prepare_answer(&mut self, inspect: Inspect, result_of: ResultOf) {
-        let identity = self.caller.as_ref().map(Known::identity);
-        let identity = identity.unwrap_or(Identity::anonymous());
-        let rules = crate::rewrite::results::rules(&self.policy, identity, result_of.target());
-        let results = !rules.is_empty();
+        let results = !self.result_rules(&self.policy, &result_of).is_empty();
         // What one caller may read must not be cached for others.
         let is_read = self.record.method.as_deref() == Some("resources/read");
         let presents = matches!(
@@ -336,37 +332,16 @@ impl Exchange {
         self.result_of = result_of;
     }
 
-    /// Notes an approval and the evidence for it, the token's first.
+    /// Notes an approval and the evidence for it, the caller's first.
     fn approve(&mut self, reason: &'static str, evidence: Vec<Evidence>) {
-        let of_token = self.token_evidence().into_iter();
-        let evidence = of_token.chain(evidence).collect();
+        let of_caller = self.caller_evidence().into_iter();
+        let evidence = of_caller.chain(evidence).collect();
         self.decide(Decision {
             verdict: Verdict::Approved,
             reason,
             evidence,
             next_action: None,
         });
-    }
-
-    fn token_evidence(&self) -> Option<Evidence> {
-        let token = match self.caller.as_ref()? {
-            Known::Token(token) => token,
-            Known::Anonymous => return Some(Evidence::new("token", "none; nobody signed in")),
-        };
-        let issuer = self.policy.issuers.get(token.issuer().0);
-        let issuer = issuer.map_or("", |issuer| issuer.issuer.as_str());
-        let mut summary = match token.vouched() {
-            Vouched::Introspection => format!("introspected, issuer {issuer}"),
-            Vouched::Signature(None) => format!("verified, issuer {issuer}"),
-            Vouched::Signature(Some(kid)) => {
-                let kid = crate::audit::name(kid);
-                format!("verified, issuer {issuer}, key `{kid}`")
-            }
-        };
-        if token.is_bound() {
-            summary.push_str(", with a DPoP proof");
-        }
-        Some(Evidence::new("token", summary))
     }
 
     fn decide(&mut self, mut decision: Decision) {
@@ -376,18 +351,6 @@ impl Exchange {
         }
         self.record.decision = decision;
         self.decided = true;
-    }
-
-    fn know_caller(&mut self, caller: Known) {
-        let identity = caller.identity();
-        self.record.subject =
-            crate::audit::subject(&self.policy, identity, self.secrets.audit_key.as_deref());
-        self.record.roles = known_roles(&self.policy, identity)
-            .into_iter()
-            .map(|(name, _)| name.to_owned())
-            .filter(|name| name != "*")
-            .collect();
-        self.caller = Some(caller);
     }
 }
 

@@ -10,8 +10,10 @@
 //!   is decided, changed, refused, answered, published, shown to web pages and logged.
 //! - [`connection`]: the second layer, a user's own tokens for what is behind the server.
 //! - [`policy`], [`identity`], [`mcp`]: what is allowed, who is calling, what is asked.
-//! - [`seal`], [`store`], [`ask`], [`call`]: the server's handles as one caller may hold them, what
-//!   outlasts a request, and what is asked of the host or of other servers.
+//! - [`seal`], [`credential`]: the server's handles as one caller may hold them, and the filter's own
+//!   word to the server.
+//! - [`store`], [`ask`], [`call`]: what outlasts a request, and what is asked of the host or of other
+//!   servers.
 
 // Tests count freely; what came from outside is never added up unchecked.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
@@ -23,6 +25,7 @@ pub mod call;
 pub mod challenge;
 pub mod connection;
 pub mod cors;
+pub mod credential;
 pub mod decision;
 pub mod exchange;
 pub mod identity;

@@ -9,6 +9,7 @@ mod dpop;
 mod error;
 mod issuers;
 mod lint;
+mod local;
 mod metadata;
 mod param_headers;
 mod pattern;
@@ -18,17 +19,19 @@ mod resource;
 mod results;
 mod roles;
 mod scopes;
+mod store;
+mod upstream;
 mod value;
+mod view;
 
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 pub use builtin::builtin_arguments;
 pub use condition::{Condition, ConditionError};
 pub use connections::{Client, Connection, Conversation, Iss, OperationConnection, SignIn};
-pub use document::{
-    ArgumentRule, Authorization, BrokenPin, Hold, IdentityField, Mode, Refusals, Subject,
-};
+pub use document::{ArgumentRule, BrokenPin, Hold, IdentityField, Mode, Refusals, Subject};
 pub use error::PolicyError;
 pub use metadata::Metadata;
 pub use pattern::{Pattern, is_plain_uri};
@@ -36,10 +39,13 @@ pub use policies::Policies;
 pub use results::{Detector, FieldPath, Mask, Missing, Otherwise, OwnerRule, ResultRule, TextRule};
 pub use roles::{Grant, Role};
 pub use scopes::ScopeHierarchy;
+pub use upstream::{Authorization, StaticCredential, Upstream};
+pub use view::{TestUser, ViewAs, ViewGrants};
 
-use crate::identity::{ProofRules, TrustedIssuer};
+use crate::identity::{Identity, ProofRules, TrustedIssuer};
 use crate::mcp::names::{NameId, NameTable};
 use crate::mcp::pin::Pin;
+use crate::store::etcd::Etcd;
 
 /// A policy that was checked as a whole.
 #[derive(Debug)]
@@ -54,6 +60,8 @@ pub struct Policy {
     pub mode: Mode,
     /// Who may vouch for a caller.
     pub issuers: Vec<TrustedIssuer>,
+    /// In their place: who is calling, whoever calls on this machine.
+    pub local: Option<Rc<Identity>>,
     /// What proofs have to say; `None` if bound tokens are refused.
     pub dpop: Option<ProofRules>,
     /// Scopes every request needs.
@@ -64,6 +72,8 @@ pub struct Policy {
     pub metadata: Metadata,
     /// Roles by name.
     pub roles: HashMap<String, Role>,
+    /// How a caller asks to act as somebody else, and the test users.
+    pub view_as: ViewAs,
     /// What anybody may do without signing in.
     pub anonymous: Option<Role>,
     /// Every argument name any rule is about.
@@ -90,12 +100,14 @@ pub struct Policy {
     pub origins: Vec<String>,
     /// The headers that carry the identity.
     pub headers: document::IdentityHeaders,
-    /// What of the client's headers reaches the server.
-    pub upstream: document::Upstream,
+    /// What of the client's headers reaches the server, and what is put in their place.
+    pub upstream: Upstream,
     /// What the access log says of the caller.
     pub audit: document::Audit,
     /// How the server's handles are bound to their callers.
     pub seal: Option<document::Seal>,
+    /// The etcd that keeps what outlasts a request; `None` for the proxy's memory.
+    pub store: Option<Etcd>,
     /// Known deviations of clients that are put right.
     pub compat: document::Compat,
     /// The largest inspected request body, in bytes.
@@ -119,6 +131,8 @@ pub struct Operation {
     pub scopes: Vec<String>,
     /// How long ago the caller may have signed in.
     pub max_token_age: Option<Duration>,
+    /// Whether what authorizes a call is good for one only.
+    pub single_use: bool,
     /// What must hold.
     pub when: Option<Condition>,
     /// What the server gets of a user's own accounts.
@@ -129,6 +143,13 @@ pub struct Operation {
     pub param_headers: Vec<ParamHeader>,
     /// Argument rules, with the name as written.
     pub arguments: Vec<(NameId, String, ArgumentRule)>,
+}
+
+impl Operation {
+    /// Whether it cannot be done without a token, whatever nobody may do.
+    pub fn needs_token(&self) -> bool {
+        self.max_token_age.is_some() || self.single_use
+    }
 }
 
 /// An argument that a header mirrors (MCP 2026-07-28 "Custom Headers").

@@ -6,6 +6,7 @@ use crate::identity::TokenError;
 use crate::mcp::headers::{Disagreement, HeaderError};
 use crate::mcp::message::MessageError;
 use crate::rewrite::arguments::ArgumentError;
+use crate::store::StoreError;
 
 /// Why a request, or the answer to it, does not pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,12 +39,16 @@ pub enum Refusal {
     HttpSse,
     /// A parameter the method needs is missing.
     MissingParameter(&'static str),
+    /// A `Host` that is not this machine's, nor the server's.
+    Host,
     /// An HTTP method MCP does not use.
     HttpMethod,
     /// No access token.
     NoToken,
     /// The server hands out a handle, or is asked for one, and there is no key to seal it with.
     NoSealKey,
+    /// The request comes from elsewhere, or through another proxy.
+    NotLocal,
     /// A result that is somebody else's, or says not whose it is.
     NotOwned,
     /// A path where no MCP server is.
@@ -54,6 +59,8 @@ pub enum Refusal {
     Query,
     /// A request state that is not this caller's for this request, or has expired.
     RequestState,
+    /// What outlasts a request could not be read or written.
+    Store(StoreError),
     /// The body is larger than what is inspected.
     TooLarge,
     /// The token is not accepted.
@@ -70,6 +77,8 @@ pub enum Refusal {
     Upgrade,
     /// The server's answer cannot be judged.
     UpstreamAnswer,
+    /// The caller may not act as whom it asks to act.
+    ViewAs,
 }
 
 impl Refusal {
@@ -96,6 +105,7 @@ impl Refusal {
             Self::Disagreement(_) => "header_mismatch",
             Self::Header(_) => "header",
             Self::HeadersLeft => "headers_left",
+            Self::Host => "host",
             Self::HostDoesNotHold => "host_does_not_hold",
             Self::HttpMethod => "http_method",
             Self::Message(MessageError::Batch) => "batch",
@@ -105,12 +115,15 @@ impl Refusal {
             Self::MissingCapability => "missing_capability",
             Self::MissingParameter(_) => "missing_parameter",
             Self::NoSealKey => "no_seal_key",
+            Self::NotLocal => "not_local",
             Self::NotOwned => "not_owned",
             Self::NoToken => "no_token",
             Self::NotFound => "not_found",
             Self::Origin => "origin",
             Self::Query => "query",
             Self::RequestState => "request_state",
+            Self::Store(StoreError::Full) => "store_full",
+            Self::Store(StoreError::Unavailable) => "store_unavailable",
             Self::Token(error) => error.reason(),
             Self::TooLarge => "too_large",
             Self::UnknownEvent => "unknown_event",
@@ -119,6 +132,7 @@ impl Refusal {
             Self::UnknownTask => "unknown_task",
             Self::Upgrade => "upgrade",
             Self::UpstreamAnswer => "upstream_answer",
+            Self::ViewAs => "view_as",
         }
     }
 
@@ -146,6 +160,7 @@ impl Refusal {
                  configured to let them go before its body"
                     .into()
             }
+            Self::Host => "the Host header names another server".into(),
             Self::HostDoesNotHold => "the proxy is not configured to hold requests".into(),
             Self::HttpMethod => "MCP uses POST, GET and DELETE".into(),
             Self::Message(error) => error.to_string(),
@@ -159,12 +174,14 @@ impl Refusal {
             Self::NoSealKey => {
                 "sessions, tasks and request states cannot be bound to their caller".into()
             }
+            Self::NotLocal => "requests are taken from this machine only".into(),
             Self::NotOwned => "the result is not the caller's".into(),
             Self::NoToken => "an access token is required".into(),
             Self::NotFound => "no MCP server at this path".into(),
             Self::Origin => "this origin may not call the server".into(),
             Self::Query => "the URL must not have a query".into(),
             Self::RequestState => "unknown request state; send the request without it".into(),
+            Self::Store(error) => error.to_string(),
             Self::Token(error) => error.to_string(),
             Self::TooLarge => "the body is too large".into(),
             Self::UnknownEvent => "unknown event; send the request again".into(),
@@ -173,6 +190,7 @@ impl Refusal {
             Self::UnknownTask => "unknown task".into(),
             Self::Upgrade => "protocol upgrades are not accepted".into(),
             Self::UpstreamAnswer => "the server's answer cannot be checked".into(),
+            Self::ViewAs => "no role of the caller allows it to act as this".into(),
         }
     }
 
@@ -188,6 +206,7 @@ impl Refusal {
             | Self::NoToken
             | Self::Token(_) => "token",
             Self::Argument(_) => "arguments",
+            Self::ViewAs => "view_as",
             Self::NotOwned | Self::UpstreamAnswer => "response",
             _ => "request",
         };
@@ -235,6 +254,7 @@ impl Refusal {
                 format!("sign in with scope {}", needed.join(" "))
             }
             Self::Denied(Denial::TooOld { .. }) => "sign in again".into(),
+            Self::Host => "connect to localhost, or to the host of `resource`".into(),
             Self::HeadersLeft => {
                 "set `allow_on_headers_stop_iteration: true` in the filter's PluginConfig, and take \
                  `hold: buffer_filter` out of the policy"
@@ -250,6 +270,11 @@ impl Refusal {
                                 VM's environment"
                     .into()
             }
+            Self::NotLocal => {
+                "connect on the machine itself, to a listener at 127.0.0.1 or ::1 with no proxy \
+                 before it; for callers elsewhere put `issuers` in the place of `local`"
+                    .into()
+            }
             Self::NotOwned => {
                 "if it should be the caller's, see `owner` under `results`: the field, and what \
                  happens where it is `missing`"
@@ -258,6 +283,13 @@ impl Refusal {
             Self::NoToken | Self::Denied(Denial::SignIn { .. }) => "sign in".into(),
             Self::RequestState | Self::UnknownEvent => "send the request again".into(),
             Self::UnknownSession => "initialize a new session".into(),
+            Self::Store(StoreError::Full) => {
+                "see who makes so many calls or connections, or keep them in etcd".into()
+            }
+            Self::Store(StoreError::Unavailable) => {
+                "check the cluster under `store`, and that the plugin has a `vm_id` of its own".into()
+            }
+            Self::Token(TokenError::Used) => "sign in again for each such call".into(),
             Self::Token(TokenError::KeysUnavailable) => {
                 "check the cluster and path under the issuer's `jwks`".into()
             }
@@ -275,6 +307,9 @@ impl Refusal {
             }
             Self::Token(_) => "sign in again".into(),
             Self::TooLarge => "raise `max_body`, and Envoy's buffer limit with it".into(),
+            Self::ViewAs => {
+                "name it under `view_as` of a role of the caller, or send the request without it".into()
+            }
             _ => return None,
         };
         Some(action)

@@ -63,6 +63,8 @@ pub struct Owner<'a> {
     pub issuer: &'a str,
     /// Whose it is. A user id is never empty, so nobody's handles are not a user's.
     pub user: &'a str,
+    /// As whom; empty if as itself.
+    pub view: &'a str,
 }
 
 impl Sealer {
@@ -135,7 +137,7 @@ fn associated<'a>(purpose: Purpose, owner: Owner<'a>, bound: &[&'a [u8]]) -> Vec
         Purpose::SignIn => b"sign-in",
         Purpose::Connecting => b"connecting",
     };
-    let owner = [owner.resource, owner.issuer, owner.user].map(str::as_bytes);
+    let owner = [owner.resource, owner.issuer, owner.user, owner.view].map(str::as_bytes);
     [&[purpose], &owner[..], bound].concat()
 }
 
@@ -157,6 +159,7 @@ mod tests {
             resource: "https://a/mcp",
             issuer: "https://i",
             user: "dana",
+            view: "",
         };
         let sealed = sealer.seal(Purpose::Session, owner, &[b"x"], &"id-1");
         let open = |sealer: &Sealer, purpose, owner, bound: &[&[u8]], sealed: &str| {
@@ -178,6 +181,7 @@ mod tests {
         for owner in [
             other(|owner| owner.resource = "https://b/mcp"),
             other(|owner| owner.issuer = "https://j"),
+            other(|owner| owner.view = "role:support"),
             other(|owner| (owner.resource, owner.issuer) = ("https://a/mc", "phttps://i")),
             Owner {
                 user: "eve",

@@ -100,6 +100,7 @@ pub(crate) fn identity() -> Identity {
         organization: Some("acme".into()),
         roles: vec!["support".into()],
         scopes: vec!["crm:read".into()],
+        ..Identity::default()
     }
 }
 

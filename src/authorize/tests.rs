@@ -35,6 +35,7 @@ fn identity(roles: &[&str], scopes: &[&str]) -> Identity {
         organization: Some("acme".into()),
         roles: owned(roles),
         scopes: owned(scopes),
+        ..Identity::default()
     }
 }
 
@@ -42,6 +43,7 @@ fn call(policy: &Policy, roles: &[&str], target: Target<'_>) -> Result<Vec<Evide
     let identity = identity(roles, &[]);
     let caller = Caller {
         identity: &identity,
+        ceiling: None,
         token_age: None,
     };
     authorize(policy, caller, target, Some(b"{}"))
@@ -56,6 +58,7 @@ fn call_with(
     let identity = identity(&["r"], scopes);
     let caller = Caller {
         identity: &identity,
+        ceiling: None,
         token_age,
     };
     authorize(

@@ -154,6 +154,7 @@ impl Place {
             resource: &self.resource,
             issuer: &self.issuer,
             user: &self.user,
+            view: "",
         }
     }
 }

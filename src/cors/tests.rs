@@ -22,6 +22,7 @@ fn allowed(asked: &str) -> String {
     let reply = preflight(
         "https://app.example.com",
         &headers(&[("access-control-request-headers", asked)]),
+        Some("x-view-as"),
     );
     let mut found = reply
         .headers
@@ -50,6 +51,7 @@ fn b43_only_headers_of_mcp_clients_are_allowed() {
         "authorization, content-type, mcp-protocol-version"
     );
     assert_eq!(allowed("mcp-param-org,x-mcp-user"), "mcp-param-org");
+    assert_eq!(allowed("X-View-As,x-view-at"), "x-view-as");
     for nothing in [
         "",
         ",",

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::handles::{Opened, OpenedMessage};
+use super::waiting::Waiting;
 use super::{Exchange, Inspect, MAX_DEPTH, Now, ResultOf};
 use crate::authorize::{Caller, Denial, Target, authorize, operations};
 use crate::decision::Evidence;
@@ -24,8 +25,6 @@ const MAX_EVIDENCE: usize = 16;
 
 /// A refusal, and what the caller wanted to use.
 type Refused<'m> = (Refusal, Option<Target<'m>>);
-/// What replaces the body, and the changes of `Mcp-Param-*` headers.
-type Released = (Option<Vec<u8>>, Vec<HeaderEdit>);
 
 impl Exchange {
     /// Puts into the record what the message is about.
@@ -54,7 +53,7 @@ impl Exchange {
         body: &[u8],
         caller: Caller<'_>,
         now: Now,
-    ) -> Result<Released, Refused<'m>> {
+    ) -> Result<Waiting, Refused<'m>> {
         let policy = Rc::clone(&self.policy);
         let targets = targets(message, ask).map_err(|refusal| (refusal, None))?;
         // What a role does not allow is not looked at any further: its arguments are nobody's.
@@ -103,7 +102,11 @@ impl Exchange {
             "allowed"
         };
         self.approve(reason, evidence);
-        Ok((edit.body, edit.headers))
+        Ok(Waiting {
+            body: edit.body,
+            headers: edit.headers,
+            needs: self.requirements(first, &operations),
+        })
     }
 
     /// Understands what a message asks for, and whose handles it names.

@@ -1,6 +1,7 @@
 //! The headers the server gets: first everything it might trust is taken out, then what the
 //! decision says is put in.
 
+use crate::credential::Credential;
 use crate::identity::Identity;
 use crate::mcp::headers::{HeaderEdit, Headers, PARAM_PREFIX};
 use crate::mcp::method::Era;
@@ -97,6 +98,12 @@ pub(super) fn headers(
     edits
 }
 
+/// What the server gets from every caller, in place of the client's.
+pub(super) fn credential(credential: Option<&Credential>) -> Option<HeaderEdit> {
+    let value = credential?.header().to_owned();
+    Some(HeaderEdit::Set("authorization".to_owned(), value))
+}
+
 /// Whether a client says that it understands both forms of an answer.
 fn accepts_both(received: &Headers) -> bool {
     let accepted: Vec<String> = received
@@ -151,6 +158,7 @@ fn is_removed(policy: &Policy, name: &str, era: Era) -> bool {
     if own
         .into_iter()
         .chain(&policy.upstream.remove_headers)
+        .chain(&policy.view_as.header)
         .any(|header| *header == dashed)
     {
         return true;
@@ -161,7 +169,7 @@ fn is_removed(policy: &Policy, name: &str, era: Era) -> bool {
     }
     match dashed.as_str() {
         "authorization" => {
-            policy.upstream.authorization == Authorization::Remove || name != "authorization"
+            policy.upstream.authorization != Authorization::Pass || name != "authorization"
         }
         // A proof is for this filter, and used up.
         "dpop" => true,

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Exchange, Known, MAX_DEPTH, Now};
+use super::caller::Way;
+use super::{Exchange, MAX_DEPTH, Now};
 use crate::mcp::events;
 use crate::mcp::handles::{Handed, Handle, may_have_handles};
 use crate::mcp::headers::{HeaderEdit, Headers};
@@ -359,14 +360,16 @@ impl Exchange {
 
     fn sealing(&self) -> Option<(&Sealer, Owner<'_>)> {
         let caller = self.caller.as_ref()?;
-        let issuer = match caller {
-            Known::Token(token) => &self.policy.issuers.get(token.issuer().0)?.issuer,
-            Known::Anonymous => "",
+        let issuer = match caller.way() {
+            Way::Token(token) => &self.policy.issuers.get(token.issuer().0)?.issuer,
+            Way::Anonymous => "",
+            Way::Local(_) => "local",
         };
         let owner = Owner {
             resource: &self.policy.resource,
             issuer,
-            user: caller.identity().user.as_deref().unwrap_or_default(),
+            user: caller.own().user.as_deref().unwrap_or_default(),
+            view: caller.view(),
         };
         Some((self.secrets.sealer.as_deref()?, owner))
     }

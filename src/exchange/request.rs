@@ -1,14 +1,17 @@
 //! The request's events.
 
-use super::{Exchange, Forward, Inspect, Known, MAX_DEPTH, Now, RequestState, ResultOf, Step};
-use super::{credentials, forward};
+use std::rc::Rc;
+
+use super::caller::Way;
+use super::{Exchange, Forward, Inspect, MAX_DEPTH, Now, RequestState, ResultOf, Step};
+use super::{credentials, forward, local};
 use crate::authorize::{Target, authorize};
 use crate::cors;
 use crate::identity::{Need, Verification, Verifier};
 use crate::mcp::headers::{HeaderEdit, Headers, VERSIONS, media_type, stated_era};
 use crate::mcp::message::{Message, Shape};
 use crate::metadata::metadata;
-use crate::policy::{Hold, Mode};
+use crate::policy::{Authorization, Hold, Mode};
 use crate::refusal::Refusal;
 
 impl Exchange {
@@ -23,6 +26,9 @@ impl Exchange {
         self.headers = headers;
         self.request = RequestState::Body;
         self.note_headers();
+        if let Err(refusal) = local::check(&self.policy, &self.headers, self.connection) {
+            return self.refuse(&refusal, None);
+        }
         if let Some(step) = self.metadata().or_else(|| self.preflight()) {
             return step;
         }
@@ -62,7 +68,7 @@ impl Exchange {
         match self.request {
             RequestState::Over | RequestState::Start => Step::Forward(Forward::default()),
             _ if size > self.policy.max_body => self.refuse(&Refusal::TooLarge, None),
-            RequestState::AwaitsKeys { .. } | RequestState::Body => Step::Hold,
+            RequestState::AwaitsKeys { .. } | RequestState::Body | RequestState::Asks => Step::Hold,
         }
     }
 
@@ -74,6 +80,9 @@ impl Exchange {
         }
         if let RequestState::AwaitsKeys { ended } = &mut self.request {
             *ended = true;
+            return Step::Hold;
+        }
+        if self.request == RequestState::Asks {
             return Step::Hold;
         }
         match (self.record.http_method.as_str(), body.is_empty()) {
@@ -102,13 +111,14 @@ impl Exchange {
     /// Answers a request for the metadata document, which needs no token (RFC 9728 section 3).
     fn metadata(&mut self) -> Option<Step> {
         let path = self.headers.one(":path").ok().flatten()?;
-        if !self.policy.is_metadata_path(path) {
+        // With `local`, there is nowhere to sign in.
+        if self.policy.local.is_some() || !self.policy.is_metadata_path(path) {
             return None;
         }
         let reply = match self.record.http_method.as_str() {
             "GET" | "HEAD" => metadata(&self.policy),
             method if cors::is_preflight(method, &self.headers) => {
-                cors::preflight("*", &self.headers)
+                cors::preflight("*", &self.headers, None)
             }
             _ => return None,
         };
@@ -123,7 +133,8 @@ impl Exchange {
         let asks = path == self.policy.path
             && cors::is_preflight(&self.record.http_method, &self.headers)
             && self.policy.allows_origin(origin);
-        let reply = asks.then(|| cors::preflight(origin, &self.headers))?;
+        let view_as = self.policy.view_as.header.as_deref();
+        let reply = asks.then(|| cors::preflight(origin, &self.headers, view_as))?;
         Some(self.answer_openly("preflight", reply))
     }
 
@@ -154,14 +165,16 @@ impl Exchange {
 
     /// Verifies the token. `Some`: this has to be fetched first.
     fn verify(&mut self, verifier: &mut Verifier, now: Now) -> Result<Option<Need>, Refusal> {
+        if let Some(local) = &self.policy.local {
+            let way = Way::Local(Rc::clone(local));
+            return self.know_caller(way, now).map(|()| None);
+        }
         if !self.headers.has("authorization") && self.policy.anonymous.is_some() {
-            self.know_caller(Known::Anonymous);
-            return Ok(None);
+            return self.know_caller(Way::Anonymous, now).map(|()| None);
         }
         match credentials::verify(&self.policy, &self.headers, verifier, now.seconds())? {
             Verification::Verified(token) => {
-                self.know_caller(Known::Token(token));
-                Ok(None)
+                self.know_caller(Way::Token(token), now).map(|()| None)
             }
             Verification::Need(need) => Ok(Some(need)),
             Verification::Refused(error) => Err(Refusal::Token(error)),
@@ -233,7 +246,7 @@ impl Exchange {
     }
 
     fn judge(&mut self, body: &[u8], now: Now) -> Step {
-        let policy = std::rc::Rc::clone(&self.policy);
+        let policy = Rc::clone(&self.policy);
         let Some(caller) = self.caller.clone() else {
             return self.refuse(&Refusal::NoToken, None);
         };
@@ -250,14 +263,15 @@ impl Exchange {
             Err(refusal) => return self.refuse(&refusal, None),
         };
         match self.judge_message(&message, &ask, body, caller.caller(now), now) {
-            Ok((body, headers)) => self.release(body, headers),
+            Ok(waiting) => self.go_on(waiting, now),
             Err((refusal, target)) => self.refuse(&refusal, target),
         }
     }
 
     /// Lets the request go on.
-    fn release(&mut self, body: Option<Vec<u8>>, params: Vec<HeaderEdit>) -> Step {
+    pub(super) fn release(&mut self, body: Option<Vec<u8>>, params: Vec<HeaderEdit>) -> Step {
         self.request = RequestState::Over;
+        self.note_credential();
         if self.policy.mode == Mode::Observe {
             return Step::Forward(Forward::default());
         }
@@ -273,6 +287,21 @@ impl Exchange {
         Step::Forward(Forward { headers, body })
     }
 
+    /// Notes whose credential the server gets.
+    pub(super) fn note_credential(&mut self) {
+        let clients = match self.headers.has("authorization") {
+            true => "passed",
+            false => "none",
+        };
+        let credential = match &self.policy.upstream.authorization {
+            _ if self.policy.mode == Mode::Observe => clients,
+            Authorization::Pass => clients,
+            Authorization::Remove => "none",
+            Authorization::Static(_) => "static",
+        };
+        self.record.upstream_credential = Some(credential);
+    }
+
     fn forward_headers(&self, body: Option<&[u8]>) -> Vec<HeaderEdit> {
         match &self.caller {
             Some(caller) => {
@@ -283,6 +312,7 @@ impl Exchange {
                     self.asked.era,
                     body,
                 );
+                headers.extend(forward::credential(self.secrets.credential.as_deref()));
                 headers.extend(self.handle_headers());
                 headers
             }

@@ -238,7 +238,7 @@ impl Exchange {
         let Some(caller) = &self.caller else {
             return Ok(None);
         };
-        let rules = results::rules(&self.policy, caller.identity(), self.result_of.target());
+        let rules = self.result_rules(&self.policy, &self.result_of);
         let key = self.secrets.audit_key.as_deref();
         let judged = results::judge(&rules, caller.identity(), key, body, MAX_DEPTH);
         let judged = judged.map_err(|error| match error {

@@ -10,12 +10,16 @@ mod handles;
 mod ids;
 mod instructions;
 mod lists;
+mod local;
 mod messages;
 mod metadata;
 mod pins;
 mod possession;
+mod single_use;
 mod tokens;
 mod transport;
+mod upstream;
+mod view_as;
 mod waiting;
 
 use std::rc::Rc;

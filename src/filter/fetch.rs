@@ -39,6 +39,8 @@ pub(super) struct Shared {
     /// Streams that go on at the next tick.
     paused: RefCell<Vec<Weak<RefCell<Stream>>>>,
     fetches: RefCell<HashMap<u32, Need>>,
+    /// Calls of streams.
+    calls: RefCell<HashMap<u32, Weak<RefCell<Stream>>>>,
 }
 
 impl Shared {
@@ -55,6 +57,7 @@ impl Shared {
             waiting: RefCell::default(),
             paused: RefCell::default(),
             fetches: RefCell::default(),
+            calls: RefCell::default(),
         }
     }
 
@@ -96,6 +99,24 @@ impl Shared {
     pub(super) fn watch(&self, stream: &Rc<RefCell<Stream>>) {
         if !self.host_holds.get() {
             self.held.borrow_mut().push(Rc::downgrade(stream));
+        }
+    }
+
+    /// Notes whose a call is.
+    pub(super) fn called(&self, token: u32, stream: &Weak<RefCell<Stream>>) {
+        self.calls.borrow_mut().insert(token, Weak::clone(stream));
+    }
+
+    /// Forgets a call that ended with its stream.
+    pub(super) fn forget(&self, token: u32) {
+        self.calls.borrow_mut().remove(&token);
+    }
+
+    /// The answer to a call of a stream, if it is one of this configuration's.
+    pub(super) fn answered(&self, token: u32, size: usize) {
+        let stream = self.calls.borrow_mut().remove(&token);
+        if let Some(stream) = stream.and_then(|stream| stream.upgrade()) {
+            Stream::answered(&stream, token, size);
         }
     }
 
@@ -146,19 +167,9 @@ impl Shared {
         let Some(call) = call else {
             return self.finish(need, Err("not available"), now);
         };
-        let headers = call.headers.iter();
-        let headers = headers.map(|(name, value)| (*name, value.as_str()));
-        let body = (!call.body.is_empty()).then_some(call.body.as_slice());
-        let called = hostcalls::dispatch_http_call(
-            &call.cluster,
-            headers.collect(),
-            body,
-            Vec::new(),
-            TIMEOUT,
-        );
-        match called {
-            Ok(token) => drop(self.fetches.borrow_mut().insert(token, need)),
-            Err(_) => self.finish(need, Err("its cluster is not known to the proxy"), now),
+        match host::call(&call, TIMEOUT) {
+            Some(token) => drop(self.fetches.borrow_mut().insert(token, need)),
+            None => self.finish(need, Err("its cluster is not known to the proxy"), now),
         }
     }
 

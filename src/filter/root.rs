@@ -10,9 +10,10 @@ use super::fetch::Shared;
 use super::host;
 use super::stream::StreamContext;
 use crate::challenge::Reply;
+use crate::credential::Credential;
 use crate::exchange::Secrets;
 use crate::identity::Verifier;
-use crate::policy::{Policies, Policy, PolicyError};
+use crate::policy::{Authorization, Policies, Policy, PolicyError};
 use crate::seal::Sealer;
 
 /// The root context.
@@ -23,7 +24,11 @@ pub(super) struct Root {
 
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, _: usize, size: usize, _: usize) {
-        self.each(|shared| shared.fetched(token, size));
+        self.each(|shared| {
+            shared.fetched(token, size);
+            // A stream may have called while the answer to another call was handled.
+            shared.answered(token, size);
+        });
     }
 }
 
@@ -98,7 +103,21 @@ fn secrets(policy: &Policy) -> Result<Secrets, PolicyError> {
         }
         None => None,
     };
-    Ok(Secrets { audit_key, sealer })
+    let credential = match &policy.upstream.authorization {
+        Authorization::Static(credential) => {
+            const KEY: &str = "upstream.credential_env";
+            let secret = variable(KEY, &credential.env)?;
+            let credential = Credential::new(&credential.scheme, &secret)
+                .map_err(|error| PolicyError::new(KEY, error.to_string()))?;
+            Some(Rc::new(credential))
+        }
+        Authorization::Pass | Authorization::Remove => None,
+    };
+    Ok(Secrets {
+        audit_key,
+        sealer,
+        credential,
+    })
 }
 
 fn variable(key: &str, name: &str) -> Result<String, PolicyError> {

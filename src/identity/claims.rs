@@ -24,10 +24,12 @@ pub struct ClaimPaths {
     pub scopes: ClaimPath,
     /// The conversation a token is used in, if a claim says it.
     pub conversation: Option<ClaimPath>,
+    /// As whom the caller wants to act.
+    pub view_as: Option<ClaimPath>,
 }
 
 /// Who is calling, as the token says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Identity {
     /// The user id, never empty. `None` for somebody who did not sign in.
     pub user: Option<String>,
@@ -37,6 +39,8 @@ pub struct Identity {
     pub roles: Vec<String>,
     /// Scopes.
     pub scopes: Vec<String>,
+    /// Who acts for the user, the one who calls first.
+    pub actors: Vec<String>,
 }
 
 impl ClaimPath {
@@ -58,6 +62,19 @@ impl ClaimPath {
     }
 }
 
+impl ClaimPaths {
+    /// As whom the caller wants to act, as the token says.
+    pub(super) fn view_as(
+        &self,
+        claims: &Map<String, Value>,
+    ) -> Result<Option<String>, TokenError> {
+        let path = self.view_as.as_ref();
+        let wish = path.and_then(|path| path.find(claims));
+        wish.map(|wish| text(wish).ok_or(TokenError::Claim("view_as")))
+            .transpose()
+    }
+}
+
 impl Identity {
     /// Whoever did not sign in.
     pub fn anonymous() -> &'static Self {
@@ -66,6 +83,7 @@ impl Identity {
             organization: None,
             roles: Vec::new(),
             scopes: Vec::new(),
+            actors: Vec::new(),
         };
         &ANONYMOUS
     }
@@ -99,12 +117,13 @@ impl Identity {
             organization,
             roles: words(roles).ok_or(TokenError::Claim("roles"))?,
             scopes: words(paths.scopes.find(claims)).ok_or(TokenError::Claim("scopes"))?,
+            actors: Vec::new(),
         })
     }
 }
 
 /// An identifier: a string or an integer, without anything a header or a log could be split at.
-fn text(value: &Value) -> Option<String> {
+pub(super) fn text(value: &Value) -> Option<String> {
     let text = match value {
         Value::String(text) => text.clone(),
         Value::Number(number) if number.is_i64() || number.is_u64() => number.to_string(),
@@ -207,6 +226,7 @@ mod tests {
             roles: serde_json::from_value(json!("realm_access.roles")).unwrap(),
             scopes: ClaimPath::claim("scope"),
             conversation: None,
+            view_as: None,
         };
         Identity::of_claims(claims.as_object().unwrap(), &paths)
     }
@@ -224,6 +244,7 @@ mod tests {
                 organization: Some("acme".into()),
                 roles: vec!["support".into(), "manager".into()],
                 scopes: vec!["a".into(), "b".into()],
+                actors: Vec::new(),
             })
         );
     }

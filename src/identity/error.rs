@@ -12,6 +12,9 @@ use crate::mcp::json::JsonError;
 /// content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum TokenError {
+    /// Somebody acts for the caller whom the policy does not name.
+    #[error("the token's actor is not accepted")]
+    Actor,
     /// `alg` is none this issuer may use.
     #[error("the token's algorithm is not accepted")]
     Algorithm,
@@ -25,6 +28,9 @@ pub enum TokenError {
     /// A claim that must be there is missing or has the wrong type.
     #[error("claim `{0}` is missing or malformed")]
     Claim(&'static str),
+    /// Somebody acts for the caller, and nobody may.
+    #[error("the token is delegated, which is not accepted")]
+    Delegated,
     /// Not three base64url parts.
     #[error("the token is not a JWT")]
     Encoding,
@@ -58,6 +64,9 @@ pub enum TokenError {
     /// Valid for longer than the policy accepts.
     #[error("the token is valid for too long")]
     Lifetime,
+    /// Nobody acts for the caller, and somebody has to.
+    #[error("the token names no actor")]
+    NotDelegated,
     /// `nbf` or `iat` is in the future.
     #[error("the token is not valid yet")]
     NotYet,
@@ -76,6 +85,9 @@ pub enum TokenError {
     /// Sent with a proof, and not bound to a key.
     #[error("the token is not bound to a key, so no proof goes with it")]
     Unbound,
+    /// It was used before, for a call that uses it up.
+    #[error("the token was used before, and is good for one such call only")]
+    Used,
     /// An ID token, an identity assertion, a proof: not an access token.
     #[error("the token is not an access token")]
     Type,
@@ -85,10 +97,12 @@ impl TokenError {
     /// The reason as the access log names it.
     pub fn reason(self) -> &'static str {
         match self {
+            Self::Actor => "token_actor",
             Self::Algorithm => "token_algorithm",
             Self::Audience => "token_audience",
             Self::Bound => "token_bound",
             Self::Claim(_) => "token_claim",
+            Self::Delegated => "token_delegated",
             Self::Encoding | Self::Json(_) => "token_malformed",
             Self::Expired => "token_expired",
             Self::Header => "token_header",
@@ -99,12 +113,14 @@ impl TokenError {
             Self::Key => "token_key",
             Self::KeysUnavailable => "keys_unavailable",
             Self::Lifetime => "token_lifetime",
+            Self::NotDelegated => "token_not_delegated",
             Self::NotYet => "token_not_yet_valid",
             Self::Proof(error) => error.reason(),
             Self::ProofRequired => "dpop_required",
             Self::Signature => "token_signature",
             Self::TooLarge => "token_too_large",
             Self::Unbound => "token_not_bound",
+            Self::Used => "token_used",
             Self::Type => "token_type",
         }
     }

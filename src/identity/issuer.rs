@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::algorithm::{Algorithm, TokenType};
 use super::claims::ClaimPaths;
+use super::delegation::Delegation;
 use super::introspection::Introspection;
 use super::keys::{KeySet, KeySetError};
 use crate::call::Call;
@@ -30,6 +31,8 @@ pub struct TrustedIssuer {
     pub clock_skew: Duration,
     /// The longest accepted time between now and `exp`.
     pub max_lifetime: Duration,
+    /// Whether somebody may act for the caller.
+    pub delegation: Delegation,
     /// How it is known that a token is its own.
     pub check: TokenCheck,
 }

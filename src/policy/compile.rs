@@ -12,6 +12,7 @@ use super::document::{ArgumentRule, Document, IdentityField, OperationDocument};
 use super::dpop::compile_dpop;
 use super::error::{Errors, PolicyError};
 use super::issuers::compile_issuers;
+use super::local::compile_local;
 use super::metadata::check_metadata;
 use super::param_headers::compile_param_headers;
 use super::pattern::Pattern;
@@ -19,6 +20,9 @@ use super::resource::parse_resource;
 use super::results::compile_results;
 use super::roles::{compile_anonymous, compile_roles};
 use super::scopes::{ScopeHierarchy, check_scopes};
+use super::store::compile_store;
+use super::upstream::compile_upstream;
+use super::view::compile_view_as;
 use super::{Operation, Policy};
 use crate::mcp::names::{NameId, NameTable, fold};
 use crate::mcp::pin::{NotAPin, Pin};
@@ -54,11 +58,15 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
             .map(|url| url.origin().ascii_serialization()),
     );
     let issuers = compile_issuers(&document, &mut errors);
+    let local = compile_local(&document, &scope_hierarchy, &mut errors);
     let dpop = compile_dpop(&document, &mut errors);
-    let has_organization = document
-        .issuers
-        .iter()
-        .all(|issuer| issuer.identity.organization.is_some());
+    let has_organization = match &local {
+        Some(local) => local.organization.is_some(),
+        None => {
+            let mut issuers = document.issuers.iter();
+            issuers.all(|issuer| issuer.identity.organization.is_some())
+        }
+    };
     let mut names = NameTable::default();
     let arguments = compile_arguments(&document, has_organization, &mut names, &mut errors);
     let connections = compile_connections(&document, &mut errors);
@@ -85,8 +93,11 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
     let has_key = document.audit.key_env.is_some();
     let results = compile_results(&document.results, has_organization, has_key, &mut errors);
     let roles = compile_roles(&document.roles, &mut errors);
+    let view_as = compile_view_as(&document, &mut errors);
+    let upstream = compile_upstream(&document.upstream, &mut errors);
     let anonymous = document.anonymous.as_ref();
     let anonymous = anonymous.map(|document| compile_anonymous(document, &mut errors));
+    let store = compile_store(document.store.clone(), &mut errors);
     check_headers(&document, &mut errors);
     check_sizes(&document, &mut errors);
     check_keys(&document, &mut errors);
@@ -99,11 +110,13 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         path,
         mode: document.mode,
         issuers,
+        local,
         dpop,
         scopes: document.scopes,
         scope_hierarchy,
         metadata: document.metadata,
         roles,
+        view_as,
         anonymous,
         names,
         arguments,
@@ -117,9 +130,10 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         refusals: document.refusals,
         origins,
         headers: document.headers,
-        upstream: document.upstream,
+        upstream,
         audit: document.audit,
         seal: document.seal,
+        store,
         compat: document.compat,
         max_body: document.max_body.0,
         max_response: document.max_response.0,
@@ -222,6 +236,7 @@ fn compile_operations(
             pattern: Pattern::name(name),
             scopes: operation.scopes.clone(),
             max_token_age: operation.max_token_age.map(|period| period.0),
+            single_use: operation.single_use,
             when: condition,
             connection: compile_operation(section, &path, operation, connections, errors),
             pin: compile_pin(section, name, operation, errors),
@@ -280,7 +295,9 @@ fn check_headers(document: &Document, errors: &mut Errors) {
     ];
     let removed = document.upstream.remove_headers.iter().enumerate();
     let removed = removed.map(|(index, name)| (format!("upstream.remove_headers[{index}]"), name));
-    for (path, name) in named.into_iter().chain(removed) {
+    let view_as = document.view_as.header.iter();
+    let view_as = view_as.map(|name| ("view_as.header".to_owned(), name));
+    for (path, name) in named.into_iter().chain(removed).chain(view_as) {
         let token = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         let reserved = name.starts_with("mcp-")
             || [
@@ -306,6 +323,12 @@ fn check_headers(document: &Document, errors: &mut Errors) {
             "headers",
             "expected three different names",
         ));
+    }
+    let own = [&headers.user, &headers.organization, &headers.roles];
+    let view_as = document.view_as.header.as_ref();
+    if view_as.is_some_and(|name| own.contains(&name)) {
+        let message = "found one of `headers`, expected a name of its own";
+        errors.push(PolicyError::new("view_as.header", message));
     }
 }
 

@@ -274,6 +274,7 @@ mod with_cel {
         let lists = [
             (Key::from("roles"), list(&identity.roles)),
             (Key::from("scopes"), list(&identity.scopes)),
+            (Key::from("actors"), list(&identity.actors)),
         ];
         named.chain(lists).collect::<HashMap<_, _>>().into()
     }
@@ -291,6 +292,7 @@ mod tests {
             organization: None,
             roles: vec!["support".into()],
             scopes: vec!["crm:read".into()],
+            actors: vec!["agent-1".into()],
         };
         let condition = Condition::compile(expression).unwrap();
         condition.check(arguments.as_bytes(), &identity, "crm.refund")
@@ -306,6 +308,7 @@ mod tests {
             Err(ConditionError::NotTrue)
         );
         assert_eq!(check("call.name == 'crm.refund'", "{}"), Ok(()));
+        assert_eq!(check("identity.actors == ['agent-1']", "{}"), Ok(()));
         assert_eq!(
             check(
                 "args.lines.all(line, line.net < 5)",

@@ -173,6 +173,9 @@ pub(super) fn compile_connections(document: &Document, errors: &mut Errors) -> V
                        known after its headers went on";
         refuse("hold".into(), message);
     }
+    if document.local.is_some() {
+        refuse("local".into(), "does not go with `connections`: nobody signs in");
+    }
     for (index, issuer) in document.issuers.iter().enumerate() {
         if issuer.sign_in.is_none() {
             let message = "`connections` needs it: who opens a page has to be known";

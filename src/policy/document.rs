@@ -7,9 +7,12 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::connections::document::{ConnectionDocument, SignInDocument, VaultDocument};
+use super::local::LocalDocument;
 use super::metadata::Metadata;
 use super::results::ResultDocument;
+use super::store::StoreDocument;
 use super::value::{Period, Size};
+use super::view::{ViewAsDocument, ViewGrantsDocument};
 use crate::identity::{Algorithm, ClaimPath, TokenType};
 
 /// One policy: who is believed, who may do what, and what happens to the arguments that say who is
@@ -26,8 +29,12 @@ pub struct Document {
     /// Whether decisions are enforced, or only taken and logged.
     #[serde(default)]
     pub mode: Mode,
-    /// Who may vouch for a caller. At least one.
+    /// Who may vouch for a caller. At least one, or `local`.
+    #[serde(default)]
     pub issuers: Vec<IssuerDocument>,
+    /// In place of `issuers`, for a server on one's own machine: who is calling, without any token.
+    /// Requests are taken from loopback connections only.
+    pub local: Option<LocalDocument>,
     /// Whether tokens are bound to a key that each request has to prove (DPoP, RFC 9449).
     #[serde(default)]
     pub dpop: Dpop,
@@ -47,6 +54,10 @@ pub struct Document {
     /// caller's.
     #[serde(default)]
     pub roles: BTreeMap<String, RoleDocument>,
+    /// How a caller says that it wants to act with a lower role, or as a test user. Which of them it
+    /// may is its role's `view_as`.
+    #[serde(default)]
+    pub view_as: ViewAsDocument,
     /// What may be used without signing in, by anybody. Everything else then asks for a sign-in
     /// where it is used, as ChatGPT expects it, and lists say which is which.
     pub anonymous: Option<AnonymousDocument>,
@@ -87,13 +98,16 @@ pub struct Document {
     pub headers: IdentityHeaders,
     /// What of the client's own headers reaches the server.
     #[serde(default)]
-    pub upstream: Upstream,
+    pub upstream: UpstreamDocument,
     /// What the access log says of the caller.
     #[serde(default)]
     pub audit: Audit,
     /// How handles of the server (session ids, event ids, task ids, request states) are bound to
     /// the caller they were given to. Without it, none are handed out.
     pub seal: Option<Seal>,
+    /// Where this filter keeps what outlasts a request, such as which tokens were used.
+    #[serde(default)]
+    pub store: StoreDocument,
     /// Known deviations of clients that are put right.
     #[serde(default)]
     pub compat: Compat,
@@ -164,12 +178,32 @@ pub struct IssuerDocument {
     pub identity: IdentityDocument,
     /// How users of a browser sign in with it, to open this filter's pages. `connections` needs it.
     pub sign_in: Option<SignInDocument>,
+    /// Whether its tokens may say that somebody acts for the caller (`act`, RFC 8693 section 4.1).
+    #[serde(default)]
+    pub delegation: DelegationDocument,
+    /// Who may act for its callers: the `sub` of whoever calls, as `act` has it; for one of another
+    /// issuer that issuer and `|` before it. Default: anybody the issuer names.
+    pub actors: Option<Vec<String>>,
     /// How far this issuer's clock may be off. At most 5m.
     #[serde(default = "default_clock_skew")]
     pub clock_skew: Period,
     /// Tokens valid for longer than this are refused.
     #[serde(default = "default_max_lifetime")]
     pub max_lifetime: Period,
+}
+
+/// What becomes of tokens that say somebody acts for the caller.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum DelegationDocument {
+    /// They are accepted, and the log names who acts. Other tokens are accepted, too.
+    #[default]
+    Accepted,
+    /// They are refused.
+    Refused,
+    /// Only they are accepted.
+    Required,
 }
 
 /// Where the keys of an issuer come from: a path on an Envoy cluster, or the policy itself.
@@ -227,6 +261,8 @@ pub struct IdentityDocument {
     pub roles: Option<ClaimPath>,
     /// Scopes: a list, or one string with spaces between them.
     pub scopes: ClaimPath,
+    /// As whom the caller wants to act: `role:NAME` or `user:ID`, as with the header of `view_as`.
+    pub view_as: Option<ClaimPath>,
 }
 
 /// What callers with a role may do.
@@ -244,6 +280,8 @@ pub struct RoleDocument {
     pub resources: Vec<String>,
     /// Tools, prompts or resources this role may not use whatever else allows it.
     pub deny: Vec<String>,
+    /// As whom its callers may act, never with more than they have.
+    pub view_as: ViewGrantsDocument,
 }
 
 /// What may be used without signing in.
@@ -299,6 +337,8 @@ pub struct OperationDocument {
     pub connection: Option<String>,
     /// For tools: how old that connection may be. Default: its own `lifetime`.
     pub lifetime: Option<Period>,
+    /// A token, or the proof that comes with one (DPoP), is good for one such call only.
+    pub single_use: bool,
     /// A CEL expression over `args`, `identity` and `call` that must be true.
     pub when: Option<String>,
     /// For tools: arguments that a header mirrors, with what follows `Mcp-Param-` in its name, as
@@ -362,9 +402,13 @@ pub struct IdentityHeaders {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
-pub struct Upstream {
-    /// The client's `Authorization` header.
-    pub authorization: Authorization,
+pub struct UpstreamDocument {
+    /// What becomes of the client's `Authorization` header.
+    pub authorization: AuthorizationDocument,
+    /// With `static`: the environment variable (of the Wasm VM) that holds the credential.
+    pub credential_env: Option<String>,
+    /// With `static`: the authentication scheme before the credential. Default: Bearer.
+    pub scheme: Option<String>,
     /// Further headers of the client that the server would trust, to be removed.
     pub remove_headers: Vec<String>,
 }
@@ -373,12 +417,14 @@ pub struct Upstream {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
-pub enum Authorization {
+pub enum AuthorizationDocument {
     /// It ends here.
     #[default]
     Remove,
     /// It is sent on. The server then holds a token that others may accept too.
     Pass,
+    /// It ends here, and the server gets a credential that is the same for every caller.
+    Static,
 }
 
 /// What the access log says of the caller.
@@ -452,6 +498,7 @@ impl Default for IdentityDocument {
             organization: None,
             roles: None,
             scopes: ClaimPath::claim("scope"),
+            view_as: None,
         }
     }
 }

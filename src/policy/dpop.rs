@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::document::{Authorization, Document, Dpop};
+use super::document::{AuthorizationDocument, Document, Dpop};
 use super::error::{Errors, PolicyError};
 use crate::identity::{ProofRules, ProofUrl};
 
@@ -23,7 +23,7 @@ pub(super) fn compile_dpop(document: &Document, errors: &mut Errors) -> Option<P
     if window.is_some_and(|window| !WINDOWS.contains(&window)) {
         errors.push(PolicyError::new("dpop_window", "expected 1s to 10m"));
     }
-    if document.upstream.authorization == Authorization::Pass {
+    if document.upstream.authorization == AuthorizationDocument::Pass {
         errors.push(PolicyError::new(
             "upstream.authorization",
             "found `pass` with `dpop`: the server could not use a token whose proof ends here",

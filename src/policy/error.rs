@@ -106,6 +106,19 @@ fn nearest_in(message: &str) -> Option<&str> {
     nearest(unknown, words)
 }
 
+/// What is said of a name that stands for nothing.
+pub(super) fn unknown<'c>(
+    what: &str,
+    word: &str,
+    known: impl Iterator<Item = &'c String>,
+) -> String {
+    let mut message = format!("unknown {what} `{word}`");
+    if let Some(nearest) = nearest(word, known.map(String::as_str)) {
+        message.push_str(&format!("; did you mean `{nearest}`?"));
+    }
+    message
+}
+
 /// The candidate that looks most like `word`, if any looks like it.
 pub(super) fn nearest<'c>(
     word: &str,

@@ -5,11 +5,13 @@ use std::time::Duration;
 use url::Url;
 
 use super::connections::Conversation;
-use super::document::{Document, IntrospectionDocument, IssuerDocument, JwksDocument};
+use super::document::{
+    DelegationDocument, Document, IntrospectionDocument, IssuerDocument, JwksDocument,
+};
 use super::error::{Errors, PolicyError};
 use crate::identity::{
-    Algorithm, ClaimPaths, Introspection, IssuerKeys, KeyFetch, KeySource, Signatures, TokenCheck,
-    TokenType, TrustedIssuer,
+    Algorithm, ClaimPaths, Delegation, Introspection, IssuerKeys, KeyFetch, KeySource, Signatures,
+    TokenCheck, TokenType, TrustedIssuer,
 };
 
 const MAX_CLOCK_SKEW: Duration = Duration::from_secs(300);
@@ -17,12 +19,6 @@ const MAX_CLOCK_SKEW: Duration = Duration::from_secs(300);
 const CACHE: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);
 
 pub(super) fn compile_issuers(document: &Document, errors: &mut Errors) -> Vec<TrustedIssuer> {
-    if document.issuers.is_empty() {
-        errors.push(PolicyError::new(
-            "issuers",
-            "found none, expected at least one",
-        ));
-    }
     let mut compiled: Vec<TrustedIssuer> = Vec::new();
     for (index, issuer) in document.issuers.iter().enumerate() {
         let path = format!("issuers[{index}]");
@@ -49,9 +45,11 @@ pub(super) fn compile_issuers(document: &Document, errors: &mut Errors) -> Vec<T
                     Conversation::Session => None,
                     Conversation::Claim(path) => Some(path.clone()),
                 },
+                view_as: issuer.identity.view_as.clone(),
             },
             clock_skew: issuer.clock_skew.0,
             max_lifetime: issuer.max_lifetime.0,
+            delegation: delegation(&path, issuer, errors),
             check,
         };
         compiled.push(trusted);
@@ -96,6 +94,29 @@ fn check(path: &str, issuer: &IssuerDocument, errors: &mut Errors) {
     }
     if issuer.clock_skew.0 > MAX_CLOCK_SKEW {
         refuse("clock_skew", "expected at most 5m");
+    }
+}
+
+/// Who may act for the callers of an issuer.
+fn delegation(path: &str, issuer: &IssuerDocument, errors: &mut Errors) -> Delegation {
+    let actors = issuer.actors.clone();
+    let path = format!("{path}.actors");
+    if issuer.delegation == DelegationDocument::Refused {
+        if actors.is_some() {
+            let message = "goes with `delegation: accepted` or `delegation: required`";
+            errors.push(PolicyError::new(path, message));
+        }
+        return Delegation::Refused;
+    }
+    if actors.as_ref().is_some_and(Vec::is_empty) {
+        let message = "found none, expected at least one; `delegation: refused` accepts nobody";
+        errors.push(PolicyError::new(path, message));
+    } else if actors.iter().flatten().any(String::is_empty) {
+        errors.push(PolicyError::new(path, "found an empty one"));
+    }
+    Delegation::Accepted {
+        actors,
+        required: issuer.delegation == DelegationDocument::Required,
     }
 }
 

@@ -19,7 +19,8 @@ impl Policy {
             warn_denied(name, role, &mut warnings);
             let lacks_roles =
                 |issuer: &&crate::identity::TrustedIssuer| issuer.claims.roles.is_none();
-            if *name != "*" && self.issuers.iter().all(|issuer| lacks_roles(&issuer)) {
+            let by_token = self.local.is_none();
+            if by_token && *name != "*" && self.issuers.iter().all(|issuer| lacks_roles(&issuer)) {
                 let message = "no issuer has `identity.roles`: nobody has this role";
                 warnings.push(PolicyError::new(format!("roles.{name}"), message));
             }

@@ -230,8 +230,7 @@ mod tests {
         Identity {
             user: Some(user.to_owned()),
             organization: organization.map(str::to_owned),
-            roles: Vec::new(),
-            scopes: Vec::new(),
+            ..Identity::default()
         }
     }
 

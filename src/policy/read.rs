@@ -23,12 +23,16 @@ const MAPPINGS: &[&[&str]] = &[
     &["issuers", "*", "jwks"],
     &["issuers", "*", "sign_in"],
     &["issuers", "*", "sign_in", "token"],
+    &["local"],
     &["metadata"],
     &["prompts", "*"],
     &["roles", "*"],
+    &["roles", "*", "view_as"],
     &["tools", "*"],
     &["upstream"],
     &["vault"],
+    &["view_as"],
+    &["view_as", "users", "*"],
 ];
 
 /// A configuration as strict JSON.

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::document::{AnonymousDocument, RoleDocument};
-use super::error::{Errors, PolicyError, nearest};
+use super::error::{Errors, PolicyError, unknown};
 use super::pattern::Pattern;
+use super::view::ViewGrants;
 
 /// What a role may do, with everything it extends.
 #[derive(Debug, Default)]
@@ -17,6 +18,8 @@ pub struct Role {
     pub resources: Vec<Grant>,
     /// What is denied whatever allows it.
     pub deny: Vec<Grant>,
+    /// As whom its callers may act.
+    pub view_as: ViewGrants,
 }
 
 /// A pattern, and the role in which it is written.
@@ -49,6 +52,7 @@ pub(super) fn compile_roles(
                 .extend(grants(&document.resources, from, Pattern::uri));
             role.deny
                 .extend(grants(&document.deny, from, Pattern::denial));
+            role.view_as.extend(&document.view_as);
         }
         roles.insert(name.clone(), role);
     }
@@ -76,7 +80,7 @@ pub(super) fn compile_anonymous(document: &AnonymousDocument, errors: &mut Error
         tools: grants(&document.tools, "anonymous", Pattern::name),
         prompts: grants(&document.prompts, "anonymous", Pattern::name),
         resources: grants(&document.resources, "anonymous", Pattern::uri),
-        deny: Vec::new(),
+        ..Role::default()
     }
 }
 
@@ -89,7 +93,10 @@ fn grants(written: &[String], role: &str, pattern: fn(&str) -> Pattern) -> Vec<G
 }
 
 /// A role and everything it extends, each once, also when they extend each other.
-fn with_extended<'d>(name: &'d str, documents: &'d BTreeMap<String, RoleDocument>) -> Vec<&'d str> {
+pub(super) fn with_extended<'d>(
+    name: &'d str,
+    documents: &'d BTreeMap<String, RoleDocument>,
+) -> Vec<&'d str> {
     let mut found = vec![name];
     let mut next = 0;
     while let Some(document) = found.get(next).and_then(|name| documents.get(*name)) {
@@ -120,10 +127,7 @@ fn check_extends(documents: &BTreeMap<String, RoleDocument>, errors: &mut Errors
         for (index, extended) in document.extends.iter().enumerate() {
             let path = format!("roles.{name}.extends[{index}]");
             if !documents.contains_key(extended) {
-                let mut message = format!("unknown role `{extended}`");
-                if let Some(nearest) = nearest(extended, documents.keys().map(String::as_str)) {
-                    message.push_str(&format!("; did you mean `{nearest}`?"));
-                }
+                let message = unknown("role", extended, documents.keys());
                 errors.push(PolicyError::new(path, message));
             } else if with_extended(extended, documents).contains(&name.as_str()) {
                 errors.push(PolicyError::new(
@@ -136,6 +140,23 @@ fn check_extends(documents: &BTreeMap<String, RoleDocument>, errors: &mut Errors
                 ));
             }
         }
+    }
+}
+
+/// Roles that somebody is to have.
+pub(super) fn check_known_roles(
+    path: &str,
+    roles: &[String],
+    documents: &BTreeMap<String, RoleDocument>,
+    errors: &mut Errors,
+) {
+    for (index, role) in roles.iter().enumerate() {
+        let message = match role.as_str() {
+            "*" => "found `*`, which every caller has".to_owned(),
+            _ if documents.contains_key(role) => continue,
+            _ => unknown("role", role, documents.keys()),
+        };
+        errors.push(PolicyError::new(format!("{path}[{index}]"), message));
     }
 }
 

@@ -74,7 +74,8 @@ impl Job {
         let body = answer
             .filter(|answer| answer.status == 200)
             .and_then(|answer| serde_json::from_slice::<Value>(&answer.body).ok())
-            .filter(Value::is_object);
+            // Of whatever else answers with JSON, nothing is believed.
+            .filter(|body| body.get("header").is_some());
         let Some(body) = body else {
             return Progress::Over(Err(StoreError::Unavailable));
         };
@@ -153,3 +154,6 @@ fn call(etcd: &Etcd, path: &str, body: &Value) -> Call {
         body: body.to_string().into_bytes(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -99,7 +99,7 @@ results:
 
 #[test]
 fn an_untouched_request_goes_on_byte_for_byte() {
-    let request = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"});
+    let request = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
     let files = Files::to_explain("untouched", &manager(), &request);
     files.explain(&[]).says(
         0,

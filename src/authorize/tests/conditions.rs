@@ -228,6 +228,7 @@ fn what_nobody_can_cure_is_said_first() {
         let identity = identity(&[role], scopes);
         let caller = Caller {
             identity: &identity,
+            ceiling: None,
             token_age: Some(2),
         };
         authorize(

@@ -25,6 +25,7 @@ fn b26_a_list_shows_what_a_call_could_be_allowed_or_cured_and_nothing_else() {
         let identity = identity(&["r"], &[]);
         let caller = Caller {
             identity: &identity,
+            ceiling: None,
             token_age: None,
         };
         assert_eq!(

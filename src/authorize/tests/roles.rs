@@ -212,6 +212,7 @@ fn b16_a_denial_holds_for_a_caller_without_an_organization() {
     identity.organization = None;
     let caller = Caller {
         identity: &identity,
+        ceiling: None,
         token_age: None,
     };
     let read = |uri| authorize(&policy, caller, Target::Resource(uri), None);

@@ -48,10 +48,11 @@ fn summary(policy: &Policy) -> String {
         .filter(|(operations, _)| !operations.is_empty())
         .map(|(operations, noun)| count(operations.len(), &format!("{noun} rule")))
         .collect();
-    let parts = [
-        count(policy.roles.len(), "role"),
-        count(policy.issuers.len(), "issuer"),
-    ];
+    let callers = match policy.local {
+        Some(_) => "local calls only".to_owned(),
+        None => count(policy.issuers.len(), "issuer"),
+    };
+    let parts = [count(policy.roles.len(), "role"), callers];
     let parts: Vec<String> = parts.into_iter().chain(conditions).collect();
     format!("{}{mode}", parts.join(", "))
 }

@@ -4,13 +4,16 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::SystemTime;
 
+use mcp_auth_filter::ask::{Ask, Told};
 use mcp_auth_filter::audit::Record;
 use mcp_auth_filter::challenge::Reply;
-use mcp_auth_filter::exchange::{Exchange, Forward, Now, Secrets, Step};
+use mcp_auth_filter::credential::Credential;
+use mcp_auth_filter::exchange::{Connection, Exchange, Forward, Now, Secrets, Step};
 use mcp_auth_filter::identity::Verifier;
 use mcp_auth_filter::mcp::headers::Headers;
-use mcp_auth_filter::policy::Policy;
+use mcp_auth_filter::policy::{Authorization, Policy};
 use mcp_auth_filter::seal::Sealer;
+use mcp_auth_filter::store::memory;
 
 use crate::answer::{self, Answer};
 use crate::{Failure, Outcome, claims, files, policy, report, request};
@@ -23,9 +26,10 @@ pub(crate) struct Arguments {
     policy: PathBuf,
     /// The caller: a token's claims, or what its issuer answers about it, as JSON.
     ///
-    /// They are not verified. Missing `iss`, `aud`, `exp` and `iat` are filled in.
+    /// They are not verified. Missing `iss`, `aud`, `exp` and `iat` are filled in. A policy with
+    /// `local` has no use for them.
     #[arg(long)]
-    claims: PathBuf,
+    claims: Option<PathBuf>,
     /// The request: a JSON-RPC message as the client sends it; `-` reads standard input.
     #[arg(long)]
     request: PathBuf,
@@ -39,6 +43,9 @@ pub(crate) struct Arguments {
     /// A header of the request, in place of the one a client would send; `Name:` leaves it out.
     #[arg(long, value_name = "NAME: VALUE")]
     header: Vec<String>,
+    /// As whom the caller wants to act: the header that the policy has for it.
+    #[arg(long, value_name = "role:NAME or user:ID")]
+    view_as: Option<String>,
     /// How long ago the caller signed in (`auth_time`).
     #[arg(long, value_name = "SECONDS")]
     age: Option<u64>,
@@ -70,7 +77,8 @@ pub(crate) enum End {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
-    let mut paths = vec![&*arguments.policy, &arguments.claims, &arguments.request];
+    let mut paths = vec![&*arguments.policy, &arguments.request];
+    paths.extend(arguments.claims.as_deref());
     paths.extend(arguments.response.as_deref());
     refuse_two_from_stdin(&paths)?;
     let loaded = policy::load(&arguments.policy);
@@ -79,11 +87,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         ..failure
     })?;
     let (mut policy, _) = loaded.single(arguments.path.as_deref())?;
-    let claims = claims::read(&arguments.claims)?;
     let body = files::read(&arguments.request)?;
     let now = now();
-    let token = claims::sign(&mut policy, claims, arguments.age, now.seconds())?;
-    let headers = request::headers(&policy, &body, &token, &arguments.header, now.seconds())?;
+    let token = token(arguments, &mut policy, now)?;
+    let mut given = arguments.header.clone();
+    given.extend(view_as(arguments, &policy)?);
+    let headers = request::headers(&policy, &body, token.as_ref(), &given, now.seconds())?;
     let response = arguments.response.as_deref().map(files::read).transpose()?;
     let policy = Rc::new(policy);
     let (record, end, answer) = judge(&policy, headers, &body, response, now)?;
@@ -92,17 +101,56 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         end,
         body,
         answer,
-        filled_in: token.filled_in,
+        filled_in: token.map_or_else(Vec::new, |token| token.filled_in),
     };
     Ok(Outcome {
         status: u8::from(matches!(judged.end, End::Reply(_))),
         stdout: if arguments.json {
             report::json(judged)
         } else {
-            report::text(judged, &policy, &files::name(&arguments.claims))
+            let claims = arguments.claims.as_deref();
+            report::text(judged, &policy, claims.map(files::name).as_deref())
         },
         stderr: String::new(),
     })
+}
+
+/// The caller's token, made of its claims. None with `local`.
+fn token(
+    arguments: &Arguments,
+    policy: &mut Policy,
+    now: Now,
+) -> Result<Option<claims::Token>, Failure> {
+    match (&arguments.claims, &policy.local) {
+        (Some(claims), None) => {
+            let claims = claims::read(claims)?;
+            claims::sign(policy, claims, arguments.age, now.seconds()).map(Some)
+        }
+        (None, Some(_)) => Ok(None),
+        (Some(_), Some(_)) => Err(Failure::usage(
+            "the policy says who is calling, under `local`",
+            "leave --claims away",
+        )),
+        (None, None) => Err(Failure::usage(
+            "nothing says who is calling",
+            "give a token's claims with --claims FILE",
+        )),
+    }
+}
+
+/// The header that says as whom the caller wants to act.
+fn view_as(arguments: &Arguments, policy: &Policy) -> Result<Option<String>, Failure> {
+    let Some(wish) = &arguments.view_as else {
+        return Ok(None);
+    };
+    match &policy.view_as.header {
+        Some(header) => Ok(Some(format!("{header}: {wish}"))),
+        None => Err(Failure::usage(
+            "the policy has no header for --view-as",
+            "name one with `view_as: {header: x-view-as}`, or give the claims what \
+             `identity.view_as` names",
+        )),
+    }
 }
 
 fn refuse_two_from_stdin(paths: &[&Path]) -> Result<(), Failure> {
@@ -136,6 +184,8 @@ fn judge(
     let mut verifier = Verifier::new(policy.issuers.clone())
         .map_err(|error| bug(&format!("the claims' key is not accepted: {error}")))?;
     let mut exchange = Exchange::new(Rc::clone(policy), &stand_ins(policy), now);
+    // With `local`, as from this machine.
+    exchange.came_in_on(Connection::of(b"127.0.0.1:1", b"127.0.0.1:2"));
     let mut step = exchange.request_headers(headers, body.is_empty(), &mut verifier, now);
     let mut before = Forward::default();
     if !exchange.is_over() {
@@ -145,6 +195,10 @@ fn judge(
         }
         step = exchange.request_body(body, now);
     }
+    let mut store = Vec::new();
+    while let Step::Ask(ask) = step {
+        step = exchange.told(stand_in(&mut store, &ask, now), now);
+    }
     let end = match step {
         Step::Reply(reply) => End::Reply(reply),
         Step::Forward(forward) => {
@@ -152,7 +206,9 @@ fn judge(
             before.body = forward.body;
             End::Forward(before)
         }
-        Step::Hold | Step::Fetch(_) => return Err(bug("the request was not decided")),
+        Step::Ask(_) | Step::Hold | Step::Fetch(_) => {
+            return Err(bug("the request was not decided"));
+        }
     };
     let (status, answer) = match (&end, response) {
         (End::Reply(reply), _) => (reply.status, None),
@@ -164,6 +220,18 @@ fn judge(
     Ok((record, end, answer))
 }
 
+/// In place of what only the proxy can ask: nothing was stored before, and no server answers.
+fn stand_in(store: &mut Vec<u8>, ask: &Ask, now: Now) -> Told {
+    let Ask::Store(operation) = ask else {
+        return Told::Call(None);
+    };
+    let outcome = memory::apply(store, operation, now.seconds());
+    Told::Store(outcome.map(|(outcome, held)| {
+        *store = held.unwrap_or_else(|| std::mem::take(store));
+        outcome
+    }))
+}
+
 /// In place of the secrets that only the proxy has.
 fn stand_ins(policy: &Policy) -> Secrets {
     const STAND_IN: &str = "in place of a key that only the proxy has";
@@ -171,8 +239,16 @@ fn stand_ins(policy: &Policy) -> Secrets {
         .seal
         .as_ref()
         .and_then(|_| Sealer::new(STAND_IN).ok());
+    let credential = match &policy.upstream.authorization {
+        Authorization::Static(credential) => {
+            let stand_in = format!("(the value of {})", credential.env);
+            Credential::new(&credential.scheme, &stand_in).ok()
+        }
+        Authorization::Pass | Authorization::Remove => None,
+    };
     Secrets {
         audit_key: Some(STAND_IN.into()),
         sealer: sealer.map(Rc::new),
+        credential: credential.map(Rc::new),
     }
 }

@@ -22,7 +22,8 @@ const VERIFIED: &str = "verified, ";
 const NOT_VERIFIED: &str = "claims as given, NOT verified, ";
 
 /// The explanation as text.
-pub(crate) fn text(judged: Judged, policy: &Policy, claims: &str) -> String {
+/// `claims`: the file they come from; none with `local`.
+pub(crate) fn text(judged: Judged, policy: &Policy, claims: Option<&str>) -> String {
     let record = honest(judged.record);
     let decision = &record.decision;
     let mut out = labelled("decision", &headline(&record));
@@ -34,7 +35,7 @@ pub(crate) fn text(judged: Judged, policy: &Policy, claims: &str) -> String {
     out.push_str(&labelled_list("note", hint(decision, &record, policy)));
     out.push_str(&labelled_list(
         "claims",
-        provenance(claims, &judged.filled_in),
+        claims.map_or_else(Vec::new, |claims| provenance(claims, &judged.filled_in)),
     ));
     out.push('\n');
     match &judged.end {

@@ -19,7 +19,7 @@ type Pairs = Vec<(String, Vec<u8>)>;
 pub(crate) fn headers(
     policy: &Policy,
     body: &[u8],
-    token: &Token,
+    token: Option<&Token>,
     given: &[String],
     now: u64,
 ) -> Result<Headers, Failure> {
@@ -29,12 +29,10 @@ pub(crate) fn headers(
         .collect::<Result<_, _>>()?;
     let method = given.iter().find(|(name, _)| name == ":method");
     let mut pairs = of_client(policy, body);
-    pairs.extend(credentials(
-        policy,
-        token,
-        method.map_or("POST", |(_, method)| method),
-        now,
-    ));
+    if let Some(token) = token {
+        let method = method.map_or("POST", |(_, method)| method);
+        pairs.extend(credentials(policy, token, method, now));
+    }
     pairs.retain(|(name, _)| !given.iter().any(|(other, _)| other == name));
     let added = given.into_iter().filter(|(_, value)| !value.is_empty());
     pairs.extend(added.map(|(name, value)| (name, value.as_bytes().to_vec())));

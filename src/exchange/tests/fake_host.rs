@@ -1,16 +1,20 @@
 //! A host with Envoy's rules: headers are gone once they went on, a request is answered once, a
 //! body's length is what its header says, trailers come instead of an ended body.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::super::{Exchange, Forward, Now, Secrets, Step};
+use super::super::{Connection, Exchange, Forward, Now, Secrets, Step};
 use super::{NOW, tokens};
+use crate::ask::{Ask, Told};
 use crate::audit::Record;
 use crate::challenge::Reply;
+use crate::credential::Credential;
 use crate::identity::Verifier;
 use crate::mcp::headers::{HeaderEdit, Headers};
-use crate::policy::{Hold, Mode, Policy};
+use crate::policy::{Authorization, Hold, Mode, Policy};
 use crate::seal::Sealer;
+use crate::store::memory;
 
 const LIMIT: usize = 1024 * 1024;
 
@@ -22,6 +26,7 @@ pub(in super::super) struct Request {
     pub headers: Map,
     pub body: Vec<u8>,
     pub answer: (Map, Vec<u8>),
+    pub connection: Connection,
 }
 
 /// What the server, the client and the log saw.
@@ -38,7 +43,11 @@ pub(in super::super) struct FakeHost {
     verifier: Verifier,
     policy: Rc<Policy>,
     now: Now,
+    store: Store,
 }
+
+/// What outlasts a request: one slot for everything.
+pub(in super::super) type Store = Rc<RefCell<Vec<u8>>>;
 
 impl Request {
     pub fn post(body: &str) -> Self {
@@ -58,6 +67,7 @@ impl Request {
             headers: map(&pairs),
             body: body.as_bytes().to_vec(),
             answer,
+            connection: Connection::default(),
         }
         .with(
             "authorization",
@@ -92,6 +102,11 @@ impl Request {
 
     pub fn path(mut self, path: &str) -> Self {
         self.set(":path", path);
+        self
+    }
+
+    pub fn on(mut self, connection: Connection) -> Self {
+        self.connection = connection;
         self
     }
 
@@ -182,7 +197,29 @@ impl FakeHost {
             exchange: Exchange::new(Rc::clone(policy), &secrets(policy), now),
             verifier: Verifier::new(policy.issuers.clone()).unwrap(),
             policy: Rc::clone(policy),
+            store: Store::default(),
         }
+    }
+
+    /// The same with what others stored before.
+    pub fn with_store(self, store: &Store) -> Self {
+        let store = Rc::clone(store);
+        Self { store, ..self }
+    }
+
+    /// Does what the exchange asks for, until it asks no more.
+    fn answer(&mut self, mut step: Step) -> Step {
+        while let Step::Ask(Ask::Store(operation)) = &step {
+            let outcome = memory::apply(&self.store.borrow(), operation, self.now.seconds());
+            let outcome = outcome.map(|(outcome, held)| {
+                if let Some(held) = held {
+                    self.store.replace(held);
+                }
+                outcome
+            });
+            step = self.exchange.told(Told::Store(outcome), self.now);
+        }
+        step
     }
 
     /// Runs a request and its answer, both cut at these places.
@@ -216,6 +253,7 @@ impl FakeHost {
         let mut headers = request.headers.clone();
         let empty = request.body.is_empty() && !trailers;
         let snapshot = Headers::new(headers.clone());
+        self.exchange.came_in_on(request.connection);
         let step = self
             .exchange
             .request_headers(snapshot, empty, &mut self.verifier, self.now);
@@ -238,6 +276,7 @@ impl FakeHost {
             } else {
                 self.exchange.request_grows(buffer.len())
             };
+            let step = self.answer(step);
             match self.message(step, &mut headers, Some(&buffer), &mut released) {
                 Progress::Replied(reply) => return (None, Some(reply)),
                 Progress::Forwarded(_) if !ended => {
@@ -266,6 +305,7 @@ impl FakeHost {
             Step::Hold => Progress::Held,
             Step::Reply(reply) => Progress::Replied(reply),
             Step::Fetch(_) => panic!("keys are inline"),
+            Step::Ask(ask) => panic!("{ask:?}"),
             Step::Forward(Forward {
                 headers: edits,
                 body: with,
@@ -344,9 +384,14 @@ enum Progress {
 fn secrets(policy: &Policy) -> Secrets {
     let sealer = policy.seal.as_ref();
     let sealer = sealer.map(|_| Rc::new(Sealer::new(&"secret".repeat(6)).unwrap()));
+    let credential = match &policy.upstream.authorization {
+        Authorization::Static(credential) => Credential::new(&credential.scheme, "s3cret").ok(),
+        _ => None,
+    };
     Secrets {
         audit_key: None,
         sealer,
+        credential: credential.map(Rc::new),
     }
 }
 

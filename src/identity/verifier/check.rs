@@ -17,8 +17,10 @@ pub struct VerifiedToken {
     issuer: IssuerId,
     vouched: Vouched,
     bound_to: Option<Thumbprint>,
+    view_as: Option<String>,
     not_before: u64,
     expires: u64,
+    usable_until: u64,
     issued: Option<u64>,
     signed_in: Option<u64>,
     conversation: Option<String>,
@@ -44,6 +46,11 @@ impl VerifiedToken {
         &self.vouched
     }
 
+    /// As whom the caller wants to act.
+    pub fn view_as(&self) -> Option<&str> {
+        self.view_as.as_deref()
+    }
+
     /// Who vouches for the caller.
     pub fn issuer(&self) -> IssuerId {
         self.issuer
@@ -55,8 +62,13 @@ impl VerifiedToken {
     }
 
     /// The key its caller has to prove.
-    pub(super) fn bound_to(&self) -> Option<&Thumbprint> {
+    pub(in crate::identity) fn bound_to(&self) -> Option<&Thumbprint> {
         self.bound_to.as_ref()
+    }
+
+    /// When it has expired by any clock that is right enough, in Unix seconds.
+    pub(in crate::identity) fn usable_until(&self) -> u64 {
+        self.usable_until
     }
 
     /// Seconds since the user signed in (`auth_time`), or else since the token was issued.
@@ -120,13 +132,17 @@ pub(super) fn check_claims(
     if expires > latest.saturating_add(issuer.clock_skew.as_secs()) {
         return Err(TokenError::Lifetime);
     }
+    let actors = issuer.delegation.check(claims, &issuer.issuer)?;
+    let identity = Identity::of_claims(claims, &issuer.claims)?;
     Ok(VerifiedToken {
-        identity: Identity::of_claims(claims, &issuer.claims)?,
+        identity: Identity { actors, ..identity },
         issuer: id,
         vouched,
         bound_to: binding(claims)?,
+        view_as: issuer.claims.view_as(claims)?,
         not_before,
         expires,
+        usable_until: expires.saturating_add(issuer.clock_skew.as_secs()),
         issued,
         signed_in,
         conversation: issuer

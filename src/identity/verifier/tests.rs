@@ -20,8 +20,9 @@ use serde_json::{Value, json};
 
 use super::{Verification, VerifiedToken, Verifier};
 use crate::identity::{
-    Algorithm, BearerToken, ClaimPath, ClaimPaths, IssuerId, KeyFetch, KeySetError, KeySource,
-    Need, SetupError, Signatures, TokenCheck, TokenError, TokenType, TrustedIssuer, Vouched,
+    Algorithm, BearerToken, ClaimPath, ClaimPaths, Delegation, IssuerId, KeyFetch, KeySetError,
+    KeySource, Need, SetupError, Signatures, TokenCheck, TokenError, TokenType, TrustedIssuer,
+    Vouched,
 };
 use crate::mcp::json::Fault;
 
@@ -84,9 +85,11 @@ fn trusted(issuer: &str, keys: KeySource) -> TrustedIssuer {
             roles: None,
             scopes: ClaimPath::claim("scope"),
             conversation: None,
+            view_as: None,
         },
         clock_skew: Duration::from_secs(30),
         max_lifetime: Duration::from_secs(3600),
+        delegation: Delegation::default(),
         check: TokenCheck::Signature(Signatures {
             algorithms: Algorithm::ALL.to_vec(),
             types: vec![TokenType::AccessToken, TokenType::Jwt],

@@ -62,7 +62,11 @@ fn an_unknown_key_is_named_with_the_nearest_one_at_any_depth() {
 fn a_missing_key_is_named() {
     refuse(vec![
         ("/resource", json!(null), "missing key `resource`"),
-        ("/issuers", json!(null), "missing key `issuers`"),
+        (
+            "/issuers",
+            json!(null),
+            "issuers: found none, expected at least one; or `local`, for one's own machine",
+        ),
         (
             "/issuers/0/issuer",
             json!(null),
@@ -241,7 +245,7 @@ fn an_unknown_word_is_named_with_the_nearest_one() {
         (
             "/upstream",
             json!({"authorization": "passs"}),
-            "upstream.authorization: unknown value `passs`, expected `remove` or `pass`; did you mean `pass`?",
+            "upstream.authorization: unknown value `passs`, expected one of `remove`, `pass`, `static`; did you mean `pass`?",
         ),
         (
             "/audit",

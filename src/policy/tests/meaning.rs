@@ -123,7 +123,7 @@ fn an_issuer_is_complete() {
         (
             "/issuers",
             json!([]),
-            "issuers: found none, expected at least one",
+            "issuers: found none, expected at least one; or `local`, for one's own machine",
         ),
         (
             "/issuers/0/algorithms",

@@ -6,8 +6,7 @@ fn caller(organization: Option<&str>) -> Identity {
     Identity {
         user: Some("u1".into()),
         organization: organization.map(str::to_owned),
-        roles: Vec::new(),
-        scopes: Vec::new(),
+        ..Identity::default()
     }
 }
 

@@ -30,7 +30,7 @@ fn identity(roles: &[&str]) -> Identity {
         user: Some("u1".into()),
         organization: Some("acme".into()),
         roles: roles.iter().map(|role| (*role).to_owned()).collect(),
-        scopes: vec![],
+        ..Identity::default()
     }
 }
 

@@ -1,0 +1,63 @@
+//! Acting with a lower role, or as a test user: never with more than the caller has.
+
+use super::known_roles;
+use crate::identity::Identity;
+use crate::policy::{Policy, Role};
+
+/// As whom a caller acts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    /// As the policy names it: `role:support`, `user:test-1`.
+    pub name: String,
+    /// The caller's role that allows it.
+    pub by: String,
+    /// Whom rules, arguments and headers are about.
+    pub identity: Identity,
+    /// The same with the caller's own roles: what these do not allow is not allowed.
+    pub ceiling: Identity,
+}
+
+impl View {
+    /// The view a caller asks for, if one of its roles allows it. `wish` is `role:NAME` or `user:ID`.
+    pub fn new(policy: &Policy, own: &Identity, wish: &str) -> Option<Self> {
+        let (kind, name) = wish.split_once(':')?;
+        let (by, ceiling, roles) = match kind {
+            "role" => {
+                let by = granting(policy, own, |role| &role.view_as.roles, name)?;
+                (by, own.clone(), vec![name.to_owned()])
+            }
+            "user" => {
+                let by = granting(policy, own, |role| &role.view_as.users, name)?;
+                let user = policy.view_as.users.get(name)?;
+                let ceiling = Identity {
+                    user: Some(name.to_owned()),
+                    organization: user.organization.clone(),
+                    ..own.clone()
+                };
+                (by, ceiling, user.roles.clone())
+            }
+            _ => return None,
+        };
+        Some(Self {
+            name: wish.to_owned(),
+            by: by.to_owned(),
+            identity: Identity {
+                roles,
+                ..ceiling.clone()
+            },
+            ceiling,
+        })
+    }
+}
+
+/// The caller's role that allows a view.
+fn granting<'p>(
+    policy: &'p Policy,
+    own: &Identity,
+    views: impl Fn(&Role) -> &Vec<String>,
+    name: &str,
+) -> Option<&'p str> {
+    let allows = |role: &Role| views(role).iter().any(|view| view == name);
+    let mut roles = known_roles(policy, own).into_iter();
+    roles.find_map(|(own, role)| allows(role).then_some(own))
+}

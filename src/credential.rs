@@ -1,0 +1,70 @@
+//! A credential at the server that is the same for every caller.
+
+use thiserror::Error;
+
+/// The value of an `Authorization` header.
+pub struct Credential(String);
+
+/// It cannot stand in a header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error(
+    "expected a credential of visible ASCII characters, without spaces around it and line breaks"
+)]
+pub struct BadCredential;
+
+impl Credential {
+    /// A credential for this authentication scheme (RFC 9110 section 11.4).
+    ///
+    /// # Errors
+    ///
+    /// The secret cannot stand in a header.
+    pub fn new(scheme: &str, secret: &str) -> Result<Self, BadCredential> {
+        let visible = secret.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        if secret.is_empty() || secret.trim() != secret || !visible {
+            return Err(BadCredential);
+        }
+        Ok(Self(format!("{scheme} {secret}")))
+    }
+
+    /// The header's value, for the server only.
+    pub fn header(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Says nothing: it is a secret.
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Credential")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credential_is_one_header_value() {
+        let credential = Credential::new("Basic", "dXNlcjpwYXNz").unwrap();
+        assert_eq!(credential.header(), "Basic dXNlcjpwYXNz");
+        for secret in [
+            "",
+            " ",
+            "a\n",
+            "a\r\nx-mcp-user: eve",
+            " a",
+            "a ",
+            "é",
+            "a\0",
+            "a\tb",
+        ] {
+            assert!(Credential::new("Bearer", secret).is_err(), "{secret:?}");
+        }
+    }
+
+    #[test]
+    fn b45_a_credential_is_not_printed() {
+        let credential = Credential::new("Bearer", "s3cret").unwrap();
+        assert_eq!(format!("{credential:?}"), "Credential");
+    }
+}

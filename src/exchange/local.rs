@@ -1,0 +1,104 @@
+//! Requests for a policy with `local`, which takes them from its own machine only.
+
+use std::net::SocketAddr;
+
+use url::{Host, Url};
+
+use crate::mcp::headers::Headers;
+use crate::policy::Policy;
+use crate::refusal::Refusal;
+
+/// The connection a request came in on. Unless the host says otherwise, from anywhere.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Connection {
+    here: Option<SocketAddr>,
+    peer: Option<SocketAddr>,
+}
+
+impl Connection {
+    /// A connection between two addresses as Envoy writes them: `127.0.0.1:80`, `[::1]:80`. A Unix
+    /// socket has none: who sends MCP through one is another proxy, for whoever calls that.
+    pub fn of(here: &[u8], peer: &[u8]) -> Self {
+        let read = |address| str::from_utf8(address).ok()?.parse().ok();
+        Self {
+            here: read(here),
+            peer: read(peer),
+        }
+    }
+
+    /// Whether both ends are at the loopback interface, which no packet from elsewhere reaches.
+    fn is_loopback(self) -> bool {
+        let loopback =
+            |end: Option<SocketAddr>| end.is_some_and(|end| end.ip().to_canonical().is_loopback());
+        loopback(self.here) && loopback(self.peer)
+    }
+}
+
+/// Refuses what does not come from this machine, or from a page that made its own name stand for
+/// this machine (DNS rebinding).
+pub(super) fn check(
+    policy: &Policy,
+    headers: &Headers,
+    connection: Connection,
+) -> Result<(), Refusal> {
+    if policy.local.is_none() {
+        return Ok(());
+    }
+    if !connection.is_loopback() || was_forwarded(headers) {
+        return Err(Refusal::NotLocal);
+    }
+    let authority = headers.one(":authority").map_err(Refusal::Header)?;
+    if !is_own_host(policy, authority.unwrap_or_default()) {
+        return Err(Refusal::Host);
+    }
+    Ok(())
+}
+
+/// Whether another proxy had the request before. One entry may be Envoy's own.
+fn was_forwarded(headers: &Headers) -> bool {
+    let lists = headers.all("x-forwarded-for");
+    let entries = lists.flat_map(|list| list.split(|byte| *byte == b','));
+    headers.has("forwarded") || entries.count() > 1
+}
+
+/// Whether an authority, at any port, is this machine's own or the server's.
+fn is_own_host(policy: &Policy, authority: &str) -> bool {
+    let host = |text: &str| Url::parse(text).ok()?.host().map(|host| host.to_owned());
+    // An authority is no URL: what else could stand in one makes it another.
+    if authority.contains(['/', '?', '#', '@', '\\']) {
+        return false;
+    }
+    match host(&format!("http://{authority}/")) {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
+        Some(Host::Domain(name)) if name == "localhost" => true,
+        Some(own) => host(&policy.resource) == Some(own),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ends_have_to_be_loopback() {
+        for (here, peer, expected) in [
+            ("127.0.0.1:80", "127.0.0.1:5000", true),
+            ("127.8.9.1:80", "127.0.0.1:5000", true),
+            ("[::1]:80", "[::1]:5000", true),
+            ("[::ffff:127.0.0.1]:80", "[::ffff:127.0.0.1]:5000", true),
+            ("127.0.0.1:80", "10.0.0.2:5000", false),
+            ("10.0.0.1:80", "127.0.0.1:5000", false),
+            ("0.0.0.0:80", "127.0.0.1:5000", false),
+            ("[::ffff:10.0.0.1]:80", "[::1]:5000", false),
+            ("/run/envoy.sock", "@", false),
+            ("127.0.0.1", "127.0.0.1", false),
+            ("", "", false),
+        ] {
+            let connection = Connection::of(here.as_bytes(), peer.as_bytes());
+            assert_eq!(connection.is_loopback(), expected, "{here} {peer}");
+        }
+        assert!(!Connection::default().is_loopback());
+    }
+}

@@ -1,0 +1,77 @@
+//! What the server gets to know the caller, or the filter, by.
+
+use super::document::{AuthorizationDocument, UpstreamDocument};
+use super::error::{Errors, PolicyError};
+
+/// What of the client's headers reaches the server, and what is put in their place.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    /// The `Authorization` header.
+    pub authorization: Authorization,
+    /// Further headers of the client that the server would trust, to be removed.
+    pub remove_headers: Vec<String>,
+}
+
+/// What `Authorization` the server gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Authorization {
+    /// The client's.
+    Pass,
+    /// None.
+    Remove,
+    /// The same for every caller.
+    Static(StaticCredential),
+}
+
+/// Where a credential comes from that is the same for every caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaticCredential {
+    /// The environment variable (of the Wasm VM) that holds it.
+    pub env: String,
+    /// The authentication scheme before it (RFC 9110 section 11.1).
+    pub scheme: String,
+}
+
+pub(super) fn compile_upstream(document: &UpstreamDocument, errors: &mut Errors) -> Upstream {
+    Upstream {
+        authorization: authorization(document, errors),
+        remove_headers: document.remove_headers.clone(),
+    }
+}
+
+fn authorization(document: &UpstreamDocument, errors: &mut Errors) -> Authorization {
+    let static_only = [
+        ("credential_env", &document.credential_env),
+        ("scheme", &document.scheme),
+    ];
+    if document.authorization != AuthorizationDocument::Static {
+        for (key, _) in static_only.iter().filter(|(_, value)| value.is_some()) {
+            let message = "goes with `authorization: static`";
+            errors.push(PolicyError::new(format!("upstream.{key}"), message));
+        }
+    }
+    match document.authorization {
+        AuthorizationDocument::Remove => Authorization::Remove,
+        AuthorizationDocument::Pass => Authorization::Pass,
+        AuthorizationDocument::Static => Authorization::Static(credential(document, errors)),
+    }
+}
+
+fn credential(document: &UpstreamDocument, errors: &mut Errors) -> StaticCredential {
+    let env = document.credential_env.clone().unwrap_or_default();
+    if env.is_empty() {
+        let message = "found none, expected the name of an environment variable";
+        errors.push(PolicyError::new("upstream.credential_env", message));
+    }
+    let scheme = document.scheme.as_deref().unwrap_or("Bearer");
+    // RFC 9110 section 5.6.2.
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if scheme.is_empty() || !scheme.bytes().all(token) {
+        let message = format!("found `{scheme}`, expected a scheme such as Bearer or Basic");
+        errors.push(PolicyError::new("upstream.scheme", message));
+    }
+    StaticCredential {
+        env,
+        scheme: scheme.to_owned(),
+    }
+}
