@@ -174,7 +174,10 @@ pub(super) fn compile_connections(document: &Document, errors: &mut Errors) -> V
         refuse("hold".into(), message);
     }
     if document.local.is_some() {
-        refuse("local".into(), "does not go with `connections`: nobody signs in");
+        refuse(
+            "local".into(),
+            "does not go with `connections`: nobody signs in",
+        );
     }
     for (index, issuer) in document.issuers.iter().enumerate() {
         if issuer.sign_in.is_none() {

@@ -168,7 +168,12 @@ fn binding(claims: &Map<String, Value>) -> Result<Option<Thumbprint>, TokenError
     }
 }
 
-fn check_times(not_before: u64, expires: u64, skew: Duration, now: u64) -> Result<(), TokenError> {
+pub(super) fn check_times(
+    not_before: u64,
+    expires: u64,
+    skew: Duration,
+    now: u64,
+) -> Result<(), TokenError> {
     let skew = skew.as_secs();
     if now >= expires.saturating_add(skew) {
         return Err(TokenError::Expired);
@@ -179,7 +184,7 @@ fn check_times(not_before: u64, expires: u64, skew: Duration, now: u64) -> Resul
     Ok(())
 }
 
-fn audiences(claims: &Map<String, Value>) -> Result<Vec<&str>, TokenError> {
+pub(super) fn audiences(claims: &Map<String, Value>) -> Result<Vec<&str>, TokenError> {
     const AUD: TokenError = TokenError::Claim("aud");
     match claims.get("aud") {
         Some(Value::String(audience)) => Ok(vec![audience]),
@@ -191,7 +196,10 @@ fn audiences(claims: &Map<String, Value>) -> Result<Vec<&str>, TokenError> {
     }
 }
 
-fn time(claims: &Map<String, Value>, name: &'static str) -> Result<Option<u64>, TokenError> {
+pub(super) fn time(
+    claims: &Map<String, Value>,
+    name: &'static str,
+) -> Result<Option<u64>, TokenError> {
     let time = |value| numeric_date(value).ok_or(TokenError::Claim(name));
     claims.get(name).map(time).transpose()
 }

@@ -5,6 +5,7 @@ mod bound;
 mod claims;
 mod fetching;
 mod form;
+mod id_token;
 mod introspection;
 mod issuers;
 mod memory;
