@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::secret::Secret;
+
 /// A call to a cluster of the policy.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Call {
@@ -13,6 +15,17 @@ pub struct Call {
     pub body: Vec<u8>,
 }
 
+/// Where calls of one kind go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The host's name for the server: an Envoy cluster.
+    pub cluster: String,
+    /// The path, with its query.
+    pub path: String,
+    /// The `:authority` header.
+    pub authority: String,
+}
+
 /// What came of a call.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Answer {
@@ -20,6 +33,38 @@ pub struct Answer {
     pub status: u16,
     /// The body.
     pub body: Vec<u8>,
+}
+
+impl Place {
+    /// A form, as OAuth's endpoints take it; the answer is to be JSON.
+    pub fn post(&self, form: String, authorization: Option<&Secret>) -> Call {
+        let form_type = "application/x-www-form-urlencoded".to_owned();
+        let mut call = self.call("POST", authorization);
+        call.headers.push(("content-type", form_type));
+        call.body = form.into_bytes();
+        call
+    }
+
+    /// A question whose answer is to be JSON.
+    pub fn get(&self, authorization: Option<&Secret>) -> Call {
+        self.call("GET", authorization)
+    }
+
+    fn call(&self, method: &str, authorization: Option<&Secret>) -> Call {
+        let mut headers = vec![
+            (":method", method.to_owned()),
+            (":path", self.path.clone()),
+            (":authority", self.authority.clone()),
+            ("accept", "application/json".to_owned()),
+        ];
+        let authorization = authorization.map(|secret| secret.reveal().to_owned());
+        headers.extend(authorization.map(|value| ("authorization", value)));
+        Call {
+            cluster: self.cluster.clone(),
+            headers,
+            body: Vec::new(),
+        }
+    }
 }
 
 /// Without headers and body: there are credentials in them.

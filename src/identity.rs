@@ -9,7 +9,6 @@ mod error;
 mod introspection;
 mod issuer;
 mod keys;
-mod secret;
 mod single_use;
 mod verifier;
 
@@ -25,4 +24,7 @@ pub use issuer::{
 };
 pub use keys::{KeySet, KeySetError};
 pub use single_use::SingleUse;
-pub use verifier::{Need, Verification, VerifiedToken, Verifier, Vouched};
+pub use verifier::{
+    IdVerification, Need, SignInAnswer, Verification, VerifiedIdToken, VerifiedToken, Verifier,
+    Vouched,
+};

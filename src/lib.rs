@@ -9,6 +9,7 @@
 //! - [`authorize`], [`rewrite`], [`refusal`], [`challenge`], [`elicitation`], [`metadata`], [`cors`],
 //!   [`audit`]: what
 //!   is decided, changed, refused, answered, published, shown to web pages and logged.
+//! - [`connection`]: the second layer, a user's own tokens for what is behind the server.
 //! - [`policy`], [`identity`], [`mcp`]: what is allowed, who is calling, what is asked.
 //! - [`seal`], [`credential`]: the server's handles as one caller may hold them, and the filter's own
 //!   word to the server.
@@ -23,6 +24,7 @@ pub mod audit;
 pub mod authorize;
 pub mod call;
 pub mod challenge;
+pub mod connection;
 pub mod cors;
 pub mod credential;
 pub mod decision;
@@ -35,6 +37,7 @@ pub mod policy;
 pub mod refusal;
 pub mod rewrite;
 pub mod seal;
+pub mod secret;
 pub mod store;
 
 #[cfg(target_arch = "wasm32")]

@@ -4,6 +4,7 @@ mod arguments;
 mod builtin;
 mod compile;
 mod condition;
+mod connections;
 pub mod document;
 mod dpop;
 mod error;
@@ -34,6 +35,7 @@ use std::time::Duration;
 pub use arguments::ArgumentRule;
 pub use builtin::builtin_arguments;
 pub use condition::{Condition, ConditionError};
+pub use connections::{Client, Connection, Conversation, Iss, OperationConnection, SignIn};
 pub use document::{BrokenPin, Hold, IdentityField, Mode, Refusals, ServerErrors, Subject};
 pub use error::PolicyError;
 pub use known_tools::KnownTools;
@@ -88,6 +90,12 @@ pub struct Policy {
     arguments: HashMap<NameId, ArgumentRule>,
     /// Conditions for tools, the most specific first.
     pub tools: Vec<Operation>,
+    /// What users can connect.
+    pub connections: Vec<Connection>,
+    /// How users of browsers sign in, by issuer.
+    pub sign_ins: Vec<Option<SignIn>>,
+    /// What a conversation is.
+    pub conversation: Conversation,
     /// What happens to a listed tool that is not as its pin says.
     pub broken_pin: BrokenPin,
     /// Conditions for prompts, the most specific first.
@@ -143,6 +151,8 @@ pub struct Operation {
     pub confirm: bool,
     /// What must hold.
     pub when: Option<Condition>,
+    /// What the server gets of a user's own accounts.
+    pub connection: OperationConnection,
     /// What the tool has to be.
     pub pin: Option<PinRule>,
     /// Arguments that headers mirror.

@@ -11,8 +11,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-use crate::identity::Identity;
-
 /// The shortest secret from which a key is made, in bytes.
 const MIN_SECRET: usize = 32;
 /// The longest text that is looked at: no request is larger.
@@ -44,6 +42,18 @@ pub enum Purpose {
     RequestState,
     /// A `requestState` of the filter's own.
     Question,
+    /// A connection in the store.
+    Connection,
+    /// The link that a caller opens to connect.
+    Ticket,
+    /// Who is signed in in a browser: a cookie.
+    Browser,
+    /// A form of this filter's own page.
+    Form,
+    /// The `state` of a sign-in at the first layer's issuer.
+    SignIn,
+    /// The `state` of a connection under way.
+    Connecting,
 }
 
 /// Whose handle it is.
@@ -53,8 +63,8 @@ pub struct Owner<'a> {
     pub resource: &'a str,
     /// The `iss` of the caller's token; empty if there is none.
     pub issuer: &'a str,
-    /// Who is calling.
-    pub identity: &'a Identity,
+    /// Whose it is. A user id is never empty, so nobody's handles are not a user's.
+    pub user: &'a str,
     /// As whom; empty if as itself.
     pub view: &'a str,
 }
@@ -123,10 +133,14 @@ fn associated<'a>(purpose: Purpose, owner: Owner<'a>, bound: &[&'a [u8]]) -> Vec
         Purpose::Task => b"task",
         Purpose::RequestState => b"request state",
         Purpose::Question => b"question",
+        Purpose::Connection => b"connection",
+        Purpose::Ticket => b"ticket",
+        Purpose::Browser => b"browser",
+        Purpose::Form => b"form",
+        Purpose::SignIn => b"sign-in",
+        Purpose::Connecting => b"connecting",
     };
-    // A user id is never empty, so nobody's handles are not a user's.
-    let user = owner.identity.user.as_deref().unwrap_or_default();
-    let owner = [owner.resource, owner.issuer, user, owner.view].map(str::as_bytes);
+    let owner = [owner.resource, owner.issuer, owner.user, owner.view].map(str::as_bytes);
     [&[purpose], &owner[..], bound].concat()
 }
 
@@ -141,21 +155,13 @@ impl std::fmt::Debug for Sealer {
 mod tests {
     use super::*;
 
-    fn identity(user: &str) -> Identity {
-        Identity {
-            user: Some(user.to_owned()),
-            ..Identity::default()
-        }
-    }
-
     #[test]
     fn b24_a_handle_opens_for_its_owner_and_purpose_only() {
         let sealer = Sealer::new(&"s".repeat(32)).unwrap();
-        let (dana, eve) = (identity("dana"), identity("eve"));
         let owner = Owner {
             resource: "https://a/mcp",
             issuer: "https://i",
-            identity: &dana,
+            user: "dana",
             view: "",
         };
         let sealed = sealer.seal(Purpose::Session, owner, &[b"x"], &"id-1");
@@ -181,7 +187,7 @@ mod tests {
             other(|owner| owner.view = "role:support"),
             other(|owner| (owner.resource, owner.issuer) = ("https://a/mc", "phttps://i")),
             Owner {
-                identity: &eve,
+                user: "eve",
                 ..owner
             },
         ] {

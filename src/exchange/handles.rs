@@ -415,7 +415,7 @@ impl Exchange {
         let owner = Owner {
             resource: &self.policy.resource,
             issuer,
-            identity: caller.own(),
+            user: caller.own().user.as_deref().unwrap_or_default(),
             view: caller.view(),
         };
         Some((self.secrets.sealer.as_deref()?, owner))

@@ -22,6 +22,8 @@ pub struct ClaimPaths {
     pub roles: Option<ClaimPath>,
     /// Scopes.
     pub scopes: ClaimPath,
+    /// The conversation a token is used in, if a claim says it.
+    pub conversation: Option<ClaimPath>,
     /// As whom the caller wants to act.
     pub view_as: Option<ClaimPath>,
 }
@@ -45,6 +47,11 @@ impl ClaimPath {
     /// A claim at the top of the token.
     pub fn claim(name: &str) -> Self {
         Self(vec![name.to_owned()])
+    }
+
+    /// The identifier that stands there: never empty, without control characters.
+    pub fn identifier(&self, claims: &Map<String, Value>) -> Option<String> {
+        text(self.find(claims)?)
     }
 
     fn find<'c>(&self, claims: &'c Map<String, Value>) -> Option<&'c Value> {
@@ -218,6 +225,7 @@ mod tests {
             organization: serde_json::from_value(json!(["https://example.com/org"])).unwrap(),
             roles: serde_json::from_value(json!("realm_access.roles")).unwrap(),
             scopes: ClaimPath::claim("scope"),
+            conversation: None,
             view_as: None,
         };
         Identity::of_claims(claims.as_object().unwrap(), &paths)

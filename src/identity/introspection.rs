@@ -7,15 +7,13 @@ use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use lru::LruCache;
-use url::form_urlencoded::{Serializer, byte_serialize};
+use url::form_urlencoded::Serializer;
 
 use super::bearer::{BearerToken, TokenDigest};
 use super::error::TokenError;
-use super::secret::Secret;
-use crate::call::Call;
+use crate::call::{Call, Place};
+use crate::secret::Secret;
 
 pub use answer::AnswerError;
 pub(super) use answer::{Answer, check_answer, read};
@@ -68,7 +66,7 @@ struct Question {
 impl Introspector {
     pub(super) fn new(endpoint: Introspection, client_secret: &str) -> Self {
         Self {
-            authorization: basic(&endpoint.client_id, client_secret),
+            authorization: Secret::basic(&endpoint.client_id, client_secret),
             endpoint,
             questions: HashMap::new(),
             refused: LruCache::new(REMEMBERED),
@@ -116,21 +114,12 @@ impl Introspector {
             .append_pair("token", question.token.reveal())
             .append_pair("token_type_hint", "access_token")
             .finish();
-        Some(Call {
+        let place = Place {
             cluster: self.endpoint.cluster.clone(),
-            headers: vec![
-                (":method", "POST".to_owned()),
-                (":path", self.endpoint.path.clone()),
-                (":authority", self.endpoint.authority.clone()),
-                ("accept", "application/json".to_owned()),
-                (
-                    "content-type",
-                    "application/x-www-form-urlencoded".to_owned(),
-                ),
-                ("authorization", self.authorization.reveal().to_owned()),
-            ],
-            body: body.into_bytes(),
-        })
+            path: self.endpoint.path.clone(),
+            authority: self.endpoint.authority.clone(),
+        };
+        Some(place.post(body, Some(&self.authorization)))
     }
 
     /// Notes that a question was answered, and whether the token is to be refused.
@@ -145,13 +134,6 @@ impl Introspector {
         };
         self.refused.put(digest, (error, now.saturating_add(pause)));
     }
-}
-
-/// The client's credentials (RFC 6749 section 2.3.1: form-urlencoded, then basic).
-fn basic(client_id: &str, secret: &str) -> Secret {
-    let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
-    let pair = format!("{}:{}", encoded(client_id), encoded(secret));
-    Secret::new(format!("Basic {}", BASE64_STANDARD.encode(pair)))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Verifies tokens. The only place where a [`VerifiedToken`] is made.
 
 mod check;
+mod id_token;
 mod signature;
 
 use std::num::NonZeroUsize;
@@ -20,6 +21,7 @@ use super::keys::{KeySet, KeySetError};
 use crate::call::Call;
 
 pub use self::check::{VerifiedToken, Vouched};
+pub use self::id_token::{IdVerification, SignInAnswer, VerifiedIdToken};
 
 /// How many verified tokens a worker remembers.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);

@@ -6,6 +6,8 @@ use url::Url;
 
 use super::arguments::{check_names, compile_arguments};
 use super::condition::Condition;
+use super::connections::document::ConnectionDocument;
+use super::connections::{compile_connections, compile_operation, compile_sign_in};
 use super::document::{Document, OperationDocument};
 use super::dpop::compile_dpop;
 use super::error::{Errors, PolicyError};
@@ -72,9 +74,15 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
     };
     let mut names = NameTable::default();
     let arguments = compile_arguments(&document, has_organization, &mut names, &mut errors);
+    let connections = compile_connections(&document, &mut errors);
+    let sign_ins = document.issuers.iter().enumerate();
+    let sign_ins = sign_ins
+        .map(|(index, issuer)| compile_sign_in(&format!("issuers[{index}]"), issuer, &mut errors));
+    let sign_ins = sign_ins.collect();
     let tools = compile_operations(
         "tools",
         &document.tools,
+        &document.connections,
         has_organization,
         &mut names,
         &mut errors,
@@ -82,6 +90,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
     let prompts = compile_operations(
         "prompts",
         &document.prompts,
+        &document.connections,
         has_organization,
         &mut names,
         &mut errors,
@@ -119,6 +128,9 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         names,
         arguments,
         tools,
+        connections,
+        sign_ins,
+        conversation: document.vault.conversation,
         broken_pin: document.pins.otherwise,
         prompts,
         resources,
@@ -144,6 +156,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
 fn compile_operations(
     section: &str,
     operations: &BTreeMap<String, OperationDocument>,
+    connections: &BTreeMap<String, ConnectionDocument>,
     has_organization: bool,
     names: &mut NameTable,
     errors: &mut Errors,
@@ -181,6 +194,7 @@ fn compile_operations(
             single_use: operation.single_use,
             confirm: operation.confirm,
             when: condition,
+            connection: compile_operation(section, &path, operation, connections, errors),
             pin: compile_pin(section, name, operation, errors),
             param_headers: compile_param_headers(section, &path, operation, errors),
             arguments: rules.into_iter().map(to_rule).collect(),

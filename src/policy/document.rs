@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::arguments::ArgumentDocument;
+use super::connections::document::{ConnectionDocument, SignInDocument, VaultDocument};
 use super::local::LocalDocument;
 use super::metadata::Metadata;
 use super::resources::ResourceDocument;
@@ -72,6 +73,13 @@ pub struct Document {
     /// Further conditions for tools; the key is a tool name or a pattern with `*`.
     #[serde(default)]
     pub tools: BTreeMap<String, OperationDocument>,
+    /// Resources behind the server at which users have accounts of their own. A tool with one gets
+    /// the user's own token for it; the user connects the account once, in a browser.
+    #[serde(default)]
+    pub connections: BTreeMap<String, ConnectionDocument>,
+    /// Where connections belong.
+    #[serde(default)]
+    pub vault: VaultDocument,
     /// What happens to a listed tool that is not as its `pin` says.
     #[serde(default)]
     pub pins: Pins,
@@ -176,6 +184,8 @@ pub struct IssuerDocument {
     /// Which claims say who is calling.
     #[serde(default)]
     pub identity: IdentityDocument,
+    /// How users of a browser sign in with it, to open this filter's pages. `connections` needs it.
+    pub sign_in: Option<SignInDocument>,
     /// Whether its tokens may say that somebody acts for the caller (`act`, RFC 8693 section 4.1).
     #[serde(default)]
     pub delegation: DelegationDocument,
@@ -316,6 +326,10 @@ pub struct OperationDocument {
     pub scopes: Vec<String>,
     /// The caller must have signed in (or the token been issued) no longer ago than this.
     pub max_token_age: Option<Period>,
+    /// For tools: the connection whose token the server gets with the call.
+    pub connection: Option<String>,
+    /// For tools: how old that connection may be. Default: its own `lifetime`.
+    pub lifetime: Option<Period>,
     /// A token, or the proof that comes with one (DPoP), is good for one such call only.
     pub single_use: bool,
     /// For tools: the user has to agree to each call, in the client.

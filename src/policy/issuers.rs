@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::connections::Conversation;
 use super::document::{
     DelegationDocument, Document, IntrospectionDocument, IssuerDocument, JwksDocument,
 };
@@ -40,6 +41,10 @@ pub(super) fn compile_issuers(document: &Document, errors: &mut Errors) -> Vec<T
                 organization: issuer.identity.organization.clone(),
                 roles: issuer.identity.roles.clone(),
                 scopes: issuer.identity.scopes.clone(),
+                conversation: match &document.vault.conversation {
+                    Conversation::Session => None,
+                    Conversation::Claim(path) => Some(path.clone()),
+                },
                 view_as: issuer.identity.view_as.clone(),
             },
             clock_skew: issuer.clock_skew.0,
@@ -229,7 +234,7 @@ fn introspect(
     })
 }
 
-fn check_place(path: &str, cluster: &str, place: &str, errors: &mut Errors) {
+pub(super) fn check_place(path: &str, cluster: &str, place: &str, errors: &mut Errors) {
     if cluster.is_empty() {
         errors.push(PolicyError::new(
             format!("{path}.cluster"),
@@ -251,18 +256,20 @@ fn authority(
     written: Option<&String>,
     errors: &mut Errors,
 ) -> Option<String> {
-    let host = || {
-        let url = Url::parse(&issuer.issuer).ok()?;
-        let host = url.host_str()?;
-        Some(
-            url.port()
-                .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
-        )
-    };
+    let host = || host_of(&Url::parse(&issuer.issuer).ok()?);
     let authority = written.cloned().or_else(host);
     if authority.is_none() {
         let message = "expected the host to fetch from: the issuer is not a URL";
         errors.push(PolicyError::new(format!("{path}.authority"), message));
     }
     authority
+}
+
+/// A URL's host, with its port if it has one.
+pub(super) fn host_of(url: &Url) -> Option<String> {
+    let host = url.host_str()?;
+    Some(
+        url.port()
+            .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
+    )
 }

@@ -69,14 +69,19 @@ pub(super) fn check_scopes(path: &str, scopes: &[String], errors: &mut Errors) {
 }
 
 fn check_scope(path: &str, scope: &str, errors: &mut Errors) {
-    let allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
-    if scope.is_empty() || !scope.bytes().all(allowed) {
-        let message = format!("found `{scope}`, expected one scope, without spaces and quotes");
-        errors.push(PolicyError::new(path, message));
-    }
+    check_word(path, scope, errors);
     // MCP: servers SHOULD NOT name it; it says nothing about what a token is good for here.
     if scope == "offline_access" {
         let message = "a client asks the issuer for `offline_access` itself; take it out";
+        errors.push(PolicyError::new(path, message));
+    }
+}
+
+/// A scope is a word (RFC 6749 section 3.3).
+pub(super) fn check_word(path: &str, scope: &str, errors: &mut Errors) {
+    let allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+    if scope.is_empty() || !scope.bytes().all(allowed) {
+        let message = format!("found `{scope}`, expected one scope, without spaces and quotes");
         errors.push(PolicyError::new(path, message));
     }
 }

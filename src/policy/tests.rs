@@ -1,6 +1,7 @@
 //! The policy file: what it means, what is wrong with it, what can hardly be meant.
 
 mod callers;
+mod connections;
 mod defaults;
 mod dpop;
 mod form;

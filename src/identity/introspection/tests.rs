@@ -1,3 +1,6 @@
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
 use super::*;
 
 fn introspector(client_id: &str, secret: &str) -> Introspector {

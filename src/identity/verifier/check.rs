@@ -23,6 +23,7 @@ pub struct VerifiedToken {
     usable_until: u64,
     issued: Option<u64>,
     signed_in: Option<u64>,
+    conversation: Option<String>,
 }
 
 /// How an issuer vouches for a token.
@@ -75,6 +76,11 @@ impl VerifiedToken {
         self.signed_in
             .or(self.issued)
             .map(|then| now.saturating_sub(then))
+    }
+
+    /// The conversation it is used in, if the policy says which claim names that, and it does.
+    pub fn conversation(&self) -> Option<&str> {
+        self.conversation.as_deref()
     }
 
     /// Whether this is the time for it.
@@ -139,6 +145,11 @@ pub(super) fn check_claims(
         usable_until: expires.saturating_add(issuer.clock_skew.as_secs()),
         issued,
         signed_in,
+        conversation: issuer
+            .claims
+            .conversation
+            .as_ref()
+            .and_then(|path| path.identifier(claims)),
     })
 }
 
@@ -157,7 +168,12 @@ fn binding(claims: &Map<String, Value>) -> Result<Option<Thumbprint>, TokenError
     }
 }
 
-fn check_times(not_before: u64, expires: u64, skew: Duration, now: u64) -> Result<(), TokenError> {
+pub(super) fn check_times(
+    not_before: u64,
+    expires: u64,
+    skew: Duration,
+    now: u64,
+) -> Result<(), TokenError> {
     let skew = skew.as_secs();
     if now >= expires.saturating_add(skew) {
         return Err(TokenError::Expired);
@@ -168,7 +184,7 @@ fn check_times(not_before: u64, expires: u64, skew: Duration, now: u64) -> Resul
     Ok(())
 }
 
-fn audiences(claims: &Map<String, Value>) -> Result<Vec<&str>, TokenError> {
+pub(super) fn audiences(claims: &Map<String, Value>) -> Result<Vec<&str>, TokenError> {
     const AUD: TokenError = TokenError::Claim("aud");
     match claims.get("aud") {
         Some(Value::String(audience)) => Ok(vec![audience]),
@@ -180,7 +196,10 @@ fn audiences(claims: &Map<String, Value>) -> Result<Vec<&str>, TokenError> {
     }
 }
 
-fn time(claims: &Map<String, Value>, name: &'static str) -> Result<Option<u64>, TokenError> {
+pub(super) fn time(
+    claims: &Map<String, Value>,
+    name: &'static str,
+) -> Result<Option<u64>, TokenError> {
     let time = |value| numeric_date(value).ok_or(TokenError::Claim(name));
     claims.get(name).map(time).transpose()
 }

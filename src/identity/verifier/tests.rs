@@ -5,6 +5,7 @@ mod bound;
 mod claims;
 mod fetching;
 mod form;
+mod id_token;
 mod introspection;
 mod issuers;
 mod memory;
@@ -84,6 +85,7 @@ fn trusted(issuer: &str, keys: KeySource) -> TrustedIssuer {
             organization: None,
             roles: None,
             scopes: ClaimPath::claim("scope"),
+            conversation: None,
             view_as: None,
         },
         clock_skew: Duration::from_secs(30),

@@ -1,0 +1,15 @@
+//! The second layer: the user's own tokens for the resources behind the server, and the pages on
+//! which users connect their accounts.
+//!
+//! For whoever judges a call, [`vault`] finds the connection, and [`oauth`] refreshes and revokes its
+//! token.
+
+pub mod oauth;
+pub mod vault;
+
+mod clients;
+
+pub use clients::Clients;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,63 @@
+//! The pages, and what is kept, without I/O.
+
+use serde_json::{Value, json};
+
+use super::Clients;
+use crate::policy::{Connection, Policy};
+
+/// A policy with one connection.
+pub(super) fn document() -> Value {
+    json!({
+        "resource": "https://crm.example.com/mcp",
+        "seal": {"key_env": "SEAL"},
+        "issuers": [{
+            "issuer": "https://login.example.com",
+            "jwks": {"cluster": "login", "path": "/keys"},
+            "sign_in": {
+                "authorize": "https://login.example.com/authorize",
+                "token": {"cluster": "login", "path": "/token"},
+                "client_id": "mcp-pages",
+            },
+        }],
+        "connections": {
+            "notes": {
+                "title": "Notes",
+                "issuer": "https://notes.example.com",
+                "authorize": "https://notes.example.com/authorize?tenant=1",
+                "token": {"cluster": "notes", "path": "/token"},
+                "revoke": {"cluster": "notes", "path": "/revoke"},
+                "client_id": "mcp",
+                "client_secret_env": "NOTES_SECRET",
+                "scopes": ["notes.read", "offline_access"],
+                "allows": ["Read your notes"],
+                "lifetime": "10m",
+            },
+        },
+        "tools": {"notes.*": {"connection": "notes"}},
+    })
+}
+
+pub(super) fn policy(document: &Value) -> Policy {
+    Policy::parse(document.to_string().as_bytes()).unwrap()
+}
+
+pub(super) fn connection() -> Connection {
+    policy(&document()).connection("notes").unwrap().clone()
+}
+
+pub(super) fn clients() -> Clients {
+    let environment = |name: &str| (name == "NOTES_SECRET").then(|| "s 1".to_owned());
+    Clients::of(&policy(&document()), &environment).unwrap()
+}
+
+#[test]
+fn a_missing_secret_is_named() {
+    for environment in [None, Some(String::new())] {
+        let error = Clients::of(&policy(&document()), &|_| environment.clone()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "connections.notes.client_secret_env: the VM's environment has no variable \
+             `NOTES_SECRET`; set it under `vm_config.environment_variables`"
+        );
+    }
+}

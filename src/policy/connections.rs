@@ -1,0 +1,349 @@
+//! The second layer of a policy, checked: who signs in to this filter's pages, and what can be
+//! connected there.
+
+pub(super) mod document;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use url::Url;
+
+use self::document::{ConnectionDocument, PlaceDocument, SignInDocument};
+pub use self::document::{Conversation, Iss};
+use super::document::{Document, Hold, IssuerDocument, OperationDocument};
+use super::error::{Errors, PolicyError, nearest};
+use super::resource::web_url;
+use super::scopes::check_word;
+use super::{Operation, Policy};
+use crate::call::Place;
+use crate::identity::ClaimPath;
+
+/// A connection is deleted at its end, so an end there is.
+const LIFETIME: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(10)..=Duration::from_secs(90 * 24 * 3600);
+
+/// A client of an authorization server: this filter's own.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// The authorization endpoint, a URL.
+    pub authorize: String,
+    /// The token endpoint.
+    pub token: Place,
+    /// The client id.
+    pub client_id: String,
+    /// The environment variable that holds its secret; `None` for a public client.
+    pub client_secret_env: Option<String>,
+    /// Scopes asked for.
+    pub scopes: Vec<String>,
+}
+
+/// How users of browsers sign in with an issuer.
+#[derive(Debug, Clone)]
+pub struct SignIn {
+    /// This filter at the issuer.
+    pub client: Client,
+    /// The claim of the ID token that names the user as access tokens do.
+    pub user: ClaimPath,
+}
+
+/// A resource at which users have accounts of their own.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// The key in the policy.
+    pub name: String,
+    /// Its name on pages.
+    pub title: String,
+    /// What `iss` has to say (RFC 9207).
+    pub issuer: String,
+    /// Whether `iss` has to be there.
+    pub iss: Iss,
+    /// This filter at its authorization server.
+    pub client: Client,
+    /// The revocation endpoint.
+    pub revoke: Option<Place>,
+    /// What the page says will be possible.
+    pub allows: Vec<String>,
+    /// What tokens are asked for (RFC 8707).
+    pub resource: Option<String>,
+    /// Where the account is asked for, and the field that names it.
+    pub account: Option<(Place, ClaimPath)>,
+    /// How long a connection lasts at most.
+    pub lifetime: Duration,
+    /// Whether its token is refreshed meanwhile.
+    pub refresh: bool,
+}
+
+/// What an operation says of a connection.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OperationConnection {
+    /// The connection whose token the call gets.
+    pub name: Option<String>,
+    /// How old the connection may be.
+    pub lifetime: Option<Duration>,
+}
+
+impl Policy {
+    /// The connection a call needs, and how old it may be. The operations are those the call falls
+    /// under, the most specific first.
+    pub fn connection_for(&self, operations: &[&Operation]) -> Option<(&Connection, Duration)> {
+        let name = operations
+            .iter()
+            .find_map(|operation| operation.connection.name.as_deref())?;
+        let connection = self.connection(name)?;
+        let own = operations
+            .iter()
+            .filter_map(|operation| operation.connection.lifetime);
+        let shortest = own.fold(connection.lifetime, Duration::min);
+        Some((connection, shortest))
+    }
+
+    /// A connection by its name.
+    pub fn connection(&self, name: &str) -> Option<&Connection> {
+        self.connections
+            .iter()
+            .find(|connection| connection.name == name)
+    }
+
+    /// The origin of `resource`, where this filter's pages are.
+    pub fn origin(&self) -> &str {
+        let after_scheme = self
+            .resource
+            .find("://")
+            .map_or(0, |at| at.saturating_add(3));
+        let rest = self.resource.get(after_scheme..).unwrap_or_default();
+        let end = rest
+            .find('/')
+            .unwrap_or(rest.len())
+            .saturating_add(after_scheme);
+        self.resource.get(..end).unwrap_or_default()
+    }
+}
+
+/// How users of browsers sign in with an issuer, if they do.
+pub(super) fn compile_sign_in(
+    path: &str,
+    issuer: &IssuerDocument,
+    errors: &mut Errors,
+) -> Option<SignIn> {
+    let SignInDocument {
+        authorize,
+        token,
+        client_id,
+        client_secret_env,
+        scopes,
+        user,
+    } = issuer.sign_in.as_ref()?;
+    let path = format!("{path}.sign_in");
+    if issuer.jwks.is_none() {
+        let message = "goes with `jwks`: who signs in is told by a signed ID token";
+        errors.push(PolicyError::new(path.as_str(), message));
+    }
+    if !scopes.iter().any(|scope| scope == "openid") {
+        let message = "expected `openid` among them: without it there is no ID token";
+        errors.push(PolicyError::new(format!("{path}.scopes"), message));
+    }
+    let client = (
+        client_id.as_str(),
+        client_secret_env.as_ref(),
+        scopes.as_slice(),
+    );
+    Some(SignIn {
+        client: compile_client(&path, authorize, token, client, errors),
+        user: user.clone().unwrap_or_else(|| issuer.identity.user.clone()),
+    })
+}
+
+/// Everything that can be connected, and what has to be there for it.
+pub(super) fn compile_connections(document: &Document, errors: &mut Errors) -> Vec<Connection> {
+    let compiled = document.connections.iter();
+    let compiled = compiled.map(|(name, connection)| compile(name, connection, errors));
+    let compiled: Vec<Connection> = compiled.collect();
+    if compiled.is_empty() {
+        return compiled;
+    }
+    let mut refuse = |key: String, message: &str| errors.push(PolicyError::new(key, message));
+    if document.seal.is_none() {
+        refuse(
+            "seal".into(),
+            "`connections` needs it: tokens are kept sealed",
+        );
+    }
+    if document.hold == Hold::BufferFilter {
+        let message = "`buffer_filter` does not go with `connections`: which token a call gets is \
+                       known after its headers went on";
+        refuse("hold".into(), message);
+    }
+    if document.local.is_some() {
+        refuse(
+            "local".into(),
+            "does not go with `connections`: nobody signs in",
+        );
+    }
+    for (index, issuer) in document.issuers.iter().enumerate() {
+        if issuer.sign_in.is_none() {
+            let message = "`connections` needs it: who opens a page has to be known";
+            refuse(format!("issuers[{index}].sign_in"), message);
+        }
+    }
+    compiled
+}
+
+/// What an operation says of a connection, which has to be there.
+pub(super) fn compile_operation(
+    section: &str,
+    path: &str,
+    operation: &OperationDocument,
+    connections: &BTreeMap<String, ConnectionDocument>,
+    errors: &mut Errors,
+) -> OperationConnection {
+    let mut refuse = |key: &str, message: String| {
+        errors.push(PolicyError::new(format!("{path}.{key}"), message));
+    };
+    let lifetime = operation.lifetime.map(|period| period.0);
+    if section != "tools" && operation.connection.is_some() {
+        refuse("connection", "only tools have one".into());
+    }
+    if section != "tools" && lifetime.is_some() {
+        refuse("lifetime", "only tools have one".into());
+    }
+    if lifetime.is_some_and(|lifetime| !LIFETIME.contains(&lifetime)) {
+        refuse("lifetime", "expected 10s to 90d".into());
+    }
+    if lifetime.is_some() && connections.is_empty() {
+        refuse("lifetime", "there are no `connections`".into());
+    }
+    if let Some(name) = &operation.connection {
+        match connections.get(name) {
+            Some(connection) if lifetime > Some(connection.lifetime.0) => {
+                let message = format!("expected at most the lifetime of connections.{name}");
+                refuse("lifetime", message);
+            }
+            Some(_) => {}
+            None => {
+                let known = nearest(name, connections.keys().map(String::as_str));
+                let hint = known.map(|known| format!("; did you mean `{known}`?"));
+                let hint = hint.unwrap_or_default();
+                refuse(
+                    "connection",
+                    format!("`{name}` is not under `connections`{hint}"),
+                );
+            }
+        }
+    }
+    OperationConnection {
+        name: operation.connection.clone(),
+        lifetime,
+    }
+}
+
+fn compile(name: &str, document: &ConnectionDocument, errors: &mut Errors) -> Connection {
+    let path = format!("connections.{name}");
+    // It is part of a redirect URI.
+    let plain =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+    if name.is_empty() || !name.bytes().all(plain) {
+        let message = "expected a name of lower-case letters, digits, `-` and `_`";
+        errors.push(PolicyError::new(path.as_str(), message));
+    }
+    if let Err(message) = web_url(&document.issuer) {
+        let message = format!("found `{}`, {message}", document.issuer);
+        errors.push(PolicyError::new(format!("{path}.issuer"), message));
+    }
+    if !LIFETIME.contains(&document.lifetime.0) {
+        errors.push(PolicyError::new(
+            format!("{path}.lifetime"),
+            "expected 10s to 90d",
+        ));
+    }
+    let secret = document.client_secret_env.as_ref();
+    let client = (
+        document.client_id.as_str(),
+        secret,
+        document.scopes.as_slice(),
+    );
+    let client = compile_client(&path, &document.authorize, &document.token, client, errors);
+    let mut place = |key: &str, place: &PlaceDocument| {
+        compile_place(&format!("{path}.{key}"), place, &document.authorize, errors)
+    };
+    let revoke = document.revoke.as_ref().map(|at| place("revoke", at));
+    let account = document.account.as_ref().map(|account| {
+        let asked = PlaceDocument {
+            cluster: account.cluster.clone(),
+            path: account.path.clone(),
+            authority: account.authority.clone(),
+        };
+        (place("account", &asked), account.field.clone())
+    });
+    let allows = match document.allows.as_slice() {
+        [] => document.scopes.clone(),
+        lines => lines.to_vec(),
+    };
+    Connection {
+        name: name.to_owned(),
+        title: document.title.clone().unwrap_or_else(|| name.to_owned()),
+        issuer: document.issuer.clone(),
+        iss: document.iss,
+        client,
+        revoke,
+        allows,
+        resource: document.resource.clone(),
+        account,
+        lifetime: document.lifetime.0,
+        refresh: document.refresh,
+    }
+}
+
+fn compile_client(
+    path: &str,
+    authorize: &str,
+    token: &PlaceDocument,
+    (client_id, secret, scopes): (&str, Option<&String>, &[String]),
+    errors: &mut Errors,
+) -> Client {
+    let problem = web_url(authorize).and_then(|url| match url.fragment() {
+        Some(_) => Err("expected a URL without fragment (RFC 6749 section 3.1)"),
+        None => Ok(()),
+    });
+    if let Err(message) = problem {
+        let message = format!("found `{authorize}`, {message}");
+        errors.push(PolicyError::new(format!("{path}.authorize"), message));
+    }
+    if client_id.is_empty() {
+        let message = "found none, expected a client id";
+        errors.push(PolicyError::new(format!("{path}.client_id"), message));
+    }
+    if secret.is_some_and(String::is_empty) {
+        let message = "found none, expected the name of an environment variable";
+        errors.push(PolicyError::new(
+            format!("{path}.client_secret_env"),
+            message,
+        ));
+    }
+    for (index, scope) in scopes.iter().enumerate() {
+        check_word(&format!("{path}.scopes[{index}]"), scope, errors);
+    }
+    Client {
+        authorize: authorize.to_owned(),
+        token: compile_place(&format!("{path}.token"), token, authorize, errors),
+        client_id: client_id.to_owned(),
+        client_secret_env: secret.cloned(),
+        scopes: scopes.to_vec(),
+    }
+}
+
+fn compile_place(
+    path: &str,
+    document: &PlaceDocument,
+    authorize: &str,
+    errors: &mut Errors,
+) -> Place {
+    super::issuers::check_place(path, &document.cluster, &document.path, errors);
+    let authorize = Url::parse(authorize).ok();
+    let host = authorize.as_ref().and_then(super::issuers::host_of);
+    Place {
+        cluster: document.cluster.clone(),
+        path: document.path.clone(),
+        // Without a host, `authorize` is refused.
+        authority: document.authority.clone().or(host).unwrap_or_default(),
+    }
+}

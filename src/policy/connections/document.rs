@@ -1,0 +1,149 @@
+//! Connections as the policy's author writes them.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::identity::ClaimPath;
+use crate::policy::value::Period;
+
+/// How this filter signs the user of a browser in, to know who opens its pages (OpenID Connect).
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SignInDocument {
+    /// Where the browser goes: the issuer's authorization endpoint.
+    pub authorize: String,
+    /// Where the code is redeemed: the issuer's token endpoint.
+    pub token: PlaceDocument,
+    /// The client id of this filter at the issuer. Its redirect URI is `/.mcp-auth/signed-in` at
+    /// the origin of `resource`.
+    pub client_id: String,
+    /// The environment variable (of the Wasm VM) that holds the client's secret. Without it, the
+    /// client is a public one.
+    pub client_secret_env: Option<String>,
+    /// Scopes asked for.
+    #[serde(default = "default_scopes")]
+    pub scopes: Vec<String>,
+    /// The claim of the ID token that names the same user as the access token. Default: the
+    /// issuer's `identity.user`.
+    pub user: Option<ClaimPath>,
+}
+
+/// Where something is asked: a path on an Envoy cluster.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PlaceDocument {
+    /// The Envoy cluster.
+    pub cluster: String,
+    /// The path on that cluster.
+    pub path: String,
+    /// The `:authority` of the call. Default: the host of `authorize`.
+    pub authority: Option<String>,
+}
+
+/// A resource at which users have accounts of their own.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ConnectionDocument {
+    /// Its name on pages. Default: the key.
+    pub title: Option<String>,
+    /// The issuer identifier of its authorization server: what `iss` has to say when the browser
+    /// comes back (RFC 9207).
+    pub issuer: String,
+    /// Whether `iss` has to be there.
+    #[serde(default)]
+    pub iss: Iss,
+    /// Where the browser goes: the authorization endpoint.
+    pub authorize: String,
+    /// Where codes are redeemed and tokens refreshed: the token endpoint.
+    pub token: PlaceDocument,
+    /// Where tokens are revoked when a connection ends (RFC 7009).
+    pub revoke: Option<PlaceDocument>,
+    /// The client id of this filter there. Its redirect URI is `/.mcp-auth/callback/` and the
+    /// connection's key, at the origin of `resource`.
+    pub client_id: String,
+    /// The environment variable (of the Wasm VM) that holds the client's secret. Without it, the
+    /// client is a public one.
+    pub client_secret_env: Option<String>,
+    /// Scopes asked for.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// What the page says will be possible, one line each. Default: the scopes.
+    #[serde(default)]
+    pub allows: Vec<String>,
+    /// What the token is for (RFC 8707), if the authorization server wants to know.
+    pub resource: Option<String>,
+    /// Where the token's account is asked for, to name it in the log and on pages.
+    pub account: Option<AccountDocument>,
+    /// How long a connection lasts at most.
+    #[serde(default = "default_lifetime")]
+    pub lifetime: Period,
+    /// Whether its token is refreshed meanwhile. If not, a refresh token is not even kept.
+    #[serde(default = "default_refresh")]
+    pub refresh: bool,
+}
+
+/// Whether `iss` has to be there when the browser comes back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Iss {
+    /// It is compared if it is there. Answers of one authorization server are not taken for
+    /// another's either way: each connection has a redirect URI of its own.
+    #[default]
+    IfSent,
+    /// Without it, nothing is connected.
+    Required,
+}
+
+/// Where the account of a token is asked for.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct AccountDocument {
+    /// The Envoy cluster.
+    pub cluster: String,
+    /// The path on that cluster, asked with the token; the answer is a JSON object.
+    pub path: String,
+    /// The `:authority` of the call. Default: the host of `authorize`.
+    pub authority: Option<String>,
+    /// Which field of the answer names the account.
+    pub field: ClaimPath,
+}
+
+/// Where connections belong.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct VaultDocument {
+    /// What a conversation is: a connection made in one is not used in another.
+    pub conversation: Conversation,
+}
+
+/// What a conversation is.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Conversation {
+    /// The server's session. Where there is none, as in 2026-07-28, all calls of a user are one.
+    #[default]
+    Session,
+    /// What this claim of the caller's token says, such as `sid`. A token without it connects
+    /// nothing.
+    Claim(ClaimPath),
+}
+
+fn default_scopes() -> Vec<String> {
+    vec!["openid".to_owned()]
+}
+
+fn default_lifetime() -> Period {
+    Period(Duration::from_secs(3600))
+}
+
+fn default_refresh() -> bool {
+    true
+}
