@@ -182,6 +182,39 @@ def test_a_key_that_is_not_there_stops_the_load(running: Running) -> None:
         pass
 
 
+# The policy for one's own machine
+
+
+def test_the_local_policy_fits_the_schema() -> None:
+    jsonschema.validate(proxy.load(proxy.LOCAL_POLICY_FILE), SCHEMA)
+
+
+@VERSIONS
+def test_the_local_policy_works_as_it_says(
+    running: Running, monkeypatch: pytest.MonkeyPatch, version: str | None
+) -> None:
+    monkeypatch.setenv("CRM_TOKEN", "the credential of the CRM")
+
+    def local(config: proxy.Config) -> proxy.Config:
+        document = proxy.load(proxy.LOCAL_POLICY_FILE)
+        document["resource"] = proxy.policy(config)["resource"]
+        plugin = proxy.plugin(config)
+        plugin["configuration"]["value"] = document
+        plugin["vm_config"]["environment_variables"] = {"host_env_keys": ["MCP_AUTH_KEY", "CRM_TOKEN"]}
+        clusters = config["static_resources"]["clusters"]
+        clusters[:] = [each for each in clusters if each["name"] != "login"]
+        return config
+
+    with running(version, local) as stack:
+        found = ask(stack, None, "crm.search_customers", organization_id="org-globex")
+        assert b"org-acme" in found.body and b"org-globex" not in found.body
+        last = json.loads(stack.received.read_text().splitlines()[-1])
+        assert ["authorization", "Bearer the credential of the CRM"] in last["headers"]
+        denied = ask(stack, None, "crm.purge_customer", customer_id="c-100")
+        assert denied.error_code() == -32602
+        assert "restricted" not in host_log(stack)
+
+
 # The policy in a file of its own
 
 

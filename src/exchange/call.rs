@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::caller::Known;
 use super::handles::{Opened, OpenedMessage};
 use super::{Exchange, Inspect, MAX_DEPTH, Now, ResultOf};
 use crate::authorize::{Caller, Denial, Target, authorize, operations};
@@ -94,7 +95,7 @@ impl Exchange {
                 evidence.extend(found);
             }
         }
-        evidence.extend(rewrite_evidence(&edit.set, &edit.removed));
+        evidence.extend(self.rewrite_evidence(&edit.set, &edit.removed));
         self.record.arguments_set = edit.set;
         self.record.arguments_removed = edit.removed;
         let reason = if first == Target::Server {
@@ -181,6 +182,23 @@ impl Exchange {
             set: rewrite.set,
             removed: rewrite.removed,
         })
+    }
+
+    fn rewrite_evidence(&self, set: &[String], removed: &[String]) -> Vec<Evidence> {
+        let is_tokens = self
+            .caller
+            .as_ref()
+            .is_some_and(Known::is_as_the_token_says);
+        let set_from = match is_tokens {
+            true => "set from the token",
+            false => "set from the policy",
+        };
+        let changed = [(set_from, set), ("taken out", removed)];
+        let changed = changed.iter().filter(|(_, names)| !names.is_empty());
+        let summary = |(what, names): &(&str, &[String])| format!("{}: {what}", names.join(", "));
+        changed
+            .map(|change| Evidence::new("arguments", summary(change)))
+            .collect()
     }
 
     /// The headers that mirror what changes in the body.
@@ -378,12 +396,4 @@ fn sent_arguments(
     }
     let message = Message::read(sent, &policy.names, MAX_DEPTH)?;
     Ok(Some(arguments(&message, sent).to_vec()))
-}
-
-fn rewrite_evidence(set: &[String], removed: &[String]) -> Vec<Evidence> {
-    let changed = [("set from the token", set), ("taken out", removed)];
-    let changed = changed.iter().filter(|(_, names)| !names.is_empty());
-    changed
-        .map(|(what, names)| Evidence::new("arguments", format!("{}: {what}", names.join(", "))))
-        .collect()
 }

@@ -75,6 +75,12 @@ impl Known {
         }
     }
 
+    /// Whether a token says who the caller is and where it belongs, and not the policy.
+    pub(super) fn is_as_the_token_says(&self) -> bool {
+        let is_own = self.identity().user == self.own().user;
+        matches!(self.way, Way::Token(_)) && is_own
+    }
+
     /// As whom it acts; empty if as itself.
     pub(super) fn view(&self) -> &str {
         self.view.as_ref().map_or("", |view| &view.name)
