@@ -24,6 +24,7 @@ from demo.stack import Adapt, Stack, free_ports
 from .harness import client
 from .harness.envoy import ROOT, binary
 from .harness.envoy_config import Listener
+from .harness.http import Response
 from .harness.messages import MODERN, call, post
 from .harness.shipped import admin, ask, assert_guards, host_log
 
@@ -206,13 +207,20 @@ def test_the_local_policy_works_as_it_says(
         return config
 
     with running(version, local) as stack:
-        found = ask(stack, None, "crm.search_customers", organization_id="org-globex")
+        found = ask_locally(stack, "crm.search_customers", organization_id="org-globex")
         assert b"org-acme" in found.body and b"org-globex" not in found.body
         last = json.loads(stack.received.read_text().splitlines()[-1])
         assert ["authorization", "Bearer the credential of the CRM"] in last["headers"]
-        denied = ask(stack, None, "crm.purge_customer", customer_id="c-100")
+        denied = ask_locally(stack, "crm.purge_customer", customer_id="c-100")
         assert denied.error_code() == -32602
         assert "restricted" not in host_log(stack)
+
+
+def ask_locally(stack: Stack, tool: str, **arguments: Any) -> Response:
+    """A tool call without a token, to this machine by its own name."""
+    port = stack.placement.listener
+    request = post(call(MODERN, tool, arguments), None, MODERN, [("host", f"localhost:{port}")])
+    return client.send(port, request)
 
 
 # The policy in a file of its own
