@@ -93,6 +93,9 @@ pub struct Record {
     /// Listed tools that are not as their pins say.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pins_broken: Vec<String>,
+    /// Whether a tool among these is none that could be remembered as first seen.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub pins_full: bool,
     /// The size of the request body, in bytes, as it arrived.
     pub request_bytes: usize,
     /// From the first byte to the end, in milliseconds.
@@ -131,6 +134,7 @@ impl Record {
             dropped_items: None,
             redacted: Vec::new(),
             pins_broken: Vec::new(),
+            pins_full: false,
             request_bytes: 0,
             duration_ms: 0,
         }

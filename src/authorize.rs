@@ -1,13 +1,17 @@
 //! May this caller do this? One function answers for a call, for an item of a list, for the command
 //! line and for observe mode.
 
+mod owners;
 mod view;
 
+pub use self::owners::may_complete;
 pub use self::view::View;
 use crate::decision::Evidence;
 use crate::identity::Identity;
 use crate::mcp::method::List;
-use crate::policy::{ConditionError, Grant, Operation, Pattern, Policy, Role, is_plain_uri};
+use crate::policy::{
+    ConditionError, Grant, NotOwned, Operation, Pattern, Policy, Role, is_plain_uri,
+};
 
 /// What the caller wants to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +58,13 @@ pub enum Denial {
     },
     /// No role allows it.
     NoRole,
+    /// A resource is somebody else's, or nobody can tell whose.
+    NotOwned {
+        /// Where it is written.
+        rule: String,
+        /// Why not.
+        error: NotOwned,
+    },
     /// The URI could mean different things to different readers.
     OddUri,
     /// Nobody signed in.
@@ -157,6 +168,7 @@ fn authorize_as(
         || target != Target::Server && for_anybody(policy, identity, target).is_some();
     if target != Target::Server {
         evidence.push(allowed(policy, identity, target)?);
+        owners::owned(policy, identity, target)?;
     }
     let operations = operations(policy, identity, target);
     for operation in &operations {
@@ -178,7 +190,8 @@ fn authorize_as(
         .filter_map(|operation| operation.max_token_age)
         .min();
     let needed = needed_scopes(policy, &operations, by_anybody);
-    if identity.is_anonymous() && !(needed.is_empty() && max_age.is_none()) {
+    let needs_token = operations.iter().any(|operation| operation.needs_token());
+    if identity.is_anonymous() && (needs_token || !needed.is_empty()) {
         return Err(sign_in(policy, identity, target));
     }
     if !needed.is_empty() {
@@ -223,7 +236,7 @@ pub fn scopes_of(policy: &Policy, identity: &Identity, target: Target<'_>) -> Ve
 pub fn is_for_anybody(policy: &Policy, identity: &Identity, target: Target<'_>) -> bool {
     let operations = operations(policy, identity, target);
     let asks_for_more =
-        |operation: &&Operation| !operation.scopes.is_empty() || operation.max_token_age.is_some();
+        |operation: &&Operation| !operation.scopes.is_empty() || operation.needs_token();
     for_anybody(policy, identity, target).is_some() && !operations.iter().any(asks_for_more)
 }
 

@@ -5,19 +5,25 @@
 
 mod call;
 mod caller;
+mod completion;
+mod confirm;
 mod credentials;
 mod forward;
 mod handles;
 mod ids;
 mod local;
+mod pins;
 mod request;
 mod response;
+mod waiting;
 
 use std::rc::Rc;
 
 use self::caller::Known;
 use self::handles::Handles;
 pub use self::local::Connection;
+use self::waiting::Waiting;
+use crate::ask::Ask;
 use crate::audit::Record;
 use crate::authorize::Target;
 use crate::challenge::{Asked, Reply, refuse};
@@ -30,6 +36,7 @@ use crate::mcp::headers::{HeaderEdit, Headers};
 use crate::mcp::method::Era;
 use crate::policy::{Mode, Policy};
 use crate::refusal::Refusal;
+use crate::rewrite::pins::SeenTools;
 use crate::seal::Sealer;
 
 /// How deep JSON may be nested, in requests and lists.
@@ -40,8 +47,10 @@ const MAX_DEPTH: usize = 64;
 pub enum Step {
     /// Keep what has arrived of the message, and wait for more of it.
     Hold,
-    /// Keep the request until this was fetched.
+    /// Keep the request until this was fetched, once for everybody who waits for it.
     Fetch(Need),
+    /// Keep the request, which has ended, until the exchange was told this.
+    Ask(Ask),
     /// Let the message go on, with these changes.
     Forward(Forward),
     /// Answer the request in the server's place.
@@ -95,6 +104,7 @@ impl std::fmt::Debug for Secrets {
 pub struct Exchange {
     policy: Rc<Policy>,
     secrets: Secrets,
+    seen: SeenTools,
     started: Now,
     connection: Connection,
     request: RequestState,
@@ -105,6 +115,7 @@ pub struct Exchange {
     handles: Handles,
     inspect: Inspect,
     result_of: ResultOf,
+    waiting: Option<Waiting>,
     record: Record,
     decided: bool,
     /// Changes of the answer's headers, until these go on.
@@ -120,6 +131,8 @@ enum RequestState {
     AwaitsKeys { ended: bool },
     /// Its body is being collected.
     Body,
+    /// It is whole, and waits for what was asked.
+    Asks,
     /// It went on, or was answered.
     Over,
 }
@@ -195,13 +208,14 @@ struct Question {
 }
 
 impl Exchange {
-    /// A request about to arrive.
-    pub fn new(policy: Rc<Policy>, secrets: &Secrets, now: Now) -> Self {
+    /// A request about to arrive. `seen` is what other exchanges of the policy saw.
+    pub fn new(policy: Rc<Policy>, secrets: &Secrets, seen: &SeenTools, now: Now) -> Self {
         let mut record = Record::new(policy.mode, Refusal::ClientGone.decision());
         record.policy.clone_from(&policy.label);
         Self {
             policy,
             secrets: secrets.clone(),
+            seen: seen.clone(),
             started: now,
             connection: Connection::default(),
             request: RequestState::Start,
@@ -215,6 +229,7 @@ impl Exchange {
             handles: Handles::default(),
             inspect: Inspect::default(),
             result_of: ResultOf::default(),
+            waiting: None,
             record,
             decided: false,
             answer_headers: Vec::new(),
@@ -232,6 +247,9 @@ impl Exchange {
     pub fn finish(mut self, status: u16, now: Now) -> Option<Record> {
         if self.request == RequestState::Start {
             return None;
+        }
+        if self.request == RequestState::Asks {
+            self.decide(Refusal::ClientGone.decision());
         }
         self.record.status = status;
         self.record.duration_ms = now.unix_ms.saturating_sub(self.started.unix_ms);

@@ -7,6 +7,7 @@
 mod configuration;
 mod fetch;
 mod host;
+mod job;
 mod metrics;
 mod root;
 mod stream;

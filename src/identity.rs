@@ -2,7 +2,6 @@
 
 mod algorithm;
 mod bearer;
-mod call;
 mod claims;
 mod delegation;
 mod dpop;
@@ -11,11 +10,11 @@ mod introspection;
 mod issuer;
 mod keys;
 mod secret;
+mod single_use;
 mod verifier;
 
 pub use algorithm::{Algorithm, TokenType};
 pub use bearer::{BearerToken, TokenDigest};
-pub use call::Call;
 pub use claims::{ClaimPath, ClaimPaths, Identity};
 pub use delegation::Delegation;
 pub use dpop::{PROOF_ALGORITHMS, Proof, ProofError, ProofRules, ProofUrl};
@@ -25,4 +24,5 @@ pub use issuer::{
     IssuerId, IssuerKeys, KeyFetch, KeySource, Signatures, TokenCheck, TrustedIssuer,
 };
 pub use keys::{KeySet, KeySetError};
+pub use single_use::SingleUse;
 pub use verifier::{Need, Verification, VerifiedToken, Verifier, Vouched};

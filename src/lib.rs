@@ -6,21 +6,27 @@
 //!
 //! - `filter`: the only one that knows proxy-wasm; host events and host calls.
 //! - [`exchange`]: one request and its answer, a state machine without I/O.
-//! - [`authorize`], [`rewrite`], [`refusal`], [`challenge`], [`metadata`], [`cors`], [`audit`]: what
+//! - [`authorize`], [`rewrite`], [`refusal`], [`challenge`], [`elicitation`], [`metadata`], [`cors`],
+//!   [`audit`]: what
 //!   is decided, changed, refused, answered, published, shown to web pages and logged.
 //! - [`policy`], [`identity`], [`mcp`]: what is allowed, who is calling, what is asked.
-//! - [`seal`], [`credential`]: the server's handles, as one caller may hold them, and the filter's own
+//! - [`seal`], [`credential`]: the server's handles as one caller may hold them, and the filter's own
 //!   word to the server.
+//! - [`store`], [`ask`], [`call`]: what outlasts a request, and what is asked of the host or of other
+//!   servers.
 
 // Tests count freely; what came from outside is never added up unchecked.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+pub mod ask;
 pub mod audit;
 pub mod authorize;
+pub mod call;
 pub mod challenge;
 pub mod cors;
 pub mod credential;
 pub mod decision;
+pub mod elicitation;
 pub mod exchange;
 pub mod identity;
 pub mod mcp;
@@ -29,6 +35,7 @@ pub mod policy;
 pub mod refusal;
 pub mod rewrite;
 pub mod seal;
+pub mod store;
 
 #[cfg(target_arch = "wasm32")]
 mod filter;

@@ -1,5 +1,6 @@
 //! The file users write: parsed, checked, compiled.
 
+mod arguments;
 mod builtin;
 mod compile;
 mod condition;
@@ -10,14 +11,17 @@ mod issuers;
 mod lint;
 mod local;
 mod metadata;
+mod owner;
 mod param_headers;
 mod pattern;
 mod policies;
 mod read;
 mod resource;
+mod resources;
 mod results;
 mod roles;
 mod scopes;
+mod store;
 mod upstream;
 mod value;
 mod view;
@@ -26,13 +30,16 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+pub use arguments::ArgumentRule;
 pub use builtin::builtin_arguments;
 pub use condition::{Condition, ConditionError};
-pub use document::{ArgumentRule, BrokenPin, Hold, IdentityField, Mode, Refusals, Subject};
+pub use document::{BrokenPin, Hold, IdentityField, Mode, Refusals, Subject};
 pub use error::PolicyError;
 pub use metadata::Metadata;
+pub use owner::{NamedOwner, NotOwned};
 pub use pattern::{Pattern, is_plain_uri};
 pub use policies::Policies;
+pub use resources::ResourceRule;
 pub use results::{Detector, FieldPath, Mask, Missing, Otherwise, OwnerRule, ResultRule, TextRule};
 pub use roles::{Grant, Role};
 pub use scopes::ScopeHierarchy;
@@ -42,6 +49,7 @@ pub use view::{TestUser, ViewAs, ViewGrants};
 use crate::identity::{Identity, ProofRules, TrustedIssuer};
 use crate::mcp::names::{NameId, NameTable};
 use crate::mcp::pin::Pin;
+use crate::store::etcd::Etcd;
 
 /// A policy that was checked as a whole.
 #[derive(Debug)]
@@ -82,6 +90,8 @@ pub struct Policy {
     pub broken_pin: BrokenPin,
     /// Conditions for prompts, the most specific first.
     pub prompts: Vec<Operation>,
+    /// Conditions for resources; each that is for a resource counts.
+    pub resources: Vec<ResourceRule>,
     /// Rules for what comes back.
     pub results: Vec<ResultRule>,
     /// How a call that no role allows is answered.
@@ -96,6 +106,8 @@ pub struct Policy {
     pub audit: document::Audit,
     /// How the server's handles are bound to their callers.
     pub seal: Option<document::Seal>,
+    /// The etcd that keeps what outlasts a request; `None` for the proxy's memory.
+    pub store: Option<Etcd>,
     /// Known deviations of clients that are put right.
     pub compat: document::Compat,
     /// The largest inspected request body, in bytes.
@@ -119,14 +131,34 @@ pub struct Operation {
     pub scopes: Vec<String>,
     /// How long ago the caller may have signed in.
     pub max_token_age: Option<Duration>,
+    /// Whether what authorizes a call is good for one only.
+    pub single_use: bool,
+    /// Whether the user has to agree to each call.
+    pub confirm: bool,
     /// What must hold.
     pub when: Option<Condition>,
-    /// What the tool was when somebody read it.
-    pub pin: Option<Pin>,
+    /// What the tool has to be.
+    pub pin: Option<PinRule>,
     /// Arguments that headers mirror.
     pub param_headers: Vec<ParamHeader>,
     /// Argument rules, with the name as written.
     pub arguments: Vec<(NameId, String, ArgumentRule)>,
+}
+
+impl Operation {
+    /// Whether it cannot be done without a token, whatever nobody may do.
+    pub fn needs_token(&self) -> bool {
+        self.max_token_age.is_some() || self.single_use
+    }
+}
+
+/// What a tool has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PinRule {
+    /// What it was when somebody read it.
+    As(Pin),
+    /// What it was when this worker first saw it listed.
+    FirstSeen,
 }
 
 /// An argument that a header mirrors (MCP 2026-07-28 "Custom Headers").
@@ -151,31 +183,34 @@ impl Policy {
 
     /// What happens to an argument. The operations are those the call falls under, the most
     /// specific first.
-    pub fn argument_rule(&self, name: NameId, operations: &[&Operation]) -> ArgumentRule {
+    pub fn argument_rule<'p>(
+        &'p self,
+        name: NameId,
+        operations: &[&'p Operation],
+    ) -> &'p ArgumentRule {
         operations
             .iter()
             .flat_map(|operation| &operation.arguments)
             .find(|(id, _, _)| *id == name)
-            .map(|(_, _, rule)| *rule)
-            .or_else(|| self.arguments.get(&name).copied())
-            .unwrap_or(ArgumentRule::Keep)
+            .map(|(_, _, rule)| rule)
+            .or_else(|| self.arguments.get(&name))
+            .unwrap_or(&ArgumentRule::Keep)
     }
 
     /// The policy's spelling of a folded name, unless it is unknown or to be kept.
     pub fn ruled_name(&self, folded: &str, operations: &[&Operation]) -> Option<&str> {
         let name = self.names.find(folded)?;
-        let is_kept = self.argument_rule(name, operations) == ArgumentRule::Keep;
+        let is_kept = *self.argument_rule(name, operations) == ArgumentRule::Keep;
         (!is_kept).then(|| self.names.name(name))
     }
 
-    /// What a tool has to be to be listed, if it is pinned.
-    pub fn pin(&self, tool: &str) -> Option<Pin> {
-        let mut tools = self.tools.iter();
-        tools.find_map(|operation| {
-            operation
-                .pin
-                .filter(|_| operation.pattern.written() == tool)
-        })
+    /// What a tool has to be, if it is pinned: the most specific rule says.
+    pub fn pin(&self, tool: &str) -> Option<PinRule> {
+        let pinned = self.tools.iter().filter(|operation| {
+            // Placeholders are for resources only.
+            operation.pattern.matches(tool, Identity::anonymous())
+        });
+        pinned.filter_map(|operation| operation.pin).next()
     }
 
     /// Whether pages of this origin may call the server.

@@ -5,6 +5,7 @@ pub mod declared_headers;
 pub mod instructions;
 pub mod lists;
 pub mod param_headers;
+pub mod pins;
 pub mod results;
 pub mod schemas;
 mod security_schemes;

@@ -42,6 +42,8 @@ pub enum Purpose {
     Task,
     /// `requestState`.
     RequestState,
+    /// A `requestState` of the filter's own.
+    Question,
 }
 
 /// Whose handle it is.
@@ -120,6 +122,7 @@ fn associated<'a>(purpose: Purpose, owner: Owner<'a>, bound: &[&'a [u8]]) -> Vec
         Purpose::Event => b"event",
         Purpose::Task => b"task",
         Purpose::RequestState => b"request state",
+        Purpose::Question => b"question",
     };
     // A user id is never empty, so nobody's handles are not a user's.
     let user = owner.identity.user.as_deref().unwrap_or_default();

@@ -2,13 +2,15 @@
 
 use std::rc::Rc;
 
-use super::caller::Known;
-use super::handles::{Opened, OpenedMessage};
+use super::handles::{Opened, OpenedMessage, State};
+use super::waiting::Waiting;
 use super::{Exchange, Inspect, MAX_DEPTH, Now, ResultOf};
 use crate::authorize::{Caller, Denial, Target, authorize, operations};
 use crate::decision::Evidence;
+use crate::elicitation::without_answer;
 use crate::identity::Identity;
 use crate::mcp::headers::{HeaderEdit, NAME, agree, encode, missing};
+use crate::mcp::json::tree::Node;
 use crate::mcp::message::params::Reference;
 use crate::mcp::message::{Message, MessageError, Shape};
 use crate::mcp::method::{Era, Method};
@@ -25,8 +27,6 @@ const MAX_EVIDENCE: usize = 16;
 
 /// A refusal, and what the caller wanted to use.
 type Refused<'m> = (Refusal, Option<Target<'m>>);
-/// What replaces the body, and the changes of `Mcp-Param-*` headers.
-type Released = (Option<Vec<u8>>, Vec<HeaderEdit>);
 
 impl Exchange {
     /// Puts into the record what the message is about.
@@ -55,7 +55,7 @@ impl Exchange {
         body: &[u8],
         caller: Caller<'_>,
         now: Now,
-    ) -> Result<Released, Refused<'m>> {
+    ) -> Result<Waiting, Refused<'m>> {
         let policy = Rc::clone(&self.policy);
         let targets = targets(message, ask).map_err(|refusal| (refusal, None))?;
         // What a role does not allow is not looked at any further: its arguments are nobody's.
@@ -66,6 +66,11 @@ impl Exchange {
             }
         }
         let first = targets.first().copied().unwrap_or(Target::Server);
+        if ask.method == Some(Method::CallTool)
+            && let Some(rule) = self.broken_pin(first)
+        {
+            return Err((Refusal::PinBroken(rule), Some(first)));
+        }
         let operations = operations(&policy, caller.identity, first);
         let state = match ask.may_be_asked_back() {
             true => self.open_state(message, body, now),
@@ -79,14 +84,23 @@ impl Exchange {
             _ => ResultOf::of(first),
         };
         self.prepare_answer(ask.inspects(), result_of);
-        let handles = ask.opened.handles.iter().chain(&state);
-        let edit = self
+        let of_server = state.iter().filter_map(State::servers);
+        let handles = ask.opened.handles.iter().chain(of_server);
+        let mut edit = self
             .edit(message, ask, &operations, handles, body, caller.identity)
             .map_err(|refusal| (refusal, Some(first)))?;
+        if matches!(state, Some(State::Own { .. })) {
+            let sent = edit.body.as_deref().unwrap_or(body);
+            let asked = Node::read(sent, MAX_DEPTH).ok();
+            let without = asked.and_then(|asked| without_answer(&asked, sent));
+            edit.body = without.or(edit.body);
+        }
         let sent = edit.body.as_deref().unwrap_or(body);
         let arguments = sent_arguments(&policy, ask, &operations, sent)
             .map_err(|error| (Refusal::Message(error), Some(first)))?;
 
+        self.judge_completion(ask, caller.identity, sent)
+            .map_err(|refusal| (refusal, Some(first)))?;
         let mut evidence = Vec::new();
         for target in &targets {
             let found = authorize(&policy, caller, *target, arguments.as_deref())
@@ -98,13 +112,22 @@ impl Exchange {
         evidence.extend(self.rewrite_evidence(&edit.set, &edit.removed));
         self.record.arguments_set = edit.set;
         self.record.arguments_removed = edit.removed;
+        let agreement = self.confirm(message, first, &operations, state.as_ref(), sent, now);
+        let agreement = agreement.map_err(|refusal| (refusal, Some(first)))?;
+        if agreement.is_some() {
+            evidence.push(Evidence::new("user", "agreed to this call"));
+        }
         let reason = if first == Target::Server {
             "session"
         } else {
             "allowed"
         };
         self.approve(reason, evidence);
-        Ok((edit.body, edit.headers))
+        Ok(Waiting {
+            body: edit.body,
+            headers: edit.headers,
+            needs: self.requirements(first, &operations, agreement),
+        })
     }
 
     /// Understands what a message asks for, and whose handles it names.
@@ -182,23 +205,6 @@ impl Exchange {
             set: rewrite.set,
             removed: rewrite.removed,
         })
-    }
-
-    fn rewrite_evidence(&self, set: &[String], removed: &[String]) -> Vec<Evidence> {
-        let is_tokens = self
-            .caller
-            .as_ref()
-            .is_some_and(Known::is_as_the_token_says);
-        let set_from = match is_tokens {
-            true => "set from the token",
-            false => "set from the policy",
-        };
-        let changed = [(set_from, set), ("taken out", removed)];
-        let changed = changed.iter().filter(|(_, names)| !names.is_empty());
-        let summary = |(what, names): &(&str, &[String])| format!("{}: {what}", names.join(", "));
-        changed
-            .map(|change| Evidence::new("arguments", summary(change)))
-            .collect()
     }
 
     /// The headers that mirror what changes in the body.
@@ -291,7 +297,7 @@ fn arguments<'b>(message: &Message<'_>, body: &'b [u8]) -> &'b [u8] {
 pub(super) struct Ask {
     era: Era,
     /// `None` for a client's answer.
-    method: Option<Method>,
+    pub(super) method: Option<Method>,
     /// Whether the call is to become a task.
     asks_task: bool,
     opened: OpenedMessage,

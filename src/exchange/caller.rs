@@ -62,6 +62,14 @@ impl Known {
         &self.way
     }
 
+    /// The token that says so, if one does.
+    pub(super) fn token(&self) -> Option<&VerifiedToken> {
+        match &self.way {
+            Way::Token(token) => Some(token),
+            Way::Anonymous | Way::Local(_) => None,
+        }
+    }
+
     /// Whoever it is that calls.
     pub(super) fn own(&self) -> &Identity {
         self.way.identity()
@@ -185,6 +193,24 @@ impl Exchange {
             summary.push_str(", with a DPoP proof");
         }
         Evidence::new("token", summary)
+    }
+
+    /// What became of the arguments that say who is calling.
+    pub(super) fn rewrite_evidence(&self, set: &[String], removed: &[String]) -> Vec<Evidence> {
+        let is_tokens = self
+            .caller
+            .as_ref()
+            .is_some_and(Known::is_as_the_token_says);
+        let set_from = match is_tokens {
+            true => "set from the token",
+            false => "set from the policy",
+        };
+        let changed = [(set_from, set), ("taken out", removed)];
+        let changed = changed.iter().filter(|(_, names)| !names.is_empty());
+        let summary = |(what, names): &(&str, &[String])| format!("{}: {what}", names.join(", "));
+        changed
+            .map(|change| Evidence::new("arguments", summary(change)))
+            .collect()
     }
 
     /// The rules for what the caller receives of an answer. Acting as somebody else spares nobody a

@@ -1,6 +1,8 @@
 //! The token of a request, and the proof that comes with it.
 
-use crate::identity::{BearerToken, Proof, ProofError, TokenError, Verification, Verifier};
+use crate::identity::{
+    BearerToken, Proof, ProofError, SingleUse, TokenError, Verification, VerifiedToken, Verifier,
+};
 use crate::mcp::headers::{HeaderError, Headers};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
@@ -29,6 +31,26 @@ pub(super) fn verify(
     }
     let token = BearerToken::of_header(header).ok_or(Refusal::NoToken)?;
     Ok(verifier.verify(&token, now))
+}
+
+/// What of a request that was verified is used up by it. `now` is in Unix seconds.
+pub(super) fn single_use(
+    policy: &Policy,
+    headers: &Headers,
+    verified: &VerifiedToken,
+    now: u64,
+) -> Result<SingleUse, Refusal> {
+    let header = headers.one("authorization").map_err(Refusal::Header)?;
+    let header = header.ok_or(Refusal::NoToken)?;
+    if let (Some(rules), Some(token)) = (&policy.dpop, BearerToken::of_dpop_header(header)) {
+        let method = headers.one(":method").map_err(Refusal::Header)?;
+        let used = the_proof(headers)
+            .and_then(|proof| Proof::read(proof, method.unwrap_or_default(), &token, rules, now))
+            .and_then(|proof| SingleUse::of_proof(&proof, verified));
+        return used.map_err(|error| Refusal::Token(error.into()));
+    }
+    let token = BearerToken::of_header(header).ok_or(Refusal::NoToken)?;
+    Ok(SingleUse::of_token(&token, verified))
 }
 
 /// The one `DPoP` header (RFC 9449 section 4.3).

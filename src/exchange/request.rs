@@ -68,7 +68,7 @@ impl Exchange {
         match self.request {
             RequestState::Over | RequestState::Start => Step::Forward(Forward::default()),
             _ if size > self.policy.max_body => self.refuse(&Refusal::TooLarge, None),
-            RequestState::AwaitsKeys { .. } | RequestState::Body => Step::Hold,
+            RequestState::AwaitsKeys { .. } | RequestState::Body | RequestState::Asks => Step::Hold,
         }
     }
 
@@ -80,6 +80,9 @@ impl Exchange {
         }
         if let RequestState::AwaitsKeys { ended } = &mut self.request {
             *ended = true;
+            return Step::Hold;
+        }
+        if self.request == RequestState::Asks {
             return Step::Hold;
         }
         match (self.record.http_method.as_str(), body.is_empty()) {
@@ -260,13 +263,13 @@ impl Exchange {
             Err(refusal) => return self.refuse(&refusal, None),
         };
         match self.judge_message(&message, &ask, body, caller.caller(now), now) {
-            Ok((body, headers)) => self.release(body, headers),
+            Ok(waiting) => self.go_on(waiting, now),
             Err((refusal, target)) => self.refuse(&refusal, target),
         }
     }
 
     /// Lets the request go on.
-    fn release(&mut self, body: Option<Vec<u8>>, params: Vec<HeaderEdit>) -> Step {
+    pub(super) fn release(&mut self, body: Option<Vec<u8>>, params: Vec<HeaderEdit>) -> Step {
         self.request = RequestState::Over;
         self.note_credential();
         if self.policy.mode == Mode::Observe {

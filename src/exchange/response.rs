@@ -3,7 +3,6 @@
 
 use super::handles::SESSION;
 use super::{Exchange, Forward, Inspect, MAX_DEPTH, Now, ResponseState, Step};
-use crate::audit::name;
 use crate::challenge::error_body;
 use crate::cors;
 use crate::mcp::events::{self, EventStream};
@@ -264,6 +263,7 @@ impl Exchange {
         let filtered = lists::filter(
             &self.policy,
             caller.caller(now),
+            &self.seen,
             self.asked.era,
             body,
             MAX_DEPTH,
@@ -271,11 +271,7 @@ impl Exchange {
         .map_err(|_| Refusal::UpstreamAnswer)?;
         let hidden = self.record.hidden_items.unwrap_or(0);
         self.record.hidden_items = Some(hidden.saturating_add(filtered.hidden));
-        for tool in filtered.pins_broken.iter().map(|tool| name(tool)) {
-            if !self.record.pins_broken.contains(&tool) {
-                self.record.pins_broken.push(tool);
-            }
-        }
+        self.note_pins(&filtered);
         Ok(filtered.body)
     }
 

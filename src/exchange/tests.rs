@@ -3,6 +3,7 @@
 mod anonymous;
 mod arguments;
 mod compat;
+mod confirm;
 mod cors;
 mod decisions;
 mod fake_host;
@@ -13,8 +14,10 @@ mod lists;
 mod local;
 mod messages;
 mod metadata;
+mod owners;
 mod pins;
 mod possession;
+mod single_use;
 mod tokens;
 mod transport;
 mod upstream;

@@ -16,6 +16,7 @@ use super::stream::Stream;
 use crate::exchange::{Exchange, Now, Secrets, Step};
 use crate::identity::{Need, Verifier};
 use crate::policy::Policy;
+use crate::rewrite::pins::SeenTools;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// How often the timer looks whether keys are due.
@@ -27,6 +28,7 @@ const SOON: Duration = Duration::from_millis(1);
 pub(super) struct Shared {
     pub(super) policy: Rc<Policy>,
     pub(super) secrets: Secrets,
+    seen: SeenTools,
     pub(super) verifier: RefCell<Verifier>,
     pub(super) metrics: Metrics,
     /// Whether a body was ever seen while its headers were held: then the host is configured right.
@@ -39,6 +41,8 @@ pub(super) struct Shared {
     /// Streams that go on at the next tick.
     paused: RefCell<Vec<Weak<RefCell<Stream>>>>,
     fetches: RefCell<HashMap<u32, Need>>,
+    /// Calls of streams.
+    calls: RefCell<HashMap<u32, Weak<RefCell<Stream>>>>,
 }
 
 impl Shared {
@@ -47,6 +51,7 @@ impl Shared {
         Self {
             policy: Rc::new(policy),
             secrets,
+            seen: SeenTools::default(),
             verifier: RefCell::new(verifier),
             metrics: Metrics::default(),
             host_holds: Cell::new(false),
@@ -55,13 +60,14 @@ impl Shared {
             waiting: RefCell::default(),
             paused: RefCell::default(),
             fetches: RefCell::default(),
+            calls: RefCell::default(),
         }
     }
 
     /// An exchange that this policy judges.
     pub(super) fn exchange(&self) -> Exchange {
         let policy = Rc::clone(&self.policy);
-        Exchange::new(policy, &self.secrets, host::now())
+        Exchange::new(policy, &self.secrets, &self.seen, host::now())
     }
 
     /// Starts the timer.
@@ -96,6 +102,24 @@ impl Shared {
     pub(super) fn watch(&self, stream: &Rc<RefCell<Stream>>) {
         if !self.host_holds.get() {
             self.held.borrow_mut().push(Rc::downgrade(stream));
+        }
+    }
+
+    /// Notes whose a call is.
+    pub(super) fn called(&self, token: u32, stream: &Weak<RefCell<Stream>>) {
+        self.calls.borrow_mut().insert(token, Weak::clone(stream));
+    }
+
+    /// Forgets a call that ended with its stream.
+    pub(super) fn forget(&self, token: u32) {
+        self.calls.borrow_mut().remove(&token);
+    }
+
+    /// The answer to a call of a stream, if it is one of this configuration's.
+    pub(super) fn answered(&self, token: u32, size: usize) {
+        let stream = self.calls.borrow_mut().remove(&token);
+        if let Some(stream) = stream.and_then(|stream| stream.upgrade()) {
+            Stream::answered(&stream, token, size);
         }
     }
 
@@ -146,19 +170,9 @@ impl Shared {
         let Some(call) = call else {
             return self.finish(need, Err("not available"), now);
         };
-        let headers = call.headers.iter();
-        let headers = headers.map(|(name, value)| (*name, value.as_str()));
-        let body = (!call.body.is_empty()).then_some(call.body.as_slice());
-        let called = hostcalls::dispatch_http_call(
-            &call.cluster,
-            headers.collect(),
-            body,
-            Vec::new(),
-            TIMEOUT,
-        );
-        match called {
-            Ok(token) => drop(self.fetches.borrow_mut().insert(token, need)),
-            Err(_) => self.finish(need, Err("its cluster is not known to the proxy"), now),
+        match host::call(&call, TIMEOUT) {
+            Some(token) => drop(self.fetches.borrow_mut().insert(token, need)),
+            None => self.finish(need, Err("its cluster is not known to the proxy"), now),
         }
     }
 

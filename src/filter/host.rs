@@ -1,13 +1,15 @@
 //! The host calls the filter makes, each where its status is known.
 
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use proxy_wasm::hostcalls;
-use proxy_wasm::types::{BufferType, LogLevel, MapType};
+use proxy_wasm::types::{BufferType, LogLevel, MapType, Status};
 
+use crate::call::{Answer, Call};
 use crate::challenge::Reply;
 use crate::exchange::{Connection, Now};
 use crate::mcp::headers::{HeaderEdit, Headers};
+use crate::store::StoreError;
 
 /// The host's clock.
 pub(super) fn now() -> Now {
@@ -66,6 +68,50 @@ pub(super) fn reply(reply: &Reply) {
     if sent.is_err() {
         log(LogLevel::Error, "an answer could not be sent");
     }
+}
+
+/// Calls a server; the token comes back with the answer.
+pub(super) fn call(call: &Call, timeout: Duration) -> Option<u32> {
+    let headers = call.headers.iter();
+    let headers = headers.map(|(name, value)| (*name, value.as_str()));
+    let body = (!call.body.is_empty()).then_some(call.body.as_slice());
+    hostcalls::dispatch_http_call(&call.cluster, headers.collect(), body, Vec::new(), timeout).ok()
+}
+
+/// The answer to a call, in the callback that delivers it. `None`: there was none.
+pub(super) fn call_answer(size: usize) -> Option<Answer> {
+    let headers = headers(MapType::HttpCallResponseHeaders);
+    let status = headers.one(":status").ok().flatten()?;
+    Some(Answer {
+        status: status.parse().ok()?,
+        body: buffer(BufferType::HttpCallResponseBody, size),
+    })
+}
+
+/// Does something with a text that all workers share: `change` is given what it is, and says what it
+/// has to be. Once more, if somebody else was faster.
+pub(super) fn change_shared<T>(
+    name: &str,
+    change: impl Fn(&[u8]) -> Result<(T, Option<Vec<u8>>), StoreError>,
+) -> Result<T, StoreError> {
+    const TRIES: usize = 64;
+    for _ in 0..TRIES {
+        let Ok((held, version)) = hostcalls::get_shared_data(name) else {
+            return Err(StoreError::Unavailable);
+        };
+        let (outcome, with) = change(&held.unwrap_or_default())?;
+        let Some(with) = with else {
+            return Ok(outcome);
+        };
+        // Without a version the host would write over what another worker was first to write; it
+        // gives none this number.
+        match hostcalls::set_shared_data(name, Some(&with), version.or(Some(u32::MAX))) {
+            Ok(()) => return Ok(outcome),
+            Err(Status::CasMismatch) => {}
+            Err(_) => return Err(StoreError::Unavailable),
+        }
+    }
+    Err(StoreError::Unavailable)
 }
 
 /// A number among the host's properties.

@@ -24,7 +24,11 @@ pub(super) struct Root {
 
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, _: usize, size: usize, _: usize) {
-        self.each(|shared| shared.fetched(token, size));
+        self.each(|shared| {
+            shared.fetched(token, size);
+            // A stream may have called while the answer to another call was handled.
+            shared.answered(token, size);
+        });
     }
 }
 

@@ -1,7 +1,7 @@
 //! One HTTP stream: the host's callbacks go into the exchange, and its steps into host calls.
 
 use std::cell::RefCell;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
@@ -9,6 +9,8 @@ use proxy_wasm::types::{Action, BufferType, LogLevel, MapType};
 
 use super::fetch::Shared;
 use super::host;
+use super::job::{self, Asked, Job};
+use crate::ask::Told;
 use crate::exchange::{Exchange, Step};
 use crate::mcp::headers::Headers;
 use crate::policy::{Hold, Policies};
@@ -26,6 +28,7 @@ pub(super) struct StreamContext {
 /// A stream as the timer and the fetches see it, too.
 pub(super) struct Stream {
     id: u32,
+    own: Weak<RefCell<Self>>,
     policies: Rc<Policies<Rc<Shared>>>,
     /// Of the policy that judges it.
     shared: Rc<Shared>,
@@ -41,14 +44,17 @@ pub(super) struct Stream {
     response_size: usize,
     /// It went on from its headers after a wait for keys.
     resumed: bool,
+    /// What was asked outside.
+    job: Option<Job>,
 }
 
 impl StreamContext {
     /// A stream that is nobody's until its headers are here. `None` without a policy.
     pub(super) fn new(id: u32, policies: Rc<Policies<Rc<Shared>>>) -> Option<Self> {
         let shared = Rc::clone(policies.for_nobody()?);
-        let stream = Stream {
+        let stream = |own: &Weak<RefCell<Stream>>| Stream {
             id,
+            own: Weak::clone(own),
             policies,
             exchange: Some(shared.exchange()),
             shared,
@@ -57,9 +63,10 @@ impl StreamContext {
             request_size: None,
             response_size: 0,
             resumed: false,
+            job: None,
         };
         Some(Self {
-            stream: Rc::new(RefCell::new(stream)),
+            stream: Rc::new_cyclic(|own| RefCell::new(stream(own))),
         })
     }
 
@@ -91,6 +98,7 @@ impl Stream {
     fn request_step(&mut self, step: Step) -> Action {
         match step {
             Step::Hold | Step::Fetch(_) => Action::Pause,
+            Step::Ask(ask) => self.asked(job::ask(self.shared.policy.store.as_ref(), ask)),
             Step::Forward(forward) => {
                 host::edit_headers(MapType::HttpRequestHeaders, &forward.headers);
                 if let Some(body) = &forward.body {
@@ -105,6 +113,39 @@ impl Stream {
                 }
                 Action::Pause
             }
+        }
+    }
+
+    /// Tells the exchange what it asked for.
+    fn told(&mut self, told: Told) -> Action {
+        let Some(exchange) = &mut self.exchange else {
+            return Action::Pause;
+        };
+        let step = exchange.told(told, host::now());
+        self.request_step(step)
+    }
+
+    /// Goes on with something that was asked for.
+    fn asked(&mut self, asked: Asked) -> Action {
+        match asked {
+            Asked::Told(told) => self.told(told),
+            Asked::Waits(job) => {
+                self.shared.called(job.token(), &self.own);
+                self.job = Some(job);
+                Action::Pause
+            }
+        }
+    }
+
+    /// The answer to a call of a stream.
+    pub(super) fn answered(stream: &Rc<RefCell<Self>>, token: u32, size: usize) {
+        let mut stream = stream.borrow_mut();
+        let job = stream.job.take_if(|job| job.token() == token);
+        if let Some(job) = job
+            && hostcalls::set_effective_context(stream.id).is_ok()
+            && stream.asked(job.answered(host::call_answer(size))) == Action::Continue
+        {
+            let _ = hostcalls::resume_http_request();
         }
     }
 
@@ -224,7 +265,12 @@ impl Stream {
     }
 }
 
-impl Context for StreamContext {}
+impl Context for StreamContext {
+    fn on_http_call_response(&mut self, token: u32, _: usize, size: usize, _: usize) {
+        let shared = Rc::clone(&self.stream.borrow().shared);
+        shared.answered(token, size);
+    }
+}
 
 impl HttpContext for StreamContext {
     fn on_http_request_headers(&mut self, _: usize, ended: bool) -> Action {
@@ -319,6 +365,9 @@ impl HttpContext for StreamContext {
 
     fn on_log(&mut self) {
         let stream = &mut *self.stream.borrow_mut();
+        if let Some(job) = stream.job.take() {
+            stream.shared.forget(job.token());
+        }
         let status = host::number(&["response", "code"]).and_then(|code| u16::try_from(code).ok());
         let exchange = stream.exchange.take();
         let record =

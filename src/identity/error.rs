@@ -85,6 +85,9 @@ pub enum TokenError {
     /// Sent with a proof, and not bound to a key.
     #[error("the token is not bound to a key, so no proof goes with it")]
     Unbound,
+    /// It was used before, for a call that uses it up.
+    #[error("the token was used before, and is good for one such call only")]
+    Used,
     /// An ID token, an identity assertion, a proof: not an access token.
     #[error("the token is not an access token")]
     Type,
@@ -117,6 +120,7 @@ impl TokenError {
             Self::Signature => "token_signature",
             Self::TooLarge => "token_too_large",
             Self::Unbound => "token_not_bound",
+            Self::Used => "token_used",
             Self::Type => "token_type",
         }
     }

@@ -13,9 +13,9 @@ use lru::LruCache;
 use url::form_urlencoded::{Serializer, byte_serialize};
 
 use super::bearer::{BearerToken, TokenDigest};
-use super::call::Call;
 use super::error::TokenError;
 use super::secret::Secret;
+use crate::call::Call;
 
 pub use answer::AnswerError;
 pub(super) use answer::{Answer, check_answer, read};

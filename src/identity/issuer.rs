@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::algorithm::{Algorithm, TokenType};
-use super::call::Call;
 use super::claims::ClaimPaths;
 use super::delegation::Delegation;
 use super::introspection::Introspection;
 use super::keys::{KeySet, KeySetError};
+use crate::call::Call;
 
 /// An unknown `kid` leads to at most one fetch in this time, whatever clients send.
 const REFETCH_PAUSE: u64 = 30;

@@ -12,12 +12,12 @@ use serde_json::Value;
 use self::check::check_claims;
 use self::signature::verify_signature;
 use super::bearer::{BearerToken, Jwt, TokenDigest, refuse_not_access_token};
-use super::call::Call;
 use super::dpop::{Proof, SeenProofs};
 use super::error::{FetchError, SetupError, TokenError};
 use super::introspection::{self, Answer, AnswerError, Introspector};
 use super::issuer::{IssuerId, IssuerKeys, Signatures, TokenCheck, TrustedIssuer};
 use super::keys::{KeySet, KeySetError};
+use crate::call::Call;
 
 pub use self::check::{VerifiedToken, Vouched};
 

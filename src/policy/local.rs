@@ -82,9 +82,14 @@ fn check_needs_no_token(document: &Document, errors: &mut Errors) {
         }
     }
     for (path, operation) in operations(document) {
-        if operation.max_token_age.is_some() {
-            let message = "needs `issuers`: with `local` there is no token";
-            errors.push(PolicyError::new(format!("{path}.max_token_age"), message));
+        for (key, is_set) in [
+            ("max_token_age", operation.max_token_age.is_some()),
+            ("single_use", operation.single_use),
+        ] {
+            if is_set {
+                let message = "needs `issuers`: with `local` there is no token";
+                errors.push(PolicyError::new(format!("{path}.{key}"), message));
+            }
         }
     }
 }

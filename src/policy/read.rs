@@ -11,6 +11,7 @@ const MAX_DEPTH: usize = 64;
 /// Where keys are expected. Serde would also take a list, for its elements in order.
 const MAPPINGS: &[&[&str]] = &[
     &[],
+    &["arguments", "*", "owner"],
     &["audit"],
     &["headers"],
     &["issuers", "*"],
@@ -19,10 +20,15 @@ const MAPPINGS: &[&[&str]] = &[
     &["issuers", "*", "jwks"],
     &["local"],
     &["metadata"],
+    &["pins"],
     &["prompts", "*"],
+    &["prompts", "*", "arguments", "*", "owner"],
+    &["resources", "*"],
+    &["resources", "*", "owner"],
     &["roles", "*"],
     &["roles", "*", "view_as"],
     &["tools", "*"],
+    &["tools", "*", "arguments", "*", "owner"],
     &["upstream"],
     &["view_as"],
     &["view_as", "users", "*"],

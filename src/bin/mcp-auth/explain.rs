@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::SystemTime;
 
+use mcp_auth_filter::ask::{Ask, Told};
 use mcp_auth_filter::audit::Record;
 use mcp_auth_filter::challenge::Reply;
 use mcp_auth_filter::credential::Credential;
@@ -11,7 +12,9 @@ use mcp_auth_filter::exchange::{Connection, Exchange, Forward, Now, Secrets, Ste
 use mcp_auth_filter::identity::Verifier;
 use mcp_auth_filter::mcp::headers::Headers;
 use mcp_auth_filter::policy::{Authorization, Policy};
+use mcp_auth_filter::rewrite::pins::SeenTools;
 use mcp_auth_filter::seal::Sealer;
+use mcp_auth_filter::store::memory;
 
 use crate::answer::{self, Answer};
 use crate::{Failure, Outcome, claims, files, policy, report, request};
@@ -181,7 +184,12 @@ fn judge(
     let bug = |what: &str| Failure::usage(what, "report this as a bug, with the files");
     let mut verifier = Verifier::new(policy.issuers.clone())
         .map_err(|error| bug(&format!("the claims' key is not accepted: {error}")))?;
-    let mut exchange = Exchange::new(Rc::clone(policy), &stand_ins(policy), now);
+    let mut exchange = Exchange::new(
+        Rc::clone(policy),
+        &stand_ins(policy),
+        &SeenTools::default(),
+        now,
+    );
     // With `local`, as from this machine.
     exchange.came_in_on(Connection::of(b"127.0.0.1:1", b"127.0.0.1:2"));
     let mut step = exchange.request_headers(headers, body.is_empty(), &mut verifier, now);
@@ -193,6 +201,10 @@ fn judge(
         }
         step = exchange.request_body(body, now);
     }
+    let mut store = Vec::new();
+    while let Step::Ask(ask) = step {
+        step = exchange.told(stand_in(&mut store, &ask, now), now);
+    }
     let end = match step {
         Step::Reply(reply) => End::Reply(reply),
         Step::Forward(forward) => {
@@ -200,7 +212,9 @@ fn judge(
             before.body = forward.body;
             End::Forward(before)
         }
-        Step::Hold | Step::Fetch(_) => return Err(bug("the request was not decided")),
+        Step::Ask(_) | Step::Hold | Step::Fetch(_) => {
+            return Err(bug("the request was not decided"));
+        }
     };
     let (status, answer) = match (&end, response) {
         (End::Reply(reply), _) => (reply.status, None),
@@ -210,6 +224,18 @@ fn judge(
     let record = exchange.finish(status, now);
     let record = record.ok_or_else(|| bug("there is no record"))?;
     Ok((record, end, answer))
+}
+
+/// In place of what only the proxy can ask: nothing was stored before, and no server answers.
+fn stand_in(store: &mut Vec<u8>, ask: &Ask, now: Now) -> Told {
+    let Ask::Store(operation) = ask else {
+        return Told::Call(None);
+    };
+    let outcome = memory::apply(store, operation, now.seconds());
+    Told::Store(outcome.map(|(outcome, held)| {
+        *store = held.unwrap_or_else(|| std::mem::take(store));
+        outcome
+    }))
 }
 
 /// In place of the secrets that only the proxy has.

@@ -1,17 +1,21 @@
 //! A host with Envoy's rules: headers are gone once they went on, a request is answered once, a
 //! body's length is what its header says, trailers come instead of an ended body.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::super::{Connection, Exchange, Forward, Now, Secrets, Step};
 use super::{NOW, tokens};
+use crate::ask::{Ask, Told};
 use crate::audit::Record;
 use crate::challenge::Reply;
 use crate::credential::Credential;
 use crate::identity::Verifier;
 use crate::mcp::headers::{HeaderEdit, Headers};
 use crate::policy::{Authorization, Hold, Mode, Policy};
+use crate::rewrite::pins::SeenTools;
 use crate::seal::Sealer;
+use crate::store::memory;
 
 const LIMIT: usize = 1024 * 1024;
 
@@ -40,7 +44,11 @@ pub(in super::super) struct FakeHost {
     verifier: Verifier,
     policy: Rc<Policy>,
     now: Now,
+    store: Store,
 }
+
+/// What outlasts a request: one slot for everything.
+pub(in super::super) type Store = Rc<RefCell<Vec<u8>>>;
 
 impl Request {
     pub fn post(body: &str) -> Self {
@@ -182,15 +190,49 @@ impl FakeHost {
         Self::at(policy, 0)
     }
 
+    /// A host that saw these tools before.
+    pub fn that_saw(seen: &SeenTools, policy: &Rc<Policy>) -> Self {
+        let host = Self::new(policy);
+        let exchange = Exchange::new(Rc::clone(policy), &secrets(policy), seen, host.now);
+        Self { exchange, ..host }
+    }
+
     /// A host whose clock is this many seconds later.
     pub fn at(policy: &Rc<Policy>, later: u64) -> Self {
         let now = now(later);
         Self {
             now,
-            exchange: Exchange::new(Rc::clone(policy), &secrets(policy), now),
+            exchange: Exchange::new(
+                Rc::clone(policy),
+                &secrets(policy),
+                &SeenTools::default(),
+                now,
+            ),
             verifier: Verifier::new(policy.issuers.clone()).unwrap(),
             policy: Rc::clone(policy),
+            store: Store::default(),
         }
+    }
+
+    /// The same with what others stored before.
+    pub fn with_store(self, store: &Store) -> Self {
+        let store = Rc::clone(store);
+        Self { store, ..self }
+    }
+
+    /// Does what the exchange asks for, until it asks no more.
+    fn answer(&mut self, mut step: Step) -> Step {
+        while let Step::Ask(Ask::Store(operation)) = &step {
+            let outcome = memory::apply(&self.store.borrow(), operation, self.now.seconds());
+            let outcome = outcome.map(|(outcome, held)| {
+                if let Some(held) = held {
+                    self.store.replace(held);
+                }
+                outcome
+            });
+            step = self.exchange.told(Told::Store(outcome), self.now);
+        }
+        step
     }
 
     /// Runs a request and its answer, both cut at these places.
@@ -247,6 +289,7 @@ impl FakeHost {
             } else {
                 self.exchange.request_grows(buffer.len())
             };
+            let step = self.answer(step);
             match self.message(step, &mut headers, Some(&buffer), &mut released) {
                 Progress::Replied(reply) => return (None, Some(reply)),
                 Progress::Forwarded(_) if !ended => {
@@ -275,6 +318,7 @@ impl FakeHost {
             Step::Hold => Progress::Held,
             Step::Reply(reply) => Progress::Replied(reply),
             Step::Fetch(_) => panic!("keys are inline"),
+            Step::Ask(ask) => panic!("{ask:?}"),
             Step::Forward(Forward {
                 headers: edits,
                 body: with,

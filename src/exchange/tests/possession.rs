@@ -39,7 +39,7 @@ fn a_call() -> Request {
 }
 
 /// The call with a bound token and its proof.
-fn proven() -> Request {
+pub(super) fn proven() -> Request {
     let token = bound_token();
     a_call()
         .with("authorization", &format!("DPoP {token}"))

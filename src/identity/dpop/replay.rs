@@ -45,7 +45,7 @@ impl SeenProofs {
         while self.oldest().is_some_and(is_over) {
             self.forget_oldest();
         }
-        let name = name(key, &proof.id);
+        let name = proof.name(key);
         if self.seen.contains(&name) {
             return Err(ProofError::Replayed);
         }
@@ -84,14 +84,21 @@ impl SeenProofs {
     }
 }
 
-/// A proof is named by its key and its `jti`: one caller's names are not another's.
-fn name(key: &Thumbprint, id: &str) -> Name {
-    let hash = hmac_sha256::Hash::hash(format!("{} {id}", key.0).as_bytes());
-    let mut name = [0; 16];
-    for (to, from) in name.iter_mut().zip(hash) {
-        *to = from;
+impl Proof<'_> {
+    /// A proof is named by its key and its `jti`: one caller's names are not another's.
+    pub(in crate::identity) fn name(&self, key: &Thumbprint) -> Name {
+        let hash = hmac_sha256::Hash::hash(format!("{} {}", key.0, self.id).as_bytes());
+        let mut name = [0; 16];
+        for (to, from) in name.iter_mut().zip(hash) {
+            *to = from;
+        }
+        name
     }
-    name
+
+    /// When it counts nowhere any more: other clocks may be off as well.
+    pub(in crate::identity) fn usable_until(&self) -> u64 {
+        self.issued.saturating_add(self.window.saturating_mul(2))
+    }
 }
 
 #[cfg(test)]

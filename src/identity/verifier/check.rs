@@ -20,6 +20,7 @@ pub struct VerifiedToken {
     view_as: Option<String>,
     not_before: u64,
     expires: u64,
+    usable_until: u64,
     issued: Option<u64>,
     signed_in: Option<u64>,
 }
@@ -60,8 +61,13 @@ impl VerifiedToken {
     }
 
     /// The key its caller has to prove.
-    pub(super) fn bound_to(&self) -> Option<&Thumbprint> {
+    pub(in crate::identity) fn bound_to(&self) -> Option<&Thumbprint> {
         self.bound_to.as_ref()
+    }
+
+    /// When it has expired by any clock that is right enough, in Unix seconds.
+    pub(in crate::identity) fn usable_until(&self) -> u64 {
+        self.usable_until
     }
 
     /// Seconds since the user signed in (`auth_time`), or else since the token was issued.
@@ -130,6 +136,7 @@ pub(super) fn check_claims(
         view_as: issuer.claims.view_as(claims)?,
         not_before,
         expires,
+        usable_until: expires.saturating_add(issuer.clock_skew.as_secs()),
         issued,
         signed_in,
     })

@@ -66,7 +66,7 @@ impl<'p> Hidden<'p> {
             return false;
         };
         match self.policy.argument_rule(name, &self.operations) {
-            ArgumentRule::Keep => false,
+            ArgumentRule::Keep | ArgumentRule::Owner(_) => false,
             ArgumentRule::Remove | ArgumentRule::Reject => true,
             // Nobody's value is taken out, as `rewrite::arguments` does.
             ArgumentRule::Set(_) if self.anonymous => true,

@@ -1,0 +1,22 @@
+//! What has to be asked outside before a request can go on.
+
+use crate::call::{Answer, Call};
+use crate::store::{Operation, Outcome, StoreError};
+
+/// Something to find out, or to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// A call to a cluster of the policy.
+    Call(Call),
+    /// An operation on the store.
+    Store(Operation),
+}
+
+/// What came of it. Its variant is the one of what was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// The answer to a call; `None` if there was none.
+    Call(Option<Answer>),
+    /// The outcome of an operation.
+    Store(Result<Outcome, StoreError>),
+}

@@ -1,0 +1,121 @@
+//! What has to be asked outside between the decision about a message and its release.
+
+use std::collections::VecDeque;
+
+use super::caller::Known;
+use super::confirm::Agreement;
+use super::{Exchange, Now, RequestState, Step, credentials};
+use crate::ask::{Ask, Told};
+use crate::authorize::Target;
+use crate::identity::{ProofError, TokenError, VerifiedToken};
+use crate::mcp::headers::HeaderEdit;
+use crate::policy::{Mode, Operation};
+use crate::refusal::Refusal;
+use crate::store::{Key, Operation as StoreOperation, Outcome, Record};
+
+/// A message that may go on once everything it needs was asked for.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    /// What replaces its body.
+    pub(super) body: Option<Vec<u8>>,
+    /// What changes in its headers.
+    pub(super) headers: Vec<HeaderEdit>,
+    /// What is asked for, the first one now.
+    pub(super) needs: VecDeque<Requirement>,
+}
+
+/// Something a message needs before it goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Requirement {
+    /// That the user's agreement was not used before.
+    Agreement(Agreement),
+    /// That its token or proof was not used before.
+    SingleUse,
+}
+
+impl Exchange {
+    /// What a call needs that was allowed by the policy.
+    pub(super) fn requirements(
+        &self,
+        target: Target<'_>,
+        operations: &[&Operation],
+        agreement: Option<Agreement>,
+    ) -> VecDeque<Requirement> {
+        let mut needs: VecDeque<_> = agreement.into_iter().map(Requirement::Agreement).collect();
+        let is_call = matches!(target, Target::Tool(_) | Target::Prompt(_));
+        if self.policy.mode == Mode::Enforce
+            && is_call
+            && operations.iter().any(|operation| operation.single_use)
+        {
+            needs.push_back(Requirement::SingleUse);
+        }
+        needs
+    }
+
+    /// Asks for the next thing the message needs, or lets it go on.
+    pub(super) fn go_on(&mut self, waiting: Waiting, now: Now) -> Step {
+        let Some(next) = waiting.needs.front() else {
+            return self.release(waiting.body, waiting.headers);
+        };
+        let ask = match next {
+            Requirement::Agreement(agreement) => Ok(create(agreement.key.clone(), agreement.until)),
+            Requirement::SingleUse => self.use_up(now),
+        };
+        match ask {
+            Ok(ask) => {
+                self.request = RequestState::Asks;
+                self.waiting = Some(waiting);
+                Step::Ask(ask)
+            }
+            Err(refusal) => self.refuse(&refusal, None),
+        }
+    }
+
+    /// What was asked for is known. `now` is the time of the answer.
+    pub fn told(&mut self, told: Told, now: Now) -> Step {
+        let Some(mut waiting) = self.waiting.take() else {
+            return Step::Hold;
+        };
+        let outcome = match (waiting.needs.pop_front(), told) {
+            (Some(_), Told::Store(Ok(Outcome::Created(true)))) => Ok(()),
+            (Some(Requirement::SingleUse), Told::Store(Ok(_))) => Err(self.was_used()),
+            (Some(Requirement::Agreement(_)), Told::Store(Ok(_))) => Err(Refusal::RequestState),
+            (_, Told::Store(Err(error))) => Err(Refusal::Store(error)),
+            (_, Told::Call(_)) | (None, _) => Err(Refusal::UpstreamAnswer),
+        };
+        match outcome {
+            Ok(()) => self.go_on(waiting, now),
+            Err(refusal) => self.refuse(&refusal, None),
+        }
+    }
+
+    /// Uses up what authorizes the request: of all requests with the same, one succeeds.
+    fn use_up(&self, now: Now) -> Result<Ask, Refusal> {
+        let token = self.caller.as_ref().and_then(Known::token);
+        let token = token.ok_or(Refusal::NoToken)?;
+        let used = credentials::single_use(&self.policy, &self.headers, token, now.seconds())?;
+        let issuer = self.policy.issuers.get(token.issuer().0);
+        let issuer = issuer.map_or("", |issuer| issuer.issuer.as_str());
+        let named = [self.policy.resource.as_str(), issuer, used.name.as_str()];
+        let until = used.until.max(now.seconds().saturating_add(1));
+        Ok(create(Key::of("used", &named), until))
+    }
+
+    fn was_used(&self) -> Refusal {
+        let token = self.caller.as_ref().and_then(Known::token);
+        let is_bound = token.is_some_and(VerifiedToken::is_bound);
+        Refusal::Token(match is_bound {
+            true => ProofError::Replayed.into(),
+            false => TokenError::Used,
+        })
+    }
+}
+
+/// Of all that create the same, one succeeds.
+fn create(key: Key, expires: u64) -> Ask {
+    Ask::Store(StoreOperation::Create(Record {
+        key,
+        value: String::new(),
+        expires,
+    }))
+}

@@ -1,0 +1,79 @@
+//! What an exchange asks for, carried out: by the host at once, or by calls whose answers come back to
+//! the stream.
+
+use std::time::Duration;
+
+use super::host;
+use crate::ask::{Ask, Told};
+use crate::call::{Answer, Call};
+use crate::store::etcd::{self, Etcd, Progress};
+use crate::store::{Operation, StoreError, memory};
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How something is going on that was asked for.
+pub(super) enum Asked {
+    /// It is known.
+    Told(Told),
+    /// An answer is awaited.
+    Waits(Job),
+}
+
+/// A call under way, and what it is for.
+pub(super) struct Job {
+    token: u32,
+    purpose: Purpose,
+}
+
+enum Purpose {
+    Call,
+    Store(etcd::Job),
+}
+
+/// Begins to find out what an exchange asks.
+pub(super) fn ask(etcd: Option<&Etcd>, ask: Ask) -> Asked {
+    match (ask, etcd) {
+        (Ask::Call(call), _) => start(&call, Purpose::Call),
+        (Ask::Store(operation), None) => Asked::Told(Told::Store(in_memory(&operation))),
+        (Ask::Store(operation), Some(etcd)) => {
+            let (job, call) = etcd::Job::start(etcd, operation, host::now().seconds());
+            start(&call, Purpose::Store(job))
+        }
+    }
+}
+
+impl Job {
+    /// The call it waits for.
+    pub(super) fn token(&self) -> u32 {
+        self.token
+    }
+
+    /// Goes on with the answer.
+    pub(super) fn answered(self, answer: Option<Answer>) -> Asked {
+        let mut job = match self.purpose {
+            Purpose::Call => return Asked::Told(Told::Call(answer)),
+            Purpose::Store(job) => job,
+        };
+        match job.answered(answer.as_ref()) {
+            Progress::Call(call) => start(&call, Purpose::Store(job)),
+            Progress::Over(outcome) => Asked::Told(Told::Store(outcome)),
+        }
+    }
+}
+
+/// A call in the context of the stream, with which it ends.
+fn start(call: &Call, purpose: Purpose) -> Asked {
+    match (host::call(call, TIMEOUT), purpose) {
+        (Some(token), purpose) => Asked::Waits(Job { token, purpose }),
+        (None, Purpose::Call) => Asked::Told(Told::Call(None)),
+        (None, Purpose::Store(_)) => Asked::Told(Told::Store(Err(StoreError::Unavailable))),
+    }
+}
+
+fn in_memory(operation: &Operation) -> Result<crate::store::Outcome, StoreError> {
+    let slot = memory::slot(operation.key());
+    let now = host::now().seconds();
+    host::change_shared(&format!("mcp-auth/{slot}"), |held| {
+        memory::apply(held, operation, now)
+    })
+}

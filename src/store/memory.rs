@@ -1,0 +1,175 @@
+//! Records in memory that the workers of one proxy share. The host keeps texts by name and replaces
+//! one only if it is still what was read; it cannot list or expire them. So records are kept in a
+//! fixed number of slots, several in each, and whoever writes into one throws out what has ended.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Key, Operation, Outcome, Record, StoreError};
+
+/// How many slots there are.
+const SLOTS: u64 = 256;
+/// The most a slot may hold, in bytes: 16 MiB in all.
+const MAX_SLOT: usize = 64 * 1024;
+
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    key: String,
+    value: String,
+    expires: u64,
+}
+
+/// The slot a record belongs to.
+pub fn slot(key: &Key) -> u64 {
+    let start = key.as_str().get(..8).unwrap_or_default();
+    u64::from_str_radix(start, 16).unwrap_or(0) % SLOTS
+}
+
+/// Does an operation on what its slot holds. `Some`: what the slot has to hold from now on.
+///
+/// # Errors
+///
+/// There is no room, or what the slot holds was written by somebody else.
+pub fn apply(
+    held: &[u8],
+    operation: &Operation,
+    now: u64,
+) -> Result<(Outcome, Option<Vec<u8>>), StoreError> {
+    let mut records: Vec<Kept> = if held.is_empty() {
+        Vec::new()
+    } else {
+        serde_json::from_slice(held).map_err(|_| StoreError::Unavailable)?
+    };
+    records.retain(|record| now < record.expires);
+    let key = operation.key().as_str();
+    let at = records.iter().position(|record| record.key == key);
+    let found = at.and_then(|at| records.get(at));
+    match operation {
+        Operation::Get(_) => {
+            let value = found.map(|record| record.value.clone());
+            return Ok((Outcome::Value(value), None));
+        }
+        Operation::Create(_) if found.is_some() => return Ok((Outcome::Created(false), None)),
+        Operation::Delete(_) if found.is_none() => return Ok((Outcome::Done, None)),
+        _ => {}
+    }
+    records.retain(|record| record.key != key);
+    let outcome = match operation {
+        Operation::Put(record) => {
+            records.push(kept(record));
+            Outcome::Done
+        }
+        Operation::Create(record) => {
+            records.push(kept(record));
+            Outcome::Created(true)
+        }
+        Operation::Get(_) | Operation::Delete(_) => Outcome::Done,
+    };
+    let held = serde_json::to_vec(&records).map_err(|_| StoreError::Unavailable)?;
+    if held.len() > MAX_SLOT {
+        return Err(StoreError::Full);
+    }
+    Ok((outcome, Some(held)))
+}
+
+fn kept(record: &Record) -> Kept {
+    Kept {
+        key: record.key.as_str().to_owned(),
+        value: record.value.clone(),
+        expires: record.expires,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: u64 = 1_900_000_000;
+
+    /// A slot on which operations are done one after the other.
+    #[derive(Default)]
+    struct Slot(Vec<u8>);
+
+    impl Slot {
+        fn apply(&mut self, operation: &Operation, now: u64) -> Result<Outcome, StoreError> {
+            let (outcome, held) = apply(&self.0, operation, now)?;
+            self.0 = held.unwrap_or_else(|| self.0.clone());
+            Ok(outcome)
+        }
+
+        fn get(&mut self, name: &str, now: u64) -> Option<String> {
+            match self.apply(&Operation::Get(key(name)), now) {
+                Ok(Outcome::Value(value)) => value,
+                outcome => panic!("{outcome:?}"),
+            }
+        }
+    }
+
+    fn key(name: &str) -> Key {
+        Key::of("test", &[name])
+    }
+
+    fn record(name: &str, value: &str, expires: u64) -> Record {
+        let value = value.to_owned();
+        let key = key(name);
+        Record {
+            key,
+            value,
+            expires,
+        }
+    }
+
+    #[test]
+    fn a_record_is_kept_until_it_ends() {
+        let mut slot = Slot::default();
+        let put = |value, expires| Operation::Put(record("a", value, expires));
+        assert_eq!(slot.apply(&put("1", NOW + 10), NOW), Ok(Outcome::Done));
+        assert_eq!(slot.get("a", NOW + 9).as_deref(), Some("1"));
+        assert_eq!(slot.get("a", NOW + 10), None);
+        assert_eq!(slot.get("b", NOW), None);
+        assert_eq!(slot.apply(&put("2", NOW + 20), NOW), Ok(Outcome::Done));
+        assert_eq!(slot.get("a", NOW + 19).as_deref(), Some("2"));
+        let delete = Operation::Delete(key("a"));
+        assert_eq!(slot.apply(&delete, NOW), Ok(Outcome::Done));
+        assert_eq!(slot.get("a", NOW), None);
+        assert_eq!(slot.apply(&delete, NOW), Ok(Outcome::Done));
+    }
+
+    #[test]
+    fn b44_only_the_first_creates() {
+        let mut slot = Slot::default();
+        let create = Operation::Create(record("a", "", NOW + 10));
+        assert_eq!(slot.apply(&create, NOW), Ok(Outcome::Created(true)));
+        assert_eq!(slot.apply(&create, NOW + 9), Ok(Outcome::Created(false)));
+        let other = Operation::Create(record("b", "", NOW + 10));
+        assert_eq!(slot.apply(&other, NOW), Ok(Outcome::Created(true)));
+        let later = Operation::Create(record("a", "", NOW + 30));
+        assert_eq!(slot.apply(&later, NOW + 10), Ok(Outcome::Created(true)));
+    }
+
+    #[test]
+    fn what_has_not_ended_is_not_thrown_out() {
+        let mut slot = Slot::default();
+        let big = "x".repeat(20_000);
+        for name in ["a", "b", "c"] {
+            let put = Operation::Put(record(name, &big, NOW + 10));
+            assert_eq!(slot.apply(&put, NOW), Ok(Outcome::Done));
+        }
+        let put = Operation::Put(record("d", &big, NOW + 20));
+        assert_eq!(slot.apply(&put, NOW), Err(StoreError::Full));
+        assert!(slot.get("a", NOW).is_some());
+        assert_eq!(slot.apply(&put, NOW + 10), Ok(Outcome::Done));
+    }
+
+    #[test]
+    fn what_somebody_else_wrote_is_not_read() {
+        let get = Operation::Get(key("a"));
+        assert_eq!(apply(b"{", &get, NOW), Err(StoreError::Unavailable));
+    }
+
+    #[test]
+    fn slots_are_few() {
+        let slots: std::collections::HashSet<u64> =
+            (0..5000).map(|n| slot(&key(&n.to_string()))).collect();
+        assert_eq!(slots.len() as u64, SLOTS);
+    }
+}
