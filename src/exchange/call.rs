@@ -109,7 +109,7 @@ impl Exchange {
                 evidence.extend(found);
             }
         }
-        evidence.extend(rewrite_evidence(&edit.set, &edit.removed));
+        evidence.extend(self.rewrite_evidence(&edit.set, &edit.removed));
         self.record.arguments_set = edit.set;
         self.record.arguments_removed = edit.removed;
         let agreement = self.confirm(message, first, &operations, state.as_ref(), sent, now);
@@ -402,12 +402,4 @@ fn sent_arguments(
     }
     let message = Message::read(sent, &policy.names, MAX_DEPTH)?;
     Ok(Some(arguments(&message, sent).to_vec()))
-}
-
-fn rewrite_evidence(set: &[String], removed: &[String]) -> Vec<Evidence> {
-    let changed = [("set from the token", set), ("taken out", removed)];
-    let changed = changed.iter().filter(|(_, names)| !names.is_empty());
-    changed
-        .map(|(what, names)| Evidence::new("arguments", format!("{}: {what}", names.join(", "))))
-        .collect()
 }
