@@ -1,6 +1,7 @@
 //! Every way a request is refused: what the log calls it, who can cure it, and how.
 
 use crate::authorize::Denial;
+use crate::connection::PageRefusal;
 use crate::decision::{Decision, Evidence, Verdict};
 use crate::identity::TokenError;
 use crate::mcp::headers::{Disagreement, HeaderError};
@@ -55,6 +56,8 @@ pub enum Refusal {
     NotFound,
     /// A web page this server does not know.
     Origin,
+    /// A page of this filter's own says no.
+    Page(PageRefusal),
     /// A query string, which the server might take for more than it is.
     Query,
     /// A request state that is not this caller's for this request, or has expired.
@@ -120,6 +123,7 @@ impl Refusal {
             Self::NoToken => "no_token",
             Self::NotFound => "not_found",
             Self::Origin => "origin",
+            Self::Page(refusal) => refusal.reason(),
             Self::Query => "query",
             Self::RequestState => "request_state",
             Self::Store(StoreError::Full) => "store_full",
@@ -179,6 +183,7 @@ impl Refusal {
             Self::NoToken => "an access token is required".into(),
             Self::NotFound => "no MCP server at this path".into(),
             Self::Origin => "this origin may not call the server".into(),
+            Self::Page(refusal) => refusal.detail(),
             Self::Query => "the URL must not have a query".into(),
             Self::RequestState => "unknown request state; send the request without it".into(),
             Self::Store(error) => error.to_string(),

@@ -217,7 +217,9 @@ impl FakeHost {
                 }
                 outcome
             });
-            step = self.exchange.told(Told::Store(outcome), self.now);
+            step = self
+                .exchange
+                .told(Told::Store(outcome), &mut self.verifier, self.now);
         }
         step
     }
@@ -392,6 +394,7 @@ fn secrets(policy: &Policy) -> Secrets {
         audit_key: None,
         sealer,
         credential: credential.map(Rc::new),
+        ..Secrets::default()
     }
 }
 
