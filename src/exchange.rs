@@ -5,12 +5,16 @@
 
 mod call;
 mod caller;
+mod completion;
+mod confirm;
 mod credentials;
+mod error_texts;
 mod forward;
 mod handles;
 mod ids;
 mod local;
 mod pages;
+mod pins;
 mod request;
 mod response;
 mod waiting;
@@ -36,6 +40,7 @@ use crate::mcp::headers::{HeaderEdit, Headers};
 use crate::mcp::method::Era;
 use crate::policy::{Mode, Policy};
 use crate::refusal::Refusal;
+use crate::rewrite::pins::SeenTools;
 use crate::seal::Sealer;
 
 /// How deep JSON may be nested, in requests and lists.
@@ -107,6 +112,7 @@ impl std::fmt::Debug for Secrets {
 pub struct Exchange {
     policy: Rc<Policy>,
     secrets: Secrets,
+    seen: SeenTools,
     started: Now,
     connection: Connection,
     request: RequestState,
@@ -166,6 +172,8 @@ struct Inspect {
     results: bool,
     /// What the server says of itself.
     instructions: bool,
+    /// The texts of its errors.
+    errors: bool,
 }
 
 /// Whose result an answer is.
@@ -211,13 +219,14 @@ struct Question {
 }
 
 impl Exchange {
-    /// A request about to arrive.
-    pub fn new(policy: Rc<Policy>, secrets: &Secrets, now: Now) -> Self {
+    /// A request about to arrive. `seen` is what other exchanges of the policy saw.
+    pub fn new(policy: Rc<Policy>, secrets: &Secrets, seen: &SeenTools, now: Now) -> Self {
         let mut record = Record::new(policy.mode, Refusal::ClientGone.decision());
         record.policy.clone_from(&policy.label);
         Self {
             policy,
             secrets: secrets.clone(),
+            seen: seen.clone(),
             started: now,
             connection: Connection::default(),
             request: RequestState::Start,
@@ -332,10 +341,14 @@ impl Exchange {
         );
         // A stream that is resumed may still bring that answer.
         let presents = presents || self.record.http_method == "GET";
+        let errors = self.looks_at_errors();
+        // So must the names be that one caller may read in what the server says of itself.
+        let of_caller = is_read || presents && errors && self.policy.instructions.is_none();
         self.inspect = Inspect {
-            lists: inspect.lists || is_read && self.asked.era == Era::Modern,
+            lists: inspect.lists || of_caller && self.asked.era == Era::Modern,
             results,
             instructions: presents && self.policy.instructions.is_some(),
+            errors,
             ..inspect
         };
         self.result_of = result_of;

@@ -6,7 +6,8 @@
 //!
 //! - `filter`: the only one that knows proxy-wasm; host events and host calls.
 //! - [`exchange`]: one request and its answer, a state machine without I/O.
-//! - [`authorize`], [`rewrite`], [`refusal`], [`challenge`], [`metadata`], [`cors`], [`audit`]: what
+//! - [`authorize`], [`rewrite`], [`refusal`], [`challenge`], [`elicitation`], [`metadata`], [`cors`],
+//!   [`audit`]: what
 //!   is decided, changed, refused, answered, published, shown to web pages and logged.
 //! - [`connection`]: the second layer, a user's own tokens for what is behind the server.
 //! - [`policy`], [`identity`], [`mcp`]: what is allowed, who is calling, what is asked.
@@ -27,6 +28,7 @@ pub mod connection;
 pub mod cors;
 pub mod credential;
 pub mod decision;
+pub mod elicitation;
 pub mod exchange;
 pub mod identity;
 pub mod mcp;

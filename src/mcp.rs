@@ -10,3 +10,4 @@ pub mod message;
 pub mod method;
 pub mod names;
 pub mod pin;
+pub mod template;

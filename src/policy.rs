@@ -1,5 +1,6 @@
 //! The file users write: parsed, checked, compiled.
 
+mod arguments;
 mod builtin;
 mod compile;
 mod condition;
@@ -8,14 +9,17 @@ pub mod document;
 mod dpop;
 mod error;
 mod issuers;
+mod known_tools;
 mod lint;
 mod local;
 mod metadata;
+mod owner;
 mod param_headers;
 mod pattern;
 mod policies;
 mod read;
 mod resource;
+mod resources;
 mod results;
 mod roles;
 mod scopes;
@@ -28,14 +32,18 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+pub use arguments::ArgumentRule;
 pub use builtin::builtin_arguments;
 pub use condition::{Condition, ConditionError};
 pub use connections::{Client, Connection, Conversation, Iss, OperationConnection, SignIn};
-pub use document::{ArgumentRule, BrokenPin, Hold, IdentityField, Mode, Refusals, Subject};
+pub use document::{BrokenPin, Hold, IdentityField, Mode, Refusals, ServerErrors, Subject};
 pub use error::PolicyError;
+pub use known_tools::KnownTools;
 pub use metadata::Metadata;
+pub use owner::{NamedOwner, NotOwned};
 pub use pattern::{Pattern, is_plain_uri};
 pub use policies::Policies;
+pub use resources::ResourceRule;
 pub use results::{Detector, FieldPath, Mask, Missing, Otherwise, OwnerRule, ResultRule, TextRule};
 pub use roles::{Grant, Role};
 pub use scopes::ScopeHierarchy;
@@ -92,10 +100,16 @@ pub struct Policy {
     pub broken_pin: BrokenPin,
     /// Conditions for prompts, the most specific first.
     pub prompts: Vec<Operation>,
+    /// Conditions for resources; each that is for a resource counts.
+    pub resources: Vec<ResourceRule>,
     /// Rules for what comes back.
     pub results: Vec<ResultRule>,
     /// How a call that no role allows is answered.
     pub refusals: Refusals,
+    /// What of the texts of the server's errors callers receive.
+    pub errors: ServerErrors,
+    /// Every tool the policy names.
+    pub known_tools: KnownTools,
     /// Accepted values of `Origin`.
     pub origins: Vec<String>,
     /// The headers that carry the identity.
@@ -133,12 +147,14 @@ pub struct Operation {
     pub max_token_age: Option<Duration>,
     /// Whether what authorizes a call is good for one only.
     pub single_use: bool,
+    /// Whether the user has to agree to each call.
+    pub confirm: bool,
     /// What must hold.
     pub when: Option<Condition>,
     /// What the server gets of a user's own accounts.
     pub connection: OperationConnection,
-    /// What the tool was when somebody read it.
-    pub pin: Option<Pin>,
+    /// What the tool has to be.
+    pub pin: Option<PinRule>,
     /// Arguments that headers mirror.
     pub param_headers: Vec<ParamHeader>,
     /// Argument rules, with the name as written.
@@ -150,6 +166,15 @@ impl Operation {
     pub fn needs_token(&self) -> bool {
         self.max_token_age.is_some() || self.single_use
     }
+}
+
+/// What a tool has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PinRule {
+    /// What it was when somebody read it.
+    As(Pin),
+    /// What it was when this worker first saw it listed.
+    FirstSeen,
 }
 
 /// An argument that a header mirrors (MCP 2026-07-28 "Custom Headers").
@@ -174,31 +199,34 @@ impl Policy {
 
     /// What happens to an argument. The operations are those the call falls under, the most
     /// specific first.
-    pub fn argument_rule(&self, name: NameId, operations: &[&Operation]) -> ArgumentRule {
+    pub fn argument_rule<'p>(
+        &'p self,
+        name: NameId,
+        operations: &[&'p Operation],
+    ) -> &'p ArgumentRule {
         operations
             .iter()
             .flat_map(|operation| &operation.arguments)
             .find(|(id, _, _)| *id == name)
-            .map(|(_, _, rule)| *rule)
-            .or_else(|| self.arguments.get(&name).copied())
-            .unwrap_or(ArgumentRule::Keep)
+            .map(|(_, _, rule)| rule)
+            .or_else(|| self.arguments.get(&name))
+            .unwrap_or(&ArgumentRule::Keep)
     }
 
     /// The policy's spelling of a folded name, unless it is unknown or to be kept.
     pub fn ruled_name(&self, folded: &str, operations: &[&Operation]) -> Option<&str> {
         let name = self.names.find(folded)?;
-        let is_kept = self.argument_rule(name, operations) == ArgumentRule::Keep;
+        let is_kept = *self.argument_rule(name, operations) == ArgumentRule::Keep;
         (!is_kept).then(|| self.names.name(name))
     }
 
-    /// What a tool has to be to be listed, if it is pinned.
-    pub fn pin(&self, tool: &str) -> Option<Pin> {
-        let mut tools = self.tools.iter();
-        tools.find_map(|operation| {
-            operation
-                .pin
-                .filter(|_| operation.pattern.written() == tool)
-        })
+    /// What a tool has to be, if it is pinned: the most specific rule says.
+    pub fn pin(&self, tool: &str) -> Option<PinRule> {
+        let pinned = self.tools.iter().filter(|operation| {
+            // Placeholders are for resources only.
+            operation.pattern.matches(tool, Identity::anonymous())
+        });
+        pinned.filter_map(|operation| operation.pin).next()
     }
 
     /// Whether pages of this origin may call the server.

@@ -3,9 +3,11 @@
 use crate::authorize::Denial;
 use crate::connection::PageRefusal;
 use crate::decision::{Decision, Evidence, Verdict};
+use crate::elicitation::Elicitation;
 use crate::identity::TokenError;
 use crate::mcp::headers::{Disagreement, HeaderError};
 use crate::mcp::message::MessageError;
+use crate::policy::{NotOwned, PinRule};
 use crate::rewrite::arguments::ArgumentError;
 use crate::store::StoreError;
 
@@ -14,12 +16,19 @@ use crate::store::StoreError;
 pub enum Refusal {
     /// An identity argument that may not be there.
     Argument(ArgumentError),
+    /// The client's user would have to be asked, and clients of this version can only be asked on a
+    /// connection that is kept.
+    CannotAsk,
     /// The client left before anything was decided.
     ClientGone,
+    /// The user has to agree to it.
+    Confirm(Box<Elicitation>),
     /// The body is compressed.
     ContentEncoding,
     /// The body is not declared as JSON.
     ContentType,
+    /// The user did not agree to it.
+    Declined,
     /// The policy does not allow it.
     Denied(Denial),
     /// Headers and body do not go together.
@@ -36,6 +45,8 @@ pub enum Refusal {
     Message(MessageError),
     /// The client did not declare the tasks extension, and asks about a task.
     MissingCapability,
+    /// The client cannot ask its user, or did not declare it.
+    MissingElicitation,
     /// The server speaks HTTP+SSE, whose answers come on another connection than their requests.
     HttpSse,
     /// A parameter the method needs is missing.
@@ -58,6 +69,8 @@ pub enum Refusal {
     Origin,
     /// A page of this filter's own says no.
     Page(PageRefusal),
+    /// A tool that was not what its pin says when this worker last saw it listed.
+    PinBroken(PinRule),
     /// A query string, which the server might take for more than it is.
     Query,
     /// A request state that is not this caller's for this request, or has expired.
@@ -90,15 +103,20 @@ impl Refusal {
         match self {
             Self::Argument(ArgumentError::InString(_)) => "argument_in_string",
             Self::Argument(ArgumentError::NoValue(_)) => "argument_no_value",
+            Self::Argument(ArgumentError::NotOwned(..)) => "argument_owner",
             Self::Argument(ArgumentError::Rejected(_)) => "argument_rejected",
             Self::Argument(ArgumentError::Structure(_)) => "argument_structure",
             Self::Body => "body",
+            Self::CannotAsk => "cannot_ask",
             Self::ClientGone => "client_gone",
+            Self::Confirm(_) => "confirm",
             Self::ContentEncoding => "content_encoding",
             Self::ContentType => "content_type",
+            Self::Declined => "declined",
             Self::Denied(Denial::Condition { .. }) => "condition",
             Self::Denied(Denial::Denied { .. }) => "denied",
             Self::Denied(Denial::NoRole) => "no_role",
+            Self::Denied(Denial::NotOwned { .. }) => "resource_owner",
             Self::Denied(Denial::OddUri) => "odd_uri",
             Self::Denied(Denial::Scope { .. }) => "scope",
             Self::Denied(Denial::SignIn { .. }) => "sign_in",
@@ -115,7 +133,7 @@ impl Refusal {
             Self::Message(MessageError::Json(_)) => "not_json",
             Self::Message(_) => "not_a_message",
             Self::HttpSse => "http_sse",
-            Self::MissingCapability => "missing_capability",
+            Self::MissingCapability | Self::MissingElicitation => "missing_capability",
             Self::MissingParameter(_) => "missing_parameter",
             Self::NoSealKey => "no_seal_key",
             Self::NotLocal => "not_local",
@@ -124,6 +142,7 @@ impl Refusal {
             Self::NotFound => "not_found",
             Self::Origin => "origin",
             Self::Page(refusal) => refusal.reason(),
+            Self::PinBroken(_) => "pin_broken",
             Self::Query => "query",
             Self::RequestState => "request_state",
             Self::Store(StoreError::Full) => "store_full",
@@ -145,12 +164,18 @@ impl Refusal {
         match self {
             Self::Argument(error) => error.to_string(),
             Self::Body => "a POST has a body, GET and DELETE have none".into(),
+            Self::CannotAsk => {
+                "the user has to agree to this call, and clients of this protocol version cannot be asked".into()
+            }
             Self::ClientGone => "the client left before a decision".into(),
+            Self::Confirm(_) => "the user has to agree to this call".into(),
             Self::ContentEncoding => "the body must not be compressed".into(),
             Self::ContentType => "the content type must be application/json".into(),
+            Self::Declined => "the user did not agree to this call".into(),
             Self::Denied(Denial::Condition { error, .. }) => error.to_string(),
             Self::Denied(Denial::Denied { pattern, .. }) => format!("`{pattern}` denies it"),
             Self::Denied(Denial::NoRole) => "no role of the caller allows it".into(),
+            Self::Denied(Denial::NotOwned { error, .. }) => format!("the URI {error}"),
             Self::Denied(Denial::OddUri) => "the URI has dot segments or hidden separators".into(),
             Self::Denied(Denial::Scope { needed }) => format!("needs scope {}", needed.join(" ")),
             Self::Denied(Denial::SignIn { .. }) => "sign in to use this".into(),
@@ -174,6 +199,7 @@ impl Refusal {
                     .into()
             }
             Self::MissingCapability => "the client did not declare the tasks extension".into(),
+            Self::MissingElicitation => "the client cannot ask its user to agree to this call".into(),
             Self::MissingParameter(name) => format!("`params.{name}` is missing"),
             Self::NoSealKey => {
                 "sessions, tasks and request states cannot be bound to their caller".into()
@@ -184,6 +210,7 @@ impl Refusal {
             Self::NotFound => "no MCP server at this path".into(),
             Self::Origin => "this origin may not call the server".into(),
             Self::Page(refusal) => refusal.detail(),
+            Self::PinBroken(_) => "the tool is not what it was when it was pinned".into(),
             Self::Query => "the URL must not have a query".into(),
             Self::RequestState => "unknown request state; send the request without it".into(),
             Self::Store(error) => error.to_string(),
@@ -203,16 +230,20 @@ impl Refusal {
     pub fn decision(&self) -> Decision {
         let next_action = self.next_action();
         let source = match self {
-            Self::Denied(Denial::Condition { rule, .. } | Denial::Denied { rule, .. }) => {
-                rule.as_str()
-            }
+            Self::Denied(
+                Denial::Condition { rule, .. }
+                | Denial::Denied { rule, .. }
+                | Denial::NotOwned { rule, .. },
+            ) => rule.as_str(),
             Self::Denied(Denial::NoRole) => "roles",
             Self::Denied(Denial::Scope { .. } | Denial::SignIn { .. } | Denial::TooOld { .. })
             | Self::NoToken
             | Self::Token(_) => "token",
             Self::Argument(_) => "arguments",
+            Self::Confirm(_) | Self::Declined => "user",
             Self::ViewAs => "view_as",
             Self::NotOwned | Self::UpstreamAnswer => "response",
+            Self::PinBroken(_) => "pins",
             _ => "request",
         };
         Decision {
@@ -232,6 +263,7 @@ impl Refusal {
         match self {
             Self::Token(error) => !error.is_unavailable(),
             Self::NoToken
+            | Self::Confirm(_)
             | Self::Denied(Denial::Scope { .. } | Denial::SignIn { .. } | Denial::TooOld { .. }) => {
                 true
             }
@@ -244,8 +276,13 @@ impl Refusal {
             Self::Argument(ArgumentError::Rejected(name)) => {
                 format!("if it is data here, give the tool `arguments: {{{name}: keep}}`")
             }
-            Self::Argument(ArgumentError::NoValue(_)) => {
-                "map the claim under the issuer's `identity`".into()
+            Self::Argument(
+                ArgumentError::NoValue(_) | ArgumentError::NotOwned(_, NotOwned::Unknown),
+            ) => "map the claim under the issuer's `identity`".into(),
+            Self::Argument(ArgumentError::NotOwned(name, _)) => {
+                format!(
+                    "if it should be the caller's, see the `owner` of `{name}` under `arguments`"
+                )
             }
             Self::Argument(ArgumentError::InString(_)) => {
                 "send the arguments as JSON, not as text that holds JSON".into()
@@ -253,7 +290,9 @@ impl Refusal {
             Self::Denied(Denial::Denied { rule, .. }) => {
                 format!("if it is meant to be, change {rule}")
             }
-            Self::Denied(Denial::Condition { rule, .. }) => format!("see {rule}"),
+            Self::Denied(Denial::Condition { rule, .. } | Denial::NotOwned { rule, .. }) => {
+                format!("see {rule}")
+            }
             Self::Denied(Denial::NoRole) => "let a role of the caller allow it".into(),
             Self::Denied(Denial::Scope { needed }) => {
                 format!("sign in with scope {}", needed.join(" "))
@@ -265,6 +304,10 @@ impl Refusal {
                  `hold: buffer_filter` out of the policy"
                     .into()
             }
+            Self::CannotAsk | Self::MissingElicitation => {
+                "use a client of 2026-07-28 that declares `elicitation`".into()
+            }
+            Self::Confirm(_) => "agree to it in the client".into(),
             Self::HostDoesNotHold => {
                 "set `allow_on_headers_stop_iteration: true` in the filter's PluginConfig, or \
                  `hold: buffer_filter` with envoy.filters.http.buffer behind the filter"
@@ -286,6 +329,14 @@ impl Refusal {
                     .into()
             }
             Self::NoToken | Self::Denied(Denial::SignIn { .. }) => "sign in".into(),
+            Self::PinBroken(PinRule::As(_)) => {
+                "read what the server lists now; if it may stay, replace the pin by what `mcp-auth \
+                 pin` prints"
+                    .into()
+            }
+            Self::PinBroken(PinRule::FirstSeen) => {
+                "read what the server lists now; if it may stay, pin it, or restart Envoy".into()
+            }
             Self::RequestState | Self::UnknownEvent => "send the request again".into(),
             Self::UnknownSession => "initialize a new session".into(),
             Self::Store(StoreError::Full) => {

@@ -2,9 +2,11 @@
 
 pub mod arguments;
 pub mod declared_headers;
+pub mod error_texts;
 pub mod instructions;
 pub mod lists;
 pub mod param_headers;
+pub mod pins;
 pub mod results;
 pub mod schemas;
 mod security_schemes;

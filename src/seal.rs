@@ -52,6 +52,8 @@ pub enum Purpose {
     SignIn,
     /// The `state` of a connection under way.
     Connecting,
+    /// A `requestState` of the filter's own.
+    Question,
 }
 
 /// Whose handle it is.
@@ -136,6 +138,7 @@ fn associated<'a>(purpose: Purpose, owner: Owner<'a>, bound: &[&'a [u8]]) -> Vec
         Purpose::Form => b"form",
         Purpose::SignIn => b"sign-in",
         Purpose::Connecting => b"connecting",
+        Purpose::Question => b"question",
     };
     let owner = [owner.resource, owner.issuer, owner.user, owner.view].map(str::as_bytes);
     [&[purpose], &owner[..], bound].concat()

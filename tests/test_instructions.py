@@ -25,7 +25,7 @@ SAID = 'Ask "first".\n\u00e9'
 LISTENERS = {
     "said": Listener(policy(instructions=SAID, max_list_ttl="1m")),
     "nothing": Listener(policy(instructions="")),
-    "servers": Listener(policy()),
+    "servers": Listener(policy(errors="keep")),
     "real": Listener(policy(instructions=SAID), "real_server"),
 }
 

@@ -59,7 +59,7 @@ def pinned(tool: dict[str, Any], **changes: Any) -> dict[str, Any]:
 
 
 LISTENERS = {
-    "hide": Listener(pinned(READ)),
+    "hide": Listener(pinned(READ, pins={"otherwise": "hide"})),
     "log": Listener(pinned(READ, pins={"otherwise": "log"})),
 }
 

@@ -18,6 +18,7 @@ use mcp_auth_filter::identity::{BearerToken, Verification, Verifier};
 use mcp_auth_filter::mcp::headers::Headers;
 use mcp_auth_filter::mcp::message::Message;
 use mcp_auth_filter::policy::Policy;
+use mcp_auth_filter::rewrite::pins::SeenTools;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -206,7 +207,12 @@ fn request(
     headers: &Headers,
     body: &[u8],
 ) -> (Exchange, Forward) {
-    let mut exchange = Exchange::new(Rc::clone(policy), &Secrets::default(), NOW);
+    let mut exchange = Exchange::new(
+        Rc::clone(policy),
+        &Secrets::default(),
+        &SeenTools::default(),
+        NOW,
+    );
     let held = exchange.request_headers(headers.clone(), false, verifier, NOW);
     assert_eq!(held, Step::Hold);
     match exchange.request_body(black_box(body), NOW) {

@@ -2,6 +2,7 @@
 
 mod conditions;
 mod lists;
+mod owners;
 mod reference;
 mod roles;
 

@@ -2,13 +2,15 @@
 
 use std::rc::Rc;
 
-use super::handles::{Opened, OpenedMessage};
+use super::handles::{Opened, OpenedMessage, State};
 use super::waiting::Waiting;
 use super::{Exchange, Inspect, MAX_DEPTH, Now, ResultOf};
 use crate::authorize::{Caller, Denial, Target, authorize, operations};
 use crate::decision::Evidence;
+use crate::elicitation::without_answer;
 use crate::identity::Identity;
 use crate::mcp::headers::{HeaderEdit, NAME, agree, encode, missing};
+use crate::mcp::json::tree::Node;
 use crate::mcp::message::params::Reference;
 use crate::mcp::message::{Message, MessageError, Shape};
 use crate::mcp::method::{Era, Method};
@@ -64,6 +66,11 @@ impl Exchange {
             }
         }
         let first = targets.first().copied().unwrap_or(Target::Server);
+        if ask.method == Some(Method::CallTool)
+            && let Some(rule) = self.broken_pin(first)
+        {
+            return Err((Refusal::PinBroken(rule), Some(first)));
+        }
         let operations = operations(&policy, caller.identity, first);
         let state = match ask.may_be_asked_back() {
             true => self.open_state(message, body, now),
@@ -77,14 +84,23 @@ impl Exchange {
             _ => ResultOf::of(first),
         };
         self.prepare_answer(ask.inspects(), result_of);
-        let handles = ask.opened.handles.iter().chain(&state);
-        let edit = self
+        let of_server = state.iter().filter_map(State::servers);
+        let handles = ask.opened.handles.iter().chain(of_server);
+        let mut edit = self
             .edit(message, ask, &operations, handles, body, caller.identity)
             .map_err(|refusal| (refusal, Some(first)))?;
+        if matches!(state, Some(State::Own { .. })) {
+            let sent = edit.body.as_deref().unwrap_or(body);
+            let asked = Node::read(sent, MAX_DEPTH).ok();
+            let without = asked.and_then(|asked| without_answer(&asked, sent));
+            edit.body = without.or(edit.body);
+        }
         let sent = edit.body.as_deref().unwrap_or(body);
         let arguments = sent_arguments(&policy, ask, &operations, sent)
             .map_err(|error| (Refusal::Message(error), Some(first)))?;
 
+        self.judge_completion(ask, caller.identity, sent)
+            .map_err(|refusal| (refusal, Some(first)))?;
         let mut evidence = Vec::new();
         for target in &targets {
             let found = authorize(&policy, caller, *target, arguments.as_deref())
@@ -96,6 +112,11 @@ impl Exchange {
         evidence.extend(rewrite_evidence(&edit.set, &edit.removed));
         self.record.arguments_set = edit.set;
         self.record.arguments_removed = edit.removed;
+        let agreement = self.confirm(message, first, &operations, state.as_ref(), sent, now);
+        let agreement = agreement.map_err(|refusal| (refusal, Some(first)))?;
+        if agreement.is_some() {
+            evidence.push(Evidence::new("user", "agreed to this call"));
+        }
         let reason = if first == Target::Server {
             "session"
         } else {
@@ -105,7 +126,7 @@ impl Exchange {
         Ok(Waiting {
             body: edit.body,
             headers: edit.headers,
-            needs: self.requirements(first, &operations),
+            needs: self.requirements(first, &operations, agreement),
         })
     }
 
@@ -276,7 +297,7 @@ fn arguments<'b>(message: &Message<'_>, body: &'b [u8]) -> &'b [u8] {
 pub(super) struct Ask {
     era: Era,
     /// `None` for a client's answer.
-    method: Option<Method>,
+    pub(super) method: Option<Method>,
     /// Whether the call is to become a task.
     asks_task: bool,
     opened: OpenedMessage,

@@ -3,10 +3,13 @@
 
 use std::borrow::Cow;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::caller::Way;
+use super::confirm::Agreement;
 use super::{Exchange, MAX_DEPTH, Now};
+use crate::elicitation::Action;
 use crate::mcp::events;
 use crate::mcp::handles::{Handed, Handle, may_have_handles};
 use crate::mcp::headers::{HeaderEdit, Headers};
@@ -46,11 +49,31 @@ impl std::fmt::Debug for Handles {
 }
 
 /// Method, name, URI and arguments of a request. Its retry has the same.
-struct Asked {
+pub(super) struct Asked {
     method: String,
     name: String,
     uri: String,
     arguments: Vec<u8>,
+}
+
+/// A request state, opened.
+pub(super) enum State {
+    /// The server's.
+    Servers(Opened),
+    /// The filter's own, with what the user answered.
+    Own {
+        agreement: Agreement,
+        action: Action,
+    },
+}
+
+impl State {
+    pub(super) fn servers(&self) -> Option<&Opened> {
+        match self {
+            Self::Servers(opened) => Some(opened),
+            Self::Own { .. } => None,
+        }
+    }
 }
 
 /// A handle of a message, opened.
@@ -229,22 +252,24 @@ impl Exchange {
         message: &Message<'_>,
         body: &[u8],
         now: Now,
-    ) -> Result<Option<Opened>, Refusal> {
+    ) -> Result<Option<State>, Refusal> {
         if self.policy.mode == Mode::Observe {
             return Ok(None);
         }
         let asked = Asked::of(message, body);
         let mut opened = None;
         if let Some(sealed) = &message.params.request_state {
-            let digest = asked.digest();
-            let state: SealedState = self
-                .open(Purpose::RequestState, &asked.bound(&digest), &sealed.value)
-                .filter(|state: &SealedState| now.seconds() < state.expires)
-                .ok_or(Refusal::RequestState)?;
-            opened = Some(Opened {
-                span: sealed.span.clone(),
-                handle: state.state,
+            let state: Option<SealedState> =
+                self.open_for_request(Purpose::RequestState, &asked, &sealed.value);
+            let servers = state.filter(|state| now.seconds() < state.expires);
+            let servers = servers.map(|state| {
+                State::Servers(Opened {
+                    span: sealed.span.clone(),
+                    handle: state.state,
+                })
             });
+            let own = || self.open_question(&asked, &sealed.value, body, now);
+            opened = Some(servers.or_else(own).ok_or(Refusal::RequestState)?);
         }
         self.handles.asked = Some(asked);
         Ok(opened)
@@ -327,14 +352,36 @@ impl Exchange {
     }
 
     fn seal_state(&self, state: &str, now: Now) -> Result<String, Refusal> {
-        let asked = self.handles.asked.as_ref().ok_or(Refusal::UpstreamAnswer)?;
+        if self.handles.asked.is_none() {
+            return Err(Refusal::UpstreamAnswer);
+        }
         let state = SealedState {
             state: state.to_owned(),
             expires: self.expiry(now),
         };
-        let digest = asked.digest();
-        self.seal(Purpose::RequestState, &asked.bound(&digest), &state)
+        self.seal_for_request(Purpose::RequestState, &state)
             .ok_or(Refusal::NoSealKey)
+    }
+
+    /// Seals what only a retry of this request can bring back.
+    pub(super) fn seal_for_request<T: Serialize>(
+        &self,
+        purpose: Purpose,
+        state: &T,
+    ) -> Option<String> {
+        let asked = self.handles.asked.as_ref()?;
+        let digest = asked.digest();
+        self.seal(purpose, &asked.bound(&digest), state)
+    }
+
+    pub(super) fn open_for_request<T: DeserializeOwned>(
+        &self,
+        purpose: Purpose,
+        asked: &Asked,
+        sealed: &str,
+    ) -> Option<T> {
+        let digest = asked.digest();
+        self.open(purpose, &asked.bound(&digest), sealed)
     }
 
     fn expiry(&self, now: Now) -> u64 {
@@ -348,7 +395,7 @@ impl Exchange {
         Some(sealer.seal(purpose, owner, bound, handle))
     }
 
-    fn open<T: serde::de::DeserializeOwned>(
+    fn open<T: DeserializeOwned>(
         &self,
         purpose: Purpose,
         bound: &[&[u8]],

@@ -3,7 +3,6 @@
 
 use super::handles::SESSION;
 use super::{Exchange, Forward, Inspect, MAX_DEPTH, Now, ResponseState, Step};
-use crate::audit::name;
 use crate::challenge::error_body;
 use crate::cors;
 use crate::mcp::events::{self, EventStream};
@@ -80,6 +79,10 @@ impl Exchange {
         let media = headers.one("content-type").ok().flatten();
         let media = media.and_then(media_type);
         let inspected = self.inspect != Inspect::default();
+        let errors_only = Inspect {
+            errors: false,
+            ..self.inspect
+        } == Inspect::default();
         let status = headers.one(":status").ok().flatten().unwrap_or_default();
         let failed = status.starts_with(['4', '5']);
         match media.as_deref() {
@@ -89,8 +92,8 @@ impl Exchange {
                 Body::Events
             }
             // An error in words has no handles.
-            _ if self.inspect.lists || self.inspect.results => Body::Unreadable,
-            _ if inspected && !(plain && failed) => Body::Unreadable,
+            _ if self.must_inspect() => Body::Unreadable,
+            _ if !(errors_only || plain && failed) => Body::Unreadable,
             _ => Body::Other,
         }
     }
@@ -162,9 +165,9 @@ impl Exchange {
     }
 
     /// Whether an answer that is too large to look at is not passed. A handle in one that is passed
-    /// is of no use: it does not open.
+    /// is of no use: it does not open. A name that is hidden elsewhere is not worth a long answer.
     fn must_inspect(&self) -> bool {
-        self.inspect.lists || self.inspect.results
+        self.inspect.lists || self.inspect.results || self.withholds_errors()
     }
 
     /// An event as the client may have it, if anything of it changes.
@@ -224,6 +227,10 @@ impl Exchange {
             let judged = self.judge_result(changed.as_deref().unwrap_or(body))?;
             changed = judged.or(changed);
         }
+        if self.inspect.errors {
+            let hidden = self.hide_in_errors(changed.as_deref().unwrap_or(body), now)?;
+            changed = hidden.or(changed);
+        }
         let own = self.id_for_client(changed.as_deref().unwrap_or(body))?;
         changed = own.or(changed);
         if self.inspect.handles {
@@ -264,6 +271,7 @@ impl Exchange {
         let filtered = lists::filter(
             &self.policy,
             caller.caller(now),
+            &self.seen,
             self.asked.era,
             body,
             MAX_DEPTH,
@@ -271,11 +279,7 @@ impl Exchange {
         .map_err(|_| Refusal::UpstreamAnswer)?;
         let hidden = self.record.hidden_items.unwrap_or(0);
         self.record.hidden_items = Some(hidden.saturating_add(filtered.hidden));
-        for tool in filtered.pins_broken.iter().map(|tool| name(tool)) {
-            if !self.record.pins_broken.contains(&tool) {
-                self.record.pins_broken.push(tool);
-            }
-        }
+        self.note_pins(&filtered);
         Ok(filtered.body)
     }
 

@@ -3,8 +3,10 @@
 mod anonymous;
 mod arguments;
 mod compat;
+mod confirm;
 mod cors;
 mod decisions;
+mod error_texts;
 mod fake_host;
 mod handles;
 mod ids;
@@ -13,6 +15,7 @@ mod lists;
 mod local;
 mod messages;
 mod metadata;
+mod owners;
 mod pins;
 mod possession;
 mod single_use;

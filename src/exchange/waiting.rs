@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::caller::Known;
+use super::confirm::Agreement;
 use super::pages::PageState;
 use super::{Exchange, Now, RequestState, Step, credentials};
 use crate::ask::{Ask, Told};
@@ -25,8 +26,10 @@ pub(super) struct Waiting {
 }
 
 /// Something a message needs before it goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Requirement {
+    /// That the user's agreement was not used before.
+    Agreement(Agreement),
     /// That its token or proof was not used before.
     SingleUse,
 }
@@ -37,8 +40,9 @@ impl Exchange {
         &self,
         target: Target<'_>,
         operations: &[&Operation],
+        agreement: Option<Agreement>,
     ) -> VecDeque<Requirement> {
-        let mut needs = VecDeque::new();
+        let mut needs: VecDeque<_> = agreement.into_iter().map(Requirement::Agreement).collect();
         let is_call = matches!(target, Target::Tool(_) | Target::Prompt(_));
         if self.policy.mode == Mode::Enforce
             && is_call
@@ -55,6 +59,7 @@ impl Exchange {
             return self.release(waiting.body, waiting.headers);
         };
         let ask = match next {
+            Requirement::Agreement(agreement) => Ok(create(agreement.key.clone(), agreement.until)),
             Requirement::SingleUse => self.use_up(now),
         };
         match ask {
@@ -76,8 +81,9 @@ impl Exchange {
             return Step::Hold;
         };
         let outcome = match (waiting.needs.pop_front(), told) {
-            (Some(Requirement::SingleUse), Told::Store(Ok(Outcome::Created(true)))) => Ok(()),
+            (Some(_), Told::Store(Ok(Outcome::Created(true)))) => Ok(()),
             (Some(Requirement::SingleUse), Told::Store(Ok(_))) => Err(self.was_used()),
+            (Some(Requirement::Agreement(_)), Told::Store(Ok(_))) => Err(Refusal::RequestState),
             (_, Told::Store(Err(error))) => Err(Refusal::Store(error)),
             (_, Told::Call(_)) | (None, _) => Err(Refusal::UpstreamAnswer),
         };
@@ -95,11 +101,8 @@ impl Exchange {
         let issuer = self.policy.issuers.get(token.issuer().0);
         let issuer = issuer.map_or("", |issuer| issuer.issuer.as_str());
         let named = [self.policy.resource.as_str(), issuer, used.name.as_str()];
-        Ok(Ask::Store(StoreOperation::Create(Record {
-            key: Key::of("used", &named),
-            value: String::new(),
-            expires: used.until.max(now.seconds().saturating_add(1)),
-        })))
+        let until = used.until.max(now.seconds().saturating_add(1));
+        Ok(create(Key::of("used", &named), until))
     }
 
     fn was_used(&self) -> Refusal {
@@ -110,4 +113,13 @@ impl Exchange {
             false => TokenError::Used,
         })
     }
+}
+
+/// Of all that create the same, one succeeds.
+fn create(key: Key, expires: u64) -> Ask {
+    Ask::Store(StoreOperation::Create(Record {
+        key,
+        value: String::new(),
+        expires,
+    }))
 }

@@ -16,6 +16,7 @@ use super::stream::Stream;
 use crate::exchange::{Exchange, Now, Secrets, Step};
 use crate::identity::{Need, Verifier};
 use crate::policy::Policy;
+use crate::rewrite::pins::SeenTools;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// How often the timer looks whether keys are due.
@@ -27,6 +28,7 @@ const SOON: Duration = Duration::from_millis(1);
 pub(super) struct Shared {
     pub(super) policy: Rc<Policy>,
     pub(super) secrets: Secrets,
+    seen: SeenTools,
     pub(super) verifier: RefCell<Verifier>,
     pub(super) metrics: Metrics,
     /// Whether a body was ever seen while its headers were held: then the host is configured right.
@@ -49,6 +51,7 @@ impl Shared {
         Self {
             policy: Rc::new(policy),
             secrets,
+            seen: SeenTools::default(),
             verifier: RefCell::new(verifier),
             metrics: Metrics::default(),
             host_holds: Cell::new(false),
@@ -64,7 +67,7 @@ impl Shared {
     /// An exchange that this policy judges.
     pub(super) fn exchange(&self) -> Exchange {
         let policy = Rc::clone(&self.policy);
-        Exchange::new(policy, &self.secrets, host::now())
+        Exchange::new(policy, &self.secrets, &self.seen, host::now())
     }
 
     /// Starts the timer.

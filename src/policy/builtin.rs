@@ -1,7 +1,8 @@
 //! Argument names that say who is calling, wherever they appear: in force unless the policy turns
 //! them off or has its own rule for a name.
 
-use super::document::{ArgumentRule, IdentityField};
+use super::arguments::ArgumentRule;
+use super::document::IdentityField;
 
 /// Names of the caller.
 const USER: &[&str] = &[
@@ -127,5 +128,5 @@ pub fn builtin_arguments(organization: bool) -> impl Iterator<Item = (&'static s
         (UNCLEAR, ArgumentRule::Reject),
     ]
     .into_iter()
-    .flat_map(|(names, rule)| names.iter().map(move |name| (*name, rule)))
+    .flat_map(|(names, rule)| names.iter().map(move |name| (*name, rule.clone())))
 }

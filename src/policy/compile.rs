@@ -1,35 +1,40 @@
 //! From the policy file to the checked policy.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use url::Url;
 
-use super::builtin::builtin_arguments;
+use super::arguments::{check_names, compile_arguments};
 use super::condition::Condition;
 use super::connections::document::ConnectionDocument;
 use super::connections::{compile_connections, compile_operation, compile_sign_in};
-use super::document::{ArgumentRule, Document, IdentityField, OperationDocument};
+use super::document::{Document, OperationDocument};
 use super::dpop::compile_dpop;
 use super::error::{Errors, PolicyError};
 use super::issuers::compile_issuers;
+use super::known_tools::KnownTools;
 use super::local::compile_local;
 use super::metadata::check_metadata;
 use super::param_headers::compile_param_headers;
 use super::pattern::Pattern;
 use super::resource::parse_resource;
+use super::resources::compile_resources;
 use super::results::compile_results;
 use super::roles::{compile_anonymous, compile_roles};
 use super::scopes::{ScopeHierarchy, check_scopes};
 use super::store::compile_store;
 use super::upstream::compile_upstream;
 use super::view::compile_view_as;
-use super::{Operation, Policy};
-use crate::mcp::names::{NameId, NameTable, fold};
+use super::{Operation, PinRule, Policy};
+use crate::mcp::names::NameTable;
 use crate::mcp::pin::{NotAPin, Pin};
 
 /// The most an inspected request body may be: Envoy's own buffer limit by default.
 const MAX_BODY: usize = 1024 * 1024;
 const MAX_RESPONSE: usize = 16 * 1024 * 1024;
+
+/// The pin of a tool that is to stay what it was when it was first listed.
+const FIRST_SEEN: &str = "first-seen";
 
 pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
     let mut errors = Errors::new();
@@ -90,6 +95,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         &mut names,
         &mut errors,
     );
+    let resources = compile_resources(&document.resources, has_organization, &mut errors);
     let has_key = document.audit.key_env.is_some();
     let results = compile_results(&document.results, has_organization, has_key, &mut errors);
     let roles = compile_roles(&document.roles, &mut errors);
@@ -104,6 +110,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
     if !errors.is_empty() {
         return Err(errors);
     }
+    let known_tools = KnownTools::of(&roles, anonymous.as_ref(), &tools);
     Ok(Policy {
         label: None,
         resource: document.resource,
@@ -126,8 +133,11 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         conversation: document.vault.conversation,
         broken_pin: document.pins.otherwise,
         prompts,
+        resources,
         results,
         refusals: document.refusals,
+        errors: document.errors,
+        known_tools,
         origins,
         headers: document.headers,
         upstream,
@@ -141,61 +151,6 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         instructions: document.instructions,
         hold: document.hold,
     })
-}
-
-fn compile_arguments(
-    document: &Document,
-    has_organization: bool,
-    names: &mut NameTable,
-    errors: &mut Errors,
-) -> HashMap<NameId, ArgumentRule> {
-    let mut rules = HashMap::new();
-    for (name, rule) in check_names("arguments", &document.arguments, has_organization, errors) {
-        rules.insert(names.add(name), rule);
-    }
-    if document.builtin_arguments {
-        for (name, rule) in builtin_arguments(has_organization) {
-            rules.entry(names.add(name)).or_insert(rule);
-        }
-    }
-    rules
-}
-
-/// Argument rules with a usable name each, no two of which are the same name in other spellings.
-fn check_names<'d>(
-    path: &str,
-    rules: &'d BTreeMap<String, ArgumentRule>,
-    has_organization: bool,
-    errors: &mut Errors,
-) -> Vec<(&'d str, ArgumentRule)> {
-    let mut folded: HashMap<String, &str> = HashMap::new();
-    let mut checked = Vec::new();
-    for (name, rule) in rules {
-        let path = format!("{path}.{name}");
-        let key = fold(name).into_owned();
-        if key.is_empty() {
-            errors.push(PolicyError::new(
-                path,
-                "expected a name with a letter or digit in it",
-            ));
-            continue;
-        }
-        if let Some(other) = folded.insert(key, name) {
-            errors.push(PolicyError::new(
-                path,
-                format!("the same name as `{other}`, in another spelling"),
-            ));
-            continue;
-        }
-        if *rule == ArgumentRule::Set(IdentityField::Organization) && !has_organization {
-            errors.push(PolicyError::new(
-                path,
-                "`set: organization` needs `identity.organization` at every issuer",
-            ));
-        }
-        checked.push((name.as_str(), *rule));
-    }
-    checked
 }
 
 fn compile_operations(
@@ -237,6 +192,7 @@ fn compile_operations(
             scopes: operation.scopes.clone(),
             max_token_age: operation.max_token_age.map(|period| period.0),
             single_use: operation.single_use,
+            confirm: operation.confirm,
             when: condition,
             connection: compile_operation(section, &path, operation, connections, errors),
             pin: compile_pin(section, name, operation, errors),
@@ -255,22 +211,31 @@ fn compile_operations(
     compiled
 }
 
-/// A pattern stands for tools that differ.
+/// A pattern stands for tools that differ, so these have no pin in common.
 fn compile_pin(
     section: &str,
     name: &str,
     operation: &OperationDocument,
     errors: &mut Errors,
-) -> Option<Pin> {
+) -> Option<PinRule> {
     let written = operation.pin.as_deref()?;
     let path = format!("{section}.{name}.pin");
-    if section != "tools" || name.contains('*') {
-        let message = "only a tool is pinned, by its whole name";
-        errors.push(PolicyError::new(path.as_str(), message));
+    let mut refuse = |message: String| errors.push(PolicyError::new(path.as_str(), message));
+    if section != "tools" {
+        refuse("only tools are pinned".to_owned());
+    }
+    if written == FIRST_SEEN {
+        return Some(PinRule::FirstSeen);
+    }
+    if name.contains('*') {
+        refuse(format!(
+            "only a tool by its whole name has a pin; for a pattern, expected `{FIRST_SEEN}`"
+        ));
     }
     let pin: Result<Pin, NotAPin> = written.parse();
-    pin.map_err(|error| errors.push(PolicyError::new(path, error.to_string())))
+    pin.map_err(|error| refuse(format!("{error}, or `{FIRST_SEEN}`")))
         .ok()
+        .map(PinRule::As)
 }
 
 /// Origins are compared as browsers write them.
@@ -341,6 +306,19 @@ fn check_keys(document: &Document, errors: &mut Errors) {
         if name.is_some_and(String::is_empty) {
             let message = "found none, expected the name of an environment variable";
             errors.push(PolicyError::new(path, message));
+        }
+    }
+    for (section, operations) in [("tools", &document.tools), ("prompts", &document.prompts)] {
+        for (name, _) in operations.iter().filter(|(_, operation)| operation.confirm) {
+            let message = match (section, seal) {
+                ("tools", Some(_)) => continue,
+                ("tools", None) => "needs `seal`: what the user agreed to is bound to the call",
+                _ => "only calls of tools are agreed to",
+            };
+            errors.push(PolicyError::new(
+                format!("{section}.{name}.confirm"),
+                message,
+            ));
         }
     }
     // A handle's end is told in whole seconds.

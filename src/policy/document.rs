@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::arguments::ArgumentDocument;
 use super::connections::document::{ConnectionDocument, SignInDocument, VaultDocument};
 use super::local::LocalDocument;
 use super::metadata::Metadata;
+use super::resources::ResourceDocument;
 use super::results::ResultDocument;
 use super::store::StoreDocument;
 use super::value::{Period, Size};
 use super::view::{ViewAsDocument, ViewGrantsDocument};
-use crate::identity::{Algorithm, ClaimPath, TokenType};
+use crate::identity::{Algorithm, ClaimPath, Identity, TokenType};
 
 /// One policy: who is believed, who may do what, and what happens to the arguments that say who is
 /// calling.
@@ -61,10 +63,10 @@ pub struct Document {
     /// What may be used without signing in, by anybody. Everything else then asks for a sign-in
     /// where it is used, as ChatGPT expects it, and lists say which is which.
     pub anonymous: Option<AnonymousDocument>,
-    /// Argument names that say who is calling, and what happens to them. They are matched whatever
+    /// Argument names that say who is calling or whose something is, and what happens to them. They are matched whatever
     /// their case, separators or Unicode spelling, at any depth.
     #[serde(default)]
-    pub arguments: BTreeMap<String, ArgumentRule>,
+    pub arguments: BTreeMap<String, ArgumentDocument>,
     /// Whether the built-in argument names are in force beside `arguments`.
     #[serde(default = "default_true")]
     pub builtin_arguments: bool,
@@ -84,12 +86,18 @@ pub struct Document {
     /// Further conditions for prompts; the key is a prompt name or a pattern with `*`.
     #[serde(default)]
     pub prompts: BTreeMap<String, OperationDocument>,
+    /// Further conditions for resources; the key is a URI or a pattern with `*`.
+    #[serde(default)]
+    pub resources: BTreeMap<String, ResourceDocument>,
     /// What of the results callers receive.
     #[serde(default)]
     pub results: Vec<ResultDocument>,
     /// How a call that no role allows is answered.
     #[serde(default)]
     pub refusals: Refusals,
+    /// What of the texts of the server's own errors callers receive.
+    #[serde(default)]
+    pub errors: ServerErrors,
     /// Values of the `Origin` header that are accepted besides the origin of `resource`.
     #[serde(default)]
     pub origins: Vec<String>,
@@ -298,21 +306,6 @@ pub struct AnonymousDocument {
     pub resources: Vec<String>,
 }
 
-/// What happens to an argument that says who is calling.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum ArgumentRule {
-    /// Replace its value with the caller's.
-    Set(IdentityField),
-    /// Take it out.
-    Remove,
-    /// Refuse the request.
-    Reject,
-    /// Leave it: here it is data.
-    Keep,
-}
-
 /// A trusted value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
@@ -339,16 +332,19 @@ pub struct OperationDocument {
     pub lifetime: Option<Period>,
     /// A token, or the proof that comes with one (DPoP), is good for one such call only.
     pub single_use: bool,
+    /// For tools: the user has to agree to each call, in the client.
+    pub confirm: bool,
     /// A CEL expression over `args`, `identity` and `call` that must be true.
     pub when: Option<String>,
     /// For tools: arguments that a header mirrors, with what follows `Mcp-Param-` in its name, as
     /// `x-mcp-header` in the tool's schema says. An argument inside others is written with dots.
     pub param_headers: BTreeMap<String, String>,
     /// For a tool by its whole name: what it was when somebody read it, as `mcp-auth pin` prints it.
+    /// For tools, also by a pattern: `first-seen`, what it was when this worker first saw it listed.
     pub pin: Option<String>,
     /// Rules for this operation's arguments, before the general ones. A `set` here also adds the
     /// argument when the caller left it out.
-    pub arguments: BTreeMap<String, ArgumentRule>,
+    pub arguments: BTreeMap<String, ArgumentDocument>,
 }
 
 /// Tools that are not as they were when they were pinned.
@@ -356,7 +352,7 @@ pub struct OperationDocument {
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Pins {
-    /// What becomes of them in lists. The log names them either way.
+    /// What becomes of them. The log names them in any case.
     pub otherwise: BrokenPin,
 }
 
@@ -365,8 +361,10 @@ pub struct Pins {
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum BrokenPin {
-    /// It is not listed.
+    /// It is not listed, and calls of it are refused while this worker's last list of it differs.
     #[default]
+    Block,
+    /// It is not listed.
     Hide,
     /// It is listed.
     Log,
@@ -382,6 +380,23 @@ pub enum Refusals {
     Hidden,
     /// HTTP 403, and the reason.
     Visible,
+}
+
+/// What callers receive of the texts of the server's own errors: of JSON-RPC errors, and of results
+/// with `isError`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ServerErrors {
+    /// All of it, and of `instructions`, but for the names of tools that the policy names and the
+    /// caller may not call: `***` stands in their place.
+    #[default]
+    HideNames,
+    /// What the server says, as it says it.
+    Keep,
+    /// Nothing: a text that says what kind of error it is, the same for every server. For servers
+    /// with tools that the policy does not name. Answers larger than `max_response` are refused.
+    Withhold,
 }
 
 /// Names of the request headers that carry the caller's identity to the server. They are removed
@@ -489,6 +504,16 @@ pub enum Hold {
     StopIteration,
     /// `envoy.filters.http.buffer` directly after this filter.
     BufferFilter,
+}
+
+impl IdentityField {
+    /// The caller's.
+    pub fn of(self, identity: &Identity) -> Option<&str> {
+        match self {
+            Self::User => identity.user.as_deref(),
+            Self::Organization => identity.organization.as_deref(),
+        }
+    }
 }
 
 impl Default for IdentityDocument {

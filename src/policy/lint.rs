@@ -1,7 +1,7 @@
 //! What is allowed in a policy and can hardly be meant.
 
 use super::error::PolicyError;
-use super::{Operation, Policy, Role};
+use super::{ArgumentRule, NamedOwner, Operation, Policy, Role};
 
 impl Policy {
     /// Rules that can never match, and conditions for what nobody may call.
@@ -31,8 +31,44 @@ impl Policy {
                 self.warn_unreachable(section, operation, &mut warnings);
             }
         }
+        self.warn_owners(&mut warnings);
         self.warn_unused_scopes(&mut warnings);
         warnings
+    }
+
+    /// Expressions that look for an owner where they may overlook one, or where nobody comes.
+    fn warn_owners(&self, warnings: &mut Vec<PolicyError>) {
+        let general = self.arguments.iter();
+        let general = general.map(|(name, rule)| ("arguments", self.names.name(*name), rule));
+        let mut found: Vec<(String, &NamedOwner)> = Vec::new();
+        for (section, name, rule) in general {
+            found.extend(owner_of(rule).map(|owner| (format!("{section}.{name}"), owner)));
+        }
+        found.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        for (section, operations) in [("tools", &self.tools), ("prompts", &self.prompts)] {
+            for operation in operations {
+                let path = format!("{section}.{}.arguments", operation.pattern.written());
+                let rules = operation.arguments.iter();
+                found.extend(rules.filter_map(|(_, name, rule)| {
+                    Some((format!("{path}.{name}"), owner_of(rule)?))
+                }));
+            }
+        }
+        for rule in &self.resources {
+            let path = format!("resources.{}", rule.pattern.written());
+            let mut grants = self.roles.values().chain(&self.anonymous);
+            let mut grants = grants.by_ref().flat_map(|role| &role.resources);
+            if !grants.any(|grant| grant.pattern.overlaps(&rule.pattern)) {
+                let message = "no role allows it: nobody may read it";
+                warnings.push(PolicyError::new(path.as_str(), message));
+            }
+            found.push((path, &rule.owner));
+        }
+        for (path, _) in found.iter().filter(|(_, owner)| owner.is_adrift()) {
+            let message = "without `^` it also matches in the middle of a text, and what stands \
+                           before is not judged";
+            warnings.push(PolicyError::new(format!("{path}.owner.at"), message));
+        }
     }
 
     fn warn_unreachable(
@@ -58,6 +94,13 @@ impl Policy {
                 "no role allows it: nobody may call it",
             ));
         }
+    }
+}
+
+fn owner_of(rule: &ArgumentRule) -> Option<&NamedOwner> {
+    match rule {
+        ArgumentRule::Owner(owner) => Some(owner),
+        _ => None,
     }
 }
 

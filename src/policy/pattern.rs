@@ -146,7 +146,8 @@ impl Piece {
     }
 }
 
-fn matches(parts: &[String], name: &str) -> bool {
+/// Whether the parts between the stars are those of `name`.
+pub(super) fn matches(parts: &[String], name: &str) -> bool {
     let Some((first, rest)) = parts.split_first() else {
         return false;
     };

@@ -11,6 +11,7 @@ const MAX_DEPTH: usize = 64;
 /// Where keys are expected. Serde would also take a list, for its elements in order.
 const MAPPINGS: &[&[&str]] = &[
     &[],
+    &["arguments", "*", "owner"],
     &["audit"],
     &["connections", "*"],
     &["connections", "*", "account"],
@@ -25,10 +26,15 @@ const MAPPINGS: &[&[&str]] = &[
     &["issuers", "*", "sign_in", "token"],
     &["local"],
     &["metadata"],
+    &["pins"],
     &["prompts", "*"],
+    &["prompts", "*", "arguments", "*", "owner"],
+    &["resources", "*"],
+    &["resources", "*", "owner"],
     &["roles", "*"],
     &["roles", "*", "view_as"],
     &["tools", "*"],
+    &["tools", "*", "arguments", "*", "owner"],
     &["upstream"],
     &["vault"],
     &["view_as"],

@@ -206,6 +206,25 @@ impl FieldPath {
         steps.into_iter().all(fits) || self.is_flat(keys)
     }
 
+    /// Whether it may lead to the field at the end of these folded keys, of which some are not
+    /// known.
+    pub fn may_match(&self, keys: &[Option<String>]) -> bool {
+        let start = keys.len().checked_sub(self.steps.len());
+        let last = start.and_then(|start| keys.get(start..));
+        let fits = |(step, key): (&Option<String>, &Option<String>)| {
+            step.is_none() || key.is_none() || step == key
+        };
+        let flat = self.flat.as_ref().filter(|_| self.steps.len() > 1);
+        let is_flat = |last: &Option<String>| last.is_none() || last.as_ref() == flat;
+        last.is_some_and(|last| self.steps.iter().zip(last).all(fits))
+            || flat.is_some() && keys.last().is_some_and(is_flat)
+    }
+
+    /// How many names it has.
+    pub fn length(&self) -> usize {
+        self.steps.len()
+    }
+
     fn is_flat(&self, keys: &[String]) -> bool {
         self.steps.len() > 1 && self.flat.is_some() && self.flat.as_ref() == keys.last()
     }

@@ -7,6 +7,7 @@ mod dpop;
 mod form;
 mod introspection;
 mod meaning;
+mod owners;
 mod patterns;
 mod pins;
 mod policies;

@@ -107,7 +107,8 @@ fn check_grants(name: &str, role: &RoleDocument, document: &Document, errors: &m
     let path = format!("roles.{name}.view_as");
     let by_claim = |issuer: &super::document::IssuerDocument| issuer.identity.view_as.is_some();
     let can_ask = document.view_as.header.is_some() || document.issuers.iter().any(by_claim);
-    if !can_ask && !(grants.roles.is_empty() && grants.users.is_empty()) {
+    let grants_views = !grants.roles.is_empty() || !grants.users.is_empty();
+    if grants_views && !can_ask {
         let message = "nobody can ask for it: say how with `view_as: {header: x-view-as}`";
         errors.push(PolicyError::new(path.as_str(), message));
     }

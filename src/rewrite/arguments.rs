@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use serde_json::Value;
 use thiserror::Error;
 
 use super::splice::Edits;
@@ -10,7 +11,7 @@ use crate::mcp::finder::{Found, Place};
 use crate::mcp::json::{Kind, Reader, Span};
 use crate::mcp::message::Message;
 use crate::mcp::names::NameId;
-use crate::policy::{ArgumentRule, IdentityField, Operation, Policy};
+use crate::policy::{ArgumentRule, IdentityField, NamedOwner, NotOwned, Operation, Policy};
 
 /// What becomes of the identity arguments of a message.
 #[derive(Debug, Default)]
@@ -46,6 +47,9 @@ pub enum ArgumentError {
     /// The policy rejects it.
     #[error("argument `{0}` is not accepted; leave it out")]
     Rejected(String),
+    /// It is somebody else's, or nobody can tell whose.
+    #[error("argument `{0}` {1}")]
+    NotOwned(String, NotOwned),
     /// The token has no value to set it to.
     #[error("argument `{0}` cannot be set: the token does not say it")]
     NoValue(String),
@@ -72,7 +76,7 @@ pub fn rewrite(
         removed_in: HashMap::new(),
     };
     for &name in &message.finds.in_strings {
-        if policy.argument_rule(name, operations) != ArgumentRule::Keep {
+        if *policy.argument_rule(name, operations) != ArgumentRule::Keep {
             return Err(ArgumentError::InString(policy.names.name(name).to_owned()));
         }
     }
@@ -103,11 +107,17 @@ impl Rewriter<'_> {
         let name = self.policy.names.name(found.name).to_owned();
         match self.policy.argument_rule(found.name, self.operations) {
             ArgumentRule::Keep => return Ok(false),
+            ArgumentRule::Owner(owner) => {
+                let owned = self.owned(found, owner);
+                return owned
+                    .map(|()| false)
+                    .map_err(|error| ArgumentError::NotOwned(name, error));
+            }
             ArgumentRule::Reject => return Err(ArgumentError::Rejected(name)),
             ArgumentRule::Remove => self.remove(found, name),
             // Nobody signed in, so whatever it says is not true.
             ArgumentRule::Set(_) if self.identity.is_anonymous() => self.remove(found, name),
-            ArgumentRule::Set(field) => self.set(found, field, name)?,
+            ArgumentRule::Set(field) => self.set(found, *field, name)?,
         }
         Ok(true)
     }
@@ -147,6 +157,22 @@ impl Rewriter<'_> {
         self.rewrite.edits.replace(found.value.clone(), text);
         note(&mut self.rewrite.set, name);
         Ok(())
+    }
+
+    /// Whether a text, or each in a list of texts, names the caller.
+    fn owned(&self, found: &Found, owner: &NamedOwner) -> Result<(), NotOwned> {
+        let written = self.body.get(found.value.clone()).unwrap_or_default();
+        let value: Value = serde_json::from_slice(written).map_err(|_| NotOwned::Nobody)?;
+        let texts = match &value {
+            // It could stand for all there are.
+            Value::Array(texts) if texts.is_empty() => return Err(NotOwned::Nobody),
+            Value::Array(texts) => texts.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        texts.iter().try_for_each(|text| {
+            let text = text.as_str().ok_or(NotOwned::Nobody)?;
+            owner.check(text, self.identity)
+        })
     }
 
     /// Whether the client's value already is the trusted one: then no byte changes.
@@ -229,11 +255,9 @@ impl Rewriter<'_> {
     }
 
     fn value(&self, field: IdentityField, name: &str) -> Result<&'_ str, ArgumentError> {
-        let value = match field {
-            IdentityField::User => self.identity.user.as_deref(),
-            IdentityField::Organization => self.identity.organization.as_deref(),
-        };
-        value.ok_or_else(|| ArgumentError::NoValue(name.to_owned()))
+        field
+            .of(self.identity)
+            .ok_or_else(|| ArgumentError::NoValue(name.to_owned()))
     }
 }
 
@@ -254,7 +278,7 @@ fn note(names: &mut Vec<String>, name: String) {
 }
 
 fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    Value::from(text).to_string()
 }
 
 /// Whether a text is an integer as JSON writes it.

@@ -1,8 +1,11 @@
 //! Lists as one caller may see them.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use super::schemas::{Hidden, hide};
+use super::pins::{Compared, SeenTools};
+use super::results;
+use super::schemas::{Hidden, fit, hide};
 use super::security_schemes;
 use super::splice::Edits;
 use crate::authorize::{Caller, Target, may_see, operations};
@@ -22,6 +25,8 @@ pub struct Filtered {
     pub hidden: usize,
     /// Tools that are not as their pins say.
     pub pins_broken: Vec<String>,
+    /// Whether one of these is none that could be remembered.
+    pub pins_full: bool,
 }
 
 /// Takes the items a caller may not use out of the lists in a message, and out of the others the
@@ -33,6 +38,7 @@ pub struct Filtered {
 pub fn filter(
     policy: &Policy,
     caller: Caller<'_>,
+    seen: &SeenTools,
     era: Era,
     body: &[u8],
     max_depth: usize,
@@ -41,21 +47,28 @@ pub fn filter(
     let mut edits = Edits::default();
     let mut hidden = 0_usize;
     let mut removed_in_list = 0_usize;
-    let mut pins_broken = Vec::new();
+    let mut pins_broken: Vec<String> = Vec::new();
+    let mut pins_full = false;
+    let mut compared: HashSet<&str> = HashSet::new();
     for item in &listing.items {
         if item.element.index == 0 {
             removed_in_list = 0;
         }
-        let is_as_pinned = is_as_pinned(policy, item, body)?;
+        let is_first = compared.insert(&item.name);
+        let pinned = compare(policy, seen, item, is_first, body)?;
+        let is_as_pinned = pinned == Compared::Same;
         if !is_as_pinned {
             pins_broken.push(item.name.clone());
         }
+        pins_full |= pinned == Compared::NoRoom;
         let may_be_listed = is_as_pinned || policy.broken_pin == BrokenPin::Log;
         let target = Target::of_item(item.list, &item.name);
         if may_be_listed && may_see(policy, caller, target) {
             let operations = operations(policy, caller.identity, target);
             let hidden = Hidden::new(policy, caller.identity, operations);
             hide(&hidden, item, body, &mut edits)?;
+            let rules = results::rules(policy, caller.identity, Some(target));
+            fit(&rules, item, body, &mut edits)?;
             if item.list == List::Tools && policy.anonymous.is_some() {
                 security_schemes::add(policy, &item.name, body, &item.element.span, &mut edits)?;
             }
@@ -73,18 +86,26 @@ pub fn filter(
         body: edits.apply(body),
         hidden,
         pins_broken,
+        pins_full,
     })
 }
 
-/// Whether an item is what it was when it was pinned, or not pinned.
-fn is_as_pinned(policy: &Policy, item: &Item, body: &[u8]) -> Result<bool, JsonError> {
+/// An item beside what its pin says; one without a pin is what it is.
+fn compare(
+    policy: &Policy,
+    seen: &SeenTools,
+    item: &Item,
+    is_first: bool,
+    body: &[u8],
+) -> Result<Compared, JsonError> {
     let pin = (item.list == List::Tools).then(|| policy.pin(&item.name));
-    let Some(pin) = pin.flatten() else {
-        return Ok(true);
+    let Some(rule) = pin.flatten() else {
+        return Ok(Compared::Same);
     };
     let tool = body.get(item.element.span.clone()).unwrap_or_default();
     // It was read strictly already, so nothing in it is too deep.
-    Ok(Pin::of(tool, usize::MAX)? == pin)
+    let found = Pin::of(tool, usize::MAX)?;
+    Ok(seen.compare(&item.name, rule, found, is_first))
 }
 
 /// Who lost a role is to see it before long: a list is kept no longer than the policy says. What is no

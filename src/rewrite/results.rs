@@ -1,14 +1,14 @@
 //! What comes back, as the caller may have it: objects of others taken out, fields and values
 //! hidden, wherever in the message they stand.
 
-mod detect;
-mod embedded;
-mod keys;
-mod mask;
+pub(super) mod detect;
+pub(super) mod embedded;
+pub(super) mod keys;
+pub(super) mod mask;
 mod message;
 mod owner;
 mod pass;
-mod repeated;
+pub(super) mod repeated;
 #[cfg(test)]
 mod tests;
 

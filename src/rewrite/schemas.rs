@@ -10,6 +10,7 @@ mod cuts;
 mod data;
 mod hidden;
 mod keywords;
+mod output;
 mod references;
 mod walk;
 mod weaken;
@@ -25,6 +26,7 @@ use crate::mcp::json::tree::{Node, Value};
 use crate::mcp::json::{JsonError, Reader, Span};
 use crate::mcp::listing::Item;
 use crate::mcp::method::List;
+use crate::policy::ResultRule;
 
 /// Takes hidden arguments out of a tool's `inputSchema` or a prompt's `arguments`.
 ///
@@ -53,6 +55,30 @@ pub fn hide(
         _ => without_arguments(hidden, &tree, described),
     };
     if let Some(shown) = shown {
+        edits.replace(span, shown);
+    }
+    Ok(())
+}
+
+/// Says in a tool's `outputSchema` what its results are once the rules were applied to them.
+///
+/// # Errors
+///
+/// The item is not strict JSON.
+pub fn fit(
+    rules: &[&ResultRule],
+    item: &Item,
+    body: &[u8],
+    edits: &mut Edits,
+) -> Result<(), JsonError> {
+    if rules.is_empty() || item.list != List::Tools {
+        return Ok(());
+    }
+    let Some(span) = member(body, &item.element.span, "outputSchema")? else {
+        return Ok(());
+    };
+    let described = body.get(span.clone()).unwrap_or_default();
+    if let Some(shown) = output::after(rules, described)? {
         edits.replace(span, shown);
     }
     Ok(())

@@ -54,6 +54,47 @@ arguments:
 }
 
 #[test]
+fn expressions_that_look_for_an_owner_are_checked() {
+    let policy = |at: &str| {
+        format!(
+            "resource: https://crm.example.com/mcp
+issuers:
+  - issuer: https://login.example.com
+    jwks: {{cluster: login, path: /keys}}
+    identity: {{organization: org_id, roles: groups}}
+roles: {{support: {{tools: [crm.get], resources: [\"crm://*\"]}}}}
+arguments:
+  account_ref: {{owner: {{is: organization, at: \"{at}\"}}}}
+resources:
+  \"crm://*\":
+    owner: {{is: organization, at: \"{at}\"}}
+"
+        )
+    };
+    let files = Files::new("owners").with("policy.yaml", &policy("^a(b"));
+    files.run(&["check", "policy.yaml"]).says(
+        1,
+        &[
+            "policy.yaml:8:43: arguments.account_ref.owner.at: not a regular expression: ",
+            "policy.yaml:11:31: resources.crm://*.owner.at: not a regular expression: ",
+        ],
+    );
+    let files = files.with("policy.yaml", &policy("//([^/]+)/"));
+    files.run(&["check", "policy.yaml"]).says(
+        0,
+        &[
+            "policy.yaml:11:31: warning: resources.crm://*.owner.at: without `^` it also matches",
+            "policy.yaml: ok, 2 warnings: 1 role, 1 issuer, 1 resource rule\n",
+        ],
+    );
+    let ran = files.run(&["arguments", "--policy", "policy.yaml"]);
+    ran.says(
+        0,
+        &["account_ref                owner: organization policy\n"],
+    );
+}
+
+#[test]
 fn an_unknown_key_is_named_with_the_nearest_known_one() {
     let policy = "resource: https://crm.example.com/mcp
 issuers:

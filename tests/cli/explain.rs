@@ -98,6 +98,57 @@ results:
 }
 
 #[test]
+fn a_resource_of_another_owner_is_explained_with_the_expression() {
+    let policy = "
+resource: https://crm.example.com/mcp
+issuers:
+  - issuer: https://login.example.com
+    jwks: {cluster: login, path: /keys}
+    identity: {organization: org_id, roles: realm_access.roles}
+roles: {manager: {resources: [\"crm://*\"]}}
+resources: {\"crm://*\": {owner: {is: organization, at: \"^crm://([^/]+)/\"}}}
+";
+    let read = |owner: &str| {
+        let params = json!({"uri": format!("crm://{owner}/1")});
+        json!({"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": params})
+    };
+    let files = Files::to_explain("owned", &manager(), &read("globex"));
+    let files = files.with("policy.yaml", policy);
+    files.explain(&[]).says(
+        1,
+        &[
+            "decision     blocked (resource_owner)\n",
+            "resources.crm://*.owner: the URI names another owner than the caller\n",
+            "next action  see resources.crm://*.owner\n",
+            "note         the owner is what `^crm://([^/]+)/` finds\n",
+        ],
+    );
+    let files = files.with("request.json", &read("acme").to_string());
+    files.explain(&[]).says(0, &["approved (allowed)"]);
+}
+
+#[test]
+fn an_answer_with_a_changed_tool_says_which_one() {
+    let policy = "
+resource: https://crm.example.com/mcp
+issuers:
+  - issuer: https://login.example.com
+    jwks: {cluster: login, path: /keys}
+    identity: {roles: realm_access.roles}
+roles: {manager: {tools: [\"crm.*\"]}}
+tools: {crm.get: {pin: \"sha256:1fbf88b706225c361e648acab486a6849105679dbafd0ab8cff614125e5443f3\"}}
+";
+    let request = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"});
+    let tool = json!({"name": "crm.get", "inputSchema": {}});
+    let answer = json!({"jsonrpc": "2.0", "id": 1, "result": {"tools": [tool]}});
+    let files = Files::to_explain("unpinned", &manager(), &request)
+        .with("policy.yaml", policy)
+        .with("answer.json", &answer.to_string());
+    let ran = files.explain(&["--response", "answer.json"]);
+    ran.says(0, &["Not as pinned: crm.get\n"]);
+}
+
+#[test]
 fn an_untouched_request_goes_on_byte_for_byte() {
     let request = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
     let files = Files::to_explain("untouched", &manager(), &request);
@@ -334,4 +385,54 @@ fn claims_that_need_a_proof_get_one() {
     let files = Files::to_explain("certificate", &certificate, &request);
     let files = files.with("policy.yaml", &policy("required"));
     files.explain(&[]).says(1, &["(dpop_required)"]);
+}
+
+#[test]
+fn b37_hidden_names_are_explained() {
+    let policy = "
+resource: https://crm.example.com/mcp
+issuers:
+  - issuer: https://login.example.com
+    jwks: {cluster: login, path: /keys}
+    identity: {roles: realm_access.roles}
+roles: {manager: {tools: [\"crm.*\"], deny: [crm.purge]}}
+";
+    let error = json!({"code": -32602, "message": "Did you mean crm.purge?"});
+    let answer = json!({"jsonrpc": "2.0", "id": 7, "error": error});
+    let asked = call("crm.get_customer", &json!({}));
+    let files = Files::to_explain("names", &manager(), &asked)
+        .with("policy.yaml", policy)
+        .with("answer.json", &answer.to_string());
+    files.explain(&["--response", "answer.json"]).says(
+        0,
+        &[
+            "  error.message: \"Did you mean crm.purge?\" -> \"Did you mean ***?\"\n",
+            "  names of tools hidden: 1\n",
+        ],
+    );
+}
+
+#[test]
+fn b34_a_fitted_output_schema_is_explained() {
+    let policy = "
+resource: https://crm.example.com/mcp
+issuers:
+  - issuer: https://login.example.com
+    jwks: {cluster: login, path: /keys}
+    identity: {roles: realm_access.roles}
+roles: {manager: {tools: [\"crm.*\"]}}
+results:
+  - {tools: [\"crm.*\"], redact: [ssn], with: remove}
+";
+    let schema = json!({"type": "object", "required": ["id", "ssn"]});
+    let tool = json!({"name": "crm.get_customer", "inputSchema": {}, "outputSchema": schema});
+    let answer = json!({"jsonrpc": "2.0", "id": 7, "result": {"tools": [tool]}});
+    let asked = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/list"});
+    let files = Files::to_explain("fitted", &manager(), &asked)
+        .with("policy.yaml", policy)
+        .with("answer.json", &answer.to_string());
+    files.explain(&["--response", "answer.json"]).says(
+        0,
+        &["  result.tools[0].outputSchema.required[1]: \"ssn\" -> taken out\n"],
+    );
 }

@@ -76,6 +76,12 @@ fn what_is_printed_is_good_for_a_policy() {
         "{}",
         changed.stderr
     );
+    // What was first seen is not written anywhere.
+    let seen = format!("{POLICY}tools: {{crm.get: {{pin: first-seen}}}}\n");
+    let files = files.with("policy.yaml", &seen);
+    let unwritten = files.run(&["pin", "--tools", "changed.json", "--policy", "policy.yaml"]);
+    assert_eq!((unwritten.status, unwritten.stderr.as_str()), (0, ""));
+    let files = files.with("policy.yaml", &pinned);
     let other = r#"{"result":{"tools":[{"name":"crm.x"}]}}"#;
     let gone = files.with("other.json", other);
     let gone = gone.run(&["pin", "--tools", "other.json", "--policy", "policy.yaml"]);

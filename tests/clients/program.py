@@ -5,10 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from .browser import Browser
 from .kinds import Kind
+
+
+class Browser(Protocol):
+    """Where the program sends its user."""
+
+    def visit(self, url: str) -> str:
+        """Follow where an authorization request leads; the address of the callback."""
 
 
 class Failed(Exception):

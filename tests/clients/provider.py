@@ -31,12 +31,12 @@ class Received:
 class Provider:
     """`oidc-provider` in a process of its own."""
 
-    def __init__(self, settings: dict[str, Any], log: Path) -> None:
+    def __init__(self, settings: dict[str, Any], log: Path, program: str = "provider.js") -> None:
         self.log = log
         self.requests: list[Received] = []
         with log.open("w") as errors:
             self.process = subprocess.Popen(
-                [NODE, str(HERE / "node/provider.js"), json.dumps(settings)],
+                [NODE, str(HERE / "node" / program), json.dumps(settings)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,

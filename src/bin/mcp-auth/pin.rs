@@ -11,7 +11,7 @@ use mcp_auth_filter::mcp::events::{self, EventStream};
 use mcp_auth_filter::mcp::listing::{Item, Listing};
 use mcp_auth_filter::mcp::method::List;
 use mcp_auth_filter::mcp::pin::Pin;
-use mcp_auth_filter::policy::Policy;
+use mcp_auth_filter::policy::{PinRule, Policy};
 
 use crate::text::printable;
 use crate::{Failure, Outcome, files, policy};
@@ -64,7 +64,7 @@ fn may_be_called(policy: &Policy, name: &str) -> bool {
 fn changed(policy: &Policy, tools: &BTreeMap<String, Pin>) -> String {
     let mut lines = String::new();
     for operation in &policy.tools {
-        let Some(pin) = operation.pin else {
+        let Some(PinRule::As(pin)) = operation.pin else {
             continue;
         };
         let name = operation.pattern.written();

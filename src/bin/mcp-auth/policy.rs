@@ -108,7 +108,8 @@ fn refuse_other_kind(file: &str, document: &Document<'_>) -> Result<(), Failure>
                 "the filter's `configuration.value`",
             )
         }
-        _ if document.has("resources") => {
+        // A policy may have these, too, and always says what it is for.
+        _ if document.has("resources") && !document.has("resource") => {
             let what = "a file for Envoy's discovery";
             (what, "resources", "the filter's `configuration.value`")
         }

@@ -51,6 +51,13 @@ pub(crate) fn text(judged: Judged, policy: &Policy, claims: Option<&str>) -> Str
 /// What the caller receives of the server's answer.
 fn received(answer: &Answer, record: &Record) -> String {
     let mut out = String::from("\n");
+    if !record.pins_broken.is_empty() {
+        let _ = writeln!(
+            out,
+            "Not as pinned: {}",
+            printable(&record.pins_broken.join(", "))
+        );
+    }
     if answer.received == answer.sent {
         out.push_str("The caller receives the answer byte for byte as it came\n");
         return out;
@@ -64,6 +71,12 @@ fn received(answer: &Answer, record: &Record) -> String {
     }
     if !record.redacted.is_empty() {
         let _ = writeln!(out, "  hidden: {}", record.redacted.join(", "));
+    }
+    if let Some(names) = record.hidden_names {
+        let _ = writeln!(out, "  names of tools hidden: {names}");
+    }
+    if let Some(errors) = record.withheld_errors {
+        let _ = writeln!(out, "  errors without their text: {errors}");
     }
     let body = String::from_utf8_lossy(&answer.received);
     let _ = writeln!(out, "so that it is\n\n  {}", shown_body(&body));
@@ -178,6 +191,7 @@ fn hint(decision: &Decision, record: &Record, policy: &Policy) -> Option<String>
         ),
         "no_role" => roles(record, policy),
         "condition" => condition(decision, policy),
+        "resource_owner" => owner(decision, policy),
         "header_mismatch" => Some(
             "without --header, the headers are those a client would send with this body".to_owned(),
         ),
@@ -210,6 +224,20 @@ fn condition(decision: &Decision, policy: &Policy) -> Option<String> {
         (own == *rule).then_some(operation.when.as_ref()?.written())
     });
     Some(format!("the condition is `{}`", written.next()?))
+}
+
+/// Where the owner of a resource is looked for.
+fn owner(decision: &Decision, policy: &Policy) -> Option<String> {
+    let mut sources = decision.evidence.iter().map(|evidence| &evidence.source);
+    let path = sources.find(|source| source.starts_with("resources."))?;
+    let rule = policy
+        .resources
+        .iter()
+        .find(|rule| *path == format!("resources.{}.owner", rule.pattern.written()))?;
+    Some(format!(
+        "the owner is what `{}` finds",
+        rule.owner.written()
+    ))
 }
 
 fn quoted<'n>(names: impl Iterator<Item = &'n String>, between: &str) -> String {

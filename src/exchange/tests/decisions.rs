@@ -104,7 +104,12 @@ fn b14_a_request_for_none_of_several_policies_is_refused_where_one_enforces() {
     };
     let headers = crate::mcp::headers::Headers::new(call("crm.get", "{}").headers);
     for (mode, verdict) in [("enforce", Verdict::Blocked), ("observe", Verdict::Draft)] {
-        let mut exchange = Exchange::new(policy(json!({"mode": mode})), &Default::default(), now);
+        let mut exchange = Exchange::new(
+            policy(json!({"mode": mode})),
+            &Default::default(),
+            &Default::default(),
+            now,
+        );
         match exchange.is_for_nobody(&headers) {
             Step::Reply(reply) => assert_eq!((mode, reply.status), ("enforce", 404)),
             step => assert_eq!((mode, step), ("observe", Step::Forward(Forward::default()))),
@@ -123,6 +128,7 @@ fn a_client_that_leaves_has_a_record() {
     let mut exchange = super::super::Exchange::new(
         policy.clone(),
         &Default::default(),
+        &Default::default(),
         super::super::Now { unix_ms: 1 },
     );
     let mut verifier = crate::identity::Verifier::new(policy.issuers.clone()).unwrap();
@@ -136,7 +142,7 @@ fn a_client_that_leaves_has_a_record() {
     );
     let record = exchange.finish(0, now).unwrap();
     assert_eq!(record.decision.reason, "client_gone");
-    let unborn = super::super::Exchange::new(policy, &Default::default(), now);
+    let unborn = super::super::Exchange::new(policy, &Default::default(), &Default::default(), now);
     assert_eq!(unborn.finish(0, now), None);
 }
 

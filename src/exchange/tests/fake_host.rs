@@ -13,6 +13,7 @@ use crate::credential::Credential;
 use crate::identity::Verifier;
 use crate::mcp::headers::{HeaderEdit, Headers};
 use crate::policy::{Authorization, Hold, Mode, Policy};
+use crate::rewrite::pins::SeenTools;
 use crate::seal::Sealer;
 use crate::store::memory;
 
@@ -189,12 +190,24 @@ impl FakeHost {
         Self::at(policy, 0)
     }
 
+    /// A host that saw these tools before.
+    pub fn that_saw(seen: &SeenTools, policy: &Rc<Policy>) -> Self {
+        let host = Self::new(policy);
+        let exchange = Exchange::new(Rc::clone(policy), &secrets(policy), seen, host.now);
+        Self { exchange, ..host }
+    }
+
     /// A host whose clock is this many seconds later.
     pub fn at(policy: &Rc<Policy>, later: u64) -> Self {
         let now = now(later);
         Self {
             now,
-            exchange: Exchange::new(Rc::clone(policy), &secrets(policy), now),
+            exchange: Exchange::new(
+                Rc::clone(policy),
+                &secrets(policy),
+                &SeenTools::default(),
+                now,
+            ),
             verifier: Verifier::new(policy.issuers.clone()).unwrap(),
             policy: Rc::clone(policy),
             store: Store::default(),

@@ -35,7 +35,7 @@ fn b37_instructions_are_the_policys() {
         ),
         (json!(null), PRESENTED.to_owned()),
     ] {
-        let policy = policy(json!({"instructions": instructions}));
+        let policy = policy(json!({"instructions": instructions, "errors": "keep"}));
         for request in [initialize(), discover()] {
             let found = send(&policy, &request.clone().answered(JSON, PRESENTED));
             assert_eq!(found.client_body(), expected);
@@ -62,4 +62,21 @@ fn what_cannot_be_read_is_not_passed() {
     let notified = Request::post(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
     let outcome = send(&policy, &notified.answered(accepted, "Accepted"));
     assert_eq!(outcome.client_body(), "Accepted");
+}
+
+#[test]
+fn b37_instructions_name_no_tool_that_the_caller_may_not_call() {
+    let expected = PRESENTED.replace("crm.purge", "***");
+    let outcome = send(&policy(json!({})), &initialize().answered(JSON, PRESENTED));
+    assert_eq!(outcome.client_body(), expected);
+    assert_eq!(outcome.record.hidden_names, Some(1));
+    // What one caller may read must not be cached for others.
+    let public = PRESENTED.replace("\"capab", "\"cacheScope\":\"public\",\"capab");
+    let private = expected.replace("\"capab", "\"cacheScope\":\"private\",\"capab");
+    let outcome = send(&policy(json!({})), &discover().answered(JSON, &public));
+    assert_eq!(outcome.client_body(), private);
+    let stream = format!("data: {PRESENTED}\n\n");
+    let resumed = Request::method("GET").answered(EVENTS, &stream);
+    let outcome = send(&policy(json!({})), &resumed);
+    assert_eq!(outcome.client_body(), format!("data: {expected}\n\n"));
 }

@@ -29,7 +29,7 @@ fn waiting() -> Waiting {
     }]}));
     let secret = |_: &str| Some("s3cret".to_owned());
     let mut verifier = Verifier::with_environment(policy.issuers.clone(), &secret).unwrap();
-    let mut exchange = Exchange::new(policy, &Default::default(), AT);
+    let mut exchange = Exchange::new(policy, &Default::default(), &Default::default(), AT);
     let request = call("crm.get", "{}")
         .without("authorization")
         .with("authorization", "Bearer opaque");

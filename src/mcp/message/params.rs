@@ -50,10 +50,15 @@ pub struct Params<'a> {
     pub reference: Option<Reference<'a>>,
     /// `argument.name`: which argument a completion is for.
     pub completes: Option<Cow<'a, str>>,
+    /// `context`: what was filled in before, for a completion.
+    pub context: Option<Span>,
     /// `_meta`'s protocol version.
     pub protocol_version: Option<Cow<'a, str>>,
     /// `_meta`'s declaration of the tasks extension, as a member to take out.
     pub tasks_extension: Option<Element>,
+    /// Whether the client can ask its user in a form of its own: `elicitation` among `_meta`'s client
+    /// capabilities.
+    pub elicits: bool,
     /// Whether the call is to become a task: `task` (MCP 2025-11-25 "Tasks").
     pub asks_task: bool,
     /// `taskId`: the task a `tasks/*` request is about.
@@ -120,7 +125,8 @@ impl<'a> Params<'a> {
                 "inputResponses" if reader.kind()? == Kind::Object => {
                     reader.object(|reader, _| finder.answer(reader).map(drop))?;
                 }
-                "clientInfo" | "context" | "inputResponses" => {
+                "context" => params.context = Some(finder.value(reader, Place::Elsewhere)?),
+                "clientInfo" | "inputResponses" => {
                     finder.value(reader, Place::Elsewhere)?;
                 }
                 _ => {
@@ -185,15 +191,31 @@ fn read_capabilities<'a>(
 ) -> Result<(), MessageError> {
     expect(reader, Kind::Object, CLIENT_CAPABILITIES)?;
     reader.object(|reader, member| {
-        refuse_look_alike(&member.key, &["extensions"])?;
-        if member.key.value == "extensions" {
-            params.tasks_extension = read_extensions(reader)?;
-        } else {
-            reader.skip()?;
+        refuse_look_alike(&member.key, &["elicitation", "extensions"])?;
+        match &*member.key.value {
+            "elicitation" => params.elicits = read_elicitation(reader)?,
+            "extensions" => params.tasks_extension = read_extensions(reader)?,
+            _ => {
+                reader.skip()?;
+            }
         }
         Ok::<(), MessageError>(())
     })?;
     Ok(())
+}
+
+/// Whether a form is among the modes; it is the only one where none is named (MCP 2026-07-28
+/// "Elicitation", "Capabilities").
+fn read_elicitation(reader: &mut Reader<'_>) -> Result<bool, MessageError> {
+    expect(reader, Kind::Object, "elicitation")?;
+    let (mut modes, mut form) = (0_usize, false);
+    reader.object(|reader, member| {
+        refuse_look_alike(&member.key, &["form", "url"])?;
+        modes = modes.saturating_add(1);
+        form |= member.key.value == "form";
+        reader.skip().map_err(MessageError::from).map(drop)
+    })?;
+    Ok(form || modes == 0)
 }
 
 fn read_extensions(reader: &mut Reader<'_>) -> Result<Option<Element>, MessageError> {

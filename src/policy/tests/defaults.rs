@@ -127,7 +127,9 @@ fn the_most_specific_rule_for_an_argument_comes_first() {
     assert_eq!(patterns, ["crm.assign", "crm.*", "*"]);
     let all: Vec<&Operation> = policy.tools.iter().collect();
     let rule = |name: &str, operations: &[&Operation]| {
-        policy.argument_rule(policy.names.find(&fold(name)).unwrap(), operations)
+        policy
+            .argument_rule(policy.names.find(&fold(name)).unwrap(), operations)
+            .clone()
     };
     assert_eq!(rule("user_id", &all), ArgumentRule::Keep);
     assert_eq!(rule("USER.ID", &all[1..]), ArgumentRule::Reject);
@@ -144,7 +146,7 @@ fn built_in_names_follow_the_identity_and_can_be_turned_off() {
     let policy = with("/issuers/0/identity", json!({"organization": "org"}));
     let rule = |policy: &Policy, name: &str| {
         let id = policy.names.find(&fold(name))?;
-        Some(policy.argument_rule(id, &[]))
+        Some(policy.argument_rule(id, &[]).clone())
     };
     let organization = Some(ArgumentRule::Set(IdentityField::Organization));
     assert_eq!(rule(&parse(&policy), "tenant_id"), organization);

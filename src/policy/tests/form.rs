@@ -255,7 +255,7 @@ fn an_unknown_word_is_named_with_the_nearest_one() {
         (
             "/arguments",
             json!({"a": "drop"}),
-            "arguments.a: unknown value `drop`, expected one of `set`, `remove`, `reject`, `keep`",
+            "arguments.a: unknown value `drop`, expected one of `set`, `remove`, `reject`, `keep`, `owner`",
         ),
         (
             "/arguments",

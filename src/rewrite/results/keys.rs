@@ -3,6 +3,13 @@
 use crate::mcp::names::fold;
 use crate::policy::FieldPath;
 
+/// The keys that a key stands for, folded.
+pub(in crate::rewrite) fn steps(key: &str) -> impl Iterator<Item = String> {
+    let steps = key.split(['.', '/', '[', ']']).map(fold);
+    let steps = steps.filter(|step| !step.is_empty());
+    steps.map(std::borrow::Cow::into_owned)
+}
+
 /// Folded keys, the outermost first. A key that is a path itself, such as `customer.ssn` or
 /// `com.example/ssn`, counts as several.
 #[derive(Debug, Default)]
@@ -17,9 +24,7 @@ impl Keys {
     pub(super) fn push(&mut self, key: &str) -> usize {
         self.last = fold(key).into_owned();
         let before = self.steps.len();
-        let steps = key.split(['.', '/', '[', ']']).map(fold);
-        let steps = steps.filter(|step| !step.is_empty());
-        self.steps.extend(steps.map(std::borrow::Cow::into_owned));
+        self.steps.extend(steps(key));
         self.steps.len().saturating_sub(before)
     }
 

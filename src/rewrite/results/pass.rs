@@ -12,7 +12,7 @@ use super::{NotOwned, ResultError, detect};
 use crate::identity::Identity;
 use crate::mcp::json::Element;
 use crate::mcp::json::tree::{Child, Node, Value};
-use crate::policy::{IdentityField, Mask, Missing, Otherwise, ResultRule, TextRule};
+use crate::policy::{Mask, Missing, Otherwise, ResultRule, TextRule};
 use crate::rewrite::splice::Edits;
 
 /// What is done to a message, one after the other.
@@ -63,10 +63,7 @@ impl<'r> Pass<'r> {
         key: Option<&'r str>,
         max_depth: usize,
     ) -> Self {
-        let own = rule.owner.as_ref().and_then(|owner| match owner.is {
-            IdentityField::User => identity.user.as_deref(),
-            IdentityField::Organization => identity.organization.as_deref(),
-        });
+        let own = rule.owner.as_ref().and_then(|owner| owner.is.of(identity));
         let with = rule.with;
         Self {
             rule,

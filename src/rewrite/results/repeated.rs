@@ -105,7 +105,7 @@ impl Repeated {
 }
 
 /// Gives a member another key, which no other member has.
-pub(super) fn rename(member: &Child, members: &[Child], key: &str, edits: &mut Edits) {
+pub(in crate::rewrite) fn rename(member: &Child, members: &[Child], key: &str, edits: &mut Edits) {
     let position = members
         .iter()
         .position(|other| other.key_span == member.key_span);
@@ -138,7 +138,7 @@ fn occurrences(text: &str, value: &str) -> Vec<Span> {
 }
 
 /// A text with parts of it replaced; where parts overlap, the longer one counts.
-pub(super) fn replace(
+pub(in crate::rewrite) fn replace(
     text: &str,
     mut parts: Vec<Span>,
     with: impl Fn(&str) -> String,

@@ -22,7 +22,7 @@ pub(super) struct Cuts {
 
 impl Cuts {
     /// Finds every hidden name.
-    pub(super) fn of_names(walk: &Walk<'_>, hidden: &Hidden<'_>) -> Self {
+    pub(super) fn of_names(walk: &Walk<'_, Place>, hidden: &Hidden<'_>) -> Self {
         let mut cuts = Self::default();
         for (schema, places) in walk.schemas() {
             let before = cuts.gone.len();

@@ -1,5 +1,6 @@
 //! Which arguments a caller has nothing to say about.
 
+use super::walk::Places;
 use crate::identity::Identity;
 use crate::mcp::names::{Name, NameId, NameTable, fold};
 use crate::policy::{ArgumentRule, Operation, Policy};
@@ -48,6 +49,26 @@ impl Place {
     }
 }
 
+impl Places for Hidden<'_> {
+    type Place = Place;
+
+    fn whole(&self) -> Place {
+        Place::arguments()
+    }
+
+    fn element(&self, place: &Place) -> Place {
+        place.element()
+    }
+
+    fn under(&self, _: &Place, name: &str) -> Place {
+        Self::under(self, name)
+    }
+
+    fn apart(&self) -> Place {
+        Place::apart()
+    }
+}
+
 impl<'p> Hidden<'p> {
     /// The operations are those of the tool or prompt, the most specific first.
     pub fn new(policy: &'p Policy, identity: &Identity, operations: Vec<&'p Operation>) -> Self {
@@ -66,7 +87,7 @@ impl<'p> Hidden<'p> {
             return false;
         };
         match self.policy.argument_rule(name, &self.operations) {
-            ArgumentRule::Keep => false,
+            ArgumentRule::Keep | ArgumentRule::Owner(_) => false,
             ArgumentRule::Remove | ArgumentRule::Reject => true,
             // Nobody's value is taken out, as `rewrite::arguments` does.
             ArgumentRule::Set(_) if self.anonymous => true,

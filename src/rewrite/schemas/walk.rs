@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::hidden::{Hidden, Place};
 use super::keywords::{DEFINITIONS, Describes, REFERENCES, schemas};
 use super::references::Targets;
 use crate::mcp::json::tree::{Node, NodeId};
@@ -10,40 +9,59 @@ use crate::mcp::json::tree::{Node, NodeId};
 /// A definition used at more places than this counts as used anywhere.
 const MAX_PLACES: usize = 8;
 
+/// Tells the places in a value apart, as far as they matter.
+pub(super) trait Places {
+    /// Where something stands.
+    type Place: Clone + PartialEq;
+
+    /// The value as a whole.
+    fn whole(&self) -> Self::Place;
+    /// An element of a list that stands here.
+    fn element(&self, place: &Self::Place) -> Self::Place;
+    /// A member of an object that stands here.
+    fn under(&self, place: &Self::Place, name: &str) -> Self::Place;
+    /// It is not known where.
+    fn apart(&self) -> Self::Place;
+}
+
 /// The schemas inside a schema.
-#[derive(Debug, Default)]
-pub(super) struct Walk<'t> {
+#[derive(Debug)]
+pub(super) struct Walk<'t, P> {
     /// Each, and the places of what it describes: a definition can be used at several.
-    schemas: BTreeMap<NodeId, (&'t Node, Vec<Place>)>,
+    schemas: BTreeMap<NodeId, (&'t Node, Vec<P>)>,
     /// Which schema decides by which other.
     pub(super) uses: Vec<(NodeId, NodeId)>,
     /// References within the schema: the string, and what it refers to.
     pub(super) references: BTreeMap<NodeId, (&'t str, &'t Node)>,
-    to_do: Vec<(&'t Node, Place)>,
+    to_do: Vec<(&'t Node, P)>,
 }
 
-impl<'t> Walk<'t> {
+impl<'t, P: Clone + PartialEq> Walk<'t, P> {
     /// Walks through a whole schema.
-    pub(super) fn through(root: &'t Node, hidden: &Hidden<'_>) -> Self {
+    pub(super) fn through(root: &'t Node, places: &impl Places<Place = P>) -> Self {
         let targets = Targets::of(root);
-        let mut walk = Self::default();
-        walk.to_do.push((root, Place::arguments()));
+        let mut walk = Self {
+            schemas: BTreeMap::new(),
+            uses: Vec::new(),
+            references: BTreeMap::new(),
+            to_do: vec![(root, places.whole())],
+        };
         loop {
             while let Some((schema, place)) = walk.to_do.pop() {
-                walk.visit(schema, place, hidden, &targets);
+                walk.visit(schema, place, places, &targets);
             }
             // What nothing refers to may still be referred to in a way not understood here.
             let unused = walk.unused_definitions();
             if unused.is_empty() {
                 return walk;
             }
-            let apart = unused.into_iter().map(|unused| (unused, Place::apart()));
+            let apart = unused.into_iter().map(|unused| (unused, places.apart()));
             walk.to_do.extend(apart);
         }
     }
 
     /// Each schema with its places.
-    pub(super) fn schemas(&self) -> impl Iterator<Item = (&'t Node, &[Place])> {
+    pub(super) fn schemas(&self) -> impl Iterator<Item = (&'t Node, &[P])> {
         let schemas = self.schemas.values();
         schemas.map(|(schema, places)| (*schema, places.as_slice()))
     }
@@ -51,8 +69,8 @@ impl<'t> Walk<'t> {
     fn visit(
         &mut self,
         schema: &'t Node,
-        place: Place,
-        hidden: &Hidden<'_>,
+        place: P,
+        of: &impl Places<Place = P>,
         targets: &Targets<'t>,
     ) {
         let (_, places) = self
@@ -62,7 +80,7 @@ impl<'t> Walk<'t> {
         let place = if places.len() < MAX_PLACES {
             place
         } else {
-            Place::apart()
+            of.apart()
         };
         if places.contains(&place) {
             return;
@@ -73,9 +91,9 @@ impl<'t> Walk<'t> {
             for (name, inner) in inner {
                 let place = match describes {
                     Describes::Same => place.clone(),
-                    Describes::Elements => place.element(),
-                    Describes::Members => hidden.under(name),
-                    Describes::Others => Place::apart(),
+                    Describes::Elements => of.element(&place),
+                    Describes::Members => of.under(&place, name),
+                    Describes::Others => of.apart(),
                 };
                 self.to_do.push((inner, place));
                 self.uses.extend(is_new.then(|| (schema.id(), inner.id())));

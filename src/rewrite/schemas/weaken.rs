@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::cuts::Cuts;
+use super::hidden::Place;
 use super::walk::Walk;
 use crate::mcp::json::tree::{Node, NodeId};
 
 /// Takes out, or weakens, what must not be decided by a schema that lost a name.
-pub(super) fn weaken(walk: &Walk<'_>, cuts: &mut Cuts) {
-    let weaker = weaker(walk, &cuts.changed);
+pub(super) fn weaken(walk: &Walk<'_, Place>, cuts: &mut Cuts) {
+    let weaker = deciding_by(&cuts.changed, walk);
     let is_weaker = |node: &&Node| weaker.contains(&node.id());
     for (schema, _) in walk.schemas() {
         negations(schema, is_weaker, cuts);
@@ -25,8 +26,8 @@ pub(super) fn weaken(walk: &Walk<'_>, cuts: &mut Cuts) {
     }
 }
 
-/// The schemas that may accept more than before: the changed ones and all that decide by them.
-fn weaker(walk: &Walk<'_>, changed: &HashSet<NodeId>) -> HashSet<NodeId> {
+/// Some schemas, and all that decide by them: if these accept more than before, so may those.
+pub(super) fn deciding_by<P>(changed: &HashSet<NodeId>, walk: &Walk<'_, P>) -> HashSet<NodeId> {
     let mut users: BTreeMap<NodeId, Vec<NodeId>> = BTreeMap::new();
     for (user, used) in &walk.uses {
         users.entry(*used).or_default().push(*user);
@@ -40,7 +41,8 @@ fn weaker(walk: &Walk<'_>, changed: &HashSet<NodeId>) -> HashSet<NodeId> {
     weaker
 }
 
-fn negations(schema: &Node, is_weaker: impl Fn(&&Node) -> bool, cuts: &mut Cuts) {
+/// What holds where a schema does not.
+pub(super) fn negations(schema: &Node, is_weaker: impl Fn(&&Node) -> bool, cuts: &mut Cuts) {
     cuts.remove(schema.member("not").filter(&is_weaker));
     if schema.member("if").filter(&is_weaker).is_some() {
         let decided = ["if", "then", "else"];
@@ -50,7 +52,12 @@ fn negations(schema: &Node, is_weaker: impl Fn(&&Node) -> bool, cuts: &mut Cuts)
 }
 
 /// Of several schemas, two may match now where one did.
-fn choices(walk: &Walk<'_>, schema: &Node, is_weaker: impl Fn(&&Node) -> bool, cuts: &mut Cuts) {
+pub(super) fn choices<P>(
+    walk: &Walk<'_, P>,
+    schema: &Node,
+    is_weaker: impl Fn(&&Node) -> bool,
+    cuts: &mut Cuts,
+) {
     let Some(choices) = schema.member("oneOf") else {
         return;
     };

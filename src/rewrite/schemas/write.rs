@@ -8,7 +8,7 @@ use crate::mcp::json::tree::{Child, Node, NodeId, Value};
 use crate::rewrite::splice::Edits;
 
 /// Writes a schema without what is cut.
-pub(super) fn write(root: &Node, walk: &Walk<'_>, cuts: &Cuts, schema: &[u8]) -> Vec<u8> {
+pub(super) fn write<P>(root: &Node, walk: &Walk<'_, P>, cuts: &Cuts, schema: &[u8]) -> Vec<u8> {
     let left = left(root, cuts);
     let ids: HashSet<NodeId> = left.iter().map(|node| node.id()).collect();
     let references = walk.references.iter();

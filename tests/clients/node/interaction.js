@@ -1,6 +1,6 @@
 // The pages where a user signs in and consents, for a user who agrees to everything at once.
 
-export async function answerInteraction(provider, user, request, response) {
+export async function answerInteraction(provider, { user }, request, response) {
   try {
     const details = await provider.interactionDetails(request, response);
     const result =
@@ -14,7 +14,7 @@ export async function answerInteraction(provider, user, request, response) {
 }
 
 // What was granted before stays granted, and what is asked for now is added.
-async function consent(provider, { grantId, session, params, prompt }) {
+export async function consent(provider, { grantId, session, params, prompt }) {
   const grant = grantId
     ? await provider.Grant.find(grantId)
     : new provider.Grant({ accountId: session.accountId, clientId: params.client_id });

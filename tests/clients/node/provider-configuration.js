@@ -73,7 +73,7 @@ function fetchClientMetadata(documents) {
   };
 }
 
-function signingKey() {
+export function signingKey() {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   return { ...privateKey.export({ format: 'jwk' }), use: 'sig', alg: 'ES256', kid: 'provider' };
 }

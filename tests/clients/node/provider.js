@@ -1,42 +1,7 @@
-// An OpenID provider for the tests. Usage: node provider.js '<settings as JSON>'
-// It prints one JSON line for everything it does; the first one names its issuer.
+// A provider whose user agrees to everything at once. Usage: node provider.js '<settings as JSON>'
 
-import { createServer } from 'node:http';
-import { once } from 'node:events';
-import Provider from 'oidc-provider';
 import { answerInteraction } from './interaction.js';
 import { configuration } from './provider-configuration.js';
+import { serve } from './serve-provider.js';
 
-const settings = JSON.parse(process.argv[2]);
-const report = (event) => process.stdout.write(`${JSON.stringify(event)}\n`);
-console.info = console.warn;
-
-const server = createServer();
-await once(server.listen(0, '127.0.0.1'), 'listening');
-const issuer = `http://127.0.0.1:${server.address().port}`;
-const provider = new Provider(issuer, configuration(settings));
-
-provider.use(async (context, next) => {
-  await next();
-  report({
-    event: 'request',
-    method: context.method,
-    path: context.path,
-    status: context.status,
-    parameters: { ...(context.oidc?.params ?? {}) },
-    answer: context.path === '/token' || context.path === '/reg' ? context.body : undefined,
-  });
-});
-
-const answer = provider.callback();
-server.on('request', (request, response) => {
-  if (request.url.startsWith('/interaction/')) {
-    answerInteraction(provider, settings.user, request, response);
-  } else {
-    answer(request, response);
-  }
-});
-
-report({ event: 'listening', issuer });
-// The tests hold the other end of this pipe: when they are gone, so is the provider.
-process.stdin.on('end', () => process.exit()).resume();
+await serve(JSON.parse(process.argv[2]), configuration, answerInteraction);

@@ -1,0 +1,73 @@
+//! Resources that name their owner, in the place where the policy looks for it.
+
+use super::{Denial, Target, sign_in};
+use crate::identity::Identity;
+use crate::mcp::template::expand;
+use crate::policy::{NotOwned, Policy, ResourceRule, is_plain_uri};
+
+/// Whether a resource names the caller, by every rule that is for it. Templates name whomever a
+/// client fills in: of one, some URI has to be the caller's.
+pub(super) fn owned(
+    policy: &Policy,
+    identity: &Identity,
+    target: Target<'_>,
+) -> Result<(), Denial> {
+    for rule in rules(policy, identity, target) {
+        let owner = &rule.owner;
+        let checked = match target {
+            Target::ResourceTemplate(template) => {
+                let own = owner.is.of(identity);
+                let uri = expand(template, |_| own).ok_or(NotOwned::Nobody);
+                uri.and_then(|uri| owner.check(&uri, identity))
+            }
+            target => owner.check(target.name(), identity),
+        };
+        checked.map_err(|error| match identity.is_anonymous() {
+            true => sign_in(policy, identity, target),
+            false => denial(rule, error),
+        })?;
+    }
+    Ok(())
+}
+
+/// Whether a caller may complete an argument of a template: with the others as its client filled
+/// them in, and without the one that is asked for, it has to name the caller. Completions for another
+/// owner, and the names of owners, are not the caller's.
+///
+/// # Errors
+///
+/// Why not.
+pub fn may_complete<'v>(
+    policy: &Policy,
+    identity: &Identity,
+    template: &str,
+    filled_in: impl Fn(&str) -> Option<&'v str>,
+) -> Result<(), Denial> {
+    let mut rules = rules(policy, identity, Target::ResourceTemplate(template)).peekable();
+    if rules.peek().is_none() {
+        return Ok(());
+    }
+    let uri = expand(template, filled_in).filter(|uri| is_plain_uri(uri));
+    let uri = uri.ok_or(Denial::OddUri)?;
+    rules.try_for_each(|rule| {
+        let checked = rule.owner.check(&uri, identity);
+        checked.map_err(|error| denial(rule, error))
+    })
+}
+
+fn rules<'p>(
+    policy: &'p Policy,
+    identity: &Identity,
+    target: Target<'_>,
+) -> impl Iterator<Item = &'p ResourceRule> {
+    policy.resources.iter().filter(move |rule| match target {
+        Target::Resource(uri) => rule.pattern.matches(uri, identity),
+        Target::ResourceTemplate(template) => rule.pattern.may_cover_template(template, identity),
+        Target::Server | Target::Tool(_) | Target::Prompt(_) => false,
+    })
+}
+
+fn denial(rule: &ResourceRule, error: NotOwned) -> Denial {
+    let rule = format!("resources.{}.owner", rule.pattern.written());
+    Denial::NotOwned { rule, error }
+}

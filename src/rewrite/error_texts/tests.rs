@@ -1,0 +1,198 @@
+use serde_json::json;
+
+use super::*;
+use crate::identity::Identity;
+
+fn policy(errors: &str) -> Policy {
+    let document = json!({
+        "resource": "https://crm.example.com/mcp",
+        "issuers": [{
+            "issuer": "https://login.example.com",
+            "jwks": {"cluster": "login", "path": "/keys"},
+            "identity": {"roles": "roles"},
+        }],
+        "roles": {
+            "support": {"tools": ["crm.get_*"], "prompts": ["crm.summary"]},
+            "manager": {"tools": ["crm.*", "ns:erase", "pay/out"], "deny": ["crm.purge", "crm://vault/*"]},
+        },
+        "anonymous": {"tools": ["help_me"]},
+        "tools": {"crm.get_rates": {"scopes": ["rates"]}, "purge": {"scopes": ["x"]}},
+        "errors": errors,
+    });
+    Policy::parse(document.to_string().as_bytes()).unwrap()
+}
+
+fn support() -> Identity {
+    Identity {
+        user: Some("u".to_owned()),
+        roles: vec!["support".to_owned()],
+        ..Identity::anonymous().clone()
+    }
+}
+
+fn shown(errors: &str, body: &str) -> (String, usize, usize) {
+    let (policy, identity) = (policy(errors), support());
+    let caller = Caller {
+        ceiling: None,
+        identity: &identity,
+        token_age: None,
+    };
+    let shown = hide(&policy, caller, body.as_bytes(), 16).unwrap();
+    let changed = shown.body.map(|body| String::from_utf8(body).unwrap());
+    if changed.is_some() {
+        assert!(may_have_texts(body.as_bytes()), "{body}");
+    }
+    let changed = changed.unwrap_or(body.to_owned());
+    (changed, shown.names, shown.withheld)
+}
+
+/// The message of an error, as the caller reads it.
+fn read(text: &str) -> String {
+    let body = json!({"id": 1, "error": {"code": -32602, "message": text}}).to_string();
+    let (shown, ..) = shown("hide_names", &body);
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    shown["error"]["message"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn b37_names_are_hidden_wherever_they_stand_in_a_text() {
+    for (text, expected) in [
+        ("did you mean crm.purge?", "did you mean ***?"),
+        ("Try crm.purge.", "Try ***."),
+        ("Try crm.purge. Or not", "Try ***. Or not"),
+        ("[crm.get_a,crm.purge,crm.set_b]", "[crm.get_a,***,***]"),
+        ("`crm.purge`: 'crm.purge'", "`***`: '***'"),
+        ("_crm.purge_ or __crm.purge__", "_***_ or __***__"),
+        ("mcp/tools/crm.purge", "mcp/tools/***"),
+        ("tool:ns:erase", "tool:***"),
+        ("see pay/out/", "see ***/"),
+        ("crm.purge-like", "***"),
+        (r"a\ncrm.purge\n", r"a\n***\n"),
+        ("the purge tool", "the *** tool"),
+        ("ünknown crm.pürge…", "ünknown ***…"),
+    ] {
+        assert_eq!(read(text), expected);
+    }
+}
+
+#[test]
+fn other_words_stay() {
+    for text in [
+        "crm.get_customer failed in crm.get_rates",
+        "help_me",
+        "the prompt crm.summary",
+        "purged, purge_all, x_purge",
+        "crm",
+        "crm://vault/x",
+        "https://example.com/getting/started?x=1",
+        "",
+    ] {
+        assert_eq!(read(text), text);
+    }
+}
+
+#[test]
+fn b37_json_in_a_text_is_looked_into() {
+    for (text, expected) in [
+        (
+            r#"{"tools": ["crm.get_a","crm\u002epurge"], "n":1.0}"#,
+            r#"{"tools": ["crm.get_a","***"], "n":1.0}"#,
+        ),
+        (r#"["pay\/out"]"#, r#"["***"]"#),
+        (r#"{"crm.purge":1,"crm.erase":2}"#, r#"{"***0":1,"***1":2}"#),
+        (r#"{"a":"[\"crm.purge\"]"}"#, r#"{"a":"[\"***\"]"}"#),
+    ] {
+        assert_eq!(read(text), expected);
+    }
+}
+
+#[test]
+fn b37_every_text_of_an_error_is_looked_at_and_nothing_else_changes() {
+    for (body, expected, names) in [
+        (
+            r#"{"id":1, "error":{"code":-32602,"message":"no crm.x","data":{"near":["crm.purge",1.0,null],"crm.y":{}}}}"#,
+            r#"{"id":1, "error":{"code":-32602,"message":"no ***","data":{"near":["***",1.0,null],"***":{}}}}"#,
+            3,
+        ),
+        (r#"{"error":"crm.x"}"#, r#"{"error":"***"}"#, 1),
+        (
+            r#"{"result":{"isError" : true,"content":[{"type":"text","text":"crm.x"},{"type":"image","mimeType":"crm.x","data":"crm.x"},{"type":"resource","resource":{"uri":"a:crm.x","text":"crm.x"}}],"structuredContent":{"a":["crm.x"]},"_meta":{"a":"crm.x"}}}"#,
+            r#"{"result":{"isError" : true,"content":[{"type":"text","text":"***"},{"type":"image","mimeType":"crm.x","data":"crm.x"},{"type":"resource","resource":{"uri":"a:crm.x","text":"***"}}],"structuredContent":{"a":["***"]},"_meta":{"a":"crm.x"}}}"#,
+            3,
+        ),
+        (
+            r#"{"result":{"instructions":"Use crm.purge.","capabilities":{}}}"#,
+            r#"{"result":{"instructions":"Use ***.","capabilities":{}}}"#,
+            1,
+        ),
+        (
+            r#"{"params":{"status":"failed","statusMessage":"crm.x","error":{"message":"crm.x"},"result":{"isError":true,"content":"crm.x"}}}"#,
+            r#"{"params":{"status":"failed","statusMessage":"***","error":{"message":"***"},"result":{"isError":true,"content":"***"}}}"#,
+            3,
+        ),
+    ] {
+        let (shown, found, withheld) = shown("hide_names", body);
+        assert_eq!((shown.as_str(), found, withheld), (expected, names, 0));
+    }
+    for body in [
+        r#"{"result":{"isError":false,"content":[{"type":"text","text":"crm.purge"}]}}"#,
+        r#"{"result":{"content":[{"type":"text","text":"\"isError\":true crm.purge"}]}}"#,
+        r#"{"result":{"structuredContent":{"error":"crm.purge","instructions":"crm.purge"}}}"#,
+        r#"{"result":{"tools":[{"name":"crm.purge"}]}}"#,
+        r#"{"result":{"instructions":"crm.purge"}}"#,
+    ] {
+        assert_eq!(shown("hide_names", body), (body.to_owned(), 0, 0));
+        assert_eq!(shown("withhold", body), (body.to_owned(), 0, 0));
+    }
+}
+
+#[test]
+fn b37_withheld_errors_say_only_what_kind_they_are() {
+    for (body, expected) in [
+        (
+            r#"{"id":1,"error":{"data":{"a":"x"},"code":-32602,"message":"no hidden_one"}}"#,
+            r#"{"id":1,"error":{"code":-32602,"message":"Invalid params"}}"#,
+        ),
+        (
+            r#"{"error":{"code":7,"message":"x"}}"#,
+            r#"{"error":{"code":7,"message":"Server error"}}"#,
+        ),
+        (
+            r#"{"error":{"code":-32022,"message":"x","data":{"supported":["2025-11-25"]}}}"#,
+            r#"{"error":{"code":-32022,"message":"Unsupported protocol version","data":{"supported":["2025-11-25"]}}}"#,
+        ),
+        (r#"{"error":"x"}"#, r#"{"error":"Server error"}"#),
+        (
+            r#"{"result":{"content":[{"type":"text","text":"x"}],"isError":true,"structuredContent":{"x":1}}}"#,
+            r#"{"result":{"content":[{"text":"The tool could not do this.","type":"text"}],"isError":true}}"#,
+        ),
+        (
+            r#"{"result":{"task":{"status":"failed","statusMessage":"x"}}}"#,
+            r#"{"result":{"task":{"status":"failed","statusMessage":"The tool could not do this."}}}"#,
+        ),
+    ] {
+        let (shown, _, _) = shown("withhold", body);
+        assert_eq!(shown, expected);
+    }
+    let body = r#"{"id":1,"error":{"code":1,"message":"x"}}"#;
+    assert_eq!(shown("withhold", body).2, 1);
+}
+
+#[test]
+fn most_answers_are_not_parsed_for_names() {
+    for body in [
+        r#"{"result":{"isError":false,"content":[]}}"#,
+        r#"{"result":{"content":[{"text":"errors, instructions"}]}}"#,
+        r#"{"result":{"content":[{"text":"{\"isError\": true}"}]}}"#,
+    ] {
+        assert!(!may_have_texts(body.as_bytes()), "{body}");
+    }
+}
+
+#[test]
+fn h05_a_text_made_of_separators_ends_the_search_soon() {
+    let text = "a/".repeat(100_000);
+    assert_eq!(read(&text), "***");
+    let words = "some words ".repeat(10_000);
+    assert_eq!(read(&words), words);
+}

@@ -1,0 +1,151 @@
+//! Tools compared with what they were: what a worker remembers of them from one list to the next.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+use crate::mcp::pin::Pin;
+use crate::policy::PinRule;
+
+/// The most tools whose first description is remembered, and the longest name of one. Nothing is
+/// forgotten to make room: a tool that does not fit counts as changed.
+const MAX_TOOLS: usize = 1024;
+const MAX_NAME: usize = 256;
+
+/// What a worker remembers of a server's tools, as long as the policy stays loaded. Every exchange
+/// has a handle to the same.
+#[derive(Debug, Clone, Default)]
+pub struct SeenTools(Rc<RefCell<Memory>>);
+
+#[derive(Debug, Default)]
+struct Memory {
+    /// What tools were that are to stay as they were first seen.
+    first: HashMap<String, Pin>,
+    /// Tools that were not as they have to be when they were last listed. They are in `first`, or
+    /// the policy has their pins.
+    broken: HashSet<String>,
+}
+
+/// What a tool in a list is, beside what it has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compared {
+    /// The same.
+    Same,
+    /// Something else.
+    Changed,
+    /// Nobody can tell: there is no room left to remember it.
+    NoRoom,
+}
+
+impl SeenTools {
+    /// Compares a listed tool with what it has to be. The first of a list comes first: a second
+    /// tool of that name does not mend what it broke.
+    pub fn compare(&self, tool: &str, rule: PinRule, found: Pin, is_first: bool) -> Compared {
+        let memory = &mut *self.0.borrow_mut();
+        let expected = match rule {
+            PinRule::As(pin) => Some(pin),
+            PinRule::FirstSeen => memory.first_of(tool, found),
+        };
+        let compared = match expected {
+            Some(expected) if expected == found => Compared::Same,
+            Some(_) => Compared::Changed,
+            None => Compared::NoRoom,
+        };
+        match compared {
+            Compared::Changed => {
+                memory.broken.insert(tool.to_owned());
+            }
+            Compared::Same if is_first => {
+                memory.broken.remove(tool);
+            }
+            Compared::Same | Compared::NoRoom => {}
+        }
+        compared
+    }
+
+    /// Whether a tool was something else when it was last listed, or could not be remembered.
+    pub fn is_broken(&self, tool: &str, rule: PinRule) -> bool {
+        let memory = self.0.borrow();
+        let has_no_room = rule == PinRule::FirstSeen
+            && !memory.first.contains_key(tool)
+            && !memory.has_room(tool);
+        has_no_room || memory.broken.contains(tool)
+    }
+}
+
+impl Memory {
+    /// What a tool was at first, which may be now.
+    fn first_of(&mut self, tool: &str, found: Pin) -> Option<Pin> {
+        if let Some(first) = self.first.get(tool) {
+            return Some(*first);
+        }
+        let remembered = self.has_room(tool).then_some(found)?;
+        self.first.insert(tool.to_owned(), remembered);
+        Some(remembered)
+    }
+
+    fn has_room(&self, tool: &str) -> bool {
+        self.first.len() < MAX_TOOLS && tool.len() <= MAX_NAME
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Compared::{Changed, NoRoom, Same};
+    use super::*;
+
+    fn pin(description: &str) -> Pin {
+        let tool = format!(r#"{{"name":"t","description":"{description}"}}"#);
+        Pin::of(tool.as_bytes(), 8).unwrap()
+    }
+
+    #[test]
+    fn a_tool_stays_what_it_was_first() {
+        let seen = SeenTools::default();
+        let list =
+            |description: &str| seen.compare("t", PinRule::FirstSeen, pin(description), true);
+        assert!(!seen.is_broken("t", PinRule::FirstSeen), "never listed");
+        assert_eq!(list("a"), Same);
+        assert_eq!(list("b"), Changed);
+        assert_eq!(list("b"), Changed, "the change is not what was first seen");
+        assert!(seen.is_broken("t", PinRule::FirstSeen));
+        assert!(!seen.is_broken("u", PinRule::FirstSeen));
+        assert_eq!(list("a"), Same);
+        assert!(!seen.is_broken("t", PinRule::FirstSeen));
+    }
+
+    #[test]
+    fn a_second_tool_of_the_name_mends_nothing() {
+        let seen = SeenTools::default();
+        let rule = PinRule::As(pin("a"));
+        assert_eq!(seen.compare("t", rule, pin("b"), true), Changed);
+        assert_eq!(seen.compare("t", rule, pin("a"), false), Same);
+        assert!(seen.is_broken("t", rule));
+        assert_eq!(seen.compare("t", rule, pin("a"), true), Same);
+        assert!(!seen.is_broken("t", rule));
+    }
+
+    #[test]
+    fn nothing_is_forgotten_to_make_room() {
+        let seen = SeenTools::default();
+        let first_seen = PinRule::FirstSeen;
+        for number in 0..MAX_TOOLS {
+            let name = number.to_string();
+            assert_eq!(seen.compare(&name, first_seen, pin("a"), true), Same);
+        }
+        assert_eq!(seen.compare("new", first_seen, pin("a"), true), NoRoom);
+        assert!(seen.is_broken("new", first_seen));
+        assert!(!seen.is_broken("0", first_seen));
+        assert_eq!(seen.compare("0", first_seen, pin("b"), true), Changed);
+        assert_eq!(
+            seen.compare("new", PinRule::As(pin("a")), pin("a"), true),
+            Same
+        );
+        assert_eq!(seen.0.borrow().first.len(), MAX_TOOLS);
+
+        let seen = SeenTools::default();
+        let long = "a".repeat(MAX_NAME + 1);
+        assert_eq!(seen.compare(&long, first_seen, pin("a"), true), NoRoom);
+        assert!(seen.is_broken(&long, first_seen));
+    }
+}

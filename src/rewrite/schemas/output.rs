@@ -1,0 +1,69 @@
+//! What a tool's schema says of its results, once the rules for results were applied to them.
+//!
+//! A result that fits the server's schema fits the shown one after the rules: what a value may lose
+//! by them is no longer asked for. Where a keyword could be told of a value only by what the rules
+//! change (`not`, `if`, `oneOf`, `uniqueItems`), it goes too. The rest stays byte for byte.
+
+mod constraints;
+mod effects;
+
+use self::constraints::Constraints;
+use self::effects::Effects;
+use super::cuts::Cuts;
+use super::walk::Walk;
+use super::weaken::{choices, deciding_by, negations};
+use super::write::write;
+use crate::mcp::json::JsonError;
+use crate::mcp::json::tree::Node;
+use crate::policy::ResultRule;
+
+/// A schema as it is shown, or `None` if nothing of it changes. The rules come one after the other,
+/// as they do for results.
+pub(super) fn after(rules: &[&ResultRule], schema: &[u8]) -> Result<Option<Vec<u8>>, JsonError> {
+    let mut shown: Option<Vec<u8>> = None;
+    for rule in rules {
+        let now = shown.as_deref().unwrap_or(schema);
+        // The list was read strictly already, so nothing in it is too deep.
+        let tree = Node::read(now, usize::MAX)?;
+        shown = after_one(&Effects::of(rule), &tree, now).or(shown);
+    }
+    Ok(shown)
+}
+
+fn after_one(effects: &Effects<'_>, root: &Node, schema: &[u8]) -> Option<Vec<u8>> {
+    let walk = Walk::through(root, effects);
+    let mut cuts = Cuts::default();
+    for (described, places) in walk.schemas() {
+        let constraints = Constraints {
+            schema: described,
+            places,
+            effects,
+            text: schema,
+        };
+        constraints.cut(&mut cuts);
+        if !constraints.are_stable() {
+            cuts.changed.insert(described.id());
+        }
+    }
+    let unstable = deciding_by(&cuts.changed, &walk);
+    let is_unstable = |node: &&Node| unstable.contains(&node.id());
+    for (described, _) in walk.schemas() {
+        negations(described, is_unstable, &mut cuts);
+        choices(&walk, described, is_unstable, &mut cuts);
+        let contains = described.member("contains").filter(is_unstable);
+        if contains.is_some() {
+            cuts.remove(described.member("maxContains"));
+        }
+    }
+    if cuts.knows_less {
+        for (described, _) in walk.schemas() {
+            cuts.remove(described.member("unevaluatedProperties"));
+            cuts.remove(described.member("unevaluatedItems"));
+        }
+    }
+    let is_same = cuts.gone.is_empty() && cuts.any_of.is_empty();
+    (!is_same).then(|| write(root, &walk, &cuts, schema))
+}
+
+#[cfg(test)]
+mod tests;

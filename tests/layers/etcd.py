@@ -1,0 +1,112 @@
+"""A running etcd, and a look at what is in it."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import random
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from .binaries import TOOLS, find
+
+START_TIMEOUT = 15.0
+
+
+class NotStarted(Exception):
+    """etcd did not start; the text is its log."""
+
+
+class Etcd:
+    """A member that is a cluster of its own, with its data in a directory of the test's."""
+
+    def __init__(self, directory: Path) -> None:
+        self.log = directory / "etcd.log"
+        self.data = directory / "etcd"
+        # etcd's JSON gateway connects to the address it was told, so that it has to be told one.
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.start()
+
+    def start(self) -> None:
+        """Start the process; what was stored before is there again."""
+        options = {
+            "--data-dir": self.data,
+            "--listen-client-urls": self.url,
+            "--advertise-client-urls": self.url,
+            "--listen-peer-urls": "http://127.0.0.1:0",
+            "--logger": "zap",
+            "--log-level": "warn",
+        }
+        program = find("ETCD_BIN", ("etcd",), TOOLS / "etcd/usr/bin/etcd")
+        arguments = [str(part) for pair in options.items() for part in pair]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen([str(program), *arguments], stdout=log, stderr=subprocess.STDOUT)
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.terminate()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def ask(self, path: str, **body: Any) -> dict[str, Any]:
+        """What the JSON gateway answers; bytes go in as bytes."""
+        answer = httpx.post(f"{self.url}/v3/{path}", json=_encoded(body), timeout=10)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def create(self, key: bytes, value: bytes) -> bool:
+        """Whether the key was not there before; then it is now."""
+        absent = {"key": key, "target": "CREATE", "result": "EQUAL", "create_revision": "0"}
+        put = {"request_put": {"key": key, "value": value}}
+        return self.ask("kv/txn", compare=[absent], success=[put]).get("succeeded", False)
+
+    def entries(self) -> dict[bytes, bytes]:
+        """All there is."""
+        found = self.ask("kv/range", key=b"\0", range_end=b"\0").get("kvs", [])
+        return {base64.b64decode(each["key"]): base64.b64decode(each.get("value", "")) for each in found}
+
+    def clear(self) -> None:
+        """Delete all there is."""
+        self.ask("kv/deleterange", key=b"\0", range_end=b"\0")
+
+    def _wait_until_ready(self) -> None:
+        end = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < end and self.process.poll() is None:
+            try:
+                if httpx.get(f"{self.url}/health", timeout=5).json()["health"] == "true":
+                    return
+            except (httpx.TransportError, ValueError, KeyError):
+                time.sleep(0.02)
+        raise NotStarted(self.log.read_text(errors="replace"))
+
+
+def _encoded(value: Any) -> Any:
+    """JSON with every byte string in base64."""
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, dict):
+        return {name: _encoded(each) for name, each in value.items()}
+    return [_encoded(each) for each in value] if isinstance(value, list) else value
+
+
+def _free_port() -> int:
+    """A port below those the system hands out, so that nobody else gets it in between."""
+    while True:
+        port = random.randrange(20_000, 30_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port

@@ -1,0 +1,88 @@
+"""The resource: notes of accounts at its own provider, which it asks about every token (RFC 7662)."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import defaultdict
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import httpx
+
+from ..clients.provider import Provider
+from .providers import register
+
+READ = "notes:read"
+WRITE = "notes:write"
+SCOPES = [READ, WRITE]
+
+
+class NotesApi:
+    """`GET /me`, and `GET` and `POST /notes`. It answers nobody before it has a provider."""
+
+    def __init__(self) -> None:
+        self.notes: dict[str, list[str]] = defaultdict(list)
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def trust(self, provider: Provider) -> None:
+        """Accept this provider's tokens, when they are for this resource."""
+        client = register(provider, redirect_uris=[], grant_types=[], response_types=[])
+        self.introspection = f"{provider.issuer}/token/introspection"
+        self.credentials = (client["client_id"], client["client_secret"])
+
+    def close(self) -> None:
+        """Stop serving."""
+        self.server.shutdown()
+        self.server.server_close()
+
+    def answer(self, method: str, path: str, authorization: str, body: str) -> tuple[int, Any]:
+        """Status and JSON."""
+        token = self._about(authorization.removeprefix("Bearer "))
+        if not token["active"] or token.get("aud") != self.url:
+            return 401, {"error": "invalid_token"}
+        account, scopes = token["sub"], token["scope"].split()
+        if (WRITE if method == "POST" else READ) not in scopes:
+            return 403, {"error": "insufficient_scope"}
+        match method, path:
+            case "GET", "/me":
+                return 200, {"account": account}
+            case "GET", "/notes":
+                return 200, {"account": account, "notes": self.notes[account]}
+            case "POST", "/notes":
+                self.notes[account].append(json.loads(body)["text"])
+                return 201, {"account": account}
+        return 404, {"error": "not_found"}
+
+    def _about(self, token: str) -> dict[str, Any]:
+        if not token:
+            return {"active": False}
+        answer = httpx.post(self.introspection, data={"token": token}, auth=self.credentials, timeout=10)
+        # The provider answers 400 about tokens that are JWTs: none of this resource's is.
+        return answer.json() if answer.status_code == 200 else {"active": False}
+
+    def _handler(api) -> type[BaseHTTPRequestHandler]:  # noqa: N805
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def _do(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"] or 0)).decode()
+                status, said = api.answer(self.command, self.path, self.headers["authorization"] or "", body)
+                answer = json.dumps(said).encode()
+                self.send_response(status)
+                if status == 401:
+                    self.send_header("www-authenticate", f'Bearer error="{said["error"]}"')
+                self.send_header("content-type", "application/json")
+                self.send_header("content-length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            do_GET = do_POST = _do
+
+            def log_message(self, *_: object) -> None:
+                """Quiet."""
+
+        return Handler

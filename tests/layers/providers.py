@@ -1,0 +1,63 @@
+"""The two OpenID providers: `login` knows the users of the MCP server, `resource` the accounts of the notes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from ..clients.provider import Provider
+from ..harness import tokens
+
+PASSWORD = "correct horse"
+
+# Where people sign in to use the MCP server, with the role each has there.
+USERS = {"dana": "support", "erin": "manager"}
+
+# The same people at the resource, by the names they have there.
+ACCOUNTS = {"dana": "dana@notes", "erin": "erin@notes"}
+
+# What the MCP server asks of tokens.
+SCOPE = "mcp:use"
+
+# The providers are another site to the browser than the filter, as they are in life.
+HOST = "localhost"
+
+PROGRAM = "provider-with-pages.js"
+
+
+def login(directory: Path) -> Provider:
+    """Layer one: its access tokens are JWTs for the MCP server they name, at whatever port it is."""
+    claims = {name: {"realm_access": {"roles": [role]}} for name, role in USERS.items()}
+    resources = {"prefix": "http://127.0.0.1:", "scopes": [SCOPE], "format": "jwt"}
+    return _provider("login", directory, claims, resources, tokens_end_with_session=True)
+
+
+def resource(directory: Path, api: str, scopes: list[str]) -> Provider:
+    """The resource's own: its access tokens are opaque and can be revoked."""
+    resources = {"prefix": api, "fallback": api, "scopes": scopes, "format": "opaque"}
+    accounts = {name: {} for name in ACCOUNTS.values()}
+    return _provider("resource", directory, accounts, resources, tokens_end_with_session=False)
+
+
+def register(provider: Provider, **metadata: Any) -> dict[str, Any]:
+    """Register a client (RFC 7591), confidential unless said otherwise; what the provider answers.
+
+    `access_token_lifetime`, in seconds, is good for tokens of this client.
+    """
+    answer = httpx.post(f"{provider.issuer}/reg", json=metadata, timeout=10)
+    assert answer.status_code == 201, answer.text
+    client = answer.json()
+    for secret in ("client_secret", "registration_access_token"):
+        if secret in client:
+            tokens.remember(client[secret])
+    return client
+
+
+def _provider(
+    name: str, directory: Path, claims: dict[str, Any], resources: dict[str, Any], **settings: Any
+) -> Provider:
+    users = {user: {"password": PASSWORD, "claims": each} for user, each in claims.items()}
+    about = {"name": name, "host": HOST, "users": users, "resources": resources, **settings}
+    return Provider(about, directory / f"{name}.log", PROGRAM)

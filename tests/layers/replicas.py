@@ -1,0 +1,80 @@
+"""Two Envoys with the same configuration, each address of theirs behind one front."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+from ..harness.envoy import Envoy
+from ..harness.envoy_config import Listener
+from .front import Front
+from .stage import Stage
+
+NAMES = ("a", "b")
+
+
+# An MCP server at an address of its own: what stands there, given the address. Clients of the filter's are
+# registered here, where their redirect URIs are known.
+Site = Callable[[Stage, str], Listener]
+
+
+class Replicas:
+    """Envoys by the names `a` and `b`; the sites are reached through their fronts."""
+
+    def __init__(self, directory: Path, stage: Stage, sites: dict[str, Site], fronts: dict[str, Front]) -> None:
+        self.directory, self.clusters, self.fronts = directory, stage.clusters(), fronts
+        self.listeners = {name: site(stage, self.url(name)) for name, site in sites.items()}
+        self.envoys: dict[str, Envoy] = {}
+
+    def url(self, site: str) -> str:
+        """The one address of a site: the `resource` of its policy."""
+        return f"{self.origin(site)}/mcp"
+
+    def origin(self, site: str) -> str:
+        """Where its other pages are."""
+        return f"http://127.0.0.1:{self.fronts[site].port}"
+
+    def start(self, name: str) -> None:
+        """Start a replica (again)."""
+        directory = self.directory / f"{name}{len(list(self.directory.glob(f'{name}*')))}"
+        directory.mkdir()
+        self.envoys[name] = Envoy(directory, self.listeners, self.clusters)
+        for site, front in self.fronts.items():
+            front.ports[name] = self.envoys[name].ports[site]
+
+    def kill(self, name: str) -> None:
+        """A replica is gone, without a word to anybody."""
+        self.envoys[name].check()
+        process = self.envoys.pop(name).process
+        process.kill()
+        process.wait()
+
+    def log(self) -> str:
+        """What every replica logged that is still there."""
+        return "".join(each.log() for each in self.envoys.values())
+
+    def check(self) -> None:
+        """What must hold after any test."""
+        for each in self.envoys.values():
+            each.check()
+
+    def stop(self) -> None:
+        """End the processes."""
+        for each in self.envoys.values():
+            each.stop()
+
+
+@contextmanager
+def replicas(directory: Path, stage: Stage, sites: dict[str, Site]) -> Iterator[Replicas]:
+    """Start them, see whether they are well afterwards, and stop them."""
+    with ExitStack() as stack:
+        fronts = {name: stack.enter_context(closing(Front())) for name in sites}
+        running = Replicas(directory, stage, sites, fronts)
+        stack.callback(running.stop)
+        # Each takes seconds to compile the module.
+        with ThreadPoolExecutor() as together:
+            list(together.map(running.start, NAMES))
+        yield running
+        running.check()

@@ -1,0 +1,101 @@
+"""All the parts around the filter, running."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..clients.provider import Provider
+from ..harness.envoy_config import Cluster
+from ..harness.policy import CLAIMS, Policy
+from . import notes_api, providers
+from .browser import Chromium
+from .etcd import Etcd
+from .landing import Landing
+from .notes_api import NotesApi
+from .notes_server import NotesServer
+from .sign_in import Client
+
+# What each role may do; `providers.USERS` says who has which.
+ROLES = {"support": {"tools": ["notes.*"]}, "manager": {"tools": ["notes.*", "crm.*"]}}
+
+GRANTS = ["authorization_code", "refresh_token"]
+
+
+@dataclass
+class Stage:
+    """What the tests look at."""
+
+    etcd: Etcd
+    browser: Chromium
+    login: Provider
+    resource: Provider
+    api: NotesApi
+    # The MCP server with sessions, and without.
+    server: NotesServer
+    stateless: NotesServer
+    landing: Landing
+
+    def clusters(self) -> dict[str, Cluster]:
+        """What Envoy may connect to."""
+        return {
+            "notes": Cluster(self.server.port),
+            "notes_stateless": Cluster(self.stateless.port),
+            "login": Cluster(self.login.port),
+            "resource": Cluster(self.resource.port),
+            "api": Cluster(urlsplit(self.api.url).port or 0),
+            "etcd": Cluster(self.etcd.port),
+        }
+
+    def policy(self, url: str, **changes: Any) -> Policy:
+        """A policy for the MCP server at this address, with some of its top-level keys replaced."""
+        issuer = {
+            "issuer": self.login.issuer,
+            "jwks": {"cluster": "login", "path": "/jwks"},
+            "types": ["at+jwt"],
+            "identity": {name: CLAIMS[name] for name in ("user", "roles", "scopes")},
+        }
+        return {
+            "resource": url,
+            "issuers": [issuer],
+            "scopes": [providers.SCOPE],
+            "roles": ROLES,
+            "seal": {"key_env": "MCP_AUTH_KEY"},
+            **changes,
+        }
+
+    def client(self, provider: Provider, **metadata: Any) -> Client:
+        """A client program that people come back to, newly registered."""
+        about = {"redirect_uris": [self.landing.url], "grant_types": GRANTS, **metadata}
+        return Client(provider, providers.register(provider, **about), self.landing.url)
+
+    def reset(self) -> None:
+        """Forget what was noted and stored; who is signed in where stays."""
+        for each in (self.login, self.resource, self.server, self.stateless):
+            each.reset()
+        self.api.notes.clear()
+        self.etcd.clear()
+
+
+
+@contextmanager
+def stage(directory: Path) -> Iterator[Stage]:
+    """Start everything, and stop it afterwards."""
+    with ExitStack() as stack:
+        api = stack.enter_context(closing(NotesApi()))
+        resource = stack.enter_context(closing(providers.resource(directory, api.url, notes_api.SCOPES)))
+        api.trust(resource)
+        yield Stage(
+            etcd=stack.enter_context(closing(Etcd(directory))),
+            browser=stack.enter_context(closing(Chromium())),
+            login=stack.enter_context(closing(providers.login(directory))),
+            resource=resource,
+            api=api,
+            server=stack.enter_context(closing(NotesServer(api, stateless=False))),
+            stateless=stack.enter_context(closing(NotesServer(api, stateless=True))),
+            landing=stack.enter_context(closing(Landing())),
+        )
