@@ -54,6 +54,12 @@ pub struct Record {
     /// The caller, as `audit.subject` says.
     #[serde(rename = "enduser.id", skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
+    /// The connection it is about, by its name in the policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection: Option<String>,
+    /// The account at that resource, as `audit.subject` says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
     /// The caller's roles that the policy knows.
     #[serde(rename = "enduser.roles", skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<String>,
@@ -127,6 +133,8 @@ impl Record {
             prompt: None,
             resource: None,
             subject: None,
+            connection: None,
+            account: None,
             roles: Vec::new(),
             identified_by: None,
             token_age_s: None,

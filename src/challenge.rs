@@ -142,6 +142,8 @@ fn answer(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> (u16, i64, St
         Refusal::Message(_) => (400, INVALID_REQUEST),
         Refusal::NoToken => (401, 401),
         Refusal::NotFound => (404, INVALID_REQUEST),
+        // A page answers itself, in HTML.
+        Refusal::Page(_) => (400, INVALID_REQUEST),
         Refusal::Host | Refusal::NotLocal | Refusal::Origin | Refusal::ViewAs => (403, 403),
         Refusal::UnknownMethod if asked.era == Era::Modern => (404, -32601),
         // A 404 would say that the session is over.

@@ -13,6 +13,7 @@ mod forward;
 mod handles;
 mod ids;
 mod local;
+mod pages;
 mod pins;
 mod request;
 mod response;
@@ -23,11 +24,13 @@ use std::rc::Rc;
 use self::caller::Known;
 use self::handles::Handles;
 pub use self::local::Connection;
+use self::pages::PageState;
 use self::waiting::Waiting;
 use crate::ask::Ask;
 use crate::audit::Record;
 use crate::authorize::Target;
 use crate::challenge::{Asked, Reply, refuse};
+use crate::connection::{Clients, Random};
 use crate::cors;
 use crate::credential::Credential;
 use crate::decision::{Decision, Evidence, Verdict};
@@ -91,6 +94,10 @@ pub struct Secrets {
     pub sealer: Option<Rc<Sealer>>,
     /// What the server gets from every caller.
     pub credential: Option<Rc<Credential>>,
+    /// What authorization servers get from this filter.
+    pub clients: Rc<Clients>,
+    /// Where random bytes come from.
+    pub random: Random,
 }
 
 /// Says nothing: they are secrets.
@@ -117,6 +124,7 @@ pub struct Exchange {
     inspect: Inspect,
     result_of: ResultOf,
     waiting: Option<Waiting>,
+    page: PageState,
     record: Record,
     decided: bool,
     /// Changes of the answer's headers, until these go on.
@@ -233,6 +241,7 @@ impl Exchange {
             inspect: Inspect::default(),
             result_of: ResultOf::default(),
             waiting: None,
+            page: PageState::None,
             record,
             decided: false,
             answer_headers: Vec::new(),

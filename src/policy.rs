@@ -278,5 +278,8 @@ impl Policy {
 /// The well-known path of protected resource metadata (RFC 9728 section 3).
 pub const METADATA_PATH: &str = "/.well-known/oauth-protected-resource";
 
+/// What this filter's own pages are under, at the origin of `resource`.
+pub const PAGES: &str = "/.mcp-auth/";
+
 #[cfg(test)]
 mod tests;

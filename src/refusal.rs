@@ -1,6 +1,7 @@
 //! Every way a request is refused: what the log calls it, who can cure it, and how.
 
 use crate::authorize::Denial;
+use crate::connection::PageRefusal;
 use crate::decision::{Decision, Evidence, Verdict};
 use crate::elicitation::Elicitation;
 use crate::identity::TokenError;
@@ -66,6 +67,8 @@ pub enum Refusal {
     NotFound,
     /// A web page this server does not know.
     Origin,
+    /// A page of this filter's own says no.
+    Page(PageRefusal),
     /// A tool that was not what its pin says when this worker last saw it listed.
     PinBroken(PinRule),
     /// A query string, which the server might take for more than it is.
@@ -138,6 +141,7 @@ impl Refusal {
             Self::NoToken => "no_token",
             Self::NotFound => "not_found",
             Self::Origin => "origin",
+            Self::Page(refusal) => refusal.reason(),
             Self::PinBroken(_) => "pin_broken",
             Self::Query => "query",
             Self::RequestState => "request_state",
@@ -205,6 +209,7 @@ impl Refusal {
             Self::NoToken => "an access token is required".into(),
             Self::NotFound => "no MCP server at this path".into(),
             Self::Origin => "this origin may not call the server".into(),
+            Self::Page(refusal) => refusal.detail(),
             Self::PinBroken(_) => "the tool is not what it was when it was pinned".into(),
             Self::Query => "the URL must not have a query".into(),
             Self::RequestState => "unknown request state; send the request without it".into(),

@@ -40,8 +40,6 @@ pub enum Purpose {
     Task,
     /// `requestState`.
     RequestState,
-    /// A `requestState` of the filter's own.
-    Question,
     /// A connection in the store.
     Connection,
     /// The link that a caller opens to connect.
@@ -54,6 +52,8 @@ pub enum Purpose {
     SignIn,
     /// The `state` of a connection under way.
     Connecting,
+    /// A `requestState` of the filter's own.
+    Question,
 }
 
 /// Whose handle it is.
@@ -132,13 +132,13 @@ fn associated<'a>(purpose: Purpose, owner: Owner<'a>, bound: &[&'a [u8]]) -> Vec
         Purpose::Event => b"event",
         Purpose::Task => b"task",
         Purpose::RequestState => b"request state",
-        Purpose::Question => b"question",
         Purpose::Connection => b"connection",
         Purpose::Ticket => b"ticket",
         Purpose::Browser => b"browser",
         Purpose::Form => b"form",
         Purpose::SignIn => b"sign-in",
         Purpose::Connecting => b"connecting",
+        Purpose::Question => b"question",
     };
     let owner = [owner.resource, owner.issuer, owner.user, owner.view].map(str::as_bytes);
     [&[purpose], &owner[..], bound].concat()

@@ -1,8 +1,12 @@
 //! The pages, and what is kept, without I/O.
 
+mod attacks;
+mod connecting;
+pub(super) mod world;
+
 use serde_json::{Value, json};
 
-use super::Clients;
+use super::{Around, Clients, Flow, Next, Random};
 use crate::policy::{Connection, Policy};
 
 /// A policy with one connection.

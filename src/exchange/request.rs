@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::caller::Way;
+use super::pages::PageState;
 use super::{Exchange, Forward, Inspect, MAX_DEPTH, Now, RequestState, ResultOf, Step};
 use super::{credentials, forward, local};
 use crate::authorize::{Target, authorize};
@@ -32,6 +33,13 @@ impl Exchange {
         if let Some(step) = self.metadata().or_else(|| self.preflight()) {
             return step;
         }
+        if self.is_for_page() {
+            self.page = PageState::Arrives;
+            return match ended {
+                true => self.page(&[], now),
+                false => Step::Hold,
+            };
+        }
         if let Err(refusal) = self.check_headers() {
             return self.refuse(&refusal, None);
         }
@@ -51,6 +59,9 @@ impl Exchange {
         let RequestState::AwaitsKeys { ended } = self.request else {
             return Step::Hold;
         };
+        if let PageState::Waits(flow) = std::mem::take(&mut self.page) {
+            return self.page_has_keys(flow, verifier, now);
+        }
         self.request = RequestState::Body;
         match self.verify(verifier, now) {
             Ok(None) => match self.headers_accepted(ended && body.is_empty(), now) {
@@ -84,6 +95,9 @@ impl Exchange {
         }
         if self.request == RequestState::Asks {
             return Step::Hold;
+        }
+        if matches!(self.page, PageState::Arrives) {
+            return self.page(body, now);
         }
         match (self.record.http_method.as_str(), body.is_empty()) {
             ("POST", false) => self.judge(body, now),

@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 
 use super::caller::Known;
 use super::confirm::Agreement;
+use super::pages::PageState;
 use super::{Exchange, Now, RequestState, Step, credentials};
 use crate::ask::{Ask, Told};
 use crate::authorize::Target;
-use crate::identity::{ProofError, TokenError, VerifiedToken};
+use crate::identity::{ProofError, TokenError, VerifiedToken, Verifier};
 use crate::mcp::headers::HeaderEdit;
 use crate::policy::{Mode, Operation};
 use crate::refusal::Refusal;
@@ -72,7 +73,10 @@ impl Exchange {
     }
 
     /// What was asked for is known. `now` is the time of the answer.
-    pub fn told(&mut self, told: Told, now: Now) -> Step {
+    pub fn told(&mut self, told: Told, verifier: &mut Verifier, now: Now) -> Step {
+        if let PageState::Waits(flow) = std::mem::take(&mut self.page) {
+            return self.page_told(flow, told, verifier, now);
+        }
         let Some(mut waiting) = self.waiting.take() else {
             return Step::Hold;
         };

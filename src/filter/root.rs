@@ -10,6 +10,7 @@ use super::fetch::Shared;
 use super::host;
 use super::stream::StreamContext;
 use crate::challenge::Reply;
+use crate::connection::{Clients, Random};
 use crate::credential::Credential;
 use crate::exchange::Secrets;
 use crate::identity::Verifier;
@@ -103,6 +104,7 @@ fn secrets(policy: &Policy) -> Result<Secrets, PolicyError> {
         }
         None => None,
     };
+    let environment = |name: &str| std::env::var(name).ok();
     let credential = match &policy.upstream.authorization {
         Authorization::Static(credential) => {
             const KEY: &str = "upstream.credential_env";
@@ -117,7 +119,16 @@ fn secrets(policy: &Policy) -> Result<Secrets, PolicyError> {
         audit_key,
         sealer,
         credential,
+        clients: Rc::new(Clients::of(policy, &environment)?),
+        random: Random(random),
     })
+}
+
+/// Random bytes of the host.
+fn random() -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).ok()?;
+    Some(bytes)
 }
 
 fn variable(key: &str, name: &str) -> Result<String, PolicyError> {

@@ -69,15 +69,6 @@ impl StreamContext {
             stream: Rc::new_cyclic(|own| RefCell::new(stream(own))),
         })
     }
-
-    fn request(&self, step: Step) -> Action {
-        if let Step::Fetch(need) = step {
-            let shared = Rc::clone(&self.stream.borrow().shared);
-            shared.wait_for(need, &self.stream);
-            return Action::Pause;
-        }
-        self.stream.borrow_mut().request_step(step)
-    }
 }
 
 impl Stream {
@@ -97,7 +88,13 @@ impl Stream {
     /// Makes the host calls of a step of the request.
     fn request_step(&mut self, step: Step) -> Action {
         match step {
-            Step::Hold | Step::Fetch(_) => Action::Pause,
+            Step::Hold => Action::Pause,
+            Step::Fetch(need) => {
+                if let Some(own) = self.own.upgrade() {
+                    self.shared.wait_for(need, &own);
+                }
+                Action::Pause
+            }
             Step::Ask(ask) => self.asked(job::ask(self.shared.policy.store.as_ref(), ask)),
             Step::Forward(forward) => {
                 host::edit_headers(MapType::HttpRequestHeaders, &forward.headers);
@@ -121,7 +118,10 @@ impl Stream {
         let Some(exchange) = &mut self.exchange else {
             return Action::Pause;
         };
-        let step = exchange.told(told, host::now());
+        let step = {
+            let verifier = &mut self.shared.verifier.borrow_mut();
+            exchange.told(told, verifier, host::now())
+        };
         self.request_step(step)
     }
 
@@ -298,7 +298,7 @@ impl HttpContext for StreamContext {
             let shared = Rc::clone(&self.stream.borrow().shared);
             shared.watch(&self.stream);
         }
-        self.request(step)
+        self.stream.borrow_mut().request_step(step)
     }
 
     fn on_http_request_body(&mut self, size: usize, ended: bool) -> Action {

@@ -6,7 +6,7 @@ use url::Url;
 use super::compile::compile;
 use super::document::Mode;
 use super::error::{Errors, PolicyError};
-use super::{METADATA_PATH, Policy, read};
+use super::{METADATA_PATH, PAGES, Policy, read};
 
 /// One policy or several that can be told apart, or what was made of each.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ struct Route {
     /// The port that goes without saying, and the one it is.
     ports: (u16, u16),
     enforces: bool,
+    /// Whether this filter's own pages are this one's.
+    has_pages: bool,
 }
 
 impl Policies {
@@ -147,6 +149,7 @@ impl<T> Policies<T> {
                     })
                 })
             }
+            None if path.starts_with(PAGES) => self.one(authority, |route| route.has_pages),
             _ => self.one(authority, |route| route.path == path),
         }
     }
@@ -216,6 +219,7 @@ impl Route {
             host: url.and_then(Url::host_str).unwrap_or_default().to_owned(),
             ports: (usual, port),
             enforces: policy.mode == Mode::Enforce,
+            has_pages: !policy.connections.is_empty(),
         }
     }
 
@@ -276,6 +280,9 @@ fn check_apart(all: &[(usize, Route, Policy)], errors: &mut Errors) {
                 refuse("resource", &policy.resource);
             } else if route.path == before.path {
                 refuse("path", &policy.path);
+            }
+            if route.has_pages && before.has_pages {
+                refuse("connections", PAGES);
             }
         }
     }

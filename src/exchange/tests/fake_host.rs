@@ -230,7 +230,9 @@ impl FakeHost {
                 }
                 outcome
             });
-            step = self.exchange.told(Told::Store(outcome), self.now);
+            step = self
+                .exchange
+                .told(Told::Store(outcome), &mut self.verifier, self.now);
         }
         step
     }
@@ -405,6 +407,7 @@ fn secrets(policy: &Policy) -> Secrets {
         audit_key: None,
         sealer,
         credential: credential.map(Rc::new),
+        ..Secrets::default()
     }
 }
 

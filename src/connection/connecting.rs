@@ -1,0 +1,167 @@
+//! Connecting an account: to the resource's authorization server and back, and what it brings is
+//! kept.
+
+use std::rc::Rc;
+
+use url::Url;
+
+use super::Connection;
+use super::flow::{Around, Ended, Leg, Step, Waiting, redirect_uri};
+use super::oauth::{self, Redeemed, Tokens};
+use super::pages;
+use super::refusal::PageRefusal;
+use super::sealed::{Attempt, Ticket};
+use super::vault::Connected;
+use super::visit::Visit;
+use crate::ask::{Ask, Told};
+use crate::call::{Answer, Place};
+use crate::identity::ClaimPath;
+use crate::secret::Secret;
+use crate::store::Outcome;
+
+/// A connection whose code came back.
+#[derive(Debug)]
+pub(super) struct Connecting {
+    attempt: Rc<Attempt>,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// The code is being redeemed.
+    Code,
+    /// The account of these tokens is asked for.
+    Account(Tokens),
+    /// The tokens are being written.
+    Kept(Option<String>),
+}
+
+/// Sends the browser to the resource.
+pub(super) fn begin(
+    around: Around<'_>,
+    visit: &Visit,
+    ticket: Ticket,
+    connection: &Connection,
+) -> Result<Step, PageRefusal> {
+    let client = &connection.client;
+    let (attempt, state, cookie) = around.attempt(visit, ticket, Leg::Connect)?;
+    let mut url = Url::parse(&client.authorize).map_err(|_| PageRefusal::Ticket)?;
+    let mut query = url.query_pairs_mut();
+    query
+        .append_pair("response_type", "code")
+        .append_pair("client_id", &client.client_id)
+        .append_pair("redirect_uri", &callback(around, connection));
+    if !client.scopes.is_empty() {
+        query.append_pair("scope", &client.scopes.join(" "));
+    }
+    if let Some(resource) = &connection.resource {
+        query.append_pair("resource", resource);
+    }
+    query
+        .append_pair("state", &state)
+        .append_pair("code_challenge", &attempt.challenge())
+        .append_pair("code_challenge_method", "S256");
+    drop(query);
+    let mut reply = pages::onward(connection, url.as_str());
+    reply.headers.push(("set-cookie", cookie));
+    Ok(done(reply, "page_onward", &attempt.ticket, None))
+}
+
+/// Redeems the code at the resource's authorization server.
+pub(super) fn redeem(
+    around: Around<'_>,
+    attempt: Rc<Attempt>,
+    code: &str,
+) -> Result<Step, PageRefusal> {
+    let connection = around.connection(&attempt.ticket)?;
+    let redeemed = Redeemed {
+        code,
+        verifier: &attempt.verifier,
+        redirect_uri: &callback(around, connection),
+        resource: connection.resource.as_deref(),
+    };
+    let call = oauth::redeem(&connection.client, around.clients, redeemed);
+    Ok(waits(attempt, Stage::Code, Ask::Call(call)))
+}
+
+impl Connecting {
+    /// Goes on with what was asked for.
+    pub(super) fn told(self, around: Around<'_>, told: Told) -> Result<Step, PageRefusal> {
+        let Self { attempt, stage } = self;
+        let connection = around.connection(&attempt.ticket)?;
+        match (stage, told) {
+            (Stage::Code, Told::Call(answer)) => {
+                let tokens = oauth::read_tokens(answer.as_ref(), around.now);
+                let tokens = tokens.map_err(PageRefusal::Tokens)?;
+                match &connection.account {
+                    Some((place, _)) => {
+                        let call = ask_account(place, &tokens);
+                        Ok(waits(attempt, Stage::Account(tokens), Ask::Call(call)))
+                    }
+                    None => keep(around, attempt, tokens, None),
+                }
+            }
+            (Stage::Account(tokens), Told::Call(answer)) => {
+                let field = connection.account.as_ref().map(|(_, field)| field);
+                let account = field.and_then(|field| account(field, answer.as_ref()));
+                let account = account.ok_or(PageRefusal::Account)?;
+                keep(around, attempt, tokens, Some(account))
+            }
+            (Stage::Kept(account), Told::Store(Ok(Outcome::Done))) => {
+                let reply = pages::done(connection, account.as_deref());
+                Ok(done(reply, "connected", &attempt.ticket, account))
+            }
+            (Stage::Kept(_), Told::Store(Err(error))) => Err(PageRefusal::Store(error)),
+            _ => Err(PageRefusal::Request),
+        }
+    }
+}
+
+/// Writes the tokens to the place of the ticket: that of its user, who is the browser's.
+fn keep(
+    around: Around<'_>,
+    attempt: Rc<Attempt>,
+    tokens: Tokens,
+    account: Option<String>,
+) -> Result<Step, PageRefusal> {
+    let connection = around.connection(&attempt.ticket)?;
+    let place = attempt.ticket.place(&around.policy.resource);
+    let connected = Connected::new(connection, tokens, account.clone(), around.now);
+    let put = place.put(around.sealer, &connected);
+    Ok(waits(attempt, Stage::Kept(account), Ask::Store(put)))
+}
+
+fn ask_account(place: &Place, tokens: &Tokens) -> crate::call::Call {
+    let bearer = Secret::new(format!("Bearer {}", tokens.access_token.reveal()));
+    place.get(Some(&bearer))
+}
+
+/// The account's name, as the resource writes it.
+fn account(field: &ClaimPath, answer: Option<&Answer>) -> Option<String> {
+    let answer = answer.filter(|answer| answer.status == 200)?;
+    field.identifier(&oauth::object(&answer.body)?)
+}
+
+/// Where the browser comes back to: a place of its own for each connection, so that one
+/// authorization server's answer is not taken for another's (RFC 9700 section 4.4.2.2).
+fn callback(around: Around<'_>, connection: &Connection) -> String {
+    redirect_uri(around.policy, &format!("callback/{}", connection.name))
+}
+
+fn waits(attempt: Rc<Attempt>, stage: Stage, ask: Ask) -> Step {
+    Step::Ask(Waiting::Connect(Connecting { attempt, stage }), ask)
+}
+
+fn done(
+    reply: crate::challenge::Reply,
+    outcome: &'static str,
+    ticket: &Ticket,
+    account: Option<String>,
+) -> Step {
+    Step::Done(Ended {
+        reply,
+        outcome: Ok(outcome),
+        user: Some((ticket.issuer.clone(), ticket.user.clone())),
+        connection: Some((ticket.connection.clone(), account)),
+    })
+}

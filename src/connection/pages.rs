@@ -1,0 +1,155 @@
+//! The pages as HTML. No script, nothing from elsewhere, readable on a phone.
+
+mod html;
+
+use std::time::Duration;
+
+use self::html::{Html, page};
+use super::refusal::PageRefusal;
+use crate::challenge::Reply;
+use crate::policy::{Connection, Policy};
+
+/// The page before an account is connected: who, to what, what for, how long.
+pub(super) struct Consent<'a> {
+    pub(super) policy: &'a Policy,
+    pub(super) connection: &'a Connection,
+    /// The user, as signed in.
+    pub(super) name: &'a str,
+    pub(super) ticket: &'a str,
+    pub(super) form: &'a str,
+}
+
+impl Consent<'_> {
+    pub(super) fn reply(&self) -> Reply {
+        let title = &self.connection.title;
+        let mut html = Html::titled(&format!("Connect {title}?"));
+        html.open("<p>")
+            .text("The server ")
+            .strong(&server(self.policy));
+        html.text(" asks to use your account at ").strong(title);
+        html.text(".").open("</p>");
+        if !self.connection.allows.is_empty() {
+            html.open("<p>It will be able to:</p><ul>");
+            for line in &self.connection.allows {
+                html.open("<li>").text(line).open("</li>");
+            }
+            html.open("</ul>");
+        }
+        html.open("<p>").text("For at most ");
+        html.strong(&period(self.connection.lifetime));
+        html.text(", and for this conversation only. The assistant never sees your password.");
+        html.open("</p><p class=\"quiet\">")
+            .text("You are signed in as ");
+        html.strong(self.name).text(".").open("</p>");
+        html.open("<form method=\"post\" action=\"connect\">");
+        html.hidden("ticket", self.ticket).hidden("form", self.form);
+        html.open("<button>").text(&format!("Continue to {title}"));
+        html.open("</button></form>");
+        html.open("<p class=\"quiet\">")
+            .text("You did not ask for this? Close the page.");
+        html.open("</p>");
+        page(200, html)
+    }
+}
+
+/// The way to the resource. No redirect: browsers would hold every server on the way against the
+/// page's `form-action`.
+pub(super) fn onward(connection: &Connection, url: &str) -> Reply {
+    let title = &connection.title;
+    let mut html = Html::titled(&format!("On the way to {title}"));
+    html.refresh(url);
+    html.open("<p>")
+        .link(url, &format!("Continue to {title}"))
+        .open("</p>");
+    page(200, html)
+}
+
+/// What the user sees when all is done.
+pub(super) fn done(connection: &Connection, account: Option<&str>) -> Reply {
+    let title = &connection.title;
+    let mut html = Html::titled(&format!("{title} is connected"));
+    if let Some(account) = account {
+        html.open("<p>")
+            .text("Account: ")
+            .strong(account)
+            .open("</p>");
+    }
+    html.open("<p>")
+        .text("Go back to your assistant, and let it try again. It ends by itself in ");
+    html.strong(&period(connection.lifetime))
+        .text(" at the latest.")
+        .open("</p>");
+    page(200, html)
+}
+
+/// The link is not for the user of this browser. Whose it is is not said.
+pub(super) fn other_user(name: &str, sign_in: &str) -> Reply {
+    let mut html = Html::titled("This link is for somebody else");
+    html.open("<p>").text("You are signed in as ").strong(name);
+    html.text(", and the link was made for another user. Nothing was connected.");
+    html.open("</p><p>").text("If it is yours: ");
+    html.link(sign_in, "sign in as somebody else")
+        .text(".")
+        .open("</p>");
+    html.open("<p class=\"quiet\">")
+        .text("If somebody sent it to you: close the page.");
+    html.open("</p>");
+    page(PageRefusal::OtherUser.status(), html)
+}
+
+/// Anything else that went wrong.
+pub(super) fn refused(refusal: PageRefusal) -> Reply {
+    let mut html = Html::titled("That did not work");
+    html.open("<p>").text(&refusal.to_string()).open("</p>");
+    let mut reply = page(refusal.status(), html);
+    match refusal {
+        PageRefusal::Method => reply.headers.push(("allow", "GET, HEAD, POST".to_owned())),
+        PageRefusal::Store(_) | PageRefusal::Random => {
+            reply.headers.push(("retry-after", "5".to_owned()));
+        }
+        _ => {}
+    }
+    reply
+}
+
+/// Sends the browser to another place, which is never one that a request named.
+pub(super) fn redirect(url: String) -> Reply {
+    let mut reply = page(303, Html::titled("One moment"));
+    reply.headers.push(("location", url));
+    reply
+}
+
+/// The server as people know it, and where it is.
+fn server(policy: &Policy) -> String {
+    let origin = policy.origin();
+    let host = origin.split_once("://").map_or(origin, |(_, host)| host);
+    match &policy.metadata.resource_name {
+        Some(name) => format!("{name} ({host})"),
+        None => host.to_owned(),
+    }
+}
+
+/// A length of time in words.
+fn period(period: Duration) -> String {
+    const UNITS: [(u64, &str); 4] = [
+        (86_400, "day"),
+        (3600, "hour"),
+        (60, "minute"),
+        (1, "second"),
+    ];
+    let mut left = period.as_secs();
+    let mut words = Vec::new();
+    for (size, name) in UNITS {
+        let count = left.checked_div(size).unwrap_or(0);
+        left = left.checked_rem(size).unwrap_or(0);
+        match count {
+            0 => {}
+            1 => words.push(format!("1 {name}")),
+            _ => words.push(format!("{count} {name}s")),
+        }
+    }
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests;
