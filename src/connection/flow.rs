@@ -8,6 +8,7 @@ use super::pages::{self, Consent};
 use super::refusal::PageRefusal;
 use super::sealed::{Attempt, Browser, Form, LASTS, Seals, Ticket, digest, random_text};
 use super::sign_in::{self, SigningIn};
+use super::vault::Conversation;
 use super::visit::{Page, Visit};
 use super::{Connection, Random};
 use crate::ask::{Ask, Told};
@@ -186,6 +187,7 @@ impl<'a> Around<'a> {
             policy: self.policy,
             connection,
             name: &browser.name,
+            one_conversation: ticket.conversation != Conversation::User,
             ticket: &written,
             form: &form,
         };

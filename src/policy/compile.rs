@@ -25,7 +25,7 @@ use super::scopes::{ScopeHierarchy, check_scopes};
 use super::store::compile_store;
 use super::upstream::compile_upstream;
 use super::view::compile_view_as;
-use super::{Operation, PinRule, Policy};
+use super::{Operation, PAGES, PinRule, Policy};
 use crate::mcp::names::NameTable;
 use crate::mcp::pin::{NotAPin, Pin};
 
@@ -51,6 +51,10 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
             "path",
             format!("found `{path}`, expected a plain path that starts with `/`"),
         ));
+    }
+    if path.starts_with(PAGES) {
+        let message = format!("found `{path}`; what is under `{PAGES}` is the filter's own");
+        errors.push(PolicyError::new("path", message));
     }
     check_scopes("scopes", &document.scopes, &mut errors);
     let scope_hierarchy = ScopeHierarchy::compile(&document.scope_includes, &mut errors);

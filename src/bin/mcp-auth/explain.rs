@@ -203,7 +203,7 @@ fn judge(
     }
     let mut store = Vec::new();
     while let Step::Ask(ask) = step {
-        step = exchange.told(stand_in(&mut store, &ask, now), now);
+        step = exchange.told(stand_in(&mut store, &ask, now), &mut verifier, now);
     }
     let end = match step {
         Step::Reply(reply) => End::Reply(reply),
@@ -256,5 +256,6 @@ fn stand_ins(policy: &Policy) -> Secrets {
         audit_key: Some(STAND_IN.into()),
         sealer: sealer.map(Rc::new),
         credential: credential.map(Rc::new),
+        ..Secrets::default()
     }
 }

@@ -50,7 +50,7 @@ fn a_user_connects_an_account_once() {
         "Connect Notes?",
         "crm.example.com",
         "Read your notes",
-        "10 minutes",
+        "10 minutes</bdi></strong>, and for this conversation only",
     ] {
         assert!(html(&page).contains(text), "{text}");
     }
@@ -127,7 +127,8 @@ fn the_account_is_asked_for_with_its_token() {
 
 #[test]
 fn what_does_not_answer_connects_nothing() {
-    let failing: [(&str, fn(&mut World), PageRefusal); 5] = [
+    type Fail = fn(&mut World);
+    let failing: [(&str, Fail, PageRefusal); 5] = [
         (
             "nobody",
             |_| {},
