@@ -7,7 +7,7 @@ use url::Url;
 use super::arguments::{check_names, compile_arguments};
 use super::condition::Condition;
 use super::connections::document::ConnectionDocument;
-use super::connections::{compile_connections, compile_operation, compile_sign_in};
+use super::connections::{compile_connections, compile_operation, compile_sign_in, name_clients};
 use super::document::{Document, OperationDocument};
 use super::dpop::compile_dpop;
 use super::error::{Errors, PolicyError};
@@ -78,11 +78,17 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
     };
     let mut names = NameTable::default();
     let arguments = compile_arguments(&document, has_organization, &mut names, &mut errors);
-    let connections = compile_connections(&document, &mut errors);
+    let mut connections = compile_connections(&document, &mut errors);
     let sign_ins = document.issuers.iter().enumerate();
     let sign_ins = sign_ins
         .map(|(index, issuer)| compile_sign_in(&format!("issuers[{index}]"), issuer, &mut errors));
-    let sign_ins = sign_ins.collect();
+    let mut sign_ins: Vec<_> = sign_ins.collect();
+    name_clients(
+        &document.resource,
+        &mut connections,
+        &mut sign_ins,
+        &mut errors,
+    );
     let tools = compile_operations(
         "tools",
         &document.tools,

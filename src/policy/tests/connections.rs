@@ -208,6 +208,18 @@ fn mistakes_are_named() {
             "prompts.a.connection: only tools have one".into(),
         ),
         (
+            "/connections/notes",
+            {
+                let mut notes = notes();
+                notes["client_id"] = json!("metadata");
+                notes["client_secret_env"] = json!("SECRET");
+                notes
+            },
+            "connections.notes.client_secret_env: does not go with `client_id: metadata`: a document \
+             holds no secret"
+                .into(),
+        ),
+        (
             "/vault",
             json!(["session"]),
             "vault: found a list, expected a mapping".into(),
