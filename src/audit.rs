@@ -81,7 +81,7 @@ pub struct Record {
     /// Whose credential the server got: `none`, `passed` (the client's) or `static`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream_credential: Option<&'static str>,
-    /// Names of arguments that were set from the token.
+    /// Names of arguments that were set to the caller's own.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub arguments_set: Vec<String>,
     /// Names of arguments that were taken out.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use self::schemes::challenges;
 pub use self::schemes::proof_algorithms;
 use crate::authorize::{Denial, Target};
+use crate::elicitation::{Asking, Elicitation};
 use crate::mcp::headers::{Disagreement, VERSIONS};
 use crate::mcp::message::MessageError;
 use crate::mcp::message::params::TASKS_EXTENSION;
@@ -45,8 +46,10 @@ pub fn refuse(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> Reply {
     {
         return ask_to_sign_in(policy, refusal, id, asked.era);
     }
-    if let (Refusal::Confirm(question), Some(id)) = (refusal, asked.id) {
-        return result(id, &question.result());
+    if let (Refusal::Confirm(question) | Refusal::NotConnected(_, question), Some(id)) =
+        (refusal, asked.id)
+    {
+        return ask_user(question, id, asked.era);
     }
     let (status, code, text) = match answer(policy, refusal, asked) {
         // Nobody waits for the answer to a notification, so only its status is read.
@@ -86,14 +89,26 @@ fn ask_to_sign_in(policy: &Policy, refusal: &Refusal, id: &[u8], era: Era) -> Re
     self::result(id, &result)
 }
 
+/// A question to the user, in the place of the result.
+fn ask_user(question: &Elicitation, id: &[u8], era: Era) -> Reply {
+    match question.asking(era) {
+        Asking::Result(value) => result(id, &value),
+        Asking::Error(code, text, data) => ok(error_body(Some(id), code, &text, Some(data))),
+    }
+}
+
 fn result(id: &[u8], result: &Value) -> Reply {
+    ok(message(Some(id), "result", result))
+}
+
+fn ok(body: Vec<u8>) -> Reply {
     Reply {
         status: 200,
         headers: vec![
             ("content-type", "application/json".to_owned()),
             ("cache-control", "no-store".to_owned()),
         ],
-        body: message(Some(id), "result", result),
+        body,
     }
 }
 
@@ -140,6 +155,8 @@ fn answer(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> (u16, i64, St
         Refusal::HttpMethod => (405, INVALID_REQUEST),
         Refusal::Message(MessageError::Json(_)) => (400, -32700),
         Refusal::Message(_) => (400, INVALID_REQUEST),
+        Refusal::NotRefreshed => (503, 503),
+        Refusal::NoConversation => (403, 403),
         Refusal::NoToken => (401, 401),
         Refusal::NotFound => (404, INVALID_REQUEST),
         // A page answers itself, in HTML.
@@ -155,9 +172,11 @@ fn answer(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> (u16, i64, St
         Refusal::Token(_) => (401, 401),
         Refusal::TooLarge => (413, INVALID_REQUEST),
         Refusal::HttpSse | Refusal::UpstreamAnswer => (502, -32603),
-        Refusal::CannotAsk | Refusal::Confirm(_) | Refusal::Declined | Refusal::NotOwned => {
-            (200, 403)
-        }
+        Refusal::CannotAsk
+        | Refusal::Confirm(_)
+        | Refusal::Declined
+        | Refusal::NotConnected(..)
+        | Refusal::NotOwned => (200, 403),
     };
     (status, code, refusal.summary())
 }

@@ -6,7 +6,9 @@ use std::fmt;
 use serde_json::{Value, json};
 
 use crate::mcp::json::tree::Node;
+use crate::mcp::method::Era;
 use crate::rewrite::splice::Edits;
+use crate::store::Key;
 
 /// How the filter's own question is called among those of a result (MCP 2026-07-28 "Multi Round-Trip
 /// Requests").
@@ -14,13 +16,49 @@ const OWN: &str = "mcp-auth-filter";
 /// The parameters that answer a question.
 const ANSWER: [&str; 2] = ["requestState", "inputResponses"];
 
+/// JSON-RPC's code of a call that needs a page to be opened first (MCP 2025-11-25 "URL Elicitation
+/// Required Error").
+const URL_REQUIRED: i64 = -32042;
+
 /// A question to the user.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Elicitation {
     /// What the user reads.
     pub message: String,
-    /// What comes back with the answer, sealed.
-    pub state: String,
+    /// The page to open; without one, the user says yes or no in the client.
+    pub url: Option<String>,
+    /// How the client is asked.
+    pub how: How,
+}
+
+/// How a client is asked to ask its user.
+#[derive(Clone, PartialEq, Eq)]
+pub enum How {
+    /// The call is sent again with the answer, and with this sealed state (MCP 2026-07-28 "Multi
+    /// Round-Trip Requests").
+    InputRequired(String),
+    /// By an error; the call is sent again later (MCP 2025-11-25 "URL Mode Elicitation").
+    UrlRequired,
+    /// As the result of the tool, by clients that have no other way.
+    Text,
+}
+
+/// What a client can ask its user: `elicitation` among its capabilities.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Elicits {
+    /// In a form of its own.
+    pub form: bool,
+    /// To open a page.
+    pub url: bool,
+}
+
+/// What a question is, as a member of a JSON-RPC answer.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Asking {
+    /// A result.
+    Result(Value),
+    /// An error: its code, message and data.
+    Error(i64, String, Value),
 }
 
 /// What the user answered.
@@ -33,20 +71,63 @@ pub enum Action {
 }
 
 impl Elicitation {
-    /// The result that asks for a yes or no (MCP 2026-07-28 "Elicitation").
-    pub fn result(&self) -> Value {
-        let schema = json!({"type": "object", "properties": {}});
-        let params = json!({"mode": "form", "message": self.message, "requestedSchema": schema});
-        let request = json!({"method": "elicitation/create", "params": params});
-        json!({
-            "resultType": "input_required",
-            "inputRequests": {OWN: request},
-            "requestState": self.state,
-        })
+    /// The question, as the client of this era takes it.
+    pub fn asking(&self, era: Era) -> Asking {
+        match &self.how {
+            How::InputRequired(state) => {
+                let request = json!({"method": "elicitation/create", "params": self.params()});
+                Asking::Result(json!({
+                    "resultType": "input_required",
+                    "inputRequests": {OWN: request},
+                    "requestState": state,
+                }))
+            }
+            How::UrlRequired => {
+                let url = self.url.as_deref().unwrap_or_default();
+                let id = Key::of("elicitation", &[url]);
+                let id = ("elicitationId", json!(id.as_str()));
+                let asked = json!({"elicitations": [with(self.params(), id)]});
+                // Clients that cannot open pages show the text of an error.
+                Asking::Error(URL_REQUIRED, self.text(), asked)
+            }
+            How::Text => {
+                let content = json!([{"type": "text", "text": self.text()}]);
+                let result = json!({"content": content, "isError": true});
+                Asking::Result(match era {
+                    Era::Modern => with(result, ("resultType", json!("complete"))),
+                    Era::Legacy => result,
+                })
+            }
+        }
+    }
+
+    fn params(&self) -> Value {
+        match &self.url {
+            Some(url) => json!({"mode": "url", "message": self.message, "url": url}),
+            None => {
+                let schema = json!({"type": "object", "properties": {}});
+                json!({"mode": "form", "message": self.message, "requestedSchema": schema})
+            }
+        }
+    }
+
+    fn text(&self) -> String {
+        match &self.url {
+            Some(url) => format!("{} Open {url} and then try again.", self.message),
+            None => self.message.clone(),
+        }
     }
 }
 
-/// Without the text: arguments are in it.
+/// An object with one more member.
+fn with(mut object: Value, (name, value): (&str, Value)) -> Value {
+    if let Some(object) = object.as_object_mut() {
+        object.insert(name.to_owned(), value);
+    }
+    object
+}
+
+/// Without the text: arguments are in it, or a link for one user only.
 impl fmt::Debug for Elicitation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Elicitation")

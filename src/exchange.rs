@@ -7,6 +7,7 @@ mod call;
 mod caller;
 mod completion;
 mod confirm;
+mod connect;
 mod credentials;
 mod error_texts;
 mod forward;
@@ -34,6 +35,7 @@ use crate::connection::{Clients, Random};
 use crate::cors;
 use crate::credential::Credential;
 use crate::decision::{Decision, Evidence, Verdict};
+use crate::elicitation::Elicits;
 use crate::identity::Need;
 use crate::mcp::events::EventStream;
 use crate::mcp::headers::{HeaderEdit, Headers};
@@ -214,6 +216,8 @@ impl ResultOf {
 #[derive(Debug)]
 struct Question {
     id: Option<Vec<u8>>,
+    /// What the client can ask its user.
+    elicits: Elicits,
     /// As the headers state it; a body of the other era is refused.
     era: Era,
 }
@@ -235,6 +239,7 @@ impl Exchange {
             caller: None,
             asked: Question {
                 id: None,
+                elicits: Elicits::default(),
                 era: Era::Legacy,
             },
             handles: Handles::default(),

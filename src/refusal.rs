@@ -61,6 +61,12 @@ pub enum Refusal {
     NoSealKey,
     /// The request comes from elsewhere, or through another proxy.
     NotLocal,
+    /// The user has not connected the account the tool works with.
+    NotConnected(String, Box<Elicitation>),
+    /// The connection's token has ended, and the next one could not be had.
+    NotRefreshed,
+    /// What tells conversations apart is missing.
+    NoConversation,
     /// A result that is somebody else's, or says not whose it is.
     NotOwned,
     /// A path where no MCP server is.
@@ -137,6 +143,9 @@ impl Refusal {
             Self::MissingParameter(_) => "missing_parameter",
             Self::NoSealKey => "no_seal_key",
             Self::NotLocal => "not_local",
+            Self::NotConnected(..) => "not_connected",
+            Self::NotRefreshed => "not_refreshed",
+            Self::NoConversation => "no_conversation",
             Self::NotOwned => "not_owned",
             Self::NoToken => "no_token",
             Self::NotFound => "not_found",
@@ -205,6 +214,11 @@ impl Refusal {
                 "sessions, tasks and request states cannot be bound to their caller".into()
             }
             Self::NotLocal => "requests are taken from this machine only".into(),
+            Self::NotConnected(name, _) => format!("the user has not connected `{name}`"),
+            Self::NotRefreshed => {
+                "the account's token has ended, and the resource gave no other".into()
+            }
+            Self::NoConversation => "the token does not say which conversation it is used in".into(),
             Self::NotOwned => "the result is not the caller's".into(),
             Self::NoToken => "an access token is required".into(),
             Self::NotFound => "no MCP server at this path".into(),
@@ -240,7 +254,7 @@ impl Refusal {
             | Self::NoToken
             | Self::Token(_) => "token",
             Self::Argument(_) => "arguments",
-            Self::Confirm(_) | Self::Declined => "user",
+            Self::Confirm(_) | Self::Declined | Self::NotConnected(..) => "user",
             Self::ViewAs => "view_as",
             Self::NotOwned | Self::UpstreamAnswer => "response",
             Self::PinBroken(_) => "pins",
@@ -264,6 +278,7 @@ impl Refusal {
             Self::Token(error) => !error.is_unavailable(),
             Self::NoToken
             | Self::Confirm(_)
+            | Self::NotConnected(..)
             | Self::Denied(Denial::Scope { .. } | Denial::SignIn { .. } | Denial::TooOld { .. }) => {
                 true
             }
@@ -308,6 +323,14 @@ impl Refusal {
                 "use a client of 2026-07-28 that declares `elicitation`".into()
             }
             Self::Confirm(_) => "agree to it in the client".into(),
+            Self::NotConnected(..) => "open the link, and connect the account".into(),
+            Self::NotRefreshed => {
+                "check the cluster and path under the connection's `token`; or connect the account again"
+                    .into()
+            }
+            Self::NoConversation => {
+                "see `vault.conversation`: the claim it names has to be in the token".into()
+            }
             Self::HostDoesNotHold => {
                 "set `allow_on_headers_stop_iteration: true` in the filter's PluginConfig, or \
                  `hold: buffer_filter` with envoy.filters.http.buffer behind the filter"

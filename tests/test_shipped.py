@@ -24,6 +24,7 @@ from demo.stack import Adapt, Stack, free_ports
 from .harness import client
 from .harness.envoy import ROOT, binary
 from .harness.envoy_config import Listener
+from .harness.http import Response
 from .harness.messages import MODERN, call, post
 from .harness.shipped import admin, ask, assert_guards, host_log
 
@@ -180,6 +181,46 @@ def test_a_key_that_is_not_there_stops_the_load(running: Running) -> None:
 
     with pytest.raises(Exception, match="audit.key_env: .*MCP_AUTH_AUDIT_KYE"), running(None, with_key_env):
         pass
+
+
+# The policy for one's own machine
+
+
+def test_the_local_policy_fits_the_schema() -> None:
+    jsonschema.validate(proxy.load(proxy.LOCAL_POLICY_FILE), SCHEMA)
+
+
+@VERSIONS
+def test_the_local_policy_works_as_it_says(
+    running: Running, monkeypatch: pytest.MonkeyPatch, version: str | None
+) -> None:
+    monkeypatch.setenv("CRM_TOKEN", "the credential of the CRM")
+
+    def local(config: proxy.Config) -> proxy.Config:
+        document = proxy.load(proxy.LOCAL_POLICY_FILE)
+        document["resource"] = proxy.policy(config)["resource"]
+        plugin = proxy.plugin(config)
+        plugin["configuration"]["value"] = document
+        plugin["vm_config"]["environment_variables"] = {"host_env_keys": ["MCP_AUTH_KEY", "CRM_TOKEN"]}
+        clusters = config["static_resources"]["clusters"]
+        clusters[:] = [each for each in clusters if each["name"] != "login"]
+        return config
+
+    with running(version, local) as stack:
+        found = ask_locally(stack, "crm.search_customers", organization_id="org-globex")
+        assert b"org-acme" in found.body and b"org-globex" not in found.body
+        last = json.loads(stack.received.read_text().splitlines()[-1])
+        assert ["authorization", "Bearer the credential of the CRM"] in last["headers"]
+        denied = ask_locally(stack, "crm.purge_customer", customer_id="c-100")
+        assert denied.error_code() == -32602
+        assert "restricted" not in host_log(stack)
+
+
+def ask_locally(stack: Stack, tool: str, **arguments: Any) -> Response:
+    """A tool call without a token, to this machine by its own name."""
+    port = stack.placement.listener
+    request = post(call(MODERN, tool, arguments), None, MODERN, [("host", f"localhost:{port}")])
+    return client.send(port, request)
 
 
 # The policy in a file of its own

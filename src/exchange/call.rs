@@ -79,6 +79,7 @@ impl Exchange {
             false => Ok(None),
         };
         let state = state.map_err(|refusal| (refusal, Some(first)))?;
+        Self::heed(state.as_ref()).map_err(|refusal| (refusal, Some(first)))?;
         let result_of = match ask.method {
             Some(Method::Listen) => ResultOf::Anything,
             _ => ResultOf::of(first),
@@ -89,7 +90,7 @@ impl Exchange {
         let mut edit = self
             .edit(message, ask, &operations, handles, body, caller.identity)
             .map_err(|refusal| (refusal, Some(first)))?;
-        if matches!(state, Some(State::Own { .. })) {
+        if matches!(state, Some(State::Own(_))) {
             let sent = edit.body.as_deref().unwrap_or(body);
             let asked = Node::read(sent, MAX_DEPTH).ok();
             let without = asked.and_then(|asked| without_answer(&asked, sent));
@@ -109,10 +110,10 @@ impl Exchange {
                 evidence.extend(found);
             }
         }
-        evidence.extend(rewrite_evidence(&edit.set, &edit.removed));
+        evidence.extend(self.rewrite_evidence(&edit.set, &edit.removed));
         self.record.arguments_set = edit.set;
         self.record.arguments_removed = edit.removed;
-        let agreement = self.confirm(message, first, &operations, state.as_ref(), sent, now);
+        let agreement = self.confirm(first, &operations, state.as_ref(), sent, now);
         let agreement = agreement.map_err(|refusal| (refusal, Some(first)))?;
         if agreement.is_some() {
             evidence.push(Evidence::new("user", "agreed to this call"));
@@ -126,7 +127,9 @@ impl Exchange {
         Ok(Waiting {
             body: edit.body,
             headers: edit.headers,
-            needs: self.requirements(first, &operations, agreement),
+            needs: self
+                .requirements(first, &operations, agreement)
+                .map_err(|refusal| (refusal, Some(first)))?,
         })
     }
 
@@ -402,12 +405,4 @@ fn sent_arguments(
     }
     let message = Message::read(sent, &policy.names, MAX_DEPTH)?;
     Ok(Some(arguments(&message, sent).to_vec()))
-}
-
-fn rewrite_evidence(set: &[String], removed: &[String]) -> Vec<Evidence> {
-    let changed = [("set from the token", set), ("taken out", removed)];
-    let changed = changed.iter().filter(|(_, names)| !names.is_empty());
-    changed
-        .map(|(what, names)| Evidence::new("arguments", format!("{}: {what}", names.join(", "))))
-        .collect()
 }

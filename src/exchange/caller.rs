@@ -83,6 +83,12 @@ impl Known {
         }
     }
 
+    /// Whether a token says who the caller is and where it belongs, and not the policy.
+    pub(super) fn is_as_the_token_says(&self) -> bool {
+        let is_own = self.identity().user == self.own().user;
+        matches!(self.way, Way::Token(_)) && is_own
+    }
+
     /// As whom it acts; empty if as itself.
     pub(super) fn view(&self) -> &str {
         self.view.as_ref().map_or("", |view| &view.name)
@@ -187,6 +193,24 @@ impl Exchange {
             summary.push_str(", with a DPoP proof");
         }
         Evidence::new("token", summary)
+    }
+
+    /// What became of the arguments that say who is calling.
+    pub(super) fn rewrite_evidence(&self, set: &[String], removed: &[String]) -> Vec<Evidence> {
+        let is_tokens = self
+            .caller
+            .as_ref()
+            .is_some_and(Known::is_as_the_token_says);
+        let set_from = match is_tokens {
+            true => "set from the token",
+            false => "set from the policy",
+        };
+        let changed = [(set_from, set), ("taken out", removed)];
+        let changed = changed.iter().filter(|(_, names)| !names.is_empty());
+        let summary = |(what, names): &(&str, &[String])| format!("{}: {what}", names.join(", "));
+        changed
+            .map(|change| Evidence::new("arguments", summary(change)))
+            .collect()
     }
 
     /// The rules for what the caller receives of an answer. Acting as somebody else spares nobody a

@@ -5,9 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::handles::{Asked, State};
 use super::{Exchange, MAX_DEPTH, Now};
 use crate::authorize::Target;
-use crate::elicitation::{Action, Elicitation, action};
+use crate::elicitation::{Action, Elicitation, How, action};
 use crate::mcp::json::tree::Node;
-use crate::mcp::message::Message;
 use crate::mcp::method::Era;
 use crate::policy::{Mode, Operation};
 use crate::refusal::Refusal;
@@ -16,15 +15,26 @@ use crate::store::Key;
 
 /// How long an answer may take, in seconds.
 const TO_ANSWER: u64 = 600;
+/// The earlier version in which a client can be told to open a page.
+const URL_VERSION: &str = "2025-11-25";
 /// The most of the arguments a question shows, in characters.
 const SHOWN: usize = 4000;
 
 /// What comes back with the answer. Two questions are never the same.
 #[derive(Serialize, Deserialize)]
 struct Question {
+    /// Whether a yes is an agreement to the call, and not only to opening a page.
+    agrees: bool,
     asked_ms: u64,
     id: Vec<u8>,
     expires: u64,
+}
+
+/// What a user answered to a question of the filter's own.
+pub(super) struct Answered {
+    action: Action,
+    /// What a yes is, besides.
+    agreement: Option<Agreement>,
 }
 
 /// An agreement, which is good for one call.
@@ -41,7 +51,6 @@ impl Exchange {
     /// read.
     pub(super) fn confirm(
         &self,
-        message: &Message<'_>,
         target: Target<'_>,
         operations: &[&Operation],
         state: Option<&State>,
@@ -53,26 +62,58 @@ impl Exchange {
             return Ok(None);
         };
         match state {
-            Some(State::Own { agreement, action }) => match action {
-                Action::Accept => Ok(Some(agreement.clone())),
-                Action::Decline => Err(Refusal::Declined),
-            },
-            Some(State::Servers(_)) | None if self.asked.era == Era::Legacy => {
-                Err(Refusal::CannotAsk)
-            }
+            Some(State::Own(Answered {
+                agreement: Some(agreement),
+                ..
+            })) => Ok(Some(agreement.clone())),
             // What the server asked for belongs to a call that was agreed to.
             Some(State::Servers(_)) => Ok(None),
-            None if !message.params.elicits => Err(Refusal::MissingElicitation),
-            None => {
-                let message = question(tool, arguments);
-                let state = self.seal_question(now).ok_or(Refusal::NoSealKey)?;
-                Err(Refusal::Confirm(Box::new(Elicitation { message, state })))
+            _ if self.asked.era == Era::Legacy => Err(Refusal::CannotAsk),
+            _ if !self.asked.elicits.form => Err(Refusal::MissingElicitation),
+            _ => {
+                let state = self.seal_question(true, now).ok_or(Refusal::NoSealKey)?;
+                Err(Refusal::Confirm(Box::new(Elicitation {
+                    message: question(tool, arguments),
+                    url: None,
+                    how: How::InputRequired(state),
+                })))
             }
         }
     }
 
-    fn seal_question(&self, now: Now) -> Option<String> {
+    /// Refuses what the user said no to.
+    pub(super) fn heed(state: Option<&State>) -> Result<(), Refusal> {
+        match state {
+            Some(State::Own(answered)) if answered.action == Action::Decline => {
+                Err(Refusal::Declined)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A question that is answered on a page. `agreed`: the user agreed to the call already.
+    pub(super) fn link(&self, message: String, url: String, agreed: bool, now: Now) -> Elicitation {
+        let is_2025 = self.record.version.as_deref() == Some(URL_VERSION);
+        let state = self
+            .asked
+            .elicits
+            .url
+            .then(|| self.seal_question(agreed, now));
+        let how = match state.flatten() {
+            Some(state) => How::InputRequired(state),
+            None if is_2025 => How::UrlRequired,
+            None => How::Text,
+        };
+        Elicitation {
+            message,
+            url: Some(url),
+            how,
+        }
+    }
+
+    fn seal_question(&self, agrees: bool, now: Now) -> Option<String> {
         let question = Question {
+            agrees,
             asked_ms: now.unix_ms,
             id: self.asked.id.clone().unwrap_or_default(),
             expires: now.seconds().saturating_add(TO_ANSWER),
@@ -97,10 +138,10 @@ impl Exchange {
             key: Key::of("agreed", &[sealed]),
             until: question.expires,
         };
-        Some(State::Own {
-            agreement,
+        Some(State::Own(Answered {
             action: action(&message),
-        })
+            agreement: question.agrees.then_some(agreement),
+        }))
     }
 }
 

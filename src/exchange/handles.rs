@@ -7,9 +7,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::caller::Way;
-use super::confirm::Agreement;
+use super::confirm::Answered;
 use super::{Exchange, MAX_DEPTH, Now};
-use crate::elicitation::Action;
 use crate::mcp::events;
 use crate::mcp::handles::{Handed, Handle, may_have_handles};
 use crate::mcp::headers::{HeaderEdit, Headers};
@@ -61,17 +60,14 @@ pub(super) enum State {
     /// The server's.
     Servers(Opened),
     /// The filter's own, with what the user answered.
-    Own {
-        agreement: Agreement,
-        action: Action,
-    },
+    Own(Answered),
 }
 
 impl State {
     pub(super) fn servers(&self) -> Option<&Opened> {
         match self {
             Self::Servers(opened) => Some(opened),
-            Self::Own { .. } => None,
+            Self::Own(_) => None,
         }
     }
 }

@@ -271,6 +271,7 @@ impl Exchange {
         // Only a request is answered by its id; that of an answer is the server's.
         let id = message.id.filter(|_| message.shape == Shape::Request);
         self.asked.id = id.map(<[u8]>::to_vec);
+        self.asked.elicits = message.params.elicits;
         self.note_message(&message);
         let ask = match self.understand(&message, now) {
             Ok(ask) => ask,
@@ -308,6 +309,7 @@ impl Exchange {
             false => "none",
         };
         let credential = match &self.policy.upstream.authorization {
+            _ if self.record.account.is_some() || self.record.connection.is_some() => "connection",
             _ if self.policy.mode == Mode::Observe => clients,
             Authorization::Pass => clients,
             Authorization::Remove => "none",

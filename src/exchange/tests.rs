@@ -4,6 +4,7 @@ mod anonymous;
 mod arguments;
 mod compat;
 mod confirm;
+mod connect;
 mod cors;
 mod decisions;
 mod error_texts;

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::caller::Known;
 use super::confirm::Agreement;
+use super::connect::Needed;
 use super::pages::PageState;
 use super::{Exchange, Now, RequestState, Step, credentials};
 use crate::ask::{Ask, Told};
@@ -30,6 +31,8 @@ pub(super) struct Waiting {
 pub(super) enum Requirement {
     /// That the user's agreement was not used before.
     Agreement(Agreement),
+    /// The token of an account of the user's own.
+    Connection(Box<Needed>),
     /// That its token or proof was not used before.
     SingleUse,
 }
@@ -41,8 +44,11 @@ impl Exchange {
         target: Target<'_>,
         operations: &[&Operation],
         agreement: Option<Agreement>,
-    ) -> VecDeque<Requirement> {
-        let mut needs: VecDeque<_> = agreement.into_iter().map(Requirement::Agreement).collect();
+    ) -> Result<VecDeque<Requirement>, Refusal> {
+        // What is used up comes last: only a call that passes uses it up.
+        let connection = self.needed_connection(operations, agreement.is_some())?;
+        let agreement = agreement.map(Requirement::Agreement);
+        let mut needs: VecDeque<_> = connection.into_iter().chain(agreement).collect();
         let is_call = matches!(target, Target::Tool(_) | Target::Prompt(_));
         if self.policy.mode == Mode::Enforce
             && is_call
@@ -50,7 +56,7 @@ impl Exchange {
         {
             needs.push_back(Requirement::SingleUse);
         }
-        needs
+        Ok(needs)
     }
 
     /// Asks for the next thing the message needs, or lets it go on.
@@ -60,6 +66,7 @@ impl Exchange {
         };
         let ask = match next {
             Requirement::Agreement(agreement) => Ok(create(agreement.key.clone(), agreement.until)),
+            Requirement::Connection(needed) => self.ask_connection(needed, now),
             Requirement::SingleUse => self.use_up(now),
         };
         match ask {
@@ -81,6 +88,13 @@ impl Exchange {
             return Step::Hold;
         };
         let outcome = match (waiting.needs.pop_front(), told) {
+            (Some(Requirement::Connection(needed)), told) => {
+                let told = self.connection_told(*needed, told, now);
+                told.map(|next| match next {
+                    Ok(next) => waiting.needs.push_front(next),
+                    Err(credential) => waiting.headers.push(credential),
+                })
+            }
             (Some(_), Told::Store(Ok(Outcome::Created(true)))) => Ok(()),
             (Some(Requirement::SingleUse), Told::Store(Ok(_))) => Err(self.was_used()),
             (Some(Requirement::Agreement(_)), Told::Store(Ok(_))) => Err(Refusal::RequestState),
@@ -116,7 +130,7 @@ impl Exchange {
 }
 
 /// Of all that create the same, one succeeds.
-fn create(key: Key, expires: u64) -> Ask {
+pub(super) fn create(key: Key, expires: u64) -> Ask {
     Ask::Store(StoreOperation::Create(Record {
         key,
         value: String::new(),

@@ -15,6 +15,16 @@ fn the_demo_policy_is_fine() {
 }
 
 #[test]
+fn the_local_policy_is_fine() {
+    let ran = Files::new("local").run(&["check", &format!("{ROOT}/envoy/local-policy.yaml")]);
+    assert_eq!(ran.stderr, "");
+    ran.says(
+        0,
+        &["local-policy.yaml: ok: 2 roles, local calls only, 1 tool rule\n"],
+    );
+}
+
+#[test]
 fn every_mistake_has_its_line() {
     let policy = r#"resource: http://crm.example.com/mcp
 issuers:

@@ -436,3 +436,67 @@ results:
         &["  result.tools[0].outputSchema.required[1]: \"ssn\" -> taken out\n"],
     );
 }
+
+/// A call, explained with the policy for one's own machine.
+fn explain_locally(test: &str, more: &[&str]) -> crate::Ran {
+    let policy = std::fs::read_to_string(format!("{ROOT}/envoy/local-policy.yaml")).unwrap();
+    let request = call("crm.get_customer", &json!({"customer_id": "c-1"}));
+    let files = Files::new(test)
+        .with("policy.yaml", &policy)
+        .with("claims.json", &manager().to_string())
+        .with("request.json", &request.to_string());
+    let command = "explain --policy policy.yaml --request request.json";
+    let mut arguments: Vec<&str> = command.split(' ').collect();
+    arguments.extend(more);
+    files.run(&arguments)
+}
+
+#[test]
+fn a_local_call_needs_no_claims() {
+    let ran = explain_locally("local_call", &[]);
+    ran.says(
+        0,
+        &[
+            "evidence     local: the caller of every local request\n",
+            "arguments: organization_id: set from the policy\n",
+            "  + x-mcp-user: user-dana\n",
+            "  + authorization: Bearer (the value of CRM_TOKEN)\n",
+        ],
+    );
+    assert!(!ran.stdout.contains("claims"), "{}", ran.stdout);
+    let ran = explain_locally("local_claims", &["--claims", "claims.json"]);
+    ran.says(
+        2,
+        &["the policy says who is calling", "leave --claims away"],
+    );
+    let ran = explain_locally("elsewhere", &["--header", ":authority: evil.example"]);
+    ran.says(1, &["decision     blocked (host)\n"]);
+}
+
+#[test]
+fn a_view_is_explained() {
+    let ran = explain_locally("view", &["--view-as", "user:test-1"]);
+    ran.says(
+        0,
+        &[
+            "view_as: user:test-1, which `manager` allows\n",
+            "  - x-view-as\n  + x-mcp-user: test-1\n  + x-mcp-organization: org-globex\n",
+        ],
+    );
+    let ran = explain_locally("higher", &["--view-as", "role:manager"]);
+    ran.says(1, &["decision     blocked (view_as)\n", "HTTP 403\n"]);
+    let request = call("crm.get_customer", &json!({}));
+    let files = Files::to_explain("no_view", &manager(), &request);
+    files
+        .explain(&["--view-as", "role:support"])
+        .says(2, &["the policy has no header for --view-as"]);
+    files
+        .run(&[
+            "explain",
+            "--policy",
+            "policy.yaml",
+            "--request",
+            "request.json",
+        ])
+        .says(2, &["nothing says who is calling", "--claims FILE"]);
+}

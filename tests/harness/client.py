@@ -38,9 +38,14 @@ class Request:
 class Connection:
     """One TCP connection to Envoy."""
 
-    def __init__(self, port: int, timeout: float = TIMEOUT) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def __init__(self, port: int, timeout: float = TIMEOUT, host: str = "127.0.0.1") -> None:
+        if host.startswith(("/", "@")):
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.settimeout(timeout)
+            self.socket.connect(host.replace("@", "\0"))
+        else:
+            self.socket = socket.create_connection((host, port), timeout)
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
 
     def __enter__(self) -> Connection:

@@ -179,7 +179,9 @@ class Envoy:
     def _listener_ports(self) -> dict[str, int]:
         statuses: list[Any] = json.loads(self.admin("/listeners?format=json"))["listener_statuses"]
         return {
-            each["name"]: each["local_address"]["socket_address"]["port_value"] for each in statuses
+            # A Unix socket has none.
+            each["name"]: each["local_address"].get("socket_address", {}).get("port_value", 0)
+            for each in statuses
         }
 
 

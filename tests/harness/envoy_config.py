@@ -43,6 +43,10 @@ class Listener:
     cluster: str = "upstream"
     # For a client that checks the address against the resource's name. 0: any free one.
     port: int = 0
+    # An IP address, or a Unix socket's path.
+    address: str = "127.0.0.1"
+    # Whether Envoy takes the client's address from the connection, not from X-Forwarded-For.
+    use_remote_address: bool = False
     stop_iteration: bool = True
     # The limit of a buffer filter after ours.
     buffer_filter: int | None = None
@@ -80,14 +84,18 @@ def bootstrap(
     }
 
 
-def _address(port: int) -> Config:
-    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+def _address(port: int, address: str = "127.0.0.1") -> Config:
+    if address.startswith(("/", "@")):
+        return {"pipe": {"path": address}}
+    # "::" is every address of this machine, those of IPv4 too.
+    compat = {"ipv4_compat": True} if address == "::" else {}
+    return {"socket_address": {"address": address, "port_value": port, **compat}}
 
 
 def _listener(name: str, listener: Listener, wasm: str, access_log: str) -> Config:
     config: Config = {
         "name": name,
-        "address": _address(listener.port),
+        "address": _address(listener.port, listener.address),
         "filter_chains": [{"filters": [_manager(name, listener, wasm, access_log)]}],
     }
     if listener.buffer_limit is not None:
@@ -100,6 +108,7 @@ def _manager(name: str, listener: Listener, wasm: str, access_log: str) -> Confi
     manager: Config = {
         "@type": MANAGER,
         "stat_prefix": name,
+        "use_remote_address": listener.use_remote_address,
         # The filter has to cope with paths and header names as the client spells them.
         "normalize_path": False,
         "common_http_protocol_options": {"headers_with_underscores_action": "ALLOW"},

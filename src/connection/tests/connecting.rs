@@ -127,8 +127,8 @@ fn the_account_is_asked_for_with_its_token() {
 
 #[test]
 fn what_does_not_answer_connects_nothing() {
-    type Fail = fn(&mut World);
-    let failing: [(&str, Fail, PageRefusal); 5] = [
+    type Failure = (&'static str, fn(&mut World), PageRefusal);
+    let failing: [Failure; 5] = [
         (
             "nobody",
             |_| {},

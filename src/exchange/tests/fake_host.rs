@@ -2,12 +2,14 @@
 //! body's length is what its header says, trailers come instead of an ended body.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::super::{Connection, Exchange, Forward, Now, Secrets, Step};
 use super::{NOW, tokens};
 use crate::ask::{Ask, Told};
 use crate::audit::Record;
+use crate::call::{Answer, Call};
 use crate::challenge::Reply;
 use crate::credential::Credential;
 use crate::identity::Verifier;
@@ -15,7 +17,7 @@ use crate::mcp::headers::{HeaderEdit, Headers};
 use crate::policy::{Authorization, Hold, Mode, Policy};
 use crate::rewrite::pins::SeenTools;
 use crate::seal::Sealer;
-use crate::store::memory;
+use crate::store::{Operation, Outcome as StoreOutcome, StoreError, memory};
 
 const LIMIT: usize = 1024 * 1024;
 
@@ -45,6 +47,8 @@ pub(in super::super) struct FakeHost {
     policy: Rc<Policy>,
     now: Now,
     store: Store,
+    calls: Rc<RefCell<Vec<Call>>>,
+    answers: VecDeque<Answer>,
 }
 
 /// What outlasts a request: one slot for everything.
@@ -211,6 +215,8 @@ impl FakeHost {
             verifier: Verifier::new(policy.issuers.clone()).unwrap(),
             policy: Rc::clone(policy),
             store: Store::default(),
+            calls: Rc::default(),
+            answers: VecDeque::new(),
         }
     }
 
@@ -220,19 +226,26 @@ impl FakeHost {
         Self { store, ..self }
     }
 
+    /// The same with what other servers answer; the calls to them are noted.
+    pub fn with_answers(self, answers: &[Answer], calls: &Rc<RefCell<Vec<Call>>>) -> Self {
+        Self {
+            answers: answers.to_vec().into(),
+            calls: Rc::clone(calls),
+            ..self
+        }
+    }
+
     /// Does what the exchange asks for, until it asks no more.
     fn answer(&mut self, mut step: Step) -> Step {
-        while let Step::Ask(Ask::Store(operation)) = &step {
-            let outcome = memory::apply(&self.store.borrow(), operation, self.now.seconds());
-            let outcome = outcome.map(|(outcome, held)| {
-                if let Some(held) = held {
-                    self.store.replace(held);
+        while let Step::Ask(ask) = step {
+            let told = match ask {
+                Ask::Store(operation) => Told::Store(stored(&self.store, &operation, self.now)),
+                Ask::Call(call) => {
+                    self.calls.borrow_mut().push(call);
+                    Told::Call(self.answers.pop_front())
                 }
-                outcome
-            });
-            step = self
-                .exchange
-                .told(Told::Store(outcome), &mut self.verifier, self.now);
+            };
+            step = self.exchange.told(told, &mut self.verifier, self.now);
         }
         step
     }
@@ -395,6 +408,19 @@ enum Progress {
     Replied(Reply),
 }
 
+/// Does an operation on a store.
+pub(in super::super) fn stored(
+    store: &Store,
+    operation: &Operation,
+    now: Now,
+) -> Result<StoreOutcome, StoreError> {
+    let (outcome, held) = memory::apply(&store.borrow(), operation, now.seconds())?;
+    if let Some(held) = held {
+        store.replace(held);
+    }
+    Ok(outcome)
+}
+
 /// As the environment gives them to the filter.
 fn secrets(policy: &Policy) -> Secrets {
     let sealer = policy.seal.as_ref();
@@ -411,7 +437,7 @@ fn secrets(policy: &Policy) -> Secrets {
     }
 }
 
-fn now(later: u64) -> Now {
+pub(super) fn now(later: u64) -> Now {
     Now {
         unix_ms: (NOW + later) * 1000,
     }

@@ -63,6 +63,7 @@ fn b44_a_proven_token_passes_and_its_proof_ends_here() {
         assert_eq!(outcome.server_header("authorization"), None);
         let evidence = &outcome.record.decision.evidence[0].summary;
         assert!(evidence.ends_with("with a DPoP proof"), "{evidence}");
+        assert_eq!(outcome.record.identified_by, Some("dpop"));
     }
     let outcome = send(&default(), &call("crm.get", "{}").with("dpop", "x"));
     assert_eq!(outcome.server_header("dpop"), None);

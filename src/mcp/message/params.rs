@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::{MessageError, expect, handle, refuse_look_alike, text};
+use crate::elicitation::Elicits;
 use crate::mcp::finder::{Finder, Place};
 use crate::mcp::json::{Element, Kind, Reader, Span, Text};
 use crate::mcp::names::Name;
@@ -56,9 +57,8 @@ pub struct Params<'a> {
     pub protocol_version: Option<Cow<'a, str>>,
     /// `_meta`'s declaration of the tasks extension, as a member to take out.
     pub tasks_extension: Option<Element>,
-    /// Whether the client can ask its user in a form of its own: `elicitation` among `_meta`'s client
-    /// capabilities.
-    pub elicits: bool,
+    /// What the client can ask its user, by `_meta`'s client capabilities.
+    pub elicits: Elicits,
     /// Whether the call is to become a task: `task` (MCP 2025-11-25 "Tasks").
     pub asks_task: bool,
     /// `taskId`: the task a `tasks/*` request is about.
@@ -204,18 +204,20 @@ fn read_capabilities<'a>(
     Ok(())
 }
 
-/// Whether a form is among the modes; it is the only one where none is named (MCP 2026-07-28
-/// "Elicitation", "Capabilities").
-fn read_elicitation(reader: &mut Reader<'_>) -> Result<bool, MessageError> {
+/// Which modes there are; where none is named it is the form (MCP 2026-07-28 "Elicitation",
+/// "Capabilities").
+fn read_elicitation(reader: &mut Reader<'_>) -> Result<Elicits, MessageError> {
     expect(reader, Kind::Object, "elicitation")?;
-    let (mut modes, mut form) = (0_usize, false);
+    let (mut elicits, mut none) = (Elicits::default(), true);
     reader.object(|reader, member| {
         refuse_look_alike(&member.key, &["form", "url"])?;
-        modes = modes.saturating_add(1);
-        form |= member.key.value == "form";
+        none = false;
+        elicits.form |= member.key.value == "form";
+        elicits.url |= member.key.value == "url";
         reader.skip().map_err(MessageError::from).map(drop)
     })?;
-    Ok(form || modes == 0)
+    elicits.form |= none;
+    Ok(elicits)
 }
 
 fn read_extensions(reader: &mut Reader<'_>) -> Result<Option<Element>, MessageError> {
