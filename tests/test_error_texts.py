@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from .harness import tokens
-from .harness.answers import encoded, json_answer, result
+from .harness.answers import answer, encoded, json_answer, result
+from .harness.envoy_config import Listener
 from .harness.gateway import Exchange, Gateway
 from .harness.messages import LEGACY, MODERN, call
-from .harness.envoy_config import Listener
 from .harness.policy import policy
-from .harness.results import answer, texts
+from .harness.results import texts
 from .harness.upstream import Upstream
 from .test_instructions import begins, presents
 

@@ -11,7 +11,7 @@ import pytest
 from .harness import tokens
 from .harness.answers import (
     PROGRESS,
-    Answer,
+    answer,
     encoded,
     event,
     event_stream,
@@ -56,11 +56,6 @@ def tools(*items: bytes, more: bytes = b"") -> bytes:
 def ask(gateway: Gateway, era: str = LEGACY, method: str = "tools/list", **more: Any) -> Exchange:
     """A list as a support agent asks for it."""
     return gateway.post(message(era, method), tokens.support(), era, **more)
-
-
-def answer(body: bytes, style: str) -> Answer:
-    """The same message in either response style."""
-    return json_answer(body) if style == "json" else event_stream(PROGRESS, body)
 
 
 def names(exchange: Exchange) -> list[str]:

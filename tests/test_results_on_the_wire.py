@@ -11,6 +11,7 @@ import pytest
 from .harness import tokens
 from .harness.answers import (
     PROGRESS,
+    answer,
     encoded,
     event,
     event_stream,
@@ -30,7 +31,6 @@ from .harness.results import (
     SSN,
     STYLES,
     TOOL,
-    answer,
     ask,
     content,
     foreign,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from .harness import tokens
-from .harness.answers import PROGRESS, event_stream, raw_stream, result
+from .harness.answers import PROGRESS, answer, event_stream, raw_stream, result
 from .harness.envoy_config import Listener
 from .harness.gateway import Exchange, Gateway
 from .harness.handles import (
@@ -30,7 +30,6 @@ from .harness.results import (
     OWNER,
     SSN,
     STYLES,
-    answer,
     foreign,
     hides,
     judged,

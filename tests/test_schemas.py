@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from mcp import Client
 
 from .harness import tokens
-from .harness.answers import PROGRESS, Answer, encoded, event_stream, json_answer, listing
+from .harness.answers import answer, encoded, json_answer, listing
 from .harness.envoy import Envoy
 from .harness.envoy_config import Cluster, Listener
 from .harness.gateway import Gateway
@@ -77,11 +77,6 @@ def tool(name: str, schema: bytes) -> bytes:
 def tools(*items: bytes) -> bytes:
     """A tools/list answer."""
     return b'{"jsonrpc": "2.0","id":1,"result":{"cacheScope":"private","tools":[' + b" ,".join(items) + b"]}}"
-
-
-def answer(body: bytes, form: str) -> Answer:
-    """The same message in either form."""
-    return json_answer(body) if form == "json" else event_stream(PROGRESS, body)
 
 
 def shown(gateway: Gateway, upstream: Upstream, body: bytes, form: str = "json", era: str = LEGACY) -> bytes:
