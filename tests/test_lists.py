@@ -26,14 +26,13 @@ from .harness.gateway import Exchange, Gateway
 from .harness.messages import LEGACY, MODERN, message
 from .harness.policy import policy
 from .harness.upstream import Upstream
+from .harness.variants import ERAS
 
 LISTENERS = {
     "crm": Listener(policy()),
     "http2_server": Listener(policy(), cluster="upstream_h2"),
     "small": Listener(policy(max_response="8KiB")),
 }
-
-ERAS = pytest.mark.parametrize("era", [LEGACY, MODERN])
 
 HIDDEN = b"crm.purge"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,26 +10,23 @@ import pytest
 from .harness import tokens
 from .harness.answers import answer, encoded, event_stream, json_answer, result
 from .harness.blocks import base64_of, block, link, resource
-from .harness.gateway import Exchange, Gateway
+from .harness.gateway import Exchange, Gateway, Through
 from .harness.messages import MODERN, message
 from .harness.results import (
-    ERAS,
     HIDING,
     OTHERS,
     OWNING,
     RULED,
     SSN,
-    STYLES,
     ask,
     foreign,
     hides,
     own,
     texts,
 )
+from .harness.variants import ERAS, STYLES
 
 LISTENERS = RULED
-
-Through = Callable[[str], Gateway]
 
 # A field that is hidden, as JSON in a text, and a customer of somebody else's.
 INNER = json.dumps({"deep": [{"ssn": SSN, "n": 1}]})

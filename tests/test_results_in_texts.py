@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from .harness.answers import result
-from .harness.gateway import Gateway
+from .harness.gateway import Through
 from .harness.results import (
     HIDING,
     OWNING,
@@ -26,8 +25,6 @@ from .harness.results import (
 )
 
 LISTENERS = RULED
-
-Through = Callable[[str], Gateway]
 
 # JSON that a lenient reader understands, and a strict one does not.
 LENIENT = {

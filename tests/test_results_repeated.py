@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from .harness.answers import result
 from .harness.blocks import base64_of, block, link, resource
-from .harness.gateway import Gateway
+from .harness.gateway import Through
 from .harness.results import (
     HIDING,
     OTHERS,
     RULED,
     SSN,
-    STYLES,
     ask,
     content,
     foreign,
@@ -24,10 +22,9 @@ from .harness.results import (
     own,
     structured,
 )
+from .harness.variants import STYLES
 
 LISTENERS = RULED
-
-Through = Callable[[str], Gateway]
 
 # The same value once more, in a place that has no fields.
 REPEATED: dict[str, Any] = {

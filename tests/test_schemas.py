@@ -17,11 +17,12 @@ from .harness.envoy import Envoy
 from .harness.envoy_config import Cluster, Listener
 from .harness.gateway import Gateway
 from .harness.mcp_server import McpServer
-from .harness.messages import LEGACY, MODERN, call, message
+from .harness.messages import LEGACY, call, message
 from .harness.policy import TOOLS, policy
 from .harness.schemas import RULED, Schemas, without
+from .harness.sdk_client import connected
 from .harness.upstream import Upstream
-from .test_real_peers import MODES, STYLES, connected
+from .harness.variants import ERAS, MODES, STYLES
 
 # `set` under `tools` adds what a call leaves out, so there the model need not know of it.
 ADDED = policy(
@@ -44,7 +45,6 @@ LISTENERS = {
     "events": Listener(ADDED, "event_server"),
 }
 
-ERAS = pytest.mark.parametrize("era", [LEGACY, MODERN])
 FORMS = pytest.mark.parametrize("form", ["json", "events"])
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from ..harness import dpop, tokens
 from ..harness.client import Request
-from ..harness.gateway import Exchange, Gateway
+from ..harness.gateway import Exchange, Gateway, Through
 from ..harness.messages import MODERN, call, post
 from .conftest import Start
 from .kinds import BOUND_KINDS, Kind
@@ -21,8 +21,6 @@ BODY = call(MODERN, "crm.get_customer", {"query": "acme"})
 KINDS = pytest.mark.parametrize("kind", BOUND_KINDS, ids=[kind.name for kind in BOUND_KINDS])
 # Tokens that say themselves what they are bound to, and tokens of which the provider says it.
 RESOURCES = pytest.mark.parametrize("resource", ["bound", "bound_opaque"])
-
-Through = Callable[[str], Gateway]
 
 
 @pytest.fixture

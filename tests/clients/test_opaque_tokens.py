@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ..harness.gateway import Exchange, Gateway
+from ..harness.gateway import Exchange, Gateway, Through
 from ..harness.messages import MODERN, call
 from .browser import Browser
 from .conftest import Start
@@ -18,7 +18,6 @@ from .test_sign_in import works_as_the_user
 
 BODY = call(MODERN, "crm.get_customer", {"query": "acme"})
 
-Through = Callable[[str], Gateway]
 SignIn = Callable[[str], str]
 
 

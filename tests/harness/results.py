@@ -13,7 +13,7 @@ from .answers import Answer, answer, result
 from .envoy_config import Listener
 from .gateway import Exchange, Gateway
 from .http import Response
-from .messages import LEGACY, MODERN, call
+from .messages import LEGACY, call
 from .policy import Policy, policy
 
 TOOL = "crm.get_customer"
@@ -21,10 +21,6 @@ TOOL = "crm.get_customer"
 # A hidden field's value, and a customer of another organization.
 SSN = "123-45-6789"
 OTHERS = "Umbrella Foods"
-
-ERAS = pytest.mark.parametrize("era", [LEGACY, MODERN])
-STYLES = pytest.mark.parametrize("style", ["json", "events"])
-CLIENTS = pytest.mark.parametrize("http2", [False, True], ids=["h1", "h2"])
 
 EVERYWHERE = {"tools": ["*"], "prompts": ["*"], "resources": ["crm://*"]}
 OWNER = {"field": "organization_id", "is": "organization"}
