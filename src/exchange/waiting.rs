@@ -99,7 +99,7 @@ impl Exchange {
             (Some(Requirement::SingleUse), Told::Store(Ok(_))) => Err(self.was_used()),
             (Some(Requirement::Agreement(_)), Told::Store(Ok(_))) => Err(Refusal::RequestState),
             (_, Told::Store(Err(error))) => Err(Refusal::Store(error)),
-            (_, Told::Call(_)) | (None, _) => Err(Refusal::UpstreamAnswer),
+            (_, Told::Call(_) | Told::Waited) | (None, _) => Err(Refusal::UpstreamAnswer),
         };
         match outcome {
             Ok(()) => self.go_on(waiting, now),

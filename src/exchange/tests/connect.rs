@@ -328,6 +328,9 @@ fn one_of_many_refreshes() {
     assert_eq!(calls.len(), 0, "somebody is at it");
     let (outcome, _) = sent(&policy, &store, &request, 301, &[]);
     assert_eq!(outcome.refusal(), (503, 503, "not_refreshed"));
+    let (outcome, calls) = sent(&policy, &store, &request, 302, &[]);
+    assert_eq!(outcome.refusal(), (503, 503, "not_refreshed"));
+    assert_eq!(calls.len(), 0, "it was waited for in vain");
     let ended = answer(400, &json!({"error": "invalid_grant"}));
     reply(&sent(&policy, &store, &request, 320, &[ended]).0);
 }

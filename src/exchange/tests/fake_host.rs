@@ -244,6 +244,7 @@ impl FakeHost {
                     self.calls.borrow_mut().push(call);
                     Told::Call(self.answers.pop_front())
                 }
+                Ask::Wait => Told::Waited,
             };
             step = self.exchange.told(told, &mut self.verifier, self.now);
         }
