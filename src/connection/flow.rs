@@ -8,6 +8,7 @@ use super::pages::{self, Consent};
 use super::refusal::PageRefusal;
 use super::sealed::{Attempt, Browser, Form, LASTS, Seals, Ticket, digest, random_text};
 use super::sign_in::{self, SigningIn};
+use super::vault::Conversation;
 use super::visit::{Page, Visit};
 use super::{Connection, Random};
 use crate::ask::{Ask, Told};
@@ -151,6 +152,11 @@ impl Flow {
 impl<'a> Around<'a> {
     fn visited(self, visit: &Visit) -> Result<Step, PageRefusal> {
         match &visit.page {
+            Page::Client => {
+                let id = self.policy.client_document();
+                let id = id.ok_or(PageRefusal::NotFound)?;
+                Ok(Step::Done(client_document(self.policy, &id)))
+            }
             Page::Connect => self.connect(visit),
             Page::SignIn => {
                 let ticket = self.ticket(visit)?;
@@ -186,6 +192,7 @@ impl<'a> Around<'a> {
             policy: self.policy,
             connection,
             name: &browser.name,
+            one_conversation: ticket.conversation != Conversation::User,
             ticket: &written,
             form: &form,
         };
@@ -349,6 +356,39 @@ impl Ended {
             user: None,
             connection: None,
         }
+    }
+}
+
+/// What this filter is as a client (OAuth Client ID Metadata Document, RFC 7591 section 2).
+fn client_document(policy: &Policy, id: &str) -> Ended {
+    let origin = policy.origin();
+    let name = policy.metadata.resource_name.as_deref().unwrap_or(origin);
+    let connections = policy.connections.iter();
+    let mut comes_back: Vec<String> = connections
+        .map(|connection| redirect_uri(policy, &format!("callback/{}", connection.name)))
+        .collect();
+    comes_back.push(redirect_uri(policy, sign_in::PAGE));
+    let document = serde_json::json!({
+        "client_id": id,
+        "client_name": name,
+        "client_uri": origin,
+        "redirect_uris": comes_back,
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "token_endpoint_auth_method": "none",
+    });
+    Ended {
+        reply: Reply {
+            status: 200,
+            headers: vec![
+                ("content-type", "application/json".to_owned()),
+                ("cache-control", "max-age=300".to_owned()),
+            ],
+            body: document.to_string().into_bytes(),
+        },
+        outcome: Ok("client_document"),
+        user: None,
+        connection: None,
     }
 }
 

@@ -15,6 +15,8 @@ pub(super) struct Consent<'a> {
     pub(super) connection: &'a Connection,
     /// The user, as signed in.
     pub(super) name: &'a str,
+    /// Whether other conversations of the user's have no part in it.
+    pub(super) one_conversation: bool,
     pub(super) ticket: &'a str,
     pub(super) form: &'a str,
 }
@@ -37,7 +39,10 @@ impl Consent<'_> {
         }
         html.open("<p>").text("For at most ");
         html.strong(&period(self.connection.lifetime));
-        html.text(", and for this conversation only. The assistant never sees your password.");
+        if self.one_conversation {
+            html.text(", and for this conversation only");
+        }
+        html.text(". The assistant never sees your password.");
         html.open("</p><p class=\"quiet\">")
             .text("You are signed in as ");
         html.strong(self.name).text(".").open("</p>");

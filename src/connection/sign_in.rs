@@ -18,7 +18,8 @@ use crate::policy::PAGES;
 use crate::seal::Purpose;
 use crate::secret::Secret;
 
-const PAGE: &str = "signed-in";
+/// Where the browser comes back to.
+pub(super) const PAGE: &str = "signed-in";
 
 /// A sign-in whose code came back.
 #[derive(Debug)]

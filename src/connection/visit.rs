@@ -12,6 +12,8 @@ const MAX_PARAMETERS: usize = 32 * 1024;
 /// Which page, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Page {
+    /// What authorization servers read about this filter.
+    Client,
     /// The page that a ticket leads to.
     Connect,
     /// The user wants to go on to the resource.
@@ -88,9 +90,10 @@ impl Visit {
 fn page(path: &str, method: &str) -> Result<Page, PageRefusal> {
     let name = path.strip_prefix(PAGES).ok_or(PageRefusal::NotFound)?;
     let page = match (name, method) {
+        ("client.json", "GET" | "HEAD") => return Ok(Page::Client),
         ("connect", "GET" | "HEAD") => return Ok(Page::Connect),
         ("connect", "POST") => return Ok(Page::Go),
-        ("connect", _) => return Err(PageRefusal::Method),
+        ("client.json" | "connect", _) => return Err(PageRefusal::Method),
         ("sign-in", _) => Page::SignIn,
         ("signed-in", _) => Page::SignedIn,
         _ => match name.strip_prefix("callback/") {

@@ -17,6 +17,7 @@ mod local;
 mod messages;
 mod metadata;
 mod owners;
+mod pages;
 mod pins;
 mod possession;
 mod single_use;

@@ -7,7 +7,7 @@ use url::Url;
 use super::arguments::{check_names, compile_arguments};
 use super::condition::Condition;
 use super::connections::document::ConnectionDocument;
-use super::connections::{compile_connections, compile_operation, compile_sign_in};
+use super::connections::{compile_connections, compile_operation, compile_sign_in, name_clients};
 use super::document::{Document, OperationDocument};
 use super::dpop::compile_dpop;
 use super::error::{Errors, PolicyError};
@@ -25,7 +25,7 @@ use super::scopes::{ScopeHierarchy, check_scopes};
 use super::store::compile_store;
 use super::upstream::compile_upstream;
 use super::view::compile_view_as;
-use super::{Operation, PinRule, Policy};
+use super::{Operation, PAGES, PinRule, Policy};
 use crate::mcp::names::NameTable;
 use crate::mcp::pin::{NotAPin, Pin};
 
@@ -52,6 +52,10 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
             format!("found `{path}`, expected a plain path that starts with `/`"),
         ));
     }
+    if path.starts_with(PAGES) {
+        let message = format!("found `{path}`; what is under `{PAGES}` is the filter's own");
+        errors.push(PolicyError::new("path", message));
+    }
     check_scopes("scopes", &document.scopes, &mut errors);
     let scope_hierarchy = ScopeHierarchy::compile(&document.scope_includes, &mut errors);
     check_metadata(&document.metadata, &mut errors);
@@ -74,11 +78,17 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
     };
     let mut names = NameTable::default();
     let arguments = compile_arguments(&document, has_organization, &mut names, &mut errors);
-    let connections = compile_connections(&document, &mut errors);
+    let mut connections = compile_connections(&document, &mut errors);
     let sign_ins = document.issuers.iter().enumerate();
     let sign_ins = sign_ins
         .map(|(index, issuer)| compile_sign_in(&format!("issuers[{index}]"), issuer, &mut errors));
-    let sign_ins = sign_ins.collect();
+    let mut sign_ins: Vec<_> = sign_ins.collect();
+    name_clients(
+        &document.resource,
+        &mut connections,
+        &mut sign_ins,
+        &mut errors,
+    );
     let tools = compile_operations(
         "tools",
         &document.tools,

@@ -14,13 +14,16 @@ use super::document::{Document, Hold, IssuerDocument, OperationDocument};
 use super::error::{Errors, PolicyError, nearest};
 use super::resource::web_url;
 use super::scopes::check_word;
-use super::{Operation, Policy};
+use super::{Operation, PAGES, Policy};
 use crate::call::Place;
 use crate::identity::ClaimPath;
 
 /// A connection is deleted at its end, so an end there is.
 const LIFETIME: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(10)..=Duration::from_secs(90 * 24 * 3600);
+
+/// In place of a client id: this filter is known by the document it publishes.
+const METADATA: &str = "metadata";
 
 /// A client of an authorization server: this filter's own.
 #[derive(Debug, Clone)]
@@ -106,17 +109,67 @@ impl Policy {
 
     /// The origin of `resource`, where this filter's pages are.
     pub fn origin(&self) -> &str {
-        let after_scheme = self
-            .resource
-            .find("://")
-            .map_or(0, |at| at.saturating_add(3));
-        let rest = self.resource.get(after_scheme..).unwrap_or_default();
-        let end = rest
-            .find('/')
-            .unwrap_or(rest.len())
-            .saturating_add(after_scheme);
-        self.resource.get(..end).unwrap_or_default()
+        origin_of(&self.resource)
     }
+
+    /// The client id of this filter where it is known by its document (OAuth Client ID Metadata
+    /// Document), which is published there. `None` if it is known like that nowhere.
+    pub fn client_document(&self) -> Option<String> {
+        let connections = self.connections.iter().map(|connection| &connection.client);
+        let sign_ins = self
+            .sign_ins
+            .iter()
+            .flatten()
+            .map(|sign_in| &sign_in.client);
+        let own = document_url(&self.resource);
+        let mut clients = connections.chain(sign_ins);
+        clients.any(|client| client.client_id == own).then_some(own)
+    }
+}
+
+/// Gives clients without an id of their own the URL of this filter's document.
+pub(super) fn name_clients(
+    resource: &str,
+    connections: &mut [Connection],
+    sign_ins: &mut [Option<SignIn>],
+    errors: &mut Errors,
+) {
+    let connections = connections.iter_mut();
+    let connections =
+        connections.map(|each| (format!("connections.{}", each.name), &mut each.client));
+    let sign_ins = sign_ins.iter_mut().enumerate();
+    let sign_ins = sign_ins.filter_map(|(index, sign_in)| {
+        Some((
+            format!("issuers[{index}].sign_in"),
+            &mut sign_in.as_mut()?.client,
+        ))
+    });
+    for (path, client) in connections.chain(sign_ins) {
+        if client.client_id != METADATA {
+            continue;
+        }
+        if client.client_secret_env.is_some() {
+            let message = "does not go with `client_id: metadata`: a document holds no secret";
+            errors.push(PolicyError::new(
+                format!("{path}.client_secret_env"),
+                message,
+            ));
+        }
+        client.client_id = document_url(resource);
+    }
+}
+
+fn document_url(resource: &str) -> String {
+    format!("{}{PAGES}client.json", origin_of(resource))
+}
+
+fn origin_of(resource: &str) -> &str {
+    let after_scheme = resource.find("://").map_or(0, |at| at.saturating_add(3));
+    let rest = resource.get(after_scheme..).unwrap_or_default();
+    let end = rest.find('/').unwrap_or(rest.len());
+    resource
+        .get(..end.saturating_add(after_scheme))
+        .unwrap_or_default()
 }
 
 /// How users of browsers sign in with an issuer, if they do.

@@ -8,17 +8,17 @@ use base64::prelude::BASE64_STANDARD;
 use crate::challenge::Reply;
 
 const STYLE: &str = "\
-:root{color-scheme:light dark;--ink:#1c1e21;--quiet:#5c6370;--paper:#fff;--edge:#d5d9e0;--act:#1a56db}\
-@media(prefers-color-scheme:dark){:root{--ink:#e8eaed;--quiet:#a0a6b1;--paper:#17191c;--edge:#3a3f47;--act:#3b76f0}}\
+:root{color-scheme:light dark;--ink:#1c1e21;--quiet:#5c6370;--paper:#fff;--edge:#d5d9e0;--link:#1a56db}\
+@media(prefers-color-scheme:dark){:root{--ink:#e8eaed;--quiet:#a0a6b1;--paper:#17191c;--edge:#3a3f47;--link:#8ab4ff}}\
 *{box-sizing:border-box}\
 body{margin:0;padding:2rem 1.25rem;background:var(--paper);color:var(--ink);\
 font:1.0625rem/1.5 system-ui,sans-serif;overflow-wrap:anywhere}\
 main{max-width:30rem;margin:0 auto}\
 h1{font-size:1.5rem;line-height:1.25;margin:0 0 1.25rem}\
 p,ul{margin:0 0 1rem}ul{padding-left:1.25rem}\
-a{color:var(--act)}\
+a{color:var(--link)}\
 button{display:block;width:100%;margin:1.5rem 0;padding:.875rem 1rem;border:0;border-radius:.5rem;\
-background:var(--act);color:#fff;font:inherit;font-weight:600;cursor:pointer}\
+background:#2563eb;color:#fff;font:inherit;font-weight:600;cursor:pointer}\
 button:focus-visible,a:focus-visible{outline:3px solid var(--ink);outline-offset:2px}\
 .quiet{color:var(--quiet);font-size:.9375rem;border-top:1px solid var(--edge);padding-top:1rem}";
 

@@ -50,7 +50,7 @@ fn a_user_connects_an_account_once() {
         "Connect Notes?",
         "crm.example.com",
         "Read your notes",
-        "10 minutes",
+        "10 minutes</bdi></strong>, and for this conversation only",
     ] {
         assert!(html(&page).contains(text), "{text}");
     }
@@ -210,4 +210,41 @@ fn without_randomness_nothing_begins() {
         Next::Reply(ended) => assert_eq!(ended.outcome, Err(PageRefusal::Random)),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn a_client_without_an_id_is_known_by_its_document() {
+    let client = "/.mcp-auth/client.json";
+    let (mut world, mut browser) = (World::new(), Browser::default());
+    let none = world.get(&mut browser, client);
+    assert_eq!(none.outcome, Err(PageRefusal::NotFound));
+
+    let mut document = document();
+    let notes = document["connections"]["notes"].as_object_mut().unwrap();
+    notes.insert("client_id".into(), json!("metadata"));
+    notes.remove("client_secret_env");
+    let mut world = World::of(&document);
+    let found = world.get(&mut browser, client);
+    assert_eq!(found.outcome, Ok("client_document"));
+    let about: Value = serde_json::from_slice(&found.reply.body).unwrap();
+    let own = "https://crm.example.com/.mcp-auth";
+    assert_eq!(about["client_id"], format!("{own}/client.json"));
+    assert_eq!(about["token_endpoint_auth_method"], "none");
+    let back = [format!("{own}/callback/notes"), format!("{own}/signed-in")];
+    assert_eq!(about["redirect_uris"], json!(back));
+
+    let authorize = world.go(&mut browser, "dana");
+    assert_eq!(query(&authorize, "client_id"), format!("{own}/client.json"));
+    assert_eq!(query(&authorize, "redirect_uri"), back[0]);
+    world.answer_tokens();
+    let state = query(&authorize, "state");
+    world.get(
+        &mut browser,
+        &format!("/.mcp-auth/callback/notes?code=c&state={state}"),
+    );
+    let redeemed = world.calls.pop().unwrap();
+    assert_eq!(
+        said(&redeemed, "client_id"),
+        Some(format!("{own}/client.json"))
+    );
 }

@@ -16,7 +16,8 @@ pub struct SignInDocument {
     pub authorize: String,
     /// Where the code is redeemed: the issuer's token endpoint.
     pub token: PlaceDocument,
-    /// The client id of this filter at the issuer. Its redirect URI is `/.mcp-auth/signed-in` at
+    /// The client id of this filter at the issuer, or `metadata`: it is known there by the document
+    /// it publishes at `/.mcp-auth/client.json`. Its redirect URI is `/.mcp-auth/signed-in` at
     /// the origin of `resource`.
     pub client_id: String,
     /// The environment variable (of the Wasm VM) that holds the client's secret. Without it, the
@@ -62,7 +63,8 @@ pub struct ConnectionDocument {
     pub token: PlaceDocument,
     /// Where tokens are revoked when a connection ends (RFC 7009).
     pub revoke: Option<PlaceDocument>,
-    /// The client id of this filter there. Its redirect URI is `/.mcp-auth/callback/` and the
+    /// The client id of this filter there, or `metadata`: it is known by the document it publishes
+    /// at `/.mcp-auth/client.json`. Its redirect URI is `/.mcp-auth/callback/` and the
     /// connection's key, at the origin of `resource`.
     pub client_id: String,
     /// The environment variable (of the Wasm VM) that holds the client's secret. Without it, the

@@ -208,6 +208,18 @@ fn mistakes_are_named() {
             "prompts.a.connection: only tools have one".into(),
         ),
         (
+            "/connections/notes",
+            {
+                let mut notes = notes();
+                notes["client_id"] = json!("metadata");
+                notes["client_secret_env"] = json!("SECRET");
+                notes
+            },
+            "connections.notes.client_secret_env: does not go with `client_id: metadata`: a document \
+             holds no secret"
+                .into(),
+        ),
+        (
             "/vault",
             json!(["session"]),
             "vault: found a list, expected a mapping".into(),
@@ -244,4 +256,45 @@ fn a_secret_is_not_written_into_the_policy() {
             "{found:?}"
         );
     }
+}
+
+#[test]
+fn pages_have_a_place_of_their_own() {
+    let expected = "found `/.mcp-auth/mcp`; what is under `/.mcp-auth/` is the filter's own";
+    refuses(
+        "/path",
+        json!("/.mcp-auth/mcp"),
+        &format!("path: {expected}"),
+    );
+}
+
+#[test]
+fn pages_are_those_of_the_host() {
+    let at = |resource: &str, connects: bool| {
+        let mut policy = connecting();
+        policy["resource"] = json!(resource);
+        if !connects {
+            policy["connections"] = json!({});
+            policy["tools"] = json!({});
+        }
+        policy
+    };
+    let (crm, hr) = ("https://a.example/crm", "https://a.example/hr");
+    let other = "https://b.example/crm";
+    let parse = |policies: [Value; 3]| {
+        let configuration = json!({ "policies": policies }).to_string();
+        Policies::parse(configuration.as_bytes())
+    };
+    let policies = parse([at(crm, false), at(hr, true), at(other, true)]).unwrap();
+    let chosen = |authority: &str| {
+        let policy = policies.choose("/.mcp-auth/connect?ticket=x", authority)?;
+        Some(policy.resource.as_str())
+    };
+    assert_eq!(chosen("a.example"), Some(hr));
+    assert_eq!(chosen("b.example"), Some(other));
+    assert_eq!(chosen("c.example"), None);
+    let errors = parse([at(crm, true), at(hr, true), at(other, true)]).unwrap_err();
+    let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    let expected = "found `/.mcp-auth/`, which policies[0] has for that host";
+    assert_eq!(errors, [format!("policies[1].connections: {expected}")]);
 }
