@@ -116,26 +116,28 @@ def test_official_clients_that_open_no_pages_show_the_link(
         client.close()
 
 
-@pytest.mark.parametrize("mode", [MODERN, LEGACY])
 def test_it_goes_on_at_the_other_replica(
-    around: Stage, pair: Replicas, person: People, assistant: Start, mode: str
+    around: Stage, pair: Replicas, person: People, token: Callable[..., str], assistant: Start
 ) -> None:
-    front = pair.fronts["notes"]
+    front, dana, held = pair.fronts["notes"], person(), token("dana")
     front.use("a")
-    client = assistant("dana", mode=mode)
-    connect(person(), asked(client), "dana")
-    for name in ("a", "b", "a"):
+    clients = [assistant("dana", mode=mode, with_token=held) for mode in (MODERN, LEGACY)]
+    for client in clients:
+        connect(dana, asked(client), "dana")
+    for name in ("b", "a"):
         front.use(name)
-        assert client.notes()["account"] == ACCOUNTS["dana"]
+        for client in clients:
+            assert client.notes()["account"] == ACCOUNTS["dana"]
     pair.kill("a")
     try:
         front.use()
-        for _ in range(3):
+        for client in clients * 2:
             assert client.notes()["account"] == ACCOUNTS["dana"]
     finally:
         pair.start("a")
     front.use("a")
-    assert client.notes()["account"] == ACCOUNTS["dana"]
+    for client in clients:
+        assert client.notes()["account"] == ACCOUNTS["dana"]
 
 
 def test_another_user_has_no_part_in_it(around: Stage, pair: Replicas, person: People, assistant: Start) -> None:
