@@ -83,19 +83,20 @@ impl Elicitation {
                 }))
             }
             How::UrlRequired => {
-                let mut params = self.params();
                 let url = self.url.as_deref().unwrap_or_default();
-                params["elicitationId"] = json!(Key::of("elicitation", &[url]).as_str());
+                let id = Key::of("elicitation", &[url]);
+                let id = ("elicitationId", json!(id.as_str()));
+                let asked = json!({"elicitations": [with(self.params(), id)]});
                 // Clients that cannot open pages show the text of an error.
-                Asking::Error(URL_REQUIRED, self.text(), json!({"elicitations": [params]}))
+                Asking::Error(URL_REQUIRED, self.text(), asked)
             }
             How::Text => {
                 let content = json!([{"type": "text", "text": self.text()}]);
-                let mut result = json!({"content": content, "isError": true});
-                if era == Era::Modern {
-                    result["resultType"] = json!("complete");
-                }
-                Asking::Result(result)
+                let result = json!({"content": content, "isError": true});
+                Asking::Result(match era {
+                    Era::Modern => with(result, ("resultType", json!("complete"))),
+                    Era::Legacy => result,
+                })
             }
         }
     }
@@ -116,6 +117,14 @@ impl Elicitation {
             None => self.message.clone(),
         }
     }
+}
+
+/// An object with one more member.
+fn with(mut object: Value, (name, value): (&str, Value)) -> Value {
+    if let Some(object) = object.as_object_mut() {
+        object.insert(name.to_owned(), value);
+    }
+    object
 }
 
 /// Without the text: arguments are in it, or a link for one user only.

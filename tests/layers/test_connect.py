@@ -13,14 +13,13 @@ import httpx
 import pytest
 
 from ..harness.envoy_config import ENVIRONMENT, Listener
-from . import links
+from . import links, providers
 from .browser import Person
 from .notes_api import READ
 from .providers import ACCOUNTS, PASSWORD
 from .replicas import Replicas
 from .sign_in import agree
 from .stage import GRANTS, Stage
-from . import providers
 
 People = Callable[..., Person]
 

@@ -103,10 +103,10 @@ impl<'r> Pass<'r> {
             }
             changed = edits.apply(now).or(changed);
         }
-        let mut hidden = std::mem::take(&mut self.hidden);
-        let taken_out = std::mem::take(&mut self.taken_out).into_iter();
-        hidden.extend(taken_out.filter(|value| !self.left.contains(value)));
-        let repeated = Repeated::new(hidden, self.max_depth);
+        let hidden = std::mem::take(&mut self.hidden);
+        let mut taken_out = std::mem::take(&mut self.taken_out);
+        taken_out.retain(|value| !self.left.contains(value));
+        let repeated = Repeated::new(hidden, taken_out, self.max_depth);
         let without = repeated.hide(changed.as_deref().unwrap_or(body))?;
         Ok(without.or(changed))
     }

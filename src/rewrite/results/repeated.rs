@@ -18,17 +18,32 @@ const MAX_VALUES: usize = 64;
 /// Values that no text of a message may repeat.
 pub(super) struct Repeated {
     /// The longest first.
-    values: Vec<String>,
+    values: Vec<Sought>,
     all: HashSet<String>,
     max_depth: usize,
 }
 
+/// A value that is looked for.
+struct Sought {
+    text: String,
+    /// Whether it counts inside a longer word, too.
+    inside: bool,
+}
+
 impl Repeated {
-    pub(super) fn new(hidden: Vec<String>, max_depth: usize) -> Self {
+    /// What is hidden of the caller's own is looked for everywhere. Of what was taken out as somebody
+    /// else's a plain word counts as a word only: their "active" is not the caller's "inactive".
+    pub(super) fn new(hidden: Vec<String>, taken_out: Vec<String>, max_depth: usize) -> Self {
         let long = |value: &String| value.chars().count() >= MIN_VALUE && value != STARS;
-        let all: HashSet<String> = hidden.into_iter().filter(long).collect();
-        let mut values: Vec<String> = all.iter().cloned().collect();
-        values.sort_unstable_by_key(|value| Reverse(value.len()));
+        let hidden: HashSet<String> = hidden.into_iter().filter(long).collect();
+        let all: HashSet<String> = taken_out.into_iter().filter(long).collect();
+        let all: HashSet<String> = all.union(&hidden).cloned().collect();
+        let sought = |text: &String| Sought {
+            inside: hidden.contains(text) || !is_word(text),
+            text: text.clone(),
+        };
+        let mut values: Vec<Sought> = all.iter().map(sought).collect();
+        values.sort_unstable_by_key(|value| Reverse(value.text.len()));
         Self {
             values,
             all,
@@ -73,7 +88,7 @@ impl Repeated {
     /// A key without the values. One that is a plain word is a name, and no value.
     fn key(&self, key: &str) -> Option<String> {
         let values = self.values.iter();
-        let values = values.filter(|value| !value.chars().all(char::is_alphabetic));
+        let values = values.filter(|value| !is_word(&value.text));
         let found = values.flat_map(|value| occurrences(key, value));
         replace(key, found.collect(), |_| STARS.to_owned())
     }
@@ -121,8 +136,16 @@ pub(in crate::rewrite) fn rename(member: &Child, members: &[Child], key: &str, e
     edits.replace(member.key_span.clone(), quoted(&format!("{key}{number}")));
 }
 
+fn is_word(text: &str) -> bool {
+    text.chars().all(char::is_alphabetic)
+}
+
 /// Where a value stands in a text: a number not inside another one.
-fn occurrences(text: &str, value: &str) -> Vec<Span> {
+fn occurrences(text: &str, value: &Sought) -> Vec<Span> {
+    let Sought {
+        text: value,
+        inside,
+    } = value;
     let is_number = value
         .bytes()
         .all(|byte| byte.is_ascii_digit() || byte == b'.');
@@ -132,7 +155,16 @@ fn occurrences(text: &str, value: &str) -> Vec<Span> {
     let whole = |span: &Span| {
         let before = span.start.checked_sub(1);
         let before = before.and_then(|at| text.as_bytes().get(at));
-        !is_number || !(digit(before) || digit(text.as_bytes().get(span.end)))
+        let in_number = is_number && (digit(before) || digit(text.as_bytes().get(span.end)));
+        let letter = |char: Option<char>| char.is_some_and(char::is_alphanumeric);
+        let around = || {
+            let before = text
+                .get(..span.start)
+                .and_then(|text| text.chars().next_back());
+            let behind = text.get(span.end..).and_then(|text| text.chars().next());
+            letter(before) || letter(behind)
+        };
+        !in_number && (*inside || !around())
     };
     found.filter(whole).collect()
 }

@@ -143,6 +143,15 @@ fn what_is_somebody_elses_is_taken_out() {
 }
 
 #[test]
+fn a_word_of_somebody_elses_is_no_part_of_the_callers_words() {
+    let own = json!({"organization_id": "acme", "state": "inactive", "note": "was active-ish, not Smith"});
+    let foreign = json!({"organization_id": "globex", "state": "active", "name": "Smith"});
+    let left = structured(owner(json!({})), json!([own, foreign])).unwrap();
+    assert_eq!(left[0]["state"], "inactive");
+    assert_eq!(left[0]["note"], "was ***-ish, not ***");
+}
+
+#[test]
 fn a_rule_says_what_happens_otherwise() {
     let list = json!([{"organization_id": "acme"}, {"organization_id": "globex"}, {"n": 1}]);
     assert!(
