@@ -79,8 +79,10 @@ impl Exchange {
         let place = &needed.place;
         Ok(match &needed.stage {
             Stage::Look => Ask::Store(place.get()),
-            Stage::Begin(_) => {
-                let key = Key::of("refresh", &[place.key().as_str()]);
+            Stage::Begin(connected) => {
+                // Each token is refreshed once, however soon after the one before.
+                let token = connected.access_token.reveal();
+                let key = Key::of("refresh", &[place.key().as_str(), token]);
                 create(key, now.seconds().saturating_add(REFRESH))
             }
             Stage::Refresh(connected) => {
