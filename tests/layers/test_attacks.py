@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
@@ -47,27 +50,44 @@ def link(around: Stage, pair: Replicas) -> Links:
     return made
 
 
-def stopped(person: Person, page: str) -> list[str]:
-    """From now on the browser stops before this page of the filter's; the addresses it would have gone to."""
+@contextmanager
+def stopped(person: Person, page: str) -> Iterator[list[str]]:
+    """Inside, the browser stops before this page of the filter's; the addresses it would have gone to.
+
+    Playwright's own routes do not see redirects.
+    """
     found: list[str] = []
+    devtools = person.run(person.context.new_cdp_session(person.page))
+    answer = {"responseCode": 200, "body": base64.b64encode(b"stopped").decode()}
 
-    async def stop(route: Any, request: Any) -> None:
-        found.append(request.url)
-        await route.fulfill(status=200, content_type="text/plain", body="stopped")
+    def stop(event: Any) -> None:
+        found.append(event["request"]["url"])
+        request = {"requestId": event["requestId"], **answer}
+        stopping.append(asyncio.ensure_future(devtools.send("Fetch.fulfillRequest", request)))
 
-    person.run(person.context.route(re.compile(re.escape(PAGES + page)), stop))
-    return found
+    stopping: list[Any] = []
+    devtools.on("Fetch.requestPaused", stop)
+    person.run(devtools.send("Fetch.enable", {"patterns": [{"urlPattern": f"*{PAGES}{page}*"}]}))
+    yield found
+    person.run(devtools.detach())
 
 
 def at_callback(person: Person, link: str, user: str) -> str:
     """Everything up to the way back from the resource; where that would have led to, with a code."""
-    found = stopped(person, "callback/")
-    open_link(person, link, user)
-    go_on(person)
-    agree(person, ACCOUNTS[user])
-    person.run(person.context.unroute_all())
+    with stopped(person, "callback/") as found:
+        open_link(person, link, user)
+        go_on(person)
+        agree(person, ACCOUNTS[user])
     [url] = found
     assert {"code", "state", "iss"} <= parameters(url).keys()
+    return url
+
+
+def at_signed_in(person: Person, link: str, user: str) -> str:
+    """The same for the way back from signing in."""
+    with stopped(person, "signed-in") as found:
+        open_link(person, link, user)
+    [url] = found
     return url
 
 
@@ -131,12 +151,11 @@ def b42_an_answer_that_was_begun_in_another_browser(
     erin, dana = person(), person()
     if at_it:
         open_link(dana, link("dana"), "dana")
-    signs_in = stopped(attacker := person(), "signed-in")
-    open_link(attacker, link("erin"), "erin")
+    signed_in = at_signed_in(person(), link("erin"), "erin")
     callback = at_callback(erin, link("erin"), "erin")
     around.login.reset()
     before = dana.cookies()
-    for url in (signs_in[0], callback):
+    for url in (signed_in, callback):
         refused(pair, dana, url, 403, "other_browser")
     assert dana.cookies() == before
     for provider in (around.login, around.resource):
@@ -158,15 +177,13 @@ def b42_a_code_of_somebody_else(around: Stage, pair: Replicas, person: People, l
 def b42_states_are_for_one_use_each(around: Stage, pair: Replicas, person: People, link: Links) -> None:
     """Whichever replica they come to; and one of the sign-in is none of the connection."""
     dana, front = person(), pair.fronts["notes"]
-    signs_in = stopped(dana, "signed-in")
-    open_link(dana, link("dana"), "dana")
-    dana.run(dana.context.unroute_all())
+    signed_in = at_signed_in(dana, link("dana"), "dana")
     front.use("a")
-    assert dana.goto(signs_in[0]).status == 200 and dana.has(CONTINUE)
+    assert dana.goto(signed_in).status == 200 and dana.has(CONTINUE)
     front.use("b")
-    refused(pair, dana, signs_in[0], 400, "state_used")
+    refused(pair, dana, signed_in, 400, "state_used")
     callback = at_callback(dana, link("dana"), "dana")
-    refused(pair, dana, changed(callback, state=parameters(signs_in[0])["state"]), 400, "bad_state")
+    refused(pair, dana, changed(callback, state=parameters(signed_in)["state"]), 400, "bad_state")
     front.use("a")
     assert dana.goto(callback).status == 200
     front.use("b")
@@ -240,10 +257,9 @@ def b42_pages_stay_empty_in_a_frame(around: Stage, person: People, link: Links) 
     assert dana.has(CONTINUE)
     for outside in (around.landing.url, f"{around.login.issuer}/.well-known/openid-configuration"):
         dana.goto(outside)
-        for element in (f"<iframe src='{url}'></iframe>", f"<object data='{url}'></object>"):
-            dana.run(dana.page.set_content(element, wait_until="load"))
-            inside = [each for each in dana.page.frames if each != dana.page.main_frame]
-            assert not any("Notes" in dana.run(each.content()) for each in inside)
+        dana.run(dana.page.set_content(f"<iframe src='{url}'></iframe>", wait_until="load"))
+        [inside] = [each for each in dana.page.frames if each != dana.page.main_frame]
+        assert "Notes" not in dana.run(inside.content())
 
 
 def b42_names_are_text(around: Stage, person: People, link: Links) -> None:
