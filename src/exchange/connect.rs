@@ -84,8 +84,10 @@ impl Exchange {
         Ok(match &needed.stage {
             Stage::Look(_) => Ask::Store(place.get()),
             Stage::Wait(_) => Ask::Wait,
-            Stage::Begin(..) => {
-                let key = Key::of("refresh", &[place.key().as_str()]);
+            Stage::Begin(connected, _) => {
+                // Each token is refreshed once, however soon after the one before.
+                let token = connected.access_token.reveal();
+                let key = Key::of("refresh", &[place.key().as_str(), token]);
                 create(key, now.seconds().saturating_add(REFRESH))
             }
             Stage::Refresh(connected) => {

@@ -6,10 +6,13 @@ A test module names its sites in `SITES`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 
 import pytest
 
+from .assistant import MODERN, Answer, Assistant
 from .browser import Person
+from .providers import SCOPE
 from .replicas import Replicas, replicas
 from .stage import Stage, stage
 
@@ -50,3 +53,28 @@ def person(everything: Stage) -> Iterator[Callable[..., Person]]:
     yield come
     for each in came:
         each.close()
+
+
+@pytest.fixture
+def token(around: Stage, pair: Replicas, person: Callable[..., Person]) -> Callable[..., str]:
+    """A token for a site, from a sign-in of its own: in a new browser unless one is named."""
+
+    def sign_in(user: str, site: str = "notes", at: Person | None = None) -> str:
+        asked = {"scope": f"openid {SCOPE}", "resource": pair.url(site)}
+        return around.client(around.login).tokens(at or person(), user, **asked)["access_token"]
+
+    return sign_in
+
+
+@pytest.fixture
+def assistant(pair: Replicas, token: Callable[..., str]) -> Iterator[Callable[..., Assistant]]:
+    """A client at a site: signed in as this user, or with this token."""
+    with ExitStack() as stack:
+
+        def start(
+            user: str, site: str = "notes", mode: str = MODERN, with_token: str | None = None, answer: Answer | None = None
+        ) -> Assistant:
+            started = Assistant(pair.fronts[site].port, with_token or token(user, site), mode, answer)
+            return stack.enter_context(closing(started))
+
+        yield start

@@ -15,8 +15,12 @@ PASSWORD = "correct horse"
 # Where people sign in to use the MCP server, with the role each has there.
 USERS = {"dana": "support", "erin": "manager"}
 
+# Somebody whose name is a script.
+HOSTILE = "\"><script>document.title='owned'</script><img src=x onerror=alert(1)>'&lt;"
+USERS[HOSTILE] = "support"
+
 # The same people at the resource, by the names they have there.
-ACCOUNTS = {"dana": "dana@notes", "erin": "erin@notes"}
+ACCOUNTS = {"dana": "dana@notes", "erin": "erin@notes", HOSTILE: f"{HOSTILE}@notes"}
 
 # What the MCP server asks of tokens.
 SCOPE = "mcp:use"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 from ..harness.envoy import Envoy
 from ..harness.envoy_config import Listener
@@ -13,6 +17,11 @@ from .front import Front
 from .stage import Stage
 
 NAMES = ("a", "b")
+
+RECORD = re.compile(r"mcp_auth_access (\{.*\})$", re.MULTILINE)
+
+# Envoy logs a request after it was answered.
+LOG_TIMEOUT = 5.0
 
 
 # An MCP server at an address of its own: what stands there, given the address. Clients of the filter's are
@@ -54,6 +63,24 @@ class Replicas:
     def log(self) -> str:
         """What every replica logged that is still there."""
         return "".join(each.log() for each in self.envoys.values())
+
+    def records(self) -> list[dict[str, Any]]:
+        """The filter's record of each request so far."""
+        return [json.loads(line) for line in RECORD.findall(self.log())]
+
+    @contextmanager
+    def logs(self, reason: str) -> Iterator[list[dict[str, Any]]]:
+        """What is done inside is logged with this reason; afterwards, the new records that are."""
+        new: list[dict[str, Any]] = []
+        before = len(self._with(reason))
+        yield new
+        end = time.monotonic() + LOG_TIMEOUT
+        while not new:
+            assert time.monotonic() < end, f"no {reason}, but {[each['reason'] for each in self.records()[-5:]]}"
+            new += self._with(reason)[before:]
+
+    def _with(self, reason: str) -> list[dict[str, Any]]:
+        return [each for each in self.records() if each["reason"] == reason]
 
     def check(self) -> None:
         """What must hold after any test."""

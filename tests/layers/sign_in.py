@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -23,6 +24,8 @@ class Client:
     provider: Provider
     registration: dict[str, Any]
     redirect_uri: str
+    # Makes a proof for an address, to have tokens bound to its key (RFC 9449).
+    proof: Callable[[str], str] | None = None
 
     def tokens(self, person: Person, user: str, **parameters: str) -> dict[str, Any]:
         """Have somebody sign in and consent; the token response."""
@@ -60,7 +63,9 @@ class Client:
         name, secret = self.registration["client_id"], self.registration.get("client_secret")
         known: dict[str, Any] = {"auth": (name, secret)} if secret else {}
         form = form if secret else {"client_id": name, **form}
-        answer = httpx.post(f"{self.provider.issuer}{path}", data=form, timeout=10, **known)
+        url = f"{self.provider.issuer}{path}"
+        headers = {"dpop": self.proof(url)} if self.proof else {}
+        answer = httpx.post(url, data=form, headers=headers, timeout=10, **known)
         assert answer.status_code == 200, answer.text
         return answer
 

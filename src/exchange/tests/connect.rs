@@ -316,6 +316,22 @@ fn a_token_is_refreshed_before_it_ends() {
 }
 
 #[test]
+fn a_token_that_ends_soon_is_refreshed_as_soon() {
+    let (policy, store) = (connecting(json!({})), store_with(&place(), &connected()));
+    let request = call("crm.get", "{}");
+    for (later, token) in [(280, "at-2"), (284, "at-3"), (288, "at-4")] {
+        let tokens = json!({"access_token": token, "token_type": "Bearer", "expires_in": 3});
+        let (outcome, calls) = sent(&policy, &store, &request, later, &[answer(200, &tokens)]);
+        let bearer = format!("Bearer {token}");
+        assert_eq!(
+            outcome.server_header("authorization"),
+            Some(bearer.as_str())
+        );
+        assert_eq!(calls.len(), 1);
+    }
+}
+
+#[test]
 fn one_of_many_refreshes() {
     let (policy, store) = (connecting(json!({})), store_with(&place(), &connected()));
     let request = call("crm.get", "{}").token(json!({"exp": NOW + 3000}));

@@ -1,0 +1,191 @@
+"""A user signs in once, connects an account once, and the calls of the conversation go through with it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from mcp import MCPError, UrlElicitationRequiredError
+from mcp_types import CallToolResult, ElicitRequestParams, ElicitRequestURLParams
+
+from ..clients.kinds import KINDS, LEGACY as OF_2025, Kind
+from ..clients.program import Failed, Program
+from .assistant import LEGACY, MODERN, Answer, Assistant
+from .browser import Person
+from .connect import connect
+from .providers import ACCOUNTS
+from .replicas import Replicas
+from .sign_in import Visitor
+from .sites import notes
+from .stage import Stage
+
+SITES = {
+    "notes": notes(),
+    "by_claim": notes(vault={"conversation": {"claim": "sid"}}),
+    "memory": notes(store="memory"),
+}
+
+People = Callable[..., Person]
+Start = Callable[..., Assistant]
+
+LINK = re.compile(r"http://\S+/\.mcp-auth/connect\?ticket=[\w-]+")
+
+
+def opens(person: Person, user: str) -> Answer:
+    """Somebody who opens what is asked to be opened, and connects there."""
+
+    def answer(asked: ElicitRequestParams) -> str:
+        assert isinstance(asked, ElicitRequestURLParams)
+        connect(person, asked.url, user)
+        return "accept"
+
+    return answer
+
+
+def empty(account: str) -> dict[str, object]:
+    """What the tool says of an account without notes."""
+    return {"status": 200, "account": account, "notes": []}
+
+
+def asked(assistant: Assistant) -> str:
+    """The link that a client gets which cannot ask, or is of 2025-11-25."""
+    try:
+        result = assistant.call("notes.list")
+    except MCPError as error:
+        [elicitation] = UrlElicitationRequiredError.from_error(error.error).elicitations
+        assert elicitation.url in error.error.message
+        return elicitation.url
+    assert result.is_error
+    return link_in(text(result))
+
+
+def text(result: CallToolResult) -> str:
+    """What the model reads."""
+    return "".join(part.text for part in result.content)
+
+
+def link_in(text: str) -> str:
+    """The one link in a text."""
+    [link] = LINK.findall(text)
+    return link
+
+
+@pytest.mark.parametrize("site", SITES)
+def test_a_call_asks_the_user_and_then_goes_through(
+    around: Stage, pair: Replicas, person: People, assistant: Start, site: str
+) -> None:
+    pair.fronts[site].use("a")
+    dana = person()
+    client = assistant("dana", site, answer=opens(dana, "dana"))
+    around.server.reset()
+    assert client.notes() == empty(ACCOUNTS["dana"])
+    client.call("notes.add", text="milk")
+    assert client.notes()["notes"] == ["milk"]
+    [question] = client.asked
+    assert question.mode == "url" and "Notes" in question.message
+    # The server saw tokens of the resource only.
+    credentials = {each["authorization"] for each in around.server.headers if "authorization" in each}
+    assert len(credentials) == 1 and "." not in credentials.pop()
+
+
+def test_in_2025_an_error_asks(around: Stage, pair: Replicas, person: People, assistant: Start) -> None:
+    client = assistant("dana", mode=LEGACY)
+    connect(person(), asked(client), "dana")
+    assert client.notes() == empty(ACCOUNTS["dana"])
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda each: each.name)
+def test_official_clients_that_open_no_pages_show_the_link(
+    around: Stage, pair: Replicas, person: People, tmp_path: Path, kind: Kind
+) -> None:
+    options = {"url": pair.url("notes"), "issuer": around.login.issuer, "redirect_uri": around.landing.url}
+    dana = person()
+    client = Program(kind, options, Visitor(dana, "dana"), tmp_path / "client.log")
+    try:
+        assert client.connect() == kind.protocol
+        with pytest.raises(Failed) as failed:
+            client.call("notes.list")
+        assert failed.value.code == (-32042 if kind.protocol == OF_2025 else None)
+        # One sign-in is enough for both: the page opens in the browser the client was signed in with.
+        connect(dana, link_in(str(failed.value)), "dana")
+        assert json.loads(client.call("notes.list")) == empty(ACCOUNTS["dana"])
+    finally:
+        client.close()
+
+
+def test_it_goes_on_at_the_other_replica(
+    around: Stage, pair: Replicas, person: People, token: Callable[..., str], assistant: Start
+) -> None:
+    front, dana, held = pair.fronts["notes"], person(), token("dana")
+    front.use("a")
+    clients = [assistant("dana", mode=mode, with_token=held) for mode in (MODERN, LEGACY)]
+    for client in clients:
+        connect(dana, asked(client), "dana")
+    for name in ("b", "a"):
+        front.use(name)
+        for client in clients:
+            assert client.notes()["account"] == ACCOUNTS["dana"]
+    pair.kill("a")
+    try:
+        front.use()
+        for client in clients * 2:
+            assert client.notes()["account"] == ACCOUNTS["dana"]
+    finally:
+        pair.start("a")
+    front.use("a")
+    for client in clients:
+        assert client.notes()["account"] == ACCOUNTS["dana"]
+
+
+def test_another_user_has_no_part_in_it(around: Stage, pair: Replicas, person: People, assistant: Start) -> None:
+    of_dana, of_erin = assistant("dana"), assistant("erin")
+    connect(person(), asked(of_dana), "dana")
+    connect(person(), asked(of_erin), "erin")
+    of_dana.call("notes.add", text="of dana")
+    assert of_erin.notes() == empty(ACCOUNTS["erin"])
+    assert of_dana.notes() == {**empty(ACCOUNTS["dana"]), "notes": ["of dana"]}
+
+
+def test_another_session_asks_again(pair: Replicas, person: People, token: Callable[..., str], assistant: Start) -> None:
+    dana, held = person(), token("dana")
+    first, second = (assistant("dana", mode=LEGACY, with_token=held) for _ in range(2))
+    connect(dana, asked(first), "dana")
+    link = asked(second)
+    assert first.notes() == empty(ACCOUNTS["dana"])
+    connect(dana, link, "dana")
+    assert second.notes() == empty(ACCOUNTS["dana"])
+
+
+@pytest.mark.parametrize("mode", [MODERN, LEGACY])
+def test_another_sign_in_asks_again(
+    pair: Replicas, person: People, token: Callable[..., str], assistant: Start, mode: str
+) -> None:
+    dana = person()
+    first = assistant("dana", "by_claim", mode, token("dana", "by_claim", dana))
+    connect(dana, asked(first), "dana")
+    # With the sign-in that was connected with, and with another one.
+    same = assistant("dana", "by_claim", mode, token("dana", "by_claim", dana))
+    other = assistant("dana", "by_claim", mode)
+    assert same.notes() == first.notes() == empty(ACCOUNTS["dana"])
+    assert asked(other)
+    assert first.notes() == empty(ACCOUNTS["dana"])
+
+
+def test_a_user_who_does_not_want_to(around: Stage, assistant: Start) -> None:
+    client = assistant("dana", answer=lambda _: "decline")
+    with pytest.raises(MCPError):
+        client.notes()
+    assert len(client.asked) == 1
+    assert not around.etcd.entries() and not around.api.notes
+
+
+def test_opening_the_page_is_not_enough(around: Stage, assistant: Start) -> None:
+    """A client that only says that the user was there: it is asked again, as often as it asks."""
+    answers = iter(["accept", "accept", "decline"])
+    client = assistant("dana", answer=lambda _: next(answers))
+    with pytest.raises(MCPError):
+        client.notes()
+    assert len(client.asked) == 3 and not around.etcd.entries()

@@ -1,0 +1,174 @@
+"""How long connections last, what refreshes their tokens, and what is kept of them where."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import httpx
+import pytest
+from mcp import MCPError
+from mcp_types import CallToolResult
+
+from ..harness import tokens
+from ..harness.messages import MODERN as OF_2026
+from ..harness.messages import call, post
+from .assistant import LEGACY, MODERN, Assistant
+from .browser import Person
+from .connect import connect
+from .providers import ACCOUNTS
+from .replicas import Replicas
+from .sites import CONFIDENTIAL, notes
+from .stage import Stage
+
+# In seconds.
+SHORT = 10
+
+SITES = {
+    "notes": notes(tools={"notes.add": {"lifetime": f"{SHORT}s"}}),
+    "short": notes(connection={"lifetime": f"{SHORT}s"}),
+    "refreshed": notes(client={**CONFIDENTIAL, "access_token_lifetime": 2}),
+    "not_refreshed": notes(client={"access_token_lifetime": 2}, connection={"refresh": False}),
+    "memory": notes(store="memory"),
+}
+
+People = Callable[..., Person]
+Start = Callable[..., Assistant]
+
+
+def link(result: CallToolResult) -> str:
+    """The link that a client gets which cannot open pages."""
+    assert result.is_error, result
+    text = "".join(part.text for part in result.content)
+    return next(word for word in text.split() if "/.mcp-auth/connect?ticket=" in word)
+
+
+def connected(person: Person, client: Assistant) -> Assistant:
+    """After dana connected her account."""
+    connect(person, link(client.call("notes.list")), "dana")
+    return client
+
+
+def wait_until_asked(client: Assistant, tool: str, **arguments: str) -> float:
+    """When a tool asks to connect (again)."""
+    end = time.monotonic() + 3 * SHORT
+    while not (answered := client.call(tool, **arguments)).is_error:
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    assert link(answered)
+    return time.time()
+
+
+def test_connections_end(around: Stage, person: People, assistant: Start) -> None:
+    dana = person()
+    short, tool = assistant("dana", "short"), assistant("dana")
+    begun = time.time()
+    connected(dana, tool)
+    short_begun = time.time()
+    connected(dana, short)
+    assert short.notes() and not tool.call("notes.add", text="milk").is_error
+    # Seconds are counted whole.
+    assert wait_until_asked(tool, "notes.add", text="more") - begun >= SHORT - 1
+    assert tool.notes()["account"] == ACCOUNTS["dana"]
+    assert wait_until_asked(short, "notes.list") - short_begun >= SHORT - 1
+    # A tool that needs a younger connection gets one the same way.
+    connect(dana, link(tool.call("notes.add", text="more")), "dana")
+    assert not tool.call("notes.add", text="more").is_error
+
+
+def test_a_token_is_refreshed_before_it_ends(around: Stage, person: People, assistant: Start) -> None:
+    client = connected(person(), assistant("dana", "refreshed"))
+    [granted] = around.resource.grants("authorization_code")
+    first = granted.answer["access_token"]
+    _wait_until_ended(around, first)
+    assert client.notes()["account"] == ACCOUNTS["dana"]
+    [refreshed] = around.resource.grants("refresh_token")
+    assert refreshed.status == 200
+    # The next one too: each token is refreshed once.
+    _wait_until_ended(around, refreshed.answer["access_token"])
+    assert client.notes()["account"] == ACCOUNTS["dana"]
+    assert len(around.resource.grants("refresh_token")) == 2
+
+
+def test_calls_at_the_same_time_refresh_once(
+    around: Stage, pair: Replicas, person: People, token: Callable[..., str], assistant: Start
+) -> None:
+    """Two that did would end the connection at this provider, which takes a refresh token once."""
+    pair.fronts["refreshed"].use()
+    held = token("dana", "refreshed")
+    clients = [assistant("dana", "refreshed", with_token=held) for _ in range(4)]
+    connected(person(), clients[0])
+    for client in clients * 3:
+        client.call("notes.list")
+    assert [each.status for each in around.resource.grants("refresh_token")] in ([200], [200, 200])
+    assert around.resource.grants("refresh_token")
+
+
+def test_a_token_that_may_not_be_refreshed_ends_the_connection(
+    around: Stage, person: People, assistant: Start
+) -> None:
+    client = assistant("dana", "not_refreshed")
+    connect(person(), link(client.call("notes.list")), "dana")
+    [granted] = around.resource.grants("authorization_code")
+    _wait_until_ended(around, granted.answer["access_token"])
+    assert link(client.call("notes.list"))
+    assert not around.resource.grants("refresh_token")
+
+
+
+
+def _wait_until_ended(stage: Stage, token: str) -> None:
+    end = time.monotonic() + 3 * SHORT
+    while _me(stage, token) != 401:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def _me(stage: Stage, token: str) -> int:
+    return httpx.get(f"{stage.api.url}/me", headers={"authorization": f"Bearer {token}"}).status_code
+
+
+def test_nothing_that_is_kept_can_be_read(around: Stage, person: People, assistant: Start) -> None:
+    connected(person(), assistant("dana")).notes()
+    stored = b"".join(key + value for key, value in around.etcd.entries().items())
+    assert stored
+    secret = [part for each in tokens.issued for part in each.split(".")[-2:] if len(part) > 16]
+    for known in (*secret, "dana", around.login.issuer, around.resource.issuer):
+        assert known.encode() not in stored
+
+
+def test_memory_is_each_replicas_own(pair: Replicas, person: People, assistant: Start) -> None:
+    front = pair.fronts["memory"]
+    front.use("a")
+    client = connected(person(), assistant("dana", "memory"))
+    assert client.notes()["account"] == ACCOUNTS["dana"]
+    front.use("b")
+    assert link(client.call("notes.list"))
+    front.use("a")
+    assert client.notes()["account"] == ACCOUNTS["dana"]
+
+
+@pytest.mark.parametrize("mode", [MODERN, LEGACY])
+def test_without_the_store_calls_wait_and_then_go_on(
+    around: Stage, pair: Replicas, person: People, token: Callable[..., str], assistant: Start, mode: str
+) -> None:
+    held, dana = token("dana"), person()
+    client = connected(dana, assistant("dana", with_token=held))
+    around.server.reset()
+    around.etcd.close()
+    try:
+        with pair.logs("store_unavailable") as records, pytest.raises(MCPError):
+            client.notes()
+        assert {each["http.response.status_code"] for each in records} == {503}
+        answer = _post(pair.url("notes"), held)
+        assert answer.status_code == 503 and answer.headers["retry-after"] and "store" in answer.text
+        # Nothing reached the server, and nobody is asked to connect what is connected.
+        assert not [each for each in around.server.headers if each.get("mcp-method") == "tools/call"]
+    finally:
+        around.etcd.start()
+    assert client.notes()["account"] == ACCOUNTS["dana"]
+
+
+def _post(url: str, token: str) -> httpx.Response:
+    sent = post(call(OF_2026, "notes.list"), token, OF_2026)
+    return httpx.post(url, content=sent.body, headers=[(name, str(value)) for name, value in sent.headers])
