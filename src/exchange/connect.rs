@@ -37,6 +37,9 @@ enum Stage {
     Begin(Connected),
     /// Its token is being refreshed.
     Refresh(Connected),
+    /// The new token is there; whether the connection still is, is looked up: it may have been ended
+    /// meanwhile, or made anew.
+    Check(Connected),
     /// The new token is being written.
     Keep(Connected),
 }
@@ -78,7 +81,7 @@ impl Exchange {
     pub(super) fn ask_connection(&self, needed: &Needed, now: Now) -> Result<Ask, Refusal> {
         let place = &needed.place;
         Ok(match &needed.stage {
-            Stage::Look => Ask::Store(place.get()),
+            Stage::Look | Stage::Check(_) => Ask::Store(place.get()),
             Stage::Begin(_) => {
                 let key = Key::of("refresh", &[place.key().as_str()]);
                 create(key, now.seconds().saturating_add(REFRESH))
@@ -137,9 +140,17 @@ impl Exchange {
             (Stage::Begin(connected), Told::Store(Ok(_))) => still_good(connected, now),
             (Stage::Refresh(connected), Told::Call(answer)) => {
                 match oauth::read_tokens(answer.as_ref(), now.seconds()) {
-                    Ok(tokens) => Ok(Next::Ask(Stage::Keep(connected.refreshed(tokens)))),
+                    Ok(tokens) => Ok(Next::Ask(Stage::Check(connected.refreshed(tokens)))),
                     Err(TokenAnswerError::Grant) => Err(self.not_connected(needed, now)),
                     Err(_) => still_good(connected, now),
+                }
+            }
+            (Stage::Check(connected), Told::Store(Ok(Outcome::Value(found)))) => {
+                let sealer = self.sealer()?;
+                let found = found.and_then(|found| place.open(sealer, &found, now.seconds()));
+                match found.is_some_and(|found| found.connected == connected.connected) {
+                    true => Ok(Next::Ask(Stage::Keep(connected))),
+                    false => Err(self.not_connected(needed, now)),
                 }
             }
             (Stage::Keep(connected), Told::Store(Ok(_))) => Ok(Next::Use(connected)),
