@@ -82,7 +82,8 @@ impl Exchange {
             let scopes = self.policy.scopes.clone();
             return Err(Refusal::Denied(Denial::SignIn { scopes }));
         }
-        authorize(&self.policy, caller.caller(now), Target::Server, None).map_err(Refusal::Denied)?;
+        authorize(&self.policy, caller.caller(now), Target::Server, None)
+            .map_err(Refusal::Denied)?;
         match ask.asks_task && self.asked.era == Era::Legacy {
             // None of them can be a task (MCP 2025-11-25 "Tool-Level Negotiation").
             true => Err(Refusal::UnknownMethod),
@@ -278,7 +279,10 @@ impl Exchange {
             Ok(Next::Ask(ending)) => return Some(ending),
             Ok(Next::Over(None)) => return None,
             Ok(Next::Over(Some(ended))) => {
-                format!("`{connection}` ended, revocation {}", ended.revocation.name())
+                format!(
+                    "`{connection}` ended, revocation {}",
+                    ended.revocation.name()
+                )
             }
             Err(refusal) => format!("`{connection}` did not end: {}", refusal.summary()),
         };

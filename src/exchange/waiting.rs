@@ -105,7 +105,8 @@ impl Exchange {
             (Some(Requirement::Ending(ending)), told) => {
                 let next = self.ending_told(*ending, told, now);
                 let next = next.map(|ending| Requirement::Ending(Box::new(ending)));
-                next.into_iter().for_each(|next| waiting.needs.push_front(next));
+                next.into_iter()
+                    .for_each(|next| waiting.needs.push_front(next));
                 Ok(())
             }
             (Some(_), Told::Store(Ok(Outcome::Created(true)))) => Ok(()),

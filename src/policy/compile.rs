@@ -344,7 +344,8 @@ fn check_keys(document: &Document, errors: &mut Errors) {
 fn check_auth_tools(document: &Document, errors: &mut Errors) {
     for tool in AuthTool::ALL.iter().filter(|_| document.auth_tools) {
         let own = tool.name();
-        let message = "is a tool of this filter's own (`auth_tools`), for every caller that signed in";
+        let message =
+            "is a tool of this filter's own (`auth_tools`), for every caller that signed in";
         if document.tools.contains_key(own) {
             errors.push(PolicyError::new(format!("tools.{own}"), message));
         }

@@ -65,8 +65,8 @@ pub fn filter(
             pins_broken.push(item.name.clone());
         }
         pins_full |= pinned == Compared::NoRoom;
-        let may_be_listed = (is_as_pinned || policy.broken_pin == BrokenPin::Log)
-            && !is_shadowed(policy, item);
+        let may_be_listed =
+            (is_as_pinned || policy.broken_pin == BrokenPin::Log) && !is_shadowed(policy, item);
         let target = Target::of_item(item.list, &item.name);
         if may_be_listed && may_see(policy, caller, target) {
             shown_tools = shown_tools.saturating_add(usize::from(item.list == List::Tools));
