@@ -12,11 +12,12 @@ from .harness import tokens
 from .harness.anonymous import SCOPE, asked_to_sign_in, asked_with_401, mixed, unknown_tool
 from .harness.answers import PROGRESS, encoded, event_stream
 from .harness.envoy_config import Listener
-from .harness.gateway import Gateway
+from .harness.gateway import Gateway, Through
 from .harness.http import Received, Text
 from .harness.messages import LEGACY, MODERN, call, message, rpc
 from .harness.policy import ROLES, policy
 from .harness.upstream import Upstream
+from .harness.variants import CLIENTS, ERAS
 from .harness.wrong_tokens import AUDIENCES, CLAIMS, SIGNATURES
 
 BUFFERED: dict[str, Any] = {"stop_iteration": False, "buffer_filter": 1024 * 1024}
@@ -32,10 +33,6 @@ LISTENERS = {
     "denying": Listener(mixed(roles={"*": {"tools": ["crm.hello"], "deny": ["docs.secret"]}, **ROLES})),
 }
 
-Through = Callable[[str], Gateway]
-
-ERAS = pytest.mark.parametrize("era", [LEGACY, MODERN])
-CLIENTS = pytest.mark.parametrize("http2", [False, True], ids=["h1", "h2"])
 HOLDS = pytest.mark.parametrize("listener", ["crm", "http2_server", "buffered"])
 
 LISTS = ["tools/list", "prompts/list", "resources/list", "resources/templates/list"]

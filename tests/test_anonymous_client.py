@@ -17,6 +17,7 @@ from .harness.mcp_server import McpServer
 from .harness.messages import MODERN
 from .harness.policy import policy
 from .harness.sdk_client import connected
+from .harness.variants import CLIENTS, MODES, STYLES
 
 FOR_EVERYBODY = {"tools": ["crm.get_customer"], "resources": ["crm://public/*"]}
 
@@ -25,10 +26,6 @@ ROLES = {"support": {"tools": ["crm.get_customer", "crm.search_*", "crm.assign_t
 POLICY = policy(scopes=["crm:read"], anonymous=FOR_EVERYBODY, roles=ROLES)
 
 LISTENERS = {"json": Listener(POLICY, "json_server"), "events": Listener(POLICY, "event_server")}
-
-MODES = pytest.mark.parametrize("mode", ["legacy", MODERN, "auto"])
-STYLES = pytest.mark.parametrize("style", ["json", "events"])
-CLIENTS = pytest.mark.parametrize("http2", [False, True], ids=["h1", "h2"])
 
 Work = Callable[[Client], Awaitable[None]]
 

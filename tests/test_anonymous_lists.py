@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from .harness import tokens
 from .harness.anonymous import FOR_EVERYBODY, mixed
-from .harness.answers import PROGRESS, Answer, encoded, event, event_stream, json_answer, raw_stream
+from .harness.answers import PROGRESS, answer, encoded, event, json_answer, raw_stream
 from .harness.envoy_config import Listener
-from .harness.gateway import Exchange, Gateway
+from .harness.gateway import Exchange, Gateway, Through
 from .harness.messages import LEGACY, MODERN, call, message
 from .harness.policy import policy
 from .harness.upstream import Upstream
+from .harness.variants import CLIENTS, ERAS, STYLES
 
 LISTENERS = {
     "crm": Listener(mixed()),
@@ -24,12 +23,6 @@ LISTENERS = {
     "observe": Listener(mixed(mode="observe")),
     "unscoped": Listener(policy(anonymous=FOR_EVERYBODY)),
 }
-
-Through = Callable[[str], Gateway]
-
-ERAS = pytest.mark.parametrize("era", [LEGACY, MODERN])
-STYLES = pytest.mark.parametrize("style", ["json", "events"])
-CLIENTS = pytest.mark.parametrize("http2", [False, True], ids=["h1", "h2"])
 
 
 def oauth2(*scopes: str) -> bytes:
@@ -100,11 +93,6 @@ TOOLS: dict[str, tuple[bytes, bytes]] = {
 def listed(*items: bytes) -> bytes:
     """A list of tools with more around it than it needs."""
     return b'{"jsonrpc": "2.0","id":1,"result":{"tools":[' + b",".join(items) + b'],"nextCursor":"c-1","x":[1.0]}}'
-
-
-def answer(body: bytes, style: str) -> Answer:
-    """The same message in either response style."""
-    return json_answer(body) if style == "json" else event_stream(PROGRESS, body)
 
 
 def shown(exchange: Exchange, style: str) -> bytes:

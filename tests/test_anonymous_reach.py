@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,14 +10,15 @@ from .harness import tokens
 from .harness.anonymous import SCOPE, asked_to_sign_in, asked_with_401, mixed
 from .harness.answers import encoded, json_answer, listing, result
 from .harness.envoy_config import Listener
-from .harness.gateway import Gateway
+from .harness.gateway import Gateway, Through
 from .harness.handles import (
+    ERP,
     EVENT_HEADER,
     SESSION,
     SESSION_HEADER,
     STATE,
     TASK,
-    HandleGateway,
+    Sealed,
     begin,
     ping,
 )
@@ -26,8 +26,8 @@ from .harness.messages import LEGACY, MODERN, call, message, rpc
 from .harness.policy import ROLES, fetched, policy
 from .harness.tasks import OPERATIONS, about, asks, create, unknown
 from .harness.upstream import Upstream
+from .harness.variants import ERAS
 
-ERP = "https://erp.example.com/mcp"
 DESK = "https://desk.example.com/mcp"
 SERVERS = [
     mixed(),
@@ -42,10 +42,6 @@ LISTENERS = {
     "everyone": Listener(mixed(roles={"*": {"prompts": ["*"], "resources": ["*"], "tools": ["*"]}, **ROLES})),
 }
 
-Sealed = Callable[[str], HandleGateway]
-Through = Callable[[str], Gateway]
-
-ERAS = pytest.mark.parametrize("era", [LEGACY, MODERN])
 METHODS = pytest.mark.parametrize("method", ["POST", "GET", "DELETE"])
 EVERYONE = pytest.mark.parametrize("listener", ["crm", "everyone"])
 

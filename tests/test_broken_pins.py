@@ -16,6 +16,7 @@ from .harness.gateway import Exchange, Gateway
 from .harness.messages import LEGACY, MODERN, call, message
 from .harness.policy import policy
 from .harness.upstream import Upstream
+from .harness.variants import ERAS
 from .test_pins import READ, pin
 from .test_policy_change import Changing
 
@@ -41,8 +42,6 @@ LISTENERS = {
     "observed": Listener(policy(tools=SEEN, mode="observe")),
     "full": Listener(policy(tools=SEEN, instructions="full")),
 }
-
-ERAS = pytest.mark.parametrize("era", [LEGACY, MODERN])
 
 
 def ask(

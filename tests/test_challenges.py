@@ -11,9 +11,10 @@ from .harness import tokens
 from .harness.client import Request
 from .harness.envoy_config import Listener
 from .harness.gateway import Exchange, Gateway
-from .harness.messages import LEGACY, MODERN, call
-from .harness.policy import policy
+from .harness.messages import LEGACY, call
+from .harness.policy import METADATA, WELL_KNOWN, policy
 from .harness.tokens import ISSUER, OTHER_ISSUER, RESOURCE
+from .harness.variants import ERAS
 
 DESCRIBED = {
     "resource_name": "CRM",
@@ -33,10 +34,6 @@ LISTENERS = {
     "origins": Listener(policy(origins=["https://app.example.com", "http://localhost:6274"])),
     "at_the_root": Listener(policy(resource="https://crm.example.com/", path="/")),
 }
-
-ERAS = pytest.mark.parametrize("era", [LEGACY, MODERN])
-METADATA = "https://crm.example.com/.well-known/oauth-protected-resource/mcp"
-WELL_KNOWN = "/.well-known/oauth-protected-resource"
 
 
 def challenge(exchange: Exchange) -> str:

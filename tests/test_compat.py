@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,14 +12,15 @@ from .harness.answers import default_answer, encoded, event_stream, json_answer,
 from .harness.client import Request, send
 from .harness.envoy import Envoy
 from .harness.envoy_config import Cluster, Listener
-from .harness.gateway import Gateway
-from .harness.handles import TASK, HandleGateway
+from .harness.gateway import Gateway, Through
+from .harness.handles import INITIALIZE, TASK, Sealed
 from .harness.http import Response, Text
 from .harness.mcp_server import McpServer
-from .harness.messages import LEGACY, META, MODERN, HeaderList, call, message, post, rpc, sentinel
+from .harness.messages import LEGACY, META, MODERN, HeaderList, call, message, post, sentinel
 from .harness.policy import policy
 from .harness.tasks import asks, create
 from .harness.upstream import Upstream
+from .harness.variants import CLIENTS, ERAS
 
 ACCEPT = {"missing_accept": True}
 HEADERS = {"missing_mcp_headers": True}
@@ -41,12 +42,6 @@ LISTENERS = {
     "real": Listener(policy(compat={**ACCEPT, **HEADERS}), "crm"),
     "real_strict": Listener(policy(), "crm"),
 }
-
-Through = Callable[[str], Gateway]
-Sealed = Callable[[str], HandleGateway]
-
-ERAS = pytest.mark.parametrize("era", [LEGACY, MODERN])
-CLIENTS = pytest.mark.parametrize("http2", [False, True], ids=["h1", "h2"])
 
 BOTH = "application/json, text/event-stream"
 MCP_HEADERS = ("mcp-protocol-version", "mcp-method", "mcp-name")
@@ -252,10 +247,6 @@ def test_nobody_may_be_as_careless(through: Through) -> None:
 
 
 # The official server: what it says to the same request directly, without the switches, and with them.
-
-INITIALIZE = rpc(
-    "initialize", {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": {"name": "tests", "version": "1"}}
-)
 
 
 def ask(port: int, body: dict[str, Any], era: str, drop: tuple[str, ...]) -> Response:

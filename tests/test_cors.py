@@ -13,12 +13,12 @@ from .harness.envoy_config import Listener
 from .harness.gateway import Exchange, Gateway
 from .harness.http import Response
 from .harness.messages import LEGACY, MODERN, HeaderList, call, message, post
-from .harness.policy import policy
+from .harness.policy import WELL_KNOWN, policy
 from .harness.upstream import Upstream
+from .harness.variants import CLIENTS
 
 APP = "https://app.example.com"
 EVIL = "https://evil.example"
-WELL_KNOWN = "/.well-known/oauth-protected-resource"
 
 LISTENERS = {
     "crm": Listener(policy(origins=[APP])),
@@ -27,7 +27,6 @@ LISTENERS = {
     "dead_server": Listener(policy(origins=[APP]), cluster="dead"),
 }
 
-CLIENTS = pytest.mark.parametrize("http2", [False, True], ids=["h1", "h2"])
 ASKED = "authorization,content-type,mcp-param-org,mcp-protocol-version,x-mcp-user"
 WIDE_OPEN = [
     ("access-control-allow-origin", "*"),

@@ -14,6 +14,7 @@ from .harness.gateway import Gateway
 from .harness.messages import LEGACY, MODERN, call, message
 from .harness.policy import ROLES, policy
 from .harness.upstream import Upstream
+from .harness.variants import ERAS
 
 CONDITIONS = {
     "crm.audit": {"when": "args.organization_id == 'org-a'"},
@@ -31,8 +32,6 @@ LISTENERS = {
     "everyone": Listener(policy(roles={"*": {"tools": ["crm.ping"]}, **ROLES})),
     "denying": Listener(policy(roles={"*": {"deny": ["crm.get_*"]}, **ROLES})),
 }
-
-ERAS = pytest.mark.parametrize("era", [LEGACY, MODERN])
 
 WRITER = "crm:read crm:write crm:refund"
 

@@ -17,11 +17,10 @@ from .harness.introspection import CLIENT_SECRET, Introspection
 from .harness.issuer import Issuer, keys_answer
 from .harness.keys import SigningKey, key
 from .harness.messages import LEGACY, MODERN, call, post
-from .harness.policy import SECRET_ENV, fetched, introspected, policy
+from .harness.policy import METADATA, SECRET_ENV, fetched, introspected, policy
 from .harness.tokens import OMIT, RESOURCE
 
 BODY = call(LEGACY, "crm.get_customer", {"query": "x"})
-METADATA = "https://crm.example.com/.well-known/oauth-protected-resource/mcp"
 ALGORITHMS = 'algs="ES256 EdDSA"'
 
 LISTENERS = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -10,12 +10,13 @@ from .harness import tokens
 from .harness.answers import encoded, event_stream, json_answer, listing
 from .harness.envoy import Envoy, binary
 from .harness.envoy_config import Cluster, Listener
-from .harness.gateway import Gateway
+from .harness.gateway import Through
 from .harness.issuer import Issuer, keys_answer
 from .harness.keys import key
-from .harness.messages import LEGACY, MODERN, call, message, post
+from .harness.messages import LEGACY, call, message, post
 from .harness.policy import fetched, policy
 from .harness.upstream import Upstream
+from .harness.variants import CLIENTS, ENDS, ERAS
 
 KEYS = "/keys/versions"
 
@@ -32,12 +33,7 @@ LISTENERS = {
 # None is the version of this environment.
 VERSIONS = [None, "1.36"]
 
-Through = Callable[[str], Gateway]
-
 HOLDING = pytest.mark.parametrize("listener", ["option", "option_http2", "buffer_filter"])
-CLIENTS = pytest.mark.parametrize("http2", [False, True], ids=["h1", "h2"])
-ENDS = pytest.mark.parametrize("trailers", [[], [("x-checksum", "1")]], ids=["plain", "trailers"])
-ERAS = pytest.mark.parametrize("era", [LEGACY, MODERN])
 
 
 @pytest.fixture(scope="module", params=VERSIONS, ids=lambda version: version or "current")

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 from .harness import tokens
-from .harness.answers import encoded, json_answer, result
+from .harness.answers import answer, encoded, json_answer, result
+from .harness.envoy_config import Listener
 from .harness.gateway import Exchange, Gateway
 from .harness.messages import LEGACY, MODERN, call
-from .harness.envoy_config import Listener
 from .harness.policy import policy
-from .harness.results import answer, texts
+from .harness.results import texts
 from .harness.upstream import Upstream
+from .harness.variants import ERAS, STYLES
 from .test_instructions import begins, presents
 
 TOOL = "crm.get_customer"
@@ -25,9 +24,6 @@ LISTENERS = {
     "withheld": Listener(policy(errors="withhold", max_response="2KiB")),
     "kept": Listener(policy(errors="keep")),
 }
-
-ERAS = pytest.mark.parametrize("era", [LEGACY, MODERN])
-STYLES = pytest.mark.parametrize("style", ["json", "events"])
 
 
 def failed(message: str, **more: Any) -> dict[str, Any]:

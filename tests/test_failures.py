@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from .harness.answers import Answer, event_stream, json_answer, result
 from .harness.client import Connection, Request, head
 from .harness.envoy import Envoy, StartError
 from .harness.envoy_config import Cluster, Listener
-from .harness.gateway import STATUS, Gateway
+from .harness.gateway import STATUS, Gateway, Through
 from .harness.messages import LEGACY, call, message, post
 from .harness.policy import ARGUMENTS, ROLES, issuer, policy
 from .harness.upstream import Upstream
@@ -25,8 +24,6 @@ LISTENERS = {
 }
 
 BODY = call(LEGACY, "crm.get_customer", {"user_id": "x"})
-
-Through = Callable[[str], Gateway]
 
 # What is wrong, and what the message has to name: the path, and what to do.
 BAD_POLICIES: dict[str, tuple[Any, list[str]]] = {

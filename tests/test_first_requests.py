@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import product
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from .harness import tokens
 from .harness.answers import encoded
 from .harness.envoy_config import Listener
-from .harness.gateway import Gateway
+from .harness.gateway import Through
 from .harness.issuer import Issuer, keys_answer
 from .harness.keys import key
 from .harness.messages import LEGACY, call
@@ -23,8 +22,6 @@ CLIENTS = ["h1", "h2"]
 ENDS = ["plain", "trailers"]
 PIECES = ["whole", "pieces"]
 CASES = list(product(HOLDS, CLIENTS, ENDS, PIECES))
-
-Through = Callable[[str], Gateway]
 
 
 def first(number: int, hold: str) -> Listener:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 import pytest
 
@@ -12,9 +11,10 @@ from .harness.answers import encoded
 from .harness.client import Connection
 from .harness.envoy import Envoy
 from .harness.envoy_config import Listener
-from .harness.gateway import Gateway
-from .harness.messages import LEGACY, MODERN, call, post
+from .harness.gateway import Through
+from .harness.messages import LEGACY, call, post
 from .harness.policy import policy
+from .harness.variants import CLIENTS, ENDS, ERAS
 
 BUFFERED = policy(hold="buffer_filter")
 LIMIT = 1024 * 1024
@@ -29,12 +29,7 @@ LISTENERS = {
     "slow": Listener(policy(max_body=200_000)),
 }
 
-Through = Callable[[str], Gateway]
-
 BUFFERS = pytest.mark.parametrize("listener", ["buffer_filter", "buffer_filter_and_option", "buffer_filter_http2"])
-CLIENTS = pytest.mark.parametrize("http2", [False, True], ids=["h1", "h2"])
-ERAS = pytest.mark.parametrize("era", [LEGACY, MODERN])
-ENDS = pytest.mark.parametrize("trailers", [[], [("x-checksum", "1")]], ids=["plain", "trailers"])
 
 EDITED = {"user_id": 1, "role": "admin", "text": "x" * 5000}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 
 import pytest
 
@@ -18,11 +17,12 @@ from .harness.answers import (
 )
 from .harness.client import Connection, Request, head
 from .harness.envoy_config import Listener
-from .harness.gateway import Gateway
+from .harness.gateway import Gateway, Through
 from .harness.http import Received
-from .harness.messages import LEGACY, MODERN, call, message, post
+from .harness.messages import LEGACY, call, message, post
 from .harness.policy import policy
 from .harness.upstream import Upstream
+from .harness.variants import CLIENTS, ERAS
 
 SPOOFED_ROUTE = {
     "match": {
@@ -40,10 +40,6 @@ LISTENERS = {
 }
 
 SERVERS = pytest.mark.parametrize("listener", ["crm", "http2_server"])
-CLIENTS = pytest.mark.parametrize("http2", [False, True], ids=["h1", "h2"])
-ERAS = pytest.mark.parametrize("era", [LEGACY, MODERN])
-
-Through = Callable[[str], Gateway]
 
 ALLOWED = call(LEGACY, "crm.get_customer", {"query": "x"})
 DENIED = call(LEGACY, "crm.purge", {"query": "x"})

@@ -14,6 +14,7 @@ from .harness.envoy_config import Listener
 from .harness.gateway import Exchange, Gateway
 from .harness.messages import LEGACY, MODERN, call, message
 from .harness.policy import ARGUMENTS, TOOLS, policy
+from .harness.variants import ERAS
 
 LISTENERS = {
     "crm": Listener(policy()),
@@ -21,7 +22,6 @@ LISTENERS = {
 }
 
 USER, ORGANIZATION = tokens.USER, tokens.ORGANIZATION
-ERAS = pytest.mark.parametrize("era", [LEGACY, MODERN])
 
 Pair = tuple[str, str]
 

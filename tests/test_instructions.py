@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from .harness import tokens
-from .harness.answers import PROGRESS, Answer, encoded, event_stream, json_answer, listing, result
+from .harness.answers import answer, encoded, json_answer, listing, result
 from .harness.envoy import Envoy
 from .harness.envoy_config import Cluster, Listener
 from .harness.gateway import Gateway
@@ -51,11 +51,6 @@ def begins(era: str) -> dict[str, Any]:
         return message(era, "server/discover")
     info = {"name": "x", "version": "1"}
     return message(era, "initialize", {"protocolVersion": era, "capabilities": {}, "clientInfo": info})
-
-
-def answer(body: Any, form: str) -> Answer:
-    """The same message in either form."""
-    return json_answer(body) if form == "json" else event_stream(PROGRESS, body)
 
 
 @pytest.mark.parametrize("form", ["json", "events"])

@@ -11,7 +11,7 @@ import pytest
 from .harness import tokens
 from .harness.answers import (
     PROGRESS,
-    Answer,
+    answer,
     encoded,
     event,
     event_stream,
@@ -26,14 +26,13 @@ from .harness.gateway import Exchange, Gateway
 from .harness.messages import LEGACY, MODERN, message
 from .harness.policy import policy
 from .harness.upstream import Upstream
+from .harness.variants import ERAS
 
 LISTENERS = {
     "crm": Listener(policy()),
     "http2_server": Listener(policy(), cluster="upstream_h2"),
     "small": Listener(policy(max_response="8KiB")),
 }
-
-ERAS = pytest.mark.parametrize("era", [LEGACY, MODERN])
 
 HIDDEN = b"crm.purge"
 
@@ -56,11 +55,6 @@ def tools(*items: bytes, more: bytes = b"") -> bytes:
 def ask(gateway: Gateway, era: str = LEGACY, method: str = "tools/list", **more: Any) -> Exchange:
     """A list as a support agent asks for it."""
     return gateway.post(message(era, method), tokens.support(), era, **more)
-
-
-def answer(body: bytes, style: str) -> Answer:
-    """The same message in either response style."""
-    return json_answer(body) if style == "json" else event_stream(PROGRESS, body)
 
 
 def names(exchange: Exchange) -> list[str]:

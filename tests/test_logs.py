@@ -17,14 +17,13 @@ from .harness.gateway import STATUS, Gateway
 from .harness.messages import LEGACY, MODERN, call, message, post
 from .harness.policy import policy
 from .harness.upstream import Upstream
+from .harness.variants import ERAS
 
 LISTENERS = {
     "crm": Listener(policy()),
     "plain": Listener(policy(audit={"subject": "plain"})),
     "omitted": Listener(policy(audit={"subject": "omit"})),
 }
-
-ERAS = pytest.mark.parametrize("era", [LEGACY, MODERN])
 
 
 @ERAS

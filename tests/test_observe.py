@@ -14,15 +14,13 @@ from .harness.http import Received, Text
 from .harness.messages import LEGACY, MODERN, call, message
 from .harness.policy import fetched, policy
 from .harness.upstream import Upstream
+from .harness.variants import CLIENTS, ERAS
 
 LISTENERS = {
     "no_option": Listener(policy(mode="observe", max_body=200_000), stop_iteration=False),
     "crm": Listener(policy(mode="observe")),
     "no_keys": Listener(policy(mode="observe", issuers=[fetched("/", jwks={"cluster": "dead"})])),
 }
-
-ERAS = pytest.mark.parametrize("era", [LEGACY, MODERN])
-CLIENTS = pytest.mark.parametrize("http2", [False, True], ids=["h1", "h2"])
 
 HEADERS: list[tuple[Text, Text]] = [("x-mcp-user", "user-bob"), ("accept-encoding", "gzip")]
 

@@ -14,6 +14,7 @@ from .harness.gateway import Exchange, Gateway
 from .harness.messages import LEGACY, MODERN, call, message
 from .harness.policy import ARGUMENTS, TOOLS, policy
 from .harness.upstream import Upstream
+from .harness.variants import ERAS, STYLES
 
 OWN, OTHER = tokens.ORGANIZATION, "org-b"
 
@@ -43,9 +44,6 @@ LISTENERS = {
     ),
     "observed": Listener(policy(mode="observe", arguments={"account_ref": ACCOUNT})),
 }
-
-ERAS = pytest.mark.parametrize("era", [LEGACY, MODERN])
-STYLES = pytest.mark.parametrize("style", ["json", "events"])
 
 
 def send(gateway: Gateway, era: str, arguments: Any, tool: str = "crm.get_customer", **claims: Any) -> Exchange:

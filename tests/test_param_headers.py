@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,12 +13,13 @@ from .harness import tokens
 from .harness.answers import encoded
 from .harness.envoy import Envoy
 from .harness.envoy_config import Cluster, Listener
-from .harness.gateway import Exchange, Gateway
+from .harness.gateway import Exchange, Gateway, Through
 from .harness.http import Received, Text
 from .harness.mcp_server import McpServer
 from .harness.messages import LEGACY, MODERN, HeaderList, call, message, sentinel
 from .harness.policy import policy
 from .harness.sdk_client import connected
+from .harness.variants import CLIENTS
 
 # Arguments, some of which say who is calling, and what follows `Mcp-Param-` in their headers.
 DECLARED = {
@@ -53,9 +54,6 @@ LISTENERS = {
     "real_declared": Listener(policy(tools=REAL_DECLARED), "server"),
 }
 
-Through = Callable[[str], Gateway]
-
-CLIENTS = pytest.mark.parametrize("http2", [False, True], ids=["h1", "h2"])
 LISTENING = pytest.mark.parametrize("listener", ["crm", "http2_server", "buffered"])
 USER, ORGANIZATION = tokens.USER, tokens.ORGANIZATION
 MISMATCH = -32020

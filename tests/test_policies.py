@@ -15,11 +15,11 @@ from .harness.envoy_config import Cluster, Listener
 from .harness.gateway import Exchange, Gateway
 from .harness.issuer import Issuer, KeyAnswer, keys_answer
 from .harness.keys import key
-from .harness.messages import LEGACY, MODERN, HeaderList, call, message, post
-from .harness.policy import CLAIMS, fetched, policy
+from .harness.messages import LEGACY, HeaderList, call, message, post
+from .harness.policy import CLAIMS, WELL_KNOWN, fetched, policy
 from .harness.upstream import Upstream
+from .harness.variants import ERAS
 
-WELL_KNOWN = "/.well-known/oauth-protected-resource"
 CRM = "https://tools.example.com/crm/mcp"
 HR = "https://tools.example.com/hr/mcp"
 PARTNER = "https://partner.example.com/hr/mcp"
@@ -52,8 +52,6 @@ ROUTES = tuple(
 LISTENERS = {"tools": Listener({"policies": POLICIES}, routes=ROUTES)}
 CLUSTERS: dict[str, Cluster] = {}
 SERVERS: list[Upstream] = []
-
-ERAS = pytest.mark.parametrize("era", [LEGACY, MODERN])
 
 
 def prepare() -> None:

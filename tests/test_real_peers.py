@@ -20,6 +20,7 @@ from .harness.mcp_server import McpServer
 from .harness.messages import MODERN
 from .harness.policy import fetched, policy
 from .harness.sdk_client import connected
+from .harness.variants import CLIENTS, MODES, STYLES
 
 KEYS = "/keys/real-peers"
 POLICY = policy(issuers=[fetched(KEYS)])
@@ -30,11 +31,6 @@ LISTENERS = {
 }
 
 Work = Callable[[Client], Awaitable[None]]
-
-# How the client negotiates: handshake, version pin, or probing for either.
-MODES = pytest.mark.parametrize("mode", ["legacy", MODERN, "auto"])
-STYLES = pytest.mark.parametrize("style", ["json", "events"])
-CLIENTS = pytest.mark.parametrize("http2", [False, True], ids=["h1", "h2"])
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from .harness import tokens
-from .harness.answers import Answer, encoded, event_stream, json_answer, result
+from .harness.answers import Answer, encoded, json_answer, result
 from .harness.envoy_config import Listener
 from .harness.gateway import Exchange, Gateway
 from .harness.handles import (
@@ -23,12 +23,14 @@ from .harness.handles import (
     STATE,
     STRANGERS,
     HandleGateway,
+    Sealed,
     Stranger,
     begin,
     forgeries,
 )
 from .harness.messages import MODERN, call, message
 from .harness.policy import policy
+from .harness.variants import CLIENTS, STYLED
 
 LISTENERS = {
     **SERVERS,
@@ -38,11 +40,6 @@ LISTENERS = {
     "no_key": NO_KEY,
     "observe": OBSERVE,
 }
-
-Sealed = Callable[[str], HandleGateway]
-
-CLIENTS = pytest.mark.parametrize("http2", [False, True], ids=["h1", "h2"])
-STYLES = pytest.mark.parametrize("style", [json_answer, event_stream], ids=["json", "events"])
 
 # The requests that may be answered with a question.
 ASKED = {
@@ -101,7 +98,7 @@ def unknown(exchange: Exchange) -> None:
 
 
 @METHODS
-@STYLES
+@STYLED
 @CLIENTS
 @pytest.mark.parametrize("listener", ["crm", "crm_h2", "buffered"])
 def b24_the_server_gets_its_own_state_back(
@@ -292,7 +289,7 @@ def b24_a_request_that_is_never_asked_back_brings_no_state(sealed: Sealed, metho
 
 
 @METHODS
-@STYLES
+@STYLED
 @CLIENTS
 def b24_without_a_key_no_state_is_given_out(
     sealed: Sealed, method: str, style: Callable[[Any], Answer], http2: bool

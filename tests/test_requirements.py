@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,18 +11,14 @@ from .harness import client, client_h2, tokens
 from .harness.answers import event, event_stream, raw_stream, result
 from .harness.client import Connection, Request
 from .harness.gateway import Gateway
-from .harness.handles import SERVERS, SESSION_HEADER, TASK, HandleGateway, begin, ping
+from .harness.handles import SERVERS, SESSION_HEADER, TASK, Sealed, begin, ping
 from .harness.messages import LEGACY, META, MODERN, HeaderList, call, message, post, rpc
+from .harness.tasks import TASKS
 from .harness.upstream import Upstream
+from .harness.variants import CLIENTS, ERAS
 
 LISTENERS = SERVERS
 
-Sealed = Callable[[str], HandleGateway]
-
-CLIENTS = pytest.mark.parametrize("http2", [False, True], ids=["h1", "h2"])
-ERAS = pytest.mark.parametrize("era", [LEGACY, MODERN])
-
-TASKS = f"{META}tasks"
 CALL = call(MODERN, "crm.get_customer", {"query": "x"})
 LISTEN = message(MODERN, "subscriptions/listen", {"notifications": {"toolsListChanged": True}})
 PROGRESS = {"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progressToken": 1}}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,16 +9,13 @@ import pytest
 from .harness import tokens
 from .harness.answers import encoded, json_answer, result
 from .harness.envoy_config import Listener
-from .harness.gateway import Gateway
+from .harness.gateway import Through
 from .harness.messages import LEGACY, message
 from .harness.results import (
-    CLIENTS,
-    ERAS,
     HIDES,
     HIDES_IN_TEXTS,
     OTHERS,
     SSN,
-    STYLES,
     ask,
     content,
     foreign,
@@ -32,6 +28,7 @@ from .harness.results import (
     structured,
     texts,
 )
+from .harness.variants import CLIENTS, ERAS, STYLES
 
 # What the filter's key of hashes comes from; the VM has it.
 AUDIT = {"key_env": "MCP_AUTH_KEY"}
@@ -53,8 +50,6 @@ LISTENERS = {
     "not_for_managers": Listener(judged({**owned(), "redact": ["ssn"], "unless_role": ["manager"]})),
     "other_tools": Listener(judged({"tools": ["crm.search_*"], "prompts": ["*"], "redact": ["ssn"]})),
 }
-
-Through = Callable[[str], Gateway]
 
 
 @CLIENTS

@@ -3,46 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from .harness import tokens
-from .harness.answers import encoded, event_stream, json_answer, result
+from .harness.answers import answer, encoded, event_stream, json_answer, result
 from .harness.blocks import base64_of, block, link, resource
-from .harness.envoy_config import Listener
-from .harness.gateway import Exchange, Gateway
+from .harness.gateway import Exchange, Gateway, Through
 from .harness.messages import MODERN, message
 from .harness.results import (
-    ERAS,
-    HIDES,
-    HIDES_IN_TEXTS,
+    HIDING,
     OTHERS,
+    OWNING,
+    RULED,
     SSN,
-    STYLES,
-    answer,
     ask,
     foreign,
     hides,
-    judged,
     own,
-    owned,
     texts,
 )
+from .harness.variants import ERAS, STYLES
 
-LISTENERS = {
-    "hides": Listener(judged(HIDES)),
-    "hides_in_texts": Listener(judged(HIDES_IN_TEXTS)),
-    "owned": Listener(judged(owned())),
-    "owned_if_named": Listener(judged(owned(missing="keep"))),
-    "owned_in_texts": Listener(judged({**owned(missing="keep"), "text": "keep"})),
-}
-
-Through = Callable[[str], Gateway]
-
-HIDING = pytest.mark.parametrize("listener", ["hides", "hides_in_texts"])
-OWNING = pytest.mark.parametrize("listener", ["owned", "owned_if_named", "owned_in_texts"])
+LISTENERS = RULED
 
 # A field that is hidden, as JSON in a text, and a customer of somebody else's.
 INNER = json.dumps({"deep": [{"ssn": SSN, "n": 1}]})

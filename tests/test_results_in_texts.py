@@ -4,41 +4,27 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from .harness.answers import result
-from .harness.envoy_config import Listener
-from .harness.gateway import Gateway
+from .harness.gateway import Through
 from .harness.results import (
-    HIDES,
-    HIDES_IN_TEXTS,
+    HIDING,
+    OWNING,
+    RULED,
     SSN,
     ask,
     content,
     foreign,
     hides,
-    judged,
     own,
-    owned,
     structured,
     texts,
 )
 
-LISTENERS = {
-    "hides": Listener(judged(HIDES)),
-    "hides_in_texts": Listener(judged(HIDES_IN_TEXTS)),
-    "owned": Listener(judged(owned())),
-    "owned_if_named": Listener(judged(owned(missing="keep"))),
-    "owned_in_texts": Listener(judged({**owned(missing="keep"), "text": "keep"})),
-}
-
-Through = Callable[[str], Gateway]
-
-HIDING = pytest.mark.parametrize("listener", ["hides", "hides_in_texts"])
-OWNING = pytest.mark.parametrize("listener", ["owned", "owned_if_named", "owned_in_texts"])
+LISTENERS = RULED
 
 # JSON that a lenient reader understands, and a strict one does not.
 LENIENT = {

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 
 import pytest
 
 from .harness import tokens
 from .harness.answers import (
     PROGRESS,
+    answer,
     encoded,
     event,
     event_stream,
@@ -20,17 +20,13 @@ from .harness.answers import (
 )
 from .harness.client import Connection
 from .harness.envoy_config import Listener
-from .harness.gateway import Exchange, Gateway
+from .harness.gateway import Exchange, Through
 from .harness.messages import LEGACY, MODERN, call, post
 from .harness.results import (
-    CLIENTS,
-    ERAS,
     HIDES,
     OTHERS,
     SSN,
-    STYLES,
     TOOL,
-    answer,
     ask,
     content,
     foreign,
@@ -43,6 +39,7 @@ from .harness.results import (
     structured,
     texts,
 )
+from .harness.variants import CLIENTS, ERAS, STYLES
 
 BOTH = {**owned(), **HIDES}
 BUFFERED = judged(BOTH, hold="buffer_filter")
@@ -56,8 +53,6 @@ LISTENERS = {
     "small": Listener(judged(BOTH, max_response="8KiB")),
     "observe": Listener(judged(BOTH, mode="observe")),
 }
-
-Through = Callable[[str], Gateway]
 
 SERVERS = pytest.mark.parametrize("listener", ["crm", "http2_server", "buffered", "buffered_http2"])
 SIZES = pytest.mark.parametrize("size", [1, 2, 7, 64, 100_000])

@@ -3,43 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from .harness.answers import result
 from .harness.blocks import base64_of, block, link, resource
-from .harness.envoy_config import Listener
-from .harness.gateway import Gateway
+from .harness.gateway import Through
 from .harness.results import (
-    HIDES,
-    HIDES_IN_TEXTS,
+    HIDING,
     OTHERS,
+    RULED,
     SSN,
-    STYLES,
     ask,
     content,
     foreign,
     hides,
-    judged,
     own,
-    owned,
     structured,
 )
+from .harness.variants import STYLES
 
-LISTENERS = {
-    "hides": Listener(judged(HIDES)),
-    "hides_in_texts": Listener(judged(HIDES_IN_TEXTS)),
-    "owned": Listener(judged(owned())),
-    "owned_if_named": Listener(judged(owned(missing="keep"))),
-    "owned_in_texts": Listener(judged({**owned(missing="keep"), "text": "keep"})),
-}
-
-Through = Callable[[str], Gateway]
-
-HIDING = pytest.mark.parametrize("listener", ["hides", "hides_in_texts"])
-OWNING = pytest.mark.parametrize("listener", ["owned", "owned_if_named", "owned_in_texts"])
+LISTENERS = RULED
 
 # The same value once more, in a place that has no fields.
 REPEATED: dict[str, Any] = {

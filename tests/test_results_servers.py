@@ -10,7 +10,6 @@ from typing import Any
 
 import jsonschema
 import pytest
-
 from mcp import Client
 
 from .harness import tokens
@@ -34,6 +33,7 @@ from .harness.http import Response
 from .harness.messages import LEGACY, MODERN, HeaderList, call, post
 from .harness.policy import policy
 from .harness.sdk_client import connected
+from .harness.variants import CLIENTS
 
 EVERYTHING = {"tools": ["*"], "prompts": ["*"], "resources": ["*"]}
 POLICY = policy(roles={"*": EVERYTHING}, arguments={}, results=RULES)
@@ -53,7 +53,6 @@ LISTENERS = {name: Listener(POLICY, name) for name in SERVERS}
 PEERS = [(name, era) for name in SERVERS for era in ("legacy", MODERN) if era == "legacy" or "v1" not in name]
 EVERY_PEER = pytest.mark.parametrize(("name", "mode"), PEERS)
 WITH_SCHEMA = pytest.mark.parametrize(("name", "mode"), [peer for peer in PEERS if peer[0] != "rust"])
-CLIENTS = pytest.mark.parametrize("http2", [False, True], ids=["h1", "h2"])
 
 
 @pytest.fixture(scope="module")

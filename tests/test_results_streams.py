@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from .harness import tokens
-from .harness.answers import PROGRESS, event_stream, raw_stream, result
+from .harness.answers import PROGRESS, answer, event_stream, raw_stream, result
 from .harness.envoy_config import Listener
 from .harness.gateway import Exchange, Gateway
 from .harness.handles import (
     EVENT,
     EVENT_HEADER,
+    ID_LINE,
     SESSION_HEADER,
     TASK,
     HandleGateway,
+    Sealed,
     begin,
     bodyless,
 )
 from .harness.messages import LEGACY, MODERN, call, message
 from .harness.results import (
-    CLIENTS,
-    ERAS,
     OTHERS,
     OWNER,
     SSN,
-    STYLES,
-    answer,
     foreign,
     hides,
     judged,
@@ -38,6 +35,7 @@ from .harness.results import (
     structured,
 )
 from .harness.tasks import about, asks, create
+from .harness.variants import CLIENTS, ERAS, STYLES
 
 TOOL = "crm.get_customer"
 
@@ -55,15 +53,11 @@ LISTENERS = {
     "not_for_managers": Listener(judged({**RULES[0], "unless_role": ["manager"]})),
 }
 
-Sealed = Callable[[str], HandleGateway]
-
 LISTENED = pytest.mark.parametrize("listener", ["crm", "http2_server"])
 
 SAID = structured([own(ssn=SSN, phone="555-0100", note="kept"), foreign(ssn="987-65-4321")])
 OF_THE_TOOL = [own(ssn="***", phone="555-0100", note="kept")]
 OF_ALL = [own(ssn="***", phone="***", note="***")]
-
-ID_LINE = re.compile(rb"^id: ([A-Za-z0-9_-]+)", re.MULTILINE)
 
 
 def customers(exchange: Exchange) -> Any:

@@ -18,6 +18,7 @@ from .harness.handles import (
     BUFFERED,
     EVENT,
     EVENT_HEADER,
+    ID_LINE,
     INITIALIZE,
     INITIALIZED,
     NO_KEY,
@@ -28,6 +29,7 @@ from .harness.handles import (
     STRANGERS,
     TASK,
     HandleGateway,
+    Sealed,
     Stranger,
     begin,
     bodyless,
@@ -36,6 +38,7 @@ from .harness.handles import (
 )
 from .harness.messages import LEGACY, HeaderList, call, rpc
 from .harness.policy import policy
+from .harness.variants import CLIENTS
 
 LISTENERS = {
     **SERVERS,
@@ -45,12 +48,7 @@ LISTENERS = {
     "observe": OBSERVE,
 }
 
-Sealed = Callable[[str], HandleGateway]
-
-CLIENTS = pytest.mark.parametrize("http2", [False, True], ids=["h1", "h2"])
 LINE_ENDS = pytest.mark.parametrize("newline", [b"\n", b"\r\n", b"\r"], ids=["lf", "crlf", "cr"])
-
-ID_LINE = re.compile(rb"^id: ([A-Za-z0-9_-]+)", re.MULTILINE)
 
 
 def lines(*fields: str, newline: bytes = b"\n") -> bytes:

@@ -12,16 +12,17 @@ from jsonschema import Draft202012Validator
 from mcp import Client
 
 from .harness import tokens
-from .harness.answers import PROGRESS, Answer, encoded, event_stream, json_answer, listing
+from .harness.answers import answer, encoded, json_answer, listing
 from .harness.envoy import Envoy
 from .harness.envoy_config import Cluster, Listener
 from .harness.gateway import Gateway
 from .harness.mcp_server import McpServer
-from .harness.messages import LEGACY, MODERN, call, message
+from .harness.messages import LEGACY, call, message
 from .harness.policy import TOOLS, policy
 from .harness.schemas import RULED, Schemas, without
+from .harness.sdk_client import connected
 from .harness.upstream import Upstream
-from .test_real_peers import MODES, STYLES, connected
+from .harness.variants import ERAS, MODES, STYLES
 
 # `set` under `tools` adds what a call leaves out, so there the model need not know of it.
 ADDED = policy(
@@ -44,7 +45,6 @@ LISTENERS = {
     "events": Listener(ADDED, "event_server"),
 }
 
-ERAS = pytest.mark.parametrize("era", [LEGACY, MODERN])
 FORMS = pytest.mark.parametrize("form", ["json", "events"])
 
 
@@ -77,11 +77,6 @@ def tool(name: str, schema: bytes) -> bytes:
 def tools(*items: bytes) -> bytes:
     """A tools/list answer."""
     return b'{"jsonrpc": "2.0","id":1,"result":{"cacheScope":"private","tools":[' + b" ,".join(items) + b"]}}"
-
-
-def answer(body: bytes, form: str) -> Answer:
-    """The same message in either form."""
-    return json_answer(body) if form == "json" else event_stream(PROGRESS, body)
 
 
 def shown(gateway: Gateway, upstream: Upstream, body: bytes, form: str = "json", era: str = LEGACY) -> bytes:

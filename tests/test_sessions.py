@@ -22,6 +22,7 @@ from .harness.handles import (
     SESSION_HEADER,
     STRANGERS,
     HandleGateway,
+    Sealed,
     Stranger,
     begin,
     forgeries,
@@ -30,6 +31,7 @@ from .harness.handles import (
 )
 from .harness.messages import LEGACY, MODERN, HeaderList, message, post, rpc
 from .harness.policy import policy
+from .harness.variants import CLIENTS
 
 LISTENERS = {
     **SERVERS,
@@ -42,10 +44,7 @@ LISTENERS = {
     "observe": OBSERVE,
 }
 
-Sealed = Callable[[str], HandleGateway]
-
 METHODS = pytest.mark.parametrize("method", ["POST", "GET", "DELETE"])
-CLIENTS = pytest.mark.parametrize("http2", [False, True], ids=["h1", "h2"])
 
 
 def session(held: str) -> HeaderList:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from .harness import tokens
-from .harness.answers import Answer, encoded, event_stream, json_answer
+from .harness.answers import Answer, encoded, json_answer
 from .harness.gateway import Gateway
-from .harness.handles import BUFFERED, NO_KEY, OBSERVE, SERVERS, TASK, HandleGateway
+from .harness.handles import BUFFERED, NO_KEY, OBSERVE, SERVERS, TASK, Sealed
 from .harness.messages import LEGACY, MODERN, call
 from .harness.tasks import (
     CAPABILITIES,
@@ -24,13 +24,9 @@ from .harness.tasks import (
     task_state,
     unknown,
 )
+from .harness.variants import ERAS, STYLED
 
 LISTENERS = {**SERVERS, "no_key": NO_KEY, "buffered": BUFFERED, "observe": OBSERVE}
-
-Sealed = Callable[[str], HandleGateway]
-
-ERAS = pytest.mark.parametrize("era", [LEGACY, MODERN])
-STYLES = pytest.mark.parametrize("style", [json_answer, event_stream], ids=["json", "events"])
 
 
 def b24_without_a_key_no_call_may_become_a_task(sealed: Sealed) -> None:
@@ -49,7 +45,7 @@ def b24_without_a_key_no_task_is_known(sealed: Sealed, era: str, method: str) ->
         unknown(about(sealed("no_key"), token, era, method, task))
 
 
-@STYLES
+@STYLED
 def b24_without_a_key_a_task_is_not_given_out(sealed: Sealed, style: Callable[[Any], Answer]) -> None:
     """The server was not offered tasks, and answers with one all the same."""
     gateway = sealed("no_key")

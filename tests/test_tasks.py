@@ -19,6 +19,7 @@ from .harness.handles import (
     STRANGERS,
     TASK,
     HandleGateway,
+    Sealed,
     Stranger,
     begin,
     forgeries,
@@ -35,18 +36,13 @@ from .harness.tasks import (
     task_state,
     unknown,
 )
+from .harness.variants import CLIENTS, ERAS, STYLED
 
 LISTENERS = {**SERVERS, "short": SHORT}
 
-Sealed = Callable[[str], HandleGateway]
-
-ERAS = pytest.mark.parametrize("era", [LEGACY, MODERN])
-CLIENTS = pytest.mark.parametrize("http2", [False, True], ids=["h1", "h2"])
-STYLES = pytest.mark.parametrize("style", [json_answer, event_stream], ids=["json", "events"])
-
 
 @OPERATIONS
-@STYLES
+@STYLED
 @CLIENTS
 def b24_the_server_is_asked_about_its_own_task(
     sealed: Sealed, era: str, method: str, style: Callable[[Any], Answer], http2: bool

@@ -29,6 +29,8 @@ FLOWS = (
     "scope missing and not granted",
     "tool denied",
     "tool denied, `refusals: visible`",
+    "token opaque",
+    "token opaque and revoked",
     "server of an earlier version",
     "client credentials",
     "client credentials, token expired",

@@ -48,16 +48,19 @@ class Program:
 
     def list(self) -> list[str]:
         """The tools it sees."""
-        self._say({"list": {}})
-        return self._answer()
+        return self.ask("list")
 
     def call(self, name: str, **arguments: Any) -> str:
         """Call a tool; the text it answers."""
-        self._say({"call": {"name": name, "arguments": arguments}})
-        result = self._answer()
+        result = self.ask("call", name=name, arguments=arguments)
         if result["failed"]:
             raise Failed({"name": "the tool failed", "message": result["text"]})
         return result["text"]
+
+    def ask(self, command: str, **parameters: Any) -> Any:
+        """Have it carry out a command; what came of it."""
+        self._say({command: parameters})
+        return self._answer()
 
     def close(self) -> None:
         """End it, in peace if it can."""

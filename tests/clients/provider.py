@@ -16,6 +16,9 @@ import httpx
 from ..harness import tokens
 from .kinds import HERE, NODE
 
+# Where the filter asks about opaque tokens.
+INTROSPECTION = "/token/introspection"
+
 
 @dataclass(frozen=True)
 class Received:
@@ -86,6 +89,21 @@ class Provider:
         """Token requests with this grant type."""
         asked = [each for each in self._all() if each.path == "/token"]
         return [each for each in asked if each.parameters.get("grant_type") == kind]
+
+    def access_token(self) -> str:
+        """The last one that was handed out."""
+        granted = [each.answer["access_token"] for each in self._all() if "access_token" in each.answer]
+        return granted[-1]
+
+    def introspections(self, token: str) -> list[Received]:
+        """What the filter asked about this token."""
+        asked = [each for each in self._all() if each.path == INTROSPECTION]
+        return [each for each in asked if each.parameters.get("token") == token]
+
+    def revoke(self, token: str, client_id: str) -> None:
+        """Take a token back from the public client that has it (RFC 7009)."""
+        form = {"token": token, "client_id": client_id}
+        httpx.post(f"{self.issuer}/token/revocation", data=form, timeout=10).raise_for_status()
 
     def _all(self) -> list[Received]:
         self.settle()

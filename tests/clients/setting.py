@@ -12,12 +12,13 @@ from typing import Any
 from ..harness import tokens
 from ..harness.envoy import Envoy
 from ..harness.envoy_config import Cluster, Listener
+from ..harness.introspection import CLIENT_SECRET
 from ..harness.mcp_server import McpServer
-from ..harness.policy import CLAIMS, Policy, policy
+from ..harness.policy import CLAIMS, CLIENT_ID, SECRET_ENV, Policy, introspected, policy
 from .browser import REDIRECT_URI
 from .kinds import KINDS, Kind
 from .old_server import OldServer
-from .provider import Provider
+from .provider import INTROSPECTION, Provider
 
 # Needed by every request, and by one tool besides.
 READ = "crm:read"
@@ -26,6 +27,9 @@ SEARCH = "crm:search"
 # Two ways to be known to the provider without registering there.
 KNOWN = {"client_id": "chat"}
 CLIENT_DOCUMENT = "https://apps.example.com/client.json"
+
+# What a client is registered with that signs nobody in.
+NO_USERS: dict[str, Any] = {"grant_types": ["client_credentials"], "redirect_uris": [], "response_types": []}
 
 # Seconds; times in tokens have no fractions, so that more than one is left.
 SHORT = 3
@@ -48,6 +52,11 @@ RESOURCES: dict[str, dict[str, Any]] = {
     "fresh_sign_in": {"refresh_tokens": False, "policy": {"tools": aged(HOUR // 2)}, "signed_in_ago": HOUR},
     "old_server": {"cluster": "old_server"},
     "stingy": {"scopes": [READ], "refresh_tokens": False},
+    "opaque": {"format": "opaque"},
+    "opaque_brief": {"format": "opaque", "cache": "1s"},
+    "opaque_short": {"format": "opaque", "first_token_lifetime": SHORT},
+    "bound": {"policy": {"dpop": "required"}},
+    "bound_opaque": {"format": "opaque", "policy": {"dpop": "accepted"}},
 }
 
 
@@ -89,17 +98,29 @@ def setting(directory: Path) -> Iterator[Setting]:
 
 def _listener(name: str, url: str, port: int, issuer: str) -> Listener:
     about = RESOURCES[name]
-    return Listener(_policy(url, issuer, **about.get("policy", {})), about.get("cluster", "upstream"), port)
+    return Listener(
+        _policy(url, _trusted(issuer, **about), **about.get("policy", {})),
+        about.get("cluster", "upstream"),
+        port,
+        environment={SECRET_ENV: CLIENT_SECRET},
+    )
 
 
-def _policy(resource: str, issuer: str, **changes: Any) -> Policy:
-    trusted = {
-        "issuer": issuer,
+def _trusted(name: str, format: str = "jwt", cache: str = "1m", **_: Any) -> dict[str, Any]:
+    """The provider, as the policy sees it."""
+    if format == "opaque":
+        endpoint = {"cluster": "provider", "cache": cache}
+        return introspected(INTROSPECTION, name, introspection=endpoint, clock_skew="0s")
+    return {
+        "issuer": name,
         "jwks": {"cluster": "provider", "path": "/jwks"},
         "types": ["at+jwt"],
         "identity": CLAIMS,
         "clock_skew": "0s",
     }
+
+
+def _policy(resource: str, trusted: dict[str, Any], **changes: Any) -> Policy:
     tools = {"crm.search_slowly": {"scopes": [SEARCH]}}
     return policy(**{"resource": resource, "issuers": [trusted], "scopes": [READ], "tools": tools, **changes})
 
@@ -111,12 +132,13 @@ def _provider_settings(urls: dict[str, str]) -> dict[str, Any]:
         "response_types": ["code"],
         "token_endpoint_auth_method": "none",
     }
+    filter_itself = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, **NO_USERS}
     document = {**public, "client_id": CLIENT_DOCUMENT, "client_name": "An app with a document"}
     return {
         "user": tokens.USER,
         "scopes": [READ, SEARCH],
         "claims": {"org_id": tokens.ORGANIZATION, "realm_access": {"roles": ["support"]}},
-        "clients": [{**public, **KNOWN}, *map(_robot, KINDS)],
+        "clients": [{**public, **KNOWN}, filter_itself, *map(_robot, KINDS)],
         "client_documents": {CLIENT_DOCUMENT: document},
         "resources": {url: _resource(name) for name, url in urls.items()},
     }
@@ -127,6 +149,7 @@ def _resource(name: str) -> dict[str, Any]:
         "first_token_lifetime": 600,
         "refresh_tokens": True,
         "scopes": [READ, SEARCH],
+        "format": "jwt",
         # Seconds; the provider remembers the user from then, and its tokens say so.
         "signed_in_ago": None,
     }
@@ -139,8 +162,7 @@ def robot(kind: Kind) -> dict[str, str]:
 
 
 def _robot(kind: Kind) -> dict[str, Any]:
-    registration = {"grant_types": ["client_credentials"], "redirect_uris": [], "response_types": []}
-    return {**robot(kind), **registration}
+    return {**robot(kind), **NO_USERS}
 
 
 @contextmanager

@@ -6,9 +6,7 @@ import re
 
 from .gateway import Exchange
 from .messages import MODERN
-from .policy import TOOLS, Policy, policy
-
-METADATA = "https://crm.example.com/.well-known/oauth-protected-resource/mcp"
+from .policy import METADATA, TOOLS, Policy, policy
 
 FOR_EVERYBODY = {"tools": ["docs.*", "crm.search_*"], "prompts": ["help_*"], "resources": ["docs://*"]}
 

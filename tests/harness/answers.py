@@ -93,6 +93,11 @@ def listing(kind: str, items: list[dict[str, Any]], id: Any = 1, **more: Any) ->
 PROGRESS = {"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progressToken": 1, "progress": 1}}
 
 
+def answer(message: Any, style: str, status: int = 200) -> Answer:
+    """The same message in either response style."""
+    return json_answer(message, status) if style == "json" else event_stream(PROGRESS, message)
+
+
 def default_answer(request: Received) -> Answer:
     """What a plain MCP server says."""
     if request.method != "POST":

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -218,6 +219,10 @@ class Gateway:
         with open(path, "rb") as file:
             file.seek(mark)
             return file.read().decode(errors="replace")
+
+
+# Any listener of a test module by its name: what the fixture `through` is.
+Through = Callable[[str], Gateway]
 
 
 def _set(value: int | set[int]) -> set[int]:

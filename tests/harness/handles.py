@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -28,6 +30,9 @@ EVENT = f"{PRIVATE}-event"
 
 SESSION_HEADER = "mcp-session-id"
 EVENT_HEADER = "last-event-id"
+
+# The id of an event, as a stream has it.
+ID_LINE = re.compile(rb"^id: ([A-Za-z0-9_-]+)", re.MULTILINE)
 
 ERP = "https://erp.example.com/mcp"
 
@@ -87,6 +92,10 @@ class HandleGateway(Gateway):
         logs += self._new_text(self.envoy.access_path, marks[1])
         assert not any(handle in logs for handle in self.held), "a handle was logged"
         return exchange
+
+
+# Any listener of a test module by its name: what the fixture `sealed` is.
+Sealed = Callable[[str], HandleGateway]
 
 
 def _decoded(handle: str) -> str:

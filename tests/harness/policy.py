@@ -9,6 +9,10 @@ from .tokens import ISSUER, OTHER_ISSUER, RESOURCE
 
 Policy = dict[str, Any]
 
+# Where the metadata document of the resource is (RFC 9728).
+WELL_KNOWN = "/.well-known/oauth-protected-resource"
+METADATA = f"https://crm.example.com{WELL_KNOWN}/mcp"
+
 # What the filter is at the introspection endpoint, and where its secret comes from.
 CLIENT_ID = "mcp filter"
 SECRET_ENV = "MCP_INTROSPECTION_SECRET"

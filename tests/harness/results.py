@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from . import tokens
-from .answers import PROGRESS, Answer, event_stream, json_answer, result
+from .answers import Answer, answer, result
+from .envoy_config import Listener
 from .gateway import Exchange, Gateway
 from .http import Response
-from .messages import LEGACY, MODERN, call
+from .messages import LEGACY, call
 from .policy import Policy, policy
 
 TOOL = "crm.get_customer"
@@ -20,10 +21,6 @@ TOOL = "crm.get_customer"
 # A hidden field's value, and a customer of another organization.
 SSN = "123-45-6789"
 OTHERS = "Umbrella Foods"
-
-ERAS = pytest.mark.parametrize("era", [LEGACY, MODERN])
-STYLES = pytest.mark.parametrize("style", ["json", "events"])
-CLIENTS = pytest.mark.parametrize("http2", [False, True], ids=["h1", "h2"])
 
 EVERYWHERE = {"tools": ["*"], "prompts": ["*"], "resources": ["crm://*"]}
 OWNER = {"field": "organization_id", "is": "organization"}
@@ -47,6 +44,17 @@ def judged(*rules: dict[str, Any], **changes: Any) -> Policy:
 HIDES = rule(redact=["ssn", "card.number"])
 HIDES_IN_TEXTS = {**HIDES, "text": "keep"}
 
+# For tests of where data may stand: what is hidden, and whose it is, whatever texts are taken for.
+RULED = {
+    "hides": Listener(judged(HIDES)),
+    "hides_in_texts": Listener(judged(HIDES_IN_TEXTS)),
+    "owned": Listener(judged(owned())),
+    "owned_if_named": Listener(judged(owned(missing="keep"))),
+    "owned_in_texts": Listener(judged({**owned(missing="keep"), "text": "keep"})),
+}
+HIDING = pytest.mark.parametrize("listener", ["hides", "hides_in_texts"])
+OWNING = pytest.mark.parametrize("listener", ["owned", "owned_if_named", "owned_in_texts"])
+
 
 def own(**more: Any) -> dict[str, Any]:
     """A customer of the caller's organization."""
@@ -67,11 +75,6 @@ def structured(content: Any, **more: Any) -> dict[str, Any]:
 def texts(*values: Any, **more: Any) -> dict[str, Any]:
     """A tool's answer in text blocks."""
     return result({"content": [{"type": "text", "text": value} for value in values], **more})
-
-
-def answer(message: Any, style: str, status: int = 200) -> Answer:
-    """The same message in either response style."""
-    return json_answer(message, status) if style == "json" else event_stream(PROGRESS, message)
 
 
 def ask(gateway: Gateway, said: Any, style: str = "json", era: str = LEGACY, **more: Any) -> Exchange:

@@ -17,8 +17,10 @@ export function configuration(settings) {
       clientCredentials: { enabled: true },
       clientIdMetadataDocument: { enabled: true, ack: 'draft-02' },
       devInteractions: { enabled: false },
+      introspection: { enabled: true },
       registration: { enabled: true },
       resourceIndicators: resourceIndicators(settings),
+      revocation: { enabled: true },
     },
     interactions: { url: (_context, interaction) => `/interaction/${interaction.uid}` },
     findAccount: (_context, sub) => ({ accountId: sub, claims: () => ({ sub }) }),
@@ -29,7 +31,7 @@ export function configuration(settings) {
   };
 }
 
-// Access tokens are JWTs whose audience is the MCP server that was named as the resource.
+// The audience of an access token is the MCP server that was named as the resource.
 function resourceIndicators({ resources }) {
   return {
     enabled: true,
@@ -40,7 +42,7 @@ function resourceIndicators({ resources }) {
       return {
         audience: resource,
         scope: resources[resource].scopes.join(' '),
-        accessTokenFormat: 'jwt',
+        accessTokenFormat: resources[resource].format,
         jwt: { sign: { alg: 'ES256' } },
       };
     },
