@@ -41,6 +41,9 @@ enum Stage {
     Begin(Connected, u8),
     /// Its token is being refreshed.
     Refresh(Connected),
+    /// The new token is there; whether the connection still is, is looked up: it may have been ended
+    /// meanwhile, or made anew.
+    Check(Connected),
     /// The new token is being written.
     Keep(Connected),
 }
@@ -82,7 +85,7 @@ impl Exchange {
     pub(super) fn ask_connection(&self, needed: &Needed, now: Now) -> Result<Ask, Refusal> {
         let place = &needed.place;
         Ok(match &needed.stage {
-            Stage::Look(_) => Ask::Store(place.get()),
+            Stage::Look(_) | Stage::Check(_) => Ask::Store(place.get()),
             Stage::Wait(_) => Ask::Wait,
             Stage::Begin(connected, _) => {
                 // Each token is refreshed once, however soon after the one before.
@@ -149,9 +152,17 @@ impl Exchange {
                 }),
             (Stage::Refresh(connected), Told::Call(answer)) => {
                 match oauth::read_tokens(answer.as_ref(), now.seconds()) {
-                    Ok(tokens) => Ok(Next::Ask(Stage::Keep(connected.refreshed(tokens)))),
+                    Ok(tokens) => Ok(Next::Ask(Stage::Check(connected.refreshed(tokens)))),
                     Err(TokenAnswerError::Grant) => Err(self.not_connected(needed, now)),
                     Err(_) => still_good(connected, now),
+                }
+            }
+            (Stage::Check(connected), Told::Store(Ok(Outcome::Value(found)))) => {
+                let sealer = self.sealer()?;
+                let found = found.and_then(|found| place.open(sealer, &found, now.seconds()));
+                match found.is_some_and(|found| found.connected == connected.connected) {
+                    true => Ok(Next::Ask(Stage::Keep(connected))),
+                    false => Err(self.not_connected(needed, now)),
                 }
             }
             (Stage::Keep(connected), Told::Store(Ok(_))) => Ok(Next::Use(connected)),
