@@ -2,9 +2,10 @@
 //! which users connect their accounts.
 //!
 //! For whoever judges a call, [`vault`] finds the connection, and [`oauth`] refreshes and revokes its
-//! token.
+//! token. [`token_exchange`] is the way without pages: the caller's token becomes one for the server.
 
 pub mod oauth;
+pub mod token_exchange;
 pub mod vault;
 
 mod clients;

@@ -16,6 +16,7 @@ mod local;
 mod pins;
 mod request;
 mod response;
+mod token_exchange;
 mod waiting;
 
 use std::rc::Rc;
@@ -28,10 +29,11 @@ use crate::ask::Ask;
 use crate::audit::Record;
 use crate::authorize::Target;
 use crate::challenge::{Asked, Reply, refuse};
+use crate::connection::token_exchange::Exchanger;
 use crate::cors;
 use crate::credential::Credential;
 use crate::decision::{Decision, Evidence, Verdict};
-use crate::identity::Need;
+use crate::identity::{Need, TokenDigest};
 use crate::mcp::events::EventStream;
 use crate::mcp::headers::{HeaderEdit, Headers};
 use crate::mcp::method::Era;
@@ -52,6 +54,9 @@ pub enum Step {
     Fetch(Need),
     /// Keep the request, which has ended, until the exchange was told this.
     Ask(Ask),
+    /// Keep the request, which has ended, until its token was exchanged, once for everybody who waits for
+    /// that.
+    Exchange(TokenDigest),
     /// Let the message go on, with these changes.
     Forward(Forward),
     /// Answer the request in the server's place.
@@ -91,6 +96,8 @@ pub struct Secrets {
     pub sealer: Option<Rc<Sealer>>,
     /// What the server gets from every caller.
     pub credential: Option<Rc<Credential>>,
+    /// What the server gets in place of callers' tokens.
+    pub exchanger: Option<Rc<Exchanger>>,
 }
 
 /// Says nothing: they are secrets.
@@ -117,6 +124,8 @@ pub struct Exchange {
     inspect: Inspect,
     result_of: ResultOf,
     waiting: Option<Waiting>,
+    /// What the server gets in place of the caller's token.
+    token_for_server: Option<Rc<Credential>>,
     record: Record,
     decided: bool,
     /// Changes of the answer's headers, until these go on.
@@ -233,6 +242,7 @@ impl Exchange {
             inspect: Inspect::default(),
             result_of: ResultOf::default(),
             waiting: None,
+            token_for_server: None,
             record,
             decided: false,
             answer_headers: Vec::new(),

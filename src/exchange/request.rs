@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::caller::Way;
+use super::waiting::Waiting;
 use super::{Exchange, Forward, Inspect, MAX_DEPTH, Now, RequestState, ResultOf, Step};
 use super::{credentials, forward, local};
 use crate::authorize::{Target, authorize};
@@ -242,7 +243,12 @@ impl Exchange {
             let tool = self.handles.tool.clone();
             self.prepare_answer(inspect, tool.map_or(ResultOf::Anything, ResultOf::Tool));
         }
-        self.release(None, Vec::new())
+        let waiting = Waiting {
+            body: None,
+            headers: Vec::new(),
+            needs: self.token_for_server().into_iter().collect(),
+        };
+        self.go_on(waiting, now)
     }
 
     fn judge(&mut self, body: &[u8], now: Now) -> Step {
@@ -298,6 +304,8 @@ impl Exchange {
             Authorization::Pass => clients,
             Authorization::Remove => "none",
             Authorization::Static(_) => "static",
+            Authorization::Exchange(_) if self.token_for_server.is_some() => "exchanged",
+            Authorization::Exchange(_) => "none",
         };
         self.record.upstream_credential = Some(credential);
     }
@@ -312,7 +320,11 @@ impl Exchange {
                     self.asked.era,
                     body,
                 );
-                headers.extend(forward::credential(self.secrets.credential.as_deref()));
+                let credential = self.token_for_server.as_ref();
+                let credential = credential.or(self.secrets.credential.as_ref());
+                headers.extend(forward::credential(
+                    credential.map(|credential| &**credential),
+                ));
                 headers.extend(self.handle_headers());
                 headers
             }

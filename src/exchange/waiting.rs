@@ -31,6 +31,8 @@ pub(super) enum Requirement {
     Agreement(Agreement),
     /// That its token or proof was not used before.
     SingleUse,
+    /// What the server gets in place of its token.
+    TokenForServer,
 }
 
 impl Exchange {
@@ -41,7 +43,11 @@ impl Exchange {
         operations: &[&Operation],
         agreement: Option<Agreement>,
     ) -> VecDeque<Requirement> {
-        let mut needs: VecDeque<_> = agreement.into_iter().map(Requirement::Agreement).collect();
+        // What uses something up comes last.
+        let has_own = self.policy.connection_for(operations).is_some();
+        let token = self.token_for_server().filter(|_| !has_own);
+        let agreement = agreement.map(Requirement::Agreement);
+        let mut needs: VecDeque<_> = token.into_iter().chain(agreement).collect();
         let is_call = matches!(target, Target::Tool(_) | Target::Prompt(_));
         if self.policy.mode == Mode::Enforce
             && is_call
@@ -60,6 +66,7 @@ impl Exchange {
         let ask = match next {
             Requirement::Agreement(agreement) => Ok(create(agreement.key.clone(), agreement.until)),
             Requirement::SingleUse => self.use_up(now),
+            Requirement::TokenForServer => return self.use_token_for_server(waiting, now),
         };
         match ask {
             Ok(ask) => {
@@ -77,6 +84,7 @@ impl Exchange {
             return Step::Hold;
         };
         let outcome = match (waiting.needs.pop_front(), told) {
+            (Some(Requirement::TokenForServer), _) => Err(Refusal::UpstreamAnswer),
             (Some(_), Told::Store(Ok(Outcome::Created(true)))) => Ok(()),
             (Some(Requirement::SingleUse), Told::Store(Ok(_))) => Err(self.was_used()),
             (Some(Requirement::Agreement(_)), Told::Store(Ok(_))) => Err(Refusal::RequestState),
