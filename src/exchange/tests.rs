@@ -19,6 +19,7 @@ mod owners;
 mod pins;
 mod possession;
 mod single_use;
+mod token_exchange;
 mod tokens;
 mod transport;
 mod upstream;
