@@ -18,6 +18,7 @@ const key = signingKey();
 function configuration() {
   return {
     clients: settings.clients,
+    clientDefaults: { id_token_signed_response_alg: 'ES256' },
     cookies: { keys: ['tests'] },
     jwks: { keys: [key] },
     ttl: { AccessToken: LIFETIME },
