@@ -258,10 +258,10 @@ impl Exchange {
             let tool = self.handles.tool.clone();
             self.prepare_answer(inspect, tool.map_or(ResultOf::Anything, ResultOf::Tool));
         }
-        let needs = match self.record.http_method.as_str() {
-            "DELETE" => self.endings(),
-            _ => VecDeque::new(),
-        };
+        let mut needs: VecDeque<_> = self.token_for_server().into_iter().collect();
+        if self.record.http_method == "DELETE" {
+            needs.extend(self.endings());
+        }
         let waiting = Waiting {
             body: None,
             headers: Vec::new(),
@@ -328,6 +328,8 @@ impl Exchange {
             Authorization::Pass => clients,
             Authorization::Remove => "none",
             Authorization::Static(_) => "static",
+            Authorization::Exchange(_) if self.token_for_server.is_some() => "exchanged",
+            Authorization::Exchange(_) => "none",
         };
         self.record.upstream_credential = Some(credential);
     }
@@ -342,7 +344,11 @@ impl Exchange {
                     self.asked.era,
                     body,
                 );
-                headers.extend(forward::credential(self.secrets.credential.as_deref()));
+                let credential = self.token_for_server.as_ref();
+                let credential = credential.or(self.secrets.credential.as_ref());
+                headers.extend(forward::credential(
+                    credential.map(|credential| &**credential),
+                ));
                 headers.extend(self.handle_headers());
                 headers
             }

@@ -95,6 +95,10 @@ impl Stream {
                 }
                 Action::Pause
             }
+            Step::Exchange(token) => {
+                self.shared.wait_for_exchange(token, &self.own);
+                Action::Pause
+            }
             Step::Ask(ask) => self.asked(job::ask(self.shared.policy.store.as_ref(), ask)),
             Step::Forward(forward) => {
                 host::edit_headers(MapType::HttpRequestHeaders, &forward.headers);
@@ -168,6 +172,18 @@ impl Stream {
         if self.request_step(step) == Action::Continue {
             self.resumed = true;
             let _ = hostcalls::resume_http_request();
+        }
+    }
+
+    /// Goes on with a request whose token was exchanged, or could not be.
+    pub(super) fn exchanged(stream: &Rc<RefCell<Self>>) {
+        let mut stream = stream.borrow_mut();
+        if hostcalls::set_effective_context(stream.id).is_err() {
+            return;
+        }
+        if let Some(exchange) = &mut stream.exchange {
+            let step = exchange.exchanged(host::now());
+            stream.request_step_later(step);
         }
     }
 

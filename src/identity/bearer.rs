@@ -55,12 +55,12 @@ impl<'a> BearerToken<'a> {
     }
 
     /// The token's SHA-256, under which it is remembered.
-    pub(super) fn digest(&self) -> TokenDigest {
+    pub fn digest(&self) -> TokenDigest {
         TokenDigest(hmac_sha256::Hash::hash(self.0.as_bytes()))
     }
 
-    /// The token, for the signature check and for asking its issuer only.
-    pub(super) fn secret(&self) -> &'a str {
+    /// The token, for the signature check, for asking its issuer and for its exchange only.
+    pub fn secret(&self) -> &'a str {
         self.0
     }
 
