@@ -16,15 +16,15 @@ use crate::auth_tools::AuthTool;
 use crate::authorize::{Caller, Denial, Target, authorize, known_roles, may_see, operations};
 use crate::challenge;
 use crate::connection::ending::{Ended, Ending, Means, Next};
-use crate::connection::place;
 use crate::connection::vault::{Connected, Place};
+use crate::connection::{logout, place};
 use crate::cors;
 use crate::decision::Evidence;
 use crate::mcp::message::Message;
 use crate::mcp::method::{Era, Method};
 use crate::policy::{Connection, Conversation, Mode, Policy};
 use crate::refusal::Refusal;
-use crate::store::Outcome;
+use crate::store::{Key, Operation, Outcome};
 
 /// A call of one of the filter's own tools, and what it waits for.
 #[derive(Debug)]
@@ -42,6 +42,8 @@ pub(super) struct Listed {
     title: String,
     tools: Vec<String>,
     place: Place,
+    /// What was found, and where to look whether its user signed out since.
+    found: Option<(Connected, VecDeque<Key>)>,
 }
 
 impl Exchange {
@@ -134,11 +136,10 @@ impl Exchange {
                     _ => None,
                 };
                 if let Some(listed) = left.pop_front() {
-                    let sealer = self.secrets.sealer.as_deref();
-                    let opened = found.zip(sealer).and_then(|(found, sealer)| {
-                        listed.place.open(sealer, &found, now.seconds())
-                    });
-                    known.extend(listed.shown(opened.as_ref()));
+                    match self.looked_at(listed, found, now) {
+                        Ok(listed) => left.push_front(listed),
+                        Err(shown) => known.extend(shown),
+                    }
                 }
                 self.list_next(left, known)
             }
@@ -156,10 +157,49 @@ impl Exchange {
     fn list_next(&mut self, left: VecDeque<Listed>, known: Vec<Value>) -> Step {
         match left.front() {
             Some(listed) => {
-                let ask = Ask::Store(listed.place.get());
+                let mark = listed.found.as_ref().and_then(|(_, marks)| marks.front());
+                let ask = Ask::Store(match mark {
+                    Some(mark) => Operation::Get(mark.clone()),
+                    None => listed.place.get(),
+                });
                 self.wait(OwnCall::Connections(left, known), ask)
             }
             None => self.answer_own(complete(&json!({"connections": known}))),
+        }
+    }
+
+    /// A connection of a list about which this was found: where to look next, or what is shown of it.
+    fn looked_at(
+        &self,
+        listed: Listed,
+        found: Option<String>,
+        now: Now,
+    ) -> Result<Listed, Option<Value>> {
+        let sealer = self.secrets.sealer.as_deref();
+        let (connected, marks) = match listed.found {
+            None => {
+                let opened = found.zip(sealer).and_then(|(found, sealer)| {
+                    let place = &listed.place;
+                    place.open(sealer, &found, now.seconds())
+                });
+                (opened, logout::marks(&self.policy, &listed.place))
+            }
+            Some((connected, mut marks)) => {
+                marks.pop_front();
+                let ended = logout::ends(found.as_deref(), &connected);
+                ((!ended).then_some(connected), marks)
+            }
+        };
+        let listed = Listed {
+            found: None,
+            ..listed
+        };
+        match connected {
+            Some(connected) if !marks.is_empty() => Ok(Listed {
+                found: Some((connected, marks)),
+                ..listed
+            }),
+            connected => Err(listed.shown(connected.as_ref())),
         }
     }
 
@@ -248,6 +288,7 @@ impl Exchange {
                 name: connection.name.clone(),
                 title: connection.title.clone(),
                 place: self.place_of(connection)?,
+                found: None,
                 tools,
             })
         };

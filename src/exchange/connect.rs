@@ -1,18 +1,20 @@
 //! A user's own account at a resource: its token goes with the call, is refreshed before it ends, and
 //! where there is none the user is asked to connect it.
 
+use std::collections::VecDeque;
+
 use super::caller::Known;
 use super::waiting::{Requirement, create};
 use super::{Exchange, Now};
 use crate::ask::{Ask, Told};
 use crate::connection::oauth::{self, TokenAnswerError};
 use crate::connection::vault::{Connected, Place, Usable};
-use crate::connection::{place, ticket};
+use crate::connection::{logout, place, ticket};
 use crate::mcp::headers::HeaderEdit;
 use crate::policy::{Connection, Mode, Operation};
 use crate::refusal::Refusal;
 use crate::seal::Sealer;
-use crate::store::{Key, Outcome};
+use crate::store::{Key, Operation as StoreOperation, Outcome};
 
 /// A refresh that was begun is over after this time, in seconds, whatever came of it.
 const REFRESH: u64 = 10;
@@ -32,6 +34,8 @@ pub(super) struct Needed {
 enum Stage {
     /// It is looked up.
     Look,
+    /// Whether its user signed out since is looked up, at the first of these.
+    Marks(Connected, VecDeque<Key>),
     /// Its token ends soon: whoever is first refreshes it. Two that did would end it at many
     /// authorization servers (RFC 9700 section 4.14.2).
     Begin(Connected),
@@ -82,6 +86,10 @@ impl Exchange {
         let place = &needed.place;
         Ok(match &needed.stage {
             Stage::Look | Stage::Check(_) => Ask::Store(place.get()),
+            Stage::Marks(_, marks) => {
+                let mark = marks.front().ok_or(Refusal::UpstreamAnswer)?;
+                Ask::Store(StoreOperation::Get(mark.clone()))
+            }
             Stage::Begin(_) => {
                 let key = Key::of("refresh", &[place.key().as_str()]);
                 create(key, now.seconds().saturating_add(REFRESH))
@@ -127,11 +135,14 @@ impl Exchange {
                 let sealer = self.sealer()?;
                 let found = found.and_then(|found| place.open(sealer, &found, now.seconds()));
                 let found = found.ok_or_else(|| self.not_connected(needed, now))?;
-                match found.usable(needed.lifetime, now.seconds()) {
-                    Usable::Now => Ok(Next::Use(found)),
-                    Usable::AfterRefresh => Ok(Next::Ask(Stage::Begin(found))),
-                    Usable::No => Err(self.not_connected(needed, now)),
+                self.look_on(needed, found, logout::marks(&self.policy, place), now)
+            }
+            (Stage::Marks(connected, mut marks), Told::Store(Ok(Outcome::Value(mark)))) => {
+                if logout::ends(mark.as_deref(), &connected) {
+                    return Err(self.not_connected(needed, now));
                 }
+                marks.pop_front();
+                self.look_on(needed, connected, marks, now)
             }
             (Stage::Begin(connected), Told::Store(Ok(Outcome::Created(true)))) => {
                 Ok(Next::Ask(Stage::Refresh(connected)))
@@ -156,6 +167,22 @@ impl Exchange {
             (Stage::Keep(connected), Told::Store(Ok(_))) => Ok(Next::Use(connected)),
             (_, Told::Store(Err(error))) => Err(Refusal::Store(error)),
             _ => Err(Refusal::UpstreamAnswer),
+        }
+    }
+
+    /// Goes on with a connection that was found.
+    fn look_on(
+        &self,
+        needed: &Needed,
+        found: Connected,
+        marks: VecDeque<Key>,
+        now: Now,
+    ) -> Result<Next, Refusal> {
+        match found.usable(needed.lifetime, now.seconds()) {
+            Usable::No => Err(self.not_connected(needed, now)),
+            _ if !marks.is_empty() => Ok(Next::Ask(Stage::Marks(found, marks))),
+            Usable::Now => Ok(Next::Use(found)),
+            Usable::AfterRefresh => Ok(Next::Ask(Stage::Begin(found))),
         }
     }
 
