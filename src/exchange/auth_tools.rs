@@ -12,7 +12,7 @@ use super::caller::{Known, Way};
 use super::waiting::Requirement;
 use super::{Exchange, Now, RequestState, Step};
 use crate::ask::{Ask, Told};
-use crate::auth_tools::AuthTool;
+use crate::auth_tools::{AuthTool, set};
 use crate::authorize::{Caller, Denial, Target, authorize, known_roles, may_see, operations};
 use crate::challenge;
 use crate::connection::ending::{Ended, Ending, Means, Next};
@@ -32,7 +32,7 @@ pub(super) enum OwnCall {
     /// The first of these is looked up, the others after it; what is known already.
     Connections(VecDeque<Listed>, Vec<Value>),
     /// This is being ended.
-    Disconnect(Ending),
+    Disconnect(Box<Ending>),
 }
 
 /// A connection to be listed.
@@ -121,7 +121,7 @@ impl Exchange {
                     return Ok(self.answer_own(failed(message)));
                 };
                 let place = self.place_of(connection).ok_or(Refusal::NoConversation)?;
-                Ok(self.disconnect(Ending::new(place)))
+                Ok(self.disconnect(Box::new(Ending::new(place))))
             }
         }
     }
@@ -145,7 +145,7 @@ impl Exchange {
             }
             OwnCall::Disconnect(ending) => {
                 let connection = ending.connection().to_owned();
-                match self.end(ending, told, now) {
+                match self.end(*ending, told, now) {
                     Ok(Next::Ask(ending)) => self.disconnect(ending),
                     Ok(Next::Over(ended)) => self.disconnected(connection, ended),
                     Err(refusal) => self.refuse(&refusal, None),
@@ -203,7 +203,7 @@ impl Exchange {
         }
     }
 
-    fn disconnect(&mut self, ending: Ending) -> Step {
+    fn disconnect(&mut self, ending: Box<Ending>) -> Step {
         let ask = ending.ask();
         self.wait(OwnCall::Disconnect(ending), ask)
     }
@@ -211,7 +211,7 @@ impl Exchange {
     fn disconnected(&mut self, connection: String, ended: Option<Ended>) -> Step {
         let mut said = json!({"connection": connection, "disconnected": ended.is_some()});
         if let Some(ended) = ended {
-            said["revoked"] = json!(ended.revocation.name());
+            set(&mut said, "revoked", json!(ended.revocation.name()));
             let key = self.secrets.audit_key.as_deref();
             let account = ended.account.as_deref();
             self.record.account =
@@ -233,7 +233,7 @@ impl Exchange {
         let own = Evidence::new("auth_tools", "a tool of the filter's own");
         self.approve("auth_tool", vec![own]);
         if self.asked.era == Era::Modern {
-            result["resultType"] = json!("complete");
+            set(&mut result, "resultType", json!("complete"));
         }
         let id = self.asked.id.as_deref().unwrap_or(b"null");
         let mut reply = challenge::result(id, &result);
@@ -254,7 +254,7 @@ impl Exchange {
         });
         let mut say = |name: &str, value: Option<Value>| {
             if let Some(value) = value {
-                said[name] = value;
+                set(&mut said, name, value);
             }
         };
         say("user", own.user.as_deref().map(Value::from));
@@ -268,7 +268,7 @@ impl Exchange {
             let other = known.identity();
             for (name, value) in [("user", &other.user), ("organization", &other.organization)] {
                 if let Some(value) = value {
-                    acting_as[name] = json!(value);
+                    set(&mut acting_as, name, json!(value));
                 }
             }
             acting_as
@@ -314,7 +314,12 @@ impl Exchange {
     }
 
     /// Goes on with the end of a connection of a session. The session ends in any case.
-    pub(super) fn ending_told(&mut self, ending: Ending, told: Told, now: Now) -> Option<Ending> {
+    pub(super) fn ending_told(
+        &mut self,
+        ending: Ending,
+        told: Told,
+        now: Now,
+    ) -> Option<Box<Ending>> {
         let connection = ending.connection().to_owned();
         let summary = match self.end(ending, told, now) {
             Ok(Next::Ask(ending)) => return Some(ending),
@@ -356,10 +361,10 @@ impl Listed {
             "tools": self.tools,
         });
         if let Some(connected) = connected {
-            shown["since"] = json!(date(connected.connected));
-            shown["until"] = json!(date(connected.ends));
+            set(&mut shown, "since", json!(date(connected.connected)));
+            set(&mut shown, "until", json!(date(connected.ends)));
             if let Some(account) = &connected.account {
-                shown["account"] = json!(account);
+                set(&mut shown, "account", json!(account));
             }
         }
         Some(shown)

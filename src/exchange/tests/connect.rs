@@ -352,8 +352,7 @@ fn b42_what_ended_during_a_refresh_stays_ended() {
 
 #[test]
 fn what_was_connected_before_a_logout_is_not_used() {
-    let mut issuers = json!([]);
-    issuers[0] = json!({
+    let issuers = json!([{
         "issuer": "https://login.example.com",
         "jwks": {"inline": tokens::key_set()},
         "identity": {"organization": "org_id", "roles": "roles"},
@@ -363,7 +362,7 @@ fn what_was_connected_before_a_logout_is_not_used() {
             "client_id": "pages",
             "back_channel_logout": true,
         },
-    });
+    }]);
     let told = connecting(json!({"issuers": issuers, "auth_tools": true}));
     let request = call("crm.get", "{}");
     for (out_at, is_used) in [(None, true), (Some(NOW - 1), true), (Some(NOW), false)] {
