@@ -14,6 +14,7 @@ pub mod vault;
 mod clients;
 mod connecting;
 mod flow;
+pub mod logout;
 mod pages;
 mod refusal;
 mod sealed;

@@ -38,7 +38,7 @@ impl Exchange {
         if self.is_for_page() {
             self.page = PageState::Arrives;
             return match ended {
-                true => self.page(&[], now),
+                true => self.page(&[], verifier, now),
                 false => Step::Hold,
             };
         }
@@ -46,7 +46,7 @@ impl Exchange {
             return self.refuse(&refusal, None);
         }
         match self.verify(verifier, now) {
-            Ok(None) => self.headers_accepted(ended, now),
+            Ok(None) => self.headers_accepted(ended, verifier, now),
             Ok(Some(need)) => {
                 self.request = RequestState::AwaitsKeys { ended };
                 Step::Fetch(need)
@@ -66,8 +66,8 @@ impl Exchange {
         }
         self.request = RequestState::Body;
         match self.verify(verifier, now) {
-            Ok(None) => match self.headers_accepted(ended && body.is_empty(), now) {
-                Step::Hold if ended => self.request_body(body, now),
+            Ok(None) => match self.headers_accepted(ended && body.is_empty(), verifier, now) {
+                Step::Hold if ended => self.request_body(body, verifier, now),
                 step => step,
             },
             Ok(Some(need)) => self.refuse(&Refusal::Token(need.unavailable()), None),
@@ -86,7 +86,7 @@ impl Exchange {
     }
 
     /// The request's body, whole: it ended, by itself or with trailers.
-    pub fn request_body(&mut self, body: &[u8], now: Now) -> Step {
+    pub fn request_body(&mut self, body: &[u8], verifier: &mut Verifier, now: Now) -> Step {
         match self.request_grows(body.len()) {
             Step::Hold => {}
             step => return step,
@@ -99,7 +99,7 @@ impl Exchange {
             return Step::Hold;
         }
         if matches!(self.page, PageState::Arrives) {
-            return self.page(body, now);
+            return self.page(body, verifier, now);
         }
         match (self.record.http_method.as_str(), body.is_empty()) {
             ("POST", false) => self.judge(body, now),
@@ -198,12 +198,12 @@ impl Exchange {
     }
 
     /// Goes on with a request whose caller is known.
-    fn headers_accepted(&mut self, ended: bool, now: Now) -> Step {
+    fn headers_accepted(&mut self, ended: bool, verifier: &mut Verifier, now: Now) -> Step {
         if let Err(refusal) = self.check_content().and_then(|()| self.open_headers()) {
             return self.refuse(&refusal, None);
         }
         if ended {
-            return self.request_body(&[], now);
+            return self.request_body(&[], verifier, now);
         }
         if self.policy.hold == Hold::BufferFilter {
             // The headers go now or never; the buffer filter behind this one keeps them.

@@ -108,7 +108,7 @@ impl Exchange {
             }
             (Some(Requirement::Ending(ending)), told) => {
                 let next = self.ending_told(*ending, told, now);
-                let next = next.map(|ending| Requirement::Ending(Box::new(ending)));
+                let next = next.map(Requirement::Ending);
                 next.into_iter()
                     .for_each(|next| waiting.needs.push_front(next));
                 Ok(())

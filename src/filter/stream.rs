@@ -209,7 +209,7 @@ impl Stream {
             exchange.host_does_not_hold()
         } else if ended {
             let body = host::buffer(BufferType::HttpRequestBody, size);
-            exchange.request_body(&body, host::now())
+            exchange.request_body(&body, &mut shared.verifier.borrow_mut(), host::now())
         } else {
             exchange.request_grows(size)
         };

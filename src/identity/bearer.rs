@@ -105,6 +105,22 @@ impl Jwt {
         TokenType::named(optional_text(&self.header, "typ")?.as_deref()).ok_or(TokenError::Type)
     }
 
+    /// Reads the header of a logout token (OpenID Connect Back-Channel Logout 1.0 section 2.4).
+    pub(super) fn unverified_logout(self) -> Result<Unverified, TokenError> {
+        let typ = optional_text(&self.header, "typ")?;
+        let typ = typ.map(|typ| typ.to_ascii_lowercase());
+        match typ.as_deref() {
+            None | Some("jwt" | "logout+jwt" | "application/logout+jwt") => {}
+            Some(_) => return Err(TokenError::Type),
+        }
+        Ok(Unverified {
+            algorithm: algorithm(&self.header)?,
+            key_id: optional_text(&self.header, "kid")?,
+            token_type: TokenType::Absent,
+            claims: self.claims,
+        })
+    }
+
     /// Reads the header, and refuses what no key could make acceptable.
     pub(super) fn unverified(self) -> Result<Unverified, TokenError> {
         Ok(Unverified {

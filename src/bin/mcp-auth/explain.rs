@@ -197,7 +197,7 @@ fn judge(
         if let Step::Forward(forward) = step {
             before = forward;
         }
-        step = exchange.request_body(body, now);
+        step = exchange.request_body(body, &mut verifier, now);
     }
     let mut store = Vec::new();
     loop {

@@ -345,7 +345,8 @@ impl FakeHost {
             buffer.extend_from_slice(part);
             assert!(buffer.len() <= LIMIT);
             let step = if ended {
-                self.exchange.request_body(&buffer, self.now)
+                self.exchange
+                    .request_body(&buffer, &mut self.verifier, self.now)
             } else {
                 self.exchange.request_grows(buffer.len())
             };
