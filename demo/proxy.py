@@ -13,7 +13,6 @@ ROOT = Path(__file__).resolve().parent.parent
 CONFIG_FILE = ROOT / "envoy" / "envoy.yaml"
 ISTIO_FILE = ROOT / "envoy" / "istio-envoyfilter.yaml"
 POLICY_FILE = ROOT / "demo" / "policy.yaml"
-LOCAL_POLICY_FILE = ROOT / "envoy" / "local-policy.yaml"
 MODULE_FILE = ROOT / "target" / "wasm32-wasip1" / "release" / "mcp_auth_filter.wasm"
 
 Config = dict[str, Any]

@@ -10,6 +10,8 @@ pub enum Ask {
     Call(Call),
     /// An operation on the store.
     Store(Operation),
+    /// A moment: somebody else is about to change what is asked for.
+    Wait,
 }
 
 /// What came of it. Its variant is the one of what was asked.
@@ -19,4 +21,6 @@ pub enum Told {
     Call(Option<Answer>),
     /// The outcome of an operation.
     Store(Result<Outcome, StoreError>),
+    /// The moment is over.
+    Waited,
 }

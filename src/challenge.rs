@@ -97,7 +97,8 @@ fn ask_user(question: &Elicitation, id: &[u8], era: Era) -> Reply {
     }
 }
 
-fn result(id: &[u8], result: &Value) -> Reply {
+/// A JSON-RPC result.
+pub fn result(id: &[u8], result: &Value) -> Reply {
     ok(message(Some(id), "result", result))
 }
 

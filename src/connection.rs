@@ -2,9 +2,10 @@
 //! which users connect their accounts.
 //!
 //! For whoever judges a call: [`place`] says where a caller's connection belongs, [`vault`] finds and
-//! opens it, [`ticket`] makes the link to send the user to if there is none, and [`oauth`] refreshes
-//! and revokes tokens. For whoever gets a request under [`PAGES`]: [`Flow`].
+//! opens it, [`ticket`] makes the link to send the user to if there is none, [`oauth`] refreshes
+//! tokens, and [`ending`] ends connections. For whoever gets a request under [`PAGES`]: [`Flow`].
 
+pub mod ending;
 pub mod oauth;
 pub mod vault;
 

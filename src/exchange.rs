@@ -3,6 +3,7 @@
 //! The host's events go in (headers, body, end, keys), steps come out. Trailers are the same event
 //! as the end of the body, so no message can end without being judged.
 
+mod auth_tools;
 mod call;
 mod caller;
 mod completion;
@@ -22,6 +23,7 @@ mod waiting;
 
 use std::rc::Rc;
 
+use self::auth_tools::OwnCall;
 use self::caller::Known;
 use self::handles::Handles;
 pub use self::local::Connection;
@@ -127,6 +129,7 @@ pub struct Exchange {
     result_of: ResultOf,
     waiting: Option<Waiting>,
     page: PageState,
+    own_call: Option<OwnCall>,
     record: Record,
     decided: bool,
     /// Changes of the answer's headers, until these go on.
@@ -168,6 +171,8 @@ enum ResponseState {
 struct Inspect {
     /// The lists in it.
     lists: bool,
+    /// Whether it is where the filter's own tools are listed.
+    own_tools: bool,
     /// The handles in it.
     handles: bool,
     /// The data in it.
@@ -247,6 +252,7 @@ impl Exchange {
             result_of: ResultOf::default(),
             waiting: None,
             page: PageState::None,
+            own_call: None,
             record,
             decided: false,
             answer_headers: Vec::new(),

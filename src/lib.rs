@@ -10,6 +10,7 @@
 //!   [`audit`]: what
 //!   is decided, changed, refused, answered, published, shown to web pages and logged.
 //! - [`connection`]: the second layer, a user's own tokens for what is behind the server.
+//! - [`auth_tools`]: the tools of the filter's own, as lists show them.
 //! - [`policy`], [`identity`], [`mcp`]: what is allowed, who is calling, what is asked.
 //! - [`seal`], [`credential`]: the server's handles as one caller may hold them, and the filter's own
 //!   word to the server.
@@ -21,6 +22,7 @@
 
 pub mod ask;
 pub mod audit;
+pub mod auth_tools;
 pub mod authorize;
 pub mod call;
 pub mod challenge;

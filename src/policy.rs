@@ -110,6 +110,8 @@ pub struct Policy {
     pub errors: ServerErrors,
     /// Every tool the policy names.
     pub known_tools: KnownTools,
+    /// Whether the filter's own tools are there.
+    pub auth_tools: bool,
     /// Accepted values of `Origin`.
     pub origins: Vec<String>,
     /// The headers that carry the identity.

@@ -1,6 +1,7 @@
 """Fixtures: one recording server and key server for each test process, one Envoy for each module.
 
-A test module names its listeners in `LISTENERS`; the first one is what `gateway` talks to.
+A test module names its listeners in `LISTENERS`; the first one is what `gateway` talks to. With
+`OFFICIAL_SERVERS`, it has servers on the official SDK beside the recording one.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from .harness.gateway import Gateway
 from .harness.handles import HandleGateway
 from .harness.introspection import Introspection
 from .harness.issuer import Issuer
+from .harness.mcp_server import McpServer
 from .harness.upstream import Upstream
 
 
@@ -62,9 +64,35 @@ def clusters(
 
 
 @pytest.fixture(scope="module")
+def servers() -> Iterator[dict[str, McpServer]]:
+    """A server on the official SDK for each response style."""
+    running = {"json": McpServer(json_response=True), "events": McpServer(json_response=False)}
+    yield running
+    for server in running.values():
+        server.close()
+
+
+@pytest.fixture
+def server(servers: dict[str, McpServer], style: str) -> McpServer:
+    """The server of this style, with nothing noted."""
+    servers[style].reset()
+    return servers[style]
+
+
+@pytest.fixture(scope="module")
+def official(request: pytest.FixtureRequest) -> dict[str, Cluster]:
+    """Where these servers are, for modules that want them."""
+    if not getattr(request.module, "OFFICIAL_SERVERS", False):
+        return {}
+    running: dict[str, McpServer] = request.getfixturevalue("servers")
+    return {f"{style}_server": Cluster(server.port) for style, server in running.items()}
+
+
+@pytest.fixture(scope="module")
 def envoy(
     request: pytest.FixtureRequest,
     clusters: dict[str, Cluster],
+    official: dict[str, Cluster],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Envoy]:
     """The module's Envoy, with the listeners the module names."""
@@ -75,7 +103,7 @@ def envoy(
     running = Envoy(
         directory,
         request.module.LISTENERS,
-        {**clusters, **getattr(request.module, "CLUSTERS", {})},
+        {**clusters, **official, **getattr(request.module, "CLUSTERS", {})},
         concurrency=getattr(request.module, "CONCURRENCY", 1),
     )
     yield from running.checked()

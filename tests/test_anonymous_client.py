@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-
 import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
@@ -12,11 +9,10 @@ from mcp.shared.exceptions import MCPError
 from .harness import tokens
 from .harness.anonymous import expected, parameters
 from .harness.envoy import Envoy
-from .harness.envoy_config import Cluster, Listener
-from .harness.mcp_server import McpServer
+from .harness.mcp_server import McpServer, in_each_style
 from .harness.messages import MODERN
 from .harness.policy import policy
-from .harness.sdk_client import connected
+from .harness.sdk_client import Work, connected, with_client
 from .harness.variants import CLIENTS, MODES, STYLES
 
 FOR_EVERYBODY = {"tools": ["crm.get_customer"], "resources": ["crm://public/*"]}
@@ -25,45 +21,12 @@ FOR_EVERYBODY = {"tools": ["crm.get_customer"], "resources": ["crm://public/*"]}
 ROLES = {"support": {"tools": ["crm.get_customer", "crm.search_*", "crm.assign_ticket"], "prompts": ["customer_*"]}}
 POLICY = policy(scopes=["crm:read"], anonymous=FOR_EVERYBODY, roles=ROLES)
 
-LISTENERS = {"json": Listener(POLICY, "json_server"), "events": Listener(POLICY, "event_server")}
-
-Work = Callable[[Client], Awaitable[None]]
-
-
-@pytest.fixture(scope="module")
-def servers() -> Iterator[dict[str, McpServer]]:
-    """One server for each response style."""
-    running = {"json": McpServer(json_response=True), "events": McpServer(json_response=False)}
-    yield running
-    for server in running.values():
-        server.close()
-
-
-@pytest.fixture(scope="module")
-def envoy(
-    clusters: dict[str, Cluster], servers: dict[str, McpServer], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Envoy]:
-    """Envoy in front of both."""
-    behind = {"json_server": Cluster(servers["json"].port), "event_server": Cluster(servers["events"].port)}
-    running = Envoy(tmp_path_factory.mktemp("anonymous_client"), LISTENERS, {**clusters, **behind})
-    yield from running.checked()
-
-
-@pytest.fixture
-def server(servers: dict[str, McpServer], style: str) -> McpServer:
-    """The server of this style, with nothing noted."""
-    servers[style].reset()
-    return servers[style]
-
+OFFICIAL_SERVERS = True
+LISTENERS = in_each_style(POLICY)
 
 def run(envoy: Envoy, style: str, mode: str, work: Work, http2: bool = False, token: str | None = None) -> None:
     """Do something with a connected client."""
-
-    async def connect_and_work() -> None:
-        async with connected(envoy.ports[style], mode, http2, token) as client:
-            await work(client)
-
-    asyncio.run(asyncio.wait_for(connect_and_work(), 30))
+    with_client(connected(envoy.ports[style], mode, http2, token), work)
 
 
 @MODES

@@ -17,7 +17,8 @@ from .harness.client import Request
 from .harness.envoy import Envoy, StartError
 from .harness.envoy_config import Cluster, Listener
 from .harness.gateway import Gateway
-from .harness.issuer import Issuer, KeyAnswer, keys_answer
+from .harness.http_server import KeyAnswer
+from .harness.issuer import Issuer, keys_answer
 from .harness.keys import b64url, key
 from .harness.messages import MODERN, call, post
 from .harness.tokens import ISSUER, OMIT, RESOURCE, claims, token

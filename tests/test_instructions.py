@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,9 +11,8 @@ import pytest
 from .harness import tokens
 from .harness.answers import answer, encoded, json_answer, listing, result
 from .harness.envoy import Envoy
-from .harness.envoy_config import Cluster, Listener
+from .harness.envoy_config import Listener
 from .harness.gateway import Gateway
-from .harness.mcp_server import McpServer
 from .harness.messages import LEGACY, MODERN, message
 from .harness.policy import policy
 from .harness.upstream import Upstream
@@ -22,22 +21,13 @@ from .test_real_peers import connected
 OWN = "Use crm.purge."
 SAID = 'Ask "first".\n\u00e9'
 
+OFFICIAL_SERVERS = True
 LISTENERS = {
     "said": Listener(policy(instructions=SAID, max_list_ttl="1m")),
     "nothing": Listener(policy(instructions="")),
     "servers": Listener(policy(errors="keep")),
-    "real": Listener(policy(instructions=SAID), "real_server"),
+    "real": Listener(policy(instructions=SAID), "json_server"),
 }
-
-
-@pytest.fixture(scope="module")
-def envoy(clusters: dict[str, Cluster], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Envoy]:
-    """Envoy in front of the recording server and the official SDK's."""
-    server = McpServer(json_response=True)
-    behind = {"real_server": Cluster(server.port)}
-    running = Envoy(tmp_path_factory.mktemp("instructions"), LISTENERS, {**clusters, **behind})
-    yield from running.checked()
-    server.close()
 
 
 def presents(era: str, **more: Any) -> dict[str, Any]:

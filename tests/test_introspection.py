@@ -13,16 +13,17 @@ import pytest
 from .harness import client, tokens, wrong_tokens
 from .harness.envoy import Envoy, StartError
 from .harness.envoy_config import Cluster, Listener
-from .harness.gateway import Exchange, Gateway
-from .harness.http import Response
+from .harness.gateway import Gateway
+from .harness.http_server import KeyAnswer
 from .harness.introspection import CLIENT_SECRET, Introspection, active
-from .harness.issuer import KeyAnswer
 from .harness.keys import key
 from .harness.messages import LEGACY, call, post
 from .harness.policy import SECRET_ENV, introspected, issuer, policy
 from .harness.tokens import ISSUER, OMIT, OTHER_ISSUER, RESOURCE
 
 BODY = call(LEGACY, "crm.get_customer", {"query": "x"})
+
+UNAVAILABLE = "introspection_unavailable"
 
 # How many tokens a worker asks about at the same time.
 MOST_CALLS = 32
@@ -90,36 +91,6 @@ def endpoint(introspection: Introspection) -> None:
         introspection.paths[f"/introspect/bad/{name}"] = answer
 
 
-def unavailable(exchange: Exchange, reason: str = "introspection_unavailable") -> None:
-    """Refused for now, with a hint when to come back; never let through."""
-    exchange.refused(503, None, "blocked")
-    assert int(exchange.response.header("retry-after") or 0) > 0
-    assert exchange.response.header("www-authenticate") is None
-    assert exchange.record["reason"] == reason
-
-
-def invalid(exchange: Exchange, reason: str | None = None) -> None:
-    """Refused as a bad token."""
-    exchange.refused(401, None, "needs_review")
-    assert 'error="invalid_token"' in (exchange.response.header("www-authenticate") or "")
-    assert reason is None or exchange.record["reason"] == reason
-
-
-def together(gateway: Gateway, every: list[str]) -> list[Response]:
-    """A call with each token, all at once."""
-    responses: list[Response] = []
-
-    def run(token: str) -> None:
-        responses.append(client.send(gateway.port, post(BODY, token)))
-
-    threads = [threading.Thread(target=run, args=(token,)) for token in every]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return responses
-
-
 # === asking ===
 
 
@@ -156,13 +127,13 @@ def test_a_jwt_goes_to_the_issuer_it_names(gateway: Gateway, introspection: Intr
     before = introspection.calls.total()
     own = tokens.support(iss=OTHER_ISSUER, signer=key("ES256", "other"))
     gateway.post(BODY, own).forwarded()
-    invalid(gateway.post(BODY, tokens.support(iss="https://attacker.example")), "token_issuer")
-    invalid(gateway.post(BODY, tokens.support(iss=OTHER_ISSUER)))
+    gateway.post(BODY, tokens.support(iss="https://attacker.example")).invalid_token("token_issuer")
+    gateway.post(BODY, tokens.support(iss=OTHER_ISSUER)).invalid_token()
     assert introspection.calls.total() == before
     asked_about = introspection.know(tokens.support(jti="asked-about"), sub="user-carl")
     received = gateway.post(BODY, asked_about).forwarded()
     assert received.header("x-mcp-user") == "user-carl", "the answer counts, not the token"
-    invalid(gateway.post(BODY, tokens.support(jti="not-known")), "token_inactive")
+    gateway.post(BODY, tokens.support(jti="not-known")).invalid_token("token_inactive")
 
 
 # === what is said is checked ===
@@ -187,7 +158,7 @@ WRONG = {
 def b38_an_answer_is_checked_like_a_token(
     gateway: Gateway, introspection: Introspection, claims: dict[str, object]
 ) -> None:
-    invalid(gateway.post(BODY, introspection.token(**claims)))
+    gateway.post(BODY, introspection.token(**claims)).invalid_token()
 
 
 AUDIENCES = {
@@ -205,7 +176,7 @@ AUDIENCES = {
 def b39_a_token_for_somebody_else(
     gateway: Gateway, introspection: Introspection, audience: object
 ) -> None:
-    invalid(gateway.post(BODY, introspection.token(aud=audience)))
+    gateway.post(BODY, introspection.token(aud=audience)).invalid_token()
 
 
 def test_an_audience_among_others(gateway: Gateway, introspection: Introspection) -> None:
@@ -229,7 +200,7 @@ def b40_a_revoked_token_passes_no_longer_than_the_cache(
     gateway.post(BODY, token).forwarded()
     introspection.revoke(token)
     time.sleep(2.1)
-    invalid(gateway.post(BODY, token), "token_inactive")
+    gateway.post(BODY, token).invalid_token("token_inactive")
     assert introspection.calls[token] == 2
 
 
@@ -238,7 +209,7 @@ def b40_a_refused_token_is_not_asked_about_again_at_once(
 ) -> None:
     unknown = tokens.remember("opaque-unknown-to-the-issuer")
     for _ in range(10):
-        invalid(gateway.post(BODY, unknown), "token_inactive")
+        gateway.post(BODY, unknown).invalid_token("token_inactive")
     assert introspection.calls[unknown] == 1
     time.sleep(REFUSED + 1.1)
     introspection.know(unknown)
@@ -249,7 +220,7 @@ def b40_one_call_for_everybody_who_waits(
     through: Callable[[str], Gateway], introspection: Introspection
 ) -> None:
     gateway, token = through("slow"), introspection.token()
-    responses = together(gateway, [token] * 8)
+    responses = client.together(gateway.port, [post(BODY, token)] * 8)
     assert [response.status for response in responses] == [200] * 8
     gateway.lines(8)
     assert len(gateway.upstream.take().requests) == 8
@@ -263,7 +234,7 @@ def b40_a_flood_of_made_up_tokens(
     gateway.post(BODY, known).forwarded()
     before = introspection.calls.total()
     made_up = [tokens.remember(f"opaque-made-up-number-{number}") for number in range(80)]
-    flood = threading.Thread(target=together, args=(gateway, made_up))
+    flood = threading.Thread(target=client.together, args=(gateway.port, [post(BODY, each) for each in made_up]))
     flood.start()
     time.sleep(0.3)
     assert client.send(gateway.port, post(BODY, known)).status == 200, "who is known goes on"
@@ -284,9 +255,9 @@ def b40_what_is_no_access_token_is_not_asked_about(
     before = introspection.calls.total()
     gateway.post(BODY, None).refused(401)
     for name in ("id_token", "identity_assertion_grant", "dpop_proof", "logout_token"):
-        invalid(gateway.post(BODY, wrong_tokens.HEADERS[name]()), "token_type")
-    invalid(gateway.post(BODY, tokens.support(typ="Refresh")), "token_type")
-    invalid(gateway.post(BODY, "x" * 17_000), "token_too_large")
+        gateway.post(BODY, wrong_tokens.HEADERS[name]()).invalid_token("token_type")
+    gateway.post(BODY, tokens.support(typ="Refresh")).invalid_token("token_type")
+    gateway.post(BODY, "x" * 17_000).invalid_token("token_too_large")
     assert introspection.calls.total() == before
 
 
@@ -298,14 +269,14 @@ def h13_what_is_no_answer_lets_nobody_in(
     through: Callable[[str], Gateway], introspection: Introspection, name: str
 ) -> None:
     token = introspection.token()
-    unavailable(through(f"bad_{name}").post(BODY, token))
+    through(f"bad_{name}").post(BODY, token).unavailable(UNAVAILABLE)
     assert introspection.calls[token] == 1
 
 
 @pytest.mark.parametrize("listener", ["dead", "no_such_cluster"])
 def h13_a_dead_endpoint(through: Callable[[str], Gateway], listener: str) -> None:
     started = time.monotonic()
-    unavailable(through(listener).post(BODY, tokens.remember(f"opaque-at-a-{listener}-endpoint")))
+    through(listener).post(BODY, tokens.remember(f"opaque-at-a-{listener}-endpoint")).unavailable(UNAVAILABLE)
     assert time.monotonic() - started < 8
 
 
@@ -313,7 +284,7 @@ def h13_an_endpoint_that_never_answers(
     through: Callable[[str], Gateway], introspection: Introspection
 ) -> None:
     started = time.monotonic()
-    unavailable(through("never").post(BODY, introspection.token()))
+    through("never").post(BODY, introspection.token()).unavailable(UNAVAILABLE)
     assert time.monotonic() - started < 14
 
 
@@ -325,7 +296,7 @@ def h13_an_old_answer_does_not_stand_in_for_a_failed_one(
     introspection.paths["/introspect"] = BAD_ANSWERS["error"]
     try:
         time.sleep(2.1)
-        unavailable(gateway.post(BODY, token))
+        gateway.post(BODY, token).unavailable(UNAVAILABLE)
     finally:
         del introspection.paths["/introspect"]
     time.sleep(2.1)
@@ -341,7 +312,7 @@ def h13_the_log_says_what_is_wrong(
         "html": "not a JSON object",
     }.items():
         before = len(envoy.log())
-        unavailable(through(f"bad_{name}").post(BODY, introspection.token()))
+        through(f"bad_{name}").post(BODY, introspection.token()).unavailable(UNAVAILABLE)
         assert f"introspection of {ISSUER}: {words}" in envoy.log()[before:]
 
 

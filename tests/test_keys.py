@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable
 
@@ -11,9 +10,9 @@ import pytest
 
 from .harness import client, tokens
 from .harness.envoy_config import Listener
-from .harness.gateway import Exchange, Gateway
-from .harness.http import Response
-from .harness.issuer import Issuer, KeyAnswer, keys_answer
+from .harness.gateway import Gateway
+from .harness.http_server import KeyAnswer
+from .harness.issuer import Issuer, keys_answer
 from .harness.keys import b64url, key
 from .harness.messages import LEGACY, call, post
 from .harness.policy import fetched, policy
@@ -92,27 +91,6 @@ def key_sets(issuer: Issuer) -> None:
         issuer.paths[f"/keys/bad/{name}"] = answer
 
 
-def unavailable(exchange: Exchange) -> None:
-    """Refused for now, with a hint when to come back; never let through."""
-    exchange.refused(503, None)
-    assert int(exchange.response.header("retry-after") or 0) > 0
-
-
-def together(gateway: Gateway, token: str, count: int) -> list[Response]:
-    """The same call from many clients at once."""
-    responses: list[Response] = []
-
-    def run() -> None:
-        responses.append(client.send(gateway.port, post(BODY, token)))
-
-    threads = [threading.Thread(target=run) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return responses
-
-
 # === fetching ===
 
 
@@ -126,7 +104,7 @@ def b40_keys_are_fetched_once_for_all_waiting_requests(
     through: Callable[[str], Gateway], issuer: Issuer
 ) -> None:
     gateway = through("slow")
-    responses = together(gateway, tokens.support(), 8)
+    responses = client.together(gateway.port, [post(BODY, tokens.support())] * 8)
     assert [response.status for response in responses] == [200] * 8
     lines = gateway.lines(8)
     assert {line.record["decision"] for line in lines if line.record} == {"approved"}
@@ -177,14 +155,14 @@ def b40_good_keys_outlive_a_failing_issuer_until_their_limit(
     gateway.post(BODY, token).forwarded()
     gateway.post(BODY, tokens.support(jti="unseen")).forwarded()
     time.sleep(3.5)
-    unavailable(gateway.post(BODY, token))
+    gateway.post(BODY, token).unavailable()
 
 
 def b40_an_issuer_that_recovers_is_believed_again(
     through: Callable[[str], Gateway], issuer: Issuer
 ) -> None:
     gateway = through("recovering")
-    unavailable(gateway.post(BODY, tokens.support()))
+    gateway.post(BODY, tokens.support()).unavailable()
     issuer.paths["/keys/recovering"] = keys_answer(key("ES256"))
     time.sleep(RETRY_PAUSE + 1.1)
     gateway.post(BODY, tokens.support()).forwarded()
@@ -225,20 +203,20 @@ def h13_an_answer_is_not_yet_a_key_set(through: Callable[[str], Gateway], issuer
         # A well-formed set without keys: whether it is an answer or a failure, nobody gets in.
         exchange.refused({401, 503})
     else:
-        unavailable(exchange)
+        exchange.unavailable()
     assert issuer.fetches[f"/keys/bad/{name}"] == 1
 
 
 @pytest.mark.parametrize("listener", ["dead", "no_such_cluster"])
 def h13_a_dead_issuer(through: Callable[[str], Gateway], listener: str) -> None:
     started = time.monotonic()
-    unavailable(through(listener).post(BODY, tokens.support()))
+    through(listener).post(BODY, tokens.support()).unavailable()
     assert time.monotonic() - started < 8
 
 
 def h13_an_issuer_that_never_answers(through: Callable[[str], Gateway]) -> None:
     started = time.monotonic()
-    unavailable(through("never").post(BODY, tokens.support()))
+    through("never").post(BODY, tokens.support()).unavailable()
     assert time.monotonic() - started < 14
 
 

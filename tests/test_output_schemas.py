@@ -13,11 +13,12 @@ import jsonschema
 import pytest
 
 from .harness import tokens
-from .harness.customers import HERE, NODE, OTHER, OWN, TOOL, StrictServer
+from .harness.customers import HERE, OTHER, OWN, TOOL, StrictServer
 from .harness.envoy import Envoy
 from .harness.envoy_config import Cluster, Listener
 from .harness.messages import MODERN
 from .harness.policy import policy
+from .harness.process import NODE
 from .harness.sdk_client import connected
 
 EVERYTHING = {"tools": ["*"]}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from mcp.shared.exceptions import MCPError
 from .harness import tokens
 from .harness.answers import encoded
 from .harness.envoy import Envoy
-from .harness.envoy_config import Cluster, Listener
+from .harness.envoy_config import Listener
 from .harness.gateway import Exchange, Gateway, Through
 from .harness.http import Received, Text
 from .harness.mcp_server import McpServer
@@ -45,13 +44,14 @@ BUFFERED = policy(tools=TOOLS, hold="buffer_filter")
 REAL = {"crm.get_customer": {"arguments": ADDED}}
 REAL_DECLARED = {"crm.get_customer": {"arguments": ADDED, "param_headers": {"organization_id": "Organization-Id"}}}
 
+OFFICIAL_SERVERS = True
 LISTENERS = {
     "crm": Listener(POLICY),
     "http2_server": Listener(POLICY, "upstream_h2"),
     "buffered": Listener(BUFFERED, stop_iteration=False, buffer_filter=1024 * 1024),
     "observe": Listener(policy(tools=TOOLS, mode="observe")),
-    "real": Listener(policy(tools=REAL), "server"),
-    "real_declared": Listener(policy(tools=REAL_DECLARED), "server"),
+    "real": Listener(policy(tools=REAL), "json_server"),
+    "real_declared": Listener(policy(tools=REAL_DECLARED), "json_server"),
 }
 
 LISTENING = pytest.mark.parametrize("listener", ["crm", "http2_server", "buffered"])
@@ -59,21 +59,10 @@ USER, ORGANIZATION = tokens.USER, tokens.ORGANIZATION
 MISMATCH = -32020
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[McpServer]:
-    """An official server, which compares the headers itself."""
-    running = McpServer(json_response=True)
-    yield running
-    running.close()
-
-
-@pytest.fixture(scope="module")
-def envoy(
-    clusters: dict[str, Cluster], server: McpServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Envoy]:
-    """Envoy in front of it and of the recording server."""
-    running = Envoy(tmp_path_factory.mktemp("param_headers"), LISTENERS, {**clusters, "server": Cluster(server.port)})
-    yield from running.checked()
+@pytest.fixture
+def style() -> str:
+    """How the official server answers here."""
+    return "json"
 
 
 def param(name: str, value: Text) -> tuple[Text, Text]:
@@ -346,13 +335,11 @@ def ask_the_official_server(port: int, arguments: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("arguments", [{"query": "x"}, {"query": "x", "organization_id": "org-b"}])
 def test_an_official_server_accepts_what_was_added(envoy: Envoy, server: McpServer, arguments: dict[str, Any]) -> None:
-    server.reset()
     ask_the_official_server(envoy.ports["real_declared"], arguments)
     assert [called["organization_id"] for called in server.calls] == [ORGANIZATION]
 
 
 def test_an_official_server_misses_the_header_that_nobody_declared(envoy: Envoy, server: McpServer) -> None:
-    server.reset()
     with pytest.raises((MCPError, ExceptionGroup)):
         ask_the_official_server(envoy.ports["real"], {"query": "x"})
     assert server.calls == []

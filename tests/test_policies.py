@@ -13,7 +13,8 @@ from .harness.client import Request
 from .harness.envoy import Envoy
 from .harness.envoy_config import Cluster, Listener
 from .harness.gateway import Exchange, Gateway
-from .harness.issuer import Issuer, KeyAnswer, keys_answer
+from .harness.http_server import KeyAnswer
+from .harness.issuer import Issuer, keys_answer
 from .harness.keys import key
 from .harness.messages import LEGACY, HeaderList, call, message, post
 from .harness.policy import CLAIMS, WELL_KNOWN, fetched, policy

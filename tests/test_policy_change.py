@@ -16,7 +16,8 @@ from .harness.client import Connection, Request, encoded_pieces
 from .harness.envoy import Envoy, binary
 from .harness.envoy_config import Cluster, Listener
 from .harness.http import Response
-from .harness.issuer import Issuer, KeyAnswer, keys_answer
+from .harness.http_server import KeyAnswer
+from .harness.issuer import Issuer, keys_answer
 from .harness.keys import key
 from .harness.messages import LEGACY, call, message, post
 from .harness.policy import fetched, policy

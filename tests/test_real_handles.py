@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -23,6 +23,7 @@ from .harness.http import Response
 from .harness.messages import LEGACY, HeaderList, call, common_headers, post, rpc
 from .harness.policy import policy
 from .harness.resumable_server import PythonServer, TypeScriptServer
+from .harness.sdk_client import Work, with_client
 
 LISTENERS = {name: Listener(policy(), name) for name in ("python", "typescript")}
 
@@ -86,16 +87,9 @@ async def connected(port: int, held: Held, **options: Any) -> AsyncIterator[Clie
         yield client
 
 
-def run(
-    envoy: Envoy, name: str, held: Held, work: Callable[[Client], Awaitable[None]], **options: Any
-) -> None:
+def run(envoy: Envoy, name: str, held: Held, work: Work, **options: Any) -> None:
     """Do something with a connected client."""
-
-    async def connect_and_work() -> None:
-        async with connected(envoy.ports[name], held, **options) as client:
-            await work(client)
-
-    asyncio.run(asyncio.wait_for(connect_and_work(), 30))
+    with_client(connected(envoy.ports[name], held, **options), work)
 
 
 def tool_text(result: Any) -> str:

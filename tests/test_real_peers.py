@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,65 +12,31 @@ from mcp_types import ElicitResult
 
 from .harness import tokens
 from .harness.envoy import Envoy
-from .harness.envoy_config import Cluster, Listener
 from .harness.issuer import Issuer, keys_answer
 from .harness.keys import key
-from .harness.mcp_server import McpServer
+from .harness.mcp_server import McpServer, in_each_style
 from .harness.messages import MODERN
 from .harness.policy import fetched, policy
-from .harness.sdk_client import connected
+from .harness.sdk_client import Work, connected, with_client
 from .harness.variants import CLIENTS, MODES, STYLES
 
 KEYS = "/keys/real-peers"
 POLICY = policy(issuers=[fetched(KEYS)])
 
-LISTENERS = {
-    "json": Listener(POLICY, "json_server"),
-    "events": Listener(POLICY, "event_server"),
-}
-
-Work = Callable[[Client], Awaitable[None]]
+OFFICIAL_SERVERS = True
+LISTENERS = in_each_style(POLICY)
 
 
-@pytest.fixture(scope="module")
-def servers() -> Iterator[dict[str, McpServer]]:
-    """One server for each response style."""
-    running = {"json": McpServer(json_response=True), "events": McpServer(json_response=False)}
-    yield running
-    for server in running.values():
-        server.close()
-
-
-@pytest.fixture(scope="module")
-def envoy(
-    clusters: dict[str, Cluster],
-    servers: dict[str, McpServer],
-    issuer: Issuer,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Envoy]:
-    """Envoy in front of both."""
+@pytest.fixture(scope="module", autouse=True)
+def key_set(issuer: Issuer) -> None:
+    """What tokens are checked with."""
     issuer.paths[KEYS] = keys_answer(key("ES256"), key("RS256"))
-    behind = {"json_server": Cluster(servers["json"].port), "event_server": Cluster(servers["events"].port)}
-    running = Envoy(tmp_path_factory.mktemp("peers"), LISTENERS, {**clusters, **behind})
-    yield from running.checked()
-
-
-@pytest.fixture
-def server(servers: dict[str, McpServer], style: str) -> McpServer:
-    """The server of this style, with nothing noted."""
-    servers[style].reset()
-    return servers[style]
 
 
 def run(envoy: Envoy, style: str, mode: str, http2: bool, work: Work, **options: Any) -> None:
     """Do something with a connected client, as a support agent unless told otherwise."""
     token = options.pop("token", None) or tokens.support(signer=key("RS256"))
-
-    async def connect_and_work() -> None:
-        async with connected(envoy.ports[style], mode, http2, token, **options) as client:
-            await work(client)
-
-    asyncio.run(asyncio.wait_for(connect_and_work(), 30))
+    with_client(connected(envoy.ports[style], mode, http2, token, **options), work)
 
 
 @MODES

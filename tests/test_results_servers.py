@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from typing import Any
 
@@ -32,7 +32,7 @@ from .harness.handles import INITIALIZE, SESSION_HEADER
 from .harness.http import Response
 from .harness.messages import LEGACY, MODERN, HeaderList, call, post
 from .harness.policy import policy
-from .harness.sdk_client import connected
+from .harness.sdk_client import Work, connected, with_client
 from .harness.variants import CLIENTS
 
 EVERYTHING = {"tools": ["*"], "prompts": ["*"], "resources": ["*"]}
@@ -66,14 +66,9 @@ def envoy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Envoy]:
         yield from Envoy(directory, LISTENERS, {**behind, "issuer": Cluster(1)}).checked()
 
 
-def run(envoy: Envoy, name: str, mode: str, http2: bool, work: Callable[[Client], Awaitable[None]]) -> None:
+def run(envoy: Envoy, name: str, mode: str, http2: bool, work: Work) -> None:
     """Do something with a connected client of the first organization."""
-
-    async def connect_and_work() -> None:
-        async with connected(envoy.ports[name], mode, http2, tokens.support()) as client:
-            await work(client)
-
-    asyncio.run(asyncio.wait_for(connect_and_work(), 30))
+    with_client(connected(envoy.ports[name], mode, http2, tokens.support()), work)
 
 
 def tool_of(name: str) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,13 +13,13 @@ from mcp import Client
 from .harness import tokens
 from .harness.answers import answer, encoded, json_answer, listing
 from .harness.envoy import Envoy
-from .harness.envoy_config import Cluster, Listener
+from .harness.envoy_config import Listener
 from .harness.gateway import Gateway
-from .harness.mcp_server import McpServer
+from .harness.mcp_server import McpServer, in_each_style
 from .harness.messages import LEGACY, call, message
 from .harness.policy import TOOLS, policy
 from .harness.schemas import RULED, Schemas, without
-from .harness.sdk_client import connected
+from .harness.sdk_client import connected, with_client
 from .harness.upstream import Upstream
 from .harness.variants import ERAS, MODES, STYLES
 
@@ -37,36 +36,15 @@ ADDED = policy(
     prompts={"*": {"arguments": {"user_id": {"set": "user"}}}},
 )
 
+OFFICIAL_SERVERS = True
 LISTENERS = {
     "crm": Listener(policy()),
     "added": Listener(ADDED),
     "observed": Listener(policy(mode="observe")),
-    "json": Listener(ADDED, "json_server"),
-    "events": Listener(ADDED, "event_server"),
+    **in_each_style(ADDED),
 }
 
 FORMS = pytest.mark.parametrize("form", ["json", "events"])
-
-
-@pytest.fixture(scope="module")
-def servers() -> Iterator[dict[str, McpServer]]:
-    """The official SDK's server, in each response style."""
-    running = {"json": McpServer(json_response=True), "events": McpServer(json_response=False)}
-    yield running
-    for server in running.values():
-        server.close()
-
-
-@pytest.fixture(scope="module")
-def envoy(
-    clusters: dict[str, Cluster],
-    servers: dict[str, McpServer],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Envoy]:
-    """Envoy in front of the recording server and both real ones."""
-    behind = {"json_server": Cluster(servers["json"].port), "event_server": Cluster(servers["events"].port)}
-    running = Envoy(tmp_path_factory.mktemp("schemas"), LISTENERS, {**clusters, **behind})
-    yield from running.checked()
 
 
 def tool(name: str, schema: bytes) -> bytes:
@@ -175,17 +153,10 @@ def accepts(original: Any, shown: Any, arguments: dict[str, Any]) -> bool:
 @MODES
 @STYLES
 def test_a_model_is_asked_for_what_it_can_know(
-    envoy: Envoy, servers: dict[str, McpServer], style: str, mode: str
+    envoy: Envoy, server: McpServer, style: str, mode: str
 ) -> None:
     """With the official SDK on both sides: what is not asked for arrives from the token."""
-    server = servers[style]
-    server.reset()
-
-    async def work() -> None:
-        async with connected(envoy.ports[style], mode, False, tokens.support()) as client:
-            await listed_and_called(client)
-
-    asyncio.run(asyncio.wait_for(work(), 30))
+    with_client(connected(envoy.ports[style], mode, False, tokens.support()), listed_and_called)
     assert server.calls == [{"query": "acme", "user_id": tokens.USER, "organization_id": tokens.ORGANIZATION}]
 
 

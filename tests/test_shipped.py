@@ -183,37 +183,87 @@ def test_a_key_that_is_not_there_stops_the_load(running: Running) -> None:
         pass
 
 
-# The policy for one's own machine
+# The policies to start from
 
 
-def test_the_local_policy_fits_the_schema() -> None:
-    jsonschema.validate(proxy.load(proxy.LOCAL_POLICY_FILE), SCHEMA)
+@pytest.mark.parametrize("name", ["local", "every-call", "static-credential", "two-layers"])
+def test_a_policy_to_start_from_fits_the_schema(name: str) -> None:
+    jsonschema.validate(proxy.load(policy_file(name)), SCHEMA)
+
+
+def policy_file(name: str) -> Path:
+    """A policy of the ways to authenticate."""
+    return ROOT / "envoy" / f"{name}-policy.yaml"
+
+
+def with_policy(name: str) -> Adapt:
+    """The shipped configuration with this policy in it, as its head says."""
+
+    def adapted(config: proxy.Config) -> proxy.Config:
+        document, old = proxy.load(policy_file(name)), proxy.policy(config)
+        document["resource"] = old["resource"]
+        if "issuers" in document:
+            document["issuers"][0]["issuer"] = old["issuers"][0]["issuer"]
+        else:
+            clusters = config["static_resources"]["clusters"]
+            clusters[:] = [each for each in clusters if each["name"] != "login"]
+        plugin = proxy.plugin(config)
+        plugin["configuration"]["value"] = document
+        if "credential_env" in document.get("upstream", {}):
+            plugin["vm_config"]["environment_variables"] = {"host_env_keys": ["MCP_AUTH_KEY", "CRM_TOKEN"]}
+        return config
+
+    return adapted
+
+
+CREDENTIAL = "the credential of the CRM"
 
 
 @VERSIONS
 def test_the_local_policy_works_as_it_says(
     running: Running, monkeypatch: pytest.MonkeyPatch, version: str | None
 ) -> None:
-    monkeypatch.setenv("CRM_TOKEN", "the credential of the CRM")
-
-    def local(config: proxy.Config) -> proxy.Config:
-        document = proxy.load(proxy.LOCAL_POLICY_FILE)
-        document["resource"] = proxy.policy(config)["resource"]
-        plugin = proxy.plugin(config)
-        plugin["configuration"]["value"] = document
-        plugin["vm_config"]["environment_variables"] = {"host_env_keys": ["MCP_AUTH_KEY", "CRM_TOKEN"]}
-        clusters = config["static_resources"]["clusters"]
-        clusters[:] = [each for each in clusters if each["name"] != "login"]
-        return config
-
-    with running(version, local) as stack:
+    monkeypatch.setenv("CRM_TOKEN", CREDENTIAL)
+    with running(version, with_policy("local")) as stack:
         found = ask_locally(stack, "crm.search_customers", organization_id="org-globex")
         assert b"org-acme" in found.body and b"org-globex" not in found.body
-        last = json.loads(stack.received.read_text().splitlines()[-1])
-        assert ["authorization", "Bearer the credential of the CRM"] in last["headers"]
+        assert last_authorization(stack) == f"Bearer {CREDENTIAL}"
         denied = ask_locally(stack, "crm.purge_customer", customer_id="c-100")
         assert denied.error_code() == -32602
         assert "restricted" not in host_log(stack)
+
+
+@VERSIONS
+def test_the_policy_with_one_credential_works_as_it_says(
+    running: Running, monkeypatch: pytest.MonkeyPatch, version: str | None
+) -> None:
+    monkeypatch.setenv("CRM_TOKEN", CREDENTIAL)
+    with running(version, with_policy("static-credential")) as stack:
+        assert ask(stack, DANA, "crm.search_customers").status == 200
+        assert last_authorization(stack) == f"Bearer {CREDENTIAL}"
+        assert ask(stack, None, "crm.search_customers").status == 401
+
+
+@VERSIONS
+def test_the_policy_for_every_call_works_as_it_says(running: Running, version: str | None) -> None:
+    with running(version, with_policy("every-call")) as stack:
+        token = stack.token(DANA)
+        refund = post(call(MODERN, "crm.refund", {"amount": 1}), token, MODERN)
+        first = client.send(stack.placement.listener, refund)
+        assert first.status == 200 and "result" in first.rpc()
+        again = client.send(stack.placement.listener, refund)
+        assert again.status == 401 and "token_used" in (again.all("www-authenticate")[0])
+        read = post(call(MODERN, "crm.search_customers", {}), token, MODERN)
+        assert client.send(stack.placement.listener, read).status == 200
+        assigned = ask(stack, DANA, "crm.assign_ticket", ticket_id="t-1", user_id="u-sam")
+        assert assigned.error_code() == -32021
+        assert "restricted" not in host_log(stack)
+
+
+def last_authorization(stack: Stack) -> str:
+    """The credential in the last request the server got."""
+    last = json.loads(stack.received.read_text().splitlines()[-1])
+    return dict(last["headers"])["authorization"]
 
 
 def ask_locally(stack: Stack, tool: str, **arguments: Any) -> Response:

@@ -105,7 +105,8 @@ def b24_a_header_that_has_gone_on_cannot_name_a_task(sealed: Sealed) -> None:
     """With a buffer filter, `Mcp-Name` is at the server's door before the body is judged."""
     gateway, token = sealed("buffered"), tokens.support()
     held = create(gateway, token, MODERN)
-    about(gateway, token, MODERN, "tasks/get", held).refused(500, -32603, "blocked")
+    exchange = about(gateway, token, MODERN, "tasks/get", held).refused(500, -32603, "blocked")
+    assert exchange.record["reason"] == "headers_left"
 
 
 @ERAS

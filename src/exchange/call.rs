@@ -13,7 +13,7 @@ use crate::mcp::headers::{HeaderEdit, NAME, agree, encode, missing};
 use crate::mcp::json::tree::Node;
 use crate::mcp::message::params::Reference;
 use crate::mcp::message::{Message, MessageError, Shape};
-use crate::mcp::method::{Era, Method};
+use crate::mcp::method::{Era, List, Method};
 use crate::mcp::names::fold;
 use crate::policy::{Hold, Operation, ParamHeader, Policy};
 use crate::refusal::Refusal;
@@ -152,6 +152,7 @@ impl Exchange {
             era,
             method,
             asks_task: message.params.asks_task,
+            is_first_page: !message.params.has_cursor,
             opened,
         })
     }
@@ -302,7 +303,9 @@ pub(super) struct Ask {
     /// `None` for a client's answer.
     pub(super) method: Option<Method>,
     /// Whether the call is to become a task.
-    asks_task: bool,
+    pub(super) asks_task: bool,
+    /// Whether it asks for a list from its beginning.
+    is_first_page: bool,
     opened: OpenedMessage,
 }
 
@@ -328,6 +331,7 @@ impl Ask {
         };
         Inspect {
             lists: matches!(self.method, Some(Method::List(_))),
+            own_tools: self.method == Some(Method::List(List::Tools)) && self.is_first_page,
             handles,
             ..Inspect::default()
         }

@@ -16,6 +16,8 @@ use crate::store::{Key, Outcome};
 
 /// A refresh that was begun is over after this time, in seconds, whatever came of it.
 const REFRESH: u64 = 10;
+/// How often a call waits a moment for somebody else's refresh.
+const WAITS: u8 = 30;
 
 /// What a call needs of a connection, and how far that is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,13 +32,18 @@ pub(super) struct Needed {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Stage {
-    /// It is looked up.
-    Look,
+    /// It is looked up, after so many waits.
+    Look(u8),
+    /// Somebody else refreshes its token, which has ended. How often that was waited for.
+    Wait(u8),
     /// Its token ends soon: whoever is first refreshes it. Two that did would end it at many
     /// authorization servers (RFC 9700 section 4.14.2).
-    Begin(Connected),
+    Begin(Connected, u8),
     /// Its token is being refreshed.
     Refresh(Connected),
+    /// The new token is there; whether the connection still is, is looked up: it may have been ended
+    /// meanwhile, or made anew.
+    Check(Connected),
     /// The new token is being written.
     Keep(Connected),
 }
@@ -70,7 +77,7 @@ impl Exchange {
             place: place.ok_or(Refusal::NoConversation)?,
             lifetime: lifetime.as_secs(),
             agreed,
-            stage: Stage::Look,
+            stage: Stage::Look(0),
         }))))
     }
 
@@ -78,8 +85,9 @@ impl Exchange {
     pub(super) fn ask_connection(&self, needed: &Needed, now: Now) -> Result<Ask, Refusal> {
         let place = &needed.place;
         Ok(match &needed.stage {
-            Stage::Look => Ask::Store(place.get()),
-            Stage::Begin(connected) => {
+            Stage::Look(_) | Stage::Check(_) => Ask::Store(place.get()),
+            Stage::Wait(_) => Ask::Wait,
+            Stage::Begin(connected, _) => {
                 // Each token is refreshed once, however soon after the one before.
                 let token = connected.access_token.reveal();
                 let key = Key::of("refresh", &[place.key().as_str(), token]);
@@ -122,26 +130,39 @@ impl Exchange {
     fn next(&self, needed: &Needed, told: Told, now: Now) -> Result<Next, Refusal> {
         let place = &needed.place;
         match (needed.stage.clone(), told) {
-            (Stage::Look, Told::Store(Ok(Outcome::Value(found)))) => {
+            (Stage::Wait(waits), Told::Waited) => Ok(Next::Ask(Stage::Look(waits))),
+            (Stage::Look(waits), Told::Store(Ok(Outcome::Value(found)))) => {
                 let sealer = self.sealer()?;
                 let found = found.and_then(|found| place.open(sealer, &found, now.seconds()));
                 let found = found.ok_or_else(|| self.not_connected(needed, now))?;
                 match found.usable(needed.lifetime, now.seconds()) {
                     Usable::Now => Ok(Next::Use(found)),
-                    Usable::AfterRefresh => Ok(Next::Ask(Stage::Begin(found))),
+                    Usable::AfterRefresh => Ok(Next::Ask(Stage::Begin(found, waits))),
                     Usable::No => Err(self.not_connected(needed, now)),
                 }
             }
-            (Stage::Begin(connected), Told::Store(Ok(Outcome::Created(true)))) => {
+            (Stage::Begin(connected, _), Told::Store(Ok(Outcome::Created(true)))) => {
                 Ok(Next::Ask(Stage::Refresh(connected)))
             }
             // Somebody else is at it.
-            (Stage::Begin(connected), Told::Store(Ok(_))) => still_good(connected, now),
+            (Stage::Begin(connected, waits), Told::Store(Ok(_))) => still_good(connected, now)
+                .or_else(|refusal| match waits {
+                    WAITS.. => Err(refusal),
+                    waits => Ok(Next::Ask(Stage::Wait(waits.saturating_add(1)))),
+                }),
             (Stage::Refresh(connected), Told::Call(answer)) => {
                 match oauth::read_tokens(answer.as_ref(), now.seconds()) {
-                    Ok(tokens) => Ok(Next::Ask(Stage::Keep(connected.refreshed(tokens)))),
+                    Ok(tokens) => Ok(Next::Ask(Stage::Check(connected.refreshed(tokens)))),
                     Err(TokenAnswerError::Grant) => Err(self.not_connected(needed, now)),
                     Err(_) => still_good(connected, now),
+                }
+            }
+            (Stage::Check(connected), Told::Store(Ok(Outcome::Value(found)))) => {
+                let sealer = self.sealer()?;
+                let found = found.and_then(|found| place.open(sealer, &found, now.seconds()));
+                match found.is_some_and(|found| found.connected == connected.connected) {
+                    true => Ok(Next::Ask(Stage::Keep(connected))),
+                    false => Err(self.not_connected(needed, now)),
                 }
             }
             (Stage::Keep(connected), Told::Store(Ok(_))) => Ok(Next::Use(connected)),

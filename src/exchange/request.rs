@@ -1,9 +1,11 @@
 //! The request's events.
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::caller::Way;
 use super::pages::PageState;
+use super::waiting::Waiting;
 use super::{Exchange, Forward, Inspect, MAX_DEPTH, Now, RequestState, ResultOf, Step};
 use super::{credentials, forward, local};
 use crate::authorize::{Target, authorize};
@@ -256,7 +258,16 @@ impl Exchange {
             let tool = self.handles.tool.clone();
             self.prepare_answer(inspect, tool.map_or(ResultOf::Anything, ResultOf::Tool));
         }
-        self.release(None, Vec::new())
+        let needs = match self.record.http_method.as_str() {
+            "DELETE" => self.endings(),
+            _ => VecDeque::new(),
+        };
+        let waiting = Waiting {
+            body: None,
+            headers: Vec::new(),
+            needs,
+        };
+        self.go_on(waiting, now)
     }
 
     fn judge(&mut self, body: &[u8], now: Now) -> Step {
@@ -277,6 +288,9 @@ impl Exchange {
             Ok(ask) => ask,
             Err(refusal) => return self.refuse(&refusal, None),
         };
+        if let Some(tool) = self.own_tool(&message, &ask) {
+            return self.call_own(tool, &message, &ask, body, now);
+        }
         match self.judge_message(&message, &ask, body, caller.caller(now), now) {
             Ok(waiting) => self.go_on(waiting, now),
             Err((refusal, target)) => self.refuse(&refusal, target),

@@ -268,11 +268,13 @@ impl Exchange {
         let Some(caller) = self.caller.clone() else {
             return Ok(None);
         };
+        let with_own = self.inspect.own_tools && self.lists_own_tools();
         let filtered = lists::filter(
             &self.policy,
             caller.caller(now),
             &self.seen,
             self.asked.era,
+            with_own,
             body,
             MAX_DEPTH,
         )

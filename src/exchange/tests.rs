@@ -2,6 +2,7 @@
 
 mod anonymous;
 mod arguments;
+mod auth_tools;
 mod compat;
 mod confirm;
 mod connect;

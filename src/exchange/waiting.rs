@@ -9,6 +9,7 @@ use super::pages::PageState;
 use super::{Exchange, Now, RequestState, Step, credentials};
 use crate::ask::{Ask, Told};
 use crate::authorize::Target;
+use crate::connection::ending::Ending;
 use crate::identity::{ProofError, TokenError, VerifiedToken, Verifier};
 use crate::mcp::headers::HeaderEdit;
 use crate::policy::{Mode, Operation};
@@ -33,6 +34,8 @@ pub(super) enum Requirement {
     Agreement(Agreement),
     /// The token of an account of the user's own.
     Connection(Box<Needed>),
+    /// That a connection is ended first, if it can be.
+    Ending(Box<Ending>),
     /// That its token or proof was not used before.
     SingleUse,
 }
@@ -67,6 +70,7 @@ impl Exchange {
         let ask = match next {
             Requirement::Agreement(agreement) => Ok(create(agreement.key.clone(), agreement.until)),
             Requirement::Connection(needed) => self.ask_connection(needed, now),
+            Requirement::Ending(ending) => Ok(ending.ask()),
             Requirement::SingleUse => self.use_up(now),
         };
         match ask {
@@ -84,6 +88,9 @@ impl Exchange {
         if let PageState::Waits(flow) = std::mem::take(&mut self.page) {
             return self.page_told(flow, told, verifier, now);
         }
+        if let Some(call) = self.own_call.take() {
+            return self.own_told(call, told, now);
+        }
         let Some(mut waiting) = self.waiting.take() else {
             return Step::Hold;
         };
@@ -95,11 +102,18 @@ impl Exchange {
                     Err(credential) => waiting.headers.push(credential),
                 })
             }
+            (Some(Requirement::Ending(ending)), told) => {
+                let next = self.ending_told(*ending, told, now);
+                let next = next.map(|ending| Requirement::Ending(Box::new(ending)));
+                next.into_iter()
+                    .for_each(|next| waiting.needs.push_front(next));
+                Ok(())
+            }
             (Some(_), Told::Store(Ok(Outcome::Created(true)))) => Ok(()),
             (Some(Requirement::SingleUse), Told::Store(Ok(_))) => Err(self.was_used()),
             (Some(Requirement::Agreement(_)), Told::Store(Ok(_))) => Err(Refusal::RequestState),
             (_, Told::Store(Err(error))) => Err(Refusal::Store(error)),
-            (_, Told::Call(_)) | (None, _) => Err(Refusal::UpstreamAnswer),
+            (_, Told::Call(_) | Told::Waited) | (None, _) => Err(Refusal::UpstreamAnswer),
         };
         match outcome {
             Ok(()) => self.go_on(waiting, now),

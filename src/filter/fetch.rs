@@ -21,6 +21,8 @@ use crate::rewrite::pins::SeenTools;
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// How often the timer looks whether keys are due.
 const IDLE_TICK: Duration = Duration::from_secs(1);
+/// How long a moment is.
+const PAUSE_MS: u64 = 100;
 /// The timer's next tick when a request waits.
 const SOON: Duration = Duration::from_millis(1);
 
@@ -38,6 +40,8 @@ pub(super) struct Shared {
     /// Streams whose headers are held, until the host is known to hold.
     held: RefCell<Vec<Weak<RefCell<Stream>>>>,
     waiting: RefCell<HashMap<Need, Vec<Weak<RefCell<Stream>>>>>,
+    /// Streams that wait for a moment, and until when, in Unix milliseconds.
+    pauses: RefCell<Vec<(u64, Weak<RefCell<Stream>>)>>,
     /// Streams that go on at the next tick.
     paused: RefCell<Vec<Weak<RefCell<Stream>>>>,
     fetches: RefCell<HashMap<u32, Need>>,
@@ -58,6 +62,7 @@ impl Shared {
             host_fails: Cell::new(false),
             held: RefCell::default(),
             waiting: RefCell::default(),
+            pauses: RefCell::default(),
             paused: RefCell::default(),
             fetches: RefCell::default(),
             calls: RefCell::default(),
@@ -105,6 +110,28 @@ impl Shared {
         }
     }
 
+    /// Lets a stream wait for a moment.
+    pub(super) fn pause(&self, stream: &Weak<RefCell<Stream>>) {
+        let until = host::now().unix_ms.saturating_add(PAUSE_MS);
+        self.pauses.borrow_mut().push((until, Weak::clone(stream)));
+        set_tick(Duration::from_millis(PAUSE_MS));
+    }
+
+    /// Lets streams go on whose moment is over.
+    fn end_pauses(&self, now: Now) {
+        let pauses = std::mem::take(&mut *self.pauses.borrow_mut());
+        let (over, waiting): (Vec<_>, Vec<_>) = pauses
+            .into_iter()
+            .partition(|(until, _)| *until <= now.unix_ms);
+        if !waiting.is_empty() {
+            set_tick(Duration::from_millis(PAUSE_MS));
+        }
+        self.pauses.borrow_mut().extend(waiting);
+        for stream in over.iter().filter_map(|(_, stream)| stream.upgrade()) {
+            Stream::waited(&stream);
+        }
+    }
+
     /// Notes whose a call is.
     pub(super) fn called(&self, token: u32, stream: &Weak<RefCell<Stream>>) {
         self.calls.borrow_mut().insert(token, Weak::clone(stream));
@@ -123,8 +150,9 @@ impl Shared {
         }
     }
 
-    /// What the timer does for this policy: fetches what is waited for or due, and looks after held streams.
-    pub(super) fn tick(&self) {
+    /// Fetches what is waited for or due. Before anything is done for a stream: the call would be that
+    /// stream's, and end with it.
+    pub(super) fn fetch_due(&self) {
         let now = host::now();
         let mut wanted: Vec<Need> = self.waiting.borrow().keys().copied().collect();
         let due = self.verifier.borrow().due(now.seconds());
@@ -134,6 +162,11 @@ impl Shared {
         for need in wanted {
             self.fetch(need, now);
         }
+    }
+
+    /// Lets streams go on that waited for the timer, and looks after held ones.
+    pub(super) fn wake(&self) {
+        self.end_pauses(host::now());
         let paused = std::mem::take(&mut *self.paused.borrow_mut());
         paused
             .iter()

@@ -15,6 +15,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) enum Asked {
     /// It is known.
     Told(Told),
+    /// A moment is waited for.
+    Pauses,
     /// An answer is awaited.
     Waits(Job),
 }
@@ -34,6 +36,7 @@ enum Purpose {
 pub(super) fn ask(etcd: Option<&Etcd>, ask: Ask) -> Asked {
     match (ask, etcd) {
         (Ask::Call(call), _) => start(&call, Purpose::Call),
+        (Ask::Wait, _) => Asked::Pauses,
         (Ask::Store(operation), None) => Asked::Told(Told::Store(in_memory(&operation))),
         (Ask::Store(operation), Some(etcd)) => {
             let (job, call) = etcd::Job::start(etcd, operation, host::now().seconds());

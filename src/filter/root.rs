@@ -54,7 +54,8 @@ impl RootContext for Root {
     fn on_tick(&mut self) {
         // A tick of one policy may ask for the next one soon.
         Shared::start();
-        self.each(Shared::tick);
+        self.each(Shared::fetch_due);
+        self.each(Shared::wake);
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {

@@ -129,11 +129,25 @@ impl Stream {
     fn asked(&mut self, asked: Asked) -> Action {
         match asked {
             Asked::Told(told) => self.told(told),
+            Asked::Pauses => {
+                self.shared.pause(&self.own);
+                Action::Pause
+            }
             Asked::Waits(job) => {
                 self.shared.called(job.token(), &self.own);
                 self.job = Some(job);
                 Action::Pause
             }
+        }
+    }
+
+    /// The moment a stream asked for is over.
+    pub(super) fn waited(stream: &Rc<RefCell<Self>>) {
+        let mut stream = stream.borrow_mut();
+        if hostcalls::set_effective_context(stream.id).is_ok()
+            && stream.told(Told::Waited) == Action::Continue
+        {
+            let _ = hostcalls::resume_http_request();
         }
     }
 

@@ -18,6 +18,8 @@ const RESULT: &[&str] = &[
 pub struct Listing {
     /// The items, in their order.
     pub items: Vec<Item>,
+    /// Where the array `tools` starts.
+    pub tools: Option<usize>,
     /// Where the object `result` starts, and whether it has members.
     pub result: Option<(usize, bool)>,
     /// Whether the result is one that asks for more input, which nobody caches.
@@ -90,6 +92,9 @@ impl Listing {
     fn read_list(&mut self, reader: &mut Reader<'_>, list: List) -> Result<(), MessageError> {
         if reader.kind()? != Kind::Array {
             return Err(MessageError::Type(list.member()));
+        }
+        if list == List::Tools {
+            self.tools = Some(reader.position());
         }
         let mut index = 0_usize;
         let mut previous_end = None;

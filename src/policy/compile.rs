@@ -26,6 +26,7 @@ use super::store::compile_store;
 use super::upstream::compile_upstream;
 use super::view::compile_view_as;
 use super::{Operation, PAGES, PinRule, Policy};
+use crate::auth_tools::AuthTool;
 use crate::mcp::names::NameTable;
 use crate::mcp::pin::{NotAPin, Pin};
 
@@ -117,6 +118,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
     check_headers(&document, &mut errors);
     check_sizes(&document, &mut errors);
     check_keys(&document, &mut errors);
+    check_auth_tools(&document, &mut errors);
     if !errors.is_empty() {
         return Err(errors);
     }
@@ -148,6 +150,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         refusals: document.refusals,
         errors: document.errors,
         known_tools,
+        auth_tools: document.auth_tools,
         origins,
         headers: document.headers,
         upstream,
@@ -334,6 +337,26 @@ fn check_keys(document: &Document, errors: &mut Errors) {
     // A handle's end is told in whole seconds.
     if seal.is_some_and(|seal| seal.lifetime.0.as_secs() == 0) {
         errors.push(PolicyError::new("seal.lifetime", "expected at least 1s"));
+    }
+}
+
+/// Rules for the filter's own tools would be of no effect.
+fn check_auth_tools(document: &Document, errors: &mut Errors) {
+    for tool in AuthTool::ALL.iter().filter(|_| document.auth_tools) {
+        let own = tool.name();
+        let message =
+            "is a tool of this filter's own (`auth_tools`), for every caller that signed in";
+        if document.tools.contains_key(own) {
+            errors.push(PolicyError::new(format!("tools.{own}"), message));
+        }
+        for (name, role) in &document.roles {
+            for (list, named) in [("tools", &role.tools), ("deny", &role.deny)] {
+                if named.iter().any(|name| name == own) {
+                    let path = format!("roles.{name}.{list}");
+                    errors.push(PolicyError::new(path, format!("`{own}` {message}")));
+                }
+            }
+        }
     }
 }
 

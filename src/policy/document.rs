@@ -98,6 +98,11 @@ pub struct Document {
     /// What of the texts of the server's own errors callers receive.
     #[serde(default)]
     pub errors: ServerErrors,
+    /// Whether this filter has tools of its own, `auth.whoami`, `auth.connections` and
+    /// `auth.disconnect`, for every caller that signed in. Tools of the server with these names are
+    /// then out of reach.
+    #[serde(default)]
+    pub auth_tools: bool,
     /// Values of the `Origin` header that are accepted besides the origin of `resource`.
     #[serde(default)]
     pub origins: Vec<String>,

@@ -8,6 +8,7 @@ use super::results;
 use super::schemas::{Hidden, fit, hide};
 use super::security_schemes;
 use super::splice::Edits;
+use crate::auth_tools::AuthTool;
 use crate::authorize::{Caller, Target, may_see, operations};
 use crate::mcp::json::JsonError;
 use crate::mcp::listing::{Item, Listing};
@@ -31,6 +32,7 @@ pub struct Filtered {
 
 /// Takes the items a caller may not use out of the lists in a message, and out of the others the
 /// arguments that are not the caller's to choose. Marks the message as this caller's own.
+/// `with_own`: the filter's own tools stand before the server's.
 ///
 /// # Errors
 ///
@@ -40,6 +42,7 @@ pub fn filter(
     caller: Caller<'_>,
     seen: &SeenTools,
     era: Era,
+    with_own: bool,
     body: &[u8],
     max_depth: usize,
 ) -> Result<Filtered, MessageError> {
@@ -50,6 +53,7 @@ pub fn filter(
     let mut pins_broken: Vec<String> = Vec::new();
     let mut pins_full = false;
     let mut compared: HashSet<&str> = HashSet::new();
+    let mut shown_tools = 0_usize;
     for item in &listing.items {
         if item.element.index == 0 {
             removed_in_list = 0;
@@ -61,9 +65,11 @@ pub fn filter(
             pins_broken.push(item.name.clone());
         }
         pins_full |= pinned == Compared::NoRoom;
-        let may_be_listed = is_as_pinned || policy.broken_pin == BrokenPin::Log;
+        let may_be_listed =
+            (is_as_pinned || policy.broken_pin == BrokenPin::Log) && !is_shadowed(policy, item);
         let target = Target::of_item(item.list, &item.name);
         if may_be_listed && may_see(policy, caller, target) {
+            shown_tools = shown_tools.saturating_add(usize::from(item.list == List::Tools));
             let operations = operations(policy, caller.identity, target);
             let hidden = Hidden::new(policy, caller.identity, operations);
             hide(&hidden, item, body, &mut edits)?;
@@ -78,6 +84,9 @@ pub fn filter(
         removed_in_list = removed_in_list.saturating_add(1);
         hidden = hidden.saturating_add(1);
     }
+    if let (Some(start), true) = (listing.tools, with_own) {
+        edits.insert(start.saturating_add(1), own_tools(policy, shown_tools > 0));
+    }
     if era == Era::Modern && !listing.asks_back {
         mark_private(&listing, body, &mut edits);
         cap_ttl(&listing, policy.max_list_ttl, body, &mut edits);
@@ -88,6 +97,24 @@ pub fn filter(
         pins_broken,
         pins_full,
     })
+}
+
+/// Whether a tool of the server has the name of one of the filter's own.
+fn is_shadowed(policy: &Policy, item: &Item) -> bool {
+    policy.auth_tools && item.list == List::Tools && AuthTool::named(&item.name).is_some()
+}
+
+/// The filter's own tools, as elements of a list that others may follow in.
+fn own_tools(policy: &Policy, others_follow: bool) -> String {
+    let tools = AuthTool::ALL.map(|tool| {
+        let mut tool = tool.definition();
+        if policy.anonymous.is_some() {
+            security_schemes::say(&mut tool, &security_schemes::signed_in(&policy.scopes));
+        }
+        tool.to_string()
+    });
+    let comma = if others_follow { "," } else { "" };
+    format!("{}{comma}", tools.join(","))
 }
 
 /// An item beside what its pin says; one without a pin is what it is.

@@ -56,6 +56,17 @@ pub fn add(
     Ok(())
 }
 
+/// Says in a tool that it needs this.
+pub fn say(tool: &mut Json, scheme: &Json) {
+    tool[SCHEMES] = json!([scheme]);
+    tool["_meta"] = json!({SCHEMES: [scheme]});
+}
+
+/// A sign-in with these scopes.
+pub fn signed_in(scopes: &[String]) -> Json {
+    json!({"type": "oauth2", "scopes": scopes})
+}
+
 fn schemes(policy: &Policy, name: &str) -> Json {
     let (nobody, tool) = (Identity::anonymous(), Target::Tool(name));
     let open = is_for_anybody(policy, nobody, tool);
@@ -64,8 +75,7 @@ fn schemes(policy: &Policy, name: &str) -> Json {
         schemes.push(json!({"type": "noauth"}));
     }
     if !open || is_for_a_role(policy, nobody, tool) {
-        let scopes = scopes_of(policy, nobody, tool);
-        schemes.push(json!({"type": "oauth2", "scopes": scopes}));
+        schemes.push(signed_in(&scopes_of(policy, nobody, tool)));
     }
     Json::Array(schemes)
 }

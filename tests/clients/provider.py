@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import threading
 import time
 from dataclasses import dataclass
@@ -14,7 +13,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from ..harness import tokens
-from .kinds import HERE, NODE
+from ..harness.process import NODE, Process
+from .kinds import HERE
 
 # Where the filter asks about opaque tokens.
 INTROSPECTION = "/token/introspection"
@@ -31,24 +31,13 @@ class Received:
     answer: dict[str, Any]
 
 
-class Provider:
+class Provider(Process):
     """`oidc-provider` in a process of its own."""
 
     def __init__(self, settings: dict[str, Any], log: Path, program: str = "provider.js") -> None:
-        self.log = log
+        super().__init__(NODE, HERE / "node" / program, json.dumps(settings), log=log)
         self.requests: list[Received] = []
-        with log.open("w") as errors:
-            self.process = subprocess.Popen(
-                [NODE, str(HERE / "node" / program), json.dumps(settings)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-            )
-        assert self.process.stdout is not None
-        first = self.process.stdout.readline()
-        assert first, log.read_text()
-        self.issuer: str = json.loads(first)["issuer"]
+        self.issuer: str = json.loads(self.first_line())["issuer"]
         self.port: int = urlsplit(self.issuer).port or 0
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
@@ -70,7 +59,7 @@ class Provider:
         httpx.get(f"{self.issuer}{mark}", timeout=10)
         end = time.monotonic() + 10
         while all(each.path != mark for each in self.requests):
-            assert time.monotonic() < end, self.log.read_text()
+            assert time.monotonic() < end, self.complaints()
             time.sleep(0.005)
 
     def discoveries(self) -> list[tuple[str, int]]:

@@ -17,7 +17,7 @@ from ..harness.mcp_server import McpServer
 from ..harness.policy import CLAIMS, CLIENT_ID, SECRET_ENV, Policy, introspected, policy
 from .browser import REDIRECT_URI
 from .kinds import KINDS, Kind
-from .old_server import OldServer
+from .old_server import old_server
 from .provider import INTROSPECTION, Provider
 
 # Needed by every request, and by one tool besides.
@@ -84,11 +84,11 @@ def setting(directory: Path) -> Iterator[Setting]:
         urls = {name: f"http://127.0.0.1:{port}/mcp" for name, port in ports.items()}
         provider = stack.enter_context(closing(Provider(_provider_settings(urls), directory / "provider.log")))
         server = stack.enter_context(closing(McpServer(json_response=False)))
-        old_server = stack.enter_context(closing(OldServer(directory / "old_server.log")))
+        old = stack.enter_context(closing(old_server(directory / "old_server.log")))
         listeners = {name: _listener(name, url, ports[name], provider.issuer) for name, url in urls.items()}
         clusters = {
             "upstream": Cluster(server.port),
-            "old_server": Cluster(old_server.port),
+            "old_server": Cluster(old.port),
             "provider": Cluster(provider.port),
         }
         envoy = Envoy(directory, listeners, clusters)

@@ -103,7 +103,5 @@ def settled(gateway: Gateway) -> Gateway:
 
 def refused(around: Setting, exchange: Exchange, reason: str | None = None) -> None:
     """Refused as a bad token, and the server heard nothing of it."""
-    exchange.refused(401, None, "needs_review")
-    assert 'error="invalid_token"' in (exchange.response.header("www-authenticate") or "")
-    assert reason is None or exchange.record["reason"] == reason
+    exchange.invalid_token(reason)
     assert around.server.headers == []

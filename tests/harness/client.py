@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -193,3 +194,18 @@ def send(port: int, request: Request) -> Response:
     """One request on a connection of its own."""
     with Connection(port) as connection:
         return connection.request(request)
+
+
+def together(port: int, requests: Sequence[Request]) -> list[Response]:
+    """All of these at once, each on a connection of its own; answers as they come."""
+    responses: list[Response] = []
+
+    def run(request: Request) -> None:
+        responses.append(send(port, request))
+
+    threads = [threading.Thread(target=run, args=(each,)) for each in requests]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return responses

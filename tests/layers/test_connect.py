@@ -12,80 +12,26 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from ..harness.envoy_config import ENVIRONMENT, Listener
 from . import links, providers
 from .browser import Person
-from .notes_api import READ
 from .providers import ACCOUNTS, PASSWORD
 from .replicas import Replicas
 from .sign_in import agree
-from .stage import GRANTS, Stage
+from .site import connect, connecting, go, sign_in
+from .stage import Stage
 
 People = Callable[..., Person]
 
 PICTURES = os.environ.get("MCP_AUTH_PICTURES")
 
 
-def _site(stage: Stage, url: str) -> Listener:
-    pages = url.removesuffix("/mcp") + links.PAGES
-    signs_in = providers.register(
-        stage.login, redirect_uris=[f"{pages}signed-in"], token_endpoint_auth_method="none"
-    )
-    connects = providers.register(
-        stage.resource, redirect_uris=[f"{pages}callback/notes"], grant_types=GRANTS
-    )
-    policy = stage.policy(url, store={"etcd": {"cluster": "etcd"}})
-    policy["issuers"][0]["sign_in"] = {
-        "authorize": f"{stage.login.issuer}/auth",
-        "token": {"cluster": "login", "path": "/token"},
-        "client_id": signs_in["client_id"],
-    }
-    policy["connections"] = {
-        "notes": {
-            "title": "Notes",
-            "issuer": stage.resource.issuer,
-            "iss": "required",
-            "authorize": f"{stage.resource.issuer}/auth",
-            "token": {"cluster": "resource", "path": "/token"},
-            "client_id": connects["client_id"],
-            "client_secret_env": "NOTES_SECRET",
-            "scopes": [READ],
-            "allows": ["Read your notes"],
-            "resource": stage.api.url,
-            "account": {"cluster": "api", "path": "/me", "field": "account"},
-            "lifetime": "10m",
-        }
-    }
-    policy["tools"] = {"notes.*": {"connection": "notes"}}
-    secrets = {**ENVIRONMENT, "NOTES_SECRET": connects["client_secret"]}
-    return Listener(policy, "notes", environment=secrets)
-
-
-SITES = {"notes": _site}
+SITES = {"notes": connecting}
 
 
 @pytest.fixture
 def link(around: Stage, pair: Replicas) -> Callable[..., str]:
     """The link for a user."""
     return lambda user, **more: links.link(pair.origin("notes"), around.login.issuer, user, **more)
-
-
-def _sign_in(person: Person, link: str, user: str) -> None:
-    """Open a link, and sign in where it leads."""
-    person.goto(link)
-    agree(person, user)
-
-
-def _go(stage: Stage, person: Person) -> None:
-    """Say yes on the page."""
-    person.click("Continue to Notes")
-    person.run(person.page.wait_for_url(f"{stage.resource.issuer}/**"))
-
-
-def _connect(stage: Stage, person: Person, link: str, user: str) -> None:
-    _sign_in(person, link, user)
-    _go(stage, person)
-    agree(person, ACCOUNTS[user])
 
 
 def _picture(person: Person, name: str) -> None:
@@ -110,11 +56,11 @@ def test_an_account_is_connected(
 ) -> None:
     dana = person(**options)
     name = "dark" if options else "light"
-    _sign_in(dana, link("dana"), "dana")
+    sign_in(dana, link("dana"), "dana")
     text = dana.text()
     assert "Connect Notes?" in text and "Read your notes" in text and "10 minutes" in text and "dana" in text
     _picture(dana, f"connect-{name}")
-    _go(around, dana)
+    go(around, dana)
     agree(dana, ACCOUNTS["dana"])
     assert "Notes is connected" in dana.text() and ACCOUNTS["dana"] in dana.text()
     _picture(dana, f"connected-{name}")
@@ -137,9 +83,9 @@ def test_both_replicas_take_part(
 ) -> None:
     dana, front = person(), pair.fronts["notes"]
     front.use("a")
-    _sign_in(dana, link("dana"), "dana")
+    sign_in(dana, link("dana"), "dana")
     front.use("b")
-    _go(around, dana)
+    go(around, dana)
     front.use("a")
     agree(dana, ACCOUNTS["dana"])
     front.use()
@@ -150,7 +96,7 @@ def b42_another_user_opens_the_link(
     around: Stage, person: People, link: Callable[..., str]
 ) -> None:
     erin = person()
-    _sign_in(erin, link("dana"), "erin")
+    sign_in(erin, link("dana"), "erin")
     text = erin.text()
     assert "somebody else" in text and "dana" not in text
     assert not erin.has("Continue to Notes")
@@ -171,7 +117,7 @@ def b42_a_stolen_state_and_a_replayed_one(
     dana, thief = person(), person()
     callbacks: list[str] = []
     dana.page.on("request", lambda request: callbacks.append(request.url))
-    _connect(around, dana, link("dana"), "dana")
+    connect(around, dana, link("dana"), "dana")
     [callback] = [url for url in callbacks if "/callback/" in url]
     assert set(parse_qs(urlsplit(callback).query)) >= {"code", "state", "iss"}
     assert thief.goto(callback).status == 403
@@ -187,7 +133,7 @@ def b42_pages_are_not_framed(
 ) -> None:
     dana = person()
     url = link("dana")
-    _sign_in(dana, url, "dana")
+    sign_in(dana, url, "dana")
     dana.goto(around.landing.url)
     frame = f"<iframe src='{url}'></iframe>"
     dana.run(dana.page.set_content(frame, wait_until="load"))
@@ -199,7 +145,7 @@ def test_cookies_are_this_origins_only(
     around: Stage, person: People, link: Callable[..., str]
 ) -> None:
     dana = person()
-    _sign_in(dana, link("dana"), "dana")
+    sign_in(dana, link("dana"), "dana")
     for name in ("__Host-mcp-auth", "__Host-mcp-auth-flow"):
         cookie = dana.cookies()[name]
         assert cookie["httpOnly"] and cookie["secure"] and cookie["sameSite"] == "Lax" and cookie["path"] == "/"

@@ -228,8 +228,10 @@ fn judge(
 
 /// In place of what only the proxy can ask: nothing was stored before, and no server answers.
 fn stand_in(store: &mut Vec<u8>, ask: &Ask, now: Now) -> Told {
-    let Ask::Store(operation) = ask else {
-        return Told::Call(None);
+    let operation = match ask {
+        Ask::Call(_) => return Told::Call(None),
+        Ask::Wait => return Told::Waited,
+        Ask::Store(operation) => operation,
     };
     let outcome = memory::apply(store, operation, now.seconds());
     Told::Store(outcome.map(|(outcome, held)| {

@@ -159,6 +159,7 @@ impl World {
                 }
                 Told::Store(self.stored(&operation))
             }
+            Ask::Wait => Told::Waited,
         }
     }
 

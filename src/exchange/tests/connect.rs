@@ -8,8 +8,9 @@ use crate::call::{Answer, Call};
 use crate::connection::vault::{Connected, Conversation, Place};
 use crate::seal::Sealer;
 use crate::secret::Secret;
+use crate::store;
 
-fn connecting(changes: Value) -> Rc<Policy> {
+pub(super) fn connecting(changes: Value) -> Rc<Policy> {
     let mut document = json!({
         "seal": {"key_env": "KEY"},
         "issuers": [{
@@ -38,7 +39,7 @@ fn connecting(changes: Value) -> Rc<Policy> {
     policy(document)
 }
 
-fn place_of(user: &str, conversation: Conversation) -> Place {
+pub(super) fn place_of(user: &str, conversation: Conversation) -> Place {
     Place {
         resource: "https://crm.example.com/mcp".into(),
         issuer: "https://login.example.com".into(),
@@ -48,11 +49,11 @@ fn place_of(user: &str, conversation: Conversation) -> Place {
     }
 }
 
-fn place() -> Place {
+pub(super) fn place() -> Place {
     place_of("u1", Conversation::User)
 }
 
-fn connected() -> Connected {
+pub(super) fn connected() -> Connected {
     Connected {
         access_token: Secret::new("at-1".into()),
         refresh_token: Some(Secret::new("rt-1".into())),
@@ -65,15 +66,25 @@ fn connected() -> Connected {
 }
 
 /// A store with this connection.
-fn store_with(place: &Place, connected: &Connected) -> Store {
+pub(super) fn store_with(place: &Place, connected: &Connected) -> Store {
     let store = Store::default();
     let sealer = Sealer::new(&"secret".repeat(6)).unwrap();
     stored(&store, &place.put(&sealer, connected), now(0)).unwrap();
     store
 }
 
+/// The connection in a store.
+pub(super) fn found(store: &Store) -> Option<Connected> {
+    let found = stored(store, &place().get(), now(0)).unwrap();
+    let store::Outcome::Value(found) = found else {
+        panic!("{found:?}");
+    };
+    let sealer = Sealer::new(&"secret".repeat(6)).unwrap();
+    found.map(|found| place().open(&sealer, &found, NOW).unwrap())
+}
+
 /// What becomes of a call this many seconds later, and what was called for it.
-fn sent(
+pub(super) fn sent(
     policy: &Rc<Policy>,
     store: &Store,
     request: &Request,
@@ -92,7 +103,7 @@ fn looked_up(policy: &Rc<Policy>, store: &Store, request: &Request) -> Outcome {
     sent(policy, store, request, 0, &[]).0
 }
 
-fn answer(status: u16, body: &Value) -> Answer {
+pub(super) fn answer(status: u16, body: &Value) -> Answer {
     let body = body.to_string().into_bytes();
     Answer { status, body }
 }
@@ -332,6 +343,29 @@ fn a_token_that_ends_soon_is_refreshed_as_soon() {
 }
 
 #[test]
+fn b42_what_ended_during_a_refresh_stays_ended() {
+    let policy = connecting(json!({}));
+    let tokens = json!({"access_token": "at-2", "token_type": "Bearer", "expires_in": 300});
+    let sealer = Sealer::new(&"secret".repeat(6)).unwrap();
+    let anew = Connected {
+        access_token: Secret::new("at-3".into()),
+        connected: NOW + 280,
+        ..connected()
+    };
+    for (meanwhile, left) in [
+        (place().delete(), None),
+        (place().put(&sealer, &anew), Some(anew)),
+    ] {
+        let store = store_with(&place(), &connected());
+        let host = FakeHost::at(&policy, 280).with_store(&store);
+        let host = host.with_answers(&[answer(200, &tokens)], &Rc::default());
+        let host = host.meanwhile(meanwhile);
+        reply(&host.exchange(&call("crm.get", "{}"), &[], false));
+        assert_eq!(found(&store), left);
+    }
+}
+
+#[test]
 fn one_of_many_refreshes() {
     let (policy, store) = (connecting(json!({})), store_with(&place(), &connected()));
     let request = call("crm.get", "{}").token(json!({"exp": NOW + 3000}));
@@ -344,6 +378,9 @@ fn one_of_many_refreshes() {
     assert_eq!(calls.len(), 0, "somebody is at it");
     let (outcome, _) = sent(&policy, &store, &request, 301, &[]);
     assert_eq!(outcome.refusal(), (503, 503, "not_refreshed"));
+    let (outcome, calls) = sent(&policy, &store, &request, 302, &[]);
+    assert_eq!(outcome.refusal(), (503, 503, "not_refreshed"));
+    assert_eq!(calls.len(), 0, "it was waited for in vain");
     let ended = answer(400, &json!({"error": "invalid_grant"}));
     reply(&sent(&policy, &store, &request, 320, &[ended]).0);
 }

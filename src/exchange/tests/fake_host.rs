@@ -49,6 +49,7 @@ pub(in super::super) struct FakeHost {
     store: Store,
     calls: Rc<RefCell<Vec<Call>>>,
     answers: VecDeque<Answer>,
+    meanwhile: Option<Operation>,
 }
 
 /// What outlasts a request: one slot for everything.
@@ -217,6 +218,7 @@ impl FakeHost {
             store: Store::default(),
             calls: Rc::default(),
             answers: VecDeque::new(),
+            meanwhile: None,
         }
     }
 
@@ -235,15 +237,27 @@ impl FakeHost {
         }
     }
 
+    /// The same where others do this to the store while another server answers.
+    pub fn meanwhile(self, operation: Operation) -> Self {
+        Self {
+            meanwhile: Some(operation),
+            ..self
+        }
+    }
+
     /// Does what the exchange asks for, until it asks no more.
     fn answer(&mut self, mut step: Step) -> Step {
         while let Step::Ask(ask) = step {
             let told = match ask {
                 Ask::Store(operation) => Told::Store(stored(&self.store, &operation, self.now)),
                 Ask::Call(call) => {
+                    if let Some(operation) = self.meanwhile.take() {
+                        stored(&self.store, &operation, self.now).unwrap();
+                    }
                     self.calls.borrow_mut().push(call);
                     Told::Call(self.answers.pop_front())
                 }
+                Ask::Wait => Told::Waited,
             };
             step = self.exchange.told(told, &mut self.verifier, self.now);
         }
@@ -285,6 +299,7 @@ impl FakeHost {
         let step = self
             .exchange
             .request_headers(snapshot, empty, &mut self.verifier, self.now);
+        let step = self.answer(step);
         let mut released = false;
         match self.message(step, &mut headers, None, &mut released) {
             Progress::Replied(reply) => return (None, Some(reply)),

@@ -45,6 +45,8 @@ pub struct Params<'a> {
     pub name: Option<Cow<'a, str>>,
     /// `uri`: the resource.
     pub uri: Option<Cow<'a, str>>,
+    /// Whether `cursor` asks for a later page of a list.
+    pub has_cursor: bool,
     /// `arguments`: where it stands, and how many members it has.
     pub arguments: Option<(Span, usize)>,
     /// `ref`: what a completion is for.
@@ -118,6 +120,7 @@ impl<'a> Params<'a> {
                 }
                 "cursor" if reader.kind()? != Kind::Null => {
                     text(reader, "cursor")?;
+                    params.has_cursor = true;
                 }
                 "cursor" | "requestState" | "protocolVersion" | "capabilities" => {
                     reader.skip()?;

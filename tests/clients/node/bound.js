@@ -3,7 +3,8 @@
 
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import * as oauth from 'oauth4webapi';
-import { browse, failure, options, say, serve } from './dialogue.js';
+import { browse, failure, options, say } from './dialogue.js';
+import { serveTools } from './serve-tools.js';
 
 const overHttp = { [oauth.allowInsecureRequests]: true };
 const application = { client_id: options.client_id };
@@ -53,14 +54,7 @@ async function run() {
   const withProof = (url, init) => proven(token, fetch, url, init);
   await client.connect(new StreamableHTTPClientTransport(new URL(options.url), { fetch: withProof }));
   say({ reply: { protocol: client.getNegotiatedProtocolVersion() } });
-  await serve({
-    list: async () => (await client.listTools()).tools.map((tool) => tool.name),
-    call: async ({ name, arguments: given }) => {
-      const { content, isError } = await client.callTool({ name, arguments: given });
-      return { text: content.map((part) => part.text).join(''), failed: Boolean(isError) };
-    },
-    headers: headersFor,
-  });
+  await serveTools(client, undefined, { headers: headersFor });
   await client.close();
 }
 

@@ -1,7 +1,8 @@
 // The part of a host application both TypeScript clients share: the SDK reports that somebody has
 // to sign in, the application opens the browser, hands the code back and tries again.
 
-import { browse, failure, options, say, serve } from './dialogue.js';
+import { browse, failure, say } from './dialogue.js';
+import { serveTools } from './serve-tools.js';
 
 // `sdk` has: UnauthorizedError, newClient(), newTransport(provider), finish(transport, callback),
 // version(client, transport).
@@ -41,13 +42,6 @@ export async function run(sdk, provider) {
   };
 
   say({ reply: { protocol: sdk.version(client, transport) } });
-  await serve({
-    list: () => ask(async () => (await client.listTools()).tools.map((tool) => tool.name)),
-    call: ({ name, arguments: given }) =>
-      ask(async () => {
-        const { content, isError } = await client.callTool({ name, arguments: given });
-        return { text: content.map((part) => part.text).join(''), failed: Boolean(isError) };
-      }),
-  });
+  await serveTools(client, ask);
   await client.close();
 }

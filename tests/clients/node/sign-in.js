@@ -2,8 +2,19 @@
 
 import { randomUUID } from 'node:crypto';
 
+// As itself if it has a secret, with the SDK's own provider for that; else for a user.
+export function signIn(ClientCredentialsProvider, options) {
+  if (!options.client_secret) return new SignIn(options);
+  return new ClientCredentialsProvider({
+    clientId: options.client_id,
+    clientSecret: options.client_secret,
+    expectedIssuer: options.issuer,
+    scope: options.scope,
+  });
+}
+
 // Both lines of the SDK take an object of this shape as their `OAuthClientProvider`.
-export class SignIn {
+class SignIn {
   constructor({ redirect_uri, client_document, client_id }) {
     this.redirectUrl = redirect_uri;
     this.clientMetadataUrl = client_document;

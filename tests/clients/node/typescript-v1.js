@@ -6,16 +6,7 @@ import { ClientCredentialsProvider } from '@modelcontextprotocol/sdk/client/auth
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { run } from './client-program.js';
 import { options } from './dialogue.js';
-import { SignIn } from './sign-in.js';
-
-const provider = options.client_secret
-  ? new ClientCredentialsProvider({
-      clientId: options.client_id,
-      clientSecret: options.client_secret,
-      expectedIssuer: options.issuer,
-      scope: options.scope,
-    })
-  : new SignIn(options);
+import { signIn } from './sign-in.js';
 
 await run(
   {
@@ -28,5 +19,5 @@ await run(
     },
     version: (_client, transport) => transport.protocolVersion,
   },
-  provider,
+  signIn(ClientCredentialsProvider, options),
 );

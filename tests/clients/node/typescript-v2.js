@@ -8,16 +8,7 @@ import {
 } from '@modelcontextprotocol/client';
 import { run } from './client-program.js';
 import { options } from './dialogue.js';
-import { SignIn } from './sign-in.js';
-
-const provider = options.client_secret
-  ? new ClientCredentialsProvider({
-      clientId: options.client_id,
-      clientSecret: options.client_secret,
-      expectedIssuer: options.issuer,
-      scope: options.scope,
-    })
-  : new SignIn(options);
+import { signIn } from './sign-in.js';
 
 await run(
   {
@@ -28,5 +19,5 @@ await run(
     finish: (transport, callback) => transport.finishAuth(callback.searchParams),
     version: (client) => client.getNegotiatedProtocolVersion(),
   },
-  provider,
+  signIn(ClientCredentialsProvider, options),
 );

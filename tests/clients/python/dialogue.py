@@ -61,6 +61,19 @@ async def serve(**commands: Command) -> None:
             say(failure(error))
 
 
+async def serve_tools(client: Any, failed: Callable[[Any], bool]) -> None:
+    """Carry out commands with a connected client. `failed` says whether a result tells of a failure."""
+
+    async def names() -> list[str]:
+        return [tool.name for tool in (await client.list_tools()).tools]
+
+    async def call(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        result = await client.call_tool(name, arguments)
+        return {"text": "".join(part.text for part in result.content), "failed": failed(result)}
+
+    await serve(list=names, call=call)
+
+
 def failure(error: BaseException) -> dict[str, Any]:
     """An error, as the test sees it; of a group, the first that is none."""
     while isinstance(error, BaseExceptionGroup):

@@ -2,72 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import httpx
-from dialogue import Browser, options, run, say, serve
+from dialogue import options, run, say, serve_tools
 from mcp import ClientSession
-from mcp.client.auth import OAuthClientProvider
-from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuthProvider
 from mcp.client.streamable_http import streamable_http_client
-from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata
-from storage import Storage
-
-
-def provider() -> OAuthClientProvider:
-    """How this program signs in."""
-    if "client_secret" in options:
-        return ClientCredentialsOAuthProvider(
-            options["url"],
-            Storage(),
-            options["client_id"],
-            options["client_secret"],
-            scopes=options.get("scope"),
-            issuer=options["issuer"],
-        )
-    redirect_uris = [options["redirect_uri"]]
-    registered = None
-    if "client_id" in options:
-        registered = OAuthClientInformationFull(
-            client_id=options["client_id"],
-            redirect_uris=redirect_uris,
-            token_endpoint_auth_method="none",
-        )
-    browser = Browser()
-
-    async def arrived() -> tuple[str, str | None]:
-        parameters = await browser.arrived()
-        return parameters["code"], parameters.get("state")
-
-    return OAuthClientProvider(
-        options["url"],
-        OAuthClientMetadata(redirect_uris=redirect_uris, token_endpoint_auth_method="none"),
-        Storage(registered),
-        redirect_handler=browser.open,
-        callback_handler=arrived,
-        client_metadata_url=options.get("client_document"),
-    )
+from sign_in import provider
 
 
 async def main() -> None:
     """Connect, then do as told."""
+    auth = provider("scopes", lambda parameters: (parameters["code"], parameters.get("state")))
     async with (
-        httpx.AsyncClient(auth=provider(), timeout=20, follow_redirects=True) as http,
+        httpx.AsyncClient(auth=auth, timeout=20, follow_redirects=True) as http,
         streamable_http_client(options["url"], http_client=http) as (reading, writing, _),
         ClientSession(reading, writing) as session,
     ):
         opened = await session.initialize()
         say({"reply": {"protocol": opened.protocolVersion}})
-
-        async def names() -> list[str]:
-            return [tool.name for tool in (await session.list_tools()).tools]
-
-        async def call(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-            result = await session.call_tool(name, arguments)
-            text = "".join(part.text for part in result.content)
-            return {"text": text, "failed": result.isError}
-
-        await serve(list=names, call=call)
+        await serve_tools(session, lambda result: result.isError)
 
 
 run(main)
