@@ -155,8 +155,12 @@ def test_another_session_asks_again(pair: Replicas, person: People, token: Calla
     connect(dana, asked(first), "dana")
     link = asked(second)
     assert first.notes() == empty(ACCOUNTS["dana"])
+    passed: list[str] = []
+    dana.page.on("request", lambda request: passed.append(request.post_data or ""))
     connect(dana, link, "dana")
     assert second.notes() == empty(ACCOUNTS["dana"])
+    # Both providers know the browser by now.
+    assert any("ticket=" in each for each in passed) and not any("password=" in each for each in passed)
 
 
 @pytest.mark.parametrize("mode", [MODERN, LEGACY])
