@@ -9,10 +9,11 @@ pub mod memory;
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// The name of a record. It says nothing about who or what the record is about.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Key(String);
 
 /// What is asked of a store. Times are in Unix seconds.

@@ -113,7 +113,11 @@ impl Exchange {
         evidence.extend(self.rewrite_evidence(&edit.set, &edit.removed));
         self.record.arguments_set = edit.set;
         self.record.arguments_removed = edit.removed;
-        let agreement = self.confirm(first, &operations, state.as_ref(), sent, now);
+        let is_call = matches!(ask.method, Some(Method::CallTool | Method::GetPrompt));
+        let agreement = match is_call {
+            true => self.confirm(first, &operations, state.as_ref(), sent, now),
+            false => Ok(None),
+        };
         let agreement = agreement.map_err(|refusal| (refusal, Some(first)))?;
         if agreement.is_some() {
             evidence.push(Evidence::new("user", "agreed to this call"));
@@ -128,7 +132,7 @@ impl Exchange {
             body: edit.body,
             headers: edit.headers,
             needs: self
-                .requirements(first, &operations, agreement)
+                .requirements(is_call, &operations, agreement)
                 .map_err(|refusal| (refusal, Some(first)))?,
         })
     }

@@ -23,27 +23,45 @@ const SHOWN: usize = 4000;
 /// What comes back with the answer. Two questions are never the same.
 #[derive(Serialize, Deserialize)]
 struct Question {
-    /// Whether a yes is an agreement to the call, and not only to opening a page.
-    agrees: bool,
+    agrees: Agrees,
     asked_ms: u64,
     id: Vec<u8>,
     expires: u64,
 }
 
+/// What a yes is.
+#[derive(Serialize, Deserialize)]
+enum Agrees {
+    /// That a page was opened.
+    ToNothing,
+    /// An agreement to the call.
+    ToTheCall,
+    /// That a page was opened for a call that was agreed to before.
+    Before(Agreement),
+}
+
 /// What a user answered to a question of the filter's own.
 pub(super) struct Answered {
     action: Action,
-    /// What a yes is, besides.
+    /// The agreement to the call, if it is one.
     agreement: Option<Agreement>,
 }
 
 /// An agreement, which is good for one call.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Agreement {
     /// Its name.
     pub(super) key: Key,
     /// When it is of no use any more, in Unix seconds.
     pub(super) until: u64,
+}
+
+impl Agreement {
+    /// The agreement that a sealed state stands for.
+    pub(super) fn of(sealed: &str, until: u64) -> Self {
+        let key = Key::of("agreed", &[sealed]);
+        Self { key, until }
+    }
 }
 
 impl Exchange {
@@ -66,12 +84,14 @@ impl Exchange {
                 agreement: Some(agreement),
                 ..
             })) => Ok(Some(agreement.clone())),
-            // What the server asked for belongs to a call that was agreed to.
-            Some(State::Servers(_)) => Ok(None),
+            // What the server asked for belongs to a call that was agreed to: once.
+            Some(State::Servers { next, .. }) => Ok(Some(next.clone())),
             _ if self.asked.era == Era::Legacy => Err(Refusal::CannotAsk),
             _ if !self.asked.elicits.form => Err(Refusal::MissingElicitation),
             _ => {
-                let state = self.seal_question(true, now).ok_or(Refusal::NoSealKey)?;
+                let state = self
+                    .seal_question(Agrees::ToTheCall, now)
+                    .ok_or(Refusal::NoSealKey)?;
                 Err(Refusal::Confirm(Box::new(Elicitation {
                     message: question(tool, arguments),
                     url: None,
@@ -91,14 +111,21 @@ impl Exchange {
         }
     }
 
-    /// A question that is answered on a page. `agreed`: the user agreed to the call already.
-    pub(super) fn link(&self, message: String, url: String, agreed: bool, now: Now) -> Elicitation {
+    /// A question that is answered on a page. An agreement to the call stays the one it is.
+    pub(super) fn link(
+        &self,
+        message: String,
+        url: String,
+        agreed: Option<&Agreement>,
+        now: Now,
+    ) -> Elicitation {
+        let agrees = agreed.map_or(Agrees::ToNothing, |agreed| Agrees::Before(agreed.clone()));
         let is_2025 = self.record.version.as_deref() == Some(URL_VERSION);
         let state = self
             .asked
             .elicits
             .url
-            .then(|| self.seal_question(agreed, now));
+            .then(|| self.seal_question(agrees, now));
         let how = match state.flatten() {
             Some(state) => How::InputRequired(state),
             None if is_2025 => How::UrlRequired,
@@ -111,7 +138,7 @@ impl Exchange {
         }
     }
 
-    fn seal_question(&self, agrees: bool, now: Now) -> Option<String> {
+    fn seal_question(&self, agrees: Agrees, now: Now) -> Option<String> {
         let question = Question {
             agrees,
             asked_ms: now.unix_ms,
@@ -134,13 +161,14 @@ impl Exchange {
             return None;
         }
         let message = Node::read(body, MAX_DEPTH).ok()?;
-        let agreement = Agreement {
-            key: Key::of("agreed", &[sealed]),
-            until: question.expires,
+        let agreement = match question.agrees {
+            Agrees::ToNothing => None,
+            Agrees::ToTheCall => Some(Agreement::of(sealed, question.expires)),
+            Agrees::Before(agreement) => Some(agreement),
         };
         Some(State::Own(Answered {
             action: action(&message),
-            agreement: question.agrees.then_some(agreement),
+            agreement,
         }))
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use super::caller::Known;
+use super::confirm::Agreement;
 use super::waiting::{Requirement, create};
 use super::{Exchange, Now};
 use crate::ask::{Ask, Told};
@@ -27,8 +28,8 @@ pub(super) struct Needed {
     place: Place,
     /// How old the connection may be, in seconds.
     lifetime: u64,
-    /// Whether the user agreed to the call already.
-    agreed: bool,
+    /// The user's agreement to the call.
+    agreed: Option<Agreement>,
     /// How often somebody else's refresh was waited for.
     waits: u8,
     stage: Stage,
@@ -65,7 +66,7 @@ impl Exchange {
     pub(super) fn needed_connection(
         &self,
         operations: &[&Operation],
-        agreed: bool,
+        agreed: Option<&Agreement>,
     ) -> Result<Option<Requirement>, Refusal> {
         let needed = self.policy.connection_for(operations);
         let (Some((connection, lifetime)), Mode::Enforce) = (needed, self.policy.mode) else {
@@ -82,7 +83,7 @@ impl Exchange {
         Ok(Some(Requirement::Connection(Box::new(Needed {
             place: place.ok_or(Refusal::NoConversation)?,
             lifetime: lifetime.as_secs(),
-            agreed,
+            agreed: agreed.cloned(),
             waits: 0,
             stage: Stage::Look,
         }))))
@@ -213,7 +214,7 @@ impl Exchange {
         };
         let url = ticket(&self.policy, sealer, place, now.seconds());
         let message = format!("Connect your {} account to go on.", connection.title);
-        let question = self.link(message, url, needed.agreed, now);
+        let question = self.link(message, url, needed.agreed.as_ref(), now);
         let name = connection.name.clone();
         Refusal::NotConnected(name, Box::new(question))
     }

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::caller::Way;
-use super::confirm::Answered;
+use super::confirm::{Agreement, Answered};
 use super::{Exchange, MAX_DEPTH, Now};
 use crate::mcp::events;
 use crate::mcp::handles::{Handed, Handle, may_have_handles};
@@ -57,8 +57,8 @@ pub(super) struct Asked {
 
 /// A request state, opened.
 pub(super) enum State {
-    /// The server's.
-    Servers(Opened),
+    /// The server's. Where the user has to agree to each call, it is good for the next one only.
+    Servers { opened: Opened, next: Agreement },
     /// The filter's own, with what the user answered.
     Own(Answered),
 }
@@ -66,7 +66,7 @@ pub(super) enum State {
 impl State {
     pub(super) fn servers(&self) -> Option<&Opened> {
         match self {
-            Self::Servers(opened) => Some(opened),
+            Self::Servers { opened, .. } => Some(opened),
             Self::Own(_) => None,
         }
     }
@@ -108,6 +108,8 @@ struct SealedTask {
 struct SealedState {
     state: String,
     expires: u64,
+    /// When it was handed out: no two are one.
+    sealed_ms: u64,
 }
 
 impl Asked {
@@ -258,11 +260,12 @@ impl Exchange {
             let state: Option<SealedState> =
                 self.open_for_request(Purpose::RequestState, &asked, &sealed.value);
             let servers = state.filter(|state| now.seconds() < state.expires);
-            let servers = servers.map(|state| {
-                State::Servers(Opened {
+            let servers = servers.map(|state| State::Servers {
+                next: Agreement::of(&sealed.value, state.expires),
+                opened: Opened {
                     span: sealed.span.clone(),
                     handle: state.state,
-                })
+                },
             });
             let own = || self.open_question(&asked, &sealed.value, body, now);
             opened = Some(servers.or_else(own).ok_or(Refusal::RequestState)?);
@@ -354,6 +357,7 @@ impl Exchange {
         let state = SealedState {
             state: state.to_owned(),
             expires: self.expiry(now),
+            sealed_ms: now.unix_ms,
         };
         self.seal_for_request(Purpose::RequestState, &state)
             .ok_or(Refusal::NoSealKey)

@@ -8,7 +8,6 @@ use super::connect::Needed;
 use super::pages::PageState;
 use super::{Exchange, Now, RequestState, Step, credentials};
 use crate::ask::{Ask, Told};
-use crate::authorize::Target;
 use crate::connection::ending::Ending;
 use crate::identity::{ProofError, TokenError, VerifiedToken, Verifier};
 use crate::mcp::headers::HeaderEdit;
@@ -43,19 +42,22 @@ pub(super) enum Requirement {
 }
 
 impl Exchange {
-    /// What a call needs that was allowed by the policy.
+    /// What a message needs that was allowed by the policy. What is asked of a call is not asked again
+    /// where its task is looked after.
     pub(super) fn requirements(
         &self,
-        target: Target<'_>,
+        is_call: bool,
         operations: &[&Operation],
         agreement: Option<Agreement>,
     ) -> Result<VecDeque<Requirement>, Refusal> {
         // What is used up comes last: only a call that passes uses it up.
-        let connection = self.needed_connection(operations, agreement.is_some())?;
+        let connection = match is_call {
+            true => self.needed_connection(operations, agreement.as_ref())?,
+            false => None,
+        };
         let credential = connection.or_else(|| self.token_for_server());
         let agreement = agreement.map(Requirement::Agreement);
         let mut needs: VecDeque<_> = credential.into_iter().chain(agreement).collect();
-        let is_call = matches!(target, Target::Tool(_) | Target::Prompt(_));
         if self.policy.mode == Mode::Enforce
             && is_call
             && operations.iter().any(|operation| operation.single_use)

@@ -1,5 +1,7 @@
 //! Names with wildcards.
 
+use url::Url;
+
 use crate::identity::Identity;
 
 /// A name, or a pattern in which `*` stands for any run of characters and `{user}` and
@@ -193,7 +195,8 @@ fn overlap(one: &[u8], other: &[u8]) -> bool {
 }
 
 /// Whether a URI means the same to everybody who reads it: no dot segments, spelled out or encoded,
-/// no encoded separators, no characters a parser would drop or turn around, no capitals in the scheme.
+/// no encoded separators, no characters a parser would drop or turn around, no capitals in the scheme, no
+/// empty steps on the way, and, where URLs have a host, no other way to write it.
 pub fn is_plain_uri(uri: &str) -> bool {
     let lower = uri.to_ascii_lowercase();
     let hidden = ["%2e", "%2f", "%5c", "%25", "%00"]
@@ -208,7 +211,37 @@ pub fn is_plain_uri(uri: &str) -> bool {
     let shouts = scheme.bytes().any(|byte| byte.is_ascii_uppercase());
     let odd =
         |character: char| character.is_control() || character.is_whitespace() || character == '\\';
-    !hidden && !dots && !shouts && !uri.contains(odd) && !hides_plain_letters(uri)
+    let empty_step = match uri.split_once("://") {
+        Some((_, rest)) => rest.trim_start_matches('/').contains("//") || rest.starts_with("//"),
+        None => uri.contains("//"),
+    };
+    let plain = !hidden && !dots && !shouts && !empty_step && !uri.contains(odd);
+    plain && !hides_plain_letters(uri) && has_plain_host(scheme, uri)
+}
+
+/// Whether a URL of a scheme that readers normalize names its host in the one normal way: readers
+/// take `https:a`, `https://A:443` and `https://u@a` for `https://a` (URL Standard, section 4.4).
+fn has_plain_host(scheme: &str, uri: &str) -> bool {
+    if !["file", "ftp", "http", "https", "ws", "wss"].contains(&scheme) {
+        return true;
+    }
+    let Some((_, rest)) = uri.split_once("://") else {
+        return false;
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, _) = rest.split_at(end);
+    if scheme == "file" {
+        return authority.is_empty() && rest.starts_with('/');
+    }
+    let Ok(url) = Url::parse(uri) else {
+        return false;
+    };
+    let host = url.host_str().unwrap_or_default();
+    let normal = match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    };
+    !host.is_empty() && !host.ends_with('.') && authority == normal
 }
 
 /// Whether a character that needs no encoding is encoded (RFC 3986 section 2.3), as `%73` for `s`,
@@ -232,6 +265,43 @@ mod tests {
             user: Some(user.to_owned()),
             organization: organization.map(str::to_owned),
             ..Identity::default()
+        }
+    }
+
+    #[test]
+    fn b08_a_host_is_written_in_one_way() {
+        for plain in [
+            "https://secret.example.com/x",
+            "https://secret.example.com",
+            "https://secret.example.com:8443/x",
+            "https://[::1]/x",
+            "file:///srv/private/x",
+            "crm://Acme/customers/1",
+            "crm:customers",
+            "urn:isbn:1",
+        ] {
+            assert!(is_plain_uri(plain), "{plain}");
+        }
+        for odd in [
+            "https://SECRET.example.com/x",
+            "https://secret.example.com:443/x",
+            "https://secret.example.com:/x",
+            "https://u@secret.example.com/x",
+            "https:secret.example.com/x",
+            "https:/secret.example.com/x",
+            "https:///secret.example.com/x",
+            "https://secret.example.com./x",
+            "https://\u{ff46}iles.example.com/x",
+            "https://0x7f.1/x",
+            "https://secret.example.com//x",
+            "file:/srv/private/x",
+            "file:///srv//private/x",
+            "file://localhost/srv/private/x",
+            "file:////srv/private/x",
+            "file:srv/private/x",
+            "crm://acme//customers",
+        ] {
+            assert!(!is_plain_uri(odd), "{odd}");
         }
     }
 

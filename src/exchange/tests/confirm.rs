@@ -146,3 +146,57 @@ fn what_the_policy_refuses_is_not_asked_about() {
     let body = modern_call("crm.purge", "{}");
     assert_eq!(send(&policy, &body).refusal().2, "denied");
 }
+
+/// The answer of the server that a call got, which passed.
+fn answer_of(outcome: &Outcome) -> Value {
+    serde_json::from_str(&outcome.client_body()).unwrap()
+}
+
+const JSON: &[(&str, &str)] = &[(":status", "200"), ("content-type", "application/json")];
+
+#[test]
+fn b44_a_state_of_the_servers_goes_on_with_an_agreed_call_once() {
+    let (policy, store) = (careful(), Store::default());
+    let sent = |request: &Request| {
+        let host = FakeHost::new(&policy).with_store(&store);
+        host.exchange(request, &[], false)
+    };
+    let arguments = json!({});
+    let (_, state) = question(&arguments);
+    let asks = r#"{"jsonrpc":"2.0","id":2,"result":{"resultType":"input_required","inputRequests":{},"requestState":"s"}}"#;
+    let agreed = asked(2, &arguments, &elicits(), &answer(&state, "accept"));
+    let state = answer_of(&sent(&agreed.answered(JSON, asks)));
+    let state = json!({"requestState": state["result"]["requestState"]});
+    let retry = asked(3, &arguments, &elicits(), &state);
+    assert!(sent(&retry).server.is_some());
+    assert_eq!(sent(&retry).refusal().2, "request_state");
+}
+
+#[test]
+fn the_task_of_an_agreed_call_is_looked_after_without_another_yes() {
+    let (policy, store) = (careful(), Store::default());
+    let sent = |request: &Request| {
+        let host = FakeHost::new(&policy).with_store(&store);
+        host.exchange(request, &[], false)
+    };
+    let tasks = json!({"elicitation": {}, "extensions": {"io.modelcontextprotocol/tasks": {}}});
+    let arguments = json!({});
+    let (_, state) = question(&arguments);
+    let made = r#"{"jsonrpc":"2.0","id":2,"result":{"resultType":"task","taskId":"t-1","status":"working"}}"#;
+    let agreed = asked(2, &arguments, &tasks, &answer(&state, "accept"));
+    let task = answer_of(&sent(&agreed.answered(JSON, made)));
+    let task = task["result"]["taskId"].as_str().unwrap().to_owned();
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": tasks,
+    });
+    let params = json!({"taskId": task, "_meta": meta});
+    let body = json!({"jsonrpc": "2.0", "id": 3, "method": "tasks/get", "params": params});
+    let poll = Request::post(&body.to_string())
+        .with("mcp-protocol-version", "2026-07-28")
+        .with("mcp-method", "tasks/get")
+        .with("mcp-name", &task);
+    for _ in 0..2 {
+        assert!(sent(&poll).server.is_some());
+    }
+}

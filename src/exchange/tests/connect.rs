@@ -281,6 +281,25 @@ fn agreeing_and_connecting_are_asked_for_one_after_the_other() {
 }
 
 #[test]
+fn b44_one_yes_is_one_call_however_often_the_link_is_asked_for() {
+    let tools = json!({"crm.get": {"connection": "notes", "confirm": true}});
+    let (policy, store) = (connecting(json!({"tools": tools})), Store::default());
+    let confirm = looked_up(&policy, &store, &modern(&json!({})));
+    let confirm: Value = serde_json::from_slice(&confirm.reply.unwrap().body).unwrap();
+    let retry = with_answer(&confirm, "accept");
+    let linked = |later| reply(&sent(&policy, &store, &retry, later, &[]).0);
+    let links: Vec<Value> = (1..4).map(linked).collect();
+    let sealer = Sealer::new(&"secret".repeat(6)).unwrap();
+    stored(&store, &place().put(&sealer, &connected()), now(0)).unwrap();
+    let states = links.iter().chain([&confirm]);
+    let passed = states.filter(|state| {
+        let request = with_answer(state, "accept");
+        looked_up(&policy, &store, &request).server.is_some()
+    });
+    assert_eq!(passed.count(), 1);
+}
+
+#[test]
 fn a_connection_ends() {
     let store = store_with(
         &place(),
