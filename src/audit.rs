@@ -78,7 +78,8 @@ pub struct Record {
     /// The roles that the caller acts with.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub acting_as_roles: Vec<String>,
-    /// Whose credential the server got: `none`, `passed` (the client's) or `static`.
+    /// Whose credential the server got: `none`, `passed` (the client's), `static` or
+    /// `exchanged` (what the client's was exchanged for).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream_credential: Option<&'static str>,
     /// Names of arguments that were set to the caller's own.

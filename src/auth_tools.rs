@@ -140,6 +140,13 @@ fn caller() -> Value {
     object(&members, &["roles", "scopes", "identified_by"])
 }
 
+/// Sets a member of an object.
+pub(crate) fn set(object: &mut Value, name: &str, value: Value) {
+    if let Some(object) = object.as_object_mut() {
+        object.insert(name.to_owned(), value);
+    }
+}
+
 fn object(properties: &Value, required: &[&str]) -> Value {
     let mut schema = json!({
         "type": "object",
@@ -147,7 +154,7 @@ fn object(properties: &Value, required: &[&str]) -> Value {
         "additionalProperties": false,
     });
     if !required.is_empty() {
-        schema["required"] = json!(required);
+        set(&mut schema, "required", json!(required));
     }
     schema
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use self::schemes::challenges;
 pub use self::schemes::proof_algorithms;
 use crate::authorize::{Denial, Target};
+use crate::connection::token_exchange::ExchangeError;
 use crate::elicitation::{Asking, Elicitation};
 use crate::mcp::headers::{Disagreement, VERSIONS};
 use crate::mcp::message::MessageError;
@@ -148,6 +149,10 @@ fn answer(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> (u16, i64, St
         }
         Refusal::ClientGone | Refusal::Upgrade => (400, INVALID_REQUEST),
         Refusal::ContentEncoding | Refusal::ContentType => (415, INVALID_REQUEST),
+        Refusal::Exchange(ExchangeError::Subject) => (401, 401),
+        Refusal::Exchange(ExchangeError::Denied) => (403, 403),
+        Refusal::Exchange(error) if error.is_unavailable() => (503, 503),
+        Refusal::Exchange(_) => (502, -32603),
         Refusal::Disagreement(Disagreement::NoMeta) => (400, INVALID_PARAMS),
         Refusal::Disagreement(Disagreement::Version(_)) => (400, -32022),
         Refusal::MissingCapability | Refusal::MissingElicitation => (400, -32021),

@@ -4,14 +4,17 @@
 //! For whoever judges a call: [`place`] says where a caller's connection belongs, [`vault`] finds and
 //! opens it, [`ticket`] makes the link to send the user to if there is none, [`oauth`] refreshes
 //! tokens, and [`ending`] ends connections. For whoever gets a request under [`PAGES`]: [`Flow`].
+//! [`token_exchange`] is the way without pages: the caller's token becomes one for the server.
 
 pub mod ending;
 pub mod oauth;
+pub mod token_exchange;
 pub mod vault;
 
 mod clients;
 mod connecting;
 mod flow;
+pub mod logout;
 mod pages;
 mod refusal;
 mod sealed;

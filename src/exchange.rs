@@ -19,6 +19,7 @@ mod pages;
 mod pins;
 mod request;
 mod response;
+mod token_exchange;
 mod waiting;
 
 use std::rc::Rc;
@@ -33,12 +34,13 @@ use crate::ask::Ask;
 use crate::audit::Record;
 use crate::authorize::Target;
 use crate::challenge::{Asked, Reply, refuse};
+use crate::connection::token_exchange::Exchanger;
 use crate::connection::{Clients, Random};
 use crate::cors;
 use crate::credential::Credential;
 use crate::decision::{Decision, Evidence, Verdict};
 use crate::elicitation::Elicits;
-use crate::identity::Need;
+use crate::identity::{Need, TokenDigest};
 use crate::mcp::events::EventStream;
 use crate::mcp::headers::{HeaderEdit, Headers};
 use crate::mcp::method::Era;
@@ -59,6 +61,9 @@ pub enum Step {
     Fetch(Need),
     /// Keep the request, which has ended, until the exchange was told this.
     Ask(Ask),
+    /// Keep the request, which has ended, until its token was exchanged, once for everybody who waits for
+    /// that.
+    Exchange(TokenDigest),
     /// Let the message go on, with these changes.
     Forward(Forward),
     /// Answer the request in the server's place.
@@ -102,6 +107,8 @@ pub struct Secrets {
     pub clients: Rc<Clients>,
     /// Where random bytes come from.
     pub random: Random,
+    /// What the server gets in place of callers' tokens.
+    pub exchanger: Option<Rc<Exchanger>>,
 }
 
 /// Says nothing: they are secrets.
@@ -130,6 +137,8 @@ pub struct Exchange {
     waiting: Option<Waiting>,
     page: PageState,
     own_call: Option<OwnCall>,
+    /// What the server gets in place of the caller's token.
+    token_for_server: Option<Rc<Credential>>,
     record: Record,
     decided: bool,
     /// Changes of the answer's headers, until these go on.
@@ -253,6 +262,7 @@ impl Exchange {
             waiting: None,
             page: PageState::None,
             own_call: None,
+            token_for_server: None,
             record,
             decided: false,
             answer_headers: Vec::new(),

@@ -5,6 +5,7 @@
 //! status is known: headers are read once, while they are there, and never one by one.
 
 mod configuration;
+mod exchanges;
 mod fetch;
 mod host;
 mod job;
@@ -17,5 +18,5 @@ use proxy_wasm::types::LogLevel;
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|_| -> Box<dyn RootContext> { Box::new(root::Root::default()) });
+    proxy_wasm::set_root_context(|id| -> Box<dyn RootContext> { Box::new(root::Root::new(id)) });
 }}

@@ -25,6 +25,6 @@ pub use issuer::{
 pub use keys::{KeySet, KeySetError};
 pub use single_use::SingleUse;
 pub use verifier::{
-    IdVerification, Need, SignInAnswer, Verification, VerifiedIdToken, VerifiedToken, Verifier,
-    Vouched,
+    IdVerification, LogoutVerification, Need, SignInAnswer, Verification, VerifiedIdToken,
+    VerifiedLogout, VerifiedToken, Verifier, Vouched,
 };

@@ -24,6 +24,7 @@ mod results;
 mod roles;
 mod scopes;
 mod store;
+mod token_exchange;
 mod upstream;
 mod value;
 mod view;
@@ -47,6 +48,7 @@ pub use resources::ResourceRule;
 pub use results::{Detector, FieldPath, Mask, Missing, Otherwise, OwnerRule, ResultRule, TextRule};
 pub use roles::{Grant, Role};
 pub use scopes::ScopeHierarchy;
+pub use token_exchange::{SubjectTokenType, TokenClient, TokenExchange};
 pub use upstream::{Authorization, StaticCredential, Upstream};
 pub use view::{TestUser, ViewAs, ViewGrants};
 

@@ -2,6 +2,7 @@
 
 use crate::authorize::Denial;
 use crate::connection::PageRefusal;
+use crate::connection::token_exchange::ExchangeError;
 use crate::decision::{Decision, Evidence, Verdict};
 use crate::elicitation::Elicitation;
 use crate::identity::TokenError;
@@ -35,6 +36,8 @@ pub enum Refusal {
     Disagreement(Disagreement),
     /// No body where one is needed, or one where none may be.
     Body,
+    /// The server would get no token for the caller.
+    Exchange(ExchangeError),
     /// A header that cannot be read in one way only.
     Header(HeaderError),
     /// Headers that mirror the body would have to change after they went on.
@@ -130,6 +133,12 @@ impl Refusal {
             Self::Disagreement(Disagreement::Version(_)) => "protocol_version",
             Self::Disagreement(Disagreement::NoMeta) => "protocol_meta",
             Self::Disagreement(_) => "header_mismatch",
+            Self::Exchange(ExchangeError::Busy) => "exchange_busy",
+            Self::Exchange(ExchangeError::Client) => "exchange_client",
+            Self::Exchange(ExchangeError::Denied) => "exchange_denied",
+            Self::Exchange(ExchangeError::Format) => "exchange_answer",
+            Self::Exchange(ExchangeError::Subject) => "exchange_token",
+            Self::Exchange(ExchangeError::Unavailable) => "exchange_unavailable",
             Self::Header(_) => "header",
             Self::HeadersLeft => "headers_left",
             Self::Host => "host",
@@ -192,6 +201,7 @@ impl Refusal {
                 format!("needs a sign-in at most {max_age} s ago")
             }
             Self::Disagreement(error) => error.to_string(),
+            Self::Exchange(error) => error.to_string(),
             Self::Header(error) => error.to_string(),
             Self::HeadersLeft => {
                 "the `Mcp-*` headers of this request would have to change, and the proxy is \
@@ -255,6 +265,7 @@ impl Refusal {
             | Self::Token(_) => "token",
             Self::Argument(_) => "arguments",
             Self::Confirm(_) | Self::Declined | Self::NotConnected(..) => "user",
+            Self::Exchange(_) => "upstream",
             Self::ViewAs => "view_as",
             Self::NotOwned | Self::UpstreamAnswer => "response",
             Self::PinBroken(_) => "pins",
@@ -279,6 +290,7 @@ impl Refusal {
             Self::NoToken
             | Self::Confirm(_)
             | Self::NotConnected(..)
+            | Self::Exchange(ExchangeError::Subject)
             | Self::Denied(Denial::Scope { .. } | Denial::SignIn { .. } | Denial::TooOld { .. }) => {
                 true
             }
@@ -313,6 +325,20 @@ impl Refusal {
                 format!("sign in with scope {}", needed.join(" "))
             }
             Self::Denied(Denial::TooOld { .. }) => "sign in again".into(),
+            Self::Exchange(ExchangeError::Busy | ExchangeError::Unavailable) => {
+                "check the cluster and path under `upstream.exchange`".into()
+            }
+            Self::Exchange(ExchangeError::Client | ExchangeError::Format) => {
+                "see what the authorization server lets the client under `upstream.exchange` do, and \
+                 that it gives Bearer tokens"
+                    .into()
+            }
+            Self::Exchange(ExchangeError::Denied) => {
+                "let the authorization server admit the caller, and the `audience`, `resource` and \
+                 `scopes` under `upstream.exchange`"
+                    .into()
+            }
+            Self::Exchange(ExchangeError::Subject) => "sign in again".into(),
             Self::Host => "connect to localhost, or to the host of `resource`".into(),
             Self::HeadersLeft => {
                 "set `allow_on_headers_stop_iteration: true` in the filter's PluginConfig, and take \

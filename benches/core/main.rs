@@ -215,7 +215,7 @@ fn request(
     );
     let held = exchange.request_headers(headers.clone(), false, verifier, NOW);
     assert_eq!(held, Step::Hold);
-    match exchange.request_body(black_box(body), NOW) {
+    match exchange.request_body(black_box(body), verifier, NOW) {
         Step::Forward(forward) => (exchange, forward),
         _ => (exchange, Forward::default()),
     }

@@ -1,6 +1,7 @@
 //! `WWW-Authenticate`: how a client cures a refusal, for each way to send a token.
 
 use crate::authorize::Denial;
+use crate::connection::token_exchange::ExchangeError;
 use crate::identity::{PROOF_ALGORITHMS, TokenError};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
@@ -46,6 +47,11 @@ fn parameters(policy: &Policy, refusal: &Refusal) -> Option<String> {
                 _ => "invalid_token",
             },
             error.reason(),
+            where_to_sign_in(policy),
+        ),
+        Refusal::Exchange(ExchangeError::Subject) => format!(
+            "error=\"invalid_token\", error_description=\"{}\", {}",
+            refusal.reason(),
             where_to_sign_in(policy),
         ),
         Refusal::Denied(Denial::Scope { needed }) => format!(

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::policy::{Client, Policy, PolicyError};
+use crate::policy::{Authorization, Client, Policy, PolicyError, TokenClient};
 use crate::secret::Secret;
 
 /// What this filter shows authorization servers to say who it is.
@@ -36,9 +36,11 @@ impl Clients {
                 &connection.client,
             )
         });
+        let named = sign_ins.chain(connections);
+        let named = named.map(|(path, client)| (path, client.client_secret_env.as_ref()));
         let mut secrets = HashMap::new();
-        for (path, client) in sign_ins.chain(connections) {
-            let Some(name) = &client.client_secret_env else {
+        for (path, name) in named.chain(of_exchange(policy)) {
+            let Some(name) = name else {
                 continue;
             };
             let secret = environment(name).filter(|secret| !secret.is_empty());
@@ -56,7 +58,30 @@ impl Clients {
 
     /// The credentials of a client; `None` for a public one.
     pub(super) fn authorization(&self, client: &Client) -> Option<Secret> {
-        let secret = self.secrets.get(client.client_secret_env.as_ref()?)?;
-        Some(Secret::basic(&client.client_id, secret.reveal()))
+        self.of_id(&client.client_id, client.client_secret_env.as_ref())
     }
+
+    /// The same for a client that is no browser's business.
+    pub(super) fn of_token_client(&self, client: &TokenClient) -> Option<Secret> {
+        self.of_id(&client.client_id, client.client_secret_env.as_ref())
+    }
+
+    fn of_id(&self, client_id: &str, secret_env: Option<&String>) -> Option<Secret> {
+        let secret = self.secrets.get(secret_env?)?;
+        Some(Secret::basic(client_id, secret.reveal()))
+    }
+}
+
+/// The secrets' names where the caller's token is exchanged, and where the policy has them.
+fn of_exchange(policy: &Policy) -> impl Iterator<Item = (String, Option<&String>)> {
+    const PATH: &str = "upstream.exchange";
+    let exchange = match &policy.upstream.authorization {
+        Authorization::Exchange(exchange) => Some(exchange),
+        _ => None,
+    };
+    let second = exchange.and_then(|exchange| exchange.id_jag.as_ref());
+    let first = exchange.map(|exchange| (PATH.to_owned(), &exchange.client));
+    let second = second.map(|client| (format!("{PATH}.id_jag"), client));
+    let clients = first.into_iter().chain(second);
+    clients.map(|(path, client)| (path, client.client_secret_env.as_ref()))
 }

@@ -44,7 +44,7 @@ pub struct Means<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next {
     /// With what [`Ending::ask`] says now.
-    Ask(Ending),
+    Ask(Box<Ending>),
     /// It is over. `None`: there was no connection.
     Over(Option<Ended>),
 }
@@ -115,14 +115,14 @@ impl Ending {
                 // What does not open goes as well.
                 let found = place.open(means.sealer, &found, means.now);
                 let stage = Stage::Delete(found);
-                Next::Ask(Self { place, stage })
+                Next::Ask(Box::new(Self { place, stage }))
             }
             (Stage::Delete(None), Told::Store(Ok(_))) => Next::Over(None),
             (Stage::Delete(Some(connected)), Told::Store(Ok(_))) => {
                 match revocation(means, &place, &connected) {
                     Some(call) => {
                         let stage = Stage::Revoke(connected, call);
-                        Next::Ask(Self { place, stage })
+                        Next::Ask(Box::new(Self { place, stage }))
                     }
                     None => over(connected, Revocation::NotOffered),
                 }

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::clients::Clients;
 use super::connecting::{self, Connecting};
+use super::logout::{self, LoggingOut};
 use super::pages::{self, Consent};
 use super::refusal::PageRefusal;
 use super::sealed::{Attempt, Browser, Form, LASTS, Seals, Ticket, digest, random_text};
@@ -78,6 +79,7 @@ pub(super) enum Waiting {
     Once(Rc<Attempt>, Secret, Leg),
     SignIn(SigningIn),
     Connect(Connecting),
+    Logout(LoggingOut),
 }
 
 /// Which of the two ways out and back.
@@ -96,10 +98,15 @@ pub(super) enum Step {
 
 impl Flow {
     /// Begins with a request, whole.
-    pub fn begin(around: Around<'_>, headers: &Headers, body: &[u8]) -> (Self, Next) {
+    pub fn begin(
+        around: Around<'_>,
+        headers: &Headers,
+        body: &[u8],
+        verifier: &mut Verifier,
+    ) -> (Self, Next) {
         let mut flow = Self { waiting: None };
         let visit = Visit::read(headers, body, around.policy.origin());
-        let step = visit.and_then(|visit| around.visited(&visit));
+        let step = visit.and_then(|visit| around.visited(&visit, verifier));
         let next = flow.take(step);
         (flow, next)
     }
@@ -119,6 +126,7 @@ impl Flow {
                 signing_in.answered(around, answer.as_ref(), verifier)
             }
             (Some(Waiting::Connect(connecting)), told) => connecting.told(around, told),
+            (Some(Waiting::Logout(logout)), told) => Ok(logout.told(around, told)),
             _ => Err(PageRefusal::Request),
         };
         self.take(step)
@@ -128,6 +136,7 @@ impl Flow {
     pub fn keys_ready(&mut self, around: Around<'_>, verifier: &mut Verifier) -> Next {
         let step = match self.waiting.take() {
             Some(Waiting::SignIn(signing_in)) => signing_in.keys_ready(around, verifier),
+            Some(Waiting::Logout(logout)) => Ok(logout.keys_ready(around, verifier)),
             _ => Err(PageRefusal::Request),
         };
         self.take(step)
@@ -150,7 +159,7 @@ impl Flow {
 }
 
 impl<'a> Around<'a> {
-    fn visited(self, visit: &Visit) -> Result<Step, PageRefusal> {
+    fn visited(self, visit: &Visit, verifier: &mut Verifier) -> Result<Step, PageRefusal> {
         match &visit.page {
             Page::Client => {
                 let id = self.policy.client_document();
@@ -158,6 +167,7 @@ impl<'a> Around<'a> {
                 Ok(Step::Done(client_document(self.policy, &id)))
             }
             Page::Connect => self.connect(visit),
+            Page::Logout => Ok(logout::begin(self, visit, verifier)),
             Page::SignIn => {
                 let ticket = self.ticket(visit)?;
                 sign_in::begin(self, visit, ticket, true)

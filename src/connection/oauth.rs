@@ -69,7 +69,7 @@ pub fn redeem(client: &Client, clients: &Clients, redeemed: Redeemed<'_>) -> Cal
         ("resource", redeemed.resource),
     ];
     let authorization = clients.authorization(client);
-    let form = form_of(client, authorization.as_ref(), &form);
+    let form = form_of(&client.client_id, authorization.as_ref(), &form);
     client.token.post(form, authorization.as_ref())
 }
 
@@ -82,7 +82,7 @@ pub fn refresh(connection: &Connection, clients: &Clients, refresh_token: &Secre
         ("resource", connection.resource.as_deref()),
     ];
     let authorization = clients.authorization(client);
-    let form = form_of(client, authorization.as_ref(), &form);
+    let form = form_of(&client.client_id, authorization.as_ref(), &form);
     client.token.post(form, authorization.as_ref())
 }
 
@@ -99,7 +99,7 @@ pub fn revoke(connection: &Connection, clients: &Clients, tokens: Revoked<'_>) -
         ("token_type_hint", Some(hint)),
     ];
     let authorization = clients.authorization(client);
-    let form = form_of(client, authorization.as_ref(), &form);
+    let form = form_of(&client.client_id, authorization.as_ref(), &form);
     let place = connection.revoke.as_ref()?;
     Some(place.post(form, authorization.as_ref()))
 }
@@ -119,18 +119,37 @@ pub enum Revoked<'a> {
 ///
 /// There are no tokens in it, for this reason.
 pub fn read_tokens(answer: Option<&Answer>, now: u64) -> Result<Tokens, TokenAnswerError> {
-    let answer = answer.ok_or(TokenAnswerError::Unavailable)?;
-    match answer.status {
-        200 => {}
-        400..=403 => return Err(refusal(&answer.body)),
-        _ => return Err(TokenAnswerError::Unavailable),
-    }
-    let members = object(&answer.body).ok_or(TokenAnswerError::Format)?;
-    if members.contains_key("error") {
-        // GitHub refuses with 200.
-        return Err(refusal(&answer.body));
-    }
+    let members = members(answer).map_err(|error| match error {
+        NoMembers::Error(code) => refusal(code.as_deref()),
+        NoMembers::Format => TokenAnswerError::Format,
+        NoMembers::Unavailable => TokenAnswerError::Unavailable,
+    })?;
     tokens(&members, now).ok_or(TokenAnswerError::Format)
+}
+
+/// Why there is nothing to read in an answer.
+pub(super) enum NoMembers {
+    /// It says no, with this code (RFC 6749 section 5.2).
+    Error(Option<String>),
+    /// It is no answer of a token endpoint.
+    Format,
+    /// There is none.
+    Unavailable,
+}
+
+/// The members of a token endpoint's answer.
+pub(super) fn members(answer: Option<&Answer>) -> Result<Map<String, Value>, NoMembers> {
+    let answer = answer.ok_or(NoMembers::Unavailable)?;
+    let code = |members: &Map<String, Value>| Some(members.get("error")?.as_str()?.to_owned());
+    match (answer.status, object(&answer.body)) {
+        // GitHub refuses with 200.
+        (200, Some(members)) if members.contains_key("error") => {
+            Err(NoMembers::Error(code(&members)))
+        }
+        (200, members) => members.ok_or(NoMembers::Format),
+        (400..=403, members) => Err(NoMembers::Error(members.as_ref().and_then(code))),
+        _ => Err(NoMembers::Unavailable),
+    }
 }
 
 /// One strict JSON object: nothing in it is there twice.
@@ -144,7 +163,7 @@ pub(super) fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
     serde_json::from_slice(bytes).ok()
 }
 
-fn tokens(members: &Map<String, Value>, now: u64) -> Option<Tokens> {
+pub(super) fn tokens(members: &Map<String, Value>, now: u64) -> Option<Tokens> {
     let kind = members.get("token_type")?.as_str()?;
     if !kind.eq_ignore_ascii_case("bearer") {
         // A token that needs a proof cannot be sent by this filter.
@@ -176,7 +195,7 @@ fn optional<T>(
 }
 
 /// A token that a header can carry (RFC 6749 appendix A.12, RFC 6750 section 2.1).
-fn token(value: &Value) -> Option<Secret> {
+pub(super) fn token(value: &Value) -> Option<Secret> {
     let text = value.as_str()?;
     let sound = !text.is_empty()
         && text.len() <= MAX_TOKEN
@@ -184,9 +203,8 @@ fn token(value: &Value) -> Option<Secret> {
     sound.then(|| Secret::new(text.to_owned()))
 }
 
-fn refusal(body: &[u8]) -> TokenAnswerError {
-    let members = object(body).unwrap_or_default();
-    match members.get("error").and_then(Value::as_str) {
+fn refusal(code: Option<&str>) -> TokenAnswerError {
+    match code {
         Some("invalid_grant" | "bad_verification_code" | "bad_refresh_token") => {
             TokenAnswerError::Grant
         }
@@ -195,8 +213,8 @@ fn refusal(body: &[u8]) -> TokenAnswerError {
 }
 
 /// A form; a public client says who it is in the form itself (RFC 6749 section 3.2.1).
-fn form_of(
-    client: &Client,
+pub(super) fn form_of(
+    client_id: &str,
     authorization: Option<&Secret>,
     pairs: &[(&str, Option<&str>)],
 ) -> String {
@@ -207,7 +225,7 @@ fn form_of(
         }
     }
     if authorization.is_none() {
-        form.append_pair("client_id", &client.client_id);
+        form.append_pair("client_id", client_id);
     }
     form.finish()
 }

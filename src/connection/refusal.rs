@@ -27,6 +27,12 @@ pub enum PageRefusal {
     /// The answer of another authorization server than the one that was asked.
     #[error("The answer came from somewhere else than expected. Nothing was connected.")]
     IssuerMismatch,
+    /// No logout token of an issuer that sends some.
+    #[error("The logout token is not accepted.")]
+    LogoutToken(TokenError),
+    /// The logout token came before.
+    #[error("The logout token was used before.")]
+    LogoutUsed,
     /// An HTTP method the page has no use for.
     #[error("This page cannot be used that way.")]
     Method,
@@ -78,6 +84,8 @@ impl PageRefusal {
             Self::Form => "bad_form",
             Self::IdToken(_) => "id_token",
             Self::IssuerMismatch => "issuer_mismatch",
+            Self::LogoutToken(_) => "logout_token",
+            Self::LogoutUsed => "logout_used",
             Self::Method => "http_method",
             Self::NotFound => "not_found",
             Self::NotSignedIn => "not_signed_in",
@@ -100,7 +108,7 @@ impl PageRefusal {
     /// What the log says beside the reason.
     pub fn detail(self) -> String {
         match self {
-            Self::IdToken(error) => error.to_string(),
+            Self::IdToken(error) | Self::LogoutToken(error) => error.to_string(),
             Self::Store(error) => error.to_string(),
             Self::Tokens(error) => error.to_string(),
             other => other.to_string(),
@@ -116,6 +124,7 @@ impl PageRefusal {
             | Self::Origin
             | Self::OtherBrowser
             | Self::OtherUser => 403,
+            Self::LogoutToken(error) if error.is_unavailable() => 503,
             Self::Method => 405,
             Self::NotFound => 404,
             Self::Account | Self::IdToken(_) | Self::Tokens(_) => 502,

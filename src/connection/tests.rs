@@ -2,6 +2,7 @@
 
 mod attacks;
 mod connecting;
+mod logout;
 pub(super) mod world;
 
 use serde_json::{Value, json};

@@ -22,6 +22,8 @@ pub(super) enum Page {
     SignIn,
     /// The browser comes back from the first layer's issuer.
     SignedIn,
+    /// No browser: an issuer says that a user signed out.
+    Logout,
     /// The browser comes back from this resource.
     Callback(String),
 }
@@ -50,12 +52,14 @@ impl Visit {
         let page = page(path, method)?;
         if page == Page::Go {
             check_own_form(headers, origin)?;
+        } else if page == Page::Logout {
+            check_form(headers)?;
         } else if !body.is_empty() {
             return Err(PageRefusal::Request);
         }
         let parameters = match page {
-            Page::Go if !query.is_empty() => return Err(PageRefusal::Request),
-            Page::Go => body,
+            Page::Go | Page::Logout if !query.is_empty() => return Err(PageRefusal::Request),
+            Page::Go | Page::Logout => body,
             _ => query.as_bytes(),
         };
         if parameters.len() > MAX_PARAMETERS {
@@ -93,7 +97,8 @@ fn page(path: &str, method: &str) -> Result<Page, PageRefusal> {
         ("client.json", "GET" | "HEAD") => return Ok(Page::Client),
         ("connect", "GET" | "HEAD") => return Ok(Page::Connect),
         ("connect", "POST") => return Ok(Page::Go),
-        ("client.json" | "connect", _) => return Err(PageRefusal::Method),
+        ("logout", "POST") => return Ok(Page::Logout),
+        ("client.json" | "connect" | "logout", _) => return Err(PageRefusal::Method),
         ("sign-in", _) => Page::SignIn,
         ("signed-in", _) => Page::SignedIn,
         _ => match name.strip_prefix("callback/") {
@@ -116,6 +121,11 @@ fn check_own_form(headers: &Headers, origin: &str) -> Result<(), PageRefusal> {
     if one("sec-fetch-site")?.is_some_and(|site| site != "same-origin") {
         return Err(PageRefusal::Origin);
     }
+    check_form(headers)
+}
+
+fn check_form(headers: &Headers) -> Result<(), PageRefusal> {
+    let one = |name| headers.one(name).map_err(|_| PageRefusal::Request);
     let form = one("content-type")?.and_then(media_type);
     match form.as_deref() {
         Some("application/x-www-form-urlencoded") => Ok(()),

@@ -12,19 +12,19 @@ use super::caller::{Known, Way};
 use super::waiting::Requirement;
 use super::{Exchange, Now, RequestState, Step};
 use crate::ask::{Ask, Told};
-use crate::auth_tools::AuthTool;
+use crate::auth_tools::{AuthTool, set};
 use crate::authorize::{Caller, Denial, Target, authorize, known_roles, may_see, operations};
 use crate::challenge;
 use crate::connection::ending::{Ended, Ending, Means, Next};
-use crate::connection::place;
 use crate::connection::vault::{Connected, Place};
+use crate::connection::{logout, place};
 use crate::cors;
 use crate::decision::Evidence;
 use crate::mcp::message::Message;
 use crate::mcp::method::{Era, Method};
 use crate::policy::{Connection, Conversation, Mode, Policy};
 use crate::refusal::Refusal;
-use crate::store::Outcome;
+use crate::store::{Key, Operation, Outcome};
 
 /// A call of one of the filter's own tools, and what it waits for.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(super) enum OwnCall {
     /// The first of these is looked up, the others after it; what is known already.
     Connections(VecDeque<Listed>, Vec<Value>),
     /// This is being ended.
-    Disconnect(Ending),
+    Disconnect(Box<Ending>),
 }
 
 /// A connection to be listed.
@@ -42,6 +42,8 @@ pub(super) struct Listed {
     title: String,
     tools: Vec<String>,
     place: Place,
+    /// What was found, and where to look whether its user signed out since.
+    found: Option<(Connected, VecDeque<Key>)>,
 }
 
 impl Exchange {
@@ -119,7 +121,7 @@ impl Exchange {
                     return Ok(self.answer_own(failed(message)));
                 };
                 let place = self.place_of(connection).ok_or(Refusal::NoConversation)?;
-                Ok(self.disconnect(Ending::new(place)))
+                Ok(self.disconnect(Box::new(Ending::new(place))))
             }
         }
     }
@@ -134,17 +136,16 @@ impl Exchange {
                     _ => None,
                 };
                 if let Some(listed) = left.pop_front() {
-                    let sealer = self.secrets.sealer.as_deref();
-                    let opened = found.zip(sealer).and_then(|(found, sealer)| {
-                        listed.place.open(sealer, &found, now.seconds())
-                    });
-                    known.extend(listed.shown(opened.as_ref()));
+                    match self.looked_at(listed, found, now) {
+                        Ok(listed) => left.push_front(listed),
+                        Err(shown) => known.extend(shown),
+                    }
                 }
                 self.list_next(left, known)
             }
             OwnCall::Disconnect(ending) => {
                 let connection = ending.connection().to_owned();
-                match self.end(ending, told, now) {
+                match self.end(*ending, told, now) {
                     Ok(Next::Ask(ending)) => self.disconnect(ending),
                     Ok(Next::Over(ended)) => self.disconnected(connection, ended),
                     Err(refusal) => self.refuse(&refusal, None),
@@ -156,14 +157,53 @@ impl Exchange {
     fn list_next(&mut self, left: VecDeque<Listed>, known: Vec<Value>) -> Step {
         match left.front() {
             Some(listed) => {
-                let ask = Ask::Store(listed.place.get());
+                let mark = listed.found.as_ref().and_then(|(_, marks)| marks.front());
+                let ask = Ask::Store(match mark {
+                    Some(mark) => Operation::Get(mark.clone()),
+                    None => listed.place.get(),
+                });
                 self.wait(OwnCall::Connections(left, known), ask)
             }
             None => self.answer_own(complete(&json!({"connections": known}))),
         }
     }
 
-    fn disconnect(&mut self, ending: Ending) -> Step {
+    /// A connection of a list about which this was found: where to look next, or what is shown of it.
+    fn looked_at(
+        &self,
+        listed: Listed,
+        found: Option<String>,
+        now: Now,
+    ) -> Result<Listed, Option<Value>> {
+        let sealer = self.secrets.sealer.as_deref();
+        let (connected, marks) = match listed.found {
+            None => {
+                let opened = found.zip(sealer).and_then(|(found, sealer)| {
+                    let place = &listed.place;
+                    place.open(sealer, &found, now.seconds())
+                });
+                (opened, logout::marks(&self.policy, &listed.place))
+            }
+            Some((connected, mut marks)) => {
+                marks.pop_front();
+                let ended = logout::ends(found.as_deref(), &connected);
+                ((!ended).then_some(connected), marks)
+            }
+        };
+        let listed = Listed {
+            found: None,
+            ..listed
+        };
+        match connected {
+            Some(connected) if !marks.is_empty() => Ok(Listed {
+                found: Some((connected, marks)),
+                ..listed
+            }),
+            connected => Err(listed.shown(connected.as_ref())),
+        }
+    }
+
+    fn disconnect(&mut self, ending: Box<Ending>) -> Step {
         let ask = ending.ask();
         self.wait(OwnCall::Disconnect(ending), ask)
     }
@@ -171,7 +211,7 @@ impl Exchange {
     fn disconnected(&mut self, connection: String, ended: Option<Ended>) -> Step {
         let mut said = json!({"connection": connection, "disconnected": ended.is_some()});
         if let Some(ended) = ended {
-            said["revoked"] = json!(ended.revocation.name());
+            set(&mut said, "revoked", json!(ended.revocation.name()));
             let key = self.secrets.audit_key.as_deref();
             let account = ended.account.as_deref();
             self.record.account =
@@ -193,7 +233,7 @@ impl Exchange {
         let own = Evidence::new("auth_tools", "a tool of the filter's own");
         self.approve("auth_tool", vec![own]);
         if self.asked.era == Era::Modern {
-            result["resultType"] = json!("complete");
+            set(&mut result, "resultType", json!("complete"));
         }
         let id = self.asked.id.as_deref().unwrap_or(b"null");
         let mut reply = challenge::result(id, &result);
@@ -214,7 +254,7 @@ impl Exchange {
         });
         let mut say = |name: &str, value: Option<Value>| {
             if let Some(value) = value {
-                said[name] = value;
+                set(&mut said, name, value);
             }
         };
         say("user", own.user.as_deref().map(Value::from));
@@ -228,7 +268,7 @@ impl Exchange {
             let other = known.identity();
             for (name, value) in [("user", &other.user), ("organization", &other.organization)] {
                 if let Some(value) = value {
-                    acting_as[name] = json!(value);
+                    set(&mut acting_as, name, json!(value));
                 }
             }
             acting_as
@@ -248,6 +288,7 @@ impl Exchange {
                 name: connection.name.clone(),
                 title: connection.title.clone(),
                 place: self.place_of(connection)?,
+                found: None,
                 tools,
             })
         };
@@ -273,7 +314,12 @@ impl Exchange {
     }
 
     /// Goes on with the end of a connection of a session. The session ends in any case.
-    pub(super) fn ending_told(&mut self, ending: Ending, told: Told, now: Now) -> Option<Ending> {
+    pub(super) fn ending_told(
+        &mut self,
+        ending: Ending,
+        told: Told,
+        now: Now,
+    ) -> Option<Box<Ending>> {
         let connection = ending.connection().to_owned();
         let summary = match self.end(ending, told, now) {
             Ok(Next::Ask(ending)) => return Some(ending),
@@ -315,10 +361,10 @@ impl Listed {
             "tools": self.tools,
         });
         if let Some(connected) = connected {
-            shown["since"] = json!(date(connected.connected));
-            shown["until"] = json!(date(connected.ends));
+            set(&mut shown, "since", json!(date(connected.connected)));
+            set(&mut shown, "until", json!(date(connected.ends)));
             if let Some(account) = &connected.account {
-                shown["account"] = json!(account);
+                set(&mut shown, "account", json!(account));
             }
         }
         Some(shown)

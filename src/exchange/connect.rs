@@ -1,18 +1,20 @@
 //! A user's own account at a resource: its token goes with the call, is refreshed before it ends, and
 //! where there is none the user is asked to connect it.
 
+use std::collections::VecDeque;
+
 use super::caller::Known;
 use super::waiting::{Requirement, create};
 use super::{Exchange, Now};
 use crate::ask::{Ask, Told};
 use crate::connection::oauth::{self, TokenAnswerError};
 use crate::connection::vault::{Connected, Place, Usable};
-use crate::connection::{place, ticket};
+use crate::connection::{logout, place, ticket};
 use crate::mcp::headers::HeaderEdit;
 use crate::policy::{Connection, Mode, Operation};
 use crate::refusal::Refusal;
 use crate::seal::Sealer;
-use crate::store::{Key, Outcome};
+use crate::store::{Key, Operation as StoreOperation, Outcome};
 
 /// A refresh that was begun is over after this time, in seconds, whatever came of it.
 const REFRESH: u64 = 10;
@@ -27,18 +29,22 @@ pub(super) struct Needed {
     lifetime: u64,
     /// Whether the user agreed to the call already.
     agreed: bool,
+    /// How often somebody else's refresh was waited for.
+    waits: u8,
     stage: Stage,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Stage {
-    /// It is looked up, after so many waits.
-    Look(u8),
-    /// Somebody else refreshes its token, which has ended. How often that was waited for.
-    Wait(u8),
+    /// It is looked up.
+    Look,
+    /// Whether its user signed out since is looked up, at the first of these.
+    Marks(Connected, VecDeque<Key>),
+    /// Somebody else refreshes its token, which has ended.
+    Wait,
     /// Its token ends soon: whoever is first refreshes it. Two that did would end it at many
     /// authorization servers (RFC 9700 section 4.14.2).
-    Begin(Connected, u8),
+    Begin(Connected),
     /// Its token is being refreshed.
     Refresh(Connected),
     /// The new token is there; whether the connection still is, is looked up: it may have been ended
@@ -77,7 +83,8 @@ impl Exchange {
             place: place.ok_or(Refusal::NoConversation)?,
             lifetime: lifetime.as_secs(),
             agreed,
-            stage: Stage::Look(0),
+            waits: 0,
+            stage: Stage::Look,
         }))))
     }
 
@@ -85,9 +92,13 @@ impl Exchange {
     pub(super) fn ask_connection(&self, needed: &Needed, now: Now) -> Result<Ask, Refusal> {
         let place = &needed.place;
         Ok(match &needed.stage {
-            Stage::Look(_) | Stage::Check(_) => Ask::Store(place.get()),
-            Stage::Wait(_) => Ask::Wait,
-            Stage::Begin(connected, _) => {
+            Stage::Look | Stage::Check(_) => Ask::Store(place.get()),
+            Stage::Marks(_, marks) => {
+                let mark = marks.front().ok_or(Refusal::UpstreamAnswer)?;
+                Ask::Store(StoreOperation::Get(mark.clone()))
+            }
+            Stage::Wait => Ask::Wait,
+            Stage::Begin(connected) => {
                 // Each token is refreshed once, however soon after the one before.
                 let token = connected.access_token.reveal();
                 let key = Key::of("refresh", &[place.key().as_str(), token]);
@@ -112,7 +123,12 @@ impl Exchange {
     ) -> Result<Result<Requirement, HeaderEdit>, Refusal> {
         match self.next(&needed, told, now)? {
             Next::Ask(stage) => {
-                let needed = Needed { stage, ..needed };
+                let waits = needed.waits.saturating_add(u8::from(stage == Stage::Wait));
+                let needed = Needed {
+                    stage,
+                    waits,
+                    ..needed
+                };
                 Ok(Ok(Requirement::Connection(Box::new(needed))))
             }
             Next::Use(connected) => {
@@ -130,26 +146,28 @@ impl Exchange {
     fn next(&self, needed: &Needed, told: Told, now: Now) -> Result<Next, Refusal> {
         let place = &needed.place;
         match (needed.stage.clone(), told) {
-            (Stage::Wait(waits), Told::Waited) => Ok(Next::Ask(Stage::Look(waits))),
-            (Stage::Look(waits), Told::Store(Ok(Outcome::Value(found)))) => {
+            (Stage::Look, Told::Store(Ok(Outcome::Value(found)))) => {
                 let sealer = self.sealer()?;
                 let found = found.and_then(|found| place.open(sealer, &found, now.seconds()));
                 let found = found.ok_or_else(|| self.not_connected(needed, now))?;
-                match found.usable(needed.lifetime, now.seconds()) {
-                    Usable::Now => Ok(Next::Use(found)),
-                    Usable::AfterRefresh => Ok(Next::Ask(Stage::Begin(found, waits))),
-                    Usable::No => Err(self.not_connected(needed, now)),
-                }
+                self.look_on(needed, found, logout::marks(&self.policy, place), now)
             }
-            (Stage::Begin(connected, _), Told::Store(Ok(Outcome::Created(true)))) => {
+            (Stage::Marks(connected, mut marks), Told::Store(Ok(Outcome::Value(mark)))) => {
+                if logout::ends(mark.as_deref(), &connected) {
+                    return Err(self.not_connected(needed, now));
+                }
+                marks.pop_front();
+                self.look_on(needed, connected, marks, now)
+            }
+            (Stage::Begin(connected), Told::Store(Ok(Outcome::Created(true)))) => {
                 Ok(Next::Ask(Stage::Refresh(connected)))
             }
             // Somebody else is at it.
-            (Stage::Begin(connected, waits), Told::Store(Ok(_))) => still_good(connected, now)
-                .or_else(|refusal| match waits {
-                    WAITS.. => Err(refusal),
-                    waits => Ok(Next::Ask(Stage::Wait(waits.saturating_add(1)))),
-                }),
+            (Stage::Begin(connected), Told::Store(Ok(_))) => match still_good(connected, now) {
+                Err(_) if needed.waits < WAITS => Ok(Next::Ask(Stage::Wait)),
+                next => next,
+            },
+            (Stage::Wait, Told::Waited) => Ok(Next::Ask(Stage::Look)),
             (Stage::Refresh(connected), Told::Call(answer)) => {
                 match oauth::read_tokens(answer.as_ref(), now.seconds()) {
                     Ok(tokens) => Ok(Next::Ask(Stage::Check(connected.refreshed(tokens)))),
@@ -168,6 +186,22 @@ impl Exchange {
             (Stage::Keep(connected), Told::Store(Ok(_))) => Ok(Next::Use(connected)),
             (_, Told::Store(Err(error))) => Err(Refusal::Store(error)),
             _ => Err(Refusal::UpstreamAnswer),
+        }
+    }
+
+    /// Goes on with a connection that was found.
+    fn look_on(
+        &self,
+        needed: &Needed,
+        found: Connected,
+        marks: VecDeque<Key>,
+        now: Now,
+    ) -> Result<Next, Refusal> {
+        match found.usable(needed.lifetime, now.seconds()) {
+            Usable::No => Err(self.not_connected(needed, now)),
+            _ if !marks.is_empty() => Ok(Next::Ask(Stage::Marks(found, marks))),
+            Usable::Now => Ok(Next::Use(found)),
+            Usable::AfterRefresh => Ok(Next::Ask(Stage::Begin(found))),
         }
     }
 

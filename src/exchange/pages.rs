@@ -32,9 +32,9 @@ impl Exchange {
     }
 
     /// A request for a page, whole.
-    pub(super) fn page(&mut self, body: &[u8], now: Now) -> Step {
+    pub(super) fn page(&mut self, body: &[u8], verifier: &mut Verifier, now: Now) -> Step {
         let headers = std::mem::take(&mut self.headers);
-        self.with_page(now, |around| Flow::begin(around, &headers, body))
+        self.with_page(now, |around| Flow::begin(around, &headers, body, verifier))
     }
 
     /// A page was told what it asked for.

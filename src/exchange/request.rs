@@ -38,7 +38,7 @@ impl Exchange {
         if self.is_for_page() {
             self.page = PageState::Arrives;
             return match ended {
-                true => self.page(&[], now),
+                true => self.page(&[], verifier, now),
                 false => Step::Hold,
             };
         }
@@ -46,7 +46,7 @@ impl Exchange {
             return self.refuse(&refusal, None);
         }
         match self.verify(verifier, now) {
-            Ok(None) => self.headers_accepted(ended, now),
+            Ok(None) => self.headers_accepted(ended, verifier, now),
             Ok(Some(need)) => {
                 self.request = RequestState::AwaitsKeys { ended };
                 Step::Fetch(need)
@@ -66,8 +66,8 @@ impl Exchange {
         }
         self.request = RequestState::Body;
         match self.verify(verifier, now) {
-            Ok(None) => match self.headers_accepted(ended && body.is_empty(), now) {
-                Step::Hold if ended => self.request_body(body, now),
+            Ok(None) => match self.headers_accepted(ended && body.is_empty(), verifier, now) {
+                Step::Hold if ended => self.request_body(body, verifier, now),
                 step => step,
             },
             Ok(Some(need)) => self.refuse(&Refusal::Token(need.unavailable()), None),
@@ -86,7 +86,7 @@ impl Exchange {
     }
 
     /// The request's body, whole: it ended, by itself or with trailers.
-    pub fn request_body(&mut self, body: &[u8], now: Now) -> Step {
+    pub fn request_body(&mut self, body: &[u8], verifier: &mut Verifier, now: Now) -> Step {
         match self.request_grows(body.len()) {
             Step::Hold => {}
             step => return step,
@@ -99,7 +99,7 @@ impl Exchange {
             return Step::Hold;
         }
         if matches!(self.page, PageState::Arrives) {
-            return self.page(body, now);
+            return self.page(body, verifier, now);
         }
         match (self.record.http_method.as_str(), body.is_empty()) {
             ("POST", false) => self.judge(body, now),
@@ -198,12 +198,12 @@ impl Exchange {
     }
 
     /// Goes on with a request whose caller is known.
-    fn headers_accepted(&mut self, ended: bool, now: Now) -> Step {
+    fn headers_accepted(&mut self, ended: bool, verifier: &mut Verifier, now: Now) -> Step {
         if let Err(refusal) = self.check_content().and_then(|()| self.open_headers()) {
             return self.refuse(&refusal, None);
         }
         if ended {
-            return self.request_body(&[], now);
+            return self.request_body(&[], verifier, now);
         }
         if self.policy.hold == Hold::BufferFilter {
             // The headers go now or never; the buffer filter behind this one keeps them.
@@ -258,10 +258,10 @@ impl Exchange {
             let tool = self.handles.tool.clone();
             self.prepare_answer(inspect, tool.map_or(ResultOf::Anything, ResultOf::Tool));
         }
-        let needs = match self.record.http_method.as_str() {
-            "DELETE" => self.endings(),
-            _ => VecDeque::new(),
-        };
+        let mut needs: VecDeque<_> = self.token_for_server().into_iter().collect();
+        if self.record.http_method == "DELETE" {
+            needs.extend(self.endings());
+        }
         let waiting = Waiting {
             body: None,
             headers: Vec::new(),
@@ -328,6 +328,8 @@ impl Exchange {
             Authorization::Pass => clients,
             Authorization::Remove => "none",
             Authorization::Static(_) => "static",
+            Authorization::Exchange(_) if self.token_for_server.is_some() => "exchanged",
+            Authorization::Exchange(_) => "none",
         };
         self.record.upstream_credential = Some(credential);
     }
@@ -342,7 +344,11 @@ impl Exchange {
                     self.asked.era,
                     body,
                 );
-                headers.extend(forward::credential(self.secrets.credential.as_deref()));
+                let credential = self.token_for_server.as_ref();
+                let credential = credential.or(self.secrets.credential.as_ref());
+                headers.extend(forward::credential(
+                    credential.map(|credential| &**credential),
+                ));
                 headers.extend(self.handle_headers());
                 headers
             }

@@ -17,6 +17,7 @@ impl Exchange {
     /// The answer's headers. `ended`: nothing follows them.
     pub fn response_headers(&mut self, headers: &Headers, ended: bool) -> Step {
         self.response = ResponseState::Pass;
+        self.refused_by_server(headers);
         if self.policy.mode == Mode::Observe {
             return Step::Forward(Forward::default());
         }

@@ -22,6 +22,7 @@ mod pages;
 mod pins;
 mod possession;
 mod single_use;
+mod token_exchange;
 mod tokens;
 mod transport;
 mod upstream;

@@ -38,6 +38,8 @@ pub(super) enum Requirement {
     Ending(Box<Ending>),
     /// That its token or proof was not used before.
     SingleUse,
+    /// What the server gets in place of its token.
+    TokenForServer,
 }
 
 impl Exchange {
@@ -50,8 +52,9 @@ impl Exchange {
     ) -> Result<VecDeque<Requirement>, Refusal> {
         // What is used up comes last: only a call that passes uses it up.
         let connection = self.needed_connection(operations, agreement.is_some())?;
+        let credential = connection.or_else(|| self.token_for_server());
         let agreement = agreement.map(Requirement::Agreement);
-        let mut needs: VecDeque<_> = connection.into_iter().chain(agreement).collect();
+        let mut needs: VecDeque<_> = credential.into_iter().chain(agreement).collect();
         let is_call = matches!(target, Target::Tool(_) | Target::Prompt(_));
         if self.policy.mode == Mode::Enforce
             && is_call
@@ -72,6 +75,7 @@ impl Exchange {
             Requirement::Connection(needed) => self.ask_connection(needed, now),
             Requirement::Ending(ending) => Ok(ending.ask()),
             Requirement::SingleUse => self.use_up(now),
+            Requirement::TokenForServer => return self.use_token_for_server(waiting, now),
         };
         match ask {
             Ok(ask) => {
@@ -104,11 +108,12 @@ impl Exchange {
             }
             (Some(Requirement::Ending(ending)), told) => {
                 let next = self.ending_told(*ending, told, now);
-                let next = next.map(|ending| Requirement::Ending(Box::new(ending)));
+                let next = next.map(Requirement::Ending);
                 next.into_iter()
                     .for_each(|next| waiting.needs.push_front(next));
                 Ok(())
             }
+            (Some(Requirement::TokenForServer), _) => Err(Refusal::UpstreamAnswer),
             (Some(_), Told::Store(Ok(Outcome::Created(true)))) => Ok(()),
             (Some(Requirement::SingleUse), Told::Store(Ok(_))) => Err(self.was_used()),
             (Some(Requirement::Agreement(_)), Told::Store(Ok(_))) => Err(Refusal::RequestState),

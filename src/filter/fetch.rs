@@ -10,11 +10,12 @@ use std::time::Duration;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, LogLevel, MapType};
 
+use super::exchanges::Exchanges;
 use super::host;
 use super::metrics::Metrics;
 use super::stream::Stream;
 use crate::exchange::{Exchange, Now, Secrets, Step};
-use crate::identity::{Need, Verifier};
+use crate::identity::{Need, TokenDigest, Verifier};
 use crate::policy::Policy;
 use crate::rewrite::pins::SeenTools;
 
@@ -28,6 +29,8 @@ const SOON: Duration = Duration::from_millis(1);
 
 /// What one plugin configuration shares among its streams, in one worker.
 pub(super) struct Shared {
+    /// The root context.
+    root: u32,
     pub(super) policy: Rc<Policy>,
     pub(super) secrets: Secrets,
     seen: SeenTools,
@@ -47,12 +50,15 @@ pub(super) struct Shared {
     fetches: RefCell<HashMap<u32, Need>>,
     /// Calls of streams.
     calls: RefCell<HashMap<u32, Weak<RefCell<Stream>>>>,
+    exchanges: Option<Exchanges>,
 }
 
 impl Shared {
-    /// Takes what was loaded.
-    pub(super) fn new(policy: Policy, verifier: Verifier, secrets: Secrets) -> Self {
+    /// Takes what was loaded, in this root context.
+    pub(super) fn new(policy: Policy, verifier: Verifier, secrets: Secrets, root: u32) -> Self {
+        let exchanger = secrets.exchanger.clone();
         Self {
+            root,
             policy: Rc::new(policy),
             secrets,
             seen: SeenTools::default(),
@@ -66,6 +72,7 @@ impl Shared {
             paused: RefCell::default(),
             fetches: RefCell::default(),
             calls: RefCell::default(),
+            exchanges: exchanger.map(|exchanger| Exchanges::new(exchanger, root)),
         }
     }
 
@@ -87,6 +94,14 @@ impl Shared {
         let mut waiting = self.waiting.borrow_mut();
         waiting.entry(need).or_default().push(Rc::downgrade(stream));
         set_tick(SOON);
+    }
+
+    /// Lets a stream wait for what its token is exchanged for.
+    pub(super) fn wait_for_exchange(&self, token: TokenDigest, stream: &Weak<RefCell<Stream>>) {
+        if let Some(exchanges) = &self.exchanges {
+            exchanges.wait_for(token, stream);
+            set_tick(SOON);
+        }
     }
 
     /// Lets a stream go on from the next tick.
@@ -154,6 +169,7 @@ impl Shared {
     /// stream's, and end with it.
     pub(super) fn fetch_due(&self) {
         let now = host::now();
+        self.exchanges.iter().for_each(Exchanges::tick);
         let mut wanted: Vec<Need> = self.waiting.borrow().keys().copied().collect();
         let due = self.verifier.borrow().due(now.seconds());
         wanted.extend(due.into_iter().map(Need::Keys));
@@ -173,6 +189,12 @@ impl Shared {
             .filter_map(Weak::upgrade)
             .for_each(|stream| Stream::resume(&stream));
         self.look_after_held();
+    }
+
+    /// The answer to the exchange of a token, if it is one of this configuration's.
+    pub(super) fn exchanged(&self, token: u32, size: usize) {
+        let exchanges = self.exchanges.iter();
+        exchanges.for_each(|exchanges| exchanges.answered(token, size));
     }
 
     /// The answer to a fetch, if it is one of this configuration's.
@@ -203,7 +225,7 @@ impl Shared {
         let Some(call) = call else {
             return self.finish(need, Err("not available"), now);
         };
-        match host::call(&call, TIMEOUT) {
+        match host::root_call(self.root, &call, TIMEOUT) {
             Some(token) => drop(self.fetches.borrow_mut().insert(token, need)),
             None => self.finish(need, Err("its cluster is not known to the proxy"), now),
         }

@@ -78,6 +78,13 @@ pub(super) fn call(call: &Call, timeout: Duration) -> Option<u32> {
     hostcalls::dispatch_http_call(&call.cluster, headers.collect(), body, Vec::new(), timeout).ok()
 }
 
+/// The same from the root context: a stream's own call would end with the stream, and everybody else's
+/// wait with it. Whoever was woken meanwhile, that is no longer the effective one by itself.
+pub(super) fn root_call(root: u32, call: &Call, timeout: Duration) -> Option<u32> {
+    hostcalls::set_effective_context(root).ok()?;
+    self::call(call, timeout)
+}
+
 /// The answer to a call, in the callback that delivers it. `None`: there was none.
 pub(super) fn call_answer(size: usize) -> Option<Answer> {
     let headers = headers(MapType::HttpCallResponseHeaders);

@@ -10,6 +10,7 @@ use super::fetch::Shared;
 use super::host;
 use super::stream::StreamContext;
 use crate::challenge::Reply;
+use crate::connection::token_exchange::Exchanger;
 use crate::connection::{Clients, Random};
 use crate::credential::Credential;
 use crate::exchange::Secrets;
@@ -18,8 +19,8 @@ use crate::policy::{Authorization, Policies, Policy, PolicyError};
 use crate::seal::Sealer;
 
 /// The root context.
-#[derive(Default)]
 pub(super) struct Root {
+    id: u32,
     policies: Option<Rc<Policies<Rc<Shared>>>>,
 }
 
@@ -27,6 +28,7 @@ impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, _: usize, size: usize, _: usize) {
         self.each(|shared| {
             shared.fetched(token, size);
+            shared.exchanged(token, size);
             // A stream may have called while the answer to another call was handled.
             shared.answered(token, size);
         });
@@ -36,7 +38,7 @@ impl Context for Root {
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
         let configuration = host::buffer(BufferType::PluginConfiguration, size);
-        match load(&configuration) {
+        match load(&configuration, self.id) {
             Ok(policies) => {
                 Shared::start();
                 self.policies = Some(Rc::new(policies));
@@ -72,6 +74,11 @@ impl RootContext for Root {
 }
 
 impl Root {
+    /// One without a policy.
+    pub(super) fn new(id: u32) -> Self {
+        Self { id, policies: None }
+    }
+
     fn each(&self, act: impl Fn(&Shared)) {
         let policies = self.policies.iter();
         policies
@@ -80,13 +87,13 @@ impl Root {
     }
 }
 
-fn load(configuration: &[u8]) -> Result<Policies<Rc<Shared>>, Vec<PolicyError>> {
+fn load(configuration: &[u8], root: u32) -> Result<Policies<Rc<Shared>>, Vec<PolicyError>> {
     Policies::parse(&configuration::to_json(configuration))?.try_map(|policy| {
         let environment = |name: &str| std::env::var(name).ok();
         let verifier = Verifier::with_environment(policy.issuers.clone(), &environment)
             .map_err(|error| vec![PolicyError::new(error.path(), error.to_string())])?;
         let secrets = secrets(&policy).map_err(|error| vec![error])?;
-        Ok(Rc::new(Shared::new(policy, verifier, secrets)))
+        Ok(Rc::new(Shared::new(policy, verifier, secrets, root)))
     })
 }
 
@@ -114,7 +121,14 @@ fn secrets(policy: &Policy) -> Result<Secrets, PolicyError> {
                 .map_err(|error| PolicyError::new(KEY, error.to_string()))?;
             Some(Rc::new(credential))
         }
-        Authorization::Pass | Authorization::Remove => None,
+        Authorization::Exchange(_) | Authorization::Pass | Authorization::Remove => None,
+    };
+    let exchanger = match &policy.upstream.authorization {
+        Authorization::Exchange(exchange) => {
+            let clients = Clients::of(policy, &|name| std::env::var(name).ok())?;
+            Some(Rc::new(Exchanger::new((**exchange).clone(), clients)))
+        }
+        _ => None,
     };
     Ok(Secrets {
         audit_key,
@@ -122,6 +136,7 @@ fn secrets(policy: &Policy) -> Result<Secrets, PolicyError> {
         credential,
         clients: Rc::new(Clients::of(policy, &environment)?),
         random: Random(random),
+        exchanger,
     })
 }
 

@@ -95,6 +95,10 @@ impl Stream {
                 }
                 Action::Pause
             }
+            Step::Exchange(token) => {
+                self.shared.wait_for_exchange(token, &self.own);
+                Action::Pause
+            }
             Step::Ask(ask) => self.asked(job::ask(self.shared.policy.store.as_ref(), ask)),
             Step::Forward(forward) => {
                 host::edit_headers(MapType::HttpRequestHeaders, &forward.headers);
@@ -171,6 +175,18 @@ impl Stream {
         }
     }
 
+    /// Goes on with a request whose token was exchanged, or could not be.
+    pub(super) fn exchanged(stream: &Rc<RefCell<Self>>) {
+        let mut stream = stream.borrow_mut();
+        if hostcalls::set_effective_context(stream.id).is_err() {
+            return;
+        }
+        if let Some(exchange) = &mut stream.exchange {
+            let step = exchange.exchanged(host::now());
+            stream.request_step_later(step);
+        }
+    }
+
     /// Lets a request go on that was paused at its trailers.
     pub(super) fn resume(stream: &Rc<RefCell<Self>>) {
         if hostcalls::set_effective_context(stream.borrow().id).is_ok() {
@@ -193,7 +209,7 @@ impl Stream {
             exchange.host_does_not_hold()
         } else if ended {
             let body = host::buffer(BufferType::HttpRequestBody, size);
-            exchange.request_body(&body, host::now())
+            exchange.request_body(&body, &mut shared.verifier.borrow_mut(), host::now())
         } else {
             exchange.request_grows(size)
         };

@@ -55,12 +55,12 @@ impl<'a> BearerToken<'a> {
     }
 
     /// The token's SHA-256, under which it is remembered.
-    pub(super) fn digest(&self) -> TokenDigest {
+    pub fn digest(&self) -> TokenDigest {
         TokenDigest(hmac_sha256::Hash::hash(self.0.as_bytes()))
     }
 
-    /// The token, for the signature check and for asking its issuer only.
-    pub(super) fn secret(&self) -> &'a str {
+    /// The token, for the signature check, for asking its issuer and for its exchange only.
+    pub fn secret(&self) -> &'a str {
         self.0
     }
 
@@ -103,6 +103,22 @@ impl Jwt {
     /// What the header says of the token.
     pub(super) fn token_type(&self) -> Result<TokenType, TokenError> {
         TokenType::named(optional_text(&self.header, "typ")?.as_deref()).ok_or(TokenError::Type)
+    }
+
+    /// Reads the header of a logout token (OpenID Connect Back-Channel Logout 1.0 section 2.4).
+    pub(super) fn unverified_logout(self) -> Result<Unverified, TokenError> {
+        let typ = optional_text(&self.header, "typ")?;
+        let typ = typ.map(|typ| typ.to_ascii_lowercase());
+        match typ.as_deref() {
+            None | Some("jwt" | "logout+jwt" | "application/logout+jwt") => {}
+            Some(_) => return Err(TokenError::Type),
+        }
+        Ok(Unverified {
+            algorithm: algorithm(&self.header)?,
+            key_id: optional_text(&self.header, "kid")?,
+            token_type: TokenType::Absent,
+            claims: self.claims,
+        })
     }
 
     /// Reads the header, and refuses what no key could make acceptable.

@@ -2,6 +2,7 @@
 
 mod check;
 mod id_token;
+mod logout;
 mod signature;
 
 use std::num::NonZeroUsize;
@@ -22,6 +23,7 @@ use crate::call::Call;
 
 pub use self::check::{VerifiedToken, Vouched};
 pub use self::id_token::{IdVerification, SignInAnswer, VerifiedIdToken};
+pub use self::logout::{LogoutVerification, VerifiedLogout};
 
 /// How many verified tokens a worker remembers.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);

@@ -111,7 +111,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
     let results = compile_results(&document.results, has_organization, has_key, &mut errors);
     let roles = compile_roles(&document.roles, &mut errors);
     let view_as = compile_view_as(&document, &mut errors);
-    let upstream = compile_upstream(&document.upstream, &mut errors);
+    let upstream = compile_upstream(&document, &mut errors);
     let anonymous = document.anonymous.as_ref();
     let anonymous = anonymous.map(|document| compile_anonymous(document, &mut errors));
     let store = compile_store(document.store.clone(), &mut errors);

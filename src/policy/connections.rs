@@ -47,6 +47,8 @@ pub struct SignIn {
     pub client: Client,
     /// The claim of the ID token that names the user as access tokens do.
     pub user: ClaimPath,
+    /// Whether it says when users sign out.
+    pub back_channel_logout: bool,
 }
 
 /// A resource at which users have accounts of their own.
@@ -185,11 +187,19 @@ pub(super) fn compile_sign_in(
         client_secret_env,
         scopes,
         user,
+        back_channel_logout,
     } = issuer.sign_in.as_ref()?;
     let path = format!("{path}.sign_in");
     if issuer.jwks.is_none() {
         let message = "goes with `jwks`: who signs in is told by a signed ID token";
         errors.push(PolicyError::new(path.as_str(), message));
+    }
+    if *back_channel_logout && issuer.identity.user != ClaimPath::claim("sub") {
+        let message = "expected `sub` as `identity.user`: a logout token names the user by it";
+        errors.push(PolicyError::new(
+            format!("{path}.back_channel_logout"),
+            message,
+        ));
     }
     if !scopes.iter().any(|scope| scope == "openid") {
         let message = "expected `openid` among them: without it there is no ID token";
@@ -203,6 +213,7 @@ pub(super) fn compile_sign_in(
     Some(SignIn {
         client: compile_client(&path, authorize, token, client, errors),
         user: user.clone().unwrap_or_else(|| issuer.identity.user.clone()),
+        back_channel_logout: *back_channel_logout,
     })
 }
 

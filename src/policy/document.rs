@@ -13,6 +13,7 @@ use super::metadata::Metadata;
 use super::resources::ResourceDocument;
 use super::results::ResultDocument;
 use super::store::StoreDocument;
+use super::token_exchange::TokenExchangeDocument;
 use super::value::{Period, Size};
 use super::view::{ViewAsDocument, ViewGrantsDocument};
 use crate::identity::{Algorithm, ClaimPath, Identity, TokenType};
@@ -429,6 +430,8 @@ pub struct UpstreamDocument {
     pub credential_env: Option<String>,
     /// With `static`: the authentication scheme before the credential. Default: Bearer.
     pub scheme: Option<String>,
+    /// With `exchange`: where the caller's token is exchanged, and for what.
+    pub exchange: Option<TokenExchangeDocument>,
     /// Further headers of the client that the server would trust, to be removed.
     pub remove_headers: Vec<String>,
 }
@@ -445,6 +448,8 @@ pub enum AuthorizationDocument {
     Pass,
     /// It ends here, and the server gets a credential that is the same for every caller.
     Static,
+    /// It ends here, and the server gets a token that it was exchanged for.
+    Exchange,
 }
 
 /// What the access log says of the caller.

@@ -12,6 +12,7 @@ mod patterns;
 mod pins;
 mod policies;
 mod scopes;
+mod token_exchange;
 mod warnings;
 
 use serde_json::{Value, json};

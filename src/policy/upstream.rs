@@ -1,7 +1,8 @@
 //! What the server gets to know the caller, or the filter, by.
 
-use super::document::{AuthorizationDocument, UpstreamDocument};
+use super::document::{AuthorizationDocument, Document, UpstreamDocument};
 use super::error::{Errors, PolicyError};
+use super::token_exchange::{TokenExchange, compile_token_exchange};
 
 /// What of the client's headers reaches the server, and what is put in their place.
 #[derive(Debug, Clone)]
@@ -21,6 +22,8 @@ pub enum Authorization {
     Remove,
     /// The same for every caller.
     Static(StaticCredential),
+    /// What the caller's token was exchanged for; none for who has none.
+    Exchange(Box<TokenExchange>),
 }
 
 /// Where a credential comes from that is the same for every caller.
@@ -32,14 +35,19 @@ pub struct StaticCredential {
     pub scheme: String,
 }
 
-pub(super) fn compile_upstream(document: &UpstreamDocument, errors: &mut Errors) -> Upstream {
+pub(super) fn compile_upstream(document: &Document, errors: &mut Errors) -> Upstream {
+    let exchange = compile_token_exchange(document, errors);
     Upstream {
-        authorization: authorization(document, errors),
-        remove_headers: document.remove_headers.clone(),
+        authorization: authorization(&document.upstream, exchange, errors),
+        remove_headers: document.upstream.remove_headers.clone(),
     }
 }
 
-fn authorization(document: &UpstreamDocument, errors: &mut Errors) -> Authorization {
+fn authorization(
+    document: &UpstreamDocument,
+    exchange: Option<TokenExchange>,
+    errors: &mut Errors,
+) -> Authorization {
     let static_only = [
         ("credential_env", &document.credential_env),
         ("scheme", &document.scheme),
@@ -54,6 +62,11 @@ fn authorization(document: &UpstreamDocument, errors: &mut Errors) -> Authorizat
         AuthorizationDocument::Remove => Authorization::Remove,
         AuthorizationDocument::Pass => Authorization::Pass,
         AuthorizationDocument::Static => Authorization::Static(credential(document, errors)),
+        AuthorizationDocument::Exchange => exchange.map_or(
+            // Without a place for it, it is refused.
+            Authorization::Remove,
+            |exchange| Authorization::Exchange(Box::new(exchange)),
+        ),
     }
 }
 

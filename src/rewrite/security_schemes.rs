@@ -5,6 +5,7 @@
 use serde_json::{Value as Json, json};
 
 use super::splice::Edits;
+use crate::auth_tools::set;
 use crate::authorize::{Target, is_for_a_role, is_for_anybody, scopes_of};
 use crate::identity::Identity;
 use crate::mcp::json::tree::{Node, Value};
@@ -58,8 +59,8 @@ pub fn add(
 
 /// Says in a tool that it needs this.
 pub fn say(tool: &mut Json, scheme: &Json) {
-    tool[SCHEMES] = json!([scheme]);
-    tool["_meta"] = json!({SCHEMES: [scheme]});
+    set(tool, SCHEMES, json!([scheme]));
+    set(tool, "_meta", json!({SCHEMES: [scheme]}));
 }
 
 /// A sign-in with these scopes.

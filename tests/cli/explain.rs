@@ -500,3 +500,26 @@ fn a_view_is_explained() {
         ])
         .says(2, &["nothing says who is calling", "--claims FILE"]);
 }
+
+#[test]
+fn what_only_the_authorization_server_can_give_has_a_stand_in() {
+    let policy = "
+resource: https://crm.example.com/mcp
+issuers:
+  - issuer: https://login.example.com
+    jwks: {cluster: login, path: /keys}
+    identity: {organization: org_id, roles: realm_access.roles}
+roles: {manager: {tools: [\"crm.*\"]}}
+upstream:
+  authorization: exchange
+  exchange: {cluster: login, path: /token, client_id: mcp, client_secret_env: MCP_SECRET, audience: crm}
+";
+    let request = call("crm.get_customer", &json!({}));
+    let files = Files::to_explain("exchanged", &manager(), &request).with("policy.yaml", policy);
+    files.explain(&[]).says(
+        0,
+        &["+ authorization: Bearer (what the caller's token is exchanged for at login/token)\n"],
+    );
+    let json = files.explain(&["--json"]).json();
+    assert_eq!(json["record"]["upstream_credential"], "exchanged");
+}

@@ -7,11 +7,13 @@ use std::time::SystemTime;
 use mcp_auth_filter::ask::{Ask, Told};
 use mcp_auth_filter::audit::Record;
 use mcp_auth_filter::challenge::Reply;
+use mcp_auth_filter::connection::Clients;
+use mcp_auth_filter::connection::token_exchange::Exchanger;
 use mcp_auth_filter::credential::Credential;
 use mcp_auth_filter::exchange::{Connection, Exchange, Forward, Now, Secrets, Step};
-use mcp_auth_filter::identity::Verifier;
+use mcp_auth_filter::identity::{TokenDigest, Verifier};
 use mcp_auth_filter::mcp::headers::Headers;
-use mcp_auth_filter::policy::{Authorization, Policy};
+use mcp_auth_filter::policy::{Authorization, Policy, TokenClient};
 use mcp_auth_filter::rewrite::pins::SeenTools;
 use mcp_auth_filter::seal::Sealer;
 use mcp_auth_filter::store::memory;
@@ -184,12 +186,8 @@ fn judge(
     let bug = |what: &str| Failure::usage(what, "report this as a bug, with the files");
     let mut verifier = Verifier::new(policy.issuers.clone())
         .map_err(|error| bug(&format!("the claims' key is not accepted: {error}")))?;
-    let mut exchange = Exchange::new(
-        Rc::clone(policy),
-        &stand_ins(policy),
-        &SeenTools::default(),
-        now,
-    );
+    let secrets = stand_ins(policy);
+    let mut exchange = Exchange::new(Rc::clone(policy), &secrets, &SeenTools::default(), now);
     // With `local`, as from this machine.
     exchange.came_in_on(Connection::of(b"127.0.0.1:1", b"127.0.0.1:2"));
     let mut step = exchange.request_headers(headers, body.is_empty(), &mut verifier, now);
@@ -199,11 +197,18 @@ fn judge(
         if let Step::Forward(forward) = step {
             before = forward;
         }
-        step = exchange.request_body(body, now);
+        step = exchange.request_body(body, &mut verifier, now);
     }
     let mut store = Vec::new();
-    while let Step::Ask(ask) = step {
-        step = exchange.told(stand_in(&mut store, &ask, now), &mut verifier, now);
+    loop {
+        step = match step {
+            Step::Ask(ask) => exchange.told(stand_in(&mut store, &ask, now), &mut verifier, now),
+            Step::Exchange(token) => {
+                suppose_exchanged(policy, &secrets, token);
+                exchange.exchanged(now)
+            }
+            _ => break,
+        };
     }
     let end = match step {
         Step::Reply(reply) => End::Reply(reply),
@@ -212,7 +217,7 @@ fn judge(
             before.body = forward.body;
             End::Forward(before)
         }
-        Step::Ask(_) | Step::Hold | Step::Fetch(_) => {
+        Step::Ask(_) | Step::Exchange(_) | Step::Hold | Step::Fetch(_) => {
             return Err(bug("the request was not decided"));
         }
     };
@@ -240,6 +245,23 @@ fn stand_in(store: &mut Vec<u8>, ask: &Ask, now: Now) -> Told {
     }))
 }
 
+/// In place of what only the authorization server can give: where the proxy would ask for it.
+fn suppose_exchanged(policy: &Policy, secrets: &Secrets, token: TokenDigest) {
+    let (Some(exchanger), Authorization::Exchange(exchange)) =
+        (&secrets.exchanger, &policy.upstream.authorization)
+    else {
+        return;
+    };
+    let place = |client: &TokenClient| format!("{}{}", client.token.cluster, client.token.path);
+    let first = place(&exchange.client);
+    let second = exchange.id_jag.as_ref().map(place);
+    let second = second.map_or_else(String::new, |second| format!(", then at {second}"));
+    let stand_in = format!("(what the caller's token is exchanged for at {first}{second})");
+    if let Ok(credential) = Credential::new("Bearer", &stand_in) {
+        exchanger.suppose(token, credential, u64::MAX);
+    }
+}
+
 /// In place of the secrets that only the proxy has.
 fn stand_ins(policy: &Policy) -> Secrets {
     const STAND_IN: &str = "in place of a key that only the proxy has";
@@ -252,12 +274,20 @@ fn stand_ins(policy: &Policy) -> Secrets {
             let stand_in = format!("(the value of {})", credential.env);
             Credential::new(&credential.scheme, &stand_in).ok()
         }
-        Authorization::Pass | Authorization::Remove => None,
+        _ => None,
+    };
+    let exchanger = match &policy.upstream.authorization {
+        Authorization::Exchange(exchange) => {
+            let exchanger = Exchanger::new((**exchange).clone(), Clients::default());
+            Some(Rc::new(exchanger))
+        }
+        _ => None,
     };
     Secrets {
         audit_key: Some(STAND_IN.into()),
         sealer: sealer.map(Rc::new),
         credential: credential.map(Rc::new),
+        exchanger,
         ..Secrets::default()
     }
 }

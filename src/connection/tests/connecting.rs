@@ -6,6 +6,7 @@ use crate::connection::PageRefusal;
 use crate::connection::oauth::TokenAnswerError;
 use crate::connection::sealed::digest;
 use crate::identity::TokenError;
+use crate::identity::Verifier;
 use crate::store::StoreError;
 
 #[test]
@@ -192,6 +193,7 @@ fn without_the_issuers_keys_nobody_is_signed_in() {
 fn without_randomness_nothing_begins() {
     let world = World::new();
     let (link, clients) = (world.link("dana"), clients());
+    let mut verifier = Verifier::new(world.policy.issuers.clone()).unwrap();
     let around = Around {
         policy: &world.policy,
         sealer: &world.sealer,
@@ -205,6 +207,7 @@ fn without_randomness_nothing_begins() {
         around,
         &crate::mcp::headers::Headers::new(headers.to_vec()),
         b"",
+        &mut verifier,
     );
     match next {
         Next::Reply(ended) => assert_eq!(ended.outcome, Err(PageRefusal::Random)),

@@ -129,7 +129,7 @@ impl World {
             random: Random(random),
             now: self.now,
         };
-        let (mut flow, mut next) = Flow::begin(around, headers, body);
+        let (mut flow, mut next) = Flow::begin(around, headers, body, &mut self.verifier);
         let ended = loop {
             next = match next {
                 Next::Reply(ended) => break ended,
@@ -262,6 +262,21 @@ fn id_token(user: &str, nonce: &str, now: u64) -> String {
     claims.issued_at = Some(Duration::from_secs(now));
     claims.invalid_before = None;
     claims.expires_at = Some(Duration::from_secs(now + 300));
+    KEY.clone().with_key_id("k1").sign(claims).unwrap()
+}
+
+/// A logout token of the issuer, with these claims besides.
+pub(in crate::connection) fn logout_token(claims: &Value, now: u64) -> String {
+    let mut all = json!({"events": {"http://schemas.openid.net/event/backchannel-logout": {}}});
+    for (name, value) in claims.as_object().unwrap() {
+        all[name] = value.clone();
+    }
+    let mut claims = Claims::with_custom_claims(all, Duration::from_mins(2))
+        .with_issuer("https://login.example.com")
+        .with_audience("mcp-pages");
+    claims.issued_at = Some(Duration::from_secs(now));
+    claims.invalid_before = None;
+    claims.expires_at = Some(Duration::from_secs(now + 120));
     KEY.clone().with_key_id("k1").sign(claims).unwrap()
 }
 

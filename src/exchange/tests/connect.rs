@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use super::fake_host::{Store, now, stored};
 use super::*;
 use crate::call::{Answer, Call};
+use crate::connection::logout::marks;
 use crate::connection::vault::{Connected, Conversation, Place};
 use crate::seal::Sealer;
 use crate::secret::Secret;
@@ -362,6 +363,44 @@ fn b42_what_ended_during_a_refresh_stays_ended() {
         let host = host.meanwhile(meanwhile);
         reply(&host.exchange(&call("crm.get", "{}"), &[], false));
         assert_eq!(found(&store), left);
+    }
+}
+
+#[test]
+fn what_was_connected_before_a_logout_is_not_used() {
+    let issuers = json!([{
+        "issuer": "https://login.example.com",
+        "jwks": {"inline": tokens::key_set()},
+        "identity": {"organization": "org_id", "roles": "roles"},
+        "sign_in": {
+            "authorize": "https://login.example.com/authorize",
+            "token": {"cluster": "login", "path": "/token"},
+            "client_id": "pages",
+            "back_channel_logout": true,
+        },
+    }]);
+    let told = connecting(json!({"issuers": issuers, "auth_tools": true}));
+    let request = call("crm.get", "{}");
+    for (out_at, is_used) in [(None, true), (Some(NOW - 1), true), (Some(NOW), false)] {
+        let store = store_with(&place(), &connected());
+        if let Some(out_at) = out_at {
+            let [mark] = <[_; 1]>::try_from(Vec::from(marks(&told, &place()))).unwrap();
+            let record = store::Record {
+                key: mark,
+                value: out_at.to_string(),
+                expires: NOW + 600,
+            };
+            stored(&store, &store::Operation::Put(record), now(0)).unwrap();
+        }
+        let outcome = looked_up(&told, &store, &request);
+        assert_eq!(outcome.server.is_some(), is_used, "{out_at:?}");
+        let list = looked_up(&told, &store, &call("auth.connections", "{}"));
+        let list: Value = serde_json::from_slice(&list.reply.unwrap().body).unwrap();
+        let notes = &list["result"]["structuredContent"]["connections"][0];
+        assert_eq!(notes["connected"], is_used);
+        // Who does not ask for it, does not pay for it.
+        let untold = looked_up(&connecting(json!({})), &store, &request);
+        assert!(untold.server.is_some());
     }
 }
 

@@ -11,6 +11,8 @@ use crate::ask::{Ask, Told};
 use crate::audit::Record;
 use crate::call::{Answer, Call};
 use crate::challenge::Reply;
+use crate::connection::Clients;
+use crate::connection::token_exchange::{self, Exchanger};
 use crate::credential::Credential;
 use crate::identity::Verifier;
 use crate::mcp::headers::{HeaderEdit, Headers};
@@ -50,7 +52,12 @@ pub(in super::super) struct FakeHost {
     calls: Rc<RefCell<Vec<Call>>>,
     answers: VecDeque<Answer>,
     meanwhile: Option<Operation>,
+    secrets: Secrets,
+    exchanges: Exchanges,
 }
+
+/// What the authorization server answers to each exchange of a token.
+pub(in super::super) type Exchanges = Rc<RefCell<VecDeque<Option<Answer>>>>;
 
 /// What outlasts a request: one slot for everything.
 pub(in super::super) type Store = Rc<RefCell<Vec<u8>>>;
@@ -198,21 +205,24 @@ impl FakeHost {
     /// A host that saw these tools before.
     pub fn that_saw(seen: &SeenTools, policy: &Rc<Policy>) -> Self {
         let host = Self::new(policy);
-        let exchange = Exchange::new(Rc::clone(policy), &secrets(policy), seen, host.now);
+        let exchange = Exchange::new(Rc::clone(policy), &host.secrets, seen, host.now);
         Self { exchange, ..host }
     }
 
     /// A host whose clock is this many seconds later.
     pub fn at(policy: &Rc<Policy>, later: u64) -> Self {
+        Self::with_secrets(policy, secrets(policy), later)
+    }
+
+    /// The same with what other requests made of the secrets.
+    pub fn with_secrets(policy: &Rc<Policy>, secrets: Secrets, later: u64) -> Self {
         let now = now(later);
+        let seen = SeenTools::default();
         Self {
             now,
-            exchange: Exchange::new(
-                Rc::clone(policy),
-                &secrets(policy),
-                &SeenTools::default(),
-                now,
-            ),
+            exchange: Exchange::new(Rc::clone(policy), &secrets, &seen, now),
+            secrets,
+            exchanges: Exchanges::default(),
             verifier: Verifier::new(policy.issuers.clone()).unwrap(),
             policy: Rc::clone(policy),
             store: Store::default(),
@@ -245,8 +255,28 @@ impl FakeHost {
         }
     }
 
+    /// The same with an authorization server.
+    pub fn with_exchanges(self, exchanges: &Exchanges) -> Self {
+        let exchanges = Rc::clone(exchanges);
+        Self { exchanges, ..self }
+    }
+
     /// Does what the exchange asks for, until it asks no more.
     fn answer(&mut self, mut step: Step) -> Step {
+        if let Step::Exchange(token) = step {
+            let exchanger = Rc::clone(self.secrets.exchanger.as_ref().unwrap());
+            let mut call = exchanger.start(&token);
+            while call.is_some() {
+                let answer = self.exchanges.borrow_mut().pop_front();
+                let answer = answer.expect("one more exchange");
+                let now = self.now.seconds();
+                call = match exchanger.answered(&token, answer.as_ref(), now) {
+                    token_exchange::Progress::Call(next) => Some(next),
+                    token_exchange::Progress::Over(_) => None,
+                };
+            }
+            step = self.exchange.exchanged(self.now);
+        }
         while let Step::Ask(ask) = step {
             let told = match ask {
                 Ask::Store(operation) => Told::Store(stored(&self.store, &operation, self.now)),
@@ -315,7 +345,8 @@ impl FakeHost {
             buffer.extend_from_slice(part);
             assert!(buffer.len() <= LIMIT);
             let step = if ended {
-                self.exchange.request_body(&buffer, self.now)
+                self.exchange
+                    .request_body(&buffer, &mut self.verifier, self.now)
             } else {
                 self.exchange.request_grows(buffer.len())
             };
@@ -348,7 +379,7 @@ impl FakeHost {
             Step::Hold => Progress::Held,
             Step::Reply(reply) => Progress::Replied(reply),
             Step::Fetch(_) => panic!("keys are inline"),
-            Step::Ask(ask) => panic!("{ask:?}"),
+            Step::Ask(_) | Step::Exchange(_) => panic!("{step:?}"),
             Step::Forward(Forward {
                 headers: edits,
                 body: with,
@@ -437,16 +468,24 @@ pub(in super::super) fn stored(
 }
 
 /// As the environment gives them to the filter.
-fn secrets(policy: &Policy) -> Secrets {
+pub(in super::super) fn secrets(policy: &Policy) -> Secrets {
     let sealer = policy.seal.as_ref();
     let sealer = sealer.map(|_| Rc::new(Sealer::new(&"secret".repeat(6)).unwrap()));
     let credential = match &policy.upstream.authorization {
         Authorization::Static(credential) => Credential::new(&credential.scheme, "s3cret").ok(),
         _ => None,
     };
+    let exchanger = match &policy.upstream.authorization {
+        Authorization::Exchange(exchange) => {
+            let exchanger = Exchanger::new((**exchange).clone(), Clients::default());
+            Some(Rc::new(exchanger))
+        }
+        _ => None,
+    };
     Secrets {
         audit_key: None,
         sealer,
+        exchanger,
         credential: credential.map(Rc::new),
         ..Secrets::default()
     }

@@ -59,6 +59,10 @@ impl Waiting {
         self.exchange.keys_ready(body, &mut self.verifier, AT)
     }
 
+    fn arrived(&mut self, body: &[u8]) -> Step {
+        self.exchange.request_body(body, &mut self.verifier, AT)
+    }
+
     #[track_caller]
     fn refused(mut self, status: u16, reason: &str) -> Reply {
         let body = self.body.clone();
@@ -85,7 +89,8 @@ fn a_body_that_came_meanwhile_is_judged_once_the_caller_is_known() {
     let mut waiting = waiting();
     let body = waiting.body.clone();
     assert_eq!(waiting.exchange.request_grows(3), Step::Hold);
-    assert_eq!(waiting.exchange.request_body(&body, AT), Step::Hold);
+    let step = waiting.arrived(&body);
+    assert_eq!(step, Step::Hold);
     waiting.answered(Some(&active()));
     let step = waiting.goes_on(&body);
     assert!(matches!(step, Step::Forward(_)), "{step:?}");
@@ -100,7 +105,7 @@ fn a_body_that_comes_later_is_waited_for() {
     waiting.answered(Some(&active()));
     assert_eq!(waiting.goes_on(&[]), Step::Hold);
     let body = waiting.body.clone();
-    let step = waiting.exchange.request_body(&body, AT);
+    let step = waiting.arrived(&body);
     assert!(matches!(step, Step::Forward(_)), "{step:?}");
 }
 

@@ -66,6 +66,11 @@ impl VerifiedToken {
         self.bound_to.as_ref()
     }
 
+    /// When it ends, in Unix seconds.
+    pub fn expires(&self) -> u64 {
+        self.expires
+    }
+
     /// When it has expired by any clock that is right enough, in Unix seconds.
     pub(in crate::identity) fn usable_until(&self) -> u64 {
         self.usable_until

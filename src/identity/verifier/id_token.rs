@@ -7,10 +7,10 @@ use serde_json::{Map, Value};
 use super::check::{audiences, check_times, time};
 use super::{Need, Source, Verifier};
 use crate::identity::algorithm::TokenType;
-use crate::identity::bearer::BearerToken;
+use crate::identity::bearer::{BearerToken, Unverified};
 use crate::identity::claims::ClaimPath;
 use crate::identity::error::TokenError;
-use crate::identity::issuer::{IssuerId, KeyState, TrustedIssuer};
+use crate::identity::issuer::{IssuerId, IssuerKeys, KeyState, TrustedIssuer};
 use crate::secret::Secret;
 
 /// Claims that name the user for people, the best one first.
@@ -84,26 +84,45 @@ impl Verifier {
             return Err(TokenError::Algorithm);
         }
         let verified = check_claims(&unverified.claims, issuer, answer, now)?;
-        let key_id = unverified.key_id.as_deref();
-        match keys.state(unverified.algorithm, key_id, now) {
-            KeyState::Fetch => return Ok(IdVerification::Need(Need::Keys(id))),
-            KeyState::Unknown => return Err(TokenError::Key),
-            KeyState::Unavailable => return Err(TokenError::KeysUnavailable),
-            KeyState::Known => {}
-        }
         let options = VerificationOptions {
-            allowed_issuers: Some([issuer.issuer.clone()].into()),
             allowed_audiences: Some([answer.client_id.to_owned()].into()),
             required_nonce: Some(answer.nonce.to_owned()),
-            artificial_time: Some(JwtDuration::from_secs(now)),
-            time_tolerance: Some(JwtDuration::from_secs(issuer.clock_skew.as_secs())),
             ..VerificationOptions::default()
         };
-        let set = keys.current(now).ok_or(TokenError::KeysUnavailable)?;
-        if !set.verify(token.secret(), unverified.algorithm, key_id, &options) {
-            return Err(TokenError::Signature);
+        match is_signed(&token, &unverified, issuer, keys, options, now)? {
+            true => Ok(IdVerification::Verified(verified)),
+            false => Ok(IdVerification::Need(Need::Keys(id))),
         }
-        Ok(IdVerification::Verified(verified))
+    }
+}
+
+/// Verifies the signature of a token for this filter itself. False: the issuer's keys have to be
+/// fetched first.
+pub(super) fn is_signed(
+    token: &BearerToken<'_>,
+    unverified: &Unverified,
+    issuer: &TrustedIssuer,
+    keys: &mut IssuerKeys,
+    options: VerificationOptions,
+    now: u64,
+) -> Result<bool, TokenError> {
+    let key_id = unverified.key_id.as_deref();
+    match keys.state(unverified.algorithm, key_id, now) {
+        KeyState::Fetch => return Ok(false),
+        KeyState::Unknown => return Err(TokenError::Key),
+        KeyState::Unavailable => return Err(TokenError::KeysUnavailable),
+        KeyState::Known => {}
+    }
+    let options = VerificationOptions {
+        allowed_issuers: Some([issuer.issuer.clone()].into()),
+        artificial_time: Some(JwtDuration::from_secs(now)),
+        time_tolerance: Some(JwtDuration::from_secs(issuer.clock_skew.as_secs())),
+        ..options
+    };
+    let set = keys.current(now).ok_or(TokenError::KeysUnavailable)?;
+    match set.verify(token.secret(), unverified.algorithm, key_id, &options) {
+        true => Ok(true),
+        false => Err(TokenError::Signature),
     }
 }
 

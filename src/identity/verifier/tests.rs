@@ -8,6 +8,7 @@ mod form;
 mod id_token;
 mod introspection;
 mod issuers;
+mod logout;
 mod memory;
 
 use std::rc::Rc;

@@ -29,6 +29,10 @@ pub struct SignInDocument {
     /// The claim of the ID token that names the same user as the access token. Default: the
     /// issuer's `identity.user`.
     pub user: Option<ClaimPath>,
+    /// Whether it tells this filter when a user signs out (OpenID Connect Back-Channel Logout), at
+    /// `/.mcp-auth/logout`: connections the user made before are not used any more.
+    #[serde(default)]
+    pub back_channel_logout: bool,
 }
 
 /// Where something is asked: a path on an Envoy cluster.

@@ -5,8 +5,9 @@ import { createServer } from 'node:http';
 import { once } from 'node:events';
 import Provider from 'oidc-provider';
 
-// `answerInteraction(provider, settings, request, response)` shows the pages where a user signs in and consents.
-export async function serve(settings, configuration, answerInteraction) {
+// `answerInteraction(provider, settings, request, response)` shows the pages where a user signs in and consents;
+// `extend(provider)` teaches the provider more.
+export async function serve(settings, configuration, answerInteraction, extend = () => {}) {
   const report = (event) => process.stdout.write(`${JSON.stringify(event)}\n`);
   console.info = console.warn;
 
@@ -15,6 +16,7 @@ export async function serve(settings, configuration, answerInteraction) {
   const issuer = `http://${settings.host ?? '127.0.0.1'}:${server.address().port}`;
   const provider = new Provider(issuer, configuration(settings));
 
+  extend(provider);
   provider.use(async (context, next) => {
     await next();
     report({
