@@ -71,7 +71,7 @@ class Assistant:
             name, arguments, called = call
             try:
                 called.set_result(await client.call_tool(name, arguments))
-            except Exception as error:  # noqa: BLE001: it is the caller's
+            except Exception as error:  # noqa: BLE001
                 called.set_exception(error)
 
     async def _asks(self, _: object, asked: ElicitRequestParams) -> ElicitResult:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -52,6 +52,14 @@ class Person:
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Anything else Playwright offers: `person.run(person.page.go_back())`."""
         return self.loop.run(work, timeout=2 * TIMEOUT_MS / 1000)
+
+    def on(self, event: str, note: Callable[[Any], None]) -> None:
+        """Have Playwright's events of the page noted."""
+
+        async def subscribe() -> None:
+            self.page.on(event, note)
+
+        self.run(subscribe())
 
     def goto(self, url: str) -> Document:
         """Go to an address, and wherever it leads."""

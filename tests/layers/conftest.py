@@ -72,7 +72,11 @@ def assistant(pair: Replicas, token: Callable[..., str]) -> Iterator[Callable[..
     with ExitStack() as stack:
 
         def start(
-            user: str, site: str = "notes", mode: str = MODERN, with_token: str | None = None, answer: Answer | None = None
+            user: str,
+            site: str = "notes",
+            mode: str = MODERN,
+            with_token: str | None = None,
+            answer: Answer | None = None,
         ) -> Assistant:
             started = Assistant(pair.fronts[site].port, with_token or token(user, site), mode, answer)
             return stack.enter_context(closing(started))

@@ -52,6 +52,7 @@ def notes(
                 "iss": "required",
                 "authorize": f"{stage.resource.issuer}/auth",
                 "token": {"cluster": "resource", "path": "/token"},
+                "revoke": {"cluster": "resource", "path": "/token/revocation"},
                 "client_id": connects["client_id"],
                 **({"client_secret_env": "NOTES_SECRET"} if secret else {}),
                 "scopes": SCOPES,

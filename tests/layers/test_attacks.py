@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from . import links
-from .browser import Person
+from .browser import PHONE, Person
 from .connect import CONTINUE, connect, go_on, open_link
 from .links import PAGES
 from .providers import ACCOUNTS, HOSTILE
@@ -23,11 +23,13 @@ from .sign_in import agree
 from .sites import notes
 from .stage import Stage
 
+LONG = "W" * 200
+
 TITLE = "</title><script>document.title='owned'</script><img src=x onerror=alert(1)>\"'&amp;"
 
 SITES = {
     "notes": notes(),
-    "hostile": notes(connection={"title": TITLE, "allows": [TITLE]}, metadata={"resource_name": TITLE}),
+    "hostile": notes(connection={"title": TITLE, "allows": [TITLE, LONG]}, metadata={"resource_name": TITLE}),
 }
 
 People = Callable[..., Person]
@@ -65,9 +67,12 @@ def stopped(person: Person, page: str) -> Iterator[list[str]]:
         request = {"requestId": event["requestId"], **answer}
         stopping.append(asyncio.ensure_future(devtools.send("Fetch.fulfillRequest", request)))
 
+    async def begin() -> None:
+        devtools.on("Fetch.requestPaused", stop)
+        await devtools.send("Fetch.enable", {"patterns": [{"urlPattern": f"*{PAGES}{page}*"}]})
+
     stopping: list[Any] = []
-    devtools.on("Fetch.requestPaused", stop)
-    person.run(devtools.send("Fetch.enable", {"patterns": [{"urlPattern": f"*{PAGES}{page}*"}]}))
+    person.run(begin())
     yield found
     person.run(_all(stopping))
     person.run(devtools.detach())
@@ -269,10 +274,12 @@ def b42_pages_stay_empty_in_a_frame(around: Stage, person: People, link: Links) 
 def b42_names_are_text(around: Stage, person: People, link: Links) -> None:
     """A user, an account, a server and a resource whose names are scripts."""
     eve, dialogs = person(), []
-    eve.page.on("dialog", lambda dialog: dialogs.append(dialog.message))
+    eve.on("dialog", lambda dialog: dialogs.append(dialog.message))
     open_link(eve, link(HOSTILE, "hostile"), HOSTILE)
     assert eve.text().count(TITLE) >= 4 and HOSTILE in eve.text()
     assert count(eve, "script, img") == 0 and count(eve, "form") == 1
+    # Long as they are, they fit on a phone.
+    assert eve.run(eve.page.evaluate("document.documentElement.scrollWidth")) == PHONE["width"]
     eve.click(f"Continue to {TITLE}")
     eve.run(eve.page.wait_for_url(f"{around.resource.issuer}/**"))
     agree(eve, ACCOUNTS[HOSTILE])
@@ -325,7 +332,7 @@ def b42_every_page_is_strict_and_nothing_is_logged(
         if response.url.startswith(origin) and response.request.is_navigation_request():
             pages.append(response)
 
-    dana.page.on("response", note)
+    dana.on("response", note)
     connect(dana, link("dana"), "dana")
     callback = next(url for url in visited if "/callback/" in url)
     refused(pair, dana, f"{callback}&again=1", 400, "state_used")

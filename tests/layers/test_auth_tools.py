@@ -13,23 +13,19 @@ import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 
-from ..harness.envoy_config import Listener
 from ..harness.sdk_client import connected
 from . import providers
 from .browser import Person
+from .connect import connect
 from .providers import ACCOUNTS, SCOPE
 from .replicas import Replicas
-from .site import connect, connecting
+from .sites import CONFIDENTIAL, notes
 from .stage import Stage
 
 People = Callable[..., Person]
 
 
-def _site(stage: Stage, url: str) -> Listener:
-    return connecting(stage, url, auth_tools=True)
-
-
-SITES = {"notes": _site}
+SITES = {"notes": notes(client=CONFIDENTIAL, auth_tools=True)}
 
 PAGE = re.compile(r"http://\S+/connect\?ticket=\S+")
 
@@ -89,7 +85,7 @@ def test_an_account_is_listed_used_and_disconnected(
             [notes] = (await _said(client, "auth.connections"))["connections"]
             assert notes == {"name": "notes", "title": "Notes", "connected": False, "tools": ["notes.*"]}
 
-            await asyncio.to_thread(connect, around, dana, await _link(client), "dana")
+            await asyncio.to_thread(connect, dana, await _link(client), "dana")
             assert (await _said(client, "notes.list"))["account"] == ACCOUNTS["dana"]
             assert _resource(around) == 200
             [notes] = (await _said(client, "auth.connections"))["connections"]
@@ -103,8 +99,7 @@ def test_an_account_is_listed_used_and_disconnected(
             assert ended == {"connection": "notes", "disconnected": False}
 
     asyncio.run(work())
-    lines = [json.loads(line.split("mcp_auth_access ")[1]) for line in pair.log().splitlines() if "mcp_auth_access " in line]
-    own = [line for line in lines if line["reason"] == "auth_tool"]
+    own = [record for record in pair.records() if record["reason"] == "auth_tool"]
     assert {line["gen_ai.tool.name"] for line in own} == {"auth.whoami", "auth.connections", "auth.disconnect"}
     assert {line["decision"] for line in own} == {"approved"}
     assert not any(each.get("mcp-name", "").startswith("auth.") for each in around.server.headers)
@@ -113,7 +108,7 @@ def test_an_account_is_listed_used_and_disconnected(
 def test_an_account_ends_with_its_session(around: Stage, pair: Replicas, dana: Person, token: str) -> None:
     async def work() -> None:
         async with connected(pair.fronts["notes"].port, "legacy", False, token) as client:
-            await asyncio.to_thread(connect, around, dana, await _link(client), "dana")
+            await asyncio.to_thread(connect, dana, await _link(client), "dana")
             await client.call_tool("notes.list", {})
             assert _resource(around) == 200
         # The client ends the session as it leaves.

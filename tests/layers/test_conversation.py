@@ -149,14 +149,16 @@ def test_another_user_has_no_part_in_it(around: Stage, pair: Replicas, person: P
     assert of_dana.notes() == {**empty(ACCOUNTS["dana"]), "notes": ["of dana"]}
 
 
-def test_another_session_asks_again(pair: Replicas, person: People, token: Callable[..., str], assistant: Start) -> None:
+def test_another_session_asks_again(
+    pair: Replicas, person: People, token: Callable[..., str], assistant: Start
+) -> None:
     dana, held = person(), token("dana")
     first, second = (assistant("dana", mode=LEGACY, with_token=held) for _ in range(2))
     connect(dana, asked(first), "dana")
     link = asked(second)
     assert first.notes() == empty(ACCOUNTS["dana"])
     passed: list[str] = []
-    dana.page.on("request", lambda request: passed.append(request.post_data or ""))
+    dana.on("request", lambda request: passed.append(request.post_data or ""))
     connect(dana, link, "dana")
     assert second.notes() == empty(ACCOUNTS["dana"])
     # Both providers know the browser by now.

@@ -79,7 +79,7 @@ class Attended:
     sent: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.person.page.on("request", self._note)
+        self.person.on("request", self._note)
 
     def visit(self, url: str) -> str:
         """Sign in for the client."""

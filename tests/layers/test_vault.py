@@ -19,7 +19,7 @@ from .browser import Person
 from .connect import connect
 from .providers import ACCOUNTS
 from .replicas import Replicas
-from .sites import CONFIDENTIAL, notes
+from .sites import notes
 from .stage import Stage
 
 # In seconds.
@@ -28,7 +28,7 @@ SHORT = 10
 SITES = {
     "notes": notes(tools={"notes.add": {"lifetime": f"{SHORT}s"}}),
     "short": notes(connection={"lifetime": f"{SHORT}s"}),
-    "refreshed": notes(client={**CONFIDENTIAL, "access_token_lifetime": 2}),
+    "refreshed": notes(client={"access_token_lifetime": 2}),
     "not_refreshed": notes(client={"access_token_lifetime": 2}, connection={"refresh": False}),
     # Tokens that are refreshed as soon as they are there, and are good meanwhile.
     "soon": notes(client={"access_token_lifetime": 25}),
