@@ -108,6 +108,8 @@ FORWARDED: dict[str, HeaderList] = {
     "by_two": [("x-forwarded-for", "203.0.113.7, 127.0.0.1")],
     "as_loopback": [("x-forwarded-for", "127.0.0.1, 127.0.0.1")],
     "standard": [("forwarded", "for=203.0.113.7")],
+    "by_name": [("via", "1.1 proxy")],
+    "by_address": [("x-real-ip", "203.0.113.7")],
 }
 
 

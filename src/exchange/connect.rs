@@ -17,8 +17,9 @@ use crate::refusal::Refusal;
 use crate::seal::Sealer;
 use crate::store::{Key, Operation as StoreOperation, Outcome};
 
-/// A refresh that was begun is over after this time, in seconds, whatever came of it.
-const REFRESH: u64 = 10;
+/// A refresh that was begun is over after this time, in seconds, whatever came of it: a call, and
+/// operations on the store, each with a time limit of their own.
+const REFRESH: u64 = 20;
 /// How often a call waits a moment for somebody else's refresh.
 const WAITS: u8 = 30;
 
@@ -184,7 +185,8 @@ impl Exchange {
                     false => Err(self.not_connected(needed, now)),
                 }
             }
-            (Stage::Keep(connected), Told::Store(Ok(_))) => Ok(Next::Use(connected)),
+            // A token that cannot be kept is good for this call.
+            (Stage::Keep(connected), Told::Store(_)) => Ok(Next::Use(connected)),
             (_, Told::Store(Err(error))) => Err(Refusal::Store(error)),
             _ => Err(Refusal::UpstreamAnswer),
         }

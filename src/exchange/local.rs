@@ -8,6 +8,16 @@ use crate::mcp::headers::Headers;
 use crate::policy::Policy;
 use crate::refusal::Refusal;
 
+/// Headers by which proxies say for whom they ask.
+const FORWARDED: &[&str] = &[
+    "cf-connecting-ip",
+    "forwarded",
+    "true-client-ip",
+    "via",
+    "x-forwarded-host",
+    "x-real-ip",
+];
+
 /// The connection a request came in on. Unless the host says otherwise, from anywhere.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Connection {
@@ -54,11 +64,12 @@ pub(super) fn check(
     Ok(())
 }
 
-/// Whether another proxy had the request before. One entry may be Envoy's own.
+/// Whether another proxy had the request before. One entry may be Envoy's own, which names this machine by
+/// whichever of its addresses.
 fn was_forwarded(headers: &Headers) -> bool {
     let lists = headers.all("x-forwarded-for");
     let entries = lists.flat_map(|list| list.split(|byte| *byte == b','));
-    headers.has("forwarded") || entries.count() > 1
+    FORWARDED.iter().any(|name| headers.has(name)) || entries.count() > 1
 }
 
 /// Whether an authority, at any port, is this machine's own or the server's.

@@ -76,7 +76,7 @@ fn start(call: &Call, purpose: Purpose) -> Asked {
 fn in_memory(operation: &Operation) -> Result<crate::store::Outcome, StoreError> {
     let slot = memory::slot(operation.key());
     let now = host::now().seconds();
-    host::change_shared(&format!("mcp-auth/{slot}"), |held| {
+    host::change_shared(&format!("mcp-auth/1/{slot}"), |held| {
         memory::apply(held, operation, now)
     })
 }

@@ -26,8 +26,18 @@ pub struct Job {
     etcd: Etcd,
     operation: Operation,
     now: u64,
+    stage: Stage,
+}
+
+/// What the last call was for.
+#[derive(Debug)]
+enum Stage {
     /// What is written goes with a lease, which comes first.
-    awaits_lease: bool,
+    Lease,
+    /// The operation itself, with this lease.
+    Operation(Option<String>),
+    /// The lease of what somebody else had written before. Whatever comes of that.
+    Revocation,
 }
 
 /// How an operation goes on.
@@ -48,14 +58,18 @@ struct Kept {
 impl Job {
     /// Begins an operation: the first call.
     pub fn start(etcd: &Etcd, operation: Operation, now: u64) -> (Self, Call) {
-        let (path, body, awaits_lease) = match &operation {
-            Operation::Get(key) => ("/v3/kv/range", json!({"key": name(etcd, key)}), false),
-            Operation::Delete(key) => {
-                ("/v3/kv/deleterange", json!({"key": name(etcd, key)}), false)
-            }
+        let itself = Stage::Operation(None);
+        let (path, body, stage) = match &operation {
+            Operation::Get(key) => ("/v3/kv/range", json!({"key": name(etcd, key)}), itself),
+            Operation::Delete(key) => (
+                "/v3/kv/deleterange",
+                json!({"key": name(etcd, key)}),
+                itself,
+            ),
             Operation::Put(record) | Operation::Create(record) => {
                 let seconds = record.expires.saturating_sub(now).max(1);
-                ("/v3/lease/grant", json!({"TTL": seconds.to_string()}), true)
+                let body = json!({"TTL": seconds.to_string()});
+                ("/v3/lease/grant", body, Stage::Lease)
             }
         };
         let call = call(etcd, path, &body);
@@ -64,13 +78,16 @@ impl Job {
             etcd,
             operation,
             now,
-            awaits_lease,
+            stage,
         };
         (job, call)
     }
 
     /// Goes on with the answer to the last call, if there was one.
     pub fn answered(&mut self, answer: Option<&Answer>) -> Progress {
+        if matches!(self.stage, Stage::Revocation) {
+            return Progress::Over(Ok(Outcome::Created(false)));
+        }
         let body = answer
             .filter(|answer| answer.status == 200)
             .and_then(|answer| serde_json::from_slice::<Value>(&answer.body).ok())
@@ -79,36 +96,52 @@ impl Job {
         let Some(body) = body else {
             return Progress::Over(Err(StoreError::Unavailable));
         };
-        if std::mem::take(&mut self.awaits_lease) {
-            return match (body.get("ID").and_then(Value::as_str), &self.operation) {
-                (Some(lease), Operation::Put(record)) => {
-                    let put = self.put(record, lease);
-                    Progress::Call(call(&self.etcd, "/v3/kv/put", &put))
-                }
-                (Some(lease), Operation::Create(record)) => {
-                    let compare = json!({
-                        "key": name(&self.etcd, &record.key),
-                        "target": "CREATE",
-                        "result": "EQUAL",
-                        "create_revision": "0",
-                    });
-                    let put = json!({"request_put": self.put(record, lease)});
-                    let transaction = json!({"compare": [compare], "success": [put]});
-                    Progress::Call(call(&self.etcd, "/v3/kv/txn", &transaction))
-                }
-                _ => Progress::Over(Err(StoreError::Unavailable)),
-            };
-        }
-        Progress::Over(match &self.operation {
-            Operation::Get(_) => self.found(&body).map(Outcome::Value),
-            Operation::Put(_) | Operation::Delete(_) => Ok(Outcome::Done),
+        let lease = match &self.stage {
+            Stage::Operation(lease) => lease.clone(),
+            Stage::Lease | Stage::Revocation => return self.leased(&body),
+        };
+        Progress::Over(match (&self.operation, lease) {
+            (Operation::Get(_), _) => self.found(&body).map(Outcome::Value),
+            (Operation::Put(_) | Operation::Delete(_), _) => Ok(Outcome::Done),
             // Left out where it is false.
-            Operation::Create(_) => match body.get("succeeded") {
-                None => Ok(Outcome::Created(false)),
-                Some(Value::Bool(first)) => Ok(Outcome::Created(*first)),
-                Some(_) => Err(StoreError::Unavailable),
+            (Operation::Create(_), lease) => match (body.get("succeeded"), lease) {
+                (None | Some(Value::Bool(false)), Some(lease)) => {
+                    self.stage = Stage::Revocation;
+                    let revoke = json!({"ID": lease});
+                    return Progress::Call(call(&self.etcd, "/v3/lease/revoke", &revoke));
+                }
+                (Some(Value::Bool(true)), _) => Ok(Outcome::Created(true)),
+                _ => Err(StoreError::Unavailable),
             },
         })
+    }
+
+    /// Goes on with the lease of what is written.
+    fn leased(&mut self, body: &Value) -> Progress {
+        let Some(lease) = body.get("ID").and_then(Value::as_str) else {
+            return Progress::Over(Err(StoreError::Unavailable));
+        };
+        self.stage = Stage::Operation(Some(lease.to_owned()));
+        match &self.operation {
+            Operation::Put(record) => {
+                let put = self.put(record, lease);
+                Progress::Call(call(&self.etcd, "/v3/kv/put", &put))
+            }
+            Operation::Create(record) => {
+                let compare = json!({
+                    "key": name(&self.etcd, &record.key),
+                    "target": "CREATE",
+                    "result": "EQUAL",
+                    "create_revision": "0",
+                });
+                let put = json!({"request_put": self.put(record, lease)});
+                let transaction = json!({"compare": [compare], "success": [put]});
+                Progress::Call(call(&self.etcd, "/v3/kv/txn", &transaction))
+            }
+            Operation::Get(_) | Operation::Delete(_) => {
+                Progress::Over(Err(StoreError::Unavailable))
+            }
+        }
     }
 
     fn put(&self, record: &Record, lease: &str) -> Value {

@@ -440,7 +440,7 @@ fn one_of_many_refreshes() {
     assert_eq!(outcome.refusal(), (503, 503, "not_refreshed"));
     assert_eq!(calls.len(), 0, "it was waited for in vain");
     let ended = answer(400, &json!({"error": "invalid_grant"}));
-    reply(&sent(&policy, &store, &request, 320, &[ended]).0);
+    reply(&sent(&policy, &store, &request, 330, &[ended]).0);
 }
 
 #[test]

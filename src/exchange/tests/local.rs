@@ -71,6 +71,9 @@ fn nobody_elsewhere_is_the_local_caller() {
         call("crm.get", "{}").on(elsewhere),
         here(call("crm.get", "{}")).with("x-forwarded-for", "203.0.113.5, 10.0.0.1"),
         here(call("crm.get", "{}")).with("forwarded", "for=203.0.113.5"),
+        here(call("crm.get", "{}")).with("via", "1.1 proxy"),
+        here(call("crm.get", "{}")).with("x-real-ip", "203.0.113.5"),
+        here(call("crm.get", "{}")).with("x-forwarded-host", "crm.example.com"),
         here(Request::method("GET")).on(elsewhere),
         Request::method("GET").path("/.well-known/oauth-protected-resource"),
         Request::method("OPTIONS")

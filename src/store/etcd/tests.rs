@@ -89,8 +89,12 @@ fn b44_only_the_first_creates() {
         (json!({}), false),
         (json!({"succeeded": false}), false),
     ] {
-        let (calls, created) = outcome(Operation::Create(record()), &[lease.clone(), said]);
+        let answers = [lease.clone(), said, json!({})];
+        let (calls, created) = outcome(Operation::Create(record()), &answers);
         assert_eq!(created, Ok(Outcome::Created(first)));
+        // What is not written needs no lease.
+        let revoked = calls.get(2).map(path);
+        assert_eq!(revoked, (!first).then_some("/v3/lease/revoke"));
         let transaction = body(&calls[1]);
         assert_eq!(path(&calls[1]), "/v3/kv/txn");
         assert_eq!(transaction["compare"][0]["create_revision"], "0");
