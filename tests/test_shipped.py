@@ -29,6 +29,7 @@ from .harness.messages import MODERN, call, post
 from .harness.shipped import admin, ask, assert_guards, host_log
 
 README = (ROOT / "README.md").read_text()
+REFERENCE = (ROOT / "docs" / "policy.md").read_text()
 SCHEMA = json.loads((ROOT / "docs" / "policy.schema.json").read_text())
 
 # None is the version of this environment.
@@ -44,8 +45,8 @@ def readme_policies() -> list[dict[str, Any]]:
 
 
 def readme_settings() -> list[dict[str, Any]]:
-    """The parts of policies that the README names in passing."""
-    spans = re.findall(r"`([a-z_]+: [^`\n]+)`", README)
+    """The parts of policies that the README and the reference name in passing."""
+    spans = re.findall(r"`([a-z_]+: [^`\n]+)`", README + REFERENCE)
     parsed = [yaml.safe_load(span) for span in spans]
     return [each for each in parsed if set(each) <= set(SCHEMA["$defs"]["Policy"]["properties"])]
 
@@ -186,7 +187,7 @@ def test_a_key_that_is_not_there_stops_the_load(running: Running) -> None:
 # The policies to start from
 
 
-@pytest.mark.parametrize("name", ["local", "every-call", "static-credential", "two-layers"])
+@pytest.mark.parametrize("name", ["local", "every-call", "static-credential", "exchange", "two-layers"])
 def test_a_policy_to_start_from_fits_the_schema(name: str) -> None:
     jsonschema.validate(proxy.load(policy_file(name)), SCHEMA)
 
