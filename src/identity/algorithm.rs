@@ -33,8 +33,10 @@ impl Algorithm {
         Self::EdDSA,
     ];
 
-    /// The algorithm a token's `alg` names, exactly as registered.
+    /// The algorithm a token's `alg` names, exactly as registered. `EdDSA` with the one curve that is
+    /// accepted has another name since RFC 9864.
     pub fn named(name: &str) -> Option<Self> {
+        let name = if name == "Ed25519" { "EdDSA" } else { name };
         Self::ALL
             .into_iter()
             .find(|algorithm| algorithm.name() == name)

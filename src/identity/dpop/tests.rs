@@ -113,20 +113,23 @@ fn b44_a_proof_for_this_request_is_accepted() {
 fn b44_ed25519_proofs_are_accepted() {
     let key = Ed25519KeyPair::generate();
     let jwk: Value = serde_json::from_str(&key.public_key().to_jwk()).unwrap();
-    let header = json!({"typ": "dpop+jwt", "alg": "EdDSA", "jwk": jwk});
-    let text = encoded(&header.to_string(), &claims().to_string());
-    let signature = key.key_pair().as_ref().sk.sign(&text, None);
-    let proof = format!("{text}.{}", BASE64_URL_SAFE_NO_PAD.encode(&signature[..]));
-    let token = bearer(TOKEN);
-    let proof = Proof::read(&proof, "POST", &token, &rules(), NOW)
-        .unwrap_or_else(|error| panic!("{error}"));
-    let own = Thumbprint(key.public_key().jwk_thumbprint());
-    assert_eq!(proof.check_signer(&own), Ok(()));
-    let other = Ed25519KeyPair::generate().public_key().jwk_thumbprint();
-    assert_eq!(
-        proof.check_signer(&Thumbprint(other)),
-        Err(ProofError::Binding)
-    );
+    // The second name is RFC 9864's.
+    for alg in ["EdDSA", "Ed25519"] {
+        let header = json!({"typ": "dpop+jwt", "alg": alg, "jwk": jwk});
+        let text = encoded(&header.to_string(), &claims().to_string());
+        let signature = key.key_pair().as_ref().sk.sign(&text, None);
+        let proof = format!("{text}.{}", BASE64_URL_SAFE_NO_PAD.encode(&signature[..]));
+        let token = bearer(TOKEN);
+        let proof = Proof::read(&proof, "POST", &token, &rules(), NOW)
+            .unwrap_or_else(|error| panic!("{error}"));
+        let own = Thumbprint(key.public_key().jwk_thumbprint());
+        assert_eq!(proof.check_signer(&own), Ok(()));
+        let other = Ed25519KeyPair::generate().public_key().jwk_thumbprint();
+        assert_eq!(
+            proof.check_signer(&Thumbprint(other)),
+            Err(ProofError::Binding)
+        );
+    }
 }
 
 #[test]

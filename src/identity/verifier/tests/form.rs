@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn b38_algorithms_that_prove_nothing_are_refused() {
     for name in [
-        "none", "None", "NONE", "", "HS256", "eddsa", "Ed25519", "ES256K", "ES512", "RS1",
+        "none", "None", "NONE", "", "HS256", "eddsa", "ed25519", "Ed448", "ES256K", "ES512", "RS1",
     ] {
         refuses_header(&with(header(), "alg", json!(name)), TokenError::Algorithm);
     }
