@@ -6,6 +6,7 @@ pub(super) mod embedded;
 pub(super) mod keys;
 pub(super) mod mask;
 mod message;
+pub(super) mod new_keys;
 mod owner;
 mod pass;
 pub(super) mod repeated;

@@ -1,6 +1,7 @@
 //! What a caller receives of a result, for each kind of rule and each place in a message.
 
 mod everywhere;
+mod many;
 
 use serde_json::{Value, json};
 
