@@ -213,25 +213,19 @@ impl Exchange {
             .collect()
     }
 
-    /// The rules for what the caller receives of an answer. Acting as somebody else spares nobody a
-    /// rule.
+    /// The rules for what the caller receives of an answer.
     pub(super) fn result_rules<'p>(
         &self,
         policy: &'p crate::policy::Policy,
         result_of: &super::ResultOf,
     ) -> Vec<&'p ResultRule> {
-        let Some(known) = &self.caller else {
-            return results::rules(policy, Identity::anonymous(), result_of.target());
+        let (identity, ceiling) = match &self.caller {
+            Some(known) => (
+                known.identity(),
+                known.view.as_ref().map(|view| &view.ceiling),
+            ),
+            None => (Identity::anonymous(), None),
         };
-        let rules = |identity| results::rules(policy, identity, result_of.target());
-        let own = known.view.as_ref().map(|view| rules(&view.ceiling));
-        let effective = rules(known.identity());
-        let is_among = |rule: &ResultRule, rules: &[&ResultRule]| {
-            rules.iter().any(|other| std::ptr::eq(*other, rule))
-        };
-        let own = own.unwrap_or_default();
-        let all = policy.results.iter();
-        all.filter(|rule| is_among(rule, &effective) || is_among(rule, &own))
-            .collect()
+        results::rules(policy, identity, ceiling, result_of.target())
     }
 }

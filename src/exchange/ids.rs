@@ -44,7 +44,7 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// It is the answer to another call.
+    /// It is the answer to another call, or what is in the place of the client's id is no id.
     pub(super) fn id_for_client(&self, body: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
         if !self.is_judged() || memmem::find(body, PREFIX.as_bytes()).is_none() {
             return Ok(None);
@@ -59,12 +59,17 @@ impl Exchange {
         else {
             return Ok(None);
         };
-        // A stream of its own belongs to no call, and every rule was applied to it.
-        if self.call_tag().is_some_and(|expected| expected != tag) {
-            return Err(Refusal::UpstreamAnswer);
-        }
         let own = BASE64_URL_SAFE_NO_PAD.decode(own);
         let own = own.map_err(|_| Refusal::UpstreamAnswer)?;
+        let is_own = match self.call_tag() {
+            Some(expected) => expected == tag && self.asked.id.as_deref() == Some(&own),
+            // A stream of its own belongs to no call, and every rule was applied to it. The server
+            // may have made up the id.
+            None => is_id(&own),
+        };
+        if !is_own {
+            return Err(Refusal::UpstreamAnswer);
+        }
         let mut edits = Edits::default();
         edits.replace(id.span.clone(), own);
         Ok(edits.apply(body))
@@ -83,4 +88,10 @@ impl Exchange {
         let short = hash.iter().take(8);
         Some(short.map(|byte| format!("{byte:02x}")).collect())
     }
+}
+
+/// Whether this is one string or number, and nothing else.
+fn is_id(json: &[u8]) -> bool {
+    let id = Node::read(json, 1);
+    id.is_ok_and(|id| matches!(id.value, Value::Text(_) | Value::Number(_)))
 }

@@ -5,10 +5,10 @@ mod names;
 
 use memchr::memmem;
 
-use self::names::Names;
+use self::names::{Names, TooMany};
 use super::results::embedded::{Inside, look};
-use super::results::mask::quoted;
-use super::results::repeated::rename;
+use super::results::mask::{STARS, quoted};
+use super::results::new_keys::NewKeys;
 use super::splice::Edits;
 use crate::authorize::Caller;
 use crate::mcp::json::JsonError;
@@ -91,7 +91,7 @@ struct Texts<'p> {
     edits: Edits,
 }
 
-impl Texts<'_> {
+impl<'p> Texts<'p> {
     fn message(&mut self, message: &Node) {
         for Child { key, node, .. } in message.members() {
             match key.as_str() {
@@ -138,12 +138,20 @@ impl Texts<'_> {
     /// A JSON-RPC error. Anything else in its place is an error's text as well.
     fn error(&mut self, error: &Node) {
         if !self.withhold || matches!(error.value, Value::Null) {
-            return self.texts(error);
+            let changed = self.changed(error);
+            return match changed {
+                Ok(edits) => self.edits.append(edits),
+                Err(TooMany) => {
+                    let code = self.code(error);
+                    let code = if code.is_empty() { "-32603" } else { code };
+                    let message = quoted(standard_message(code));
+                    let error_now = format!("{{\"code\":{code},\"message\":{message}}}");
+                    self.replace(error, &error_now);
+                }
+            };
         }
         self.withheld = self.withheld.saturating_add(1);
-        let code = error.member("code").map(|code| code.span.clone());
-        let code = code.and_then(|code| str::from_utf8(self.body.get(code)?).ok());
-        let code = code.unwrap_or_default();
+        let code = self.code(error);
         if error.members().is_empty() {
             return self.replace(error, &quoted(standard_message(code)));
         }
@@ -157,6 +165,14 @@ impl Texts<'_> {
                 _ => self.texts(&child.node),
             }
         }
+    }
+
+    /// The code of an error, as written; empty if it is no number.
+    fn code(&self, error: &Node) -> &'p str {
+        let code = error.member("code").map(|code| code.span.clone());
+        let code = code.and_then(|code| str::from_utf8(self.body.get(code)?).ok());
+        code.filter(|code| code.parse::<f64>().is_ok())
+            .unwrap_or_default()
     }
 
     /// The content of a tool's error: one block, or a list of them.
@@ -176,36 +192,48 @@ impl Texts<'_> {
         }
     }
 
-    /// Every text and every key in a value.
+    /// Every text and every key in a value. One with too many is emptied.
     fn texts(&mut self, node: &Node) {
-        let mut edits = std::mem::take(&mut self.edits);
-        self.value(node, self.max_depth, &mut edits);
-        self.edits = edits;
+        match (self.changed(node), &node.value) {
+            (Ok(edits), _) => self.edits.append(edits),
+            (Err(TooMany), Value::Object(_)) => self.replace(node, "{}"),
+            (Err(TooMany), Value::Array(_)) => self.replace(node, "[]"),
+            (Err(TooMany), _) => self.replace(node, &quoted(STARS)),
+        }
     }
 
-    fn value(&mut self, node: &Node, max_depth: usize, edits: &mut Edits) {
+    fn changed(&mut self, node: &Node) -> Result<Edits, TooMany> {
+        let mut edits = Edits::default();
+        self.value(node, self.max_depth, &mut edits)?;
+        Ok(edits)
+    }
+
+    fn value(&mut self, node: &Node, max_depth: usize, edits: &mut Edits) -> Result<(), TooMany> {
         if let Value::Text(text) = &node.value
-            && let Some(changed) = self.text(text, max_depth)
+            && let Some(changed) = self.text(text, max_depth)?
         {
             edits.replace(node.span.clone(), quoted(&changed));
         }
-        for child in node.children() {
-            if let Some(changed) = self.names.hide(&child.key) {
-                rename(child, node.children(), &changed, edits);
+        let mut keys = NewKeys::new(node.members());
+        for (index, child) in node.children().iter().enumerate() {
+            if let Some(changed) = self.names.hide(&child.key)? {
+                keys.rename(index, &changed, edits);
             }
-            self.value(&child.node, max_depth, edits);
+            self.value(&child.node, max_depth, edits)?;
         }
+        Ok(())
     }
 
     /// A text, which may be JSON once more. Each one inside another is read less deep, so that it
     /// ends.
-    fn text(&mut self, text: &str, max_depth: usize) -> Option<String> {
+    fn text(&mut self, text: &str, max_depth: usize) -> Result<Option<String>, TooMany> {
         let Inside::Json(inner) = look(text, max_depth) else {
             return self.names.hide(text);
         };
         let mut edits = Edits::default();
-        self.value(&inner, max_depth.saturating_sub(1), &mut edits);
-        String::from_utf8(edits.apply(text.as_bytes())?).ok()
+        self.value(&inner, max_depth.saturating_sub(1), &mut edits)?;
+        let changed = edits.apply(text.as_bytes());
+        Ok(changed.and_then(|changed| String::from_utf8(changed).ok()))
     }
 
     fn replace(&mut self, node: &Node, with: &str) {

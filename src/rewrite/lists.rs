@@ -73,7 +73,7 @@ pub fn filter(
             let operations = operations(policy, caller.identity, target);
             let hidden = Hidden::new(policy, caller.identity, operations);
             hide(&hidden, item, body, &mut edits)?;
-            let rules = results::rules(policy, caller.identity, Some(target));
+            let rules = results::rules(policy, caller.identity, caller.ceiling, Some(target));
             fit(&rules, item, body, &mut edits)?;
             if item.list == List::Tools && policy.anonymous.is_some() {
                 security_schemes::add(policy, &item.name, body, &item.element.span, &mut edits)?;

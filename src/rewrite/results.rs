@@ -6,6 +6,7 @@ pub(super) mod embedded;
 pub(super) mod keys;
 pub(super) mod mask;
 mod message;
+pub(super) mod new_keys;
 mod owner;
 mod pass;
 pub(super) mod repeated;
@@ -48,33 +49,35 @@ pub struct Judged {
 }
 
 /// The rules for the results of a target, for this caller. Without a target, as on a stream of its
-/// own, all of them.
+/// own, all of them. Acting as somebody else spares nobody a rule: those for `ceiling`, the caller
+/// with its own roles, count too.
 pub fn rules<'p>(
     policy: &'p Policy,
     identity: &Identity,
+    ceiling: Option<&Identity>,
     target: Option<Target<'_>>,
 ) -> Vec<&'p ResultRule> {
-    let sees_all = |rule: &&ResultRule| {
-        let has = |role: &String| identity.roles.contains(role);
-        rule.unless_role.iter().any(has)
+    let counts = |rule: &&ResultRule| {
+        let mut identities = [Some(identity), ceiling].into_iter().flatten();
+        identities.any(|identity| counts_for(rule, identity, target))
     };
-    let is_for = |rule: &&ResultRule| {
-        let (patterns, name) = match target {
-            None => return true,
-            Some(Target::Server) => return false,
-            Some(Target::Tool(name)) => (&rule.tools, name),
-            Some(Target::Prompt(name)) => (&rule.prompts, name),
-            Some(Target::Resource(uri) | Target::ResourceTemplate(uri)) => (&rule.resources, uri),
-        };
-        patterns
-            .iter()
-            .any(|pattern| pattern.matches(name, identity))
+    policy.results.iter().filter(counts).collect()
+}
+
+fn counts_for(rule: &ResultRule, identity: &Identity, target: Option<Target<'_>>) -> bool {
+    let has = |role: &String| identity.roles.contains(role);
+    if rule.unless_role.iter().any(has) {
+        return false;
+    }
+    let (patterns, name) = match target {
+        None => return true,
+        Some(Target::Server) => return false,
+        Some(Target::Tool(name)) => (&rule.tools, name),
+        Some(Target::Prompt(name)) => (&rule.prompts, name),
+        Some(Target::Resource(uri) | Target::ResourceTemplate(uri)) => (&rule.resources, uri),
     };
-    let rules = policy.results.iter();
-    rules
-        .filter(is_for)
-        .filter(|rule| !sees_all(rule))
-        .collect()
+    let mut patterns = patterns.iter();
+    patterns.any(|pattern| pattern.matches(name, identity))
 }
 
 /// Applies rules to a message of the server. `key` is the key of hashes.

@@ -22,6 +22,11 @@ impl Edits {
         self.replace(at..at, text);
     }
 
+    /// Adds other edits of the same text.
+    pub fn append(&mut self, mut others: Self) {
+        self.0.append(&mut others.0);
+    }
+
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -1,5 +1,7 @@
 //! Ids of calls whose results are judged (threats B36).
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::fake_host::{Outcome, Request};
@@ -73,6 +75,44 @@ fn b36_the_answer_to_another_call_is_not_passed() {
     );
     assert_eq!(outcome.client_header(":status"), Some("502"));
     assert_eq!(outcome.record.decision.reason, "upstream_answer");
+}
+
+/// What the filter takes an id for comes from the server.
+#[test]
+fn b36_only_the_clients_own_id_is_put_back() {
+    let request = call("crm.get", "{}");
+    let id = sent_id(&send(&judging(), &request));
+    let (head, _) = id.as_str().unwrap().rsplit_once(':').unwrap();
+    let another = r#"1,"result":{"structuredContent":{"ssn":"123-45-6789"}}"#;
+    for own in [another, "2", "\"1\"", " 1", "1.0", ""] {
+        let id = format!("{head}:{}", BASE64_URL_SAFE_NO_PAD.encode(own));
+        let answer = json!({"jsonrpc": "2.0", "id": id, "result": {"structuredContent": {}}});
+        let outcome = send(
+            &judging(),
+            &request.clone().answered(JSON, &answer.to_string()),
+        );
+        assert_eq!(outcome.record.decision.reason, "upstream_answer", "{own}");
+        assert!(!outcome.client_body().contains("123-45-6789"));
+    }
+}
+
+#[test]
+fn b36_on_a_stream_of_its_own_an_id_is_one_string_or_number() {
+    let event = |own: &str| {
+        let id = format!("mcp-auth-filter:0:{}", BASE64_URL_SAFE_NO_PAD.encode(own));
+        let answer = json!({"jsonrpc": "2.0", "id": id, "result": {}});
+        let headers = [(":status", "200"), ("content-type", "text/event-stream")];
+        let get = Request::method("GET").answered(&headers, &format!("data: {answer}\n\n"));
+        send(&judging(), &get)
+    };
+    for own in ["7", "\"a\"", "-1.5"] {
+        let body = event(own).client_body();
+        assert!(body.contains(&format!("\"id\":{own}")), "{body}");
+    }
+    for own in ["1,\"result\":{}", "{}", "[1]", "null", "1 2", "x", ""] {
+        let body = event(own).client_body();
+        assert!(!body.contains(&format!("\"id\":{own}")), "{body}");
+    }
 }
 
 #[test]

@@ -255,3 +255,36 @@ fn lists_show_what_the_view_allows() {
     assert!(shown.contains("crm.get"));
     assert!(!shown.contains("admin.users") && !shown.contains("crm.purge"));
 }
+
+#[test]
+fn a_listed_output_schema_fits_the_results_of_the_view() {
+    // The view is spared the rule, and the caller's own roles are not.
+    let results = json!([{"tools": ["crm.*"], "redact": ["age"], "with": "remove", "unless_role": ["support"]}]);
+    let policy = viewing(&json!({"results": results}));
+    let json_answer: &[(&str, &str)] = &[(":status", "200"), ("content-type", "application/json")];
+    let result = r#"{"jsonrpc":"2.0","id":ID,"result":RESULT}"#;
+    let answer = |request: Request, answer: Value| -> Value {
+        let request = request
+            .token(json!({"roles": ["manager"]}))
+            .with("x-view-as", "user:test-1");
+        let sent: Value = serde_json::from_slice(send(&policy, &request).server_body()).unwrap();
+        let body = result.replace("ID", &sent["id"].to_string());
+        let body = body.replace("RESULT", &answer.to_string());
+        let outcome = send(&policy, &request.answered(json_answer, &body));
+        serde_json::from_str(&outcome.client_body()).unwrap()
+    };
+    let schema = json!({
+        "type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"],
+    });
+    let tools = json!({"tools": [{"name": "crm.get", "inputSchema": {"type": "object"}, "outputSchema": schema}]});
+    let list = Request::post(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#);
+    let listed = answer(list, tools);
+    let called = answer(
+        call("crm.get", "{}"),
+        json!({"content": [], "structuredContent": {"age": 41}}),
+    );
+    let content = &called["result"]["structuredContent"];
+    assert_eq!(content, &json!({}));
+    let shown = &listed["result"]["tools"][0]["outputSchema"];
+    assert!(jsonschema::is_valid(shown, content), "{shown}");
+}

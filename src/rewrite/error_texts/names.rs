@@ -12,7 +12,7 @@ use crate::rewrite::results::repeated::replace;
 const MAX_NAME: usize = 256;
 /// How many ends are tried for a name that starts at one place.
 const MAX_ENDS: usize = 12;
-/// How many names are looked up for one message. A text for which these are too few is hidden.
+/// How many names are looked up for one message. A value for which these are too few is hidden.
 const MAX_LOOKUPS: usize = 50_000;
 
 /// The names of tools that one caller may not call.
@@ -27,7 +27,7 @@ pub(super) struct Names<'p> {
 }
 
 /// Too many names were looked up.
-struct TooMany;
+pub(super) struct TooMany;
 
 impl<'p> Names<'p> {
     pub(super) fn new(policy: &'p Policy, caller: Caller<'p>) -> Self {
@@ -41,21 +41,21 @@ impl<'p> Names<'p> {
     }
 
     /// A text without these names, if it has any.
-    pub(super) fn hide(&mut self, text: &str) -> Option<String> {
+    pub(super) fn hide(&mut self, text: &str) -> Result<Option<String>, TooMany> {
         if self.policy.known_tools.is_empty() {
-            return None;
+            return Ok(None);
         }
         let mut found = Vec::new();
         let mut at = 0;
         while let Some(run) = next_run(text, at) {
             at = run.end;
-            if self.find(text, run, &mut found).is_err() {
+            if let Err(too_many) = self.find(text, run, &mut found) {
                 self.hidden = self.hidden.saturating_add(1);
-                return Some(STARS.to_owned());
+                return Err(too_many);
             }
         }
         self.hidden = self.hidden.saturating_add(found.len());
-        replace(text, found, |_| STARS.to_owned())
+        Ok(replace(text, found, |_| STARS.to_owned()))
     }
 
     /// The longest name that starts first counts, then what is behind it.

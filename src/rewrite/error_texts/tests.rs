@@ -192,7 +192,47 @@ fn most_answers_are_not_parsed_for_names() {
 #[test]
 fn h05_a_text_made_of_separators_ends_the_search_soon() {
     let text = "a/".repeat(100_000);
-    assert_eq!(read(&text), "***");
+    assert_eq!(read(&text), "Invalid params");
     let words = "some words ".repeat(10_000);
     assert_eq!(read(&words), words);
+}
+
+#[test]
+fn b37_many_keys_get_other_names_which_differ() {
+    // The second is what the first could be called.
+    let keys = (0..10_000).map(|number| {
+        let taken = format!("*** {number:05}{}", 2 * number);
+        format!("\"crm.purge {number:05}\":0,\"{taken}\":0,")
+    });
+    let keys: String = keys.collect();
+    let body = format!(r#"{{"error":{{"code":1,"message":"x","data":{{{keys}"z":0}}}}}}"#);
+    let (shown, names, _) = shown("hide_names", &body);
+    // A repeated key would be one less.
+    let read: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    let data = read["error"]["data"].as_object().unwrap();
+    assert_eq!((data.len(), names), (20_001, 10_000));
+    assert!(!shown.contains("crm.purge"));
+}
+
+#[test]
+fn b37_a_value_with_too_many_names_is_replaced_as_a_whole() {
+    let keys: String = (0..60_000)
+        .map(|number| format!("\"{number:05}\":0,"))
+        .collect();
+    for (body, expected) in [
+        (
+            format!(r#"{{"id":1,"error":{{"data":{{{keys}"z":0}},"code":-32602,"message":"x"}}}}"#),
+            r#"{"id":1,"error":{"code":-32602,"message":"Invalid params"}}"#,
+        ),
+        (
+            format!(r#"{{"id":1,"error":{{{keys}"code":"crm.purge"}}}}"#),
+            r#"{"id":1,"error":{"code":-32603,"message":"Internal error"}}"#,
+        ),
+        (
+            format!(r#"{{"result":{{"isError":true,"structuredContent":{{{keys}"z":0}}}}}}"#),
+            r#"{"result":{"isError":true,"structuredContent":{}}}"#,
+        ),
+    ] {
+        assert_eq!(shown("hide_names", &body).0, expected);
+    }
 }

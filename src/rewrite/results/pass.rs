@@ -6,8 +6,9 @@ use super::embedded::{Inside, decode, encode, look};
 use super::keys::Keys;
 use super::mask::{Masker, WITHHELD, collect, quoted};
 use super::message::{Form, Place, places};
+use super::new_keys::NewKeys;
 use super::owner::Owners;
-use super::repeated::{Repeated, rename};
+use super::repeated::Repeated;
 use super::{NotOwned, ResultError, detect};
 use crate::identity::Identity;
 use crate::mcp::json::Element;
@@ -226,13 +227,14 @@ impl<'r> Pass<'r> {
 
     fn members(&mut self, members: &[Child], keys: &mut Keys, edits: &mut Edits) {
         let mut removed = 0_usize;
-        for member in members {
+        let mut renamed = NewKeys::new(members);
+        for (index, member) in members.iter().enumerate() {
             let pushed = keys.push(&member.key);
             if self.is_hidden(keys) {
                 self.hide(member, &mut removed, edits);
             } else {
                 if let Some(changed) = self.without_detected(&member.key) {
-                    rename(member, members, &changed, edits);
+                    renamed.rename(index, &changed, edits);
                 }
                 self.fields(&member.node, keys, edits);
             }

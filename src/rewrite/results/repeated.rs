@@ -1,52 +1,74 @@
 //! Hidden values where other texts of the message repeat them.
 
+use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::HashSet;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 use super::embedded::{Inside, decode, encode, look};
 use super::mask::{STARS, WITHHELD, quoted};
 use super::message::{Form, places};
-use crate::mcp::json::tree::{Child, Node, Value};
-use crate::mcp::json::{JsonError, Span};
+use super::new_keys::NewKeys;
+use crate::mcp::json::JsonError;
+use crate::mcp::json::Span;
+use crate::mcp::json::tree::{Node, Value};
 use crate::rewrite::splice::Edits;
 
 /// The shortest value that is looked for: shorter ones are in every text.
 const MIN_VALUE: usize = 4;
-/// The most values that are looked for in a text. With more, texts are withheld.
-const MAX_VALUES: usize = 64;
+/// How much of a value the automaton knows, in bytes. The rest is compared where this was found.
+const MAX_START: usize = 256;
+/// The most that the automaton knows, in bytes: it needs some 50 times the memory.
+const MAX_STARTS: usize = 256 * 1024;
+/// How many bytes of values are compared for each byte of a message.
+const WORK_PER_BYTE: usize = 16;
+/// What a place where a value starts costs, beside the value's length.
+const WORK_PER_PLACE: usize = 16;
+/// The longest text of a field that is no prose, whatever it says, in bytes.
+const MAX_NAME: usize = 64;
 
-/// Values that no text of a message may repeat.
+/// Values that no text of a message may repeat. All are looked for at once, so that the cost grows
+/// with the message only. Where they are too many, a field is compared with them as a whole, and
+/// prose is withheld.
 pub(super) struct Repeated {
-    /// The longest first.
     values: Vec<Sought>,
     all: HashSet<String>,
+    /// Finds what the values start with; none if they are too many.
+    starts: Option<AhoCorasick>,
+    /// How many bytes may still be compared.
+    work: Cell<usize>,
     max_depth: usize,
 }
 
 /// A value that is looked for.
 struct Sought {
     text: String,
-    /// Whether it counts inside a longer word, too.
-    inside: bool,
+    /// Whether it is hidden of the caller's own, and not what was taken out.
+    hidden: bool,
 }
 
+/// There is too much to look for.
+struct TooMuch;
+
 impl Repeated {
-    /// What is hidden of the caller's own is looked for everywhere. Of what was taken out as somebody
-    /// else's a plain word counts as a word only: their "active" is not the caller's "inactive".
+    /// What is hidden of the caller's own is looked for everywhere. What was taken out as somebody
+    /// else's counts less: their "active" is not the caller's "inactive", nor their "no-1" "no-12".
     pub(super) fn new(hidden: Vec<String>, taken_out: Vec<String>, max_depth: usize) -> Self {
         let long = |value: &String| value.chars().count() >= MIN_VALUE && value != STARS;
         let hidden: HashSet<String> = hidden.into_iter().filter(long).collect();
         let all: HashSet<String> = taken_out.into_iter().filter(long).collect();
         let all: HashSet<String> = all.union(&hidden).cloned().collect();
         let sought = |text: &String| Sought {
-            inside: hidden.contains(text) || !is_word(text),
+            hidden: hidden.contains(text),
             text: text.clone(),
         };
-        let mut values: Vec<Sought> = all.iter().map(sought).collect();
-        values.sort_unstable_by_key(|value| Reverse(value.text.len()));
+        let values: Vec<Sought> = all.iter().map(sought).collect();
         Self {
+            starts: automaton(&values),
             values,
             all,
+            work: Cell::new(0),
             max_depth,
         }
     }
@@ -56,6 +78,7 @@ impl Repeated {
         if self.values.is_empty() {
             return Ok(None);
         }
+        self.work.set(body.len().saturating_mul(WORK_PER_BYTE));
         let message = Node::read(body, self.max_depth)?;
         let mut edits = Edits::default();
         for place in places(&message) {
@@ -67,7 +90,7 @@ impl Repeated {
     fn node(&self, node: &Node, form: Form, max_depth: usize, edits: &mut Edits) {
         let changed = match (&node.value, form) {
             (Value::Text(text), Form::Blob | Form::Media) => self.blob(text, max_depth),
-            (Value::Text(text), _) => self.text(text, max_depth),
+            (Value::Text(text), _) => self.text(text, form, max_depth),
             (Value::Number(number), Form::Answer | Form::Data) if self.all.contains(number) => {
                 edits.replace(node.span.clone(), "0");
                 None
@@ -77,9 +100,10 @@ impl Repeated {
         if let Some(changed) = changed {
             edits.replace(node.span.clone(), quoted(&changed));
         }
-        for child in node.children() {
+        let mut keys = NewKeys::new(node.members());
+        for (index, child) in node.children().iter().enumerate() {
             if let Some(changed) = self.key(&child.key) {
-                rename(child, node.children(), &changed, edits);
+                keys.rename(index, &changed, edits);
             }
             self.node(&child.node, form, max_depth, edits);
         }
@@ -87,86 +111,119 @@ impl Repeated {
 
     /// A key without the values. One that is a plain word is a name, and no value.
     fn key(&self, key: &str) -> Option<String> {
-        let values = self.values.iter();
-        let values = values.filter(|value| !is_word(&value.text));
-        let found = values.flat_map(|value| occurrences(key, value));
-        replace(key, found.collect(), |_| STARS.to_owned())
+        match self.find(key, |value| !is_word(&value.text)) {
+            Ok(found) => replace(key, found, |_| STARS.to_owned()),
+            Err(TooMuch) => (self.all.contains(key) && !is_word(key)).then(|| STARS.to_owned()),
+        }
     }
 
     fn blob(&self, encoded: &str, max_depth: usize) -> Option<String> {
         let bytes = decode(encoded)?;
         let text = String::from_utf8(bytes).ok()?;
-        self.text(&text, max_depth).map(|changed| encode(&changed))
+        let changed = self.text(&text, Form::Text, max_depth);
+        changed.map(|changed| encode(&changed))
     }
 
-    fn text(&self, text: &str, max_depth: usize) -> Option<String> {
+    fn text(&self, text: &str, form: Form, max_depth: usize) -> Option<String> {
         if let Inside::Json(inner) = look(text, max_depth) {
             let mut edits = Edits::default();
             self.node(&inner, Form::Data, max_depth.saturating_sub(1), &mut edits);
             let changed = edits.apply(text.as_bytes())?;
             return String::from_utf8(changed).ok();
         }
-        if self.values.len() > MAX_VALUES {
-            // A value by itself is easily told.
-            let is_other = text.chars().count() < MIN_VALUE || text == STARS || text == WITHHELD;
-            return (!is_other).then(|| WITHHELD.to_owned());
+        match self.find(text, |_| true) {
+            Ok(found) => replace(text, found, |_| STARS.to_owned()),
+            Err(TooMuch) => self.whole(text, form).map(str::to_owned),
         }
-        let found = self
-            .values
-            .iter()
-            .flat_map(|value| occurrences(text, value));
-        replace(text, found.collect(), |_| STARS.to_owned())
+    }
+
+    /// What stands in the place of a text that cannot be searched.
+    fn whole(&self, text: &str, form: Form) -> Option<&'static str> {
+        if text.chars().count() < MIN_VALUE || text == STARS || text == WITHHELD {
+            return None;
+        }
+        if self.all.contains(text) {
+            return Some(STARS);
+        }
+        let mut words = text.split_whitespace();
+        let is_prose = match form {
+            Form::Answer | Form::Data | Form::Link => {
+                text.len() > MAX_NAME && text.contains(char::is_whitespace)
+            }
+            Form::Text | Form::Blob | Form::Media => true,
+        };
+        let is_value = |word: &str| self.all.contains(word.trim_matches(is_no_letter));
+        (is_prose || words.any(is_value)).then_some(WITHHELD)
+    }
+
+    /// Where the values stand in a text.
+    fn find(&self, text: &str, counts: impl Fn(&Sought) -> bool) -> Result<Vec<Span>, TooMuch> {
+        let starts = self.starts.as_ref().ok_or(TooMuch)?;
+        let starts = starts.try_find_overlapping_iter(text);
+        let mut found = Vec::new();
+        for start in starts.map_err(|_| TooMuch)? {
+            let Some(value) = self.values.get(start.pattern().as_usize()) else {
+                continue;
+            };
+            let cost = value.text.len().saturating_add(WORK_PER_PLACE);
+            let left = self.work.get().checked_sub(cost).ok_or(TooMuch)?;
+            self.work.set(left);
+            let span = start.start()..start.start().saturating_add(value.text.len());
+            if counts(value) && stands_at(text, &span, value) {
+                found.push(span);
+            }
+        }
+        Ok(found)
     }
 }
 
-/// Gives a member another key, which no other member has.
-pub(in crate::rewrite) fn rename(member: &Child, members: &[Child], key: &str, edits: &mut Edits) {
-    let position = members
-        .iter()
-        .position(|other| other.key_span == member.key_span);
-    let others = || {
-        members
-            .iter()
-            .filter(|other| other.key_span != member.key_span)
+/// Finds what the values start with.
+fn automaton(values: &[Sought]) -> Option<AhoCorasick> {
+    let start = |value: &Sought| {
+        let bytes = value.text.as_bytes();
+        bytes.get(..MAX_START).unwrap_or(bytes).to_owned()
     };
-    let taken = others().any(|other| other.key == key || other.key.len() == member.key.len());
-    let number = position
-        .filter(|_| taken)
-        .map_or(String::new(), |at| at.to_string());
-    edits.replace(member.key_span.clone(), quoted(&format!("{key}{number}")));
+    let starts: Vec<Vec<u8>> = values.iter().map(start).collect();
+    if starts.iter().map(Vec::len).sum::<usize>() > MAX_STARTS {
+        return None;
+    }
+    let mut builder = AhoCorasick::builder();
+    let builder = builder.kind(Some(AhoCorasickKind::ContiguousNFA));
+    builder.build(starts).ok()
 }
 
 fn is_word(text: &str) -> bool {
     text.chars().all(char::is_alphabetic)
 }
 
-/// Where a value stands in a text: a number not inside another one.
-fn occurrences(text: &str, value: &Sought) -> Vec<Span> {
+fn is_no_letter(char: char) -> bool {
+    !char.is_alphanumeric()
+}
+
+/// Whether a value stands there: a number not inside another one.
+fn stands_at(text: &str, span: &Span, value: &Sought) -> bool {
     let Sought {
         text: value,
-        inside,
+        hidden,
     } = value;
-    let is_number = value
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || byte == b'.');
-    let digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
-    let found = memchr::memmem::find_iter(text.as_bytes(), value.as_bytes());
-    let found = found.map(|at| at..at.saturating_add(value.len()));
-    let whole = |span: &Span| {
-        let before = span.start.checked_sub(1);
-        let before = before.and_then(|at| text.as_bytes().get(at));
-        let in_number = is_number && (digit(before) || digit(text.as_bytes().get(span.end)));
-        let letter = |char: Option<char>| char.is_some_and(char::is_alphanumeric);
-        let around = || {
-            let before = text
-                .get(..span.start)
-                .and_then(|text| text.chars().next_back());
-            let behind = text.get(span.end..).and_then(|text| text.chars().next());
-            letter(before) || letter(behind)
+    if text.get(span.clone()) != Some(value) {
+        return false;
+    }
+    let before = text.get(..span.start).unwrap_or_default();
+    let before = before.chars().next_back();
+    let behind = text.get(span.end..).unwrap_or_default().chars().next();
+    let both = |kind: fn(char) -> bool| {
+        let both = |one: Option<char>, other: Option<char>| {
+            one.is_some_and(kind) && other.is_some_and(kind)
         };
-        !in_number && (*inside || !around())
+        both(before, value.chars().next()) || both(value.chars().next_back(), behind)
     };
-    found.filter(whole).collect()
+    let is_number = value
+        .chars()
+        .all(|char| char.is_ascii_digit() || char == '.');
+    let in_number = (is_number || !hidden) && both(|char| char.is_ascii_digit());
+    let in_word = !hidden && is_word(value) && both(char::is_alphanumeric);
+    !in_number && !in_word
 }
 
 /// A text with parts of it replaced; where parts overlap, the longer one counts.

@@ -1,6 +1,7 @@
 //! What a caller receives of a result, for each kind of rule and each place in a message.
 
 mod everywhere;
+mod many;
 
 use serde_json::{Value, json};
 
@@ -37,7 +38,7 @@ fn identity(roles: &[&str]) -> Identity {
 fn judged(results: Value, message: &Value) -> Result<Judged, ResultError> {
     let policy = policy(results);
     let identity = identity(&["support"]);
-    let rules = rules(&policy, &identity, Some(Target::Tool("crm.get")));
+    let rules = rules(&policy, &identity, None, Some(Target::Tool("crm.get")));
     judge(
         &rules,
         &identity,
@@ -270,7 +271,7 @@ fn a_role_may_see_everything_and_other_tools_are_left_alone() {
         {"tools": ["crm.*"], "redact": ["ssn"], "unless_role": ["billing"]},
         {"prompts": ["p"], "resources": ["crm://{organization}/*"], "detect": ["email"]},
     ]));
-    let count = |roles: &[&str], target| rules(&policy, &identity(roles), target).len();
+    let count = |roles: &[&str], target| rules(&policy, &identity(roles), None, target).len();
     assert_eq!(count(&["support"], Some(Target::Tool("crm.get"))), 1);
     assert_eq!(count(&["billing"], Some(Target::Tool("crm.get"))), 0);
     assert_eq!(count(&["support"], Some(Target::Tool("docs.get"))), 0);
@@ -288,7 +289,7 @@ fn a_role_may_see_everything_and_other_tools_are_left_alone() {
 fn b10_b34_what_nobody_hides_stays_byte_for_byte() {
     let policy = policy(json!([{"tools": ["*"], "redact": ["ssn"], "text": "keep"}]));
     let identity = identity(&[]);
-    let rules = rules(&policy, &identity, Some(Target::Tool("x")));
+    let rules = rules(&policy, &identity, None, Some(Target::Tool("x")));
     let text = "{ \"result\" : {\"structuredContent\":{\"n\": 1.50 , \"big\":9223372036854775809,\"e\":[ ],\"ssn\" : \"1\",\"u\":\"\\u0041\"}}}";
     let judged = judge(&rules, &identity, None, text.as_bytes(), 64).unwrap();
     let expected = text.replace("\"ssn\" : \"1\"", "\"ssn\" : \"***\"");

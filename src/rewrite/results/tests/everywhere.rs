@@ -104,7 +104,7 @@ fn b33_what_was_taken_out_is_not_told_either() {
 fn what_is_no_json_is_not_passed() {
     let policy = super::policy(hides());
     let identity = super::identity(&[]);
-    let rules = super::rules(&policy, &identity, None);
+    let rules = super::rules(&policy, &identity, None, None);
     assert!(super::judge(&rules, &identity, None, b"{\"result\":", 64).is_err());
 }
 
