@@ -11,6 +11,7 @@ use super::fetch::Shared;
 use super::host;
 use super::job::{self, Asked, Job};
 use crate::ask::Told;
+use crate::connection::refresh::Refreshed;
 use crate::exchange::{Exchange, Step};
 use crate::mcp::headers::Headers;
 use crate::policy::{Hold, Policies};
@@ -99,7 +100,14 @@ impl Stream {
                 self.shared.wait_for_exchange(token, &self.own);
                 Action::Pause
             }
-            Step::Ask(ask) => self.asked(job::ask(self.shared.policy.store.as_ref(), ask)),
+            Step::Refresh(refresh) => {
+                self.shared.refresh(refresh, &self.own);
+                Action::Pause
+            }
+            Step::Ask(ask) => {
+                let store = self.shared.policy.store.as_ref();
+                self.asked(job::ask(self.id, store, ask))
+            }
             Step::Forward(forward) => {
                 host::edit_headers(MapType::HttpRequestHeaders, &forward.headers);
                 if let Some(body) = &forward.body {
@@ -183,6 +191,18 @@ impl Stream {
         }
         if let Some(exchange) = &mut stream.exchange {
             let step = exchange.exchanged(host::now());
+            stream.request_step_later(step);
+        }
+    }
+
+    /// Goes on with a request whose connection was refreshed, or could not be.
+    pub(super) fn refreshed(stream: &Rc<RefCell<Self>>, refreshed: Refreshed) {
+        let mut stream = stream.borrow_mut();
+        if hostcalls::set_effective_context(stream.id).is_err() {
+            return;
+        }
+        if let Some(exchange) = &mut stream.exchange {
+            let step = exchange.refreshed(refreshed, host::now());
             stream.request_step_later(step);
         }
     }
