@@ -6,6 +6,7 @@
 //! tokens, and [`ending`] ends connections. For whoever gets a request under [`PAGES`]: [`Flow`].
 //! [`token_exchange`] is the way without pages: the caller's token becomes one for the server.
 
+pub mod discovery;
 pub mod ending;
 pub mod oauth;
 pub mod token_exchange;
@@ -13,10 +14,12 @@ pub mod vault;
 
 mod clients;
 mod connecting;
+mod discovering;
 mod flow;
 pub mod logout;
 mod pages;
 mod refusal;
+mod registration;
 mod sealed;
 mod sign_in;
 mod visit;

@@ -10,7 +10,7 @@ use super::{Exchange, Now};
 use crate::ask::{Ask, Told};
 use crate::connection::oauth::{self, TokenAnswerError};
 use crate::connection::vault::{Connected, Place, Usable};
-use crate::connection::{logout, place, ticket};
+use crate::connection::{discovery, logout, place, ticket};
 use crate::mcp::headers::HeaderEdit;
 use crate::policy::{Connection, Mode, Operation};
 use crate::refusal::Refusal;
@@ -110,7 +110,10 @@ impl Exchange {
                 let token = connected.refresh_token.as_ref();
                 let token = token.ok_or_else(|| self.not_connected(needed, now))?;
                 let connection = self.connection(place)?;
-                Ask::Call(oauth::refresh(connection, &self.secrets.clients, token))
+                let client = discovery::client(connection, connected.discovered.as_ref());
+                let client = client.ok_or_else(|| self.not_connected(needed, now))?;
+                let (clients, resource) = (&self.secrets.clients, connection.resource.as_deref());
+                Ask::Call(oauth::refresh(&client, clients, resource, token))
             }
             Stage::Keep(connected) => Ask::Store(place.put(self.sealer()?, connected)),
         })
@@ -174,6 +177,10 @@ impl Exchange {
                 match oauth::read_tokens(answer.as_ref(), now.seconds()) {
                     Ok(tokens) => Ok(Next::Ask(Stage::Check(connected.refreshed(tokens)))),
                     Err(TokenAnswerError::Grant) => Err(self.not_connected(needed, now)),
+                    // As who it becomes when the user connects again, it can be refreshed.
+                    Err(TokenAnswerError::UnknownClient) if connected.has_found_client() => {
+                        Err(self.not_connected(needed, now))
+                    }
                     Err(_) => still_good(connected, now),
                 }
             }

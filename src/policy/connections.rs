@@ -1,6 +1,7 @@
 //! The second layer of a policy, checked: who signs in to this filter's pages, and what can be
 //! connected there.
 
+mod discover;
 pub(super) mod document;
 
 use std::collections::BTreeMap;
@@ -8,6 +9,8 @@ use std::time::Duration;
 
 use url::Url;
 
+pub use self::discover::Discover;
+use self::discover::compile_discover;
 use self::document::{ConnectionDocument, PlaceDocument, SignInDocument};
 pub use self::document::{Conversation, Iss};
 use super::document::{Document, Hold, IssuerDocument, OperationDocument};
@@ -26,18 +29,27 @@ const LIFETIME: std::ops::RangeInclusive<Duration> =
 const METADATA: &str = "metadata";
 
 /// A client of an authorization server: this filter's own.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Client {
     /// The authorization endpoint, a URL.
     pub authorize: String,
     /// The token endpoint.
     pub token: Place,
+    /// The revocation endpoint.
+    pub revoke: Option<Place>,
     /// The client id.
     pub client_id: String,
     /// The environment variable that holds its secret; `None` for a public client.
     pub client_secret_env: Option<String>,
-    /// Scopes asked for.
-    pub scopes: Vec<String>,
+}
+
+/// How this filter comes to be a client of a connection's authorization server.
+#[derive(Debug, Clone)]
+pub enum Server {
+    /// The policy says all of it.
+    Written(Client),
+    /// It is asked for each time a user connects.
+    Discovered(Discover),
 }
 
 /// How users of browsers sign in with an issuer.
@@ -45,6 +57,8 @@ pub struct Client {
 pub struct SignIn {
     /// This filter at the issuer.
     pub client: Client,
+    /// Scopes asked for.
+    pub scopes: Vec<String>,
     /// The claim of the ID token that names the user as access tokens do.
     pub user: ClaimPath,
     /// Whether it says when users sign out.
@@ -63,9 +77,9 @@ pub struct Connection {
     /// Whether `iss` has to be there.
     pub iss: Iss,
     /// This filter at its authorization server.
-    pub client: Client,
-    /// The revocation endpoint.
-    pub revoke: Option<Place>,
+    pub server: Server,
+    /// Scopes asked for.
+    pub scopes: Vec<String>,
     /// What the page says will be possible.
     pub allows: Vec<String>,
     /// What tokens are asked for (RFC 8707).
@@ -114,18 +128,48 @@ impl Policy {
         origin_of(&self.resource)
     }
 
-    /// The client id of this filter where it is known by its document (OAuth Client ID Metadata
-    /// Document), which is published there. `None` if it is known like that nowhere.
-    pub fn client_document(&self) -> Option<String> {
-        let connections = self.connections.iter().map(|connection| &connection.client);
-        let sign_ins = self
-            .sign_ins
-            .iter()
-            .flatten()
-            .map(|sign_in| &sign_in.client);
-        let own = document_url(&self.resource);
-        let mut clients = connections.chain(sign_ins);
-        clients.any(|client| client.client_id == own).then_some(own)
+    /// The URL of the document this filter publishes about itself: its client id where it is known
+    /// by that (OAuth Client ID Metadata Document).
+    pub fn document_url(&self) -> String {
+        document_url(&self.resource)
+    }
+
+    /// Whether it may be known by its document anywhere, and so has to publish it.
+    pub fn publishes_document(&self) -> bool {
+        let own = self.document_url();
+        let sign_ins = self.sign_ins.iter().flatten();
+        let mut sign_ins = sign_ins.map(|sign_in| &sign_in.client.client_id);
+        let mut connections = self.connections.iter();
+        sign_ins.any(|id| *id == own)
+            || connections.any(|connection| match connection.server.client_id() {
+                Some(id) => id == own,
+                None => true,
+            })
+    }
+}
+
+impl Server {
+    /// The client id, if the policy says it.
+    pub fn client_id(&self) -> Option<&str> {
+        match self {
+            Self::Written(client) => Some(&client.client_id),
+            Self::Discovered(discover) => discover.client_id.as_deref(),
+        }
+    }
+
+    /// The environment variable that holds the client's secret.
+    pub fn client_secret_env(&self) -> Option<&String> {
+        match self {
+            Self::Written(client) => client.client_secret_env.as_ref(),
+            Self::Discovered(discover) => discover.client_secret_env.as_ref(),
+        }
+    }
+
+    fn client_id_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Written(client) => Some(&mut client.client_id),
+            Self::Discovered(discover) => discover.client_id.as_mut(),
+        }
     }
 }
 
@@ -136,28 +180,30 @@ pub(super) fn name_clients(
     sign_ins: &mut [Option<SignIn>],
     errors: &mut Errors,
 ) {
-    let connections = connections.iter_mut();
-    let connections =
-        connections.map(|each| (format!("connections.{}", each.name), &mut each.client));
+    let connections = connections.iter_mut().filter_map(|each| {
+        let has_secret = each.server.client_secret_env().is_some();
+        let path = format!("connections.{}", each.name);
+        Some((path, has_secret, each.server.client_id_mut()?))
+    });
     let sign_ins = sign_ins.iter_mut().enumerate();
     let sign_ins = sign_ins.filter_map(|(index, sign_in)| {
-        Some((
-            format!("issuers[{index}].sign_in"),
-            &mut sign_in.as_mut()?.client,
-        ))
+        let client = &mut sign_in.as_mut()?.client;
+        let has_secret = client.client_secret_env.is_some();
+        let path = format!("issuers[{index}].sign_in");
+        Some((path, has_secret, &mut client.client_id))
     });
-    for (path, client) in connections.chain(sign_ins) {
-        if client.client_id != METADATA {
+    for (path, has_secret, client_id) in connections.chain(sign_ins) {
+        if client_id != METADATA {
             continue;
         }
-        if client.client_secret_env.is_some() {
+        if has_secret {
             let message = "does not go with `client_id: metadata`: a document holds no secret";
             errors.push(PolicyError::new(
                 format!("{path}.client_secret_env"),
                 message,
             ));
         }
-        client.client_id = document_url(resource);
+        *client_id = document_url(resource);
     }
 }
 
@@ -205,13 +251,11 @@ pub(super) fn compile_sign_in(
         let message = "expected `openid` among them: without it there is no ID token";
         errors.push(PolicyError::new(format!("{path}.scopes"), message));
     }
-    let client = (
-        client_id.as_str(),
-        client_secret_env.as_ref(),
-        scopes.as_slice(),
-    );
+    check_scopes(&path, scopes, errors);
+    let client = (client_id.as_str(), client_secret_env.as_ref());
     Some(SignIn {
         client: compile_client(&path, authorize, token, client, errors),
+        scopes: scopes.clone(),
         user: user.clone().unwrap_or_else(|| issuer.identity.user.clone()),
         back_channel_logout: *back_channel_logout,
     })
@@ -220,7 +264,7 @@ pub(super) fn compile_sign_in(
 /// Everything that can be connected, and what has to be there for it.
 pub(super) fn compile_connections(document: &Document, errors: &mut Errors) -> Vec<Connection> {
     let compiled = document.connections.iter();
-    let compiled = compiled.map(|(name, connection)| compile(name, connection, errors));
+    let compiled = compiled.filter_map(|(name, connection)| compile(name, connection, errors));
     let compiled: Vec<Connection> = compiled.collect();
     if compiled.is_empty() {
         return compiled;
@@ -300,7 +344,7 @@ pub(super) fn compile_operation(
     }
 }
 
-fn compile(name: &str, document: &ConnectionDocument, errors: &mut Errors) -> Connection {
+fn compile(name: &str, document: &ConnectionDocument, errors: &mut Errors) -> Option<Connection> {
     let path = format!("connections.{name}");
     // It is part of a redirect URI.
     let plain =
@@ -319,17 +363,19 @@ fn compile(name: &str, document: &ConnectionDocument, errors: &mut Errors) -> Co
             "expected 10s to 90d",
         ));
     }
-    let secret = document.client_secret_env.as_ref();
-    let client = (
-        document.client_id.as_str(),
-        secret,
-        document.scopes.as_slice(),
-    );
-    let client = compile_client(&path, &document.authorize, &document.token, client, errors);
-    let mut place = |key: &str, place: &PlaceDocument| {
-        compile_place(&format!("{path}.{key}"), place, &document.authorize, errors)
+    check_scopes(&path, &document.scopes, errors);
+    let server = match &document.discover {
+        Some(discover) => {
+            let discover = compile_discover(&path, document, discover, errors);
+            Some(Server::Discovered(discover))
+        }
+        None => compile_written(&path, document, errors).map(Server::Written),
     };
-    let revoke = document.revoke.as_ref().map(|at| place("revoke", at));
+    // Of what is discovered, the issuer is known.
+    let authorize = document.authorize.as_ref().unwrap_or(&document.issuer);
+    let mut place = |key: &str, place: &PlaceDocument| {
+        compile_place(&format!("{path}.{key}"), place, authorize, errors)
+    };
     let account = document.account.as_ref().map(|account| {
         let asked = PlaceDocument {
             cluster: account.cluster.clone(),
@@ -342,26 +388,53 @@ fn compile(name: &str, document: &ConnectionDocument, errors: &mut Errors) -> Co
         [] => document.scopes.clone(),
         lines => lines.to_vec(),
     };
-    Connection {
+    Some(Connection {
         name: name.to_owned(),
         title: document.title.clone().unwrap_or_else(|| name.to_owned()),
         issuer: document.issuer.clone(),
         iss: document.iss,
-        client,
-        revoke,
+        server: server?,
+        scopes: document.scopes.clone(),
         allows,
         resource: document.resource.clone(),
         account,
         lifetime: document.lifetime.0,
         refresh: document.refresh,
+    })
+}
+
+/// A client of which the policy says everything.
+fn compile_written(
+    path: &str,
+    document: &ConnectionDocument,
+    errors: &mut Errors,
+) -> Option<Client> {
+    let (authorize, token) = (document.authorize.as_ref(), document.token.as_ref());
+    let client_id = document.client_id.as_ref();
+    for (key, is_written) in [
+        ("authorize", authorize.is_some()),
+        ("token", token.is_some()),
+        ("client_id", client_id.is_some()),
+    ] {
+        if !is_written {
+            let message = "found none, expected one, or `discover`";
+            errors.push(PolicyError::new(format!("{path}.{key}"), message));
+        }
     }
+    let (authorize, token, client_id) = (authorize?, token?, client_id?);
+    let secret = document.client_secret_env.as_ref();
+    let client = compile_client(path, authorize, token, (client_id, secret), errors);
+    let revoke = document.revoke.as_ref();
+    let revoke =
+        revoke.map(|place| compile_place(&format!("{path}.revoke"), place, authorize, errors));
+    Some(Client { revoke, ..client })
 }
 
 fn compile_client(
     path: &str,
     authorize: &str,
     token: &PlaceDocument,
-    (client_id, secret, scopes): (&str, Option<&String>, &[String]),
+    (client_id, secret): (&str, Option<&String>),
     errors: &mut Errors,
 ) -> Client {
     let problem = web_url(authorize).and_then(|url| match url.fragment() {
@@ -372,6 +445,17 @@ fn compile_client(
         let message = format!("found `{authorize}`, {message}");
         errors.push(PolicyError::new(format!("{path}.authorize"), message));
     }
+    check_client_id(path, client_id, secret, errors);
+    Client {
+        authorize: authorize.to_owned(),
+        token: compile_place(&format!("{path}.token"), token, authorize, errors),
+        revoke: None,
+        client_id: client_id.to_owned(),
+        client_secret_env: secret.cloned(),
+    }
+}
+
+fn check_client_id(path: &str, client_id: &str, secret: Option<&String>, errors: &mut Errors) {
     if client_id.is_empty() {
         let message = "found none, expected a client id";
         errors.push(PolicyError::new(format!("{path}.client_id"), message));
@@ -383,15 +467,11 @@ fn compile_client(
             message,
         ));
     }
+}
+
+fn check_scopes(path: &str, scopes: &[String], errors: &mut Errors) {
     for (index, scope) in scopes.iter().enumerate() {
         check_word(&format!("{path}.scopes[{index}]"), scope, errors);
-    }
-    Client {
-        authorize: authorize.to_owned(),
-        token: compile_place(&format!("{path}.token"), token, authorize, errors),
-        client_id: client_id.to_owned(),
-        client_secret_env: secret.cloned(),
-        scopes: scopes.to_vec(),
     }
 }
 
