@@ -133,6 +133,16 @@ fn refusals_say_whose_turn_it_is() {
         (
             401,
             r#"{"error":"invalid_client"}"#,
+            TokenAnswerError::UnknownClient,
+        ),
+        (
+            400,
+            r#"{"error":"unauthorized_client"}"#,
+            TokenAnswerError::UnknownClient,
+        ),
+        (
+            400,
+            r#"{"error":"invalid_scope"}"#,
             TokenAnswerError::Client,
         ),
         (400, "no JSON", TokenAnswerError::Client),
