@@ -11,7 +11,7 @@ fn sign_in() -> Value {
     })
 }
 
-fn notes() -> Value {
+pub(super) fn notes() -> Value {
     json!({
         "issuer": "https://notes.example.com",
         "authorize": "https://notes.example.com:8443/authorize?tenant=1",
@@ -22,7 +22,7 @@ fn notes() -> Value {
 }
 
 /// The short policy with a connection.
-fn connecting() -> Value {
+pub(super) fn connecting() -> Value {
     let mut policy = short();
     policy["seal"] = json!({"key_env": "SEAL"});
     policy["issuers"][0]["sign_in"] = sign_in();
