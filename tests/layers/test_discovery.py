@@ -13,16 +13,23 @@ from .assistant import Assistant
 from .browser import Person
 from .connect import connect, go_on, open_link
 from .providers import ACCOUNTS
-from .replicas import NAMES, Replicas
+from .replicas import NAMES, Replicas, Site
 from .sites import notes
 from .stage import Stage
 from .test_vault import link, wait_until_refused
 
 METADATA = "/.well-known/oauth-authorization-server"
 
+
+def _https(site: Site) -> Site:
+    """The same site at an https address, without which a document about it is no client id."""
+    return lambda stage, url: site(stage, url.replace("http:", "https:"))
+
+
 SITES = {
     "notes": notes(discover={"cluster": "resource"}, auth_tools=True),
     "checked": notes(discover={"cluster": "resource", "resource": {"cluster": "api"}}),
+    "https": _https(notes(discover={"cluster": "resource"})),
 }
 
 People = Callable[..., Person]
@@ -119,6 +126,20 @@ def test_a_client_that_the_provider_forgot_registers_anew(
     assert other.notes()["account"] == ACCOUNTS["erin"]
     assert [each["client_id"] for each in _registered(around)][0] == first["client_id"]
     assert len(_registered(around)) == 2
+
+
+def test_where_documents_are_taken_for_client_ids_nobody_registers(
+    around: Stage, pair: Replicas, person: People
+) -> None:
+    origin = pair.origin("https").replace("http:", "https:")
+    dana = person(ignore_https_errors=True)
+    with pair.logs("client_document"):
+        connect(dana, links.link(origin, around.login.issuer, "dana"), "dana")
+    assert not around.resource.registrations()
+    [granted] = around.resource.grants("authorization_code")
+    assert granted.status == 200
+    assert granted.parameters["client_id"] == f"{origin}{links.PAGES}client.json"
+    assert granted.parameters["redirect_uri"] == f"{origin}{links.PAGES}callback/notes"
 
 
 def test_a_resource_says_whose_tokens_it_takes(
