@@ -1,14 +1,18 @@
 //! The second layer of a policy, checked: who signs in to this filter's pages, and what can be
 //! connected there.
 
+mod client;
 mod discover;
 pub(super) mod document;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use url::Url;
-
+pub(super) use self::client::name_clients;
+pub use self::client::{Client, Server};
+use self::client::{
+    check_scopes, compile_client, compile_place, compile_written, document_url, origin_of,
+};
 pub use self::discover::Discover;
 use self::discover::compile_discover;
 use self::document::{ConnectionDocument, PlaceDocument, SignInDocument};
@@ -16,41 +20,13 @@ pub use self::document::{Conversation, Iss};
 use super::document::{Document, Hold, IssuerDocument, OperationDocument};
 use super::error::{Errors, PolicyError, nearest};
 use super::resource::web_url;
-use super::scopes::check_word;
-use super::{Operation, PAGES, Policy};
+use super::{Operation, Policy};
 use crate::call::Place;
 use crate::identity::ClaimPath;
 
 /// A connection is deleted at its end, so an end there is.
 const LIFETIME: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(10)..=Duration::from_secs(90 * 24 * 3600);
-
-/// In place of a client id: this filter is known by the document it publishes.
-const METADATA: &str = "metadata";
-
-/// A client of an authorization server: this filter's own.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Client {
-    /// The authorization endpoint, a URL.
-    pub authorize: String,
-    /// The token endpoint.
-    pub token: Place,
-    /// The revocation endpoint.
-    pub revoke: Option<Place>,
-    /// The client id.
-    pub client_id: String,
-    /// The environment variable that holds its secret; `None` for a public client.
-    pub client_secret_env: Option<String>,
-}
-
-/// How this filter comes to be a client of a connection's authorization server.
-#[derive(Debug, Clone)]
-pub enum Server {
-    /// The policy says all of it.
-    Written(Client),
-    /// It is asked for each time a user connects.
-    Discovered(Discover),
-}
 
 /// How users of browsers sign in with an issuer.
 #[derive(Debug, Clone)]
@@ -146,78 +122,6 @@ impl Policy {
                 None => true,
             })
     }
-}
-
-impl Server {
-    /// The client id, if the policy says it.
-    pub fn client_id(&self) -> Option<&str> {
-        match self {
-            Self::Written(client) => Some(&client.client_id),
-            Self::Discovered(discover) => discover.client_id.as_deref(),
-        }
-    }
-
-    /// The environment variable that holds the client's secret.
-    pub fn client_secret_env(&self) -> Option<&String> {
-        match self {
-            Self::Written(client) => client.client_secret_env.as_ref(),
-            Self::Discovered(discover) => discover.client_secret_env.as_ref(),
-        }
-    }
-
-    fn client_id_mut(&mut self) -> Option<&mut String> {
-        match self {
-            Self::Written(client) => Some(&mut client.client_id),
-            Self::Discovered(discover) => discover.client_id.as_mut(),
-        }
-    }
-}
-
-/// Gives clients without an id of their own the URL of this filter's document.
-pub(super) fn name_clients(
-    resource: &str,
-    connections: &mut [Connection],
-    sign_ins: &mut [Option<SignIn>],
-    errors: &mut Errors,
-) {
-    let connections = connections.iter_mut().filter_map(|each| {
-        let has_secret = each.server.client_secret_env().is_some();
-        let path = format!("connections.{}", each.name);
-        Some((path, has_secret, each.server.client_id_mut()?))
-    });
-    let sign_ins = sign_ins.iter_mut().enumerate();
-    let sign_ins = sign_ins.filter_map(|(index, sign_in)| {
-        let client = &mut sign_in.as_mut()?.client;
-        let has_secret = client.client_secret_env.is_some();
-        let path = format!("issuers[{index}].sign_in");
-        Some((path, has_secret, &mut client.client_id))
-    });
-    for (path, has_secret, client_id) in connections.chain(sign_ins) {
-        if client_id != METADATA {
-            continue;
-        }
-        if has_secret {
-            let message = "does not go with `client_id: metadata`: a document holds no secret";
-            errors.push(PolicyError::new(
-                format!("{path}.client_secret_env"),
-                message,
-            ));
-        }
-        *client_id = document_url(resource);
-    }
-}
-
-fn document_url(resource: &str) -> String {
-    format!("{}{PAGES}client.json", origin_of(resource))
-}
-
-fn origin_of(resource: &str) -> &str {
-    let after_scheme = resource.find("://").map_or(0, |at| at.saturating_add(3));
-    let rest = resource.get(after_scheme..).unwrap_or_default();
-    let end = rest.find('/').unwrap_or(rest.len());
-    resource
-        .get(..end.saturating_add(after_scheme))
-        .unwrap_or_default()
 }
 
 /// How users of browsers sign in with an issuer, if they do.
@@ -401,93 +305,4 @@ fn compile(name: &str, document: &ConnectionDocument, errors: &mut Errors) -> Op
         lifetime: document.lifetime.0,
         refresh: document.refresh,
     })
-}
-
-/// A client of which the policy says everything.
-fn compile_written(
-    path: &str,
-    document: &ConnectionDocument,
-    errors: &mut Errors,
-) -> Option<Client> {
-    let (authorize, token) = (document.authorize.as_ref(), document.token.as_ref());
-    let client_id = document.client_id.as_ref();
-    for (key, is_written) in [
-        ("authorize", authorize.is_some()),
-        ("token", token.is_some()),
-        ("client_id", client_id.is_some()),
-    ] {
-        if !is_written {
-            let message = "found none, expected one, or `discover`";
-            errors.push(PolicyError::new(format!("{path}.{key}"), message));
-        }
-    }
-    let (authorize, token, client_id) = (authorize?, token?, client_id?);
-    let secret = document.client_secret_env.as_ref();
-    let client = compile_client(path, authorize, token, (client_id, secret), errors);
-    let revoke = document.revoke.as_ref();
-    let revoke =
-        revoke.map(|place| compile_place(&format!("{path}.revoke"), place, authorize, errors));
-    Some(Client { revoke, ..client })
-}
-
-fn compile_client(
-    path: &str,
-    authorize: &str,
-    token: &PlaceDocument,
-    (client_id, secret): (&str, Option<&String>),
-    errors: &mut Errors,
-) -> Client {
-    let problem = web_url(authorize).and_then(|url| match url.fragment() {
-        Some(_) => Err("expected a URL without fragment (RFC 6749 section 3.1)"),
-        None => Ok(()),
-    });
-    if let Err(message) = problem {
-        let message = format!("found `{authorize}`, {message}");
-        errors.push(PolicyError::new(format!("{path}.authorize"), message));
-    }
-    check_client_id(path, client_id, secret, errors);
-    Client {
-        authorize: authorize.to_owned(),
-        token: compile_place(&format!("{path}.token"), token, authorize, errors),
-        revoke: None,
-        client_id: client_id.to_owned(),
-        client_secret_env: secret.cloned(),
-    }
-}
-
-fn check_client_id(path: &str, client_id: &str, secret: Option<&String>, errors: &mut Errors) {
-    if client_id.is_empty() {
-        let message = "found none, expected a client id";
-        errors.push(PolicyError::new(format!("{path}.client_id"), message));
-    }
-    if secret.is_some_and(String::is_empty) {
-        let message = "found none, expected the name of an environment variable";
-        errors.push(PolicyError::new(
-            format!("{path}.client_secret_env"),
-            message,
-        ));
-    }
-}
-
-fn check_scopes(path: &str, scopes: &[String], errors: &mut Errors) {
-    for (index, scope) in scopes.iter().enumerate() {
-        check_word(&format!("{path}.scopes[{index}]"), scope, errors);
-    }
-}
-
-fn compile_place(
-    path: &str,
-    document: &PlaceDocument,
-    authorize: &str,
-    errors: &mut Errors,
-) -> Place {
-    super::issuers::check_place(path, &document.cluster, &document.path, errors);
-    let authorize = Url::parse(authorize).ok();
-    let host = authorize.as_ref().and_then(super::issuers::host_of);
-    Place {
-        cluster: document.cluster.clone(),
-        path: document.path.clone(),
-        // Without a host, `authorize` is refused.
-        authority: document.authority.clone().or(host).unwrap_or_default(),
-    }
 }

@@ -3,7 +3,7 @@
 
 use url::Url;
 
-use super::check_client_id;
+use super::client::check_client_id;
 use super::document::{ConnectionDocument, DiscoverDocument};
 use crate::call::Place;
 use crate::policy::error::{Errors, PolicyError};
