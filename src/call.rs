@@ -45,6 +45,15 @@ impl Place {
         call
     }
 
+    /// A JSON object; so is the answer to be.
+    pub fn post_json(&self, object: &serde_json::Value) -> Call {
+        let mut call = self.call("POST", None);
+        call.headers
+            .push(("content-type", "application/json".to_owned()));
+        call.body = object.to_string().into_bytes();
+        call
+    }
+
     /// A question whose answer is to be JSON.
     pub fn get(&self, authorization: Option<&Secret>) -> Call {
         self.call("GET", authorization)

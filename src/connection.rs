@@ -6,6 +6,7 @@
 //! token, and [`ending`] ends connections. For whoever gets a request under [`PAGES`]: [`Flow`].
 //! [`token_exchange`] is the way without pages: the caller's token becomes one for the server.
 
+pub mod discovery;
 pub mod ending;
 pub mod oauth;
 pub mod refresh;
@@ -14,10 +15,12 @@ pub mod vault;
 
 mod clients;
 mod connecting;
+mod discovering;
 mod flow;
 pub mod logout;
 mod pages;
 mod refusal;
+mod registration;
 mod sealed;
 mod sign_in;
 mod visit;

@@ -36,7 +36,9 @@ use std::time::Duration;
 pub use arguments::ArgumentRule;
 pub use builtin::builtin_arguments;
 pub use condition::{Condition, ConditionError};
-pub use connections::{Client, Connection, Conversation, Iss, OperationConnection, SignIn};
+pub use connections::{
+    Client, Connection, Conversation, Discover, Iss, OperationConnection, Server, SignIn,
+};
 pub use document::{BrokenPin, Hold, IdentityField, Mode, Refusals, ServerErrors, Subject};
 pub use error::PolicyError;
 pub use known_tools::KnownTools;
@@ -44,6 +46,7 @@ pub use metadata::Metadata;
 pub use owner::{NamedOwner, NotOwned};
 pub use pattern::{Pattern, is_plain_uri};
 pub use policies::Policies;
+pub(crate) use resource::web_url;
 pub use resources::ResourceRule;
 pub use results::{Detector, FieldPath, Mask, Missing, Otherwise, OwnerRule, ResultRule, TextRule};
 pub use roles::{Grant, Role};

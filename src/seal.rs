@@ -54,6 +54,8 @@ pub enum Purpose {
     Connecting,
     /// A `requestState` of the filter's own.
     Question,
+    /// This filter's registration at an authorization server.
+    Client,
 }
 
 /// Whose handle it is.
@@ -139,6 +141,7 @@ fn associated<'a>(purpose: Purpose, owner: Owner<'a>, bound: &[&'a [u8]]) -> Vec
         Purpose::SignIn => b"sign-in",
         Purpose::Connecting => b"connecting",
         Purpose::Question => b"question",
+        Purpose::Client => b"client",
     };
     let owner = [owner.resource, owner.issuer, owner.user, owner.view].map(str::as_bytes);
     [&[purpose], &owner[..], bound].concat()

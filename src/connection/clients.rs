@@ -24,20 +24,20 @@ impl Clients {
     ) -> Result<Self, PolicyError> {
         let sign_ins = policy.sign_ins.iter().enumerate();
         let sign_ins = sign_ins.filter_map(|(index, sign_in)| {
+            let client = &sign_in.as_ref()?.client;
             Some((
                 format!("issuers[{index}].sign_in"),
-                &sign_in.as_ref()?.client,
+                client.client_secret_env.as_ref(),
             ))
         });
         let connections = policy.connections.iter();
         let connections = connections.map(|connection| {
             (
                 format!("connections.{}", connection.name),
-                &connection.client,
+                connection.server.client_secret_env(),
             )
         });
         let named = sign_ins.chain(connections);
-        let named = named.map(|(path, client)| (path, client.client_secret_env.as_ref()));
         let mut secrets = HashMap::new();
         for (path, name) in named.chain(of_exchange(policy)) {
             let Some(name) = name else {

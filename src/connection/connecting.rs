@@ -6,13 +6,13 @@ use std::rc::Rc;
 use url::Url;
 
 use super::Connection;
+use super::discovery::{self, Discovered};
 use super::flow::{Around, Ended, Leg, Step, Waiting, redirect_uri};
 use super::oauth::{self, Redeemed, Tokens};
 use super::pages;
 use super::refusal::PageRefusal;
 use super::sealed::{Attempt, Ticket};
 use super::vault::Connected;
-use super::visit::Visit;
 use crate::ask::{Ask, Told};
 use crate::call::{Answer, Place};
 use crate::identity::ClaimPath;
@@ -36,23 +36,25 @@ enum Stage {
     Kept(Option<String>),
 }
 
-/// Sends the browser to the resource.
+/// Sends the browser to the resource. `flow` is its cookie, if it has one.
 pub(super) fn begin(
     around: Around<'_>,
-    visit: &Visit,
+    flow: Option<&str>,
     ticket: Ticket,
     connection: &Connection,
+    discovered: Option<Discovered>,
 ) -> Result<Step, PageRefusal> {
-    let client = &connection.client;
-    let (attempt, state, cookie) = around.attempt(visit, ticket, Leg::Connect)?;
+    let client = discovery::client(connection, discovered.as_ref());
+    let client = client.ok_or(PageRefusal::Ticket)?;
+    let (attempt, state, cookie) = around.attempt(flow, ticket, Leg::Connect, discovered)?;
     let mut url = Url::parse(&client.authorize).map_err(|_| PageRefusal::Ticket)?;
     let mut query = url.query_pairs_mut();
     query
         .append_pair("response_type", "code")
         .append_pair("client_id", &client.client_id)
         .append_pair("redirect_uri", &callback(around, connection));
-    if !client.scopes.is_empty() {
-        query.append_pair("scope", &client.scopes.join(" "));
+    if !connection.scopes.is_empty() {
+        query.append_pair("scope", &connection.scopes.join(" "));
     }
     if let Some(resource) = &connection.resource {
         query.append_pair("resource", resource);
@@ -74,13 +76,15 @@ pub(super) fn redeem(
     code: &str,
 ) -> Result<Step, PageRefusal> {
     let connection = around.connection(&attempt.ticket)?;
+    let client = discovery::client(connection, attempt.discovered.as_ref());
+    let client = client.ok_or(PageRefusal::State)?;
     let redeemed = Redeemed {
         code,
         verifier: &attempt.verifier,
         redirect_uri: &callback(around, connection),
         resource: connection.resource.as_deref(),
     };
-    let call = oauth::redeem(&connection.client, around.clients, redeemed);
+    let call = oauth::redeem(&client, around.clients, redeemed);
     Ok(waits(attempt, Stage::Code, Ask::Call(call)))
 }
 
@@ -126,7 +130,10 @@ fn keep(
 ) -> Result<Step, PageRefusal> {
     let connection = around.connection(&attempt.ticket)?;
     let place = attempt.ticket.place(&around.policy.resource);
-    let connected = Connected::new(connection, tokens, account.clone(), around.now);
+    let connected = Connected {
+        discovered: attempt.discovered.clone(),
+        ..Connected::new(connection, tokens, account.clone(), around.now)
+    };
     let put = place.put(around.sealer, &connected);
     Ok(waits(attempt, Stage::Kept(account), Ask::Store(put)))
 }
@@ -144,7 +151,7 @@ fn account(field: &ClaimPath, answer: Option<&Answer>) -> Option<String> {
 
 /// Where the browser comes back to: a place of its own for each connection, so that one
 /// authorization server's answer is not taken for another's (RFC 9700 section 4.4.2.2).
-fn callback(around: Around<'_>, connection: &Connection) -> String {
+pub(super) fn callback(around: Around<'_>, connection: &Connection) -> String {
     redirect_uri(around.policy, &format!("callback/{}", connection.name))
 }
 

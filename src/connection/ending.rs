@@ -2,6 +2,7 @@
 //! where the resource lets it be. No answer of the resource keeps the record.
 
 use super::Means;
+use super::discovery;
 use super::oauth::{self, Revoked};
 use super::vault::{Connected, Place};
 use crate::ask::{Ask, Told};
@@ -135,9 +136,10 @@ fn over(connected: Connected, revocation: Revocation) -> Next {
 
 fn revocation(means: Means<'_>, place: &Place, connected: &Connected) -> Option<Call> {
     let connection = means.policy.connection(&place.connection)?;
+    let client = discovery::client(connection, connected.discovered.as_ref())?;
     let token = match &connected.refresh_token {
         Some(token) => Revoked::Refresh(token),
         None => Revoked::Access(&connected.access_token),
     };
-    oauth::revoke(connection, means.clients, token)
+    oauth::revoke(&client, means.clients, token)
 }

@@ -4,9 +4,12 @@ use std::rc::Rc;
 
 use super::clients::Clients;
 use super::connecting::{self, Connecting};
+use super::discovering::{self, Discovering};
+use super::discovery::Discovered;
 use super::logout::{self, LoggingOut};
 use super::pages::{self, Consent};
 use super::refusal::PageRefusal;
+use super::registration;
 use super::sealed::{Attempt, Browser, Form, LASTS, Seals, Ticket, digest, random_text};
 use super::sign_in::{self, SigningIn};
 use super::vault::Conversation;
@@ -79,6 +82,7 @@ pub(super) enum Waiting {
     Once(Rc<Attempt>, Secret, Leg),
     SignIn(SigningIn),
     Connect(Connecting),
+    Discover(Box<Discovering>),
     Logout(LoggingOut),
 }
 
@@ -126,6 +130,7 @@ impl Flow {
                 signing_in.answered(around, answer.as_ref(), verifier)
             }
             (Some(Waiting::Connect(connecting)), told) => connecting.told(around, told),
+            (Some(Waiting::Discover(discovering)), told) => discovering.told(around, told),
             (Some(Waiting::Logout(logout)), told) => Ok(logout.told(around, told)),
             _ => Err(PageRefusal::Request),
         };
@@ -162,9 +167,9 @@ impl<'a> Around<'a> {
     fn visited(self, visit: &Visit, verifier: &mut Verifier) -> Result<Step, PageRefusal> {
         match &visit.page {
             Page::Client => {
-                let id = self.policy.client_document();
-                let id = id.ok_or(PageRefusal::NotFound)?;
-                Ok(Step::Done(client_document(self.policy, &id)))
+                let is_published = self.policy.publishes_document();
+                let document = is_published.then(|| client_document(self.policy));
+                document.map(Step::Done).ok_or(PageRefusal::NotFound)
             }
             Page::Connect => self.connect(visit),
             Page::Logout => Ok(logout::begin(self, visit, verifier)),
@@ -227,7 +232,7 @@ impl<'a> Around<'a> {
         let form = visit.parameter("form")?.ok_or(PageRefusal::Form)?;
         let form: Option<Form> = self.seals().open(Purpose::Form, &bound, form, self.now);
         form.ok_or(PageRefusal::Form)?;
-        connecting::begin(self, visit, ticket, connection)
+        discovering::begin(self, visit.cookie(FLOW), ticket, connection)
     }
 
     /// The browser comes back. Nothing is done unless everything about it is right.
@@ -283,7 +288,9 @@ impl<'a> Around<'a> {
             }
             Leg::Connect => {
                 let connection = self.connection(&attempt.ticket)?;
-                let is_required = connection.iss == crate::policy::Iss::Required;
+                let discovered = attempt.discovered.as_ref();
+                let is_required = connection.iss == crate::policy::Iss::Required
+                    || discovered.is_some_and(|discovered| discovered.iss);
                 Ok((&connection.issuer, is_required))
             }
         }
@@ -311,14 +318,16 @@ impl<'a> Around<'a> {
         Ok((IssuerId(index), sign_in))
     }
 
-    /// An attempt about to leave, with its `state` and the cookie that binds it to this browser.
+    /// An attempt about to leave, with its `state` and the cookie that binds it to this browser, which
+    /// may have one.
     pub(super) fn attempt(
         self,
-        visit: &Visit,
+        flow: Option<&str>,
         ticket: Ticket,
         leg: Leg,
+        discovered: Option<Discovered>,
     ) -> Result<(Attempt, String, String), PageRefusal> {
-        let known = visit.cookie(FLOW).filter(|value| value.len() == 43);
+        let known = flow.filter(|value| value.len() == 43);
         let flow = match known {
             Some(value) => value.to_owned(),
             None => random_text(self.random)?,
@@ -328,6 +337,7 @@ impl<'a> Around<'a> {
             verifier: random_text(self.random)?,
             id: random_text(self.random)?,
             browser: digest(&flow),
+            discovered,
             expires: self.now.saturating_add(LASTS),
         };
         let state = self.seals().seal(leg.purpose(), &[], &attempt);
@@ -369,24 +379,17 @@ impl Ended {
     }
 }
 
-/// What this filter is as a client (OAuth Client ID Metadata Document, RFC 7591 section 2).
-fn client_document(policy: &Policy, id: &str) -> Ended {
-    let origin = policy.origin();
-    let name = policy.metadata.resource_name.as_deref().unwrap_or(origin);
+/// What this filter is as a client (OAuth Client ID Metadata Document).
+fn client_document(policy: &Policy) -> Ended {
     let connections = policy.connections.iter();
     let mut comes_back: Vec<String> = connections
         .map(|connection| redirect_uri(policy, &format!("callback/{}", connection.name)))
         .collect();
     comes_back.push(redirect_uri(policy, sign_in::PAGE));
-    let document = serde_json::json!({
-        "client_id": id,
-        "client_name": name,
-        "client_uri": origin,
-        "redirect_uris": comes_back,
-        "grant_types": ["authorization_code", "refresh_token"],
-        "response_types": ["code"],
-        "token_endpoint_auth_method": "none",
-    });
+    let mut document = registration::about(policy, &comes_back);
+    if let Some(document) = document.as_object_mut() {
+        document.insert("client_id".to_owned(), policy.document_url().into());
+    }
     Ended {
         reply: Reply {
             status: 200,

@@ -7,7 +7,7 @@ use url::form_urlencoded::Serializer;
 use super::clients::Clients;
 use crate::call::{Answer, Call};
 use crate::mcp::json::Reader;
-use crate::policy::{Client, Connection};
+use crate::policy::Client;
 use crate::secret::Secret;
 
 const MAX_ANSWER: usize = 64 * 1024;
@@ -38,12 +38,15 @@ pub enum TokenAnswerError {
     /// The code or refresh token is not, or no longer, good (RFC 6749 section 5.2).
     #[error("the authorization server does not accept what it handed out")]
     Grant,
-    /// It does not know this filter, or does not let it do that.
+    /// It does not let this filter do that.
     #[error("the authorization server does not accept this client")]
     Client,
     /// It did not answer.
     #[error("the authorization server is not available")]
     Unavailable,
+    /// It does not know this filter, or not as a client for codes (RFC 6749 section 5.2).
+    #[error("the authorization server does not know this client")]
+    UnknownClient,
 }
 
 /// A code that came back with the browser, and what belongs to it.
@@ -74,12 +77,16 @@ pub fn redeem(client: &Client, clients: &Clients, redeemed: Redeemed<'_>) -> Cal
 }
 
 /// Asks for the next access token (RFC 6749 section 6).
-pub fn refresh(connection: &Connection, clients: &Clients, refresh_token: &Secret) -> Call {
-    let client = &connection.client;
+pub fn refresh(
+    client: &Client,
+    clients: &Clients,
+    resource: Option<&str>,
+    refresh_token: &Secret,
+) -> Call {
     let form = [
         ("grant_type", Some("refresh_token")),
         ("refresh_token", Some(refresh_token.reveal())),
-        ("resource", connection.resource.as_deref()),
+        ("resource", resource),
     ];
     let authorization = clients.authorization(client);
     let form = form_of(&client.client_id, authorization.as_ref(), &form);
@@ -88,8 +95,7 @@ pub fn refresh(connection: &Connection, clients: &Clients, refresh_token: &Secre
 
 /// Ends a token (RFC 7009 section 2.1), where the authorization server lets it be ended. With a
 /// refresh token go the access tokens made from it.
-pub fn revoke(connection: &Connection, clients: &Clients, tokens: Revoked<'_>) -> Option<Call> {
-    let client = &connection.client;
+pub fn revoke(client: &Client, clients: &Clients, tokens: Revoked<'_>) -> Option<Call> {
     let (token, hint) = match tokens {
         Revoked::Access(token) => (token, "access_token"),
         Revoked::Refresh(token) => (token, "refresh_token"),
@@ -100,7 +106,7 @@ pub fn revoke(connection: &Connection, clients: &Clients, tokens: Revoked<'_>) -
     ];
     let authorization = clients.authorization(client);
     let form = form_of(&client.client_id, authorization.as_ref(), &form);
-    let place = connection.revoke.as_ref()?;
+    let place = client.revoke.as_ref()?;
     Some(place.post(form, authorization.as_ref()))
 }
 
@@ -208,6 +214,7 @@ fn refusal(code: Option<&str>) -> TokenAnswerError {
         Some("invalid_grant" | "bad_verification_code" | "bad_refresh_token") => {
             TokenAnswerError::Grant
         }
+        Some("invalid_client" | "unauthorized_client") => TokenAnswerError::UnknownClient,
         _ => TokenAnswerError::Client,
     }
 }

@@ -109,7 +109,7 @@ pub(super) fn refused(refusal: PageRefusal) -> Reply {
     let mut reply = page(refusal.status(), html);
     match refusal {
         PageRefusal::Method => reply.headers.push(("allow", "GET, HEAD, POST".to_owned())),
-        PageRefusal::Store(_) | PageRefusal::Random => {
+        _ if refusal.status() == 503 => {
             reply.headers.push(("retry-after", "5".to_owned()));
         }
         _ => {}

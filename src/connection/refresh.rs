@@ -2,6 +2,7 @@
 //! token once only (RFC 9700 section 4.14.2), so what was begun goes to its end, whoever still waits.
 
 use super::Means;
+use super::discovery;
 use super::oauth::{self, TokenAnswerError};
 use super::vault::{Connected, Place};
 use crate::ask::{Ask, Told};
@@ -53,7 +54,9 @@ impl Refresh {
     pub fn new(means: Means<'_>, place: Place, connected: Connected) -> Option<Self> {
         let connection = means.policy.connection(&place.connection)?;
         let token = connected.refresh_token.as_ref()?;
-        let call = oauth::refresh(connection, means.clients, token);
+        let client = discovery::client(connection, connected.discovered.as_ref())?;
+        let resource = connection.resource.as_deref();
+        let call = oauth::refresh(&client, means.clients, resource, token);
         let stage = Stage::Call(connected, call);
         Some(Self { place, stage })
     }
@@ -75,6 +78,10 @@ impl Refresh {
                 match oauth::read_tokens(answer.as_ref(), means.now) {
                     Ok(tokens) => Stage::Check(connected.refreshed(tokens)),
                     Err(TokenAnswerError::Grant) => return Next::Over(Refreshed::Ended),
+                    // As who it becomes when the user connects again, it can be refreshed.
+                    Err(TokenAnswerError::UnknownClient) if connected.has_found_client() => {
+                        return Next::Over(Refreshed::Ended);
+                    }
                     Err(_) => return Next::Over(Refreshed::AsBefore(connected)),
                 }
             }

@@ -2,7 +2,9 @@
 
 use thiserror::Error;
 
+use super::discovery::DiscoveryError;
 use super::oauth::TokenAnswerError;
+use super::registration::RegistrationError;
 use crate::identity::TokenError;
 use crate::store::StoreError;
 
@@ -18,6 +20,12 @@ pub enum PageRefusal {
     /// The user, or the authorization server, said no.
     #[error("You did not allow it. Nothing was connected.")]
     Declined,
+    /// The authorization server cannot be used as it describes itself.
+    #[error(
+        "The other side cannot be used from here: {0}. Nothing was connected. {help}",
+        help = help(.0.is_unavailable())
+    )]
+    Discovery(#[from] DiscoveryError),
     /// The form is not one of this browser's, or is too old.
     #[error("This page was open for too long. Open the link again.")]
     Form,
@@ -54,6 +62,12 @@ pub enum PageRefusal {
     /// No randomness to be had.
     #[error("This does not work at the moment. Try again later.")]
     Random,
+    /// The authorization server did not take this filter as a client.
+    #[error(
+        "The other side cannot be used from here: {0}. Nothing was connected. {help}",
+        help = help(.0.is_unavailable())
+    )]
+    Registration(RegistrationError),
     /// The request cannot be read in one way only, or lacks something.
     #[error("This request is not complete.")]
     Request,
@@ -81,6 +95,14 @@ impl PageRefusal {
             Self::Account => "account_unknown",
             Self::Authorization => "authorization_error",
             Self::Declined => "declined",
+            Self::Discovery(error) => match error {
+                DiscoveryError::Unavailable => "metadata_unavailable",
+                DiscoveryError::NoClientId | DiscoveryError::PublicClient => "no_client_id",
+                DiscoveryError::ResourceFormat
+                | DiscoveryError::ResourceIssuer
+                | DiscoveryError::ResourceName => "resource_metadata",
+                _ => "server_metadata",
+            },
             Self::Form => "bad_form",
             Self::IdToken(_) => "id_token",
             Self::IssuerMismatch => "issuer_mismatch",
@@ -93,13 +115,18 @@ impl PageRefusal {
             Self::OtherBrowser => "other_browser",
             Self::OtherUser => "other_user",
             Self::Random => "no_randomness",
+            Self::Registration(RegistrationError::Refused) => "registration_refused",
+            Self::Registration(RegistrationError::Unavailable) => "registration_unavailable",
+            Self::Registration(_) => "registration_answer",
             Self::Request => "page_request",
             Self::State => "bad_state",
             Self::StateUsed => "state_used",
             Self::Store(_) => "store",
             Self::Ticket => "bad_ticket",
             Self::Tokens(TokenAnswerError::Grant) => "code_refused",
-            Self::Tokens(TokenAnswerError::Client) => "client_refused",
+            Self::Tokens(TokenAnswerError::Client | TokenAnswerError::UnknownClient) => {
+                "client_refused"
+            }
             Self::Tokens(TokenAnswerError::Format) => "token_answer",
             Self::Tokens(TokenAnswerError::Unavailable) => "token_endpoint_unavailable",
         }
@@ -108,7 +135,9 @@ impl PageRefusal {
     /// What the log says beside the reason.
     pub fn detail(self) -> String {
         match self {
+            Self::Discovery(error) => error.to_string(),
             Self::IdToken(error) | Self::LogoutToken(error) => error.to_string(),
+            Self::Registration(error) => error.to_string(),
             Self::Store(error) => error.to_string(),
             Self::Tokens(error) => error.to_string(),
             other => other.to_string(),
@@ -127,9 +156,23 @@ impl PageRefusal {
             Self::LogoutToken(error) if error.is_unavailable() => 503,
             Self::Method => 405,
             Self::NotFound => 404,
-            Self::Account | Self::IdToken(_) | Self::Tokens(_) => 502,
+            Self::Discovery(error) if error.is_unavailable() => 503,
+            Self::Registration(error) if error.is_unavailable() => 503,
+            Self::Account
+            | Self::Discovery(_)
+            | Self::IdToken(_)
+            | Self::Registration(_)
+            | Self::Tokens(_) => 502,
             Self::Random | Self::Store(_) => 503,
             _ => 400,
         }
+    }
+}
+
+/// What a user can do where it is not in the user's hands.
+fn help(is_for_now: bool) -> &'static str {
+    match is_for_now {
+        true => "Try again later.",
+        false => "Tell whoever runs this server.",
     }
 }

@@ -6,6 +6,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::discovery::Discovered;
 use super::refusal::PageRefusal;
 use super::vault::{Conversation, Place};
 use crate::seal::{Owner, Purpose, Sealer};
@@ -64,6 +65,9 @@ pub(super) struct Attempt {
     pub(super) id: String,
     /// The digest of the cookie of the browser it began in.
     pub(super) browser: String,
+    /// Where it goes, if the policy does not say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) discovered: Option<Discovered>,
     pub(super) expires: u64,
 }
 

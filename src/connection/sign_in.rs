@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use url::Url;
 
-use super::flow::{Around, BROWSER, Ended, Leg, Step, Waiting, redirect_uri, set_cookie};
+use super::flow::{Around, BROWSER, Ended, FLOW, Leg, Step, Waiting, redirect_uri, set_cookie};
 use super::oauth::{self, Redeemed};
 use super::pages;
 use super::refusal::PageRefusal;
@@ -39,14 +39,14 @@ pub(super) fn begin(
     let (_, sign_in) = around.sign_in(&ticket)?;
     let connection = around.connection(&ticket)?.name.clone();
     let client = &sign_in.client;
-    let (attempt, state, cookie) = around.attempt(visit, ticket, Leg::SignIn)?;
+    let (attempt, state, cookie) = around.attempt(visit.cookie(FLOW), ticket, Leg::SignIn, None)?;
     let mut url = Url::parse(&client.authorize).map_err(|_| PageRefusal::Ticket)?;
     let mut query = url.query_pairs_mut();
     query
         .append_pair("response_type", "code")
         .append_pair("client_id", &client.client_id)
         .append_pair("redirect_uri", &redirect_uri(around.policy, PAGE))
-        .append_pair("scope", &client.scopes.join(" "))
+        .append_pair("scope", &sign_in.scopes.join(" "))
         .append_pair("state", &state)
         .append_pair("nonce", &attempt.id)
         .append_pair("code_challenge", &attempt.challenge())

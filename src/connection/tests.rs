@@ -2,6 +2,7 @@
 
 mod attacks;
 mod connecting;
+mod discovering;
 mod logout;
 pub(super) mod world;
 
@@ -39,6 +40,33 @@ pub(super) fn document() -> Value {
             },
         },
         "tools": {"notes.*": {"connection": "notes"}},
+    })
+}
+
+/// The same, with an authorization server that is asked.
+pub(super) fn discovering() -> Value {
+    let mut document = document();
+    document["connections"]["notes"] = json!({
+        "title": "Notes",
+        "issuer": "https://notes.example.com",
+        "discover": {"cluster": "notes"},
+        "scopes": ["notes.read", "offline_access"],
+        "lifetime": "10m",
+    });
+    document
+}
+
+/// What that server publishes.
+pub(super) fn metadata() -> Value {
+    json!({
+        "issuer": "https://notes.example.com",
+        "authorization_endpoint": "https://login.notes.example/authorize?tenant=1",
+        "token_endpoint": "https://notes.example.com/oauth/token",
+        "revocation_endpoint": "https://notes.example.com/oauth/revoke",
+        "response_types_supported": ["code"],
+        "code_challenge_methods_supported": ["plain", "S256"],
+        "authorization_response_iss_parameter_supported": true,
+        "client_id_metadata_document_supported": true,
     })
 }
 

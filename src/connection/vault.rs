@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::discovery::Discovered;
 use super::oauth::Tokens;
 use crate::policy::Connection;
 use crate::seal::{Owner, Purpose, Sealer};
@@ -56,6 +57,8 @@ pub struct Connected {
     pub connected: u64,
     /// When it ends, however often it is refreshed.
     pub ends: u64,
+    /// Where its tokens are from, if the policy does not say it.
+    pub discovered: Option<Discovered>,
 }
 
 /// What can be done with a connection now.
@@ -83,6 +86,8 @@ struct Written {
     scope: Option<String>,
     connected: u64,
     ends: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    discovered: Option<Discovered>,
 }
 
 impl Place {
@@ -118,6 +123,7 @@ impl Place {
             scope: connected.scope.clone(),
             connected: connected.connected,
             ends: connected.ends,
+            discovered: connected.discovered.clone(),
         };
         let value = sealer.seal(Purpose::Connection, self.owner(), &[bound], &written);
         Operation::Put(Record {
@@ -145,6 +151,7 @@ impl Place {
             scope: written.scope,
             connected: written.connected,
             ends: written.ends,
+            discovered: written.discovered,
         };
         (now < connected.ends).then_some(connected)
     }
@@ -171,6 +178,7 @@ impl Connected {
             scope: tokens.scope,
             connected: now,
             ends: now.saturating_add(connection.lifetime.as_secs()),
+            discovered: None,
         }
     }
 
@@ -185,6 +193,12 @@ impl Connected {
             scope: tokens.scope.or(self.scope),
             ..self
         }
+    }
+
+    /// Whether this filter found out itself as which client it has the tokens.
+    pub fn has_found_client(&self) -> bool {
+        let discovered = self.discovered.as_ref();
+        discovered.is_some_and(Discovered::has_client_id)
     }
 
     /// What can be done with it by a call that wants it no older than `lifetime`, in seconds.

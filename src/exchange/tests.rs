@@ -8,6 +8,7 @@ mod confirm;
 mod connect;
 mod cors;
 mod decisions;
+mod discovered;
 mod error_texts;
 mod fake_host;
 mod handles;

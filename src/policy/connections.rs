@@ -1,21 +1,27 @@
 //! The second layer of a policy, checked: who signs in to this filter's pages, and what can be
 //! connected there.
 
+mod client;
+mod discover;
 pub(super) mod document;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use url::Url;
-
+pub(super) use self::client::name_clients;
+pub use self::client::{Client, Server};
+use self::client::{
+    check_scopes, compile_client, compile_place, compile_written, document_url, origin_of,
+};
+pub use self::discover::Discover;
+use self::discover::compile_discover;
 use self::document::{ConnectionDocument, PlaceDocument, SignInDocument};
 pub use self::document::{Conversation, Iss};
 use super::document::{Document, Hold, OperationDocument};
 use super::error::{Errors, PolicyError, nearest};
 use super::issuers::document::IssuerDocument;
 use super::resource::web_url;
-use super::scopes::check_word;
-use super::{Operation, PAGES, Policy};
+use super::{Operation, Policy};
 use crate::call::Place;
 use crate::identity::ClaimPath;
 
@@ -23,29 +29,13 @@ use crate::identity::ClaimPath;
 const LIFETIME: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(10)..=Duration::from_secs(90 * 24 * 3600);
 
-/// In place of a client id: this filter is known by the document it publishes.
-const METADATA: &str = "metadata";
-
-/// A client of an authorization server: this filter's own.
-#[derive(Debug, Clone)]
-pub struct Client {
-    /// The authorization endpoint, a URL.
-    pub authorize: String,
-    /// The token endpoint.
-    pub token: Place,
-    /// The client id.
-    pub client_id: String,
-    /// The environment variable that holds its secret; `None` for a public client.
-    pub client_secret_env: Option<String>,
-    /// Scopes asked for.
-    pub scopes: Vec<String>,
-}
-
 /// How users of browsers sign in with an issuer.
 #[derive(Debug, Clone)]
 pub struct SignIn {
     /// This filter at the issuer.
     pub client: Client,
+    /// Scopes asked for.
+    pub scopes: Vec<String>,
     /// The claim of the ID token that names the user as access tokens do.
     pub user: ClaimPath,
     /// Whether it says when users sign out.
@@ -64,9 +54,9 @@ pub struct Connection {
     /// Whether `iss` has to be there.
     pub iss: Iss,
     /// This filter at its authorization server.
-    pub client: Client,
-    /// The revocation endpoint.
-    pub revoke: Option<Place>,
+    pub server: Server,
+    /// Scopes asked for.
+    pub scopes: Vec<String>,
     /// What the page says will be possible.
     pub allows: Vec<String>,
     /// What tokens are asked for (RFC 8707).
@@ -115,64 +105,24 @@ impl Policy {
         origin_of(&self.resource)
     }
 
-    /// The client id of this filter where it is known by its document (OAuth Client ID Metadata
-    /// Document), which is published there. `None` if it is known like that nowhere.
-    pub fn client_document(&self) -> Option<String> {
-        let connections = self.connections.iter().map(|connection| &connection.client);
-        let sign_ins = self
-            .sign_ins
-            .iter()
-            .flatten()
-            .map(|sign_in| &sign_in.client);
-        let own = document_url(&self.resource);
-        let mut clients = connections.chain(sign_ins);
-        clients.any(|client| client.client_id == own).then_some(own)
+    /// The URL of the document this filter publishes about itself: its client id where it is known
+    /// by that (OAuth Client ID Metadata Document).
+    pub fn document_url(&self) -> String {
+        document_url(&self.resource)
     }
-}
 
-/// Gives clients without an id of their own the URL of this filter's document.
-pub(super) fn name_clients(
-    resource: &str,
-    connections: &mut [Connection],
-    sign_ins: &mut [Option<SignIn>],
-    errors: &mut Errors,
-) {
-    let connections = connections.iter_mut();
-    let connections =
-        connections.map(|each| (format!("connections.{}", each.name), &mut each.client));
-    let sign_ins = sign_ins.iter_mut().enumerate();
-    let sign_ins = sign_ins.filter_map(|(index, sign_in)| {
-        Some((
-            format!("issuers[{index}].sign_in"),
-            &mut sign_in.as_mut()?.client,
-        ))
-    });
-    for (path, client) in connections.chain(sign_ins) {
-        if client.client_id != METADATA {
-            continue;
-        }
-        if client.client_secret_env.is_some() {
-            let message = "does not go with `client_id: metadata`: a document holds no secret";
-            errors.push(PolicyError::new(
-                format!("{path}.client_secret_env"),
-                message,
-            ));
-        }
-        client.client_id = document_url(resource);
+    /// Whether it may be known by its document anywhere, and so has to publish it.
+    pub fn publishes_document(&self) -> bool {
+        let own = self.document_url();
+        let sign_ins = self.sign_ins.iter().flatten();
+        let mut sign_ins = sign_ins.map(|sign_in| &sign_in.client.client_id);
+        let mut connections = self.connections.iter();
+        sign_ins.any(|id| *id == own)
+            || connections.any(|connection| match connection.server.client_id() {
+                Some(id) => id == own,
+                None => true,
+            })
     }
-}
-
-fn document_url(resource: &str) -> String {
-    format!("{}{PAGES}client.json", origin_of(resource))
-}
-
-fn origin_of(resource: &str) -> &str {
-    let after_scheme = resource.find("://").map_or(0, |at| at.saturating_add(3));
-    let rest = resource.get(after_scheme..).unwrap_or_default();
-    let end = rest.find('/').unwrap_or(rest.len());
-    resource
-        .get(..end.saturating_add(after_scheme))
-        .unwrap_or_default()
 }
 
 /// How users of browsers sign in with an issuer, if they do.
@@ -206,13 +156,11 @@ pub(super) fn compile_sign_in(
         let message = "expected `openid` among them: without it there is no ID token";
         errors.push(PolicyError::new(format!("{path}.scopes"), message));
     }
-    let client = (
-        client_id.as_str(),
-        client_secret_env.as_ref(),
-        scopes.as_slice(),
-    );
+    check_scopes(&path, scopes, errors);
+    let client = (client_id.as_str(), client_secret_env.as_ref());
     Some(SignIn {
         client: compile_client(&path, authorize, token, client, errors),
+        scopes: scopes.clone(),
         user: user.clone().unwrap_or_else(|| issuer.identity.user.clone()),
         back_channel_logout: *back_channel_logout,
     })
@@ -221,7 +169,7 @@ pub(super) fn compile_sign_in(
 /// Everything that can be connected, and what has to be there for it.
 pub(super) fn compile_connections(document: &Document, errors: &mut Errors) -> Vec<Connection> {
     let compiled = document.connections.iter();
-    let compiled = compiled.map(|(name, connection)| compile(name, connection, errors));
+    let compiled = compiled.filter_map(|(name, connection)| compile(name, connection, errors));
     let compiled: Vec<Connection> = compiled.collect();
     if compiled.is_empty() {
         return compiled;
@@ -301,7 +249,7 @@ pub(super) fn compile_operation(
     }
 }
 
-fn compile(name: &str, document: &ConnectionDocument, errors: &mut Errors) -> Connection {
+fn compile(name: &str, document: &ConnectionDocument, errors: &mut Errors) -> Option<Connection> {
     let path = format!("connections.{name}");
     // It is part of a redirect URI.
     let plain =
@@ -320,17 +268,19 @@ fn compile(name: &str, document: &ConnectionDocument, errors: &mut Errors) -> Co
             "expected 10s to 90d",
         ));
     }
-    let secret = document.client_secret_env.as_ref();
-    let client = (
-        document.client_id.as_str(),
-        secret,
-        document.scopes.as_slice(),
-    );
-    let client = compile_client(&path, &document.authorize, &document.token, client, errors);
-    let mut place = |key: &str, place: &PlaceDocument| {
-        compile_place(&format!("{path}.{key}"), place, &document.authorize, errors)
+    check_scopes(&path, &document.scopes, errors);
+    let server = match &document.discover {
+        Some(discover) => {
+            let discover = compile_discover(&path, document, discover, errors);
+            Some(Server::Discovered(discover))
+        }
+        None => compile_written(&path, document, errors).map(Server::Written),
     };
-    let revoke = document.revoke.as_ref().map(|at| place("revoke", at));
+    // Of what is discovered, the issuer is known.
+    let authorize = document.authorize.as_ref().unwrap_or(&document.issuer);
+    let mut place = |key: &str, place: &PlaceDocument| {
+        compile_place(&format!("{path}.{key}"), place, authorize, errors)
+    };
     let account = document.account.as_ref().map(|account| {
         let asked = PlaceDocument {
             cluster: account.cluster.clone(),
@@ -343,72 +293,17 @@ fn compile(name: &str, document: &ConnectionDocument, errors: &mut Errors) -> Co
         [] => document.scopes.clone(),
         lines => lines.to_vec(),
     };
-    Connection {
+    Some(Connection {
         name: name.to_owned(),
         title: document.title.clone().unwrap_or_else(|| name.to_owned()),
         issuer: document.issuer.clone(),
         iss: document.iss,
-        client,
-        revoke,
+        server: server?,
+        scopes: document.scopes.clone(),
         allows,
         resource: document.resource.clone(),
         account,
         lifetime: document.lifetime.0,
         refresh: document.refresh,
-    }
-}
-
-fn compile_client(
-    path: &str,
-    authorize: &str,
-    token: &PlaceDocument,
-    (client_id, secret, scopes): (&str, Option<&String>, &[String]),
-    errors: &mut Errors,
-) -> Client {
-    let problem = web_url(authorize).and_then(|url| match url.fragment() {
-        Some(_) => Err("expected a URL without fragment (RFC 6749 section 3.1)"),
-        None => Ok(()),
-    });
-    if let Err(message) = problem {
-        let message = format!("found `{authorize}`, {message}");
-        errors.push(PolicyError::new(format!("{path}.authorize"), message));
-    }
-    if client_id.is_empty() {
-        let message = "found none, expected a client id";
-        errors.push(PolicyError::new(format!("{path}.client_id"), message));
-    }
-    if secret.is_some_and(String::is_empty) {
-        let message = "found none, expected the name of an environment variable";
-        errors.push(PolicyError::new(
-            format!("{path}.client_secret_env"),
-            message,
-        ));
-    }
-    for (index, scope) in scopes.iter().enumerate() {
-        check_word(&format!("{path}.scopes[{index}]"), scope, errors);
-    }
-    Client {
-        authorize: authorize.to_owned(),
-        token: compile_place(&format!("{path}.token"), token, authorize, errors),
-        client_id: client_id.to_owned(),
-        client_secret_env: secret.cloned(),
-        scopes: scopes.to_vec(),
-    }
-}
-
-fn compile_place(
-    path: &str,
-    document: &PlaceDocument,
-    authorize: &str,
-    errors: &mut Errors,
-) -> Place {
-    super::issuers::check_place(path, &document.cluster, &document.path, errors);
-    let authorize = Url::parse(authorize).ok();
-    let host = authorize.as_ref().and_then(super::issuers::host_of);
-    Place {
-        cluster: document.cluster.clone(),
-        path: document.path.clone(),
-        // Without a host, `authorize` is refused.
-        authority: document.authority.clone().or(host).unwrap_or_default(),
-    }
+    })
 }

@@ -15,6 +15,8 @@ const MAPPINGS: &[&[&str]] = &[
     &["audit"],
     &["connections", "*"],
     &["connections", "*", "account"],
+    &["connections", "*", "discover"],
+    &["connections", "*", "discover", "resource"],
     &["connections", "*", "revoke"],
     &["connections", "*", "token"],
     &["headers"],

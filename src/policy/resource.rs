@@ -5,7 +5,7 @@ use url::Url;
 use super::error::{Errors, PolicyError};
 
 /// A page or server on the web.
-pub(super) fn web_url(text: &str) -> Result<Url, &'static str> {
+pub(crate) fn web_url(text: &str) -> Result<Url, &'static str> {
     let Ok(url) = Url::parse(text) else {
         return Err("expected an absolute URL such as https://crm.example.com/mcp");
     };

@@ -3,6 +3,7 @@
 mod callers;
 mod connections;
 mod defaults;
+mod discover;
 mod dpop;
 mod form;
 mod introspection;

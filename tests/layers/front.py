@@ -1,13 +1,20 @@
-"""One address for all replicas: the load balancer of the tests. It forwards connections as they are."""
+"""One address for all replicas: the load balancer of the tests. It forwards what arrives, without its TLS if it came
+with some.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Iterator
 from itertools import count
 
 from ..harness.background import EventLoop
+from .certificate import server_context
+
+# What a TLS connection begins with: a handshake (RFC 8446 section 5.1).
+HANDSHAKE = b"\x16"
 
 
 class Front:
@@ -21,8 +28,12 @@ class Front:
         self.turns = count()
         self.open: set[asyncio.StreamWriter] = set()
         self.loop = EventLoop()
-        self.server = self.loop.run(asyncio.start_server(self._serve, "127.0.0.1", 0))
-        self.port: int = self.server.sockets[0].getsockname()[1]
+        self.tls = server_context()
+        self.arriving: set[asyncio.Task[None]] = set()
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.socket.setblocking(False)
+        self.port: int = self.socket.getsockname()[1]
+        self.accepting = asyncio.run_coroutine_threadsafe(self._accept(), self.loop.loop)
 
     def use(self, *names: str) -> None:
         """From now on these replicas take turns (none: all); connections there are end."""
@@ -35,12 +46,38 @@ class Front:
         self.loop.close()
 
     async def _stop(self) -> None:
-        self.server.close()
+        self.accepting.cancel()
+        self.socket.close()
         await self._end_connections()
 
     async def _end_connections(self) -> None:
         for writer in self.open:
             writer.close()
+
+    async def _accept(self) -> None:
+        while True:
+            accepted, _ = await asyncio.get_running_loop().sock_accept(self.socket)
+            task = asyncio.create_task(self._arrive(accepted))
+            self.arriving.add(task)
+            task.add_done_callback(self.arriving.discard)
+
+    async def _arrive(self, accepted: socket.socket) -> None:
+        """Take a connection once it says whether it is TLS."""
+        loop = asyncio.get_running_loop()
+        first = loop.create_future()
+        loop.add_reader(accepted, lambda: first.done() or first.set_result(None))
+        try:
+            await first
+        finally:
+            loop.remove_reader(accepted)
+        with contextlib.suppress(OSError):
+            is_tls = accepted.recv(1, socket.MSG_PEEK) == HANDSHAKE
+            reader = asyncio.StreamReader()
+            await loop.connect_accepted_socket(
+                lambda: asyncio.StreamReaderProtocol(reader, self._serve),
+                accepted,
+                ssl=self.tls if is_tls else None,
+            )
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -77,6 +114,9 @@ async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
         while data := await reader.read(65536):
             writer.write(data)
             await writer.drain()
-        writer.write_eof()
+        if writer.can_write_eof():
+            writer.write_eof()
+        else:
+            writer.close()
     except OSError:
         writer.close()

@@ -19,7 +19,9 @@ SCOPES = [READ, WRITE]
 
 
 class NotesApi:
-    """`GET /me`, and `GET` and `POST /notes`. It answers nobody before it has a provider."""
+    """`GET /me`, and `GET` and `POST /notes`. It answers nobody before it has a provider, which its metadata
+    (RFC 9728) names.
+    """
 
     def __init__(self) -> None:
         self.notes: dict[str, list[str]] = defaultdict(list)
@@ -31,6 +33,7 @@ class NotesApi:
     def trust(self, provider: Provider) -> None:
         """Accept this provider's tokens, when they are for this resource."""
         client = register(provider, redirect_uris=[], grant_types=[], response_types=[])
+        self.issuers = [provider.issuer]
         self.introspection = f"{provider.issuer}/token/introspection"
         self.credentials = (client["client_id"], client["client_secret"])
 
@@ -41,6 +44,8 @@ class NotesApi:
 
     def answer(self, method: str, path: str, authorization: str, body: str) -> tuple[int, Any]:
         """Status and JSON."""
+        if path == "/.well-known/oauth-protected-resource":
+            return 200, {"resource": self.url, "authorization_servers": self.issuers}
         token = self._about(authorization.removeprefix("Bearer "))
         if not token["active"] or token.get("aud") != self.url:
             return 401, {"error": "invalid_token"}

@@ -26,11 +26,13 @@ def notes(
     cluster: str = "notes",
     client: dict[str, Any] | None = None,
     connection: dict[str, Any] | None = None,
+    discover: dict[str, Any] | None = None,
     tools: dict[str, Any] | None = None,
     **policy: Any,
 ) -> Site:
     """A site whose tools need a connection. What is changed: the client's registration at the resource, the
-    connection, rules of tools, top-level keys of the policy.
+    connection, rules of tools, top-level keys of the policy. With `discover` there is no registration: the filter
+    makes its own.
 
     Only one site of a module can have a `CONFIDENTIAL` client: those with an environment share a VM.
     """
@@ -40,24 +42,24 @@ def notes(
         public = {"token_endpoint_auth_method": "none"}
         signs_in = providers.register(stage.login, redirect_uris=[f"{pages}signed-in"], **public)
         back = {"redirect_uris": [f"{pages}callback/notes"], "grant_types": GRANTS}
-        connects = providers.register(stage.resource, **{**back, **public, **(client or {})})
+        secret = None
+        if discover is None:
+            registered = providers.register(stage.resource, **{**back, **public, **(client or {})})
+            secret = registered.get("client_secret")
+            server = _written(stage, registered)
+        else:
+            server = {"discover": discover}
         about = stage.policy(url, **{"store": ETCD, **policy})
         about["issuers"][0]["sign_in"] = {
             "authorize": f"{stage.login.issuer}/auth",
             "token": {"cluster": "login", "path": "/token"},
             "client_id": signs_in["client_id"],
         }
-        secret = connects.get("client_secret")
         about["connections"] = {
             "notes": {
                 "title": TITLE,
                 "issuer": stage.resource.issuer,
-                "iss": "required",
-                "authorize": f"{stage.resource.issuer}/auth",
-                "token": {"cluster": "resource", "path": "/token"},
-                "revoke": {"cluster": "resource", "path": "/token/revocation"},
-                "client_id": connects["client_id"],
-                **({"client_secret_env": "NOTES_SECRET"} if secret else {}),
+                **server,
                 "scopes": SCOPES,
                 "allows": ["Read your notes", "Add notes"],
                 "resource": stage.api.url,
@@ -85,12 +87,17 @@ def shipped(stage: Stage, url: str) -> Listener:
     about["resource"] = url
     issuer["issuer"] = stage.login.issuer
     issuer["sign_in"] |= {"authorize": f"{stage.login.issuer}/auth", "client_id": signs_in["client_id"]}
-    notes |= {
-        "issuer": stage.resource.issuer,
+    notes |= {"issuer": stage.resource.issuer, "scopes": SCOPES, **_written(stage, connects)}
+    return Listener(about, "notes", environment={**ENVIRONMENT, "NOTES_SECRET": connects["client_secret"]})
+
+
+def _written(stage: Stage, client: dict[str, Any]) -> dict[str, Any]:
+    """What a policy says of the resource's provider, and of a client there."""
+    return {
+        "iss": "required",
         "authorize": f"{stage.resource.issuer}/auth",
         "token": {"cluster": "resource", "path": "/token"},
         "revoke": {"cluster": "resource", "path": "/token/revocation"},
-        "client_id": connects["client_id"],
-        "scopes": SCOPES,
+        "client_id": client["client_id"],
+        **({"client_secret_env": "NOTES_SECRET"} if "client_secret" in client else {}),
     }
-    return Listener(about, "notes", environment={**ENVIRONMENT, "NOTES_SECRET": connects["client_secret"]})

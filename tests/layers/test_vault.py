@@ -84,12 +84,12 @@ def test_a_token_is_refreshed_before_it_ends(around: Stage, person: People, assi
     client = connected(person(), assistant("dana", "refreshed"))
     [granted] = around.resource.grants("authorization_code")
     first = granted.answer["access_token"]
-    _wait_until_ended(around, first)
+    wait_until_refused(around, first)
     assert client.notes()["account"] == ACCOUNTS["dana"]
     [refreshed] = around.resource.grants("refresh_token")
     assert refreshed.status == 200
     # The next one too: each token is refreshed once.
-    _wait_until_ended(around, refreshed.answer["access_token"])
+    wait_until_refused(around, refreshed.answer["access_token"])
     assert client.notes()["account"] == ACCOUNTS["dana"]
     assert len(around.resource.grants("refresh_token")) == 2
 
@@ -137,14 +137,14 @@ def test_a_token_that_may_not_be_refreshed_ends_the_connection(
     client = assistant("dana", "not_refreshed")
     connect(person(), link(client.call("notes.list")), "dana")
     [granted] = around.resource.grants("authorization_code")
-    _wait_until_ended(around, granted.answer["access_token"])
+    wait_until_refused(around, granted.answer["access_token"])
     assert link(client.call("notes.list"))
     assert not around.resource.grants("refresh_token")
 
 
 
 
-def _wait_until_ended(stage: Stage, token: str) -> None:
+def wait_until_refused(stage: Stage, token: str) -> None:
     end = time.monotonic() + 3 * SHORT
     while _me(stage, token) != 401:
         assert time.monotonic() < end

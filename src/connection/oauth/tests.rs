@@ -1,7 +1,15 @@
 use super::*;
 use crate::connection::tests::{clients, connection};
+use crate::policy::Server;
 
 const NOW: u64 = 1_900_000_000;
+
+fn client() -> Client {
+    match connection().server {
+        Server::Written(client) => client,
+        Server::Discovered(_) => panic!("it is written"),
+    }
+}
 
 fn header<'c>(call: &'c Call, name: &str) -> Option<&'c str> {
     let mut headers = call.headers.iter();
@@ -23,7 +31,7 @@ fn redeemed() -> Redeemed<'static> {
 
 #[test]
 fn a_code_goes_to_the_named_cluster_with_the_clients_secret() {
-    let call = redeem(&connection().client, &clients(), redeemed());
+    let call = redeem(&client(), &clients(), redeemed());
     assert_eq!(call.cluster, "notes");
     assert_eq!(header(&call, ":method"), Some("POST"));
     assert_eq!(header(&call, ":path"), Some("/token"));
@@ -40,7 +48,7 @@ fn a_code_goes_to_the_named_cluster_with_the_clients_secret() {
 
 #[test]
 fn a_public_client_says_who_it_is() {
-    let mut client = connection().client;
+    let mut client = client();
     client.client_secret_env = None;
     let call = redeem(&client, &clients(), redeemed());
     assert_eq!(header(&call, "authorization"), None);
@@ -50,13 +58,13 @@ fn a_public_client_says_who_it_is() {
 #[test]
 fn tokens_are_refreshed_and_revoked_by_their_client() {
     let token = Secret::new("rt/1".into());
-    let call = refresh(&connection(), &clients(), &token);
+    let call = refresh(&client(), &clients(), None, &token);
     assert_eq!(body(&call), "grant_type=refresh_token&refresh_token=rt%2F1");
-    let call = revoke(&connection(), &clients(), Revoked::Refresh(&token)).unwrap();
+    let call = revoke(&client(), &clients(), Revoked::Refresh(&token)).unwrap();
     assert_eq!(header(&call, ":path"), Some("/revoke"));
     assert_eq!(body(&call), "token=rt%2F1&token_type_hint=refresh_token");
     assert!(header(&call, "authorization").is_some());
-    let mut silent = connection();
+    let mut silent = client();
     silent.revoke = None;
     assert_eq!(revoke(&silent, &clients(), Revoked::Access(&token)), None);
 }
@@ -125,6 +133,16 @@ fn refusals_say_whose_turn_it_is() {
         (
             401,
             r#"{"error":"invalid_client"}"#,
+            TokenAnswerError::UnknownClient,
+        ),
+        (
+            400,
+            r#"{"error":"unauthorized_client"}"#,
+            TokenAnswerError::UnknownClient,
+        ),
+        (
+            400,
+            r#"{"error":"invalid_scope"}"#,
             TokenAnswerError::Client,
         ),
         (400, "no JSON", TokenAnswerError::Client),

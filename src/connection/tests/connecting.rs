@@ -143,7 +143,7 @@ fn what_does_not_answer_connects_nothing() {
         (
             "client",
             |world| world.answer(401, &json!({"error": "invalid_client"})),
-            PageRefusal::Tokens(TokenAnswerError::Client),
+            PageRefusal::Tokens(TokenAnswerError::UnknownClient),
         ),
         (
             "odd",

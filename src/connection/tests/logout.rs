@@ -52,6 +52,7 @@ fn is_over(world: &World, place: &Place, connected: u64) -> bool {
         scope: None,
         connected,
         ends: NOW + 10_000,
+        discovered: None,
     };
     let held = world.store.as_ref().unwrap();
     marks(&world.policy, place).into_iter().any(|mark| {

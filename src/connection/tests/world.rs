@@ -163,7 +163,7 @@ impl World {
         }
     }
 
-    fn stored(&mut self, operation: &Operation) -> Result<Outcome, StoreError> {
+    pub fn stored(&mut self, operation: &Operation) -> Result<Outcome, StoreError> {
         let held = self.store.as_ref().map_err(|error| *error)?;
         let (outcome, held) = memory::apply(held, operation, self.now)?;
         if let Some(held) = held {
@@ -237,7 +237,7 @@ impl World {
     }
 }
 
-fn random() -> Option<[u8; 32]> {
+pub(in crate::connection) fn random() -> Option<[u8; 32]> {
     static COUNT: AtomicU64 = AtomicU64::new(1);
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&COUNT.fetch_add(1, Ordering::Relaxed).to_be_bytes());

@@ -63,6 +63,7 @@ pub(super) fn connected() -> Connected {
         scope: None,
         connected: NOW,
         ends: NOW + 600,
+        discovered: None,
     }
 }
 

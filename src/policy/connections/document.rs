@@ -1,5 +1,6 @@
 //! Connections as the policy's author writes them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -61,16 +62,21 @@ pub struct ConnectionDocument {
     /// Whether `iss` has to be there.
     #[serde(default)]
     pub iss: Iss,
+    /// The authorization server is asked for its endpoints each time a user connects, in place of
+    /// `authorize`, `token` and `revoke`.
+    pub discover: Option<DiscoverDocument>,
     /// Where the browser goes: the authorization endpoint.
-    pub authorize: String,
+    pub authorize: Option<String>,
     /// Where codes are redeemed and tokens refreshed: the token endpoint.
-    pub token: PlaceDocument,
+    pub token: Option<PlaceDocument>,
     /// Where tokens are revoked when a connection ends (RFC 7009).
     pub revoke: Option<PlaceDocument>,
     /// The client id of this filter there, or `metadata`: it is known by the document it publishes
     /// at `/.mcp-auth/client.json`. Its redirect URI is `/.mcp-auth/callback/` and the
-    /// connection's key, at the origin of `resource`.
-    pub client_id: String,
+    /// connection's key, at the origin of `resource`. With `discover` it may be left out: that
+    /// document, where the authorization server takes such ids, else this filter registers (RFC
+    /// 7591).
+    pub client_id: Option<String>,
     /// The environment variable (of the Wasm VM) that holds the client's secret. Without it, the
     /// client is a public one.
     pub client_secret_env: Option<String>,
@@ -90,6 +96,31 @@ pub struct ConnectionDocument {
     /// Whether its token is refreshed meanwhile. If not, a refresh token is not even kept.
     #[serde(default = "default_refresh")]
     pub refresh: bool,
+}
+
+/// Where the authorization server of a connection is asked for its endpoints (RFC 8414).
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct DiscoverDocument {
+    /// The Envoy cluster of the issuer's host.
+    pub cluster: String,
+    /// Other hosts at which its endpoints may be, each with its Envoy cluster. A port is written as in
+    /// URLs: `auth.example.com:8443`.
+    #[serde(default)]
+    pub hosts: BTreeMap<String, String>,
+    /// Where the metadata of the connection's `resource` is asked for (RFC 9728), which then has to
+    /// name the `issuer`.
+    pub resource: Option<DiscoverResourceDocument>,
+}
+
+/// Where a resource is asked for its metadata.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct DiscoverResourceDocument {
+    /// The Envoy cluster of the resource's host.
+    pub cluster: String,
 }
 
 /// Whether `iss` has to be there when the browser comes back.
@@ -114,7 +145,7 @@ pub struct AccountDocument {
     pub cluster: String,
     /// The path on that cluster, asked with the token; the answer is a JSON object.
     pub path: String,
-    /// The `:authority` of the call. Default: the host of `authorize`.
+    /// The `:authority` of the call. Default: the host of `authorize`, or of the issuer.
     pub authority: Option<String>,
     /// Which field of the answer names the account.
     pub field: ClaimPath,

@@ -11,7 +11,7 @@ fn sign_in() -> Value {
     })
 }
 
-fn notes() -> Value {
+pub(super) fn notes() -> Value {
     json!({
         "issuer": "https://notes.example.com",
         "authorize": "https://notes.example.com:8443/authorize?tenant=1",
@@ -22,7 +22,7 @@ fn notes() -> Value {
 }
 
 /// The short policy with a connection.
-fn connecting() -> Value {
+pub(super) fn connecting() -> Value {
     let mut policy = short();
     policy["seal"] = json!({"key_env": "SEAL"});
     policy["issuers"][0]["sign_in"] = sign_in();
@@ -54,13 +54,13 @@ fn the_short_form_is_complete() {
         path: "/token".into(),
         authority: authority.into(),
     };
-    assert_eq!(
-        connection.client.token,
-        place("notes", "notes.example.com:8443")
-    );
+    let Server::Written(client) = &connection.server else {
+        panic!("{connection:?}");
+    };
+    assert_eq!(client.token, place("notes", "notes.example.com:8443"));
     let sign_in = policy.sign_ins[0].as_ref().unwrap();
     assert_eq!(sign_in.client.token, place("login", "login.example.com"));
-    assert_eq!(sign_in.client.scopes, ["openid"]);
+    assert_eq!(sign_in.scopes, ["openid"]);
     assert_eq!(policy.origin(), "https://crm.example.com");
 }
 
