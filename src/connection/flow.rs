@@ -117,9 +117,12 @@ impl Flow {
             (Some(Waiting::Once(attempt, code, leg)), Told::Store(outcome)) => match outcome {
                 Ok(Outcome::Created(true)) => match leg {
                     Leg::SignIn => sign_in::redeem(around, attempt, code.reveal()),
-                    Leg::Connect => connecting::redeem(around, attempt, code.reveal()),
+                    Leg::Connect => connecting::came_back(around, attempt, code),
                 },
-                Ok(_) => Err(PageRefusal::StateUsed),
+                Ok(_) => match leg {
+                    Leg::SignIn => Err(PageRefusal::StateUsed),
+                    Leg::Connect => Ok(connecting::again(around, attempt)),
+                },
                 Err(error) => Err(PageRefusal::Store(error)),
             },
             (Some(Waiting::SignIn(signing_in)), Told::Call(answer)) => {
@@ -328,6 +331,9 @@ impl<'a> Around<'a> {
             verifier: random_text(self.random)?,
             id: random_text(self.random)?,
             browser: digest(&flow),
+            signed_in: self
+                .browser(visit)
+                .map_or(self.now, |(_, browser)| browser.signed_in()),
             expires: self.now.saturating_add(LASTS),
         };
         let state = self.seals().seal(leg.purpose(), &[], &attempt);
@@ -405,6 +411,11 @@ fn client_document(policy: &Policy, id: &str) -> Ended {
 /// Where the browser comes back to.
 pub(super) fn redirect_uri(policy: &Policy, page: &str) -> String {
     format!("{}{PAGES}{page}", policy.origin())
+}
+
+/// Ends the browser's sign-in.
+pub(super) fn end_sign_in() -> String {
+    format!("{BROWSER}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax")
 }
 
 /// A cookie only this origin sets and gets, and no script reads.

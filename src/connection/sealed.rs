@@ -64,6 +64,8 @@ pub(super) struct Attempt {
     pub(super) id: String,
     /// The digest of the cookie of the browser it began in.
     pub(super) browser: String,
+    /// When the browser's user had signed in, in Unix seconds; now, if that is what it is for.
+    pub(super) signed_in: u64,
     pub(super) expires: u64,
 }
 
@@ -113,6 +115,11 @@ impl Ticket {
 }
 
 impl Browser {
+    /// When the user signed in, in Unix seconds.
+    pub(super) fn signed_in(&self) -> u64 {
+        self.expires.saturating_sub(LASTS)
+    }
+
     /// Whether a ticket is the user's.
     pub(super) fn is_of(&self, ticket: &Ticket) -> bool {
         (&self.issuer, &self.user) == (&ticket.issuer, &ticket.user)

@@ -186,7 +186,7 @@ impl Exchange {
             }
             Some((connected, mut marks)) => {
                 marks.pop_front();
-                let ended = logout::ends(found.as_deref(), &connected);
+                let ended = logout::ends(found.as_deref(), connected.connected);
                 ((!ended).then_some(connected), marks)
             }
         };
