@@ -1,14 +1,12 @@
 //! Connecting an account: to the resource's authorization server and back, and what it brings is
 //! kept.
 
-use std::collections::VecDeque;
 use std::rc::Rc;
 
 use url::Url;
 
 use super::Connection;
-use super::flow::{Around, Ended, Leg, Step, Waiting, end_sign_in, redirect_uri};
-use super::logout;
+use super::flow::{Around, Ended, Leg, Step, Waiting, redirect_uri};
 use super::oauth::{self, Redeemed, Tokens};
 use super::pages;
 use super::refusal::PageRefusal;
@@ -19,7 +17,7 @@ use crate::ask::{Ask, Told};
 use crate::call::{Answer, Place};
 use crate::identity::ClaimPath;
 use crate::secret::Secret;
-use crate::store::{Key, Operation, Outcome};
+use crate::store::Outcome;
 
 /// A connection whose code came back.
 #[derive(Debug)]
@@ -30,8 +28,6 @@ pub(super) struct Connecting {
 
 #[derive(Debug)]
 enum Stage {
-    /// Whether the user signed out since the sign-in here is looked up, at the first of these.
-    Marks(Secret, VecDeque<Key>),
     /// The code is being redeemed.
     Code,
     /// The account of these tokens is asked for.
@@ -73,43 +69,21 @@ pub(super) fn begin(
     Ok(done(reply, "page_onward", &attempt.ticket, None))
 }
 
-/// Goes on with the code that came back, unless the user signed out meanwhile.
-pub(super) fn came_back(
-    around: Around<'_>,
-    attempt: Rc<Attempt>,
-    code: Secret,
-) -> Result<Step, PageRefusal> {
-    let place = attempt.ticket.place(&around.policy.resource);
-    let marks = logout::marks(around.policy, &place);
-    look_on(around, attempt, code, marks)
-}
-
 /// Goes on with a page that was loaded again: it says what it said.
 pub(super) fn again(around: Around<'_>, attempt: Rc<Attempt>) -> Step {
     let place = attempt.ticket.place(&around.policy.resource);
     waits(attempt, Stage::Again, Ask::Store(place.get()))
 }
 
-fn look_on(
+/// Redeems the code at the resource's authorization server.
+pub(super) fn redeem(
     around: Around<'_>,
     attempt: Rc<Attempt>,
-    code: Secret,
-    marks: VecDeque<Key>,
+    code: &str,
 ) -> Result<Step, PageRefusal> {
-    match marks.front() {
-        Some(mark) => {
-            let look = Ask::Store(Operation::Get(mark.clone()));
-            Ok(waits(attempt, Stage::Marks(code, marks), look))
-        }
-        None => redeem(around, attempt, &code),
-    }
-}
-
-/// Redeems the code at the resource's authorization server.
-fn redeem(around: Around<'_>, attempt: Rc<Attempt>, code: &Secret) -> Result<Step, PageRefusal> {
     let connection = around.connection(&attempt.ticket)?;
     let redeemed = Redeemed {
-        code: code.reveal(),
+        code,
         verifier: &attempt.verifier,
         redirect_uri: &callback(around, connection),
         resource: connection.resource.as_deref(),
@@ -124,13 +98,6 @@ impl Connecting {
         let Self { attempt, stage } = self;
         let connection = around.connection(&attempt.ticket)?;
         match (stage, told) {
-            (Stage::Marks(code, mut marks), Told::Store(Ok(Outcome::Value(mark)))) => {
-                if logout::ends(mark.as_deref(), attempt.signed_in) {
-                    return Ok(signed_out());
-                }
-                marks.pop_front();
-                look_on(around, attempt, code, marks)
-            }
             (Stage::Code, Told::Call(answer)) => {
                 let tokens = oauth::read_tokens(answer.as_ref(), around.now);
                 let tokens = tokens.map_err(PageRefusal::Tokens)?;
@@ -199,14 +166,6 @@ fn callback(around: Around<'_>, connection: &Connection) -> String {
 
 fn waits(attempt: Rc<Attempt>, stage: Stage, ask: Ask) -> Step {
     Step::Ask(Waiting::Connect(Connecting { attempt, stage }), ask)
-}
-
-/// The user has to sign in again, in this browser, too.
-fn signed_out() -> Step {
-    let mut ended = Ended::refused(PageRefusal::NotSignedIn);
-    let cookie = end_sign_in();
-    ended.reply.headers.push(("set-cookie", cookie));
-    Step::Done(ended)
 }
 
 fn done(

@@ -1,5 +1,6 @@
 //! A page request from its arrival to its answer, as a state machine without I/O.
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::clients::Clients;
@@ -75,6 +76,8 @@ pub struct Ended {
 /// What a request waits for, and where it goes on.
 #[derive(Debug)]
 pub(super) enum Waiting {
+    /// Whether the browser's user signed out since, at the first of these.
+    Marks(Visit, VecDeque<Key>),
     /// Whether its `state` is used for the first time.
     Once(Rc<Attempt>, Secret, Leg),
     SignIn(SigningIn),
@@ -106,7 +109,10 @@ impl Flow {
     ) -> (Self, Next) {
         let mut flow = Self { waiting: None };
         let visit = Visit::read(headers, body, around.policy.origin());
-        let step = visit.and_then(|visit| around.visited(&visit, verifier));
+        let step = visit.and_then(|visit| {
+            let marks = around.marks(&visit);
+            around.look_on(visit, marks, verifier)
+        });
         let next = flow.take(step);
         (flow, next)
     }
@@ -117,7 +123,7 @@ impl Flow {
             (Some(Waiting::Once(attempt, code, leg)), Told::Store(outcome)) => match outcome {
                 Ok(Outcome::Created(true)) => match leg {
                     Leg::SignIn => sign_in::redeem(around, attempt, code.reveal()),
-                    Leg::Connect => connecting::came_back(around, attempt, code),
+                    Leg::Connect => connecting::redeem(around, attempt, code.reveal()),
                 },
                 Ok(_) => match leg {
                     Leg::SignIn => Err(PageRefusal::StateUsed),
@@ -125,6 +131,10 @@ impl Flow {
                 },
                 Err(error) => Err(PageRefusal::Store(error)),
             },
+            (Some(Waiting::Marks(visit, marks)), Told::Store(Ok(Outcome::Value(mark)))) => {
+                around.looked_at(visit, marks, mark.as_deref(), verifier)
+            }
+            (Some(Waiting::Marks(..)), Told::Store(Err(error))) => Err(PageRefusal::Store(error)),
             (Some(Waiting::SignIn(signing_in)), Told::Call(answer)) => {
                 signing_in.answered(around, answer.as_ref(), verifier)
             }
@@ -162,6 +172,52 @@ impl Flow {
 }
 
 impl<'a> Around<'a> {
+    /// Where to look whether the user, who is signed in in the browser, signed out at the issuer.
+    fn marks(self, visit: &Visit) -> VecDeque<Key> {
+        let ticket = match visit.page {
+            Page::Connect | Page::Go => self.ticket(visit),
+            Page::Callback(_) => self.attempted(visit, Leg::Connect).map(|back| back.ticket),
+            _ => return VecDeque::new(),
+        };
+        match (ticket, self.browser(visit)) {
+            (Ok(ticket), Some(_)) => {
+                logout::marks(self.policy, &ticket.place(&self.policy.resource))
+            }
+            _ => VecDeque::new(),
+        }
+    }
+
+    fn look_on(
+        self,
+        visit: Visit,
+        marks: VecDeque<Key>,
+        verifier: &mut Verifier,
+    ) -> Result<Step, PageRefusal> {
+        match marks.front() {
+            Some(mark) => {
+                let look = Ask::Store(Operation::Get(mark.clone()));
+                Ok(Step::Ask(Waiting::Marks(visit, marks), look))
+            }
+            None => self.visited(&visit, verifier),
+        }
+    }
+
+    fn looked_at(
+        self,
+        mut visit: Visit,
+        mut marks: VecDeque<Key>,
+        mark: Option<&str>,
+        verifier: &mut Verifier,
+    ) -> Result<Step, PageRefusal> {
+        marks.pop_front();
+        let browser = self.browser(&visit);
+        if browser.is_some_and(|(_, browser)| logout::ends(mark, browser.signed_in())) {
+            visit.forget(BROWSER);
+            marks.clear();
+        }
+        self.look_on(visit, marks, verifier)
+    }
+
     fn visited(self, visit: &Visit, verifier: &mut Verifier) -> Result<Step, PageRefusal> {
         match &visit.page {
             Page::Client => {
@@ -235,9 +291,7 @@ impl<'a> Around<'a> {
 
     /// The browser comes back. Nothing is done unless everything about it is right.
     fn came_back(self, visit: &Visit, leg: Leg, name: Option<&str>) -> Result<Step, PageRefusal> {
-        let state = visit.parameter("state")?.ok_or(PageRefusal::State)?;
-        let attempt: Option<Attempt> = self.seals().open(leg.purpose(), &[], state, self.now);
-        let attempt = attempt.ok_or(PageRefusal::State)?;
+        let attempt = self.attempted(visit, leg)?;
         let flow = visit.cookie(FLOW).ok_or(PageRefusal::OtherBrowser)?;
         if digest(flow) != attempt.browser {
             return Err(PageRefusal::OtherBrowser);
@@ -271,6 +325,13 @@ impl<'a> Around<'a> {
         });
         let waiting = Waiting::Once(Rc::new(attempt), code, leg);
         Ok(Step::Ask(waiting, Ask::Store(once)))
+    }
+
+    /// What the browser comes back from.
+    fn attempted(self, visit: &Visit, leg: Leg) -> Result<Attempt, PageRefusal> {
+        let state = visit.parameter("state")?.ok_or(PageRefusal::State)?;
+        let attempt = self.seals().open(leg.purpose(), &[], state, self.now);
+        attempt.ok_or(PageRefusal::State)
     }
 
     /// Whose answer it has to be, and whether it has to say so.
@@ -331,9 +392,6 @@ impl<'a> Around<'a> {
             verifier: random_text(self.random)?,
             id: random_text(self.random)?,
             browser: digest(&flow),
-            signed_in: self
-                .browser(visit)
-                .map_or(self.now, |(_, browser)| browser.signed_in()),
             expires: self.now.saturating_add(LASTS),
         };
         let state = self.seals().seal(leg.purpose(), &[], &attempt);
@@ -411,11 +469,6 @@ fn client_document(policy: &Policy, id: &str) -> Ended {
 /// Where the browser comes back to.
 pub(super) fn redirect_uri(policy: &Policy, page: &str) -> String {
     format!("{}{PAGES}{page}", policy.origin())
-}
-
-/// Ends the browser's sign-in.
-pub(super) fn end_sign_in() -> String {
-    format!("{BROWSER}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax")
 }
 
 /// A cookie only this origin sets and gets, and no script reads.

@@ -64,8 +64,6 @@ pub(super) struct Attempt {
     pub(super) id: String,
     /// The digest of the cookie of the browser it began in.
     pub(super) browser: String,
-    /// When the browser's user had signed in, in Unix seconds; now, if that is what it is for.
-    pub(super) signed_in: u64,
     pub(super) expires: u64,
 }
 
