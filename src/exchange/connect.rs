@@ -52,8 +52,8 @@ enum Stage {
     /// The new token is there; whether the connection still is, is looked up: it may have been ended
     /// meanwhile, or made anew.
     Check(Connected),
-    /// The new token is being written.
-    Keep(Connected),
+    /// The new token is being written in place of this, as it was found.
+    Keep(Connected, Box<(Connected, String)>),
 }
 
 /// How it goes on.
@@ -112,7 +112,10 @@ impl Exchange {
                 let connection = self.connection(place)?;
                 Ask::Call(oauth::refresh(connection, &self.secrets.clients, token))
             }
-            Stage::Keep(connected) => Ask::Store(place.put(self.sealer()?, connected)),
+            Stage::Keep(connected, found) => {
+                let (old, value) = &**found;
+                Ask::Store(place.replace(self.sealer()?, (old, value), connected))
+            }
         })
     }
 
@@ -179,14 +182,19 @@ impl Exchange {
             }
             (Stage::Check(connected), Told::Store(Ok(Outcome::Value(found)))) => {
                 let sealer = self.sealer()?;
-                let found = found.and_then(|found| place.open(sealer, &found, now.seconds()));
-                match found.is_some_and(|found| found.connected == connected.connected) {
-                    true => Ok(Next::Ask(Stage::Keep(connected))),
-                    false => Err(self.not_connected(needed, now)),
-                }
+                let found = found.and_then(|value| {
+                    let found = place.open(sealer, &value, now.seconds())?;
+                    (found.connected == connected.connected).then(|| Box::new((found, value)))
+                });
+                let found = found.ok_or_else(|| self.not_connected(needed, now))?;
+                Ok(Next::Ask(Stage::Keep(connected, found)))
+            }
+            // It was ended, or made anew, a moment ago.
+            (Stage::Keep(..), Told::Store(Ok(Outcome::Created(false)))) => {
+                Err(self.not_connected(needed, now))
             }
             // A token that cannot be kept is good for this call.
-            (Stage::Keep(connected), Told::Store(_)) => Ok(Next::Use(connected)),
+            (Stage::Keep(connected, _), Told::Store(_)) => Ok(Next::Use(connected)),
             (_, Told::Store(Err(error))) => Err(Refusal::Store(error)),
             _ => Err(Refusal::UpstreamAnswer),
         }
