@@ -19,6 +19,7 @@ mod pages;
 mod refusal;
 mod sealed;
 mod sign_in;
+mod signed_out;
 mod visit;
 
 pub use clients::Clients;

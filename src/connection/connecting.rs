@@ -122,6 +122,8 @@ impl Connecting {
             (Stage::Again, Told::Store(Ok(Outcome::Value(found)))) => {
                 let place = attempt.ticket.place(&around.policy.resource);
                 let found = found.and_then(|found| place.open(around.sealer, &found, around.now));
+                // What was there before this attempt did not come of it.
+                let found = found.filter(|found| attempt.began() <= found.connected);
                 let found = found.ok_or(PageRefusal::StateUsed)?;
                 let reply = pages::done(connection, found.account.as_deref());
                 let outcome = "connected_before";

@@ -1,6 +1,5 @@
 //! A page request from its arrival to its answer, as a state machine without I/O.
 
-use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::clients::Clients;
@@ -10,6 +9,7 @@ use super::pages::{self, Consent};
 use super::refusal::PageRefusal;
 use super::sealed::{Attempt, Browser, Form, LASTS, Seals, Ticket, digest, random_text};
 use super::sign_in::{self, SigningIn};
+use super::signed_out::{self, Looking};
 use super::vault::Conversation;
 use super::visit::{Page, Visit};
 use super::{Connection, Random};
@@ -76,8 +76,7 @@ pub struct Ended {
 /// What a request waits for, and where it goes on.
 #[derive(Debug)]
 pub(super) enum Waiting {
-    /// Whether the browser's user signed out since, at the first of these.
-    Marks(Visit, VecDeque<Key>),
+    SignedOut(Looking),
     /// Whether its `state` is used for the first time.
     Once(Rc<Attempt>, Secret, Leg),
     SignIn(SigningIn),
@@ -109,10 +108,7 @@ impl Flow {
     ) -> (Self, Next) {
         let mut flow = Self { waiting: None };
         let visit = Visit::read(headers, body, around.policy.origin());
-        let step = visit.and_then(|visit| {
-            let marks = around.marks(&visit);
-            around.look_on(visit, marks, verifier)
-        });
+        let step = visit.and_then(|visit| signed_out::begin(around, visit, verifier));
         let next = flow.take(step);
         (flow, next)
     }
@@ -131,10 +127,7 @@ impl Flow {
                 },
                 Err(error) => Err(PageRefusal::Store(error)),
             },
-            (Some(Waiting::Marks(visit, marks)), Told::Store(Ok(Outcome::Value(mark)))) => {
-                around.looked_at(visit, marks, mark.as_deref(), verifier)
-            }
-            (Some(Waiting::Marks(..)), Told::Store(Err(error))) => Err(PageRefusal::Store(error)),
+            (Some(Waiting::SignedOut(looking)), told) => looking.told(around, told, verifier),
             (Some(Waiting::SignIn(signing_in)), Told::Call(answer)) => {
                 signing_in.answered(around, answer.as_ref(), verifier)
             }
@@ -172,53 +165,12 @@ impl Flow {
 }
 
 impl<'a> Around<'a> {
-    /// Where to look whether the user, who is signed in in the browser, signed out at the issuer.
-    fn marks(self, visit: &Visit) -> VecDeque<Key> {
-        let ticket = match visit.page {
-            Page::Connect | Page::Go => self.ticket(visit),
-            Page::Callback(_) => self.attempted(visit, Leg::Connect).map(|back| back.ticket),
-            _ => return VecDeque::new(),
-        };
-        match (ticket, self.browser(visit)) {
-            (Ok(ticket), Some(_)) => {
-                logout::marks(self.policy, &ticket.place(&self.policy.resource))
-            }
-            _ => VecDeque::new(),
-        }
-    }
-
-    fn look_on(
+    /// Goes on with a request, once its user is known not to have signed out.
+    pub(super) fn visited(
         self,
-        visit: Visit,
-        marks: VecDeque<Key>,
+        visit: &Visit,
         verifier: &mut Verifier,
     ) -> Result<Step, PageRefusal> {
-        match marks.front() {
-            Some(mark) => {
-                let look = Ask::Store(Operation::Get(mark.clone()));
-                Ok(Step::Ask(Waiting::Marks(visit, marks), look))
-            }
-            None => self.visited(&visit, verifier),
-        }
-    }
-
-    fn looked_at(
-        self,
-        mut visit: Visit,
-        mut marks: VecDeque<Key>,
-        mark: Option<&str>,
-        verifier: &mut Verifier,
-    ) -> Result<Step, PageRefusal> {
-        marks.pop_front();
-        let browser = self.browser(&visit);
-        if browser.is_some_and(|(_, browser)| logout::ends(mark, browser.signed_in())) {
-            visit.forget(BROWSER);
-            marks.clear();
-        }
-        self.look_on(visit, marks, verifier)
-    }
-
-    fn visited(self, visit: &Visit, verifier: &mut Verifier) -> Result<Step, PageRefusal> {
         match &visit.page {
             Page::Client => {
                 let id = self.policy.client_document();
@@ -328,7 +280,7 @@ impl<'a> Around<'a> {
     }
 
     /// What the browser comes back from.
-    fn attempted(self, visit: &Visit, leg: Leg) -> Result<Attempt, PageRefusal> {
+    pub(super) fn attempted(self, visit: &Visit, leg: Leg) -> Result<Attempt, PageRefusal> {
         let state = visit.parameter("state")?.ok_or(PageRefusal::State)?;
         let attempt = self.seals().open(leg.purpose(), &[], state, self.now);
         attempt.ok_or(PageRefusal::State)
@@ -398,14 +350,14 @@ impl<'a> Around<'a> {
         Ok((attempt, state, set_cookie(FLOW, &flow)))
     }
 
-    fn ticket(self, visit: &Visit) -> Result<Ticket, PageRefusal> {
+    pub(super) fn ticket(self, visit: &Visit) -> Result<Ticket, PageRefusal> {
         let ticket = visit.parameter("ticket")?.ok_or(PageRefusal::Ticket)?;
         let ticket: Option<Ticket> = self.seals().open(Purpose::Ticket, &[], ticket, self.now);
         ticket.ok_or(PageRefusal::Ticket)
     }
 
     /// Who is signed in in the browser, with the cookie that says so.
-    fn browser(self, visit: &Visit) -> Option<(String, Browser)> {
+    pub(super) fn browser(self, visit: &Visit) -> Option<(String, Browser)> {
         let cookie = visit.cookie(BROWSER)?;
         let browser = self.seals().open(Purpose::Browser, &[], cookie, self.now)?;
         Some((cookie.to_owned(), browser))

@@ -125,6 +125,11 @@ impl Browser {
 }
 
 impl Attempt {
+    /// When it began, in Unix seconds.
+    pub(super) fn began(&self) -> u64 {
+        self.expires.saturating_sub(LASTS)
+    }
+
     /// The PKCE code challenge (RFC 7636 section 4.2, S256).
     pub(super) fn challenge(&self) -> String {
         digest(&self.verifier)

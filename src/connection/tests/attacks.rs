@@ -153,7 +153,11 @@ fn b42_a_replayed_state() {
     );
     assert!(html(&again).contains("Notes is connected"));
     assert!(world.calls.is_empty() && world.puts.is_empty());
+    // What it brought is gone; what was there before did not come of it.
     world.disconnect(&world.place("dana"));
+    world.now -= 1;
+    world.connect(&world.place("dana"));
+    world.now += 1;
     refuses(
         &mut world,
         &mut browser,

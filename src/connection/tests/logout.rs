@@ -213,15 +213,30 @@ fn b42_nobody_connects_with_a_sign_in_from_before_a_logout() {
     let done = world.get(&mut browser, &back);
     assert_eq!(done.outcome, Err(PageRefusal::NotSignedIn));
     assert_eq!(world.connection("dana"), None);
-    // The next link asks for a sign-in, after which all is well.
+    // The next link asks for a sign-in, whosever it is, after which all is well.
     world.answers.clear();
-    let link = world.link("dana");
-    assert_eq!(world.get(&mut browser, &link).outcome, Ok("page_sign_in"));
+    for user in ["dana", "erin"] {
+        let link = world.link(user);
+        assert_eq!(world.get(&mut browser, &link).outcome, Ok("page_sign_in"));
+    }
     let state = query(&world.go(&mut browser, "dana"), "state");
     world.answer_tokens();
     let back = format!("/.mcp-auth/callback/notes?code=c-3&state={state}");
     assert_eq!(world.get(&mut browser, &back).outcome, Ok("connected"));
     assert!(world.connection("dana").is_some());
+}
+
+#[test]
+fn a_logout_is_of_its_user_only() {
+    let mut world = told(json!({}));
+    let mut browser = Browser::default();
+    world.go(&mut browser, "dana");
+    let token = logout_token(&json!({"sub": "erin", "jti": "j-1"}), world.now);
+    assert_eq!(logout(&mut world, &token).reply.status, 200);
+    let (own, other) = (world.link("dana"), world.link("erin"));
+    assert_eq!(world.get(&mut browser, &own).outcome, Ok("page_connect"));
+    let refused = world.get(&mut browser, &other).outcome;
+    assert_eq!(refused, Err(PageRefusal::OtherUser));
 }
 
 #[test]
