@@ -61,7 +61,7 @@ pub struct Verifier {
 enum Source {
     Keys(Signatures, IssuerKeys),
     /// The keys are those of ID tokens and logout tokens, and of no access token.
-    Introspection(Introspector, Option<(Signatures, IssuerKeys)>),
+    Introspection(Introspector, Option<Box<(Signatures, IssuerKeys)>>),
 }
 
 #[derive(Debug)]
@@ -109,7 +109,7 @@ impl Source {
                 let secret = environment(name).filter(|secret| !secret.is_empty());
                 let secret = secret.ok_or_else(|| SetupError::Secret(id, name.clone()))?;
                 let introspector = Introspector::new(endpoint.clone(), &secret);
-                let id_tokens = id_tokens.as_ref().map(keys).transpose()?;
+                let id_tokens = id_tokens.as_ref().map(keys).transpose()?.map(Box::new);
                 Ok(Self::Introspection(introspector, id_tokens))
             }
         }
@@ -120,7 +120,7 @@ impl Source {
         match self {
             Self::Keys(signatures, keys) => Some((signatures, keys)),
             Self::Introspection(_, id_tokens) => {
-                let (signatures, keys) = id_tokens.as_mut()?;
+                let (signatures, keys) = id_tokens.as_deref_mut()?;
                 Some((signatures, keys))
             }
         }
@@ -129,8 +129,8 @@ impl Source {
     /// The keys that are fetched from the issuer.
     fn keys(&self) -> Option<&IssuerKeys> {
         match self {
-            Self::Keys(_, keys) | Self::Introspection(_, Some((_, keys))) => Some(keys),
-            Self::Introspection(_, None) => None,
+            Self::Keys(_, keys) => Some(keys),
+            Self::Introspection(_, id_tokens) => id_tokens.as_deref().map(|(_, keys)| keys),
         }
     }
 }
