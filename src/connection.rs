@@ -2,12 +2,13 @@
 //! which users connect their accounts.
 //!
 //! For whoever judges a call: [`place`] says where a caller's connection belongs, [`vault`] finds and
-//! opens it, [`ticket`] makes the link to send the user to if there is none, [`oauth`] refreshes
-//! tokens, and [`ending`] ends connections. For whoever gets a request under [`PAGES`]: [`Flow`].
+//! opens it, [`ticket`] makes the link to send the user to if there is none, [`refresh`] brings the next
+//! token, and [`ending`] ends connections. For whoever gets a request under [`PAGES`]: [`Flow`].
 //! [`token_exchange`] is the way without pages: the caller's token becomes one for the server.
 
 pub mod ending;
 pub mod oauth;
+pub mod refresh;
 pub mod token_exchange;
 pub mod vault;
 
@@ -41,6 +42,19 @@ impl Default for Random {
     fn default() -> Self {
         Self(|| None)
     }
+}
+
+/// What connections are refreshed and ended with.
+#[derive(Debug, Clone, Copy)]
+pub struct Means<'a> {
+    /// The policy.
+    pub policy: &'a Policy,
+    /// What opens connections.
+    pub sealer: &'a Sealer,
+    /// This filter's credentials at authorization servers.
+    pub clients: &'a Clients,
+    /// Unix seconds.
+    pub now: u64,
 }
 
 /// Where a caller's connection belongs. `session` is the server's own session id. `None` if nothing

@@ -3,7 +3,8 @@
 
 use std::collections::VecDeque;
 
-use super::ending::{Ending, Means, Next};
+use super::Means;
+use super::ending::{Ending, Next};
 use super::flow::{Around, Ended, Step, Waiting};
 use super::refusal::PageRefusal;
 use super::sealed::LASTS;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::identity::ClaimPath;
-use crate::policy::document::JwksDocument;
+use crate::policy::issuers::document::JwksDocument;
 use crate::policy::value::Period;
 
 /// How this filter signs the user of a browser in, to know who opens its pages (OpenID Connect).
