@@ -23,6 +23,7 @@ mod refusal;
 mod registration;
 mod sealed;
 mod sign_in;
+mod signed_out;
 mod visit;
 
 pub use clients::Clients;

@@ -25,6 +25,8 @@ pub enum Operation {
     Put(Record),
     /// Writes a record unless there is one: of all that try, one succeeds.
     Create(Record),
+    /// Writes the second in place of the first, if that is what is there.
+    Replace(Record, Record),
     /// Takes a record out, if there is one.
     Delete(Key),
 }
@@ -47,7 +49,7 @@ pub enum Outcome {
     Value(Option<String>),
     /// A `Put` or `Delete` was done.
     Done,
-    /// Whether a `Create` was the first.
+    /// Whether a `Create` was the first, or a `Replace` found what it was to replace.
     Created(bool),
 }
 
@@ -85,7 +87,7 @@ impl Operation {
     pub fn key(&self) -> &Key {
         match self {
             Self::Get(key) | Self::Delete(key) => key,
-            Self::Put(record) | Self::Create(record) => &record.key,
+            Self::Put(record) | Self::Create(record) | Self::Replace(_, record) => &record.key,
         }
     }
 }

@@ -34,6 +34,8 @@ enum Stage {
     Account(Tokens),
     /// The tokens are being written.
     Kept(Option<String>),
+    /// What was connected before is looked up.
+    Again,
 }
 
 /// Sends the browser to the resource. `flow` is its cookie, if it has one.
@@ -67,6 +69,12 @@ pub(super) fn begin(
     let mut reply = pages::onward(connection, url.as_str());
     reply.headers.push(("set-cookie", cookie));
     Ok(done(reply, "page_onward", &attempt.ticket, None))
+}
+
+/// Goes on with a page that was loaded again: it says what it said.
+pub(super) fn again(around: Around<'_>, attempt: Rc<Attempt>) -> Step {
+    let place = attempt.ticket.place(&around.policy.resource);
+    waits(attempt, Stage::Again, Ask::Store(place.get()))
 }
 
 /// Redeems the code at the resource's authorization server.
@@ -115,7 +123,17 @@ impl Connecting {
                 let reply = pages::done(connection, account.as_deref());
                 Ok(done(reply, "connected", &attempt.ticket, account))
             }
-            (Stage::Kept(_), Told::Store(Err(error))) => Err(PageRefusal::Store(error)),
+            (Stage::Again, Told::Store(Ok(Outcome::Value(found)))) => {
+                let place = attempt.ticket.place(&around.policy.resource);
+                let found = found.and_then(|found| place.open(around.sealer, &found, around.now));
+                // What was there before this attempt did not come of it.
+                let found = found.filter(|found| attempt.began() <= found.connected);
+                let found = found.ok_or(PageRefusal::StateUsed)?;
+                let reply = pages::done(connection, found.account.as_deref());
+                let outcome = "connected_before";
+                Ok(done(reply, outcome, &attempt.ticket, found.account))
+            }
+            (_, Told::Store(Err(error))) => Err(PageRefusal::Store(error)),
             _ => Err(PageRefusal::Request),
         }
     }

@@ -12,6 +12,7 @@ use super::refusal::PageRefusal;
 use super::registration;
 use super::sealed::{Attempt, Browser, Form, LASTS, Seals, Ticket, digest, random_text};
 use super::sign_in::{self, SigningIn};
+use super::signed_out::{self, Looking};
 use super::vault::Conversation;
 use super::visit::{Page, Visit};
 use super::{Connection, Random};
@@ -78,6 +79,7 @@ pub struct Ended {
 /// What a request waits for, and where it goes on.
 #[derive(Debug)]
 pub(super) enum Waiting {
+    SignedOut(Looking),
     /// Whether its `state` is used for the first time.
     Once(Rc<Attempt>, Secret, Leg),
     SignIn(SigningIn),
@@ -110,7 +112,7 @@ impl Flow {
     ) -> (Self, Next) {
         let mut flow = Self { waiting: None };
         let visit = Visit::read(headers, body, around.policy.origin());
-        let step = visit.and_then(|visit| around.visited(&visit, verifier));
+        let step = visit.and_then(|visit| signed_out::begin(around, visit, verifier));
         let next = flow.take(step);
         (flow, next)
     }
@@ -123,9 +125,13 @@ impl Flow {
                     Leg::SignIn => sign_in::redeem(around, attempt, code.reveal()),
                     Leg::Connect => connecting::redeem(around, attempt, code.reveal()),
                 },
-                Ok(_) => Err(PageRefusal::StateUsed),
+                Ok(_) => match leg {
+                    Leg::SignIn => Err(PageRefusal::StateUsed),
+                    Leg::Connect => Ok(connecting::again(around, attempt)),
+                },
                 Err(error) => Err(PageRefusal::Store(error)),
             },
+            (Some(Waiting::SignedOut(looking)), told) => looking.told(around, told, verifier),
             (Some(Waiting::SignIn(signing_in)), Told::Call(answer)) => {
                 signing_in.answered(around, answer.as_ref(), verifier)
             }
@@ -164,7 +170,12 @@ impl Flow {
 }
 
 impl<'a> Around<'a> {
-    fn visited(self, visit: &Visit, verifier: &mut Verifier) -> Result<Step, PageRefusal> {
+    /// Goes on with a request, once its user is known not to have signed out.
+    pub(super) fn visited(
+        self,
+        visit: &Visit,
+        verifier: &mut Verifier,
+    ) -> Result<Step, PageRefusal> {
         match &visit.page {
             Page::Client => {
                 let is_published = self.policy.publishes_document();
@@ -237,9 +248,7 @@ impl<'a> Around<'a> {
 
     /// The browser comes back. Nothing is done unless everything about it is right.
     fn came_back(self, visit: &Visit, leg: Leg, name: Option<&str>) -> Result<Step, PageRefusal> {
-        let state = visit.parameter("state")?.ok_or(PageRefusal::State)?;
-        let attempt: Option<Attempt> = self.seals().open(leg.purpose(), &[], state, self.now);
-        let attempt = attempt.ok_or(PageRefusal::State)?;
+        let attempt = self.attempted(visit, leg)?;
         let flow = visit.cookie(FLOW).ok_or(PageRefusal::OtherBrowser)?;
         if digest(flow) != attempt.browser {
             return Err(PageRefusal::OtherBrowser);
@@ -273,6 +282,13 @@ impl<'a> Around<'a> {
         });
         let waiting = Waiting::Once(Rc::new(attempt), code, leg);
         Ok(Step::Ask(waiting, Ask::Store(once)))
+    }
+
+    /// What the browser comes back from.
+    pub(super) fn attempted(self, visit: &Visit, leg: Leg) -> Result<Attempt, PageRefusal> {
+        let state = visit.parameter("state")?.ok_or(PageRefusal::State)?;
+        let attempt = self.seals().open(leg.purpose(), &[], state, self.now);
+        attempt.ok_or(PageRefusal::State)
     }
 
     /// Whose answer it has to be, and whether it has to say so.
@@ -344,14 +360,14 @@ impl<'a> Around<'a> {
         Ok((attempt, state, set_cookie(FLOW, &flow)))
     }
 
-    fn ticket(self, visit: &Visit) -> Result<Ticket, PageRefusal> {
+    pub(super) fn ticket(self, visit: &Visit) -> Result<Ticket, PageRefusal> {
         let ticket = visit.parameter("ticket")?.ok_or(PageRefusal::Ticket)?;
         let ticket: Option<Ticket> = self.seals().open(Purpose::Ticket, &[], ticket, self.now);
         ticket.ok_or(PageRefusal::Ticket)
     }
 
     /// Who is signed in in the browser, with the cookie that says so.
-    fn browser(self, visit: &Visit) -> Option<(String, Browser)> {
+    pub(super) fn browser(self, visit: &Visit) -> Option<(String, Browser)> {
         let cookie = visit.cookie(BROWSER)?;
         let browser = self.seals().open(Purpose::Browser, &[], cookie, self.now)?;
         Some((cookie.to_owned(), browser))

@@ -3,9 +3,12 @@
 
 use std::collections::VecDeque;
 
+use super::Means;
+use super::ending::{Ending, Next};
 use super::flow::{Around, Ended, Step, Waiting};
 use super::refusal::PageRefusal;
-use super::vault::{Connected, Conversation, Place};
+use super::sealed::LASTS;
+use super::vault::{Conversation, Place};
 use super::visit::Visit;
 use crate::ask::{Ask, Told};
 use crate::challenge::Reply;
@@ -29,13 +32,10 @@ pub fn marks(policy: &Policy, place: &Place) -> VecDeque<Key> {
     marks
 }
 
-/// Whether a mark says that this connection is over: it was made before.
-pub fn ends(mark: Option<&str>, connected: &Connected) -> bool {
+/// Whether a mark says that what is from `since`, in Unix seconds, is over: it was made later.
+pub fn ends(mark: Option<&str>, since: u64) -> bool {
     // A mark that cannot be read is one nonetheless.
-    mark.is_some_and(|mark| {
-        mark.parse()
-            .map_or(true, |then: u64| connected.connected <= then)
-    })
+    mark.is_some_and(|mark| mark.parse().map_or(true, |then: u64| since <= then))
 }
 
 fn mark(policy: &Policy, issuer: &str, claim: &str, value: &str) -> Key {
@@ -53,10 +53,33 @@ fn is_by_session(policy: &Policy) -> bool {
 pub(super) enum LoggingOut {
     /// The issuer's keys are being fetched.
     Keys(Secret),
-    /// The token is used up.
-    Once(IssuerId, VerifiedLogout),
-    /// It is written down who signed out.
-    Mark(Option<(String, String)>),
+    /// Whether the token came before is looked up.
+    Before(IssuerId, VerifiedLogout),
+    /// What it says is being done.
+    Works(Works),
+}
+
+/// What is left to do. The token is used up last: one about which something failed may come again.
+#[derive(Debug)]
+pub(super) struct Works {
+    left: VecDeque<Work>,
+    /// Whether a connection was ended.
+    has_ended: bool,
+    /// The `iss` and the user, if it is known.
+    user: Option<(String, String)>,
+}
+
+#[derive(Debug)]
+enum Work {
+    /// Writing down who signed out.
+    Mark(Key),
+    /// Ending a connection of the session.
+    End(Box<Ending>),
+    /// Writing down that the user signed out, if no connection of the session was found: many issuers
+    /// name a session in logout tokens as they do in access tokens, others do not.
+    MarkUnlessEnded(Key),
+    /// Using the token up.
+    UseUp(Record),
 }
 
 /// Begins with the issuer's request.
@@ -70,12 +93,12 @@ impl LoggingOut {
     /// Goes on with what was asked for.
     pub(super) fn told(self, around: Around<'_>, told: Told) -> Step {
         answered(match (self, told) {
-            (_, Told::Store(Err(error))) => Err(PageRefusal::Store(error)),
-            (Self::Once(issuer, logout), Told::Store(Ok(Outcome::Created(true)))) => {
-                write(around, issuer, logout)
+            (Self::Before(issuer, logout), Told::Store(Ok(Outcome::Value(None)))) => {
+                Works::of(around, issuer, logout).map(|works| works.next(around))
             }
-            (Self::Once(..), Told::Store(Ok(_))) => Err(PageRefusal::LogoutUsed),
-            (Self::Mark(user), Told::Store(Ok(_))) => Ok(over(200, Ok("logout"), user)),
+            (Self::Before(..), Told::Store(Ok(_))) => Err(PageRefusal::LogoutUsed),
+            (Self::Before(..), Told::Store(Err(error))) => Err(PageRefusal::Store(error)),
+            (Self::Works(works), told) => works.told(around, told),
             _ => Err(PageRefusal::Request),
         })
     }
@@ -92,6 +115,93 @@ impl LoggingOut {
     }
 }
 
+impl Works {
+    /// What a logout asks for.
+    fn of(
+        around: Around<'_>,
+        issuer: IssuerId,
+        logout: VerifiedLogout,
+    ) -> Result<Self, PageRefusal> {
+        let used = used(around, issuer, &logout);
+        let VerifiedLogout { user, session, .. } = logout;
+        let session = session.filter(|_| is_by_session(around.policy));
+        let issuer = name(around, issuer);
+        let mark = |claim, value: &str| mark(around.policy, issuer, claim, value);
+        let mut left = VecDeque::new();
+        match (&session, &user) {
+            (Some(session), None) => left.push_back(Work::Mark(mark("sid", session))),
+            (Some(session), Some(user)) => {
+                left.push_back(Work::Mark(mark("sid", session)));
+                left.extend(endings(around.policy, issuer, user, session));
+                left.push_back(Work::MarkUnlessEnded(mark("sub", user)));
+            }
+            (None, Some(user)) => left.push_back(Work::Mark(mark("sub", user))),
+            // Which connections are of this session cannot be told.
+            (None, None) => return Err(PageRefusal::Request),
+        }
+        left.push_back(Work::UseUp(used));
+        Ok(Self {
+            left,
+            has_ended: false,
+            user: user.map(|user| (issuer.to_owned(), user)),
+        })
+    }
+
+    /// Asks for what is to be done next.
+    fn next(mut self, around: Around<'_>) -> Step {
+        if self.has_ended {
+            let left = &mut self.left;
+            left.retain(|work| !matches!(work, Work::MarkUnlessEnded(_)));
+        }
+        let ask = match self.left.front() {
+            Some(Work::Mark(key) | Work::MarkUnlessEnded(key)) => Ask::Store(put(around, key)),
+            Some(Work::End(ending)) => ending.ask(),
+            Some(Work::UseUp(record)) => Ask::Store(Operation::Create(record.clone())),
+            None => return over(200, Ok("logout"), self.user),
+        };
+        Step::Ask(Waiting::Logout(LoggingOut::Works(self)), ask)
+    }
+
+    /// Goes on with what came of the first of them.
+    fn told(mut self, around: Around<'_>, told: Told) -> Result<Step, PageRefusal> {
+        match (self.left.pop_front(), told) {
+            (Some(Work::End(ending)), told) => {
+                let means = Means {
+                    policy: around.policy,
+                    sealer: around.sealer,
+                    clients: around.clients,
+                    now: around.now,
+                };
+                match ending.told(means, told) {
+                    Ok(Next::Ask(ending)) => self.left.push_front(Work::End(ending)),
+                    Ok(Next::Over(ended)) => self.has_ended |= ended.is_some(),
+                    // Marks say that it is over.
+                    Err(_) => {}
+                }
+            }
+            (Some(_), Told::Store(Ok(_))) => {}
+            (Some(_), Told::Store(Err(error))) => return Err(PageRefusal::Store(error)),
+            _ => return Err(PageRefusal::Request),
+        }
+        Ok(self.next(around))
+    }
+}
+
+/// Ends what is connected in the session, where that is what the issuer calls it.
+fn endings(policy: &Policy, issuer: &str, user: &str, session: &str) -> Vec<Work> {
+    let place = |connection: &policy::Connection| Place {
+        resource: policy.resource.clone(),
+        issuer: issuer.to_owned(),
+        user: user.to_owned(),
+        conversation: Conversation::Claim(session.to_owned()),
+        connection: connection.name.clone(),
+    };
+    let places = policy.connections.iter().map(place);
+    places
+        .map(|place| Work::End(Box::new(Ending::new(place))))
+        .collect()
+}
+
 fn verify(token: Secret, around: Around<'_>, verifier: &mut Verifier) -> Result<Step, PageRefusal> {
     let client_id = |issuer: IssuerId| {
         let sign_in = around.policy.sign_ins.get(issuer.0)?.as_ref()?;
@@ -105,41 +215,32 @@ fn verify(token: Secret, around: Around<'_>, verifier: &mut Verifier) -> Result<
         }
         (issuer, LogoutVerification::Verified(logout)) => (issuer, logout),
     };
+    let before = Ask::Store(Operation::Get(used(around, issuer, &logout).key));
+    let waiting = Waiting::Logout(LoggingOut::Before(issuer, logout));
+    Ok(Step::Ask(waiting, before))
+}
+
+/// The record of a token that was used up.
+fn used(around: Around<'_>, issuer: IssuerId, logout: &VerifiedLogout) -> Record {
     let named = [&around.policy.resource, name(around, issuer), &logout.id];
-    let once = Operation::Create(Record {
+    Record {
         key: Key::of("logout-token", &named),
         value: String::new(),
         expires: logout.until,
-    });
-    let waiting = Waiting::Logout(LoggingOut::Once(issuer, logout));
-    Ok(Step::Ask(waiting, Ask::Store(once)))
+    }
 }
 
-/// Writes down who signed out, for as long as something from before could be used.
-fn write(
-    around: Around<'_>,
-    issuer: IssuerId,
-    logout: VerifiedLogout,
-) -> Result<Step, PageRefusal> {
-    let VerifiedLogout { user, session, .. } = logout;
-    let session = session.filter(|_| is_by_session(around.policy));
-    let (claim, value) = match (&session, &user) {
-        (Some(session), _) => ("sid", session),
-        (None, Some(user)) => ("sub", user),
-        // Which connections are of this session cannot be told.
-        (None, None) => return Err(PageRefusal::Request),
-    };
-    let issuer = name(around, issuer);
+/// Writes a mark, for as long as something from before could be used.
+fn put(around: Around<'_>, mark: &Key) -> Operation {
     let lifetimes = around.policy.connections.iter().map(|each| each.lifetime);
     let longest = lifetimes.max().unwrap_or_default().as_secs();
-    let put = Operation::Put(Record {
-        key: mark(around.policy, issuer, claim, value),
+    // What is being connected meanwhile ends, too.
+    let longest = longest.max(LASTS);
+    Operation::Put(Record {
+        key: mark.clone(),
         value: around.now.to_string(),
         expires: around.now.saturating_add(longest).saturating_add(1),
-    });
-    let user = user.map(|user| (issuer.to_owned(), user));
-    let waiting = Waiting::Logout(LoggingOut::Mark(user));
-    Ok(Step::Ask(waiting, Ask::Store(put)))
+    })
 }
 
 fn name(around: Around<'_>, issuer: IssuerId) -> &str {

@@ -23,7 +23,7 @@ enum Stage {
     /// It is there; whether the connection still is, is looked up: it may have been ended meanwhile,
     /// or made anew.
     Check(Connected),
-    /// It is being written.
+    /// It is being written in place of what was found.
     Keep(Connected, Operation),
 }
 
@@ -86,14 +86,19 @@ impl Refresh {
                 }
             }
             (Stage::Check(connected), Told::Store(Ok(Outcome::Value(found)))) => {
-                let found = found.and_then(|found| place.open(means.sealer, &found, means.now));
-                match found.is_some_and(|found| found.connected == connected.connected) {
-                    true => {
-                        let operation = place.put(means.sealer, &connected);
-                        Stage::Keep(connected, operation)
-                    }
-                    false => return Next::Over(Refreshed::Ended),
-                }
+                let found = found.and_then(|value| {
+                    let found = place.open(means.sealer, &value, means.now)?;
+                    (found.connected == connected.connected).then_some((found, value))
+                });
+                let Some((found, value)) = found else {
+                    return Next::Over(Refreshed::Ended);
+                };
+                let operation = place.replace(means.sealer, (&found, &value), &connected);
+                Stage::Keep(connected, operation)
+            }
+            // It was ended, or made anew, a moment ago.
+            (Stage::Keep(..), Told::Store(Ok(Outcome::Created(false)))) => {
+                return Next::Over(Refreshed::Ended);
             }
             // A token that cannot be kept is good for the calls that wait.
             (Stage::Keep(connected, _), Told::Store(_)) => {

@@ -117,6 +117,11 @@ impl Ticket {
 }
 
 impl Browser {
+    /// When the user signed in, in Unix seconds.
+    pub(super) fn signed_in(&self) -> u64 {
+        self.expires.saturating_sub(LASTS)
+    }
+
     /// Whether a ticket is the user's.
     pub(super) fn is_of(&self, ticket: &Ticket) -> bool {
         (&self.issuer, &self.user) == (&ticket.issuer, &ticket.user)
@@ -124,6 +129,11 @@ impl Browser {
 }
 
 impl Attempt {
+    /// When it began, in Unix seconds.
+    pub(super) fn began(&self) -> u64 {
+        self.expires.saturating_sub(LASTS)
+    }
+
     /// The PKCE code challenge (RFC 7636 section 4.2, S256).
     pub(super) fn challenge(&self) -> String {
         digest(&self.verifier)

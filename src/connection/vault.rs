@@ -110,6 +110,25 @@ impl Place {
 
     /// Writes a connection, whatever was there. It is gone when it can be of no more use.
     pub fn put(&self, sealer: &Sealer, connected: &Connected) -> Operation {
+        Operation::Put(self.record(sealer, connected))
+    }
+
+    /// Writes a connection in place of this one, which was found as `value`, if it is still there.
+    pub fn replace(
+        &self,
+        sealer: &Sealer,
+        (found, value): (&Connected, &str),
+        connected: &Connected,
+    ) -> Operation {
+        let old = Record {
+            key: self.key(),
+            value: value.to_owned(),
+            expires: found.last_use(),
+        };
+        Operation::Replace(old, self.record(sealer, connected))
+    }
+
+    fn record(&self, sealer: &Sealer, connected: &Connected) -> Record {
         let key = self.key();
         let bound = key.as_str().as_bytes();
         let written = Written {
@@ -126,11 +145,11 @@ impl Place {
             discovered: connected.discovered.clone(),
         };
         let value = sealer.seal(Purpose::Connection, self.owner(), &[bound], &written);
-        Operation::Put(Record {
+        Record {
             value,
             expires: connected.last_use(),
             key,
-        })
+        }
     }
 
     /// Deletes the connection.

@@ -88,6 +88,11 @@ impl Visit {
         let (_, value) = values.next()?;
         values.next().is_none().then_some(value)
     }
+
+    /// Goes on as if the browser did not have a cookie.
+    pub(super) fn forget(&mut self, cookie: &str) {
+        self.cookies.retain(|(name, _)| name != cookie);
+    }
 }
 
 /// Which page it is. Only the page itself may be asked for without effect: what scans links does so.

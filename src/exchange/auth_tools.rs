@@ -26,6 +26,8 @@ use crate::policy::{Connection, Conversation, Mode, Policy};
 use crate::refusal::Refusal;
 use crate::store::{Key, Operation, Outcome};
 
+const NO_CONNECTION: &str = "There is no such connection; auth.connections lists them.";
+
 /// A call of one of the filter's own tools, and what it waits for.
 #[derive(Debug)]
 pub(super) enum OwnCall {
@@ -117,11 +119,13 @@ impl Exchange {
             }
             AuthTool::Disconnect => {
                 let Some(connection) = self.policy.connection(&named) else {
-                    let message = "There is no such connection; auth.connections lists them.";
-                    return Ok(self.answer_own(failed(message)));
+                    return Ok(self.answer_own(failed(NO_CONNECTION)));
                 };
-                let place = self.place_of(connection).ok_or(Refusal::NoConversation)?;
-                Ok(self.disconnect(Box::new(Ending::new(place))))
+                match self.place_of(connection) {
+                    Some(place) => Ok(self.disconnect(Box::new(Ending::new(place)))),
+                    None if self.needs(&named, now) => Err(Refusal::NoConversation),
+                    None => Ok(self.answer_own(failed(NO_CONNECTION))),
+                }
             }
         }
     }
@@ -147,6 +151,9 @@ impl Exchange {
                 let connection = ending.connection().to_owned();
                 match self.end(*ending, told, now) {
                     Ok(Next::Ask(ending)) => self.disconnect(ending),
+                    Ok(Next::Over(None)) if !self.needs(&connection, now) => {
+                        self.answer_own(failed(NO_CONNECTION))
+                    }
                     Ok(Next::Over(ended)) => self.disconnected(connection, ended),
                     Err(refusal) => self.refuse(&refusal, None),
                 }
@@ -186,7 +193,7 @@ impl Exchange {
             }
             Some((connected, mut marks)) => {
                 marks.pop_front();
-                let ended = logout::ends(found.as_deref(), &connected);
+                let ended = logout::ends(found.as_deref(), connected.connected);
                 ((!ended).then_some(connected), marks)
             }
         };
@@ -293,6 +300,16 @@ impl Exchange {
             })
         };
         self.policy.connections.iter().filter_map(listed).collect()
+    }
+
+    /// Whether one of the caller's tools needs a connection. What only others' tools need is not even
+    /// named.
+    fn needs(&self, connection: &str, now: Now) -> bool {
+        let connection = self.policy.connection(connection);
+        let both = self.caller.as_ref().zip(connection);
+        both.is_some_and(|(known, connection)| {
+            !tools_of(&self.policy, known.caller(now), connection).is_empty()
+        })
     }
 
     fn place_of(&self, connection: &Connection) -> Option<Place> {

@@ -178,7 +178,7 @@ impl Exchange {
                 self.look_on(needed, found, logout::marks(&self.policy, place), now)
             }
             (Stage::Marks(connected, mut marks), Told::Store(Ok(Outcome::Value(mark)))) => {
-                if logout::ends(mark.as_deref(), &connected) {
+                if logout::ends(mark.as_deref(), connected.connected) {
                     return Err(self.not_connected(needed, now));
                 }
                 marks.pop_front();

@@ -40,8 +40,9 @@ pub struct TrustedIssuer {
 /// How it is known that an issuer made a token.
 #[derive(Debug, Clone)]
 pub enum TokenCheck {
-    /// The issuer is asked.
-    Introspection(Introspection),
+    /// The issuer is asked. Its signatures, if any are known, are those of ID tokens and logout tokens:
+    /// no access token is accepted for one.
+    Introspection(Introspection, Option<Signatures>),
     /// By the signature.
     Signature(Signatures),
 }

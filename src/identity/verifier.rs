@@ -60,7 +60,8 @@ pub struct Verifier {
 #[derive(Debug)]
 enum Source {
     Keys(Signatures, IssuerKeys),
-    Introspection(Introspector),
+    /// The keys are those of ID tokens and logout tokens, and of no access token.
+    Introspection(Introspector, Option<Box<(Signatures, IssuerKeys)>>),
 }
 
 #[derive(Debug)]
@@ -93,19 +94,43 @@ impl Source {
         id: IssuerId,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, SetupError> {
+        let keys = |signatures: &Signatures| {
+            let keys = IssuerKeys::new(signatures);
+            let keys = keys.map_err(|error| SetupError::Keys(id, error))?;
+            Ok((signatures.clone(), keys))
+        };
         match &issuer.check {
             TokenCheck::Signature(signatures) => {
-                let keys = IssuerKeys::new(signatures);
-                let keys = keys.map_err(|error| SetupError::Keys(id, error))?;
-                Ok(Self::Keys(signatures.clone(), keys))
+                let (signatures, keys) = keys(signatures)?;
+                Ok(Self::Keys(signatures, keys))
             }
-            TokenCheck::Introspection(endpoint) => {
+            TokenCheck::Introspection(endpoint, id_tokens) => {
                 let name = &endpoint.client_secret_env;
                 let secret = environment(name).filter(|secret| !secret.is_empty());
                 let secret = secret.ok_or_else(|| SetupError::Secret(id, name.clone()))?;
                 let introspector = Introspector::new(endpoint.clone(), &secret);
-                Ok(Self::Introspection(introspector))
+                let id_tokens = id_tokens.as_ref().map(keys).transpose()?.map(Box::new);
+                Ok(Self::Introspection(introspector, id_tokens))
             }
+        }
+    }
+
+    /// What ID tokens and logout tokens are verified with. Not for access tokens.
+    fn id_token_keys(&mut self) -> Option<(&Signatures, &mut IssuerKeys)> {
+        match self {
+            Self::Keys(signatures, keys) => Some((signatures, keys)),
+            Self::Introspection(_, id_tokens) => {
+                let (signatures, keys) = id_tokens.as_deref_mut()?;
+                Some((signatures, keys))
+            }
+        }
+    }
+
+    /// The keys that are fetched from the issuer.
+    fn keys(&self) -> Option<&IssuerKeys> {
+        match self {
+            Self::Keys(_, keys) => Some(keys),
+            Self::Introspection(_, id_tokens) => id_tokens.as_deref().map(|(_, keys)| keys),
         }
     }
 }
@@ -187,7 +212,7 @@ impl Verifier {
         let (issuer, source) = self.issuers.get_mut(known.token.issuer().0)?;
         let counts = match source {
             Source::Keys(_, keys) => keys.in_use(now),
-            Source::Introspection(_) => known.until.is_some_and(|until| now <= until),
+            Source::Introspection(..) => known.until.is_some_and(|until| now <= until),
         };
         if !counts {
             return None;
@@ -201,20 +226,18 @@ impl Verifier {
     /// The keys of an issuer.
     #[cfg(test)]
     fn keys_mut(&mut self, issuer: IssuerId) -> Option<&mut IssuerKeys> {
-        match self.issuers.get_mut(issuer.0) {
-            Some((_, Source::Keys(_, keys))) => Some(keys),
-            _ => None,
-        }
+        let (_, source) = self.issuers.get_mut(issuer.0)?;
+        source.id_token_keys().map(|(_, keys)| keys)
     }
 
     /// The call that fetches what is needed. `None`: it is under way, or nobody waits for it.
     pub fn start(&mut self, need: Need) -> Option<Call> {
         match (need, &mut self.issuers.get_mut(need.issuer().0)?.1) {
-            (Need::Keys(_), Source::Keys(_, keys)) => keys.start_call(),
-            (Need::Token(_, digest), Source::Introspection(introspector)) => {
+            (Need::Keys(_), source) => source.id_token_keys()?.1.start_call(),
+            (Need::Token(_, digest), Source::Introspection(introspector, _)) => {
                 introspector.start(&digest)
             }
-            _ => None,
+            (Need::Token(..), Source::Keys(..)) => None,
         }
     }
 
@@ -240,9 +263,9 @@ impl Verifier {
 
     /// Issuers whose keys the timer should fetch now.
     pub fn due(&self, now: u64) -> Vec<IssuerId> {
-        let due = |(index, (_, source)): (usize, &(_, Source))| match source {
-            Source::Keys(_, keys) => keys.is_due(now).then_some(IssuerId(index)),
-            Source::Introspection(_) => None,
+        let due = |(index, (_, source)): (usize, &(_, Source))| {
+            let keys = source.keys()?;
+            keys.is_due(now).then_some(IssuerId(index))
         };
         self.issuers.iter().enumerate().filter_map(due).collect()
     }
@@ -260,7 +283,8 @@ impl Verifier {
         now: u64,
         jitter: f64,
     ) -> Result<(), KeySetError> {
-        let Some((_, Source::Keys(signatures, keys))) = self.issuers.get_mut(issuer.0) else {
+        let source = self.issuers.get_mut(issuer.0);
+        let Some((signatures, keys)) = source.and_then(|(_, source)| source.id_token_keys()) else {
             return Ok(());
         };
         let parsed = document.map(|document| KeySet::parse(document, &signatures.algorithms));
@@ -284,7 +308,8 @@ impl Verifier {
         document: Option<&[u8]>,
         now: u64,
     ) -> Result<(), AnswerError> {
-        let Some((issuer, Source::Introspection(introspector))) = self.issuers.get_mut(id.0) else {
+        let Some((issuer, Source::Introspection(introspector, _))) = self.issuers.get_mut(id.0)
+        else {
             return Ok(());
         };
         let (token, outcome) = match document.map(introspection::read) {
@@ -321,7 +346,7 @@ impl Verifier {
 
     /// The issuer that is asked about tokens that do not name theirs.
     fn introspecting(&self) -> Option<IssuerId> {
-        let asked = |(_, source): &(_, Source)| matches!(source, Source::Introspection(_));
+        let asked = |(_, source): &(_, Source)| matches!(source, Source::Introspection(..));
         self.issuers.iter().position(asked).map(IssuerId)
     }
 
@@ -350,7 +375,7 @@ impl Verifier {
         let (id, jwt) = self.read(token)?;
         let (issuer, source) = self.issuers.get_mut(id.0).ok_or(TokenError::Issuer)?;
         let verified = match (source, jwt) {
-            (Source::Introspection(introspector), jwt) => {
+            (Source::Introspection(introspector, _), jwt) => {
                 if let Some(jwt) = jwt {
                     // What is plainly no access token is not asked about.
                     jwt.token_type()?;

@@ -27,6 +27,7 @@ use super::upstream::compile_upstream;
 use super::view::compile_view_as;
 use super::{Operation, PAGES, PinRule, Policy};
 use crate::auth_tools::AuthTool;
+use crate::identity::Identity;
 use crate::mcp::names::NameTable;
 use crate::mcp::pin::{NotAPin, Pin};
 
@@ -342,22 +343,39 @@ fn check_keys(document: &Document, errors: &mut Errors) {
 
 /// Rules for the filter's own tools would be of no effect.
 fn check_auth_tools(document: &Document, errors: &mut Errors) {
-    for tool in AuthTool::ALL.iter().filter(|_| document.auth_tools) {
-        let own = tool.name();
-        let message =
-            "is a tool of this filter's own (`auth_tools`), for every caller that signed in";
-        if document.tools.contains_key(own) {
-            errors.push(PolicyError::new(format!("tools.{own}"), message));
+    if !document.auth_tools {
+        return;
+    }
+    let mut refuse = |path: String, written: &str| {
+        if let Some(own) = own_tool(written) {
+            let message = format!(
+                "`{}` is a tool of this filter's own (`auth_tools`), for every caller that signed in",
+                own.name()
+            );
+            errors.push(PolicyError::new(path, message));
         }
-        for (name, role) in &document.roles {
-            for (list, named) in [("tools", &role.tools), ("deny", &role.deny)] {
-                if named.iter().any(|name| name == own) {
-                    let path = format!("roles.{name}.{list}");
-                    errors.push(PolicyError::new(path, format!("`{own}` {message}")));
-                }
-            }
+    };
+    for written in document.tools.keys() {
+        refuse(format!("tools.{written}"), written);
+    }
+    for (name, role) in &document.roles {
+        let grants = role.tools.iter().filter(|written| !written.contains('*'));
+        let grants = grants.map(|written| ("tools", written));
+        let denials = role.deny.iter().map(|written| ("deny", written));
+        for (list, written) in grants.chain(denials) {
+            refuse(format!("roles.{name}.{list}"), written);
         }
     }
+}
+
+/// The filter's own tool that a pattern is about. One for every tool is not.
+fn own_tool(written: &str) -> Option<AuthTool> {
+    let pattern = Pattern::name(written);
+    let is_about = |tool: &AuthTool| pattern.matches(tool.name(), Identity::anonymous());
+    let of_these = written.starts_with("auth.");
+    AuthTool::ALL
+        .into_iter()
+        .find(|tool| of_these && is_about(tool))
 }
 
 fn check_sizes(document: &Document, errors: &mut Errors) {

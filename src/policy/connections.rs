@@ -138,12 +138,21 @@ pub(super) fn compile_sign_in(
         client_secret_env,
         scopes,
         user,
+        jwks,
         back_channel_logout,
     } = issuer.sign_in.as_ref()?;
     let path = format!("{path}.sign_in");
-    if issuer.jwks.is_none() {
-        let message = "goes with `jwks`: who signs in is told by a signed ID token";
-        errors.push(PolicyError::new(path.as_str(), message));
+    let keys = match (&issuer.jwks, &issuer.introspection, jwks) {
+        (None, Some(_), None) => Some(
+            "found none, expected the keys of ID tokens: `introspection` says nothing of who signs in",
+        ),
+        (Some(_), _, Some(_)) => {
+            Some("does not go with the issuer's own `jwks`: these are the keys of ID tokens, too")
+        }
+        _ => None,
+    };
+    if let Some(message) = keys {
+        errors.push(PolicyError::new(format!("{path}.jwks"), message));
     }
     if *back_channel_logout && issuer.identity.user != ClaimPath::claim("sub") {
         let message = "expected `sub` as `identity.user`: a logout token names the user by it";

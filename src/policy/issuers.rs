@@ -123,7 +123,12 @@ fn delegation(path: &str, issuer: &IssuerDocument, errors: &mut Errors) -> Deleg
 
 fn token_check(path: &str, issuer: &IssuerDocument, errors: &mut Errors) -> Option<TokenCheck> {
     match (&issuer.jwks, &issuer.introspection) {
-        (Some(jwks), None) => signatures(path, issuer, jwks, errors).map(TokenCheck::Signature),
+        (Some(jwks), None) => {
+            let types = issuer.types.clone();
+            let types = types.unwrap_or_else(|| vec![TokenType::AccessToken, TokenType::Jwt]);
+            signatures(&format!("{path}.jwks"), issuer, jwks, types, errors)
+                .map(TokenCheck::Signature)
+        }
         (None, Some(introspection)) => {
             for (key, is_set) in [
                 ("algorithms", issuer.algorithms.is_some()),
@@ -134,7 +139,22 @@ fn token_check(path: &str, issuer: &IssuerDocument, errors: &mut Errors) -> Opti
                     errors.push(PolicyError::new(format!("{path}.{key}"), message));
                 }
             }
-            introspect(path, issuer, introspection, errors).map(TokenCheck::Introspection)
+            let jwks = issuer
+                .sign_in
+                .as_ref()
+                .and_then(|sign_in| sign_in.jwks.as_ref());
+            // No type of access token: that is not what is signed with these.
+            let id_tokens = jwks.and_then(|jwks| {
+                signatures(
+                    &format!("{path}.sign_in.jwks"),
+                    issuer,
+                    jwks,
+                    Vec::new(),
+                    errors,
+                )
+            });
+            let endpoint = introspect(path, issuer, introspection, errors)?;
+            Some(TokenCheck::Introspection(endpoint, id_tokens))
         }
         _ => {
             let message = "expected either `jwks` or `introspection`";
@@ -148,20 +168,20 @@ fn signatures(
     path: &str,
     issuer: &IssuerDocument,
     jwks: &JwksDocument,
+    types: Vec<TokenType>,
     errors: &mut Errors,
 ) -> Option<Signatures> {
-    let types = issuer.types.clone();
     let signatures = Signatures {
         algorithms: issuer
             .algorithms
             .clone()
             .unwrap_or_else(|| Algorithm::ALL.to_vec()),
-        types: types.unwrap_or_else(|| vec![TokenType::AccessToken, TokenType::Jwt]),
-        keys: key_source(&format!("{path}.jwks"), issuer, jwks, errors)?,
+        types,
+        keys: key_source(path, issuer, jwks, errors)?,
     };
     if let Err(error) = IssuerKeys::new(&signatures) {
         errors.push(PolicyError::new(
-            format!("{path}.jwks.inline"),
+            format!("{path}.inline"),
             error.to_string(),
         ));
     }

@@ -66,7 +66,7 @@ impl Job {
                 json!({"key": name(etcd, key)}),
                 itself,
             ),
-            Operation::Put(record) | Operation::Create(record) => {
+            Operation::Put(record) | Operation::Create(record) | Operation::Replace(_, record) => {
                 let seconds = record.expires.saturating_sub(now).max(1);
                 let body = json!({"TTL": seconds.to_string()});
                 ("/v3/lease/grant", body, Stage::Lease)
@@ -104,15 +104,17 @@ impl Job {
             (Operation::Get(_), _) => self.found(&body).map(Outcome::Value),
             (Operation::Put(_) | Operation::Delete(_), _) => Ok(Outcome::Done),
             // Left out where it is false.
-            (Operation::Create(_), lease) => match (body.get("succeeded"), lease) {
-                (None | Some(Value::Bool(false)), Some(lease)) => {
-                    self.stage = Stage::Revocation;
-                    let revoke = json!({"ID": lease});
-                    return Progress::Call(call(&self.etcd, "/v3/lease/revoke", &revoke));
+            (Operation::Create(_) | Operation::Replace(..), lease) => {
+                match (body.get("succeeded"), lease) {
+                    (None | Some(Value::Bool(false)), Some(lease)) => {
+                        self.stage = Stage::Revocation;
+                        let revoke = json!({"ID": lease});
+                        return Progress::Call(call(&self.etcd, "/v3/lease/revoke", &revoke));
+                    }
+                    (Some(Value::Bool(true)), _) => Ok(Outcome::Created(true)),
+                    _ => Err(StoreError::Unavailable),
                 }
-                (Some(Value::Bool(true)), _) => Ok(Outcome::Created(true)),
-                _ => Err(StoreError::Unavailable),
-            },
+            }
         })
     }
 
@@ -134,9 +136,16 @@ impl Job {
                     "result": "EQUAL",
                     "create_revision": "0",
                 });
-                let put = json!({"request_put": self.put(record, lease)});
-                let transaction = json!({"compare": [compare], "success": [put]});
-                Progress::Call(call(&self.etcd, "/v3/kv/txn", &transaction))
+                Progress::Call(self.put_if(compare, record, lease))
+            }
+            Operation::Replace(old, record) => {
+                let compare = json!({
+                    "key": name(&self.etcd, &old.key),
+                    "target": "VALUE",
+                    "result": "EQUAL",
+                    "value": kept(old),
+                });
+                Progress::Call(self.put_if(compare, record, lease))
             }
             Operation::Get(_) | Operation::Delete(_) => {
                 Progress::Over(Err(StoreError::Unavailable))
@@ -144,15 +153,17 @@ impl Job {
         }
     }
 
+    /// Writes a record if something holds.
+    fn put_if(&self, holds: Value, record: &Record, lease: &str) -> Call {
+        let put = json!({"request_put": self.put(record, lease)});
+        let transaction = json!({"compare": [holds], "success": [put]});
+        call(&self.etcd, "/v3/kv/txn", &transaction)
+    }
+
     fn put(&self, record: &Record, lease: &str) -> Value {
-        let kept = Kept {
-            value: record.value.clone(),
-            expires: record.expires,
-        };
-        let kept = serde_json::to_vec(&kept).unwrap_or_default();
         json!({
             "key": name(&self.etcd, &record.key),
-            "value": BASE64_STANDARD.encode(kept),
+            "value": kept(record),
             "lease": lease,
         })
     }
@@ -168,6 +179,15 @@ impl Job {
         let kept = kept.ok_or(StoreError::Unavailable)?;
         Ok((self.now < kept.expires).then_some(kept.value))
     }
+}
+
+/// What a record says as etcd's gateway takes it.
+fn kept(record: &Record) -> String {
+    let kept = Kept {
+        value: record.value.clone(),
+        expires: record.expires,
+    };
+    BASE64_STANDARD.encode(serde_json::to_vec(&kept).unwrap_or_default())
 }
 
 /// The name of a record as etcd's gateway takes it.

@@ -49,6 +49,9 @@ pub fn apply(
             return Ok((Outcome::Value(value), None));
         }
         Operation::Create(_) if found.is_some() => return Ok((Outcome::Created(false), None)),
+        Operation::Replace(old, _) if found.is_none_or(|found| found.value != old.value) => {
+            return Ok((Outcome::Created(false), None));
+        }
         Operation::Delete(_) if found.is_none() => return Ok((Outcome::Done, None)),
         _ => {}
     }
@@ -58,7 +61,7 @@ pub fn apply(
             records.push(kept(record));
             Outcome::Done
         }
-        Operation::Create(record) => {
+        Operation::Create(record) | Operation::Replace(_, record) => {
             records.push(kept(record));
             Outcome::Created(true)
         }
@@ -144,6 +147,19 @@ mod tests {
         assert_eq!(slot.apply(&other, NOW), Ok(Outcome::Created(true)));
         let later = Operation::Create(record("a", "", NOW + 30));
         assert_eq!(slot.apply(&later, NOW + 10), Ok(Outcome::Created(true)));
+    }
+
+    #[test]
+    fn what_changed_meanwhile_is_not_replaced() {
+        let mut slot = Slot::default();
+        let (old, new) = (record("a", "1", NOW + 10), record("a", "2", NOW + 20));
+        let replace = Operation::Replace(old.clone(), new);
+        assert_eq!(slot.apply(&replace, NOW), Ok(Outcome::Created(false)));
+        assert_eq!(slot.get("a", NOW), None);
+        slot.apply(&Operation::Put(old), NOW).unwrap();
+        assert_eq!(slot.apply(&replace, NOW), Ok(Outcome::Created(true)));
+        assert_eq!(slot.apply(&replace, NOW), Ok(Outcome::Created(false)));
+        assert_eq!(slot.get("a", NOW + 19).as_deref(), Some("2"));
     }
 
     #[test]

@@ -32,7 +32,8 @@ PROGRAM = "provider-with-pages.js"
 
 
 def login(directory: Path) -> Provider:
-    """Layer one: its access tokens are JWTs for the MCP server they name, at whatever port it is."""
+    """Layer one: its access tokens are JWTs, unless said otherwise, for the MCP server they name, at whatever port
+    it is."""
     claims = {name: {"realm_access": {"roles": [role]}} for name, role in USERS.items()}
     resources = {"prefix": "http://127.0.0.1:", "scopes": [SCOPE], "format": "jwt"}
     return _provider("login", directory, claims, resources, tokens_end_with_session=True)
@@ -48,7 +49,8 @@ def resource(directory: Path, api: str, scopes: list[str]) -> Provider:
 def register(provider: Provider, **metadata: Any) -> dict[str, Any]:
     """Register a client (RFC 7591), confidential unless said otherwise; what the provider answers.
 
-    `access_token_lifetime`, in seconds, is good for tokens of this client.
+    `access_token_lifetime`, in seconds, and `access_token_format` (`opaque`, `jwt`) are good for tokens of this
+    client.
     """
     answer = httpx.post(f"{provider.issuer}/reg", json=metadata, timeout=10)
     assert answer.status_code == 201, answer.text

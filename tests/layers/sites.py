@@ -25,14 +25,15 @@ CONFIDENTIAL = {"token_endpoint_auth_method": "client_secret_basic"}
 def notes(
     cluster: str = "notes",
     client: dict[str, Any] | None = None,
+    sign_in: dict[str, Any] | None = None,
     connection: dict[str, Any] | None = None,
     discover: dict[str, Any] | None = None,
     tools: dict[str, Any] | None = None,
     **policy: Any,
 ) -> Site:
-    """A site whose tools need a connection. What is changed: the client's registration at the resource, the
-    connection, rules of tools, top-level keys of the policy. With `discover` there is no registration: the filter
-    makes its own.
+    """A site whose tools need a connection. What is changed: the client's registration at the resource, how users
+    sign in, the connection, rules of tools, top-level keys of the policy. Where users sign in is told about
+    sign-outs if the policy asks for it. With `discover` there is no registration: the filter makes its own.
 
     Only one site of a module can have a `CONFIDENTIAL` client: those with an environment share a VM.
     """
@@ -40,7 +41,9 @@ def notes(
     def site(stage: Stage, url: str) -> Listener:
         pages = url.removesuffix("/mcp") + PAGES
         public = {"token_endpoint_auth_method": "none"}
-        signs_in = providers.register(stage.login, redirect_uris=[f"{pages}signed-in"], **public)
+        told = {"backchannel_logout_uri": f"{pages}logout", "backchannel_logout_session_required": True}
+        told = told if (sign_in or {}).get("back_channel_logout") else {}
+        signs_in = providers.register(stage.login, redirect_uris=[f"{pages}signed-in"], **public, **told)
         back = {"redirect_uris": [f"{pages}callback/notes"], "grant_types": GRANTS}
         secret = None
         if discover is None:
@@ -54,6 +57,7 @@ def notes(
             "authorize": f"{stage.login.issuer}/auth",
             "token": {"cluster": "login", "path": "/token"},
             "client_id": signs_in["client_id"],
+            **(sign_in or {}),
         }
         about["connections"] = {
             "notes": {

@@ -145,6 +145,19 @@ fn b42_a_replayed_state() {
     world.calls.clear();
     world.puts.clear();
     world.answer_tokens();
+    // Loaded again, the page says the same, and nothing is done.
+    let again = world.get(&mut browser, &callback(&state));
+    assert_eq!(
+        (again.reply.status, again.outcome),
+        (200, Ok("connected_before"))
+    );
+    assert!(html(&again).contains("Notes is connected"));
+    assert!(world.calls.is_empty() && world.puts.is_empty());
+    // What it brought is gone; what was there before did not come of it.
+    world.disconnect(&world.place("dana"));
+    world.now -= 1;
+    world.connect(&world.place("dana"));
+    world.now += 1;
     refuses(
         &mut world,
         &mut browser,

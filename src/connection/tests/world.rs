@@ -8,15 +8,17 @@ use jwt_simple::prelude::*;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{clients, document, policy};
+use super::{clients, connection, document, policy};
 use crate::ask::{Ask, Told};
 use crate::call::{Answer, Call};
-use crate::connection::vault::{Conversation, Place};
+use crate::connection::oauth::Tokens;
+use crate::connection::vault::{Connected, Conversation, Place};
 use crate::connection::{Around, Ended, Flow, Next, Random, ticket};
 use crate::identity::{Need, Verifier};
 use crate::mcp::headers::Headers;
 use crate::policy::Policy;
 use crate::seal::Sealer;
+use crate::secret::Secret;
 use crate::store::{Operation, Outcome, StoreError, memory};
 
 pub(in crate::connection) const NOW: u64 = 1_900_000_000;
@@ -39,6 +41,8 @@ pub(in crate::connection) struct World {
     pub puts: Vec<crate::store::Record>,
     /// Whether the issuer's keys can be fetched.
     pub keys: bool,
+    /// Whether the store fails to write what may be there already.
+    pub puts_fail: bool,
 }
 
 /// A browser: its cookies.
@@ -62,6 +66,7 @@ impl World {
             calls: Vec::new(),
             puts: Vec::new(),
             keys: true,
+            puts_fail: false,
         }
     }
 
@@ -165,6 +170,9 @@ impl World {
 
     pub fn stored(&mut self, operation: &Operation) -> Result<Outcome, StoreError> {
         let held = self.store.as_ref().map_err(|error| *error)?;
+        if self.puts_fail && matches!(operation, Operation::Put(_)) {
+            return Err(StoreError::Unavailable);
+        }
         let (outcome, held) = memory::apply(held, operation, self.now)?;
         if let Some(held) = held {
             self.store = Ok(held);
@@ -228,8 +236,29 @@ impl World {
         onward_url(&onward)
     }
 
-    pub fn connection(&mut self, user: &str) -> Option<crate::connection::vault::Connected> {
-        let place = self.place(user);
+    /// Makes a connection of now.
+    pub fn connect(&mut self, place: &Place) {
+        let tokens = Tokens {
+            access_token: Secret::new("at-1".into()),
+            refresh_token: Some(Secret::new("rt-1".into())),
+            expires: None,
+            scope: None,
+            id_token: None,
+        };
+        let connected = Connected::new(&connection(), tokens, None, self.now);
+        let put = place.put(&self.sealer, &connected);
+        self.stored(&put).unwrap();
+    }
+
+    pub fn disconnect(&mut self, place: &Place) {
+        self.stored(&place.delete()).unwrap();
+    }
+
+    pub fn connection(&mut self, user: &str) -> Option<Connected> {
+        self.connection_at(&self.place(user))
+    }
+
+    pub fn connection_at(&mut self, place: &Place) -> Option<Connected> {
         match self.stored(&place.get()).unwrap() {
             Outcome::Value(found) => place.open(&self.sealer, &found?, self.now),
             other => panic!("{other:?}"),

@@ -381,6 +381,18 @@ fn what_is_asked_in_another_way_is_explained() {
 }
 
 #[test]
+fn b37_a_connection_of_tools_that_are_hidden_is_none() {
+    let policy = with_notes(json!({"roles": {"support": {"tools": ["hr.*"]}}}));
+    let said = |connection: &str| {
+        let arguments = json!({"connection": connection}).to_string();
+        let request = call("auth.disconnect", &arguments);
+        let outcome = sent(&policy, &Store::default(), &request, 0, &[]).0;
+        result(&outcome)
+    };
+    assert_eq!(said("notes"), said("mail"));
+}
+
+#[test]
 fn rules_for_these_tools_are_mistakes() {
     let parse = |changes: Value| {
         let mut document = json!({
@@ -402,6 +414,14 @@ fn rules_for_these_tools_are_mistakes() {
     assert!(parse(tools).contains("tools.auth.whoami"));
     let roles = json!({"roles": {"x": {"tools": ["a"], "deny": ["auth.disconnect"]}}});
     assert!(parse(roles).contains("roles.x.deny"));
+    for pattern in ["auth.*", "auth.dis*"] {
+        let denied = json!({"roles": {"x": {"tools": ["*"], "deny": [pattern]}}});
+        assert!(parse(denied).contains("roles.x.deny"), "{pattern}");
+        let tools = json!({"tools": {pattern: {"confirm": true}}});
+        assert!(parse(tools).contains("tools.auth."), "{pattern}");
+    }
+    let all = json!({"roles": {"x": {"tools": ["*"], "deny": ["author.*"]}}});
+    assert_eq!(parse(all), "");
     let off = json!({"auth_tools": false, "roles": {"x": {"tools": ["auth.whoami"]}}});
     assert_eq!(parse(off), "");
 }

@@ -377,12 +377,15 @@ fn b42_what_ended_during_a_refresh_stays_ended() {
         (place().delete(), None),
         (place().put(&sealer, &anew), Some(anew)),
     ] {
-        let store = store_with(&place(), &connected());
-        let host = FakeHost::at(&policy, 280).with_store(&store);
-        let host = host.with_answers(&[answer(200, &tokens)], &Rc::default());
-        let host = host.meanwhile(meanwhile);
-        reply(&host.exchange(&call("crm.get", "{}"), &[], false));
-        assert_eq!(found(&store), left);
+        let at = [FakeHost::meanwhile, FakeHost::before_write];
+        for at in at {
+            let store = store_with(&place(), &connected());
+            let host = FakeHost::at(&policy, 280).with_store(&store);
+            let host = host.with_answers(&[answer(200, &tokens)], &Rc::default());
+            let host = at(host, meanwhile.clone());
+            reply(&host.exchange(&call("crm.get", "{}"), &[], false));
+            assert_eq!(found(&store), left);
+        }
     }
 }
 

@@ -53,6 +53,7 @@ pub(in super::super) struct FakeHost {
     calls: Rc<RefCell<Vec<Call>>>,
     answers: VecDeque<Answer>,
     meanwhile: Option<Operation>,
+    before_write: Option<Operation>,
     secrets: Secrets,
     exchanges: Exchanges,
 }
@@ -230,6 +231,7 @@ impl FakeHost {
             calls: Rc::default(),
             answers: VecDeque::new(),
             meanwhile: None,
+            before_write: None,
         }
     }
 
@@ -252,6 +254,14 @@ impl FakeHost {
     pub fn meanwhile(self, operation: Operation) -> Self {
         Self {
             meanwhile: Some(operation),
+            ..self
+        }
+    }
+
+    /// The same where others do this to the store just before it is written to.
+    pub fn before_write(self, operation: Operation) -> Self {
+        Self {
+            before_write: Some(operation),
             ..self
         }
     }
@@ -295,7 +305,13 @@ impl FakeHost {
 
     fn asked(&mut self, ask: Ask) -> Told {
         match ask {
-            Ask::Store(operation) => Told::Store(stored(&self.store, &operation, self.now)),
+            Ask::Store(operation) => {
+                let is_write = matches!(operation, Operation::Put(_) | Operation::Replace(..));
+                if let Some(other) = self.before_write.take_if(|_| is_write) {
+                    stored(&self.store, &other, self.now).unwrap();
+                }
+                Told::Store(stored(&self.store, &operation, self.now))
+            }
             Ask::Call(call) => {
                 if let Some(operation) = self.meanwhile.take() {
                     stored(&self.store, &operation, self.now).unwrap();

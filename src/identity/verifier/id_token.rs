@@ -5,7 +5,7 @@ use jwt_simple::prelude::{Duration as JwtDuration, VerificationOptions};
 use serde_json::{Map, Value};
 
 use super::check::{audiences, check_times, time};
-use super::{Need, Source, Verifier};
+use super::{Need, Verifier};
 use crate::identity::algorithm::TokenType;
 use crate::identity::bearer::{BearerToken, Unverified};
 use crate::identity::claims::ClaimPath;
@@ -71,9 +71,8 @@ impl Verifier {
     ) -> Result<IdVerification, TokenError> {
         let id = answer.issuer;
         let (issuer, source) = self.issuers.get_mut(id.0).ok_or(TokenError::Issuer)?;
-        let Source::Keys(signatures, keys) = source else {
-            return Err(TokenError::Issuer);
-        };
+        let keys = source.id_token_keys();
+        let (signatures, keys) = keys.ok_or(TokenError::Issuer)?;
         let header = format!("Bearer {}", token.reveal());
         let token = BearerToken::of_header(&header).ok_or(TokenError::Encoding)?;
         let unverified = token.read()?.unverified()?;

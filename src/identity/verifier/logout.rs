@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::check::{audiences, check_times, time};
 use super::id_token::is_signed;
-use super::{Need, Source, Verifier};
+use super::{Need, Verifier};
 use crate::identity::bearer::BearerToken;
 use crate::identity::error::TokenError;
 use crate::identity::issuer::{IssuerId, TrustedIssuer};
@@ -60,9 +60,8 @@ impl Verifier {
         let id = self.issuer_named(named.ok_or(TokenError::Claim("iss"))?)?;
         let client_id = client_id(id).ok_or(TokenError::Issuer)?;
         let (issuer, source) = self.issuers.get_mut(id.0).ok_or(TokenError::Issuer)?;
-        let Source::Keys(signatures, keys) = source else {
-            return Err(TokenError::Issuer);
-        };
+        let keys = source.id_token_keys();
+        let (signatures, keys) = keys.ok_or(TokenError::Issuer)?;
         if !signatures.algorithms.contains(&unverified.algorithm) {
             return Err(TokenError::Algorithm);
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::identity::ClaimPath;
+use crate::policy::issuers::document::JwksDocument;
 use crate::policy::value::Period;
 
 /// How this filter signs the user of a browser in, to know who opens its pages (OpenID Connect).
@@ -30,6 +31,8 @@ pub struct SignInDocument {
     /// The claim of the ID token that names the same user as the access token. Default: the
     /// issuer's `identity.user`.
     pub user: Option<ClaimPath>,
+    /// The keys of ID tokens and logout tokens, where the issuer has `introspection` in place of `jwks`.
+    pub jwks: Option<JwksDocument>,
     /// Whether it tells this filter when a user signs out (OpenID Connect Back-Channel Logout), at
     /// `/.mcp-auth/logout`: connections the user made before are not used any more.
     #[serde(default)]

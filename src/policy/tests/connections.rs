@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::call::Place;
+use crate::identity::{KeySource, TokenCheck};
 
 fn sign_in() -> Value {
     json!({
@@ -121,18 +122,58 @@ fn what_connections_need_is_named() {
         "hold: `buffer_filter` does not go with `connections`: which token a call gets is known after \
          its headers went on",
     );
-    let introspection = json!({
-        "issuer": "https://login.example.com",
-        "introspection": {
-            "cluster": "login", "path": "/i", "client_id": "mcp", "client_secret_env": "S",
-        },
-        "sign_in": sign_in(),
-    });
+}
+
+#[test]
+fn keys_of_id_tokens_are_known_from_one_place() {
+    let sign_in = |jwks: Value| {
+        let mut sign_in = sign_in();
+        sign_in["jwks"] = jwks;
+        sign_in
+    };
+    let introspection = |sign_in: Value| {
+        json!([{
+            "issuer": "https://login.example.com",
+            "introspection": {
+                "cluster": "login", "path": "/i", "client_id": "mcp", "client_secret_env": "S",
+            },
+            "sign_in": sign_in,
+        }])
+    };
     refuses(
         "/issuers",
-        json!([introspection]),
-        "issuers[0].sign_in: goes with `jwks`: who signs in is told by a signed ID token",
+        introspection(sign_in(json!(null))),
+        "issuers[0].sign_in.jwks: found none, expected the keys of ID tokens: `introspection` says \
+         nothing of who signs in",
     );
+    refuses(
+        "/issuers",
+        introspection(sign_in(json!({"cluster": "login"}))),
+        "issuers[0].sign_in.jwks: expected `cluster` and `path`, or `inline`",
+    );
+    refuses(
+        "/issuers",
+        introspection(sign_in(json!({"inline": {"keys": []}}))),
+        "issuers[0].sign_in.jwks.inline: no usable key in it",
+    );
+    let keys = json!({"cluster": "login", "path": "/keys"});
+    refuses(
+        "/issuers/0/sign_in/jwks",
+        keys.clone(),
+        "issuers[0].sign_in.jwks: does not go with the issuer's own `jwks`: these are the keys of ID \
+         tokens, too",
+    );
+    let policy = parse(&edited(
+        connecting(),
+        "/issuers",
+        introspection(sign_in(keys)),
+    ));
+    let TokenCheck::Introspection(_, Some(id_tokens)) = &policy.issuers[0].check else {
+        panic!("{:?}", policy.issuers[0].check);
+    };
+    // None of them makes an access token.
+    assert_eq!(id_tokens.types, []);
+    assert!(matches!(&id_tokens.keys, KeySource::Fetch(fetch) if fetch.path == "/keys"));
 }
 
 #[test]

@@ -175,7 +175,7 @@ fn fetch(issuer: &TrustedIssuer) -> &KeyFetch {
 #[test]
 fn an_introspected_issuer_is_asked_at_its_own_host_and_believed_for_a_minute() {
     let policy = parse(&introspecting());
-    let TokenCheck::Introspection(endpoint) = &policy.issuers[0].check else {
+    let TokenCheck::Introspection(endpoint, None) = &policy.issuers[0].check else {
         panic!()
     };
     let expected = Introspection {

@@ -104,6 +104,31 @@ fn b44_only_the_first_creates() {
 }
 
 #[test]
+fn what_changed_meanwhile_is_not_replaced() {
+    let old = record();
+    let new = Record {
+        value: "w".to_owned(),
+        ..record()
+    };
+    let lease = json!({"ID": "7"});
+    for (said, is_replaced) in [(json!({"succeeded": true}), true), (json!({}), false)] {
+        let answers = [lease.clone(), said, json!({})];
+        let (calls, replaced) = outcome(Operation::Replace(old.clone(), new.clone()), &answers);
+        assert_eq!(replaced, Ok(Outcome::Created(is_replaced)));
+        assert_eq!(calls.len(), if is_replaced { 2 } else { 3 });
+        // It is compared with what was written, byte for byte.
+        let (put, _) = outcome(Operation::Put(old.clone()), &answers);
+        let holds = &body(&calls[1])["compare"][0];
+        assert_eq!(path(&calls[1]), "/v3/kv/txn");
+        assert_eq!(holds["value"], body(&put[1])["value"]);
+        assert_eq!(
+            (&holds["target"], &holds["result"]),
+            (&json!("VALUE"), &json!("EQUAL"))
+        );
+    }
+}
+
+#[test]
 fn what_is_no_answer_is_not_taken_for_one() {
     let answers = [
         None,

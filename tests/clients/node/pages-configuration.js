@@ -9,8 +9,8 @@ const HOUR = 3600;
 export function configuration(settings) {
   return {
     clientDefaults: { id_token_signed_response_alg: 'ES256' },
-    // Registered with a client: seconds its access tokens are good for.
-    extraClientMetadata: { properties: ['access_token_lifetime'], validator: () => {} },
+    // Registered with a client: seconds its access tokens are good for, and their format.
+    extraClientMetadata: { properties: ['access_token_lifetime', 'access_token_format'], validator: () => {} },
     // The browser sends cookies to every port of a host, so that the providers need names of their own.
     cookies: { keys: [settings.name], names: cookieNames(settings.name) },
     jwks: { keys: [signingKey()] },
@@ -53,10 +53,11 @@ function resourceIndicators({ resources: { prefix, fallback, scopes, format } })
     enabled: true,
     defaultResource: () => fallback,
     useGrantedResource: () => true,
-    getResourceServerInfo: (_context, resource) => {
+    getResourceServerInfo: (_context, resource, client) => {
       if (!resource.startsWith(prefix)) throw new errors.InvalidTarget();
+      const accessTokenFormat = client.access_token_format ?? format;
       const jwt = { sign: { alg: 'ES256' } };
-      return { audience: resource, scope: scopes.join(' '), accessTokenFormat: format, jwt };
+      return { audience: resource, scope: scopes.join(' '), accessTokenFormat, jwt };
     },
   };
 }

@@ -150,7 +150,7 @@ fn b44_an_issuer_that_is_asked_names_the_key_too() {
         cache: Duration::from_secs(60),
     };
     let issuer = TrustedIssuer {
-        check: TokenCheck::Introspection(endpoint),
+        check: TokenCheck::Introspection(endpoint, None),
         ..trusted(ISSUER, fetched())
     };
     let secret = |_: &str| Some("s3cret".to_owned());

@@ -1,20 +1,34 @@
 //! Tokens their issuer is asked about.
 
 use super::*;
-use crate::identity::{AnswerError, FetchError, Introspection};
+use crate::identity::{
+    AnswerError, FetchError, IdVerification, Introspection, LogoutVerification, SignInAnswer,
+};
+use crate::secret::Secret;
 
 const TOKEN: &str = "opaque-1";
 
 fn introspected(issuer: &str) -> TrustedIssuer {
+    introspected_with(issuer, None)
+}
+
+/// The same, with keys of ID tokens.
+fn introspected_with(issuer: &str, keys: Option<KeySource>) -> TrustedIssuer {
+    let endpoint = Introspection {
+        cluster: "login".into(),
+        path: "/introspect".into(),
+        authority: "login.example.com".into(),
+        client_id: "mcp".into(),
+        client_secret_env: "SECRET".into(),
+        cache: Duration::from_secs(60),
+    };
+    let id_tokens = keys.map(|keys| Signatures {
+        algorithms: Algorithm::ALL.to_vec(),
+        types: Vec::new(),
+        keys,
+    });
     TrustedIssuer {
-        check: TokenCheck::Introspection(Introspection {
-            cluster: "login".into(),
-            path: "/introspect".into(),
-            authority: "login.example.com".into(),
-            client_id: "mcp".into(),
-            client_secret_env: "SECRET".into(),
-            cache: Duration::from_secs(60),
-        }),
+        check: TokenCheck::Introspection(endpoint, id_tokens),
         ..trusted(issuer, fetched())
     }
 }
@@ -334,5 +348,72 @@ fn without_its_secret_there_is_no_verifier() {
         assert_eq!(error, SetupError::Secret(FIRST, "SECRET".into()));
         assert_eq!(error.path(), "issuers[0].introspection.client_secret_env");
         assert!(error.to_string().contains("`SECRET`"), "{error}");
+    }
+}
+
+fn signed_in(verifier: &mut Verifier) -> Result<IdVerification, TokenError> {
+    let claims = json!({
+        "iss": ISSUER, "sub": "u1", "aud": "mcp-pages", "nonce": "n-1", "exp": NOW + 300, "iat": NOW,
+    });
+    let header = json!({"alg": "EdDSA", "kid": "k1"});
+    let user = ClaimPath::claim("sub");
+    let answer = SignInAnswer {
+        issuer: FIRST,
+        client_id: "mcp-pages",
+        nonce: "n-1",
+        user: &user,
+    };
+    verifier.verify_id_token(&Secret::new(token(&header, &claims)), answer, NOW)
+}
+
+fn signed_out(verifier: &mut Verifier) -> Result<LogoutVerification, TokenError> {
+    let claims = json!({
+        "iss": ISSUER, "sub": "u1", "aud": "mcp-pages", "iat": NOW, "jti": "j-1",
+        "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
+    });
+    let token = Secret::new(token(&json!({"alg": "EdDSA", "kid": "k1"}), &claims));
+    let verified = verifier.verify_logout(&token, |_| Some("mcp-pages".into()), NOW);
+    verified.map(|(_, verification)| verification)
+}
+
+#[test]
+fn who_signs_in_and_out_is_told_by_keys() {
+    let mut verifier = with_secret(vec![introspected_with(ISSUER, Some(fetched()))]);
+    let keys = Need::Keys(FIRST);
+    assert_eq!(signed_in(&mut verifier), Ok(IdVerification::Need(keys)));
+    assert_eq!(
+        signed_out(&mut verifier),
+        Ok(LogoutVerification::Need(keys))
+    );
+    assert!(verifier.start(keys).is_some());
+    let document = json!({"keys": [jwk(&KEY, "k1")]}).to_string();
+    let taken = verifier.fetched(keys, Some(document.as_bytes()), NOW, 1.0);
+    assert_eq!(taken, Ok(()));
+    assert!(matches!(
+        signed_in(&mut verifier),
+        Ok(IdVerification::Verified(_))
+    ));
+    assert!(matches!(
+        signed_out(&mut verifier),
+        Ok(LogoutVerification::Verified(_))
+    ));
+    // They are fetched again, as others are.
+    signed_in(&mut verifier).unwrap();
+    assert_eq!(verifier.due(NOW + 301), [FIRST]);
+    let mut without = asking();
+    assert_eq!(signed_in(&mut without), Err(TokenError::Issuer));
+    assert_eq!(signed_out(&mut without), Err(TokenError::Issuer));
+    assert_eq!(without.due(NOW + 301), []);
+}
+
+#[test]
+fn b38_keys_of_id_tokens_make_no_access_token() {
+    for keys in [fetched(), inline(&[jwk(&KEY, "k1")])] {
+        let mut verifier = with_secret(vec![introspected_with(ISSUER, Some(keys))]);
+        let signed = good_token();
+        asks(&mut verifier, &signed, NOW);
+        answer(&mut verifier, &signed, &json!({"active": false}), NOW);
+        let inactive = Outcome::Refused(TokenError::Inactive);
+        assert_eq!(look(&mut verifier, &signed, NOW), inactive);
     }
 }

@@ -1,0 +1,85 @@
+//! Whether the user of a browser signed out at the issuer since signing in here. Then nobody is signed
+//! in here any more.
+
+use std::collections::VecDeque;
+
+use super::flow::{Around, BROWSER, Leg, Step, Waiting};
+use super::logout;
+use super::refusal::PageRefusal;
+use super::vault::Place;
+use super::visit::{Page, Visit};
+use crate::ask::{Ask, Told};
+use crate::identity::Verifier;
+use crate::store::{Key, Operation, Outcome};
+
+/// A request for a page, and where it is still to be looked.
+#[derive(Debug)]
+pub(super) struct Looking {
+    visit: Visit,
+    marks: VecDeque<Key>,
+}
+
+/// Begins with a request for any page.
+pub(super) fn begin(
+    around: Around<'_>,
+    visit: Visit,
+    verifier: &mut Verifier,
+) -> Result<Step, PageRefusal> {
+    let marks = marks(around, &visit);
+    Looking { visit, marks }.next(around, verifier)
+}
+
+impl Looking {
+    /// Goes on with what was found.
+    pub(super) fn told(
+        mut self,
+        around: Around<'_>,
+        told: Told,
+        verifier: &mut Verifier,
+    ) -> Result<Step, PageRefusal> {
+        let mark = match told {
+            Told::Store(Ok(Outcome::Value(mark))) => mark,
+            Told::Store(Err(error)) => return Err(PageRefusal::Store(error)),
+            _ => return Err(PageRefusal::Request),
+        };
+        self.marks.pop_front();
+        let browser = around.browser(&self.visit);
+        let since = browser.map(|(_, browser)| browser.signed_in());
+        if since.is_some_and(|since| logout::ends(mark.as_deref(), since)) {
+            self.visit.forget(BROWSER);
+            self.marks.clear();
+        }
+        self.next(around, verifier)
+    }
+
+    fn next(self, around: Around<'_>, verifier: &mut Verifier) -> Result<Step, PageRefusal> {
+        match self.marks.front() {
+            Some(mark) => {
+                let look = Ask::Store(Operation::Get(mark.clone()));
+                Ok(Step::Ask(Waiting::SignedOut(self), look))
+            }
+            None => around.visited(&self.visit, verifier),
+        }
+    }
+}
+
+/// Where it says so, for pages on which it matters.
+fn marks(around: Around<'_>, visit: &Visit) -> VecDeque<Key> {
+    let ticket = match visit.page {
+        Page::Connect | Page::Go => around.ticket(visit),
+        Page::Callback(_) => {
+            let attempt = around.attempted(visit, Leg::Connect);
+            attempt.map(|attempt| attempt.ticket)
+        }
+        _ => return VecDeque::new(),
+    };
+    let (Ok(ticket), Some((_, browser))) = (ticket, around.browser(visit)) else {
+        return VecDeque::new();
+    };
+    let place = Place {
+        issuer: browser.issuer,
+        user: browser.user,
+        ..ticket.place(&around.policy.resource)
+    };
+    logout::marks(around.policy, &place)
+}

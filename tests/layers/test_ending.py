@@ -1,0 +1,112 @@
+"""What ends a connection, and what does not: signing out where one signed in, connecting again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from . import links, providers
+from .assistant import Assistant
+from .browser import Person
+from .connect import CONTINUE, connect, open_link
+from .providers import ACCOUNTS
+from .replicas import NAMES, Replicas
+from .sign_in import sign_out
+from .sites import notes
+from .stage import Stage
+from .test_conversation import asked
+
+TOLD = {"back_channel_logout": True}
+
+SITES = {
+    "notes": notes(sign_in=TOLD),
+    "by_claim": notes(sign_in=TOLD, vault={"conversation": {"claim": "sid"}}),
+}
+
+People = Callable[..., Person]
+Start = Callable[..., Assistant]
+
+
+def _next_second() -> None:
+    """When somebody signed out is known to the second."""
+    now = time.time()
+    time.sleep(1 - now % 1)
+
+
+def _me(stage: Stage, token: str) -> int:
+    providers.tokens.remember(token)
+    return httpx.get(f"{stage.api.url}/me", headers={"authorization": f"Bearer {token}"}).status_code
+
+
+@pytest.mark.parametrize("site", SITES)
+def test_who_signs_out_has_to_connect_again(
+    around: Stage, pair: Replicas, person: People, assistant: Start, site: str
+) -> None:
+    """The provider calls the session otherwise in logout tokens than in access tokens."""
+    front, dana, erin = pair.fronts[site], person(), person()
+    front.use()
+    client, other = assistant("dana", site), assistant("erin", site)
+    connect(dana, asked(client), "dana")
+    connect(erin, asked(other), "erin")
+    assert client.notes()["account"] == ACCOUNTS["dana"]
+    with pair.logs("logout") as told:
+        sign_out(dana, around.login)
+    assert [each["http.response.status_code"] for each in told] == [200]
+    for name in NAMES:
+        front.use(name)
+        assert asked(client)
+        assert other.notes()["account"] == ACCOUNTS["erin"]
+    # The pages do not know her any more either: she signs in, and all is well.
+    _next_second()
+    link = asked(client)
+    with pair.logs("signed_in"):
+        connect(dana, link, "dana")
+    assert client.notes()["account"] == ACCOUNTS["dana"]
+
+
+def test_a_page_from_before_a_sign_out_connects_nothing(
+    around: Stage, pair: Replicas, person: People, assistant: Start
+) -> None:
+    dana, client = person(), assistant("dana")
+    open_link(dana, asked(client), "dana")
+    consent, dana.page = dana.page, dana.run(dana.context.new_page())
+    with pair.logs("logout"):
+        sign_out(dana, around.login)
+    dana.page = consent
+    assert dana.click(CONTINUE).status == 403
+    assert "not signed in any more" in dana.text()
+    assert asked(client) and not around.resource.grants("authorization_code")
+
+
+def test_connecting_again_does_not_end_what_it_brings(
+    around: Stage, pair: Replicas, person: People, assistant: Start
+) -> None:
+    """In one browser the provider has one grant for both: whoever ended the tokens of the connection that is
+    replaced would end those of the new one."""
+    dana, client = person(), assistant("dana")
+    link = links.link(pair.origin("notes"), around.login.issuer, "dana")
+    for _ in range(2):
+        connect(dana, link, "dana")
+        assert client.notes()["account"] == ACCOUNTS["dana"]
+    before, after = (each.answer for each in around.resource.grants("authorization_code"))
+    assert [_me(around, each["access_token"]) for each in (before, after)] == [200, 200]
+    providers.tokens.remember(before["refresh_token"])
+    registered = pair.listeners["notes"].policy["connections"]["notes"]["client_id"]
+    revoked = {"client_id": registered, "token": before["refresh_token"]}
+    assert httpx.post(f"{around.resource.issuer}/token/revocation", data=revoked).status_code == 200
+    assert _me(around, after["access_token"]) == 401
+
+
+def test_the_last_page_may_be_loaded_again(
+    around: Stage, pair: Replicas, person: People, assistant: Start
+) -> None:
+    dana, client = person(), assistant("dana")
+    connect(dana, asked(client), "dana")
+    said = dana.text()
+    with pair.logs("connected_before"):
+        assert dana.run(dana.page.reload()).status == 200
+    assert dana.text() == said and len(around.resource.grants("authorization_code")) == 1
+    assert client.notes()["account"] == ACCOUNTS["dana"]
