@@ -54,6 +54,8 @@ pub enum Purpose {
     Connecting,
     /// A `requestState` of the filter's own.
     Question,
+    /// A question that is answered on a page, in the store.
+    Answer,
 }
 
 /// Whose handle it is.
@@ -139,6 +141,7 @@ fn associated<'a>(purpose: Purpose, owner: Owner<'a>, bound: &[&'a [u8]]) -> Vec
         Purpose::SignIn => b"sign-in",
         Purpose::Connecting => b"connecting",
         Purpose::Question => b"question",
+        Purpose::Answer => b"answer",
     };
     let owner = [owner.resource, owner.issuer, owner.user, owner.view].map(str::as_bytes);
     [&[purpose], &owner[..], bound].concat()

@@ -126,6 +126,7 @@ fn keep(
 ) -> Result<Step, PageRefusal> {
     let connection = around.connection(&attempt.ticket)?;
     let place = attempt.ticket.place(&around.policy.resource);
+    let place = place.ok_or(PageRefusal::Ticket)?;
     let connected = Connected::new(connection, tokens, account.clone(), around.now);
     let put = place.put(around.sealer, &connected);
     Ok(waits(attempt, Stage::Kept(account), Ask::Store(put)))
@@ -162,6 +163,7 @@ fn done(
         reply,
         outcome: Ok(outcome),
         user: Some((ticket.issuer.clone(), ticket.user.clone())),
-        connection: Some((ticket.connection.clone(), account)),
+        connection: ticket.connection().map(|name| (name.to_owned(), account)),
+        tool: None,
     })
 }

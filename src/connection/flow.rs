@@ -2,12 +2,16 @@
 
 use std::rc::Rc;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::agreeing::{self, Agreeing};
 use super::clients::Clients;
 use super::connecting::{self, Connecting};
 use super::logout::{self, LoggingOut};
 use super::pages::{self, Consent};
 use super::refusal::PageRefusal;
-use super::sealed::{Attempt, Browser, Form, LASTS, Seals, Ticket, digest, random_text};
+use super::sealed::{Attempt, Browser, Ends, Form, LASTS, Seals, Ticket, digest, random_text};
 use super::sign_in::{self, SigningIn};
 use super::vault::Conversation;
 use super::visit::{Page, Visit};
@@ -70,6 +74,8 @@ pub struct Ended {
     pub user: Option<(String, String)>,
     /// The connection it is about, by its name in the policy, and the account at the resource.
     pub connection: Option<(String, Option<String>)>,
+    /// The tool whose call it is about.
+    pub tool: Option<String>,
 }
 
 /// What a request waits for, and where it goes on.
@@ -79,6 +85,7 @@ pub(super) enum Waiting {
     Once(Rc<Attempt>, Secret, Leg),
     SignIn(SigningIn),
     Connect(Connecting),
+    Agree(Agreeing),
     Logout(LoggingOut),
 }
 
@@ -87,6 +94,15 @@ pub(super) enum Waiting {
 pub(super) enum Leg {
     SignIn,
     Connect,
+}
+
+/// The user of a browser, who is the ticket's.
+pub(super) struct Visitor {
+    pub(super) ticket: Ticket,
+    /// The ticket, sealed.
+    pub(super) written: String,
+    cookie: String,
+    pub(super) browser: Browser,
 }
 
 /// What comes of a step.
@@ -126,6 +142,7 @@ impl Flow {
                 signing_in.answered(around, answer.as_ref(), verifier)
             }
             (Some(Waiting::Connect(connecting)), told) => connecting.told(around, told),
+            (Some(Waiting::Agree(agreeing)), Told::Store(told)) => agreeing.told(around, told),
             (Some(Waiting::Logout(logout)), told) => Ok(logout.told(around, told)),
             _ => Err(PageRefusal::Request),
         };
@@ -173,6 +190,8 @@ impl<'a> Around<'a> {
                 sign_in::begin(self, visit, ticket, true)
             }
             Page::Go => self.go(visit),
+            Page::Confirm => agreeing::begin(self, visit),
+            Page::Answer => agreeing::answer(self, visit),
             Page::SignedIn => self.came_back(visit, Leg::SignIn, None),
             Page::Callback(name) => self.came_back(visit, Leg::Connect, Some(name)),
         }
@@ -182,52 +201,79 @@ impl<'a> Around<'a> {
     fn connect(self, visit: &Visit) -> Result<Step, PageRefusal> {
         let ticket = self.ticket(visit)?;
         let connection = self.connection(&ticket)?;
-        let Some((cookie, browser)) = self.browser(visit) else {
-            return sign_in::begin(self, visit, ticket, false);
+        let visitor = match self.arrives(visit, ticket)? {
+            Ok(visitor) => visitor,
+            Err(first) => return Ok(first),
         };
-        let written = self.seals().seal(Purpose::Ticket, &[], &ticket);
-        if !browser.is_of(&ticket) {
-            let sign_in = format!("sign-in?ticket={written}");
-            return Ok(Step::Done(Ended {
-                reply: pages::other_user(&browser.name, &sign_in),
-                outcome: Err(PageRefusal::OtherUser),
-                user: Some((browser.issuer, browser.user)),
-                connection: Some((ticket.connection, None)),
-            }));
-        }
+        let place = visitor.ticket.place(&self.policy.resource);
         let expires = self.now.saturating_add(LASTS);
-        let bound = [cookie.as_bytes(), written.as_bytes()];
-        let form = self.seals().seal(Purpose::Form, &bound, &Form { expires });
         let consent = Consent {
             policy: self.policy,
             connection,
-            name: &browser.name,
-            one_conversation: ticket.conversation != Conversation::User,
-            ticket: &written,
-            form: &form,
+            name: &visitor.browser.name,
+            one_conversation: place.is_some_and(|place| place.conversation != Conversation::User),
+            ticket: &visitor.written,
+            form: &visitor.form(self, &Form { expires }),
         };
         Ok(Step::Done(Ended {
             reply: consent.reply(),
             outcome: Ok("page_connect"),
-            user: Some((browser.issuer, browser.user)),
-            connection: Some((ticket.connection, None)),
+            user: Some((visitor.browser.issuer, visitor.browser.user)),
+            connection: Some((connection.name.clone(), None)),
+            tool: None,
         }))
+    }
+
+    /// The ticket's user, who opens its page; or what comes first.
+    pub(super) fn arrives(
+        self,
+        visit: &Visit,
+        ticket: Ticket,
+    ) -> Result<Result<Visitor, Step>, PageRefusal> {
+        let Some((cookie, browser)) = self.browser(visit) else {
+            return sign_in::begin(self, visit, ticket, false).map(Err);
+        };
+        let written = self.seals().seal(Purpose::Ticket, &[], &ticket);
+        if !browser.is_of(&ticket) {
+            let sign_in = format!("sign-in?ticket={written}");
+            return Ok(Err(Step::Done(Ended {
+                reply: pages::other_user(&browser.name, &sign_in),
+                outcome: Err(PageRefusal::OtherUser),
+                user: Some((browser.issuer, browser.user)),
+                connection: ticket.connection().map(|name| (name.to_owned(), None)),
+                tool: None,
+            })));
+        }
+        Ok(Ok(Visitor {
+            ticket,
+            written,
+            cookie,
+            browser,
+        }))
+    }
+
+    /// The ticket's user, who sends the form of its page.
+    pub(super) fn sends(self, visit: &Visit, ticket: Ticket) -> Result<Visitor, PageRefusal> {
+        let (cookie, browser) = self.browser(visit).ok_or(PageRefusal::NotSignedIn)?;
+        if !browser.is_of(&ticket) {
+            return Err(PageRefusal::OtherUser);
+        }
+        let written = self.seals().seal(Purpose::Ticket, &[], &ticket);
+        Ok(Visitor {
+            ticket,
+            written,
+            cookie,
+            browser,
+        })
     }
 
     /// The user said yes: on to the resource.
     fn go(self, visit: &Visit) -> Result<Step, PageRefusal> {
         let ticket = self.ticket(visit)?;
         let connection = self.connection(&ticket)?;
-        let (cookie, browser) = self.browser(visit).ok_or(PageRefusal::NotSignedIn)?;
-        if !browser.is_of(&ticket) {
-            return Err(PageRefusal::OtherUser);
-        }
-        let written = self.seals().seal(Purpose::Ticket, &[], &ticket);
-        let bound = [cookie.as_bytes(), written.as_bytes()];
-        let form = visit.parameter("form")?.ok_or(PageRefusal::Form)?;
-        let form: Option<Form> = self.seals().open(Purpose::Form, &bound, form, self.now);
-        form.ok_or(PageRefusal::Form)?;
-        connecting::begin(self, visit, ticket, connection)
+        let visitor = self.sends(visit, ticket)?;
+        let _: Form = visitor.open_form(self, visit)?;
+        connecting::begin(self, visit, visitor.ticket, connection)
     }
 
     /// The browser comes back. Nothing is done unless everything about it is right.
@@ -239,7 +285,7 @@ impl<'a> Around<'a> {
         if digest(flow) != attempt.browser {
             return Err(PageRefusal::OtherBrowser);
         }
-        if name.is_some_and(|name| name != attempt.ticket.connection) {
+        if name.is_some() && name != attempt.ticket.connection() {
             return Err(PageRefusal::IssuerMismatch);
         }
         let (issuer, is_required) = self.expected_issuer(&attempt, leg)?;
@@ -297,8 +343,8 @@ impl<'a> Around<'a> {
     }
 
     pub(super) fn connection(self, ticket: &Ticket) -> Result<&'a Connection, PageRefusal> {
-        let connection = self.policy.connection(&ticket.connection);
-        connection.ok_or(PageRefusal::Ticket)
+        let name = ticket.connection().ok_or(PageRefusal::Ticket)?;
+        self.policy.connection(name).ok_or(PageRefusal::Ticket)
     }
 
     /// How a ticket's user signs in.
@@ -334,7 +380,7 @@ impl<'a> Around<'a> {
         Ok((attempt, state, set_cookie(FLOW, &flow)))
     }
 
-    fn ticket(self, visit: &Visit) -> Result<Ticket, PageRefusal> {
+    pub(super) fn ticket(self, visit: &Visit) -> Result<Ticket, PageRefusal> {
         let ticket = visit.parameter("ticket")?.ok_or(PageRefusal::Ticket)?;
         let ticket: Option<Ticket> = self.seals().open(Purpose::Ticket, &[], ticket, self.now);
         ticket.ok_or(PageRefusal::Ticket)
@@ -345,6 +391,36 @@ impl<'a> Around<'a> {
         let cookie = visit.cookie(BROWSER)?;
         let browser = self.seals().open(Purpose::Browser, &[], cookie, self.now)?;
         Some((cookie.to_owned(), browser))
+    }
+}
+
+/// Says nothing: the cookie and the ticket are in it.
+impl std::fmt::Debug for Visitor {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Visitor")
+    }
+}
+
+impl Visitor {
+    /// A form for this browser and this ticket.
+    pub(super) fn form<T: Serialize>(&self, around: Around<'_>, form: &T) -> String {
+        around.seals().seal(Purpose::Form, &self.bound(), form)
+    }
+
+    /// The form that was sent, if it is one made for them.
+    pub(super) fn open_form<T: DeserializeOwned + Ends>(
+        &self,
+        around: Around<'_>,
+        visit: &Visit,
+    ) -> Result<T, PageRefusal> {
+        let form = visit.parameter("form")?.ok_or(PageRefusal::Form)?;
+        let seals = around.seals();
+        let form = seals.open(Purpose::Form, &self.bound(), form, around.now);
+        form.ok_or(PageRefusal::Form)
+    }
+
+    fn bound(&self) -> [&[u8]; 2] {
+        [self.cookie.as_bytes(), self.written.as_bytes()]
     }
 }
 
@@ -365,6 +441,7 @@ impl Ended {
             outcome: Err(refusal),
             user: None,
             connection: None,
+            tool: None,
         }
     }
 }
@@ -399,6 +476,7 @@ fn client_document(policy: &Policy, id: &str) -> Ended {
         outcome: Ok("client_document"),
         user: None,
         connection: None,
+        tool: None,
     }
 }
 

@@ -173,5 +173,6 @@ fn over(
         outcome,
         user,
         connection: None,
+        tool: None,
     })
 }

@@ -14,7 +14,6 @@ use crate::connection::{logout, place, ticket};
 use crate::mcp::headers::HeaderEdit;
 use crate::policy::{Connection, Mode, Operation};
 use crate::refusal::Refusal;
-use crate::seal::Sealer;
 use crate::store::{Key, Operation as StoreOperation, Outcome};
 
 /// A refresh that was begun is over after this time, in seconds, whatever came of it: a call, and
@@ -224,10 +223,6 @@ impl Exchange {
     fn connection(&self, place: &Place) -> Result<&Connection, Refusal> {
         let connection = self.policy.connection(&place.connection);
         connection.ok_or(Refusal::UpstreamAnswer)
-    }
-
-    fn sealer(&self) -> Result<&Sealer, Refusal> {
-        self.secrets.sealer.as_deref().ok_or(Refusal::NoSealKey)
     }
 }
 

@@ -219,7 +219,7 @@ impl Route {
             host: url.and_then(Url::host_str).unwrap_or_default().to_owned(),
             ports: (usual, port),
             enforces: policy.mode == Mode::Enforce,
-            has_pages: !policy.connections.is_empty(),
+            has_pages: policy.has_pages(),
         }
     }
 
