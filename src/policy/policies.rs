@@ -282,7 +282,11 @@ fn check_apart(all: &[(usize, Route, Policy)], errors: &mut Errors) {
                 refuse("path", &policy.path);
             }
             if route.has_pages && before.has_pages {
-                refuse("connections", PAGES);
+                let key = match policy.connections.is_empty() {
+                    true => "tools",
+                    false => "connections",
+                };
+                refuse(key, PAGES);
             }
         }
     }

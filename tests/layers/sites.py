@@ -19,6 +19,23 @@ ETCD = {"etcd": {"cluster": "etcd"}}
 CONFIDENTIAL = {"token_endpoint_auth_method": "client_secret_basic"}
 
 
+PUBLIC = {"token_endpoint_auth_method": "none"}
+
+
+def sign_in(stage: Stage, url: str) -> dict[str, Any]:
+    """How users sign in to the pages of the server at this address."""
+    registered = providers.register(stage.login, redirect_uris=[f"{_pages(url)}signed-in"], **PUBLIC)
+    return {
+        "authorize": f"{stage.login.issuer}/auth",
+        "token": {"cluster": "login", "path": "/token"},
+        "client_id": registered["client_id"],
+    }
+
+
+def _pages(url: str) -> str:
+    return url.removesuffix("/mcp") + PAGES
+
+
 def notes(
     cluster: str = "notes",
     client: dict[str, Any] | None = None,
@@ -33,17 +50,10 @@ def notes(
     """
 
     def site(stage: Stage, url: str) -> Listener:
-        pages = url.removesuffix("/mcp") + PAGES
-        public = {"token_endpoint_auth_method": "none"}
-        signs_in = providers.register(stage.login, redirect_uris=[f"{pages}signed-in"], **public)
-        back = {"redirect_uris": [f"{pages}callback/notes"], "grant_types": GRANTS}
-        connects = providers.register(stage.resource, **{**back, **public, **(client or {})})
+        back = {"redirect_uris": [f"{_pages(url)}callback/notes"], "grant_types": GRANTS}
+        connects = providers.register(stage.resource, **{**back, **PUBLIC, **(client or {})})
         about = stage.policy(url, **{"store": ETCD, **policy})
-        about["issuers"][0]["sign_in"] = {
-            "authorize": f"{stage.login.issuer}/auth",
-            "token": {"cluster": "login", "path": "/token"},
-            "client_id": signs_in["client_id"],
-        }
+        about["issuers"][0]["sign_in"] = sign_in(stage, url)
         secret = connects.get("client_secret")
         about["connections"] = {
             "notes": {

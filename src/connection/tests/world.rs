@@ -163,7 +163,7 @@ impl World {
         }
     }
 
-    fn stored(&mut self, operation: &Operation) -> Result<Outcome, StoreError> {
+    pub fn stored(&mut self, operation: &Operation) -> Result<Outcome, StoreError> {
         let held = self.store.as_ref().map_err(|error| *error)?;
         let (outcome, held) = memory::apply(held, operation, self.now)?;
         if let Some(held) = held {

@@ -120,7 +120,7 @@ fn what_the_user_sees_is_what_the_server_will_read() {
 fn b24_a_yes_is_good_for_nothing_else() {
     let policy = careful(json!({
         "view_as": {"header": "x-view-as"},
-        "roles": {"support": {"tools": ["crm.*"], "view_as": ["role:support"]}},
+        "roles": {"support": {"tools": ["crm.*"], "view_as": {"roles": ["support"]}}},
         "tools": {"crm.*": {"confirm": true}},
     }));
     let store = Store::default();
