@@ -10,7 +10,7 @@ from .assistant import Assistant
 from .browser import Person
 from .sign_in import agree
 
-ALLOW, DENY = "Allow", "Do not allow"
+ALLOW, DENY = "Allow once", "Do not allow"
 
 LINK = re.compile(r"http://\S+/\.mcp-auth/confirm\?ticket=[\w-]+")
 

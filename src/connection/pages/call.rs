@@ -35,7 +35,7 @@ impl CallPage<'_> {
             .open("</p>");
         html.open("<form method=\"post\" action=\"confirm\">");
         html.hidden("ticket", self.ticket).hidden("form", self.form);
-        html.open("<button name=\"answer\" value=\"yes\">Allow</button>");
+        html.open("<button name=\"answer\" value=\"yes\">Allow once</button>");
         html.open("<button name=\"answer\" value=\"no\">Do not allow</button></form>");
         html.open("<p class=\"quiet\">")
             .text("You are signed in as ");

@@ -90,7 +90,7 @@ fn the_page_shows_the_call_and_changes_nothing() {
         "crm.example.com",
         "<pre dir=\"ltr\">{\n  &quot;amount&quot;: 70\n}</pre>",
         "dana@example.com",
-        ">Allow</button>",
+        ">Allow once</button>",
         ">Do not allow</button>",
     ] {
         assert!(html(&page).contains(text), "{text}: {}", html(&page));
