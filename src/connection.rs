@@ -2,14 +2,15 @@
 //! which users connect their accounts, and agree to calls.
 //!
 //! For whoever judges a call: [`place`] says where a caller's connection belongs, [`vault`] finds and
-//! opens it, [`ticket`] makes the link to send the user to if there is none, [`oauth`] refreshes
-//! tokens, and [`ending`] ends connections. [`question`] keeps what a user is asked about a call, and
+//! opens it, [`ticket`] makes the link to send the user to if there is none, [`refresh`] brings the next
+//! token, and [`ending`] ends connections. [`question`] keeps what a user is asked about a call, and
 //! [`question_link`] makes the link to its page. For whoever gets a request under [`PAGES`]: [`Flow`].
 //! [`token_exchange`] is the way without pages: the caller's token becomes one for the server.
 
 pub mod ending;
 pub mod oauth;
 pub mod question;
+pub mod refresh;
 pub mod token_exchange;
 pub mod vault;
 
@@ -23,6 +24,7 @@ mod refusal;
 mod sealed;
 mod sign_in;
 mod visit;
+mod visitor;
 
 pub use clients::Clients;
 pub use flow::{Around, Ended, Flow, Next};
@@ -44,6 +46,19 @@ impl Default for Random {
     fn default() -> Self {
         Self(|| None)
     }
+}
+
+/// What connections are refreshed and ended with.
+#[derive(Debug, Clone, Copy)]
+pub struct Means<'a> {
+    /// The policy.
+    pub policy: &'a Policy,
+    /// What opens connections.
+    pub sealer: &'a Sealer,
+    /// This filter's credentials at authorization servers.
+    pub clients: &'a Clients,
+    /// Unix seconds.
+    pub now: u64,
 }
 
 /// Where a caller's connection belongs. `session` is the server's own session id. `None` if nothing

@@ -35,8 +35,9 @@ use crate::ask::Ask;
 use crate::audit::Record;
 use crate::authorize::Target;
 use crate::challenge::{Asked, Reply, refuse};
+use crate::connection::refresh::Refresh;
 use crate::connection::token_exchange::Exchanger;
-use crate::connection::{Clients, Random};
+use crate::connection::{Clients, Means, Random};
 use crate::cors;
 use crate::credential::Credential;
 use crate::decision::{Decision, Evidence, Verdict};
@@ -65,6 +66,9 @@ pub enum Step {
     /// Keep the request, which has ended, until its token was exchanged, once for everybody who waits for
     /// that.
     Exchange(TokenDigest),
+    /// Keep the request, which has ended, until this is over. It goes to its end even if the request is
+    /// gone.
+    Refresh(Box<Refresh>),
     /// Let the message go on, with these changes.
     Forward(Forward),
     /// Answer the request in the server's place.
@@ -110,6 +114,18 @@ pub struct Secrets {
     pub random: Random,
     /// What the server gets in place of callers' tokens.
     pub exchanger: Option<Rc<Exchanger>>,
+}
+
+impl Secrets {
+    /// What connections are refreshed and ended with, if they can be sealed.
+    pub fn means<'a>(&'a self, policy: &'a Policy, now: Now) -> Option<Means<'a>> {
+        Some(Means {
+            policy,
+            sealer: self.sealer.as_deref()?,
+            clients: &self.clients,
+            now: now.seconds(),
+        })
+    }
 }
 
 /// Says nothing: they are secrets.

@@ -10,6 +10,7 @@ mod fetch;
 mod host;
 mod job;
 mod metrics;
+mod refreshes;
 mod root;
 mod stream;
 

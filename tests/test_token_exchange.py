@@ -11,10 +11,12 @@ from typing import Any
 import jwt
 import pytest
 
+from demo import proxy
+
 from .clients.provider import Provider
 from .harness import client, tokens
 from .harness.answers import json_answer
-from .harness.envoy import Envoy
+from .harness.envoy import ROOT, Envoy
 from .harness.envoy_config import Cluster, Listener
 from .harness.gateway import Exchange, Gateway
 from .harness.http import Received
@@ -57,6 +59,14 @@ def exchanging(cluster: str, path: str = "/token", **changes: Any) -> Listener:
     return Listener(policy(upstream=upstream, **top), environment=ENVIRONMENT if client is FILTER else None)
 
 
+def shipped() -> Listener:
+    """The policy to start from, with the authorization server of these tests."""
+    about = proxy.load(ROOT / "envoy" / "exchange-policy.yaml")
+    about |= {"resource": RESOURCE, "issuers": policy()["issuers"]}
+    about["upstream"]["exchange"] |= {"cluster": "identity", **FILTER, "audience": CRM, "scopes": [SCOPE]}
+    return Listener(about, environment=ENVIRONMENT)
+
+
 def answered(**changes: Any) -> KeyAnswer:
     """An answer of a bad authorization server, which is good but for the changes."""
     body = {name: value for name, value in {**GIVEN, **changes}.items() if value is not None}
@@ -88,6 +98,7 @@ FAILURES: dict[str, tuple[KeyAnswer, tuple[int, int, str]]] = {
 OWN = {"cluster": "own", "path": "/token", **FILTER}
 LISTENERS = {
     "crm": exchanging("identity", anonymous={"tools": ["docs.*"]}),
+    "shipped": shipped(),
     "two_steps": exchanging("identity", resource=CRM, id_jag=OWN),
     "observing": exchanging("identity", mode="observe"),
     "counted": exchanging("introspection", "/exchange/counted"),
@@ -173,6 +184,13 @@ def b23_the_server_gets_a_real_token_of_the_callers_and_nothing_else(
     assert (claims["sub"], claims["scope"]) == (USER, SCOPE)
     assert token not in str(received)
     assert exchange.record["upstream_credential"] == "exchanged"
+
+
+def test_the_policy_to_start_from_works_as_it_says(
+    through: Callable[[str], Gateway], authorities: dict[str, Provider]
+) -> None:
+    received = through("shipped").post(BODY, tokens.manager(jti="shipped")).forwarded(BODY)
+    assert claims_for_server(received, authorities["identity"])["sub"] == USER
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])

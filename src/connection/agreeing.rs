@@ -1,11 +1,12 @@
 //! Agreeing to a call, or not: the page that shows it to its user, and the answer.
 
-use super::flow::{Around, Ended, Step, Visitor, Waiting};
+use super::flow::{Around, Ended, Step, Waiting};
 use super::pages::{self, CallPage};
 use super::question::{Place, Question};
 use super::refusal::PageRefusal;
 use super::sealed::{AnswerForm, LASTS};
 use super::visit::Visit;
+use super::visitor::Visitor;
 use crate::ask::Ask;
 use crate::challenge::Reply;
 use crate::policy::PAGES;

@@ -1,13 +1,11 @@
 //! Ending a connection before its time: it is taken out of the store, and then its token is revoked
 //! where the resource lets it be. No answer of the resource keeps the record.
 
-use super::clients::Clients;
+use super::Means;
 use super::oauth::{self, Revoked};
 use super::vault::{Connected, Place};
 use crate::ask::{Ask, Told};
 use crate::call::Call;
-use crate::policy::Policy;
-use crate::seal::Sealer;
 use crate::store::{Outcome, StoreError};
 
 /// A connection that is being ended.
@@ -25,19 +23,6 @@ enum Stage {
     Delete(Option<Connected>),
     /// Its token is being revoked.
     Revoke(Connected, Call),
-}
-
-/// What an ending is made with.
-#[derive(Debug, Clone, Copy)]
-pub struct Means<'a> {
-    /// The policy.
-    pub policy: &'a Policy,
-    /// What opens connections.
-    pub sealer: &'a Sealer,
-    /// This filter's credentials at authorization servers.
-    pub clients: &'a Clients,
-    /// Unix seconds.
-    pub now: u64,
 }
 
 /// How it goes on.

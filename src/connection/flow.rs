@@ -2,16 +2,13 @@
 
 use std::rc::Rc;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
 use super::agreeing::{self, Agreeing};
 use super::clients::Clients;
 use super::connecting::{self, Connecting};
 use super::logout::{self, LoggingOut};
 use super::pages::{self, Consent};
 use super::refusal::PageRefusal;
-use super::sealed::{Attempt, Browser, Ends, Form, LASTS, Seals, Ticket, digest, random_text};
+use super::sealed::{Attempt, Form, LASTS, Seals, Ticket, digest, random_text};
 use super::sign_in::{self, SigningIn};
 use super::vault::Conversation;
 use super::visit::{Page, Visit};
@@ -94,15 +91,6 @@ pub(super) enum Waiting {
 pub(super) enum Leg {
     SignIn,
     Connect,
-}
-
-/// The user of a browser, who is the ticket's.
-pub(super) struct Visitor {
-    pub(super) ticket: Ticket,
-    /// The ticket, sealed.
-    pub(super) written: String,
-    cookie: String,
-    pub(super) browser: Browser,
 }
 
 /// What comes of a step.
@@ -224,49 +212,6 @@ impl<'a> Around<'a> {
         }))
     }
 
-    /// The ticket's user, who opens its page; or what comes first.
-    pub(super) fn arrives(
-        self,
-        visit: &Visit,
-        ticket: Ticket,
-    ) -> Result<Result<Visitor, Step>, PageRefusal> {
-        let Some((cookie, browser)) = self.browser(visit) else {
-            return sign_in::begin(self, visit, ticket, false).map(Err);
-        };
-        let written = self.seals().seal(Purpose::Ticket, &[], &ticket);
-        if !browser.is_of(&ticket) {
-            let sign_in = format!("sign-in?ticket={written}");
-            return Ok(Err(Step::Done(Ended {
-                reply: pages::other_user(&browser.name, &sign_in),
-                outcome: Err(PageRefusal::OtherUser),
-                user: Some((browser.issuer, browser.user)),
-                connection: ticket.connection().map(|name| (name.to_owned(), None)),
-                tool: None,
-            })));
-        }
-        Ok(Ok(Visitor {
-            ticket,
-            written,
-            cookie,
-            browser,
-        }))
-    }
-
-    /// The ticket's user, who sends the form of its page.
-    pub(super) fn sends(self, visit: &Visit, ticket: Ticket) -> Result<Visitor, PageRefusal> {
-        let (cookie, browser) = self.browser(visit).ok_or(PageRefusal::NotSignedIn)?;
-        if !browser.is_of(&ticket) {
-            return Err(PageRefusal::OtherUser);
-        }
-        let written = self.seals().seal(Purpose::Ticket, &[], &ticket);
-        Ok(Visitor {
-            ticket,
-            written,
-            cookie,
-            browser,
-        })
-    }
-
     /// The user said yes: on to the resource.
     fn go(self, visit: &Visit) -> Result<Step, PageRefusal> {
         let ticket = self.ticket(visit)?;
@@ -378,49 +323,6 @@ impl<'a> Around<'a> {
         };
         let state = self.seals().seal(leg.purpose(), &[], &attempt);
         Ok((attempt, state, set_cookie(FLOW, &flow)))
-    }
-
-    pub(super) fn ticket(self, visit: &Visit) -> Result<Ticket, PageRefusal> {
-        let ticket = visit.parameter("ticket")?.ok_or(PageRefusal::Ticket)?;
-        let ticket: Option<Ticket> = self.seals().open(Purpose::Ticket, &[], ticket, self.now);
-        ticket.ok_or(PageRefusal::Ticket)
-    }
-
-    /// Who is signed in in the browser, with the cookie that says so.
-    fn browser(self, visit: &Visit) -> Option<(String, Browser)> {
-        let cookie = visit.cookie(BROWSER)?;
-        let browser = self.seals().open(Purpose::Browser, &[], cookie, self.now)?;
-        Some((cookie.to_owned(), browser))
-    }
-}
-
-/// Says nothing: the cookie and the ticket are in it.
-impl std::fmt::Debug for Visitor {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Visitor")
-    }
-}
-
-impl Visitor {
-    /// A form for this browser and this ticket.
-    pub(super) fn form<T: Serialize>(&self, around: Around<'_>, form: &T) -> String {
-        around.seals().seal(Purpose::Form, &self.bound(), form)
-    }
-
-    /// The form that was sent, if it is one made for them.
-    pub(super) fn open_form<T: DeserializeOwned + Ends>(
-        &self,
-        around: Around<'_>,
-        visit: &Visit,
-    ) -> Result<T, PageRefusal> {
-        let form = visit.parameter("form")?.ok_or(PageRefusal::Form)?;
-        let seals = around.seals();
-        let form = seals.open(Purpose::Form, &self.bound(), form, around.now);
-        form.ok_or(PageRefusal::Form)
-    }
-
-    fn bound(&self) -> [&[u8]; 2] {
-        [self.cookie.as_bytes(), self.written.as_bytes()]
     }
 }
 

@@ -15,7 +15,7 @@ use crate::ask::{Ask, Told};
 use crate::auth_tools::{AuthTool, set};
 use crate::authorize::{Caller, Denial, Target, authorize, known_roles, may_see, operations};
 use crate::challenge;
-use crate::connection::ending::{Ended, Ending, Means, Next};
+use crate::connection::ending::{Ended, Ending, Next};
 use crate::connection::vault::{Connected, Place};
 use crate::connection::{logout, place};
 use crate::cors;
@@ -338,12 +338,8 @@ impl Exchange {
     }
 
     fn end(&self, ending: Ending, told: Told, now: Now) -> Result<Next, Refusal> {
-        let means = Means {
-            policy: &self.policy,
-            sealer: self.secrets.sealer.as_deref().ok_or(Refusal::NoSealKey)?,
-            clients: &self.secrets.clients,
-            now: now.seconds(),
-        };
+        let means = self.secrets.means(&self.policy, now);
+        let means = means.ok_or(Refusal::NoSealKey)?;
         ending.told(means, told).map_err(Refusal::Store)
     }
 }

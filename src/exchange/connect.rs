@@ -6,9 +6,9 @@ use std::collections::VecDeque;
 use super::caller::Known;
 use super::confirm::Agreement;
 use super::waiting::{Requirement, create};
-use super::{Exchange, Now};
+use super::{Exchange, Now, Step};
 use crate::ask::{Ask, Told};
-use crate::connection::oauth::{self, TokenAnswerError};
+use crate::connection::refresh::{Refresh, Refreshed};
 use crate::connection::vault::{Connected, Place, Usable};
 use crate::connection::{logout, place, ticket};
 use crate::mcp::headers::HeaderEdit;
@@ -48,11 +48,6 @@ enum Stage {
     Begin(Connected),
     /// Its token is being refreshed.
     Refresh(Connected),
-    /// The new token is there; whether the connection still is, is looked up: it may have been ended
-    /// meanwhile, or made anew.
-    Check(Connected),
-    /// The new token is being written.
-    Keep(Connected),
 }
 
 /// How it goes on.
@@ -90,10 +85,10 @@ impl Exchange {
     }
 
     /// What is asked for next.
-    pub(super) fn ask_connection(&self, needed: &Needed, now: Now) -> Result<Ask, Refusal> {
+    pub(super) fn ask_connection(&self, needed: &Needed, now: Now) -> Result<Step, Refusal> {
         let place = &needed.place;
-        Ok(match &needed.stage {
-            Stage::Look | Stage::Check(_) => Ask::Store(place.get()),
+        let ask = match &needed.stage {
+            Stage::Look => Ask::Store(place.get()),
             Stage::Marks(_, marks) => {
                 let mark = marks.front().ok_or(Refusal::UpstreamAnswer)?;
                 Ask::Store(StoreOperation::Get(mark.clone()))
@@ -106,13 +101,14 @@ impl Exchange {
                 create(key, now.seconds().saturating_add(REFRESH))
             }
             Stage::Refresh(connected) => {
-                let token = connected.refresh_token.as_ref();
-                let token = token.ok_or_else(|| self.not_connected(needed, now))?;
-                let connection = self.connection(place)?;
-                Ask::Call(oauth::refresh(connection, &self.secrets.clients, token))
+                let means = self.secrets.means(&self.policy, now);
+                let means = means.ok_or(Refusal::NoSealKey)?;
+                let refresh = Refresh::new(means, place.clone(), connected.clone());
+                let refresh = refresh.ok_or_else(|| self.not_connected(needed, now))?;
+                return Ok(Step::Refresh(Box::new(refresh)));
             }
-            Stage::Keep(connected) => Ask::Store(place.put(self.sealer()?, connected)),
-        })
+        };
+        Ok(Step::Ask(ask))
     }
 
     /// What was asked for is known: something else to ask for, or the header that carries the token.
@@ -132,16 +128,43 @@ impl Exchange {
                 };
                 Ok(Ok(Requirement::Connection(Box::new(needed))))
             }
-            Next::Use(connected) => {
-                self.record.connection = Some(needed.place.connection);
-                let key = self.secrets.audit_key.as_deref();
-                let account = connected.account.as_deref();
-                self.record.account =
-                    account.and_then(|account| crate::audit::person(&self.policy, account, key));
-                let value = format!("Bearer {}", connected.access_token.reveal());
-                Ok(Err(HeaderEdit::Set("authorization".to_owned(), value)))
-            }
+            Next::Use(connected) => Ok(Err(self.use_connection(needed, &connected))),
         }
+    }
+
+    /// The refresh the call waited for is over. `now` is the time of that.
+    pub fn refreshed(&mut self, refreshed: Refreshed, now: Now) -> Step {
+        let Some(mut waiting) = self.waiting.take() else {
+            return Step::Hold;
+        };
+        let Some(Requirement::Connection(needed)) = waiting.needs.pop_front() else {
+            return self.refuse(&Refusal::UpstreamAnswer, None);
+        };
+        let connected = match refreshed {
+            Refreshed::Renewed(connected) => Ok(connected),
+            Refreshed::AsBefore(connected) => still_good(connected, now),
+            Refreshed::Ended => Err(self.not_connected(&needed, now)),
+            Refreshed::Store(error) => Err(Refusal::Store(error)),
+        };
+        match connected {
+            Ok(connected) => {
+                let credential = self.use_connection(*needed, &connected);
+                waiting.headers.push(credential);
+                self.go_on(waiting, now)
+            }
+            Err(refusal) => self.refuse(&refusal, None),
+        }
+    }
+
+    /// The header that carries the token.
+    fn use_connection(&mut self, needed: Needed, connected: &Connected) -> HeaderEdit {
+        self.record.connection = Some(needed.place.connection);
+        let key = self.secrets.audit_key.as_deref();
+        let account = connected.account.as_deref();
+        self.record.account =
+            account.and_then(|account| crate::audit::person(&self.policy, account, key));
+        let value = format!("Bearer {}", connected.access_token.reveal());
+        HeaderEdit::Set("authorization".to_owned(), value)
     }
 
     fn next(&self, needed: &Needed, told: Told, now: Now) -> Result<Next, Refusal> {
@@ -166,26 +189,9 @@ impl Exchange {
             // Somebody else is at it.
             (Stage::Begin(connected), Told::Store(Ok(_))) => match still_good(connected, now) {
                 Err(_) if needed.waits < WAITS => Ok(Next::Ask(Stage::Wait)),
-                next => next,
+                good => good.map(Next::Use),
             },
             (Stage::Wait, Told::Waited) => Ok(Next::Ask(Stage::Look)),
-            (Stage::Refresh(connected), Told::Call(answer)) => {
-                match oauth::read_tokens(answer.as_ref(), now.seconds()) {
-                    Ok(tokens) => Ok(Next::Ask(Stage::Check(connected.refreshed(tokens)))),
-                    Err(TokenAnswerError::Grant) => Err(self.not_connected(needed, now)),
-                    Err(_) => still_good(connected, now),
-                }
-            }
-            (Stage::Check(connected), Told::Store(Ok(Outcome::Value(found)))) => {
-                let sealer = self.sealer()?;
-                let found = found.and_then(|found| place.open(sealer, &found, now.seconds()));
-                match found.is_some_and(|found| found.connected == connected.connected) {
-                    true => Ok(Next::Ask(Stage::Keep(connected))),
-                    false => Err(self.not_connected(needed, now)),
-                }
-            }
-            // A token that cannot be kept is good for this call.
-            (Stage::Keep(connected), Told::Store(_)) => Ok(Next::Use(connected)),
             (_, Told::Store(Err(error))) => Err(Refusal::Store(error)),
             _ => Err(Refusal::UpstreamAnswer),
         }
@@ -227,9 +233,9 @@ impl Exchange {
 }
 
 /// A token that could not be refreshed is used as long as it lasts.
-fn still_good(connected: Connected, now: Now) -> Result<Next, Refusal> {
+fn still_good(connected: Connected, now: Now) -> Result<Connected, Refusal> {
     match connected.token_expires {
         Some(expires) if now.seconds() >= expires => Err(Refusal::NotRefreshed),
-        _ => Ok(Next::Use(connected)),
+        _ => Ok(connected),
     }
 }

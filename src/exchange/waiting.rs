@@ -81,19 +81,21 @@ impl Exchange {
         let Some(next) = waiting.needs.front() else {
             return self.release(waiting.body, waiting.headers);
         };
-        let ask = match next {
-            Requirement::Agreement(agreement) => Ok(create(agreement.key.clone(), agreement.until)),
-            Requirement::Agree(agree) => self.ask_answer(agree),
+        let step = match next {
+            Requirement::Agreement(agreement) => {
+                Ok(Step::Ask(create(agreement.key.clone(), agreement.until)))
+            }
+            Requirement::Agree(agree) => self.ask_answer(agree).map(Step::Ask),
             Requirement::Connection(needed) => self.ask_connection(needed, now),
-            Requirement::Ending(ending) => Ok(ending.ask()),
-            Requirement::SingleUse => self.use_up(now),
+            Requirement::Ending(ending) => Ok(Step::Ask(ending.ask())),
+            Requirement::SingleUse => self.use_up(now).map(Step::Ask),
             Requirement::TokenForServer => return self.use_token_for_server(waiting, now),
         };
-        match ask {
-            Ok(ask) => {
+        match step {
+            Ok(step) => {
                 self.request = RequestState::Asks;
                 self.waiting = Some(waiting);
-                Step::Ask(ask)
+                step
             }
             Err(refusal) => self.refuse(&refusal, None),
         }

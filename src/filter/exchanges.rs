@@ -60,7 +60,7 @@ impl Exchanges {
     }
 
     fn call(&self, token: TokenDigest, call: &Call) {
-        match host::root_call(self.root, call, TIMEOUT) {
+        match host::call(self.root, call, TIMEOUT) {
             Some(number) => drop(self.calls.borrow_mut().insert(number, token)),
             None => self.go_on(token, None),
         }

@@ -13,7 +13,9 @@ use proxy_wasm::types::{BufferType, LogLevel, MapType};
 use super::exchanges::Exchanges;
 use super::host;
 use super::metrics::Metrics;
+use super::refreshes::Refreshes;
 use super::stream::Stream;
+use crate::connection::refresh::Refresh;
 use crate::exchange::{Exchange, Now, Secrets, Step};
 use crate::identity::{Need, TokenDigest, Verifier};
 use crate::policy::Policy;
@@ -51,15 +53,18 @@ pub(super) struct Shared {
     /// Calls of streams.
     calls: RefCell<HashMap<u32, Weak<RefCell<Stream>>>>,
     exchanges: Option<Exchanges>,
+    refreshes: Option<Refreshes>,
 }
 
 impl Shared {
     /// Takes what was loaded, in this root context.
     pub(super) fn new(policy: Policy, verifier: Verifier, secrets: Secrets, root: u32) -> Self {
+        let policy = Rc::new(policy);
         let exchanger = secrets.exchanger.clone();
         Self {
             root,
-            policy: Rc::new(policy),
+            refreshes: Refreshes::new(root, &policy, &secrets),
+            policy,
             secrets,
             seen: SeenTools::default(),
             verifier: RefCell::new(verifier),
@@ -100,6 +105,14 @@ impl Shared {
     pub(super) fn wait_for_exchange(&self, token: TokenDigest, stream: &Weak<RefCell<Stream>>) {
         if let Some(exchanges) = &self.exchanges {
             exchanges.wait_for(token, stream);
+            set_tick(SOON);
+        }
+    }
+
+    /// Lets a stream wait for the refresh of a connection, which goes to its end without the stream.
+    pub(super) fn refresh(&self, refresh: Box<Refresh>, stream: &Weak<RefCell<Stream>>) {
+        if let Some(refreshes) = &self.refreshes {
+            refreshes.begin(refresh, stream);
             set_tick(SOON);
         }
     }
@@ -170,6 +183,7 @@ impl Shared {
     pub(super) fn fetch_due(&self) {
         let now = host::now();
         self.exchanges.iter().for_each(Exchanges::tick);
+        self.refreshes.iter().for_each(Refreshes::tick);
         let mut wanted: Vec<Need> = self.waiting.borrow().keys().copied().collect();
         let due = self.verifier.borrow().due(now.seconds());
         wanted.extend(due.into_iter().map(Need::Keys));
@@ -195,6 +209,12 @@ impl Shared {
     pub(super) fn exchanged(&self, token: u32, size: usize) {
         let exchanges = self.exchanges.iter();
         exchanges.for_each(|exchanges| exchanges.answered(token, size));
+    }
+
+    /// The answer to a call of a refresh, if it is one of this configuration's.
+    pub(super) fn refreshed(&self, token: u32, size: usize) {
+        let refreshes = self.refreshes.iter();
+        refreshes.for_each(|refreshes| refreshes.answered(token, size));
     }
 
     /// The answer to a fetch, if it is one of this configuration's.
@@ -225,7 +245,7 @@ impl Shared {
         let Some(call) = call else {
             return self.finish(need, Err("not available"), now);
         };
-        match host::root_call(self.root, &call, TIMEOUT) {
+        match host::call(self.root, &call, TIMEOUT) {
             Some(token) => drop(self.fetches.borrow_mut().insert(token, need)),
             None => self.finish(need, Err("its cluster is not known to the proxy"), now),
         }

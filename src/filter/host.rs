@@ -70,19 +70,14 @@ pub(super) fn reply(reply: &Reply) {
     }
 }
 
-/// Calls a server; the token comes back with the answer.
-pub(super) fn call(call: &Call, timeout: Duration) -> Option<u32> {
+/// Calls a server for a context, with which the call ends; the token comes back with the answer.
+/// Whoever was woken meanwhile, that context is no longer the effective one by itself.
+pub(super) fn call(context: u32, call: &Call, timeout: Duration) -> Option<u32> {
+    hostcalls::set_effective_context(context).ok()?;
     let headers = call.headers.iter();
     let headers = headers.map(|(name, value)| (*name, value.as_str()));
     let body = (!call.body.is_empty()).then_some(call.body.as_slice());
     hostcalls::dispatch_http_call(&call.cluster, headers.collect(), body, Vec::new(), timeout).ok()
-}
-
-/// The same from the root context: a stream's own call would end with the stream, and everybody else's
-/// wait with it. Whoever was woken meanwhile, that is no longer the effective one by itself.
-pub(super) fn root_call(root: u32, call: &Call, timeout: Duration) -> Option<u32> {
-    hostcalls::set_effective_context(root).ok()?;
-    self::call(call, timeout)
 }
 
 /// The answer to a call, in the callback that delivers it. `None`: there was none.

@@ -1,5 +1,4 @@
-//! What an exchange asks for, carried out: by the host at once, or by calls whose answers come back to
-//! the stream.
+//! What has to be asked outside, carried out: by the host at once, or by calls whose answers come back.
 
 use std::time::Duration;
 
@@ -23,6 +22,8 @@ pub(super) enum Asked {
 
 /// A call under way, and what it is for.
 pub(super) struct Job {
+    /// Whose call it is.
+    context: u32,
     token: u32,
     purpose: Purpose,
 }
@@ -32,15 +33,15 @@ enum Purpose {
     Store(etcd::Job),
 }
 
-/// Begins to find out what an exchange asks.
-pub(super) fn ask(etcd: Option<&Etcd>, ask: Ask) -> Asked {
+/// Begins to find out what is asked. Its calls end with the context.
+pub(super) fn ask(context: u32, etcd: Option<&Etcd>, ask: Ask) -> Asked {
     match (ask, etcd) {
-        (Ask::Call(call), _) => start(&call, Purpose::Call),
+        (Ask::Call(call), _) => start(context, &call, Purpose::Call),
         (Ask::Wait, _) => Asked::Pauses,
         (Ask::Store(operation), None) => Asked::Told(Told::Store(in_memory(&operation))),
         (Ask::Store(operation), Some(etcd)) => {
             let (job, call) = etcd::Job::start(etcd, operation, host::now().seconds());
-            start(&call, Purpose::Store(job))
+            start(context, &call, Purpose::Store(job))
         }
     }
 }
@@ -58,16 +59,19 @@ impl Job {
             Purpose::Store(job) => job,
         };
         match job.answered(answer.as_ref()) {
-            Progress::Call(call) => start(&call, Purpose::Store(job)),
+            Progress::Call(call) => start(self.context, &call, Purpose::Store(job)),
             Progress::Over(outcome) => Asked::Told(Told::Store(outcome)),
         }
     }
 }
 
-/// A call in the context of the stream, with which it ends.
-fn start(call: &Call, purpose: Purpose) -> Asked {
-    match (host::call(call, TIMEOUT), purpose) {
-        (Some(token), purpose) => Asked::Waits(Job { token, purpose }),
+fn start(context: u32, call: &Call, purpose: Purpose) -> Asked {
+    match (host::call(context, call, TIMEOUT), purpose) {
+        (Some(token), purpose) => Asked::Waits(Job {
+            context,
+            token,
+            purpose,
+        }),
         (None, Purpose::Call) => Asked::Told(Told::Call(None)),
         (None, Purpose::Store(_)) => Asked::Told(Told::Store(Err(StoreError::Unavailable))),
     }

@@ -29,6 +29,7 @@ impl Context for Root {
         self.each(|shared| {
             shared.fetched(token, size);
             shared.exchanged(token, size);
+            shared.refreshed(token, size);
             // A stream may have called while the answer to another call was handled.
             shared.answered(token, size);
         });

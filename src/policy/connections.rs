@@ -10,8 +10,9 @@ use url::Url;
 
 use self::document::{ConnectionDocument, PlaceDocument, SignInDocument};
 pub use self::document::{Conversation, Iss};
-use super::document::{Document, Hold, IssuerDocument, OperationDocument};
+use super::document::{Document, Hold, OperationDocument};
 use super::error::{Errors, PolicyError, nearest};
+use super::issuers::document::IssuerDocument;
 use super::resource::web_url;
 use super::scopes::check_word;
 use super::{Operation, PAGES, Policy};

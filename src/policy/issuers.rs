@@ -1,13 +1,14 @@
 //! The issuers of a policy, checked.
 
+pub(super) mod document;
+
 use std::time::Duration;
 
 use url::Url;
 
+use self::document::{DelegationDocument, IntrospectionDocument, IssuerDocument, JwksDocument};
 use super::connections::Conversation;
-use super::document::{
-    DelegationDocument, Document, IntrospectionDocument, IssuerDocument, JwksDocument,
-};
+use super::document::Document;
 use super::error::{Errors, PolicyError};
 use crate::identity::{
     Algorithm, ClaimPaths, Delegation, Introspection, IssuerKeys, KeyFetch, KeySource, Signatures,

@@ -105,7 +105,8 @@ pub(super) fn compile_view_as(document: &Document, errors: &mut Errors) -> ViewA
 fn check_grants(name: &str, role: &RoleDocument, document: &Document, errors: &mut Errors) {
     let grants = &role.view_as;
     let path = format!("roles.{name}.view_as");
-    let by_claim = |issuer: &super::document::IssuerDocument| issuer.identity.view_as.is_some();
+    let by_claim =
+        |issuer: &super::issuers::document::IssuerDocument| issuer.identity.view_as.is_some();
     let can_ask = document.view_as.header.is_some() || document.issuers.iter().any(by_claim);
     let grants_views = !grants.roles.is_empty() || !grants.users.is_empty();
     if grants_views && !can_ask {

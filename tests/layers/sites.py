@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from demo import proxy
+
+from ..harness.envoy import ROOT
 from ..harness.envoy_config import ENVIRONMENT, Listener
 from . import providers
 from .links import PAGES
@@ -78,3 +81,26 @@ def notes(
         return Listener(about, cluster, environment=environment)
 
     return site
+
+
+def shipped(stage: Stage, url: str) -> Listener:
+    """The policy to start from, as its head says: with the two providers in it."""
+    about = proxy.load(ROOT / "envoy" / "two-layers-policy.yaml")
+    pages = url.removesuffix("/mcp") + PAGES
+    public = {"token_endpoint_auth_method": "none"}
+    signs_in = providers.register(stage.login, redirect_uris=[f"{pages}signed-in"], **public)
+    back = {"redirect_uris": [f"{pages}callback/notes"], "grant_types": GRANTS, **CONFIDENTIAL}
+    connects = providers.register(stage.resource, **back)
+    [issuer], notes = about["issuers"], about["connections"]["notes"]
+    about["resource"] = url
+    issuer["issuer"] = stage.login.issuer
+    issuer["sign_in"] |= {"authorize": f"{stage.login.issuer}/auth", "client_id": signs_in["client_id"]}
+    notes |= {
+        "issuer": stage.resource.issuer,
+        "authorize": f"{stage.resource.issuer}/auth",
+        "token": {"cluster": "resource", "path": "/token"},
+        "revoke": {"cluster": "resource", "path": "/token/revocation"},
+        "client_id": connects["client_id"],
+        "scopes": SCOPES,
+    }
+    return Listener(about, "notes", environment={**ENVIRONMENT, "NOTES_SECRET": connects["client_secret"]})

@@ -19,13 +19,14 @@ from .connect import connect
 from .providers import ACCOUNTS
 from .replicas import Replicas
 from .sign_in import Visitor
-from .sites import notes
+from .sites import notes, shipped
 from .stage import Stage
 
 SITES = {
     "notes": notes(),
     "by_claim": notes(vault={"conversation": {"claim": "sid"}}),
     "memory": notes(store="memory"),
+    "shipped": shipped,
 }
 
 People = Callable[..., Person]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -109,6 +110,27 @@ def test_calls_at_the_same_time_use_a_refresh_token_once(
     assert used and len(used) == len(set(used)) and {each.status for each in refreshed} == {200}
 
 
+def test_a_refresh_goes_to_its_end_without_the_client(
+    around: Stage, pair: Replicas, person: People, token: Callable[..., str], assistant: Start
+) -> None:
+    """The provider takes the old token once: had the new one been lost, it would be asked for again in vain."""
+    held = token("dana", "soon")
+    client = connected(person(), assistant("dana", "soon", with_token=held))
+    around.resource.process.send_signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(httpx.ReadTimeout):
+            _post(pair.url("soon"), held, timeout=1)
+    finally:
+        around.resource.process.send_signal(signal.SIGCONT)
+    end = time.monotonic() + SHORT
+    while not around.resource.grants("refresh_token"):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert client.notes()["account"] == ACCOUNTS["dana"]
+    refreshed = around.resource.grants("refresh_token")
+    assert [each.status for each in refreshed] == [200, 200]
+
+
 def test_a_token_that_may_not_be_refreshed_ends_the_connection(
     around: Stage, person: People, assistant: Start
 ) -> None:
@@ -174,6 +196,7 @@ def test_without_the_store_calls_wait_and_then_go_on(
     assert client.notes()["account"] == ACCOUNTS["dana"]
 
 
-def _post(url: str, token: str) -> httpx.Response:
+def _post(url: str, token: str, timeout: float = 5) -> httpx.Response:
     sent = post(call(OF_2026, "notes.list"), token, OF_2026)
-    return httpx.post(url, content=sent.body, headers=[(name, str(value)) for name, value in sent.headers])
+    headers = [(name, str(value)) for name, value in sent.headers]
+    return httpx.post(url, content=sent.body, headers=headers, timeout=timeout)

@@ -217,7 +217,7 @@ fn judge(
             before.body = forward.body;
             End::Forward(before)
         }
-        Step::Ask(_) | Step::Exchange(_) | Step::Hold | Step::Fetch(_) => {
+        Step::Ask(_) | Step::Exchange(_) | Step::Refresh(_) | Step::Hold | Step::Fetch(_) => {
             return Err(bug("the request was not decided"));
         }
     };

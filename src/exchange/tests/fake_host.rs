@@ -12,6 +12,7 @@ use crate::audit::Record;
 use crate::call::{Answer, Call};
 use crate::challenge::Reply;
 use crate::connection::Clients;
+use crate::connection::refresh::{self, Refresh, Refreshed};
 use crate::connection::token_exchange::{self, Exchanger};
 use crate::credential::Credential;
 use crate::identity::Verifier;
@@ -277,21 +278,45 @@ impl FakeHost {
             }
             step = self.exchange.exchanged(self.now);
         }
-        while let Step::Ask(ask) = step {
-            let told = match ask {
-                Ask::Store(operation) => Told::Store(stored(&self.store, &operation, self.now)),
-                Ask::Call(call) => {
-                    if let Some(operation) = self.meanwhile.take() {
-                        stored(&self.store, &operation, self.now).unwrap();
-                    }
-                    self.calls.borrow_mut().push(call);
-                    Told::Call(self.answers.pop_front())
+        loop {
+            step = match step {
+                Step::Ask(ask) => {
+                    let told = self.asked(ask);
+                    self.exchange.told(told, &mut self.verifier, self.now)
                 }
-                Ask::Wait => Told::Waited,
+                Step::Refresh(refresh) => {
+                    let refreshed = self.refresh(refresh);
+                    self.exchange.refreshed(refreshed, self.now)
+                }
+                step => return step,
             };
-            step = self.exchange.told(told, &mut self.verifier, self.now);
         }
-        step
+    }
+
+    fn asked(&mut self, ask: Ask) -> Told {
+        match ask {
+            Ask::Store(operation) => Told::Store(stored(&self.store, &operation, self.now)),
+            Ask::Call(call) => {
+                if let Some(operation) = self.meanwhile.take() {
+                    stored(&self.store, &operation, self.now).unwrap();
+                }
+                self.calls.borrow_mut().push(call);
+                Told::Call(self.answers.pop_front())
+            }
+            Ask::Wait => Told::Waited,
+        }
+    }
+
+    fn refresh(&mut self, mut refresh: Box<Refresh>) -> Refreshed {
+        let (policy, secrets) = (Rc::clone(&self.policy), self.secrets.clone());
+        let means = secrets.means(&policy, self.now).unwrap();
+        loop {
+            let told = self.asked(refresh.ask());
+            match refresh.told(means, told) {
+                refresh::Next::Ask(next) => refresh = next,
+                refresh::Next::Over(refreshed) => return refreshed,
+            }
+        }
     }
 
     /// Runs a request and its answer, both cut at these places.
@@ -379,7 +404,7 @@ impl FakeHost {
             Step::Hold => Progress::Held,
             Step::Reply(reply) => Progress::Replied(reply),
             Step::Fetch(_) => panic!("keys are inline"),
-            Step::Ask(_) | Step::Exchange(_) => panic!("{step:?}"),
+            Step::Ask(_) | Step::Exchange(_) | Step::Refresh(_) => panic!("{step:?}"),
             Step::Forward(Forward {
                 headers: edits,
                 body: with,

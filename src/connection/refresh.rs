@@ -1,0 +1,100 @@
+//! The next token of a connection: asked for once, and kept. Many authorization servers take a refresh
+//! token once only (RFC 9700 section 4.14.2), so what was begun goes to its end, whoever still waits.
+
+use super::Means;
+use super::oauth::{self, TokenAnswerError};
+use super::vault::{Connected, Place};
+use crate::ask::{Ask, Told};
+use crate::call::Call;
+use crate::store::{Operation, Outcome, StoreError};
+
+/// A refresh under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refresh {
+    place: Place,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Stage {
+    /// The token is asked for.
+    Call(Connected, Call),
+    /// It is there; whether the connection still is, is looked up: it may have been ended meanwhile,
+    /// or made anew.
+    Check(Connected),
+    /// It is being written.
+    Keep(Connected, Operation),
+}
+
+/// How it goes on.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next {
+    /// With what [`Refresh::ask`] says now.
+    Ask(Box<Refresh>),
+    /// It is over.
+    Over(Refreshed),
+}
+
+/// What came of it.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Refreshed {
+    /// The connection with its new token.
+    Renewed(Connected),
+    /// The connection with the token it had: there is no other now.
+    AsBefore(Connected),
+    /// The connection has ended.
+    Ended,
+    /// Whether it has ended cannot be told.
+    Store(StoreError),
+}
+
+impl Refresh {
+    /// Begins with the connection that is at this place. `None`: its token cannot be refreshed.
+    pub fn new(means: Means<'_>, place: Place, connected: Connected) -> Option<Self> {
+        let connection = means.policy.connection(&place.connection)?;
+        let token = connected.refresh_token.as_ref()?;
+        let call = oauth::refresh(connection, means.clients, token);
+        let stage = Stage::Call(connected, call);
+        Some(Self { place, stage })
+    }
+
+    /// What is asked for next.
+    pub fn ask(&self) -> Ask {
+        match &self.stage {
+            Stage::Call(_, call) => Ask::Call(call.clone()),
+            Stage::Check(_) => Ask::Store(self.place.get()),
+            Stage::Keep(_, operation) => Ask::Store(operation.clone()),
+        }
+    }
+
+    /// Goes on with what was asked for.
+    pub fn told(self, means: Means<'_>, told: Told) -> Next {
+        let Self { place, stage } = self;
+        let stage = match (stage, told) {
+            (Stage::Call(connected, _), Told::Call(answer)) => {
+                match oauth::read_tokens(answer.as_ref(), means.now) {
+                    Ok(tokens) => Stage::Check(connected.refreshed(tokens)),
+                    Err(TokenAnswerError::Grant) => return Next::Over(Refreshed::Ended),
+                    Err(_) => return Next::Over(Refreshed::AsBefore(connected)),
+                }
+            }
+            (Stage::Check(connected), Told::Store(Ok(Outcome::Value(found)))) => {
+                let found = found.and_then(|found| place.open(means.sealer, &found, means.now));
+                match found.is_some_and(|found| found.connected == connected.connected) {
+                    true => {
+                        let operation = place.put(means.sealer, &connected);
+                        Stage::Keep(connected, operation)
+                    }
+                    false => return Next::Over(Refreshed::Ended),
+                }
+            }
+            // A token that cannot be kept is good for the calls that wait.
+            (Stage::Keep(connected, _), Told::Store(_)) => {
+                return Next::Over(Refreshed::Renewed(connected));
+            }
+            (_, Told::Store(Err(error))) => return Next::Over(Refreshed::Store(error)),
+            _ => return Next::Over(Refreshed::Store(StoreError::Unavailable)),
+        };
+        Next::Ask(Box::new(Self { place, stage }))
+    }
+}
