@@ -65,7 +65,7 @@ fn look(visitor: Visitor, place: Place, stage: Stage) -> Step {
         place,
         stage,
     };
-    Step::Ask(Waiting::Agree(agreeing), Ask::Store(get))
+    Step::Ask(Waiting::Agree(Box::new(agreeing)), Ask::Store(get))
 }
 
 impl Agreeing {
@@ -147,7 +147,7 @@ impl Agreeing {
 
     fn ask(self, stage: Stage, operation: Operation) -> Step {
         let agreeing = Self { stage, ..self };
-        Step::Ask(Waiting::Agree(agreeing), Ask::Store(operation))
+        Step::Ask(Waiting::Agree(Box::new(agreeing)), Ask::Store(operation))
     }
 
     /// On to the page that says how it was answered: it can be loaded again.

@@ -82,7 +82,7 @@ pub(super) enum Waiting {
     Once(Rc<Attempt>, Secret, Leg),
     SignIn(SigningIn),
     Connect(Connecting),
-    Agree(Agreeing),
+    Agree(Box<Agreeing>),
     Logout(LoggingOut),
 }
 

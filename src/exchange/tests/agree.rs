@@ -181,7 +181,7 @@ fn b24_an_answer_counts_where_it_was_given() {
         other => panic!("{other:?}"),
     };
     let put = store::Operation::Put(store::Record {
-        key: asked.key.clone(),
+        key: asked.key,
         value: held(&agreed),
         expires: NOW + 600,
     });
