@@ -346,8 +346,8 @@ impl Refusal {
                     .into()
             }
             Self::CannotAsk | Self::MissingElicitation => {
-                "give the caller's issuer `sign_in` in the policy: then its users are asked on a page; or \
-                 use a client of 2026-07-28 that declares `elicitation`"
+                "give the caller's issuer `sign_in` in the policy, without `hold: buffer_filter`: then its \
+                 users are asked on a page; or use a client of 2026-07-28 that declares `elicitation`"
                     .into()
             }
             Self::Confirm(question) => match question.url {

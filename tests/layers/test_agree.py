@@ -89,7 +89,7 @@ def test_official_clients_show_the_link_and_then_call_once(
 
 @pytest.mark.parametrize("mode", [MODERN, LEGACY])
 def b44_one_yes_is_one_call_at_whichever_replica(
-    around: Stage, pair: Replicas, person: People, token: Callable[..., str], assistant: Start, mode: str
+    around: Stage, pair: Replicas, person: People, assistant: Start, mode: str
 ) -> None:
     front, erin = pair.fronts["sessions"], person()
     front.use("a")
