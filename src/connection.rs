@@ -1,18 +1,21 @@
 //! The second layer: the user's own tokens for the resources behind the server, and the pages on
-//! which users connect their accounts.
+//! which users connect their accounts, and agree to calls.
 //!
 //! For whoever judges a call: [`place`] says where a caller's connection belongs, [`vault`] finds and
 //! opens it, [`ticket`] makes the link to send the user to if there is none, [`refresh`] brings the next
-//! token, and [`ending`] ends connections. For whoever gets a request under [`PAGES`]: [`Flow`].
+//! token, and [`ending`] ends connections. [`question`] keeps what a user is asked about a call, and
+//! [`question_link`] makes the link to its page. For whoever gets a request under [`PAGES`]: [`Flow`].
 //! [`token_exchange`] is the way without pages: the caller's token becomes one for the server.
 
 pub mod discovery;
 pub mod ending;
 pub mod oauth;
+pub mod question;
 pub mod refresh;
 pub mod token_exchange;
 pub mod vault;
 
+mod agreeing;
 mod clients;
 mod connecting;
 mod discovering;
@@ -25,12 +28,14 @@ mod sealed;
 mod sign_in;
 mod signed_out;
 mod visit;
+mod visitor;
 
 pub use clients::Clients;
 pub use flow::{Around, Ended, Flow, Next};
 pub use refusal::PageRefusal;
 
-use self::sealed::{LASTS, Seals, Ticket};
+use self::question::Question;
+use self::sealed::{Errand, LASTS, Seals, Ticket};
 use self::vault::{Conversation, Place};
 use crate::identity::VerifiedToken;
 use crate::policy::{self, Connection, PAGES, Policy};
@@ -69,19 +74,27 @@ pub fn place(
     connection: &Connection,
 ) -> Option<Place> {
     let issuer = policy.issuers.get(caller.issuer().0)?;
-    let conversation = match (&policy.conversation, session) {
+    Some(Place {
+        resource: policy.resource.clone(),
+        issuer: issuer.issuer.clone(),
+        user: caller.identity().user.clone()?,
+        conversation: conversation(policy, caller, session)?,
+        connection: connection.name.clone(),
+    })
+}
+
+/// In which conversation a caller is. `None` if the token does not say so, and should.
+pub fn conversation(
+    policy: &Policy,
+    caller: &VerifiedToken,
+    session: Option<&str>,
+) -> Option<Conversation> {
+    Some(match (&policy.conversation, session) {
         (policy::Conversation::Claim(_), _) => {
             Conversation::Claim(caller.conversation()?.to_owned())
         }
         (policy::Conversation::Session, Some(id)) => Conversation::Session(id.to_owned()),
         (policy::Conversation::Session, None) => Conversation::User,
-    };
-    Some(Place {
-        resource: policy.resource.clone(),
-        issuer: issuer.issuer.clone(),
-        user: caller.identity().user.clone()?,
-        conversation,
-        connection: connection.name.clone(),
     })
 }
 
@@ -91,13 +104,39 @@ pub fn ticket(policy: &Policy, sealer: &Sealer, place: &Place, now: u64) -> Stri
     let ticket = Ticket {
         issuer: place.issuer.clone(),
         user: place.user.clone(),
-        conversation: place.conversation.clone(),
-        connection: place.connection.clone(),
+        errand: Errand::Connect {
+            conversation: place.conversation.clone(),
+            connection: place.connection.clone(),
+        },
         expires: now.saturating_add(LASTS),
     };
+    link(policy, sealer, &ticket)
+}
+
+/// The link on which the user who is asked something answers it, as long as that can be answered.
+/// Short, as models repeat it: what is asked is not in it.
+pub fn question_link(
+    policy: &Policy,
+    sealer: &Sealer,
+    place: &question::Place,
+    question: &Question,
+) -> String {
+    let ticket = Ticket {
+        issuer: place.issuer.clone(),
+        user: place.user.clone(),
+        errand: Errand::Answer {
+            question: place.key.clone(),
+        },
+        expires: question.ends(),
+    };
+    link(policy, sealer, &ticket)
+}
+
+fn link(policy: &Policy, sealer: &Sealer, ticket: &Ticket) -> String {
     let resource = &policy.resource;
-    let ticket = Seals { sealer, resource }.seal(Purpose::Ticket, &[], &ticket);
-    format!("{}{PAGES}connect?ticket={ticket}", policy.origin())
+    let sealed = Seals { sealer, resource }.seal(Purpose::Ticket, &[], ticket);
+    let (origin, page) = (policy.origin(), ticket.page());
+    format!("{origin}{PAGES}{page}?ticket={sealed}")
 }
 
 #[cfg(test)]

@@ -1,10 +1,13 @@
 //! Asking a user something before a call passes, in the answer to the call itself: nothing is stored,
 //! and no connection is kept.
 
+mod shown;
+
 use std::fmt;
 
 use serde_json::{Value, json};
 
+pub use self::shown::Shown;
 use crate::mcp::json::tree::Node;
 use crate::mcp::method::Era;
 use crate::rewrite::splice::Edits;

@@ -3,6 +3,7 @@
 //! The host's events go in (headers, body, end, keys), steps come out. Trailers are the same event
 //! as the end of the body, so no message can end without being judged.
 
+mod agree;
 mod auth_tools;
 mod call;
 mod caller;

@@ -17,8 +17,8 @@ use crate::store::StoreError;
 pub enum Refusal {
     /// An identity argument that may not be there.
     Argument(ArgumentError),
-    /// The client's user would have to be asked, and clients of this version can only be asked on a
-    /// connection that is kept.
+    /// The client's user would have to be asked; clients of this version can only be asked on a
+    /// connection that is kept, and there is no page to ask on.
     CannotAsk,
     /// The client left before anything was decided.
     ClientGone,
@@ -48,7 +48,7 @@ pub enum Refusal {
     Message(MessageError),
     /// The client did not declare the tasks extension, and asks about a task.
     MissingCapability,
-    /// The client cannot ask its user, or did not declare it.
+    /// The client cannot ask its user, or did not declare it, and there is no page to ask on.
     MissingElicitation,
     /// The server speaks HTTP+SSE, whose answers come on another connection than their requests.
     HttpSse,
@@ -346,9 +346,14 @@ impl Refusal {
                     .into()
             }
             Self::CannotAsk | Self::MissingElicitation => {
-                "use a client of 2026-07-28 that declares `elicitation`".into()
+                "give the caller's issuer `sign_in` in the policy, without `hold: buffer_filter`: then its \
+                 users are asked on a page; or use a client of 2026-07-28 that declares `elicitation`"
+                    .into()
             }
-            Self::Confirm(_) => "agree to it in the client".into(),
+            Self::Confirm(question) => match question.url {
+                Some(_) => "open the link, and agree to it".into(),
+                None => "agree to it in the client".into(),
+            },
             Self::NotConnected(..) => "open the link, and connect the account".into(),
             Self::NotRefreshed => {
                 "check the cluster and path under the connection's `token`; or connect the account again"

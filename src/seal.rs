@@ -56,6 +56,8 @@ pub enum Purpose {
     Question,
     /// This filter's registration at an authorization server.
     Client,
+    /// A question that is answered on a page, in the store.
+    Answer,
 }
 
 /// Whose handle it is.
@@ -142,6 +144,7 @@ fn associated<'a>(purpose: Purpose, owner: Owner<'a>, bound: &[&'a [u8]]) -> Vec
         Purpose::Connecting => b"connecting",
         Purpose::Question => b"question",
         Purpose::Client => b"client",
+        Purpose::Answer => b"answer",
     };
     let owner = [owner.resource, owner.issuer, owner.user, owner.view].map(str::as_bytes);
     [&[purpose], &owner[..], bound].concat()

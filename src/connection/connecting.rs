@@ -12,7 +12,7 @@ use super::oauth::{self, Redeemed, Tokens};
 use super::pages;
 use super::refusal::PageRefusal;
 use super::sealed::{Attempt, Ticket};
-use super::vault::Connected;
+use super::vault::{self, Connected};
 use crate::ask::{Ask, Told};
 use crate::call::{Answer, Place};
 use crate::identity::ClaimPath;
@@ -72,9 +72,9 @@ pub(super) fn begin(
 }
 
 /// Goes on with a page that was loaded again: it says what it said.
-pub(super) fn again(around: Around<'_>, attempt: Rc<Attempt>) -> Step {
-    let place = attempt.ticket.place(&around.policy.resource);
-    waits(attempt, Stage::Again, Ask::Store(place.get()))
+pub(super) fn again(around: Around<'_>, attempt: Rc<Attempt>) -> Result<Step, PageRefusal> {
+    let get = place(around, &attempt)?.get();
+    Ok(waits(attempt, Stage::Again, Ask::Store(get)))
 }
 
 /// Redeems the code at the resource's authorization server.
@@ -124,7 +124,7 @@ impl Connecting {
                 Ok(done(reply, "connected", &attempt.ticket, account))
             }
             (Stage::Again, Told::Store(Ok(Outcome::Value(found)))) => {
-                let place = attempt.ticket.place(&around.policy.resource);
+                let place = place(around, &attempt)?;
                 let found = found.and_then(|found| place.open(around.sealer, &found, around.now));
                 // What was there before this attempt did not come of it.
                 let found = found.filter(|found| attempt.began() <= found.connected);
@@ -147,13 +147,19 @@ fn keep(
     account: Option<String>,
 ) -> Result<Step, PageRefusal> {
     let connection = around.connection(&attempt.ticket)?;
-    let place = attempt.ticket.place(&around.policy.resource);
+    let place = place(around, &attempt)?;
     let connected = Connected {
         discovered: attempt.discovered.clone(),
         ..Connected::new(connection, tokens, account.clone(), around.now)
     };
     let put = place.put(around.sealer, &connected);
     Ok(waits(attempt, Stage::Kept(account), Ask::Store(put)))
+}
+
+/// Where what is connected belongs.
+fn place(around: Around<'_>, attempt: &Attempt) -> Result<vault::Place, PageRefusal> {
+    let place = attempt.ticket.place(&around.policy.resource);
+    place.ok_or(PageRefusal::Ticket)
 }
 
 fn ask_account(place: &Place, tokens: &Tokens) -> crate::call::Call {
@@ -187,6 +193,7 @@ fn done(
         reply,
         outcome: Ok(outcome),
         user: Some((ticket.issuer.clone(), ticket.user.clone())),
-        connection: Some((ticket.connection.clone(), account)),
+        connection: ticket.connection().map(|name| (name.to_owned(), account)),
+        tool: None,
     })
 }

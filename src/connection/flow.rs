@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::agreeing::{self, Agreeing};
 use super::clients::Clients;
 use super::connecting::{self, Connecting};
 use super::discovering::{self, Discovering};
@@ -10,7 +11,7 @@ use super::logout::{self, LoggingOut};
 use super::pages::{self, Consent};
 use super::refusal::PageRefusal;
 use super::registration;
-use super::sealed::{Attempt, Browser, Form, LASTS, Seals, Ticket, digest, random_text};
+use super::sealed::{Attempt, Form, LASTS, Seals, Ticket, digest, random_text};
 use super::sign_in::{self, SigningIn};
 use super::signed_out::{self, Looking};
 use super::vault::Conversation;
@@ -74,6 +75,8 @@ pub struct Ended {
     pub user: Option<(String, String)>,
     /// The connection it is about, by its name in the policy, and the account at the resource.
     pub connection: Option<(String, Option<String>)>,
+    /// The tool whose call it is about.
+    pub tool: Option<String>,
 }
 
 /// What a request waits for, and where it goes on.
@@ -85,6 +88,7 @@ pub(super) enum Waiting {
     SignIn(SigningIn),
     Connect(Connecting),
     Discover(Box<Discovering>),
+    Agree(Box<Agreeing>),
     Logout(LoggingOut),
 }
 
@@ -127,7 +131,7 @@ impl Flow {
                 },
                 Ok(_) => match leg {
                     Leg::SignIn => Err(PageRefusal::StateUsed),
-                    Leg::Connect => Ok(connecting::again(around, attempt)),
+                    Leg::Connect => connecting::again(around, attempt),
                 },
                 Err(error) => Err(PageRefusal::Store(error)),
             },
@@ -137,6 +141,7 @@ impl Flow {
             }
             (Some(Waiting::Connect(connecting)), told) => connecting.told(around, told),
             (Some(Waiting::Discover(discovering)), told) => discovering.told(around, told),
+            (Some(Waiting::Agree(agreeing)), Told::Store(told)) => agreeing.told(around, told),
             (Some(Waiting::Logout(logout)), told) => Ok(logout.told(around, told)),
             _ => Err(PageRefusal::Request),
         };
@@ -189,6 +194,8 @@ impl<'a> Around<'a> {
                 sign_in::begin(self, visit, ticket, true)
             }
             Page::Go => self.go(visit),
+            Page::Confirm => agreeing::begin(self, visit),
+            Page::Answer => agreeing::answer(self, visit),
             Page::SignedIn => self.came_back(visit, Leg::SignIn, None),
             Page::Callback(name) => self.came_back(visit, Leg::Connect, Some(name)),
         }
@@ -198,35 +205,26 @@ impl<'a> Around<'a> {
     fn connect(self, visit: &Visit) -> Result<Step, PageRefusal> {
         let ticket = self.ticket(visit)?;
         let connection = self.connection(&ticket)?;
-        let Some((cookie, browser)) = self.browser(visit) else {
-            return sign_in::begin(self, visit, ticket, false);
+        let visitor = match self.arrives(visit, ticket)? {
+            Ok(visitor) => visitor,
+            Err(first) => return Ok(first),
         };
-        let written = self.seals().seal(Purpose::Ticket, &[], &ticket);
-        if !browser.is_of(&ticket) {
-            let sign_in = format!("sign-in?ticket={written}");
-            return Ok(Step::Done(Ended {
-                reply: pages::other_user(&browser.name, &sign_in),
-                outcome: Err(PageRefusal::OtherUser),
-                user: Some((browser.issuer, browser.user)),
-                connection: Some((ticket.connection, None)),
-            }));
-        }
+        let place = visitor.ticket.place(&self.policy.resource);
         let expires = self.now.saturating_add(LASTS);
-        let bound = [cookie.as_bytes(), written.as_bytes()];
-        let form = self.seals().seal(Purpose::Form, &bound, &Form { expires });
         let consent = Consent {
             policy: self.policy,
             connection,
-            name: &browser.name,
-            one_conversation: ticket.conversation != Conversation::User,
-            ticket: &written,
-            form: &form,
+            name: &visitor.browser.name,
+            one_conversation: place.is_some_and(|place| place.conversation != Conversation::User),
+            ticket: &visitor.written,
+            form: &visitor.form(self, &Form { expires }),
         };
         Ok(Step::Done(Ended {
             reply: consent.reply(),
             outcome: Ok("page_connect"),
-            user: Some((browser.issuer, browser.user)),
-            connection: Some((ticket.connection, None)),
+            user: Some((visitor.browser.issuer, visitor.browser.user)),
+            connection: Some((connection.name.clone(), None)),
+            tool: None,
         }))
     }
 
@@ -234,16 +232,9 @@ impl<'a> Around<'a> {
     fn go(self, visit: &Visit) -> Result<Step, PageRefusal> {
         let ticket = self.ticket(visit)?;
         let connection = self.connection(&ticket)?;
-        let (cookie, browser) = self.browser(visit).ok_or(PageRefusal::NotSignedIn)?;
-        if !browser.is_of(&ticket) {
-            return Err(PageRefusal::OtherUser);
-        }
-        let written = self.seals().seal(Purpose::Ticket, &[], &ticket);
-        let bound = [cookie.as_bytes(), written.as_bytes()];
-        let form = visit.parameter("form")?.ok_or(PageRefusal::Form)?;
-        let form: Option<Form> = self.seals().open(Purpose::Form, &bound, form, self.now);
-        form.ok_or(PageRefusal::Form)?;
-        discovering::begin(self, visit.cookie(FLOW), ticket, connection)
+        let visitor = self.sends(visit, ticket)?;
+        let _: Form = visitor.open_form(self, visit)?;
+        discovering::begin(self, visit.cookie(FLOW), visitor.ticket, connection)
     }
 
     /// The browser comes back. Nothing is done unless everything about it is right.
@@ -253,7 +244,7 @@ impl<'a> Around<'a> {
         if digest(flow) != attempt.browser {
             return Err(PageRefusal::OtherBrowser);
         }
-        if name.is_some_and(|name| name != attempt.ticket.connection) {
+        if name.is_some() && name != attempt.ticket.connection() {
             return Err(PageRefusal::IssuerMismatch);
         }
         let (issuer, is_required) = self.expected_issuer(&attempt, leg)?;
@@ -320,8 +311,8 @@ impl<'a> Around<'a> {
     }
 
     pub(super) fn connection(self, ticket: &Ticket) -> Result<&'a Connection, PageRefusal> {
-        let connection = self.policy.connection(&ticket.connection);
-        connection.ok_or(PageRefusal::Ticket)
+        let name = ticket.connection().ok_or(PageRefusal::Ticket)?;
+        self.policy.connection(name).ok_or(PageRefusal::Ticket)
     }
 
     /// How a ticket's user signs in.
@@ -359,19 +350,6 @@ impl<'a> Around<'a> {
         let state = self.seals().seal(leg.purpose(), &[], &attempt);
         Ok((attempt, state, set_cookie(FLOW, &flow)))
     }
-
-    pub(super) fn ticket(self, visit: &Visit) -> Result<Ticket, PageRefusal> {
-        let ticket = visit.parameter("ticket")?.ok_or(PageRefusal::Ticket)?;
-        let ticket: Option<Ticket> = self.seals().open(Purpose::Ticket, &[], ticket, self.now);
-        ticket.ok_or(PageRefusal::Ticket)
-    }
-
-    /// Who is signed in in the browser, with the cookie that says so.
-    pub(super) fn browser(self, visit: &Visit) -> Option<(String, Browser)> {
-        let cookie = visit.cookie(BROWSER)?;
-        let browser = self.seals().open(Purpose::Browser, &[], cookie, self.now)?;
-        Some((cookie.to_owned(), browser))
-    }
 }
 
 impl Leg {
@@ -391,6 +369,7 @@ impl Ended {
             outcome: Err(refusal),
             user: None,
             connection: None,
+            tool: None,
         }
     }
 }
@@ -418,6 +397,7 @@ fn client_document(policy: &Policy) -> Ended {
         outcome: Ok("client_document"),
         user: None,
         connection: None,
+        tool: None,
     }
 }
 

@@ -18,16 +18,21 @@ use crate::secret::Secret;
 use crate::store::{Key, Operation, Outcome, Record};
 
 /// The records to look at before a connection is used: whether its user signed out.
-pub fn marks(policy: &Policy, place: &Place) -> VecDeque<Key> {
+pub fn marks(
+    policy: &Policy,
+    issuer: &str,
+    user: &str,
+    conversation: &Conversation,
+) -> VecDeque<Key> {
     let issuers = policy.issuers.iter().zip(&policy.sign_ins);
     let offers = |sign_in: &policy::SignIn| sign_in.back_channel_logout;
     let mut offers = issuers.filter(|(_, sign_in)| sign_in.as_ref().is_some_and(offers));
-    if !offers.any(|(issuer, _)| issuer.issuer == place.issuer) {
+    if !offers.any(|(offering, _)| offering.issuer == issuer) {
         return VecDeque::new();
     }
-    let mut marks = VecDeque::from([mark(policy, &place.issuer, "sub", &place.user)]);
-    if let (true, Conversation::Claim(session)) = (is_by_session(policy), &place.conversation) {
-        marks.push_back(mark(policy, &place.issuer, "sid", session));
+    let mut marks = VecDeque::from([mark(policy, issuer, "sub", user)]);
+    if let (true, Conversation::Claim(session)) = (is_by_session(policy), conversation) {
+        marks.push_back(mark(policy, issuer, "sid", session));
     }
     marks
 }
@@ -274,5 +279,6 @@ fn over(
         outcome,
         user,
         connection: None,
+        tool: None,
     })
 }

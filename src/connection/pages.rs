@@ -1,9 +1,11 @@
 //! The pages as HTML. No script, nothing from elsewhere, readable on a phone.
 
+mod call;
 mod html;
 
 use std::time::Duration;
 
+pub(super) use self::call::{CallPage, answered};
 use self::html::{Html, page};
 use super::refusal::PageRefusal;
 use crate::challenge::Reply;
@@ -91,7 +93,7 @@ pub(super) fn done(connection: &Connection, account: Option<&str>) -> Reply {
 pub(super) fn other_user(name: &str, sign_in: &str) -> Reply {
     let mut html = Html::titled("This link is for somebody else");
     html.open("<p>").text("You are signed in as ").strong(name);
-    html.text(", and the link was made for another user. Nothing was connected.");
+    html.text(", and the link was made for another user. Nothing was done.");
     html.open("</p><p>").text("If it is yours: ");
     html.link(sign_in, "sign in as somebody else")
         .text(".")

@@ -40,9 +40,9 @@ pub enum Next {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Refreshed {
     /// The connection with its new token.
-    Renewed(Connected),
+    Renewed(Box<Connected>),
     /// The connection with the token it had: there is no other now.
-    AsBefore(Connected),
+    AsBefore(Box<Connected>),
     /// The connection has ended.
     Ended,
     /// Whether it has ended cannot be told.
@@ -82,7 +82,7 @@ impl Refresh {
                     Err(TokenAnswerError::UnknownClient) if connected.has_found_client() => {
                         return Next::Over(Refreshed::Ended);
                     }
-                    Err(_) => return Next::Over(Refreshed::AsBefore(connected)),
+                    Err(_) => return Next::Over(Refreshed::AsBefore(Box::new(connected))),
                 }
             }
             (Stage::Check(connected), Told::Store(Ok(Outcome::Value(found)))) => {
@@ -102,7 +102,7 @@ impl Refresh {
             }
             // A token that cannot be kept is good for the calls that wait.
             (Stage::Keep(connected, _), Told::Store(_)) => {
-                return Next::Over(Refreshed::Renewed(connected));
+                return Next::Over(Refreshed::Renewed(Box::new(connected)));
             }
             (_, Told::Store(Err(error))) => return Next::Over(Refreshed::Store(error)),
             _ => return Next::Over(Refreshed::Store(StoreError::Unavailable)),

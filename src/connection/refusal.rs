@@ -17,6 +17,9 @@ pub enum PageRefusal {
     /// The authorization server sent the browser back with an error.
     #[error("The other side did not allow it. Nothing was connected.")]
     Authorization,
+    /// A yes cannot be taken back.
+    #[error("Your assistant has made the call already.")]
+    CallMade,
     /// The user, or the authorization server, said no.
     #[error("You did not allow it. Nothing was connected.")]
     Declined,
@@ -44,9 +47,18 @@ pub enum PageRefusal {
     /// An HTTP method the page has no use for.
     #[error("This page cannot be used that way.")]
     Method,
+    /// The user does not want a call to be made.
+    #[error("the user did not agree to the call")]
+    NotConfirmed,
     /// No page of this filter.
     #[error("There is no such page.")]
     NotFound,
+    /// What was asked was answered, and that is over, or it was not answered in time.
+    #[error(
+        "There is nothing to answer here any more. If your assistant still needs your yes, let it try \
+         again: it gets a new link."
+    )]
+    NoQuestion,
     /// The user of the browser is not, or no longer, signed in.
     #[error("You are not signed in any more. Open the link again.")]
     NotSignedIn,
@@ -94,7 +106,8 @@ impl PageRefusal {
         match self {
             Self::Account => "account_unknown",
             Self::Authorization => "authorization_error",
-            Self::Declined => "declined",
+            Self::CallMade => "call_made",
+            Self::Declined | Self::NotConfirmed => "declined",
             Self::Discovery(error) => match error {
                 DiscoveryError::Unavailable => "metadata_unavailable",
                 DiscoveryError::NoClientId | DiscoveryError::PublicClient => "no_client_id",
@@ -109,6 +122,7 @@ impl PageRefusal {
             Self::LogoutToken(_) => "logout_token",
             Self::LogoutUsed => "logout_used",
             Self::Method => "http_method",
+            Self::NoQuestion => "no_question",
             Self::NotFound => "not_found",
             Self::NotSignedIn => "not_signed_in",
             Self::Origin => "origin",
@@ -147,8 +161,10 @@ impl PageRefusal {
     /// The HTTP status of the page.
     pub(super) fn status(self) -> u16 {
         match self {
+            Self::CallMade => 409,
             Self::Declined
             | Self::Form
+            | Self::NotConfirmed
             | Self::NotSignedIn
             | Self::Origin
             | Self::OtherBrowser
@@ -156,6 +172,7 @@ impl PageRefusal {
             Self::LogoutToken(error) if error.is_unavailable() => 503,
             Self::Method => 405,
             Self::NotFound => 404,
+            Self::NoQuestion => 410,
             Self::Discovery(error) if error.is_unavailable() => 503,
             Self::Registration(error) if error.is_unavailable() => 503,
             Self::Account

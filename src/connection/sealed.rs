@@ -7,9 +7,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::discovery::Discovered;
+use super::question;
 use super::refusal::PageRefusal;
 use super::vault::{Conversation, Place};
 use crate::seal::{Owner, Purpose, Sealer};
+use crate::store::Key;
 
 /// How long a link, a sign-in in the browser, or a connection under way lasts, in seconds.
 pub(super) const LASTS: u64 = 600;
@@ -28,14 +30,26 @@ pub(super) trait Ends {
     fn expires(&self) -> u64;
 }
 
-/// Who is to connect what, and where that belongs: the link in the answer to a call.
+/// Who is to do what on a page: the link in the answer to a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Ticket {
     pub(super) issuer: String,
     pub(super) user: String,
-    pub(super) conversation: Conversation,
-    pub(super) connection: String,
+    pub(super) errand: Errand,
     pub(super) expires: u64,
+}
+
+/// What there is to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Errand {
+    /// To connect an account, in a conversation.
+    Connect {
+        conversation: Conversation,
+        connection: String,
+    },
+    /// To answer the question about a call that has this name.
+    Answer { question: Key },
 }
 
 /// Who is signed in in a browser.
@@ -51,6 +65,14 @@ pub(super) struct Browser {
 /// The form of a page. Bound to the browser's sign-in and the ticket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Form {
+    pub(super) expires: u64,
+}
+
+/// The form that answers a question. Bound as the other one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct AnswerForm {
+    /// Which question the page showed.
+    pub(super) question: u64,
     pub(super) expires: u64,
 }
 
@@ -105,13 +127,49 @@ impl Seals<'_> {
 
 impl Ticket {
     /// Where what is connected with it belongs.
-    pub(super) fn place(&self, resource: &str) -> Place {
-        Place {
+    pub(super) fn place(&self, resource: &str) -> Option<Place> {
+        let Errand::Connect {
+            conversation,
+            connection,
+        } = &self.errand
+        else {
+            return None;
+        };
+        Some(Place {
             resource: resource.to_owned(),
             issuer: self.issuer.clone(),
             user: self.user.clone(),
-            conversation: self.conversation.clone(),
-            connection: self.connection.clone(),
+            conversation: conversation.clone(),
+            connection: connection.clone(),
+        })
+    }
+
+    /// The question it is about, where it is about one.
+    pub(super) fn question(&self, resource: &str) -> Option<question::Place> {
+        let Errand::Answer { question } = &self.errand else {
+            return None;
+        };
+        Some(question::Place {
+            resource: resource.to_owned(),
+            issuer: self.issuer.clone(),
+            user: self.user.clone(),
+            key: question.clone(),
+        })
+    }
+
+    /// What is to be connected, where something is.
+    pub(super) fn connection(&self) -> Option<&str> {
+        match &self.errand {
+            Errand::Connect { connection, .. } => Some(connection),
+            Errand::Answer { .. } => None,
+        }
+    }
+
+    /// The page it leads to.
+    pub(super) fn page(&self) -> &'static str {
+        match self.errand {
+            Errand::Connect { .. } => "connect",
+            Errand::Answer { .. } => "confirm",
         }
     }
 }
@@ -171,6 +229,12 @@ impl Ends for Browser {
 }
 
 impl Ends for Form {
+    fn expires(&self) -> u64 {
+        self.expires
+    }
+}
+
+impl Ends for AnswerForm {
     fn expires(&self) -> u64 {
         self.expires
     }

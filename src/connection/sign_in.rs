@@ -37,7 +37,7 @@ pub(super) fn begin(
     again: bool,
 ) -> Result<Step, PageRefusal> {
     let (_, sign_in) = around.sign_in(&ticket)?;
-    let connection = around.connection(&ticket)?.name.clone();
+    let connection = ticket.connection().map(str::to_owned);
     let client = &sign_in.client;
     let (attempt, state, cookie) = around.attempt(visit.cookie(FLOW), ticket, Leg::SignIn, None)?;
     let mut url = Url::parse(&client.authorize).map_err(|_| PageRefusal::Ticket)?;
@@ -61,7 +61,8 @@ pub(super) fn begin(
         reply,
         outcome: Ok("page_sign_in"),
         user: None,
-        connection: Some((connection, None)),
+        connection: connection.map(|connection| (connection, None)),
+        tool: None,
     }))
 }
 
@@ -143,7 +144,8 @@ impl SigningIn {
         };
         let cookie = around.seals().seal(Purpose::Browser, &[], &browser);
         let written = around.seals().seal(Purpose::Ticket, &[], ticket);
-        let mut reply = pages::redirect(format!("{PAGES}connect?ticket={written}"));
+        let page = ticket.page();
+        let mut reply = pages::redirect(format!("{PAGES}{page}?ticket={written}"));
         reply
             .headers
             .push(("set-cookie", set_cookie(BROWSER, &cookie)));
@@ -151,7 +153,8 @@ impl SigningIn {
             reply,
             outcome: Ok("signed_in"),
             user: Some((browser.issuer, browser.user)),
-            connection: Some((ticket.connection.clone(), None)),
+            connection: ticket.connection().map(|name| (name.to_owned(), None)),
+            tool: None,
         })
     }
 }

@@ -6,7 +6,8 @@ use std::collections::VecDeque;
 use super::flow::{Around, BROWSER, Leg, Step, Waiting};
 use super::logout;
 use super::refusal::PageRefusal;
-use super::vault::Place;
+use super::sealed::Errand;
+use super::vault::Conversation;
 use super::visit::{Page, Visit};
 use crate::ask::{Ask, Told};
 use crate::identity::Verifier;
@@ -66,7 +67,7 @@ impl Looking {
 /// Where it says so, for pages on which it matters.
 fn marks(around: Around<'_>, visit: &Visit) -> VecDeque<Key> {
     let ticket = match visit.page {
-        Page::Connect | Page::Go => around.ticket(visit),
+        Page::Connect | Page::Go | Page::Confirm | Page::Answer => around.ticket(visit),
         Page::Callback(_) => {
             let attempt = around.attempted(visit, Leg::Connect);
             attempt.map(|attempt| attempt.ticket)
@@ -76,10 +77,9 @@ fn marks(around: Around<'_>, visit: &Visit) -> VecDeque<Key> {
     let (Ok(ticket), Some((_, browser))) = (ticket, around.browser(visit)) else {
         return VecDeque::new();
     };
-    let place = Place {
-        issuer: browser.issuer,
-        user: browser.user,
-        ..ticket.place(&around.policy.resource)
+    let conversation = match ticket.errand {
+        Errand::Connect { conversation, .. } => conversation,
+        Errand::Answer { .. } => Conversation::User,
     };
-    logout::marks(around.policy, &place)
+    logout::marks(around.policy, &browser.issuer, &browser.user, &conversation)
 }

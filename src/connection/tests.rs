@@ -1,5 +1,6 @@
 //! The pages, and what is kept, without I/O.
 
+pub(super) mod agreeing;
 mod attacks;
 mod connecting;
 mod discovering;

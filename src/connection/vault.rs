@@ -93,11 +93,7 @@ struct Written {
 impl Place {
     /// The name of the record.
     pub fn key(&self) -> Key {
-        let (kind, conversation) = match &self.conversation {
-            Conversation::User => ("user", ""),
-            Conversation::Session(id) => ("session", id.as_str()),
-            Conversation::Claim(value) => ("claim", value.as_str()),
-        };
+        let (kind, conversation) = self.conversation.named();
         let (resource, issuer, user) = (&self.resource, &self.issuer, &self.user);
         let named = [resource, issuer, user, kind, conversation, &self.connection];
         Key::of("connection", &named)
@@ -181,6 +177,17 @@ impl Place {
             issuer: &self.issuer,
             user: &self.user,
             view: "",
+        }
+    }
+}
+
+impl Conversation {
+    /// As part of a record's name.
+    pub(super) fn named(&self) -> (&'static str, &str) {
+        match self {
+            Self::User => ("user", ""),
+            Self::Session(id) => ("session", id),
+            Self::Claim(value) => ("claim", value),
         }
     }
 }

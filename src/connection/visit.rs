@@ -18,6 +18,10 @@ pub(super) enum Page {
     Connect,
     /// The user wants to go on to the resource.
     Go,
+    /// The page that asks whether a call may be made.
+    Confirm,
+    /// The user's answer to that.
+    Answer,
     /// A user other than the browser's wants to sign in.
     SignIn,
     /// The browser comes back from the first layer's issuer.
@@ -50,7 +54,7 @@ impl Visit {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let method = one(":method")?.unwrap_or_default();
         let page = page(path, method)?;
-        if page == Page::Go {
+        if matches!(page, Page::Go | Page::Answer) {
             check_own_form(headers, origin)?;
         } else if page == Page::Logout {
             check_form(headers)?;
@@ -58,8 +62,10 @@ impl Visit {
             return Err(PageRefusal::Request);
         }
         let parameters = match page {
-            Page::Go | Page::Logout if !query.is_empty() => return Err(PageRefusal::Request),
-            Page::Go | Page::Logout => body,
+            Page::Go | Page::Answer | Page::Logout if !query.is_empty() => {
+                return Err(PageRefusal::Request);
+            }
+            Page::Go | Page::Answer | Page::Logout => body,
             _ => query.as_bytes(),
         };
         if parameters.len() > MAX_PARAMETERS {
@@ -102,8 +108,10 @@ fn page(path: &str, method: &str) -> Result<Page, PageRefusal> {
         ("client.json", "GET" | "HEAD") => return Ok(Page::Client),
         ("connect", "GET" | "HEAD") => return Ok(Page::Connect),
         ("connect", "POST") => return Ok(Page::Go),
+        ("confirm", "GET" | "HEAD") => return Ok(Page::Confirm),
+        ("confirm", "POST") => return Ok(Page::Answer),
         ("logout", "POST") => return Ok(Page::Logout),
-        ("client.json" | "connect" | "logout", _) => return Err(PageRefusal::Method),
+        ("client.json" | "connect" | "confirm" | "logout", _) => return Err(PageRefusal::Method),
         ("sign-in", _) => Page::SignIn,
         ("signed-in", _) => Page::SignedIn,
         _ => match name.strip_prefix("callback/") {

@@ -189,7 +189,7 @@ impl Exchange {
                     let place = &listed.place;
                     place.open(sealer, &found, now.seconds())
                 });
-                (opened, logout::marks(&self.policy, &listed.place))
+                (opened, self.marks_of(&listed.place))
             }
             Some((connected, mut marks)) => {
                 marks.pop_front();

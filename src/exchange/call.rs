@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
+use super::confirm::Consent;
 use super::handles::{Opened, OpenedMessage, State};
 use super::waiting::Waiting;
 use super::{Exchange, Inspect, MAX_DEPTH, Now, ResultOf};
 use crate::authorize::{Caller, Denial, Target, authorize, operations};
-use crate::decision::Evidence;
 use crate::elicitation::without_answer;
 use crate::identity::Identity;
 use crate::mcp::headers::{HeaderEdit, NAME, agree, encode, missing};
@@ -114,25 +114,25 @@ impl Exchange {
         self.record.arguments_set = edit.set;
         self.record.arguments_removed = edit.removed;
         let is_call = matches!(ask.method, Some(Method::CallTool | Method::GetPrompt));
-        let agreement = match is_call {
+        let consent = match is_call {
             true => self.confirm(first, &operations, state.as_ref(), sent, now),
-            false => Ok(None),
+            false => Ok(Consent::NotNeeded),
         };
-        let agreement = agreement.map_err(|refusal| (refusal, Some(first)))?;
-        if agreement.is_some() {
-            evidence.push(Evidence::new("user", "agreed to this call"));
-        }
+        let consent = consent.map_err(|refusal| (refusal, Some(first)))?;
         let reason = if first == Target::Server {
             "session"
         } else {
             "allowed"
         };
         self.approve(reason, evidence);
+        if matches!(consent, Consent::Given(_)) {
+            self.note_agreed();
+        }
         Ok(Waiting {
             body: edit.body,
             headers: edit.headers,
             needs: self
-                .requirements(is_call, &operations, agreement)
+                .requirements(is_call, &operations, consent)
                 .map_err(|refusal| (refusal, Some(first)))?,
         })
     }
@@ -411,6 +411,11 @@ fn sent_arguments(
     if judged_before || operations.iter().all(|operation| operation.when.is_none()) {
         return Ok(None);
     }
+    arguments_in(policy, sent).map(Some)
+}
+
+/// The arguments of a request, as the server will read them.
+pub(super) fn arguments_in(policy: &Policy, sent: &[u8]) -> Result<Vec<u8>, MessageError> {
     let message = Message::read(sent, &policy.names, MAX_DEPTH)?;
-    Ok(Some(arguments(&message, sent).to_vec()))
+    Ok(arguments(&message, sent).to_vec())
 }

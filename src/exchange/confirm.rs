@@ -2,10 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::agree::Agree;
+use super::call::arguments_in;
 use super::handles::{Asked, State};
 use super::{Exchange, MAX_DEPTH, Now};
 use crate::authorize::Target;
-use crate::elicitation::{Action, Elicitation, How, action};
+use crate::decision::Evidence;
+use crate::elicitation::{Action, Elicitation, How, Shown, action};
 use crate::mcp::json::tree::Node;
 use crate::mcp::method::Era;
 use crate::policy::{Mode, Operation};
@@ -17,8 +20,6 @@ use crate::store::Key;
 const TO_ANSWER: u64 = 600;
 /// The earlier version in which a client can be told to open a page.
 const URL_VERSION: &str = "2025-11-25";
-/// The most of the arguments a question shows, in characters.
-const SHOWN: usize = 4000;
 
 /// What comes back with the answer. Two questions are never the same.
 #[derive(Serialize, Deserialize)]
@@ -38,6 +39,16 @@ enum Agrees {
     ToTheCall,
     /// That a page was opened for a call that was agreed to before.
     Before(Agreement),
+}
+
+/// How a call has its user's consent.
+pub(super) enum Consent {
+    /// It needs none.
+    NotNeeded,
+    /// It was given, in the client.
+    Given(Agreement),
+    /// It is given on a page.
+    OnPage(Box<Agree>),
 }
 
 /// What a user answered to a question of the filter's own.
@@ -65,40 +76,48 @@ impl Agreement {
 }
 
 impl Exchange {
-    /// Sees to it that the user agrees to a call that needs it. `arguments` are those the server will
-    /// read.
+    /// Sees to it that the user agrees to a call that needs it. `sent` is what the server will read.
     pub(super) fn confirm(
         &self,
         target: Target<'_>,
         operations: &[&Operation],
         state: Option<&State>,
-        arguments: &[u8],
+        sent: &[u8],
         now: Now,
-    ) -> Result<Option<Agreement>, Refusal> {
+    ) -> Result<Consent, Refusal> {
         let needed = operations.iter().any(|operation| operation.confirm);
         let (Target::Tool(tool), true, Mode::Enforce) = (target, needed, self.policy.mode) else {
-            return Ok(None);
+            return Ok(Consent::NotNeeded);
         };
         match state {
             Some(State::Own(Answered {
                 agreement: Some(agreement),
                 ..
-            })) => Ok(Some(agreement.clone())),
+            })) => return Ok(Consent::Given(agreement.clone())),
             // What the server asked for belongs to a call that was agreed to: once.
-            Some(State::Servers { next, .. }) => Ok(Some(next.clone())),
-            _ if self.asked.era == Era::Legacy => Err(Refusal::CannotAsk),
-            _ if !self.asked.elicits.form => Err(Refusal::MissingElicitation),
-            _ => {
-                let state = self
-                    .seal_question(Agrees::ToTheCall, now)
-                    .ok_or(Refusal::NoSealKey)?;
-                Err(Refusal::Confirm(Box::new(Elicitation {
-                    message: question(tool, arguments),
-                    url: None,
-                    how: How::InputRequired(state),
-                })))
-            }
+            Some(State::Servers { next, .. }) => return Ok(Consent::Given(next.clone())),
+            _ => {}
         }
+        let arguments = arguments_in(&self.policy, sent).map_err(Refusal::Message)?;
+        if self.asked.elicits.form && self.asked.era == Era::Modern {
+            let state = self.seal_question(Agrees::ToTheCall, now);
+            return Err(Refusal::Confirm(Box::new(Elicitation {
+                message: question(tool, &arguments),
+                url: None,
+                how: How::InputRequired(state.ok_or(Refusal::NoSealKey)?),
+            })));
+        }
+        match (self.needed_answer(tool, &arguments)?, self.asked.era) {
+            (Some(agree), _) => Ok(Consent::OnPage(Box::new(agree))),
+            (None, Era::Legacy) => Err(Refusal::CannotAsk),
+            (None, Era::Modern) => Err(Refusal::MissingElicitation),
+        }
+    }
+
+    /// Notes on what a call rests that was agreed to.
+    pub(super) fn note_agreed(&mut self) {
+        let evidence = Evidence::new("user", "agreed to this call");
+        self.record.decision.evidence.push(evidence);
     }
 
     /// Refuses what the user said no to.
@@ -175,12 +194,10 @@ impl Exchange {
 
 /// What the user reads. The arguments are shown as they are: they are what is agreed to.
 fn question(tool: &str, arguments: &[u8]) -> String {
-    let text = String::from_utf8_lossy(arguments);
-    let shown: String = text.chars().take(SHOWN).collect();
-    let rest = text.chars().count().saturating_sub(SHOWN);
-    let rest = match rest {
+    let Shown { text, more } = Shown::of(arguments);
+    let rest = match more {
         0 => String::new(),
-        rest => format!("\n... and {rest} more characters, which are not shown"),
+        more => format!("\n... and {more} more characters, which are not shown"),
     };
-    format!("Allow `{tool}` with these arguments?\n\n{shown}{rest}")
+    format!("Allow `{tool}` with these arguments?\n\n{text}{rest}")
 }

@@ -14,7 +14,6 @@ use crate::connection::{logout, place, ticket};
 use crate::mcp::headers::HeaderEdit;
 use crate::policy::{Connection, Mode, Operation};
 use crate::refusal::Refusal;
-use crate::seal::Sealer;
 use crate::store::{Key, Operation as StoreOperation, Outcome};
 
 /// A refresh that was begun is over after this time, in seconds, whatever came of it: a call, and
@@ -142,8 +141,8 @@ impl Exchange {
             return self.refuse(&Refusal::UpstreamAnswer, None);
         };
         let connected = match refreshed {
-            Refreshed::Renewed(connected) => Ok(connected),
-            Refreshed::AsBefore(connected) => still_good(connected, now),
+            Refreshed::Renewed(connected) => Ok(*connected),
+            Refreshed::AsBefore(connected) => still_good(*connected, now),
             Refreshed::Ended => Err(self.not_connected(&needed, now)),
             Refreshed::Store(error) => Err(Refusal::Store(error)),
         };
@@ -175,7 +174,7 @@ impl Exchange {
                 let sealer = self.sealer()?;
                 let found = found.and_then(|found| place.open(sealer, &found, now.seconds()));
                 let found = found.ok_or_else(|| self.not_connected(needed, now))?;
-                self.look_on(needed, found, logout::marks(&self.policy, place), now)
+                self.look_on(needed, found, self.marks_of(place), now)
             }
             (Stage::Marks(connected, mut marks), Told::Store(Ok(Outcome::Value(mark)))) => {
                 if logout::ends(mark.as_deref(), connected.connected) {
@@ -196,6 +195,16 @@ impl Exchange {
             (_, Told::Store(Err(error))) => Err(Refusal::Store(error)),
             _ => Err(Refusal::UpstreamAnswer),
         }
+    }
+
+    /// Where it says whether the user of a place signed out.
+    pub(super) fn marks_of(&self, place: &Place) -> VecDeque<Key> {
+        logout::marks(
+            &self.policy,
+            &place.issuer,
+            &place.user,
+            &place.conversation,
+        )
     }
 
     /// Goes on with a connection that was found.
@@ -230,10 +239,6 @@ impl Exchange {
     fn connection(&self, place: &Place) -> Result<&Connection, Refusal> {
         let connection = self.policy.connection(&place.connection);
         connection.ok_or(Refusal::UpstreamAnswer)
-    }
-
-    fn sealer(&self) -> Result<&Sealer, Refusal> {
-        self.secrets.sealer.as_deref().ok_or(Refusal::NoSealKey)
     }
 }
 

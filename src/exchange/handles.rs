@@ -405,7 +405,7 @@ impl Exchange {
         sealer.open(purpose, owner, bound, sealed)
     }
 
-    fn sealing(&self) -> Option<(&Sealer, Owner<'_>)> {
+    pub(super) fn sealing(&self) -> Option<(&Sealer, Owner<'_>)> {
         let caller = self.caller.as_ref()?;
         let issuer = match caller.way() {
             Way::Token(token) => &self.policy.issuers.get(token.issuer().0)?.issuer,

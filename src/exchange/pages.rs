@@ -1,4 +1,4 @@
-//! Requests for this filter's own pages: the second layer's.
+//! Requests for this filter's own pages: those on which users connect accounts, and agree to calls.
 
 use std::rc::Rc;
 
@@ -27,7 +27,7 @@ impl Exchange {
     pub(super) fn is_for_page(&self) -> bool {
         let path = self.headers.one(":path").ok().flatten();
         self.policy.mode == Mode::Enforce
-            && !self.policy.connections.is_empty()
+            && self.policy.has_pages()
             && path.is_some_and(|path| path.starts_with(PAGES))
     }
 
@@ -104,6 +104,7 @@ impl Exchange {
             self.record.account = account.and_then(|account| named(&account));
             self.record.connection = Some(connection);
         }
+        self.record.tool = ended.tool.as_deref().map(crate::audit::name);
         match ended.outcome {
             Ok(reason) => {
                 let page = Evidence::new("request", "a page of the filter's own");

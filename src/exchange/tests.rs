@@ -1,5 +1,6 @@
 //! Whole exchanges against a host that enforces Envoy's rules, under every chunking.
 
+mod agree;
 mod anonymous;
 mod arguments;
 mod auth_tools;

@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
+use super::agree::{Agree, Next};
 use super::caller::Known;
-use super::confirm::Agreement;
+use super::confirm::{Agreement, Consent};
 use super::connect::Needed;
 use super::pages::PageState;
 use super::{Exchange, Now, RequestState, Step, credentials};
@@ -29,6 +30,8 @@ pub(super) struct Waiting {
 /// Something a message needs before it goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Requirement {
+    /// That the user agrees to it on a page.
+    Agree(Box<Agree>),
     /// That the user's agreement was not used before.
     Agreement(Agreement),
     /// The token of an account of the user's own.
@@ -48,8 +51,13 @@ impl Exchange {
         &self,
         is_call: bool,
         operations: &[&Operation],
-        agreement: Option<Agreement>,
+        consent: Consent,
     ) -> Result<VecDeque<Requirement>, Refusal> {
+        let (agree, agreement) = match consent {
+            Consent::NotNeeded => (None, None),
+            Consent::Given(agreement) => (None, Some(agreement)),
+            Consent::OnPage(agree) => (Some(Requirement::Agree(agree)), None),
+        };
         // What is used up comes last: only a call that passes uses it up.
         let connection = match is_call {
             true => self.needed_connection(operations, agreement.as_ref())?,
@@ -57,7 +65,8 @@ impl Exchange {
         };
         let credential = connection.or_else(|| self.token_for_server());
         let agreement = agreement.map(Requirement::Agreement);
-        let mut needs: VecDeque<_> = credential.into_iter().chain(agreement).collect();
+        let needs = agree.into_iter().chain(credential).chain(agreement);
+        let mut needs: VecDeque<_> = needs.collect();
         if self.policy.mode == Mode::Enforce
             && is_call
             && operations.iter().any(|operation| operation.single_use)
@@ -76,6 +85,7 @@ impl Exchange {
             Requirement::Agreement(agreement) => {
                 Ok(Step::Ask(create(agreement.key.clone(), agreement.until)))
             }
+            Requirement::Agree(agree) => self.ask_answer(agree).map(Step::Ask),
             Requirement::Connection(needed) => self.ask_connection(needed, now),
             Requirement::Ending(ending) => Ok(Step::Ask(ending.ask())),
             Requirement::SingleUse => self.use_up(now).map(Step::Ask),
@@ -103,6 +113,10 @@ impl Exchange {
             return Step::Hold;
         };
         let outcome = match (waiting.needs.pop_front(), told) {
+            (Some(Requirement::Agree(agree)), told) => {
+                let next = self.answer_told(*agree, told, now);
+                next.map(|next| self.after_answer(next, &mut waiting.needs))
+            }
             (Some(Requirement::Connection(needed)), told) => {
                 let told = self.connection_told(*needed, told, now);
                 told.map(|next| match next {
@@ -127,6 +141,18 @@ impl Exchange {
         match outcome {
             Ok(()) => self.go_on(waiting, now),
             Err(refusal) => self.refuse(&refusal, None),
+        }
+    }
+
+    fn after_answer(&mut self, next: Next, needs: &mut VecDeque<Requirement>) {
+        match next {
+            Next::Now(agree) => needs.push_front(Requirement::Agree(Box::new(agree))),
+            Next::Last(agree) => {
+                let is_single_use = |need: &Requirement| *need == Requirement::SingleUse;
+                let last = needs.iter().position(is_single_use).unwrap_or(needs.len());
+                needs.insert(last, Requirement::Agree(Box::new(agree)));
+            }
+            Next::Agreed => self.note_agreed(),
         }
     }
 

@@ -100,6 +100,19 @@ impl Policy {
             .find(|connection| connection.name == name)
     }
 
+    /// Whether this filter has pages of its own for users.
+    pub fn has_pages(&self) -> bool {
+        !self.connections.is_empty() || self.asks_on_pages()
+    }
+
+    /// Whether there is a page on which users agree to calls. Its form could not be held with
+    /// `hold: buffer_filter`.
+    pub fn asks_on_pages(&self) -> bool {
+        self.hold == Hold::StopIteration
+            && self.tools.iter().any(|tool| tool.confirm)
+            && self.sign_ins.iter().any(Option::is_some)
+    }
+
     /// The origin of `resource`, where this filter's pages are.
     pub fn origin(&self) -> &str {
         origin_of(&self.resource)

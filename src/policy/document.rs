@@ -229,7 +229,8 @@ pub struct OperationDocument {
     pub lifetime: Option<Period>,
     /// A token, or the proof that comes with one (DPoP), is good for one such call only.
     pub single_use: bool,
-    /// For tools: the user has to agree to each call, in the client.
+    /// For tools: the user has to agree to each call, in the client, or on a page if the issuer has
+    /// `sign_in`.
     pub confirm: bool,
     /// A CEL expression over `args`, `identity` and `call` that must be true.
     pub when: Option<String>,

@@ -1,7 +1,7 @@
 //! What is allowed in a policy and can hardly be meant.
 
 use super::error::PolicyError;
-use super::{ArgumentRule, NamedOwner, Operation, Policy, Role};
+use super::{ArgumentRule, Hold, NamedOwner, Operation, Policy, Role};
 
 impl Policy {
     /// Rules that can never match, and conditions for what nobody may call.
@@ -31,9 +31,38 @@ impl Policy {
                 self.warn_unreachable(section, operation, &mut warnings);
             }
         }
+        self.warn_unasked(&mut warnings);
         self.warn_owners(&mut warnings);
         self.warn_unused_scopes(&mut warnings);
         warnings
+    }
+
+    /// Calls that many clients could not make, as there is no page to ask their users on.
+    fn warn_unasked(&self, warnings: &mut Vec<PolicyError>) {
+        let Some(tool) = self.tools.iter().find(|tool| tool.confirm) else {
+            return;
+        };
+        let path = format!("tools.{}.confirm", tool.pattern.written());
+        let mut warn = |message| warnings.push(PolicyError::new(path.as_str(), message));
+        if self.hold == Hold::BufferFilter {
+            warn(
+                "with `hold: buffer_filter` there is no page to ask on: clients that have no form to ask \
+                 in, as those before 2026-07-28, are refused"
+                    .to_owned(),
+            );
+            return;
+        }
+        for (index, _) in self
+            .sign_ins
+            .iter()
+            .enumerate()
+            .filter(|(_, sign_in)| sign_in.is_none())
+        {
+            warn(format!(
+                "without issuers[{index}].sign_in its callers cannot be asked on a page: clients that have \
+                 no form to ask in, as those before 2026-07-28, are refused"
+            ));
+        }
     }
 
     /// Expressions that look for an owner where they may overlook one, or where nobody comes.

@@ -219,7 +219,7 @@ impl Route {
             host: url.and_then(Url::host_str).unwrap_or_default().to_owned(),
             ports: (usual, port),
             enforces: policy.mode == Mode::Enforce,
-            has_pages: !policy.connections.is_empty(),
+            has_pages: policy.has_pages(),
         }
     }
 
@@ -282,7 +282,11 @@ fn check_apart(all: &[(usize, Route, Policy)], errors: &mut Errors) {
                 refuse("path", &policy.path);
             }
             if route.has_pages && before.has_pages {
-                refuse("connections", PAGES);
+                let key = match policy.connections.is_empty() {
+                    true => "tools",
+                    false => "connections",
+                };
+                refuse(key, PAGES);
             }
         }
     }

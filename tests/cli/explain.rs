@@ -523,3 +523,52 @@ upstream:
     let json = files.explain(&["--json"]).json();
     assert_eq!(json["record"]["upstream_credential"], "exchanged");
 }
+
+#[test]
+fn a_call_that_needs_a_yes_is_explained() {
+    let policy = |sign_in: &str| {
+        format!(
+            "
+resource: https://crm.example.com/mcp
+issuers:
+  - issuer: https://login.example.com
+    jwks: {{cluster: login, path: /keys}}
+{sign_in}
+roles: {{\"*\": {{tools: [crm.refund]}}}}
+tools: {{crm.refund: {{confirm: true}}}}
+seal: {{key_env: MCP_AUTH_KEY}}
+"
+        )
+    };
+    let sign_in = "    sign_in:
+      authorize: https://login.example.com/authorize
+      token: {cluster: login, path: /token}
+      client_id: pages";
+    let request = call("crm.refund", &json!({"amount": 70}));
+    let files = Files::to_explain("agreed", &manager(), &request);
+    let files = files.with("policy.yaml", &policy(sign_in));
+    let page = "https://crm.example.com/.mcp-auth/confirm?ticket=";
+    files.explain(&[]).says(
+        1,
+        &[
+            "decision     needs_review (confirm)\n",
+            "user: the user has to agree to this call\n",
+            "next action  open the link, and agree to it\n",
+            page,
+        ],
+    );
+    let files = files.with("policy.yaml", &policy(""));
+    files.explain(&[]).says(
+        1,
+        &[
+            "decision     blocked (cannot_ask)\n",
+            "give the caller's issuer `sign_in`",
+        ],
+    );
+    let checked = files.run(&["check", "policy.yaml"]);
+    assert!(
+        checked.stderr.contains("without issuers[0].sign_in"),
+        "{}",
+        checked.stderr
+    );
+}

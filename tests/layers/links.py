@@ -21,8 +21,7 @@ def link(origin: str, issuer: str, user: str, connection: str = "notes", expires
     ticket = {
         "issuer": issuer,
         "user": user,
-        "conversation": "user",
-        "connection": connection,
+        "errand": {"connect": {"conversation": "user", "connection": connection}},
         "expires": int(time.time() + expires),
     }
     owner = [f"{origin}/mcp", "", "", ""]

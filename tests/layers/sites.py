@@ -22,6 +22,27 @@ ETCD = {"etcd": {"cluster": "etcd"}}
 CONFIDENTIAL = {"token_endpoint_auth_method": "client_secret_basic"}
 
 
+PUBLIC = {"token_endpoint_auth_method": "none"}
+
+
+def signs_in(stage: Stage, url: str, **changes: Any) -> dict[str, Any]:
+    """How users sign in to the pages of the server at this address; it is told about sign-outs if it asks for it."""
+    pages = _pages(url)
+    told = {"backchannel_logout_uri": f"{pages}logout", "backchannel_logout_session_required": True}
+    told = told if changes.get("back_channel_logout") else {}
+    registered = providers.register(stage.login, redirect_uris=[f"{pages}signed-in"], **PUBLIC, **told)
+    return {
+        "authorize": f"{stage.login.issuer}/auth",
+        "token": {"cluster": "login", "path": "/token"},
+        "client_id": registered["client_id"],
+        **changes,
+    }
+
+
+def _pages(url: str) -> str:
+    return url.removesuffix("/mcp") + PAGES
+
+
 def notes(
     cluster: str = "notes",
     client: dict[str, Any] | None = None,
@@ -39,26 +60,16 @@ def notes(
     """
 
     def site(stage: Stage, url: str) -> Listener:
-        pages = url.removesuffix("/mcp") + PAGES
-        public = {"token_endpoint_auth_method": "none"}
-        told = {"backchannel_logout_uri": f"{pages}logout", "backchannel_logout_session_required": True}
-        told = told if (sign_in or {}).get("back_channel_logout") else {}
-        signs_in = providers.register(stage.login, redirect_uris=[f"{pages}signed-in"], **public, **told)
-        back = {"redirect_uris": [f"{pages}callback/notes"], "grant_types": GRANTS}
         secret = None
         if discover is None:
-            registered = providers.register(stage.resource, **{**back, **public, **(client or {})})
+            back = {"redirect_uris": [f"{_pages(url)}callback/notes"], "grant_types": GRANTS}
+            registered = providers.register(stage.resource, **{**back, **PUBLIC, **(client or {})})
             secret = registered.get("client_secret")
             server = _written(stage, registered)
         else:
             server = {"discover": discover}
         about = stage.policy(url, **{"store": ETCD, **policy})
-        about["issuers"][0]["sign_in"] = {
-            "authorize": f"{stage.login.issuer}/auth",
-            "token": {"cluster": "login", "path": "/token"},
-            "client_id": signs_in["client_id"],
-            **(sign_in or {}),
-        }
+        about["issuers"][0]["sign_in"] = signs_in(stage, url, **(sign_in or {}))
         about["connections"] = {
             "notes": {
                 "title": TITLE,
@@ -82,15 +93,11 @@ def notes(
 def shipped(stage: Stage, url: str) -> Listener:
     """The policy to start from, as its head says: with the two providers in it."""
     about = proxy.load(ROOT / "envoy" / "two-layers-policy.yaml")
-    pages = url.removesuffix("/mcp") + PAGES
-    public = {"token_endpoint_auth_method": "none"}
-    signs_in = providers.register(stage.login, redirect_uris=[f"{pages}signed-in"], **public)
-    back = {"redirect_uris": [f"{pages}callback/notes"], "grant_types": GRANTS, **CONFIDENTIAL}
+    back = {"redirect_uris": [f"{_pages(url)}callback/notes"], "grant_types": GRANTS, **CONFIDENTIAL}
     connects = providers.register(stage.resource, **back)
     [issuer], notes = about["issuers"], about["connections"]["notes"]
     about["resource"] = url
-    issuer["issuer"] = stage.login.issuer
-    issuer["sign_in"] |= {"authorize": f"{stage.login.issuer}/auth", "client_id": signs_in["client_id"]}
+    issuer |= {"issuer": stage.login.issuer, "sign_in": signs_in(stage, url)}
     notes |= {"issuer": stage.resource.issuer, "scopes": SCOPES, **_written(stage, connects)}
     return Listener(about, "notes", environment={**ENVIRONMENT, "NOTES_SECRET": connects["client_secret"]})
 

@@ -51,10 +51,10 @@ def empty(account: str) -> dict[str, object]:
     return {"status": 200, "account": account, "notes": []}
 
 
-def asked(assistant: Assistant) -> str:
+def asked(assistant: Assistant, tool: str = "notes.list", **arguments: str) -> str:
     """The link that a client gets which cannot ask, or is of 2025-11-25."""
     try:
-        result = assistant.call("notes.list")
+        result = assistant.call(tool, **arguments)
     except MCPError as error:
         [elicitation] = UrlElicitationRequiredError.from_error(error.error).elicitations
         assert elicitation.url in error.error.message

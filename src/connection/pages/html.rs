@@ -17,8 +17,11 @@ main{max-width:30rem;margin:0 auto}\
 h1{font-size:1.5rem;line-height:1.25;margin:0 0 1.25rem}\
 p,ul{margin:0 0 1rem}ul{padding-left:1.25rem}\
 a{color:var(--link)}\
+pre{margin:0 0 1rem;padding:.75rem;border:1px solid var(--edge);border-radius:.5rem;\
+font:.875rem/1.45 ui-monospace,monospace;white-space:pre-wrap;overflow-wrap:anywhere}\
 button{display:block;width:100%;margin:1.5rem 0;padding:.875rem 1rem;border:0;border-radius:.5rem;\
 background:#2563eb;color:#fff;font:inherit;font-weight:600;cursor:pointer}\
+button+button{margin-top:-.5rem;background:none;color:var(--ink);box-shadow:inset 0 0 0 1px var(--quiet)}\
 button:focus-visible,a:focus-visible{outline:3px solid var(--ink);outline-offset:2px}\
 .quiet{color:var(--quiet);font-size:.9375rem;border-top:1px solid var(--edge);padding-top:1rem}";
 
@@ -57,6 +60,18 @@ impl Html {
         self.open("<strong><bdi>")
             .text(text)
             .open("</bdi></strong>")
+    }
+
+    /// A text of several lines, each as it is.
+    pub(super) fn lines(&mut self, text: &str) -> &mut Self {
+        self.open("<pre dir=\"ltr\">");
+        for (number, line) in text.lines().enumerate() {
+            if number > 0 {
+                self.open("\n");
+            }
+            self.text(line);
+        }
+        self.open("</pre>")
     }
 
     /// A field of a form that nobody fills in.

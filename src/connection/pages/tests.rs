@@ -1,6 +1,7 @@
 use crate::connection::Ended;
+use crate::connection::tests::agreeing::{answer, ask};
 use crate::connection::tests::document;
-use crate::connection::tests::world::{Browser, World, form, header, html, query};
+use crate::connection::tests::world::{Browser, World, form, header, html, location, query};
 use serde_json::json;
 
 const EVIL: &str = "\"><script>alert(1)</script><img src=x onerror=alert(1)> '\u{202e}";
@@ -34,14 +35,29 @@ fn pages() -> Vec<Ended> {
         "/.mcp-auth/connect?ticket=<script>alert(1)</script>",
     );
     pages.extend([consent, onward, done, refused]);
+    pages.extend(pages_about_a_call());
     pages
+}
+
+fn pages_about_a_call() -> [Ended; 3] {
+    let mut written = document();
+    written["metadata"] = json!({"resource_name": EVIL});
+    let (mut world, mut browser) = (World::of(&written), Browser::default());
+    let arguments = json!({EVIL: [EVIL, "</pre></main>"]}).to_string();
+    let link = ask(&mut world, EVIL, EVIL, &arguments);
+    let asked = world.open(&mut browser, &link, EVIL);
+    assert_eq!(asked.outcome, Ok("page_confirm"));
+    let sent = answer(&mut world, &mut browser, &asked, "yes");
+    let done = world.get(&mut browser, &location(&sent));
+    assert_eq!(done.outcome, Ok("page_answered"));
+    [asked, sent, done]
 }
 
 #[test]
 fn b42_names_are_nothing_but_text() {
     for page in pages() {
         let html = html(&page);
-        for markup in ["<script", "<img", "\u{202e}"] {
+        for markup in ["<script", "<img", "\u{202e}", "&lt;/pre&gt;</main>"] {
             assert!(!html.contains(markup), "{html}");
         }
         // Every quote that ends an attribute is one of ours.

@@ -44,7 +44,13 @@ fn of_session(world: &World, session: &str) -> Place {
 /// Whether a connection made then is over.
 fn is_over(world: &World, place: &Place, connected: u64) -> bool {
     let held = world.store.as_ref().unwrap();
-    marks(&world.policy, place).into_iter().any(|mark| {
+    let marks = marks(
+        &world.policy,
+        &place.issuer,
+        &place.user,
+        &place.conversation,
+    );
+    marks.into_iter().any(|mark| {
         let found = memory::apply(held, &crate::store::Operation::Get(mark), world.now);
         let Ok((Outcome::Value(found), _)) = found else {
             panic!("{found:?}");
@@ -170,7 +176,14 @@ fn b42_nobody_else_signs_a_user_out() {
         ended.outcome,
         Err(PageRefusal::LogoutToken(TokenError::Issuer))
     );
-    assert_eq!(marks(&world.policy, &world.place("dana")).len(), 0);
+    let place = world.place("dana");
+    let marks = marks(
+        &world.policy,
+        &place.issuer,
+        &place.user,
+        &place.conversation,
+    );
+    assert_eq!(marks.len(), 0);
 }
 
 #[test]

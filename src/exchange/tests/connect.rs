@@ -407,7 +407,13 @@ fn what_was_connected_before_a_logout_is_not_used() {
     for (out_at, is_used) in [(None, true), (Some(NOW - 1), true), (Some(NOW), false)] {
         let store = store_with(&place(), &connected());
         if let Some(out_at) = out_at {
-            let [mark] = <[_; 1]>::try_from(Vec::from(marks(&told, &place()))).unwrap();
+            let [mark] = <[_; 1]>::try_from(Vec::from(marks(
+                &told,
+                "https://login.example.com",
+                "u1",
+                &Conversation::User,
+            )))
+            .unwrap();
             let record = store::Record {
                 key: mark,
                 value: out_at.to_string(),

@@ -338,4 +338,16 @@ fn pages_are_those_of_the_host() {
     let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
     let expected = "found `/.mcp-auth/`, which policies[0] has for that host";
     assert_eq!(errors, [format!("policies[1].connections: {expected}")]);
+    // Those on which users agree to calls are pages, too.
+    let asks = |resource: &str| {
+        let mut policy = at(resource, false);
+        policy["tools"] = json!({"crm.refund": {"confirm": true}});
+        policy
+    };
+    let policies = parse([at(crm, false), asks(hr), at(other, true)]).unwrap();
+    let chosen = policies.choose("/.mcp-auth/confirm?ticket=x", "a.example");
+    assert_eq!(chosen.map(|policy| policy.resource.as_str()), Some(hr));
+    let errors = parse([at(crm, true), asks(hr), at(other, true)]).unwrap_err();
+    let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    assert_eq!(errors, [format!("policies[1].tools: {expected}")]);
 }

@@ -48,3 +48,32 @@ fn warnings_name_roles_nobody_can_have() {
     let policy = edited(policy, "/issuers/0/identity", json!({"roles": "roles"}));
     assert_eq!(warnings(&policy), [""; 0]);
 }
+
+#[test]
+fn warnings_name_calls_whose_users_cannot_be_asked() {
+    let policy = with("/roles", json!({"*": {"tools": ["x"]}}));
+    let policy = edited(policy, "/seal", json!({"key_env": "SEAL"}));
+    let policy = edited(policy, "/tools", json!({"x": {"confirm": true}}));
+    assert_eq!(
+        warnings(&policy),
+        [
+            "tools.x.confirm: without issuers[0].sign_in its callers cannot be asked on a page: clients \
+             that have no form to ask in, as those before 2026-07-28, are refused"
+        ]
+    );
+    let sign_in = json!({
+        "authorize": "https://login.example.com/authorize",
+        "token": {"cluster": "login", "path": "/token"},
+        "client_id": "mcp-pages",
+    });
+    let asks = edited(policy, "/issuers/0/sign_in", sign_in);
+    assert_eq!(warnings(&asks), [""; 0]);
+    let buffered = edited(asks, "/hold", json!("buffer_filter"));
+    assert_eq!(
+        warnings(&buffered),
+        [
+            "tools.x.confirm: with `hold: buffer_filter` there is no page to ask on: clients that have no \
+             form to ask in, as those before 2026-07-28, are refused"
+        ]
+    );
+}

@@ -1,0 +1,65 @@
+//! The pages about a call that its user has to agree to.
+
+use super::html::{Html, page};
+use super::server;
+use crate::challenge::Reply;
+use crate::connection::question::Question;
+use crate::policy::Policy;
+
+/// The page that asks: which tool of which server, with what.
+pub(in crate::connection) struct CallPage<'a> {
+    pub(in crate::connection) policy: &'a Policy,
+    pub(in crate::connection) question: &'a Question,
+    /// The user, as signed in.
+    pub(in crate::connection) name: &'a str,
+    pub(in crate::connection) ticket: &'a str,
+    pub(in crate::connection) form: &'a str,
+}
+
+impl CallPage<'_> {
+    pub(in crate::connection) fn reply(&self) -> Reply {
+        let mut html = Html::titled("Allow this call?");
+        html.open("<p>").text("Your assistant wants to use ");
+        html.strong(&self.question.tool).text(" of the server ");
+        html.strong(&server(self.policy)).text(" with:");
+        html.open("</p>").lines(&self.question.arguments.text);
+        match self.question.arguments.more {
+            0 => {}
+            more => {
+                let more = format!("{more} more characters are not shown.");
+                html.open("<p>").strong(&more).open("</p>");
+            }
+        }
+        html.open("<p>")
+            .text("Your yes is for exactly this, and for one call.")
+            .open("</p>");
+        html.open("<form method=\"post\" action=\"confirm\">");
+        html.hidden("ticket", self.ticket).hidden("form", self.form);
+        html.open("<button name=\"answer\" value=\"yes\">Allow once</button>");
+        html.open("<button name=\"answer\" value=\"no\">Do not allow</button></form>");
+        html.open("<p class=\"quiet\">")
+            .text("You are signed in as ");
+        html.strong(self.name)
+            .text(". You did not ask for this? Do not allow it.");
+        html.open("</p>");
+        page(200, html)
+    }
+}
+
+/// What the user sees after the answer, and whenever the page is opened again.
+pub(in crate::connection) fn answered(yes: bool) -> Reply {
+    let (title, text) = match yes {
+        true => (
+            "You allowed it",
+            "Go back to your assistant, and let it try again. It can make this call once, within ten \
+             minutes.",
+        ),
+        false => (
+            "You did not allow it",
+            "Nothing was done. You can close this page: your assistant will hear of it when it tries again.",
+        ),
+    };
+    let mut html = Html::titled(title);
+    html.open("<p>").text(text).open("</p>");
+    page(200, html)
+}
