@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::document;
 use super::world::{Browser, NOW, World, header, logout_token, query, said};
+use super::{agreeing, document};
 use crate::connection::logout::{ends, marks};
 use crate::connection::vault::{Conversation, Place};
 use crate::connection::{Ended, PageRefusal};
@@ -237,6 +237,21 @@ fn b42_nobody_connects_with_a_sign_in_from_before_a_logout() {
     let back = format!("/.mcp-auth/callback/notes?code=c-3&state={state}");
     assert_eq!(world.get(&mut browser, &back).outcome, Ok("connected"));
     assert!(world.connection("dana").is_some());
+}
+
+#[test]
+fn b42_nobody_agrees_with_a_sign_in_from_before_a_logout() {
+    let mut world = told(json!({}));
+    let mut browser = Browser::default();
+    let link = agreeing::ask(&mut world, "dana", "notes.add", "{}");
+    let page = world.open(&mut browser, &link, "dana");
+    assert_eq!(page.outcome, Ok("page_confirm"));
+    world.now += 5;
+    let token = logout_token(&json!({"sub": "dana", "jti": "j-1"}), world.now);
+    assert_eq!(logout(&mut world, &token).reply.status, 200);
+    let sent = agreeing::answer(&mut world, &mut browser, &page, "yes");
+    assert_eq!(sent.outcome, Err(PageRefusal::NotSignedIn));
+    assert_eq!(world.get(&mut browser, &link).outcome, Ok("page_sign_in"));
 }
 
 #[test]
