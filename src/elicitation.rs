@@ -88,17 +88,22 @@ impl Elicitation {
             How::UrlRequired => {
                 let url = self.url.as_deref().unwrap_or_default();
                 let id = Key::of("elicitation", &[url]);
-                let id = ("elicitationId", json!(id.as_str()));
-                let asked = json!({"elicitations": [with(self.params(), id)]});
+                let page = json!({
+                    "mode": "url",
+                    "message": self.message,
+                    "url": url,
+                    "elicitationId": id.as_str(),
+                });
                 // Clients that cannot open pages show the text of an error.
-                Asking::Error(URL_REQUIRED, self.text(), asked)
+                Asking::Error(URL_REQUIRED, self.text(), json!({"elicitations": [page]}))
             }
             How::Text => {
                 let content = json!([{"type": "text", "text": self.text()}]);
-                let result = json!({"content": content, "isError": true});
                 Asking::Result(match era {
-                    Era::Modern => with(result, ("resultType", json!("complete"))),
-                    Era::Legacy => result,
+                    Era::Modern => {
+                        json!({"content": content, "isError": true, "resultType": "complete"})
+                    }
+                    Era::Legacy => json!({"content": content, "isError": true}),
                 })
             }
         }
@@ -120,14 +125,6 @@ impl Elicitation {
             None => self.message.clone(),
         }
     }
-}
-
-/// An object with one more member.
-fn with(mut object: Value, (name, value): (&str, Value)) -> Value {
-    if let Some(object) = object.as_object_mut() {
-        object.insert(name.to_owned(), value);
-    }
-    object
 }
 
 /// Without the text: arguments are in it, or a link for one user only.
