@@ -184,7 +184,7 @@ impl<'a> Around<'a> {
         match &visit.page {
             Page::Client => {
                 let is_published = self.policy.publishes_document();
-                let document = is_published.then(|| client_document(self.policy));
+                let document = is_published.then(|| registration::client_document(self.policy));
                 document.map(Step::Done).ok_or(PageRefusal::NotFound)
             }
             Page::Connect => self.connect(visit),
@@ -371,33 +371,6 @@ impl Ended {
             connection: None,
             tool: None,
         }
-    }
-}
-
-/// What this filter is as a client (OAuth Client ID Metadata Document).
-fn client_document(policy: &Policy) -> Ended {
-    let connections = policy.connections.iter();
-    let mut comes_back: Vec<String> = connections
-        .map(|connection| redirect_uri(policy, &format!("callback/{}", connection.name)))
-        .collect();
-    comes_back.push(redirect_uri(policy, sign_in::PAGE));
-    let mut document = registration::about(policy, &comes_back);
-    if let Some(document) = document.as_object_mut() {
-        document.insert("client_id".to_owned(), policy.document_url().into());
-    }
-    Ended {
-        reply: Reply {
-            status: 200,
-            headers: vec![
-                ("content-type", "application/json".to_owned()),
-                ("cache-control", "max-age=300".to_owned()),
-            ],
-            body: document.to_string().into_bytes(),
-        },
-        outcome: Ok("client_document"),
-        user: None,
-        connection: None,
-        tool: None,
     }
 }
 

@@ -7,12 +7,14 @@ use thiserror::Error;
 
 use super::connecting::callback;
 use super::discovery::{self, Discovered, MAX_TEXT};
-use super::flow::Around;
+use super::flow::{Around, Ended, redirect_uri};
 use super::oauth::{self, Redeemed, TokenAnswerError, object};
 use super::refusal::PageRefusal;
 use super::sealed::{Ends, random_text};
+use super::sign_in;
 use crate::ask::{Ask, Told};
 use crate::call::{Answer, Place};
+use crate::challenge::Reply;
 use crate::policy::{Connection, Policy};
 use crate::seal::Purpose;
 use crate::store::{Key, Operation, Outcome, Record};
@@ -85,7 +87,7 @@ struct Registered {
 }
 
 /// What this filter is as a client (RFC 7591 section 2).
-pub(super) fn about(policy: &Policy, redirect_uris: &[String]) -> Value {
+fn about(policy: &Policy, redirect_uris: &[String]) -> Value {
     let origin = policy.origin();
     let name = policy.metadata.resource_name.as_deref().unwrap_or(origin);
     json!({
@@ -96,6 +98,33 @@ pub(super) fn about(policy: &Policy, redirect_uris: &[String]) -> Value {
         "response_types": ["code"],
         "token_endpoint_auth_method": "none",
     })
+}
+
+/// What this filter is as a client (OAuth Client ID Metadata Document).
+pub(super) fn client_document(policy: &Policy) -> Ended {
+    let connections = policy.connections.iter();
+    let mut comes_back: Vec<String> = connections
+        .map(|connection| redirect_uri(policy, &format!("callback/{}", connection.name)))
+        .collect();
+    comes_back.push(redirect_uri(policy, sign_in::PAGE));
+    let mut document = about(policy, &comes_back);
+    if let Some(document) = document.as_object_mut() {
+        document.insert("client_id".to_owned(), policy.document_url().into());
+    }
+    Ended {
+        reply: Reply {
+            status: 200,
+            headers: vec![
+                ("content-type", "application/json".to_owned()),
+                ("cache-control", "max-age=300".to_owned()),
+            ],
+            body: document.to_string().into_bytes(),
+        },
+        outcome: Ok("client_document"),
+        user: None,
+        connection: None,
+        tool: None,
+    }
 }
 
 impl Registration<'_> {
