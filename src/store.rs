@@ -53,6 +53,9 @@ pub enum Outcome {
     Created(bool),
 }
 
+/// How many digits of a name say where it is kept.
+const PLACE: usize = 8;
+
 /// An operation that was not done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum StoreError {
@@ -74,6 +77,18 @@ impl Key {
         }
         let hash = hash.finalize();
         Self(hash.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// The same for what is kept beside all else of these owners, where there are several places.
+    pub fn beside(what: &str, owners: &[&str], named: &[&str]) -> Self {
+        let (place, name) = (Self::of(what, owners).0, Self::of(what, named).0);
+        let places = place.chars().take(PLACE);
+        Self(places.chain(name.chars().skip(PLACE)).collect())
+    }
+
+    /// The digits that say where it is, where there are several places.
+    pub fn place(&self) -> &str {
+        self.0.get(..PLACE).unwrap_or_default()
     }
 
     /// The name as a text of hexadecimal digits.

@@ -93,7 +93,7 @@ impl Agreeing {
                         self.ask(Stage::TakeBack(question), use_up)
                     }
                     // Sent twice, or a no that stays one.
-                    Some(_) => self.answered(Ok("page_answered"), question.tool),
+                    Some(_) => self.answered(Ok("page_answered"), question.call.tool),
                 })
             }
             (Stage::TakeBack(question), Outcome::Created(true)) => {
@@ -118,7 +118,7 @@ impl Agreeing {
 
     /// Asks the question, or says how it was answered.
     fn show(self, around: Around<'_>, question: &Question) -> Step {
-        let tool = question.tool.clone();
+        let tool = question.call.tool.clone();
         if let Some(answer) = question.answer {
             let reply = pages::answered(answer.yes);
             return self.done(reply, Ok("page_answered"), tool);
@@ -141,7 +141,7 @@ impl Agreeing {
     fn keep(self, around: Around<'_>, question: Question, yes: bool) -> Step {
         let question = question.answered(yes, around.now);
         let put = self.place.put(around.sealer, &question);
-        let tool = question.tool;
+        let tool = question.call.tool;
         self.ask(Stage::Keep { tool, yes }, put)
     }
 

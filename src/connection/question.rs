@@ -26,13 +26,22 @@ pub struct Place {
     pub key: Key,
 }
 
+/// A call that a user is asked about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call {
+    /// The tool.
+    pub tool: String,
+    /// As whom the user acts; empty: as nobody else.
+    pub view: String,
+    /// What the user sees of the arguments.
+    pub arguments: Shown,
+}
+
 /// A question, and its answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Question {
-    /// The tool that is called.
-    pub tool: String,
-    /// What the user sees of the arguments. Nothing once there is an answer.
-    pub arguments: Shown,
+    /// What it is about. Without arguments once there is an answer.
+    pub call: Call,
     /// When it was asked, in Unix milliseconds: no two questions about a call are one.
     pub asked_ms: u64,
     /// What the user said.
@@ -79,7 +88,8 @@ impl Place {
             resource: resource.to_owned(),
             issuer: issuer.to_owned(),
             user: user.to_owned(),
-            key: Key::of("question", &named),
+            // One user's questions are together, and take no more room than there is in one place.
+            key: Key::beside("question", &[resource, issuer, user], &named),
         }
     }
 
@@ -129,10 +139,9 @@ impl Place {
 
 impl Question {
     /// A question that is asked now, in Unix milliseconds.
-    pub fn new(tool: String, arguments: Shown, now_ms: u64) -> Self {
+    pub fn new(call: Call, now_ms: u64) -> Self {
         Self {
-            tool,
-            arguments,
+            call,
             asked_ms: now_ms,
             answer: None,
         }
@@ -142,7 +151,10 @@ impl Question {
     pub fn answered(self, yes: bool, now: u64) -> Self {
         let until = now.saturating_add(LASTS);
         Self {
-            arguments: Shown::default(),
+            call: Call {
+                arguments: Shown::default(),
+                ..self.call
+            },
             answer: Some(Answer { yes, until }),
             ..self
         }

@@ -4,7 +4,7 @@
 use super::caller::Known;
 use super::{Exchange, Now};
 use crate::ask::{Ask, Told};
-use crate::connection::question::{Place, Question};
+use crate::connection::question::{Call, Place, Question};
 use crate::connection::{conversation, question_link};
 use crate::elicitation::Shown;
 use crate::mcp::json::digest;
@@ -18,8 +18,7 @@ use crate::store::Outcome;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Agree {
     place: Place,
-    tool: String,
-    arguments: Shown,
+    call: Call,
     stage: Stage,
 }
 
@@ -74,8 +73,11 @@ impl Exchange {
         let said = said.map_err(|error| Refusal::Message(MessageError::Json(error)))?;
         Ok(Some(Agree {
             place: Place::of(owner, &conversation, tool, said),
-            tool: tool.to_owned(),
-            arguments: Shown::of(arguments),
+            call: Call {
+                tool: tool.to_owned(),
+                view: owner.view.to_owned(),
+                arguments: Shown::of(arguments),
+            },
             stage: Stage::Look,
         }))
     }
@@ -96,12 +98,7 @@ impl Exchange {
             Told::Store(told) => told.map_err(Refusal::Store)?,
             Told::Call(_) | Told::Waited => return Err(Refusal::UpstreamAnswer),
         };
-        let Agree {
-            place,
-            tool,
-            arguments,
-            stage,
-        } = agree;
+        let Agree { place, call, stage } = agree;
         let stage = match (stage, told) {
             (Stage::Look, Outcome::Value(found)) => {
                 let sealer = self.sealer()?;
@@ -113,29 +110,22 @@ impl Exchange {
                         None if question.has_time(now.seconds()) => {
                             return Err(self.ask_on_page(&place, &question, now));
                         }
-                        None => Stage::anew(&tool, &arguments, now),
+                        None => Stage::anew(&call, now),
                     },
-                    None => Stage::anew(&tool, &arguments, now),
+                    None => Stage::anew(&call, now),
                 }
             }
             (Stage::Heed(_), Outcome::Created(true)) => return Err(Refusal::Declined),
             (Stage::Use(_), Outcome::Created(true)) => return Ok(Next::Agreed),
             // It counted for another call.
-            (Stage::Heed(_) | Stage::Use(_), Outcome::Created(false)) => {
-                Stage::anew(&tool, &arguments, now)
-            }
+            (Stage::Heed(_) | Stage::Use(_), Outcome::Created(false)) => Stage::anew(&call, now),
             (Stage::Ask(question), Outcome::Done) => {
                 return Err(self.ask_on_page(&place, &question, now));
             }
             _ => return Err(Refusal::UpstreamAnswer),
         };
         let is_last = matches!(stage, Stage::Use(_));
-        let agree = Agree {
-            place,
-            tool,
-            arguments,
-            stage,
-        };
+        let agree = Agree { place, call, stage };
         Ok(match is_last {
             true => Next::Last(agree),
             false => Next::Now(agree),
@@ -147,7 +137,7 @@ impl Exchange {
             return Refusal::NoSealKey;
         };
         let url = question_link(&self.policy, sealer, place, question);
-        let tool = &question.tool;
+        let tool = &question.call.tool;
         let message = format!("Allow `{tool}` to go on: once, and with exactly these arguments.");
         Refusal::Confirm(Box::new(self.link(message, url, None, now)))
     }
@@ -158,8 +148,7 @@ impl Exchange {
 }
 
 impl Stage {
-    fn anew(tool: &str, arguments: &Shown, now: Now) -> Self {
-        let question = Question::new(tool.to_owned(), arguments.clone(), now.unix_ms);
-        Self::Ask(question)
+    fn anew(call: &Call, now: Now) -> Self {
+        Self::Ask(Question::new(call.clone(), now.unix_ms))
     }
 }

@@ -20,8 +20,7 @@ struct Kept {
 
 /// The slot a record belongs to.
 pub fn slot(key: &Key) -> u64 {
-    let start = key.as_str().get(..8).unwrap_or_default();
-    u64::from_str_radix(start, 16).unwrap_or(0) % SLOTS
+    u64::from_str_radix(key.place(), 16).unwrap_or(0) % SLOTS
 }
 
 /// Does an operation on what its slot holds. `Some`: what the slot has to hold from now on.
@@ -180,6 +179,20 @@ mod tests {
     fn what_somebody_else_wrote_is_not_read() {
         let get = Operation::Get(key("a"));
         assert_eq!(apply(b"{", &get, NOW), Err(StoreError::Unavailable));
+    }
+
+    #[test]
+    fn what_is_beside_something_is_in_its_slot() {
+        let beside = |owner: &str, n: u32| Key::beside("test", &[owner], &[owner, &n.to_string()]);
+        let of = |owner: &str| -> std::collections::HashSet<u64> {
+            (0..50).map(|n| slot(&beside(owner, n))).collect()
+        };
+        assert_eq!((of("anna").len(), of("ben").len()), (1, 1));
+        assert_ne!(of("anna"), of("ben"));
+        let names: std::collections::HashSet<String> = (0..50)
+            .map(|n| beside("anna", n).as_str().to_owned())
+            .collect();
+        assert_eq!(names.len(), 50);
     }
 
     #[test]

@@ -20,15 +20,22 @@ impl CallPage<'_> {
     pub(in crate::connection) fn reply(&self) -> Reply {
         let mut html = Html::titled("Allow this call?");
         html.open("<p>").text("Your assistant wants to use ");
-        html.strong(&self.question.tool).text(" of the server ");
+        html.strong(&self.question.call.tool)
+            .text(" of the server ");
         html.strong(&server(self.policy)).text(" with:");
-        html.open("</p>").lines(&self.question.arguments.text);
-        match self.question.arguments.more {
+        html.open("</p>").lines(&self.question.call.arguments.text);
+        match self.question.call.arguments.more {
             0 => {}
             more => {
                 let more = format!("{more} more characters are not shown.");
                 html.open("<p>").strong(&more).open("</p>");
             }
+        }
+        if !self.question.call.view.is_empty() {
+            html.open("<p>").text("It will be made as ");
+            html.strong(&self.question.call.view)
+                .text(", and not as yourself.");
+            html.open("</p>");
         }
         html.open("<p>")
             .text("Your yes is for exactly this, and for one call.")

@@ -1,7 +1,7 @@
 //! The page on which a user agrees to a call, and what somebody may try with it.
 
 use super::world::*;
-use crate::connection::question::{Place, Question};
+use crate::connection::question::{Call, Place, Question};
 use crate::connection::vault::Conversation;
 use crate::connection::{Ended, PageRefusal, question_link};
 use crate::elicitation::Shown;
@@ -28,9 +28,16 @@ pub(in crate::connection) fn ask(
     tool: &str,
     arguments: &str,
 ) -> String {
-    let now_ms = world.now * 1000;
-    let shown = Shown::of(arguments.as_bytes());
-    let question = Question::new(tool.into(), shown, now_ms);
+    let call = Call {
+        tool: tool.into(),
+        view: String::new(),
+        arguments: Shown::of(arguments.as_bytes()),
+    };
+    ask_about(world, user, call, arguments)
+}
+
+fn ask_about(world: &mut World, user: &str, call: Call, arguments: &str) -> String {
+    let question = Question::new(call, world.now * 1000);
     let place = place(user, arguments);
     world.stored(&place.put(&world.sealer, &question)).unwrap();
     let link = question_link(&world.policy, &world.sealer, &place, &question);
@@ -195,6 +202,22 @@ fn b42_another_user_opens_the_link() {
     // She may sign in as somebody else.
     let again = world.get(&mut eve, &link.replace("/confirm?", "/sign-in?"));
     assert_eq!(query(&location(&again), "prompt"), "login");
+}
+
+#[test]
+fn the_page_says_as_whom_the_call_is_made() {
+    let (mut world, mut browser) = (World::new(), Browser::default());
+    let call = Call {
+        tool: TOOL.into(),
+        view: "user:<test>".into(),
+        arguments: Shown::of(AMOUNT.as_bytes()),
+    };
+    let link = ask_about(&mut world, "dana", call, AMOUNT);
+    let page = world.open(&mut browser, &link, "dana");
+    let shown = html(&page);
+    assert!(shown.contains("user:&lt;test&gt;") && shown.contains("not as yourself"));
+    let (_, _, _, page) = opened("dana");
+    assert!(!html(&page).contains("not as yourself"));
 }
 
 #[test]

@@ -112,8 +112,8 @@ fn what_the_user_sees_is_what_the_server_will_read() {
         0,
     ));
     let question = question(&store, &own(r#"{"user_id":"u1"}"#), 0).unwrap();
-    assert_eq!(question.tool, "crm.get");
-    assert_eq!(question.arguments.text, "{\n  \"user_id\": \"u1\"\n}");
+    assert_eq!(question.call.tool, "crm.get");
+    assert_eq!(question.call.arguments.text, "{\n  \"user_id\": \"u1\"\n}");
 }
 
 #[test]
@@ -150,6 +150,9 @@ fn b24_a_yes_is_good_for_nothing_else() {
         link(&later(&policy, &store, &other, 2));
     }
     assert!(later(&policy, &store, &mine, 3).server.is_some());
+    let lower = asked_at("u1", &Conversation::User, "role:support", r#"{"amount":1}"#);
+    let asked = question(&store, &lower, 3).unwrap();
+    assert_eq!(asked.call.view, "role:support");
 }
 
 #[test]
@@ -331,11 +334,18 @@ fn a_link_is_short_whatever_is_asked() {
     let reply = String::from_utf8(outcome.reply.unwrap().body).unwrap();
     assert!(!reply.contains("secret-word"));
     let asked = question(&store, &own(&long), 0).unwrap();
-    assert!(asked.arguments.more > 0);
+    assert!(asked.call.arguments.more > 0);
     assert!(!format!("{asked:?}").contains("secret-word"));
     // What is kept of an answered question is short.
     answer(&store, &own(&long), true, 1);
-    assert_eq!(question(&store, &own(&long), 1).unwrap().arguments.text, "");
+    assert_eq!(
+        question(&store, &own(&long), 1)
+            .unwrap()
+            .call
+            .arguments
+            .text,
+        ""
+    );
     assert!(later(&policy, &store, &refund(&long), 2).server.is_some());
 }
 
