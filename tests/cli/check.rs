@@ -25,6 +25,16 @@ fn the_local_policy_is_fine() {
 }
 
 #[test]
+fn the_policies_to_start_from_are_fine() {
+    for name in ["every-call", "exchange", "static-credential", "two-layers"] {
+        let file = format!("{ROOT}/envoy/{name}-policy.yaml");
+        let ran = Files::new(name).run(&["check", &file]);
+        assert_eq!(ran.stderr, "");
+        ran.says(0, &[&format!("{name}-policy.yaml: ok: ")]);
+    }
+}
+
+#[test]
 fn every_mistake_has_its_line() {
     let policy = r#"resource: http://crm.example.com/mcp
 issuers:
