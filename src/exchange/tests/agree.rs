@@ -1,6 +1,6 @@
 //! Calls whose users agree on a page.
 
-use super::connect::{connected, connecting, place, sent};
+use super::connect::{connected, connecting, modern_declaring, place, sent};
 use super::fake_host::{Store, now, stored};
 use super::*;
 use crate::connection::question::{Place, Question};
@@ -245,25 +245,6 @@ fn b44_a_yes_that_is_written_again_is_the_same_yes() {
     link(&at(1198));
 }
 
-/// A call of 2026-07-28 by a client that declares this.
-fn modern(capabilities: &Value, more: &Value) -> Request {
-    let mut params = json!({
-        "name": "crm.get", "arguments": {},
-        "_meta": {
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientCapabilities": capabilities,
-        },
-    });
-    for (name, value) in more.as_object().unwrap() {
-        params[name] = value.clone();
-    }
-    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
-    Request::post(&body.to_string())
-        .with("mcp-protocol-version", "2026-07-28")
-        .with("mcp-method", "tools/call")
-        .with("mcp-name", "crm.get")
-}
-
 fn body(outcome: &Outcome) -> Value {
     assert_eq!(outcome.server, None);
     assert_eq!(outcome.record.decision.reason, "confirm");
@@ -281,7 +262,7 @@ fn every_client_is_told_as_it_can_take_it() {
     for older in [
         call("crm.get", "{}"),
         call("crm.get", "{}").with("mcp-protocol-version", "2025-06-18"),
-        modern(&json!({}), &json!({})),
+        modern_declaring(&json!({}), &json!({})),
     ] {
         let result = ask(&older);
         assert_eq!(result["result"]["isError"], true);
@@ -290,7 +271,7 @@ fn every_client_is_told_as_it_can_take_it() {
         assert!(text.ends_with(" and then try again."), "{text}");
     }
     // One that has a form asks itself.
-    let form = ask(&modern(
+    let form = ask(&modern_declaring(
         &json!({"elicitation": {"form": {}, "url": {}}}),
         &json!({}),
     ));
@@ -302,12 +283,17 @@ fn every_client_is_told_as_it_can_take_it() {
 fn the_same_call_goes_on_after_the_page() {
     let (policy, store) = (careful(json!({})), Store::default());
     let opens = json!({"elicitation": {"url": {}}});
-    let asked = body(&later(&policy, &store, &modern(&opens, &json!({})), 0));
+    let asked = body(&later(
+        &policy,
+        &store,
+        &modern_declaring(&opens, &json!({})),
+        0,
+    ));
     let request = &asked["result"]["inputRequests"]["mcp-auth-filter"]["params"];
     assert_eq!(request["mode"], "url");
     let answers = json!({"mcp-auth-filter": {"action": "accept"}});
     let state = &asked["result"]["requestState"];
-    let retry = modern(
+    let retry = modern_declaring(
         &opens,
         &json!({"requestState": state, "inputResponses": answers}),
     );
@@ -431,7 +417,7 @@ fn without_a_page_clients_are_told_what_would_help() {
         let modern = later(
             &policy,
             &Store::default(),
-            &modern(&json!({}), &json!({})),
+            &modern_declaring(&json!({}), &json!({})),
             0,
         );
         assert_eq!(modern.refusal(), (400, -32021, "missing_capability"));

@@ -213,11 +213,16 @@ fn users_are_sent_to_the_page_as_their_client_can_take_it() {
 
 /// A call of 2026-07-28 by a client that can ask everything, with further parameters.
 fn modern(more: &Value) -> Request {
+    modern_declaring(&json!({"elicitation": {"form": {}, "url": {}}}), more)
+}
+
+/// The same by a client that declares this.
+pub(super) fn modern_declaring(capabilities: &Value, more: &Value) -> Request {
     let mut params = json!({
         "name": "crm.get", "arguments": {},
         "_meta": {
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientCapabilities": {"elicitation": {"form": {}, "url": {}}},
+            "io.modelcontextprotocol/clientCapabilities": capabilities,
         },
     });
     for (name, value) in more.as_object().unwrap() {
