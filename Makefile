@@ -28,11 +28,11 @@ demo-up: wasm setup ## leaves the demo running, with tokens to try
 test: lint unit e2e conformance
 
 lint: $(DENY)
-	cargo fmt --check
-	cargo clippy --locked --all-targets --features cli -- -D warnings
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo clippy --locked --target wasm32-wasip1 -- -D warnings
 	cargo clippy --locked --no-default-features -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --features cli
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --workspace
 	$(DENY) --all-features check bans licenses sources
 	cargo fmt --check --manifest-path $(CONFORMANCE)/server/Cargo.toml
 	cargo clippy $(CONFORMANCE_CARGO) -- -D warnings
@@ -41,7 +41,7 @@ audit: $(DENY) ## known vulnerabilities; needs the advisory database from the ne
 	$(DENY) --all-features check advisories
 
 unit:
-	cargo test --locked --features cli
+	cargo test --locked --workspace
 
 e2e: wasm setup $(OLD_ENVOY)/.installed $(OLD_PYTHON_SDK)/.installed $(CLIENTS)/node/node_modules/.installed $(ETCD_BIN) $(CHROMIUM_BIN) conformance-server
 	$(VENV)/python -m pytest tests -n 4

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::decision::Decision;
-use crate::policy::{Mode, Policy, Subject};
+use policy::{Mode, Policy, Subject};
 
 /// The longest name from a request that a record repeats.
 const MAX_NAME: usize = 128;

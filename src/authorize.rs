@@ -7,11 +7,9 @@ mod view;
 pub use self::owners::may_complete;
 pub use self::view::View;
 use crate::decision::Evidence;
-use crate::identity::Identity;
-use crate::mcp::method::List;
-use crate::policy::{
-    ConditionError, Grant, NotOwned, Operation, Pattern, Policy, Role, is_plain_uri,
-};
+use mcp::method::List;
+use oauth::Identity;
+use policy::{ConditionError, Grant, NotOwned, Operation, Pattern, Policy, Role, is_plain_uri};
 
 /// What the caller wants to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 mod schemes;
 
+use base::http::Reply;
 use serde_json::{Value, json};
 
 use self::schemes::challenges;
@@ -9,23 +10,12 @@ pub use self::schemes::proof_algorithms;
 use crate::authorize::{Denial, Target};
 use crate::connection::token_exchange::ExchangeError;
 use crate::elicitation::{Asking, Elicitation};
-use crate::mcp::headers::{Disagreement, VERSIONS};
-use crate::mcp::message::MessageError;
-use crate::mcp::message::params::TASKS_EXTENSION;
-use crate::mcp::method::Era;
-use crate::policy::{Policy, Refusals};
 use crate::refusal::Refusal;
-
-/// An answer given in the server's place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
-    /// The HTTP status.
-    pub status: u16,
-    /// The headers.
-    pub headers: Vec<(&'static str, String)>,
-    /// The body.
-    pub body: Vec<u8>,
-}
+use mcp::headers::{Disagreement, VERSIONS};
+use mcp::message::MessageError;
+use mcp::message::params::TASKS_EXTENSION;
+use mcp::method::Era;
+use policy::{Policy, Refusals};
 
 /// What of the request the answer depends on.
 #[derive(Debug, Clone, Copy)]

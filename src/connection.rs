@@ -9,10 +9,10 @@
 
 pub mod discovery;
 pub mod ending;
-pub mod oauth;
 pub mod question;
 pub mod refresh;
 pub mod token_exchange;
+pub mod token_request;
 pub mod vault;
 
 mod agreeing;
@@ -37,9 +37,9 @@ pub use refusal::PageRefusal;
 use self::question::Question;
 use self::sealed::{Errand, LASTS, Seals, Ticket};
 use self::vault::{Conversation, Place};
-use crate::identity::VerifiedToken;
-use crate::policy::{self, Connection, PAGES, Policy};
-use crate::seal::{Purpose, Sealer};
+use base::seal::{Purpose, Sealer};
+use oauth::VerifiedToken;
+use policy::{self, Connection, PAGES, Policy};
 
 /// Where 32 random bytes come from. `None`: there are none, and nothing can be begun.
 #[derive(Clone, Copy)]

@@ -1,9 +1,9 @@
 //! What web pages may do here: preflights, and the headers that let a page read an answer (Fetch,
 //! "CORS protocol"). Pages of the policy's origins may; nothing the server says adds to that.
 
-use crate::challenge::Reply;
-use crate::mcp::headers::{HeaderEdit, Headers, PARAM_PREFIX};
-use crate::policy::Policy;
+use base::http::Reply;
+use mcp::headers::{HeaderEdit, Headers, PARAM_PREFIX};
+use policy::Policy;
 
 /// What may be done from a page.
 const METHODS: &str = "POST, GET, DELETE";

@@ -8,10 +8,10 @@ use std::fmt;
 use serde_json::{Value, json};
 
 pub use self::shown::Shown;
-use crate::mcp::json::tree::Node;
-use crate::mcp::method::Era;
-use crate::rewrite::splice::Edits;
-use crate::store::Key;
+use base::json::edits::Edits;
+use base::json::tree::Node;
+use base::store::Key;
+use mcp::method::Era;
 
 /// How the filter's own question is called among those of a result (MCP 2026-07-28 "Multi Round-Trip
 /// Requests").
@@ -44,15 +44,6 @@ pub enum How {
     UrlRequired,
     /// As the result of the tool, by clients that have no other way.
     Text,
-}
-
-/// What a client can ask its user: `elicitation` among its capabilities.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Elicits {
-    /// In a form of its own.
-    pub form: bool,
-    /// To open a page.
-    pub url: bool,
 }
 
 /// What a question is, as a member of a JSON-RPC answer.

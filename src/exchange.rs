@@ -31,25 +31,26 @@ use self::handles::Handles;
 pub use self::local::Connection;
 use self::pages::PageState;
 use self::waiting::Waiting;
-use crate::ask::Ask;
 use crate::audit::Record;
 use crate::authorize::Target;
-use crate::challenge::{Asked, Reply, refuse};
+use crate::challenge::{Asked, refuse};
 use crate::connection::refresh::Refresh;
 use crate::connection::token_exchange::Exchanger;
 use crate::connection::{Clients, Means, Random};
 use crate::cors;
 use crate::credential::Credential;
 use crate::decision::{Decision, Evidence, Verdict};
-use crate::elicitation::Elicits;
-use crate::identity::{Need, TokenDigest};
-use crate::mcp::events::EventStream;
-use crate::mcp::headers::{HeaderEdit, Headers};
-use crate::mcp::method::Era;
-use crate::policy::{Mode, Policy};
 use crate::refusal::Refusal;
 use crate::rewrite::pins::SeenTools;
-use crate::seal::Sealer;
+use base::effect::Ask;
+use base::http::Reply;
+use base::seal::Sealer;
+use mcp::capabilities::ElicitationCapability;
+use mcp::events::EventStream;
+use mcp::headers::{HeaderEdit, Headers};
+use mcp::method::Era;
+use oauth::{Need, TokenDigest};
+use policy::{Mode, Policy};
 
 /// How deep JSON may be nested, in requests and lists.
 const MAX_DEPTH: usize = 64;
@@ -248,7 +249,7 @@ impl ResultOf {
 struct Question {
     id: Option<Vec<u8>>,
     /// What the client can ask its user.
-    elicits: Elicits,
+    elicits: ElicitationCapability,
     /// As the headers state it; a body of the other era is refused.
     era: Era,
 }
@@ -270,7 +271,7 @@ impl Exchange {
             caller: None,
             asked: Question {
                 id: None,
-                elicits: Elicits::default(),
+                elicits: ElicitationCapability::default(),
                 era: Era::Legacy,
             },
             handles: Handles::default(),

@@ -10,7 +10,7 @@
 //!   [`audit`]: what
 //!   is decided, changed, refused, answered, published, shown to web pages and logged.
 //! - [`connection`]: the second layer, a user's own tokens for what is behind the server.
-//! - [`auth_tools`]: the tools of the filter's own, as lists show them.
+//! - [`own_tools`]: the tools of the filter's own, as lists show them.
 //! - [`policy`], [`identity`], [`mcp`]: what is allowed, who is calling, what is asked.
 //! - [`seal`], [`credential`]: the server's handles as one caller may hold them, and the filter's own
 //!   word to the server.
@@ -20,11 +20,8 @@
 // Tests count freely; what came from outside is never added up unchecked.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
-pub mod ask;
 pub mod audit;
-pub mod auth_tools;
 pub mod authorize;
-pub mod call;
 pub mod challenge;
 pub mod connection;
 pub mod cors;
@@ -32,15 +29,10 @@ pub mod credential;
 pub mod decision;
 pub mod elicitation;
 pub mod exchange;
-pub mod identity;
-pub mod mcp;
 pub mod metadata;
-pub mod policy;
+pub mod own_tools;
 pub mod refusal;
 pub mod rewrite;
-pub mod seal;
-pub mod secret;
-pub mod store;
 
 #[cfg(target_arch = "wasm32")]
-mod filter;
+mod envoy;

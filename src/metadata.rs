@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::challenge::{Reply, proof_algorithms};
-use crate::policy::Policy;
+use crate::challenge::proof_algorithms;
+use base::http::Reply;
+use policy::Policy;
 
 /// The protected resource metadata document (RFC 9728 section 3.2).
 pub fn metadata(policy: &Policy) -> Reply {

@@ -5,12 +5,12 @@ use crate::connection::PageRefusal;
 use crate::connection::token_exchange::ExchangeError;
 use crate::decision::{Decision, Evidence, Verdict};
 use crate::elicitation::Elicitation;
-use crate::identity::TokenError;
-use crate::mcp::headers::{Disagreement, HeaderError};
-use crate::mcp::message::MessageError;
-use crate::policy::{NotOwned, PinRule};
 use crate::rewrite::arguments::ArgumentError;
-use crate::store::StoreError;
+use base::store::StoreError;
+use mcp::headers::{Disagreement, HeaderError};
+use mcp::message::MessageError;
+use oauth::TokenError;
+use policy::{NotOwned, PinRule};
 
 /// Why a request, or the answer to it, does not pass.
 #[derive(Debug, Clone, PartialEq, Eq)]

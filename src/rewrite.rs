@@ -10,4 +10,3 @@ pub mod pins;
 pub mod results;
 pub mod schemas;
 mod security_schemes;
-pub mod splice;

@@ -13,12 +13,12 @@ use std::rc::Rc;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use criterion::{criterion_group, criterion_main};
+use mcp::headers::Headers;
+use mcp::message::Message;
 use mcp_auth_filter::exchange::{Exchange, Forward, Secrets, Step};
-use mcp_auth_filter::identity::{BearerToken, Verification, Verifier};
-use mcp_auth_filter::mcp::headers::Headers;
-use mcp_auth_filter::mcp::message::Message;
-use mcp_auth_filter::policy::Policy;
 use mcp_auth_filter::rewrite::pins::SeenTools;
+use oauth::{BearerToken, Verification, Verifier};
+use policy::Policy;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -175,7 +175,7 @@ fn token(criterion: &mut Criterion) {
 
 #[cfg(feature = "cel")]
 fn condition(criterion: &mut Criterion) {
-    use mcp_auth_filter::policy::Condition;
+    use policy::Condition;
 
     let identity = samples::identity();
     let mut group = criterion.benchmark_group("condition");

@@ -4,11 +4,11 @@ use std::fmt::Write;
 use std::rc::Rc;
 
 use jwt_simple::prelude::*;
+use mcp::headers::Headers;
 use mcp_auth_filter::exchange::Now;
 #[cfg(feature = "cel")]
-use mcp_auth_filter::identity::Identity;
-use mcp_auth_filter::mcp::headers::Headers;
-use mcp_auth_filter::policy::Policy;
+use oauth::Identity;
+use policy::Policy;
 use serde_json::{Value, json};
 
 /// When everything happens.

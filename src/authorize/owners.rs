@@ -1,9 +1,9 @@
 //! Resources that name their owner, in the place where the policy looks for it.
 
 use super::{Denial, Target, sign_in};
-use crate::identity::Identity;
-use crate::mcp::template::expand;
-use crate::policy::{NotOwned, Policy, ResourceRule, is_plain_uri};
+use mcp::template::expand;
+use oauth::Identity;
+use policy::{NotOwned, Policy, ResourceRule, is_plain_uri};
 
 /// Whether a resource names the caller, by every rule that is for it. Templates name whomever a
 /// client fills in: of one, some URI has to be the caller's.

@@ -1,8 +1,8 @@
 //! Acting with a lower role, or as a test user: never with more than the caller has.
 
 use super::known_roles;
-use crate::identity::Identity;
-use crate::policy::{Policy, Role};
+use oauth::Identity;
+use policy::{Policy, Role};
 
 /// As whom a caller acts.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,9 +2,9 @@
 
 use crate::authorize::Denial;
 use crate::connection::token_exchange::ExchangeError;
-use crate::identity::{PROOF_ALGORITHMS, TokenError};
-use crate::policy::Policy;
 use crate::refusal::Refusal;
+use oauth::{PROOF_ALGORITHMS, TokenError};
+use policy::Policy;
 
 /// The challenges of a refusal, one for each way to send a token (RFC 9449 section 7). Some clients
 /// read the first one only, and know `Bearer` only.

@@ -7,10 +7,10 @@ use super::refusal::PageRefusal;
 use super::sealed::{AnswerForm, LASTS};
 use super::visit::Visit;
 use super::visitor::Visitor;
-use crate::ask::Ask;
-use crate::challenge::Reply;
-use crate::policy::PAGES;
-use crate::store::{Operation, Outcome, StoreError};
+use base::effect::Ask;
+use base::http::Reply;
+use base::store::{Operation, Outcome, StoreError};
+use policy::PAGES;
 
 /// A question whose page is open.
 #[derive(Debug)]

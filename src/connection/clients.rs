@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::policy::{Authorization, Client, Policy, PolicyError, TokenClient};
-use crate::secret::Secret;
+use base::secret::Secret;
+use policy::{Authorization, Client, Policy, PolicyError, TokenClient};
 
 /// What this filter shows authorization servers to say who it is.
 #[derive(Debug, Clone, Default)]

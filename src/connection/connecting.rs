@@ -8,16 +8,16 @@ use url::Url;
 use super::Connection;
 use super::discovery::{self, Discovered};
 use super::flow::{Around, Ended, Leg, Step, Waiting, redirect_uri};
-use super::oauth::{self, Redeemed, Tokens};
 use super::pages;
 use super::refusal::PageRefusal;
 use super::sealed::{Attempt, Ticket};
+use super::token_request::{self, Redeemed, Tokens};
 use super::vault::{self, Connected};
-use crate::ask::{Ask, Told};
-use crate::call::{Answer, Place};
-use crate::identity::ClaimPath;
-use crate::secret::Secret;
-use crate::store::Outcome;
+use base::effect::{Ask, Told};
+use base::http::{Endpoint, HttpResponse};
+use base::secret::Secret;
+use base::store::Outcome;
+use oauth::ClaimPath;
 
 /// A connection whose code came back.
 #[derive(Debug)]
@@ -92,7 +92,7 @@ pub(super) fn redeem(
         redirect_uri: &callback(around, connection),
         resource: connection.resource.as_deref(),
     };
-    let call = oauth::redeem(&client, around.clients, redeemed);
+    let call = token_request::redeem(&client, around.clients, redeemed);
     Ok(waits(attempt, Stage::Code, Ask::Call(call)))
 }
 
@@ -103,7 +103,7 @@ impl Connecting {
         let connection = around.connection(&attempt.ticket)?;
         match (stage, told) {
             (Stage::Code, Told::Call(answer)) => {
-                let tokens = oauth::read_tokens(answer.as_ref(), around.now);
+                let tokens = token_request::read_tokens(answer.as_ref(), around.now);
                 let tokens = tokens.map_err(PageRefusal::Tokens)?;
                 match &connection.account {
                     Some((place, _)) => {
@@ -162,15 +162,15 @@ fn place(around: Around<'_>, attempt: &Attempt) -> Result<vault::Place, PageRefu
     place.ok_or(PageRefusal::Ticket)
 }
 
-fn ask_account(place: &Place, tokens: &Tokens) -> crate::call::Call {
+fn ask_account(place: &Endpoint, tokens: &Tokens) -> base::http::HttpRequest {
     let bearer = Secret::new(format!("Bearer {}", tokens.access_token.reveal()));
     place.get(Some(&bearer))
 }
 
 /// The account's name, as the resource writes it.
-fn account(field: &ClaimPath, answer: Option<&Answer>) -> Option<String> {
+fn account(field: &ClaimPath, answer: Option<&HttpResponse>) -> Option<String> {
     let answer = answer.filter(|answer| answer.status == 200)?;
-    field.identifier(&oauth::object(&answer.body)?)
+    field.identifier(&token_request::object(&answer.body)?)
 }
 
 /// Where the browser comes back to: a place of its own for each connection, so that one
@@ -184,7 +184,7 @@ fn waits(attempt: Rc<Attempt>, stage: Stage, ask: Ask) -> Step {
 }
 
 fn done(
-    reply: crate::challenge::Reply,
+    reply: base::http::Reply,
     outcome: &'static str,
     ticket: &Ticket,
     account: Option<String>,

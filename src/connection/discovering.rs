@@ -9,9 +9,9 @@ use super::flow::{Around, Ended, Step, Waiting};
 use super::refusal::PageRefusal;
 use super::registration::{self, Next, Registration};
 use super::sealed::Ticket;
-use crate::ask::{Ask, Told};
-use crate::call::{Answer, Place};
-use crate::policy::{Connection, Discover, Server};
+use base::effect::{Ask, Told};
+use base::http::{Endpoint, HttpResponse};
+use policy::{Connection, Discover, Server};
 
 /// A connection whose authorization server is being found out about.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ enum Stage {
     /// The authorization server is asked, in this one of the ways to do so.
     Server(usize),
     /// A client id is being had.
-    Client(Discovered, Place, registration::Stage),
+    Client(Discovered, Endpoint, registration::Stage),
 }
 
 /// Goes on to the resource, at once where everything is known.
@@ -149,7 +149,7 @@ impl Discovering {
                 let path = discovery::server_paths(&issuer).into_iter().nth(*at);
                 let path = path.ok_or(DiscoveryError::NotOffered)?;
                 let place = discover.place(&issuer).ok_or(PageRefusal::Request)?;
-                Ask::Call(Place { path, ..place }.get(None))
+                Ask::Call(Endpoint { path, ..place }.get(None))
             }
             Stage::Client(discovered, place, stage) => {
                 let registration = Registration {
@@ -166,7 +166,7 @@ impl Discovering {
 }
 
 /// The document of an answer; `None` if there is none at this place.
-fn document(answer: Option<&Answer>) -> Result<Option<&[u8]>, DiscoveryError> {
+fn document(answer: Option<&HttpResponse>) -> Result<Option<&[u8]>, DiscoveryError> {
     let answer = answer.ok_or(DiscoveryError::Unavailable)?;
     match answer.status {
         200 => Ok(Some(&answer.body)),

@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 use url::Url;
 
-use super::oauth::object;
-use crate::call::{Answer, Place};
-use crate::policy::{Client, Connection, Discover, Policy, Server, web_url};
+use super::token_request::object;
+use base::http::{Endpoint, HttpResponse};
+use policy::{Client, Connection, Discover, Policy, Server, web_url};
 
 /// A longer URL or client id is none: it goes through the browser, sealed.
 pub(super) const MAX_TEXT: usize = 2048;
@@ -36,7 +36,7 @@ pub(super) enum Way {
     /// There is one: the policy's, or this filter's document.
     Known,
     /// It registers here.
-    Register(Place),
+    Register(Endpoint),
 }
 
 /// Why a connection's authorization server cannot be used.
@@ -158,7 +158,7 @@ pub(super) fn server_paths(issuer: &Url) -> Vec<String> {
 /// It is another resource's, or does not name the issuer.
 pub(super) fn check_resource(
     connection: &Connection,
-    answer: Option<&Answer>,
+    answer: Option<&HttpResponse>,
 ) -> Result<(), DiscoveryError> {
     let answer = answer.ok_or(DiscoveryError::Unavailable)?;
     let members = match answer.status {
@@ -242,7 +242,7 @@ fn client_id(
 }
 
 /// Where calls to an endpoint go.
-fn place(discover: &Discover, name: &'static str, url: &Url) -> Result<Place, DiscoveryError> {
+fn place(discover: &Discover, name: &'static str, url: &Url) -> Result<Endpoint, DiscoveryError> {
     discover.place(url).ok_or(DiscoveryError::Host(name))
 }
 

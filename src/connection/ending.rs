@@ -3,11 +3,11 @@
 
 use super::Means;
 use super::discovery;
-use super::oauth::{self, Revoked};
+use super::token_request::{self, Revoked};
 use super::vault::{Connected, Place};
-use crate::ask::{Ask, Told};
-use crate::call::Call;
-use crate::store::{Outcome, StoreError};
+use base::effect::{Ask, Told};
+use base::http::HttpRequest;
+use base::store::{Outcome, StoreError};
 
 /// A connection that is being ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +23,7 @@ enum Stage {
     /// It is taken out of the store.
     Delete(Option<Connected>),
     /// Its token is being revoked.
-    Revoke(Connected, Call),
+    Revoke(Connected, HttpRequest),
 }
 
 /// How it goes on.
@@ -134,12 +134,12 @@ fn over(connected: Connected, revocation: Revocation) -> Next {
     }))
 }
 
-fn revocation(means: Means<'_>, place: &Place, connected: &Connected) -> Option<Call> {
+fn revocation(means: Means<'_>, place: &Place, connected: &Connected) -> Option<HttpRequest> {
     let connection = means.policy.connection(&place.connection)?;
     let client = discovery::client(connection, connected.discovered.as_ref())?;
     let token = match &connected.refresh_token {
         Some(token) => Revoked::Refresh(token),
         None => Revoked::Access(&connected.access_token),
     };
-    oauth::revoke(&client, means.clients, token)
+    token_request::revoke(&client, means.clients, token)
 }

@@ -17,14 +17,14 @@ use super::signed_out::{self, Looking};
 use super::vault::Conversation;
 use super::visit::{Page, Visit};
 use super::{Connection, Random};
-use crate::ask::{Ask, Told};
-use crate::challenge::Reply;
-use crate::identity::{IssuerId, Need, Verifier};
-use crate::mcp::headers::Headers;
-use crate::policy::{PAGES, Policy, SignIn};
-use crate::seal::{Purpose, Sealer};
-use crate::secret::Secret;
-use crate::store::{Key, Operation, Outcome, Record};
+use base::effect::{Ask, Told};
+use base::http::Reply;
+use base::seal::{Purpose, Sealer};
+use base::secret::Secret;
+use base::store::{Key, Operation, Outcome, Record};
+use mcp::headers::Headers;
+use oauth::{IssuerId, Need, Verifier};
+use policy::{PAGES, Policy, SignIn};
 
 /// Who is signed in: sealed, so that nobody else can say it.
 pub(super) const BROWSER: &str = "__Host-mcp-auth";
@@ -296,7 +296,7 @@ impl<'a> Around<'a> {
             Leg::Connect => {
                 let connection = self.connection(&attempt.ticket)?;
                 let discovered = attempt.discovered.as_ref();
-                let is_required = connection.iss == crate::policy::Iss::Required
+                let is_required = connection.iss == policy::Iss::Required
                     || discovered.is_some_and(|discovered| discovered.iss);
                 Ok((&connection.issuer, is_required))
             }

@@ -10,12 +10,12 @@ use super::refusal::PageRefusal;
 use super::sealed::LASTS;
 use super::vault::{Conversation, Place};
 use super::visit::Visit;
-use crate::ask::{Ask, Told};
-use crate::challenge::Reply;
-use crate::identity::{ClaimPath, IssuerId, LogoutVerification, VerifiedLogout, Verifier};
-use crate::policy::{self, Policy};
-use crate::secret::Secret;
-use crate::store::{Key, Operation, Outcome, Record};
+use base::effect::{Ask, Told};
+use base::http::Reply;
+use base::secret::Secret;
+use base::store::{Key, Operation, Outcome, Record};
+use oauth::{ClaimPath, IssuerId, LogoutVerification, VerifiedLogout, Verifier};
+use policy::{self, Policy};
 
 /// The records to look at before a connection is used: whether its user signed out.
 pub fn marks(

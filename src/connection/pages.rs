@@ -8,8 +8,8 @@ use std::time::Duration;
 pub(super) use self::call::{CallPage, answered};
 use self::html::{Html, page};
 use super::refusal::PageRefusal;
-use crate::challenge::Reply;
-use crate::policy::{Connection, Policy};
+use base::http::Reply;
+use policy::{Connection, Policy};
 
 /// The page before an account is connected: who, to what, what for, how long.
 pub(super) struct Consent<'a> {

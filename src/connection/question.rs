@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::vault::Conversation;
 use crate::elicitation::Shown;
-use crate::seal::{Owner, Purpose, Sealer};
-use crate::store::{Key, Operation, Record};
+use base::seal::{Owner, Purpose, Sealer};
+use base::store::{Key, Operation, Record};
 
 /// How long a question can be answered, and how long the answer counts, in seconds.
 const LASTS: u64 = 600;

@@ -3,11 +3,11 @@
 
 use super::Means;
 use super::discovery;
-use super::oauth::{self, TokenAnswerError};
+use super::token_request::{self, TokenAnswerError};
 use super::vault::{Connected, Place};
-use crate::ask::{Ask, Told};
-use crate::call::Call;
-use crate::store::{Operation, Outcome, StoreError};
+use base::effect::{Ask, Told};
+use base::http::HttpRequest;
+use base::store::{Operation, Outcome, StoreError};
 
 /// A refresh under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct Refresh {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Stage {
     /// The token is asked for.
-    Call(Connected, Call),
+    Call(Connected, HttpRequest),
     /// It is there; whether the connection still is, is looked up: it may have been ended meanwhile,
     /// or made anew.
     Check(Connected),
@@ -56,7 +56,7 @@ impl Refresh {
         let token = connected.refresh_token.as_ref()?;
         let client = discovery::client(connection, connected.discovered.as_ref())?;
         let resource = connection.resource.as_deref();
-        let call = oauth::refresh(&client, means.clients, resource, token);
+        let call = token_request::refresh(&client, means.clients, resource, token);
         let stage = Stage::Call(connected, call);
         Some(Self { place, stage })
     }
@@ -75,7 +75,7 @@ impl Refresh {
         let Self { place, stage } = self;
         let stage = match (stage, told) {
             (Stage::Call(connected, _), Told::Call(answer)) => {
-                match oauth::read_tokens(answer.as_ref(), means.now) {
+                match token_request::read_tokens(answer.as_ref(), means.now) {
                     Ok(tokens) => Stage::Check(connected.refreshed(tokens)),
                     Err(TokenAnswerError::Grant) => return Next::Over(Refreshed::Ended),
                     // As who it becomes when the user connects again, it can be refreshed.

@@ -3,10 +3,10 @@
 use thiserror::Error;
 
 use super::discovery::DiscoveryError;
-use super::oauth::TokenAnswerError;
 use super::registration::RegistrationError;
-use crate::identity::TokenError;
-use crate::store::StoreError;
+use super::token_request::TokenAnswerError;
+use base::store::StoreError;
+use oauth::TokenError;
 
 /// Why a page says no. The texts are for the user of the browser, and hold nothing of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

@@ -8,16 +8,16 @@ use thiserror::Error;
 use super::connecting::callback;
 use super::discovery::{self, Discovered, MAX_TEXT};
 use super::flow::{Around, Ended, redirect_uri};
-use super::oauth::{self, Redeemed, TokenAnswerError, object};
 use super::refusal::PageRefusal;
 use super::sealed::{Ends, random_text};
 use super::sign_in;
-use crate::ask::{Ask, Told};
-use crate::call::{Answer, Place};
-use crate::challenge::Reply;
-use crate::policy::{Connection, Policy};
-use crate::seal::Purpose;
-use crate::store::{Key, Operation, Outcome, Record};
+use super::token_request::{self, Redeemed, TokenAnswerError, object};
+use base::effect::{Ask, Told};
+use base::http::Reply;
+use base::http::{Endpoint, HttpResponse};
+use base::seal::Purpose;
+use base::store::{Key, Operation, Outcome, Record};
+use policy::{Connection, Policy};
 
 /// How long a registration is used, in seconds.
 const LASTS: u64 = 90 * 24 * 3600;
@@ -29,7 +29,7 @@ pub(super) struct Registration<'a> {
     /// What is known of the authorization server.
     pub(super) discovered: &'a Discovered,
     /// Where clients register.
-    pub(super) place: &'a Place,
+    pub(super) place: &'a Endpoint,
 }
 
 /// How far it is.
@@ -176,7 +176,7 @@ impl Registration<'_> {
                 })
             }
             (Stage::Try(client_id), Told::Call(answer)) => {
-                match oauth::read_tokens(answer.as_ref(), self.around.now) {
+                match token_request::read_tokens(answer.as_ref(), self.around.now) {
                     Err(TokenAnswerError::UnknownClient) => {
                         Next::Ask(Stage::Register { replaces: true })
                     }
@@ -216,7 +216,7 @@ impl Registration<'_> {
             redirect_uri: &self.redirect_uri(),
             resource: self.connection.resource.as_deref(),
         };
-        let call = oauth::redeem(&client, self.around.clients, redeemed);
+        let call = token_request::redeem(&client, self.around.clients, redeemed);
         Ok(Ask::Call(call))
     }
 
@@ -249,7 +249,7 @@ impl Registration<'_> {
 }
 
 /// The client id of an answer (RFC 7591 section 3.2.1).
-fn read(answer: Option<&Answer>, redirect_uri: &str) -> Result<String, RegistrationError> {
+fn read(answer: Option<&HttpResponse>, redirect_uri: &str) -> Result<String, RegistrationError> {
     let answer = answer.ok_or(RegistrationError::Unavailable)?;
     match answer.status {
         200 | 201 => {}

@@ -10,8 +10,8 @@ use super::discovery::Discovered;
 use super::question;
 use super::refusal::PageRefusal;
 use super::vault::{Conversation, Place};
-use crate::seal::{Owner, Purpose, Sealer};
-use crate::store::Key;
+use base::seal::{Owner, Purpose, Sealer};
+use base::store::Key;
 
 /// How long a link, a sign-in in the browser, or a connection under way lasts, in seconds.
 pub(super) const LASTS: u64 = 600;

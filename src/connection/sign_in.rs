@@ -6,17 +6,17 @@ use std::rc::Rc;
 use url::Url;
 
 use super::flow::{Around, BROWSER, Ended, FLOW, Leg, Step, Waiting, redirect_uri, set_cookie};
-use super::oauth::{self, Redeemed};
 use super::pages;
 use super::refusal::PageRefusal;
 use super::sealed::{Attempt, Browser, LASTS, Ticket};
+use super::token_request::{self, Redeemed};
 use super::visit::Visit;
-use crate::ask::Ask;
-use crate::call::Answer;
-use crate::identity::{IdVerification, SignInAnswer, VerifiedIdToken, Verifier};
-use crate::policy::PAGES;
-use crate::seal::Purpose;
-use crate::secret::Secret;
+use base::effect::Ask;
+use base::http::HttpResponse;
+use base::seal::Purpose;
+use base::secret::Secret;
+use oauth::{IdVerification, SignInAnswer, VerifiedIdToken, Verifier};
+use policy::PAGES;
 
 /// Where the browser comes back to.
 pub(super) const PAGE: &str = "signed-in";
@@ -79,7 +79,7 @@ pub(super) fn redeem(
         redirect_uri: &redirect_uri(around.policy, PAGE),
         resource: None,
     };
-    let call = oauth::redeem(&sign_in.client, around.clients, redeemed);
+    let call = token_request::redeem(&sign_in.client, around.clients, redeemed);
     let waiting = SigningIn {
         attempt,
         id_token: None,
@@ -92,10 +92,10 @@ impl SigningIn {
     pub(super) fn answered(
         mut self,
         around: Around<'_>,
-        answer: Option<&Answer>,
+        answer: Option<&HttpResponse>,
         verifier: &mut Verifier,
     ) -> Result<Step, PageRefusal> {
-        let tokens = oauth::read_tokens(answer, around.now).map_err(PageRefusal::Tokens)?;
+        let tokens = token_request::read_tokens(answer, around.now).map_err(PageRefusal::Tokens)?;
         self.id_token = tokens.id_token;
         match self.verify(around, verifier)? {
             IdVerification::Verified(token) => Ok(self.signed_in(around, &token)),
@@ -121,7 +121,7 @@ impl SigningIn {
         verifier: &mut Verifier,
     ) -> Result<IdVerification, PageRefusal> {
         let (issuer, sign_in) = around.sign_in(&self.attempt.ticket)?;
-        let format = PageRefusal::Tokens(oauth::TokenAnswerError::Format);
+        let format = PageRefusal::Tokens(token_request::TokenAnswerError::Format);
         let answer = SignInAnswer {
             issuer,
             client_id: &sign_in.client.client_id,

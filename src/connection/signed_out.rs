@@ -9,9 +9,9 @@ use super::refusal::PageRefusal;
 use super::sealed::Errand;
 use super::vault::Conversation;
 use super::visit::{Page, Visit};
-use crate::ask::{Ask, Told};
-use crate::identity::Verifier;
-use crate::store::{Key, Operation, Outcome};
+use base::effect::{Ask, Told};
+use base::store::{Key, Operation, Outcome};
+use oauth::Verifier;
 
 /// A request for a page, and where it is still to be looked.
 #[derive(Debug)]

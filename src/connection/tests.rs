@@ -10,7 +10,7 @@ pub(super) mod world;
 use serde_json::{Value, json};
 
 use super::{Around, Clients, Flow, Next, Random};
-use crate::policy::{Connection, Policy};
+use policy::{Connection, Policy};
 
 /// A policy with one connection.
 pub(super) fn document() -> Value {

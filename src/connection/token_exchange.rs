@@ -8,10 +8,10 @@ use thiserror::Error;
 
 pub use self::exchanger::{Exchanger, Progress};
 use super::Clients;
-use super::oauth::{NoMembers, Tokens, form_of, members, token, tokens};
-use crate::call::{Answer, Call};
-use crate::policy::{SubjectTokenType, TokenClient, TokenExchange};
-use crate::secret::Secret;
+use super::token_request::{NoMembers, Tokens, form_of, members, token, tokens};
+use base::http::{HttpRequest, HttpResponse};
+use base::secret::Secret;
+use policy::{SubjectTokenType, TokenClient, TokenExchange};
 
 const ID_JAG: &str = "urn:ietf:params:oauth:token-type:id-jag";
 
@@ -69,7 +69,7 @@ impl From<NoMembers> for ExchangeError {
 }
 
 /// Asks for another token in place of this one (RFC 8693 section 2.1).
-fn exchange(exchange: &TokenExchange, clients: &Clients, subject: &Secret) -> Call {
+fn exchange(exchange: &TokenExchange, clients: &Clients, subject: &Secret) -> HttpRequest {
     let wanted = match exchange.id_jag {
         Some(_) => ID_JAG,
         None => SubjectTokenType::AccessToken.urn(),
@@ -94,7 +94,7 @@ fn exchange(exchange: &TokenExchange, clients: &Clients, subject: &Secret) -> Ca
 }
 
 /// Asks for a token for who is named in an assertion (RFC 7523 section 2.1).
-fn redeem(client: &TokenClient, clients: &Clients, assertion: &Secret) -> Call {
+fn redeem(client: &TokenClient, clients: &Clients, assertion: &Secret) -> HttpRequest {
     let form = [
         (
             "grant_type",
@@ -105,14 +105,14 @@ fn redeem(client: &TokenClient, clients: &Clients, assertion: &Secret) -> Call {
     post(client, clients, &form)
 }
 
-fn post(client: &TokenClient, clients: &Clients, form: &[(&str, Option<&str>)]) -> Call {
+fn post(client: &TokenClient, clients: &Clients, form: &[(&str, Option<&str>)]) -> HttpRequest {
     let authorization = clients.of_token_client(client);
     let form = form_of(&client.client_id, authorization.as_ref(), form);
     client.token.post(form, authorization.as_ref())
 }
 
 /// Reads what came of an exchange (RFC 8693 section 2.2.1).
-fn read_exchanged(answer: Option<&Answer>, now: u64) -> Result<Tokens, ExchangeError> {
+fn read_exchanged(answer: Option<&HttpResponse>, now: u64) -> Result<Tokens, ExchangeError> {
     let members = members(answer)?;
     let kinds = [SubjectTokenType::AccessToken, SubjectTokenType::Jwt];
     if !kinds.iter().any(|kind| is_issued(&members, kind.urn())) {
@@ -122,7 +122,7 @@ fn read_exchanged(answer: Option<&Answer>, now: u64) -> Result<Tokens, ExchangeE
 }
 
 /// Reads the assertion that came of an exchange, which is no access token.
-fn read_assertion(answer: Option<&Answer>) -> Result<Secret, ExchangeError> {
+fn read_assertion(answer: Option<&HttpResponse>) -> Result<Secret, ExchangeError> {
     let members = members(answer)?;
     let kind = members.get("token_type").and_then(Value::as_str);
     let is_none = kind.is_some_and(|kind| kind.eq_ignore_ascii_case("N_A"));
@@ -134,7 +134,7 @@ fn read_assertion(answer: Option<&Answer>) -> Result<Secret, ExchangeError> {
 }
 
 /// Reads the token that was given for an assertion.
-fn read_redeemed(answer: Option<&Answer>, now: u64) -> Result<Tokens, ExchangeError> {
+fn read_redeemed(answer: Option<&HttpResponse>, now: u64) -> Result<Tokens, ExchangeError> {
     let members = members(answer).map_err(|error| match error.into() {
         // Another sign-in makes no other assertion.
         ExchangeError::Subject => ExchangeError::Denied,

@@ -4,11 +4,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::discovery::Discovered;
-use super::oauth::Tokens;
-use crate::policy::Connection;
-use crate::seal::{Owner, Purpose, Sealer};
-use crate::secret::Secret;
-use crate::store::{Key, Operation, Record};
+use super::token_request::Tokens;
+use base::seal::{Owner, Purpose, Sealer};
+use base::secret::Secret;
+use base::store::{Key, Operation, Record};
+use policy::Connection;
 
 /// A token is refreshed this long before it ends, in seconds: a call still has to arrive with it.
 const EARLY: u64 = 30;

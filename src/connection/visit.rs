@@ -3,8 +3,8 @@
 use url::form_urlencoded;
 
 use super::refusal::PageRefusal;
-use crate::mcp::headers::{Headers, media_type};
-use crate::policy::PAGES;
+use mcp::headers::{Headers, media_type};
+use policy::PAGES;
 
 /// Larger forms and queries are none of this filter's.
 const MAX_PARAMETERS: usize = 32 * 1024;

@@ -9,7 +9,7 @@ use super::refusal::PageRefusal;
 use super::sealed::{Browser, Ends, Ticket};
 use super::sign_in;
 use super::visit::Visit;
-use crate::seal::Purpose;
+use base::seal::Purpose;
 
 /// The user of a browser, who is the ticket's.
 pub(super) struct Visitor {

@@ -119,7 +119,7 @@ fn line(out: &mut String, depth: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mcp::json::digest;
+    use base::json::digest;
 
     fn shown(json: &str) -> String {
         Shown::of(json.as_bytes()).text

@@ -3,16 +3,16 @@
 
 use super::caller::Known;
 use super::{Exchange, Now};
-use crate::ask::{Ask, Told};
 use crate::connection::question::{Call, Place, Question};
 use crate::connection::{conversation, question_link};
 use crate::elicitation::Shown;
-use crate::mcp::json::digest;
-use crate::mcp::message::MessageError;
-use crate::policy::Policy;
 use crate::refusal::Refusal;
-use crate::seal::Sealer;
-use crate::store::Outcome;
+use base::effect::{Ask, Told};
+use base::json::digest;
+use base::seal::Sealer;
+use base::store::Outcome;
+use mcp::message::MessageError;
+use policy::Policy;
 
 /// A call that needs an answer given on a page, and how far that is.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,8 +11,6 @@ use super::call::Ask as Asked;
 use super::caller::{Known, Way};
 use super::waiting::Requirement;
 use super::{Exchange, Now, RequestState, Step};
-use crate::ask::{Ask, Told};
-use crate::auth_tools::{AuthTool, set};
 use crate::authorize::{Caller, Denial, Target, authorize, known_roles, may_see, operations};
 use crate::challenge;
 use crate::connection::ending::{Ended, Ending, Next};
@@ -20,11 +18,14 @@ use crate::connection::vault::{Connected, Place};
 use crate::connection::{logout, place};
 use crate::cors;
 use crate::decision::Evidence;
-use crate::mcp::message::Message;
-use crate::mcp::method::{Era, Method};
-use crate::policy::{Connection, Conversation, Mode, Policy};
+use crate::own_tools::set;
 use crate::refusal::Refusal;
-use crate::store::{Key, Operation, Outcome};
+use base::effect::{Ask, Told};
+use base::store::{Key, Operation, Outcome};
+use mcp::message::Message;
+use mcp::method::{Era, Method};
+use policy::OwnTool;
+use policy::{Connection, Conversation, Mode, Policy};
 
 const NO_CONNECTION: &str = "There is no such connection; auth.connections lists them.";
 
@@ -50,11 +51,11 @@ pub(super) struct Listed {
 
 impl Exchange {
     /// The filter's own tool that is called, if one is. In observe mode nothing is answered here.
-    pub(super) fn own_tool(&self, message: &Message<'_>, ask: &Asked) -> Option<AuthTool> {
+    pub(super) fn own_tool(&self, message: &Message<'_>, ask: &Asked) -> Option<OwnTool> {
         let is_here = self.policy.auth_tools && self.policy.mode == Mode::Enforce;
         let is_call = is_here && ask.method == Some(Method::CallTool);
         let name = message.params.name.as_deref().filter(|_| is_call)?;
-        AuthTool::named(name)
+        OwnTool::named(name)
     }
 
     /// Whether the caller finds the filter's own tools in a list.
@@ -66,7 +67,7 @@ impl Exchange {
     /// Answers a call of one of the filter's own tools.
     pub(super) fn call_own(
         &mut self,
-        tool: AuthTool,
+        tool: OwnTool,
         message: &Message<'_>,
         ask: &Asked,
         body: &[u8],
@@ -97,7 +98,7 @@ impl Exchange {
 
     fn begin_own(
         &mut self,
-        tool: AuthTool,
+        tool: OwnTool,
         message: &Message<'_>,
         body: &[u8],
         now: Now,
@@ -109,15 +110,15 @@ impl Exchange {
             Err(expected) => return Ok(self.answer_own(failed(expected))),
         };
         match tool {
-            AuthTool::WhoAmI => {
+            OwnTool::WhoAmI => {
                 let caller = self.whoami(now);
                 Ok(self.answer_own(complete(&caller)))
             }
-            AuthTool::Connections => {
+            OwnTool::Connections => {
                 let listed = self.listed(now);
                 Ok(self.list_next(listed, Vec::new()))
             }
-            AuthTool::Disconnect => {
+            OwnTool::Disconnect => {
                 let Some(connection) = self.policy.connection(&named) else {
                     return Ok(self.answer_own(failed(NO_CONNECTION)));
                 };
@@ -406,13 +407,13 @@ fn tools_of(policy: &Policy, caller: Caller<'_>, connection: &Connection) -> Vec
 }
 
 /// The arguments of a tool: the connection, where it takes one.
-fn arguments(tool: AuthTool, given: &[u8]) -> Result<String, &'static str> {
+fn arguments(tool: OwnTool, given: &[u8]) -> Result<String, &'static str> {
     let given: Value = serde_json::from_slice(given).unwrap_or_default();
     let given = given.as_object().ok_or("Expected an object.")?;
     let connection = given.get("connection").and_then(Value::as_str);
     match (tool, connection, given.len()) {
-        (AuthTool::Disconnect, Some(connection), 1) => Ok(connection.to_owned()),
-        (AuthTool::Disconnect, ..) => Err("Expected one argument, `connection`: a text."),
+        (OwnTool::Disconnect, Some(connection), 1) => Ok(connection.to_owned()),
+        (OwnTool::Disconnect, ..) => Err("Expected one argument, `connection`: a text."),
         (_, _, 0) => Ok(String::new()),
         _ => Err("Expected no arguments."),
     }

@@ -8,19 +8,19 @@ use super::waiting::Waiting;
 use super::{Exchange, Inspect, MAX_DEPTH, Now, ResultOf};
 use crate::authorize::{Caller, Denial, Target, authorize, operations};
 use crate::elicitation::without_answer;
-use crate::identity::Identity;
-use crate::mcp::headers::{HeaderEdit, NAME, agree, encode, missing};
-use crate::mcp::json::tree::Node;
-use crate::mcp::message::params::Reference;
-use crate::mcp::message::{Message, MessageError, Shape};
-use crate::mcp::method::{Era, List, Method};
-use crate::mcp::names::fold;
-use crate::policy::{Hold, Operation, ParamHeader, Policy};
 use crate::refusal::Refusal;
 use crate::rewrite::arguments::{ArgumentError, Change, rewrite};
 use crate::rewrite::declared_headers::rebuild;
 use crate::rewrite::param_headers::follow;
 use crate::rewrite::schemas::Hidden;
+use base::json::tree::Node;
+use mcp::headers::{HeaderEdit, NAME, agree, encode, missing};
+use mcp::message::params::Reference;
+use mcp::message::{Message, MessageError, Shape};
+use mcp::method::{Era, List, Method};
+use mcp::names::fold;
+use oauth::Identity;
+use policy::{Hold, Operation, ParamHeader, Policy};
 
 /// A request for very many resources does not fill the log.
 const MAX_EVIDENCE: usize = 16;

@@ -6,10 +6,10 @@ use super::{Exchange, Now};
 use crate::audit;
 use crate::authorize::{Caller, View, known_roles};
 use crate::decision::Evidence;
-use crate::identity::{Identity, VerifiedToken, Vouched};
-use crate::policy::ResultRule;
 use crate::refusal::Refusal;
 use crate::rewrite::results;
+use oauth::{Identity, VerifiedToken, Vouched};
+use policy::ResultRule;
 
 /// Who is calling, once that is known.
 #[derive(Debug, Clone)]
@@ -216,7 +216,7 @@ impl Exchange {
     /// The rules for what the caller receives of an answer.
     pub(super) fn result_rules<'p>(
         &self,
-        policy: &'p crate::policy::Policy,
+        policy: &'p policy::Policy,
         result_of: &super::ResultOf,
     ) -> Vec<&'p ResultRule> {
         let (identity, ceiling) = match &self.caller {

@@ -3,13 +3,13 @@
 use super::call::Ask;
 use super::{Exchange, MAX_DEPTH};
 use crate::authorize::may_complete;
-use crate::identity::Identity;
-use crate::mcp::json::tree::Node;
-use crate::mcp::message::Message;
-use crate::mcp::message::params::Reference;
-use crate::mcp::method::Method;
-use crate::mcp::names::fold;
 use crate::refusal::Refusal;
+use base::json::tree::Node;
+use mcp::message::Message;
+use mcp::message::params::Reference;
+use mcp::method::Method;
+use mcp::names::fold;
+use oauth::Identity;
 
 impl Exchange {
     /// Whether a completion is asked for of what is the caller's own, by what the server will read:

@@ -9,12 +9,12 @@ use super::{Exchange, MAX_DEPTH, Now};
 use crate::authorize::Target;
 use crate::decision::Evidence;
 use crate::elicitation::{Action, Elicitation, How, Shown, action};
-use crate::mcp::json::tree::Node;
-use crate::mcp::method::Era;
-use crate::policy::{Mode, Operation};
 use crate::refusal::Refusal;
-use crate::seal::Purpose;
-use crate::store::Key;
+use base::json::tree::Node;
+use base::seal::Purpose;
+use base::store::Key;
+use mcp::method::Era;
+use policy::{Mode, Operation};
 
 /// How long an answer may take, in seconds.
 const TO_ANSWER: u64 = 600;

@@ -7,14 +7,14 @@ use super::caller::Known;
 use super::confirm::Agreement;
 use super::waiting::{Requirement, create};
 use super::{Exchange, Now, Step};
-use crate::ask::{Ask, Told};
 use crate::connection::refresh::{Refresh, Refreshed};
 use crate::connection::vault::{Connected, Place, Usable};
 use crate::connection::{logout, place, ticket};
-use crate::mcp::headers::HeaderEdit;
-use crate::policy::{Connection, Mode, Operation};
 use crate::refusal::Refusal;
-use crate::store::{Key, Operation as StoreOperation, Outcome};
+use base::effect::{Ask, Told};
+use base::store::{Key, Operation as StoreOperation, Outcome};
+use mcp::headers::HeaderEdit;
+use policy::{Connection, Mode, Operation};
 
 /// A refresh that was begun is over after this time, in seconds, whatever came of it: a call, and
 /// operations on the store, each with a time limit of their own.

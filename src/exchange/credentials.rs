@@ -1,11 +1,11 @@
 //! The token of a request, and the proof that comes with it.
 
-use crate::identity::{
+use crate::refusal::Refusal;
+use mcp::headers::{HeaderError, Headers};
+use oauth::{
     BearerToken, Proof, ProofError, SingleUse, TokenError, Verification, VerifiedToken, Verifier,
 };
-use crate::mcp::headers::{HeaderError, Headers};
-use crate::policy::Policy;
-use crate::refusal::Refusal;
+use policy::Policy;
 
 /// Looks at what a request brings along to say who is calling. `now` is in Unix seconds.
 pub(super) fn verify(

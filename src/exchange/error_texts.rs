@@ -1,9 +1,9 @@
 //! Texts of the server's errors: of which answers they are looked at, and what becomes of them.
 
 use super::{Exchange, MAX_DEPTH, Now};
-use crate::policy::ServerErrors;
 use crate::refusal::Refusal;
 use crate::rewrite::error_texts;
+use policy::ServerErrors;
 
 impl Exchange {
     /// Whether error texts of the answer are looked at: only requests have one, and a stream of its

@@ -2,10 +2,10 @@
 //! decision says is put in.
 
 use crate::credential::Credential;
-use crate::identity::Identity;
-use crate::mcp::headers::{HeaderEdit, Headers, PARAM_PREFIX};
-use crate::mcp::method::Era;
-use crate::policy::{Authorization, Hold, Policy};
+use mcp::headers::{HeaderEdit, Headers, PARAM_PREFIX};
+use mcp::method::Era;
+use oauth::Identity;
+use policy::{Authorization, Hold, Policy};
 
 /// Headers by which other proxies tell a server who is calling, or that change what a request
 /// means. No MCP client sends them, so whoever does means to be trusted.

@@ -9,16 +9,16 @@ use serde::{Deserialize, Serialize};
 use super::caller::Way;
 use super::confirm::{Agreement, Answered};
 use super::{Exchange, MAX_DEPTH, Now};
-use crate::mcp::events;
-use crate::mcp::handles::{Handed, Handle, may_have_handles};
-use crate::mcp::headers::{HeaderEdit, Headers};
-use crate::mcp::json::{Span, Text, digest};
-use crate::mcp::message::Message;
-use crate::mcp::method::{Era, Method};
-use crate::policy::Mode;
 use crate::refusal::Refusal;
-use crate::rewrite::splice::Edits;
-use crate::seal::{Owner, Purpose, Sealer};
+use base::json::edits::Edits;
+use base::json::{Span, Text, digest};
+use base::seal::{Owner, Purpose, Sealer};
+use mcp::events;
+use mcp::handles::{Handed, Handle, may_have_handles};
+use mcp::headers::{HeaderEdit, Headers};
+use mcp::message::Message;
+use mcp::method::{Era, Method};
+use policy::Mode;
 
 /// The header that names a session (MCP 2025-11-25 "Session Management").
 pub(super) const SESSION: &str = "mcp-session-id";

@@ -7,12 +7,12 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use memchr::memmem;
 
 use super::{Exchange, MAX_DEPTH};
-use crate::mcp::json::Reader;
-use crate::mcp::json::tree::{Node, Value};
-use crate::mcp::message::{Message, MessageError};
-use crate::mcp::method::Era;
 use crate::refusal::Refusal;
-use crate::rewrite::splice::Edits;
+use base::json::Reader;
+use base::json::edits::Edits;
+use base::json::tree::{Node, Value};
+use mcp::message::{Message, MessageError};
+use mcp::method::Era;
 
 /// What such an id starts with. Clients may not use it.
 const PREFIX: &str = "mcp-auth-filter:";

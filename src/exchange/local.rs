@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 
 use url::{Host, Url};
 
-use crate::mcp::headers::Headers;
-use crate::policy::Policy;
 use crate::refusal::Refusal;
+use mcp::headers::Headers;
+use policy::Policy;
 
 /// Headers by which proxies say for whom they ask.
 const FORWARDED: &[&str] = &[

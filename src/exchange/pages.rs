@@ -3,12 +3,12 @@
 use std::rc::Rc;
 
 use super::{Exchange, Now, RequestState, Step};
-use crate::ask::Told;
 use crate::connection::{Around, Ended, Flow, Next};
 use crate::decision::Evidence;
-use crate::identity::Verifier;
-use crate::policy::{Mode, PAGES};
 use crate::refusal::Refusal;
+use base::effect::Told;
+use oauth::Verifier;
+use policy::{Mode, PAGES};
 
 /// Where a request for a page is; of any other request, nowhere.
 #[derive(Debug, Default)]

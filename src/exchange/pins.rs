@@ -3,8 +3,8 @@
 use super::Exchange;
 use crate::audit::name;
 use crate::authorize::Target;
-use crate::policy::{BrokenPin, PinRule};
 use crate::rewrite::lists::Filtered;
+use policy::{BrokenPin, PinRule};
 
 impl Exchange {
     /// The pin of a tool whose calls are refused until it is listed as it was again.

@@ -10,12 +10,12 @@ use super::{Exchange, Forward, Inspect, MAX_DEPTH, Now, RequestState, ResultOf, 
 use super::{credentials, forward, local};
 use crate::authorize::{Target, authorize};
 use crate::cors;
-use crate::identity::{Need, Verification, Verifier};
-use crate::mcp::headers::{HeaderEdit, Headers, VERSIONS, media_type, stated_era};
-use crate::mcp::message::{Message, Shape};
 use crate::metadata::metadata;
-use crate::policy::{Authorization, Hold, Mode};
 use crate::refusal::Refusal;
+use mcp::headers::{HeaderEdit, Headers, VERSIONS, media_type, stated_era};
+use mcp::message::{Message, Shape};
+use oauth::{Need, Verification, Verifier};
+use policy::{Authorization, Hold, Mode};
 
 impl Exchange {
     /// The request's headers. `ended`: nothing follows them.

@@ -5,13 +5,13 @@ use super::handles::SESSION;
 use super::{Exchange, Forward, Inspect, MAX_DEPTH, Now, ResponseState, Step};
 use crate::challenge::error_body;
 use crate::cors;
-use crate::mcp::events::{self, EventStream};
-use crate::mcp::headers::{HeaderEdit, Headers, media_type};
-use crate::mcp::method::Era;
-use crate::policy::{Hold, Mode};
 use crate::refusal::Refusal;
 use crate::rewrite::results::{self, ResultError};
 use crate::rewrite::{instructions, lists};
+use mcp::events::{self, EventStream};
+use mcp::headers::{HeaderEdit, Headers, media_type};
+use mcp::method::Era;
+use policy::{Hold, Mode};
 
 impl Exchange {
     /// The answer's headers. `ended`: nothing follows them.

@@ -36,7 +36,7 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 
 use self::fake_host::{FakeHost, Outcome, Request};
-use crate::policy::Policy;
+use policy::Policy;
 
 const NOW: u64 = 1_800_000_000;
 

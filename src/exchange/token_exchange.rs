@@ -7,10 +7,10 @@ use super::waiting::{Requirement, Waiting};
 use super::{Exchange, Now, RequestState, Step};
 use crate::connection::token_exchange::ExchangeError;
 use crate::credential::Credential;
-use crate::identity::{BearerToken, VerifiedToken};
-use crate::mcp::headers::Headers;
-use crate::policy::{Authorization, Mode};
 use crate::refusal::Refusal;
+use mcp::headers::Headers;
+use oauth::{BearerToken, VerifiedToken};
+use policy::{Authorization, Mode};
 
 impl Exchange {
     /// What a request needs whose caller's token is exchanged. A caller without one brings none.

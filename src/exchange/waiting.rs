@@ -8,13 +8,13 @@ use super::confirm::{Agreement, Consent};
 use super::connect::Needed;
 use super::pages::PageState;
 use super::{Exchange, Now, RequestState, Step, credentials};
-use crate::ask::{Ask, Told};
 use crate::connection::ending::Ending;
-use crate::identity::{ProofError, TokenError, VerifiedToken, Verifier};
-use crate::mcp::headers::HeaderEdit;
-use crate::policy::{Mode, Operation};
 use crate::refusal::Refusal;
-use crate::store::{Key, Operation as StoreOperation, Outcome, Record};
+use base::effect::{Ask, Told};
+use base::store::{Key, Operation as StoreOperation, Outcome, Record};
+use mcp::headers::HeaderEdit;
+use oauth::{ProofError, TokenError, VerifiedToken, Verifier};
+use policy::{Mode, Operation};
 
 /// A message that may go on once everything it needs was asked for.
 #[derive(Debug)]

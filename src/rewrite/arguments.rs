@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use serde_json::Value;
 use thiserror::Error;
 
-use super::splice::Edits;
-use crate::identity::Identity;
-use crate::mcp::finder::{Found, Place};
-use crate::mcp::json::{Kind, Reader, Span};
-use crate::mcp::message::Message;
-use crate::mcp::names::NameId;
-use crate::policy::{ArgumentRule, IdentityField, NamedOwner, NotOwned, Operation, Policy};
+use base::json::edits::Edits;
+use base::json::{Kind, Reader, Span};
+use mcp::finder::{Found, Place};
+use mcp::message::Message;
+use mcp::names::NameId;
+use oauth::Identity;
+use policy::{ArgumentRule, IdentityField, NamedOwner, NotOwned, Operation, Policy};
 
 /// What becomes of the identity arguments of a message.
 #[derive(Debug, Default)]

@@ -4,9 +4,9 @@
 //! filter adds.
 
 use super::param_headers::{PARAM_HEADERS, amount};
-use crate::mcp::headers::{Disagreement, HeaderEdit, Headers, decode, encode};
-use crate::mcp::json::tree::{Node, Value};
-use crate::policy::ParamHeader;
+use base::json::tree::{Node, Value};
+use mcp::headers::{Disagreement, HeaderEdit, Headers, decode, encode};
+use policy::ParamHeader;
 
 /// The headers of declared arguments as the server gets them. Some of the client's may be missing.
 ///

@@ -9,11 +9,11 @@ use self::names::{Names, TooMany};
 use super::results::embedded::{Inside, look};
 use super::results::mask::{STARS, quoted};
 use super::results::new_keys::NewKeys;
-use super::splice::Edits;
 use crate::authorize::Caller;
-use crate::mcp::json::JsonError;
-use crate::mcp::json::tree::{Child, Node, Value};
-use crate::policy::{Policy, ServerErrors};
+use base::json::JsonError;
+use base::json::edits::Edits;
+use base::json::tree::{Child, Node, Value};
+use policy::{Policy, ServerErrors};
 
 /// In the place of the texts of a tool's error.
 const TOOL_ERROR: &str = "The tool could not do this.";

@@ -1,9 +1,9 @@
 //! What a server tells models about itself (MCP "Initialization", 2026-07-28 "Discovery"): it is the
 //! same for every caller, and so may name what a caller is not shown.
 
-use crate::mcp::json::{Element, Kind, Reader, Span};
-use crate::mcp::message::{MessageError, refuse_look_alike};
-use crate::rewrite::splice::Edits;
+use base::json::edits::Edits;
+use base::json::{Element, Kind, Reader, Span};
+use mcp::message::{MessageError, refuse_look_alike};
 
 const INSTRUCTIONS: &str = "instructions";
 

@@ -7,15 +7,16 @@ use super::pins::{Compared, SeenTools};
 use super::results;
 use super::schemas::{Hidden, fit, hide};
 use super::security_schemes;
-use super::splice::Edits;
-use crate::auth_tools::AuthTool;
 use crate::authorize::{Caller, Target, may_see, operations};
-use crate::mcp::json::JsonError;
-use crate::mcp::listing::{Item, Listing};
-use crate::mcp::message::MessageError;
-use crate::mcp::method::{Era, List};
-use crate::mcp::pin::Pin;
-use crate::policy::{BrokenPin, Policy};
+use crate::own_tools::definition;
+use base::json::JsonError;
+use base::json::edits::Edits;
+use mcp::listing::{Item, Listing};
+use mcp::message::MessageError;
+use mcp::method::{Era, List};
+use mcp::pin::Pin;
+use policy::OwnTool;
+use policy::{BrokenPin, Policy};
 
 /// A message of the server, filtered for a caller.
 #[derive(Debug, Default)]
@@ -101,13 +102,13 @@ pub fn filter(
 
 /// Whether a tool of the server has the name of one of the filter's own.
 fn is_shadowed(policy: &Policy, item: &Item) -> bool {
-    policy.auth_tools && item.list == List::Tools && AuthTool::named(&item.name).is_some()
+    policy.auth_tools && item.list == List::Tools && OwnTool::named(&item.name).is_some()
 }
 
 /// The filter's own tools, as elements of a list that others may follow in.
 fn own_tools(policy: &Policy, others_follow: bool) -> String {
-    let tools = AuthTool::ALL.map(|tool| {
-        let mut tool = tool.definition();
+    let tools = OwnTool::ALL.map(|tool| {
+        let mut tool = definition(tool);
         if policy.anonymous.is_some() {
             security_schemes::say(&mut tool, &security_schemes::signed_in(&policy.scopes));
         }

@@ -4,10 +4,10 @@
 //! it, a header has to have the value of an argument, so that argument is the one it mirrors.
 
 use super::arguments::Change;
-use crate::mcp::headers::{Disagreement, HeaderEdit, Headers, PARAM_PREFIX, decode, encode};
-use crate::mcp::json::{JsonError, Kind, Reader, Span};
-use crate::mcp::names::fold;
-use crate::policy::ParamHeader;
+use base::json::{JsonError, Kind, Reader, Span};
+use mcp::headers::{Disagreement, HeaderEdit, Headers, PARAM_PREFIX, decode, encode};
+use mcp::names::fold;
+use policy::ParamHeader;
 
 /// More than any tool mirrors: each is compared with each argument.
 const MAX_HEADERS: usize = 32;

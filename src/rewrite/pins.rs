@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use crate::mcp::pin::Pin;
-use crate::policy::PinRule;
+use mcp::pin::Pin;
+use policy::PinRule;
 
 /// The most tools whose first description is remembered, and the longest name of one. Nothing is
 /// forgotten to make room: a tool that does not fit counts as changed.

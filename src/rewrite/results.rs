@@ -17,9 +17,9 @@ use thiserror::Error;
 
 use self::pass::Pass;
 use crate::authorize::Target;
-use crate::identity::Identity;
-use crate::mcp::json::JsonError;
-use crate::policy::{Policy, ResultRule};
+use base::json::JsonError;
+use oauth::Identity;
+use policy::{Policy, ResultRule};
 
 /// Why a message is not passed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -21,12 +21,12 @@ pub use self::hidden::Hidden;
 use self::cuts::Cuts;
 use self::hidden::Place;
 use self::walk::Walk;
-use super::splice::Edits;
-use crate::mcp::json::tree::{Node, Value};
-use crate::mcp::json::{JsonError, Reader, Span};
-use crate::mcp::listing::Item;
-use crate::mcp::method::List;
-use crate::policy::ResultRule;
+use base::json::edits::Edits;
+use base::json::tree::{Node, Value};
+use base::json::{JsonError, Reader, Span};
+use mcp::listing::Item;
+use mcp::method::List;
+use policy::ResultRule;
 
 /// Takes hidden arguments out of a tool's `inputSchema` or a prompt's `arguments`.
 ///

@@ -4,13 +4,13 @@
 
 use serde_json::{Value as Json, json};
 
-use super::splice::Edits;
-use crate::auth_tools::set;
 use crate::authorize::{Target, is_for_a_role, is_for_anybody, scopes_of};
-use crate::identity::Identity;
-use crate::mcp::json::tree::{Node, Value};
-use crate::mcp::json::{JsonError, Span};
-use crate::policy::Policy;
+use crate::own_tools::set;
+use base::json::edits::Edits;
+use base::json::tree::{Node, Value};
+use base::json::{JsonError, Span};
+use oauth::Identity;
+use policy::Policy;
 
 const SCHEMES: &str = "securitySchemes";
 

@@ -1,7 +1,7 @@
 //! Resources that name their owner.
 
 use super::*;
-use crate::policy::NotOwned;
+use policy::NotOwned;
 
 fn owners() -> Policy {
     policy(&json!({

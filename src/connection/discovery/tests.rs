@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::connection::tests::{discovering, metadata, policy};
-use crate::policy::Server;
+use policy::Server;
 
 fn discover(policy: &Policy) -> &Discover {
     match &policy.connection("notes").unwrap().server {
@@ -35,7 +35,7 @@ fn endpoints_are_those_of_the_metadata_on_the_clusters_of_the_policy() {
     assert_eq!(way, Way::Known);
     let connection = policy.connection("notes").unwrap();
     let client = client(connection, Some(&found)).unwrap().into_owned();
-    let place = |cluster: &str, path: &str, authority: &str| Place {
+    let place = |cluster: &str, path: &str, authority: &str| Endpoint {
         cluster: cluster.into(),
         path: path.into(),
         authority: authority.into(),
@@ -314,7 +314,7 @@ fn b42_a_resource_names_the_policys_issuer_or_nothing_is_connected() {
     let connection = policy.connection("notes").unwrap();
     let check = |status: u16, body: &Value| {
         let body = body.to_string().into_bytes();
-        check_resource(connection, Some(&Answer { status, body }))
+        check_resource(connection, Some(&HttpResponse { status, body }))
     };
     let said = |resource: &str, issuers: Value| json!({"resource": resource, "authorization_servers": issuers});
     let (own, issuer) = ("https://api.notes.example/v1", "https://notes.example.com");

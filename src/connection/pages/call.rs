@@ -2,9 +2,9 @@
 
 use super::html::{Html, page};
 use super::server;
-use crate::challenge::Reply;
 use crate::connection::question::Question;
-use crate::policy::Policy;
+use base::http::Reply;
+use policy::Policy;
 
 /// The page that asks: which tool of which server, with what.
 pub(in crate::connection) struct CallPage<'a> {

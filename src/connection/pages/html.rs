@@ -5,7 +5,7 @@ use std::fmt::Write;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use crate::challenge::Reply;
+use base::http::Reply;
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--ink:#1c1e21;--quiet:#5c6370;--paper:#fff;--edge:#d5d9e0;--link:#1a56db}\

@@ -3,16 +3,16 @@ use crate::connection::Clients;
 use crate::connection::discovery::read_server;
 use crate::connection::tests::world::{NOW, World, random};
 use crate::connection::tests::{discovering, metadata};
-use crate::policy::Server;
+use policy::Server;
 
 const BACK: &str = "https://crm.example.com/.mcp-auth/callback/notes";
 
-fn answer(status: u16, body: &Value) -> Answer {
+fn answer(status: u16, body: &Value) -> HttpResponse {
     let body = body.to_string().into_bytes();
-    Answer { status, body }
+    HttpResponse { status, body }
 }
 
-fn registered(client_id: &str) -> Answer {
+fn registered(client_id: &str) -> HttpResponse {
     let body = json!({"client_id": client_id, "redirect_uris": [BACK],
         "token_endpoint_auth_method": "none"});
     answer(201, &body)
@@ -46,7 +46,7 @@ fn with_registration<T>(
     let server = (connection.issuer.as_str(), discover);
     let metadata = metadata().to_string();
     let (discovered, _) = read_server(around.policy, server, metadata.as_bytes()).unwrap();
-    let place = Place {
+    let place = Endpoint {
         cluster: "notes".into(),
         path: "/register".into(),
         authority: "notes.example.com".into(),
@@ -239,7 +239,7 @@ fn answers_to_a_registration() {
         assert_eq!(read(status, &body), Err(error), "{status} {body}");
     }
     let body = br#"{"client_id":"one","client_id":"two"}"#.to_vec();
-    let twice = Answer { status: 201, body };
+    let twice = HttpResponse { status: 201, body };
     let found = super::read(Some(&twice), BACK);
     assert_eq!(found, Err(RegistrationError::Format));
     assert_eq!(super::read(None, BACK), Err(RegistrationError::Unavailable));

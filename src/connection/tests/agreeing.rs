@@ -5,8 +5,8 @@ use crate::connection::question::{Call, Place, Question};
 use crate::connection::vault::Conversation;
 use crate::connection::{Ended, PageRefusal, question_link};
 use crate::elicitation::Shown;
-use crate::seal::Owner;
-use crate::store::{Operation, Outcome, StoreError};
+use base::seal::Owner;
+use base::store::{Operation, Outcome, StoreError};
 
 const TOOL: &str = "crm.refund";
 

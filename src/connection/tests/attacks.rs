@@ -3,7 +3,7 @@
 use super::world::*;
 use super::*;
 use crate::connection::PageRefusal;
-use crate::identity::TokenError;
+use oauth::TokenError;
 
 const SESSION: &str = "__Host-mcp-auth";
 const FLOW: &str = "__Host-mcp-auth-flow";

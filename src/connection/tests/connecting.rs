@@ -3,11 +3,11 @@
 use super::world::*;
 use super::*;
 use crate::connection::PageRefusal;
-use crate::connection::oauth::TokenAnswerError;
 use crate::connection::sealed::digest;
-use crate::identity::TokenError;
-use crate::identity::Verifier;
-use crate::store::StoreError;
+use crate::connection::token_request::TokenAnswerError;
+use base::store::StoreError;
+use oauth::TokenError;
+use oauth::Verifier;
 
 #[test]
 fn a_user_connects_an_account_once() {
@@ -205,7 +205,7 @@ fn without_randomness_nothing_begins() {
     let headers = headers.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
     let (_, next) = Flow::begin(
         around,
-        &crate::mcp::headers::Headers::new(headers.to_vec()),
+        &mcp::headers::Headers::new(headers.to_vec()),
         b"",
         &mut verifier,
     );

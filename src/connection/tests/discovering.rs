@@ -3,14 +3,14 @@
 
 use super::world::*;
 use super::*;
-use crate::ask::{Ask, Told};
-use crate::call::Call;
 use crate::connection::Means;
 use crate::connection::discovery::DiscoveryError;
 use crate::connection::ending::{self, Ending, Revocation};
 use crate::connection::registration::RegistrationError;
 use crate::connection::{Ended, PageRefusal};
-use crate::store::StoreError;
+use base::effect::{Ask, Told};
+use base::http::HttpRequest;
+use base::store::StoreError;
 
 const DOCUMENT: &str = "https://crm.example.com/.mcp-auth/client.json";
 
@@ -40,7 +40,7 @@ fn registered(client_id: &str) -> Value {
     json!({"client_id": client_id, "token_endpoint_auth_method": "none"})
 }
 
-fn path(call: &Call) -> &str {
+fn path(call: &HttpRequest) -> &str {
     let mut headers = call.headers.iter();
     let found = headers.find_map(|(name, value)| (*name == ":path").then_some(value));
     found.unwrap()
@@ -106,7 +106,7 @@ fn what_ends_is_revoked_where_it_was_found() {
             Ask::Call(call) => {
                 revoked = Some(call);
                 let body = Vec::new();
-                Told::Call(Some(crate::call::Answer { status: 200, body }))
+                Told::Call(Some(base::http::HttpResponse { status: 200, body }))
             }
             Ask::Wait => panic!("waits"),
         };

@@ -7,8 +7,8 @@ use super::{agreeing, document};
 use crate::connection::logout::{ends, marks};
 use crate::connection::vault::{Conversation, Place};
 use crate::connection::{Ended, PageRefusal};
-use crate::identity::TokenError;
-use crate::store::{Outcome, StoreError, memory};
+use base::store::{Outcome, StoreError, memory};
+use oauth::TokenError;
 
 fn told(changes: Value) -> World {
     let mut document = document();
@@ -51,7 +51,7 @@ fn is_over(world: &World, place: &Place, connected: u64) -> bool {
         &place.conversation,
     );
     marks.into_iter().any(|mark| {
-        let found = memory::apply(held, &crate::store::Operation::Get(mark), world.now);
+        let found = memory::apply(held, &base::store::Operation::Get(mark), world.now);
         let Ok((Outcome::Value(found), _)) = found else {
             panic!("{found:?}");
         };

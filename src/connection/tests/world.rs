@@ -9,17 +9,17 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{clients, connection, document, policy};
-use crate::ask::{Ask, Told};
-use crate::call::{Answer, Call};
-use crate::connection::oauth::Tokens;
+use crate::connection::token_request::Tokens;
 use crate::connection::vault::{Connected, Conversation, Place};
 use crate::connection::{Around, Ended, Flow, Next, Random, ticket};
-use crate::identity::{Need, Verifier};
-use crate::mcp::headers::Headers;
-use crate::policy::Policy;
-use crate::seal::Sealer;
-use crate::secret::Secret;
-use crate::store::{Operation, Outcome, StoreError, memory};
+use base::effect::{Ask, Told};
+use base::http::{HttpRequest, HttpResponse};
+use base::seal::Sealer;
+use base::secret::Secret;
+use base::store::{Operation, Outcome, StoreError, memory};
+use mcp::headers::Headers;
+use oauth::{Need, Verifier};
+use policy::Policy;
 
 pub(in crate::connection) const NOW: u64 = 1_900_000_000;
 pub(in crate::connection) const ORIGIN: &str = "https://crm.example.com";
@@ -35,10 +35,10 @@ pub(in crate::connection) struct World {
     /// What is kept, unless the store is down.
     pub store: Result<Vec<u8>, StoreError>,
     /// What servers answer, in turn. Nothing: they do not.
-    pub answers: VecDeque<Answer>,
+    pub answers: VecDeque<HttpResponse>,
     /// What servers were asked.
-    pub calls: Vec<Call>,
-    pub puts: Vec<crate::store::Record>,
+    pub calls: Vec<HttpRequest>,
+    pub puts: Vec<base::store::Record>,
     /// Whether the issuer's keys can be fetched.
     pub keys: bool,
     /// Whether the store fails to write what may be there already.
@@ -192,7 +192,7 @@ impl World {
     /// Lets a token endpoint answer.
     pub fn answer(&mut self, status: u16, body: &Value) {
         let body = body.to_string().into_bytes();
-        self.answers.push_back(Answer { status, body });
+        self.answers.push_back(HttpResponse { status, body });
     }
 
     /// Lets the issuer's token endpoint answer for a user.
@@ -352,7 +352,7 @@ pub(in crate::connection) fn onward_url(ended: &Ended) -> String {
 }
 
 /// What the body of a call says.
-pub(in crate::connection) fn said(call: &Call, name: &str) -> Option<String> {
+pub(in crate::connection) fn said(call: &HttpRequest, name: &str) -> Option<String> {
     let mut pairs = url::form_urlencoded::parse(&call.body);
     pairs.find_map(|(other, value)| (other == name).then(|| value.into_owned()))
 }

@@ -8,13 +8,13 @@ use std::rc::Rc;
 use lru::LruCache;
 
 use super::{ExchangeError, exchange, read_assertion, read_exchanged, read_redeemed, redeem};
-use crate::call::{Answer, Call};
 use crate::connection::Clients;
-use crate::connection::oauth::Tokens;
+use crate::connection::token_request::Tokens;
 use crate::credential::Credential;
-use crate::identity::TokenDigest;
-use crate::policy::TokenExchange;
-use crate::secret::Secret;
+use base::http::{HttpRequest, HttpResponse};
+use base::secret::Secret;
+use oauth::TokenDigest;
+use policy::TokenExchange;
 
 /// How many outcomes a worker remembers.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
@@ -73,7 +73,7 @@ enum Stage {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
     /// With this call.
-    Call(Call),
+    Call(HttpRequest),
     /// It is over.
     Over(Result<(), ExchangeError>),
 }
@@ -126,7 +126,7 @@ impl Exchanger {
     }
 
     /// The call that exchanges a token. `None`: that is under way, or nobody asked for it.
-    pub fn start(&self, token: &TokenDigest) -> Option<Call> {
+    pub fn start(&self, token: &TokenDigest) -> Option<HttpRequest> {
         let state = &mut *self.state.borrow_mut();
         let asked = state.asked.get_mut(token)?;
         match std::mem::replace(&mut asked.stage, Stage::Exchange) {
@@ -139,7 +139,12 @@ impl Exchanger {
     }
 
     /// Takes the answer to a call; `None`: there was none. `now` is when it came, in Unix seconds.
-    pub fn answered(&self, token: &TokenDigest, answer: Option<&Answer>, now: u64) -> Progress {
+    pub fn answered(
+        &self,
+        token: &TokenDigest,
+        answer: Option<&HttpResponse>,
+        now: u64,
+    ) -> Progress {
         let state = &mut *self.state.borrow_mut();
         let Some(asked) = state.asked.get_mut(token) else {
             return Progress::Over(Err(ExchangeError::Unavailable));

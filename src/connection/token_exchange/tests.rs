@@ -2,8 +2,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::credential::Credential;
-use crate::identity::{BearerToken, TokenDigest};
-use crate::policy::{Authorization, Policy};
+use oauth::{BearerToken, TokenDigest};
+use policy::{Authorization, Policy};
 
 const NOW: u64 = 1_900_000_000;
 const ENDS: u64 = NOW + 3600;
@@ -55,12 +55,12 @@ fn digest(token: &str) -> TokenDigest {
     BearerToken::of_header(&header).unwrap().digest()
 }
 
-fn answer(status: u16, body: &Value) -> Answer {
+fn answer(status: u16, body: &Value) -> HttpResponse {
     let body = body.to_string().into_bytes();
-    Answer { status, body }
+    HttpResponse { status, body }
 }
 
-fn exchanged(token: &str, changes: &Value) -> Answer {
+fn exchanged(token: &str, changes: &Value) -> HttpResponse {
     let mut body = json!({
         "access_token": token, "issued_token_type": ACCESS_TOKEN, "token_type": "Bearer",
         "expires_in": 300,
@@ -74,12 +74,12 @@ fn exchanged(token: &str, changes: &Value) -> Answer {
     answer(200, &body)
 }
 
-fn header<'c>(call: &'c Call, name: &str) -> Option<&'c str> {
+fn header<'c>(call: &'c HttpRequest, name: &str) -> Option<&'c str> {
     let mut headers = call.headers.iter();
     headers.find_map(|(other, value)| (*other == name).then_some(value.as_str()))
 }
 
-fn form(call: &Call) -> Value {
+fn form(call: &HttpRequest) -> Value {
     let pairs = url::form_urlencoded::parse(&call.body);
     pairs
         .map(|(name, value)| (name.into_owned(), Value::from(value.into_owned())))
@@ -88,13 +88,13 @@ fn form(call: &Call) -> Value {
 }
 
 /// The call for a token.
-fn started(exchanger: &Exchanger, token: &str) -> Call {
+fn started(exchanger: &Exchanger, token: &str) -> HttpRequest {
     exchanger.ask(digest(token), token, ENDS).unwrap();
     exchanger.start(&digest(token)).unwrap()
 }
 
 /// What is known after this answer to the only call.
-fn after(answer: Option<&Answer>) -> Result<String, ExchangeError> {
+fn after(answer: Option<&HttpResponse>) -> Result<String, ExchangeError> {
     let exchanger = exchanger(&json!({}));
     started(&exchanger, "subject");
     let progress = exchanger.answered(&digest("subject"), answer, NOW);
@@ -246,7 +246,7 @@ fn b23_what_is_not_plainly_a_bearer_token_is_none() {
     }
     let twice = good.body.strip_suffix(b"}").unwrap();
     let twice = [twice, br#","access_token":"other"}"#].concat();
-    let twice = Answer {
+    let twice = HttpResponse {
         status: 200,
         body: twice,
     };

@@ -5,9 +5,9 @@ use super::fake_host::{Store, now, stored};
 use super::*;
 use crate::connection::question::{Place, Question};
 use crate::connection::vault::Conversation;
-use crate::mcp::json::digest;
-use crate::seal::{Owner, Sealer};
-use crate::store;
+use base::json::digest;
+use base::seal::{Owner, Sealer};
+use base::store;
 
 const PAGE: &str = "https://crm.example.com/.mcp-auth/confirm?ticket=";
 
@@ -134,7 +134,7 @@ fn b24_a_yes_is_good_for_nothing_else() {
             user: "u1",
             view: "",
         };
-        let sealed = sealer().seal(crate::seal::Purpose::Session, owner, &[], &id);
+        let sealed = sealer().seal(base::seal::Purpose::Session, owner, &[], &id);
         mine.clone().with("mcp-session-id", &sealed)
     };
     for other in [

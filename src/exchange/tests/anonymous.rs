@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::fake_host::{Outcome, Request};
 use super::{call, modern_call, policy, send};
 use crate::decision::Verdict;
-use crate::policy::Policy;
+use policy::Policy;
 
 const JSON: &[(&str, &str)] = &[(":status", "200"), ("content-type", "application/json")];
 

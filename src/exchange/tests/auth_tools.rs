@@ -7,9 +7,10 @@ use jsonschema::validator_for;
 use super::connect::{answer, connected, connecting, found, place, place_of, sent, store_with};
 use super::fake_host::Store;
 use super::*;
-use crate::auth_tools::AuthTool;
-use crate::call::{Answer, Call};
 use crate::connection::vault::{Connected, Conversation};
+use base::http::{HttpRequest, HttpResponse};
+use crate::own_tools::definition;
+use policy::OwnTool;
 
 const JSON: &[(&str, &str)] = &[(":status", "200"), ("content-type", "application/json")];
 
@@ -38,12 +39,12 @@ fn with_notes(changes: Value) -> Rc<Policy> {
 }
 
 /// What one of the tools said, in both places where it says it.
-fn said(outcome: &Outcome, tool: AuthTool) -> Value {
+fn said(outcome: &Outcome, tool: OwnTool) -> Value {
     let result = result(outcome);
     let said = result["structuredContent"].clone();
     let text = result["content"][0]["text"].as_str().unwrap();
     assert_eq!(serde_json::from_str::<Value>(text).unwrap(), said);
-    let schema = &tool.definition()["outputSchema"];
+    let schema = &definition(tool)["outputSchema"];
     assert!(validator_for(schema).unwrap().is_valid(&said), "{said}");
     said
 }
@@ -71,7 +72,7 @@ fn list(params: &str) -> Request {
 }
 
 fn own() -> String {
-    let tools = AuthTool::ALL.map(|tool| tool.definition().to_string());
+    let tools = OwnTool::ALL.map(|tool| definition(tool).to_string());
     tools.join(",")
 }
 
@@ -144,7 +145,7 @@ fn b26_a_tool_of_the_server_does_not_stand_in_for_one_of_these() {
     assert!(off.contains("evil"));
     let outcome = send(&policy(json!({"roles": roles})), &call("auth.whoami", "{}"));
     assert!(outcome.server.is_some());
-    said(&send(&both, &call("auth.whoami", "{}")), AuthTool::WhoAmI);
+    said(&send(&both, &call("auth.whoami", "{}")), OwnTool::WhoAmI);
 }
 
 #[test]
@@ -156,7 +157,7 @@ fn whoami_says_who_is_calling() {
             "user": "u1", "organization": "acme", "roles": ["support"], "scopes": ["a", "b"],
             "identified_by": "token", "token_age_s": 10,
         });
-        assert_eq!(said(&outcome, AuthTool::WhoAmI), expected);
+        assert_eq!(said(&outcome, OwnTool::WhoAmI), expected);
         let is_modern = request.headers.iter().any(|(name, _)| name == "mcp-name");
         let complete = is_modern.then(|| json!("complete"));
         assert_eq!(result(&outcome).get("resultType"), complete.as_ref());
@@ -174,7 +175,7 @@ fn whoami_says_as_whom_a_caller_acts() {
     let request = call("auth.whoami", "{}").token(json!({"roles": ["manager"]}));
     let said = said(
         &send(&policy, &request.with("x-view-as", "user:test-1")),
-        AuthTool::WhoAmI,
+        OwnTool::WhoAmI,
     );
     assert_eq!(
         (&said["user"], &said["roles"]),
@@ -242,7 +243,7 @@ fn who_did_not_sign_in_is_asked_to() {
 
 fn connections(policy: &Rc<Policy>, store: &Store, request: Request) -> Value {
     let outcome = sent(policy, store, &request, 0, &[]).0;
-    said(&outcome, AuthTool::Connections)["connections"].clone()
+    said(&outcome, OwnTool::Connections)["connections"].clone()
 }
 
 #[test]
@@ -288,11 +289,11 @@ fn b45_results_hold_no_token() {
 fn disconnected(
     policy: &Rc<Policy>,
     store: &Store,
-    answers: &[Answer],
-) -> (Value, Vec<Call>, Outcome) {
+    answers: &[HttpResponse],
+) -> (Value, Vec<HttpRequest>, Outcome) {
     let request = call("auth.disconnect", r#"{"connection":"notes"}"#);
     let (outcome, calls) = sent(policy, store, &request, 0, answers);
-    (said(&outcome, AuthTool::Disconnect), calls, outcome)
+    (said(&outcome, OwnTool::Disconnect), calls, outcome)
 }
 
 #[test]
@@ -356,7 +357,7 @@ fn b24_nobody_disconnects_anybody_else() {
     let store = store_with(&place(), &connected());
     let request = call("auth.disconnect", r#"{"connection":"notes"}"#).token(json!({"sub": "u2"}));
     let (outcome, calls) = sent(&with_notes(json!({})), &store, &request, 0, &[]);
-    assert_eq!(said(&outcome, AuthTool::Disconnect)["disconnected"], false);
+    assert_eq!(said(&outcome, OwnTool::Disconnect)["disconnected"], false);
     assert_eq!((calls.len(), found(&store).is_some()), (0, true));
 }
 
@@ -470,7 +471,7 @@ fn connections_end_with_their_session() {
 #[test]
 fn a_session_takes_no_other_connection_with_it() {
     let policy = with_notes(json!({}));
-    let calls: RefCell<Vec<Call>> = RefCell::default();
+    let calls: RefCell<Vec<HttpRequest>> = RefCell::default();
     for kept in [Conversation::User, Conversation::Session("s-2".into())] {
         let store = store_with(&place_of("u1", kept), &connected());
         let before = store.borrow().clone();

@@ -4,12 +4,12 @@ use std::cell::RefCell;
 
 use super::fake_host::{Store, now, stored};
 use super::*;
-use crate::call::{Answer, Call};
 use crate::connection::logout::marks;
 use crate::connection::vault::{Connected, Conversation, Place};
-use crate::seal::Sealer;
-use crate::secret::Secret;
-use crate::store;
+use base::http::{HttpRequest, HttpResponse};
+use base::seal::Sealer;
+use base::secret::Secret;
+use base::store;
 
 pub(super) fn connecting(changes: Value) -> Rc<Policy> {
     let mut document = json!({
@@ -91,8 +91,8 @@ pub(super) fn sent(
     store: &Store,
     request: &Request,
     later: u64,
-    answers: &[Answer],
-) -> (Outcome, Vec<Call>) {
+    answers: &[HttpResponse],
+) -> (Outcome, Vec<HttpRequest>) {
     let calls = Rc::new(RefCell::new(Vec::new()));
     let host = FakeHost::at(policy, later).with_store(store);
     let outcome = host
@@ -105,9 +105,9 @@ fn looked_up(policy: &Rc<Policy>, store: &Store, request: &Request) -> Outcome {
     sent(policy, store, request, 0, &[]).0
 }
 
-pub(super) fn answer(status: u16, body: &Value) -> Answer {
+pub(super) fn answer(status: u16, body: &Value) -> HttpResponse {
     let body = body.to_string().into_bytes();
-    Answer { status, body }
+    HttpResponse { status, body }
 }
 
 /// The answer to a call in place of its result or error.

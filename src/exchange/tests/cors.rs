@@ -4,12 +4,12 @@ use serde_json::json;
 
 use super::fake_host::{FakeHost, Outcome, Request};
 use super::{call, policy, send};
-use crate::challenge::Reply;
 use crate::decision::Verdict;
+use base::http::Reply;
 
 const APP: &str = "https://app.example.com";
 
-fn pages() -> std::rc::Rc<crate::policy::Policy> {
+fn pages() -> std::rc::Rc<policy::Policy> {
     policy(json!({"origins": [APP]}))
 }
 

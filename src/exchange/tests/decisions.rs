@@ -102,7 +102,7 @@ fn b14_a_request_for_none_of_several_policies_is_refused_where_one_enforces() {
     let now = Now {
         unix_ms: super::NOW * 1000,
     };
-    let headers = crate::mcp::headers::Headers::new(call("crm.get", "{}").headers);
+    let headers = mcp::headers::Headers::new(call("crm.get", "{}").headers);
     for (mode, verdict) in [("enforce", Verdict::Blocked), ("observe", Verdict::Draft)] {
         let mut exchange = Exchange::new(
             policy(json!({"mode": mode})),
@@ -131,8 +131,8 @@ fn a_client_that_leaves_has_a_record() {
         &Default::default(),
         super::super::Now { unix_ms: 1 },
     );
-    let mut verifier = crate::identity::Verifier::new(policy.issuers.clone()).unwrap();
-    let headers = crate::mcp::headers::Headers::new(call("crm.get", "{}").headers);
+    let mut verifier = oauth::Verifier::new(policy.issuers.clone()).unwrap();
+    let headers = mcp::headers::Headers::new(call("crm.get", "{}").headers);
     let now = super::super::Now {
         unix_ms: super::NOW * 1000,
     };

@@ -7,20 +7,20 @@ use std::rc::Rc;
 
 use super::super::{Connection, Exchange, Forward, Now, Secrets, Step};
 use super::{NOW, tokens};
-use crate::ask::{Ask, Told};
 use crate::audit::Record;
-use crate::call::{Answer, Call};
-use crate::challenge::Reply;
 use crate::connection::Clients;
 use crate::connection::refresh::{self, Refresh, Refreshed};
 use crate::connection::token_exchange::{self, Exchanger};
 use crate::credential::Credential;
-use crate::identity::Verifier;
-use crate::mcp::headers::{HeaderEdit, Headers};
-use crate::policy::{Authorization, Hold, Mode, Policy};
 use crate::rewrite::pins::SeenTools;
-use crate::seal::Sealer;
-use crate::store::{Operation, Outcome as StoreOutcome, StoreError, memory};
+use base::effect::{Ask, Told};
+use base::http::Reply;
+use base::http::{HttpRequest, HttpResponse};
+use base::seal::Sealer;
+use base::store::{Operation, Outcome as StoreOutcome, StoreError, memory};
+use mcp::headers::{HeaderEdit, Headers};
+use oauth::Verifier;
+use policy::{Authorization, Hold, Mode, Policy};
 
 const LIMIT: usize = 1024 * 1024;
 
@@ -50,8 +50,8 @@ pub(in super::super) struct FakeHost {
     policy: Rc<Policy>,
     now: Now,
     store: Store,
-    calls: Rc<RefCell<Vec<Call>>>,
-    answers: VecDeque<Answer>,
+    calls: Rc<RefCell<Vec<HttpRequest>>>,
+    answers: VecDeque<HttpResponse>,
     meanwhile: Option<Operation>,
     before_write: Option<Operation>,
     secrets: Secrets,
@@ -59,7 +59,7 @@ pub(in super::super) struct FakeHost {
 }
 
 /// What the authorization server answers to each exchange of a token.
-pub(in super::super) type Exchanges = Rc<RefCell<VecDeque<Option<Answer>>>>;
+pub(in super::super) type Exchanges = Rc<RefCell<VecDeque<Option<HttpResponse>>>>;
 
 /// What outlasts a request: one slot for everything.
 pub(in super::super) type Store = Rc<RefCell<Vec<u8>>>;
@@ -242,7 +242,11 @@ impl FakeHost {
     }
 
     /// The same with what other servers answer; the calls to them are noted.
-    pub fn with_answers(self, answers: &[Answer], calls: &Rc<RefCell<Vec<Call>>>) -> Self {
+    pub fn with_answers(
+        self,
+        answers: &[HttpResponse],
+        calls: &Rc<RefCell<Vec<HttpRequest>>>,
+    ) -> Self {
         Self {
             answers: answers.to_vec().into(),
             calls: Rc::clone(calls),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::fake_host::{FakeHost, Outcome, Request};
 use super::{policy, send};
-use crate::policy::Policy;
+use policy::Policy;
 
 const JSON: &[(&str, &str)] = &[(":status", "200"), ("content-type", "application/json")];
 const EVENTS: &[(&str, &str)] = &[(":status", "200"), ("content-type", "text/event-stream")];

@@ -8,7 +8,7 @@ use super::fake_host::{Outcome, Request};
 use super::{call, modern_call, policy, send};
 use std::rc::Rc;
 
-use crate::policy::Policy;
+use policy::Policy;
 
 const JSON: &[(&str, &str)] = &[(":status", "200"), ("content-type", "application/json")];
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::fake_host::Request;
 use super::{call, policy, received, send};
 use crate::exchange::Connection;
-use crate::policy::Policy;
+use policy::Policy;
 
 fn local(changes: &Value) -> Rc<Policy> {
     let mut document = json!({

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::fake_host::{Outcome, Request};
 use super::{call, modern_call, policy, send};
-use crate::policy::Policy;
+use policy::Policy;
 
 fn owned() -> Rc<Policy> {
     let owner = json!({"owner": {"is": "organization", "at": "^acct-([^-]+)-"}});

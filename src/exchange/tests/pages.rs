@@ -8,8 +8,8 @@ use super::fake_host::{Outcome, Request};
 use super::{policy, send};
 use crate::connection::ticket;
 use crate::connection::vault::{Conversation, Place};
-use crate::policy::Policy;
-use crate::seal::Sealer;
+use base::seal::Sealer;
+use policy::Policy;
 
 fn connecting(changes: Value) -> Rc<Policy> {
     let mut document = json!({

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::fake_host::{FakeHost, Outcome, Request};
 use super::{call, policy, send};
-use crate::mcp::pin::Pin;
-use crate::policy::Policy;
 use crate::rewrite::pins::SeenTools;
+use mcp::pin::Pin;
+use policy::Policy;
 
 const JSON: &[(&str, &str)] = &[(":status", "200"), ("content-type", "application/json")];
 

@@ -3,9 +3,9 @@
 use super::super::{Exchange, Now, Step};
 use super::fake_host::{Exchanges, FakeHost, Store, secrets};
 use super::*;
-use crate::call::Answer;
-use crate::identity::Verifier;
-use crate::mcp::headers::Headers;
+use base::http::HttpResponse;
+use mcp::headers::Headers;
+use oauth::Verifier;
 
 fn exchanging(changes: Value) -> Rc<Policy> {
     let mut document = json!({
@@ -20,7 +20,7 @@ fn exchanging(changes: Value) -> Rc<Policy> {
     policy(document)
 }
 
-fn given(token: &str) -> Option<Answer> {
+fn given(token: &str) -> Option<HttpResponse> {
     answered(
         200,
         json!({
@@ -30,23 +30,23 @@ fn given(token: &str) -> Option<Answer> {
     )
 }
 
-fn answered(status: u16, body: Value) -> Option<Answer> {
+fn answered(status: u16, body: Value) -> Option<HttpResponse> {
     let body = body.to_string().into_bytes();
-    Some(Answer { status, body })
+    Some(HttpResponse { status, body })
 }
 
-fn refused(error: &str) -> Option<Answer> {
+fn refused(error: &str) -> Option<HttpResponse> {
     answered(400, json!({"error": error}))
 }
 
-fn server(answers: impl IntoIterator<Item = Option<Answer>>) -> Exchanges {
+fn server(answers: impl IntoIterator<Item = Option<HttpResponse>>) -> Exchanges {
     let exchanges = Exchanges::default();
     exchanges.borrow_mut().extend(answers);
     exchanges
 }
 
 /// A request, in every chunking, that finds nothing exchanged yet.
-fn first(policy: &Rc<Policy>, request: &Request, answer: &Option<Answer>) -> Outcome {
+fn first(policy: &Rc<Policy>, request: &Request, answer: &Option<HttpResponse>) -> Outcome {
     let once = |cuts: &[usize], trailers| {
         let exchanges = server([answer.clone()]);
         let host = FakeHost::new(policy).with_exchanges(&exchanges);

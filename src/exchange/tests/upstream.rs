@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::fake_host::Request;
 use super::{call, policy, send};
-use crate::policy::Policy;
+use policy::Policy;
 
 fn with_static() -> Rc<Policy> {
     policy(json!({

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::fake_host::{Outcome, Request};
 use super::{call, policy, received, send};
-use crate::policy::Policy;
+use policy::Policy;
 
 fn viewing(changes: &Value) -> Rc<Policy> {
     let mut document = json!({

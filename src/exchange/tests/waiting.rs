@@ -2,9 +2,9 @@
 
 use super::super::{Exchange, Now, Step};
 use super::*;
-use crate::challenge::Reply;
-use crate::identity::{Need, Verifier};
-use crate::mcp::headers::Headers;
+use base::http::Reply;
+use mcp::headers::Headers;
+use oauth::{Need, Verifier};
 
 const AT: Now = Now {
     unix_ms: NOW * 1000,

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use crate::authorize::{Caller, Target, may_see};
-use crate::mcp::json::Span;
-use crate::policy::Policy;
 use crate::rewrite::results::mask::STARS;
 use crate::rewrite::results::repeated::replace;
+use base::json::Span;
+use policy::Policy;
 
 /// The longest name that is looked for (MCP 2026-07-28 "Tool Names" allows 128 characters).
 const MAX_NAME: usize = 256;

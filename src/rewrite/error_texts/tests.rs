@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::identity::Identity;
+use oauth::Identity;
 
 fn policy(errors: &str) -> Policy {
     let document = json!({

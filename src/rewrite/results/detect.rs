@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use regex_lite::Regex;
 
-use crate::policy::Detector;
+use policy::Detector;
 
 // None of them can take more than linear time; one that did not compile would find nothing, which a
 // test rules out.

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use crate::mcp::json::tree::Node;
+use base::json::tree::Node;
 
 /// What a text is, as far as fields go.
 pub(in crate::rewrite) enum Inside {

@@ -1,7 +1,7 @@
 //! The keys on the way to a value.
 
-use crate::mcp::names::fold;
-use crate::policy::FieldPath;
+use mcp::names::fold;
+use policy::FieldPath;
 
 /// The keys that a key stands for, folded.
 pub(in crate::rewrite) fn steps(key: &str) -> impl Iterator<Item = String> {

@@ -1,8 +1,8 @@
 //! What stands in the place of a value the caller does not see.
 
-use crate::mcp::json::tree::{Node, Value};
-use crate::policy::Mask;
-use crate::rewrite::splice::Edits;
+use base::json::edits::Edits;
+use base::json::tree::{Node, Value};
+use policy::Mask;
 
 /// In the place of a text, or of a part of one.
 pub(in crate::rewrite) const STARS: &str = "***";

@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
-use crate::mcp::json::Element;
-use crate::mcp::json::tree::{Child, Node, Value};
+use base::json::Element;
+use base::json::tree::{Child, Node, Value};
 
 /// What stands at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::mask::quoted;
-use crate::mcp::json::tree::Child;
-use crate::rewrite::splice::Edits;
+use base::json::edits::Edits;
+use base::json::tree::Child;
 
 /// Gives members of one object other keys, which no other member has.
 pub(in crate::rewrite) struct NewKeys<'m> {

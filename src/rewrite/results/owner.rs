@@ -4,9 +4,9 @@ use super::NotOwned;
 use super::embedded::{Inside, look};
 use super::keys::Keys;
 use super::mask::{collect, quoted};
-use crate::mcp::json::tree::{Child, Node, Value};
-use crate::policy::{FieldPath, Missing, Otherwise, OwnerRule};
-use crate::rewrite::splice::Edits;
+use base::json::edits::Edits;
+use base::json::tree::{Child, Node, Value};
+use policy::{FieldPath, Missing, Otherwise, OwnerRule};
 
 /// Checks one value, and takes out what is somebody else's.
 pub(super) struct Owners<'r> {

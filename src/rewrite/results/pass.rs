@@ -10,11 +10,11 @@ use super::new_keys::NewKeys;
 use super::owner::Owners;
 use super::repeated::Repeated;
 use super::{NotOwned, ResultError, detect};
-use crate::identity::Identity;
-use crate::mcp::json::Element;
-use crate::mcp::json::tree::{Child, Node, Value};
-use crate::policy::{Mask, Missing, Otherwise, ResultRule, TextRule};
-use crate::rewrite::splice::Edits;
+use base::json::Element;
+use base::json::edits::Edits;
+use base::json::tree::{Child, Node, Value};
+use oauth::Identity;
+use policy::{Mask, Missing, Otherwise, ResultRule, TextRule};
 
 /// What is done to a message, one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,10 +10,10 @@ use super::embedded::{Inside, decode, encode, look};
 use super::mask::{STARS, WITHHELD, quoted};
 use super::message::{Form, places};
 use super::new_keys::NewKeys;
-use crate::mcp::json::JsonError;
-use crate::mcp::json::Span;
-use crate::mcp::json::tree::{Node, Value};
-use crate::rewrite::splice::Edits;
+use base::json::JsonError;
+use base::json::Span;
+use base::json::edits::Edits;
+use base::json::tree::{Node, Value};
 
 /// The shortest value that is looked for: shorter ones are in every text.
 const MIN_VALUE: usize = 4;

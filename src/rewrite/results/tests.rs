@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::{Judged, ResultError, judge, rules};
 use crate::authorize::Target;
-use crate::identity::Identity;
-use crate::policy::Policy;
+use oauth::Identity;
+use policy::Policy;
 
 fn policy(results: Value) -> Policy {
     let key = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;

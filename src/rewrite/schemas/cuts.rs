@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::data;
 use super::hidden::{Hidden, Place};
 use super::walk::Walk;
-use crate::mcp::json::tree::{Child, Node, NodeId, Value};
+use base::json::tree::{Child, Node, NodeId, Value};
 
 /// What is taken out of a schema or changed in it.
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::cuts::is_hidden;
 use super::hidden::{Hidden, Place};
-use crate::mcp::json::tree::{Node, NodeId, Value};
+use base::json::tree::{Node, NodeId, Value};
 
 /// Finds hidden members in a value that stands at one of these places.
 pub(super) fn value(

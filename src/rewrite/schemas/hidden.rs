@@ -1,9 +1,9 @@
 //! Which arguments a caller has nothing to say about.
 
 use super::walk::Places;
-use crate::identity::Identity;
-use crate::mcp::names::{Name, NameId, NameTable, fold};
-use crate::policy::{ArgumentRule, Operation, Policy};
+use mcp::names::{Name, NameId, NameTable, fold};
+use oauth::Identity;
+use policy::{ArgumentRule, Operation, Policy};
 
 /// The arguments hidden in one tool or prompt: those a call arrives without, or with the caller's own
 /// value, when they are left out.

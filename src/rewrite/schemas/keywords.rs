@@ -1,6 +1,6 @@
 //! The keywords of JSON Schema that hold schemas (2020-12, and what earlier drafts call them).
 
-use crate::mcp::json::tree::{Child, Node, Value};
+use base::json::tree::{Child, Node, Value};
 
 /// What the schemas under a keyword describe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

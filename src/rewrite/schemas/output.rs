@@ -13,9 +13,9 @@ use super::cuts::Cuts;
 use super::walk::Walk;
 use super::weaken::{choices, deciding_by, negations};
 use super::write::write;
-use crate::mcp::json::JsonError;
-use crate::mcp::json::tree::Node;
-use crate::policy::ResultRule;
+use base::json::JsonError;
+use base::json::tree::Node;
+use policy::ResultRule;
 
 /// A schema as it is shown, or `None` if nothing of it changes. The rules come one after the other,
 /// as they do for results.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use percent_encoding::percent_decode_str;
 
-use crate::mcp::json::tree::{Node, Value};
+use base::json::tree::{Node, Value};
 
 /// What can be referred to.
 #[derive(Debug)]

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::authorize::{Target, operations};
-use crate::identity::Identity;
-use crate::mcp::listing::Listing;
-use crate::policy::Policy;
+use mcp::listing::Listing;
+use oauth::Identity;
+use policy::Policy;
 
 /// `user_id` and `org_id` are set for this tool, `role` is removed, `as_user` rejected; `team_id` is
 /// set where it is sent, and `tenant_id` is data.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::keywords::{DEFINITIONS, Describes, REFERENCES, schemas};
 use super::references::Targets;
-use crate::mcp::json::tree::{Node, NodeId};
+use base::json::tree::{Node, NodeId};
 
 /// A definition used at more places than this counts as used anywhere.
 const MAX_PLACES: usize = 8;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use super::cuts::Cuts;
 use super::hidden::Place;
 use super::walk::Walk;
-use crate::mcp::json::tree::{Node, NodeId};
+use base::json::tree::{Node, NodeId};
 
 /// Takes out, or weakens, what must not be decided by a schema that lost a name.
 pub(super) fn weaken(walk: &Walk<'_, Place>, cuts: &mut Cuts) {

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use super::cuts::Cuts;
 use super::walk::Walk;
-use crate::mcp::json::tree::{Child, Node, NodeId, Value};
-use crate::rewrite::splice::Edits;
+use base::json::edits::Edits;
+use base::json::tree::{Child, Node, NodeId, Value};
 
 /// Writes a schema without what is cut.
 pub(super) fn write<P>(root: &Node, walk: &Walk<'_, P>, cuts: &Cuts, schema: &[u8]) -> Vec<u8> {

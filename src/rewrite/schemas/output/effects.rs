@@ -1,11 +1,11 @@
 //! What a rule does to a result, and where.
 
-use crate::mcp::json::tree::{Node, Value};
-use crate::mcp::names::fold;
-use crate::policy::{Detector, FieldPath, Mask, Missing, Otherwise, ResultRule, TextRule};
 use crate::rewrite::results::detect;
 use crate::rewrite::results::keys::steps;
 use crate::rewrite::schemas::walk::Places;
+use base::json::tree::{Node, Value};
+use mcp::names::fold;
+use policy::{Detector, FieldPath, Mask, Missing, Otherwise, ResultRule, TextRule};
 
 /// The effects of one rule.
 pub(super) struct Effects<'r> {

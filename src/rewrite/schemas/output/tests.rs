@@ -3,7 +3,7 @@ mod random;
 use serde_json::json;
 
 use super::*;
-use crate::policy::Policy;
+use policy::Policy;
 
 /// A policy with one rule.
 fn policy(rule: serde_json::Value) -> Policy {

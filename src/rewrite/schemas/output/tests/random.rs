@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::{ResultRule, after, policy};
-use crate::identity::Identity;
 use crate::rewrite::results::judge;
+use oauth::Identity;
 
 /// Choices for a schema, used one after the other.
 struct Choices(Vec<u8>, usize);

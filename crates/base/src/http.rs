@@ -1,0 +1,108 @@
+//! HTTP calls the host makes for this module, which makes none itself.
+
+use std::fmt;
+
+use crate::secret::Secret;
+
+/// A call to a cluster of the policy.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HttpRequest {
+    /// The host's name for the server: an Envoy cluster.
+    pub cluster: String,
+    /// The headers, pseudo-headers first.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body; empty for none.
+    pub body: Vec<u8>,
+}
+
+/// Where calls of one kind go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The host's name for the server: an Envoy cluster.
+    pub cluster: String,
+    /// The path, with its query.
+    pub path: String,
+    /// The `:authority` header.
+    pub authority: String,
+}
+
+/// What came of a call.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HttpResponse {
+    /// The status. The host's own 503 or 504 stands for no answer, too.
+    pub status: u16,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// An answer given in the server's place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Endpoint {
+    /// A form, as OAuth's endpoints take it; the answer is to be JSON.
+    pub fn post(&self, form: String, authorization: Option<&Secret>) -> HttpRequest {
+        let form_type = "application/x-www-form-urlencoded".to_owned();
+        let mut call = self.call("POST", authorization);
+        call.headers.push(("content-type", form_type));
+        call.body = form.into_bytes();
+        call
+    }
+
+    /// A JSON object; so is the answer to be.
+    pub fn post_json(&self, object: &serde_json::Value) -> HttpRequest {
+        let mut call = self.call("POST", None);
+        call.headers
+            .push(("content-type", "application/json".to_owned()));
+        call.body = object.to_string().into_bytes();
+        call
+    }
+
+    /// A question whose answer is to be JSON.
+    pub fn get(&self, authorization: Option<&Secret>) -> HttpRequest {
+        self.call("GET", authorization)
+    }
+
+    fn call(&self, method: &str, authorization: Option<&Secret>) -> HttpRequest {
+        let mut headers = vec![
+            (":method", method.to_owned()),
+            (":path", self.path.clone()),
+            (":authority", self.authority.clone()),
+            ("accept", "application/json".to_owned()),
+        ];
+        let authorization = authorization.map(|secret| secret.reveal().to_owned());
+        headers.extend(authorization.map(|value| ("authorization", value)));
+        HttpRequest {
+            cluster: self.cluster.clone(),
+            headers,
+            body: Vec::new(),
+        }
+    }
+}
+
+/// Without headers and body: there are credentials in them.
+impl fmt::Debug for HttpRequest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("HttpRequest")
+            .field("cluster", &self.cluster)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Without the body: there are tokens in it.
+impl fmt::Debug for HttpResponse {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("HttpResponse")
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}

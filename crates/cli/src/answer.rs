@@ -1,0 +1,49 @@
+//! What the caller receives of an answer of the server.
+
+use mcp::headers::{HeaderEdit, Headers};
+use mcp_auth_filter::exchange::{Exchange, Forward, Now, Step};
+
+/// An answer, before and after.
+pub(crate) struct Answer {
+    /// As the server sent it.
+    pub(crate) sent: Vec<u8>,
+    /// As the caller receives it.
+    pub(crate) received: Vec<u8>,
+    /// Changes of its headers.
+    pub(crate) headers: Vec<HeaderEdit>,
+}
+
+/// Hands an answer to an exchange as a host would.
+pub(crate) fn pass(exchange: &mut Exchange, sent: Vec<u8>, now: Now) -> Answer {
+    let is_json = sent.trim_ascii_start().starts_with(b"{");
+    let content_type = if is_json {
+        "application/json"
+    } else {
+        "text/event-stream"
+    };
+    let header = |name: &str, value: &str| (name.to_owned(), value.into());
+    let headers = Headers::new(vec![
+        header(":status", "200"),
+        header("content-type", content_type),
+    ]);
+    let mut answer = Answer {
+        received: sent.clone(),
+        sent,
+        headers: Vec::new(),
+    };
+    answer.take(exchange.response_headers(&headers, false));
+    if exchange.reads_response() {
+        let step = exchange.response_body(&answer.sent, true, now);
+        answer.take(step);
+    }
+    answer
+}
+
+impl Answer {
+    fn take(&mut self, step: Step) {
+        if let Step::Forward(Forward { headers, body }) = step {
+            self.headers.extend(headers);
+            self.received = body.unwrap_or_else(|| std::mem::take(&mut self.received));
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! `mcp-auth arguments`: the argument names that say who is calling, and the rule for each.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use mcp::names::fold;
+use policy::document::Document;
+use policy::{ArgumentRule, IdentityField, Operation, Policy, builtin_arguments};
+
+use crate::text::{printable, wrapped};
+use crate::{Failure, Outcome, policy_file};
+
+/// Where a rule comes from.
+const POLICY: &str = "policy";
+const BUILT_IN: &str = "built in";
+
+/// An argument name, its rule, and where that comes from.
+type Row<'a> = (&'a str, ArgumentRule, &'static str);
+
+/// The rules of a policy in a file, or the built-in ones. `of`: which, of several policies.
+pub(crate) fn run(path: Option<&Path>, of: Option<&str>) -> Result<Outcome, Failure> {
+    let mut out = wrapped(
+        "",
+        "",
+        "Arguments that say who is calling. Names match in any case, with any separators and \
+         Unicode spelling, at any depth.",
+    );
+    out.push('\n');
+    match path {
+        Some(path) => {
+            let (policy, json) = policy_file::load(path)?.single(of)?;
+            let document = serde_json::from_value(json).map_err(|error| {
+                Failure::usage(format!("cannot read the policy: {error}"), "check it")
+            })?;
+            out.push_str(&table(&effective(&document, &policy)));
+            out.push_str(&of_operations("tools", &policy.tools));
+            out.push_str(&of_operations("prompts", &policy.prompts));
+        }
+        None => {
+            let rows: Vec<Row<'_>> = builtin_arguments(true)
+                .map(|(name, rule)| (name, rule, BUILT_IN))
+                .collect();
+            out.push_str(&table(&rows));
+            out.push('\n');
+            out.push_str(&wrapped(
+                "",
+                "",
+                "Where an issuer has no `identity.organization`, names set to the organization \
+                 are refused. A policy changes a rule under `arguments`, for one tool under \
+                 `tools.NAME.arguments`, and turns all of them off with `builtin_arguments: false`.",
+            ));
+        }
+    }
+    Ok(Outcome {
+        stdout: out,
+        ..Outcome::default()
+    })
+}
+
+/// The rule of every name the policy or the built-in list has, as the filter applies it.
+fn effective<'d>(document: &'d Document, policy: &Policy) -> Vec<Row<'d>> {
+    let rule = |name: &str| {
+        let id = policy.names.find(&fold(name))?;
+        Some(policy.argument_rule(id, &[]).clone())
+    };
+    let own = document.arguments.keys().map(String::as_str);
+    let own_folded: Vec<_> = own.clone().map(fold).collect();
+    let built_in = builtin_arguments(true)
+        .map(|(name, _)| name)
+        .filter(|name| document.builtin_arguments && !own_folded.contains(&fold(name)));
+    own.map(|name| (name, POLICY))
+        .chain(built_in.map(|name| (name, BUILT_IN)))
+        .filter_map(|(name, from)| Some((name, rule(name)?, from)))
+        .collect()
+}
+
+fn table(rows: &[Row<'_>]) -> String {
+    let mut out = format!("{:<26} {:<18} FROM\n", "NAME", "RULE");
+    for (name, rule, from) in rows {
+        let name = printable(name);
+        let _ = writeln!(out, "{name:<26} {:<18} {from}", written(rule));
+    }
+    out
+}
+
+/// The rules of single tools or prompts, in the order in which they are asked.
+fn of_operations(section: &str, operations: &[Operation]) -> String {
+    let mut out = String::new();
+    for operation in operations {
+        let pattern = printable(operation.pattern.written());
+        let rules = operation.arguments.iter();
+        let rules = rules.map(|(_, name, rule)| match rule {
+            ArgumentRule::Set(_) => {
+                format!("{} {}, also when left out", printable(name), written(rule))
+            }
+            _ => format!("{} {}", printable(name), written(rule)),
+        });
+        let rules: Vec<String> = rules.collect();
+        if !rules.is_empty() {
+            let first = format!("  {pattern:<24} ");
+            out.push_str(&wrapped(&first, &" ".repeat(27), &rules.join("; ")));
+        }
+    }
+    if out.is_empty() {
+        return out;
+    }
+    format!("\nBefore these, for single {section}:\n{out}")
+}
+
+/// A rule as a policy says it.
+fn written(rule: &ArgumentRule) -> &'static str {
+    match rule {
+        ArgumentRule::Set(IdentityField::User) => "set: user",
+        ArgumentRule::Set(IdentityField::Organization) => "set: organization",
+        ArgumentRule::Remove => "remove",
+        ArgumentRule::Reject => "reject",
+        ArgumentRule::Keep => "keep",
+        ArgumentRule::Owner(owner) => match owner.is {
+            IdentityField::User => "owner: user",
+            IdentityField::Organization => "owner: organization",
+        },
+    }
+}

@@ -1,0 +1,62 @@
+//! `mcp-auth check`: would the filter load this policy, and does it say what was meant?
+
+use std::path::Path;
+
+use policy::{Mode, Policy};
+
+use crate::text::count;
+use crate::{Failure, Outcome, files, policy_file};
+
+pub(crate) fn run(path: &Path) -> Result<Outcome, Failure> {
+    let loaded = policy_file::load(path)?;
+    let warnings = match loaded.warnings.lines().count() {
+        0 => String::new(),
+        number => format!(", {}", count(number, "warning")),
+    };
+    let summary = match loaded.policies.as_slice() {
+        [(only, _)] if only.label.is_none() => summary(only),
+        several => {
+            let each = several.iter();
+            let each =
+                each.map(|(policy, _)| format!("\n  {}: {}", policy.resource, summary(policy)));
+            format!("{}{}", policies(several.len()), each.collect::<String>())
+        }
+    };
+    Ok(Outcome {
+        stdout: format!("{}: ok{warnings}: {summary}\n", files::name(path)),
+        stderr: loaded.warnings,
+        status: 0,
+    })
+}
+
+fn policies(number: usize) -> String {
+    match number {
+        1 => "1 policy".to_owned(),
+        _ => format!("{number} policies"),
+    }
+}
+
+/// What a policy holds, in one line.
+fn summary(policy: &Policy) -> String {
+    let mode = match policy.mode {
+        Mode::Enforce => "",
+        Mode::Observe => "; only observes",
+    };
+    let conditions = [
+        (policy.tools.len(), "tool"),
+        (policy.prompts.len(), "prompt"),
+        (policy.resources.len(), "resource"),
+    ];
+    let conditions: Vec<String> = conditions
+        .into_iter()
+        .filter(|(rules, _)| *rules > 0)
+        .map(|(rules, noun)| count(rules, &format!("{noun} rule")))
+        .collect();
+    let callers = match policy.local {
+        Some(_) => "local calls only".to_owned(),
+        None => count(policy.issuers.len(), "issuer"),
+    };
+    let parts = [count(policy.roles.len(), "role"), callers];
+    let parts: Vec<String> = parts.into_iter().chain(conditions).collect();
+    format!("{}{mode}", parts.join(", "))
+}

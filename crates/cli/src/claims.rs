@@ -1,0 +1,118 @@
+//! A token made of the claims to be judged, so that they take the way every token takes.
+//!
+//! Nothing but the real verification makes a verified token. So the issuers of the policy at hand
+//! get a key that was made a moment ago, the claims are signed with it, and its private half is
+//! gone when the command ends. What is judged is everything but the signature.
+
+use std::path::Path;
+
+use base::json::Reader;
+use jwt_simple::prelude::{Claims, Duration, Ed25519KeyPair, EdDSAKeyPairLike};
+use oauth::{Algorithm, KeySource, Signatures, TokenCheck, TokenType, TrustedIssuer};
+use policy::Policy;
+use serde_json::{Map, Value};
+
+use crate::proof::Prover;
+use crate::{Failure, files};
+
+/// How long a token lasts whose claims do not say so, if the policy allows it.
+const LIFETIME: u64 = 300;
+const MAX_DEPTH: usize = 16;
+
+/// Signed claims.
+pub(crate) struct Token {
+    /// The token.
+    pub(crate) text: String,
+    /// The claims that were not in the file and are there now.
+    pub(crate) filled_in: Vec<&'static str>,
+    /// The key it is bound to.
+    pub(crate) prover: Option<Prover>,
+}
+
+/// Reads a file of claims: one JSON object, as strictly as those of a token.
+pub(crate) fn read(path: &Path) -> Result<Map<String, Value>, Failure> {
+    let file = files::name(path);
+    let failure = |error: String| {
+        Failure::usage(
+            format!("{file} holds no claims: {error}"),
+            "write a token's claims as one JSON object, such as {\"sub\": \"u1\"}: the middle part \
+             of a JWT, base64url-decoded",
+        )
+    };
+    let bytes = files::read(path)?;
+    let mut reader = Reader::new(&bytes, MAX_DEPTH);
+    let strict = reader.skip().and_then(|_| reader.end());
+    strict.map_err(|error| failure(error.to_string()))?;
+    serde_json::from_slice(&bytes).map_err(|error| failure(error.to_string()))
+}
+
+/// Signs the claims with a new key and makes the issuers trust that key only. `age`: how many
+/// seconds ago the caller signed in.
+pub(crate) fn sign(
+    Policy { issuers, dpop, .. }: &mut Policy,
+    mut claims: Map<String, Value>,
+    age: Option<u64>,
+    now: u64,
+) -> Result<Token, Failure> {
+    let key = Ed25519KeyPair::generate();
+    let jwks = format!("{{\"keys\":[{}]}}", key.public_key().to_jwk());
+    for issuer in issuers.iter_mut() {
+        issuer.check = TokenCheck::Signature(Signatures {
+            algorithms: vec![Algorithm::EdDSA],
+            types: vec![TokenType::Jwt],
+            keys: KeySource::Inline(jwks.clone()),
+        });
+    }
+    let prover = dpop
+        .as_ref()
+        .and_then(|rules| Prover::of(rules, &mut claims));
+    let mut filled_in = fill_in(issuers, &mut claims, age, now);
+    filled_in.extend(prover.is_some().then_some("cnf"));
+    let mut signed = Claims::with_custom_claims(claims, Duration::from_secs(0));
+    // All of them are among the custom ones, as the file has them.
+    (signed.issued_at, signed.expires_at, signed.invalid_before) = (None, None, None);
+    let text = key.sign(signed).map_err(|error| {
+        Failure::usage(
+            format!("the claims cannot be signed: {error}"),
+            "report this as a bug",
+        )
+    })?;
+    Ok(Token {
+        text,
+        filled_in,
+        prover,
+    })
+}
+
+/// Fills in what a token needs and these claims do not say.
+fn fill_in(
+    issuers: &[TrustedIssuer],
+    claims: &mut Map<String, Value>,
+    age: Option<u64>,
+    now: u64,
+) -> Vec<&'static str> {
+    let mut filled_in = Vec::new();
+    let mut fill = |claims: &mut Map<String, Value>, name: &'static str, value: Value| {
+        if !claims.contains_key(name) {
+            claims.insert(name.to_owned(), value);
+            filled_in.push(name);
+        }
+    };
+    let named = claims.get("iss").and_then(Value::as_str);
+    let known = issuers.iter().find(|issuer| Some(&*issuer.issuer) == named);
+    if let Some(issuer) = known.or(issuers.first()) {
+        fill(claims, "iss", Value::from(issuer.issuer.clone()));
+        if let Some(audience) = issuer.audiences.first() {
+            fill(claims, "aud", Value::from(audience.clone()));
+        }
+        let lifetime = issuer.max_lifetime.as_secs().min(LIFETIME);
+        fill(claims, "exp", Value::from(now.saturating_add(lifetime)));
+    }
+    let signed_in = now.saturating_sub(age.unwrap_or(0));
+    if age.is_some() {
+        claims.remove("auth_time");
+        fill(claims, "auth_time", Value::from(signed_in));
+    }
+    fill(claims, "iat", Value::from(signed_in));
+    filled_in
+}

@@ -1,0 +1,293 @@
+//! `mcp-auth explain`: one request, judged by the code that judges it in the proxy.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::SystemTime;
+
+use base::effect::{Ask, Told};
+use base::http::Reply;
+use base::seal::Sealer;
+use base::store::memory;
+use mcp::headers::Headers;
+use mcp_auth_filter::audit::Record;
+use mcp_auth_filter::connection::Clients;
+use mcp_auth_filter::connection::token_exchange::Exchanger;
+use mcp_auth_filter::credential::Credential;
+use mcp_auth_filter::exchange::{Connection, Exchange, Forward, Now, Secrets, Step};
+use mcp_auth_filter::rewrite::pins::SeenTools;
+use oauth::{TokenDigest, Verifier};
+use policy::{Authorization, Policy, TokenClient};
+
+use crate::answer::{self, Answer};
+use crate::{Failure, Outcome, claims, files, policy_file, report, request};
+
+/// What is to be explained.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The policy, in YAML or JSON.
+    #[arg(long)]
+    policy: PathBuf,
+    /// The caller: a token's claims, or what its issuer answers about it, as JSON.
+    ///
+    /// They are not verified. Missing `iss`, `aud`, `exp` and `iat` are filled in. A policy with
+    /// `local` has no use for them.
+    #[arg(long)]
+    claims: Option<PathBuf>,
+    /// The request: a JSON-RPC message as the client sends it; `-` reads standard input.
+    #[arg(long)]
+    request: PathBuf,
+    /// What the server answers, to see what the caller receives of it: a JSON-RPC message, or an
+    /// event stream. Keys of the VM's environment have stand-ins.
+    #[arg(long)]
+    response: Option<PathBuf>,
+    /// Of several policies the one to ask, by its path or its `resource`.
+    #[arg(long)]
+    path: Option<String>,
+    /// A header of the request, in place of the one a client would send; `Name:` leaves it out.
+    #[arg(long, value_name = "NAME: VALUE")]
+    header: Vec<String>,
+    /// As whom the caller wants to act: the header that the policy has for it.
+    #[arg(long, value_name = "role:NAME or user:ID")]
+    view_as: Option<String>,
+    /// How long ago the caller signed in (`auth_time`).
+    #[arg(long, value_name = "SECONDS")]
+    age: Option<u64>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A judged request.
+pub(crate) struct Judged {
+    /// The access-log record.
+    pub(crate) record: Record,
+    /// What becomes of the request.
+    pub(crate) end: End,
+    /// The body as it arrived.
+    pub(crate) body: Vec<u8>,
+    /// What becomes of the answer.
+    pub(crate) answer: Option<Answer>,
+    /// The claims that were filled in.
+    pub(crate) filled_in: Vec<&'static str>,
+}
+
+/// What becomes of a request.
+pub(crate) enum End {
+    /// It goes on, with these changes.
+    Forward(Forward),
+    /// It is answered in the server's place.
+    Reply(Reply),
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
+    let mut paths = vec![&*arguments.policy, &arguments.request];
+    paths.extend(arguments.claims.as_deref());
+    paths.extend(arguments.response.as_deref());
+    refuse_two_from_stdin(&paths)?;
+    let loaded = policy_file::load(&arguments.policy);
+    let loaded = loaded.map_err(|failure| Failure {
+        status: 2,
+        ..failure
+    })?;
+    let (mut policy, _) = loaded.single(arguments.path.as_deref())?;
+    let body = files::read(&arguments.request)?;
+    let now = now();
+    let token = token(arguments, &mut policy, now)?;
+    let mut given = arguments.header.clone();
+    given.extend(view_as(arguments, &policy)?);
+    let headers = request::headers(&policy, &body, token.as_ref(), &given, now.seconds())?;
+    let response = arguments.response.as_deref().map(files::read).transpose()?;
+    let policy = Rc::new(policy);
+    let (record, end, answer) = judge(&policy, headers, &body, response, now)?;
+    let judged = Judged {
+        record,
+        end,
+        body,
+        answer,
+        filled_in: token.map_or_else(Vec::new, |token| token.filled_in),
+    };
+    Ok(Outcome {
+        status: u8::from(matches!(judged.end, End::Reply(_))),
+        stdout: if arguments.json {
+            report::json(judged)
+        } else {
+            let claims = arguments.claims.as_deref();
+            report::text(judged, &policy, claims.map(files::name).as_deref())
+        },
+        stderr: String::new(),
+    })
+}
+
+/// The caller's token, made of its claims. None with `local`.
+fn token(
+    arguments: &Arguments,
+    policy: &mut Policy,
+    now: Now,
+) -> Result<Option<claims::Token>, Failure> {
+    match (&arguments.claims, &policy.local) {
+        (Some(claims), None) => {
+            let claims = claims::read(claims)?;
+            claims::sign(policy, claims, arguments.age, now.seconds()).map(Some)
+        }
+        (None, Some(_)) => Ok(None),
+        (Some(_), Some(_)) => Err(Failure::usage(
+            "the policy says who is calling, under `local`",
+            "leave --claims away",
+        )),
+        (None, None) => Err(Failure::usage(
+            "nothing says who is calling",
+            "give a token's claims with --claims FILE",
+        )),
+    }
+}
+
+/// The header that says as whom the caller wants to act.
+fn view_as(arguments: &Arguments, policy: &Policy) -> Result<Option<String>, Failure> {
+    let Some(wish) = &arguments.view_as else {
+        return Ok(None);
+    };
+    match &policy.view_as.header {
+        Some(header) => Ok(Some(format!("{header}: {wish}"))),
+        None => Err(Failure::usage(
+            "the policy has no header for --view-as",
+            "name one with `view_as: {header: x-view-as}`, or give the claims what \
+             `identity.view_as` names",
+        )),
+    }
+}
+
+fn refuse_two_from_stdin(paths: &[&Path]) -> Result<(), Failure> {
+    let from_stdin = paths.iter().filter(|path| files::is_stdin(path)).count();
+    if from_stdin > 1 {
+        return Err(Failure::usage(
+            "standard input can be read only once",
+            "give `-` for one of the files",
+        ));
+    }
+    Ok(())
+}
+
+fn now() -> Now {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let milliseconds = since.map_or(0, |since| since.as_millis());
+    Now {
+        unix_ms: u64::try_from(milliseconds).unwrap_or(u64::MAX),
+    }
+}
+
+/// Hands the request to an exchange as a host would.
+fn judge(
+    policy: &Rc<Policy>,
+    headers: Headers,
+    body: &[u8],
+    response: Option<Vec<u8>>,
+    now: Now,
+) -> Result<(Record, End, Option<Answer>), Failure> {
+    let bug = |what: &str| Failure::usage(what, "report this as a bug, with the files");
+    let mut verifier = Verifier::new(policy.issuers.clone())
+        .map_err(|error| bug(&format!("the claims' key is not accepted: {error}")))?;
+    let secrets = stand_ins(policy);
+    let mut exchange = Exchange::new(Rc::clone(policy), &secrets, &SeenTools::default(), now);
+    // With `local`, as from this machine.
+    exchange.came_in_on(Connection::of(b"127.0.0.1:1", b"127.0.0.1:2"));
+    let mut step = exchange.request_headers(headers, body.is_empty(), &mut verifier, now);
+    let mut before = Forward::default();
+    if !exchange.is_over() {
+        // With `hold: buffer_filter` the headers have gone on already.
+        if let Step::Forward(forward) = step {
+            before = forward;
+        }
+        step = exchange.request_body(body, &mut verifier, now);
+    }
+    let mut store = Vec::new();
+    loop {
+        step = match step {
+            Step::Ask(ask) => exchange.told(stand_in(&mut store, &ask, now), &mut verifier, now),
+            Step::Exchange(token) => {
+                suppose_exchanged(policy, &secrets, token);
+                exchange.exchanged(now)
+            }
+            _ => break,
+        };
+    }
+    let end = match step {
+        Step::Reply(reply) => End::Reply(reply),
+        Step::Forward(forward) => {
+            before.headers.extend(forward.headers);
+            before.body = forward.body;
+            End::Forward(before)
+        }
+        Step::Ask(_) | Step::Exchange(_) | Step::Refresh(_) | Step::Hold | Step::Fetch(_) => {
+            return Err(bug("the request was not decided"));
+        }
+    };
+    let (status, answer) = match (&end, response) {
+        (End::Reply(reply), _) => (reply.status, None),
+        (End::Forward(_), None) => (0, None),
+        (End::Forward(_), Some(sent)) => (200, Some(answer::pass(&mut exchange, sent, now))),
+    };
+    let record = exchange.finish(status, now);
+    let record = record.ok_or_else(|| bug("there is no record"))?;
+    Ok((record, end, answer))
+}
+
+/// In place of what only the proxy can ask: nothing was stored before, and no server answers.
+fn stand_in(store: &mut Vec<u8>, ask: &Ask, now: Now) -> Told {
+    let operation = match ask {
+        Ask::Call(_) => return Told::Call(None),
+        Ask::Wait => return Told::Waited,
+        Ask::Store(operation) => operation,
+    };
+    let outcome = memory::apply(store, operation, now.seconds());
+    Told::Store(outcome.map(|(outcome, held)| {
+        *store = held.unwrap_or_else(|| std::mem::take(store));
+        outcome
+    }))
+}
+
+/// In place of what only the authorization server can give: where the proxy would ask for it.
+fn suppose_exchanged(policy: &Policy, secrets: &Secrets, token: TokenDigest) {
+    let (Some(exchanger), Authorization::Exchange(exchange)) =
+        (&secrets.exchanger, &policy.upstream.authorization)
+    else {
+        return;
+    };
+    let place = |client: &TokenClient| format!("{}{}", client.token.cluster, client.token.path);
+    let first = place(&exchange.client);
+    let second = exchange.id_jag.as_ref().map(place);
+    let second = second.map_or_else(String::new, |second| format!(", then at {second}"));
+    let stand_in = format!("(what the caller's token is exchanged for at {first}{second})");
+    if let Ok(credential) = Credential::new("Bearer", &stand_in) {
+        exchanger.suppose(token, credential, u64::MAX);
+    }
+}
+
+/// In place of the secrets that only the proxy has.
+fn stand_ins(policy: &Policy) -> Secrets {
+    const STAND_IN: &str = "in place of a key that only the proxy has";
+    let sealer = policy
+        .seal
+        .as_ref()
+        .and_then(|_| Sealer::new(STAND_IN).ok());
+    let credential = match &policy.upstream.authorization {
+        Authorization::Static(credential) => {
+            let stand_in = format!("(the value of {})", credential.env);
+            Credential::new(&credential.scheme, &stand_in).ok()
+        }
+        _ => None,
+    };
+    let exchanger = match &policy.upstream.authorization {
+        Authorization::Exchange(exchange) => {
+            let exchanger = Exchanger::new((**exchange).clone(), Clients::default());
+            Some(Rc::new(exchanger))
+        }
+        _ => None,
+    };
+    Secrets {
+        audit_key: Some(STAND_IN.into()),
+        sealer: sealer.map(Rc::new),
+        credential: credential.map(Rc::new),
+        exchanger,
+        ..Secrets::default()
+    }
+}

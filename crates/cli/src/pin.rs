@@ -1,0 +1,157 @@
+//! `mcp-auth pin`: the pins of the tools in a saved list, for a policy; or what changed since.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use mcp::events::{self, EventStream};
+use mcp::listing::{Item, Listing};
+use mcp::method::List;
+use mcp::pin::Pin;
+use mcp_auth_filter::authorize::{Target, is_for_a_role, is_for_anybody};
+use oauth::Identity;
+use policy::{PinRule, Policy};
+
+use crate::text::printable;
+use crate::{Failure, Outcome, files, policy_file};
+
+/// As deep as the filter reads lists.
+const MAX_DEPTH: usize = 64;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The server's own answer to `tools/list`, as JSON or as an event stream, not the filter's; `-`
+    /// reads standard input. Several are pages of one list.
+    #[arg(long, required = true, value_name = "LIST")]
+    tools: Vec<PathBuf>,
+    /// Pin only tools that this policy lets somebody call, and say which are not as it says.
+    #[arg(long)]
+    policy: Option<PathBuf>,
+    /// Of several policies the one to use, by its path or its `resource`.
+    #[arg(long, requires = "policy")]
+    path: Option<String>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
+    let mut tools = BTreeMap::new();
+    for path in &arguments.tools {
+        read(path, &mut tools)?;
+    }
+    let Some(path) = &arguments.policy else {
+        return Ok(Outcome {
+            stdout: yaml(&tools),
+            ..Outcome::default()
+        });
+    };
+    let (policy, _) = policy_file::load(path)?.single(arguments.path.as_deref())?;
+    let changed = changed(&policy, &tools);
+    tools.retain(|name, _| may_be_called(&policy, name));
+    Ok(Outcome {
+        stdout: yaml(&tools),
+        status: u8::from(!changed.is_empty()),
+        stderr: changed,
+    })
+}
+
+/// Whether the policy lets anybody call a tool. Placeholders stand for no name of a tool.
+fn may_be_called(policy: &Policy, name: &str) -> bool {
+    let (nobody, tool) = (Identity::anonymous(), Target::Tool(name));
+    is_for_a_role(policy, nobody, tool) || is_for_anybody(policy, nobody, tool)
+}
+
+/// What is not as the policy's pins say, one line each.
+fn changed(policy: &Policy, tools: &BTreeMap<String, Pin>) -> String {
+    let mut lines = String::new();
+    for operation in &policy.tools {
+        let Some(PinRule::As(pin)) = operation.pin else {
+            continue;
+        };
+        let name = operation.pattern.written();
+        let what = match tools.get(name) {
+            Some(found) if *found == pin => continue,
+            Some(_) => "is not what was pinned; read it again before you take the new pin",
+            None => "is pinned and not in the list",
+        };
+        let _ = writeln!(lines, "mcp-auth: `{}` {what}", printable(name));
+    }
+    lines
+}
+
+fn yaml(tools: &BTreeMap<String, Pin>) -> String {
+    let mut out = "tools:\n".to_owned();
+    for (name, pin) in tools {
+        let _ = writeln!(out, "  {}: {{pin: \"{pin}\"}}", key(name));
+    }
+    out
+}
+
+/// A key of YAML. Whatever could be read as something else is quoted as in JSON, which YAML knows.
+fn key(name: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
+    let is_word =
+        name.contains(['.', '_', '/']) && name.starts_with(|c: char| c.is_ascii_alphabetic());
+    if is_word && name.bytes().all(is_plain) {
+        return name.to_owned();
+    }
+    let quoted = serde_json::Value::from(name).to_string();
+    let ascii = quoted.chars().map(|character| match character {
+        ' '..='~' => character.to_string(),
+        other => {
+            let mut units = [0; 2];
+            let units = other.encode_utf16(&mut units).iter();
+            units.map(|unit| format!("\\u{unit:04x}")).collect()
+        }
+    });
+    ascii.collect()
+}
+
+/// Reads the tools of one page.
+fn read(path: &Path, tools: &mut BTreeMap<String, Pin>) -> Result<(), Failure> {
+    let bytes = files::read(path)?;
+    let messages = match bytes.trim_ascii_start().first() {
+        Some(b'{') => vec![bytes],
+        _ => messages(&bytes).ok_or_else(|| not_a_list(path, "an event in it does not end"))?,
+    };
+    let before = tools.len();
+    for message in messages {
+        let listing = Listing::read(&message, MAX_DEPTH)
+            .map_err(|error| not_a_list(path, &error.to_string()))?;
+        for item in listing.items.iter().filter(|item| item.list == List::Tools) {
+            let pin = pin(&message, item).map_err(|error| not_a_list(path, &error.to_string()))?;
+            if tools
+                .insert(item.name.clone(), pin)
+                .is_some_and(|other| other != pin)
+            {
+                let message = format!("`{}` is in the list twice", printable(&item.name));
+                return Err(not_a_list(path, &message));
+            }
+        }
+    }
+    match tools.len() > before {
+        true => Ok(()),
+        false => Err(not_a_list(path, "there are no tools in it")),
+    }
+}
+
+fn pin(message: &[u8], item: &Item) -> Result<Pin, base::json::JsonError> {
+    let tool = message.get(item.element.span.clone());
+    Pin::of(tool.unwrap_or_default(), MAX_DEPTH)
+}
+
+/// The messages in an event stream.
+fn messages(stream: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let mut reader = EventStream::new(usize::MAX);
+    let mut events = reader.push(stream).ok()?;
+    // A stream that was saved may lack its last line's end.
+    events.extend(reader.push(b"\n\n").ok()?);
+    let data = events.iter().map(|event| events::data(event));
+    Some(data.filter(|data| !data.is_empty()).collect())
+}
+
+fn not_a_list(path: &Path, why: &str) -> Failure {
+    Failure::usage(
+        format!("{} holds no list of tools: {why}", files::name(path)),
+        "save what the server answers to `tools/list`, as docs/pins.md says",
+    )
+}

@@ -1,0 +1,147 @@
+//! A policy from a file, with its mistakes said by line.
+
+use std::fmt::Display;
+use std::path::Path;
+
+use policy::{Policies, Policy, PolicyError};
+use serde_json::Value;
+
+use crate::yaml::{Document, Place, YamlError};
+use crate::{Failure, files, text};
+
+/// A configuration that the filter would load.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    /// Its policies, each with the document it was made from. At least one.
+    pub(crate) policies: Vec<(Policy, Value)>,
+    /// What can hardly be meant, one line each.
+    pub(crate) warnings: String,
+}
+
+impl Loaded {
+    /// The policy at a path, or the only one. `named`: its path, or its `resource` where several
+    /// have that path.
+    pub(crate) fn single(mut self, named: Option<&str>) -> Result<(Policy, Value), Failure> {
+        let names = self.policies.iter().map(|(policy, _)| &policy.resource);
+        let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+        if let Some(named) = named {
+            let is_meant = |policy: &Policy| policy.path == named || policy.resource == named;
+            self.policies.retain(|(policy, _)| is_meant(policy));
+        }
+        match (self.policies.pop(), self.policies.is_empty()) {
+            (Some(only), true) => Ok(only),
+            (None, _) => Err(Failure::usage(
+                format!(
+                    "no policy is for `{}`",
+                    text::printable(named.unwrap_or_default())
+                ),
+                format!("there is {}", names.join(", ")),
+            )),
+            (Some(_), false) => Err(Failure::usage(
+                "there are several policies",
+                format!(
+                    "say which with --path PATH, or --path RESOURCE: {}",
+                    names.join(", ")
+                ),
+            )),
+        }
+    }
+}
+
+/// Reads and checks a policy. A policy that the filter would refuse is a failure with status 1.
+pub(crate) fn load(path: &Path) -> Result<Loaded, Failure> {
+    let written = files::read_text(path)?;
+    let file = files::name(path);
+    let not_yaml = |error: YamlError| {
+        let line = line(&file, error.place, error.message);
+        refused(&line, format!("mend it, then run `mcp-auth check {file}`"))
+    };
+    let documents = Document::read_all(&written).map_err(not_yaml)?;
+    for document in &documents {
+        refuse_other_kind(&file, document)?;
+    }
+    let document = Document::single(documents).map_err(not_yaml)?;
+    let json = document.to_json().map_err(not_yaml)?;
+    let policies = Policies::parse(json.to_string().as_bytes())
+        .map_err(|errors| mistakes(&file, &document, &errors))?;
+    let warnings = lines(&file, &document, "warning: ", &policies.warnings());
+    let documents = match json.get("policies") {
+        Some(Value::Array(documents)) => documents.clone(),
+        _ => vec![json],
+    };
+    Ok(Loaded {
+        policies: policies.into_vec().into_iter().zip(documents).collect(),
+        warnings,
+    })
+}
+
+/// A policy the filter would not load.
+fn mistakes(file: &str, document: &Document<'_>, errors: &[PolicyError]) -> Failure {
+    let them = if errors.len() == 1 { "it" } else { "them" };
+    refused(
+        &lines(file, document, "", errors),
+        format!(
+            "mend {them}, then run `mcp-auth check {file}` again; Envoy does not load it as it is. \
+             `mcp-auth schema` prints what a policy may say"
+        ),
+    )
+}
+
+/// Says so when a document is the whole configuration of a proxy.
+fn refuse_other_kind(file: &str, document: &Document<'_>) -> Result<(), Failure> {
+    let (what, key, under) = match document.text("kind") {
+        Some("EnvoyFilter") => ("an Istio EnvoyFilter", "kind", "`configuration.value`"),
+        Some("WasmPlugin") => ("an Istio WasmPlugin", "kind", "`pluginConfig`"),
+        Some("EnvoyExtensionPolicy") => {
+            let what = "an Envoy Gateway EnvoyExtensionPolicy";
+            (what, "kind", "`config`")
+        }
+        Some(_) if document.has("apiVersion") => {
+            let what = "a Kubernetes resource";
+            (what, "kind", "the filter's configuration")
+        }
+        _ if document.has("static_resources") => {
+            let what = "a whole Envoy configuration";
+            (
+                what,
+                "static_resources",
+                "the filter's `configuration.value`",
+            )
+        }
+        // A policy may have these, too, and always says what it is for.
+        _ if document.has("resources") && !document.has("resource") => {
+            let what = "a file for Envoy's discovery";
+            (what, "resources", "the filter's `configuration.value`")
+        }
+        _ => return Ok(()),
+    };
+    let message = format!("this is {what}; expected the policy alone");
+    Err(refused(
+        &line(file, document.place(key), message),
+        format!("put what is under {under} into a file of its own and check that"),
+    ))
+}
+
+/// One line for each error, in the order of the file.
+fn lines(file: &str, document: &Document<'_>, kind: &str, errors: &[PolicyError]) -> String {
+    let mut placed: Vec<_> = errors
+        .iter()
+        .map(|error| (document.place(&error.path), error))
+        .collect();
+    placed.sort_by_key(|(place, _)| *place);
+    let line = |(place, error)| line(file, place, format!("{kind}{error}"));
+    placed.into_iter().map(line).collect()
+}
+
+fn line(file: &str, place: Place, message: impl Display) -> String {
+    let message = text::printable(&message.to_string());
+    format!("{file}:{}:{}: {message}\n", place.line, place.column)
+}
+
+fn refused(lines: &str, next: String) -> Failure {
+    Failure {
+        message: lines.to_owned(),
+        next,
+        status: 1,
+    }
+}

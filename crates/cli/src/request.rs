@@ -1,0 +1,117 @@
+//! The headers of a request: what a client would send with this body, and what the command line
+//! says otherwise.
+
+use mcp::headers::{Headers, encode};
+use mcp::message::Message;
+use policy::Policy;
+
+use crate::Failure;
+use crate::claims::Token;
+
+/// The version the clients of the older era state, once they are initialized.
+const LEGACY_VERSION: &str = "2025-11-25";
+/// As deep as the filter reads.
+const MAX_DEPTH: usize = 64;
+
+type Pairs = Vec<(String, Vec<u8>)>;
+
+/// The headers of the request. `given` replace what a client would send.
+pub(crate) fn headers(
+    policy: &Policy,
+    body: &[u8],
+    token: Option<&Token>,
+    given: &[String],
+    now: u64,
+) -> Result<Headers, Failure> {
+    let given: Vec<(String, &str)> = given
+        .iter()
+        .map(|header| parse(header))
+        .collect::<Result<_, _>>()?;
+    let method = given.iter().find(|(name, _)| name == ":method");
+    let mut pairs = of_client(policy, body);
+    if let Some(token) = token {
+        let method = method.map_or("POST", |(_, method)| method);
+        pairs.extend(credentials(policy, token, method, now));
+    }
+    pairs.retain(|(name, _)| !given.iter().any(|(other, _)| other == name));
+    let added = given.into_iter().filter(|(_, value)| !value.is_empty());
+    pairs.extend(added.map(|(name, value)| (name, value.as_bytes().to_vec())));
+    Ok(Headers::new(pairs))
+}
+
+/// A header as `--header` has it: `Name: value`, or `Name:` to leave it out.
+fn parse(header: &str) -> Result<(String, &str), Failure> {
+    // `:method` and `:path` are headers too.
+    let pseudo = header.strip_prefix(':');
+    let split = pseudo.unwrap_or(header).split_once(':');
+    let Some((name, value)) = split.filter(|(name, _)| is_name(name)) else {
+        return Err(Failure::usage(
+            format!("`{}` is no header", crate::text::printable(header)),
+            "write `--header 'Name: value'`, or `--header 'Name:'` to leave one out",
+        ));
+    };
+    let name = name.to_ascii_lowercase();
+    let value = value.trim();
+    if name == "authorization" && !value.is_empty() {
+        return Err(Failure::usage(
+            "the token is made of the claims, not given as a header",
+            "leave the header away; `--header 'Authorization:'` explains a request without token",
+        ));
+    }
+    let colon = if pseudo.is_some() { ":" } else { "" };
+    Ok((format!("{colon}{name}"), value))
+}
+
+fn is_name(name: &str) -> bool {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(token)
+}
+
+/// The token, and the proof that goes with it.
+fn credentials(policy: &Policy, token: &Token, method: &str, now: u64) -> Pairs {
+    let text = &token.text;
+    let header = |name: &str, value: String| (name.to_owned(), value.into_bytes());
+    match &token.prover {
+        None => vec![header("authorization", format!("Bearer {text}"))],
+        Some(prover) => vec![
+            header("authorization", format!("DPoP {text}")),
+            header("dpop", prover.proof(method, &policy.resource, text, now)),
+        ],
+    }
+}
+
+/// What a client sends with this body.
+fn of_client(policy: &Policy, body: &[u8]) -> Pairs {
+    let authority = policy.resource.split("://").nth(1).unwrap_or_default();
+    let authority = authority.split('/').next().unwrap_or_default();
+    let mut pairs = Pairs::new();
+    let mut send = |name: &str, value: &str| pairs.push((name.into(), value.into()));
+    send(":method", "POST");
+    send(":path", &policy.path);
+    send(":authority", authority);
+    send("accept", "application/json, text/event-stream");
+    send("content-length", &body.len().to_string());
+    send("content-type", "application/json");
+    // What cannot be read is refused whatever the headers say.
+    let Ok(message) = Message::read(body, &policy.names, MAX_DEPTH) else {
+        return pairs;
+    };
+    let params = &message.params;
+    let Some(version) = &params.protocol_version else {
+        if message.method != "initialize" {
+            send("mcp-protocol-version", LEGACY_VERSION);
+        }
+        return pairs;
+    };
+    send("mcp-protocol-version", version);
+    send("mcp-method", &encode(&message.method));
+    let named = match &*message.method {
+        "tools/call" | "prompts/get" => &params.name,
+        "resources/read" => &params.uri,
+        _ => &None,
+    };
+    if let Some(named) = named {
+        send("mcp-name", &encode(named));
+    }
+    pairs
+}

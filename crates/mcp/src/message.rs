@@ -1,0 +1,230 @@
+//! One JSON-RPC message of a client: what it asks, and where in its bytes that stands.
+
+pub mod params;
+
+use std::borrow::Cow;
+
+use thiserror::Error;
+
+use self::params::Params;
+use super::finder::{Finder, Finds};
+use super::names::{NameTable, fold};
+use base::json::{JsonError, Kind, Reader, Span, Text};
+
+const ENVELOPE: &[&str] = &["jsonrpc", "id", "method", "params", "result", "error"];
+
+/// Why a body is not a message this filter can judge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum MessageError {
+    /// An array of messages.
+    #[error("batches are not accepted; send one message per request")]
+    Batch,
+    /// More than one of `method`, `result` and `error`.
+    #[error("a message has one of `method`, `result` and `error`")]
+    Hybrid,
+    /// An id that is neither a string nor an integer.
+    #[error("`id` must be a string or an integer")]
+    Id,
+    /// An id that only the filter gives to a server.
+    #[error("`id` must not start with `mcp-auth-filter:`")]
+    ReservedId,
+    /// Not strict JSON.
+    #[error("not strict JSON: {0}")]
+    Json(#[from] JsonError),
+    /// A key that a lenient parser would take for one of the protocol's.
+    #[error("a key at byte {0} looks like a protocol key and is not spelled like it")]
+    LookAlike(usize),
+    /// A member of the wrong type.
+    #[error("`{0}` has the wrong type")]
+    Type(&'static str),
+    /// A member the envelope does not have.
+    #[error("unknown member of the message at byte {0}")]
+    UnknownMember(usize),
+    /// Not JSON-RPC 2.0.
+    #[error("`jsonrpc` must be \"2.0\"")]
+    Version,
+}
+
+/// What kind of message it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// Expects an answer.
+    Request,
+    /// Expects none.
+    Notification,
+    /// Answers a request of the server.
+    Response,
+}
+
+/// A message, strictly read.
+#[derive(Debug)]
+pub struct Message<'a> {
+    /// What kind of message it is.
+    pub shape: Shape,
+    /// The id as written, if there is one.
+    pub id: Option<&'a [u8]>,
+    /// Where the id stands.
+    pub id_span: Option<Span>,
+    /// The method; empty for a response.
+    pub method: Cow<'a, str>,
+    /// The parameters that matter.
+    pub params: Params<'a>,
+    /// The members that say who is calling.
+    pub finds: Finds,
+}
+
+impl<'a> Message<'a> {
+    /// Reads a message from a whole body, in one pass.
+    ///
+    /// # Errors
+    ///
+    /// Whatever two JSON-RPC implementations could read differently.
+    pub fn read(body: &'a [u8], names: &NameTable, max_depth: usize) -> Result<Self, MessageError> {
+        let mut reader = Reader::new(body, max_depth);
+        if reader.kind()? == Kind::Array {
+            return Err(MessageError::Batch);
+        }
+        let mut envelope = Envelope::new(names, max_depth);
+        reader.object(|reader, member| envelope.member(reader, &member.key))?;
+        reader.end()?;
+        envelope.finish(&reader)
+    }
+}
+
+#[derive(Debug)]
+struct Envelope<'a, 't> {
+    version: bool,
+    id: Option<Span>,
+    method: Option<Cow<'a, str>>,
+    answers: bool,
+    params: Params<'a>,
+    finder: Finder<'t>,
+}
+
+impl<'a, 't> Envelope<'a, 't> {
+    fn new(names: &'t NameTable, max_depth: usize) -> Self {
+        Self {
+            version: false,
+            id: None,
+            method: None,
+            answers: false,
+            params: Params::default(),
+            finder: Finder::new(names, max_depth),
+        }
+    }
+
+    fn member(&mut self, reader: &mut Reader<'a>, key: &Text<'a>) -> Result<(), MessageError> {
+        match &*key.value {
+            "jsonrpc" => self.version = text(reader, "jsonrpc")? == "2.0",
+            "id" => self.id = Some(id(reader)?),
+            "method" => self.method = Some(text(reader, "method")?),
+            "params" => self.params = Params::read(reader, &mut self.finder)?,
+            "result" | "error" => {
+                if std::mem::replace(&mut self.answers, true) {
+                    return Err(MessageError::Hybrid);
+                }
+                let span = self.finder.answer(reader)?;
+                self.params.related_task = related_task(reader, &span)?;
+            }
+            _ => {
+                refuse_look_alike(key, ENVELOPE)?;
+                return Err(MessageError::UnknownMember(key.span.start));
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self, reader: &Reader<'a>) -> Result<Message<'a>, MessageError> {
+        if !self.version {
+            return Err(MessageError::Version);
+        }
+        let shape = match (&self.method, self.answers, &self.id) {
+            (Some(_), true, _) => return Err(MessageError::Hybrid),
+            (Some(_), false, Some(_)) => Shape::Request,
+            (Some(_), false, None) => Shape::Notification,
+            (None, true, _) => Shape::Response,
+            (None, false, _) => return Err(MessageError::Type("method")),
+        };
+        Ok(Message {
+            shape,
+            id: self.id.clone().map(|span| reader.bytes(span)),
+            id_span: self.id,
+            method: self.method.unwrap_or_default(),
+            params: self.params,
+            finds: self.finder.finds,
+        })
+    }
+}
+
+fn expect(reader: &mut Reader<'_>, kind: Kind, name: &'static str) -> Result<(), MessageError> {
+    if reader.kind()? != kind {
+        return Err(MessageError::Type(name));
+    }
+    Ok(())
+}
+
+fn text<'a>(reader: &mut Reader<'a>, name: &'static str) -> Result<Cow<'a, str>, MessageError> {
+    Ok(handle(reader, name)?.value)
+}
+
+/// A text that may have to be replaced.
+fn handle<'a>(reader: &mut Reader<'a>, name: &'static str) -> Result<Text<'a>, MessageError> {
+    expect(reader, Kind::String, name)?;
+    let text = reader.string()?;
+    if text.value.contains('\0') {
+        return Err(MessageError::Type(name));
+    }
+    Ok(text)
+}
+
+fn id(reader: &mut Reader<'_>) -> Result<Span, MessageError> {
+    let kind = reader.kind()?;
+    let span = reader.skip()?;
+    let integer = |bytes: &[u8]| !bytes.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E'));
+    match kind {
+        Kind::String => Ok(span),
+        Kind::Number if integer(reader.bytes(span.clone())) => Ok(span),
+        _ => Err(MessageError::Id),
+    }
+}
+
+/// The task an answer of the client belongs to.
+fn related_task<'a>(reader: &Reader<'a>, span: &Span) -> Result<Option<Text<'a>>, MessageError> {
+    // The answer was read strictly already, so nothing in it is too deep.
+    let mut answer = Reader::new(reader.bytes(span.clone()), usize::MAX);
+    if answer.kind()? != Kind::Object {
+        return Ok(None);
+    }
+    let mut task = None;
+    answer.object(|reader, member| {
+        if member.key.value != "_meta" || reader.kind()? != Kind::Object {
+            reader.skip()?;
+            return Ok(());
+        }
+        reader.object(|reader, member| {
+            refuse_look_alike(&member.key, &[params::RELATED_TASK])?;
+            if member.key.value == params::RELATED_TASK {
+                task = params::read_related_task(reader)?;
+            } else {
+                reader.skip()?;
+            }
+            Ok::<(), MessageError>(())
+        })?;
+        Ok::<(), MessageError>(())
+    })?;
+    if let Some(task) = &mut task {
+        let in_body = |at: usize| at.saturating_add(span.start);
+        task.span = in_body(task.span.start)..in_body(task.span.end);
+    }
+    Ok(task)
+}
+
+/// Refuses a key that differs from one of `known` only in case, separators or Unicode spelling.
+/// A key that is one of `known` passes.
+pub fn refuse_look_alike(key: &Text<'_>, known: &[&str]) -> Result<(), MessageError> {
+    let folded = fold(&key.value);
+    if !known.contains(&&*key.value) && known.iter().any(|known| fold(known) == folded) {
+        return Err(MessageError::LookAlike(key.span.start));
+    }
+    Ok(())
+}

@@ -1,0 +1,322 @@
+//! The parameters of a message.
+
+use std::borrow::Cow;
+
+use super::{MessageError, expect, handle, refuse_look_alike, text};
+use crate::capabilities::ElicitationCapability;
+use crate::finder::{Finder, Place};
+use crate::names::Name;
+use base::json::{Element, Kind, Reader, Span, Text};
+
+/// The `_meta` key of the protocol version (MCP 2026-07-28 "Base Protocol").
+pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+/// The name of the tasks extension.
+pub const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
+/// The `_meta` key that names the task a message belongs to (MCP 2025-11-25 "Tasks").
+pub const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
+
+const META: &[&str] = &[PROTOCOL_VERSION, CLIENT_CAPABILITIES, RELATED_TASK];
+const PARAMS: &[&str] = &[
+    "name",
+    "uri",
+    "arguments",
+    "_meta",
+    "cursor",
+    "ref",
+    "argument",
+    "context",
+    "inputResponses",
+    "requestState",
+    "taskId",
+    "task",
+    "notifications",
+    "protocolVersion",
+    "capabilities",
+    "clientInfo",
+];
+
+/// The parameters a decision depends on.
+#[derive(Debug, Default)]
+pub struct Params<'a> {
+    /// Where `params` stands.
+    pub span: Option<Span>,
+    /// `name`: the tool or prompt.
+    pub name: Option<Cow<'a, str>>,
+    /// `uri`: the resource.
+    pub uri: Option<Cow<'a, str>>,
+    /// Whether `cursor` asks for a later page of a list.
+    pub has_cursor: bool,
+    /// `arguments`: where it stands, and how many members it has.
+    pub arguments: Option<(Span, usize)>,
+    /// `ref`: what a completion is for.
+    pub reference: Option<Reference<'a>>,
+    /// `argument.name`: which argument a completion is for.
+    pub completes: Option<Cow<'a, str>>,
+    /// `context`: what was filled in before, for a completion.
+    pub context: Option<Span>,
+    /// `_meta`'s protocol version.
+    pub protocol_version: Option<Cow<'a, str>>,
+    /// `_meta`'s declaration of the tasks extension, as a member to take out.
+    pub tasks_extension: Option<Element>,
+    /// What the client can ask its user, by `_meta`'s client capabilities.
+    pub elicits: ElicitationCapability,
+    /// Whether the call is to become a task: `task` (MCP 2025-11-25 "Tasks").
+    pub asks_task: bool,
+    /// `taskId`: the task a `tasks/*` request is about.
+    pub task_id: Option<Text<'a>>,
+    /// `_meta`'s related task.
+    pub related_task: Option<Text<'a>>,
+    /// `notifications.taskIds`.
+    pub subscribed_tasks: Vec<Text<'a>>,
+    /// `requestState`.
+    pub request_state: Option<Text<'a>>,
+    /// `notifications.resourceSubscriptions`.
+    pub subscriptions: Vec<Cow<'a, str>>,
+}
+
+/// What a completion is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reference<'a> {
+    /// A prompt, by name.
+    Prompt(Cow<'a, str>),
+    /// A resource, by URI or URI template.
+    Resource(Cow<'a, str>),
+}
+
+impl<'a> Params<'a> {
+    /// Reads `params` in one pass.
+    pub(super) fn read(
+        reader: &mut Reader<'a>,
+        finder: &mut Finder<'_>,
+    ) -> Result<Self, MessageError> {
+        let mut params = Self::default();
+        if reader.kind()? != Kind::Object {
+            return Err(MessageError::Type("params"));
+        }
+        let start = reader.position();
+        let mut last = None;
+        let span = reader.object(|reader, member| {
+            finder.comma_behind(last, member.comma);
+            last = None;
+            match &*member.key.value {
+                "name" => params.name = Some(text(reader, "name")?),
+                "uri" => params.uri = Some(text(reader, "uri")?),
+                "arguments" => {
+                    expect(reader, Kind::Object, "arguments")?;
+                    params.arguments = Some(finder.object(reader, Place::Argument, &Name::NONE)?);
+                }
+                "_meta" => read_meta(&mut params, finder, reader)?,
+                "ref" => params.reference = read_reference(finder, reader)?,
+                "argument" => params.completes = read_completed(finder, reader)?,
+                "notifications" => read_notifications(&mut params, reader)?,
+                "task" => {
+                    params.asks_task = true;
+                    reader.skip()?;
+                }
+                "taskId" => params.task_id = Some(handle(reader, "taskId")?),
+                "requestState" if reader.kind()? != Kind::Null => {
+                    params.request_state = Some(handle(reader, "requestState")?);
+                }
+                "cursor" if reader.kind()? != Kind::Null => {
+                    text(reader, "cursor")?;
+                    params.has_cursor = true;
+                }
+                "cursor" | "requestState" | "protocolVersion" | "capabilities" => {
+                    reader.skip()?;
+                }
+                "inputResponses" if reader.kind()? == Kind::Object => {
+                    reader.object(|reader, _| finder.answer(reader).map(drop))?;
+                }
+                "context" => params.context = Some(finder.value(reader, Place::Elsewhere)?),
+                "clientInfo" | "inputResponses" => {
+                    finder.value(reader, Place::Elsewhere)?;
+                }
+                _ => {
+                    refuse_look_alike(&member.key, PARAMS)?;
+                    last = finder.member(reader, &member, start, Place::Elsewhere, &Name::NONE)?;
+                }
+            }
+            Ok::<(), MessageError>(())
+        })?;
+        params.span = Some(span);
+        Ok(params)
+    }
+}
+
+fn read_meta<'a>(
+    params: &mut Params<'a>,
+    finder: &mut Finder<'_>,
+    reader: &mut Reader<'a>,
+) -> Result<(), MessageError> {
+    expect(reader, Kind::Object, "_meta")?;
+    let start = reader.position();
+    let mut last = None;
+    reader.object(|reader, member| {
+        finder.comma_behind(last, member.comma);
+        last = None;
+        match &*member.key.value {
+            PROTOCOL_VERSION => params.protocol_version = Some(text(reader, PROTOCOL_VERSION)?),
+            CLIENT_CAPABILITIES => read_capabilities(params, reader)?,
+            RELATED_TASK => params.related_task = read_related_task(reader)?,
+            _ => {
+                refuse_look_alike(&member.key, META)?;
+                last = finder.member(reader, &member, start, Place::Elsewhere, &Name::NONE)?;
+            }
+        }
+        Ok::<(), MessageError>(())
+    })?;
+    Ok(())
+}
+
+/// Reads the value of a related task's `_meta` member.
+pub(super) fn read_related_task<'a>(
+    reader: &mut Reader<'a>,
+) -> Result<Option<Text<'a>>, MessageError> {
+    expect(reader, Kind::Object, RELATED_TASK)?;
+    let mut task = None;
+    reader.object(|reader, member| {
+        refuse_look_alike(&member.key, &["taskId"])?;
+        if member.key.value == "taskId" {
+            task = Some(handle(reader, "taskId")?);
+        } else {
+            reader.skip()?;
+        }
+        Ok::<(), MessageError>(())
+    })?;
+    Ok(task)
+}
+
+/// Reads the client's capabilities and notes where the tasks extension stands among them.
+fn read_capabilities<'a>(
+    params: &mut Params<'a>,
+    reader: &mut Reader<'a>,
+) -> Result<(), MessageError> {
+    expect(reader, Kind::Object, CLIENT_CAPABILITIES)?;
+    reader.object(|reader, member| {
+        refuse_look_alike(&member.key, &["elicitation", "extensions"])?;
+        match &*member.key.value {
+            "elicitation" => params.elicits = read_elicitation(reader)?,
+            "extensions" => params.tasks_extension = read_extensions(reader)?,
+            _ => {
+                reader.skip()?;
+            }
+        }
+        Ok::<(), MessageError>(())
+    })?;
+    Ok(())
+}
+
+/// Which modes there are; where none is named it is the form (MCP 2026-07-28 "Elicitation",
+/// "Capabilities").
+fn read_elicitation(reader: &mut Reader<'_>) -> Result<ElicitationCapability, MessageError> {
+    expect(reader, Kind::Object, "elicitation")?;
+    let (mut elicits, mut none) = (ElicitationCapability::default(), true);
+    reader.object(|reader, member| {
+        refuse_look_alike(&member.key, &["form", "url"])?;
+        none = false;
+        elicits.form |= member.key.value == "form";
+        elicits.url |= member.key.value == "url";
+        reader.skip().map_err(MessageError::from).map(drop)
+    })?;
+    elicits.form |= none;
+    Ok(elicits)
+}
+
+fn read_extensions(reader: &mut Reader<'_>) -> Result<Option<Element>, MessageError> {
+    expect(reader, Kind::Object, "extensions")?;
+    let mut tasks: Option<Element> = None;
+    reader.object(|reader, member| {
+        refuse_look_alike(&member.key, &[TASKS_EXTENSION])?;
+        let value = reader.skip()?;
+        if member.key.value == TASKS_EXTENSION {
+            let mut element = Element::of_member(&member);
+            element.span.end = value.end;
+            tasks = Some(element);
+        } else if let Some(element) = &mut tasks {
+            let behind = member.comma.map(|comma| comma.saturating_add(1));
+            element.behind = element.behind.or(behind);
+        }
+        Ok::<(), MessageError>(())
+    })?;
+    Ok(tasks)
+}
+
+fn read_reference<'a>(
+    finder: &mut Finder<'_>,
+    reader: &mut Reader<'a>,
+) -> Result<Option<Reference<'a>>, MessageError> {
+    expect(reader, Kind::Object, "ref")?;
+    let (start, mut last) = (reader.position(), None);
+    let (mut kind, mut name, mut uri) = (None, None, None);
+    reader.object(|reader, member| {
+        refuse_look_alike(&member.key, &["type", "name", "uri"])?;
+        finder.comma_behind(last, member.comma);
+        last = None;
+        match &*member.key.value {
+            "type" => kind = Some(text(reader, "ref.type")?),
+            "name" => name = Some(text(reader, "ref.name")?),
+            "uri" => uri = Some(text(reader, "ref.uri")?),
+            _ => last = finder.member(reader, &member, start, Place::Elsewhere, &Name::NONE)?,
+        }
+        Ok::<(), MessageError>(())
+    })?;
+    match (kind.as_deref(), name, uri) {
+        (Some("ref/prompt"), Some(name), None) => Ok(Some(Reference::Prompt(name))),
+        (Some("ref/resource"), None, Some(uri)) => Ok(Some(Reference::Resource(uri))),
+        _ => Err(MessageError::Type("ref")),
+    }
+}
+
+fn read_completed<'a>(
+    finder: &mut Finder<'_>,
+    reader: &mut Reader<'a>,
+) -> Result<Option<Cow<'a, str>>, MessageError> {
+    expect(reader, Kind::Object, "argument")?;
+    let (start, mut last) = (reader.position(), None);
+    let mut name = None;
+    reader.object(|reader, member| {
+        refuse_look_alike(&member.key, &["name", "value"])?;
+        finder.comma_behind(last, member.comma);
+        last = None;
+        match &*member.key.value {
+            "name" => name = Some(text(reader, "argument.name")?),
+            _ => last = finder.member(reader, &member, start, Place::Elsewhere, &Name::NONE)?,
+        }
+        Ok::<(), MessageError>(())
+    })?;
+    Ok(name)
+}
+
+fn read_notifications<'a>(
+    params: &mut Params<'a>,
+    reader: &mut Reader<'a>,
+) -> Result<(), MessageError> {
+    expect(reader, Kind::Object, "notifications")?;
+    reader.object(|reader, member| {
+        refuse_look_alike(&member.key, &["resourceSubscriptions", "taskIds"])?;
+        match &*member.key.value {
+            "resourceSubscriptions" => {
+                expect(reader, Kind::Array, "resourceSubscriptions")?;
+                reader.array(|reader| {
+                    params
+                        .subscriptions
+                        .push(text(reader, "resourceSubscriptions")?);
+                    Ok::<(), MessageError>(())
+                })?;
+            }
+            "taskIds" => {
+                expect(reader, Kind::Array, "taskIds")?;
+                reader.array(|reader| {
+                    params.subscribed_tasks.push(handle(reader, "taskIds")?);
+                    Ok::<(), MessageError>(())
+                })?;
+            }
+            _ => {
+                reader.skip()?;
+            }
+        }
+        Ok::<(), MessageError>(())
+    })?;
+    Ok(())
+}

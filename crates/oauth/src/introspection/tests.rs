@@ -1,0 +1,116 @@
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
+use super::*;
+
+fn introspector(client_id: &str, secret: &str) -> Introspector {
+    let endpoint = Introspection {
+        cluster: "login".into(),
+        path: "/introspect".into(),
+        authority: "login.example.com".into(),
+        client_id: client_id.into(),
+        client_secret_env: "SECRET".into(),
+        cache: Duration::from_secs(60),
+    };
+    Introspector::new(endpoint, secret)
+}
+
+fn call_for(token: &str, introspector: &mut Introspector) -> HttpRequest {
+    let header = format!("Bearer {token}");
+    let token = BearerToken::of_header(&header).unwrap();
+    introspector.ask(&token, 0).unwrap();
+    introspector.start(&token.digest()).unwrap()
+}
+
+fn header<'c>(call: &'c HttpRequest, name: &str) -> &'c str {
+    let mut found = call.headers.iter().filter(|(other, _)| *other == name);
+    let (_, value) = found.next().unwrap();
+    assert_eq!(found.next(), None);
+    value
+}
+
+#[test]
+fn the_call_is_what_rfc_7662_asks_for() {
+    let call = call_for("2YotnFZFEjr1zCsicMWpAA", &mut introspector("mcp", "secret"));
+    assert_eq!(call.cluster, "login");
+    assert_eq!(header(&call, ":method"), "POST");
+    assert_eq!(header(&call, ":path"), "/introspect");
+    assert_eq!(header(&call, ":authority"), "login.example.com");
+    let form = "application/x-www-form-urlencoded";
+    assert_eq!(header(&call, "content-type"), form);
+    assert_eq!(header(&call, "authorization"), "Basic bWNwOnNlY3JldA==");
+    assert_eq!(
+        call.body,
+        b"token=2YotnFZFEjr1zCsicMWpAA&token_type_hint=access_token"
+    );
+}
+
+#[test]
+fn b41_a_token_adds_no_parameter_of_its_own() {
+    let call = call_for("a+b/c==~", &mut introspector("mcp", "secret"));
+    assert_eq!(
+        call.body,
+        b"token=a%2Bb%2Fc%3D%3D%7E&token_type_hint=access_token"
+    );
+    for odd in ["a&client_id=x", "a b", "a%26b", "a\r\nb"] {
+        assert!(BearerToken::of_header(&format!("Bearer {odd}")).is_none());
+    }
+}
+
+#[test]
+fn credentials_are_form_encoded_before_basic() {
+    let call = call_for("t", &mut introspector("a:b c", "p%\u{e4}+&"));
+    let expected = BASE64_STANDARD.encode("a%3Ab+c:p%25%C3%A4%2B%26");
+    assert_eq!(header(&call, "authorization"), format!("Basic {expected}"));
+}
+
+#[test]
+fn b45_neither_token_nor_secret_can_be_printed() {
+    let mut introspector = introspector("mcp", "top-secret");
+    let call = call_for("the-token", &mut introspector);
+    let printed = format!("{introspector:?} {call:?}");
+    for secret in ["top-secret", "the-token", "bWNw", "Basic"] {
+        assert!(!printed.contains(secret), "{printed}");
+    }
+    assert!(printed.contains("login"), "{printed}");
+}
+
+#[test]
+fn an_answer_is_one_json_object_that_says_yes_or_no() {
+    for document in [
+        "",
+        "<html>",
+        "[]",
+        "null",
+        "\"active\"",
+        r#"{"active":true,"active":true}"#,
+        r#"{"active":false,"\u0061ctive":true}"#,
+        r#"{"active":true,"cnf":{"jkt":"a","jkt":"b"}}"#,
+        r#"{"active":true} {}"#,
+        r#"{"active":true"#,
+    ] {
+        assert_eq!(
+            read(document.as_bytes()).err(),
+            Some(AnswerError::Format),
+            "{document}"
+        );
+    }
+    for document in [
+        "{}",
+        r#"{"active":"true"}"#,
+        r#"{"active":1}"#,
+        r#"{"active":null}"#,
+        r#"{"Active":true}"#,
+        r#"{"active":[true]}"#,
+    ] {
+        assert_eq!(
+            read(document.as_bytes()).err(),
+            Some(AnswerError::Active),
+            "{document}"
+        );
+    }
+    let huge = format!(r#"{{"active":true,"x":"{}"}}"#, "y".repeat(70_000));
+    assert_eq!(read(huge.as_bytes()).err(), Some(AnswerError::TooLarge));
+    assert!(matches!(read(br#"{"active":true}"#), Ok(Answer::Active(_))));
+    assert!(matches!(read(br#"{"active":false}"#), Ok(Answer::Inactive)));
+}

@@ -1,0 +1,149 @@
+use jwt_simple::prelude::*;
+use serde_json::{Value, json};
+
+use super::{KeySet, KeySetError, MAX_KEY_SET, MAX_KEYS};
+use crate::Algorithm;
+
+/// A modulus of 1024 bits.
+const WEAK: &str = "\
+4IhgoLAbREDViVMnig1IeJY-4-YLPb9u5pNqgM0C_a0sqsxYXyNYKmplltVibj71k1vHaL2usxYpmuCEBfW_5dU3uUJqF-7L\
+6wHSFcEuzs8gsybhJnHd9sITv8XMT72SOe5nv2BvjcQUwhkUd1lLFal2Ltk1WFbpDxKeYgXhpgM";
+
+fn key(kid: &str) -> Value {
+    let mut jwk: Value =
+        serde_json::from_str(&Ed25519KeyPair::generate().public_key().to_jwk()).unwrap();
+    jwk["kid"] = json!(kid);
+    jwk
+}
+
+fn with(mut jwk: Value, name: &str, value: Value) -> Value {
+    jwk[name] = value;
+    jwk
+}
+
+fn parse(keys: &[Value]) -> Result<KeySet, KeySetError> {
+    let document = json!({ "keys": keys }).to_string();
+    KeySet::parse(document.as_bytes(), &Algorithm::ALL)
+}
+
+/// Keys that are skipped, also beside a good one.
+#[track_caller]
+fn skips(odd: &Value) {
+    assert_eq!(
+        parse(std::slice::from_ref(odd)).err(),
+        Some(KeySetError::Empty),
+        "{odd}"
+    );
+    let keys = parse(&[odd.clone(), key("good")]).unwrap();
+    assert!(keys.knows(Algorithm::EdDSA, Some("good")));
+    for algorithm in Algorithm::ALL {
+        assert!(!keys.knows(algorithm, Some("odd")), "{odd}");
+    }
+}
+
+#[test]
+fn b38_weak_and_broken_keys_are_skipped() {
+    let strong = RS256KeyPair::generate(1024);
+    assert!(
+        strong.is_err(),
+        "the library should not make weak keys either"
+    );
+    skips(&json!({"kty": "RSA", "kid": "odd", "n": WEAK, "e": "AQAB"}));
+    let doubled = format!("{WEAK}{WEAK}A");
+    skips(&json!({"kty": "RSA", "kid": "odd", "n": doubled, "e": "AQ"}));
+    skips(&json!({"kty": "RSA", "kid": "odd", "n": "", "e": "AQAB"}));
+    skips(&json!({"kty": "RSA", "kid": "odd", "e": "AQAB"}));
+    skips(
+        &json!({"kty": "EC", "crv": "P-256", "kid": "odd", "x": "A".repeat(43), "y": "A".repeat(43)}),
+    );
+    skips(&json!({"kty": "EC", "crv": "P-521", "kid": "odd", "x": "AQ", "y": "AQ"}));
+    skips(&with(key("odd"), "x", json!("AQ")));
+}
+
+#[test]
+fn b38_keys_for_something_else_are_skipped() {
+    skips(&json!({"kty": "oct", "kid": "odd", "k": "c2VjcmV0", "alg": "HS256"}));
+    skips(&with(key("odd"), "use", json!("enc")));
+    skips(&with(key("odd"), "alg", json!("ES256")));
+    skips(&with(key("odd"), "crv", json!("X25519")));
+    skips(&with(key("odd"), "key_ops", json!(["sign"])));
+    skips(&json!(null));
+    skips(&json!("odd"));
+    skips(&with(key("odd"), "kid", json!(1)));
+}
+
+#[test]
+fn b38_a_private_key_is_no_public_one() {
+    let jwk: Value = serde_json::from_str(&Ed25519KeyPair::generate().to_jwk()).unwrap();
+    skips(&with(jwk, "kid", json!("odd")));
+}
+
+#[test]
+fn b38_a_key_with_a_member_twice_is_skipped() {
+    let twice = key("odd")
+        .to_string()
+        .replacen('{', r#"{"\u006bty":"EC","#, 1);
+    let document = format!(r#"{{"keys":[{twice}]}}"#);
+    let keys = KeySet::parse(document.as_bytes(), &Algorithm::ALL);
+    assert_eq!(keys.err(), Some(KeySetError::Empty));
+}
+
+#[test]
+fn only_the_issuers_algorithms_are_kept() {
+    let document = json!({"keys": [key("a")]}).to_string();
+    let keys = KeySet::parse(document.as_bytes(), &[Algorithm::RS256, Algorithm::ES256]);
+    assert_eq!(keys.err(), Some(KeySetError::Empty));
+}
+
+#[test]
+fn a_key_is_found_by_its_whole_name_and_algorithm() {
+    let keys = parse(&[key("one"), key("two")]).unwrap();
+    assert!(keys.knows(Algorithm::EdDSA, Some("one")));
+    assert!(keys.knows(Algorithm::EdDSA, None));
+    for kid in ["", "on", "ones", "ONE", "three"] {
+        assert!(!keys.knows(Algorithm::EdDSA, Some(kid)), "{kid}");
+    }
+    assert!(!keys.knows(Algorithm::RS256, Some("one")));
+    assert!(!keys.knows(Algorithm::RS256, None));
+}
+
+#[test]
+fn a_key_without_a_name_is_nobodys_named_key() {
+    let mut nameless = key("");
+    nameless.as_object_mut().unwrap().remove("kid");
+    let keys = parse(&[nameless]).unwrap();
+    assert!(keys.knows(Algorithm::EdDSA, None));
+    assert!(!keys.knows(Algorithm::EdDSA, Some("k1")));
+    assert!(!keys.knows(Algorithm::EdDSA, Some("")));
+}
+
+#[test]
+fn other_documents_are_no_key_sets() {
+    for document in [
+        "",
+        "{}",
+        "[]",
+        "null",
+        "<html>",
+        r#"{"keys":{}}"#,
+        r#"{"keys":null}"#,
+        r#"{"keys":[}"#,
+        r#"{"keys":[],"keys":[]}"#,
+        r#"{"keys":[]} x"#,
+        "\u{feff}{\"keys\":[]}",
+    ] {
+        let keys = KeySet::parse(document.as_bytes(), &Algorithm::ALL);
+        assert_eq!(keys.err(), Some(KeySetError::Format), "{document}");
+    }
+    assert_eq!(parse(&[]).err(), Some(KeySetError::Empty));
+}
+
+#[test]
+fn a_key_set_has_bounds() {
+    let padding = json!({"keys": [key("a")], "padding": "x".repeat(MAX_KEY_SET)}).to_string();
+    let keys = KeySet::parse(padding.as_bytes(), &Algorithm::ALL);
+    assert_eq!(keys.err(), Some(KeySetError::TooLarge));
+    let mut many = vec![json!({}); MAX_KEYS];
+    many.push(key("late"));
+    assert_eq!(parse(&many).err(), Some(KeySetError::Empty));
+}

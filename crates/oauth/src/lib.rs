@@ -1,0 +1,32 @@
+//! Who is calling: from a token's bytes to the values the rest of the filter may trust.
+
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
+mod algorithm;
+mod bearer;
+mod claims;
+mod delegation;
+mod dpop;
+mod error;
+mod introspection;
+mod issuer;
+mod keys;
+mod single_use;
+mod verifier;
+
+pub use algorithm::{Algorithm, TokenType};
+pub use bearer::{BearerToken, TokenDigest};
+pub use claims::{ClaimPath, ClaimPaths, Identity};
+pub use delegation::Delegation;
+pub use dpop::{PROOF_ALGORITHMS, Proof, ProofError, ProofRules, ProofUrl};
+pub use error::{FetchError, SetupError, TokenError};
+pub use introspection::{AnswerError, Introspection};
+pub use issuer::{
+    IssuerId, IssuerKeys, KeyFetch, KeySource, Signatures, TokenCheck, TrustedIssuer,
+};
+pub use keys::{KeySet, KeySetError};
+pub use single_use::SingleUse;
+pub use verifier::{
+    IdVerification, LogoutVerification, Need, SignInAnswer, Verification, VerifiedIdToken,
+    VerifiedLogout, VerifiedToken, Verifier, Vouched,
+};

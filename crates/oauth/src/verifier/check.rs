@@ -1,0 +1,210 @@
+//! What the claims of a token have to say, whoever vouches for them.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::bearer::{Unverified, refuse_not_access_token};
+use crate::claims::{Identity, numeric_date};
+use crate::dpop::Thumbprint;
+use crate::error::TokenError;
+use crate::issuer::{IssuerId, Signatures, TrustedIssuer};
+
+/// A token whose origin, issuer, audience, times and type were checked.
+#[derive(Debug)]
+pub struct VerifiedToken {
+    identity: Identity,
+    issuer: IssuerId,
+    vouched: Vouched,
+    bound_to: Option<Thumbprint>,
+    view_as: Option<String>,
+    not_before: u64,
+    expires: u64,
+    usable_until: u64,
+    issued: Option<u64>,
+    signed_in: Option<u64>,
+    conversation: Option<String>,
+}
+
+/// How an issuer vouches for a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Vouched {
+    /// It said so when it was asked.
+    Introspection,
+    /// By its signature, with the key of this `kid`, as the token names it.
+    Signature(Option<String>),
+}
+
+impl VerifiedToken {
+    /// Who is calling.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// How its issuer vouches for it.
+    pub fn vouched(&self) -> &Vouched {
+        &self.vouched
+    }
+
+    /// As whom the caller wants to act.
+    pub fn view_as(&self) -> Option<&str> {
+        self.view_as.as_deref()
+    }
+
+    /// Who vouches for the caller.
+    pub fn issuer(&self) -> IssuerId {
+        self.issuer
+    }
+
+    /// Whether it is good only with a proof of its caller's key (RFC 9449 section 6).
+    pub fn is_bound(&self) -> bool {
+        self.bound_to.is_some()
+    }
+
+    /// The key its caller has to prove.
+    pub(crate) fn bound_to(&self) -> Option<&Thumbprint> {
+        self.bound_to.as_ref()
+    }
+
+    /// When it ends, in Unix seconds.
+    pub fn expires(&self) -> u64 {
+        self.expires
+    }
+
+    /// When it has expired by any clock that is right enough, in Unix seconds.
+    pub(crate) fn usable_until(&self) -> u64 {
+        self.usable_until
+    }
+
+    /// Seconds since the user signed in (`auth_time`), or else since the token was issued.
+    pub fn age(&self, now: u64) -> Option<u64> {
+        self.signed_in
+            .or(self.issued)
+            .map(|then| now.saturating_sub(then))
+    }
+
+    /// The conversation it is used in, if the policy says which claim names that, and it does.
+    pub fn conversation(&self) -> Option<&str> {
+        self.conversation.as_deref()
+    }
+
+    /// Whether this is the time for it.
+    pub(super) fn check_times(&self, skew: Duration, now: u64) -> Result<(), TokenError> {
+        check_times(self.not_before, self.expires, skew, now)
+    }
+}
+
+/// Checks what a JWT's header says: what fails here needs no key and no arithmetic.
+pub(super) fn check_header(token: &Unverified, accepted: &Signatures) -> Result<(), TokenError> {
+    if !accepted.types.contains(&token.token_type) {
+        return Err(TokenError::Type);
+    }
+    if !accepted.algorithms.contains(&token.algorithm) {
+        return Err(TokenError::Algorithm);
+    }
+    Ok(())
+}
+
+/// Checks claims: those of a JWT, before its signature, or those an issuer answered with.
+pub(super) fn check_claims(
+    claims: &Map<String, Value>,
+    vouched: Vouched,
+    issuer: &TrustedIssuer,
+    id: IssuerId,
+    now: u64,
+) -> Result<VerifiedToken, TokenError> {
+    refuse_not_access_token(claims)?;
+    if !audiences(claims)?
+        .iter()
+        .any(|audience| issuer.audiences.iter().any(|own| own == audience))
+    {
+        return Err(TokenError::Audience);
+    }
+    for name in ["sub", "jti", "nonce"] {
+        // RFC 7519 section 4.1 for the first two; jwt-simple takes nothing else.
+        if claims.get(name).is_some_and(|value| !value.is_string()) {
+            return Err(TokenError::Claim(name));
+        }
+    }
+    let expires = time(claims, "exp")?.ok_or(TokenError::Claim("exp"))?;
+    let issued = time(claims, "iat")?;
+    let signed_in = time(claims, "auth_time")?;
+    // A sign-in ahead of now, such as one in milliseconds, would never be too long ago.
+    let not_before = [time(claims, "nbf")?, issued, signed_in];
+    let not_before = not_before.into_iter().flatten().max().unwrap_or(0);
+    check_times(not_before, expires, issuer.clock_skew, now)?;
+    let latest = now.saturating_add(issuer.max_lifetime.as_secs());
+    if expires > latest.saturating_add(issuer.clock_skew.as_secs()) {
+        return Err(TokenError::Lifetime);
+    }
+    let actors = issuer.delegation.check(claims, &issuer.issuer)?;
+    let identity = Identity::of_claims(claims, &issuer.claims)?;
+    Ok(VerifiedToken {
+        identity: Identity { actors, ..identity },
+        issuer: id,
+        vouched,
+        bound_to: binding(claims)?,
+        view_as: issuer.claims.view_as(claims)?,
+        not_before,
+        expires,
+        usable_until: expires.saturating_add(issuer.clock_skew.as_secs()),
+        issued,
+        signed_in,
+        conversation: issuer
+            .claims
+            .conversation
+            .as_ref()
+            .and_then(|path| path.identifier(claims)),
+    })
+}
+
+/// The key a token is bound to (RFC 7800 section 3.1). What else it may be bound to, such as a
+/// certificate (RFC 8705), cannot be proven here.
+fn binding(claims: &Map<String, Value>) -> Result<Option<Thumbprint>, TokenError> {
+    let Some(confirmation) = claims.get("cnf") else {
+        return Ok(None);
+    };
+    match confirmation
+        .as_object()
+        .map(|cnf| (cnf.len(), cnf.get("jkt")))
+    {
+        Some((1, Some(Value::String(jkt)))) => Ok(Some(Thumbprint(jkt.clone()))),
+        _ => Err(TokenError::Bound),
+    }
+}
+
+pub(super) fn check_times(
+    not_before: u64,
+    expires: u64,
+    skew: Duration,
+    now: u64,
+) -> Result<(), TokenError> {
+    let skew = skew.as_secs();
+    if now >= expires.saturating_add(skew) {
+        return Err(TokenError::Expired);
+    }
+    if not_before > now.saturating_add(skew) {
+        return Err(TokenError::NotYet);
+    }
+    Ok(())
+}
+
+pub(super) fn audiences(claims: &Map<String, Value>) -> Result<Vec<&str>, TokenError> {
+    const AUD: TokenError = TokenError::Claim("aud");
+    match claims.get("aud") {
+        Some(Value::String(audience)) => Ok(vec![audience]),
+        Some(Value::Array(audiences)) => audiences
+            .iter()
+            .map(|audience| audience.as_str().ok_or(AUD))
+            .collect(),
+        _ => Err(AUD),
+    }
+}
+
+pub(super) fn time(
+    claims: &Map<String, Value>,
+    name: &'static str,
+) -> Result<Option<u64>, TokenError> {
+    let time = |value| numeric_date(value).ok_or(TokenError::Claim(name));
+    claims.get(name).map(time).transpose()
+}

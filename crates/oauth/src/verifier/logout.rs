@@ -1,0 +1,126 @@
+//! Who signed out at an issuer: logout tokens (OpenID Connect Back-Channel Logout 1.0 sections 2.4 and
+//! 2.6). The only place where a [`VerifiedLogout`] is made.
+
+use jwt_simple::prelude::VerificationOptions;
+use serde_json::{Map, Value};
+
+use super::check::{audiences, check_times, time};
+use super::id_token::is_signed;
+use super::{Need, Verifier};
+use crate::bearer::BearerToken;
+use crate::error::TokenError;
+use crate::issuer::{IssuerId, TrustedIssuer};
+use base::secret::Secret;
+
+/// How old a logout token may be, in seconds: issuers send it at once.
+const LASTS: u64 = 300;
+const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
+const MAX_TEXT: usize = 512;
+
+/// Who signed out, once everything about the token was checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifiedLogout {
+    /// What tells it from every other of the issuer.
+    pub id: String,
+    /// When it is too old, in Unix seconds.
+    pub until: u64,
+    /// The user: `sub`.
+    pub user: Option<String>,
+    /// The session at the issuer: `sid`.
+    pub session: Option<String>,
+}
+
+/// The outcome of looking at a logout token.
+#[derive(Debug, PartialEq, Eq)]
+pub enum LogoutVerification {
+    /// It is good.
+    Verified(VerifiedLogout),
+    /// The issuer's keys have to be fetched first.
+    Need(Need),
+}
+
+impl Verifier {
+    /// Verifies a logout token. `client_id` is this filter, as an issuer that sends some knows it;
+    /// `now` is in Unix seconds.
+    ///
+    /// # Errors
+    ///
+    /// It is none, or of nobody who sends some.
+    pub fn verify_logout(
+        &mut self,
+        token: &Secret,
+        client_id: impl Fn(IssuerId) -> Option<String>,
+        now: u64,
+    ) -> Result<(IssuerId, LogoutVerification), TokenError> {
+        let header = format!("Bearer {}", token.reveal());
+        let token = BearerToken::of_header(&header).ok_or(TokenError::Encoding)?;
+        token.check_size()?;
+        let unverified = token.read()?.unverified_logout()?;
+        let named = unverified.claims.get("iss").and_then(Value::as_str);
+        let id = self.issuer_named(named.ok_or(TokenError::Claim("iss"))?)?;
+        let client_id = client_id(id).ok_or(TokenError::Issuer)?;
+        let (issuer, source) = self.issuers.get_mut(id.0).ok_or(TokenError::Issuer)?;
+        let keys = source.id_token_keys();
+        let (signatures, keys) = keys.ok_or(TokenError::Issuer)?;
+        if !signatures.algorithms.contains(&unverified.algorithm) {
+            return Err(TokenError::Algorithm);
+        }
+        let verified = check_claims(&unverified.claims, issuer, &client_id, now)?;
+        let options = VerificationOptions {
+            allowed_audiences: Some([client_id].into()),
+            ..VerificationOptions::default()
+        };
+        let verification = match is_signed(&token, &unverified, issuer, keys, options, now)? {
+            true => LogoutVerification::Verified(verified),
+            false => LogoutVerification::Need(Need::Keys(id)),
+        };
+        Ok((id, verification))
+    }
+}
+
+fn check_claims(
+    claims: &Map<String, Value>,
+    issuer: &TrustedIssuer,
+    client_id: &str,
+    now: u64,
+) -> Result<VerifiedLogout, TokenError> {
+    if !audiences(claims)?.contains(&client_id) {
+        return Err(TokenError::Audience);
+    }
+    let events = claims.get("events").and_then(Value::as_object);
+    let event = events.and_then(|events| events.get(EVENT));
+    if !event.is_some_and(Value::is_object) {
+        return Err(TokenError::Claim("events"));
+    }
+    // An ID token has one.
+    if claims.contains_key("nonce") {
+        return Err(TokenError::Claim("nonce"));
+    }
+    let issued = time(claims, "iat")?.ok_or(TokenError::Claim("iat"))?;
+    let oldest = issued.saturating_add(LASTS);
+    let expires = time(claims, "exp")?.unwrap_or(oldest).min(oldest);
+    let not_before = time(claims, "nbf")?.unwrap_or(0).max(issued);
+    check_times(not_before, expires, issuer.clock_skew, now)?;
+    let (user, session) = (text(claims, "sub")?, text(claims, "sid")?);
+    if user.is_none() && session.is_none() {
+        return Err(TokenError::Claim("sub"));
+    }
+    Ok(VerifiedLogout {
+        id: text(claims, "jti")?.ok_or(TokenError::Claim("jti"))?,
+        until: expires
+            .saturating_add(issuer.clock_skew.as_secs())
+            .saturating_add(1),
+        user,
+        session,
+    })
+}
+
+fn text(claims: &Map<String, Value>, name: &'static str) -> Result<Option<String>, TokenError> {
+    match claims.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) if !text.is_empty() && text.len() <= MAX_TEXT => {
+            Ok(Some(text.clone()))
+        }
+        Some(_) => Err(TokenError::Claim(name)),
+    }
+}

@@ -1,0 +1,94 @@
+//! Logout tokens: who signed out at an issuer.
+
+use super::*;
+use crate::{LogoutVerification, VerifiedLogout};
+use base::secret::Secret;
+
+fn logout_claims() -> Value {
+    json!({
+        "iss": ISSUER, "sub": "u1", "sid": "s-1", "aud": "mcp-pages", "iat": NOW, "exp": NOW + 120,
+        "jti": "j-1", "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
+    })
+}
+
+fn logout_header(typ: Value) -> Value {
+    json!({"alg": "EdDSA", "typ": typ, "kid": "k1"})
+}
+
+fn look(token: String) -> Result<VerifiedLogout, TokenError> {
+    let sends = |issuer: IssuerId| (issuer == FIRST).then(|| "mcp-pages".to_owned());
+    match verifier().verify_logout(&Secret::new(token), sends, NOW)? {
+        (FIRST, LogoutVerification::Verified(logout)) => Ok(logout),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn logout(claims: &Value) -> Result<VerifiedLogout, TokenError> {
+    look(token(&logout_header(json!("logout+jwt")), claims))
+}
+
+#[test]
+fn it_says_who_signed_out() {
+    let verified = logout(&logout_claims()).unwrap();
+    assert_eq!(verified.user.as_deref(), Some("u1"));
+    assert_eq!(verified.session.as_deref(), Some("s-1"));
+    assert_eq!(verified.id, "j-1");
+    for claims in [
+        without(logout_claims(), "sub"),
+        without(logout_claims(), "sid"),
+        without(logout_claims(), "exp"),
+        with(logout_claims(), "aud", json!(["mcp-pages", "other"])),
+    ] {
+        assert!(logout(&claims).is_ok(), "{claims}");
+    }
+    for typ in ["JWT", "logout+jwt", "application/logout+jwt"] {
+        let header = logout_header(json!(typ));
+        assert!(look(token(&header, &logout_claims())).is_ok(), "{typ}");
+    }
+    let untyped = json!({"alg": "EdDSA", "kid": "k1"});
+    assert!(look(token(&untyped, &logout_claims())).is_ok());
+}
+
+#[test]
+fn b42_what_is_no_logout_token_is_refused() {
+    for (name, value, error) in [
+        ("iss", json!("https://evil.example.com"), TokenError::Issuer),
+        ("iss", json!(OTHER_ISSUER), TokenError::Issuer),
+        ("aud", json!("other"), TokenError::Audience),
+        ("aud", json!(RESOURCE), TokenError::Audience),
+        ("events", json!({}), TokenError::Claim("events")),
+        ("events", json!("x"), TokenError::Claim("events")),
+        ("nonce", json!("n"), TokenError::Claim("nonce")),
+        ("iat", json!(NOW + 60), TokenError::NotYet),
+        ("iat", json!(NOW - 400), TokenError::Expired),
+        ("exp", json!(NOW - 60), TokenError::Expired),
+        ("sub", json!(1), TokenError::Claim("sub")),
+        ("sid", json!(""), TokenError::Claim("sid")),
+        ("jti", json!("j".repeat(600)), TokenError::Claim("jti")),
+    ] {
+        let claims = with(logout_claims(), name, value);
+        assert_eq!(logout(&claims), Err(error), "{claims}");
+    }
+    for name in ["iss", "aud", "iat", "jti", "events"] {
+        assert!(logout(&without(logout_claims(), name)).is_err(), "{name}");
+    }
+    let nobodys = without(without(logout_claims(), "sub"), "sid");
+    assert_eq!(logout(&nobodys), Err(TokenError::Claim("sub")));
+    for typ in [json!("at+jwt"), json!("dpop+jwt"), json!(1)] {
+        assert!(
+            look(token(&logout_header(typ.clone()), &logout_claims())).is_err(),
+            "{typ}"
+        );
+    }
+    let mut signed = token(&logout_header(json!("JWT")), &logout_claims());
+    let other = token(
+        &logout_header(json!("JWT")),
+        &with(logout_claims(), "sub", json!("u2")),
+    );
+    signed.truncate(signed.rfind('.').unwrap());
+    let (_, signature) = other.rsplit_once('.').unwrap();
+    assert_eq!(
+        look(format!("{signed}.{signature}")),
+        Err(TokenError::Signature)
+    );
+}

@@ -1,0 +1,117 @@
+//! What happens to the arguments that say who is calling, or whose something is.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::Deserialize;
+
+use super::builtin::builtin_arguments;
+use super::document::{Document, IdentityField};
+use super::error::{Errors, PolicyError};
+use super::owner::{NamedOwner, NamedOwnerDocument};
+use mcp::names::{NameId, NameTable, fold};
+
+/// What happens to an argument that says who is calling, or whose something is.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ArgumentDocument {
+    /// Replace its value with the caller's.
+    Set(IdentityField),
+    /// Take it out.
+    Remove,
+    /// Refuse the request.
+    Reject,
+    /// Leave it: here it is data.
+    Keep,
+    /// Leave it if its text, or each in a list of texts, names the caller; else refuse the request.
+    Owner(NamedOwnerDocument),
+}
+
+/// The same, checked.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ArgumentRule {
+    /// Replace its value with the caller's.
+    Set(IdentityField),
+    /// Take it out.
+    Remove,
+    /// Refuse the request.
+    Reject,
+    /// Leave it: here it is data.
+    Keep,
+    /// Leave it if it names the caller; else refuse the request.
+    Owner(NamedOwner),
+}
+
+pub(super) fn compile_arguments(
+    document: &Document,
+    has_organization: bool,
+    names: &mut NameTable,
+    errors: &mut Errors,
+) -> HashMap<NameId, ArgumentRule> {
+    let mut rules = HashMap::new();
+    for (name, rule) in check_names("arguments", &document.arguments, has_organization, errors) {
+        rules.insert(names.add(name), rule);
+    }
+    if document.builtin_arguments {
+        for (name, rule) in builtin_arguments(has_organization) {
+            rules.entry(names.add(name)).or_insert(rule);
+        }
+    }
+    rules
+}
+
+/// Argument rules with a usable name each, no two of which are the same name in other spellings.
+pub(super) fn check_names<'d>(
+    path: &str,
+    rules: &'d BTreeMap<String, ArgumentDocument>,
+    has_organization: bool,
+    errors: &mut Errors,
+) -> Vec<(&'d str, ArgumentRule)> {
+    let mut folded: HashMap<String, &str> = HashMap::new();
+    let mut checked = Vec::new();
+    for (name, rule) in rules {
+        let path = format!("{path}.{name}");
+        let key = fold(name).into_owned();
+        if key.is_empty() {
+            errors.push(PolicyError::new(
+                path,
+                "expected a name with a letter or digit in it",
+            ));
+            continue;
+        }
+        if let Some(other) = folded.insert(key, name) {
+            errors.push(PolicyError::new(
+                path,
+                format!("the same name as `{other}`, in another spelling"),
+            ));
+            continue;
+        }
+        let rule = compile_rule(&path, rule, has_organization, errors);
+        checked.extend(rule.map(|rule| (name.as_str(), rule)));
+    }
+    checked
+}
+
+fn compile_rule(
+    path: &str,
+    rule: &ArgumentDocument,
+    has_organization: bool,
+    errors: &mut Errors,
+) -> Option<ArgumentRule> {
+    Some(match rule {
+        ArgumentDocument::Set(field) => {
+            if *field == IdentityField::Organization && !has_organization {
+                let message = "`set: organization` needs `identity.organization` at every issuer";
+                errors.push(PolicyError::new(path, message));
+            }
+            ArgumentRule::Set(*field)
+        }
+        ArgumentDocument::Remove => ArgumentRule::Remove,
+        ArgumentDocument::Reject => ArgumentRule::Reject,
+        ArgumentDocument::Keep => ArgumentRule::Keep,
+        ArgumentDocument::Owner(owner) => {
+            let path = format!("{path}.owner");
+            ArgumentRule::Owner(NamedOwner::compile(&path, owner, has_organization, errors)?)
+        }
+    })
+}

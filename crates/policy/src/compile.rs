@@ -1,0 +1,391 @@
+//! From the policy file to the checked policy.
+
+use std::collections::BTreeMap;
+
+use url::Url;
+
+use super::arguments::{check_names, compile_arguments};
+use super::condition::Condition;
+use super::connections::document::ConnectionDocument;
+use super::connections::{compile_connections, compile_operation, compile_sign_in, name_clients};
+use super::document::{Document, OperationDocument};
+use super::dpop::compile_dpop;
+use super::error::{Errors, PolicyError};
+use super::issuers::compile_issuers;
+use super::known_tools::KnownTools;
+use super::local::compile_local;
+use super::metadata::check_metadata;
+use super::param_headers::compile_param_headers;
+use super::pattern::Pattern;
+use super::resource::parse_resource;
+use super::resources::compile_resources;
+use super::results::compile_results;
+use super::roles::{compile_anonymous, compile_roles};
+use super::scopes::{ScopeHierarchy, check_scopes};
+use super::store::compile_store;
+use super::upstream::compile_upstream;
+use super::view::compile_view_as;
+use super::{Operation, PAGES, PinRule, Policy};
+use crate::own_tools::OwnTool;
+use mcp::names::NameTable;
+use mcp::pin::{NotAPin, Pin};
+use oauth::Identity;
+
+/// The most an inspected request body may be: Envoy's own buffer limit by default.
+const MAX_BODY: usize = 1024 * 1024;
+const MAX_RESPONSE: usize = 16 * 1024 * 1024;
+
+/// The pin of a tool that is to stay what it was when it was first listed.
+const FIRST_SEEN: &str = "first-seen";
+
+pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
+    let mut errors = Errors::new();
+    let resource = parse_resource(&document.resource, &mut errors);
+    let path = document.path.clone().unwrap_or_else(|| {
+        resource
+            .as_ref()
+            .map_or_else(String::new, |url| url.path().to_owned())
+    });
+    let is_plain = path.starts_with('/') && !path.contains(['?', '#', '%']) && !path.contains("//");
+    // Without a resource there is no default, and nothing more to say.
+    if !is_plain && (document.path.is_some() || resource.is_some()) {
+        errors.push(PolicyError::new(
+            "path",
+            format!("found `{path}`, expected a plain path that starts with `/`"),
+        ));
+    }
+    if path.starts_with(PAGES) {
+        let message = format!("found `{path}`; what is under `{PAGES}` is the filter's own");
+        errors.push(PolicyError::new("path", message));
+    }
+    check_scopes("scopes", &document.scopes, &mut errors);
+    let scope_hierarchy = ScopeHierarchy::compile(&document.scope_includes, &mut errors);
+    check_metadata(&document.metadata, &mut errors);
+    check_origins(&document.origins, &mut errors);
+    let mut origins = document.origins.clone();
+    origins.extend(
+        resource
+            .iter()
+            .map(|url| url.origin().ascii_serialization()),
+    );
+    let issuers = compile_issuers(&document, &mut errors);
+    let local = compile_local(&document, &scope_hierarchy, &mut errors);
+    let dpop = compile_dpop(&document, &mut errors);
+    let has_organization = match &local {
+        Some(local) => local.organization.is_some(),
+        None => {
+            let mut issuers = document.issuers.iter();
+            issuers.all(|issuer| issuer.identity.organization.is_some())
+        }
+    };
+    let mut names = NameTable::default();
+    let arguments = compile_arguments(&document, has_organization, &mut names, &mut errors);
+    let mut connections = compile_connections(&document, &mut errors);
+    let sign_ins = document.issuers.iter().enumerate();
+    let sign_ins = sign_ins
+        .map(|(index, issuer)| compile_sign_in(&format!("issuers[{index}]"), issuer, &mut errors));
+    let mut sign_ins: Vec<_> = sign_ins.collect();
+    name_clients(
+        &document.resource,
+        &mut connections,
+        &mut sign_ins,
+        &mut errors,
+    );
+    let tools = compile_operations(
+        "tools",
+        &document.tools,
+        &document.connections,
+        has_organization,
+        &mut names,
+        &mut errors,
+    );
+    let prompts = compile_operations(
+        "prompts",
+        &document.prompts,
+        &document.connections,
+        has_organization,
+        &mut names,
+        &mut errors,
+    );
+    let resources = compile_resources(&document.resources, has_organization, &mut errors);
+    let has_key = document.audit.key_env.is_some();
+    let results = compile_results(&document.results, has_organization, has_key, &mut errors);
+    let roles = compile_roles(&document.roles, &mut errors);
+    let view_as = compile_view_as(&document, &mut errors);
+    let upstream = compile_upstream(&document, &mut errors);
+    let anonymous = document.anonymous.as_ref();
+    let anonymous = anonymous.map(|document| compile_anonymous(document, &mut errors));
+    let store = compile_store(document.store.clone(), &mut errors);
+    check_headers(&document, &mut errors);
+    check_sizes(&document, &mut errors);
+    check_keys(&document, &mut errors);
+    check_auth_tools(&document, &mut errors);
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let known_tools = KnownTools::of(&roles, anonymous.as_ref(), &tools);
+    Ok(Policy {
+        label: None,
+        resource: document.resource,
+        path,
+        mode: document.mode,
+        issuers,
+        local,
+        dpop,
+        scopes: document.scopes,
+        scope_hierarchy,
+        metadata: document.metadata,
+        roles,
+        view_as,
+        anonymous,
+        names,
+        arguments,
+        tools,
+        connections,
+        sign_ins,
+        conversation: document.vault.conversation,
+        broken_pin: document.pins.otherwise,
+        prompts,
+        resources,
+        results,
+        refusals: document.refusals,
+        errors: document.errors,
+        known_tools,
+        auth_tools: document.auth_tools,
+        origins,
+        headers: document.headers,
+        upstream,
+        audit: document.audit,
+        seal: document.seal,
+        store,
+        compat: document.compat,
+        max_body: document.max_body.0,
+        max_response: document.max_response.0,
+        max_list_ttl: document.max_list_ttl.0,
+        instructions: document.instructions,
+        hold: document.hold,
+    })
+}
+
+fn compile_operations(
+    section: &str,
+    operations: &BTreeMap<String, OperationDocument>,
+    connections: &BTreeMap<String, ConnectionDocument>,
+    has_organization: bool,
+    names: &mut NameTable,
+    errors: &mut Errors,
+) -> Vec<Operation> {
+    let mut compiled = Vec::new();
+    for (name, operation) in operations {
+        let path = format!("{section}.{name}");
+        if name.trim().is_empty() || name.trim() != name {
+            errors.push(PolicyError::new(
+                path.as_str(),
+                format!("found `{name}`, expected a name or pattern without spaces around it"),
+            ));
+        }
+        check_scopes(&format!("{path}.scopes"), &operation.scopes, errors);
+        let rules = check_names(
+            &format!("{path}.arguments"),
+            &operation.arguments,
+            has_organization,
+            errors,
+        );
+        let condition = operation
+            .when
+            .as_deref()
+            .map(Condition::compile)
+            .transpose();
+        let condition = condition.unwrap_or_else(|error| {
+            errors.push(PolicyError::new(format!("{path}.when"), error));
+            None
+        });
+        let to_rule = |(name, rule): (&str, _)| (names.add(name), name.to_owned(), rule);
+        compiled.push(Operation {
+            pattern: Pattern::name(name),
+            scopes: operation.scopes.clone(),
+            max_token_age: operation.max_token_age.map(|period| period.0),
+            single_use: operation.single_use,
+            confirm: operation.confirm,
+            when: condition,
+            connection: compile_operation(section, &path, operation, connections, errors),
+            pin: compile_pin(section, name, operation, errors),
+            param_headers: compile_param_headers(section, &path, operation, errors),
+            arguments: rules.into_iter().map(to_rule).collect(),
+        });
+    }
+    // The most specific rule for an argument comes first.
+    compiled.sort_by_key(|operation| {
+        let pattern = &operation.pattern;
+        (
+            !pattern.is_exact(),
+            std::cmp::Reverse(pattern.written().len()),
+        )
+    });
+    compiled
+}
+
+/// A pattern stands for tools that differ, so these have no pin in common.
+fn compile_pin(
+    section: &str,
+    name: &str,
+    operation: &OperationDocument,
+    errors: &mut Errors,
+) -> Option<PinRule> {
+    let written = operation.pin.as_deref()?;
+    let path = format!("{section}.{name}.pin");
+    let mut refuse = |message: String| errors.push(PolicyError::new(path.as_str(), message));
+    if section != "tools" {
+        refuse("only tools are pinned".to_owned());
+    }
+    if written == FIRST_SEEN {
+        return Some(PinRule::FirstSeen);
+    }
+    if name.contains('*') {
+        refuse(format!(
+            "only a tool by its whole name has a pin; for a pattern, expected `{FIRST_SEEN}`"
+        ));
+    }
+    let pin: Result<Pin, NotAPin> = written.parse();
+    pin.map_err(|error| refuse(format!("{error}, or `{FIRST_SEEN}`")))
+        .ok()
+        .map(PinRule::As)
+}
+
+/// Origins are compared as browsers write them.
+fn check_origins(origins: &[String], errors: &mut Errors) {
+    for (index, origin) in origins.iter().enumerate() {
+        let as_browsers_write = Url::parse(origin).map(|url| url.origin().ascii_serialization());
+        if as_browsers_write.as_ref() != Ok(origin) {
+            errors.push(PolicyError::new(
+                format!("origins[{index}]"),
+                format!("found `{origin}`, expected an origin such as https://app.example.com"),
+            ));
+        }
+    }
+}
+
+fn check_headers(document: &Document, errors: &mut Errors) {
+    let headers = &document.headers;
+    let named = [
+        ("headers.user".to_owned(), &headers.user),
+        ("headers.organization".to_owned(), &headers.organization),
+        ("headers.roles".to_owned(), &headers.roles),
+    ];
+    let removed = document.upstream.remove_headers.iter().enumerate();
+    let removed = removed.map(|(index, name)| (format!("upstream.remove_headers[{index}]"), name));
+    let view_as = document.view_as.header.iter();
+    let view_as = view_as.map(|name| ("view_as.header".to_owned(), name));
+    for (path, name) in named.into_iter().chain(removed).chain(view_as) {
+        let token = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let reserved = name.starts_with("mcp-")
+            || [
+                "host",
+                "authorization",
+                "content-length",
+                "content-type",
+                "transfer-encoding",
+            ]
+            .contains(&name.as_str());
+        if name.is_empty() || !name.bytes().all(token) || reserved {
+            errors.push(PolicyError::new(
+                path,
+                format!("found `{name}`, expected a header name of lower-case letters, digits and dashes that the protocol does not use"),
+            ));
+        }
+    }
+    if headers.user == headers.organization
+        || headers.user == headers.roles
+        || headers.organization == headers.roles
+    {
+        errors.push(PolicyError::new(
+            "headers",
+            "expected three different names",
+        ));
+    }
+    let own = [&headers.user, &headers.organization, &headers.roles];
+    let view_as = document.view_as.header.as_ref();
+    if view_as.is_some_and(|name| own.contains(&name)) {
+        let message = "found one of `headers`, expected a name of its own";
+        errors.push(PolicyError::new("view_as.header", message));
+    }
+}
+
+fn check_keys(document: &Document, errors: &mut Errors) {
+    let seal = document.seal.as_ref();
+    for (path, name) in [
+        ("audit.key_env", document.audit.key_env.as_ref()),
+        ("seal.key_env", seal.map(|seal| &seal.key_env)),
+    ] {
+        if name.is_some_and(String::is_empty) {
+            let message = "found none, expected the name of an environment variable";
+            errors.push(PolicyError::new(path, message));
+        }
+    }
+    for (section, operations) in [("tools", &document.tools), ("prompts", &document.prompts)] {
+        for (name, _) in operations.iter().filter(|(_, operation)| operation.confirm) {
+            let message = match (section, seal) {
+                ("tools", Some(_)) => continue,
+                ("tools", None) => "needs `seal`: what the user agreed to is bound to the call",
+                _ => "only calls of tools are agreed to",
+            };
+            errors.push(PolicyError::new(
+                format!("{section}.{name}.confirm"),
+                message,
+            ));
+        }
+    }
+    // A handle's end is told in whole seconds.
+    if seal.is_some_and(|seal| seal.lifetime.0.as_secs() == 0) {
+        errors.push(PolicyError::new("seal.lifetime", "expected at least 1s"));
+    }
+}
+
+/// Rules for the filter's own tools would be of no effect.
+fn check_auth_tools(document: &Document, errors: &mut Errors) {
+    if !document.auth_tools {
+        return;
+    }
+    let mut refuse = |path: String, written: &str| {
+        if let Some(own) = own_tool(written) {
+            let message = format!(
+                "`{}` is a tool of this filter's own (`auth_tools`), for every caller that signed in",
+                own.name()
+            );
+            errors.push(PolicyError::new(path, message));
+        }
+    };
+    for written in document.tools.keys() {
+        refuse(format!("tools.{written}"), written);
+    }
+    for (name, role) in &document.roles {
+        let grants = role.tools.iter().filter(|written| !written.contains('*'));
+        let grants = grants.map(|written| ("tools", written));
+        let denials = role.deny.iter().map(|written| ("deny", written));
+        for (list, written) in grants.chain(denials) {
+            refuse(format!("roles.{name}.{list}"), written);
+        }
+    }
+}
+
+/// The filter's own tool that a pattern is about. One for every tool is not.
+fn own_tool(written: &str) -> Option<OwnTool> {
+    let pattern = Pattern::name(written);
+    let is_about = |tool: &OwnTool| pattern.matches(tool.name(), Identity::anonymous());
+    let of_these = written.starts_with("auth.");
+    OwnTool::ALL
+        .into_iter()
+        .find(|tool| of_these && is_about(tool))
+}
+
+fn check_sizes(document: &Document, errors: &mut Errors) {
+    for (path, size, most) in [
+        ("max_body", document.max_body.0, MAX_BODY),
+        ("max_response", document.max_response.0, MAX_RESPONSE),
+    ] {
+        if size == 0 || size > most {
+            let message = format!("found {size} bytes, expected 1 to {most}");
+            errors.push(PolicyError::new(path, message));
+        }
+    }
+}

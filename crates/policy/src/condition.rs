@@ -1,0 +1,357 @@
+//! `when` conditions: CEL (Common Expression Language) over `args`, `identity` and `call`.
+//!
+//! Whatever is not plainly true refuses: false, an error, a result that is no boolean. The forms
+//! whose cost or meaning nobody can bound are refused when the policy loads.
+
+#[cfg(feature = "cel")]
+pub use with_cel::Condition;
+#[cfg(not(feature = "cel"))]
+pub use without_cel::Condition;
+
+use thiserror::Error;
+
+/// Why a condition refuses. Without the evaluator's own text, which holds argument values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum ConditionError {
+    /// It could not be evaluated.
+    #[error("the condition could not be evaluated with these arguments")]
+    Evaluation,
+    /// It is not true.
+    #[error("the condition does not hold")]
+    NotTrue,
+}
+
+#[cfg(not(feature = "cel"))]
+mod without_cel {
+    use super::ConditionError;
+    use oauth::Identity;
+
+    /// No condition can be made in a build without the feature `cel`.
+    #[derive(Debug)]
+    pub enum Condition {}
+
+    impl Condition {
+        /// Fails: this build has no CEL.
+        ///
+        /// # Errors
+        ///
+        /// Always.
+        pub fn compile(_: &str) -> Result<Self, String> {
+            Err("this build of the filter has no CEL; use the one with the feature `cel`".into())
+        }
+
+        /// The expression.
+        pub fn written(&self) -> &str {
+            match *self {}
+        }
+
+        /// Never called: there are no conditions.
+        ///
+        /// # Errors
+        ///
+        /// None.
+        pub fn check(&self, _: &[u8], _: &Identity, _: &str) -> Result<(), ConditionError> {
+            match *self {}
+        }
+    }
+}
+
+#[cfg(feature = "cel")]
+mod with_cel {
+    use std::collections::HashMap;
+    use std::sync::Arc;
+
+    use cel::common::ast::{EntryExpr, Expr};
+    use cel::objects::Key;
+    use cel::parser::PrattParser;
+    use cel::{Context, Env, IdedExpr, Value};
+
+    use super::ConditionError;
+    use oauth::Identity;
+
+    const VARIABLES: &[&str] = &["args", "identity", "call"];
+    const FUNCTIONS: &[&str] = &[
+        "size",
+        "contains",
+        "startsWith",
+        "endsWith",
+        "int",
+        "uint",
+        "double",
+        "string",
+        "bool",
+    ];
+    // A deeper or longer expression could exhaust the VM's stack.
+    const MAX_LENGTH: usize = 1024;
+    const MAX_DEPTH: u32 = 64;
+
+    /// A compiled condition.
+    pub struct Condition {
+        written: String,
+        expression: IdedExpr,
+        environment: Arc<Env>,
+    }
+
+    impl std::fmt::Debug for Condition {
+        fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            formatter
+                .debug_tuple("Condition")
+                .field(&self.written)
+                .finish()
+        }
+    }
+
+    impl Condition {
+        /// Compiles an expression.
+        ///
+        /// # Errors
+        ///
+        /// What is wrong with it: its syntax, a variable or function that does not exist, a form
+        /// whose cost has no bound.
+        pub fn compile(written: &str) -> Result<Self, String> {
+            if written.len() > MAX_LENGTH {
+                return Err(format!("longer than {MAX_LENGTH} bytes"));
+            }
+            // This parser of the crate, unlike its default one, needs no system calls that Envoy's
+            // Wasm host lacks, and half the code.
+            let expression = PrattParser::new()
+                .max_recursion_depth(32)
+                .max_expression_node_count(256)
+                .parse(written)
+                .map_err(|error| syntax_error(&error.to_string()))?;
+            check(&expression, &mut Vec::new(), MAX_DEPTH)?;
+            Ok(Self {
+                written: written.to_owned(),
+                expression,
+                environment: Arc::new(Env::stdlib()),
+            })
+        }
+
+        /// The expression.
+        pub fn written(&self) -> &str {
+            &self.written
+        }
+
+        /// Evaluates it for one call. `arguments` is a JSON object, as the server will read it.
+        ///
+        /// # Errors
+        ///
+        /// It is not true.
+        pub fn check(
+            &self,
+            arguments: &[u8],
+            identity: &Identity,
+            name: &str,
+        ) -> Result<(), ConditionError> {
+            let arguments: serde_json::Value =
+                serde_json::from_slice(arguments).map_err(|_| ConditionError::Evaluation)?;
+            let mut context = Context::with_env(Arc::clone(&self.environment));
+            context.add_variable_from_value("args", value(&arguments));
+            context.add_variable_from_value("identity", identity_value(identity));
+            let call = HashMap::from([(Key::from("name"), Value::from(name))]);
+            context.add_variable_from_value("call", Value::from(call));
+            match context.resolve(&self.expression) {
+                Ok(Value::Bool(true)) => Ok(()),
+                Ok(Value::Bool(false)) => Err(ConditionError::NotTrue),
+                Ok(_) | Err(_) => Err(ConditionError::Evaluation),
+            }
+        }
+    }
+
+    /// The first line of the parser's text, which also draws the place.
+    fn syntax_error(text: &str) -> String {
+        let line = text.lines().next().unwrap_or_default();
+        let line = line.strip_prefix("ERROR: <input>:").unwrap_or(line);
+        format!("not a CEL expression: {line}")
+    }
+
+    fn check<'e>(
+        expression: &'e IdedExpr,
+        bound: &mut Vec<&'e str>,
+        left: u32,
+    ) -> Result<(), String> {
+        let left = left.checked_sub(1).ok_or("nested too deeply")?;
+        match &expression.expr {
+            Expr::Unspecified | Expr::Struct(_) => return Err("messages are not supported".into()),
+            Expr::Literal(_) => {}
+            Expr::Ident(name) => check_variable(name, bound)?,
+            Expr::Select(select) => check(&select.operand, bound, left)?,
+            Expr::Call(call) => {
+                check_function(&call.func_name)?;
+                if let Some(target) = &call.target {
+                    check(target, bound, left)?;
+                }
+                call.args
+                    .iter()
+                    .try_for_each(|arg| check(arg, bound, left))?;
+            }
+            Expr::List(list) => {
+                let mut elements = list.elements.iter();
+                elements.try_for_each(|element| check(element, bound, left))?;
+            }
+            Expr::Map(map) => {
+                for entry in &map.entries {
+                    let EntryExpr::MapEntry(entry) = &entry.expr else {
+                        return Err("messages are not supported".into());
+                    };
+                    check(&entry.key, bound, left)?;
+                    check(&entry.value, bound, left)?;
+                }
+            }
+            Expr::Comprehension(inner) => {
+                check(&inner.iter_range, bound, left)?;
+                check(&inner.accu_init, bound, left)?;
+                if !bound.is_empty() {
+                    return Err("a macro such as exists() inside another is not supported".into());
+                }
+                bound.extend([inner.iter_var.as_str(), inner.accu_var.as_str()]);
+                bound.extend(inner.iter_var2.as_deref());
+                for part in [&inner.loop_cond, &inner.loop_step, &inner.result] {
+                    check(part, bound, left)?;
+                }
+                bound.clear();
+            }
+        }
+        Ok(())
+    }
+
+    fn check_variable(name: &str, bound: &[&str]) -> Result<(), String> {
+        if name.starts_with('@') || bound.contains(&name) || VARIABLES.contains(&name) {
+            return Ok(());
+        }
+        let known = VARIABLES.join("`, `");
+        Err(format!(
+            "unknown variable `{name}`, expected one of `{known}`"
+        ))
+    }
+
+    /// Operators have names such as `_+_`; only words have to be known.
+    fn check_function(name: &str) -> Result<(), String> {
+        let is_word = name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if !is_word || FUNCTIONS.contains(&name) {
+            return Ok(());
+        }
+        let known = FUNCTIONS.join("`, `");
+        Err(format!(
+            "unknown function `{name}`, expected one of `{known}`"
+        ))
+    }
+
+    /// JSON as CEL reads it, whole numbers as `int`.
+    fn value(json: &serde_json::Value) -> Value {
+        match json {
+            serde_json::Value::Null => Value::Null,
+            serde_json::Value::Bool(value) => Value::Bool(*value),
+            serde_json::Value::String(value) => value.as_str().into(),
+            serde_json::Value::Number(number) => number
+                .as_i64()
+                .map(Value::Int)
+                .or_else(|| number.as_u64().map(Value::UInt))
+                .unwrap_or_else(|| Value::Float(number.as_f64().unwrap_or(f64::NAN))),
+            serde_json::Value::Array(values) => {
+                Value::List(Arc::new(values.iter().map(value).collect()))
+            }
+            serde_json::Value::Object(members) => {
+                let member = |(key, json): (&String, _)| (Key::from(key.as_str()), value(json));
+                members.iter().map(member).collect::<HashMap<_, _>>().into()
+            }
+        }
+    }
+
+    fn identity_value(identity: &Identity) -> Value {
+        let list = |names: &[String]| {
+            Value::List(Arc::new(
+                names.iter().map(|name| name.as_str().into()).collect(),
+            ))
+        };
+        // What is not there is an error to ask for, and equals nothing, not even null.
+        let user = identity.user.as_deref();
+        let organization = identity.organization.as_deref();
+        let named = [("user", user), ("organization", organization)];
+        let named = named
+            .into_iter()
+            .filter_map(|(name, value)| Some((Key::from(name), Value::from(value?))));
+        let lists = [
+            (Key::from("roles"), list(&identity.roles)),
+            (Key::from("scopes"), list(&identity.scopes)),
+            (Key::from("actors"), list(&identity.actors)),
+        ];
+        named.chain(lists).collect::<HashMap<_, _>>().into()
+    }
+}
+
+#[cfg(test)]
+#[cfg(feature = "cel")]
+mod tests {
+    use super::*;
+    use oauth::Identity;
+
+    fn check(expression: &str, arguments: &str) -> Result<(), ConditionError> {
+        let identity = Identity {
+            user: Some("u1".into()),
+            organization: None,
+            roles: vec!["support".into()],
+            scopes: vec!["crm:read".into()],
+            actors: vec!["agent-1".into()],
+        };
+        let condition = Condition::compile(expression).unwrap();
+        condition.check(arguments.as_bytes(), &identity, "crm.refund")
+    }
+
+    #[test]
+    fn holds_and_fails() {
+        let refund = "args.amount <= 100 || 'manager' in identity.roles";
+        assert_eq!(check(refund, r#"{"amount":50}"#), Ok(()));
+        assert_eq!(check(refund, r#"{"amount":50.5}"#), Ok(()));
+        assert_eq!(
+            check(refund, r#"{"amount":101}"#),
+            Err(ConditionError::NotTrue)
+        );
+        assert_eq!(check("call.name == 'crm.refund'", "{}"), Ok(()));
+        assert_eq!(check("identity.actors == ['agent-1']", "{}"), Ok(()));
+        assert_eq!(
+            check(
+                "args.lines.all(line, line.net < 5)",
+                r#"{"lines":[{"net":1}]}"#
+            ),
+            Ok(())
+        );
+    }
+
+    #[test]
+    fn b16_a_condition_that_errors_refuses() {
+        for (expression, arguments) in [
+            ("args.amount <= 100", "{}"),
+            ("args.amount <= 100", r#"{"amount":"50"}"#),
+            ("args.amount + 1 < 5", r#"{"amount":9223372036854775807}"#),
+            ("1 / args.zero == 1", r#"{"zero":0}"#),
+            ("args.list[9] == 1", r#"{"list":[1]}"#),
+            ("identity.user", "{}"),
+            ("!args.missing", "{}"),
+        ] {
+            assert_eq!(
+                check(expression, arguments),
+                Err(ConditionError::Evaluation),
+                "{expression}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_has_no_bound_or_no_meaning_does_not_compile() {
+        for expression in [
+            "",
+            "args.",
+            "arg.amount == 1",
+            "now() > 1",
+            "args.x.matches('a')",
+            "'unterminated",
+            "args.a.all(x, args.a.all(y, x == y))",
+            "type(args) == int",
+        ] {
+            assert!(Condition::compile(expression).is_err(), "{expression}");
+        }
+        let long = format!("1 == 1{}", " && 1 == 1".repeat(200));
+        assert!(Condition::compile(&long).is_err());
+    }
+}

@@ -1,0 +1,331 @@
+//! The second layer of a policy, checked: who signs in to this filter's pages, and what can be
+//! connected there.
+
+mod client;
+mod discover;
+pub(super) mod document;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+pub(super) use self::client::name_clients;
+pub use self::client::{Client, Server};
+use self::client::{
+    check_scopes, compile_client, compile_place, compile_written, document_url, origin_of,
+};
+pub use self::discover::Discover;
+use self::discover::compile_discover;
+use self::document::{ConnectionDocument, PlaceDocument, SignInDocument};
+pub use self::document::{Conversation, Iss};
+use super::document::{Document, Hold, OperationDocument};
+use super::error::{Errors, PolicyError, nearest};
+use super::issuers::document::IssuerDocument;
+use super::resource::web_url;
+use super::{Operation, Policy};
+use base::http::Endpoint;
+use oauth::ClaimPath;
+
+/// A connection is deleted at its end, so an end there is.
+const LIFETIME: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(10)..=Duration::from_secs(90 * 24 * 3600);
+
+/// How users of browsers sign in with an issuer.
+#[derive(Debug, Clone)]
+pub struct SignIn {
+    /// This filter at the issuer.
+    pub client: Client,
+    /// Scopes asked for.
+    pub scopes: Vec<String>,
+    /// The claim of the ID token that names the user as access tokens do.
+    pub user: ClaimPath,
+    /// Whether it says when users sign out.
+    pub back_channel_logout: bool,
+}
+
+/// A resource at which users have accounts of their own.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// The key in the policy.
+    pub name: String,
+    /// Its name on pages.
+    pub title: String,
+    /// What `iss` has to say (RFC 9207).
+    pub issuer: String,
+    /// Whether `iss` has to be there.
+    pub iss: Iss,
+    /// This filter at its authorization server.
+    pub server: Server,
+    /// Scopes asked for.
+    pub scopes: Vec<String>,
+    /// What the page says will be possible.
+    pub allows: Vec<String>,
+    /// What tokens are asked for (RFC 8707).
+    pub resource: Option<String>,
+    /// Where the account is asked for, and the field that names it.
+    pub account: Option<(Endpoint, ClaimPath)>,
+    /// How long a connection lasts at most.
+    pub lifetime: Duration,
+    /// Whether its token is refreshed meanwhile.
+    pub refresh: bool,
+}
+
+/// What an operation says of a connection.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OperationConnection {
+    /// The connection whose token the call gets.
+    pub name: Option<String>,
+    /// How old the connection may be.
+    pub lifetime: Option<Duration>,
+}
+
+impl Policy {
+    /// The connection a call needs, and how old it may be. The operations are those the call falls
+    /// under, the most specific first.
+    pub fn connection_for(&self, operations: &[&Operation]) -> Option<(&Connection, Duration)> {
+        let name = operations
+            .iter()
+            .find_map(|operation| operation.connection.name.as_deref())?;
+        let connection = self.connection(name)?;
+        let own = operations
+            .iter()
+            .filter_map(|operation| operation.connection.lifetime);
+        let shortest = own.fold(connection.lifetime, Duration::min);
+        Some((connection, shortest))
+    }
+
+    /// A connection by its name.
+    pub fn connection(&self, name: &str) -> Option<&Connection> {
+        self.connections
+            .iter()
+            .find(|connection| connection.name == name)
+    }
+
+    /// Whether this filter has pages of its own for users.
+    pub fn has_pages(&self) -> bool {
+        !self.connections.is_empty() || self.asks_on_pages()
+    }
+
+    /// Whether there is a page on which users agree to calls. Its form could not be held with
+    /// `hold: buffer_filter`.
+    pub fn asks_on_pages(&self) -> bool {
+        self.hold == Hold::StopIteration
+            && self.tools.iter().any(|tool| tool.confirm)
+            && self.sign_ins.iter().any(Option::is_some)
+    }
+
+    /// The origin of `resource`, where this filter's pages are.
+    pub fn origin(&self) -> &str {
+        origin_of(&self.resource)
+    }
+
+    /// The URL of the document this filter publishes about itself: its client id where it is known
+    /// by that (OAuth Client ID Metadata Document).
+    pub fn document_url(&self) -> String {
+        document_url(&self.resource)
+    }
+
+    /// Whether it may be known by its document anywhere, and so has to publish it.
+    pub fn publishes_document(&self) -> bool {
+        let own = self.document_url();
+        let sign_ins = self.sign_ins.iter().flatten();
+        let mut sign_ins = sign_ins.map(|sign_in| &sign_in.client.client_id);
+        let mut connections = self.connections.iter();
+        sign_ins.any(|id| *id == own)
+            || connections.any(|connection| match connection.server.client_id() {
+                Some(id) => id == own,
+                None => true,
+            })
+    }
+}
+
+/// How users of browsers sign in with an issuer, if they do.
+pub(super) fn compile_sign_in(
+    path: &str,
+    issuer: &IssuerDocument,
+    errors: &mut Errors,
+) -> Option<SignIn> {
+    let SignInDocument {
+        authorize,
+        token,
+        client_id,
+        client_secret_env,
+        scopes,
+        user,
+        jwks,
+        back_channel_logout,
+    } = issuer.sign_in.as_ref()?;
+    let path = format!("{path}.sign_in");
+    let keys = match (&issuer.jwks, &issuer.introspection, jwks) {
+        (None, Some(_), None) => Some(
+            "found none, expected the keys of ID tokens: `introspection` says nothing of who signs in",
+        ),
+        (Some(_), _, Some(_)) => {
+            Some("does not go with the issuer's own `jwks`: these are the keys of ID tokens, too")
+        }
+        _ => None,
+    };
+    if let Some(message) = keys {
+        errors.push(PolicyError::new(format!("{path}.jwks"), message));
+    }
+    if *back_channel_logout && issuer.identity.user != ClaimPath::claim("sub") {
+        let message = "expected `sub` as `identity.user`: a logout token names the user by it";
+        errors.push(PolicyError::new(
+            format!("{path}.back_channel_logout"),
+            message,
+        ));
+    }
+    if !scopes.iter().any(|scope| scope == "openid") {
+        let message = "expected `openid` among them: without it there is no ID token";
+        errors.push(PolicyError::new(format!("{path}.scopes"), message));
+    }
+    check_scopes(&path, scopes, errors);
+    let client = (client_id.as_str(), client_secret_env.as_ref());
+    Some(SignIn {
+        client: compile_client(&path, authorize, token, client, errors),
+        scopes: scopes.clone(),
+        user: user.clone().unwrap_or_else(|| issuer.identity.user.clone()),
+        back_channel_logout: *back_channel_logout,
+    })
+}
+
+/// Everything that can be connected, and what has to be there for it.
+pub(super) fn compile_connections(document: &Document, errors: &mut Errors) -> Vec<Connection> {
+    let compiled = document.connections.iter();
+    let compiled = compiled.filter_map(|(name, connection)| compile(name, connection, errors));
+    let compiled: Vec<Connection> = compiled.collect();
+    if compiled.is_empty() {
+        return compiled;
+    }
+    let mut refuse = |key: String, message: &str| errors.push(PolicyError::new(key, message));
+    if document.seal.is_none() {
+        refuse(
+            "seal".into(),
+            "`connections` needs it: tokens are kept sealed",
+        );
+    }
+    if document.hold == Hold::BufferFilter {
+        let message = "`buffer_filter` does not go with `connections`: which token a call gets is \
+                       known after its headers went on";
+        refuse("hold".into(), message);
+    }
+    if document.local.is_some() {
+        refuse(
+            "local".into(),
+            "does not go with `connections`: nobody signs in",
+        );
+    }
+    for (index, issuer) in document.issuers.iter().enumerate() {
+        if issuer.sign_in.is_none() {
+            let message = "`connections` needs it: who opens a page has to be known";
+            refuse(format!("issuers[{index}].sign_in"), message);
+        }
+    }
+    compiled
+}
+
+/// What an operation says of a connection, which has to be there.
+pub(super) fn compile_operation(
+    section: &str,
+    path: &str,
+    operation: &OperationDocument,
+    connections: &BTreeMap<String, ConnectionDocument>,
+    errors: &mut Errors,
+) -> OperationConnection {
+    let mut refuse = |key: &str, message: String| {
+        errors.push(PolicyError::new(format!("{path}.{key}"), message));
+    };
+    let lifetime = operation.lifetime.map(|period| period.0);
+    if section != "tools" && operation.connection.is_some() {
+        refuse("connection", "only tools have one".into());
+    }
+    if section != "tools" && lifetime.is_some() {
+        refuse("lifetime", "only tools have one".into());
+    }
+    if lifetime.is_some_and(|lifetime| !LIFETIME.contains(&lifetime)) {
+        refuse("lifetime", "expected 10s to 90d".into());
+    }
+    if lifetime.is_some() && connections.is_empty() {
+        refuse("lifetime", "there are no `connections`".into());
+    }
+    if let Some(name) = &operation.connection {
+        match connections.get(name) {
+            Some(connection) if lifetime > Some(connection.lifetime.0) => {
+                let message = format!("expected at most the lifetime of connections.{name}");
+                refuse("lifetime", message);
+            }
+            Some(_) => {}
+            None => {
+                let known = nearest(name, connections.keys().map(String::as_str));
+                let hint = known.map(|known| format!("; did you mean `{known}`?"));
+                let hint = hint.unwrap_or_default();
+                refuse(
+                    "connection",
+                    format!("`{name}` is not under `connections`{hint}"),
+                );
+            }
+        }
+    }
+    OperationConnection {
+        name: operation.connection.clone(),
+        lifetime,
+    }
+}
+
+fn compile(name: &str, document: &ConnectionDocument, errors: &mut Errors) -> Option<Connection> {
+    let path = format!("connections.{name}");
+    // It is part of a redirect URI.
+    let plain =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+    if name.is_empty() || !name.bytes().all(plain) {
+        let message = "expected a name of lower-case letters, digits, `-` and `_`";
+        errors.push(PolicyError::new(path.as_str(), message));
+    }
+    if let Err(message) = web_url(&document.issuer) {
+        let message = format!("found `{}`, {message}", document.issuer);
+        errors.push(PolicyError::new(format!("{path}.issuer"), message));
+    }
+    if !LIFETIME.contains(&document.lifetime.0) {
+        errors.push(PolicyError::new(
+            format!("{path}.lifetime"),
+            "expected 10s to 90d",
+        ));
+    }
+    check_scopes(&path, &document.scopes, errors);
+    let server = match &document.discover {
+        Some(discover) => {
+            let discover = compile_discover(&path, document, discover, errors);
+            Some(Server::Discovered(discover))
+        }
+        None => compile_written(&path, document, errors).map(Server::Written),
+    };
+    // Of what is discovered, the issuer is known.
+    let authorize = document.authorize.as_ref().unwrap_or(&document.issuer);
+    let mut place = |key: &str, place: &PlaceDocument| {
+        compile_place(&format!("{path}.{key}"), place, authorize, errors)
+    };
+    let account = document.account.as_ref().map(|account| {
+        let asked = PlaceDocument {
+            cluster: account.cluster.clone(),
+            path: account.path.clone(),
+            authority: account.authority.clone(),
+        };
+        (place("account", &asked), account.field.clone())
+    });
+    let allows = match document.allows.as_slice() {
+        [] => document.scopes.clone(),
+        lines => lines.to_vec(),
+    };
+    Some(Connection {
+        name: name.to_owned(),
+        title: document.title.clone().unwrap_or_else(|| name.to_owned()),
+        issuer: document.issuer.clone(),
+        iss: document.iss,
+        server: server?,
+        scopes: document.scopes.clone(),
+        allows,
+        resource: document.resource.clone(),
+        account,
+        lifetime: document.lifetime.0,
+        refresh: document.refresh,
+    })
+}

@@ -1,0 +1,159 @@
+//! Connections whose authorization server is asked for its endpoints: whom to ask, and where what it
+//! names may be.
+
+use url::Url;
+
+use super::client::check_client_id;
+use super::document::{ConnectionDocument, DiscoverDocument};
+use crate::error::{Errors, PolicyError};
+use crate::issuers::{check_place, host_of};
+use crate::resource::web_url;
+use base::http::Endpoint;
+
+/// How an authorization server is found out about.
+#[derive(Debug, Clone)]
+pub struct Discover {
+    /// Where its endpoints may be: each origin with its cluster. The issuer's own is the first.
+    origins: Vec<(url::Origin, String)>,
+    /// Where the resource's metadata is asked for (RFC 9728 section 3), if it is.
+    pub resource: Option<Endpoint>,
+    /// This filter's client id there; `None` if that is found out, too.
+    pub client_id: Option<String>,
+    /// The environment variable that holds its secret; `None` for a public client.
+    pub client_secret_env: Option<String>,
+}
+
+impl Discover {
+    /// Where calls to a URL go. `None` for every URL that the policy has no cluster for: nothing
+    /// else is ever called.
+    pub fn place(&self, url: &Url) -> Option<Endpoint> {
+        let origin = url.origin();
+        let mut known = self.origins.iter();
+        let (_, cluster) = known.find(|(known, _)| *known == origin)?;
+        let query = url.query().map(|query| format!("?{query}"));
+        Some(Endpoint {
+            cluster: cluster.clone(),
+            path: format!("{}{}", url.path(), query.unwrap_or_default()),
+            authority: host_of(url)?,
+        })
+    }
+}
+
+pub(super) fn compile_discover(
+    path: &str,
+    connection: &ConnectionDocument,
+    document: &DiscoverDocument,
+    errors: &mut Errors,
+) -> Discover {
+    let mut refuse = |key: &str, message: &str| {
+        errors.push(PolicyError::new(format!("{path}.{key}"), message));
+    };
+    let instead = "does not go with `discover`, which asks for it";
+    for (key, is_written) in [
+        ("authorize", connection.authorize.is_some()),
+        ("token", connection.token.is_some()),
+        ("revoke", connection.revoke.is_some()),
+    ] {
+        if is_written {
+            refuse(key, instead);
+        }
+    }
+    if connection.client_id.is_none() && connection.client_secret_env.is_some() {
+        let message = "goes with `client_id`: what this filter finds out itself has no secret";
+        refuse("client_secret_env", message);
+    }
+    let issuer = web_url(&connection.issuer).ok();
+    // Where it is none, `issuer` is refused anyway.
+    if issuer.as_ref().is_some_and(has_more_than_path) {
+        let message = "expected a URL without query, fragment and user (RFC 8414 section 2)";
+        refuse("issuer", message);
+    }
+    if let Some(client_id) = &connection.client_id {
+        let secret = connection.client_secret_env.as_ref();
+        check_client_id(path, client_id, secret, errors);
+    }
+    let path = format!("{path}.discover");
+    check_place(&path, &document.cluster, "/", errors);
+    let mut origins = Vec::new();
+    if let Some(issuer) = &issuer {
+        origins.push((issuer.origin(), document.cluster.clone()));
+        for (host, cluster) in &document.hosts {
+            let path = format!("{path}.hosts.{host}");
+            origins.extend(compile_host(&path, issuer, (host, cluster), errors));
+        }
+    }
+    let resource = document.resource.as_ref();
+    let resource = resource.and_then(|resource| {
+        compile_resource(
+            &format!("{path}.resource"),
+            connection,
+            &resource.cluster,
+            errors,
+        )
+    });
+    Discover {
+        origins,
+        resource,
+        client_id: connection.client_id.clone(),
+        client_secret_env: connection.client_secret_env.clone(),
+    }
+}
+
+/// Another host of an issuer's, reached as the issuer is.
+fn compile_host(
+    path: &str,
+    issuer: &Url,
+    (host, cluster): (&str, &String),
+    errors: &mut Errors,
+) -> Option<(url::Origin, String)> {
+    if cluster.is_empty() {
+        let message = "found none, expected the name of an Envoy cluster";
+        errors.push(PolicyError::new(path, message));
+    }
+    let url = web_url(&format!("{}://{host}", issuer.scheme()));
+    let url = url.ok().filter(|url| host_of(url).as_deref() == Some(host));
+    if url.is_none() {
+        let message = "expected a host such as auth.example.com, with its port if it has one";
+        errors.push(PolicyError::new(path, message));
+    }
+    Some((url?.origin(), cluster.clone()))
+}
+
+/// Where a resource publishes its metadata (RFC 9728 section 3.1).
+fn compile_resource(
+    path: &str,
+    connection: &ConnectionDocument,
+    cluster: &str,
+    errors: &mut Errors,
+) -> Option<Endpoint> {
+    check_place(path, cluster, "/", errors);
+    let url = connection.resource.as_deref().ok_or("there is none");
+    let url = url.and_then(web_url);
+    let url = url.and_then(|url| match url.fragment() {
+        Some(_) => Err("expected a URL without fragment (RFC 8707 section 2)"),
+        None => Ok(url),
+    });
+    match url {
+        Ok(url) => {
+            let path = Some(url.path()).filter(|path| *path != "/");
+            let query = url.query().map(|query| format!("?{query}"));
+            let (path, query) = (path.unwrap_or_default(), query.unwrap_or_default());
+            Some(Endpoint {
+                cluster: cluster.to_owned(),
+                path: format!("/.well-known/oauth-protected-resource{path}{query}"),
+                authority: host_of(&url)?,
+            })
+        }
+        Err(message) => {
+            let message =
+                format!("asks for the metadata of the connection's `resource`: {message}");
+            errors.push(PolicyError::new(path, message));
+            None
+        }
+    }
+}
+
+fn has_more_than_path(url: &Url) -> bool {
+    let has_user = !url.username().is_empty() || url.password().is_some();
+    url.query().is_some() || url.fragment().is_some() || has_user
+}

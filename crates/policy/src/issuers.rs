@@ -1,0 +1,296 @@
+//! The issuers of a policy, checked.
+
+pub(super) mod document;
+
+use std::time::Duration;
+
+use url::Url;
+
+use self::document::{DelegationDocument, IntrospectionDocument, IssuerDocument, JwksDocument};
+use super::connections::Conversation;
+use super::document::Document;
+use super::error::{Errors, PolicyError};
+use oauth::{
+    Algorithm, ClaimPaths, Delegation, Introspection, IssuerKeys, KeyFetch, KeySource, Signatures,
+    TokenCheck, TokenType, TrustedIssuer,
+};
+
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(300);
+/// An answer counts at least while those who waited for it are served, and at most this long.
+const CACHE: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);
+
+pub(super) fn compile_issuers(document: &Document, errors: &mut Errors) -> Vec<TrustedIssuer> {
+    let mut compiled: Vec<TrustedIssuer> = Vec::new();
+    for (index, issuer) in document.issuers.iter().enumerate() {
+        let path = format!("issuers[{index}]");
+        if compiled.iter().any(|other| other.issuer == issuer.issuer) {
+            let message = format!("`{}` is named twice", issuer.issuer);
+            errors.push(PolicyError::new(format!("{path}.issuer"), message));
+        }
+        check(&path, issuer, errors);
+        let Some(check) = token_check(&path, issuer, errors) else {
+            continue;
+        };
+        let trusted = TrustedIssuer {
+            issuer: issuer.issuer.clone(),
+            audiences: issuer
+                .audiences
+                .clone()
+                .unwrap_or_else(|| vec![document.resource.clone()]),
+            claims: ClaimPaths {
+                user: issuer.identity.user.clone(),
+                organization: issuer.identity.organization.clone(),
+                roles: issuer.identity.roles.clone(),
+                scopes: issuer.identity.scopes.clone(),
+                conversation: match &document.vault.conversation {
+                    Conversation::Session => None,
+                    Conversation::Claim(path) => Some(path.clone()),
+                },
+                view_as: issuer.identity.view_as.clone(),
+            },
+            clock_skew: issuer.clock_skew.0,
+            max_lifetime: issuer.max_lifetime.0,
+            delegation: delegation(&path, issuer, errors),
+            check,
+        };
+        compiled.push(trusted);
+    }
+    check_one_introspects(document, errors);
+    compiled
+}
+
+/// A token that only its issuer can read does not say whose it is.
+fn check_one_introspects(document: &Document, errors: &mut Errors) {
+    let introspecting = |(_, issuer): &(usize, &IssuerDocument)| issuer.introspection.is_some();
+    let issuers = document.issuers.iter().enumerate();
+    for (index, _) in issuers.filter(introspecting).skip(1) {
+        errors.push(PolicyError::new(
+            format!("issuers[{index}].introspection"),
+            "another issuer has it too: nothing in an opaque token says which of them to ask",
+        ));
+    }
+}
+
+fn check(path: &str, issuer: &IssuerDocument, errors: &mut Errors) {
+    let mut refuse = |key: &str, message: &str| {
+        errors.push(PolicyError::new(format!("{path}.{key}"), message));
+    };
+    if issuer.issuer.is_empty() {
+        refuse(
+            "issuer",
+            "found none, expected the `iss` claim of its tokens",
+        );
+    }
+    if issuer.algorithms.as_ref().is_some_and(Vec::is_empty) {
+        refuse("algorithms", "found none, expected at least one");
+    }
+    if issuer.types.as_ref().is_some_and(Vec::is_empty) {
+        refuse("types", "found none, expected at least one");
+    }
+    if issuer.audiences.as_ref().is_some_and(Vec::is_empty) {
+        refuse("audiences", "found none, expected at least one");
+    }
+    if issuer.audiences.iter().flatten().any(String::is_empty) {
+        refuse("audiences", "found an empty one");
+    }
+    if issuer.clock_skew.0 > MAX_CLOCK_SKEW {
+        refuse("clock_skew", "expected at most 5m");
+    }
+}
+
+/// Who may act for the callers of an issuer.
+fn delegation(path: &str, issuer: &IssuerDocument, errors: &mut Errors) -> Delegation {
+    let actors = issuer.actors.clone();
+    let path = format!("{path}.actors");
+    if issuer.delegation == DelegationDocument::Refused {
+        if actors.is_some() {
+            let message = "goes with `delegation: accepted` or `delegation: required`";
+            errors.push(PolicyError::new(path, message));
+        }
+        return Delegation::Refused;
+    }
+    if actors.as_ref().is_some_and(Vec::is_empty) {
+        let message = "found none, expected at least one; `delegation: refused` accepts nobody";
+        errors.push(PolicyError::new(path, message));
+    } else if actors.iter().flatten().any(String::is_empty) {
+        errors.push(PolicyError::new(path, "found an empty one"));
+    }
+    Delegation::Accepted {
+        actors,
+        required: issuer.delegation == DelegationDocument::Required,
+    }
+}
+
+fn token_check(path: &str, issuer: &IssuerDocument, errors: &mut Errors) -> Option<TokenCheck> {
+    match (&issuer.jwks, &issuer.introspection) {
+        (Some(jwks), None) => {
+            let types = issuer.types.clone();
+            let types = types.unwrap_or_else(|| vec![TokenType::AccessToken, TokenType::Jwt]);
+            signatures(&format!("{path}.jwks"), issuer, jwks, types, errors)
+                .map(TokenCheck::Signature)
+        }
+        (None, Some(introspection)) => {
+            for (key, is_set) in [
+                ("algorithms", issuer.algorithms.is_some()),
+                ("types", issuer.types.is_some()),
+            ] {
+                if is_set {
+                    let message = "goes with `jwks`: with `introspection` the issuer checks it";
+                    errors.push(PolicyError::new(format!("{path}.{key}"), message));
+                }
+            }
+            let jwks = issuer
+                .sign_in
+                .as_ref()
+                .and_then(|sign_in| sign_in.jwks.as_ref());
+            // No type of access token: that is not what is signed with these.
+            let id_tokens = jwks.and_then(|jwks| {
+                signatures(
+                    &format!("{path}.sign_in.jwks"),
+                    issuer,
+                    jwks,
+                    Vec::new(),
+                    errors,
+                )
+            });
+            let endpoint = introspect(path, issuer, introspection, errors)?;
+            Some(TokenCheck::Introspection(endpoint, id_tokens))
+        }
+        _ => {
+            let message = "expected either `jwks` or `introspection`";
+            errors.push(PolicyError::new(path, message));
+            None
+        }
+    }
+}
+
+fn signatures(
+    path: &str,
+    issuer: &IssuerDocument,
+    jwks: &JwksDocument,
+    types: Vec<TokenType>,
+    errors: &mut Errors,
+) -> Option<Signatures> {
+    let signatures = Signatures {
+        algorithms: issuer
+            .algorithms
+            .clone()
+            .unwrap_or_else(|| Algorithm::ALL.to_vec()),
+        types,
+        keys: key_source(path, issuer, jwks, errors)?,
+    };
+    if let Err(error) = IssuerKeys::new(&signatures) {
+        errors.push(PolicyError::new(
+            format!("{path}.inline"),
+            error.to_string(),
+        ));
+    }
+    Some(signatures)
+}
+
+fn key_source(
+    path: &str,
+    issuer: &IssuerDocument,
+    jwks: &JwksDocument,
+    errors: &mut Errors,
+) -> Option<KeySource> {
+    match (&jwks.inline, &jwks.cluster, &jwks.path) {
+        (Some(document), None, None) => Some(KeySource::Inline(document.to_string())),
+        (None, Some(cluster), Some(jwks_path)) => {
+            check_place(path, cluster, jwks_path, errors);
+            if jwks.keep.0 < jwks.refresh.0 {
+                let message = "expected at least `refresh`";
+                errors.push(PolicyError::new(format!("{path}.keep"), message));
+            }
+            Some(KeySource::Fetch(KeyFetch {
+                cluster: cluster.clone(),
+                path: jwks_path.clone(),
+                authority: authority(path, issuer, jwks.authority.as_ref(), errors)?,
+                refresh: jwks.refresh.0,
+                keep: jwks.keep.0,
+            }))
+        }
+        _ => {
+            errors.push(PolicyError::new(
+                path,
+                "expected `cluster` and `path`, or `inline`",
+            ));
+            None
+        }
+    }
+}
+
+fn introspect(
+    path: &str,
+    issuer: &IssuerDocument,
+    endpoint: &IntrospectionDocument,
+    errors: &mut Errors,
+) -> Option<Introspection> {
+    let path = format!("{path}.introspection");
+    check_place(&path, &endpoint.cluster, &endpoint.path, errors);
+    for (key, text, expected) in [
+        ("client_id", &endpoint.client_id, "a client id"),
+        (
+            "client_secret_env",
+            &endpoint.client_secret_env,
+            "the name of an environment variable",
+        ),
+    ] {
+        if text.is_empty() {
+            let message = format!("found none, expected {expected}");
+            errors.push(PolicyError::new(format!("{path}.{key}"), message));
+        }
+    }
+    if !CACHE.contains(&endpoint.cache.0) {
+        let message = "expected 1s to 10m";
+        errors.push(PolicyError::new(format!("{path}.cache"), message));
+    }
+    Some(Introspection {
+        cluster: endpoint.cluster.clone(),
+        path: endpoint.path.clone(),
+        authority: authority(&path, issuer, endpoint.authority.as_ref(), errors)?,
+        client_id: endpoint.client_id.clone(),
+        client_secret_env: endpoint.client_secret_env.clone(),
+        cache: endpoint.cache.0,
+    })
+}
+
+pub(super) fn check_place(path: &str, cluster: &str, place: &str, errors: &mut Errors) {
+    if cluster.is_empty() {
+        errors.push(PolicyError::new(
+            format!("{path}.cluster"),
+            "found none, expected the name of an Envoy cluster",
+        ));
+    }
+    if !place.starts_with('/') {
+        errors.push(PolicyError::new(
+            format!("{path}.path"),
+            format!("found `{place}`, expected a path that starts with `/`"),
+        ));
+    }
+}
+
+/// The `:authority` of a call to an issuer: the policy's, or the issuer's host.
+fn authority(
+    path: &str,
+    issuer: &IssuerDocument,
+    written: Option<&String>,
+    errors: &mut Errors,
+) -> Option<String> {
+    let host = || host_of(&Url::parse(&issuer.issuer).ok()?);
+    let authority = written.cloned().or_else(host);
+    if authority.is_none() {
+        let message = "expected the host to fetch from: the issuer is not a URL";
+        errors.push(PolicyError::new(format!("{path}.authority"), message));
+    }
+    authority
+}
+
+/// A URL's host, with its port if it has one.
+pub(super) fn host_of(url: &Url) -> Option<String> {
+    let host = url.host_str()?;
+    Some(
+        url.port()
+            .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
+    )
+}

@@ -1,0 +1,152 @@
+//! What is allowed in a policy and can hardly be meant.
+
+use super::error::PolicyError;
+use super::{ArgumentRule, Hold, NamedOwner, Operation, Policy, Role};
+
+impl Policy {
+    /// Rules that can never match, and conditions for what nobody may call.
+    pub fn warnings(&self) -> Vec<PolicyError> {
+        let mut warnings = Vec::new();
+        if self.roles.is_empty() && self.anonymous.is_none() {
+            warnings.push(PolicyError::new(
+                "roles",
+                "there are none: nobody may call anything",
+            ));
+        }
+        let mut roles: Vec<_> = self.roles.iter().collect();
+        roles.sort_unstable_by_key(|(name, _)| *name);
+        for (name, role) in &roles {
+            warn_denied(name, role, &mut warnings);
+            let lacks_roles = |issuer: &&oauth::TrustedIssuer| issuer.claims.roles.is_none();
+            let by_token = self.local.is_none();
+            if by_token && *name != "*" && self.issuers.iter().all(|issuer| lacks_roles(&issuer)) {
+                let message = "no issuer has `identity.roles`: nobody has this role";
+                warnings.push(PolicyError::new(format!("roles.{name}"), message));
+            }
+        }
+        let operations = [("tools", &self.tools), ("prompts", &self.prompts)];
+        for (section, operations) in operations {
+            for operation in operations {
+                self.warn_unreachable(section, operation, &mut warnings);
+            }
+        }
+        self.warn_unasked(&mut warnings);
+        self.warn_owners(&mut warnings);
+        self.warn_unused_scopes(&mut warnings);
+        warnings
+    }
+
+    /// Calls that many clients could not make, as there is no page to ask their users on.
+    fn warn_unasked(&self, warnings: &mut Vec<PolicyError>) {
+        let Some(tool) = self.tools.iter().find(|tool| tool.confirm) else {
+            return;
+        };
+        let path = format!("tools.{}.confirm", tool.pattern.written());
+        let mut warn = |message| warnings.push(PolicyError::new(path.as_str(), message));
+        if self.hold == Hold::BufferFilter {
+            warn(
+                "with `hold: buffer_filter` there is no page to ask on: clients that have no form to ask \
+                 in, as those before 2026-07-28, are refused"
+                    .to_owned(),
+            );
+            return;
+        }
+        for (index, _) in self
+            .sign_ins
+            .iter()
+            .enumerate()
+            .filter(|(_, sign_in)| sign_in.is_none())
+        {
+            warn(format!(
+                "without issuers[{index}].sign_in its callers cannot be asked on a page: clients that have \
+                 no form to ask in, as those before 2026-07-28, are refused"
+            ));
+        }
+    }
+
+    /// Expressions that look for an owner where they may overlook one, or where nobody comes.
+    fn warn_owners(&self, warnings: &mut Vec<PolicyError>) {
+        let general = self.arguments.iter();
+        let general = general.map(|(name, rule)| ("arguments", self.names.name(*name), rule));
+        let mut found: Vec<(String, &NamedOwner)> = Vec::new();
+        for (section, name, rule) in general {
+            found.extend(owner_of(rule).map(|owner| (format!("{section}.{name}"), owner)));
+        }
+        found.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        for (section, operations) in [("tools", &self.tools), ("prompts", &self.prompts)] {
+            for operation in operations {
+                let path = format!("{section}.{}.arguments", operation.pattern.written());
+                let rules = operation.arguments.iter();
+                found.extend(rules.filter_map(|(_, name, rule)| {
+                    Some((format!("{path}.{name}"), owner_of(rule)?))
+                }));
+            }
+        }
+        for rule in &self.resources {
+            let path = format!("resources.{}", rule.pattern.written());
+            let mut grants = self.roles.values().chain(&self.anonymous);
+            let mut grants = grants.by_ref().flat_map(|role| &role.resources);
+            if !grants.any(|grant| grant.pattern.overlaps(&rule.pattern)) {
+                let message = "no role allows it: nobody may read it";
+                warnings.push(PolicyError::new(path.as_str(), message));
+            }
+            found.push((path, &rule.owner));
+        }
+        for (path, _) in found.iter().filter(|(_, owner)| owner.is_adrift()) {
+            let message = "without `^` it also matches in the middle of a text, and what stands \
+                           before is not judged";
+            warnings.push(PolicyError::new(format!("{path}.owner.at"), message));
+        }
+    }
+
+    fn warn_unreachable(
+        &self,
+        section: &str,
+        operation: &Operation,
+        warnings: &mut Vec<PolicyError>,
+    ) {
+        let reachable = self.roles.values().chain(&self.anonymous).any(|role| {
+            let grants = if section == "tools" {
+                &role.tools
+            } else {
+                &role.prompts
+            };
+            grants
+                .iter()
+                .any(|grant| grant.pattern.overlaps(&operation.pattern))
+        });
+        if !reachable {
+            let path = format!("{section}.{}", operation.pattern.written());
+            warnings.push(PolicyError::new(
+                path,
+                "no role allows it: nobody may call it",
+            ));
+        }
+    }
+}
+
+fn owner_of(rule: &ArgumentRule) -> Option<&NamedOwner> {
+    match rule {
+        ArgumentRule::Owner(owner) => Some(owner),
+        _ => None,
+    }
+}
+
+fn warn_denied(name: &str, role: &Role, warnings: &mut Vec<PolicyError>) {
+    let allowed = role
+        .tools
+        .iter()
+        .chain(&role.prompts)
+        .chain(&role.resources);
+    for grant in allowed {
+        let denied = |deny: &&super::Grant| grant.pattern.is_covered_by(&deny.pattern);
+        if let Some(deny) = role.deny.iter().find(denied) {
+            let message = format!(
+                "`{}` can never match: `{}` denies it",
+                grant.pattern.written(),
+                deny.pattern.written()
+            );
+            warnings.push(PolicyError::new(format!("roles.{name}"), message));
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! Names with wildcards.
+
+use url::Url;
+
+use oauth::Identity;
+
+/// A name, or a pattern in which `*` stands for any run of characters and `{user}` and
+/// `{organization}` for the caller's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern {
+    written: String,
+    /// The parts between the stars. One part: an exact name.
+    parts: Vec<Vec<Piece>>,
+    denies: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Literal(String),
+    User,
+    Organization,
+}
+
+impl Pattern {
+    /// A pattern with wildcards only.
+    pub fn name(written: &str) -> Self {
+        let literal = |part: &str| vec![Piece::Literal(part.to_owned())];
+        Self {
+            written: written.to_owned(),
+            parts: written.split('*').map(literal).collect(),
+            denies: false,
+        }
+    }
+
+    /// A pattern with wildcards and placeholders, for resource URIs.
+    pub fn uri(written: &str) -> Self {
+        Self {
+            written: written.to_owned(),
+            parts: written.split('*').map(pieces).collect(),
+            denies: false,
+        }
+    }
+
+    /// A pattern for what is denied: a placeholder without a usable value stands for anything, so
+    /// that a denial never fails to apply for want of one.
+    pub fn denial(written: &str) -> Self {
+        Self {
+            denies: true,
+            ..Self::uri(written)
+        }
+    }
+
+    /// As the policy has it.
+    pub fn written(&self) -> &str {
+        &self.written
+    }
+
+    /// Whether it stands for exactly one name.
+    pub fn is_exact(&self) -> bool {
+        self.parts.len() == 1
+    }
+
+    /// Whether `name` matches, for this caller. A placeholder for which the caller has no value, or
+    /// one that could reach beyond its place in a URI, matches nothing; in a denial, anything.
+    pub fn matches(&self, name: &str, identity: &Identity) -> bool {
+        self.resolve(identity)
+            .is_some_and(|parts| matches(&parts, name))
+    }
+
+    /// Whether some URI that `template` (RFC 6570) can produce matches, for this caller.
+    pub fn may_cover_template(&self, template: &str, identity: &Identity) -> bool {
+        let mut globs = String::new();
+        let mut rest = template;
+        while let Some((before, behind)) = rest.split_once('{') {
+            globs.push_str(before);
+            let within_segment = !behind.starts_with(['+', '#', '/']);
+            globs.push(if within_segment { SEGMENT } else { '*' });
+            rest = behind.split_once('}').map_or("", |(_, behind)| behind);
+        }
+        globs.push_str(rest);
+        let of_caller = self.resolve(identity).map(|parts| parts.join("*"));
+        of_caller.is_some_and(|own| overlap(own.as_bytes(), globs.as_bytes()))
+    }
+
+    fn resolve(&self, identity: &Identity) -> Option<Vec<String>> {
+        let mut parts = Vec::with_capacity(self.parts.len());
+        for pieces in &self.parts {
+            let mut part = String::new();
+            for piece in pieces {
+                match piece.text(identity) {
+                    Some(text) => part.push_str(text),
+                    None if self.denies => parts.push(std::mem::take(&mut part)),
+                    None => return None,
+                }
+            }
+            parts.push(part);
+        }
+        Some(parts)
+    }
+
+    /// Whether some name matches both, as far as can be told without a caller.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        overlap(self.written.as_bytes(), other.written.as_bytes())
+    }
+
+    /// Whether every name this pattern stands for also matches `other`, as far as can be told
+    /// without a caller.
+    pub fn is_covered_by(&self, other: &Self) -> bool {
+        let parts: Vec<String> = other.written.split('*').map(str::to_owned).collect();
+        matches(&parts, &self.written)
+    }
+}
+
+fn pieces(part: &str) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let mut rest = part;
+    let placeholders = [
+        ("{user}", Piece::User),
+        ("{organization}", Piece::Organization),
+    ];
+    loop {
+        let next = placeholders
+            .iter()
+            .filter_map(|(text, piece)| Some((rest.find(text)?, *text, piece)))
+            .min_by_key(|(at, _, _)| *at);
+        let Some((_, text, piece)) = next else { break };
+        let Some((before, behind)) = rest.split_once(text) else {
+            break;
+        };
+        pieces.push(Piece::Literal(before.to_owned()));
+        pieces.push(piece.clone());
+        rest = behind;
+    }
+    pieces.push(Piece::Literal(rest.to_owned()));
+    pieces
+}
+
+impl Piece {
+    fn text<'p>(&'p self, identity: &'p Identity) -> Option<&'p str> {
+        let value = match self {
+            Self::Literal(text) => return Some(text),
+            Self::User => identity.user.as_ref()?,
+            Self::Organization => identity.organization.as_ref()?,
+        };
+        let stays = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~@+=|".contains(&byte);
+        let dots = value.chars().all(|character| character == '.');
+        (!dots && value.bytes().all(stays)).then_some(value)
+    }
+}
+
+/// Whether the parts between the stars are those of `name`.
+pub(super) fn matches(parts: &[String], name: &str) -> bool {
+    let Some((first, rest)) = parts.split_first() else {
+        return false;
+    };
+    let Some(mut name) = name.strip_prefix(first.as_str()) else {
+        return false;
+    };
+    let Some((last, middle)) = rest.split_last() else {
+        return name.is_empty();
+    };
+    for part in middle {
+        let Some((_, behind)) = name.split_once(part.as_str()) else {
+            return false;
+        };
+        name = behind;
+    }
+    name.ends_with(last.as_str())
+}
+
+/// In a template's glob: any run of characters without a slash.
+const SEGMENT: char = '\u{1}';
+
+/// Whether some text matches both globs: the usual comparison, row by row, in which a star may stand
+/// for nothing or take a character of the other. Only `other` has [`SEGMENT`]s.
+fn overlap(one: &[u8], other: &[u8]) -> bool {
+    let is_star = |byte: u8| byte == b'*' || char::from(byte) == SEGMENT;
+    let may_be_empty = |glob: &[u8]| glob.iter().all(|byte| is_star(*byte));
+    // row[j]: whether the part of `one` read so far and the first j bytes of `other` can agree.
+    let mut row: Vec<bool> = (0..=other.len())
+        .map(|length| other.get(..length).is_some_and(may_be_empty))
+        .collect();
+    for &ours in one {
+        let mut next = vec![ours == b'*' && row.first() == Some(&true)];
+        for ((&theirs, &diagonal), &above) in other.iter().zip(&row).zip(row.iter().skip(1)) {
+            let left = next.last() == Some(&true);
+            let takes = theirs == b'*' || ours != b'/';
+            let by_star = (ours == b'*' && (above || left))
+                || (is_star(theirs) && (left || (above && takes)));
+            next.push(by_star || (diagonal && ours == theirs));
+        }
+        row = next;
+    }
+    row.last() == Some(&true)
+}
+
+/// Whether a URI means the same to everybody who reads it: no dot segments, spelled out or encoded,
+/// no encoded separators, no characters a parser would drop or turn around, no capitals in the scheme, no
+/// empty steps on the way, and, where URLs have a host, no other way to write it.
+pub fn is_plain_uri(uri: &str) -> bool {
+    let lower = uri.to_ascii_lowercase();
+    let hidden = ["%2e", "%2f", "%5c", "%25", "%00"]
+        .iter()
+        .any(|code| lower.contains(code));
+    let mut segments = uri.split(['/', '?', '#']);
+    let dots = segments.any(|segment| {
+        let name = segment.split(';').next().unwrap_or_default();
+        name == "." || name == ".."
+    });
+    let scheme = uri.split_once(':').map_or("", |(scheme, _)| scheme);
+    let shouts = scheme.bytes().any(|byte| byte.is_ascii_uppercase());
+    let odd =
+        |character: char| character.is_control() || character.is_whitespace() || character == '\\';
+    let empty_step = match uri.split_once("://") {
+        Some((_, rest)) => rest.trim_start_matches('/').contains("//") || rest.starts_with("//"),
+        None => uri.contains("//"),
+    };
+    let plain = !hidden && !dots && !shouts && !empty_step && !uri.contains(odd);
+    plain && !hides_plain_letters(uri) && has_plain_host(scheme, uri)
+}
+
+/// Whether a URL of a scheme that readers normalize names its host in the one normal way: readers
+/// take `https:a`, `https://A:443` and `https://u@a` for `https://a` (URL Standard, section 4.4).
+fn has_plain_host(scheme: &str, uri: &str) -> bool {
+    if !["file", "ftp", "http", "https", "ws", "wss"].contains(&scheme) {
+        return true;
+    }
+    let Some((_, rest)) = uri.split_once("://") else {
+        return false;
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, _) = rest.split_at(end);
+    if scheme == "file" {
+        return authority.is_empty() && rest.starts_with('/');
+    }
+    let Ok(url) = Url::parse(uri) else {
+        return false;
+    };
+    let host = url.host_str().unwrap_or_default();
+    let normal = match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    };
+    !host.is_empty() && !host.ends_with('.') && authority == normal
+}
+
+/// Whether a character that needs no encoding is encoded (RFC 3986 section 2.3), as `%73` for `s`,
+/// or a `%` encodes nothing: readers that normalize see another URI than those that do not.
+fn hides_plain_letters(uri: &str) -> bool {
+    uri.split('%').skip(1).any(|behind| {
+        let digits = behind
+            .get(..2)
+            .filter(|code| code.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        byte.is_none_or(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(user: &str, organization: Option<&str>) -> Identity {
+        Identity {
+            user: Some(user.to_owned()),
+            organization: organization.map(str::to_owned),
+            ..Identity::default()
+        }
+    }
+
+    #[test]
+    fn b08_a_host_is_written_in_one_way() {
+        for plain in [
+            "https://secret.example.com/x",
+            "https://secret.example.com",
+            "https://secret.example.com:8443/x",
+            "https://[::1]/x",
+            "file:///srv/private/x",
+            "crm://Acme/customers/1",
+            "crm:customers",
+            "urn:isbn:1",
+        ] {
+            assert!(is_plain_uri(plain), "{plain}");
+        }
+        for odd in [
+            "https://SECRET.example.com/x",
+            "https://secret.example.com:443/x",
+            "https://secret.example.com:/x",
+            "https://u@secret.example.com/x",
+            "https:secret.example.com/x",
+            "https:/secret.example.com/x",
+            "https:///secret.example.com/x",
+            "https://secret.example.com./x",
+            "https://\u{ff46}iles.example.com/x",
+            "https://0x7f.1/x",
+            "https://secret.example.com//x",
+            "file:/srv/private/x",
+            "file:///srv//private/x",
+            "file://localhost/srv/private/x",
+            "file:////srv/private/x",
+            "file:srv/private/x",
+            "crm://acme//customers",
+        ] {
+            assert!(!is_plain_uri(odd), "{odd}");
+        }
+    }
+
+    #[test]
+    fn stars_stand_for_any_run() {
+        let nobody = caller("u", None);
+        for (pattern, name, expected) in [
+            ("crm.get", "crm.get", true),
+            ("crm.get", "crm.get2", false),
+            ("crm.get", "xcrm.get", false),
+            ("crm.*", "crm.get", true),
+            ("crm.*", "crm.", true),
+            ("crm.*", "crmx.get", false),
+            ("*", "", true),
+            ("*.read", "a.b.read", true),
+            ("a*b*c", "abc", true),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "ac", false),
+            ("aa*aa", "aaa", false),
+            ("", "x", false),
+        ] {
+            assert_eq!(
+                Pattern::name(pattern).matches(name, &nobody),
+                expected,
+                "{pattern} {name}"
+            );
+        }
+    }
+
+    #[test]
+    fn b28_a_uri_pattern_holds_the_callers_own_organization() {
+        let own = Pattern::uri("crm://{organization}/users/{user}*");
+        assert!(own.matches("crm://acme/users/u1/notes", &caller("u1", Some("acme"))));
+        assert!(!own.matches("crm://globex/users/u1", &caller("u1", Some("acme"))));
+        assert!(!own.matches("crm:///users/u1", &caller("u1", None)));
+        assert!(!own.matches("crm://a/b/users/u1", &caller("u1", Some("a/b"))));
+        assert!(!own.matches("crm://../users/u1", &caller("u1", Some(".."))));
+        assert!(!own.matches("crm://*/users/u1", &caller("u1", Some("*"))));
+    }
+
+    #[test]
+    fn a_template_is_covered_if_some_uri_of_it_is() {
+        let own = Pattern::uri("crm://{organization}/customers/*");
+        let acme = caller("u1", Some("acme"));
+        for (template, expected) in [
+            ("crm://{org}/customers/{id}", true),
+            ("crm://acme/customers/{id}", true),
+            ("crm://{org}/{+rest}", true),
+            ("crm://globex/customers/{id}", false),
+            ("crm://{org}/tickets/{id}", false),
+            ("crm://acme/customers/", true),
+            ("other://{x}", false),
+            ("{+all}", true),
+        ] {
+            assert_eq!(
+                own.may_cover_template(template, &acme),
+                expected,
+                "{template}"
+            );
+        }
+    }
+
+    #[test]
+    fn b28_uris_that_could_mean_something_else_are_not_plain() {
+        assert!(is_plain_uri("crm://acme/customers/1?x=a.b"));
+        assert!(is_plain_uri("crm://acme/caf%C3%A9%20x"));
+        for uri in [
+            "crm://acme/../globex",
+            "crm://acme/./x",
+            "crm://acme/%2e%2E/globex",
+            "crm://acme/..",
+            "crm://acme%2fglobex",
+            "crm:\\acme",
+            "crm://acme/a\tb",
+            "crm://a/%252e",
+            "crm://acme/%73ecret",
+            "crm://acme/100%",
+            "crm://acme/%u0041",
+            "..",
+        ] {
+            assert!(!is_plain_uri(uri), "{uri}");
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Further conditions for resources.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::error::{Errors, PolicyError};
+use super::owner::{NamedOwner, NamedOwnerDocument};
+use super::pattern::Pattern;
+
+/// Conditions for resources, on top of a role that allows them.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ResourceDocument {
+    /// Where their URIs name their owner, and whom they have to name.
+    pub owner: NamedOwnerDocument,
+}
+
+/// The same, checked.
+#[derive(Debug)]
+pub struct ResourceRule {
+    /// Which resources.
+    pub pattern: Pattern,
+    /// Whom their URIs have to name.
+    pub owner: NamedOwner,
+}
+
+pub(super) fn compile_resources(
+    documents: &BTreeMap<String, ResourceDocument>,
+    has_organization: bool,
+    errors: &mut Errors,
+) -> Vec<ResourceRule> {
+    let mut rules = Vec::new();
+    for (uri, document) in documents {
+        let path = format!("resources.{uri}");
+        if uri.trim().is_empty() || uri.trim() != uri {
+            let message =
+                format!("found `{uri}`, expected a URI or pattern without spaces around it");
+            errors.push(PolicyError::new(path.as_str(), message));
+        }
+        if uri.contains(['{', '}']) {
+            let message =
+                "expected a URI or pattern with `*`; the owner's place is told by `owner`";
+            errors.push(PolicyError::new(path.as_str(), message));
+        }
+        let path = format!("{path}.owner");
+        let owner = NamedOwner::compile(&path, &document.owner, has_organization, errors);
+        rules.extend(owner.map(|owner| ResourceRule {
+            pattern: Pattern::name(uri),
+            owner,
+        }));
+    }
+    rules
+}

@@ -1,0 +1,381 @@
+//! Rules for what comes back.
+
+use serde::Deserialize;
+
+use super::document::IdentityField;
+use super::error::{Errors, PolicyError};
+use super::pattern::Pattern;
+use mcp::names::fold;
+
+/// A rule for the results of tools, prompts and resources.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ResultDocument {
+    /// The tools it is for: names or patterns.
+    #[serde(default)]
+    pub tools: Vec<String>,
+    /// The prompts it is for: names or patterns.
+    #[serde(default)]
+    pub prompts: Vec<String>,
+    /// The resources it is for: URIs or patterns.
+    #[serde(default)]
+    pub resources: Vec<String>,
+    /// Whose the objects in the result have to be.
+    pub owner: Option<OwnerDocument>,
+    /// Fields the caller does not see: a name, or the last names on the way to it with dots between
+    /// them; `*` is any one name. Matched whatever their case and separators, at any depth.
+    #[serde(default)]
+    pub redact: Vec<String>,
+    /// Kinds of values the caller does not see, wherever they stand in a text.
+    #[serde(default)]
+    pub detect: Vec<Detector>,
+    /// Callers with one of these roles see everything.
+    #[serde(default)]
+    pub unless_role: Vec<String>,
+    /// What stands in the place of what the caller does not see.
+    #[serde(default)]
+    pub with: Mask,
+    /// What happens to a text that is not JSON, in which fields cannot be told apart. Default:
+    /// `keep` if the rule only detects, else `withhold`.
+    pub text: Option<TextRule>,
+}
+
+/// Whose the objects in a result have to be.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct OwnerDocument {
+    /// The field that names the owner, written as under `redact`.
+    pub field: String,
+    /// Whom it has to name.
+    pub is: IdentityField,
+    /// What happens to an object of somebody else's.
+    #[serde(default)]
+    pub otherwise: Otherwise,
+    /// What happens to an object that names no owner, by itself or around it.
+    #[serde(default)]
+    pub missing: Missing,
+    /// Fields that say how many objects there are; those taken out are subtracted.
+    #[serde(default)]
+    pub totals: Vec<String>,
+}
+
+/// What happens to an object of somebody else's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Otherwise {
+    /// It is taken out of the list it stands in. A result that is no list is refused.
+    #[default]
+    Drop,
+    /// The whole result is refused.
+    Refuse,
+}
+
+/// What happens to an object that names no owner.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Missing {
+    /// The whole result is refused.
+    #[default]
+    Refuse,
+    /// It is taken out of the list it stands in.
+    Drop,
+    /// It stays.
+    Keep,
+}
+
+/// What stands in the place of a value.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Mask {
+    /// Stars for a text, 0 for a number, `false`: the type stays.
+    #[default]
+    Mask,
+    /// Nothing: the field is taken out.
+    Remove,
+    /// A keyed hash for a text: equal values stay equal. Needs `audit.key_env`.
+    Hash,
+    /// The last four characters of a longer text.
+    Last4,
+}
+
+/// A kind of value that is recognised by its form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Detector {
+    /// E-mail addresses.
+    Email,
+    /// Payment card numbers, by their checksum.
+    Card,
+    /// Tokens and keys: JWTs, private keys, and the prefixes of well-known services.
+    Secret,
+}
+
+/// What happens to a text that is not JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum TextRule {
+    /// A note stands in its place.
+    Withhold,
+    /// It stays, without what is redacted elsewhere in the same message, and what is detected.
+    Keep,
+}
+
+/// A checked rule.
+#[derive(Debug)]
+pub struct ResultRule {
+    /// Tools it is for.
+    pub tools: Vec<Pattern>,
+    /// Prompts it is for.
+    pub prompts: Vec<Pattern>,
+    /// Resources it is for.
+    pub resources: Vec<Pattern>,
+    /// Whose the objects have to be.
+    pub owner: Option<OwnerRule>,
+    /// Fields that are not shown.
+    pub redact: Vec<FieldPath>,
+    /// Values that are not shown.
+    pub detect: Vec<Detector>,
+    /// Roles that see everything.
+    pub unless_role: Vec<String>,
+    /// What stands in their place.
+    pub with: Mask,
+    /// What happens to a text that is not JSON.
+    pub text: TextRule,
+}
+
+/// Whose the objects have to be.
+#[derive(Debug)]
+pub struct OwnerRule {
+    /// The field that names the owner.
+    pub field: FieldPath,
+    /// Whom it has to name.
+    pub is: IdentityField,
+    /// What happens to an object of somebody else's.
+    pub otherwise: Otherwise,
+    /// What happens to one that names no owner.
+    pub missing: Missing,
+    /// Fields that count the objects.
+    pub totals: Vec<FieldPath>,
+}
+
+/// The last names on the way to a field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldPath {
+    written: String,
+    /// Folded; `None` is any name.
+    steps: Vec<Option<String>>,
+    /// All of them as one name, as some write nested fields.
+    flat: Option<String>,
+}
+
+impl FieldPath {
+    /// Reads a path; `None` if a step has no letter or digit.
+    pub fn parse(written: &str) -> Option<Self> {
+        let step = |step: &str| match step {
+            "*" => Some(None),
+            step => Some(fold(step).into_owned())
+                .filter(|step| !step.is_empty())
+                .map(Some),
+        };
+        let steps: Vec<_> = written.split('.').map(step).collect::<Option<_>>()?;
+        let named = steps.iter().any(Option::is_some);
+        let flat = steps.iter().cloned().collect::<Option<Vec<_>>>();
+        named.then(|| Self {
+            written: written.to_owned(),
+            steps,
+            flat: flat.map(|names| names.concat()),
+        })
+    }
+
+    /// Whether it leads to the field at the end of these folded keys.
+    pub fn matches(&self, keys: &[String]) -> bool {
+        let Some(start) = keys.len().checked_sub(self.steps.len()) else {
+            return self.is_flat(keys);
+        };
+        let last = keys.get(start..).unwrap_or_default();
+        let steps = self.steps.iter().zip(last);
+        let fits =
+            |(step, key): (&Option<String>, &String)| step.as_ref().is_none_or(|step| step == key);
+        steps.into_iter().all(fits) || self.is_flat(keys)
+    }
+
+    /// Whether it may lead to the field at the end of these folded keys, of which some are not
+    /// known.
+    pub fn may_match(&self, keys: &[Option<String>]) -> bool {
+        let start = keys.len().checked_sub(self.steps.len());
+        let last = start.and_then(|start| keys.get(start..));
+        let fits = |(step, key): (&Option<String>, &Option<String>)| {
+            step.is_none() || key.is_none() || step == key
+        };
+        let flat = self.flat.as_ref().filter(|_| self.steps.len() > 1);
+        let is_flat = |last: &Option<String>| last.is_none() || last.as_ref() == flat;
+        last.is_some_and(|last| self.steps.iter().zip(last).all(fits))
+            || flat.is_some() && keys.last().is_some_and(is_flat)
+    }
+
+    /// How many names it has.
+    pub fn length(&self) -> usize {
+        self.steps.len()
+    }
+
+    fn is_flat(&self, keys: &[String]) -> bool {
+        self.steps.len() > 1 && self.flat.is_some() && self.flat.as_ref() == keys.last()
+    }
+
+    /// As the policy writes it.
+    pub fn written(&self) -> &str {
+        &self.written
+    }
+}
+
+pub(super) fn compile_results(
+    documents: &[ResultDocument],
+    has_organization: bool,
+    has_key: bool,
+    errors: &mut Errors,
+) -> Vec<ResultRule> {
+    let mut rules = Vec::new();
+    for (index, document) in documents.iter().enumerate() {
+        let path = format!("results[{index}]");
+        check(&path, document, has_key, errors);
+        let owner = document.owner.as_ref();
+        let owner = owner.and_then(|owner| compile_owner(&path, owner, has_organization, errors));
+        let only_detects = document.owner.is_none() && document.redact.is_empty();
+        let text = if only_detects {
+            TextRule::Keep
+        } else {
+            TextRule::Withhold
+        };
+        rules.push(ResultRule {
+            tools: document
+                .tools
+                .iter()
+                .map(|name| Pattern::name(name))
+                .collect(),
+            prompts: document
+                .prompts
+                .iter()
+                .map(|name| Pattern::name(name))
+                .collect(),
+            resources: document
+                .resources
+                .iter()
+                .map(|uri| Pattern::uri(uri))
+                .collect(),
+            owner,
+            redact: fields(&format!("{path}.redact"), &document.redact, errors),
+            detect: document.detect.clone(),
+            unless_role: document.unless_role.clone(),
+            with: document.with,
+            text: document.text.unwrap_or(text),
+        });
+    }
+    rules
+}
+
+fn check(path: &str, document: &ResultDocument, has_key: bool, errors: &mut Errors) {
+    let mut refuse = |key: &str, message: &str| {
+        errors.push(PolicyError::new(format!("{path}{key}"), message));
+    };
+    if document.tools.is_empty() && document.prompts.is_empty() && document.resources.is_empty() {
+        refuse(
+            "",
+            "expected `tools`, `prompts` or `resources`: what it is for",
+        );
+    }
+    if document.owner.is_none() && document.redact.is_empty() && document.detect.is_empty() {
+        refuse("", "expected `owner`, `redact` or `detect`: what it does");
+    }
+    if document.with == Mask::Hash && !has_key {
+        refuse(
+            ".with",
+            "`hash` needs `audit.key_env`, or a guess could be tested",
+        );
+    }
+    for (key, patterns) in [
+        (".tools", &document.tools),
+        (".prompts", &document.prompts),
+        (".resources", &document.resources),
+    ] {
+        if patterns
+            .iter()
+            .any(|pattern| pattern.trim().is_empty() || pattern.trim() != pattern)
+        {
+            refuse(key, "expected names or patterns without spaces around them");
+        }
+    }
+}
+
+fn compile_owner(
+    path: &str,
+    owner: &OwnerDocument,
+    has_organization: bool,
+    errors: &mut Errors,
+) -> Option<OwnerRule> {
+    if owner.is == IdentityField::Organization && !has_organization {
+        errors.push(PolicyError::new(
+            format!("{path}.owner.is"),
+            "`organization` needs `identity.organization` at every issuer",
+        ));
+    }
+    let field = fields(
+        &format!("{path}.owner.field"),
+        std::slice::from_ref(&owner.field),
+        errors,
+    );
+    Some(OwnerRule {
+        field: field.into_iter().next()?,
+        is: owner.is,
+        otherwise: owner.otherwise,
+        missing: owner.missing,
+        totals: fields(&format!("{path}.owner.totals"), &owner.totals, errors),
+    })
+}
+
+fn fields(path: &str, written: &[String], errors: &mut Errors) -> Vec<FieldPath> {
+    let mut fields = Vec::new();
+    for field in written {
+        match FieldPath::parse(field) {
+            Some(field) => fields.push(field),
+            None => errors.push(PolicyError::new(
+                path,
+                format!("found `{field}`, expected a field name, or names with dots between them"),
+            )),
+        }
+    }
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(path: &str, keys: &[&str]) -> bool {
+        let keys: Vec<String> = keys.iter().map(|key| fold(key).into_owned()).collect();
+        FieldPath::parse(path).unwrap().matches(&keys)
+    }
+
+    #[test]
+    fn a_path_is_the_end_of_the_way() {
+        assert!(matches("ssn", &["a", "SSN"]));
+        assert!(matches("card.number", &["customer", "card", "Number"]));
+        assert!(matches("card.*", &["card", "cvc"]));
+        assert!(matches("*.ssn", &["a", "ssn"]));
+        assert!(matches("card.number", &["cardNumber"]));
+        assert!(matches("card.number", &["card.number"]));
+        assert!(!matches("card.number", &["number"]));
+        assert!(!matches("card.*", &["card"]));
+        assert!(!matches("ssn", &["ssn", "last"]));
+        assert!(!matches("ssn", &[]));
+        for bad in ["", ".", "a..b", "*", "*.*", "-"] {
+            assert_eq!(FieldPath::parse(bad), None, "{bad}");
+        }
+    }
+}

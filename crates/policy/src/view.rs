@@ -1,0 +1,145 @@
+//! `view_as`: acting with a lower role, or as a test user.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::Deserialize;
+
+use super::document::{Document, RoleDocument};
+use super::error::{Errors, PolicyError, unknown};
+use super::local::check_name;
+use super::roles::{check_known_roles, with_extended};
+
+/// How a caller says as whom it wants to act, and the test users there are.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct ViewAsDocument {
+    /// The request header that says it: `role:NAME` or `user:ID`. An issuer's `identity.view_as`
+    /// names a claim for the same.
+    pub header: Option<String>,
+    /// Users nobody signs in as.
+    pub users: BTreeMap<String, TestUserDocument>,
+}
+
+/// A user nobody signs in as.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct TestUserDocument {
+    /// The organization, tenant or workspace.
+    pub organization: Option<String>,
+    /// Names of roles. Whoever acts as this user has them, too.
+    pub roles: Vec<String>,
+}
+
+/// As whom callers with a role may act.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct ViewGrantsDocument {
+    /// With these roles only. Lower ones: the role itself, or one it extends.
+    pub roles: Vec<String>,
+    /// As these test users, whose roles are lower, too.
+    pub users: Vec<String>,
+}
+
+/// How a caller says as whom it wants to act, and the test users there are.
+#[derive(Debug, Clone, Default)]
+pub struct ViewAs {
+    /// The request header that says it.
+    pub header: Option<String>,
+    /// Test users by id.
+    pub users: HashMap<String, TestUser>,
+}
+
+/// A user nobody signs in as.
+#[derive(Debug, Clone)]
+pub struct TestUser {
+    /// The organization.
+    pub organization: Option<String>,
+    /// Names of roles.
+    pub roles: Vec<String>,
+}
+
+/// As whom callers with a role may act, with everything it extends.
+#[derive(Debug, Clone, Default)]
+pub struct ViewGrants {
+    /// With these roles only.
+    pub roles: Vec<String>,
+    /// As these test users.
+    pub users: Vec<String>,
+}
+
+impl ViewGrants {
+    pub(super) fn extend(&mut self, document: &ViewGrantsDocument) {
+        self.roles.extend(document.roles.iter().cloned());
+        self.users.extend(document.users.iter().cloned());
+    }
+}
+
+pub(super) fn compile_view_as(document: &Document, errors: &mut Errors) -> ViewAs {
+    let roles = &document.roles;
+    for (id, user) in &document.view_as.users {
+        let path = format!("view_as.users.{id}");
+        check_name(&path, id, errors);
+        if let Some(organization) = &user.organization {
+            check_name(&format!("{path}.organization"), organization, errors);
+        }
+        check_known_roles(&format!("{path}.roles"), &user.roles, roles, errors);
+    }
+    for (name, role) in roles {
+        check_grants(name, role, document, errors);
+    }
+    let user = |user: &TestUserDocument| TestUser {
+        organization: user.organization.clone(),
+        roles: user.roles.clone(),
+    };
+    let users = document.view_as.users.iter();
+    ViewAs {
+        header: document.view_as.header.clone(),
+        users: users.map(|(id, test)| (id.clone(), user(test))).collect(),
+    }
+}
+
+/// Nobody may act as more than they are: what a role grants is among its own roles.
+fn check_grants(name: &str, role: &RoleDocument, document: &Document, errors: &mut Errors) {
+    let grants = &role.view_as;
+    let path = format!("roles.{name}.view_as");
+    let by_claim =
+        |issuer: &super::issuers::document::IssuerDocument| issuer.identity.view_as.is_some();
+    let can_ask = document.view_as.header.is_some() || document.issuers.iter().any(by_claim);
+    let grants_views = !grants.roles.is_empty() || !grants.users.is_empty();
+    if grants_views && !can_ask {
+        let message = "nobody can ask for it: say how with `view_as: {header: x-view-as}`";
+        errors.push(PolicyError::new(path.as_str(), message));
+    }
+    check_known_roles(
+        &format!("{path}.roles"),
+        &grants.roles,
+        &document.roles,
+        errors,
+    );
+    let own = with_extended(name, &document.roles);
+    let is_higher = |role: &&String| document.roles.contains_key(*role) && !own.contains(&&***role);
+    for (index, higher) in grants.roles.iter().enumerate() {
+        if is_higher(&higher) {
+            let message = format!("`{higher}` is not lower: `{name}` does not extend it");
+            errors.push(PolicyError::new(format!("{path}.roles[{index}]"), message));
+        }
+    }
+    for (index, id) in grants.users.iter().enumerate() {
+        let users = &document.view_as.users;
+        let message = match users.get(id) {
+            None => unknown("test user", id, users.keys()),
+            Some(user) => match user.roles.iter().find(is_higher) {
+                Some(higher) => {
+                    format!(
+                        "`{id}` is not lower: it has `{higher}`, which `{name}` does not extend"
+                    )
+                }
+                None => continue,
+            },
+        };
+        errors.push(PolicyError::new(format!("{path}.users[{index}]"), message));
+    }
+}

@@ -1,0 +1,178 @@
+//! One plugin configuration in one worker.
+
+use std::rc::Rc;
+
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel};
+
+use super::configuration;
+use super::fetch::Shared;
+use super::host;
+use super::stream::StreamContext;
+use crate::connection::token_exchange::Exchanger;
+use crate::connection::{Clients, Random};
+use crate::credential::Credential;
+use crate::exchange::Secrets;
+use base::http::Reply;
+use base::seal::Sealer;
+use oauth::Verifier;
+use policy::{Authorization, Policies, Policy, PolicyError};
+
+/// The root context.
+pub(super) struct Root {
+    id: u32,
+    policies: Option<Rc<Policies<Rc<Shared>>>>,
+}
+
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, _: usize, size: usize, _: usize) {
+        self.each(|shared| {
+            shared.fetched(token, size);
+            shared.exchanged(token, size);
+            shared.refreshed(token, size);
+            // A stream may have called while the answer to another call was handled.
+            shared.answered(token, size);
+        });
+    }
+}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, size: usize) -> bool {
+        let configuration = host::buffer(BufferType::PluginConfiguration, size);
+        match load(&configuration, self.id) {
+            Ok(policies) => {
+                Shared::start();
+                self.policies = Some(Rc::new(policies));
+                true
+            }
+            Err(errors) => {
+                for error in errors {
+                    host::log(LogLevel::Error, &format!("policy not loaded: {error}"));
+                }
+                false
+            }
+        }
+    }
+
+    fn on_tick(&mut self) {
+        // A tick of one policy may ask for the next one soon.
+        Shared::start();
+        self.each(Shared::fetch_due);
+        self.each(Shared::wake);
+    }
+
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
+        let policies = self.policies.as_ref();
+        match policies.and_then(|policies| StreamContext::new(id, Rc::clone(policies))) {
+            Some(stream) => Some(Box::new(stream)),
+            None => Some(Box::new(Unconfigured)),
+        }
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+impl Root {
+    /// One without a policy.
+    pub(super) fn new(id: u32) -> Self {
+        Self { id, policies: None }
+    }
+
+    fn each(&self, act: impl Fn(&Shared)) {
+        let policies = self.policies.iter();
+        policies
+            .flat_map(|all| all.iter())
+            .for_each(|shared| act(shared));
+    }
+}
+
+fn load(configuration: &[u8], root: u32) -> Result<Policies<Rc<Shared>>, Vec<PolicyError>> {
+    Policies::parse(&configuration::to_json(configuration))?.try_map(|policy| {
+        let environment = |name: &str| std::env::var(name).ok();
+        let verifier = Verifier::with_environment(policy.issuers.clone(), &environment)
+            .map_err(|error| vec![PolicyError::new(error.path(), error.to_string())])?;
+        let secrets = secrets(&policy).map_err(|error| vec![error])?;
+        Ok(Rc::new(Shared::new(policy, verifier, secrets, root)))
+    })
+}
+
+/// What the policy takes from the VM's environment.
+fn secrets(policy: &Policy) -> Result<Secrets, PolicyError> {
+    let audit_key = match &policy.audit.key_env {
+        Some(name) => Some(variable("audit.key_env", name)?.into()),
+        None => None,
+    };
+    let sealer = match &policy.seal {
+        Some(seal) => {
+            let secret = variable("seal.key_env", &seal.key_env)?;
+            let sealer = Sealer::new(&secret)
+                .map_err(|error| PolicyError::new("seal.key_env", error.to_string()))?;
+            Some(Rc::new(sealer))
+        }
+        None => None,
+    };
+    let environment = |name: &str| std::env::var(name).ok();
+    let credential = match &policy.upstream.authorization {
+        Authorization::Static(credential) => {
+            const KEY: &str = "upstream.credential_env";
+            let secret = variable(KEY, &credential.env)?;
+            let credential = Credential::new(&credential.scheme, &secret)
+                .map_err(|error| PolicyError::new(KEY, error.to_string()))?;
+            Some(Rc::new(credential))
+        }
+        Authorization::Exchange(_) | Authorization::Pass | Authorization::Remove => None,
+    };
+    let exchanger = match &policy.upstream.authorization {
+        Authorization::Exchange(exchange) => {
+            let clients = Clients::of(policy, &|name| std::env::var(name).ok())?;
+            Some(Rc::new(Exchanger::new((**exchange).clone(), clients)))
+        }
+        _ => None,
+    };
+    Ok(Secrets {
+        audit_key,
+        sealer,
+        credential,
+        clients: Rc::new(Clients::of(policy, &environment)?),
+        random: Random(random),
+        exchanger,
+    })
+}
+
+/// Random bytes of the host.
+fn random() -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+fn variable(key: &str, name: &str) -> Result<String, PolicyError> {
+    match std::env::var(name) {
+        Ok(value) if !value.is_empty() => Ok(value),
+        _ => {
+            let message = format!(
+                "the VM's environment has no variable `{name}`; set it under \
+                 `vm_config.environment_variables`"
+            );
+            Err(PolicyError::new(key, message))
+        }
+    }
+}
+
+/// Refuses everything: there is no policy.
+struct Unconfigured;
+
+impl Context for Unconfigured {}
+
+impl HttpContext for Unconfigured {
+    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
+        host::reply(&Reply {
+            status: 503,
+            headers: Vec::new(),
+            body: b"no policy".to_vec(),
+        });
+        Action::Pause
+    }
+}

@@ -1,0 +1,148 @@
+//! The host's callbacks of one HTTP stream.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use proxy_wasm::hostcalls;
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::{Action, LogLevel, MapType};
+
+use super::super::fetch::Shared;
+use super::super::host;
+use super::{Stream, report};
+use crate::exchange::{Exchange, Step};
+use policy::Policies;
+
+/// The property in which Envoy's access log finds the record.
+const RECORD: &str = "mcp_auth";
+/// What a record's line in the host's log starts with.
+const RECORD_PREFIX: &str = "mcp_auth_access ";
+
+/// A stream as the host's callbacks see it.
+pub(in super::super) struct StreamContext {
+    stream: Rc<RefCell<Stream>>,
+}
+
+impl StreamContext {
+    /// A stream that is nobody's until its headers are here. `None` without a policy.
+    pub(in super::super) fn new(id: u32, policies: Rc<Policies<Rc<Shared>>>) -> Option<Self> {
+        let stream = Stream::new(id, policies)?;
+        Some(Self { stream })
+    }
+}
+
+impl Context for StreamContext {
+    fn on_http_call_response(&mut self, token: u32, _: usize, size: usize, _: usize) {
+        let shared = Rc::clone(&self.stream.borrow().shared);
+        shared.answered(token, size);
+    }
+}
+
+impl HttpContext for StreamContext {
+    fn on_http_request_headers(&mut self, _: usize, ended: bool) -> Action {
+        let headers = host::headers(MapType::HttpRequestHeaders);
+        let step = {
+            let stream = &mut *self.stream.borrow_mut();
+            let is_somebodys = stream.route(&headers);
+            let shared = Rc::clone(&stream.shared);
+            stream.head_size = headers.size();
+            let Some(exchange) = &mut stream.exchange else {
+                return Action::Pause;
+            };
+            if !is_somebodys {
+                let step = exchange.is_for_nobody(&headers);
+                return stream.request_step(step);
+            }
+            if shared.policy.local.is_some() {
+                exchange.came_in_on(host::connection());
+            }
+            let verifier = &mut shared.verifier.borrow_mut();
+            let step = exchange.request_headers(headers, ended, verifier, host::now());
+            shared.unless_host_fails(step, exchange)
+        };
+        if step == Step::Hold {
+            let shared = Rc::clone(&self.stream.borrow().shared);
+            shared.watch(&self.stream);
+        }
+        self.stream.borrow_mut().request_step(step)
+    }
+
+    fn on_http_request_body(&mut self, size: usize, ended: bool) -> Action {
+        self.stream.borrow_mut().request_body(size, ended)
+    }
+
+    /// Trailers end a body: it is never delivered as ended itself.
+    fn on_http_request_trailers(&mut self, _: usize) -> Action {
+        let stream = &mut *self.stream.borrow_mut();
+        if let Some(exchange) = &stream.exchange {
+            let trailers = host::headers(MapType::HttpRequestTrailers);
+            let edits = exchange.request_trailers(&trailers);
+            host::edit_headers(MapType::HttpRequestTrailers, &edits);
+        }
+        let action = stream.request_body(stream.request_size.unwrap_or(0), true);
+        if action == Action::Continue && std::mem::take(&mut stream.resumed) {
+            // Envoy delivers body and trailers from within the resumption, and would lose the body
+            // if they went on from there.
+            stream.shared.resume_soon(&self.stream);
+            return Action::Pause;
+        }
+        action
+    }
+
+    fn on_http_response_headers(&mut self, _: usize, ended: bool) -> Action {
+        let stream = &mut *self.stream.borrow_mut();
+        let Some(exchange) = &mut stream.exchange else {
+            return Action::Continue;
+        };
+        if stream.replied {
+            return Action::Continue;
+        }
+        if !exchange.is_over() && host::is_from_upstream() {
+            // The server answers a request that was never judged.
+            report(
+                &stream.shared,
+                "Envoy did not deliver the request to the filter; compare its \
+                   capability_restriction_config with the shipped one",
+            );
+            let step = exchange.host_does_not_hold();
+            return stream.request_step(step);
+        }
+        let headers = host::headers(MapType::HttpResponseHeaders);
+        let step = exchange.response_headers(&headers, ended);
+        stream.response_step(&step)
+    }
+
+    fn on_http_response_body(&mut self, size: usize, ended: bool) -> Action {
+        self.stream.borrow_mut().response_body(size, ended)
+    }
+
+    fn on_http_response_trailers(&mut self, _: usize) -> Action {
+        let stream = &mut *self.stream.borrow_mut();
+        let holds = stream
+            .exchange
+            .as_ref()
+            .is_some_and(Exchange::holds_response);
+        if holds {
+            stream.response_body(stream.response_size, true)
+        } else {
+            Action::Continue
+        }
+    }
+
+    fn on_log(&mut self) {
+        let stream = &mut *self.stream.borrow_mut();
+        if let Some(job) = stream.job.take() {
+            stream.shared.forget(job.token());
+        }
+        let status = host::number(&["response", "code"]).and_then(|code| u16::try_from(code).ok());
+        let exchange = stream.exchange.take();
+        let record =
+            exchange.and_then(|exchange| exchange.finish(status.unwrap_or(0), host::now()));
+        if let Some(record) = record {
+            let line = record.to_json();
+            host::log(LogLevel::Info, &format!("{RECORD_PREFIX}{line}"));
+            let _ = hostcalls::set_property(vec![RECORD], Some(line.as_bytes()));
+            stream.shared.metrics.count(&record);
+        }
+    }
+}
