@@ -1,17 +1,17 @@
 //! What refusals look like on the wire: status, `WWW-Authenticate`, JSON-RPC error.
 
-mod schemes;
+mod www_authenticate;
 
 use base::http::Reply;
 use serde_json::{Value, json};
 
-use self::schemes::challenges;
-pub use self::schemes::proof_algorithms;
+use self::www_authenticate::challenges;
+pub use self::www_authenticate::proof_algorithms;
+use crate::accounts::token_exchange::ExchangeError;
 use crate::authorize::{Denial, Target};
-use crate::connection::token_exchange::ExchangeError;
 use crate::elicitation::{Asking, Elicitation};
 use crate::refusal::Refusal;
-use mcp::headers::{Disagreement, VERSIONS};
+use mcp::headers::{HeaderMismatch, VERSIONS};
 use mcp::message::MessageError;
 use mcp::message::params::TASKS_EXTENSION;
 use mcp::method::Era;
@@ -143,10 +143,10 @@ fn answer(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> (u16, i64, St
         Refusal::Exchange(ExchangeError::Denied) => (403, 403),
         Refusal::Exchange(error) if error.is_unavailable() => (503, 503),
         Refusal::Exchange(_) => (502, -32603),
-        Refusal::Disagreement(Disagreement::NoMeta) => (400, INVALID_PARAMS),
-        Refusal::Disagreement(Disagreement::Version(_)) => (400, -32022),
+        Refusal::HeaderMismatch(HeaderMismatch::NoMeta) => (400, INVALID_PARAMS),
+        Refusal::HeaderMismatch(HeaderMismatch::Version(_)) => (400, -32022),
         Refusal::MissingCapability | Refusal::MissingElicitation => (400, -32021),
-        Refusal::Disagreement(_) => (400, -32020),
+        Refusal::HeaderMismatch(_) => (400, -32020),
         Refusal::HeadersLeft | Refusal::HostDoesNotHold | Refusal::NoSealKey => (500, -32603),
         Refusal::HttpMethod => (405, INVALID_REQUEST),
         Refusal::Message(MessageError::Json(_)) => (400, -32700),
@@ -201,7 +201,7 @@ fn denied(policy: &Policy, asked: Asked<'_>) -> (u16, i64, String) {
 
 fn data(refusal: &Refusal) -> Option<Value> {
     match refusal {
-        Refusal::Disagreement(Disagreement::Version(requested)) => {
+        Refusal::HeaderMismatch(HeaderMismatch::Version(requested)) => {
             let requested = crate::audit::name(requested);
             Some(json!({"supported": VERSIONS, "requested": requested}))
         }

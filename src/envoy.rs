@@ -1,11 +1,10 @@
 //! The filter as Envoy runs it: the only code that knows proxy-wasm.
 //!
-//! Host events go into an [`Exchange`](crate::exchange::Exchange), and its steps come out as host
+//! Host events go into an [`Transaction`](crate::transaction::Exchange), and its steps come out as host
 //! calls. The SDK's calls end the VM on a status they do not expect, so each is made only where its
 //! status is known: headers are read once, while they are there, and never one by one.
 
 mod configuration;
-mod exchanges;
 mod fetch;
 mod host;
 mod job;
@@ -13,6 +12,7 @@ mod metrics;
 mod refreshes;
 mod root;
 mod stream;
+mod token_exchanges;
 
 use proxy_wasm::traits::RootContext;
 use proxy_wasm::types::LogLevel;

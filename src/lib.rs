@@ -5,11 +5,11 @@
 //! [`decision::Decision`], edits, bytes. The modules, from the outside in:
 //!
 //! - `filter`: the only one that knows proxy-wasm; host events and host calls.
-//! - [`exchange`]: one request and its answer, a state machine without I/O.
+//! - [`transaction`]: one request and its answer, a state machine without I/O.
 //! - [`authorize`], [`rewrite`], [`refusal`], [`challenge`], [`elicitation`], [`metadata`], [`cors`],
 //!   [`audit`]: what
 //!   is decided, changed, refused, answered, published, shown to web pages and logged.
-//! - [`connection`]: the second layer, a user's own tokens for what is behind the server.
+//! - [`accounts`]: the second layer, a user's own tokens for what is behind the server.
 //! - [`own_tools`]: the tools of the filter's own, as lists show them.
 //! - [`policy`], [`identity`], [`mcp`]: what is allowed, who is calling, what is asked.
 //! - [`seal`], [`credential`]: the server's handles as one caller may hold them, and the filter's own
@@ -20,19 +20,19 @@
 // Tests count freely; what came from outside is never added up unchecked.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+pub mod accounts;
 pub mod audit;
 pub mod authorize;
 pub mod challenge;
-pub mod connection;
 pub mod cors;
 pub mod credential;
 pub mod decision;
 pub mod elicitation;
-pub mod exchange;
 pub mod metadata;
 pub mod own_tools;
 pub mod refusal;
 pub mod rewrite;
+pub mod transaction;
 
 #[cfg(target_arch = "wasm32")]
 mod envoy;

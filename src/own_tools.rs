@@ -1,5 +1,5 @@
 //! The filter's own tools: who is calling, and what they have connected. What models and clients read
-//! of them is here, what they do in [`crate::exchange`].
+//! of them is here, what they do in [`crate::transaction`].
 
 use policy::OwnTool;
 use serde_json::{Value, json};

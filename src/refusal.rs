@@ -1,13 +1,13 @@
 //! Every way a request is refused: what the log calls it, who can cure it, and how.
 
+use crate::accounts::PageRefusal;
+use crate::accounts::token_exchange::ExchangeError;
 use crate::authorize::Denial;
-use crate::connection::PageRefusal;
-use crate::connection::token_exchange::ExchangeError;
 use crate::decision::{Decision, Evidence, Verdict};
 use crate::elicitation::Elicitation;
 use crate::rewrite::arguments::ArgumentError;
 use base::store::StoreError;
-use mcp::headers::{Disagreement, HeaderError};
+use mcp::headers::{HeaderError, HeaderMismatch};
 use mcp::message::MessageError;
 use oauth::TokenError;
 use policy::{NotOwned, PinRule};
@@ -33,7 +33,7 @@ pub enum Refusal {
     /// The policy does not allow it.
     Denied(Denial),
     /// Headers and body do not go together.
-    Disagreement(Disagreement),
+    HeaderMismatch(HeaderMismatch),
     /// No body where one is needed, or one where none may be.
     Body,
     /// The server would get no token for the caller.
@@ -130,9 +130,9 @@ impl Refusal {
             Self::Denied(Denial::Scope { .. }) => "scope",
             Self::Denied(Denial::SignIn { .. }) => "sign_in",
             Self::Denied(Denial::TooOld { .. }) => "token_age",
-            Self::Disagreement(Disagreement::Version(_)) => "protocol_version",
-            Self::Disagreement(Disagreement::NoMeta) => "protocol_meta",
-            Self::Disagreement(_) => "header_mismatch",
+            Self::HeaderMismatch(HeaderMismatch::Version(_)) => "protocol_version",
+            Self::HeaderMismatch(HeaderMismatch::NoMeta) => "protocol_meta",
+            Self::HeaderMismatch(_) => "header_mismatch",
             Self::Exchange(ExchangeError::Busy) => "exchange_busy",
             Self::Exchange(ExchangeError::Client) => "exchange_client",
             Self::Exchange(ExchangeError::Denied) => "exchange_denied",
@@ -200,7 +200,7 @@ impl Refusal {
             Self::Denied(Denial::TooOld { max_age, .. }) => {
                 format!("needs a sign-in at most {max_age} s ago")
             }
-            Self::Disagreement(error) => error.to_string(),
+            Self::HeaderMismatch(error) => error.to_string(),
             Self::Exchange(error) => error.to_string(),
             Self::Header(error) => error.to_string(),
             Self::HeadersLeft => {

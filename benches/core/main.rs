@@ -15,8 +15,8 @@ use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use criterion::{criterion_group, criterion_main};
 use mcp::headers::Headers;
 use mcp::message::Message;
-use mcp_auth_filter::exchange::{Exchange, Forward, Secrets, Step};
 use mcp_auth_filter::rewrite::pins::SeenTools;
+use mcp_auth_filter::transaction::{Forward, Secrets, Step, Transaction};
 use oauth::{BearerToken, Verification, Verifier};
 use policy::Policy;
 use serde::Deserialize;
@@ -206,8 +206,8 @@ fn request(
     verifier: &mut Verifier,
     headers: &Headers,
     body: &[u8],
-) -> (Exchange, Forward) {
-    let mut exchange = Exchange::new(
+) -> (Transaction, Forward) {
+    let mut exchange = Transaction::new(
         Rc::clone(policy),
         &Secrets::default(),
         &SeenTools::default(),

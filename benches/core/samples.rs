@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use jwt_simple::prelude::*;
 use mcp::headers::Headers;
-use mcp_auth_filter::exchange::Now;
+use mcp_auth_filter::transaction::Now;
 #[cfg(feature = "cel")]
 use oauth::Identity;
 use policy::Policy;

@@ -10,15 +10,15 @@ use std::time::Duration;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, LogLevel, MapType};
 
-use super::exchanges::Exchanges;
 use super::host;
 use super::metrics::Metrics;
 use super::refreshes::Refreshes;
 use super::stream::Stream;
-use crate::connection::refresh::Refresh;
-use crate::exchange::{Exchange, Now, Secrets, Step};
+use super::token_exchanges::TokenExchanges;
+use crate::accounts::refresh::Refresh;
 use crate::rewrite::pins::SeenTools;
-use oauth::{Need, TokenDigest, Verifier};
+use crate::transaction::{Now, Secrets, Step, Transaction};
+use oauth::{PendingFetch, TokenDigest, Verifier};
 use policy::Policy;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -44,15 +44,15 @@ pub(super) struct Shared {
     pub(super) host_fails: Cell<bool>,
     /// Streams whose headers are held, until the host is known to hold.
     held: RefCell<Vec<Weak<RefCell<Stream>>>>,
-    waiting: RefCell<HashMap<Need, Vec<Weak<RefCell<Stream>>>>>,
+    waiting: RefCell<HashMap<PendingFetch, Vec<Weak<RefCell<Stream>>>>>,
     /// Streams that wait for a moment, and until when, in Unix milliseconds.
     pauses: RefCell<Vec<(u64, Weak<RefCell<Stream>>)>>,
     /// Streams that go on at the next tick.
     paused: RefCell<Vec<Weak<RefCell<Stream>>>>,
-    fetches: RefCell<HashMap<u32, Need>>,
+    fetches: RefCell<HashMap<u32, PendingFetch>>,
     /// Calls of streams.
     calls: RefCell<HashMap<u32, Weak<RefCell<Stream>>>>,
-    exchanges: Option<Exchanges>,
+    exchanges: Option<TokenExchanges>,
     refreshes: Option<Refreshes>,
 }
 
@@ -77,14 +77,14 @@ impl Shared {
             paused: RefCell::default(),
             fetches: RefCell::default(),
             calls: RefCell::default(),
-            exchanges: exchanger.map(|exchanger| Exchanges::new(exchanger, root)),
+            exchanges: exchanger.map(|exchanger| TokenExchanges::new(exchanger, root)),
         }
     }
 
     /// An exchange that this policy judges.
-    pub(super) fn exchange(&self) -> Exchange {
+    pub(super) fn exchange(&self) -> Transaction {
         let policy = Rc::clone(&self.policy);
-        Exchange::new(policy, &self.secrets, &self.seen, host::now())
+        Transaction::new(policy, &self.secrets, &self.seen, host::now())
     }
 
     /// Starts the timer.
@@ -95,7 +95,7 @@ impl Shared {
     /// Lets a stream wait for what its token needs. The fetch itself is made by the timer, in the
     /// root context: a stream's own call would end with the stream, and everybody else's wait with
     /// it.
-    pub(super) fn wait_for(&self, need: Need, stream: &Rc<RefCell<Stream>>) {
+    pub(super) fn wait_for(&self, need: PendingFetch, stream: &Rc<RefCell<Stream>>) {
         let mut waiting = self.waiting.borrow_mut();
         waiting.entry(need).or_default().push(Rc::downgrade(stream));
         set_tick(SOON);
@@ -124,7 +124,7 @@ impl Shared {
     }
 
     /// A step, or the refusal if it holds a request that the host would not hold.
-    pub(super) fn unless_host_fails(&self, step: Step, exchange: &mut Exchange) -> Step {
+    pub(super) fn unless_host_fails(&self, step: Step, exchange: &mut Transaction) -> Step {
         match step {
             Step::Hold if self.host_fails.get() => exchange.host_does_not_hold(),
             step => step,
@@ -182,11 +182,11 @@ impl Shared {
     /// stream's, and end with it.
     pub(super) fn fetch_due(&self) {
         let now = host::now();
-        self.exchanges.iter().for_each(Exchanges::tick);
+        self.exchanges.iter().for_each(TokenExchanges::tick);
         self.refreshes.iter().for_each(Refreshes::tick);
-        let mut wanted: Vec<Need> = self.waiting.borrow().keys().copied().collect();
+        let mut wanted: Vec<PendingFetch> = self.waiting.borrow().keys().copied().collect();
         let due = self.verifier.borrow().due(now.seconds());
-        wanted.extend(due.into_iter().map(Need::Keys));
+        wanted.extend(due.into_iter().map(PendingFetch::Keys));
         wanted.sort_unstable();
         wanted.dedup();
         for need in wanted {
@@ -237,7 +237,7 @@ impl Shared {
         }
     }
 
-    fn fetch(&self, need: Need, now: Now) {
+    fn fetch(&self, need: PendingFetch, now: Now) {
         if self.fetches.borrow().values().any(|other| *other == need) {
             return;
         }
@@ -252,7 +252,7 @@ impl Shared {
     }
 
     /// Takes the body of an answer, or why there is none, and wakes who waits for it.
-    fn finish(&self, need: Need, answer: Result<&[u8], &str>, now: Now) {
+    fn finish(&self, need: PendingFetch, answer: Result<&[u8], &str>, now: Now) {
         let taken = self
             .verifier
             .borrow_mut()
@@ -266,8 +266,8 @@ impl Shared {
             let issuer = self.policy.issuers.get(need.issuer().0);
             let name = issuer.map_or("", |issuer| issuer.issuer.as_str());
             let what = match need {
-                Need::Keys(_) => "key set",
-                Need::Token(..) => "introspection",
+                PendingFetch::Keys(_) => "key set",
+                PendingFetch::Token(..) => "introspection",
             };
             host::log(LogLevel::Error, &format!("{what} of {name}: {error}"));
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, LogLevel, MapType, Status};
 
-use crate::exchange::{Connection, Now};
+use crate::transaction::{Connection, Now};
 use base::http::Reply;
 use base::http::{HttpRequest, HttpResponse};
 use base::store::StoreError;

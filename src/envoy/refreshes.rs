@@ -8,9 +8,9 @@ use std::rc::{Rc, Weak};
 use super::host;
 use super::job::{self, Asked, Job};
 use super::stream::Stream;
-use crate::connection::refresh::{Next, Refresh};
-use crate::connection::{Clients, Means};
-use crate::exchange::Secrets;
+use crate::accounts::refresh::{Next, Refresh};
+use crate::accounts::{AccountContext, Clients};
+use crate::transaction::Secrets;
 use base::effect::Told;
 use base::seal::Sealer;
 use policy::Policy;
@@ -83,7 +83,7 @@ impl Refreshes {
     }
 
     fn told(&self, told: Told, Refreshing { refresh, stream }: Refreshing) {
-        let means = Means {
+        let means = AccountContext {
             policy: &self.policy,
             sealer: &self.sealer,
             clients: &self.clients,

@@ -9,10 +9,10 @@ use super::configuration;
 use super::fetch::Shared;
 use super::host;
 use super::stream::StreamContext;
-use crate::connection::token_exchange::Exchanger;
-use crate::connection::{Clients, Random};
+use crate::accounts::token_exchange::TokenExchanger;
+use crate::accounts::{Clients, Random};
 use crate::credential::Credential;
-use crate::exchange::Secrets;
+use crate::transaction::Secrets;
 use base::http::Reply;
 use base::seal::Sealer;
 use oauth::Verifier;
@@ -127,7 +127,7 @@ fn secrets(policy: &Policy) -> Result<Secrets, PolicyError> {
     let exchanger = match &policy.upstream.authorization {
         Authorization::Exchange(exchange) => {
             let clients = Clients::of(policy, &|name| std::env::var(name).ok())?;
-            Some(Rc::new(Exchanger::new((**exchange).clone(), clients)))
+            Some(Rc::new(TokenExchanger::new((**exchange).clone(), clients)))
         }
         _ => None,
     };

@@ -12,8 +12,8 @@ pub(super) use self::callbacks::StreamContext;
 use super::fetch::Shared;
 use super::host;
 use super::job::{self, Asked, Job};
-use crate::connection::refresh::Refreshed;
-use crate::exchange::{Exchange, Step};
+use crate::accounts::refresh::Refreshed;
+use crate::transaction::{Step, Transaction};
 use base::effect::Told;
 use mcp::headers::Headers;
 use policy::{Hold, Policies};
@@ -26,7 +26,7 @@ pub(super) struct Stream {
     /// Of the policy that judges it.
     shared: Rc<Shared>,
     /// Gone once its record is written.
-    exchange: Option<Exchange>,
+    exchange: Option<Transaction>,
     /// The answer is ours: it comes back through the response callbacks and is not looked at.
     replied: bool,
     /// The size of the request's headers.
@@ -282,7 +282,10 @@ impl Stream {
     /// request is refused, and the log says what to change.
     pub(super) fn still_waits_for_body(stream: &Rc<RefCell<Self>>) -> bool {
         let mut stream = stream.borrow_mut();
-        let waits = stream.exchange.as_ref().is_some_and(Exchange::awaits_body);
+        let waits = stream
+            .exchange
+            .as_ref()
+            .is_some_and(Transaction::awaits_body);
         if !waits || stream.request_size.is_some() || stream.replied {
             return false;
         }

@@ -5,7 +5,7 @@
 
 use super::param_headers::{PARAM_HEADERS, amount};
 use base::json::tree::{Node, Value};
-use mcp::headers::{Disagreement, HeaderEdit, Headers, decode, encode};
+use mcp::headers::{HeaderEdit, HeaderMismatch, Headers, decode, encode};
 use policy::ParamHeader;
 
 /// The headers of declared arguments as the server gets them. Some of the client's may be missing.
@@ -19,10 +19,10 @@ pub fn rebuild(
     sent: &[u8],
     declared: &[&ParamHeader],
     may_be_missing: impl Fn(&ParamHeader) -> bool,
-) -> Result<Vec<HeaderEdit>, Disagreement> {
+) -> Result<Vec<HeaderEdit>, HeaderMismatch> {
     // They were read strictly before.
     let read = |arguments| Node::read(arguments, usize::MAX);
-    let unread = |_| Disagreement::Mismatch(PARAM_HEADERS);
+    let unread = |_| HeaderMismatch::Mismatch(PARAM_HEADERS);
     let received = read(received).map_err(unread)?;
     let sent = read(sent).map_err(unread)?;
     let mut edits = Vec::new();
@@ -31,7 +31,7 @@ pub fn rebuild(
         let value = value_at(&received, &declared.argument);
         let left_out = stated.is_none() && may_be_missing(declared);
         if !left_out && !same(stated.as_deref(), value.as_ref()) {
-            return Err(Disagreement::Mismatch(PARAM_HEADERS));
+            return Err(HeaderMismatch::Mismatch(PARAM_HEADERS));
         }
         match value_at(&sent, &declared.argument) {
             now if now == value && !left_out => {}
@@ -44,8 +44,8 @@ pub fn rebuild(
 }
 
 /// What a header says, decoded.
-fn stated(headers: &Headers, name: &str) -> Result<Option<String>, Disagreement> {
-    const MISMATCH: Disagreement = Disagreement::Mismatch(PARAM_HEADERS);
+fn stated(headers: &Headers, name: &str) -> Result<Option<String>, HeaderMismatch> {
+    const MISMATCH: HeaderMismatch = HeaderMismatch::Mismatch(PARAM_HEADERS);
     let mut values = headers.all(name);
     let (Some(value), None) = (values.next(), values.next()) else {
         return match headers.has(name) {

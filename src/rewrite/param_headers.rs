@@ -5,7 +5,7 @@
 
 use super::arguments::Change;
 use base::json::{JsonError, Kind, Reader, Span};
-use mcp::headers::{Disagreement, HeaderEdit, Headers, PARAM_PREFIX, decode, encode};
+use mcp::headers::{HeaderEdit, HeaderMismatch, Headers, PARAM_PREFIX, decode, encode};
 use mcp::names::fold;
 use policy::ParamHeader;
 
@@ -48,7 +48,7 @@ pub fn follow(
     changes: &[Change],
     declared: &[&ParamHeader],
     is_ruled: impl Fn(&str) -> bool,
-) -> Result<Vec<HeaderEdit>, Disagreement> {
+) -> Result<Vec<HeaderEdit>, HeaderMismatch> {
     let mut edits = Vec::new();
     let mut known: Option<Vec<Argument>> = None;
     let count = headers
@@ -56,7 +56,7 @@ pub fn follow(
         .filter(|(name, _)| name.starts_with(PARAM_PREFIX))
         .count();
     if count > MAX_HEADERS {
-        return Err(Disagreement::Mismatch(PARAM_HEADERS));
+        return Err(HeaderMismatch::Mismatch(PARAM_HEADERS));
     }
     for (name, value) in headers.iter() {
         let Some(parameter) = name.strip_prefix(PARAM_PREFIX) else {
@@ -65,7 +65,7 @@ pub fn follow(
         if declared.iter().any(|declared| declared.header == name) {
             continue;
         }
-        let mismatch = Disagreement::Mismatch(PARAM_HEADERS);
+        let mismatch = HeaderMismatch::Mismatch(PARAM_HEADERS);
         if headers.all(name).count() != 1 {
             return Err(mismatch);
         }

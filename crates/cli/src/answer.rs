@@ -1,7 +1,7 @@
 //! What the caller receives of an answer of the server.
 
 use mcp::headers::{HeaderEdit, Headers};
-use mcp_auth_filter::exchange::{Exchange, Forward, Now, Step};
+use mcp_auth_filter::transaction::{Forward, Now, Step, Transaction};
 
 /// An answer, before and after.
 pub(crate) struct Answer {
@@ -14,7 +14,7 @@ pub(crate) struct Answer {
 }
 
 /// Hands an answer to an exchange as a host would.
-pub(crate) fn pass(exchange: &mut Exchange, sent: Vec<u8>, now: Now) -> Answer {
+pub(crate) fn pass(exchange: &mut Transaction, sent: Vec<u8>, now: Now) -> Answer {
     let is_json = sent.trim_ascii_start().starts_with(b"{");
     let content_type = if is_json {
         "application/json"

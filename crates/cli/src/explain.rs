@@ -9,12 +9,12 @@ use base::http::Reply;
 use base::seal::Sealer;
 use base::store::memory;
 use mcp::headers::Headers;
+use mcp_auth_filter::accounts::Clients;
+use mcp_auth_filter::accounts::token_exchange::TokenExchanger;
 use mcp_auth_filter::audit::Record;
-use mcp_auth_filter::connection::Clients;
-use mcp_auth_filter::connection::token_exchange::Exchanger;
 use mcp_auth_filter::credential::Credential;
-use mcp_auth_filter::exchange::{Connection, Exchange, Forward, Now, Secrets, Step};
 use mcp_auth_filter::rewrite::pins::SeenTools;
+use mcp_auth_filter::transaction::{Connection, Forward, Now, Secrets, Step, Transaction};
 use oauth::{TokenDigest, Verifier};
 use policy::{Authorization, Policy, TokenClient};
 
@@ -187,7 +187,7 @@ fn judge(
     let mut verifier = Verifier::new(policy.issuers.clone())
         .map_err(|error| bug(&format!("the claims' key is not accepted: {error}")))?;
     let secrets = stand_ins(policy);
-    let mut exchange = Exchange::new(Rc::clone(policy), &secrets, &SeenTools::default(), now);
+    let mut exchange = Transaction::new(Rc::clone(policy), &secrets, &SeenTools::default(), now);
     // With `local`, as from this machine.
     exchange.came_in_on(Connection::of(b"127.0.0.1:1", b"127.0.0.1:2"));
     let mut step = exchange.request_headers(headers, body.is_empty(), &mut verifier, now);
@@ -278,7 +278,7 @@ fn stand_ins(policy: &Policy) -> Secrets {
     };
     let exchanger = match &policy.upstream.authorization {
         Authorization::Exchange(exchange) => {
-            let exchanger = Exchanger::new((**exchange).clone(), Clients::default());
+            let exchanger = TokenExchanger::new((**exchange).clone(), Clients::default());
             Some(Rc::new(exchanger))
         }
         _ => None,

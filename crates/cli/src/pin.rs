@@ -5,10 +5,10 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use mcp::events::{self, EventStream};
 use mcp::listing::{Item, Listing};
 use mcp::method::List;
 use mcp::pin::Pin;
+use mcp::sse::{self, EventStream};
 use mcp_auth_filter::authorize::{Target, is_for_a_role, is_for_anybody};
 use oauth::Identity;
 use policy::{PinRule, Policy};
@@ -145,7 +145,7 @@ fn messages(stream: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut events = reader.push(stream).ok()?;
     // A stream that was saved may lack its last line's end.
     events.extend(reader.push(b"\n\n").ok()?);
-    let data = events.iter().map(|event| events::data(event));
+    let data = events.iter().map(|event| sse::data(event));
     Some(data.filter(|data| !data.is_empty()).collect())
 }
 

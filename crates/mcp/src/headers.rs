@@ -54,7 +54,7 @@ pub enum HeaderError {
 
 /// Why the headers and the body of a message do not go together.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Disagreement {
+pub enum HeaderMismatch {
     /// The header cannot be read.
     #[error(transparent)]
     Header(#[from] HeaderError),
@@ -165,24 +165,24 @@ pub fn agree(
     headers: &Headers,
     message: &Message<'_>,
     complete: bool,
-) -> Result<Era, Disagreement> {
+) -> Result<Era, HeaderMismatch> {
     let stated = headers.one(VERSION)?;
     let meta = message.params.protocol_version.as_deref();
     let era = match (stated, meta) {
         (None, None) => Era::Legacy,
         (None, Some(MODERN_VERSION)) if !complete => Era::Modern,
-        (None, Some(_)) => return Err(Disagreement::Missing(VERSION)),
+        (None, Some(_)) => return Err(HeaderMismatch::Missing(VERSION)),
         (Some(stated), _) if !VERSIONS.contains(&stated) => {
-            return Err(Disagreement::Version(stated.to_owned()));
+            return Err(HeaderMismatch::Version(stated.to_owned()));
         }
         (Some(MODERN_VERSION), None) if message.shape == Shape::Request => {
-            return Err(Disagreement::NoMeta);
+            return Err(HeaderMismatch::NoMeta);
         }
         (Some(stated), Some(meta)) if stated != meta => {
-            return Err(Disagreement::Mismatch(VERSION));
+            return Err(HeaderMismatch::Mismatch(VERSION));
         }
         (Some(MODERN_VERSION), _) => Era::Modern,
-        (Some(_), Some(_)) => return Err(Disagreement::Mismatch(VERSION)),
+        (Some(_), Some(_)) => return Err(HeaderMismatch::Mismatch(VERSION)),
         (Some(_), None) => Era::Legacy,
     };
     if era == Era::Modern {
@@ -231,12 +231,12 @@ fn mirrors(
     decode: fn(&str) -> Option<Cow<'_, str>>,
     body: Option<&str>,
     required: bool,
-) -> Result<(), Disagreement> {
+) -> Result<(), HeaderMismatch> {
     match (headers.one(name)?, body) {
-        (None, Some(_)) if required => Err(Disagreement::Missing(name)),
+        (None, Some(_)) if required => Err(HeaderMismatch::Missing(name)),
         (None, _) => Ok(()),
         (Some(value), Some(body)) if decode(value).is_some_and(|value| value == body) => Ok(()),
-        (Some(_), _) => Err(Disagreement::Mismatch(name)),
+        (Some(_), _) => Err(HeaderMismatch::Mismatch(name)),
     }
 }
 

@@ -3,7 +3,6 @@
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 pub mod capabilities;
-pub mod events;
 pub mod finder;
 pub mod handles;
 pub mod headers;
@@ -12,4 +11,5 @@ pub mod message;
 pub mod method;
 pub mod names;
 pub mod pin;
+pub mod sse;
 pub mod template;

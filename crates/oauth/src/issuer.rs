@@ -84,7 +84,7 @@ pub struct KeyFetch {
 
 /// The keys of one issuer, as one worker knows them.
 #[derive(Debug)]
-pub struct IssuerKeys {
+pub struct JwksCache {
     keys: Option<KeySet>,
     fetch: Option<KeyFetch>,
     /// When the keys were fetched, in Unix seconds.
@@ -112,7 +112,7 @@ pub(super) enum KeyState {
     Unavailable,
 }
 
-impl IssuerKeys {
+impl JwksCache {
     /// The keys of an issuer before anything was fetched.
     ///
     /// # Errors

@@ -21,12 +21,10 @@ pub use delegation::Delegation;
 pub use dpop::{PROOF_ALGORITHMS, Proof, ProofError, ProofRules, ProofUrl};
 pub use error::{FetchError, SetupError, TokenError};
 pub use introspection::{AnswerError, Introspection};
-pub use issuer::{
-    IssuerId, IssuerKeys, KeyFetch, KeySource, Signatures, TokenCheck, TrustedIssuer,
-};
+pub use issuer::{IssuerId, JwksCache, KeyFetch, KeySource, Signatures, TokenCheck, TrustedIssuer};
 pub use keys::{KeySet, KeySetError};
 pub use single_use::SingleUse;
 pub use verifier::{
-    IdVerification, LogoutVerification, Need, SignInAnswer, Verification, VerifiedIdToken,
+    IdVerification, LogoutVerification, PendingFetch, SignInAnswer, Verification, VerifiedIdToken,
     VerifiedLogout, VerifiedToken, Verifier, Vouched,
 };

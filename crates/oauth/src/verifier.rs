@@ -17,7 +17,7 @@ use super::bearer::{BearerToken, Jwt, TokenDigest, refuse_not_access_token};
 use super::dpop::{Proof, SeenProofs};
 use super::error::{FetchError, SetupError, TokenError};
 use super::introspection::{self, Answer, AnswerError, Introspector};
-use super::issuer::{IssuerId, IssuerKeys, Signatures, TokenCheck, TrustedIssuer};
+use super::issuer::{IssuerId, JwksCache, Signatures, TokenCheck, TrustedIssuer};
 use super::keys::{KeySet, KeySetError};
 use base::http::HttpRequest;
 
@@ -36,12 +36,12 @@ pub enum Verification {
     /// It is not.
     Refused(TokenError),
     /// Something has to be fetched first.
-    Need(Need),
+    PendingFetch(PendingFetch),
 }
 
 /// What has to be fetched before a token can be judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Need {
+pub enum PendingFetch {
     /// An issuer's keys.
     Keys(IssuerId),
     /// An issuer's word about a token.
@@ -59,9 +59,9 @@ pub struct Verifier {
 /// Where it is known from that an issuer made a token.
 #[derive(Debug)]
 enum Source {
-    Keys(Signatures, IssuerKeys),
+    Keys(Signatures, JwksCache),
     /// The keys are those of ID tokens and logout tokens, and of no access token.
-    Introspection(Introspector, Option<Box<(Signatures, IssuerKeys)>>),
+    Introspection(Introspector, Option<Box<(Signatures, JwksCache)>>),
 }
 
 #[derive(Debug)]
@@ -71,7 +71,7 @@ struct Remembered {
     until: Option<u64>,
 }
 
-impl Need {
+impl PendingFetch {
     /// Why a token is refused when this cannot be had.
     pub fn unavailable(&self) -> TokenError {
         match self {
@@ -95,7 +95,7 @@ impl Source {
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, SetupError> {
         let keys = |signatures: &Signatures| {
-            let keys = IssuerKeys::new(signatures);
+            let keys = JwksCache::new(signatures);
             let keys = keys.map_err(|error| SetupError::Keys(id, error))?;
             Ok((signatures.clone(), keys))
         };
@@ -116,7 +116,7 @@ impl Source {
     }
 
     /// What ID tokens and logout tokens are verified with. Not for access tokens.
-    fn id_token_keys(&mut self) -> Option<(&Signatures, &mut IssuerKeys)> {
+    fn id_token_keys(&mut self) -> Option<(&Signatures, &mut JwksCache)> {
         match self {
             Self::Keys(signatures, keys) => Some((signatures, keys)),
             Self::Introspection(_, id_tokens) => {
@@ -127,7 +127,7 @@ impl Source {
     }
 
     /// The keys that are fetched from the issuer.
-    fn keys(&self) -> Option<&IssuerKeys> {
+    fn keys(&self) -> Option<&JwksCache> {
         match self {
             Self::Keys(_, keys) => Some(keys),
             Self::Introspection(_, id_tokens) => id_tokens.as_deref().map(|(_, keys)| keys),
@@ -225,19 +225,19 @@ impl Verifier {
 
     /// The keys of an issuer.
     #[cfg(test)]
-    fn keys_mut(&mut self, issuer: IssuerId) -> Option<&mut IssuerKeys> {
+    fn keys_mut(&mut self, issuer: IssuerId) -> Option<&mut JwksCache> {
         let (_, source) = self.issuers.get_mut(issuer.0)?;
         source.id_token_keys().map(|(_, keys)| keys)
     }
 
     /// The call that fetches what is needed. `None`: it is under way, or nobody waits for it.
-    pub fn start(&mut self, need: Need) -> Option<HttpRequest> {
+    pub fn start(&mut self, need: PendingFetch) -> Option<HttpRequest> {
         match (need, &mut self.issuers.get_mut(need.issuer().0)?.1) {
-            (Need::Keys(_), source) => source.id_token_keys()?.1.start_call(),
-            (Need::Token(_, digest), Source::Introspection(introspector, _)) => {
+            (PendingFetch::Keys(_), source) => source.id_token_keys()?.1.start_call(),
+            (PendingFetch::Token(_, digest), Source::Introspection(introspector, _)) => {
                 introspector.start(&digest)
             }
-            (Need::Token(..), Source::Keys(..)) => None,
+            (PendingFetch::Token(..), Source::Keys(..)) => None,
         }
     }
 
@@ -249,14 +249,16 @@ impl Verifier {
     /// What was fetched is of no use.
     pub fn fetched(
         &mut self,
-        need: Need,
+        need: PendingFetch,
         document: Option<&[u8]>,
         now: u64,
         jitter: f64,
     ) -> Result<(), FetchError> {
         match need {
-            Need::Keys(issuer) => self.keys_fetched(issuer, document, now, jitter)?,
-            Need::Token(issuer, digest) => self.introspected(issuer, digest, document, now)?,
+            PendingFetch::Keys(issuer) => self.keys_fetched(issuer, document, now, jitter)?,
+            PendingFetch::Token(issuer, digest) => {
+                self.introspected(issuer, digest, document, now)?
+            }
         }
         Ok(())
     }
@@ -382,12 +384,15 @@ impl Verifier {
                     refuse_not_access_token(&jwt.claims)?;
                 }
                 introspector.ask(token, now)?;
-                return Ok(Verification::Need(Need::Token(id, token.digest())));
+                return Ok(Verification::PendingFetch(PendingFetch::Token(
+                    id,
+                    token.digest(),
+                )));
             }
             (Source::Keys(signatures, keys), Some(jwt)) => {
                 match verify_signature(token, jwt, (issuer, id), (signatures, keys), now)? {
                     Some(verified) => Rc::new(verified),
-                    None => return Ok(Verification::Need(Need::Keys(id))),
+                    None => return Ok(Verification::PendingFetch(PendingFetch::Keys(id))),
                 }
             }
             (Source::Keys(..), None) => return Err(TokenError::Encoding),

@@ -11,7 +11,7 @@ use super::connections::Conversation;
 use super::document::Document;
 use super::error::{Errors, PolicyError};
 use oauth::{
-    Algorithm, ClaimPaths, Delegation, Introspection, IssuerKeys, KeyFetch, KeySource, Signatures,
+    Algorithm, ClaimPaths, Delegation, Introspection, JwksCache, KeyFetch, KeySource, Signatures,
     TokenCheck, TokenType, TrustedIssuer,
 };
 
@@ -179,7 +179,7 @@ fn signatures(
         types,
         keys: key_source(path, issuer, jwks, errors)?,
     };
-    if let Err(error) = IssuerKeys::new(&signatures) {
+    if let Err(error) = JwksCache::new(&signatures) {
         errors.push(PolicyError::new(
             format!("{path}.inline"),
             error.to_string(),

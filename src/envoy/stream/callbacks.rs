@@ -10,7 +10,7 @@ use proxy_wasm::types::{Action, LogLevel, MapType};
 use super::super::fetch::Shared;
 use super::super::host;
 use super::{Stream, report};
-use crate::exchange::{Exchange, Step};
+use crate::transaction::{Step, Transaction};
 use policy::Policies;
 
 /// The property in which Envoy's access log finds the record.
@@ -121,7 +121,7 @@ impl HttpContext for StreamContext {
         let holds = stream
             .exchange
             .as_ref()
-            .is_some_and(Exchange::holds_response);
+            .is_some_and(Transaction::holds_response);
         if holds {
             stream.response_body(stream.response_size, true)
         } else {

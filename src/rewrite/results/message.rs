@@ -34,7 +34,7 @@ pub(super) struct Place<'n> {
     pub(super) block: Option<&'n Element>,
 }
 
-type Visit<'v, 'n> = &'v mut dyn FnMut(&'n str, &'n Node, Form);
+type PageRequest<'v, 'n> = &'v mut dyn FnMut(&'n str, &'n Node, Form);
 
 /// Every place of a message where data stand, in their order.
 pub(super) fn places(message: &Node) -> Vec<Place<'_>> {
@@ -60,7 +60,7 @@ pub(super) fn places(message: &Node) -> Vec<Place<'_>> {
     found
 }
 
-fn envelope<'n>(message: &'n Node, visit: Visit<'_, 'n>) {
+fn envelope<'n>(message: &'n Node, visit: PageRequest<'_, 'n>) {
     let own = ["jsonrpc", "method", "id", "result", "error", "params"];
     let children = message.children().iter();
     if children
@@ -82,7 +82,7 @@ fn envelope<'n>(message: &'n Node, visit: Visit<'_, 'n>) {
 }
 
 /// A result, or the result of a task inside one.
-fn result<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
+fn result<'n>(node: &'n Node, visit: PageRequest<'_, 'n>) {
     for Child { key, node, .. } in members(node, visit) {
         match key.as_str() {
             "structuredContent" => visit("", node, Form::Answer),
@@ -106,7 +106,7 @@ fn result<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
     }
 }
 
-fn error<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
+fn error<'n>(node: &'n Node, visit: PageRequest<'_, 'n>) {
     for Child { key, node, .. } in members(node, visit) {
         match key.as_str() {
             "message" => text(node, visit),
@@ -117,7 +117,7 @@ fn error<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
 }
 
 /// The parameters of a notification or a request of the server.
-fn params<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
+fn params<'n>(node: &'n Node, visit: PageRequest<'_, 'n>) {
     for Child { key, node, .. } in members(node, visit) {
         match key.as_str() {
             "message" | "systemPrompt" | "statusMessage" => text(node, visit),
@@ -140,7 +140,7 @@ fn params<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
 }
 
 /// The form a server asks to be filled in: its properties are names, what they may be is data.
-fn schema<'n>(property: &'n str, node: &'n Node, visit: Visit<'_, 'n>) {
+fn schema<'n>(property: &'n str, node: &'n Node, visit: PageRequest<'_, 'n>) {
     for Child { key, node, .. } in members(node, visit) {
         match key.as_str() {
             "default" | "const" | "enum" | "enumNames" | "examples" => {
@@ -164,7 +164,7 @@ fn schema<'n>(property: &'n str, node: &'n Node, visit: Visit<'_, 'n>) {
     }
 }
 
-fn input_requests<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
+fn input_requests<'n>(node: &'n Node, visit: PageRequest<'_, 'n>) {
     for request in members(node, visit) {
         for Child { key, node, .. } in members(&request.node, visit) {
             match key.as_str() {
@@ -176,7 +176,7 @@ fn input_requests<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
     }
 }
 
-fn prompt_message<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
+fn prompt_message<'n>(node: &'n Node, visit: PageRequest<'_, 'n>) {
     for Child { key, node, .. } in members(node, visit) {
         match key.as_str() {
             "role" if is_scalar(node) => {}
@@ -186,7 +186,7 @@ fn prompt_message<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
     }
 }
 
-fn completion<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
+fn completion<'n>(node: &'n Node, visit: PageRequest<'_, 'n>) {
     for Child { key, node, .. } in members(node, visit) {
         match key.as_str() {
             "values" => each(node, visit, text),
@@ -197,11 +197,11 @@ fn completion<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
 }
 
 /// Content: one block, a list of them, or a plain text.
-fn blocks<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
+fn blocks<'n>(node: &'n Node, visit: PageRequest<'_, 'n>) {
     each(node, visit, block);
 }
 
-fn block<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
+fn block<'n>(node: &'n Node, visit: PageRequest<'_, 'n>) {
     for Child { key, node, .. } in members(node, visit) {
         match key.as_str() {
             "text" | "name" | "title" | "description" => text(node, visit),
@@ -216,7 +216,7 @@ fn block<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
 }
 
 /// The contents of a resource.
-fn contents<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
+fn contents<'n>(node: &'n Node, visit: PageRequest<'_, 'n>) {
     for Child { key, node, .. } in members(node, visit) {
         match key.as_str() {
             "text" => text(node, visit),
@@ -228,7 +228,7 @@ fn contents<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
 }
 
 /// The members of an object; anything else is visited as a whole.
-fn members<'n>(node: &'n Node, visit: Visit<'_, 'n>) -> &'n [Child] {
+fn members<'n>(node: &'n Node, visit: PageRequest<'_, 'n>) -> &'n [Child] {
     match &node.value {
         Value::Object(members) => members,
         Value::Text(_) => {
@@ -243,18 +243,18 @@ fn members<'n>(node: &'n Node, visit: Visit<'_, 'n>) -> &'n [Child] {
 }
 
 /// The elements of a list; anything else as its only one.
-fn each<'n>(node: &'n Node, visit: Visit<'_, 'n>, of_one: fn(&'n Node, Visit<'_, 'n>)) {
+fn each<'n>(node: &'n Node, visit: PageRequest<'_, 'n>, of_one: fn(&'n Node, PageRequest<'_, 'n>)) {
     match &node.value {
         Value::Array(items) => items.iter().for_each(|item| of_one(&item.node, visit)),
         _ => of_one(node, visit),
     }
 }
 
-fn text<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
+fn text<'n>(node: &'n Node, visit: PageRequest<'_, 'n>) {
     in_form(node, Form::Text, visit);
 }
 
-fn in_form<'n>(node: &'n Node, form: Form, visit: Visit<'_, 'n>) {
+fn in_form<'n>(node: &'n Node, form: Form, visit: PageRequest<'_, 'n>) {
     let is_text = matches!(node.value, Value::Text(_));
     visit("", node, if is_text { form } else { Form::Answer });
 }

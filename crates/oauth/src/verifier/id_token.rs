@@ -5,12 +5,12 @@ use jwt_simple::prelude::{Duration as JwtDuration, VerificationOptions};
 use serde_json::{Map, Value};
 
 use super::check::{audiences, check_times, time};
-use super::{Need, Verifier};
+use super::{PendingFetch, Verifier};
 use crate::algorithm::TokenType;
 use crate::bearer::{BearerToken, Unverified};
 use crate::claims::ClaimPath;
 use crate::error::TokenError;
-use crate::issuer::{IssuerId, IssuerKeys, KeyState, TrustedIssuer};
+use crate::issuer::{IssuerId, JwksCache, KeyState, TrustedIssuer};
 use base::secret::Secret;
 
 /// Claims that name the user for people, the best one first.
@@ -42,7 +42,7 @@ pub enum IdVerification {
     /// It is good.
     Verified(VerifiedIdToken),
     /// The issuer's keys have to be fetched first.
-    Need(Need),
+    PendingFetch(PendingFetch),
 }
 
 impl VerifiedIdToken {
@@ -90,7 +90,7 @@ impl Verifier {
         };
         match is_signed(&token, &unverified, issuer, keys, options, now)? {
             true => Ok(IdVerification::Verified(verified)),
-            false => Ok(IdVerification::Need(Need::Keys(id))),
+            false => Ok(IdVerification::PendingFetch(PendingFetch::Keys(id))),
         }
     }
 }
@@ -101,7 +101,7 @@ pub(super) fn is_signed(
     token: &BearerToken<'_>,
     unverified: &Unverified,
     issuer: &TrustedIssuer,
-    keys: &mut IssuerKeys,
+    keys: &mut JwksCache,
     options: VerificationOptions,
     now: u64,
 ) -> Result<bool, TokenError> {

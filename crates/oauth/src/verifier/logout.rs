@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::check::{audiences, check_times, time};
 use super::id_token::is_signed;
-use super::{Need, Verifier};
+use super::{PendingFetch, Verifier};
 use crate::bearer::BearerToken;
 use crate::error::TokenError;
 use crate::issuer::{IssuerId, TrustedIssuer};
@@ -36,7 +36,7 @@ pub enum LogoutVerification {
     /// It is good.
     Verified(VerifiedLogout),
     /// The issuer's keys have to be fetched first.
-    Need(Need),
+    PendingFetch(PendingFetch),
 }
 
 impl Verifier {
@@ -72,7 +72,7 @@ impl Verifier {
         };
         let verification = match is_signed(&token, &unverified, issuer, keys, options, now)? {
             true => LogoutVerification::Verified(verified),
-            false => LogoutVerification::Need(Need::Keys(id)),
+            false => LogoutVerification::PendingFetch(PendingFetch::Keys(id)),
         };
         Ok((id, verification))
     }

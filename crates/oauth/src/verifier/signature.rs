@@ -5,14 +5,14 @@ use jwt_simple::prelude::{Duration as JwtDuration, VerificationOptions};
 use super::check::{VerifiedToken, Vouched, check_claims, check_header};
 use crate::bearer::{BearerToken, Jwt};
 use crate::error::TokenError;
-use crate::issuer::{IssuerId, IssuerKeys, KeyState, Signatures, TrustedIssuer};
+use crate::issuer::{IssuerId, JwksCache, KeyState, Signatures, TrustedIssuer};
 
 /// Verifies a JWT by its signature. `None`: the keys have to be fetched first.
 pub(super) fn verify_signature(
     token: &BearerToken<'_>,
     jwt: Jwt,
     (issuer, id): (&TrustedIssuer, IssuerId),
-    (signatures, keys): (&Signatures, &mut IssuerKeys),
+    (signatures, keys): (&Signatures, &mut JwksCache),
     now: u64,
 ) -> Result<Option<VerifiedToken>, TokenError> {
     let unverified = jwt.unverified()?;

@@ -23,8 +23,8 @@ use serde_json::{Value, json};
 use super::{Verification, VerifiedToken, Verifier};
 use crate::{
     Algorithm, BearerToken, ClaimPath, ClaimPaths, Delegation, IssuerId, KeyFetch, KeySetError,
-    KeySource, Need, SetupError, Signatures, TokenCheck, TokenError, TokenType, TrustedIssuer,
-    Vouched,
+    KeySource, PendingFetch, SetupError, Signatures, TokenCheck, TokenError, TokenType,
+    TrustedIssuer, Vouched,
 };
 use base::json::Fault;
 
@@ -73,7 +73,7 @@ Y8DOIJBN82fkT9yRRgFlgw==\n\
 enum Outcome {
     Good,
     NeedKeys(IssuerId),
-    NeedToken(Need),
+    NeedToken(PendingFetch),
     Refused(TokenError),
 }
 
@@ -204,8 +204,8 @@ fn look(verifier: &mut Verifier, token: &str, now: u64) -> Outcome {
     match verifier.verify(&BearerToken::of_header(&header).unwrap(), now) {
         Verification::Verified(_) => Outcome::Good,
         Verification::Refused(error) => Outcome::Refused(error),
-        Verification::Need(Need::Keys(issuer)) => Outcome::NeedKeys(issuer),
-        Verification::Need(need) => Outcome::NeedToken(need),
+        Verification::PendingFetch(PendingFetch::Keys(issuer)) => Outcome::NeedKeys(issuer),
+        Verification::PendingFetch(need) => Outcome::NeedToken(need),
     }
 }
 

@@ -39,7 +39,10 @@ fn answer(body: &Value) -> HttpResponse {
 }
 
 /// What an operation leads to when etcd answers like this.
-fn outcome(operation: Operation, answers: &[Value]) -> (Vec<HttpRequest>, Result<Outcome, StoreError>) {
+fn outcome(
+    operation: Operation,
+    answers: &[Value],
+) -> (Vec<HttpRequest>, Result<Outcome, StoreError>) {
     let (mut job, call) = Job::start(&etcd(), operation, NOW);
     let mut calls = vec![call];
     for each in answers {

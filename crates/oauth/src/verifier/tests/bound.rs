@@ -42,8 +42,8 @@ fn look_bound(verifier: &mut Verifier, token: &str, proof: &str, now: u64) -> Ou
             Outcome::Good
         }
         Verification::Refused(error) => Outcome::Refused(error),
-        Verification::Need(Need::Keys(issuer)) => Outcome::NeedKeys(issuer),
-        Verification::Need(need) => Outcome::NeedToken(need),
+        Verification::PendingFetch(PendingFetch::Keys(issuer)) => Outcome::NeedKeys(issuer),
+        Verification::PendingFetch(need) => Outcome::NeedToken(need),
     }
 }
 

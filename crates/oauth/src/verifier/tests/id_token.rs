@@ -119,7 +119,10 @@ fn b42_its_signature_is_the_issuers() {
 fn keys_are_fetched_for_it() {
     let mut verifier = fetching();
     let need = look(&mut verifier, token(&id_header(), &id_claims()));
-    assert_eq!(need, Ok(IdVerification::Need(Need::Keys(FIRST))));
+    assert_eq!(
+        need,
+        Ok(IdVerification::PendingFetch(PendingFetch::Keys(FIRST)))
+    );
 }
 
 #[test]

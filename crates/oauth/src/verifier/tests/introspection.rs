@@ -48,9 +48,9 @@ fn both() -> Verifier {
     with_secret(vec![keys, introspected(ISSUER)])
 }
 
-fn need(token: &str) -> Need {
+fn need(token: &str) -> PendingFetch {
     let header = format!("Bearer {token}");
-    Need::Token(FIRST, BearerToken::of_header(&header).unwrap().digest())
+    PendingFetch::Token(FIRST, BearerToken::of_header(&header).unwrap().digest())
 }
 
 fn active() -> Value {
@@ -274,8 +274,8 @@ fn b40_refused_tokens_do_not_push_out_good_ones() {
 fn a_jwt_goes_to_the_issuer_it_names_and_anything_else_to_the_one_that_is_asked() {
     let asked = IssuerId(1);
     let of = |token: &str| match need(token) {
-        Need::Token(_, digest) => Outcome::NeedToken(Need::Token(asked, digest)),
-        Need::Keys(_) => panic!(),
+        PendingFetch::Token(_, digest) => Outcome::NeedToken(PendingFetch::Token(asked, digest)),
+        PendingFetch::Keys(_) => panic!(),
     };
     let own = token(&header(), &with(claims(), "iss", json!(OTHER_ISSUER)));
     assert_eq!(look(&mut both(), &own, NOW), Outcome::Good);
@@ -379,11 +379,14 @@ fn signed_out(verifier: &mut Verifier) -> Result<LogoutVerification, TokenError>
 #[test]
 fn who_signs_in_and_out_is_told_by_keys() {
     let mut verifier = with_secret(vec![introspected_with(ISSUER, Some(fetched()))]);
-    let keys = Need::Keys(FIRST);
-    assert_eq!(signed_in(&mut verifier), Ok(IdVerification::Need(keys)));
+    let keys = PendingFetch::Keys(FIRST);
+    assert_eq!(
+        signed_in(&mut verifier),
+        Ok(IdVerification::PendingFetch(keys))
+    );
     assert_eq!(
         signed_out(&mut verifier),
-        Ok(LogoutVerification::Need(keys))
+        Ok(LogoutVerification::PendingFetch(keys))
     );
     assert!(verifier.start(keys).is_some());
     let document = json!({"keys": [jwk(&KEY, "k1")]}).to_string();

@@ -1,0 +1,122 @@
+use std::time::Duration;
+
+use super::*;
+use crate::accounts::tests::connection;
+
+const NOW: u64 = 1_900_000_000;
+
+fn place() -> Place {
+    Place {
+        resource: "https://a/mcp".into(),
+        issuer: "https://i".into(),
+        user: "dana".into(),
+        conversation: Conversation::Session("s-1".into()),
+        connection: "notes".into(),
+    }
+}
+
+fn tokens() -> Tokens {
+    Tokens {
+        access_token: Secret::new("at-1".into()),
+        refresh_token: Some(Secret::new("rt-1".into())),
+        expires: Some(NOW + 300),
+        scope: Some("notes.read".into()),
+        id_token: None,
+    }
+}
+
+fn connected() -> Connected {
+    Connected::new(&connection(), tokens(), Some("dana@notes".into()), NOW)
+}
+
+fn sealer() -> Sealer {
+    Sealer::new(&"s".repeat(32)).unwrap()
+}
+
+fn written(operation: Operation) -> Record {
+    match operation {
+        Operation::Put(record) => record,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_connection_opens_where_it_was_made() {
+    let record = written(place().put(&sealer(), &connected()));
+    assert_eq!(place().get(), Operation::Get(record.key.clone()));
+    assert_eq!(
+        place().open(&sealer(), &record.value, NOW),
+        Some(connected())
+    );
+    for secret in ["at-1", "rt-1", "dana"] {
+        assert!(!format!("{record:?}{:?}", connected().access_token).contains(secret));
+        assert!(!record.value.contains(secret));
+    }
+}
+
+#[test]
+fn b42_another_users_conversations_or_connections_record_does_not_open() {
+    let record = written(place().put(&sealer(), &connected()));
+    let other = |change: fn(&mut Place)| {
+        let mut place = place();
+        change(&mut place);
+        place
+    };
+    let others = [
+        other(|place| place.resource = "https://b/mcp".into()),
+        other(|place| place.issuer = "https://j".into()),
+        other(|place| place.user = "eve".into()),
+        other(|place| place.conversation = Conversation::Session("s-2".into())),
+        other(|place| place.conversation = Conversation::Claim("s-1".into())),
+        other(|place| place.conversation = Conversation::User),
+        other(|place| place.connection = "bank".into()),
+    ];
+    for place in others {
+        assert_ne!(place.key(), record.key, "{place:?}");
+        assert_eq!(place.open(&sealer(), &record.value, NOW), None, "{place:?}");
+    }
+    let stranger = Sealer::new(&"t".repeat(32)).unwrap();
+    assert_eq!(place().open(&stranger, &record.value, NOW), None);
+}
+
+#[test]
+fn it_ends_however_often_it_is_refreshed() {
+    let ends = NOW + 600;
+    let refreshed = connected().refreshed(Tokens {
+        access_token: Secret::new("at-2".into()),
+        refresh_token: None,
+        expires: Some(NOW + 5000),
+        scope: None,
+        id_token: None,
+    });
+    assert_eq!(refreshed.ends, ends);
+    assert_eq!(refreshed.refresh_token, connected().refresh_token);
+    let record = written(place().put(&sealer(), &refreshed));
+    assert_eq!(record.expires, ends);
+    assert!(place().open(&sealer(), &record.value, ends - 1).is_some());
+    assert_eq!(place().open(&sealer(), &record.value, ends), None);
+}
+
+#[test]
+fn a_call_says_how_old_it_may_be() {
+    let connected = connected();
+    assert_eq!(connected.usable(600, NOW), Usable::Now);
+    assert_eq!(connected.usable(600, NOW + 269), Usable::Now);
+    assert_eq!(connected.usable(600, NOW + 270), Usable::AfterRefresh);
+    assert_eq!(connected.usable(60, NOW + 59), Usable::Now);
+    assert_eq!(connected.usable(60, NOW + 60), Usable::No);
+    assert_eq!(connected.usable(9999, NOW + 600), Usable::No);
+}
+
+#[test]
+fn what_cannot_be_refreshed_is_gone_with_its_token() {
+    let mut rules = connection();
+    rules.refresh = false;
+    rules.lifetime = Duration::from_secs(3600);
+    let connected = Connected::new(&rules, tokens(), None, NOW);
+    assert_eq!(connected.refresh_token, None);
+    assert_eq!(connected.usable(3600, NOW + 299), Usable::Now);
+    assert_eq!(connected.usable(3600, NOW + 300), Usable::No);
+    let record = written(place().put(&sealer(), &connected));
+    assert_eq!(record.expires, NOW + 300);
+}

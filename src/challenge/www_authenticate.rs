@@ -1,0 +1,96 @@
+//! `WWW-Authenticate`: how a client cures a refusal, for each way to send a token.
+
+use crate::accounts::token_exchange::ExchangeError;
+use crate::authorize::Denial;
+use crate::refusal::Refusal;
+use oauth::{PROOF_ALGORITHMS, TokenError};
+use policy::Policy;
+
+/// The challenges of a refusal, one for each way to send a token (RFC 9449 section 7). Some clients
+/// read the first one only, and know `Bearer` only.
+pub(super) fn challenges(policy: &Policy, refusal: &Refusal) -> Vec<String> {
+    let Some(parameters) = parameters(policy, refusal) else {
+        return Vec::new();
+    };
+    let Some(proofs) = &policy.dpop else {
+        return vec![format!("Bearer {parameters}")];
+    };
+    let algorithms = proof_algorithms().join(" ");
+    let dpop = format!("DPoP {parameters}, algs=\"{algorithms}\"");
+    if proofs.required {
+        return vec![dpop];
+    }
+    let bearer = match refusal {
+        // What is wrong with a proof is nothing to a bearer token.
+        Refusal::Token(TokenError::Proof(_)) => where_to_sign_in(policy),
+        _ => parameters,
+    };
+    vec![format!("Bearer {bearer}"), dpop]
+}
+
+/// What proofs may be signed with.
+pub fn proof_algorithms() -> Vec<&'static str> {
+    PROOF_ALGORITHMS.iter().map(|name| name.name()).collect()
+}
+
+/// The parameters of a challenge (RFC 6750 section 3, RFC 9449 section 7.1, RFC 9470 section 3, RFC
+/// 9728 section 5.1).
+fn parameters(policy: &Policy, refusal: &Refusal) -> Option<String> {
+    let metadata = metadata(policy);
+    let parameters = match refusal {
+        Refusal::NoToken => where_to_sign_in(policy),
+        Refusal::Token(error) if error.is_unavailable() => return None,
+        Refusal::Token(error) => format!(
+            "error=\"{}\", error_description=\"{}\", {}",
+            match error {
+                TokenError::Proof(_) => "invalid_dpop_proof",
+                _ => "invalid_token",
+            },
+            error.reason(),
+            where_to_sign_in(policy),
+        ),
+        Refusal::Exchange(ExchangeError::Subject) => format!(
+            "error=\"invalid_token\", error_description=\"{}\", {}",
+            refusal.reason(),
+            where_to_sign_in(policy),
+        ),
+        Refusal::Denied(Denial::Scope { needed }) => format!(
+            "error=\"insufficient_scope\"{}, {metadata}{}",
+            scope(needed),
+            described(refusal),
+        ),
+        Refusal::Denied(Denial::SignIn { scopes }) => format!(
+            "{metadata}, error=\"insufficient_scope\", error_description=\"Sign in to continue\"{}",
+            scope(scopes)
+        ),
+        // Without the scopes, a client would ask for all that it finds in the metadata.
+        Refusal::Denied(Denial::TooOld { max_age, scopes }) => format!(
+            "error=\"insufficient_user_authentication\", max_age=\"{max_age}\"{}, {metadata}{}",
+            scope(scopes),
+            described(refusal),
+        ),
+        _ => return None,
+    };
+    Some(parameters)
+}
+
+/// Where to sign in, and what to ask for first.
+fn where_to_sign_in(policy: &Policy) -> String {
+    format!("{}{}", metadata(policy), scope(&policy.scopes))
+}
+
+fn metadata(policy: &Policy) -> String {
+    format!("resource_metadata=\"{}\"", policy.metadata_url())
+}
+
+fn scope(scopes: &[String]) -> String {
+    match scopes {
+        [] => String::new(),
+        scopes => format!(", scope=\"{}\"", scopes.join(" ")),
+    }
+}
+
+/// What is missing, for people. Made of the policy's own words, which have no quotes.
+fn described(refusal: &Refusal) -> String {
+    format!(", error_description=\"{}\"", refusal.summary())
+}

@@ -1,0 +1,471 @@
+//! Tools that work with an account of the user's own.
+
+use std::cell::RefCell;
+
+use super::fake_host::{Store, now, stored};
+use super::*;
+use crate::accounts::logout::marks;
+use crate::accounts::vault::{Connected, Conversation, Place};
+use base::http::{HttpRequest, HttpResponse};
+use base::seal::Sealer;
+use base::secret::Secret;
+use base::store;
+
+pub(super) fn connecting(changes: Value) -> Rc<Policy> {
+    let mut document = json!({
+        "seal": {"key_env": "KEY"},
+        "issuers": [{
+            "issuer": "https://login.example.com",
+            "jwks": {"inline": tokens::key_set()},
+            "identity": {"organization": "org_id", "roles": "roles"},
+            "sign_in": {
+                "authorize": "https://login.example.com/authorize",
+                "token": {"cluster": "login", "path": "/token"},
+                "client_id": "pages",
+            },
+        }],
+        "connections": {"notes": {
+            "title": "Notes",
+            "issuer": "https://notes.example.com",
+            "authorize": "https://notes.example.com/authorize",
+            "token": {"cluster": "notes", "path": "/token"},
+            "client_id": "filter",
+            "lifetime": "10m",
+        }},
+        "tools": {"crm.get": {"connection": "notes"}},
+    });
+    for (key, value) in changes.as_object().unwrap() {
+        document[key] = value.clone();
+    }
+    policy(document)
+}
+
+pub(super) fn place_of(user: &str, conversation: Conversation) -> Place {
+    Place {
+        resource: "https://crm.example.com/mcp".into(),
+        issuer: "https://login.example.com".into(),
+        user: user.into(),
+        conversation,
+        connection: "notes".into(),
+    }
+}
+
+pub(super) fn place() -> Place {
+    place_of("u1", Conversation::User)
+}
+
+pub(super) fn connected() -> Connected {
+    Connected {
+        access_token: Secret::new("at-1".into()),
+        refresh_token: Some(Secret::new("rt-1".into())),
+        token_expires: Some(NOW + 300),
+        account: Some("dana@notes".into()),
+        scope: None,
+        connected: NOW,
+        ends: NOW + 600,
+        discovered: None,
+    }
+}
+
+/// A store with this connection.
+pub(super) fn store_with(place: &Place, connected: &Connected) -> Store {
+    let store = Store::default();
+    let sealer = Sealer::new(&"secret".repeat(6)).unwrap();
+    stored(&store, &place.put(&sealer, connected), now(0)).unwrap();
+    store
+}
+
+/// The connection in a store.
+pub(super) fn found(store: &Store) -> Option<Connected> {
+    let found = stored(store, &place().get(), now(0)).unwrap();
+    let store::Outcome::Value(found) = found else {
+        panic!("{found:?}");
+    };
+    let sealer = Sealer::new(&"secret".repeat(6)).unwrap();
+    found.map(|found| place().open(&sealer, &found, NOW).unwrap())
+}
+
+/// What becomes of a call this many seconds later, and what was called for it.
+pub(super) fn sent(
+    policy: &Rc<Policy>,
+    store: &Store,
+    request: &Request,
+    later: u64,
+    answers: &[HttpResponse],
+) -> (Outcome, Vec<HttpRequest>) {
+    let calls = Rc::new(RefCell::new(Vec::new()));
+    let host = FakeHost::at(policy, later).with_store(store);
+    let outcome = host
+        .with_answers(answers, &calls)
+        .exchange(request, &[], false);
+    (outcome, calls.take())
+}
+
+fn looked_up(policy: &Rc<Policy>, store: &Store, request: &Request) -> Outcome {
+    sent(policy, store, request, 0, &[]).0
+}
+
+pub(super) fn answer(status: u16, body: &Value) -> HttpResponse {
+    let body = body.to_string().into_bytes();
+    HttpResponse { status, body }
+}
+
+/// The answer to a call in place of its result or error.
+fn reply(outcome: &Outcome) -> Value {
+    assert_eq!(outcome.server, None);
+    assert_eq!(outcome.record.decision.reason, "not_connected");
+    assert_eq!(outcome.record.decision.verdict.name(), "needs_review");
+    let reply = outcome.reply.as_ref().unwrap();
+    assert_eq!(reply.status, 200);
+    serde_json::from_slice(&reply.body).unwrap()
+}
+
+const PAGE: &str = "https://crm.example.com/.mcp-auth/connect?ticket=";
+
+#[test]
+fn a_call_gets_the_token_of_its_users_account() {
+    let store = store_with(&place(), &connected());
+    let policy = connecting(json!({}));
+    let outcome = looked_up(&policy, &store, &call("crm.get", "{}"));
+    assert_eq!(outcome.server_header("authorization"), Some("Bearer at-1"));
+    assert_eq!(outcome.record.upstream_credential, Some("connection"));
+    assert_eq!(outcome.record.connection.as_deref(), Some("notes"));
+    assert!(
+        outcome
+            .record
+            .account
+            .is_some_and(|account| account != "dana@notes")
+    );
+    let other = looked_up(&policy, &store, &call("crm.other", "{}"));
+    assert_eq!(other.server_header("authorization"), None);
+    assert_eq!(other.record.upstream_credential, Some("none"));
+}
+
+#[test]
+fn b24_anybody_elses_connection_is_nobodys() {
+    let policy = connecting(json!({}));
+    for somebody in [
+        place_of("u2", Conversation::User),
+        place_of("u1", Conversation::Session("s".into())),
+        Place {
+            issuer: "https://other.example.com".into(),
+            ..place()
+        },
+        Place {
+            resource: "https://hr.example.com/mcp".into(),
+            ..place()
+        },
+        Place {
+            connection: "mail".into(),
+            ..place()
+        },
+    ] {
+        let store = store_with(&somebody, &connected());
+        reply(&looked_up(&policy, &store, &call("crm.get", "{}")));
+    }
+    // Moved to the caller's name by somebody who can write into the store.
+    let store = store_with(&place_of("u2", Conversation::User), &connected());
+    let held = String::from_utf8(store.take()).unwrap();
+    let theirs = place_of("u2", Conversation::User).key();
+    store.replace(
+        held.replace(theirs.as_str(), place().key().as_str())
+            .into_bytes(),
+    );
+    reply(&looked_up(&policy, &store, &call("crm.get", "{}")));
+}
+
+#[test]
+fn a_conversation_is_what_a_claim_says() {
+    let policy = connecting(json!({"vault": {"conversation": {"claim": "sid"}}}));
+    let store = store_with(
+        &place_of("u1", Conversation::Claim("c-1".into())),
+        &connected(),
+    );
+    let with = |claims: Value| looked_up(&policy, &store, &call("crm.get", "{}").token(claims));
+    assert!(with(json!({"sid": "c-1"})).server.is_some());
+    reply(&with(json!({"sid": "c-2"})));
+    assert_eq!(with(json!({})).refusal(), (403, 403, "no_conversation"));
+}
+
+#[test]
+fn users_are_sent_to_the_page_as_their_client_can_take_it() {
+    let (policy, store) = (connecting(json!({})), Store::default());
+    let of_2025 = call("crm.get", "{}").with("mcp-protocol-version", "2025-11-25");
+    let error = reply(&looked_up(&policy, &store, &of_2025));
+    assert_eq!(error["error"]["code"], -32042);
+    let elicitation = &error["error"]["data"]["elicitations"][0];
+    assert_eq!(elicitation["mode"], "url");
+    assert!(elicitation["elicitationId"].is_string());
+    let url = elicitation["url"].as_str().unwrap();
+    assert!(url.starts_with(PAGE), "{url}");
+    assert!(error["error"]["message"].as_str().unwrap().contains(url));
+    for request in [
+        call("crm.get", "{}").with("mcp-protocol-version", "2025-06-18"),
+        call("crm.get", "{}"),
+        modern_call("crm.get", "{}"),
+    ] {
+        let result = reply(&looked_up(&policy, &store, &request));
+        assert_eq!(result["result"]["isError"], true);
+        let text = result["result"]["content"][0]["text"].as_str().unwrap();
+        assert!(text.contains(PAGE), "{text}");
+    }
+}
+
+/// A call of 2026-07-28 by a client that can ask everything, with further parameters.
+fn modern(more: &Value) -> Request {
+    modern_declaring(&json!({"elicitation": {"form": {}, "url": {}}}), more)
+}
+
+/// The same by a client that declares this.
+pub(super) fn modern_declaring(capabilities: &Value, more: &Value) -> Request {
+    let mut params = json!({
+        "name": "crm.get", "arguments": {},
+        "_meta": {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": capabilities,
+        },
+    });
+    for (name, value) in more.as_object().unwrap() {
+        params[name] = value.clone();
+    }
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
+    Request::post(&body.to_string())
+        .with("mcp-protocol-version", "2026-07-28")
+        .with("mcp-method", "tools/call")
+        .with("mcp-name", "crm.get")
+}
+
+fn with_answer(asked: &Value, action: &str) -> Request {
+    let answers = json!({"mcp-auth-filter": {"action": action}});
+    modern(&json!({"requestState": asked["result"]["requestState"], "inputResponses": answers}))
+}
+
+#[test]
+fn the_same_call_goes_on_after_the_page() {
+    let (policy, store) = (connecting(json!({})), Store::default());
+    let asked = reply(&looked_up(&policy, &store, &modern(&json!({}))));
+    let request = &asked["result"]["inputRequests"]["mcp-auth-filter"];
+    assert_eq!(request["params"]["mode"], "url");
+    assert!(request["params"]["url"].as_str().unwrap().starts_with(PAGE));
+    let retry = with_answer(&asked, "accept");
+    // Opened, and not connected.
+    reply(&looked_up(&policy, &store, &retry));
+    let store = store_with(&place(), &connected());
+    let outcome = looked_up(&policy, &store, &retry);
+    assert_eq!(outcome.server_header("authorization"), Some("Bearer at-1"));
+    let body: Value = serde_json::from_slice(outcome.server_body()).unwrap();
+    assert_eq!(body["params"].get("requestState"), None);
+    let declined = looked_up(&policy, &store, &with_answer(&asked, "cancel"));
+    assert_eq!(declined.refusal().2, "declined");
+}
+
+#[test]
+fn agreeing_and_connecting_are_asked_for_one_after_the_other() {
+    let tools = json!({"crm.get": {"connection": "notes", "confirm": true}});
+    let (policy, store) = (connecting(json!({"tools": tools})), Store::default());
+    let confirm = looked_up(&policy, &store, &modern(&json!({})));
+    assert_eq!(confirm.record.decision.reason, "confirm");
+    let confirm: Value = serde_json::from_slice(&confirm.reply.unwrap().body).unwrap();
+    let link = reply(&looked_up(
+        &policy,
+        &store,
+        &with_answer(&confirm, "accept"),
+    ));
+    let place = place();
+    let sealer = Sealer::new(&"secret".repeat(6)).unwrap();
+    stored(&store, &place.put(&sealer, &connected()), now(0)).unwrap();
+    let passed = looked_up(&policy, &store, &with_answer(&link, "accept"));
+    assert_eq!(passed.server_header("authorization"), Some("Bearer at-1"));
+    let again = looked_up(&policy, &store, &with_answer(&link, "accept"));
+    assert_eq!(again.refusal().2, "request_state");
+    // A page that was opened before anything was agreed to is no agreement.
+    let tools = json!({"crm.get": {"connection": "notes"}});
+    let asked = connecting(json!({"tools": tools}));
+    let link = reply(&looked_up(&asked, &Store::default(), &modern(&json!({}))));
+    let outcome = looked_up(&policy, &store, &with_answer(&link, "accept"));
+    assert_eq!(outcome.record.decision.reason, "confirm");
+}
+
+#[test]
+fn b44_one_yes_is_one_call_however_often_the_link_is_asked_for() {
+    let tools = json!({"crm.get": {"connection": "notes", "confirm": true}});
+    let (policy, store) = (connecting(json!({"tools": tools})), Store::default());
+    let confirm = looked_up(&policy, &store, &modern(&json!({})));
+    let confirm: Value = serde_json::from_slice(&confirm.reply.unwrap().body).unwrap();
+    let retry = with_answer(&confirm, "accept");
+    let linked = |later| reply(&sent(&policy, &store, &retry, later, &[]).0);
+    let links: Vec<Value> = (1..4).map(linked).collect();
+    let sealer = Sealer::new(&"secret".repeat(6)).unwrap();
+    stored(&store, &place().put(&sealer, &connected()), now(0)).unwrap();
+    let states = links.iter().chain([&confirm]);
+    let passed = states.filter(|state| {
+        let request = with_answer(state, "accept");
+        looked_up(&policy, &store, &request).server.is_some()
+    });
+    assert_eq!(passed.count(), 1);
+}
+
+#[test]
+fn a_connection_ends() {
+    let store = store_with(
+        &place(),
+        &Connected {
+            token_expires: None,
+            ..connected()
+        },
+    );
+    let lasting = |later| {
+        let policy = connecting(json!({}));
+        let token = json!({"exp": NOW + 3000});
+        sent(
+            &policy,
+            &store,
+            &call("crm.get", "{}").token(token),
+            later,
+            &[],
+        )
+        .0
+    };
+    assert!(lasting(599).server.is_some());
+    reply(&lasting(600));
+    let tools = json!({"crm.get": {"connection": "notes", "lifetime": "1m"}});
+    let policy = connecting(json!({"tools": tools}));
+    let at = |later| sent(&policy, &store, &call("crm.get", "{}"), later, &[]).0;
+    assert!(at(59).server.is_some());
+    reply(&at(60));
+}
+
+#[test]
+fn a_token_is_refreshed_before_it_ends() {
+    let (policy, store) = (connecting(json!({})), store_with(&place(), &connected()));
+    let tokens = json!({"access_token": "at-2", "token_type": "Bearer", "refresh_token": "rt-2", "expires_in": 300});
+    let request = call("crm.get", "{}");
+    let (outcome, calls) = sent(&policy, &store, &request, 280, &[answer(200, &tokens)]);
+    assert_eq!(outcome.server_header("authorization"), Some("Bearer at-2"));
+    let form = String::from_utf8(calls[0].body.clone()).unwrap();
+    assert!(
+        form.contains("grant_type=refresh_token&refresh_token=rt-1"),
+        "{form}"
+    );
+    let (outcome, calls) = sent(&policy, &store, &request, 285, &[]);
+    assert_eq!(outcome.server_header("authorization"), Some("Bearer at-2"));
+    assert_eq!(calls.len(), 0);
+}
+
+#[test]
+fn a_token_that_ends_soon_is_refreshed_as_soon() {
+    let (policy, store) = (connecting(json!({})), store_with(&place(), &connected()));
+    let request = call("crm.get", "{}");
+    for (later, token) in [(280, "at-2"), (284, "at-3"), (288, "at-4")] {
+        let tokens = json!({"access_token": token, "token_type": "Bearer", "expires_in": 3});
+        let (outcome, calls) = sent(&policy, &store, &request, later, &[answer(200, &tokens)]);
+        let bearer = format!("Bearer {token}");
+        assert_eq!(
+            outcome.server_header("authorization"),
+            Some(bearer.as_str())
+        );
+        assert_eq!(calls.len(), 1);
+    }
+}
+
+#[test]
+fn b42_what_ended_during_a_refresh_stays_ended() {
+    let policy = connecting(json!({}));
+    let tokens = json!({"access_token": "at-2", "token_type": "Bearer", "expires_in": 300});
+    let sealer = Sealer::new(&"secret".repeat(6)).unwrap();
+    let anew = Connected {
+        access_token: Secret::new("at-3".into()),
+        connected: NOW + 280,
+        ..connected()
+    };
+    for (meanwhile, left) in [
+        (place().delete(), None),
+        (place().put(&sealer, &anew), Some(anew)),
+    ] {
+        let at = [FakeHost::meanwhile, FakeHost::before_write];
+        for at in at {
+            let store = store_with(&place(), &connected());
+            let host = FakeHost::at(&policy, 280).with_store(&store);
+            let host = host.with_answers(&[answer(200, &tokens)], &Rc::default());
+            let host = at(host, meanwhile.clone());
+            reply(&host.exchange(&call("crm.get", "{}"), &[], false));
+            assert_eq!(found(&store), left);
+        }
+    }
+}
+
+#[test]
+fn what_was_connected_before_a_logout_is_not_used() {
+    let issuers = json!([{
+        "issuer": "https://login.example.com",
+        "jwks": {"inline": tokens::key_set()},
+        "identity": {"organization": "org_id", "roles": "roles"},
+        "sign_in": {
+            "authorize": "https://login.example.com/authorize",
+            "token": {"cluster": "login", "path": "/token"},
+            "client_id": "pages",
+            "back_channel_logout": true,
+        },
+    }]);
+    let told = connecting(json!({"issuers": issuers, "auth_tools": true}));
+    let request = call("crm.get", "{}");
+    for (out_at, is_used) in [(None, true), (Some(NOW - 1), true), (Some(NOW), false)] {
+        let store = store_with(&place(), &connected());
+        if let Some(out_at) = out_at {
+            let [mark] = <[_; 1]>::try_from(Vec::from(marks(
+                &told,
+                "https://login.example.com",
+                "u1",
+                &Conversation::User,
+            )))
+            .unwrap();
+            let record = store::Record {
+                key: mark,
+                value: out_at.to_string(),
+                expires: NOW + 600,
+            };
+            stored(&store, &store::Operation::Put(record), now(0)).unwrap();
+        }
+        let outcome = looked_up(&told, &store, &request);
+        assert_eq!(outcome.server.is_some(), is_used, "{out_at:?}");
+        let list = looked_up(&told, &store, &call("auth.connections", "{}"));
+        let list: Value = serde_json::from_slice(&list.reply.unwrap().body).unwrap();
+        let notes = &list["result"]["structuredContent"]["connections"][0];
+        assert_eq!(notes["connected"], is_used);
+        // Who does not ask for it, does not pay for it.
+        let untold = looked_up(&connecting(json!({})), &store, &request);
+        assert!(untold.server.is_some());
+    }
+}
+
+#[test]
+fn one_of_many_refreshes() {
+    let (policy, store) = (connecting(json!({})), store_with(&place(), &connected()));
+    let request = call("crm.get", "{}").token(json!({"exp": NOW + 3000}));
+    // The resource does not answer: the token is used as long as it lasts.
+    let (outcome, calls) = sent(&policy, &store, &request, 280, &[]);
+    assert_eq!(outcome.server_header("authorization"), Some("Bearer at-1"));
+    assert_eq!(calls.len(), 1);
+    let (outcome, calls) = sent(&policy, &store, &request, 285, &[]);
+    assert_eq!(outcome.server_header("authorization"), Some("Bearer at-1"));
+    assert_eq!(calls.len(), 0, "somebody is at it");
+    let (outcome, _) = sent(&policy, &store, &request, 301, &[]);
+    assert_eq!(outcome.refusal(), (503, 503, "not_refreshed"));
+    let (outcome, calls) = sent(&policy, &store, &request, 302, &[]);
+    assert_eq!(outcome.refusal(), (503, 503, "not_refreshed"));
+    assert_eq!(calls.len(), 0, "it was waited for in vain");
+    let ended = answer(400, &json!({"error": "invalid_grant"}));
+    reply(&sent(&policy, &store, &request, 330, &[ended]).0);
+}
+
+#[test]
+fn b23_observe_mode_sends_no_token_of_anybody() {
+    let policy = connecting(json!({"mode": "observe"}));
+    let store = store_with(&place(), &connected());
+    let outcome = looked_up(&policy, &store, &call("crm.get", "{}"));
+    assert!(
+        outcome
+            .server_header("authorization")
+            .is_some_and(|value| !value.contains("at-1"))
+    );
+}
