@@ -27,6 +27,7 @@ pub mod challenge;
 pub mod cors;
 pub mod credential;
 pub mod decision;
+pub mod effect;
 pub mod elicitation;
 pub mod metadata;
 pub mod own_tools;

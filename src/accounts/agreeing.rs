@@ -9,7 +9,7 @@ use super::sealed::{AnswerForm, LASTS};
 use super::signed_in_user::SignedInUser;
 use base::effect::Ask;
 use base::http::Reply;
-use base::store::{Operation, Outcome, StoreError};
+use base::store::{Operation, StoreError, Stored};
 use policy::PAGES;
 
 /// A question whose page is open.
@@ -73,15 +73,15 @@ impl Agreeing {
     pub(super) fn told(
         mut self,
         around: PageContext<'_>,
-        told: Result<Outcome, StoreError>,
+        told: Result<Stored, StoreError>,
     ) -> Result<Step, PageRefusal> {
         let told = told.map_err(PageRefusal::Store)?;
         match (std::mem::replace(&mut self.stage, Stage::Show), told) {
-            (Stage::Show, Outcome::Value(found)) => {
+            (Stage::Show, Stored::Value(found)) => {
                 let question = self.open(around, found)?;
                 Ok(self.show(around, &question))
             }
-            (Stage::Answer { yes, form }, Outcome::Value(found)) => {
+            (Stage::Answer { yes, form }, Stored::Value(found)) => {
                 let question = self.open(around, found)?;
                 if form.question != question.asked_ms {
                     return Err(PageRefusal::Form);
@@ -96,11 +96,11 @@ impl Agreeing {
                     Some(_) => self.answered(Ok("page_answered"), question.call.tool),
                 })
             }
-            (Stage::TakeBack(question), Outcome::Created(true)) => {
+            (Stage::TakeBack(question), Stored::Created(true)) => {
                 Ok(self.keep(around, question, false))
             }
             (Stage::TakeBack(_), _) => Err(PageRefusal::CallMade),
-            (Stage::Keep { tool, yes }, Outcome::Done) => {
+            (Stage::Keep { tool, yes }, Stored::Done) => {
                 let outcome = match yes {
                     true => Ok("confirmed"),
                     false => Err(PageRefusal::NotConfirmed),

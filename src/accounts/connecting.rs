@@ -16,7 +16,7 @@ use super::vault::{self, Connected};
 use base::effect::{Ask, Told};
 use base::http::{Endpoint, HttpResponse};
 use base::secret::Secret;
-use base::store::Outcome;
+use base::store::Stored;
 use oauth::ClaimPath;
 
 /// A connection whose code came back.
@@ -122,11 +122,11 @@ impl Connecting {
                 let account = account.ok_or(PageRefusal::Account)?;
                 keep(around, attempt, tokens, Some(account))
             }
-            (Stage::Kept(account), Told::Store(Ok(Outcome::Done))) => {
+            (Stage::Kept(account), Told::Store(Ok(Stored::Done))) => {
                 let reply = pages::done(connection, account.as_deref());
                 Ok(done(reply, "connected", &attempt.ticket, account))
             }
-            (Stage::Again, Told::Store(Ok(Outcome::Value(found)))) => {
+            (Stage::Again, Told::Store(Ok(Stored::Value(found)))) => {
                 let place = place(around, &attempt)?;
                 let found = found.and_then(|found| place.open(around.sealer, &found, around.now));
                 // What was there before this attempt did not come of it.

@@ -7,7 +7,7 @@ use super::token_request::{self, Revoked};
 use super::vault::{Connected, Place};
 use base::effect::{Ask, Told};
 use base::http::HttpRequest;
-use base::store::{Outcome, StoreError};
+use base::store::{StoreError, Stored};
 
 /// A connection that is being ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,8 +96,8 @@ impl Ending {
         let Self { place, stage } = self;
         Ok(match (stage, told) {
             (_, Told::Store(Err(error))) => return Err(error),
-            (Stage::Look, Told::Store(Ok(Outcome::Value(None)))) => Next::Over(None),
-            (Stage::Look, Told::Store(Ok(Outcome::Value(Some(found))))) => {
+            (Stage::Look, Told::Store(Ok(Stored::Value(None)))) => Next::Over(None),
+            (Stage::Look, Told::Store(Ok(Stored::Value(Some(found))))) => {
                 // What does not open goes as well.
                 let found = place.open(means.sealer, &found, means.now);
                 let stage = Stage::Delete(found);

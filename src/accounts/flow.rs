@@ -21,7 +21,7 @@ use base::effect::{Ask, Told};
 use base::http::Reply;
 use base::seal::{Purpose, Sealer};
 use base::secret::Secret;
-use base::store::{Key, Operation, Outcome, Record};
+use base::store::{Key, Operation, Record, Stored};
 use mcp::headers::Headers;
 use oauth::{IssuerId, PendingFetch, Verifier};
 use policy::{PAGES, Policy, SignIn};
@@ -125,7 +125,7 @@ impl Flow {
     pub fn told(&mut self, around: PageContext<'_>, told: Told, verifier: &mut Verifier) -> Next {
         let step = match (self.waiting.take(), told) {
             (Some(Waiting::Once(attempt, code, leg)), Told::Store(outcome)) => match outcome {
-                Ok(Outcome::Created(true)) => match leg {
+                Ok(Stored::Created(true)) => match leg {
                     Leg::SignIn => sign_in::redeem(around, attempt, code.reveal()),
                     Leg::Connect => connecting::redeem(around, attempt, code.reveal()),
                 },

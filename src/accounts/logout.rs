@@ -13,7 +13,7 @@ use super::vault::{Conversation, Place};
 use base::effect::{Ask, Told};
 use base::http::Reply;
 use base::secret::Secret;
-use base::store::{Key, Operation, Outcome, Record};
+use base::store::{Key, Operation, Record, Stored};
 use oauth::{ClaimPath, IssuerId, LogoutVerification, VerifiedLogout, Verifier};
 use policy::{self, Policy};
 
@@ -98,7 +98,7 @@ impl LoggingOut {
     /// Goes on with what was asked for.
     pub(super) fn told(self, around: PageContext<'_>, told: Told) -> Step {
         answered(match (self, told) {
-            (Self::Before(issuer, logout), Told::Store(Ok(Outcome::Value(None)))) => {
+            (Self::Before(issuer, logout), Told::Store(Ok(Stored::Value(None)))) => {
                 Works::of(around, issuer, logout).map(|works| works.next(around))
             }
             (Self::Before(..), Told::Store(Ok(_))) => Err(PageRefusal::LogoutUsed),

@@ -7,7 +7,7 @@ use super::token_request::{self, TokenAnswerError};
 use super::vault::{Connected, Place};
 use base::effect::{Ask, Told};
 use base::http::HttpRequest;
-use base::store::{Operation, Outcome, StoreError};
+use base::store::{Operation, StoreError, Stored};
 
 /// A refresh under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl Refresh {
                     Err(_) => return Next::Over(Refreshed::AsBefore(Box::new(connected))),
                 }
             }
-            (Stage::Check(connected), Told::Store(Ok(Outcome::Value(found)))) => {
+            (Stage::Check(connected), Told::Store(Ok(Stored::Value(found)))) => {
                 let found = found.and_then(|value| {
                     let found = place.open(means.sealer, &value, means.now)?;
                     (found.connected == connected.connected).then_some((found, value))
@@ -97,7 +97,7 @@ impl Refresh {
                 Stage::Keep(connected, operation)
             }
             // It was ended, or made anew, a moment ago.
-            (Stage::Keep(..), Told::Store(Ok(Outcome::Created(false)))) => {
+            (Stage::Keep(..), Told::Store(Ok(Stored::Created(false)))) => {
                 return Next::Over(Refreshed::Ended);
             }
             // A token that cannot be kept is good for the calls that wait.

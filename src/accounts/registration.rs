@@ -16,7 +16,7 @@ use base::effect::{Ask, Told};
 use base::http::Reply;
 use base::http::{Endpoint, HttpResponse};
 use base::seal::Purpose;
-use base::store::{Key, Operation, Outcome, Record};
+use base::store::{Key, Operation, Record, Stored};
 use policy::{Connection, Policy};
 
 /// How long a registration is used, in seconds.
@@ -168,7 +168,7 @@ impl Registration<'_> {
     /// Goes on with what was asked for.
     pub(super) fn told(&self, stage: Stage, told: Told) -> Result<Next, PageRefusal> {
         Ok(match (stage, told) {
-            (Stage::Look, Told::Store(Ok(Outcome::Value(found)))) => {
+            (Stage::Look, Told::Store(Ok(Stored::Value(found)))) => {
                 let replaces = found.is_some();
                 Next::Ask(match found.and_then(|found| self.open(&found)) {
                     Some(client_id) => Stage::Try(client_id),
@@ -192,10 +192,10 @@ impl Registration<'_> {
                 })
             }
             (Stage::Keep { client_id, .. }, Told::Store(Ok(outcome))) => match outcome {
-                Outcome::Created(false) => Next::Ask(Stage::Again(client_id)),
+                Stored::Created(false) => Next::Ask(Stage::Again(client_id)),
                 _ => Next::Known(client_id),
             },
-            (Stage::Again(own), Told::Store(Ok(Outcome::Value(found)))) => {
+            (Stage::Again(own), Told::Store(Ok(Stored::Value(found)))) => {
                 let first = found.and_then(|found| self.open(&found));
                 Next::Known(first.unwrap_or(own))
             }

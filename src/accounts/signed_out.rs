@@ -10,7 +10,7 @@ use super::refusal::PageRefusal;
 use super::sealed::LinkPurpose;
 use super::vault::Conversation;
 use base::effect::{Ask, Told};
-use base::store::{Key, Operation, Outcome};
+use base::store::{Key, Operation, Stored};
 use oauth::Verifier;
 
 /// A request for a page, and where it is still to be looked.
@@ -39,7 +39,7 @@ impl Looking {
         verifier: &mut Verifier,
     ) -> Result<Step, PageRefusal> {
         let mark = match told {
-            Told::Store(Ok(Outcome::Value(mark))) => mark,
+            Told::Store(Ok(Stored::Value(mark))) => mark,
             Told::Store(Err(error)) => return Err(PageRefusal::Store(error)),
             _ => return Err(PageRefusal::Request),
         };

@@ -77,7 +77,7 @@ fn start(context: u32, call: &HttpRequest, purpose: Purpose) -> Asked {
     }
 }
 
-fn in_memory(operation: &Operation) -> Result<base::store::Outcome, StoreError> {
+fn in_memory(operation: &Operation) -> Result<base::store::Stored, StoreError> {
     let slot = memory::slot(operation.key());
     let now = host::now().seconds();
     host::change_shared(&format!("mcp-auth/1/{slot}"), |held| {

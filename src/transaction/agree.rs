@@ -10,7 +10,7 @@ use crate::refusal::Refusal;
 use base::effect::{Ask, Told};
 use base::json::digest;
 use base::seal::Sealer;
-use base::store::Outcome;
+use base::store::Stored;
 use mcp::message::MessageError;
 use policy::Policy;
 
@@ -100,7 +100,7 @@ impl Transaction {
         };
         let Agree { place, call, stage } = agree;
         let stage = match (stage, told) {
-            (Stage::Look, Outcome::Value(found)) => {
+            (Stage::Look, Stored::Value(found)) => {
                 let sealer = self.sealer()?;
                 let found = found.and_then(|found| place.open(sealer, &found, now.seconds()));
                 match found {
@@ -115,11 +115,11 @@ impl Transaction {
                     None => Stage::anew(&call, now),
                 }
             }
-            (Stage::Heed(_), Outcome::Created(true)) => return Err(Refusal::Declined),
-            (Stage::Use(_), Outcome::Created(true)) => return Ok(Next::Agreed),
+            (Stage::Heed(_), Stored::Created(true)) => return Err(Refusal::Declined),
+            (Stage::Use(_), Stored::Created(true)) => return Ok(Next::Agreed),
             // It counted for another call.
-            (Stage::Heed(_) | Stage::Use(_), Outcome::Created(false)) => Stage::anew(&call, now),
-            (Stage::Ask(question), Outcome::Done) => {
+            (Stage::Heed(_) | Stage::Use(_), Stored::Created(false)) => Stage::anew(&call, now),
+            (Stage::Ask(question), Stored::Done) => {
                 return Err(self.ask_on_page(&place, &question, now));
             }
             _ => return Err(Refusal::UpstreamAnswer),

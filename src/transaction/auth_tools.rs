@@ -21,7 +21,7 @@ use crate::decision::Evidence;
 use crate::own_tools::set;
 use crate::refusal::Refusal;
 use base::effect::{Ask, Told};
-use base::store::{Key, Operation, Outcome};
+use base::store::{Key, Operation, Stored};
 use mcp::message::Message;
 use mcp::method::{Era, Method};
 use policy::OwnTool;
@@ -136,7 +136,7 @@ impl Transaction {
         match call {
             OwnCall::Connections(mut left, mut known) => {
                 let found = match told {
-                    Told::Store(Ok(Outcome::Value(found))) => found,
+                    Told::Store(Ok(Stored::Value(found))) => found,
                     Told::Store(Err(error)) => return self.refuse(&Refusal::Store(error), None),
                     _ => None,
                 };

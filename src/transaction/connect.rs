@@ -12,7 +12,7 @@ use crate::accounts::vault::{Connected, Place, Usable};
 use crate::accounts::{logout, place, ticket};
 use crate::refusal::Refusal;
 use base::effect::{Ask, Told};
-use base::store::{Key, Operation as StoreOperation, Outcome};
+use base::store::{Key, Operation as StoreOperation, Stored};
 use mcp::headers::HeaderEdit;
 use policy::{Connection, Mode, Operation};
 
@@ -170,20 +170,20 @@ impl Transaction {
     fn next(&self, needed: &Needed, told: Told, now: Now) -> Result<Next, Refusal> {
         let place = &needed.place;
         match (needed.stage.clone(), told) {
-            (Stage::Look, Told::Store(Ok(Outcome::Value(found)))) => {
+            (Stage::Look, Told::Store(Ok(Stored::Value(found)))) => {
                 let sealer = self.sealer()?;
                 let found = found.and_then(|found| place.open(sealer, &found, now.seconds()));
                 let found = found.ok_or_else(|| self.not_connected(needed, now))?;
                 self.look_on(needed, found, self.marks_of(place), now)
             }
-            (Stage::Marks(connected, mut marks), Told::Store(Ok(Outcome::Value(mark)))) => {
+            (Stage::Marks(connected, mut marks), Told::Store(Ok(Stored::Value(mark)))) => {
                 if logout::ends(mark.as_deref(), connected.connected) {
                     return Err(self.not_connected(needed, now));
                 }
                 marks.pop_front();
                 self.look_on(needed, connected, marks, now)
             }
-            (Stage::Begin(connected), Told::Store(Ok(Outcome::Created(true)))) => {
+            (Stage::Begin(connected), Told::Store(Ok(Stored::Created(true)))) => {
                 Ok(Next::Ask(Stage::Refresh(connected)))
             }
             // Somebody else is at it.

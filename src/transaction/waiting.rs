@@ -11,7 +11,7 @@ use super::{Now, RequestState, Step, Transaction, credentials};
 use crate::accounts::ending::Ending;
 use crate::refusal::Refusal;
 use base::effect::{Ask, Told};
-use base::store::{Key, Operation as StoreOperation, Outcome, Record};
+use base::store::{Key, Operation as StoreOperation, Record, Stored};
 use mcp::headers::HeaderEdit;
 use oauth::{ProofError, TokenError, VerifiedToken, Verifier};
 use policy::{Mode, Operation};
@@ -132,7 +132,7 @@ impl Transaction {
                 Ok(())
             }
             (Some(Requirement::TokenForServer), _) => Err(Refusal::UpstreamAnswer),
-            (Some(_), Told::Store(Ok(Outcome::Created(true)))) => Ok(()),
+            (Some(_), Told::Store(Ok(Stored::Created(true)))) => Ok(()),
             (Some(Requirement::SingleUse), Told::Store(Ok(_))) => Err(self.was_used()),
             (Some(Requirement::Agreement(_)), Told::Store(Ok(_))) => Err(Refusal::RequestState),
             (_, Told::Store(Err(error))) => Err(Refusal::Store(error)),

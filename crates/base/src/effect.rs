@@ -1,7 +1,7 @@
 //! What has to be asked outside before a request can go on.
 
 use crate::http::{HttpRequest, HttpResponse};
-use crate::store::{Operation, Outcome, StoreError};
+use crate::store::{Operation, StoreError, Stored};
 
 /// Something to find out, or to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum Told {
     /// The answer to a call; `None` if there was none.
     Call(Option<HttpResponse>),
     /// The outcome of an operation.
-    Store(Result<Outcome, StoreError>),
+    Store(Result<Stored, StoreError>),
     /// The moment is over.
     Waited,
 }

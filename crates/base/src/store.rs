@@ -44,7 +44,7 @@ pub struct Record {
 
 /// What came of an operation.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum Stored {
     /// What a `Get` found.
     Value(Option<String>),
     /// A `Put` or `Delete` was done.
@@ -125,7 +125,7 @@ impl fmt::Debug for Record {
 }
 
 /// Without the value.
-impl fmt::Debug for Outcome {
+impl fmt::Debug for Stored {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Value(value) => write!(formatter, "Value({})", value.is_some()),

@@ -171,7 +171,7 @@ fn what_is_kept_is_sealed_and_ends() {
 #[test]
 fn what_cannot_be_opened_is_replaced() {
     with_registration(&discovering(), |registration, world| {
-        let found = Told::Store(Ok(Outcome::Value(Some("x".into()))));
+        let found = Told::Store(Ok(Stored::Value(Some("x".into()))));
         let stage = next(registration, Stage::Look, found).unwrap();
         assert_eq!(stage, Stage::Register { replaces: true });
         let stage = next(registration, stage, Told::Call(Some(registered("one")))).unwrap();

@@ -6,7 +6,7 @@ use crate::accounts::vault::Conversation;
 use crate::accounts::{Ended, PageRefusal, question_link};
 use crate::elicitation::Shown;
 use base::seal::Owner;
-use base::store::{Operation, Outcome, StoreError};
+use base::store::{Operation, StoreError, Stored};
 
 const TOOL: &str = "crm.refund";
 
@@ -80,7 +80,7 @@ fn send(world: &mut World, browser: &mut Browser, form: &str, origin: &str) -> E
 fn said(world: &mut World, user: &str) -> Option<bool> {
     let place = place(user, AMOUNT);
     match world.stored(&place.get()).unwrap() {
-        Outcome::Value(found) => {
+        Stored::Value(found) => {
             let question = place.open(&world.sealer, &found?, world.now)?;
             question.answer.map(|answer| answer.yes)
         }
@@ -166,7 +166,7 @@ fn a_yes_can_be_taken_back_until_the_call_is_made() {
     let (mut world, mut browser, _, page) = opened("dana");
     answer(&mut world, &mut browser, &page, "yes");
     let place = place("dana", AMOUNT);
-    let Outcome::Value(Some(found)) = world.stored(&place.get()).unwrap() else {
+    let Stored::Value(Some(found)) = world.stored(&place.get()).unwrap() else {
         panic!("no question");
     };
     let question = place.open(&world.sealer, &found, world.now).unwrap();

@@ -7,7 +7,7 @@ use super::{agreeing, document};
 use crate::accounts::logout::{ends, marks};
 use crate::accounts::vault::{Conversation, Place};
 use crate::accounts::{Ended, PageRefusal};
-use base::store::{Outcome, StoreError, memory};
+use base::store::{StoreError, Stored, memory};
 use oauth::TokenError;
 
 fn told(changes: Value) -> World {
@@ -52,7 +52,7 @@ fn is_over(world: &World, place: &Place, connected: u64) -> bool {
     );
     marks.into_iter().any(|mark| {
         let found = memory::apply(held, &base::store::Operation::Get(mark), world.now);
-        let Ok((Outcome::Value(found), _)) = found else {
+        let Ok((Stored::Value(found), _)) = found else {
             panic!("{found:?}");
         };
         ends(found.as_deref(), connected)

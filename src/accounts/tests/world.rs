@@ -16,7 +16,7 @@ use base::effect::{Ask, Told};
 use base::http::{HttpRequest, HttpResponse};
 use base::seal::Sealer;
 use base::secret::Secret;
-use base::store::{Operation, Outcome, StoreError, memory};
+use base::store::{Operation, StoreError, Stored, memory};
 use mcp::headers::Headers;
 use oauth::{PendingFetch, Verifier};
 use policy::Policy;
@@ -168,7 +168,7 @@ impl World {
         }
     }
 
-    pub fn stored(&mut self, operation: &Operation) -> Result<Outcome, StoreError> {
+    pub fn stored(&mut self, operation: &Operation) -> Result<Stored, StoreError> {
         let held = self.store.as_ref().map_err(|error| *error)?;
         if self.puts_fail && matches!(operation, Operation::Put(_)) {
             return Err(StoreError::Unavailable);
@@ -260,7 +260,7 @@ impl World {
 
     pub fn connection_at(&mut self, place: &Place) -> Option<Connected> {
         match self.stored(&place.get()).unwrap() {
-            Outcome::Value(found) => place.open(&self.sealer, &found?, self.now),
+            Stored::Value(found) => place.open(&self.sealer, &found?, self.now),
             other => panic!("{other:?}"),
         }
     }

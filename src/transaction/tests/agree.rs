@@ -67,7 +67,7 @@ fn own(arguments: &str) -> Place {
 
 fn question(store: &Store, place: &Place, later: u64) -> Option<Question> {
     match stored(store, &place.get(), now(later)).unwrap() {
-        store::Outcome::Value(found) => place.open(&sealer(), &found?, NOW + later),
+        store::Stored::Value(found) => place.open(&sealer(), &found?, NOW + later),
         other => panic!("{other:?}"),
     }
 }
@@ -180,7 +180,7 @@ fn b24_an_answer_counts_where_it_was_given() {
     }
     answer(&store, &agreed, true, 1);
     let held = |place: &Place| match stored(&store, &place.get(), now(1)).unwrap() {
-        store::Outcome::Value(value) => value.unwrap(),
+        store::Stored::Value(value) => value.unwrap(),
         other => panic!("{other:?}"),
     };
     let put = store::Operation::Put(store::Record {

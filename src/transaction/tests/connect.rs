@@ -78,7 +78,7 @@ pub(super) fn store_with(place: &Place, connected: &Connected) -> Store {
 /// The connection in a store.
 pub(super) fn found(store: &Store) -> Option<Connected> {
     let found = stored(store, &place().get(), now(0)).unwrap();
-    let store::Outcome::Value(found) = found else {
+    let store::Stored::Value(found) = found else {
         panic!("{found:?}");
     };
     let sealer = Sealer::new(&"secret".repeat(6)).unwrap();

@@ -17,7 +17,7 @@ use base::effect::{Ask, Told};
 use base::http::Reply;
 use base::http::{HttpRequest, HttpResponse};
 use base::seal::Sealer;
-use base::store::{Operation, Outcome as StoreOutcome, StoreError, memory};
+use base::store::{Operation, StoreError, Stored, memory};
 use mcp::headers::{HeaderEdit, Headers};
 use oauth::Verifier;
 use policy::{Authorization, Hold, Mode, Policy};
@@ -504,7 +504,7 @@ pub(in super::super) fn stored(
     store: &Store,
     operation: &Operation,
     now: Now,
-) -> Result<StoreOutcome, StoreError> {
+) -> Result<Stored, StoreError> {
     let (outcome, held) = memory::apply(&store.borrow(), operation, now.seconds())?;
     if let Some(held) = held {
         store.replace(held);

@@ -6,7 +6,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Key, Operation, Outcome, Record, StoreError};
+use super::{Key, Operation, Record, StoreError, Stored};
 use crate::http::{HttpRequest, HttpResponse};
 
 /// Where etcd is.
@@ -46,7 +46,7 @@ pub enum Progress {
     /// With another call.
     Call(HttpRequest),
     /// It is over.
-    Over(Result<Outcome, StoreError>),
+    Over(Result<Stored, StoreError>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -86,7 +86,7 @@ impl Job {
     /// Goes on with the answer to the last call, if there was one.
     pub fn answered(&mut self, answer: Option<&HttpResponse>) -> Progress {
         if matches!(self.stage, Stage::Revocation) {
-            return Progress::Over(Ok(Outcome::Created(false)));
+            return Progress::Over(Ok(Stored::Created(false)));
         }
         let body = answer
             .filter(|answer| answer.status == 200)
@@ -101,8 +101,8 @@ impl Job {
             Stage::Lease | Stage::Revocation => return self.leased(&body),
         };
         Progress::Over(match (&self.operation, lease) {
-            (Operation::Get(_), _) => self.found(&body).map(Outcome::Value),
-            (Operation::Put(_) | Operation::Delete(_), _) => Ok(Outcome::Done),
+            (Operation::Get(_), _) => self.found(&body).map(Stored::Value),
+            (Operation::Put(_) | Operation::Delete(_), _) => Ok(Stored::Done),
             // Left out where it is false.
             (Operation::Create(_) | Operation::Replace(..), lease) => {
                 match (body.get("succeeded"), lease) {
@@ -111,7 +111,7 @@ impl Job {
                         let revoke = json!({"ID": lease});
                         return Progress::Call(call(&self.etcd, "/v3/lease/revoke", &revoke));
                     }
-                    (Some(Value::Bool(true)), _) => Ok(Outcome::Created(true)),
+                    (Some(Value::Bool(true)), _) => Ok(Stored::Created(true)),
                     _ => Err(StoreError::Unavailable),
                 }
             }

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Key, Operation, Outcome, Record, StoreError};
+use super::{Key, Operation, Record, StoreError, Stored};
 
 /// How many slots there are.
 const SLOTS: u64 = 256;
@@ -32,7 +32,7 @@ pub fn apply(
     held: &[u8],
     operation: &Operation,
     now: u64,
-) -> Result<(Outcome, Option<Vec<u8>>), StoreError> {
+) -> Result<(Stored, Option<Vec<u8>>), StoreError> {
     let mut records: Vec<Kept> = if held.is_empty() {
         Vec::new()
     } else {
@@ -45,26 +45,26 @@ pub fn apply(
     match operation {
         Operation::Get(_) => {
             let value = found.map(|record| record.value.clone());
-            return Ok((Outcome::Value(value), None));
+            return Ok((Stored::Value(value), None));
         }
-        Operation::Create(_) if found.is_some() => return Ok((Outcome::Created(false), None)),
+        Operation::Create(_) if found.is_some() => return Ok((Stored::Created(false), None)),
         Operation::Replace(old, _) if found.is_none_or(|found| found.value != old.value) => {
-            return Ok((Outcome::Created(false), None));
+            return Ok((Stored::Created(false), None));
         }
-        Operation::Delete(_) if found.is_none() => return Ok((Outcome::Done, None)),
+        Operation::Delete(_) if found.is_none() => return Ok((Stored::Done, None)),
         _ => {}
     }
     records.retain(|record| record.key != key);
     let outcome = match operation {
         Operation::Put(record) => {
             records.push(kept(record));
-            Outcome::Done
+            Stored::Done
         }
         Operation::Create(record) | Operation::Replace(_, record) => {
             records.push(kept(record));
-            Outcome::Created(true)
+            Stored::Created(true)
         }
-        Operation::Get(_) | Operation::Delete(_) => Outcome::Done,
+        Operation::Get(_) | Operation::Delete(_) => Stored::Done,
     };
     let held = serde_json::to_vec(&records).map_err(|_| StoreError::Unavailable)?;
     if held.len() > MAX_SLOT {
@@ -92,7 +92,7 @@ mod tests {
     struct Slot(Vec<u8>);
 
     impl Slot {
-        fn apply(&mut self, operation: &Operation, now: u64) -> Result<Outcome, StoreError> {
+        fn apply(&mut self, operation: &Operation, now: u64) -> Result<Stored, StoreError> {
             let (outcome, held) = apply(&self.0, operation, now)?;
             self.0 = held.unwrap_or_else(|| self.0.clone());
             Ok(outcome)
@@ -100,7 +100,7 @@ mod tests {
 
         fn get(&mut self, name: &str, now: u64) -> Option<String> {
             match self.apply(&Operation::Get(key(name)), now) {
-                Ok(Outcome::Value(value)) => value,
+                Ok(Stored::Value(value)) => value,
                 outcome => panic!("{outcome:?}"),
             }
         }
@@ -124,28 +124,28 @@ mod tests {
     fn a_record_is_kept_until_it_ends() {
         let mut slot = Slot::default();
         let put = |value, expires| Operation::Put(record("a", value, expires));
-        assert_eq!(slot.apply(&put("1", NOW + 10), NOW), Ok(Outcome::Done));
+        assert_eq!(slot.apply(&put("1", NOW + 10), NOW), Ok(Stored::Done));
         assert_eq!(slot.get("a", NOW + 9).as_deref(), Some("1"));
         assert_eq!(slot.get("a", NOW + 10), None);
         assert_eq!(slot.get("b", NOW), None);
-        assert_eq!(slot.apply(&put("2", NOW + 20), NOW), Ok(Outcome::Done));
+        assert_eq!(slot.apply(&put("2", NOW + 20), NOW), Ok(Stored::Done));
         assert_eq!(slot.get("a", NOW + 19).as_deref(), Some("2"));
         let delete = Operation::Delete(key("a"));
-        assert_eq!(slot.apply(&delete, NOW), Ok(Outcome::Done));
+        assert_eq!(slot.apply(&delete, NOW), Ok(Stored::Done));
         assert_eq!(slot.get("a", NOW), None);
-        assert_eq!(slot.apply(&delete, NOW), Ok(Outcome::Done));
+        assert_eq!(slot.apply(&delete, NOW), Ok(Stored::Done));
     }
 
     #[test]
     fn b44_only_the_first_creates() {
         let mut slot = Slot::default();
         let create = Operation::Create(record("a", "", NOW + 10));
-        assert_eq!(slot.apply(&create, NOW), Ok(Outcome::Created(true)));
-        assert_eq!(slot.apply(&create, NOW + 9), Ok(Outcome::Created(false)));
+        assert_eq!(slot.apply(&create, NOW), Ok(Stored::Created(true)));
+        assert_eq!(slot.apply(&create, NOW + 9), Ok(Stored::Created(false)));
         let other = Operation::Create(record("b", "", NOW + 10));
-        assert_eq!(slot.apply(&other, NOW), Ok(Outcome::Created(true)));
+        assert_eq!(slot.apply(&other, NOW), Ok(Stored::Created(true)));
         let later = Operation::Create(record("a", "", NOW + 30));
-        assert_eq!(slot.apply(&later, NOW + 10), Ok(Outcome::Created(true)));
+        assert_eq!(slot.apply(&later, NOW + 10), Ok(Stored::Created(true)));
     }
 
     #[test]
@@ -153,11 +153,11 @@ mod tests {
         let mut slot = Slot::default();
         let (old, new) = (record("a", "1", NOW + 10), record("a", "2", NOW + 20));
         let replace = Operation::Replace(old.clone(), new);
-        assert_eq!(slot.apply(&replace, NOW), Ok(Outcome::Created(false)));
+        assert_eq!(slot.apply(&replace, NOW), Ok(Stored::Created(false)));
         assert_eq!(slot.get("a", NOW), None);
         slot.apply(&Operation::Put(old), NOW).unwrap();
-        assert_eq!(slot.apply(&replace, NOW), Ok(Outcome::Created(true)));
-        assert_eq!(slot.apply(&replace, NOW), Ok(Outcome::Created(false)));
+        assert_eq!(slot.apply(&replace, NOW), Ok(Stored::Created(true)));
+        assert_eq!(slot.apply(&replace, NOW), Ok(Stored::Created(false)));
         assert_eq!(slot.get("a", NOW + 19).as_deref(), Some("2"));
     }
 
@@ -167,12 +167,12 @@ mod tests {
         let big = "x".repeat(20_000);
         for name in ["a", "b", "c"] {
             let put = Operation::Put(record(name, &big, NOW + 10));
-            assert_eq!(slot.apply(&put, NOW), Ok(Outcome::Done));
+            assert_eq!(slot.apply(&put, NOW), Ok(Stored::Done));
         }
         let put = Operation::Put(record("d", &big, NOW + 20));
         assert_eq!(slot.apply(&put, NOW), Err(StoreError::Full));
         assert!(slot.get("a", NOW).is_some());
-        assert_eq!(slot.apply(&put, NOW + 10), Ok(Outcome::Done));
+        assert_eq!(slot.apply(&put, NOW + 10), Ok(Stored::Done));
     }
 
     #[test]

@@ -42,7 +42,7 @@ fn answer(body: &Value) -> HttpResponse {
 fn outcome(
     operation: Operation,
     answers: &[Value],
-) -> (Vec<HttpRequest>, Result<Outcome, StoreError>) {
+) -> (Vec<HttpRequest>, Result<Stored, StoreError>) {
     let (mut job, call) = Job::start(&etcd(), operation, NOW);
     let mut calls = vec![call];
     for each in answers {
@@ -58,7 +58,7 @@ fn outcome(
 fn a_record_is_written_with_a_lease() {
     let answers = [json!({"ID": "7", "TTL": "60"}), json!({})];
     let (calls, done) = outcome(Operation::Put(record()), &answers);
-    assert_eq!(done, Ok(Outcome::Done));
+    assert_eq!(done, Ok(Stored::Done));
     let paths: Vec<&str> = calls.iter().map(path).collect();
     assert_eq!(paths, ["/v3/lease/grant", "/v3/kv/put"]);
     assert_eq!(body(&calls[0]), json!({"TTL": "60"}));
@@ -76,10 +76,10 @@ fn what_was_written_is_read_until_it_ends() {
         json!({"kvs": [{"key": "eA==", "value": BASE64_STANDARD.encode(kept)}], "count": "1"})
     };
     let get = |answer: Value| outcome(Operation::Get(record().key), &[answer]).1;
-    let found = Outcome::Value(Some("v".to_owned()));
+    let found = Stored::Value(Some("v".to_owned()));
     assert_eq!(get(kept(NOW + 1)), Ok(found));
-    assert_eq!(get(kept(NOW)), Ok(Outcome::Value(None)));
-    assert_eq!(get(json!({})), Ok(Outcome::Value(None)));
+    assert_eq!(get(kept(NOW)), Ok(Stored::Value(None)));
+    assert_eq!(get(json!({})), Ok(Stored::Value(None)));
     let odd = json!({"kvs": [{"key": "eA==", "value": "eA=="}]});
     assert_eq!(get(odd), Err(StoreError::Unavailable));
 }
@@ -94,7 +94,7 @@ fn b44_only_the_first_creates() {
     ] {
         let answers = [lease.clone(), said, json!({})];
         let (calls, created) = outcome(Operation::Create(record()), &answers);
-        assert_eq!(created, Ok(Outcome::Created(first)));
+        assert_eq!(created, Ok(Stored::Created(first)));
         // What is not written needs no lease.
         let revoked = calls.get(2).map(path);
         assert_eq!(revoked, (!first).then_some("/v3/lease/revoke"));
@@ -117,7 +117,7 @@ fn what_changed_meanwhile_is_not_replaced() {
     for (said, is_replaced) in [(json!({"succeeded": true}), true), (json!({}), false)] {
         let answers = [lease.clone(), said, json!({})];
         let (calls, replaced) = outcome(Operation::Replace(old.clone(), new.clone()), &answers);
-        assert_eq!(replaced, Ok(Outcome::Created(is_replaced)));
+        assert_eq!(replaced, Ok(Stored::Created(is_replaced)));
         assert_eq!(calls.len(), if is_replaced { 2 } else { 3 });
         // It is compared with what was written, byte for byte.
         let (put, _) = outcome(Operation::Put(old.clone()), &answers);

@@ -1,0 +1,192 @@
+//! Waiting without I/O: a task is an `async` function that asks the host for effects.
+//!
+//! A task runs until it needs something of the host. [`Task::start`] and [`Task::resume`] then return
+//! that [`Effect`]; whoever drives the task (the host adapter, a test, the command line) carries it out
+//! and resumes the task with its [`Outcome`]. There is no executor and no waker: a task that is not
+//! resumed does not run.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use base::http::{HttpRequest, HttpResponse};
+use base::store::{Operation, StoreError, Stored};
+
+/// Something that only the host can do for a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Call a cluster of the policy.
+    Call(HttpRequest),
+    /// Carry out an operation on the store.
+    Store(Operation),
+    /// Wait 100 ms: another request holds what this one needs.
+    Pause,
+}
+
+/// What came of an effect. Its variant is that of the effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The answer to a call; `None` if there was none.
+    Call(Option<HttpResponse>),
+    /// What the store did.
+    Store(Result<Stored, StoreError>),
+    /// The pause is over.
+    Paused,
+}
+
+/// How far a task is.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Progress<T> {
+    /// It waits for this effect.
+    Waits(Effect),
+    /// It has ended.
+    Done(T),
+}
+
+/// A task's access to the host. Clones belong to the same task.
+#[derive(Clone, Default)]
+pub struct Effects(Rc<Exchanged>);
+
+/// What a task and its driver hand each other.
+#[derive(Default)]
+struct Exchanged {
+    effect: RefCell<Option<Effect>>,
+    outcome: RefCell<Option<Outcome>>,
+    /// Unix milliseconds.
+    now: Cell<u64>,
+}
+
+impl Effects {
+    /// The time at which the task was started or resumed last, in Unix milliseconds.
+    pub fn now_ms(&self) -> u64 {
+        self.0.now.get()
+    }
+
+    /// The same in Unix seconds.
+    pub fn now(&self) -> u64 {
+        self.now_ms() / 1000
+    }
+
+    /// Calls a cluster. `None`: there was no answer.
+    pub async fn call(&self, request: HttpRequest) -> Option<HttpResponse> {
+        match self.perform(Effect::Call(request)).await {
+            Outcome::Call(response) => response,
+            Outcome::Store(_) | Outcome::Paused => None,
+        }
+    }
+
+    /// Carries out an operation on the store.
+    ///
+    /// # Errors
+    ///
+    /// The store is not available, or full.
+    pub async fn store(&self, operation: Operation) -> Result<Stored, StoreError> {
+        match self.perform(Effect::Store(operation)).await {
+            Outcome::Store(stored) => stored,
+            Outcome::Call(_) | Outcome::Paused => Err(StoreError::Unavailable),
+        }
+    }
+
+    /// Waits 100 ms.
+    pub async fn pause(&self) {
+        self.perform(Effect::Pause).await;
+    }
+
+    async fn perform(&self, effect: Effect) -> Outcome {
+        self.0.effect.replace(Some(effect));
+        poll_fn(|_| match self.0.outcome.take() {
+            Some(outcome) => Poll::Ready(outcome),
+            None => Poll::Pending,
+        })
+        .await
+    }
+}
+
+/// An `async` function under way.
+pub struct Task<T> {
+    future: Pin<Box<dyn Future<Output = T>>>,
+    effects: Effects,
+}
+
+impl<T> Task<T> {
+    /// Runs a task to its first effect, or to its end. `now_ms` is in Unix milliseconds.
+    pub fn start<F>(now_ms: u64, run: impl FnOnce(Effects) -> F) -> (Self, Progress<T>)
+    where
+        F: Future<Output = T> + 'static,
+    {
+        let effects = Effects::default();
+        effects.0.now.set(now_ms);
+        let future: Pin<Box<dyn Future<Output = T>>> = Box::pin(run(effects.clone()));
+        let mut task = Self { future, effects };
+        let progress = task.poll();
+        (task, progress)
+    }
+
+    /// Runs the task on, to its next effect or to its end. Not for a task that has ended.
+    pub fn resume(&mut self, outcome: Outcome, now_ms: u64) -> Progress<T> {
+        self.effects.0.now.set(now_ms);
+        self.effects.0.outcome.replace(Some(outcome));
+        self.poll()
+    }
+
+    fn poll(&mut self) -> Progress<T> {
+        match self
+            .future
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+        {
+            Poll::Ready(value) => Progress::Done(value),
+            // A task waits for nothing but an effect. One without would wait for ever; a pause ends.
+            Poll::Pending => Progress::Waits(self.effects.0.effect.take().unwrap_or(Effect::Pause)),
+        }
+    }
+}
+
+/// The future has no representation of its own.
+impl<T> fmt::Debug for Task<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Task")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base::store::Key;
+
+    fn get() -> Operation {
+        Operation::Get(Key::of("test", &["a"]))
+    }
+
+    #[test]
+    fn a_task_asks_for_one_effect_after_the_other() {
+        let (mut task, first) = Task::start(1_000, |effects| async move {
+            let found = effects.store(get()).await;
+            let asked = effects.now_ms();
+            effects.pause().await;
+            (found, asked, effects.now())
+        });
+        assert_eq!(first, Progress::Waits(Effect::Store(get())));
+        let found = Ok(Stored::Value(None));
+        let second = task.resume(Outcome::Store(found.clone()), 2_500);
+        assert_eq!(second, Progress::Waits(Effect::Pause));
+        let end = task.resume(Outcome::Paused, 4_000);
+        assert_eq!(end, Progress::Done((found, 2_500, 4)));
+    }
+
+    #[test]
+    fn an_outcome_of_another_effect_is_a_failure() {
+        let (mut task, _) = Task::start(0, |effects| async move { effects.store(get()).await });
+        let end = task.resume(Outcome::Paused, 0);
+        assert_eq!(end, Progress::Done(Err(StoreError::Unavailable)));
+    }
+
+    #[test]
+    fn a_task_without_effects_ends_at_once() {
+        let (_, progress) = Task::start(0, |_| async { 7 });
+        assert_eq!(progress, Progress::Done(7));
+    }
+}
