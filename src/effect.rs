@@ -12,8 +12,10 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use crate::accounts::refresh::{Refresh, Refreshed};
 use base::http::{HttpRequest, HttpResponse};
 use base::store::{Operation, StoreError, Stored};
+use oauth::{PendingFetch, TokenDigest};
 
 /// Something that only the host can do for a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,19 +24,31 @@ pub enum Effect {
     Call(HttpRequest),
     /// Carry out an operation on the store.
     Store(Operation),
+    /// Exchange the caller's token: once per worker, however many requests wait for it.
+    ExchangeToken(TokenDigest),
+    /// Fetch what tokens are verified with: once per worker, however many requests wait for it.
+    Fetch(PendingFetch),
     /// Wait 100 ms: another request holds what this one needs.
     Pause,
+    /// Refresh the token of an account. The refresh is carried to its end even if the request is gone.
+    Refresh(Box<Refresh>),
 }
 
 /// What came of an effect. Its variant is that of the effect.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The answer to a call; `None` if there was none.
     Call(Option<HttpResponse>),
     /// What the store did.
     Store(Result<Stored, StoreError>),
+    /// The token exchange is over; the exchanger knows its result.
+    TokenExchanged,
+    /// The fetch is over; the verifier knows its result.
+    Fetched,
     /// The pause is over.
     Paused,
+    /// The result of a refresh.
+    Refreshed(Refreshed),
 }
 
 /// How far a task is.
@@ -74,7 +88,7 @@ impl Effects {
     pub async fn call(&self, request: HttpRequest) -> Option<HttpResponse> {
         match self.perform(Effect::Call(request)).await {
             Outcome::Call(response) => response,
-            Outcome::Store(_) | Outcome::Paused => None,
+            _ => None,
         }
     }
 
@@ -86,7 +100,25 @@ impl Effects {
     pub async fn store(&self, operation: Operation) -> Result<Stored, StoreError> {
         match self.perform(Effect::Store(operation)).await {
             Outcome::Store(stored) => stored,
-            Outcome::Call(_) | Outcome::Paused => Err(StoreError::Unavailable),
+            _ => Err(StoreError::Unavailable),
+        }
+    }
+
+    /// Fetches what a token is verified with. The verifier then knows the result.
+    pub async fn fetch(&self, fetch: PendingFetch) {
+        self.perform(Effect::Fetch(fetch)).await;
+    }
+
+    /// Exchanges the caller's token. The exchanger then knows the result.
+    pub async fn exchange_token(&self, token: TokenDigest) {
+        self.perform(Effect::ExchangeToken(token)).await;
+    }
+
+    /// Refreshes the token of an account.
+    pub async fn refresh(&self, refresh: Refresh) -> Refreshed {
+        match self.perform(Effect::Refresh(Box::new(refresh))).await {
+            Outcome::Refreshed(refreshed) => refreshed,
+            _ => Refreshed::Store(StoreError::Unavailable),
         }
     }
 
