@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use crate::decision::Decision;
+use crate::decision::{Decision, Verdict};
 use policy::{Mode, Policy, Subject};
 
 /// The longest name from a request that a record repeats.
@@ -116,6 +116,15 @@ pub struct Record {
 }
 
 impl Record {
+    /// Notes a decision. In observe mode it takes no effect.
+    pub(crate) fn decide(&mut self, mode: Mode, mut decision: Decision) {
+        if mode == Mode::Observe {
+            self.would_be = Some(decision.verdict.name());
+            decision.verdict = Verdict::Draft;
+        }
+        self.decision = decision;
+    }
+
     /// A record of a request about which nothing is known yet.
     pub fn new(mode: Mode, decision: Decision) -> Self {
         Self {

@@ -32,6 +32,7 @@ pub mod elicitation;
 pub mod metadata;
 pub mod own_tools;
 pub mod refusal;
+pub mod response;
 pub mod rewrite;
 pub mod transaction;
 

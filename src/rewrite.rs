@@ -1,12 +1,5 @@
-//! What goes in and comes out changed: arguments, the headers that mirror them, lists.
+//! What goes in comes out changed: arguments, and the headers that mirror them.
 
 pub mod arguments;
 pub mod declared_headers;
-pub mod error_texts;
-pub mod instructions;
-pub mod lists;
 pub mod param_headers;
-pub mod pins;
-pub mod results;
-pub mod schemas;
-mod security_schemes;

@@ -4,22 +4,18 @@
 //! as the end of the body, so no message can end without being judged.
 
 mod agree;
-mod auth_tools;
+pub(crate) mod auth_tools;
 mod call;
-mod caller;
+pub(crate) mod caller;
 mod completion;
 mod confirm;
 mod connect;
 mod credentials;
-mod error_texts;
 mod forward;
 mod handles;
-mod ids;
 mod local;
 mod pages;
-mod pins;
 mod request;
-mod response;
 mod token_exchange;
 mod waiting;
 
@@ -27,7 +23,6 @@ use std::rc::Rc;
 
 use self::auth_tools::OwnCall;
 use self::caller::Known;
-use self::handles::Handles;
 pub use self::local::Connection;
 use self::pages::PageState;
 use self::waiting::Waiting;
@@ -41,19 +36,21 @@ use crate::cors;
 use crate::credential::Credential;
 use crate::decision::{Decision, Evidence, Verdict};
 use crate::refusal::Refusal;
-use crate::rewrite::pins::SeenTools;
+use crate::response::inspect::{Inspect, ResultOf};
+use crate::response::pins::SeenTools;
+use crate::response::sealed_ids::Handles;
+use crate::response::{AnsweredRequest, Answering, ResponseState, results};
 use base::effect::Ask;
 use base::http::Reply;
 use base::seal::Sealer;
 use mcp::capabilities::ElicitationCapability;
 use mcp::headers::{HeaderEdit, Headers};
 use mcp::method::Era;
-use mcp::sse::EventStream;
 use oauth::{PendingFetch, TokenDigest};
-use policy::{Mode, Policy};
+use policy::{Mode, Policy, ServerErrors};
 
 /// How deep JSON may be nested, in requests and lists.
-const MAX_DEPTH: usize = 64;
+pub(crate) const MAX_DEPTH: usize = 64;
 
 /// What the host is to do now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,7 +142,8 @@ pub struct Transaction {
     started: Now,
     connection: Connection,
     request: RequestState,
-    response: ResponseState,
+    /// The answer, once its headers arrived.
+    answering: Option<Answering>,
     headers: Headers,
     caller: Option<Known>,
     asked: Question,
@@ -158,9 +156,6 @@ pub struct Transaction {
     /// What the server gets in place of the caller's token.
     token_for_server: Option<Rc<Credential>>,
     record: Record,
-    decided: bool,
-    /// Changes of the answer's headers, until these go on.
-    answer_headers: Vec<HeaderEdit>,
 }
 
 /// Where the request is.
@@ -176,72 +171,6 @@ enum RequestState {
     Asks,
     /// It went on, or was answered.
     Over,
-}
-
-/// How the answer is treated.
-#[derive(Debug)]
-enum ResponseState {
-    /// Its headers have not arrived.
-    Start,
-    /// Passed as it comes.
-    Pass,
-    /// A JSON message, held until it is whole. `failed`: its status already says so.
-    Message { failed: bool },
-    /// An event stream, looked at event by event.
-    Events(EventStream),
-    /// Replaced: this is what is left to send.
-    Replaced(Vec<u8>),
-}
-
-/// What of an answer is looked at.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Inspect {
-    /// The lists in it.
-    lists: bool,
-    /// Whether it is where the filter's own tools are listed.
-    own_tools: bool,
-    /// The handles in it.
-    handles: bool,
-    /// The data in it.
-    results: bool,
-    /// What the server says of itself.
-    instructions: bool,
-    /// The texts of its errors.
-    errors: bool,
-}
-
-/// Whose result an answer is.
-#[derive(Debug, Default)]
-enum ResultOf {
-    /// None that the policy has rules for.
-    #[default]
-    Nothing,
-    /// That cannot be told: every rule counts.
-    Anything,
-    Tool(String),
-    Prompt(String),
-    Resource(String),
-}
-
-impl ResultOf {
-    fn of(target: Target<'_>) -> Self {
-        match target {
-            Target::Server => Self::Nothing,
-            Target::Tool(name) => Self::Tool(name.to_owned()),
-            Target::Prompt(name) => Self::Prompt(name.to_owned()),
-            Target::Resource(uri) | Target::ResourceTemplate(uri) => Self::Resource(uri.to_owned()),
-        }
-    }
-
-    fn target(&self) -> Option<Target<'_>> {
-        match self {
-            Self::Nothing => Some(Target::Server),
-            Self::Anything => None,
-            Self::Tool(name) => Some(Target::Tool(name)),
-            Self::Prompt(name) => Some(Target::Prompt(name)),
-            Self::Resource(uri) => Some(Target::Resource(uri)),
-        }
-    }
 }
 
 /// What was asked, kept for the answer.
@@ -266,7 +195,7 @@ impl Transaction {
             started: now,
             connection: Connection::default(),
             request: RequestState::Start,
-            response: ResponseState::Start,
+            answering: None,
             headers: Headers::default(),
             caller: None,
             asked: Question {
@@ -282,8 +211,6 @@ impl Transaction {
             own_call: None,
             token_for_server: None,
             record,
-            decided: false,
-            answer_headers: Vec::new(),
         }
     }
 
@@ -371,7 +298,8 @@ impl Transaction {
 
     /// Notes whose result the answer will be, and what of it is looked at.
     fn prepare_answer(&mut self, inspect: Inspect, result_of: ResultOf) {
-        let results = !self.result_rules(&self.policy, &result_of).is_empty();
+        let results =
+            !results::rules_for(&self.policy, self.caller.as_ref(), &result_of).is_empty();
         // What one caller may read must not be cached for others.
         let is_read = self.record.method.as_deref() == Some("resources/read");
         let presents = matches!(
@@ -405,13 +333,73 @@ impl Transaction {
         });
     }
 
-    fn decide(&mut self, mut decision: Decision) {
-        if self.policy.mode == Mode::Observe {
-            self.record.would_be = Some(decision.verdict.name());
-            decision.verdict = Verdict::Draft;
+    fn decide(&mut self, decision: Decision) {
+        self.record.decide(self.policy.mode, decision);
+    }
+
+    /// Whether error texts of the answer are looked at: only requests have one, and a stream of its
+    /// own may bring the answers to others.
+    fn looks_at_errors(&self) -> bool {
+        let is_answered = self.asked.id.is_some() || self.record.http_method == "GET";
+        let has_names = !self.policy.known_tools.is_empty();
+        is_answered
+            && match self.policy.errors {
+                ServerErrors::HideNames => has_names,
+                ServerErrors::Keep => false,
+                ServerErrors::Withhold => true,
+            }
+    }
+
+    /// The answer's headers. `ended`: nothing follows them.
+    pub fn response_headers(&mut self, headers: &Headers, ended: bool) -> Step {
+        self.refused_by_server(headers);
+        let answering = self.answering();
+        let answering = self.answering.insert(answering);
+        answering.response_headers(headers, ended, &mut self.record)
+    }
+
+    /// The answer's body: all of it so far while a message is held, else the next chunk.
+    /// `ended`: by its own end or by trailers.
+    pub fn response_body(&mut self, body: &[u8], ended: bool, now: Now) -> Step {
+        match &mut self.answering {
+            Some(answering) => answering.response_body(body, ended, now, &mut self.record),
+            None => Step::Forward(Forward::default()),
         }
-        self.record.decision = decision;
-        self.decided = true;
+    }
+
+    /// Whether the answer's body has to be looked at.
+    pub fn reads_response(&self) -> bool {
+        let answering = self.answering.as_ref();
+        answering.is_none_or(Answering::reads_response)
+    }
+
+    /// Whether a message of the answer is held until it is whole.
+    pub fn holds_response(&self) -> bool {
+        let answering = self.answering.as_ref();
+        answering.is_some_and(Answering::holds_response)
+    }
+
+    /// The answer to this request. The request needs none of what moves into it any more.
+    fn answering(&mut self) -> Answering {
+        Answering {
+            policy: Rc::clone(&self.policy),
+            caller: self.caller.clone(),
+            request: AnsweredRequest {
+                id: self.asked.id.take(),
+                era: self.asked.era,
+                http_method: self.record.http_method.clone(),
+                method: self.record.method.clone(),
+                origin: self.origin().map(str::to_owned),
+            },
+            inspect: self.inspect,
+            result_of: std::mem::take(&mut self.result_of),
+            handles: std::mem::take(&mut self.handles),
+            seen: self.seen.clone(),
+            audit_key: self.secrets.audit_key.clone(),
+            sealer: self.secrets.sealer.clone(),
+            state: ResponseState::default(),
+            header_edits: Vec::new(),
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use criterion::{criterion_group, criterion_main};
 use mcp::headers::Headers;
 use mcp::message::Message;
-use mcp_auth_filter::rewrite::pins::SeenTools;
+use mcp_auth_filter::response::pins::SeenTools;
 use mcp_auth_filter::transaction::{Forward, Secrets, Step, Transaction};
 use oauth::{BearerToken, Verification, Verifier};
 use policy::Policy;

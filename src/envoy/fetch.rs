@@ -16,7 +16,7 @@ use super::refreshes::Refreshes;
 use super::stream::Stream;
 use super::token_exchanges::TokenExchanges;
 use crate::accounts::refresh::Refresh;
-use crate::rewrite::pins::SeenTools;
+use crate::response::pins::SeenTools;
 use crate::transaction::{Now, Secrets, Step, Transaction};
 use oauth::{PendingFetch, TokenDigest, Verifier};
 use policy::Policy;

@@ -63,7 +63,7 @@ impl Transaction {
         let session = self.handles.session.as_deref();
         let conversation = conversation(&self.policy, token, session);
         let conversation = conversation.ok_or(Refusal::NoConversation)?;
-        let (_, owner) = self.sealing().ok_or(Refusal::NoSealKey)?;
+        let owner = self.sealing().ok_or(Refusal::NoSealKey)?.owner;
         if owner.user.is_empty() {
             return Ok(None);
         }

@@ -49,6 +49,11 @@ pub(super) struct Listed {
     found: Option<(Connected, VecDeque<Key>)>,
 }
 
+/// Whether a caller finds the filter's own tools in a list.
+pub(crate) fn lists_own_tools(policy: &Policy, caller: &Known) -> bool {
+    policy.auth_tools && !matches!(caller.way(), AuthMethod::Anonymous)
+}
+
 impl Transaction {
     /// The filter's own tool that is called, if one is. In observe mode nothing is answered here.
     pub(super) fn own_tool(&self, message: &Message<'_>, ask: &Asked) -> Option<OwnTool> {
@@ -56,12 +61,6 @@ impl Transaction {
         let is_call = is_here && ask.method == Some(Method::CallTool);
         let name = message.params.name.as_deref().filter(|_| is_call)?;
         OwnTool::named(name)
-    }
-
-    /// Whether the caller finds the filter's own tools in a list.
-    pub(super) fn lists_own_tools(&self) -> bool {
-        let signed_in = |caller: &Known| !matches!(caller.way(), AuthMethod::Anonymous);
-        self.policy.auth_tools && self.caller.as_ref().is_some_and(signed_in)
     }
 
     /// Answers a call of one of the filter's own tools.
@@ -83,7 +82,8 @@ impl Transaction {
     /// Everybody may who signed in with what every request needs.
     fn may_call_own(&self, ask: &Asked, now: Now) -> Result<(), Refusal> {
         let caller = self.caller.as_ref().ok_or(Refusal::NoToken)?;
-        if !self.lists_own_tools() {
+        let known = self.caller.as_ref();
+        if !known.is_some_and(|known| lists_own_tools(&self.policy, known)) {
             let scopes = self.policy.scopes.clone();
             return Err(Refusal::Denied(Denial::SignIn { scopes }));
         }

@@ -5,14 +5,16 @@ use std::rc::Rc;
 use super::confirm::Consent;
 use super::handles::{Opened, OpenedMessage, State};
 use super::waiting::Waiting;
-use super::{Inspect, MAX_DEPTH, Now, ResultOf, Transaction};
+use super::{MAX_DEPTH, Now, Transaction};
 use crate::authorize::{Caller, Denial, Target, authorize, operations};
 use crate::elicitation::without_answer;
 use crate::refusal::Refusal;
+use crate::response::inspect::{Inspect, ResultOf};
+use crate::response::request_ids;
+use crate::response::schemas::Hidden;
 use crate::rewrite::arguments::{ArgumentError, Change, rewrite};
 use crate::rewrite::declared_headers::rebuild;
 use crate::rewrite::param_headers::follow;
-use crate::rewrite::schemas::Hidden;
 use base::json::tree::Node;
 use mcp::headers::{HeaderEdit, NAME, agree, encode, missing};
 use mcp::message::params::Reference;
@@ -67,7 +69,7 @@ impl Transaction {
         }
         let first = targets.first().copied().unwrap_or(Target::Server);
         if ask.method == Some(Method::CallTool)
-            && let Some(rule) = self.broken_pin(first)
+            && let Some(rule) = self.seen.blocks(&policy, first)
         {
             return Err((Refusal::PinBroken(rule), Some(first)));
         }
@@ -139,7 +141,7 @@ impl Transaction {
 
     /// Understands what a message asks for, and whose handles it names.
     pub(super) fn understand(&mut self, message: &Message<'_>, now: Now) -> Result<Ask, Refusal> {
-        Self::check_id(message)?;
+        request_ids::check(message)?;
         let era = agree(
             &self.headers,
             message,
@@ -213,6 +215,15 @@ impl Transaction {
             set: rewrite.set,
             removed: rewrite.removed,
         })
+    }
+
+    /// The id the server gets, as JSON, where it is not the client's.
+    fn id_for_server(&self) -> Option<String> {
+        let id = self.asked.id.as_ref()?;
+        if !self.inspect.depends_on_request() || self.asked.era == Era::Modern {
+            return None;
+        }
+        request_ids::for_server(id, self.record.method.as_deref(), &self.result_of)
     }
 
     /// The headers that mirror what changes in the body.

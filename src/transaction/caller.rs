@@ -7,20 +7,18 @@ use crate::audit;
 use crate::authorize::{Caller, View, known_roles};
 use crate::decision::Evidence;
 use crate::refusal::Refusal;
-use crate::rewrite::results;
 use oauth::{Identity, VerifiedToken, Vouched};
-use policy::ResultRule;
 
 /// Who is calling, once that is known.
 #[derive(Debug, Clone)]
-pub(super) struct Known {
+pub(crate) struct Known {
     way: AuthMethod,
     view: Option<Rc<View>>,
 }
 
 /// How it is known who is calling.
 #[derive(Debug, Clone)]
-pub(super) enum AuthMethod {
+pub(crate) enum AuthMethod {
     /// Nobody signed in, and the policy has something for nobody.
     Anonymous,
     /// The policy says so, for every caller on this machine.
@@ -58,7 +56,7 @@ impl AuthMethod {
 
 impl Known {
     /// How it is known.
-    pub(super) fn way(&self) -> &AuthMethod {
+    pub(crate) fn way(&self) -> &AuthMethod {
         &self.way
     }
 
@@ -71,12 +69,12 @@ impl Known {
     }
 
     /// Whoever it is that calls.
-    pub(super) fn own(&self) -> &Identity {
+    pub(crate) fn own(&self) -> &Identity {
         self.way.identity()
     }
 
     /// Whom rules, arguments and headers are about.
-    pub(super) fn identity(&self) -> &Identity {
+    pub(crate) fn identity(&self) -> &Identity {
         match &self.view {
             Some(view) => &view.identity,
             None => self.own(),
@@ -90,14 +88,19 @@ impl Known {
     }
 
     /// As whom it acts; empty if as itself.
-    pub(super) fn view(&self) -> &str {
+    pub(crate) fn view(&self) -> &str {
         self.view.as_ref().map_or("", |view| &view.name)
     }
 
-    pub(super) fn caller(&self, now: Now) -> Caller<'_> {
+    /// The caller with its own roles, where it acts as another one.
+    pub(crate) fn ceiling(&self) -> Option<&Identity> {
+        self.view.as_ref().map(|view| &view.ceiling)
+    }
+
+    pub(crate) fn caller(&self, now: Now) -> Caller<'_> {
         Caller {
             identity: self.identity(),
-            ceiling: self.view.as_ref().map(|view| &view.ceiling),
+            ceiling: self.ceiling(),
             token_age: self.way.token_age(now),
         }
     }
@@ -211,21 +214,5 @@ impl Transaction {
         changed
             .map(|change| Evidence::new("arguments", summary(change)))
             .collect()
-    }
-
-    /// The rules for what the caller receives of an answer.
-    pub(super) fn result_rules<'p>(
-        &self,
-        policy: &'p policy::Policy,
-        result_of: &super::ResultOf,
-    ) -> Vec<&'p ResultRule> {
-        let (identity, ceiling) = match &self.caller {
-            Some(known) => (
-                known.identity(),
-                known.view.as_ref().map(|view| &view.ceiling),
-            ),
-            None => (Identity::anonymous(), None),
-        };
-        results::rules(policy, identity, ceiling, result_of.target())
     }
 }

@@ -4,12 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use super::agree::Agree;
 use super::call::arguments_in;
-use super::handles::{Asked, State};
+use super::handles::State;
 use super::{MAX_DEPTH, Now, Transaction};
 use crate::authorize::Target;
 use crate::decision::Evidence;
 use crate::elicitation::{Action, Elicitation, How, Shown, action};
 use crate::refusal::Refusal;
+use crate::response::sealed_ids::Asked;
 use base::json::tree::Node;
 use base::seal::Purpose;
 use base::store::Key;
@@ -175,7 +176,9 @@ impl Transaction {
         body: &[u8],
         now: Now,
     ) -> Option<State> {
-        let question: Question = self.open_for_request(Purpose::Question, asked, sealed)?;
+        let question: Question =
+            self.sealing()?
+                .open_for_request(Purpose::Question, asked, sealed)?;
         if now.seconds() >= question.expires {
             return None;
         }

@@ -13,7 +13,7 @@ use mcp_auth_filter::accounts::Clients;
 use mcp_auth_filter::accounts::token_exchange::TokenExchanger;
 use mcp_auth_filter::audit::Record;
 use mcp_auth_filter::credential::Credential;
-use mcp_auth_filter::rewrite::pins::SeenTools;
+use mcp_auth_filter::response::pins::SeenTools;
 use mcp_auth_filter::transaction::{Connection, Forward, Now, Secrets, Step, Transaction};
 use oauth::{TokenDigest, Verifier};
 use policy::{Authorization, Policy, TokenClient};

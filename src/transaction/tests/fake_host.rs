@@ -12,7 +12,7 @@ use crate::accounts::refresh::{self, Refresh, Refreshed};
 use crate::accounts::token_exchange::{self, TokenExchanger};
 use crate::audit::Record;
 use crate::credential::Credential;
-use crate::rewrite::pins::SeenTools;
+use crate::response::pins::SeenTools;
 use base::effect::{Ask, Told};
 use base::http::Reply;
 use base::http::{HttpRequest, HttpResponse};

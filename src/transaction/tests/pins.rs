@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::fake_host::{FakeHost, Outcome, Request};
 use super::{call, policy, send};
-use crate::rewrite::pins::SeenTools;
+use crate::response::pins::SeenTools;
 use mcp::pin::Pin;
 use policy::Policy;
 

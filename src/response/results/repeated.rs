@@ -227,7 +227,7 @@ fn stands_at(text: &str, span: &Span, value: &Sought) -> bool {
 }
 
 /// A text with parts of it replaced; where parts overlap, the longer one counts.
-pub(in crate::rewrite) fn replace(
+pub(in crate::response) fn replace(
     text: &str,
     mut parts: Vec<Span>,
     with: impl Fn(&str) -> String,

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use crate::authorize::{Caller, Target, may_see};
-use crate::rewrite::results::mask::STARS;
-use crate::rewrite::results::repeated::replace;
+use crate::response::results::mask::STARS;
+use crate::response::results::repeated::replace;
 use base::json::Span;
 use policy::Policy;
 

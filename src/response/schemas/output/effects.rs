@@ -1,8 +1,8 @@
 //! What a rule does to a result, and where.
 
-use crate::rewrite::results::detect;
-use crate::rewrite::results::keys::steps;
-use crate::rewrite::schemas::walk::Places;
+use crate::response::results::detect;
+use crate::response::results::keys::steps;
+use crate::response::schemas::walk::Places;
 use base::json::tree::{Node, Value};
 use mcp::names::fold;
 use policy::{Detector, FieldPath, Mask, Missing, Otherwise, ResultRule, TextRule};

@@ -16,7 +16,9 @@ mod tests;
 use thiserror::Error;
 
 use self::pass::Pass;
+use super::inspect::ResultOf;
 use crate::authorize::Target;
+use crate::transaction::caller::Known;
 use base::json::JsonError;
 use oauth::Identity;
 use policy::{Policy, ResultRule};
@@ -62,6 +64,19 @@ pub fn rules<'p>(
         identities.any(|identity| counts_for(rule, identity, target))
     };
     policy.results.iter().filter(counts).collect()
+}
+
+/// The rules for what a caller receives of an answer.
+pub(crate) fn rules_for<'p>(
+    policy: &'p Policy,
+    caller: Option<&Known>,
+    result_of: &ResultOf,
+) -> Vec<&'p ResultRule> {
+    let (identity, ceiling) = match caller {
+        Some(known) => (known.identity(), known.ceiling()),
+        None => (Identity::anonymous(), None),
+    };
+    rules(policy, identity, ceiling, result_of.target())
 }
 
 fn counts_for(rule: &ResultRule, identity: &Identity, target: Option<Target<'_>>) -> bool {

@@ -7,7 +7,7 @@ use base::json::edits::Edits;
 use base::json::tree::Child;
 
 /// Gives members of one object other keys, which no other member has.
-pub(in crate::rewrite) struct NewKeys<'m> {
+pub(in crate::response) struct NewKeys<'m> {
     members: &'m [Child],
     /// Made once something is renamed, which is rare.
     taken: Option<Taken>,
@@ -20,7 +20,7 @@ struct Taken {
 }
 
 impl<'m> NewKeys<'m> {
-    pub(in crate::rewrite) fn new(members: &'m [Child]) -> Self {
+    pub(in crate::response) fn new(members: &'m [Child]) -> Self {
         Self {
             members,
             taken: None,
@@ -28,7 +28,7 @@ impl<'m> NewKeys<'m> {
     }
 
     /// Gives the member at an index this key, with a number behind it if another has it.
-    pub(in crate::rewrite) fn rename(&mut self, index: usize, key: &str, edits: &mut Edits) {
+    pub(in crate::response) fn rename(&mut self, index: usize, key: &str, edits: &mut Edits) {
         let Some(member) = self.members.get(index) else {
             return;
         };

@@ -43,7 +43,7 @@ const SECRETS_START: &[&str] = &[
 ];
 
 /// The values of these kinds in a text, as ranges of its bytes.
-pub(in crate::rewrite) fn find(detectors: &[Detector], text: &str) -> Vec<Range<usize>> {
+pub(in crate::response) fn find(detectors: &[Detector], text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     for detector in detectors {
         match detector {

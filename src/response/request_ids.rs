@@ -6,47 +6,53 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use memchr::memmem;
 
-use super::{MAX_DEPTH, Transaction};
+use super::Answering;
+use super::inspect::ResultOf;
 use crate::refusal::Refusal;
+use crate::transaction::MAX_DEPTH;
 use base::json::Reader;
 use base::json::edits::Edits;
 use base::json::tree::{Node, Value};
 use mcp::message::{Message, MessageError};
-use mcp::method::Era;
 
 /// What such an id starts with. Clients may not use it.
 const PREFIX: &str = "mcp-auth-filter:";
 
-impl Transaction {
-    /// Refuses an id that only the filter makes.
-    pub(super) fn check_id(message: &Message<'_>) -> Result<(), Refusal> {
-        // As the server will read it: it may be written with escapes.
-        let text = message.id.map(|id| Reader::new(id, 1).string());
-        match text {
-            Some(Ok(id)) if id.value.starts_with(PREFIX) => {
-                Err(Refusal::Message(MessageError::ReservedId))
-            }
-            _ => Ok(()),
+/// Refuses an id that only the filter makes.
+pub(crate) fn check(message: &Message<'_>) -> Result<(), Refusal> {
+    // As the server will read it: it may be written with escapes.
+    let text = message.id.map(|id| Reader::new(id, 1).string());
+    match text {
+        Some(Ok(id)) if id.value.starts_with(PREFIX) => {
+            Err(Refusal::Message(MessageError::ReservedId))
         }
+        _ => Ok(()),
     }
+}
 
-    /// The id the server gets, as JSON, where it is not the client's.
-    pub(super) fn id_for_server(&self) -> Option<String> {
-        let id = self.asked.id.as_ref()?;
-        if !self.is_judged() || self.asked.era == Era::Modern {
-            return None;
-        }
-        let id = BASE64_URL_SAFE_NO_PAD.encode(id);
-        Some(format!("\"{PREFIX}{}:{id}\"", self.call_tag()?))
-    }
+/// The id the server gets in place of the client's, as JSON. `None` where nothing tells answers of
+/// this method and target from others.
+pub(crate) fn for_server(id: &[u8], method: Option<&str>, result_of: &ResultOf) -> Option<String> {
+    let id = BASE64_URL_SAFE_NO_PAD.encode(id);
+    Some(format!("\"{PREFIX}{}:{id}\"", call_tag(method, result_of)?))
+}
 
+/// What tells requests apart whose answers fall under different rules.
+fn call_tag(method: Option<&str>, result_of: &ResultOf) -> Option<String> {
+    let (method, target) = (method?, result_of.target()?);
+    let hash = hmac_sha256::Hash::hash(format!("{method} {}", target.name()).as_bytes());
+    let short = hash.iter().take(8);
+    Some(short.map(|byte| format!("{byte:02x}")).collect())
+}
+
+impl Answering {
     /// A message of the server with the client's own id, if it has one of the filter's.
     ///
     /// # Errors
     ///
     /// It is the answer to another call, or what is in the place of the client's id is no id.
     pub(super) fn id_for_client(&self, body: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
-        if !self.is_judged() || memmem::find(body, PREFIX.as_bytes()).is_none() {
+        if !self.inspect.depends_on_request() || memmem::find(body, PREFIX.as_bytes()).is_none() {
             return Ok(None);
         }
         let message = Node::read(body, MAX_DEPTH).map_err(|_| Refusal::UpstreamAnswer)?;
@@ -61,8 +67,8 @@ impl Transaction {
         };
         let own = BASE64_URL_SAFE_NO_PAD.decode(own);
         let own = own.map_err(|_| Refusal::UpstreamAnswer)?;
-        let is_own = match self.call_tag() {
-            Some(expected) => expected == tag && self.asked.id.as_deref() == Some(&own),
+        let is_own = match call_tag(self.request.method.as_deref(), &self.result_of) {
+            Some(expected) => expected == tag && self.request.id.as_deref() == Some(&own),
             // A stream of its own belongs to no call, and every rule was applied to it. The server
             // may have made up the id.
             None => is_id(&own),
@@ -73,20 +79,6 @@ impl Transaction {
         let mut edits = Edits::default();
         edits.replace(id.span.clone(), own);
         Ok(edits.apply(body))
-    }
-
-    /// Whether what comes back depends on the request.
-    fn is_judged(&self) -> bool {
-        self.inspect.results || self.inspect.lists
-    }
-
-    /// What tells requests apart whose answers fall under different rules.
-    fn call_tag(&self) -> Option<String> {
-        let method = self.record.method.as_deref()?;
-        let target = self.result_of.target()?;
-        let hash = hmac_sha256::Hash::hash(format!("{method} {}", target.name()).as_bytes());
-        let short = hash.iter().take(8);
-        Some(short.map(|byte| format!("{byte:02x}")).collect())
     }
 }
 

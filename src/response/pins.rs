@@ -4,8 +4,9 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
+use crate::authorize::Target;
 use mcp::pin::Pin;
-use policy::PinRule;
+use policy::{BrokenPin, PinRule, Policy};
 
 /// The most tools whose first description is remembered, and the longest name of one. Nothing is
 /// forgotten to make room: a tool that does not fit counts as changed.
@@ -61,6 +62,16 @@ impl SeenTools {
             Compared::Same | Compared::NoRoom => {}
         }
         compared
+    }
+
+    /// The pin of a tool whose calls are refused until the server lists the tool unchanged again.
+    pub(crate) fn blocks(&self, policy: &Policy, target: Target<'_>) -> Option<PinRule> {
+        let Target::Tool(tool) = target else {
+            return None;
+        };
+        let rule = policy.pin(tool)?;
+        let blocks = policy.broken_pin == BrokenPin::Block;
+        (blocks && self.is_broken(tool, rule)).then_some(rule)
     }
 
     /// Whether a tool was something else when it was last listed, or could not be remembered.

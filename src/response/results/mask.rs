@@ -5,7 +5,7 @@ use base::json::tree::{Node, Value};
 use policy::Mask;
 
 /// In the place of a text, or of a part of one.
-pub(in crate::rewrite) const STARS: &str = "***";
+pub(in crate::response) const STARS: &str = "***";
 /// In the place of a text that cannot be looked into.
 pub(super) const WITHHELD: &str = "[withheld]";
 
@@ -77,6 +77,6 @@ pub(super) fn collect(node: &Node, values: &mut Vec<String>) {
 }
 
 /// A text as JSON.
-pub(in crate::rewrite) fn quoted(text: &str) -> String {
+pub(in crate::response) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::{ResultRule, after, policy};
-use crate::rewrite::results::judge;
+use crate::response::results::judge;
 use oauth::Identity;
 
 /// Choices for a schema, used one after the other.

@@ -4,7 +4,7 @@ use mcp::names::fold;
 use policy::FieldPath;
 
 /// The keys that a key stands for, folded.
-pub(in crate::rewrite) fn steps(key: &str) -> impl Iterator<Item = String> {
+pub(in crate::response) fn steps(key: &str) -> impl Iterator<Item = String> {
     let steps = key.split(['.', '/', '[', ']']).map(fold);
     let steps = steps.filter(|step| !step.is_empty());
     steps.map(std::borrow::Cow::into_owned)

@@ -1,7 +1,7 @@
 //! The constraints of one schema that a result may not meet any more.
 
 use super::effects::{Effects, Place};
-use crate::rewrite::schemas::cuts::Cuts;
+use crate::response::schemas::cuts::Cuts;
 use base::json::tree::{Child, Node, Value};
 
 /// The constraints of one schema, and the places of what it describes.

@@ -1,56 +1,137 @@
 //! The answer's events. What may hold lists, results with rules or handles is held or cut into
 //! events until it was looked at; everything else passes as it comes.
 
-use super::handles::SESSION;
-use super::{Forward, Inspect, MAX_DEPTH, Now, ResponseState, Step, Transaction};
+pub(crate) mod error_texts;
+pub(crate) mod inspect;
+pub(crate) mod instructions;
+pub(crate) mod lists;
+pub mod pins;
+pub(crate) mod request_ids;
+pub(crate) mod results;
+pub(crate) mod schemas;
+pub(crate) mod sealed_ids;
+mod security_schemes;
+
+use std::rc::Rc;
+
+use self::inspect::{Inspect, ResultOf};
+use self::lists::Filtered;
+use self::pins::SeenTools;
+use self::results::ResultError;
+use self::sealed_ids::{Handles, SESSION};
+use crate::audit::{self, Record};
 use crate::challenge::error_body;
 use crate::cors;
 use crate::refusal::Refusal;
-use crate::rewrite::results::{self, ResultError};
-use crate::rewrite::{instructions, lists};
+use crate::transaction::auth_tools::lists_own_tools;
+use crate::transaction::caller::Known;
+use crate::transaction::{Forward, MAX_DEPTH, Now, Step};
+use base::seal::Sealer;
 use mcp::headers::{HeaderEdit, Headers, media_type};
 use mcp::method::Era;
 use mcp::sse::{self, EventStream};
-use policy::{Hold, Mode};
+use policy::{Hold, Mode, Policy, ServerErrors};
 
-impl Transaction {
+/// The answer to one request that went on.
+#[derive(Debug)]
+pub(crate) struct Answering {
+    /// The policy of the request.
+    pub(crate) policy: Rc<Policy>,
+    /// The caller, if it is known.
+    pub(crate) caller: Option<Known>,
+    /// The request.
+    pub(crate) request: AnsweredRequest,
+    /// What of the answer is looked at.
+    pub(crate) inspect: Inspect,
+    /// The target whose rules apply.
+    pub(crate) result_of: ResultOf,
+    /// The server's ids that are known already.
+    pub(crate) handles: Handles,
+    /// The tools the server listed before.
+    pub(crate) seen: SeenTools,
+    /// The key of hashes.
+    pub(crate) audit_key: Option<Rc<str>>,
+    /// The key that binds ids to their callers.
+    pub(crate) sealer: Option<Rc<Sealer>>,
+    /// How the body is treated.
+    pub(crate) state: ResponseState,
+    /// Changes of the headers, until these go on.
+    pub(crate) header_edits: Vec<HeaderEdit>,
+}
+
+/// What an answer needs of its request.
+#[derive(Debug)]
+pub(crate) struct AnsweredRequest {
+    /// The JSON-RPC id, as the client wrote it.
+    pub(crate) id: Option<Vec<u8>>,
+    /// The era of its protocol version.
+    pub(crate) era: Era,
+    /// The HTTP method.
+    pub(crate) http_method: String,
+    /// The MCP method.
+    pub(crate) method: Option<String>,
+    /// The web page's origin.
+    pub(crate) origin: Option<String>,
+}
+
+/// How the body of an answer is treated.
+#[derive(Debug, Default)]
+pub(crate) enum ResponseState {
+    /// Passed unread.
+    #[default]
+    Pass,
+    /// A JSON message, held until it is whole. `failed`: its status is an error.
+    Message { failed: bool },
+    /// An event stream, looked at event by event.
+    Events(EventStream),
+    /// Replaced: the bytes left to send.
+    Replaced(Vec<u8>),
+}
+
+impl Answering {
     /// The answer's headers. `ended`: nothing follows them.
-    pub fn response_headers(&mut self, headers: &Headers, ended: bool) -> Step {
-        self.response = ResponseState::Pass;
-        self.refused_by_server(headers);
+    pub(crate) fn response_headers(
+        &mut self,
+        headers: &Headers,
+        ended: bool,
+        record: &mut Record,
+    ) -> Step {
         if self.policy.mode == Mode::Observe {
             return Step::Forward(Forward::default());
         }
-        self.answer_headers = cors::answer_headers(&self.policy, self.origin(), headers);
-        let step = self.treat(headers, ended);
+        self.header_edits =
+            cors::answer_headers(&self.policy, self.request.origin.as_deref(), headers);
+        let step = self.treat(headers, ended, record);
         self.with_answer_headers(step)
     }
 
     /// A step, with the changes of every answer's headers if these go on with it.
     fn with_answer_headers(&mut self, mut step: Step) -> Step {
         if let Step::Forward(forward) = &mut step {
-            forward.headers.append(&mut self.answer_headers);
+            forward.headers.append(&mut self.header_edits);
         }
         step
     }
 
-    fn treat(&mut self, headers: &Headers, ended: bool) -> Step {
+    fn treat(&mut self, headers: &Headers, ended: bool, record: &mut Record) -> Step {
         match self.session_edit(headers) {
-            Ok(edit) => self.answer_headers.extend(edit),
-            Err(refusal) => return self.replace_answer(headers, ended, &refusal),
+            Ok(edit) => self.header_edits.extend(edit),
+            Err(refusal) => return self.replace_answer(headers, ended, &refusal, record),
         }
         if ended {
             return forward([]);
         }
         match self.body_of_answer(headers) {
             Body::Other => forward([]),
-            Body::Unreadable => self.replace_answer(headers, false, &Refusal::UpstreamAnswer),
+            Body::Unreadable => {
+                self.replace_answer(headers, false, &Refusal::UpstreamAnswer, record)
+            }
             Body::Events => {
-                self.response = ResponseState::Events(EventStream::new(self.policy.max_response));
+                self.state = ResponseState::Events(EventStream::new(self.policy.max_response));
                 forward([remove(LENGTH)])
             }
             Body::Message { failed } => {
-                self.response = ResponseState::Message { failed };
+                self.state = ResponseState::Message { failed };
                 if self.holds_headers() {
                     return Step::Hold;
                 }
@@ -61,7 +142,7 @@ impl Transaction {
 
     /// How the session of an answer reaches the client.
     fn session_edit(&mut self, headers: &Headers) -> Result<Option<HeaderEdit>, Refusal> {
-        if self.asked.era == Era::Modern {
+        if self.request.era == Era::Modern {
             // It has no sessions.
             return Ok(headers.has(SESSION).then(|| remove(SESSION)));
         }
@@ -79,17 +160,16 @@ impl Transaction {
         };
         let media = headers.one("content-type").ok().flatten();
         let media = media.and_then(media_type);
-        let inspected = self.inspect != Inspect::default();
-        let errors_only = Inspect {
-            errors: false,
-            ..self.inspect
-        } == Inspect::default();
+        let inspected = !self.inspect.is_nothing();
+        let errors_only = self.inspect.is_at_most_errors();
         let status = headers.one(":status").ok().flatten().unwrap_or_default();
         let failed = status.starts_with(['4', '5']);
         match media.as_deref() {
             Some("application/json") if plain && inspected => Body::Message { failed },
             // The ids of its events are handles in every earlier version.
-            Some("text/event-stream") if plain && (inspected || self.asked.era == Era::Legacy) => {
+            Some("text/event-stream")
+                if plain && (inspected || self.request.era == Era::Legacy) =>
+            {
                 Body::Events
             }
             // An error in words has no handles.
@@ -100,64 +180,76 @@ impl Transaction {
     }
 
     /// Whether the answer's body has to be looked at.
-    pub fn reads_response(&self) -> bool {
-        !matches!(self.response, ResponseState::Pass)
+    pub(crate) fn reads_response(&self) -> bool {
+        !matches!(self.state, ResponseState::Pass)
     }
 
     /// Whether a message of the answer is held until it is whole.
-    pub fn holds_response(&self) -> bool {
-        matches!(self.response, ResponseState::Message { .. })
+    pub(crate) fn holds_response(&self) -> bool {
+        matches!(self.state, ResponseState::Message { .. })
     }
 
     /// The answer's body: all of it so far while a message is held, else the next chunk.
     /// `ended`: by its own end or by trailers.
-    pub fn response_body(&mut self, body: &[u8], ended: bool, now: Now) -> Step {
-        let step = self.treat_body(body, ended, now);
+    pub(crate) fn response_body(
+        &mut self,
+        body: &[u8],
+        ended: bool,
+        now: Now,
+        record: &mut Record,
+    ) -> Step {
+        let step = self.treat_body(body, ended, now, record);
         self.with_answer_headers(step)
     }
 
-    fn treat_body(&mut self, body: &[u8], ended: bool, now: Now) -> Step {
-        match std::mem::replace(&mut self.response, ResponseState::Pass) {
-            ResponseState::Start | ResponseState::Pass => Step::Forward(Forward::default()),
+    fn treat_body(&mut self, body: &[u8], ended: bool, now: Now, record: &mut Record) -> Step {
+        match std::mem::replace(&mut self.state, ResponseState::Pass) {
+            ResponseState::Pass => Step::Forward(Forward::default()),
             ResponseState::Replaced(rest) => {
-                self.response = ResponseState::Replaced(Vec::new());
+                self.state = ResponseState::Replaced(Vec::new());
                 self.pass_chunk(body, rest)
             }
             ResponseState::Message { failed } if body.len() > self.policy.max_response => {
                 if self.must_inspect() {
-                    return self.answer_error(failed, &Refusal::UpstreamAnswer);
+                    return self.answer_error(failed, &Refusal::UpstreamAnswer, record);
                 }
                 Step::Forward(Forward::default())
             }
             ResponseState::Message { failed } if !ended => {
-                self.response = ResponseState::Message { failed };
+                self.state = ResponseState::Message { failed };
                 Step::Hold
             }
-            ResponseState::Message { failed } => match self.inspect_message(body, now) {
+            ResponseState::Message { failed } => match self.inspect_message(body, now, record) {
                 Ok(changed) => self.answer(None, changed),
-                Err(refusal) => self.answer_error(failed, &refusal),
+                Err(refusal) => self.answer_error(failed, &refusal, record),
             },
-            ResponseState::Events(stream) => self.events(stream, body, now),
+            ResponseState::Events(stream) => self.events(stream, body, now, record),
         }
     }
 
-    fn events(&mut self, mut stream: EventStream, chunk: &[u8], now: Now) -> Step {
+    fn events(
+        &mut self,
+        mut stream: EventStream,
+        chunk: &[u8],
+        now: Now,
+        record: &mut Record,
+    ) -> Step {
         let (events, too_large) = match stream.push(chunk) {
             Ok(events) => (events, None),
             Err(error) => (error.events, Some(error.rest)),
         };
         let mut out = Vec::with_capacity(chunk.len());
         for event in events {
-            match self.event(&event, now) {
+            match self.event(&event, now, record) {
                 Ok(None) => out.extend_from_slice(&event),
                 Ok(Some(changed)) => out.extend(changed),
-                Err(refusal) => return self.end_stream(chunk, out, &refusal),
+                Err(refusal) => return self.end_stream(chunk, out, &refusal, record),
             }
         }
         match too_large {
-            None => self.response = ResponseState::Events(stream),
+            None => self.state = ResponseState::Events(stream),
             Some(_) if self.must_inspect() => {
-                return self.end_stream(chunk, out, &Refusal::UpstreamAnswer);
+                return self.end_stream(chunk, out, &Refusal::UpstreamAnswer, record);
             }
             // From here on it passes as it comes.
             Some(rest) => out.extend(rest),
@@ -172,20 +264,25 @@ impl Transaction {
     }
 
     /// An event as the client may have it, if anything of it changes.
-    fn event(&mut self, event: &[u8], now: Now) -> Result<Option<Vec<u8>>, Refusal> {
-        let named = if self.asked.era == Era::Legacy {
+    fn event(
+        &mut self,
+        event: &[u8],
+        now: Now,
+        record: &mut Record,
+    ) -> Result<Option<Vec<u8>>, Refusal> {
+        let named = if self.request.era == Era::Legacy {
             self.seal_event(event)
         } else {
             None
         };
-        if self.record.http_method == "GET" && sse::is_endpoint(event) {
+        if self.request.http_method == "GET" && sse::is_endpoint(event) {
             return Err(Refusal::HttpSse);
         }
         let data = sse::data(event);
-        if data.is_empty() || self.inspect == Inspect::default() {
+        if data.is_empty() || self.inspect.is_nothing() {
             return Ok(named);
         }
-        match self.inspect_message(&data, now) {
+        match self.inspect_message(&data, now, record) {
             Ok(None) => Ok(named),
             Ok(Some(changed)) => {
                 let event = named.as_deref().unwrap_or(event);
@@ -207,17 +304,28 @@ impl Transaction {
     }
 
     /// Ends an event stream whose rest cannot be passed with an error in place of the answer.
-    fn end_stream(&mut self, chunk: &[u8], mut out: Vec<u8>, refusal: &Refusal) -> Step {
-        out.extend(sse::event(&self.upstream_error(refusal)));
-        self.response = ResponseState::Replaced(Vec::new());
+    fn end_stream(
+        &mut self,
+        chunk: &[u8],
+        mut out: Vec<u8>,
+        refusal: &Refusal,
+        record: &mut Record,
+    ) -> Step {
+        out.extend(sse::event(&self.upstream_error(refusal, record)));
+        self.state = ResponseState::Replaced(Vec::new());
         self.pass_chunk(chunk, out)
     }
 
     /// A message of the server as the client may have it, if anything of it changes.
-    fn inspect_message(&mut self, body: &[u8], now: Now) -> Result<Option<Vec<u8>>, Refusal> {
+    fn inspect_message(
+        &mut self,
+        body: &[u8],
+        now: Now,
+        record: &mut Record,
+    ) -> Result<Option<Vec<u8>>, Refusal> {
         let mut changed = None;
         if self.inspect.lists {
-            changed = self.filter_lists(body, now)?;
+            changed = self.filter_lists(body, now, record)?;
         }
         if let (true, Some(text)) = (self.inspect.instructions, &self.policy.instructions) {
             let body = changed.as_deref().unwrap_or(body);
@@ -225,11 +333,11 @@ impl Transaction {
             changed = replaced.map_err(|_| Refusal::UpstreamAnswer)?.or(changed);
         }
         if self.inspect.results {
-            let judged = self.judge_result(changed.as_deref().unwrap_or(body))?;
+            let judged = self.judge_result(changed.as_deref().unwrap_or(body), record)?;
             changed = judged.or(changed);
         }
         if self.inspect.errors {
-            let hidden = self.hide_in_errors(changed.as_deref().unwrap_or(body), now)?;
+            let hidden = self.hide_in_errors(changed.as_deref().unwrap_or(body), now, record)?;
             changed = hidden.or(changed);
         }
         let own = self.id_for_client(changed.as_deref().unwrap_or(body))?;
@@ -241,54 +349,90 @@ impl Transaction {
         Ok(changed)
     }
 
-    /// Takes out of a message what is not for the caller.
-    fn judge_result(&mut self, body: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
+    /// Whether no text of an error may pass unread.
+    fn withholds_errors(&self) -> bool {
+        self.inspect.errors && self.policy.errors == ServerErrors::Withhold
+    }
+
+    /// A message of the server without what its error texts should not say, if anything changes.
+    fn hide_in_errors(
+        &self,
+        body: &[u8],
+        now: Now,
+        record: &mut Record,
+    ) -> Result<Option<Vec<u8>>, Refusal> {
+        if !error_texts::may_have_texts(body) {
+            return Ok(None);
+        }
         let Some(caller) = &self.caller else {
             return Ok(None);
         };
-        let rules = self.result_rules(&self.policy, &self.result_of);
-        let key = self.secrets.audit_key.as_deref();
+        let shown = error_texts::hide(&self.policy, caller.caller(now), body, MAX_DEPTH);
+        let shown = shown.map_err(|_| Refusal::UpstreamAnswer)?;
+        add(&mut record.hidden_names, shown.names);
+        add(&mut record.withheld_errors, shown.withheld);
+        Ok(shown.body)
+    }
+
+    /// Takes out of a message what is not for the caller.
+    fn judge_result(&self, body: &[u8], record: &mut Record) -> Result<Option<Vec<u8>>, Refusal> {
+        let Some(caller) = &self.caller else {
+            return Ok(None);
+        };
+        let rules = results::rules_for(&self.policy, self.caller.as_ref(), &self.result_of);
+        let key = self.audit_key.as_deref();
         let judged = results::judge(&rules, caller.identity(), key, body, MAX_DEPTH);
         let judged = judged.map_err(|error| match error {
             ResultError::NotOwned(_) => Refusal::NotOwned,
             ResultError::Json(_) => Refusal::UpstreamAnswer,
         })?;
-        let dropped = self.record.dropped_items.unwrap_or(0);
+        let dropped = record.dropped_items.unwrap_or(0);
         if judged.dropped > 0 {
-            self.record.dropped_items = Some(dropped.saturating_add(judged.dropped));
+            record.dropped_items = Some(dropped.saturating_add(judged.dropped));
         }
         for field in judged.redacted {
-            if !self.record.redacted.contains(&field) {
-                self.record.redacted.push(field);
+            if !record.redacted.contains(&field) {
+                record.redacted.push(field);
             }
         }
         Ok(judged.body)
     }
 
-    fn filter_lists(&mut self, body: &[u8], now: Now) -> Result<Option<Vec<u8>>, Refusal> {
+    fn filter_lists(
+        &self,
+        body: &[u8],
+        now: Now,
+        record: &mut Record,
+    ) -> Result<Option<Vec<u8>>, Refusal> {
         let Some(caller) = self.caller.clone() else {
             return Ok(None);
         };
-        let with_own = self.inspect.own_tools && self.lists_own_tools();
+        let with_own = self.inspect.own_tools && lists_own_tools(&self.policy, &caller);
         let filtered = lists::filter(
             &self.policy,
             caller.caller(now),
             &self.seen,
-            self.asked.era,
+            self.request.era,
             with_own,
             body,
             MAX_DEPTH,
         )
         .map_err(|_| Refusal::UpstreamAnswer)?;
-        let hidden = self.record.hidden_items.unwrap_or(0);
-        self.record.hidden_items = Some(hidden.saturating_add(filtered.hidden));
-        self.note_pins(&filtered);
+        let hidden = record.hidden_items.unwrap_or(0);
+        record.hidden_items = Some(hidden.saturating_add(filtered.hidden));
+        note_pins(&filtered, record);
         Ok(filtered.body)
     }
 
     /// Replaces an answer whose headers already tell that it cannot be passed: an error keeps its
     /// status, and loses its text.
-    fn replace_answer(&mut self, headers: &Headers, ended: bool, refusal: &Refusal) -> Step {
+    fn replace_answer(
+        &mut self,
+        headers: &Headers,
+        ended: bool,
+        refusal: &Refusal,
+        record: &mut Record,
+    ) -> Step {
         let status = headers.one(":status").ok().flatten().unwrap_or_default();
         let mut edits = vec![
             set("content-type", "application/json"),
@@ -299,9 +443,9 @@ impl Transaction {
         if !status.starts_with(['4', '5']) {
             edits.push(set(":status", "502"));
         }
-        let error = self.upstream_error(refusal);
+        let error = self.upstream_error(refusal, record);
         if !ended {
-            self.response = ResponseState::Replaced(error);
+            self.state = ResponseState::Replaced(error);
         }
         forward(edits)
     }
@@ -322,26 +466,42 @@ impl Transaction {
     }
 
     /// Replaces a held answer that cannot be passed.
-    fn answer_error(&mut self, failed: bool, refusal: &Refusal) -> Step {
-        let error = self.upstream_error(refusal);
-        self.response = ResponseState::Replaced(Vec::new());
+    fn answer_error(&mut self, failed: bool, refusal: &Refusal, record: &mut Record) -> Step {
+        let error = self.upstream_error(refusal, record);
+        self.state = ResponseState::Replaced(Vec::new());
         // The server did nothing wrong where the result is another caller's.
         let failed = failed || *refusal == Refusal::NotOwned;
         self.answer((!failed).then_some("502"), Some(error))
     }
 
     /// Notes that the answer is not passed, and says so as JSON-RPC.
-    fn upstream_error(&mut self, refusal: &Refusal) -> Vec<u8> {
+    fn upstream_error(&self, refusal: &Refusal, record: &mut Record) -> Vec<u8> {
         let mut decision = refusal.decision();
-        let before = std::mem::take(&mut self.record.decision.evidence);
+        let before = std::mem::take(&mut record.decision.evidence);
         decision.evidence.splice(0..0, before);
-        self.decide(decision);
+        record.decide(self.policy.mode, decision);
         let code = if *refusal == Refusal::NotOwned {
             403
         } else {
             -32603
         };
-        error_body(self.asked.id.as_deref(), code, &refusal.summary(), None)
+        error_body(self.request.id.as_deref(), code, &refusal.summary(), None)
+    }
+}
+
+fn add(count: &mut Option<usize>, more: usize) {
+    if more > 0 {
+        *count = Some(count.unwrap_or(0).saturating_add(more));
+    }
+}
+
+/// Puts into the record which tools of a list differ from their pins.
+fn note_pins(filtered: &Filtered, record: &mut Record) {
+    record.pins_full |= filtered.pins_full;
+    for tool in filtered.pins_broken.iter().map(|tool| audit::name(tool)) {
+        if !record.pins_broken.contains(&tool) {
+            record.pins_broken.push(tool);
+        }
     }
 }
 

@@ -1,0 +1,73 @@
+//! What of an answer is looked at, and by the rules of which target.
+
+use crate::authorize::Target;
+
+/// What of an answer is looked at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Inspect {
+    /// The lists in it.
+    pub(crate) lists: bool,
+    /// Whether the filter's own tools are added to its list of tools.
+    pub(crate) own_tools: bool,
+    /// The session, task and request state ids in it.
+    pub(crate) handles: bool,
+    /// The data in it.
+    pub(crate) results: bool,
+    /// The server's `instructions`.
+    pub(crate) instructions: bool,
+    /// The texts of its errors.
+    pub(crate) errors: bool,
+}
+
+impl Inspect {
+    /// Whether the answer depends on the request, so that two answers must not be swapped.
+    pub(crate) fn depends_on_request(self) -> bool {
+        self.results || self.lists
+    }
+
+    pub(super) fn is_nothing(self) -> bool {
+        self == Self::default()
+    }
+
+    pub(super) fn is_at_most_errors(self) -> bool {
+        let others = Self {
+            errors: false,
+            ..self
+        };
+        others.is_nothing()
+    }
+}
+
+/// The target whose result an answer is.
+#[derive(Debug, Default)]
+pub(crate) enum ResultOf {
+    /// None that the policy has rules for.
+    #[default]
+    Nothing,
+    /// Unknown: every rule applies.
+    Anything,
+    Tool(String),
+    Prompt(String),
+    Resource(String),
+}
+
+impl ResultOf {
+    pub(crate) fn of(target: Target<'_>) -> Self {
+        match target {
+            Target::Server => Self::Nothing,
+            Target::Tool(name) => Self::Tool(name.to_owned()),
+            Target::Prompt(name) => Self::Prompt(name.to_owned()),
+            Target::Resource(uri) | Target::ResourceTemplate(uri) => Self::Resource(uri.to_owned()),
+        }
+    }
+
+    pub(crate) fn target(&self) -> Option<Target<'_>> {
+        match self {
+            Self::Nothing => Some(Target::Server),
+            Self::Anything => None,
+            Self::Tool(name) => Some(Target::Tool(name)),
+            Self::Prompt(name) => Some(Target::Prompt(name)),
+            Self::Resource(uri) => Some(Target::Resource(uri)),
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! The server's ids on the way out: sealed, so that no other caller can use them.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::Answering;
+use crate::refusal::Refusal;
+use crate::transaction::caller::{AuthMethod, Known};
+use crate::transaction::{MAX_DEPTH, Now};
+use base::json::digest;
+use base::json::edits::Edits;
+use base::seal::{Owner, Purpose, Sealer};
+use mcp::handles::{Handed, Handle, may_have_handles};
+use mcp::headers::Headers;
+use mcp::message::Message;
+use mcp::sse;
+use policy::Policy;
+
+/// The header that names a session (MCP 2025-11-25 "Session Management").
+pub(crate) const SESSION: &str = "mcp-session-id";
+
+/// What an exchange knows of the server's handles.
+#[derive(Default)]
+pub(crate) struct Handles {
+    /// The session, as the server knows it.
+    pub(crate) session: Option<String>,
+    /// The event behind which the client wants a stream to go on, as the server knows it.
+    pub(crate) event: Option<String>,
+    /// Task ids: the server's, and the client's.
+    pub(crate) tasks: Vec<(String, String)>,
+    /// The tool whose answer this is.
+    pub(crate) tool: Option<String>,
+    /// What a request state of the answer is bound to.
+    pub(crate) asked: Option<Asked>,
+}
+
+/// Says nothing: whoever knows them could use them.
+impl std::fmt::Debug for Handles {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Handles")
+    }
+}
+
+/// Method, name, URI and arguments of a request. Its retry has the same.
+pub(crate) struct Asked {
+    pub(crate) method: String,
+    pub(crate) name: String,
+    pub(crate) uri: String,
+    pub(crate) arguments: Vec<u8>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct SealedEvent {
+    pub(crate) id: String,
+    pub(crate) tool: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct SealedTask {
+    pub(crate) id: String,
+    pub(crate) tool: String,
+    pub(crate) expires: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct SealedState {
+    pub(crate) state: String,
+    pub(crate) expires: u64,
+    /// When it was handed out: no two are one.
+    pub(crate) sealed_ms: u64,
+}
+
+impl Asked {
+    pub(crate) fn of(message: &Message<'_>, body: &[u8]) -> Self {
+        let params = &message.params;
+        let arguments = params.arguments.as_ref();
+        let arguments = arguments.and_then(|(span, _)| body.get(span.clone()));
+        let text = |text: &Option<Cow<'_, str>>| text.as_deref().unwrap_or_default().to_owned();
+        Self {
+            method: message.method.clone().into_owned(),
+            name: text(&params.name),
+            uri: text(&params.uri),
+            arguments: arguments.unwrap_or(b"{}").to_vec(),
+        }
+    }
+
+    /// What the arguments say, however the retry writes them.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        // They were read strictly before.
+        digest(&self.arguments, MAX_DEPTH).unwrap_or_default()
+    }
+
+    pub(crate) fn bound<'a>(&'a self, digest: &'a [u8; 32]) -> [&'a [u8]; 4] {
+        let [method, name, uri] = [&self.method, &self.name, &self.uri].map(|text| text.as_bytes());
+        [method, name, uri, digest]
+    }
+}
+
+/// What seals ids for one caller, and opens them.
+#[derive(Clone, Copy)]
+pub(crate) struct Sealing<'a> {
+    sealer: &'a Sealer,
+    pub(crate) owner: Owner<'a>,
+}
+
+impl<'a> Sealing<'a> {
+    /// `None` without a key, or without a caller.
+    pub(crate) fn of(
+        policy: &'a Policy,
+        caller: Option<&'a Known>,
+        sealer: Option<&'a Rc<Sealer>>,
+    ) -> Option<Self> {
+        let caller = caller?;
+        let issuer = match caller.way() {
+            AuthMethod::Token(token) => &policy.issuers.get(token.issuer().0)?.issuer,
+            AuthMethod::Anonymous => "",
+            AuthMethod::Local(_) => "local",
+        };
+        let owner = Owner {
+            resource: &policy.resource,
+            issuer,
+            user: caller.own().user.as_deref().unwrap_or_default(),
+            view: caller.view(),
+        };
+        let sealer = sealer?;
+        Some(Self { sealer, owner })
+    }
+
+    pub(crate) fn seal<T: Serialize>(self, purpose: Purpose, bound: &[&[u8]], id: &T) -> String {
+        self.sealer.seal(purpose, self.owner, bound, id)
+    }
+
+    pub(crate) fn open<T: DeserializeOwned>(
+        self,
+        purpose: Purpose,
+        bound: &[&[u8]],
+        sealed: &str,
+    ) -> Option<T> {
+        self.sealer.open(purpose, self.owner, bound, sealed)
+    }
+
+    /// Seals what only a retry of this request can bring back.
+    pub(crate) fn seal_for_request<T: Serialize>(
+        self,
+        purpose: Purpose,
+        asked: &Asked,
+        state: &T,
+    ) -> String {
+        let digest = asked.digest();
+        self.seal(purpose, &asked.bound(&digest), state)
+    }
+
+    pub(crate) fn open_for_request<T: DeserializeOwned>(
+        self,
+        purpose: Purpose,
+        asked: &Asked,
+        sealed: &str,
+    ) -> Option<T> {
+        let digest = asked.digest();
+        self.open(purpose, &asked.bound(&digest), sealed)
+    }
+}
+
+impl Answering {
+    /// The session of an answer, as the client may hold it.
+    pub(super) fn seal_session(&mut self, headers: &Headers) -> Result<Option<String>, Refusal> {
+        let session = headers.one(SESSION).map_err(|_| Refusal::UpstreamAnswer)?;
+        let Some(session) = session else {
+            return Ok(None);
+        };
+        let sealing = self.sealing();
+        let sealed = sealing.map(|sealing| sealing.seal(Purpose::Session, &[], &session));
+        // The events of the answer to `initialize` are its own.
+        let own = &mut self.handles.session;
+        own.get_or_insert_with(|| session.to_owned());
+        sealed.map(Some).ok_or(Refusal::NoSealKey)
+    }
+
+    /// An event whose id the client may hold. Without a key, or if it could not come back in a
+    /// header, it has none: the stream cannot be resumed.
+    pub(super) fn seal_event(&self, event: &[u8]) -> Option<Vec<u8>> {
+        // An empty one resets what the client holds.
+        let id = sse::id(event).filter(|id| !id.is_empty())?;
+        let visible = !id.iter().any(u8::is_ascii_control);
+        let session = self.handles.session.as_deref().unwrap_or_default();
+        let sealed = str::from_utf8(id).ok().filter(|_| visible);
+        let sealed = sealed.and_then(|id| {
+            let event = SealedEvent {
+                id: id.to_owned(),
+                tool: self.handles.tool.clone(),
+            };
+            let sealing = self.sealing()?;
+            Some(sealing.seal(Purpose::Event, &[session.as_bytes()], &event))
+        });
+        Some(sse::with_id(event, sealed.as_deref()))
+    }
+
+    /// A message of the server with its handles sealed; `Ok(None)` if it has none.
+    pub(super) fn seal_message(
+        &mut self,
+        body: &[u8],
+        now: Now,
+    ) -> Result<Option<Vec<u8>>, Refusal> {
+        if !may_have_handles(body) {
+            return Ok(None);
+        }
+        let handed = Handed::read(body, MAX_DEPTH).map_err(|_| Refusal::UpstreamAnswer)?;
+        let method = handed.method.as_deref();
+        // About a task of the client's own, which only the client knows.
+        let is_clients = method.is_some_and(|method| method.starts_with("tasks/"));
+        let mut edits = Edits::default();
+        for (handle, span, id) in handed.handles {
+            let sealed = match handle {
+                Handle::Task if is_clients => continue,
+                Handle::Task => self.seal_task(&id, now),
+                Handle::RequestState => self.seal_state(&id, now),
+            }?;
+            let quoted = serde_json::Value::from(sealed).to_string();
+            edits.replace(span, quoted);
+        }
+        Ok(edits.apply(body))
+    }
+
+    fn seal_task(&mut self, id: &str, now: Now) -> Result<String, Refusal> {
+        let known = self.handles.tasks.iter().find(|(known, _)| known == id);
+        if let Some((_, sealed)) = known {
+            return Ok(sealed.clone());
+        }
+        // Whose task it is cannot be told without the call that made it.
+        let tool = self.handles.tool.clone().ok_or(Refusal::UnknownTask)?;
+        let task = SealedTask {
+            id: id.to_owned(),
+            tool,
+            expires: self.expiry(now),
+        };
+        let sealing = self.sealing().ok_or(Refusal::NoSealKey)?;
+        let sealed = sealing.seal(Purpose::Task, &[], &task);
+        self.handles.tasks.push((id.to_owned(), sealed.clone()));
+        Ok(sealed)
+    }
+
+    fn seal_state(&self, state: &str, now: Now) -> Result<String, Refusal> {
+        let asked = self.handles.asked.as_ref();
+        let asked = asked.ok_or(Refusal::UpstreamAnswer)?;
+        let state = SealedState {
+            state: state.to_owned(),
+            expires: self.expiry(now),
+            sealed_ms: now.unix_ms,
+        };
+        let sealing = self.sealing().ok_or(Refusal::NoSealKey)?;
+        Ok(sealing.seal_for_request(Purpose::RequestState, asked, &state))
+    }
+
+    fn expiry(&self, now: Now) -> u64 {
+        let lifetime = self.policy.seal.as_ref();
+        let lifetime = lifetime.map_or(0, |seal| seal.lifetime.0.as_secs());
+        now.seconds().saturating_add(lifetime)
+    }
+
+    fn sealing(&self) -> Option<Sealing<'_>> {
+        Sealing::of(&self.policy, self.caller.as_ref(), self.sealer.as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b45_handles_are_not_printed() {
+        let handles = Handles {
+            session: Some("s-1".to_owned()),
+            tasks: vec![("t-1".to_owned(), "sealed".to_owned())],
+            ..Handles::default()
+        };
+        assert_eq!(format!("{handles:?}"), "Handles");
+    }
+}
