@@ -9,7 +9,7 @@ use self::www_authenticate::challenges;
 pub use self::www_authenticate::proof_algorithms;
 use crate::accounts::token_exchange::ExchangeError;
 use crate::authorize::{Denial, Target};
-use crate::elicitation::{Asking, Elicitation};
+use crate::consent::elicitation::{Asking, Elicitation};
 use crate::refusal::Refusal;
 use mcp::headers::{HeaderMismatch, VERSIONS};
 use mcp::message::MessageError;

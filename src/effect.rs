@@ -12,9 +12,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use crate::accounts::refresh::{Refresh, Refreshed};
+use crate::accounts::refresh::{PendingRefresh, Refreshed};
 use base::http::{HttpRequest, HttpResponse};
-use base::store::{Operation, StoreError, Stored};
+use base::store::{Key, Operation, Record, StoreError, Stored};
 use oauth::{PendingFetch, TokenDigest};
 
 /// Something that only the host can do for a task.
@@ -31,7 +31,7 @@ pub enum Effect {
     /// Wait 100 ms: another request holds what this one needs.
     Pause,
     /// Refresh the token of an account. The refresh is carried to its end even if the request is gone.
-    Refresh(Box<Refresh>),
+    Refresh(Box<PendingRefresh>),
 }
 
 /// What came of an effect. Its variant is that of the effect.
@@ -104,6 +104,27 @@ impl Effects {
         }
     }
 
+    /// Reads a record of the store.
+    ///
+    /// # Errors
+    ///
+    /// The store is not available.
+    pub async fn get(&self, key: Key) -> Result<Option<String>, StoreError> {
+        match self.store(Operation::Get(key)).await? {
+            Stored::Value(value) => Ok(value),
+            Stored::Done | Stored::Created(_) => Err(StoreError::Unavailable),
+        }
+    }
+
+    /// Writes a record unless there is one: of all tasks that try, one gets `true`.
+    ///
+    /// # Errors
+    ///
+    /// The store is not available, or full.
+    pub async fn create(&self, record: Record) -> Result<bool, StoreError> {
+        Ok(self.store(Operation::Create(record)).await? == Stored::Created(true))
+    }
+
     /// Fetches what a token is verified with. The verifier then knows the result.
     pub async fn fetch(&self, fetch: PendingFetch) {
         self.perform(Effect::Fetch(fetch)).await;
@@ -115,7 +136,7 @@ impl Effects {
     }
 
     /// Refreshes the token of an account.
-    pub async fn refresh(&self, refresh: Refresh) -> Refreshed {
+    pub async fn refresh(&self, refresh: PendingRefresh) -> Refreshed {
         match self.perform(Effect::Refresh(Box::new(refresh))).await {
             Outcome::Refreshed(refreshed) => refreshed,
             _ => Refreshed::Store(StoreError::Unavailable),

@@ -6,11 +6,12 @@
 //!
 //! - `filter`: the only one that knows proxy-wasm; host events and host calls.
 //! - [`transaction`]: one request and its answer, a state machine without I/O.
-//! - [`authorize`], [`rewrite`], [`refusal`], [`challenge`], [`elicitation`], [`metadata`], [`cors`],
+//! - [`authorize`], [`rewrite`], [`refusal`], [`challenge`], [`consent`], [`metadata`], [`cors`],
 //!   [`audit`]: what
 //!   is decided, changed, refused, answered, published, shown to web pages and logged.
-//! - [`accounts`]: the second layer, a user's own tokens for what is behind the server.
-//! - [`own_tools`]: the tools of the filter's own, as lists show them.
+//! - [`accounts`], [`pages`]: users' own tokens for what is behind the server, and the pages on which
+//!   users link accounts and agree to calls.
+//! - [`own_tools`]: the tools of the filter's own.
 //! - [`policy`], [`identity`], [`mcp`]: what is allowed, who is calling, what is asked.
 //! - [`seal`], [`credential`]: the server's handles as one caller may hold them, and the filter's own
 //!   word to the server.
@@ -24,13 +25,14 @@ pub mod accounts;
 pub mod audit;
 pub mod authorize;
 pub mod challenge;
+pub mod consent;
 pub mod cors;
 pub mod credential;
 pub mod decision;
 pub mod effect;
-pub mod elicitation;
 pub mod metadata;
 pub mod own_tools;
+pub mod pages;
 pub mod refusal;
 pub mod response;
 pub mod rewrite;

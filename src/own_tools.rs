@@ -1,139 +1,279 @@
-//! The filter's own tools: who is calling, and what they have connected. What models and clients read
-//! of them is here, what they do in [`crate::transaction`].
+//! The filter's own tools: who is calling, and which accounts the caller linked. The server does not see
+//! calls of them. [`definition()`] is how lists show a tool, [`answer`] answers a call.
 
-use policy::OwnTool;
+mod definition;
+
+use std::fmt::Write;
+use std::time::{Duration, UNIX_EPOCH};
+
+use serde::Serialize;
 use serde_json::{Value, json};
+use thiserror::Error;
 
-/// The tool as a list shows it (MCP 2025-06-18 and later "Tools"; earlier clients skip what they
-/// do not know).
-pub fn definition(tool: OwnTool) -> Value {
-    let (title, description) = texts_of(tool);
-    let ends = tool == OwnTool::Disconnect;
-    json!({
-        "name": tool.name(),
-        "title": title,
-        "description": description,
-        "inputSchema": input(tool),
-        "outputSchema": output(tool),
-        "annotations": {
-            "title": title,
-            "readOnlyHint": !ends,
-            "destructiveHint": ends,
-            "idempotentHint": true,
-            "openWorldHint": ends,
-        },
-    })
+pub use self::definition::{definition, set};
+use crate::accounts::vault::{AccountPlace, LinkedAccount};
+use crate::accounts::{AccountContext, end, find_account};
+use crate::authorize::{Caller, Target, known_roles, may_see, operations};
+use base::store::StoreError;
+use oauth::{Identity, VerifiedToken};
+use policy::{Connection, OwnTool, Policy};
+
+const NO_CONNECTION: &str = "There is no such connection; auth.connections lists them.";
+
+/// The caller of one of the filter's own tools.
+#[derive(Debug, Clone, Copy)]
+pub struct OwnToolCaller<'a> {
+    /// The user who signed in.
+    pub own: &'a Identity,
+    /// The caller whose rights count: the same, or the view.
+    pub caller: Caller<'a>,
+    /// The view; empty: none.
+    pub view: &'a str,
+    /// How the caller is identified, as the log says it.
+    pub identified_by: Option<&'a str>,
+    /// The names of the user's roles.
+    pub roles: &'a [String],
+    /// The names of the view's roles.
+    pub view_roles: &'a [String],
+    /// The caller's token, if there is one.
+    pub token: Option<&'a VerifiedToken>,
+    /// The server's own session id.
+    pub session: Option<&'a str>,
 }
 
-fn texts_of(tool: OwnTool) -> (&'static str, &'static str) {
-    match tool {
-        OwnTool::Connections => (
-            "Connected accounts",
-            "Lists the accounts of the user's own that tools here work with: whether each is \
-                 connected, as whom, since and until when, and which tools need it.",
-        ),
-        OwnTool::Disconnect => (
-            "Disconnect an account",
-            "Disconnects one of the user's accounts in this conversation. Tools that need it ask \
-                 the user to connect it again.",
-        ),
-        OwnTool::WhoAmI => (
-            "Who am I",
-            "Says as whom the user is signed in here: user, organization, roles, scopes, how that \
-                 is known, and as whom it acts.",
-        ),
-    }
+/// The answer to a call.
+#[derive(Debug, Default)]
+pub struct OwnToolAnswer {
+    /// The result of `tools/call`.
+    pub result: Value,
+    /// The connection that the call was about, for the log.
+    pub connection: Option<String>,
+    /// The account that was ended, for the log.
+    pub account: Option<String>,
 }
 
-fn input(tool: OwnTool) -> Value {
-    match tool {
-        OwnTool::Disconnect => {
-            let name = described("string", "Its name in auth.connections.");
-            object(&json!({"connection": name}), &["connection"])
-        }
-        OwnTool::Connections | OwnTool::WhoAmI => object(&json!({}), &[]),
-    }
+/// Why a call is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum OwnToolError {
+    /// The token does not name the conversation.
+    #[error("the token does not name the conversation")]
+    NoConversation,
+    /// There is no key to seal with.
+    #[error("there is no key to seal with")]
+    NoSealKey,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
-fn output(tool: OwnTool) -> Value {
+/// Answers a call of one of the filter's own tools. `accounts` is missing if there is no seal key.
+///
+/// # Errors
+///
+/// The store failed, the token does not name the conversation, or there is no seal key.
+pub async fn answer(
+    policy: &Policy,
+    accounts: Option<&AccountContext>,
+    caller: &OwnToolCaller<'_>,
+    tool: OwnTool,
+    arguments: &[u8],
+) -> Result<OwnToolAnswer, OwnToolError> {
+    let named = match read_arguments(tool, arguments) {
+        Ok(named) => named,
+        Err(expected) => return Ok(failed(expected)),
+    };
     match tool {
+        OwnTool::WhoAmI => Ok(complete(&caller.who_am_i())),
         OwnTool::Connections => {
-            let connections = json!({"type": "array", "items": connection()});
-            object(&json!({"connections": connections}), &["connections"])
+            let mut connections = Vec::new();
+            for connection in &policy.connections {
+                connections.extend(caller.shown(policy, accounts, connection).await?);
+            }
+            Ok(complete(&json!({"connections": connections})))
         }
         OwnTool::Disconnect => {
-            let revoked = json!({
-                "type": "string",
-                "enum": ["confirmed", "failed", "not_offered"],
-                "description": "What the resource said to ending its token.",
-            });
-            let members = json!({
-                "connection": {"type": "string"},
-                "disconnected": described("boolean", "False if it was not connected."),
-                "revoked": revoked,
-            });
-            object(&members, &["connection", "disconnected"])
+            let Some(connection) = policy.connection(&named) else {
+                return Ok(failed(NO_CONNECTION));
+            };
+            // A connection that only other callers' tools need is not even named.
+            let is_needed = !caller.tools_of(policy, connection).is_empty();
+            let Some(place) = caller.place(policy, connection) else {
+                return match is_needed {
+                    true => Err(OwnToolError::NoConversation),
+                    false => Ok(failed(NO_CONNECTION)),
+                };
+            };
+            let accounts = accounts.ok_or(OwnToolError::NoSealKey)?;
+            let ended = end(accounts, &place).await?;
+            if ended.is_none() && !is_needed {
+                return Ok(failed(NO_CONNECTION));
+            }
+            let mut said = json!({"connection": named, "disconnected": ended.is_some()});
+            if let Some(ended) = &ended {
+                set(&mut said, "revoked", json!(ended.revocation.name()));
+            }
+            Ok(OwnToolAnswer {
+                connection: Some(named),
+                account: ended.and_then(|ended| ended.name),
+                ..complete(&said)
+            })
         }
-        OwnTool::WhoAmI => caller(),
     }
 }
 
-fn connection() -> Value {
-    let time = json!({"type": "string", "format": "date-time"});
-    let members = json!({
-        "name": {"type": "string"},
-        "title": {"type": "string"},
-        "connected": {"type": "boolean"},
-        "account": described("string", "The account, as the resource names it."),
-        "since": time,
-        "until": time,
-        "tools": texts(),
-    });
-    object(&members, &["name", "title", "connected", "tools"])
+/// The result of `auth.whoami`.
+#[derive(Serialize)]
+struct WhoAmI<'a> {
+    roles: &'a [String],
+    scopes: &'a [String],
+    identified_by: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    organization: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_age_s: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acting_as: Option<ActingAs<'a>>,
 }
 
-fn caller() -> Value {
-    let acting_as = json!({
-        "view": described("string", "`role:` or `user:` and a name."),
-        "user": {"type": "string"},
-        "organization": {"type": "string"},
-        "roles": texts(),
-    });
-    let members = json!({
-        "user": {"type": "string"},
-        "organization": {"type": "string"},
-        "roles": texts(),
-        "scopes": texts(),
-        "identified_by": {"type": "string", "enum": ["token", "dpop", "local"]},
-        "token_age_s": described("integer", "Seconds since the sign-in."),
-        "acting_as": object(&acting_as, &["view", "roles"]),
-    });
-    object(&members, &["roles", "scopes", "identified_by"])
+#[derive(Serialize)]
+struct ActingAs<'a> {
+    view: &'a str,
+    roles: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    organization: Option<&'a str>,
 }
 
-/// Sets a member of an object.
-pub(crate) fn set(object: &mut Value, name: &str, value: Value) {
-    if let Some(object) = object.as_object_mut() {
-        object.insert(name.to_owned(), value);
+/// A connection in the result of `auth.connections`.
+#[derive(Serialize)]
+struct ShownConnection<'a> {
+    name: &'a str,
+    title: &'a str,
+    connected: bool,
+    tools: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<String>,
+}
+
+impl OwnToolCaller<'_> {
+    fn who_am_i(&self) -> WhoAmI<'_> {
+        let other = self.caller.identity;
+        let acting_as = ActingAs {
+            view: self.view,
+            roles: self.view_roles,
+            user: other.user.as_deref(),
+            organization: other.organization.as_deref(),
+        };
+        WhoAmI {
+            roles: self.roles,
+            scopes: &self.own.scopes,
+            identified_by: self.identified_by,
+            user: self.own.user.as_deref(),
+            organization: self.own.organization.as_deref(),
+            token_age_s: self.caller.token_age,
+            acting_as: (!self.view.is_empty()).then_some(acting_as),
+        }
+    }
+
+    /// A connection as the list shows it: if one of the caller's tools needs it, or it is linked.
+    async fn shown<'c>(
+        &self,
+        policy: &Policy,
+        accounts: Option<&AccountContext>,
+        connection: &'c Connection,
+    ) -> Result<Option<ShownConnection<'c>>, StoreError> {
+        let Some(place) = self.place(policy, connection) else {
+            return Ok(None);
+        };
+        let account = match accounts {
+            Some(accounts) => find_account(accounts, &place).await?,
+            None => None,
+        };
+        let tools = self.tools_of(policy, connection);
+        if account.is_none() && tools.is_empty() {
+            return Ok(None);
+        }
+        let date = |of: fn(&LinkedAccount) -> u64| account.as_ref().map(|it| date(of(it)));
+        Ok(Some(ShownConnection {
+            name: &connection.name,
+            title: &connection.title,
+            connected: account.is_some(),
+            tools,
+            since: date(|account| account.linked_at),
+            until: date(|account| account.ends),
+            account: account.and_then(|account| account.name),
+        }))
+    }
+
+    fn place(&self, policy: &Policy, connection: &Connection) -> Option<AccountPlace> {
+        AccountPlace::of_caller(policy, self.token?, self.session, connection)
+    }
+
+    /// The caller's tools that need a connection: names or patterns, as the policy writes them.
+    fn tools_of(&self, policy: &Policy, connection: &Connection) -> Vec<String> {
+        let identity = self.caller.identity;
+        let roles = known_roles(policy, identity);
+        let granted = roles.iter().flat_map(|(_, role)| &role.tools);
+        let granted = granted.map(|grant| grant.pattern.written());
+        let ruled = policy.tools.iter().map(|tool| tool.pattern.written());
+        let needs_it = |tool: &str| {
+            let operations = operations(policy, identity, Target::Tool(tool));
+            let needed = policy.connection_for(&operations);
+            needed.is_some_and(|(needed, _)| needed.name == connection.name)
+        };
+        let mut tools: Vec<String> = granted
+            .chain(ruled)
+            .filter(|tool| needs_it(tool) && may_see(policy, self.caller, Target::Tool(tool)))
+            .map(str::to_owned)
+            .collect();
+        tools.sort_unstable();
+        tools.dedup();
+        tools
     }
 }
 
-fn object(properties: &Value, required: &[&str]) -> Value {
-    let mut schema = json!({
-        "type": "object",
-        "properties": properties,
-        "additionalProperties": false,
-    });
-    if !required.is_empty() {
-        set(&mut schema, "required", json!(required));
+/// The name of the connection in the arguments, for the tool that has one.
+fn read_arguments(tool: OwnTool, arguments: &[u8]) -> Result<String, &'static str> {
+    let arguments: Value = serde_json::from_slice(arguments).unwrap_or_default();
+    let arguments = arguments.as_object().ok_or("Expected an object.")?;
+    let connection = arguments.get("connection").and_then(Value::as_str);
+    match (tool, connection, arguments.len()) {
+        (OwnTool::Disconnect, Some(connection), 1) => Ok(connection.to_owned()),
+        (OwnTool::Disconnect, ..) => Err("Expected one argument, `connection`: a text."),
+        (_, _, 0) => Ok(String::new()),
+        _ => Err("Expected no arguments."),
     }
-    schema
 }
 
-fn described(kind: &str, description: &str) -> Value {
-    json!({"type": kind, "description": description})
+fn complete(said: &impl Serialize) -> OwnToolAnswer {
+    let said = json!(said);
+    let content = json!([{"type": "text", "text": said.to_string()}]);
+    OwnToolAnswer {
+        result: json!({"content": content, "structuredContent": said}),
+        ..OwnToolAnswer::default()
+    }
 }
 
-fn texts() -> Value {
-    json!({"type": "array", "items": {"type": "string"}})
+/// A result with an error text, from which the model can learn.
+fn failed(message: &str) -> OwnToolAnswer {
+    OwnToolAnswer {
+        result: json!({"content": [{"type": "text", "text": message}], "isError": true}),
+        ..OwnToolAnswer::default()
+    }
+}
+
+fn date(seconds: u64) -> String {
+    let mut date = String::new();
+    if let Some(then) = UNIX_EPOCH.checked_add(Duration::from_secs(seconds)) {
+        // Only a year after 9999 cannot be written.
+        let _ = write!(date, "{}", humantime::format_rfc3339_seconds(then));
+    }
+    date
 }

@@ -1,10 +1,10 @@
 //! Every way a request is refused: what the log calls it, who can cure it, and how.
 
-use crate::accounts::PageRefusal;
 use crate::accounts::token_exchange::ExchangeError;
 use crate::authorize::Denial;
+use crate::consent::elicitation::Elicitation;
 use crate::decision::{Decision, Evidence, Verdict};
-use crate::elicitation::Elicitation;
+use crate::pages::PageRefusal;
 use crate::rewrite::arguments::ArgumentError;
 use base::store::StoreError;
 use mcp::headers::{HeaderError, HeaderMismatch};

@@ -16,17 +16,17 @@ mod handles;
 mod local;
 mod pages;
 mod request;
+mod task;
 mod token_exchange;
 mod waiting;
 
 use std::rc::Rc;
 
-use self::auth_tools::OwnCall;
 use self::caller::Known;
 pub use self::local::Connection;
-use self::pages::PageState;
+use self::task::{GoOn, PageVerifier};
 use self::waiting::Waiting;
-use crate::accounts::refresh::Refresh;
+use crate::accounts::refresh::PendingRefresh;
 use crate::accounts::token_exchange::TokenExchanger;
 use crate::accounts::{AccountContext, Clients, Random};
 use crate::audit::Record;
@@ -35,6 +35,7 @@ use crate::challenge::{Asked, refuse};
 use crate::cors;
 use crate::credential::Credential;
 use crate::decision::{Decision, Evidence, Verdict};
+use crate::effect::{Effects, Task};
 use crate::refusal::Refusal;
 use crate::response::inspect::{Inspect, ResultOf};
 use crate::response::pins::SeenTools;
@@ -66,7 +67,7 @@ pub enum Step {
     Exchange(TokenDigest),
     /// Keep the request, which has ended, until this is over. It goes to its end even if the request is
     /// gone.
-    Refresh(Box<Refresh>),
+    Refresh(Box<PendingRefresh>),
     /// Let the message go on, with these changes.
     Forward(Forward),
     /// Answer the request in the server's place.
@@ -115,13 +116,13 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// What connections are refreshed and ended with, if they can be sealed.
-    pub fn means<'a>(&'a self, policy: &'a Policy, now: Now) -> Option<AccountContext<'a>> {
+    /// What work on linked accounts needs, if there is a key to seal with.
+    pub fn accounts(&self, policy: &Rc<Policy>, effects: Effects) -> Option<AccountContext> {
         Some(AccountContext {
-            policy,
-            sealer: self.sealer.as_deref()?,
-            clients: &self.clients,
-            now: now.seconds(),
+            policy: Rc::clone(policy),
+            sealer: Rc::clone(self.sealer.as_ref()?),
+            clients: Rc::clone(&self.clients),
+            effects,
         })
     }
 }
@@ -151,8 +152,10 @@ pub struct Transaction {
     inspect: Inspect,
     result_of: ResultOf,
     waiting: Option<Waiting>,
-    page: PageState,
-    own_call: Option<OwnCall>,
+    /// Whether it is for a page of the filter.
+    is_page: bool,
+    task: Option<Task<GoOn>>,
+    page_verifier: Option<PageVerifier>,
     /// What the server gets in place of the caller's token.
     token_for_server: Option<Rc<Credential>>,
     record: Record,
@@ -207,8 +210,9 @@ impl Transaction {
             inspect: Inspect::default(),
             result_of: ResultOf::default(),
             waiting: None,
-            page: PageState::None,
-            own_call: None,
+            is_page: false,
+            task: None,
+            page_verifier: None,
             token_for_server: None,
             record,
         }

@@ -13,7 +13,7 @@ use base::http::{Endpoint, HttpResponse};
 use policy::{Client, Connection, Discover, Policy, Server, web_url};
 
 /// A longer URL or client id is none: it goes through the browser, sealed.
-pub(super) const MAX_TEXT: usize = 2048;
+pub(crate) const MAX_TEXT: usize = 2048;
 
 /// What was found out about an authorization server, and about this filter there. It stays with an
 /// attempt and with the connection that came of it, so that both go on where they began.
@@ -24,7 +24,7 @@ pub struct Discovered {
     #[serde(skip_serializing_if = "Option::is_none")]
     revoke: Option<String>,
     /// Whether `iss` has to be there when the browser comes back (RFC 9207 section 2.4).
-    pub(super) iss: bool,
+    pub(crate) iss: bool,
     /// This filter's client id there, if that was found out, too. `None`: the policy's.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id: Option<String>,
@@ -32,7 +32,7 @@ pub struct Discovered {
 
 /// How this filter comes to a client id.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Way {
+pub(crate) enum ClientIdSource {
     /// There is one: the policy's, or this filter's document.
     Known,
     /// It registers here.
@@ -109,7 +109,7 @@ impl Discovered {
     }
 
     /// The same with a client id.
-    pub(super) fn known_as(self, client_id: String) -> Self {
+    pub(crate) fn known_as(self, client_id: String) -> Self {
         Self {
             client_id: Some(client_id),
             ..self
@@ -138,7 +138,7 @@ impl Discovered {
 
 /// Where an issuer's metadata may be, in the order in which it is looked for: RFC 8414 section 3.1,
 /// then the same for OpenID Connect (RFC 8414 section 5), then OpenID Connect Discovery section 4.
-pub(super) fn server_paths(issuer: &Url) -> Vec<String> {
+pub(crate) fn server_paths(issuer: &Url) -> Vec<String> {
     let path = issuer.path().trim_end_matches('/');
     let mut paths = vec![
         format!("/.well-known/oauth-authorization-server{path}"),
@@ -156,7 +156,7 @@ pub(super) fn server_paths(issuer: &Url) -> Vec<String> {
 /// # Errors
 ///
 /// It is another resource's, or does not name the issuer.
-pub(super) fn check_resource(
+pub(crate) fn check_resource(
     connection: &Connection,
     answer: Option<&HttpResponse>,
 ) -> Result<(), DiscoveryError> {
@@ -182,11 +182,11 @@ pub(super) fn check_resource(
 /// # Errors
 ///
 /// It is not the issuer's, or says something this filter cannot go along with.
-pub(super) fn read_server(
+pub(crate) fn read_server(
     policy: &Policy,
     (issuer, discover): (&str, &Discover),
     body: &[u8],
-) -> Result<(Discovered, Way), DiscoveryError> {
+) -> Result<(Discovered, ClientIdSource), DiscoveryError> {
     let members = object(body).ok_or(DiscoveryError::Format)?;
     if members.get("issuer").and_then(Value::as_str) != Some(issuer) {
         return Err(DiscoveryError::Issuer);
@@ -223,9 +223,9 @@ fn client_id(
     policy: &Policy,
     discover: &Discover,
     members: &Map<String, Value>,
-) -> Result<(Option<String>, Way), DiscoveryError> {
+) -> Result<(Option<String>, ClientIdSource), DiscoveryError> {
     if discover.client_id.is_some() {
-        return Ok((None, Way::Known));
+        return Ok((None, ClientIdSource::Known));
     }
     let methods = list(members, "token_endpoint_auth_methods_supported")?;
     if methods.is_some_and(|methods| !methods.contains(&"none")) {
@@ -234,11 +234,14 @@ fn client_id(
     let document = policy.document_url();
     let can_be_fetched = document.starts_with("https://");
     if can_be_fetched && is_true(members, "client_id_metadata_document_supported") {
-        return Ok((Some(document), Way::Known));
+        return Ok((Some(document), ClientIdSource::Known));
     }
     const ENDPOINT: &str = "registration_endpoint";
     let register = endpoint(members, ENDPOINT)?.ok_or(DiscoveryError::NoClientId)?;
-    Ok((None, Way::Register(place(discover, ENDPOINT, &register)?)))
+    Ok((
+        None,
+        ClientIdSource::Register(place(discover, ENDPOINT, &register)?),
+    ))
 }
 
 /// Where calls to an endpoint go.

@@ -1,112 +1,91 @@
-//! The next token of a connection: asked for once, and kept. Many authorization servers take a refresh
-//! token once only (RFC 9700 section 4.14.2), so what was begun goes to its end, whoever still waits.
+//! Refreshing the token of a linked account. Many authorization servers accept a refresh token only once
+//! (RFC 9700 section 4.14.2), so a refresh that was begun is carried to its end, also when the request
+//! that began it is gone.
 
 use super::AccountContext;
 use super::discovery;
 use super::token_request::{self, TokenAnswerError};
-use super::vault::{Connected, Place};
-use base::effect::{Ask, Told};
+use super::vault::{AccountPlace, LinkedAccount};
 use base::http::HttpRequest;
-use base::store::{Operation, StoreError, Stored};
+use base::store::{StoreError, Stored};
 
-/// A refresh under way.
+/// The request to refresh the token of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refresh {
-    place: Place,
-    stage: Stage,
+pub struct PendingRefresh {
+    /// Where the account is kept.
+    pub place: AccountPlace,
+    /// The account, as it was read there.
+    pub account: LinkedAccount,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Stage {
-    /// The token is asked for.
-    Call(Connected, HttpRequest),
-    /// It is there; whether the connection still is, is looked up: it may have been ended meanwhile,
-    /// or made anew.
-    Check(Connected),
-    /// It is being written in place of what was found.
-    Keep(Connected, Operation),
-}
-
-/// How it goes on.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Next {
-    /// With what [`Refresh::ask`] says now.
-    Ask(Box<Refresh>),
-    /// It is over.
-    Over(Refreshed),
-}
-
-/// What came of it.
+/// The result of a refresh.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Refreshed {
-    /// The connection with its new token.
-    Renewed(Box<Connected>),
-    /// The connection with the token it had: there is no other now.
-    AsBefore(Box<Connected>),
-    /// The connection has ended.
+    /// The account with its new token.
+    Renewed(Box<LinkedAccount>),
+    /// The account with its old token: the authorization server gave no other one.
+    AsBefore(Box<LinkedAccount>),
+    /// The account is not linked any more.
     Ended,
-    /// Whether it has ended cannot be told.
+    /// The store failed; the account may still be linked.
     Store(StoreError),
 }
 
-impl Refresh {
-    /// Begins with the connection that is at this place. `None`: its token cannot be refreshed.
-    pub fn new(means: AccountContext<'_>, place: Place, connected: Connected) -> Option<Self> {
-        let connection = means.policy.connection(&place.connection)?;
-        let token = connected.refresh_token.as_ref()?;
-        let client = discovery::client(connection, connected.discovered.as_ref())?;
-        let resource = connection.resource.as_deref();
-        let call = token_request::refresh(&client, means.clients, resource, token);
-        let stage = Stage::Call(connected, call);
-        Some(Self { place, stage })
-    }
-
-    /// What is asked for next.
-    pub fn ask(&self) -> Ask {
-        match &self.stage {
-            Stage::Call(_, call) => Ask::Call(call.clone()),
-            Stage::Check(_) => Ask::Store(self.place.get()),
-            Stage::Keep(_, operation) => Ask::Store(operation.clone()),
+/// Refreshes the token of an account and writes it to the account's place.
+pub async fn refresh(context: AccountContext, refresh: PendingRefresh) -> Refreshed {
+    let PendingRefresh { place, account } = refresh;
+    let Some(request) = request(&context, &place, &account) else {
+        return Refreshed::Ended;
+    };
+    let response = context.effects.call(request).await;
+    let renewed = match token_request::read_tokens(response.as_ref(), context.now()) {
+        Ok(tokens) => account.refreshed(tokens),
+        Err(TokenAnswerError::Grant) => return Refreshed::Ended,
+        // After the user links the account again, its client is one that the server knows.
+        Err(TokenAnswerError::UnknownClient) if account.has_found_client() => {
+            return Refreshed::Ended;
         }
+        Err(_) => return Refreshed::AsBefore(Box::new(account)),
+    };
+    match keep(&context, &place, &renewed).await {
+        Ok(true) => Refreshed::Renewed(Box::new(renewed)),
+        Ok(false) => Refreshed::Ended,
+        Err(error) => Refreshed::Store(error),
     }
+}
 
-    /// Goes on with what was asked for.
-    pub fn told(self, means: AccountContext<'_>, told: Told) -> Next {
-        let Self { place, stage } = self;
-        let stage = match (stage, told) {
-            (Stage::Call(connected, _), Told::Call(answer)) => {
-                match token_request::read_tokens(answer.as_ref(), means.now) {
-                    Ok(tokens) => Stage::Check(connected.refreshed(tokens)),
-                    Err(TokenAnswerError::Grant) => return Next::Over(Refreshed::Ended),
-                    // As who it becomes when the user connects again, it can be refreshed.
-                    Err(TokenAnswerError::UnknownClient) if connected.has_found_client() => {
-                        return Next::Over(Refreshed::Ended);
-                    }
-                    Err(_) => return Next::Over(Refreshed::AsBefore(Box::new(connected))),
-                }
-            }
-            (Stage::Check(connected), Told::Store(Ok(Stored::Value(found)))) => {
-                let found = found.and_then(|value| {
-                    let found = place.open(means.sealer, &value, means.now)?;
-                    (found.connected == connected.connected).then_some((found, value))
-                });
-                let Some((found, value)) = found else {
-                    return Next::Over(Refreshed::Ended);
-                };
-                let operation = place.replace(means.sealer, (&found, &value), &connected);
-                Stage::Keep(connected, operation)
-            }
-            // It was ended, or made anew, a moment ago.
-            (Stage::Keep(..), Told::Store(Ok(Stored::Created(false)))) => {
-                return Next::Over(Refreshed::Ended);
-            }
-            // A token that cannot be kept is good for the calls that wait.
-            (Stage::Keep(connected, _), Told::Store(_)) => {
-                return Next::Over(Refreshed::Renewed(Box::new(connected)));
-            }
-            (_, Told::Store(Err(error))) => return Next::Over(Refreshed::Store(error)),
-            _ => return Next::Over(Refreshed::Store(StoreError::Unavailable)),
-        };
-        Next::Ask(Box::new(Self { place, stage }))
-    }
+/// The token request. `None`: the account has no refresh token, or the policy no client for it.
+fn request(
+    context: &AccountContext,
+    place: &AccountPlace,
+    account: &LinkedAccount,
+) -> Option<HttpRequest> {
+    let connection = context.policy.connection(&place.connection)?;
+    let token = account.refresh_token.as_ref()?;
+    let client = discovery::client(connection, account.discovered.as_ref())?;
+    let resource = connection.resource.as_deref();
+    Some(token_request::refresh(
+        &client,
+        &context.clients,
+        resource,
+        token,
+    ))
+}
+
+/// Writes a renewed account. `false`: the account was ended or linked anew meanwhile.
+async fn keep(
+    context: &AccountContext,
+    place: &AccountPlace,
+    renewed: &LinkedAccount,
+) -> Result<bool, StoreError> {
+    let Some(value) = context.effects.get(place.key()).await? else {
+        return Ok(false);
+    };
+    let found = place.open(&context.sealer, &value, context.now());
+    let Some(found) = found.filter(|found| found.linked_at == renewed.linked_at) else {
+        return Ok(false);
+    };
+    let replace = place.replace(&context.sealer, (&found, &value), renewed);
+    // If the store fails now, the new token still serves the calls that wait.
+    Ok(context.effects.store(replace).await != Ok(Stored::Created(false)))
 }

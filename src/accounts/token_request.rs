@@ -159,7 +159,7 @@ pub(super) fn members(answer: Option<&HttpResponse>) -> Result<Map<String, Value
 }
 
 /// One strict JSON object: nothing in it is there twice.
-pub(super) fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
+pub(crate) fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
     if bytes.len() > MAX_ANSWER {
         return None;
     }

@@ -1,5 +1,5 @@
-//! Where a user's tokens are kept: on this side only, sealed, under a name that says nothing, and
-//! gone when the connection ends.
+//! Where linked accounts are kept: in the store, sealed, under a key that is a hash, and until the
+//! link to the account ends.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,73 +8,74 @@ use super::token_request::Tokens;
 use base::seal::{Owner, Purpose, Sealer};
 use base::secret::Secret;
 use base::store::{Key, Operation, Record};
-use policy::Connection;
+use oauth::VerifiedToken;
+use policy::{Connection, Policy};
 
-/// A token is refreshed this long before it ends, in seconds: a call still has to arrive with it.
-const EARLY: u64 = 30;
+/// How long before its end a token is refreshed, in seconds: a call still has to arrive with it.
+const REFRESH_MARGIN_S: u64 = 30;
 
-/// Whose connection it is, to what, and in which conversation.
+/// Which user's account it is, at which connection, and in which conversation it is used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub struct AccountPlace {
     /// The MCP server: `resource` of the policy.
     pub resource: String,
     /// The `iss` of the caller's token.
     pub issuer: String,
-    /// Who is calling.
+    /// The calling user's id.
     pub user: String,
-    /// What sets this conversation of the user apart from others.
-    pub conversation: Conversation,
+    /// The conversation in which the account is used.
+    pub conversation: ConversationId,
     /// The connection's name in the policy.
     pub connection: String,
 }
 
-/// What sets a conversation apart.
+/// A conversation of a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Conversation {
-    /// Nothing: all calls of a user are one.
+pub enum ConversationId {
+    /// All calls of a user are one conversation.
     User,
     /// The server's session id, as the server knows it.
     Session(String),
-    /// What a claim of the caller's token says.
+    /// The value of a claim of the caller's token.
     Claim(String),
 }
 
-/// A connection: what the user's account gave this filter.
+/// A linked account: the tokens that its authorization server gave this filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Connected {
-    /// What the resource takes.
+pub struct LinkedAccount {
+    /// The access token for the resource.
     pub access_token: Secret,
-    /// What brings the next one, where the policy lets tokens be refreshed.
+    /// The refresh token, where the policy lets tokens be refreshed.
     pub refresh_token: Option<Secret>,
-    /// When the access token ends, if the resource said so. In Unix seconds, as all times here.
+    /// When the access token ends, in Unix seconds, if the authorization server said so.
     pub token_expires: Option<u64>,
-    /// The account, as the resource names it.
-    pub account: Option<String>,
-    /// What the token is good for, if that is not what was asked for.
+    /// The account's name at the resource.
+    pub name: Option<String>,
+    /// The token's scope, if it is not the requested one.
     pub scope: Option<String>,
-    /// When the user connected it.
-    pub connected: u64,
-    /// When it ends, however often it is refreshed.
+    /// When the user linked it, in Unix seconds.
+    pub linked_at: u64,
+    /// When the link ends, in Unix seconds; a refresh does not change it.
     pub ends: u64,
-    /// Where its tokens are from, if the policy does not say it.
+    /// Its authorization server, if the policy does not have the endpoints.
     pub discovered: Option<Discovered>,
 }
 
-/// What can be done with a connection now.
+/// Whether a linked account can be used now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Usable {
     /// Its token goes with the call.
     Now,
     /// Its token has to be refreshed first.
     AfterRefresh,
-    /// The user has to connect again.
+    /// The user has to link it again.
     No,
 }
 
-/// As it is written under the seal.
+/// A linked account as JSON, which is then sealed.
 #[derive(Serialize, Deserialize)]
-struct Written {
+struct WrittenAccount {
     access_token: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<String>,
@@ -90,8 +91,26 @@ struct Written {
     discovered: Option<Discovered>,
 }
 
-impl Place {
-    /// The name of the record.
+impl AccountPlace {
+    /// The place of the caller's account at a connection. `session` is the server's own session id.
+    /// `None`: the token does not name the user, or not the conversation.
+    pub fn of_caller(
+        policy: &Policy,
+        caller: &VerifiedToken,
+        session: Option<&str>,
+        connection: &Connection,
+    ) -> Option<Self> {
+        let issuer = policy.issuers.get(caller.issuer().0)?;
+        Some(Self {
+            resource: policy.resource.clone(),
+            issuer: issuer.issuer.clone(),
+            user: caller.identity().user.clone()?,
+            conversation: ConversationId::of_caller(policy, caller, session)?,
+            connection: connection.name.clone(),
+        })
+    }
+
+    /// The key of the record.
     pub fn key(&self) -> Key {
         let (kind, conversation) = self.conversation.named();
         let (resource, issuer, user) = (&self.resource, &self.issuer, &self.user);
@@ -99,76 +118,75 @@ impl Place {
         Key::of("connection", &named)
     }
 
-    /// Asks for the connection. What is found opens with [`Place::open`].
+    /// Reads the account. The value opens with [`AccountPlace::open`].
     pub fn get(&self) -> Operation {
         Operation::Get(self.key())
     }
 
-    /// Writes a connection, whatever was there. It is gone when it can be of no more use.
-    pub fn put(&self, sealer: &Sealer, connected: &Connected) -> Operation {
-        Operation::Put(self.record(sealer, connected))
+    /// Writes an account, also over another one. The record ends when the account cannot be used any more.
+    pub fn put(&self, sealer: &Sealer, account: &LinkedAccount) -> Operation {
+        Operation::Put(self.record(sealer, account))
     }
 
-    /// Writes a connection in place of this one, which was found as `value`, if it is still there.
+    /// Writes an account in place of `found`, which was read as `value`, if that is still there.
     pub fn replace(
         &self,
         sealer: &Sealer,
-        (found, value): (&Connected, &str),
-        connected: &Connected,
+        (found, value): (&LinkedAccount, &str),
+        account: &LinkedAccount,
     ) -> Operation {
         let old = Record {
             key: self.key(),
             value: value.to_owned(),
             expires: found.last_use(),
         };
-        Operation::Replace(old, self.record(sealer, connected))
+        Operation::Replace(old, self.record(sealer, account))
     }
 
-    fn record(&self, sealer: &Sealer, connected: &Connected) -> Record {
+    fn record(&self, sealer: &Sealer, account: &LinkedAccount) -> Record {
         let key = self.key();
         let bound = key.as_str().as_bytes();
-        let written = Written {
-            access_token: connected.access_token.reveal().to_owned(),
-            refresh_token: connected
-                .refresh_token
-                .as_ref()
-                .map(|token| token.reveal().to_owned()),
-            token_expires: connected.token_expires,
-            account: connected.account.clone(),
-            scope: connected.scope.clone(),
-            connected: connected.connected,
-            ends: connected.ends,
-            discovered: connected.discovered.clone(),
+        let reveal = |token: &Secret| token.reveal().to_owned();
+        let written = WrittenAccount {
+            access_token: reveal(&account.access_token),
+            refresh_token: account.refresh_token.as_ref().map(reveal),
+            token_expires: account.token_expires,
+            account: account.name.clone(),
+            scope: account.scope.clone(),
+            connected: account.linked_at,
+            ends: account.ends,
+            discovered: account.discovered.clone(),
         };
         let value = sealer.seal(Purpose::Connection, self.owner(), &[bound], &written);
         Record {
             value,
-            expires: connected.last_use(),
+            expires: account.last_use(),
             key,
         }
     }
 
-    /// Deletes the connection.
+    /// Deletes the account.
     pub fn delete(&self) -> Operation {
         Operation::Delete(self.key())
     }
 
-    /// Opens what was found. `None` if it is not this place's, or has ended.
-    pub fn open(&self, sealer: &Sealer, value: &str, now: u64) -> Option<Connected> {
+    /// Opens a value that was read. `None`: it belongs to another place, or has ended.
+    pub fn open(&self, sealer: &Sealer, value: &str, now: u64) -> Option<LinkedAccount> {
         let key = self.key();
         let bound = key.as_str().as_bytes();
-        let written: Written = sealer.open(Purpose::Connection, self.owner(), &[bound], value)?;
-        let connected = Connected {
+        let written: WrittenAccount =
+            sealer.open(Purpose::Connection, self.owner(), &[bound], value)?;
+        let account = LinkedAccount {
             access_token: Secret::new(written.access_token),
             refresh_token: written.refresh_token.map(Secret::new),
             token_expires: written.token_expires,
-            account: written.account,
+            name: written.account,
             scope: written.scope,
-            connected: written.connected,
+            linked_at: written.connected,
             ends: written.ends,
             discovered: written.discovered,
         };
-        (now < connected.ends).then_some(connected)
+        (now < account.ends).then_some(account)
     }
 
     fn owner(&self) -> Owner<'_> {
@@ -181,9 +199,23 @@ impl Place {
     }
 }
 
-impl Conversation {
-    /// As part of a record's name.
-    pub(super) fn named(&self) -> (&'static str, &str) {
+impl ConversationId {
+    /// The conversation of a caller. `session` is the server's own session id. `None`: the token lacks
+    /// the claim that names the conversation.
+    pub fn of_caller(
+        policy: &Policy,
+        caller: &VerifiedToken,
+        session: Option<&str>,
+    ) -> Option<Self> {
+        Some(match (&policy.conversation, session) {
+            (policy::Conversation::Claim(_), _) => Self::Claim(caller.conversation()?.to_owned()),
+            (policy::Conversation::Session, Some(id)) => Self::Session(id.to_owned()),
+            (policy::Conversation::Session, None) => Self::User,
+        })
+    }
+
+    /// Its kind and value, as parts of a record's key.
+    pub(crate) fn named(&self) -> (&'static str, &str) {
         match self {
             Self::User => ("user", ""),
             Self::Session(id) => ("session", id),
@@ -192,28 +224,27 @@ impl Conversation {
     }
 }
 
-impl Connected {
-    /// A connection just made.
-    pub fn new(connection: &Connection, tokens: Tokens, account: Option<String>, now: u64) -> Self {
+impl LinkedAccount {
+    /// An account that is linked now, in Unix seconds.
+    pub fn new(connection: &Connection, tokens: Tokens, name: Option<String>, now: u64) -> Self {
         let refresh_token = tokens.refresh_token.filter(|_| connection.refresh);
         Self {
             access_token: tokens.access_token,
             refresh_token,
             token_expires: tokens.expires,
-            account,
+            name,
             scope: tokens.scope,
-            connected: now,
+            linked_at: now,
             ends: now.saturating_add(connection.lifetime.as_secs()),
             discovered: None,
         }
     }
 
-    /// The same with fresh tokens. It ends when it would have ended: only the user can make that
-    /// later.
+    /// The same account with new tokens. The link ends when it would have ended before.
     pub fn refreshed(self, tokens: Tokens) -> Self {
         Self {
             access_token: tokens.access_token,
-            // A server that hands out no new one goes on with the old one (RFC 6749 section 6).
+            // Without a new refresh token the old one stays valid (RFC 6749 section 6).
             refresh_token: tokens.refresh_token.or(self.refresh_token),
             token_expires: tokens.expires,
             scope: tokens.scope.or(self.scope),
@@ -221,28 +252,30 @@ impl Connected {
         }
     }
 
-    /// Whether this filter found out itself as which client it has the tokens.
+    /// Whether the client id was discovered, and is not the policy's.
     pub fn has_found_client(&self) -> bool {
         let discovered = self.discovered.as_ref();
         discovered.is_some_and(Discovered::has_client_id)
     }
 
-    /// What can be done with it by a call that wants it no older than `lifetime`, in seconds.
-    pub fn usable(&self, lifetime: u64, now: u64) -> Usable {
-        if now >= self.ends || now.saturating_sub(self.connected) >= lifetime {
+    /// Whether a call can use it that wants it linked less than `max_age_s` seconds ago.
+    pub fn usable(&self, max_age_s: u64, now: u64) -> Usable {
+        if now >= self.ends || now.saturating_sub(self.linked_at) >= max_age_s {
             return Usable::No;
         }
         match self.token_expires {
-            Some(expires) if now.saturating_add(EARLY) >= expires => match self.refresh_token {
-                Some(_) => Usable::AfterRefresh,
-                None if now < expires => Usable::Now,
-                None => Usable::No,
-            },
+            Some(expires) if now.saturating_add(REFRESH_MARGIN_S) >= expires => {
+                match self.refresh_token {
+                    Some(_) => Usable::AfterRefresh,
+                    None if now < expires => Usable::Now,
+                    None => Usable::No,
+                }
+            }
             _ => Usable::Now,
         }
     }
 
-    /// When it can be of no more use.
+    /// When it cannot be used any more.
     fn last_use(&self) -> u64 {
         match (self.token_expires, &self.refresh_token) {
             (Some(expires), None) => expires.min(self.ends),

@@ -15,7 +15,7 @@ use super::metrics::Metrics;
 use super::refreshes::Refreshes;
 use super::stream::Stream;
 use super::token_exchanges::TokenExchanges;
-use crate::accounts::refresh::Refresh;
+use crate::accounts::refresh::PendingRefresh;
 use crate::response::pins::SeenTools;
 use crate::transaction::{Now, Secrets, Step, Transaction};
 use oauth::{PendingFetch, TokenDigest, Verifier};
@@ -110,7 +110,7 @@ impl Shared {
     }
 
     /// Lets a stream wait for the refresh of a connection, which goes to its end without the stream.
-    pub(super) fn refresh(&self, refresh: Box<Refresh>, stream: &Weak<RefCell<Stream>>) {
+    pub(super) fn refresh(&self, refresh: Box<PendingRefresh>, stream: &Weak<RefCell<Stream>>) {
         if let Some(refreshes) = &self.refreshes {
             refreshes.begin(refresh, stream);
             set_tick(SOON);

@@ -8,26 +8,26 @@ use std::rc::{Rc, Weak};
 use super::host;
 use super::job::{self, Asked, Job};
 use super::stream::Stream;
-use crate::accounts::refresh::{Next, Refresh};
-use crate::accounts::{AccountContext, Clients};
+use crate::accounts::refresh::{PendingRefresh, Refreshed};
+use crate::accounts::{AccountContext, refresh};
+use crate::effect::{Effect, Effects, Outcome, Progress, Task};
 use crate::transaction::Secrets;
-use base::effect::Told;
-use base::seal::Sealer;
+use base::effect::{Ask, Told};
 use policy::Policy;
 
 /// Refreshes under way, each with the stream that began it.
 pub(super) struct Refreshes {
     /// The root context.
     root: u32,
-    policy: Rc<Policy>,
-    sealer: Rc<Sealer>,
-    clients: Rc<Clients>,
-    begun: RefCell<Vec<Refreshing>>,
+    context: AccountContext,
+    begun: RefCell<Vec<BegunRefresh>>,
     jobs: RefCell<HashMap<u32, (Job, Refreshing)>>,
 }
 
+type BegunRefresh = (Box<PendingRefresh>, Weak<RefCell<Stream>>);
+
 struct Refreshing {
-    refresh: Box<Refresh>,
+    task: Task<Refreshed>,
     stream: Weak<RefCell<Stream>>,
 }
 
@@ -36,25 +36,27 @@ impl Refreshes {
     pub(super) fn new(root: u32, policy: &Rc<Policy>, secrets: &Secrets) -> Option<Self> {
         Some(Self {
             root,
-            policy: Rc::clone(policy),
-            sealer: Rc::clone(secrets.sealer.as_ref()?),
-            clients: Rc::clone(&secrets.clients),
+            context: secrets.accounts(policy, Effects::default())?,
             begun: RefCell::default(),
             jobs: RefCell::default(),
         })
     }
 
     /// Begins at the next tick.
-    pub(super) fn begin(&self, refresh: Box<Refresh>, stream: &Weak<RefCell<Stream>>) {
-        let stream = Weak::clone(stream);
-        let refreshing = Refreshing { refresh, stream };
-        self.begun.borrow_mut().push(refreshing);
+    pub(super) fn begin(&self, refresh: Box<PendingRefresh>, stream: &Weak<RefCell<Stream>>) {
+        self.begun.borrow_mut().push((refresh, Weak::clone(stream)));
     }
 
     /// Asks for what streams began with.
     pub(super) fn tick(&self) {
         let begun = std::mem::take(&mut *self.begun.borrow_mut());
-        begun.into_iter().for_each(|each| self.ask(each));
+        for (pending, stream) in begun {
+            let context = self.context.clone();
+            let (task, progress) = Task::start(host::now().unix_ms, |effects| {
+                refresh(AccountContext { effects, ..context }, *pending)
+            });
+            self.progressed(progress, Refreshing { task, stream });
+        }
     }
 
     /// The answer to a call, if it is one of these.
@@ -65,10 +67,22 @@ impl Refreshes {
         }
     }
 
-    fn ask(&self, refreshing: Refreshing) {
-        let store = self.policy.store.as_ref();
-        let asked = job::ask(self.root, store, refreshing.refresh.ask());
-        self.asked(asked, refreshing);
+    fn progressed(&self, progress: Progress<Refreshed>, refreshing: Refreshing) {
+        let ask = match progress {
+            Progress::Waits(Effect::Call(request)) => Ask::Call(request),
+            Progress::Waits(Effect::Store(operation)) => Ask::Store(operation),
+            // A refresh has no other effects.
+            Progress::Waits(_) => Ask::Wait,
+            Progress::Done(refreshed) => {
+                // The stream may have ended meanwhile.
+                if let Some(stream) = refreshing.stream.upgrade() {
+                    Stream::refreshed(&stream, refreshed);
+                }
+                return;
+            }
+        };
+        let store = self.context.policy.store.as_ref();
+        self.asked(job::ask(self.root, store, ask), refreshing);
     }
 
     fn asked(&self, asked: Asked, refreshing: Refreshing) {
@@ -82,21 +96,13 @@ impl Refreshes {
         }
     }
 
-    fn told(&self, told: Told, Refreshing { refresh, stream }: Refreshing) {
-        let means = AccountContext {
-            policy: &self.policy,
-            sealer: &self.sealer,
-            clients: &self.clients,
-            now: host::now().seconds(),
+    fn told(&self, told: Told, mut refreshing: Refreshing) {
+        let outcome = match told {
+            Told::Call(response) => Outcome::Call(response),
+            Told::Store(stored) => Outcome::Store(stored),
+            Told::Waited => Outcome::Paused,
         };
-        match refresh.told(means, told) {
-            Next::Ask(refresh) => self.ask(Refreshing { refresh, stream }),
-            Next::Over(refreshed) => {
-                // The stream may have ended meanwhile.
-                if let Some(stream) = stream.upgrade() {
-                    Stream::refreshed(&stream, refreshed);
-                }
-            }
-        }
+        let progress = refreshing.task.resume(outcome, host::now().unix_ms);
+        self.progressed(progress, refreshing);
     }
 }

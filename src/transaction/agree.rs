@@ -1,56 +1,26 @@
-//! Calls the user agrees to on a page of the filter's own: for clients that cannot ask in their own
-//! way.
+//! Calls that the user agrees to on a page of the filter: for clients that cannot ask their user.
 
 use super::caller::Known;
-use super::{Now, Transaction};
-use crate::accounts::question::{Call, Place, Question};
-use crate::accounts::{conversation, question_link};
-use crate::elicitation::Shown;
+use super::waiting::{Requirement, Waiting};
+use super::{Now, Step, Transaction};
+use crate::accounts::vault::ConversationId;
+use crate::consent::ShownArguments;
+use crate::consent::agreement::{NoAgreement, UnusedYes, find_yes, use_yes};
+use crate::consent::call_question::{AskedCall, QuestionPlace};
+use crate::pages::question_link;
 use crate::refusal::Refusal;
-use base::effect::{Ask, Told};
 use base::json::digest;
 use base::seal::Sealer;
-use base::store::Stored;
 use mcp::message::MessageError;
 use policy::Policy;
 
-/// A call that needs an answer given on a page, and how far that is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Agree {
-    place: Place,
-    call: Call,
-    stage: Stage,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Stage {
-    /// The question is looked up, with its answer.
-    Look,
-    /// The answer is no, and counts for this call.
-    Heed(Question),
-    /// The answer is yes, and counts for this call.
-    Use(Question),
-    /// The question is written down.
-    Ask(Question),
-}
-
-/// How it goes on.
-pub(super) enum Next {
-    /// With this, now.
-    Now(Agree),
-    /// With this, once all else is there that the call needs.
-    Last(Agree),
-    /// The user agrees to the call.
-    Agreed,
-}
-
 impl Transaction {
-    /// What a call needs whose user is asked on a page. `None` if nobody can be asked there.
+    /// The question about a call, for its user on a page. `None`: the user cannot be asked there.
     pub(super) fn needed_answer(
         &self,
         tool: &str,
         arguments: &[u8],
-    ) -> Result<Option<Agree>, Refusal> {
+    ) -> Result<Option<(QuestionPlace, AskedCall)>, Refusal> {
         let token = self.caller.as_ref().and_then(Known::token);
         let signs_in = |policy: &Policy, issuer: usize| {
             policy.sign_ins.get(issuer).is_some_and(Option::is_some)
@@ -61,94 +31,83 @@ impl Transaction {
             return Ok(None);
         };
         let session = self.handles.session.as_deref();
-        let conversation = conversation(&self.policy, token, session);
+        let conversation = ConversationId::of_caller(&self.policy, token, session);
         let conversation = conversation.ok_or(Refusal::NoConversation)?;
         let owner = self.sealing().ok_or(Refusal::NoSealKey)?.owner;
         if owner.user.is_empty() {
             return Ok(None);
         }
-        // What they say counts, and not how they are written: a model that tries again may write its
-        // arguments in another order.
+        // The digest does not depend on the order of members: a model that tries again may write them in
+        // another order.
         let said = digest(arguments, super::MAX_DEPTH);
         let said = said.map_err(|error| Refusal::Message(MessageError::Json(error)))?;
-        Ok(Some(Agree {
-            place: Place::of(owner, &conversation, tool, said),
-            call: Call {
-                tool: tool.to_owned(),
-                view: owner.view.to_owned(),
-                arguments: Shown::of(arguments),
+        let place = QuestionPlace::of(owner, &conversation, tool, said);
+        let call = AskedCall {
+            tool: tool.to_owned(),
+            view: owner.view.to_owned(),
+            arguments: ShownArguments::of(arguments),
+        };
+        Ok(Some((place, call)))
+    }
+
+    /// Goes on if the user said yes to the call. The yes is used up after all else is there that the call
+    /// needs, except what is used up with the token.
+    pub(super) fn find_yes(
+        &mut self,
+        waiting: Waiting,
+        (place, call): (QuestionPlace, AskedCall),
+        now: Now,
+    ) -> Step {
+        let tool = call.tool.clone();
+        self.run_for(
+            waiting,
+            now,
+            |context| async move { find_yes(&context, place, call).await },
+            |transaction, waiting, yes, now| {
+                let yes = yes.map_err(|error| transaction.not_agreed(error, &tool, now))?;
+                let needs = &mut waiting.needs;
+                let is_single_use = |need: &Requirement| *need == Requirement::SingleUse;
+                let last = needs.iter().position(is_single_use).unwrap_or(needs.len());
+                needs.insert(last, Requirement::UseYes(Box::new((tool, yes))));
+                Ok(())
             },
-            stage: Stage::Look,
-        }))
+        )
     }
 
-    /// What is asked for next.
-    pub(super) fn ask_answer(&self, agree: &Agree) -> Result<Ask, Refusal> {
-        let place = &agree.place;
-        Ok(Ask::Store(match &agree.stage {
-            Stage::Look => place.get(),
-            Stage::Heed(question) | Stage::Use(question) => place.use_up(question),
-            Stage::Ask(question) => place.put(self.sealer()?, question),
-        }))
+    /// Uses the yes up.
+    pub(super) fn use_yes(
+        &mut self,
+        waiting: Waiting,
+        (tool, yes): (String, UnusedYes),
+        now: Now,
+    ) -> Step {
+        self.run_for(
+            waiting,
+            now,
+            |context| async move { use_yes(&context, yes).await },
+            move |transaction, _, used, now| {
+                used.map_err(|error| transaction.not_agreed(error, &tool, now))?;
+                transaction.note_agreed();
+                Ok(())
+            },
+        )
     }
 
-    /// What was asked for is known.
-    pub(super) fn answer_told(&self, agree: Agree, told: Told, now: Now) -> Result<Next, Refusal> {
-        let told = match told {
-            Told::Store(told) => told.map_err(Refusal::Store)?,
-            Told::Call(_) | Told::Waited => return Err(Refusal::UpstreamAnswer),
+    fn not_agreed(&self, error: NoAgreement, tool: &str, now: Now) -> Refusal {
+        let (place, expires) = match error {
+            NoAgreement::Asked { place, expires } => (place, expires),
+            NoAgreement::Declined => return Refusal::Declined,
+            NoAgreement::Store(error) => return Refusal::Store(error),
         };
-        let Agree { place, call, stage } = agree;
-        let stage = match (stage, told) {
-            (Stage::Look, Stored::Value(found)) => {
-                let sealer = self.sealer()?;
-                let found = found.and_then(|found| place.open(sealer, &found, now.seconds()));
-                match found {
-                    Some(question) => match question.answer {
-                        Some(answer) if answer.yes => Stage::Use(question),
-                        Some(_) => Stage::Heed(question),
-                        None if question.has_time(now.seconds()) => {
-                            return Err(self.ask_on_page(&place, &question, now));
-                        }
-                        None => Stage::anew(&call, now),
-                    },
-                    None => Stage::anew(&call, now),
-                }
-            }
-            (Stage::Heed(_), Stored::Created(true)) => return Err(Refusal::Declined),
-            (Stage::Use(_), Stored::Created(true)) => return Ok(Next::Agreed),
-            // It counted for another call.
-            (Stage::Heed(_) | Stage::Use(_), Stored::Created(false)) => Stage::anew(&call, now),
-            (Stage::Ask(question), Stored::Done) => {
-                return Err(self.ask_on_page(&place, &question, now));
-            }
-            _ => return Err(Refusal::UpstreamAnswer),
-        };
-        let is_last = matches!(stage, Stage::Use(_));
-        let agree = Agree { place, call, stage };
-        Ok(match is_last {
-            true => Next::Last(agree),
-            false => Next::Now(agree),
-        })
-    }
-
-    fn ask_on_page(&self, place: &Place, question: &Question, now: Now) -> Refusal {
         let Ok(sealer) = self.sealer() else {
             return Refusal::NoSealKey;
         };
-        let url = question_link(&self.policy, sealer, place, question);
-        let tool = &question.call.tool;
+        let url = question_link(&self.policy, sealer, &place, expires);
         let message = format!("Allow `{tool}` to go on: once, and with exactly these arguments.");
         Refusal::Confirm(Box::new(self.link(message, url, None, now)))
     }
 
     pub(super) fn sealer(&self) -> Result<&Sealer, Refusal> {
         self.secrets.sealer.as_deref().ok_or(Refusal::NoSealKey)
-    }
-}
-
-impl Stage {
-    fn anew(call: &Call, now: Now) -> Self {
-        Self::Ask(Question::new(call.clone(), now.unix_ms))
     }
 }

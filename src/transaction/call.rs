@@ -7,7 +7,7 @@ use super::handles::{Opened, OpenedMessage, State};
 use super::waiting::Waiting;
 use super::{MAX_DEPTH, Now, Transaction};
 use crate::authorize::{Caller, Denial, Target, authorize, operations};
-use crate::elicitation::without_answer;
+use crate::consent::elicitation::without_answer;
 use crate::refusal::Refusal;
 use crate::response::inspect::{Inspect, ResultOf};
 use crate::response::request_ids;

@@ -2,13 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::agree::Agree;
 use super::call::arguments_in;
 use super::handles::State;
 use super::{MAX_DEPTH, Now, Transaction};
 use crate::authorize::Target;
+use crate::consent::ShownArguments;
+use crate::consent::call_question::{AskedCall, QuestionPlace};
+use crate::consent::elicitation::{Action, Elicitation, How, action};
 use crate::decision::Evidence;
-use crate::elicitation::{Action, Elicitation, How, Shown, action};
 use crate::refusal::Refusal;
 use crate::response::sealed_ids::Asked;
 use base::json::tree::Node;
@@ -49,7 +50,7 @@ pub(super) enum Consent {
     /// It was given, in the client.
     Given(Agreement),
     /// It is given on a page.
-    OnPage(Box<Agree>),
+    OnPage(Box<(QuestionPlace, AskedCall)>),
 }
 
 /// What a user answered to a question of the filter's own.
@@ -197,7 +198,7 @@ impl Transaction {
 
 /// What the user reads. The arguments are shown as they are: they are what is agreed to.
 fn question(tool: &str, arguments: &[u8]) -> String {
-    let Shown { text, more } = Shown::of(arguments);
+    let ShownArguments { text, more } = ShownArguments::of(arguments);
     let rest = match more {
         0 => String::new(),
         more => format!("\n... and {more} more characters, which are not shown"),

@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::caller::AuthMethod;
-use super::pages::PageState;
 use super::waiting::Waiting;
 use super::{Forward, MAX_DEPTH, Now, RequestState, Step, Transaction};
 use super::{credentials, forward, local};
 use crate::authorize::{Target, authorize};
 use crate::cors;
+use crate::effect::Outcome;
 use crate::metadata::metadata;
 use crate::refusal::Refusal;
 use crate::response::inspect::{Inspect, ResultOf};
@@ -37,7 +37,7 @@ impl Transaction {
             return step;
         }
         if self.is_for_page() {
-            self.page = PageState::Arrives;
+            self.is_page = true;
             return match ended {
                 true => self.page(&[], verifier, now),
                 false => Step::Hold,
@@ -62,8 +62,9 @@ impl Transaction {
         let RequestState::AwaitsKeys { ended } = self.request else {
             return Step::Hold;
         };
-        if let PageState::Waits(flow) = std::mem::take(&mut self.page) {
-            return self.page_has_keys(flow, verifier, now);
+        let resumed = |transaction: &mut Self| transaction.resume(Outcome::Fetched, now);
+        if let Some(step) = self.lend(verifier, resumed) {
+            return step;
         }
         self.request = RequestState::Body;
         match self.verify(verifier, now) {
@@ -99,7 +100,7 @@ impl Transaction {
         if self.request == RequestState::Asks {
             return Step::Hold;
         }
-        if matches!(self.page, PageState::Arrives) {
+        if self.is_page {
             return self.page(body, verifier, now);
         }
         match (self.record.http_method.as_str(), body.is_empty()) {

@@ -2,13 +2,14 @@
 
 use std::collections::VecDeque;
 
-use super::agree::{Agree, Next};
 use super::caller::Known;
 use super::confirm::{Agreement, Consent};
-use super::connect::Needed;
-use super::pages::PageState;
+use super::connect::NeededAccount;
 use super::{Now, RequestState, Step, Transaction, credentials};
-use crate::accounts::ending::Ending;
+use crate::accounts::vault::AccountPlace;
+use crate::consent::agreement::UnusedYes;
+use crate::consent::call_question::{AskedCall, QuestionPlace};
+use crate::effect::Outcome;
 use crate::refusal::Refusal;
 use base::effect::{Ask, Told};
 use base::store::{Key, Operation as StoreOperation, Record, Stored};
@@ -31,13 +32,15 @@ pub(super) struct Waiting {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Requirement {
     /// That the user agrees to it on a page.
-    Agree(Box<Agree>),
+    Agree(Box<(QuestionPlace, AskedCall)>),
+    /// That the yes on the page is used up.
+    UseYes(Box<(String, UnusedYes)>),
     /// That the user's agreement was not used before.
     Agreement(Agreement),
     /// The token of an account of the user's own.
-    Connection(Box<Needed>),
+    Connection(Box<NeededAccount>),
     /// That a connection is ended first, if it can be.
-    Ending(Box<Ending>),
+    Ending(Box<AccountPlace>),
     /// That its token or proof was not used before.
     SingleUse,
     /// What the server gets in place of its token.
@@ -85,9 +88,22 @@ impl Transaction {
             Requirement::Agreement(agreement) => {
                 Ok(Step::Ask(create(agreement.key.clone(), agreement.until)))
             }
-            Requirement::Agree(agree) => self.ask_answer(agree).map(Step::Ask),
-            Requirement::Connection(needed) => self.ask_connection(needed, now),
-            Requirement::Ending(ending) => Ok(Step::Ask(ending.ask())),
+            Requirement::Agree(asked) => {
+                let asked = (**asked).clone();
+                return self.find_yes(waiting, asked, now);
+            }
+            Requirement::UseYes(yes) => {
+                let yes = (**yes).clone();
+                return self.use_yes(waiting, yes, now);
+            }
+            Requirement::Connection(needed) => {
+                let needed = (**needed).clone();
+                return self.use_account(waiting, needed, now);
+            }
+            Requirement::Ending(place) => {
+                let place = (**place).clone();
+                return self.end_account(waiting, place, now);
+            }
             Requirement::SingleUse => self.use_up(now).map(Step::Ask),
             Requirement::TokenForServer => return self.use_token_for_server(waiting, now),
         };
@@ -103,56 +119,30 @@ impl Transaction {
 
     /// What was asked for is known. `now` is the time of the answer.
     pub fn told(&mut self, told: Told, verifier: &mut Verifier, now: Now) -> Step {
-        if let PageState::Waits(flow) = std::mem::take(&mut self.page) {
-            return self.page_told(flow, told, verifier, now);
-        }
-        if let Some(call) = self.own_call.take() {
-            return self.own_told(call, told, now);
+        let outcome = match &told {
+            Told::Call(response) => Outcome::Call(response.clone()),
+            Told::Store(stored) => Outcome::Store(stored.clone()),
+            Told::Waited => Outcome::Paused,
+        };
+        if let Some(step) = self.lend(verifier, |transaction| transaction.resume(outcome, now)) {
+            return step;
         }
         let Some(mut waiting) = self.waiting.take() else {
             return Step::Hold;
         };
         let outcome = match (waiting.needs.pop_front(), told) {
-            (Some(Requirement::Agree(agree)), told) => {
-                let next = self.answer_told(*agree, told, now);
-                next.map(|next| self.after_answer(next, &mut waiting.needs))
-            }
-            (Some(Requirement::Connection(needed)), told) => {
-                let told = self.connection_told(*needed, told, now);
-                told.map(|next| match next {
-                    Ok(next) => waiting.needs.push_front(next),
-                    Err(credential) => waiting.headers.push(credential),
-                })
-            }
-            (Some(Requirement::Ending(ending)), told) => {
-                let next = self.ending_told(*ending, told, now);
-                let next = next.map(Requirement::Ending);
-                next.into_iter()
-                    .for_each(|next| waiting.needs.push_front(next));
-                Ok(())
-            }
-            (Some(Requirement::TokenForServer), _) => Err(Refusal::UpstreamAnswer),
-            (Some(_), Told::Store(Ok(Stored::Created(true)))) => Ok(()),
+            (
+                Some(Requirement::SingleUse | Requirement::Agreement(_)),
+                Told::Store(Ok(Stored::Created(true))),
+            ) => Ok(()),
             (Some(Requirement::SingleUse), Told::Store(Ok(_))) => Err(self.was_used()),
             (Some(Requirement::Agreement(_)), Told::Store(Ok(_))) => Err(Refusal::RequestState),
             (_, Told::Store(Err(error))) => Err(Refusal::Store(error)),
-            (_, Told::Call(_) | Told::Waited) | (None, _) => Err(Refusal::UpstreamAnswer),
+            _ => Err(Refusal::UpstreamAnswer),
         };
         match outcome {
             Ok(()) => self.go_on(waiting, now),
             Err(refusal) => self.refuse(&refusal, None),
-        }
-    }
-
-    fn after_answer(&mut self, next: Next, needs: &mut VecDeque<Requirement>) {
-        match next {
-            Next::Now(agree) => needs.push_front(Requirement::Agree(Box::new(agree))),
-            Next::Last(agree) => {
-                let is_single_use = |need: &Requirement| *need == Requirement::SingleUse;
-                let last = needs.iter().position(is_single_use).unwrap_or(needs.len());
-                needs.insert(last, Requirement::Agree(Box::new(agree)));
-            }
-            Next::Agreed => self.note_agreed(),
         }
     }
 

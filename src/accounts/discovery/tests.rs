@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::accounts::tests::{discovering, metadata, policy};
+use crate::pages::fake_world::{discovering, metadata, policy};
 use policy::Server;
 
 fn discover(policy: &Policy) -> &Discover {
@@ -11,13 +11,13 @@ fn discover(policy: &Policy) -> &Discover {
     }
 }
 
-fn read(policy: &Policy, metadata: &Value) -> Result<(Discovered, Way), DiscoveryError> {
+fn read(policy: &Policy, metadata: &Value) -> Result<(Discovered, ClientIdSource), DiscoveryError> {
     let server = ("https://notes.example.com", discover(policy));
     read_server(policy, server, metadata.to_string().as_bytes())
 }
 
 /// What is found where the metadata says something else, or nothing (`null`), of a member.
-fn with(name: &str, value: Value) -> Result<(Discovered, Way), DiscoveryError> {
+fn with(name: &str, value: Value) -> Result<(Discovered, ClientIdSource), DiscoveryError> {
     let mut metadata = metadata();
     metadata[name] = value;
     read(&policy(&discovering()), &metadata)
@@ -32,7 +32,7 @@ fn endpoints_are_those_of_the_metadata_on_the_clusters_of_the_policy() {
     let mut metadata = metadata();
     metadata["revocation_endpoint"] = json!("https://auth.example.com:8443/revoke?tenant=1");
     let (found, way) = read(&policy, &metadata).unwrap();
-    assert_eq!(way, Way::Known);
+    assert_eq!(way, ClientIdSource::Known);
     let connection = policy.connection("notes").unwrap();
     let client = client(connection, Some(&found)).unwrap().into_owned();
     let place = |cluster: &str, path: &str, authority: &str| Endpoint {
@@ -238,7 +238,7 @@ fn the_policys_client_id_wins() {
     // A client with a secret need not be a public one.
     metadata["token_endpoint_auth_methods_supported"] = json!(["client_secret_basic"]);
     let (found, way) = read(&policy, &metadata).unwrap();
-    assert_eq!((found.has_client_id(), way), (false, Way::Known));
+    assert_eq!((found.has_client_id(), way), (false, ClientIdSource::Known));
     let client = client(policy.connection("notes").unwrap(), Some(&found)).unwrap();
     assert_eq!(client.client_id, "mcp");
     assert_eq!(client.client_secret_env.as_deref(), Some("NOTES_SECRET"));
@@ -254,7 +254,7 @@ fn a_document_that_cannot_be_fetched_is_no_client_id() {
     metadata["registration_endpoint"] = json!("https://notes.example.com/register?x=1");
     let (found, way) = read(&policy, &metadata).unwrap();
     assert!(!found.has_client_id());
-    let Way::Register(place) = way else {
+    let ClientIdSource::Register(place) = way else {
         panic!("{way:?}");
     };
     assert_eq!(place.path, "/register?x=1");

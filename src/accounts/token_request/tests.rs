@@ -1,5 +1,5 @@
 use super::*;
-use crate::accounts::tests::{clients, connection};
+use crate::pages::fake_world::{clients, connection};
 use policy::Server;
 
 const NOW: u64 = 1_900_000_000;

@@ -1,16 +1,16 @@
 use std::time::Duration;
 
 use super::*;
-use crate::accounts::tests::connection;
+use crate::pages::fake_world::connection;
 
 const NOW: u64 = 1_900_000_000;
 
-fn place() -> Place {
-    Place {
+fn place() -> AccountPlace {
+    AccountPlace {
         resource: "https://a/mcp".into(),
         issuer: "https://i".into(),
         user: "dana".into(),
-        conversation: Conversation::Session("s-1".into()),
+        conversation: ConversationId::Session("s-1".into()),
         connection: "notes".into(),
     }
 }
@@ -25,8 +25,8 @@ fn tokens() -> Tokens {
     }
 }
 
-fn connected() -> Connected {
-    Connected::new(&connection(), tokens(), Some("dana@notes".into()), NOW)
+fn connected() -> LinkedAccount {
+    LinkedAccount::new(&connection(), tokens(), Some("dana@notes".into()), NOW)
 }
 
 fn sealer() -> Sealer {
@@ -57,7 +57,7 @@ fn a_connection_opens_where_it_was_made() {
 #[test]
 fn b42_another_users_conversations_or_connections_record_does_not_open() {
     let record = written(place().put(&sealer(), &connected()));
-    let other = |change: fn(&mut Place)| {
+    let other = |change: fn(&mut AccountPlace)| {
         let mut place = place();
         change(&mut place);
         place
@@ -66,9 +66,9 @@ fn b42_another_users_conversations_or_connections_record_does_not_open() {
         other(|place| place.resource = "https://b/mcp".into()),
         other(|place| place.issuer = "https://j".into()),
         other(|place| place.user = "eve".into()),
-        other(|place| place.conversation = Conversation::Session("s-2".into())),
-        other(|place| place.conversation = Conversation::Claim("s-1".into())),
-        other(|place| place.conversation = Conversation::User),
+        other(|place| place.conversation = ConversationId::Session("s-2".into())),
+        other(|place| place.conversation = ConversationId::Claim("s-1".into())),
+        other(|place| place.conversation = ConversationId::User),
         other(|place| place.connection = "bank".into()),
     ];
     for place in others {
@@ -113,7 +113,7 @@ fn what_cannot_be_refreshed_is_gone_with_its_token() {
     let mut rules = connection();
     rules.refresh = false;
     rules.lifetime = Duration::from_secs(3600);
-    let connected = Connected::new(&rules, tokens(), None, NOW);
+    let connected = LinkedAccount::new(&rules, tokens(), None, NOW);
     assert_eq!(connected.refresh_token, None);
     assert_eq!(connected.usable(3600, NOW + 299), Usable::Now);
     assert_eq!(connected.usable(3600, NOW + 300), Usable::No);

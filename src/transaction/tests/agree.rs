@@ -3,8 +3,8 @@
 use super::connect::{connected, connecting, modern_declaring, place, sent};
 use super::fake_host::{Store, now, stored};
 use super::*;
-use crate::accounts::question::{Place, Question};
-use crate::accounts::vault::Conversation;
+use crate::accounts::vault::ConversationId;
+use crate::consent::call_question::{CallQuestion, QuestionPlace};
 use base::json::digest;
 use base::seal::{Owner, Sealer};
 use base::store;
@@ -50,7 +50,12 @@ fn sealer() -> Sealer {
 }
 
 /// Where the question is about a call of this user in a conversation.
-fn asked_at(user: &str, conversation: &Conversation, view: &str, arguments: &str) -> Place {
+fn asked_at(
+    user: &str,
+    conversation: &ConversationId,
+    view: &str,
+    arguments: &str,
+) -> QuestionPlace {
     let owner = Owner {
         resource: "https://crm.example.com/mcp",
         issuer: "https://login.example.com",
@@ -58,14 +63,14 @@ fn asked_at(user: &str, conversation: &Conversation, view: &str, arguments: &str
         view,
     };
     let said = digest(arguments.as_bytes(), 64).unwrap();
-    Place::of(owner, conversation, "crm.get", said)
+    QuestionPlace::of(owner, conversation, "crm.get", said)
 }
 
-fn own(arguments: &str) -> Place {
-    asked_at("u1", &Conversation::User, "", arguments)
+fn own(arguments: &str) -> QuestionPlace {
+    asked_at("u1", &ConversationId::User, "", arguments)
 }
 
-fn question(store: &Store, place: &Place, later: u64) -> Option<Question> {
+fn question(store: &Store, place: &QuestionPlace, later: u64) -> Option<CallQuestion> {
     match stored(store, &place.get(), now(later)).unwrap() {
         store::Stored::Value(found) => place.open(&sealer(), &found?, NOW + later),
         other => panic!("{other:?}"),
@@ -73,7 +78,7 @@ fn question(store: &Store, place: &Place, later: u64) -> Option<Question> {
 }
 
 /// What the page does with the user's answer.
-fn answer(store: &Store, place: &Place, yes: bool, later: u64) {
+fn answer(store: &Store, place: &QuestionPlace, yes: bool, later: u64) {
     let question = question(store, place, later).unwrap();
     let put = place.put(&sealer(), &question.answered(yes, NOW + later));
     stored(store, &put, now(later)).unwrap();
@@ -150,7 +155,12 @@ fn b24_a_yes_is_good_for_nothing_else() {
         link(&later(&policy, &store, &other, 2));
     }
     assert!(later(&policy, &store, &mine, 3).server.is_some());
-    let lower = asked_at("u1", &Conversation::User, "role:support", r#"{"amount":1}"#);
+    let lower = asked_at(
+        "u1",
+        &ConversationId::User,
+        "role:support",
+        r#"{"amount":1}"#,
+    );
     let asked = question(&store, &lower, 3).unwrap();
     assert_eq!(asked.call.view, "role:support");
 }
@@ -179,7 +189,7 @@ fn b24_an_answer_counts_where_it_was_given() {
         link(&later(&policy, &store, &refund(arguments), 0));
     }
     answer(&store, &agreed, true, 1);
-    let held = |place: &Place| match stored(&store, &place.get(), now(1)).unwrap() {
+    let held = |place: &QuestionPlace| match stored(&store, &place.get(), now(1)).unwrap() {
         store::Stored::Value(value) => value.unwrap(),
         other => panic!("{other:?}"),
     };
@@ -396,7 +406,7 @@ fn a_conversation_is_what_a_claim_says() {
         later(&policy, &store, &request.token(claims), at)
     };
     link(&with(json!({"sid": "c-1"}), 0));
-    let place = asked_at("u1", &Conversation::Claim("c-1".into()), "", "{}");
+    let place = asked_at("u1", &ConversationId::Claim("c-1".into()), "", "{}");
     answer(&store, &place, true, 1);
     link(&with(json!({"sid": "c-2"}), 2));
     assert_eq!(with(json!({}), 2).refusal(), (403, 403, "no_conversation"));

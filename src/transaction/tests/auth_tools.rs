@@ -7,7 +7,7 @@ use jsonschema::validator_for;
 use super::connect::{answer, connected, connecting, found, place, place_of, sent, store_with};
 use super::fake_host::Store;
 use super::*;
-use crate::accounts::vault::{Connected, Conversation};
+use crate::accounts::vault::{ConversationId, LinkedAccount};
 use crate::own_tools::definition;
 use base::http::{HttpRequest, HttpResponse};
 use policy::OwnTool;
@@ -265,7 +265,7 @@ fn connections_are_listed_with_the_tools_that_need_them() {
         "account": "dana@notes", "since": "2027-01-15T08:00:00Z", "until": "2027-01-15T08:10:00Z",
     }]);
     assert_eq!(connections(&policy, &store, request.clone()), held);
-    let others = store_with(&place_of("u2", Conversation::User), &connected());
+    let others = store_with(&place_of("u2", ConversationId::User), &connected());
     assert_eq!(connections(&policy, &others, request.clone()), none);
     // Nothing of the caller's needs it.
     let nobody = request.token(json!({"roles": []}));
@@ -305,7 +305,7 @@ fn disconnecting_deletes_the_record_and_revokes_the_token() {
             "token=rt-1&token_type_hint=refresh_token&client_id=filter",
         ),
         (
-            Connected {
+            LinkedAccount {
                 refresh_token: None,
                 ..connected()
             },
@@ -444,7 +444,7 @@ fn in_session(policy: &Rc<Policy>, request: Request) -> Request {
 
 #[test]
 fn connections_end_with_their_session() {
-    let of_session = place_of("u1", Conversation::Session("s-1".into()));
+    let of_session = place_of("u1", ConversationId::Session("s-1".into()));
     let policy = with_notes(json!({}));
     for answers in [
         vec![answer(200, &json!({}))],
@@ -472,7 +472,7 @@ fn connections_end_with_their_session() {
 fn a_session_takes_no_other_connection_with_it() {
     let policy = with_notes(json!({}));
     let calls: RefCell<Vec<HttpRequest>> = RefCell::default();
-    for kept in [Conversation::User, Conversation::Session("s-2".into())] {
+    for kept in [ConversationId::User, ConversationId::Session("s-2".into())] {
         let store = store_with(&place_of("u1", kept), &connected());
         let before = store.borrow().clone();
         let request = in_session(&policy, Request::method("DELETE"));
@@ -483,7 +483,7 @@ fn a_session_takes_no_other_connection_with_it() {
     }
     let claims = with_notes(json!({"vault": {"conversation": {"claim": "sid"}}}));
     let store = store_with(
-        &place_of("u1", Conversation::Claim("c".into())),
+        &place_of("u1", ConversationId::Claim("c".into())),
         &connected(),
     );
     let request = in_session(&claims, Request::method("DELETE")).token(json!({"sid": "c"}));

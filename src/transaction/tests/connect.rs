@@ -4,8 +4,8 @@ use std::cell::RefCell;
 
 use super::fake_host::{Store, now, stored};
 use super::*;
-use crate::accounts::logout::marks;
-use crate::accounts::vault::{Connected, Conversation, Place};
+use crate::accounts::sign_out::marks;
+use crate::accounts::vault::{AccountPlace, ConversationId, LinkedAccount};
 use base::http::{HttpRequest, HttpResponse};
 use base::seal::Sealer;
 use base::secret::Secret;
@@ -40,8 +40,8 @@ pub(super) fn connecting(changes: Value) -> Rc<Policy> {
     policy(document)
 }
 
-pub(super) fn place_of(user: &str, conversation: Conversation) -> Place {
-    Place {
+pub(super) fn place_of(user: &str, conversation: ConversationId) -> AccountPlace {
+    AccountPlace {
         resource: "https://crm.example.com/mcp".into(),
         issuer: "https://login.example.com".into(),
         user: user.into(),
@@ -50,25 +50,25 @@ pub(super) fn place_of(user: &str, conversation: Conversation) -> Place {
     }
 }
 
-pub(super) fn place() -> Place {
-    place_of("u1", Conversation::User)
+pub(super) fn place() -> AccountPlace {
+    place_of("u1", ConversationId::User)
 }
 
-pub(super) fn connected() -> Connected {
-    Connected {
+pub(super) fn connected() -> LinkedAccount {
+    LinkedAccount {
         access_token: Secret::new("at-1".into()),
         refresh_token: Some(Secret::new("rt-1".into())),
         token_expires: Some(NOW + 300),
-        account: Some("dana@notes".into()),
+        name: Some("dana@notes".into()),
         scope: None,
-        connected: NOW,
+        linked_at: NOW,
         ends: NOW + 600,
         discovered: None,
     }
 }
 
 /// A store with this connection.
-pub(super) fn store_with(place: &Place, connected: &Connected) -> Store {
+pub(super) fn store_with(place: &AccountPlace, connected: &LinkedAccount) -> Store {
     let store = Store::default();
     let sealer = Sealer::new(&"secret".repeat(6)).unwrap();
     stored(&store, &place.put(&sealer, connected), now(0)).unwrap();
@@ -76,7 +76,7 @@ pub(super) fn store_with(place: &Place, connected: &Connected) -> Store {
 }
 
 /// The connection in a store.
-pub(super) fn found(store: &Store) -> Option<Connected> {
+pub(super) fn found(store: &Store) -> Option<LinkedAccount> {
     let found = stored(store, &place().get(), now(0)).unwrap();
     let store::Stored::Value(found) = found else {
         panic!("{found:?}");
@@ -145,17 +145,17 @@ fn a_call_gets_the_token_of_its_users_account() {
 fn b24_anybody_elses_connection_is_nobodys() {
     let policy = connecting(json!({}));
     for somebody in [
-        place_of("u2", Conversation::User),
-        place_of("u1", Conversation::Session("s".into())),
-        Place {
+        place_of("u2", ConversationId::User),
+        place_of("u1", ConversationId::Session("s".into())),
+        AccountPlace {
             issuer: "https://other.example.com".into(),
             ..place()
         },
-        Place {
+        AccountPlace {
             resource: "https://hr.example.com/mcp".into(),
             ..place()
         },
-        Place {
+        AccountPlace {
             connection: "mail".into(),
             ..place()
         },
@@ -164,9 +164,9 @@ fn b24_anybody_elses_connection_is_nobodys() {
         reply(&looked_up(&policy, &store, &call("crm.get", "{}")));
     }
     // Moved to the caller's name by somebody who can write into the store.
-    let store = store_with(&place_of("u2", Conversation::User), &connected());
+    let store = store_with(&place_of("u2", ConversationId::User), &connected());
     let held = String::from_utf8(store.take()).unwrap();
-    let theirs = place_of("u2", Conversation::User).key();
+    let theirs = place_of("u2", ConversationId::User).key();
     store.replace(
         held.replace(theirs.as_str(), place().key().as_str())
             .into_bytes(),
@@ -178,7 +178,7 @@ fn b24_anybody_elses_connection_is_nobodys() {
 fn a_conversation_is_what_a_claim_says() {
     let policy = connecting(json!({"vault": {"conversation": {"claim": "sid"}}}));
     let store = store_with(
-        &place_of("u1", Conversation::Claim("c-1".into())),
+        &place_of("u1", ConversationId::Claim("c-1".into())),
         &connected(),
     );
     let with = |claims: Value| looked_up(&policy, &store, &call("crm.get", "{}").token(claims));
@@ -309,7 +309,7 @@ fn b44_one_yes_is_one_call_however_often_the_link_is_asked_for() {
 fn a_connection_ends() {
     let store = store_with(
         &place(),
-        &Connected {
+        &LinkedAccount {
             token_expires: None,
             ..connected()
         },
@@ -373,9 +373,9 @@ fn b42_what_ended_during_a_refresh_stays_ended() {
     let policy = connecting(json!({}));
     let tokens = json!({"access_token": "at-2", "token_type": "Bearer", "expires_in": 300});
     let sealer = Sealer::new(&"secret".repeat(6)).unwrap();
-    let anew = Connected {
+    let anew = LinkedAccount {
         access_token: Secret::new("at-3".into()),
-        connected: NOW + 280,
+        linked_at: NOW + 280,
         ..connected()
     };
     for (meanwhile, left) in [
@@ -412,12 +412,12 @@ fn what_was_connected_before_a_logout_is_not_used() {
     for (out_at, is_used) in [(None, true), (Some(NOW - 1), true), (Some(NOW), false)] {
         let store = store_with(&place(), &connected());
         if let Some(out_at) = out_at {
-            let [mark] = <[_; 1]>::try_from(Vec::from(marks(
+            let [mark] = <[_; 1]>::try_from(marks(
                 &told,
                 "https://login.example.com",
                 "u1",
-                &Conversation::User,
-            )))
+                &ConversationId::User,
+            ))
             .unwrap();
             let record = store::Record {
                 key: mark,

@@ -2,7 +2,7 @@
 
 use super::connect::{answer, connected, connecting, found, place, sent, store_with};
 use super::*;
-use crate::accounts::vault::Connected;
+use crate::accounts::vault::LinkedAccount;
 
 /// A policy that says whom to ask, with these changes to the connection.
 fn discovering(changes: Value) -> Rc<Policy> {
@@ -19,14 +19,14 @@ fn discovering(changes: Value) -> Rc<Policy> {
 }
 
 /// A connection of a client that was found out, or of the policy's.
-fn of_client(client_id: Option<&str>) -> Connected {
+fn of_client(client_id: Option<&str>) -> LinkedAccount {
     let discovered = json!({
         "authorize": "https://notes.example.com/authorize",
         "token": "https://notes.example.com/oauth/token",
         "iss": false,
         "client_id": client_id,
     });
-    Connected {
+    LinkedAccount {
         discovered: Some(serde_json::from_value(discovered).unwrap()),
         ..connected()
     }
@@ -86,7 +86,7 @@ fn who_is_not_known_any_more_is_asked_to_connect_again() {
 #[test]
 fn b41_what_the_policy_does_not_have_any_more_is_not_asked() {
     let moved = discovering(json!({"issuer": "https://moved.example.com"}));
-    let nowhere = Connected {
+    let nowhere = LinkedAccount {
         discovered: None,
         ..connected()
     };

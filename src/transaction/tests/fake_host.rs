@@ -7,11 +7,13 @@ use std::rc::Rc;
 
 use super::super::{Connection, Forward, Now, Secrets, Step, Transaction};
 use super::{NOW, tokens};
+use crate::accounts::AccountContext;
 use crate::accounts::Clients;
-use crate::accounts::refresh::{self, Refresh, Refreshed};
+use crate::accounts::refresh::{PendingRefresh, Refreshed, refresh};
 use crate::accounts::token_exchange::{self, TokenExchanger};
 use crate::audit::Record;
 use crate::credential::Credential;
+use crate::effect::{self, Effect, Effects, Task};
 use crate::response::pins::SeenTools;
 use base::effect::{Ask, Told};
 use base::http::Reply;
@@ -299,7 +301,7 @@ impl FakeHost {
                     self.exchange.told(told, &mut self.verifier, self.now)
                 }
                 Step::Refresh(refresh) => {
-                    let refreshed = self.refresh(refresh);
+                    let refreshed = self.refresh(*refresh);
                     self.exchange.refreshed(refreshed, self.now)
                 }
                 step => return step,
@@ -309,33 +311,47 @@ impl FakeHost {
 
     fn asked(&mut self, ask: Ask) -> Told {
         match ask {
-            Ask::Store(operation) => {
-                let is_write = matches!(operation, Operation::Put(_) | Operation::Replace(..));
-                if let Some(other) = self.before_write.take_if(|_| is_write) {
-                    stored(&self.store, &other, self.now).unwrap();
-                }
-                Told::Store(stored(&self.store, &operation, self.now))
-            }
-            Ask::Call(call) => {
-                if let Some(operation) = self.meanwhile.take() {
-                    stored(&self.store, &operation, self.now).unwrap();
-                }
-                self.calls.borrow_mut().push(call);
-                Told::Call(self.answers.pop_front())
-            }
+            Ask::Store(operation) => Told::Store(self.store(&operation)),
+            Ask::Call(call) => Told::Call(self.call(call)),
             Ask::Wait => Told::Waited,
         }
     }
 
-    fn refresh(&mut self, mut refresh: Box<Refresh>) -> Refreshed {
-        let (policy, secrets) = (Rc::clone(&self.policy), self.secrets.clone());
-        let means = secrets.means(&policy, self.now).unwrap();
+    fn store(&mut self, operation: &Operation) -> Result<Stored, StoreError> {
+        let is_write = matches!(operation, Operation::Put(_) | Operation::Replace(..));
+        if let Some(other) = self.before_write.take_if(|_| is_write) {
+            stored(&self.store, &other, self.now).unwrap();
+        }
+        stored(&self.store, operation, self.now)
+    }
+
+    fn call(&mut self, call: HttpRequest) -> Option<HttpResponse> {
+        if let Some(operation) = self.meanwhile.take() {
+            stored(&self.store, &operation, self.now).unwrap();
+        }
+        self.calls.borrow_mut().push(call);
+        self.answers.pop_front()
+    }
+
+    fn refresh(&mut self, pending: PendingRefresh) -> Refreshed {
+        let context = self.secrets.accounts(&self.policy, Effects::default());
+        let context = context.unwrap();
+        let now_ms = self.now.unix_ms;
+        let (mut task, mut progress) = Task::start(now_ms, |effects| {
+            refresh(AccountContext { effects, ..context }, pending)
+        });
         loop {
-            let told = self.asked(refresh.ask());
-            match refresh.told(means, told) {
-                refresh::Next::Ask(next) => refresh = next,
-                refresh::Next::Over(refreshed) => return refreshed,
-            }
+            let outcome = match progress {
+                effect::Progress::Done(refreshed) => return refreshed,
+                effect::Progress::Waits(Effect::Store(operation)) => {
+                    effect::Outcome::Store(self.store(&operation))
+                }
+                effect::Progress::Waits(Effect::Call(call)) => {
+                    effect::Outcome::Call(self.call(call))
+                }
+                effect::Progress::Waits(other) => panic!("{other:?}"),
+            };
+            progress = task.resume(outcome, now_ms);
         }
     }
 

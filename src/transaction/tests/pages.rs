@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::fake_host::{Outcome, Request};
 use super::{policy, send};
-use crate::accounts::ticket;
-use crate::accounts::vault::{Conversation, Place};
+use crate::accounts::vault::{AccountPlace, ConversationId};
+use crate::pages::connect_link;
 use base::seal::Sealer;
 use policy::Policy;
 
@@ -95,15 +95,15 @@ fn a_form_is_judged_whole() {
 fn a_token_opens_no_page() {
     // Who opens a page is told by the browser's own sign-in, and by nothing a script could send.
     let policy = connecting(json!({}));
-    let place = Place {
+    let place = AccountPlace {
         resource: policy.resource.clone(),
         issuer: "https://login.example.com".into(),
         user: "u1".into(),
-        conversation: Conversation::User,
+        conversation: ConversationId::User,
         connection: "notes".into(),
     };
     let sealer = Sealer::new(&"secret".repeat(6)).unwrap();
-    let link = ticket(&policy, &sealer, &place, super::NOW);
+    let link = connect_link(&policy, &sealer, &place, super::NOW);
     let link = link.strip_prefix("https://crm.example.com").unwrap();
     let outcome = send(&policy, &Request::method("GET").path(link));
     // Nobody is signed in, and without randomness no sign-in begins.

@@ -1,0 +1,84 @@
+//! Ending a linked account: its record is deleted, and then its token is revoked where the
+//! authorization server offers that. The record is gone whatever the authorization server answers.
+
+use super::AccountContext;
+use super::discovery;
+use super::token_request::{self, Revoked};
+use super::vault::{AccountPlace, LinkedAccount};
+use base::http::HttpRequest;
+use base::store::StoreError;
+
+/// An account that was ended.
+#[derive(Debug, PartialEq, Eq)]
+pub struct EndedAccount {
+    /// The account's name at the resource.
+    pub name: Option<String>,
+    /// Whether its token was revoked.
+    pub revocation: Revocation,
+}
+
+/// The outcome of a token's revocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Revocation {
+    /// The token is revoked.
+    Confirmed,
+    /// The authorization server did not answer, or refused.
+    Failed,
+    /// The authorization server has no revocation endpoint.
+    NotOffered,
+}
+
+impl Revocation {
+    /// Its name in results and the log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Confirmed => "confirmed",
+            Self::Failed => "failed",
+            Self::NotOffered => "not_offered",
+        }
+    }
+}
+
+/// Ends the account at a place. `None`: there was none.
+///
+/// # Errors
+///
+/// The store is not available; the record may still be there.
+pub async fn end(
+    context: &AccountContext,
+    place: &AccountPlace,
+) -> Result<Option<EndedAccount>, StoreError> {
+    let Some(found) = context.effects.get(place.key()).await? else {
+        return Ok(None);
+    };
+    let account = place.open(&context.sealer, &found, context.now());
+    // A record that does not open is deleted too.
+    context.effects.store(place.delete()).await?;
+    let Some(account) = account else {
+        return Ok(None);
+    };
+    let revocation = match revocation(context, place, &account) {
+        Some(request) => match context.effects.call(request).await {
+            // Also for a token that was not valid any more (RFC 7009 section 2.2).
+            Some(response) if response.status == 200 => Revocation::Confirmed,
+            _ => Revocation::Failed,
+        },
+        None => Revocation::NotOffered,
+    };
+    let name = account.name;
+    Ok(Some(EndedAccount { name, revocation }))
+}
+
+fn revocation(
+    context: &AccountContext,
+    place: &AccountPlace,
+    account: &LinkedAccount,
+) -> Option<HttpRequest> {
+    let connection = context.policy.connection(&place.connection)?;
+    let client = discovery::client(connection, account.discovered.as_ref())?;
+    let token = match &account.refresh_token {
+        Some(token) => Revoked::Refresh(token),
+        None => Revoked::Access(&account.access_token),
+    };
+    token_request::revoke(&client, &context.clients, token)
+}

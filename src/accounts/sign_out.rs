@@ -1,0 +1,69 @@
+//! Whether a user signed out at the issuer. The issuer says so by back-channel logout; a record in the
+//! store, the sign-out mark, keeps when.
+
+use super::AccountContext;
+use super::vault::ConversationId;
+use base::store::{Key, Operation, Record, StoreError};
+use oauth::ClaimPath;
+use policy::Policy;
+
+/// The keys of the marks that end what a user did in a conversation.
+pub fn marks(policy: &Policy, issuer: &str, user: &str, conversation: &ConversationId) -> Vec<Key> {
+    let mut issuers = policy.issuers.iter().zip(&policy.sign_ins);
+    let sends_logouts = issuers.any(|(each, sign_in)| {
+        each.issuer == issuer && sign_in.as_ref().is_some_and(|it| it.back_channel_logout)
+    });
+    if !sends_logouts {
+        return Vec::new();
+    }
+    let mut marks = vec![mark(policy, issuer, "sub", user)];
+    if let (true, ConversationId::Claim(session)) = (is_by_session(policy), conversation) {
+        marks.push(mark(policy, issuer, "sid", session));
+    }
+    marks
+}
+
+/// The key of the mark for a user (`sub`) or a session (`sid`) of an issuer.
+pub(crate) fn mark(policy: &Policy, issuer: &str, claim: &str, value: &str) -> Key {
+    Key::of("logout", &[&policy.resource, issuer, claim, value])
+}
+
+/// Whether a conversation is a session of the issuer.
+pub(crate) fn is_by_session(policy: &Policy) -> bool {
+    let sid = ClaimPath::claim("sid");
+    matches!(&policy.conversation, policy::Conversation::Claim(claim) if *claim == sid)
+}
+
+/// Whether a user signed out at the issuer at or after `since`, in Unix seconds.
+///
+/// # Errors
+///
+/// The store is not available.
+pub async fn has_signed_out(
+    context: &AccountContext,
+    (issuer, user): (&str, &str),
+    conversation: &ConversationId,
+    since: u64,
+) -> Result<bool, StoreError> {
+    for mark in marks(&context.policy, issuer, user, conversation) {
+        let value = context.effects.get(mark).await?;
+        // A mark that cannot be read counts.
+        if value.is_some_and(|value| value.parse().map_or(true, |at: u64| since <= at)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Writes a mark, for as long as anything from before it could be used: accounts, and links and
+/// sign-ins of pages, which last `page_lifetime_s`.
+pub(crate) fn write_mark(context: &AccountContext, mark: Key, page_lifetime_s: u64) -> Operation {
+    let lifetimes = context.policy.connections.iter().map(|each| each.lifetime);
+    let longest = lifetimes.max().unwrap_or_default().as_secs();
+    let longest = longest.max(page_lifetime_s);
+    Operation::Put(Record {
+        key: mark,
+        value: context.now().to_string(),
+        expires: context.now().saturating_add(longest).saturating_add(1),
+    })
+}

@@ -1,0 +1,101 @@
+//! The token of a linked account for a call: looked up, and refreshed if it ends soon.
+
+use thiserror::Error;
+
+use super::AccountContext;
+use super::refresh::{PendingRefresh, Refreshed};
+use super::sign_out::has_signed_out;
+use super::vault::{AccountPlace, LinkedAccount, Usable};
+use base::store::{Key, Record, StoreError};
+
+/// The longest a refresh takes, in seconds: one call and some store operations, each with a time limit.
+const REFRESH_LIMIT_S: u64 = 20;
+/// How many times a call waits 100 ms for the refresh of another request.
+const MAX_WAITS: u8 = 30;
+
+/// Why there is no token for a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum NoAccountToken {
+    /// The user has to link the account first.
+    #[error("the account is not linked")]
+    NotLinked,
+    /// The token has ended, and there is no new one.
+    #[error("the token could not be refreshed")]
+    NotRefreshed,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The linked account at a place with a token that can be used now. The account must have been linked
+/// less than `max_age_s` seconds ago.
+///
+/// # Errors
+///
+/// There is no such account, its token could not be refreshed, or the store failed.
+pub async fn token_for_call(
+    context: &AccountContext,
+    place: &AccountPlace,
+    max_age_s: u64,
+) -> Result<LinkedAccount, NoAccountToken> {
+    let mut waits = 0_u8;
+    loop {
+        let account = find_account(context, place)
+            .await?
+            .ok_or(NoAccountToken::NotLinked)?;
+        match account.usable(max_age_s, context.now()) {
+            Usable::No => return Err(NoAccountToken::NotLinked),
+            Usable::Now => return Ok(account),
+            Usable::AfterRefresh => {}
+        }
+        // Only the first request refreshes a token: a second use of the refresh token would revoke all
+        // tokens of the account at many authorization servers (RFC 9700 section 4.14.2).
+        let token = account.access_token.reveal();
+        let first = Record {
+            key: Key::of("refresh", &[place.key().as_str(), token]),
+            value: String::new(),
+            expires: context.now().saturating_add(REFRESH_LIMIT_S),
+        };
+        if context.effects.create(first).await? {
+            let place = place.clone();
+            return match context
+                .effects
+                .refresh(PendingRefresh { place, account })
+                .await
+            {
+                Refreshed::Renewed(account) => Ok(*account),
+                Refreshed::AsBefore(account) => not_ended(*account, context.now()),
+                Refreshed::Ended => Err(NoAccountToken::NotLinked),
+                Refreshed::Store(error) => Err(NoAccountToken::Store(error)),
+            };
+        }
+        match not_ended(account, context.now()) {
+            Err(_) if waits < MAX_WAITS => context.effects.pause().await,
+            result => return result,
+        }
+        waits = waits.saturating_add(1);
+    }
+}
+
+/// The linked account at a place, if its user did not sign out since.
+pub(crate) async fn find_account(
+    context: &AccountContext,
+    place: &AccountPlace,
+) -> Result<Option<LinkedAccount>, StoreError> {
+    let found = context.effects.get(place.key()).await?;
+    let Some(account) = found.and_then(|found| place.open(&context.sealer, &found, context.now()))
+    else {
+        return Ok(None);
+    };
+    let user = (place.issuer.as_str(), place.user.as_str());
+    let is_over = has_signed_out(context, user, &place.conversation, account.linked_at).await?;
+    Ok((!is_over).then_some(account))
+}
+
+/// The account, if its token has not ended.
+fn not_ended(account: LinkedAccount, now: u64) -> Result<LinkedAccount, NoAccountToken> {
+    match account.token_expires {
+        Some(expires) if now >= expires => Err(NoAccountToken::NotRefreshed),
+        _ => Ok(account),
+    }
+}

@@ -1,0 +1,96 @@
+//! A user's agreement to a call, given on a page of this filter: for clients that cannot ask their user.
+
+use thiserror::Error;
+
+use super::call_question::{AskedCall, CallQuestion, QuestionPlace};
+use crate::accounts::AccountContext;
+use base::store::StoreError;
+
+/// A yes that was not used for a call yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnusedYes {
+    place: QuestionPlace,
+    question: CallQuestion,
+    call: AskedCall,
+}
+
+/// Why a call has no agreement.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum NoAgreement {
+    /// The user is asked, at this place, until the time `expires`, in Unix seconds.
+    #[error("the user has to agree to the call on a page")]
+    Asked {
+        /// Where the question is kept.
+        place: QuestionPlace,
+        /// When it cannot be answered any more.
+        expires: u64,
+    },
+    /// The user said no. The no is used up.
+    #[error("the user did not agree to the call")]
+    Declined,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Finds the user's yes to a call; without an answer the user is asked.
+///
+/// # Errors
+///
+/// The user has to answer first, said no, or the store failed.
+pub async fn find_yes(
+    context: &AccountContext,
+    place: QuestionPlace,
+    call: AskedCall,
+) -> Result<UnusedYes, NoAgreement> {
+    let found = context.effects.get(place.key.clone()).await?;
+    let found = found.and_then(|found| place.open(&context.sealer, &found, context.now()));
+    if let Some(question) = found {
+        match question.answer {
+            Some(answer) if answer.yes => {
+                return Ok(UnusedYes {
+                    place,
+                    question,
+                    call,
+                });
+            }
+            Some(_) if context.effects.create(place.use_up(&question)).await? => {
+                return Err(NoAgreement::Declined);
+            }
+            // The no counted for another call.
+            Some(_) => {}
+            None if question.has_time(context.now()) => {
+                let expires = question.ends();
+                return Err(NoAgreement::Asked { place, expires });
+            }
+            None => {}
+        }
+    }
+    Err(ask(context, place, call).await)
+}
+
+/// Uses a yes up, which counts for one call. If another call used it, the user is asked again.
+///
+/// # Errors
+///
+/// The user has to answer again, or the store failed.
+pub async fn use_yes(context: &AccountContext, yes: UnusedYes) -> Result<(), NoAgreement> {
+    let use_up = yes.place.use_up(&yes.question);
+    match context.effects.create(use_up).await? {
+        true => Ok(()),
+        false => Err(ask(context, yes.place, yes.call).await),
+    }
+}
+
+/// Asks the user.
+async fn ask(context: &AccountContext, place: QuestionPlace, call: AskedCall) -> NoAgreement {
+    let question = CallQuestion::new(call, context.effects.now_ms());
+    let put = place.put(&context.sealer, &question);
+    match context.effects.store(put).await {
+        Ok(_) => NoAgreement::Asked {
+            place,
+            expires: question.ends(),
+        },
+        Err(error) => NoAgreement::Store(error),
+    }
+}

@@ -1,0 +1,176 @@
+//! The question to a user whether a call may be made: kept, sealed, from the call that is refused until
+//! the call that is sent again after the user's answer.
+
+use serde::{Deserialize, Serialize};
+
+use super::shown_arguments::ShownArguments;
+use crate::accounts::vault::ConversationId;
+use base::seal::{Owner, Purpose, Sealer};
+use base::store::{Key, Operation, Record};
+
+/// How long a question can be answered, and how long the answer counts, in seconds.
+const LIFETIME_S: u64 = 600;
+/// The time to open a link and answer, in seconds: with less time left, a new question is asked.
+const MIN_TIME_TO_ANSWER_S: u64 = 300;
+
+/// The record of a question, and its owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuestionPlace {
+    /// The MCP server: `resource` of the policy.
+    pub resource: String,
+    /// The `iss` of the caller's token.
+    pub issuer: String,
+    /// The id of the user who is asked.
+    pub user: String,
+    /// The key of the record.
+    pub key: Key,
+}
+
+/// A call that a user is asked about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedCall {
+    /// The tool.
+    pub tool: String,
+    /// The view (role or test user) as which the user acts; empty: none.
+    pub view: String,
+    /// The arguments, as the user sees them.
+    pub arguments: ShownArguments,
+}
+
+/// A question, and its answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallQuestion {
+    /// The call. Its arguments are empty once there is an answer.
+    pub call: AskedCall,
+    /// When it was asked, in Unix milliseconds. It tells questions about the same call apart.
+    pub asked_ms: u64,
+    /// The user's answer.
+    pub answer: Option<CallAnswer>,
+}
+
+/// An answer. A yes or a no counts for one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallAnswer {
+    /// Whether the call may be made.
+    pub yes: bool,
+    /// When it does not count any more, in Unix seconds.
+    until: u64,
+}
+
+impl QuestionPlace {
+    /// The place of the question about a call. `owner` has the user and the view, `arguments` is the
+    /// digest of the arguments.
+    pub fn of(
+        owner: Owner<'_>,
+        conversation: &ConversationId,
+        tool: &str,
+        arguments: [u8; 32],
+    ) -> Self {
+        let Owner {
+            resource,
+            issuer,
+            user,
+            view,
+        } = owner;
+        let (kind, conversation) = conversation.named();
+        let arguments: String = arguments.iter().map(|byte| format!("{byte:02x}")).collect();
+        let named = [
+            resource,
+            issuer,
+            user,
+            view,
+            kind,
+            conversation,
+            tool,
+            &arguments,
+        ];
+        Self {
+            resource: resource.to_owned(),
+            issuer: issuer.to_owned(),
+            user: user.to_owned(),
+            // The questions of one user share the space of one place in the store.
+            key: Key::beside("question", &[resource, issuer, user], &named),
+        }
+    }
+
+    /// Reads the question. The value opens with [`QuestionPlace::open`].
+    pub fn get(&self) -> Operation {
+        Operation::Get(self.key.clone())
+    }
+
+    /// Writes a question, also over another one.
+    pub fn put(&self, sealer: &Sealer, question: &CallQuestion) -> Operation {
+        let bound = self.key.as_str().as_bytes();
+        Operation::Put(Record {
+            key: self.key.clone(),
+            value: sealer.seal(Purpose::Answer, self.owner(), &[bound], question),
+            expires: question.expires(),
+        })
+    }
+
+    /// Opens a value that was read. `None`: it belongs to another place, or has ended.
+    pub fn open(&self, sealer: &Sealer, value: &str, now: u64) -> Option<CallQuestion> {
+        let bound = self.key.as_str().as_bytes();
+        let question: CallQuestion = sealer.open(Purpose::Answer, self.owner(), &[bound], value)?;
+        (now < question.expires()).then_some(question)
+    }
+
+    /// The record that uses up the answer to a question: only the first call creates it.
+    pub fn use_up(&self, question: &CallQuestion) -> Record {
+        let asked = question.asked_ms.to_string();
+        Record {
+            key: Key::of("answered", &[self.key.as_str(), &asked]),
+            value: String::new(),
+            // No answer to the question counts longer.
+            expires: question.ends().saturating_add(LIFETIME_S),
+        }
+    }
+
+    fn owner(&self) -> Owner<'_> {
+        Owner {
+            resource: &self.resource,
+            issuer: &self.issuer,
+            user: &self.user,
+            // It is part of the key.
+            view: "",
+        }
+    }
+}
+
+impl CallQuestion {
+    /// A question that is asked at `now_ms`, in Unix milliseconds.
+    pub fn new(call: AskedCall, now_ms: u64) -> Self {
+        Self {
+            call,
+            asked_ms: now_ms,
+            answer: None,
+        }
+    }
+
+    /// The question with an answer that is given at `now`, in Unix seconds.
+    pub fn answered(self, yes: bool, now: u64) -> Self {
+        let until = now.saturating_add(LIFETIME_S);
+        Self {
+            call: AskedCall {
+                arguments: ShownArguments::default(),
+                ..self.call
+            },
+            answer: Some(CallAnswer { yes, until }),
+            ..self
+        }
+    }
+
+    /// When it cannot be answered any more, in Unix seconds.
+    pub fn ends(&self) -> u64 {
+        (self.asked_ms / 1000).saturating_add(LIFETIME_S)
+    }
+
+    /// Whether there is enough time left for the user to open a link and answer.
+    pub fn has_time(&self, now: u64) -> bool {
+        now.saturating_add(MIN_TIME_TO_ANSWER_S) <= self.ends()
+    }
+
+    fn expires(&self) -> u64 {
+        self.answer.map_or(self.ends(), |answer| answer.until)
+    }
+}

@@ -1,0 +1,202 @@
+//! Asking a user something before a call passes: the question is the answer to the call, which is then
+//! sent again. Nothing is stored, and the HTTP request does not wait.
+
+use std::fmt;
+
+use serde_json::{Value, json};
+
+use base::json::edits::Edits;
+use base::json::tree::Node;
+use base::store::Key;
+use mcp::method::Era;
+
+/// The key of the filter's question among the input requests of a result (MCP 2026-07-28 "Multi Round-Trip
+/// Requests").
+const OWN: &str = "mcp-auth-filter";
+/// The parameters with the answer to a question.
+const ANSWER: [&str; 2] = ["requestState", "inputResponses"];
+
+/// The JSON-RPC error code of a call for which a page has to be opened first (MCP 2025-11-25 "URL Elicitation
+/// Required Error").
+const URL_REQUIRED: i64 = -32042;
+
+/// A question to the user.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Elicitation {
+    /// What the user reads.
+    pub message: String,
+    /// The page to open; without one, the user says yes or no in the client.
+    pub url: Option<String>,
+    /// How the client is asked.
+    pub how: How,
+}
+
+/// How a client is asked to ask its user.
+#[derive(Clone, PartialEq, Eq)]
+pub enum How {
+    /// The call is sent again with the answer, and with this sealed state (MCP 2026-07-28 "Multi
+    /// Round-Trip Requests").
+    InputRequired(String),
+    /// By an error; the call is sent again later (MCP 2025-11-25 "URL Mode Elicitation").
+    UrlRequired,
+    /// In the result of the tool, for clients that support nothing else.
+    Text,
+}
+
+/// A question, as the result or error of a JSON-RPC response.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Asking {
+    /// A result.
+    Result(Value),
+    /// An error: its code, message and data.
+    Error(i64, String, Value),
+}
+
+/// The user's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Yes.
+    Accept,
+    /// No, or no answer.
+    Decline,
+}
+
+impl Elicitation {
+    /// The question for a client of this era.
+    pub fn asking(&self, era: Era) -> Asking {
+        match &self.how {
+            How::InputRequired(state) => {
+                let request = json!({"method": "elicitation/create", "params": self.params()});
+                Asking::Result(json!({
+                    "resultType": "input_required",
+                    "inputRequests": {OWN: request},
+                    "requestState": state,
+                }))
+            }
+            How::UrlRequired => {
+                let url = self.url.as_deref().unwrap_or_default();
+                let id = Key::of("elicitation", &[url]);
+                let page = json!({
+                    "mode": "url",
+                    "message": self.message,
+                    "url": url,
+                    "elicitationId": id.as_str(),
+                });
+                // Clients that do not open pages show the message of an error.
+                Asking::Error(URL_REQUIRED, self.text(), json!({"elicitations": [page]}))
+            }
+            How::Text => {
+                let content = json!([{"type": "text", "text": self.text()}]);
+                Asking::Result(match era {
+                    Era::Modern => {
+                        json!({"content": content, "isError": true, "resultType": "complete"})
+                    }
+                    Era::Legacy => json!({"content": content, "isError": true}),
+                })
+            }
+        }
+    }
+
+    fn params(&self) -> Value {
+        match &self.url {
+            Some(url) => json!({"mode": "url", "message": self.message, "url": url}),
+            None => {
+                let schema = json!({"type": "object", "properties": {}});
+                json!({"mode": "form", "message": self.message, "requestedSchema": schema})
+            }
+        }
+    }
+
+    fn text(&self) -> String {
+        match &self.url {
+            Some(url) => format!("{} Open {url} and then try again.", self.message),
+            None => self.message.clone(),
+        }
+    }
+}
+
+/// Without the text: it has arguments, or a link for one user only.
+impl fmt::Debug for Elicitation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Elicitation")
+    }
+}
+
+/// The answer to the filter's question in a request.
+pub fn action(message: &Node) -> Action {
+    let answer = message
+        .member("params")
+        .and_then(|params| params.member("inputResponses"))
+        .and_then(|answers| answers.member(OWN))
+        .and_then(|answer| answer.member("action"))
+        .and_then(Node::text);
+    match answer {
+        Some("accept") => Action::Accept,
+        _ => Action::Decline,
+    }
+}
+
+/// The request without the answer, which is not for the server.
+pub fn without_answer(message: &Node, body: &[u8]) -> Option<Vec<u8>> {
+    let mut edits = Edits::default();
+    let params = message.member("params")?.members().iter();
+    let answers = params.filter(|member| ANSWER.contains(&member.key.as_str()));
+    for (cut_before, member) in answers.enumerate() {
+        edits.remove(member.element.cut(cut_before));
+    }
+    edits.apply(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn params(body: &str) -> String {
+        let message = Node::read(body.as_bytes(), 16).unwrap();
+        let without = without_answer(&message, body.as_bytes());
+        String::from_utf8(without.unwrap_or_else(|| body.as_bytes().to_vec())).unwrap()
+    }
+
+    #[test]
+    fn only_the_answer_is_removed_from_a_request() {
+        for (body, without) in [
+            (
+                r#"{"params":{"name":"x", "requestState":"s", "inputResponses":{}}}"#,
+                r#"{"params":{"name":"x"}}"#,
+            ),
+            (
+                r#"{"params":{"requestState":"s","inputResponses":{}, "name":"x"}}"#,
+                r#"{"params":{"name":"x"}}"#,
+            ),
+            (
+                r#"{"params":{"requestState":"s","name":"x","inputResponses":{}}}"#,
+                r#"{"params":{"name":"x"}}"#,
+            ),
+            (r#"{"params":{"name":"x"}}"#, r#"{"params":{"name":"x"}}"#),
+        ] {
+            assert_eq!(params(body), without);
+        }
+    }
+
+    #[test]
+    fn every_answer_but_accept_is_a_no() {
+        let answered = |answer: &str| {
+            let body = format!(r#"{{"params":{{"inputResponses":{answer}}}}}"#);
+            action(&Node::read(body.as_bytes(), 16).unwrap())
+        };
+        assert_eq!(
+            answered(r#"{"mcp-auth-filter":{"action":"accept"}}"#),
+            Action::Accept
+        );
+        for other in [
+            "{}",
+            r#"{"mcp-auth-filter":{"action":"decline"}}"#,
+            r#"{"mcp-auth-filter":{"action":"cancel"}}"#,
+            r#"{"mcp-auth-filter":{"action":["accept"]}}"#,
+            r#"{"mcp-auth-filter":"accept"}"#,
+            r#"{"other":{"action":"accept"}}"#,
+        ] {
+            assert_eq!(answered(other), Action::Decline, "{other}");
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The pages of this filter: there users link accounts and agree to calls.
+//!
+//! [`answer`] answers every request under [`policy::PAGES`]. [`connect_link`] and [`question_link`] make
+//! the links that lead users there.
+
+mod confirm;
+mod connect;
+mod content;
+mod find_client;
+mod html;
+mod logout;
+mod page_refusal;
+mod page_request;
+mod sealed;
+mod sign_in;
+mod signed_in_user;
+
+#[cfg(test)]
+pub(crate) mod fake_world;
+#[cfg(test)]
+mod tests;
+
+use std::cell::RefCell;
+use std::ops::Deref;
+use std::rc::Rc;
+
+pub use self::page_refusal::PageRefusal;
+use self::page_request::{Page, PageRequest};
+use self::sealed::{
+    AuthorizationRequest, LIFETIME_S, LinkPurpose, PageLink, Seals, digest, random_text,
+};
+pub use self::sealed::{connect_link, question_link};
+use crate::accounts::discovery::Discovered;
+use crate::accounts::sign_out::has_signed_out;
+use crate::accounts::vault::ConversationId;
+use crate::accounts::{AccountContext, Random};
+use base::http::Reply;
+use base::seal::Purpose;
+use base::store::{Key, Record};
+use mcp::headers::Headers;
+use oauth::Verifier;
+use policy::{Connection, PAGES, Policy};
+
+/// The cookie of the user who is signed in.
+const USER_COOKIE: &str = "__Host-mcp-auth";
+/// The cookie that names the browser: an authorization request ends in the browser in which it began.
+const BROWSER_COOKIE: &str = "__Host-mcp-auth-flow";
+
+/// What a page request needs. Clones share everything.
+#[derive(Clone)]
+pub struct PageContext {
+    /// For work on linked accounts.
+    pub accounts: AccountContext,
+    /// Where randomness comes from.
+    pub random: Random,
+    /// Verifies ID tokens and logout tokens.
+    pub verifier: Rc<RefCell<Verifier>>,
+}
+
+/// The answer to a page request.
+#[derive(Debug)]
+pub struct PageOutcome {
+    /// The HTTP response.
+    pub reply: Reply,
+    /// The reason for the log.
+    pub outcome: Result<&'static str, PageRefusal>,
+    /// The user of the browser, if known: the `iss` and the user id.
+    pub user: Option<(String, String)>,
+    /// The connection by its name in the policy, and the account's name at the resource.
+    pub connection: Option<(String, Option<String>)>,
+    /// The tool of the call that the page is about.
+    pub tool: Option<String>,
+}
+
+/// Answers a request for a page.
+pub async fn answer(context: &PageContext, headers: &Headers, body: &[u8]) -> PageOutcome {
+    let outcome = match PageRequest::read(headers, body, context.policy.origin()) {
+        Ok(request) => respond(context, request).await,
+        Err(refusal) => Err(refusal),
+    };
+    outcome.unwrap_or_else(PageOutcome::refused)
+}
+
+async fn respond(
+    context: &PageContext,
+    mut request: PageRequest,
+) -> Result<PageOutcome, PageRefusal> {
+    forget_signed_out_user(context, &mut request).await?;
+    match &request.page {
+        Page::Client => find_client::document(context),
+        Page::Connect => connect::show(context, &request),
+        Page::Go => connect::go(context, &request).await,
+        Page::Callback(connection) => connect::came_back(context, &request, connection).await,
+        Page::Confirm => confirm::show(context, &request).await,
+        Page::Answer => confirm::answer(context, &request).await,
+        Page::SignIn => {
+            let link = context.link(&request)?;
+            sign_in::begin(context, &request, link, true)
+        }
+        Page::SignedIn => sign_in::came_back(context, &request).await,
+        Page::Logout => Ok(logout::log_out(context, &request).await),
+    }
+}
+
+/// Removes the cookie of a user who signed out at the issuer since signing in here.
+async fn forget_signed_out_user(
+    context: &PageContext,
+    request: &mut PageRequest,
+) -> Result<(), PageRefusal> {
+    let link = match request.page {
+        Page::Connect | Page::Go | Page::Confirm | Page::Answer => context.link(request),
+        Page::Callback(_) => {
+            let authorization = context.authorization_request(request, Purpose::Connecting);
+            authorization.map(|authorization| authorization.link)
+        }
+        _ => return Ok(()),
+    };
+    let (Ok(link), Some((_, browser))) = (link, context.browser_user(request)) else {
+        return Ok(());
+    };
+    let conversation = match link.purpose {
+        LinkPurpose::Connect { conversation, .. } => conversation,
+        LinkPurpose::Answer { .. } => ConversationId::User,
+    };
+    let user = (browser.issuer.as_str(), browser.user.as_str());
+    if has_signed_out(context, user, &conversation, browser.signed_in_at()).await? {
+        request.forget(USER_COOKIE);
+    }
+    Ok(())
+}
+
+impl PageContext {
+    fn seals(&self) -> Seals<'_> {
+        Seals {
+            sealer: &self.sealer,
+            resource: &self.policy.resource,
+        }
+    }
+
+    /// The end of a value that is sealed now.
+    fn expires(&self) -> u64 {
+        self.now().saturating_add(LIFETIME_S)
+    }
+
+    fn connection(&self, link: &PageLink) -> Result<&Connection, PageRefusal> {
+        let name = link.connection().ok_or(PageRefusal::Link)?;
+        self.policy.connection(name).ok_or(PageRefusal::Link)
+    }
+
+    /// A new authorization request, its `state`, and the cookie that binds it to this browser.
+    fn new_authorization_request(
+        &self,
+        request: &PageRequest,
+        link: PageLink,
+        purpose: Purpose,
+        discovered: Option<Discovered>,
+    ) -> Result<(AuthorizationRequest, String, String), PageRefusal> {
+        let cookie = request.cookie(BROWSER_COOKIE);
+        let cookie = match cookie.filter(|value| value.len() == 43) {
+            Some(value) => value.to_owned(),
+            None => random_text(self.random)?,
+        };
+        let authorization = AuthorizationRequest {
+            link,
+            verifier: random_text(self.random)?,
+            id: random_text(self.random)?,
+            browser: digest(&cookie),
+            discovered,
+            expires: self.expires(),
+        };
+        let state = self.seals().seal(purpose, &[], &authorization);
+        Ok((authorization, state, set_cookie(BROWSER_COOKIE, &cookie)))
+    }
+
+    /// The authorization request of a `state`.
+    fn authorization_request(
+        &self,
+        request: &PageRequest,
+        purpose: Purpose,
+    ) -> Result<AuthorizationRequest, PageRefusal> {
+        let state = request.parameter("state")?.ok_or(PageRefusal::State)?;
+        let authorization = self.seals().open(purpose, &[], state, self.now());
+        authorization.ok_or(PageRefusal::State)
+    }
+
+    /// The authorization request from which the browser comes back, in the browser in which it began.
+    fn finished_authorization_request(
+        &self,
+        request: &PageRequest,
+        purpose: Purpose,
+    ) -> Result<AuthorizationRequest, PageRefusal> {
+        let authorization = self.authorization_request(request, purpose)?;
+        match request.cookie(BROWSER_COOKIE) {
+            Some(cookie) if digest(cookie) == authorization.browser => Ok(authorization),
+            _ => Err(PageRefusal::OtherBrowser),
+        }
+    }
+
+    /// Uses an authorization request up. `false`: it was used before.
+    async fn use_up(&self, authorization: &AuthorizationRequest) -> Result<bool, PageRefusal> {
+        let record = Record {
+            key: Key::of("state", &[&self.policy.resource, &authorization.id]),
+            value: String::new(),
+            expires: authorization.expires,
+        };
+        Ok(self.effects.create(record).await?)
+    }
+}
+
+/// A page context is an account context with more in it.
+impl Deref for PageContext {
+    type Target = AccountContext;
+
+    fn deref(&self) -> &AccountContext {
+        &self.accounts
+    }
+}
+
+impl PageOutcome {
+    /// A page about a connection.
+    fn of_connection(reply: Reply, outcome: &'static str, link: &PageLink) -> Self {
+        Self {
+            reply,
+            outcome: Ok(outcome),
+            user: Some((link.issuer.clone(), link.user.clone())),
+            connection: link.connection().map(|name| (name.to_owned(), None)),
+            tool: None,
+        }
+    }
+
+    /// The page that says why a request is refused.
+    pub fn refused(refusal: PageRefusal) -> Self {
+        Self {
+            reply: content::refused(refusal),
+            outcome: Err(refusal),
+            user: None,
+            connection: None,
+            tool: None,
+        }
+    }
+}
+
+/// The URL to which the browser comes back.
+fn redirect_uri(policy: &Policy, page: &str) -> String {
+    format!("{}{PAGES}{page}", policy.origin())
+}
+
+/// A cookie that only this origin sets and gets, and no script reads.
+fn set_cookie(name: &str, value: &str) -> String {
+    format!("{name}={value}; Path=/; Max-Age={LIFETIME_S}; Secure; HttpOnly; SameSite=Lax")
+}

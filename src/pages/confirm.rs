@@ -1,0 +1,105 @@
+//! The page that asks a user whether a call may be made, and the answer.
+
+use super::content::{self, CallPage};
+use super::page_request::PageRequest;
+use super::sealed::AnswerForm;
+use super::signed_in_user::SignedInUser;
+use super::{PageContext, PageOutcome, PageRefusal};
+use crate::consent::call_question::{CallQuestion, QuestionPlace};
+use base::http::Reply;
+
+/// Shows the question, or how it was answered.
+pub(super) async fn show(
+    context: &PageContext,
+    request: &PageRequest,
+) -> Result<PageOutcome, PageRefusal> {
+    let link = context.link(request)?;
+    let place = link.question_place(&context.policy.resource);
+    let place = place.ok_or(PageRefusal::Link)?;
+    let user = match context.user_of_page(request, link)? {
+        Ok(user) => user,
+        Err(instead) => return Ok(instead),
+    };
+    let question = find(context, &place).await?;
+    let (reply, outcome) = match question.answer {
+        Some(answer) => (content::answered(answer.yes), "page_answered"),
+        None => {
+            let form = AnswerForm {
+                question: question.asked_ms,
+                expires: context.expires(),
+            };
+            let page = CallPage {
+                policy: &context.policy,
+                question: &question,
+                name: &user.browser.name,
+                link: &user.sealed_link,
+                form: &user.seal_form(context, &form),
+            };
+            (page.reply(), "page_confirm")
+        }
+    };
+    Ok(about_call(reply, Ok(outcome), user, question.call.tool))
+}
+
+/// Takes the user's answer.
+pub(super) async fn answer(
+    context: &PageContext,
+    request: &PageRequest,
+) -> Result<PageOutcome, PageRefusal> {
+    let link = context.link(request)?;
+    let place = link.question_place(&context.policy.resource);
+    let place = place.ok_or(PageRefusal::Link)?;
+    let user = context.user_of_form(request, link)?;
+    let form: AnswerForm = user.open_form(context, request)?;
+    let yes = match request.parameter("answer")? {
+        Some("yes") => true,
+        Some("no") => false,
+        _ => return Err(PageRefusal::Request),
+    };
+    let question = find(context, &place).await?;
+    if form.question != question.asked_ms {
+        return Err(PageRefusal::Form);
+    }
+    let tool = question.call.tool.clone();
+    let outcome = match question.answer {
+        // Sent twice, or after a no, which is final.
+        Some(before) if !before.yes || yes => Ok("page_answered"),
+        before => {
+            // A yes can be taken back until a call was made with it.
+            if before.is_some() && !context.effects.create(place.use_up(&question)).await? {
+                return Err(PageRefusal::CallMade);
+            }
+            let answered = question.answered(yes, context.now());
+            let put = place.put(&context.sealer, &answered);
+            context.effects.store(put).await?;
+            match yes {
+                true => Ok("confirmed"),
+                false => Err(PageRefusal::NotConfirmed),
+            }
+        }
+    };
+    // The page that shows the answer can be loaded again without sending the form again.
+    let reply = content::redirect(user.link.target(&user.sealed_link));
+    Ok(about_call(reply, outcome, user, tool))
+}
+
+async fn find(context: &PageContext, place: &QuestionPlace) -> Result<CallQuestion, PageRefusal> {
+    let found = context.effects.get(place.key.clone()).await?;
+    let found = found.and_then(|found| place.open(&context.sealer, &found, context.now()));
+    found.ok_or(PageRefusal::NoQuestion)
+}
+
+fn about_call(
+    reply: Reply,
+    outcome: Result<&'static str, PageRefusal>,
+    user: SignedInUser,
+    tool: String,
+) -> PageOutcome {
+    PageOutcome {
+        reply,
+        outcome,
+        user: Some((user.browser.issuer, user.browser.user)),
+        connection: None,
+        tool: Some(tool),
+    }
+}

@@ -1,0 +1,211 @@
+//! Linking an account: the page that asks, the way to the authorization server, and the way back.
+
+use url::Url;
+
+use super::content::{self, ConnectPage};
+use super::find_client::find_client;
+use super::page_request::PageRequest;
+use super::sealed::{AuthorizationRequest, ConnectForm, PageLink};
+use super::{PageContext, PageOutcome, PageRefusal, redirect_uri};
+use crate::accounts::discovery::{self, Discovered};
+use crate::accounts::token_request::{self, Redeemed, Tokens};
+use crate::accounts::vault::{AccountPlace, ConversationId, LinkedAccount};
+use base::seal::Purpose;
+use base::secret::Secret;
+use policy::{Connection, Policy};
+
+/// The page that asks the user of the link whether to link the account.
+pub(super) fn show(
+    context: &PageContext,
+    request: &PageRequest,
+) -> Result<PageOutcome, PageRefusal> {
+    let link = context.link(request)?;
+    let connection = context.connection(&link)?;
+    let user = match context.user_of_page(request, link)? {
+        Ok(user) => user,
+        Err(instead) => return Ok(instead),
+    };
+    let place = user.link.account_place(&context.policy.resource);
+    let form = ConnectForm {
+        expires: context.expires(),
+    };
+    let page = ConnectPage {
+        policy: &context.policy,
+        connection,
+        name: &user.browser.name,
+        one_conversation: place.is_some_and(|it| it.conversation != ConversationId::User),
+        link: &user.sealed_link,
+        form: &user.seal_form(context, &form),
+    };
+    let link = &user.link;
+    Ok(PageOutcome::of_connection(
+        page.reply(),
+        "page_connect",
+        link,
+    ))
+}
+
+/// The user said yes: the browser goes on to the authorization server.
+pub(super) async fn go(
+    context: &PageContext,
+    request: &PageRequest,
+) -> Result<PageOutcome, PageRefusal> {
+    let link = context.link(request)?;
+    let connection = context.connection(&link)?;
+    let user = context.user_of_form(request, link)?;
+    let _: ConnectForm = user.open_form(context, request)?;
+    let link = user.link;
+    match find_client(context, connection).await {
+        Ok(discovered) => leave(context, request, link, connection, discovered),
+        // The operator has to know which connection it is.
+        Err(refusal) => Ok(PageOutcome {
+            user: Some((link.issuer, link.user)),
+            connection: Some((connection.name.clone(), None)),
+            ..PageOutcome::refused(refusal)
+        }),
+    }
+}
+
+/// The page that leads to the authorization server.
+fn leave(
+    context: &PageContext,
+    request: &PageRequest,
+    link: PageLink,
+    connection: &Connection,
+    discovered: Option<Discovered>,
+) -> Result<PageOutcome, PageRefusal> {
+    let client = discovery::client(connection, discovered.as_ref());
+    let client = client.ok_or(PageRefusal::Link)?;
+    let (authorization, state, cookie) =
+        context.new_authorization_request(request, link, Purpose::Connecting, discovered)?;
+    let mut url = Url::parse(&client.authorize).map_err(|_| PageRefusal::Link)?;
+    let mut query = url.query_pairs_mut();
+    query
+        .append_pair("response_type", "code")
+        .append_pair("client_id", &client.client_id)
+        .append_pair("redirect_uri", &callback(&context.policy, connection));
+    if !connection.scopes.is_empty() {
+        query.append_pair("scope", &connection.scopes.join(" "));
+    }
+    if let Some(resource) = &connection.resource {
+        query.append_pair("resource", resource);
+    }
+    query
+        .append_pair("state", &state)
+        .append_pair("code_challenge", &authorization.challenge())
+        .append_pair("code_challenge_method", "S256");
+    drop(query);
+    let mut reply = content::onward(connection, url.as_str());
+    reply.headers.push(("set-cookie", cookie));
+    let link = &authorization.link;
+    Ok(PageOutcome::of_connection(reply, "page_onward", link))
+}
+
+/// The browser comes back from the authorization server of the connection `name`: the account is linked.
+pub(super) async fn came_back(
+    context: &PageContext,
+    request: &PageRequest,
+    name: &str,
+) -> Result<PageOutcome, PageRefusal> {
+    let authorization = context.finished_authorization_request(request, Purpose::Connecting)?;
+    let link = &authorization.link;
+    if link.connection() != Some(name) {
+        return Err(PageRefusal::IssuerMismatch);
+    }
+    let connection = context.connection(link)?;
+    let discovered = authorization.discovered.as_ref();
+    let is_required = connection.iss == policy::Iss::Required
+        || discovered.is_some_and(|discovered| discovered.iss);
+    request.check_issuer(&connection.issuer, is_required)?;
+    let (_, browser) = context
+        .browser_user(request)
+        .ok_or(PageRefusal::NotSignedIn)?;
+    if !browser.is_of(link) {
+        return Err(PageRefusal::OtherUser);
+    }
+    let code = request.code()?;
+    let place = link.account_place(&context.policy.resource);
+    let place = place.ok_or(PageRefusal::Link)?;
+    let (outcome, name) = match context.use_up(&authorization).await? {
+        true => {
+            let tokens = redeem(context, connection, &authorization, &code).await?;
+            let name = account_name(context, connection, &tokens).await?;
+            let account = LinkedAccount {
+                discovered: authorization.discovered.clone(),
+                ..LinkedAccount::new(connection, tokens, name.clone(), context.now())
+            };
+            let put = place.put(&context.sealer, &account);
+            context.effects.store(put).await?;
+            ("connected", name)
+        }
+        false => {
+            let began_at = authorization.began_at();
+            (
+                "connected_before",
+                linked_since(context, &place, began_at).await?.name,
+            )
+        }
+    };
+    let reply = content::done(connection, name.as_deref());
+    Ok(PageOutcome {
+        connection: Some((connection.name.clone(), name)),
+        ..PageOutcome::of_connection(reply, outcome, link)
+    })
+}
+
+/// Redeems the code at the connection's authorization server.
+async fn redeem(
+    context: &PageContext,
+    connection: &Connection,
+    authorization: &AuthorizationRequest,
+    code: &Secret,
+) -> Result<Tokens, PageRefusal> {
+    let client = discovery::client(connection, authorization.discovered.as_ref());
+    let client = client.ok_or(PageRefusal::State)?;
+    let redeemed = Redeemed {
+        code: code.reveal(),
+        verifier: &authorization.verifier,
+        redirect_uri: &callback(&context.policy, connection),
+        resource: connection.resource.as_deref(),
+    };
+    let call = token_request::redeem(&client, &context.clients, redeemed);
+    let response = context.effects.call(call).await;
+    let tokens = token_request::read_tokens(response.as_ref(), context.now());
+    tokens.map_err(PageRefusal::Tokens)
+}
+
+/// The account's name, which the resource is asked for if the policy says so.
+async fn account_name(
+    context: &PageContext,
+    connection: &Connection,
+    tokens: &Tokens,
+) -> Result<Option<String>, PageRefusal> {
+    let Some((endpoint, field)) = &connection.account else {
+        return Ok(None);
+    };
+    let bearer = Secret::new(format!("Bearer {}", tokens.access_token.reveal()));
+    let response = context.effects.call(endpoint.get(Some(&bearer))).await;
+    let response = response.filter(|response| response.status == 200);
+    let members = response.and_then(|response| token_request::object(&response.body));
+    let name = members.and_then(|members| field.identifier(&members));
+    name.map(Some).ok_or(PageRefusal::Account)
+}
+
+/// The account that was linked by an authorization request which began at this time: the browser loads
+/// the page again.
+async fn linked_since(
+    context: &PageContext,
+    place: &AccountPlace,
+    began_at: u64,
+) -> Result<LinkedAccount, PageRefusal> {
+    let found = context.effects.get(place.key()).await?;
+    let found = found.and_then(|found| place.open(&context.sealer, &found, context.now()));
+    let found = found.filter(|found| began_at <= found.linked_at);
+    found.ok_or(PageRefusal::StateUsed)
+}
+
+/// The redirect URI of a connection. Each has its own, so that the response of one authorization server
+/// is not taken for that of another (RFC 9700 section 4.4.2.2).
+pub(super) fn callback(policy: &Policy, connection: &Connection) -> String {
+    redirect_uri(policy, &format!("callback/{}", connection.name))
+}

@@ -1,0 +1,73 @@
+//! The pages that ask a user whether a call may be made.
+
+use super::server;
+use crate::consent::call_question::CallQuestion;
+use crate::pages::html::{Html, page};
+use base::http::Reply;
+use policy::Policy;
+
+/// The page that asks: the tool, the server and the arguments.
+pub(in crate::pages) struct CallPage<'a> {
+    pub(in crate::pages) policy: &'a Policy,
+    pub(in crate::pages) question: &'a CallQuestion,
+    /// The name of the signed-in user.
+    pub(in crate::pages) name: &'a str,
+    /// The link, sealed.
+    pub(in crate::pages) link: &'a str,
+    pub(in crate::pages) form: &'a str,
+}
+
+impl CallPage<'_> {
+    pub(in crate::pages) fn reply(&self) -> Reply {
+        let mut html = Html::titled("Allow this call?");
+        html.open("<p>").text("Your assistant wants to use ");
+        html.strong(&self.question.call.tool)
+            .text(" of the server ");
+        html.strong(&server(self.policy)).text(" with:");
+        html.open("</p>").lines(&self.question.call.arguments.text);
+        match self.question.call.arguments.more {
+            0 => {}
+            more => {
+                let more = format!("{more} more characters are not shown.");
+                html.open("<p>").strong(&more).open("</p>");
+            }
+        }
+        if !self.question.call.view.is_empty() {
+            html.open("<p>").text("It will be made as ");
+            html.strong(&self.question.call.view)
+                .text(", and not as yourself.");
+            html.open("</p>");
+        }
+        html.open("<p>")
+            .text("Your yes is for exactly this, and for one call.")
+            .open("</p>");
+        html.open("<form method=\"post\" action=\"confirm\">");
+        html.hidden("ticket", self.link).hidden("form", self.form);
+        html.open("<button name=\"answer\" value=\"yes\">Allow once</button>");
+        html.open("<button name=\"answer\" value=\"no\">Do not allow</button></form>");
+        html.open("<p class=\"quiet\">")
+            .text("You are signed in as ");
+        html.strong(self.name)
+            .text(". You did not ask for this? Do not allow it.");
+        html.open("</p>");
+        page(200, html)
+    }
+}
+
+/// The page after the answer, also when it is opened again.
+pub(in crate::pages) fn answered(yes: bool) -> Reply {
+    let (title, text) = match yes {
+        true => (
+            "You allowed it",
+            "Go back to your assistant, and let it try again. It can make this call once, within ten \
+             minutes.",
+        ),
+        false => (
+            "You did not allow it",
+            "Nothing was done. You can close this page: your assistant will hear of it when it tries again.",
+        ),
+    };
+    let mut html = Html::titled(title);
+    html.open("<p>").text(text).open("</p>");
+    page(200, html)
+}

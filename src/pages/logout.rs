@@ -1,0 +1,129 @@
+//! Back-channel logout: an issuer says that a user signed out (OpenID Connect Back-Channel Logout 1.0).
+//! Accounts that the user linked before are not used any more, and sign-ins on the pages end.
+
+use super::page_request::PageRequest;
+use super::sealed::LIFETIME_S;
+use super::{PageContext, PageOutcome, PageRefusal};
+use crate::accounts::end;
+use crate::accounts::sign_out::{is_by_session, mark, write_mark};
+use crate::accounts::vault::{AccountPlace, ConversationId};
+use base::http::Reply;
+use base::secret::Secret;
+use base::store::{Key, Record, StoreError};
+use oauth::{IssuerId, LogoutVerification, VerifiedLogout};
+
+/// Answers the issuer's request. The issuer is told if the logout token is not accepted (section 2.8).
+pub(super) async fn log_out(context: &PageContext, request: &PageRequest) -> PageOutcome {
+    let (status, body, user, outcome) = match run(context, request).await {
+        Ok(user) => (200, "", user, Ok("logout")),
+        Err(refusal) => {
+            let body = "{\"error\":\"invalid_request\"}";
+            (refusal.status(), body, None, Err(refusal))
+        }
+    };
+    PageOutcome {
+        reply: Reply {
+            status,
+            headers: vec![
+                ("content-type", "application/json".to_owned()),
+                ("cache-control", "no-store".to_owned()),
+            ],
+            body: body.into(),
+        },
+        outcome,
+        user,
+        connection: None,
+        tool: None,
+    }
+}
+
+/// The `iss` and the user who signed out, if the token names one.
+async fn run(
+    context: &PageContext,
+    request: &PageRequest,
+) -> Result<Option<(String, String)>, PageRefusal> {
+    let token = request.parameter("logout_token")?;
+    let token = Secret::new(token.ok_or(PageRefusal::Request)?.to_owned());
+    let (issuer, logout) = verify(context, &token).await?;
+    let policy = &context.policy;
+    let issuer = policy.issuers.get(issuer.0);
+    let issuer = issuer.map_or("", |issuer| issuer.issuer.as_str());
+    let used = Record {
+        key: Key::of("logout-token", &[&policy.resource, issuer, &logout.id]),
+        value: String::new(),
+        expires: logout.until,
+    };
+    if context.effects.get(used.key.clone()).await?.is_some() {
+        return Err(PageRefusal::LogoutUsed);
+    }
+    let session = logout.session.filter(|_| is_by_session(policy));
+    if session.is_none() && logout.user.is_none() {
+        // A session that is no conversation names no account.
+        return Err(PageRefusal::Request);
+    }
+    let mut has_ended = false;
+    if let Some(session) = &session {
+        put_mark(context, mark(policy, issuer, "sid", session)).await?;
+        if let Some(user) = &logout.user {
+            has_ended = end_session(context, issuer, user, session).await;
+        }
+    }
+    // Some issuers name a session in logout tokens as in access tokens, others do not. If no account of
+    // the session was found, all of the user's accounts are over.
+    if let Some(user) = logout.user.as_ref().filter(|_| !has_ended) {
+        put_mark(context, mark(policy, issuer, "sub", user)).await?;
+    }
+    // Last: a token about which something failed may come again.
+    context.effects.create(used).await?;
+    Ok(logout.user.map(|user| (issuer.to_owned(), user)))
+}
+
+async fn put_mark(context: &PageContext, mark: Key) -> Result<(), StoreError> {
+    let put = write_mark(context, mark, LIFETIME_S);
+    context.effects.store(put).await.map(|_| ())
+}
+
+/// Ends the accounts of a session. Says whether there was one.
+async fn end_session(context: &PageContext, issuer: &str, user: &str, session: &str) -> bool {
+    let mut has_ended = false;
+    for connection in &context.policy.connections {
+        let place = AccountPlace {
+            resource: context.policy.resource.clone(),
+            issuer: issuer.to_owned(),
+            user: user.to_owned(),
+            conversation: ConversationId::Claim(session.to_owned()),
+            connection: connection.name.clone(),
+        };
+        // If the store fails, the marks still say that it is over.
+        has_ended |= matches!(end(context, &place).await, Ok(Some(_)));
+    }
+    has_ended
+}
+
+/// Verifies a logout token, after the issuer's keys were fetched if they have to be.
+async fn verify(
+    context: &PageContext,
+    token: &Secret,
+) -> Result<(IssuerId, VerifiedLogout), PageRefusal> {
+    let client_id = |issuer: IssuerId| {
+        let sign_in = context.policy.sign_ins.get(issuer.0)?.as_ref()?;
+        let client_id = sign_in.client.client_id.clone();
+        sign_in.back_channel_logout.then_some(client_id)
+    };
+    let verify = || {
+        let mut verifier = context.verifier.borrow_mut();
+        let verified = verifier.verify_logout(token, client_id, context.now());
+        verified.map_err(PageRefusal::LogoutToken)
+    };
+    let fetch = match verify()? {
+        (issuer, LogoutVerification::Verified(logout)) => return Ok((issuer, logout)),
+        (_, LogoutVerification::PendingFetch(fetch)) => fetch,
+    };
+    context.effects.fetch(fetch).await;
+    match verify()? {
+        (issuer, LogoutVerification::Verified(logout)) => Ok((issuer, logout)),
+        (_, LogoutVerification::PendingFetch(fetch)) => {
+            Err(PageRefusal::LogoutToken(fetch.unavailable()))
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Signing in on the pages, with the issuer of the link (OpenID Connect, authorization code with PKCE).
+
+use url::Url;
+
+use super::page_request::PageRequest;
+use super::sealed::{BrowserUser, PageLink};
+use super::{
+    PageContext, PageOutcome, PageRefusal, USER_COOKIE, content, redirect_uri, set_cookie,
+};
+use crate::accounts::token_request::{self, Redeemed, TokenAnswerError};
+use base::seal::Purpose;
+use base::secret::Secret;
+use oauth::{IdVerification, IssuerId, SignInAnswer, VerifiedIdToken};
+use policy::SignIn;
+
+/// The page to which the browser comes back.
+pub(super) const PAGE: &str = "signed-in";
+
+/// Sends the browser to the issuer. `again`: the user there shall sign in as another one.
+pub(super) fn begin(
+    context: &PageContext,
+    request: &PageRequest,
+    link: PageLink,
+    again: bool,
+) -> Result<PageOutcome, PageRefusal> {
+    let (_, sign_in) = context.sign_in(&link)?;
+    let client = &sign_in.client;
+    let (authorization, state, cookie) =
+        context.new_authorization_request(request, link, Purpose::SignIn, None)?;
+    let mut url = Url::parse(&client.authorize).map_err(|_| PageRefusal::Link)?;
+    let mut query = url.query_pairs_mut();
+    query
+        .append_pair("response_type", "code")
+        .append_pair("client_id", &client.client_id)
+        .append_pair("redirect_uri", &redirect_uri(&context.policy, PAGE))
+        .append_pair("scope", &sign_in.scopes.join(" "))
+        .append_pair("state", &state)
+        .append_pair("nonce", &authorization.id)
+        .append_pair("code_challenge", &authorization.challenge())
+        .append_pair("code_challenge_method", "S256");
+    if again {
+        query.append_pair("prompt", "login");
+    }
+    drop(query);
+    let mut reply = content::redirect(url.into());
+    reply.headers.push(("set-cookie", cookie));
+    Ok(PageOutcome {
+        user: None,
+        ..PageOutcome::of_connection(reply, "page_sign_in", &authorization.link)
+    })
+}
+
+/// The browser comes back from the issuer: its user is known then. Whether the link is for this user
+/// is checked on the link's page.
+pub(super) async fn came_back(
+    context: &PageContext,
+    request: &PageRequest,
+) -> Result<PageOutcome, PageRefusal> {
+    let authorization = context.finished_authorization_request(request, Purpose::SignIn)?;
+    let (issuer_id, sign_in) = context.sign_in(&authorization.link)?;
+    let issuer = context.policy.issuers.get(issuer_id.0);
+    let issuer = issuer.ok_or(PageRefusal::Link)?;
+    // All issuers send the browser back to one URL. With several, `iss` says which one it was.
+    let several = context.policy.sign_ins.iter().flatten().nth(1).is_some();
+    request.check_issuer(&issuer.issuer, several)?;
+    let code = request.code()?;
+    if !context.use_up(&authorization).await? {
+        return Err(PageRefusal::StateUsed);
+    }
+    let redeemed = Redeemed {
+        code: code.reveal(),
+        verifier: &authorization.verifier,
+        redirect_uri: &redirect_uri(&context.policy, PAGE),
+        resource: None,
+    };
+    let call = token_request::redeem(&sign_in.client, &context.clients, redeemed);
+    let response = context.effects.call(call).await;
+    let tokens = token_request::read_tokens(response.as_ref(), context.now());
+    let id_token = tokens.map_err(PageRefusal::Tokens)?.id_token;
+    let id_token = id_token.ok_or(PageRefusal::Tokens(TokenAnswerError::Format))?;
+    let expected = SignInAnswer {
+        issuer: issuer_id,
+        client_id: &sign_in.client.client_id,
+        nonce: &authorization.id,
+        user: &sign_in.user,
+    };
+    let token = verify(context, &id_token, expected).await?;
+
+    let link = &authorization.link;
+    let user = BrowserUser {
+        issuer: link.issuer.clone(),
+        user: token.user().to_owned(),
+        name: crate::audit::name(token.name()),
+        expires: context.expires(),
+    };
+    let cookie = context.seals().seal(Purpose::Browser, &[], &user);
+    let sealed = context.seals().seal(Purpose::Ticket, &[], link);
+    let mut reply = content::redirect(link.target(&sealed));
+    let cookie = set_cookie(USER_COOKIE, &cookie);
+    reply.headers.push(("set-cookie", cookie));
+    Ok(PageOutcome {
+        user: Some((user.issuer, user.user)),
+        ..PageOutcome::of_connection(reply, "signed_in", link)
+    })
+}
+
+/// Verifies the ID token, after the issuer's keys were fetched if they have to be.
+async fn verify(
+    context: &PageContext,
+    id_token: &Secret,
+    expected: SignInAnswer<'_>,
+) -> Result<VerifiedIdToken, PageRefusal> {
+    let verify = || {
+        let mut verifier = context.verifier.borrow_mut();
+        let verified = verifier.verify_id_token(id_token, expected, context.now());
+        verified.map_err(PageRefusal::IdToken)
+    };
+    let fetch = match verify()? {
+        IdVerification::Verified(token) => return Ok(token),
+        IdVerification::PendingFetch(fetch) => fetch,
+    };
+    context.effects.fetch(fetch).await;
+    match verify()? {
+        IdVerification::Verified(token) => Ok(token),
+        IdVerification::PendingFetch(fetch) => Err(PageRefusal::IdToken(fetch.unavailable())),
+    }
+}
+
+impl PageContext {
+    /// How the user of a link signs in.
+    fn sign_in(&self, link: &PageLink) -> Result<(IssuerId, &SignIn), PageRefusal> {
+        let issuers = self.policy.issuers.iter();
+        let mut both = issuers.zip(&self.policy.sign_ins).enumerate();
+        let found = both.find(|(_, (issuer, _))| issuer.issuer == link.issuer);
+        let (index, (_, sign_in)) = found.ok_or(PageRefusal::Link)?;
+        let sign_in = sign_in.as_ref().ok_or(PageRefusal::Link)?;
+        Ok((IssuerId(index), sign_in))
+    }
+}

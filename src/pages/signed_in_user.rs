@@ -1,0 +1,116 @@
+//! The user of a page: signed in, and the user for whom the link was made.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::page_request::PageRequest;
+use super::sealed::{BrowserUser, Expires, PageLink};
+use super::{PageContext, PageOutcome, PageRefusal, USER_COOKIE, content, sign_in};
+use base::seal::Purpose;
+
+/// A user who is signed in, and for whom the link is.
+pub(super) struct SignedInUser {
+    pub(super) link: PageLink,
+    /// The link, sealed.
+    pub(super) sealed_link: String,
+    cookie: String,
+    pub(super) browser: BrowserUser,
+}
+
+impl PageContext {
+    /// The link of a request or form.
+    pub(super) fn link(&self, request: &PageRequest) -> Result<PageLink, PageRefusal> {
+        let sealed = request.parameter("ticket")?.ok_or(PageRefusal::Link)?;
+        let link: Option<PageLink> = self.seals().open(Purpose::Ticket, &[], sealed, self.now());
+        let is_of_policy = |link: &PageLink| {
+            let name = link.connection();
+            name.is_none_or(|name| self.policy.connection(name).is_some())
+        };
+        link.filter(is_of_policy).ok_or(PageRefusal::Link)
+    }
+
+    /// The user who is signed in in the browser, with the cookie.
+    pub(super) fn browser_user(&self, request: &PageRequest) -> Option<(String, BrowserUser)> {
+        let cookie = request.cookie(USER_COOKIE)?;
+        let browser = self
+            .seals()
+            .open(Purpose::Browser, &[], cookie, self.now())?;
+        Some((cookie.to_owned(), browser))
+    }
+
+    /// The user who opens the page of a link; or what is answered instead: the sign-in, or that the link
+    /// is for another user.
+    pub(super) fn user_of_page(
+        &self,
+        request: &PageRequest,
+        link: PageLink,
+    ) -> Result<Result<SignedInUser, PageOutcome>, PageRefusal> {
+        let Some((cookie, browser)) = self.browser_user(request) else {
+            return sign_in::begin(self, request, link, false).map(Err);
+        };
+        let user = self.user(link, cookie, browser);
+        if user.browser.is_of(&user.link) {
+            return Ok(Ok(user));
+        }
+        let sign_in = format!("sign-in?ticket={}", user.sealed_link);
+        Ok(Err(PageOutcome {
+            reply: content::other_user(&user.browser.name, &sign_in),
+            outcome: Err(PageRefusal::OtherUser),
+            connection: user.link.connection().map(|name| (name.to_owned(), None)),
+            user: Some((user.browser.issuer, user.browser.user)),
+            tool: None,
+        }))
+    }
+
+    /// The user who sends the form of a link's page.
+    pub(super) fn user_of_form(
+        &self,
+        request: &PageRequest,
+        link: PageLink,
+    ) -> Result<SignedInUser, PageRefusal> {
+        let (cookie, browser) = self.browser_user(request).ok_or(PageRefusal::NotSignedIn)?;
+        match browser.is_of(&link) {
+            true => Ok(self.user(link, cookie, browser)),
+            false => Err(PageRefusal::OtherUser),
+        }
+    }
+
+    fn user(&self, link: PageLink, cookie: String, browser: BrowserUser) -> SignedInUser {
+        SignedInUser {
+            sealed_link: self.seals().seal(Purpose::Ticket, &[], &link),
+            link,
+            cookie,
+            browser,
+        }
+    }
+}
+
+/// Without the content: the cookie and the link are in it.
+impl std::fmt::Debug for SignedInUser {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("SignedInUser")
+    }
+}
+
+impl SignedInUser {
+    /// A form for this sign-in and this link.
+    pub(super) fn seal_form<T: Serialize>(&self, context: &PageContext, form: &T) -> String {
+        context.seals().seal(Purpose::Form, &self.bound(), form)
+    }
+
+    /// The form that was sent, if it was made for this sign-in and this link.
+    pub(super) fn open_form<T: DeserializeOwned + Expires>(
+        &self,
+        context: &PageContext,
+        request: &PageRequest,
+    ) -> Result<T, PageRefusal> {
+        let form = request.parameter("form")?.ok_or(PageRefusal::Form)?;
+        let seals = context.seals();
+        let form = seals.open(Purpose::Form, &self.bound(), form, context.now());
+        form.ok_or(PageRefusal::Form)
+    }
+
+    fn bound(&self) -> [&[u8]; 2] {
+        [self.cookie.as_bytes(), self.sealed_link.as_bytes()]
+    }
+}
