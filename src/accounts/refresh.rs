@@ -19,7 +19,7 @@ pub struct PendingRefresh {
 }
 
 /// The result of a refresh.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refreshed {
     /// The account with its new token.
     Renewed(Box<LinkedAccount>),
