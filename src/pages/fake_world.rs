@@ -240,7 +240,7 @@ impl World {
         self.answer(200, &body);
     }
 
-    /// Opens a link and signs in as somebody: what comes is where the link leads then.
+    /// Opens a link and signs in as a user; the page of the link.
     pub fn open(&mut self, browser: &mut Browser, link: &str, user: &str) -> PageOutcome {
         let away = self.get(browser, link);
         let (state, nonce) = (

@@ -14,7 +14,7 @@ use oauth::Verifier;
 use policy::{Mode, PAGES};
 
 impl Transaction {
-    /// Whether the request is for a page. In observe mode nobody is sent to one.
+    /// Whether the request is for a page. In observe mode no link leads to one.
     pub(super) fn is_for_page(&self) -> bool {
         let path = self.headers.one(":path").ok().flatten();
         self.policy.mode == Mode::Enforce

@@ -41,7 +41,7 @@ fn written(operation: Operation) -> Record {
 }
 
 #[test]
-fn a_connection_opens_where_it_was_made() {
+fn an_account_opens_at_its_own_place() {
     let record = written(place().put(&sealer(), &connected()));
     assert_eq!(place().get(), Operation::Get(record.key.clone()));
     assert_eq!(
@@ -55,7 +55,7 @@ fn a_connection_opens_where_it_was_made() {
 }
 
 #[test]
-fn b42_another_users_conversations_or_connections_record_does_not_open() {
+fn b42_an_account_does_not_open_at_another_place() {
     let record = written(place().put(&sealer(), &connected()));
     let other = |change: fn(&mut AccountPlace)| {
         let mut place = place();
@@ -80,7 +80,7 @@ fn b42_another_users_conversations_or_connections_record_does_not_open() {
 }
 
 #[test]
-fn it_ends_however_often_it_is_refreshed() {
+fn a_refresh_does_not_change_the_end_of_an_account() {
     let ends = NOW + 600;
     let refreshed = connected().refreshed(Tokens {
         access_token: Secret::new("at-2".into()),
@@ -98,7 +98,7 @@ fn it_ends_however_often_it_is_refreshed() {
 }
 
 #[test]
-fn a_call_says_how_old_it_may_be() {
+fn an_account_older_than_the_call_allows_is_not_usable() {
     let connected = connected();
     assert_eq!(connected.usable(600, NOW), Usable::Now);
     assert_eq!(connected.usable(600, NOW + 269), Usable::Now);
@@ -109,7 +109,7 @@ fn a_call_says_how_old_it_may_be() {
 }
 
 #[test]
-fn what_cannot_be_refreshed_is_gone_with_its_token() {
+fn an_account_without_refresh_ends_with_its_token() {
     let mut rules = connection();
     rules.refresh = false;
     rules.lifetime = Duration::from_secs(3600);

@@ -5,7 +5,7 @@ use crate::pages::fake_world::*;
 
 const EVIL: &str = "\"><script>alert(1)</script><img src=x onerror=alert(1)> '\u{202e}";
 
-/// Every kind of page, with names that somebody chose with care.
+/// Every kind of page, with markup in all names.
 fn pages() -> Vec<PageOutcome> {
     let mut written = document();
     written["connections"]["notes"]["title"] = json!(EVIL);
@@ -53,7 +53,7 @@ fn pages_about_a_call() -> [PageOutcome; 3] {
 }
 
 #[test]
-fn b42_names_are_nothing_but_text() {
+fn b42_names_are_escaped() {
     for page in pages() {
         let html = html(&page);
         for markup in ["<script", "<img", "\u{202e}", "&lt;/pre&gt;</main>"] {
@@ -66,7 +66,7 @@ fn b42_names_are_nothing_but_text() {
 }
 
 #[test]
-fn b42_no_page_is_framed_kept_or_scripted() {
+fn b42_every_page_forbids_frames_caches_and_scripts() {
     for page in pages() {
         let policy = header(&page, "content-security-policy").unwrap();
         assert!(
@@ -92,7 +92,7 @@ fn b42_no_page_is_framed_kept_or_scripted() {
 }
 
 #[test]
-fn the_style_is_the_one_the_policy_allows() {
+fn the_content_security_policy_has_the_hash_of_the_style() {
     use base64::Engine;
     let page = &pages()[2];
     let (_, style) = html(page).split_once("<style>").unwrap();
@@ -103,7 +103,7 @@ fn the_style_is_the_one_the_policy_allows() {
 }
 
 #[test]
-fn lengths_of_time_are_words() {
+fn periods_are_written_in_words() {
     use super::period;
     use std::time::Duration;
     for (seconds, words) in [

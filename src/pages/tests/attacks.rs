@@ -56,7 +56,7 @@ fn b42_another_user_opens_the_link() {
 }
 
 #[test]
-fn somebody_else_may_sign_in() {
+fn another_user_may_sign_in() {
     let (mut world, mut browser) = (World::new(), Browser::default());
     let link = world.link("dana");
     world.open(&mut browser, &link, "eve");
@@ -65,7 +65,7 @@ fn somebody_else_may_sign_in() {
 }
 
 #[test]
-fn b42_the_browsers_user_changes_on_the_way() {
+fn b42_an_account_is_not_linked_after_the_browsers_user_changed() {
     let (mut world, mut browser, state) = away("dana");
     let link = world.link("eve");
     let mut eve = Browser::default();
@@ -89,7 +89,7 @@ fn b42_the_browsers_user_changes_on_the_way() {
 }
 
 #[test]
-fn b42_login_forgery() {
+fn b42_a_sign_in_of_another_browser_is_refused() {
     // Eve signs in and hands the way back to Dana, whose browser would then be Eve's.
     let (mut world, mut eve, mut dana) = (World::new(), Browser::default(), Browser::default());
     let link = world.link("eve");
@@ -108,7 +108,7 @@ fn b42_login_forgery() {
 }
 
 #[test]
-fn b42_a_stolen_state_in_another_browser() {
+fn b42_a_stolen_state_is_refused_in_another_browser() {
     let (mut world, mut dana, state) = away("dana");
     let mut thief = Browser::default();
     refuses(
@@ -138,7 +138,7 @@ fn b42_a_stolen_state_in_another_browser() {
 }
 
 #[test]
-fn b42_a_replayed_state() {
+fn b42_a_replayed_state_does_nothing() {
     let (mut world, mut browser, state) = away("dana");
     assert_eq!(
         world.get(&mut browser, &callback(&state)).outcome,
@@ -182,7 +182,7 @@ fn b42_a_replayed_state() {
 }
 
 #[test]
-fn b42_a_code_of_another_sign_in() {
+fn b42_a_code_of_another_sign_in_is_refused() {
     // The code is Eve's; the ID token it brings answers her sign-in, not this one.
     let (mut world, mut dana) = (World::new(), Browser::default());
     let link = world.link("dana");
@@ -199,7 +199,7 @@ fn b42_a_code_of_another_sign_in() {
 }
 
 #[test]
-fn b42_mix_up() {
+fn b42_a_response_of_another_authorization_server_is_refused() {
     let mut written = document();
     let mut bank = written["connections"]["notes"].clone();
     bank["issuer"] = json!("https://bank.example.com");
@@ -233,7 +233,7 @@ fn b42_mix_up() {
 }
 
 #[test]
-fn b42_mix_up_of_issuers() {
+fn b42_a_sign_in_response_of_another_issuer_is_refused() {
     let mut written = document();
     let link = |written: &Value| {
         let (mut world, mut browser) = (World::of(written), Browser::default());
@@ -266,7 +266,7 @@ fn b42_mix_up_of_issuers() {
 }
 
 #[test]
-fn b42_nothing_of_a_request_says_where_to_go() {
+fn b42_no_redirect_goes_to_a_url_of_the_request() {
     let (mut world, mut browser) = (World::new(), Browser::default());
     let evil =
         "redirect_uri=https://evil.example&next=//evil.example&return_to=https://evil.example";
@@ -296,7 +296,7 @@ fn b42_nothing_of_a_request_says_where_to_go() {
 }
 
 #[test]
-fn b42_forms_of_other_sites_and_other_pages() {
+fn b42_forms_of_other_sites_and_other_pages_are_refused() {
     let (mut world, mut browser) = (World::new(), Browser::default());
     let link = world.link("dana");
     let page = world.open(&mut browser, &link, "dana");
@@ -367,7 +367,7 @@ fn b42_forms_of_other_sites_and_other_pages() {
 }
 
 #[test]
-fn b42_each_sealed_thing_opens_for_its_purpose_only() {
+fn b42_a_sealed_value_opens_for_its_purpose_only() {
     let (mut world, mut browser, connecting) = away("dana");
     let link = world.link("dana");
     let page = world.get(&mut browser, &link);
@@ -437,7 +437,7 @@ fn b42_another_servers_links_and_cookies_do_not_open() {
 }
 
 #[test]
-fn everything_ends_after_ten_minutes() {
+fn links_forms_and_states_end_after_ten_minutes() {
     let (mut world, mut browser, state) = away("dana");
     let link = world.link("dana");
     let page = world.get(&mut browser, &link);
@@ -460,7 +460,7 @@ fn everything_ends_after_ten_minutes() {
 }
 
 #[test]
-fn b42_errors_of_the_other_side_are_not_repeated() {
+fn b42_pages_do_not_repeat_error_texts_of_authorization_servers() {
     let (mut world, mut browser, state) = away("dana");
     let said = "error_description=%3Cscript%3Ealert(1)%3C/script%3Ecall+555&error_uri=https://evil.example";
     for (error, refusal) in [
@@ -479,7 +479,7 @@ fn b42_errors_of_the_other_side_are_not_repeated() {
 }
 
 #[test]
-fn what_is_there_twice_is_refused() {
+fn repeated_and_missing_parameters_are_refused() {
     let (mut world, mut browser, state) = away("dana");
     for target in [
         format!("{}&code=d", callback(&state)),
@@ -507,7 +507,7 @@ fn what_is_there_twice_is_refused() {
 }
 
 #[test]
-fn pages_are_asked_for_in_one_way() {
+fn pages_accept_their_own_method_and_path_only() {
     let (mut world, mut browser, state) = away("dana");
     let (link, back) = (world.link("dana"), callback(&state));
     let head = world.send(&mut browser, &[(":method", "HEAD"), (":path", &link)], "");

@@ -53,7 +53,7 @@ fn the_page_shows_the_call_and_changes_nothing() {
 }
 
 #[test]
-fn a_yes_is_kept_and_can_be_looked_at_again() {
+fn a_yes_is_kept_and_shown_again() {
     let (mut world, mut browser, link, page) = opened("dana");
     let sent = world.say(&mut browser, &page, "yes");
     assert_eq!((sent.reply.status, sent.outcome), (303, Ok("confirmed")));
@@ -69,7 +69,7 @@ fn a_yes_is_kept_and_can_be_looked_at_again() {
 }
 
 #[test]
-fn a_no_is_kept_and_stays_one() {
+fn a_no_is_kept_and_final() {
     let (mut world, mut browser, _, page) = opened("dana");
     let sent = world.say(&mut browser, &page, "no");
     assert_eq!(sent.outcome, Err(PageRefusal::NotConfirmed));
@@ -83,7 +83,7 @@ fn a_no_is_kept_and_stays_one() {
 }
 
 #[test]
-fn b44_an_answer_sent_twice_is_one() {
+fn b44_an_answer_that_is_sent_twice_counts_once() {
     let (mut world, mut browser, _, page) = opened("dana");
     world.say(&mut browser, &page, "yes");
     let puts = world.puts.clone();
@@ -147,7 +147,7 @@ fn b42_another_user_opens_the_link() {
 }
 
 #[test]
-fn the_page_says_as_whom_the_call_is_made() {
+fn the_page_names_the_view_of_the_call() {
     let (mut world, mut browser) = (World::new(), Browser::default());
     let call = AskedCall {
         tool: TOOL.into(),
@@ -163,7 +163,7 @@ fn the_page_says_as_whom_the_call_is_made() {
 }
 
 #[test]
-fn b42_a_form_of_another_browser_site_or_call() {
+fn b42_a_form_of_another_browser_site_or_call_is_refused() {
     let (mut world, mut dana, _, page) = opened("dana");
     let yes = format!("{}&answer=yes", form(&page));
     let refuses = |world: &mut World, browser: &mut Browser, form: &str, origin, refusal| {
@@ -201,7 +201,7 @@ fn b42_a_form_of_another_browser_site_or_call() {
 }
 
 #[test]
-fn b44_the_form_of_an_earlier_question_answers_no_later_one() {
+fn b44_the_form_of_an_earlier_question_is_refused() {
     let (mut world, mut browser, _, page) = opened("dana");
     world.now += 10;
     let link = world.ask("dana", TOOL, AMOUNT);
@@ -218,7 +218,7 @@ fn b44_the_form_of_an_earlier_question_answers_no_later_one() {
 }
 
 #[test]
-fn a_question_that_is_over_is_not_answered() {
+fn a_question_that_ended_cannot_be_answered() {
     let (mut world, mut browser, link, page) = opened("dana");
     let key = question_place("dana", AMOUNT).key;
     world.stored(&Operation::Delete(key)).unwrap();
@@ -271,7 +271,7 @@ fn without_the_store_nothing_is_shown_or_answered() {
 }
 
 #[test]
-fn what_is_not_shown_is_said() {
+fn the_page_says_how_many_characters_it_does_not_show() {
     let (mut world, mut browser) = (World::new(), Browser::default());
     let long = format!(r#"{{"text":"{}"}}"#, "x".repeat(5000));
     let link = world.ask("dana", TOOL, &long);

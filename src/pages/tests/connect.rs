@@ -91,7 +91,7 @@ fn a_user_connects_an_account_once() {
 }
 
 #[test]
-fn the_account_is_asked_for_with_its_token() {
+fn the_accounts_name_is_requested_with_its_token() {
     let mut document = document();
     document["connections"]["notes"]["account"] =
         json!({"cluster": "notes", "path": "/me", "field": "user.email"});
@@ -128,7 +128,7 @@ fn the_account_is_asked_for_with_its_token() {
 }
 
 #[test]
-fn what_does_not_answer_connects_nothing() {
+fn an_account_is_not_linked_after_a_failure() {
     type Failure = (&'static str, fn(&mut World), PageRefusal);
     let failing: [Failure; 5] = [
         (
@@ -174,7 +174,7 @@ fn what_does_not_answer_connects_nothing() {
 }
 
 #[test]
-fn without_the_issuers_keys_nobody_is_signed_in() {
+fn no_user_is_signed_in_without_the_issuers_keys() {
     let (mut world, mut browser) = (World::new(), Browser::default());
     world.keys = false;
     let link = world.link("dana");
@@ -191,7 +191,7 @@ fn without_the_issuers_keys_nobody_is_signed_in() {
 }
 
 #[test]
-fn without_randomness_nothing_begins() {
+fn a_sign_in_without_randomness_is_refused() {
     let mut world = World::new();
     world.random = Random::default();
     let link = world.link("dana");

@@ -65,7 +65,7 @@ fn back(world: &mut World, browser: &mut Browser, authorize: &str, more: &str) -
 const ISS: &str = "&iss=https://notes.example.com";
 
 #[test]
-fn an_account_is_connected_with_no_more_than_an_issuer() {
+fn an_account_is_linked_where_the_policy_has_only_the_issuer() {
     let (mut world, mut browser) = (World::of(&discovering()), Browser::default());
     let page = pressed(&mut world, &mut browser, &[(200, metadata())]);
     let authorize = onward(&page);
@@ -91,7 +91,7 @@ fn an_account_is_connected_with_no_more_than_an_issuer() {
 }
 
 #[test]
-fn what_ends_is_revoked_where_it_was_found() {
+fn a_token_is_revoked_at_the_discovered_endpoint() {
     let (mut world, mut browser) = (World::of(&discovering()), Browser::default());
     let page = pressed(&mut world, &mut browser, &[(200, metadata())]);
     back(&mut world, &mut browser, &onward(&page), ISS);
@@ -109,7 +109,7 @@ fn what_ends_is_revoked_where_it_was_found() {
 }
 
 #[test]
-fn b42_a_server_that_says_who_answers_has_to_say_so() {
+fn b42_iss_is_required_if_the_metadata_says_so() {
     let required = "authorization_response_iss_parameter_supported";
     for (says_so, more, outcome) in [
         (true, ISS, Ok("connected")),
@@ -131,7 +131,7 @@ fn b42_a_server_that_says_who_answers_has_to_say_so() {
 }
 
 #[test]
-fn this_filter_registers_once() {
+fn a_registration_is_made_once() {
     let (mut world, mut browser) = (World::of(&discovering()), Browser::default());
     let answers = [(200, registering()), (201, registered("c-1"))];
     let page = pressed(&mut world, &mut browser, &answers);
@@ -162,7 +162,7 @@ fn this_filter_registers_once() {
 }
 
 #[test]
-fn a_client_that_is_gone_registers_anew() {
+fn an_unknown_client_is_registered_again() {
     for error in ["invalid_client", "unauthorized_client"] {
         let (mut world, mut browser) = (World::of(&discovering()), Browser::default());
         let answers = [(200, registering()), (201, registered("c-1"))];
@@ -184,7 +184,7 @@ fn a_client_that_is_gone_registers_anew() {
 }
 
 #[test]
-fn metadata_is_looked_for_in_each_place() {
+fn metadata_is_requested_at_each_path() {
     let (mut world, mut browser) = (World::of(&discovering()), Browser::default());
     let answers = [(404, json!({})), (200, metadata())];
     onward(&pressed(&mut world, &mut browser, &answers));
@@ -201,7 +201,7 @@ fn metadata_is_looked_for_in_each_place() {
 }
 
 #[test]
-fn a_resource_is_asked_first() {
+fn the_resources_metadata_is_requested_first() {
     let mut written = discovering();
     written["connections"]["notes"]["resource"] = json!("https://api.notes.example:8443/v1?a=b");
     written["connections"]["notes"]["discover"]["resource"] = json!({"cluster": "notes_api"});
@@ -234,7 +234,7 @@ fn a_resource_is_asked_first() {
 }
 
 #[test]
-fn why_nothing_is_connected_is_said() {
+fn a_failed_discovery_names_its_reason() {
     let discovery = PageRefusal::Discovery;
     let none: &[(u16, Value)] = &[];
     let wrong = json!({"issuer": "https://evil.example"});
@@ -315,7 +315,7 @@ fn without_the_store_nothing_is_registered() {
 }
 
 #[test]
-fn an_attempt_goes_on_with_what_it_began_with() {
+fn an_authorization_request_stays_with_its_server_and_client() {
     let (mut world, mut browser) = (World::of(&discovering()), Browser::default());
     let answers = [(200, registering()), (201, registered("c-1"))];
     let first = onward(&pressed(&mut world, &mut browser, &answers));

@@ -61,7 +61,7 @@ fn is_session_over(world: &mut World, session: &str, linked_at: u64) -> bool {
 }
 
 #[test]
-fn connections_from_before_a_logout_are_over() {
+fn accounts_from_before_a_logout_are_over() {
     let mut world = told(json!({}));
     let (dana, erin) = (world.place("dana"), world.place("erin"));
     assert!(!is_over(&mut world, &dana, NOW));
@@ -83,7 +83,7 @@ fn by_sid() -> World {
 }
 
 #[test]
-fn a_session_is_over_where_it_is_the_conversation() {
+fn a_session_that_is_the_conversation_is_over() {
     let alone = logout_token(&json!({"sid": "s-1", "jti": "j"}), NOW);
     let mut world = by_sid();
     assert_eq!(logout(&mut world, &alone).reply.status, 200);
@@ -102,7 +102,7 @@ fn a_session_is_over_where_it_is_the_conversation() {
 }
 
 #[test]
-fn connections_of_a_session_that_is_known_end_at_once() {
+fn accounts_of_a_known_session_end_at_once() {
     let token = logout_token(&json!({"sub": "dana", "sid": "s-1", "jti": "j"}), NOW);
     for answers in [true, false] {
         let mut world = by_sid();
@@ -153,7 +153,7 @@ fn b42_a_logout_token_counts_once() {
 }
 
 #[test]
-fn b42_nobody_else_signs_a_user_out() {
+fn b42_a_logout_token_of_another_issuer_or_signature_is_refused() {
     let good = logout_token(&json!({"sub": "dana", "jti": "j-1"}), NOW);
     let (signed, _) = good.rsplit_once('.').unwrap();
     let forged = format!("{signed}.{}", "A".repeat(86));
@@ -188,7 +188,7 @@ fn b42_nobody_else_signs_a_user_out() {
 }
 
 #[test]
-fn what_cannot_be_checked_or_kept_is_sent_again() {
+fn a_logout_without_keys_or_store_is_answered_with_503() {
     let good = logout_token(&json!({"sub": "dana", "jti": "j-1"}), NOW);
     let mut world = told(json!({}));
     world.keys = false;
@@ -203,7 +203,7 @@ fn what_cannot_be_checked_or_kept_is_sent_again() {
 }
 
 #[test]
-fn a_logout_that_was_not_written_down_is_sent_again() {
+fn a_logout_token_is_not_used_up_if_its_mark_was_not_written() {
     let mut world = told(json!({}));
     let token = logout_token(&json!({"sub": "dana", "jti": "j-1"}), NOW);
     world.puts_fail = true;
@@ -214,7 +214,7 @@ fn a_logout_that_was_not_written_down_is_sent_again() {
 }
 
 #[test]
-fn b42_nobody_connects_with_a_sign_in_from_before_a_logout() {
+fn b42_no_account_is_linked_with_a_sign_in_from_before_a_logout() {
     let mut world = told(json!({}));
     let mut browser = Browser::default();
     let state = query(&world.go(&mut browser, "dana"), "state");
@@ -241,7 +241,7 @@ fn b42_nobody_connects_with_a_sign_in_from_before_a_logout() {
 }
 
 #[test]
-fn b42_nobody_agrees_with_a_sign_in_from_before_a_logout() {
+fn b42_no_call_is_agreed_to_with_a_sign_in_from_before_a_logout() {
     let mut world = told(json!({}));
     let mut browser = Browser::default();
     let link = world.ask("dana", "notes.add", "{}");
@@ -256,7 +256,7 @@ fn b42_nobody_agrees_with_a_sign_in_from_before_a_logout() {
 }
 
 #[test]
-fn a_logout_is_of_its_user_only() {
+fn a_logout_is_for_its_user_only() {
     let mut world = told(json!({}));
     let mut browser = Browser::default();
     world.go(&mut browser, "dana");
@@ -269,7 +269,7 @@ fn a_logout_is_of_its_user_only() {
 }
 
 #[test]
-fn b42_a_session_by_another_name_is_over_too() {
+fn b42_a_session_is_over_under_another_name_too() {
     // Some issuers name a session in logout tokens in another way than in access tokens.
     let mut world = by_sid();
     let claims = json!({"sub": "dana", "sid": "of-this-client", "jti": "j-1"});

@@ -85,7 +85,7 @@ fn answer(store: &Store, place: &QuestionPlace, yes: bool, later: u64) {
 }
 
 #[test]
-fn b44_one_yes_on_the_page_is_one_call() {
+fn b44_one_yes_on_the_page_counts_for_one_call() {
     let (policy, store) = (careful(json!({})), Store::default());
     let (arguments, place) = (r#"{"q":"x"}"#, own(r#"{"q":"x"}"#));
     let at = |later_| later(&policy, &store, &refund(arguments), later_);
@@ -108,7 +108,7 @@ fn b44_one_yes_on_the_page_is_one_call() {
 }
 
 #[test]
-fn what_the_user_sees_is_what_the_server_will_read() {
+fn the_user_sees_the_rewritten_arguments() {
     let (policy, store) = (careful(json!({})), Store::default());
     link(&later(
         &policy,
@@ -122,7 +122,7 @@ fn what_the_user_sees_is_what_the_server_will_read() {
 }
 
 #[test]
-fn b24_a_yes_is_good_for_nothing_else() {
+fn b24_a_yes_does_not_count_for_another_call_user_view_or_session() {
     let policy = careful(json!({
         "view_as": {"header": "x-view-as"},
         "roles": {"support": {"tools": ["crm.*"], "view_as": {"roles": ["support"]}}},
@@ -166,7 +166,7 @@ fn b24_a_yes_is_good_for_nothing_else() {
 }
 
 #[test]
-fn arguments_in_another_order_say_the_same() {
+fn a_yes_counts_for_the_same_arguments_in_another_order() {
     let (policy, store) = (careful(json!({})), Store::default());
     link(&later(
         &policy,
@@ -181,7 +181,7 @@ fn arguments_in_another_order_say_the_same() {
 }
 
 #[test]
-fn b24_an_answer_counts_where_it_was_given() {
+fn b24_a_yes_that_is_moved_to_another_question_does_not_count() {
     // Somebody who can write into the store moves a yes to another question.
     let (policy, store) = (careful(json!({})), Store::default());
     let (asked, agreed) = (own(r#"{"amount":1000}"#), own(r#"{"amount":1}"#));
@@ -203,7 +203,7 @@ fn b24_an_answer_counts_where_it_was_given() {
 }
 
 #[test]
-fn a_no_is_heard_once() {
+fn a_no_refuses_one_call() {
     let (policy, store) = (careful(json!({})), Store::default());
     let at = |later_| later(&policy, &store, &refund("{}"), later_);
     link(&at(0));
@@ -215,7 +215,7 @@ fn a_no_is_heard_once() {
 }
 
 #[test]
-fn a_yes_ends_and_so_does_a_question() {
+fn yes_and_question_end_after_ten_minutes() {
     let (policy, store) = (careful(json!({})), Store::default());
     let at = |later_| later(&policy, &store, &refund("{}"), later_);
     link(&at(0));
@@ -236,7 +236,7 @@ fn a_yes_ends_and_so_does_a_question() {
 }
 
 #[test]
-fn b44_a_yes_that_is_written_again_is_the_same_yes() {
+fn b44_a_yes_that_is_written_again_does_not_count_again() {
     let (policy, store) = (careful(json!({})), Store::default());
     let at = |later_| later(&policy, &store, &refund("{}"), later_);
     link(&at(0));
@@ -262,7 +262,7 @@ fn body(outcome: &Outcome) -> Value {
 }
 
 #[test]
-fn every_client_is_told_as_it_can_take_it() {
+fn clients_are_told_to_open_the_page_in_a_way_they_support() {
     let (policy, store) = (careful(json!({})), Store::default());
     let ask = |request: &Request| body(&later(&policy, &store, request, 0));
     let error = ask(&refund("{}"));
@@ -320,7 +320,7 @@ fn the_same_call_goes_on_after_the_page() {
 }
 
 #[test]
-fn a_link_is_short_whatever_is_asked() {
+fn a_link_is_short_for_any_arguments() {
     let (policy, store) = (careful(json!({})), Store::default());
     let long = format!(r#"{{"text":"{}"}}"#, "secret-word ".repeat(2000));
     let outcome = later(&policy, &store, &refund(&long), 0);
@@ -346,7 +346,7 @@ fn a_link_is_short_whatever_is_asked() {
 }
 
 #[test]
-fn agreeing_comes_before_connecting() {
+fn a_yes_is_not_used_up_before_the_account_is_linked() {
     let tools = json!({"crm.get": {"connection": "notes", "confirm": true}});
     let policy = connecting(json!({"tools": tools}));
     let store = Store::default();
@@ -363,7 +363,7 @@ fn agreeing_comes_before_connecting() {
 }
 
 #[test]
-fn being_asked_uses_nothing_up() {
+fn a_question_does_not_use_up_a_single_use_token() {
     let tools = json!({"crm.get": {"confirm": true, "single_use": true}});
     let (policy, store) = (careful(json!({"tools": tools})), Store::default());
     let request = refund("{}").token(json!({"exp": NOW + 3000, "jti": "t-1"}));
@@ -398,7 +398,7 @@ fn the_task_of_an_agreed_call_needs_no_other_yes() {
 }
 
 #[test]
-fn a_conversation_is_what_a_claim_says() {
+fn a_claim_names_the_conversation() {
     let policy = careful(json!({"vault": {"conversation": {"claim": "sid"}}}));
     let store = Store::default();
     let with = |claims: Value, at| {
@@ -414,7 +414,7 @@ fn a_conversation_is_what_a_claim_says() {
 }
 
 #[test]
-fn without_a_page_clients_are_told_what_would_help() {
+fn without_a_page_the_refusal_names_sign_in() {
     let nobody = json!([{
         "issuer": "https://login.example.com",
         "jwks": {"inline": tokens::key_set()},
@@ -444,7 +444,7 @@ fn without_a_page_clients_are_told_what_would_help() {
 }
 
 #[test]
-fn in_observe_mode_nobody_is_asked() {
+fn observe_mode_asks_no_user() {
     let policy = careful(json!({"mode": "observe"}));
     let outcome = later(&policy, &Store::default(), &refund("{}"), 0);
     assert!(outcome.server.is_some());

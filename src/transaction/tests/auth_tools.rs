@@ -121,7 +121,7 @@ fn the_tools_are_on_the_first_page_only() {
 }
 
 #[test]
-fn a_server_that_answers_with_something_else_is_left_alone() {
+fn an_answer_without_a_list_of_tools_is_not_changed() {
     for body in [
         r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"no"}}"#,
         r#"{"jsonrpc":"2.0","id":1,"result":{"x":[]}}"#,
@@ -132,7 +132,7 @@ fn a_server_that_answers_with_something_else_is_left_alone() {
 }
 
 #[test]
-fn b26_a_tool_of_the_server_does_not_stand_in_for_one_of_these() {
+fn b26_a_server_tool_with_the_name_of_an_own_tool_is_removed() {
     let tools = r#"[{"name":"auth.whoami","description":"evil"},{"name":"crm.a"}]"#;
     let roles = json!({"support": {"tools": ["*"]}});
     let both = policy(json!({"auth_tools": true, "roles": roles}));
@@ -166,7 +166,7 @@ fn whoami_says_who_is_calling() {
 }
 
 #[test]
-fn whoami_says_as_whom_a_caller_acts() {
+fn whoami_names_the_view() {
     let policy = policy(json!({
         "auth_tools": true,
         "view_as": {"header": "x-view-as", "users": {"test-1": {"organization": "acme-test", "roles": ["support"]}}},
@@ -188,7 +188,7 @@ fn whoami_says_as_whom_a_caller_acts() {
 }
 
 #[test]
-fn headers_and_bodies_of_these_calls_are_judged_like_any() {
+fn calls_of_own_tools_pass_the_same_checks() {
     let renamed = modern_call("auth.whoami", "{}").without("mcp-name");
     let renamed = renamed.with("mcp-name", "crm.get");
     assert_eq!(send(&on(), &renamed).refusal().2, "header_mismatch");
@@ -215,7 +215,7 @@ fn headers_and_bodies_of_these_calls_are_judged_like_any() {
 }
 
 #[test]
-fn who_did_not_sign_in_is_asked_to() {
+fn an_anonymous_caller_is_asked_to_sign_in() {
     let open =
         policy(json!({"auth_tools": true, "anonymous": {"tools": ["*"]}, "scopes": ["mcp"]}));
     let anonymous = |request: Request| request.without("authorization");
@@ -332,7 +332,7 @@ fn disconnecting_deletes_the_record_and_revokes_the_token() {
 }
 
 #[test]
-fn what_the_resource_says_keeps_no_record() {
+fn a_failed_revocation_does_not_keep_the_record() {
     let unrevocable = connecting(json!({"auth_tools": true}));
     for (policy, answers, revoked) in [
         (
@@ -353,7 +353,7 @@ fn what_the_resource_says_keeps_no_record() {
 }
 
 #[test]
-fn b24_nobody_disconnects_anybody_else() {
+fn b24_a_caller_disconnects_only_own_accounts() {
     let store = store_with(&place(), &connected());
     let request = call("auth.disconnect", r#"{"connection":"notes"}"#).token(json!({"sub": "u2"}));
     let (outcome, calls) = sent(&with_notes(json!({})), &store, &request, 0, &[]);
@@ -362,7 +362,7 @@ fn b24_nobody_disconnects_anybody_else() {
 }
 
 #[test]
-fn what_is_asked_in_another_way_is_explained() {
+fn wrong_arguments_are_explained() {
     for arguments in [
         r#"{"connection":"mail"}"#,
         "{}",
@@ -382,7 +382,7 @@ fn what_is_asked_in_another_way_is_explained() {
 }
 
 #[test]
-fn b37_a_connection_of_tools_that_are_hidden_is_none() {
+fn b37_a_connection_of_hidden_tools_is_not_named() {
     let policy = with_notes(json!({"roles": {"support": {"tools": ["hr.*"]}}}));
     let said = |connection: &str| {
         let arguments = json!({"connection": connection}).to_string();
@@ -394,7 +394,7 @@ fn b37_a_connection_of_tools_that_are_hidden_is_none() {
 }
 
 #[test]
-fn rules_for_these_tools_are_mistakes() {
+fn a_policy_with_rules_for_own_tools_is_refused() {
     let parse = |changes: Value| {
         let mut document = json!({
             "resource": "https://crm.example.com/mcp", "local": {"user": "dev"}, "auth_tools": true,
@@ -443,7 +443,7 @@ fn in_session(policy: &Rc<Policy>, request: Request) -> Request {
 }
 
 #[test]
-fn connections_end_with_their_session() {
+fn accounts_end_with_their_session() {
     let of_session = place_of("u1", ConversationId::Session("s-1".into()));
     let policy = with_notes(json!({}));
     for answers in [
@@ -469,7 +469,7 @@ fn connections_end_with_their_session() {
 }
 
 #[test]
-fn a_session_takes_no_other_connection_with_it() {
+fn accounts_of_other_sessions_do_not_end() {
     let policy = with_notes(json!({}));
     let calls: RefCell<Vec<HttpRequest>> = RefCell::default();
     for kept in [ConversationId::User, ConversationId::Session("s-2".into())] {

@@ -142,7 +142,7 @@ fn a_call_gets_the_token_of_its_users_account() {
 }
 
 #[test]
-fn b24_anybody_elses_connection_is_nobodys() {
+fn b24_a_call_does_not_get_the_account_of_another_user_conversation_or_connection() {
     let policy = connecting(json!({}));
     for somebody in [
         place_of("u2", ConversationId::User),
@@ -175,7 +175,7 @@ fn b24_anybody_elses_connection_is_nobodys() {
 }
 
 #[test]
-fn a_conversation_is_what_a_claim_says() {
+fn a_claim_names_the_conversation() {
     let policy = connecting(json!({"vault": {"conversation": {"claim": "sid"}}}));
     let store = store_with(
         &place_of("u1", ConversationId::Claim("c-1".into())),
@@ -188,7 +188,7 @@ fn a_conversation_is_what_a_claim_says() {
 }
 
 #[test]
-fn users_are_sent_to_the_page_as_their_client_can_take_it() {
+fn users_are_sent_to_the_page_in_a_way_their_client_supports() {
     let (policy, store) = (connecting(json!({})), Store::default());
     let of_2025 = call("crm.get", "{}").with("mcp-protocol-version", "2025-11-25");
     let error = reply(&looked_up(&policy, &store, &of_2025));
@@ -260,7 +260,7 @@ fn the_same_call_goes_on_after_the_page() {
 }
 
 #[test]
-fn agreeing_and_connecting_are_asked_for_one_after_the_other() {
+fn agreement_is_asked_for_before_the_account() {
     let tools = json!({"crm.get": {"connection": "notes", "confirm": true}});
     let (policy, store) = (connecting(json!({"tools": tools})), Store::default());
     let confirm = looked_up(&policy, &store, &modern(&json!({})));
@@ -287,7 +287,7 @@ fn agreeing_and_connecting_are_asked_for_one_after_the_other() {
 }
 
 #[test]
-fn b44_one_yes_is_one_call_however_often_the_link_is_asked_for() {
+fn b44_one_yes_counts_for_one_call_with_any_number_of_links() {
     let tools = json!({"crm.get": {"connection": "notes", "confirm": true}});
     let (policy, store) = (connecting(json!({"tools": tools})), Store::default());
     let confirm = looked_up(&policy, &store, &modern(&json!({})));
@@ -306,7 +306,7 @@ fn b44_one_yes_is_one_call_however_often_the_link_is_asked_for() {
 }
 
 #[test]
-fn a_connection_ends() {
+fn an_account_ends_after_its_lifetime() {
     let store = store_with(
         &place(),
         &LinkedAccount {
@@ -353,7 +353,7 @@ fn a_token_is_refreshed_before_it_ends() {
 }
 
 #[test]
-fn a_token_that_ends_soon_is_refreshed_as_soon() {
+fn short_lived_tokens_are_refreshed_for_each_call() {
     let (policy, store) = (connecting(json!({})), store_with(&place(), &connected()));
     let request = call("crm.get", "{}");
     for (later, token) in [(280, "at-2"), (284, "at-3"), (288, "at-4")] {
@@ -369,7 +369,7 @@ fn a_token_that_ends_soon_is_refreshed_as_soon() {
 }
 
 #[test]
-fn b42_what_ended_during_a_refresh_stays_ended() {
+fn b42_an_account_that_ended_during_a_refresh_stays_ended() {
     let policy = connecting(json!({}));
     let tokens = json!({"access_token": "at-2", "token_type": "Bearer", "expires_in": 300});
     let sealer = Sealer::new(&"secret".repeat(6)).unwrap();
@@ -395,7 +395,7 @@ fn b42_what_ended_during_a_refresh_stays_ended() {
 }
 
 #[test]
-fn what_was_connected_before_a_logout_is_not_used() {
+fn an_account_from_before_a_logout_is_not_used() {
     let issuers = json!([{
         "issuer": "https://login.example.com",
         "jwks": {"inline": tokens::key_set()},
@@ -439,7 +439,7 @@ fn what_was_connected_before_a_logout_is_not_used() {
 }
 
 #[test]
-fn one_of_many_refreshes() {
+fn one_of_many_requests_refreshes_a_token() {
     let (policy, store) = (connecting(json!({})), store_with(&place(), &connected()));
     let request = call("crm.get", "{}").token(json!({"exp": NOW + 3000}));
     // The resource does not answer: the token is used as long as it lasts.
@@ -459,7 +459,7 @@ fn one_of_many_refreshes() {
 }
 
 #[test]
-fn b23_observe_mode_sends_no_token_of_anybody() {
+fn b23_observe_mode_sends_no_token_of_an_account() {
     let policy = connecting(json!({"mode": "observe"}));
     let store = store_with(&place(), &connected());
     let outcome = looked_up(&policy, &store, &call("crm.get", "{}"));

@@ -37,7 +37,7 @@ fn tokens() -> Value {
 }
 
 #[test]
-fn a_token_is_refreshed_where_and_as_who_it_was_found() {
+fn a_token_is_refreshed_at_the_discovered_server_by_the_discovered_client() {
     for (policy, client_id, expected) in [
         (discovering(json!({})), Some("c-1"), "c-1"),
         (discovering(json!({"client_id": "own"})), None, "own"),
@@ -67,7 +67,7 @@ fn a_token_is_refreshed_where_and_as_who_it_was_found() {
 }
 
 #[test]
-fn who_is_not_known_any_more_is_asked_to_connect_again() {
+fn the_user_links_again_if_the_discovered_client_is_unknown() {
     let unknown = || [answer(401, &json!({"error": "invalid_client"}))];
     let request = call("crm.get", "{}");
     let (policy, own) = (
@@ -84,7 +84,7 @@ fn who_is_not_known_any_more_is_asked_to_connect_again() {
 }
 
 #[test]
-fn b41_what_the_policy_does_not_have_any_more_is_not_asked() {
+fn b41_a_server_that_the_policy_does_not_have_any_more_is_not_called() {
     let moved = discovering(json!({"issuer": "https://moved.example.com"}));
     let nowhere = LinkedAccount {
         discovered: None,

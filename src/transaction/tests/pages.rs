@@ -74,7 +74,7 @@ fn a_page_is_answered_here_and_logged_once() {
 }
 
 #[test]
-fn a_form_is_judged_whole() {
+fn a_form_is_judged_after_its_whole_body() {
     let policy = connecting(json!({}));
     let mut form = Request::post("ticket=x&form=y")
         .without("authorization")
