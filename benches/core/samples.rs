@@ -3,11 +3,12 @@
 use std::fmt::Write;
 use std::rc::Rc;
 
-use jwt_simple::prelude::*;
 use mcp::headers::Headers;
 use mcp_auth_filter::transaction::Now;
+use oauth::Algorithm;
 #[cfg(feature = "cel")]
 use oauth::Identity;
+use oauth::signing::SigningKey;
 use policy::Policy;
 use serde_json::{Value, json};
 
@@ -22,35 +23,17 @@ const RESOURCE: &str = "https://crm.example.com/mcp";
 /// An issuer with one key, and a token signed with it.
 pub(crate) struct Issuer {
     pub(crate) algorithm: &'static str,
-    jwk: String,
+    key_set: Value,
     token: String,
 }
 
 impl Issuer {
-    pub(crate) fn rs256() -> Self {
-        let key = RS256KeyPair::generate(2048).unwrap().with_key_id("k1");
+    pub(crate) fn new(algorithm: Algorithm) -> Self {
+        let key = SigningKey::generate(algorithm).unwrap().with_key_id("k1");
         Self {
-            algorithm: "RS256",
-            jwk: key.public_key().with_key_id("k1").to_jwk(),
-            token: key.sign(claims()).unwrap(),
-        }
-    }
-
-    pub(crate) fn es256() -> Self {
-        let key = ES256KeyPair::generate().with_key_id("k1");
-        Self {
-            algorithm: "ES256",
-            jwk: key.public_key().with_key_id("k1").to_jwk(),
-            token: key.sign(claims()).unwrap(),
-        }
-    }
-
-    pub(crate) fn ed_dsa() -> Self {
-        let key = Ed25519KeyPair::generate().with_key_id("k1");
-        Self {
-            algorithm: "EdDSA",
-            jwk: key.public_key().with_key_id("k1").to_jwk(),
-            token: key.sign(claims()).unwrap(),
+            algorithm: algorithm.name(),
+            key_set: key.key_set(),
+            token: key.sign(&json!({}), &claims()).unwrap(),
         }
     }
 
@@ -59,32 +42,28 @@ impl Issuer {
     }
 }
 
-fn claims() -> JWTClaims<Value> {
-    let own = json!({
+fn claims() -> Value {
+    let now = NOW.seconds();
+    json!({
+        "iss": ISSUER,
+        "sub": "7f5d0b1c-59ab-4d3c-8a55-2d0f6f1f6b1e",
+        "aud": RESOURCE,
+        "iat": now.saturating_sub(10),
+        "exp": now.saturating_add(290),
         "org_id": "acme",
         "realm_access": {"roles": ["support", "offline_access"]},
         "scope": "openid crm:read crm:write",
         "azp": "crm-assistant",
-    });
-    let mut claims = Claims::with_custom_claims(own, Duration::from_mins(5))
-        .with_issuer(ISSUER)
-        .with_subject("7f5d0b1c-59ab-4d3c-8a55-2d0f6f1f6b1e")
-        .with_audience(RESOURCE);
-    let now = NOW.seconds();
-    claims.issued_at = Some(Duration::from_secs(now.saturating_sub(10)));
-    claims.expires_at = Some(Duration::from_secs(now.saturating_add(290)));
-    claims.invalid_before = None;
-    claims
+    })
 }
 
 /// A policy of defaults with one role.
 pub(crate) fn policy(issuer: &Issuer) -> Rc<Policy> {
-    let key: Value = serde_json::from_str(&issuer.jwk).unwrap();
     let document = json!({
         "resource": RESOURCE,
         "issuers": [{
             "issuer": ISSUER,
-            "jwks": {"inline": {"keys": [key]}},
+            "jwks": {"inline": issuer.key_set},
             "algorithms": [issuer.algorithm],
             "identity": {"organization": "org_id", "roles": "realm_access.roles"},
         }],

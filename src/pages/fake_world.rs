@@ -7,7 +7,6 @@ use std::rc::Rc;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use jwt_simple::prelude::*;
 use serde_json::{Value, json};
 use url::Url;
 
@@ -23,13 +22,17 @@ use base::seal::{Owner, Sealer};
 use base::secret::Secret;
 use base::store::{Operation, StoreError, Stored, memory};
 use mcp::headers::Headers;
-use oauth::{PendingFetch, Verifier};
+use oauth::signing::SigningKey;
+use oauth::{Algorithm, PendingFetch, Verifier};
 use policy::{Connection, Policy};
 
 pub(crate) const NOW: u64 = 1_900_000_000;
 pub(crate) const ORIGIN: &str = "https://crm.example.com";
 
-static KEY: LazyLock<Ed25519KeyPair> = LazyLock::new(Ed25519KeyPair::generate);
+static KEY: LazyLock<SigningKey> = LazyLock::new(|| {
+    let key = SigningKey::generate(Algorithm::EdDSA).unwrap();
+    key.with_key_id("k1")
+});
 
 /// A policy, what it keeps, and what the servers around it answer.
 pub(crate) struct World {
@@ -304,39 +307,27 @@ pub(crate) fn random() -> Option<[u8; 32]> {
 }
 
 fn key_set() -> String {
-    let mut jwk: Value = serde_json::from_str(&KEY.public_key().to_jwk()).unwrap();
-    jwk["kid"] = json!("k1");
-    json!({ "keys": [jwk] }).to_string()
+    KEY.key_set().to_string()
 }
 
 fn id_token(user: &str, nonce: &str, now: u64) -> String {
-    let mut claims = Claims::with_custom_claims(
-        json!({"preferred_username": format!("{user}@example.com")}),
-        Duration::from_mins(5),
-    )
-    .with_issuer("https://login.example.com")
-    .with_subject(user)
-    .with_audience("mcp-pages")
-    .with_nonce(nonce);
-    claims.issued_at = Some(Duration::from_secs(now));
-    claims.invalid_before = None;
-    claims.expires_at = Some(Duration::from_secs(now + 300));
-    KEY.clone().with_key_id("k1").sign(claims).unwrap()
+    let claims = json!({
+        "iss": "https://login.example.com", "sub": user, "aud": "mcp-pages", "nonce": nonce,
+        "iat": now, "exp": now + 300, "preferred_username": format!("{user}@example.com"),
+    });
+    KEY.sign(&json!({}), &claims).unwrap()
 }
 
 /// A logout token of the issuer, with these claims besides.
 pub(crate) fn logout_token(claims: &Value, now: u64) -> String {
-    let mut all = json!({"events": {"http://schemas.openid.net/event/backchannel-logout": {}}});
+    let mut all = json!({
+        "iss": "https://login.example.com", "aud": "mcp-pages", "iat": now, "exp": now + 120,
+        "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
+    });
     for (name, value) in claims.as_object().unwrap() {
         all[name] = value.clone();
     }
-    let mut claims = Claims::with_custom_claims(all, Duration::from_mins(2))
-        .with_issuer("https://login.example.com")
-        .with_audience("mcp-pages");
-    claims.issued_at = Some(Duration::from_secs(now));
-    claims.invalid_before = None;
-    claims.expires_at = Some(Duration::from_secs(now + 120));
-    KEY.clone().with_key_id("k1").sign(claims).unwrap()
+    KEY.sign(&json!({}), &all).unwrap()
 }
 
 pub(crate) fn header<'e>(ended: &'e PageOutcome, name: &str) -> Option<&'e str> {

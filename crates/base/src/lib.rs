@@ -10,3 +10,4 @@ pub mod json;
 pub mod seal;
 pub mod secret;
 pub mod store;
+pub mod time;

@@ -7,10 +7,10 @@
 use std::path::Path;
 
 use base::json::Reader;
-use jwt_simple::prelude::{Claims, Duration, Ed25519KeyPair, EdDSAKeyPairLike};
+use oauth::signing::{SigningError, SigningKey};
 use oauth::{Algorithm, KeySource, Signatures, TokenCheck, TokenType, TrustedIssuer};
 use policy::Policy;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::proof::Prover;
 use crate::{Failure, files};
@@ -54,8 +54,8 @@ pub(crate) fn sign(
     age: Option<u64>,
     now: u64,
 ) -> Result<Token, Failure> {
-    let key = Ed25519KeyPair::generate();
-    let jwks = format!("{{\"keys\":[{}]}}", key.public_key().to_jwk());
+    let key = SigningKey::generate(Algorithm::EdDSA).map_err(cannot_sign)?;
+    let jwks = key.key_set().to_string();
     for issuer in issuers.iter_mut() {
         issuer.check = TokenCheck::Signature(Signatures {
             algorithms: vec![Algorithm::EdDSA],
@@ -63,25 +63,27 @@ pub(crate) fn sign(
             keys: KeySource::Inline(jwks.clone()),
         });
     }
-    let prover = dpop
-        .as_ref()
-        .and_then(|rules| Prover::of(rules, &mut claims));
+    let prover = match dpop {
+        Some(rules) => Prover::of(rules, &mut claims)?,
+        None => None,
+    };
     let mut filled_in = fill_in(issuers, &mut claims, age, now);
     filled_in.extend(prover.is_some().then_some("cnf"));
-    let mut signed = Claims::with_custom_claims(claims, Duration::from_secs(0));
-    // All of them are among the custom ones, as the file has them.
-    (signed.issued_at, signed.expires_at, signed.invalid_before) = (None, None, None);
-    let text = key.sign(signed).map_err(|error| {
-        Failure::usage(
-            format!("the claims cannot be signed: {error}"),
-            "report this as a bug",
-        )
-    })?;
+    let text = key
+        .sign(&json!({}), &Value::Object(claims))
+        .map_err(cannot_sign)?;
     Ok(Token {
         text,
         filled_in,
         prover,
     })
+}
+
+pub(crate) fn cannot_sign(error: SigningError) -> Failure {
+    Failure::usage(
+        format!("the claims cannot be signed: {error}"),
+        "report this as a bug",
+    )
 }
 
 /// Fills in what a token needs and these claims do not say.

@@ -31,7 +31,7 @@ pub(crate) fn headers(
     let mut pairs = of_client(policy, body);
     if let Some(token) = token {
         let method = method.map_or("POST", |(_, method)| method);
-        pairs.extend(credentials(policy, token, method, now));
+        pairs.extend(credentials(policy, token, method, now)?);
     }
     pairs.retain(|(name, _)| !given.iter().any(|(other, _)| other == name));
     let added = given.into_iter().filter(|(_, value)| !value.is_empty());
@@ -68,16 +68,16 @@ fn is_name(name: &str) -> bool {
 }
 
 /// The token, and the proof that goes with it.
-fn credentials(policy: &Policy, token: &Token, method: &str, now: u64) -> Pairs {
+fn credentials(policy: &Policy, token: &Token, method: &str, now: u64) -> Result<Pairs, Failure> {
     let text = &token.text;
     let header = |name: &str, value: String| (name.to_owned(), value.into_bytes());
-    match &token.prover {
+    Ok(match &token.prover {
         None => vec![header("authorization", format!("Bearer {text}"))],
         Some(prover) => vec![
             header("authorization", format!("DPoP {text}")),
-            header("dpop", prover.proof(method, &policy.resource, text, now)),
+            header("dpop", prover.proof(method, &policy.resource, text, now)?),
         ],
-    }
+    })
 }
 
 /// What a client sends with this body.

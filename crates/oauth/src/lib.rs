@@ -2,6 +2,9 @@
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+#[cfg(all(feature = "signing", target_family = "wasm"))]
+compile_error!("the module only checks signatures: build it without the feature `signing`");
+
 mod algorithm;
 mod bearer;
 mod claims;
@@ -11,6 +14,8 @@ mod error;
 mod introspection;
 mod issuer;
 mod keys;
+#[cfg(any(test, feature = "signing"))]
+pub mod signing;
 mod single_use;
 mod verifier;
 

@@ -2,13 +2,14 @@
 
 use std::sync::LazyLock;
 
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use jwt_simple::prelude::{Ed25519KeyPair, EdDSAKeyPairLike};
+use base::time::UnixTime;
+use oauth::Algorithm;
+use oauth::signing::SigningKey;
 
 use super::*;
 
-static CALLER: LazyLock<Ed25519KeyPair> = LazyLock::new(Ed25519KeyPair::generate);
+static CALLER: LazyLock<SigningKey> =
+    LazyLock::new(|| SigningKey::generate(Algorithm::EdDSA).unwrap());
 
 const METADATA: &str =
     "resource_metadata=\"https://crm.example.com/.well-known/oauth-protected-resource/mcp\"";
@@ -18,20 +19,13 @@ fn with_dpop(word: &str) -> Rc<Policy> {
 }
 
 fn bound_token() -> String {
-    tokens::token(json!({"cnf": {"jkt": CALLER.public_key().jwk_thumbprint()}}))
+    tokens::token(json!({"cnf": {"jkt": CALLER.thumbprint()}}))
 }
 
 fn proof(token: &str, method: &str) -> String {
-    let jwk: Value = serde_json::from_str(&CALLER.public_key().to_jwk()).unwrap();
-    let header = json!({"typ": "dpop+jwt", "alg": "EdDSA", "jwk": jwk});
-    let ath = BASE64_URL_SAFE_NO_PAD.encode(hmac_sha256::Hash::hash(token.as_bytes()));
-    let claims = json!({
-        "jti": "p1", "htm": method, "htu": "https://crm.example.com/mcp", "iat": NOW, "ath": ath,
-    });
-    let encode = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
-    let text = format!("{}.{}", encode(&header), encode(&claims));
-    let signature = CALLER.key_pair().as_ref().sk.sign(&text, None);
-    format!("{text}.{}", BASE64_URL_SAFE_NO_PAD.encode(&signature[..]))
+    let request = (method, "https://crm.example.com/mcp");
+    let proof = CALLER.proof("p1", request, token, UnixTime::from_secs(NOW));
+    proof.unwrap()
 }
 
 fn a_call() -> Request {

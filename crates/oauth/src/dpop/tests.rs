@@ -2,21 +2,18 @@
 
 use std::sync::LazyLock;
 
-use jwt_simple::prelude::{
-    ECDSAP256KeyPairLike, ES256KeyPair, ES384KeyPair, Ed25519KeyPair, EdDSAKeyPairLike,
-};
-use p256::ecdsa::Signature;
-use p256::ecdsa::signature::Signer;
+use jwt_simple::prelude::{ES256KeyPair, ES384KeyPair};
 use serde_json::json;
 
 use super::*;
+use crate::signing::SigningKey;
 
 const NOW: u64 = 1_900_000_000;
 const URL: &str = "https://crm.example.com/mcp";
 const TOKEN: &str = "Bearer the-token";
 
-static KEY: LazyLock<ES256KeyPair> = LazyLock::new(ES256KeyPair::generate);
-static OTHER_KEY: LazyLock<ES256KeyPair> = LazyLock::new(ES256KeyPair::generate);
+static KEY: LazyLock<SigningKey> = LazyLock::new(es256);
+static OTHER_KEY: LazyLock<SigningKey> = LazyLock::new(es256);
 
 fn rules() -> ProofRules {
     ProofRules {
@@ -30,12 +27,12 @@ fn bearer(header: &str) -> BearerToken<'_> {
     BearerToken::of_header(header).unwrap()
 }
 
-fn jwk(key: &ES256KeyPair) -> Value {
-    serde_json::from_str(&key.public_key().to_jwk()).unwrap()
+fn es256() -> SigningKey {
+    SigningKey::generate(Algorithm::ES256).unwrap()
 }
 
 fn header() -> Value {
-    json!({"typ": "dpop+jwt", "alg": "ES256", "jwk": jwk(&KEY)})
+    json!({"typ": "dpop+jwt", "alg": "ES256", "jwk": KEY.jwk()})
 }
 
 fn claims() -> Value {
@@ -59,11 +56,8 @@ fn encoded(header: &str, claims: &str) -> String {
     format!("{}.{}", encode(header), encode(claims))
 }
 
-fn sign_with(key: &ES256KeyPair, header: &str, claims: &str) -> String {
-    let text = encoded(header, claims);
-    let signature: Signature = key.key_pair().as_ref().sign(text.as_bytes());
-    let signature = BASE64_URL_SAFE_NO_PAD.encode(signature.to_bytes());
-    format!("{text}.{signature}")
+fn sign_with(key: &SigningKey, header: &str, claims: &str) -> String {
+    key.sign_text(header, claims).unwrap()
 }
 
 fn signed(header: &Value, claims: &Value) -> String {
@@ -73,7 +67,7 @@ fn signed(header: &Value, claims: &Value) -> String {
 /// Whether a proof is accepted for a POST with the token, which is bound to `KEY`.
 fn judge(proof: &str, now: u64) -> Result<(), ProofError> {
     let proof = Proof::read(proof, "POST", &bearer(TOKEN), &rules(), now)?;
-    proof.check_signer(&Thumbprint(KEY.public_key().jwk_thumbprint()))
+    proof.check_signer(&Thumbprint(KEY.thumbprint()))
 }
 
 #[track_caller]
@@ -111,22 +105,18 @@ fn b44_a_proof_for_this_request_is_accepted() {
 
 #[test]
 fn b44_ed25519_proofs_are_accepted() {
-    let key = Ed25519KeyPair::generate();
-    let jwk: Value = serde_json::from_str(&key.public_key().to_jwk()).unwrap();
+    let key = SigningKey::generate(Algorithm::EdDSA).unwrap();
     // The second name is RFC 9864's.
     for alg in ["EdDSA", "Ed25519"] {
-        let header = json!({"typ": "dpop+jwt", "alg": alg, "jwk": jwk});
-        let text = encoded(&header.to_string(), &claims().to_string());
-        let signature = key.key_pair().as_ref().sk.sign(&text, None);
-        let proof = format!("{text}.{}", BASE64_URL_SAFE_NO_PAD.encode(&signature[..]));
+        let header = json!({"typ": "dpop+jwt", "alg": alg, "jwk": key.jwk()});
+        let proof = key.sign(&header, &claims()).unwrap();
         let token = bearer(TOKEN);
         let proof = Proof::read(&proof, "POST", &token, &rules(), NOW)
             .unwrap_or_else(|error| panic!("{error}"));
-        let own = Thumbprint(key.public_key().jwk_thumbprint());
+        let own = Thumbprint(key.thumbprint());
         assert_eq!(proof.check_signer(&own), Ok(()));
-        let other = Ed25519KeyPair::generate().public_key().jwk_thumbprint();
         assert_eq!(
-            proof.check_signer(&Thumbprint(other)),
+            proof.check_signer(&Thumbprint(OTHER_KEY.thumbprint())),
             Err(ProofError::Binding)
         );
     }
@@ -203,7 +193,7 @@ fn b38_the_algorithm_is_one_that_only_the_key_can_sign_with() {
 
 #[test]
 fn b38_the_key_is_a_public_one_in_the_proof() {
-    let private: Value = serde_json::from_str(&KEY.to_jwk()).unwrap();
+    let private: Value = serde_json::from_str(&ES256KeyPair::generate().to_jwk()).unwrap();
     let rsa = json!({"kty": "RSA", "n": "x", "e": "AQAB"});
     let es384: Value =
         serde_json::from_str(&ES384KeyPair::generate().public_key().to_jwk()).unwrap();
@@ -214,12 +204,12 @@ fn b38_the_key_is_a_public_one_in_the_proof() {
         es384,
         json!({}),
         json!(null),
-        json!(jwk(&KEY).to_string()),
-        json!([jwk(&KEY)]),
-        with(jwk(&KEY), "d", json!("x")),
-        with(jwk(&KEY), "use", json!("enc")),
-        with(jwk(&KEY), "x", json!("A".repeat(43))),
-        without(jwk(&KEY), "y"),
+        json!(KEY.jwk().to_string()),
+        json!([KEY.jwk()]),
+        with(KEY.jwk(), "d", json!("x")),
+        with(KEY.jwk(), "use", json!("enc")),
+        with(KEY.jwk(), "x", json!("A".repeat(43))),
+        without(KEY.jwk(), "y"),
     ] {
         refuses_header(&with(header(), "jwk", key), ProofError::Key);
     }
@@ -237,7 +227,7 @@ fn b38_the_key_is_a_public_one_in_the_proof() {
 
 #[test]
 fn b44_the_proofs_key_is_the_tokens() {
-    let header = with(header(), "jwk", jwk(&OTHER_KEY)).to_string();
+    let header = with(header(), "jwk", OTHER_KEY.jwk()).to_string();
     let own = sign_with(&OTHER_KEY, &header, &claims().to_string());
     assert_eq!(judge(&own, NOW), Err(ProofError::Binding));
     // The right key in the header, and another one's signature.

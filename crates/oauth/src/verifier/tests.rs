@@ -21,6 +21,7 @@ use jwt_simple::prelude::*;
 use serde_json::{Value, json};
 
 use super::{Verification, VerifiedToken, Verifier};
+use crate::signing::SigningKey;
 use crate::{
     Algorithm, BearerToken, ClaimPath, ClaimPaths, Delegation, IssuerId, KeyFetch, KeySetError,
     KeySource, PendingFetch, SetupError, Signatures, TokenCheck, TokenError, TokenType,
@@ -34,8 +35,8 @@ const OTHER_ISSUER: &str = "https://other.example.com";
 const RESOURCE: &str = "https://crm.example.com/mcp";
 const FIRST: IssuerId = IssuerId(0);
 
-static KEY: LazyLock<Ed25519KeyPair> = LazyLock::new(Ed25519KeyPair::generate);
-static OTHER_KEY: LazyLock<Ed25519KeyPair> = LazyLock::new(Ed25519KeyPair::generate);
+static KEY: LazyLock<SigningKey> = LazyLock::new(new_key);
+static OTHER_KEY: LazyLock<SigningKey> = LazyLock::new(new_key);
 
 /// For these tests only: `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048`.
 const RSA: &str = "\
@@ -122,8 +123,12 @@ fn fetched() -> KeySource {
     })
 }
 
-fn jwk(key: &Ed25519KeyPair, kid: &str) -> Value {
-    with_kid(&key.public_key().to_jwk(), kid)
+fn new_key() -> SigningKey {
+    SigningKey::generate(Algorithm::EdDSA).unwrap()
+}
+
+fn jwk(key: &SigningKey, kid: &str) -> Value {
+    with(key.jwk(), "kid", json!(kid))
 }
 
 fn with_kid(jwk: &str, kid: &str) -> Value {
@@ -175,15 +180,8 @@ fn without(mut object: Value, name: &str) -> Value {
     object
 }
 
-fn sign(key: &Ed25519KeyPair, header: &str, claims: &str) -> String {
-    let encode = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
-    let text = format!(
-        "{}.{}",
-        encode(header.as_bytes()),
-        encode(claims.as_bytes())
-    );
-    let signature = key.key_pair().as_ref().sk.sign(&text, None);
-    format!("{text}.{}", encode(&signature[..]))
+fn sign(key: &SigningKey, header: &str, claims: &str) -> String {
+    key.sign_text(header, claims).unwrap()
 }
 
 /// A token with a good signature.

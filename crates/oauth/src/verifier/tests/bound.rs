@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::{Introspection, Proof, ProofError, ProofRules, ProofUrl};
+use base::time::UnixTime;
 
-static CALLER: LazyLock<Ed25519KeyPair> = LazyLock::new(Ed25519KeyPair::generate);
-static THIEF: LazyLock<Ed25519KeyPair> = LazyLock::new(Ed25519KeyPair::generate);
+static CALLER: LazyLock<SigningKey> = LazyLock::new(new_key);
+static THIEF: LazyLock<SigningKey> = LazyLock::new(new_key);
 
 fn rules() -> ProofRules {
     ProofRules {
@@ -15,19 +16,16 @@ fn rules() -> ProofRules {
 }
 
 fn confirmation() -> Value {
-    json!({"jkt": CALLER.public_key().jwk_thumbprint()})
+    json!({"jkt": CALLER.thumbprint()})
 }
 
 fn bound_token() -> String {
     token(&header(), &with(claims(), "cnf", confirmation()))
 }
 
-fn proof_of(key: &Ed25519KeyPair, token: &str, id: &str, now: u64) -> String {
-    let jwk: Value = serde_json::from_str(&key.public_key().to_jwk()).unwrap();
-    let header = json!({"typ": "dpop+jwt", "alg": "EdDSA", "jwk": jwk});
-    let ath = BASE64_URL_SAFE_NO_PAD.encode(hmac_sha256::Hash::hash(token.as_bytes()));
-    let claims = json!({"jti": id, "htm": "POST", "htu": RESOURCE, "iat": now, "ath": ath});
-    sign(key, &header.to_string(), &claims.to_string())
+fn proof_of(key: &SigningKey, token: &str, id: &str, now: u64) -> String {
+    let issued = UnixTime::from_secs(now);
+    key.proof(id, ("POST", RESOURCE), token, issued).unwrap()
 }
 
 fn look_bound(verifier: &mut Verifier, token: &str, proof: &str, now: u64) -> Outcome {
@@ -119,7 +117,7 @@ fn b44_a_proof_does_not_make_a_token_good() {
 
 #[test]
 fn b44_what_cannot_be_proven_is_refused_with_and_without_proof() {
-    let jkt = CALLER.public_key().jwk_thumbprint();
+    let jkt = CALLER.thumbprint();
     for confirmation in [
         json!(null),
         json!({}),

@@ -83,9 +83,8 @@ fn b42_what_is_not_the_answer_to_this_sign_in_is_refused() {
 
 #[test]
 fn b42_its_signature_is_the_issuers() {
-    let signed = |key: &Ed25519KeyPair, header: &Value| {
-        sign(key, &header.to_string(), &id_claims().to_string())
-    };
+    let signed =
+        |key: &SigningKey, header: &Value| sign(key, &header.to_string(), &id_claims().to_string());
     let verifier = &mut verifier();
     for (token, error) in [
         (signed(&OTHER_KEY, &id_header()), TokenError::Signature),

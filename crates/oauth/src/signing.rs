@@ -1,0 +1,190 @@
+//! Keys that sign: for tests and the command line; never in the module.
+//!
+//! The filter only checks signatures. The feature `signing` adds this module, and does not compile
+//! for WebAssembly.
+//!
+//! ```
+//! use oauth::{Algorithm, signing::SigningKey};
+//! use serde_json::json;
+//!
+//! let key = SigningKey::generate(Algorithm::ES256)?.with_key_id("k1");
+//! assert_eq!(key.key_set()["keys"][0]["kid"], "k1");
+//! let token = key.sign(&json!({"typ": "at+jwt"}), &json!({"sub": "u1"}))?;
+//! assert_eq!(token.split('.').count(), 3);
+//! # Ok::<(), oauth::signing::SigningError>(())
+//! ```
+
+use base::time::UnixTime;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use jwt_simple::prelude::{
+    ECDSAP256KeyPairLike, ES256KeyPair, Ed25519KeyPair, EdDSAKeyPairLike, RS256KeyPair,
+    RSAKeyPairLike,
+};
+use p256::ecdsa::Signature as P256Signature;
+use p256::ecdsa::signature::Signer as _;
+use serde_json::{Value, json};
+use superboring::{hash::MessageDigest, pkey::PKey, rsa::Padding, sign::Signer as RsaSigner};
+use thiserror::Error;
+
+use crate::Algorithm;
+
+const RSA_BITS: usize = 2048;
+
+/// A private key, for EdDSA, ES256 or RS256.
+#[derive(Debug)]
+pub struct SigningKey {
+    pair: KeyPair,
+    key_id: Option<String>,
+}
+
+#[derive(Debug)]
+enum KeyPair {
+    Ed25519(Ed25519KeyPair),
+    P256(ES256KeyPair),
+    Rsa(RS256KeyPair),
+}
+
+/// Why a key cannot be generated, or cannot sign.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SigningError {
+    /// No keys are generated for this algorithm.
+    #[error("no keys are generated for {}", .0.name())]
+    Unsupported(Algorithm),
+    /// The cryptography crate reports an error.
+    #[error("cannot sign: {0}")]
+    Crypto(String),
+}
+
+impl SigningKey {
+    /// Generates a key.
+    ///
+    /// # Errors
+    ///
+    /// The algorithm is another one than EdDSA, ES256 and RS256, or the system has no randomness.
+    pub fn generate(algorithm: Algorithm) -> Result<Self, SigningError> {
+        let pair = match algorithm {
+            Algorithm::EdDSA => KeyPair::Ed25519(Ed25519KeyPair::generate()),
+            Algorithm::ES256 => KeyPair::P256(ES256KeyPair::generate()),
+            Algorithm::RS256 => KeyPair::Rsa(RS256KeyPair::generate(RSA_BITS).map_err(crypto)?),
+            other => return Err(SigningError::Unsupported(other)),
+        };
+        Ok(Self { pair, key_id: None })
+    }
+
+    /// Names the key: `kid` in its JWK and in the headers of what it signs.
+    #[must_use]
+    pub fn with_key_id(mut self, key_id: &str) -> Self {
+        self.key_id = Some(key_id.to_owned());
+        self
+    }
+
+    /// The algorithm the key signs with.
+    pub fn algorithm(&self) -> Algorithm {
+        match &self.pair {
+            KeyPair::Ed25519(_) => Algorithm::EdDSA,
+            KeyPair::P256(_) => Algorithm::ES256,
+            KeyPair::Rsa(_) => Algorithm::RS256,
+        }
+    }
+
+    /// The public key as a JWK (RFC 7517).
+    pub fn jwk(&self) -> Value {
+        let jwk = match &self.pair {
+            KeyPair::Ed25519(pair) => pair.public_key().to_jwk(),
+            KeyPair::P256(pair) => pair.public_key().to_jwk(),
+            KeyPair::Rsa(pair) => pair.public_key().to_jwk(),
+        };
+        let mut jwk: Value = serde_json::from_str(&jwk).unwrap_or_default();
+        if let (Some(members), Some(key_id)) = (jwk.as_object_mut(), &self.key_id) {
+            members.insert("kid".to_owned(), json!(key_id));
+        }
+        jwk
+    }
+
+    /// A key set that holds this key only.
+    pub fn key_set(&self) -> Value {
+        json!({ "keys": [self.jwk()] })
+    }
+
+    /// The RFC 7638 thumbprint of the public key: `cnf.jkt` of a token bound to it.
+    pub fn thumbprint(&self) -> String {
+        match &self.pair {
+            KeyPair::Ed25519(pair) => pair.public_key().jwk_thumbprint(),
+            KeyPair::P256(pair) => pair.public_key().jwk_thumbprint(),
+            KeyPair::Rsa(pair) => pair.public_key().jwk_thumbprint(),
+        }
+    }
+
+    /// Signs claims as a JWT. The header has `alg`, `typ: JWT` and the key's `kid`; the members of
+    /// `header` are added and replace these.
+    ///
+    /// # Errors
+    ///
+    /// The cryptography crate reports an error.
+    pub fn sign(&self, header: &Value, claims: &Value) -> Result<String, SigningError> {
+        let mut all = json!({"alg": self.algorithm().name(), "typ": "JWT"});
+        if let Some(all) = all.as_object_mut() {
+            let key_id = self.key_id.iter().map(|id| ("kid".to_owned(), json!(id)));
+            all.extend(key_id);
+            all.extend(header.as_object().cloned().unwrap_or_default());
+        }
+        self.sign_text(&all.to_string(), &claims.to_string())
+    }
+
+    /// Signs a header and claims that are JSON already, or are broken on purpose.
+    ///
+    /// # Errors
+    ///
+    /// The cryptography crate reports an error.
+    pub fn sign_text(&self, header: &str, claims: &str) -> Result<String, SigningError> {
+        let encode = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
+        let text = format!(
+            "{}.{}",
+            encode(header.as_bytes()),
+            encode(claims.as_bytes())
+        );
+        let signature = self.signature(text.as_bytes())?;
+        Ok(format!("{text}.{}", encode(&signature)))
+    }
+
+    /// Makes a DPoP proof with this `jti` for one request that sends `token` (RFC 9449 section 4.2).
+    ///
+    /// # Errors
+    ///
+    /// The cryptography crate reports an error.
+    pub fn proof(
+        &self,
+        id: &str,
+        (method, url): (&str, &str),
+        token: &str,
+        issued: UnixTime,
+    ) -> Result<String, SigningError> {
+        let ath = BASE64_URL_SAFE_NO_PAD.encode(hmac_sha256::Hash::hash(token.as_bytes()));
+        let claims = json!({
+            "jti": id, "htm": method, "htu": url, "iat": issued.as_secs(), "ath": ath,
+        });
+        self.sign(&json!({"typ": "dpop+jwt", "jwk": self.jwk()}), &claims)
+    }
+
+    fn signature(&self, text: &[u8]) -> Result<Vec<u8>, SigningError> {
+        match &self.pair {
+            KeyPair::Ed25519(pair) => Ok(pair.key_pair().as_ref().sk.sign(text, None).to_vec()),
+            KeyPair::P256(pair) => {
+                let signature: Result<P256Signature, _> = pair.key_pair().as_ref().try_sign(text);
+                Ok(signature.map_err(crypto)?.to_bytes().to_vec())
+            }
+            KeyPair::Rsa(pair) => {
+                let key = PKey::from_rsa(pair.key_pair().as_ref().clone()).map_err(crypto)?;
+                let mut signer = RsaSigner::new(MessageDigest::sha256(), &key).map_err(crypto)?;
+                signer.set_rsa_padding(Padding::PKCS1).map_err(crypto)?;
+                signer.update(text).map_err(crypto)?;
+                signer.sign_to_vec().map_err(crypto)
+            }
+        }
+    }
+}
+
+fn crypto(error: impl std::fmt::Display) -> SigningError {
+    SigningError::Crypto(error.to_string())
+}
