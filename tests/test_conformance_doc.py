@@ -24,7 +24,7 @@ FILE = re.compile(r"[\w./-]+\.(?:rs|py|yaml|toml|md)")
 
 def tests() -> set[str]:
     """The names of all tests."""
-    rust = [*(ROOT / "src").rglob("*.rs"), *(ROOT / "tests/cli").glob("*.rs")]
+    rust = [*(ROOT / "src").rglob("*.rs"), *(ROOT / "crates").rglob("*.rs")]
     python = [path for path in (ROOT / "tests").glob("**/test_*.py") if "node_modules" not in path.parts]
     found = {name for path in rust for name in RUST.findall(path.read_text())}
     return found | {name for path in python for name in PYTHON.findall(path.read_text())}
@@ -52,8 +52,9 @@ REQUIREMENTS = requirements()
 
 
 def is_file(name: str) -> bool:
-    """Whether there is such a file, also in the sources."""
-    return any((directory / name).is_file() for directory in (ROOT, ROOT / "src"))
+    """Whether there is such a file, also in the sources: `mcp/sse.rs` may be in the crate `mcp`."""
+    crate, _, rest = name.partition("/")
+    return any(path.is_file() for path in (ROOT / name, ROOT / "src" / name, ROOT / "crates" / crate / "src" / rest))
 
 
 @pytest.mark.parametrize("text", [CONFORMANCE, THREATS], ids=["conformance", "threats"])

@@ -28,8 +28,9 @@ from .harness.http import Response
 from .harness.messages import MODERN, call, post
 from .harness.shipped import admin, ask, assert_guards, host_log
 
-README = (ROOT / "README.md").read_text()
-REFERENCE = (ROOT / "docs" / "policy.md").read_text()
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+README = DOCUMENTS[0].read_text()
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 SCHEMA = json.loads((ROOT / "docs" / "policy.schema.json").read_text())
 
 # None is the version of this environment.
@@ -40,15 +41,23 @@ Running = Callable[..., AbstractContextManager[Stack]]
 
 def readme_policies() -> list[dict[str, Any]]:
     """The complete policies in the README."""
-    blocks = re.findall(r"```(?:yaml|json)\n(.*?)```", README, re.DOTALL)
-    return [yaml.safe_load(block) for block in blocks if "resource:" in block]
+    return [block for block in yaml_blocks(README) if "resource" in block]
 
 
-def readme_settings() -> list[dict[str, Any]]:
-    """The parts of policies that the README and the reference name in passing."""
-    spans = re.findall(r"`([a-z_]+: [^`\n]+)`", README + REFERENCE)
-    parsed = [yaml.safe_load(span) for span in spans]
-    return [each for each in parsed if set(each) <= set(SCHEMA["$defs"]["Policy"]["properties"])]
+def yaml_blocks(text: str) -> list[Any]:
+    """What stands in the YAML blocks of a document."""
+    return [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+
+
+def documented_settings() -> list[dict[str, Any]]:
+    """The policies, and parts of policies, in the documents: in blocks and in sentences."""
+    texts = [document.read_text() for document in DOCUMENTS]
+    spans = re.findall(r"`([a-z_]+: [^`\n]+)`", "".join(texts))
+    # The blocks of operations.md are Envoy's.
+    blocks = [block for text in texts if text != OPERATIONS for block in yaml_blocks(text)]
+    found = [yaml.safe_load(span) for span in spans] + blocks
+    keys = set(SCHEMA["$defs"]["Policy"]["properties"])
+    return [each for each in found if isinstance(each, dict) and set(each) <= keys]
 
 
 LISTENERS = {f"readme_{n}": Listener(each) for n, each in enumerate(readme_policies())}
@@ -278,11 +287,11 @@ def ask_locally(stack: Stack, tool: str, **arguments: Any) -> Response:
 
 
 @VERSIONS
-def test_the_policy_changes_as_the_readme_says(
+def test_the_policy_changes_as_documented(
     running: Running, tmp_path: Path, version: str | None
 ) -> None:
     file = tmp_path / "mcp_auth.yaml"
-    discovered, response = readme_discovery(file)
+    discovered, response = documented_discovery(file)
 
     def in_a_file(config: proxy.Config) -> proxy.Config:
         filters = proxy.connection_manager(config)["http_filters"]
@@ -303,9 +312,9 @@ def test_the_policy_changes_as_the_readme_says(
             time.sleep(0.05)
 
 
-def readme_discovery(file: Path) -> tuple[proxy.Config, proxy.Config]:
+def documented_discovery(file: Path) -> tuple[proxy.Config, proxy.Config]:
     """The filter by discovery, and what its file holds, with this file's name."""
-    blocks = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    blocks = re.findall(r"```yaml\n(.*?)```", OPERATIONS, re.DOTALL)
     [discovered] = [yaml.safe_load(block) for block in blocks if "config_discovery" in block]
     [response] = [yaml.safe_load(block) for block in blocks if "TypedExtensionConfig" in block]
     source = discovered[0]["config_discovery"]["config_source"]["path_config_source"]
@@ -451,6 +460,23 @@ def test_the_readmes_policies_fit_the_schema(policy: dict[str, Any]) -> None:
     jsonschema.validate(policy, SCHEMA)
 
 
-@pytest.mark.parametrize("setting", readme_settings(), ids=json.dumps)
-def test_settings_the_readme_names_fit_the_schema(setting: dict[str, Any]) -> None:
+@pytest.mark.parametrize("setting", documented_settings(), ids=json.dumps)
+def test_documented_settings_fit_the_schema(setting: dict[str, Any]) -> None:
     jsonschema.validate({**readme_policies()[0], **setting}, SCHEMA)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda each: each.name)
+def test_links_in_the_documentation_lead_somewhere(document: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
+        path, _, heading = link.partition("#")
+        if ":" in path:
+            continue
+        target = document.parent / path if path else document
+        assert target.exists(), link
+        assert not heading or heading in headings(target), link
+
+
+def headings(document: Path) -> set[str]:
+    """The anchors of a document's headings, as GitHub makes them."""
+    found = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in found}

@@ -1,7 +1,7 @@
 """How often a person is asked for something in a conversation of ten calls, in each way of authenticating.
 
 What is counted is what the browser did: how often it was opened, which pages had to be passed with a click, and
-on how many of those a password was typed. The README has the numbers.
+on how many of those a password was typed. docs/authentication.md has the numbers.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Attended:
         connect(self.person, link, self.user)
 
     def row(self, way: str) -> str:
-        """The line of the README."""
+        """The row of the table in the documentation."""
         passwords = sum("password=" in each for each in self.sent)
         return f"| {way} | {self.opened} | {len(self.sent)} | {passwords} |"
 
@@ -110,7 +110,7 @@ class Attended:
 
 @dataclass(frozen=True)
 class Way:
-    """A way of authenticating, as the README calls it."""
+    """A way of authenticating, as the documentation calls it."""
 
     name: str
     site: str
@@ -145,7 +145,7 @@ def test_sign_ins_of_a_conversation(
         client.close()
     expected = arguments or {"status": 200, "account": ACCOUNTS[way.user], "notes": []}
     assert answered == [expected] * CALLS
-    assert browser.row(way.name) in (ROOT / "README.md").read_text(), browser.row(way.name)
+    assert browser.row(way.name) in (ROOT / "docs/authentication.md").read_text(), browser.row(way.name)
 
 
 def _call(client: Program, browser: Attended, tool: str, **arguments: str) -> Any:

@@ -4,6 +4,7 @@
 mod check;
 mod explain;
 mod pin;
+mod reference;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
