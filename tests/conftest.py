@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from .harness import left_behind, logs_shown
+from .harness.changing import Changing
 from .harness.envoy import Envoy
-from .harness.envoy_config import Cluster
+from .harness.envoy_config import Cluster, Listener
 from .harness.gateway import Gateway
 from .harness.handles import HandleGateway
 from .harness.introspection import Introspection
@@ -100,13 +102,15 @@ def envoy(
     prepare: Callable[[], None] | None = getattr(request.module, "prepare", None)
     if prepare is not None:
         prepare()
+    listeners: dict[str, Listener] = request.module.LISTENERS
     running = Envoy(
         directory,
-        request.module.LISTENERS,
+        {name: each.placed(directory) for name, each in listeners.items()},
         {**clusters, **official, **getattr(request.module, "CLUSTERS", {})},
         concurrency=getattr(request.module, "CONCURRENCY", 1),
     )
-    yield from running.checked()
+    with running.checked():
+        yield running
 
 
 @pytest.fixture
@@ -129,6 +133,12 @@ def sealed(envoy: Envoy, upstream: Upstream) -> Callable[[str], HandleGateway]:
 
 
 @pytest.fixture
+def changing(envoy: Envoy) -> Changing:
+    """The module's listener `changing`, whose policy is in a file."""
+    return Changing(envoy, envoy.listeners["changing"], "changing")
+
+
+@pytest.fixture
 def gateway(
     request: pytest.FixtureRequest, through: Callable[[str], Gateway]
 ) -> Gateway:
@@ -142,13 +152,23 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_process_is_left() -> Iterator[None]:
+    """What the tests start ends with them. Set up first, so that it is checked last."""
+    mark = left_behind.mark()
+    yield
+    left_behind.check_none(mark)
+
+
+def pytest_runtest_setup() -> None:
+    """The logs to show begin with this test."""
+    logs_shown.forget_ended()
+
+
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Iterator[None]:
-    """A failed test shows the end of its Envoy's log."""
+def pytest_runtest_makereport() -> Iterator[None]:
+    """A failed test shows the log of every Envoy that ran during it."""
     report = yield
-    running = getattr(item, "funcargs", {}).get("envoy")
-    if report.failed and isinstance(running, Envoy):
-        report.sections.append(("Envoy log", running.log()[-8000:]))
+    if report.failed:
+        report.sections += logs_shown.sections()
     return report

@@ -10,15 +10,15 @@ import pytest
 
 from .harness import tokens
 from .harness.answers import PROGRESS, encoded, event_stream, json_answer, listing
+from .harness.changing import Changing
 from .harness.envoy import Envoy
 from .harness.envoy_config import Cluster, Listener
 from .harness.gateway import Exchange, Gateway
 from .harness.messages import LEGACY, MODERN, call, message
+from .harness.pins import READ, pin
 from .harness.policy import policy
 from .harness.upstream import Upstream
 from .harness.variants import ERAS
-from .test_pins import READ, pin
-from .test_policy_change import Changing
 
 NAME = READ["name"]
 OTHER = {"name": "crm.search_a", "inputSchema": {}}
@@ -145,12 +145,11 @@ def test_another_policy_begins_anew(clusters: dict[str, Cluster], upstream: Upst
     """As another worker does, and Envoy after a restart."""
     listener = Listener(policy(tools=SEEN), file=directory / "mcp_auth.json")
     envoy = Envoy(directory, {"crm": listener}, clusters)
-    for running in envoy.checked():
+    with envoy.checked() as running:
         gateway = Gateway(running, "crm", upstream)
         assert ask(gateway, [READ]) == ([NAME], [])
         assert ask(gateway, [CHANGED]) == ([], [NAME])
         changing = Changing(running, listener)
-        changing.change(policy(tools=SEEN, instructions="changed"))
-        changing.wait_for(lambda: changing.updates("success") == 2)
+        changing.accepts(policy(tools=SEEN, instructions="changed"))
         assert ask(gateway, [CHANGED]) == ([NAME], [])
         assert ask(gateway, [READ]) == ([], [NAME])

@@ -47,7 +47,8 @@ def envoy(
     issuer.paths[KEYS] = keys_answer(key("ES256"))
     directory = tmp_path_factory.mktemp("version")
     running = Envoy(directory, LISTENERS, clusters, binary(request.param), concurrency=2)
-    yield from running.checked()
+    with running.checked():
+        yield running
 
 
 @HOLDING

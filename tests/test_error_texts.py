@@ -6,15 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from .harness import tokens
-from .harness.answers import answer, encoded, json_answer, result
+from .harness.answers import answer, encoded, json_answer, presents, result
 from .harness.envoy_config import Listener
 from .harness.gateway import Exchange, Gateway
-from .harness.messages import LEGACY, MODERN, call
+from .harness.messages import LEGACY, MODERN, begins, call
 from .harness.policy import policy
 from .harness.results import texts
 from .harness.upstream import Upstream
 from .harness.variants import ERAS, STYLES
-from .test_instructions import begins, presents
 
 TOOL = "crm.get_customer"
 HIDDEN = "crm.purge"

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 import jwt
 import pytest
 
-from .harness import client, wrong_tokens
+from .harness import client, web, wrong_tokens
 from .harness.answers import Answer, event_stream, gzipped, json_answer, result
 from .harness.client import Request
 from .harness.envoy import Envoy, StartError
@@ -23,6 +21,7 @@ from .harness.keys import b64url, key
 from .harness.messages import MODERN, call, post
 from .harness.tokens import ISSUER, OMIT, RESOURCE, claims, token
 from .harness.upstream import Upstream
+from .harness.waiting import eventually
 
 LISTENERS = {
     "plain": Listener(),
@@ -105,7 +104,7 @@ def test_an_endless_stream_can_be_read_while_it_lasts(gateway: Gateway, upstream
         connection.start(Request("GET"))
         assert connection.response_head().status == 200
         assert b'{"n":1}' in connection.read_until(b"\n\n")
-        assert gateway.unlogged()
+        assert not gateway.logged()
     assert gateway.lines(1)[0].code == 200
 
 
@@ -116,7 +115,7 @@ def test_surplus_bytes_on_a_connection_are_seen(upstream: Upstream) -> None:
         connection.send(smuggled + b"GET /two HTTP/1.1\r\nhost: a\r\n\r\n" + b'"x":1}POST / HTTP/1.1\r\n')
         connection.response()
         connection.response()
-        time.sleep(0.05)
+        eventually(lambda: upstream.recording.garbage, "the server notes the surplus bytes")
     recording = upstream.take()
     assert [request.path for request in recording.requests] == ["/mcp", "/two"]
     assert recording.garbage == [b'"x":1}POST / HTTP/1.1\r\n']
@@ -125,8 +124,7 @@ def test_surplus_bytes_on_a_connection_are_seen(upstream: Upstream) -> None:
 def test_half_a_request_is_seen(upstream: Upstream) -> None:
     with client.Connection(upstream.port) as connection:
         connection.send(b"POST /mcp HTTP/1.1\r\ncontent-length: 9\r\n\r\nhalf")
-        time.sleep(0.05)
-        assert upstream.unread().endswith(b"half")
+        eventually(lambda: upstream.unread().endswith(b"half"), "half a request has arrived, but", upstream.unread)
         connection.abort()
     assert upstream.take().bytes > 0
 
@@ -147,13 +145,13 @@ def test_envoys_own_limit_answers_413(through: Callable[[str], Gateway]) -> None
 def test_a_client_that_hangs_up_leaves_one_line(gateway: Gateway) -> None:
     with client.Connection(gateway.port) as connection:
         connection.send(b"POST /mcp HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n{")
-        time.sleep(0.05)
+        gateway.wait_for_open()
         connection.abort()
     assert gateway.lines(1)[0].flags == "DC"
 
 
 def test_httpx_reaches_the_server(gateway: Gateway) -> None:
-    answer = httpx.post(f"http://127.0.0.1:{gateway.port}/mcp", json=BODY)
+    answer = web.post(f"http://127.0.0.1:{gateway.port}/mcp", json=BODY)
     assert answer.json()["id"] == 1
     assert gateway.lines(1)[0].code == 200
 
@@ -189,10 +187,10 @@ def test_non_canonical_tokens_differ_only_in_spelling(part: str) -> None:
 def test_the_key_server_counts_and_misbehaves(issuer: Issuer, envoy: Envoy) -> None:
     issuer.paths["/harness"] = keys_answer(key("ES256"))
     url = f"http://127.0.0.1:{issuer.port}"
-    assert httpx.get(f"{url}/harness").json()["keys"][0]["crv"] == "P-256"
+    assert web.get(f"{url}/harness").json()["keys"][0]["crv"] == "P-256"
     issuer.paths["/harness"] = KeyAnswer(503, b"upstream connect error", "text/plain")
-    assert httpx.get(f"{url}/harness").status_code == 503
-    assert httpx.get(f"{url}/nothing").status_code == 404
+    assert web.get(f"{url}/harness").status_code == 503
+    assert web.get(f"{url}/nothing").status_code == 404
     assert issuer.fetches["/harness"] == 2
 
 

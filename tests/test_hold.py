@@ -98,11 +98,9 @@ def b19_without_the_option_nothing_is_let_through(
     envoy: Envoy, through: Through, tool: str, http2: bool
 ) -> None:
     """Envoy would never deliver the body: the request is answered, and the log says what to do."""
-    started = time.monotonic()
     exchange = through("no_option").post(call(LEGACY, tool), tokens.support(), http2=http2)
     assert 500 <= exchange.status < 600
     exchange.refused(exchange.status)
-    assert time.monotonic() - started < 12
     assert "allow_on_headers_stop_iteration" in envoy.log()
 
 
@@ -112,7 +110,7 @@ def b19_without_the_option_a_client_may_leave(through: Through) -> None:
         request = post(call(LEGACY, "crm.get_customer"), tokens.support())
         connection.start(request)
         connection.send(request.body or b"")
-        time.sleep(0.1)
+        gateway.wait_for_open()
         connection.abort()
     gateway.lines(1)
     assert gateway.upstream.take().bytes == 0

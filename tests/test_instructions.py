@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from .harness import tokens
-from .harness.answers import answer, encoded, json_answer, listing, result
+from .harness.answers import answer, encoded, json_answer, listing, presents, result
 from .harness.envoy import Envoy
 from .harness.envoy_config import Listener
 from .harness.gateway import Gateway
-from .harness.messages import LEGACY, MODERN, message
+from .harness.messages import LEGACY, MODERN, begins, message
 from .harness.policy import policy
+from .harness.sdk_client import connected
 from .harness.upstream import Upstream
-from .test_real_peers import connected
 
 OWN = "Use crm.purge."
 SAID = 'Ask "first".\n\u00e9'
@@ -28,19 +27,6 @@ LISTENERS = {
     "servers": Listener(policy(errors="keep")),
     "real": Listener(policy(instructions=SAID), "json_server"),
 }
-
-
-def presents(era: str, **more: Any) -> dict[str, Any]:
-    """What a server answers at first."""
-    return result({"capabilities": {}, "serverInfo": {"name": "x", "version": "1"}, "protocolVersion": era, **more})
-
-
-def begins(era: str) -> dict[str, Any]:
-    """What a client asks at first."""
-    if era == MODERN:
-        return message(era, "server/discover")
-    info = {"name": "x", "version": "1"}
-    return message(era, "initialize", {"protocolVersion": era, "capabilities": {}, "clientInfo": info})
 
 
 @pytest.mark.parametrize("form", ["json", "events"])

@@ -20,6 +20,7 @@ from .harness.keys import key
 from .harness.messages import LEGACY, call, post
 from .harness.policy import SECRET_ENV, introspected, issuer, policy
 from .harness.tokens import ISSUER, OMIT, OTHER_ISSUER, RESOURCE
+from .harness.waiting import eventually
 
 BODY = call(LEGACY, "crm.get_customer", {"query": "x"})
 
@@ -83,9 +84,7 @@ def endpoint(introspection: Introspection) -> None:
     """How the endpoint behaves by path."""
     introspection.delays |= {
         "/introspect/slow": 0.5,
-        "/introspect/flooded": 0.8,
-        "/introspect/left": 0.5,
-        "/introspect/never": 60,
+        "/introspect/never": 600,
     }
     for name, answer in BAD_ANSWERS.items():
         introspection.paths[f"/introspect/bad/{name}"] = answer
@@ -143,7 +142,7 @@ WRONG = {
     "issuer_list": {"iss": [ISSUER]},
     "no_expiry": {"exp": OMIT},
     "expired": {"exp": 1},
-    "not_yet": {"nbf": int(time.time()) + 600},
+    "not_yet": {"nbf": int(time.time()) + tokens.LIFETIME_S},
     "no_subject": {"sub": OMIT},
     "refresh_token": {"token_type": "refresh_token"},
     "refresh_token_of_keycloak": {"typ": "Refresh"},
@@ -235,9 +234,11 @@ def b40_a_flood_of_made_up_tokens(
     before = introspection.calls.total()
     made_up = [tokens.remember(f"opaque-made-up-number-{number}") for number in range(80)]
     flood = threading.Thread(target=client.together, args=(gateway.port, [post(BODY, each) for each in made_up]))
-    flood.start()
-    time.sleep(0.3)
-    assert client.send(gateway.port, post(BODY, known)).status == 200, "who is known goes on"
+    with introspection.held("/introspect/flooded"):
+        flood.start()
+        refused = 80 - MOST_CALLS
+        eventually(lambda: gateway.logged() >= refused, f"{refused} requests are refused, but there are", gateway.logged)
+        assert client.send(gateway.port, post(BODY, known)).status == 200, "a known token is accepted meanwhile"
     flood.join()
     reasons = [line.record["reason"] for line in gateway.lines(81) if line.record]
     assert reasons.count("token_inactive") == MOST_CALLS
@@ -275,17 +276,13 @@ def h13_what_is_no_answer_lets_nobody_in(
 
 @pytest.mark.parametrize("listener", ["dead", "no_such_cluster"])
 def h13_a_dead_endpoint(through: Callable[[str], Gateway], listener: str) -> None:
-    started = time.monotonic()
     through(listener).post(BODY, tokens.remember(f"opaque-at-a-{listener}-endpoint")).unavailable(UNAVAILABLE)
-    assert time.monotonic() - started < 8
 
 
 def h13_an_endpoint_that_never_answers(
     through: Callable[[str], Gateway], introspection: Introspection
 ) -> None:
-    started = time.monotonic()
     through("never").post(BODY, introspection.token()).unavailable(UNAVAILABLE)
-    assert time.monotonic() - started < 14
 
 
 def h13_an_old_answer_does_not_stand_in_for_a_failed_one(
@@ -321,13 +318,14 @@ def h10_clients_that_leave_while_the_issuer_is_asked(
 ) -> None:
     gateway, token = through("left"), introspection.token()
     request = post(BODY, token)
-    for _ in range(3):
-        with client.Connection(gateway.port) as connection:
-            connection.start(request)
-            connection.send(request.body or b"")
-            time.sleep(0.05)
-            connection.abort()
-    gateway.lines(3)
+    with introspection.held("/introspect/left"):
+        for _ in range(3):
+            with client.Connection(gateway.port) as connection:
+                connection.start(request)
+                connection.send(request.body or b"")
+                gateway.wait_for_open()
+                connection.abort()
+        gateway.lines(3)
     gateway.exchange(client.send(gateway.port, request)).forwarded()
     assert introspection.calls[token] == 1
 

@@ -16,10 +16,13 @@ from .harness.issuer import Issuer, keys_answer
 from .harness.keys import b64url, key
 from .harness.messages import LEGACY, call, post
 from .harness.policy import fetched, policy
+from .harness.waiting import eventually
 
 # How long the filter leaves an issuer alone: after a good answer, and after a bad one.
 REFETCH_PAUSE = 30.0
 RETRY_PAUSE = 5.0
+# How long keys of one listener stay good while their issuer fails.
+KEEP_S = 6
 
 BODY = call(LEGACY, "crm.get_customer", {"query": "x"})
 
@@ -62,7 +65,7 @@ LISTENERS = {
     "good": served("/keys/good"),
     "rotating": served("/keys/rotating"),
     "refreshed": served("/keys/refreshed", refresh="2s", keep="10m"),
-    "kept": served("/keys/kept", refresh="1s", keep="4s"),
+    "kept": served("/keys/kept", refresh="1s", keep=f"{KEEP_S}s"),
     "slow": served("/keys/slow"),
     "left": served("/keys/left"),
     "never": served("/keys/never"),
@@ -82,8 +85,8 @@ def key_sets(issuer: Issuer) -> None:
     for name in ("good", "rotating", "refreshed", "kept"):
         issuer.paths[f"/keys/{name}"] = good
     issuer.paths["/keys/slow"] = keys_answer(key("ES256"), delay=0.6)
-    issuer.paths["/keys/left"] = keys_answer(key("ES256"), delay=0.6)
-    issuer.paths["/keys/never"] = keys_answer(key("ES256"), delay=60)
+    issuer.paths["/keys/left"] = keys_answer(key("ES256"))
+    issuer.paths["/keys/never"] = keys_answer(key("ES256"), delay=600)
     issuer.paths["/keys/unusable"] = unusable_keys()
     issuer.paths["/keys/others"] = keys_answer(key("ES256", "others"))
     issuer.paths["/keys/recovering"] = BAD_ANSWERS["error"]
@@ -137,9 +140,11 @@ def b40_a_timer_keeps_keys_fresh(through: Callable[[str], Gateway], issuer: Issu
     gateway.post(BODY, tokens.support()).forwarded()
     new = key("ES256", "refreshed")
     issuer.paths["/keys/refreshed"] = keys_answer(new)
-    issuer.wait_for_fetches("/keys/refreshed", 2)
-    time.sleep(0.2)
-    gateway.post(BODY, tokens.support(signer=new)).forwarded()
+    eventually(
+        lambda: gateway.post(BODY, tokens.support(signer=new)).status == 200,
+        "the filter has the new key, after fetches:",
+        lambda: issuer.fetches["/keys/refreshed"],
+    )
     # The old key is gone, for remembered tokens too.
     old = tokens.support(jti="unseen")
     gateway.post(BODY, old).refused(401)
@@ -151,10 +156,14 @@ def b40_good_keys_outlive_a_failing_issuer_until_their_limit(
     gateway, token = through("kept"), tokens.support()
     gateway.post(BODY, token).forwarded()
     issuer.paths["/keys/kept"] = BAD_ANSWERS["error"]
-    time.sleep(2)
-    gateway.post(BODY, token).forwarded()
-    gateway.post(BODY, tokens.support(jti="unseen")).forwarded()
-    time.sleep(3.5)
+    last_good, fetches = time.monotonic(), issuer.fetches["/keys/kept"]
+    issuer.wait_for_fetches("/keys/kept", fetches + 2)
+    for each in (token, tokens.support(jti="unseen")):
+        exchange = gateway.post(BODY, each)
+        # On a very slow machine the limit is over by now, and this says nothing.
+        if time.monotonic() - last_good < KEEP_S - 2:
+            exchange.forwarded()
+    time.sleep(max(0.0, last_good + KEEP_S + 1.5 - time.monotonic()))
     gateway.post(BODY, token).unavailable()
 
 
@@ -209,15 +218,11 @@ def h13_an_answer_is_not_yet_a_key_set(through: Callable[[str], Gateway], issuer
 
 @pytest.mark.parametrize("listener", ["dead", "no_such_cluster"])
 def h13_a_dead_issuer(through: Callable[[str], Gateway], listener: str) -> None:
-    started = time.monotonic()
     through(listener).post(BODY, tokens.support()).unavailable()
-    assert time.monotonic() - started < 8
 
 
 def h13_an_issuer_that_never_answers(through: Callable[[str], Gateway]) -> None:
-    started = time.monotonic()
     through("never").post(BODY, tokens.support()).unavailable()
-    assert time.monotonic() - started < 14
 
 
 def h13_requests_without_a_token_do_not_fetch(through: Callable[[str], Gateway], issuer: Issuer) -> None:
@@ -233,13 +238,14 @@ def h13_requests_without_a_token_do_not_fetch(through: Callable[[str], Gateway],
 def h10_clients_that_leave_while_keys_are_fetched(through: Callable[[str], Gateway], issuer: Issuer) -> None:
     gateway = through("left")
     request = post(BODY, tokens.support())
-    for _ in range(3):
-        with client.Connection(gateway.port) as connection:
-            connection.start(request)
-            connection.send(request.body or b"")
-            time.sleep(0.05)
-            connection.abort()
-    gateway.lines(3)
+    with issuer.held("/keys/left"):
+        for _ in range(3):
+            with client.Connection(gateway.port) as connection:
+                connection.start(request)
+                connection.send(request.body or b"")
+                gateway.wait_for_open()
+                connection.abort()
+        gateway.lines(3)
     response = client.send(gateway.port, request)
     gateway.exchange(response).forwarded()
     assert issuer.fetches["/keys/left"] == 1

@@ -51,7 +51,8 @@ def envoy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Envoy]:
     with ExitStack() as stack:
         server = stack.enter_context(closing(StrictServer(json_response=True)))
         clusters = {"server": Cluster(server.port), "issuer": Cluster(1)}
-        yield from Envoy(tmp_path_factory.mktemp("output_schemas"), LISTENERS, clusters).checked()
+        with Envoy(tmp_path_factory.mktemp("output_schemas"), LISTENERS, clusters).checked() as running:
+            yield running
 
 
 def received(envoy: Envoy, name: str, mode: str) -> tuple[dict[str, Any], Any]:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,38 +17,13 @@ from .harness.envoy_config import Cluster, Listener
 from .harness.gateway import Gateway
 from .harness.mcp_server import McpServer
 from .harness.messages import LEGACY, MODERN, message, post
+from .harness.pins import READ, pin
 from .harness.policy import TOOLS, policy
+from .harness.sdk_client import connected
 from .harness.upstream import Upstream
-from .test_real_peers import MODES, connected
+from .harness.variants import MODES
 
-PINNED = ["name", "title", "description", "inputSchema", "outputSchema", "annotations"]
-
-READ = {
-    "name": "crm.get_customer",
-    "description": "Reads a \u00e9.",
-    "inputSchema": {"type": "object", "properties": {"role": {}, "n": {"maximum": 1.50}}},
-    "annotations": {"readOnlyHint": True, "n": [1, None]},
-}
 OTHER = {"name": "crm.search_a", "inputSchema": {}}
-
-
-def canonical(value: Any) -> str:
-    """The form that is hashed, written down a second time."""
-    match value:
-        case dict():
-            return "{" + "".join(sorted(canonical(key) + canonical(each) for key, each in value.items())) + "}"
-        case list():
-            return "[" + "".join(map(canonical, value)) + "]"
-        case str():
-            return f'"{len(value.encode())}:{value}'
-        case _:
-            return json.dumps(value) + ","
-
-
-def pin(tool: dict[str, Any]) -> str:
-    """The pin of a tool."""
-    text = canonical({key: value for key, value in tool.items() if key in PINNED})
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
 def pinned(tool: dict[str, Any], **changes: Any) -> dict[str, Any]:
@@ -108,38 +81,35 @@ def test_a_tool_as_it_was_read_is_shown(through: Callable[[str], Gateway], upstr
     assert "pins_broken" not in exchange.record
 
 
-@pytest.fixture(params=["json", "events"])
-def server(request: pytest.FixtureRequest) -> Iterator[McpServer]:
-    """The official SDK's server, in each response style."""
-    running = McpServer(json_response=request.param == "json")
-    yield running
-    running.close()
-
-
 def saved(server: McpServer) -> list[dict[str, Any]]:
     """What the server itself lists."""
     request: Request = post(message(MODERN, "tools/list"), None, MODERN)
     return send(server.port, request).rpc()["result"]["tools"]
 
 
-@MODES
-def test_a_real_servers_tools(
-    server: McpServer, clusters: dict[str, Cluster], directory: Path, mode: str
-) -> None:
-    """Pinned as it lists them; then one of them changes."""
-    tools = saved(server)
+@pytest.fixture(scope="module")
+def real(servers: dict[str, McpServer], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Envoy]:
+    """Envoy in front of the official SDK's servers, whose tools are pinned: `same` as they list them, or `changed`."""
+    tools = saved(servers["json"])
     wrong = next(tool for tool in tools if tool["name"] == "crm.search_slowly")
     wrong = {**wrong, "description": "As it was."}
     rules = {tool["name"]: {"pin": pin(tool)} for tool in tools}
-    listeners = {
-        "same": Listener(policy(tools=rules), "server"),
-        "changed": Listener(policy(tools={**rules, wrong["name"]: {"pin": pin(wrong)}}), "server"),
+    policies = {
+        "same": policy(tools=rules),
+        "changed": policy(tools={**rules, wrong["name"]: {"pin": pin(wrong)}}),
     }
-    envoy = Envoy(directory, listeners, {**clusters, "server": Cluster(server.port)})
-    for running in envoy.checked():
-        every = {"crm.get_customer", "crm.search_slowly", "crm.assign_ticket"}
-        assert listed(running.ports["same"], mode) == every
-        assert listed(running.ports["changed"], mode) == every - {wrong["name"]}
+    listeners = {f"{name}_{style}": Listener(each, style) for name, each in policies.items() for style in servers}
+    clusters = {style: Cluster(each.port) for style, each in servers.items()}
+    with Envoy(tmp_path_factory.mktemp("real"), listeners, {**clusters, "issuer": Cluster(1)}).checked() as running:
+        yield running
+
+
+@MODES
+@pytest.mark.parametrize("style", ["json", "events"])
+def test_a_real_servers_tools_are_shown_unless_one_changed(real: Envoy, style: str, mode: str) -> None:
+    every = {"crm.get_customer", "crm.search_slowly", "crm.assign_ticket"}
+    assert listed(real.ports[f"same_{style}"], mode) == every
+    assert listed(real.ports[f"changed_{style}"], mode) == every - {"crm.search_slowly"}
 
 
 def listed(port: int, mode: str) -> set[str]:

@@ -289,7 +289,7 @@ def test_requests_that_wait_for_keys_of_two_policies_go_on(
     def ask(port: int, name: str, request: Request) -> None:
         answered.append((name, client.send(port, request).status))
 
-    for envoy in Envoy(directory, {"tools": listener}, clusters).checked():
+    with Envoy(directory, {"tools": listener}, clusters).checked() as envoy:
         requests = {
             "hr": at_hr(call(LEGACY, "hr.holidays"), hr_token("hr")),
             "crm": at_crm(call(LEGACY, "crm.get_customer"), crm_token()),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,90 +13,55 @@ import pytest
 
 from .harness import client, tokens
 from .harness.answers import Answer, event, event_stream, listing, raw_stream, result
+from .harness.changing import Changing
 from .harness.client import Connection, Request, encoded_pieces
 from .harness.envoy import Envoy, binary
 from .harness.envoy_config import Cluster, Listener
-from .harness.http import Response
 from .harness.http_server import KeyAnswer
 from .harness.issuer import Issuer, keys_answer
 from .harness.keys import key
 from .harness.messages import LEGACY, call, message, post
 from .harness.policy import fetched, policy
 from .harness.upstream import Upstream
+from .harness.waiting import eventually
 
 BEFORE = policy(roles={"support": {"tools": ["crm.get_customer"]}})
 AFTER = policy(roles={"support": {"tools": ["crm.search_customers"]}})
 BROKEN = policy(roles={"support": {"tool": ["crm.*"]}})
 
-TIMEOUT = 10.0
+pytestmark = pytest.mark.parametrize("version", [None, "1.36"], ids=["current", "1.36"], scope="module", indirect=True)
 
 
-class Changing:
-    """An Envoy that reads its filter from a file."""
-
-    def __init__(self, envoy: Envoy, listener: Listener) -> None:
-        self.envoy, self.listener = envoy, listener
-        self.port = envoy.ports["crm"]
-
-    def change(self, to: Any) -> None:
-        """Put another policy into the file."""
-        self.envoy.change(self.listener, to)
-
-    def ask(self, tool: str) -> Response:
-        """A call of a tool."""
-        return client.send(self.port, post(call(LEGACY, tool), tokens.support()))
-
-    def may(self, tool: str) -> bool:
-        """Whether a new request may use a tool."""
-        response = self.ask(tool)
-        assert response.status == 200, response
-        return "result" in response.rpc()
-
-    def wait_for(self, condition: Callable[[], bool]) -> None:
-        """Wait until something holds."""
-        end = time.monotonic() + TIMEOUT
-        while not condition():
-            assert time.monotonic() < end, self.envoy.log()[-4000:]
-            time.sleep(0.02)
-
-    def changes_to(self, to: Any, tool: str) -> None:
-        """Change the policy, and wait until it allows a tool."""
-        self.change(to)
-        self.wait_to_allow(tool)
-
-    def wait_to_allow(self, tool: str) -> None:
-        """Wait until the policy allows a tool."""
-        self.wait_for(lambda: self.may(tool))
-
-    def updates(self, outcome: str) -> int:
-        """How often Envoy took, or rejected, what was in the file."""
-        return sum(self.envoy.stats(rf"config_discovery\.http_filter\.mcp_auth\.update_{outcome}:").values())
+@pytest.fixture(scope="module")
+def version(request: pytest.FixtureRequest) -> str | None:
+    """A version of Envoy; none: the one of this environment."""
+    return request.param
 
 
-Started = Callable[..., Changing]
+@contextmanager
+def running(directory: Path, clusters: dict[str, Cluster], version: str | None, first: Any) -> Iterator[Changing]:
+    """Envoy with a policy in a file."""
+    listener = Listener(first, file=directory / "mcp_auth.json")
+    with Envoy(directory, {"crm": listener}, clusters, binary(version)).checked() as envoy:
+        yield Changing(envoy, listener)
 
 
-@pytest.fixture(params=[None, "1.36"], ids=["current", "1.36"])
-def started(
-    request: pytest.FixtureRequest, directory: Path, clusters: dict[str, Cluster], upstream: Upstream
-) -> Iterator[Started]:
-    """Starts Envoy with a policy in a file."""
-    running: list[Envoy] = []
+@pytest.fixture(scope="module")
+def shared(
+    version: str | None, clusters: dict[str, Cluster], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Changing]:
+    """One Envoy for all tests that begin with the same policy."""
+    with running(tmp_path_factory.mktemp("changing"), clusters, version, BEFORE) as changing:
+        yield changing
 
-    def start(first: Any = BEFORE) -> Changing:
-        listener = Listener(first, file=directory / "mcp_auth.json")
-        running.append(Envoy(directory, {"crm": listener}, clusters, binary(request.param)))
-        return Changing(running[0], listener)
 
-    yield start
-    for envoy in running:
-        try:
-            assert envoy.process.poll() is None
-            assert "panicked" not in envoy.log()
-            assert not {name: n for name, n in envoy.stats(r"vm_reload").items() if n}
-            envoy.check_no_secrets()
-        finally:
-            envoy.stop()
+@pytest.fixture
+def changing(shared: Changing, upstream: Upstream) -> Changing:
+    """An Envoy with the policy `BEFORE`."""
+    if not shared.may("crm.get_customer") or shared.may("crm.search_customers"):
+        shared.changes_to(BEFORE, "crm.get_customer")
+    upstream.reset()
+    return shared
 
 
 def slow_events(*messages: Any, pause: float = 1.5) -> Answer:
@@ -103,15 +69,13 @@ def slow_events(*messages: Any, pause: float = 1.5) -> Answer:
     return event_stream(*messages).with_(pause=pause)
 
 
-def test_a_new_request_is_decided_by_the_new_policy(started: Started) -> None:
-    changing = started()
+def test_a_new_request_is_decided_by_the_new_policy(changing: Changing) -> None:
     assert changing.may("crm.get_customer") and not changing.may("crm.search_customers")
     changing.changes_to(AFTER, "crm.search_customers")
     assert not changing.may("crm.get_customer")
 
 
-def test_connections_stay_open(started: Started) -> None:
-    changing = started()
+def test_connections_stay_open(changing: Changing) -> None:
     ask = post(call(LEGACY, "crm.get_customer"), tokens.support())
     with Connection(changing.port) as connection:
         assert "result" in connection.request(ask).rpc()
@@ -120,8 +84,7 @@ def test_connections_stay_open(started: Started) -> None:
         assert answer.error_code() == -32602 and answer.header("connection") != "close"
 
 
-def test_an_event_stream_of_a_get_goes_on(started: Started, upstream: Upstream) -> None:
-    changing = started()
+def test_an_event_stream_of_a_get_goes_on(changing: Changing, upstream: Upstream) -> None:
     notes = [{"jsonrpc": "2.0", "method": "notifications/message", "params": {"n": n}} for n in range(3)]
     upstream.answer = lambda request: (
         slow_events(*notes) if request.method == "GET" else event_stream(result({}, request.json["id"]))
@@ -137,9 +100,8 @@ def test_an_event_stream_of_a_get_goes_on(started: Started, upstream: Upstream) 
 
 
 def b30_a_list_that_began_under_a_policy_is_filtered_by_it_to_the_end(
-    started: Started, upstream: Upstream
+    changing: Changing, upstream: Upstream
 ) -> None:
-    changing = started()
     names = ["crm.get_customer", "crm.search_customers", "crm.purge"]
     tools = event(listing("tools", [{"name": name} for name in names]))
     progress = event({"jsonrpc": "2.0", "method": "notifications/progress", "params": {}})
@@ -161,16 +123,15 @@ def b30_a_list_that_began_under_a_policy_is_filtered_by_it_to_the_end(
 
 
 def test_a_request_that_began_before_is_decided_by_what_was_in_force(
-    started: Started, upstream: Upstream
+    changing: Changing, upstream: Upstream
 ) -> None:
-    changing = started()
     for tool, allowed in (("crm.get_customer", True), ("crm.search_customers", False)):
         request = post(call(LEGACY, tool), tokens.support())
         (body,) = request.pieces()
         with Connection(changing.port) as connection:
             connection.start(request)
             connection.send(body[:20])
-            time.sleep(0.2)
+            eventually(lambda: changing.envoy.open_requests("crm"), "the request has begun")
             changing.changes_to(AFTER, "crm.search_customers")
             upstream.take()
             connection.send(body[20:])
@@ -180,12 +141,11 @@ def test_a_request_that_began_before_is_decided_by_what_was_in_force(
         changing.changes_to(BEFORE, "crm.get_customer")
 
 
-def h10_a_request_that_waits_for_keys_is_not_forgotten(started: Started, issuer: Issuer) -> None:
+def h10_a_request_that_waits_for_keys_is_not_forgotten(changing: Changing, issuer: Issuer) -> None:
     """Its issuer is asked by a policy that is no longer in force."""
     path = "/keys/before-a-change"
     issuer.paths[path] = KeyAnswer(200, keys_answer(key("ES256")).body, delay=2.0)
-    waiting = {**BEFORE, "issuers": [fetched(path)]}
-    changing = started(waiting)
+    changing.accepts({**BEFORE, "issuers": [fetched(path)]})
     with Connection(changing.port) as connection:
         asked = post(call(LEGACY, "crm.get_customer"), tokens.support())
         connection.start(asked)
@@ -195,75 +155,69 @@ def h10_a_request_that_waits_for_keys_is_not_forgotten(started: Started, issuer:
         assert "result" in connection.response().rpc()
 
 
-def test_a_broken_policy_leaves_the_old_one_in_force(started: Started) -> None:
-    changing = started()
-    changing.change(BROKEN)
-    changing.wait_for(lambda: changing.updates("rejected") == 1)
-    assert "roles.support.tool: unknown key `tool`" in changing.envoy.log()
+def test_a_broken_policy_leaves_the_old_one_in_force(changing: Changing) -> None:
+    assert "roles.support.tool: unknown key `tool`" in changing.refuses(BROKEN)
     for _ in range(3):
         assert changing.may("crm.get_customer") and not changing.may("crm.search_customers")
     changing.changes_to(AFTER, "crm.search_customers")
     assert not changing.may("crm.get_customer")
 
 
-def test_a_broken_policy_of_several_leaves_all_in_force(started: Started) -> None:
+def test_a_broken_policy_of_several_leaves_all_in_force(changing: Changing) -> None:
     other = {**BEFORE, "resource": "https://hr.example.com/hr"}
-    changing = started({"policies": [BEFORE, other]})
-    changing.change({"policies": [AFTER, {**other, "mode": "x"}]})
-    changing.wait_for(lambda: changing.updates("rejected") == 1)
-    assert "policies[1].mode: " in changing.envoy.log()
+    changing.accepts({"policies": [BEFORE, other]})
+    assert "policies[1].mode: " in changing.refuses({"policies": [AFTER, {**other, "mode": "x"}]})
     assert changing.may("crm.get_customer") and not changing.may("crm.search_customers")
 
 
-def test_a_file_that_is_no_configuration_leaves_the_old_one_in_force(started: Started) -> None:
-    changing = started()
+def test_a_file_that_is_no_configuration_leaves_the_old_one_in_force(changing: Changing) -> None:
     assert changing.listener.file is not None
+    failures = changing.updates("failure")
     new = changing.listener.file.with_suffix(".new")
     new.write_text(json.dumps({"resources": []})[:-4])
     new.rename(changing.listener.file)
-    changing.wait_for(lambda: changing.updates("failure") == 1)
+    changing.wait_for_updates("failure", failures + 1)
     assert changing.may("crm.get_customer") and not changing.may("crm.search_customers")
 
 
-def test_without_a_policy_from_the_start_nothing_passes(started: Started, upstream: Upstream) -> None:
-    changing = started(BROKEN)
-    for _ in range(3):
-        assert changing.ask("crm.get_customer").status == 500
-        assert client.send(changing.port, Request("GET", "/anything")).status == 500
-    assert upstream.take().bytes == 0
-    changing.change(BEFORE)
-    changing.wait_for(lambda: changing.ask("crm.get_customer").status == 200)
-    assert changing.may("crm.get_customer")
+def test_without_a_policy_from_the_start_nothing_passes(
+    directory: Path, clusters: dict[str, Cluster], version: str | None, upstream: Upstream
+) -> None:
+    with running(directory, clusters, version, BROKEN) as changing:
+        changing.envoy.refused_policies = 1
+        for _ in range(3):
+            assert changing.ask("crm.get_customer").status == 500
+            assert client.send(changing.port, Request("GET", "/anything")).status == 500
+        assert upstream.take().bytes == 0
+        changing.change(BEFORE)
+        eventually(lambda: changing.ask("crm.get_customer").status == 200, "a policy is in force")
+        assert changing.may("crm.get_customer")
 
 
-def test_many_changes_leave_nothing_behind(started: Started) -> None:
-    changing = started()
+def test_many_changes_leave_nothing_behind(changing: Changing) -> None:
 
-    def machines() -> int:
-        return sum(changing.envoy.stats(r"wasm\.envoy\.wasm\.runtime\.v8\.active").values())
-
-    first = machines()
+    first = changing.virtual_machines()
     for _ in range(5):
         changing.changes_to(AFTER, "crm.search_customers")
         changing.changes_to(BEFORE, "crm.get_customer")
-    changing.wait_for(lambda: machines() <= first)
+    changing.wait_for_virtual_machines(first)
 
 
-def test_a_policy_that_is_gone_fetches_no_more_keys(started: Started, issuer: Issuer) -> None:
+def test_a_policy_that_is_gone_fetches_no_more_keys(changing: Changing, issuer: Issuer) -> None:
     path = "/keys/of-a-policy-that-goes"
     issuer.paths[path] = keys_answer(key("ES256"))
-    changing = started({**BEFORE, "issuers": [fetched(path, jwks={"refresh": "1s"})]})
-    assert changing.may("crm.get_customer")
-    issuer.wait_for_fetches(path, issuer.fetches[path] + 1)
+    first = changing.virtual_machines()
+    changing.change({**BEFORE, "issuers": [fetched(path, jwks={"refresh": "1s"})]})
+    eventually(lambda: changing.may("crm.get_customer") and issuer.fetches[path] > 1, "keys are fetched again")
     changing.changes_to(AFTER, "crm.search_customers")
-    time.sleep(0.5)
+    changing.wait_for_virtual_machines(first)
     seen = issuer.fetches[path]
     time.sleep(3)
     assert issuer.fetches[path] == seen
 
 
 def test_a_config_map_is_changed_as_kubernetes_does(
-    directory: Path, clusters: dict[str, Cluster], upstream: Upstream
+    directory: Path, clusters: dict[str, Cluster], upstream: Upstream, version: str | None
 ) -> None:
     """The file stays; a link on the way to it is moved."""
     mounted = directory / "policy"
@@ -272,7 +226,7 @@ def test_a_config_map_is_changed_as_kubernetes_does(
     (mounted / "mcp_auth.json").symlink_to("..data/mcp_auth.json")
     real = Listener(BEFORE, file=mounted / "..1" / "mcp_auth.json")
     Envoy.change(real, BEFORE)
-    for envoy in Envoy(directory, {"crm": Listener(BEFORE, file=mounted / "mcp_auth.json")}, clusters).checked():
+    with Envoy(directory, {"crm": Listener(BEFORE, file=mounted / "mcp_auth.json")}, clusters, binary(version)).checked() as envoy:
         changing = Changing(envoy, real)
         assert changing.may("crm.get_customer")
         (mounted / "..2").mkdir()

@@ -24,6 +24,7 @@ from .harness.messages import LEGACY, HeaderList, call, common_headers, post, rp
 from .harness.policy import policy
 from .harness.resumable_server import PythonServer, TypeScriptServer
 from .harness.sdk_client import Work, with_client
+from .harness.waiting import PATIENCE_S
 
 LISTENERS = {name: Listener(policy(), name) for name in ("python", "typescript")}
 
@@ -47,7 +48,8 @@ def envoy(
     """Envoy in front of them."""
     behind = {name: Cluster(server.port) for name, server in servers.items()}
     running = Envoy(tmp_path_factory.mktemp("handles"), LISTENERS, {**behind, "issuer": Cluster(1)})
-    yield from running.checked()
+    with running.checked():
+        yield running
 
 
 @pytest.fixture
@@ -80,10 +82,10 @@ async def connected(port: int, held: Held, **options: Any) -> AsyncIterator[Clie
     http = httpx2.AsyncClient(
         headers={"authorization": f"Bearer {tokens.support()}"},
         event_hooks={"request": [held.asked], "response": [held.answered]},
-        timeout=10,
+        timeout=PATIENCE_S,
     )
     transport = streamable_http_client(f"http://127.0.0.1:{port}/mcp", http_client=http)
-    async with http, Client(transport, mode="legacy", read_timeout_seconds=10, **options) as client:
+    async with http, Client(transport, mode="legacy", read_timeout_seconds=PATIENCE_S, **options) as client:
         yield client
 
 

@@ -63,7 +63,8 @@ def envoy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Envoy]:
         running = {name: stack.enter_context(closing(start())) for name, start in SERVERS.items()}
         behind = {name: Cluster(server.port) for name, server in running.items()}
         directory = tmp_path_factory.mktemp("results")
-        yield from Envoy(directory, LISTENERS, {**behind, "issuer": Cluster(1)}).checked()
+        with Envoy(directory, LISTENERS, {**behind, "issuer": Cluster(1)}).checked() as envoy:
+            yield envoy
 
 
 def run(envoy: Envoy, name: str, mode: str, http2: bool, work: Work) -> None:

@@ -7,7 +7,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -21,12 +20,13 @@ from demo import proxy
 from demo.people import DANA
 from demo.stack import Adapt, Stack, free_ports
 
-from .harness import client
+from .harness import client, logs_shown
 from .harness.envoy import ROOT, binary
 from .harness.envoy_config import Listener
 from .harness.http import Response
 from .harness.messages import MODERN, call, post
 from .harness.shipped import admin, ask, assert_guards, host_log
+from .harness.waiting import PATIENCE_S, eventually
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 README = DOCUMENTS[0].read_text()
@@ -69,6 +69,7 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Running:
 
     def start(version: str | None = None, adapt: Adapt | None = None) -> Stack:
         monkeypatch.setenv("ENVOY_BIN", str(binary(version)))
+        logs_shown.watch(tmp_path / "stack" / "envoy.log", lambda: False)
         return Stack(tmp_path / "stack", adapt=adapt)
 
     return start
@@ -96,7 +97,7 @@ def story(directory: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """`make demo`, in a directory of its own."""
     command = [sys.executable, "-m", "demo.story", f"--directory={directory}", *options]
     return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=50, check=False
+        command, cwd=ROOT, capture_output=True, text=True, timeout=4 * PATIENCE_S, check=False
     )
 
 
@@ -122,10 +123,8 @@ def test_statistics_have_labels(running: Running) -> None:
     with running() as stack:
         ask(stack, DANA, "crm.get_customer", customer_id="c-100")
         ask(stack, None, "crm.get_customer", customer_id="c-100")
-        text = admin(stack, "/stats/prometheus?filter=mcp_auth")
-    counters = text.splitlines()
-    assert 'mcp_auth_decisions{decision="approved",reason="allowed"} 1' in counters, text
-    assert 'mcp_auth_decisions{decision="needs_review",reason="no_token"} 1' in counters, text
+        is_counted(stack, 'mcp_auth_decisions{decision="approved",reason="allowed"} 1')
+        is_counted(stack, 'mcp_auth_decisions{decision="needs_review",reason="no_token"} 1')
 
 
 def test_statistics_of_several_policies_have_labels(running: Running) -> None:
@@ -138,10 +137,14 @@ def test_statistics_of_several_policies_have_labels(running: Running) -> None:
 
     with running(None, listed) as stack:
         ask(stack, DANA, "crm.get_customer", customer_id="c-100")
-        text = admin(stack, "/stats/prometheus?filter=mcp_auth")
         name = f"127_0_0_1_{stack.placement.listener}_mcp"
-    counter = f'mcp_auth_decisions{{decision="approved",reason="allowed",policy="{name}"}} 1'
-    assert counter in text.splitlines(), text
+        is_counted(stack, f'mcp_auth_decisions{{decision="approved",reason="allowed",policy="{name}"}} 1')
+
+
+def is_counted(stack: Stack, counter: str) -> None:
+    """A line of the statistics. The filter counts a request after it was answered."""
+    statistics = lambda: admin(stack, "/stats/prometheus?filter=mcp_auth")  # noqa: E731
+    eventually(lambda: counter in statistics().splitlines(), f"{counter} among", statistics)
 
 
 @VERSIONS
@@ -306,10 +309,8 @@ def test_the_policy_changes_as_documented(
         new = file.with_suffix(".new")
         new.write_text(yaml.safe_dump(response))
         new.rename(file)
-        end = time.monotonic() + 10
-        while ask(stack, DANA, "crm.get_customer", customer_id="c-100").error_code() != -32602:
-            assert time.monotonic() < end, host_log(stack)
-            time.sleep(0.05)
+        denied = lambda: ask(stack, DANA, "crm.get_customer", customer_id="c-100").error_code() == -32602  # noqa: E731
+        eventually(denied, "the new policy denies the call, but Envoy's log says:\n", lambda: host_log(stack))
 
 
 def documented_discovery(file: Path) -> tuple[proxy.Config, proxy.Config]:
@@ -423,8 +424,8 @@ def called(stack: Stack, port: int, log: Path) -> set[Any]:
     while not all(connections(stack, port)):
         client.send(port, request)
         sent += 1
-    while (text := log.read_text()).count("\n") < sent:
-        time.sleep(0.02)
+    eventually(lambda: log.read_text().count("\n") >= sent, f"{sent} requests are logged")
+    text = log.read_text()
     return {json.loads(line[line.index("{") :]).get("enduser.id") for line in text.splitlines()}
 
 

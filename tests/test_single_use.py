@@ -32,10 +32,9 @@ BODY = call(LEGACY, "crm.get_customer", {"query": "x"})
 @pytest.fixture(scope="module")
 def busy(clusters: dict[str, Cluster], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Envoy]:
     """An Envoy with several workers, which share nothing but the store."""
-    envoy = Envoy(tmp_path_factory.mktemp("busy"), LISTENERS, clusters, concurrency=WORKERS)
-    yield envoy
-    envoy.check()
-    envoy.stop()
+    running = Envoy(tmp_path_factory.mktemp("busy"), LISTENERS, clusters, concurrency=WORKERS)
+    with running.checked():
+        yield running
 
 
 @pytest.fixture

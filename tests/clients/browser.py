@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import httpx
 
+from ..harness.waiting import PATIENCE_S
+
 # Where the browser leaves for the program that sent the user; nothing listens there.
 REDIRECT_URI = "http://127.0.0.1:7777/callback"
 
@@ -12,7 +14,7 @@ class Browser:
     """One user at one browser: signed in after the first visit."""
 
     def __init__(self) -> None:
-        self.http = httpx.Client(timeout=15)
+        self.http = httpx.Client(timeout=PATIENCE_S)
         self.visited: list[str] = []
 
     def visit(self, url: str) -> str:

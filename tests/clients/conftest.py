@@ -32,7 +32,7 @@ def around(running: Setting) -> Setting:
 
 @pytest.fixture
 def envoy(running: Setting) -> Envoy:
-    """Envoy, whose log a failed test shows."""
+    """The Envoy in front of the server."""
     return running.envoy
 
 

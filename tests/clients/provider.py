@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 
-from ..harness import tokens
-from ..harness.process import NODE, Process
+from ..harness import tokens, web
+from ..harness.process import NODE, Process, end
+from ..harness.waiting import eventually
 from .kinds import HERE
 
 # Where the filter asks about opaque tokens.
@@ -44,9 +44,8 @@ class Provider(Process):
 
     def close(self) -> None:
         """End the process."""
-        self.process.terminate()
-        self.process.wait(5)
-        self.reader.join(5)
+        end(self.process)
+        self.reader.join()
 
     def reset(self) -> None:
         """Forget what was asked for."""
@@ -56,11 +55,8 @@ class Provider(Process):
     def settle(self) -> None:
         """Wait until everything that was asked for is noted: the notes keep their order."""
         mark = f"/settle-{time.monotonic_ns()}"
-        httpx.get(f"{self.issuer}{mark}", timeout=10)
-        end = time.monotonic() + 10
-        while all(each.path != mark for each in self.requests):
-            assert time.monotonic() < end, self.complaints()
-            time.sleep(0.005)
+        web.get(f"{self.issuer}{mark}")
+        eventually(lambda: any(each.path == mark for each in self.requests), "the provider notes", self.complaints)
 
     def discoveries(self) -> list[tuple[str, int]]:
         """The metadata documents clients looked for, and whether they are there."""
@@ -92,7 +88,7 @@ class Provider(Process):
     def revoke(self, token: str, client_id: str) -> None:
         """Take a token back from the public client that has it (RFC 7009)."""
         form = {"token": token, "client_id": client_id}
-        httpx.post(f"{self.issuer}/token/revocation", data=form, timeout=10).raise_for_status()
+        web.post(f"{self.issuer}/token/revocation", data=form).raise_for_status()
 
     def _all(self) -> list[Received]:
         self.settle()

@@ -33,6 +33,8 @@ NO_USERS: dict[str, Any] = {"grant_types": ["client_credentials"], "redirect_uri
 
 # Seconds; times in tokens have no fractions, so that more than one is left.
 SHORT = 3
+# An age that a token reaches while a test waits, and that a slow client keeps within.
+AGE = 5
 HOUR = 3600
 
 
@@ -48,7 +50,7 @@ RESOURCES: dict[str, dict[str, Any]] = {
     "no_refresh": {"refresh_tokens": False},
     "short": {"first_token_lifetime": SHORT},
     "short_no_refresh": {"first_token_lifetime": SHORT, "refresh_tokens": False},
-    "fresh_token": {"refresh_tokens": False, "policy": {"tools": aged(SHORT)}},
+    "fresh_token": {"refresh_tokens": False, "policy": {"tools": aged(AGE)}},
     "fresh_sign_in": {"refresh_tokens": False, "policy": {"tools": aged(HOUR // 2)}, "signed_in_ago": HOUR},
     "old_server": {"cluster": "old_server"},
     "stingy": {"scopes": [READ], "refresh_tokens": False},
@@ -92,7 +94,7 @@ def setting(directory: Path) -> Iterator[Setting]:
             "provider": Cluster(provider.port),
         }
         envoy = Envoy(directory, listeners, clusters)
-        for running in envoy.checked():
+        with envoy.checked() as running:
             yield Setting(provider, server, running, urls)
 
 

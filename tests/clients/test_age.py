@@ -11,7 +11,7 @@ from .conftest import Start
 from .kinds import Kind
 from .matrix import limited, works
 from .program import Failed
-from .setting import SHORT, Setting
+from .setting import AGE, Setting
 
 NO_MAX_AGE = (
     "signs in again, but does not ask for a fresh sign-in (`max_age`, RFC 9470): a provider that "
@@ -23,7 +23,7 @@ NO_MAX_AGE = (
 def test_gets_a_fresh_token(around: Setting, start: Start, browser: Browser, kind: Kind) -> None:
     program = start(kind, "fresh_token")
     program.connect()
-    time.sleep(SHORT + 1.2)
+    time.sleep(AGE + 1.2)
     assert program.call("crm.search_slowly", query="acme") == "found acme"
     assert len(browser.visited) == 2
     first, second = around.provider.authorizations()

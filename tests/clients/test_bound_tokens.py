@@ -11,10 +11,10 @@ from ..harness.client import Request
 from ..harness.gateway import Exchange, Gateway, Through
 from ..harness.messages import MODERN, call, post
 from .conftest import Start
+from .first_call import works_as_the_user
 from .kinds import BOUND_KINDS, Kind
 from .program import Program
 from .setting import KNOWN, READ, Setting
-from .test_sign_in import works_as_the_user
 
 BODY = call(MODERN, "crm.get_customer", {"query": "acme"})
 

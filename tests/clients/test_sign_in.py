@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
-from ..harness import tokens
 from .browser import Browser
 from .conftest import Start
+from .first_call import works_as_the_user
 from .kinds import Kind
 from .matrix import works
-from .program import Program
 from .setting import CLIENT_DOCUMENT, KNOWN, READ, Setting
-
-VISIBLE = ["crm.assign_ticket", "crm.get_customer", "crm.search_slowly"]
 
 
 @works("signs in, registers itself")
@@ -38,15 +33,6 @@ def test_is_known_beforehand(around: Setting, start: Start, browser: Browser, ki
     signed_in_once(around, browser)
     assert around.provider.registrations() == []
     assert around.provider.authorizations()[0]["client_id"] == KNOWN["client_id"]
-
-
-def works_as_the_user(around: Setting, program: Program, kind: Kind) -> None:
-    """It connects, sees its tools, and calls one; the server knows for whom."""
-    assert program.connect() == kind.protocol
-    assert sorted(program.list()) == VISIBLE
-    answer = json.loads(program.call("crm.get_customer", query="acme", user_id="user-bob"))
-    assert answer["user_id"] == tokens.USER
-    assert {headers.get("x-mcp-user") for headers in around.server.headers} == {tokens.USER}
 
 
 def signed_in_once(around: Setting, browser: Browser) -> None:

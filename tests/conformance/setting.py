@@ -76,12 +76,8 @@ def _envoy(directory: Path, ports: dict[str, int]) -> Iterator[Envoy]:
     pairs = zip(guarded, free_ports(len(guarded)), strict=True)
     listeners = {name: _listener(name, port) for name, port in pairs}
     clusters = {name: Cluster(ports[name]) for name in guarded}
-    envoy = Envoy(directory, listeners, clusters)
-    try:
+    with Envoy(directory, listeners, clusters).checked() as envoy:
         yield envoy
-        envoy.check()
-    finally:
-        envoy.stop()
 
 
 def _listener(cluster: str, port: int) -> Listener:

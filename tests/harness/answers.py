@@ -110,3 +110,8 @@ def default_answer(request: Received) -> Answer:
         return Answer(202, sized=True)
     text = {"content": [{"type": "text", "text": "ok"}]}
     return json_answer(result(text, message["id"]))
+
+
+def presents(era: str, **more: Any) -> dict[str, Any]:
+    """What a server answers at first."""
+    return result({"capabilities": {}, "serverInfo": {"name": "x", "version": "1"}, "protocolVersion": era, **more})

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from typing import Any
 
 import uvicorn
 from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
+
+from .waiting import eventually
 
 
 def http_app(server: MCPServer, **options: Any) -> Any:
@@ -35,8 +36,7 @@ class AppServer:
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
-        while not self.server.started:
-            time.sleep(0.01)
+        eventually(lambda: self.server.started, "the server has started")
         self.port: int = self.server.servers[0].sockets[0].getsockname()[1]
 
     def close(self) -> None:

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from .waiting import PATIENCE_S
+
 T = TypeVar("T")
 
 
@@ -18,7 +20,7 @@ class EventLoop:
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
 
-    def run(self, work: Coroutine[Any, Any, T], timeout: float = 10) -> T:
+    def run(self, work: Coroutine[Any, Any, T], timeout: float = PATIENCE_S) -> T:
         """Run a coroutine on the loop and wait for its result."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout)
 

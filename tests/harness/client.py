@@ -10,8 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from .http import Response, Text, raw
-
-TIMEOUT = 15.0
+from .waiting import PATIENCE_S
 
 
 @dataclass
@@ -39,7 +38,7 @@ class Request:
 class Connection:
     """One TCP connection to Envoy."""
 
-    def __init__(self, port: int, timeout: float = TIMEOUT, host: str = "127.0.0.1") -> None:
+    def __init__(self, port: int, timeout: float = PATIENCE_S, host: str = "127.0.0.1") -> None:
         if host.startswith(("/", "@")):
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.settimeout(timeout)

@@ -9,8 +9,9 @@ import h2.config
 import h2.connection
 import h2.events
 
-from .client import TIMEOUT, Request
+from .client import Request
 from .http import Response, Text, raw
+from .waiting import PATIENCE_S
 
 # Names HTTP/2 does not have.
 CONNECTION_HEADERS = {b"host", b"connection", b"transfer-encoding", b"upgrade"}
@@ -20,7 +21,7 @@ class Connection:
     """One HTTP/2 connection to Envoy; streams may overlap."""
 
     def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), TIMEOUT)
+        self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         config = h2.config.H2Configuration(
             validate_outbound_headers=False,

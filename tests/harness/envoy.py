@@ -7,15 +7,18 @@ import os
 import re
 import subprocess
 import sys
-import time
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from . import tokens
+from . import logs_shown, tokens
 from .envoy_config import Cluster, Listener, bootstrap, discovery_response
+from .process import end
+from .waiting import PATIENCE_S, eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 WASM = Path(os.environ.get("MCP_AUTH_WASM", ROOT / "target/wasm32-wasip1/release/mcp_auth_filter.wasm"))
@@ -25,10 +28,14 @@ BROKEN = re.compile(
     r"panicked|VM failed|Function: proxy_on|\[critical\]\[(?!wasm)|assert failure"
 )
 
+# What the host logs, once for each, of a policy that the module refuses.
+REFUSED_POLICY = "Wasm VM failed Failed to configure base Wasm plugin"
+
 # Marks argument values that may not be logged.
 PRIVATE = "PRIVATE-VALUE"
 
-START_TIMEOUT = 30.0
+# Envoy compiles the module for each VM before it is ready.
+START_LIMIT_S = 180.0
 
 
 def binary(version: str | None = None) -> Path:
@@ -67,7 +74,11 @@ class Envoy:
             if listener.file is not None and not listener.file.exists():
                 self.change(listener, listener.policy)
         self._needs_module(listeners)
+        self.listeners = listeners
+        # How many policies the tests had the module refuse.
+        self.refused_policies = 0
         self.process = self._run(executable or binary(), config, concurrency)
+        logs_shown.watch(self.log_path, lambda: self.process.poll() is None)
         self.ports: dict[str, int] = {}
         try:
             self._wait_until_ready()
@@ -82,13 +93,13 @@ class Envoy:
     def admin(self, path: str) -> str:
         """A page of the admin interface."""
         address = self.admin_path.read_text()
-        with urllib.request.urlopen(f"http://{address}{path}", timeout=5) as page:
+        with urllib.request.urlopen(f"http://{address}{path}", timeout=PATIENCE_S) as page:
             return page.read().decode()
 
     def stats(self, pattern: str) -> dict[str, int]:
         """Counters and gauges whose names match."""
-        lines = self.admin("/stats").splitlines()
-        pairs = [line.rsplit(": ", 1) for line in lines if re.search(pattern, line)]
+        lines = self.admin(f"/stats?filter={urllib.parse.quote(pattern)}").splitlines()
+        pairs = [line.rsplit(": ", 1) for line in lines]
         return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
 
     @staticmethod
@@ -102,27 +113,37 @@ class Envoy:
 
     def stop(self) -> None:
         """End the process."""
-        self.process.terminate()
-        try:
-            self.process.wait(5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        end(self.process)
 
+    @contextmanager
     def checked(self) -> Iterator[Envoy]:
-        """For a fixture: itself, then the check of what it leaves behind, and its end."""
-        yield self
+        """Use it, check what it leaves behind, and end it, also after a failure."""
         try:
+            yield self
             self.check()
         finally:
             self.stop()
+
+    def open_requests(self, listener: str | None = None) -> int:
+        """How many requests have begun and not ended: at a listener, or at all of them."""
+        name = re.escape(listener) if listener else r"(?!admin\.)[^.]+"
+        found = self.stats(r"^http\..*\.downstream_rq_active$")
+        return sum(n for stat, n in found.items() if re.fullmatch(rf"http\.{name}\.downstream_rq_active", stat))
+
+    def wait_until_quiet(self) -> None:
+        """Wait until no request is open, and all of them are in the access log's file."""
+        eventually(
+            lambda: not self.open_requests() and not sum(self.stats(r"^filesystem\.write_total_buffered$").values()),
+            "every request has ended and is logged, but open are",
+            self.open_requests,
+        )
 
     def check(self) -> None:
         """What must hold after any test: alive, no panic, no reload, no secret in any log."""
         assert self.process.poll() is None, f"Envoy ended with {self.process.returncode}"
         reloads = {name: n for name, n in self.stats(r"wasm\..*vm_reload").items() if n}
         assert not reloads, f"the Wasm VM was reloaded: {reloads}"
-        log = self.log()
+        log = self.log().replace(REFUSED_POLICY, "", self.refused_policies)
         assert not (broken := BROKEN.search(log)), f"Envoy's log: {_around(log, broken)}"
         self.check_no_secrets()
 
@@ -160,15 +181,13 @@ class Envoy:
             )
 
     def _wait_until_ready(self) -> None:
-        end = time.monotonic() + START_TIMEOUT
-        while time.monotonic() < end:
+        def is_ready() -> bool:
             if self.process.poll() is not None:
                 raise StartError(self.log())
-            if self._is_ready():
-                self.ports = self._listener_ports()
-                return
-            time.sleep(0.02)
-        raise StartError(f"not ready after {START_TIMEOUT} s\n{self.log()}")
+            return self._is_ready()
+
+        eventually(is_ready, "Envoy is ready, but its log says:\n", self.log, START_LIMIT_S)
+        self.ports = self._listener_ports()
 
     def _is_ready(self) -> bool:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +55,14 @@ class Listener:
     before: tuple[Config, ...] = ()
     routes: tuple[Config, ...] = ()
     upgrades: tuple[str, ...] = ()
-    # The filter stands in this file, which Envoy watches (see `Envoy.change`).
+    # The filter stands in this file, which Envoy watches (see `Envoy.change`). Test modules name one of their own.
     file: Path | None = None
     # Of the VM; listeners with one have a VM of their own.
     environment: dict[str, str] | None = None
+
+    def placed(self, directory: Path) -> Listener:
+        """With its file in this directory."""
+        return self if self.file is None else replace(self, file=directory / self.file)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +15,7 @@ from .envoy import Envoy
 from .http import Received, Response
 from .messages import LEGACY, HeaderList, post
 from .upstream import Recording, Upstream
-
-RECORD_TIMEOUT = 5.0
+from .waiting import eventually
 
 # The record's name for what the client got (OpenTelemetry).
 STATUS = "http.response.status_code"
@@ -25,7 +23,7 @@ STATUS = "http.response.status_code"
 DECISIONS = {"approved", "blocked", "needs_review", "draft"}
 REFUSALS = {"blocked", "needs_review"}
 SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
-WASM_LINE = re.compile(r"mcp_auth_access (\{.*)$", re.MULTILINE)
+WASM_LINE = re.compile(r"mcp_auth_access (\{.*)\n")
 
 
 @dataclass
@@ -199,31 +197,40 @@ class Gateway:
         self.skip_log()
         return lines
 
-    def settle(self, quiet: float = 0.1) -> None:
-        """Wait until Envoy has written what it has to say, and forget it."""
-        size = -1
-        while size != self.envoy.access_path.stat().st_size:
-            size = self.envoy.access_path.stat().st_size
-            time.sleep(quiet)
+    def settle(self) -> None:
+        """Wait until every request has ended and is logged, and forget these log lines."""
+        self.envoy.wait_until_quiet()
         self.skip_log()
 
-    def unlogged(self) -> bool:
-        """Whether nothing was logged since the last exchange."""
-        return not self._new_text(self.envoy.access_path, self.access_mark)
+    def wait_for_open(self, count: int = 1) -> None:
+        """Wait until Envoy works on this many requests: what was sent of them has arrived there."""
+        eventually(
+            lambda: self.envoy.open_requests(self.name) >= count,
+            f"{count} requests are open, but there are",
+            lambda: self.envoy.open_requests(self.name),
+        )
+
+    def logged(self) -> int:
+        """How many requests were logged since the last exchange."""
+        return self._new_text(self.envoy.access_path, self.access_mark).count("\n")
 
     def _wait_for_lines(self, count: int) -> list[LogLine]:
-        end = time.monotonic() + RECORD_TIMEOUT
-        while time.monotonic() < end:
-            text = self._new_text(self.envoy.access_path, self.access_mark)
-            if text.count("\n") >= count:
-                return [_line(each) for each in text.splitlines()]
-            time.sleep(0.003)
-        raise AssertionError(f"no access log line for {self.name}; Envoy's log:\n{self._host_log()}")
+        def text() -> str:
+            return self._new_text(self.envoy.access_path, self.access_mark)
+
+        expected = f"{count} access log lines of {self.name}, but there is"
+        eventually(lambda: text().count("\n") >= count, expected, lambda: f"{text()}\nEnvoy's log:\n{self._host_log()}")
+        whole, _, _ = text().rpartition("\n")
+        return [_line(each) for each in whole.splitlines()]
 
     def _check_host_log(self, records: list[dict[str, Any]]) -> None:
         """The host's log has the same records, once each."""
-        text = self._host_log()
-        logged = [json.loads(line) for line in WASM_LINE.findall(text)]
+
+        def lines() -> list[str]:
+            return WASM_LINE.findall(self._host_log())
+
+        eventually(lambda: len(lines()) >= len(records), f"{len(records)} records in Envoy's log, but there are", lines)
+        logged = [json.loads(line) for line in lines()]
         key = str
         assert sorted(logged, key=key) == sorted(records, key=key), f"{logged} != {records}"
 

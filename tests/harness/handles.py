@@ -45,7 +45,7 @@ BUFFERED = Listener(
     policy(hold="buffer_filter"), stop_iteration=False, buffer_filter=1024 * 1024
 )
 # Handles that can be waited out.
-SECONDS = 2
+SECONDS = 3
 SHORT = Listener(policy(seal={"key_env": "MCP_AUTH_KEY", "lifetime": f"{SECONDS}s"}))
 
 

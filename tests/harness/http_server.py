@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -34,6 +36,8 @@ class HttpServer:
     method: str
 
     def __init__(self) -> None:
+        # Answers on these paths wait for the event.
+        self.holds: dict[str, threading.Event] = {}
         self.server = _Server(("127.0.0.1", 0), self._handler())
         self.port: int = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
@@ -42,6 +46,15 @@ class HttpServer:
         """Stop serving."""
         self.server.shutdown()
         self.server.server_close()
+
+    @contextlib.contextmanager
+    def held(self, path: str) -> Iterator[None]:
+        """Inside, requests to this path arrive and get no answer; afterwards they do."""
+        self.holds[path] = threading.Event()
+        try:
+            yield
+        finally:
+            self.holds.pop(path).set()
 
     def answer(self, asked: Asked) -> KeyAnswer:
         """What is said to a request."""
@@ -54,8 +67,16 @@ class HttpServer:
             def _do(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"] or 0)).decode()
                 headers = {name.lower(): value for name, value in self.headers.items()}
+                hold = answering.holds.get(self.path)
                 answer = answering.answer(Asked(self.path, headers, body))
+                if hold is not None:
+                    hold.wait()
                 time.sleep(answer.delay)
+                # The filter may have given up waiting.
+                with contextlib.suppress(ConnectionError):
+                    self._write(answer)
+
+            def _write(self, answer: KeyAnswer) -> None:
                 self.send_response(answer.status)
                 if answer.location:
                     self.send_header("location", answer.location)

@@ -73,6 +73,8 @@ class Introspection(HttpServer):
         """What is said about a token."""
         self._enter(asked.path)
         answer = self._about(Question(asked.path, asked.headers, parse_qs(asked.body)))
+        if (hold := self.holds.get(asked.path)) is not None:
+            hold.wait()
         self._leave(asked.path)
         return answer
 

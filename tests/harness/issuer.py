@@ -10,6 +10,7 @@ from typing import Any
 
 from .http_server import Asked, HttpServer, KeyAnswer
 from .keys import SigningKey, key_set
+from .waiting import eventually
 
 
 def keys_answer(*keys: SigningKey, **changes: Any) -> KeyAnswer:
@@ -28,12 +29,10 @@ class Issuer(HttpServer):
         self.fetched_at: dict[str, float] = {}
         super().__init__()
 
-    def wait_for_fetches(self, path: str, count: int = 1, timeout: float = 5.0) -> None:
+    def wait_for_fetches(self, path: str, count: int = 1) -> None:
         """Wait until a key set was asked for this often."""
-        end = time.monotonic() + timeout
-        while self.fetches[path] < count and time.monotonic() < end:
-            time.sleep(0.01)
-        assert self.fetches[path] >= count, f"{path} was fetched {self.fetches[path]} times"
+        fetches = lambda: self.fetches[path]  # noqa: E731
+        eventually(lambda: fetches() >= count, f"{count} fetches of {path}, but there are", fetches)
 
     def answer(self, asked: Asked) -> KeyAnswer:
         """Count a fetch and choose its answer."""

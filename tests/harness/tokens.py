@@ -18,6 +18,9 @@ ORGANIZATION = "org-a"
 # A claim or header with this value is left out.
 OMIT: Any = object()
 
+# Many tokens are made when a test module is loaded, long before they are used.
+LIFETIME_S = 6 * 3600
+
 # Every token ever made here; no log may contain one.
 issued: set[str] = set()
 
@@ -30,7 +33,7 @@ def claims(**changes: Any) -> dict[str, Any]:
         "sub": USER,
         "aud": RESOURCE,
         "iat": now - 5,
-        "exp": now + 600,
+        "exp": now + LIFETIME_S,
         "org_id": ORGANIZATION,
         "realm_access": {"roles": ["support"]},
         "scope": "crm:read",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -13,6 +12,7 @@ from . import upstream_h2
 from .answers import Answer, default_answer
 from .background import EventLoop
 from .http import Received
+from .waiting import eventually
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 Answers = Answer | Callable[[Received], Answer]
@@ -70,12 +70,10 @@ class Upstream:
         """Bytes of requests that have begun and not ended."""
         return b"".join(peer.unread for peer in self.peers if not peer.closed)
 
-    def wait_for(self, count: int, timeout: float = 5.0) -> None:
+    def wait_for(self, count: int) -> None:
         """Wait until this many requests are recorded."""
-        end = time.monotonic() + timeout
-        while len(self.recording.requests) < count and time.monotonic() < end:
-            time.sleep(0.005)
-        assert len(self.recording.requests) >= count, "the server did not receive the request"
+        requests = lambda: len(self.recording.requests)  # noqa: E731
+        eventually(lambda: requests() >= count, f"the server receives {count} requests, but there are", requests)
 
     def record(self, request: Received) -> Answer:
         """Note a request and choose its answer."""

@@ -12,13 +12,12 @@ from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult
 
 from ..harness.background import EventLoop
 from ..harness.sdk_client import connected
+from ..harness.waiting import PATIENCE_S
 
 # It finds out that the server speaks 2026-07-28.
 MODERN = "auto"
 # It speaks 2025-11-25.
 LEGACY = "legacy"
-
-TIMEOUT = 30
 
 # What the user answers to a question: `accept`, `decline` or `cancel`.
 Answer = Callable[[ElicitRequestParams], str]
@@ -34,13 +33,13 @@ class Assistant:
         self.calls: asyncio.Queue[tuple[str, dict[str, Any], Future[CallToolResult]] | None] = asyncio.Queue()
         ready: Future[None] = Future()
         self.over = asyncio.run_coroutine_threadsafe(self._live(port, token, mode, ready), self.loop.loop)
-        ready.result(TIMEOUT)
+        ready.result(PATIENCE_S)
 
     def call(self, name: str, **arguments: Any) -> CallToolResult:
         """The result of a tool, whatever had to be answered before."""
         called: Future[CallToolResult] = Future()
         self.loop.loop.call_soon_threadsafe(self.calls.put_nowait, (name, arguments, called))
-        return called.result(TIMEOUT)
+        return called.result(PATIENCE_S)
 
     def notes(self) -> dict[str, Any]:
         """What the tool says of the account's notes."""
@@ -52,7 +51,7 @@ class Assistant:
     def close(self) -> None:
         """Leave."""
         self.loop.loop.call_soon_threadsafe(self.calls.put_nowait, None)
-        self.over.result(TIMEOUT)
+        self.over.result(PATIENCE_S)
         self.loop.close()
 
     async def _live(self, port: int, token: str, mode: str, ready: Future[None]) -> None:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from playwright.async_api import BrowserContext, Page, Response, async_playwright
 
 from ..harness.background import EventLoop
+from ..harness.waiting import PATIENCE_S
 from .binaries import TOOLS, find
 
 T = TypeVar("T")
@@ -31,7 +32,8 @@ FLAGS = [
 
 PHONE = {"width": 390, "height": 844}
 
-TIMEOUT_MS = 10_000
+# For each step of the browser's.
+LIMIT_MS = PATIENCE_S * 1000
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Person:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Anything else Playwright offers: `person.run(person.page.go_back())`."""
-        return self.loop.run(work, timeout=2 * TIMEOUT_MS / 1000)
+        return self.loop.run(work, timeout=2 * PATIENCE_S)
 
     def on(self, event: str, note: Callable[[Any], None]) -> None:
         """Have Playwright's events of the page noted."""
@@ -120,7 +122,7 @@ class Chromium:
     def __init__(self) -> None:
         self.loop = EventLoop()
         self.people: list[Person] = []
-        self.loop.run(self._start(), timeout=30)
+        self.loop.run(self._start())
 
     def person(self, **options: Any) -> Person:
         """Somebody new, at a phone; `options` are Playwright's, such as `java_script_enabled`."""
@@ -145,7 +147,7 @@ class Chromium:
 
     async def _person(self, options: dict[str, Any]) -> Person:
         context = await self.browser.new_context(**{"viewport": PHONE, **options})
-        context.set_default_timeout(TIMEOUT_MS)
+        context.set_default_timeout(LIMIT_MS)
         return Person(self.loop, context, await context.new_page())
 
     async def _stop(self) -> None:

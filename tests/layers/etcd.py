@@ -7,15 +7,15 @@ import contextlib
 import random
 import socket
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from ..harness import web
+from ..harness.process import end
+from ..harness.waiting import eventually
 from .binaries import TOOLS, find
-
-START_TIMEOUT = 15.0
 
 
 class NotStarted(Exception):
@@ -55,16 +55,11 @@ class Etcd:
 
     def close(self) -> None:
         """End the process."""
-        self.process.terminate()
-        try:
-            self.process.wait(5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        end(self.process)
 
     def ask(self, path: str, **body: Any) -> dict[str, Any]:
         """What the JSON gateway answers; bytes go in as bytes."""
-        answer = httpx.post(f"{self.url}/v3/{path}", json=_encoded(body), timeout=10)
+        answer = web.post(f"{self.url}/v3/{path}", json=_encoded(body))
         assert answer.status_code == 200, answer.text
         return answer.json()
 
@@ -84,14 +79,15 @@ class Etcd:
         self.ask("kv/deleterange", key=b"\0", range_end=b"\0")
 
     def _wait_until_ready(self) -> None:
-        end = time.monotonic() + START_TIMEOUT
-        while time.monotonic() < end and self.process.poll() is None:
+        def is_ready() -> bool:
+            if self.process.poll() is not None:
+                raise NotStarted(self.log.read_text(errors="replace"))
             try:
-                if httpx.get(f"{self.url}/health", timeout=5).json()["health"] == "true":
-                    return
+                return web.get(f"{self.url}/health", timeout=5).json()["health"] == "true"
             except (httpx.TransportError, ValueError, KeyError):
-                time.sleep(0.02)
-        raise NotStarted(self.log.read_text(errors="replace"))
+                return False
+
+        eventually(is_ready, "etcd is ready, but its log says:\n", lambda: self.log.read_text(errors="replace"))
 
 
 def _encoded(value: Any) -> Any:

@@ -8,8 +8,8 @@ from collections import defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import httpx
 
+from ..harness import web
 from ..clients.provider import Provider
 from .providers import register
 
@@ -65,7 +65,7 @@ class NotesApi:
     def _about(self, token: str) -> dict[str, Any]:
         if not token:
             return {"active": False}
-        answer = httpx.post(self.introspection, data={"token": token}, auth=self.credentials, timeout=10)
+        answer = web.post(self.introspection, data={"token": token}, auth=self.credentials)
         # The provider answers 400 about tokens that are JWTs: none of this resource's is.
         return answer.json() if answer.status_code == 200 else {"active": False}
 

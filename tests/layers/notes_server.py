@@ -8,6 +8,7 @@ import httpx
 from mcp.server.mcpserver import Context, MCPServer
 
 from ..harness.app_server import AppServer, http_app
+from ..harness.waiting import PATIENCE_S
 from .notes_api import NotesApi
 
 
@@ -41,6 +42,6 @@ class NotesServer(AppServer):
     async def _ask(self, ctx: Context, method: str, body: dict[str, str] | None = None) -> dict[str, Any]:
         authorization = (ctx.headers or {}).get("authorization")
         headers = {"authorization": authorization} if authorization else {}
-        async with httpx.AsyncClient(timeout=10) as client:
+        async with httpx.AsyncClient(timeout=PATIENCE_S) as client:
             answer = await client.request(method, f"{self.api.url}/notes", json=body, headers=headers)
         return {"status": answer.status_code, **answer.json()}

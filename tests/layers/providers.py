@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import httpx
 
 from ..clients.provider import Provider
-from ..harness import tokens
+from ..harness import tokens, web
 
 PASSWORD = "correct horse"
 
@@ -52,7 +51,7 @@ def register(provider: Provider, **metadata: Any) -> dict[str, Any]:
     `access_token_lifetime`, in seconds, and `access_token_format` (`opaque`, `jwt`) are good for tokens of this
     client.
     """
-    answer = httpx.post(f"{provider.issuer}/reg", json=metadata, timeout=10)
+    answer = web.post(f"{provider.issuer}/reg", json=metadata)
     assert answer.status_code == 201, answer.text
     client = answer.json()
     for secret in ("client_secret", "registration_access_token"):

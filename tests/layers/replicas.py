@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
@@ -13,15 +12,13 @@ from typing import Any
 
 from ..harness.envoy import Envoy
 from ..harness.envoy_config import Listener
+from ..harness.waiting import eventually
 from .front import Front
 from .stage import Stage
 
 NAMES = ("a", "b")
 
-RECORD = re.compile(r"mcp_auth_access (\{.*\})$", re.MULTILINE)
-
-# Envoy logs a request after it was answered.
-LOG_TIMEOUT = 5.0
+RECORD = re.compile(r"mcp_auth_access (\{.*\})\n")
 
 
 # An MCP server at an address of its own: what stands there, given the address. Clients of the filter's are
@@ -70,14 +67,16 @@ class Replicas:
 
     @contextmanager
     def logs(self, reason: str) -> Iterator[list[dict[str, Any]]]:
-        """What is done inside is logged with this reason; afterwards, the new records that are."""
+        """What is done inside is logged with this reason; afterwards, the new records that are.
+
+        Envoy logs a request after it was answered.
+        """
         new: list[dict[str, Any]] = []
         before = len(self._with(reason))
         yield new
-        end = time.monotonic() + LOG_TIMEOUT
-        while not new:
-            assert time.monotonic() < end, f"no {reason}, but {[each['reason'] for each in self.records()[-5:]]}"
-            new += self._with(reason)[before:]
+        expected = f"the reason {reason} is logged, but the last ones are"
+        last = lambda: [each["reason"] for each in self.records()[-5:]]  # noqa: E731
+        new += eventually(lambda: self._with(reason)[before:], expected, last)
 
     def _with(self, reason: str) -> list[dict[str, Any]]:
         return [each for each in self.records() if each["reason"] == reason]

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx
 
+from ..harness import web
 from ..clients.provider import Provider
 from .browser import Person
 from .providers import PASSWORD
@@ -65,7 +66,7 @@ class Client:
         form = form if secret else {"client_id": name, **form}
         url = f"{self.provider.issuer}{path}"
         headers = {"dpop": self.proof(url)} if self.proof else {}
-        answer = httpx.post(url, data=form, headers=headers, timeout=10, **known)
+        answer = web.post(url, data=form, headers=headers, **known)
         assert answer.status_code == 200, answer.text
         return answer
 

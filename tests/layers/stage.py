@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
+
 from ..clients.provider import Provider
+from ..harness import web
 from ..harness.envoy_config import Cluster
 from ..harness.policy import CLAIMS, Policy
+from ..harness.waiting import eventually
 from . import notes_api, providers
 from .browser import Chromium
 from .etcd import Etcd
@@ -72,6 +76,14 @@ class Stage:
         """A client program that people come back to, newly registered."""
         about = {"redirect_uris": [self.landing.url], "grant_types": GRANTS, **metadata}
         return Client(provider, providers.register(provider, **about), self.landing.url)
+
+    def account(self, token: str) -> httpx.Response:
+        """The resource's answer to a request with this token: whose account it is for, or 401."""
+        return web.get(f"{self.api.url}/me", headers={"authorization": f"Bearer {token}"})
+
+    def wait_until_refused(self, token: str) -> None:
+        """Wait until the resource takes a token no more."""
+        eventually(lambda: self.account(token).status_code == 401, "the resource refuses the token")
 
     def reset(self) -> None:
         """Forget what was noted and stored; who is signed in where stays."""

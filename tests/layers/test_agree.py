@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from mcp import MCPError
 
 from ..clients.kinds import KINDS, LEGACY as OF_2025, Kind
 from ..clients.program import Failed, Program
+from ..harness import web
 from ..harness.envoy_config import Listener
 from ..harness.messages import LEGACY as LEGACY_2025
 from ..harness.messages import call, post
@@ -27,7 +27,6 @@ from .replicas import NAMES, Replicas
 from .sign_in import Visitor
 from .sites import ETCD, notes, signs_in
 from .stage import Stage
-from .test_conversation import asked as asked_to_connect
 
 TOOL = "crm.get_customer"
 PICTURES = os.environ.get("MCP_AUTH_PICTURES")
@@ -129,7 +128,7 @@ def b44_of_many_calls_with_one_yes_one_passes(
 
     def send(number: int) -> bool:
         url = f"http://127.0.0.1:{pair.envoys[NAMES[number % 2]].ports['stateless']}/mcp"
-        answer = httpx.post(url, content=sent.body, headers=names, timeout=10)
+        answer = web.post(url, content=sent.body, headers=names)
         return '"customer":"acme"' in answer.text.replace(" ", "")
 
     with ThreadPoolExecutor(8) as pool:
@@ -250,7 +249,7 @@ def test_agreeing_comes_before_connecting(
     pair.fronts["both"].use()
     client, dana = assistant("dana", "both", mode), person()
     allow(dana, asked(client, "notes.add", text="milk"), "dana")
-    connect.connect(dana, asked_to_connect(client, "notes.add", text="milk"), "dana")
+    connect.connect(dana, connect.asked(client, "notes.add", text="milk"), "dana")
     result = client.call("notes.add", text="milk")
     assert result.structured_content is not None and result.structured_content["account"] == ACCOUNTS["dana"]
     assert asked(client, "notes.add", text="milk")

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
-import httpx
 import pytest
 
+from ..harness import web
 from . import links
 from .browser import PHONE, Person
 from .connect import CONTINUE, connect, go_on, open_link
@@ -237,7 +237,7 @@ def b42_nothing_in_a_request_says_where_to_go(around: Stage, pair: Replicas, per
     more = dict.fromkeys(names, elsewhere)
     for url in (link("dana"), link("dana").replace("/connect?", "/sign-in?")):
         hosts = {"host": "evil.example", "x-forwarded-host": "evil.example", "forwarded": "host=evil.example"}
-        answer = httpx.get(changed(url, **more), headers=hosts)
+        answer = web.get(changed(url, **more), headers=hosts)
         to = answer.headers["location"]
         assert to.partition("?")[0] == f"{around.login.issuer}/auth"
         assert parameters(to)["redirect_uri"] == f"{origin}{PAGES}signed-in"
@@ -245,7 +245,7 @@ def b42_nothing_in_a_request_says_where_to_go(around: Stage, pair: Replicas, per
     assert dana.goto(changed(callback, **more)).status == 200
     assert dana.url().startswith(origin) and count(dana, "a") == 0
     for path in ("/evil.example", "//evil.example", "callback/", "connect/", "..%2fmcp", "https://evil.example"):
-        answer = httpx.get(f"{origin}{PAGES}{path}")
+        answer = web.get(f"{origin}{PAGES}{path}")
         assert answer.status_code in (400, 404) and "location" not in answer.headers, path
 
 

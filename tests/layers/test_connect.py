@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
+from ..harness.waiting import eventually
 from . import links, providers
 from .browser import Person
 from .connect import go_on, open_link
@@ -65,10 +65,10 @@ def test_an_account_is_connected(
     token = connected["access_token"]
     providers.tokens.remember(token)
     assert token.encode() not in value and connected["account"] == ACCOUNTS["dana"]
-    answer = httpx.get(f"{around.api.url}/me", headers={"authorization": f"Bearer {token}"})
-    assert answer.json() == {"account": ACCOUNTS["dana"]}
-    reasons = {each["reason"] for each in pair.records()}
-    assert {"page_sign_in", "signed_in", "page_connect", "page_onward"} <= reasons
+    assert around.account(token).json() == {"account": ACCOUNTS["dana"]}
+    reasons = lambda: {each["reason"] for each in pair.records()}  # noqa: E731
+    expected = {"page_sign_in", "signed_in", "page_connect", "page_onward"}
+    eventually(lambda: expected <= reasons(), f"{expected} among the logged reasons", reasons)
     assert "ticket=" not in pair.log() and "state=" not in pair.log()
 
 

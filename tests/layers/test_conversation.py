@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from mcp import MCPError, UrlElicitationRequiredError
-from mcp_types import CallToolResult, ElicitRequestParams, ElicitRequestURLParams
+from mcp import MCPError
+from mcp_types import ElicitRequestParams, ElicitRequestURLParams
 
 from ..clients.kinds import KINDS, LEGACY as OF_2025, Kind
 from ..clients.program import Failed, Program
 from .assistant import LEGACY, MODERN, Answer, Assistant
 from .browser import Person
-from .connect import connect
+from .connect import asked, connect, link_in
 from .providers import ACCOUNTS
 from .replicas import Replicas
 from .sign_in import Visitor
@@ -32,8 +31,6 @@ SITES = {
 People = Callable[..., Person]
 Start = Callable[..., Assistant]
 
-LINK = re.compile(r"http://\S+/\.mcp-auth/connect\?ticket=[\w-]+")
-
 
 def opens(person: Person, user: str) -> Answer:
     """Somebody who opens what is asked to be opened, and connects there."""
@@ -49,29 +46,6 @@ def opens(person: Person, user: str) -> Answer:
 def empty(account: str) -> dict[str, object]:
     """What the tool says of an account without notes."""
     return {"status": 200, "account": account, "notes": []}
-
-
-def asked(assistant: Assistant, tool: str = "notes.list", **arguments: str) -> str:
-    """The link that a client gets which cannot ask, or is of 2025-11-25."""
-    try:
-        result = assistant.call(tool, **arguments)
-    except MCPError as error:
-        [elicitation] = UrlElicitationRequiredError.from_error(error.error).elicitations
-        assert elicitation.url in error.error.message
-        return elicitation.url
-    assert result.is_error
-    return link_in(text(result))
-
-
-def text(result: CallToolResult) -> str:
-    """What the model reads."""
-    return "".join(part.text for part in result.content)
-
-
-def link_in(text: str) -> str:
-    """The one link in a text."""
-    [link] = LINK.findall(text)
-    return link
 
 
 @pytest.mark.parametrize("site", SITES)

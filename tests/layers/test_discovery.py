@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import httpx
 import pytest
 
+from ..harness import web
 from . import links, providers
 from .assistant import Assistant
 from .browser import Person
-from .connect import connect, go_on, open_link
+from .connect import asked, connect, go_on, open_link
 from .providers import ACCOUNTS
 from .replicas import NAMES, Replicas, Site
 from .sites import notes
 from .stage import Stage
-from .test_vault import link, wait_until_refused
 
 METADATA = "/.well-known/oauth-authorization-server"
 
@@ -50,7 +49,7 @@ def _manage(method: str, client: dict[str, Any], **change: Any) -> None:
     kept = ("registration_access_token", "registration_client_uri", "client_id_issued_at")
     body = {name: value for name, value in client.items() if name not in kept}
     body = {"json": {**body, **change}} if change else {}
-    answer = httpx.request(method, client["registration_client_uri"], headers=headers, timeout=10, **body)
+    answer = web.request(method, client["registration_client_uri"], headers=headers, **body)
     assert answer.status_code < 300, answer.text
 
 
@@ -60,13 +59,13 @@ def test_an_account_is_connected_used_and_disconnected(
     front = pair.fronts["notes"]
     front.use("a")
     client = assistant("dana")
-    connect(person(), link(client.call("notes.list")), "dana")
+    connect(person(), asked(client), "dana")
     [registered] = _registered(around)
     back = f"{pair.origin('notes')}{links.PAGES}callback/notes"
     assert registered["redirect_uris"] == [back] and "client_secret" not in registered
     assert around.resource.discoveries() == [(METADATA, 200)]
-    [asked] = [each for each in around.resource.authorizations() if "code_challenge" in each]
-    assert asked["client_id"] == registered["client_id"] and asked["redirect_uri"] == back
+    [sent] = [each for each in around.resource.authorizations() if "code_challenge" in each]
+    assert sent["client_id"] == registered["client_id"] and sent["redirect_uri"] == back
     for name in NAMES:
         front.use(name)
         assert client.notes()["account"] == ACCOUNTS["dana"]
@@ -76,8 +75,7 @@ def test_an_account_is_connected_used_and_disconnected(
     front.use("b")
     ended = client.call("auth.disconnect", connection="notes").structured_content
     assert ended == {"connection": "notes", "disconnected": True, "revoked": "confirmed"}
-    answer = httpx.get(f"{around.api.url}/me", headers={"authorization": token})
-    assert answer.status_code == 401
+    assert around.account(token.removeprefix("Bearer ")).status_code == 401
     # What was asked for it was asked when the user connected.
     assert around.resource.discoveries() == [(METADATA, 200)]
 
@@ -87,7 +85,7 @@ def test_both_replicas_are_one_client(around: Stage, pair: Replicas, person: Peo
     for name, user in zip(NAMES, ("dana", "erin"), strict=True):
         front.use(name)
         client = assistant(user)
-        connect(person(), link(client.call("notes.list")), user)
+        connect(person(), asked(client), user)
         assert client.notes()["account"] == ACCOUNTS[user]
     assert len(_registered(around)) == 1
     assert len(around.resource.discoveries()) == 2
@@ -98,14 +96,14 @@ def test_tokens_of_a_client_that_registered_are_refreshed(
 ) -> None:
     dana = person()
     client = assistant("dana")
-    asked = link(client.call("notes.list"))
-    open_link(dana, asked, "dana")
+    link = asked(client)
+    open_link(dana, link, "dana")
     go_on(dana)
     [registered] = _registered(around)
     _manage("PUT", registered, access_token_lifetime=2)
-    connect(dana, asked, "dana")
+    connect(dana, link, "dana")
     first = around.resource.grants("authorization_code")[-1].answer["access_token"]
-    wait_until_refused(around, first)
+    around.wait_until_refused(first)
     for name in NAMES:
         pair.fronts["notes"].use(name)
         assert client.notes()["account"] == ACCOUNTS["dana"]
@@ -118,11 +116,11 @@ def test_a_client_that_the_provider_forgot_registers_anew(
     around: Stage, person: People, assistant: Start
 ) -> None:
     dana, client = person(), assistant("dana")
-    connect(dana, link(client.call("notes.list")), "dana")
+    connect(dana, asked(client), "dana")
     [first] = _registered(around)
     _manage("DELETE", first)
     erin, other = person(), assistant("erin")
-    connect(erin, link(other.call("notes.list")), "erin")
+    connect(erin, asked(other), "erin")
     assert other.notes()["account"] == ACCOUNTS["erin"]
     assert [each["client_id"] for each in _registered(around)][0] == first["client_id"]
     assert len(_registered(around)) == 2
@@ -146,7 +144,7 @@ def test_a_resource_says_whose_tokens_it_takes(
     around: Stage, pair: Replicas, person: People, assistant: Start
 ) -> None:
     client = assistant("dana", "checked")
-    connect(person(), link(client.call("notes.list")), "dana")
+    connect(person(), asked(client), "dana")
     assert client.notes()["account"] == ACCOUNTS["dana"]
 
 

@@ -7,11 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-import httpx
 import pytest
 from mcp import MCPError
 
-from ..harness import dpop
+from ..harness import dpop, web
 from ..harness.envoy_config import Listener
 from ..harness.messages import MODERN as OF_2026
 from ..harness.messages import HeaderList, call, post
@@ -45,7 +44,7 @@ def send(pair: Replicas, replica: str, headers: HeaderList) -> int:
     sent = post(BODY, None, OF_2026, headers)
     url = f"http://127.0.0.1:{pair.envoys[replica].ports['once']}/mcp"
     names = [(name, str(value)) for name, value in sent.headers]
-    return httpx.post(url, content=sent.body, headers=names, timeout=10).status_code
+    return web.post(url, content=sent.body, headers=names).status_code
 
 
 def bearer(token: str) -> HeaderList:

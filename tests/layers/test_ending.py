@@ -5,19 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import httpx
 import pytest
 
+from ..harness import web
 from . import links, providers
 from .assistant import Assistant
 from .browser import Person
-from .connect import CONTINUE, connect, open_link
+from .connect import CONTINUE, asked, connect, open_link
 from .providers import ACCOUNTS
 from .replicas import NAMES, Replicas
 from .sign_in import sign_out
 from .sites import notes
 from .stage import Stage
-from .test_conversation import asked
 
 TOLD = {"back_channel_logout": True}
 
@@ -34,11 +33,6 @@ def _next_second() -> None:
     """When somebody signed out is known to the second."""
     now = time.time()
     time.sleep(1 - now % 1)
-
-
-def _me(stage: Stage, token: str) -> int:
-    providers.tokens.remember(token)
-    return httpx.get(f"{stage.api.url}/me", headers={"authorization": f"Bearer {token}"}).status_code
 
 
 @pytest.mark.parametrize("site", SITES)
@@ -92,12 +86,12 @@ def test_connecting_again_does_not_end_what_it_brings(
         connect(dana, link, "dana")
         assert client.notes()["account"] == ACCOUNTS["dana"]
     before, after = (each.answer for each in around.resource.grants("authorization_code"))
-    assert [_me(around, each["access_token"]) for each in (before, after)] == [200, 200]
+    assert [around.account(each["access_token"]).status_code for each in (before, after)] == [200, 200]
     providers.tokens.remember(before["refresh_token"])
     registered = pair.listeners["notes"].policy["connections"]["notes"]["client_id"]
     revoked = {"client_id": registered, "token": before["refresh_token"]}
-    assert httpx.post(f"{around.resource.issuer}/token/revocation", data=revoked).status_code == 200
-    assert _me(around, after["access_token"]) == 401
+    assert web.post(f"{around.resource.issuer}/token/revocation", data=revoked).status_code == 200
+    assert around.account(after["access_token"]).status_code == 401
 
 
 def test_the_last_page_may_be_loaded_again(

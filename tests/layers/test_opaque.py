@@ -10,18 +10,18 @@ from dataclasses import replace
 import httpx
 
 from ..clients.provider import INTROSPECTION
+from ..harness import web
 from ..harness.envoy_config import ENVIRONMENT, Listener
 from ..harness.messages import MODERN, call, post
 from . import providers
 from .assistant import Assistant
 from .browser import Person
-from .connect import connect
+from .connect import asked, connect
 from .providers import ACCOUNTS, SCOPE
 from .replicas import NAMES, Replicas
 from .sign_in import sign_out
 from .sites import notes
 from .stage import Stage
-from .test_conversation import asked
 
 # In seconds.
 CACHE = 1
@@ -52,7 +52,7 @@ Start = Callable[..., Assistant]
 
 def _call(url: str, token: str) -> httpx.Response:
     sent = post(call(MODERN, "notes.list"), token, MODERN)
-    return httpx.post(url, content=sent.body, headers=[(name, str(value)) for name, value in sent.headers])
+    return web.post(url, content=sent.body, headers=[(name, str(value)) for name, value in sent.headers])
 
 
 def test_a_token_that_is_revoked_uses_no_connection(

@@ -21,14 +21,13 @@ from ..harness import tokens
 from ..harness.envoy import ROOT
 from ..harness.envoy_config import ENVIRONMENT, Listener
 from .browser import Person
-from .connect import connect
+from .connect import connect, link_in
 from .notes_api import SCOPES
 from .providers import ACCOUNTS
 from .replicas import Replicas
 from .sign_in import agree
 from .sites import ETCD, notes
 from .stage import ROLES, Stage
-from .test_conversation import link_in
 
 CALLS = 10
 

@@ -7,11 +7,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 import pytest
 
 from ..clients.kinds import KINDS, Kind
 from ..clients.program import Program
+from ..harness import web
 from ..harness.envoy_config import Listener
 from ..harness.sdk_client import connected
 from .browser import Person
@@ -87,7 +87,7 @@ def test_the_resource_accepts_its_own_tokens_only(around: Stage, pair: Replicas,
 
 
 def _account(stage: Stage, token: str) -> tuple[int, str | None]:
-    answer = httpx.get(f"{stage.api.url}/me", headers={"authorization": f"Bearer {token}"})
+    answer = stage.account(token)
     return answer.status_code, answer.json().get("account")
 
 
@@ -166,9 +166,9 @@ def test_the_front_goes_on_without_a_replica(around: Stage, pair: Replicas) -> N
     pair.kill("a")
     try:
         front.taken.clear()
-        statuses = {httpx.post(pair.url("notes")).status_code for _ in range(4)}
+        statuses = {web.post(pair.url("notes")).status_code for _ in range(4)}
         assert (statuses, set(front.taken)) == ({401}, {"b"})
     finally:
         pair.start("a")
-    statuses = {httpx.post(pair.url("notes")).status_code for _ in range(4)}
+    statuses = {web.post(pair.url("notes")).status_code for _ in range(4)}
     assert (statuses, set(front.taken)) == ({401}, {"a", "b"})

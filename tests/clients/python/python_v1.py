@@ -13,7 +13,7 @@ async def main() -> None:
     """Connect, then do as told."""
     auth = provider("scopes", lambda parameters: (parameters["code"], parameters.get("state")))
     async with (
-        httpx.AsyncClient(auth=auth, timeout=20, follow_redirects=True) as http,
+        httpx.AsyncClient(auth=auth, timeout=60, follow_redirects=True) as http,
         streamable_http_client(options["url"], http_client=http) as (reading, writing, _),
         ClientSession(reading, writing) as session,
     ):

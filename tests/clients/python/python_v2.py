@@ -13,9 +13,9 @@ from sign_in import provider
 async def main() -> None:
     """Connect, then do as told."""
     auth = provider("scope", lambda parameters: AuthorizationCodeResult(**parameters))
-    http = httpx2.AsyncClient(auth=auth, timeout=20)
+    http = httpx2.AsyncClient(auth=auth, timeout=60)
     transport = streamable_http_client(options["url"], http_client=http)
-    async with http, Client(transport, mode=options["mode"], read_timeout_seconds=20) as client:
+    async with http, Client(transport, mode=options["mode"], read_timeout_seconds=60) as client:
         say({"reply": {"protocol": client.protocol_version}})
         await serve_tools(client, lambda result: result.is_error)
 
