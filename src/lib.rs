@@ -1,22 +1,20 @@
-//! mcp-auth-filter: makes the access rules of an MCP server true, in front of it, as one
-//! WebAssembly module for Envoy. The model is a caller, not a source of truth.
+//! The engine of mcp-auth-filter and its adapter for Envoy. It enforces who may call what on an MCP
+//! server, which stays unchanged.
 //!
-//! A request goes one way: bytes, [`mcp::message::Message`], [`identity::Identity`],
-//! [`decision::Decision`], edits, bytes. The modules, from the outside in:
+//! A request goes through the layers in this order: bytes, [`mcp::message::Message`],
+//! [`oauth::Identity`], [`decision::Decision`], edits, bytes. The modules:
 //!
-//! - `filter`: the only one that knows proxy-wasm; host events and host calls.
-//! - [`transaction`]: one request and its answer, a state machine without I/O.
-//! - [`authorize`], [`rewrite`], [`refusal`], [`challenge`], [`consent`], [`metadata`], [`cors`],
-//!   [`audit`]: what
-//!   is decided, changed, refused, answered, published, shown to web pages and logged.
-//! - [`accounts`], [`pages`]: users' own tokens for what is behind the server, and the pages on which
-//!   users link accounts and agree to calls.
-//! - [`own_tools`]: the tools of the filter's own.
-//! - [`policy`], [`identity`], [`mcp`]: what is allowed, who is calling, what is asked.
-//! - [`seal`], [`credential`]: the server's handles as one caller may hold them, and the filter's own
-//!   word to the server.
-//! - [`store`], [`ask`], [`call`]: what outlasts a request, and what is asked of the host or of other
-//!   servers.
+//! - `envoy`: the only module that knows proxy-wasm; host events and host calls.
+//! - [`transaction`]: one request and its answer, without I/O. [`effect`]: how it waits.
+//! - [`authorize`], [`rewrite`], [`refusal`], [`challenge`]: what is decided, edited, refused and said to
+//!   the client.
+//! - [`response`]: the answer of the server, as the caller may read it.
+//! - [`accounts`], [`consent`], [`pages`], [`own_tools`]: linked accounts, agreement to calls, the pages
+//!   for both, and the tools that the filter answers itself.
+//! - [`audit`], [`cors`], [`credential`], [`metadata`]: the access log, web pages, the credential for the
+//!   server, and the protected resource metadata.
+//!
+//! What needs no engine is in the crates `base`, `mcp`, `oauth` and `policy`.
 
 // Tests count freely; what came from outside is never added up unchecked.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]

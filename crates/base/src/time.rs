@@ -8,7 +8,7 @@ use std::time::Duration;
 ///
 /// ```
 /// use std::time::Duration;
-/// use base::time::UnixTime;
+/// use mcp_auth_base::time::UnixTime;
 ///
 /// let start = UnixTime::from_secs(1_900_000_000);
 /// let later = start.saturating_add(Duration::from_secs(30));

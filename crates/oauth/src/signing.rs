@@ -42,7 +42,7 @@ pub struct SigningKey {
 enum KeyPair {
     Ed25519(Ed25519KeyPair),
     P256(ES256KeyPair),
-    Rsa(RS256KeyPair),
+    Rsa(Box<RS256KeyPair>),
 }
 
 /// Why a key cannot be generated, or cannot sign.
@@ -66,7 +66,10 @@ impl SigningKey {
         let pair = match algorithm {
             Algorithm::EdDSA => KeyPair::Ed25519(Ed25519KeyPair::generate()),
             Algorithm::ES256 => KeyPair::P256(ES256KeyPair::generate()),
-            Algorithm::RS256 => KeyPair::Rsa(RS256KeyPair::generate(RSA_BITS).map_err(crypto)?),
+            Algorithm::RS256 => {
+                let pair = RS256KeyPair::generate(RSA_BITS).map_err(crypto)?;
+                KeyPair::Rsa(Box::new(pair))
+            }
             other => return Err(SigningError::Unsupported(other)),
         };
         Ok(Self { pair, key_id: None })

@@ -38,7 +38,7 @@ pub(super) fn hex(digits: &[u8]) -> Option<u32> {
     })
 }
 
-/// Resolves the escapes of a string that [`Reader`] has already checked.
+/// Resolves the escapes of a string that [`super::Reader`] has already checked.
 pub fn unescape(text: &str) -> Option<String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
