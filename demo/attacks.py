@@ -134,7 +134,7 @@ MISTAKES = [
         "another organization's ticket, by its number",
         tool("crm.get_ticket", organization_id="org-acme", ticket_id="t-4"),
         proof=GLOBEX_RECALL,
-        logged={"decision": "blocked", "reason": "not_owned"},
+        logged={"decision": "blocked", "reason": "result_not_owned"},
     ),
     Attack(
         "a card number, for a support agent",

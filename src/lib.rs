@@ -6,8 +6,8 @@
 //!
 //! - `envoy`: the only module that knows proxy-wasm; host events and host calls.
 //! - [`transaction`]: one request and its answer, without I/O. [`effect`]: how it waits.
-//! - [`authorize`], [`rewrite`], [`refusal`], [`challenge`]: what is decided, edited, refused and said to
-//!   the client.
+//! - [`authorize`], [`rewrite`], [`refusal`]: what is decided, edited, and refused. [`reasons`]: the table of
+//!   the reasons for both.
 //! - [`response`]: the answer of the server, as the caller may read it.
 //! - [`accounts`], [`consent`], [`pages`], [`own_tools`]: linked accounts, agreement to calls, the pages
 //!   for both, and the tools that the filter answers itself.
@@ -22,7 +22,6 @@
 pub mod accounts;
 pub mod audit;
 pub mod authorize;
-pub mod challenge;
 pub mod consent;
 pub mod cors;
 pub mod credential;
@@ -31,6 +30,7 @@ pub mod effect;
 pub mod metadata;
 pub mod own_tools;
 pub mod pages;
+pub mod reasons;
 pub mod refusal;
 pub mod response;
 pub mod rewrite;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::challenge::proof_algorithms;
+use crate::refusal::proof_algorithms;
 use base::http::Reply;
 use policy::Policy;
 

@@ -34,6 +34,7 @@ use crate::accounts::discovery::Discovered;
 use crate::accounts::sign_out::has_signed_out;
 use crate::accounts::vault::ConversationId;
 use crate::accounts::{AccountContext, Random};
+use crate::reasons::Approval;
 use base::http::Reply;
 use base::seal::Purpose;
 use base::store::{Key, Record};
@@ -63,7 +64,7 @@ pub struct PageOutcome {
     /// The HTTP response.
     pub reply: Reply,
     /// The reason for the log.
-    pub outcome: Result<&'static str, PageRefusal>,
+    pub outcome: Result<Approval, PageRefusal>,
     /// The user of the browser, if known: the `iss` and the user id.
     pub user: Option<(String, String)>,
     /// The connection by its name in the policy, and the account's name at the resource.
@@ -218,7 +219,7 @@ impl Deref for PageContext {
 
 impl PageOutcome {
     /// A page about a connection.
-    fn of_connection(reply: Reply, outcome: &'static str, link: &PageLink) -> Self {
+    fn of_connection(reply: Reply, outcome: Approval, link: &PageLink) -> Self {
         Self {
             reply,
             outcome: Ok(outcome),

@@ -31,12 +31,12 @@ use crate::accounts::token_exchange::TokenExchanger;
 use crate::accounts::{AccountContext, Clients, Random};
 use crate::audit::Record;
 use crate::authorize::Target;
-use crate::challenge::{Asked, refuse};
 use crate::cors;
 use crate::credential::Credential;
 use crate::decision::{Decision, Evidence, Verdict};
 use crate::effect::{Effects, Task};
-use crate::refusal::Refusal;
+use crate::reasons::Approval;
+use crate::refusal::{Asked, Refusal, refuse};
 use crate::response::inspect::{Inspect, ResultOf};
 use crate::response::pins::SeenTools;
 use crate::response::sealed_ids::Handles;
@@ -286,7 +286,7 @@ impl Transaction {
     }
 
     /// Answers in the server's place what needs no token.
-    fn answer_openly(&mut self, reason: &'static str, reply: Reply) -> Step {
+    fn answer_openly(&mut self, reason: Approval, reply: Reply) -> Step {
         self.request = RequestState::Over;
         self.approve(reason, Vec::new());
         match self.policy.mode {
@@ -326,12 +326,12 @@ impl Transaction {
     }
 
     /// Notes an approval and the evidence for it, the caller's first.
-    fn approve(&mut self, reason: &'static str, evidence: Vec<Evidence>) {
+    fn approve(&mut self, reason: Approval, evidence: Vec<Evidence>) {
         let of_caller = self.caller_evidence().into_iter();
         let evidence = of_caller.chain(evidence).collect();
         self.decide(Decision {
             verdict: Verdict::Approved,
-            reason,
+            reason: reason.row().code,
             evidence,
             next_action: None,
         });

@@ -272,7 +272,7 @@ def test_in_observe_mode_nobody_is_asked(through: Through, era: str) -> None:
     body = call(era, "crm.get_customer", {"user_id": "user-bob"})
     exchange = through("observe").post(body, None, era, SPOOFED)
     assert exchange.received.body == encoded(body)
-    assert (exchange.record["decision"], exchange.record["reason"]) == ("draft", "sign_in")
+    assert (exchange.record["decision"], exchange.record["reason"]) == ("draft", "sign_in_needed")
 
 
 @pytest.mark.parametrize("tool", ["docs.find", "crm.get_customer"])

@@ -202,7 +202,7 @@ def b26_what_a_list_says_is_what_happens(gateway: Gateway, upstream: Upstream, e
     upstream.reset()
     for name in names:
         record = gateway.post(call(era, name), None, era).record
-        happens = {"allowed": "noauth", "sign_in": "oauth2", "no_role": None}[record["reason"]]
+        happens = {"allowed": "noauth", "sign_in_needed": "oauth2", "no_role": None}[record["reason"]]
         assert says.get(name, [None])[0] == happens, name
 
 

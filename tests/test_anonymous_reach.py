@@ -93,7 +93,7 @@ ODD_URIS = ["docs://../crm://public", "docs://a/../../x", "docs://%2e%2e/x", "do
 def b28_odd_uris_do_not_reach_further(gateway: Gateway, era: str, uri: str) -> None:
     exchange = gateway.post(message(era, "resources/read", {"uri": uri}), None, era)
     exchange.refused({200, 401})
-    assert exchange.record["reason"] in {"odd_uri", "sign_in"}
+    assert exchange.record["reason"] in {"uri_ambiguous", "sign_in_needed"}
 
 
 OTHER_NAMES = ["DOCS.find", " docs.find", "docs", "xdocs.find", "docs_find", "d\u043ecs.find", "crm.searchx"]
@@ -102,7 +102,7 @@ OTHER_NAMES = ["DOCS.find", " docs.find", "docs", "xdocs.find", "docs_find", "d\
 @pytest.mark.parametrize("tool", OTHER_NAMES)
 def b08_names_like_those_for_everybody(through: Through, tool: str) -> None:
     exchange = through("crm").post(call(LEGACY, tool), None).refused(200)
-    assert exchange.record["reason"] in {"no_role", "sign_in"}
+    assert exchange.record["reason"] in {"no_role", "sign_in_needed"}
     asked_to_sign_in(through("everyone").post(call(LEGACY, tool), None), LEGACY, SCOPE)
 
 

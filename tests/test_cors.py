@@ -69,7 +69,7 @@ def b43_a_preflight_is_answered_without_token_and_server(
     exchange = gateway.send(preflight(origin), http2)
     assert exchange.status == 204 and exchange.response.body == b""
     assert exchange.upstream.bytes == 0
-    assert (exchange.record["decision"], exchange.record["reason"]) == ("approved", "preflight")
+    assert (exchange.record["decision"], exchange.record["reason"]) == ("approved", "preflight_answered")
     said = cors(exchange.response)
     assert int(said.pop("access-control-max-age")) > 0
     assert said == {

@@ -78,7 +78,7 @@ MALFORMED: dict[str, Any] = {
 @pytest.mark.parametrize("name", ["crm", "refused", "required"])
 def test_a_chain_that_cannot_be_named_whole_is_refused(through: Through, name: str, act: Any) -> None:
     exchange = through(name).post(BODY, tokens.support(act=act)).refused(401, 401, "needs_review")
-    assert exchange.record["reason"] == "token_claim"
+    assert exchange.record["reason"] == "token_claim_invalid"
     assert 'error="invalid_token"' in (exchange.response.header("www-authenticate") or "")
 
 
@@ -116,7 +116,7 @@ def test_the_policy_may_name_the_actors(through: Through) -> None:
         chain("agent-10"),
     ):
         exchange = gateway.post(BODY, tokens.support(act=act)).refused(401, 401)
-        assert exchange.record["reason"] == "token_actor"
+        assert exchange.record["reason"] == "token_actor_not_accepted"
 
 
 def test_conditions_may_ask_for_actors(gateway: Gateway) -> None:
@@ -124,4 +124,4 @@ def test_conditions_may_ask_for_actors(gateway: Gateway) -> None:
     gateway.post(body, tokens.manager(act=chain("agent-1", "agent-2"))).forwarded()
     for claims in ({}, {"act": chain("agent-2", "agent-1")}):
         exchange = gateway.post(body, tokens.manager(**claims)).refused(200)
-        assert exchange.record["reason"] == "condition"
+        assert exchange.record["reason"] == "condition_not_met"

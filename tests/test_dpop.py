@@ -80,7 +80,7 @@ def b44_requests_without_a_body(gateway: Gateway, method: str) -> None:
     token = bound()
     headers = dpop.headers(token, proof(token, method))
     gateway.bodyless(method, headers=headers).received
-    refused(gateway.bodyless(method, headers=dpop.headers(token, proof(token))), "dpop_method")
+    refused(gateway.bodyless(method, headers=dpop.headers(token, proof(token))), "dpop_method_wrong")
 
 
 URLS = [RESOURCE, "HTTPS://CRM.example.COM:443/mcp", f"{RESOURCE}?a=b#c", "https://crm.example.com/%6dcp"]
@@ -96,10 +96,10 @@ def test_the_url_is_the_resources_and_not_envoys(through: Callable[[str], Gatewa
     gateway, token = through("elsewhere"), bound()
     gateway.send(request(BODY, token, path="/inside")).forwarded(BODY)
     inside = proof(token, htu="https://crm.example.com/inside")
-    refused(gateway.send(request(BODY, token, inside, path="/inside")), "dpop_url")
+    refused(gateway.send(request(BODY, token, inside, path="/inside")), "dpop_url_wrong")
     host = proof(token, htu="https://evil.example/mcp")
     extra: Any = [*dpop.headers(token, host), ("host", "evil.example"), ("x-forwarded-host", "evil.example")]
-    refused(gateway.send(post(BODY, None, headers=extra, path="/inside")), "dpop_url")
+    refused(gateway.send(post(BODY, None, headers=extra, path="/inside")), "dpop_url_wrong")
 
 
 @pytest.mark.parametrize("scheme", ["dpop", "DPOP", "DPoP"])
@@ -112,42 +112,42 @@ def test_the_scheme_in_any_case(gateway: Gateway, scheme: str) -> None:
 # === refused ===
 
 PROOFS: dict[str, tuple[str, Callable[[str], str]]] = {
-    "type_jwt": ("dpop_type", lambda t: proof(t, header={"typ": "JWT"})),
-    "type_missing": ("dpop_type", lambda t: proof(t, header={"typ": OMIT})),
-    "the_token_itself": ("dpop_type", lambda t: t),
-    "alg_none": ("dpop_algorithm", lambda t: proof(t, header={"alg": "none"})),
-    "alg_symmetric": ("dpop_algorithm", lambda t: proof(t, header={"alg": "HS256"})),
-    "alg_rsa": ("dpop_algorithm", lambda t: proof(t, signer=key("RS256", "caller-rsa"))),
-    "alg_es384": ("dpop_algorithm", lambda t: proof(t, signer=key("ES384", "caller-384"))),
-    "alg_of_another_key": ("dpop_key", lambda t: proof(t, header={"alg": "EdDSA"})),
-    "key_missing": ("dpop_key", lambda t: proof(t, header={"jwk": OMIT})),
-    "key_private": ("dpop_key", lambda t: proof(t, header={"jwk": {**public(CALLER), "d": "x"}})),
-    "key_symmetric": ("dpop_key", lambda t: proof(t, header={"jwk": {"kty": "oct", "k": "x"}})),
-    "key_off_curve": ("dpop_key", lambda t: proof(t, header={"jwk": {**public(CALLER), "x": "A" * 43}})),
-    "key_url": ("dpop_header", lambda t: proof(t, header={"jku": "https://attacker.example"})),
-    "critical": ("dpop_header", lambda t: proof(t, header={"crit": ["exp"]})),
-    "another_key": ("dpop_binding", lambda t: proof(t, signer=THIEF)),
-    "another_signature": ("dpop_signature", lambda t: proof(t, by=THIEF)),
-    "method": ("dpop_method", lambda t: proof(t, htm="GET")),
-    "method_lower": ("dpop_method", lambda t: proof(t, htm="post")),
-    "method_missing": ("dpop_claim", lambda t: proof(t, htm=OMIT)),
-    "url": ("dpop_url", lambda t: proof(t, htu="https://evil.example/mcp")),
-    "url_prefix": ("dpop_url", lambda t: proof(t, htu="https://crm.example.com/")),
-    "url_scheme": ("dpop_url", lambda t: proof(t, htu="http://crm.example.com/mcp")),
-    "url_user": ("dpop_url", lambda t: proof(t, htu="https://x@crm.example.com/mcp")),
-    "url_relative": ("dpop_url", lambda t: proof(t, htu="/mcp")),
-    "url_missing": ("dpop_claim", lambda t: proof(t, htu=OMIT)),
-    "token_hash": ("dpop_token", lambda t: proof(t, ath=dpop.digest(b"another"))),
-    "token_hash_missing": ("dpop_claim", lambda t: proof(t, ath=OMIT)),
-    "old": ("dpop_time", lambda t: proof(t, iat=int(time.time()) - 310)),
-    "ahead": ("dpop_time", lambda t: proof(t, iat=int(time.time()) + 310)),
-    "milliseconds": ("dpop_time", lambda t: proof(t, iat=int(time.time()) * 1000)),
-    "time_missing": ("dpop_claim", lambda t: proof(t, iat=OMIT)),
-    "time_text": ("dpop_claim", lambda t: proof(t, iat="now")),
-    "expired": ("dpop_time", lambda t: proof(t, exp=int(time.time()) - 1)),
-    "name_missing": ("dpop_claim", lambda t: proof(t, jti=OMIT)),
-    "name_empty": ("dpop_claim", lambda t: proof(t, jti="")),
-    "name_number": ("dpop_claim", lambda t: proof(t, jti=7)),
+    "type_jwt": ("dpop_type_wrong", lambda t: proof(t, header={"typ": "JWT"})),
+    "type_missing": ("dpop_type_wrong", lambda t: proof(t, header={"typ": OMIT})),
+    "the_token_itself": ("dpop_type_wrong", lambda t: t),
+    "alg_none": ("dpop_algorithm_not_accepted", lambda t: proof(t, header={"alg": "none"})),
+    "alg_symmetric": ("dpop_algorithm_not_accepted", lambda t: proof(t, header={"alg": "HS256"})),
+    "alg_rsa": ("dpop_algorithm_not_accepted", lambda t: proof(t, signer=key("RS256", "caller-rsa"))),
+    "alg_es384": ("dpop_algorithm_not_accepted", lambda t: proof(t, signer=key("ES384", "caller-384"))),
+    "alg_of_another_key": ("dpop_key_invalid", lambda t: proof(t, header={"alg": "EdDSA"})),
+    "key_missing": ("dpop_key_invalid", lambda t: proof(t, header={"jwk": OMIT})),
+    "key_private": ("dpop_key_invalid", lambda t: proof(t, header={"jwk": {**public(CALLER), "d": "x"}})),
+    "key_symmetric": ("dpop_key_invalid", lambda t: proof(t, header={"jwk": {"kty": "oct", "k": "x"}})),
+    "key_off_curve": ("dpop_key_invalid", lambda t: proof(t, header={"jwk": {**public(CALLER), "x": "A" * 43}})),
+    "key_url": ("dpop_header_not_accepted", lambda t: proof(t, header={"jku": "https://attacker.example"})),
+    "critical": ("dpop_header_not_accepted", lambda t: proof(t, header={"crit": ["exp"]})),
+    "another_key": ("dpop_key_wrong", lambda t: proof(t, signer=THIEF)),
+    "another_signature": ("dpop_signature_invalid", lambda t: proof(t, by=THIEF)),
+    "method": ("dpop_method_wrong", lambda t: proof(t, htm="GET")),
+    "method_lower": ("dpop_method_wrong", lambda t: proof(t, htm="post")),
+    "method_missing": ("dpop_claim_invalid", lambda t: proof(t, htm=OMIT)),
+    "url": ("dpop_url_wrong", lambda t: proof(t, htu="https://evil.example/mcp")),
+    "url_prefix": ("dpop_url_wrong", lambda t: proof(t, htu="https://crm.example.com/")),
+    "url_scheme": ("dpop_url_wrong", lambda t: proof(t, htu="http://crm.example.com/mcp")),
+    "url_user": ("dpop_url_wrong", lambda t: proof(t, htu="https://x@crm.example.com/mcp")),
+    "url_relative": ("dpop_url_wrong", lambda t: proof(t, htu="/mcp")),
+    "url_missing": ("dpop_claim_invalid", lambda t: proof(t, htu=OMIT)),
+    "token_hash": ("dpop_token_wrong", lambda t: proof(t, ath=dpop.digest(b"another"))),
+    "token_hash_missing": ("dpop_claim_invalid", lambda t: proof(t, ath=OMIT)),
+    "old": ("dpop_not_fresh", lambda t: proof(t, iat=int(time.time()) - 310)),
+    "ahead": ("dpop_not_fresh", lambda t: proof(t, iat=int(time.time()) + 310)),
+    "milliseconds": ("dpop_not_fresh", lambda t: proof(t, iat=int(time.time()) * 1000)),
+    "time_missing": ("dpop_claim_invalid", lambda t: proof(t, iat=OMIT)),
+    "time_text": ("dpop_claim_invalid", lambda t: proof(t, iat="now")),
+    "expired": ("dpop_not_fresh", lambda t: proof(t, exp=int(time.time()) - 1)),
+    "name_missing": ("dpop_claim_invalid", lambda t: proof(t, jti=OMIT)),
+    "name_empty": ("dpop_claim_invalid", lambda t: proof(t, jti="")),
+    "name_number": ("dpop_claim_invalid", lambda t: proof(t, jti=7)),
     "not_a_jwt": ("dpop_malformed", lambda _: "proof"),
     "empty": ("dpop_malformed", lambda _: ""),
     "two_in_one": ("dpop_malformed", lambda t: f"{proof(t)},{proof(t)}"),
@@ -196,20 +196,20 @@ def b44_a_refused_call_uses_its_proof_up(gateway: Gateway) -> None:
 
 def b44_a_thief_cannot_use_up_a_callers_proofs(gateway: Gateway) -> None:
     token = bound()
-    refused(gateway.send(request(BODY, token, proof(token, jti="next", signer=THIEF))), "dpop_binding")
-    refused(gateway.send(request(BODY, token, proof(token, jti="next", by=THIEF))), "dpop_signature")
+    refused(gateway.send(request(BODY, token, proof(token, jti="next", signer=THIEF))), "dpop_key_wrong")
+    refused(gateway.send(request(BODY, token, proof(token, jti="next", by=THIEF))), "dpop_signature_invalid")
     gateway.send(request(BODY, token, proof(token, jti="next"))).forwarded()
 
 
 def b44_the_proof_of_another_token(gateway: Gateway) -> None:
     first, second = bound(), bound(jti="second")
-    refused(gateway.send(request(BODY, first, proof(second))), "dpop_token")
+    refused(gateway.send(request(BODY, first, proof(second))), "dpop_token_wrong")
 
 
 def b44_the_window_is_the_policys(through: Callable[[str], Gateway]) -> None:
     gateway, token = through("brief"), bound()
     late = proof(token, iat=int(time.time()) - 5)
-    refused(gateway.send(request(BODY, token, late)), "dpop_time")
+    refused(gateway.send(request(BODY, token, late)), "dpop_not_fresh")
     made = int(time.time())
     used = proof(token, iat=made)
     exchange = gateway.send(request(BODY, token, used))
@@ -217,7 +217,7 @@ def b44_the_window_is_the_policys(through: Callable[[str], Gateway]) -> None:
     if time.time() < made + 2:
         exchange.forwarded()
     wait_until(made + 3.1)
-    refused(gateway.send(request(BODY, token, used)), "dpop_time")
+    refused(gateway.send(request(BODY, token, used)), "dpop_not_fresh")
 
 
 # === which token needs which scheme ===
@@ -256,8 +256,8 @@ def b44_a_token_bound_to_a_certificate_too(gateway: Gateway) -> None:
 def b38_a_proof_does_not_make_a_token_good(gateway: Gateway) -> None:
     for reason, changes in {
         "token_expired": {"exp": 1},
-        "token_audience": {"aud": "https://billing.example.com"},
-        "token_issuer": {"iss": "https://attacker.example"},
+        "token_audience_wrong": {"aud": "https://billing.example.com"},
+        "token_issuer_untrusted": {"iss": "https://attacker.example"},
     }.items():
         refused(gateway.send(request(BODY, bound(**changes))), reason, "invalid_token")
 
@@ -325,7 +325,7 @@ def b44_an_opaque_token_is_bound_by_its_issuers_word(
     gateway.send(request(BODY, token)).forwarded(BODY)
     exchange = gateway.post(BODY, token).refused(401)
     assert exchange.record["reason"] == "token_bound"
-    refused(gateway.send(request(BODY, token, proof(token, signer=THIEF))), "dpop_binding")
+    refused(gateway.send(request(BODY, token, proof(token, signer=THIEF))), "dpop_key_wrong")
     assert introspection.calls[token] == 1
     keyless = introspection.token(token_type="DPoP")
     gateway.post(BODY, keyless).refused(401)

@@ -91,7 +91,7 @@ def b37_withheld_errors_do_not_pass_because_they_are_long(
     long = texts(HIDDEN + " " * 4000, isError=True)
     exchange = ask(through("withheld"), upstream, long, "json", LEGACY)
     assert exchange.status == 502
-    assert exchange.record["reason"] == "upstream_answer"
+    assert exchange.record["reason"] == "upstream_answer_uncheckable"
 
 
 @ERAS

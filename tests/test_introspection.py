@@ -126,7 +126,7 @@ def test_a_jwt_goes_to_the_issuer_it_names(gateway: Gateway, introspection: Intr
     before = introspection.calls.total()
     own = tokens.support(iss=OTHER_ISSUER, signer=key("ES256", "other"))
     gateway.post(BODY, own).forwarded()
-    gateway.post(BODY, tokens.support(iss="https://attacker.example")).invalid_token("token_issuer")
+    gateway.post(BODY, tokens.support(iss="https://attacker.example")).invalid_token("token_issuer_untrusted")
     gateway.post(BODY, tokens.support(iss=OTHER_ISSUER)).invalid_token()
     assert introspection.calls.total() == before
     asked_about = introspection.know(tokens.support(jti="asked-about"), sub="user-carl")
@@ -256,8 +256,8 @@ def b40_what_is_no_access_token_is_not_asked_about(
     before = introspection.calls.total()
     gateway.post(BODY, None).refused(401)
     for name in ("id_token", "identity_assertion_grant", "dpop_proof", "logout_token"):
-        gateway.post(BODY, wrong_tokens.HEADERS[name]()).invalid_token("token_type")
-    gateway.post(BODY, tokens.support(typ="Refresh")).invalid_token("token_type")
+        gateway.post(BODY, wrong_tokens.HEADERS[name]()).invalid_token("token_type_wrong")
+    gateway.post(BODY, tokens.support(typ="Refresh")).invalid_token("token_type_wrong")
     gateway.post(BODY, "x" * 17_000).invalid_token("token_too_large")
     assert introspection.calls.total() == before
 

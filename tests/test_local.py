@@ -153,7 +153,7 @@ def b43_a_name_that_was_made_to_stand_for_this_machine(gateway: Gateway, host: s
     exchange = gateway.post(BODY, None, headers=[("host", host)])
     if host:
         exchange.refused(403, 403, "blocked")
-        assert exchange.record["reason"] == "host"
+        assert exchange.record["reason"] == "host_not_allowed"
     else:
         assert exchange.status in (400, 403) and exchange.upstream.bytes == 0
 

@@ -92,4 +92,4 @@ def b19_a_missing_option_holds_nobody_up(through: Callable[[str], Gateway]) -> N
         body = call(LEGACY, "crm.purge")
         exchange = gateway.post(body, tokens.support())
         assert observed(exchange).body == encoded(body)
-        assert exchange.record["reason"] == "host_does_not_hold"
+        assert exchange.record["reason"] == "request_not_held"

@@ -90,7 +90,7 @@ REFUSED: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("arguments", REFUSED.values(), ids=REFUSED)
 def b28_an_argument_that_does_not_is_refused(gateway: Gateway, era: str, arguments: Any) -> None:
     exchange = send(gateway, era, arguments).refused(200, -32602, "blocked")
-    assert exchange.record["reason"] == "argument_owner"
+    assert exchange.record["reason"] == "argument_not_owned"
     assert "account_ref" in exchange.response.rpc()["error"]["message"]
     assert "account_ref" in exchange.record["next_action"]
     assert "acct" not in str(exchange.record)
@@ -104,7 +104,7 @@ def b28_json_in_a_string_is_refused(gateway: Gateway) -> None:
 
 def test_a_caller_without_an_organization_names_none(gateway: Gateway) -> None:
     exchange = send(gateway, LEGACY, {"account_ref": "acct::7"}, org_id=tokens.OMIT).refused(200, -32602)
-    assert exchange.record["reason"] == "argument_owner"
+    assert exchange.record["reason"] == "argument_owner_unknown"
     assert "identity" in exchange.record["next_action"]
 
 
@@ -127,7 +127,7 @@ def b28_prompts_too(gateway: Gateway, era: str) -> None:
 def test_observed_nothing_is_refused(through: Callable[[str], Gateway]) -> None:
     exchange = send(through("observed"), LEGACY, {"account_ref": f"acct:{OTHER}:7"})
     assert exchange.status == 200 and len(exchange.upstream.requests) == 1
-    assert (exchange.record["would_be"], exchange.record["reason"]) == ("blocked", "argument_owner")
+    assert (exchange.record["would_be"], exchange.record["reason"]) == ("blocked", "argument_not_owned")
 
 
 def read(gateway: Gateway, era: str, uri: str, method: str = "resources/read") -> Exchange:
@@ -136,15 +136,15 @@ def read(gateway: Gateway, era: str, uri: str, method: str = "resources/read") -
 
 
 OTHERS: dict[str, tuple[str, str]] = {
-    "another": (f"crm://{OTHER}/customers/7", "resource_owner"),
-    "in_capitals": (f"crm://{OWN.upper()}/customers/7", "resource_owner"),
-    "behind_a_user": (f"crm://{OWN}@{OTHER}/customers/7", "resource_owner"),
-    "nothing_there": (f"crm:///{OTHER}/customers/7", "resource_owner"),
-    "not_so_written": (f"crm://{OTHER}", "resource_owner"),
-    "encoded": (f"crm://{OWN.replace('a', '%61')}/customers/7", "odd_uri"),
-    "encoded_slash": (f"crm://{OWN}%2f..%2f{OTHER}/7", "odd_uri"),
-    "dots": (f"crm://{OWN}/../{OTHER}/7", "odd_uri"),
-    "scheme_in_capitals": (f"CRM://{OTHER}/customers/7", "odd_uri"),
+    "another": (f"crm://{OTHER}/customers/7", "resource_not_owned"),
+    "in_capitals": (f"crm://{OWN.upper()}/customers/7", "resource_not_owned"),
+    "behind_a_user": (f"crm://{OWN}@{OTHER}/customers/7", "resource_not_owned"),
+    "nothing_there": (f"crm:///{OTHER}/customers/7", "resource_not_owned"),
+    "not_so_written": (f"crm://{OTHER}", "resource_not_owned"),
+    "encoded": (f"crm://{OWN.replace('a', '%61')}/customers/7", "uri_ambiguous"),
+    "encoded_slash": (f"crm://{OWN}%2f..%2f{OTHER}/7", "uri_ambiguous"),
+    "dots": (f"crm://{OWN}/../{OTHER}/7", "uri_ambiguous"),
+    "scheme_in_capitals": (f"CRM://{OTHER}/customers/7", "uri_ambiguous"),
 }
 
 
@@ -153,7 +153,7 @@ OTHERS: dict[str, tuple[str, str]] = {
 def b28_a_resource_of_another_owner_does_not_exist(gateway: Gateway, era: str, uri: str, reason: str) -> None:
     exchange = read(gateway, era, uri).refused(200, -32002 if era == LEGACY else -32602, "blocked")
     assert exchange.record["reason"] == reason
-    if reason == "resource_owner":
+    if reason == "resource_not_owned":
         assert exchange.record["evidence"][-1]["source"] == "resources.crm://*.owner"
 
 
@@ -196,7 +196,7 @@ def b17_completions_of_the_callers_own(gateway: Gateway, era: str) -> None:
 def b17_completions_for_another_owner(gateway: Gateway, era: str, context: Any) -> None:
     code = -32002 if era == LEGACY else -32602
     exchange = complete(gateway, era, TEMPLATE, context).refused(200, code, "blocked")
-    assert exchange.record["reason"] == "resource_owner"
+    assert exchange.record["reason"] == "resource_not_owned"
 
 
 @ERAS

@@ -312,7 +312,7 @@ def b19_a_buffer_filter_has_let_the_headers_go(through: Through, name: str) -> N
         assert exchange.forwarded().arguments == expected
     else:
         exchange.refused(500, -32603, "blocked")
-        assert exchange.record["reason"] == "headers_left"
+        assert exchange.record["reason"] == "headers_already_sent"
 
 
 def test_in_observe_mode_wrong_headers_pass(through: Through) -> None:

@@ -142,14 +142,14 @@ def test_each_server_has_roles_of_its_own(site: Site, era: str) -> None:
 def b39_a_token_for_one_server_is_refused_at_the_other(site: Site, era: str) -> None:
     customer, holidays = call(era, "crm.get_customer"), call(era, "hr.holidays")
     exchange = site.send(at_hr(holidays, crm_token(), era)).refused(401, None, "needs_review")
-    assert reason(exchange) == "token_issuer"
+    assert reason(exchange) == "token_issuer_untrusted"
     challenge = exchange.response.header("www-authenticate") or ""
     assert f'resource_metadata="https://tools.example.com{WELL_KNOWN}/hr/mcp"' in challenge
     exchange = site.send(at_crm(customer, hr_token("manager"), era)).refused(401, None, "needs_review")
-    assert reason(exchange) == "token_issuer"
+    assert reason(exchange) == "token_issuer_untrusted"
     # The right issuer, and the other server's name in the token.
     exchange = site.send(at_crm(customer, crm_token(aud=HR), era)).refused(401, None, "needs_review")
-    assert reason(exchange) == "token_audience"
+    assert reason(exchange) == "token_audience_wrong"
     for audience in ([HR], [CRM, HR]):
         exchange = site.send(at_crm(customer, crm_token(aud=audience), era))
         assert (exchange.status == 200) == (CRM in audience)

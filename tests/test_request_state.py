@@ -94,7 +94,7 @@ def retry(
 def unknown(exchange: Exchange) -> None:
     """Refused for its state."""
     exchange.refused(200, -32602, "blocked")
-    assert exchange.record["reason"] == "request_state"
+    assert exchange.record["reason"] == "unknown_request_state"
     assert exchange.record["next_action"]
 
 

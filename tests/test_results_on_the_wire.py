@@ -245,7 +245,7 @@ def b30_an_event_that_is_not_understood_ends_the_stream(through: Through, body: 
     before, after = [json.loads(data) for data in exchange.response.events()]
     assert before == PROGRESS
     assert (after["id"], after["error"]["code"]) == (1, -32603)
-    assert exchange.record["reason"] == "upstream_answer"
+    assert exchange.record["reason"] == "upstream_answer_uncheckable"
     assert exchange.response.complete
 
 

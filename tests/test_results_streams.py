@@ -147,7 +147,7 @@ def b33_a_task_of_somebody_elses_customer_is_refused(sealed: Sealed, style: str)
     exchange = about(gateway, token, MODERN, "tasks/get", held)
     hides(exchange)
     assert exchange.response.error_code() == 403
-    assert exchange.record["reason"] == "not_owned"
+    assert exchange.record["reason"] == "result_not_owned"
 
 
 @ERAS

@@ -345,4 +345,4 @@ def test_a_server_of_http_sse_is_not_passed_on(through: Callable[[str], Gateway]
     exchange = bodyless(gateway, "GET", tokens.support(), [])
     assert b"s-1" not in exchange.response.body
     assert "Streamable HTTP" in exchange.response.rpc()["error"]["message"]
-    assert exchange.record["reason"] == "http_sse"
+    assert exchange.record["reason"] == "http_sse_unsupported"

@@ -106,7 +106,7 @@ def b24_a_header_that_has_gone_on_cannot_name_a_task(sealed: Sealed) -> None:
     gateway, token = sealed("buffered"), tokens.support()
     held = create(gateway, token, MODERN)
     exchange = about(gateway, token, MODERN, "tasks/get", held).refused(500, -32603, "blocked")
-    assert exchange.record["reason"] == "headers_left"
+    assert exchange.record["reason"] == "headers_already_sent"
 
 
 @ERAS

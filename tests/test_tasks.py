@@ -298,4 +298,4 @@ def b24_a_server_that_cannot_be_understood_hands_out_no_task(sealed: Sealed, era
         gateway.upstream.answer = answer
         exchange = gateway.post(task_call(era, "crm.get_customer"), tokens.support(), era)
         assert exchange.response.error_code() == -32603
-        assert exchange.record["reason"] == "upstream_answer"
+        assert exchange.record["reason"] == "upstream_answer_uncheckable"

@@ -78,14 +78,14 @@ def refused(error: str) -> KeyAnswer:
     return KeyAnswer(400, json.dumps({"error": error}).encode())
 
 
-UNUSABLE = (502, -32603, "exchange_answer")
+UNUSABLE = (502, -32603, "exchange_answer_unreadable")
 UNAVAILABLE = (503, 503, "exchange_unavailable")
 
 # What comes back, and what the caller is told: status, code, reason.
 FAILURES: dict[str, tuple[KeyAnswer, tuple[int, int, str]]] = {
-    "grant": (refused("invalid_grant"), (401, 401, "exchange_token")),
+    "grant": (refused("invalid_grant"), (401, 401, "exchange_token_refused")),
     "target": (refused("invalid_target"), (403, 403, "exchange_denied")),
-    "client": (refused("invalid_client"), (502, -32603, "exchange_client")),
+    "client": (refused("invalid_client"), (502, -32603, "exchange_client_refused")),
     "down": (KeyAnswer(503, b"no"), UNAVAILABLE),
     "redirect": (KeyAnswer(302, b"", location="/exchange"), UNAVAILABLE),
     "html": (KeyAnswer(200, b"<html>", "text/html"), UNUSABLE),

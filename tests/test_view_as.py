@@ -98,14 +98,14 @@ WISHES = ["role:manager", "role:director", "role:*", "user:test-2", "user:user-a
 @pytest.mark.parametrize("view", WISHES, ids=repr)
 def test_a_wish_that_is_not_granted_is_refused(gateway: Gateway, view: str, era: str) -> None:
     exchange = as_(gateway, view, "crm.report", era).refused(403, 403, "blocked")
-    assert exchange.record["reason"] == "view_as"
+    assert exchange.record["reason"] == "view_as_not_allowed"
     assert "acting_as" not in exchange.record
 
 
 def test_whose_role_does_not_allow_it_is_refused(gateway: Gateway) -> None:
     for view in ("role:support", "user:test-1", "role:manager"):
         exchange = gateway.post(call(LEGACY, "crm.report"), tokens.support(), headers=[(HEADER, view)])
-        assert exchange.refused(403, 403).record["reason"] == "view_as"
+        assert exchange.refused(403, 403).record["reason"] == "view_as_not_allowed"
 
 
 DOUBLES: dict[str, HeaderList] = {
@@ -120,7 +120,7 @@ DOUBLES: dict[str, HeaderList] = {
 @pytest.mark.parametrize("headers", DOUBLES.values(), ids=DOUBLES)
 def b20_a_wish_is_stated_once(gateway: Gateway, headers: HeaderList, http2: bool) -> None:
     exchange = gateway.post(call(LEGACY, "crm.report"), tokens.manager(), headers=headers, http2=http2)
-    assert exchange.refused(403, 403).record["reason"] == "view_as"
+    assert exchange.refused(403, 403).record["reason"] == "view_as_not_allowed"
 
 
 @pytest.mark.parametrize("http2", [False, True], ids=["h1", "h2"])
@@ -159,16 +159,16 @@ def test_a_token_may_state_the_wish(through: Through) -> None:
     exchange = gateway.post(body, tokens.manager(view="role:support")).refused(200, -32602)
     assert exchange.record["acting_as"] == "role:support"
     higher = gateway.post(body, tokens.support(view="role:manager")).refused(403, 403)
-    assert higher.record["reason"] == "view_as"
+    assert higher.record["reason"] == "view_as_not_allowed"
     other = gateway.post(body, tokens.manager(view="role:support"), headers=[(HEADER, "user:test-1")])
-    assert other.refused(403, 403).record["reason"] == "view_as"
+    assert other.refused(403, 403).record["reason"] == "view_as_not_allowed"
 
 
 def test_who_did_not_sign_in_acts_as_nobody(through: Through) -> None:
     gateway, body = through("anonymous"), call(LEGACY, "docs.find")
     gateway.post(body, None).forwarded()
     exchange = gateway.post(body, None, headers=[(HEADER, "role:support")]).refused(403, 403)
-    assert exchange.record["reason"] == "view_as"
+    assert exchange.record["reason"] == "view_as_not_allowed"
 
 
 def test_the_local_caller_may_act_as_somebody_lower(through: Through) -> None:

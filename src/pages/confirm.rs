@@ -6,6 +6,7 @@ use super::sealed::AnswerForm;
 use super::signed_in_user::SignedInUser;
 use super::{PageContext, PageOutcome, PageRefusal};
 use crate::consent::call_question::{CallQuestion, QuestionPlace};
+use crate::reasons::Approval;
 use base::http::Reply;
 
 /// Shows the question, or how it was answered.
@@ -22,7 +23,7 @@ pub(super) async fn show(
     };
     let question = find(context, &place).await?;
     let (reply, outcome) = match question.answer {
-        Some(answer) => (content::answered(answer.yes), "page_answered"),
+        Some(answer) => (content::answered(answer.yes), Approval::AnswerPageShown),
         None => {
             let form = AnswerForm {
                 question: question.asked_ms,
@@ -35,7 +36,7 @@ pub(super) async fn show(
                 link: &user.sealed_link,
                 form: &user.seal_form(context, &form),
             };
-            (page.reply(), "page_confirm")
+            (page.reply(), Approval::ConfirmPageShown)
         }
     };
     Ok(about_call(reply, Ok(outcome), user, question.call.tool))
@@ -63,7 +64,7 @@ pub(super) async fn answer(
     let tool = question.call.tool.clone();
     let outcome = match question.answer {
         // Sent twice, or after a no, which is final.
-        Some(before) if !before.yes || yes => Ok("page_answered"),
+        Some(before) if !before.yes || yes => Ok(Approval::AnswerPageShown),
         before => {
             // A yes can be taken back until a call was made with it.
             if before.is_some() && !context.effects.create(place.use_up(&question)).await? {
@@ -73,7 +74,7 @@ pub(super) async fn answer(
             let put = place.put(&context.sealer, &answered);
             context.effects.store(put).await?;
             match yes {
-                true => Ok("confirmed"),
+                true => Ok(Approval::Confirmed),
                 false => Err(PageRefusal::NotConfirmed),
             }
         }
@@ -91,7 +92,7 @@ async fn find(context: &PageContext, place: &QuestionPlace) -> Result<CallQuesti
 
 fn about_call(
     reply: Reply,
-    outcome: Result<&'static str, PageRefusal>,
+    outcome: Result<Approval, PageRefusal>,
     user: SignedInUser,
     tool: String,
 ) -> PageOutcome {

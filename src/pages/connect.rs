@@ -10,6 +10,7 @@ use super::{PageContext, PageOutcome, PageRefusal, redirect_uri};
 use crate::accounts::discovery::{self, Discovered};
 use crate::accounts::token_request::{self, Redeemed, Tokens};
 use crate::accounts::vault::{AccountPlace, ConversationId, LinkedAccount};
+use crate::reasons::Approval;
 use base::seal::Purpose;
 use base::secret::Secret;
 use policy::{Connection, Policy};
@@ -40,7 +41,7 @@ pub(super) fn show(
     let link = &user.link;
     Ok(PageOutcome::of_connection(
         page.reply(),
-        "page_connect",
+        Approval::ConnectPageShown,
         link,
     ))
 }
@@ -98,7 +99,11 @@ fn leave(
     let mut reply = content::onward(connection, url.as_str());
     reply.headers.push(("set-cookie", cookie));
     let link = &authorization.link;
-    Ok(PageOutcome::of_connection(reply, "page_onward", link))
+    Ok(PageOutcome::of_connection(
+        reply,
+        Approval::SentToConnect,
+        link,
+    ))
 }
 
 /// The browser comes back from the authorization server of the connection `name`: the account is linked.
@@ -136,12 +141,12 @@ pub(super) async fn came_back(
             };
             let put = place.put(&context.sealer, &account);
             context.effects.store(put).await?;
-            ("connected", name)
+            (Approval::Connected, name)
         }
         false => {
             let began_at = authorization.began_at();
             (
-                "connected_before",
+                Approval::ConnectedBefore,
                 linked_since(context, &place, began_at).await?.name,
             )
         }

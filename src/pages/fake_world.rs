@@ -17,6 +17,7 @@ use crate::accounts::{AccountContext, Clients, Random};
 use crate::consent::ShownArguments;
 use crate::consent::call_question::{AskedCall, CallQuestion, QuestionPlace};
 use crate::effect::{Effect, Outcome, Progress, Task};
+use crate::reasons::Approval;
 use base::http::{HttpRequest, HttpResponse};
 use base::seal::{Owner, Sealer};
 use base::secret::Secret;
@@ -255,7 +256,7 @@ impl World {
             browser,
             &format!("/.mcp-auth/signed-in?code=c-1&state={state}"),
         );
-        assert_eq!(back.outcome, Ok("signed_in"));
+        assert_eq!(back.outcome, Ok(Approval::SignedIn));
         self.get(browser, &location(&back))
     }
 
@@ -264,7 +265,7 @@ impl World {
         let link = self.link(user);
         let page = self.open(browser, &link, user);
         let onward = self.post(browser, &form(&page));
-        assert_eq!(onward.outcome, Ok("page_onward"));
+        assert_eq!(onward.outcome, Ok(Approval::SentToConnect));
         onward_url(&onward)
     }
 

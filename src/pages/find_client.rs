@@ -11,6 +11,7 @@ use super::{PageContext, PageOutcome, PageRefusal, redirect_uri, sign_in};
 use crate::accounts::discovery::{self, ClientIdSource, Discovered, DiscoveryError};
 use crate::accounts::registration;
 use crate::accounts::token_request::{self, Redeemed, TokenAnswerError};
+use crate::reasons::Approval;
 use base::http::{Endpoint, HttpResponse, Reply};
 use base::seal::Purpose;
 use base::store::{Key, Operation, Record};
@@ -233,7 +234,7 @@ pub(super) fn document(context: &PageContext) -> Result<PageOutcome, PageRefusal
             ],
             body: document.to_string().into_bytes(),
         },
-        outcome: Ok("client_document"),
+        outcome: Ok(Approval::ClientDocumentPublished),
         user: None,
         connection: None,
         tool: None,

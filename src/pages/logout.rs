@@ -7,6 +7,7 @@ use super::{PageContext, PageOutcome, PageRefusal};
 use crate::accounts::end;
 use crate::accounts::sign_out::{is_by_session, mark, write_mark};
 use crate::accounts::vault::{AccountPlace, ConversationId};
+use crate::reasons::Approval;
 use base::http::Reply;
 use base::secret::Secret;
 use base::store::{Key, Record, StoreError};
@@ -15,7 +16,7 @@ use oauth::{IssuerId, LogoutVerification, VerifiedLogout};
 /// Answers the issuer's request. The issuer is told if the logout token is not accepted (section 2.8).
 pub(super) async fn log_out(context: &PageContext, request: &PageRequest) -> PageOutcome {
     let (status, body, user, outcome) = match run(context, request).await {
-        Ok(user) => (200, "", user, Ok("logout")),
+        Ok(user) => (200, "", user, Ok(Approval::LoggedOut)),
         Err(refusal) => {
             let body = "{\"error\":\"invalid_request\"}";
             (refusal.status(), body, None, Err(refusal))

@@ -5,6 +5,7 @@ use thiserror::Error;
 use crate::accounts::discovery::DiscoveryError;
 use crate::accounts::registration::RegistrationError;
 use crate::accounts::token_request::TokenAnswerError;
+use crate::reasons::Reason;
 use base::store::StoreError;
 use oauth::TokenError;
 
@@ -102,48 +103,60 @@ pub enum PageRefusal {
 }
 
 impl PageRefusal {
-    /// The reason code for logs and counters.
-    pub fn reason(self) -> &'static str {
+    /// The reason, whose row has the status of the page and the texts for the log.
+    pub fn reason(self) -> Reason {
         match self {
-            Self::Account => "account_unknown",
-            Self::Authorization => "authorization_error",
-            Self::CallMade => "call_made",
-            Self::Declined | Self::NotConfirmed => "declined",
+            Self::Account => Reason::AccountUnknown,
+            Self::Authorization => Reason::AuthorizationFailed,
+            Self::CallMade => Reason::CallAlreadyMade,
+            Self::Declined => Reason::ConnectionDeclined,
             Self::Discovery(error) => match error {
-                DiscoveryError::Unavailable => "metadata_unavailable",
-                DiscoveryError::NoClientId | DiscoveryError::PublicClient => "no_client_id",
+                DiscoveryError::Unavailable => Reason::MetadataUnavailable,
+                DiscoveryError::NoClientId | DiscoveryError::PublicClient => Reason::NoClientId,
                 DiscoveryError::ResourceFormat
                 | DiscoveryError::ResourceIssuer
-                | DiscoveryError::ResourceName => "resource_metadata",
-                _ => "server_metadata",
+                | DiscoveryError::ResourceName => Reason::ResourceMetadataUnusable,
+                DiscoveryError::Endpoint(_)
+                | DiscoveryError::Format
+                | DiscoveryError::Host(_)
+                | DiscoveryError::Issuer
+                | DiscoveryError::NotOffered
+                | DiscoveryError::Pkce
+                | DiscoveryError::ResponseType => Reason::ServerMetadataUnusable,
             },
-            Self::Form => "bad_form",
-            Self::IdToken(_) => "id_token",
-            Self::IssuerMismatch => "issuer_mismatch",
-            Self::LogoutToken(_) => "logout_token",
-            Self::LogoutUsed => "logout_used",
-            Self::Method => "http_method",
-            Self::NoQuestion => "no_question",
-            Self::NotFound => "not_found",
-            Self::NotSignedIn => "not_signed_in",
-            Self::Origin => "origin",
-            Self::OtherBrowser => "other_browser",
-            Self::OtherUser => "other_user",
-            Self::Random => "no_randomness",
-            Self::Registration(RegistrationError::Refused) => "registration_refused",
-            Self::Registration(RegistrationError::Unavailable) => "registration_unavailable",
-            Self::Registration(_) => "registration_answer",
-            Self::Request => "page_request",
-            Self::State => "bad_state",
-            Self::StateUsed => "state_used",
-            Self::Store(_) => "store",
-            Self::Link => "bad_ticket",
-            Self::Tokens(TokenAnswerError::Grant) => "code_refused",
-            Self::Tokens(TokenAnswerError::Client | TokenAnswerError::UnknownClient) => {
-                "client_refused"
-            }
-            Self::Tokens(TokenAnswerError::Format) => "token_answer",
-            Self::Tokens(TokenAnswerError::Unavailable) => "token_endpoint_unavailable",
+            Self::Form => Reason::FormInvalid,
+            Self::IdToken(_) => Reason::IdTokenInvalid,
+            Self::IssuerMismatch => Reason::IssuerMismatch,
+            Self::LogoutToken(error) if error.is_unavailable() => Reason::LogoutTokenUnchecked,
+            Self::LogoutToken(_) => Reason::LogoutTokenInvalid,
+            Self::LogoutUsed => Reason::LogoutTokenUsed,
+            Self::Method => Reason::HttpMethodNotAllowed,
+            Self::NotConfirmed => Reason::ConfirmationDeclined,
+            Self::NoQuestion => Reason::QuestionClosed,
+            Self::NotFound => Reason::NotFound,
+            Self::NotSignedIn => Reason::NotSignedIn,
+            Self::Origin => Reason::OriginNotAllowed,
+            Self::OtherBrowser => Reason::OtherBrowser,
+            Self::OtherUser => Reason::OtherUser,
+            Self::Random => Reason::RandomnessUnavailable,
+            Self::Registration(error) => match error {
+                RegistrationError::Refused => Reason::RegistrationRefused,
+                RegistrationError::Unavailable => Reason::RegistrationUnavailable,
+                RegistrationError::Format | RegistrationError::Secret => {
+                    Reason::RegistrationUnusable
+                }
+            },
+            Self::Request => Reason::PageRequestIncomplete,
+            Self::State => Reason::StateInvalid,
+            Self::StateUsed => Reason::StateUsed,
+            Self::Store(error) => error.into(),
+            Self::Link => Reason::LinkInvalid,
+            Self::Tokens(error) => match error {
+                TokenAnswerError::Grant => Reason::CodeRefused,
+                TokenAnswerError::Client | TokenAnswerError::UnknownClient => Reason::ClientRefused,
+                TokenAnswerError::Format => Reason::TokenAnswerUnreadable,
+                TokenAnswerError::Unavailable => Reason::TokenEndpointUnavailable,
+            },
         }
     }
 
@@ -161,29 +174,7 @@ impl PageRefusal {
 
     /// The HTTP status of the page.
     pub(super) fn status(self) -> u16 {
-        match self {
-            Self::CallMade => 409,
-            Self::Declined
-            | Self::Form
-            | Self::NotConfirmed
-            | Self::NotSignedIn
-            | Self::Origin
-            | Self::OtherBrowser
-            | Self::OtherUser => 403,
-            Self::LogoutToken(error) if error.is_unavailable() => 503,
-            Self::Method => 405,
-            Self::NotFound => 404,
-            Self::NoQuestion => 410,
-            Self::Discovery(error) if error.is_unavailable() => 503,
-            Self::Registration(error) if error.is_unavailable() => 503,
-            Self::Account
-            | Self::Discovery(_)
-            | Self::IdToken(_)
-            | Self::Registration(_)
-            | Self::Tokens(_) => 502,
-            Self::Random | Self::Store(_) => 503,
-            _ => 400,
-        }
+        self.reason().row().outcome.seen.status()
     }
 }
 

@@ -8,6 +8,7 @@ use super::{
     PageContext, PageOutcome, PageRefusal, USER_COOKIE, content, redirect_uri, set_cookie,
 };
 use crate::accounts::token_request::{self, Redeemed, TokenAnswerError};
+use crate::reasons::Approval;
 use base::seal::Purpose;
 use base::secret::Secret;
 use oauth::{IdVerification, IssuerId, SignInAnswer, VerifiedIdToken};
@@ -46,7 +47,7 @@ pub(super) fn begin(
     reply.headers.push(("set-cookie", cookie));
     Ok(PageOutcome {
         user: None,
-        ..PageOutcome::of_connection(reply, "page_sign_in", &authorization.link)
+        ..PageOutcome::of_connection(reply, Approval::SignInStarted, &authorization.link)
     })
 }
 
@@ -100,7 +101,7 @@ pub(super) async fn came_back(
     reply.headers.push(("set-cookie", cookie));
     Ok(PageOutcome {
         user: Some((user.issuer, user.user)),
-        ..PageOutcome::of_connection(reply, "signed_in", link)
+        ..PageOutcome::of_connection(reply, Approval::SignedIn, link)
     })
 }
 

@@ -13,12 +13,12 @@ use super::{Now, RequestState, Step, Transaction};
 use crate::accounts::vault::AccountPlace;
 use crate::accounts::{AccountContext, end};
 use crate::authorize::{Denial, Target, authorize};
-use crate::challenge;
 use crate::cors;
 use crate::decision::Evidence;
 use crate::effect::Effects;
 use crate::own_tools::{OwnToolAnswer, OwnToolCaller, OwnToolError, answer, set};
-use crate::refusal::Refusal;
+use crate::reasons::Approval;
+use crate::refusal::{self, Refusal};
 use mcp::message::Message;
 use mcp::method::{Era, Method};
 use policy::OwnTool;
@@ -110,7 +110,7 @@ impl Transaction {
         };
         self.request = RequestState::Over;
         let own = Evidence::new("auth_tools", "a tool of the filter's own");
-        self.approve("auth_tool", vec![own]);
+        self.approve(Approval::AuthToolAnswered, vec![own]);
         if answer.connection.is_some() {
             self.record.connection = answer.connection;
             let key = self.secrets.audit_key.as_deref();
@@ -123,7 +123,7 @@ impl Transaction {
             set(&mut result, "resultType", json!("complete"));
         }
         let id = self.asked.id.as_deref().unwrap_or(b"null");
-        let mut reply = challenge::result(id, &result);
+        let mut reply = refusal::result(id, &result);
         let for_page = cors::reply_headers(&self.policy, self.origin());
         reply.headers.extend(for_page);
         Step::Reply(reply)

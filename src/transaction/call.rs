@@ -8,6 +8,7 @@ use super::waiting::Waiting;
 use super::{MAX_DEPTH, Now, Transaction};
 use crate::authorize::{Caller, Denial, Target, authorize, operations};
 use crate::consent::elicitation::without_answer;
+use crate::reasons::Approval;
 use crate::refusal::Refusal;
 use crate::response::inspect::{Inspect, ResultOf};
 use crate::response::request_ids;
@@ -122,9 +123,9 @@ impl Transaction {
         };
         let consent = consent.map_err(|refusal| (refusal, Some(first)))?;
         let reason = if first == Target::Server {
-            "session"
+            Approval::SessionAllowed
         } else {
-            "allowed"
+            Approval::Allowed
         };
         self.approve(reason, evidence);
         if matches!(consent, Consent::Given(_)) {

@@ -11,6 +11,7 @@ use crate::authorize::{Target, authorize};
 use crate::cors;
 use crate::effect::Outcome;
 use crate::metadata::metadata;
+use crate::reasons::Approval;
 use crate::refusal::Refusal;
 use crate::response::inspect::{Inspect, ResultOf};
 use mcp::headers::{HeaderEdit, Headers, VERSIONS, media_type, stated_era};
@@ -140,7 +141,7 @@ impl Transaction {
             }
             _ => return None,
         };
-        Some(self.answer_openly("metadata", reply))
+        Some(self.answer_openly(Approval::MetadataPublished, reply))
     }
 
     /// Answers a page of a known origin that asks whether it may call. Others are refused like any
@@ -153,7 +154,7 @@ impl Transaction {
             && self.policy.allows_origin(origin);
         let view_as = self.policy.view_as.header.as_deref();
         let reply = asks.then(|| cors::preflight(origin, &self.headers, view_as))?;
-        Some(self.answer_openly("preflight", reply))
+        Some(self.answer_openly(Approval::PreflightAnswered, reply))
     }
 
     /// What can be said against a request before its token is looked at.
@@ -252,7 +253,7 @@ impl Transaction {
             return self.refuse(&Refusal::NoToken, None);
         };
         match authorize(&self.policy, caller.caller(now), Target::Server, None) {
-            Ok(evidence) => self.approve("session", evidence),
+            Ok(evidence) => self.approve(Approval::SessionAllowed, evidence),
             Err(denial) => return self.refuse(&Refusal::Denied(denial), None),
         }
         if self.record.http_method == "GET" {

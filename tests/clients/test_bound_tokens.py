@@ -91,7 +91,7 @@ def b44_the_proof_of_another_key(
     thief.connect()
     listener.settle()
     around.server.reset()
-    refused(around, listener.send(prove(thief, token)), "dpop_binding")
+    refused(around, listener.send(prove(thief, token)), "dpop_key_wrong")
     assert listener.send(prove(caller, token)).status == 200
 
 
@@ -99,9 +99,9 @@ def b44_the_proof_of_another_key(
 def b44_the_proof_of_another_request(
     around: Setting, listener: Gateway, caller: Program, token: str
 ) -> None:
-    refused(around, listener.send(prove(caller, token, method="DELETE")), "dpop_method")
+    refused(around, listener.send(prove(caller, token, method="DELETE")), "dpop_method_wrong")
     swapped = caller.ask("headers", token="another", method="POST")["dpop"]
-    refused(around, listener.send(dpop.request(BODY, token, swapped, era=MODERN)), "dpop_token")
+    refused(around, listener.send(dpop.request(BODY, token, swapped, era=MODERN)), "dpop_token_wrong")
 
 
 @pytest.mark.parametrize("resource", ["bound_opaque"])
@@ -111,7 +111,7 @@ def b44_a_proof_for_another_server(
     """A server that was given token and proof cannot use them at this one."""
     other = through("bound")
     other.settle()
-    refused(around, other.send(prove(caller, token)), "dpop_url")
+    refused(around, other.send(prove(caller, token)), "dpop_url_wrong")
 
 
 def prove(program: Program, token: str, method: str = "POST") -> Request:

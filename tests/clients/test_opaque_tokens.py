@@ -82,7 +82,7 @@ def b38_an_expired_token_does_not_outlive_itself_in_the_cache(
 
 def b39_a_token_for_another_server(around: Setting, through: Through, token_for: SignIn) -> None:
     token = token_for("opaque_brief")
-    refused(around, settled(through("opaque")).post(BODY, token, MODERN), "token_audience")
+    refused(around, settled(through("opaque")).post(BODY, token, MODERN), "token_audience_wrong")
     assert settled(through("opaque_brief")).post(BODY, token, MODERN).status == 200
 
 

@@ -53,7 +53,7 @@ def expected(*scopes: str) -> dict[str, str]:
 def asked_to_sign_in(exchange: Exchange, era: str, *scopes: str) -> None:
     """The server got nothing, and the client a tool's result that holds the challenge."""
     exchange.refused(200, None, "needs_review")
-    assert exchange.record["reason"] == "sign_in"
+    assert exchange.record["reason"] == "sign_in_needed"
     assert exchange.record["next_action"]
     answer = exchange.response.json
     assert (answer["jsonrpc"], answer["id"], "error" in answer) == ("2.0", 1, False)
@@ -71,7 +71,7 @@ def asked_to_sign_in(exchange: Exchange, era: str, *scopes: str) -> None:
 def asked_with_401(exchange: Exchange, *scopes: str) -> None:
     """The server got nothing, and the client a challenge in its place."""
     exchange.refused(401, 401, "needs_review")
-    assert exchange.record["reason"] == "sign_in"
+    assert exchange.record["reason"] == "sign_in_needed"
     assert parameters(exchange.response.header("www-authenticate") or "") == expected(*scopes)
 
 

@@ -145,7 +145,7 @@ def not_the_callers(exchange: Exchange, status: int = 200) -> None:
     assert exchange.status == exchange.logged_status == status
     assert exchange.response.error_code() == 403
     assert exchange.record["decision"] == "blocked"
-    assert exchange.record["reason"] == "not_owned"
+    assert exchange.record["reason"] == "result_not_owned"
 
 
 def not_understood(exchange: Exchange, status: int = 502) -> None:
@@ -153,4 +153,4 @@ def not_understood(exchange: Exchange, status: int = 502) -> None:
     hides(exchange)
     assert exchange.status == exchange.logged_status == status
     assert exchange.response.error_code() == -32603
-    assert exchange.record["reason"] == "upstream_answer"
+    assert exchange.record["reason"] == "upstream_answer_uncheckable"

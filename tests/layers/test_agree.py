@@ -93,11 +93,11 @@ def b44_one_yes_is_one_call_at_whichever_replica(
     front, erin = pair.fronts["sessions"], person()
     front.use("a")
     client = assistant("erin", "sessions", mode)
-    with pair.logs("confirm") as records:
+    with pair.logs("confirmation_needed") as records:
         link = asked(client, TOOL, customer="Acme-Corporation")
     assert {each["decision"] for each in records} == {"needs_review"}
     front.use("b")
-    with pair.logs("page_confirm"):
+    with pair.logs("confirm_page_shown"):
         open_page(erin, link, "erin")
     text = erin.text()
     assert TOOL in text and '"customer": "Acme-Corporation"' in text and "erin" in text
@@ -143,7 +143,7 @@ def test_a_user_who_does_not_want_it(
     client, erin = assistant("erin", "stateless", mode), person()
     around.stateless.reset()
     open_page(erin, asked(client, TOOL, customer="acme"), "erin")
-    with pair.logs("declined") as records:
+    with pair.logs("confirmation_declined") as records:
         erin.click(DENY)
     assert records[0]["gen_ai.tool.name"] == TOOL
     assert "You did not allow it" in erin.text()
@@ -189,7 +189,7 @@ def test_two_tabs(around: Stage, pair: Replicas, person: People, assistant: Star
     fields = hidden(erin)
     erin.click(ALLOW)
     assert answers(client)
-    with pair.logs("call_made"):
+    with pair.logs("call_already_made"):
         erin.goto(pair.origin("stateless") + "/.mcp-auth/x")
         submit(erin, pair.origin("stateless"), {**fields, "answer": "no"})
     assert "made the call already" in erin.text()
@@ -219,12 +219,12 @@ def b42_a_stolen_form(around: Stage, pair: Replicas, person: People, assistant: 
     open_page(other, link, "erin")
     connect.open_link(dana, link, "dana")
     nobody.goto(f"{origin}/.mcp-auth/x")
-    for thief, reason in [(other, "bad_form"), (dana, "other_user"), (nobody, "not_signed_in")]:
+    for thief, reason in [(other, "form_invalid"), (dana, "other_user"), (nobody, "not_signed_in")]:
         with pair.logs(reason):
             submit(thief, origin, stolen)
     # From another site, in the very browser it is for.
     erin.goto(f"{around.login.issuer}/.well-known/openid-configuration")
-    with pair.logs("origin"):
+    with pair.logs("origin_not_allowed"):
         submit(erin, origin, stolen)
     assert not answers(client)
 

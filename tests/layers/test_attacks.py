@@ -193,7 +193,7 @@ def b42_states_are_for_one_use_each(around: Stage, pair: Replicas, person: Peopl
     front.use("b")
     refused(pair, dana, signed_in, 400, "state_used")
     callback = at_callback(dana, link("dana"), "dana")
-    refused(pair, dana, changed(callback, state=parameters(signed_in)["state"]), 400, "bad_state")
+    refused(pair, dana, changed(callback, state=parameters(signed_in)["state"]), 400, "state_invalid")
     front.use("a")
     assert dana.goto(callback).status == 200
     front.use("b")
@@ -223,9 +223,9 @@ def b42_what_the_other_side_says_of_an_error_is_not_shown(
     dana = person()
     callback = changed(at_callback(dana, link("dana"), "dana"), code=None)
     said = {"error_description": TITLE, "error_uri": around.landing.url}
-    refused(pair, dana, changed(callback, error="server_error", **said), 400, "authorization_error")
+    refused(pair, dana, changed(callback, error="server_error", **said), 400, "authorization_failed")
     assert "owned" not in dana.text() and count(dana, "a, script, img") == 0
-    refused(pair, dana, changed(callback, error="access_denied", **said), 403, "declined")
+    refused(pair, dana, changed(callback, error="access_denied", **said), 403, "connection_declined")
     assert kept(around) == 0
 
 
@@ -258,7 +258,7 @@ def b42_another_page_sends_the_form(around: Stage, pair: Replicas, person: Peopl
     target = f"{pair.origin('notes')}{PAGES}connect"
     dana.goto(around.landing.url)
     dana.run(dana.page.set_content(f"<form method=post action='{target}'>{inputs}<button>Win</button></form>"))
-    with pair.logs("origin"):
+    with pair.logs("origin_not_allowed"):
         assert dana.click("Win").status == 403
     assert not around.resource.authorizations()
 
@@ -319,8 +319,8 @@ def b42_old_and_foreign_links(around: Stage, pair: Replicas, person: People, lin
     of_another_server = parameters(link("dana", "hostile"))["ticket"]
     wrong = [changed(good, ticket=each) for each in (flipped, of_another_server, "", None)]
     for url in (link("dana", expires=-1), *wrong):
-        refused(pair, dana, url, 400, "bad_ticket")
-    refused(pair, dana, f"{good}&ticket={ticket}", 400, "page_request")
+        refused(pair, dana, url, 400, "link_invalid")
+    refused(pair, dana, f"{good}&ticket={ticket}", 400, "page_request_incomplete")
     assert not dana.cookies()
 
 
@@ -341,7 +341,7 @@ def b42_every_page_is_strict_and_nothing_is_logged(
     callback = next(url for url in visited if "/callback/" in url)
     assert dana.goto(f"{callback}&again=1").status == 200
     refused(pair, dana, link("erin"), 403, "other_user")
-    refused(pair, dana, link("dana", expires=-1), 400, "bad_ticket")
+    refused(pair, dana, link("dana", expires=-1), 400, "link_invalid")
     statuses = [page.status for page in pages]
     assert sorted(statuses) == [200, 200, 200, 200, 303, 303, 400, 403]
     for page in pages:

@@ -99,7 +99,7 @@ def test_an_account_is_listed_used_and_disconnected(
             assert ended == {"connection": "notes", "disconnected": False}
 
     asyncio.run(work())
-    own = [record for record in pair.records() if record["reason"] == "auth_tool"]
+    own = [record for record in pair.records() if record["reason"] == "auth_tool_answered"]
     assert {line["gen_ai.tool.name"] for line in own} == {"auth.whoami", "auth.connections", "auth.disconnect"}
     assert {line["decision"] for line in own} == {"approved"}
     assert not any(each.get("mcp-name", "").startswith("auth.") for each in around.server.headers)

@@ -67,7 +67,7 @@ def test_an_account_is_connected(
     assert token.encode() not in value and connected["account"] == ACCOUNTS["dana"]
     assert around.account(token).json() == {"account": ACCOUNTS["dana"]}
     reasons = lambda: {each["reason"] for each in pair.records()}  # noqa: E731
-    expected = {"page_sign_in", "signed_in", "page_connect", "page_onward"}
+    expected = {"sign_in_started", "signed_in", "connect_page_shown", "sent_to_connect"}
     eventually(lambda: expected <= reasons(), f"{expected} among the logged reasons", reasons)
     assert "ticket=" not in pair.log() and "state=" not in pair.log()
 

@@ -131,7 +131,7 @@ def test_where_documents_are_taken_for_client_ids_nobody_registers(
 ) -> None:
     origin = pair.origin("https").replace("http:", "https:")
     dana = person(ignore_https_errors=True)
-    with pair.logs("client_document"):
+    with pair.logs("client_document_published"):
         connect(dana, links.link(origin, around.login.issuer, "dana"), "dana")
     assert not around.resource.registrations()
     [granted] = around.resource.grants("authorization_code")
@@ -155,7 +155,7 @@ def b42_a_resource_cannot_send_users_to_another_provider(
     dana = person()
     open_link(dana, links.link(pair.origin("checked"), around.login.issuer, "dana"), "dana")
     around.login.reset()
-    with pair.logs("resource_metadata") as records:
+    with pair.logs("resource_metadata_unusable") as records:
         dana.click("Continue to Notes")
     assert {(each["decision"], each["connection"]) for each in records} == {("blocked", "notes")}
     assert "Tell whoever runs this server" in dana.text()
@@ -169,6 +169,6 @@ def test_a_resource_that_speaks_for_another(
     monkeypatch.setattr(around.api, "url", "http://other.example")
     dana = person()
     open_link(dana, links.link(pair.origin("checked"), around.login.issuer, "dana"), "dana")
-    with pair.logs("resource_metadata"):
+    with pair.logs("resource_metadata_unusable"):
         dana.click("Continue to Notes")
     assert "Nothing was connected" in dana.text() and not around.resource.discoveries()

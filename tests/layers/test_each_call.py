@@ -128,7 +128,7 @@ def test_the_user_does_not_agree(around: Stage, pair: Replicas, assistant: Start
     pair.fronts["confirm"].use()
     client = assistant("erin", "confirm", answer=lambda _: answer)
     around.stateless.reset()
-    with pair.logs("declined") as records:
+    with pair.logs("call_declined") as records:
         _refused(client)
     assert {each["decision"] for each in records} == {"blocked"}
     assert len(client.asked) == 1 and not called(around)

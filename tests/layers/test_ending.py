@@ -46,7 +46,7 @@ def test_who_signs_out_has_to_connect_again(
     connect(dana, asked(client), "dana")
     connect(erin, asked(other), "erin")
     assert client.notes()["account"] == ACCOUNTS["dana"]
-    with pair.logs("logout") as told:
+    with pair.logs("logged_out") as told:
         sign_out(dana, around.login)
     assert [each["http.response.status_code"] for each in told] == [200]
     for name in NAMES:
@@ -67,7 +67,7 @@ def test_a_page_from_before_a_sign_out_connects_nothing(
     dana, client = person(), assistant("dana")
     open_link(dana, asked(client), "dana")
     consent, dana.page = dana.page, dana.run(dana.context.new_page())
-    with pair.logs("logout"):
+    with pair.logs("logged_out"):
         sign_out(dana, around.login)
     dana.page = consent
     assert dana.click(CONTINUE).status == 403

@@ -93,7 +93,7 @@ def test_a_sign_out_is_believed(around: Stage, pair: Replicas, person: People, a
     client = assistant("dana", with_token=program.tokens(elsewhere, "dana", **known)["access_token"])
     connect(dana, asked(client), "dana")
     assert client.notes()["account"] == ACCOUNTS["dana"]
-    with pair.logs("logout") as told:
+    with pair.logs("logged_out") as told:
         sign_out(dana, around.login)
     assert [each["http.response.status_code"] for each in told] == [200]
     assert asked(client)

@@ -11,6 +11,7 @@ mod files;
 mod pin;
 mod policy_file;
 mod proof;
+mod reasons;
 mod report;
 mod request;
 mod schema;
@@ -52,6 +53,8 @@ enum Command {
     Pin(pin::Arguments),
     /// Print the JSON Schema of a policy, for editors.
     Schema,
+    /// Print every reason of a decision: its meaning, what the caller sees, and what to do.
+    Reasons,
     /// Print the argument names that say who is calling, and what happens to each.
     Arguments {
         /// The rules in force with this policy, instead of the built-in ones alone.
@@ -113,6 +116,7 @@ fn main() -> ExitCode {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Pin(arguments) => pin::run(&arguments),
         Command::Schema => schema::run(),
+        Command::Reasons => reasons::run(),
         Command::Arguments { policy, path } => arguments::run(policy.as_deref(), path.as_deref()),
     };
     let outcome = outcome.unwrap_or_else(Outcome::from);

@@ -177,21 +177,21 @@ fn provenance(claims: &str, filled_in: &[&str]) -> Vec<String> {
 fn hint(decision: &Decision, record: &Record, policy: &Policy) -> Option<String> {
     let issuers = || policy.issuers.iter();
     match decision.reason {
-        "token_audience" => {
+        "token_audience_wrong" => {
             let audiences = issuers().flat_map(|issuer| &issuer.audiences);
             Some(format!("`aud` must have {}", quoted(audiences, " or ")))
         }
-        "token_issuer" => {
+        "token_issuer_untrusted" => {
             let names = issuers().map(|issuer| &issuer.issuer);
             Some(format!("`iss` must be {}", quoted(names, " or ")))
         }
-        "token_expired" | "token_not_yet_valid" | "token_lifetime" => Some(
+        "token_expired" | "token_not_yet_valid" | "token_lifetime_too_long" => Some(
             "without `exp`, `iat` and `nbf` in the file, the claims are judged as a fresh token's"
                 .to_owned(),
         ),
         "no_role" => roles(record, policy),
-        "condition" => condition(decision, policy),
-        "resource_owner" => owner(decision, policy),
+        "condition_not_met" => condition(decision, policy),
+        "resource_not_owned" => owner(decision, policy),
         "header_mismatch" => Some(
             "without --header, the headers are those a client would send with this body".to_owned(),
         ),

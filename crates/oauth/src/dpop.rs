@@ -103,29 +103,6 @@ pub enum ProofError {
     Url,
 }
 
-impl ProofError {
-    /// The reason as the access log names it.
-    pub fn reason(self) -> &'static str {
-        match self {
-            Self::Algorithm => "dpop_algorithm",
-            Self::Binding => "dpop_binding",
-            Self::Claim(_) => "dpop_claim",
-            Self::Header => "dpop_header",
-            Self::Key => "dpop_key",
-            Self::Malformed => "dpop_malformed",
-            Self::Method => "dpop_method",
-            Self::Missing => "dpop_missing",
-            Self::Repeated => "dpop_repeated",
-            Self::Replayed => "dpop_replayed",
-            Self::Signature => "dpop_signature",
-            Self::Time => "dpop_time",
-            Self::Token => "dpop_token",
-            Self::Type => "dpop_type",
-            Self::Url => "dpop_url",
-        }
-    }
-}
-
 impl<'a> Proof<'a> {
     /// Reads the proof of a request with this method and token.
     ///

@@ -1,4 +1,4 @@
-//! Why a token is not accepted, and why nothing can be said about tokens.
+//! Why a token is not accepted, and why a verifier cannot be made.
 
 use thiserror::Error;
 
@@ -12,13 +12,13 @@ use base::json::JsonError;
 /// content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum TokenError {
-    /// Somebody acts for the caller whom the policy does not name.
+    /// `act` names an actor that the policy does not.
     #[error("the token's actor is not accepted")]
     Actor,
-    /// `alg` is none this issuer may use.
+    /// The policy does not accept this `alg` of this issuer.
     #[error("the token's algorithm is not accepted")]
     Algorithm,
-    /// Made for another server.
+    /// `aud` names another server.
     #[error("the token is for another audience")]
     Audience,
     /// Bound to a key by `cnf`, which a bearer token cannot prove (RFC 9449 section 7.1), or to
@@ -28,7 +28,7 @@ pub enum TokenError {
     /// A claim that must be there is missing or has the wrong type.
     #[error("claim `{0}` is missing or malformed")]
     Claim(&'static str),
-    /// Somebody acts for the caller, and nobody may.
+    /// The token has `act`, and the policy accepts no actors.
     #[error("the token is delegated, which is not accepted")]
     Delegated,
     /// Not three base64url parts.
@@ -40,11 +40,11 @@ pub enum TokenError {
     /// A header parameter that would let a token choose its key, or that is not understood.
     #[error("the token's header has a parameter that is not accepted")]
     Header,
-    /// The issuer says it is not, or no longer, good (RFC 7662 section 2.2).
-    #[error("the token is not active, says its issuer")]
+    /// The issuer says that the token is not active (RFC 7662 section 2.2).
+    #[error("the issuer says that the token is not active")]
     Inactive,
-    /// More tokens wait to be asked about than an issuer is asked about at once.
-    #[error("too many tokens wait for the issuer's word")]
+    /// More tokens wait for introspection than a worker asks about at a time.
+    #[error("too many tokens wait for introspection by the issuer")]
     IntrospectionBusy,
     /// The issuer could not be asked, or gave no answer.
     #[error("the issuer cannot be asked about the token")]
@@ -64,7 +64,7 @@ pub enum TokenError {
     /// Valid for longer than the policy accepts.
     #[error("the token is valid for too long")]
     Lifetime,
-    /// Nobody acts for the caller, and somebody has to.
+    /// The token has no `act`, and the policy requires one.
     #[error("the token names no actor")]
     NotDelegated,
     /// `nbf` or `iat` is in the future.
@@ -73,60 +73,29 @@ pub enum TokenError {
     /// The proof that comes with it is not accepted.
     #[error(transparent)]
     Proof(#[from] ProofError),
-    /// Sent as a bearer token, where the policy wants proofs.
+    /// Sent as a bearer token, and the policy requires proofs.
     #[error("the token must be sent with a DPoP proof")]
     ProofRequired,
     /// The signature does not verify.
     #[error("the token's signature is not valid")]
     Signature,
-    /// Larger than any sensible token.
+    /// Larger than this crate reads.
     #[error("the token is too large")]
     TooLarge,
     /// Sent with a proof, and not bound to a key.
-    #[error("the token is not bound to a key, so no proof goes with it")]
+    #[error("the token is not bound to a key, so it must be sent without a proof")]
     Unbound,
-    /// It was used before, for a call that uses it up.
-    #[error("the token was used before, and is good for one such call only")]
+    /// The token was used before, for a call that may use each token once.
+    #[error("the token was used before; each such call needs a new token")]
     Used,
-    /// An ID token, an identity assertion, a proof: not an access token.
+    /// An ID token, an assertion, a logout token or a proof.
     #[error("the token is not an access token")]
     Type,
 }
 
 impl TokenError {
-    /// The reason as the access log names it.
-    pub fn reason(self) -> &'static str {
-        match self {
-            Self::Actor => "token_actor",
-            Self::Algorithm => "token_algorithm",
-            Self::Audience => "token_audience",
-            Self::Bound => "token_bound",
-            Self::Claim(_) => "token_claim",
-            Self::Delegated => "token_delegated",
-            Self::Encoding | Self::Json(_) => "token_malformed",
-            Self::Expired => "token_expired",
-            Self::Header => "token_header",
-            Self::Inactive => "token_inactive",
-            Self::IntrospectionBusy => "introspection_busy",
-            Self::IntrospectionUnavailable => "introspection_unavailable",
-            Self::Issuer => "token_issuer",
-            Self::Key => "token_key",
-            Self::KeysUnavailable => "keys_unavailable",
-            Self::Lifetime => "token_lifetime",
-            Self::NotDelegated => "token_not_delegated",
-            Self::NotYet => "token_not_yet_valid",
-            Self::Proof(error) => error.reason(),
-            Self::ProofRequired => "dpop_required",
-            Self::Signature => "token_signature",
-            Self::TooLarge => "token_too_large",
-            Self::Unbound => "token_not_bound",
-            Self::Used => "token_used",
-            Self::Type => "token_type",
-        }
-    }
-
-    /// Whether the token may be good, and only its issuer cannot be reached: not the caller's fault,
-    /// and nothing it can cure.
+    /// Whether the token could not be checked because its issuer cannot be reached. The caller cannot
+    /// cure that.
     pub fn is_unavailable(self) -> bool {
         matches!(
             self,
@@ -160,13 +129,13 @@ impl SetupError {
     }
 }
 
-/// Why what was fetched is of no use.
+/// Why the answer of an issuer cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum FetchError {
-    /// It is no answer about a token.
+    /// It is not an answer to an introspection request.
     #[error(transparent)]
     Answer(#[from] AnswerError),
-    /// It is no key set.
+    /// It is not a key set.
     #[error(transparent)]
     Keys(#[from] KeySetError),
 }

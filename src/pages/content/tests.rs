@@ -2,6 +2,7 @@ use serde_json::json;
 
 use crate::pages::PageOutcome;
 use crate::pages::fake_world::*;
+use crate::reasons::Approval;
 
 const EVIL: &str = "\"><script>alert(1)</script><img src=x onerror=alert(1)> '\u{202e}";
 
@@ -28,7 +29,7 @@ fn pages() -> Vec<PageOutcome> {
         &mut browser,
         &format!("/.mcp-auth/callback/notes?code=c&state={state}"),
     );
-    assert_eq!(done.outcome, Ok("connected"));
+    assert_eq!(done.outcome, Ok(Approval::Connected));
     let refused = world.get(
         &mut browser,
         "/.mcp-auth/connect?ticket=<script>alert(1)</script>",
@@ -45,10 +46,10 @@ fn pages_about_a_call() -> [PageOutcome; 3] {
     let arguments = json!({EVIL: [EVIL, "</pre></main>"]}).to_string();
     let link = world.ask(EVIL, EVIL, &arguments);
     let asked = world.open(&mut browser, &link, EVIL);
-    assert_eq!(asked.outcome, Ok("page_confirm"));
+    assert_eq!(asked.outcome, Ok(Approval::ConfirmPageShown));
     let sent = world.say(&mut browser, &asked, "yes");
     let done = world.get(&mut browser, &location(&sent));
-    assert_eq!(done.outcome, Ok("page_answered"));
+    assert_eq!(done.outcome, Ok(Approval::AnswerPageShown));
     [asked, sent, done]
 }
 

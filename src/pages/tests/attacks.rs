@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::accounts::vault::ConversationId;
 use crate::pages::fake_world::*;
 use crate::pages::{PageRefusal, connect_link};
+use crate::reasons::Approval;
 use oauth::TokenError;
 
 const SESSION: &str = "__Host-mcp-auth";
@@ -134,7 +135,7 @@ fn b42_a_stolen_state_is_refused_in_another_browser() {
     );
     // And the attempt does not use it up.
     let done = world.get(&mut dana, &callback(&state));
-    assert_eq!(done.outcome, Ok("connected"));
+    assert_eq!(done.outcome, Ok(Approval::Connected));
 }
 
 #[test]
@@ -142,7 +143,7 @@ fn b42_a_replayed_state_does_nothing() {
     let (mut world, mut browser, state) = away("dana");
     assert_eq!(
         world.get(&mut browser, &callback(&state)).outcome,
-        Ok("connected")
+        Ok(Approval::Connected)
     );
     world.calls.clear();
     world.puts.clear();
@@ -151,7 +152,7 @@ fn b42_a_replayed_state_does_nothing() {
     let again = world.get(&mut browser, &callback(&state));
     assert_eq!(
         (again.reply.status, again.outcome),
-        (200, Ok("connected_before"))
+        (200, Ok(Approval::ConnectedBefore))
     );
     assert!(html(&again).contains("Notes is connected"));
     assert!(world.calls.is_empty() && world.puts.is_empty());
@@ -176,7 +177,10 @@ fn b42_a_replayed_state_does_nothing() {
         "/.mcp-auth/signed-in?code=c&state={}",
         query(&authorize, "state")
     );
-    assert_eq!(world.get(&mut browser, &back).outcome, Ok("signed_in"));
+    assert_eq!(
+        world.get(&mut browser, &back).outcome,
+        Ok(Approval::SignedIn)
+    );
     world.calls.clear();
     refuses(&mut world, &mut browser, &back, PageRefusal::StateUsed);
 }
@@ -262,7 +266,10 @@ fn b42_a_sign_in_response_of_another_issuer_is_refused() {
     let (mut world, mut browser, back) = link(&written);
     refuses(&mut world, &mut browser, &back, PageRefusal::IssuerMismatch);
     let good = format!("{back}&iss=https://login.example.com");
-    assert_eq!(world.get(&mut browser, &good).outcome, Ok("signed_in"));
+    assert_eq!(
+        world.get(&mut browser, &good).outcome,
+        Ok(Approval::SignedIn)
+    );
 }
 
 #[test]
@@ -363,7 +370,10 @@ fn b42_forms_of_other_sites_and_other_pages_are_refused() {
         world.post(&mut second, &good).outcome,
         Err(PageRefusal::Form)
     );
-    assert_eq!(world.post(&mut browser, &good).outcome, Ok("page_onward"));
+    assert_eq!(
+        world.post(&mut browser, &good).outcome,
+        Ok(Approval::SentToConnect)
+    );
 }
 
 #[test]
@@ -374,7 +384,7 @@ fn b42_a_sealed_value_opens_for_its_purpose_only() {
     let signing_in = world.get(&mut Browser::default(), &link);
     let signing_in = query(&location(&signing_in), "state");
     let done = world.get(&mut browser, &callback(&connecting));
-    assert_eq!(done.outcome, Ok("connected"));
+    assert_eq!(done.outcome, Ok(Approval::Connected));
     let record = world.puts.pop().unwrap().value;
     world.calls.clear();
     let sealed = [
@@ -414,7 +424,7 @@ fn b42_a_sealed_value_opens_for_its_purpose_only() {
             let mut other = Browser::default();
             other.0.insert(SESSION.into(), text.clone());
             let away = world.get(&mut other, &link);
-            assert_eq!(away.outcome, Ok("page_sign_in"), "{what}");
+            assert_eq!(away.outcome, Ok(Approval::SignInStarted), "{what}");
         }
         if *what != "record" {
             let place = world.place("dana");
@@ -433,7 +443,10 @@ fn b42_another_servers_links_and_cookies_do_not_open() {
     let mut world = World::new();
     refuses(&mut world, &mut browser, &link, PageRefusal::Link);
     let own = world.link("dana");
-    assert_eq!(world.get(&mut browser, &own).outcome, Ok("page_sign_in"));
+    assert_eq!(
+        world.get(&mut browser, &own).outcome,
+        Ok(Approval::SignInStarted)
+    );
 }
 
 #[test]
@@ -442,7 +455,10 @@ fn links_forms_and_states_end_after_ten_minutes() {
     let link = world.link("dana");
     let page = world.get(&mut browser, &link);
     world.now += 599;
-    assert_eq!(world.get(&mut browser, &link).outcome, Ok("page_connect"));
+    assert_eq!(
+        world.get(&mut browser, &link).outcome,
+        Ok(Approval::ConnectPageShown)
+    );
     world.now += 1;
     refuses(&mut world, &mut browser, &link, PageRefusal::Link);
     refuses(
@@ -456,7 +472,10 @@ fn links_forms_and_states_end_after_ten_minutes() {
         Err(PageRefusal::Link)
     );
     let fresh = world.link("dana");
-    assert_eq!(world.get(&mut browser, &fresh).outcome, Ok("page_sign_in"));
+    assert_eq!(
+        world.get(&mut browser, &fresh).outcome,
+        Ok(Approval::SignInStarted)
+    );
 }
 
 #[test]
@@ -511,7 +530,7 @@ fn pages_accept_their_own_method_and_path_only() {
     let (mut world, mut browser, state) = away("dana");
     let (link, back) = (world.link("dana"), callback(&state));
     let head = world.send(&mut browser, &[(":method", "HEAD"), (":path", &link)], "");
-    assert_eq!(head.outcome, Ok("page_connect"));
+    assert_eq!(head.outcome, Ok(Approval::ConnectPageShown));
     for (method, target) in [
         // What scans links must not use them up.
         ("HEAD", back.as_str()),

@@ -4,6 +4,7 @@ use crate::consent::ShownArguments;
 use crate::consent::call_question::AskedCall;
 use crate::pages::fake_world::*;
 use crate::pages::{PageOutcome, PageRefusal};
+use crate::reasons::Approval;
 use base::store::{Operation, StoreError, Stored};
 
 const AMOUNT: &str = r#"{"amount":70}"#;
@@ -13,7 +14,7 @@ fn opened(user: &str) -> (World, Browser, String, PageOutcome) {
     let (mut world, mut browser) = (World::new(), Browser::default());
     let link = world.ask(user, TOOL, AMOUNT);
     let page = world.open(&mut browser, &link, user);
-    assert_eq!(page.outcome, Ok("page_confirm"));
+    assert_eq!(page.outcome, Ok(Approval::ConfirmPageShown));
     (world, browser, link, page)
 }
 
@@ -47,7 +48,7 @@ fn the_page_shows_the_call_and_changes_nothing() {
     let user = ("https://login.example.com".to_owned(), "dana".to_owned());
     assert_eq!(page.user, Some(user));
     let head = world.send(&mut browser, &[(":method", "HEAD"), (":path", &link)], "");
-    assert_eq!(head.outcome, Ok("page_confirm"));
+    assert_eq!(head.outcome, Ok(Approval::ConfirmPageShown));
     assert!(world.puts.is_empty());
     assert_eq!(said(&mut world, "dana"), None);
 }
@@ -56,13 +57,16 @@ fn the_page_shows_the_call_and_changes_nothing() {
 fn a_yes_is_kept_and_shown_again() {
     let (mut world, mut browser, link, page) = opened("dana");
     let sent = world.say(&mut browser, &page, "yes");
-    assert_eq!((sent.reply.status, sent.outcome), (303, Ok("confirmed")));
+    assert_eq!(
+        (sent.reply.status, sent.outcome),
+        (303, Ok(Approval::Confirmed))
+    );
     assert_eq!(sent.tool.as_deref(), Some("crm.refund"));
     assert_eq!(location(&sent), link);
     assert_eq!(said(&mut world, "dana"), Some(true));
     for _ in 0..2 {
         let done = world.get(&mut browser, &location(&sent));
-        assert_eq!(done.outcome, Ok("page_answered"));
+        assert_eq!(done.outcome, Ok(Approval::AnswerPageShown));
         assert!(html(&done).contains("You allowed it"));
         assert!(!html(&done).contains("<form"));
     }
@@ -73,7 +77,10 @@ fn a_no_is_kept_and_final() {
     let (mut world, mut browser, _, page) = opened("dana");
     let sent = world.say(&mut browser, &page, "no");
     assert_eq!(sent.outcome, Err(PageRefusal::NotConfirmed));
-    assert_eq!(PageRefusal::NotConfirmed.reason(), "declined");
+    assert_eq!(
+        PageRefusal::NotConfirmed.reason().row().code,
+        "confirmation_declined"
+    );
     assert_eq!(said(&mut world, "dana"), Some(false));
     let done = world.get(&mut browser, &location(&sent));
     assert!(html(&done).contains("You did not allow it"));
@@ -91,7 +98,7 @@ fn b44_an_answer_that_is_sent_twice_counts_once() {
     let again = world.say(&mut browser, &page, "yes");
     assert_eq!(
         (again.reply.status, again.outcome),
-        (303, Ok("page_answered"))
+        (303, Ok(Approval::AnswerPageShown))
     );
     assert!(world.puts == puts, "it counts no longer than before");
 }
@@ -197,7 +204,7 @@ fn b42_a_form_of_another_browser_site_or_call_is_refused() {
     refuses(&mut world, &mut dana, &yes, ORIGIN, PageRefusal::Link);
     world.now = late;
     let sent = world.say(&mut dana, &page, "yes");
-    assert_eq!(sent.outcome, Ok("confirmed"));
+    assert_eq!(sent.outcome, Ok(Approval::Confirmed));
 }
 
 #[test]
@@ -249,7 +256,7 @@ fn b42_a_link_is_good_for_its_own_page_only() {
     let sent = world.post(&mut browser, &form(&page));
     assert_eq!(sent.outcome, Err(PageRefusal::Link));
     let consent = world.get(&mut browser, &connect);
-    assert_eq!(consent.outcome, Ok("page_connect"));
+    assert_eq!(consent.outcome, Ok(Approval::ConnectPageShown));
     let sent = world.say(&mut browser, &consent, "yes");
     assert_eq!(sent.outcome, Err(PageRefusal::Link));
 }

@@ -7,6 +7,7 @@ use crate::accounts::token_request::TokenAnswerError;
 use crate::pages::PageRefusal;
 use crate::pages::fake_world::*;
 use crate::pages::sealed::digest;
+use crate::reasons::Approval;
 use base::store::StoreError;
 use oauth::TokenError;
 
@@ -16,7 +17,10 @@ fn a_user_connects_an_account_once() {
     let link = world.link("dana");
 
     let away = world.get(&mut browser, &link);
-    assert_eq!((away.reply.status, away.outcome), (303, Ok("page_sign_in")));
+    assert_eq!(
+        (away.reply.status, away.outcome),
+        (303, Ok(Approval::SignInStarted))
+    );
     let authorize = location(&away);
     assert!(authorize.starts_with("https://login.example.com/authorize?response_type=code&"));
     for (name, value) in [
@@ -38,7 +42,10 @@ fn a_user_connects_an_account_once() {
         &mut browser,
         &format!("/.mcp-auth/signed-in?code=c-1&state={state}"),
     );
-    assert_eq!((back.reply.status, back.outcome), (303, Ok("signed_in")));
+    assert_eq!(
+        (back.reply.status, back.outcome),
+        (303, Ok(Approval::SignedIn))
+    );
     assert!(location(&back).starts_with("/.mcp-auth/connect?ticket="));
     let redeemed = world.calls.pop().unwrap();
     assert_eq!(redeemed.cluster, "login");
@@ -46,7 +53,10 @@ fn a_user_connects_an_account_once() {
     assert_eq!(digest(&verifier), query(&authorize, "code_challenge"));
 
     let page = world.get(&mut browser, &location(&back));
-    assert_eq!((page.reply.status, page.outcome), (200, Ok("page_connect")));
+    assert_eq!(
+        (page.reply.status, page.outcome),
+        (200, Ok(Approval::ConnectPageShown))
+    );
     for text in [
         "dana@example.com",
         "Connect Notes?",
@@ -78,7 +88,10 @@ fn a_user_connects_an_account_once() {
         &mut browser,
         &format!("/.mcp-auth/callback/notes?code=c-2&state={state}&iss=https://notes.example.com"),
     );
-    assert_eq!((done.reply.status, done.outcome), (200, Ok("connected")));
+    assert_eq!(
+        (done.reply.status, done.outcome),
+        (200, Ok(Approval::Connected))
+    );
     let redeemed = world.calls.pop().unwrap();
     assert_eq!(redeemed.cluster, "notes");
     let verifier = said(&redeemed, "code_verifier").unwrap();
@@ -96,7 +109,10 @@ fn the_accounts_name_is_requested_with_its_token() {
     document["connections"]["notes"]["account"] =
         json!({"cluster": "notes", "path": "/me", "field": "user.email"});
     for (answer, expected) in [
-        (json!({"user": {"email": "d@notes"}}), Ok("connected")),
+        (
+            json!({"user": {"email": "d@notes"}}),
+            Ok(Approval::Connected),
+        ),
         (json!({"user": {}}), Err(PageRefusal::Account)),
         (json!([]), Err(PageRefusal::Account)),
     ] {
@@ -212,7 +228,7 @@ fn a_client_without_an_id_is_known_by_its_document() {
     notes.remove("client_secret_env");
     let mut world = World::of(&document);
     let found = world.get(&mut browser, client);
-    assert_eq!(found.outcome, Ok("client_document"));
+    assert_eq!(found.outcome, Ok(Approval::ClientDocumentPublished));
     let about: Value = serde_json::from_slice(&found.reply.body).unwrap();
     let own = "https://crm.example.com/.mcp-auth";
     assert_eq!(about["client_id"], format!("{own}/client.json"));

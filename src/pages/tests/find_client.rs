@@ -7,6 +7,7 @@ use crate::accounts::registration::RegistrationError;
 use crate::accounts::{Revocation, end};
 use crate::pages::fake_world::*;
 use crate::pages::{PageOutcome, PageRefusal};
+use crate::reasons::Approval;
 use base::http::HttpRequest;
 use base::store::StoreError;
 
@@ -50,7 +51,12 @@ fn paths(world: &World) -> Vec<&str> {
 
 #[track_caller]
 fn onward(ended: &PageOutcome) -> String {
-    assert_eq!(ended.outcome, Ok("page_onward"), "{}", html(ended));
+    assert_eq!(
+        ended.outcome,
+        Ok(Approval::SentToConnect),
+        "{}",
+        html(ended)
+    );
     onward_url(ended)
 }
 
@@ -78,7 +84,7 @@ fn an_account_is_linked_where_the_policy_has_only_the_issuer() {
 
     world.calls.clear();
     let done = back(&mut world, &mut browser, &authorize, ISS);
-    assert_eq!(done.outcome, Ok("connected"));
+    assert_eq!(done.outcome, Ok(Approval::Connected));
     // Nothing is asked for again: it goes on where it began.
     assert_eq!(paths(&world), ["/oauth/token"]);
     assert_eq!(world.calls[0].cluster, "notes");
@@ -112,14 +118,14 @@ fn a_token_is_revoked_at_the_discovered_endpoint() {
 fn b42_iss_is_required_if_the_metadata_says_so() {
     let required = "authorization_response_iss_parameter_supported";
     for (says_so, more, outcome) in [
-        (true, ISS, Ok("connected")),
+        (true, ISS, Ok(Approval::Connected)),
         (true, "", Err(PageRefusal::IssuerMismatch)),
         (
             true,
             "&iss=https://evil.example",
             Err(PageRefusal::IssuerMismatch),
         ),
-        (false, "", Ok("connected")),
+        (false, "", Ok(Approval::Connected)),
     ] {
         let (mut world, mut browser) = (World::of(&discovering()), Browser::default());
         let mut metadata = metadata();
@@ -139,7 +145,7 @@ fn a_registration_is_made_once() {
     let discovery = "/.well-known/oauth-authorization-server";
     assert_eq!(paths(&world), [discovery, "/register"]);
     let done = back(&mut world, &mut browser, &onward(&page), ISS);
-    assert_eq!(done.outcome, Ok("connected"));
+    assert_eq!(done.outcome, Ok(Approval::Connected));
     let redeemed = world.calls.last().unwrap();
     assert_eq!(said(redeemed, "client_id").as_deref(), Some("c-1"));
     assert!(
@@ -255,13 +261,13 @@ fn a_failed_discovery_names_its_reason() {
         (
             &[(404, json!({})), (404, json!({}))],
             discovery(DiscoveryError::NotOffered),
-            "server_metadata",
+            "server_metadata_unusable",
             502,
         ),
         (
             &[(200, wrong)],
             discovery(DiscoveryError::Issuer),
-            "server_metadata",
+            "server_metadata_unusable",
             502,
         ),
         (
@@ -279,14 +285,17 @@ fn a_failed_discovery_names_its_reason() {
         (
             &[(200, registering()), (201, json!({}))],
             PageRefusal::Registration(RegistrationError::Format),
-            "registration_answer",
+            "registration_unusable",
             502,
         ),
     ] {
         let (mut world, mut browser) = (World::of(&discovering()), Browser::default());
         let page = pressed(&mut world, &mut browser, answers);
         assert_eq!(page.outcome, Err(refusal));
-        assert_eq!((refusal.reason(), page.reply.status), (reason, status));
+        assert_eq!(
+            (refusal.reason().row().code, page.reply.status),
+            (reason, status)
+        );
         assert_eq!(page.connection, Some(("notes".into(), None)));
         let help = match status {
             503 => "Try again later.",
@@ -332,7 +341,7 @@ fn an_authorization_request_stays_with_its_server_and_client() {
     {
         world.calls.clear();
         let done = back(&mut world, &mut browser, &authorize, ISS);
-        assert_eq!(done.outcome, Ok("connected"));
+        assert_eq!(done.outcome, Ok(Approval::Connected));
         assert_eq!(paths(&world), [path_asked]);
         let asked = said(&world.calls[0], "client_id");
         assert_eq!(asked.as_deref(), Some(client_id));

@@ -6,6 +6,7 @@ use crate::accounts::sign_out::{has_signed_out, marks};
 use crate::accounts::vault::{AccountPlace, ConversationId};
 use crate::pages::fake_world::{Browser, NOW, World, document, header, logout_token, query, said};
 use crate::pages::{PageOutcome, PageRefusal};
+use crate::reasons::Approval;
 use base::store::StoreError;
 use oauth::TokenError;
 
@@ -67,7 +68,10 @@ fn accounts_from_before_a_logout_are_over() {
     assert!(!is_over(&mut world, &dana, NOW));
     let token = logout_token(&json!({"sub": "dana", "jti": "j-1"}), NOW);
     let ended = logout(&mut world, &token);
-    assert_eq!((ended.reply.status, ended.outcome), (200, Ok("logout")));
+    assert_eq!(
+        (ended.reply.status, ended.outcome),
+        (200, Ok(Approval::LoggedOut))
+    );
     let user = ("https://login.example.com".to_owned(), "dana".to_owned());
     assert_eq!(ended.user, Some(user));
     assert!(is_over(&mut world, &dana, NOW - 1) && is_over(&mut world, &dana, NOW));
@@ -117,7 +121,7 @@ fn accounts_of_a_known_session_end_at_once() {
         if answers {
             world.answer(200, &json!({}));
         }
-        assert_eq!(logout(&mut world, &token).outcome, Ok("logout"));
+        assert_eq!(logout(&mut world, &token).outcome, Ok(Approval::LoggedOut));
         let [revoked] = world.calls.as_slice() else {
             panic!("{:?}", world.calls);
         };
@@ -209,7 +213,7 @@ fn a_logout_token_is_not_used_up_if_its_mark_was_not_written() {
     world.puts_fail = true;
     assert_eq!(logout(&mut world, &token).reply.status, 503);
     world.puts_fail = false;
-    assert_eq!(logout(&mut world, &token).outcome, Ok("logout"));
+    assert_eq!(logout(&mut world, &token).outcome, Ok(Approval::LoggedOut));
     assert!(is_over_for(&mut world, "dana", NOW));
 }
 
@@ -231,12 +235,18 @@ fn b42_no_account_is_linked_with_a_sign_in_from_before_a_logout() {
     world.answers.clear();
     for user in ["dana", "erin"] {
         let link = world.link(user);
-        assert_eq!(world.get(&mut browser, &link).outcome, Ok("page_sign_in"));
+        assert_eq!(
+            world.get(&mut browser, &link).outcome,
+            Ok(Approval::SignInStarted)
+        );
     }
     let state = query(&world.go(&mut browser, "dana"), "state");
     world.answer_tokens();
     let back = format!("/.mcp-auth/callback/notes?code=c-3&state={state}");
-    assert_eq!(world.get(&mut browser, &back).outcome, Ok("connected"));
+    assert_eq!(
+        world.get(&mut browser, &back).outcome,
+        Ok(Approval::Connected)
+    );
     assert!(world.connection("dana").is_some());
 }
 
@@ -246,13 +256,16 @@ fn b42_no_call_is_agreed_to_with_a_sign_in_from_before_a_logout() {
     let mut browser = Browser::default();
     let link = world.ask("dana", "notes.add", "{}");
     let page = world.open(&mut browser, &link, "dana");
-    assert_eq!(page.outcome, Ok("page_confirm"));
+    assert_eq!(page.outcome, Ok(Approval::ConfirmPageShown));
     world.now += 5;
     let token = logout_token(&json!({"sub": "dana", "jti": "j-1"}), world.now);
     assert_eq!(logout(&mut world, &token).reply.status, 200);
     let sent = world.say(&mut browser, &page, "yes");
     assert_eq!(sent.outcome, Err(PageRefusal::NotSignedIn));
-    assert_eq!(world.get(&mut browser, &link).outcome, Ok("page_sign_in"));
+    assert_eq!(
+        world.get(&mut browser, &link).outcome,
+        Ok(Approval::SignInStarted)
+    );
 }
 
 #[test]
@@ -263,7 +276,10 @@ fn a_logout_is_for_its_user_only() {
     let token = logout_token(&json!({"sub": "erin", "jti": "j-1"}), world.now);
     assert_eq!(logout(&mut world, &token).reply.status, 200);
     let (own, other) = (world.link("dana"), world.link("erin"));
-    assert_eq!(world.get(&mut browser, &own).outcome, Ok("page_connect"));
+    assert_eq!(
+        world.get(&mut browser, &own).outcome,
+        Ok(Approval::ConnectPageShown)
+    );
     let refused = world.get(&mut browser, &other).outcome;
     assert_eq!(refused, Err(PageRefusal::OtherUser));
 }

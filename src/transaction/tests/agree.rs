@@ -36,7 +36,7 @@ fn later(policy: &Rc<Policy>, store: &Store, request: &Request, later: u64) -> O
 #[track_caller]
 fn link(outcome: &Outcome) -> String {
     assert_eq!(outcome.server, None);
-    assert_eq!(outcome.record.decision.reason, "confirm");
+    assert_eq!(outcome.record.decision.reason, "confirmation_needed");
     assert_eq!(outcome.record.decision.verdict.name(), "needs_review");
     let body: Value = serde_json::from_slice(&outcome.reply.as_ref().unwrap().body).unwrap();
     let url = &body["error"]["data"]["elicitations"][0]["url"];
@@ -209,7 +209,7 @@ fn a_no_refuses_one_call() {
     link(&at(0));
     answer(&store, &own("{}"), false, 1);
     let refused = at(2);
-    assert_eq!(refused.refusal(), (200, 403, "declined"));
+    assert_eq!(refused.refusal(), (200, 403, "call_declined"));
     assert_eq!(refused.record.decision.verdict.name(), "blocked");
     link(&at(3));
 }
@@ -257,7 +257,7 @@ fn b44_a_yes_that_is_written_again_does_not_count_again() {
 
 fn body(outcome: &Outcome) -> Value {
     assert_eq!(outcome.server, None);
-    assert_eq!(outcome.record.decision.reason, "confirm");
+    assert_eq!(outcome.record.decision.reason, "confirmation_needed");
     serde_json::from_slice(&outcome.reply.as_ref().unwrap().body).unwrap()
 }
 
@@ -316,7 +316,10 @@ fn the_same_call_goes_on_after_the_page() {
     body(&later(&policy, &store, &retry, 4));
     // A client that opens pages again and again hears of the no.
     answer(&store, &own("{}"), false, 5);
-    assert_eq!(later(&policy, &store, &retry, 6).refusal().2, "declined");
+    assert_eq!(
+        later(&policy, &store, &retry, 6).refusal().2,
+        "call_declined"
+    );
 }
 
 #[test]
@@ -354,7 +357,7 @@ fn a_yes_is_not_used_up_before_the_account_is_linked() {
     link(&at(0));
     answer(&store, &own("{}"), true, 1);
     for later in 2..4 {
-        assert_eq!(at(later).record.decision.reason, "not_connected");
+        assert_eq!(at(later).record.decision.reason, "account_not_connected");
     }
     stored(&store, &place().put(&sealer(), &connected()), now(4)).unwrap();
     let passed = at(5);
@@ -409,7 +412,10 @@ fn a_claim_names_the_conversation() {
     let place = asked_at("u1", &ConversationId::Claim("c-1".into()), "", "{}");
     answer(&store, &place, true, 1);
     link(&with(json!({"sid": "c-2"}), 2));
-    assert_eq!(with(json!({}), 2).refusal(), (403, 403, "no_conversation"));
+    assert_eq!(
+        with(json!({}), 2).refusal(),
+        (403, 403, "conversation_claim_missing")
+    );
     assert!(with(json!({"sid": "c-1"}), 3).server.is_some());
 }
 
@@ -423,14 +429,14 @@ fn without_a_page_the_refusal_names_sign_in() {
     for without in [json!({"issuers": nobody}), json!({"hold": "buffer_filter"})] {
         let policy = careful(without);
         let old = later(&policy, &Store::default(), &refund("{}"), 0);
-        assert_eq!(old.refusal(), (200, 403, "cannot_ask"));
+        assert_eq!(old.refusal(), (200, 403, "confirmation_unsupported"));
         let modern = later(
             &policy,
             &Store::default(),
             &modern_declaring(&json!({}), &json!({})),
             0,
         );
-        assert_eq!(modern.refusal(), (400, -32021, "missing_capability"));
+        assert_eq!(modern.refusal(), (400, -32021, "elicitation_not_declared"));
         for outcome in [old, modern] {
             let next = outcome.record.decision.next_action.unwrap();
             assert!(next.contains("`sign_in`"), "{next}");
@@ -440,7 +446,7 @@ fn without_a_page_the_refusal_names_sign_in() {
     let policy = careful(json!({"anonymous": {"tools": ["crm.*"]}}));
     let nobody = call("crm.get", "{}").without("authorization");
     let outcome = later(&policy, &Store::default(), &nobody, 0);
-    assert_eq!(outcome.refusal().2, "cannot_ask");
+    assert_eq!(outcome.refusal().2, "confirmation_unsupported");
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn a_tool_for_who_signed_in_asks_for_it_in_its_result() {
         let complete = (era == "modern").then_some("complete");
         assert_eq!(body["result"]["resultType"].as_str(), complete);
         assert_eq!(outcome.record.decision.verdict, Verdict::NeedsReview);
-        assert_eq!(outcome.record.decision.reason, "sign_in");
+        assert_eq!(outcome.record.decision.reason, "sign_in_needed");
     }
     // It also does where anybody could use it but for its scopes.
     let (_, body) = reply(&send(&policy, &nobody(call("docs.rare", "{}"))));
@@ -110,7 +110,7 @@ fn everything_else_asks_with_a_401() {
         r#"{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"crm://acme/1"}}"#;
     for body in [get, read] {
         let outcome = send(&policy, &nobody(Request::post(body)));
-        assert_eq!(outcome.refusal(), (401, 401, "sign_in"));
+        assert_eq!(outcome.refusal(), (401, 401, "sign_in_needed"));
         assert!(outcome.challenge().starts_with("Bearer resource_metadata="));
     }
     // A token that is there has to be good.
@@ -228,7 +228,7 @@ fn nobody_completes_only_templates_that_are_wholly_for_anybody() {
     for template in ["ui://{kind}/{name}", "{+anything}", "ui://widget{+name}"] {
         assert_eq!(
             complete(template).refusal(),
-            (401, 401, "sign_in"),
+            (401, 401, "sign_in_needed"),
             "{template}"
         );
     }

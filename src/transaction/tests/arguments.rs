@@ -43,7 +43,7 @@ fn identity_arguments_are_set_and_removed_and_nothing_else_changes() {
     ] {
         let outcome = send(&default(), &call("crm.get", sent));
         if expected.is_empty() {
-            assert_eq!(outcome.refusal(), (200, -32602, "argument_structure"));
+            assert_eq!(outcome.refusal(), (200, -32602, "argument_not_single"));
             continue;
         }
         let body = String::from_utf8(outcome.server_body().to_vec()).unwrap();
@@ -174,7 +174,7 @@ fn b28_identity_values_in_strings_meta_and_answers() {
     let uri = r#"{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"crm://globex/customers"}}"#;
     assert_eq!(refusal(uri), (200, -32002, "no_role"));
     let dots = r#"{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"crm://acme/../globex/x"}}"#;
-    assert_eq!(refusal(dots).2, "odd_uri");
+    assert_eq!(refusal(dots).2, "uri_ambiguous");
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn said(outcome: &Outcome, tool: OwnTool) -> Value {
 fn result(outcome: &Outcome) -> Value {
     assert_eq!(outcome.server, None, "reached the server");
     let record = &outcome.record;
-    assert_eq!(record.decision.reason, "auth_tool");
+    assert_eq!(record.decision.reason, "auth_tool_answered");
     assert_eq!(record.decision.verdict.name(), "approved");
     let reply = outcome.reply.as_ref().unwrap();
     assert_eq!(reply.status, 200);
@@ -200,7 +200,7 @@ fn calls_of_own_tools_pass_the_same_checks() {
     );
     let scoped = policy(json!({"auth_tools": true, "scopes": ["mcp"]}));
     let without = call("auth.whoami", "{}").token(json!({"scope": "other"}));
-    assert_eq!(send(&scoped, &without).refusal().2, "scope");
+    assert_eq!(send(&scoped, &without).refusal().2, "scope_missing");
     for arguments in [r#"{"user_id":"u2"}"#, r#"{"connection":"notes"}"#] {
         let outcome = send(&on(), &call("auth.whoami", arguments));
         assert_eq!(result(&outcome)["isError"], true);
@@ -222,7 +222,7 @@ fn an_anonymous_caller_is_asked_to_sign_in() {
     let outcome = send(&open, &anonymous(call("auth.whoami", "{}")));
     assert_eq!(
         (outcome.server, outcome.record.decision.reason),
-        (None, "sign_in")
+        (None, "sign_in_needed")
     );
     let body: Value = serde_json::from_slice(&outcome.reply.unwrap().body).unwrap();
     let challenge = &body["result"]["_meta"]["mcp/www_authenticate"][0];
@@ -378,7 +378,7 @@ fn wrong_arguments_are_explained() {
     let claims = json!({"vault": {"conversation": {"claim": "sid"}}});
     let request = call("auth.disconnect", r#"{"connection":"notes"}"#);
     let outcome = sent(&with_notes(claims), &Store::default(), &request, 0, &[]).0;
-    assert_eq!(outcome.refusal(), (403, 403, "no_conversation"));
+    assert_eq!(outcome.refusal(), (403, 403, "conversation_claim_missing"));
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn elicits() -> Value {
 fn question(arguments: &Value) -> (String, String) {
     let outcome = send(&careful(), &asked(1, arguments, &elicits(), &json!({})));
     assert_eq!(outcome.server, None);
-    assert_eq!(outcome.record.decision.reason, "confirm");
+    assert_eq!(outcome.record.decision.reason, "confirmation_needed");
     assert_eq!(outcome.record.decision.verdict.name(), "needs_review");
     let reply = outcome.reply.unwrap();
     let body: Value = serde_json::from_slice(&reply.body).unwrap();
@@ -81,7 +81,7 @@ fn the_user_agrees_to_exactly_this_call_once() {
     assert_eq!(body["params"].get("inputResponses"), None);
     let evidence = &passed.record.decision.evidence;
     assert!(evidence.iter().any(|each| each.source == "user"));
-    assert_eq!(sent(&request).refusal().2, "request_state");
+    assert_eq!(sent(&request).refusal().2, "unknown_request_state");
 }
 
 #[test]
@@ -92,12 +92,12 @@ fn an_agreement_is_good_for_nothing_else() {
     let accept = answer(&state, "accept");
     let policy = careful();
     let other = asked(2, &json!({"amount": 2}), &elicits(), &accept);
-    assert_eq!(refused(&policy, &other), "request_state");
+    assert_eq!(refused(&policy, &other), "unknown_request_state");
     let same = asked(2, &arguments, &elicits(), &accept);
     let of_eve = same.clone().token(json!({"sub": "eve"}));
-    assert_eq!(refused(&policy, &of_eve), "request_state");
+    assert_eq!(refused(&policy, &of_eve), "unknown_request_state");
     let late = FakeHost::at(&policy, 601).exchange(&of_later(&same), &[], false);
-    assert_eq!(late.refusal().2, "request_state");
+    assert_eq!(late.refusal().2, "unknown_request_state");
 }
 
 /// The same with a token that lasts.
@@ -112,15 +112,18 @@ fn without_a_yes_nothing_passes() {
     for action in ["decline", "cancel", "", "ACCEPT"] {
         let request = asked(2, &arguments, &elicits(), &answer(&state, action));
         let outcome = send(&careful(), &request);
-        assert_eq!(outcome.refusal(), (200, 403, "declined"));
+        assert_eq!(outcome.refusal(), (200, 403, "call_declined"));
         assert_eq!(outcome.record.decision.verdict.name(), "blocked");
     }
     let silent = asked(2, &arguments, &elicits(), &json!({"requestState": state}));
-    assert_eq!(send(&careful(), &silent).refusal().2, "declined");
+    assert_eq!(send(&careful(), &silent).refusal().2, "call_declined");
     // An answer nobody asked for.
     let forged = json!({"inputResponses": {"mcp-auth-filter": {"action": "accept"}}});
     let forged = asked(2, &arguments, &elicits(), &forged);
-    assert_eq!(send(&careful(), &forged).record.decision.reason, "confirm");
+    assert_eq!(
+        send(&careful(), &forged).record.decision.reason,
+        "confirmation_needed"
+    );
 }
 
 #[test]
@@ -128,13 +131,13 @@ fn clients_that_cannot_ask_are_told_so() {
     for capabilities in [json!({}), json!({"elicitation": {"url": {}}})] {
         let request = asked(1, &json!({}), &capabilities, &json!({}));
         let outcome = send(&careful(), &request);
-        assert_eq!(outcome.refusal(), (400, -32021, "missing_capability"));
+        assert_eq!(outcome.refusal(), (400, -32021, "elicitation_not_declared"));
         let body: Value = serde_json::from_slice(&outcome.reply.unwrap().body).unwrap();
         let needed = &body["error"]["data"]["requiredCapabilities"];
         assert_eq!(needed, &json!({"elicitation": {"form": {}}}));
     }
     let outcome = send(&careful(), &call("crm.get", "{}"));
-    assert_eq!(outcome.refusal(), (200, 403, "cannot_ask"));
+    assert_eq!(outcome.refusal(), (200, 403, "confirmation_unsupported"));
     assert!(send(&careful(), &call("crm.other", "{}")).server.is_some());
 }
 
@@ -170,7 +173,7 @@ fn b44_a_state_of_the_servers_goes_on_with_an_agreed_call_once() {
     let state = json!({"requestState": state["result"]["requestState"]});
     let retry = asked(3, &arguments, &elicits(), &state);
     assert!(sent(&retry).server.is_some());
-    assert_eq!(sent(&retry).refusal().2, "request_state");
+    assert_eq!(sent(&retry).refusal().2, "unknown_request_state");
 }
 
 #[test]

@@ -113,7 +113,7 @@ pub(super) fn answer(status: u16, body: &Value) -> HttpResponse {
 /// The answer to a call in place of its result or error.
 fn reply(outcome: &Outcome) -> Value {
     assert_eq!(outcome.server, None);
-    assert_eq!(outcome.record.decision.reason, "not_connected");
+    assert_eq!(outcome.record.decision.reason, "account_not_connected");
     assert_eq!(outcome.record.decision.verdict.name(), "needs_review");
     let reply = outcome.reply.as_ref().unwrap();
     assert_eq!(reply.status, 200);
@@ -184,7 +184,10 @@ fn a_claim_names_the_conversation() {
     let with = |claims: Value| looked_up(&policy, &store, &call("crm.get", "{}").token(claims));
     assert!(with(json!({"sid": "c-1"})).server.is_some());
     reply(&with(json!({"sid": "c-2"})));
-    assert_eq!(with(json!({})).refusal(), (403, 403, "no_conversation"));
+    assert_eq!(
+        with(json!({})).refusal(),
+        (403, 403, "conversation_claim_missing")
+    );
 }
 
 #[test]
@@ -256,7 +259,7 @@ fn the_same_call_goes_on_after_the_page() {
     let body: Value = serde_json::from_slice(outcome.server_body()).unwrap();
     assert_eq!(body["params"].get("requestState"), None);
     let declined = looked_up(&policy, &store, &with_answer(&asked, "cancel"));
-    assert_eq!(declined.refusal().2, "declined");
+    assert_eq!(declined.refusal().2, "call_declined");
 }
 
 #[test]
@@ -264,7 +267,7 @@ fn agreement_is_asked_for_before_the_account() {
     let tools = json!({"crm.get": {"connection": "notes", "confirm": true}});
     let (policy, store) = (connecting(json!({"tools": tools})), Store::default());
     let confirm = looked_up(&policy, &store, &modern(&json!({})));
-    assert_eq!(confirm.record.decision.reason, "confirm");
+    assert_eq!(confirm.record.decision.reason, "confirmation_needed");
     let confirm: Value = serde_json::from_slice(&confirm.reply.unwrap().body).unwrap();
     let link = reply(&looked_up(
         &policy,
@@ -277,13 +280,13 @@ fn agreement_is_asked_for_before_the_account() {
     let passed = looked_up(&policy, &store, &with_answer(&link, "accept"));
     assert_eq!(passed.server_header("authorization"), Some("Bearer at-1"));
     let again = looked_up(&policy, &store, &with_answer(&link, "accept"));
-    assert_eq!(again.refusal().2, "request_state");
+    assert_eq!(again.refusal().2, "unknown_request_state");
     // A page that was opened before anything was agreed to is no agreement.
     let tools = json!({"crm.get": {"connection": "notes"}});
     let asked = connecting(json!({"tools": tools}));
     let link = reply(&looked_up(&asked, &Store::default(), &modern(&json!({}))));
     let outcome = looked_up(&policy, &store, &with_answer(&link, "accept"));
-    assert_eq!(outcome.record.decision.reason, "confirm");
+    assert_eq!(outcome.record.decision.reason, "confirmation_needed");
 }
 
 #[test]
@@ -450,9 +453,9 @@ fn one_of_many_requests_refreshes_a_token() {
     assert_eq!(outcome.server_header("authorization"), Some("Bearer at-1"));
     assert_eq!(calls.len(), 0, "somebody is at it");
     let (outcome, _) = sent(&policy, &store, &request, 301, &[]);
-    assert_eq!(outcome.refusal(), (503, 503, "not_refreshed"));
+    assert_eq!(outcome.refusal(), (503, 503, "account_not_refreshed"));
     let (outcome, calls) = sent(&policy, &store, &request, 302, &[]);
-    assert_eq!(outcome.refusal(), (503, 503, "not_refreshed"));
+    assert_eq!(outcome.refusal(), (503, 503, "account_not_refreshed"));
     assert_eq!(calls.len(), 0, "it was waited for in vain");
     let ended = answer(400, &json!({"error": "invalid_grant"}));
     reply(&sent(&policy, &store, &request, 330, &[ended]).0);

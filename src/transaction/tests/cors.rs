@@ -37,7 +37,7 @@ fn b43_a_preflight_of_a_known_origin_is_answered_here() {
     let outcome = one(&preflight(APP));
     assert_eq!(outcome.server, None);
     assert_eq!(outcome.record.decision.verdict, Verdict::Approved);
-    assert_eq!(outcome.record.decision.reason, "preflight");
+    assert_eq!(outcome.record.decision.reason, "preflight_answered");
     let reply = outcome.reply.unwrap();
     assert_eq!((reply.status, reply.body.len()), (204, 0));
     assert_eq!(header(&reply, "access-control-allow-origin"), Some(APP));
@@ -52,21 +52,27 @@ fn b43_a_preflight_of_a_known_origin_is_answered_here() {
 #[test]
 fn b43_a_preflight_opens_nothing_else() {
     let cases = [
-        (preflight("https://evil.example"), (403, 403, "origin")),
-        (preflight("null"), (403, 403, "origin")),
+        (
+            preflight("https://evil.example"),
+            (403, 403, "origin_not_allowed"),
+        ),
+        (preflight("null"), (403, 403, "origin_not_allowed")),
         (
             preflight(APP).with("origin", "https://evil.example"),
-            (400, -32600, "header"),
+            (400, -32600, "header_malformed"),
         ),
         (preflight(APP).path("/other"), (404, -32600, "not_found")),
-        (preflight(APP).path("/mcp?x"), (400, -32600, "query")),
+        (
+            preflight(APP).path("/mcp?x"),
+            (400, -32600, "query_not_accepted"),
+        ),
         (
             preflight(APP).without("access-control-request-method"),
-            (405, -32600, "http_method"),
+            (405, -32600, "http_method_not_allowed"),
         ),
         (
             preflight(APP).without("origin"),
-            (405, -32600, "http_method"),
+            (405, -32600, "http_method_not_allowed"),
         ),
     ];
     for (request, expected) in cases {
@@ -80,7 +86,7 @@ fn b43_a_preflight_opens_nothing_else() {
             .headers
             .iter()
             .any(|(_, value)| value == APP.as_bytes());
-        let repeated = expected.2 == "header";
+        let repeated = expected.2 == "header_malformed";
         assert_eq!(readable, (known && !repeated).then_some(APP));
     }
 }

@@ -19,10 +19,10 @@ fn tokens_decide_and_challenges_say_how_to_cure() {
         &policy,
         &call("crm.get", "{}").token(json!({"at_hash": "x"})),
     );
-    assert_eq!(expired.refusal(), (401, 401, "token_type"));
+    assert_eq!(expired.refusal(), (401, 401, "token_type_wrong"));
     assert!(expired.challenge().contains("error=\"invalid_token\""));
     let scope = send(&policy, &call("crm.refund", r#"{"amount":5}"#));
-    assert_eq!(scope.refusal(), (403, 403, "scope"));
+    assert_eq!(scope.refusal(), (403, 403, "scope_missing"));
     assert!(
         scope
             .challenge()
@@ -36,7 +36,7 @@ fn tokens_decide_and_challenges_say_how_to_cure() {
         call("crm.refund", r#"{"amount":500}"#).token(json!({"scope": "crm:read crm:write"}));
     assert_eq!(
         send(&policy, &too_much).refusal(),
-        (200, -32602, "condition")
+        (200, -32602, "condition_not_met")
     );
 }
 
@@ -85,7 +85,7 @@ fn observe_mode_decides_and_changes_nothing() {
             "no_token",
             "needs_review",
         ),
-        (Request::post("not json"), "not_json", "blocked"),
+        (Request::post("not json"), "body_not_json", "blocked"),
     ] {
         let outcome = send(&policy, &request);
         let (headers, body) = outcome.server.as_ref().expect("forwarded");

@@ -76,7 +76,7 @@ fn the_user_links_again_if_the_discovered_client_is_unknown() {
     );
     let store = store_with(&place(), &of_client(Some("c-1")));
     let (outcome, _) = sent(&policy, &store, &request, 280, &unknown());
-    assert_eq!(outcome.record.decision.reason, "not_connected");
+    assert_eq!(outcome.record.decision.reason, "account_not_connected");
     // To whom the policy says it is, connecting again is of no help.
     let store = store_with(&place(), &of_client(None));
     let (outcome, _) = sent(&own, &store, &request, 280, &unknown());
@@ -96,7 +96,7 @@ fn b41_a_server_that_the_policy_does_not_have_any_more_is_not_called() {
     ] {
         let store = store_with(&place(), &connected);
         let (outcome, calls) = sent(&policy, &store, &call("crm.get", "{}"), 280, &[]);
-        assert_eq!(outcome.record.decision.reason, "not_connected");
+        assert_eq!(outcome.record.decision.reason, "account_not_connected");
         assert!(calls.is_empty());
     }
 }

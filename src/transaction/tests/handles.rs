@@ -366,12 +366,12 @@ fn b24_a_request_state_is_for_the_same_request_of_the_same_caller() {
     for request in refused {
         assert_eq!(
             send(&policy, &request).refusal(),
-            (200, -32602, "request_state")
+            (200, -32602, "unknown_request_state")
         );
     }
     let late = retry(arguments, Some(&state)).token(long());
     let late = FakeHost::at(&policy, 3600).exchange(&late, &[], false);
-    assert_eq!(late.refusal(), (200, -32602, "request_state"));
+    assert_eq!(late.refusal(), (200, -32602, "unknown_request_state"));
 }
 
 #[test]
@@ -384,7 +384,7 @@ fn b24_earlier_versions_have_no_request_states() {
         );
         assert_eq!(
             send(&policy, &call).refusal(),
-            (200, -32602, "request_state")
+            (200, -32602, "unknown_request_state")
         );
     }
     let none = legacy(

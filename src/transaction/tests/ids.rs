@@ -59,7 +59,7 @@ fn b36_no_other_request_may_have_such_an_id() {
     let escaped = id.replacen('m', "\\u006d", 1);
     for spelled in [format!("\"{id}\""), format!("\"{escaped}\"")] {
         let refusal = send(&judging(), &ping(&spelled)).refusal();
-        assert_eq!(refusal, (400, -32600, "not_a_message"), "{spelled}");
+        assert_eq!(refusal, (400, -32600, "message_malformed"), "{spelled}");
     }
     assert!(send(&judging(), &ping("\"mcp-auth\"")).server.is_some());
 }
@@ -74,7 +74,10 @@ fn b36_the_answer_to_another_call_is_not_passed() {
         &call("crm.get", "{}").answered(JSON, &answer.to_string()),
     );
     assert_eq!(outcome.client_header(":status"), Some("502"));
-    assert_eq!(outcome.record.decision.reason, "upstream_answer");
+    assert_eq!(
+        outcome.record.decision.reason,
+        "upstream_answer_uncheckable"
+    );
 }
 
 /// What the filter takes an id for comes from the server.
@@ -91,7 +94,10 @@ fn b36_only_the_clients_own_id_is_put_back() {
             &judging(),
             &request.clone().answered(JSON, &answer.to_string()),
         );
-        assert_eq!(outcome.record.decision.reason, "upstream_answer", "{own}");
+        assert_eq!(
+            outcome.record.decision.reason, "upstream_answer_uncheckable",
+            "{own}"
+        );
         assert!(!outcome.client_body().contains("123-45-6789"));
     }
 }

@@ -239,7 +239,10 @@ fn an_answer_that_cannot_be_judged_is_not_passed() {
             "{found}"
         );
         assert_eq!(outcome.client_header(":status"), Some("502"));
-        assert_eq!(outcome.record.decision.reason, "upstream_answer");
+        assert_eq!(
+            outcome.record.decision.reason,
+            "upstream_answer_uncheckable"
+        );
         assert_eq!(outcome.client_header("content-encoding"), None);
     }
     let gone = &[(":status", "404"), ("content-type", "application/json")];

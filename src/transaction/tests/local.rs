@@ -121,10 +121,14 @@ fn b43_a_page_that_names_itself_this_machine_is_refused() {
         "0.0.0.0",
         "",
     ] {
-        assert_eq!(at(foreign).refusal(), (403, 403, "host"), "{foreign}");
+        assert_eq!(
+            at(foreign).refusal(),
+            (403, 403, "host_not_allowed"),
+            "{foreign}"
+        );
     }
     let page = here(call("crm.get", "{}")).with("origin", "http://evil.example");
-    assert_eq!(send(&policy, &page).refusal().2, "origin");
+    assert_eq!(send(&policy, &page).refusal().2, "origin_not_allowed");
 }
 
 #[test]

@@ -13,7 +13,7 @@ fn b01_keys_that_look_like_protocol_keys_are_refused() {
         r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"crm.get","_META":{}}}"#,
         r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"crm.get"},"extra":1}"#,
     ] {
-        assert_eq!(refusal(body), (400, -32600, "not_a_message"), "{body}");
+        assert_eq!(refusal(body), (400, -32600, "message_malformed"), "{body}");
     }
 }
 
@@ -31,16 +31,16 @@ fn b03_b04_b05_b06_what_parsers_disagree_on_is_refused() {
         r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"x":NaN}}"#,
         r#"{"jsonrpc":"2.0","id":1,"method":"ping"}/**/"#,
     ] {
-        assert_eq!(refusal(body), (400, -32700, "not_json"), "{body}");
+        assert_eq!(refusal(body), (400, -32700, "body_not_json"), "{body}");
     }
     let deep = format!(
         r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{{"x":{}}}}}"#,
         "[".repeat(100)
     );
-    assert_eq!(refusal(&deep).2, "not_json");
+    assert_eq!(refusal(&deep).2, "body_not_json");
     assert_eq!(
         refusal(r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#),
-        (400, -32600, "batch")
+        (400, -32600, "batch_not_accepted")
     );
 }
 
@@ -60,7 +60,7 @@ fn b09_messages_that_are_two_things_or_none() {
         r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"crm.get","arguments":null}}"#,
         "{}",
     ] {
-        assert_eq!(refusal(body), (400, -32600, "not_a_message"), "{body}");
+        assert_eq!(refusal(body), (400, -32600, "message_malformed"), "{body}");
     }
     let without_id = r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"crm.get"}}"#;
     assert_eq!(refusal(without_id), (400, -32601, "unknown_method"));
@@ -113,12 +113,12 @@ fn b07_headers_and_body_have_to_agree() {
                 .without("mcp-protocol-version")
                 .with("mcp-protocol-version", "2030-01-01"),
             -32022,
-            "protocol_version",
+            "protocol_version_unsupported",
         ),
         (
             call("crm.get", "{}").with("mcp-protocol-version", "2026-07-28"),
             -32602,
-            "protocol_meta",
+            "protocol_meta_missing",
         ),
         (
             good.clone()

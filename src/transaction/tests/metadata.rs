@@ -14,7 +14,7 @@ fn get(path: &str) -> Request {
 /// The document of a policy with these changes.
 fn document(changes: Value) -> Value {
     let outcome = send(&policy(changes), &get(WELL_KNOWN));
-    assert_eq!(outcome.record.decision.reason, "metadata");
+    assert_eq!(outcome.record.decision.reason, "metadata_published");
     let reply = outcome.reply.unwrap();
     assert_eq!(reply.status, 200);
     let open = ("access-control-allow-origin", "*".to_owned());

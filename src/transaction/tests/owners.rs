@@ -28,7 +28,7 @@ fn refused(request: &Request) -> (String, String) {
         (status, code),
         (
             200,
-            if reason == "resource_owner" {
+            if reason == "resource_not_owned" {
                 -32002
             } else {
                 -32602
@@ -36,7 +36,7 @@ fn refused(request: &Request) -> (String, String) {
         )
     );
     let evidence = &outcome.record.decision.evidence;
-    if reason == "argument_owner" {
+    if reason == "argument_not_owned" {
         assert!(!outcome.record.to_json().contains("globex"));
     }
     (reason.to_owned(), evidence.last().unwrap().summary.clone())
@@ -94,7 +94,7 @@ fn b28_an_argument_that_does_not_is_refused_and_says_why() {
         let (reason, summary) = refused(&call("crm.get", arguments));
         assert_eq!(
             (reason.as_str(), summary.as_str()),
-            ("argument_owner", expected),
+            ("argument_not_owned", expected),
             "{arguments}"
         );
     }
@@ -106,7 +106,7 @@ fn b28_an_argument_that_does_not_is_refused_and_says_why() {
 fn a_caller_without_the_value_names_nobody() {
     let request = call("crm.get", r#"{"account_ref":"acct-acme-7"}"#);
     let (reason, summary) = refused(&request.token(json!({"org_id": null})));
-    assert_eq!(reason, "argument_owner");
+    assert_eq!(reason, "argument_owner_unknown");
     assert!(summary.contains("the token does not say it"), "{summary}");
 }
 
@@ -134,12 +134,12 @@ fn b28_a_resource_that_names_somebody_else_is_refused() {
         for uri in ["crm://globex/x", "crm://globex"] {
             assert_eq!(
                 refused(&read(method, uri)).0,
-                "resource_owner",
+                "resource_not_owned",
                 "{method} {uri}"
             );
         }
         let refusal = send(&owned(), &read(method, "crm://acme/../globex/x")).refusal();
-        assert_eq!(refusal.2, "odd_uri");
+        assert_eq!(refusal.2, "uri_ambiguous");
     }
 }
 
@@ -180,10 +180,10 @@ fn b17_completions_are_judged_by_what_was_filled_in() {
         ("org_ref", own),
     ] {
         let (reason, _) = refused(&completion(TEMPLATE, name, context.clone()));
-        assert_eq!(reason, "resource_owner", "{name} {context}");
+        assert_eq!(reason, "resource_not_owned", "{name} {context}");
     }
     let fixed = completion("crm://globex/{id}", "id", Value::Null);
-    assert_eq!(refused(&fixed).0, "resource_owner");
+    assert_eq!(refused(&fixed).0, "resource_not_owned");
 }
 
 fn listed(member: &str, items: Value) -> Outcome {

@@ -54,11 +54,16 @@ fn html(outcome: &Outcome) -> String {
 fn a_page_is_answered_here_and_logged_once() {
     let policy = connecting(json!({}));
     for (path, status, reason, verdict) in [
-        ("/.mcp-auth/connect?ticket=x", 400, "bad_ticket", "blocked"),
+        (
+            "/.mcp-auth/connect?ticket=x",
+            400,
+            "link_invalid",
+            "blocked",
+        ),
         (
             "/.mcp-auth/callback/notes?code=c&state=s",
             400,
-            "bad_state",
+            "state_invalid",
             "blocked",
         ),
         ("/.mcp-auth/x", 404, "not_found", "blocked"),
@@ -84,11 +89,14 @@ fn a_form_is_judged_after_its_whole_body() {
         .without("content-type")
         .with("content-type", "application/x-www-form-urlencoded");
     let outcome = send(&policy, &form);
-    assert_eq!(outcome.record.decision.reason, "bad_ticket");
+    assert_eq!(outcome.record.decision.reason, "link_invalid");
     let foreign = form
         .without("origin")
         .with("origin", "https://evil.example");
-    assert_eq!(send(&policy, &foreign).record.decision.reason, "origin");
+    assert_eq!(
+        send(&policy, &foreign).record.decision.reason,
+        "origin_not_allowed"
+    );
 }
 
 #[test]
@@ -107,7 +115,7 @@ fn a_token_opens_no_page() {
     let link = link.strip_prefix("https://crm.example.com").unwrap();
     let outcome = send(&policy, &Request::method("GET").path(link));
     // Nobody is signed in, and without randomness no sign-in begins.
-    assert_eq!(outcome.record.decision.reason, "no_randomness");
+    assert_eq!(outcome.record.decision.reason, "randomness_unavailable");
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn b44_what_is_refused_uses_nothing_up() {
     let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"crm.get","arguments":{"a":1,"a":2}}}"#;
     let odd = Request::post(body).without("authorization");
     let odd = odd.with("authorization", &format!("Bearer {token}"));
-    assert_eq!(sent(&policy, &store, &odd).refusal().2, "not_json");
+    assert_eq!(sent(&policy, &store, &odd).refusal().2, "body_not_json");
     assert!(
         sent(&policy, &store, &with_token(&token, "crm.get"))
             .server
@@ -88,5 +88,5 @@ fn nobody_makes_such_a_call_without_signing_in() {
     let request = call("crm.get", "{}").without("authorization");
     let outcome = sent(&policy, &Store::default(), &request);
     assert_eq!(outcome.server, None);
-    assert_eq!(outcome.record.decision.reason, "sign_in");
+    assert_eq!(outcome.record.decision.reason, "sign_in_needed");
 }

@@ -166,10 +166,19 @@ fn a_token_the_server_does_not_take_is_exchanged_anew() {
 fn without_a_token_for_the_server_nothing_passes() {
     let policy = exchanging(json!({}));
     for (answer, expected) in [
-        (refused("invalid_grant"), (401, 401, "exchange_token")),
+        (
+            refused("invalid_grant"),
+            (401, 401, "exchange_token_refused"),
+        ),
         (refused("invalid_target"), (403, 403, "exchange_denied")),
-        (refused("invalid_client"), (502, -32603, "exchange_client")),
-        (answered(200, json!({})), (502, -32603, "exchange_answer")),
+        (
+            refused("invalid_client"),
+            (502, -32603, "exchange_client_refused"),
+        ),
+        (
+            answered(200, json!({})),
+            (502, -32603, "exchange_answer_unreadable"),
+        ),
         (None, (503, 503, "exchange_unavailable")),
     ] {
         for request in [call("crm.get", "{}"), Request::method("GET")] {

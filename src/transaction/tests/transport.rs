@@ -11,12 +11,12 @@ fn b11_bodies_over_the_limit_are_refused() {
     let request = call("crm.get", &format!(r#"{{"q":"{}"}}"#, "x".repeat(300)));
     assert_eq!(
         send(&policy, &request).refusal(),
-        (413, -32600, "too_large")
+        (413, -32600, "body_too_large")
     );
     let undeclared = request.without("content-length");
     assert_eq!(
         send(&policy, &undeclared).refusal(),
-        (413, -32600, "too_large")
+        (413, -32600, "body_too_large")
     );
 }
 
@@ -36,7 +36,7 @@ fn b12_only_json_that_is_not_compressed_is_read() {
             .with("content-type", content_type);
         assert_eq!(
             send(&default(), &request).refusal(),
-            (415, -32600, "content_type"),
+            (415, -32600, "content_type_not_json"),
             "{content_type}"
         );
     }
@@ -47,12 +47,15 @@ fn b12_only_json_that_is_not_compressed_is_read() {
         415
     );
     let twice = request.clone().with("content-type", "application/json");
-    assert_eq!(send(&default(), &twice).refusal(), (400, -32600, "header"));
+    assert_eq!(
+        send(&default(), &twice).refusal(),
+        (400, -32600, "header_malformed")
+    );
     for encoding in ["gzip", "br", "identity, gzip"] {
         let request = request.clone().with("content-encoding", encoding);
         assert_eq!(
             send(&default(), &request).refusal(),
-            (415, -32600, "content_encoding")
+            (415, -32600, "body_compressed")
         );
     }
     for content_type in ["Application/JSON", "application/json ; charset=utf-8"] {
@@ -69,7 +72,7 @@ fn b12_only_json_that_is_not_compressed_is_read() {
     let upgrade = request.with("upgrade", "websocket");
     assert_eq!(
         send(&default(), &upgrade).refusal(),
-        (400, -32600, "upgrade")
+        (400, -32600, "upgrade_not_accepted")
     );
 }
 
@@ -95,7 +98,10 @@ fn b13_b14_only_the_servers_own_path_is_served() {
     }
     for path in ["/mcp?", "/mcp?access_token=x"] {
         let request = call("crm.get", "{}").path(path);
-        assert_eq!(send(&default(), &request).refusal(), (400, -32600, "query"));
+        assert_eq!(
+            send(&default(), &request).refusal(),
+            (400, -32600, "query_not_accepted")
+        );
     }
 }
 
@@ -109,7 +115,7 @@ fn a_stream_of_http_sse_ends_with_what_to_use_instead() {
     );
     assert!(!outcome.client_body().contains("sessionId"));
     assert!(outcome.client_body().contains("let it use Streamable HTTP"));
-    assert_eq!(outcome.record.decision.reason, "http_sse");
+    assert_eq!(outcome.record.decision.reason, "http_sse_unsupported");
 }
 
 #[test]
@@ -118,7 +124,11 @@ fn b15_other_methods() {
         "HEAD", "OPTIONS", "PUT", "PATCH", "CONNECT", "post", "TRACE",
     ] {
         let outcome = FakeHost::new(&default()).exchange(&Request::method(method), &[], false);
-        assert_eq!(outcome.refusal(), (405, -32600, "http_method"), "{method}");
+        assert_eq!(
+            outcome.refusal(),
+            (405, -32600, "http_method_not_allowed"),
+            "{method}"
+        );
     }
     for method in ["GET", "DELETE"] {
         let request = Request::method(method);
@@ -130,7 +140,7 @@ fn b15_other_methods() {
         );
         let outcome = send(&default(), &request);
         assert!(outcome.server.is_some(), "{method}");
-        assert_eq!(outcome.record.decision.reason, "session");
+        assert_eq!(outcome.record.decision.reason, "session_allowed");
     }
     let resumed = Request::method("GET").with("last-event-id", "7");
     assert_eq!(
@@ -141,10 +151,13 @@ fn b15_other_methods() {
     with_body.body = b"{}".to_vec();
     assert_eq!(
         send(&default(), &with_body).refusal(),
-        (400, -32600, "body")
+        (400, -32600, "body_missing_or_unexpected")
     );
     let empty = Request::post("");
-    assert_eq!(send(&default(), &empty).refusal(), (400, -32600, "body"));
+    assert_eq!(
+        send(&default(), &empty).refusal(),
+        (400, -32600, "body_missing_or_unexpected")
+    );
 }
 
 #[test]
@@ -201,7 +214,10 @@ fn b23_the_clients_token_reaches_the_server_only_if_the_policy_says_so() {
 #[test]
 fn h05_headers_that_are_not_text_or_repeated_are_refused() {
     let twice = call("crm.get", "{}").with("authorization", "Bearer x");
-    assert_eq!(send(&default(), &twice).refusal(), (400, -32600, "header"));
+    assert_eq!(
+        send(&default(), &twice).refusal(),
+        (400, -32600, "header_malformed")
+    );
     let joined = call("crm.get", "{}")
         .without("authorization")
         .with("authorization", "Bearer a,Bearer b");
@@ -209,7 +225,10 @@ fn h05_headers_that_are_not_text_or_repeated_are_refused() {
     let mut odd = call("crm.get", "{}");
     odd.headers
         .push(("mcp-session-id".into(), vec![0xff, 0xfe]));
-    assert_eq!(send(&default(), &odd).refusal(), (400, -32600, "header"));
+    assert_eq!(
+        send(&default(), &odd).refusal(),
+        (400, -32600, "header_malformed")
+    );
 }
 
 #[test]
@@ -231,7 +250,7 @@ fn origins_are_checked() {
     ] {
         assert_eq!(
             send(&default(), &request.clone().with("origin", origin)).refusal(),
-            (403, 403, "origin")
+            (403, 403, "origin_not_allowed")
         );
     }
 }
@@ -253,6 +272,6 @@ fn h02_with_the_buffer_filter_headers_are_changed_before_they_go() {
         modern_call("crm.get", r#"{"organization_id":"globex"}"#).with("mcp-param-org", "globex");
     assert_eq!(
         send(&policy, &mirrored).refusal(),
-        (500, -32603, "headers_left")
+        (500, -32603, "headers_already_sent")
     );
 }

@@ -107,7 +107,7 @@ fn what_the_callers_own_roles_deny_stays_denied() {
             reason(&send(&policy, &request.with("x-view-as", view)))
         };
         assert_eq!(trainee("crm.export"), "denied", "{view}");
-        assert_eq!(trainee("crm.close"), "condition", "{view}");
+        assert_eq!(trainee("crm.close"), "condition_not_met", "{view}");
         assert_eq!(trainee("crm.get"), "allowed", "{view}");
     }
 }
@@ -147,15 +147,19 @@ fn a_wish_that_is_not_granted_is_refused() {
         " ",
     ] {
         let outcome = send(&policy, &manager("crm.get", "").with("x-view-as", view));
-        assert_eq!(outcome.refusal(), (403, 403, "view_as"), "{view:?}");
+        assert_eq!(
+            outcome.refusal(),
+            (403, 403, "view_as_not_allowed"),
+            "{view:?}"
+        );
     }
     // Nobody below may.
     let support = call("crm.get", "{}").with("x-view-as", "role:support");
-    assert_eq!(send(&policy, &support).refusal().2, "view_as");
+    assert_eq!(send(&policy, &support).refusal().2, "view_as_not_allowed");
     let twice = manager("crm.get", "role:support").with("x-view-as", "role:support");
-    assert_eq!(send(&policy, &twice).refusal().2, "view_as");
+    assert_eq!(send(&policy, &twice).refusal().2, "view_as_not_allowed");
     let odd = manager("crm.get", "").with("x_view_as", "role:support");
-    assert_eq!(send(&policy, &odd).refusal().2, "view_as");
+    assert_eq!(send(&policy, &odd).refusal().2, "view_as_not_allowed");
 }
 
 #[test]
@@ -164,7 +168,7 @@ fn who_did_not_sign_in_acts_as_nobody() {
     let request = call("docs.find", "{}").without("authorization");
     assert_eq!(reason(&send(&policy, &request)), "allowed");
     let outcome = send(&policy, &request.with("x-view-as", "role:support"));
-    assert_eq!(outcome.refusal().2, "view_as");
+    assert_eq!(outcome.refusal().2, "view_as_not_allowed");
 }
 
 #[test]
@@ -194,9 +198,15 @@ fn a_token_may_state_the_wish() {
     let both = ask(json!("role:support"), Some("role:support"));
     assert_eq!(both, ("allowed", support));
     let other = ask(json!("role:support"), Some("user:test-1"));
-    assert_eq!(other, ("view_as", None));
-    assert_eq!(ask(json!("role:manager"), None), ("view_as", None));
-    assert_eq!(ask(json!(["role:support"]), None), ("token_claim", None));
+    assert_eq!(other, ("view_as_not_allowed", None));
+    assert_eq!(
+        ask(json!("role:manager"), None),
+        ("view_as_not_allowed", None)
+    );
+    assert_eq!(
+        ask(json!(["role:support"]), None),
+        ("token_claim_invalid", None)
+    );
 }
 
 #[test]

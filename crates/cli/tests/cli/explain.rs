@@ -117,7 +117,7 @@ resources: {\"crm://*\": {owner: {is: organization, at: \"^crm://([^/]+)/\"}}}
     files.explain(&[]).says(
         1,
         &[
-            "decision     blocked (resource_owner)\n",
+            "decision     blocked (resource_not_owned)\n",
             "resources.crm://*.owner: the URI names another owner than the caller\n",
             "next action  see resources.crm://*.owner\n",
             "note         the owner is what `^crm://([^/]+)/` finds\n",
@@ -155,7 +155,7 @@ fn an_untouched_request_goes_on_byte_for_byte() {
     files.explain(&[]).says(
         0,
         &[
-            "approved (session)",
+            "approved (session_allowed)",
             "and the body byte for byte as it came",
         ],
     );
@@ -189,7 +189,7 @@ fn a_request_of_2026_07_28_gets_its_headers_and_may_be_given_others() {
         1,
         &[
             "asks for     tools/call crm.refund (2026-07-28)",
-            "blocked (condition)",
+            "blocked (condition_not_met)",
             "the condition is `args.amount <= 100`",
         ],
     );
@@ -214,7 +214,7 @@ fn a_missing_scope_and_an_old_sign_in_are_explained() {
     files.explain(&[]).says(
         1,
         &[
-            "decision     needs_review (scope)\n",
+            "decision     needs_review (scope_missing)\n",
             "next action  sign in with scope crm:write\n",
             "The client gets HTTP 403\n",
         ],
@@ -227,7 +227,7 @@ fn a_missing_scope_and_an_old_sign_in_are_explained() {
         .says(0, &["at most 300 s old"]);
     files
         .explain(&["--age", "400"])
-        .says(1, &["needs_review (token_age)", "HTTP 401"]);
+        .says(1, &["needs_review (sign_in_too_old)", "HTTP 401"]);
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn mistakes_in_the_claims_are_explained() {
             "audience",
             json!({"sub": "u-anna", "aud": "https://other.example.com"}),
             [
-                "needs_review (token_audience)",
+                "needs_review (token_audience_wrong)",
                 "`aud` must have `http://127.0.0.1:10000/mcp`",
             ],
         ),
@@ -251,14 +251,14 @@ fn mistakes_in_the_claims_are_explained() {
             "issuer",
             json!({"sub": "u-anna", "iss": "https://evil.example.com"}),
             [
-                "needs_review (token_issuer)",
+                "needs_review (token_issuer_untrusted)",
                 "`iss` must be `http://127.0.0.1:9000`",
             ],
         ),
         (
             "user",
             json!({"org_id": "acme"}),
-            ["needs_review (token_claim)", "HTTP 401"],
+            ["needs_review (token_claim_invalid)", "HTTP 401"],
         ),
         (
             "roles",
@@ -470,7 +470,7 @@ fn a_local_call_needs_no_claims() {
         &["the policy says who is calling", "leave --claims away"],
     );
     let ran = explain_locally("elsewhere", &["--header", ":authority: evil.example"]);
-    ran.says(1, &["decision     blocked (host)\n"]);
+    ran.says(1, &["decision     blocked (host_not_allowed)\n"]);
 }
 
 #[test]
@@ -484,7 +484,10 @@ fn a_view_is_explained() {
         ],
     );
     let ran = explain_locally("higher", &["--view-as", "role:manager"]);
-    ran.says(1, &["decision     blocked (view_as)\n", "HTTP 403\n"]);
+    ran.says(
+        1,
+        &["decision     blocked (view_as_not_allowed)\n", "HTTP 403\n"],
+    );
     let request = call("crm.get_customer", &json!({}));
     let files = Files::to_explain("no_view", &manager(), &request);
     files
@@ -551,9 +554,9 @@ seal: {{key_env: MCP_AUTH_KEY}}
     files.explain(&[]).says(
         1,
         &[
-            "decision     needs_review (confirm)\n",
+            "decision     needs_review (confirmation_needed)\n",
             "user: the user has to agree to this call\n",
-            "next action  open the link, and agree to it\n",
+            "next action  agree to it in the client, or open the link and agree there\n",
             page,
         ],
     );
@@ -561,7 +564,7 @@ seal: {{key_env: MCP_AUTH_KEY}}
     files.explain(&[]).says(
         1,
         &[
-            "decision     blocked (cannot_ask)\n",
+            "decision     blocked (confirmation_unsupported)\n",
             "give the caller's issuer `sign_in`",
         ],
     );

@@ -105,6 +105,16 @@ fn the_schema_in_the_repository_is_the_current_one() {
 }
 
 #[test]
+fn the_reasons_in_the_repository_are_the_current_ones() {
+    let ran = Files::new("reasons").run(&["reasons"]);
+    let kept = std::fs::read_to_string(format!("{ROOT}/docs/reasons.md")).unwrap();
+    assert!(
+        ran.stdout == kept,
+        "run `cargo run -p mcp-auth-cli -- reasons > docs/reasons.md`"
+    );
+}
+
+#[test]
 fn argument_names_are_printed_with_the_rule_in_force() {
     let files = Files::new("arguments");
     files.run(&["arguments"]).says(

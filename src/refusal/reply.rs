@@ -1,21 +1,19 @@
 //! What refusals look like on the wire: status, `WWW-Authenticate`, JSON-RPC error.
 
-mod www_authenticate;
-
 use base::http::Reply;
 use serde_json::{Value, json};
 
-use self::www_authenticate::challenges;
-pub use self::www_authenticate::proof_algorithms;
-use crate::accounts::token_exchange::ExchangeError;
+use super::Refusal;
+use super::challenges::challenges;
 use crate::authorize::{Denial, Target};
 use crate::consent::elicitation::{Asking, Elicitation};
-use crate::refusal::Refusal;
+use crate::reasons::Seen;
 use mcp::headers::{HeaderMismatch, VERSIONS};
-use mcp::message::MessageError;
 use mcp::message::params::TASKS_EXTENSION;
 use mcp::method::Era;
 use policy::{Policy, Refusals};
+
+const INVALID_REQUEST: i64 = -32600;
 
 /// What of the request the answer depends on.
 #[derive(Debug, Clone, Copy)]
@@ -121,64 +119,24 @@ fn message(id: Option<&[u8]>, member: &str, value: &Value) -> Vec<u8> {
     [start, &*id, value.as_bytes()].concat()
 }
 
-/// Status, JSON-RPC code and message. Codes of this filter's own are HTTP's, outside the range
-/// JSON-RPC reserves (MCP 2026-07-28 "Error Codes").
+/// Status, JSON-RPC code and message.
 fn answer(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> (u16, i64, String) {
-    const INVALID_REQUEST: i64 = -32600;
-    const INVALID_PARAMS: i64 = -32602;
-    let (status, code) = match refusal {
-        Refusal::Denied(Denial::Scope { .. }) => (403, 403),
-        Refusal::Denied(Denial::SignIn { .. } | Denial::TooOld { .. }) => (401, 401),
-        Refusal::Denied(_) | Refusal::PinBroken(_) => return denied(policy, asked),
-        Refusal::Argument(_)
-        | Refusal::MissingParameter(_)
-        | Refusal::RequestState
-        | Refusal::UnknownTask => (200, INVALID_PARAMS),
-        Refusal::Body | Refusal::Header(_) | Refusal::Query | Refusal::UnknownEvent => {
-            (400, INVALID_REQUEST)
-        }
-        Refusal::ClientGone | Refusal::Upgrade => (400, INVALID_REQUEST),
-        Refusal::ContentEncoding | Refusal::ContentType => (415, INVALID_REQUEST),
-        Refusal::Exchange(ExchangeError::Subject) => (401, 401),
-        Refusal::Exchange(ExchangeError::Denied) => (403, 403),
-        Refusal::Exchange(error) if error.is_unavailable() => (503, 503),
-        Refusal::Exchange(_) => (502, -32603),
-        Refusal::HeaderMismatch(HeaderMismatch::NoMeta) => (400, INVALID_PARAMS),
-        Refusal::HeaderMismatch(HeaderMismatch::Version(_)) => (400, -32022),
-        Refusal::MissingCapability | Refusal::MissingElicitation => (400, -32021),
-        Refusal::HeaderMismatch(_) => (400, -32020),
-        Refusal::HeadersLeft | Refusal::HostDoesNotHold | Refusal::NoSealKey => (500, -32603),
-        Refusal::HttpMethod => (405, INVALID_REQUEST),
-        Refusal::Message(MessageError::Json(_)) => (400, -32700),
-        Refusal::Message(_) => (400, INVALID_REQUEST),
-        Refusal::NotRefreshed => (503, 503),
-        Refusal::NoConversation => (403, 403),
-        Refusal::NoToken => (401, 401),
-        Refusal::NotFound => (404, INVALID_REQUEST),
-        // A page answers itself, in HTML.
-        Refusal::Page(_) => (400, INVALID_REQUEST),
-        Refusal::Host | Refusal::NotLocal | Refusal::Origin | Refusal::ViewAs => (403, 403),
-        Refusal::UnknownMethod if asked.era == Era::Modern => (404, -32601),
-        // A 404 would say that the session is over.
-        Refusal::UnknownMethod => (200, -32601),
-        // As servers built with the SDKs say it.
-        Refusal::UnknownSession => (404, -32001),
-        Refusal::Store(_) => (503, 503),
-        Refusal::Token(error) if error.is_unavailable() => (503, 503),
-        Refusal::Token(_) => (401, 401),
-        Refusal::TooLarge => (413, INVALID_REQUEST),
-        Refusal::HttpSse | Refusal::UpstreamAnswer => (502, -32603),
-        Refusal::CannotAsk
-        | Refusal::Confirm(_)
-        | Refusal::Declined
-        | Refusal::NotConnected(..)
-        | Refusal::NotOwned => (200, 403),
+    let (status, code) = match refusal.reason().row().outcome.seen {
+        Seen::DoesNotExist => return does_not_exist(policy, asked),
+        Seen::Error(status, code) => (status, code),
+        Seen::ErrorByVersion(modern, _, code) if asked.era == Era::Modern => (modern, code),
+        Seen::ErrorByVersion(_, legacy, code) => (legacy, code),
+        Seen::Challenge(status, _) => (status, i64::from(status)),
+        // Only a request can be answered by a question.
+        Seen::Question => (200, 403),
+        Seen::Page(status) | Seen::Status(status) => (status, INVALID_REQUEST),
+        Seen::Nothing => (400, INVALID_REQUEST),
     };
     (status, code, refusal.summary())
 }
 
-/// What nobody may use looks as if it did not exist, unless the policy says otherwise.
-fn denied(policy: &Policy, asked: Asked<'_>) -> (u16, i64, String) {
+/// The error of an operation that does not exist, unless the policy makes refusals visible.
+fn does_not_exist(policy: &Policy, asked: Asked<'_>) -> (u16, i64, String) {
     if policy.refusals == Refusals::Visible {
         // Clients of earlier versions take an HTTP error for the end of the connection.
         let status = if asked.era == Era::Legacy { 200 } else { 403 };

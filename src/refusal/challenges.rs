@@ -1,8 +1,7 @@
 //! `WWW-Authenticate`: how a client cures a refusal, for each way to send a token.
 
-use crate::accounts::token_exchange::ExchangeError;
-use crate::authorize::Denial;
-use crate::refusal::Refusal;
+use super::Refusal;
+use crate::reasons::{Challenge, Seen};
 use oauth::{PROOF_ALGORITHMS, TokenError};
 use policy::Policy;
 
@@ -21,7 +20,7 @@ pub(super) fn challenges(policy: &Policy, refusal: &Refusal) -> Vec<String> {
         return vec![dpop];
     }
     let bearer = match refusal {
-        // What is wrong with a proof is nothing to a bearer token.
+        // A bearer token needs no proof.
         Refusal::Token(TokenError::Proof(_)) => where_to_sign_in(policy),
         _ => parameters,
     };
@@ -37,41 +36,38 @@ pub fn proof_algorithms() -> Vec<&'static str> {
 /// 9728 section 5.1).
 fn parameters(policy: &Policy, refusal: &Refusal) -> Option<String> {
     let metadata = metadata(policy);
-    let parameters = match refusal {
-        Refusal::NoToken => where_to_sign_in(policy),
-        Refusal::Token(error) if error.is_unavailable() => return None,
-        Refusal::Token(error) => format!(
-            "error=\"{}\", error_description=\"{}\", {}",
-            match error {
-                TokenError::Proof(_) => "invalid_dpop_proof",
-                _ => "invalid_token",
-            },
-            error.reason(),
-            where_to_sign_in(policy),
-        ),
-        Refusal::Exchange(ExchangeError::Subject) => format!(
-            "error=\"invalid_token\", error_description=\"{}\", {}",
-            refusal.reason(),
-            where_to_sign_in(policy),
-        ),
-        Refusal::Denied(Denial::Scope { needed }) => format!(
+    let row = refusal.reason().row();
+    let Seen::Challenge(_, challenge) = row.outcome.seen else {
+        return None;
+    };
+    let other_token = |error: &str| {
+        let sign_in = where_to_sign_in(policy);
+        format!(
+            "error=\"{error}\", error_description=\"{}\", {sign_in}",
+            row.code
+        )
+    };
+    Some(match challenge {
+        Challenge::SignIn => where_to_sign_in(policy),
+        Challenge::InvalidToken => other_token("invalid_token"),
+        Challenge::InvalidProof => other_token("invalid_dpop_proof"),
+        Challenge::InsufficientScope => format!(
             "error=\"insufficient_scope\"{}, {metadata}{}",
-            scope(needed),
+            scope(refusal.scopes()),
             described(refusal),
         ),
-        Refusal::Denied(Denial::SignIn { scopes }) => format!(
+        Challenge::OfferedSignIn => format!(
             "{metadata}, error=\"insufficient_scope\", error_description=\"Sign in to continue\"{}",
-            scope(scopes)
+            scope(refusal.scopes())
         ),
         // Without the scopes, a client would ask for all that it finds in the metadata.
-        Refusal::Denied(Denial::TooOld { max_age, scopes }) => format!(
-            "error=\"insufficient_user_authentication\", max_age=\"{max_age}\"{}, {metadata}{}",
-            scope(scopes),
+        Challenge::NewerSignIn => format!(
+            "error=\"insufficient_user_authentication\", {}{}, {metadata}{}",
+            refusal.fill("max_age=\"{max_age}\""),
+            scope(refusal.scopes()),
             described(refusal),
         ),
-        _ => return None,
-    };
-    Some(parameters)
+    })
 }
 
 /// Where to sign in, and what to ask for first.
