@@ -110,7 +110,7 @@ def b19_without_the_option_a_client_may_leave(through: Through) -> None:
         request = post(call(LEGACY, "crm.get_customer"), tokens.support())
         connection.start(request)
         connection.send(request.body or b"")
-        gateway.wait_for_open()
+        gateway.wait_for_arrival()
         connection.abort()
     gateway.lines(1)
     assert gateway.upstream.take().bytes == 0
