@@ -1,6 +1,8 @@
 //! The answer's events. What may hold lists, results with rules or handles is held or cut into
 //! events until it was looked at; everything else passes as it comes.
 
+mod changes;
+mod embedded;
 pub(crate) mod error_texts;
 pub(crate) mod inspect;
 pub(crate) mod instructions;
@@ -14,10 +16,11 @@ mod security_schemes;
 
 use std::rc::Rc;
 
+use self::changes::Changes;
 use self::inspect::{Inspect, ResultOf};
-use self::lists::Filtered;
+use self::lists::{Filtered, ListFilter};
 use self::pins::SeenTools;
-use self::results::ResultError;
+use self::results::NotOwned;
 use self::sealed_ids::{Handles, SESSION};
 use crate::audit::{self, Record};
 use crate::challenge::error_body;
@@ -26,7 +29,9 @@ use crate::refusal::Refusal;
 use crate::transaction::auth_tools::lists_own_tools;
 use crate::transaction::caller::Known;
 use crate::transaction::{Forward, MAX_DEPTH, Now, Step};
+use base::json::tree::Node;
 use base::seal::Sealer;
+use mcp::handles::may_have_handles;
 use mcp::headers::{HeaderEdit, Headers, media_type};
 use mcp::method::Era;
 use mcp::sse::{self, EventStream};
@@ -316,37 +321,56 @@ impl Answering {
         self.pass_chunk(chunk, out)
     }
 
-    /// A message of the server as the client may have it, if anything of it changes.
+    /// A message of the server as the client may have it, if anything of it changes. It is read once;
+    /// each concern sees what the ones before it changed.
     fn inspect_message(
         &mut self,
         body: &[u8],
         now: Now,
         record: &mut Record,
     ) -> Result<Option<Vec<u8>>, Refusal> {
-        let mut changed = None;
-        if self.inspect.lists {
-            changed = self.filter_lists(body, now, record)?;
+        let errors = self.inspect.errors && error_texts::may_have_texts(body);
+        let handles = self.inspect.handles && may_have_handles(body);
+        let id = self.may_have_own_id(body);
+        let Inspect {
+            lists,
+            instructions,
+            results,
+            ..
+        } = self.inspect;
+        if !(lists || instructions || results || errors || id || handles) {
+            return Ok(None);
         }
-        if let (true, Some(text)) = (self.inspect.instructions, &self.policy.instructions) {
-            let body = changed.as_deref().unwrap_or(body);
-            let replaced = instructions::replace(text, body, MAX_DEPTH);
-            changed = replaced.map_err(|_| Refusal::UpstreamAnswer)?.or(changed);
+        let mut message = read(body)?;
+        let mut changes = Changes::default();
+        let mut rewritten = None;
+        if lists && self.filter_lists(&message, body, now, record, &mut changes)? && results {
+            // Rules for data count in what lists write of a tool's schemas, too.
+            rewritten = changes.apply(body);
+            message = read(rewritten.as_deref().unwrap_or(body))?;
+            changes = Changes::default();
         }
-        if self.inspect.results {
-            let judged = self.judge_result(changed.as_deref().unwrap_or(body), record)?;
-            changed = judged.or(changed);
+        let body = rewritten.as_deref().unwrap_or(body);
+        if let (true, Some(text)) = (instructions, &self.policy.instructions) {
+            let replaced = instructions::replace(text, &message, &mut changes);
+            replaced.map_err(|_| Refusal::UpstreamAnswer)?;
         }
-        if self.inspect.errors {
-            let hidden = self.hide_in_errors(changed.as_deref().unwrap_or(body), now, record)?;
-            changed = hidden.or(changed);
+        if let (true, Some(caller)) = (results, &self.caller) {
+            self.judge_result(caller, &message, record, &mut changes)?;
         }
-        let own = self.id_for_client(changed.as_deref().unwrap_or(body))?;
-        changed = own.or(changed);
-        if self.inspect.handles {
-            let sealed = self.seal_message(changed.as_deref().unwrap_or(body), now)?;
-            changed = sealed.or(changed);
+        if let (true, Some(caller)) = (errors, &self.caller) {
+            let caller = caller.caller(now);
+            let shown = error_texts::hide(&self.policy, caller, &message, MAX_DEPTH, &mut changes);
+            add(&mut record.hidden_names, shown.names);
+            add(&mut record.withheld_errors, shown.withheld);
         }
-        Ok(changed)
+        if id {
+            self.restore_id(&message, &mut changes)?;
+        }
+        if handles {
+            self.seal_message(&message, now, &mut changes)?;
+        }
+        Ok(changes.apply(body).or(rewritten))
     }
 
     /// Whether no text of an error may pass unread.
@@ -354,74 +378,52 @@ impl Answering {
         self.inspect.errors && self.policy.errors == ServerErrors::Withhold
     }
 
-    /// A message of the server without what its error texts should not say, if anything changes.
-    fn hide_in_errors(
-        &self,
-        body: &[u8],
-        now: Now,
-        record: &mut Record,
-    ) -> Result<Option<Vec<u8>>, Refusal> {
-        if !error_texts::may_have_texts(body) {
-            return Ok(None);
-        }
-        let Some(caller) = &self.caller else {
-            return Ok(None);
-        };
-        let shown = error_texts::hide(&self.policy, caller.caller(now), body, MAX_DEPTH);
-        let shown = shown.map_err(|_| Refusal::UpstreamAnswer)?;
-        add(&mut record.hidden_names, shown.names);
-        add(&mut record.withheld_errors, shown.withheld);
-        Ok(shown.body)
-    }
-
     /// Takes out of a message what is not for the caller.
-    fn judge_result(&self, body: &[u8], record: &mut Record) -> Result<Option<Vec<u8>>, Refusal> {
-        let Some(caller) = &self.caller else {
-            return Ok(None);
-        };
-        let rules = results::rules_for(&self.policy, self.caller.as_ref(), &self.result_of);
+    fn judge_result(
+        &self,
+        caller: &Known,
+        message: &Node,
+        record: &mut Record,
+        changes: &mut Changes,
+    ) -> Result<(), Refusal> {
+        let rules = results::rules_for(&self.policy, Some(caller), &self.result_of);
         let key = self.audit_key.as_deref();
-        let judged = results::judge(&rules, caller.identity(), key, body, MAX_DEPTH);
-        let judged = judged.map_err(|error| match error {
-            ResultError::NotOwned(_) => Refusal::NotOwned,
-            ResultError::Json(_) => Refusal::UpstreamAnswer,
-        })?;
-        let dropped = record.dropped_items.unwrap_or(0);
-        if judged.dropped > 0 {
-            record.dropped_items = Some(dropped.saturating_add(judged.dropped));
-        }
+        let judged = results::judge(&rules, caller.identity(), key, message, MAX_DEPTH, changes);
+        let judged = judged.map_err(|NotOwned| Refusal::NotOwned)?;
+        add(&mut record.dropped_items, judged.dropped);
         for field in judged.redacted {
             if !record.redacted.contains(&field) {
                 record.redacted.push(field);
             }
         }
-        Ok(judged.body)
+        Ok(())
     }
 
+    /// Filters the lists in a message. True if a part of the server's data is written anew.
     fn filter_lists(
         &self,
+        message: &Node,
         body: &[u8],
         now: Now,
         record: &mut Record,
-    ) -> Result<Option<Vec<u8>>, Refusal> {
-        let Some(caller) = self.caller.clone() else {
-            return Ok(None);
+        changes: &mut Changes,
+    ) -> Result<bool, Refusal> {
+        let Some(caller) = &self.caller else {
+            return Ok(false);
         };
-        let with_own = self.inspect.own_tools && lists_own_tools(&self.policy, &caller);
-        let filtered = lists::filter(
-            &self.policy,
-            caller.caller(now),
-            &self.seen,
-            self.request.era,
-            with_own,
-            body,
-            MAX_DEPTH,
-        )
-        .map_err(|_| Refusal::UpstreamAnswer)?;
+        let filter = ListFilter {
+            policy: &self.policy,
+            caller: caller.caller(now),
+            seen: &self.seen,
+            era: self.request.era,
+            with_own: self.inspect.own_tools && lists_own_tools(&self.policy, caller),
+        };
+        let filtered = filter.filter(message, body, changes);
+        let filtered = filtered.map_err(|_| Refusal::UpstreamAnswer)?;
         let hidden = record.hidden_items.unwrap_or(0);
         record.hidden_items = Some(hidden.saturating_add(filtered.hidden));
         note_pins(&filtered, record);
-        Ok(filtered.body)
+        Ok(filtered.writes_data)
     }
 
     /// Replaces an answer whose headers already tell that it cannot be passed: an error keeps its
@@ -487,6 +489,11 @@ impl Answering {
         };
         error_body(self.request.id.as_deref(), code, &refusal.summary(), None)
     }
+}
+
+/// Reads a message of the server.
+fn read(body: &[u8]) -> Result<Node, Refusal> {
+    Node::read(body, MAX_DEPTH).map_err(|_| Refusal::UpstreamAnswer)
 }
 
 fn add(count: &mut Option<usize>, more: usize) {

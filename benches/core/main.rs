@@ -162,7 +162,10 @@ fn result(criterion: &mut Criterion) {
                 |mut exchange| {
                     exchange.response_headers(&answered, false);
                     let step = exchange.response_body(&answer, true, NOW);
-                    assert!(matches!(&step, Step::Forward(Forward { body: Some(_), .. })));
+                    assert!(matches!(
+                        &step,
+                        Step::Forward(Forward { body: Some(_), .. })
+                    ));
                     (exchange, step)
                 },
                 BatchSize::SmallInput,
