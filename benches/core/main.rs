@@ -153,7 +153,7 @@ fn result(criterion: &mut Criterion) {
     let sent: Value = serde_json::from_slice(&forward.body.unwrap_or(asked.clone())).unwrap();
     let mut group = criterion.benchmark_group("result with rules");
     for size in SIZES {
-        let answer = samples::records(&sent["id"], size);
+        let answer = samples::records(sent.get("id").unwrap(), size);
         let answered = samples::answer_headers("application/json");
         group.throughput(Throughput::Bytes(u64::try_from(answer.len()).unwrap()));
         group.bench_function(BenchmarkId::from_parameter(size), |bencher| {
