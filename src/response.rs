@@ -20,7 +20,7 @@ use self::changes::Changes;
 use self::inspect::{Inspect, ResultOf};
 use self::lists::{Filtered, ListFilter};
 use self::pins::SeenTools;
-use self::results::NotOwned;
+use self::results::NotTheCallers;
 use self::sealed_ids::{Handles, SESSION};
 use crate::audit::{self, Record};
 use crate::challenge::error_body;
@@ -389,7 +389,7 @@ impl Answering {
         let rules = results::rules_for(&self.policy, Some(caller), &self.result_of);
         let key = self.audit_key.as_deref();
         let judged = results::judge(&rules, caller.identity(), key, message, MAX_DEPTH, changes);
-        let judged = judged.map_err(|NotOwned| Refusal::NotOwned)?;
+        let judged = judged.map_err(|NotTheCallers| Refusal::NotOwned)?;
         add(&mut record.dropped_items, judged.dropped);
         for field in judged.redacted {
             if !record.redacted.contains(&field) {

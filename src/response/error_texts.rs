@@ -25,7 +25,7 @@ const NO_TEXTS: [&str; 5] = ["type", "mimeType", "uri", "data", "blob"];
 
 /// What was hidden of the texts of a message.
 #[derive(Debug, Default)]
-pub(super) struct Shown {
+pub(super) struct HiddenNames {
     /// How many names were hidden.
     pub(super) names: usize,
     /// How many errors lost their text.
@@ -54,7 +54,7 @@ pub(super) fn hide<'p>(
     message: &Node,
     max_depth: usize,
     changes: &'p mut Changes,
-) -> Shown {
+) -> HiddenNames {
     let mut texts = Texts {
         max_depth,
         withhold: policy.errors == ServerErrors::Withhold,
@@ -64,7 +64,7 @@ pub(super) fn hide<'p>(
         changes,
     };
     texts.message(message);
-    Shown {
+    HiddenNames {
         names: texts.names.hidden,
         withheld: texts.withheld,
     }

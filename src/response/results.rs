@@ -2,12 +2,12 @@
 //! hidden, wherever in the message they stand.
 
 pub(super) mod detect;
-pub(super) mod keys;
+pub(super) mod key_path;
 pub(super) mod mask;
-mod message;
 pub(super) mod new_keys;
 mod owner;
 mod pass;
+mod places;
 pub(super) mod repeated;
 #[cfg(test)]
 mod tests;
@@ -26,11 +26,11 @@ use policy::{Policy, ResultRule};
 /// A result is somebody else's, or says not whose it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the result is not the caller's")]
-pub struct NotOwned;
+pub struct NotTheCallers;
 
 /// What was hidden of a message.
 #[derive(Debug, Default)]
-pub struct Judged {
+pub struct HiddenData {
     /// How many objects were taken out.
     pub dropped: usize,
     /// Fields that were hidden, as the policy writes them.
@@ -94,9 +94,9 @@ pub(super) fn judge(
     message: &Node,
     max_depth: usize,
     changes: &mut Changes,
-) -> Result<Judged, NotOwned> {
-    let mut judged = Judged::default();
-    let places = message::places(message);
+) -> Result<HiddenData, NotTheCallers> {
+    let mut judged = HiddenData::default();
+    let places = places::places(message);
     for rule in rules {
         let mut pass = Pass::new(rule, identity, key, max_depth);
         pass.message(&places, message.span.len(), changes)?;

@@ -19,7 +19,7 @@ mod write;
 pub use self::hidden::Hidden;
 
 use self::cuts::Cuts;
-use self::hidden::Place;
+use self::hidden::ArgumentPlace;
 use self::walk::Walk;
 use base::json::JsonError;
 use base::json::edits::Edits;
@@ -93,7 +93,7 @@ fn remove_arguments(hidden: &Hidden<'_>, arguments: &Node, edits: &mut Edits) ->
     };
     let is_hidden = |argument: &Node| {
         let name = argument.member("name").and_then(Node::text);
-        name.is_some_and(|name| hidden.hides(name, &Place::arguments()))
+        name.is_some_and(|name| hidden.hides(name, &ArgumentPlace::arguments()))
     };
     let mut any = false;
     for child in elements.iter().filter(|child| is_hidden(&child.node)) {

@@ -1,7 +1,7 @@
 //! Whose the objects in a result are.
 
-use super::NotOwned;
-use super::keys::Keys;
+use super::NotTheCallers;
+use super::key_path::KeyPath;
 use super::mask::collect;
 use crate::response::changes::{Changes, Held};
 use base::json::tree::{Child, Node, Value};
@@ -15,7 +15,7 @@ pub(super) struct Owners<'r> {
     /// What happens to an object that names no owner.
     pub(super) missing: Missing,
     pub(super) max_depth: usize,
-    keys: Keys,
+    keys: KeyPath,
     /// How many were taken out.
     pub(super) dropped: usize,
     /// The values in them.
@@ -26,7 +26,7 @@ pub(super) struct Owners<'r> {
 
 /// What a value says about its owner.
 #[derive(Debug, Clone, Copy, Default)]
-struct State {
+struct Ownership {
     /// It is somebody else's.
     foreign: bool,
     /// It names an owner somewhere.
@@ -45,7 +45,7 @@ impl<'r> Owners<'r> {
             own,
             missing,
             max_depth,
-            keys: Keys::default(),
+            keys: KeyPath::default(),
             dropped: 0,
             hidden: Vec::new(),
             listed: 0,
@@ -57,12 +57,16 @@ impl<'r> Owners<'r> {
     /// # Errors
     ///
     /// It is somebody else's, or names no owner, and cannot be taken out of a list.
-    pub(super) fn check(&mut self, root: &Node, changes: &mut Changes) -> Result<(), NotOwned> {
+    pub(super) fn check(
+        &mut self,
+        root: &Node,
+        changes: &mut Changes,
+    ) -> Result<(), NotTheCallers> {
         let state = self.node(root, false, changes)?;
         let missing =
             !state.named && self.missing != Missing::Keep && says_something(root, changes);
         if state.foreign || missing {
-            return Err(NotOwned);
+            return Err(NotTheCallers);
         }
         Ok(())
     }
@@ -72,12 +76,12 @@ impl<'r> Owners<'r> {
         node: &Node,
         covered: bool,
         changes: &mut Changes,
-    ) -> Result<State, NotOwned> {
+    ) -> Result<Ownership, NotTheCallers> {
         match &node.value {
             Value::Object(members) => self.object(members, covered, changes),
             Value::Array(items) => self.array(items, covered, changes),
             Value::Text(_) => self.text(node, covered, changes),
-            _ => Ok(State::default()),
+            _ => Ok(Ownership::default()),
         }
     }
 
@@ -87,9 +91,9 @@ impl<'r> Owners<'r> {
         node: &Node,
         covered: bool,
         changes: &mut Changes,
-    ) -> Result<State, NotOwned> {
+    ) -> Result<Ownership, NotTheCallers> {
         let Some(Held::Json(mut inner)) = changes.open(node, self.max_depth) else {
-            return Ok(State::default());
+            return Ok(Ownership::default());
         };
         // Each one inside another is read less deep, so that it ends.
         self.max_depth = self.max_depth.saturating_sub(1);
@@ -104,9 +108,9 @@ impl<'r> Owners<'r> {
         members: &[Child],
         covered: bool,
         changes: &mut Changes,
-    ) -> Result<State, NotOwned> {
+    ) -> Result<Ownership, NotTheCallers> {
         let before = std::mem::take(&mut self.listed);
-        let mut state = State::default();
+        let mut state = Ownership::default();
         for member in members
             .iter()
             .filter(|member| !changes.is_gone(&member.node))
@@ -141,7 +145,7 @@ impl<'r> Owners<'r> {
         items: &[Child],
         covered: bool,
         changes: &mut Changes,
-    ) -> Result<State, NotOwned> {
+    ) -> Result<Ownership, NotTheCallers> {
         let mut named = false;
         let mut removed = 0_usize;
         for item in items {
@@ -166,7 +170,7 @@ impl<'r> Owners<'r> {
             };
             match action {
                 Missing::Keep => {}
-                Missing::Refuse => return Err(NotOwned),
+                Missing::Refuse => return Err(NotTheCallers),
                 Missing::Drop => {
                     collect(&item.node, changes, &mut self.hidden);
                     changes.remove(&item.element);
@@ -178,7 +182,7 @@ impl<'r> Owners<'r> {
             }
         }
         self.listed = self.listed.saturating_add(removed);
-        Ok(State {
+        Ok(Ownership {
             foreign: false,
             named,
         })

@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::keys::Keys;
+use super::key_path::KeyPath;
 use super::mask::{Masker, WITHHELD, collect};
-use super::message::{Form, Place};
 use super::new_keys::NewKeys;
 use super::owner::Owners;
+use super::places::{DataForm, DataPlace};
 use super::repeated::Repeated;
-use super::{NotOwned, detect};
+use super::{NotTheCallers, detect};
 use crate::response::changes::{Changes, Embedded, Held};
 use crate::response::embedded::{Inside, decode, encode, look};
 use base::json::Element;
@@ -19,7 +19,7 @@ use policy::{Mask, Missing, Otherwise, ResultRule, TextRule};
 
 /// What is done to a message, one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
+enum PassStep {
     Owner,
     Fields,
 }
@@ -43,7 +43,7 @@ struct Blocks {
 /// One rule on one message.
 pub(super) struct Pass<'r> {
     rule: &'r ResultRule,
-    step: Step,
+    step: PassStep,
     own: Option<&'r str>,
     masker: Masker<'r>,
     max_depth: usize,
@@ -69,7 +69,7 @@ impl<'r> Pass<'r> {
         let with = rule.with;
         Self {
             rule,
-            step: Step::Owner,
+            step: PassStep::Owner,
             own,
             masker: Masker { with, key },
             max_depth,
@@ -91,11 +91,11 @@ impl<'r> Pass<'r> {
     /// values where other texts repeat them. `size`: how long the message is.
     pub(super) fn message(
         &mut self,
-        places: &[Place<'_>],
+        places: &[DataPlace<'_>],
         size: usize,
         changes: &mut Changes,
-    ) -> Result<(), NotOwned> {
-        for step in [Step::Owner, Step::Fields] {
+    ) -> Result<(), NotTheCallers> {
+        for step in [PassStep::Owner, PassStep::Fields] {
             self.step = step;
             self.blocks = Blocks::default();
             for place in places {
@@ -104,7 +104,7 @@ impl<'r> Pass<'r> {
                 }
             }
             if self.blocks.dropped > 0 && !self.blocks.own {
-                return Err(NotOwned);
+                return Err(NotTheCallers);
             }
         }
         let hidden = std::mem::take(&mut self.hidden);
@@ -114,35 +114,35 @@ impl<'r> Pass<'r> {
         Ok(())
     }
 
-    fn place(&mut self, place: &Place<'_>, changes: &mut Changes) -> Result<(), NotOwned> {
-        let Place {
+    fn place(&mut self, place: &DataPlace<'_>, changes: &mut Changes) -> Result<(), NotTheCallers> {
+        let DataPlace {
             key,
             node,
             form,
             block,
         } = *place;
-        let mut keys = Keys::default();
+        let mut keys = KeyPath::default();
         keys.push(key);
         if !key.is_empty() && self.is_hidden(&keys) {
-            if self.step == Step::Fields {
+            if self.step == PassStep::Fields {
                 self.masker.leaves(node, changes, &mut self.hidden);
             }
             return Ok(());
         }
         match (&node.value, form) {
-            (Value::Text(_), Form::Blob | Form::Media) => self.blob(node, form, changes),
-            (_, Form::Link) => {
+            (Value::Text(_), DataForm::Blob | DataForm::Media) => self.blob(node, form, changes),
+            (_, DataForm::Link) => {
                 self.in_texts(node, changes);
                 Ok(())
             }
             (Value::Text(_), _) => match (self.text(node, changes), block) {
-                (Err(NotOwned), Some(block)) if self.may_drop() => {
+                (Err(NotTheCallers), Some(block)) if self.may_drop() => {
                     self.drop_block(node, block, changes);
                     Ok(())
                 }
                 (outcome, _) => outcome,
             },
-            (_, Form::Answer) => {
+            (_, DataForm::Answer) => {
                 self.blocks.own = true;
                 let before = self.dropped.in_texts;
                 self.data(node, false, &mut keys, changes)?;
@@ -177,15 +177,15 @@ impl<'r> Pass<'r> {
         &mut self,
         node: &Node,
         beside: bool,
-        keys: &mut Keys,
+        keys: &mut KeyPath,
         changes: &mut Changes,
-    ) -> Result<(), NotOwned> {
+    ) -> Result<(), NotTheCallers> {
         match (self.step, &self.rule.owner) {
-            (Step::Fields, _) => {
+            (PassStep::Fields, _) => {
                 self.fields(node, keys, changes);
                 Ok(())
             }
-            (Step::Owner, Some(rule)) => {
+            (PassStep::Owner, Some(rule)) => {
                 let missing = if beside { Missing::Keep } else { rule.missing };
                 let mut owners = Owners::new(rule, self.own, missing, self.max_depth);
                 owners.check(node, changes)?;
@@ -193,12 +193,12 @@ impl<'r> Pass<'r> {
                 self.taken_out.append(&mut owners.hidden);
                 Ok(())
             }
-            (Step::Owner, None) => Ok(()),
+            (PassStep::Owner, None) => Ok(()),
         }
     }
 
     /// Hides the fields of a value.
-    fn fields(&mut self, node: &Node, keys: &mut Keys, changes: &mut Changes) {
+    fn fields(&mut self, node: &Node, keys: &mut KeyPath, changes: &mut Changes) {
         if !self.taken_out.is_empty() {
             let text = changes.text(node).map(Cow::into_owned);
             let number = || changes.number(node).map(str::to_owned);
@@ -222,7 +222,7 @@ impl<'r> Pass<'r> {
         }
     }
 
-    fn members(&mut self, members: &[Child], keys: &mut Keys, changes: &mut Changes) {
+    fn members(&mut self, members: &[Child], keys: &mut KeyPath, changes: &mut Changes) {
         let mut renamed = NewKeys::new(members);
         for member in members {
             if changes.is_gone(&member.node) {
@@ -243,7 +243,7 @@ impl<'r> Pass<'r> {
     }
 
     /// Whether the field that was gone into last is hidden, which is noted.
-    fn is_hidden(&mut self, keys: &Keys) -> bool {
+    fn is_hidden(&mut self, keys: &KeyPath) -> bool {
         let mut paths = self.rule.redact.iter();
         let Some(field) = paths.find(|path| keys.end_with(path)) else {
             return false;
@@ -264,7 +264,7 @@ impl<'r> Pass<'r> {
     }
 
     /// A text inside JSON: it may be JSON once more, and may hold what is detected.
-    fn value(&mut self, node: &Node, keys: &mut Keys, changes: &mut Changes) {
+    fn value(&mut self, node: &Node, keys: &mut KeyPath, changes: &mut Changes) {
         let changed = match changes.open(node, self.max_depth) {
             Some(Held::Json(mut inner)) => {
                 // Each one inside another is read less deep, so that it ends.
@@ -289,12 +289,12 @@ impl<'r> Pass<'r> {
     }
 
     /// A text that is an answer.
-    fn text(&mut self, node: &Node, changes: &mut Changes) -> Result<(), NotOwned> {
+    fn text(&mut self, node: &Node, changes: &mut Changes) -> Result<(), NotTheCallers> {
         let (text, is_nearly) = match changes.open(node, self.max_depth) {
             Some(Held::Json(mut inner)) => {
                 self.json(&mut inner)?;
                 changes.close(inner);
-                self.blocks.own |= self.step == Step::Owner;
+                self.blocks.own |= self.step == PassStep::Owner;
                 return Ok(());
             }
             Some(Held::Nearly(text)) => (text, true),
@@ -308,9 +308,9 @@ impl<'r> Pass<'r> {
     }
 
     /// JSON inside a text that is an answer.
-    fn json(&mut self, inner: &mut Embedded) -> Result<(), NotOwned> {
+    fn json(&mut self, inner: &mut Embedded) -> Result<(), NotTheCallers> {
         self.max_depth = self.max_depth.saturating_sub(1);
-        let keys = &mut Keys::default();
+        let keys = &mut KeyPath::default();
         let outcome = self.data(&inner.node, false, keys, &mut inner.changes);
         self.max_depth = self.max_depth.saturating_add(1);
         outcome
@@ -319,7 +319,7 @@ impl<'r> Pass<'r> {
     /// Words that are an answer, or what is nearly JSON, as the caller may have them if they change.
     fn words(&self, text: &str, is_nearly: bool) -> Option<String> {
         let is_known = !is_nearly && (text.is_empty() || text == WITHHELD);
-        if self.step == Step::Owner || is_known {
+        if self.step == PassStep::Owner || is_known {
             return None;
         }
         if is_nearly && self.tells_fields_apart() {
@@ -331,7 +331,12 @@ impl<'r> Pass<'r> {
         }
     }
 
-    fn blob(&mut self, node: &Node, form: Form, changes: &mut Changes) -> Result<(), NotOwned> {
+    fn blob(
+        &mut self,
+        node: &Node,
+        form: DataForm,
+        changes: &mut Changes,
+    ) -> Result<(), NotTheCallers> {
         let Some(encoded) = changes.text(node) else {
             return Ok(());
         };
@@ -341,8 +346,8 @@ impl<'r> Pass<'r> {
             Some(Ok(text)) => self.inside(text)?.map(|changed| encode(&changed)),
             // It is no base64: some read it as it stands.
             None => self.inside(&encoded)?,
-            Some(Err(_)) if form == Form::Media || self.rule.text == TextRule::Keep => None,
-            Some(Err(_)) if self.step == Step::Owner => None,
+            Some(Err(_)) if form == DataForm::Media || self.rule.text == TextRule::Keep => None,
+            Some(Err(_)) if self.step == PassStep::Owner => None,
             // What cannot be read.
             Some(Err(_)) => Some(encode(WITHHELD)),
         };
@@ -353,7 +358,7 @@ impl<'r> Pass<'r> {
     }
 
     /// A text in base64, as the caller may have it if it changes.
-    fn inside(&mut self, text: &str) -> Result<Option<String>, NotOwned> {
+    fn inside(&mut self, text: &str) -> Result<Option<String>, NotTheCallers> {
         match look(text, self.max_depth) {
             Inside::Json(inner) => {
                 let mut inner = Embedded::of(text, inner);
@@ -367,7 +372,7 @@ impl<'r> Pass<'r> {
 
     /// Hides what is detected in every text of a node.
     fn in_texts(&self, node: &Node, changes: &mut Changes) {
-        if self.step != Step::Fields {
+        if self.step != PassStep::Fields {
             return;
         }
         let text = changes.text(node);

@@ -7,8 +7,8 @@ use std::collections::HashSet;
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 use super::mask::{STARS, WITHHELD};
-use super::message::{Form, Place};
 use super::new_keys::NewKeys;
+use super::places::{DataForm, DataPlace};
 use crate::response::changes::{Changes, Embedded, Held};
 use crate::response::embedded::{Inside, decode, encode, look};
 use base::json::Span;
@@ -73,7 +73,7 @@ impl Repeated {
     }
 
     /// Takes the values out of a message of this size.
-    pub(super) fn hide(&self, places: &[Place<'_>], size: usize, changes: &mut Changes) {
+    pub(super) fn hide(&self, places: &[DataPlace<'_>], size: usize, changes: &mut Changes) {
         if self.values.is_empty() {
             return;
         }
@@ -83,12 +83,12 @@ impl Repeated {
         }
     }
 
-    fn node(&self, node: &Node, form: Form, max_depth: usize, changes: &mut Changes) {
+    fn node(&self, node: &Node, form: DataForm, max_depth: usize, changes: &mut Changes) {
         if changes.is_gone(node) {
             return;
         }
         match (&node.value, form) {
-            (Value::Text(_), Form::Blob | Form::Media) => {
+            (Value::Text(_), DataForm::Blob | DataForm::Media) => {
                 let text = changes.text(node);
                 let changed = text.and_then(|text| self.blob(&text, max_depth));
                 if let Some(changed) = changed {
@@ -96,7 +96,7 @@ impl Repeated {
                 }
             }
             (Value::Text(_), _) => self.text(node, form, max_depth, changes),
-            (Value::Number(_), Form::Answer | Form::Data)
+            (Value::Number(_), DataForm::Answer | DataForm::Data)
                 if changes.number(node).is_some_and(|it| self.all.contains(it)) =>
             {
                 changes.set_json(node, "0");
@@ -132,12 +132,12 @@ impl Repeated {
                 self.json(&mut inner, max_depth);
                 inner.changed()
             }
-            Inside::Nearly | Inside::Words => self.words(&text, Form::Text),
+            Inside::Nearly | Inside::Words => self.words(&text, DataForm::Text),
         };
         changed.map(|changed| encode(&changed))
     }
 
-    fn text(&self, node: &Node, form: Form, max_depth: usize, changes: &mut Changes) {
+    fn text(&self, node: &Node, form: DataForm, max_depth: usize, changes: &mut Changes) {
         match changes.open(node, max_depth) {
             Some(Held::Json(mut inner)) => {
                 self.json(&mut inner, max_depth);
@@ -154,10 +154,10 @@ impl Repeated {
 
     fn json(&self, inner: &mut Embedded, max_depth: usize) {
         let max_depth = max_depth.saturating_sub(1);
-        self.node(&inner.node, Form::Data, max_depth, &mut inner.changes);
+        self.node(&inner.node, DataForm::Data, max_depth, &mut inner.changes);
     }
 
-    fn words(&self, text: &str, form: Form) -> Option<String> {
+    fn words(&self, text: &str, form: DataForm) -> Option<String> {
         match self.find(text, |_| true) {
             Ok(found) => replace(text, found, |_| STARS.to_owned()),
             Err(TooMuch) => self.whole(text, form).map(str::to_owned),
@@ -165,7 +165,7 @@ impl Repeated {
     }
 
     /// What stands in the place of a text that cannot be searched.
-    fn whole(&self, text: &str, form: Form) -> Option<&'static str> {
+    fn whole(&self, text: &str, form: DataForm) -> Option<&'static str> {
         if text.chars().count() < MIN_VALUE || text == STARS || text == WITHHELD {
             return None;
         }
@@ -174,10 +174,10 @@ impl Repeated {
         }
         let mut words = text.split_whitespace();
         let is_prose = match form {
-            Form::Answer | Form::Data | Form::Link => {
+            DataForm::Answer | DataForm::Data | DataForm::Link => {
                 text.len() > MAX_NAME && text.contains(char::is_whitespace)
             }
-            Form::Text | Form::Blob | Form::Media => true,
+            DataForm::Text | DataForm::Blob | DataForm::Media => true,
         };
         let is_value = |word: &str| self.all.contains(word.trim_matches(is_no_letter));
         (is_prose || words.any(is_value)).then_some(WITHHELD)

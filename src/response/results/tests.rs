@@ -5,7 +5,7 @@ mod many;
 
 use serde_json::{Value, json};
 
-use super::{NotOwned, rules};
+use super::{NotTheCallers, rules};
 use crate::authorize::Target;
 use crate::response::changes::Changes;
 use base::json::tree::Node;
@@ -38,7 +38,7 @@ fn identity(roles: &[&str]) -> Identity {
 }
 
 /// A message after rules.
-struct Outcome {
+struct RuledMessage {
     body: Option<Vec<u8>>,
     dropped: usize,
     redacted: Vec<String>,
@@ -49,18 +49,18 @@ fn judge(
     identity: &Identity,
     key: Option<&str>,
     message: &str,
-) -> Result<Outcome, NotOwned> {
+) -> Result<RuledMessage, NotTheCallers> {
     let tree = Node::read(message.as_bytes(), 64).unwrap();
     let mut changes = Changes::default();
     let judged = super::judge(rules, identity, key, &tree, 64, &mut changes)?;
-    Ok(Outcome {
+    Ok(RuledMessage {
         body: changes.apply(message.as_bytes()),
         dropped: judged.dropped,
         redacted: judged.redacted,
     })
 }
 
-fn judged(results: Value, message: &Value) -> Result<Outcome, NotOwned> {
+fn judged(results: Value, message: &Value) -> Result<RuledMessage, NotTheCallers> {
     let policy = policy(results);
     let identity = identity(&["support"]);
     let rules = rules(&policy, &identity, None, Some(Target::Tool("crm.get")));
@@ -76,7 +76,7 @@ fn after(results: Value, message: Value) -> Value {
 }
 
 /// A tool's result with structured content, after the rules.
-fn structured(results: Value, content: Value) -> Result<Value, NotOwned> {
+fn structured(results: Value, content: Value) -> Result<Value, NotTheCallers> {
     let message = json!({"result": {"structuredContent": content}});
     let judged = judged(results, &message)?;
     let after = judged

@@ -8,7 +8,7 @@ mod constraints;
 mod effects;
 
 use self::constraints::Constraints;
-use self::effects::Effects;
+use self::effects::RuleEffects;
 use super::cuts::Cuts;
 use super::walk::Walk;
 use super::weaken::{choices, deciding_by, negations};
@@ -26,7 +26,7 @@ pub(super) fn after(
 ) -> Result<Option<Vec<u8>>, JsonError> {
     let mut shown: Option<Vec<u8>> = None;
     for rule in rules {
-        let effects = Effects::of(rule);
+        let effects = RuleEffects::of(rule);
         let next = match &shown {
             None => after_one(&effects, schema, text),
             // It was read strictly already, so nothing in it is too deep.
@@ -37,7 +37,7 @@ pub(super) fn after(
     Ok(shown)
 }
 
-fn after_one(effects: &Effects<'_>, root: &Node, text: &[u8]) -> Option<Vec<u8>> {
+fn after_one(effects: &RuleEffects<'_>, root: &Node, text: &[u8]) -> Option<Vec<u8>> {
     let walk = Walk::through(root, effects);
     let mut cuts = Cuts::default();
     for (described, places) in walk.schemas() {
