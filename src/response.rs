@@ -46,7 +46,7 @@ pub(crate) struct Answering {
     pub(crate) caller: Option<Known>,
     /// The request.
     pub(crate) request: AnsweredRequest,
-    /// What of the answer is looked at.
+    /// The parts of the answer that are inspected.
     pub(crate) inspect: Inspect,
     /// The target whose rules apply.
     pub(crate) result_of: ResultOf,
@@ -293,7 +293,7 @@ impl Answering {
                 let event = named.as_deref().unwrap_or(event);
                 Ok(Some(sse::with_data(event, &changed)))
             }
-            // News of a task nobody on this stream has asked for: a client cannot rely on them.
+            // A task that no request of this stream asked for: clients do not rely on such events.
             Err(Refusal::UnknownTask) => Ok(Some(Vec::new())),
             Err(refusal) => Err(refusal),
         }
@@ -308,7 +308,7 @@ impl Answering {
         })
     }
 
-    /// Ends an event stream whose rest cannot be passed with an error in place of the answer.
+    /// Ends an event stream with an error, because the rest of it cannot be passed.
     fn end_stream(
         &mut self,
         chunk: &[u8],
@@ -426,7 +426,7 @@ impl Answering {
         Ok(filtered.writes_data)
     }
 
-    /// Replaces an answer whose headers already tell that it cannot be passed: an error keeps its
+    /// Replaces an answer that cannot be passed because of its headers: an error keeps its
     /// status, and loses its text.
     fn replace_answer(
         &mut self,

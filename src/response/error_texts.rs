@@ -20,7 +20,7 @@ const TOOL_ERROR: &str = "The tool could not do this.";
 /// "Error Codes"), and pages to open (2025-11-25 "URL Elicitation Required").
 const DATA_NEEDED: [&str; 3] = ["-32022", "-32021", "-32042"];
 
-/// What of a block of content says something.
+/// Members of a content block that hold no words.
 const NO_TEXTS: [&str; 5] = ["type", "mimeType", "uri", "data", "blob"];
 
 /// What was hidden of the texts of a message.

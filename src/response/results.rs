@@ -23,7 +23,7 @@ use base::json::tree::Node;
 use oauth::Identity;
 use policy::{Policy, ResultRule};
 
-/// A result is somebody else's, or says not whose it is.
+/// A result belongs to another owner, or names none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the result is not the caller's")]
 pub struct NotTheCallers;
@@ -38,7 +38,7 @@ pub struct HiddenData {
 }
 
 /// The rules for the results of a target, for this caller. Without a target, as on a stream of its
-/// own, all of them. Acting as somebody else spares nobody a rule: those for `ceiling`, the caller
+/// own, all of them. Acting as another user lifts no rule: those for `ceiling`, the caller
 /// with its own roles, count too.
 pub fn rules<'p>(
     policy: &'p Policy,

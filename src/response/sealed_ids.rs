@@ -38,7 +38,7 @@ pub(crate) struct Handles {
     pub(crate) asked: Option<Asked>,
 }
 
-/// Says nothing: whoever knows them could use them.
+/// Prints none of them: an id is enough to use what it names.
 impl std::fmt::Debug for Handles {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("Handles")
@@ -230,7 +230,7 @@ impl Answering {
         if let Some((_, sealed)) = known {
             return Ok(sealed.clone());
         }
-        // Whose task it is cannot be told without the call that made it.
+        // The tool of a task is known only from the call that made it.
         let tool = self.handles.tool.clone().ok_or(Refusal::UnknownTask)?;
         let task = SealedTask {
             id: id.to_owned(),

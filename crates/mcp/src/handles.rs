@@ -1,5 +1,5 @@
-//! Handles in a message of the server: names of something it keeps, which whoever knows them could
-//! use.
+//! Ids in a message of the server that name something it keeps: tasks and request states. Knowing
+//! such an id is enough to use it.
 
 use memchr::memmem;
 

@@ -23,7 +23,7 @@ pub struct Listing<'n> {
     pub tools: Option<usize>,
     /// The object `result`.
     pub result: Option<&'n Node>,
-    /// Whether the result is one that asks for more input, which nobody caches.
+    /// Whether the result asks for more input. Such a result is not cached.
     pub asks_back: bool,
     /// The value of `cacheScope`.
     pub cache_scope: Option<&'n Node>,

@@ -1,4 +1,4 @@
-//! Whose the objects in a result are.
+//! The owners of the objects in a result.
 
 use super::NotTheCallers;
 use super::key_path::KeyPath;
@@ -7,7 +7,7 @@ use crate::response::changes::{Changes, Held};
 use base::json::tree::{Child, Node, Value};
 use policy::{FieldPath, Missing, Otherwise, OwnerRule};
 
-/// Checks one value, and takes out what is somebody else's.
+/// Checks one value, and removes objects of other owners.
 pub(super) struct Owners<'r> {
     pub(super) rule: &'r OwnerRule,
     /// The caller's own value; without one, nothing is the caller's.
@@ -27,7 +27,7 @@ pub(super) struct Owners<'r> {
 /// What a value says about its owner.
 #[derive(Debug, Clone, Copy, Default)]
 struct Ownership {
-    /// It is somebody else's.
+    /// It belongs to another owner.
     foreign: bool,
     /// It names an owner somewhere.
     named: bool,
@@ -56,7 +56,7 @@ impl<'r> Owners<'r> {
     ///
     /// # Errors
     ///
-    /// It is somebody else's, or names no owner, and cannot be taken out of a list.
+    /// It belongs to another owner or names none, and is no item of a list that it could be removed from.
     pub(super) fn check(
         &mut self,
         root: &Node,
@@ -139,7 +139,7 @@ impl<'r> Owners<'r> {
         Ok(state)
     }
 
-    /// Takes out the items that are somebody else's.
+    /// Removes the items of other owners.
     fn array(
         &mut self,
         items: &[Child],

@@ -32,8 +32,8 @@ struct Dropped {
     in_texts: usize,
 }
 
-/// The blocks of a result's content. Some servers write a list as one block for each item, so that a
-/// block of somebody else's is an item of somebody else's, if anything is the caller's.
+/// The blocks of a result's content. Some servers write a list as one block for each item. So a block
+/// of another owner is removed like an item, if the answer also holds something of the caller's.
 #[derive(Debug, Default)]
 struct Blocks {
     own: bool,
@@ -87,8 +87,8 @@ impl<'r> Pass<'r> {
         self.dropped.structured.unwrap_or(self.dropped.in_texts)
     }
 
-    /// First what is somebody else's is taken out, then fields are hidden in what is left, then
-    /// values where other texts repeat them. `size`: how long the message is.
+    /// First removes objects of other owners, then hides fields in the rest, then hides their values
+    /// where other texts repeat them. `size`: how long the message is.
     pub(super) fn message(
         &mut self,
         places: &[DataPlace<'_>],
@@ -155,7 +155,7 @@ impl<'r> Pass<'r> {
         }
     }
 
-    /// Whether an object of somebody else's may be taken out.
+    /// Whether an object of another owner is removed, and the rest of the answer passes.
     fn may_drop(&self) -> bool {
         let owner = self.rule.owner.as_ref();
         owner.is_some_and(|owner| owner.otherwise == Otherwise::Drop)

@@ -30,7 +30,7 @@ pub(super) struct DataPlace<'n> {
     pub(super) key: &'n str,
     pub(super) node: &'n Node,
     pub(super) form: DataForm,
-    /// The block of the content whose text it is: some servers write one for each item of a list.
+    /// The content block that this text belongs to: some servers write one block for each item of a list.
     pub(super) block: Option<&'n Element>,
 }
 

@@ -51,8 +51,8 @@ struct Sought {
 struct TooMuch;
 
 impl Repeated {
-    /// What is hidden of the caller's own is looked for everywhere. What was taken out as somebody
-    /// else's counts less: their "active" is not the caller's "inactive", nor their "no-1" "no-12".
+    /// What is hidden of the caller's own is looked for everywhere. What was removed as another
+    /// owner's counts less: their "active" is not the caller's "inactive", nor their "no-1" "no-12".
     pub(super) fn new(hidden: Vec<String>, taken_out: Vec<String>, max_depth: usize) -> Self {
         let long = |value: &String| value.chars().count() >= MIN_VALUE && value != STARS;
         let hidden: HashSet<String> = hidden.into_iter().filter(long).collect();

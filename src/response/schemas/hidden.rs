@@ -89,7 +89,7 @@ impl<'p> Hidden<'p> {
         match self.policy.argument_rule(name, &self.operations) {
             ArgumentRule::Keep | ArgumentRule::Owner(_) => false,
             ArgumentRule::Remove | ArgumentRule::Reject => true,
-            // Nobody's value is taken out, as `rewrite::arguments` does.
+            // An anonymous caller has no value to set: the argument is removed, as in the call.
             ArgumentRule::Set(_) if self.anonymous => true,
             // Only the operation's own rule adds what is left out, and only there. Any other has to
             // be sent to be set: hidden, it would never reach the server.

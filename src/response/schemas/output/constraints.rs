@@ -193,7 +193,7 @@ impl Constraints<'_> {
         self.places.iter().any(|place| place.counts)
     }
 
-    /// A number in the schema; what is none is no constraint.
+    /// A number in the schema. Anything else is no constraint.
     fn number(&self, node: &Node) -> f64 {
         let text = self.text.get(node.span.clone()).unwrap_or_default();
         let text = str::from_utf8(text).unwrap_or_default();
