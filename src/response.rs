@@ -1,10 +1,13 @@
-//! The answer's events. What may hold lists, results with rules or handles is held or cut into
-//! events until it was looked at; everything else passes as it comes.
+//! The answer of the server. Messages that may hold lists, data under rules or ids are inspected: JSON is
+//! held until it is whole, event streams are cut into events. Everything else passes unread.
 
+mod changes;
+mod embedded;
 pub(crate) mod error_texts;
 pub(crate) mod inspect;
 pub(crate) mod instructions;
 pub(crate) mod lists;
+mod message;
 pub mod pins;
 pub(crate) mod request_ids;
 pub(crate) mod results;
@@ -15,21 +18,18 @@ mod security_schemes;
 use std::rc::Rc;
 
 use self::inspect::{Inspect, ResultOf};
-use self::lists::Filtered;
 use self::pins::SeenTools;
-use self::results::ResultError;
 use self::sealed_ids::{Handles, SESSION};
-use crate::audit::{self, Record};
+use crate::audit::Record;
 use crate::cors;
 use crate::refusal::{Refusal, error_body};
-use crate::transaction::auth_tools::lists_own_tools;
 use crate::transaction::caller::Known;
-use crate::transaction::{Forward, MAX_DEPTH, Now, Step};
+use crate::transaction::{Forward, Now, Step};
 use base::seal::Sealer;
 use mcp::headers::{HeaderEdit, Headers, media_type};
 use mcp::method::Era;
 use mcp::sse::{self, EventStream};
-use policy::{Hold, Mode, Policy, ServerErrors};
+use policy::{Hold, Mode, Policy};
 
 /// The answer to one request that went on.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub(crate) struct Answering {
     pub(crate) caller: Option<Known>,
     /// The request.
     pub(crate) request: AnsweredRequest,
-    /// What of the answer is looked at.
+    /// The parts of the answer that are inspected.
     pub(crate) inspect: Inspect,
     /// The target whose rules apply.
     pub(crate) result_of: ResultOf,
@@ -287,7 +287,7 @@ impl Answering {
                 let event = named.as_deref().unwrap_or(event);
                 Ok(Some(sse::with_data(event, &changed)))
             }
-            // News of a task nobody on this stream has asked for: a client cannot rely on them.
+            // A task that no request of this stream asked for: clients do not rely on such events.
             Err(Refusal::UnknownTask) => Ok(Some(Vec::new())),
             Err(refusal) => Err(refusal),
         }
@@ -302,7 +302,7 @@ impl Answering {
         })
     }
 
-    /// Ends an event stream whose rest cannot be passed with an error in place of the answer.
+    /// Ends an event stream with an error, because the rest of it cannot be passed.
     fn end_stream(
         &mut self,
         chunk: &[u8],
@@ -315,115 +315,7 @@ impl Answering {
         self.pass_chunk(chunk, out)
     }
 
-    /// A message of the server as the client may have it, if anything of it changes.
-    fn inspect_message(
-        &mut self,
-        body: &[u8],
-        now: Now,
-        record: &mut Record,
-    ) -> Result<Option<Vec<u8>>, Refusal> {
-        let mut changed = None;
-        if self.inspect.lists {
-            changed = self.filter_lists(body, now, record)?;
-        }
-        if let (true, Some(text)) = (self.inspect.instructions, &self.policy.instructions) {
-            let body = changed.as_deref().unwrap_or(body);
-            let replaced = instructions::replace(text, body, MAX_DEPTH);
-            changed = replaced.map_err(|_| Refusal::UpstreamAnswer)?.or(changed);
-        }
-        if self.inspect.results {
-            let judged = self.judge_result(changed.as_deref().unwrap_or(body), record)?;
-            changed = judged.or(changed);
-        }
-        if self.inspect.errors {
-            let hidden = self.hide_in_errors(changed.as_deref().unwrap_or(body), now, record)?;
-            changed = hidden.or(changed);
-        }
-        let own = self.id_for_client(changed.as_deref().unwrap_or(body))?;
-        changed = own.or(changed);
-        if self.inspect.handles {
-            let sealed = self.seal_message(changed.as_deref().unwrap_or(body), now)?;
-            changed = sealed.or(changed);
-        }
-        Ok(changed)
-    }
-
-    /// Whether no text of an error may pass unread.
-    fn withholds_errors(&self) -> bool {
-        self.inspect.errors && self.policy.errors == ServerErrors::Withhold
-    }
-
-    /// A message of the server without what its error texts should not say, if anything changes.
-    fn hide_in_errors(
-        &self,
-        body: &[u8],
-        now: Now,
-        record: &mut Record,
-    ) -> Result<Option<Vec<u8>>, Refusal> {
-        if !error_texts::may_have_texts(body) {
-            return Ok(None);
-        }
-        let Some(caller) = &self.caller else {
-            return Ok(None);
-        };
-        let shown = error_texts::hide(&self.policy, caller.caller(now), body, MAX_DEPTH);
-        let shown = shown.map_err(|_| Refusal::UpstreamAnswer)?;
-        add(&mut record.hidden_names, shown.names);
-        add(&mut record.withheld_errors, shown.withheld);
-        Ok(shown.body)
-    }
-
-    /// Takes out of a message what is not for the caller.
-    fn judge_result(&self, body: &[u8], record: &mut Record) -> Result<Option<Vec<u8>>, Refusal> {
-        let Some(caller) = &self.caller else {
-            return Ok(None);
-        };
-        let rules = results::rules_for(&self.policy, self.caller.as_ref(), &self.result_of);
-        let key = self.audit_key.as_deref();
-        let judged = results::judge(&rules, caller.identity(), key, body, MAX_DEPTH);
-        let judged = judged.map_err(|error| match error {
-            ResultError::NotOwned(_) => Refusal::NotOwned,
-            ResultError::Json(_) => Refusal::UpstreamAnswer,
-        })?;
-        let dropped = record.dropped_items.unwrap_or(0);
-        if judged.dropped > 0 {
-            record.dropped_items = Some(dropped.saturating_add(judged.dropped));
-        }
-        for field in judged.redacted {
-            if !record.redacted.contains(&field) {
-                record.redacted.push(field);
-            }
-        }
-        Ok(judged.body)
-    }
-
-    fn filter_lists(
-        &self,
-        body: &[u8],
-        now: Now,
-        record: &mut Record,
-    ) -> Result<Option<Vec<u8>>, Refusal> {
-        let Some(caller) = self.caller.clone() else {
-            return Ok(None);
-        };
-        let with_own = self.inspect.own_tools && lists_own_tools(&self.policy, &caller);
-        let filtered = lists::filter(
-            &self.policy,
-            caller.caller(now),
-            &self.seen,
-            self.request.era,
-            with_own,
-            body,
-            MAX_DEPTH,
-        )
-        .map_err(|_| Refusal::UpstreamAnswer)?;
-        let hidden = record.hidden_items.unwrap_or(0);
-        record.hidden_items = Some(hidden.saturating_add(filtered.hidden));
-        note_pins(&filtered, record);
-        Ok(filtered.body)
-    }
-
-    /// Replaces an answer whose headers already tell that it cannot be passed: an error keeps its
+    /// Replaces an answer that cannot be passed because of its headers: an error keeps its
     /// status, and loses its text.
     fn replace_answer(
         &mut self,
@@ -485,22 +377,6 @@ impl Answering {
             -32603
         };
         error_body(self.request.id.as_deref(), code, &refusal.summary(), None)
-    }
-}
-
-fn add(count: &mut Option<usize>, more: usize) {
-    if more > 0 {
-        *count = Some(count.unwrap_or(0).saturating_add(more));
-    }
-}
-
-/// Puts into the record which tools of a list differ from their pins.
-fn note_pins(filtered: &Filtered, record: &mut Record) {
-    record.pins_full |= filtered.pins_full;
-    for tool in filtered.pins_broken.iter().map(|tool| audit::name(tool)) {
-        if !record.pins_broken.contains(&tool) {
-            record.pins_broken.push(tool);
-        }
     }
 }
 

@@ -142,6 +142,39 @@ fn list(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// The answer to a call whose result falls under two rules.
+fn result(criterion: &mut Criterion) {
+    let issuer = Issuer::new(Algorithm::RS256);
+    let policy = samples::judging_policy(&issuer);
+    let mut verifier = Verifier::new(policy.issuers.clone()).unwrap();
+    let asked = samples::call(SIZES[0], false);
+    let headers = samples::headers(&issuer.authorization(), asked.len());
+    let (_, forward) = request(&policy, &mut verifier, &headers, &asked);
+    let sent: Value = serde_json::from_slice(&forward.body.unwrap_or(asked.clone())).unwrap();
+    let mut group = criterion.benchmark_group("result with rules");
+    for size in SIZES {
+        let answer = samples::records(sent.get("id").unwrap(), size);
+        let answered = samples::answer_headers("application/json");
+        group.throughput(Throughput::Bytes(u64::try_from(answer.len()).unwrap()));
+        group.bench_function(BenchmarkId::from_parameter(size), |bencher| {
+            bencher.iter_batched(
+                || request(&policy, &mut verifier, &headers, &asked).0,
+                |mut exchange| {
+                    exchange.response_headers(&answered, false);
+                    let step = exchange.response_body(&answer, true, NOW);
+                    assert!(matches!(
+                        &step,
+                        Step::Forward(Forward { body: Some(_), .. })
+                    ));
+                    (exchange, step)
+                },
+                BatchSize::SmallInput,
+            );
+        });
+    }
+    group.finish();
+}
+
 fn token(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("token");
     for issuer in [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA].map(Issuer::new) {
@@ -221,5 +254,5 @@ fn request(
     }
 }
 
-criterion_group!(phases, read, exchange, list, token, condition);
+criterion_group!(phases, read, exchange, list, result, token, condition);
 criterion_main!(phases);

@@ -59,7 +59,43 @@ fn claims() -> Value {
 
 /// A policy of defaults with one role.
 pub(crate) fn policy(issuer: &Issuer) -> Rc<Policy> {
+    policy_with_results(issuer, &json!([]))
+}
+
+/// The same with two rules for results.
+pub(crate) fn judging_policy(issuer: &Issuer) -> Rc<Policy> {
+    let owner = json!({"field": "organization_id", "is": "organization"});
+    let rules = json!([
+        {"tools": ["crm.*"], "owner": owner, "redact": ["ssn"], "text": "keep"},
+        {"tools": ["crm.*"], "detect": ["email"], "text": "keep"},
+    ]);
+    policy_with_results(issuer, &rules)
+}
+
+/// The answer to a call: a list as text and as structured content, every second item of which
+/// belongs to another organization.
+pub(crate) fn records(id: &Value, size: usize) -> Vec<u8> {
+    let item = |number: usize| {
+        json!({
+            "id": format!("ticket-{number}"),
+            "organization_id": if number.is_multiple_of(2) { "acme" } else { "globex" },
+            "ssn": format!("078-05-{number:04}"),
+            "contact": format!("c{number}@example.com"),
+            "note": "The customer asked for a call. Nobody answered the phone at noon.",
+            "open": true,
+        })
+    };
+    let items: Vec<Value> = (0..size / 400).map(item).collect();
+    let list = json!({"items": items});
+    let content = json!([{"type": "text", "text": list.to_string()}]);
+    let result = json!({"content": content, "structuredContent": list, "isError": false});
+    let answer = json!({"jsonrpc": "2.0", "id": id, "result": result});
+    answer.to_string().into_bytes()
+}
+
+fn policy_with_results(issuer: &Issuer, results: &Value) -> Rc<Policy> {
     let document = json!({
+        "results": results,
         "resource": RESOURCE,
         "issuers": [{
             "issuer": ISSUER,

@@ -6,12 +6,10 @@ mod names;
 use memchr::memmem;
 
 use self::names::{Names, TooMany};
-use super::results::embedded::{Inside, look};
-use super::results::mask::{STARS, quoted};
+use super::changes::{Changes, Held, quoted};
+use super::results::mask::STARS;
 use super::results::new_keys::NewKeys;
 use crate::authorize::Caller;
-use base::json::JsonError;
-use base::json::edits::Edits;
 use base::json::tree::{Child, Node, Value};
 use policy::{Policy, ServerErrors};
 
@@ -22,22 +20,20 @@ const TOOL_ERROR: &str = "The tool could not do this.";
 /// "Error Codes"), and pages to open (2025-11-25 "URL Elicitation Required").
 const DATA_NEEDED: [&str; 3] = ["-32022", "-32021", "-32042"];
 
-/// What of a block of content says something.
+/// Members of a content block that hold no words.
 const NO_TEXTS: [&str; 5] = ["type", "mimeType", "uri", "data", "blob"];
 
-/// A message of the server, with texts that are the caller's to read.
+/// What was hidden of the texts of a message.
 #[derive(Debug, Default)]
-pub struct Shown {
-    /// The message, if anything of it changed.
-    pub body: Option<Vec<u8>>,
+pub(super) struct HiddenNames {
     /// How many names were hidden.
-    pub names: usize,
+    pub(super) names: usize,
     /// How many errors lost their text.
-    pub withheld: usize,
+    pub(super) withheld: usize,
 }
 
 /// Whether a message may have such texts: others need not be parsed for them.
-pub fn may_have_texts(body: &[u8]) -> bool {
+pub(super) fn may_have_texts(body: &[u8]) -> bool {
     let keys: [&[u8]; 3] = [b"\"error\"", b"\"instructions\"", b"\"statusMessage\""];
     // Many servers write `"isError":false` into every result.
     let is_true = |at: usize| {
@@ -52,46 +48,39 @@ pub fn may_have_texts(body: &[u8]) -> bool {
 const IS_ERROR: &[u8] = b"\"isError\"";
 
 /// Hides in a message's error texts, and in its `instructions`, what the policy says.
-///
-/// # Errors
-///
-/// The message is not strict JSON.
-pub fn hide(
-    policy: &Policy,
-    caller: Caller<'_>,
-    body: &[u8],
+pub(super) fn hide<'p>(
+    policy: &'p Policy,
+    caller: Caller<'p>,
+    message: &Node,
     max_depth: usize,
-) -> Result<Shown, JsonError> {
-    let message = Node::read(body, max_depth)?;
+    changes: &'p mut Changes,
+) -> HiddenNames {
     let mut texts = Texts {
-        body,
         max_depth,
         withhold: policy.errors == ServerErrors::Withhold,
         presents: policy.instructions.is_none(),
         names: Names::new(policy, caller),
         withheld: 0,
-        edits: Edits::default(),
+        changes,
     };
-    texts.message(&message);
-    Ok(Shown {
-        body: texts.edits.apply(body),
+    texts.message(message);
+    HiddenNames {
         names: texts.names.hidden,
         withheld: texts.withheld,
-    })
+    }
 }
 
 struct Texts<'p> {
-    body: &'p [u8],
     max_depth: usize,
     withhold: bool,
     /// Whether `instructions` are the server's.
     presents: bool,
     names: Names<'p>,
     withheld: usize,
-    edits: Edits,
+    changes: &'p mut Changes,
 }
 
-impl<'p> Texts<'p> {
+impl Texts<'_> {
     fn message(&mut self, message: &Node) {
         for Child { key, node, .. } in message.members() {
             match key.as_str() {
@@ -104,11 +93,9 @@ impl<'p> Texts<'p> {
 
     /// A result, or what is told of a task, in which there may be another one.
     fn outcome(&mut self, outcome: &Node) {
-        let is = |key: &str, value: &[u8]| {
-            let node = outcome.member(key);
-            node.is_some_and(|node| self.body.get(node.span.clone()) == Some(value))
-        };
-        let (is_error, has_failed) = (is("isError", b"true"), is("status", b"\"failed\""));
+        let is_error = outcome.member("isError");
+        let is_error = is_error.is_some_and(|it| matches!(it.value, Value::Bool(true)));
+        let has_failed = outcome.member("status").and_then(Node::text) == Some("failed");
         // Only such a result tells capabilities. What the policy says stays.
         let presents = self.presents && outcome.member("capabilities").is_some();
         if is_error {
@@ -119,7 +106,7 @@ impl<'p> Texts<'p> {
             match child.key.as_str() {
                 "content" if is_error && self.withhold => self.replace(node, &tool_error()),
                 "structuredContent" if is_error && self.withhold => {
-                    self.edits.remove(child.element.cut(0));
+                    self.changes.remove(&child.element);
                 }
                 "content" if is_error => self.content(node),
                 "structuredContent" if is_error => self.texts(node),
@@ -138,20 +125,16 @@ impl<'p> Texts<'p> {
     /// A JSON-RPC error. Anything else in its place is an error's text as well.
     fn error(&mut self, error: &Node) {
         if !self.withhold || matches!(error.value, Value::Null) {
-            let changed = self.changed(error);
-            return match changed {
-                Ok(edits) => self.edits.append(edits),
-                Err(TooMany) => {
-                    let code = self.code(error);
-                    let code = if code.is_empty() { "-32603" } else { code };
-                    let message = quoted(standard_message(code));
-                    let error_now = format!("{{\"code\":{code},\"message\":{message}}}");
-                    self.replace(error, &error_now);
-                }
-            };
+            if let Err(TooMany) = self.value(error) {
+                let code = code(error).unwrap_or("-32603");
+                let message = quoted(standard_message(code));
+                let error_now = format!("{{\"code\":{code},\"message\":{message}}}");
+                self.replace(error, &error_now);
+            }
+            return;
         }
         self.withheld = self.withheld.saturating_add(1);
-        let code = self.code(error);
+        let code = code(error).unwrap_or_default();
         if error.members().is_empty() {
             return self.replace(error, &quoted(standard_message(code)));
         }
@@ -160,19 +143,11 @@ impl<'p> Texts<'p> {
                 "code" => {}
                 "message" => self.replace(&child.node, &quoted(standard_message(code))),
                 "data" if !DATA_NEEDED.contains(&code) => {
-                    self.edits.remove(child.element.cut(0));
+                    self.changes.remove(&child.element);
                 }
                 _ => self.texts(&child.node),
             }
         }
-    }
-
-    /// The code of an error, as written; empty if it is no number.
-    fn code(&self, error: &Node) -> &'p str {
-        let code = error.member("code").map(|code| code.span.clone());
-        let code = code.and_then(|code| str::from_utf8(self.body.get(code)?).ok());
-        code.filter(|code| code.parse::<f64>().is_ok())
-            .unwrap_or_default()
     }
 
     /// The content of a tool's error: one block, or a list of them.
@@ -194,51 +169,63 @@ impl<'p> Texts<'p> {
 
     /// Every text and every key in a value. One with too many is emptied.
     fn texts(&mut self, node: &Node) {
-        match (self.changed(node), &node.value) {
-            (Ok(edits), _) => self.edits.append(edits),
-            (Err(TooMany), Value::Object(_)) => self.replace(node, "{}"),
-            (Err(TooMany), Value::Array(_)) => self.replace(node, "[]"),
-            (Err(TooMany), _) => self.replace(node, &quoted(STARS)),
+        if let Err(TooMany) = self.value(node) {
+            let empty = match node.value {
+                Value::Object(_) => "{}",
+                Value::Array(_) => "[]",
+                _ => &quoted(STARS),
+            };
+            self.replace(node, empty);
         }
     }
 
-    fn changed(&mut self, node: &Node) -> Result<Edits, TooMany> {
-        let mut edits = Edits::default();
-        self.value(node, self.max_depth, &mut edits)?;
-        Ok(edits)
-    }
-
-    fn value(&mut self, node: &Node, max_depth: usize, edits: &mut Edits) -> Result<(), TooMany> {
-        if let Value::Text(text) = &node.value
-            && let Some(changed) = self.text(text, max_depth)?
-        {
-            edits.replace(node.span.clone(), quoted(&changed));
-        }
-        let mut keys = NewKeys::new(node.members());
-        for (index, child) in node.children().iter().enumerate() {
-            if let Some(changed) = self.names.hide(&child.key)? {
-                keys.rename(index, &changed, edits);
-            }
-            self.value(&child.node, max_depth, edits)?;
-        }
-        Ok(())
-    }
-
-    /// A text, which may be JSON once more. Each one inside another is read less deep, so that it
-    /// ends.
-    fn text(&mut self, text: &str, max_depth: usize) -> Result<Option<String>, TooMany> {
-        let Inside::Json(inner) = look(text, max_depth) else {
-            return self.names.hide(text);
-        };
-        let mut edits = Edits::default();
-        self.value(&inner, max_depth.saturating_sub(1), &mut edits)?;
-        let changed = edits.apply(text.as_bytes());
-        Ok(changed.and_then(|changed| String::from_utf8(changed).ok()))
+    fn value(&mut self, node: &Node) -> Result<(), TooMany> {
+        hide_names(&mut self.names, node, self.max_depth, self.changes)
     }
 
     fn replace(&mut self, node: &Node, with: &str) {
-        self.edits.replace(node.span.clone(), with);
+        self.changes.set_json(node, with);
     }
+}
+
+/// Hides names in every text and every key of a value. A text may be JSON once more. Each one inside
+/// another is read less deep, so that it ends.
+fn hide_names(
+    names: &mut Names<'_>,
+    node: &Node,
+    max_depth: usize,
+    changes: &mut Changes,
+) -> Result<(), TooMany> {
+    match changes.open(node, max_depth) {
+        Some(Held::Json(mut inner)) => {
+            let max_depth = max_depth.saturating_sub(1);
+            let outcome = hide_names(names, &inner.node, max_depth, &mut inner.changes);
+            changes.close(inner);
+            outcome?;
+        }
+        Some(Held::Nearly(text) | Held::Words(text)) => {
+            if let Some(changed) = names.hide(&text)? {
+                changes.set_text(node, changed);
+            }
+        }
+        None => {}
+    }
+    let mut keys = NewKeys::new(node.members());
+    for child in node.children() {
+        if changes.is_gone(&child.node) {
+            continue;
+        }
+        if let Some(changed) = names.hide(&changes.key(child))? {
+            keys.rename(child, changed, changes);
+        }
+        hide_names(names, &child.node, max_depth, changes)?;
+    }
+    Ok(())
+}
+
+/// The code of an error, as written.
+fn code(error: &Node) -> Option<&str> {
+    error.member("code")?.number()
 }
 
 fn tool_error() -> String {

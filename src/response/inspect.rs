@@ -1,8 +1,8 @@
-//! What of an answer is looked at, and by the rules of which target.
+//! The parts of an answer that are inspected, and the target whose rules apply.
 
 use crate::authorize::Target;
 
-/// What of an answer is looked at.
+/// The parts of an answer that are inspected.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Inspect {
     /// The lists in it.

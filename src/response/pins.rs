@@ -34,7 +34,7 @@ pub enum Compared {
     Same,
     /// Something else.
     Changed,
-    /// Nobody can tell: there is no room left to remember it.
+    /// Unknown: there is no room left to remember it.
     NoRoom,
 }
 

@@ -7,11 +7,10 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use memchr::memmem;
 
 use super::Answering;
+use super::changes::Changes;
 use super::inspect::ResultOf;
 use crate::refusal::Refusal;
-use crate::transaction::MAX_DEPTH;
 use base::json::Reader;
-use base::json::edits::Edits;
 use base::json::tree::{Node, Value};
 use mcp::message::{Message, MessageError};
 
@@ -46,24 +45,21 @@ fn call_tag(method: Option<&str>, result_of: &ResultOf) -> Option<String> {
 }
 
 impl Answering {
-    /// A message of the server with the client's own id, if it has one of the filter's.
+    /// Whether a message may have one of the filter's ids.
+    pub(super) fn may_have_own_id(&self, body: &[u8]) -> bool {
+        self.inspect.depends_on_request() && memmem::find(body, PREFIX.as_bytes()).is_some()
+    }
+
+    /// Gives a message of the server the client's own id, if it has one of the filter's.
     ///
     /// # Errors
     ///
     /// It is the answer to another call, or what is in the place of the client's id is no id.
-    pub(super) fn id_for_client(&self, body: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
-        if !self.inspect.depends_on_request() || memmem::find(body, PREFIX.as_bytes()).is_none() {
-            return Ok(None);
-        }
-        let message = Node::read(body, MAX_DEPTH).map_err(|_| Refusal::UpstreamAnswer)?;
+    pub(super) fn restore_id(&self, message: &Node, changes: &mut Changes) -> Result<(), Refusal> {
         let id = message.member("id");
-        let text = id.and_then(|id| match &id.value {
-            Value::Text(text) => text.strip_prefix(PREFIX).map(|text| (id, text)),
-            _ => None,
-        });
-        let Some((id, (tag, own))) = text.and_then(|(id, text)| Some((id, text.split_once(':')?)))
-        else {
-            return Ok(None);
+        let text = id.and_then(|id| Some((id, id.text()?.strip_prefix(PREFIX)?.split_once(':')?)));
+        let Some((id, (tag, own))) = text else {
+            return Ok(());
         };
         let own = BASE64_URL_SAFE_NO_PAD.decode(own);
         let own = own.map_err(|_| Refusal::UpstreamAnswer)?;
@@ -76,9 +72,8 @@ impl Answering {
         if !is_own {
             return Err(Refusal::UpstreamAnswer);
         }
-        let mut edits = Edits::default();
-        edits.replace(id.span.clone(), own);
-        Ok(edits.apply(body))
+        changes.set_json(id, own);
+        Ok(())
     }
 }
 

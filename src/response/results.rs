@@ -2,13 +2,12 @@
 //! hidden, wherever in the message they stand.
 
 pub(super) mod detect;
-pub(super) mod embedded;
-pub(super) mod keys;
+pub(super) mod key_path;
 pub(super) mod mask;
-mod message;
 pub(super) mod new_keys;
 mod owner;
 mod pass;
+mod places;
 pub(super) mod repeated;
 #[cfg(test)]
 mod tests;
@@ -16,34 +15,22 @@ mod tests;
 use thiserror::Error;
 
 use self::pass::Pass;
+use super::changes::Changes;
 use super::inspect::ResultOf;
 use crate::authorize::Target;
 use crate::transaction::caller::Known;
-use base::json::JsonError;
+use base::json::tree::Node;
 use oauth::Identity;
 use policy::{Policy, ResultRule};
 
-/// Why a message is not passed.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum ResultError {
-    /// It is somebody else's, or says not whose it is.
-    #[error(transparent)]
-    NotOwned(#[from] NotOwned),
-    /// It is not strict JSON.
-    #[error(transparent)]
-    Json(#[from] JsonError),
-}
-
-/// A result is somebody else's, or says not whose it is.
+/// A result belongs to another owner, or names none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the result is not the caller's")]
-pub struct NotOwned;
+pub struct NotTheCallers;
 
-/// A message as the caller may have it.
+/// What was hidden of a message.
 #[derive(Debug, Default)]
-pub struct Judged {
-    /// The message, if anything of it changed.
-    pub body: Option<Vec<u8>>,
+pub struct HiddenData {
     /// How many objects were taken out.
     pub dropped: usize,
     /// Fields that were hidden, as the policy writes them.
@@ -51,7 +38,7 @@ pub struct Judged {
 }
 
 /// The rules for the results of a target, for this caller. Without a target, as on a stream of its
-/// own, all of them. Acting as somebody else spares nobody a rule: those for `ceiling`, the caller
+/// own, all of them. Acting as another user lifts no rule: those for `ceiling`, the caller
 /// with its own roles, count too.
 pub fn rules<'p>(
     policy: &'p Policy,
@@ -100,25 +87,25 @@ fn counts_for(rule: &ResultRule, identity: &Identity, target: Option<Target<'_>>
 /// # Errors
 ///
 /// The message may not be passed at all.
-pub fn judge(
+pub(super) fn judge(
     rules: &[&ResultRule],
     identity: &Identity,
     key: Option<&str>,
-    body: &[u8],
+    message: &Node,
     max_depth: usize,
-) -> Result<Judged, ResultError> {
-    let mut judged = Judged::default();
+    changes: &mut Changes,
+) -> Result<HiddenData, NotTheCallers> {
+    let mut judged = HiddenData::default();
+    let places = places::places(message);
     for rule in rules {
-        let body_now = judged.body.as_deref().unwrap_or(body);
         let mut pass = Pass::new(rule, identity, key, max_depth);
-        let changed = pass.message(body_now)?;
+        pass.message(&places, message.span.len(), changes)?;
         judged.dropped = judged.dropped.saturating_add(pass.dropped());
         for name in pass.redacted {
             if !judged.redacted.contains(&name) {
                 judged.redacted.push(name);
             }
         }
-        judged.body = changed.or(judged.body);
     }
     Ok(judged)
 }

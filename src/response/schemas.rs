@@ -19,112 +19,88 @@ mod write;
 pub use self::hidden::Hidden;
 
 use self::cuts::Cuts;
-use self::hidden::Place;
+use self::hidden::ArgumentPlace;
 use self::walk::Walk;
+use base::json::JsonError;
 use base::json::edits::Edits;
 use base::json::tree::{Node, Value};
-use base::json::{JsonError, Reader, Span};
 use mcp::listing::Item;
 use mcp::method::List;
 use policy::ResultRule;
 
-/// Takes hidden arguments out of a tool's `inputSchema` or a prompt's `arguments`.
-///
-/// # Errors
-///
-/// The item is not strict JSON.
-pub fn hide(
-    hidden: &Hidden<'_>,
-    item: &Item,
-    body: &[u8],
-    edits: &mut Edits,
-) -> Result<(), JsonError> {
-    let key = match item.list {
-        List::Tools => "inputSchema",
-        List::Prompts => "arguments",
-        List::Resources | List::ResourceTemplates => return Ok(()),
-    };
-    let Some(span) = member(body, &item.element.span, key)? else {
-        return Ok(());
-    };
-    let described = body.get(span.clone()).unwrap_or_default();
-    // The list was read strictly already, so nothing in it is too deep.
-    let tree = Node::read(described, usize::MAX)?;
-    let shown = match item.list {
-        List::Tools => without(hidden, &tree, described),
-        _ => without_arguments(hidden, &tree, described),
-    };
-    if let Some(shown) = shown {
-        edits.replace(span, shown);
+/// Takes hidden arguments out of a tool's `inputSchema` or a prompt's `arguments`. True if there are
+/// any.
+pub(super) fn hide(hidden: &Hidden<'_>, item: &Item<'_>, body: &[u8], edits: &mut Edits) -> bool {
+    let described = |key| item.item.node.member(key);
+    match item.list {
+        List::Tools => {
+            let schema = described("inputSchema");
+            let shown = schema.and_then(|schema| Some((schema, without(hidden, schema, body)?)));
+            if let Some((schema, shown)) = shown {
+                edits.replace(schema.span.clone(), shown);
+                return true;
+            }
+            false
+        }
+        List::Prompts => {
+            let arguments = described("arguments");
+            arguments.is_some_and(|arguments| remove_arguments(hidden, arguments, edits))
+        }
+        List::Resources | List::ResourceTemplates => false,
     }
-    Ok(())
 }
 
-/// Says in a tool's `outputSchema` what its results are once the rules were applied to them.
+/// Says in a tool's `outputSchema` what its results are once the rules were applied to them. True if
+/// that changes it.
 ///
 /// # Errors
 ///
 /// The item is not strict JSON.
-pub fn fit(
+pub(super) fn fit(
     rules: &[&ResultRule],
-    item: &Item,
+    item: &Item<'_>,
     body: &[u8],
     edits: &mut Edits,
-) -> Result<(), JsonError> {
-    if rules.is_empty() || item.list != List::Tools {
-        return Ok(());
-    }
-    let Some(span) = member(body, &item.element.span, "outputSchema")? else {
-        return Ok(());
+) -> Result<bool, JsonError> {
+    let is_ruled = !rules.is_empty() && item.list == List::Tools;
+    let schema = item.item.node.member("outputSchema");
+    let Some(schema) = schema.filter(|_| is_ruled) else {
+        return Ok(false);
     };
-    let described = body.get(span.clone()).unwrap_or_default();
-    if let Some(shown) = output::after(rules, described)? {
-        edits.replace(span, shown);
+    let shown = output::after(rules, schema, body)?;
+    let is_other = shown.is_some();
+    if let Some(shown) = shown {
+        edits.replace(schema.span.clone(), shown);
     }
-    Ok(())
+    Ok(is_other)
 }
 
-/// A schema without hidden arguments, or `None` if it has none.
-fn without(hidden: &Hidden<'_>, root: &Node, schema: &[u8]) -> Option<Vec<u8>> {
+/// A schema in `text` without hidden arguments, or `None` if it has none.
+fn without(hidden: &Hidden<'_>, root: &Node, text: &[u8]) -> Option<Vec<u8>> {
     let walk = Walk::through(root, hidden);
     let mut cuts = Cuts::of_names(&walk, hidden);
     if cuts.is_empty() {
         return None;
     }
     weaken::weaken(&walk, &mut cuts);
-    Some(write::write(root, &walk, &cuts, schema))
+    Some(write::write(root, &walk, &cuts, text))
 }
 
-/// A prompt's list of arguments without hidden ones, or `None` if it has none.
-fn without_arguments(hidden: &Hidden<'_>, root: &Node, arguments: &[u8]) -> Option<Vec<u8>> {
-    let Value::Array(elements) = &root.value else {
-        return None;
+/// Takes hidden arguments out of a prompt's list of them. True if there are any.
+fn remove_arguments(hidden: &Hidden<'_>, arguments: &Node, edits: &mut Edits) -> bool {
+    let Value::Array(elements) = &arguments.value else {
+        return false;
     };
     let is_hidden = |argument: &Node| {
         let name = argument.member("name").and_then(Node::text);
-        name.is_some_and(|name| hidden.hides(name, &Place::arguments()))
+        name.is_some_and(|name| hidden.hides(name, &ArgumentPlace::arguments()))
     };
-    let mut edits = Edits::default();
-    let found = elements.iter().filter(|child| is_hidden(&child.node));
-    for (cut_before, child) in found.enumerate() {
-        edits.remove(child.element.cut(cut_before));
+    let mut any = false;
+    for child in elements.iter().filter(|child| is_hidden(&child.node)) {
+        edits.remove_element(&child.element);
+        any = true;
     }
-    edits.apply(arguments)
-}
-
-/// Where a member of an object in the body has its value.
-fn member(body: &[u8], object: &Span, key: &str) -> Result<Option<Span>, JsonError> {
-    let mut found = None;
-    let mut reader = Reader::new(body.get(object.clone()).unwrap_or_default(), usize::MAX);
-    reader.object(|reader, member| {
-        let value = reader.skip()?;
-        if member.key.value == key {
-            let in_body = |at: usize| at.saturating_add(object.start);
-            found = Some(in_body(value.start)..in_body(value.end));
-        }
-        Ok::<(), JsonError>(())
-    })?;
-    Ok(found)
+    any
 }
 
 #[cfg(test)]

@@ -7,13 +7,14 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Answering;
+use super::changes::Changes;
 use crate::refusal::Refusal;
 use crate::transaction::caller::{AuthMethod, Known};
 use crate::transaction::{MAX_DEPTH, Now};
 use base::json::digest;
-use base::json::edits::Edits;
+use base::json::tree::Node;
 use base::seal::{Owner, Purpose, Sealer};
-use mcp::handles::{Handed, Handle, may_have_handles};
+use mcp::handles::{Handed, Handle};
 use mcp::headers::Headers;
 use mcp::message::Message;
 use mcp::sse;
@@ -37,7 +38,7 @@ pub(crate) struct Handles {
     pub(crate) asked: Option<Asked>,
 }
 
-/// Says nothing: whoever knows them could use them.
+/// Prints none of them: an id is enough to use what it names.
 impl std::fmt::Debug for Handles {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("Handles")
@@ -198,30 +199,30 @@ impl Answering {
         Some(sse::with_id(event, sealed.as_deref()))
     }
 
-    /// A message of the server with its handles sealed; `Ok(None)` if it has none.
+    /// Seals the ids in a message of the server.
     pub(super) fn seal_message(
         &mut self,
-        body: &[u8],
+        message: &Node,
         now: Now,
-    ) -> Result<Option<Vec<u8>>, Refusal> {
-        if !may_have_handles(body) {
-            return Ok(None);
-        }
-        let handed = Handed::read(body, MAX_DEPTH).map_err(|_| Refusal::UpstreamAnswer)?;
-        let method = handed.method.as_deref();
+        changes: &mut Changes,
+    ) -> Result<(), Refusal> {
+        let handed = Handed::of(message).map_err(|_| Refusal::UpstreamAnswer)?;
         // About a task of the client's own, which only the client knows.
-        let is_clients = method.is_some_and(|method| method.starts_with("tasks/"));
-        let mut edits = Edits::default();
-        for (handle, span, id) in handed.handles {
+        let is_clients = handed
+            .method
+            .is_some_and(|method| method.starts_with("tasks/"));
+        for (handle, node) in handed.handles {
+            let Some(id) = changes.text(node) else {
+                continue;
+            };
             let sealed = match handle {
                 Handle::Task if is_clients => continue,
                 Handle::Task => self.seal_task(&id, now),
                 Handle::RequestState => self.seal_state(&id, now),
             }?;
-            let quoted = serde_json::Value::from(sealed).to_string();
-            edits.replace(span, quoted);
+            changes.set_text(node, sealed);
         }
-        Ok(edits.apply(body))
+        Ok(())
     }
 
     fn seal_task(&mut self, id: &str, now: Now) -> Result<String, Refusal> {
@@ -229,7 +230,7 @@ impl Answering {
         if let Some((_, sealed)) = known {
             return Ok(sealed.clone());
         }
-        // Whose task it is cannot be told without the call that made it.
+        // The tool of a task is known only from the call that made it.
         let tool = self.handles.tool.clone().ok_or(Refusal::UnknownTask)?;
         let task = SealedTask {
             id: id.to_owned(),

@@ -8,53 +8,35 @@ use crate::authorize::{Target, is_for_a_role, is_for_anybody, scopes_of};
 use crate::own_tools::set;
 use base::json::edits::Edits;
 use base::json::tree::{Node, Value};
-use base::json::{JsonError, Span};
 use oauth::Identity;
 use policy::Policy;
 
 const SCHEMES: &str = "securitySchemes";
 
 /// Adds the security schemes to a tool of a list, in place of those the server may have written.
-///
-/// # Errors
-///
-/// The tool is not strict JSON.
-pub fn add(
-    policy: &Policy,
-    name: &str,
-    body: &[u8],
-    tool: &Span,
-    edits: &mut Edits,
-) -> Result<(), JsonError> {
+pub(super) fn add(policy: &Policy, name: &str, tool: &Node, edits: &mut Edits) {
     let schemes = schemes(policy, name).to_string();
-    // The tool was read strictly already, so nothing in it is too deep.
-    let read = Node::read(body.get(tool.clone()).unwrap_or_default(), usize::MAX)?;
-    let in_body = |at: usize| at.saturating_add(tool.start);
-    let span = |node: &Node| in_body(node.span.start)..in_body(node.span.end);
     let member = format!("\"{SCHEMES}\":{schemes}");
+    let inside = |node: &Node| node.span.start.saturating_add(1);
     let mut added = String::new();
-    match read.member(SCHEMES) {
-        Some(written) => edits.replace(span(written), schemes.as_str()),
+    match tool.member(SCHEMES) {
+        Some(written) => edits.replace(written.span.clone(), schemes.as_str()),
         None => added.push_str(&format!("{member},")),
     }
-    match (
-        read.member("_meta"),
-        read.member("_meta").and_then(|meta| meta.member(SCHEMES)),
-    ) {
-        (_, Some(written)) => edits.replace(span(written), schemes.as_str()),
+    let meta = tool.member("_meta");
+    match (meta, meta.and_then(|meta| meta.member(SCHEMES))) {
+        (_, Some(written)) => edits.replace(written.span.clone(), schemes),
         (Some(meta), None) if matches!(meta.value, Value::Object(_)) => {
             let comma = if meta.children().is_empty() { "" } else { "," };
-            let at = span(meta).start.saturating_add(1);
-            edits.insert(at, format!("{member}{comma}"));
+            edits.insert(inside(meta), format!("{member}{comma}"));
         }
-        (Some(meta), None) => edits.replace(span(meta), format!("{{{member}}}")),
+        (Some(meta), None) => edits.replace(meta.span.clone(), format!("{{{member}}}")),
         (None, None) => added.push_str(&format!("\"_meta\":{{{member}}},")),
     }
     if !added.is_empty() {
         // A tool has a name, so there is a member behind.
-        edits.insert(in_body(1), added);
+        edits.insert(inside(tool), added);
     }
-    Ok(())
 }
 
 /// Says in a tool that it needs this.

@@ -19,6 +19,7 @@ mod lists;
 mod local;
 mod messages;
 mod metadata;
+mod one_pass;
 mod owners;
 mod pages;
 mod pins;

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use base::json::tree::Node;
 use clap::Args;
 use mcp::listing::{Item, Listing};
+use mcp::message::MessageError;
 use mcp::method::List;
 use mcp::pin::Pin;
 use mcp::sse::{self, EventStream};
@@ -115,15 +117,16 @@ fn read(path: &Path, tools: &mut BTreeMap<String, Pin>) -> Result<(), Failure> {
     };
     let before = tools.len();
     for message in messages {
-        let listing = Listing::read(&message, MAX_DEPTH)
-            .map_err(|error| not_a_list(path, &error.to_string()))?;
+        let tree = Node::read(&message, MAX_DEPTH)
+            .map_err(|error| not_a_list(path, &MessageError::from(error).to_string()))?;
+        let listing = Listing::of(&tree).map_err(|error| not_a_list(path, &error.to_string()))?;
         for item in listing.items.iter().filter(|item| item.list == List::Tools) {
             let pin = pin(&message, item).map_err(|error| not_a_list(path, &error.to_string()))?;
             if tools
-                .insert(item.name.clone(), pin)
+                .insert(item.name.to_owned(), pin)
                 .is_some_and(|other| other != pin)
             {
-                let message = format!("`{}` is in the list twice", printable(&item.name));
+                let message = format!("`{}` is in the list twice", printable(item.name));
                 return Err(not_a_list(path, &message));
             }
         }
@@ -134,8 +137,8 @@ fn read(path: &Path, tools: &mut BTreeMap<String, Pin>) -> Result<(), Failure> {
     }
 }
 
-fn pin(message: &[u8], item: &Item) -> Result<Pin, base::json::JsonError> {
-    let tool = message.get(item.element.span.clone());
+fn pin(message: &[u8], item: &Item<'_>) -> Result<Pin, base::json::JsonError> {
+    let tool = message.get(item.item.node.span.clone());
     Pin::of(tool.unwrap_or_default(), MAX_DEPTH)
 }
 

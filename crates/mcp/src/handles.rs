@@ -1,11 +1,10 @@
-//! Handles in a message of the server: names of something it keeps, which whoever knows them could
-//! use.
+//! Ids in a message of the server that name something it keeps: tasks and request states. Knowing
+//! such an id is enough to use it.
 
 use memchr::memmem;
 
 use super::message::MessageError;
 use super::message::params::RELATED_TASK;
-use base::json::Span;
 use base::json::tree::{Node, Value};
 
 /// What a handle names.
@@ -19,11 +18,11 @@ pub enum Handle {
 
 /// A message of the server, as far as handles go.
 #[derive(Debug)]
-pub struct Handed {
+pub struct Handed<'n> {
     /// The method; `None` for an answer.
-    pub method: Option<String>,
-    /// The handles: where they stand, and what they are.
-    pub handles: Vec<(Handle, Span, String)>,
+    pub method: Option<&'n str>,
+    /// The handles, as the server wrote them.
+    pub handles: Vec<(Handle, &'n Node)>,
 }
 
 /// Where handles stand (MCP 2026-07-28 "Multi Round-Trip Requests", tasks extension; MCP 2025-11-25
@@ -44,36 +43,32 @@ pub fn may_have_handles(body: &[u8]) -> bool {
     keys.iter().any(|key| memmem::find(body, key).is_some())
 }
 
-impl Handed {
+impl<'n> Handed<'n> {
     /// Finds the handles in a message.
     ///
     /// # Errors
     ///
-    /// The message is not strict JSON, or is a batch.
-    pub fn read(body: &[u8], max_depth: usize) -> Result<Self, MessageError> {
-        let message = Node::read(body, max_depth)?;
+    /// The message is a batch.
+    pub fn of(message: &'n Node) -> Result<Self, MessageError> {
         if matches!(message.value, Value::Array(_)) {
             return Err(MessageError::Batch);
         }
         let method = message.member("method").and_then(Node::text);
         let mut handles = Vec::new();
         for (path, handle) in PLACES {
-            let place = path.iter().try_fold(&message, |node, key| node.member(key));
+            let place = path.iter().try_fold(message, |node, key| node.member(key));
             let alone = place.into_iter();
             let listed = alone
                 .clone()
                 .flat_map(Node::children)
                 .map(|child| &child.node);
             for node in alone.chain(listed) {
-                if let Value::Text(text) = &node.value {
-                    handles.push((*handle, node.span.clone(), text.clone()));
+                if node.text().is_some() {
+                    handles.push((*handle, node));
                 }
             }
         }
-        Ok(Self {
-            method: method.map(str::to_owned),
-            handles,
-        })
+        Ok(Self { method, handles })
     }
 }
 
@@ -82,9 +77,11 @@ mod tests {
     use super::*;
 
     fn handles(message: &str) -> Vec<(Handle, String)> {
-        let handed = Handed::read(message.as_bytes(), 32).unwrap();
+        let message = Node::read(message.as_bytes(), 32).unwrap();
+        let handed = Handed::of(&message).unwrap();
         let found = handed.handles.into_iter();
-        found.map(|(handle, _, text)| (handle, text)).collect()
+        let text = |node: &Node| node.text().unwrap().to_owned();
+        found.map(|(handle, node)| (handle, text(node))).collect()
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The answer to a list request: which items it holds, and where they stand in its bytes.
 
-use super::message::{MessageError, refuse_look_alike};
+use super::message::{MessageError, refuse_look_alike_members, refuse_non_object};
 use super::method::List;
-use base::json::{Element, Kind, Reader, Span};
+use base::json::Span;
+use base::json::tree::{Child, Node, Value};
 
 const ENVELOPE: &[&str] = &["jsonrpc", "id", "result", "error", "method", "params"];
 const RESULT: &[&str] = &[
@@ -15,127 +16,81 @@ const RESULT: &[&str] = &[
 
 /// A message of the server that holds lists.
 #[derive(Debug, Default)]
-pub struct Listing {
+pub struct Listing<'n> {
     /// The items, in their order.
-    pub items: Vec<Item>,
+    pub items: Vec<Item<'n>>,
     /// Where the array `tools` starts.
     pub tools: Option<usize>,
-    /// Where the object `result` starts, and whether it has members.
-    pub result: Option<(usize, bool)>,
-    /// Whether the result is one that asks for more input, which nobody caches.
+    /// The object `result`.
+    pub result: Option<&'n Node>,
+    /// Whether the result asks for more input. Such a result is not cached.
     pub asks_back: bool,
     /// The value of `cacheScope`.
-    pub cache_scope: Option<Span>,
-    /// The value of `ttlMs`.
+    pub cache_scope: Option<&'n Node>,
+    /// Where the value of `ttlMs` stands.
     pub ttl: Option<Span>,
 }
 
 /// An item of a list.
 #[derive(Debug)]
-pub struct Item {
+pub struct Item<'n> {
     /// The list it is in.
     pub list: List,
     /// Its name, URI or URI template.
-    pub name: String,
-    /// Where it stands in its list.
-    pub element: Element,
+    pub name: &'n str,
+    /// The item.
+    pub item: &'n Child,
 }
 
-impl Listing {
-    /// Reads a message of the server. One without a list has no items.
+impl<'n> Listing<'n> {
+    /// Finds the lists in a message of the server. One without a list has no items.
     ///
     /// # Errors
     ///
-    /// The message is not strict JSON, is a batch, or a list in it is not understood.
-    pub fn read(body: &[u8], max_depth: usize) -> Result<Self, MessageError> {
-        let mut reader = Reader::new(body, max_depth);
-        if reader.kind()? == Kind::Array {
-            return Err(MessageError::Batch);
-        }
+    /// The message is no object, or a list in it is not understood.
+    pub fn of(message: &'n Node) -> Result<Self, MessageError> {
+        refuse_non_object(message)?;
+        refuse_look_alike_members(message, ENVELOPE)?;
         let mut listing = Self::default();
-        reader.object(|reader, member| {
-            refuse_look_alike(&member.key, ENVELOPE)?;
-            if member.key.value == "result" && reader.kind()? == Kind::Object {
-                return listing.read_result(reader);
-            }
-            reader.skip()?;
-            Ok::<(), MessageError>(())
-        })?;
-        reader.end()?;
+        let result = message.member("result");
+        let is_object = |result: &&Node| matches!(result.value, Value::Object(_));
+        if let Some(result) = result.filter(is_object) {
+            listing.read_result(result)?;
+        }
         Ok(listing)
     }
 
-    fn read_result(&mut self, reader: &mut Reader<'_>) -> Result<(), MessageError> {
-        let start = reader.position();
-        let mut members = false;
-        reader.object(|reader, member| {
-            members = true;
-            refuse_look_alike(&member.key, RESULT)?;
-            match List::of_member(&member.key.value) {
-                Some(list) => self.read_list(reader, list)?,
-                None if member.key.value == "cacheScope" => self.cache_scope = Some(reader.skip()?),
-                None if member.key.value == "ttlMs" => self.ttl = Some(reader.skip()?),
-                None if member.key.value == "resultType" => {
-                    let span = reader.skip()?;
-                    self.asks_back = reader.bytes(span) == b"\"input_required\"";
-                }
-                None => {
-                    reader.skip()?;
-                }
+    fn read_result(&mut self, result: &'n Node) -> Result<(), MessageError> {
+        refuse_look_alike_members(result, RESULT)?;
+        self.result = Some(result);
+        for Child { key, node, .. } in result.members() {
+            match (List::of_member(key), key.as_str()) {
+                (Some(list), _) => self.read_list(node, list)?,
+                (None, "cacheScope") => self.cache_scope = Some(node),
+                (None, "ttlMs") => self.ttl = Some(node.span.clone()),
+                (None, "resultType") => self.asks_back = node.text() == Some("input_required"),
+                (None, _) => {}
             }
-            Ok::<(), MessageError>(())
-        })?;
-        self.result = Some((start, members));
+        }
         Ok(())
     }
 
-    fn read_list(&mut self, reader: &mut Reader<'_>, list: List) -> Result<(), MessageError> {
-        if reader.kind()? != Kind::Array {
+    fn read_list(&mut self, node: &'n Node, list: List) -> Result<(), MessageError> {
+        let Value::Array(items) = &node.value else {
             return Err(MessageError::Type(list.member()));
-        }
+        };
         if list == List::Tools {
-            self.tools = Some(reader.position());
+            self.tools = Some(node.span.start);
         }
-        let mut index = 0_usize;
-        let mut previous_end = None;
-        reader.array(|reader| {
-            if reader.kind()? != Kind::Object {
+        for item in items {
+            if !matches!(item.node.value, Value::Object(_)) {
                 return Err(MessageError::Type(list.member()));
             }
-            let start = reader.position();
-            if let (Some(previous), 1..) = (self.items.last_mut(), index) {
-                previous.element.behind = Some(start);
-            }
-            let (name, span) = read_name(reader, list)?;
-            self.items.push(Item {
-                list,
-                name,
-                element: Element {
-                    span: span.clone(),
-                    index,
-                    before: previous_end,
-                    behind: None,
-                },
-            });
-            previous_end = Some(span.end);
-            index = index.saturating_add(1);
-            Ok(())
-        })?;
+            refuse_look_alike_members(&item.node, &[list.key()])?;
+            let name = item.node.member(list.key()).and_then(Node::text);
+            let name = name.ok_or(MessageError::Type(list.key()))?;
+            self.items.push(Item { list, name, item });
+        }
         Ok(())
     }
-}
-
-fn read_name(reader: &mut Reader<'_>, list: List) -> Result<(String, Span), MessageError> {
-    let mut name = None;
-    let span = reader.object(|reader, member| {
-        refuse_look_alike(&member.key, &[list.key()])?;
-        if member.key.value == list.key() && reader.kind()? == Kind::String {
-            name = Some(reader.string()?.value.into_owned());
-        } else {
-            reader.skip()?;
-        }
-        Ok::<(), MessageError>(())
-    })?;
-    let name = name.ok_or(MessageError::Type(list.key()))?;
-    Ok((name, span))
 }

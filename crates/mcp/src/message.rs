@@ -9,6 +9,7 @@ use thiserror::Error;
 use self::params::Params;
 use super::finder::{Finder, Finds};
 use super::names::{NameTable, fold};
+use base::json::tree::{Node, Value};
 use base::json::{JsonError, Kind, Reader, Span, Text};
 
 const ENVELOPE: &[&str] = &["jsonrpc", "id", "method", "params", "result", "error"];
@@ -219,12 +220,39 @@ fn related_task<'a>(reader: &Reader<'a>, span: &Span) -> Result<Option<Text<'a>>
     Ok(task)
 }
 
+/// Refuses a message of the server that is not one object.
+///
+/// # Errors
+///
+/// It is a batch, or no object.
+pub fn refuse_non_object(message: &Node) -> Result<(), MessageError> {
+    match message.value {
+        Value::Object(_) => Ok(()),
+        Value::Array(_) => Err(MessageError::Batch),
+        _ => Err(MessageError::Type("message")),
+    }
+}
+
+/// Refuses an object with a member whose key some would read as a known one.
+///
+/// # Errors
+///
+/// It has such a member.
+pub fn refuse_look_alike_members(object: &Node, known: &[&str]) -> Result<(), MessageError> {
+    let mut members = object.members().iter();
+    members.try_for_each(|member| refuse(&member.key, member.key_span.start, known))
+}
+
 /// Refuses a key that differs from one of `known` only in case, separators or Unicode spelling.
 /// A key that is one of `known` passes.
 pub fn refuse_look_alike(key: &Text<'_>, known: &[&str]) -> Result<(), MessageError> {
-    let folded = fold(&key.value);
-    if !known.contains(&&*key.value) && known.iter().any(|known| fold(known) == folded) {
-        return Err(MessageError::LookAlike(key.span.start));
+    refuse(&key.value, key.span.start, known)
+}
+
+fn refuse(key: &str, at: usize, known: &[&str]) -> Result<(), MessageError> {
+    let folded = fold(key);
+    if !known.contains(&key) && known.iter().any(|known| fold(known) == folded) {
+        return Err(MessageError::LookAlike(at));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What a tool was when somebody read it: a hash of everything that tells a model what it is and how
+//! A tool as it was when it was reviewed: a hash of everything that tells a model what it is and how
 //! to call it.
 
 use std::fmt;

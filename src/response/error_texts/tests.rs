@@ -37,8 +37,11 @@ fn shown(errors: &str, body: &str) -> (String, usize, usize) {
         identity: &identity,
         token_age: None,
     };
-    let shown = hide(&policy, caller, body.as_bytes(), 16).unwrap();
-    let changed = shown.body.map(|body| String::from_utf8(body).unwrap());
+    let message = Node::read(body.as_bytes(), 16).unwrap();
+    let mut changes = Changes::default();
+    let shown = hide(&policy, caller, &message, 16, &mut changes);
+    let changed = changes.apply(body.as_bytes());
+    let changed = changed.map(|body| String::from_utf8(body).unwrap());
     if changed.is_some() {
         assert!(may_have_texts(body.as_bytes()), "{body}");
     }

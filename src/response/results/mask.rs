@@ -1,6 +1,6 @@
 //! What stands in the place of a value the caller does not see.
 
-use base::json::edits::Edits;
+use crate::response::changes::Changes;
 use base::json::tree::{Node, Value};
 use policy::Mask;
 
@@ -44,39 +44,30 @@ impl Masker<'_> {
     }
 
     /// Hides every value in a node; the shape stays. What was hidden is added to `values`.
-    pub(super) fn leaves(self, node: &Node, edits: &mut Edits, values: &mut Vec<String>) {
-        match &node.value {
-            Value::Text(text) => {
-                values.push(text.clone());
-                edits.replace(node.span.clone(), quoted(&self.text(text)));
-            }
-            Value::Number(number) => {
-                values.push(number.clone());
-                edits.replace(node.span.clone(), "0");
-            }
-            Value::Bool(_) => edits.replace(node.span.clone(), "false"),
-            Value::Null => {}
-            Value::Array(children) | Value::Object(children) => {
-                for child in children {
-                    self.leaves(&child.node, edits, values);
-                }
-            }
+    pub(super) fn leaves(self, node: &Node, changes: &mut Changes, values: &mut Vec<String>) {
+        if let Some(text) = changes.text(node) {
+            changes.set_text(node, self.text(&text));
+            values.push(text.into_owned());
+        } else if let Some(number) = changes.number(node) {
+            values.push(number.to_owned());
+            changes.set_json(node, "0");
+        } else if matches!(node.value, Value::Bool(_)) {
+            changes.set_json(node, "false");
+        }
+        for child in node.children() {
+            self.leaves(&child.node, changes, values);
         }
     }
 }
 
 /// Every text and number in a node.
-pub(super) fn collect(node: &Node, values: &mut Vec<String>) {
-    match &node.value {
-        Value::Text(text) | Value::Number(text) => values.push(text.clone()),
-        _ => node
-            .children()
-            .iter()
-            .for_each(|child| collect(&child.node, values)),
+pub(super) fn collect(node: &Node, changes: &Changes, values: &mut Vec<String>) {
+    if let Some(text) = changes.text(node) {
+        values.push(text.into_owned());
+    } else if let Some(number) = changes.number(node) {
+        values.push(number.to_owned());
     }
-}
-
-/// A text as JSON.
-pub(in crate::response) fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    for child in node.children() {
+        collect(&child.node, changes, values);
+    }
 }

@@ -2,8 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::mask::quoted;
-use base::json::edits::Edits;
+use crate::response::changes::Changes;
 use base::json::tree::Child;
 
 /// Gives members of one object other keys, which no other member has.
@@ -27,35 +26,43 @@ impl<'m> NewKeys<'m> {
         }
     }
 
-    /// Gives the member at an index this key, with a number behind it if another has it.
-    pub(in crate::response) fn rename(&mut self, index: usize, key: &str, edits: &mut Edits) {
-        let Some(member) = self.members.get(index) else {
-            return;
-        };
-        let Taken { keys, lengths } = self.taken.get_or_insert_with(|| Taken::of(self.members));
-        let alike = lengths
-            .get(&member.key.len())
-            .is_some_and(|alike| *alike > 1);
-        let mut key = key.to_owned();
-        if alike || keys.contains(&key) {
-            key.push_str(&index.to_string());
+    /// Gives a member this key, with its number behind it if another has it.
+    pub(in crate::response) fn rename(
+        &mut self,
+        member: &Child,
+        key: String,
+        changes: &mut Changes,
+    ) {
+        let taken = self
+            .taken
+            .get_or_insert_with(|| Taken::of(self.members, changes));
+        let length = changes.key(member).len();
+        let alike = taken.lengths.get(&length).is_some_and(|alike| *alike > 1);
+        let mut key = key;
+        if alike || taken.keys.contains(&key) {
+            key.push_str(&member.element.index.to_string());
         }
-        while keys.contains(&key) {
+        while taken.keys.contains(&key) {
             key.push('_');
         }
-        edits.replace(member.key_span.clone(), quoted(&key));
-        keys.insert(key);
+        changes.set_key(member, key.clone());
+        taken.keys.insert(key);
     }
 }
 
 impl Taken {
-    fn of(members: &[Child]) -> Self {
+    fn of(members: &[Child], changes: &Changes) -> Self {
         let mut lengths = HashMap::new();
-        for member in members {
-            let alike: &mut usize = lengths.entry(member.key.len()).or_default();
+        let mut keys = HashSet::new();
+        for member in members
+            .iter()
+            .filter(|member| !changes.is_gone(&member.node))
+        {
+            let key = changes.key(member).into_owned();
+            let alike: &mut usize = lengths.entry(key.len()).or_default();
             *alike = alike.saturating_add(1);
+            keys.insert(key);
         }
-        let keys = members.iter().map(|member| member.key.clone()).collect();
         Self { keys, lengths }
     }
 }

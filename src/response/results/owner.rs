@@ -1,14 +1,13 @@
-//! Whose the objects in a result are.
+//! The owners of the objects in a result.
 
-use super::NotOwned;
-use super::embedded::{Inside, look};
-use super::keys::Keys;
-use super::mask::{collect, quoted};
-use base::json::edits::Edits;
+use super::NotTheCallers;
+use super::key_path::KeyPath;
+use super::mask::collect;
+use crate::response::changes::{Changes, Held};
 use base::json::tree::{Child, Node, Value};
 use policy::{FieldPath, Missing, Otherwise, OwnerRule};
 
-/// Checks one value, and takes out what is somebody else's.
+/// Checks one value, and removes objects of other owners.
 pub(super) struct Owners<'r> {
     pub(super) rule: &'r OwnerRule,
     /// The caller's own value; without one, nothing is the caller's.
@@ -16,7 +15,7 @@ pub(super) struct Owners<'r> {
     /// What happens to an object that names no owner.
     pub(super) missing: Missing,
     pub(super) max_depth: usize,
-    keys: Keys,
+    keys: KeyPath,
     /// How many were taken out.
     pub(super) dropped: usize,
     /// The values in them.
@@ -27,8 +26,8 @@ pub(super) struct Owners<'r> {
 
 /// What a value says about its owner.
 #[derive(Debug, Clone, Copy, Default)]
-struct State {
-    /// It is somebody else's.
+struct Ownership {
+    /// It belongs to another owner.
     foreign: bool,
     /// It names an owner somewhere.
     named: bool,
@@ -46,7 +45,7 @@ impl<'r> Owners<'r> {
             own,
             missing,
             max_depth,
-            keys: Keys::default(),
+            keys: KeyPath::default(),
             dropped: 0,
             hidden: Vec::new(),
             listed: 0,
@@ -57,22 +56,32 @@ impl<'r> Owners<'r> {
     ///
     /// # Errors
     ///
-    /// It is somebody else's, or names no owner, and cannot be taken out of a list.
-    pub(super) fn check(&mut self, root: &Node, edits: &mut Edits) -> Result<(), NotOwned> {
-        let state = self.node(root, false, edits)?;
-        let missing = !state.named && self.missing != Missing::Keep && says_something(root);
+    /// It belongs to another owner or names none, and is no item of a list that it could be removed from.
+    pub(super) fn check(
+        &mut self,
+        root: &Node,
+        changes: &mut Changes,
+    ) -> Result<(), NotTheCallers> {
+        let state = self.node(root, false, changes)?;
+        let missing =
+            !state.named && self.missing != Missing::Keep && says_something(root, changes);
         if state.foreign || missing {
-            return Err(NotOwned);
+            return Err(NotTheCallers);
         }
         Ok(())
     }
 
-    fn node(&mut self, node: &Node, covered: bool, edits: &mut Edits) -> Result<State, NotOwned> {
+    fn node(
+        &mut self,
+        node: &Node,
+        covered: bool,
+        changes: &mut Changes,
+    ) -> Result<Ownership, NotTheCallers> {
         match &node.value {
-            Value::Object(members) => self.object(members, covered, edits),
-            Value::Array(items) => self.array(items, covered, edits),
-            Value::Text(text) => self.text(node, text, covered, edits),
-            _ => Ok(State::default()),
+            Value::Object(members) => self.object(members, covered, changes),
+            Value::Array(items) => self.array(items, covered, changes),
+            Value::Text(_) => self.text(node, covered, changes),
+            _ => Ok(Ownership::default()),
         }
     }
 
@@ -80,22 +89,17 @@ impl<'r> Owners<'r> {
     fn text(
         &mut self,
         node: &Node,
-        text: &str,
         covered: bool,
-        edits: &mut Edits,
-    ) -> Result<State, NotOwned> {
-        let Inside::Json(inner) = look(text, self.max_depth) else {
-            return Ok(State::default());
+        changes: &mut Changes,
+    ) -> Result<Ownership, NotTheCallers> {
+        let Some(Held::Json(mut inner)) = changes.open(node, self.max_depth) else {
+            return Ok(Ownership::default());
         };
-        let mut inside = Edits::default();
         // Each one inside another is read less deep, so that it ends.
         self.max_depth = self.max_depth.saturating_sub(1);
-        let state = self.node(&inner, covered, &mut inside);
+        let state = self.node(&inner.node, covered, &mut inner.changes);
         self.max_depth = self.max_depth.saturating_add(1);
-        let changed = inside.apply(text.as_bytes());
-        if let Some(changed) = changed.and_then(|bytes| String::from_utf8(bytes).ok()) {
-            edits.replace(node.span.clone(), quoted(&changed));
-        }
+        changes.close(inner);
         state
     }
 
@@ -103,51 +107,61 @@ impl<'r> Owners<'r> {
         &mut self,
         members: &[Child],
         covered: bool,
-        edits: &mut Edits,
-    ) -> Result<State, NotOwned> {
+        changes: &mut Changes,
+    ) -> Result<Ownership, NotTheCallers> {
         let before = std::mem::take(&mut self.listed);
-        let mut state = State::default();
-        for member in members {
-            if self.leads_to(member, &self.rule.field) {
+        let mut state = Ownership::default();
+        for member in members
+            .iter()
+            .filter(|member| !changes.is_gone(&member.node))
+        {
+            if self.leads_to(member, &self.rule.field, changes) {
                 state.named = true;
-                state.foreign |= !self.is_own(&member.node);
+                state.foreign |= !self.is_own(&member.node, changes);
             }
         }
         let covered = covered || state.named;
         for member in members {
-            let pushed = self.keys.push(&member.key);
-            let inside = self.node(&member.node, covered, edits);
+            if changes.is_gone(&member.node) {
+                continue;
+            }
+            let pushed = self.keys.push(&changes.key(member));
+            let inside = self.node(&member.node, covered, changes);
             self.keys.pop(pushed);
             let inside = inside?;
             state.named |= inside.named;
             state.foreign |= inside.foreign;
         }
         if self.listed > 0 {
-            self.count(members, self.listed, edits);
+            self.count(members, self.listed, changes);
         }
         self.listed = self.listed.saturating_add(before);
         Ok(state)
     }
 
-    /// Takes out the items that are somebody else's.
+    /// Removes the items of other owners.
     fn array(
         &mut self,
         items: &[Child],
         covered: bool,
-        edits: &mut Edits,
-    ) -> Result<State, NotOwned> {
+        changes: &mut Changes,
+    ) -> Result<Ownership, NotTheCallers> {
         let mut named = false;
         let mut removed = 0_usize;
         for item in items {
+            if changes.is_gone(&item.node) {
+                continue;
+            }
             let listed = self.listed;
-            let state = self.node(&item.node, covered, edits)?;
+            let state = self.node(&item.node, covered, changes)?;
             if !matches!(item.node.value, Value::Array(_)) {
                 // What was taken out inside an object is counted there.
                 self.listed = listed;
             }
             named |= state.named;
             let is_object = matches!(item.node.value, Value::Object(_));
-            let nobodys = is_object && !covered && !state.named && says_something(&item.node);
+            let nobodys =
+                is_object && !covered && !state.named && says_something(&item.node, changes);
             let action = match (state.foreign, self.rule.otherwise, self.missing) {
                 (true, Otherwise::Drop, _) => Missing::Drop,
                 (true, Otherwise::Refuse, _) => Missing::Refuse,
@@ -156,10 +170,10 @@ impl<'r> Owners<'r> {
             };
             match action {
                 Missing::Keep => {}
-                Missing::Refuse => return Err(NotOwned),
+                Missing::Refuse => return Err(NotTheCallers),
                 Missing::Drop => {
-                    edits.remove(item.element.cut(removed));
-                    collect(&item.node, &mut self.hidden);
+                    collect(&item.node, changes, &mut self.hidden);
+                    changes.remove(&item.element);
                     self.dropped = self.dropped.saturating_add(1);
                     removed = removed.saturating_add(1);
                     // It named its owner, or may be left out.
@@ -168,7 +182,7 @@ impl<'r> Owners<'r> {
             }
         }
         self.listed = self.listed.saturating_add(removed);
-        Ok(State {
+        Ok(Ownership {
             foreign: false,
             named,
         })
@@ -176,61 +190,72 @@ impl<'r> Owners<'r> {
 
     /// Subtracts what was taken out from the fields that count, beside the list or in an object
     /// beside it.
-    fn count(&mut self, members: &[Child], taken_out: usize, edits: &mut Edits) {
+    fn count(&mut self, members: &[Child], taken_out: usize, changes: &mut Changes) {
         for member in members {
-            match &member.node.value {
-                Value::Number(written) => {
-                    let rule = self.rule;
-                    let mut totals = rule.totals.iter();
-                    let counts = totals.any(|total| self.leads_to(member, total));
-                    if let (true, Ok(total)) = (counts, written.parse::<usize>()) {
-                        let left = total.saturating_sub(taken_out);
-                        edits.replace(member.node.span.clone(), left.to_string());
-                    }
+            if let Some(written) = changes.number(&member.node) {
+                let rule = self.rule;
+                let mut totals = rule.totals.iter();
+                let counts = totals.any(|total| self.leads_to(member, total, changes));
+                if let (true, Ok(total)) = (counts, written.parse::<usize>()) {
+                    let left = total.saturating_sub(taken_out);
+                    changes.set_json(&member.node, left.to_string());
                 }
-                Value::Object(inside) if !inside.iter().any(|one| holds_list(&one.node)) => {
-                    let pushed = self.keys.push(&member.key);
-                    self.count(inside, taken_out, edits);
-                    self.keys.pop(pushed);
-                }
-                _ => {}
+            }
+            let inside = member.node.members();
+            if !inside.iter().any(|one| holds_list(&one.node, changes)) {
+                let pushed = self.keys.push(&changes.key(member));
+                self.count(inside, taken_out, changes);
+                self.keys.pop(pushed);
             }
         }
     }
 
-    fn leads_to(&mut self, member: &Child, path: &FieldPath) -> bool {
-        let pushed = self.keys.push(&member.key);
+    fn leads_to(&mut self, member: &Child, path: &FieldPath, changes: &Changes) -> bool {
+        let pushed = self.keys.push(&changes.key(member));
         let leads = self.keys.end_with(path);
         self.keys.pop(pushed);
         leads
     }
 
-    fn is_own(&self, node: &Node) -> bool {
+    fn is_own(&self, node: &Node, changes: &Changes) -> bool {
+        let is_own = |value: &str| Some(value) == self.own;
         match &node.value {
-            Value::Text(value) | Value::Number(value) => Some(value.as_str()) == self.own,
+            Value::Text(_) => changes.text(node).is_some_and(|text| is_own(&text)),
+            Value::Number(_) => changes.number(node).is_some_and(is_own),
             Value::Array(items) => {
-                !items.is_empty() && items.iter().all(|item| self.is_own(&item.node))
+                let mut items = items.iter().filter(|item| !changes.is_gone(&item.node));
+                let mut any = false;
+                items.all(|item| {
+                    any = true;
+                    self.is_own(&item.node, changes)
+                }) && any
             }
             _ => false,
         }
     }
 }
 
-fn holds_list(node: &Node) -> bool {
-    matches!(node.value, Value::Array(_))
-        || node.children().iter().any(|child| holds_list(&child.node))
+fn holds_list(node: &Node, changes: &Changes) -> bool {
+    let mut children = node.children().iter();
+    !changes.is_gone(node)
+        && (matches!(node.value, Value::Array(_))
+            || children.any(|child| holds_list(&child.node, changes)))
 }
 
 /// Whether a value says anything: an answer without hits need not name an owner.
-fn says_something(node: &Node) -> bool {
+fn says_something(node: &Node, changes: &Changes) -> bool {
     match &node.value {
-        Value::Text(text) => !matches!(text.trim(), "" | "[]" | "{}"),
-        Value::Number(number) => number.parse::<f64>() != Ok(0.0),
-        Value::Bool(_) => true,
+        Value::Text(_) => changes
+            .text(node)
+            .is_some_and(|text| !matches!(text.trim(), "" | "[]" | "{}")),
+        Value::Number(_) => changes
+            .number(node)
+            .is_some_and(|number| number.parse::<f64>() != Ok(0.0)),
+        Value::Bool(_) => !changes.is_gone(node),
         Value::Null => false,
         Value::Array(_) | Value::Object(_) => {
             let mut children = node.children().iter();
-            children.any(|child| says_something(&child.node))
+            children.any(|child| says_something(&child.node, changes))
         }
     }
 }

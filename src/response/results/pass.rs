@@ -1,24 +1,25 @@
 //! One rule on one message.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::embedded::{Inside, decode, encode, look};
-use super::keys::Keys;
-use super::mask::{Masker, WITHHELD, collect, quoted};
-use super::message::{Form, Place, places};
+use super::key_path::KeyPath;
+use super::mask::{Masker, WITHHELD, collect};
 use super::new_keys::NewKeys;
 use super::owner::Owners;
+use super::places::{DataForm, DataPlace};
 use super::repeated::Repeated;
-use super::{NotOwned, ResultError, detect};
+use super::{NotTheCallers, detect};
+use crate::response::changes::{Changes, Embedded, Held};
+use crate::response::embedded::{Inside, decode, encode, look};
 use base::json::Element;
-use base::json::edits::Edits;
 use base::json::tree::{Child, Node, Value};
 use oauth::Identity;
 use policy::{Mask, Missing, Otherwise, ResultRule, TextRule};
 
 /// What is done to a message, one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
+enum PassStep {
     Owner,
     Fields,
 }
@@ -31,8 +32,8 @@ struct Dropped {
     in_texts: usize,
 }
 
-/// The blocks of a result's content. Some servers write a list as one block for each item, so that a
-/// block of somebody else's is an item of somebody else's, if anything is the caller's.
+/// The blocks of a result's content. Some servers write a list as one block for each item. So a block
+/// of another owner is removed like an item, if the answer also holds something of the caller's.
 #[derive(Debug, Default)]
 struct Blocks {
     own: bool,
@@ -42,7 +43,7 @@ struct Blocks {
 /// One rule on one message.
 pub(super) struct Pass<'r> {
     rule: &'r ResultRule,
-    step: Step,
+    step: PassStep,
     own: Option<&'r str>,
     masker: Masker<'r>,
     max_depth: usize,
@@ -68,7 +69,7 @@ impl<'r> Pass<'r> {
         let with = rule.with;
         Self {
             rule,
-            step: Step::Owner,
+            step: PassStep::Owner,
             own,
             masker: Masker { with, key },
             max_depth,
@@ -86,93 +87,86 @@ impl<'r> Pass<'r> {
         self.dropped.structured.unwrap_or(self.dropped.in_texts)
     }
 
-    /// First what is somebody else's is taken out, then fields are hidden in what is left, then
-    /// values where other texts repeat them.
-    pub(super) fn message(&mut self, body: &[u8]) -> Result<Option<Vec<u8>>, ResultError> {
-        let mut changed: Option<Vec<u8>> = None;
-        for step in [Step::Owner, Step::Fields] {
+    /// First removes objects of other owners, then hides fields in the rest, then hides their values
+    /// where other texts repeat them. `size`: how long the message is.
+    pub(super) fn message(
+        &mut self,
+        places: &[DataPlace<'_>],
+        size: usize,
+        changes: &mut Changes,
+    ) -> Result<(), NotTheCallers> {
+        for step in [PassStep::Owner, PassStep::Fields] {
             self.step = step;
             self.blocks = Blocks::default();
-            let now = changed.as_deref().unwrap_or(body);
-            let message = Node::read(now, self.max_depth)?;
-            let mut edits = Edits::default();
-            for place in places(&message) {
-                self.place(place, &mut edits)?;
+            for place in places {
+                if !changes.is_gone(place.node) {
+                    self.place(place, changes)?;
+                }
             }
             if self.blocks.dropped > 0 && !self.blocks.own {
-                return Err(NotOwned.into());
+                return Err(NotTheCallers);
             }
-            changed = edits.apply(now).or(changed);
         }
         let hidden = std::mem::take(&mut self.hidden);
         let mut taken_out = std::mem::take(&mut self.taken_out);
         taken_out.retain(|value| !self.left.contains(value));
-        let repeated = Repeated::new(hidden, taken_out, self.max_depth);
-        let without = repeated.hide(changed.as_deref().unwrap_or(body))?;
-        Ok(without.or(changed))
+        Repeated::new(hidden, taken_out, self.max_depth).hide(places, size, changes);
+        Ok(())
     }
 
-    fn place(&mut self, place: Place<'_>, edits: &mut Edits) -> Result<(), ResultError> {
-        let Place {
+    fn place(&mut self, place: &DataPlace<'_>, changes: &mut Changes) -> Result<(), NotTheCallers> {
+        let DataPlace {
             key,
             node,
             form,
             block,
-        } = place;
-        let mut keys = Keys::default();
+        } = *place;
+        let mut keys = KeyPath::default();
         keys.push(key);
         if !key.is_empty() && self.is_hidden(&keys) {
-            if self.step == Step::Fields {
-                self.masker.leaves(node, edits, &mut self.hidden);
+            if self.step == PassStep::Fields {
+                self.masker.leaves(node, changes, &mut self.hidden);
             }
             return Ok(());
         }
         match (&node.value, form) {
-            (Value::Text(text), Form::Blob | Form::Media) => self.blob(node, text, form, edits),
-            (_, Form::Link) => {
-                self.in_texts(node, edits);
+            (Value::Text(_), DataForm::Blob | DataForm::Media) => self.blob(node, form, changes),
+            (_, DataForm::Link) => {
+                self.in_texts(node, changes);
                 Ok(())
             }
-            (Value::Text(text), _) => match (self.text(text), block) {
-                (Ok(changed), _) => {
-                    let is_json = matches!(look(text, self.max_depth), Inside::Json(_));
-                    self.blocks.own |= self.step == Step::Owner && is_json;
-                    if let Some(changed) = changed {
-                        edits.replace(node.span.clone(), quoted(&changed));
-                    }
+            (Value::Text(_), _) => match (self.text(node, changes), block) {
+                (Err(NotTheCallers), Some(block)) if self.may_drop() => {
+                    self.drop_block(node, block, changes);
                     Ok(())
                 }
-                (Err(ResultError::NotOwned(_)), Some(block)) if self.may_drop() => {
-                    self.drop_block(text, block, edits);
-                    Ok(())
-                }
-                (Err(error), _) => Err(error),
+                (outcome, _) => outcome,
             },
-            (_, Form::Answer) => {
+            (_, DataForm::Answer) => {
                 self.blocks.own = true;
                 let before = self.dropped.in_texts;
-                self.data(node, false, &mut keys, edits)?;
+                self.data(node, false, &mut keys, changes)?;
                 let here = self.dropped.in_texts.saturating_sub(before);
                 let structured = self.dropped.structured.get_or_insert(0);
                 *structured = structured.saturating_add(here);
                 Ok(())
             }
-            (_, _) => self.data(node, true, &mut keys, edits),
+            (_, _) => self.data(node, true, &mut keys, changes),
         }
     }
 
-    /// Whether an object of somebody else's may be taken out.
+    /// Whether an object of another owner is removed, and the rest of the answer passes.
     fn may_drop(&self) -> bool {
         let owner = self.rule.owner.as_ref();
         owner.is_some_and(|owner| owner.otherwise == Otherwise::Drop)
     }
 
     /// Takes a block out of the content.
-    fn drop_block(&mut self, text: &str, block: &Element, edits: &mut Edits) {
-        if let Inside::Json(inner) = look(text, self.max_depth) {
-            collect(&inner, &mut self.taken_out);
+    fn drop_block(&mut self, text: &Node, block: &Element, changes: &mut Changes) {
+        if let Some(Held::Json(inner)) = changes.open(text, self.max_depth) {
+            collect(&inner.node, &inner.changes, &mut self.taken_out);
         }
-        edits.remove(block.cut(self.blocks.dropped));
+        changes.remove(block);
         self.blocks.dropped = self.blocks.dropped.saturating_add(1);
         self.dropped.in_texts = self.dropped.in_texts.saturating_add(1);
     }
@@ -183,67 +177,73 @@ impl<'r> Pass<'r> {
         &mut self,
         node: &Node,
         beside: bool,
-        keys: &mut Keys,
-        edits: &mut Edits,
-    ) -> Result<(), ResultError> {
+        keys: &mut KeyPath,
+        changes: &mut Changes,
+    ) -> Result<(), NotTheCallers> {
         match (self.step, &self.rule.owner) {
-            (Step::Fields, _) => {
-                self.fields(node, keys, edits);
+            (PassStep::Fields, _) => {
+                self.fields(node, keys, changes);
                 Ok(())
             }
-            (Step::Owner, Some(rule)) => {
+            (PassStep::Owner, Some(rule)) => {
                 let missing = if beside { Missing::Keep } else { rule.missing };
                 let mut owners = Owners::new(rule, self.own, missing, self.max_depth);
-                owners.check(node, edits)?;
+                owners.check(node, changes)?;
                 self.dropped.in_texts = self.dropped.in_texts.saturating_add(owners.dropped);
                 self.taken_out.append(&mut owners.hidden);
                 Ok(())
             }
-            (Step::Owner, None) => Ok(()),
+            (PassStep::Owner, None) => Ok(()),
         }
     }
 
     /// Hides the fields of a value.
-    fn fields(&mut self, node: &Node, keys: &mut Keys, edits: &mut Edits) {
-        if let Value::Text(value) | Value::Number(value) = &node.value
-            && !self.taken_out.is_empty()
-        {
-            self.left.insert(value.clone());
+    fn fields(&mut self, node: &Node, keys: &mut KeyPath, changes: &mut Changes) {
+        if !self.taken_out.is_empty() {
+            let text = changes.text(node).map(Cow::into_owned);
+            let number = || changes.number(node).map(str::to_owned);
+            self.left.extend(text.or_else(number));
         }
         match &node.value {
-            Value::Text(text) => self.value(node, text, keys, edits),
-            Value::Number(number) if detect::is_hidden_number(&self.rule.detect, number) => {
-                edits.replace(node.span.clone(), "0");
+            Value::Text(_) => self.value(node, keys, changes),
+            Value::Number(_) => {
+                let number = changes.number(node);
+                if number.is_some_and(|it| detect::is_hidden_number(&self.rule.detect, it)) {
+                    changes.set_json(node, "0");
+                }
             }
             Value::Array(items) => {
                 for item in items {
-                    self.fields(&item.node, keys, edits);
+                    self.fields(&item.node, keys, changes);
                 }
             }
-            Value::Object(members) => self.members(members, keys, edits),
+            Value::Object(members) => self.members(members, keys, changes),
             _ => {}
         }
     }
 
-    fn members(&mut self, members: &[Child], keys: &mut Keys, edits: &mut Edits) {
-        let mut removed = 0_usize;
+    fn members(&mut self, members: &[Child], keys: &mut KeyPath, changes: &mut Changes) {
         let mut renamed = NewKeys::new(members);
-        for (index, member) in members.iter().enumerate() {
-            let pushed = keys.push(&member.key);
+        for member in members {
+            if changes.is_gone(&member.node) {
+                continue;
+            }
+            let key = changes.key(member);
+            let pushed = keys.push(&key);
             if self.is_hidden(keys) {
-                self.hide(member, &mut removed, edits);
+                self.hide(member, changes);
             } else {
-                if let Some(changed) = self.without_detected(&member.key) {
-                    renamed.rename(index, &changed, edits);
+                if let Some(changed) = self.without_detected(&key) {
+                    renamed.rename(member, changed, changes);
                 }
-                self.fields(&member.node, keys, edits);
+                self.fields(&member.node, keys, changes);
             }
             keys.pop(pushed);
         }
     }
 
     /// Whether the field that was gone into last is hidden, which is noted.
-    fn is_hidden(&mut self, keys: &Keys) -> bool {
+    fn is_hidden(&mut self, keys: &KeyPath) -> bool {
         let mut paths = self.rule.redact.iter();
         let Some(field) = paths.find(|path| keys.end_with(path)) else {
             return false;
@@ -254,25 +254,32 @@ impl<'r> Pass<'r> {
         true
     }
 
-    fn hide(&mut self, field: &Child, removed: &mut usize, edits: &mut Edits) {
+    fn hide(&mut self, field: &Child, changes: &mut Changes) {
         if self.rule.with == Mask::Remove {
-            collect(&field.node, &mut self.hidden);
-            edits.remove(field.element.cut(*removed));
-            *removed = removed.saturating_add(1);
+            collect(&field.node, changes, &mut self.hidden);
+            changes.remove(&field.element);
         } else {
-            self.masker.leaves(&field.node, edits, &mut self.hidden);
+            self.masker.leaves(&field.node, changes, &mut self.hidden);
         }
     }
 
     /// A text inside JSON: it may be JSON once more, and may hold what is detected.
-    fn value(&mut self, node: &Node, text: &str, keys: &mut Keys, edits: &mut Edits) {
-        let changed = match look(text, self.max_depth) {
-            Inside::Json(inner) => self.inside(&inner, text, keys),
-            Inside::Nearly if self.tells_fields_apart() => Some(WITHHELD.to_owned()),
-            Inside::Nearly | Inside::Words => self.without_detected(text),
+    fn value(&mut self, node: &Node, keys: &mut KeyPath, changes: &mut Changes) {
+        let changed = match changes.open(node, self.max_depth) {
+            Some(Held::Json(mut inner)) => {
+                // Each one inside another is read less deep, so that it ends.
+                self.max_depth = self.max_depth.saturating_sub(1);
+                self.fields(&inner.node, keys, &mut inner.changes);
+                self.max_depth = self.max_depth.saturating_add(1);
+                changes.close(inner);
+                None
+            }
+            Some(Held::Nearly(_)) if self.tells_fields_apart() => Some(WITHHELD.to_owned()),
+            Some(Held::Nearly(text) | Held::Words(text)) => self.without_detected(&text),
+            None => None,
         };
         if let Some(changed) = changed {
-            edits.replace(node.span.clone(), quoted(&changed));
+            changes.set_text(node, changed);
         }
     }
 
@@ -281,72 +288,99 @@ impl<'r> Pass<'r> {
         self.rule.owner.is_some() || !self.rule.redact.is_empty()
     }
 
-    /// JSON inside a text, without what is hidden, if it changes.
-    fn inside(&mut self, inner: &Node, text: &str, keys: &mut Keys) -> Option<String> {
-        let mut edits = Edits::default();
-        // Each one inside another is read less deep, so that it ends.
-        self.max_depth = self.max_depth.saturating_sub(1);
-        self.fields(inner, keys, &mut edits);
-        self.max_depth = self.max_depth.saturating_add(1);
-        let changed = edits.apply(text.as_bytes())?;
-        String::from_utf8(changed).ok()
+    /// A text that is an answer.
+    fn text(&mut self, node: &Node, changes: &mut Changes) -> Result<(), NotTheCallers> {
+        let (text, is_nearly) = match changes.open(node, self.max_depth) {
+            Some(Held::Json(mut inner)) => {
+                self.json(&mut inner)?;
+                changes.close(inner);
+                self.blocks.own |= self.step == PassStep::Owner;
+                return Ok(());
+            }
+            Some(Held::Nearly(text)) => (text, true),
+            Some(Held::Words(text)) => (text, false),
+            None => return Ok(()),
+        };
+        if let Some(changed) = self.words(&text, is_nearly) {
+            changes.set_text(node, changed);
+        }
+        Ok(())
     }
 
-    /// A text that is an answer, as the caller may have it, if it changes.
-    fn text(&mut self, text: &str) -> Result<Option<String>, ResultError> {
-        match (look(text, self.max_depth), self.step) {
-            (Inside::Json(inner), _) => {
-                let mut edits = Edits::default();
-                self.max_depth = self.max_depth.saturating_sub(1);
-                let outcome = self.data(&inner, false, &mut Keys::default(), &mut edits);
-                self.max_depth = self.max_depth.saturating_add(1);
-                outcome?;
-                let changed = edits.apply(text.as_bytes());
-                Ok(changed.and_then(|bytes| String::from_utf8(bytes).ok()))
-            }
-            (_, Step::Owner) => Ok(None),
-            (Inside::Words, _) if text.is_empty() || text == WITHHELD => Ok(None),
-            (Inside::Nearly, _) if self.tells_fields_apart() => Ok(Some(WITHHELD.to_owned())),
-            (_, Step::Fields) => match self.rule.text {
-                TextRule::Withhold => Ok(Some(WITHHELD.to_owned())),
-                TextRule::Keep => Ok(self.without_detected(text)),
-            },
+    /// JSON inside a text that is an answer.
+    fn json(&mut self, inner: &mut Embedded) -> Result<(), NotTheCallers> {
+        self.max_depth = self.max_depth.saturating_sub(1);
+        let keys = &mut KeyPath::default();
+        let outcome = self.data(&inner.node, false, keys, &mut inner.changes);
+        self.max_depth = self.max_depth.saturating_add(1);
+        outcome
+    }
+
+    /// Words that are an answer, or what is nearly JSON, as the caller may have them if they change.
+    fn words(&self, text: &str, is_nearly: bool) -> Option<String> {
+        let is_known = !is_nearly && (text.is_empty() || text == WITHHELD);
+        if self.step == PassStep::Owner || is_known {
+            return None;
+        }
+        if is_nearly && self.tells_fields_apart() {
+            return Some(WITHHELD.to_owned());
+        }
+        match self.rule.text {
+            TextRule::Withhold => Some(WITHHELD.to_owned()),
+            TextRule::Keep => self.without_detected(text),
         }
     }
 
     fn blob(
         &mut self,
         node: &Node,
-        encoded: &str,
-        form: Form,
-        edits: &mut Edits,
-    ) -> Result<(), ResultError> {
-        let decoded = decode(encoded);
+        form: DataForm,
+        changes: &mut Changes,
+    ) -> Result<(), NotTheCallers> {
+        let Some(encoded) = changes.text(node) else {
+            return Ok(());
+        };
+        let decoded = decode(&encoded);
         let text = decoded.as_ref().map(|bytes| str::from_utf8(bytes));
         let changed = match text {
-            Some(Ok(text)) => self.text(text)?.map(|changed| encode(&changed)),
+            Some(Ok(text)) => self.inside(text)?.map(|changed| encode(&changed)),
             // It is no base64: some read it as it stands.
-            None => self.text(encoded)?,
-            Some(Err(_)) if form == Form::Media || self.rule.text == TextRule::Keep => None,
-            Some(Err(_)) if self.step == Step::Owner => None,
+            None => self.inside(&encoded)?,
+            Some(Err(_)) if form == DataForm::Media || self.rule.text == TextRule::Keep => None,
+            Some(Err(_)) if self.step == PassStep::Owner => None,
             // What cannot be read.
             Some(Err(_)) => Some(encode(WITHHELD)),
         };
         if let Some(changed) = changed {
-            edits.replace(node.span.clone(), quoted(&changed));
+            changes.set_text(node, changed);
         }
         Ok(())
     }
 
+    /// A text in base64, as the caller may have it if it changes.
+    fn inside(&mut self, text: &str) -> Result<Option<String>, NotTheCallers> {
+        match look(text, self.max_depth) {
+            Inside::Json(inner) => {
+                let mut inner = Embedded::of(text, inner);
+                self.json(&mut inner)?;
+                Ok(inner.changed())
+            }
+            Inside::Nearly => Ok(self.words(text, true)),
+            Inside::Words => Ok(self.words(text, false)),
+        }
+    }
+
     /// Hides what is detected in every text of a node.
-    fn in_texts(&self, node: &Node, edits: &mut Edits) {
-        if let (Value::Text(text), Step::Fields) = (&node.value, self.step)
-            && let Some(changed) = self.without_detected(text)
-        {
-            edits.replace(node.span.clone(), quoted(&changed));
+    fn in_texts(&self, node: &Node, changes: &mut Changes) {
+        if self.step != PassStep::Fields {
+            return;
+        }
+        let text = changes.text(node);
+        if let Some(changed) = text.and_then(|text| self.without_detected(&text)) {
+            changes.set_text(node, changed);
         }
         for child in node.children() {
-            self.in_texts(&child.node, edits);
+            self.in_texts(&child.node, changes);
         }
     }
 

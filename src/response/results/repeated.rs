@@ -6,13 +6,12 @@ use std::collections::HashSet;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
-use super::embedded::{Inside, decode, encode, look};
-use super::mask::{STARS, WITHHELD, quoted};
-use super::message::{Form, places};
+use super::mask::{STARS, WITHHELD};
 use super::new_keys::NewKeys;
-use base::json::JsonError;
+use super::places::{DataForm, DataPlace};
+use crate::response::changes::{Changes, Embedded, Held};
+use crate::response::embedded::{Inside, decode, encode, look};
 use base::json::Span;
-use base::json::edits::Edits;
 use base::json::tree::{Node, Value};
 
 /// The shortest value that is looked for: shorter ones are in every text.
@@ -52,8 +51,8 @@ struct Sought {
 struct TooMuch;
 
 impl Repeated {
-    /// What is hidden of the caller's own is looked for everywhere. What was taken out as somebody
-    /// else's counts less: their "active" is not the caller's "inactive", nor their "no-1" "no-12".
+    /// What is hidden of the caller's own is looked for everywhere. What was removed as another
+    /// owner's counts less: their "active" is not the caller's "inactive", nor their "no-1" "no-12".
     pub(super) fn new(hidden: Vec<String>, taken_out: Vec<String>, max_depth: usize) -> Self {
         let long = |value: &String| value.chars().count() >= MIN_VALUE && value != STARS;
         let hidden: HashSet<String> = hidden.into_iter().filter(long).collect();
@@ -73,39 +72,46 @@ impl Repeated {
         }
     }
 
-    /// The message without the values, if it changes.
-    pub(super) fn hide(&self, body: &[u8]) -> Result<Option<Vec<u8>>, JsonError> {
+    /// Takes the values out of a message of this size.
+    pub(super) fn hide(&self, places: &[DataPlace<'_>], size: usize, changes: &mut Changes) {
         if self.values.is_empty() {
-            return Ok(None);
+            return;
         }
-        self.work.set(body.len().saturating_mul(WORK_PER_BYTE));
-        let message = Node::read(body, self.max_depth)?;
-        let mut edits = Edits::default();
-        for place in places(&message) {
-            self.node(place.node, place.form, self.max_depth, &mut edits);
+        self.work.set(size.saturating_mul(WORK_PER_BYTE));
+        for place in places {
+            self.node(place.node, place.form, self.max_depth, changes);
         }
-        Ok(edits.apply(body))
     }
 
-    fn node(&self, node: &Node, form: Form, max_depth: usize, edits: &mut Edits) {
-        let changed = match (&node.value, form) {
-            (Value::Text(text), Form::Blob | Form::Media) => self.blob(text, max_depth),
-            (Value::Text(text), _) => self.text(text, form, max_depth),
-            (Value::Number(number), Form::Answer | Form::Data) if self.all.contains(number) => {
-                edits.replace(node.span.clone(), "0");
-                None
+    fn node(&self, node: &Node, form: DataForm, max_depth: usize, changes: &mut Changes) {
+        if changes.is_gone(node) {
+            return;
+        }
+        match (&node.value, form) {
+            (Value::Text(_), DataForm::Blob | DataForm::Media) => {
+                let text = changes.text(node);
+                let changed = text.and_then(|text| self.blob(&text, max_depth));
+                if let Some(changed) = changed {
+                    changes.set_text(node, changed);
+                }
             }
-            _ => None,
-        };
-        if let Some(changed) = changed {
-            edits.replace(node.span.clone(), quoted(&changed));
+            (Value::Text(_), _) => self.text(node, form, max_depth, changes),
+            (Value::Number(_), DataForm::Answer | DataForm::Data)
+                if changes.number(node).is_some_and(|it| self.all.contains(it)) =>
+            {
+                changes.set_json(node, "0");
+            }
+            _ => {}
         }
         let mut keys = NewKeys::new(node.members());
-        for (index, child) in node.children().iter().enumerate() {
-            if let Some(changed) = self.key(&child.key) {
-                keys.rename(index, &changed, edits);
+        for child in node.children() {
+            if changes.is_gone(&child.node) {
+                continue;
             }
-            self.node(&child.node, form, max_depth, edits);
+            if let Some(changed) = self.key(&changes.key(child)) {
+                keys.rename(child, changed, changes);
+            }
+            self.node(&child.node, form, max_depth, changes);
         }
     }
 
@@ -120,17 +126,38 @@ impl Repeated {
     fn blob(&self, encoded: &str, max_depth: usize) -> Option<String> {
         let bytes = decode(encoded)?;
         let text = String::from_utf8(bytes).ok()?;
-        let changed = self.text(&text, Form::Text, max_depth);
+        let changed = match look(&text, max_depth) {
+            Inside::Json(inner) => {
+                let mut inner = Embedded::of(&text, inner);
+                self.json(&mut inner, max_depth);
+                inner.changed()
+            }
+            Inside::Nearly | Inside::Words => self.words(&text, DataForm::Text),
+        };
         changed.map(|changed| encode(&changed))
     }
 
-    fn text(&self, text: &str, form: Form, max_depth: usize) -> Option<String> {
-        if let Inside::Json(inner) = look(text, max_depth) {
-            let mut edits = Edits::default();
-            self.node(&inner, Form::Data, max_depth.saturating_sub(1), &mut edits);
-            let changed = edits.apply(text.as_bytes())?;
-            return String::from_utf8(changed).ok();
+    fn text(&self, node: &Node, form: DataForm, max_depth: usize, changes: &mut Changes) {
+        match changes.open(node, max_depth) {
+            Some(Held::Json(mut inner)) => {
+                self.json(&mut inner, max_depth);
+                changes.close(inner);
+            }
+            Some(Held::Nearly(text) | Held::Words(text)) => {
+                if let Some(changed) = self.words(&text, form) {
+                    changes.set_text(node, changed);
+                }
+            }
+            None => {}
         }
+    }
+
+    fn json(&self, inner: &mut Embedded, max_depth: usize) {
+        let max_depth = max_depth.saturating_sub(1);
+        self.node(&inner.node, DataForm::Data, max_depth, &mut inner.changes);
+    }
+
+    fn words(&self, text: &str, form: DataForm) -> Option<String> {
         match self.find(text, |_| true) {
             Ok(found) => replace(text, found, |_| STARS.to_owned()),
             Err(TooMuch) => self.whole(text, form).map(str::to_owned),
@@ -138,7 +165,7 @@ impl Repeated {
     }
 
     /// What stands in the place of a text that cannot be searched.
-    fn whole(&self, text: &str, form: Form) -> Option<&'static str> {
+    fn whole(&self, text: &str, form: DataForm) -> Option<&'static str> {
         if text.chars().count() < MIN_VALUE || text == STARS || text == WITHHELD {
             return None;
         }
@@ -147,10 +174,10 @@ impl Repeated {
         }
         let mut words = text.split_whitespace();
         let is_prose = match form {
-            Form::Answer | Form::Data | Form::Link => {
+            DataForm::Answer | DataForm::Data | DataForm::Link => {
                 text.len() > MAX_NAME && text.contains(char::is_whitespace)
             }
-            Form::Text | Form::Blob | Form::Media => true,
+            DataForm::Text | DataForm::Blob | DataForm::Media => true,
         };
         let is_value = |word: &str| self.all.contains(word.trim_matches(is_no_letter));
         (is_prose || words.any(is_value)).then_some(WITHHELD)

@@ -5,10 +5,12 @@ mod many;
 
 use serde_json::{Value, json};
 
-use super::{Judged, ResultError, judge, rules};
+use super::{NotTheCallers, rules};
 use crate::authorize::Target;
+use crate::response::changes::Changes;
+use base::json::tree::Node;
 use oauth::Identity;
-use policy::Policy;
+use policy::{Policy, ResultRule};
 
 fn policy(results: Value) -> Policy {
     let key = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
@@ -35,17 +37,34 @@ fn identity(roles: &[&str]) -> Identity {
     }
 }
 
-fn judged(results: Value, message: &Value) -> Result<Judged, ResultError> {
+/// A message after rules.
+struct RuledMessage {
+    body: Option<Vec<u8>>,
+    dropped: usize,
+    redacted: Vec<String>,
+}
+
+fn judge(
+    rules: &[&ResultRule],
+    identity: &Identity,
+    key: Option<&str>,
+    message: &str,
+) -> Result<RuledMessage, NotTheCallers> {
+    let tree = Node::read(message.as_bytes(), 64).unwrap();
+    let mut changes = Changes::default();
+    let judged = super::judge(rules, identity, key, &tree, 64, &mut changes)?;
+    Ok(RuledMessage {
+        body: changes.apply(message.as_bytes()),
+        dropped: judged.dropped,
+        redacted: judged.redacted,
+    })
+}
+
+fn judged(results: Value, message: &Value) -> Result<RuledMessage, NotTheCallers> {
     let policy = policy(results);
     let identity = identity(&["support"]);
     let rules = rules(&policy, &identity, None, Some(Target::Tool("crm.get")));
-    judge(
-        &rules,
-        &identity,
-        Some("key"),
-        message.to_string().as_bytes(),
-        64,
-    )
+    judge(&rules, &identity, Some("key"), &message.to_string())
 }
 
 /// A message after the rules.
@@ -57,7 +76,7 @@ fn after(results: Value, message: Value) -> Value {
 }
 
 /// A tool's result with structured content, after the rules.
-fn structured(results: Value, content: Value) -> Result<Value, ResultError> {
+fn structured(results: Value, content: Value) -> Result<Value, NotTheCallers> {
     let message = json!({"result": {"structuredContent": content}});
     let judged = judged(results, &message)?;
     let after = judged
@@ -291,15 +310,13 @@ fn b10_b34_what_nobody_hides_stays_byte_for_byte() {
     let identity = identity(&[]);
     let rules = rules(&policy, &identity, None, Some(Target::Tool("x")));
     let text = "{ \"result\" : {\"structuredContent\":{\"n\": 1.50 , \"big\":9223372036854775809,\"e\":[ ],\"ssn\" : \"1\",\"u\":\"\\u0041\"}}}";
-    let judged = judge(&rules, &identity, None, text.as_bytes(), 64).unwrap();
+    let judged = judge(&rules, &identity, None, text).unwrap();
     let expected = text.replace("\"ssn\" : \"1\"", "\"ssn\" : \"***\"");
     assert_eq!(String::from_utf8(judged.body.unwrap()).unwrap(), expected);
     assert_eq!(judged.redacted, ["ssn"]);
     let untouched = text.replace("ssn", "sum");
     assert_eq!(
-        judge(&rules, &identity, None, untouched.as_bytes(), 64)
-            .unwrap()
-            .body,
+        judge(&rules, &identity, None, &untouched).unwrap().body,
         None
     );
 }

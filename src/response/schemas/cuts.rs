@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::data;
-use super::hidden::{Hidden, Place};
+use super::hidden::{ArgumentPlace, Hidden};
 use super::walk::Walk;
 use base::json::tree::{Child, Node, NodeId, Value};
 
@@ -22,7 +22,7 @@ pub(super) struct Cuts {
 
 impl Cuts {
     /// Finds every hidden name.
-    pub(super) fn of_names(walk: &Walk<'_, Place>, hidden: &Hidden<'_>) -> Self {
+    pub(super) fn of_names(walk: &Walk<'_, ArgumentPlace>, hidden: &Hidden<'_>) -> Self {
         let mut cuts = Self::default();
         for (schema, places) in walk.schemas() {
             let before = cuts.gone.len();
@@ -45,7 +45,7 @@ impl Cuts {
         self.gone.extend(nodes.into_iter().map(Node::id));
     }
 
-    fn keyword(&mut self, hidden: &Hidden<'_>, keyword: &Child, places: &[Place]) {
+    fn keyword(&mut self, hidden: &Hidden<'_>, keyword: &Child, places: &[ArgumentPlace]) {
         let node = &keyword.node;
         match (&*keyword.key, &node.value) {
             ("properties", Value::Object(properties)) => {
@@ -79,7 +79,13 @@ impl Cuts {
     }
 
     /// Cuts names out of a list. One that has no others goes: earlier drafts know no empty ones.
-    fn names(&mut self, hidden: &Hidden<'_>, list: &Node, names: &[Child], places: &[Place]) {
+    fn names(
+        &mut self,
+        hidden: &Hidden<'_>,
+        list: &Node,
+        names: &[Child],
+        places: &[ArgumentPlace],
+    ) {
         let found = names.iter().map(|name| &name.node);
         let found: Vec<&Node> = found
             .filter(|name| says_hidden(hidden, name, places))
@@ -90,7 +96,12 @@ impl Cuts {
         self.remove(found);
     }
 
-    fn dependencies(&mut self, hidden: &Hidden<'_>, dependencies: &[Child], places: &[Place]) {
+    fn dependencies(
+        &mut self,
+        hidden: &Hidden<'_>,
+        dependencies: &[Child],
+        places: &[ArgumentPlace],
+    ) {
         for member in dependencies {
             match &member.node.value {
                 value if is_hidden(hidden, &member.key, places) => {
@@ -103,7 +114,7 @@ impl Cuts {
         }
     }
 
-    fn property_names(&mut self, hidden: &Hidden<'_>, schema: &Node, places: &[Place]) {
+    fn property_names(&mut self, hidden: &Hidden<'_>, schema: &Node, places: &[ArgumentPlace]) {
         if let Some(list) = schema.member("enum") {
             self.names(hidden, list, list.children(), places);
             if self.gone.contains(&list.id()) {
@@ -117,11 +128,11 @@ impl Cuts {
 }
 
 /// Whether a key is hidden at every place where it can stand.
-pub(super) fn is_hidden(hidden: &Hidden<'_>, key: &str, places: &[Place]) -> bool {
+pub(super) fn is_hidden(hidden: &Hidden<'_>, key: &str, places: &[ArgumentPlace]) -> bool {
     places.iter().all(|place| hidden.hides(key, place))
 }
 
-fn says_hidden(hidden: &Hidden<'_>, name: &Node, places: &[Place]) -> bool {
+fn says_hidden(hidden: &Hidden<'_>, name: &Node, places: &[ArgumentPlace]) -> bool {
     name.text()
         .is_some_and(|name| is_hidden(hidden, name, places))
 }

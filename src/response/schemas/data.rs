@@ -3,14 +3,14 @@
 use std::collections::HashSet;
 
 use super::cuts::is_hidden;
-use super::hidden::{Hidden, Place};
+use super::hidden::{ArgumentPlace, Hidden};
 use base::json::tree::{Node, NodeId, Value};
 
 /// Finds hidden members in a value that stands at one of these places.
 pub(super) fn value(
     hidden: &Hidden<'_>,
     node: &Node,
-    places: &[Place],
+    places: &[ArgumentPlace],
     gone: &mut HashSet<NodeId>,
 ) {
     match &node.value {
@@ -25,7 +25,7 @@ pub(super) fn value(
             }
         }
         Value::Array(elements) => {
-            let inside: Vec<Place> = places.iter().map(Place::element).collect();
+            let inside: Vec<ArgumentPlace> = places.iter().map(ArgumentPlace::element).collect();
             for element in elements {
                 value(hidden, &element.node, &inside, gone);
             }

@@ -16,14 +16,14 @@ pub struct Hidden<'p> {
 
 /// Where an argument stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct ArgumentPlace {
     /// The name it stands under, folded; empty if it can complete none.
     parent: String,
     /// Whether it stands directly in `arguments`.
     top: bool,
 }
 
-impl Place {
+impl ArgumentPlace {
     /// Directly in `arguments`.
     pub fn arguments() -> Self {
         Self {
@@ -50,22 +50,22 @@ impl Place {
 }
 
 impl Places for Hidden<'_> {
-    type Place = Place;
+    type Place = ArgumentPlace;
 
-    fn whole(&self) -> Place {
-        Place::arguments()
+    fn whole(&self) -> ArgumentPlace {
+        ArgumentPlace::arguments()
     }
 
-    fn element(&self, place: &Place) -> Place {
+    fn element(&self, place: &ArgumentPlace) -> ArgumentPlace {
         place.element()
     }
 
-    fn under(&self, _: &Place, name: &str) -> Place {
+    fn under(&self, _: &ArgumentPlace, name: &str) -> ArgumentPlace {
         Self::under(self, name)
     }
 
-    fn apart(&self) -> Place {
-        Place::apart()
+    fn apart(&self) -> ArgumentPlace {
+        ArgumentPlace::apart()
     }
 }
 
@@ -80,7 +80,7 @@ impl<'p> Hidden<'p> {
     }
 
     /// Whether an argument with this key, at this place, is hidden.
-    pub fn hides(&self, key: &str, place: &Place) -> bool {
+    pub fn hides(&self, key: &str, place: &ArgumentPlace) -> bool {
         let (parent, own) = (Name::of_key(&place.parent), Name::of_key(key));
         let names = self.names();
         let Some(name) = names.find_member(&parent, &own, key) else {
@@ -89,7 +89,7 @@ impl<'p> Hidden<'p> {
         match self.policy.argument_rule(name, &self.operations) {
             ArgumentRule::Keep | ArgumentRule::Owner(_) => false,
             ArgumentRule::Remove | ArgumentRule::Reject => true,
-            // Nobody's value is taken out, as `rewrite::arguments` does.
+            // An anonymous caller has no value to set: the argument is removed, as in the call.
             ArgumentRule::Set(_) if self.anonymous => true,
             // Only the operation's own rule adds what is left out, and only there. Any other has to
             // be sent to be set: hidden, it would never reach the server.
@@ -101,7 +101,7 @@ impl<'p> Hidden<'p> {
 
     /// Whether the argument at the end of a path is hidden, or one on the way to it.
     pub fn hides_path(&self, path: &[String]) -> bool {
-        let mut place = Place::arguments();
+        let mut place = ArgumentPlace::arguments();
         path.iter().any(|key| {
             let is_hidden = self.hides(key, &place);
             place = self.under(key);
@@ -110,12 +110,12 @@ impl<'p> Hidden<'p> {
     }
 
     /// Where the members of an object under this key stand.
-    pub fn under(&self, key: &str) -> Place {
+    pub fn under(&self, key: &str) -> ArgumentPlace {
         if !self.names().is_start(&Name::of_key(key)) {
-            return Place::apart();
+            return ArgumentPlace::apart();
         }
         let own = key.rsplit_once('/').map_or(key, |(_, own)| own);
-        Place {
+        ArgumentPlace {
             parent: fold(own).into_owned(),
             top: false,
         }

@@ -17,7 +17,7 @@ pub(super) enum Describes {
 
 /// How schemas stand under a keyword.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+enum KeywordForm {
     One,
     /// One, or a list of them.
     OneOrList,
@@ -30,8 +30,9 @@ pub(super) fn schemas(keyword: &Child) -> Option<(Describes, Vec<(&str, &Node)>)
     let (describes, form) = form(&keyword.key)?;
     let value = &keyword.node;
     let schemas = match (form, &value.value) {
-        (Form::One | Form::OneOrList, Value::Object(_)) => vec![("", value)],
-        (Form::OneOrList, Value::Array(children)) | (Form::Map, Value::Object(children)) => {
+        (KeywordForm::One | KeywordForm::OneOrList, Value::Object(_)) => vec![("", value)],
+        (KeywordForm::OneOrList, Value::Array(children))
+        | (KeywordForm::Map, Value::Object(children)) => {
             let schemas = children.iter().map(|child| (&*child.key, &child.node));
             // `dependencies` has lists of names beside schemas.
             schemas.filter(|(_, node)| is_object(node)).collect()
@@ -47,18 +48,20 @@ pub(super) const DEFINITIONS: [&str; 2] = ["$defs", "definitions"];
 /// The keywords that refer to a schema.
 pub(super) const REFERENCES: [&str; 2] = ["$ref", "$dynamicRef"];
 
-fn form(keyword: &str) -> Option<(Describes, Form)> {
+fn form(keyword: &str) -> Option<(Describes, KeywordForm)> {
     Some(match keyword {
-        "properties" => (Describes::Members, Form::Map),
-        "patternProperties" => (Describes::Others, Form::Map),
+        "properties" => (Describes::Members, KeywordForm::Map),
+        "patternProperties" => (Describes::Others, KeywordForm::Map),
         "additionalProperties" | "unevaluatedProperties" | "contentSchema" => {
-            (Describes::Others, Form::One)
+            (Describes::Others, KeywordForm::One)
         }
-        "items" | "prefixItems" => (Describes::Elements, Form::OneOrList),
-        "additionalItems" | "unevaluatedItems" | "contains" => (Describes::Elements, Form::One),
-        "allOf" | "anyOf" | "oneOf" => (Describes::Same, Form::OneOrList),
-        "not" | "if" | "then" | "else" => (Describes::Same, Form::One),
-        "dependentSchemas" | "dependencies" => (Describes::Same, Form::Map),
+        "items" | "prefixItems" => (Describes::Elements, KeywordForm::OneOrList),
+        "additionalItems" | "unevaluatedItems" | "contains" => {
+            (Describes::Elements, KeywordForm::One)
+        }
+        "allOf" | "anyOf" | "oneOf" => (Describes::Same, KeywordForm::OneOrList),
+        "not" | "if" | "then" | "else" => (Describes::Same, KeywordForm::One),
+        "dependentSchemas" | "dependencies" => (Describes::Same, KeywordForm::Map),
         _ => return None,
     })
 }

@@ -8,7 +8,7 @@ mod constraints;
 mod effects;
 
 use self::constraints::Constraints;
-use self::effects::Effects;
+use self::effects::RuleEffects;
 use super::cuts::Cuts;
 use super::walk::Walk;
 use super::weaken::{choices, deciding_by, negations};
@@ -17,20 +17,27 @@ use base::json::JsonError;
 use base::json::tree::Node;
 use policy::ResultRule;
 
-/// A schema as it is shown, or `None` if nothing of it changes. The rules come one after the other,
-/// as they do for results.
-pub(super) fn after(rules: &[&ResultRule], schema: &[u8]) -> Result<Option<Vec<u8>>, JsonError> {
+/// A schema in `text` as it is shown, or `None` if nothing of it changes. The rules come one after the
+/// other, as they do for results.
+pub(super) fn after(
+    rules: &[&ResultRule],
+    schema: &Node,
+    text: &[u8],
+) -> Result<Option<Vec<u8>>, JsonError> {
     let mut shown: Option<Vec<u8>> = None;
     for rule in rules {
-        let now = shown.as_deref().unwrap_or(schema);
-        // The list was read strictly already, so nothing in it is too deep.
-        let tree = Node::read(now, usize::MAX)?;
-        shown = after_one(&Effects::of(rule), &tree, now).or(shown);
+        let effects = RuleEffects::of(rule);
+        let next = match &shown {
+            None => after_one(&effects, schema, text),
+            // It was read strictly already, so nothing in it is too deep.
+            Some(now) => after_one(&effects, &Node::read(now, usize::MAX)?, now),
+        };
+        shown = next.or(shown);
     }
     Ok(shown)
 }
 
-fn after_one(effects: &Effects<'_>, root: &Node, schema: &[u8]) -> Option<Vec<u8>> {
+fn after_one(effects: &RuleEffects<'_>, root: &Node, text: &[u8]) -> Option<Vec<u8>> {
     let walk = Walk::through(root, effects);
     let mut cuts = Cuts::default();
     for (described, places) in walk.schemas() {
@@ -38,7 +45,7 @@ fn after_one(effects: &Effects<'_>, root: &Node, schema: &[u8]) -> Option<Vec<u8
             schema: described,
             places,
             effects,
-            text: schema,
+            text,
         };
         constraints.cut(&mut cuts);
         if !constraints.are_stable() {
@@ -62,7 +69,7 @@ fn after_one(effects: &Effects<'_>, root: &Node, schema: &[u8]) -> Option<Vec<u8
         }
     }
     let is_same = cuts.gone.is_empty() && cuts.any_of.is_empty();
-    (!is_same).then(|| write(root, &walk, &cuts, schema))
+    (!is_same).then(|| write(root, &walk, &cuts, text))
 }
 
 #[cfg(test)]

@@ -40,13 +40,14 @@ fn somebody() -> Identity {
 /// A list with one item, as it is shown.
 fn listed(policy: &Policy, identity: &Identity, kind: &str, item: &str) -> String {
     let body = format!(r#"{{"result":{{"{kind}":[{item}]}}}}"#);
-    let listing = Listing::read(body.as_bytes(), 128).unwrap();
+    let message = Node::read(body.as_bytes(), 128).unwrap();
+    let listing = Listing::of(&message).unwrap();
     let mut edits = Edits::default();
     for item in &listing.items {
-        let target = Target::of_item(item.list, &item.name);
+        let target = Target::of_item(item.list, item.name);
         let operations = operations(policy, identity, target);
         let hidden = Hidden::new(policy, identity, operations);
-        hide(&hidden, item, body.as_bytes(), &mut edits).unwrap();
+        hide(&hidden, item, body.as_bytes(), &mut edits);
     }
     let shown = edits.apply(body.as_bytes());
     String::from_utf8(shown.unwrap_or(body.into_bytes())).unwrap()

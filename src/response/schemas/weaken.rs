@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::cuts::Cuts;
-use super::hidden::Place;
+use super::hidden::ArgumentPlace;
 use super::walk::Walk;
 use base::json::tree::{Node, NodeId};
 
 /// Takes out, or weakens, what must not be decided by a schema that lost a name.
-pub(super) fn weaken(walk: &Walk<'_, Place>, cuts: &mut Cuts) {
+pub(super) fn weaken(walk: &Walk<'_, ArgumentPlace>, cuts: &mut Cuts) {
     let weaker = deciding_by(&cuts.changed, walk);
     let is_weaker = |node: &&Node| weaker.contains(&node.id());
     for (schema, _) in walk.schemas() {

@@ -7,26 +7,26 @@ use super::walk::Walk;
 use base::json::edits::Edits;
 use base::json::tree::{Child, Node, NodeId, Value};
 
-/// Writes a schema without what is cut.
-pub(super) fn write<P>(root: &Node, walk: &Walk<'_, P>, cuts: &Cuts, schema: &[u8]) -> Vec<u8> {
+/// Writes a schema in `text` without what is cut.
+pub(super) fn write<P>(root: &Node, walk: &Walk<'_, P>, cuts: &Cuts, text: &[u8]) -> Vec<u8> {
     let left = left(root, cuts);
     let ids: HashSet<NodeId> = left.iter().map(|node| node.id()).collect();
     let references = walk.references.iter();
     let dangling = references.filter(|(_, (_, target))| !ids.contains(&target.id()));
     let mut writer = Writer {
         cuts,
-        schema,
+        text,
         dangling: dangling.map(|(id, (_, target))| (*id, *target)).collect(),
         inlined: HashMap::new(),
     };
     // Copies of what is gone do not make the whole larger than twice of what it was.
-    let mut budget = schema.len();
+    let mut budget = root.span.len();
     for node in left {
         writer.inline(node, &mut budget);
     }
     let mut edits = Edits::default();
     writer.edit(root, true, &mut edits);
-    edits.apply_to(schema, 0..schema.len())
+    edits.apply_to(text, root.span.clone())
 }
 
 /// The values that are left.
@@ -43,7 +43,7 @@ fn left<'t>(root: &'t Node, cuts: &Cuts) -> Vec<&'t Node> {
 
 struct Writer<'w> {
     cuts: &'w Cuts,
-    schema: &'w [u8],
+    text: &'w [u8],
     /// References to what is gone: libraries that write a schema refer to the first place where they
     /// used a definition.
     dangling: HashMap<NodeId, &'w Node>,
@@ -76,7 +76,7 @@ impl Writer<'_> {
         }
         let mut edits = Edits::default();
         self.edit(target, false, &mut edits);
-        let text = edits.apply_to(self.schema, target.span.clone());
+        let text = edits.apply_to(self.text, target.span.clone());
         if of.children().len() == 1 && matches!(target.value, Value::Object(_)) {
             let members = text.strip_prefix(b"{")?.strip_suffix(b"}")?;
             return (!members.trim_ascii().is_empty()).then(|| members.to_vec());
@@ -87,15 +87,13 @@ impl Writer<'_> {
 
     /// The edits of a value. What is written in place of a reference has none itself.
     fn edit(&self, node: &Node, inlines: bool, edits: &mut Edits) {
-        let mut cut_before = 0_usize;
         for child in node.children() {
             let id = child.node.id();
             let inlined = self.inlined.get(&id).filter(|_| inlines);
             if let Some(text) = inlined {
                 edits.replace(child.element.span.clone(), text.as_slice());
             } else if self.dangling.contains_key(&id) || self.cuts.gone.contains(&id) {
-                edits.remove(child.element.cut(cut_before));
-                cut_before = cut_before.saturating_add(1);
+                edits.remove_element(&child.element);
             } else {
                 if self.cuts.any_of.contains(&id) {
                     let key = child.element.span.start..child.node.span.start;

@@ -1,15 +1,36 @@
 //! Edits of a text that leave every byte outside them as it was.
 
-use crate::json::Span;
+use std::collections::BTreeMap;
 
-/// Edits of one text. What is edited inside a part that is replaced is gone with it.
+use super::{Element, Span};
+
+/// Edits of one text. No two overlap: [`Edits::add`] decides which of two counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Edits(Vec<(Span, Vec<u8>)>);
+pub struct Edits(BTreeMap<(usize, usize), Edit>);
+
+/// What becomes of a part of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It stays. There may be edits inside it.
+    Kept,
+    /// Something else stands in its place, and in no larger one.
+    Replaced,
+    /// It is removed, or part of something that is removed or replaced.
+    Gone,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Edit {
+    /// This stands in the place of the span.
+    Write(Vec<u8>),
+    /// The element goes, with the comma that it no longer needs.
+    Remove(Element),
+}
 
 impl Edits {
     /// Replaces a part of the text.
     pub fn replace(&mut self, span: Span, with: impl Into<Vec<u8>>) {
-        self.0.push((span, with.into()));
+        self.add(span, Edit::Write(with.into()));
     }
 
     /// Takes out a part of the text.
@@ -17,14 +38,79 @@ impl Edits {
         self.replace(span, Vec::new());
     }
 
-    /// Puts something in.
-    pub fn insert(&mut self, at: usize, text: impl Into<Vec<u8>>) {
-        self.replace(at..at, text);
+    /// Takes out an element or a member. The commas of what is left stay right.
+    pub fn remove_element(&mut self, element: &Element) {
+        self.add(element.span.clone(), Edit::Remove(element.clone()));
     }
 
-    /// Adds other edits of the same text.
-    pub fn append(&mut self, mut others: Self) {
-        self.0.append(&mut others.0);
+    /// Puts something in. Of two insertions at one place, the later one stands behind.
+    pub fn insert(&mut self, at: usize, text: impl Into<Vec<u8>>) {
+        self.add(at..at, Edit::Write(text.into()));
+    }
+
+    /// Adds an edit. Of two edits that overlap, the stricter one counts: the one that leaves less of
+    /// the text. An edit inside a part that is replaced or removed is dropped, whichever came first. A
+    /// removal of a span counts before a replacement of it, and the later of two replacements before
+    /// the earlier one, which it was decided after.
+    fn add(&mut self, mut span: Span, mut edit: Edit) {
+        if span.is_empty() {
+            return self.add_insertion(span.start, edit);
+        }
+        if let Some(outer) = self.around(&span) {
+            let is_same = outer == span;
+            let key = (span.start, span.end);
+            if !is_same || matches!(self.0.get(&key), Some(Edit::Remove(_))) {
+                return;
+            }
+        }
+        // Parts of both: everything that one of them changes goes.
+        while let Some((start, end)) = self.part_of(&span) {
+            if start < span.start || end > span.end {
+                edit = Edit::Write(Vec::new());
+            }
+            self.0.remove(&(start, end));
+            span = span.start.min(start)..span.end.max(end);
+        }
+        self.0.insert((span.start, span.end), edit);
+    }
+
+    fn add_insertion(&mut self, at: usize, edit: Edit) {
+        let inside = |(start, end): (usize, usize)| start < at && at < end;
+        let before = self.0.range(..(at, at)).next_back();
+        if before.is_some_and(|(key, _)| inside(*key)) {
+            return;
+        }
+        match (self.0.get_mut(&(at, at)), edit) {
+            (Some(Edit::Write(before)), Edit::Write(text)) => before.extend(text),
+            (_, edit) => {
+                self.0.insert((at, at), edit);
+            }
+        }
+    }
+
+    /// The edit that replaces or removes all of a span.
+    fn around(&self, span: &Span) -> Option<Span> {
+        let last = self.0.range(..=(span.start, usize::MAX)).next_back();
+        let (start, end) = *last?.0;
+        (start < end && span.end <= end).then_some(start..end)
+    }
+
+    /// An edit that shares a part with a span. What is put in at its start stands before it.
+    fn part_of(&self, span: &Span) -> Option<(usize, usize)> {
+        let (start, end) = *self.0.range(..(span.end, 0)).next_back()?.0;
+        let is_inside = start > span.start || start == span.start && end > start;
+        (is_inside || end > span.start).then_some((start, end))
+    }
+
+    /// What becomes of a part of the text.
+    pub fn fate(&self, span: &Span) -> Fate {
+        match self.around(span) {
+            None => Fate::Kept,
+            Some(around) => match self.0.get(&(around.start, around.end)) {
+                Some(Edit::Write(_)) if around == *span => Fate::Replaced,
+                _ => Fate::Gone,
+            },
+        }
     }
 
     /// Whether there is nothing to do.
@@ -33,24 +119,43 @@ impl Edits {
     }
 
     /// The text with the edits made, or `None` without any.
-    pub fn apply(self, text: &[u8]) -> Option<Vec<u8>> {
+    pub fn apply(&self, text: &[u8]) -> Option<Vec<u8>> {
         (!self.is_empty()).then(|| self.apply_to(text, 0..text.len()))
     }
 
     /// A part of the text with the edits made, all of which are inside it.
-    pub fn apply_to(mut self, text: &[u8], part: Span) -> Vec<u8> {
-        self.0.sort_by_key(|(span, _)| (span.start, span.end));
+    pub fn apply_to(&self, text: &[u8], part: Span) -> Vec<u8> {
         let mut out = Vec::with_capacity(part.len());
         let mut done = part.start;
-        for (span, with) in &self.0 {
-            if span.start < done {
-                continue;
-            }
-            out.extend_from_slice(text.get(done..span.start).unwrap_or_default());
+        let mut removed = Removed::default();
+        for ((start, end), edit) in &self.0 {
+            let (cut, with) = match edit {
+                Edit::Write(with) => (*start..*end, with.as_slice()),
+                Edit::Remove(element) => (removed.cut(element), &[][..]),
+            };
+            out.extend_from_slice(text.get(done..cut.start).unwrap_or_default());
             out.extend_from_slice(with);
-            done = span.end;
+            done = done.max(cut.end);
         }
         out.extend_from_slice(text.get(done..part.end).unwrap_or_default());
         out
     }
 }
+
+/// Whether everything was removed that stands before an element in its list.
+#[derive(Default)]
+struct Removed {
+    /// Where the next element starts, if all before it are gone.
+    next: Option<usize>,
+}
+
+impl Removed {
+    fn cut(&mut self, element: &Element) -> Span {
+        let is_first = element.index == 0 || self.next == Some(element.span.start);
+        self.next = element.behind.filter(|_| is_first);
+        element.cut(if is_first { element.index } else { 0 })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -141,6 +141,14 @@ impl Node {
         }
     }
 
+    /// The number as written, if it is one.
+    pub fn number(&self) -> Option<&str> {
+        match &self.value {
+            Value::Number(number) => Some(number),
+            _ => None,
+        }
+    }
+
     /// Its members, if it is an object.
     pub fn members(&self) -> &[Child] {
         match &self.value {

@@ -100,14 +100,6 @@ fn b33_what_was_taken_out_is_not_told_either() {
     assert_eq!(after["result"]["content"][0]["text"], "Found Ours and ***");
 }
 
-#[test]
-fn what_is_no_json_is_not_passed() {
-    let policy = super::policy(hides());
-    let identity = super::identity(&[]);
-    let rules = super::rules(&policy, &identity, None, None);
-    assert!(super::judge(&rules, &identity, None, b"{\"result\":", 64).is_err());
-}
-
 /// Values whose keys may be the hidden one, with a secret in some of them.
 fn values() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![

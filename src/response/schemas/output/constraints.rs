@@ -1,14 +1,14 @@
 //! The constraints of one schema that a result may not meet any more.
 
-use super::effects::{Effects, Place};
+use super::effects::{ResultPlace, RuleEffects};
 use crate::response::schemas::cuts::Cuts;
 use base::json::tree::{Child, Node, Value};
 
 /// The constraints of one schema, and the places of what it describes.
 pub(super) struct Constraints<'s> {
     pub(super) schema: &'s Node,
-    pub(super) places: &'s [Place],
-    pub(super) effects: &'s Effects<'s>,
+    pub(super) places: &'s [ResultPlace],
+    pub(super) effects: &'s RuleEffects<'s>,
     /// The text of the whole schema.
     pub(super) text: &'s [u8],
 }
@@ -193,7 +193,7 @@ impl Constraints<'_> {
         self.places.iter().any(|place| place.counts)
     }
 
-    /// A number in the schema; what is none is no constraint.
+    /// A number in the schema. Anything else is no constraint.
     fn number(&self, node: &Node) -> f64 {
         let text = self.text.get(node.span.clone()).unwrap_or_default();
         let text = str::from_utf8(text).unwrap_or_default();

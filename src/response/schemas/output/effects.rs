@@ -1,14 +1,14 @@
 //! What a rule does to a result, and where.
 
 use crate::response::results::detect;
-use crate::response::results::keys::steps;
+use crate::response::results::key_path::steps;
 use crate::response::schemas::walk::Places;
 use base::json::tree::{Node, Value};
 use mcp::names::fold;
 use policy::{Detector, FieldPath, Mask, Missing, Otherwise, ResultRule, TextRule};
 
 /// The effects of one rule.
-pub(super) struct Effects<'r> {
+pub(super) struct RuleEffects<'r> {
     rule: &'r ResultRule,
     /// How many keys on the way to a value matter.
     depth: usize,
@@ -16,7 +16,7 @@ pub(super) struct Effects<'r> {
 
 /// Where in a result something stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct ResultPlace {
     /// The last keys on the way, folded; `None` may be any.
     keys: Vec<Option<String>>,
     /// Whether it is the whole result: as a text, it may be withheld.
@@ -27,7 +27,7 @@ pub(super) struct Place {
     pub(super) counts: bool,
 }
 
-impl<'r> Effects<'r> {
+impl<'r> RuleEffects<'r> {
     pub(super) fn of(rule: &'r ResultRule) -> Self {
         let totals = rule.owner.iter().flat_map(|owner| &owner.totals);
         let lengths = rule.redact.iter().chain(totals).map(FieldPath::length);
@@ -78,13 +78,13 @@ impl<'r> Effects<'r> {
     }
 
     /// Whether the member of an object may be missing afterwards.
-    pub(super) fn may_remove(&self, name: &str, places: &[Place]) -> bool {
+    pub(super) fn may_remove(&self, name: &str, places: &[ResultPlace]) -> bool {
         let hides = || places.iter().any(|place| self.may_hide(name, place));
         self.removes() && hides() || self.changes_key(name)
     }
 
     /// Whether a value in a schema may be one that changes.
-    pub(super) fn may_change(&self, value: &Node, places: &[Place]) -> bool {
+    pub(super) fn may_change(&self, value: &Node, places: &[ResultPlace]) -> bool {
         let is_masked = places.iter().any(|place| place.masked);
         match &value.value {
             Value::Null => false,
@@ -111,19 +111,19 @@ impl<'r> Effects<'r> {
         self.hides_values() && may_repeat || may_be_json || self.changes_key(text)
     }
 
-    fn may_hide(&self, name: &str, place: &Place) -> bool {
+    fn may_hide(&self, name: &str, place: &ResultPlace) -> bool {
         let (keys, own) = (self.keys(name, place), [Some(fold(name).into_owned())]);
         let mut paths = self.rule.redact.iter();
         paths.any(|path| path.may_match(&keys) || path.may_match(&own))
     }
 
-    fn may_count(&self, name: &str, place: &Place) -> bool {
+    fn may_count(&self, name: &str, place: &ResultPlace) -> bool {
         let (keys, own) = (self.keys(name, place), [Some(fold(name).into_owned())]);
         let mut totals = self.rule.owner.iter().flat_map(|owner| &owner.totals);
         totals.any(|path| path.may_match(&keys) || path.may_match(&own))
     }
 
-    fn keys(&self, name: &str, place: &Place) -> Vec<Option<String>> {
+    fn keys(&self, name: &str, place: &ResultPlace) -> Vec<Option<String>> {
         let mut keys = place.keys.clone();
         keys.extend(steps(name).map(Some));
         let known = keys.len().saturating_sub(self.depth);
@@ -134,11 +134,11 @@ impl<'r> Effects<'r> {
 /// The shortest hidden value that is looked for in other texts.
 const MIN_HIDDEN: usize = 4;
 
-impl Places for Effects<'_> {
-    type Place = Place;
+impl Places for RuleEffects<'_> {
+    type Place = ResultPlace;
 
-    fn whole(&self) -> Place {
-        Place {
+    fn whole(&self) -> ResultPlace {
+        ResultPlace {
             keys: Vec::new(),
             whole: true,
             masked: false,
@@ -146,17 +146,17 @@ impl Places for Effects<'_> {
         }
     }
 
-    fn element(&self, place: &Place) -> Place {
-        Place {
+    fn element(&self, place: &ResultPlace) -> ResultPlace {
+        ResultPlace {
             whole: false,
             counts: false,
             ..place.clone()
         }
     }
 
-    fn under(&self, place: &Place, name: &str) -> Place {
+    fn under(&self, place: &ResultPlace, name: &str) -> ResultPlace {
         let is_masked = !self.removes() && self.may_hide(name, place);
-        Place {
+        ResultPlace {
             keys: self.keys(name, place),
             whole: false,
             masked: place.masked || is_masked,
@@ -164,9 +164,9 @@ impl Places for Effects<'_> {
         }
     }
 
-    fn apart(&self) -> Place {
+    fn apart(&self) -> ResultPlace {
         let mut owner = self.rule.owner.iter();
-        Place {
+        ResultPlace {
             keys: vec![None; self.depth],
             whole: true,
             masked: !self.removes() && !self.rule.redact.is_empty(),

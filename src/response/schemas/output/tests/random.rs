@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::{ResultRule, after, policy};
+use super::{Node, ResultRule, after, policy};
+use crate::response::changes::Changes;
 use crate::response::results::judge;
 use oauth::Identity;
 
@@ -281,13 +282,17 @@ proptest! {
         let policy = policy(rule);
         let rules: Vec<&ResultRule> = policy.results.iter().collect();
         let body = json!({"id": 1, "result": {"structuredContent": value}}).to_string();
-        let judged = judge(&rules, &caller, Some("key"), body.as_bytes(), 64);
+        let message = Node::read(body.as_bytes(), 64).unwrap();
+        let mut changes = Changes::default();
+        let judged = judge(&rules, &caller, Some("key"), &message, 64, &mut changes);
         prop_assume!(judged.is_ok());
-        let judged = judged.unwrap().body.map_or(body, |body| String::from_utf8(body).unwrap());
+        judged.unwrap();
+        let judged = changes.apply(body.as_bytes());
+        let judged = judged.map_or(body, |body| String::from_utf8(body).unwrap());
         let received: Value = serde_json::from_str(&judged).unwrap();
         let received = &received["result"]["structuredContent"];
         let written = schema.to_string();
-        let shown = after(&rules, written.as_bytes()).unwrap();
+        let shown = after(&rules, written.as_bytes());
         let shown = shown.map_or(schema.clone(), |shown| serde_json::from_slice(&shown).unwrap());
         let fits = jsonschema::draft202012::new(&shown).unwrap().validate(received);
         prop_assert!(fits.is_ok(), "{:?}\n{value}\n-> {received}\n{schema}\n-> {shown}", fits.err().map(|e| e.to_string()));

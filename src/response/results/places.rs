@@ -8,7 +8,7 @@ use base::json::tree::{Child, Node, Value};
 
 /// What stands at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum DataForm {
     /// The answer itself.
     Answer,
     /// What comes with it: `_meta`, the data of an error or a log message.
@@ -25,19 +25,19 @@ pub(super) enum Form {
 
 /// A place of a message.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place<'n> {
+pub(super) struct DataPlace<'n> {
     /// The key it stands under, where the protocol does not know it.
     pub(super) key: &'n str,
     pub(super) node: &'n Node,
-    pub(super) form: Form,
-    /// The block of the content whose text it is: some servers write one for each item of a list.
+    pub(super) form: DataForm,
+    /// The content block that this text belongs to: some servers write one block for each item of a list.
     pub(super) block: Option<&'n Element>,
 }
 
-type PageRequest<'v, 'n> = &'v mut dyn FnMut(&'n str, &'n Node, Form);
+type Visit<'v, 'n> = &'v mut dyn FnMut(&'n str, &'n Node, DataForm);
 
 /// Every place of a message where data stand, in their order.
-pub(super) fn places(message: &Node) -> Vec<Place<'_>> {
+pub(super) fn places(message: &Node) -> Vec<DataPlace<'_>> {
     let content = message
         .member("result")
         .and_then(|result| result.member("content"));
@@ -46,10 +46,10 @@ pub(super) fn places(message: &Node) -> Vec<Place<'_>> {
         .flat_map(Node::children)
         .filter_map(|block| Some((block.node.member("text")?.span.start, &block.element)))
         .collect();
-    let mut found: Vec<Place<'_>> = Vec::new();
+    let mut found: Vec<DataPlace<'_>> = Vec::new();
     envelope(message, &mut |key, node, form| {
         let block = blocks.get(&node.span.start).copied();
-        let place = Place {
+        let place = DataPlace {
             key,
             node,
             form,
@@ -60,7 +60,7 @@ pub(super) fn places(message: &Node) -> Vec<Place<'_>> {
     found
 }
 
-fn envelope<'n>(message: &'n Node, visit: PageRequest<'_, 'n>) {
+fn envelope<'n>(message: &'n Node, visit: Visit<'_, 'n>) {
     let own = ["jsonrpc", "method", "id", "result", "error", "params"];
     let children = message.children().iter();
     if children
@@ -68,7 +68,7 @@ fn envelope<'n>(message: &'n Node, visit: PageRequest<'_, 'n>) {
         .any(|child| !own.contains(&child.key.as_str()))
     {
         // No message of the protocol's.
-        visit("", message, Form::Answer);
+        visit("", message, DataForm::Answer);
     }
     for Child { key, node, .. } in members(message, visit) {
         match key.as_str() {
@@ -76,16 +76,16 @@ fn envelope<'n>(message: &'n Node, visit: PageRequest<'_, 'n>) {
             "result" => result(node, visit),
             "error" => error(node, visit),
             "params" => params(node, visit),
-            _ => visit(key, node, Form::Answer),
+            _ => visit(key, node, DataForm::Answer),
         }
     }
 }
 
 /// A result, or the result of a task inside one.
-fn result<'n>(node: &'n Node, visit: PageRequest<'_, 'n>) {
+fn result<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
     for Child { key, node, .. } in members(node, visit) {
         match key.as_str() {
-            "structuredContent" => visit("", node, Form::Answer),
+            "structuredContent" => visit("", node, DataForm::Answer),
             "content" => blocks(node, visit),
             "contents" => each(node, visit, contents),
             "messages" => each(node, visit, prompt_message),
@@ -99,25 +99,25 @@ fn result<'n>(node: &'n Node, visit: PageRequest<'_, 'n>) {
             | "ttl" | "pollInterval" | "pollIntervalMs"
                 if is_scalar(node) =>
             {
-                visit("", node, Form::Link);
+                visit("", node, DataForm::Link);
             }
-            _ => visit(key, node, Form::Data),
+            _ => visit(key, node, DataForm::Data),
         }
     }
 }
 
-fn error<'n>(node: &'n Node, visit: PageRequest<'_, 'n>) {
+fn error<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
     for Child { key, node, .. } in members(node, visit) {
         match key.as_str() {
             "message" => text(node, visit),
             "code" if matches!(node.value, Value::Number(_)) => {}
-            _ => visit(key, node, Form::Data),
+            _ => visit(key, node, DataForm::Data),
         }
     }
 }
 
 /// The parameters of a notification or a request of the server.
-fn params<'n>(node: &'n Node, visit: PageRequest<'_, 'n>) {
+fn params<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
     for Child { key, node, .. } in members(node, visit) {
         match key.as_str() {
             "message" | "systemPrompt" | "statusMessage" => text(node, visit),
@@ -131,20 +131,20 @@ fn params<'n>(node: &'n Node, visit: PageRequest<'_, 'n>) {
             | "pollInterval" | "pollIntervalMs" | "maxTokens"
                 if is_scalar(node) =>
             {
-                visit("", node, Form::Link);
+                visit("", node, DataForm::Link);
             }
             "requestedSchema" => schema("", node, visit),
-            _ => visit(key, node, Form::Data),
+            _ => visit(key, node, DataForm::Data),
         }
     }
 }
 
 /// The form a server asks to be filled in: its properties are names, what they may be is data.
-fn schema<'n>(property: &'n str, node: &'n Node, visit: PageRequest<'_, 'n>) {
+fn schema<'n>(property: &'n str, node: &'n Node, visit: Visit<'_, 'n>) {
     for Child { key, node, .. } in members(node, visit) {
         match key.as_str() {
             "default" | "const" | "enum" | "enumNames" | "examples" => {
-                visit(property, node, Form::Data);
+                visit(property, node, DataForm::Data);
             }
             "properties" => {
                 for Child { key, node, .. } in members(node, visit) {
@@ -159,104 +159,104 @@ fn schema<'n>(property: &'n str, node: &'n Node, visit: PageRequest<'_, 'n>) {
                 }
                 _ => schema(property, node, visit),
             },
-            _ => visit("", node, Form::Link),
+            _ => visit("", node, DataForm::Link),
         }
     }
 }
 
-fn input_requests<'n>(node: &'n Node, visit: PageRequest<'_, 'n>) {
+fn input_requests<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
     for request in members(node, visit) {
         for Child { key, node, .. } in members(&request.node, visit) {
             match key.as_str() {
                 "method" if is_scalar(node) => {}
                 "params" => params(node, visit),
-                _ => visit(key, node, Form::Data),
+                _ => visit(key, node, DataForm::Data),
             }
         }
     }
 }
 
-fn prompt_message<'n>(node: &'n Node, visit: PageRequest<'_, 'n>) {
+fn prompt_message<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
     for Child { key, node, .. } in members(node, visit) {
         match key.as_str() {
             "role" if is_scalar(node) => {}
             "content" => blocks(node, visit),
-            _ => visit(key, node, Form::Data),
+            _ => visit(key, node, DataForm::Data),
         }
     }
 }
 
-fn completion<'n>(node: &'n Node, visit: PageRequest<'_, 'n>) {
+fn completion<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
     for Child { key, node, .. } in members(node, visit) {
         match key.as_str() {
             "values" => each(node, visit, text),
             "total" | "hasMore" if is_scalar(node) => {}
-            _ => visit(key, node, Form::Data),
+            _ => visit(key, node, DataForm::Data),
         }
     }
 }
 
 /// Content: one block, a list of them, or a plain text.
-fn blocks<'n>(node: &'n Node, visit: PageRequest<'_, 'n>) {
+fn blocks<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
     each(node, visit, block);
 }
 
-fn block<'n>(node: &'n Node, visit: PageRequest<'_, 'n>) {
+fn block<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
     for Child { key, node, .. } in members(node, visit) {
         match key.as_str() {
             "text" | "name" | "title" | "description" => text(node, visit),
             "resource" => each(node, visit, contents),
             "content" => blocks(node, visit),
-            "data" => in_form(node, Form::Media, visit),
+            "data" => in_form(node, DataForm::Media, visit),
             "type" | "size" if is_scalar(node) => {}
-            "mimeType" | "uri" if is_scalar(node) => visit("", node, Form::Link),
-            _ => visit(key, node, Form::Data),
+            "mimeType" | "uri" if is_scalar(node) => visit("", node, DataForm::Link),
+            _ => visit(key, node, DataForm::Data),
         }
     }
 }
 
 /// The contents of a resource.
-fn contents<'n>(node: &'n Node, visit: PageRequest<'_, 'n>) {
+fn contents<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
     for Child { key, node, .. } in members(node, visit) {
         match key.as_str() {
             "text" => text(node, visit),
-            "blob" => in_form(node, Form::Blob, visit),
-            "uri" | "mimeType" if is_scalar(node) => visit("", node, Form::Link),
-            _ => visit(key, node, Form::Data),
+            "blob" => in_form(node, DataForm::Blob, visit),
+            "uri" | "mimeType" if is_scalar(node) => visit("", node, DataForm::Link),
+            _ => visit(key, node, DataForm::Data),
         }
     }
 }
 
 /// The members of an object; anything else is visited as a whole.
-fn members<'n>(node: &'n Node, visit: PageRequest<'_, 'n>) -> &'n [Child] {
+fn members<'n>(node: &'n Node, visit: Visit<'_, 'n>) -> &'n [Child] {
     match &node.value {
         Value::Object(members) => members,
         Value::Text(_) => {
-            visit("", node, Form::Text);
+            visit("", node, DataForm::Text);
             &[]
         }
         _ => {
-            visit("", node, Form::Answer);
+            visit("", node, DataForm::Answer);
             &[]
         }
     }
 }
 
 /// The elements of a list; anything else as its only one.
-fn each<'n>(node: &'n Node, visit: PageRequest<'_, 'n>, of_one: fn(&'n Node, PageRequest<'_, 'n>)) {
+fn each<'n>(node: &'n Node, visit: Visit<'_, 'n>, of_one: fn(&'n Node, Visit<'_, 'n>)) {
     match &node.value {
         Value::Array(items) => items.iter().for_each(|item| of_one(&item.node, visit)),
         _ => of_one(node, visit),
     }
 }
 
-fn text<'n>(node: &'n Node, visit: PageRequest<'_, 'n>) {
-    in_form(node, Form::Text, visit);
+fn text<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
+    in_form(node, DataForm::Text, visit);
 }
 
-fn in_form<'n>(node: &'n Node, form: Form, visit: PageRequest<'_, 'n>) {
+fn in_form<'n>(node: &'n Node, form: DataForm, visit: Visit<'_, 'n>) {
     let is_text = matches!(node.value, Value::Text(_));
-    visit("", node, if is_text { form } else { Form::Answer });
+    visit("", node, if is_text { form } else { DataForm::Answer });
 }
 
 fn is_scalar(node: &Node) -> bool {

@@ -7,7 +7,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use base::json::tree::Node;
 
 /// What a text is, as far as fields go.
-pub(in crate::response) enum Inside {
+pub(super) enum Inside {
     /// JSON.
     Json(Node),
     /// What some would read as JSON.
@@ -17,7 +17,7 @@ pub(in crate::response) enum Inside {
 }
 
 /// Looks into a text.
-pub(in crate::response) fn look(text: &str, max_depth: usize) -> Inside {
+pub(super) fn look(text: &str, max_depth: usize) -> Inside {
     let start = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
     let mut letters = start.chars();
     let first = letters.next();

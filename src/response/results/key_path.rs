@@ -13,13 +13,13 @@ pub(in crate::response) fn steps(key: &str) -> impl Iterator<Item = String> {
 /// Folded keys, the outermost first. A key that is a path itself, such as `customer.ssn` or
 /// `com.example/ssn`, counts as several.
 #[derive(Debug, Default)]
-pub(super) struct Keys {
+pub(super) struct KeyPath {
     steps: Vec<String>,
     /// The last key as one.
     last: String,
 }
 
-impl Keys {
+impl KeyPath {
     /// Goes into a member; returns how many keys that are.
     pub(super) fn push(&mut self, key: &str) -> usize {
         self.last = fold(key).into_owned();
