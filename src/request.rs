@@ -15,7 +15,7 @@ mod judge;
 mod mirrored_headers;
 mod needs;
 mod opened_ids;
-mod own_tool_call;
+pub(crate) mod own_tool_call;
 mod page;
 mod understand;
 
@@ -165,7 +165,7 @@ impl Request {
     }
 
     /// A header that may stand there once.
-    pub(crate) fn one(&self, name: &str) -> Result<Option<&str>, Refusal> {
+    pub(crate) fn one(&self, name: &'static str) -> Result<Option<&str>, Refusal> {
         self.headers.one(name).map_err(Refusal::Header)
     }
 

@@ -23,8 +23,8 @@ use crate::audit::{self, Record};
 use crate::challenge::error_body;
 use crate::cors;
 use crate::refusal::Refusal;
-use crate::transaction::auth_tools::lists_own_tools;
-use crate::transaction::caller::Known;
+use crate::request::own_tool_call::lists_own_tools;
+use crate::request::caller::Caller;
 use crate::transaction::{Forward, MAX_DEPTH, Now, Step};
 use base::seal::Sealer;
 use mcp::headers::{HeaderEdit, Headers, media_type};
@@ -38,7 +38,7 @@ pub(crate) struct Answering {
     /// The policy of the request.
     pub(crate) policy: Rc<Policy>,
     /// The caller, if it is known.
-    pub(crate) caller: Option<Known>,
+    pub(crate) caller: Option<Caller>,
     /// The request.
     pub(crate) request: AnsweredRequest,
     /// What of the answer is looked at.
@@ -367,7 +367,7 @@ impl Answering {
         let Some(caller) = &self.caller else {
             return Ok(None);
         };
-        let shown = error_texts::hide(&self.policy, caller.caller(now), body, MAX_DEPTH);
+        let shown = error_texts::hide(&self.policy, caller.principal(now), body, MAX_DEPTH);
         let shown = shown.map_err(|_| Refusal::UpstreamAnswer)?;
         add(&mut record.hidden_names, shown.names);
         add(&mut record.withheld_errors, shown.withheld);
@@ -410,7 +410,7 @@ impl Answering {
         let with_own = self.inspect.own_tools && lists_own_tools(&self.policy, &caller);
         let filtered = lists::filter(
             &self.policy,
-            caller.caller(now),
+            caller.principal(now),
             &self.seen,
             self.request.era,
             with_own,

@@ -17,7 +17,6 @@ use crate::request::arrived::Arrived;
 pub use crate::request::peer::Peer;
 use crate::request::release::Passed;
 use crate::request::{Journal, Request, forward};
-use crate::response::Answering;
 use base::http::Reply;
 use mcp::headers::{HeaderEdit, Headers};
 use policy::Mode;

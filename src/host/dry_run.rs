@@ -71,7 +71,11 @@ impl DryRun {
                 Effect::Pause => Outcome::Paused,
                 effect => self.outcome(effect),
             };
-            progress = transaction.resume(outcome, self.now);
+            match transaction.resume(outcome, self.now) {
+                Some(next) => progress = next,
+                // It is over: it goes on with nothing.
+                None => return Progress::Waits(Effect::Body(None)),
+            }
         }
     }
 

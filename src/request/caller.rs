@@ -130,11 +130,16 @@ impl Caller {
         self.view.as_ref().map_or("", |view| &view.name)
     }
 
+    /// The caller with its own roles, where it acts as another one.
+    pub(crate) fn ceiling(&self) -> Option<&Identity> {
+        self.view.as_ref().map(|view| &view.ceiling)
+    }
+
     /// What decisions look at.
     pub(crate) fn principal(&self, now: Now) -> Principal<'_> {
         Principal {
             identity: self.identity(),
-            ceiling: self.view.as_ref().map(|view| &view.ceiling),
+            ceiling: self.ceiling(),
             token_age: self.auth_method.token_age(now),
         }
     }

@@ -3,7 +3,7 @@
 use super::arguments::{self, ArgumentError};
 use super::arrived::{Authenticated, Received};
 use super::mirrored_headers;
-use super::needs::{CredentialNeed, Needs};
+use super::needs::Needs;
 use super::opened_ids::State;
 use super::understand::{self, Understood, arguments_in};
 use super::{completion, own_tool_call};

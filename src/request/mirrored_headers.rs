@@ -1,205 +1,143 @@
-//! `Mcp-Param-*` headers follow the arguments they mirror (MCP 2026-07-28 "Custom Headers").
+//! `Mcp-Param-*` headers, which mirror arguments (MCP 2026-07-28 "Custom Headers").
 //!
-//! Which header mirrors which argument stands in the tool's schema. Where the policy does not repeat
-//! it, a header has to have the value of an argument, so that argument is the one it mirrors.
+//! The tool's schema says which header mirrors which argument. For arguments that the policy declares
+//! (`param_headers`), the client's header is compared with its argument, and built anew from what the
+//! server will read: so it is right also for a server that does not compare them, and for arguments
+//! that the filter adds. Any other header has to have the value of an argument, which then is the one
+//! it mirrors.
 
+mod declared;
+mod undeclared;
+
+use super::Request;
 use super::arguments::Change;
-use base::json::{JsonError, Kind, Reader, Span};
-use mcp::headers::{HeaderEdit, HeaderMismatch, Headers, PARAM_PREFIX, decode, encode};
-use mcp::names::fold;
-use policy::ParamHeader;
+use super::understand::{Understood, arguments};
+use crate::refusal::Refusal;
+use crate::response::schemas::Hidden;
+use crate::transaction::MAX_DEPTH;
+use mcp::headers::{HeaderEdit, HeaderMismatch, NAME, encode, missing};
+use mcp::message::Message;
+use mcp::method::{Era, Method};
+use policy::{Operation, ParamHeader};
 
-/// More than any tool mirrors: each is compared with each argument.
-const MAX_HEADERS: usize = 32;
+/// The name of these headers in errors.
+const MISMATCH: HeaderMismatch = HeaderMismatch::Mismatch("mcp-param-*");
 
-/// What a disagreement calls them.
-pub const PARAM_HEADERS: &str = "mcp-param-*";
-
-/// A single value among the arguments.
-struct Argument {
-    folded_key: String,
-    text: String,
-    /// What it is, if it is a number: 42 and 42.0 are one value.
-    amount: Option<f64>,
-    fate: Fate,
-    /// Whether it says who is calling.
-    ruled: bool,
+/// The headers of one message.
+pub(super) struct Mirrored<'a> {
+    request: &'a Request,
+    understood: &'a Understood<'a>,
+    operations: &'a [&'a Operation],
+    /// The arguments of a call that the policy declares.
+    declared: Vec<&'a ParamHeader>,
+    body: &'a [u8],
 }
 
-/// What becomes of an argument.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Fate {
-    Gone,
-    Set(String),
-    Unchanged,
+impl<'a> Mirrored<'a> {
+    /// The headers of a message, which stands in `body`.
+    pub(super) fn new(
+        request: &'a Request,
+        understood: &'a Understood<'a>,
+        operations: &'a [&'a Operation],
+        body: &'a [u8],
+    ) -> Self {
+        Self {
+            request,
+            understood,
+            operations,
+            declared: declared_in(understood, operations),
+            body,
+        }
+    }
+
+    /// What changes in the headers that the policy does not declare when these values change.
+    pub(super) fn follow(&self, changes: &[Change]) -> Result<Vec<HeaderEdit>, Refusal> {
+        let Understood { message, era, .. } = self.understood;
+        if *era != Era::Modern {
+            return Ok(Vec::new());
+        }
+        let (policy, headers) = (self.request.policy(), &self.request.headers);
+        let span = message.params.arguments.as_ref();
+        let span = span.map(|(span, _)| span.clone());
+        let is_ruled = |folded: &str| policy.ruled_name(folded, self.operations).is_some();
+        let edits = undeclared::follow(headers, self.body, span, changes, &self.declared, is_ruled);
+        let mut edits = edits.map_err(Refusal::HeaderMismatch)?;
+        if policy.compat.missing_mcp_headers {
+            edits.extend(missing(headers, message));
+        }
+        let named = self.understood.tasks.named.as_deref();
+        edits.extend(named.map(|task| HeaderEdit::Set(NAME.to_owned(), encode(task))));
+        Ok(edits)
+    }
+
+    /// The declared headers, as the server gets them with the body `sent`.
+    pub(super) fn declare(
+        &self,
+        hidden: &Hidden<'_>,
+        sent: &[u8],
+    ) -> Result<Vec<HeaderEdit>, Refusal> {
+        if self.understood.era != Era::Modern || self.declared.is_empty() {
+            return Ok(Vec::new());
+        }
+        let policy = self.request.policy();
+        let message = Message::read(sent, &policy.names, MAX_DEPTH).map_err(Refusal::Message)?;
+        let compat = policy.compat.missing_mcp_headers;
+        declared::rebuild(
+            &self.request.headers,
+            arguments(self.understood.message, self.body),
+            arguments(&message, sent),
+            &self.declared,
+            // Lists do not tell a client of every argument that has one.
+            |header| compat || hidden.hides_path(&header.argument),
+        )
+        .map_err(Refusal::HeaderMismatch)
+    }
 }
 
-/// What has to change in the headers that the policy does not declare when these values of the
-/// arguments change.
-///
-/// # Errors
-///
-/// It cannot be told which of several arguments a header mirrors, or a header mirrors none and
-/// `is_ruled` knows its folded name.
-pub fn follow(
-    headers: &Headers,
-    body: &[u8],
-    arguments: Option<Span>,
-    changes: &[Change],
-    declared: &[&ParamHeader],
-    is_ruled: impl Fn(&str) -> bool,
-) -> Result<Vec<HeaderEdit>, HeaderMismatch> {
-    let mut edits = Vec::new();
-    let mut known: Option<Vec<Argument>> = None;
-    let count = headers
+/// The declared arguments of a call. Of two operations, the more specific one counts.
+fn declared_in<'o>(
+    understood: &Understood<'_>,
+    operations: &[&'o Operation],
+) -> Vec<&'o ParamHeader> {
+    let mut declared: Vec<&ParamHeader> = Vec::new();
+    if understood.method != Some(Method::CallTool) {
+        return declared;
+    }
+    let headers = operations
         .iter()
-        .filter(|(name, _)| name.starts_with(PARAM_PREFIX))
-        .count();
-    if count > MAX_HEADERS {
-        return Err(HeaderMismatch::Mismatch(PARAM_HEADERS));
-    }
-    for (name, value) in headers.iter() {
-        let Some(parameter) = name.strip_prefix(PARAM_PREFIX) else {
-            continue;
+        .flat_map(|operation| &operation.param_headers);
+    for header in headers {
+        let is_known = |known: &&ParamHeader| {
+            known.header == header.header || known.argument == header.argument
         };
-        if declared.iter().any(|declared| declared.header == name) {
-            continue;
-        }
-        let mismatch = HeaderMismatch::Mismatch(PARAM_HEADERS);
-        if headers.all(name).count() != 1 {
-            return Err(mismatch);
-        }
-        let value = str::from_utf8(value)
-            .ok()
-            .and_then(|text| decode(text.trim()));
-        let value = value.ok_or_else(|| mismatch.clone())?;
-        let known = known.get_or_insert_with(|| {
-            let mut collector = Collector {
-                start: arguments.as_ref().map_or(0, |span| span.start),
-                changes,
-                is_ruled: &is_ruled,
-                found: Vec::new(),
-            };
-            let read = arguments.as_ref().and_then(|span| body.get(span.clone()));
-            if let Some(read) = read {
-                // What ends it early ended the request before.
-                let _ = collector.value(&mut Reader::new(read, usize::MAX), "");
-            }
-            collector.found
-        });
-        let folded = fold(parameter);
-        let stated = amount(&value);
-        let mirrored = || {
-            let same = |argument: &&Argument| {
-                argument.text == *value || (stated.is_some() && argument.amount == stated)
-            };
-            known.iter().filter(same)
-        };
-        let of_name = || mirrored().filter(|argument| argument.folded_key == folded);
-        // A header that says who is calling mirrors an argument that does: another one's value does
-        // not make it true.
-        let ruled = is_ruled(&folded);
-        let mirrors = match agreed(mirrored().filter(|argument| argument.ruled || !ruled)) {
-            // Not known here, so it is forwarded.
-            Mirrors::Nothing if !ruled => Mirrors::One(Fate::Unchanged),
-            Mirrors::Several => agreed(of_name()),
-            one => one,
-        };
-        let Mirrors::One(fate) = mirrors else {
-            return Err(mismatch);
-        };
-        match fate {
-            Fate::Unchanged => {}
-            Fate::Gone => edits.push(HeaderEdit::Remove(name.to_owned())),
-            Fate::Set(value) => edits.push(HeaderEdit::Set(name.to_owned(), encode(&value))),
+        if !declared.iter().any(is_known) {
+            declared.push(header);
         }
     }
-    Ok(edits)
+    declared
 }
 
-/// What the arguments with a header's value say about it.
-enum Mirrors {
-    /// No argument has its value.
-    Nothing,
-    /// One has, or several that fare alike.
-    One(Fate),
-    /// Several have it and fare differently.
-    Several,
+/// A single value, as a header says it.
+#[derive(Debug, Clone, PartialEq)]
+struct Single {
+    text: String,
+    /// Its value, if it is a number: 42 and 42.0 are the same, the text `042` is another one.
+    number: Option<f64>,
 }
 
-fn agreed<'k>(mut arguments: impl Iterator<Item = &'k Argument>) -> Mirrors {
-    let Some(first) = arguments.next() else {
-        return Mirrors::Nothing;
-    };
-    if arguments.all(|argument| argument.fate == first.fate) {
-        return Mirrors::One(first.fate.clone());
+impl Single {
+    fn new(text: String, is_number: bool) -> Self {
+        let number = number(&text).filter(|_| is_number);
+        Self { text, number }
     }
-    Mirrors::Several
-}
 
-/// What becomes of the value at a place. Changes stand in the order of the body and do not overlap.
-fn fate(span: &Span, changes: &[Change]) -> Fate {
-    let next = changes.partition_point(|change| change.span.end < span.end);
-    match changes
-        .get(next)
-        .filter(|change| change.span.start <= span.start)
-    {
-        None => Fate::Unchanged,
-        Some(Change { value: None, .. }) => Fate::Gone,
-        Some(Change {
-            value: Some(value), ..
-        }) => Fate::Set(value.clone()),
+    /// Whether a header with this text says the value.
+    fn is_stated_by(&self, stated: &str) -> bool {
+        stated == self.text || self.number.is_some() && number(stated) == self.number
     }
 }
 
 /// A number that a float holds exactly.
-pub(super) fn amount(text: &str) -> Option<f64> {
-    text.parse().ok().filter(|amount: &f64| amount.abs() < 9e15)
-}
-
-/// Reads the arguments, which were read before as part of the body.
-struct Collector<'c, R> {
-    /// Where they start in the body.
-    start: usize,
-    changes: &'c [Change],
-    is_ruled: R,
-    found: Vec<Argument>,
-}
-
-impl<R: Fn(&str) -> bool> Collector<'_, R> {
-    fn value(&mut self, reader: &mut Reader<'_>, key: &str) -> Result<(), JsonError> {
-        let kind = reader.kind()?;
-        let (span, text) = match kind {
-            Kind::Object => {
-                return reader
-                    .object(|reader, member| self.value(reader, &member.key.value))
-                    .map(drop);
-            }
-            Kind::Array => return reader.array(|reader| self.value(reader, key)).map(drop),
-            Kind::Null => return reader.skip().map(drop),
-            Kind::String => {
-                let text = reader.string()?;
-                (text.span, text.value.into_owned())
-            }
-            Kind::Bool | Kind::Number => {
-                let span = reader.skip()?;
-                let text = String::from_utf8_lossy(reader.bytes(span.clone())).into_owned();
-                (span, text)
-            }
-        };
-        let in_body = |at: usize| at.saturating_add(self.start);
-        let fate = fate(&(in_body(span.start)..in_body(span.end)), self.changes);
-        self.found.push(Argument {
-            ruled: (self.is_ruled)(&fold(key)),
-            folded_key: fold(key).into_owned(),
-            amount: if kind == Kind::Number {
-                amount(&text)
-            } else {
-                None
-            },
-            text,
-            fate,
-        });
-        Ok(())
-    }
+fn number(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|number: &f64| number.abs() < 9e15)
 }

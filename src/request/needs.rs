@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::arrived::Authenticated;
 use super::confirm::{Agreement, Consent};
-use super::judge::{Approval, Edits, Judged};
+use super::judge::Judged;
 use super::opened_ids::State;
 use super::understand::Understood;
 use super::{Request, credentials};

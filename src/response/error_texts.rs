@@ -9,7 +9,7 @@ use self::names::{Names, TooMany};
 use super::results::embedded::{Inside, look};
 use super::results::mask::{STARS, quoted};
 use super::results::new_keys::NewKeys;
-use crate::authorize::Caller;
+use crate::authorize::Principal;
 use base::json::JsonError;
 use base::json::edits::Edits;
 use base::json::tree::{Child, Node, Value};
@@ -58,7 +58,7 @@ const IS_ERROR: &[u8] = b"\"isError\"";
 /// The message is not strict JSON.
 pub fn hide(
     policy: &Policy,
-    caller: Caller<'_>,
+    caller: Principal<'_>,
     body: &[u8],
     max_depth: usize,
 ) -> Result<Shown, JsonError> {

@@ -7,7 +7,7 @@ use super::pins::{Compared, SeenTools};
 use super::results;
 use super::schemas::{Hidden, fit, hide};
 use super::security_schemes;
-use crate::authorize::{Caller, Target, may_see, operations};
+use crate::authorize::{Principal, Target, may_see, operations};
 use crate::own_tools::definition;
 use base::json::JsonError;
 use base::json::edits::Edits;
@@ -40,7 +40,7 @@ pub struct Filtered {
 /// The message is not strict JSON, or a list in it is not understood.
 pub fn filter(
     policy: &Policy,
-    caller: Caller<'_>,
+    caller: Principal<'_>,
     seen: &SeenTools,
     era: Era,
     with_own: bool,

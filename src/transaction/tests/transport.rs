@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::fake_host::{FakeHost, Request};
+use super::fake_proxy::{FakeProxy, Request};
 use super::{call, default, modern_call, policy, received, send};
 
 #[test]
@@ -117,7 +117,7 @@ fn b15_other_methods() {
     for method in [
         "HEAD", "OPTIONS", "PUT", "PATCH", "CONNECT", "post", "TRACE",
     ] {
-        let outcome = FakeHost::new(&default()).exchange(&Request::method(method), &[], false);
+        let outcome = FakeProxy::new(&default()).send(&Request::method(method), &[], false);
         assert_eq!(outcome.refusal(), (405, -32600, "http_method"), "{method}");
     }
     for method in ["GET", "DELETE"] {

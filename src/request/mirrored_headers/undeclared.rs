@@ -1,0 +1,188 @@
+//! Headers that the policy does not declare: each mirrors the argument that has its value.
+
+use super::super::arguments::Change;
+use super::{MISMATCH, Single, number};
+use base::json::{JsonError, Kind, Reader, Span};
+use mcp::headers::{HeaderEdit, HeaderMismatch, Headers, PARAM_PREFIX, decode, encode};
+use mcp::names::fold;
+use policy::ParamHeader;
+
+/// More than any tool mirrors: each is compared with each argument.
+const MAX_HEADERS: usize = 32;
+
+/// A single value among the arguments.
+struct Argument {
+    folded_key: String,
+    value: Single,
+    fate: Fate,
+    /// Whether the policy has a rule for its name.
+    ruled: bool,
+}
+
+/// What becomes of an argument.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Fate {
+    Gone,
+    Set(String),
+    Unchanged,
+}
+
+/// What has to change in the headers that the policy does not declare when these values of the
+/// arguments change.
+///
+/// # Errors
+///
+/// It cannot be told which of several arguments a header mirrors, or a header mirrors none and
+/// `is_ruled` knows its folded name.
+pub(super) fn follow(
+    headers: &Headers,
+    body: &[u8],
+    arguments: Option<Span>,
+    changes: &[Change],
+    declared: &[&ParamHeader],
+    is_ruled: impl Fn(&str) -> bool,
+) -> Result<Vec<HeaderEdit>, HeaderMismatch> {
+    let mut edits = Vec::new();
+    let mut known: Option<Vec<Argument>> = None;
+    let count = headers
+        .iter()
+        .filter(|(name, _)| name.starts_with(PARAM_PREFIX))
+        .count();
+    if count > MAX_HEADERS {
+        return Err(MISMATCH);
+    }
+    for (name, value) in headers.iter() {
+        let Some(parameter) = name.strip_prefix(PARAM_PREFIX) else {
+            continue;
+        };
+        if declared.iter().any(|declared| declared.header == name) {
+            continue;
+        }
+        if headers.all(name).count() != 1 {
+            return Err(MISMATCH);
+        }
+        let value = str::from_utf8(value)
+            .ok()
+            .and_then(|text| decode(text.trim()));
+        let value = value.ok_or(MISMATCH)?;
+        let known = known.get_or_insert_with(|| {
+            let mut collector = Collector {
+                start: arguments.as_ref().map_or(0, |span| span.start),
+                changes,
+                is_ruled: &is_ruled,
+                found: Vec::new(),
+            };
+            let read = arguments.as_ref().and_then(|span| body.get(span.clone()));
+            if let Some(read) = read {
+                // What ends it early ended the request before.
+                let _ = collector.value(&mut Reader::new(read, usize::MAX), "");
+            }
+            collector.found
+        });
+        let folded = fold(parameter);
+        let stated = number(&value);
+        let mirrored = || {
+            let same = |argument: &&Argument| {
+                let own = &argument.value;
+                own.text == *value || stated.is_some() && own.number == stated
+            };
+            known.iter().filter(same)
+        };
+        let of_name = || mirrored().filter(|argument| argument.folded_key == folded);
+        // A header whose name has a rule mirrors an argument that has one: the value of another
+        // argument says nothing about it.
+        let ruled = is_ruled(&folded);
+        let mirrors = match agreed(mirrored().filter(|argument| argument.ruled || !ruled)) {
+            // Not known here, so it is forwarded.
+            Mirrors::Nothing if !ruled => Mirrors::One(Fate::Unchanged),
+            Mirrors::Several => agreed(of_name()),
+            one => one,
+        };
+        let Mirrors::One(fate) = mirrors else {
+            return Err(MISMATCH);
+        };
+        match fate {
+            Fate::Unchanged => {}
+            Fate::Gone => edits.push(HeaderEdit::Remove(name.to_owned())),
+            Fate::Set(value) => edits.push(HeaderEdit::Set(name.to_owned(), encode(&value))),
+        }
+    }
+    Ok(edits)
+}
+
+/// What the arguments with a header's value say about it.
+enum Mirrors {
+    /// No argument has its value.
+    Nothing,
+    /// One has, or several that fare alike.
+    One(Fate),
+    /// Several have it and fare differently.
+    Several,
+}
+
+fn agreed<'k>(mut arguments: impl Iterator<Item = &'k Argument>) -> Mirrors {
+    let Some(first) = arguments.next() else {
+        return Mirrors::Nothing;
+    };
+    if arguments.all(|argument| argument.fate == first.fate) {
+        return Mirrors::One(first.fate.clone());
+    }
+    Mirrors::Several
+}
+
+/// What becomes of the value at a place. Changes stand in the order of the body and do not overlap.
+fn fate(span: &Span, changes: &[Change]) -> Fate {
+    let next = changes.partition_point(|change| change.span.end < span.end);
+    match changes
+        .get(next)
+        .filter(|change| change.span.start <= span.start)
+    {
+        None => Fate::Unchanged,
+        Some(Change { value: None, .. }) => Fate::Gone,
+        Some(Change {
+            value: Some(value), ..
+        }) => Fate::Set(value.clone()),
+    }
+}
+
+/// Reads the arguments, which were read before as part of the body.
+struct Collector<'c, R> {
+    /// Where they start in the body.
+    start: usize,
+    changes: &'c [Change],
+    is_ruled: R,
+    found: Vec<Argument>,
+}
+
+impl<R: Fn(&str) -> bool> Collector<'_, R> {
+    fn value(&mut self, reader: &mut Reader<'_>, key: &str) -> Result<(), JsonError> {
+        let kind = reader.kind()?;
+        let (span, text) = match kind {
+            Kind::Object => {
+                return reader
+                    .object(|reader, member| self.value(reader, &member.key.value))
+                    .map(drop);
+            }
+            Kind::Array => return reader.array(|reader| self.value(reader, key)).map(drop),
+            Kind::Null => return reader.skip().map(drop),
+            Kind::String => {
+                let text = reader.string()?;
+                (text.span, text.value.into_owned())
+            }
+            Kind::Bool | Kind::Number => {
+                let span = reader.skip()?;
+                let text = String::from_utf8_lossy(reader.bytes(span.clone())).into_owned();
+                (span, text)
+            }
+        };
+        let in_body = |at: usize| at.saturating_add(self.start);
+        let fate = fate(&(in_body(span.start)..in_body(span.end)), self.changes);
+        self.found.push(Argument {
+            ruled: (self.is_ruled)(&fold(key)),
+            folded_key: fold(key).into_owned(),
+            value: Single::new(text, kind == Kind::Number),
+            fate,
+        });
+        Ok(())
+    }
+}
