@@ -127,7 +127,9 @@ impl Engine {
         let now = effects.now();
         let mut verifier = self.verifier.borrow_mut();
         let taken = verifier.fetched(fetch, document.as_deref().ok(), now, jitter());
-        let error = document.err().or_else(|| taken.err().map(|error| error.to_string()))?;
+        let error = document
+            .err()
+            .or_else(|| taken.err().map(|error| error.to_string()))?;
         let issuer = self.policy.issuers.get(fetch.issuer().0);
         let issuer = issuer.map_or("", |issuer| issuer.issuer.as_str());
         let what = match fetch {

@@ -176,7 +176,11 @@ impl Request {
 
     /// The HTTP method.
     pub(crate) fn method(&self) -> &str {
-        self.headers.one(":method").ok().flatten().unwrap_or_default()
+        self.headers
+            .one(":method")
+            .ok()
+            .flatten()
+            .unwrap_or_default()
     }
 
     /// Ends the request with a refusal.

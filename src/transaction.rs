@@ -127,16 +127,14 @@ impl Transaction {
     }
 
     /// The request's headers. `is_ended`: nothing follows them.
-    pub fn request_headers(
-        &mut self,
-        headers: Headers,
-        is_ended: bool,
-        now: Now,
-    ) -> Progress<End> {
+    pub fn request_headers(&mut self, headers: Headers, is_ended: bool, now: Now) -> Progress<End> {
         let (engine, journal) = (Rc::clone(&self.engine), Rc::clone(&self.journal));
         let peer = self.peer;
         let (task, progress) = Task::start(now.unix_ms, |effects| {
-            pass(Request::new(engine, effects, headers, journal, is_ended), peer)
+            pass(
+                Request::new(engine, effects, headers, journal, is_ended),
+                peer,
+            )
         });
         let awaits_body = false;
         self.phase = Phase::Judging(Judging { task, awaits_body });

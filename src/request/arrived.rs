@@ -73,12 +73,11 @@ impl Authenticated {
             return self.with_body(Vec::new(), false);
         }
         // With a buffer filter behind this one, the headers go now or never.
-        let release = (request.policy().hold == Hold::BufferFilter).then(|| {
-            match request.policy().mode {
+        let release =
+            (request.policy().hold == Hold::BufferFilter).then(|| match request.policy().mode {
                 Mode::Enforce => self.headers_for_server(None, None),
                 Mode::Observe => Vec::new(),
-            }
-        });
+            });
         let is_released = release.is_some();
         let body = request.effects.body(release).await;
         self.with_body(body, is_released)
@@ -105,9 +104,11 @@ impl Authenticated {
         let mut headers = forward::headers(request.policy(), &request.headers, identity, era, body);
         let own = request.engine.secrets.credential.as_ref();
         let credential = credential.or(own.map(|own| own.header()));
-        headers.extend(credential.map(|credential| {
-            HeaderEdit::Set("authorization".to_owned(), credential.to_owned())
-        }));
+        headers.extend(
+            credential.map(|credential| {
+                HeaderEdit::Set("authorization".to_owned(), credential.to_owned())
+            }),
+        );
         headers.extend(opened_ids::headers(&self.handles));
         headers
     }

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use super::arrived::Authenticated;
 use super::opened_ids::State;
 use super::understand::{Understood, arguments_in};
+use crate::accounts::vault::ConversationId;
 use crate::authorize::Target;
 use crate::consent::ShownArguments;
 use crate::consent::call_question::{AskedCall, QuestionPlace};
 use crate::consent::elicitation::{Action, Elicitation, How, action};
-use crate::accounts::vault::ConversationId;
 use crate::refusal::Refusal;
 use crate::response::sealed_ids::Asked;
 use crate::transaction::MAX_DEPTH;
@@ -142,8 +142,7 @@ impl Authenticated {
         arguments: &[u8],
     ) -> Result<Option<(QuestionPlace, AskedCall)>, Refusal> {
         let policy = self.request.policy();
-        let signs_in =
-            |issuer: usize| matches!(policy.sign_ins.get(issuer), Some(Some(_sign_in)));
+        let signs_in = |issuer: usize| matches!(policy.sign_ins.get(issuer), Some(Some(_sign_in)));
         let token = self.caller.token();
         let token = token.filter(|token| policy.asks_on_pages() && signs_in(token.issuer().0));
         let Some(token) = token else {
@@ -208,12 +207,7 @@ impl Authenticated {
     }
 
     /// The answer to a question of the filter's own, if the state is one.
-    pub(super) fn open_question(
-        &self,
-        asked: &Asked,
-        sealed: &str,
-        body: &[u8],
-    ) -> Option<State> {
+    pub(super) fn open_question(&self, asked: &Asked, sealed: &str, body: &[u8]) -> Option<State> {
         let sealing = self.sealing()?;
         let question: SealedQuestion =
             sealing.open_for_request(Purpose::Question, asked, sealed)?;

@@ -140,8 +140,8 @@ impl Received {
             return Err(Box::pin(answered).await);
         }
         let allowed = authenticated.judge(&understood, &body);
-        let allowed = allowed
-            .map_err(|(refusal, target)| authenticated.request.refuse(&refusal, target))?;
+        let allowed =
+            allowed.map_err(|(refusal, target)| authenticated.request.refuse(&refusal, target))?;
         Ok(Judged {
             approval: allowed.approval,
             edits: allowed.edits,
@@ -206,7 +206,11 @@ impl Authenticated {
         let inspect = understand::inspects(self, understood.inspects(), &result_of);
         let answer = (inspect, &result_of);
         let message = self.edit(understood, &operations, state.as_ref(), answer, body);
-        let EditedMessage { edits, set, removed } = message.map_err(of_first)?;
+        let EditedMessage {
+            edits,
+            set,
+            removed,
+        } = message.map_err(of_first)?;
         let sent = edits.body.as_deref().unwrap_or(body);
         let arguments = self.judged_arguments(understood, &operations, sent);
         let arguments = arguments.map_err(of_first)?;
@@ -304,7 +308,8 @@ impl Authenticated {
         let mut rewritten = rewritten.map_err(Refusal::Argument)?;
         let mirrored = mirrored_headers::Mirrored::new(&self.request, understood, operations, body);
         let mut headers = mirrored.follow(&rewritten.changes)?;
-        if let (Some(id), Some(span)) = (self.id_for_server(understood.era, answer), &message.id_span)
+        if let (Some(id), Some(span)) =
+            (self.id_for_server(understood.era, answer), &message.id_span)
         {
             rewritten.edits.replace(span.clone(), id);
         }
@@ -320,7 +325,10 @@ impl Authenticated {
             rewritten.edits.remove(extension.cut(0));
         }
         let mut edited = rewritten.edits.apply(body);
-        if edited.as_ref().is_some_and(|edited| edited.len() > policy.max_body) {
+        if edited
+            .as_ref()
+            .is_some_and(|edited| edited.len() > policy.max_body)
+        {
             return Err(Refusal::TooLarge);
         }
         let sent = edited.as_deref().unwrap_or(body);
@@ -345,7 +353,11 @@ impl Authenticated {
     }
 
     /// The id the server gets, as JSON, where it is not the client's.
-    fn id_for_server(&self, era: Era, (inspect, result_of): (Inspect, &ResultOf)) -> Option<String> {
+    fn id_for_server(
+        &self,
+        era: Era,
+        (inspect, result_of): (Inspect, &ResultOf),
+    ) -> Option<String> {
         let journal = self.request.journal();
         let id = journal.id.as_ref()?;
         if !inspect.depends_on_request() || era == Era::Modern {

@@ -241,9 +241,7 @@ impl Authenticated {
                         let token = account.access_token.reveal();
                         Ok(CallerCredential::Account(format!("Bearer {token}")))
                     }
-                    Err(NoAccountToken::NotLinked) => {
-                        Err(self.not_linked(&place, agreed, elicits))
-                    }
+                    Err(NoAccountToken::NotLinked) => Err(self.not_linked(&place, agreed, elicits)),
                     Err(NoAccountToken::NotRefreshed) => Err(Refusal::NotRefreshed),
                     Err(NoAccountToken::Store(error)) => Err(Refusal::Store(error)),
                 }

@@ -46,11 +46,7 @@ impl Peer {
 
 /// Refuses what does not come from this machine, or from a page that made its own name stand for
 /// this machine (DNS rebinding).
-pub(super) fn check(
-    policy: &Policy,
-    headers: &Headers,
-    from: Peer,
-) -> Result<(), Refusal> {
+pub(super) fn check(policy: &Policy, headers: &Headers, from: Peer) -> Result<(), Refusal> {
     if policy.local.is_none() {
         return Ok(());
     }

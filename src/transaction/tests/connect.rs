@@ -95,9 +95,7 @@ pub(super) fn sent(
 ) -> (Outcome, Vec<HttpRequest>) {
     let calls = Rc::new(RefCell::new(Vec::new()));
     let host = FakeProxy::at(policy, later).with_store(store);
-    let outcome = host
-        .with_answers(answers, &calls)
-        .send(request, &[], false);
+    let outcome = host.with_answers(answers, &calls).send(request, &[], false);
     (outcome, calls.take())
 }
 

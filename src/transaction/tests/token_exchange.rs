@@ -128,9 +128,7 @@ fn a_token_is_exchanged_once() {
     let exchanges = server([given("one"), given("two")]);
     let sent = |request: &Request, later| {
         let host = FakeProxy::with_secrets(&policy, secrets.clone(), later);
-        let outcome = host
-            .with_exchanges(&exchanges)
-            .send(request, &[], false);
+        let outcome = host.with_exchanges(&exchanges).send(request, &[], false);
         let sent = outcome.server_header("authorization").unwrap();
         sent.to_owned()
     };
@@ -157,9 +155,7 @@ fn a_token_the_server_does_not_take_is_exchanged_anew() {
     let request = call("crm.get", "{}").answered(&[(":status", "401")], "");
     for expected in ["Bearer one", "Bearer two"] {
         let host = FakeProxy::with_secrets(&policy, secrets.clone(), 0);
-        let outcome = host
-            .with_exchanges(&exchanges)
-            .send(&request, &[], false);
+        let outcome = host.with_exchanges(&exchanges).send(&request, &[], false);
         assert_eq!(outcome.server_header("authorization"), Some(expected));
     }
 }
