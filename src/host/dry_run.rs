@@ -8,9 +8,10 @@ use std::time::Duration;
 use super::{Host, Worker};
 use crate::effect::{Effect, Outcome, Progress};
 use crate::engine::Engine;
-use crate::transaction::{End, Now, Transaction};
+use crate::transaction::{End, Forward, Now, Transaction};
 use base::http::{HttpRequest, HttpResponse};
 use base::store::{Operation, StoreError, Stored, memory};
+use mcp::headers::Headers;
 
 /// The servers and the store that a dry run finds.
 pub trait Outside {
@@ -53,6 +54,36 @@ impl DryRun {
         });
         let worker = Worker::new(engine, Rc::clone(&host) as Rc<dyn Host>, 0);
         Self { host, worker, now }
+    }
+
+    /// Runs a whole request. With `hold: buffer_filter`, the changes with which the headers go on first
+    /// are among those of the end. `None`: a bug, it did not end.
+    pub fn request(
+        &self,
+        transaction: &mut Transaction,
+        headers: Headers,
+        body: &[u8],
+    ) -> Option<End> {
+        let progress = transaction.request_headers(headers, body.is_empty(), self.now);
+        let mut progress = self.carry_on(transaction, progress);
+        let mut released = Vec::new();
+        if let Progress::Waits(Effect::Body(release)) = progress {
+            released = release.unwrap_or_default();
+            let body = Outcome::Body(body.to_vec());
+            let next = transaction.resume(body, self.now)?;
+            progress = self.carry_on(transaction, next);
+        }
+        match progress {
+            Progress::Done(End::Forward(forward)) => {
+                released.extend(forward.headers);
+                Some(End::Forward(Forward {
+                    headers: released,
+                    ..forward
+                }))
+            }
+            Progress::Done(end) => Some(end),
+            Progress::Waits(_) => None,
+        }
     }
 
     /// Carries out what a request asks for, until it asks for its body or is over.

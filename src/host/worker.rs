@@ -35,18 +35,14 @@ pub struct Worker<R> {
 struct Call<R> {
     owner: Owner<R>,
     context: u32,
-    purpose: Purpose,
+    /// The operation on the store that it is for, if it is for one.
+    store: Option<Box<etcd::Job>>,
 }
 
 /// What a call, or a pause, is for.
 enum Owner<R> {
     Request(R),
     Work(FlightId),
-}
-
-enum Purpose {
-    Call,
-    Store(etcd::Job),
 }
 
 impl<R> Worker<R> {
@@ -89,12 +85,12 @@ impl<R> Worker<R> {
         let Some(call) = self.calls.borrow_mut().remove(&token) else {
             return Vec::new();
         };
-        let performed = match call.purpose {
-            Purpose::Call => Some((call.owner, Outcome::Call(answer()))),
-            Purpose::Store(mut job) => match job.answered(answer().as_ref()) {
+        let performed = match call.store {
+            None => Some((call.owner, Outcome::Call(answer()))),
+            Some(mut job) => match job.answered(answer().as_ref()) {
                 etcd::Progress::Over(stored) => Some((call.owner, Outcome::Store(stored))),
                 etcd::Progress::Call(request) => {
-                    self.call(call.owner, call.context, &request, Purpose::Store(job))
+                    self.call(call.owner, call.context, &request, Some(job))
                 }
             },
         };
@@ -151,7 +147,7 @@ impl<R> Worker<R> {
         effect: Effect,
     ) -> Option<(Owner<R>, Outcome)> {
         match (effect, &self.engine.policy.store) {
-            (Effect::Call(request), _) => self.call(owner, context, &request, Purpose::Call),
+            (Effect::Call(request), _) => self.call(owner, context, &request, None),
             (Effect::Store(operation), None) => {
                 let stored = self.host.store(&operation);
                 Some((owner, Outcome::Store(stored)))
@@ -159,7 +155,7 @@ impl<R> Worker<R> {
             (Effect::Store(operation), Some(etcd)) => {
                 let now = self.host.now().seconds();
                 let (job, request) = etcd::Job::start(etcd, operation, now);
-                self.call(owner, context, &request, Purpose::Store(job))
+                self.call(owner, context, &request, Some(Box::new(job)))
             }
             (Effect::Pause, _) => {
                 let until = self.host.now().unix_ms.saturating_add(PAUSE_MS);
@@ -177,7 +173,7 @@ impl<R> Worker<R> {
         owner: Owner<R>,
         context: u32,
         request: &HttpRequest,
-        purpose: Purpose,
+        store: Option<Box<etcd::Job>>,
     ) -> Option<(Owner<R>, Outcome)> {
         let Some(token) = self.host.call(context, request) else {
             let cluster = &request.cluster;
@@ -185,16 +181,16 @@ impl<R> Worker<R> {
                 .log(&format!("the proxy cannot call its cluster `{cluster}`"));
             return Some((
                 owner,
-                match purpose {
-                    Purpose::Call => Outcome::Call(None),
-                    Purpose::Store(_) => Outcome::Store(Err(StoreError::Unavailable)),
+                match store {
+                    None => Outcome::Call(None),
+                    Some(_) => Outcome::Store(Err(StoreError::Unavailable)),
                 },
             ));
         };
         let call = Call {
             owner,
             context,
-            purpose,
+            store,
         };
         self.calls.borrow_mut().insert(token, call);
         None
