@@ -28,7 +28,7 @@ pub enum Target<'a> {
 
 /// Who wants it.
 #[derive(Debug, Clone, Copy)]
-pub struct Caller<'a> {
+pub struct Principal<'a> {
     /// Who is calling, or as whom.
     pub identity: &'a Identity,
     /// Somebody more may not be allowed than: the caller with its own roles, if it acts as another.
@@ -141,7 +141,7 @@ pub fn operations<'p>(
 /// Why not. A denial that the caller could cure comes only after those nobody can.
 pub fn authorize(
     policy: &Policy,
-    caller: Caller<'_>,
+    caller: Principal<'_>,
     target: Target<'_>,
     arguments: Option<&[u8]>,
 ) -> Result<Vec<Evidence>, Denial> {
@@ -155,7 +155,7 @@ pub fn authorize(
 /// Decides for one identity of a caller.
 fn authorize_as(
     policy: &Policy,
-    caller: Caller<'_>,
+    caller: Principal<'_>,
     identity: &Identity,
     target: Target<'_>,
     arguments: Option<&[u8]>,
@@ -216,7 +216,7 @@ fn authorize_as(
 }
 
 /// Whether a list may show an item: whether a call of it could ever be allowed, or cured.
-pub fn may_see(policy: &Policy, caller: Caller<'_>, target: Target<'_>) -> bool {
+pub fn may_see(policy: &Policy, caller: Principal<'_>, target: Target<'_>) -> bool {
     match authorize(policy, caller, target, None) {
         Ok(_) | Err(Denial::Scope { .. } | Denial::TooOld { .. }) => true,
         // What nobody may read is not listed for nobody; tools are, so that a client can offer them.

@@ -15,38 +15,57 @@ use std::task::{Context, Poll, Waker};
 use crate::accounts::refresh::{PendingRefresh, Refreshed};
 use base::http::{HttpRequest, HttpResponse};
 use base::store::{Key, Operation, Record, StoreError, Stored};
+use mcp::headers::HeaderEdit;
 use oauth::{PendingFetch, TokenDigest};
 
 /// Something that only the host can do for a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
+    /// Wait for the whole body of the request. With edits, for `hold: buffer_filter`: the headers go
+    /// on now, changed by them; without, the host holds the headers.
+    Body(Option<Vec<HeaderEdit>>),
     /// Call a cluster of the policy.
     Call(HttpRequest),
-    /// Carry out an operation on the store.
-    Store(Operation),
-    /// Exchange the caller's token: once per worker, however many requests wait for it.
-    ExchangeToken(TokenDigest),
-    /// Fetch what tokens are verified with: once per worker, however many requests wait for it.
-    Fetch(PendingFetch),
     /// Wait 100 ms: another request holds what this one needs.
     Pause,
-    /// Refresh the token of an account. The refresh is carried to its end even if the request is gone.
+    /// Carry out an operation on the store.
+    Store(Operation),
+    /// Wait for work that is done once per worker.
+    Work(Work),
+}
+
+/// Work that is done once per worker, however many requests wait for it. It goes to its end even if
+/// they are gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Work {
+    /// Exchange a caller's token.
+    ExchangeToken(TokenDigest),
+    /// Fetch what tokens are verified with.
+    Fetch(PendingFetch),
+    /// Refresh the token of an account.
     Refresh(Box<PendingRefresh>),
 }
 
 /// What came of an effect. Its variant is that of the effect.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
+    /// The whole body of the request.
+    Body(Vec<u8>),
     /// The answer to a call; `None` if there was none.
     Call(Option<HttpResponse>),
-    /// What the store did.
-    Store(Result<Stored, StoreError>),
-    /// The token exchange is over; the exchanger knows its result.
-    TokenExchanged,
-    /// The fetch is over; the verifier knows its result.
-    Fetched,
     /// The pause is over.
     Paused,
+    /// What the store did.
+    Store(Result<Stored, StoreError>),
+    /// The work is done.
+    Work(Worked),
+}
+
+/// What came of work that is done once per worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Worked {
+    /// The token exchanger, or the verifier, knows the result.
+    Done,
     /// The result of a refresh.
     Refreshed(Refreshed),
 }
@@ -125,20 +144,29 @@ impl Effects {
         Ok(self.store(Operation::Create(record)).await? == Stored::Created(true))
     }
 
+    /// Waits for the whole body of the request. With `release`, its headers go on first.
+    pub async fn body(&self, release: Option<Vec<HeaderEdit>>) -> Vec<u8> {
+        match self.perform(Effect::Body(release)).await {
+            Outcome::Body(body) => body,
+            _ => Vec::new(),
+        }
+    }
+
     /// Fetches what a token is verified with. The verifier then knows the result.
     pub async fn fetch(&self, fetch: PendingFetch) {
-        self.perform(Effect::Fetch(fetch)).await;
+        self.perform(Effect::Work(Work::Fetch(fetch))).await;
     }
 
     /// Exchanges the caller's token. The exchanger then knows the result.
     pub async fn exchange_token(&self, token: TokenDigest) {
-        self.perform(Effect::ExchangeToken(token)).await;
+        self.perform(Effect::Work(Work::ExchangeToken(token))).await;
     }
 
     /// Refreshes the token of an account.
     pub async fn refresh(&self, refresh: PendingRefresh) -> Refreshed {
-        match self.perform(Effect::Refresh(Box::new(refresh))).await {
-            Outcome::Refreshed(refreshed) => refreshed,
+        let work = Work::Refresh(Box::new(refresh));
+        match self.perform(Effect::Work(work)).await {
+            Outcome::Work(Worked::Refreshed(refreshed)) => refreshed,
             _ => Refreshed::Store(StoreError::Unavailable),
         }
     }

@@ -1,18 +1,15 @@
 //! The filter as Envoy runs it: the only code that knows proxy-wasm.
 //!
-//! Host events go into an [`Transaction`](crate::transaction::Exchange), and its steps come out as host
-//! calls. The SDK's calls end the VM on a status they do not expect, so each is made only where its
+//! Host events go into a [`Transaction`](crate::transaction::Transaction), and its effects come out as
+//! host calls. The SDK's calls end the VM on a status they do not expect, so each is made only where its
 //! status is known: headers are read once, while they are there, and never one by one.
 
 mod configuration;
-mod fetch;
 mod host;
-mod job;
 mod metrics;
-mod refreshes;
 mod root;
+mod shared;
 mod stream;
-mod token_exchanges;
 
 use proxy_wasm::traits::RootContext;
 use proxy_wasm::types::LogLevel;

@@ -27,13 +27,15 @@ pub mod cors;
 pub mod credential;
 pub mod decision;
 pub mod effect;
+pub mod engine;
+pub mod host;
 pub mod metadata;
 pub mod own_tools;
 pub mod pages;
 pub mod reasons;
 pub mod refusal;
+mod request;
 pub mod response;
-pub mod rewrite;
 pub mod transaction;
 
 #[cfg(target_arch = "wasm32")]

@@ -13,7 +13,7 @@ use thiserror::Error;
 pub use self::definition::{definition, set};
 use crate::accounts::vault::{AccountPlace, LinkedAccount};
 use crate::accounts::{AccountContext, end, find_account};
-use crate::authorize::{Caller, Target, known_roles, may_see, operations};
+use crate::authorize::{Principal, Target, known_roles, may_see, operations};
 use base::store::StoreError;
 use oauth::{Identity, VerifiedToken};
 use policy::{Connection, OwnTool, Policy};
@@ -26,7 +26,7 @@ pub struct OwnToolCaller<'a> {
     /// The user who signed in.
     pub own: &'a Identity,
     /// The caller whose rights count: the same, or the view.
-    pub caller: Caller<'a>,
+    pub caller: Principal<'a>,
     /// The view; empty: none.
     pub view: &'a str,
     /// How the caller is identified, as the log says it.

@@ -13,7 +13,7 @@ use crate::consent::elicitation::Elicitation;
 use crate::decision::{Decision, Evidence, Verdict};
 use crate::pages::PageRefusal;
 use crate::reasons::{Reason, Refused};
-use crate::rewrite::arguments::ArgumentError;
+use crate::request::arguments::ArgumentError;
 use base::store::StoreError;
 use mcp::headers::{HeaderError, HeaderMismatch};
 use mcp::message::MessageError;

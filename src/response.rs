@@ -23,7 +23,7 @@ use self::sealed_ids::{Handles, SESSION};
 use crate::audit::Record;
 use crate::cors;
 use crate::refusal::{Refusal, error_body};
-use crate::transaction::caller::Known;
+use crate::request::caller::Caller;
 use crate::transaction::{Forward, Now, Step};
 use base::seal::Sealer;
 use mcp::headers::{HeaderEdit, Headers, media_type};
@@ -37,7 +37,7 @@ pub(crate) struct Answering {
     /// The policy of the request.
     pub(crate) policy: Rc<Policy>,
     /// The caller, if it is known.
-    pub(crate) caller: Option<Known>,
+    pub(crate) caller: Option<Caller>,
     /// The request.
     pub(crate) request: AnsweredRequest,
     /// The parts of the answer that are inspected.

@@ -1,86 +1,66 @@
-//! One request and its answer, as a state machine without I/O.
+//! One request and its answer, without I/O: the order of things.
 //!
-//! The host's events go in (headers, body, end, keys), steps come out. Trailers are the same event
-//! as the end of the body, so no message can end without being judged.
+//! A request is a [`Task`]: it asks its host for effects (its own body, calls, the store), and ends as
+//! a request that goes on with edits, or as a reply in the server's place. Then the answer passes
+//! through, headers and body. Trailers are the same event as the end of the body, so no message ends
+//! without being judged.
 
-mod agree;
-pub(crate) mod auth_tools;
-mod call;
-pub(crate) mod caller;
-mod completion;
-mod confirm;
-mod connect;
-mod credentials;
-mod forward;
-mod handles;
-mod local;
-mod pages;
-mod request;
-mod task;
-mod token_exchange;
-mod waiting;
-
+use std::cell::RefCell;
 use std::rc::Rc;
 
-use self::caller::Known;
-pub use self::local::Connection;
-use self::task::{GoOn, PageVerifier};
-use self::waiting::Waiting;
-use crate::accounts::refresh::PendingRefresh;
-use crate::accounts::token_exchange::TokenExchanger;
-use crate::accounts::{AccountContext, Clients, Random};
 use crate::audit::Record;
-use crate::authorize::Target;
 use crate::cors;
-use crate::credential::Credential;
-use crate::decision::{Decision, Evidence, Verdict};
-use crate::effect::{Effects, Task};
-use crate::reasons::Approval;
-use crate::refusal::{Asked, Refusal, refuse};
-use crate::response::inspect::{Inspect, ResultOf};
-use crate::response::pins::SeenTools;
-use crate::response::sealed_ids::Handles;
-use crate::response::{AnsweredRequest, Answering, ResponseState, results};
-use base::effect::Ask;
+use crate::effect::{Effect, Outcome, Progress, Task};
+use crate::engine::Engine;
+use crate::refusal::Refusal;
+use crate::request::arrived::Arrived;
+pub use crate::request::peer::Peer;
+use crate::request::release::Passed;
+use crate::request::{Journal, Request, forward};
 use base::http::Reply;
-use base::seal::Sealer;
-use mcp::capabilities::ElicitationCapability;
 use mcp::headers::{HeaderEdit, Headers};
-use mcp::method::Era;
-use oauth::{PendingFetch, TokenDigest};
-use policy::{Mode, Policy, ServerErrors};
+use policy::Mode;
 
 /// How deep JSON may be nested, in requests and lists.
 pub(crate) const MAX_DEPTH: usize = 64;
 
-/// What the host is to do now.
+/// The phases of a request. `Err`: it is refused, or answered here.
+async fn pass(request: Request, peer: Peer) -> Result<Passed, End> {
+    let request = request.check_peer(peer)?.answer_document()?;
+    let request = request.answer_page().await?;
+    let arrived = Arrived::check(request)?;
+    let authenticated = arrived.authenticate().await?;
+    let received = authenticated.receive().await;
+    let judged = received.judge().await?;
+    let fulfilled = judged.fulfil().await?;
+    Ok(fulfilled.release())
+}
+
+/// How a request ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// Keep what has arrived of the message, and wait for more of it.
-    Hold,
-    /// Keep the request until this was fetched, once for everybody who waits for it.
-    Fetch(PendingFetch),
-    /// Keep the request, which has ended, until the exchange was told this.
-    Ask(Ask),
-    /// Keep the request, which has ended, until its token was exchanged, once for everybody who waits for
-    /// that.
-    Exchange(TokenDigest),
-    /// Keep the request, which has ended, until this is over. It goes to its end even if the request is
-    /// gone.
-    Refresh(Box<PendingRefresh>),
-    /// Let the message go on, with these changes.
+pub enum End {
+    /// It goes on, with these changes.
     Forward(Forward),
-    /// Answer the request in the server's place.
+    /// It is answered in the server's place.
     Reply(Reply),
 }
 
-/// Changes of a message that goes on. Whoever makes them also keeps `content-length` right: it is
-/// among the header edits whenever the body changes while the headers are held.
+/// What becomes of a part of the answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// It is kept until more of the answer is there.
+    Hold,
+    /// It goes on, with these changes.
+    Forward(Forward),
+}
+
+/// Changes of a message that goes on. `content-length` is among the header edits whenever the body
+/// changes while the headers are held.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Forward {
     /// Changes of the headers. Empty once the headers are gone.
     pub headers: Vec<HeaderEdit>,
-    /// What replaces the body, or the chunk of it that was handed in.
+    /// Replaces the body, or the chunk of it that was handed in.
     pub body: Option<Vec<u8>>,
 }
 
@@ -98,312 +78,205 @@ impl Now {
     }
 }
 
-/// What the environment of the VM brings.
-#[derive(Clone, Default)]
-pub struct Secrets {
-    /// The key of the hash that names callers in the log.
-    pub audit_key: Option<Rc<str>>,
-    /// What binds the server's handles to their callers.
-    pub sealer: Option<Rc<Sealer>>,
-    /// What the server gets from every caller.
-    pub credential: Option<Rc<Credential>>,
-    /// What authorization servers get from this filter.
-    pub clients: Rc<Clients>,
-    /// Where random bytes come from.
-    pub random: Random,
-    /// What the server gets in place of callers' tokens.
-    pub exchanger: Option<Rc<TokenExchanger>>,
-}
-
-impl Secrets {
-    /// What work on linked accounts needs, if there is a key to seal with.
-    pub fn accounts(&self, policy: &Rc<Policy>, effects: Effects) -> Option<AccountContext> {
-        Some(AccountContext {
-            policy: Rc::clone(policy),
-            sealer: Rc::clone(self.sealer.as_ref()?),
-            clients: Rc::clone(&self.clients),
-            effects,
-        })
-    }
-}
-
-/// Says nothing: they are secrets.
-impl std::fmt::Debug for Secrets {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Secrets")
-    }
-}
-
 /// One request and its answer.
 #[derive(Debug)]
 pub struct Transaction {
-    policy: Rc<Policy>,
-    secrets: Secrets,
-    seen: SeenTools,
+    engine: Rc<Engine>,
     started: Now,
-    connection: Connection,
-    request: RequestState,
-    /// The answer, once its headers arrived.
-    answering: Option<Answering>,
-    headers: Headers,
-    caller: Option<Known>,
-    asked: Question,
-    handles: Handles,
-    inspect: Inspect,
-    result_of: ResultOf,
-    waiting: Option<Waiting>,
-    /// Whether it is for a page of the filter.
-    is_page: bool,
-    task: Option<Task<GoOn>>,
-    page_verifier: Option<PageVerifier>,
-    /// What the server gets in place of the caller's token.
-    token_for_server: Option<Rc<Credential>>,
-    record: Record,
+    peer: Peer,
+    journal: Rc<RefCell<Journal>>,
+    phase: Phase,
 }
 
-/// Where the request is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum RequestState {
+/// How far a transaction is.
+#[derive(Debug)]
+enum Phase {
     /// Nothing arrived yet.
-    Start,
-    /// Its issuer's keys, or word about the token, are being fetched. `ended`: nothing more of it will arrive.
-    AwaitsKeys { ended: bool },
-    /// Its body is being collected.
-    Body,
-    /// It is whole, and waits for what was asked.
-    Asks,
-    /// It went on, or was answered.
+    Expected,
+    /// The request is judged.
+    Judging(Judging),
+    /// The request went on, and its answer is looked at.
+    Passed(Box<Passed>),
+    /// The request was refused or answered here; in observe mode it went on.
     Over,
 }
 
-/// What was asked, kept for the answer.
 #[derive(Debug)]
-struct Question {
-    id: Option<Vec<u8>>,
-    /// What the client can ask its user.
-    elicits: ElicitationCapability,
-    /// As the headers state it; a body of the other era is refused.
-    era: Era,
+struct Judging {
+    task: Task<Result<Passed, End>>,
+    awaits_body: bool,
 }
 
 impl Transaction {
-    /// A request about to arrive. `seen` is what other exchanges of the policy saw.
-    pub fn new(policy: Rc<Policy>, secrets: &Secrets, seen: &SeenTools, now: Now) -> Self {
-        let mut record = Record::new(policy.mode, Refusal::ClientGone.decision());
-        record.policy.clone_from(&policy.label);
+    /// A request about to arrive.
+    pub fn new(engine: Rc<Engine>, now: Now) -> Self {
+        let journal = Journal::new(&engine.policy);
         Self {
-            policy,
-            secrets: secrets.clone(),
-            seen: seen.clone(),
+            engine,
             started: now,
-            connection: Connection::default(),
-            request: RequestState::Start,
-            answering: None,
-            headers: Headers::default(),
-            caller: None,
-            asked: Question {
-                id: None,
-                elicits: ElicitationCapability::default(),
-                era: Era::Legacy,
-            },
-            handles: Handles::default(),
-            inspect: Inspect::default(),
-            result_of: ResultOf::default(),
-            waiting: None,
-            is_page: false,
-            task: None,
-            page_verifier: None,
-            token_for_server: None,
-            record,
+            peer: Peer::default(),
+            journal: Rc::new(RefCell::new(journal)),
+            phase: Phase::Expected,
         }
     }
 
-    /// Says on which connection the request came in. Before its headers; only for a policy with `local`
-    /// does it matter.
-    pub fn came_in_on(&mut self, connection: Connection) {
-        self.connection = connection;
+    /// Says between which addresses the request came; before its headers. Only a policy with `local`
+    /// asks for it.
+    pub fn set_peer(&mut self, peer: Peer) {
+        self.peer = peer;
     }
 
-    /// The record of this exchange, once it is over. `status` is what the client got, 0 if it got
-    /// nothing. `None` if the request never arrived here.
-    pub fn finish(mut self, status: u16, now: Now) -> Option<Record> {
-        if self.request == RequestState::Start {
+    /// The request's headers. `is_ended`: nothing follows them.
+    pub fn request_headers(&mut self, headers: Headers, is_ended: bool, now: Now) -> Progress<End> {
+        let (engine, journal) = (Rc::clone(&self.engine), Rc::clone(&self.journal));
+        let peer = self.peer;
+        let (task, progress) = Task::start(now.unix_ms, |effects| {
+            pass(
+                Request::new(engine, effects, headers, journal, is_ended),
+                peer,
+            )
+        });
+        let awaits_body = false;
+        self.phase = Phase::Judging(Judging { task, awaits_body });
+        self.advance(progress)
+    }
+
+    /// More of the request's body arrived: `size` bytes so far. `Some`: that is too much.
+    pub fn request_grows(&mut self, size: usize) -> Option<End> {
+        self.journal.borrow_mut().record.request_bytes = size;
+        let is_too_large = !self.is_over() && size > self.engine.policy.max_body;
+        is_too_large.then(|| self.abort(&Refusal::TooLarge))
+    }
+
+    /// Goes on with the outcome of the effect for which the request waits. `None`: it waits for none.
+    pub fn resume(&mut self, outcome: Outcome, now: Now) -> Option<Progress<End>> {
+        if let Outcome::Body(body) = &outcome
+            && let Some(end) = self.request_grows(body.len())
+        {
+            return Some(Progress::Done(end));
+        }
+        let Phase::Judging(judging) = &mut self.phase else {
             return None;
-        }
-        if self.request == RequestState::Asks {
-            self.decide(Refusal::ClientGone.decision());
-        }
-        self.record.status = status;
-        self.record.duration_ms = now.unix_ms.saturating_sub(self.started.unix_ms);
-        Some(self.record)
+        };
+        let progress = judging.task.resume(outcome, now.unix_ms);
+        Some(self.advance(progress))
+    }
+
+    fn advance(&mut self, progress: Progress<Result<Passed, End>>) -> Progress<End> {
+        let (phase, end) = match progress {
+            Progress::Waits(effect) => {
+                if let Phase::Judging(judging) = &mut self.phase {
+                    judging.awaits_body = matches!(effect, Effect::Body(_));
+                }
+                return Progress::Waits(effect);
+            }
+            Progress::Done(Ok(mut passed)) => {
+                let forward = std::mem::take(&mut passed.forward);
+                (Phase::Passed(Box::new(passed)), End::Forward(forward))
+            }
+            Progress::Done(Err(end)) => (Phase::Over, end),
+        };
+        self.phase = phase;
+        Progress::Done(end)
     }
 
     /// Whether nothing more is to be decided about the request.
     pub fn is_over(&self) -> bool {
-        self.request == RequestState::Over
+        matches!(self.phase, Phase::Passed(_) | Phase::Over)
     }
 
     /// Whether the request waits for its body.
     pub fn awaits_body(&self) -> bool {
-        self.request == RequestState::Body
+        matches!(&self.phase, Phase::Judging(judging) if judging.awaits_body)
     }
 
-    /// Refuses a request because the host cannot keep it back.
-    pub fn host_does_not_hold(&mut self) -> Step {
-        self.refuse(&Refusal::HostDoesNotHold, None)
+    /// Refuses a request because the host cannot hold it back.
+    pub fn host_does_not_hold(&mut self) -> End {
+        self.abort(&Refusal::HostDoesNotHold)
     }
 
-    /// Refuses a request that is for none of the plugin's policies; the one at hand only says
+    /// Refuses a request that matches none of the plugin's policies. The policy at hand only says
     /// whether refusals take effect.
-    pub fn is_for_nobody(&mut self, headers: &Headers) -> Step {
-        self.record.policy = None;
-        let method = headers.one(":method").ok().flatten();
-        self.record.http_method = crate::audit::name(method.unwrap_or_default());
-        self.refuse(&Refusal::NotFound, None)
-    }
-
-    /// Ends the request with a refusal; in observe mode only says so in the record.
-    fn refuse(&mut self, refusal: &Refusal, target: Option<Target<'_>>) -> Step {
-        self.request = RequestState::Over;
-        let mut decision = refusal.decision();
-        decision.evidence.splice(0..0, self.caller_evidence());
-        if self.policy.mode == Mode::Observe {
-            self.decide(decision);
-            self.note_credential();
-            return Step::Forward(Forward::default());
+    pub fn refuse_unmatched(&mut self, headers: &Headers) -> End {
+        {
+            let record = &mut self.journal.borrow_mut().record;
+            record.policy = None;
+            let method = headers.one(":method").ok().flatten();
+            record.http_method = crate::audit::name(method.unwrap_or_default());
         }
-        self.decide(decision);
-        let asked = Asked {
-            id: self.asked.id.as_deref(),
-            era: self.asked.era,
-            target,
-            is_call: self.record.method.as_deref() == Some("tools/call"),
-        };
-        let mut reply = refuse(&self.policy, refusal, asked);
-        let for_page = cors::reply_headers(&self.policy, self.origin());
-        reply.headers.extend(for_page);
-        Step::Reply(reply)
+        self.abort(&Refusal::NotFound)
     }
 
-    /// Answers in the server's place what needs no token.
-    fn answer_openly(&mut self, reason: Approval, reply: Reply) -> Step {
-        self.request = RequestState::Over;
-        self.approve(reason, Vec::new());
-        match self.policy.mode {
-            Mode::Enforce => Step::Reply(reply),
-            Mode::Observe => Step::Forward(Forward::default()),
-        }
+    fn abort(&mut self, refusal: &Refusal) -> End {
+        self.phase = Phase::Over;
+        let journal = &mut *self.journal.borrow_mut();
+        journal.refuse(&self.engine.policy, refusal, None)
     }
 
-    /// The web page's origin, if the request states one.
-    fn origin(&self) -> Option<&str> {
-        self.headers.one("origin").ok().flatten()
-    }
-
-    /// Notes whose result the answer will be, and what of it is looked at.
-    fn prepare_answer(&mut self, inspect: Inspect, result_of: ResultOf) {
-        let results =
-            !results::rules_for(&self.policy, self.caller.as_ref(), &result_of).is_empty();
-        // What one caller may read must not be cached for others.
-        let is_read = self.record.method.as_deref() == Some("resources/read");
-        let presents = matches!(
-            self.record.method.as_deref(),
-            Some("initialize" | "server/discover")
-        );
-        // A stream that is resumed may still bring that answer.
-        let presents = presents || self.record.http_method == "GET";
-        let errors = self.looks_at_errors();
-        // So must the names be that one caller may read in what the server says of itself.
-        let of_caller = is_read || presents && errors && self.policy.instructions.is_none();
-        self.inspect = Inspect {
-            lists: inspect.lists || of_caller && self.asked.era == Era::Modern,
-            results,
-            instructions: presents && self.policy.instructions.is_some(),
-            errors,
-            ..inspect
-        };
-        self.result_of = result_of;
-    }
-
-    /// Notes an approval and the evidence for it, the caller's first.
-    fn approve(&mut self, reason: Approval, evidence: Vec<Evidence>) {
-        let of_caller = self.caller_evidence().into_iter();
-        let evidence = of_caller.chain(evidence).collect();
-        self.decide(Decision {
-            verdict: Verdict::Approved,
-            reason: reason.row().code,
-            evidence,
-            next_action: None,
-        });
-    }
-
-    fn decide(&mut self, decision: Decision) {
-        self.record.decide(self.policy.mode, decision);
-    }
-
-    /// Whether error texts of the answer are looked at: only requests have one, and a stream of its
-    /// own may bring the answers to others.
-    fn looks_at_errors(&self) -> bool {
-        let is_answered = self.asked.id.is_some() || self.record.http_method == "GET";
-        let has_names = !self.policy.known_tools.is_empty();
-        is_answered
-            && match self.policy.errors {
-                ServerErrors::HideNames => has_names,
-                ServerErrors::Keep => false,
-                ServerErrors::Withhold => true,
+    /// The changes of the trailers of a request that goes on: a server may read them like headers.
+    pub fn request_trailers(&self, trailers: &Headers) -> Vec<HeaderEdit> {
+        match self.engine.policy.mode {
+            Mode::Observe => Vec::new(),
+            Mode::Enforce => {
+                let era = self.journal.borrow().era;
+                forward::removed_trailers(&self.engine.policy, trailers, era)
             }
+        }
     }
 
-    /// The answer's headers. `ended`: nothing follows them.
-    pub fn response_headers(&mut self, headers: &Headers, ended: bool) -> Step {
-        self.refused_by_server(headers);
-        let answering = self.answering();
-        let answering = self.answering.insert(answering);
-        answering.response_headers(headers, ended, &mut self.record)
+    /// The answer's headers. `is_ended`: nothing follows them.
+    pub fn response_headers(&mut self, headers: &Headers, is_ended: bool) -> Step {
+        let policy = &self.engine.policy;
+        let journal = &mut *self.journal.borrow_mut();
+        match (&mut self.phase, policy.mode) {
+            (Phase::Passed(passed), _) => {
+                passed.note_refused_token(&self.engine, headers);
+                let answering = &mut passed.answering;
+                answering.response_headers(headers, is_ended, &mut journal.record)
+            }
+            // The proxy itself answers.
+            (_, Mode::Enforce) => Step::Forward(Forward {
+                headers: cors::answer_headers(policy, journal.origin.as_deref(), headers),
+                body: None,
+            }),
+            (_, Mode::Observe) => Step::Forward(Forward::default()),
+        }
     }
 
     /// The answer's body: all of it so far while a message is held, else the next chunk.
-    /// `ended`: by its own end or by trailers.
-    pub fn response_body(&mut self, body: &[u8], ended: bool, now: Now) -> Step {
-        match &mut self.answering {
-            Some(answering) => answering.response_body(body, ended, now, &mut self.record),
-            None => Step::Forward(Forward::default()),
+    /// `is_ended`: by its own end or by trailers.
+    pub fn response_body(&mut self, body: &[u8], is_ended: bool, now: Now) -> Step {
+        let record = &mut self.journal.borrow_mut().record;
+        match &mut self.phase {
+            Phase::Passed(passed) => {
+                let answering = &mut passed.answering;
+                answering.response_body(body, is_ended, now, record)
+            }
+            _ => Step::Forward(Forward::default()),
         }
     }
 
     /// Whether the answer's body has to be looked at.
     pub fn reads_response(&self) -> bool {
-        let answering = self.answering.as_ref();
-        answering.is_none_or(Answering::reads_response)
+        matches!(&self.phase, Phase::Passed(passed) if passed.answering.reads_response())
     }
 
     /// Whether a message of the answer is held until it is whole.
     pub fn holds_response(&self) -> bool {
-        let answering = self.answering.as_ref();
-        answering.is_some_and(Answering::holds_response)
+        matches!(&self.phase, Phase::Passed(passed) if passed.answering.holds_response())
     }
 
-    /// The answer to this request. The request needs none of what moves into it any more.
-    fn answering(&mut self) -> Answering {
-        Answering {
-            policy: Rc::clone(&self.policy),
-            caller: self.caller.clone(),
-            request: AnsweredRequest {
-                id: self.asked.id.take(),
-                era: self.asked.era,
-                http_method: self.record.http_method.clone(),
-                method: self.record.method.clone(),
-                origin: self.origin().map(str::to_owned),
-            },
-            inspect: self.inspect,
-            result_of: std::mem::take(&mut self.result_of),
-            handles: std::mem::take(&mut self.handles),
-            seen: self.seen.clone(),
-            audit_key: self.secrets.audit_key.clone(),
-            sealer: self.secrets.sealer.clone(),
-            state: ResponseState::default(),
-            header_edits: Vec::new(),
+    /// The record of this transaction, once it is over. `status` is what the client got, 0 if it got
+    /// nothing. `None` if the request never arrived here.
+    pub fn finish(self, status: u16, now: Now) -> Option<Record> {
+        if matches!(self.phase, Phase::Expected) {
+            return None;
         }
+        drop(self.phase);
+        let mut record = Rc::into_inner(self.journal)?.into_inner().record;
+        record.status = status;
+        record.duration_ms = now.unix_ms.saturating_sub(self.started.unix_ms);
+        Some(record)
     }
 }
 

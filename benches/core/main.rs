@@ -15,8 +15,9 @@ use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use criterion::{criterion_group, criterion_main};
 use mcp::headers::Headers;
 use mcp::message::Message;
-use mcp_auth_filter::response::pins::SeenTools;
-use mcp_auth_filter::transaction::{Forward, Secrets, Step, Transaction};
+use mcp_auth_filter::effect::{Effect, Outcome, Progress};
+use mcp_auth_filter::engine::{Engine, Secrets};
+use mcp_auth_filter::transaction::{End, Forward, Step, Transaction};
 use oauth::{Algorithm, BearerToken, Verification, Verifier};
 use policy::Policy;
 use serde::Deserialize;
@@ -90,13 +91,13 @@ fn exchange(criterion: &mut Criterion) {
         for size in SIZES {
             let body = samples::call(size, edited);
             let headers = samples::headers(&authorization, body.len());
-            let mut verifier = Verifier::new(policy.issuers.clone()).unwrap();
+            let engine = engine(&policy);
             group.throughput(Throughput::Bytes(u64::try_from(size).unwrap()));
             group.bench_function(BenchmarkId::new(name, size), |bencher| {
                 bencher.iter(|| {
-                    let (exchange, forward) = request(&policy, &mut verifier, &headers, &body);
+                    let (transaction, forward) = request(&engine, &headers, &body);
                     assert_eq!(forward.body.is_some(), edited);
-                    exchange.finish(200, NOW)
+                    transaction.finish(200, NOW)
                 });
             });
         }
@@ -108,7 +109,7 @@ fn exchange(criterion: &mut Criterion) {
 fn list(criterion: &mut Criterion) {
     let issuer = Issuer::new(Algorithm::RS256);
     let policy = samples::policy(&issuer);
-    let mut verifier = Verifier::new(policy.issuers.clone()).unwrap();
+    let engine = engine(&policy);
     let asked = samples::list_request();
     let headers = samples::headers(&issuer.authorization(), asked.len());
     let answer = samples::tools(50);
@@ -122,7 +123,7 @@ fn list(criterion: &mut Criterion) {
         group.throughput(Throughput::Bytes(u64::try_from(body.len()).unwrap()));
         group.bench_function(name, |bencher| {
             bencher.iter_batched(
-                || request(&policy, &mut verifier, &headers, &asked).0,
+                || request(&engine, &headers, &asked).0,
                 |mut exchange| {
                     exchange.response_headers(&answered, false);
                     let step = exchange.response_body(&body, true, NOW);
@@ -145,11 +146,10 @@ fn list(criterion: &mut Criterion) {
 /// The answer to a call whose result falls under two rules.
 fn result(criterion: &mut Criterion) {
     let issuer = Issuer::new(Algorithm::RS256);
-    let policy = samples::judging_policy(&issuer);
-    let mut verifier = Verifier::new(policy.issuers.clone()).unwrap();
+    let engine = engine(&samples::judging_policy(&issuer));
     let asked = samples::call(SIZES[0], false);
     let headers = samples::headers(&issuer.authorization(), asked.len());
-    let (_, forward) = request(&policy, &mut verifier, &headers, &asked);
+    let (_, forward) = request(&engine, &headers, &asked);
     let sent: Value = serde_json::from_slice(&forward.body.unwrap_or(asked.clone())).unwrap();
     let mut group = criterion.benchmark_group("result with rules");
     for size in SIZES {
@@ -158,7 +158,7 @@ fn result(criterion: &mut Criterion) {
         group.throughput(Throughput::Bytes(u64::try_from(answer.len()).unwrap()));
         group.bench_function(BenchmarkId::from_parameter(size), |bencher| {
             bencher.iter_batched(
-                || request(&policy, &mut verifier, &headers, &asked).0,
+                || request(&engine, &headers, &asked).0,
                 |mut exchange| {
                     exchange.response_headers(&answered, false);
                     let step = exchange.response_body(&answer, true, NOW);
@@ -234,24 +234,20 @@ fn condition(criterion: &mut Criterion) {
 fn condition(_: &mut Criterion) {}
 
 /// Sends a request up to the point where it is forwarded.
-fn request(
-    policy: &Rc<Policy>,
-    verifier: &mut Verifier,
-    headers: &Headers,
-    body: &[u8],
-) -> (Transaction, Forward) {
-    let mut exchange = Transaction::new(
-        Rc::clone(policy),
-        &Secrets::default(),
-        &SeenTools::default(),
-        NOW,
-    );
-    let held = exchange.request_headers(headers.clone(), false, verifier, NOW);
-    assert_eq!(held, Step::Hold);
-    match exchange.request_body(black_box(body), verifier, NOW) {
-        Step::Forward(forward) => (exchange, forward),
-        _ => (exchange, Forward::default()),
+fn request(engine: &Rc<Engine>, headers: &Headers, body: &[u8]) -> (Transaction, Forward) {
+    let mut transaction = Transaction::new(Rc::clone(engine), NOW);
+    let held = transaction.request_headers(headers.clone(), false, NOW);
+    assert_eq!(held, Progress::Waits(Effect::Body(None)));
+    let body = Outcome::Body(black_box(body).to_vec());
+    match transaction.resume(body, NOW) {
+        Some(Progress::Done(End::Forward(forward))) => (transaction, forward),
+        _ => (transaction, Forward::default()),
     }
+}
+
+fn engine(policy: &Rc<Policy>) -> Rc<Engine> {
+    let verifier = Verifier::new(policy.issuers.clone()).unwrap();
+    Rc::new(Engine::new(Rc::clone(policy), Secrets::default(), verifier))
 }
 
 criterion_group!(phases, read, exchange, list, result, token, condition);

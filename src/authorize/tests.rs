@@ -42,7 +42,7 @@ fn identity(roles: &[&str], scopes: &[&str]) -> Identity {
 
 fn call(policy: &Policy, roles: &[&str], target: Target<'_>) -> Result<Vec<Evidence>, Denial> {
     let identity = identity(roles, &[]);
-    let caller = Caller {
+    let caller = Principal {
         identity: &identity,
         ceiling: None,
         token_age: None,
@@ -57,7 +57,7 @@ fn call_with(
     arguments: &str,
 ) -> Result<Vec<Evidence>, Denial> {
     let identity = identity(&["r"], scopes);
-    let caller = Caller {
+    let caller = Principal {
         identity: &identity,
         ceiling: None,
         token_age,

@@ -5,11 +5,49 @@ use std::time::{Duration, UNIX_EPOCH};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, LogLevel, MapType, Status};
 
-use crate::transaction::{Connection, Now};
-use base::http::Reply;
-use base::http::{HttpRequest, HttpResponse};
-use base::store::StoreError;
+use crate::host::Host;
+use crate::transaction::{Now, Peer};
+use base::http::{HttpRequest, HttpResponse, Reply};
+use base::store::{Operation, StoreError, Stored, memory};
 use mcp::headers::{HeaderEdit, Headers};
+
+/// How long an answer to a call may take.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Envoy, as the engine sees it.
+pub(super) struct EnvoyHost;
+
+impl Host for EnvoyHost {
+    fn now(&self) -> Now {
+        now()
+    }
+
+    fn log(&self, error: &str) {
+        log(LogLevel::Error, error);
+    }
+
+    /// Whatever stream was woken meanwhile, the call is that of the given context.
+    fn call(&self, context: u32, request: &HttpRequest) -> Option<u32> {
+        hostcalls::set_effective_context(context).ok()?;
+        let headers = request.headers.iter();
+        let headers = headers.map(|(name, value)| (*name, value.as_str()));
+        let body = (!request.body.is_empty()).then_some(request.body.as_slice());
+        let (cluster, headers) = (&request.cluster, headers.collect());
+        hostcalls::dispatch_http_call(cluster, headers, body, Vec::new(), CALL_TIMEOUT).ok()
+    }
+
+    fn store(&self, operation: &Operation) -> Result<Stored, StoreError> {
+        let slot = memory::slot(operation.key());
+        let now = now().seconds();
+        change_shared(&format!("mcp-auth/1/{slot}"), |held| {
+            memory::apply(held, operation, now)
+        })
+    }
+
+    fn wake(&self, after: Duration) {
+        let _ = hostcalls::set_tick_period(after);
+    }
+}
 
 /// The host's clock.
 pub(super) fn now() -> Now {
@@ -50,7 +88,7 @@ pub(super) fn buffer(buffer: BufferType, size: usize) -> Vec<u8> {
         .unwrap_or_default()
 }
 
-/// Replaces a whole buffer of `size` bytes. The headers' length is the exchange's business.
+/// Replaces a whole buffer of `size` bytes. The transaction edits the header `content-length`.
 pub(super) fn replace_buffer(buffer: BufferType, size: usize, with: &[u8]) {
     if hostcalls::set_buffer(buffer, 0, size, with).is_err() {
         log(LogLevel::Error, "a body could not be replaced");
@@ -70,16 +108,6 @@ pub(super) fn reply(reply: &Reply) {
     }
 }
 
-/// Calls a server for a context, with which the call ends; the token comes back with the answer.
-/// Whoever was woken meanwhile, that context is no longer the effective one by itself.
-pub(super) fn call(context: u32, call: &HttpRequest, timeout: Duration) -> Option<u32> {
-    hostcalls::set_effective_context(context).ok()?;
-    let headers = call.headers.iter();
-    let headers = headers.map(|(name, value)| (*name, value.as_str()));
-    let body = (!call.body.is_empty()).then_some(call.body.as_slice());
-    hostcalls::dispatch_http_call(&call.cluster, headers.collect(), body, Vec::new(), timeout).ok()
-}
-
 /// The answer to a call, in the callback that delivers it. `None`: there was none.
 pub(super) fn call_answer(size: usize) -> Option<HttpResponse> {
     let headers = headers(MapType::HttpCallResponseHeaders);
@@ -90,9 +118,9 @@ pub(super) fn call_answer(size: usize) -> Option<HttpResponse> {
     })
 }
 
-/// Does something with a text that all workers share: `change` is given what it is, and says what it
-/// has to be. Once more, if somebody else was faster.
-pub(super) fn change_shared<T>(
+/// Compare-and-swap on data that all workers share: `change` gets the current bytes, and returns the
+/// new ones. Retried on conflict.
+fn change_shared<T>(
     name: &str,
     change: impl Fn(&[u8]) -> Result<(T, Option<Vec<u8>>), StoreError>,
 ) -> Result<T, StoreError> {
@@ -105,8 +133,8 @@ pub(super) fn change_shared<T>(
         let Some(with) = with else {
             return Ok(outcome);
         };
-        // Without a version the host would write over what another worker was first to write; it
-        // gives none this number.
+        // Without a version the host would overwrite what another worker just wrote. No data has the
+        // version `u32::MAX`.
         match hostcalls::set_shared_data(name, Some(&with), version.or(Some(u32::MAX))) {
             Ok(()) => return Ok(outcome),
             Err(Status::CasMismatch) => {}
@@ -122,13 +150,13 @@ pub(super) fn number(path: &[&str]) -> Option<u64> {
     Some(u64::from_le_bytes(bytes.try_into().ok()?))
 }
 
-/// The connection the request came in on.
-pub(super) fn connection() -> Connection {
+/// The addresses between which the request came.
+pub(super) fn peer() -> Peer {
     let address = |end: &str| {
         let address = hostcalls::get_property(vec![end, "address"]);
         address.ok().flatten().unwrap_or_default()
     };
-    Connection::of(&address("destination"), &address("source"))
+    Peer::of(&address("destination"), &address("source"))
 }
 
 /// Whether the answer that arrives comes from the server, and not from Envoy itself.

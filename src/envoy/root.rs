@@ -6,13 +6,13 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel};
 
 use super::configuration;
-use super::fetch::Shared;
 use super::host;
+use super::shared::Shared;
 use super::stream::StreamContext;
 use crate::accounts::token_exchange::TokenExchanger;
 use crate::accounts::{Clients, Random};
 use crate::credential::Credential;
-use crate::transaction::Secrets;
+use crate::engine::{Engine, Secrets};
 use base::http::Reply;
 use base::seal::Sealer;
 use oauth::Verifier;
@@ -26,13 +26,8 @@ pub(super) struct Root {
 
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, _: usize, size: usize, _: usize) {
-        self.each(|shared| {
-            shared.fetched(token, size);
-            shared.exchanged(token, size);
-            shared.refreshed(token, size);
-            // A stream may have called while the answer to another call was handled.
-            shared.answered(token, size);
-        });
+        // A stream may have called while the answer to another call was handled.
+        self.each(|shared| shared.answered(token, size));
     }
 }
 
@@ -57,8 +52,7 @@ impl RootContext for Root {
     fn on_tick(&mut self) {
         // A tick of one policy may ask for the next one soon.
         Shared::start();
-        self.each(Shared::fetch_due);
-        self.each(Shared::wake);
+        self.each(Shared::tick);
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
@@ -94,7 +88,8 @@ fn load(configuration: &[u8], root: u32) -> Result<Policies<Rc<Shared>>, Vec<Pol
         let verifier = Verifier::with_environment(policy.issuers.clone(), &environment)
             .map_err(|error| vec![PolicyError::new(error.path(), error.to_string())])?;
         let secrets = secrets(&policy).map_err(|error| vec![error])?;
-        Ok(Rc::new(Shared::new(policy, verifier, secrets, root)))
+        let engine = Engine::new(Rc::new(policy), secrets, verifier);
+        Ok(Rc::new(Shared::new(engine, root)))
     })
 }
 

@@ -1,4 +1,4 @@
-//! One HTTP stream: the host's callbacks go into the exchange, and its steps into host calls.
+//! One HTTP stream: the host's callbacks go into the transaction, and its effects into host calls.
 
 mod callbacks;
 
@@ -9,16 +9,14 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::types::{Action, BufferType, LogLevel, MapType};
 
 pub(super) use self::callbacks::StreamContext;
-use super::fetch::Shared;
 use super::host;
-use super::job::{self, Asked, Job};
-use crate::accounts::refresh::Refreshed;
-use crate::transaction::{Step, Transaction};
-use base::effect::Told;
-use mcp::headers::Headers;
+use super::shared::Shared;
+use crate::effect::{Effect, Outcome, Progress};
+use crate::transaction::{End, Step, Transaction};
+use mcp::headers::{HeaderEdit, Headers};
 use policy::{Hold, Policies};
 
-/// A stream, as the callbacks, the timer and the fetches see it.
+/// A stream, as the callbacks, the timer and the calls see it.
 pub(super) struct Stream {
     id: u32,
     own: Weak<RefCell<Self>>,
@@ -26,77 +24,125 @@ pub(super) struct Stream {
     /// Of the policy that judges it.
     shared: Rc<Shared>,
     /// Gone once its record is written.
-    exchange: Option<Transaction>,
+    transaction: Option<Transaction>,
     /// The answer is ours: it comes back through the response callbacks and is not looked at.
     replied: bool,
     /// The size of the request's headers.
     head_size: usize,
     /// The size of the request's buffer; `None` until a body callback came.
     request_size: Option<usize>,
+    /// The whole request is in the buffer.
+    request_ended: bool,
     /// The size of the answer's buffer.
     response_size: usize,
-    /// It went on from its headers after a wait for keys.
+    /// It waits for an outcome.
+    waits: bool,
+    /// It went on outside its own callbacks, after a wait.
     resumed: bool,
-    /// What was asked outside.
-    job: Option<Job>,
 }
 
 impl Stream {
-    /// A stream that is nobody's until its headers are here. `None` without a policy.
+    /// A stream whose policy is chosen once its headers are here. `None` without a policy.
     fn new(id: u32, policies: Rc<Policies<Rc<Shared>>>) -> Option<Rc<RefCell<Self>>> {
         let shared = Rc::clone(policies.for_nobody()?);
         let stream = |own: &Weak<RefCell<Self>>| Self {
             id,
             own: Weak::clone(own),
             policies,
-            exchange: Some(shared.exchange()),
+            transaction: Some(shared.transaction()),
             shared,
             replied: false,
             head_size: 0,
             request_size: None,
+            request_ended: false,
             response_size: 0,
+            waits: false,
             resumed: false,
-            job: None,
         };
         Some(Rc::new_cyclic(|own| RefCell::new(stream(own))))
     }
 
-    /// Gives the stream to the policy it is for. False if it is for none.
+    /// Gives the stream to the policy it matches. False if it matches none.
     fn route(&mut self, headers: &Headers) -> bool {
         let one = |name| headers.one(name).ok().flatten().unwrap_or_default();
         let Some(shared) = self.policies.choose(one(":path"), one(":authority")) else {
             return false;
         };
         if !Rc::ptr_eq(shared, &self.shared) {
-            self.exchange = Some(shared.exchange());
+            self.transaction = Some(shared.transaction());
             self.shared = Rc::clone(shared);
         }
         true
     }
 
-    /// Makes the host calls of a step of the request.
-    fn request_step(&mut self, step: Step) -> Action {
-        match step {
-            Step::Hold => Action::Pause,
-            Step::Fetch(need) => {
-                if let Some(own) = self.own.upgrade() {
-                    self.shared.wait_for(need, &own);
+    /// The request's headers.
+    fn request_headers(&mut self, headers: Headers, ended: bool) -> Action {
+        let is_matched = self.route(&headers);
+        self.head_size = headers.size();
+        self.request_ended = ended;
+        let Some(transaction) = &mut self.transaction else {
+            return Action::Pause;
+        };
+        if !is_matched {
+            let end = transaction.refuse_unmatched(&headers);
+            return self.end(end);
+        }
+        if self.shared.engine.policy.local.is_some() {
+            transaction.set_peer(host::peer());
+        }
+        let progress = transaction.request_headers(headers, ended, host::now());
+        self.advance(progress)
+    }
+
+    /// Carries out what the request asks for, until it waits or is over.
+    fn advance(&mut self, mut progress: Progress<End>) -> Action {
+        loop {
+            let outcome = match progress {
+                Progress::Done(end) => return self.end(end),
+                Progress::Waits(Effect::Body(release)) => {
+                    if !self.request_ended {
+                        return self.await_body(release);
+                    }
+                    host::edit_headers(MapType::HttpRequestHeaders, &release.unwrap_or_default());
+                    let size = self.request_size.unwrap_or(0);
+                    Some(Outcome::Body(host::buffer(
+                        BufferType::HttpRequestBody,
+                        size,
+                    )))
                 }
-                Action::Pause
+                Progress::Waits(effect) => self.shared.perform(&self.own, self.id, effect),
+            };
+            self.waits = outcome.is_none();
+            let (Some(transaction), Some(outcome)) = (&mut self.transaction, outcome) else {
+                return Action::Pause;
+            };
+            match transaction.resume(outcome, host::now()) {
+                Some(next) => progress = next,
+                None => return Action::Pause,
             }
-            Step::Exchange(token) => {
-                self.shared.wait_for_exchange(token, &self.own);
-                Action::Pause
-            }
-            Step::Refresh(refresh) => {
-                self.shared.refresh(refresh, &self.own);
-                Action::Pause
-            }
-            Step::Ask(ask) => {
-                let store = self.shared.policy.store.as_ref();
-                self.asked(job::ask(self.id, store, ask))
-            }
-            Step::Forward(forward) => {
+        }
+    }
+
+    /// Waits for the body, with the headers held, or with the headers going on changed.
+    fn await_body(&mut self, release: Option<Vec<HeaderEdit>>) -> Action {
+        if let Some(edits) = release {
+            host::edit_headers(MapType::HttpRequestHeaders, &edits);
+            return Action::Continue;
+        }
+        if self.shared.host_fails.get()
+            && let Some(transaction) = &mut self.transaction
+        {
+            let end = transaction.host_does_not_hold();
+            return self.end(end);
+        }
+        self.shared.watch(&self.own);
+        Action::Pause
+    }
+
+    /// Makes the host calls for a request that is over.
+    fn end(&mut self, end: End) -> Action {
+        match end {
+            End::Forward(forward) => {
                 host::edit_headers(MapType::HttpRequestHeaders, &forward.headers);
                 if let Some(body) = &forward.body {
                     let size = self.request_size.unwrap_or(0);
@@ -104,7 +150,7 @@ impl Stream {
                 }
                 Action::Continue
             }
-            Step::Reply(reply) => {
+            End::Reply(reply) => {
                 if !std::mem::replace(&mut self.replied, true) {
                     host::reply(&reply);
                 }
@@ -113,85 +159,27 @@ impl Stream {
         }
     }
 
-    /// Tells the exchange what it asked for.
-    fn told(&mut self, told: Told) -> Action {
-        let Some(exchange) = &mut self.exchange else {
-            return Action::Pause;
+    /// Goes on with a request that waited, outside its own callbacks.
+    pub(super) fn wake(stream: &Rc<RefCell<Self>>, outcome: Outcome) {
+        let stream = &mut *stream.borrow_mut();
+        if hostcalls::set_effective_context(stream.id).is_err() {
+            return;
+        }
+        stream.waits = false;
+        let Some(transaction) = &mut stream.transaction else {
+            return;
         };
-        let step = {
-            let verifier = &mut self.shared.verifier.borrow_mut();
-            exchange.told(told, verifier, host::now())
-        };
-        self.request_step(step)
-    }
-
-    /// Goes on with something that was asked for.
-    fn asked(&mut self, asked: Asked) -> Action {
-        match asked {
-            Asked::Told(told) => self.told(told),
-            Asked::Pauses => {
-                self.shared.pause(&self.own);
-                Action::Pause
-            }
-            Asked::Waits(job) => {
-                self.shared.called(job.token(), &self.own);
-                self.job = Some(job);
-                Action::Pause
-            }
+        if let Some(progress) = transaction.resume(outcome, host::now()) {
+            let action = stream.advance(progress);
+            stream.act_later(action);
         }
     }
 
-    /// The moment a stream asked for is over.
-    pub(super) fn waited(stream: &Rc<RefCell<Self>>) {
-        let mut stream = stream.borrow_mut();
-        if hostcalls::set_effective_context(stream.id).is_ok()
-            && stream.told(Told::Waited) == Action::Continue
-        {
-            let _ = hostcalls::resume_http_request();
-        }
-    }
-
-    /// The answer to a call of a stream.
-    pub(super) fn answered(stream: &Rc<RefCell<Self>>, token: u32, size: usize) {
-        let mut stream = stream.borrow_mut();
-        let job = stream.job.take_if(|job| job.token() == token);
-        if let Some(job) = job
-            && hostcalls::set_effective_context(stream.id).is_ok()
-            && stream.asked(job.answered(host::call_answer(size))) == Action::Continue
-        {
-            let _ = hostcalls::resume_http_request();
-        }
-    }
-
-    /// The same for a request that was paused, outside its own callbacks.
-    fn request_step_later(&mut self, step: Step) {
-        if self.request_step(step) == Action::Continue {
+    /// Lets a paused request go on, outside its own callbacks.
+    fn act_later(&mut self, action: Action) {
+        if action == Action::Continue {
             self.resumed = true;
             let _ = hostcalls::resume_http_request();
-        }
-    }
-
-    /// Goes on with a request whose token was exchanged, or could not be.
-    pub(super) fn exchanged(stream: &Rc<RefCell<Self>>) {
-        let mut stream = stream.borrow_mut();
-        if hostcalls::set_effective_context(stream.id).is_err() {
-            return;
-        }
-        if let Some(exchange) = &mut stream.exchange {
-            let step = exchange.exchanged(host::now());
-            stream.request_step_later(step);
-        }
-    }
-
-    /// Goes on with a request whose connection was refreshed, or could not be.
-    pub(super) fn refreshed(stream: &Rc<RefCell<Self>>, refreshed: Refreshed) {
-        let mut stream = stream.borrow_mut();
-        if hostcalls::set_effective_context(stream.id).is_err() {
-            return;
-        }
-        if let Some(exchange) = &mut stream.exchange {
-            let step = exchange.refreshed(refreshed, host::now());
-            stream.request_step_later(step);
         }
     }
 
@@ -205,37 +193,45 @@ impl Stream {
     /// The body grew to `size` bytes, or ended.
     fn request_body(&mut self, size: usize, ended: bool) -> Action {
         let shared = Rc::clone(&self.shared);
-        let first = self.request_size.replace(size).is_none();
-        let Some(exchange) = self.exchange.as_mut().filter(|_| !self.replied) else {
+        let is_first = self.request_size.replace(size).is_none();
+        self.request_ended = ended;
+        let Some(transaction) = self.transaction.as_mut().filter(|_| !self.replied) else {
             return Action::Pause;
         };
-        if exchange.is_over() {
+        if transaction.is_over() {
             return Action::Continue;
         }
-        let step = if first && shared.policy.hold == Hold::BufferFilter && headers_left() {
+        let hold = shared.engine.policy.hold;
+        if is_first && hold == Hold::BufferFilter && headers_left() {
             report_host(&shared);
-            exchange.host_does_not_hold()
-        } else if ended {
-            let body = host::buffer(BufferType::HttpRequestBody, size);
-            exchange.request_body(&body, &mut shared.verifier.borrow_mut(), host::now())
-        } else {
-            exchange.request_grows(size)
-        };
+            let end = transaction.host_does_not_hold();
+            return self.end(end);
+        }
         shared.host_holds.set(true);
-        self.request_step(step)
+        if ended && transaction.awaits_body() {
+            let body = host::buffer(BufferType::HttpRequestBody, size);
+            return match transaction.resume(Outcome::Body(body), host::now()) {
+                Some(progress) => self.advance(progress),
+                None => Action::Pause,
+            };
+        }
+        match transaction.request_grows(size) {
+            Some(end) => self.end(end),
+            None => Action::Pause,
+        }
     }
 
     /// The answer grew to `size` bytes, or brought a chunk of that size, or ended.
     fn response_body(&mut self, size: usize, ended: bool) -> Action {
         self.response_size = size;
-        let Some(exchange) = &mut self.exchange else {
+        let Some(transaction) = &mut self.transaction else {
             return Action::Continue;
         };
-        if self.replied || !exchange.reads_response() {
+        if self.replied || !transaction.reads_response() {
             return Action::Continue;
         }
         let body = host::buffer(BufferType::HttpResponseBody, size);
-        let step = exchange.response_body(&body, ended, host::now());
+        let step = transaction.response_body(&body, ended, host::now());
         self.response_step(&step)
     }
 
@@ -252,38 +248,12 @@ impl Stream {
         Action::Continue
     }
 
-    /// Goes on with a request for which was fetched what it needs, or could not be.
-    pub(super) fn keys_ready(stream: &Rc<RefCell<Self>>) {
-        if stream.borrow_mut().judge_with_keys() {
-            let shared = Rc::clone(&stream.borrow().shared);
-            shared.watch(stream);
-        }
-    }
-
-    /// Judges the request once more. True if it is held for its body.
-    fn judge_with_keys(&mut self) -> bool {
-        if hostcalls::set_effective_context(self.id).is_err() {
-            return false;
-        }
-        let shared = Rc::clone(&self.shared);
-        let size = self.request_size.unwrap_or(0);
-        let body = host::buffer(BufferType::HttpRequestBody, size);
-        let Some(exchange) = &mut self.exchange else {
-            return false;
-        };
-        let step = exchange.keys_ready(&body, &mut shared.verifier.borrow_mut(), host::now());
-        let step = shared.unless_host_fails(step, exchange);
-        let held = step == Step::Hold;
-        self.request_step_later(step);
-        held
-    }
-
     /// Whether a held stream may still get its body. If the host has it and keeps it back, the
     /// request is refused, and the log says what to change.
     pub(super) fn still_waits_for_body(stream: &Rc<RefCell<Self>>) -> bool {
         let mut stream = stream.borrow_mut();
         let waits = stream
-            .exchange
+            .transaction
             .as_ref()
             .is_some_and(Transaction::awaits_body);
         if !waits || stream.request_size.is_some() || stream.replied {
@@ -298,9 +268,10 @@ impl Stream {
             return true;
         }
         report_host(&stream.shared);
-        if let Some(exchange) = &mut stream.exchange {
-            let step = exchange.host_does_not_hold();
-            stream.request_step_later(step);
+        if let Some(transaction) = &mut stream.transaction {
+            let end = transaction.host_does_not_hold();
+            let action = stream.end(end);
+            stream.act_later(action);
         }
         false
     }
@@ -314,7 +285,7 @@ fn headers_left() -> bool {
 fn report_host(shared: &Shared) {
     report(
         shared,
-        match shared.policy.hold {
+        match shared.engine.policy.hold {
             Hold::StopIteration => {
                 "the filter's PluginConfig lacks `allow_on_headers_stop_iteration: true` (Envoy \
                  1.35 or newer); where it cannot be set, put envoy.filters.http.buffer behind this \

@@ -16,7 +16,7 @@ use crate::accounts::vault::{AccountPlace, ConversationId, LinkedAccount};
 use crate::accounts::{AccountContext, Clients, Random};
 use crate::consent::ShownArguments;
 use crate::consent::call_question::{AskedCall, CallQuestion, QuestionPlace};
-use crate::effect::{Effect, Outcome, Progress, Task};
+use crate::effect::{Effect, Outcome, Progress, Task, Work, Worked};
 use crate::reasons::Approval;
 use base::http::{HttpRequest, HttpResponse};
 use base::seal::{Owner, Sealer};
@@ -194,9 +194,9 @@ impl World {
                 }
                 Outcome::Store(self.stored(&operation))
             }
-            Effect::Fetch(fetch) => {
+            Effect::Work(Work::Fetch(fetch)) => {
                 self.fetch(fetch);
-                Outcome::Fetched
+                Outcome::Work(Worked::Done)
             }
             other => panic!("{other:?}"),
         }

@@ -9,7 +9,7 @@ use self::names::{Names, TooMany};
 use super::changes::{Changes, Held, quoted};
 use super::results::mask::STARS;
 use super::results::new_keys::NewKeys;
-use crate::authorize::Caller;
+use crate::authorize::Principal;
 use base::json::tree::{Child, Node, Value};
 use policy::{Policy, ServerErrors};
 
@@ -50,7 +50,7 @@ const IS_ERROR: &[u8] = b"\"isError\"";
 /// Hides in a message's error texts, and in its `instructions`, what the policy says.
 pub(super) fn hide<'p>(
     policy: &'p Policy,
-    caller: Caller<'p>,
+    caller: Principal<'p>,
     message: &Node,
     max_depth: usize,
     changes: &'p mut Changes,

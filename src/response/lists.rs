@@ -8,7 +8,7 @@ use super::pins::{Compared, SeenTools};
 use super::results;
 use super::schemas::{Hidden, fit, hide};
 use super::security_schemes;
-use crate::authorize::{Caller, Target, may_see, operations};
+use crate::authorize::{Principal, Target, may_see, operations};
 use crate::own_tools::definition;
 use base::json::JsonError;
 use base::json::edits::Edits;
@@ -37,7 +37,7 @@ pub(super) struct Filtered {
 /// arguments that are not the caller's to choose. Marks the message as this caller's own.
 pub(super) struct ListFilter<'p> {
     pub(super) policy: &'p Policy,
-    pub(super) caller: Caller<'p>,
+    pub(super) caller: Principal<'p>,
     pub(super) seen: &'p SeenTools,
     pub(super) era: Era,
     /// Whether the filter's own tools stand before the server's.
@@ -99,7 +99,7 @@ impl ListFilter<'_> {
         body: &[u8],
         edits: &mut Edits,
     ) -> Result<bool, JsonError> {
-        let Caller {
+        let Principal {
             identity, ceiling, ..
         } = self.caller;
         let operations = operations(self.policy, identity, target);

@@ -7,8 +7,8 @@ use super::results::{self, NotTheCallers};
 use super::{Answering, error_texts, instructions};
 use crate::audit::{self, Record};
 use crate::refusal::Refusal;
-use crate::transaction::auth_tools::lists_own_tools;
-use crate::transaction::caller::Known;
+use crate::request::caller::Caller;
+use crate::request::own_tool_call::lists_own_tools;
 use crate::transaction::{MAX_DEPTH, Now};
 use base::json::tree::Node;
 use mcp::handles::may_have_handles;
@@ -53,7 +53,7 @@ impl Answering {
             self.judge_result(caller, &message, record, &mut changes)?;
         }
         if let (true, Some(caller)) = (errors, &self.caller) {
-            let caller = caller.caller(now);
+            let caller = caller.principal(now);
             let shown = error_texts::hide(&self.policy, caller, &message, MAX_DEPTH, &mut changes);
             add(&mut record.hidden_names, shown.names);
             add(&mut record.withheld_errors, shown.withheld);
@@ -75,7 +75,7 @@ impl Answering {
     /// Takes out of a message what is not for the caller.
     fn judge_result(
         &self,
-        caller: &Known,
+        caller: &Caller,
         message: &Node,
         record: &mut Record,
         changes: &mut Changes,
@@ -107,7 +107,7 @@ impl Answering {
         };
         let filter = ListFilter {
             policy: &self.policy,
-            caller: caller.caller(now),
+            caller: caller.principal(now),
             seen: &self.seen,
             era: self.request.era,
             with_own: self.inspect.own_tools && lists_own_tools(&self.policy, caller),

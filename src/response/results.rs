@@ -18,7 +18,7 @@ use self::pass::Pass;
 use super::changes::Changes;
 use super::inspect::ResultOf;
 use crate::authorize::Target;
-use crate::transaction::caller::Known;
+use crate::request::caller::Caller;
 use base::json::tree::Node;
 use oauth::Identity;
 use policy::{Policy, ResultRule};
@@ -56,7 +56,7 @@ pub fn rules<'p>(
 /// The rules for what a caller receives of an answer.
 pub(crate) fn rules_for<'p>(
     policy: &'p Policy,
-    caller: Option<&Known>,
+    caller: Option<&Caller>,
     result_of: &ResultOf,
 ) -> Vec<&'p ResultRule> {
     let (identity, ceiling) = match caller {

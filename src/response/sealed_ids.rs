@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Answering;
 use super::changes::Changes;
 use crate::refusal::Refusal;
-use crate::transaction::caller::{AuthMethod, Known};
+use crate::request::caller::{AuthMethod, Caller};
 use crate::transaction::{MAX_DEPTH, Now};
 use base::json::digest;
 use base::json::tree::Node;
@@ -111,11 +111,11 @@ impl<'a> Sealing<'a> {
     /// `None` without a key, or without a caller.
     pub(crate) fn of(
         policy: &'a Policy,
-        caller: Option<&'a Known>,
+        caller: Option<&'a Caller>,
         sealer: Option<&'a Rc<Sealer>>,
     ) -> Option<Self> {
         let caller = caller?;
-        let issuer = match caller.way() {
+        let issuer = match caller.auth_method() {
             AuthMethod::Token(token) => &policy.issuers.get(token.issuer().0)?.issuer,
             AuthMethod::Anonymous => "",
             AuthMethod::Local(_) => "local",

@@ -11,7 +11,7 @@ mod cors;
 mod decisions;
 mod discovered;
 mod error_texts;
-mod fake_host;
+mod fake_proxy;
 mod handles;
 mod ids;
 mod instructions;
@@ -36,7 +36,7 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 
-use self::fake_host::{FakeHost, Outcome, Request};
+use self::fake_proxy::{FakeProxy, Outcome, Request};
 use policy::Policy;
 
 const NOW: u64 = 1_800_000_000;
@@ -69,10 +69,10 @@ fn policy(changes: Value) -> Rc<Policy> {
 /// Sends a request in every chunking, with and without trailers, and checks that it makes no
 /// difference.
 fn send(policy: &Rc<Policy>, request: &Request) -> Outcome {
-    let whole = FakeHost::new(policy).exchange(request, &[], false);
+    let whole = FakeProxy::new(policy).send(request, &[], false);
     for chunking in chunkings(request.body.len()) {
         for trailers in [false, true] {
-            let other = FakeHost::new(policy).exchange(request, &chunking, trailers);
+            let other = FakeProxy::new(policy).send(request, &chunking, trailers);
             assert_eq!(other, whole, "chunks {chunking:?}, trailers {trailers}");
         }
     }

@@ -4,7 +4,6 @@
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
-pub mod effect;
 pub mod http;
 pub mod json;
 pub mod seal;

@@ -13,8 +13,8 @@ pub(crate) struct Answer {
     pub(crate) headers: Vec<HeaderEdit>,
 }
 
-/// Hands an answer to an exchange as a host would.
-pub(crate) fn pass(exchange: &mut Transaction, sent: Vec<u8>, now: Now) -> Answer {
+/// Hands an answer to a transaction as a host would.
+pub(crate) fn pass(transaction: &mut Transaction, sent: Vec<u8>, now: Now) -> Answer {
     let is_json = sent.trim_ascii_start().starts_with(b"{");
     let content_type = if is_json {
         "application/json"
@@ -31,9 +31,9 @@ pub(crate) fn pass(exchange: &mut Transaction, sent: Vec<u8>, now: Now) -> Answe
         sent,
         headers: Vec::new(),
     };
-    answer.take(exchange.response_headers(&headers, false));
-    if exchange.reads_response() {
-        let step = exchange.response_body(&answer.sent, true, now);
+    answer.take(transaction.response_headers(&headers, false));
+    if transaction.reads_response() {
+        let step = transaction.response_body(&answer.sent, true, now);
         answer.take(step);
     }
     answer

@@ -4,18 +4,16 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use base::effect::{Ask, Told};
-use base::http::Reply;
 use base::seal::Sealer;
-use base::store::memory;
 use mcp::headers::Headers;
 use mcp_auth_filter::accounts::Clients;
 use mcp_auth_filter::accounts::token_exchange::TokenExchanger;
 use mcp_auth_filter::audit::Record;
 use mcp_auth_filter::credential::Credential;
-use mcp_auth_filter::response::pins::SeenTools;
-use mcp_auth_filter::transaction::{Connection, Forward, Now, Secrets, Step, Transaction};
-use oauth::{TokenDigest, Verifier};
+use mcp_auth_filter::engine::{Engine, Secrets};
+use mcp_auth_filter::host::dry_run::{DryRun, Nothing};
+use mcp_auth_filter::transaction::{End, Now, Peer, Transaction};
+use oauth::{BearerToken, Verifier};
 use policy::{Authorization, Policy, TokenClient};
 
 use crate::answer::{self, Answer};
@@ -69,14 +67,6 @@ pub(crate) struct Judged {
     pub(crate) answer: Option<Answer>,
     /// The claims that were filled in.
     pub(crate) filled_in: Vec<&'static str>,
-}
-
-/// What becomes of a request.
-pub(crate) enum End {
-    /// It goes on, with these changes.
-    Forward(Forward),
-    /// It is answered in the server's place.
-    Reply(Reply),
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
@@ -175,7 +165,7 @@ fn now() -> Now {
     }
 }
 
-/// Hands the request to an exchange as a host would.
+/// Hands the request to a transaction as a host would.
 fn judge(
     policy: &Rc<Policy>,
     headers: Headers,
@@ -184,71 +174,33 @@ fn judge(
     now: Now,
 ) -> Result<(Record, End, Option<Answer>), Failure> {
     let bug = |what: &str| Failure::usage(what, "report this as a bug, with the files");
-    let mut verifier = Verifier::new(policy.issuers.clone())
+    let verifier = Verifier::new(policy.issuers.clone())
         .map_err(|error| bug(&format!("the claims' key is not accepted: {error}")))?;
     let secrets = stand_ins(policy);
-    let mut exchange = Transaction::new(Rc::clone(policy), &secrets, &SeenTools::default(), now);
+    preload_exchanged(policy, &secrets, &headers);
+    let engine = Rc::new(Engine::new(Rc::clone(policy), secrets, verifier));
+    let mut transaction = Transaction::new(Rc::clone(&engine), now);
     // With `local`, as from this machine.
-    exchange.came_in_on(Connection::of(b"127.0.0.1:1", b"127.0.0.1:2"));
-    let mut step = exchange.request_headers(headers, body.is_empty(), &mut verifier, now);
-    let mut before = Forward::default();
-    if !exchange.is_over() {
-        // With `hold: buffer_filter` the headers have gone on already.
-        if let Step::Forward(forward) = step {
-            before = forward;
-        }
-        step = exchange.request_body(body, &mut verifier, now);
-    }
-    let mut store = Vec::new();
-    loop {
-        step = match step {
-            Step::Ask(ask) => exchange.told(stand_in(&mut store, &ask, now), &mut verifier, now),
-            Step::Exchange(token) => {
-                suppose_exchanged(policy, &secrets, token);
-                exchange.exchanged(now)
-            }
-            _ => break,
-        };
-    }
-    let end = match step {
-        Step::Reply(reply) => End::Reply(reply),
-        Step::Forward(forward) => {
-            before.headers.extend(forward.headers);
-            before.body = forward.body;
-            End::Forward(before)
-        }
-        Step::Ask(_) | Step::Exchange(_) | Step::Refresh(_) | Step::Hold | Step::Fetch(_) => {
-            return Err(bug("the request was not decided"));
-        }
-    };
+    transaction.set_peer(Peer::of(b"127.0.0.1:1", b"127.0.0.1:2"));
+    let worker = DryRun::new(engine, Rc::new(Nothing::default()), now);
+    let end = worker.request(&mut transaction, headers, body);
+    let end = end.ok_or_else(|| bug("the request was not decided"))?;
     let (status, answer) = match (&end, response) {
         (End::Reply(reply), _) => (reply.status, None),
         (End::Forward(_), None) => (0, None),
-        (End::Forward(_), Some(sent)) => (200, Some(answer::pass(&mut exchange, sent, now))),
+        (End::Forward(_), Some(sent)) => (200, Some(answer::pass(&mut transaction, sent, now))),
     };
-    let record = exchange.finish(status, now);
+    let record = transaction.finish(status, now);
     let record = record.ok_or_else(|| bug("there is no record"))?;
     Ok((record, end, answer))
 }
 
-/// In place of what only the proxy can ask: nothing was stored before, and no server answers.
-fn stand_in(store: &mut Vec<u8>, ask: &Ask, now: Now) -> Told {
-    let operation = match ask {
-        Ask::Call(_) => return Told::Call(None),
-        Ask::Wait => return Told::Waited,
-        Ask::Store(operation) => operation,
-    };
-    let outcome = memory::apply(store, operation, now.seconds());
-    Told::Store(outcome.map(|(outcome, held)| {
-        *store = held.unwrap_or_else(|| std::mem::take(store));
-        outcome
-    }))
-}
-
-/// In place of what only the authorization server can give: where the proxy would ask for it.
-fn suppose_exchanged(policy: &Policy, secrets: &Secrets, token: TokenDigest) {
-    let (Some(exchanger), Authorization::Exchange(exchange)) =
-        (&secrets.exchanger, &policy.upstream.authorization)
+/// In place of the token that only the authorization server can give.
+fn preload_exchanged(policy: &Policy, secrets: &Secrets, headers: &Headers) {
+    let authorization = headers.one("authorization").ok().flatten();
+    let token = authorization.and_then(BearerToken::of_header);
+    let (Some(exchanger), Authorization::Exchange(exchange), Some(token)) =
+        (&secrets.exchanger, &policy.upstream.authorization, token)
     else {
         return;
     };
@@ -258,7 +210,7 @@ fn suppose_exchanged(policy: &Policy, secrets: &Secrets, token: TokenDigest) {
     let second = second.map_or_else(String::new, |second| format!(", then at {second}"));
     let stand_in = format!("(what the caller's token is exchanged for at {first}{second})");
     if let Ok(credential) = Credential::new("Bearer", &stand_in) {
-        exchanger.suppose(token, credential, u64::MAX);
+        exchanger.preload_for_dry_run(token.digest(), credential, u64::MAX);
     }
 }
 

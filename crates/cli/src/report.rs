@@ -6,13 +6,13 @@ use base::http::Reply;
 use mcp::headers::HeaderEdit;
 use mcp_auth_filter::audit::Record;
 use mcp_auth_filter::decision::{Decision, Evidence};
-use mcp_auth_filter::transaction::Forward;
+use mcp_auth_filter::transaction::{End, Forward};
 use policy::Policy;
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
 use crate::changes::changes;
-use crate::explain::{End, Judged};
+use crate::explain::Judged;
 use crate::text::{printable, wrapped};
 
 /// What the lines behind a label start with.

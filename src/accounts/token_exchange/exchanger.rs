@@ -169,7 +169,7 @@ impl TokenExchanger {
 
     /// Takes something in place of what only the authorization server can give, until `until`, in Unix
     /// seconds.
-    pub fn suppose(&self, token: TokenDigest, credential: Credential, until: u64) {
+    pub fn preload_for_dry_run(&self, token: TokenDigest, credential: Credential, until: u64) {
         let outcome = Ok(Rc::new(credential));
         let known = Known { outcome, until };
         self.state.borrow_mut().known.put(token, known);

@@ -328,7 +328,7 @@ fn a_missing_secret_is_named() {
 fn b45_nothing_of_it_is_printed() {
     let exchanger = exchanger(&json!({}));
     let call = started(&exchanger, "subject");
-    exchanger.suppose(
+    exchanger.preload_for_dry_run(
         digest("x"),
         Credential::new("Bearer", "s3cret").unwrap(),
         ENDS,
@@ -341,7 +341,7 @@ fn b45_nothing_of_it_is_printed() {
 fn a_token_the_server_does_not_take_is_forgotten() {
     let exchanger = exchanger(&json!({}));
     let credential = Credential::new("Bearer", "x").unwrap();
-    exchanger.suppose(digest("t"), credential, ENDS);
+    exchanger.preload_for_dry_run(digest("t"), credential, ENDS);
     exchanger.forget(&digest("t"));
     assert!(exchanger.known(&digest("t"), NOW).is_none());
 }

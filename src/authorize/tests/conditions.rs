@@ -226,7 +226,7 @@ fn what_nobody_can_cure_is_said_first() {
     }));
     let decide = |role, tool, scopes: &[&str], arguments: &str| {
         let identity = identity(&[role], scopes);
-        let caller = Caller {
+        let caller = Principal {
             identity: &identity,
             ceiling: None,
             token_age: Some(2),

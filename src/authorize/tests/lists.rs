@@ -23,7 +23,7 @@ fn b26_a_list_shows_what_a_call_could_be_allowed_or_cured_and_nothing_else() {
         ("other", false),
     ] {
         let identity = identity(&["r"], &[]);
-        let caller = Caller {
+        let caller = Principal {
             identity: &identity,
             ceiling: None,
             token_age: None,

@@ -77,7 +77,7 @@ fn b26_templates_are_listed_if_some_uri_of_them_is_the_callers() {
         ("crm://{org/x", false),
     ] {
         let (identity, token_age) = (identity(&["r"], &[]), None);
-        let caller = Caller {
+        let caller = Principal {
             ceiling: None,
             identity: &identity,
             token_age,
@@ -140,7 +140,7 @@ fn who_has_no_such_value_owns_nothing() {
         organization: None,
         ..identity(&["r"], &[])
     };
-    let caller = Caller {
+    let caller = Principal {
         ceiling: None,
         identity: &nobodys,
         token_age: None,
@@ -156,7 +156,7 @@ fn who_did_not_sign_in_is_asked_to() {
         "anonymous": {"resources": ["crm://*"]},
         "resources": {"crm://a/*": {"owner": {"is": "user", "at": "^crm://a/([^/]+)"}}},
     }));
-    let caller = Caller {
+    let caller = Principal {
         ceiling: None,
         identity: Identity::anonymous(),
         token_age: None,

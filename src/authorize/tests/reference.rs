@@ -201,7 +201,7 @@ proptest! {
         let mut identity = identity(&[], &[]);
         identity.roles = roles;
         identity.scopes = scopes;
-        let caller = Caller { identity: &identity, ceiling: None, token_age: age };
+        let caller = Principal { identity: &identity, ceiling: None, token_age: age };
         let arguments = json!({"n": n}).to_string();
         for tool in &tools {
             let target = Target::Tool(tool);
@@ -222,7 +222,7 @@ proptest! {
         let policy = policy(&rules.document());
         let sees = |roles: &[&str]| {
             let identity = identity(roles, &[]);
-            let caller = Caller { identity: &identity, ceiling: None, token_age: None };
+            let caller = Principal { identity: &identity, ceiling: None, token_age: None };
             let denied = matches!(
                 authorize(&policy, caller, Target::Tool(&tool), None),
                 Err(Denial::Denied { .. })

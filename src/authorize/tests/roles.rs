@@ -210,7 +210,7 @@ fn b16_a_denial_holds_for_a_caller_without_an_organization() {
     }}}));
     let mut identity = identity(&["r"], &[]);
     identity.organization = None;
-    let caller = Caller {
+    let caller = Principal {
         identity: &identity,
         ceiling: None,
         token_age: None,

@@ -7,10 +7,10 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, LogLevel, MapType};
 
-use super::super::fetch::Shared;
 use super::super::host;
+use super::super::shared::Shared;
 use super::{Stream, report};
-use crate::transaction::{Step, Transaction};
+use crate::transaction::Transaction;
 use policy::Policies;
 
 /// The property in which Envoy's access log finds the record.
@@ -24,7 +24,7 @@ pub(in super::super) struct StreamContext {
 }
 
 impl StreamContext {
-    /// A stream that is nobody's until its headers are here. `None` without a policy.
+    /// A stream whose policy is chosen once its headers are here. `None` without a policy.
     pub(in super::super) fn new(id: u32, policies: Rc<Policies<Rc<Shared>>>) -> Option<Self> {
         let stream = Stream::new(id, policies)?;
         Some(Self { stream })
@@ -41,30 +41,7 @@ impl Context for StreamContext {
 impl HttpContext for StreamContext {
     fn on_http_request_headers(&mut self, _: usize, ended: bool) -> Action {
         let headers = host::headers(MapType::HttpRequestHeaders);
-        let step = {
-            let stream = &mut *self.stream.borrow_mut();
-            let is_somebodys = stream.route(&headers);
-            let shared = Rc::clone(&stream.shared);
-            stream.head_size = headers.size();
-            let Some(exchange) = &mut stream.exchange else {
-                return Action::Pause;
-            };
-            if !is_somebodys {
-                let step = exchange.is_for_nobody(&headers);
-                return stream.request_step(step);
-            }
-            if shared.policy.local.is_some() {
-                exchange.came_in_on(host::connection());
-            }
-            let verifier = &mut shared.verifier.borrow_mut();
-            let step = exchange.request_headers(headers, ended, verifier, host::now());
-            shared.unless_host_fails(step, exchange)
-        };
-        if step == Step::Hold {
-            let shared = Rc::clone(&self.stream.borrow().shared);
-            shared.watch(&self.stream);
-        }
-        self.stream.borrow_mut().request_step(step)
+        self.stream.borrow_mut().request_headers(headers, ended)
     }
 
     fn on_http_request_body(&mut self, size: usize, ended: bool) -> Action {
@@ -74,9 +51,9 @@ impl HttpContext for StreamContext {
     /// Trailers end a body: it is never delivered as ended itself.
     fn on_http_request_trailers(&mut self, _: usize) -> Action {
         let stream = &mut *self.stream.borrow_mut();
-        if let Some(exchange) = &stream.exchange {
+        if let Some(transaction) = &stream.transaction {
             let trailers = host::headers(MapType::HttpRequestTrailers);
-            let edits = exchange.request_trailers(&trailers);
+            let edits = transaction.request_trailers(&trailers);
             host::edit_headers(MapType::HttpRequestTrailers, &edits);
         }
         let action = stream.request_body(stream.request_size.unwrap_or(0), true);
@@ -91,24 +68,24 @@ impl HttpContext for StreamContext {
 
     fn on_http_response_headers(&mut self, _: usize, ended: bool) -> Action {
         let stream = &mut *self.stream.borrow_mut();
-        let Some(exchange) = &mut stream.exchange else {
+        let Some(transaction) = &mut stream.transaction else {
             return Action::Continue;
         };
         if stream.replied {
             return Action::Continue;
         }
-        if !exchange.is_over() && host::is_from_upstream() {
+        if !transaction.is_over() && host::is_from_upstream() {
             // The server answers a request that was never judged.
             report(
                 &stream.shared,
                 "Envoy did not deliver the request to the filter; compare its \
                    capability_restriction_config with the shipped one",
             );
-            let step = exchange.host_does_not_hold();
-            return stream.request_step(step);
+            let end = transaction.host_does_not_hold();
+            return stream.end(end);
         }
         let headers = host::headers(MapType::HttpResponseHeaders);
-        let step = exchange.response_headers(&headers, ended);
+        let step = transaction.response_headers(&headers, ended);
         stream.response_step(&step)
     }
 
@@ -119,7 +96,7 @@ impl HttpContext for StreamContext {
     fn on_http_response_trailers(&mut self, _: usize) -> Action {
         let stream = &mut *self.stream.borrow_mut();
         let holds = stream
-            .exchange
+            .transaction
             .as_ref()
             .is_some_and(Transaction::holds_response);
         if holds {
@@ -131,13 +108,13 @@ impl HttpContext for StreamContext {
 
     fn on_log(&mut self) {
         let stream = &mut *self.stream.borrow_mut();
-        if let Some(job) = stream.job.take() {
-            stream.shared.forget(job.token());
+        if stream.waits {
+            stream.shared.forget(stream.id);
         }
         let status = host::number(&["response", "code"]).and_then(|code| u16::try_from(code).ok());
-        let exchange = stream.exchange.take();
-        let record =
-            exchange.and_then(|exchange| exchange.finish(status.unwrap_or(0), host::now()));
+        let transaction = stream.transaction.take();
+        let record = transaction
+            .and_then(|transaction| transaction.finish(status.unwrap_or(0), host::now()));
         if let Some(record) = record {
             let line = record.to_json();
             host::log(LogLevel::Info, &format!("{RECORD_PREFIX}{line}"));

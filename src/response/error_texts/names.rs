@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::authorize::{Caller, Target, may_see};
+use crate::authorize::{Principal, Target, may_see};
 use crate::response::results::mask::STARS;
 use crate::response::results::repeated::replace;
 use base::json::Span;
@@ -18,7 +18,7 @@ const MAX_LOOKUPS: usize = 50_000;
 /// The names of tools that one caller may not call.
 pub(super) struct Names<'p> {
     policy: &'p Policy,
-    caller: Caller<'p>,
+    caller: Principal<'p>,
     /// What was decided about names before.
     decided: HashMap<String, bool>,
     lookups: usize,
@@ -30,7 +30,7 @@ pub(super) struct Names<'p> {
 pub(super) struct TooMany;
 
 impl<'p> Names<'p> {
-    pub(super) fn new(policy: &'p Policy, caller: Caller<'p>) -> Self {
+    pub(super) fn new(policy: &'p Policy, caller: Principal<'p>) -> Self {
         Self {
             policy,
             caller,

@@ -32,7 +32,7 @@ fn support() -> Identity {
 
 fn shown(errors: &str, body: &str) -> (String, usize, usize) {
     let (policy, identity) = (policy(errors), support());
-    let caller = Caller {
+    let caller = Principal {
         ceiling: None,
         identity: &identity,
         token_age: None,

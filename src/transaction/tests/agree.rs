@@ -1,7 +1,7 @@
 //! Calls whose users agree on a page.
 
 use super::connect::{connected, connecting, modern_declaring, place, sent};
-use super::fake_host::{Store, now, stored};
+use super::fake_proxy::{Store, now, stored};
 use super::*;
 use crate::accounts::vault::ConversationId;
 use crate::consent::call_question::{CallQuestion, QuestionPlace};

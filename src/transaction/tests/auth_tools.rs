@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use jsonschema::validator_for;
 
 use super::connect::{answer, connected, connecting, found, place, place_of, sent, store_with};
-use super::fake_host::Store;
+use super::fake_proxy::Store;
 use super::*;
 use crate::accounts::vault::{ConversationId, LinkedAccount};
 use crate::own_tools::definition;

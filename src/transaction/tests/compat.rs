@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::fake_host::Request;
+use super::fake_proxy::Request;
 use super::{default, modern_call, policy, send};
 
 #[test]

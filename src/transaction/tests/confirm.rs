@@ -1,6 +1,6 @@
 //! Calls the user has to agree to.
 
-use super::fake_host::Store;
+use super::fake_proxy::Store;
 use super::*;
 
 fn careful() -> Rc<Policy> {
@@ -68,8 +68,8 @@ fn the_user_agrees_to_exactly_this_call_once() {
     );
     let request = asked(2, &arguments, &elicits(), &answer(&state, "accept"));
     let sent = |request: &Request| {
-        let host = FakeHost::new(&policy).with_store(&store);
-        host.exchange(request, &[], false)
+        let host = FakeProxy::new(&policy).with_store(&store);
+        host.send(request, &[], false)
     };
     let passed = sent(&request);
     let body: Value = serde_json::from_slice(passed.server_body()).unwrap();
@@ -96,7 +96,7 @@ fn an_agreement_is_good_for_nothing_else() {
     let same = asked(2, &arguments, &elicits(), &accept);
     let of_eve = same.clone().token(json!({"sub": "eve"}));
     assert_eq!(refused(&policy, &of_eve), "unknown_request_state");
-    let late = FakeHost::at(&policy, 601).exchange(&of_later(&same), &[], false);
+    let late = FakeProxy::at(&policy, 601).send(&of_later(&same), &[], false);
     assert_eq!(late.refusal().2, "unknown_request_state");
 }
 
@@ -162,8 +162,8 @@ const JSON: &[(&str, &str)] = &[(":status", "200"), ("content-type", "applicatio
 fn b44_a_state_of_the_servers_goes_on_with_an_agreed_call_once() {
     let (policy, store) = (careful(), Store::default());
     let sent = |request: &Request| {
-        let host = FakeHost::new(&policy).with_store(&store);
-        host.exchange(request, &[], false)
+        let host = FakeProxy::new(&policy).with_store(&store);
+        host.send(request, &[], false)
     };
     let arguments = json!({});
     let (_, state) = question(&arguments);
@@ -180,8 +180,8 @@ fn b44_a_state_of_the_servers_goes_on_with_an_agreed_call_once() {
 fn the_task_of_an_agreed_call_is_looked_after_without_another_yes() {
     let (policy, store) = (careful(), Store::default());
     let sent = |request: &Request| {
-        let host = FakeHost::new(&policy).with_store(&store);
-        host.exchange(request, &[], false)
+        let host = FakeProxy::new(&policy).with_store(&store);
+        host.send(request, &[], false)
     };
     let tasks = json!({"elicitation": {}, "extensions": {"io.modelcontextprotocol/tasks": {}}});
     let arguments = json!({});

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use super::fake_host::{Store, now, stored};
+use super::fake_proxy::{Store, now, stored};
 use super::*;
 use crate::accounts::sign_out::marks;
 use crate::accounts::vault::{AccountPlace, ConversationId, LinkedAccount};
@@ -94,10 +94,8 @@ pub(super) fn sent(
     answers: &[HttpResponse],
 ) -> (Outcome, Vec<HttpRequest>) {
     let calls = Rc::new(RefCell::new(Vec::new()));
-    let host = FakeHost::at(policy, later).with_store(store);
-    let outcome = host
-        .with_answers(answers, &calls)
-        .exchange(request, &[], false);
+    let host = FakeProxy::at(policy, later).with_store(store);
+    let outcome = host.with_answers(answers, &calls).send(request, &[], false);
     (outcome, calls.take())
 }
 
@@ -385,13 +383,13 @@ fn b42_an_account_that_ended_during_a_refresh_stays_ended() {
         (place().delete(), None),
         (place().put(&sealer, &anew), Some(anew)),
     ] {
-        let at = [FakeHost::meanwhile, FakeHost::before_write];
+        let at = [FakeProxy::meanwhile, FakeProxy::before_write];
         for at in at {
             let store = store_with(&place(), &connected());
-            let host = FakeHost::at(&policy, 280).with_store(&store);
+            let host = FakeProxy::at(&policy, 280).with_store(&store);
             let host = host.with_answers(&[answer(200, &tokens)], &Rc::default());
             let host = at(host, meanwhile.clone());
-            reply(&host.exchange(&call("crm.get", "{}"), &[], false));
+            reply(&host.send(&call("crm.get", "{}"), &[], false));
             assert_eq!(found(&store), left);
         }
     }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::fake_host::{FakeHost, Outcome, Request};
+use super::fake_proxy::{FakeProxy, Outcome, Request};
 use super::{call, policy, send};
 use crate::decision::Verdict;
 use base::http::Reply;
@@ -22,7 +22,7 @@ fn preflight(origin: &str) -> Request {
 }
 
 fn one(request: &Request) -> Outcome {
-    FakeHost::new(&pages()).exchange(request, &[], false)
+    FakeProxy::new(&pages()).send(request, &[], false)
 }
 
 fn header<'r>(reply: &'r Reply, name: &str) -> Option<&'r str> {
@@ -142,7 +142,7 @@ fn b43_every_answer_to_a_known_page_can_be_read_by_it() {
 #[test]
 fn observe_mode_leaves_pages_to_the_server() {
     let policy = policy(json!({"origins": [APP], "mode": "observe"}));
-    let outcome = FakeHost::new(&policy).exchange(&preflight(APP), &[], false);
+    let outcome = FakeProxy::new(&policy).send(&preflight(APP), &[], false);
     assert!(outcome.server.is_some());
     assert_eq!(outcome.record.would_be, Some("approved"));
     let headers = [(":status", "200"), ("access-control-allow-origin", "*")];

@@ -1,10 +1,18 @@
 //! Who may, and what is said and logged about it.
 
+use std::rc::Rc;
+
 use serde_json::json;
 
-use super::fake_host::Request;
+use super::super::{End, Forward, Transaction};
+use super::fake_proxy::{Request, now};
 use super::{call, default, policy, received, send};
 use crate::decision::Verdict;
+use crate::effect::{Effect, Progress};
+use crate::engine::{Engine, Secrets};
+use mcp::headers::Headers;
+use oauth::Verifier;
+use policy::Policy;
 
 #[test]
 fn tokens_decide_and_challenges_say_how_to_cure() {
@@ -15,12 +23,14 @@ fn tokens_decide_and_challenges_say_how_to_cure() {
         none.challenge(),
         "Bearer resource_metadata=\"https://crm.example.com/.well-known/oauth-protected-resource/mcp\", scope=\"crm:read\""
     );
-    let expired = send(
-        &policy,
-        &call("crm.get", "{}").token(json!({"at_hash": "x"})),
-    );
-    assert_eq!(expired.refusal(), (401, 401, "token_type_wrong"));
-    assert!(expired.challenge().contains("error=\"invalid_token\""));
+    for (claims, reason) in [
+        (json!({"at_hash": "x"}), "token_type_wrong"),
+        (json!({"exp": super::NOW - 120}), "token_expired"),
+    ] {
+        let refused = send(&policy, &call("crm.get", "{}").token(claims));
+        assert_eq!(refused.refusal(), (401, 401, reason));
+        assert!(refused.challenge().contains("error=\"invalid_token\""));
+    }
     let scope = send(&policy, &call("crm.refund", r#"{"amount":5}"#));
     assert_eq!(scope.refusal(), (403, 403, "scope_missing"));
     assert!(
@@ -97,25 +107,16 @@ fn observe_mode_decides_and_changes_nothing() {
 }
 
 #[test]
-fn b14_a_request_for_none_of_several_policies_is_refused_where_one_enforces() {
-    use super::super::{Forward, Now, Step, Transaction};
-    let now = Now {
-        unix_ms: super::NOW * 1000,
-    };
-    let headers = mcp::headers::Headers::new(call("crm.get", "{}").headers);
+fn b14_a_request_that_matches_no_policy_is_refused_where_the_policy_enforces() {
+    let headers = Headers::new(call("crm.get", "{}").headers);
     for (mode, verdict) in [("enforce", Verdict::Blocked), ("observe", Verdict::Draft)] {
-        let mut exchange = Transaction::new(
-            policy(json!({"mode": mode})),
-            &Default::default(),
-            &Default::default(),
-            now,
-        );
-        match exchange.is_for_nobody(&headers) {
-            Step::Reply(reply) => assert_eq!((mode, reply.status), ("enforce", 404)),
-            step => assert_eq!((mode, step), ("observe", Step::Forward(Forward::default()))),
+        let mut transaction = transaction(policy(json!({"mode": mode})));
+        match transaction.refuse_unmatched(&headers) {
+            End::Reply(reply) => assert_eq!((mode, reply.status), ("enforce", 404)),
+            end => assert_eq!((mode, end), ("observe", End::Forward(Forward::default()))),
         }
-        assert!(exchange.is_over());
-        let record = exchange.finish(404, now).unwrap();
+        assert!(transaction.is_over());
+        let record = transaction.finish(404, now(0)).unwrap();
         assert_eq!(record.decision.verdict, verdict);
         assert_eq!(record.decision.reason, "not_found");
         assert_eq!((record.http_method.as_str(), record.policy), ("POST", None));
@@ -124,27 +125,20 @@ fn b14_a_request_for_none_of_several_policies_is_refused_where_one_enforces() {
 
 #[test]
 fn a_client_that_leaves_has_a_record() {
-    let policy = default();
-    let mut exchange = super::super::Transaction::new(
-        policy.clone(),
-        &Default::default(),
-        &Default::default(),
-        super::super::Now { unix_ms: 1 },
-    );
-    let mut verifier = oauth::Verifier::new(policy.issuers.clone()).unwrap();
-    let headers = mcp::headers::Headers::new(call("crm.get", "{}").headers);
-    let now = super::super::Now {
-        unix_ms: super::NOW * 1000,
-    };
-    assert_eq!(
-        exchange.request_headers(headers, false, &mut verifier, now),
-        super::super::Step::Hold
-    );
-    let record = exchange.finish(0, now).unwrap();
+    let mut gone = transaction(default());
+    let headers = Headers::new(call("crm.get", "{}").headers);
+    let progress = gone.request_headers(headers, false, now(0));
+    assert_eq!(progress, Progress::Waits(Effect::Body(None)));
+    let record = gone.finish(0, now(0)).unwrap();
     assert_eq!(record.decision.reason, "client_gone");
-    let unborn =
-        super::super::Transaction::new(policy, &Default::default(), &Default::default(), now);
-    assert_eq!(unborn.finish(0, now), None);
+    let not_arrived = transaction(default());
+    assert_eq!(not_arrived.finish(0, now(0)), None);
+}
+
+fn transaction(policy: Rc<Policy>) -> Transaction {
+    let verifier = Verifier::new(policy.issuers.clone()).unwrap();
+    let engine = Engine::new(policy, Secrets::default(), verifier);
+    Transaction::new(Rc::new(engine), now(0))
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::fake_host::{Outcome, Request};
+use super::fake_proxy::{Outcome, Request};
 use super::{call, modern_call, policy, send};
 
 const JSON: &[(&str, &str)] = &[(":status", "200"), ("content-type", "application/json")];

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 
-use super::fake_host::{FakeHost, Outcome, Request};
+use super::fake_proxy::{FakeProxy, Outcome, Request};
 use super::{policy, send};
 use policy::Policy;
 
@@ -131,7 +131,7 @@ fn without_a_key_no_handle_is_given_out() {
     for body in ["{}", ""] {
         let request = legacy("initialize", json!({"protocolVersion": "2025-11-25"}))
             .answered(&with_session("s-1"), body);
-        let outcome = FakeHost::new(&policy).exchange(&request, &[], false);
+        let outcome = FakeProxy::new(&policy).send(&request, &[], false);
         assert_eq!(outcome.client_header(":status"), Some("502"));
         assert_eq!(outcome.client_header("mcp-session-id"), None);
         assert_eq!(outcome.record.decision.reason, "no_seal_key");
@@ -228,9 +228,9 @@ fn b24_a_task_is_its_callers() {
             (200, -32602, "unknown_task")
         );
     }
-    let late = FakeHost::at(&policy, 3599).exchange(&get_task(&task).token(long()), &[], false);
+    let late = FakeProxy::at(&policy, 3599).send(&get_task(&task).token(long()), &[], false);
     assert!(late.server.is_some());
-    let later = FakeHost::at(&policy, 3600).exchange(&get_task(&task).token(long()), &[], false);
+    let later = FakeProxy::at(&policy, 3600).send(&get_task(&task).token(long()), &[], false);
     assert_eq!(later.refusal(), (200, -32602, "unknown_task"));
 }
 
@@ -370,7 +370,7 @@ fn b24_a_request_state_is_for_the_same_request_of_the_same_caller() {
         );
     }
     let late = retry(arguments, Some(&state)).token(long());
-    let late = FakeHost::at(&policy, 3600).exchange(&late, &[], false);
+    let late = FakeProxy::at(&policy, 3600).send(&late, &[], false);
     assert_eq!(late.refusal(), (200, -32602, "unknown_request_state"));
 }
 

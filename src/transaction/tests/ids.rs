@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::fake_host::{Outcome, Request};
+use super::fake_proxy::{Outcome, Request};
 use super::{call, modern_call, policy, send};
 use std::rc::Rc;
 

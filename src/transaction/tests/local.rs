@@ -4,9 +4,9 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 
-use super::fake_host::Request;
+use super::fake_proxy::Request;
 use super::{call, policy, received, send};
-use crate::transaction::Connection;
+use crate::transaction::Peer;
 use policy::Policy;
 
 fn local(changes: &Value) -> Rc<Policy> {
@@ -24,7 +24,7 @@ fn local(changes: &Value) -> Rc<Policy> {
 fn here(request: Request) -> Request {
     request
         .without("authorization")
-        .on(Connection::of(b"127.0.0.1:80", b"127.0.0.1:5000"))
+        .from(Peer::of(b"127.0.0.1:80", b"127.0.0.1:5000"))
 }
 
 #[test]
@@ -65,16 +65,16 @@ fn b23_a_token_that_nobody_asked_for_ends_here() {
 #[test]
 fn nobody_elsewhere_is_the_local_caller() {
     let policy = local(&json!({}));
-    let elsewhere = Connection::of(b"10.0.0.1:80", b"10.0.0.2:5000");
+    let elsewhere = Peer::of(b"10.0.0.1:80", b"10.0.0.2:5000");
     for request in [
         call("crm.get", "{}"),
-        call("crm.get", "{}").on(elsewhere),
+        call("crm.get", "{}").from(elsewhere),
         here(call("crm.get", "{}")).with("x-forwarded-for", "203.0.113.5, 10.0.0.1"),
         here(call("crm.get", "{}")).with("forwarded", "for=203.0.113.5"),
         here(call("crm.get", "{}")).with("via", "1.1 proxy"),
         here(call("crm.get", "{}")).with("x-real-ip", "203.0.113.5"),
         here(call("crm.get", "{}")).with("x-forwarded-host", "crm.example.com"),
-        here(Request::method("GET")).on(elsewhere),
+        here(Request::method("GET")).from(elsewhere),
         Request::method("GET").path("/.well-known/oauth-protected-resource"),
         Request::method("OPTIONS")
             .with("origin", "https://crm.example.com")

@@ -1,6 +1,6 @@
 //! What is no message, or not what its headers say.
 
-use super::fake_host::Request;
+use super::fake_proxy::Request;
 use super::{call, default, modern_call, refusal, send};
 
 #[test]

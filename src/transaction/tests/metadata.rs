@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::fake_host::{FakeHost, Request};
+use super::fake_proxy::{FakeProxy, Request};
 use super::{policy, send};
 
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
@@ -82,7 +82,7 @@ fn it_is_where_a_client_looks_for_it() {
             for method in ["GET", "HEAD"] {
                 let mut request = get(&format!("{WELL_KNOWN}{suffix}"));
                 request.headers[0].1 = method.as_bytes().to_vec();
-                let outcome = FakeHost::new(&policy).exchange(&request, &[], false);
+                let outcome = FakeProxy::new(&policy).send(&request, &[], false);
                 let expected = if suffixes.contains(&suffix) { 200 } else { 404 };
                 assert_eq!(outcome.reply.unwrap().status, expected, "{suffix}");
             }
@@ -99,7 +99,7 @@ fn it_is_only_read() {
     for method in ["POST", "DELETE", "PUT", "OPTIONS"] {
         let mut request = get(WELL_KNOWN);
         request.headers[0].1 = method.as_bytes().to_vec();
-        let outcome = FakeHost::new(&policy(json!({}))).exchange(&request, &[], false);
+        let outcome = FakeProxy::new(&policy(json!({}))).send(&request, &[], false);
         assert_eq!(outcome.refusal(), (404, -32600, "not_found"), "{method}");
     }
 }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 
-use super::fake_host::{Outcome, Request};
+use super::fake_proxy::{Outcome, Request};
 use super::{call, modern_call, policy, send};
 use policy::Policy;
 

@@ -2,7 +2,7 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 
-use super::fake_host::{FakeHost, Outcome, Request};
+use super::fake_proxy::{FakeProxy, Outcome, Request};
 use super::{call, policy, send};
 use crate::response::pins::SeenTools;
 use mcp::pin::Pin;
@@ -63,7 +63,7 @@ impl Worker {
     }
 
     fn exchange(&self, request: &Request) -> Outcome {
-        FakeHost::that_saw(&self.seen, &self.policy).exchange(request, &[], false)
+        FakeProxy::that_saw(&self.seen, &self.policy).send(request, &[], false)
     }
 
     /// The names in the log.

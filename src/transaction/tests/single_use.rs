@@ -1,6 +1,6 @@
 //! Calls that use up what authorizes them (threats B44).
 
-use super::fake_host::Store;
+use super::fake_proxy::Store;
 use super::*;
 
 fn once() -> Rc<Policy> {
@@ -8,8 +8,8 @@ fn once() -> Rc<Policy> {
 }
 
 fn sent(policy: &Rc<Policy>, store: &Store, request: &Request) -> Outcome {
-    let host = FakeHost::new(policy).with_store(store);
-    host.exchange(request, &[], false)
+    let host = FakeProxy::new(policy).with_store(store);
+    host.send(request, &[], false)
 }
 
 fn with_token(token: &str, tool: &str) -> Request {

@@ -1,8 +1,10 @@
 //! The server gets a token that the caller's was exchanged for, and nothing else of it.
 
-use super::super::{Now, Step, Transaction};
-use super::fake_host::{FakeHost, Store, TokenExchanges, secrets};
+use super::super::{End, Transaction};
+use super::fake_proxy::{FakeProxy, Store, TokenExchanges, now, secrets};
 use super::*;
+use crate::effect::{self, Effect, Progress, Work, Worked};
+use crate::engine::Engine;
 use base::http::HttpResponse;
 use mcp::headers::Headers;
 use oauth::Verifier;
@@ -49,8 +51,8 @@ fn server(answers: impl IntoIterator<Item = Option<HttpResponse>>) -> TokenExcha
 fn first(policy: &Rc<Policy>, request: &Request, answer: &Option<HttpResponse>) -> Outcome {
     let once = |cuts: &[usize], trailers| {
         let exchanges = server([answer.clone()]);
-        let host = FakeHost::new(policy).with_exchanges(&exchanges);
-        host.exchange(request, cuts, trailers)
+        let host = FakeProxy::new(policy).with_exchanges(&exchanges);
+        host.send(request, cuts, trailers)
     };
     let whole = once(&[], false);
     for cuts in chunkings(request.body.len()) {
@@ -125,10 +127,8 @@ fn a_token_is_exchanged_once() {
     let secrets = secrets(&policy);
     let exchanges = server([given("one"), given("two")]);
     let sent = |request: &Request, later| {
-        let host = FakeHost::with_secrets(&policy, secrets.clone(), later);
-        let outcome = host
-            .with_exchanges(&exchanges)
-            .exchange(request, &[], false);
+        let host = FakeProxy::with_secrets(&policy, secrets.clone(), later);
+        let outcome = host.with_exchanges(&exchanges).send(request, &[], false);
         let sent = outcome.server_header("authorization").unwrap();
         sent.to_owned()
     };
@@ -154,10 +154,8 @@ fn a_token_the_server_does_not_take_is_exchanged_anew() {
     let exchanges = server([given("one"), given("two")]);
     let request = call("crm.get", "{}").answered(&[(":status", "401")], "");
     for expected in ["Bearer one", "Bearer two"] {
-        let host = FakeHost::with_secrets(&policy, secrets.clone(), 0);
-        let outcome = host
-            .with_exchanges(&exchanges)
-            .exchange(&request, &[], false);
+        let host = FakeProxy::with_secrets(&policy, secrets.clone(), 0);
+        let outcome = host.with_exchanges(&exchanges).send(&request, &[], false);
         assert_eq!(outcome.server_header("authorization"), Some(expected));
     }
 }
@@ -203,9 +201,9 @@ fn b44_what_a_call_uses_up_is_left_when_there_is_no_token_for_the_server() {
     let store = Store::default();
     let request = call("crm.get", "{}");
     let sent = |later, answer| {
-        let host = FakeHost::with_secrets(&policy, secrets.clone(), later).with_store(&store);
+        let host = FakeProxy::with_secrets(&policy, secrets.clone(), later).with_store(&store);
         let host = host.with_exchanges(&server([answer]));
-        host.exchange(&request, &[], false)
+        host.send(&request, &[], false)
     };
     assert_eq!(sent(0, None).refusal().2, "exchange_unavailable");
     let outcome = sent(5, given("one"));
@@ -216,20 +214,21 @@ fn b44_what_a_call_uses_up_is_left_when_there_is_no_token_for_the_server() {
 #[test]
 fn h13_a_request_does_not_wait_twice() {
     let policy = exchanging(json!({}));
-    let now = Now {
-        unix_ms: NOW * 1000,
-    };
     let secrets = secrets(&policy);
-    let mut verifier = Verifier::new(policy.issuers.clone()).unwrap();
-    let mut exchange = Transaction::new(policy, &secrets, &Default::default(), now);
+    let verifier = Verifier::new(policy.issuers.clone()).unwrap();
+    let engine = Rc::new(Engine::new(policy, secrets, verifier));
+    let mut transaction = Transaction::new(engine, now(0));
     let headers = Headers::new(Request::method("GET").headers);
-    let step = exchange.request_headers(headers, true, &mut verifier, now);
-    assert!(matches!(step, Step::Exchange(_)), "{step:?}");
+    let progress = transaction.request_headers(headers, true, now(0));
+    let Progress::Waits(Effect::Work(Work::ExchangeToken(_))) = progress else {
+        panic!("{progress:?}")
+    };
     // Nothing was exchanged, and the request is woken all the same.
-    let step = exchange.exchanged(now);
-    let Step::Reply(reply) = step else {
-        panic!("{step:?}")
+    let done = || effect::Outcome::Work(Worked::Done);
+    let progress = transaction.resume(done(), now(0));
+    let Some(Progress::Done(End::Reply(reply))) = progress else {
+        panic!("{progress:?}")
     };
     assert_eq!(reply.status, 503);
-    assert_eq!(exchange.exchanged(now), Step::Hold);
+    assert_eq!(transaction.resume(done(), now(0)), None);
 }

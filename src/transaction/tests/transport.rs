@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::fake_host::{FakeHost, Request};
+use super::fake_proxy::{FakeProxy, Request};
 use super::{call, default, modern_call, policy, received, send};
 
 #[test]
@@ -123,7 +123,7 @@ fn b15_other_methods() {
     for method in [
         "HEAD", "OPTIONS", "PUT", "PATCH", "CONNECT", "post", "TRACE",
     ] {
-        let outcome = FakeHost::new(&default()).exchange(&Request::method(method), &[], false);
+        let outcome = FakeProxy::new(&default()).send(&Request::method(method), &[], false);
         assert_eq!(
             outcome.refusal(),
             (405, -32600, "http_method_not_allowed"),
@@ -237,7 +237,9 @@ fn origins_are_checked() {
     assert!(
         send(
             &default(),
-            &request.clone().with("origin", "https://crm.example.com")
+            &request
+                .clone()
+                .with("origin", "https://crm.example.com")
         )
         .server
         .is_some()
@@ -249,7 +251,11 @@ fn origins_are_checked() {
         "",
     ] {
         assert_eq!(
-            send(&default(), &request.clone().with("origin", origin)).refusal(),
+            send(
+                &default(),
+                &request.clone().with("origin", origin)
+            )
+            .refusal(),
             (403, 403, "origin_not_allowed")
         );
     }

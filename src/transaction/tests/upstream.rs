@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use serde_json::json;
 
-use super::fake_host::Request;
+use super::fake_proxy::Request;
 use super::{call, policy, send};
 use policy::Policy;
 

@@ -1,24 +1,23 @@
 //! Requests that wait for their issuer's word.
 
-use super::super::{Now, Step, Transaction};
+use super::super::{End, Transaction};
+use super::fake_proxy::now;
 use super::*;
+use crate::effect::{self, Effect, Progress, Work, Worked};
+use crate::engine::Engine;
 use base::http::Reply;
 use mcp::headers::Headers;
 use oauth::{PendingFetch, Verifier};
 
-const AT: Now = Now {
-    unix_ms: NOW * 1000,
-};
-
-/// An exchange whose request was sent up to its body, what it needs, and the one who knows.
-struct Waiting {
-    exchange: Transaction,
-    verifier: Verifier,
-    need: PendingFetch,
+/// A request whose token is being introspected.
+struct Introspecting {
+    engine: Rc<Engine>,
+    transaction: Transaction,
+    fetch: PendingFetch,
     body: Vec<u8>,
 }
 
-fn waiting() -> Waiting {
+fn introspecting() -> Introspecting {
     let policy = policy(json!({"issuers": [{
         "issuer": "https://login.example.com",
         "introspection": {
@@ -28,50 +27,51 @@ fn waiting() -> Waiting {
         "identity": {"organization": "org_id", "roles": "roles"},
     }]}));
     let secret = |_: &str| Some("s3cret".to_owned());
-    let mut verifier = Verifier::with_environment(policy.issuers.clone(), &secret).unwrap();
-    let mut exchange = Transaction::new(policy, &Default::default(), &Default::default(), AT);
+    let verifier = Verifier::with_environment(policy.issuers.clone(), &secret).unwrap();
+    let engine = Rc::new(Engine::new(policy, Default::default(), verifier));
+    let mut transaction = Transaction::new(Rc::clone(&engine), now(0));
     let request = call("crm.get", "{}")
         .without("authorization")
         .with("authorization", "Bearer opaque");
     let headers = Headers::new(request.headers);
-    let step = exchange.request_headers(headers, false, &mut verifier, AT);
-    let Step::Fetch(need) = step else {
-        panic!("{step:?}")
+    let progress = transaction.request_headers(headers, false, now(0));
+    let Progress::Waits(Effect::Work(Work::Fetch(fetch))) = progress else {
+        panic!("{progress:?}")
     };
-    assert!(verifier.start(need).is_some());
-    Waiting {
-        exchange,
-        verifier,
-        need,
+    assert!(engine.verifier.borrow_mut().start(fetch).is_some());
+    Introspecting {
+        engine,
+        transaction,
+        fetch,
         body: request.body,
     }
 }
 
-impl Waiting {
-    fn answered(&mut self, answer: Option<&Value>) {
+impl Introspecting {
+    fn answered(&self, answer: Option<&Value>) {
         let body = answer.map(Value::to_string);
         let body = body.as_deref().map(str::as_bytes);
-        let taken = self.verifier.fetched(self.need, body, NOW, 1.0);
+        let mut verifier = self.engine.verifier.borrow_mut();
+        let taken = verifier.fetched(self.fetch, body, NOW, 1.0);
         assert_eq!(taken, Ok(()));
     }
 
-    fn goes_on(&mut self, body: &[u8]) -> Step {
-        self.exchange.keys_ready(body, &mut self.verifier, AT)
+    fn resume(&mut self, outcome: effect::Outcome) -> Option<Progress<End>> {
+        self.transaction.resume(outcome, now(0))
     }
 
-    fn arrived(&mut self, body: &[u8]) -> Step {
-        self.exchange.request_body(body, &mut self.verifier, AT)
+    fn fetched(&mut self) -> Option<Progress<End>> {
+        self.resume(effect::Outcome::Work(Worked::Done))
     }
 
     #[track_caller]
     fn refused(mut self, status: u16, reason: &str) -> Reply {
-        let body = self.body.clone();
-        let step = self.goes_on(&body);
-        let Step::Reply(reply) = step else {
-            panic!("{step:?}")
+        let progress = self.fetched();
+        let Some(Progress::Done(End::Reply(reply))) = progress else {
+            panic!("{progress:?}")
         };
         assert_eq!(reply.status, status);
-        let record = self.exchange.finish(status, AT).unwrap();
+        let record = self.transaction.finish(status, now(0)).unwrap();
         assert_eq!(record.decision.reason, reason);
         reply
     }
@@ -85,33 +85,43 @@ fn active() -> Value {
 }
 
 #[test]
-fn a_body_that_came_meanwhile_is_judged_once_the_caller_is_known() {
-    let mut waiting = waiting();
-    let body = waiting.body.clone();
-    assert_eq!(waiting.exchange.request_grows(3), Step::Hold);
-    let step = waiting.arrived(&body);
-    assert_eq!(step, Step::Hold);
+fn the_body_is_asked_for_once_the_caller_is_known() {
+    let mut waiting = introspecting();
+    assert!(!waiting.transaction.awaits_body());
+    assert_eq!(waiting.transaction.request_grows(3), None);
     waiting.answered(Some(&active()));
-    let step = waiting.goes_on(&body);
-    assert!(matches!(step, Step::Forward(_)), "{step:?}");
-    let record = waiting.exchange.finish(200, AT).unwrap();
+    assert_eq!(waiting.fetched(), Some(Progress::Waits(Effect::Body(None))));
+    assert!(waiting.transaction.awaits_body());
+    let body = effect::Outcome::Body(waiting.body.clone());
+    let progress = waiting.resume(body);
+    let Some(Progress::Done(End::Forward(_))) = progress else {
+        panic!("{progress:?}")
+    };
+    let record = waiting.transaction.finish(200, now(0)).unwrap();
     let evidence = &record.decision.evidence[0].summary;
     assert_eq!(evidence, "introspected, issuer https://login.example.com");
 }
 
 #[test]
-fn a_body_that_comes_later_is_waited_for() {
-    let mut waiting = waiting();
-    waiting.answered(Some(&active()));
-    assert_eq!(waiting.goes_on(&[]), Step::Hold);
-    let body = waiting.body.clone();
-    let step = waiting.arrived(&body);
-    assert!(matches!(step, Step::Forward(_)), "{step:?}");
+fn a_body_that_grows_too_large_ends_the_wait() {
+    let mut waiting = introspecting();
+    let Some(End::Reply(reply)) = waiting.transaction.request_grows(300 * 1024) else {
+        panic!("not refused")
+    };
+    assert_eq!(reply.status, 413);
+    assert_eq!(waiting.fetched(), None);
+}
+
+#[test]
+fn a_client_that_leaves_during_a_wait_has_a_record() {
+    let record = introspecting().transaction.finish(0, now(0)).unwrap();
+    assert_eq!(record.decision.reason, "client_gone");
+    assert_eq!(record.http_method, "POST");
 }
 
 #[test]
 fn h13_without_an_answer_the_client_is_told_when_to_come_back() {
-    let mut waiting = waiting();
+    let waiting = introspecting();
     waiting.answered(None);
     let reply = waiting.refused(503, "introspection_unavailable");
     let header = |name: &str| reply.headers.iter().find(|(other, _)| *other == name);
@@ -122,12 +132,12 @@ fn h13_without_an_answer_the_client_is_told_when_to_come_back() {
 #[test]
 fn h13_a_request_does_not_wait_twice() {
     // Nothing was fetched, and the request is woken all the same.
-    waiting().refused(503, "introspection_unavailable");
+    introspecting().refused(503, "introspection_unavailable");
 }
 
 #[test]
 fn a_token_its_issuer_does_not_vouch_for_is_refused() {
-    let mut waiting = waiting();
+    let waiting = introspecting();
     waiting.answered(Some(&json!({"active": false})));
     let reply = waiting.refused(401, "token_inactive");
     let challenge = reply

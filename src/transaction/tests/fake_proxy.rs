@@ -1,21 +1,20 @@
-//! A host with Envoy's rules: headers are gone once they went on, a request is answered once, a
+//! A proxy with Envoy's rules: headers are gone once they went on, a request is answered once, a
 //! body's length is what its header says, trailers come instead of an ended body.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use super::super::{Connection, Forward, Now, Secrets, Step, Transaction};
+use super::super::{End, Forward, Now, Peer, Step, Transaction};
 use super::{NOW, tokens};
-use crate::accounts::AccountContext;
 use crate::accounts::Clients;
-use crate::accounts::refresh::{PendingRefresh, Refreshed, refresh};
-use crate::accounts::token_exchange::{self, TokenExchanger};
+use crate::accounts::token_exchange::TokenExchanger;
 use crate::audit::Record;
 use crate::credential::Credential;
-use crate::effect::{self, Effect, Effects, Task};
+use crate::effect::{self, Effect, Progress};
+use crate::engine::{Engine, Secrets};
+use crate::host::dry_run::{DryRun, Outside};
 use crate::response::pins::SeenTools;
-use base::effect::{Ask, Told};
 use base::http::Reply;
 use base::http::{HttpRequest, HttpResponse};
 use base::seal::Sealer;
@@ -34,7 +33,7 @@ pub(in super::super) struct Request {
     pub headers: Map,
     pub body: Vec<u8>,
     pub answer: (Map, Vec<u8>),
-    pub connection: Connection,
+    pub peer: Peer,
 }
 
 /// What the server, the client and the log saw.
@@ -46,18 +45,25 @@ pub(in super::super) struct Outcome {
     pub record: Record,
 }
 
-pub(in super::super) struct FakeHost {
-    exchange: Transaction,
-    verifier: Verifier,
+pub(in super::super) struct FakeProxy {
     policy: Rc<Policy>,
+    secrets: Secrets,
+    seen: SeenTools,
     now: Now,
+    servers: FakeServers,
+}
+
+/// The servers and the store that a request finds.
+#[derive(Default)]
+struct FakeServers {
+    /// How much later than [`NOW`] it is, in seconds.
+    later: u64,
     store: Store,
     calls: Rc<RefCell<Vec<HttpRequest>>>,
-    answers: VecDeque<HttpResponse>,
-    meanwhile: Option<Operation>,
-    before_write: Option<Operation>,
-    secrets: Secrets,
-    exchanges: TokenExchanges,
+    answers: RefCell<VecDeque<HttpResponse>>,
+    meanwhile: RefCell<Option<Operation>>,
+    before_write: RefCell<Option<Operation>>,
+    exchanges: Option<TokenExchanges>,
 }
 
 /// What the authorization server answers to each exchange of a token.
@@ -84,7 +90,7 @@ impl Request {
             headers: map(&pairs),
             body: body.as_bytes().to_vec(),
             answer,
-            connection: Connection::default(),
+            peer: Peer::default(),
         }
         .with(
             "authorization",
@@ -122,8 +128,8 @@ impl Request {
         self
     }
 
-    pub fn on(mut self, connection: Connection) -> Self {
-        self.connection = connection;
+    pub fn from(mut self, peer: Peer) -> Self {
+        self.peer = peer;
         self
     }
 
@@ -201,170 +207,145 @@ impl Outcome {
     }
 }
 
-impl FakeHost {
+impl FakeProxy {
     pub fn new(policy: &Rc<Policy>) -> Self {
         Self::at(policy, 0)
     }
 
-    /// A host that saw these tools before.
+    /// A proxy that saw these tools before.
     pub fn that_saw(seen: &SeenTools, policy: &Rc<Policy>) -> Self {
-        let host = Self::new(policy);
-        let exchange = Transaction::new(Rc::clone(policy), &host.secrets, seen, host.now);
-        Self { exchange, ..host }
+        let seen = seen.clone();
+        Self {
+            seen,
+            ..Self::new(policy)
+        }
     }
 
-    /// A host whose clock is this many seconds later.
+    /// A proxy whose clock is this many seconds later.
     pub fn at(policy: &Rc<Policy>, later: u64) -> Self {
         Self::with_secrets(policy, secrets(policy), later)
     }
 
     /// The same with what other requests made of the secrets.
     pub fn with_secrets(policy: &Rc<Policy>, secrets: Secrets, later: u64) -> Self {
-        let now = now(later);
-        let seen = SeenTools::default();
         Self {
-            now,
-            exchange: Transaction::new(Rc::clone(policy), &secrets, &seen, now),
-            secrets,
-            exchanges: TokenExchanges::default(),
-            verifier: Verifier::new(policy.issuers.clone()).unwrap(),
             policy: Rc::clone(policy),
-            store: Store::default(),
-            calls: Rc::default(),
-            answers: VecDeque::new(),
-            meanwhile: None,
-            before_write: None,
+            secrets,
+            seen: SeenTools::default(),
+            now: now(later),
+            servers: FakeServers {
+                later,
+                ..FakeServers::default()
+            },
         }
     }
 
     /// The same with what others stored before.
-    pub fn with_store(self, store: &Store) -> Self {
-        let store = Rc::clone(store);
-        Self { store, ..self }
+    pub fn with_store(mut self, store: &Store) -> Self {
+        self.servers.store = Rc::clone(store);
+        self
     }
 
     /// The same with what other servers answer; the calls to them are noted.
     pub fn with_answers(
-        self,
+        mut self,
         answers: &[HttpResponse],
         calls: &Rc<RefCell<Vec<HttpRequest>>>,
     ) -> Self {
-        Self {
-            answers: answers.to_vec().into(),
-            calls: Rc::clone(calls),
-            ..self
-        }
+        self.servers.answers = RefCell::new(answers.to_vec().into());
+        self.servers.calls = Rc::clone(calls);
+        self
     }
 
     /// The same where others do this to the store while another server answers.
-    pub fn meanwhile(self, operation: Operation) -> Self {
-        Self {
-            meanwhile: Some(operation),
-            ..self
-        }
+    pub fn meanwhile(mut self, operation: Operation) -> Self {
+        self.servers.meanwhile = RefCell::new(Some(operation));
+        self
     }
 
     /// The same where others do this to the store just before it is written to.
-    pub fn before_write(self, operation: Operation) -> Self {
-        Self {
-            before_write: Some(operation),
-            ..self
-        }
+    pub fn before_write(mut self, operation: Operation) -> Self {
+        self.servers.before_write = RefCell::new(Some(operation));
+        self
     }
 
-    /// The same with an authorization server.
-    pub fn with_exchanges(self, exchanges: &TokenExchanges) -> Self {
-        let exchanges = Rc::clone(exchanges);
-        Self { exchanges, ..self }
-    }
-
-    /// Does what the exchange asks for, until it asks no more.
-    fn answer(&mut self, mut step: Step) -> Step {
-        if let Step::Exchange(token) = step {
-            let exchanger = Rc::clone(self.secrets.exchanger.as_ref().unwrap());
-            let mut call = exchanger.start(&token);
-            while call.is_some() {
-                let answer = self.exchanges.borrow_mut().pop_front();
-                let answer = answer.expect("one more exchange");
-                let now = self.now.seconds();
-                call = match exchanger.answered(&token, answer.as_ref(), now) {
-                    token_exchange::Progress::Call(next) => Some(next),
-                    token_exchange::Progress::Over(_) => None,
-                };
-            }
-            step = self.exchange.exchanged(self.now);
-        }
-        loop {
-            step = match step {
-                Step::Ask(ask) => {
-                    let told = self.asked(ask);
-                    self.exchange.told(told, &mut self.verifier, self.now)
-                }
-                Step::Refresh(refresh) => {
-                    let refreshed = self.refresh(*refresh);
-                    self.exchange.refreshed(refreshed, self.now)
-                }
-                step => return step,
-            };
-        }
-    }
-
-    fn asked(&mut self, ask: Ask) -> Told {
-        match ask {
-            Ask::Store(operation) => Told::Store(self.store(&operation)),
-            Ask::Call(call) => Told::Call(self.call(call)),
-            Ask::Wait => Told::Waited,
-        }
-    }
-
-    fn store(&mut self, operation: &Operation) -> Result<Stored, StoreError> {
-        let is_write = matches!(operation, Operation::Put(_) | Operation::Replace(..));
-        if let Some(other) = self.before_write.take_if(|_| is_write) {
-            stored(&self.store, &other, self.now).unwrap();
-        }
-        stored(&self.store, operation, self.now)
-    }
-
-    fn call(&mut self, call: HttpRequest) -> Option<HttpResponse> {
-        if let Some(operation) = self.meanwhile.take() {
-            stored(&self.store, &operation, self.now).unwrap();
-        }
-        self.calls.borrow_mut().push(call);
-        self.answers.pop_front()
-    }
-
-    fn refresh(&mut self, pending: PendingRefresh) -> Refreshed {
-        let context = self.secrets.accounts(&self.policy, Effects::default());
-        let context = context.unwrap();
-        let now_ms = self.now.unix_ms;
-        let (mut task, mut progress) = Task::start(now_ms, |effects| {
-            refresh(AccountContext { effects, ..context }, pending)
-        });
-        loop {
-            let outcome = match progress {
-                effect::Progress::Done(refreshed) => return refreshed,
-                effect::Progress::Waits(Effect::Store(operation)) => {
-                    effect::Outcome::Store(self.store(&operation))
-                }
-                effect::Progress::Waits(Effect::Call(call)) => {
-                    effect::Outcome::Call(self.call(call))
-                }
-                effect::Progress::Waits(other) => panic!("{other:?}"),
-            };
-            progress = task.resume(outcome, now_ms);
-        }
+    /// The same with an authorization server that exchanges tokens, and answers nothing else.
+    pub fn with_exchanges(mut self, exchanges: &TokenExchanges) -> Self {
+        self.servers.exchanges = Some(Rc::clone(exchanges));
+        self
     }
 
     /// Runs a request and its answer, both cut at these places.
-    pub fn exchange(mut self, request: &Request, cuts: &[usize], trailers: bool) -> Outcome {
-        let (server, reply) = self.request(request, cuts, trailers);
+    pub fn send(self, request: &Request, cuts: &[usize], trailers: bool) -> Outcome {
+        let verifier = Verifier::new(self.policy.issuers.clone()).unwrap();
+        let mut engine = Engine::new(self.policy, self.secrets, verifier);
+        engine.seen = self.seen;
+        let engine = Rc::new(engine);
+        Sending {
+            transaction: Transaction::new(Rc::clone(&engine), self.now),
+            worker: DryRun::new(Rc::clone(&engine), Rc::new(self.servers), self.now),
+            engine,
+            now: self.now,
+            headers: request.headers.clone(),
+            is_released: false,
+        }
+        .send(request, cuts, trailers)
+    }
+}
+
+impl Outside for FakeServers {
+    fn answer(&self, request: &HttpRequest) -> Option<HttpResponse> {
+        if let Some(exchanges) = &self.exchanges {
+            let answer = exchanges.borrow_mut().pop_front();
+            return answer.expect("one more exchange");
+        }
+        if let Some(operation) = self.meanwhile.take() {
+            stored(&self.store, &operation, now(self.later)).unwrap();
+        }
+        self.calls.borrow_mut().push(request.clone());
+        self.answers.borrow_mut().pop_front()
+    }
+
+    fn store(&self, operation: &Operation, now: Now) -> Result<Stored, StoreError> {
+        let is_write = matches!(operation, Operation::Put(_) | Operation::Replace(..));
+        if is_write && let Some(other) = self.before_write.take() {
+            stored(&self.store, &other, now).unwrap();
+        }
+        stored(&self.store, operation, now)
+    }
+}
+
+/// A request on its way through the proxy.
+struct Sending {
+    engine: Rc<Engine>,
+    worker: DryRun,
+    transaction: Transaction,
+    now: Now,
+    headers: Map,
+    /// The headers went on.
+    is_released: bool,
+}
+
+impl Sending {
+    fn send(mut self, request: &Request, cuts: &[usize], trailers: bool) -> Outcome {
+        let (server, reply) = match self.request(request, cuts, trailers) {
+            (End::Reply(reply), _) => (None, Some(reply)),
+            (End::Forward(forward), received) => {
+                let body = self.forward(forward).unwrap_or(received);
+                (Some((self.headers.clone(), body)), None)
+            }
+        };
         let mut status = reply.as_ref().map_or(0, |reply| reply.status);
         let client = server.is_some().then(|| {
             let (headers, body) = self.response(&request.answer, cuts, trailers);
             status = header(&headers, ":status").unwrap().parse().unwrap();
             (headers, body)
         });
-        let mut record = self.exchange.finish(status, self.now).expect("one record");
+        if let Some((headers, body)) = &server {
+            check_length(headers, body);
+        }
+        let record = self.transaction.finish(status, self.now);
+        let mut record = record.expect("one record");
         if reply.is_some() {
             // How much of a refused body had arrived is the only thing chunking may change.
             record.request_bytes = 0;
@@ -377,86 +358,60 @@ impl FakeHost {
         }
     }
 
-    fn request(
-        &mut self,
-        request: &Request,
-        cuts: &[usize],
-        trailers: bool,
-    ) -> (Option<(Map, Vec<u8>)>, Option<Reply>) {
-        let mut headers = request.headers.clone();
-        let empty = request.body.is_empty() && !trailers;
-        let snapshot = Headers::new(headers.clone());
-        self.exchange.came_in_on(request.connection);
-        let step = self
-            .exchange
-            .request_headers(snapshot, empty, &mut self.verifier, self.now);
-        let step = self.answer(step);
-        let mut released = false;
-        match self.message(step, &mut headers, None, &mut released) {
-            Progress::Replied(reply) => return (None, Some(reply)),
-            Progress::Forwarded(body) if empty => return (Some((headers, body)), None),
-            Progress::Forwarded(_) if self.exchange.is_over() => {
-                return (Some((headers, request.body.clone())), None);
+    /// How a request ends, and its body.
+    fn request(&mut self, request: &Request, cuts: &[usize], trailers: bool) -> (End, Vec<u8>) {
+        let is_ended = request.body.is_empty() && !trailers;
+        let snapshot = Headers::new(self.headers.clone());
+        self.transaction.set_peer(request.peer);
+        let progress = self
+            .transaction
+            .request_headers(snapshot, is_ended, self.now);
+        match self.worker.carry_on(&mut self.transaction, progress) {
+            Progress::Waits(Effect::Body(release)) => {
+                assert!(!is_ended, "held a request that has ended");
+                if let Some(headers) = release {
+                    assert_eq!(self.engine.policy.hold, Hold::BufferFilter);
+                    self.forward(Forward {
+                        headers,
+                        body: None,
+                    });
+                }
             }
-            Progress::Forwarded(_) => assert_eq!(self.policy.hold, Hold::BufferFilter),
-            Progress::Held => assert!(!empty, "held a request that has ended"),
+            Progress::Done(end) => return (end, request.body.clone()),
+            progress => panic!("{progress:?}"),
         }
         let mut buffer = Vec::new();
-        for (part, ended) in parts(&request.body, cuts, trailers) {
+        for (part, is_ended) in parts(&request.body, cuts, trailers) {
             buffer.extend_from_slice(part);
             assert!(buffer.len() <= LIMIT);
-            let step = if ended {
-                self.exchange
-                    .request_body(&buffer, &mut self.verifier, self.now)
-            } else {
-                self.exchange.request_grows(buffer.len())
-            };
-            let step = self.answer(step);
-            match self.message(step, &mut headers, Some(&buffer), &mut released) {
-                Progress::Replied(reply) => return (None, Some(reply)),
-                Progress::Forwarded(_) if !ended => {
-                    assert_eq!(self.policy.mode, Mode::Observe, "forwarded before the end");
-                    return (Some((headers, request.body.clone())), None);
+            if !is_ended {
+                if let Some(end) = self.transaction.request_grows(buffer.len()) {
+                    let forwarded = matches!(end, End::Forward(_));
+                    let observes = self.engine.policy.mode == Mode::Observe;
+                    assert!(!forwarded || observes, "forwarded before the end");
+                    return (end, request.body.clone());
                 }
-                Progress::Forwarded(body) => {
-                    check_length(&headers, &body);
-                    return (Some((headers, body)), None);
-                }
-                Progress::Held => assert!(!ended, "held a request that has ended"),
+                continue;
+            }
+            let body = effect::Outcome::Body(buffer.clone());
+            let progress = self.transaction.resume(body, self.now).expect("waits");
+            match self.worker.carry_on(&mut self.transaction, progress) {
+                Progress::Done(end) => return (end, buffer),
+                progress => panic!("{progress:?}"),
             }
         }
         panic!("neither forwarded nor answered");
     }
 
-    /// Makes the changes of a step.
-    fn message(
-        &self,
-        step: Step,
-        headers: &mut Map,
-        body: Option<&[u8]>,
-        released: &mut bool,
-    ) -> Progress {
-        match step {
-            Step::Hold => Progress::Held,
-            Step::Reply(reply) => Progress::Replied(reply),
-            Step::Fetch(_) => panic!("keys are inline"),
-            Step::Ask(_) | Step::Exchange(_) | Step::Refresh(_) => panic!("{step:?}"),
-            Step::Forward(Forward {
-                headers: edits,
-                body: with,
-            }) => {
-                assert!(
-                    !*released || edits.is_empty(),
-                    "headers changed after they went on"
-                );
-                *released = true;
-                edit(headers, &edits);
-                let body = with
-                    .or_else(|| body.map(<[u8]>::to_vec))
-                    .unwrap_or_default();
-                Progress::Forwarded(body)
-            }
-        }
+    /// Makes the changes of a request that goes on. Its body, if that is replaced.
+    fn forward(&mut self, forward: Forward) -> Option<Vec<u8>> {
+        assert!(
+            !self.is_released || forward.headers.is_empty(),
+            "headers changed after they went on"
+        );
+        self.is_released = true;
+        edit(&mut self.headers, &forward.headers);
+        forward.body
     }
 
     fn response(
@@ -470,24 +425,23 @@ impl FakeHost {
         let empty = body.is_empty() && !trailers;
         let mut released = false;
         let snapshot = Headers::new(headers.clone());
-        match self.exchange.response_headers(&snapshot, empty) {
+        match self.transaction.response_headers(&snapshot, empty) {
             Step::Forward(forward) => {
                 released = true;
                 edit(&mut headers, &forward.headers);
             }
             Step::Hold => assert!(!empty, "held an answer that has ended"),
-            step => panic!("{step:?}"),
         }
         let mut held = Vec::new();
         for (part, ended) in parts(&body, cuts, trailers) {
-            if !self.exchange.reads_response() {
+            if !self.transaction.reads_response() {
                 out.extend_from_slice(part);
                 continue;
             }
-            let whole = self.exchange.holds_response();
+            let whole = self.transaction.holds_response();
             held.extend_from_slice(part);
             let given = if whole { held.clone() } else { part.to_vec() };
-            match self.exchange.response_body(&given, ended, self.now) {
+            match self.transaction.response_body(&given, ended, self.now) {
                 Step::Hold => assert!(!ended && whole),
                 Step::Forward(Forward {
                     headers: edits,
@@ -501,18 +455,11 @@ impl FakeHost {
                     edit(&mut headers, &edits);
                     out.extend(body.unwrap_or(given));
                 }
-                step => panic!("{step:?}"),
             }
         }
         check_length(&headers, &out);
         (headers, out)
     }
-}
-
-enum Progress {
-    Held,
-    Forwarded(Vec<u8>),
-    Replied(Reply),
 }
 
 /// Does an operation on a store.

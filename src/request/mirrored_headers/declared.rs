@@ -1,9 +1,6 @@
-//! `Mcp-Param-*` headers of arguments that the policy declares (`param_headers`): compared with what
-//! the client sent, and built anew from what the server will read (MCP 2026-07-28 "Custom Headers").
-//! So they are right also for a server that does not compare them, and for arguments that the
-//! filter adds.
+//! Headers of arguments that the policy declares.
 
-use super::param_headers::{PARAM_HEADERS, amount};
+use super::{MISMATCH, Single};
 use base::json::tree::{Node, Value};
 use mcp::headers::{HeaderEdit, HeaderMismatch, Headers, decode, encode};
 use policy::ParamHeader;
@@ -13,7 +10,7 @@ use policy::ParamHeader;
 /// # Errors
 ///
 /// A header does not say what its argument says, or only one of the two is there.
-pub fn rebuild(
+pub(super) fn rebuild(
     headers: &Headers,
     received: &[u8],
     sent: &[u8],
@@ -22,16 +19,19 @@ pub fn rebuild(
 ) -> Result<Vec<HeaderEdit>, HeaderMismatch> {
     // They were read strictly before.
     let read = |arguments| Node::read(arguments, usize::MAX);
-    let unread = |_| HeaderMismatch::Mismatch(PARAM_HEADERS);
-    let received = read(received).map_err(unread)?;
-    let sent = read(sent).map_err(unread)?;
+    let received = read(received).map_err(|_| MISMATCH)?;
+    let sent = read(sent).map_err(|_| MISMATCH)?;
     let mut edits = Vec::new();
     for declared in declared {
         let stated = stated(headers, &declared.header)?;
         let value = value_at(&received, &declared.argument);
         let left_out = stated.is_none() && may_be_missing(declared);
-        if !left_out && !same(stated.as_deref(), value.as_ref()) {
-            return Err(HeaderMismatch::Mismatch(PARAM_HEADERS));
+        let is_same = match (&stated, &value) {
+            (Some(stated), Some(value)) => value.is_stated_by(stated),
+            (stated, value) => stated.is_none() && value.is_none(),
+        };
+        if !left_out && !is_same {
+            return Err(MISMATCH);
         }
         match value_at(&sent, &declared.argument) {
             now if now == value && !left_out => {}
@@ -45,7 +45,6 @@ pub fn rebuild(
 
 /// What a header says, decoded.
 fn stated(headers: &Headers, name: &str) -> Result<Option<String>, HeaderMismatch> {
-    const MISMATCH: HeaderMismatch = HeaderMismatch::Mismatch(PARAM_HEADERS);
     let mut values = headers.all(name);
     let (Some(value), None) = (values.next(), values.next()) else {
         return match headers.has(name) {
@@ -59,23 +58,6 @@ fn stated(headers: &Headers, name: &str) -> Result<Option<String>, HeaderMismatc
     decoded.map(|text| Some(text.into_owned())).ok_or(MISMATCH)
 }
 
-/// A single value, as a header says it.
-#[derive(PartialEq)]
-struct Single {
-    text: String,
-    /// What it is, if it is a number: 42 and 42.0 are one value, and the text `042` is another.
-    amount: Option<f64>,
-}
-
-fn same(stated: Option<&str>, value: Option<&Single>) -> bool {
-    match (stated, value) {
-        (Some(stated), Some(value)) => {
-            stated == value.text || (value.amount.is_some() && amount(stated) == value.amount)
-        }
-        (stated, value) => stated.is_none() && value.is_none(),
-    }
-}
-
 /// The single value at a path; `None` if it is null or not there.
 fn value_at(arguments: &Node, path: &[String]) -> Option<Single> {
     let node = path
@@ -87,8 +69,7 @@ fn value_at(arguments: &Node, path: &[String]) -> Option<Single> {
         Value::Bool(value) => value.to_string(),
         Value::Array(_) | Value::Null | Value::Object(_) => return None,
     };
-    let amount = amount(&text).filter(|_| is_number);
-    Some(Single { text, amount })
+    Some(Single::new(text, is_number))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use oauth::{
 };
 use policy::Policy;
 
-/// Looks at what a request brings along to say who is calling. `now` is in Unix seconds.
+/// Verifies the token of a request, and its proof. `now` is in Unix seconds.
 pub(super) fn verify(
     policy: &Policy,
     headers: &Headers,
@@ -33,7 +33,7 @@ pub(super) fn verify(
     Ok(verifier.verify(&token, now))
 }
 
-/// What of a request that was verified is used up by it. `now` is in Unix seconds.
+/// The token, or the proof, that a verified request uses up. `now` is in Unix seconds.
 pub(super) fn single_use(
     policy: &Policy,
     headers: &Headers,
@@ -51,6 +51,11 @@ pub(super) fn single_use(
     }
     let token = BearerToken::of_header(header).ok_or(Refusal::NoToken)?;
     Ok(SingleUse::of_token(&token, verified))
+}
+
+/// The caller's bearer token, which was verified.
+pub(super) fn bearer(headers: &Headers) -> Option<BearerToken<'_>> {
+    BearerToken::of_header(headers.one("authorization").ok()??)
 }
 
 /// The one `DPoP` header (RFC 9449 section 4.3).

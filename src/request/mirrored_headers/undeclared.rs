@@ -1,9 +1,7 @@
-//! `Mcp-Param-*` headers follow the arguments they mirror (MCP 2026-07-28 "Custom Headers").
-//!
-//! Which header mirrors which argument stands in the tool's schema. Where the policy does not repeat
-//! it, a header has to have the value of an argument, so that argument is the one it mirrors.
+//! Headers that the policy does not declare: each mirrors the argument that has its value.
 
-use super::arguments::Change;
+use super::super::arguments::Change;
+use super::{MISMATCH, Single, number};
 use base::json::{JsonError, Kind, Reader, Span};
 use mcp::headers::{HeaderEdit, HeaderMismatch, Headers, PARAM_PREFIX, decode, encode};
 use mcp::names::fold;
@@ -12,17 +10,12 @@ use policy::ParamHeader;
 /// More than any tool mirrors: each is compared with each argument.
 const MAX_HEADERS: usize = 32;
 
-/// What a disagreement calls them.
-pub const PARAM_HEADERS: &str = "mcp-param-*";
-
 /// A single value among the arguments.
 struct Argument {
     folded_key: String,
-    text: String,
-    /// What it is, if it is a number: 42 and 42.0 are one value.
-    amount: Option<f64>,
+    value: Single,
     fate: Fate,
-    /// Whether it says who is calling.
+    /// Whether the policy has a rule for its name.
     ruled: bool,
 }
 
@@ -41,7 +34,7 @@ enum Fate {
 ///
 /// It cannot be told which of several arguments a header mirrors, or a header mirrors none and
 /// `is_ruled` knows its folded name.
-pub fn follow(
+pub(super) fn follow(
     headers: &Headers,
     body: &[u8],
     arguments: Option<Span>,
@@ -56,7 +49,7 @@ pub fn follow(
         .filter(|(name, _)| name.starts_with(PARAM_PREFIX))
         .count();
     if count > MAX_HEADERS {
-        return Err(HeaderMismatch::Mismatch(PARAM_HEADERS));
+        return Err(MISMATCH);
     }
     for (name, value) in headers.iter() {
         let Some(parameter) = name.strip_prefix(PARAM_PREFIX) else {
@@ -65,14 +58,13 @@ pub fn follow(
         if declared.iter().any(|declared| declared.header == name) {
             continue;
         }
-        let mismatch = HeaderMismatch::Mismatch(PARAM_HEADERS);
         if headers.all(name).count() != 1 {
-            return Err(mismatch);
+            return Err(MISMATCH);
         }
         let value = str::from_utf8(value)
             .ok()
             .and_then(|text| decode(text.trim()));
-        let value = value.ok_or_else(|| mismatch.clone())?;
+        let value = value.ok_or(MISMATCH)?;
         let known = known.get_or_insert_with(|| {
             let mut collector = Collector {
                 start: arguments.as_ref().map_or(0, |span| span.start),
@@ -88,16 +80,17 @@ pub fn follow(
             collector.found
         });
         let folded = fold(parameter);
-        let stated = amount(&value);
+        let stated = number(&value);
         let mirrored = || {
             let same = |argument: &&Argument| {
-                argument.text == *value || (stated.is_some() && argument.amount == stated)
+                let own = &argument.value;
+                own.text == *value || stated.is_some() && own.number == stated
             };
             known.iter().filter(same)
         };
         let of_name = || mirrored().filter(|argument| argument.folded_key == folded);
-        // A header that says who is calling mirrors an argument that does: another one's value does
-        // not make it true.
+        // A header whose name has a rule mirrors an argument that has one: the value of another
+        // argument says nothing about it.
         let ruled = is_ruled(&folded);
         let mirrors = match agreed(mirrored().filter(|argument| argument.ruled || !ruled)) {
             // Not known here, so it is forwarded.
@@ -106,7 +99,7 @@ pub fn follow(
             one => one,
         };
         let Mirrors::One(fate) = mirrors else {
-            return Err(mismatch);
+            return Err(MISMATCH);
         };
         match fate {
             Fate::Unchanged => {}
@@ -152,11 +145,6 @@ fn fate(span: &Span, changes: &[Change]) -> Fate {
     }
 }
 
-/// A number that a float holds exactly.
-pub(super) fn amount(text: &str) -> Option<f64> {
-    text.parse().ok().filter(|amount: &f64| amount.abs() < 9e15)
-}
-
 /// Reads the arguments, which were read before as part of the body.
 struct Collector<'c, R> {
     /// Where they start in the body.
@@ -192,12 +180,7 @@ impl<R: Fn(&str) -> bool> Collector<'_, R> {
         self.found.push(Argument {
             ruled: (self.is_ruled)(&fold(key)),
             folded_key: fold(key).into_owned(),
-            amount: if kind == Kind::Number {
-                amount(&text)
-            } else {
-                None
-            },
-            text,
+            value: Single::new(text, kind == Kind::Number),
             fate,
         });
         Ok(())

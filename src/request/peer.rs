@@ -18,21 +18,21 @@ const FORWARDED: &[&str] = &[
     "x-real-ip",
 ];
 
-/// The connection a request came in on. Unless the host says otherwise, from anywhere.
+/// Both ends of the connection on which a request came. By default, from anywhere.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Connection {
+pub struct Peer {
     here: Option<SocketAddr>,
-    peer: Option<SocketAddr>,
+    there: Option<SocketAddr>,
 }
 
-impl Connection {
+impl Peer {
     /// A connection between two addresses as Envoy writes them: `127.0.0.1:80`, `[::1]:80`. A Unix
     /// socket has none: who sends MCP through one is another proxy, for whoever calls that.
-    pub fn of(here: &[u8], peer: &[u8]) -> Self {
+    pub fn of(here: &[u8], there: &[u8]) -> Self {
         let read = |address| str::from_utf8(address).ok()?.parse().ok();
         Self {
             here: read(here),
-            peer: read(peer),
+            there: read(there),
         }
     }
 
@@ -40,21 +40,17 @@ impl Connection {
     fn is_loopback(self) -> bool {
         let loopback =
             |end: Option<SocketAddr>| end.is_some_and(|end| end.ip().to_canonical().is_loopback());
-        loopback(self.here) && loopback(self.peer)
+        loopback(self.here) && loopback(self.there)
     }
 }
 
 /// Refuses what does not come from this machine, or from a page that made its own name stand for
 /// this machine (DNS rebinding).
-pub(super) fn check(
-    policy: &Policy,
-    headers: &Headers,
-    connection: Connection,
-) -> Result<(), Refusal> {
+pub(super) fn check(policy: &Policy, headers: &Headers, from: Peer) -> Result<(), Refusal> {
     if policy.local.is_none() {
         return Ok(());
     }
-    if !connection.is_loopback() || was_forwarded(headers) {
+    if !from.is_loopback() || was_forwarded(headers) {
         return Err(Refusal::NotLocal);
     }
     let authority = headers.one(":authority").map_err(Refusal::Header)?;
@@ -107,9 +103,9 @@ mod tests {
             ("127.0.0.1", "127.0.0.1", false),
             ("", "", false),
         ] {
-            let connection = Connection::of(here.as_bytes(), peer.as_bytes());
-            assert_eq!(connection.is_loopback(), expected, "{here} {peer}");
+            let between = Peer::of(here.as_bytes(), peer.as_bytes());
+            assert_eq!(between.is_loopback(), expected, "{here} {peer}");
         }
-        assert!(!Connection::default().is_loopback());
+        assert!(!Peer::default().is_loopback());
     }
 }

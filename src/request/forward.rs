@@ -1,7 +1,6 @@
 //! The headers the server gets: first everything it might trust is taken out, then what the
 //! decision says is put in.
 
-use crate::credential::Credential;
 use mcp::headers::{HeaderEdit, Headers, PARAM_PREFIX};
 use mcp::method::Era;
 use oauth::Identity;
@@ -98,12 +97,6 @@ pub(super) fn headers(
     edits
 }
 
-/// What the server gets from every caller, in place of the client's.
-pub(super) fn credential(credential: Option<&Credential>) -> Option<HeaderEdit> {
-    let value = credential?.header().to_owned();
-    Some(HeaderEdit::Set("authorization".to_owned(), value))
-}
-
 /// Whether a client says that it understands both forms of an answer.
 fn accepts_both(received: &Headers) -> bool {
     let accepted: Vec<String> = received
@@ -115,7 +108,7 @@ fn accepts_both(received: &Headers) -> bool {
 }
 
 /// Takes out everything the server might trust.
-pub(super) fn removed(policy: &Policy, received: &Headers, era: Era) -> Vec<HeaderEdit> {
+fn removed(policy: &Policy, received: &Headers, era: Era) -> Vec<HeaderEdit> {
     let mut edits: Vec<HeaderEdit> = Vec::new();
     for (name, _) in received.iter() {
         let removed = HeaderEdit::Remove(name.to_owned());
@@ -140,7 +133,7 @@ fn is_double(policy: &Policy, received: &Headers, name: &str) -> bool {
 }
 
 /// Takes out of the trailers what belongs in the headers, where it was compared with the body.
-pub(super) fn removed_trailers(policy: &Policy, received: &Headers, era: Era) -> Vec<HeaderEdit> {
+pub(crate) fn removed_trailers(policy: &Policy, received: &Headers, era: Era) -> Vec<HeaderEdit> {
     let mut edits = removed(policy, received, era);
     let protocol = received.iter().filter(|(name, _)| name.starts_with("mcp-"));
     edits.extend(protocol.map(|(name, _)| HeaderEdit::Remove(name.to_owned())));

@@ -1,0 +1,36 @@
+//! What the filter needs of the proxy that runs it, and how a worker carries out the effects of its
+//! requests with that. Without a proxy: tests, benchmarks and the command line use the same code.
+
+pub mod dry_run;
+mod single_flight;
+mod worker;
+
+use std::time::Duration;
+
+pub use self::worker::Worker;
+use crate::transaction::Now;
+use base::http::HttpRequest;
+use base::store::{Operation, StoreError, Stored};
+
+/// The proxy, as a worker sees it.
+pub trait Host {
+    /// The time.
+    fn now(&self) -> Now;
+
+    /// Writes an error to the proxy's log.
+    fn log(&self, error: &str);
+
+    /// Begins a call in a context, with which the call ends. The number comes back with the answer.
+    /// `None`: the call cannot be made.
+    fn call(&self, context: u32, request: &HttpRequest) -> Option<u32>;
+
+    /// Carries out an operation on the store that all workers of the proxy share.
+    ///
+    /// # Errors
+    ///
+    /// The store is full, or not available.
+    fn store(&self, operation: &Operation) -> Result<Stored, StoreError>;
+
+    /// Has the worker's timer go off after this time.
+    fn wake(&self, after: Duration);
+}

@@ -1,0 +1,171 @@
+//! A host without a proxy: for tests, benchmarks and the command line.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::{Host, Worker};
+use crate::effect::{Effect, Outcome, Progress};
+use crate::engine::Engine;
+use crate::transaction::{End, Forward, Now, Transaction};
+use base::http::{HttpRequest, HttpResponse};
+use base::store::{Operation, StoreError, Stored, memory};
+use mcp::headers::Headers;
+
+/// The servers and the store that a dry run finds.
+pub trait Outside {
+    /// Answers a call. `None`: there is no answer.
+    fn answer(&self, request: &HttpRequest) -> Option<HttpResponse>;
+
+    /// Carries out an operation on the store.
+    ///
+    /// # Errors
+    ///
+    /// The store is full, or not available.
+    fn store(&self, operation: &Operation, now: Now) -> Result<Stored, StoreError>;
+}
+
+/// No server answers, and nothing was stored before.
+#[derive(Debug, Default)]
+pub struct Nothing(RefCell<Vec<u8>>);
+
+/// One worker whose clock stands still.
+pub struct DryRun {
+    host: Rc<DryHost>,
+    worker: Worker<()>,
+    now: Now,
+}
+
+struct DryHost {
+    outside: Rc<dyn Outside>,
+    now: Now,
+    /// The answers that arrived, each with the number of its call.
+    answers: RefCell<Vec<(u32, Option<HttpResponse>)>>,
+}
+
+impl DryRun {
+    /// A worker at this time.
+    pub fn new(engine: Rc<Engine>, outside: Rc<dyn Outside>, now: Now) -> Self {
+        let host = Rc::new(DryHost {
+            outside,
+            now,
+            answers: RefCell::default(),
+        });
+        let worker = Worker::new(engine, Rc::clone(&host) as Rc<dyn Host>, 0);
+        Self { host, worker, now }
+    }
+
+    /// Runs a whole request. With `hold: buffer_filter`, the changes with which the headers go on first
+    /// are among those of the end. `None`: a bug, it did not end.
+    pub fn request(
+        &self,
+        transaction: &mut Transaction,
+        headers: Headers,
+        body: &[u8],
+    ) -> Option<End> {
+        let progress = transaction.request_headers(headers, body.is_empty(), self.now);
+        let mut progress = self.carry_on(transaction, progress);
+        let mut released = Vec::new();
+        if let Progress::Waits(Effect::Body(release)) = progress {
+            released = release.unwrap_or_default();
+            let body = Outcome::Body(body.to_vec());
+            let next = transaction.resume(body, self.now)?;
+            progress = self.carry_on(transaction, next);
+        }
+        match progress {
+            Progress::Done(End::Forward(forward)) => {
+                released.extend(forward.headers);
+                Some(End::Forward(Forward {
+                    headers: released,
+                    ..forward
+                }))
+            }
+            Progress::Done(end) => Some(end),
+            Progress::Waits(_) => None,
+        }
+    }
+
+    /// Carries out what a request asks for, until it asks for its body or is over.
+    pub fn carry_on(
+        &self,
+        transaction: &mut Transaction,
+        mut progress: Progress<End>,
+    ) -> Progress<End> {
+        loop {
+            let effect = match progress {
+                Progress::Waits(Effect::Body(_)) | Progress::Done(_) => return progress,
+                Progress::Waits(effect) => effect,
+            };
+            let outcome = match effect {
+                // The clock stands still.
+                Effect::Pause => Outcome::Paused,
+                effect => self.outcome(effect),
+            };
+            match transaction.resume(outcome, self.now) {
+                Some(next) => progress = next,
+                // It is over: it goes on with nothing.
+                None => return Progress::Waits(Effect::Body(None)),
+            }
+        }
+    }
+
+    fn outcome(&self, effect: Effect) -> Outcome {
+        if let Some(outcome) = self.worker.perform((), 0, effect) {
+            return outcome;
+        }
+        let mut woken = self.worker.tick();
+        while woken.is_empty() {
+            let answer = self.host.answers.borrow_mut().pop();
+            // All calls are answered at once, and a request that waits was woken by the last of them.
+            let Some((token, answer)) = answer else {
+                return Outcome::Paused;
+            };
+            woken = self.worker.answered(token, || answer);
+        }
+        woken.pop().map_or(Outcome::Paused, |((), outcome)| outcome)
+    }
+}
+
+impl Host for DryHost {
+    fn now(&self) -> Now {
+        self.now
+    }
+
+    fn log(&self, _: &str) {}
+
+    fn call(&self, _: u32, request: &HttpRequest) -> Option<u32> {
+        let answer = self.outside.answer(request);
+        let answers = &mut *self.answers.borrow_mut();
+        let token = u32::try_from(answers.len()).ok()?;
+        answers.push((token, answer));
+        Some(token)
+    }
+
+    fn store(&self, operation: &Operation) -> Result<Stored, StoreError> {
+        self.outside.store(operation, self.now)
+    }
+
+    fn wake(&self, _: Duration) {}
+}
+
+impl Outside for Nothing {
+    fn answer(&self, _: &HttpRequest) -> Option<HttpResponse> {
+        None
+    }
+
+    fn store(&self, operation: &Operation, now: Now) -> Result<Stored, StoreError> {
+        let (stored, held) = memory::apply(&self.0.borrow(), operation, now.seconds())?;
+        if let Some(held) = held {
+            self.0.replace(held);
+        }
+        Ok(stored)
+    }
+}
+
+/// The worker is not shown.
+impl fmt::Debug for DryRun {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("DryRun")
+    }
+}

@@ -1,0 +1,181 @@
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::effect::{Work, Worked};
+use crate::engine::Secrets;
+use crate::transaction::Now;
+use base::store::{Key, Operation, Stored};
+use oauth::{IssuerId, PendingFetch, Verifier};
+use policy::Policy;
+
+const ROOT: u32 = 1;
+const STREAM: u32 = 7;
+const KEYS: Work = Work::Fetch(PendingFetch::Keys(IssuerId(0)));
+
+/// A host that notes what it is asked for.
+#[derive(Default)]
+struct NotingHost {
+    now_ms: Cell<u64>,
+    /// The contexts and paths of calls. The number of a call is its place.
+    calls: RefCell<Vec<(u32, String)>>,
+    knows_no_cluster: Cell<bool>,
+    log: RefCell<Vec<String>>,
+    woken: RefCell<Vec<Duration>>,
+}
+
+impl Host for NotingHost {
+    fn now(&self) -> Now {
+        Now {
+            unix_ms: self.now_ms.get(),
+        }
+    }
+
+    fn log(&self, error: &str) {
+        self.log.borrow_mut().push(error.to_owned());
+    }
+
+    fn call(&self, context: u32, request: &HttpRequest) -> Option<u32> {
+        if self.knows_no_cluster.get() {
+            return None;
+        }
+        let path = request.headers.iter().find(|(name, _)| *name == ":path");
+        let mut calls = self.calls.borrow_mut();
+        calls.push((context, path.unwrap().1.clone()));
+        u32::try_from(calls.len() - 1).ok()
+    }
+
+    fn store(&self, _: &Operation) -> Result<Stored, StoreError> {
+        Ok(Stored::Done)
+    }
+
+    fn wake(&self, after: Duration) {
+        self.woken.borrow_mut().push(after);
+    }
+}
+
+/// A worker whose requests are numbers.
+fn worker(changes: Value) -> (Rc<NotingHost>, Worker<u8>) {
+    let mut document = json!({
+        "resource": "https://crm.example.com/mcp",
+        "issuers": [{
+            "issuer": "https://login.example.com",
+            "jwks": {"cluster": "login", "path": "/keys"},
+        }],
+    });
+    for (key, value) in changes.as_object().unwrap() {
+        document[key] = value.clone();
+    }
+    let policy = Policy::parse(document.to_string().as_bytes()).unwrap();
+    let verifier = Verifier::new(policy.issuers.clone()).unwrap();
+    let engine = Engine::new(Rc::new(policy), Secrets::default(), verifier);
+    let host = Rc::new(NotingHost::default());
+    host.now_ms.set(1_800_000_000_000);
+    let worker = Worker::new(Rc::new(engine), Rc::clone(&host) as Rc<dyn Host>, ROOT);
+    (host, worker)
+}
+
+fn response(status: u16, body: &str) -> Option<HttpResponse> {
+    let body = body.as_bytes().to_vec();
+    Some(HttpResponse { status, body })
+}
+
+fn request() -> HttpRequest {
+    HttpRequest {
+        cluster: "other".to_owned(),
+        headers: vec![(":path", "/other".to_owned())],
+        body: Vec::new(),
+    }
+}
+
+#[test]
+fn requests_that_wait_for_the_same_work_share_one_call_of_the_root_context() {
+    let (host, worker) = worker(json!({}));
+    assert_eq!(worker.perform(1, STREAM, Effect::Work(KEYS)), None);
+    assert_eq!(worker.perform(2, STREAM + 1, Effect::Work(KEYS)), None);
+    // Not from within a stream's callback: the call would end with the stream.
+    assert!(host.calls.borrow().is_empty());
+    assert!(host.woken.borrow().contains(&SOON));
+    assert_eq!(worker.tick(), []);
+    // One that comes later waits for the call under way.
+    assert_eq!(worker.perform(3, STREAM, Effect::Work(KEYS)), None);
+    assert_eq!(worker.tick(), []);
+    assert_eq!(*host.calls.borrow(), [(ROOT, "/keys".to_owned())]);
+    let keys = response(200, r#"{"keys":[]}"#);
+    let woken = worker.answered(0, || keys);
+    let done = || Outcome::Work(Worked::Done);
+    assert_eq!(woken, [(1, done()), (2, done()), (3, done())]);
+    // It is over: its call is known no more.
+    assert_eq!(worker.answered(0, || panic!("asked")), []);
+}
+
+#[test]
+fn work_that_fails_wakes_its_requests_and_is_logged_once() {
+    let (host, worker) = worker(json!({}));
+    worker.perform(1, STREAM, Effect::Work(KEYS));
+    worker.tick();
+    assert_eq!(worker.answered(0, || response(401, "")).len(), 1);
+    let expected = "key set of https://login.example.com: answered with status 401";
+    assert_eq!(*host.log.borrow(), [expected]);
+}
+
+#[test]
+fn work_goes_on_without_the_requests_that_waited() {
+    let (host, worker) = worker(json!({}));
+    worker.perform(1, STREAM, Effect::Work(KEYS));
+    worker.tick();
+    worker.forget(STREAM);
+    assert_eq!(worker.answered(0, || None).len(), 1);
+    assert_eq!(host.log.borrow().len(), 1);
+}
+
+#[test]
+fn a_call_of_a_request_is_made_in_its_context_and_forgotten_with_it() {
+    let (host, worker) = worker(json!({}));
+    assert_eq!(worker.perform(1, STREAM, Effect::Call(request())), None);
+    assert_eq!(*host.calls.borrow(), [(STREAM, "/other".to_owned())]);
+    let answer = response(200, "{}");
+    let woken = worker.answered(0, || answer.clone());
+    assert_eq!(woken, [(1, Outcome::Call(answer.clone()))]);
+    worker.perform(2, STREAM, Effect::Call(request()));
+    worker.forget(STREAM);
+    assert_eq!(worker.answered(1, || answer), []);
+}
+
+#[test]
+fn a_call_that_cannot_be_made_has_no_answer() {
+    let (host, worker) = worker(json!({}));
+    host.knows_no_cluster.set(true);
+    let outcome = worker.perform(1, STREAM, Effect::Call(request()));
+    assert_eq!(outcome, Some(Outcome::Call(None)));
+    assert!(host.log.borrow()[0].contains("`other`"));
+}
+
+#[test]
+fn a_pause_ends_after_100_ms() {
+    let (host, worker) = worker(json!({}));
+    assert_eq!(worker.perform(1, STREAM, Effect::Pause), None);
+    assert_eq!(worker.tick(), []);
+    host.now_ms.set(host.now_ms.get() + PAUSE_MS);
+    assert_eq!(worker.tick(), [(1, Outcome::Paused)]);
+    assert_eq!(worker.tick(), []);
+}
+
+#[test]
+fn the_store_is_the_hosts_memory_or_an_etcd() {
+    let get = || Effect::Store(Operation::Get(Key::of("test", &["a"])));
+    let (_, memory) = worker(json!({}));
+    let done = Some(Outcome::Store(Ok(Stored::Done)));
+    assert_eq!(memory.perform(1, STREAM, get()), done);
+    let (host, etcd) = worker(json!({"store": {"etcd": {"cluster": "etcd"}}}));
+    assert_eq!(etcd.perform(1, STREAM, get()), None);
+    assert_eq!(*host.calls.borrow(), [(STREAM, "/v3/kv/range".to_owned())]);
+    let woken = etcd.answered(0, || response(200, r#"{"header":{}}"#));
+    assert_eq!(woken, [(1, Outcome::Store(Ok(Stored::Value(None))))]);
+    host.knows_no_cluster.set(true);
+    let unavailable = Some(Outcome::Store(Err(StoreError::Unavailable)));
+    assert_eq!(etcd.perform(1, STREAM, get()), unavailable);
+}

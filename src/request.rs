@@ -1,0 +1,196 @@
+//! The phases of a request, in the order in which `transaction.rs` runs them: its headers have
+//! [`arrived`], it is [`judge`]d, its [`needs`] are fulfilled, and it is [`release`]d.
+
+pub(crate) mod arguments;
+pub(crate) mod arrived;
+pub(crate) mod caller;
+pub(crate) mod forward;
+pub(crate) mod peer;
+pub(crate) mod release;
+
+mod completion;
+mod confirm;
+mod credentials;
+mod judge;
+mod mirrored_headers;
+mod needs;
+mod opened_ids;
+pub(crate) mod own_tool_call;
+mod page;
+mod understand;
+
+use std::cell::{RefCell, RefMut};
+use std::rc::Rc;
+
+use crate::audit::Record;
+use crate::authorize::Target;
+use crate::cors;
+use crate::decision::{Decision, Evidence, Verdict};
+use crate::effect::Effects;
+use crate::engine::Engine;
+use crate::reasons::Approval;
+use crate::refusal::Refusal;
+use crate::refusal::{self, Asked};
+use crate::transaction::{End, Forward, Now};
+use base::http::Reply;
+use mcp::headers::{Headers, VERSIONS, stated_era};
+use mcp::method::Era;
+use policy::{Mode, Policy};
+
+/// What every phase of a request knows.
+pub(crate) struct Request {
+    pub(crate) engine: Rc<Engine>,
+    pub(crate) effects: Effects,
+    pub(crate) headers: Headers,
+    pub(crate) journal: Rc<RefCell<Journal>>,
+    /// Nothing follows the headers.
+    pub(crate) is_ended: bool,
+}
+
+/// What is known of a request at any time: its record, and what a refusal depends on.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    pub(crate) record: Record,
+    /// How the caller is known, once it is.
+    pub(crate) caller: Vec<Evidence>,
+    /// The JSON-RPC id, once the message is read.
+    pub(crate) id: Option<Vec<u8>>,
+    /// As the headers state it; then, as the message does.
+    pub(crate) era: Era,
+    /// The web page that sent the request.
+    pub(crate) origin: Option<String>,
+    /// The client's own credential, as the log names it.
+    pub(crate) client_credential: &'static str,
+}
+
+impl Journal {
+    /// A request that has not arrived.
+    pub(crate) fn new(policy: &Policy) -> Self {
+        let mut record = Record::new(policy.mode, Refusal::ClientGone.decision());
+        record.policy.clone_from(&policy.label);
+        Self {
+            record,
+            caller: Vec::new(),
+            id: None,
+            era: Era::Legacy,
+            origin: None,
+            client_credential: "none",
+        }
+    }
+
+    /// Ends the request with a refusal. In observe mode only the record says so.
+    pub(crate) fn refuse(
+        &mut self,
+        policy: &Policy,
+        refusal: &Refusal,
+        target: Option<Target<'_>>,
+    ) -> End {
+        let mut decision = refusal.decision();
+        decision.evidence.splice(0..0, self.caller.iter().cloned());
+        self.record.decide(policy.mode, decision);
+        if policy.mode == Mode::Observe {
+            self.record.upstream_credential = Some(self.client_credential);
+            return End::Forward(Forward::default());
+        }
+        let asked = Asked {
+            id: self.id.as_deref(),
+            era: self.era,
+            target,
+            is_call: self.record.method.as_deref() == Some("tools/call"),
+        };
+        self.reply(policy, refusal::refuse(policy, refusal, asked))
+    }
+
+    /// Ends the request with a reply that a web page can read.
+    pub(crate) fn reply(&self, policy: &Policy, mut reply: Reply) -> End {
+        let for_page = cors::reply_headers(policy, self.origin.as_deref());
+        reply.headers.extend(for_page);
+        End::Reply(reply)
+    }
+
+    /// Notes an approval, and the evidence for it after that for the caller.
+    pub(crate) fn approve(&mut self, mode: Mode, reason: Approval, evidence: Vec<Evidence>) {
+        let of_caller = self.caller.iter().cloned();
+        let decision = Decision {
+            verdict: Verdict::Approved,
+            reason: reason.row().code,
+            evidence: of_caller.chain(evidence).collect(),
+            next_action: None,
+        };
+        self.record.decide(mode, decision);
+    }
+}
+
+impl Request {
+    /// A request whose headers are here. `is_ended`: nothing follows them.
+    pub(crate) fn new(
+        engine: Rc<Engine>,
+        effects: Effects,
+        headers: Headers,
+        journal: Rc<RefCell<Journal>>,
+        is_ended: bool,
+    ) -> Self {
+        let request = Self {
+            engine,
+            effects,
+            headers,
+            journal,
+            is_ended,
+        };
+        request.note_headers();
+        request
+    }
+
+    fn note_headers(&self) {
+        let one = |name| self.headers.one(name).ok().flatten();
+        let journal = &mut *self.journal();
+        journal.era = stated_era(&self.headers);
+        journal.origin = one("origin").map(str::to_owned);
+        if self.headers.has("authorization") {
+            journal.client_credential = "passed";
+        }
+        journal.record.http_method = crate::audit::name(self.method());
+        let version = one("mcp-protocol-version").filter(|stated| VERSIONS.contains(stated));
+        journal.record.version = version.map(str::to_owned);
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.engine.policy
+    }
+
+    /// The time at which the request went on last.
+    pub(crate) fn now(&self) -> Now {
+        Now {
+            unix_ms: self.effects.now_ms(),
+        }
+    }
+
+    /// A header that may stand there once.
+    pub(crate) fn one(&self, name: &'static str) -> Result<Option<&str>, Refusal> {
+        self.headers.one(name).map_err(Refusal::Header)
+    }
+
+    /// The journal. Not to be kept across a wait.
+    pub(crate) fn journal(&self) -> RefMut<'_, Journal> {
+        self.journal.borrow_mut()
+    }
+
+    /// The HTTP method.
+    pub(crate) fn method(&self) -> &str {
+        self.headers
+            .one(":method")
+            .ok()
+            .flatten()
+            .unwrap_or_default()
+    }
+
+    /// Ends the request with a refusal.
+    pub(crate) fn refuse(&self, refusal: &Refusal, target: Option<Target<'_>>) -> End {
+        self.journal().refuse(self.policy(), refusal, target)
+    }
+
+    /// Notes an approval and its evidence.
+    pub(crate) fn approve(&self, reason: Approval, evidence: Vec<Evidence>) {
+        self.journal().approve(self.policy().mode, reason, evidence);
+    }
+}

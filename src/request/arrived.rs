@@ -1,0 +1,248 @@
+//! The headers of a request: what is answered or refused before its caller is known.
+
+use super::caller::{AuthMethod, Caller};
+use super::opened_ids;
+use super::peer::{self, Peer};
+use super::{Request, credentials, forward};
+use crate::cors;
+use crate::metadata::metadata;
+use crate::reasons::Approval;
+use crate::refusal::Refusal;
+use crate::response::sealed_ids::Handles;
+use crate::transaction::{End, Forward};
+use base::http::Reply;
+use mcp::headers::{HeaderEdit, media_type};
+use oauth::Verification;
+use policy::{Hold, Mode};
+
+/// A request for the MCP server whose headers are in order.
+pub(crate) struct Arrived(Request);
+
+/// A request whose caller is known.
+pub(crate) struct Authenticated {
+    pub(crate) request: Request,
+    pub(crate) caller: Caller,
+    /// The server's session and events that its headers name.
+    pub(crate) handles: Handles,
+}
+
+/// A request with its whole body.
+pub(crate) struct Received {
+    pub(crate) authenticated: Authenticated,
+    pub(crate) body: Vec<u8>,
+    /// Its headers went on already (`hold: buffer_filter`).
+    pub(crate) is_released: bool,
+}
+
+impl Arrived {
+    /// Checks the headers of a request for the server.
+    pub(crate) fn check(request: Request) -> Result<Self, End> {
+        match request.check_headers() {
+            Ok(()) => Ok(Self(request)),
+            Err(refusal) => Err(request.refuse(&refusal, None)),
+        }
+    }
+
+    /// Finds out who calls.
+    pub(crate) async fn authenticate(self) -> Result<Authenticated, End> {
+        let Self(request) = self;
+        let auth_method = match request.auth_method().await {
+            Ok(auth_method) => auth_method,
+            Err(refusal) => return Err(request.refuse(&refusal, None)),
+        };
+        let known = Caller::new(&request, auth_method).and_then(|caller| {
+            request.check_content()?;
+            let handles = opened_ids::of_headers(&request, &caller)?;
+            Ok((caller, handles))
+        });
+        match known {
+            Ok((caller, handles)) => Ok(Authenticated {
+                request,
+                caller,
+                handles,
+            }),
+            Err(refusal) => Err(request.refuse(&refusal, None)),
+        }
+    }
+}
+
+impl Authenticated {
+    /// Waits for the body.
+    pub(crate) async fn receive(self) -> Received {
+        let request = &self.request;
+        if request.is_ended {
+            return self.with_body(Vec::new(), false);
+        }
+        // With a buffer filter behind this one, the headers go now or never.
+        let release =
+            (request.policy().hold == Hold::BufferFilter).then(|| match request.policy().mode {
+                Mode::Enforce => self.headers_for_server(None, None),
+                Mode::Observe => Vec::new(),
+            });
+        let is_released = release.is_some();
+        let body = request.effects.body(release).await;
+        self.with_body(body, is_released)
+    }
+
+    fn with_body(self, body: Vec<u8>, is_released: bool) -> Received {
+        Received {
+            authenticated: self,
+            body,
+            is_released,
+        }
+    }
+
+    /// The changes that make the client's headers the server's. `body` replaces the client's;
+    /// `credential` goes in place of the policy's own.
+    pub(crate) fn headers_for_server(
+        &self,
+        body: Option<&[u8]>,
+        credential: Option<&str>,
+    ) -> Vec<HeaderEdit> {
+        let request = &self.request;
+        let era = request.journal().era;
+        let identity = self.caller.identity();
+        let mut headers = forward::headers(request.policy(), &request.headers, identity, era, body);
+        let own = request.engine.secrets.credential.as_ref();
+        let credential = credential.or(own.map(|own| own.header()));
+        headers.extend(
+            credential.map(|credential| {
+                HeaderEdit::Set("authorization".to_owned(), credential.to_owned())
+            }),
+        );
+        headers.extend(opened_ids::headers(&self.handles));
+        headers
+    }
+}
+
+impl Request {
+    /// With `local`, refuses a request that does not come from this machine.
+    pub(crate) fn check_peer(self, peer: Peer) -> Result<Self, End> {
+        match peer::check(self.policy(), &self.headers, peer) {
+            Ok(()) => Ok(self),
+            Err(refusal) => Err(self.refuse(&refusal, None)),
+        }
+    }
+
+    /// Answers requests that need no caller: for the metadata document, and preflights.
+    pub(crate) fn answer_document(self) -> Result<Self, End> {
+        match self.document().or_else(|| self.preflight()) {
+            Some(answered) => Err(answered),
+            None => Ok(self),
+        }
+    }
+
+    /// Answers a request for the metadata document, which needs no token (RFC 9728 section 3).
+    fn document(&self) -> Option<End> {
+        let path = self.headers.one(":path").ok().flatten()?;
+        // With `local`, there is nowhere to sign in.
+        if self.policy().local.is_some() || !self.policy().is_metadata_path(path) {
+            return None;
+        }
+        let reply = match self.method() {
+            "GET" | "HEAD" => metadata(self.policy()),
+            method if cors::is_preflight(method, &self.headers) => {
+                cors::preflight("*", &self.headers, None)
+            }
+            _ => return None,
+        };
+        Some(self.answer(Approval::MetadataPublished, reply))
+    }
+
+    /// Answers the preflight of a web page that may call. Others are refused like any request.
+    fn preflight(&self) -> Option<End> {
+        let path = self.headers.one(":path").ok().flatten()?;
+        let origin = self.headers.one("origin").ok().flatten()?;
+        let is_asked = path == self.policy().path
+            && cors::is_preflight(self.method(), &self.headers)
+            && self.policy().allows_origin(origin);
+        let view_as = self.policy().view_as.header.as_deref();
+        let reply = is_asked.then(|| cors::preflight(origin, &self.headers, view_as))?;
+        Some(self.answer(Approval::PreflightAnswered, reply))
+    }
+
+    /// Answers what needs no token. In observe mode the request goes on.
+    fn answer(&self, reason: Approval, reply: Reply) -> End {
+        self.approve(reason, Vec::new());
+        match self.policy().mode {
+            Mode::Enforce => End::Reply(reply),
+            Mode::Observe => End::Forward(Forward::default()),
+        }
+    }
+
+    /// What can be said against a request before its token is looked at.
+    fn check_headers(&self) -> Result<(), Refusal> {
+        let path = self.one(":path")?.unwrap_or_default();
+        let (path, query) = path
+            .split_once('?')
+            .map_or((path, None), |(path, query)| (path, Some(query)));
+        if path != self.policy().path {
+            return Err(Refusal::NotFound);
+        }
+        if query.is_some() {
+            return Err(Refusal::Query);
+        }
+        let origin = self.one("origin")?;
+        if origin.is_some_and(|origin| !self.policy().allows_origin(origin)) {
+            return Err(Refusal::Origin);
+        }
+        if !matches!(self.method(), "POST" | "GET" | "DELETE") {
+            return Err(Refusal::HttpMethod);
+        }
+        if self.headers.has("upgrade") {
+            return Err(Refusal::Upgrade);
+        }
+        Ok(())
+    }
+
+    /// How it is known who calls. Verifies the token; what that needs is fetched once.
+    async fn auth_method(&self) -> Result<AuthMethod, Refusal> {
+        if let Some(local) = &self.policy().local {
+            return Ok(AuthMethod::Local(local.clone()));
+        }
+        if !self.headers.has("authorization") && self.policy().anonymous.is_some() {
+            return Ok(AuthMethod::Anonymous);
+        }
+        let mut fetched = None;
+        loop {
+            match self.verify()? {
+                Verification::Verified(token) => return Ok(AuthMethod::Token(token)),
+                Verification::Refused(error) => return Err(Refusal::Token(error)),
+                Verification::PendingFetch(fetch) if fetched.is_none() => {
+                    fetched = Some(fetch);
+                    self.effects.fetch(fetch).await;
+                }
+                Verification::PendingFetch(fetch) => {
+                    return Err(Refusal::Token(fetch.unavailable()));
+                }
+            }
+        }
+    }
+
+    fn verify(&self) -> Result<Verification, Refusal> {
+        let mut verifier = self.engine.verifier.borrow_mut();
+        let now = self.effects.now();
+        credentials::verify(self.policy(), &self.headers, &mut verifier, now)
+    }
+
+    fn check_content(&self) -> Result<(), Refusal> {
+        if self.method() != "POST" {
+            return Ok(());
+        }
+        match self.one("content-encoding")? {
+            None => {}
+            Some(encoding) if encoding.eq_ignore_ascii_case("identity") => {}
+            Some(_) => return Err(Refusal::ContentEncoding),
+        }
+        let media = self.one("content-type")?.and_then(media_type);
+        if media.as_deref() != Some("application/json") {
+            return Err(Refusal::ContentType);
+        }
+        let length = self.one("content-length")?;
+        let length = length.and_then(|length| length.parse::<usize>().ok());
+        if length.is_some_and(|length| length > self.policy().max_body) {
+            return Err(Refusal::TooLarge);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,238 @@
+//! Questions to a call's user, in the answer to the call, and what the user answered. A question is
+//! bound to its call by a sealed state that the client sends back with the answer.
+
+use serde::{Deserialize, Serialize};
+
+use super::arrived::Authenticated;
+use super::opened_ids::State;
+use super::understand::{Understood, arguments_in};
+use crate::accounts::vault::ConversationId;
+use crate::authorize::Target;
+use crate::consent::ShownArguments;
+use crate::consent::call_question::{AskedCall, QuestionPlace};
+use crate::consent::elicitation::{Action, Elicitation, How, action};
+use crate::refusal::Refusal;
+use crate::response::sealed_ids::Asked;
+use crate::transaction::MAX_DEPTH;
+use base::json::digest;
+use base::json::tree::Node;
+use base::seal::Purpose;
+use base::store::Key;
+use mcp::capabilities::ElicitationCapability;
+use mcp::message::MessageError;
+use mcp::method::Era;
+use policy::{Mode, Operation};
+
+/// How long an answer may take, in seconds.
+const TIME_TO_ANSWER_S: u64 = 600;
+/// The earlier version in which a client can be told to open a page.
+const URL_VERSION: &str = "2025-11-25";
+
+/// The sealed state of a question. No two are the same.
+#[derive(Serialize, Deserialize)]
+struct SealedQuestion {
+    agrees: Agrees,
+    asked_ms: u64,
+    id: Vec<u8>,
+    expires: u64,
+}
+
+/// What a yes means.
+#[derive(Serialize, Deserialize)]
+enum Agrees {
+    /// A page was opened.
+    ToNothing,
+    /// The user agrees to the call.
+    ToTheCall,
+    /// A page was opened for a call to which the user agreed before.
+    Before(Agreement),
+}
+
+/// The user's consent to a call.
+#[derive(Debug, Default)]
+pub(crate) enum Consent {
+    /// The call needs none.
+    #[default]
+    NotNeeded,
+    /// Given in the client.
+    Given(Agreement),
+    /// Asked for on a page.
+    OnPage(Box<(QuestionPlace, AskedCall)>),
+}
+
+/// What a user answered to a question of the filter's own.
+pub(crate) struct Answered {
+    action: Action,
+    /// The agreement to the call, if it is one.
+    agreement: Option<Agreement>,
+}
+
+/// An agreement, which is good for one call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Agreement {
+    /// The record that uses it up.
+    pub(crate) key: Key,
+    /// When it ends, in Unix seconds.
+    pub(crate) until: u64,
+}
+
+impl Agreement {
+    /// The agreement that a sealed state stands for.
+    pub(crate) fn of(sealed: &str, until: u64) -> Self {
+        let key = Key::of("agreed", &[sealed]);
+        Self { key, until }
+    }
+}
+
+impl Answered {
+    /// Refuses a call to which the user said no.
+    pub(crate) fn check_declined(&self) -> Result<(), Refusal> {
+        match self.action {
+            Action::Accept => Ok(()),
+            Action::Decline => Err(Refusal::Declined),
+        }
+    }
+}
+
+impl Authenticated {
+    /// How the user consents to a call, if it needs that. `sent` is what the server will read. `Err`:
+    /// the user is asked first.
+    pub(super) fn consent(
+        &self,
+        understood: &Understood<'_>,
+        target: Target<'_>,
+        operations: &[&Operation],
+        state: Option<&State>,
+        sent: &[u8],
+    ) -> Result<Consent, Refusal> {
+        let policy = self.request.policy();
+        let is_needed = operations.iter().any(|operation| operation.confirm);
+        let (Target::Tool(tool), true, Mode::Enforce) = (target, is_needed, policy.mode) else {
+            return Ok(Consent::NotNeeded);
+        };
+        match state {
+            Some(State::Own(Answered {
+                agreement: Some(agreement),
+                ..
+            })) => return Ok(Consent::Given(agreement.clone())),
+            // What the server asked for belongs to a call that was agreed to: once.
+            Some(State::Servers { next, .. }) => return Ok(Consent::Given(next.clone())),
+            _ => {}
+        }
+        let arguments = arguments_in(policy, sent).map_err(Refusal::Message)?;
+        if understood.message.params.elicits.form && understood.era == Era::Modern {
+            let state = self.seal_question(Agrees::ToTheCall);
+            return Err(Refusal::Confirm(Box::new(Elicitation {
+                message: question(tool, &arguments),
+                url: None,
+                how: How::InputRequired(state.ok_or(Refusal::NoSealKey)?),
+            })));
+        }
+        match (self.question_on_page(tool, &arguments)?, understood.era) {
+            (Some(question), _) => Ok(Consent::OnPage(Box::new(question))),
+            (None, Era::Legacy) => Err(Refusal::CannotAsk),
+            (None, Era::Modern) => Err(Refusal::MissingElicitation),
+        }
+    }
+
+    /// The question about a call on a page. `None` if its user cannot be asked there.
+    fn question_on_page(
+        &self,
+        tool: &str,
+        arguments: &[u8],
+    ) -> Result<Option<(QuestionPlace, AskedCall)>, Refusal> {
+        let policy = self.request.policy();
+        let signs_in = |issuer: usize| matches!(policy.sign_ins.get(issuer), Some(Some(_sign_in)));
+        let token = self.caller.token();
+        let token = token.filter(|token| policy.asks_on_pages() && signs_in(token.issuer().0));
+        let Some(token) = token else {
+            return Ok(None);
+        };
+        let session = self.handles.session.as_deref();
+        let conversation = ConversationId::of_caller(policy, token, session);
+        let conversation = conversation.ok_or(Refusal::NoConversation)?;
+        let owner = self.sealing().ok_or(Refusal::NoSealKey)?.owner;
+        if owner.user.is_empty() {
+            return Ok(None);
+        }
+        // The digest is of the values: a model that tries again may write its arguments in another
+        // order.
+        let said = digest(arguments, MAX_DEPTH);
+        let said = said.map_err(|error| Refusal::Message(MessageError::Json(error)))?;
+        let place = QuestionPlace::of(owner, &conversation, tool, said);
+        let call = AskedCall {
+            tool: tool.to_owned(),
+            view: owner.view.to_owned(),
+            arguments: ShownArguments::of(arguments),
+        };
+        Ok(Some((place, call)))
+    }
+
+    /// A question that is answered on a page. An earlier agreement to the call stays.
+    pub(super) fn page_question(
+        &self,
+        elicits: ElicitationCapability,
+        message: String,
+        url: String,
+        agreed: Option<&Agreement>,
+    ) -> Box<Elicitation> {
+        let agrees = agreed.map_or(Agrees::ToNothing, |agreed| Agrees::Before(agreed.clone()));
+        let is_2025 = self.request.journal().record.version.as_deref() == Some(URL_VERSION);
+        let state = elicits.url.then(|| self.seal_question(agrees)).flatten();
+        let how = match state {
+            Some(state) => How::InputRequired(state),
+            None if is_2025 => How::UrlRequired,
+            None => How::Text,
+        };
+        Box::new(Elicitation {
+            message,
+            url: Some(url),
+            how,
+        })
+    }
+
+    fn seal_question(&self, agrees: Agrees) -> Option<String> {
+        let effects = &self.request.effects;
+        let question = SealedQuestion {
+            agrees,
+            asked_ms: effects.now_ms(),
+            id: self.request.journal().id.clone().unwrap_or_default(),
+            expires: effects.now().saturating_add(TIME_TO_ANSWER_S),
+        };
+        let asked = self.handles.asked.as_ref()?;
+        Some(
+            self.sealing()?
+                .seal_for_request(Purpose::Question, asked, &question),
+        )
+    }
+
+    /// The answer to a question of the filter's own, if the state is one.
+    pub(super) fn open_question(&self, asked: &Asked, sealed: &str, body: &[u8]) -> Option<State> {
+        let sealing = self.sealing()?;
+        let question: SealedQuestion =
+            sealing.open_for_request(Purpose::Question, asked, sealed)?;
+        if self.request.effects.now() >= question.expires {
+            return None;
+        }
+        let message = Node::read(body, MAX_DEPTH).ok()?;
+        let agreement = match question.agrees {
+            Agrees::ToNothing => None,
+            Agrees::ToTheCall => Some(Agreement::of(sealed, question.expires)),
+            Agrees::Before(agreement) => Some(agreement),
+        };
+        Some(State::Own(Answered {
+            action: action(&message),
+            agreement,
+        }))
+    }
+}
+
+/// The question the user reads, with the arguments as they are: the user agrees to these.
+fn question(tool: &str, arguments: &[u8]) -> String {
+    let ShownArguments { text, more } = ShownArguments::of(arguments);
+    let rest = match more {
+        0 => String::new(),
+        more => format!("\n... and {more} more characters, which are not shown"),
+    };
+    format!("Allow `{tool}` with these arguments?\n\n{text}{rest}")
+}

@@ -1,0 +1,392 @@
+//! Judging a request: whether the caller may, what changes on the way, and what it needs first.
+
+use super::arguments::{self, ArgumentError};
+use super::arrived::{Authenticated, Received};
+use super::mirrored_headers;
+use super::needs::Needs;
+use super::opened_ids::State;
+use super::understand::{self, Understood, arguments_in};
+use super::{completion, own_tool_call};
+use crate::authorize::{Denial, Target, authorize, operations};
+use crate::consent::elicitation::without_answer;
+use crate::decision::Evidence;
+use crate::reasons::Approval;
+use crate::refusal::Refusal;
+use crate::response::inspect::{Inspect, ResultOf};
+use crate::response::request_ids;
+use crate::response::schemas::Hidden;
+use crate::transaction::{End, MAX_DEPTH};
+use base::json::tree::Node;
+use mcp::headers::HeaderEdit;
+use mcp::message::{Message, Shape};
+use mcp::method::{Era, Method};
+use mcp::names::fold;
+use policy::{Hold, Operation};
+
+/// The record of a request for very many resources holds the evidence of some only.
+const MAX_EVIDENCE: usize = 16;
+
+/// A refusal, and the target the caller wanted to use.
+type Refused<'m> = (Refusal, Option<Target<'m>>);
+
+/// A request that the policy allows.
+pub(crate) struct Judged {
+    pub(crate) authenticated: Authenticated,
+    pub(crate) approval: Approved,
+    pub(crate) edits: Edits,
+    /// What it needs before it goes on.
+    pub(crate) needs: Needs,
+    /// What of the answer is looked at, by the rules of which target.
+    pub(crate) inspect: Inspect,
+    pub(crate) result_of: ResultOf,
+    /// Its headers went on already (`hold: buffer_filter`).
+    pub(crate) is_released: bool,
+}
+
+/// Why a request may go on.
+pub(crate) struct Approved {
+    pub(crate) reason: Approval,
+    pub(crate) evidence: Vec<Evidence>,
+}
+
+/// What changes in a request before the server reads it.
+#[derive(Default)]
+pub(crate) struct Edits {
+    /// Replaces the body.
+    pub(crate) body: Option<Vec<u8>>,
+    pub(crate) headers: Vec<HeaderEdit>,
+}
+
+/// What comes of a message that the policy allows.
+struct Allowed {
+    approval: Approved,
+    edits: Edits,
+    needs: Needs,
+    inspect: Inspect,
+    result_of: ResultOf,
+}
+
+impl Received {
+    /// Decides about the request. `Err`: it is refused, or answered by a tool of the filter's own.
+    pub(crate) async fn judge(self) -> Result<Judged, End> {
+        let request = &self.authenticated.request;
+        match (request.method(), self.body.is_empty()) {
+            ("POST", false) => self.judge_message().await,
+            ("POST", true) | (_, false) => Err(request.refuse(&Refusal::Body, None)),
+            (_, true) => self.judge_connection(),
+        }
+    }
+
+    /// A GET for the server's event stream, or the DELETE of a session.
+    fn judge_connection(self) -> Result<Judged, End> {
+        let Self {
+            authenticated,
+            is_released,
+            ..
+        } = self;
+        let request = &authenticated.request;
+        let principal = authenticated.caller.principal(request.now());
+        let evidence = authorize(request.policy(), principal, Target::Server, None)
+            .map_err(|denial| request.refuse(&Refusal::Denied(denial), None))?;
+        let mut needs = Needs {
+            credential: authenticated.credential_for_server(),
+            ..Needs::default()
+        };
+        let (mut inspect, mut result_of) = (Inspect::default(), ResultOf::Nothing);
+        if request.method() == "GET" {
+            let stream = Inspect {
+                lists: true,
+                handles: true,
+                ..Inspect::default()
+            };
+            let tool = authenticated.handles.tool.clone();
+            result_of = tool.map_or(ResultOf::Anything, ResultOf::Tool);
+            inspect = understand::inspects(&authenticated, stream, &result_of);
+        } else {
+            needs.ended_accounts = authenticated.accounts_of_session();
+        }
+        Ok(Judged {
+            approval: Approved {
+                reason: Approval::SessionAllowed,
+                evidence,
+            },
+            edits: Edits::default(),
+            needs,
+            inspect,
+            result_of,
+            is_released,
+            authenticated,
+        })
+    }
+
+    async fn judge_message(self) -> Result<Judged, End> {
+        let Self {
+            mut authenticated,
+            body,
+            is_released,
+        } = self;
+        let engine = authenticated.request.engine.clone();
+        let message = Message::read(&body, &engine.policy.names, MAX_DEPTH);
+        let message = message.map_err(|error| {
+            let refusal = Refusal::Message(error);
+            authenticated.request.refuse(&refusal, None)
+        })?;
+        authenticated.note_message(&message);
+        let understood = Understood::of(&mut authenticated, &message);
+        let understood =
+            understood.map_err(|refusal| authenticated.request.refuse(&refusal, None))?;
+        if let Some(tool) = own_tool_call::called(&engine.policy, &understood) {
+            let answered = own_tool_call::answer(&authenticated, tool, &understood, &body);
+            // Boxed: rare, and large.
+            return Err(Box::pin(answered).await);
+        }
+        let allowed = authenticated.judge(&understood, &body);
+        let allowed =
+            allowed.map_err(|(refusal, target)| authenticated.request.refuse(&refusal, target))?;
+        Ok(Judged {
+            approval: allowed.approval,
+            edits: allowed.edits,
+            needs: allowed.needs,
+            inspect: allowed.inspect,
+            result_of: allowed.result_of,
+            is_released,
+            authenticated,
+        })
+    }
+}
+
+impl Authenticated {
+    /// Puts into the record what the message is about.
+    fn note_message(&self, message: &Message<'_>) {
+        use crate::audit::name;
+        let params = &message.params;
+        let journal = &mut *self.request.journal();
+        // Only a request is answered by its id; that of a client's answer is the server's.
+        let id = message.id.filter(|_| message.shape == Shape::Request);
+        journal.id = id.map(<[u8]>::to_vec);
+        let record = &mut journal.record;
+        if message.shape != Shape::Response {
+            record.method = Some(name(&message.method));
+        }
+        let named = params.name.as_deref().map(name);
+        match &*message.method {
+            "tools/call" => record.tool = named,
+            "prompts/get" => record.prompt = named,
+            _ => {}
+        }
+        let uri = params.uri.as_deref();
+        record.resource = uri.map(|uri| name(uri.split(['?', '#']).next().unwrap_or_default()));
+    }
+
+    /// Decides about a message and makes the edits it needs.
+    fn judge<'m>(
+        &mut self,
+        understood: &'m Understood<'m>,
+        body: &[u8],
+    ) -> Result<Allowed, Refused<'m>> {
+        let engine = self.request.engine.clone();
+        let policy = &*engine.policy;
+        let now = self.request.now();
+        let targets = understood.targets().map_err(|refusal| (refusal, None))?;
+        let first = targets.first().copied().unwrap_or(Target::Server);
+        let of_first = |refusal| (refusal, Some(first));
+        // Roles first: nothing is said about the arguments of a call that no role allows.
+        for target in &targets {
+            match authorize(policy, self.caller.principal(now), *target, None) {
+                Ok(_) | Err(Denial::Scope { .. } | Denial::TooOld { .. }) => {}
+                Err(denial) => return Err((Refusal::Denied(denial), Some(*target))),
+            }
+        }
+        let is_tool_call = understood.method == Some(Method::CallTool);
+        if let Some(rule) = engine.seen.blocks(policy, first).filter(|_| is_tool_call) {
+            return Err(of_first(Refusal::PinBroken(rule)));
+        }
+        let operations = operations(policy, self.caller.identity(), first);
+        let state = self.state_of(understood, body).map_err(of_first)?;
+        let result_of = understood.result_of(first);
+        let inspect = understand::inspects(self, understood.inspects(), &result_of);
+        let answer = (inspect, &result_of);
+        let message = self.edit(understood, &operations, state.as_ref(), answer, body);
+        let EditedMessage {
+            edits,
+            set,
+            removed,
+        } = message.map_err(of_first)?;
+        let sent = edits.body.as_deref().unwrap_or(body);
+        let arguments = self.judged_arguments(understood, &operations, sent);
+        let arguments = arguments.map_err(of_first)?;
+        completion::judge(self, understood, sent).map_err(of_first)?;
+        let mut evidence = Vec::new();
+        for target in &targets {
+            let principal = self.caller.principal(now);
+            let found = authorize(policy, principal, *target, arguments.as_deref())
+                .map_err(|denial| (Refusal::Denied(denial), Some(*target)))?;
+            if evidence.len() < MAX_EVIDENCE {
+                evidence.extend(found);
+            }
+        }
+        evidence.extend(self.rewrite_evidence(&set, &removed));
+        {
+            let record = &mut self.request.journal().record;
+            record.arguments_set = set;
+            record.arguments_removed = removed;
+        }
+        let needs = match understood.is_call() {
+            true => self.needs_of_call(understood, first, &operations, state.as_ref(), sent),
+            false => Ok(Needs {
+                credential: self.credential_for_server(),
+                ..Needs::default()
+            }),
+        };
+        let reason = match first {
+            Target::Server => Approval::SessionAllowed,
+            _ => Approval::Allowed,
+        };
+        Ok(Allowed {
+            approval: Approved { reason, evidence },
+            needs: needs.map_err(of_first)?,
+            edits,
+            inspect,
+            result_of,
+        })
+    }
+
+    /// The request state of a message, opened. A refusal of the user ends the call.
+    fn state_of(
+        &mut self,
+        understood: &Understood<'_>,
+        body: &[u8],
+    ) -> Result<Option<State>, Refusal> {
+        if !understood.may_be_asked_back() {
+            // No server gave it out: earlier versions have none.
+            return match understood.message.params.request_state {
+                Some(_) => Err(Refusal::RequestState),
+                None => Ok(None),
+            };
+        }
+        let state = self.open_state(understood.message, body)?;
+        match &state {
+            Some(State::Own(answered)) => answered.check_declined()?,
+            Some(State::Servers { .. }) | None => {}
+        }
+        Ok(state)
+    }
+
+    /// The arguments as the server will read them, for conditions. `None` if no condition asks for
+    /// them, or if they were judged before, when the task was made.
+    fn judged_arguments(
+        &self,
+        understood: &Understood<'_>,
+        operations: &[&Operation],
+        sent: &[u8],
+    ) -> Result<Option<Vec<u8>>, Refusal> {
+        let judged_before = matches!(understood.method, Some(Method::Task | Method::Listen));
+        if judged_before || operations.iter().all(|operation| operation.when.is_none()) {
+            return Ok(None);
+        }
+        let arguments = arguments_in(self.request.policy(), sent);
+        arguments.map(Some).map_err(Refusal::Message)
+    }
+
+    /// What changes in a message before the server reads it.
+    fn edit(
+        &self,
+        understood: &Understood<'_>,
+        operations: &[&Operation],
+        state: Option<&State>,
+        answer: (Inspect, &ResultOf),
+        body: &[u8],
+    ) -> Result<EditedMessage, Refusal> {
+        let (policy, message) = (self.request.policy(), understood.message);
+        let identity = self.caller.identity();
+        if let Some(completes) = &message.params.completes
+            && let Some(name) = policy.ruled_name(&fold(completes), operations)
+        {
+            // Its completions would be the same for all callers.
+            return Err(Refusal::Argument(ArgumentError::Rejected(name.to_owned())));
+        }
+        let rewritten = arguments::rewrite(policy, identity, message, operations, body);
+        let mut rewritten = rewritten.map_err(Refusal::Argument)?;
+        let mirrored = mirrored_headers::Mirrored::new(&self.request, understood, operations, body);
+        let mut headers = mirrored.follow(&rewritten.changes)?;
+        if let (Some(id), Some(span)) =
+            (self.id_for_server(understood.era, answer), &message.id_span)
+        {
+            rewritten.edits.replace(span.clone(), id);
+        }
+        let of_server = state.iter().copied().filter_map(State::servers);
+        for opened in understood.tasks.ids.iter().chain(of_server) {
+            let quoted = serde_json::Value::from(opened.id.as_str()).to_string();
+            rewritten.edits.replace(opened.span.clone(), quoted);
+        }
+        if self.request.engine.secrets.sealer.is_none()
+            && let Some(extension) = &message.params.tasks_extension
+        {
+            // A server that cannot answer with a task answers with the result.
+            rewritten.edits.remove(extension.cut(0));
+        }
+        let mut edited = rewritten.edits.apply(body);
+        if edited
+            .as_ref()
+            .is_some_and(|edited| edited.len() > policy.max_body)
+        {
+            return Err(Refusal::TooLarge);
+        }
+        let sent = edited.as_deref().unwrap_or(body);
+        let hidden = Hidden::new(policy, identity, operations.to_vec());
+        headers.extend(mirrored.declare(&hidden, sent)?);
+        if !headers.is_empty() && policy.hold == Hold::BufferFilter {
+            return Err(Refusal::HeadersLeft);
+        }
+        if matches!(state, Some(State::Own(_))) {
+            let asked = Node::read(sent, MAX_DEPTH).ok();
+            let without = asked.and_then(|asked| without_answer(&asked, sent));
+            edited = without.or(edited);
+        }
+        Ok(EditedMessage {
+            edits: Edits {
+                body: edited,
+                headers,
+            },
+            set: rewritten.set,
+            removed: rewritten.removed,
+        })
+    }
+
+    /// The id the server gets, as JSON, where it is not the client's.
+    fn id_for_server(
+        &self,
+        era: Era,
+        (inspect, result_of): (Inspect, &ResultOf),
+    ) -> Option<String> {
+        let journal = self.request.journal();
+        let id = journal.id.as_ref()?;
+        if !inspect.depends_on_request() || era == Era::Modern {
+            return None;
+        }
+        request_ids::for_server(id, journal.record.method.as_deref(), result_of)
+    }
+
+    /// What became of the arguments that name the caller.
+    fn rewrite_evidence(&self, set: &[String], removed: &[String]) -> Vec<Evidence> {
+        let set_from = match self.caller.is_as_the_token_says() {
+            true => "set from the token",
+            false => "set from the policy",
+        };
+        let changed = [(set_from, set), ("taken out", removed)];
+        let changed = changed.iter().filter(|(_, names)| !names.is_empty());
+        let summary = |(what, names): &(&str, &[String])| format!("{}: {what}", names.join(", "));
+        changed
+            .map(|change| Evidence::new("arguments", summary(change)))
+            .collect()
+    }
+}
+
+/// A message as the server reads it.
+struct EditedMessage {
+    edits: Edits,
+    /// Names of arguments that were set.
+    set: Vec<String>,
+    /// Names of arguments that were taken out.
+    removed: Vec<String>,
+}

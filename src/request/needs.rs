@@ -1,0 +1,356 @@
+//! What an allowed request needs before it goes on, fulfilled one after the other.
+
+use std::rc::Rc;
+
+use super::arrived::Authenticated;
+use super::confirm::{Agreement, Consent};
+use super::judge::Judged;
+use super::opened_ids::State;
+use super::understand::Understood;
+use super::{Request, credentials};
+use crate::accounts::token_exchange::ExchangeError;
+use crate::accounts::vault::AccountPlace;
+use crate::accounts::{AccountContext, NoAccountToken, end, token_for_call};
+use crate::audit;
+use crate::authorize::Target;
+use crate::consent::agreement::{NoAgreement, find_yes, use_yes};
+use crate::credential::Credential;
+use crate::decision::Evidence;
+use crate::pages::{connect_link, question_link};
+use crate::refusal::Refusal;
+use crate::transaction::End;
+use base::store::{Key, Record};
+use mcp::capabilities::ElicitationCapability;
+use oauth::{ProofError, TokenError, VerifiedToken};
+use policy::{Authorization, Conversation, Mode, Operation};
+
+/// What a request needs that the policy allows.
+#[derive(Default)]
+pub(crate) struct Needs {
+    /// The user's consent to the call.
+    pub(crate) consent: Consent,
+    /// A credential for the server.
+    pub(crate) credential: CredentialNeed,
+    /// The accounts that end with the session.
+    pub(crate) ended_accounts: Vec<AccountPlace>,
+    /// The token, or its proof, was not used before.
+    pub(crate) single_use: bool,
+    /// What the client can ask its user.
+    pub(crate) elicits: ElicitationCapability,
+}
+
+/// The credential that the server gets.
+#[derive(Default)]
+pub(crate) enum CredentialNeed {
+    /// As the policy says for every request.
+    #[default]
+    None,
+    /// The token of the user's linked account, linked at most `max_age_s` seconds ago.
+    Account { place: AccountPlace, max_age_s: u64 },
+    /// What the caller's token is exchanged for.
+    Exchanged,
+}
+
+/// The credential that the server gets in place of the client's, for this caller.
+#[derive(Default)]
+pub(crate) enum CallerCredential {
+    /// None of its own.
+    #[default]
+    None,
+    /// The token of a linked account.
+    Account(String),
+    /// What the caller's token was exchanged for.
+    Exchanged(Rc<Credential>),
+}
+
+impl CallerCredential {
+    /// The value of the `Authorization` header.
+    pub(crate) fn header(&self) -> Option<&str> {
+        match self {
+            Self::None => None,
+            Self::Account(header) => Some(header),
+            Self::Exchanged(credential) => Some(credential.header()),
+        }
+    }
+}
+
+/// A request that has all it needs.
+pub(crate) struct Fulfilled {
+    pub(crate) judged: Judged,
+    pub(crate) credential: CallerCredential,
+}
+
+impl Judged {
+    /// Sees to all that the request needs. What is used up comes last: a request that is refused uses
+    /// nothing up.
+    pub(crate) async fn fulfil(mut self) -> Result<Fulfilled, End> {
+        match self.fulfil_needs().await {
+            Ok(credential) => Ok(Fulfilled {
+                judged: self,
+                credential,
+            }),
+            Err(refusal) => Err(self.authenticated.request.refuse(&refusal, None)),
+        }
+    }
+
+    async fn fulfil_needs(&mut self) -> Result<CallerCredential, Refusal> {
+        let authenticated = &self.authenticated;
+        let Needs {
+            consent,
+            credential,
+            ended_accounts,
+            single_use,
+            elicits,
+        } = std::mem::take(&mut self.needs);
+        let (yes, agreement) = match consent {
+            Consent::NotNeeded => (None, None),
+            Consent::Given(agreement) => (None, Some(agreement)),
+            Consent::OnPage(question) => {
+                let accounts = authenticated.accounts()?;
+                let (place, call) = *question;
+                let tool = call.tool.clone();
+                let yes = find_yes(&accounts, place, call).await;
+                let yes = yes.map_err(|error| authenticated.no_agreement(error, &tool, elicits))?;
+                (Some((yes, tool, accounts)), None)
+            }
+        };
+        let agreed = || Evidence::new("user", "agreed to this call");
+        if agreement.is_some() {
+            self.approval.evidence.push(agreed());
+        }
+        let credential = authenticated
+            .credential(credential, agreement.as_ref(), elicits)
+            .await?;
+        for place in ended_accounts {
+            let ended = authenticated.end_account(&place).await;
+            self.approval.evidence.extend(ended);
+        }
+        if let Some(agreement) = agreement {
+            let Agreement { key, until } = agreement;
+            if !authenticated.request.create(key, until).await? {
+                return Err(Refusal::RequestState);
+            }
+        }
+        if let Some((yes, tool, accounts)) = yes {
+            let used = use_yes(&accounts, yes).await;
+            used.map_err(|error| authenticated.no_agreement(error, &tool, elicits))?;
+            self.approval.evidence.push(agreed());
+        }
+        if single_use {
+            authenticated.use_up().await?;
+        }
+        Ok(credential)
+    }
+}
+
+impl Authenticated {
+    /// What a call needs that the policy allows.
+    pub(super) fn needs_of_call(
+        &self,
+        understood: &Understood<'_>,
+        target: Target<'_>,
+        operations: &[&Operation],
+        state: Option<&State>,
+        sent: &[u8],
+    ) -> Result<Needs, Refusal> {
+        let consent = self.consent(understood, target, operations, state, sent)?;
+        let account = self.account_for(operations)?;
+        let enforces = self.request.policy().mode == Mode::Enforce;
+        Ok(Needs {
+            consent,
+            credential: account.unwrap_or_else(|| self.credential_for_server()),
+            single_use: enforces && operations.iter().any(|operation| operation.single_use),
+            elicits: understood.message.params.elicits,
+            ..Needs::default()
+        })
+    }
+
+    /// The credential that the server gets for every request of this caller. A caller without a token
+    /// has nothing to exchange.
+    pub(super) fn credential_for_server(&self) -> CredentialNeed {
+        let policy = self.request.policy();
+        match (&policy.upstream.authorization, policy.mode) {
+            (Authorization::Exchange(_), Mode::Enforce) if self.caller.token().is_some() => {
+                CredentialNeed::Exchanged
+            }
+            _ => CredentialNeed::None,
+        }
+    }
+
+    /// The linked account that a call needs.
+    fn account_for(&self, operations: &[&Operation]) -> Result<Option<CredentialNeed>, Refusal> {
+        let policy = self.request.policy();
+        let needed = policy.connection_for(operations);
+        let (Some((connection, max_age)), Mode::Enforce) = (needed, policy.mode) else {
+            return Ok(None);
+        };
+        let token = self.caller.token().ok_or(Refusal::NoToken)?;
+        let session = self.handles.session.as_deref();
+        let place = AccountPlace::of_caller(policy, token, session, connection);
+        Ok(Some(CredentialNeed::Account {
+            place: place.ok_or(Refusal::NoConversation)?,
+            max_age_s: max_age.as_secs(),
+        }))
+    }
+
+    /// The accounts that were linked in the session, and end with it.
+    pub(super) fn accounts_of_session(&self) -> Vec<AccountPlace> {
+        let policy = self.request.policy();
+        let session = self.handles.session.as_deref();
+        let ends = policy.mode == Mode::Enforce
+            && session.is_some()
+            && matches!(policy.conversation, Conversation::Session);
+        let Some(token) = self.caller.token().filter(|_| ends) else {
+            return Vec::new();
+        };
+        let connections = policy.connections.iter();
+        connections
+            .filter_map(|connection| AccountPlace::of_caller(policy, token, session, connection))
+            .collect()
+    }
+
+    fn accounts(&self) -> Result<AccountContext, Refusal> {
+        let accounts = self.request.engine.account_context(&self.request.effects);
+        accounts.ok_or(Refusal::NoSealKey)
+    }
+
+    async fn credential(
+        &self,
+        need: CredentialNeed,
+        agreed: Option<&Agreement>,
+        elicits: ElicitationCapability,
+    ) -> Result<CallerCredential, Refusal> {
+        match need {
+            CredentialNeed::None => Ok(CallerCredential::None),
+            CredentialNeed::Exchanged => {
+                let exchanged = self.exchanged_token().await;
+                exchanged
+                    .map(CallerCredential::Exchanged)
+                    .map_err(Refusal::Exchange)
+            }
+            CredentialNeed::Account { place, max_age_s } => {
+                let accounts = self.accounts()?;
+                match token_for_call(&accounts, &place, max_age_s).await {
+                    Ok(account) => {
+                        let policy = self.request.policy();
+                        let key = self.request.engine.secrets.audit_key.as_deref();
+                        let name = account.name.as_deref();
+                        let record = &mut self.request.journal().record;
+                        record.account = name.and_then(|name| audit::person(policy, name, key));
+                        record.connection = Some(place.connection);
+                        let token = account.access_token.reveal();
+                        Ok(CallerCredential::Account(format!("Bearer {token}")))
+                    }
+                    Err(NoAccountToken::NotLinked) => Err(self.not_linked(&place, agreed, elicits)),
+                    Err(NoAccountToken::NotRefreshed) => Err(Refusal::NotRefreshed),
+                    Err(NoAccountToken::Store(error)) => Err(Refusal::Store(error)),
+                }
+            }
+        }
+    }
+
+    /// Asks the user to link the account, as the client can take it.
+    fn not_linked(
+        &self,
+        place: &AccountPlace,
+        agreed: Option<&Agreement>,
+        elicits: ElicitationCapability,
+    ) -> Refusal {
+        let policy = self.request.policy();
+        let connection = policy.connection(&place.connection);
+        let sealer = self.request.engine.secrets.sealer.as_deref();
+        let (Some(sealer), Some(connection)) = (sealer, connection) else {
+            return Refusal::NoSealKey;
+        };
+        let url = connect_link(policy, sealer, place, self.request.effects.now());
+        let message = format!("Connect your {} account to go on.", connection.title);
+        let question = self.page_question(elicits, message, url, agreed);
+        Refusal::NotConnected(connection.name.clone(), question)
+    }
+
+    fn no_agreement(
+        &self,
+        error: NoAgreement,
+        tool: &str,
+        elicits: ElicitationCapability,
+    ) -> Refusal {
+        let (place, expires) = match error {
+            NoAgreement::Asked { place, expires } => (place, expires),
+            NoAgreement::Declined => return Refusal::Declined,
+            NoAgreement::Store(error) => return Refusal::Store(error),
+        };
+        let Some(sealer) = self.request.engine.secrets.sealer.as_deref() else {
+            return Refusal::NoSealKey;
+        };
+        let url = question_link(self.request.policy(), sealer, &place, expires);
+        let message = format!("Allow `{tool}` to go on: once, and with exactly these arguments.");
+        Refusal::Confirm(self.page_question(elicits, message, url, None))
+    }
+
+    /// Ends an account with its session. The session ends in any case.
+    async fn end_account(&self, place: &AccountPlace) -> Option<Evidence> {
+        let ended = match self.accounts() {
+            Ok(accounts) => end(&accounts, place).await.map_err(Refusal::Store),
+            Err(refusal) => Err(refusal),
+        };
+        let connection = &place.connection;
+        let summary = match ended {
+            Ok(None) => return None,
+            Ok(Some(ended)) => {
+                let revocation = ended.revocation.name();
+                format!("`{connection}` ended, revocation {revocation}")
+            }
+            Err(refusal) => format!("`{connection}` did not end: {}", refusal.summary()),
+        };
+        Some(Evidence::new("connections", summary))
+    }
+
+    /// The credential that the caller's token is exchanged for; exchanged now, unless that is known.
+    async fn exchanged_token(&self) -> Result<Rc<Credential>, ExchangeError> {
+        const UNAVAILABLE: ExchangeError = ExchangeError::Unavailable;
+        let effects = &self.request.effects;
+        let exchanger = self.request.engine.secrets.exchanger.as_ref();
+        let exchanger = exchanger.ok_or(UNAVAILABLE)?;
+        let token = credentials::bearer(&self.request.headers).ok_or(UNAVAILABLE)?;
+        let digest = token.digest();
+        if let Some(known) = exchanger.known(&digest, effects.now()) {
+            return known;
+        }
+        let ends = self.caller.token().map(VerifiedToken::expires);
+        exchanger.ask(digest, token.secret(), ends.ok_or(UNAVAILABLE)?)?;
+        effects.exchange_token(digest).await;
+        let known = exchanger.known(&digest, effects.now());
+        known.unwrap_or(Err(UNAVAILABLE))
+    }
+
+    /// Uses up what authorizes the request: of all requests with the same, one succeeds.
+    async fn use_up(&self) -> Result<(), Refusal> {
+        let request = &self.request;
+        let (policy, now) = (request.policy(), request.effects.now());
+        let token = self.caller.token().ok_or(Refusal::NoToken)?;
+        let used = credentials::single_use(policy, &request.headers, token, now)?;
+        let issuer = policy.issuers.get(token.issuer().0);
+        let issuer = issuer.map_or("", |issuer| issuer.issuer.as_str());
+        let key = Key::of("used", &[&policy.resource, issuer, &used.name]);
+        let until = used.until.max(now.saturating_add(1));
+        if self.request.create(key, until).await? {
+            return Ok(());
+        }
+        Err(Refusal::Token(match token.is_bound() {
+            true => ProofError::Replayed.into(),
+            false => TokenError::Used,
+        }))
+    }
+}
+
+impl Request {
+    /// Writes a record that only the first request can write.
+    async fn create(&self, key: Key, expires: u64) -> Result<bool, Refusal> {
+        let record = Record {
+            key,
+            value: String::new(),
+            expires,
+        };
+        self.effects.create(record).await.map_err(Refusal::Store)
+    }
+}

@@ -1,0 +1,198 @@
+//! The server's ids on the way in: opened, so that the server sees its own.
+
+use super::Request;
+use super::arrived::Authenticated;
+use super::caller::Caller;
+use super::confirm::{Agreement, Answered};
+use crate::refusal::Refusal;
+use crate::response::sealed_ids::{
+    Asked, Handles, SESSION, SealedEvent, SealedState, SealedTask, Sealing,
+};
+use base::json::{Span, Text};
+use base::seal::Purpose;
+use mcp::headers::HeaderEdit;
+use mcp::message::Message;
+use mcp::method::{Era, Method};
+use policy::Mode;
+
+/// The header that asks for the rest of a stream (MCP 2025-11-25 "Resumability").
+const LAST_EVENT: &str = "last-event-id";
+
+/// A request state, opened.
+pub(crate) enum State {
+    /// The server's. Where the user has to agree to each call, it is good for the next one only.
+    Servers { opened: Opened, next: Agreement },
+    /// The filter's own, with what the user answered.
+    Own(Answered),
+}
+
+/// An id of a message, opened.
+pub(crate) struct Opened {
+    /// Where it stands.
+    pub(crate) span: Span,
+    /// As the server knows it.
+    pub(crate) id: String,
+}
+
+/// The task ids of a message, opened.
+#[derive(Default)]
+pub(crate) struct OpenedTasks {
+    /// What to put in their places.
+    pub(crate) ids: Vec<Opened>,
+    /// The tools whose tasks are named.
+    pub(crate) tools: Vec<String>,
+    /// The task that `Mcp-Name` names, as the server knows it.
+    pub(crate) named: Option<String>,
+}
+
+impl State {
+    pub(crate) fn servers(&self) -> Option<&Opened> {
+        match self {
+            Self::Servers { opened, .. } => Some(opened),
+            Self::Own(_) => None,
+        }
+    }
+}
+
+/// Opens the session and the event that a request names in its headers.
+pub(super) fn of_headers(request: &Request, caller: &Caller) -> Result<Handles, Refusal> {
+    let mut handles = Handles::default();
+    if request.journal().era == Era::Modern || request.policy().mode == Mode::Observe {
+        return Ok(handles);
+    }
+    let (session, event) = (request.one(SESSION)?, request.one(LAST_EVENT)?);
+    let sealing = request.sealing(caller);
+    if let Some(sealed) = session {
+        let opened = sealing.and_then(|sealing| sealing.open(Purpose::Session, &[], sealed));
+        handles.session = Some(opened.ok_or(Refusal::UnknownSession)?);
+    }
+    // Of other methods, the header means nothing.
+    if let Some(sealed) = event.filter(|_| request.method() == "GET") {
+        let bound = handles.session.as_deref().unwrap_or_default().as_bytes();
+        let opened = sealing.and_then(|sealing| sealing.open(Purpose::Event, &[bound], sealed));
+        let event: SealedEvent = opened.ok_or(Refusal::UnknownEvent)?;
+        handles.event = Some(event.id);
+        handles.tool = event.tool;
+    }
+    Ok(handles)
+}
+
+/// The headers that name session and event, as the server knows them.
+pub(super) fn headers(handles: &Handles) -> impl Iterator<Item = HeaderEdit> {
+    let opened = [(SESSION, &handles.session), (LAST_EVENT, &handles.event)].into_iter();
+    opened.filter_map(|(name, id)| Some(HeaderEdit::Set(name.to_owned(), id.clone()?)))
+}
+
+impl Request {
+    /// What seals ids for a caller, and opens them. `None` without a key.
+    pub(crate) fn sealing<'a>(&'a self, caller: &'a Caller) -> Option<Sealing<'a>> {
+        let sealer = self.engine.secrets.sealer.as_ref();
+        Sealing::of(self.policy(), Some(caller), sealer)
+    }
+}
+
+impl Authenticated {
+    /// What seals ids for the caller, and opens them. `None` without a key.
+    pub(crate) fn sealing(&self) -> Option<Sealing<'_>> {
+        self.request.sealing(&self.caller)
+    }
+
+    /// Opens the task ids in a message.
+    pub(super) fn open_tasks(
+        &mut self,
+        message: &Message<'_>,
+        method: Option<Method>,
+        era: Era,
+    ) -> Result<OpenedTasks, Refusal> {
+        let mut opened = OpenedTasks::default();
+        if self.request.policy().mode == Mode::Observe {
+            return Ok(opened);
+        }
+        let params = &message.params;
+        let asks_task = params.asks_task && era == Era::Legacy;
+        if asks_task && self.request.engine.secrets.sealer.is_none() {
+            return Err(Refusal::NoSealKey);
+        }
+        let about_tasks = method == Some(Method::Task) || !params.subscribed_tasks.is_empty();
+        let undeclared = era == Era::Modern && params.tasks_extension.is_none();
+        if about_tasks && undeclared {
+            return Err(Refusal::MissingCapability);
+        }
+        match (&params.task_id, method) {
+            (Some(id), Some(Method::Task)) => {
+                let task = self.open_task(id, &mut opened)?;
+                opened.named = Some(task);
+            }
+            (None, Some(Method::Task)) => return Err(Refusal::MissingParameter("taskId")),
+            // No other request is about a task.
+            (Some(_), _) => return Err(Refusal::UnknownTask),
+            (None, _) => {}
+        }
+        for id in params.subscribed_tasks.iter().chain(&params.related_task) {
+            self.open_task(id, &mut opened)?;
+        }
+        self.handles.tool = match method {
+            Some(Method::CallTool) => params.name.as_deref().map(str::to_owned),
+            Some(Method::Task) => opened.tools.first().cloned(),
+            _ => None,
+        };
+        Ok(opened)
+    }
+
+    fn open_task(
+        &mut self,
+        sealed: &Text<'_>,
+        opened: &mut OpenedTasks,
+    ) -> Result<String, Refusal> {
+        let now = self.request.effects.now();
+        let sealing = self.sealing();
+        let task = sealing.and_then(|sealing| sealing.open(Purpose::Task, &[], &sealed.value));
+        let task: SealedTask = task
+            .filter(|task: &SealedTask| now < task.expires)
+            .ok_or(Refusal::UnknownTask)?;
+        opened.ids.push(Opened {
+            span: sealed.span.clone(),
+            id: task.id.clone(),
+        });
+        opened.tools.push(task.tool);
+        let known = (task.id.clone(), sealed.value.clone().into_owned());
+        self.handles.tasks.push(known);
+        Ok(task.id)
+    }
+
+    /// Opens the request state in a request of 2026-07-28, and notes what one of its answer is bound
+    /// to.
+    pub(super) fn open_state(
+        &mut self,
+        message: &Message<'_>,
+        body: &[u8],
+    ) -> Result<Option<State>, Refusal> {
+        if self.request.policy().mode == Mode::Observe {
+            return Ok(None);
+        }
+        let asked = Asked::of(message, body);
+        let opened = match &message.params.request_state {
+            Some(sealed) => {
+                let state = self.servers_state(&asked, sealed);
+                let state = state.or_else(|| self.open_question(&asked, &sealed.value, body));
+                Some(state.ok_or(Refusal::RequestState)?)
+            }
+            None => None,
+        };
+        self.handles.asked = Some(asked);
+        Ok(opened)
+    }
+
+    fn servers_state(&self, asked: &Asked, sealed: &Text<'_>) -> Option<State> {
+        let sealing = self.sealing()?;
+        let state: SealedState =
+            sealing.open_for_request(Purpose::RequestState, asked, &sealed.value)?;
+        (self.request.effects.now() < state.expires).then(|| State::Servers {
+            next: Agreement::of(&sealed.value, state.expires),
+            opened: Opened {
+                span: sealed.span.clone(),
+                id: state.state,
+            },
+        })
+    }
+}

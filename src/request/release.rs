@@ -1,0 +1,120 @@
+//! A request that goes on: its last changes, the record of its approval, and what its answer needs.
+
+use std::rc::Rc;
+
+use super::credentials;
+use super::judge::Judged;
+use super::needs::{CallerCredential, Fulfilled};
+use crate::engine::Engine;
+use crate::response::{AnsweredRequest, Answering, ResponseState};
+use crate::transaction::Forward;
+use mcp::headers::Headers;
+use oauth::TokenDigest;
+use policy::{Authorization, Mode};
+
+/// A request that went on.
+#[derive(Debug)]
+pub(crate) struct Passed {
+    /// Its changes.
+    pub(crate) forward: Forward,
+    /// Its answer.
+    pub(crate) answering: Answering,
+    /// The caller's token, if the server got what it was exchanged for.
+    pub(crate) exchanged: Option<TokenDigest>,
+}
+
+impl Passed {
+    /// Forgets an exchanged token that the server does not take: the next request brings another one.
+    pub(crate) fn note_refused_token(&self, engine: &Engine, answer: &Headers) {
+        let exchanger = engine.secrets.exchanger.as_ref();
+        if let (Some(token), Some(exchanger)) = (&self.exchanged, exchanger)
+            && answer.one(":status") == Ok(Some("401"))
+        {
+            exchanger.forget(token);
+        }
+    }
+}
+
+impl Fulfilled {
+    /// Lets the request go on.
+    pub(crate) fn release(self) -> Passed {
+        let upstream_credential = self.upstream_credential();
+        let Self { judged, credential } = self;
+        let Judged {
+            authenticated,
+            approval,
+            edits,
+            inspect,
+            result_of,
+            is_released,
+            ..
+        } = judged;
+        let request = &authenticated.request;
+        request.approve(approval.reason, approval.evidence);
+        request.journal().record.upstream_credential = Some(upstream_credential);
+        let forward = match request.policy().mode {
+            Mode::Observe => Forward::default(),
+            Mode::Enforce if is_released => Forward {
+                headers: Vec::new(),
+                body: edits.body,
+            },
+            Mode::Enforce => {
+                let body = edits.body.as_deref();
+                let mut headers = authenticated.headers_for_server(body, credential.header());
+                headers.extend(edits.headers);
+                Forward {
+                    headers,
+                    body: edits.body,
+                }
+            }
+        };
+        let exchanged = match credential {
+            CallerCredential::Exchanged(_) => credentials::bearer(&request.headers),
+            CallerCredential::Account(_) | CallerCredential::None => None,
+        };
+        let exchanged = exchanged.map(|token| token.digest());
+        let engine = &request.engine;
+        let answered = {
+            let journal = request.journal();
+            AnsweredRequest {
+                id: journal.id.clone(),
+                era: journal.era,
+                http_method: journal.record.http_method.clone(),
+                method: journal.record.method.clone(),
+                origin: journal.origin.clone(),
+            }
+        };
+        let answering = Answering {
+            policy: Rc::clone(&engine.policy),
+            request: answered,
+            inspect,
+            result_of,
+            seen: engine.seen.clone(),
+            audit_key: engine.secrets.audit_key.clone(),
+            sealer: engine.secrets.sealer.clone(),
+            state: ResponseState::default(),
+            header_edits: Vec::new(),
+            handles: authenticated.handles,
+            caller: Some(authenticated.caller),
+        };
+        Passed {
+            forward,
+            answering,
+            exchanged,
+        }
+    }
+
+    /// The credential that the server gets, as the log names it.
+    fn upstream_credential(&self) -> &'static str {
+        let request = &self.judged.authenticated.request;
+        let policy = request.policy();
+        match (&self.credential, &policy.upstream.authorization) {
+            (CallerCredential::Account(_), _) => "connection",
+            (CallerCredential::Exchanged(_), _) => "exchanged",
+            _ if policy.mode == Mode::Observe => request.journal().client_credential,
+            (_, Authorization::Pass) => request.journal().client_credential,
+            (_, Authorization::Static(_)) => "static",
+            (_, Authorization::Remove | Authorization::Exchange(_)) => "none",
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! What a message asks for: its method in its era, the targets it uses, and what its answer holds.
+
+use super::arrived::Authenticated;
+use super::opened_ids::OpenedTasks;
+use crate::authorize::Target;
+use crate::refusal::Refusal;
+use crate::response::inspect::{Inspect, ResultOf};
+use crate::response::{request_ids, results};
+use crate::transaction::MAX_DEPTH;
+use mcp::headers::agree;
+use mcp::message::params::Reference;
+use mcp::message::{Message, MessageError, Shape};
+use mcp::method::{Era, List, Method};
+use policy::{Policy, ServerErrors};
+
+/// A message that is understood.
+pub(crate) struct Understood<'m> {
+    pub(crate) message: &'m Message<'m>,
+    pub(crate) era: Era,
+    /// `None` for a client's answer.
+    pub(crate) method: Option<Method>,
+    pub(crate) tasks: OpenedTasks,
+}
+
+impl<'m> Understood<'m> {
+    /// Understands a message, and opens the ids of the tasks it names.
+    pub(super) fn of(
+        authenticated: &mut Authenticated,
+        message: &'m Message<'m>,
+    ) -> Result<Self, Refusal> {
+        request_ids::check(message)?;
+        let request = &authenticated.request;
+        let needs_headers = !request.policy().compat.missing_mcp_headers;
+        let era = agree(&request.headers, message, needs_headers);
+        let era = era.map_err(Refusal::HeaderMismatch)?;
+        request.journal().era = era;
+        let method = method_of(message, era)?;
+        let tasks = authenticated.open_tasks(message, method, era)?;
+        if method == Some(Method::Task) {
+            let tool = tasks.tools.first().map(|tool| crate::audit::name(tool));
+            authenticated.request.journal().record.tool = tool;
+        }
+        Ok(Self {
+            message,
+            era,
+            method,
+            tasks,
+        })
+    }
+
+    /// Everything the message wants to use; each has to be allowed.
+    pub(super) fn targets(&self) -> Result<Vec<Target<'_>>, Refusal> {
+        let params = &self.message.params;
+        let of_tasks = self.tasks.tools.iter().map(|tool| Target::Tool(tool));
+        let name = || {
+            let name = params.name.as_deref();
+            name.ok_or(Refusal::MissingParameter("name"))
+        };
+        let target = match self.method {
+            // A task is its tool's.
+            Some(Method::Task) => return Ok(of_tasks.collect()),
+            Some(Method::CallTool) => Target::Tool(name()?),
+            Some(Method::GetPrompt) => Target::Prompt(name()?),
+            Some(Method::UseResource) => {
+                let uri = params.uri.as_deref();
+                Target::Resource(uri.ok_or(Refusal::MissingParameter("uri"))?)
+            }
+            Some(Method::Complete) => match &params.reference {
+                Some(Reference::Prompt(name)) => Target::Prompt(name),
+                Some(Reference::Resource(uri)) if uri.contains('{') => {
+                    Target::ResourceTemplate(uri)
+                }
+                Some(Reference::Resource(uri)) => Target::Resource(uri),
+                None => return Err(Refusal::MissingParameter("ref")),
+            },
+            Some(Method::Listen) => {
+                let subscriptions = params.subscriptions.iter();
+                let mut targets = vec![Target::Server];
+                targets.extend(subscriptions.map(|uri| Target::Resource(uri)));
+                targets.extend(of_tasks);
+                return Ok(targets);
+            }
+            Some(Method::List(_) | Method::Session) | None => Target::Server,
+        };
+        Ok(vec![target])
+    }
+
+    /// Whether it is a call of a tool or a request for a prompt.
+    pub(super) fn is_call(&self) -> bool {
+        matches!(self.method, Some(Method::CallTool | Method::GetPrompt))
+    }
+
+    /// Whether the call is to become a task.
+    pub(crate) fn asks_task(&self) -> bool {
+        self.message.params.asks_task
+    }
+
+    /// Whether the answer may ask for more input first (MCP 2026-07-28 "Multi Round-Trip
+    /// Requests").
+    pub(super) fn may_be_asked_back(&self) -> bool {
+        self.era == Era::Modern && (self.is_call() || self.method == Some(Method::UseResource))
+    }
+
+    /// The target whose rules apply to the answer.
+    pub(super) fn result_of(&self, first: Target<'_>) -> ResultOf {
+        match self.method {
+            Some(Method::Listen) => ResultOf::Anything,
+            _ => ResultOf::of(first),
+        }
+    }
+
+    /// What of the answer has to be looked at because of the method.
+    pub(super) fn inspects(&self) -> Inspect {
+        let handles = match (self.method, self.era) {
+            (Some(Method::CallTool), Era::Legacy) => self.asks_task(),
+            (Some(Method::Task), _) => true,
+            (Some(Method::Listen), _) => !self.tasks.tools.is_empty(),
+            _ => self.may_be_asked_back(),
+        };
+        Inspect {
+            lists: matches!(self.method, Some(Method::List(_))),
+            own_tools: self.method == Some(Method::List(List::Tools))
+                && !self.message.params.has_cursor,
+            handles,
+            ..Inspect::default()
+        }
+    }
+}
+
+/// What of an answer is looked at: because of its method (`of_method`), and of the policy's rules.
+pub(super) fn inspects(
+    authenticated: &Authenticated,
+    of_method: Inspect,
+    result_of: &ResultOf,
+) -> Inspect {
+    let request = &authenticated.request;
+    let policy = request.policy();
+    let journal = request.journal();
+    let method = journal.record.method.as_deref();
+    let rules = results::rules_for(policy, Some(&authenticated.caller), result_of);
+    let is_stream = request.method() == "GET";
+    // A stream that is resumed may still bring the answer.
+    let has_instructions = is_stream || matches!(method, Some("initialize" | "server/discover"));
+    // Only requests have an answer, and a stream may bring the answers to others.
+    let errors = (is_stream || journal.id.is_some()) && hides_in_errors(policy);
+    // What depends on the caller must not be cached for others: what it reads, and the tools that
+    // instructions name.
+    let of_caller = method == Some("resources/read")
+        || has_instructions && errors && policy.instructions.is_none();
+    Inspect {
+        lists: of_method.lists || of_caller && journal.era == Era::Modern,
+        results: !rules.is_empty(),
+        instructions: has_instructions && policy.instructions.is_some(),
+        errors,
+        ..of_method
+    }
+}
+
+fn hides_in_errors(policy: &Policy) -> bool {
+    match policy.errors {
+        ServerErrors::HideNames => !policy.known_tools.is_empty(),
+        ServerErrors::Keep => false,
+        ServerErrors::Withhold => true,
+    }
+}
+
+/// The method, if a client may use it in this era. `None` for a client's answer.
+fn method_of(message: &Message<'_>, era: Era) -> Result<Option<Method>, Refusal> {
+    let method = match message.shape {
+        Shape::Request => Method::of_request(&message.method, era),
+        Shape::Notification => Method::of_notification(&message.method, era),
+        Shape::Response if era == Era::Legacy => return Ok(None),
+        // Only requests and notifications are sent in 2026-07-28.
+        Shape::Response => return Err(Refusal::Message(MessageError::Type("method"))),
+    };
+    method.map(Some).ok_or(Refusal::UnknownMethod)
+}
+
+/// The arguments of a request, as the server will read them.
+pub(crate) fn arguments_in(policy: &Policy, sent: &[u8]) -> Result<Vec<u8>, MessageError> {
+    let message = Message::read(sent, &policy.names, MAX_DEPTH)?;
+    Ok(arguments(&message, sent).to_vec())
+}
+
+/// The arguments of a message, as they stand in it.
+pub(crate) fn arguments<'b>(message: &Message<'_>, body: &'b [u8]) -> &'b [u8] {
+    let arguments = message.params.arguments.as_ref();
+    let arguments = arguments.and_then(|(span, _)| body.get(span.clone()));
+    arguments.unwrap_or(b"{}")
+}
