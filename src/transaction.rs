@@ -180,6 +180,11 @@ impl Transaction {
         Progress::Done(end)
     }
 
+    /// Whether the host delivered the request's headers.
+    pub fn has_arrived(&self) -> bool {
+        !matches!(self.phase, Phase::Expected)
+    }
+
     /// Whether nothing more is to be decided about the request.
     pub fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Passed(_) | Phase::Over)

@@ -201,6 +201,9 @@ impl Stream {
         if transaction.is_over() {
             return Action::Continue;
         }
+        if !transaction.has_arrived() {
+            return self.refuse_undelivered();
+        }
         let hold = shared.engine.policy.hold;
         if is_first && hold == Hold::BufferFilter && headers_left() {
             report_host(&shared);
@@ -219,6 +222,20 @@ impl Stream {
             Some(end) => self.end(end),
             None => Action::Pause,
         }
+    }
+
+    /// Refuses a request of which the host did not deliver a part.
+    fn refuse_undelivered(&mut self) -> Action {
+        report(
+            &self.shared,
+            "Envoy did not deliver the request to the filter; compare its \
+             capability_restriction_config with the shipped one",
+        );
+        let Some(transaction) = &mut self.transaction else {
+            return Action::Pause;
+        };
+        let end = transaction.host_does_not_hold();
+        self.end(end)
     }
 
     /// The answer grew to `size` bytes, or brought a chunk of that size, or ended.

@@ -9,7 +9,7 @@ use proxy_wasm::types::{Action, LogLevel, MapType};
 
 use super::super::host;
 use super::super::shared::Shared;
-use super::{Stream, report};
+use super::Stream;
 use crate::transaction::Transaction;
 use policy::Policies;
 
@@ -76,13 +76,7 @@ impl HttpContext for StreamContext {
         }
         if !transaction.is_over() && host::is_from_upstream() {
             // The server answers a request that was never judged.
-            report(
-                &stream.shared,
-                "Envoy did not deliver the request to the filter; compare its \
-                   capability_restriction_config with the shipped one",
-            );
-            let end = transaction.host_does_not_hold();
-            return stream.end(end);
+            return stream.refuse_undelivered();
         }
         let headers = host::headers(MapType::HttpResponseHeaders);
         let step = transaction.response_headers(&headers, ended);

@@ -237,9 +237,7 @@ fn origins_are_checked() {
     assert!(
         send(
             &default(),
-            &request
-                .clone()
-                .with("origin", "https://crm.example.com")
+            &request.clone().with("origin", "https://crm.example.com")
         )
         .server
         .is_some()
@@ -251,11 +249,7 @@ fn origins_are_checked() {
         "",
     ] {
         assert_eq!(
-            send(
-                &default(),
-                &request.clone().with("origin", origin)
-            )
-            .refusal(),
+            send(&default(), &request.clone().with("origin", origin)).refusal(),
             (403, 403, "origin_not_allowed")
         );
     }
