@@ -8,7 +8,7 @@ from typing import Any
 
 from demo.calls import params_of
 
-WAIT_SECONDS = 2.0
+WAIT_SECONDS = 20.0
 
 
 @dataclass(frozen=True)

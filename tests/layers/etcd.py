@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
-import contextlib
-import random
-import socket
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import httpx
+
+from demo.stack import free_ports
 
 from ..harness import web
 from ..harness.process import end
@@ -29,7 +28,7 @@ class Etcd:
         self.log = directory / "etcd.log"
         self.data = directory / "etcd"
         # etcd's JSON gateway connects to the address it was told, so that it has to be told one.
-        self.port = _free_port()
+        [self.port] = free_ports(1)
         self.url = f"http://127.0.0.1:{self.port}"
         self.start()
 
@@ -97,12 +96,3 @@ def _encoded(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _encoded(each) for name, each in value.items()}
     return [_encoded(each) for each in value] if isinstance(value, list) else value
-
-
-def _free_port() -> int:
-    """A port below those the system hands out, so that nobody else gets it in between."""
-    while True:
-        port = random.randrange(20_000, 30_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port

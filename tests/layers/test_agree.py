@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +19,7 @@ from ..harness import web
 from ..harness.envoy_config import Listener
 from ..harness.messages import LEGACY as LEGACY_2025
 from ..harness.messages import call, post
+from ..harness.waiting import wait_until
 from . import connect
 from .agree_page import ALLOW, DENY, allow, asked, link_in, open_page
 from .assistant import LEGACY, MODERN, Assistant
@@ -214,8 +216,11 @@ def b42_a_stolen_form(around: Stage, pair: Replicas, person: People, assistant: 
     link = asked(client, TOOL, customer="acme")
     open_page(erin, link, "erin")
     stolen = {**hidden(erin), "answer": "yes"}
-    # In erin's own other browser, in dana's, and in nobody's.
+    # In another browser of erin's, in dana's, and in one where no user is signed in.
     other, dana, nobody = person(), person(), person()
+    # The cookie of a sign-in holds the user and the second. Two sign-ins of one user in the same second have the
+    # same cookie, and the form of one browser is valid in the other.
+    wait_until(int(time.time()) + 1)
     open_page(other, link, "erin")
     connect.open_link(dana, link, "dana")
     nobody.goto(f"{origin}/.mcp-auth/x")
