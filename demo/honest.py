@@ -110,7 +110,7 @@ def show(step: Step, answer: Answer, received: str, screen: Screen) -> None:
 
 
 async def offered(stack: Stack, mode: str, screen: Screen) -> None:
-    """What each person's model is shown: nobody is offered what the policy would refuse."""
+    """The tools each person's model is shown: only those that the policy allows."""
     screen.title("Who is offered what")
     token = stack.token(DANA)
     screen.say("The same rules decide what a list shows: a model is not offered what is refused.\n")

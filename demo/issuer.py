@@ -1,4 +1,4 @@
-"""A small authorization server for the demo: keys, metadata, and a token for whoever asks.
+"""A small authorization server for the demo: keys, metadata, and a token for every request.
 
 Run it with `python -m demo.issuer --port 9000`. Its keys are made at start and live in memory. Real
 issuers ask for a password; apart from that, the tokens and the key set are what they serve.

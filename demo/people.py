@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who can sign in."""
+    """A user who can sign in."""
 
     key: str
     name: str

@@ -157,9 +157,9 @@ def verdicts(outcome: Outcome) -> tuple[str, str]:
 
 
 def without_token(stack: Stack, log: AccessLog, screen: Screen) -> bool:
-    """Somebody who is not signed in gets a challenge that tells a client where to sign in."""
+    """A request without a token gets a challenge that tells the client where to sign in."""
     screen.title("And without a token")
-    screen.say("Somebody who is not signed in asks for the list of tools:\n")
+    screen.say("A client without a token asks for the list of tools:\n")
     log.skip()
     request = urllib.request.Request(
         stack.guarded_url,
@@ -184,7 +184,7 @@ def summary(honest: bool, outcomes: list[Outcome], closed: bool, screen: Screen)
     screen.title("Summary")
     rows = [["Dana's own work", "-", "ok" if honest else "FAILED"]]
     rows += [[outcome.attack.title, *verdicts(outcome)] for outcome in outcomes]
-    rows.append(["somebody without a token", "-", "stopped" if closed else "LEAKED"])
+    rows.append(["a client without a token", "-", "stopped" if closed else "LEAKED"])
     screen.table(["", "server alone", "with the filter"], rows)
     leaked = sum(outcome.leaked for outcome in outcomes)
     stopped = sum(outcome.stopped for outcome in outcomes)

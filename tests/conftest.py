@@ -54,7 +54,7 @@ def clusters(
 ) -> Iterator[dict[str, Cluster]]:
     """Where Envoy may connect to."""
     with socket.socket() as dead:
-        # Bound and not listening: connections are refused, and nobody else gets the port.
+        # Bound and not listening: connections are refused, and no other program gets the port.
         dead.bind(("127.0.0.1", 0))
         yield {
             "upstream": Cluster(upstream_server.port),

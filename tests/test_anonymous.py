@@ -1,4 +1,4 @@
-"""Without signing in: what is for everybody works, and everything else asks for a token."""
+"""Requests without a token: anonymous tools pass, all others ask for a sign-in."""
 
 from __future__ import annotations
 
@@ -86,7 +86,9 @@ def is_nobodys(received: Received) -> None:
 @HOLDS
 @CLIENTS
 @ERAS
-def b20_a_call_of_nobody_says_nothing_of_a_caller(through: Through, listener: str, era: str, http2: bool) -> None:
+def b20_an_anonymous_call_has_no_identity_headers_or_arguments(
+    through: Through, listener: str, era: str, http2: bool
+) -> None:
     claimed = {"q": 1.0, "user_id": "user-bob", "userId": 7, "deep": {"organization_id": "org-b"}, "role": "admin"}
     body = call(era, "docs.find", claimed, _meta={"user_id": "user-bob"})
     exchange = through(listener).post(body, None, era, SPOOFED, http2=http2)
@@ -98,14 +100,14 @@ def b20_a_call_of_nobody_says_nothing_of_a_caller(through: Through, listener: st
 
 
 @ERAS
-def test_a_call_of_nobody_without_such_arguments_is_not_changed(gateway: Gateway, era: str) -> None:
+def test_an_anonymous_call_without_identity_arguments_is_unchanged(gateway: Gateway, era: str) -> None:
     like = call(era, "docs.find", {"*": 0})
     body = encoded(like).replace(b'{"*":0}', b'{ "q" : 1.0, "t": "\\u00e9" }')
     gateway.post(body, None, era, like=like).forwarded(body)
 
 
 @ERAS
-def b28_arguments_that_may_not_say_who_is_calling(gateway: Gateway, era: str) -> None:
+def b28_identity_arguments_of_anonymous_calls_are_refused_or_removed(gateway: Gateway, era: str) -> None:
     for arguments in ({"impersonate": "user-bob"}, {"note": '{"user_id": "user-bob"}'}):
         gateway.post(call(era, "docs.find", arguments), None, era).refused(200, -32602, "blocked")
     # What a rule of the tool would add from the token is not added.
@@ -132,8 +134,8 @@ def test_other_tools_ask_for_a_sign_in(through: Through, listener: str, era: str
 
 
 @ERAS
-def test_a_tool_of_everyone_who_signed_in_asks_for_it(through: Through, era: str) -> None:
-    """The role named `*` is for every token, and nobody has none."""
+def test_a_tool_for_every_signed_in_user_asks_for_a_sign_in(through: Through, era: str) -> None:
+    """The role named `*` is for every caller with a token."""
     asked_to_sign_in(through("denying").post(call(era, "crm.hello"), None, era), era, SCOPE)
     through("denying").post(call(era, "crm.hello"), tokens.token("stranger"), era).forwarded()
 
@@ -145,7 +147,7 @@ def test_the_request_to_sign_in_is_the_answer_to_the_call(gateway: Gateway, id: 
 
 
 @ERAS
-def test_a_tool_for_everybody_may_want_more(gateway: Gateway, era: str) -> None:
+def test_an_anonymous_tool_can_have_conditions(gateway: Gateway, era: str) -> None:
     rare, fresh = call(era, "docs.rare"), call(era, "docs.fresh")
     asked_to_sign_in(gateway.post(rare, None, era), era, SCOPE, "docs:rare")
     asked_to_sign_in(gateway.post(fresh, None, era), era, SCOPE)
@@ -158,7 +160,7 @@ def test_a_tool_for_everybody_may_want_more(gateway: Gateway, era: str) -> None:
 
 
 @ERAS
-def b16_conditions_know_that_nobody_is_calling(gateway: Gateway, era: str) -> None:
+def b16_conditions_see_an_anonymous_caller(gateway: Gateway, era: str) -> None:
     gateway.post(call(era, "docs.limited", {"limit": 10}), None, era).forwarded()
     for arguments in ({"limit": 11}, {"limit": None}, {"limit": "1"}, {}):
         unknown_tool(gateway.post(call(era, "docs.limited", arguments), None, era), "docs.limited")
@@ -169,14 +171,14 @@ def b16_conditions_know_that_nobody_is_calling(gateway: Gateway, era: str) -> No
 
 
 @ERAS
-def b26_a_tool_nobody_may_use_is_unknown(through: Through, era: str) -> None:
+def b26_a_tool_that_no_role_allows_is_unknown(through: Through, era: str) -> None:
     for tool in ("nope", "hr.fire", "crm_get_customer"):
         unknown_tool(through("crm").post(call(era, tool), None, era), tool)
     unknown_tool(through("denying").post(call(era, "docs.secret"), None, era), "docs.secret")
 
 
 @ERAS
-def b26_a_tool_denied_to_all_who_sign_in_is_unknown(gateway: Gateway, era: str) -> None:
+def b26_a_tool_denied_to_every_role_is_unknown(gateway: Gateway, era: str) -> None:
     """A role allows `crm.*` and denies `crm.purge`: no sign-in would help."""
     unknown_tool(gateway.post(call(era, "crm.purge"), None, era), "crm.purge")
 
@@ -204,7 +206,7 @@ def test_prompts_and_resources_ask_with_a_401(
 
 
 @ERAS
-def test_prompts_and_resources_for_everybody(gateway: Gateway, era: str) -> None:
+def test_anonymous_prompts_and_resources_pass(gateway: Gateway, era: str) -> None:
     prompt = message(era, "prompts/get", {"name": "help_me", "arguments": {"tone": "x", "user_id": "user-bob"}})
     received = gateway.post(prompt, None, era, SPOOFED).forwarded()
     assert received.arguments == {"tone": "x"}
@@ -217,14 +219,14 @@ WRONG = {**SIGNATURES, **CLAIMS, **AUDIENCES}
 
 
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
-def b38_a_wrong_token_is_not_no_token(gateway: Gateway, wrong: Callable[[], str]) -> None:
+def b38_a_wrong_token_is_refused_and_not_anonymous(gateway: Gateway, wrong: Callable[[], str]) -> None:
     exchange = gateway.post(call(LEGACY, "docs.find"), wrong()).refused({400, 401})
     assert exchange.status == 400 or "www-authenticate" in dict(exchange.response.headers)
 
 
 @CLIENTS
 @pytest.mark.parametrize("value", ["", "Bearer", "Bearer ", "Basic dTpw", "bearer x y", "null", "undefined", "Bearer null"])
-def b38_an_odd_authorization_is_not_no_token(gateway: Gateway, value: str, http2: bool) -> None:
+def b38_a_malformed_authorization_is_refused_and_not_anonymous(gateway: Gateway, value: str, http2: bool) -> None:
     headers: list[tuple[Text, Text]] = [("authorization", value)]
     gateway.post(call(LEGACY, "docs.find"), None, LEGACY, headers, http2=http2).refused(401)
     # An empty one Envoy forgets when there is another.
@@ -232,7 +234,7 @@ def b38_an_odd_authorization_is_not_no_token(gateway: Gateway, value: str, http2
     gateway.post(call(LEGACY, "docs.find"), None, LEGACY, headers, http2=http2).refused({400, 401})
 
 
-def test_who_signed_in_may_use_what_is_for_everybody(gateway: Gateway) -> None:
+def test_a_signed_in_user_may_use_anonymous_tools(gateway: Gateway) -> None:
     """Without a role, without the scope, and as themselves."""
     stranger = tokens.token("stranger", scope="other")
     received = gateway.post(call(LEGACY, "docs.find", {"user_id": "user-bob"}), stranger, headers=SPOOFED).forwarded()
@@ -245,22 +247,22 @@ def test_who_signed_in_may_use_what_is_for_everybody(gateway: Gateway) -> None:
 
 
 @ERAS
-def test_signing_in_takes_nothing_away(gateway: Gateway, era: str) -> None:
-    """Who signed in for something else may still connect and look, as nobody may."""
+def test_a_signed_in_user_without_roles_may_connect(gateway: Gateway, era: str) -> None:
+    """A signed-in user without access may connect and list, like an anonymous caller."""
     stranger = tokens.token("stranger", scope="other")
     methods = [method for each, method in OPENING if each == era]
     for method in methods:
         gateway.post(message(era, method), stranger, era).forwarded()
 
 
-def test_an_empty_section_lets_clients_connect_and_nothing_more(through: Through) -> None:
+def test_an_empty_section_allows_only_to_connect(through: Through) -> None:
     gateway = through("nothing")
     gateway.post(rpc("tools/list"), None).forwarded()
     asked_to_sign_in(gateway.post(call(LEGACY, "crm.get_customer"), None), LEGACY, SCOPE)
     unknown_tool(gateway.post(call(LEGACY, "docs.find"), None), "docs.find")
 
 
-def test_without_the_section_nobody_connects(through: Through) -> None:
+def test_without_the_section_anonymous_clients_are_refused(through: Through) -> None:
     for body in (rpc("initialize"), rpc("tools/list"), rpc("ping"), call(LEGACY, "docs.find")):
         exchange = through("no_section").post(body, None).refused(401, 401, "needs_review")
         assert exchange.record["reason"] == "no_token"
@@ -268,7 +270,7 @@ def test_without_the_section_nobody_connects(through: Through) -> None:
 
 
 @ERAS
-def test_in_observe_mode_nobody_is_asked(through: Through, era: str) -> None:
+def test_in_observe_mode_no_client_is_asked_to_sign_in(through: Through, era: str) -> None:
     body = call(era, "crm.get_customer", {"user_id": "user-bob"})
     exchange = through("observe").post(body, None, era, SPOOFED)
     assert exchange.received.body == encoded(body)
@@ -276,6 +278,6 @@ def test_in_observe_mode_nobody_is_asked(through: Through, era: str) -> None:
 
 
 @pytest.mark.parametrize("tool", ["docs.find", "crm.get_customer"])
-def b09_a_call_nobody_waits_for_does_not_run(gateway: Gateway, tool: str) -> None:
+def b09_a_call_without_an_id_is_refused(gateway: Gateway, tool: str) -> None:
     body = {key: value for key, value in call(LEGACY, tool).items() if key != "id"}
     gateway.post(body, None).refused(400, -32601)

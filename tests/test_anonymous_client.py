@@ -1,4 +1,4 @@
-"""The official client without a token: it connects, looks around, and reads what needs a sign-in."""
+"""The official client without a token: it connects, lists tools and reads which of them need a sign-in."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def run(envoy: Envoy, style: str, mode: str, work: Work, http2: bool = False, to
 @MODES
 @STYLES
 @CLIENTS
-def test_a_client_without_a_token_uses_what_is_for_everybody(
+def test_a_client_without_a_token_uses_anonymous_tools(
     envoy: Envoy, server: McpServer, style: str, mode: str, http2: bool
 ) -> None:
     async def work(client: Client) -> None:
@@ -95,7 +95,7 @@ def test_a_client_is_sent_to_sign_in_for_anything_else(
 
 @MODES
 @STYLES
-def test_a_client_that_signed_in_is_itself(envoy: Envoy, server: McpServer, style: str, mode: str) -> None:
+def test_a_client_that_signed_in_acts_as_its_user(envoy: Envoy, server: McpServer, style: str, mode: str) -> None:
     async def work(client: Client) -> None:
         await client.list_tools()
         answer = await client.call_tool("crm.get_customer", {"query": "x", "user_id": "user-bob"})
@@ -107,7 +107,7 @@ def test_a_client_that_signed_in_is_itself(envoy: Envoy, server: McpServer, styl
 
 @MODES
 @STYLES
-def b38_a_client_with_a_wrong_token_gets_nothing(envoy: Envoy, server: McpServer, style: str, mode: str) -> None:
+def b38_a_client_with_a_wrong_token_is_refused(envoy: Envoy, server: McpServer, style: str, mode: str) -> None:
     async def work(client: Client) -> None:
         await client.call_tool("crm.get_customer", {"query": "x"})
 

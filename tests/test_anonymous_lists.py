@@ -1,4 +1,4 @@
-"""Lists say of each tool what it needs, where something needs nothing: `securitySchemes`."""
+"""Lists state the security schemes of each tool, if the policy has anonymous ones."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def private(body: bytes, era: str) -> bytes:
 @ERAS
 @STYLES
 @pytest.mark.parametrize("tool", TOOLS)
-def test_each_tool_says_what_it_needs(
+def test_each_listed_tool_states_its_security_schemes(
     gateway: Gateway, upstream: Upstream, tool: str, style: str, era: str
 ) -> None:
     server, client = TOOLS[tool]
@@ -148,7 +148,7 @@ def b35_lists_in_any_chunks(gateway: Gateway, upstream: Upstream, size: int, sty
     assert shown(gateway.post(message(LEGACY, "tools/list"), None), style) == listed(*ALL[1])
 
 
-def b15_lists_on_the_servers_event_stream_say_it_too(gateway: Gateway, upstream: Upstream) -> None:
+def b15_lists_on_the_servers_event_stream_state_security_schemes(gateway: Gateway, upstream: Upstream) -> None:
     upstream.answer = raw_stream(event(listed(*ALL[0])))
     exchange = gateway.get()
     assert exchange.response.events() == [listed(*ALL[1]).decode()]
@@ -165,7 +165,7 @@ def test_a_list_without_scopes(through: Through, upstream: Upstream) -> None:
 @ERAS
 @STYLES
 @pytest.mark.parametrize("listener", ["no_section", "observe"])
-def test_without_the_section_nothing_is_added(
+def test_without_the_section_lists_are_unchanged(
     through: Through, upstream: Upstream, listener: str, style: str, era: str
 ) -> None:
     """What the server says of itself stays."""
@@ -177,7 +177,7 @@ def test_without_the_section_nothing_is_added(
     assert body == expected
 
 
-def test_an_empty_section_says_that_everything_needs_a_sign_in(through: Through, upstream: Upstream) -> None:
+def test_with_an_empty_section_every_tool_needs_a_sign_in(through: Through, upstream: Upstream) -> None:
     server, client = TOOLS["for_a_role"]
     upstream.answer = json_answer(listed(server, TOOLS["for_everybody"][0]))
     exchange = through("empty").post(message(LEGACY, "tools/list"), None)
@@ -185,7 +185,7 @@ def test_an_empty_section_says_that_everything_needs_a_sign_in(through: Through,
 
 
 @ERAS
-def b26_a_tool_denied_to_all_who_sign_in_is_not_listed(gateway: Gateway, upstream: Upstream, era: str) -> None:
+def b26_a_tool_denied_to_every_role_is_not_listed(gateway: Gateway, upstream: Upstream, era: str) -> None:
     """A role allows `crm.*` and denies `crm.purge`: who signs in does not see it either."""
     upstream.answer = json_answer(listed(b'{"name":"crm.purge"}'))
     for token in (tokens.manager(), None):
@@ -194,7 +194,7 @@ def b26_a_tool_denied_to_all_who_sign_in_is_not_listed(gateway: Gateway, upstrea
 
 
 @ERAS
-def b26_what_a_list_says_is_what_happens(gateway: Gateway, upstream: Upstream, era: str) -> None:
+def b26_calls_are_decided_as_the_list_states(gateway: Gateway, upstream: Upstream, era: str) -> None:
     names = ["docs.find", "docs.rare", "docs.fresh", "crm.search_x", "crm.get_customer", "crm.refund", "hr.fire", "nope"]
     upstream.answer = json_answer(listed(*[encoded({"name": name}) for name in names]))
     tools = gateway.post(message(era, "tools/list"), None, era).response.json["result"]["tools"]
@@ -216,7 +216,7 @@ UNREADABLE = {
 
 @STYLES
 @pytest.mark.parametrize("tool", UNREADABLE.values(), ids=UNREADABLE)
-def b26_a_list_that_says_two_things_is_not_shown(
+def b26_a_list_with_two_meanings_is_not_shown(
     gateway: Gateway, upstream: Upstream, tool: bytes, style: str
 ) -> None:
     upstream.answer = answer(listed(tool), style)

@@ -1,4 +1,4 @@
-"""How far nobody gets: every other way to a tool, a prompt, a resource or somebody's handle."""
+"""The limits of anonymous requests: other tools, prompts, resources and sealed ids stay closed to them."""
 
 from __future__ import annotations
 
@@ -62,18 +62,18 @@ HIDDEN_REFERENCES = [
 @ERAS
 @EVERYONE
 @pytest.mark.parametrize("params", HIDDEN_REFERENCES)
-def b26_completions_of_what_nobody_may_read(
+def b26_completions_of_protected_items_need_a_sign_in(
     through: Through, listener: str, era: str, params: dict[str, Any]
 ) -> None:
     asked_with_401(through(listener).post(message(era, "completion/complete", params), None, era), SCOPE)
 
 
 @ERAS
-def b26_completions_of_what_is_for_everybody(gateway: Gateway, era: str) -> None:
+def b26_completions_of_anonymous_items_pass(gateway: Gateway, era: str) -> None:
     for params in (completion("prompt", "name", "help_me"), completion("resource", "uri", "docs://{page}")):
         body = message(era, "completion/complete", params)
         gateway.post(body, None, era).forwarded(encoded(body))
-    # Whose users they are, nobody knows.
+    # They name users, and an anonymous caller is none.
     users = completion("prompt", "name", "help_me", "user_id")
     gateway.post(message(era, "completion/complete", users), None, era).refused(200, -32602, "blocked")
 
@@ -81,7 +81,7 @@ def b26_completions_of_what_is_for_everybody(gateway: Gateway, era: str) -> None
 @EVERYONE
 @pytest.mark.parametrize("method", ["resources/read", "resources/subscribe", "resources/unsubscribe"])
 @pytest.mark.parametrize("uri", ["crm://public/faq", "crm://org-a/1", "file:///etc/passwd", "docs:/guide", "doc://x"])
-def b26_resources_of_others(through: Through, listener: str, method: str, uri: str) -> None:
+def b26_resources_of_organizations_need_a_sign_in(through: Through, listener: str, method: str, uri: str) -> None:
     asked_with_401(through(listener).post(rpc(method, {"uri": uri}), None), SCOPE)
 
 
@@ -90,7 +90,7 @@ ODD_URIS = ["docs://../crm://public", "docs://a/../../x", "docs://%2e%2e/x", "do
 
 @ERAS
 @pytest.mark.parametrize("uri", ODD_URIS)
-def b28_odd_uris_do_not_reach_further(gateway: Gateway, era: str, uri: str) -> None:
+def b28_unusual_uris_allow_no_more_resources(gateway: Gateway, era: str, uri: str) -> None:
     exchange = gateway.post(message(era, "resources/read", {"uri": uri}), None, era)
     exchange.refused({200, 401})
     assert exchange.record["reason"] in {"odd_uri", "sign_in"}
@@ -100,7 +100,7 @@ OTHER_NAMES = ["DOCS.find", " docs.find", "docs", "xdocs.find", "docs_find", "d\
 
 
 @pytest.mark.parametrize("tool", OTHER_NAMES)
-def b08_names_like_those_for_everybody(through: Through, tool: str) -> None:
+def b08_names_similar_to_anonymous_tools_are_refused(through: Through, tool: str) -> None:
     exchange = through("crm").post(call(LEGACY, tool), None).refused(200)
     assert exchange.record["reason"] in {"no_role", "sign_in"}
     asked_to_sign_in(through("everyone").post(call(LEGACY, tool), None), LEGACY, SCOPE)
@@ -111,7 +111,7 @@ def listen(**notifications: Any) -> dict[str, Any]:
     return asks(MODERN, "subscriptions/listen", notifications=notifications)
 
 
-def b26_subscriptions_to_what_nobody_may_read(sealed: Sealed) -> None:
+def b26_subscriptions_to_protected_resources_need_a_sign_in(sealed: Sealed) -> None:
     gateway = sealed("crm")
     open_ = listen(toolsListChanged=True, resourceSubscriptions=["docs://guide"])
     received = gateway.post(open_, None, MODERN).forwarded()
@@ -138,7 +138,7 @@ UNLISTED = [
 
 
 @pytest.mark.parametrize("era, method", UNLISTED)
-def b17_methods_nobody_listed(gateway: Gateway, era: str, method: str) -> None:
+def b17_unknown_methods_are_refused_without_a_token(gateway: Gateway, era: str, method: str) -> None:
     params = {"name": "docs.find", "uri": "docs://guide"}
     gateway.post(message(era, method, params), None, era).refused({200, 404}, -32601)
 
@@ -155,18 +155,18 @@ BODIES: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-def b05_bodies_of_two_meanings(gateway: Gateway, body: bytes) -> None:
+def b05_ambiguous_bodies_are_refused_without_a_token(gateway: Gateway, body: bytes) -> None:
     gateway.post(body, None).refused(400)
 
 
 @pytest.mark.parametrize("path", ["/mcp?access_token=", "/mcp/", "//mcp", "/other"])
-def b14_other_paths_need_no_less(gateway: Gateway, path: str) -> None:
+def b14_other_paths_are_refused_without_a_token(gateway: Gateway, path: str) -> None:
     target = path + tokens.support() if path.endswith("=") else path
     gateway.post(call(LEGACY, "docs.find"), None, path=target).refused({400, 404})
 
 
 @pytest.mark.parametrize("name", ["x-authorization", "x-access-token", "proxy-authorization", "cookie"])
-def b22_a_token_elsewhere_is_no_sign_in(gateway: Gateway, name: str) -> None:
+def b22_a_token_outside_the_authorization_header_is_ignored(gateway: Gateway, name: str) -> None:
     headers = [(name, f"Bearer {tokens.manager()}")]
     asked_to_sign_in(gateway.post(call(LEGACY, "crm.get_customer"), None, headers=headers), LEGACY, SCOPE)
     received = gateway.post(call(LEGACY, "docs.find"), None, headers=headers).forwarded()
@@ -180,7 +180,7 @@ def b43_a_page_of_another_origin_is_refused(gateway: Gateway) -> None:
 
 
 @METHODS
-def b24_the_session_of_nobody_is_nobodys_only(sealed: Sealed, method: str) -> None:
+def b24_an_anonymous_session_is_unknown_to_users(sealed: Sealed, method: str) -> None:
     gateway = sealed("crm")
     held = begin(gateway, None)
     session = [(SESSION_HEADER, held)]
@@ -191,21 +191,21 @@ def b24_the_session_of_nobody_is_nobodys_only(sealed: Sealed, method: str) -> No
 
 
 @METHODS
-def b24_the_session_of_a_user_is_not_nobodys(sealed: Sealed, method: str) -> None:
+def b24_a_users_session_is_unknown_to_anonymous_callers(sealed: Sealed, method: str) -> None:
     gateway = sealed("crm")
     held = begin(gateway, tokens.support())
     for session in (held, SESSION, ""):
         ping(gateway, method, None, [(SESSION_HEADER, session)]).refused(404, -32001, "blocked")
 
 
-def b24_the_events_of_a_user_are_not_nobodys(sealed: Sealed) -> None:
+def b24_a_users_events_are_unknown_to_anonymous_callers(sealed: Sealed) -> None:
     gateway = sealed("crm")
     for event in (begin(gateway, tokens.support()), "1", ""):
         ping(gateway, "GET", None, [(EVENT_HEADER, event)]).refused(400)
 
 
 @OPERATIONS
-def b24_the_task_of_nobody_is_nobodys_only(sealed: Sealed, era: str, method: str) -> None:
+def b24_an_anonymous_task_is_unknown_to_users(sealed: Sealed, era: str, method: str) -> None:
     gateway = sealed("crm")
     held = create(gateway, None, era, "crm.search_x")
     assert about(gateway, None, era, method, held).forwarded().json["params"]["taskId"] == TASK
@@ -213,15 +213,15 @@ def b24_the_task_of_nobody_is_nobodys_only(sealed: Sealed, era: str, method: str
 
 
 @OPERATIONS
-def b24_the_task_of_a_user_is_not_nobodys(sealed: Sealed, era: str, method: str) -> None:
-    """Also of a tool that is for everybody."""
+def b24_a_users_task_is_unknown_to_anonymous_callers(sealed: Sealed, era: str, method: str) -> None:
+    """Also if the tool is anonymous."""
     gateway = sealed("crm")
     held = create(gateway, tokens.support(), era, "crm.search_x")
     for task in (held, TASK, "1"):
         unknown(about(gateway, None, era, method, task))
 
 
-def b24_the_request_state_of_a_user_is_not_nobodys(sealed: Sealed) -> None:
+def b24_a_users_request_state_is_unknown_to_anonymous_callers(sealed: Sealed) -> None:
     gateway = sealed("crm")
     held: dict[str | None, str] = {}
     for token in (tokens.support(), None):
@@ -237,8 +237,8 @@ def b24_the_request_state_of_a_user_is_not_nobodys(sealed: Sealed) -> None:
                 retry.refused(200, -32602, "blocked")
 
 
-def b28_the_answer_to_a_servers_question_says_nothing_of_a_caller(sealed: Sealed) -> None:
-    """Nobody answers in a session of nobody's; who it is, the answer may not say."""
+def b28_identity_in_anonymous_answers_to_elicitation_is_refused(sealed: Sealed) -> None:
+    """An anonymous caller answers in its session, without arguments that identify a user."""
     gateway = sealed("crm")
     held = begin(gateway, None)
     content = {"action": "accept", "content": {"user_id": "user-bob", "note": "x"}}
@@ -248,7 +248,7 @@ def b28_the_answer_to_a_servers_question_says_nothing_of_a_caller(sealed: Sealed
     assert received.json["result"] == {"action": "accept", "content": {"note": "x"}}
 
 
-def b39_what_is_for_everybody_is_so_at_its_server(sealed: Sealed) -> None:
+def b39_anonymous_tools_of_one_server_are_not_anonymous_at_another(sealed: Sealed) -> None:
     gateway = sealed("several")
     docs = call(LEGACY, "docs.find")
     gateway.post(docs, None).forwarded(encoded(docs))
@@ -260,7 +260,7 @@ def b39_what_is_for_everybody_is_so_at_its_server(sealed: Sealed) -> None:
     gateway.post(call(LEGACY, "erp.find"), None, path="/erp", headers=[*session, *at_erp]).refused(404, -32001, "blocked")
 
 
-def b40_nobody_waits_for_keys(through: Through) -> None:
+def b40_anonymous_requests_do_not_wait_for_keys(through: Through) -> None:
     """A token cannot be checked, and does not become none."""
     through("no_keys").post(call(LEGACY, "docs.find"), None).forwarded()
     asked_to_sign_in(through("no_keys").post(call(LEGACY, "crm.get_customer"), None), LEGACY, SCOPE)
@@ -282,7 +282,7 @@ LISTED = {
 @ERAS
 @EVERYONE
 @pytest.mark.parametrize("method", LISTED)
-def b26_lists_show_nobody_what_is_for_everybody(
+def b26_lists_show_anonymous_items_only(
     through: Through, upstream: Upstream, listener: str, era: str, method: str
 ) -> None:
     member, key, shown, hidden = LISTED[method]

@@ -1,4 +1,4 @@
-"""A tool that is not what it was is not called either, until it is; also where nobody wrote down what it was."""
+"""Calls of a tool that differs from its pin are refused, with pins in the policy and with first-seen pins."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_calls_of_a_changed_tool_are_refused_until_it_is_as_it_was(
 
 
 @pytest.mark.parametrize(("listener", "shown"), [("hides", []), ("logs", [NAME])])
-def test_calls_go_on_where_the_policy_hides_or_logs(
+def test_calls_of_a_changed_tool_pass_if_the_policy_hides_or_logs(
     through: Callable[[str], Gateway], listener: str, shown: list[str]
 ) -> None:
     gateway = through(listener)
@@ -94,7 +94,7 @@ def test_calls_go_on_where_the_policy_hides_or_logs(
     use(gateway).forwarded()
 
 
-def test_where_refusals_are_visible_this_one_is(through: Callable[[str], Gateway]) -> None:
+def test_a_refusal_is_visible_if_refusals_are_visible(through: Callable[[str], Gateway]) -> None:
     gateway = through("visible")
     ask(gateway, [CHANGED])
     exchange = use(gateway, era=MODERN).refused(403, 403, "blocked")
@@ -103,7 +103,7 @@ def test_where_refusals_are_visible_this_one_is(through: Callable[[str], Gateway
 
 @ERAS
 @pytest.mark.parametrize("form", ["json", "events"])
-def test_what_was_first_seen_stays(through: Callable[[str], Gateway], era: str, form: str) -> None:
+def test_the_first_seen_tool_is_the_pinned_one(through: Callable[[str], Gateway], era: str, form: str) -> None:
     gateway = through(f"seen_{era}_{form}")
     use(gateway, era=era).forwarded()
     assert ask(gateway, [READ, OTHER], era, form) == ([NAME, "crm.search_a"], [])
@@ -115,13 +115,13 @@ def test_what_was_first_seen_stays(through: Callable[[str], Gateway], era: str, 
     use(gateway, era=era).forwarded()
 
 
-def test_what_one_caller_was_shown_counts_for_all(through: Callable[[str], Gateway]) -> None:
+def test_a_tool_that_one_caller_saw_is_pinned_for_all_callers(through: Callable[[str], Gateway]) -> None:
     gateway = through("seen_by_role")
     assert ask(gateway, [READ], token=tokens.token("nobody")) == ([], [])
     assert ask(gateway, [CHANGED]) == ([], [NAME])
 
 
-def test_observed_nothing_is_compared(through: Callable[[str], Gateway]) -> None:
+def test_observe_mode_compares_no_pins(through: Callable[[str], Gateway]) -> None:
     gateway = through("observed")
     for tools in ([READ], [CHANGED]):
         gateway.upstream.answer = json_answer(encoded(listing("tools", tools)))
@@ -141,7 +141,9 @@ def test_without_room_a_tool_counts_as_changed(through: Callable[[str], Gateway]
     use(gateway, "crm.search_1").forwarded()
 
 
-def test_another_policy_begins_anew(clusters: dict[str, Cluster], upstream: Upstream, directory: Path) -> None:
+def test_a_new_policy_forgets_first_seen_tools(
+    clusters: dict[str, Cluster], upstream: Upstream, directory: Path
+) -> None:
     """As another worker does, and Envoy after a restart."""
     listener = Listener(policy(tools=SEEN), file=directory / "mcp_auth.json")
     envoy = Envoy(directory, {"crm": listener}, clusters)

@@ -1,4 +1,4 @@
-"""What a refused client is told: enough to sign in, and nothing about what is behind."""
+"""Challenges tell a refused client how to sign in, and nothing about the server."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_a_scope_is_asked_for_only_where_it_helps(through: Callable[[str], Gatew
 
 
 @ERAS
-def test_a_scope_that_includes_another_is_as_good(through: Callable[[str], Gateway], era: str) -> None:
+def test_a_scope_that_includes_the_needed_one_is_enough(through: Callable[[str], Gateway], era: str) -> None:
     gateway, body = through("scoped"), call(era, "crm.refund", {"amount": 1})
     exchange = gateway.post(body, tokens.manager(scope="crm:admin crm:refund"), era)
     exchange.forwarded(body)
@@ -113,7 +113,7 @@ def test_a_scope_that_includes_another_is_as_good(through: Callable[[str], Gatew
 
 
 @ERAS
-def test_a_sign_in_of_long_ago(gateway: Gateway, era: str) -> None:
+def test_an_old_sign_in_gets_a_challenge_with_max_age(gateway: Gateway, era: str) -> None:
     token = tokens.manager(auth_time=int(time.time()) - 300)
     exchange = gateway.post(call(era, "crm.close_account"), token, era).refused(401, None, "needs_review")
     assert challenge(exchange) == (
@@ -122,7 +122,7 @@ def test_a_sign_in_of_long_ago(gateway: Gateway, era: str) -> None:
     )
 
 
-def test_a_challenge_holds_nothing_of_the_request(gateway: Gateway) -> None:
+def test_a_challenge_repeats_no_part_of_the_request(gateway: Gateway) -> None:
     """Quotes in a header would open a parameter of their own."""
     headers = [("x-forwarded-host", 'evil", realm="x'), ("origin", 'https://crm.example.com", realm="x')]
     exchange = gateway.post(call(LEGACY, "crm.get_customer"), 'x", realm="y', headers=headers[:1])
@@ -153,12 +153,12 @@ def test_the_resource_metadata_names_the_scopes_to_begin_with(through: Callable[
     assert "scopes_supported" not in through("crm").send(Request("GET", WELL_KNOWN)).response.json
 
 
-def test_the_resource_metadata_says_what_the_policy_adds(through: Callable[[str], Gateway]) -> None:
+def test_the_resource_metadata_has_the_policys_additions(through: Callable[[str], Gateway]) -> None:
     document = through("described").send(Request("GET", WELL_KNOWN)).response.json
     assert DESCRIBED.items() <= document.items()
 
 
-def test_the_resource_metadata_is_where_the_challenge_says(through: Callable[[str], Gateway]) -> None:
+def test_the_resource_metadata_is_at_the_url_of_the_challenge(through: Callable[[str], Gateway]) -> None:
     gateway = through("behind_a_prefix")
     url = f"https://crm.example.com{WELL_KNOWN}/a/mcp"
     assert f'resource_metadata="{url}"' in challenge(gateway.bodyless("GET").refused(401))
@@ -175,7 +175,7 @@ def test_the_head_of_the_resource_metadata(gateway: Gateway, http2: bool) -> Non
 
 
 @pytest.mark.parametrize("suffix", ["/", "/mcp/", "?", "?x=1", "/mcp?x=1", "x", "/MCP"])
-def test_the_resource_metadata_is_nowhere_else(gateway: Gateway, suffix: str) -> None:
+def test_the_resource_metadata_is_at_no_other_path(gateway: Gateway, suffix: str) -> None:
     gateway.send(Request("GET", f"{WELL_KNOWN}{suffix}")).refused({400, 404}, None, "blocked")
 
 
@@ -208,7 +208,7 @@ ORIGINS = [
 
 
 @pytest.mark.parametrize("origin, at_default, at_configured", ORIGINS)
-def b43_origins_nobody_listed(
+def b43_unlisted_origins_are_refused(
     through: Callable[[str], Gateway], origin: str, at_default: bool | None, at_configured: bool | None
 ) -> None:
     body = call(LEGACY, "crm.get_customer")
@@ -225,7 +225,7 @@ def b43_repeated_origins(gateway: Gateway) -> None:
     gateway.post(call(LEGACY, "crm.get_customer"), tokens.support(), headers=headers).refused({400, 403})
 
 
-def b43_a_preflight_opens_nothing(gateway: Gateway) -> None:
+def b43_a_preflight_is_refused(gateway: Gateway) -> None:
     headers = [("origin", "https://evil.example"), ("access-control-request-method", "POST")]
     exchange = gateway.bodyless("OPTIONS", headers=headers).refused({400, 403, 405}, None, "blocked")
     assert exchange.response.header("access-control-allow-origin") is None

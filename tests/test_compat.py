@@ -1,4 +1,4 @@
-"""Clients as they are: what their requests lack is added, where the policy says so."""
+"""The filter completes incomplete requests of clients, if the policy allows it."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def b07_missing_headers_are_made_from_the_body(
     through("strict").post(CALL, tokens.support(), MODERN, drop=missing, http2=http2).refused(400, -32020, "blocked")
 
 
-def b07_a_made_header_says_it_in_the_protocols_way(through: Through) -> None:
+def b07_a_made_header_is_encoded_as_the_protocol_requires(through: Through) -> None:
     body = message(MODERN, "resources/read", {"uri": "crm://public/f\u00e4q"})
     received = through("headers").post(body, tokens.support(), MODERN, drop=MCP_HEADERS).forwarded(encoded(body))
     assert received.header("mcp-name") == sentinel("crm://public/f\u00e4q")
@@ -173,7 +173,7 @@ LIES: list[tuple[str, Text]] = [
 @pytest.mark.parametrize("listener", ["headers", "headers_buffered"])
 @pytest.mark.parametrize("name, value", LIES)
 def b07_a_header_that_is_there_has_to_agree(through: Through, listener: str, name: str, value: Text) -> None:
-    """Whichever of the others are missing."""
+    """With any of the other headers missing."""
     for drop in (MCP_HEADERS, (name,)):
         exchange = through(listener).post(CALL, tokens.support(), MODERN, [(name, value)], drop=drop)
         exchange.refused(400, -32020, "blocked")
@@ -187,7 +187,7 @@ def b07_underscores_make_no_header(through: Through) -> None:
     assert not [name for name, _ in received.headers if name.startswith("mcp_")]
 
 
-def b07_a_version_nobody_knows_stays_unknown(through: Through) -> None:
+def b07_an_unknown_version_is_refused(through: Through) -> None:
     body = message(MODERN, "tools/list", {"_meta": {f"{META}protocolVersion": "2027-01-01"}})
     through("headers").post(body, tokens.support(), MODERN, drop=MCP_HEADERS).refused(400, {-32020, -32022}, "blocked")
 
@@ -200,7 +200,7 @@ def b07_messages_of_earlier_versions_get_no_headers(through: Through, listener: 
         assert not [name for name, _ in received.headers if name.startswith("mcp-")]
 
 
-def test_a_denied_call_without_headers_is_denied_in_its_own_era(through: Through) -> None:
+def test_a_denied_call_without_headers_is_answered_in_its_own_version(through: Through) -> None:
     purge = call(MODERN, "crm.purge")
     through("headers").post(purge, tokens.support(), MODERN, drop=MCP_HEADERS).refused(200, -32602, "blocked")
     unlisted = message(MODERN, "ping")
@@ -229,7 +229,7 @@ def test_headers_of_declared_arguments_are_made_too(through: Through) -> None:
     through("headers_region").post(body, tokens.support(), MODERN, lie, drop=MCP_HEADERS).refused(400, -32020, "blocked")
 
 
-def test_nobody_may_be_as_careless(through: Through) -> None:
+def test_anonymous_callers_may_omit_headers_too(through: Through) -> None:
     body = call(MODERN, "docs.find", {"q": 1})
     received = through("anonymous").post(body, None, MODERN, drop=(*MCP_HEADERS, "accept")).forwarded(encoded(body))
     assert received.header("mcp-name") == "docs.find" and received.header("accept") == BOTH

@@ -1,4 +1,4 @@
-"""The documents claim what is there: every test, file and scenario they name exists."""
+"""Every test, file and scenario that the documents name exists."""
 
 from __future__ import annotations
 

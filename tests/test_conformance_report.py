@@ -68,7 +68,7 @@ def test_one_failure_among_equal_names_is_a_difference() -> None:
     )
 
 
-def test_what_is_no_failure_is_none() -> None:
+def test_only_failed_checks_and_warnings_are_failures() -> None:
     harmless = [Check("note", "Note", "INFO"), Check("later", "Later", "SKIPPED"), FIRST]
     assert failures({"ping": harmless}) == []
     found = failures({"ping": [*harmless, WARNED, FAILED]})

@@ -1,4 +1,4 @@
-"""Web pages: preflights, and which answers a page gets to read."""
+"""Requests of web pages: preflights, and the answers a page can read."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ REFUSED = {
 
 @CLIENTS
 @pytest.mark.parametrize("name", REFUSED)
-def b43_other_preflights_open_nothing(gateway: Gateway, name: str, http2: bool) -> None:
+def b43_other_preflights_are_refused(gateway: Gateway, name: str, http2: bool) -> None:
     request, status = REFUSED[name]
     exchange = gateway.send(request, http2).refused(status, None, "blocked")
     said = cors(exchange.response)
@@ -123,7 +123,7 @@ REFUSALS = {
 
 @CLIENTS
 @pytest.mark.parametrize("name", REFUSALS)
-def b43_refusals_are_read_by_pages_that_may_call(gateway: Gateway, name: str, http2: bool) -> None:
+def b43_listed_origins_can_read_refusals(gateway: Gateway, name: str, http2: bool) -> None:
     request, status = REFUSALS[name]
 
     def ask(origin: str | None) -> Exchange:
@@ -161,7 +161,7 @@ ANSWERS: dict[str, tuple[Request, Answer]] = {
 @CLIENTS
 @pytest.mark.parametrize("listener", ["crm", "buffer"])
 @pytest.mark.parametrize("name", ANSWERS)
-def b43_the_server_opens_nothing(
+def b43_cors_headers_of_the_server_are_removed(
     through: Callable[[str], Gateway], upstream: Upstream, listener: str, name: str, http2: bool
 ) -> None:
     request, answer = ANSWERS[name]
@@ -179,13 +179,13 @@ def b43_the_server_opens_nothing(
     assert b"crm.purge" not in exchange.response.body
 
 
-def b43_pages_nobody_listed_never_reach_the_server(gateway: Gateway) -> None:
+def b43_requests_of_unlisted_origins_do_not_reach_the_server(gateway: Gateway) -> None:
     for body, era in ((call(LEGACY, "crm.get_customer"), LEGACY), (call(MODERN, "crm.get_customer"), MODERN)):
         exchange = gateway.post(body, tokens.support(), era, headers=[("origin", EVIL)])
         assert cors(exchange.refused(403, None, "blocked").response) == {}
 
 
-def test_what_envoy_answers_is_read_too(through: Callable[[str], Gateway]) -> None:
+def test_listed_origins_can_read_answers_of_envoy(through: Callable[[str], Gateway]) -> None:
     gateway = through("dead_server")
     body = call(LEGACY, "crm.get_customer")
     exchange = gateway.post(body, tokens.support(), headers=[("origin", APP)])
@@ -195,7 +195,7 @@ def test_what_envoy_answers_is_read_too(through: Callable[[str], Gateway]) -> No
 
 @CLIENTS
 @pytest.mark.parametrize("path", [WELL_KNOWN, f"{WELL_KNOWN}/mcp"])
-def test_the_metadata_is_everybodys(gateway: Gateway, path: str, http2: bool) -> None:
+def test_every_origin_can_read_the_metadata(gateway: Gateway, path: str, http2: bool) -> None:
     for origin in (APP, EVIL):
         exchange = gateway.send(preflight(origin, path), http2)
         assert (exchange.status, exchange.upstream.bytes) == (204, 0)
@@ -209,7 +209,7 @@ def test_the_metadata_is_everybodys(gateway: Gateway, path: str, http2: bool) ->
         assert exchange.response.header("access-control-allow-credentials") is None
 
 
-def test_observing_leaves_pages_to_the_server(through: Callable[[str], Gateway], upstream: Upstream) -> None:
+def test_observe_mode_leaves_cors_to_the_server(through: Callable[[str], Gateway], upstream: Upstream) -> None:
     upstream.answer = Answer(204, WIDE_OPEN, sized=True)
     gateway = through("observing")
     for origin in (APP, EVIL):

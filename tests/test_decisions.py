@@ -1,4 +1,4 @@
-"""Who may do what: roles, scopes, token age, conditions."""
+"""Decisions about calls: roles, scopes, token age, conditions."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_refusals_may_be_visible(through: Callable[[str], Gateway], era: str) ->
     assert exchange.response.error_code() is not None
 
 
-def test_roles_of_everyone_and_denials_of_everyone(through: Callable[[str], Gateway]) -> None:
+def test_the_role_for_all_callers_allows_and_denies(through: Callable[[str], Gateway]) -> None:
     through("everyone").post(call(LEGACY, "crm.ping"), tokens.token("stranger")).forwarded()
     through("everyone").post(call(LEGACY, "crm.get_customer"), tokens.token("stranger")).refused(200, -32602)
     through("denying").post(call(LEGACY, "crm.get_customer"), tokens.manager()).refused(200, -32602)
@@ -213,7 +213,7 @@ def b16_a_condition_that_errs_refuses(gateway: Gateway, era: str, arguments: str
 
 @pytest.mark.parametrize("tool", ["crm.broken", "crm.not_boolean", "crm.negated"])
 @pytest.mark.parametrize("arguments", [{}, {"amount": "x"}, {"missing": 1}, {"amount": None}])
-def b16_no_form_of_error_becomes_an_allowance(
+def b16_a_condition_that_fails_in_any_way_denies(
     through: Callable[[str], Gateway], tool: str, arguments: dict[str, object]
 ) -> None:
     through("conditions").post(call(LEGACY, tool, arguments), tokens.manager()).refused(200, -32602, "blocked")
@@ -225,7 +225,7 @@ def b16_a_call_without_arguments_is_judged_too(through: Callable[[str], Gateway]
 
 
 @ERAS
-def b25_conditions_see_what_the_server_will_see(through: Callable[[str], Gateway], era: str) -> None:
+def b25_conditions_see_rewritten_arguments(through: Callable[[str], Gateway], era: str) -> None:
     """`args` are the rewritten ones: the model cannot satisfy a rule with a value that is replaced."""
     gateway = through("conditions")
     lie = call(era, "crm.audit", {"organization_id": "org-a"})
@@ -243,7 +243,7 @@ def b25_conditions_see_lists_as_they_are_sent(through: Callable[[str], Gateway])
 
 @ERAS
 @pytest.mark.parametrize("role", ["support", "manager", "stranger"])
-def b26_what_is_listed_can_be_called_and_nothing_else(
+def b26_exactly_the_listed_tools_can_be_called(
     gateway: Gateway, upstream: Upstream, era: str, role: str
 ) -> None:
     names = ["crm.get_customer", "crm.search_tickets", "crm.purge", "crm.report", "other.tool", "CRM.report"]

@@ -1,4 +1,4 @@
-"""Delegated tokens: who acts for the caller, in a chain (RFC 8693 section 4.1)."""
+"""Delegated tokens, with a chain of actors (RFC 8693 section 4.1)."""
 
 from __future__ import annotations
 

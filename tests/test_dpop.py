@@ -1,4 +1,4 @@
-"""Tokens bound to a key: good with a proof that was made for this very request, once."""
+"""Tokens bound to a key: each request needs a new proof (RFC 9449)."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ PROOFS: dict[str, tuple[str, Callable[[str], str]]] = {
 
 
 @pytest.mark.parametrize("reason, make", PROOFS.values(), ids=PROOFS)
-def b44_proofs_that_prove_nothing(
+def b44_invalid_proofs_are_refused(
     gateway: Gateway, reason: str, make: Callable[[str], str]
 ) -> None:
     token = bound()
@@ -201,7 +201,7 @@ def b44_a_thief_cannot_use_up_a_callers_proofs(gateway: Gateway) -> None:
     gateway.send(request(BODY, token, proof(token, jti="next"))).forwarded()
 
 
-def b44_the_proof_of_another_token(gateway: Gateway) -> None:
+def b44_a_proof_of_another_token_is_refused(gateway: Gateway) -> None:
     first, second = bound(), bound(jti="second")
     refused(gateway.send(request(BODY, first, proof(second))), "dpop_token")
 
@@ -237,7 +237,7 @@ def b44_a_bound_token_is_no_bearer_token(
         gateway.post(BODY, token).refused(401)
 
 
-def b44_an_unbound_token_needs_no_proof_and_takes_none(through: Callable[[str], Gateway]) -> None:
+def b44_a_proof_with_an_unbound_token_is_refused(through: Callable[[str], Gateway]) -> None:
     token = tokens.support()
     through("accepted").post(BODY, token).forwarded(BODY)
     refused(through("required").post(BODY, token), "dpop_required", "invalid_token")
@@ -316,7 +316,7 @@ def b44_a_proof_outlasts_a_wait_for_keys(through: Callable[[str], Gateway], issu
     refused(gateway.send(request(BODY, token, used)), "dpop_replayed")
 
 
-def b44_an_opaque_token_is_bound_by_its_issuers_word(
+def b44_an_opaque_token_is_bound_by_its_introspection(
     through: Callable[[str], Gateway], introspection: Introspection
 ) -> None:
     gateway = through("asked")
@@ -336,7 +336,7 @@ def b44_an_opaque_token_is_bound_by_its_issuers_word(
     assert introspection.calls[unknown] == 0
 
 
-def test_observe_mode_says_what_would_be(through: Callable[[str], Gateway]) -> None:
+def test_observe_mode_logs_what_enforcing_would_refuse(through: Callable[[str], Gateway]) -> None:
     gateway, token = through("observed"), bound()
     sent = proof(token)
     received = gateway.send(request(BODY, token, sent)).received

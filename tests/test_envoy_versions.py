@@ -1,4 +1,4 @@
-"""The module in every supported Envoy: what depends on the host, once more in each."""
+"""Behaviour that depends on the host, in every supported version of Envoy."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def h08_bodies_beyond_our_limit(through: Through, listener: str, http2: bool) ->
     through(listener).post(body, tokens.support(), http2=http2).refused(413)
 
 
-def b19_with_neither_nothing_is_let_through(envoy: Envoy, through: Through) -> None:
+def b19_without_option_and_buffer_filter_requests_are_refused(envoy: Envoy, through: Through) -> None:
     exchange = through("neither").send(post(call(LEGACY, "crm.get_customer"), tokens.support()))
     exchange.refused({500, 502, 503, 504})
     assert "allow_on_headers_stop_iteration" in envoy.log()

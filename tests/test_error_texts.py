@@ -1,4 +1,4 @@
-"""What a server says when something goes wrong does not name the tools its lists do not show."""
+"""Error texts of servers do not name tools that are hidden from the caller."""
 
 from __future__ import annotations
 

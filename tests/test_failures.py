@@ -1,4 +1,4 @@
-"""What goes wrong outside the filter: a bad policy, a dead server, a client that leaves."""
+"""Failures outside the filter: invalid policies, dead servers, clients that leave."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first request of a worker waits for keys. However it is sent meanwhile, it is judged whole."""
+"""The first request of a worker waits for keys, and is then inspected as a whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The headers say what the body says, or the request goes no further."""
+"""Requests whose headers differ from their body are refused."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def b07_another_version_in_meta(gateway: Gateway, version: str) -> None:
 
 
 @pytest.mark.parametrize("version", ["2027-01-01", "1.0", "latest", "2026-07-28x", "draft"])
-def b07_a_version_nobody_knows(gateway: Gateway, version: str) -> None:
+def b07_an_unknown_version_is_refused(gateway: Gateway, version: str) -> None:
     body = modern_rpc("tools/list", {"_meta": {f"{META}protocolVersion": version}})
     exchange = gateway.post(body, tokens.support(), version, [("mcp-method", "tools/list")])
     data = exchange.refused(400, -32022, "blocked").response.json["error"]["data"]

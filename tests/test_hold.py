@@ -1,4 +1,4 @@
-"""How headers are kept back: Envoy's option, a buffer filter behind ours, or not at all."""
+"""The ways in which headers are held back until the body was inspected: Envoy's option, a buffer filter, neither."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LISTENERS = {
     "buffer_filter_http2": Listener(BUFFERED, "upstream_h2", stop_iteration=False, buffer_filter=LIMIT),
     "no_option": Listener(policy(), stop_iteration=False),
     "no_buffer_filter": Listener(BUFFERED, stop_iteration=False),
-    # Nobody else's, so that the slow request is the first that the filter sees.
+    # For one test only, so that the slow request is the first that the filter sees.
     "slow": Listener(policy(max_body=200_000)),
 }
 
@@ -82,7 +82,7 @@ def b19_a_buffer_filter_and_requests_without_a_body(through: Through, listener: 
 
 
 def b19_a_slow_first_client_is_not_taken_for_a_missing_option(through: Through) -> None:
-    """Its body is announced, and not kept back by anybody."""
+    """Its body is announced, and no other filter buffers it."""
     gateway = through("slow")
     with Connection(gateway.port) as connection:
         request = post(call(LEGACY, "crm.get_customer"), tokens.support())
@@ -94,7 +94,7 @@ def b19_a_slow_first_client_is_not_taken_for_a_missing_option(through: Through) 
 
 @CLIENTS
 @pytest.mark.parametrize("tool", ["crm.get_customer", "crm.purge"])
-def b19_without_the_option_nothing_is_let_through(
+def b19_without_the_option_requests_are_refused(
     envoy: Envoy, through: Through, tool: str, http2: bool
 ) -> None:
     """Envoy would never deliver the body: the request is answered, and the log says what to do."""

@@ -1,4 +1,4 @@
-"""What Envoy's callbacks, buffers and protocols can do to a filter, tried one by one."""
+"""Envoy's callbacks, buffers and protocols, in unusual orders and pieces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing a client sends breaks the module: a panic takes every stream of a worker with it."""
+"""No request makes the module panic: a panic would end all streams of a worker."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ HOSTILE_HEADERS: list[tuple[bytes, bytes]] = [
 ]
 
 
-def h04_hostile_requests_leave_other_streams_alone(gateway: Gateway, upstream: Upstream) -> None:
+def h04_hostile_requests_do_not_end_other_streams(gateway: Gateway, upstream: Upstream) -> None:
     """A panic would cut the open stream; the counters are checked when the module's tests end."""
     slow = raw_stream(*[b": wait\n\n"] * 30, event(result({"n": 1}))).with_(pause=0.1)
     upstream.answer = lambda request: slow if request.method == "GET" else default_answer(request)

@@ -1,4 +1,4 @@
-"""Arguments that say who is calling are the token's, whatever the model wrote."""
+"""Arguments that identify the caller have the values of the token."""
 
 from __future__ import annotations
 
@@ -329,7 +329,7 @@ def b07_parameter_headers_follow_the_arguments(gateway: Gateway) -> None:
     assert received.header("mcp-param-role") is None
 
 
-def b07_parameter_headers_without_an_argument_say_nothing_wrong(gateway: Gateway) -> None:
+def b07_parameter_headers_without_an_argument_are_removed_or_refused(gateway: Gateway) -> None:
     body = call(MODERN, "crm.get_customer", {"query": "x"})
     exchange = gateway.post(body, tokens.support(), MODERN, PARAMETERS)
     if exchange.status == 200:

@@ -1,4 +1,4 @@
-"""The headers that say who is calling come from the token, and from nowhere else."""
+"""Headers that identify the caller have the values of the token."""
 
 from __future__ import annotations
 
@@ -199,6 +199,6 @@ def b23_the_policy_may_pass_the_token_and_remove_other_headers(through: Callable
     assert received.header("x-keep") == "1"
 
 
-def b18_headers_of_a_filter_before_ours_are_not_believed(through: Callable[[str], Gateway]) -> None:
+def b18_identity_headers_of_another_filter_are_replaced(through: Callable[[str], Gateway]) -> None:
     received = through("after_another").post(BODY, tokens.support()).forwarded()
     assert identity(received) == TRUSTED

@@ -1,4 +1,4 @@
-"""What a server says of itself is the same for everybody, so the policy may say it instead."""
+"""The policy replaces the server's `instructions`, which are the same for all callers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opaque tokens: their issuer is asked, once for everybody, and its word is used for a moment."""
+"""Opaque tokens are introspected at their issuer (RFC 7662), once for all waiting requests, with a short cache."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def endpoint(introspection: Introspection) -> None:
 # === asking ===
 
 
-def test_an_opaque_token_says_who_is_calling(gateway: Gateway, introspection: Introspection) -> None:
+def test_an_opaque_token_identifies_the_caller(gateway: Gateway, introspection: Introspection) -> None:
     exchange = gateway.post(BODY, introspection.token(sub="user-carl", org_id="org-c"))
     received = exchange.forwarded(BODY)
     assert received.header("x-mcp-user") == "user-carl"
@@ -172,7 +172,7 @@ AUDIENCES = {
 
 
 @pytest.mark.parametrize("audience", AUDIENCES.values(), ids=AUDIENCES)
-def b39_a_token_for_somebody_else(
+def b39_a_token_for_another_audience_is_refused(
     gateway: Gateway, introspection: Introspection, audience: object
 ) -> None:
     gateway.post(BODY, introspection.token(aud=audience)).invalid_token()
@@ -215,7 +215,7 @@ def b40_a_refused_token_is_not_asked_about_again_at_once(
     gateway.post(BODY, unknown).forwarded()
 
 
-def b40_one_call_for_everybody_who_waits(
+def b40_requests_that_wait_share_one_introspection(
     through: Callable[[str], Gateway], introspection: Introspection
 ) -> None:
     gateway, token = through("slow"), introspection.token()
@@ -250,7 +250,7 @@ def b40_a_flood_of_made_up_tokens(
     gateway.post(BODY, late).forwarded()
 
 
-def b40_what_is_no_access_token_is_not_asked_about(
+def b40_tokens_of_other_kinds_are_not_introspected(
     gateway: Gateway, introspection: Introspection
 ) -> None:
     before = introspection.calls.total()
@@ -266,7 +266,7 @@ def b40_what_is_no_access_token_is_not_asked_about(
 
 
 @pytest.mark.parametrize("name", BAD_ANSWERS)
-def h13_what_is_no_answer_lets_nobody_in(
+def h13_invalid_answers_authenticate_no_caller(
     through: Callable[[str], Gateway], introspection: Introspection, name: str
 ) -> None:
     token = introspection.token()
@@ -300,7 +300,7 @@ def h13_an_old_answer_does_not_stand_in_for_a_failed_one(
     gateway.post(BODY, token).forwarded()
 
 
-def h13_the_log_says_what_is_wrong(
+def h13_the_log_names_the_failure(
     envoy: Envoy, through: Callable[[str], Gateway], introspection: Introspection
 ) -> None:
     for name, words in {

@@ -1,4 +1,4 @@
-"""Key sets come from the policy's cluster, once for everybody, and never from a token."""
+"""Key sets are fetched from the policy's cluster, once for all waiting requests."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def b40_requests_after_the_first_do_not_fetch(through: Callable[[str], Gateway],
     assert issuer.fetches["/keys/good"] == 1
 
 
-def b40_a_flood_of_unknown_keys_is_no_flood_of_fetches(
+def b40_many_unknown_keys_cause_at_most_one_fetch(
     through: Callable[[str], Gateway], issuer: Issuer
 ) -> None:
     gateway = through("good")
@@ -167,7 +167,7 @@ def b40_good_keys_outlive_a_failing_issuer_until_their_limit(
     gateway.post(BODY, token).unavailable()
 
 
-def b40_an_issuer_that_recovers_is_believed_again(
+def b40_keys_of_an_issuer_that_recovers_are_used(
     through: Callable[[str], Gateway], issuer: Issuer
 ) -> None:
     gateway = through("recovering")
@@ -177,7 +177,7 @@ def b40_an_issuer_that_recovers_is_believed_again(
     gateway.post(BODY, tokens.support()).forwarded()
 
 
-def h09_keys_of_one_policy_are_not_anothers(through: Callable[[str], Gateway]) -> None:
+def h09_keys_of_one_policy_are_not_used_by_another(through: Callable[[str], Gateway]) -> None:
     """Two listeners, one VM, one issuer name, two key sets."""
     first, second = tokens.support(), tokens.support(signer=key("ES256", "others"))
     through("good").post(BODY, first).forwarded()
@@ -206,10 +206,12 @@ def b38_published_keys_that_are_not_fit_for_signatures(
 
 
 @pytest.mark.parametrize("name", BAD_ANSWERS)
-def h13_an_answer_is_not_yet_a_key_set(through: Callable[[str], Gateway], issuer: Issuer, name: str) -> None:
+def h13_invalid_key_sets_make_the_filter_unavailable(
+    through: Callable[[str], Gateway], issuer: Issuer, name: str
+) -> None:
     exchange = through(f"bad_{name}").post(BODY, tokens.support())
     if name == "empty":
-        # A well-formed set without keys: whether it is an answer or a failure, nobody gets in.
+        # A well-formed set without keys: it may count as an answer or as a failure, but no token is accepted.
         exchange.refused({401, 503})
     else:
         exchange.unavailable()
@@ -279,7 +281,7 @@ def b41_headers_do_not_choose_where_keys_come_from(through: Callable[[str], Gate
 # === rotation, last: it needs the pause that began with the first test ===
 
 
-def b40_an_unknown_key_is_looked_for_once(through: Callable[[str], Gateway], issuer: Issuer) -> None:
+def b40_an_unknown_key_causes_one_fetch(through: Callable[[str], Gateway], issuer: Issuer) -> None:
     gateway, new = through("rotating"), key("ES256", "rotated")
     issuer.paths["/keys/rotating"] = keys_answer(key("ES256"), new)
     since = time.monotonic() - issuer.fetched_at["/keys/rotating"]

@@ -1,4 +1,4 @@
-"""Lists show a caller what it may use: filtered in whatever form the server answers."""
+"""Lists show a caller what the policy allows, in every form in which a server answers."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def b26_a_list_that_is_not_understood_is_not_shown(gateway: Gateway, upstream: U
 
 
 @pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
-def b30_an_event_that_is_not_understood_hides_nothing_less(
+def b30_after_an_unreadable_event_nothing_is_shown_unfiltered(
     gateway: Gateway, upstream: Upstream, body: bytes
 ) -> None:
     """Neither it nor what follows is shown unfiltered."""
@@ -379,7 +379,7 @@ def test_errors_of_the_server_come_back(gateway: Gateway, upstream: Upstream) ->
     assert exchange.forwarded() and exchange.response.json == error
 
 
-def b15_lists_on_a_stream_nobody_asked_on(gateway: Gateway, upstream: Upstream) -> None:
+def b15_lists_on_a_get_stream_are_filtered(gateway: Gateway, upstream: Upstream) -> None:
     """A GET stream carries no answers; if it does, they are filtered by their form."""
     upstream.answer = event_stream(PROGRESS, tools(*DENIED, *ALLOWED))
     exchange = gateway.get(token=tokens.support())

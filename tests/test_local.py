@@ -97,7 +97,7 @@ def test_the_roles_of_the_policy_count(gateway: Gateway) -> None:
     gateway.post(call(LEGACY, "crm.purge"), None).refused(200, -32602, "blocked")
 
 
-def test_another_address_of_this_machine_is_elsewhere(through: Through) -> None:
+def test_another_address_of_this_machine_is_not_local(through: Through) -> None:
     not_local(over(through("anywhere"), own_address()))
 
 
@@ -117,12 +117,12 @@ FORWARDED: dict[str, HeaderList] = {
 
 @pytest.mark.parametrize("listener", ["loopback", "as_shipped"])
 @pytest.mark.parametrize("headers", FORWARDED.values(), ids=FORWARDED)
-def test_what_another_proxy_sends_on_is_elsewhere(through: Through, listener: str, headers: HeaderList) -> None:
-    """A proxy on this machine connects from loopback, whoever its client is."""
+def test_a_request_through_another_proxy_is_not_local(through: Through, listener: str, headers: HeaderList) -> None:
+    """A proxy on this machine connects from loopback for remote clients too."""
     not_local(through(listener).post(BODY, None, headers=headers))
 
 
-def test_elsewhere_nothing_is_answered(through: Through) -> None:
+def test_requests_from_elsewhere_are_refused(through: Through) -> None:
     gateway, host = through("anywhere"), own_address()
     headers: HeaderList = [("origin", "https://crm.example.com"), ("access-control-request-method", "POST")]
     for request in [
@@ -134,7 +134,7 @@ def test_elsewhere_nothing_is_answered(through: Through) -> None:
         not_local(over(gateway, host, request))
 
 
-def test_observing_says_what_would_be_refused(through: Through) -> None:
+def test_observe_mode_logs_what_enforcing_would_refuse(through: Through) -> None:
     gateway, host = through("observe"), own_address()
     exchange = over(gateway, host)
     assert exchange.status == 200
@@ -164,7 +164,7 @@ def test_this_machines_names(gateway: Gateway, host: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["", "/mcp"])
-def test_there_is_nothing_to_sign_in_to(gateway: Gateway, path: str) -> None:
+def test_there_is_no_resource_metadata(gateway: Gateway, path: str) -> None:
     exchange = gateway.get(f"/.well-known/oauth-protected-resource{path}")
     exchange.refused(404, None, "blocked")
 

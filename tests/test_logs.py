@@ -1,4 +1,4 @@
-"""One record for each request, whatever became of it, and no secret in any of them."""
+"""Each request has one log record, without secrets."""
 
 from __future__ import annotations
 

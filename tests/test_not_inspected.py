@@ -1,4 +1,4 @@
-"""What a gateway does not look at it must not let through."""
+"""Requests that the filter cannot inspect are refused."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def b11_the_largest_body_is_forwarded_and_one_byte_more_is_not(
 
 
 @pytest.mark.parametrize("at", [4096, 8192, 16384, 32000])
-def b11_what_stands_behind_a_long_prefix_is_read(gateway: Gateway, at: int) -> None:
+def b11_text_after_a_long_prefix_is_read(gateway: Gateway, at: int) -> None:
     body = padded(at, ',"name":"crm.purge"')
     gateway.post(body, tokens.support()).refused(400, {-32700, -32600}, "blocked")
 
@@ -162,7 +162,7 @@ def is_grpc(request: Request) -> bool:
 
 @pytest.mark.parametrize("http2", [False, True], ids=["h1", "h2"])
 @pytest.mark.parametrize("request_", NOT_MCP, ids=lambda each: f"{each.method} {each.path}")
-def b13_what_does_not_look_like_mcp_is_not_let_through(
+def b13_requests_that_are_not_mcp_are_refused(
     gateway: Gateway, request_: Request, http2: bool
 ) -> None:
     exchange = gateway.send(request_, http2)
@@ -291,7 +291,7 @@ UNKNOWN = [
 
 @pytest.mark.parametrize("era", [LEGACY, MODERN])
 @pytest.mark.parametrize("method", UNKNOWN)
-def b17_methods_nobody_listed(gateway: Gateway, era: str, method: str) -> None:
+def b17_unknown_methods_are_refused(gateway: Gateway, era: str, method: str) -> None:
     body = message(era, method, {"name": "crm.get_customer"})
     gateway.post(body, tokens.manager(), era).refused(
         {LEGACY: {200}, MODERN: {400, 404}}[era], {-32601, -32600, -32020}, "blocked"
@@ -319,7 +319,7 @@ NOTIFICATIONS = ["tools/call", "notifications/message", "notifications/elicitati
 
 
 @pytest.mark.parametrize("method", NOTIFICATIONS)
-def b17_notifications_nobody_listed(gateway: Gateway, method: str) -> None:
+def b17_unknown_notifications_are_refused(gateway: Gateway, method: str) -> None:
     body = {"jsonrpc": "2.0", "method": method, "params": {"name": "crm.get_customer"}}
     gateway.post(body, tokens.manager()).refused({400, 404}, None, "blocked")
 

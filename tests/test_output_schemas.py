@@ -1,4 +1,4 @@
-"""What lists say of a tool's results is true of what the caller receives of them."""
+"""The listed output schema of a tool fits the results that a caller receives."""
 
 from __future__ import annotations
 
@@ -95,6 +95,6 @@ def b34_the_typescript_client_takes_the_result(envoy: Envoy, name: str) -> None:
 
 
 @MODES
-def test_who_sees_everything_is_shown_the_servers_schema(envoy: Envoy, mode: str) -> None:
+def test_a_role_that_sees_everything_gets_the_servers_schema(envoy: Envoy, mode: str) -> None:
     assert received(envoy, "spared", mode) == received(envoy, "plain", mode)
     assert {each["organization_id"] for each in received(envoy, "plain", mode)[1]["customers"]} == {OWN, OTHER}

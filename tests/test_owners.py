@@ -1,4 +1,4 @@
-"""Arguments and URIs that name their owner inside a longer text name the caller, or are refused."""
+"""Arguments and URIs that contain an owner's id contain the caller's, or are refused."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def b28_prompts_too(gateway: Gateway, era: str) -> None:
         exchange.forwarded() if owner == OWN else exchange.refused(200, -32602)
 
 
-def test_observed_nothing_is_refused(through: Callable[[str], Gateway]) -> None:
+def test_observe_mode_refuses_no_owner(through: Callable[[str], Gateway]) -> None:
     exchange = send(through("observed"), LEGACY, {"account_ref": f"acct:{OTHER}:7"})
     assert exchange.status == 200 and len(exchange.upstream.requests) == 1
     assert (exchange.record["would_be"], exchange.record["reason"]) == ("blocked", "argument_owner")
@@ -158,7 +158,7 @@ def b28_a_resource_of_another_owner_does_not_exist(gateway: Gateway, era: str, u
 
 
 @ERAS
-def b28_resources_of_the_callers_and_of_nobody(gateway: Gateway, era: str) -> None:
+def b28_own_and_ownerless_resources_are_read(gateway: Gateway, era: str) -> None:
     for uri in (f"crm://{OWN}/customers/7", f"docs://{OTHER}/7"):
         read(gateway, era, uri).forwarded()
 
@@ -208,7 +208,7 @@ def b17_completions_of_owners(gateway: Gateway, era: str) -> None:
 
 @ERAS
 @STYLES
-def b26_lists_show_what_names_the_caller(gateway: Gateway, upstream: Upstream, era: str, style: str) -> None:
+def b26_lists_show_items_that_name_the_caller(gateway: Gateway, upstream: Upstream, era: str, style: str) -> None:
     for method, kind, key, shown, hidden in [
         ("resources/list", "resources", "uri", [f"crm://{OWN}/1", "docs://x/1"], [f"crm://{OTHER}/1", f"crm://{OTHER}"]),
         (

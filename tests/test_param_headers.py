@@ -1,4 +1,4 @@
-"""Headers that mirror arguments, where the policy declares them: compared, and rebuilt for the server."""
+"""Headers that mirror arguments (`param_headers`) are compared with the body and rebuilt for the server."""
 
 from __future__ import annotations
 
@@ -244,7 +244,7 @@ REBUILT: dict[str, tuple[str, HeaderList, dict[str, Any], dict[str, str]]] = {
 @pytest.mark.parametrize("listener", ["crm", "http2_server"])
 @pytest.mark.parametrize("name", REBUILT)
 @CLIENTS
-def b25_the_header_is_what_the_server_will_read(through: Through, listener: str, name: str, http2: bool) -> None:
+def b25_the_header_has_the_rewritten_value(through: Through, listener: str, name: str, http2: bool) -> None:
     arguments, headers, expected, mirrored = REBUILT[name]
     received = send(through(listener), arguments, *headers, http2=http2).forwarded()
     assert received.arguments == expected
@@ -266,7 +266,7 @@ ORGANIZATIONS = {
 
 
 @pytest.mark.parametrize("organization", ORGANIZATIONS)
-def b25_an_added_header_says_it_in_the_protocols_way(gateway: Gateway, organization: str) -> None:
+def b25_an_added_header_is_encoded_as_the_protocol_requires(gateway: Gateway, organization: str) -> None:
     exchange = send(gateway, "{}", tool="crm.report", token=tokens.manager(org_id=organization))
     received = exchange.forwarded()
     assert received.arguments == {"organization_id": organization}
@@ -280,7 +280,7 @@ def b25_without_a_caller_there_is_no_header_of_one(gateway: Gateway) -> None:
     send(gateway, "{}", param("organization-id", "org-b"), tool="docs.find", token=None).refused(400, MISMATCH)
 
 
-def test_the_most_specific_tools_word_counts(gateway: Gateway) -> None:
+def test_the_rule_of_the_most_specific_tool_applies(gateway: Gateway) -> None:
     """`crm.search_*` says `Area` of the argument, `crm.search_regions` says `Region`."""
     area, region = param("area", "eu"), param("region", "eu")
     send(gateway, '{"region":"eu"}', area, tool="crm.search_x").forwarded()
@@ -339,7 +339,7 @@ def test_an_official_server_accepts_what_was_added(envoy: Envoy, server: McpServ
     assert [called["organization_id"] for called in server.calls] == [ORGANIZATION]
 
 
-def test_an_official_server_misses_the_header_that_nobody_declared(envoy: Envoy, server: McpServer) -> None:
+def test_an_official_server_refuses_a_missing_undeclared_header(envoy: Envoy, server: McpServer) -> None:
     with pytest.raises((MCPError, ExceptionGroup)):
         ask_the_official_server(envoy.ports["real"], {"query": "x"})
     assert server.calls == []

@@ -1,4 +1,4 @@
-"""A tool that is not what somebody read is not shown, and the log says which one it is."""
+"""A tool that differs from its pin is hidden, and the log names it."""
 
 from __future__ import annotations
 

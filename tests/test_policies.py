@@ -188,7 +188,7 @@ def test_of_servers_at_one_path_the_host_decides(site: Site) -> None:
     body = call(LEGACY, "hr.holidays")
     exchange = site.send(at_hr(body, hr_token("hr"), host="tools.example.com:443"))
     exchange.forwarded(body)
-    # The partner's keys are not to be had; nobody else waits for them.
+    # The partner's keys cannot be fetched; other policies do not wait for them.
     exchange = site.send(at_hr(body, hr_token("hr", aud=PARTNER), host="partner.example.com")).refused(503)
     assert exchange.record["policy"] == PARTNER
     site.send(at_hr(body, hr_token("hr"))).forwarded(body)
@@ -209,7 +209,7 @@ NOBODYS = [
 
 
 @pytest.mark.parametrize("path, host", NOBODYS)
-def b14_what_is_nobodys_is_refused(site: Site, path: str, host: str) -> None:
+def b14_a_request_that_matches_no_policy_is_refused(site: Site, path: str, host: str) -> None:
     """Whatever token it has, and although one of the policies only observes."""
     for token in (None, crm_token(), hr_token("hr", aud=[CRM, HR, PARTNER, SHADOW])):
         for origin in ([], [("origin", "https://crm-app.example.com")]):

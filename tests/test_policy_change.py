@@ -1,4 +1,4 @@
-"""A policy that changes while Envoy runs: nobody is cut off, and a broken one changes nothing."""
+"""The policy changes while Envoy runs: requests in progress go on, and an invalid policy changes nothing."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def b30_a_list_that_began_under_a_policy_is_filtered_by_it_to_the_end(
     assert b"crm.purge" not in rest and b"crm.search_customers" not in rest
 
 
-def test_a_request_that_began_before_is_decided_by_what_was_in_force(
+def test_a_request_that_began_before_is_decided_by_the_old_policy(
     changing: Changing, upstream: Upstream
 ) -> None:
     for tool, allowed in (("crm.get_customer", True), ("crm.search_customers", False)):
@@ -141,7 +141,7 @@ def test_a_request_that_began_before_is_decided_by_what_was_in_force(
         changing.changes_to(BEFORE, "crm.get_customer")
 
 
-def h10_a_request_that_waits_for_keys_is_not_forgotten(changing: Changing, issuer: Issuer) -> None:
+def h10_a_request_that_waits_for_keys_is_answered_after_a_change(changing: Changing, issuer: Issuer) -> None:
     """Its issuer is asked by a policy that is no longer in force."""
     path = "/keys/before-a-change"
     issuer.paths[path] = KeyAnswer(200, keys_answer(key("ES256")).body, delay=2.0)
@@ -180,7 +180,7 @@ def test_a_file_that_is_no_configuration_leaves_the_old_one_in_force(changing: C
     assert changing.may("crm.get_customer") and not changing.may("crm.search_customers")
 
 
-def test_without_a_policy_from_the_start_nothing_passes(
+def test_without_a_valid_policy_every_request_is_refused(
     directory: Path, clusters: dict[str, Cluster], version: str | None, upstream: Upstream
 ) -> None:
     with running(directory, clusters, version, BROKEN) as changing:
@@ -194,7 +194,7 @@ def test_without_a_policy_from_the_start_nothing_passes(
         assert changing.may("crm.get_customer")
 
 
-def test_many_changes_leave_nothing_behind(changing: Changing) -> None:
+def test_many_changes_leave_no_virtual_machines(changing: Changing) -> None:
 
     first = changing.virtual_machines()
     for _ in range(5):

@@ -1,4 +1,4 @@
-"""The official SDK on both sides: a filter must not be noticed by those it does not stop."""
+"""Official clients and servers work through the filter as without it."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_prompts_and_resources(envoy: Envoy, server: McpServer, style: str, mode
 @MODES
 @STYLES
 @pytest.mark.parametrize("token", [None, "not-a-token"])
-def test_nobody_gets_in_without_a_good_token(
+def test_a_client_without_a_good_token_is_refused(
     envoy: Envoy, server: McpServer, style: str, mode: str, token: str | None
 ) -> None:
     async def connect() -> None:
@@ -172,7 +172,7 @@ def test_nobody_gets_in_without_a_good_token(
 
 
 @STYLES
-def test_two_callers_at_once_keep_apart(envoy: Envoy, server: McpServer, style: str) -> None:
+def test_two_concurrent_callers_get_their_own_answers(envoy: Envoy, server: McpServer, style: str) -> None:
     async def ask(user: str, mode: str) -> None:
         token = tokens.support(sub=user)
         async with connected(envoy.ports[style], mode, False, token) as client:

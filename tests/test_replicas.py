@@ -1,4 +1,4 @@
-"""Several Envoys in front of one server: nothing is stored, the key is what they share."""
+"""Several Envoys in front of one server share a key, and store nothing."""
 
 from __future__ import annotations
 

@@ -171,7 +171,7 @@ def b24_rewritten_arguments_are_still_the_same(sealed: Sealed, arguments: dict[s
     assert set(received.arguments.values()) == {tokens.USER}
 
 
-def b24_no_arguments_are_the_same_as_none(sealed: Sealed) -> None:
+def b24_missing_arguments_equal_empty_arguments(sealed: Sealed) -> None:
     gateway, token = sealed("crm"), tokens.support()
     held = asked(gateway, token, params={"name": "crm.get_customer"})
     retry(gateway, token, held, params={"name": "crm.get_customer", "arguments": {}}).forwarded()
@@ -228,7 +228,7 @@ def b24_a_state_is_for_the_resource_that_is_read(sealed: Sealed) -> None:
 
 @STRANGERS
 @METHODS
-def b24_the_state_of_another_is_refused(sealed: Sealed, stranger: Stranger, method: str) -> None:
+def b24_the_state_of_another_caller_is_refused(sealed: Sealed, stranger: Stranger, method: str) -> None:
     params = ASKED[method]
     held = asked(sealed("crm"), tokens.support(), method, params)
     gateway, token = sealed(stranger.listener), stranger.token()
@@ -237,7 +237,7 @@ def b24_the_state_of_another_is_refused(sealed: Sealed, stranger: Stranger, meth
     unknown(retry(gateway, token, held, method, params))
 
 
-def b24_a_state_nobody_sealed_is_refused(sealed: Sealed) -> None:
+def b24_a_forged_state_is_refused(sealed: Sealed) -> None:
     gateway, token = sealed("crm"), tokens.support()
     held = asked(gateway, token)
     session = begin(gateway, token)
@@ -271,7 +271,7 @@ def b24_a_state_does_not_outlive_the_role(sealed: Sealed) -> None:
     assert exchange.refused(200, -32602, "blocked").record["reason"] == "no_role"
 
 
-def b24_a_state_of_null_is_none(sealed: Sealed) -> None:
+def b24_a_null_state_is_no_state(sealed: Sealed) -> None:
     body = call(MODERN, "crm.get_customer", requestState=None)
     received = sealed("crm").post(body, tokens.support(), MODERN).forwarded()
     assert received.json["params"]["requestState"] is None

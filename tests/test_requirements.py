@@ -1,4 +1,4 @@
-"""What MCP asks of servers and intermediaries and no other test shows: see docs/conformance.md."""
+"""Requirements of MCP that no other test shows: see docs/conformance.md."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_events_comments_and_hints_for_proxies_pass_at_once(
 
 
 @pytest.mark.parametrize("method", ["POST", "GET", "DELETE"])
-def test_a_session_is_no_sign_in(sealed: Sealed, method: str) -> None:
+def test_a_session_without_a_token_is_refused(sealed: Sealed, method: str) -> None:
     """Its owner's session does not stand in for a token (2025-11-25 "Session Hijacking")."""
     gateway, token = sealed("crm"), tokens.support()
     session: HeaderList = [(SESSION_HEADER, begin(gateway, token))]
@@ -95,7 +95,7 @@ def test_a_session_id_is_visible_ascii(sealed: Sealed) -> None:
 
 
 @pytest.mark.parametrize("version", ["2099-01-01", "2024-10-07", "latest", "2025-11-25, 2025-11-25"])
-def test_a_version_nobody_knows_is_a_400_in_every_era(gateway: Gateway, version: str) -> None:
+def test_an_unknown_version_is_a_400_in_every_era(gateway: Gateway, version: str) -> None:
     body = call(LEGACY, "crm.get_customer", {"query": "x"})
     headers = [("mcp-protocol-version", version)]
     exchange = gateway.post(body, tokens.support(), headers=headers, drop=("mcp-protocol-version",))
@@ -110,8 +110,8 @@ def test_a_refusal_has_the_id_of_its_request(gateway: Gateway, era: str, id: str
     assert refused.response.json["id"] == id
 
 
-def test_what_is_not_accepted_and_not_answered_has_an_error_status(gateway: Gateway) -> None:
-    """Notifications, and a client's own answers: nobody reads a body (2025-11-25 "Sending Messages")."""
+def test_refused_notifications_and_responses_get_an_error_status(gateway: Gateway) -> None:
+    """Notifications and responses of the client get no body that a client would read (2025-11-25 "Sending Messages")."""
     refused = [
         {"jsonrpc": "2.0", "method": "notifications/x"},
         {"jsonrpc": "2.0", "id": 5, "result": {"content": {"impersonate": "x"}}},
@@ -122,7 +122,7 @@ def test_what_is_not_accepted_and_not_answered_has_an_error_status(gateway: Gate
 
 
 @pytest.mark.parametrize("method", ["resources/read", "resources/subscribe"])
-def test_a_resource_nobody_may_use_is_not_found(gateway: Gateway, method: str) -> None:
+def test_a_denied_resource_is_not_found(gateway: Gateway, method: str) -> None:
     """With the code of the version: 2026-07-28 forbids the earlier one ("Error Codes")."""
     for era, code in ((LEGACY, -32002), (MODERN, -32602)):
         if (era, method) == (MODERN, "resources/subscribe"):
@@ -140,7 +140,7 @@ ABOUT_TASKS = {
 
 
 @pytest.mark.parametrize("method", ABOUT_TASKS)
-def test_who_did_not_declare_tasks_is_told_to(gateway: Gateway, method: str) -> None:
+def test_a_client_that_did_not_declare_tasks_is_told_to(gateway: Gateway, method: str) -> None:
     body = message(MODERN, method, ABOUT_TASKS[method])
     headers = [("mcp-name", TASK)] if "taskId" in ABOUT_TASKS[method] else []
     exchange = gateway.post(body, tokens.support(), MODERN, headers)

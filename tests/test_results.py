@@ -1,4 +1,4 @@
-"""Results as the policy lets a caller have them: objects of others taken out, fields and values hidden."""
+"""Rules for results: items of other owners are removed, fields and values are hidden."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ ALONE = [
 @ERAS
 @STYLES
 @pytest.mark.parametrize("alone", ALONE, ids=range(len(ALONE)))
-def test_what_is_not_the_callers_is_refused(through: Through, alone: Any, style: str, era: str) -> None:
+def test_a_result_of_another_owner_is_refused(through: Through, alone: Any, style: str, era: str) -> None:
     not_the_callers(ask(through("owned"), structured(alone), style, era))
 
 
@@ -108,7 +108,7 @@ def test_owners_are_found_in_any_spelling(through: Through, spelling: str) -> No
     hides(exchange)
 
 
-def test_a_rule_says_what_becomes_of_the_rest(through: Through) -> None:
+def test_a_rule_decides_about_items_without_an_owner(through: Through) -> None:
     nobodys = {"id": 7}
     for listener, lists, left in (
         ("keeping", [own(), foreign(), nobodys], [own(), nobodys]),
@@ -163,7 +163,7 @@ FIELDS: dict[str, Any] = {
 @ERAS
 @STYLES
 @pytest.mark.parametrize("listener", FIELDS)
-def b33_fields_are_hidden_in_the_way_the_rule_says(through: Through, listener: str, style: str, era: str) -> None:
+def b33_fields_are_hidden_as_the_rule_states(through: Through, listener: str, style: str, era: str) -> None:
     customer = {
         "ssn": SSN,
         "S-S-N": 123456789,
@@ -198,7 +198,7 @@ def b33_fields_are_found_in_any_spelling(through: Through, key: str) -> None:
 
 
 @pytest.mark.parametrize("escaped", [b'{"s\\u0073n":"%s"}', b'{"ssn":"\\u0031%s"}', b'{"\\u0073\\u0073\\u006e" : "%s"}'])
-def b33_escapes_hide_nothing(through: Through, escaped: bytes) -> None:
+def b33_escaped_fields_are_found(through: Through, escaped: bytes) -> None:
     value = SSN[1:] if b"u0031" in escaped else SSN
     body = b'{"jsonrpc":"2.0","id":1,"result":{"structuredContent":%s}}' % (escaped % value.encode())
     exchange = ask(through("mask"), json_answer(body))
@@ -246,7 +246,7 @@ def b33_owners_and_fields_in_one_rule(through: Through) -> None:
     assert (exchange.record["dropped_items"], exchange.record["redacted"]) == (1, ["ssn"])
 
 
-def b33_a_text_without_fields_is_withheld_or_kept_as_the_rule_says(through: Through) -> None:
+def b33_a_text_without_fields_is_withheld_or_kept_as_the_rule_states(through: Through) -> None:
     assert ask(through("mask"), texts(f"It is {SSN}", "")).response.json == texts("[withheld]", "")
     assert ask(through("owned"), texts(f"About {OTHERS}")).response.json == texts("[withheld]")
     assert ask(through("texts"), texts("Nothing of it")).response.json == texts("Nothing of it")
@@ -262,7 +262,7 @@ def test_a_role_sees_everything(through: Through) -> None:
     hides(ask(gateway, lists))
 
 
-def test_what_no_rule_is_for_stays_as_it_is(through: Through) -> None:
+def test_results_without_a_rule_are_unchanged(through: Through) -> None:
     said = structured({"ssn": SSN, "n": 1.0})
     exchange = ask(through("other_tools"), said)
     assert exchange.forwarded() and exchange.response.body == encoded(said)
@@ -272,7 +272,7 @@ def test_what_no_rule_is_for_stays_as_it_is(through: Through) -> None:
 
 
 @pytest.mark.parametrize("listener", ["mask", "both"])
-def b34_what_stays_is_not_a_byte_different(through: Through, listener: str) -> None:
+def b34_values_that_stay_are_byte_for_byte_equal(through: Through, listener: str) -> None:
     body = (
         b'{ "jsonrpc" : "2.0","id":1, "result":{"structuredContent": {"organization_id":"org-a","n": 1.50 ,"big":9223372036854775809,'
         b'"e":-1E+2,"none":[ ],"no":{ },"off" : false,"nil":null,"u":"\\u00e9\\/ \xc3\xa9","ssn" : "%s"}}}'

@@ -1,4 +1,4 @@
-"""Every place in a server's message where data may stand: what is hidden in one is hidden in all."""
+"""Rules for results apply in every place of a server's message that can hold data."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .harness.variants import ERAS, STYLES
 
 LISTENERS = RULED
 
-# A field that is hidden, as JSON in a text, and a customer of somebody else's.
+# A field that is hidden, as JSON in a text, and a customer of another organization.
 INNER = json.dumps({"deep": [{"ssn": SSN, "n": 1}]})
 FOREIGN = json.dumps(foreign())
 
@@ -157,7 +157,7 @@ def b33_a_customer_of_others_is_taken_out_of_every_place(
 @OWNING
 @STYLES
 @pytest.mark.parametrize("place", PLACES)
-def b34_the_callers_own_stays_in_every_place(through: Through, place: str, style: str, listener: str) -> None:
+def b34_the_callers_own_data_stays_in_every_place(through: Through, place: str, style: str, listener: str) -> None:
     said = hidden_places(json.dumps([own()]), [own()])[place]
     exchange = ask(through(listener), said, style)
     if listener != "owned_in_texts":
@@ -200,7 +200,7 @@ ANNOUNCEMENTS = sorted(announcements("", None))
 @HIDING
 @pytest.mark.parametrize("stream", ["POST", "GET"])
 @pytest.mark.parametrize("kind", ANNOUNCEMENTS)
-def b33_what_comes_before_the_answer_is_looked_at_too(
+def b33_messages_before_the_answer_are_inspected(
     through: Through, kind: str, stream: str, listener: str
 ) -> None:
     said = event_stream(announcements(INNER, json.loads(INNER))[kind], texts("{}"))
@@ -212,7 +212,7 @@ def b33_what_comes_before_the_answer_is_looked_at_too(
 @OWNING
 @pytest.mark.parametrize("stream", ["POST", "GET"])
 @pytest.mark.parametrize("kind", ANNOUNCEMENTS)
-def b33_nothing_of_others_comes_before_the_answer(
+def b33_messages_before_the_answer_have_no_data_of_others(
     through: Through, kind: str, stream: str, listener: str
 ) -> None:
     said = event_stream(announcements(f"[{FOREIGN}]", [foreign()])[kind], texts("[]"))
@@ -220,7 +220,7 @@ def b33_nothing_of_others_comes_before_the_answer(
 
 
 def on(stream: str, gateway: Gateway, said: Any) -> Exchange:
-    """A stream of a call, or one that nobody asked on."""
+    """The stream of a call, or a GET stream."""
     if stream == "POST":
         return ask(gateway, said)
     gateway.upstream.answer = said
@@ -229,7 +229,7 @@ def on(stream: str, gateway: Gateway, said: Any) -> Exchange:
 
 @STYLES
 @HIDING
-def b33_what_a_server_asks_for_is_looked_at_too(through: Through, listener: str, style: str) -> None:
+def b33_requests_of_the_server_are_inspected(through: Through, listener: str, style: str) -> None:
     """In 2026-07-28 its requests are a part of its answer."""
     asked = {
         "who": {"method": "elicitation/create", "params": {"message": INNER, "requestedSchema": {}}},
@@ -280,11 +280,11 @@ def b33_resources_prompts_and_completions(
     assert exchange.record["redacted"] == ["ssn"]
 
 
-def b33_what_a_link_says_is_withheld_like_any_text(through: Through) -> None:
+def b33_texts_of_links_are_withheld(through: Through) -> None:
     hides(ask(through("hides"), result({"content": [link(description=f"The number is {SSN}")]})))
 
 
-def b33_links_alone_tell_nothing_of_others(through: Through) -> None:
+def b33_links_to_data_of_others_are_hidden(through: Through) -> None:
     hides(ask(through("owned"), result({"content": [link(name=OTHERS, uri="crm://org-b/7")]})))
 
 

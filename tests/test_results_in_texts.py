@@ -1,4 +1,4 @@
-"""Data inside texts: as lenient readers take them, in base64, and in structured content once more."""
+"""Rules for results apply to data in texts: JSON for lenient parsers, base64, structured content."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ LENIENT = {
 
 @HIDING
 @pytest.mark.parametrize("text", LENIENT.values(), ids=LENIENT)
-def b33_a_text_that_some_read_as_json_is_not_passed_unread(through: Through, text: str, listener: str) -> None:
+def b33_a_text_that_lenient_parsers_read_as_json_is_inspected(through: Through, text: str, listener: str) -> None:
     hides(ask(through(listener), texts(text)))
 
 
 @HIDING
 @pytest.mark.parametrize("text", LENIENT.values(), ids=LENIENT)
-def b33_nor_is_one_inside_structured_content(through: Through, text: str, listener: str) -> None:
+def b33_such_a_text_in_structured_content_is_inspected(through: Through, text: str, listener: str) -> None:
     """Tools that return a text have it there, as `result`, where the SDK for Python makes it."""
     hides(ask(through(listener), result({"content": [], "structuredContent": {"result": text}})))
 
@@ -69,7 +69,7 @@ def b33_own_customers_in_a_text_of_structured_content_are_passed(through: Throug
     assert json.loads(after["result"]) == [own(id=1), own(id=2)]
 
 
-def b33_the_way_to_a_field_may_lead_through_a_text(through: Through) -> None:
+def b33_a_field_path_can_lead_into_json_in_a_text(through: Through) -> None:
     """As databases keep JSON in a column."""
     said = structured({"card": json.dumps({"number": SSN, "type": "visa"})})
     exchange = ask(through("hides"), said)

@@ -1,4 +1,4 @@
-"""Results in whatever form the server answers: nothing of them passes unread, and what passes is whole."""
+"""Rules for results apply in every form in which a server answers, and what passes is complete."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def h12_results_as_json_in_any_chunks(through: Through, listener: str, size: int
 @CLIENTS
 @ERAS
 @pytest.mark.parametrize("sized", [True, False])
-def b31_the_length_is_that_of_what_is_left(through: Through, sized: bool, era: str, http2: bool) -> None:
+def b31_content_length_is_that_of_the_edited_body(through: Through, sized: bool, era: str, http2: bool) -> None:
     exchange = ask(through("crm"), json_answer(SAID).with_(sized=sized), era=era, http2=http2)
     received(exchange)
     assert exchange.response.header("content-length") == str(len(exchange.response.body))
@@ -141,14 +141,14 @@ def b35_results_larger_than_the_limit(through: Through, style: str) -> None:
         assert json.loads(exchange.response.events()[0]) == PROGRESS
 
 
-def b35_what_follows_an_event_over_the_limit_is_not_shown(through: Through) -> None:
+def b35_events_after_one_over_the_limit_are_not_shown(through: Through) -> None:
     large = structured([own(note="x" * 9000)])
     exchange = ask(through("small"), event_stream(large, SAID))
     not_understood(exchange, 200)
     assert len(exchange.response.events()) == 1
 
 
-def b35_events_are_not_kept_for_those_behind_them(through: Through) -> None:
+def b35_events_are_forwarded_before_later_ones_arrive(through: Through) -> None:
     """A stream may go on for long: what was judged goes on at once."""
     gateway = through("crm")
     gateway.upstream.answer = raw_stream(event(SAID)).with_(endless=True)
@@ -191,7 +191,7 @@ def b29_results_under_another_name(through: Through, content_type: str, status: 
     assert exchange.response.header("content-type") == "application/json"
 
 
-def b29_two_media_types_are_none(through: Through) -> None:
+def b29_two_content_type_headers_are_refused(through: Through) -> None:
     said = json_answer(SAID)
     twice = said.with_(headers=[*said.headers, ("content-type", "text/plain")])
     hides(ask(through("crm"), twice))
@@ -278,7 +278,7 @@ def b31_an_unreadable_result_has_a_status_of_its_own(through: Through, status: i
     assert exchange.response.header("content-length") == str(len(exchange.response.body))
 
 
-def b31_headers_wait_for_the_verdict(through: Through) -> None:
+def b31_headers_wait_for_the_inspected_body(through: Through) -> None:
     gateway = through("crm")
     gateway.upstream.answer = json_answer(SAID).split(200).with_(pause=0.2)
     with Connection(gateway.port) as connection:
@@ -340,7 +340,7 @@ def b32_compressed_results_are_not_passed(through: Through, coding: str, style: 
 
 
 @pytest.mark.parametrize("coding", ["identity", "gzip"])
-def b32_results_that_only_say_they_are_compressed(through: Through, coding: str) -> None:
+def b32_uncompressed_results_with_content_encoding_are_refused(through: Through, coding: str) -> None:
     said = json_answer(SAID).with_(headers=[("content-type", "application/json"), ("content-encoding", coding)])
     hides(ask(through("crm"), said))
 
@@ -366,7 +366,7 @@ def b36_answers_of_the_same_id_keep_to_their_callers(through: Through, http2: bo
 
 @STYLES
 @ERAS
-def test_observed_results_are_not_touched(through: Through, style: str, era: str) -> None:
+def test_observe_mode_does_not_change_results(through: Through, style: str, era: str) -> None:
     gateway = through("observe")
     for said in (SAID, structured(foreign()), {"detail": SSN}):
         exchange = ask(gateway, said, style, era)
@@ -377,7 +377,7 @@ def test_observed_results_are_not_touched(through: Through, style: str, era: str
 
 
 @STYLES
-def test_what_has_no_data_is_passed(through: Through, style: str) -> None:
+def test_answers_without_data_pass(through: Through, style: str) -> None:
     for said in (texts(), structured([]), {"jsonrpc": "2.0", "id": 1, "result": {}}):
         exchange = ask(through("crm"), said, style, MODERN if style == "json" else LEGACY)
         assert exchange.forwarded() and exchange.response.rpc() == said

@@ -1,4 +1,4 @@
-"""A hidden value, repeated where no field tells what it is."""
+"""A hidden value is hidden where another text repeats it."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def b33_a_value_written_with_escapes_is_not_repeated_either(through: Through, pl
         assert seen == {"ssn": "***", "note": "of ***!"}
 
 
-def b33_a_name_taken_out_is_not_told_elsewhere(through: Through) -> None:
+def b33_a_removed_name_is_not_repeated_elsewhere(through: Through) -> None:
     listed = [own(), foreign(city="Raccoon City")]
     said = result({
         "structuredContent": listed,

@@ -1,4 +1,4 @@
-"""Results of the official server SDKs, each in its own wire style, as the official client gets them."""
+"""Results of the official server SDKs, as the official client receives them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results that come later: on streams that go on, as the outcome of tasks, as news."""
+"""Rules for results apply to later results: resumed streams, tasks, notifications."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def b33_a_resumed_stream_of_a_prompt_is_judged_by_every_rule(sealed: Sealed) -> 
 @CLIENTS
 @LISTENED
 @pytest.mark.parametrize("size", [1, 7, 10_000])
-def b33_a_stream_nobody_asked_on_is_judged_by_every_rule(
+def b33_a_get_stream_is_inspected_by_every_rule(
     sealed: Sealed, listener: str, size: int, http2: bool
 ) -> None:
     gateway, token = sealed(listener), tokens.support()
@@ -139,7 +139,7 @@ def b33_the_result_of_a_task_is_judged_as_its_tool(
 
 
 @STYLES
-def b33_a_task_of_somebody_elses_customer_is_refused(sealed: Sealed, style: str) -> None:
+def b33_a_task_about_data_of_another_owner_is_refused(sealed: Sealed, style: str) -> None:
     gateway, token = sealed("crm"), tokens.support()
     held = create(gateway, token, MODERN, TOOL)
     inner = structured(foreign())["result"]
@@ -152,7 +152,7 @@ def b33_a_task_of_somebody_elses_customer_is_refused(sealed: Sealed, style: str)
 
 @ERAS
 @STYLES
-def b33_a_task_that_failed_tells_nothing(sealed: Sealed, style: str, era: str) -> None:
+def b33_the_error_of_a_failed_task_is_hidden(sealed: Sealed, style: str, era: str) -> None:
     gateway, token = sealed("crm"), tokens.support()
     held = create(gateway, token, era, TOOL)
     failed = {"taskId": TASK, "status": "failed", "statusMessage": f"no customer {SSN}"}
@@ -169,7 +169,7 @@ def news(**more: Any) -> dict[str, Any]:
 @CLIENTS
 @LISTENED
 @pytest.mark.parametrize("size", [1, 10_000])
-def b33_news_of_a_task_are_judged(sealed: Sealed, listener: str, size: int, http2: bool) -> None:
+def b33_task_notifications_are_inspected(sealed: Sealed, listener: str, size: int, http2: bool) -> None:
     gateway, token = sealed(listener), tokens.support()
     held = create(gateway, token, MODERN, TOOL)
     told = event_stream(news(statusMessage="soon"), news(result=SAID["result"]))
@@ -185,8 +185,8 @@ def b33_news_of_a_task_are_judged(sealed: Sealed, listener: str, size: int, http
 
 
 @STYLES
-def b36_an_answer_to_another_id_is_judged_too(sealed: Sealed, style: str) -> None:
-    """A server that mixes up its requests sends somebody's answer to another one."""
+def b36_an_answer_to_another_id_is_inspected(sealed: Sealed, style: str) -> None:
+    """A server that confuses requests can send one caller's answer to another."""
     gateway, token = sealed("one_rule"), tokens.support()
     for id in (7, "1", None):
         gateway.upstream.answer = answer({**SAID, "id": id}, style)

@@ -153,7 +153,7 @@ def b15_a_refreshed_token_resumes_a_stream(sealed: Sealed) -> None:
 @STRANGERS
 @pytest.mark.parametrize("with_sessions", [True, False])
 @CLIENTS
-def b15_b24_the_event_of_another_is_unknown(
+def b15_b24_the_event_of_another_caller_is_unknown(
     sealed: Sealed, stranger: Stranger, with_sessions: bool, http2: bool
 ) -> None:
     """Also where there are no sessions, and where both have the same one."""
@@ -179,7 +179,7 @@ def b15_b24_the_event_of_another_session_is_unknown(sealed: Sealed) -> None:
         resume(gateway, token, session, event).refused(400, -32600, "blocked")
 
 
-def b15_b24_an_event_nobody_sealed_is_unknown(sealed: Sealed) -> None:
+def b15_b24_a_forged_event_is_unknown(sealed: Sealed) -> None:
     gateway, token = sealed("crm"), tokens.support()
     session = begin(gateway, token)
     event = broken_off(gateway, token, session, call(LEGACY, "crm.get_customer"))
@@ -193,7 +193,7 @@ def b15_b24_an_event_nobody_sealed_is_unknown(sealed: Sealed) -> None:
 
 @CLIENTS
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
-def b15_an_event_means_nothing_to_other_methods(sealed: Sealed, method: str, http2: bool) -> None:
+def b15_an_event_id_is_ignored_by_other_methods(sealed: Sealed, method: str, http2: bool) -> None:
     gateway, token = sealed("crm"), tokens.support()
     for event in (EVENT, "x"):
         headers: HeaderList = [(EVENT_HEADER, event)]
@@ -265,7 +265,7 @@ def b15_b24_a_task_on_a_resumed_stream_is_its_tools(sealed: Sealed, breaks: int)
 
 
 def b24_a_task_on_a_stream_of_no_call_is_left_out(sealed: Sealed) -> None:
-    """Nobody can tell whose it is. What comes behind it does come."""
+    """Its owner is unknown. Later events are forwarded."""
     gateway, token = sealed("crm"), tokens.manager()
     news = {"jsonrpc": "2.0", "method": "notifications/tasks/status", "params": {"taskId": TASK}}
     behind = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"data": "x"}}
@@ -338,7 +338,7 @@ def test_observe_mode_leaves_events_as_they_are(through: Callable[[str], Gateway
 
 @pytest.mark.parametrize("newline", [b"\n", b"\r\n"], ids=["lf", "crlf"])
 def test_a_server_of_http_sse_is_not_passed_on(through: Callable[[str], Gateway], newline: bytes) -> None:
-    """Its answers come on this stream, whoever asked."""
+    """All its answers come on this stream."""
     gateway = through("crm")
     endpoint = newline.join([b"event: endpoint", b"data: /messages?sessionId=s-1", b"", b""])
     gateway.upstream.answer = raw_stream(endpoint, event({"jsonrpc": "2.0", "id": 1, "result": {}}))

@@ -1,4 +1,4 @@
-"""What says who is calling is not the model's to choose, so lists do not ask for it."""
+"""Lists do not ask for arguments that identify the caller."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def b28_hidden_arguments_of_prompts(
         assert [argument["name"] for argument in prompt["arguments"]] == expected
 
 
-def test_a_hidden_argument_arrives_all_the_same(through: Callable[[str], Gateway]) -> None:
+def test_a_hidden_argument_is_set_from_the_token(through: Callable[[str], Gateway]) -> None:
     exchange = through("added").post(call(LEGACY, "crm.get_customer", {"query": "x"}), tokens.support())
     arguments = exchange.forwarded().json["params"]["arguments"]
     assert arguments == {"query": "x", "user_id": tokens.USER, "organization_id": tokens.ORGANIZATION}
@@ -123,10 +123,10 @@ SEEDS = range(8)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def b34_what_the_server_accepts_is_accepted_by_what_is_shown(
+def b34_the_shown_schema_accepts_what_the_server_accepts(
     gateway: Gateway, upstream: Upstream, seed: int
 ) -> None:
-    """Whoever calls by the shown schema, or checks calls with it, is not led astray."""
+    """Calls that fit the shown schema are accepted, and clients can validate with it."""
     schemas = Schemas(seed)
     originals = {f"crm.search_{number}": schemas.tool() for number in range(60)}
     items = [{"name": name, "inputSchema": schema} for name, schema in originals.items()]
@@ -152,7 +152,7 @@ def accepts(original: Any, shown: Any, arguments: dict[str, Any]) -> bool:
 
 @MODES
 @STYLES
-def test_a_model_is_asked_for_what_it_can_know(
+def test_a_model_is_not_asked_for_identity_arguments(
     envoy: Envoy, server: McpServer, style: str, mode: str
 ) -> None:
     """With the official SDK on both sides: what is not asked for arrives from the token."""

@@ -1,4 +1,4 @@
-"""Sessions: a client's session id opens for its user only, and the server knows its own."""
+"""A session id of a client is valid for its user only, and the server gets its own back."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def b24_a_session_is_its_users_under_any_token(sealed: Sealed) -> None:
 @STRANGERS
 @METHODS
 @CLIENTS
-def b24_a_session_of_another_is_unknown(
+def b24_a_session_of_another_caller_is_unknown(
     sealed: Sealed, stranger: Stranger, method: str, http2: bool
 ) -> None:
     held = begin(sealed("crm"), tokens.support())
@@ -97,7 +97,7 @@ def b24_a_session_of_another_is_unknown(
 
 
 @METHODS
-def b24_a_session_nobody_sealed_is_unknown(sealed: Sealed, method: str) -> None:
+def b24_a_forged_session_is_unknown(sealed: Sealed, method: str) -> None:
     gateway, token = sealed("crm"), tokens.support()
     held = begin(gateway, token)
     for forged in [SESSION, "", "session", f"{held},{held}", "A" * 20_000, *forgeries(held)]:
@@ -214,7 +214,7 @@ def b24_a_version_without_sessions_does_not_let_one_through(sealed: Sealed, meth
     assert gateway.send(request).forwarded(status=405).header(SESSION_HEADER) is None
 
 
-def b24_sessions_on_one_connection_keep_apart(sealed: Sealed) -> None:
+def b24_sessions_on_one_connection_are_separate(sealed: Sealed) -> None:
     """Streams of one connection, and of one Wasm VM, know nothing of each other."""
     gateway = sealed("crm")
     owners = {f"user-{n}": tokens.support(sub=f"user-{n}") for n in range(3)}

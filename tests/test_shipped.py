@@ -1,4 +1,4 @@
-"""What people copy and run: the demo, Envoy's and Istio's configuration, the policies shown."""
+"""The shipped files: the demo, the configurations of Envoy and Istio, the documented policies."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_capabilities_are_restricted(running: Running, version: str | None) -> N
 
 @VERSIONS
 @pytest.mark.parametrize("callback", ["proxy_on_request_headers", "proxy_on_request_body"])
-def test_an_answer_to_a_request_nobody_judged_is_kept_back(
+def test_an_answer_to_a_request_that_was_not_inspected_is_refused(
     running: Running, version: str | None, callback: str
 ) -> None:
     """Envoy passes what a list cut short does not let it deliver; the answer ends here."""
@@ -186,7 +186,7 @@ def capabilities(plugin: proxy.Config) -> proxy.Config:
 
 
 def test_a_key_that_is_not_there_stops_the_load(running: Running) -> None:
-    """Else the log would look keyed, and be anybody's to guess."""
+    """Otherwise names in the log could be guessed, although the policy names a key."""
 
     def with_key_env(config: proxy.Config) -> proxy.Config:
         proxy.policy(config)["audit"] = {"key_env": "MCP_AUTH_AUDIT_KYE"}
@@ -233,7 +233,7 @@ CREDENTIAL = "the credential of the CRM"
 
 
 @VERSIONS
-def test_the_local_policy_works_as_it_says(
+def test_the_local_policy_works_as_documented(
     running: Running, monkeypatch: pytest.MonkeyPatch, version: str | None
 ) -> None:
     monkeypatch.setenv("CRM_TOKEN", CREDENTIAL)
@@ -247,7 +247,7 @@ def test_the_local_policy_works_as_it_says(
 
 
 @VERSIONS
-def test_the_policy_with_one_credential_works_as_it_says(
+def test_the_policy_with_one_credential_works_as_documented(
     running: Running, monkeypatch: pytest.MonkeyPatch, version: str | None
 ) -> None:
     monkeypatch.setenv("CRM_TOKEN", CREDENTIAL)
@@ -258,7 +258,7 @@ def test_the_policy_with_one_credential_works_as_it_says(
 
 
 @VERSIONS
-def test_the_policy_for_every_call_works_as_it_says(running: Running, version: str | None) -> None:
+def test_the_policy_for_every_call_works_as_documented(running: Running, version: str | None) -> None:
     with running(version, with_policy("every-call")) as stack:
         token = stack.token(DANA)
         refund = post(call(MODERN, "crm.refund", {"amount": 1}), token, MODERN)

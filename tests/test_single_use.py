@@ -1,4 +1,4 @@
-"""Tools whose every call uses up the token, or the proof that comes with it: whichever worker gets it."""
+"""Tools whose calls use up the token, or its proof, at all workers."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def gateway(busy: Envoy, upstream: Upstream) -> Gateway:
 
 
 def fresh() -> str:
-    """A token nobody has used."""
+    """A token that was not used before."""
     return tokens.token("support", jti=secrets.token_urlsafe(12))
 
 
 @pytest.mark.parametrize("era", [LEGACY, MODERN])
-def b44_a_token_is_good_for_one_such_call(gateway: Gateway, era: str) -> None:
+def b44_a_token_is_accepted_for_one_single_use_call(gateway: Gateway, era: str) -> None:
     token, body = fresh(), call(era, "crm.get_customer", {"query": "x"})
     gateway.post(message(era, "tools/list"), token, era).forwarded()
     gateway.post(body, token, era).forwarded(body)
@@ -63,7 +63,7 @@ def b44_a_token_is_good_for_one_such_call(gateway: Gateway, era: str) -> None:
     gateway.post(body, fresh(), era).forwarded(body)
 
 
-def b44_of_many_at_once_one_passes(gateway: Gateway, upstream: Upstream) -> None:
+def b44_of_many_concurrent_calls_one_passes(gateway: Gateway, upstream: Upstream) -> None:
     for _ in range(10):
         token = fresh()
         with ThreadPoolExecutor(8) as pool:
@@ -72,7 +72,7 @@ def b44_of_many_at_once_one_passes(gateway: Gateway, upstream: Upstream) -> None
         assert len(gateway.lines(8)) == len(answers) and len(upstream.take().requests) == 1
 
 
-def b44_a_proof_is_good_for_one_such_call(gateway: Gateway) -> None:
+def b44_a_proof_is_accepted_for_one_single_use_call(gateway: Gateway) -> None:
     token = bound()
     used = proof(token)
     gateway.send(dpop.request(BODY, token, used)).forwarded(BODY)
@@ -83,14 +83,14 @@ def b44_a_proof_is_good_for_one_such_call(gateway: Gateway) -> None:
     gateway.send(dpop.request(BODY, token, proof(token))).forwarded(BODY)
 
 
-def test_without_the_store_nothing_passes(busy: Envoy, upstream: Upstream) -> None:
+def test_without_the_store_single_use_calls_are_refused(busy: Envoy, upstream: Upstream) -> None:
     exchange = Gateway(busy, "nowhere", upstream).post(BODY, fresh())
     exchange.refused(503, 503, "blocked")
     assert exchange.record["reason"] == "store_unavailable" and "store" in exchange.record["next_action"]
     assert exchange.response.header("retry-after") == "5"
 
 
-def test_observe_mode_uses_nothing_up(busy: Envoy, upstream: Upstream) -> None:
+def test_observe_mode_does_not_use_tokens_up(busy: Envoy, upstream: Upstream) -> None:
     gateway, token = Gateway(busy, "observe", upstream), fresh()
     for _ in range(3):
         exchange = gateway.post(BODY, token)

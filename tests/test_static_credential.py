@@ -1,4 +1,4 @@
-"""One credential for everything behind the filter, from the VM's environment."""
+"""One credential from the VM's environment for all requests to the server."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def b23_the_server_gets_its_own_credential_and_no_other(gateway: Gateway, era: s
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_requests_without_a_body_have_it_too(gateway: Gateway, method: str) -> None:
+def test_requests_without_a_body_have_the_credential(gateway: Gateway, method: str) -> None:
     exchange = gateway.bodyless(method, token=tokens.support())
     assert credentials(exchange.received) == [f"Bearer {SECRET}"]
 
@@ -85,19 +85,19 @@ def test_the_scheme_is_the_policys(through: Through) -> None:
     assert credentials(exchange.forwarded()) == [f"Basic {SECRET}"]
 
 
-def test_who_did_not_sign_in_is_served_with_it(through: Through) -> None:
+def test_anonymous_calls_have_the_credential(through: Through) -> None:
     exchange = through("anonymous").post(call(LEGACY, "docs.find"), None)
     assert credentials(exchange.forwarded()) == [f"Bearer {SECRET}"]
     assert exchange.record["identified_by"] == "anonymous"
 
 
-def test_the_local_caller_is_served_with_it(through: Through) -> None:
+def test_calls_of_the_local_caller_have_the_credential(through: Through) -> None:
     exchange = through("local").post(call(LEGACY, "crm.get_customer"), tokens.support())
     assert credentials(exchange.forwarded()) == [f"Bearer {SECRET}"]
     assert exchange.record["identified_by"] == "local"
 
 
-def test_a_refused_request_takes_it_nowhere(gateway: Gateway) -> None:
+def test_a_refused_request_does_not_reach_the_server(gateway: Gateway) -> None:
     for exchange in [
         gateway.post(call(LEGACY, "crm.purge"), tokens.support()).refused(200),
         gateway.post(call(LEGACY, "crm.get_customer"), None).refused(401),
@@ -107,14 +107,14 @@ def test_a_refused_request_takes_it_nowhere(gateway: Gateway) -> None:
         assert "upstream_credential" not in exchange.record
 
 
-def test_observing_changes_no_credential(through: Through) -> None:
+def test_observe_mode_leaves_credentials_unchanged(through: Through) -> None:
     token = tokens.support()
     exchange = through("observe").post(call(LEGACY, "crm.get_customer"), token)
     assert credentials(exchange.received) == [f"Bearer {token}"]
     assert exchange.record["upstream_credential"] == "passed"
 
 
-def test_the_record_says_whose_credential_it_was(through: Through) -> None:
+def test_the_record_names_the_kind_of_credential(through: Through) -> None:
     body, token = call(LEGACY, "crm.get_customer"), tokens.support()
     for name, expected in (("passing", "passed"), ("plain", "none")):
         exchange = through(name).post(body, token)

@@ -1,4 +1,4 @@
-"""One text, one meaning: whatever two parsers could read differently is refused."""
+"""Texts that two JSON parsers could read differently are refused."""
 
 from __future__ import annotations
 

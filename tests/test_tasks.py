@@ -1,4 +1,4 @@
-"""Tasks of both eras: a task is its caller's, and needs what its tool needs."""
+"""Tasks of both eras belong to their caller, and need what their tool needs."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def b24_a_task_id_of_any_characters_comes_back(sealed: Sealed) -> None:
 
 @STRANGERS
 @OPERATIONS
-def b24_the_task_of_another_is_unknown(sealed: Sealed, stranger: Stranger, era: str, method: str) -> None:
+def b24_the_task_of_another_caller_is_unknown(sealed: Sealed, stranger: Stranger, era: str, method: str) -> None:
     held = create(sealed("crm"), tokens.support(), era)
     gateway, token = sealed(stranger.listener), stranger.token()
     own = create(gateway, token, era)
@@ -93,7 +93,7 @@ def b24_the_task_of_another_is_unknown(sealed: Sealed, stranger: Stranger, era: 
 
 
 @OPERATIONS
-def b24_a_task_nobody_sealed_is_unknown(sealed: Sealed, era: str, method: str) -> None:
+def b24_a_forged_task_is_unknown(sealed: Sealed, era: str, method: str) -> None:
     gateway, token = sealed("crm"), tokens.support()
     held = create(gateway, token, era)
     session = begin(gateway, token, TASK)
@@ -159,7 +159,7 @@ def b24_a_task_expires(sealed: Sealed, era: str) -> None:
 
 
 @ERAS
-def b24_asking_does_not_make_a_task_last(sealed: Sealed, era: str) -> None:
+def b24_a_request_about_a_task_does_not_extend_it(sealed: Sealed, era: str) -> None:
     """A task that is told about is the same text as before, with the same end."""
     gateway, token = sealed("crm"), tokens.support()
     held = create(gateway, token, era)
@@ -190,7 +190,7 @@ def news(task: str, method: str = "notifications/tasks", **more: Any) -> dict[st
 
 
 @pytest.mark.parametrize("size", [1, 10_000])
-def b24_news_of_a_task_reach_its_caller_only(sealed: Sealed, size: int) -> None:
+def b24_task_notifications_reach_their_caller_only(sealed: Sealed, size: int) -> None:
     gateway, token = sealed("crm"), tokens.manager()
     held = create(gateway, token, MODERN)
     acknowledged = "notifications/subscriptions/acknowledged"

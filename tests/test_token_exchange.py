@@ -1,4 +1,4 @@
-"""The server gets a token that the caller's was exchanged for, from real authorization servers and bad ones."""
+"""The caller's token is exchanged for one of the server, at real authorization servers and at bad ones."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def envoy(
     introspection: Introspection,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Envoy]:
-    """Envoy, once everybody it asks is there."""
+    """Envoy, once the servers that it calls are running."""
     LISTENERS["two_steps"].policy["upstream"]["exchange"]["audience"] = authorities["own"].issuer
     for name, (answer, _) in FAILURES.items():
         introspection.paths[f"/exchange/bad/{name}"] = answer
@@ -187,7 +187,7 @@ def b23_the_server_gets_a_real_token_of_the_callers_and_nothing_else(
     assert exchange.record["upstream_credential"] == "exchanged"
 
 
-def test_the_policy_to_start_from_works_as_it_says(
+def test_the_shipped_policy_works_as_documented(
     through: Callable[[str], Gateway], authorities: dict[str, Provider]
 ) -> None:
     received = through("shipped").post(BODY, tokens.manager(jti="shipped")).forwarded(BODY)
@@ -195,7 +195,7 @@ def test_the_policy_to_start_from_works_as_it_says(
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def b23_streams_and_ends_of_sessions_bring_it_too(
+def b23_streams_and_session_ends_have_the_exchanged_token(
     gateway: Gateway, authorities: dict[str, Provider], method: str
 ) -> None:
     exchange = gateway.bodyless(method, token=tokens.support(jti=method))
@@ -211,7 +211,7 @@ def test_a_token_is_exchanged_once(gateway: Gateway, authorities: dict[str, Prov
     assert len(authorities["identity"].grants(EXCHANGE)) == 2
 
 
-def test_who_has_no_access_there_is_told_so(gateway: Gateway, authorities: dict[str, Provider]) -> None:
+def test_a_user_without_access_to_the_server_is_told(gateway: Gateway, authorities: dict[str, Provider]) -> None:
     token = tokens.support(sub=STRANGER)
     for _ in range(2):
         exchange = gateway.post(BODY, token).refused(403, 403, "blocked")
@@ -229,13 +229,13 @@ def test_an_assertion_is_redeemed_at_the_servers_own(
     assert [each.status for each in authorities["own"].grants(ASSERTION)] == [200]
 
 
-def test_who_is_not_known_to_the_servers_own_is_told_so(through: Callable[[str], Gateway]) -> None:
+def test_a_user_unknown_to_the_servers_issuer_is_told(through: Callable[[str], Gateway]) -> None:
     token = tokens.support(sub=f"{STRANGER}-here")
     exchange = through("two_steps").post(BODY, token).refused(403, 403)
     assert exchange.record["reason"] == "exchange_denied"
 
 
-def test_nobody_and_observers_exchange_nothing(
+def test_anonymous_and_observed_requests_exchange_no_token(
     gateway: Gateway, through: Callable[[str], Gateway], authorities: dict[str, Provider]
 ) -> None:
     nobody = gateway.post(call(LEGACY, "docs.find", {}), None)
@@ -252,7 +252,7 @@ def test_nobody_and_observers_exchange_nothing(
 # === the tests' own ===
 
 
-def test_the_question_is_that_of_rfc_8693(
+def test_the_exchange_request_follows_rfc_8693(
     through: Callable[[str], Gateway], introspection: Introspection
 ) -> None:
     token = tokens.support(jti="question")
@@ -273,7 +273,7 @@ def test_the_question_is_that_of_rfc_8693(
 
 
 @pytest.mark.parametrize("name", FAILURES)
-def test_without_a_token_for_the_server_nothing_passes(through: Callable[[str], Gateway], name: str) -> None:
+def test_without_an_exchanged_token_requests_are_refused(through: Callable[[str], Gateway], name: str) -> None:
     _, (status, code, reason) = FAILURES[name]
     gateway = through(f"bad_{name}")
     told(gateway.post(BODY, tokens.support(jti=name)).refused(status, code), reason)
@@ -312,7 +312,7 @@ def test_requests_that_come_together_wait_for_one_exchange(
     assert sent == [f"Bearer {GIVEN['access_token']}"] * 12
 
 
-def test_who_leaves_takes_nobodys_exchange_away(
+def test_a_client_that_leaves_does_not_cancel_a_shared_exchange(
     through: Callable[[str], Gateway], introspection: Introspection
 ) -> None:
     gateway, request = through("left"), post(BODY, tokens.support(jti="left"))

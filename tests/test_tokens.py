@@ -1,4 +1,4 @@
-"""Only a good token for this server says who is calling."""
+"""Only a valid token for this server identifies a caller."""
 
 from __future__ import annotations
 
@@ -44,33 +44,33 @@ def invalid(exchange: Exchange, status: int | set[int] = 401) -> None:
 
 
 @pytest.mark.parametrize("make", wrong_tokens.SIGNATURES.values(), ids=wrong_tokens.SIGNATURES)
-def b38_signatures_nobody_trusted_made(gateway: Gateway, make: WrongToken) -> None:
+def b38_untrusted_signatures_are_refused(gateway: Gateway, make: WrongToken) -> None:
     exchange = gateway.post(BODY, make())
     exchange.refused({400, 401})
 
 
 @pytest.mark.parametrize("make", wrong_tokens.HEADERS.values(), ids=wrong_tokens.HEADERS)
-def b38_headers_that_change_what_a_token_is(gateway: Gateway, make: WrongToken) -> None:
+def b38_headers_of_other_token_types_are_refused(gateway: Gateway, make: WrongToken) -> None:
     invalid(gateway.post(BODY, make()))
 
 
 @pytest.mark.parametrize("make", wrong_tokens.CLAIMS.values(), ids=wrong_tokens.CLAIMS)
-def b38_claims_that_do_not_hold(gateway: Gateway, make: WrongToken) -> None:
+def b38_invalid_claims_are_refused(gateway: Gateway, make: WrongToken) -> None:
     invalid(gateway.post(BODY, make()))
 
 
 @pytest.mark.parametrize("make", wrong_tokens.ISSUERS.values(), ids=wrong_tokens.ISSUERS)
-def b38_one_issuer_does_not_speak_for_another(gateway: Gateway, make: WrongToken) -> None:
+def b38_keys_of_one_issuer_do_not_sign_for_another(gateway: Gateway, make: WrongToken) -> None:
     invalid(gateway.post(BODY, make()))
 
 
 @pytest.mark.parametrize("make", wrong_tokens.AUDIENCES.values(), ids=wrong_tokens.AUDIENCES)
-def b39_tokens_for_somebody_else(gateway: Gateway, make: WrongToken) -> None:
+def b39_tokens_for_another_audience_are_refused(gateway: Gateway, make: WrongToken) -> None:
     invalid(gateway.post(BODY, make()))
 
 
 @pytest.mark.parametrize("audience", [RESOURCE, [RESOURCE], ["account", RESOURCE]])
-def b39_tokens_for_this_server(gateway: Gateway, audience: object) -> None:
+def b39_tokens_for_this_server_are_accepted(gateway: Gateway, audience: object) -> None:
     gateway.post(BODY, tokens.support(aud=audience)).forwarded(BODY)
 
 
@@ -149,7 +149,7 @@ def b38_a_remembered_token_still_expires(through: Callable[[str], Gateway]) -> N
         invalid(gateway.exchange(connection.request(request)))
 
 
-def b38_a_remembered_token_is_not_mistaken_for_another(gateway: Gateway) -> None:
+def b38_a_cached_token_is_not_used_for_a_similar_one(gateway: Gateway) -> None:
     good = tokens.support()
     gateway.post(BODY, good).forwarded()
     head, payload, signature = good.split(".")

@@ -1,4 +1,4 @@
-"""Acting with a lower role, or as a test user: never with more than the caller has."""
+"""Views: a caller acts with a lower role, or as a test user, and never with more than it has."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ Through = Callable[[str], Gateway]
 
 
 def as_(gateway: Gateway, view: str | None, tool: str, era: str = LEGACY, **arguments: Any) -> Exchange:
-    """A manager's call, as somebody."""
+    """A manager's call, in a view."""
     headers: HeaderList = [] if view is None else [(HEADER, view)]
     return gateway.post(call(era, tool, arguments), tokens.manager(), era, headers=headers)
 
@@ -96,13 +96,13 @@ WISHES = ["role:manager", "role:director", "role:*", "user:test-2", "user:user-a
 
 @ERAS
 @pytest.mark.parametrize("view", WISHES, ids=repr)
-def test_a_wish_that_is_not_granted_is_refused(gateway: Gateway, view: str, era: str) -> None:
+def test_a_view_that_is_not_granted_is_refused(gateway: Gateway, view: str, era: str) -> None:
     exchange = as_(gateway, view, "crm.report", era).refused(403, 403, "blocked")
     assert exchange.record["reason"] == "view_as"
     assert "acting_as" not in exchange.record
 
 
-def test_whose_role_does_not_allow_it_is_refused(gateway: Gateway) -> None:
+def test_a_caller_whose_role_allows_no_views_is_refused(gateway: Gateway) -> None:
     for view in ("role:support", "user:test-1", "role:manager"):
         exchange = gateway.post(call(LEGACY, "crm.report"), tokens.support(), headers=[(HEADER, view)])
         assert exchange.refused(403, 403).record["reason"] == "view_as"
@@ -118,13 +118,13 @@ DOUBLES: dict[str, HeaderList] = {
 
 @pytest.mark.parametrize("http2", [False, True], ids=["h1", "h2"])
 @pytest.mark.parametrize("headers", DOUBLES.values(), ids=DOUBLES)
-def b20_a_wish_is_stated_once(gateway: Gateway, headers: HeaderList, http2: bool) -> None:
+def b20_a_repeated_view_header_is_refused(gateway: Gateway, headers: HeaderList, http2: bool) -> None:
     exchange = gateway.post(call(LEGACY, "crm.report"), tokens.manager(), headers=headers, http2=http2)
     assert exchange.refused(403, 403).record["reason"] == "view_as"
 
 
 @pytest.mark.parametrize("http2", [False, True], ids=["h1", "h2"])
-def b20_a_wish_in_the_trailers_is_none(gateway: Gateway, http2: bool) -> None:
+def b20_a_view_in_trailers_is_ignored(gateway: Gateway, http2: bool) -> None:
     trailers = [(HEADER, "role:support"), ("x_view_as", "role:support")]
     exchange = gateway.post(call(LEGACY, "crm.report"), tokens.manager(), trailers=trailers, http2=http2)
     received = exchange.forwarded()
@@ -144,7 +144,7 @@ def test_a_list_shows_what_the_view_allows(gateway: Gateway, era: str) -> None:
         assert shown == expected, view
 
 
-def test_a_view_spares_nobody_a_rule_for_results(through: Through) -> None:
+def test_rules_for_results_apply_in_a_view(through: Through) -> None:
     gateway = through("results")
     gateway.upstream.answer = json_answer(result({"content": [], "structuredContent": {"ssn": "900-12-3456"}}))
     exempt = gateway.post(call(LEGACY, "crm.report"), tokens.support())
@@ -153,7 +153,7 @@ def test_a_view_spares_nobody_a_rule_for_results(through: Through) -> None:
         assert b"900-12-3456" not in as_(gateway, view, "crm.report").response.body
 
 
-def test_a_token_may_state_the_wish(through: Through) -> None:
+def test_a_token_claim_can_request_a_view(through: Through) -> None:
     gateway, body = through("claim"), call(LEGACY, "crm.import_all")
     gateway.post(body, tokens.manager()).forwarded()
     exchange = gateway.post(body, tokens.manager(view="role:support")).refused(200, -32602)
@@ -164,21 +164,21 @@ def test_a_token_may_state_the_wish(through: Through) -> None:
     assert other.refused(403, 403).record["reason"] == "view_as"
 
 
-def test_who_did_not_sign_in_acts_as_nobody(through: Through) -> None:
+def test_an_anonymous_caller_can_request_no_view(through: Through) -> None:
     gateway, body = through("anonymous"), call(LEGACY, "docs.find")
     gateway.post(body, None).forwarded()
     exchange = gateway.post(body, None, headers=[(HEADER, "role:support")]).refused(403, 403)
     assert exchange.record["reason"] == "view_as"
 
 
-def test_the_local_caller_may_act_as_somebody_lower(through: Through) -> None:
+def test_the_local_caller_can_request_a_view(through: Through) -> None:
     gateway = through("local")
     exchange = gateway.post(call(LEGACY, "crm.report"), None, headers=[(HEADER, "user:test-1")])
     assert exchange.forwarded().header("x-mcp-user") == "test-1"
     assert exchange.record["identified_by"] == "local"
 
 
-def test_a_page_may_state_the_wish(gateway: Gateway) -> None:
+def test_a_page_can_request_a_view(gateway: Gateway) -> None:
     headers: HeaderList = [
         ("origin", "https://crm.example.com"),
         ("access-control-request-method", "POST"),
@@ -197,6 +197,6 @@ def b24_a_session_is_of_one_view(sealed: Callable[[str], HandleGateway]) -> None
     for view in ("role:support", "user:test-1"):
         exchange = gateway.post(message(LEGACY, "ping"), manager, headers=[*own, (HEADER, view)])
         assert exchange.refused(404, -32001).record["reason"] == "unknown_session"
-    # Somebody of the test user's name.
+    # A real user with the test user's name.
     namesake = tokens.manager(sub="test-1")
     ping(gateway, "POST", namesake, own).refused(404, -32001)

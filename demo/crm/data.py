@@ -1,6 +1,6 @@
 """The CRM's database: two organizations, their customers, tickets and notes.
 
-Nobody in it exists. Card numbers are the ones payment providers publish for testing, and no
+All persons are invented. Card numbers are the ones payment providers publish for testing, and no
 social security number begins with 9.
 """
 
@@ -212,5 +212,5 @@ def marks(count: int) -> str:
 
 
 def without_secrets(row: Row) -> Row:
-    """A customer as everybody in its organization may see it."""
+    """A customer, as all users of its organization may see it."""
     return {key: value for key, value in row.items() if key not in ("ssn", "card_number")}

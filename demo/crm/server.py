@@ -2,7 +2,7 @@
 
 It is deliberately naive: `organization_id`, `user_id` and `role` are arguments, and it believes
 them. That is how most servers of this kind start, because it is what the model can fill in.
-Three of its tools answer with more than they should, whoever asks.
+Three of its tools return more than the caller may see.
 """
 
 from typing import Any, Literal

@@ -38,7 +38,7 @@ def envoy(running: Setting) -> Envoy:
 
 @pytest.fixture
 def browser() -> Iterator[Browser]:
-    """A browser nobody has used."""
+    """A new browser."""
     fresh = Browser()
     yield fresh
     fresh.close()

@@ -28,7 +28,7 @@ SEARCH = "crm:search"
 KNOWN = {"client_id": "chat"}
 CLIENT_DOCUMENT = "https://apps.example.com/client.json"
 
-# What a client is registered with that signs nobody in.
+# The registration of a client without users.
 NO_USERS: dict[str, Any] = {"grant_types": ["client_credentials"], "redirect_uris": [], "response_types": []}
 
 # Seconds; times in tokens have no fractions, so that more than one is left.
@@ -169,7 +169,7 @@ def _robot(kind: Kind) -> dict[str, Any]:
 
 @contextmanager
 def _reserved_port() -> Iterator[int]:
-    """A port nobody else is given; Envoy shares it, as it does between its workers."""
+    """A port that the system gives to no other program. Envoy shares it, as between its workers."""
     with socket.socket() as held:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         held.bind(("127.0.0.1", 0))

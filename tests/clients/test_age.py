@@ -1,4 +1,4 @@
-"""A tool wants a fresh token, or a fresh sign-in: the client is sent to the user once."""
+"""A tool needs a fresh token, or a fresh sign-in: the client sends the user to the provider once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ NO_MAX_AGE = (
 
 
 @works("token too old for the tool")
-def test_gets_a_fresh_token(around: Setting, start: Start, browser: Browser, kind: Kind) -> None:
+def test_a_client_gets_a_fresh_token_if_the_tool_needs_one(
+    around: Setting, start: Start, browser: Browser, kind: Kind
+) -> None:
     program = start(kind, "fresh_token")
     program.connect()
     time.sleep(AGE + 1.2)
@@ -31,7 +33,9 @@ def test_gets_a_fresh_token(around: Setting, start: Start, browser: Browser, kin
 
 
 @limited("sign-in too old for the tool", NO_MAX_AGE)
-def test_is_not_signed_in_afresh(around: Setting, start: Start, browser: Browser, kind: Kind) -> None:
+def test_a_client_ignores_max_age_and_reports_the_second_401(
+    around: Setting, start: Start, browser: Browser, kind: Kind
+) -> None:
     program = start(kind, "fresh_sign_in")
     program.connect()
     with pytest.raises(Failed):

@@ -48,7 +48,7 @@ def token(around: Setting, caller: Program) -> str:
 
 @pytest.fixture
 def listener(around: Setting, through: Through, token: str, resource: str) -> Gateway:
-    """The resource, as anybody may reach it."""
+    """The listener of the resource."""
     gateway = through(resource)
     gateway.settle()
     return gateway
@@ -67,7 +67,7 @@ def b44_a_library_proves_every_request(
 
 
 @RESOURCES
-def b44_no_proof(around: Setting, listener: Gateway, token: str) -> None:
+def b44_a_bound_token_without_a_proof_is_refused(around: Setting, listener: Gateway, token: str) -> None:
     scheme = dpop.headers(token)
     refused(around, listener.send(post(BODY, None, MODERN, scheme)), "dpop_missing")
     exchange = listener.post(BODY, token, MODERN)
@@ -75,7 +75,7 @@ def b44_no_proof(around: Setting, listener: Gateway, token: str) -> None:
 
 
 @RESOURCES
-def b44_a_proof_counts_once(around: Setting, listener: Gateway, caller: Program, token: str) -> None:
+def b44_a_proof_that_is_sent_twice_is_refused(around: Setting, listener: Gateway, caller: Program, token: str) -> None:
     sent = prove(caller, token)
     assert listener.send(sent).status == 200
     around.server.reset()
@@ -84,7 +84,7 @@ def b44_a_proof_counts_once(around: Setting, listener: Gateway, caller: Program,
 
 
 @RESOURCES
-def b44_the_proof_of_another_key(
+def b44_a_proof_of_another_key_is_refused(
     around: Setting, listener: Gateway, bound: Callable[..., Program], caller: Program, token: str
 ) -> None:
     thief = bound()
@@ -96,7 +96,7 @@ def b44_the_proof_of_another_key(
 
 
 @RESOURCES
-def b44_the_proof_of_another_request(
+def b44_a_proof_of_another_request_is_refused(
     around: Setting, listener: Gateway, caller: Program, token: str
 ) -> None:
     refused(around, listener.send(prove(caller, token, method="DELETE")), "dpop_method")
@@ -105,7 +105,7 @@ def b44_the_proof_of_another_request(
 
 
 @pytest.mark.parametrize("resource", ["bound_opaque"])
-def b44_a_proof_for_another_server(
+def b44_a_proof_for_another_server_is_refused(
     around: Setting, start: Start, through: Through, caller: Program, token: str
 ) -> None:
     """A server that was given token and proof cannot use them at this one."""

@@ -1,4 +1,4 @@
-"""A client that acts for itself: no user, no browser, and roles of its own."""
+"""A client that acts for itself: no user, no browser, and its own roles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tool no scope would open: the client is told, and nobody is asked to consent to anything."""
+"""A tool that no scope allows: the client gets an error, and the user is not asked for consent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A token expires and there is nothing to refresh it with: the client signs in again."""
+"""The token expires and there is no refresh token: the client signs in again."""
 
 from __future__ import annotations
 

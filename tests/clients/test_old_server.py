@@ -1,4 +1,4 @@
-"""Behind the filter is a server of an earlier version, and a newer client finds out."""
+"""A newer client finds out that the server behind the filter is of an earlier version."""
 
 from __future__ import annotations
 

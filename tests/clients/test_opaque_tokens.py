@@ -40,7 +40,7 @@ def token_for(around: Setting, start: Start) -> SignIn:
 
 
 @works("token opaque")
-def test_the_provider_says_who_is_calling(around: Setting, start: Start, kind: Kind) -> None:
+def test_a_client_calls_with_an_opaque_token(around: Setting, start: Start, kind: Kind) -> None:
     works_as_the_user(around, start(kind, "opaque"), kind)
     token = around.provider.access_token()
     assert "." not in token
@@ -48,7 +48,7 @@ def test_the_provider_says_who_is_calling(around: Setting, start: Start, kind: K
 
 
 @works("token opaque and revoked")
-def test_a_client_signs_in_again(
+def test_a_client_signs_in_again_after_its_token_was_revoked(
     around: Setting, start: Start, browser: Browser, kind: Kind
 ) -> None:
     program = start(kind, "opaque_brief", **KNOWN)

@@ -1,4 +1,4 @@
-"""A token expires in the middle of the work, and the user does not notice."""
+"""The token expires while the client works: it is refreshed without the user."""
 
 from __future__ import annotations
 

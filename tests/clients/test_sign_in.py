@@ -1,4 +1,4 @@
-"""First contact: from a 401 to a call, with nothing but the server's address to start from."""
+"""First contact: the client knows only the server's address and signs in after a 401."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def _in_scenario(
 
 
 def _outcomes(checks: list[Check]) -> defaultdict[str, list[str]]:
-    """The statuses of each check. Several may share a name, and their order is nobody's promise."""
+    """The statuses of each check. Several can share a name, in any order."""
     outcomes: defaultdict[str, list[str]] = defaultdict(list)
     for check in checks:
         outcomes[_name(check)].append(check.status)

@@ -1,4 +1,4 @@
-"""A CRM with something for everybody, and what it tells those who did not sign in."""
+"""A CRM with anonymous tools, and the challenges for callers that are not signed in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .policy import METADATA, TOOLS, Policy, policy
 
 FOR_EVERYBODY = {"tools": ["docs.*", "crm.search_*"], "prompts": ["help_*"], "resources": ["docs://*"]}
 
-# Tools for everybody that want something more.
+# Anonymous tools with further conditions.
 CONDITIONS = {
     "docs.rare": {"scopes": ["docs:rare"]},
     "docs.fresh": {"max_token_age": "1m"},
@@ -24,7 +24,7 @@ SCOPE = "crm:read"
 
 
 def mixed(**changes: object) -> Policy:
-    """The usual policy, a scope for everything that needs a sign-in, and the rest for everybody."""
+    """The usual policy, with a scope for signed-in callers and with anonymous tools."""
     base = {"scopes": [SCOPE], "anonymous": FOR_EVERYBODY, "tools": {**TOOLS, **CONDITIONS}}
     return policy(**{**base, **changes})
 
@@ -64,7 +64,7 @@ def asked_to_sign_in(exchange: Exchange, era: str, *scopes: str) -> None:
     assert content["type"] == "text" and content["text"]
     assert answer["result"].get("resultType") == ("complete" if era == MODERN else None)
     assert exchange.response.header("content-type") == "application/json"
-    # It is the answer to nobody, not to whoever asks next.
+    # No other caller may get this answer from a cache.
     assert exchange.response.header("cache-control") == "no-store"
 
 

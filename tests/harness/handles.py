@@ -99,7 +99,7 @@ Sealed = Callable[[str], HandleGateway]
 
 
 def _decoded(handle: str) -> str:
-    """What somebody sees who takes a handle for base64."""
+    """A sealed id, decoded as base64."""
     text = base64.urlsafe_b64decode(handle + "=" * (-len(handle) % 4))
     return text.decode("latin-1")
 

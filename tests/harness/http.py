@@ -53,7 +53,7 @@ class Response(Message):
         return [data for data in map(_event_data, event_blocks(self.body)) if data]
 
     def rpc(self) -> dict[str, Any]:
-        """The JSON-RPC answer, whichever way it was carried."""
+        """The JSON-RPC answer, from a JSON body or from an event stream."""
         if (self.header("content-type") or "").startswith("text/event-stream"):
             messages = [json.loads(data) for data in self.events()]
             return next(each for each in messages if "result" in each or "error" in each)

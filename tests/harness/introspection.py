@@ -57,7 +57,7 @@ class Introspection(HttpServer):
         super().__init__()
 
     def token(self, **claims: Any) -> str:
-        """A token nobody but this endpoint can read."""
+        """A token that only this endpoint can read."""
         return self.know(tokens.remember(f"opaque-{secrets.token_urlsafe(24)}~+/=="), **claims)
 
     def know(self, token: str, **claims: Any) -> str:

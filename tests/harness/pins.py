@@ -9,7 +9,7 @@ from typing import Any
 # What a pin covers.
 PINNED = ["name", "title", "description", "inputSchema", "outputSchema", "annotations"]
 
-# A tool that somebody read.
+# A tool that an operator has read and pinned.
 READ = {
     "name": "crm.get_customer",
     "description": "Reads a \u00e9.",

@@ -83,6 +83,6 @@ def about(
 
 
 def unknown(exchange: Exchange) -> None:
-    """Refused as a task nobody knows."""
+    """Refused as an unknown task."""
     exchange.refused(200, -32602, "blocked")
     assert exchange.record["reason"] == "unknown_task"

@@ -104,7 +104,7 @@ class Session:
                 self.h2.end_stream(stream)
             await self._flush()
         except (h2.exceptions.ProtocolError, ConnectionError):
-            # The peer reset the stream: nobody is left to answer.
+            # The peer reset the stream: there is no stream to answer on.
             return
 
     async def _data(self, stream: int, chunk: bytes) -> None:

@@ -96,7 +96,7 @@ def _duplicate_header() -> str:
 
 
 def _other_key(algorithm: str, kid: str) -> str:
-    """A signature by a key nobody published, under a published key id."""
+    """A signature by an unpublished key, under a published key id."""
     stranger = key(algorithm, f"stranger-{algorithm}")
     return encode(claims(), {"kid": kid}, stranger)
 

@@ -24,7 +24,7 @@ Answer = Callable[[ElicitRequestParams], str]
 
 
 class Assistant:
-    """Connected and signed in until it is closed. Without somebody to answer it says that it cannot ask."""
+    """Connected and signed in until it is closed. Without `answer` it does not declare elicitation."""
 
     def __init__(self, port: int, token: str, mode: str = MODERN, answer: Answer | None = None) -> None:
         self.asked: list[ElicitRequestParams] = []

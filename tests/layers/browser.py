@@ -1,4 +1,4 @@
-"""A headless Chromium, and the people who use it: each has cookies of their own."""
+"""A headless Chromium, and its users: each has separate cookies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 FETCHED = TOOLS / "chromium/chromium"
 
-# Only this machine is there for it, and it asks nobody else for anything.
+# It reaches this machine only.
 FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
@@ -46,7 +46,7 @@ class Document:
 
 
 class Person:
-    """Somebody at a browser of their own, at one page at a time."""
+    """A user with a separate browser context and one page."""
 
     def __init__(self, loop: EventLoop, context: BrowserContext, page: Page) -> None:
         self.loop, self.context, self.page = loop, context, page
@@ -125,7 +125,7 @@ class Chromium:
         self.loop.run(self._start())
 
     def person(self, **options: Any) -> Person:
-        """Somebody new, at a phone; `options` are Playwright's, such as `java_script_enabled`."""
+        """A new user, at a phone; `options` are Playwright's, such as `java_script_enabled`."""
         self.people.append(self.loop.run(self._person(options)))
         return self.people[-1]
 

@@ -43,7 +43,7 @@ def pair(
 
 @pytest.fixture
 def person(everything: Stage) -> Iterator[Callable[..., Person]]:
-    """Somebody new at a browser of their own; options are Playwright's."""
+    """A new user with a separate browser; options are Playwright's."""
     came: list[Person] = []
 
     def come(**options: object) -> Person:

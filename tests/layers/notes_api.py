@@ -19,7 +19,7 @@ SCOPES = [READ, WRITE]
 
 
 class NotesApi:
-    """`GET /me`, and `GET` and `POST /notes`. It answers nobody before it has a provider, which its metadata
+    """`GET /me`, and `GET` and `POST /notes`. It refuses all requests before it has a provider, which its metadata
     (RFC 9728) names.
     """
 

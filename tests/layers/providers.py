@@ -14,7 +14,7 @@ PASSWORD = "correct horse"
 # Where people sign in to use the MCP server, with the role each has there.
 USERS = {"dana": "support", "erin": "manager"}
 
-# Somebody whose name is a script.
+# A user whose name is a script.
 HOSTILE = "\"><script>document.title='owned'</script><img src=x onerror=alert(1)>'&lt;"
 USERS[HOSTILE] = "support"
 

@@ -51,7 +51,7 @@ class Replicas:
             front.ports[name] = self.envoys[name].ports[site]
 
     def kill(self, name: str) -> None:
-        """A replica is gone, without a word to anybody."""
+        """A replica ends without notice."""
         self.envoys[name].check()
         process = self.envoys.pop(name).process
         process.kill()

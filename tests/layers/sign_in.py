@@ -29,7 +29,7 @@ class Client:
     proof: Callable[[str], str] | None = None
 
     def tokens(self, person: Person, user: str, **parameters: str) -> dict[str, Any]:
-        """Have somebody sign in and consent; the token response."""
+        """Let the user sign in and consent; the token response."""
         verifier, state = secrets.token_urlsafe(32), secrets.token_urlsafe(16)
         person.goto(self.authorization_url(verifier, state, **parameters))
         agree(person, user)
@@ -73,7 +73,7 @@ class Client:
 
 @dataclass(frozen=True)
 class Visitor:
-    """The browser of a client program (see `clients.program`), with somebody at it who signs in."""
+    """The browser of a client program (see `clients.program`), and the user who signs in."""
 
     person: Person
     user: str
@@ -86,7 +86,7 @@ class Visitor:
 
 
 def agree(person: Person, user: str) -> None:
-    """Go through a provider's pages, whichever of them it shows."""
+    """Complete the provider's pages: sign-in and consent, if they are shown."""
     if person.has("Sign in"):
         person.fill("User name", user)
         person.fill("Password", PASSWORD)
@@ -96,6 +96,6 @@ def agree(person: Person, user: str) -> None:
 
 
 def sign_out(person: Person, provider: Provider) -> None:
-    """End somebody's session at a provider."""
+    """End the user's session at a provider."""
     person.goto(f"{provider.issuer}/session/end")
     person.click("Yes, sign me out")

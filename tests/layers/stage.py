@@ -14,7 +14,7 @@ import httpx
 from ..clients.provider import Provider
 from ..harness import web
 from ..harness.envoy_config import Cluster
-from ..harness.policy import CLAIMS, Policy
+from ..harness.policy import CLAIMS, Policy, policy
 from ..harness.waiting import eventually
 from . import notes_api, providers
 from .browser import Chromium
@@ -63,14 +63,8 @@ class Stage:
             "types": ["at+jwt"],
             "identity": {name: CLAIMS[name] for name in ("user", "roles", "scopes")},
         }
-        return {
-            "resource": url,
-            "issuers": [issuer],
-            "scopes": [providers.SCOPE],
-            "roles": ROLES,
-            "seal": {"key_env": "MCP_AUTH_KEY"},
-            **changes,
-        }
+        own = {"resource": url, "issuers": [issuer], "scopes": [providers.SCOPE], "roles": ROLES}
+        return policy(**{**own, "arguments": None, "tools": None, **changes})
 
     def client(self, provider: Provider, **metadata: Any) -> Client:
         """A client program that people come back to, newly registered."""

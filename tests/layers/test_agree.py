@@ -1,4 +1,4 @@
-"""Users allow calls on the filter's page: clients of every version, real browsers, two replicas and etcd."""
+"""Users confirm calls on the filter's page: clients of every version, real browsers, two replicas and etcd."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_official_clients_show_the_link_and_then_call_once(
 
 
 @pytest.mark.parametrize("mode", [MODERN, LEGACY])
-def b44_one_yes_is_one_call_at_whichever_replica(
+def b44_a_confirmation_allows_one_call_at_any_replica(
     around: Stage, pair: Replicas, person: People, assistant: Start, mode: str
 ) -> None:
     front, erin = pair.fronts["sessions"], person()
@@ -118,7 +118,7 @@ def b44_one_yes_is_one_call_at_whichever_replica(
     assert not any(b"Acme-Corporation" in value for value in around.etcd.entries().values())
 
 
-def b44_of_many_calls_with_one_yes_one_passes(
+def b44_of_many_equal_calls_a_confirmation_allows_one(
     around: Stage, pair: Replicas, person: People, token: Callable[..., str], assistant: Start
 ) -> None:
     held = token("erin", "stateless")
@@ -138,7 +138,7 @@ def b44_of_many_calls_with_one_yes_one_passes(
 
 
 @pytest.mark.parametrize("mode", [MODERN, LEGACY])
-def test_a_user_who_does_not_want_it(
+def test_a_call_that_the_user_declines_is_refused(
     around: Stage, pair: Replicas, person: People, assistant: Start, mode: str
 ) -> None:
     pair.fronts["stateless"].use()
@@ -156,7 +156,7 @@ def test_a_user_who_does_not_want_it(
     assert not passed(around)
 
 
-def test_the_page_can_be_loaded_and_sent_again(
+def test_a_form_that_is_sent_again_allows_no_second_call(
     around: Stage, pair: Replicas, person: People, assistant: Start
 ) -> None:
     client, erin = assistant("erin", "stateless"), person()
@@ -175,7 +175,9 @@ def test_the_page_can_be_loaded_and_sent_again(
     assert not answers(client)
 
 
-def test_two_tabs(around: Stage, pair: Replicas, person: People, assistant: Start) -> None:
+def test_a_second_tab_can_take_a_confirmation_back_until_the_call(
+    around: Stage, pair: Replicas, person: People, assistant: Start
+) -> None:
     client, erin = assistant("erin", "stateless"), person()
     link = asked(client, TOOL, customer="acme")
     open_page(erin, link, "erin")
@@ -197,7 +199,7 @@ def test_two_tabs(around: Stage, pair: Replicas, person: People, assistant: Star
     assert "made the call already" in erin.text()
 
 
-def b42_a_colleague_opens_the_link(
+def b42_another_user_who_opens_the_link_sees_no_call(
     around: Stage, pair: Replicas, person: People, assistant: Start
 ) -> None:
     client, dana = assistant("erin", "stateless"), person()
@@ -210,7 +212,7 @@ def b42_a_colleague_opens_the_link(
     assert not answers(client, "Acme-Corporation")
 
 
-def b42_a_stolen_form(around: Stage, pair: Replicas, person: People, assistant: Start) -> None:
+def b42_a_stolen_form_is_refused(around: Stage, pair: Replicas, person: People, assistant: Start) -> None:
     client, erin = assistant("erin", "stateless"), person()
     origin = pair.origin("stateless")
     link = asked(client, TOOL, customer="acme")
@@ -234,7 +236,7 @@ def b42_a_stolen_form(around: Stage, pair: Replicas, person: People, assistant: 
     assert not answers(client)
 
 
-def b24_a_yes_is_good_for_nothing_else(
+def b24_a_confirmation_is_valid_for_its_call_and_session_only(
     around: Stage, pair: Replicas, person: People, token: Callable[..., str], assistant: Start
 ) -> None:
     held = token("erin", "sessions")
@@ -248,7 +250,7 @@ def b24_a_yes_is_good_for_nothing_else(
 
 
 @pytest.mark.parametrize("mode", [MODERN, LEGACY])
-def test_agreeing_comes_before_connecting(
+def test_a_call_is_confirmed_before_an_account_is_linked(
     around: Stage, pair: Replicas, person: People, assistant: Start, mode: str
 ) -> None:
     pair.fronts["both"].use()
@@ -261,7 +263,7 @@ def test_agreeing_comes_before_connecting(
     assert client.notes()["notes"] == ["milk"]
 
 
-def test_without_the_store_nobody_can_say_yes(
+def test_without_the_store_no_call_can_be_confirmed(
     around: Stage, pair: Replicas, person: People, assistant: Start
 ) -> None:
     client, erin = assistant("erin", "stateless"), person()
@@ -280,7 +282,7 @@ WINDOWS = [(name, size) for name, size in (("phone", PHONE), ("desktop", {"width
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("name", "size"), WINDOWS, ids=[name for name, _ in WINDOWS])
-def test_the_page_can_be_read_everywhere(
+def test_the_page_fits_phones_and_desktops_in_light_and_dark(
     around: Stage, pair: Replicas, person: People, assistant: Start, name: str, size: Any, scheme: str
 ) -> None:
     long = "W" * 300 + " </pre><script>document.title='owned'</script> \u202e\u200b " + "lorem ipsum " * 40
@@ -305,7 +307,7 @@ def picture(person: Person, name: str) -> None:
 
 
 def hidden(person: Person) -> dict[str, str]:
-    """What the page's form sends that nobody filled in."""
+    """The form's fields and their values as the page set them."""
     fields = "Object.fromEntries([...document.querySelectorAll('input')].map(each => [each.name, each.value]))"
     return person.run(person.page.evaluate(fields))
 

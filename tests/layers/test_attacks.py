@@ -1,4 +1,4 @@
-"""The pages under attack, in real browsers: B42 of docs/threats.md."""
+"""Attacks on the pages, in real browsers: B42 of docs/threats.md."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def refused(pair: Replicas, person: Person, url: str, status: int, reason: str) 
     assert len(records) == 1 and records[0]["decision"] != "approved"
 
 
-def b42_a_colleague_opens_the_link(around: Stage, pair: Replicas, person: People, link: Links) -> None:
+def b42_a_link_of_another_user_is_refused(around: Stage, pair: Replicas, person: People, link: Links) -> None:
     """Signed in before, or by the link, or with a form of her own."""
     erin = person()
     open_link(erin, link("erin"), "erin")
@@ -142,8 +142,10 @@ def b42_a_colleague_opens_the_link(around: Stage, pair: Replicas, person: People
     assert not around.resource.authorizations() and kept(around) == 0
 
 
-def b42_another_user_signs_in_meanwhile(around: Stage, pair: Replicas, person: People, link: Links) -> None:
-    """The account that comes back would be for somebody who is not there any more."""
+def b42_an_account_is_not_linked_after_another_user_signed_in(
+    around: Stage, pair: Replicas, person: People, link: Links
+) -> None:
+    """The response belongs to a user who is no longer signed in in this browser."""
     shared = person()
     callback = at_callback(shared, link("dana"), "dana")
     shared.goto(link("erin"))
@@ -154,7 +156,7 @@ def b42_another_user_signs_in_meanwhile(around: Stage, pair: Replicas, person: P
 
 
 @pytest.mark.parametrize("at_it", [False, True])
-def b42_an_answer_that_was_begun_in_another_browser(
+def b42_a_response_to_another_browsers_request_is_refused(
     around: Stage, pair: Replicas, person: People, link: Links, at_it: bool
 ) -> None:
     """Login forgery: the attacker's account for the victim. And the other way round, a stolen answer."""
@@ -174,7 +176,7 @@ def b42_an_answer_that_was_begun_in_another_browser(
     assert erin.goto(callback).status == 200 and kept(around) == 1
 
 
-def b42_a_code_of_somebody_else(around: Stage, pair: Replicas, person: People, link: Links) -> None:
+def b42_an_injected_code_is_refused(around: Stage, pair: Replicas, person: People, link: Links) -> None:
     """Code injection: the state is the browser's own, the code an attacker's. PKCE tells."""
     dana, erin = person(), person()
     own = at_callback(dana, link("dana"), "dana")
@@ -184,8 +186,8 @@ def b42_a_code_of_somebody_else(around: Stage, pair: Replicas, person: People, l
     assert kept(around) == 0
 
 
-def b42_states_are_for_one_use_each(around: Stage, pair: Replicas, person: People, link: Links) -> None:
-    """Whichever replica they come to; and one of the sign-in is none of the connection."""
+def b42_a_state_that_is_used_again_is_refused(around: Stage, pair: Replicas, person: People, link: Links) -> None:
+    """At both replicas; and a state of the sign-in is not accepted for the account."""
     dana, front = person(), pair.fronts["notes"]
     signed_in = at_signed_in(dana, link("dana"), "dana")
     front.use("a")
@@ -206,7 +208,9 @@ def b42_states_are_for_one_use_each(around: Stage, pair: Replicas, person: Peopl
     assert kept(around) == len(around.resource.grants("authorization_code")) == 1
 
 
-def b42_an_answer_of_another_server(around: Stage, pair: Replicas, person: People, link: Links) -> None:
+def b42_a_response_of_another_authorization_server_is_refused(
+    around: Stage, pair: Replicas, person: People, link: Links
+) -> None:
     """Mix-up (RFC 9207): nothing is redeemed, and the right answer is still good afterwards."""
     dana = person()
     callback = at_callback(dana, link("dana"), "dana")
@@ -217,7 +221,7 @@ def b42_an_answer_of_another_server(around: Stage, pair: Replicas, person: Peopl
     assert dana.goto(callback).status == 200 and kept(around) == 1
 
 
-def b42_what_the_other_side_says_of_an_error_is_not_shown(
+def b42_error_texts_of_authorization_servers_are_not_shown(
     around: Stage, pair: Replicas, person: People, link: Links
 ) -> None:
     dana = person()
@@ -229,7 +233,7 @@ def b42_what_the_other_side_says_of_an_error_is_not_shown(
     assert kept(around) == 0
 
 
-def b42_nothing_in_a_request_says_where_to_go(around: Stage, pair: Replicas, person: People, link: Links) -> None:
+def b42_no_parameter_of_a_request_redirects(around: Stage, pair: Replicas, person: People, link: Links) -> None:
     """Open redirect: what is added changes nothing, and other paths are no pages."""
     dana, origin, elsewhere = person(), pair.origin("notes"), around.landing.url
     callback = at_callback(dana, link("dana"), "dana")
@@ -249,7 +253,7 @@ def b42_nothing_in_a_request_says_where_to_go(around: Stage, pair: Replicas, per
         assert answer.status_code in (400, 404) and "location" not in answer.headers, path
 
 
-def b42_another_page_sends_the_form(around: Stage, pair: Replicas, person: People, link: Links) -> None:
+def b42_a_form_from_another_origin_is_refused(around: Stage, pair: Replicas, person: People, link: Links) -> None:
     """A page of the same site, so that the browser sends its cookies, and with every field known."""
     dana = person()
     open_link(dana, link("dana"), "dana")
@@ -263,7 +267,7 @@ def b42_another_page_sends_the_form(around: Stage, pair: Replicas, person: Peopl
     assert not around.resource.authorizations()
 
 
-def b42_pages_stay_empty_in_a_frame(around: Stage, person: People, link: Links) -> None:
+def b42_pages_are_not_shown_in_frames(around: Stage, person: People, link: Links) -> None:
     """Of the same site, where the browser sends its cookies, and of another one."""
     dana, url = person(), link("dana")
     open_link(dana, url, "dana")
@@ -275,7 +279,7 @@ def b42_pages_stay_empty_in_a_frame(around: Stage, person: People, link: Links) 
         assert "Notes" not in dana.run(inside.content())
 
 
-def b42_names_are_text(around: Stage, person: People, link: Links) -> None:
+def b42_markup_in_names_is_shown_as_text(around: Stage, person: People, link: Links) -> None:
     """A user, an account, a server and a resource whose names are scripts."""
     eve, dialogs = person(), []
     eve.on("dialog", lambda dialog: dialogs.append(dialog.message))
@@ -299,7 +303,7 @@ def count(person: Person, selector: str) -> int:
     return person.run(person.page.locator(selector).count())
 
 
-def b42_back_and_reload_do_nothing_twice(around: Stage, pair: Replicas, person: People, link: Links) -> None:
+def b42_back_and_reload_repeat_nothing(around: Stage, pair: Replicas, person: People, link: Links) -> None:
     dana = person()
     connect(dana, link("dana"), "dana")
     before = around.etcd.entries()
@@ -312,7 +316,7 @@ def b42_back_and_reload_do_nothing_twice(around: Stage, pair: Replicas, person: 
     assert kept(around) == len(around.resource.grants("authorization_code")) == 1
 
 
-def b42_old_and_foreign_links(around: Stage, pair: Replicas, person: People, link: Links) -> None:
+def b42_expired_and_foreign_links_are_refused(around: Stage, pair: Replicas, person: People, link: Links) -> None:
     dana, good = person(), link("dana")
     ticket = parameters(good)["ticket"]
     flipped = ticket[:20] + ("A" if ticket[20] != "A" else "B") + ticket[21:]
@@ -324,7 +328,7 @@ def b42_old_and_foreign_links(around: Stage, pair: Replicas, person: People, lin
     assert not dana.cookies()
 
 
-def b42_every_page_is_strict_and_nothing_is_logged(
+def b42_every_page_has_strict_headers_and_no_secret_is_logged(
     around: Stage, pair: Replicas, person: People, link: Links
 ) -> None:
     dana, origin = person(), pair.origin("notes")

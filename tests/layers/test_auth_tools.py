@@ -1,4 +1,4 @@
-"""The filter's own tools over accounts that are really connected, and what ends with a session."""
+"""The filter's own tools about linked accounts, and accounts that end with their session."""
 
 from __future__ import annotations
 

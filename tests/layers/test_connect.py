@@ -1,4 +1,4 @@
-"""Accounts are connected on the filter's pages: real providers, a real browser, two replicas and etcd."""
+"""Users link accounts on the filter's pages: real providers, a real browser, two replicas and etcd."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_an_account_is_connected(
     assert "ticket=" not in pair.log() and "state=" not in pair.log()
 
 
-def test_both_replicas_take_part(
+def test_an_account_is_linked_through_both_replicas(
     around: Stage, pair: Replicas, person: People, link: Callable[..., str]
 ) -> None:
     dana, front = person(), pair.fronts["notes"]
@@ -86,7 +86,7 @@ def test_both_replicas_take_part(
     assert "Notes is connected" in dana.text()
 
 
-def b42_another_user_opens_the_link(
+def b42_the_user_of_another_account_can_sign_in_again(
     around: Stage, person: People, link: Callable[..., str]
 ) -> None:
     erin = person()
@@ -115,7 +115,7 @@ def test_cookies_are_this_origins_only(
         assert cookie["httpOnly"] and cookie["secure"] and cookie["sameSite"] == "Lax" and cookie["path"] == "/"
 
 
-def test_an_old_link(person: People, link: Callable[..., str]) -> None:
+def test_an_expired_link_is_refused(person: People, link: Callable[..., str]) -> None:
     dana = person()
     assert dana.goto(link("dana", expires=-1)).status == 400
     assert "expired" in dana.text()

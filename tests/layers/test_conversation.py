@@ -1,4 +1,4 @@
-"""A user signs in once, connects an account once, and the calls of the conversation go through with it."""
+"""A user signs in once and links an account once, and the calls of the conversation use it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Start = Callable[..., Assistant]
 
 
 def opens(person: Person, user: str) -> Answer:
-    """Somebody who opens what is asked to be opened, and connects there."""
+    """A user who opens the link of an elicitation and links an account there."""
 
     def answer(asked: ElicitRequestParams) -> str:
         assert isinstance(asked, ElicitRequestURLParams)
@@ -66,7 +66,9 @@ def test_a_call_asks_the_user_and_then_goes_through(
     assert len(credentials) == 1 and "." not in credentials.pop()
 
 
-def test_in_2025_an_error_asks(around: Stage, pair: Replicas, person: People, assistant: Start) -> None:
+def test_a_client_of_2025_gets_the_link_in_an_error(
+    around: Stage, pair: Replicas, person: People, assistant: Start
+) -> None:
     client = assistant("dana", mode=LEGACY)
     connect(person(), asked(client), "dana")
     assert client.notes() == empty(ACCOUNTS["dana"])
@@ -91,7 +93,7 @@ def test_official_clients_that_open_no_pages_show_the_link(
         client.close()
 
 
-def test_it_goes_on_at_the_other_replica(
+def test_a_linked_account_is_used_at_both_replicas(
     around: Stage, pair: Replicas, person: People, token: Callable[..., str], assistant: Start
 ) -> None:
     front, dana, held = pair.fronts["notes"], person(), token("dana")
@@ -115,7 +117,7 @@ def test_it_goes_on_at_the_other_replica(
         assert client.notes()["account"] == ACCOUNTS["dana"]
 
 
-def test_another_user_has_no_part_in_it(around: Stage, pair: Replicas, person: People, assistant: Start) -> None:
+def test_each_user_uses_their_own_account(around: Stage, pair: Replicas, person: People, assistant: Start) -> None:
     of_dana, of_erin = assistant("dana"), assistant("erin")
     connect(person(), asked(of_dana), "dana")
     connect(person(), asked(of_erin), "erin")
@@ -124,7 +126,7 @@ def test_another_user_has_no_part_in_it(around: Stage, pair: Replicas, person: P
     assert of_dana.notes() == {**empty(ACCOUNTS["dana"]), "notes": ["of dana"]}
 
 
-def test_another_session_asks_again(
+def test_an_account_is_linked_again_in_another_session(
     pair: Replicas, person: People, token: Callable[..., str], assistant: Start
 ) -> None:
     dana, held = person(), token("dana")
@@ -141,7 +143,7 @@ def test_another_session_asks_again(
 
 
 @pytest.mark.parametrize("mode", [MODERN, LEGACY])
-def test_another_sign_in_asks_again(
+def test_an_account_is_linked_again_after_another_sign_in(
     pair: Replicas, person: People, token: Callable[..., str], assistant: Start, mode: str
 ) -> None:
     dana = person()
@@ -155,7 +157,7 @@ def test_another_sign_in_asks_again(
     assert first.notes() == empty(ACCOUNTS["dana"])
 
 
-def test_a_user_who_does_not_want_to(around: Stage, assistant: Start) -> None:
+def test_an_account_that_the_user_declines_is_not_linked(around: Stage, assistant: Start) -> None:
     client = assistant("dana", answer=lambda _: "decline")
     with pytest.raises(MCPError):
         client.notes()
@@ -163,7 +165,7 @@ def test_a_user_who_does_not_want_to(around: Stage, assistant: Start) -> None:
     assert not around.etcd.entries() and not around.api.notes
 
 
-def test_opening_the_page_is_not_enough(around: Stage, assistant: Start) -> None:
+def test_a_client_that_only_claims_consent_is_asked_again(around: Stage, assistant: Start) -> None:
     """A client that only says that the user was there: it is asked again, as often as it asks."""
     answers = iter(["accept", "accept", "decline"])
     client = assistant("dana", answer=lambda _: next(answers))

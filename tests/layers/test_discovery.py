@@ -1,4 +1,4 @@
-"""Accounts are connected at a provider of which the policy says no more than whom to ask."""
+"""Accounts are linked at a provider that the filter discovers (RFC 8414, RFC 7591)."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_a_client_that_the_provider_forgot_registers_anew(
     assert len(_registered(around)) == 2
 
 
-def test_where_documents_are_taken_for_client_ids_nobody_registers(
+def test_no_client_is_registered_if_the_provider_accepts_client_documents(
     around: Stage, pair: Replicas, person: People
 ) -> None:
     origin = pair.origin("https").replace("http:", "https:")
@@ -140,7 +140,7 @@ def test_where_documents_are_taken_for_client_ids_nobody_registers(
     assert granted.parameters["redirect_uri"] == f"{origin}{links.PAGES}callback/notes"
 
 
-def test_a_resource_says_whose_tokens_it_takes(
+def test_the_metadata_of_the_resource_names_its_issuer(
     around: Stage, pair: Replicas, person: People, assistant: Start
 ) -> None:
     client = assistant("dana", "checked")
@@ -163,7 +163,7 @@ def b42_a_resource_cannot_send_users_to_another_provider(
     assert not around.login.authorizations()
 
 
-def test_a_resource_that_speaks_for_another(
+def test_metadata_of_another_resource_is_refused(
     around: Stage, pair: Replicas, person: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(around.api, "url", "http://other.example")

@@ -1,4 +1,4 @@
-"""What authorizes one call each, at two replicas with one store; and calls the user agrees to one by one."""
+"""Tokens, proofs and confirmations that are valid for one call, at two replicas with one store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ends a connection, and what does not: signing out where one signed in, connecting again."""
+"""Sign-outs end linked accounts, and an account can be linked again."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Start = Callable[..., Assistant]
 
 
 @pytest.mark.parametrize("site", SITES)
-def test_who_signs_out_has_to_connect_again(
+def test_a_sign_out_ends_the_linked_account(
     around: Stage, pair: Replicas, person: People, assistant: Start, site: str
 ) -> None:
     """The provider calls the session otherwise in logout tokens than in access tokens."""
@@ -56,7 +56,7 @@ def test_who_signs_out_has_to_connect_again(
     assert client.notes()["account"] == ACCOUNTS["dana"]
 
 
-def test_a_page_from_before_a_sign_out_connects_nothing(
+def test_a_page_that_was_opened_before_a_sign_out_is_refused(
     around: Stage, pair: Replicas, person: People, assistant: Start
 ) -> None:
     dana, client = person(), assistant("dana")
@@ -70,7 +70,7 @@ def test_a_page_from_before_a_sign_out_connects_nothing(
     assert asked(client) and not around.resource.grants("authorization_code")
 
 
-def test_connecting_again_does_not_end_what_it_brings(
+def test_an_account_that_is_linked_again_stays_linked(
     around: Stage, pair: Replicas, person: People, assistant: Start
 ) -> None:
     """In one browser the provider has one grant for both: whoever ended the tokens of the connection that is

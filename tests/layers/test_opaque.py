@@ -55,7 +55,7 @@ def _call(url: str, token: str) -> httpx.Response:
     return web.post(url, content=sent.body, headers=[(name, str(value)) for name, value in sent.headers])
 
 
-def test_a_token_that_is_revoked_uses_no_connection(
+def test_a_revoked_token_uses_no_linked_account(
     around: Stage, pair: Replicas, person: People, assistant: Start
 ) -> None:
     dana, url = person(), pair.url("notes")
@@ -86,7 +86,9 @@ def test_a_token_that_is_revoked_uses_no_connection(
     assert again.notes()["account"] == ACCOUNTS["dana"]
 
 
-def test_a_sign_out_is_believed(around: Stage, pair: Replicas, person: People, assistant: Start) -> None:
+def test_a_sign_out_ends_the_account_of_an_opaque_token(
+    around: Stage, pair: Replicas, person: People, assistant: Start
+) -> None:
     dana, elsewhere = person(), person()
     program = around.client(around.login, access_token_format="opaque")
     known = {"scope": f"openid {SCOPE}", "resource": pair.url("notes")}

@@ -27,7 +27,7 @@ from .providers import ACCOUNTS
 from .replicas import Replicas
 from .sign_in import agree
 from .sites import ETCD, notes
-from .stage import ROLES, Stage
+from .stage import Stage
 
 CALLS = 10
 
@@ -37,7 +37,7 @@ ONCE = {"notes.*": {"single_use": True}}
 
 @cache
 def _environment(stage: Stage) -> dict[str, str]:
-    """With a credential that somebody got for the server once, before anybody's conversation."""
+    """With a credential that was issued for the server once, before the conversations."""
     person = stage.browser.person()
     granted = stage.client(stage.resource).tokens(person, ACCOUNTS["dana"], scope=" ".join(SCOPES))
     person.close()
@@ -51,9 +51,7 @@ def _with_credential(stage: Stage, url: str, **policy: Any) -> Listener:
 
 def _local(stage: Stage, url: str) -> Listener:
     caller = {"user": "dana", "roles": ["support"]}
-    policy = {"resource": url, "local": caller, "roles": ROLES, "upstream": STATIC}
-    policy["seal"] = {"key_env": "MCP_AUTH_KEY"}
-    return Listener(policy, "notes", environment=_environment(stage))
+    return Listener(stage.policy(url, issuers=None, scopes=None, local=caller, upstream=STATIC), "notes", environment=_environment(stage))
 
 
 SITES = {

@@ -1,4 +1,4 @@
-"""The stage itself: every part does what the tests on it rely on."""
+"""The parts around the filter work as the tests expect."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_official_clients_sign_in_through_the_browser(
     assert [each.status for each in around.login.registrations()] == [201]
 
 
-def test_the_front_goes_on_without_a_replica(around: Stage, pair: Replicas) -> None:
+def test_the_front_passes_over_a_replica_that_ended(around: Stage, pair: Replicas) -> None:
     front = pair.fronts["notes"]
     front.use()
     pair.kill("a")

@@ -1,4 +1,4 @@
-"""How long connections last, what refreshes their tokens, and what is kept of them where."""
+"""How long linked accounts last, when their tokens are refreshed, and what the store holds."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def wait_until_asked(client: Assistant, tool: str, **arguments: str) -> float:
     return time.time()
 
 
-def test_connections_end(around: Stage, person: People, assistant: Start) -> None:
+def test_a_linked_account_ends_after_its_lifetime(around: Stage, person: People, assistant: Start) -> None:
     dana = person()
     short, tool = assistant("dana", "short"), assistant("dana")
     begun = time.time()
@@ -142,7 +142,7 @@ def test_a_token_that_may_not_be_refreshed_ends_the_connection(
     assert not around.resource.grants("refresh_token")
 
 
-def test_nothing_that_is_kept_can_be_read(around: Stage, person: People, assistant: Start) -> None:
+def test_the_store_holds_no_readable_secret(around: Stage, person: People, assistant: Start) -> None:
     connected(person(), assistant("dana")).notes()
     stored = b"".join(key + value for key, value in around.etcd.entries().items())
     assert stored
@@ -151,7 +151,7 @@ def test_nothing_that_is_kept_can_be_read(around: Stage, person: People, assista
         assert known.encode() not in stored
 
 
-def test_memory_is_each_replicas_own(pair: Replicas, person: People, assistant: Start) -> None:
+def test_a_store_in_memory_is_not_shared_by_replicas(pair: Replicas, person: People, assistant: Start) -> None:
     front = pair.fronts["memory"]
     front.use("a")
     client = connected(person(), assistant("dana", "memory"))
@@ -176,7 +176,7 @@ def test_without_the_store_calls_wait_and_then_go_on(
         assert {each["http.response.status_code"] for each in records} == {503}
         answer = _post(pair.url("notes"), held)
         assert answer.status_code == 503 and answer.headers["retry-after"] and "store" in answer.text
-        # Nothing reached the server, and nobody is asked to connect what is connected.
+        # Nothing reached the server, and the user is not asked to link the account again.
         assert not [each for each in around.server.headers if each.get("mcp-method") == "tools/call"]
     finally:
         around.etcd.start()

@@ -45,7 +45,7 @@ async function verified(token, keys, expected) {
   }
 }
 
-// A real access token for somebody, for one resource server.
+// A real access token of a user, for one resource server.
 async function accessToken(provider, client, accountId, name, scope) {
   const grant = new provider.Grant({ accountId, clientId: client.clientId });
   grant.addResourceScope(name, scope);

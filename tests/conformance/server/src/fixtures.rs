@@ -134,7 +134,7 @@ impl ServerHandler for Fixtures {
             .into())
     }
 
-    /// No resource here ever changes, so there is nobody to remember.
+    /// No resource here ever changes, so no subscriber is noted.
     async fn subscribe(&self, _: SubscribeRequestParams, _: Context) -> Result<(), ErrorData> {
         Ok(())
     }

@@ -34,7 +34,7 @@ pub fn call(changes: &Changes, name: &str) -> Result<CallToolResponse, ErrorData
         "test_trigger_prompt_change" => Change::Prompts,
         _ => Change::Tools,
     };
-    // Nobody may be listening.
+    // There may be no subscriber.
     let listeners = changes.send(change).unwrap_or(0);
     Ok(text(format!("announced to {listeners}")))
 }

@@ -108,7 +108,7 @@ impl Job {
         }
     }
 
-    /// What needs nobody's answer.
+    /// A task that asks for no input.
     async fn alone(self) -> Result<CallToolResult, ErrorData> {
         match self.name.as_str() {
             "slow_compute" => {
