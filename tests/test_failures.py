@@ -174,7 +174,7 @@ def test_a_client_that_leaves(gateway: Gateway, upstream: Upstream, point: str, 
 
 def wait_for_point(gateway: Gateway, point: str) -> None:
     """Wait until what was sent has arrived as far as it gets."""
-    gateway.wait_for_open()
+    gateway.wait_for_arrival()
     if point in ("waiting", "answering"):
         gateway.upstream.wait_for(1)
     # For the rest there is no sign to wait for: a slower machine only makes the client leave earlier.

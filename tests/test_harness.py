@@ -145,7 +145,7 @@ def test_envoys_own_limit_answers_413(through: Callable[[str], Gateway]) -> None
 def test_a_client_that_hangs_up_leaves_one_line(gateway: Gateway) -> None:
     with client.Connection(gateway.port) as connection:
         connection.send(b"POST /mcp HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n{")
-        gateway.wait_for_open()
+        gateway.wait_for_arrival()
         connection.abort()
     assert gateway.lines(1)[0].flags == "DC"
 

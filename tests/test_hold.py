@@ -111,7 +111,7 @@ def b19_without_the_option_a_client_may_leave(through: Through) -> None:
         connection.start(request)
         connection.send(request.body or b"")
         # The filter refuses at once if an earlier request showed that the host does not hold.
-        time.sleep(0.1)
+        gateway.wait_for_arrival()
         connection.abort()
     gateway.lines(1)
     assert gateway.upstream.take().bytes == 0

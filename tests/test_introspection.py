@@ -207,7 +207,7 @@ def b40_a_refused_token_is_not_asked_about_again_at_once(
     gateway: Gateway, introspection: Introspection
 ) -> None:
     unknown = tokens.remember("opaque-unknown-to-the-issuer")
-    for _ in range(10):
+    for _ in range(3):
         gateway.post(BODY, unknown).invalid_token("token_inactive")
     assert introspection.calls[unknown] == 1
     time.sleep(REFUSED + 1.1)
@@ -319,11 +319,11 @@ def h10_clients_that_leave_while_the_issuer_is_asked(
     gateway, token = through("left"), introspection.token()
     request = post(BODY, token)
     with introspection.held("/introspect/left"):
-        for _ in range(3):
+        for number in range(3):
             with client.Connection(gateway.port) as connection:
                 connection.start(request)
                 connection.send(request.body or b"")
-                gateway.wait_for_open()
+                gateway.wait_for_arrival(number + 1)
                 connection.abort()
         gateway.lines(3)
     gateway.exchange(client.send(gateway.port, request)).forwarded()

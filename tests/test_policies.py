@@ -13,7 +13,6 @@ from .harness.client import Request
 from .harness.envoy import Envoy
 from .harness.envoy_config import Cluster, Listener
 from .harness.gateway import Exchange, Gateway
-from .harness.http_server import KeyAnswer
 from .harness.issuer import Issuer, keys_answer
 from .harness.keys import key
 from .harness.messages import LEGACY, HeaderList, call, message, post
@@ -280,24 +279,17 @@ def test_decisions_are_counted_for_each_server(site: Site, envoy: Envoy) -> None
 def test_requests_that_wait_for_keys_of_two_policies_go_on(
     clusters: dict[str, Cluster], directory: Any, issuer: Issuer, upstream: Upstream
 ) -> None:
-    """Each policy fetches for itself; one that is slow holds up its own requests only."""
-    slow = KeyAnswer(200, keys_answer(key("ES256", "hr")).body, delay=1.0)
-    issuer.paths[HR_KEYS] = slow
-    listener = Listener({"policies": POLICIES[:2]})
-    answered: list[tuple[str, int]] = []
-
-    def ask(port: int, name: str, request: Request) -> None:
-        answered.append((name, client.send(port, request).status))
-
-    with Envoy(directory, {"tools": listener}, clusters).checked() as envoy:
-        requests = {
-            "hr": at_hr(call(LEGACY, "hr.holidays"), hr_token("hr")),
-            "crm": at_crm(call(LEGACY, "crm.get_customer"), crm_token()),
-        }
+    """Each policy fetches its own keys; a slow issuer delays the requests of its policy only."""
+    issuer.paths[HR_KEYS] = keys_answer(key("ES256", "hr"))
+    fetches, statuses = issuer.fetches[HR_KEYS], []
+    with Envoy(directory, {"tools": Listener({"policies": POLICIES[:2]})}, clusters).checked() as envoy:
         port = envoy.ports["tools"]
-        threads = [threading.Thread(target=ask, args=(port, *each)) for each in requests.items()]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(10)
-        assert answered == [("crm", 200), ("hr", 200)]
+        at_slow = at_hr(call(LEGACY, "hr.holidays"), hr_token("hr"))
+        waiting = threading.Thread(target=lambda: statuses.append(client.send(port, at_slow).status))
+        with issuer.held(HR_KEYS):
+            waiting.start()
+            issuer.wait_for_fetches(HR_KEYS, fetches + 1)
+            assert client.send(port, at_crm(call(LEGACY, "crm.get_customer"), crm_token())).status == 200
+            assert not statuses
+        waiting.join()
+        assert statuses == [200]

@@ -46,7 +46,7 @@ def test_a_stream_the_client_closes_is_closed_at_the_server(
     with (client_h2 if http2 else client).Connection(gateway.port) as connection:
         stream = begin_stream(connection, post(body, tokens.support(), MODERN))
         upstream.wait_for(1)
-        gateway.wait_for_open()
+        gateway.wait_for_arrival()
         peer = upstream.peers[upstream.recording.requests[0].connection]
         assert not peer.closed
         if isinstance(connection, client_h2.Connection):

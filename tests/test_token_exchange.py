@@ -324,7 +324,7 @@ def test_a_client_that_leaves_does_not_cancel_a_shared_exchange(
         eventually(lambda: questions(introspection, "/exchange/left"), "the exchange is asked for")
         stays = threading.Thread(target=client.send, args=(gateway.port, request))
         stays.start()
-        gateway.wait_for_open(2)
+        gateway.wait_for_arrival(2)
         leaver.abort()
         (line,) = gateway.lines(1)
         assert line.record is not None and line.record["reason"] == "client_gone"

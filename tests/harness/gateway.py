@@ -202,13 +202,13 @@ class Gateway:
         self.envoy.wait_until_quiet()
         self.skip_log()
 
-    def wait_for_open(self, count: int = 1) -> None:
-        """Wait until Envoy works on this many requests: what was sent of them has arrived there."""
-        eventually(
-            lambda: self.envoy.open_requests(self.name) >= count,
-            f"{count} requests are open, but there are",
-            lambda: self.envoy.open_requests(self.name),
-        )
+    def wait_for_arrival(self, count: int = 1) -> None:
+        """Wait until this many requests since the last exchange have arrived at Envoy, at least in part.
+
+        They may have ended: the filter refuses some before they are complete.
+        """
+        arrived = lambda: self.envoy.open_requests(self.name) + self.logged()  # noqa: E731
+        eventually(lambda: arrived() >= count, f"{count} requests arrive, but there are", arrived)
 
     def logged(self) -> int:
         """How many requests were logged since the last exchange."""
