@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import jwt
 import pytest
 
-from .harness import client, web, wrong_tokens
+from .harness import client, left_behind, web, wrong_tokens
 from .harness.answers import Answer, event_stream, gzipped, json_answer, result
 from .harness.client import Request
 from .harness.envoy import Envoy, StartError
@@ -19,6 +21,7 @@ from .harness.http_server import KeyAnswer
 from .harness.issuer import Issuer, keys_answer
 from .harness.keys import b64url, key
 from .harness.messages import MODERN, call, post
+from .harness.process import end
 from .harness.tokens import ISSUER, OMIT, RESOURCE, claims, token
 from .harness.upstream import Upstream
 from .harness.waiting import eventually
@@ -209,6 +212,13 @@ def test_a_token_in_a_log_is_noticed(envoy: Envoy, gateway: Gateway) -> None:
 def test_a_configuration_envoy_refuses_is_reported(directory: Path, clusters: dict[str, Cluster]) -> None:
     with pytest.raises(StartError, match="nowhere"):
         Envoy(directory, {"bad": Listener(cluster="nowhere")}, clusters)
+
+
+def test_a_process_that_is_left_behind_is_found() -> None:
+    left = subprocess.Popen(["sleep", "60"], env={**os.environ, left_behind.VARIABLE: "left"})
+    eventually(lambda: left_behind.marked("left"), "the process is found")
+    end(left)
+    left_behind.check_none("left")
 
 
 def test_claims_can_be_left_out() -> None:

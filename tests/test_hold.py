@@ -110,6 +110,7 @@ def b19_without_the_option_a_client_may_leave(through: Through) -> None:
         request = post(call(LEGACY, "crm.get_customer"), tokens.support())
         connection.start(request)
         connection.send(request.body or b"")
+        # The filter refuses at once if an earlier request showed that the host does not hold.
         gateway.wait_for_arrival()
         connection.abort()
     gateway.lines(1)

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from demo import proxy
 
-START_TIMEOUT = 60.0
+START_TIMEOUT_S = 180.0
 
 
 class Envoy:
@@ -31,12 +31,11 @@ class Envoy:
         self.ports: dict[str, int] = {}
 
     def __enter__(self) -> Self:
-        end = time.monotonic() + START_TIMEOUT
-        while not self._is_ready():
-            if self._process.poll() is not None or time.monotonic() > end:
-                self.__exit__(None, None, None)
-                raise SystemExit(f"Envoy did not start:\n{self.log()}")
-            time.sleep(0.05)
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         listeners = json.loads(self.admin("/listeners?format=json"))["listener_statuses"]
         self.ports = {
             each["name"]: each["local_address"]["socket_address"]["port_value"]
@@ -80,6 +79,13 @@ class Envoy:
         """Processor time of all threads. Linux only; in nanoseconds, unlike /proc/<pid>/stat."""
         threads = Path(f"/proc/{self._process.pid}/task").glob("*/schedstat")
         return sum(int(file.read_text().split()[0]) for file in threads) / 1e9
+
+    def _wait_until_ready(self) -> None:
+        end = time.monotonic() + START_TIMEOUT_S
+        while not self._is_ready():
+            if self._process.poll() is not None or time.monotonic() > end:
+                raise SystemExit(f"Envoy did not start:\n{self.log()}")
+            time.sleep(0.05)
 
     def _is_ready(self) -> bool:
         try:

@@ -22,10 +22,11 @@ def mark() -> str:
 
 def check_none(mark: str) -> None:
     """No marked process is left. Without /proc (outside Linux) nothing is checked."""
-    eventually(lambda: not _marked(mark), "no process is left behind, but there is", lambda: _marked(mark), 10)
+    eventually(lambda: not marked(mark), "no process is left behind, but there is", lambda: marked(mark))
 
 
-def _marked(mark: str) -> list[str]:
+def marked(mark: str) -> list[str]:
+    """The marked processes that run, by their ids and commands."""
     text = f"{VARIABLE}={mark}".encode()
     others = [each for each in PROC.glob("[0-9]*") if each.name != str(os.getpid())]
     return [_command(each) for each in others if text in _read(each / "environ").split(b"\0")]
