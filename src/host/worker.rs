@@ -88,8 +88,8 @@ impl<R> Worker<R> {
         let performed = match call.store {
             None => Some((call.owner, Outcome::Call(answer()))),
             Some(mut job) => match job.answered(answer().as_ref()) {
-                etcd::Progress::Over(stored) => Some((call.owner, Outcome::Store(stored))),
-                etcd::Progress::Call(request) => {
+                etcd::EtcdProgress::Over(stored) => Some((call.owner, Outcome::Store(stored))),
+                etcd::EtcdProgress::Call(request) => {
                     self.call(call.owner, call.context, &request, Some(job))
                 }
             },

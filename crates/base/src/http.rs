@@ -1,10 +1,10 @@
-//! HTTP calls the host makes for this module, which makes none itself.
+//! HTTP requests that the host sends for the filter, and responses.
 
 use std::fmt;
 
 use crate::secret::Secret;
 
-/// A call to a cluster of the policy.
+/// A request to a cluster of the policy.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpRequest {
     /// The host's name for the server: an Envoy cluster.
@@ -15,7 +15,7 @@ pub struct HttpRequest {
     pub body: Vec<u8>,
 }
 
-/// Where calls of one kind go.
+/// The URL of a server, and the cluster that reaches it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// The host's name for the server: an Envoy cluster.
@@ -26,16 +26,16 @@ pub struct Endpoint {
     pub authority: String,
 }
 
-/// What came of a call.
+/// The response to a request.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpResponse {
-    /// The status. The host's own 503 or 504 stands for no answer, too.
+    /// The status. The host reports an unreachable server as 503 or 504.
     pub status: u16,
     /// The body.
     pub body: Vec<u8>,
 }
 
-/// An answer given in the server's place.
+/// A response that the filter sends in place of the MCP server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
     /// The HTTP status.
@@ -47,7 +47,7 @@ pub struct Reply {
 }
 
 impl Endpoint {
-    /// A form, as OAuth's endpoints take it; the answer is to be JSON.
+    /// A POST request with a form, as OAuth endpoints take it. Asks for a JSON response.
     pub fn post(&self, form: String, authorization: Option<&Secret>) -> HttpRequest {
         let form_type = "application/x-www-form-urlencoded".to_owned();
         let mut call = self.call("POST", authorization);
@@ -56,7 +56,7 @@ impl Endpoint {
         call
     }
 
-    /// A JSON object; so is the answer to be.
+    /// A POST request with a JSON object. Asks for a JSON response.
     pub fn post_json(&self, object: &serde_json::Value) -> HttpRequest {
         let mut call = self.call("POST", None);
         call.headers
@@ -65,7 +65,7 @@ impl Endpoint {
         call
     }
 
-    /// A question whose answer is to be JSON.
+    /// A GET request that asks for a JSON response.
     pub fn get(&self, authorization: Option<&Secret>) -> HttpRequest {
         self.call("GET", authorization)
     }
@@ -87,7 +87,7 @@ impl Endpoint {
     }
 }
 
-/// Without headers and body: there are credentials in them.
+/// Without headers and body: they hold credentials.
 impl fmt::Debug for HttpRequest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
@@ -97,7 +97,7 @@ impl fmt::Debug for HttpRequest {
     }
 }
 
-/// Without the body: there are tokens in it.
+/// Without the body: it may hold tokens.
 impl fmt::Debug for HttpResponse {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter

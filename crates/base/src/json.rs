@@ -1,14 +1,14 @@
 //! Strict JSON (RFC 8259), read once from front to back, without a tree of values.
 //!
-//! Two parsers that read one text differently are the way around a gateway, so whatever they are
-//! known to differ on is refused here: duplicate keys at any depth (also spelled with escapes),
-//! invalid UTF-8, lone surrogates, a byte order mark, text behind the value, NUL in a key, and
-//! nesting beyond a limit. Values are never interpreted further than needed: numbers stay text.
+//! If a gateway and a server read one text differently, the gateway can be bypassed. So the reader
+//! refuses every text that parsers are known to read differently: duplicate keys at any depth (also
+//! written with escapes), invalid UTF-8, lone surrogates, a byte order mark, text after the value, NUL
+//! in a key, and nesting beyond a limit. Numbers stay text.
 
 mod digest;
 pub mod edits;
 mod element;
-mod fault;
+mod error;
 mod keys;
 mod text;
 pub mod tree;
@@ -18,16 +18,16 @@ use std::ops::Range;
 
 pub use self::digest::{digest, digest_members};
 pub use self::element::Element;
-pub use self::fault::{Fault, JsonError};
-use self::keys::Keys;
+pub use self::error::{JsonError, JsonErrorKind};
+use self::keys::OpenKeys;
 
 pub use self::text::unescape;
-use self::text::{hex, plain_run};
+use self::text::{code_unit, plain_run};
 
 /// A part of the input, in bytes from its start.
 pub type Span = Range<usize>;
 
-/// What a value is, seen from its first character.
+/// The type of a value, known from its first character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// `[...]`
@@ -44,12 +44,12 @@ pub enum Kind {
     String,
 }
 
-/// A string of the input: its place, quotes included, and its meaning.
+/// A string of the input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text<'a> {
-    /// Where it stands, with its quotes.
+    /// Its position, with the quotes.
     pub span: Span,
-    /// What it says, escapes resolved.
+    /// Its value, with escapes resolved.
     pub value: Cow<'a, str>,
 }
 
@@ -58,30 +58,30 @@ pub struct Text<'a> {
 pub struct Member<'a> {
     /// The key.
     pub key: Text<'a>,
-    /// The comma before it, if it is not the first.
+    /// The position of the comma before it; `None` for the first member.
     pub comma: Option<usize>,
-    /// Its number in the object, from 0.
+    /// Its index in the object, from 0.
     pub index: usize,
 }
 
-/// Reads one JSON text, value by value. Every `object`, `array`, `string` and `skip` reads exactly
+/// Reads one JSON text, value by value. Each call of `object`, `array`, `string` or `skip` reads exactly
 /// one value and checks all of it.
 #[derive(Debug)]
 pub struct Reader<'a> {
     /// The input up to the first byte that is not UTF-8.
     text: &'a str,
-    /// Whether that is all of it.
+    /// Whether the whole input is UTF-8.
     whole: bool,
     at: usize,
     depth: usize,
     max_depth: usize,
-    keys: Keys<'a>,
+    keys: OpenKeys<'a>,
 }
 
 impl<'a> Reader<'a> {
     /// A reader at the start of `input` that refuses nesting deeper than `max_depth`.
     pub fn new(input: &'a [u8], max_depth: usize) -> Self {
-        // Once for all of it costs less than for each string.
+        // One check of the whole input costs less than one check of each string.
         let text = match str::from_utf8(input) {
             Ok(text) => text,
             Err(error) => {
@@ -95,7 +95,7 @@ impl<'a> Reader<'a> {
             at: 0,
             depth: 0,
             max_depth,
-            keys: Keys::default(),
+            keys: OpenKeys::default(),
         }
     }
 
@@ -104,12 +104,16 @@ impl<'a> Reader<'a> {
         self.text.as_bytes().get(span).unwrap_or_default()
     }
 
-    /// How far the reader is.
+    /// The position of the next unread byte.
     pub fn position(&self) -> usize {
         self.at
     }
 
-    /// What the next value is.
+    /// The type of the next value.
+    ///
+    /// # Errors
+    ///
+    /// No value starts here.
     #[inline]
     pub fn kind(&mut self) -> Result<Kind, JsonError> {
         match self.next_character()? {
@@ -119,17 +123,25 @@ impl<'a> Reader<'a> {
             b't' | b'f' => Ok(Kind::Bool),
             b'n' => Ok(Kind::Null),
             b'-' | b'0'..=b'9' => Ok(Kind::Number),
-            _ => Err(self.error(Fault::Unexpected)),
+            _ => Err(self.error(JsonErrorKind::Unexpected)),
         }
     }
 
-    /// Reads any value and returns where it stands.
+    /// Reads any value and returns its position.
+    ///
+    /// # Errors
+    ///
+    /// The value is not strict JSON.
     pub fn skip(&mut self) -> Result<Span, JsonError> {
         let kind = self.kind()?;
         self.skip_kind(kind)
     }
 
-    /// Reads a value after [`Self::kind`] said what it is.
+    /// Reads a value whose type [`Self::kind`] returned.
+    ///
+    /// # Errors
+    ///
+    /// The value is not strict JSON.
     #[inline]
     pub fn skip_kind(&mut self, kind: Kind) -> Result<Span, JsonError> {
         match kind {
@@ -141,7 +153,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads an object; `member` must read each value.
+    /// Reads an object. `member` must read each value.
+    ///
+    /// # Errors
+    ///
+    /// The value is no strict object, or `member` fails.
     pub fn object<E: From<JsonError>>(
         &mut self,
         mut member: impl FnMut(&mut Self, Member<'a>) -> Result<(), E>,
@@ -160,17 +176,21 @@ impl<'a> Reader<'a> {
             match self.next_character()? {
                 b',' => comma = Some(self.at),
                 b'}' => break,
-                _ => return Err(self.error(Fault::Unexpected).into()),
+                _ => return Err(self.error(JsonErrorKind::Unexpected).into()),
             }
             self.advance(1);
         }
         if !self.keys.close(first_key) {
-            return Err(self.error(Fault::DuplicateKey).into());
+            return Err(self.error(JsonErrorKind::DuplicateKey).into());
         }
         Ok(self.close(start))
     }
 
-    /// Reads an array; `element` must read each value.
+    /// Reads an array. `element` must read each value.
+    ///
+    /// # Errors
+    ///
+    /// The value is no strict array, or `element` fails.
     pub fn array<E: From<JsonError>>(
         &mut self,
         mut element: impl FnMut(&mut Self) -> Result<(), E>,
@@ -184,57 +204,69 @@ impl<'a> Reader<'a> {
             match self.next_character()? {
                 b',' => self.advance(1),
                 b']' => return Ok(self.close(start)),
-                _ => return Err(self.error(Fault::Unexpected).into()),
+                _ => return Err(self.error(JsonErrorKind::Unexpected).into()),
             }
         }
     }
 
     /// Reads a string.
+    ///
+    /// # Errors
+    ///
+    /// The value is no strict string.
     pub fn string(&mut self) -> Result<Text<'a>, JsonError> {
         if self.next_character()? != b'"' {
-            return Err(self.error(Fault::Unexpected));
+            return Err(self.error(JsonErrorKind::Unexpected));
         }
         let (span, escaped) = self.raw_string()?;
-        self.meaning(span, escaped)
+        self.resolved(span, escaped)
     }
 
-    /// The meaning of a string that was read already.
+    /// Resolves a string that was read already.
+    ///
+    /// # Errors
+    ///
+    /// An escape is invalid.
     pub fn resolve(&self, span: Span) -> Result<Text<'a>, JsonError> {
         let escaped = self.bytes(span.clone()).contains(&b'\\');
-        self.meaning(span, escaped)
+        self.resolved(span, escaped)
     }
 
     #[inline]
-    fn meaning(&self, span: Span, escaped: bool) -> Result<Text<'a>, JsonError> {
+    fn resolved(&self, span: Span, escaped: bool) -> Result<Text<'a>, JsonError> {
         let inside = span.start.saturating_add(1)..span.end.saturating_sub(1);
         let text = self.text.get(inside).unwrap_or_default();
         let value = if escaped {
             let at = span.start;
-            let fault = Fault::Escape;
-            Cow::Owned(unescape(text).ok_or(JsonError { fault, at })?)
+            let kind = JsonErrorKind::Escape;
+            Cow::Owned(unescape(text).ok_or(JsonError { kind, at })?)
         } else {
             Cow::Borrowed(text)
         };
         Ok(Text { span, value })
     }
 
-    /// Checks that nothing but white space is left.
+    /// Checks that only white space is left.
+    ///
+    /// # Errors
+    ///
+    /// More text follows, or the input is not UTF-8.
     pub fn end(&mut self) -> Result<(), JsonError> {
         self.skip_whitespace();
         match self.peek() {
             None if self.whole => Ok(()),
-            None => Err(self.error(Fault::End)),
-            Some(_) => Err(self.error(Fault::Trailing)),
+            None => Err(self.error(JsonErrorKind::End)),
+            Some(_) => Err(self.error(JsonErrorKind::Trailing)),
         }
     }
 
     #[inline]
     fn key(&mut self) -> Result<Text<'a>, JsonError> {
         let key = self.string()?;
-        // Only an escape can have brought one in.
+        // Only an escape can write U+0000.
         if matches!(&key.value, Cow::Owned(value) if value.contains('\0')) {
             return Err(JsonError {
-                fault: Fault::NulInKey,
+                kind: JsonErrorKind::NulInKey,
                 at: key.span.start,
             });
         }
@@ -245,7 +277,7 @@ impl<'a> Reader<'a> {
     fn open(&mut self, bracket: u8) -> Result<usize, JsonError> {
         self.take(bracket)?;
         if self.depth >= self.max_depth {
-            return Err(self.error(Fault::TooDeep));
+            return Err(self.error(JsonErrorKind::TooDeep));
         }
         self.depth = self.depth.saturating_add(1);
         Ok(self.at.saturating_sub(1))
@@ -261,13 +293,13 @@ impl<'a> Reader<'a> {
     #[inline]
     fn take(&mut self, wanted: u8) -> Result<(), JsonError> {
         if self.next_character()? != wanted {
-            return Err(self.error(Fault::Unexpected));
+            return Err(self.error(JsonErrorKind::Unexpected));
         }
         self.advance(1);
         Ok(())
     }
 
-    /// Reads a string without resolving it, and says whether there is anything to resolve.
+    /// Reads a string without resolving it. Also returns whether it has escapes.
     fn raw_string(&mut self) -> Result<(Span, bool), JsonError> {
         let start = self.at;
         let mut escaped = false;
@@ -278,8 +310,8 @@ impl<'a> Reader<'a> {
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => self.escape()?,
-                Some(_) => return Err(self.error(Fault::ControlCharacter)),
-                None => return Err(self.error(Fault::End)),
+                Some(_) => return Err(self.error(JsonErrorKind::ControlCharacter)),
+                None => return Err(self.error(JsonErrorKind::End)),
             }
             escaped = true;
         }
@@ -287,7 +319,7 @@ impl<'a> Reader<'a> {
         Ok((start..self.at, escaped))
     }
 
-    /// Reads one escape. A surrogate must be the first half of a pair whose second half follows.
+    /// Reads one escape. Surrogates must come in pairs.
     fn escape(&mut self) -> Result<(), JsonError> {
         self.advance(1);
         match self.peek() {
@@ -300,22 +332,22 @@ impl<'a> Reader<'a> {
                     self.advance(1);
                     match (self.peek(), self.code_unit()?) {
                         (Some(b'u'), 0xDC00..=0xDFFF) => Ok(()),
-                        _ => Err(self.error(Fault::Escape)),
+                        _ => Err(self.error(JsonErrorKind::Escape)),
                     }
                 }
-                0xD800..=0xDFFF => Err(self.error(Fault::Escape)),
+                0xD800..=0xDFFF => Err(self.error(JsonErrorKind::Escape)),
                 _ => Ok(()),
             },
-            Some(_) => Err(self.error(Fault::Escape)),
-            None => Err(self.error(Fault::End)),
+            Some(_) => Err(self.error(JsonErrorKind::Escape)),
+            None => Err(self.error(JsonErrorKind::End)),
         }
     }
 
-    /// Reads `u` and its four digits.
+    /// Reads `u` and four digits.
     fn code_unit(&mut self) -> Result<u32, JsonError> {
         self.advance(1);
         let digits = self.bytes(self.at..self.at.saturating_add(4));
-        let unit = hex(digits).ok_or_else(|| self.error(Fault::Escape))?;
+        let unit = code_unit(digits).ok_or_else(|| self.error(JsonErrorKind::Escape))?;
         self.advance(4);
         Ok(unit)
     }
@@ -350,7 +382,7 @@ impl<'a> Reader<'a> {
             self.advance(1);
         }
         if self.at == start {
-            return Err(self.error(Fault::Number));
+            return Err(self.error(JsonErrorKind::Number));
         }
         Ok(())
     }
@@ -361,7 +393,7 @@ impl<'a> Reader<'a> {
         let literal = [&b"true"[..], b"false", b"null"]
             .into_iter()
             .find(|literal| rest.starts_with(literal))
-            .ok_or_else(|| self.error(Fault::Unexpected))?;
+            .ok_or_else(|| self.error(JsonErrorKind::Unexpected))?;
         self.advance(literal.len());
         Ok(start..self.at)
     }
@@ -372,7 +404,7 @@ impl<'a> Reader<'a> {
             Some(byte) if byte > b' ' => Ok(byte),
             _ => {
                 self.skip_whitespace();
-                self.peek().ok_or_else(|| self.error(Fault::End))
+                self.peek().ok_or_else(|| self.error(JsonErrorKind::End))
             }
         }
     }
@@ -393,12 +425,12 @@ impl<'a> Reader<'a> {
         self.at = self.at.saturating_add(count);
     }
 
-    fn error(&self, fault: Fault) -> JsonError {
-        let fault = match fault {
-            Fault::End if !self.whole => Fault::Utf8,
-            fault => fault,
+    fn error(&self, kind: JsonErrorKind) -> JsonError {
+        let kind = match kind {
+            JsonErrorKind::End if !self.whole => JsonErrorKind::Utf8,
+            kind => kind,
         };
-        JsonError { fault, at: self.at }
+        JsonError { kind, at: self.at }
     }
 }
 

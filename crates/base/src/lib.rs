@@ -1,9 +1,8 @@
-//! What every other part stands on: strict JSON, secrets, sealing, stores, and HTTP requests as values.
-//!
-//! Nothing here does any I/O, and nothing here knows MCP, OAuth or a policy.
-
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+pub mod hex;
 pub mod http;
 pub mod json;
 pub mod seal;

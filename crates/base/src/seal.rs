@@ -1,6 +1,6 @@
-//! Handles of the server (session ids, event ids, task ids, request states) as one caller may hold
-//! them: encrypted, and bound to that caller. Nothing has to be stored, and every replica with the
-//! same key opens what another one sealed.
+//! Sealed ids: ids of the server (session, event, task, request state) and states of the filter,
+//! encrypted and bound to one caller. The filter does not store them, and every replica with the same
+//! key opens them.
 
 use aes_siv::KeyInit;
 use aes_siv::siv::Aes256Siv;
@@ -11,65 +11,65 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-/// The shortest secret from which a key is made, in bytes.
-const MIN_SECRET: usize = 32;
-/// The longest text that is looked at: no request is larger.
-const MAX_SEALED: usize = 1024 * 1024;
+/// The minimum length of the secret, in bytes.
+const MIN_SECRET_BYTES: usize = 32;
+/// The maximum length of a sealed id, in bytes: no request is larger.
+const MAX_SEALED_BYTES: usize = 1024 * 1024;
 
-/// Seals handles with AES-SIV (RFC 5297), which needs no nonce: the same handle of the same caller
-/// is the same text each time, as clients compare session ids.
+/// Seals ids with AES-SIV (RFC 5297). It needs no nonce, so an id has one sealed form for one caller:
+/// clients compare session ids.
 pub struct Sealer {
     key: [u8; 64],
 }
 
-/// The secret is too short to make a key from.
+/// The secret is too short to derive a key from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error(
-    "expected a secret of at least {MIN_SECRET} characters, such as `openssl rand -hex 32` prints"
+    "expected a secret of at least {MIN_SECRET_BYTES} characters, such as `openssl rand -hex 32` prints"
 )]
 pub struct ShortSecret;
 
-/// What a handle is. One sealed as something else does not open.
+/// The purpose of a sealed id. It does not open for another purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// `Mcp-Session-Id`.
     Session,
-    /// The id of an event, which comes back as `Last-Event-ID`.
+    /// An event id, which the client sends back as `Last-Event-ID`.
     Event,
     /// A task id.
     Task,
     /// `requestState`.
     RequestState,
-    /// A connection in the store.
+    /// A linked account in the store.
     Connection,
-    /// The link that a caller opens to connect.
+    /// The link that a caller opens to link an account.
     Ticket,
-    /// Who is signed in in a browser: a cookie.
+    /// The cookie that names the user signed in in a browser.
     Browser,
-    /// A form of this filter's own page.
+    /// A form on a page of the filter.
     Form,
-    /// The `state` of a sign-in at the first layer's issuer.
+    /// The `state` of a sign-in at an issuer of the policy (RFC 6749 section 4.1.1).
     SignIn,
-    /// The `state` of a connection under way.
+    /// The `state` of an account being linked (RFC 6749 section 4.1.1).
     Connecting,
-    /// A `requestState` of the filter's own.
+    /// A `requestState` that the filter made.
     Question,
-    /// This filter's registration at an authorization server.
+    /// The filter's client registration at an authorization server.
     Client,
-    /// A question that is answered on a page, in the store.
+    /// A question in the store that the user answers on a page.
     Answer,
 }
 
-/// Whose handle it is.
+/// The caller a sealed id belongs to.
 #[derive(Debug, Clone, Copy)]
 pub struct Owner<'a> {
-    /// The MCP server: a handle of one does not open at another.
+    /// The MCP server. An id of one server does not open at another.
     pub resource: &'a str,
     /// The `iss` of the caller's token; empty if there is none.
     pub issuer: &'a str,
-    /// Whose it is. A user id is never empty, so nobody's handles are not a user's.
+    /// The user; empty for an anonymous caller. A user id is never empty.
     pub user: &'a str,
-    /// As whom; empty if as itself.
+    /// The test user or role the caller acts as; empty without one.
     pub view: &'a str,
 }
 
@@ -80,7 +80,7 @@ impl Sealer {
     ///
     /// The secret is too short.
     pub fn new(secret: &str) -> Result<Self, ShortSecret> {
-        if secret.len() < MIN_SECRET {
+        if secret.len() < MIN_SECRET_BYTES {
             return Err(ShortSecret);
         }
         let mut key = [0; 64];
@@ -89,15 +89,15 @@ impl Sealer {
         Ok(Self { key })
     }
 
-    /// Seals a handle. It opens only for the same purpose, owner and `bound` values.
+    /// Seals an id. It opens only for the same purpose, owner and `bound` values.
     pub fn seal<T: Serialize>(
         &self,
         purpose: Purpose,
         owner: Owner<'_>,
         bound: &[&[u8]],
-        handle: &T,
+        id: &T,
     ) -> String {
-        let plain = serde_json::to_vec(handle).unwrap_or_default();
+        let plain = serde_json::to_vec(id).unwrap_or_default();
         let sealed = self
             .cipher()
             .encrypt(associated(purpose, owner, bound), &plain)
@@ -105,7 +105,7 @@ impl Sealer {
         BASE64_URL_SAFE_NO_PAD.encode(sealed)
     }
 
-    /// Opens a handle; `None` if it is not one, or somebody else's.
+    /// Opens a sealed id. `None`: the text is no sealed id, or has another purpose, owner or binding.
     pub fn open<T: DeserializeOwned>(
         &self,
         purpose: Purpose,
@@ -113,7 +113,7 @@ impl Sealer {
         bound: &[&[u8]],
         sealed: &str,
     ) -> Option<T> {
-        if sealed.len() > MAX_SEALED {
+        if sealed.len() > MAX_SEALED_BYTES {
             return None;
         }
         let sealed = BASE64_URL_SAFE_NO_PAD.decode(sealed).ok()?;
@@ -129,7 +129,7 @@ impl Sealer {
     }
 }
 
-/// AES-SIV takes a list, so that no two lists are one.
+/// The associated data. AES-SIV authenticates it as a list: `["ab", "c"]` differs from `["a", "bc"]`.
 fn associated<'a>(purpose: Purpose, owner: Owner<'a>, bound: &[&'a [u8]]) -> Vec<&'a [u8]> {
     let purpose: &[u8] = match purpose {
         Purpose::Session => b"session",
@@ -150,7 +150,7 @@ fn associated<'a>(purpose: Purpose, owner: Owner<'a>, bound: &[&'a [u8]]) -> Vec
     [&[purpose], &owner[..], bound].concat()
 }
 
-/// Says nothing: the key is in it.
+/// Without the key.
 impl std::fmt::Debug for Sealer {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("Sealer")
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn b24_a_handle_opens_for_its_owner_and_purpose_only() {
+    fn b24_a_sealed_id_opens_for_its_owner_and_purpose_only() {
         let sealer = Sealer::new(&"s".repeat(32)).unwrap();
         let owner = Owner {
             resource: "https://a/mcp",
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_secret_is_no_secret() {
+    fn a_short_secret_is_refused() {
         assert_eq!(Sealer::new(&"s".repeat(31)).err(), Some(ShortSecret));
     }
 

@@ -1,4 +1,4 @@
-//! Text that may not be printed.
+//! Text that no log may print.
 
 use std::fmt;
 
@@ -6,12 +6,12 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use url::form_urlencoded::byte_serialize;
 
-/// A token or a credential.
+/// A token or a credential. Its `Debug` form does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes a text out of sight.
+    /// Marks a text as secret.
     pub fn new(text: String) -> Self {
         Self(text)
     }
@@ -24,7 +24,7 @@ impl Secret {
         Self(format!("Basic {}", BASE64_STANDARD.encode(pair)))
     }
 
-    /// The text, for the one call or seal it is needed in.
+    /// The text itself, to send it or to seal it.
     pub fn reveal(&self) -> &str {
         &self.0
     }

@@ -1,8 +1,8 @@
-//! What outlasts a request: records of this filter's own, each with an end, in the proxy's memory or
-//! in etcd, where every replica finds them.
+//! Records that outlast a request. Each expires. They are kept in the proxy's memory, or in etcd, which
+//! all replicas share.
 //!
-//! Nothing here does any I/O: [`memory`] works on bytes the host keeps, [`etcd`] turns operations into
-//! calls and answers into outcomes.
+//! [`memory`] edits bytes that the host keeps. [`etcd`] turns operations into HTTP requests and
+//! responses into outcomes.
 
 pub mod etcd;
 pub mod memory;
@@ -12,22 +12,24 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// The name of a record. It says nothing about who or what the record is about.
+use crate::hex;
+
+/// The name of a record: a hash, so that it does not reveal the user or the content.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Key(String);
 
-/// What is asked of a store. Times are in Unix seconds.
+/// An operation on a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
     /// Reads a record.
     Get(Key),
-    /// Writes a record, whatever was there.
+    /// Writes a record and replaces an older one.
     Put(Record),
-    /// Writes a record unless there is one: of all that try, one succeeds.
+    /// Writes a record unless one exists. Of several attempts, exactly one succeeds.
     Create(Record),
-    /// Writes the second in place of the first, if that is what is there.
+    /// Replaces the first record by the second, if the store still holds the first.
     Replace(Record, Record),
-    /// Takes a record out, if there is one.
+    /// Deletes a record, if it exists.
     Delete(Key),
 }
 
@@ -36,69 +38,68 @@ pub enum Operation {
 pub struct Record {
     /// Its name.
     pub key: Key,
-    /// What it says: a text of visible ASCII, sealed where it is a secret.
+    /// Visible ASCII. Secrets are sealed.
     pub value: String,
-    /// When it is gone by itself.
+    /// When the store drops it, in Unix seconds.
     pub expires: u64,
 }
 
-/// What came of an operation.
+/// The outcome of an operation that was done.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Stored {
-    /// What a `Get` found.
+    /// The value that a `Get` found.
     Value(Option<String>),
     /// A `Put` or `Delete` was done.
     Done,
-    /// Whether a `Create` was the first, or a `Replace` found what it was to replace.
+    /// Whether a `Create` or `Replace` wrote its record.
     Created(bool),
 }
 
-/// How many digits of a name say where it is kept.
-const PLACE: usize = 8;
+/// The first digits of a key choose the slot of memory that keeps the record.
+const SLOT_DIGITS: usize = 8;
 
 /// An operation that was not done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum StoreError {
-    /// There is no room: nothing that has not ended is ever thrown out.
+    /// The store has no room. It never drops a record before its expiry.
     #[error("the store is full")]
     Full,
-    /// The store did not answer, or not in a way that can be read.
+    /// The store did not respond, or its response cannot be read.
     #[error("the store is not available")]
     Unavailable,
 }
 
 impl Key {
-    /// The name of what these texts name together. No two lists of texts are one.
-    pub fn of(what: &str, named: &[&str]) -> Self {
+    /// The key of these texts. Different lists of texts have different keys.
+    pub fn of(kind: &str, names: &[&str]) -> Self {
         let mut hash = hmac_sha256::Hash::new();
-        for text in std::iter::once(&what).chain(named) {
+        for text in std::iter::once(&kind).chain(names) {
             hash.update((text.len() as u64).to_be_bytes());
             hash.update(text.as_bytes());
         }
-        let hash = hash.finalize();
-        Self(hash.iter().map(|byte| format!("{byte:02x}")).collect())
+        Self(hex::encode(&hash.finalize()))
     }
 
-    /// The same for what is kept beside all else of these owners, where there are several places.
-    pub fn beside(what: &str, owners: &[&str], named: &[&str]) -> Self {
-        let (place, name) = (Self::of(what, owners).0, Self::of(what, named).0);
-        let places = place.chars().take(PLACE);
-        Self(places.chain(name.chars().skip(PLACE)).collect())
+    /// The same, in the slot that keeps all other records of these owners.
+    pub fn beside(kind: &str, owners: &[&str], names: &[&str]) -> Self {
+        let (slot, name) = (Self::of(kind, owners).0, Self::of(kind, names).0);
+        let slot = slot.chars().take(SLOT_DIGITS);
+        Self(slot.chain(name.chars().skip(SLOT_DIGITS)).collect())
     }
 
-    /// The digits that say where it is, where there are several places.
-    pub fn place(&self) -> &str {
-        self.0.get(..PLACE).unwrap_or_default()
+    /// The digits that choose the slot.
+    pub fn slot_digits(&self) -> &str {
+        self.0.get(..SLOT_DIGITS).unwrap_or_default()
     }
 
-    /// The name as a text of hexadecimal digits.
+    /// The key as hexadecimal digits.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl Operation {
-    /// The record it is about.
+    /// The key of the record.
     pub fn key(&self) -> &Key {
         match self {
             Self::Get(key) | Self::Delete(key) => key,

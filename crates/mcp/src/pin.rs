@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use base::hex;
 use base::json::{JsonError, digest_members};
 
 const MEMBERS: &[&str] = &[
@@ -42,25 +43,14 @@ impl FromStr for Pin {
     type Err = NotAPin;
 
     fn from_str(text: &str) -> Result<Self, NotAPin> {
-        let digits = text.strip_prefix(ALGORITHM).ok_or(NotAPin)?.as_bytes();
-        let is_hex = digits.iter().all(u8::is_ascii_hexdigit);
-        let mut hash = [0; 32];
-        if digits.len() != hash.len().saturating_mul(2) || !is_hex {
-            return Err(NotAPin);
-        }
-        for (byte, digits) in hash.iter_mut().zip(digits.chunks(2)) {
-            let digits = str::from_utf8(digits).map_err(|_| NotAPin)?;
-            *byte = u8::from_str_radix(digits, 16).map_err(|_| NotAPin)?;
-        }
-        Ok(Self(hash))
+        let digits = text.strip_prefix(ALGORITHM).ok_or(NotAPin)?;
+        hex::decode(digits).map(Self).ok_or(NotAPin)
     }
 }
 
 impl fmt::Display for Pin {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(ALGORITHM)?;
-        let mut bytes = self.0.iter();
-        bytes.try_for_each(|byte| write!(formatter, "{byte:02x}"))
+        write!(formatter, "{ALGORITHM}{}", hex::encode(&self.0))
     }
 }
 

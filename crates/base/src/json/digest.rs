@@ -1,8 +1,9 @@
-//! What a value says, whatever order, white space and escapes it is written with.
+//! Hashes of values that do not depend on member order, white space and escapes.
 
 use super::{JsonError, Kind, Reader};
 
-/// The SHA-256 of a value's meaning. Numbers count as they are written: 1 and 1.0 differ.
+/// The SHA-256 of a value. Member order, white space and escapes do not count. Numbers count as written:
+/// 1 and 1.0 differ.
 ///
 /// # Errors
 ///
@@ -15,11 +16,11 @@ pub fn digest(input: &[u8], max_depth: usize) -> Result<[u8; 32], JsonError> {
     Ok(hmac_sha256::Hash::hash(&out))
 }
 
-/// The same of an object, as if it had these members only.
+/// The same for an object, reduced to these members.
 ///
 /// # Errors
 ///
-/// The input is not strict JSON, or not an object.
+/// The input is not strict JSON, or is no object.
 pub fn digest_members(
     input: &[u8],
     members: &[&str],
@@ -73,7 +74,7 @@ fn value(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), JsonError> {
     Ok(())
 }
 
-/// A text with its length, so that it cannot run into what follows.
+/// A text with its length before it, so that `["a", "b"]` and `["ab", ""]` differ.
 fn text(text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(format!("\"{}:", text.len()).as_bytes());
     out.extend_from_slice(text.as_bytes());
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn only_meaning_counts() {
+    fn order_white_space_and_escapes_do_not_count() {
         let same = of(r#"{"a":1,"b":[true,"x"]}"#);
         assert_eq!(of("{ \"b\" : [true, \"\\u0078\"],\n\"a\":1 }"), same);
         for other in [

@@ -1,4 +1,4 @@
-//! Edits of a text that leave every byte outside them as it was.
+//! Edits of a text. Every byte outside of them stays.
 
 use std::collections::BTreeMap;
 
@@ -8,22 +8,22 @@ use super::{Element, Span};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Edits(BTreeMap<(usize, usize), Edit>);
 
-/// What becomes of a part of a text.
+/// The effect of the edits on a part of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// It stays. There may be edits inside it.
+    /// No edit replaces or removes it as a whole. There may be edits inside it.
     Kept,
-    /// Something else stands in its place, and in no larger one.
+    /// An edit replaces exactly this part.
     Replaced,
-    /// It is removed, or part of something that is removed or replaced.
+    /// It is removed, or it lies inside a larger part that is removed or replaced.
     Gone,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Edit {
-    /// This stands in the place of the span.
+    /// Replaces the span.
     Write(Vec<u8>),
-    /// The element goes, with the comma that it no longer needs.
+    /// Removes the element and its comma.
     Remove(Element),
 }
 
@@ -33,17 +33,17 @@ impl Edits {
         self.add(span, Edit::Write(with.into()));
     }
 
-    /// Takes out a part of the text.
+    /// Removes a part of the text.
     pub fn remove(&mut self, span: Span) {
         self.replace(span, Vec::new());
     }
 
-    /// Takes out an element or a member. The commas of what is left stay right.
+    /// Removes an element of an array or a member of an object, with its comma.
     pub fn remove_element(&mut self, element: &Element) {
         self.add(element.span.clone(), Edit::Remove(element.clone()));
     }
 
-    /// Puts something in. Of two insertions at one place, the later one stands behind.
+    /// Inserts text. A later insertion at the same place follows an earlier one.
     pub fn insert(&mut self, at: usize, text: impl Into<Vec<u8>>) {
         self.add(at..at, Edit::Write(text.into()));
     }
@@ -63,7 +63,7 @@ impl Edits {
                 return;
             }
         }
-        // Parts of both: everything that one of them changes goes.
+        // The edits overlap partly: remove both parts.
         while let Some((start, end)) = self.part_of(&span) {
             if start < span.start || end > span.end {
                 edit = Edit::Write(Vec::new());
@@ -88,21 +88,21 @@ impl Edits {
         }
     }
 
-    /// The edit that replaces or removes all of a span.
+    /// The span of the edit that replaces or removes the whole of `span`.
     fn around(&self, span: &Span) -> Option<Span> {
         let last = self.0.range(..=(span.start, usize::MAX)).next_back();
         let (start, end) = *last?.0;
         (start < end && span.end <= end).then_some(start..end)
     }
 
-    /// An edit that shares a part with a span. What is put in at its start stands before it.
+    /// An edit that overlaps a span. An insertion at the span's start does not overlap it.
     fn part_of(&self, span: &Span) -> Option<(usize, usize)> {
         let (start, end) = *self.0.range(..(span.end, 0)).next_back()?.0;
         let is_inside = start > span.start || start == span.start && end > start;
         (is_inside || end > span.start).then_some((start, end))
     }
 
-    /// What becomes of a part of the text.
+    /// The effect of the edits on a part of the text.
     pub fn fate(&self, span: &Span) -> Fate {
         match self.around(span) {
             None => Fate::Kept,
@@ -113,17 +113,17 @@ impl Edits {
         }
     }
 
-    /// Whether there is nothing to do.
+    /// Whether there are no edits.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The text with the edits made, or `None` without any.
+    /// The edited text. `None` without edits.
     pub fn apply(&self, text: &[u8]) -> Option<Vec<u8>> {
         (!self.is_empty()).then(|| self.apply_to(text, 0..text.len()))
     }
 
-    /// A part of the text with the edits made, all of which are inside it.
+    /// A part of the text, edited. All edits must lie inside the part.
     pub fn apply_to(&self, text: &[u8], part: Span) -> Vec<u8> {
         let mut out = Vec::with_capacity(part.len());
         let mut done = part.start;

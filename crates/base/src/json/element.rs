@@ -1,22 +1,22 @@
-//! Elements that can be cut out.
+//! Members and elements, with their commas.
 
 use super::{Member, Span};
 
-/// An element of an array or a member of an object, with what is needed to cut it out.
+/// A member of an object or an element of an array, with the positions needed to remove it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Element {
-    /// Where it stands; a member with its key.
+    /// Its position. A member includes its key.
     pub span: Span,
-    /// Its number, from 0.
+    /// Its index, from 0.
     pub index: usize,
-    /// Where the cut starts if something before it stays.
+    /// Where the removed part starts if an earlier entry stays.
     pub before: Option<usize>,
-    /// Where the cut ends if nothing before it stays, and something is behind it.
+    /// Where the removed part ends if no earlier entry stays and another one follows.
     pub behind: Option<usize>,
 }
 
 impl Element {
-    /// A member that starts with its key.
+    /// The entry of a member, up to the end of its key. The caller sets the end of the value.
     pub fn of_member(member: &Member<'_>) -> Self {
         Self {
             span: member.key.span.clone(),
@@ -26,8 +26,8 @@ impl Element {
         }
     }
 
-    /// What to cut, so that the commas stay right. `cut_before`: how many elements before it are
-    /// cut as well.
+    /// The part to remove, with one comma. `cut_before` is the number of earlier entries that are
+    /// removed too.
     pub fn cut(&self, cut_before: usize) -> Span {
         match (self.before, self.behind) {
             (Some(before), _) if cut_before < self.index => before..self.span.end,

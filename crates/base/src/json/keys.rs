@@ -1,33 +1,33 @@
-//! The keys of the objects being read, to find those that are there twice.
+//! The keys of the objects being read, to find duplicates.
 
 use std::borrow::Cow;
 
 use super::Text;
 
-/// Objects with up to this many keys are checked by comparing each pair.
-const PAIRWISE: usize = 16;
+/// In objects with up to this many keys each pair of keys is compared; others are sorted.
+const MAX_KEYS_COMPARED_IN_PAIRS: usize = 16;
 
-/// Keys, those of the innermost object last, each behind its first bytes: few differ only after
-/// those.
+/// The keys of all open objects, the innermost object last. Each key follows its first eight bytes as a
+/// number, which decides most comparisons.
 #[derive(Debug, Default)]
-pub(super) struct Keys<'a>(Vec<(u64, Cow<'a, str>)>);
+pub(super) struct OpenKeys<'a>(Vec<(u64, Cow<'a, str>)>);
 
-impl<'a> Keys<'a> {
-    /// Where the keys of an object that starts now will stand.
+impl<'a> OpenKeys<'a> {
+    /// Starts an object. Returns the index of its first key.
     pub(super) fn open(&self) -> usize {
         self.0.len()
     }
 
-    /// Adds a key of the innermost object; `input` is where it was read.
+    /// Adds a key of the innermost object. `input` is the whole text.
     #[inline]
     pub(super) fn push(&mut self, input: &str, key: &Text<'a>) {
         self.0.push((first_bytes(input, key), key.value.clone()));
     }
 
-    /// Forgets the keys of an object that ends. False if one was there twice.
+    /// Ends an object and drops its keys. False if a key is there twice.
     pub(super) fn close(&mut self, first: usize) -> bool {
         let keys = self.0.get_mut(first..).unwrap_or_default();
-        let distinct = if keys.len() <= PAIRWISE {
+        let distinct = if keys.len() <= MAX_KEYS_COMPARED_IN_PAIRS {
             let mut rest = &*keys;
             loop {
                 match rest.split_first() {
@@ -44,7 +44,7 @@ impl<'a> Keys<'a> {
     }
 }
 
-/// The first bytes of a key, as a number.
+/// The first eight bytes of a key, as a number.
 #[inline]
 fn first_bytes(input: &str, key: &Text<'_>) -> u64 {
     let start = key.span.start.saturating_add(1);

@@ -8,8 +8,8 @@ fn check(input: &[u8]) -> Result<Span, JsonError> {
     Ok(span)
 }
 
-fn fault(input: &[u8]) -> Fault {
-    check(input).unwrap_err().fault
+fn error(input: &[u8]) -> JsonErrorKind {
+    check(input).unwrap_err().kind
 }
 
 #[test]
@@ -20,48 +20,52 @@ fn b04_duplicate_keys_are_refused_at_any_depth_and_in_any_spelling() {
         r#"{"x":[{"y":{"a":1,"b":2,"a":3}}]}"#,
         r#"{"😀":1,"\ud83d\ude00":2}"#,
     ] {
-        assert_eq!(fault(input.as_bytes()), Fault::DuplicateKey, "{input}");
+        assert_eq!(
+            error(input.as_bytes()),
+            JsonErrorKind::DuplicateKey,
+            "{input}"
+        );
     }
     let mut many: Vec<String> = (0..100).map(|n| format!("\"k{n}\":0")).collect();
     assert!(check(format!("{{{}}}", many.join(",")).as_bytes()).is_ok());
     many.push(r#""k\u0031":0"#.to_owned());
     assert_eq!(
-        fault(format!("{{{}}}", many.join(",")).as_bytes()),
-        Fault::DuplicateKey
+        error(format!("{{{}}}", many.join(",")).as_bytes()),
+        JsonErrorKind::DuplicateKey
     );
     assert!(check(br#"{"a":{"b":1},"b":{"a":1}}"#).is_ok());
 }
 
 #[test]
-fn b05_what_other_parsers_let_through_is_refused() {
-    assert_eq!(fault(b"\xEF\xBB\xBF{}"), Fault::Unexpected);
-    assert_eq!(fault(b"{} {}"), Fault::Trailing);
-    assert_eq!(fault(b"{}\0"), Fault::Trailing);
-    assert_eq!(fault(b"NaN"), Fault::Unexpected);
-    assert_eq!(fault(b"[Infinity]"), Fault::Unexpected);
-    assert_eq!(fault(b"[-Infinity]"), Fault::Number);
-    assert_eq!(fault(b"[1,]"), Fault::Unexpected);
-    assert_eq!(fault(b"{\"a\":1,}"), Fault::Unexpected);
-    assert_eq!(fault(b"{a:1}"), Fault::Unexpected);
-    assert_eq!(fault(b"{'a':1}"), Fault::Unexpected);
-    assert_eq!(fault(b"[1]//x"), Fault::Trailing);
-    assert_eq!(fault(b"/*x*/1"), Fault::Unexpected);
-    assert_eq!(fault(b"\"\xff\""), Fault::Utf8);
-    assert_eq!(fault(b"\"\xed\xa0\x80\""), Fault::Utf8);
-    assert_eq!(fault(b"\"tab\there\""), Fault::ControlCharacter);
-    assert_eq!(fault(b"tru"), Fault::Unexpected);
-    assert_eq!(fault(b"truex"), Fault::Trailing);
-    assert_eq!(fault(b""), Fault::End);
-    assert_eq!(fault(b"{\"a\""), Fault::End);
+fn b05_texts_that_lenient_parsers_accept_are_refused() {
+    assert_eq!(error(b"\xEF\xBB\xBF{}"), JsonErrorKind::Unexpected);
+    assert_eq!(error(b"{} {}"), JsonErrorKind::Trailing);
+    assert_eq!(error(b"{}\0"), JsonErrorKind::Trailing);
+    assert_eq!(error(b"NaN"), JsonErrorKind::Unexpected);
+    assert_eq!(error(b"[Infinity]"), JsonErrorKind::Unexpected);
+    assert_eq!(error(b"[-Infinity]"), JsonErrorKind::Number);
+    assert_eq!(error(b"[1,]"), JsonErrorKind::Unexpected);
+    assert_eq!(error(b"{\"a\":1,}"), JsonErrorKind::Unexpected);
+    assert_eq!(error(b"{a:1}"), JsonErrorKind::Unexpected);
+    assert_eq!(error(b"{'a':1}"), JsonErrorKind::Unexpected);
+    assert_eq!(error(b"[1]//x"), JsonErrorKind::Trailing);
+    assert_eq!(error(b"/*x*/1"), JsonErrorKind::Unexpected);
+    assert_eq!(error(b"\"\xff\""), JsonErrorKind::Utf8);
+    assert_eq!(error(b"\"\xed\xa0\x80\""), JsonErrorKind::Utf8);
+    assert_eq!(error(b"\"tab\there\""), JsonErrorKind::ControlCharacter);
+    assert_eq!(error(b"tru"), JsonErrorKind::Unexpected);
+    assert_eq!(error(b"truex"), JsonErrorKind::Trailing);
+    assert_eq!(error(b""), JsonErrorKind::End);
+    assert_eq!(error(b"{\"a\""), JsonErrorKind::End);
     for nested in ["[".repeat(65), "[".repeat(100_000), "{\"a\":".repeat(65)] {
-        assert_eq!(fault(nested.as_bytes()), Fault::TooDeep);
+        assert_eq!(error(nested.as_bytes()), JsonErrorKind::TooDeep);
     }
     assert!(check(format!("{}{}", "[".repeat(64), "]".repeat(64)).as_bytes()).is_ok());
 }
 
 #[test]
 fn b03_nul_and_lone_surrogates_are_refused() {
-    assert_eq!(fault(br#"{"na\u0000me":1}"#), Fault::NulInKey);
+    assert_eq!(error(br#"{"na\u0000me":1}"#), JsonErrorKind::NulInKey);
     for lone in [
         r#""\ud800""#,
         r#""\udc00""#,
@@ -69,10 +73,10 @@ fn b03_nul_and_lone_surrogates_are_refused() {
         r#""\ud800\n""#,
         r#""\ud800\ud800""#,
     ] {
-        assert_eq!(fault(lone.as_bytes()), Fault::Escape, "{lone}");
+        assert_eq!(error(lone.as_bytes()), JsonErrorKind::Escape, "{lone}");
     }
-    assert_eq!(fault(br#""\x41""#), Fault::Escape);
-    assert_eq!(fault(br#""\u12""#), Fault::Escape);
+    assert_eq!(error(br#""\x41""#), JsonErrorKind::Escape);
+    assert_eq!(error(br#""\u12""#), JsonErrorKind::Escape);
 }
 
 #[test]
@@ -104,7 +108,7 @@ fn strings_are_resolved() {
     }
 }
 
-/// A text built from JSON's own tokens, so that most are nearly JSON.
+/// A text made of JSON tokens, so that many are almost JSON.
 fn nearly_json() -> impl Strategy<Value = Vec<u8>> {
     let tokens: &[&[u8]] = &[
         b"{",
@@ -135,7 +139,7 @@ fn nearly_json() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    /// What this reader accepts, `serde_json` accepts too; what only `serde_json` accepts has
+    /// `serde_json` accepts every text that this reader accepts. Texts that only `serde_json` accepts have
     /// duplicate keys or NUL in a key.
     #[test]
     fn agrees_with_serde_json(input in prop_oneof![nearly_json(), any::<Vec<u8>>()]) {
@@ -143,7 +147,7 @@ proptest! {
         let theirs = serde_json::from_slice::<serde_json::Value>(&input);
         match ours {
             Ok(_) => prop_assert!(theirs.is_ok()),
-            Err(JsonError { fault: Fault::DuplicateKey | Fault::NulInKey, .. }) => {}
+            Err(JsonError { kind: JsonErrorKind::DuplicateKey | JsonErrorKind::NulInKey, .. }) => {}
             Err(_) => prop_assert!(theirs.is_err()),
         }
     }

@@ -1,7 +1,7 @@
-//! The inside of strings.
+//! The content of strings.
 
-/// How many bytes at the start of `bytes` are ordinary string content. Eight at a time: strings are
-/// most of a body.
+/// The number of bytes before the first quote, backslash or control character. Compares eight bytes at
+/// a time: strings are most of a body.
 #[inline]
 pub(super) fn plain_run(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
@@ -14,8 +14,8 @@ pub(super) fn plain_run(bytes: &[u8]) -> usize {
     let mut length = 0_usize;
     for chunk in words {
         let word = u64::from_le_bytes(*chunk);
-        // High bits of ASCII bytes that are below space, a quote, or a backslash: exact up to the
-        // first of them.
+        // The high bit of each byte that is a control character, a quote or a backslash. Bits behind
+        // the first such byte may be wrong.
         let controls = word.wrapping_sub(SPACES);
         let quotes = (word ^ QUOTES).wrapping_sub(ONES);
         let backslashes = (word ^ BACKSLASHES).wrapping_sub(ONES);
@@ -29,7 +29,8 @@ pub(super) fn plain_run(bytes: &[u8]) -> usize {
     length.saturating_add(tail.iter().position(stop).unwrap_or(tail.len()))
 }
 
-pub(super) fn hex(digits: &[u8]) -> Option<u32> {
+/// Reads four hexadecimal digits.
+pub(super) fn code_unit(digits: &[u8]) -> Option<u32> {
     if digits.len() != 4 {
         return None;
     }
@@ -38,7 +39,7 @@ pub(super) fn hex(digits: &[u8]) -> Option<u32> {
     })
 }
 
-/// Resolves the escapes of a string that [`super::Reader`] has already checked.
+/// Resolves the escapes of a string. [`super::Reader`] has checked them.
 pub fn unescape(text: &str) -> Option<String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -52,10 +53,10 @@ pub fn unescape(text: &str) -> Option<String> {
             'r' => out.push('\r'),
             't' => out.push('\t'),
             'u' => {
-                let unit = hex(characters.as_str().as_bytes().get(..4)?)?;
+                let unit = code_unit(characters.as_str().as_bytes().get(..4)?)?;
                 characters.nth(3);
                 let code = if (0xD800..0xDC00).contains(&unit) {
-                    let low = hex(characters.as_str().as_bytes().get(2..6)?)?;
+                    let low = code_unit(characters.as_str().as_bytes().get(2..6)?)?;
                     characters.nth(5);
                     0x1_0000_u32.saturating_add((unit & 0x3FF) << 10 | (low & 0x3FF))
                 } else {

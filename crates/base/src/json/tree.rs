@@ -1,22 +1,22 @@
-//! A value as a tree, for what has to be looked at from more than one side. Every node knows where
-//! it stands, so that edits leave the rest as it is.
+//! A value as a tree, for code that visits a value more than once. Every node has its position in the
+//! text, so that edits leave all other bytes alone.
 
 use super::{Element, JsonError, Kind, Reader, Span};
 
-/// A value.
+/// A value and its position.
 #[derive(Debug)]
 pub struct Node {
-    /// Where it stands.
+    /// Its position.
     pub span: Span,
-    /// What it is.
+    /// Its content.
     pub value: Value,
 }
 
-/// A node of a tree. No two values start at the same place.
+/// Identifies a node within its tree: no two values start at the same byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(usize);
 
-/// What a value is.
+/// The content of a value.
 #[derive(Debug)]
 pub enum Value {
     /// Its elements.
@@ -29,18 +29,18 @@ pub enum Value {
     Number(String),
     /// Its members.
     Object(Vec<Child>),
-    /// What it says, escapes resolved.
+    /// A string, with escapes resolved.
     Text(String),
 }
 
 /// An element of an array, or a member of an object.
 #[derive(Debug)]
 pub struct Child {
-    /// The key; empty for an element of an array.
+    /// The key; empty for an array element.
     pub key: String,
-    /// Where the key stands, with its quotes; nowhere for an element of an array.
+    /// The position of the key, with its quotes; empty for an array element.
     pub key_span: Span,
-    /// Where it stands, to cut it out.
+    /// Its position, to remove it.
     pub element: Element,
     /// The value.
     pub node: Node,
@@ -128,12 +128,12 @@ impl Node {
         Ok((span, Value::Array(children)))
     }
 
-    /// What tells it from the other nodes of its tree.
+    /// Identifies the node within its tree.
     pub fn id(&self) -> NodeId {
         NodeId(self.span.start)
     }
 
-    /// What it says, if it is a string.
+    /// Its text, if it is a string.
     pub fn text(&self) -> Option<&str> {
         match &self.value {
             Value::Text(text) => Some(text),

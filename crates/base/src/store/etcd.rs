@@ -1,5 +1,7 @@
-//! Records in etcd, through the JSON gateway of its API (v3). A record has a lease, so that etcd
-//! throws it out; the time is looked at here as well, since a lease may end late.
+//! Records in etcd, through the JSON gateway of its v3 API.
+//!
+//! Each record has a lease, so that etcd deletes it. A lease may end late, so the expiry is checked here
+//! as well.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -9,67 +11,65 @@ use serde_json::{Value, json};
 use super::{Key, Operation, Record, StoreError, Stored};
 use crate::http::{HttpRequest, HttpResponse};
 
-/// Where etcd is.
+/// How to reach etcd.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Etcd {
     /// The Envoy cluster.
     pub cluster: String,
     /// The `:authority` of calls.
     pub authority: String,
-    /// What the names of all records start with.
+    /// The prefix of all keys.
     pub prefix: String,
 }
 
-/// An operation under way.
+/// An operation in progress.
 #[derive(Debug)]
 pub struct Job {
     etcd: Etcd,
     operation: Operation,
     now: u64,
-    stage: Stage,
+    sent: EtcdRequest,
 }
 
-/// What the last call was for.
+/// The request that was sent last.
 #[derive(Debug)]
-enum Stage {
-    /// What is written goes with a lease, which comes first.
+enum EtcdRequest {
+    /// Grants a lease for the record to write.
     Lease,
-    /// The operation itself, with this lease.
+    /// The operation itself, with its lease if it writes.
     Operation(Option<String>),
-    /// The lease of what somebody else had written before. Whatever comes of that.
+    /// Revokes the lease of a write that lost. Its outcome does not matter.
     Revocation,
 }
 
-/// How an operation goes on.
+/// What an operation does next.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// With another call.
+pub enum EtcdProgress {
+    /// It sends another request.
     Call(HttpRequest),
-    /// It is over.
+    /// It ended with this outcome.
     Over(Result<Stored, StoreError>),
 }
 
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct EtcdValue {
     value: String,
     expires: u64,
 }
 
 impl Job {
-    /// Begins an operation: the first call.
+    /// Starts an operation. Returns its first request.
     pub fn start(etcd: &Etcd, operation: Operation, now: u64) -> (Self, HttpRequest) {
-        let itself = Stage::Operation(None);
-        let (path, body, stage) = match &operation {
-            Operation::Get(key) => ("/v3/kv/range", json!({"key": name(etcd, key)}), itself),
-            Operation::Delete(key) => (
-                "/v3/kv/deleterange",
-                json!({"key": name(etcd, key)}),
-                itself,
-            ),
+        let plain = EtcdRequest::Operation(None);
+        let (path, body, sent) = match &operation {
+            Operation::Get(key) => ("/v3/kv/range", json!({"key": name(etcd, key)}), plain),
+            Operation::Delete(key) => {
+                ("/v3/kv/deleterange", json!({"key": name(etcd, key)}), plain)
+            }
             Operation::Put(record) | Operation::Create(record) | Operation::Replace(_, record) => {
                 let seconds = record.expires.saturating_sub(now).max(1);
                 let body = json!({"TTL": seconds.to_string()});
-                ("/v3/lease/grant", body, Stage::Lease)
+                ("/v3/lease/grant", body, EtcdRequest::Lease)
             }
         };
         let call = call(etcd, path, &body);
@@ -78,38 +78,38 @@ impl Job {
             etcd,
             operation,
             now,
-            stage,
+            sent,
         };
         (job, call)
     }
 
-    /// Goes on with the answer to the last call, if there was one.
-    pub fn answered(&mut self, answer: Option<&HttpResponse>) -> Progress {
-        if matches!(self.stage, Stage::Revocation) {
-            return Progress::Over(Ok(Stored::Created(false)));
+    /// Takes the response to the last request; `None` if no response arrived.
+    pub fn answered(&mut self, answer: Option<&HttpResponse>) -> EtcdProgress {
+        if matches!(self.sent, EtcdRequest::Revocation) {
+            return EtcdProgress::Over(Ok(Stored::Created(false)));
         }
         let body = answer
             .filter(|answer| answer.status == 200)
             .and_then(|answer| serde_json::from_slice::<Value>(&answer.body).ok())
-            // Of whatever else answers with JSON, nothing is believed.
+            // Every response of etcd has a `header`.
             .filter(|body| body.get("header").is_some());
         let Some(body) = body else {
-            return Progress::Over(Err(StoreError::Unavailable));
+            return EtcdProgress::Over(Err(StoreError::Unavailable));
         };
-        let lease = match &self.stage {
-            Stage::Operation(lease) => lease.clone(),
-            Stage::Lease | Stage::Revocation => return self.leased(&body),
+        let lease = match &self.sent {
+            EtcdRequest::Operation(lease) => lease.clone(),
+            EtcdRequest::Lease | EtcdRequest::Revocation => return self.write(&body),
         };
-        Progress::Over(match (&self.operation, lease) {
+        EtcdProgress::Over(match (&self.operation, lease) {
             (Operation::Get(_), _) => self.found(&body).map(Stored::Value),
             (Operation::Put(_) | Operation::Delete(_), _) => Ok(Stored::Done),
-            // Left out where it is false.
+            // etcd omits `succeeded` where it is false.
             (Operation::Create(_) | Operation::Replace(..), lease) => {
                 match (body.get("succeeded"), lease) {
                     (None | Some(Value::Bool(false)), Some(lease)) => {
-                        self.stage = Stage::Revocation;
+                        self.sent = EtcdRequest::Revocation;
                         let revoke = json!({"ID": lease});
-                        return Progress::Call(call(&self.etcd, "/v3/lease/revoke", &revoke));
+                        return EtcdProgress::Call(call(&self.etcd, "/v3/lease/revoke", &revoke));
                     }
                     (Some(Value::Bool(true)), _) => Ok(Stored::Created(true)),
                     _ => Err(StoreError::Unavailable),
@@ -118,16 +118,16 @@ impl Job {
         })
     }
 
-    /// Goes on with the lease of what is written.
-    fn leased(&mut self, body: &Value) -> Progress {
+    /// Writes the record with the lease that etcd granted.
+    fn write(&mut self, body: &Value) -> EtcdProgress {
         let Some(lease) = body.get("ID").and_then(Value::as_str) else {
-            return Progress::Over(Err(StoreError::Unavailable));
+            return EtcdProgress::Over(Err(StoreError::Unavailable));
         };
-        self.stage = Stage::Operation(Some(lease.to_owned()));
+        self.sent = EtcdRequest::Operation(Some(lease.to_owned()));
         match &self.operation {
             Operation::Put(record) => {
                 let put = self.put(record, lease);
-                Progress::Call(call(&self.etcd, "/v3/kv/put", &put))
+                EtcdProgress::Call(call(&self.etcd, "/v3/kv/put", &put))
             }
             Operation::Create(record) => {
                 let compare = json!({
@@ -136,7 +136,7 @@ impl Job {
                     "result": "EQUAL",
                     "create_revision": "0",
                 });
-                Progress::Call(self.put_if(compare, record, lease))
+                EtcdProgress::Call(self.put_if(&compare, record, lease))
             }
             Operation::Replace(old, record) => {
                 let compare = json!({
@@ -145,18 +145,18 @@ impl Job {
                     "result": "EQUAL",
                     "value": kept(old),
                 });
-                Progress::Call(self.put_if(compare, record, lease))
+                EtcdProgress::Call(self.put_if(&compare, record, lease))
             }
             Operation::Get(_) | Operation::Delete(_) => {
-                Progress::Over(Err(StoreError::Unavailable))
+                EtcdProgress::Over(Err(StoreError::Unavailable))
             }
         }
     }
 
-    /// Writes a record if something holds.
-    fn put_if(&self, holds: Value, record: &Record, lease: &str) -> HttpRequest {
+    /// Writes a record if a comparison holds.
+    fn put_if(&self, compare: &Value, record: &Record, lease: &str) -> HttpRequest {
         let put = json!({"request_put": self.put(record, lease)});
-        let transaction = json!({"compare": [holds], "success": [put]});
+        let transaction = json!({"compare": [compare], "success": [put]});
         call(&self.etcd, "/v3/kv/txn", &transaction)
     }
 
@@ -168,29 +168,29 @@ impl Job {
         })
     }
 
-    /// The record in the answer to a `range`, unless it has ended.
+    /// The record in the response to a `range` request, unless it has expired.
     fn found(&self, body: &Value) -> Result<Option<String>, StoreError> {
         let Some(found) = body.get("kvs") else {
             return Ok(None);
         };
         let value = found.pointer("/0/value").and_then(Value::as_str);
         let value = value.and_then(|value| BASE64_STANDARD.decode(value).ok());
-        let kept = value.and_then(|value| serde_json::from_slice::<Kept>(&value).ok());
+        let kept = value.and_then(|value| serde_json::from_slice::<EtcdValue>(&value).ok());
         let kept = kept.ok_or(StoreError::Unavailable)?;
         Ok((self.now < kept.expires).then_some(kept.value))
     }
 }
 
-/// What a record says as etcd's gateway takes it.
+/// A record's value and expiry, in the base64 form of the JSON gateway.
 fn kept(record: &Record) -> String {
-    let kept = Kept {
+    let kept = EtcdValue {
         value: record.value.clone(),
         expires: record.expires,
     };
     BASE64_STANDARD.encode(serde_json::to_vec(&kept).unwrap_or_default())
 }
 
-/// The name of a record as etcd's gateway takes it.
+/// A record's key, in the base64 form of the JSON gateway.
 fn name(etcd: &Etcd, key: &Key) -> String {
     BASE64_STANDARD.encode(format!("{}{}", etcd.prefix, key.as_str()))
 }

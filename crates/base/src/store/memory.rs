@@ -1,6 +1,7 @@
-//! Records in memory that the workers of one proxy share. The host keeps texts by name and replaces
-//! one only if it is still what was read; it cannot list or expire them. So records are kept in a
-//! fixed number of slots, several in each, and whoever writes into one throws out what has ended.
+//! Records in memory that the workers of one proxy share.
+//!
+//! The host keeps values by name, with compare-and-swap. It can neither list nor expire them. So the
+//! records share a fixed number of slots, and each write to a slot drops the slot's expired records.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,32 +9,32 @@ use super::{Key, Operation, Record, StoreError, Stored};
 
 /// How many slots there are.
 const SLOTS: u64 = 256;
-/// The most a slot may hold, in bytes: 16 MiB in all.
-const MAX_SLOT: usize = 64 * 1024;
+/// The size limit of a slot, in bytes: 16 MiB for all slots.
+const MAX_SLOT_BYTES: usize = 64 * 1024;
 
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct SlotRecord {
     key: String,
     value: String,
     expires: u64,
 }
 
-/// The slot a record belongs to.
+/// The slot that keeps a record.
 pub fn slot(key: &Key) -> u64 {
-    u64::from_str_radix(key.place(), 16).unwrap_or(0) % SLOTS
+    u64::from_str_radix(key.slot_digits(), 16).unwrap_or(0) % SLOTS
 }
 
-/// Does an operation on what its slot holds. `Some`: what the slot has to hold from now on.
+/// Does an operation on the content of its slot. Returns the slot's new content if it changes.
 ///
 /// # Errors
 ///
-/// There is no room, or what the slot holds was written by somebody else.
+/// The slot is full, or its content was not written by this module.
 pub fn apply(
     held: &[u8],
     operation: &Operation,
     now: u64,
 ) -> Result<(Stored, Option<Vec<u8>>), StoreError> {
-    let mut records: Vec<Kept> = if held.is_empty() {
+    let mut records: Vec<SlotRecord> = if held.is_empty() {
         Vec::new()
     } else {
         serde_json::from_slice(held).map_err(|_| StoreError::Unavailable)?
@@ -67,14 +68,14 @@ pub fn apply(
         Operation::Get(_) | Operation::Delete(_) => Stored::Done,
     };
     let held = serde_json::to_vec(&records).map_err(|_| StoreError::Unavailable)?;
-    if held.len() > MAX_SLOT {
+    if held.len() > MAX_SLOT_BYTES {
         return Err(StoreError::Full);
     }
     Ok((outcome, Some(held)))
 }
 
-fn kept(record: &Record) -> Kept {
-    Kept {
+fn kept(record: &Record) -> SlotRecord {
+    SlotRecord {
         key: record.key.as_str().to_owned(),
         value: record.value.clone(),
         expires: record.expires,
@@ -87,7 +88,7 @@ mod tests {
 
     const NOW: u64 = 1_900_000_000;
 
-    /// A slot on which operations are done one after the other.
+    /// A slot that remembers the outcome of each operation.
     #[derive(Default)]
     struct Slot(Vec<u8>);
 
@@ -121,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_kept_until_it_ends() {
+    fn a_record_is_kept_until_it_expires() {
         let mut slot = Slot::default();
         let put = |value, expires| Operation::Put(record("a", value, expires));
         assert_eq!(slot.apply(&put("1", NOW + 10), NOW), Ok(Stored::Done));
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn b44_only_the_first_creates() {
+    fn b44_a_second_create_fails_until_the_record_expires() {
         let mut slot = Slot::default();
         let create = Operation::Create(record("a", "", NOW + 10));
         assert_eq!(slot.apply(&create, NOW), Ok(Stored::Created(true)));
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changed_meanwhile_is_not_replaced() {
+    fn replace_fails_if_the_record_changed() {
         let mut slot = Slot::default();
         let (old, new) = (record("a", "1", NOW + 10), record("a", "2", NOW + 20));
         let replace = Operation::Replace(old.clone(), new);
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_not_ended_is_not_thrown_out() {
+    fn a_full_slot_refuses_writes_and_drops_only_expired_records() {
         let mut slot = Slot::default();
         let big = "x".repeat(20_000);
         for name in ["a", "b", "c"] {
@@ -176,13 +177,13 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_else_wrote_is_not_read() {
+    fn content_that_is_not_a_list_of_records_is_an_error() {
         let get = Operation::Get(key("a"));
         assert_eq!(apply(b"{", &get, NOW), Err(StoreError::Unavailable));
     }
 
     #[test]
-    fn what_is_beside_something_is_in_its_slot() {
+    fn records_of_one_owner_share_a_slot() {
         let beside = |owner: &str, n: u32| Key::beside("test", &[owner], &[owner, &n.to_string()]);
         let of = |owner: &str| -> std::collections::HashSet<u64> {
             (0..50).map(|n| slot(&beside(owner, n))).collect()
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn slots_are_few() {
+    fn keys_spread_over_all_slots() {
         let slots: std::collections::HashSet<u64> =
             (0..5000).map(|n| slot(&key(&n.to_string()))).collect();
         assert_eq!(slots.len() as u64, SLOTS);

@@ -27,7 +27,7 @@ use crate::{
     KeySource, PendingFetch, SetupError, Signatures, TokenCheck, TokenError, TokenType,
     TrustedIssuer, Vouched,
 };
-use base::json::Fault;
+use base::json::JsonErrorKind;
 
 const NOW: u64 = 1_900_000_000;
 const ISSUER: &str = "https://login.example.com";

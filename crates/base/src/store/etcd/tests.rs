@@ -47,8 +47,8 @@ fn outcome(
     let mut calls = vec![call];
     for each in answers {
         match job.answered(Some(&answer(each))) {
-            Progress::Call(call) => calls.push(call),
-            Progress::Over(outcome) => return (calls, outcome),
+            EtcdProgress::Call(call) => calls.push(call),
+            EtcdProgress::Over(outcome) => return (calls, outcome),
         }
     }
     panic!("not over after {calls:?}");
@@ -156,7 +156,7 @@ fn what_is_no_answer_is_not_taken_for_one() {
             Operation::Delete(record().key),
         ] {
             let (mut job, _) = Job::start(&etcd(), operation, NOW);
-            let unavailable = Progress::Over(Err(StoreError::Unavailable));
+            let unavailable = EtcdProgress::Over(Err(StoreError::Unavailable));
             assert_eq!(job.answered(said.as_ref()), unavailable);
         }
     }

@@ -173,7 +173,7 @@ fn b38_duplicate_members_are_refused_however_they_are_spelled() {
     ] {
         let error = refused(&sign(&KEY, &header, &claims));
         let duplicate =
-            matches!(error, TokenError::Json(json) if json.fault == Fault::DuplicateKey);
+            matches!(error, TokenError::Json(json) if json.kind == JsonErrorKind::DuplicateKey);
         assert!(duplicate, "{header} {claims}: {error:?}");
     }
 }

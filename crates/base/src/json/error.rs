@@ -1,20 +1,20 @@
-//! Why a text is not JSON.
+//! Errors of the JSON reader.
 
 use thiserror::Error;
 
-/// Why a text is not accepted as JSON. Says where, never what: the input is not echoed.
+/// Why a text is not strict JSON. Names a position and never repeats the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("{fault} at byte {at}")]
+#[error("{kind} at byte {at}")]
 pub struct JsonError {
-    /// What is wrong.
-    pub fault: Fault,
-    /// Where, in bytes from the start.
+    /// The kind of error.
+    pub kind: JsonErrorKind,
+    /// The position, in bytes from the start.
     pub at: usize,
 }
 
-/// What is wrong with a text.
+/// The kinds of errors of the JSON reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum Fault {
+pub enum JsonErrorKind {
     /// A control character inside a string.
     #[error("control character in a string")]
     ControlCharacter,
@@ -30,16 +30,16 @@ pub enum Fault {
     /// A key holds U+0000.
     #[error("NUL in a key")]
     NulInKey,
-    /// A number not written as JSON writes numbers.
+    /// A number that JSON does not allow, such as `01`.
     #[error("invalid number")]
     Number,
-    /// More text behind the value.
+    /// More text after the value.
     #[error("text after the value")]
     Trailing,
-    /// Deeper nesting than the limit.
+    /// Nesting beyond the limit.
     #[error("nested too deeply")]
     TooDeep,
-    /// A character that cannot stand here.
+    /// A character that JSON does not allow here.
     #[error("unexpected character")]
     Unexpected,
     /// Bytes that are not UTF-8.
