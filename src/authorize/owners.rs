@@ -1,7 +1,7 @@
 //! Resources that name their owner, in the place where the policy looks for it.
 
 use super::{Denial, Target, sign_in};
-use mcp::template::expand;
+use mcp::uri_template::expand;
 use oauth::Identity;
 use policy::{NotOwned, Policy, ResourceRule, is_plain_uri};
 

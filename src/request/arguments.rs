@@ -7,9 +7,9 @@ use thiserror::Error;
 
 use base::json::edits::Edits;
 use base::json::{Kind, Reader, Span};
-use mcp::finder::{Found, Place};
+use mcp::argument_names::NameId;
+use mcp::identity_members::{IdentityMember, MemberPlace};
 use mcp::message::Message;
-use mcp::names::NameId;
 use oauth::Identity;
 use policy::{ArgumentRule, IdentityField, NamedOwner, NotOwned, Operation, Policy};
 
@@ -75,13 +75,13 @@ pub fn rewrite(
         rewrite: Rewrite::default(),
         removed_in: HashMap::new(),
     };
-    for &name in &message.finds.in_strings {
+    for &name in &message.identity_members.in_strings {
         if *policy.argument_rule(name, operations) != ArgumentRule::Keep {
             return Err(ArgumentError::InString(policy.names.name(name).to_owned()));
         }
     }
     let mut covered = 0;
-    for found in &message.finds.members {
+    for found in &message.identity_members.members {
         // What stands inside a replaced value is gone with it.
         if found.element.span.start >= covered && rewriter.member(found)? {
             covered = found.value.end;
@@ -103,7 +103,7 @@ struct Rewriter<'a> {
 
 impl Rewriter<'_> {
     /// Applies the rule for one member. True if its value does not reach the server.
-    fn member(&mut self, found: &Found) -> Result<bool, ArgumentError> {
+    fn member(&mut self, found: &IdentityMember) -> Result<bool, ArgumentError> {
         let name = self.policy.names.name(found.name).to_owned();
         match self.policy.argument_rule(found.name, self.operations) {
             ArgumentRule::Keep => return Ok(false),
@@ -122,7 +122,7 @@ impl Rewriter<'_> {
         Ok(true)
     }
 
-    fn remove(&mut self, found: &Found, name: String) {
+    fn remove(&mut self, found: &IdentityMember, name: String) {
         let removed = self.removed_in.entry(found.object).or_default();
         let span = found.element.cut(*removed);
         *removed = removed.saturating_add(1);
@@ -136,7 +136,7 @@ impl Rewriter<'_> {
 
     fn set(
         &mut self,
-        found: &Found,
+        found: &IdentityMember,
         field: IdentityField,
         name: String,
     ) -> Result<(), ArgumentError> {
@@ -160,7 +160,7 @@ impl Rewriter<'_> {
     }
 
     /// Whether a text, or each in a list of texts, names the caller.
-    fn owned(&self, found: &Found, owner: &NamedOwner) -> Result<(), NotOwned> {
+    fn owned(&self, found: &IdentityMember, owner: &NamedOwner) -> Result<(), NotOwned> {
         let written = self.body.get(found.value.clone()).unwrap_or_default();
         let value: Value = serde_json::from_slice(written).map_err(|_| NotOwned::Nobody)?;
         let texts = match &value {
@@ -176,7 +176,7 @@ impl Rewriter<'_> {
     }
 
     /// Whether the client's value already is the trusted one: then no byte changes.
-    fn says(&self, found: &Found, value: &str, text: &str) -> bool {
+    fn says(&self, found: &IdentityMember, value: &str, text: &str) -> bool {
         let written = self.body.get(found.value.clone()).unwrap_or_default();
         written == text.as_bytes()
             || (found.kind == Kind::String
@@ -187,9 +187,11 @@ impl Rewriter<'_> {
 
     /// How the client spelled an argument.
     fn spelled(&self, message: &Message<'_>, id: NameId, spelling: &str) -> Spelled {
-        let members = message.finds.members.iter();
+        let members = message.identity_members.members.iter();
         let mut first = None;
-        for found in members.filter(|found| found.name == id && found.place == Place::Argument) {
+        for found in
+            members.filter(|found| found.name == id && found.place == MemberPlace::Argument)
+        {
             let start = found.element.span.start;
             let member = self.body.get(start..found.value.start).unwrap_or_default();
             let Ok(key) = Reader::new(member, 1).string() else {

@@ -6,10 +6,10 @@ use crate::authorize::may_complete;
 use crate::refusal::Refusal;
 use crate::transaction::MAX_DEPTH;
 use base::json::tree::Node;
+use mcp::argument_names::fold;
 use mcp::message::Message;
 use mcp::message::params::Reference;
 use mcp::method::Method;
-use mcp::names::fold;
 
 /// Whether a completion is for the caller's own resources, by what the server will read: the variables
 /// that the client filled in before decide (MCP 2025-06-18 "Completion").
@@ -32,7 +32,13 @@ pub(super) fn judge(
     let filled_in = context
         .as_ref()
         .and_then(|context| only(context, "arguments"));
-    let asked = fold(message.params.completes.as_deref().unwrap_or_default());
+    let asked = fold(
+        message
+            .params
+            .completed_argument
+            .as_deref()
+            .unwrap_or_default(),
+    );
     let identity = authenticated.caller.identity();
     let allowed = may_complete(policy, identity, template, |variable| {
         let known = filled_in.filter(|_| fold(variable) != asked);

@@ -120,7 +120,7 @@ impl Authenticated {
             _ => {}
         }
         let arguments = arguments_in(policy, sent).map_err(Refusal::Message)?;
-        if understood.message.params.elicits.form && understood.era == Era::Modern {
+        if understood.message.params.elicitation.form && understood.era == Era::Modern {
             let state = self.seal_question(Agrees::ToTheCall);
             return Err(Refusal::Confirm(Box::new(Elicitation {
                 message: question(tool, &arguments),

@@ -17,10 +17,10 @@ use crate::response::request_ids;
 use crate::response::schemas::Hidden;
 use crate::transaction::{End, MAX_DEPTH};
 use base::json::tree::Node;
+use mcp::argument_names::fold;
 use mcp::headers::HeaderEdit;
 use mcp::message::{Message, Shape};
 use mcp::method::{Era, Method};
-use mcp::names::fold;
 use policy::{Hold, Operation};
 
 /// The record of a request for very many resources holds the evidence of some only.
@@ -299,7 +299,7 @@ impl Authenticated {
     ) -> Result<EditedMessage, Refusal> {
         let (policy, message) = (self.request.policy(), understood.message);
         let identity = self.caller.identity();
-        if let Some(completes) = &message.params.completes
+        if let Some(completes) = &message.params.completed_argument
             && let Some(name) = policy.ruled_name(&fold(completes), operations)
         {
             // Its completions would be the same for all callers.

@@ -160,7 +160,7 @@ impl Authenticated {
             consent,
             credential: account.unwrap_or_else(|| self.credential_for_server()),
             single_use: enforces && operations.iter().any(|operation| operation.single_use),
-            elicits: understood.message.params.elicits,
+            elicits: understood.message.params.elicitation,
             ..Needs::default()
         })
     }

@@ -13,10 +13,10 @@ use crate::own_tools::definition;
 use base::json::JsonError;
 use base::json::edits::Edits;
 use base::json::tree::Node;
-use mcp::listing::{Item, Listing};
 use mcp::message::MessageError;
 use mcp::method::{Era, List};
 use mcp::pin::Pin;
+use mcp::server_list::{Item, Listing};
 use policy::OwnTool;
 use policy::{BrokenPin, Policy};
 
@@ -84,7 +84,7 @@ impl ListFilter<'_> {
             let tools = own_tools(self.policy, shown_tools > 0);
             edits.insert(start.saturating_add(1), tools);
         }
-        if self.era == Era::Modern && !listing.asks_back {
+        if self.era == Era::Modern && !listing.needs_input {
             mark_private(&listing, edits);
             cap_ttl(&listing, self.policy.max_list_ttl, body, edits);
         }

@@ -11,7 +11,7 @@ use crate::request::caller::Caller;
 use crate::request::own_tool_call::lists_own_tools;
 use crate::transaction::{MAX_DEPTH, Now};
 use base::json::tree::Node;
-use mcp::handles::may_have_handles;
+use mcp::sealed_ids::may_have_ids;
 use policy::ServerErrors;
 
 impl Answering {
@@ -24,7 +24,7 @@ impl Answering {
         record: &mut Record,
     ) -> Result<Option<Vec<u8>>, Refusal> {
         let errors = self.inspect.errors && error_texts::may_have_texts(body);
-        let handles = self.inspect.handles && may_have_handles(body);
+        let handles = self.inspect.handles && may_have_ids(body);
         let id = self.may_have_own_id(body);
         let Inspect {
             lists,

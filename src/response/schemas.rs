@@ -24,8 +24,8 @@ use self::walk::Walk;
 use base::json::JsonError;
 use base::json::edits::Edits;
 use base::json::tree::{Node, Value};
-use mcp::listing::Item;
 use mcp::method::List;
+use mcp::server_list::Item;
 use policy::ResultRule;
 
 /// Takes hidden arguments out of a tool's `inputSchema` or a prompt's `arguments`. True if there are

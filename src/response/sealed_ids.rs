@@ -14,9 +14,9 @@ use crate::transaction::{MAX_DEPTH, Now};
 use base::json::digest;
 use base::json::tree::Node;
 use base::seal::{Owner, Purpose, Sealer};
-use mcp::handles::{Handed, Handle};
 use mcp::headers::Headers;
 use mcp::message::Message;
+use mcp::sealed_ids::{MessageIds, SealedIdKind};
 use mcp::sse;
 use policy::Policy;
 
@@ -206,19 +206,19 @@ impl Answering {
         now: Now,
         changes: &mut Changes,
     ) -> Result<(), Refusal> {
-        let handed = Handed::of(message).map_err(|_| Refusal::UpstreamAnswer)?;
+        let ids = MessageIds::of(message).map_err(|_| Refusal::UpstreamAnswer)?;
         // About a task of the client's own, which only the client knows.
-        let is_clients = handed
+        let is_clients = ids
             .method
             .is_some_and(|method| method.starts_with("tasks/"));
-        for (handle, node) in handed.handles {
+        for (kind, node) in ids.ids {
             let Some(id) = changes.text(node) else {
                 continue;
             };
-            let sealed = match handle {
-                Handle::Task if is_clients => continue,
-                Handle::Task => self.seal_task(&id, now),
-                Handle::RequestState => self.seal_state(&id, now),
+            let sealed = match kind {
+                SealedIdKind::Task if is_clients => continue,
+                SealedIdKind::Task => self.seal_task(&id, now),
+                SealedIdKind::RequestState => self.seal_state(&id, now),
             }?;
             changes.set_text(node, sealed);
         }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use mcp::names::fold;
+use mcp::argument_names::fold;
 use policy::document::Document;
 use policy::{ArgumentRule, IdentityField, Operation, Policy, builtin_arguments};
 

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use base::json::tree::Node;
 use clap::Args;
-use mcp::listing::{Item, Listing};
 use mcp::message::MessageError;
 use mcp::method::List;
 use mcp::pin::Pin;
+use mcp::server_list::{Item, Listing};
 use mcp::sse::{self, EventStream};
 use mcp_auth_filter::authorize::{Target, is_for_a_role, is_for_anybody};
 use oauth::Identity;

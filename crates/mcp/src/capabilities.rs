@@ -1,10 +1,10 @@
-//! What clients declare that they can do.
+//! Capabilities that clients declare.
 
-/// What a client can ask its user: `elicitation` among its capabilities.
+/// The `elicitation` capability: how a client can ask its user (MCP 2026-07-28 "Elicitation").
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ElicitationCapability {
-    /// In a form of its own.
+    /// It can show a form.
     pub form: bool,
-    /// To open a page.
+    /// It can open a URL.
     pub url: bool,
 }

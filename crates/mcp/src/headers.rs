@@ -1,5 +1,5 @@
-//! The headers of a request, and what MCP says of them: media type, protocol version, and their
-//! agreement with the body (MCP 2026-07-28 "Server Validation").
+//! The headers of a request: media type, protocol version, and their agreement with the body (MCP
+//! 2026-07-28 "Server Validation").
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use thiserror::Error;
 use super::message::{Message, Shape};
 use super::method::Era;
 
-/// Protocol versions this filter knows, newest first.
+/// The supported protocol versions, newest first.
 pub const VERSIONS: &[&str] = &[
     MODERN_VERSION,
     "2025-11-25",
@@ -21,69 +21,69 @@ pub const VERSIONS: &[&str] = &[
 const VERSION: &str = "mcp-protocol-version";
 /// The header that repeats the method (MCP 2026-07-28 "Standard Headers").
 const METHOD: &str = "mcp-method";
-/// The header that names what a request is about (MCP 2026-07-28 "Standard Headers").
+/// The header that repeats the tool, prompt, resource or task (MCP 2026-07-28 "Standard Headers").
 pub const NAME: &str = "mcp-name";
 const MODERN_VERSION: &str = "2026-07-28";
 
 /// Prefix of the headers that mirror arguments (MCP 2026-07-28 "Custom Headers").
 pub const PARAM_PREFIX: &str = "mcp-param-";
 
-/// A request's or response's headers as they arrived, names in lower case.
+/// The headers of a request or response, with names in lower case.
 #[derive(Clone, Default)]
 pub struct Headers(Vec<(String, Vec<u8>)>);
 
 /// A change of a header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HeaderEdit {
-    /// Take out every value of it.
+    /// Removes every value.
     Remove(String),
-    /// Take out every value of it and put this one in.
+    /// Replaces every value by this one.
     Set(String, String),
 }
 
 /// Why a header cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum HeaderError {
-    /// Its value is not visible ASCII.
+    /// The value is not visible ASCII.
     #[error("header `{0}` has characters that are not visible ASCII")]
     NotText(&'static str),
-    /// It is there more than once.
+    /// The header is there more than once.
     #[error("header `{0}` is repeated")]
     Repeated(&'static str),
 }
 
-/// Why the headers and the body of a message do not go together.
+/// Why the headers of a message do not agree with its body.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum HeaderMismatch {
     /// The header cannot be read.
     #[error(transparent)]
     Header(#[from] HeaderError),
-    /// A header that has to mirror the body does not.
+    /// A header does not repeat the value of the body.
     #[error("header `{0}` does not match the body")]
     Mismatch(&'static str),
-    /// 2026-07-28 in the header, and no version in `_meta`.
+    /// The header names 2026-07-28, and `_meta` has no version.
     #[error("`_meta` has no `io.modelcontextprotocol/protocolVersion`")]
     NoMeta,
-    /// A header the version requires is missing.
+    /// A header that the version requires is missing.
     #[error("header `{0}` is missing")]
     Missing(&'static str),
-    /// A version nobody knows, as stated.
+    /// The version is not supported. Holds the version of the header.
     #[error("protocol version is not supported")]
     Version(String),
 }
 
 impl Headers {
-    /// Headers as the host hands them over.
+    /// Headers from the host.
     pub fn new(pairs: Vec<(String, Vec<u8>)>) -> Self {
         let lower = |(name, value): (String, Vec<u8>)| (name.to_ascii_lowercase(), value);
         Self(pairs.into_iter().map(lower).collect())
     }
 
-    /// The value of a header that may be there once.
+    /// The value of a header that may occur once.
     ///
     /// # Errors
     ///
-    /// It is repeated, or its value is not visible ASCII.
+    /// The header is repeated, or its value is not visible ASCII.
     pub fn one(&self, name: &'static str) -> Result<Option<&str>, HeaderError> {
         let mut values = self.all(name);
         let Some(value) = values.next() else {
@@ -106,7 +106,7 @@ impl Headers {
             .filter_map(move |(other, value)| (other == name).then_some(value))
     }
 
-    /// Whether a header is there.
+    /// Whether the header is present.
     pub fn has(&self, name: &str) -> bool {
         self.all(name).next().is_some()
     }
@@ -125,7 +125,7 @@ impl Headers {
     }
 }
 
-/// Names only: values may be secrets.
+/// Names only: values may hold secrets.
 impl std::fmt::Debug for Headers {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
@@ -147,7 +147,7 @@ pub fn media_type(content_type: &str) -> Option<String> {
     (utf8 && !media.contains(',')).then_some(media)
 }
 
-/// The era a request claims by its headers alone. A body of the other era is refused.
+/// The era that the headers of a request state. A body of the other era is refused later.
 pub fn stated_era(headers: &Headers) -> Era {
     match headers.one(VERSION) {
         Ok(Some(MODERN_VERSION)) => Era::Modern,
@@ -155,12 +155,12 @@ pub fn stated_era(headers: &Headers) -> Era {
     }
 }
 
-/// The era of a message, once its headers and its body are found to agree. `complete`: headers that
-/// the version requires have to be there.
+/// Checks that the headers of a message agree with its body, and returns its era. `complete`: the headers
+/// that the version requires must be present.
 ///
 /// # Errors
 ///
-/// Header and body name different versions, methods or targets, or a version nobody knows.
+/// Headers and body name different versions, methods or targets, or an unsupported version.
 pub fn agree(
     headers: &Headers,
     message: &Message<'_>,
@@ -186,30 +186,30 @@ pub fn agree(
         (Some(_), None) => Era::Legacy,
     };
     if era == Era::Modern {
-        // Only names may be encoded; a method never needs it.
+        // Names may be base64 encoded; methods are plain.
         let method = Some(&*message.method);
         let required = complete && message.shape == Shape::Request;
-        mirrors(headers, METHOD, as_written, method, required)?;
-        mirrors(headers, NAME, decode, target(message), required)?;
+        check_mirrored(headers, METHOD, as_written, method, required)?;
+        check_mirrored(headers, NAME, decode, target(message), required)?;
     }
     Ok(era)
 }
 
-/// The headers of 2026-07-28 that a request lacks, as its body says.
+/// The headers of 2026-07-28 that a request lacks, with the values of its body.
 pub fn missing(headers: &Headers, message: &Message<'_>) -> Vec<HeaderEdit> {
-    let said = [
+    let expected = [
         (VERSION, Some(MODERN_VERSION)),
         (METHOD, Some(&*message.method)),
         (NAME, target(message)),
     ];
-    let missing = said.into_iter().filter(|(name, _)| !headers.has(name));
+    let missing = expected.into_iter().filter(|(name, _)| !headers.has(name));
     let set = |(name, value): (&str, Option<&str>)| {
         Some(HeaderEdit::Set(name.to_owned(), encode(value?)))
     };
     missing.filter_map(set).collect()
 }
 
-/// What `Mcp-Name` has to say for this message.
+/// The value that `Mcp-Name` must have for this message.
 fn target<'m>(message: &'m Message<'_>) -> Option<&'m str> {
     match &*message.method {
         "tools/call" | "prompts/get" => message.params.name.as_deref(),
@@ -225,7 +225,7 @@ fn as_written(value: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Borrowed(value))
 }
 
-fn mirrors(
+fn check_mirrored(
     headers: &Headers,
     name: &'static str,
     decode: fn(&str) -> Option<Cow<'_, str>>,
@@ -240,8 +240,8 @@ fn mirrors(
     }
 }
 
-/// The meaning of a mirrored value: plain, or base64 between markers (MCP 2026-07-28 "Value
-/// Encoding"). `None` for base64 that is not canonical or not UTF-8.
+/// Decodes a mirrored value: plain, or base64 between markers (MCP 2026-07-28 "Value Encoding"). `None`
+/// for base64 that is not canonical or not UTF-8.
 pub fn decode(value: &str) -> Option<Cow<'_, str>> {
     let Some(encoded) = value
         .strip_prefix("=?base64?")
@@ -253,7 +253,7 @@ pub fn decode(value: &str) -> Option<Cow<'_, str>> {
     String::from_utf8(bytes).ok().map(Cow::Owned)
 }
 
-/// Writes a mirrored value, encoded where plain text would not survive.
+/// Encodes a mirrored value: plain if a header can hold it, else base64 between markers.
 pub fn encode(value: &str) -> String {
     let plain = value
         .bytes()

@@ -1,15 +1,15 @@
-//! What is asked: MCP as it appears on the wire, strictly read.
-
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+pub mod argument_names;
 pub mod capabilities;
-pub mod finder;
-pub mod handles;
 pub mod headers;
-pub mod listing;
+pub mod identity_members;
 pub mod message;
 pub mod method;
-pub mod names;
 pub mod pin;
+pub mod sealed_ids;
+pub mod server_list;
 pub mod sse;
-pub mod template;
+pub mod uri_template;

@@ -1,4 +1,4 @@
-//! One JSON-RPC message of a client: what it asks, and where in its bytes that stands.
+//! A JSON-RPC message of a client, with the positions of its parts.
 
 pub mod params;
 
@@ -7,14 +7,14 @@ use std::borrow::Cow;
 use thiserror::Error;
 
 use self::params::Params;
-use super::finder::{Finder, Finds};
-use super::names::{NameTable, fold};
+use super::argument_names::{NameTable, fold};
+use super::identity_members::{IdentityMembers, MemberFinder};
 use base::json::tree::{Node, Value};
 use base::json::{JsonError, Kind, Reader, Span, Text};
 
 const ENVELOPE: &[&str] = &["jsonrpc", "id", "method", "params", "result", "error"];
 
-/// Why a body is not a message this filter can judge.
+/// Why a body is not accepted as a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum MessageError {
     /// An array of messages.
@@ -26,19 +26,19 @@ pub enum MessageError {
     /// An id that is neither a string nor an integer.
     #[error("`id` must be a string or an integer")]
     Id,
-    /// An id that only the filter gives to a server.
+    /// An id with the prefix that the filter uses towards a server.
     #[error("`id` must not start with `mcp-auth-filter:`")]
     ReservedId,
     /// Not strict JSON.
     #[error("not strict JSON: {0}")]
     Json(#[from] JsonError),
-    /// A key that a lenient parser would take for one of the protocol's.
-    #[error("a key at byte {0} looks like a protocol key and is not spelled like it")]
+    /// A key that a lenient parser would read as a key of the protocol.
+    #[error("a key at byte {0} is a misspelled protocol key")]
     LookAlike(usize),
     /// A member of the wrong type.
     #[error("`{0}` has the wrong type")]
     Type(&'static str),
-    /// A member the envelope does not have.
+    /// A member that JSON-RPC does not define.
     #[error("unknown member of the message at byte {0}")]
     UnknownMember(usize),
     /// Not JSON-RPC 2.0.
@@ -46,32 +46,32 @@ pub enum MessageError {
     Version,
 }
 
-/// What kind of message it is.
+/// The kinds of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
-    /// Expects an answer.
+    /// It expects a response.
     Request,
-    /// Expects none.
+    /// It expects no response.
     Notification,
-    /// Answers a request of the server.
+    /// It answers a request of the server.
     Response,
 }
 
 /// A message, strictly read.
 #[derive(Debug)]
 pub struct Message<'a> {
-    /// What kind of message it is.
+    /// The kind of message.
     pub shape: Shape,
-    /// The id as written, if there is one.
+    /// The id as written.
     pub id: Option<&'a [u8]>,
-    /// Where the id stands.
+    /// The position of the id.
     pub id_span: Option<Span>,
     /// The method; empty for a response.
     pub method: Cow<'a, str>,
-    /// The parameters that matter.
+    /// The parameters.
     pub params: Params<'a>,
-    /// The members that say who is calling.
-    pub finds: Finds,
+    /// The members that identify the caller.
+    pub identity_members: IdentityMembers,
 }
 
 impl<'a> Message<'a> {
@@ -79,7 +79,7 @@ impl<'a> Message<'a> {
     ///
     /// # Errors
     ///
-    /// Whatever two JSON-RPC implementations could read differently.
+    /// Two JSON-RPC implementations could read the message differently, or it is malformed.
     pub fn read(body: &'a [u8], names: &NameTable, max_depth: usize) -> Result<Self, MessageError> {
         let mut reader = Reader::new(body, max_depth);
         if reader.kind()? == Kind::Array {
@@ -97,9 +97,9 @@ struct Envelope<'a, 't> {
     version: bool,
     id: Option<Span>,
     method: Option<Cow<'a, str>>,
-    answers: bool,
+    is_response: bool,
     params: Params<'a>,
-    finder: Finder<'t>,
+    finder: MemberFinder<'t>,
 }
 
 impl<'a, 't> Envelope<'a, 't> {
@@ -108,9 +108,9 @@ impl<'a, 't> Envelope<'a, 't> {
             version: false,
             id: None,
             method: None,
-            answers: false,
+            is_response: false,
             params: Params::default(),
-            finder: Finder::new(names, max_depth),
+            finder: MemberFinder::new(names, max_depth),
         }
     }
 
@@ -121,7 +121,7 @@ impl<'a, 't> Envelope<'a, 't> {
             "method" => self.method = Some(text(reader, "method")?),
             "params" => self.params = Params::read(reader, &mut self.finder)?,
             "result" | "error" => {
-                if std::mem::replace(&mut self.answers, true) {
+                if std::mem::replace(&mut self.is_response, true) {
                     return Err(MessageError::Hybrid);
                 }
                 let span = self.finder.answer(reader)?;
@@ -139,7 +139,7 @@ impl<'a, 't> Envelope<'a, 't> {
         if !self.version {
             return Err(MessageError::Version);
         }
-        let shape = match (&self.method, self.answers, &self.id) {
+        let shape = match (&self.method, self.is_response, &self.id) {
             (Some(_), true, _) => return Err(MessageError::Hybrid),
             (Some(_), false, Some(_)) => Shape::Request,
             (Some(_), false, None) => Shape::Notification,
@@ -152,7 +152,7 @@ impl<'a, 't> Envelope<'a, 't> {
             id_span: self.id,
             method: self.method.unwrap_or_default(),
             params: self.params,
-            finds: self.finder.finds,
+            identity_members: self.finder.found,
         })
     }
 }
@@ -165,11 +165,14 @@ fn expect(reader: &mut Reader<'_>, kind: Kind, name: &'static str) -> Result<(),
 }
 
 fn text<'a>(reader: &mut Reader<'a>, name: &'static str) -> Result<Cow<'a, str>, MessageError> {
-    Ok(handle(reader, name)?.value)
+    Ok(positioned_text(reader, name)?.value)
 }
 
-/// A text that may have to be replaced.
-fn handle<'a>(reader: &mut Reader<'a>, name: &'static str) -> Result<Text<'a>, MessageError> {
+/// A text with its position, to replace it.
+fn positioned_text<'a>(
+    reader: &mut Reader<'a>,
+    name: &'static str,
+) -> Result<Text<'a>, MessageError> {
     expect(reader, Kind::String, name)?;
     let text = reader.string()?;
     if text.value.contains('\0') {
@@ -189,9 +192,9 @@ fn id(reader: &mut Reader<'_>) -> Result<Span, MessageError> {
     }
 }
 
-/// The task an answer of the client belongs to.
+/// The task that a response of the client belongs to.
 fn related_task<'a>(reader: &Reader<'a>, span: &Span) -> Result<Option<Text<'a>>, MessageError> {
-    // The answer was read strictly already, so nothing in it is too deep.
+    // The response was read with the depth limit before.
     let mut answer = Reader::new(reader.bytes(span.clone()), usize::MAX);
     if answer.kind()? != Kind::Object {
         return Ok(None);
@@ -224,7 +227,7 @@ fn related_task<'a>(reader: &Reader<'a>, span: &Span) -> Result<Option<Text<'a>>
 ///
 /// # Errors
 ///
-/// It is a batch, or no object.
+/// The message is a batch, or no object.
 pub fn refuse_non_object(message: &Node) -> Result<(), MessageError> {
     match message.value {
         Value::Object(_) => Ok(()),
@@ -233,18 +236,22 @@ pub fn refuse_non_object(message: &Node) -> Result<(), MessageError> {
     }
 }
 
-/// Refuses an object with a member whose key some would read as a known one.
+/// Refuses an object with a key that another parser could read as one of `known`.
 ///
 /// # Errors
 ///
-/// It has such a member.
+/// [`MessageError::LookAlike`] with the position of the key.
 pub fn refuse_look_alike_members(object: &Node, known: &[&str]) -> Result<(), MessageError> {
     let mut members = object.members().iter();
     members.try_for_each(|member| refuse(&member.key, member.key_span.start, known))
 }
 
-/// Refuses a key that differs from one of `known` only in case, separators or Unicode spelling.
-/// A key that is one of `known` passes.
+/// Refuses a key that differs from one of `known` only in case, separators or Unicode form. A key that
+/// is one of `known` passes.
+///
+/// # Errors
+///
+/// [`MessageError::LookAlike`] with the position of the key.
 pub fn refuse_look_alike(key: &Text<'_>, known: &[&str]) -> Result<(), MessageError> {
     refuse(&key.value, key.span.start, known)
 }

@@ -1,16 +1,15 @@
-//! Every method a client may send, and what deciding about it takes.
+//! The methods a client may send.
 
-/// The two protocol eras: with and without `initialize`, sessions and server requests (MCP
-/// 2026-07-28 "Versioning").
+/// The two protocol eras (MCP 2026-07-28 "Versioning").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Era {
     /// 2026-07-28: stateless, `_meta` and `Mcp-*` headers on every request.
     Modern,
-    /// 2025-11-25 and earlier.
+    /// 2025-11-25 and earlier: `initialize`, sessions and requests of the server.
     Legacy,
 }
 
-/// What is asked, as far as a decision needs to tell it apart.
+/// The methods that a decision tells apart, with the parameter it depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
     /// `tools/call`: `params.name`.
@@ -25,7 +24,7 @@ pub enum Method {
     Listen,
     /// A list that is filtered for the caller.
     List(List),
-    /// About the connection itself; needs a caller and nothing more.
+    /// Methods about the connection itself. They need a caller only.
     Session,
     /// `tasks/*`: `params.taskId`.
     Task,
@@ -45,7 +44,7 @@ pub enum List {
 }
 
 impl Method {
-    /// The method of a request, or `None` if no such method is known in this era.
+    /// The method of a request. `None`: this era has no such method.
     pub fn of_request(name: &str, era: Era) -> Option<Self> {
         let method = match (name, era) {
             ("tools/call", _) => Self::CallTool,
@@ -62,14 +61,14 @@ impl Method {
             ("initialize" | "ping" | "logging/setLevel", Era::Legacy) => Self::Session,
             ("tasks/get" | "tasks/cancel", _) => Self::Task,
             ("tasks/update", Era::Modern) => Self::Task,
-            // Not `tasks/list`: whose tasks they are, only the server could know.
+            // Not `tasks/list`: only the server knows the owners of the tasks.
             ("tasks/result", Era::Legacy) => Self::Task,
             _ => return None,
         };
         Some(method)
     }
 
-    /// The method of a notification from a client, or `None` if there is no such notification.
+    /// The method of a client's notification. `None`: this era has no such notification.
     pub fn of_notification(name: &str, era: Era) -> Option<Self> {
         match (name, era) {
             ("notifications/cancelled", _)
@@ -85,7 +84,7 @@ impl Method {
 }
 
 impl List {
-    /// The member of the result that holds the items.
+    /// The member of the result that holds the list.
     pub fn member(self) -> &'static str {
         match self {
             Self::Tools => "tools",
@@ -95,7 +94,7 @@ impl List {
         }
     }
 
-    /// The list whose items stand in this member of a result.
+    /// The list that this member of a result holds.
     pub fn of_member(member: &str) -> Option<Self> {
         [
             Self::Tools,
@@ -122,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn b17_methods_nobody_listed_are_unknown() {
+    fn b17_unlisted_methods_are_unknown() {
         for era in [Era::Modern, Era::Legacy] {
             for name in [
                 "",

@@ -1,5 +1,4 @@
-//! A tool as it was when it was reviewed: a hash of everything that tells a model what it is and how
-//! to call it.
+//! Pins: hashes of the members of a tool that a model reads.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,11 +18,11 @@ const MEMBERS: &[&str] = &[
 ];
 const ALGORITHM: &str = "sha256:";
 
-/// The hash of a tool as its server describes it. Order, white space and escapes do not count.
+/// The hash of a tool's description. Member order, white space and escapes do not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pin([u8; 32]);
 
-/// A text that is no pin.
+/// The text is no pin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("expected `sha256:` and 64 hexadecimal digits, as `mcp-auth pin` prints them")]
 pub struct NotAPin;
@@ -33,7 +32,7 @@ impl Pin {
     ///
     /// # Errors
     ///
-    /// It is not strict JSON, or not an object.
+    /// The tool is not strict JSON, or no object.
     pub fn of(tool: &[u8], max_depth: usize) -> Result<Self, JsonError> {
         digest_members(tool, MEMBERS, max_depth).map(Self)
     }
@@ -63,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_model_reads_is_pinned() {
+    fn a_pin_depends_on_the_members_that_a_model_reads() {
         let tool = r#"{"name":"t","description":"x","inputSchema":{"type":"object"}}"#;
         let same = r#"{ "inputSchema" : {"type":"\u006fbject"}, "_meta":{"a":1}, "description":"x","name":"t","icons":[]}"#;
         assert_eq!(pin(same), pin(tool));
@@ -81,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn pins_are_written_and_read() {
+    fn a_pin_survives_writing_and_reading() {
         let pin = pin(r#"{"name":"t"}"#);
         let written = pin.to_string();
         assert_eq!(written.len(), 7 + 64);
@@ -111,8 +110,8 @@ mod tests {
     }
 
     #[test]
-    fn a_pin_stays_what_it_is() {
-        // Policies hold it: another release must not come to another hash.
+    fn the_pin_of_a_tool_never_changes() {
+        // Policies hold pins, so every release must compute the same hash.
         let tool = r#"{"name":"t","inputSchema":{"type":"object","required":["a"],"x":1.5}}"#;
         let written = "sha256:1fbf88b706225c361e648acab486a6849105679dbafd0ab8cff614125e5443f3";
         assert_eq!(pin(tool).to_string(), written);

@@ -1,7 +1,7 @@
-//! Event streams (WHATWG HTML "Server-sent events"), cut into events without assuming where the
-//! chunks of the body end, or which line ends the server uses.
+//! Event streams (WHATWG HTML "Server-sent events"), split into events. Chunks of the body may end
+//! anywhere, and the server may use any line ends.
 
-/// Collects the bytes of a stream and hands out whole events.
+/// Collects the bytes of a stream and returns whole events.
 #[derive(Debug)]
 pub struct EventStream {
     event: Vec<u8>,
@@ -15,12 +15,12 @@ pub struct EventStream {
 pub struct EventTooLarge {
     /// The events before it.
     pub events: Vec<Vec<u8>>,
-    /// All that has come of it, and of the stream behind it.
+    /// The bytes of the event that arrived, and the stream after them.
     pub rest: Vec<u8>,
 }
 
 impl EventStream {
-    /// A stream at its start. No event may be larger than `max_event` bytes.
+    /// A new stream. An event may have up to `max_event` bytes.
     pub fn new(max_event: usize) -> Self {
         Self {
             event: Vec::new(),
@@ -30,8 +30,8 @@ impl EventStream {
         }
     }
 
-    /// Takes the next bytes and returns the events that are now complete, each with the line end
-    /// that ended it. What is left of an event at the end of a stream is never an event.
+    /// Takes the next bytes and returns the events they complete, each with its final line end. An
+    /// incomplete event at the end of a stream is no event.
     ///
     /// # Errors
     ///
@@ -59,12 +59,12 @@ impl EventStream {
         Ok(events)
     }
 
-    /// Takes a CR or LF; a LF behind a CR belongs to it.
+    /// Takes a CR or LF. A LF after a CR belongs to that line end.
     fn end_line(&mut self, end: u8, events: &mut Vec<Vec<u8>>) {
         let second_of_crlf = end == b'\n' && self.after_cr;
         self.after_cr = end == b'\r';
         if second_of_crlf && self.event.is_empty() {
-            // It belongs to an event that was complete before it.
+            // The CR completed an event; the LF is the rest of its line end.
             match events.last_mut() {
                 Some(event) => event.push(end),
                 None => events.push(vec![end]),
@@ -85,7 +85,7 @@ fn is_line_end(byte: &u8) -> bool {
     matches!(byte, b'\r' | b'\n')
 }
 
-/// The lines of an event, each with the line end behind it.
+/// The lines of an event, each with its line end.
 fn lines(event: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let mut rest = event.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(event);
     std::iter::from_fn(move || {
@@ -100,8 +100,7 @@ fn lines(event: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
-/// What an event carries: its `data` lines joined. Empty for comments and for events that only
-/// carry an id.
+/// The data of an event: its `data` lines joined. Empty for comments and for events with only an id.
 pub fn data(event: &[u8]) -> Vec<u8> {
     let data: Vec<&[u8]> = lines(event)
         .filter_map(|(line, _)| field(line, b"data"))
@@ -109,7 +108,7 @@ pub fn data(event: &[u8]) -> Vec<u8> {
     data.join(&b'\n')
 }
 
-/// Whether it tells a client of HTTP+SSE (2024-11-05) where to post its messages.
+/// Whether the event is `endpoint` (MCP 2024-11-05 "HTTP with SSE"), which names the URL for messages.
 pub fn is_endpoint(event: &[u8]) -> bool {
     let name = lines(event)
         .filter_map(|(line, _)| field(line, b"event"))
@@ -117,7 +116,7 @@ pub fn is_endpoint(event: &[u8]) -> bool {
     name == Some(b"endpoint")
 }
 
-/// The value of a field, if the line is one of it.
+/// The value of a field, if the line has that field.
 fn field<'l>(line: &'l [u8], name: &[u8]) -> Option<&'l [u8]> {
     let value = line.strip_prefix(name)?;
     let value = value
@@ -126,14 +125,14 @@ fn field<'l>(line: &'l [u8], name: &[u8]) -> Option<&'l [u8]> {
     Some(value.strip_prefix(b" ").unwrap_or(value))
 }
 
-/// The id of an event, which a client sends back to resume the stream. Empty where it is reset.
+/// The id of an event, which a client sends back to resume the stream. Empty if the event resets it.
 pub fn id(event: &[u8]) -> Option<&[u8]> {
     lines(event)
         .filter_map(|(line, _)| field(line, b"id"))
         .last()
 }
 
-/// The same event with another id, or with none.
+/// The event with another id, or without id.
 pub fn with_id(event: &[u8], id: Option<&str>) -> Vec<u8> {
     let mut out = Vec::with_capacity(event.len());
     let mut id = id;
@@ -146,20 +145,20 @@ pub fn with_id(event: &[u8], id: Option<&str>) -> Vec<u8> {
             out.extend_from_slice(id.as_bytes());
             out.extend_from_slice(end);
         } else {
-            leave_out(end, &mut out);
+            omit_line(end, &mut out);
         }
     }
     out
 }
 
-/// Leaves out a line with this end. A CR before it must not become a CRLF with what follows.
-fn leave_out(end: &[u8], out: &mut Vec<u8>) {
+/// Omits a line with this end. A CR before it must not join a following LF to a CRLF.
+fn omit_line(end: &[u8], out: &mut Vec<u8>) {
     if out.pop_if(|last| *last == b'\r').is_some() {
         out.extend_from_slice(end);
     }
 }
 
-/// The same event with other data; its other lines and its line ends stay.
+/// The event with other data. Its other lines and its line ends stay.
 pub fn with_data(event: &[u8], data: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(event.len());
     let mut written = false;
@@ -170,7 +169,7 @@ pub fn with_data(event: &[u8], data: &[u8]) -> Vec<u8> {
             continue;
         }
         if std::mem::replace(&mut written, true) {
-            leave_out(end, &mut out);
+            omit_line(end, &mut out);
             continue;
         }
         for part in data.split(|byte| matches!(byte, b'\r' | b'\n')) {
@@ -182,7 +181,7 @@ pub fn with_data(event: &[u8], data: &[u8]) -> Vec<u8> {
     out
 }
 
-/// An event that carries one message.
+/// An event with one message.
 pub fn event(data: &[u8]) -> Vec<u8> {
     [b"event: message\ndata: ", data, b"\n\n"].concat()
 }
@@ -200,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn h12_events_are_the_same_under_any_chunking_and_line_end() {
+    fn h12_events_do_not_depend_on_chunks_and_line_ends() {
         let stream = ": hello\r\n\r\nid: 1\r\ndata: {\"é\":\r\ndata: 1}\r\n\r\ndata: x\r\r\
                       data: y\n\nevent: e\ndata\n\ndata: cut";
         for chunk in 1..stream.len() {
@@ -217,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn data_is_replaced_and_the_rest_of_the_event_stays() {
+    fn with_data_replaces_data_lines_only() {
         let event = b"id: 7\r\ndata: a\r\n: note\r\ndata: b\r\n\r\n";
         assert_eq!(
             with_data(event, b"new"),
@@ -228,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_replaced_and_the_rest_of_the_event_stays() {
+    fn with_id_replaces_id_lines_only() {
         assert_eq!(id(b"data: x\n\n"), None);
         assert_eq!(id(b"id\n\n"), Some(&b""[..]));
         assert_eq!(id(b"id:1\ndata: x\nid: 2\n\n"), Some(&b"2"[..]));
@@ -245,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_without_end_is_bounded() {
+    fn an_event_beyond_the_limit_is_an_error() {
         let too_large = EventStream::new(10).push(b"data: x\n\ndata: 123456\nid: 1\n\n");
         let too_large = too_large.unwrap_err();
         assert_eq!(too_large.events, [b"data: x\n\n"]);

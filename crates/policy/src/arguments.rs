@@ -8,7 +8,7 @@ use super::builtin::builtin_arguments;
 use super::document::{Document, IdentityField};
 use super::error::{Errors, PolicyError};
 use super::owner::{NamedOwner, NamedOwnerDocument};
-use mcp::names::{NameId, NameTable, fold};
+use mcp::argument_names::{NameId, NameTable, fold};
 
 /// What happens to an argument that says who is calling, or whose something is.
 #[derive(Debug, Clone, Deserialize)]

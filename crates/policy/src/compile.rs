@@ -27,7 +27,7 @@ use super::upstream::compile_upstream;
 use super::view::compile_view_as;
 use super::{Operation, PAGES, PinRule, Policy};
 use crate::own_tools::OwnTool;
-use mcp::names::NameTable;
+use mcp::argument_names::NameTable;
 use mcp::pin::{NotAPin, Pin};
 use oauth::Identity;
 

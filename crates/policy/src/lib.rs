@@ -60,7 +60,7 @@ pub use upstream::{Authorization, StaticCredential, Upstream};
 pub use view::{TestUser, ViewAs, ViewGrants};
 
 use base::store::etcd::Etcd;
-use mcp::names::{NameId, NameTable};
+use mcp::argument_names::{NameId, NameTable};
 use mcp::pin::Pin;
 use oauth::{Identity, ProofRules, TrustedIssuer};
 

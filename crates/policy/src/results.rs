@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::document::IdentityField;
 use super::error::{Errors, PolicyError};
 use super::pattern::Pattern;
-use mcp::names::fold;
+use mcp::argument_names::fold;
 
 /// A rule for the results of tools, prompts and resources.
 #[derive(Debug, Clone, Deserialize)]

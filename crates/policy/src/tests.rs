@@ -19,7 +19,7 @@ mod warnings;
 use serde_json::{Value, json};
 
 use super::*;
-use mcp::names::fold;
+use mcp::argument_names::fold;
 use oauth::{
     Algorithm, Identity, Introspection, KeyFetch, KeySource, ProofUrl, Signatures, TokenCheck,
     TokenType,

@@ -3,8 +3,8 @@
 use super::super::arguments::Change;
 use super::{MISMATCH, Single, number};
 use base::json::{JsonError, Kind, Reader, Span};
+use mcp::argument_names::fold;
 use mcp::headers::{HeaderEdit, HeaderMismatch, Headers, PARAM_PREFIX, decode, encode};
-use mcp::names::fold;
 use policy::ParamHeader;
 
 /// More than any tool mirrors: each is compared with each argument.

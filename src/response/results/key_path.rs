@@ -1,6 +1,6 @@
 //! The keys on the way to a value.
 
-use mcp::names::fold;
+use mcp::argument_names::fold;
 use policy::FieldPath;
 
 /// The keys that a key stands for, folded.

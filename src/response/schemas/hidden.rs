@@ -1,7 +1,7 @@
 //! Which arguments a caller has nothing to say about.
 
 use super::walk::Places;
-use mcp::names::{Name, NameId, NameTable, fold};
+use mcp::argument_names::{Name, NameId, NameTable, fold};
 use oauth::Identity;
 use policy::{ArgumentRule, Operation, Policy};
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::authorize::{Target, operations};
-use mcp::listing::Listing;
+use mcp::server_list::Listing;
 use oauth::Identity;
 use policy::Policy;
 

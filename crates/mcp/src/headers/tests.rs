@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn b12_media_types_are_read_whatever_their_case_and_refused_with_surprises() {
+fn b12_media_types_ignore_case_and_refuse_other_parameters_than_utf8() {
     for (content_type, media) in [
         ("application/json", Some("application/json")),
         ("Application/JSON", Some("application/json")),
@@ -21,7 +21,7 @@ fn b12_media_types_are_read_whatever_their_case_and_refused_with_surprises() {
 }
 
 #[test]
-fn b07_mirrored_values_have_one_encoding() {
+fn b07_a_mirrored_value_has_one_encoding() {
     for (written, meaning) in [
         ("plain", Some("plain")),
         ("=?base64?Y3JtLmdldA==?=", Some("crm.get")),
@@ -43,7 +43,7 @@ fn b07_mirrored_values_have_one_encoding() {
 }
 
 #[test]
-fn h05_a_header_is_one_text_or_an_error() {
+fn h05_repeated_and_unprintable_headers_are_errors() {
     let header = |name: &str, value: &[u8]| (name.to_owned(), value.to_vec());
     let headers = Headers::new(vec![
         header("Origin", b" https://a.example "),

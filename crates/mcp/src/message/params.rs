@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::{MessageError, expect, handle, refuse_look_alike, text};
+use super::{MessageError, expect, positioned_text, refuse_look_alike, text};
+use crate::argument_names::Name;
 use crate::capabilities::ElicitationCapability;
-use crate::finder::{Finder, Place};
-use crate::names::Name;
+use crate::identity_members::{MemberFinder, MemberPlace};
 use base::json::{Element, Kind, Reader, Span, Text};
 
 /// The `_meta` key of the protocol version (MCP 2026-07-28 "Base Protocol").
@@ -36,10 +36,10 @@ const PARAMS: &[&str] = &[
     "clientInfo",
 ];
 
-/// The parameters a decision depends on.
+/// The parameters that a decision depends on.
 #[derive(Debug, Default)]
 pub struct Params<'a> {
-    /// Where `params` stands.
+    /// The position of `params`.
     pub span: Option<Span>,
     /// `name`: the tool or prompt.
     pub name: Option<Cow<'a, str>>,
@@ -47,23 +47,23 @@ pub struct Params<'a> {
     pub uri: Option<Cow<'a, str>>,
     /// Whether `cursor` asks for a later page of a list.
     pub has_cursor: bool,
-    /// `arguments`: where it stands, and how many members it has.
+    /// `arguments`: its position and its number of members.
     pub arguments: Option<(Span, usize)>,
-    /// `ref`: what a completion is for.
+    /// `ref`: the prompt or resource to complete an argument of.
     pub reference: Option<Reference<'a>>,
-    /// `argument.name`: which argument a completion is for.
-    pub completes: Option<Cow<'a, str>>,
-    /// `context`: what was filled in before, for a completion.
+    /// `argument.name`: the argument to complete.
+    pub completed_argument: Option<Cow<'a, str>>,
+    /// `context`: the arguments completed before.
     pub context: Option<Span>,
     /// `_meta`'s protocol version.
     pub protocol_version: Option<Cow<'a, str>>,
-    /// `_meta`'s declaration of the tasks extension, as a member to take out.
+    /// The tasks extension among `_meta`'s client capabilities, to remove it.
     pub tasks_extension: Option<Element>,
-    /// What the client can ask its user, by `_meta`'s client capabilities.
-    pub elicits: ElicitationCapability,
-    /// Whether the call is to become a task: `task` (MCP 2025-11-25 "Tasks").
+    /// The elicitation capability in `_meta`'s client capabilities.
+    pub elicitation: ElicitationCapability,
+    /// Whether the client asks to run the call as a task: `task` (MCP 2025-11-25 "Tasks").
     pub asks_task: bool,
-    /// `taskId`: the task a `tasks/*` request is about.
+    /// `taskId`: the task of a `tasks/*` request.
     pub task_id: Option<Text<'a>>,
     /// `_meta`'s related task.
     pub related_task: Option<Text<'a>>,
@@ -75,7 +75,7 @@ pub struct Params<'a> {
     pub subscriptions: Vec<Cow<'a, str>>,
 }
 
-/// What a completion is for.
+/// `ref` of a completion request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reference<'a> {
     /// A prompt, by name.
@@ -88,7 +88,7 @@ impl<'a> Params<'a> {
     /// Reads `params` in one pass.
     pub(super) fn read(
         reader: &mut Reader<'a>,
-        finder: &mut Finder<'_>,
+        finder: &mut MemberFinder<'_>,
     ) -> Result<Self, MessageError> {
         let mut params = Self::default();
         if reader.kind()? != Kind::Object {
@@ -97,26 +97,27 @@ impl<'a> Params<'a> {
         let start = reader.position();
         let mut last = None;
         let span = reader.object(|reader, member| {
-            finder.comma_behind(last, member.comma);
+            finder.comma_after(last, member.comma);
             last = None;
             match &*member.key.value {
                 "name" => params.name = Some(text(reader, "name")?),
                 "uri" => params.uri = Some(text(reader, "uri")?),
                 "arguments" => {
                     expect(reader, Kind::Object, "arguments")?;
-                    params.arguments = Some(finder.object(reader, Place::Argument, &Name::NONE)?);
+                    params.arguments =
+                        Some(finder.object(reader, MemberPlace::Argument, &Name::NONE)?);
                 }
                 "_meta" => read_meta(&mut params, finder, reader)?,
                 "ref" => params.reference = read_reference(finder, reader)?,
-                "argument" => params.completes = read_completed(finder, reader)?,
+                "argument" => params.completed_argument = read_completed(finder, reader)?,
                 "notifications" => read_notifications(&mut params, reader)?,
                 "task" => {
                     params.asks_task = true;
                     reader.skip()?;
                 }
-                "taskId" => params.task_id = Some(handle(reader, "taskId")?),
+                "taskId" => params.task_id = Some(positioned_text(reader, "taskId")?),
                 "requestState" if reader.kind()? != Kind::Null => {
-                    params.request_state = Some(handle(reader, "requestState")?);
+                    params.request_state = Some(positioned_text(reader, "requestState")?);
                 }
                 "cursor" if reader.kind()? != Kind::Null => {
                     text(reader, "cursor")?;
@@ -128,13 +129,19 @@ impl<'a> Params<'a> {
                 "inputResponses" if reader.kind()? == Kind::Object => {
                     reader.object(|reader, _| finder.answer(reader).map(drop))?;
                 }
-                "context" => params.context = Some(finder.value(reader, Place::Elsewhere)?),
+                "context" => params.context = Some(finder.value(reader, MemberPlace::Elsewhere)?),
                 "clientInfo" | "inputResponses" => {
-                    finder.value(reader, Place::Elsewhere)?;
+                    finder.value(reader, MemberPlace::Elsewhere)?;
                 }
                 _ => {
                     refuse_look_alike(&member.key, PARAMS)?;
-                    last = finder.member(reader, &member, start, Place::Elsewhere, &Name::NONE)?;
+                    last = finder.member(
+                        reader,
+                        &member,
+                        start,
+                        MemberPlace::Elsewhere,
+                        &Name::NONE,
+                    )?;
                 }
             }
             Ok::<(), MessageError>(())
@@ -146,14 +153,14 @@ impl<'a> Params<'a> {
 
 fn read_meta<'a>(
     params: &mut Params<'a>,
-    finder: &mut Finder<'_>,
+    finder: &mut MemberFinder<'_>,
     reader: &mut Reader<'a>,
 ) -> Result<(), MessageError> {
     expect(reader, Kind::Object, "_meta")?;
     let start = reader.position();
     let mut last = None;
     reader.object(|reader, member| {
-        finder.comma_behind(last, member.comma);
+        finder.comma_after(last, member.comma);
         last = None;
         match &*member.key.value {
             PROTOCOL_VERSION => params.protocol_version = Some(text(reader, PROTOCOL_VERSION)?),
@@ -161,7 +168,8 @@ fn read_meta<'a>(
             RELATED_TASK => params.related_task = read_related_task(reader)?,
             _ => {
                 refuse_look_alike(&member.key, META)?;
-                last = finder.member(reader, &member, start, Place::Elsewhere, &Name::NONE)?;
+                last =
+                    finder.member(reader, &member, start, MemberPlace::Elsewhere, &Name::NONE)?;
             }
         }
         Ok::<(), MessageError>(())
@@ -178,7 +186,7 @@ pub(super) fn read_related_task<'a>(
     reader.object(|reader, member| {
         refuse_look_alike(&member.key, &["taskId"])?;
         if member.key.value == "taskId" {
-            task = Some(handle(reader, "taskId")?);
+            task = Some(positioned_text(reader, "taskId")?);
         } else {
             reader.skip()?;
         }
@@ -187,7 +195,7 @@ pub(super) fn read_related_task<'a>(
     Ok(task)
 }
 
-/// Reads the client's capabilities and notes where the tasks extension stands among them.
+/// Reads the client's capabilities.
 fn read_capabilities<'a>(
     params: &mut Params<'a>,
     reader: &mut Reader<'a>,
@@ -196,7 +204,7 @@ fn read_capabilities<'a>(
     reader.object(|reader, member| {
         refuse_look_alike(&member.key, &["elicitation", "extensions"])?;
         match &*member.key.value {
-            "elicitation" => params.elicits = read_elicitation(reader)?,
+            "elicitation" => params.elicitation = read_elicitation(reader)?,
             "extensions" => params.tasks_extension = read_extensions(reader)?,
             _ => {
                 reader.skip()?;
@@ -207,7 +215,7 @@ fn read_capabilities<'a>(
     Ok(())
 }
 
-/// Which modes there are; where none is named it is the form (MCP 2026-07-28 "Elicitation",
+/// Reads the modes of elicitation. Without any the client supports forms (MCP 2026-07-28 "Elicitation",
 /// "Capabilities").
 fn read_elicitation(reader: &mut Reader<'_>) -> Result<ElicitationCapability, MessageError> {
     expect(reader, Kind::Object, "elicitation")?;
@@ -243,7 +251,7 @@ fn read_extensions(reader: &mut Reader<'_>) -> Result<Option<Element>, MessageEr
 }
 
 fn read_reference<'a>(
-    finder: &mut Finder<'_>,
+    finder: &mut MemberFinder<'_>,
     reader: &mut Reader<'a>,
 ) -> Result<Option<Reference<'a>>, MessageError> {
     expect(reader, Kind::Object, "ref")?;
@@ -251,13 +259,15 @@ fn read_reference<'a>(
     let (mut kind, mut name, mut uri) = (None, None, None);
     reader.object(|reader, member| {
         refuse_look_alike(&member.key, &["type", "name", "uri"])?;
-        finder.comma_behind(last, member.comma);
+        finder.comma_after(last, member.comma);
         last = None;
         match &*member.key.value {
             "type" => kind = Some(text(reader, "ref.type")?),
             "name" => name = Some(text(reader, "ref.name")?),
             "uri" => uri = Some(text(reader, "ref.uri")?),
-            _ => last = finder.member(reader, &member, start, Place::Elsewhere, &Name::NONE)?,
+            _ => {
+                last = finder.member(reader, &member, start, MemberPlace::Elsewhere, &Name::NONE)?
+            }
         }
         Ok::<(), MessageError>(())
     })?;
@@ -269,7 +279,7 @@ fn read_reference<'a>(
 }
 
 fn read_completed<'a>(
-    finder: &mut Finder<'_>,
+    finder: &mut MemberFinder<'_>,
     reader: &mut Reader<'a>,
 ) -> Result<Option<Cow<'a, str>>, MessageError> {
     expect(reader, Kind::Object, "argument")?;
@@ -277,11 +287,13 @@ fn read_completed<'a>(
     let mut name = None;
     reader.object(|reader, member| {
         refuse_look_alike(&member.key, &["name", "value"])?;
-        finder.comma_behind(last, member.comma);
+        finder.comma_after(last, member.comma);
         last = None;
         match &*member.key.value {
             "name" => name = Some(text(reader, "argument.name")?),
-            _ => last = finder.member(reader, &member, start, Place::Elsewhere, &Name::NONE)?,
+            _ => {
+                last = finder.member(reader, &member, start, MemberPlace::Elsewhere, &Name::NONE)?
+            }
         }
         Ok::<(), MessageError>(())
     })?;
@@ -308,7 +320,9 @@ fn read_notifications<'a>(
             "taskIds" => {
                 expect(reader, Kind::Array, "taskIds")?;
                 reader.array(|reader| {
-                    params.subscribed_tasks.push(handle(reader, "taskIds")?);
+                    params
+                        .subscribed_tasks
+                        .push(positioned_text(reader, "taskIds")?);
                     Ok::<(), MessageError>(())
                 })?;
             }

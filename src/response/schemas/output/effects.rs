@@ -4,7 +4,7 @@ use crate::response::results::detect;
 use crate::response::results::key_path::steps;
 use crate::response::schemas::walk::Places;
 use base::json::tree::{Node, Value};
-use mcp::names::fold;
+use mcp::argument_names::fold;
 use policy::{Detector, FieldPath, Mask, Missing, Otherwise, ResultRule, TextRule};
 
 /// The effects of one rule.

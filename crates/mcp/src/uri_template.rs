@@ -1,8 +1,8 @@
-//! URIs that a template makes (RFC 6570).
+//! Expansion of URI templates (RFC 6570).
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// What a value keeps as it is: nothing that could lead out of its place in a URI.
+/// The characters that a value keeps unencoded. None of them delimits a part of a URI.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -13,16 +13,17 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'=')
     .remove(b'|');
 
-/// How an expression writes its values (RFC 6570 appendix A).
-struct Form {
+/// The format of an expression (RFC 6570 appendix A).
+#[derive(Debug)]
+struct ExpressionFormat {
     first: &'static str,
     separator: &'static str,
     named: bool,
     encodes: bool,
 }
 
-impl Form {
-    /// The form that an expression starts with, and its variables.
+impl ExpressionFormat {
+    /// The format of an expression, by its operator, and its variables.
     fn of(expression: &str) -> Option<(Self, &str)> {
         let operator = expression.chars().next()?;
         let (first, separator, named, encodes) = match operator {
@@ -36,15 +37,15 @@ impl Form {
             '=' | ',' | '!' | '@' | '|' => return None,
             _ => ("", ",", false, true),
         };
-        let form = Self {
+        let format = Self {
             first,
             separator,
             named,
             encodes,
         };
-        let is_operator = !form.first.is_empty() || !form.encodes;
+        let is_operator = !format.first.is_empty() || !format.encodes;
         let variables = expression.get(usize::from(is_operator)..)?;
-        Some((form, variables))
+        Some((format, variables))
     }
 
     fn expand(&self, name: &str, value: &str) -> String {
@@ -59,22 +60,22 @@ impl Form {
     }
 }
 
-/// The URI that a template makes of these values; a variable without one is left out, and so is one
-/// of which only the beginning would be taken. `None` if it is no template.
+/// Expands a template. Omits variables without a value and variables with a length (`{name:3}`). `None`:
+/// the text is no template.
 pub fn expand<'v>(template: &str, value: impl Fn(&str) -> Option<&'v str>) -> Option<String> {
     let mut uri = String::new();
     let mut rest = template;
     while let Some((before, behind)) = rest.split_once('{') {
         let (expression, behind) = behind.split_once('}')?;
-        let (form, variables) = Form::of(expression)?;
+        let (format, variables) = ExpressionFormat::of(expression)?;
         uri.push_str(before);
-        let mut lead = form.first;
+        let mut lead = format.first;
         for variable in variables.split(',') {
             let name = variable.trim_end_matches('*');
             if let Some(value) = value(name) {
                 uri.push_str(lead);
-                uri.push_str(&form.expand(name, value));
-                lead = form.separator;
+                uri.push_str(&format.expand(name, value));
+                lead = format.separator;
             }
         }
         rest = behind;
@@ -88,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_form_of_rfc_6570() {
+    fn every_operator_of_rfc_6570_expands() {
         let values = |name: &str| match name {
             "org" => Some("acme"),
             "path" => Some("a/b c"),

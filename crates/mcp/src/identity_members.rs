@@ -1,92 +1,104 @@
-//! Finds the members whose names say who is calling, wherever they stand in a message.
+//! Finds the members of a message whose names identify the caller, at any depth.
 
-use super::names::{Name, NameId, NameTable, fold};
+use super::argument_names::{Name, NameId, NameTable, fold};
 use base::json::unescape;
 use base::json::{Element, JsonError, Kind, Member, Reader, Span};
 
-/// Where in a message a member stands.
+/// The part of a message that holds a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum MemberPlace {
     /// Directly in the `arguments` of a tool or prompt.
     Argument,
     /// Deeper in the `arguments`.
     Nested,
-    /// Anywhere else: `_meta`, `inputResponses`, a client's answer.
+    /// Elsewhere: `_meta`, `inputResponses`, a response of the client.
     Elsewhere,
 }
 
-/// A member of an object, with what is needed to replace it or take it out.
+/// A member that was found, with the positions needed to replace or remove it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// Which name it matched.
+pub struct IdentityMember {
+    /// The name it matched.
     pub name: NameId,
-    /// Where it stands.
-    pub place: Place,
-    /// What its value is.
+    /// The part of the message that holds it.
+    pub place: MemberPlace,
+    /// The type of its value.
     pub kind: Kind,
-    /// The value.
+    /// The position of its value.
     pub value: Span,
-    /// The start of the object it is a member of.
+    /// The start of the object that holds it.
     pub object: usize,
-    /// The member, with its key.
+    /// The position of the member, with its key.
     pub element: Element,
 }
 
-/// What a message says of its caller.
+/// The members of a message that identify the caller.
 #[derive(Debug, Default)]
-pub struct Finds {
-    /// Members, outer ones before the ones inside them.
-    pub members: Vec<Found>,
-    /// Names found as keys of JSON that is written inside a string.
+pub struct IdentityMembers {
+    /// The members, outer ones before inner ones.
+    pub members: Vec<IdentityMember>,
+    /// Names of members in JSON that is inside of a string.
     pub in_strings: Vec<NameId>,
 }
 
-/// Reads values and notes the members whose names are in a table.
+/// Reads values and collects the members whose names are in a table.
 #[derive(Debug)]
-pub struct Finder<'t> {
+pub struct MemberFinder<'t> {
     table: &'t NameTable,
     max_depth: usize,
-    /// What was found.
-    pub finds: Finds,
+    /// The members found so far.
+    pub found: IdentityMembers,
 }
 
-impl<'t> Finder<'t> {
-    /// A finder for the names of `table`. JSON inside strings is read up to `max_depth` deep.
+impl<'t> MemberFinder<'t> {
+    /// A finder for the names of `table`. Reads JSON inside of strings up to `max_depth` deep.
     pub fn new(table: &'t NameTable, max_depth: usize) -> Self {
         Self {
             table,
             max_depth,
-            finds: Finds::default(),
+            found: IdentityMembers::default(),
         }
     }
 
     /// Reads one value.
-    pub fn value(&mut self, reader: &mut Reader<'_>, place: Place) -> Result<Span, JsonError> {
+    ///
+    /// # Errors
+    ///
+    /// The value is not strict JSON.
+    pub fn value(
+        &mut self,
+        reader: &mut Reader<'_>,
+        place: MemberPlace,
+    ) -> Result<Span, JsonError> {
         let kind = reader.kind()?;
         self.value_under(reader, kind, place, &Name::NONE)
     }
 
-    /// Reads an answer of the client's. In the answer to a sampling request, `role` names the
-    /// author of a message (MCP "Sampling") and not the caller.
+    /// Reads a response of the client. In the response to a sampling request, `role` names the author
+    /// of a message (MCP "Sampling"), not the caller.
+    ///
+    /// # Errors
+    ///
+    /// The value is not strict JSON.
     pub fn answer(&mut self, reader: &mut Reader<'_>) -> Result<Span, JsonError> {
         if reader.kind()? != Kind::Object {
-            return self.value(reader, Place::Elsewhere);
+            return self.value(reader, MemberPlace::Elsewhere);
         }
         let start = reader.position();
         let mut last = None;
         reader.object(|reader, member| {
-            self.comma_behind(last, member.comma);
-            let found = self.member(reader, &member, start, Place::Elsewhere, &Name::NONE)?;
+            self.comma_after(last, member.comma);
+            let found = self.member(reader, &member, start, MemberPlace::Elsewhere, &Name::NONE)?;
             let authors = [&b"\"assistant\""[..], b"\"user\""];
             let names_author = member.key.value == "role"
                 && self
-                    .finds
+                    .found
                     .members
                     .last()
                     .is_some_and(|found| authors.contains(&reader.bytes(found.value.clone())));
             last = match found {
                 Some(_) if names_author => {
-                    self.finds.members.pop();
+                    self.found.members.pop();
                     None
                 }
                 found => found,
@@ -95,20 +107,24 @@ impl<'t> Finder<'t> {
         })
     }
 
-    /// Reads the value of a member whose key was already read.
+    /// Reads the value of a member whose key was read. Returns the index of the member if it was found.
+    ///
+    /// # Errors
+    ///
+    /// The value is not strict JSON.
     pub fn member(
         &mut self,
         reader: &mut Reader<'_>,
         member: &Member<'_>,
         object: usize,
-        place: Place,
+        place: MemberPlace,
         parent: &Name<'_>,
     ) -> Result<Option<usize>, JsonError> {
         let own = Name::of_key(&member.key.value);
         let name = self.table.find_member(parent, &own, &member.key.value);
         let kind = reader.kind()?;
         let found = name.map(|name| {
-            self.finds.members.push(Found {
+            self.found.members.push(IdentityMember {
                 name,
                 place,
                 kind,
@@ -116,23 +132,23 @@ impl<'t> Finder<'t> {
                 object,
                 element: Element::of_member(member),
             });
-            self.finds.members.len().saturating_sub(1)
+            self.found.members.len().saturating_sub(1)
         });
         let inside = match place {
-            Place::Argument => Place::Nested,
+            MemberPlace::Argument => MemberPlace::Nested,
             other => other,
         };
         let value = self.value_under(reader, kind, inside, &own)?;
-        if let Some(found) = found.and_then(|index| self.finds.members.get_mut(index)) {
+        if let Some(found) = found.and_then(|index| self.found.members.get_mut(index)) {
             found.element.span.end = value.end;
             found.value = value;
         }
         Ok(found)
     }
 
-    /// Notes where the comma behind a found member stands, once the next member is reached.
-    pub fn comma_behind(&mut self, found: Option<usize>, comma: Option<usize>) {
-        if let Some(found) = found.and_then(|index| self.finds.members.get_mut(index)) {
+    /// Notes the comma after a found member, when the next member is reached.
+    pub fn comma_after(&mut self, found: Option<usize>, comma: Option<usize>) {
+        if let Some(found) = found.and_then(|index| self.found.members.get_mut(index)) {
             found.element.behind = comma.map(|comma| comma.saturating_add(1));
         }
     }
@@ -141,7 +157,7 @@ impl<'t> Finder<'t> {
         &mut self,
         reader: &mut Reader<'_>,
         kind: Kind,
-        place: Place,
+        place: MemberPlace,
         parent: &Name<'_>,
     ) -> Result<Span, JsonError> {
         match kind {
@@ -159,18 +175,22 @@ impl<'t> Finder<'t> {
         }
     }
 
-    /// Reads an object whose members are all of one place, and counts them.
+    /// Reads an object whose members have one place. Also returns their number.
+    ///
+    /// # Errors
+    ///
+    /// The value is no strict object.
     pub fn object(
         &mut self,
         reader: &mut Reader<'_>,
-        place: Place,
+        place: MemberPlace,
         parent: &Name<'_>,
     ) -> Result<(Span, usize), JsonError> {
         reader.kind()?;
         let start = reader.position();
         let (mut last, mut members) = (None, 0_usize);
         let span = reader.object(|reader, member| {
-            self.comma_behind(last, member.comma);
+            self.comma_after(last, member.comma);
             last = self.member(reader, &member, start, place, parent)?;
             members = members.saturating_add(1);
             Ok::<(), JsonError>(())
@@ -178,7 +198,7 @@ impl<'t> Finder<'t> {
         Ok((span, members))
     }
 
-    /// Looks into a string that may itself be JSON, as models like to write it.
+    /// Searches a string that may itself be JSON: models write such strings.
     fn string(&mut self, reader: &Reader<'_>, span: Span) -> Result<(), JsonError> {
         let inner = reader.bytes(span.start.saturating_add(1)..span.end);
         if !matches!(
@@ -196,22 +216,22 @@ impl<'t> Finder<'t> {
         }
         let mut embedded = Self::new(self.table, self.max_depth);
         let mut inner = Reader::new(text.value.as_bytes(), self.max_depth);
-        if embedded.value(&mut inner, Place::Elsewhere).is_err() {
+        if embedded.value(&mut inner, MemberPlace::Elsewhere).is_err() {
             embedded
-                .finds
+                .found
                 .in_strings
                 .extend(keys_of_nearly_json(&text.value, self.table));
         }
-        let names = embedded.finds.members.iter().map(|found| found.name);
-        self.finds.in_strings.extend(names);
-        self.finds.in_strings.append(&mut embedded.finds.in_strings);
+        let names = embedded.found.members.iter().map(|found| found.name);
+        self.found.in_strings.extend(names);
+        self.found.in_strings.append(&mut embedded.found.in_strings);
         Ok(())
     }
 }
 
-/// Names that stand before a colon in a text that looks like JSON and is not: a lenient parser may
-/// accept what this one does not (`NaN`, single quotes, half surrogates). Without quotes around it, a
-/// name has to stand where an object starts, or in a text that is one: else it is prose.
+/// Names before a colon in a text that resembles JSON. A lenient parser may accept what this one refuses
+/// (`NaN`, single quotes, lone surrogates). A name without quotes counts only at the start of an object,
+/// or if the text starts with `{`: elsewhere it is prose.
 fn keys_of_nearly_json(text: &str, table: &NameTable) -> Vec<NameId> {
     let is_object = text.trim_start().starts_with('{');
     let key_before_colon = |before: &str| {
@@ -236,18 +256,21 @@ fn keys_of_nearly_json(text: &str, table: &NameTable) -> Vec<NameId> {
 mod tests {
     use super::*;
 
-    fn find(input: &str) -> Finds {
+    fn find(input: &str) -> IdentityMembers {
         let mut table = NameTable::default();
         table.add("user_id");
         table.add("organization_id");
-        let mut finder = Finder::new(&table, 32);
+        let mut finder = MemberFinder::new(&table, 32);
         finder
-            .value(&mut Reader::new(input.as_bytes(), 32), Place::Argument)
+            .value(
+                &mut Reader::new(input.as_bytes(), 32),
+                MemberPlace::Argument,
+            )
             .unwrap();
-        finder.finds
+        finder.found
     }
 
-    /// The members found, each up to its value.
+    /// The keys of the members found, up to their values.
     fn keys(input: &str) -> Vec<&str> {
         find(input)
             .members
@@ -282,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn b28_finds_names_in_json_inside_a_string() {
+    fn b28_finds_names_in_json_inside_of_strings() {
         for input in [
             r#"{"q":"{\"user_id\": 1}"}"#,
             r#"{"q":"  [{\"a\":{\"userId\": 1}}]"}"#,

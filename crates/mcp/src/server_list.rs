@@ -1,4 +1,4 @@
-//! The answer to a list request: which items it holds, and where they stand in its bytes.
+//! The server's response to a list request: its items and their positions.
 
 use super::message::{MessageError, refuse_look_alike_members, refuse_non_object};
 use super::method::List;
@@ -14,20 +14,20 @@ const RESULT: &[&str] = &[
     "cacheScope",
 ];
 
-/// A message of the server that holds lists.
+/// A message of the server, with the items of its lists.
 #[derive(Debug, Default)]
 pub struct Listing<'n> {
-    /// The items, in their order.
+    /// The items, in order.
     pub items: Vec<Item<'n>>,
-    /// Where the array `tools` starts.
+    /// The start of the array `tools`.
     pub tools: Option<usize>,
     /// The object `result`.
     pub result: Option<&'n Node>,
-    /// Whether the result asks for more input. Such a result is not cached.
-    pub asks_back: bool,
+    /// Whether the result asks for input (`resultType: input_required`). Clients do not cache it.
+    pub needs_input: bool,
     /// The value of `cacheScope`.
     pub cache_scope: Option<&'n Node>,
-    /// Where the value of `ttlMs` stands.
+    /// The value of `ttlMs`.
     pub ttl: Option<Span>,
 }
 
@@ -43,11 +43,11 @@ pub struct Item<'n> {
 }
 
 impl<'n> Listing<'n> {
-    /// Finds the lists in a message of the server. One without a list has no items.
+    /// Finds the lists in a message of the server. A message without a list has no items.
     ///
     /// # Errors
     ///
-    /// The message is no object, or a list in it is not understood.
+    /// The message is no object, or holds a malformed list.
     pub fn of(message: &'n Node) -> Result<Self, MessageError> {
         refuse_non_object(message)?;
         refuse_look_alike_members(message, ENVELOPE)?;
@@ -68,7 +68,7 @@ impl<'n> Listing<'n> {
                 (Some(list), _) => self.read_list(node, list)?,
                 (None, "cacheScope") => self.cache_scope = Some(node),
                 (None, "ttlMs") => self.ttl = Some(node.span.clone()),
-                (None, "resultType") => self.asks_back = node.text() == Some("input_required"),
+                (None, "resultType") => self.needs_input = node.text() == Some("input_required"),
                 (None, _) => {}
             }
         }

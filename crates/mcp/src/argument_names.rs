@@ -1,4 +1,4 @@
-//! Argument names compared the way lenient servers compare them.
+//! Argument names, compared as lenient servers compare them.
 //!
 //! A server may read `User_ID`, `userId`, `user.id`, `u\u{17f}er_id` or full-width letters as
 //! `user_id`: by case-insensitive decoding, field aliases or Unicode normalisation. All of them
@@ -13,23 +13,23 @@ use unicode_normalization::char::is_combining_mark;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NameId(usize);
 
-/// A set of folded names that keys are looked up in.
+/// A set of folded names, to look up keys.
 #[derive(Debug, Default)]
 pub struct NameTable {
-    /// Folded names with their ids, by their length.
+    /// Folded names with their ids, indexed by length.
     by_length: Vec<Bucket>,
     names: Vec<Box<str>>,
 }
 
 #[derive(Debug, Default)]
 struct Bucket {
-    /// Which first letters occur: most keys are ruled out by this and their length.
+    /// The first letters that occur, as a bit set. Length and first letter rule out most keys.
     first_letters: u64,
     names: Vec<(Box<str>, NameId)>,
 }
 
-/// A key as it is looked up: measured as if folded, and folded only where that takes more than
-/// leaving out separators and case.
+/// A key to look up. Its folded length and first letter are known; it is folded only if that takes
+/// more than removing separators and lower-casing.
 #[derive(Debug)]
 pub struct Name<'k> {
     text: Cow<'k, str>,
@@ -38,21 +38,21 @@ pub struct Name<'k> {
 }
 
 impl<'k> Name<'k> {
-    /// No name: what a key without a parent stands under.
+    /// The empty name: the parent of a key at the top.
     pub const NONE: Name<'static> = Name {
         text: Cow::Borrowed(""),
         length: 0,
         first: 0,
     };
 
-    /// The name in a key, without a prefix such as that of `com.example/user_id`.
+    /// The name in a key, without a prefix such as `com.example/`.
     #[inline]
     pub fn of_key(key: &'k str) -> Self {
         let mut sum = 0_u32;
         for &byte in key.as_bytes() {
             sum = sum.saturating_add(WEIGHTS.get(usize::from(byte)).copied().unwrap_or(0));
         }
-        if sum < OTHER {
+        if sum < NEEDS_FOLDING {
             let kept = key.bytes().find(|byte| is_kept(*byte));
             let (length, first) = (sum as usize, kept.unwrap_or(0).to_ascii_lowercase());
             return Self {
@@ -80,7 +80,7 @@ impl<'k> Name<'k> {
         }
     }
 
-    /// Whether there is nothing left of it.
+    /// Whether the folded name is empty.
     pub fn is_none(&self) -> bool {
         self.length == 0
     }
@@ -92,14 +92,14 @@ impl<'k> Name<'k> {
     }
 }
 
-/// What a byte of a key adds: 1 if it stays, [`OTHER`] if counting is not enough.
+/// The weight of each byte of a key: 1 if folding keeps it, [`NEEDS_FOLDING`] if counting is not enough.
 #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
 const WEIGHTS: [u32; 256] = {
     let mut weights = [0; 256];
     let mut byte = 0_u8;
     while byte < u8::MAX {
         if !byte.is_ascii() || byte == b'/' {
-            weights[byte as usize] = OTHER;
+            weights[byte as usize] = NEEDS_FOLDING;
         } else if byte.is_ascii_alphanumeric() {
             weights[byte as usize] = 1;
         }
@@ -107,16 +107,16 @@ const WEIGHTS: [u32; 256] = {
     }
     weights
 };
-const OTHER: u32 = 1 << 20;
+const NEEDS_FOLDING: u32 = 1 << 20;
 
-/// Whether folding keeps a byte of a name that is ASCII, or folded already.
+/// Whether folding keeps a byte. The name is ASCII or already folded.
 #[inline]
 fn is_kept(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || !byte.is_ascii()
 }
 
 impl NameTable {
-    /// Adds a name, written in any way, and returns its id. Names that fold alike have one id.
+    /// Adds a name in any spelling and returns its id. Names that fold alike share an id.
     pub fn add(&mut self, name: &str) -> NameId {
         let folded = fold(name);
         if let Some(id) = self.find(&folded) {
@@ -150,8 +150,7 @@ impl NameTable {
         self.find_under(&Name::NONE, name)
     }
 
-    /// Looks up a key together with the one it stands under: `{"user": {"id": ...}}` says
-    /// `user_id`.
+    /// Looks up a key joined to its parent: `{"user": {"id": ...}}` means `user_id`.
     pub fn find_under(&self, parent: &Name<'_>, name: &Name<'_>) -> Option<NameId> {
         let first = if parent.length == 0 {
             name.first
@@ -173,7 +172,7 @@ impl NameTable {
         found.map(|(_, id)| *id)
     }
 
-    /// Looks up the key of a member: its own name, that name under its parent's, or the end of a
+    /// Looks up the key of a member: its own name, its name joined to its parent, or the end of a
     /// flattened path.
     #[inline]
     pub fn find_member(&self, parent: &Name<'_>, own: &Name<'_>, key: &str) -> Option<NameId> {
@@ -185,16 +184,15 @@ impl NameTable {
 
     /// Looks for a name at the end of a flattened path: `filter.user_id`, `where[user_id]`.
     fn find_flattened(&self, key: &str) -> Option<NameId> {
-        const LONGEST: usize = 256;
-        if key.len() > LONGEST || !key.contains(['.', '[']) {
+        const MAX_PATH_BYTES: usize = 256;
+        if key.len() > MAX_PATH_BYTES || !key.contains(['.', '[']) {
             return None;
         }
         let mut dots = key.match_indices(['.', '[']);
         dots.find_map(|(at, _)| self.find(&fold(key.get(at.saturating_add(1)..)?)))
     }
 
-    /// Whether a longer name of the table starts with this one, so that a key under it could
-    /// complete that.
+    /// Whether a longer name of the table starts with this one, so that a member below could complete it.
     pub fn is_start(&self, name: &Name<'_>) -> bool {
         let longer = self.by_length.iter().skip(name.length.saturating_add(1));
         let mut names = longer.flat_map(|bucket| &bucket.names);
@@ -206,8 +204,8 @@ fn letter(byte: u8) -> u64 {
     1 << (byte & 63)
 }
 
-/// The form in which names are compared: lower case, compatibility characters and full-width
-/// letters resolved, without separators, accents, punctuation and invisible characters.
+/// The form in which names are compared: lower case, with compatibility characters and full-width letters
+/// resolved, without separators, accents, punctuation and invisible characters.
 pub fn fold(name: &str) -> Cow<'_, str> {
     if name
         .bytes()
@@ -223,8 +221,7 @@ pub fn fold(name: &str) -> Cow<'_, str> {
                 .collect(),
         );
     }
-    // Upper case first: that also resolves characters whose only relation is a shared capital,
-    // such as the long s and the dotless i.
+    // Upper case first: that maps the long s and the dotless i to their ASCII letters.
     let folded = name
         .nfkd()
         .flat_map(char::to_uppercase)
@@ -275,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_what_was_added_and_nothing_else() {
+    fn added_names_are_found_and_others_are_not() {
         let mut table = NameTable::default();
         let user = table.add("user_id");
         let organization = table.add("organization_id");
@@ -288,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_what_a_name_starts_with() {
+    fn is_start_holds_for_beginnings_of_longer_names() {
         let mut table = NameTable::default();
         table.add("user_id");
         for (start, is_start) in [
@@ -303,9 +300,9 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// The quick look-up of a key and the plain one agree, alone and under a parent.
+        /// Looking up a key and looking up its folded form agree, with and without a parent.
         #[test]
-        fn looks_up_keys_as_folding_says(
+        fn key_lookup_agrees_with_folding(
             key in "([a-zA-Z_./ -]|[ıſK\u{200b}ｕé]){0,12}",
             parent in "[a-zA-Z_-]{0,6}",
             names in proptest::collection::vec("[a-z]{0,6}(_[a-z]{1,4})?", 0..6),
