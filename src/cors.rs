@@ -35,15 +35,15 @@ pub fn is_preflight(method: &str, headers: &Headers) -> bool {
     method == "OPTIONS" && headers.has("origin") && headers.has("access-control-request-method")
 }
 
-/// The answer to a preflight of this origin, or of any (`*`). `own`: a header of this policy's own.
-pub fn preflight(origin: &str, asked: &Headers, own: Option<&str>) -> Reply {
+/// The answer to a preflight of this origin, or of any (`*`). `policy`: may name further headers.
+pub fn preflight(origin: &str, asked: &Headers, policy: Option<&Policy>) -> Reply {
     let mut headers = vec![
         ("access-control-allow-origin", origin.to_owned()),
         ("access-control-allow-methods", METHODS.to_owned()),
         ("access-control-max-age", MAX_AGE.to_owned()),
         ("vary", "Origin".to_owned()),
     ];
-    let names = allowed_headers(asked, own);
+    let names = allowed_headers(asked, policy);
     if !names.is_empty() {
         headers.push(("access-control-allow-headers", names.join(", ")));
     }
@@ -55,15 +55,19 @@ pub fn preflight(origin: &str, asked: &Headers, own: Option<&str>) -> Reply {
 }
 
 /// Of the headers a page wants to send, those it may.
-fn allowed_headers(asked: &Headers, own: Option<&str>) -> Vec<String> {
+fn allowed_headers(asked: &Headers, policy: Option<&Policy>) -> Vec<String> {
+    let is_policys = |name: &String| {
+        policy.is_some_and(|policy| {
+            policy.origin_headers.contains(name) || policy.view_as.header.as_ref() == Some(name)
+        })
+    };
     asked
         .all("access-control-request-headers")
         .flat_map(|list| list.split(|byte| *byte == b','))
         .take(MAX_HEADERS)
         .map(|name| String::from_utf8_lossy(name).trim().to_ascii_lowercase())
         .filter(|name| {
-            let known = REQUEST_HEADERS.contains(&name.as_str()) || own == Some(name);
-            known || is_param(name)
+            REQUEST_HEADERS.contains(&name.as_str()) || is_policys(name) || is_param(name)
         })
         .collect()
 }

@@ -18,7 +18,7 @@ use base::store::StoreError;
 use oauth::{Identity, VerifiedToken};
 use policy::{Connection, OwnTool, Policy};
 
-const NO_CONNECTION: &str = "There is no such connection; auth.connections lists them.";
+const NO_CONNECTION: &str = "There is no such connection; auth_connections lists them.";
 
 /// The caller of one of the filter's own tools.
 #[derive(Debug, Clone, Copy)]
@@ -121,7 +121,7 @@ pub async fn answer(
     }
 }
 
-/// The result of `auth.whoami`.
+/// The result of `auth_whoami`.
 #[derive(Serialize)]
 struct WhoAmI<'a> {
     roles: &'a [String],
@@ -147,7 +147,7 @@ struct ActingAs<'a> {
     organization: Option<&'a str>,
 }
 
-/// A connection in the result of `auth.connections`.
+/// A connection in the result of `auth_connections`.
 #[derive(Serialize)]
 struct ShownConnection<'a> {
     name: &'a str,

@@ -23,6 +23,9 @@ EVIL = "https://evil.example"
 LISTENERS = {
     "crm": Listener(policy(origins=[APP])),
     "buffer": Listener(policy(origins=[APP], hold="buffer_filter"), stop_iteration=False, buffer_filter=65536),
+    "applications": Listener(
+        policy(origins=["chrome-extension://abcdef", "vscode-webview://*"], origin_headers=["x-trace"])
+    ),
     "observing": Listener(policy(origins=[APP], mode="observe")),
     "dead_server": Listener(policy(origins=[APP]), cluster="dead"),
 }
@@ -224,3 +227,20 @@ def test_a_connection_goes_on_after_a_preflight(gateway: Gateway) -> None:
         assert connection.request(preflight(APP)).status == 204
         assert connection.request(post(call(LEGACY, "crm.get_customer"), tokens.support())).status == 200
     gateway.lines(2)
+
+
+@pytest.mark.parametrize("origin", ["chrome-extension://abcdef", "vscode-webview://1a2b-3c"])
+def test_r7_extensions_and_applications_can_call(through: Callable[[str], Gateway], origin: str) -> None:
+    gateway = through("applications")
+    asked = [("access-control-request-headers", "x-trace,x-mcp-user")]
+    request = Request("OPTIONS", "/mcp", [("origin", origin), ("access-control-request-method", "POST"), *asked])
+    allowed = cors(gateway.send(request).response)
+    assert allowed["access-control-allow-origin"] == origin
+    assert allowed["access-control-allow-headers"] == "x-trace"
+    answer = gateway.post(call(LEGACY, "crm.get_customer"), tokens.support(), headers=[("origin", origin)])
+    is_readable(answer.response, origin)
+
+
+@pytest.mark.parametrize("origin", ["chrome-extension://other", "vscode-webview://a/b", "vscode-webview://", "null"])
+def test_r7_other_extensions_are_refused(through: Callable[[str], Gateway], origin: str) -> None:
+    through("applications").send(preflight(origin)).refused(403, 403, "blocked")

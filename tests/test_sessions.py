@@ -8,6 +8,7 @@ import pytest
 
 from .harness import tokens
 from .harness.answers import Answer, event_stream, json_answer, listing, result
+from .harness.client import Request
 from .harness.client_h2 import Connection
 from .harness.envoy_config import Listener
 from .harness.gateway import Gateway
@@ -239,3 +240,23 @@ def test_observe_mode_leaves_sessions_as_they_are(through: Callable[[str], Gatew
     assert exchange.received.header(SESSION_HEADER) == "of the server"
     assert exchange.response.header(SESSION_HEADER) == SESSION
     assert exchange.record["decision"] == "draft"
+
+
+@CLIENTS
+@pytest.mark.parametrize("listener", ["crm", "buffered"])
+def test_r14_initialize_with_a_stale_session_starts_a_session(sealed: Sealed, listener: str, http2: bool) -> None:
+    """Some clients send the id of an ended session for ever."""
+    gateway, token = sealed(listener), tokens.support()
+    exchange = gateway.post(INITIALIZE, token, headers=session("ended"), http2=http2)
+    forwarded = exchange.forwarded()
+    assert not any(name.lower() == SESSION_HEADER for name, _ in forwarded.headers)
+    assert exchange.status == 200
+    refused = ping(gateway, "POST", token, session("ended"), http2).refused(404, -32001, "blocked")
+    assert refused.record["reason"] == "unknown_session"
+
+
+def test_r14_head_without_a_token_gets_the_challenge(sealed: Sealed) -> None:
+    """Clients look for the authorization server with HEAD, too."""
+    response = sealed("crm").send(Request("HEAD", "/mcp", [])).response
+    assert response.status == 401
+    assert "resource_metadata=" in (response.header("www-authenticate") or "")

@@ -9,8 +9,11 @@ fn policy() -> Policy {
         "resource": "https://crm.example.com/mcp",
         "issuers": [{"issuer": "https://login.example.com", "jwks": {"cluster": "login", "path": "/keys"}}],
         "origins": ["https://app.example.com"],
+        "origin_headers": ["x-trace"],
     });
-    Policy::parse(document.to_string().as_bytes()).unwrap()
+    let mut policy = Policy::parse(document.to_string().as_bytes()).unwrap();
+    policy.view_as.header = Some("x-view-as".to_owned());
+    policy
 }
 
 fn headers(pairs: &[(&str, &str)]) -> Headers {
@@ -22,7 +25,7 @@ fn allowed(asked: &str) -> String {
     let reply = preflight(
         "https://app.example.com",
         &headers(&[("access-control-request-headers", asked)]),
-        Some("x-view-as"),
+        Some(&policy()),
     );
     let mut found = reply
         .headers
@@ -52,6 +55,7 @@ fn b43_only_headers_of_mcp_clients_are_allowed() {
     );
     assert_eq!(allowed("mcp-param-org,x-mcp-user"), "mcp-param-org");
     assert_eq!(allowed("X-View-As,x-view-at"), "x-view-as");
+    assert_eq!(allowed("X-Trace,x-trace2"), "x-trace");
     for nothing in [
         "",
         ",",

@@ -47,7 +47,7 @@ fn texts_of(tool: OwnTool) -> (&'static str, &'static str) {
 fn input(tool: OwnTool) -> Value {
     match tool {
         OwnTool::Disconnect => {
-            let name = described("string", "Its name in auth.connections.");
+            let name = described("string", "Its name in auth_connections.");
             object(&json!({"connection": name}), &["connection"])
         }
         OwnTool::Connections | OwnTool::WhoAmI => object(&json!({}), &[]),

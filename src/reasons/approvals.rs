@@ -19,7 +19,7 @@ Approval: &'static str,
         "A browser asked what a page of an allowed origin may send (CORS preflight)." =>
         "HTTP 204 with the `Access-Control-Allow-*` headers";
     AuthToolAnswered "auth_tool_answered"
-        "The caller used a tool of the filter's own (`auth.*`)." =>
+        "The caller used a tool of the filter's own (`auth_*`)." =>
         "the result of the tool";
 }
 "Pages that succeed" {

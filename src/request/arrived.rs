@@ -156,8 +156,8 @@ impl Request {
         let is_asked = path == self.policy().path
             && cors::is_preflight(self.method(), &self.headers)
             && self.policy().allows_origin(origin);
-        let view_as = self.policy().view_as.header.as_deref();
-        let reply = is_asked.then(|| cors::preflight(origin, &self.headers, view_as))?;
+        let reply =
+            is_asked.then(|| cors::preflight(origin, &self.headers, Some(self.policy())))?;
         Some(self.answer(Approval::PreflightAnswered, reply))
     }
 
@@ -186,7 +186,8 @@ impl Request {
         if origin.is_some_and(|origin| !self.policy().allows_origin(origin)) {
             return Err(Refusal::Origin);
         }
-        if !matches!(self.method(), "POST" | "GET" | "DELETE") {
+        // Clients look for a server's challenge with HEAD, too.
+        if !matches!(self.method(), "POST" | "GET" | "DELETE" | "HEAD") {
             return Err(Refusal::HttpMethod);
         }
         if self.headers.has("upgrade") {
@@ -226,8 +227,10 @@ impl Request {
     }
 
     fn check_content(&self) -> Result<(), Refusal> {
-        if self.method() != "POST" {
-            return Ok(());
+        match self.method() {
+            "POST" => {}
+            "HEAD" => return Err(Refusal::HttpMethod),
+            _ => return Ok(()),
         }
         match self.one("content-encoding")? {
             None => {}

@@ -11,7 +11,7 @@ use crate::response::sealed_ids::{
 use base::json::{Span, Text};
 use base::seal::Purpose;
 use mcp::headers::HeaderEdit;
-use mcp::message::Message;
+use mcp::message::{Message, Shape};
 use mcp::method::{Era, Method};
 use policy::Mode;
 
@@ -64,7 +64,12 @@ pub(super) fn of_headers(request: &Request, caller: &Caller) -> Result<Handles, 
     let sealing = request.sealing(caller);
     if let Some(sealed) = session {
         let opened = sealing.and_then(|sealing| sealing.open(Purpose::Session, &[], sealed));
-        handles.session = Some(opened.ok_or(Refusal::UnknownSession)?);
+        handles.has_unknown_session = opened.is_none();
+        handles.session = opened;
+        // A message may start a new session.
+        if handles.has_unknown_session && request.method() != "POST" {
+            return Err(Refusal::UnknownSession);
+        }
     }
     // Of other methods, the header means nothing.
     if let Some(sealed) = event.filter(|_| request.method() == "GET") {
@@ -80,7 +85,12 @@ pub(super) fn of_headers(request: &Request, caller: &Caller) -> Result<Handles, 
 /// The headers that name session and event, as the server knows them.
 pub(super) fn headers(handles: &Handles) -> impl Iterator<Item = HeaderEdit> {
     let opened = [(SESSION, &handles.session), (LAST_EVENT, &handles.event)].into_iter();
-    opened.filter_map(|(name, id)| Some(HeaderEdit::Set(name.to_owned(), id.clone()?)))
+    let opened =
+        opened.filter_map(|(name, id)| Some(HeaderEdit::Set(name.to_owned(), id.clone()?)));
+    let unknown = handles
+        .has_unknown_session
+        .then(|| HeaderEdit::Remove(SESSION.to_owned()));
+    opened.chain(unknown)
 }
 
 impl Request {
@@ -92,6 +102,16 @@ impl Request {
 }
 
 impl Authenticated {
+    /// Refuses a message in a session that the caller cannot have, unless it starts a session: a client
+    /// that keeps the id of an ended session could not start another one otherwise.
+    pub(super) fn check_session(&self, message: &Message<'_>) -> Result<(), Refusal> {
+        let starts = message.shape == Shape::Request && message.method == "initialize";
+        match self.handles.has_unknown_session && !starts {
+            true => Err(Refusal::UnknownSession),
+            false => Ok(()),
+        }
+    }
+
     /// What seals ids for the caller, and opens them. `None` without a key.
     pub(crate) fn sealing(&self) -> Option<Sealing<'_>> {
         self.request.sealing(&self.caller)

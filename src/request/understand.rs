@@ -28,6 +28,7 @@ impl<'m> Understood<'m> {
         authenticated: &mut Authenticated,
         message: &'m Message<'m>,
     ) -> Result<Self, Refusal> {
+        authenticated.check_session(message)?;
         request_ids::check(message)?;
         let request = &authenticated.request;
         let needs_headers = !request.policy().compat.missing_mcp_headers;

@@ -28,6 +28,8 @@ pub(crate) const SESSION: &str = "mcp-session-id";
 pub(crate) struct Handles {
     /// The session, as the server knows it.
     pub(crate) session: Option<String>,
+    /// The client names a session that it cannot have: of another caller, or sealed with another key.
+    pub(crate) has_unknown_session: bool,
     /// The event behind which the client wants a stream to go on, as the server knows it.
     pub(crate) event: Option<String>,
     /// Task ids: the server's, and the client's.

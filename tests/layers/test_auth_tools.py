@@ -79,28 +79,28 @@ def test_an_account_is_listed_used_and_disconnected(
     async def work() -> None:
         async with connected(pair.fronts["notes"].port, mode, False, token) as client:
             names = [tool.name for tool in (await client.list_tools()).tools]
-            assert names == ["auth.whoami", "auth.connections", "auth.disconnect", "notes.list", "notes.add"]
-            caller = await _said(client, "auth.whoami")
+            assert names == ["auth_whoami", "auth_connections", "auth_disconnect", "notes.list", "notes.add"]
+            caller = await _said(client, "auth_whoami")
             assert (caller["user"], caller["identified_by"]) == ("dana", "token")
-            [notes] = (await _said(client, "auth.connections"))["connections"]
+            [notes] = (await _said(client, "auth_connections"))["connections"]
             assert notes == {"name": "notes", "title": "Notes", "connected": False, "tools": ["notes.*"]}
 
             await asyncio.to_thread(connect, dana, await _link(client), "dana")
             assert (await _said(client, "notes.list"))["account"] == ACCOUNTS["dana"]
             assert _resource(around) == 200
-            [notes] = (await _said(client, "auth.connections"))["connections"]
+            [notes] = (await _said(client, "auth_connections"))["connections"]
             assert notes["connected"] and notes["account"] == ACCOUNTS["dana"] and notes["since"] < notes["until"]
 
-            ended = await _said(client, "auth.disconnect", connection="notes")
+            ended = await _said(client, "auth_disconnect", connection="notes")
             assert ended == {"connection": "notes", "disconnected": True, "revoked": "confirmed"}
             assert _resource(around) == 401
             await _link(client)
-            ended = await _said(client, "auth.disconnect", connection="notes")
+            ended = await _said(client, "auth_disconnect", connection="notes")
             assert ended == {"connection": "notes", "disconnected": False}
 
     asyncio.run(work())
     own = [record for record in pair.records() if record["reason"] == "auth_tool_answered"]
-    assert {line["gen_ai.tool.name"] for line in own} == {"auth.whoami", "auth.connections", "auth.disconnect"}
+    assert {line["gen_ai.tool.name"] for line in own} == {"auth_whoami", "auth_connections", "auth_disconnect"}
     assert {line["decision"] for line in own} == {"approved"}
     assert not any(each.get("mcp-name", "").startswith("auth.") for each in around.server.headers)
 

@@ -73,7 +73,7 @@ def test_an_account_is_connected_used_and_disconnected(
     providers.tokens.remember(token.removeprefix("Bearer "))
 
     front.use("b")
-    ended = client.call("auth.disconnect", connection="notes").structured_content
+    ended = client.call("auth_disconnect", connection="notes").structured_content
     assert ended == {"connection": "notes", "disconnected": True, "revoked": "confirmed"}
     assert around.account(token.removeprefix("Bearer ")).status_code == 401
     # What was asked for it was asked when the user connected.

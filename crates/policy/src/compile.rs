@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use url::Url;
-
 use super::arguments::{check_names, compile_arguments};
 use super::condition::Condition;
 use super::connections::document::ConnectionDocument;
@@ -26,6 +24,7 @@ use super::store::compile_store;
 use super::upstream::compile_upstream;
 use super::view::compile_view_as;
 use super::{Operation, PAGES, PinRule, Policy};
+use crate::origins::Origins;
 use crate::own_tools::OwnTool;
 use mcp::argument_names::NameTable;
 use mcp::pin::{NotAPin, Pin};
@@ -61,13 +60,10 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
     check_scopes("scopes", &document.scopes, &mut errors);
     let scope_hierarchy = ScopeHierarchy::compile(&document.scope_includes, &mut errors);
     check_metadata(&document.metadata, &mut errors);
-    check_origins(&document.origins, &mut errors);
-    let mut origins = document.origins.clone();
-    origins.extend(
-        resource
-            .iter()
-            .map(|url| url.origin().ascii_serialization()),
-    );
+    let resource_origin = resource
+        .as_ref()
+        .map(|url| url.origin().ascii_serialization());
+    let origins = Origins::compile(&document.origins, resource_origin, &mut errors);
     let issuers = compile_issuers(&document, &mut errors);
     let local = compile_local(&document, &scope_hierarchy, &mut errors);
     let dpop = compile_dpop(&document, &mut errors);
@@ -153,6 +149,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         known_tools,
         auth_tools: document.auth_tools,
         origins,
+        origin_headers: document.origin_headers,
         headers: document.headers,
         upstream,
         audit: document.audit,
@@ -252,19 +249,6 @@ fn compile_pin(
         .map(PinRule::As)
 }
 
-/// Origins are compared as browsers write them.
-fn check_origins(origins: &[String], errors: &mut Errors) {
-    for (index, origin) in origins.iter().enumerate() {
-        let as_browsers_write = Url::parse(origin).map(|url| url.origin().ascii_serialization());
-        if as_browsers_write.as_ref() != Ok(origin) {
-            errors.push(PolicyError::new(
-                format!("origins[{index}]"),
-                format!("found `{origin}`, expected an origin such as https://app.example.com"),
-            ));
-        }
-    }
-}
-
 fn check_headers(document: &Document, errors: &mut Errors) {
     let headers = &document.headers;
     let named = [
@@ -274,9 +258,16 @@ fn check_headers(document: &Document, errors: &mut Errors) {
     ];
     let removed = document.upstream.remove_headers.iter().enumerate();
     let removed = removed.map(|(index, name)| (format!("upstream.remove_headers[{index}]"), name));
+    let of_pages = document.origin_headers.iter().enumerate();
+    let of_pages = of_pages.map(|(index, name)| (format!("origin_headers[{index}]"), name));
     let view_as = document.view_as.header.iter();
     let view_as = view_as.map(|name| ("view_as.header".to_owned(), name));
-    for (path, name) in named.into_iter().chain(removed).chain(view_as) {
+    for (path, name) in named
+        .into_iter()
+        .chain(removed)
+        .chain(of_pages)
+        .chain(view_as)
+    {
         let token = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         let reserved = name.starts_with("mcp-")
             || [
@@ -372,7 +363,7 @@ fn check_auth_tools(document: &Document, errors: &mut Errors) {
 fn own_tool(written: &str) -> Option<OwnTool> {
     let pattern = Pattern::name(written);
     let is_about = |tool: &OwnTool| pattern.matches(tool.name(), Identity::anonymous());
-    let of_these = written.starts_with("auth.");
+    let of_these = written.starts_with("auth_");
     OwnTool::ALL
         .into_iter()
         .find(|tool| of_these && is_about(tool))

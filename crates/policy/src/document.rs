@@ -100,14 +100,18 @@ pub struct Document {
     /// What of the texts of the server's own errors callers receive.
     #[serde(default)]
     pub errors: ServerErrors,
-    /// Whether this filter has tools of its own, `auth.whoami`, `auth.connections` and
-    /// `auth.disconnect`, for every caller that signed in. Tools of the server with these names are
+    /// Whether this filter has tools of its own, `auth_whoami`, `auth_connections` and
+    /// `auth_disconnect`, for every caller that signed in. Tools of the server with these names are
     /// then out of reach.
     #[serde(default)]
     pub auth_tools: bool,
-    /// Values of the `Origin` header that are accepted besides the origin of `resource`.
+    /// Values of the `Origin` header that are accepted besides the origin of `resource`. For an
+    /// application's own scheme, `vscode-webview://*` accepts every host.
     #[serde(default)]
     pub origins: Vec<String>,
+    /// Request headers that pages of these origins may send besides those of MCP clients.
+    #[serde(default)]
+    pub origin_headers: Vec<String>,
     /// The headers that tell the server who is calling.
     #[serde(default)]
     pub headers: IdentityHeaders,

@@ -15,6 +15,7 @@ mod known_tools;
 mod lint;
 mod local;
 mod metadata;
+mod origins;
 mod own_tools;
 mod owner;
 mod param_headers;
@@ -46,6 +47,7 @@ pub use document::{BrokenPin, Hold, IdentityField, Mode, Refusals, ServerErrors,
 pub use error::PolicyError;
 pub use known_tools::KnownTools;
 pub use metadata::Metadata;
+pub use origins::Origins;
 pub use own_tools::OwnTool;
 pub use owner::{NamedOwner, NotOwned};
 pub use pattern::{Pattern, is_plain_uri};
@@ -122,7 +124,9 @@ pub struct Policy {
     /// Whether the filter's own tools are there.
     pub auth_tools: bool,
     /// Accepted values of `Origin`.
-    pub origins: Vec<String>,
+    pub origins: Origins,
+    /// Request headers that pages of these origins may send besides those of MCP clients.
+    pub origin_headers: Vec<String>,
     /// The headers that carry the identity.
     pub headers: document::IdentityHeaders,
     /// What of the client's headers reaches the server, and what is put in their place.
@@ -242,7 +246,7 @@ impl Policy {
 
     /// Whether pages of this origin may call the server.
     pub fn allows_origin(&self, origin: &str) -> bool {
-        self.origins.iter().any(|known| known == origin)
+        self.origins.allows(origin)
     }
 
     /// Where the protected resource metadata of this server is published (RFC 9728 section 3.1).

@@ -23,9 +23,24 @@ impl OwnTool {
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Connections => "auth.connections",
-            Self::Disconnect => "auth.disconnect",
-            Self::WhoAmI => "auth.whoami",
+            Self::Connections => "auth_connections",
+            Self::Disconnect => "auth_disconnect",
+            Self::WhoAmI => "auth_whoami",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Clients pass a tool's name on to models that take these characters only.
+    #[test]
+    fn names_are_of_the_characters_that_every_client_takes() {
+        for tool in OwnTool::ALL {
+            let name = tool.name();
+            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+            assert!(name.len() <= 64 && name.bytes().all(is_plain), "{name}");
         }
     }
 }

@@ -429,7 +429,7 @@ fn an_account_from_before_a_logout_is_not_used() {
         }
         let outcome = looked_up(&told, &store, &request);
         assert_eq!(outcome.server.is_some(), is_used, "{out_at:?}");
-        let list = looked_up(&told, &store, &call("auth.connections", "{}"));
+        let list = looked_up(&told, &store, &call("auth_connections", "{}"));
         let list: Value = serde_json::from_slice(&list.reply.unwrap().body).unwrap();
         let notes = &list["result"]["structuredContent"]["connections"][0];
         assert_eq!(notes["connected"], is_used);

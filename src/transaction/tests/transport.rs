@@ -121,7 +121,7 @@ fn a_stream_of_http_sse_ends_with_what_to_use_instead() {
 #[test]
 fn b15_other_methods() {
     for method in [
-        "HEAD", "OPTIONS", "PUT", "PATCH", "CONNECT", "post", "TRACE",
+        "HEAD", "OPTIONS", "PUT", "PATCH", "CONNECT", "post", "TRACE", "head",
     ] {
         let outcome = FakeProxy::new(&default()).send(&Request::method(method), &[], false);
         assert_eq!(
@@ -130,6 +130,8 @@ fn b15_other_methods() {
             "{method}"
         );
     }
+    let without = Request::method("HEAD").without("authorization");
+    assert_eq!(send(&default(), &without).refusal().0, 401);
     for method in ["GET", "DELETE"] {
         let request = Request::method(method);
         assert_eq!(

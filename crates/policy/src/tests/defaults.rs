@@ -10,7 +10,8 @@ fn a_short_policy_is_a_safe_one() {
     assert!(policy.scopes.is_empty() && policy.roles.is_empty());
     assert!(policy.tools.is_empty() && policy.prompts.is_empty());
     assert_eq!(policy.refusals, Refusals::Hidden);
-    assert_eq!(policy.origins, ["https://crm.example.com"]);
+    assert!(policy.allows_origin("https://crm.example.com"));
+    assert!(!policy.allows_origin("https://app.example.com"));
     assert_eq!(policy.headers.user, "x-mcp-user");
     assert_eq!(policy.headers.organization, "x-mcp-organization");
     assert_eq!(policy.headers.roles, "x-mcp-roles");

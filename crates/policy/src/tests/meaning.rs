@@ -78,17 +78,17 @@ fn paths_scopes_and_origins_are_well_formed() {
         (
             "/origins",
             json!(["https://a.example/"]),
-            "origins[0]: found `https://a.example/`, expected an origin such as https://app.example.com",
+            "origins[0]: found `https://a.example/`, expected an origin such as https://app.example.com, chrome-extension://ID or vscode-webview://*",
         ),
         (
             "/origins",
             json!(["*"]),
-            "origins[0]: found `*`, expected an origin such as https://app.example.com",
+            "origins[0]: found `*`, expected an origin such as https://app.example.com, chrome-extension://ID or vscode-webview://*",
         ),
         (
             "/origins",
             json!(["null"]),
-            "origins[0]: found `null`, expected an origin such as https://app.example.com",
+            "origins[0]: found `null`, expected an origin such as https://app.example.com, chrome-extension://ID or vscode-webview://*",
         ),
         (
             "/tools",
