@@ -29,11 +29,11 @@ use crate::effect::Effects;
 use base::seal::Sealer;
 use policy::Policy;
 
-/// Where 32 random bytes come from. `None`: there are none.
-#[derive(Clone, Copy)]
+/// The source of 32 random bytes. `None`: the host has none.
+#[derive(Debug, Clone, Copy)]
 pub struct Random(pub fn() -> Option<[u8; 32]>);
 
-/// No randomness at all.
+/// No source of randomness.
 impl Default for Random {
     fn default() -> Self {
         Self(|| None)

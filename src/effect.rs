@@ -92,6 +92,13 @@ struct Exchanged {
     now: Cell<u64>,
 }
 
+/// Without the effect and its outcome.
+impl fmt::Debug for Effects {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Effects")
+    }
+}
+
 impl Effects {
     /// The time at which the task was started or resumed last, in Unix milliseconds.
     pub fn now_ms(&self) -> u64 {

@@ -1,22 +1,22 @@
-//! The engine of mcp-auth-filter and its adapter for Envoy. It enforces who may call what on an MCP
-//! server, which stays unchanged.
+//! The engine of mcp-auth-filter and its adapter for Envoy. It decides which caller may use which tool,
+//! prompt and resource of an MCP server. The server stays unchanged.
 //!
-//! A request goes through the layers in this order: bytes, [`mcp::message::Message`],
-//! [`oauth::Identity`], [`decision::Decision`], edits, bytes. The modules:
+//! A request goes through bytes, [`mcp::message::Message`], [`oauth::Identity`], [`decision::Decision`], edits
+//! and bytes again. The modules:
 //!
-//! - `envoy`: the only module that knows proxy-wasm; host events and host calls.
-//! - [`transaction`]: one request and its answer, without I/O. [`effect`]: how it waits.
-//! - [`authorize`], [`rewrite`], [`refusal`]: what is decided, edited, and refused. [`reasons`]: the table of
-//!   the reasons for both.
-//! - [`response`]: the answer of the server, as the caller may read it.
-//! - [`accounts`], [`consent`], [`pages`], [`own_tools`]: linked accounts, agreement to calls, the pages
-//!   for both, and the tools that the filter answers itself.
-//! - [`audit`], [`cors`], [`credential`], [`metadata`]: the access log, web pages, the credential for the
-//!   server, and the protected resource metadata.
+//! - `envoy`: the only module that knows proxy-wasm. Its host events and host calls.
+//! - [`transaction`]: the order of the phases of one request. [`effect`]: how a request waits, without I/O.
+//! - `request`: the phases until the server has the request. [`response`]: inspection of the server's answer.
+//! - [`authorize`]: the decision function. [`refusal`]: refusals as log entries and replies. [`reasons`]: the
+//!   table of their reasons.
+//! - [`accounts`], [`consent`], [`pages`], [`own_tools`]: linked accounts, confirmations, the pages for both,
+//!   and the tools that the filter answers itself.
+//! - [`audit`], [`cors`], [`credential`], [`metadata`]: the access log, CORS, the credential for the server,
+//!   and the protected resource metadata.
 //!
-//! What needs no engine is in the crates `base`, `mcp`, `oauth` and `policy`.
+//! The crates `base`, `mcp`, `oauth` and `policy` have the code that needs no engine.
 
-// Tests count freely; what came from outside is never added up unchecked.
+// Tests may add without checks. Other code never adds up input unchecked.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 pub mod accounts;

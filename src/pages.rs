@@ -21,6 +21,7 @@ pub(crate) mod fake_world;
 mod tests;
 
 use std::cell::RefCell;
+use std::fmt;
 use std::ops::Deref;
 use std::rc::Rc;
 
@@ -56,6 +57,13 @@ pub struct PageContext {
     pub random: Random,
     /// Verifies ID tokens and logout tokens.
     pub verifier: Rc<RefCell<Verifier>>,
+}
+
+/// Without accounts and tokens.
+impl fmt::Debug for PageContext {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("PageContext")
+    }
 }
 
 /// The answer to a page request.

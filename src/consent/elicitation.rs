@@ -43,6 +43,17 @@ pub enum How {
     Text,
 }
 
+/// Without the sealed state.
+impl fmt::Debug for How {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::InputRequired(_) => "InputRequired",
+            Self::UrlRequired => "UrlRequired",
+            Self::Text => "Text",
+        })
+    }
+}
+
 /// A question, as the result or error of a JSON-RPC response.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Asking {

@@ -52,7 +52,7 @@ impl DryRun {
             now,
             answers: RefCell::default(),
         });
-        let worker = Worker::new(engine, Rc::clone(&host) as Rc<dyn Host>, 0);
+        let worker = Worker::new(engine, Rc::<DryHost>::clone(&host), 0);
         Self { host, worker, now }
     }
 

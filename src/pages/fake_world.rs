@@ -62,11 +62,11 @@ pub(crate) struct World {
 pub(crate) struct Browser(pub BTreeMap<String, String>);
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::of(&document())
     }
 
-    pub fn of(document: &Value) -> Self {
+    pub(crate) fn of(document: &Value) -> Self {
         let policy = policy(document);
         Self {
             verifier: Rc::new(RefCell::new(Verifier::new(policy.issuers.clone()).unwrap())),
@@ -84,7 +84,7 @@ impl World {
         }
     }
 
-    pub fn place(&self, user: &str) -> AccountPlace {
+    pub(crate) fn place(&self, user: &str) -> AccountPlace {
         AccountPlace {
             resource: self.policy.resource.clone(),
             issuer: "https://login.example.com".into(),
@@ -95,17 +95,17 @@ impl World {
     }
 
     /// The link a user is sent to, as a path.
-    pub fn link(&self, user: &str) -> String {
+    pub(crate) fn link(&self, user: &str) -> String {
         let link = connect_link(&self.policy, &self.sealer, &self.place(user), self.now);
         link.strip_prefix(ORIGIN).unwrap().to_owned()
     }
 
-    pub fn get(&mut self, browser: &mut Browser, target: &str) -> PageOutcome {
+    pub(crate) fn get(&mut self, browser: &mut Browser, target: &str) -> PageOutcome {
         self.send(browser, &[(":method", "GET"), (":path", target)], "")
     }
 
     /// Sends a form as a browser does from one of the pages.
-    pub fn post(&mut self, browser: &mut Browser, form: &str) -> PageOutcome {
+    pub(crate) fn post(&mut self, browser: &mut Browser, form: &str) -> PageOutcome {
         let headers = [
             (":method", "POST"),
             (":path", "/.mcp-auth/connect"),
@@ -116,7 +116,7 @@ impl World {
         self.send(browser, &headers, form)
     }
 
-    pub fn send(
+    pub(crate) fn send(
         &mut self,
         browser: &mut Browser,
         headers: &[(&str, &str)],
@@ -144,7 +144,7 @@ impl World {
     }
 
     /// The context of a task; its effects are those of no task.
-    pub fn context(&self) -> PageContext {
+    pub(crate) fn context(&self) -> PageContext {
         PageContext {
             accounts: AccountContext {
                 policy: Rc::clone(&self.policy),
@@ -158,7 +158,7 @@ impl World {
     }
 
     /// Runs a task to its end.
-    pub fn run<T, F>(&mut self, task: impl FnOnce(PageContext) -> F) -> T
+    pub(crate) fn run<T, F>(&mut self, task: impl FnOnce(PageContext) -> F) -> T
     where
         F: Future<Output = T> + 'static,
     {
@@ -202,7 +202,7 @@ impl World {
         }
     }
 
-    pub fn stored(&mut self, operation: &Operation) -> Result<Stored, StoreError> {
+    pub(crate) fn stored(&mut self, operation: &Operation) -> Result<Stored, StoreError> {
         let held = self.store.as_ref().map_err(|error| *error)?;
         if self.puts_fail && matches!(operation, Operation::Put(_)) {
             return Err(StoreError::Unavailable);
@@ -223,20 +223,20 @@ impl World {
     }
 
     /// Lets a token endpoint answer.
-    pub fn answer(&mut self, status: u16, body: &Value) {
+    pub(crate) fn answer(&mut self, status: u16, body: &Value) {
         let body = body.to_string().into_bytes();
         self.answers.push_back(HttpResponse { status, body });
     }
 
     /// Lets the issuer's token endpoint answer for a user.
-    pub fn answer_sign_in(&mut self, user: &str, nonce: &str) {
+    pub(crate) fn answer_sign_in(&mut self, user: &str, nonce: &str) {
         let id_token = id_token(user, nonce, self.now);
         let body = json!({"access_token": "x", "token_type": "Bearer", "id_token": id_token});
         self.answer(200, &body);
     }
 
     /// Lets the resource's token endpoint answer.
-    pub fn answer_tokens(&mut self) {
+    pub(crate) fn answer_tokens(&mut self) {
         let body = json!({
             "access_token": "at-1", "token_type": "Bearer", "refresh_token": "rt-1",
             "expires_in": 300,
@@ -245,7 +245,7 @@ impl World {
     }
 
     /// Opens a link and signs in as a user; the page of the link.
-    pub fn open(&mut self, browser: &mut Browser, link: &str, user: &str) -> PageOutcome {
+    pub(crate) fn open(&mut self, browser: &mut Browser, link: &str, user: &str) -> PageOutcome {
         let away = self.get(browser, link);
         let (state, nonce) = (
             query(&location(&away), "state"),
@@ -261,7 +261,7 @@ impl World {
     }
 
     /// The same up to the resource's authorization endpoint, whose URL it is.
-    pub fn go(&mut self, browser: &mut Browser, user: &str) -> String {
+    pub(crate) fn go(&mut self, browser: &mut Browser, user: &str) -> String {
         let link = self.link(user);
         let page = self.open(browser, &link, user);
         let onward = self.post(browser, &form(&page));
@@ -270,7 +270,7 @@ impl World {
     }
 
     /// Links an account now.
-    pub fn connect(&mut self, place: &AccountPlace) {
+    pub(crate) fn connect(&mut self, place: &AccountPlace) {
         let tokens = Tokens {
             access_token: Secret::new("at-1".into()),
             refresh_token: Some(Secret::new("rt-1".into())),
@@ -283,16 +283,16 @@ impl World {
         self.stored(&put).unwrap();
     }
 
-    pub fn disconnect(&mut self, place: &AccountPlace) {
+    pub(crate) fn disconnect(&mut self, place: &AccountPlace) {
         self.stored(&place.delete()).unwrap();
     }
 
     /// The linked account of a user.
-    pub fn connection(&mut self, user: &str) -> Option<LinkedAccount> {
+    pub(crate) fn connection(&mut self, user: &str) -> Option<LinkedAccount> {
         self.connection_at(&self.place(user))
     }
 
-    pub fn connection_at(&mut self, place: &AccountPlace) -> Option<LinkedAccount> {
+    pub(crate) fn connection_at(&mut self, place: &AccountPlace) -> Option<LinkedAccount> {
         match self.stored(&place.get()).unwrap() {
             Stored::Value(found) => place.open(&self.sealer, &found?, self.now),
             other => panic!("{other:?}"),

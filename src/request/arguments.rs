@@ -15,7 +15,7 @@ use policy::{ArgumentRule, IdentityField, NamedOwner, NotOwned, Operation, Polic
 
 /// What becomes of the identity arguments of a message.
 #[derive(Debug, Default)]
-pub struct Rewrite {
+pub(crate) struct Rewrite {
     /// The edits of the body.
     pub edits: Edits,
     /// Values that are changed or gone, for the headers that mirror them.
@@ -28,7 +28,7 @@ pub struct Rewrite {
 
 /// A value that is not what the client sent any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
+pub(crate) struct Change {
     /// Where it stood.
     pub span: Span,
     /// What stands there now; `None` if it is gone.
@@ -60,7 +60,7 @@ pub enum ArgumentError {
 /// # Errors
 ///
 /// An argument that must not be there, or that cannot be replaced.
-pub fn rewrite(
+pub(crate) fn rewrite(
     policy: &Policy,
     identity: &Identity,
     message: &Message<'_>,

@@ -1,5 +1,7 @@
 //! The headers of a request: what is answered or refused before its caller is known.
 
+use std::rc::Rc;
+
 use super::caller::{AuthMethod, Caller};
 use super::opened_ids;
 use super::peer::{self, Peer};
@@ -199,7 +201,7 @@ impl Request {
     /// How it is known who calls. Verifies the token; what that needs is fetched once.
     async fn auth_method(&self) -> Result<AuthMethod, Refusal> {
         if let Some(local) = &self.policy().local {
-            return Ok(AuthMethod::Local(local.clone()));
+            return Ok(AuthMethod::Local(Rc::clone(local)));
         }
         if !self.headers.has("authorization") && self.policy().anonymous.is_some() {
             return Ok(AuthMethod::Anonymous);

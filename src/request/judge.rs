@@ -1,5 +1,7 @@
 //! Judging a request: whether the caller may, what changes on the way, and what it needs first.
 
+use std::rc::Rc;
+
 use super::arguments::{self, ArgumentError};
 use super::arrived::{Authenticated, Received};
 use super::mirrored_headers;
@@ -125,7 +127,7 @@ impl Received {
             body,
             is_released,
         } = self;
-        let engine = authenticated.request.engine.clone();
+        let engine = Rc::clone(&authenticated.request.engine);
         let message = Message::read(&body, &engine.policy.names, MAX_DEPTH);
         let message = message.map_err(|error| {
             let refusal = Refusal::Message(error);
@@ -184,7 +186,7 @@ impl Authenticated {
         understood: &'m Understood<'m>,
         body: &[u8],
     ) -> Result<Allowed, Refused<'m>> {
-        let engine = self.request.engine.clone();
+        let engine = Rc::clone(&self.request.engine);
         let policy = &*engine.policy;
         let now = self.request.now();
         let targets = understood.targets().map_err(|refusal| (refusal, None))?;

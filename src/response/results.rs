@@ -26,11 +26,11 @@ use policy::{Policy, ResultRule};
 /// A result belongs to another owner, or names none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the result is not the caller's")]
-pub struct NotTheCallers;
+pub(crate) struct NotTheCallers;
 
 /// What was hidden of a message.
 #[derive(Debug, Default)]
-pub struct HiddenData {
+pub(crate) struct HiddenData {
     /// How many objects were taken out.
     pub dropped: usize,
     /// Fields that were hidden, as the policy writes them.
@@ -40,7 +40,7 @@ pub struct HiddenData {
 /// The rules for the results of a target, for this caller. Without a target, as on a stream of its
 /// own, all of them. Acting as another user lifts no rule: those for `ceiling`, the caller
 /// with its own roles, count too.
-pub fn rules<'p>(
+pub(crate) fn rules<'p>(
     policy: &'p Policy,
     identity: &Identity,
     ceiling: Option<&Identity>,

@@ -16,7 +16,7 @@ mod walk;
 mod weaken;
 mod write;
 
-pub use self::hidden::Hidden;
+pub(crate) use self::hidden::Hidden;
 
 use self::cuts::Cuts;
 use self::hidden::ArgumentPlace;

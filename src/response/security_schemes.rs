@@ -40,13 +40,13 @@ pub(super) fn add(policy: &Policy, name: &str, tool: &Node, edits: &mut Edits) {
 }
 
 /// Says in a tool that it needs this.
-pub fn say(tool: &mut Json, scheme: &Json) {
+pub(super) fn say(tool: &mut Json, scheme: &Json) {
     set(tool, SCHEMES, json!([scheme]));
     set(tool, "_meta", json!({SCHEMES: [scheme]}));
 }
 
 /// A sign-in with these scopes.
-pub fn signed_in(scopes: &[String]) -> Json {
+pub(super) fn signed_in(scopes: &[String]) -> Json {
     json!({"type": "oauth2", "scopes": scopes})
 }
 

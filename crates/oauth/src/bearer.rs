@@ -1,5 +1,7 @@
 //! A bearer token as it arrives, and what can be read of it before its signature is checked.
 
+use std::fmt;
+
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
@@ -12,7 +14,7 @@ const MAX_TOKEN: usize = 16 * 1024;
 const MAX_HEADER: usize = 4 * 1024;
 const MAX_DEPTH: usize = 16;
 
-/// A token of a request. Not printable, so that it cannot end up in a log.
+/// The token of a request. Its `Debug` form does not show it.
 pub struct BearerToken<'a>(&'a str);
 
 /// A token's SHA-256, which stands for it wherever it is remembered.
@@ -31,6 +33,13 @@ pub(super) struct Unverified {
     pub key_id: Option<String>,
     pub token_type: TokenType,
     pub claims: Map<String, Value>,
+}
+
+/// Without the token.
+impl fmt::Debug for BearerToken<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("BearerToken")
+    }
 }
 
 impl<'a> BearerToken<'a> {

@@ -8,6 +8,7 @@ mod key;
 mod replay;
 mod url;
 
+use std::fmt;
 use std::time::Duration;
 
 use base64::Engine;
@@ -47,6 +48,13 @@ pub struct Proof<'a> {
     id: String,
     issued: u64,
     window: u64,
+}
+
+/// Without the proof and its key.
+impl fmt::Debug for Proof<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Proof")
+    }
 }
 
 /// The RFC 7638 thumbprint of a caller's key, as `cnf.jkt` has it (RFC 9449 section 6.1).

@@ -4,7 +4,11 @@ use url::Url;
 
 use super::error::{Errors, PolicyError};
 
-/// A page or server on the web.
+/// Reads the URL of a page or server: `https`, or `http` on the loopback interface.
+///
+/// # Errors
+///
+/// The expected form, for an error message: the text is no absolute `https` URL.
 pub fn web_url(text: &str) -> Result<Url, &'static str> {
     let Ok(url) = Url::parse(text) else {
         return Err("expected an absolute URL such as https://crm.example.com/mcp");

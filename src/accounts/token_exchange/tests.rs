@@ -83,7 +83,7 @@ fn form(call: &HttpRequest) -> Value {
     let pairs = url::form_urlencoded::parse(&call.body);
     pairs
         .map(|(name, value)| (name.into_owned(), Value::from(value.into_owned())))
-        .collect::<serde_json::Map<_, _>>()
+        .collect::<Map<_, _>>()
         .into()
 }
 

@@ -74,7 +74,7 @@ fn worker(changes: Value) -> (Rc<NotingHost>, Worker<u8>) {
     let engine = Engine::new(Rc::new(policy), Secrets::default(), verifier);
     let host = Rc::new(NotingHost::default());
     host.now_ms.set(1_800_000_000_000);
-    let worker = Worker::new(Rc::new(engine), Rc::clone(&host) as Rc<dyn Host>, ROOT);
+    let worker = Worker::new(Rc::new(engine), Rc::<NotingHost>::clone(&host), ROOT);
     (host, worker)
 }
 

@@ -8,7 +8,7 @@ use policy::{ArgumentRule, Operation, Policy};
 /// The arguments hidden in one tool or prompt: those a call arrives without, or with the caller's own
 /// value, when they are left out.
 #[derive(Debug)]
-pub struct Hidden<'p> {
+pub(crate) struct Hidden<'p> {
     policy: &'p Policy,
     operations: Vec<&'p Operation>,
     anonymous: bool,
@@ -16,7 +16,7 @@ pub struct Hidden<'p> {
 
 /// Where an argument stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ArgumentPlace {
+pub(crate) struct ArgumentPlace {
     /// The name it stands under, folded; empty if it can complete none.
     parent: String,
     /// Whether it stands directly in `arguments`.
@@ -25,7 +25,7 @@ pub struct ArgumentPlace {
 
 impl ArgumentPlace {
     /// Directly in `arguments`.
-    pub fn arguments() -> Self {
+    pub(crate) fn arguments() -> Self {
         Self {
             parent: String::new(),
             top: true,
@@ -33,7 +33,7 @@ impl ArgumentPlace {
     }
 
     /// Deeper, and under no name that counts.
-    pub fn apart() -> Self {
+    pub(crate) fn apart() -> Self {
         Self {
             parent: String::new(),
             top: false,
@@ -41,7 +41,7 @@ impl ArgumentPlace {
     }
 
     /// In an element of a list that stands here.
-    pub fn element(&self) -> Self {
+    pub(crate) fn element(&self) -> Self {
         Self {
             parent: self.parent.clone(),
             top: false,
@@ -71,7 +71,11 @@ impl Places for Hidden<'_> {
 
 impl<'p> Hidden<'p> {
     /// The operations are those of the tool or prompt, the most specific first.
-    pub fn new(policy: &'p Policy, identity: &Identity, operations: Vec<&'p Operation>) -> Self {
+    pub(crate) fn new(
+        policy: &'p Policy,
+        identity: &Identity,
+        operations: Vec<&'p Operation>,
+    ) -> Self {
         Self {
             policy,
             operations,
@@ -80,7 +84,7 @@ impl<'p> Hidden<'p> {
     }
 
     /// Whether an argument with this key, at this place, is hidden.
-    pub fn hides(&self, key: &str, place: &ArgumentPlace) -> bool {
+    pub(crate) fn hides(&self, key: &str, place: &ArgumentPlace) -> bool {
         let (parent, own) = (Name::of_key(&place.parent), Name::of_key(key));
         let names = self.names();
         let Some(name) = names.find_member(&parent, &own, key) else {
@@ -100,7 +104,7 @@ impl<'p> Hidden<'p> {
     }
 
     /// Whether the argument at the end of a path is hidden, or one on the way to it.
-    pub fn hides_path(&self, path: &[String]) -> bool {
+    pub(crate) fn hides_path(&self, path: &[String]) -> bool {
         let mut place = ArgumentPlace::arguments();
         path.iter().any(|key| {
             let is_hidden = self.hides(key, &place);
@@ -110,7 +114,7 @@ impl<'p> Hidden<'p> {
     }
 
     /// Where the members of an object under this key stand.
-    pub fn under(&self, key: &str) -> ArgumentPlace {
+    pub(crate) fn under(&self, key: &str) -> ArgumentPlace {
         if !self.names().is_start(&Name::of_key(key)) {
             return ArgumentPlace::apart();
         }

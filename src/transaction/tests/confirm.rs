@@ -102,7 +102,7 @@ fn an_agreement_is_good_for_nothing_else() {
 
 /// The same with a token that lasts.
 fn of_later(request: &Request) -> Request {
-    request.clone().token(json!({"exp": super::NOW + 3000}))
+    request.clone().token(json!({"exp": NOW + 3000}))
 }
 
 #[test]

@@ -73,7 +73,7 @@ pub(in super::super) type TokenExchanges = Rc<RefCell<VecDeque<Option<HttpRespon
 pub(in super::super) type Store = Rc<RefCell<Vec<u8>>>;
 
 impl Request {
-    pub fn post(body: &str) -> Self {
+    pub(super) fn post(body: &str) -> Self {
         let pairs = [
             (":method", "POST"),
             (":path", "/mcp"),
@@ -98,7 +98,7 @@ impl Request {
         )
     }
 
-    pub fn method(method: &str) -> Self {
+    pub(super) fn method(method: &str) -> Self {
         let mut request = Self::post("")
             .without("content-length")
             .without("content-type");
@@ -107,33 +107,33 @@ impl Request {
     }
 
     /// With one more header.
-    pub fn with(mut self, name: &str, value: &str) -> Self {
+    pub(super) fn with(mut self, name: &str, value: &str) -> Self {
         self.headers
             .push((name.to_ascii_lowercase(), value.as_bytes().to_vec()));
         self
     }
 
-    pub fn without(mut self, name: &str) -> Self {
+    pub(super) fn without(mut self, name: &str) -> Self {
         self.headers.retain(|(other, _)| other != name);
         self
     }
 
-    pub fn token(self, claims: serde_json::Value) -> Self {
+    pub(super) fn token(self, claims: serde_json::Value) -> Self {
         let token = format!("Bearer {}", tokens::token(claims));
         self.without("authorization").with("authorization", &token)
     }
 
-    pub fn path(mut self, path: &str) -> Self {
+    pub(super) fn path(mut self, path: &str) -> Self {
         self.set(":path", path);
         self
     }
 
-    pub fn from(mut self, peer: Peer) -> Self {
+    pub(super) fn from(mut self, peer: Peer) -> Self {
         self.peer = peer;
         self
     }
 
-    pub fn answered(mut self, headers: &[(&str, &str)], body: &str) -> Self {
+    pub(super) fn answered(mut self, headers: &[(&str, &str)], body: &str) -> Self {
         self.answer = (map(headers), body.as_bytes().to_vec());
         self
     }
@@ -150,7 +150,7 @@ impl Request {
 
 impl Outcome {
     /// What the server received, which must be something.
-    pub fn server_body(&self) -> &[u8] {
+    pub(super) fn server_body(&self) -> &[u8] {
         let reply = self
             .reply
             .as_ref()
@@ -163,13 +163,13 @@ impl Outcome {
     }
 
     /// A header the server received.
-    pub fn server_header(&self, name: &str) -> Option<&str> {
+    pub(super) fn server_header(&self, name: &str) -> Option<&str> {
         let (headers, _) = self.server.as_ref().expect("forwarded");
         header(headers, name)
     }
 
     /// The refusal: HTTP status, JSON-RPC code and reason. The server must have received nothing.
-    pub fn refusal(&self) -> (u16, i64, &'static str) {
+    pub(super) fn refusal(&self) -> (u16, i64, &'static str) {
         assert_eq!(self.server, None, "reached the server");
         let reply = self.reply.as_ref().expect("answered");
         let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
@@ -180,7 +180,7 @@ impl Outcome {
         )
     }
 
-    pub fn challenge(&self) -> &str {
+    pub(super) fn challenge(&self) -> &str {
         let headers = &self.reply.as_ref().expect("answered").headers;
         headers
             .iter()
@@ -188,7 +188,7 @@ impl Outcome {
             .map_or("", |(_, value)| value)
     }
 
-    pub fn client_body(&self) -> String {
+    pub(super) fn client_body(&self) -> String {
         String::from_utf8(
             self.client
                 .as_ref()
@@ -199,7 +199,7 @@ impl Outcome {
         .unwrap()
     }
 
-    pub fn client_header(&self, name: &str) -> Option<&str> {
+    pub(super) fn client_header(&self, name: &str) -> Option<&str> {
         header(
             &self.client.as_ref().expect("answered by the server").0,
             name,
@@ -208,12 +208,12 @@ impl Outcome {
 }
 
 impl FakeProxy {
-    pub fn new(policy: &Rc<Policy>) -> Self {
+    pub(super) fn new(policy: &Rc<Policy>) -> Self {
         Self::at(policy, 0)
     }
 
     /// A proxy that saw these tools before.
-    pub fn that_saw(seen: &SeenTools, policy: &Rc<Policy>) -> Self {
+    pub(super) fn that_saw(seen: &SeenTools, policy: &Rc<Policy>) -> Self {
         let seen = seen.clone();
         Self {
             seen,
@@ -222,12 +222,12 @@ impl FakeProxy {
     }
 
     /// A proxy whose clock is this many seconds later.
-    pub fn at(policy: &Rc<Policy>, later: u64) -> Self {
+    pub(super) fn at(policy: &Rc<Policy>, later: u64) -> Self {
         Self::with_secrets(policy, secrets(policy), later)
     }
 
     /// The same with what other requests made of the secrets.
-    pub fn with_secrets(policy: &Rc<Policy>, secrets: Secrets, later: u64) -> Self {
+    pub(super) fn with_secrets(policy: &Rc<Policy>, secrets: Secrets, later: u64) -> Self {
         Self {
             policy: Rc::clone(policy),
             secrets,
@@ -241,13 +241,13 @@ impl FakeProxy {
     }
 
     /// The same with what others stored before.
-    pub fn with_store(mut self, store: &Store) -> Self {
+    pub(super) fn with_store(mut self, store: &Store) -> Self {
         self.servers.store = Rc::clone(store);
         self
     }
 
     /// The same with what other servers answer; the calls to them are noted.
-    pub fn with_answers(
+    pub(super) fn with_answers(
         mut self,
         answers: &[HttpResponse],
         calls: &Rc<RefCell<Vec<HttpRequest>>>,
@@ -258,25 +258,25 @@ impl FakeProxy {
     }
 
     /// The same where others do this to the store while another server answers.
-    pub fn meanwhile(mut self, operation: Operation) -> Self {
+    pub(super) fn meanwhile(mut self, operation: Operation) -> Self {
         self.servers.meanwhile = RefCell::new(Some(operation));
         self
     }
 
     /// The same where others do this to the store just before it is written to.
-    pub fn before_write(mut self, operation: Operation) -> Self {
+    pub(super) fn before_write(mut self, operation: Operation) -> Self {
         self.servers.before_write = RefCell::new(Some(operation));
         self
     }
 
     /// The same with an authorization server that exchanges tokens, and answers nothing else.
-    pub fn with_exchanges(mut self, exchanges: &TokenExchanges) -> Self {
+    pub(super) fn with_exchanges(mut self, exchanges: &TokenExchanges) -> Self {
         self.servers.exchanges = Some(Rc::clone(exchanges));
         self
     }
 
     /// Runs a request and its answer, both cut at these places.
-    pub fn send(self, request: &Request, cuts: &[usize], trailers: bool) -> Outcome {
+    pub(super) fn send(self, request: &Request, cuts: &[usize], trailers: bool) -> Outcome {
         let verifier = Verifier::new(self.policy.issuers.clone()).unwrap();
         let mut engine = Engine::new(self.policy, self.secrets, verifier);
         engine.seen = self.seen;

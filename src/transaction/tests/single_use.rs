@@ -52,7 +52,7 @@ fn b44_what_is_refused_uses_nothing_up() {
 #[test]
 fn b44_each_proof_is_good_for_one_such_call() {
     let (policy, store) = (once(), Store::default());
-    let first = super::possession::proven();
+    let first = possession::proven();
     assert!(sent(&policy, &store, &first).server.is_some());
     // Another worker has not seen it.
     let again = sent(&policy, &store, &first);

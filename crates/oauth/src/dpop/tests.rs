@@ -231,7 +231,7 @@ fn b44_the_proofs_key_is_the_tokens() {
     let own = sign_with(&OTHER_KEY, &header, &claims().to_string());
     assert_eq!(judge(&own, NOW), Err(ProofError::Binding));
     // The right key in the header, and another one's signature.
-    let header = super::tests::header().to_string();
+    let header = tests::header().to_string();
     let forged = sign_with(&OTHER_KEY, &header, &claims().to_string());
     assert_eq!(judge(&forged, NOW), Err(ProofError::Signature));
     let (text, _) = forged.rsplit_once('.').unwrap();
