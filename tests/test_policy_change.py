@@ -163,6 +163,21 @@ def test_a_broken_policy_leaves_the_old_one_in_force(changing: Changing) -> None
     assert not changing.may("crm.get_customer")
 
 
+def test_b08_all_mistakes_of_a_policy_are_logged_and_it_is_not_loaded(changing: Changing) -> None:
+    wrong = {**AFTER, "mode": "enforced", "seal": ["SEAL_KEY"], "compat": [True], "max_body": "2MiB"}
+    log = changing.refuses({**wrong, "roles": {"support": {"tool": ["crm.*"], "extends": ["nobody"]}}})
+    for mistake in [
+        "mode: unknown value `enforced`",
+        "seal: found a list, expected a mapping",
+        "compat: found a list, expected a mapping",
+        "max_body: found 2097152 bytes",
+        "roles.support.tool: unknown key `tool`",
+        "roles.support.extends[0]: unknown role `nobody`",
+    ]:
+        assert f"policy not loaded: {mistake}" in log, log
+    assert changing.may("crm.get_customer") and not changing.may("crm.search_customers")
+
+
 def test_a_broken_policy_of_several_leaves_all_in_force(changing: Changing) -> None:
     other = {**BEFORE, "resource": "https://hr.example.com/hr"}
     changing.accepts({"policies": [BEFORE, other]})

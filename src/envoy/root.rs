@@ -41,7 +41,8 @@ impl RootContext for Root {
                 true
             }
             Err(errors) => {
-                for error in errors {
+                let errors = errors.iter().map(ToString::to_string).collect();
+                for error in policy::report(errors) {
                     host::log(LogLevel::Error, &format!("policy not loaded: {error}"));
                 }
                 false

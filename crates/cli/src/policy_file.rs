@@ -64,7 +64,7 @@ pub(crate) fn load(path: &Path) -> Result<Loaded, Failure> {
     let json = document.to_json().map_err(not_yaml)?;
     let policies = Policies::parse(json.to_string().as_bytes())
         .map_err(|errors| mistakes(&file, &document, &errors))?;
-    let warnings = lines(&file, &document, "warning: ", &policies.warnings());
+    let warnings = lines(&file, &document, "warning: ", &policies.warnings()).concat();
     let documents = match json.get("policies") {
         Some(Value::Array(documents)) => documents.clone(),
         _ => vec![json],
@@ -78,8 +78,12 @@ pub(crate) fn load(path: &Path) -> Result<Loaded, Failure> {
 /// A policy the filter would not load.
 fn mistakes(file: &str, document: &Document<'_>, errors: &[PolicyError]) -> Failure {
     let them = if errors.len() == 1 { "it" } else { "them" };
+    let mut report = policy::report(lines(file, document, "", errors)).concat();
+    if !report.ends_with('\n') {
+        report.push('\n');
+    }
     refused(
-        &lines(file, document, "", errors),
+        &report,
         format!(
             "mend {them}, then run `mcp-auth check {file}` again; Envoy does not load it as it is. \
              `mcp-auth schema` prints what a policy may say"
@@ -123,7 +127,7 @@ fn refuse_other_kind(file: &str, document: &Document<'_>) -> Result<(), Failure>
 }
 
 /// One line for each error, in the order of the file.
-fn lines(file: &str, document: &Document<'_>, kind: &str, errors: &[PolicyError]) -> String {
+fn lines(file: &str, document: &Document<'_>, kind: &str, errors: &[PolicyError]) -> Vec<String> {
     let mut placed: Vec<_> = errors
         .iter()
         .map(|error| (document.place(&error.path), error))

@@ -285,14 +285,18 @@ fn check_headers(document: &Document, errors: &mut Errors) {
             ));
         }
     }
-    if headers.user == headers.organization
-        || headers.user == headers.roles
-        || headers.organization == headers.roles
-    {
-        errors.push(PolicyError::new(
-            "headers",
-            "expected three different names",
-        ));
+    for (key, name, others) in [
+        ("organization", &headers.organization, vec![&headers.user]),
+        (
+            "roles",
+            &headers.roles,
+            vec![&headers.user, &headers.organization],
+        ),
+    ] {
+        if others.contains(&name) {
+            let message = format!("found `{name}` a second time, expected three different names");
+            errors.push(PolicyError::new(format!("headers.{key}"), message));
+        }
     }
     let own = [&headers.user, &headers.organization, &headers.roles];
     let view_as = document.view_as.header.as_ref();

@@ -11,6 +11,9 @@ pub struct PolicyError {
     pub message: String,
 }
 
+/// The most mistakes that are reported one by one.
+const MAX_REPORTED: usize = 50;
+
 /// Every mistake, so that an author sees all of them at once.
 pub(super) type Errors = Vec<PolicyError>;
 
@@ -29,81 +32,16 @@ impl PolicyError {
         self.path = format!("policies[{index}]{dot}{}", self.path);
         self
     }
-
-    /// An error of the document's form, with the nearest known key for one that is not known.
-    pub(super) fn of_form(error: &serde_path_to_error::Error<serde_json::Error>) -> Self {
-        let path = match error.path().to_string().as_str() {
-            "." => String::new(),
-            path => path.to_owned(),
-        };
-        let mut message = in_words_of_yaml(&error.inner().to_string());
-        if let Some(nearest) = nearest_in(&message) {
-            message = format!("{message}; did you mean `{nearest}`?");
-        }
-        Self { path, message }
-    }
 }
 
-/// Serde's text without the words of Rust and of programmers.
-fn in_words_of_yaml(message: &str) -> String {
-    const BEGINNINGS: &[(&str, &str)] = &[
-        ("invalid type: ", "found "),
-        ("invalid value: ", "found "),
-        ("missing field ", "missing key "),
-        ("unknown field ", "unknown key "),
-        ("unknown variant ", "unknown value "),
-    ];
-    const FOUND: &[(&str, &str)] = &[
-        ("floating point ", "number "),
-        ("integer ", "number "),
-        ("map", "a mapping"),
-        ("sequence", "a list"),
-        ("unit variant", "no value"),
-        ("unit", "null"),
-    ];
-    const EXPECTED: &[(&str, &str)] = &[
-        ("a map", "a mapping"),
-        ("a sequence", "a list"),
-        ("a string", "a text"),
-        ("map with a single key", "one key"),
-        ("newtype variant", "one, as in `set: user`"),
-        ("string or map", "a word"),
-        ("struct ", "a mapping"),
-        ("unit", "the word alone"),
-    ];
-    let Some((prefix, word, rest)) = BEGINNINGS
-        .iter()
-        .find_map(|(prefix, word)| Some((prefix, word, message.strip_prefix(prefix)?)))
-    else {
-        return message.to_owned();
-    };
-    let parts = prefix
-        .starts_with("invalid")
-        .then(|| rest.rsplit_once(", expected "))
-        .flatten();
-    let Some((found, expected)) = parts else {
-        return format!("{word}{rest}");
-    };
-    let found = FOUND
-        .iter()
-        .find_map(|(prefix, word)| Some((word, found.strip_prefix(prefix)?)))
-        .map_or_else(|| found.to_owned(), |(word, rest)| format!("{word}{rest}"));
-    let expected = EXPECTED
-        .iter()
-        .find(|(prefix, _)| expected.starts_with(prefix))
-        .map_or(expected, |(_, word)| word);
-    format!("found {found}, expected {expected}")
-}
-
-/// The known word nearest to the unknown one, from serde's text: unknown key `x`, expected one
-/// of `a`, `b`. Its errors carry the words in no other form.
-fn nearest_in(message: &str) -> Option<&str> {
-    if !message.starts_with("unknown ") {
-        return None;
+/// A report of mistakes, one line each, that is not too long to read.
+pub fn report(mut lines: Vec<String>) -> Vec<String> {
+    let more = lines.len().saturating_sub(MAX_REPORTED);
+    lines.truncate(MAX_REPORTED);
+    if more > 0 {
+        lines.push(format!("and {more} more"));
     }
-    let mut words = message.split('`').skip(1).step_by(2);
-    let unknown = words.next()?;
-    nearest(unknown, words)
+    lines
 }
 
 /// What is said of a name that stands for nothing.

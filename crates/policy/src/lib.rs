@@ -44,7 +44,7 @@ pub use connections::{
     Client, Connection, Conversation, Discover, Iss, OperationConnection, Server, SignIn,
 };
 pub use document::{BrokenPin, Hold, IdentityField, Mode, Refusals, ServerErrors, Subject};
-pub use error::PolicyError;
+pub use error::{PolicyError, report};
 pub use known_tools::KnownTools;
 pub use metadata::Metadata;
 pub use origins::Origins;
@@ -209,7 +209,7 @@ impl Policy {
     ///
     /// Every mistake found, each with its path.
     pub fn parse(json: &[u8]) -> Result<Self, Vec<PolicyError>> {
-        compile::compile(read::document(read::strict(json)?)?)
+        read::policy(&read::strict(json)?)
     }
 
     /// What happens to an argument. The operations are those the call falls under, the most

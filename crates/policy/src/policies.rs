@@ -3,7 +3,6 @@
 use serde_json::Value;
 use url::Url;
 
-use super::compile::compile;
 use super::document::Mode;
 use super::error::{Errors, PolicyError};
 use super::{METADATA_PATH, PAGES, Policy, read};
@@ -42,7 +41,7 @@ impl Policies {
             .as_object_mut()
             .and_then(|members| members.remove("policies"));
         let Some(several) = several else {
-            let policy = compile(read::document(configuration)?)?;
+            let policy = read::policy(&configuration)?;
             let route = Route::of(&policy);
             return Ok(Self {
                 all: vec![(route, policy)],
@@ -51,7 +50,7 @@ impl Policies {
         let mut errors = beside(&configuration);
         let mut all = Vec::new();
         for (index, document) in list(several)?.into_iter().enumerate() {
-            match read::document(document).and_then(compile) {
+            match read::policy(&document) {
                 Ok(mut policy) => {
                     policy.label = Some(policy.resource.clone());
                     all.push((index, Route::of(&policy), policy));

@@ -1,5 +1,6 @@
 //! The policy file: what it means, what is wrong with it, what can hardly be meant.
 
+mod at_once;
 mod callers;
 mod connections;
 mod defaults;
@@ -7,6 +8,7 @@ mod discover;
 mod dpop;
 mod form;
 mod introspection;
+mod lists;
 mod meaning;
 mod owners;
 mod patterns;
@@ -56,14 +58,15 @@ fn with(pointer: &str, value: Value) -> Value {
 
 fn edited(mut policy: Value, pointer: &str, value: Value) -> Value {
     let (parent, key) = pointer.rsplit_once('/').unwrap();
-    let parent =
-        parent
-            .split('/')
-            .skip(1)
-            .fold(&mut policy, |at, key| match key.parse::<usize>() {
-                Ok(index) => &mut at[index],
-                Err(_) => &mut at[key],
-            });
+    let steps = parent.split('/').skip(1);
+    let parent = steps.fold(&mut policy, |at, key| match key.parse::<usize>() {
+        Ok(index) => &mut at[index],
+        Err(_) => &mut at[key],
+    });
+    if let Ok(index) = key.parse::<usize>() {
+        parent[index] = value;
+        return policy;
+    }
     if value.is_null() {
         parent.as_object_mut().unwrap().remove(key);
     } else {

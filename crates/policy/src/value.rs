@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, Visitor};
+use serde::de::{Deserializer, Error, Unexpected, Visitor};
 
 /// A length of time: `30s`, `5m`, `1h 30m`, `1d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,24 +42,38 @@ impl Visitor<'_> for PeriodVisitor {
 
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // A protobuf Struct has no integers: Envoy writes 262144 as 262144.0.
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Written {
-            Number(f64),
-            Text(String),
+        deserializer.deserialize_any(SizeVisitor)
+    }
+}
+
+struct SizeVisitor;
+
+impl Visitor<'_> for SizeVisitor {
+    type Value = Size;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a size such as 256KiB or a number of bytes")
+    }
+
+    fn visit_u64<E: Error>(self, bytes: u64) -> Result<Size, E> {
+        let size = usize::try_from(bytes).map(Size);
+        size.map_err(|_| E::invalid_value(Unexpected::Unsigned(bytes), &self))
+    }
+
+    /// A protobuf `Struct` has no integers: Envoy writes 262144 as 262144.0.
+    fn visit_f64<E: Error>(self, bytes: f64) -> Result<Size, E> {
+        if bytes >= 0.0 && bytes.fract() == 0.0 {
+            // Larger numbers become the largest one, which is refused later.
+            return self.visit_u64(bytes as u64);
         }
-        let bytes = match Written::deserialize(deserializer) {
-            Ok(Written::Number(bytes)) if bytes >= 0.0 && bytes.fract() == 0.0 => {
-                Some(bytes as u64)
-            }
-            Ok(Written::Text(text)) => text.parse::<bytesize::ByteSize>().ok().map(|size| size.0),
-            _ => None,
-        };
-        bytes
-            .and_then(|bytes| usize::try_from(bytes).ok())
-            .map(Self)
-            .ok_or_else(|| D::Error::custom("expected a size such as 256KiB or a number of bytes"))
+        Err(E::invalid_value(Unexpected::Float(bytes), &self))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Size, E> {
+        match text.parse::<bytesize::ByteSize>() {
+            Ok(size) => self.visit_u64(size.0),
+            Err(_) => Err(E::invalid_value(Unexpected::Str(text), &self)),
+        }
     }
 }
 

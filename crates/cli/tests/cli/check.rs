@@ -74,6 +74,67 @@ arguments:
 }
 
 #[test]
+fn mistakes_of_form_and_of_meaning_are_reported_at_once() {
+    let policy = r#"resource: https://crm.example.com/mcp
+mode: enforced
+issuers:
+  - issuer: 5
+    jwks: [login, /keys]
+  - jwks: {cluster: login, path: keys}
+roles:
+  support: {tools: crm.get, extends: [manger]}
+  manager:
+    tool: []
+tools:
+  crm.refund:
+    when: args.amount <=
+    max_token_age: 5
+arguments:
+  user_id: {set: usr}
+seal: [KEY]
+compat: [true]
+"#;
+    let ran = Files::new("at_once")
+        .with("policy.yaml", policy)
+        .run(&["check", "policy.yaml"]);
+    assert_eq!((ran.status, ran.stdout.as_str()), (1, ""));
+    let (mistakes, _) = ran.stderr.split_once("Next: ").unwrap();
+    let expected = [
+        "policy.yaml:2:1: mode: unknown value `enforced`",
+        "policy.yaml:4:5: issuers[0].issuer: found number `5`, expected a text",
+        "policy.yaml:5:5: issuers[0].jwks: found a list, expected a mapping",
+        "policy.yaml:6:5: issuers[1]: missing key `issuer`",
+        "policy.yaml:6:28: issuers[1].jwks.path: ",
+        "policy.yaml:8:13: roles.support.tools: found string \"crm.get\", expected a list",
+        "policy.yaml:8:39: roles.support.extends[0]: unknown role `manger`",
+        "policy.yaml:10:5: roles.manager.tool: unknown key `tool`",
+        "policy.yaml:13:5: tools.crm.refund.when: not a CEL expression",
+        "policy.yaml:14:5: tools.crm.refund.max_token_age: found number `5`",
+        "policy.yaml:16:13: arguments.user_id.set: unknown value `usr`",
+        "policy.yaml:17:1: seal: found a list, expected a mapping",
+        "policy.yaml:18:1: compat: found a list, expected a mapping",
+    ];
+    assert_eq!(mistakes.lines().count(), expected.len(), "{mistakes}");
+    for (line, expected) in mistakes.lines().zip(expected) {
+        assert!(line.starts_with(expected), "{line}\n{expected}");
+    }
+}
+
+#[test]
+fn a_long_report_is_cut() {
+    let mut policy = String::from("resource: https://crm.example.com/mcp\nroles:\n");
+    for index in 0..60 {
+        policy.push_str(&format!("  r{index}: {{extends: [nobody]}}\n"));
+    }
+    let ran = Files::new("long")
+        .with("policy.yaml", &policy)
+        .run(&["check", "policy.yaml"]);
+    let (mistakes, _) = ran.stderr.split_once("Next: ").unwrap();
+    assert_eq!(mistakes.lines().count(), 51, "{mistakes}");
+    ran.says(1, &["policy.yaml:51:", "\nand 11 more\n"]);
+}
+
+#[test]
 fn expressions_that_look_for_an_owner_are_checked() {
     let policy = |at: &str| {
         format!(

@@ -358,12 +358,12 @@ fn identity_headers_are_three_headers_the_protocol_does_not_use() {
         (
             "/headers",
             json!({"user": "x", "roles": "x"}),
-            "headers: expected three different names",
+            "headers.roles: found `x` a second time, expected three different names",
         ),
         (
             "/headers",
             json!({"user": "x-mcp-roles"}),
-            "headers: expected three different names",
+            "headers.roles: found `x-mcp-roles` a second time, expected three different names",
         ),
     ]);
 }
