@@ -351,6 +351,11 @@ Reason: Refused,
         "The caller wants to act as a role or test user that no role of the caller's may." =>
         blocked("view_as", Error(403, 403), "no role of the caller allows it to act as this",
             "name it under `view_as` of a role of the caller, or send the request without it");
+    TestUserCredential "test_user_credential"
+        "The caller acts as a test user, and the server would get the caller's own token or linked account." =>
+        blocked("view_as", Error(403, 403), "a test user has no token and no linked account of its own",
+            "give it the caller's under `view_as.users`, with `connections` or `own_token`; or send the \
+             request as yourself");
 }
 "Arguments" {
     ArgumentRejected "argument_rejected"

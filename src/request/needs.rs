@@ -9,7 +9,7 @@ use super::opened_ids::State;
 use super::understand::Understood;
 use super::{Request, credentials};
 use crate::accounts::token_exchange::ExchangeError;
-use crate::accounts::vault::AccountPlace;
+use crate::accounts::vault::{AccountPlace, NoAccountPlace};
 use crate::accounts::{AccountContext, NoAccountToken, end, token_for_call};
 use crate::audit;
 use crate::authorize::Target;
@@ -186,9 +186,13 @@ impl Authenticated {
         };
         let token = self.caller.token().ok_or(Refusal::NoToken)?;
         let session = self.handles.session.as_deref();
-        let place = AccountPlace::of_caller(policy, token, session, connection);
+        let test_user = self.caller.test_user();
+        let place = AccountPlace::of_caller(policy, token, test_user, session, connection);
         Ok(Some(CredentialNeed::Account {
-            place: place.ok_or(Refusal::NoConversation)?,
+            place: place.map_err(|error| match error {
+                NoAccountPlace::NoConversation => Refusal::NoConversation,
+                NoAccountPlace::TestUser => Refusal::TestUserCredential,
+            })?,
             max_age_s: max_age.as_secs(),
         }))
     }
@@ -205,7 +209,10 @@ impl Authenticated {
         };
         let connections = policy.connections.iter();
         connections
-            .filter_map(|connection| AccountPlace::of_caller(policy, token, session, connection))
+            .filter_map(|connection| {
+                let test_user = self.caller.test_user();
+                AccountPlace::of_caller(policy, token, test_user, session, connection).ok()
+            })
             .collect()
     }
 

@@ -470,3 +470,52 @@ fn b23_observe_mode_sends_no_token_of_an_account() {
             .is_some_and(|value| !value.contains("at-1"))
     );
 }
+
+#[test]
+fn a4_a_test_user_does_not_get_the_callers_own_account() {
+    let policy = connecting(json!({
+        "roles": {
+            "support": {"tools": ["crm.*"]},
+            "manager": {
+                "extends": ["support"],
+                "view_as": {"roles": ["support"], "users": ["test-1", "test-2"]},
+            },
+        },
+        "view_as": {"header": "x-view-as", "users": {
+            "test-1": {"roles": ["support"]},
+            "test-2": {"roles": ["support"], "connections": ["notes"]},
+        }},
+        "auth_tools": true,
+    }));
+    let store = store_with(&place(), &connected());
+    let call_as = |tool: &str, arguments: &str, view: &str| {
+        let request = call(tool, arguments).token(json!({"roles": ["manager"]}));
+        looked_up(&policy, &store, &request.with("x-view-as", view))
+    };
+    let refused = call_as("crm.get", "{}", "user:test-1");
+    assert_eq!(refused.refusal(), (403, 403, "test_user_credential"));
+    for view in ["user:test-2", "role:support"] {
+        let outcome = call_as("crm.get", "{}", view);
+        assert_eq!(
+            outcome.server_header("authorization"),
+            Some("Bearer at-1"),
+            "{view}"
+        );
+    }
+    // Nor is it named or ended in the name of a test user that does not have it.
+    let listed = call_as("auth.connections", "{}", "user:test-1");
+    let listed = String::from_utf8(listed.reply.unwrap().body).unwrap();
+    assert!(!listed.contains("notes"), "{listed}");
+    call_as(
+        "auth.disconnect",
+        r#"{"connection":"notes"}"#,
+        "user:test-1",
+    );
+    assert!(found(&store).is_some());
+    call_as(
+        "auth.disconnect",
+        r#"{"connection":"notes"}"#,
+        "user:test-2",
+    );
+    assert!(found(&store).is_none());
+}
