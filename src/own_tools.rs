@@ -12,7 +12,7 @@ use thiserror::Error;
 
 pub use self::definition::{definition, set};
 use crate::accounts::vault::{AccountPlace, LinkedAccount, NoAccountPlace};
-use crate::accounts::{AccountContext, end, find_account};
+use crate::accounts::{AccountContext, disconnect, find_account};
 use crate::authorize::{Principal, Target, known_roles, may_see, operations};
 use base::store::StoreError;
 use oauth::{Identity, VerifiedToken};
@@ -107,7 +107,7 @@ pub async fn answer(
                 Err(_) => return Ok(failed(NO_CONNECTION)),
             };
             let accounts = accounts.ok_or(OwnToolError::NoSealKey)?;
-            let ended = end(accounts, &place).await?;
+            let ended = disconnect(accounts, &place).await?;
             if ended.is_none() && !is_needed {
                 return Ok(failed(NO_CONNECTION));
             }

@@ -518,6 +518,14 @@ Reason: Refused,
     StateUsed "state_used"
         "The `state` was used before." =>
         blocked("request", Page(400), "the answer was used before", "open the link again");
+    ConversationEnded "conversation_ended"
+        "The session or sign-in for which an account was to be linked ended before the browser came back." =>
+        blocked("request", Page(410), "the conversation ended; nothing was stored, and the token was revoked",
+            "ask the assistant for a new link");
+    TooManyTries "too_many_tries"
+        "Too many authorization requests were sent, or codes came back, for a link or for a user's links." =>
+        blocked("request", Page(429), "too many tries in ten minutes",
+            "wait ten minutes and open a new link; if the user did not try, someone else has the link");
     IssuerMismatch "issuer_mismatch"
         "The answer came from another authorization server than the one that was asked (RFC 9207)." =>
         blocked("request", Page(400), "the answer came from another authorization server",

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use super::fake_proxy::{Store, now, stored};
 use super::*;
+use crate::accounts::conversation::ConversationPlace;
 use crate::accounts::sign_out::marks;
 use crate::accounts::vault::{AccountPlace, ConversationId, LinkedAccount};
 use base::http::{HttpRequest, HttpResponse};
@@ -72,6 +73,8 @@ pub(super) fn store_with(place: &AccountPlace, connected: &LinkedAccount) -> Sto
     let store = Store::default();
     let sealer = Sealer::new(&"secret".repeat(6)).unwrap();
     stored(&store, &place.put(&sealer, connected), now(0)).unwrap();
+    let noted = ConversationPlace::linked(&sealer, place, connected.ends);
+    stored(&store, &noted, now(0)).unwrap();
     store
 }
 
