@@ -1,11 +1,13 @@
 //! Linked accounts: users' own tokens for the resources behind the server. And the token that the
 //! server gets in place of the caller's.
 //!
-//! [`token_for_call`] finds the token that goes with a call. [`refresh()`] and [`end()`] work on one account.
-//! [`vault`] says where an account is kept, and seals it. [`sign_out`] says whether its user signed out
+//! [`token_for_call`] finds the token that goes with a call. [`refresh()`] and [`disconnect`] work on one
+//! account. [`vault`] says where an account is kept, and seals it. [`conversation`] says what is linked in a
+//! conversation, and ends it. [`sign_out`] says whether its user signed out
 //! since it was linked. [`token_exchange`] exchanges the caller's token. Users link accounts on
 //! [`crate::pages`].
 
+pub mod conversation;
 pub mod discovery;
 pub mod refresh;
 pub mod registration;
@@ -14,6 +16,8 @@ pub mod token_exchange;
 pub mod token_request;
 pub mod vault;
 
+pub(crate) mod shared_record;
+
 mod clients;
 mod end;
 mod token_for_call;
@@ -21,7 +25,8 @@ mod token_for_call;
 use std::rc::Rc;
 
 pub use self::clients::Clients;
-pub use self::end::{EndedAccount, Revocation, end};
+pub(crate) use self::end::revoke;
+pub use self::end::{EndedAccount, Revocation, disconnect};
 pub use self::refresh::refresh;
 pub(crate) use self::token_for_call::find_account;
 pub use self::token_for_call::{NoAccountToken, token_for_call};

@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 pub use self::definition::{definition, set};
-use crate::accounts::vault::{AccountPlace, LinkedAccount};
-use crate::accounts::{AccountContext, end, find_account};
+use crate::accounts::vault::{AccountPlace, LinkedAccount, NoAccountPlace};
+use crate::accounts::{AccountContext, disconnect, find_account};
 use crate::authorize::{Principal, Target, known_roles, may_see, operations};
 use base::store::StoreError;
 use oauth::{Identity, VerifiedToken};
-use policy::{Connection, OwnTool, Policy};
+use policy::{Connection, OwnTool, Policy, TestUser};
 
 const NO_CONNECTION: &str = "There is no such connection; auth_connections lists them.";
 
@@ -29,6 +29,8 @@ pub struct OwnToolCaller<'a> {
     pub caller: Principal<'a>,
     /// The view; empty: none.
     pub view: &'a str,
+    /// The test user the caller acts as.
+    pub test_user: Option<&'a TestUser>,
     /// How the caller is identified, as the log says it.
     pub identified_by: Option<&'a str>,
     /// The names of the user's roles.
@@ -97,14 +99,15 @@ pub async fn answer(
             };
             // A connection that only other callers' tools need is not even named.
             let is_needed = !caller.tools_of(policy, connection).is_empty();
-            let Some(place) = caller.place(policy, connection) else {
-                return match is_needed {
-                    true => Err(OwnToolError::NoConversation),
-                    false => Ok(failed(NO_CONNECTION)),
-                };
+            let place = match caller.place(policy, connection) {
+                Ok(place) => place,
+                Err(NoAccountPlace::NoConversation) if is_needed => {
+                    return Err(OwnToolError::NoConversation);
+                }
+                Err(_) => return Ok(failed(NO_CONNECTION)),
             };
             let accounts = accounts.ok_or(OwnToolError::NoSealKey)?;
-            let ended = end(accounts, &place).await?;
+            let ended = disconnect(accounts, &place).await?;
             if ended.is_none() && !is_needed {
                 return Ok(failed(NO_CONNECTION));
             }
@@ -189,7 +192,7 @@ impl OwnToolCaller<'_> {
         accounts: Option<&AccountContext>,
         connection: &'c Connection,
     ) -> Result<Option<ShownConnection<'c>>, StoreError> {
-        let Some(place) = self.place(policy, connection) else {
+        let Ok(place) = self.place(policy, connection) else {
             return Ok(None);
         };
         let account = match accounts {
@@ -212,8 +215,13 @@ impl OwnToolCaller<'_> {
         }))
     }
 
-    fn place(&self, policy: &Policy, connection: &Connection) -> Option<AccountPlace> {
-        AccountPlace::of_caller(policy, self.token?, self.session, connection)
+    fn place(
+        &self,
+        policy: &Policy,
+        connection: &Connection,
+    ) -> Result<AccountPlace, NoAccountPlace> {
+        let token = self.token.ok_or(NoAccountPlace::NoConversation)?;
+        AccountPlace::of_caller(policy, token, self.test_user, self.session, connection)
     }
 
     /// The caller's tools that need a connection: names or patterns, as the policy writes them.

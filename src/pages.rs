@@ -14,6 +14,7 @@ mod page_request;
 mod sealed;
 mod sign_in;
 mod signed_in_user;
+mod tries;
 
 #[cfg(test)]
 pub(crate) mod fake_world;
@@ -38,7 +39,6 @@ use crate::accounts::{AccountContext, Random};
 use crate::reasons::Approval;
 use base::http::Reply;
 use base::seal::Purpose;
-use base::store::{Key, Record};
 use mcp::headers::Headers;
 use oauth::Verifier;
 use policy::{Connection, PAGES, Policy};
@@ -203,16 +203,6 @@ impl PageContext {
             Some(cookie) if digest(cookie) == authorization.browser => Ok(authorization),
             _ => Err(PageRefusal::OtherBrowser),
         }
-    }
-
-    /// Uses an authorization request up. `false`: it was used before.
-    async fn use_up(&self, authorization: &AuthorizationRequest) -> Result<bool, PageRefusal> {
-        let record = Record {
-            key: Key::of("state", &[&self.policy.resource, &authorization.id]),
-            value: String::new(),
-            expires: authorization.expires,
-        };
-        Ok(self.effects.create(record).await?)
     }
 }
 

@@ -93,6 +93,8 @@ pub enum Refusal {
     RequestState,
     /// The store could not be read or written.
     Store(StoreError),
+    /// The server would get the caller's own token or account in the name of a test user.
+    TestUserCredential,
     /// The body is larger than `max_body`.
     TooLarge,
     /// The token is not accepted.
@@ -180,6 +182,7 @@ impl Refusal {
             Self::RequestState => Reason::UnknownRequestState,
             Self::Store(error) => (*error).into(),
             Self::Token(error) => (*error).into(),
+            Self::TestUserCredential => Reason::TestUserCredential,
             Self::TooLarge => Reason::BodyTooLarge,
             Self::UnknownEvent => Reason::UnknownEvent,
             Self::UnknownMethod => Reason::UnknownMethod,
@@ -293,6 +296,7 @@ impl Refusal {
             | Self::PinBroken(_)
             | Self::Query
             | Self::RequestState
+            | Self::TestUserCredential
             | Self::TooLarge
             | Self::UnknownEvent
             | Self::UnknownMethod

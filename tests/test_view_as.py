@@ -42,6 +42,49 @@ LISTENERS = {
     ),
 }
 
+# Where the server gets the caller's own token or account.
+OWN = {
+    "roles": {
+        "support": {"tools": ["crm.*", "notes.*"]},
+        "manager": {"extends": ["support"], "view_as": {"roles": ["support"], "users": ["test-1", "test-2"]}},
+    },
+    "view_as": {"header": HEADER, "users": {"test-1": {"roles": ["support"]}, "test-2": {"roles": ["support"]}}},
+}
+
+
+def _own(**test_2: Any) -> dict[str, Any]:
+    """Its views, where the second test user has more."""
+    users = {**OWN["view_as"]["users"], "test-2": {"roles": ["support"], **test_2}}
+    return {**OWN, "tools": {}, "view_as": {"header": HEADER, "users": users}}
+
+
+LISTENERS["pass"] = Listener(policy(**_own(own_token=True), upstream={"authorization": "pass"}))
+LISTENERS["account"] = Listener(
+    policy(
+        **{
+            **_own(connections=["notes"]),
+            "tools": {"notes.*": {"connection": "notes"}},
+            "issuers": [
+                issuer(
+                    sign_in={
+                        "authorize": "https://login.example.com/authorize",
+                        "token": {"cluster": "login", "path": "/token"},
+                        "client_id": "pages",
+                    }
+                )
+            ],
+            "connections": {
+                "notes": {
+                    "issuer": "https://notes.example.com",
+                    "authorize": "https://notes.example.com/authorize",
+                    "token": {"cluster": "notes", "path": "/token"},
+                    "client_id": "filter",
+                }
+            },
+        }
+    )
+)
+
 ERAS = pytest.mark.parametrize("era", [LEGACY, MODERN])
 
 Through = Callable[[str], Gateway]
@@ -200,3 +243,18 @@ def b24_a_session_is_of_one_view(sealed: Callable[[str], HandleGateway]) -> None
     # A real user with the test user's name.
     namesake = tokens.manager(sub="test-1")
     ping(gateway, "POST", namesake, own).refused(404, -32001)
+
+
+@ERAS
+def test_a4_a_test_user_brings_the_server_no_credential_of_the_caller(through: Through, era: str) -> None:
+    gateway = through("pass")
+    for body in (call(era, "crm.report"), message(era, "tools/list")):
+        exchange = gateway.post(body, tokens.manager(), era, headers=[(HEADER, "user:test-1")]).refused(403, 403)
+        assert exchange.record["reason"] == "test_user_credential"
+    for view in (None, "role:support", "user:test-2"):
+        assert (as_(gateway, view, "crm.report", era).forwarded().header("authorization") or "").startswith("Bearer ")
+    gateway = through("account")
+    exchange = as_(gateway, "user:test-1", "notes.read", era).refused(403, 403)
+    assert exchange.record["reason"] == "test_user_credential"
+    assert as_(gateway, "user:test-2", "notes.read", era).record["reason"] == "account_not_connected"
+    assert as_(gateway, "user:test-1", "crm.report", era).forwarded().header("authorization") is None

@@ -2,6 +2,7 @@
 //! authorization server offers that. The record is gone whatever the authorization server answers.
 
 use super::AccountContext;
+use super::conversation::ConversationPlace;
 use super::discovery;
 use super::token_request::{self, Revoked};
 use super::vault::{AccountPlace, LinkedAccount};
@@ -39,12 +40,27 @@ impl Revocation {
     }
 }
 
+/// Ends the account at a place, and the authorization requests that may link another one. `None`: there
+/// was none.
+///
+/// # Errors
+///
+/// The store is not available; the record may still be there.
+pub async fn disconnect(
+    context: &AccountContext,
+    place: &AccountPlace,
+) -> Result<Option<EndedAccount>, StoreError> {
+    let conversation = ConversationPlace::of(place);
+    conversation.forget(context, &place.connection).await?;
+    end(context, place).await
+}
+
 /// Ends the account at a place. `None`: there was none.
 ///
 /// # Errors
 ///
 /// The store is not available; the record may still be there.
-pub async fn end(
+pub(super) async fn end(
     context: &AccountContext,
     place: &AccountPlace,
 ) -> Result<Option<EndedAccount>, StoreError> {
@@ -57,16 +73,25 @@ pub async fn end(
     let Some(account) = account else {
         return Ok(None);
     };
-    let revocation = match revocation(context, place, &account) {
+    let revocation = revoke(context, place, &account).await;
+    let name = account.name;
+    Ok(Some(EndedAccount { name, revocation }))
+}
+
+/// Revokes the token of an account that is kept nowhere.
+pub(crate) async fn revoke(
+    context: &AccountContext,
+    place: &AccountPlace,
+    account: &LinkedAccount,
+) -> Revocation {
+    match revocation(context, place, account) {
         Some(request) => match context.effects.call(request).await {
             // Also for a token that was not valid any more (RFC 7009 section 2.2).
             Some(response) if response.status == 200 => Revocation::Confirmed,
             _ => Revocation::Failed,
         },
         None => Revocation::NotOffered,
-    };
-    let name = account.name;
-    Ok(Some(EndedAccount { name, revocation }))
+    }
 }
 
 fn revocation(

@@ -4,6 +4,7 @@
 
 use super::AccountContext;
 use super::discovery;
+use super::end::revoke;
 use super::token_request::{self, TokenAnswerError};
 use super::vault::{AccountPlace, LinkedAccount};
 use base::http::HttpRequest;
@@ -49,7 +50,11 @@ pub async fn refresh(context: AccountContext, refresh: PendingRefresh) -> Refres
     };
     match keep(&context, &place, &renewed).await {
         Ok(true) => Refreshed::Renewed(Box::new(renewed)),
-        Ok(false) => Refreshed::Ended,
+        Ok(false) => {
+            // The account ended, and its new token has to end with it.
+            revoke(&context, &place, &renewed).await;
+            Refreshed::Ended
+        }
         Err(error) => Refreshed::Store(error),
     }
 }

@@ -9,7 +9,8 @@ use base::seal::{Owner, Purpose, Sealer};
 use base::secret::Secret;
 use base::store::{Key, Operation, Record};
 use oauth::VerifiedToken;
-use policy::{Connection, Policy};
+use policy::{Connection, Policy, TestUser};
+use thiserror::Error;
 
 /// How long before its end a token is refreshed, in seconds: a call still has to arrive with it.
 const REFRESH_MARGIN_S: u64 = 30;
@@ -27,6 +28,17 @@ pub struct AccountPlace {
     pub conversation: ConversationId,
     /// The connection's name in the policy.
     pub connection: String,
+}
+
+/// Why a caller has no account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum NoAccountPlace {
+    /// The token does not name the user, or not the conversation.
+    #[error("the token does not name the conversation")]
+    NoConversation,
+    /// The caller acts as a test user, to whom the policy does not give the connection.
+    #[error("a test user has no linked account")]
+    TestUser,
 }
 
 /// A conversation of a user.
@@ -92,22 +104,35 @@ struct WrittenAccount {
 }
 
 impl AccountPlace {
-    /// The place of the caller's account at a connection. `session` is the server's own session id.
-    /// `None`: the token does not name the user, or not the conversation.
+    /// The place of the caller's account at a connection. `test_user` is the test user the caller acts
+    /// as, `session` the server's own session id.
+    ///
+    /// # Errors
+    ///
+    /// The caller has no account there.
     pub fn of_caller(
         policy: &Policy,
         caller: &VerifiedToken,
+        test_user: Option<&TestUser>,
         session: Option<&str>,
         connection: &Connection,
-    ) -> Option<Self> {
-        let issuer = policy.issuers.get(caller.issuer().0)?;
-        Some(Self {
-            resource: policy.resource.clone(),
-            issuer: issuer.issuer.clone(),
-            user: caller.identity().user.clone()?,
-            conversation: ConversationId::of_caller(policy, caller, session)?,
-            connection: connection.name.clone(),
-        })
+    ) -> Result<Self, NoAccountPlace> {
+        if test_user.is_some_and(|user| !user.connections.contains(&connection.name)) {
+            return Err(NoAccountPlace::TestUser);
+        }
+        let issuer = policy.issuers.get(caller.issuer().0);
+        let user = caller.identity().user.clone();
+        let conversation = ConversationId::of_caller(policy, caller, session);
+        match (issuer, user, conversation) {
+            (Some(issuer), Some(user), Some(conversation)) => Ok(Self {
+                resource: policy.resource.clone(),
+                issuer: issuer.issuer.clone(),
+                user,
+                conversation,
+                connection: connection.name.clone(),
+            }),
+            _ => Err(NoAccountPlace::NoConversation),
+        }
     }
 
     /// The key of the record.

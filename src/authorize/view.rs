@@ -2,7 +2,7 @@
 
 use super::known_roles;
 use oauth::Identity;
-use policy::{Policy, Role};
+use policy::{Policy, Role, TestUser};
 
 /// As whom a caller acts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,16 +15,18 @@ pub struct View {
     pub identity: Identity,
     /// The same with the caller's own roles: what these do not allow is not allowed.
     pub ceiling: Identity,
+    /// The test user, if it is one.
+    pub test_user: Option<TestUser>,
 }
 
 impl View {
     /// The view a caller asks for, if one of its roles allows it. `wish` is `role:NAME` or `user:ID`.
     pub fn new(policy: &Policy, own: &Identity, wish: &str) -> Option<Self> {
         let (kind, name) = wish.split_once(':')?;
-        let (by, ceiling, roles) = match kind {
+        let (by, ceiling, roles, test_user) = match kind {
             "role" => {
                 let by = granting(policy, own, |role| &role.view_as.roles, name)?;
-                (by, own.clone(), vec![name.to_owned()])
+                (by, own.clone(), vec![name.to_owned()], None)
             }
             "user" => {
                 let by = granting(policy, own, |role| &role.view_as.users, name)?;
@@ -34,7 +36,7 @@ impl View {
                     organization: user.organization.clone(),
                     ..own.clone()
                 };
-                (by, ceiling, user.roles.clone())
+                (by, ceiling, user.roles.clone(), Some(user.clone()))
             }
             _ => return None,
         };
@@ -46,6 +48,7 @@ impl View {
                 ..ceiling.clone()
             },
             ceiling,
+            test_user,
         })
     }
 }

@@ -6,8 +6,11 @@ use super::content::{self, ConnectPage};
 use super::find_client::find_client;
 use super::page_request::PageRequest;
 use super::sealed::{AuthorizationRequest, ConnectForm, PageLink};
+use super::tries::Try;
 use super::{PageContext, PageOutcome, PageRefusal, redirect_uri};
+use crate::accounts::conversation::ConversationPlace;
 use crate::accounts::discovery::{self, Discovered};
+use crate::accounts::revoke;
 use crate::accounts::token_request::{self, Redeemed, Tokens};
 use crate::accounts::vault::{AccountPlace, ConversationId, LinkedAccount};
 use crate::reasons::Approval;
@@ -57,7 +60,7 @@ pub(super) async fn go(
     let _: ConnectForm = user.open_form(context, request)?;
     let link = user.link;
     match find_client(context, connection).await {
-        Ok(discovered) => leave(context, request, link, connection, discovered),
+        Ok(discovered) => leave(context, request, link, connection, discovered).await,
         // The operator has to know which connection it is.
         Err(refusal) => Ok(PageOutcome {
             user: Some((link.issuer, link.user)),
@@ -68,7 +71,7 @@ pub(super) async fn go(
 }
 
 /// The page that leads to the authorization server.
-fn leave(
+async fn leave(
     context: &PageContext,
     request: &PageRequest,
     link: PageLink,
@@ -79,6 +82,13 @@ fn leave(
     let client = client.ok_or(PageRefusal::Link)?;
     let (authorization, state, cookie) =
         context.new_authorization_request(request, link, Purpose::Connecting, discovered)?;
+    let place = authorization.link.account_place(&context.policy.resource);
+    let conversation = ConversationPlace::of(&place.ok_or(PageRefusal::Link)?);
+    let (id, expires) = (&authorization.id, authorization.expires);
+    let noted = conversation.note_request(context, &connection.name, id, expires);
+    if !noted.await? {
+        return Err(PageRefusal::TooManyTries);
+    }
     let mut url = Url::parse(&client.authorize).map_err(|_| PageRefusal::Link)?;
     let mut query = url.query_pairs_mut();
     query
@@ -131,19 +141,20 @@ pub(super) async fn came_back(
     let code = request.code()?;
     let place = link.account_place(&context.policy.resource);
     let place = place.ok_or(PageRefusal::Link)?;
-    let (outcome, name) = match context.use_up(&authorization).await? {
-        true => {
+    let (outcome, name) = match context.take_try(&authorization).await? {
+        Try::First => {
             let tokens = redeem(context, connection, &authorization, &code).await?;
-            let name = account_name(context, connection, &tokens).await?;
             let account = LinkedAccount {
                 discovered: authorization.discovered.clone(),
-                ..LinkedAccount::new(connection, tokens, name.clone(), context.now())
+                ..LinkedAccount::new(connection, tokens, None, context.now())
             };
-            let put = place.put(&context.sealer, &account);
-            context.effects.store(put).await?;
-            (Approval::Connected, name)
+            let linked = link_account(context, connection, &authorization, &place, &account).await;
+            if linked.is_err() {
+                revoke(context, &place, &account).await;
+            }
+            (Approval::Connected, linked?)
         }
-        false => {
+        Try::Again => {
             let began_at = authorization.began_at();
             (
                 Approval::ConnectedBefore,
@@ -156,6 +167,37 @@ pub(super) async fn came_back(
         connection: Some((connection.name.clone(), name)),
         ..PageOutcome::of_connection(reply, outcome, link)
     })
+}
+
+/// Keeps an account, unless its conversation ended since the browser left. Its name at the resource.
+async fn link_account(
+    context: &PageContext,
+    connection: &Connection,
+    authorization: &AuthorizationRequest,
+    place: &AccountPlace,
+    account: &LinkedAccount,
+) -> Result<Option<String>, PageRefusal> {
+    let name = account_name(context, connection, &account.access_token).await?;
+    let conversation = ConversationPlace::of(place);
+    if !conversation.awaits(context, &authorization.id).await? {
+        return Err(PageRefusal::ConversationEnded);
+    }
+    let account = LinkedAccount {
+        name: name.clone(),
+        ..account.clone()
+    };
+    let put = place.put(&context.sealer, &account);
+    context.effects.store(put).await?;
+    // After the account was written: either this finds that the conversation ended, or its end finds
+    // the account.
+    let noted = conversation.note_account(context, &authorization.id, account.ends);
+    match noted.await {
+        Ok(true) => Ok(name),
+        ended => {
+            context.effects.store(place.delete()).await?;
+            Err(ended.map_or_else(PageRefusal::Store, |_| PageRefusal::ConversationEnded))
+        }
+    }
 }
 
 /// Redeems the code at the connection's authorization server.
@@ -183,12 +225,12 @@ async fn redeem(
 async fn account_name(
     context: &PageContext,
     connection: &Connection,
-    tokens: &Tokens,
+    access_token: &Secret,
 ) -> Result<Option<String>, PageRefusal> {
     let Some((endpoint, field)) = &connection.account else {
         return Ok(None);
     };
-    let bearer = Secret::new(format!("Bearer {}", tokens.access_token.reveal()));
+    let bearer = Secret::new(format!("Bearer {}", access_token.reveal()));
     let response = context.effects.call(endpoint.get(Some(&bearer))).await;
     let response = response.filter(|response| response.status == 200);
     let members = response.and_then(|response| token_request::object(&response.body));

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{PageContext, PageOutcome, answer, connect_link};
+use crate::accounts::conversation::ConversationPlace;
 use crate::accounts::token_request::Tokens;
 use crate::accounts::vault::{AccountPlace, ConversationId, LinkedAccount};
 use crate::accounts::{AccountContext, Clients, Random};
@@ -55,6 +56,8 @@ pub(crate) struct World {
     pub puts_fail: bool,
     /// Another replica does this just before a record is created.
     pub before_create: Option<Operation>,
+    /// Another replica does this just before a record is written.
+    pub before_put: Option<Operation>,
 }
 
 /// A browser: its cookies.
@@ -81,6 +84,7 @@ impl World {
             keys: true,
             puts_fail: false,
             before_create: None,
+            before_put: None,
         }
     }
 
@@ -192,6 +196,10 @@ impl World {
                 if let Some(other) = self.before_create.take_if(|_| creates) {
                     self.stored(&other).unwrap();
                 }
+                let puts = matches!(operation, Operation::Put(_));
+                if let Some(other) = self.before_put.take_if(|_| puts) {
+                    self.stored(&other).unwrap();
+                }
                 Outcome::Store(self.stored(&operation))
             }
             Effect::Work(Work::Fetch(fetch)) => {
@@ -281,6 +289,8 @@ impl World {
         let connected = LinkedAccount::new(&connection(), tokens, None, self.now);
         let put = place.put(&self.sealer, &connected);
         self.stored(&put).unwrap();
+        let noted = ConversationPlace::linked(&self.sealer, place, connected.ends);
+        self.stored(&noted).unwrap();
     }
 
     pub(crate) fn disconnect(&mut self, place: &AccountPlace) {

@@ -4,9 +4,9 @@
 use super::page_request::PageRequest;
 use super::sealed::LIFETIME_S;
 use super::{PageContext, PageOutcome, PageRefusal};
-use crate::accounts::end;
+use crate::accounts::conversation::ConversationPlace;
 use crate::accounts::sign_out::{is_by_session, mark, write_mark};
-use crate::accounts::vault::{AccountPlace, ConversationId};
+use crate::accounts::vault::ConversationId;
 use crate::reasons::Approval;
 use base::http::Reply;
 use base::secret::Secret;
@@ -86,19 +86,15 @@ async fn put_mark(context: &PageContext, mark: Key) -> Result<(), StoreError> {
 
 /// Ends the accounts of a session. Says whether there was one.
 async fn end_session(context: &PageContext, issuer: &str, user: &str, session: &str) -> bool {
-    let mut has_ended = false;
-    for connection in &context.policy.connections {
-        let place = AccountPlace {
-            resource: context.policy.resource.clone(),
-            issuer: issuer.to_owned(),
-            user: user.to_owned(),
-            conversation: ConversationId::Claim(session.to_owned()),
-            connection: connection.name.clone(),
-        };
-        // If the store fails, the marks still say that it is over.
-        has_ended |= matches!(end(context, &place).await, Ok(Some(_)));
-    }
-    has_ended
+    let conversation = ConversationPlace {
+        resource: context.policy.resource.clone(),
+        issuer: issuer.to_owned(),
+        user: user.to_owned(),
+        conversation: ConversationId::Claim(session.to_owned()),
+    };
+    // If the store fails, the marks still say that it is over.
+    let ended = conversation.end(context).await.unwrap_or_default();
+    ended.iter().any(|(_, ended)| matches!(ended, Ok(Some(_))))
 }
 
 /// Verifies a logout token, after the issuer's keys were fetched if they have to be.

@@ -22,6 +22,12 @@ pub enum PageRefusal {
     /// A yes cannot be taken back: the call was made.
     #[error("Your assistant has made the call already.")]
     CallMade,
+    /// The conversation ended while the user was away.
+    #[error(
+        "The conversation for which you opened this page has ended. Nothing was connected. Ask your \
+         assistant for a new link."
+    )]
+    ConversationEnded,
     /// The user or the authorization server declined.
     #[error("You did not allow it. Nothing was connected.")]
     Declined,
@@ -97,6 +103,9 @@ pub enum PageRefusal {
     /// Not a link of this filter, or one that is too old.
     #[error("This link is not valid, or has expired. Ask your assistant for a new one.")]
     Link,
+    /// Too many codes came back for the link, or for the user's links.
+    #[error("This was tried too often. Wait ten minutes, and ask your assistant for a new link.")]
+    TooManyTries,
     /// The code was not redeemed.
     #[error("The other side did not hand out access. Nothing was connected.")]
     Tokens(TokenAnswerError),
@@ -109,6 +118,7 @@ impl PageRefusal {
             Self::Account => Reason::AccountUnknown,
             Self::Authorization => Reason::AuthorizationFailed,
             Self::CallMade => Reason::CallAlreadyMade,
+            Self::ConversationEnded => Reason::ConversationEnded,
             Self::Declined => Reason::ConnectionDeclined,
             Self::Discovery(error) => match error {
                 DiscoveryError::Unavailable => Reason::MetadataUnavailable,
@@ -151,6 +161,7 @@ impl PageRefusal {
             Self::StateUsed => Reason::StateUsed,
             Self::Store(error) => error.into(),
             Self::Link => Reason::LinkInvalid,
+            Self::TooManyTries => Reason::TooManyTries,
             Self::Tokens(error) => match error {
                 TokenAnswerError::Grant => Reason::CodeRefused,
                 TokenAnswerError::Client | TokenAnswerError::UnknownClient => Reason::ClientRefused,

@@ -4,6 +4,7 @@ use url::Url;
 
 use super::page_request::PageRequest;
 use super::sealed::{BrowserUser, PageLink};
+use super::tries::Try;
 use super::{
     PageContext, PageOutcome, PageRefusal, USER_COOKIE, content, redirect_uri, set_cookie,
 };
@@ -65,7 +66,7 @@ pub(super) async fn came_back(
     let several = context.policy.sign_ins.iter().flatten().nth(1).is_some();
     request.check_issuer(&issuer.issuer, several)?;
     let code = request.code()?;
-    if !context.use_up(&authorization).await? {
+    if context.take_try(&authorization).await? == Try::Again {
         return Err(PageRefusal::StateUsed);
     }
     let redeemed = Redeemed {

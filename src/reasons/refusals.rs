@@ -351,6 +351,11 @@ Reason: Refused,
         "The caller wants to act as a role or test user that no role of the caller's may." =>
         blocked("view_as", Error(403, 403), "no role of the caller allows it to act as this",
             "name it under `view_as` of a role of the caller, or send the request without it");
+    TestUserCredential "test_user_credential"
+        "The caller acts as a test user, and the server would get the caller's own token or linked account." =>
+        blocked("view_as", Error(403, 403), "a test user has no token and no linked account of its own",
+            "give it the caller's under `view_as.users`, with `connections` or `own_token`; or send the \
+             request as yourself");
 }
 "Arguments" {
     ArgumentRejected "argument_rejected"
@@ -513,6 +518,14 @@ Reason: Refused,
     StateUsed "state_used"
         "The `state` was used before." =>
         blocked("request", Page(400), "the answer was used before", "open the link again");
+    ConversationEnded "conversation_ended"
+        "The session or sign-in for which an account was to be linked ended before the browser came back." =>
+        blocked("request", Page(410), "the conversation ended; nothing was stored, and the token was revoked",
+            "ask the assistant for a new link");
+    TooManyTries "too_many_tries"
+        "Too many authorization requests were sent, or codes came back, for a link or for a user's links." =>
+        blocked("request", Page(429), "too many tries in ten minutes",
+            "wait ten minutes and open a new link; if the user did not try, someone else has the link");
     IssuerMismatch "issuer_mismatch"
         "The answer came from another authorization server than the one that was asked (RFC 9207)." =>
         blocked("request", Page(400), "the answer came from another authorization server",

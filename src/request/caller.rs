@@ -9,7 +9,7 @@ use crate::decision::Evidence;
 use crate::refusal::Refusal;
 use crate::transaction::Now;
 use oauth::{Identity, VerifiedToken, Vouched};
-use policy::Policy;
+use policy::{Policy, TestUser};
 
 /// The caller of a request.
 #[derive(Debug, Clone)]
@@ -86,6 +86,12 @@ impl Caller {
                 record.acting_as_roles = role_names(policy, &view.identity);
                 let summary = format!("{}, which `{}` allows", view.name, view.by);
                 journal.caller.push(Evidence::new("view_as", summary));
+                let test_user = view.test_user.as_ref();
+                if policy.upstream.has_callers_token()
+                    && test_user.is_some_and(|user| !user.own_token)
+                {
+                    return Err(Refusal::TestUserCredential);
+                }
                 Some(Rc::new(view))
             }
             None => None,
@@ -123,6 +129,11 @@ impl Caller {
     pub(crate) fn is_as_the_token_says(&self) -> bool {
         let is_own = self.identity().user == self.own().user;
         matches!(self.auth_method, AuthMethod::Token(_)) && is_own
+    }
+
+    /// The test user the caller acts as.
+    pub(crate) fn test_user(&self) -> Option<&TestUser> {
+        self.view.as_ref()?.test_user.as_ref()
     }
 
     /// The view the caller acts with; empty for none.

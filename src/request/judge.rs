@@ -105,7 +105,7 @@ impl Received {
             result_of = tool.map_or(ResultOf::Anything, ResultOf::Tool);
             inspect = understand::inspects(&authenticated, stream, &result_of);
         } else {
-            needs.ended_accounts = authenticated.accounts_of_session();
+            needs.ended_session = authenticated.ended_session();
         }
         Ok(Judged {
             approval: Approved {

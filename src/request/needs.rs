@@ -8,9 +8,10 @@ use super::judge::Judged;
 use super::opened_ids::State;
 use super::understand::Understood;
 use super::{Request, credentials};
+use crate::accounts::conversation::ConversationPlace;
 use crate::accounts::token_exchange::ExchangeError;
-use crate::accounts::vault::AccountPlace;
-use crate::accounts::{AccountContext, NoAccountToken, end, token_for_call};
+use crate::accounts::vault::{AccountPlace, ConversationId, NoAccountPlace};
+use crate::accounts::{AccountContext, NoAccountToken, token_for_call};
 use crate::audit;
 use crate::authorize::Target;
 use crate::consent::agreement::{NoAgreement, find_yes, use_yes};
@@ -31,8 +32,8 @@ pub(crate) struct Needs {
     pub(crate) consent: Consent,
     /// A credential for the server.
     pub(crate) credential: CredentialNeed,
-    /// The accounts that end with the session.
-    pub(crate) ended_accounts: Vec<AccountPlace>,
+    /// The session that ends, with all that was linked in it.
+    pub(crate) ended_session: Option<ConversationPlace>,
     /// The token, or its proof, was not used before.
     pub(crate) single_use: bool,
     /// What the client can ask its user.
@@ -98,7 +99,7 @@ impl Judged {
         let Needs {
             consent,
             credential,
-            ended_accounts,
+            ended_session,
             single_use,
             elicits,
         } = std::mem::take(&mut self.needs);
@@ -121,8 +122,8 @@ impl Judged {
         let credential = authenticated
             .credential(credential, agreement.as_ref(), elicits)
             .await?;
-        for place in ended_accounts {
-            let ended = authenticated.end_account(&place).await;
+        if let Some(session) = ended_session {
+            let ended = authenticated.end_session(&session).await;
             self.approval.evidence.extend(ended);
         }
         if let Some(agreement) = agreement {
@@ -186,27 +187,31 @@ impl Authenticated {
         };
         let token = self.caller.token().ok_or(Refusal::NoToken)?;
         let session = self.handles.session.as_deref();
-        let place = AccountPlace::of_caller(policy, token, session, connection);
+        let test_user = self.caller.test_user();
+        let place = AccountPlace::of_caller(policy, token, test_user, session, connection);
         Ok(Some(CredentialNeed::Account {
-            place: place.ok_or(Refusal::NoConversation)?,
+            place: place.map_err(|error| match error {
+                NoAccountPlace::NoConversation => Refusal::NoConversation,
+                NoAccountPlace::TestUser => Refusal::TestUserCredential,
+            })?,
             max_age_s: max_age.as_secs(),
         }))
     }
 
-    /// The accounts that were linked in the session, and end with it.
-    pub(super) fn accounts_of_session(&self) -> Vec<AccountPlace> {
+    /// The session that a DELETE ends, if accounts may be linked in it.
+    pub(super) fn ended_session(&self) -> Option<ConversationPlace> {
         let policy = self.request.policy();
-        let session = self.handles.session.as_deref();
-        let ends = policy.mode == Mode::Enforce
-            && session.is_some()
+        let may_have_accounts = policy.mode == Mode::Enforce
+            && !policy.connections.is_empty()
             && matches!(policy.conversation, Conversation::Session);
-        let Some(token) = self.caller.token().filter(|_| ends) else {
-            return Vec::new();
-        };
-        let connections = policy.connections.iter();
-        connections
-            .filter_map(|connection| AccountPlace::of_caller(policy, token, session, connection))
-            .collect()
+        let token = self.caller.token().filter(|_| may_have_accounts)?;
+        let session = self.handles.session.clone()?;
+        Some(ConversationPlace {
+            resource: policy.resource.clone(),
+            issuer: policy.issuers.get(token.issuer().0)?.issuer.clone(),
+            user: token.identity().user.clone()?,
+            conversation: ConversationId::Session(session),
+        })
     }
 
     fn accounts(&self) -> Result<AccountContext, Refusal> {
@@ -287,22 +292,29 @@ impl Authenticated {
         Refusal::Confirm(self.page_question(elicits, message, url, None))
     }
 
-    /// Ends an account with its session. The session ends in any case.
-    async fn end_account(&self, place: &AccountPlace) -> Option<Evidence> {
+    /// Ends what was linked in a session. The session ends in any case.
+    async fn end_session(&self, session: &ConversationPlace) -> Vec<Evidence> {
+        let evidence = |summary| Evidence::new("connections", summary);
         let ended = match self.accounts() {
-            Ok(accounts) => end(&accounts, place).await.map_err(Refusal::Store),
+            Ok(accounts) => session.end(&accounts).await.map_err(Refusal::Store),
             Err(refusal) => Err(refusal),
         };
-        let connection = &place.connection;
-        let summary = match ended {
-            Ok(None) => return None,
-            Ok(Some(ended)) => {
-                let revocation = ended.revocation.name();
-                format!("`{connection}` ended, revocation {revocation}")
+        let ended = match ended {
+            Ok(ended) => ended.into_iter(),
+            Err(refusal) => {
+                return vec![evidence(format!("did not end: {}", refusal.summary()))];
             }
-            Err(refusal) => format!("`{connection}` did not end: {}", refusal.summary()),
         };
-        Some(Evidence::new("connections", summary))
+        let ended = ended.filter_map(|(connection, ended)| {
+            Some(match ended {
+                Ok(ended) => {
+                    let revocation = ended?.revocation.name();
+                    format!("`{connection}` ended, revocation {revocation}")
+                }
+                Err(error) => format!("`{connection}` did not end: {error}"),
+            })
+        });
+        ended.map(evidence).collect()
     }
 
     /// The credential that the caller's token is exchanged for; exchanged now, unless that is known.

@@ -82,6 +82,7 @@ impl Authenticated {
             own: self.caller.own(),
             caller: self.caller.principal(request.now()),
             view: self.caller.view(),
+            test_user: self.caller.test_user(),
             identified_by,
             roles: &roles,
             view_roles: &view_roles,

@@ -58,6 +58,10 @@ pub enum Purpose {
     Client,
     /// A question in the store that the user answers on a page.
     Answer,
+    /// What is linked in a conversation, in the store.
+    Conversation,
+    /// The codes that were redeemed for a user's links, in the store.
+    Tries,
 }
 
 /// The caller a sealed id belongs to.
@@ -145,6 +149,8 @@ fn associated<'a>(purpose: Purpose, owner: Owner<'a>, bound: &[&'a [u8]]) -> Vec
         Purpose::Question => b"question",
         Purpose::Client => b"client",
         Purpose::Answer => b"answer",
+        Purpose::Conversation => b"conversation",
+        Purpose::Tries => b"tries",
     };
     let owner = [owner.resource, owner.issuer, owner.user, owner.view].map(str::as_bytes);
     [&[purpose], &owner[..], bound].concat()

@@ -31,6 +31,7 @@ impl Policy {
             }
         }
         self.warn_unasked(&mut warnings);
+        self.warn_test_users(&mut warnings);
         self.warn_owners(&mut warnings);
         self.warn_unused_scopes(&mut warnings);
         warnings
@@ -61,6 +62,21 @@ impl Policy {
                 "without issuers[{index}].sign_in its callers cannot be asked on a page: clients that have \
                  no form to ask in, as those before 2026-07-28, are refused"
             ));
+        }
+    }
+
+    /// Test users that cannot call anything, as the server gets the caller's token.
+    fn warn_test_users(&self, warnings: &mut Vec<PolicyError>) {
+        if !self.upstream.has_callers_token() {
+            return;
+        }
+        let users = self.view_as.users.iter();
+        let mut refused: Vec<_> = users.filter(|(_, user)| !user.own_token).collect();
+        refused.sort_unstable_by_key(|(id, _)| *id);
+        for (id, _) in refused {
+            let message = "the server gets the caller's token, which is not this user's: requests as this \
+                           user are refused; `own_token: true` allows them";
+            warnings.push(PolicyError::new(format!("view_as.users.{id}"), message));
         }
     }
 

@@ -26,6 +26,16 @@ pub enum Authorization {
     Exchange(Box<TokenExchange>),
 }
 
+impl Upstream {
+    /// Whether the server gets the caller's token, or one that the caller's token is exchanged for.
+    pub fn has_callers_token(&self) -> bool {
+        matches!(
+            self.authorization,
+            Authorization::Pass | Authorization::Exchange(_)
+        )
+    }
+}
+
 /// Where a credential comes from that is the same for every caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StaticCredential {

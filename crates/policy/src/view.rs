@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::Deserialize;
 
-use super::document::{Document, RoleDocument};
+use super::document::{AuthorizationDocument, Document, RoleDocument};
 use super::error::{Errors, PolicyError, unknown};
 use super::local::check_name;
 use super::roles::{check_known_roles, with_extended};
@@ -30,6 +30,12 @@ pub struct TestUserDocument {
     pub organization: Option<String>,
     /// Names of roles. Whoever acts as this user has them, too.
     pub roles: Vec<String>,
+    /// Connections whose account goes with the calls of this user: the account of the caller who
+    /// acts as this user.
+    pub connections: Vec<String>,
+    /// Whether the server gets the token of the caller who acts as this user. With
+    /// `upstream.authorization: pass` or `exchange`.
+    pub own_token: bool,
 }
 
 /// As whom callers with a role may act.
@@ -53,12 +59,16 @@ pub struct ViewAs {
 }
 
 /// A user nobody signs in as.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestUser {
     /// The organization.
     pub organization: Option<String>,
     /// Names of roles.
     pub roles: Vec<String>,
+    /// The connections whose account, the real caller's, goes with calls.
+    pub connections: Vec<String>,
+    /// Whether the server gets the real caller's token.
+    pub own_token: bool,
 }
 
 /// As whom callers with a role may act, with everything it extends.
@@ -86,6 +96,7 @@ pub(super) fn compile_view_as(document: &Document, errors: &mut Errors) -> ViewA
             check_name(&format!("{path}.organization"), organization, errors);
         }
         check_known_roles(&format!("{path}.roles"), &user.roles, roles, errors);
+        check_credentials(&path, user, document, errors);
     }
     for (name, role) in roles {
         check_grants(name, role, document, errors);
@@ -93,11 +104,40 @@ pub(super) fn compile_view_as(document: &Document, errors: &mut Errors) -> ViewA
     let user = |user: &TestUserDocument| TestUser {
         organization: user.organization.clone(),
         roles: user.roles.clone(),
+        connections: user.connections.clone(),
+        own_token: user.own_token,
     };
     let users = document.view_as.users.iter();
     ViewAs {
         header: document.view_as.header.clone(),
         users: users.map(|(id, test)| (id.clone(), user(test))).collect(),
+    }
+}
+
+/// What a test user gets of the real caller's is something that the policy has.
+fn check_credentials(
+    path: &str,
+    user: &TestUserDocument,
+    document: &Document,
+    errors: &mut Errors,
+) {
+    let connections = &document.connections;
+    for (index, name) in user.connections.iter().enumerate() {
+        if !connections.contains_key(name) {
+            let message = unknown("connection", name, connections.keys());
+            errors.push(PolicyError::new(
+                format!("{path}.connections[{index}]"),
+                message,
+            ));
+        }
+    }
+    let gets_token = matches!(
+        document.upstream.authorization,
+        AuthorizationDocument::Pass | AuthorizationDocument::Exchange
+    );
+    if user.own_token && !gets_token {
+        let message = "goes with `upstream.authorization: pass` or `exchange`";
+        errors.push(PolicyError::new(format!("{path}.own_token"), message));
     }
 }
 

@@ -2,11 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::accounts::Random;
+use crate::accounts::conversation::ConversationPlace;
 use crate::accounts::token_request::TokenAnswerError;
-use crate::pages::PageRefusal;
+use crate::accounts::vault::{AccountPlace, ConversationId};
+use crate::accounts::{Random, disconnect};
 use crate::pages::fake_world::*;
 use crate::pages::sealed::digest;
+use crate::pages::{PageOutcome, PageRefusal};
 use crate::reasons::Approval;
 use base::store::StoreError;
 use oauth::TokenError;
@@ -125,9 +127,11 @@ fn the_accounts_name_is_requested_with_its_token() {
             &format!("/.mcp-auth/callback/notes?code=c&state={state}"),
         );
         assert_eq!(done.outcome, expected);
-        let asked = world.calls.pop().unwrap();
+        let mut calls = world.calls.iter();
+        let asked = calls.find(|call| call.headers.contains(&(":path", "/me".into())));
         assert!(
             asked
+                .unwrap()
                 .headers
                 .contains(&("authorization", "Bearer at-1".into()))
         );
@@ -250,4 +254,172 @@ fn a_client_without_an_id_is_known_by_its_document() {
         said(&redeemed, "client_id"),
         Some(format!("{own}/client.json"))
     );
+}
+
+/// The world after a user came back to a callback whose conversation may have ended meanwhile.
+fn back_after(
+    document: &Value,
+    meanwhile: impl FnOnce(&mut World, &AccountPlace),
+    answers: &[(u16, Value)],
+) -> (World, PageOutcome) {
+    let (mut world, mut browser) = (World::of(document), Browser::default());
+    let state = query(&world.go(&mut browser, "dana"), "state");
+    let place = world.place("dana");
+    meanwhile(&mut world, &place);
+    world.calls.clear();
+    for (status, body) in answers {
+        world.answer(*status, body);
+    }
+    let target = format!("/.mcp-auth/callback/notes?code=c&state={state}");
+    let done = world.get(&mut browser, &target);
+    (world, done)
+}
+
+fn tokens() -> (u16, Value) {
+    let tokens = json!({
+        "access_token": "at-1", "token_type": "Bearer", "refresh_token": "rt-1", "expires_in": 300,
+    });
+    (200, tokens)
+}
+
+/// The token that the authorization server was told to revoke.
+fn revoked(world: &World) -> Option<String> {
+    let call = world.calls.last()?;
+    let path = call.headers.iter().find(|(name, _)| *name == ":path")?;
+    (path.1 == "/revoke").then(|| said(call, "token"))?
+}
+
+#[test]
+fn a5_a_callback_after_the_end_of_its_session_stores_nothing_and_revokes() {
+    let end = |world: &mut World, place: &AccountPlace| {
+        let session = ConversationPlace::of(place);
+        let ended = world.run(|context| async move { session.end(&context).await });
+        assert_eq!(ended.unwrap(), []);
+    };
+    let (mut world, done) = back_after(&document(), end, &[tokens()]);
+    assert_eq!(done.outcome, Err(PageRefusal::ConversationEnded));
+    assert_eq!(done.reply.status, 410);
+    assert_eq!(world.connection("dana"), None);
+    assert_eq!(revoked(&world).as_deref(), Some("rt-1"));
+    assert!(world.puts.is_empty());
+
+    // A disconnection ends what is under way as well.
+    let disconnects = |world: &mut World, place: &AccountPlace| {
+        let place = place.clone();
+        world
+            .run(|context| async move { disconnect(&context, &place).await })
+            .unwrap();
+    };
+    let (mut world, done) = back_after(&document(), disconnects, &[tokens()]);
+    assert_eq!(done.outcome, Err(PageRefusal::ConversationEnded));
+    assert_eq!(
+        (world.connection("dana"), revoked(&world).is_some()),
+        (None, true)
+    );
+
+    // Another conversation's end does not.
+    let other = |world: &mut World, place: &AccountPlace| {
+        let session = ConversationPlace {
+            conversation: ConversationId::Session("s-2".into()),
+            ..ConversationPlace::of(place)
+        };
+        world
+            .run(|context| async move { session.end(&context).await })
+            .unwrap();
+    };
+    let (mut world, done) = back_after(&document(), other, &[tokens()]);
+    assert_eq!(done.outcome, Ok(Approval::Connected));
+    // And what was linked ends with its own.
+    end_linked(&mut world);
+}
+
+fn end_linked(world: &mut World) {
+    let session = ConversationPlace::of(&world.place("dana"));
+    let ended = world.run(|context| async move { session.end(&context).await });
+    let ended = ended.unwrap();
+    assert_eq!(ended.len(), 1);
+    assert_eq!((&*ended[0].0, world.connection("dana")), ("notes", None));
+    assert_eq!(revoked(world).as_deref(), Some("rt-1"));
+}
+
+#[test]
+fn a5_a_session_that_ends_while_its_account_is_written_takes_the_account_with_it() {
+    let (mut world, mut browser) = (World::new(), Browser::default());
+    let state = query(&world.go(&mut browser, "dana"), "state");
+    let session = ConversationPlace::of(&world.place("dana"));
+    // Just after the check, and before the account is written.
+    world.before_put = Some(session.forgotten());
+    world.answer_tokens();
+    let target = format!("/.mcp-auth/callback/notes?code=c&state={state}");
+    let done = world.get(&mut browser, &target);
+    assert_eq!(done.outcome, Err(PageRefusal::ConversationEnded));
+    assert_eq!(
+        (world.connection("dana"), revoked(&world).is_some()),
+        (None, true)
+    );
+}
+
+#[test]
+fn a5_a_token_that_is_not_kept_is_revoked() {
+    let mut document = document();
+    document["connections"]["notes"]["account"] =
+        json!({"cluster": "notes", "path": "/me", "field": "email"});
+    let nothing = |_: &mut World, _: &AccountPlace| {};
+    let (world, done) = back_after(&document, nothing, &[tokens(), (200, json!({}))]);
+    assert_eq!(done.outcome, Err(PageRefusal::Account));
+    assert_eq!(revoked(&world).as_deref(), Some("rt-1"));
+    let fails = |world: &mut World, _: &AccountPlace| world.puts_fail = true;
+    let answers = [tokens(), (200, json!({"email": "d"}))];
+    let (world, done) = back_after(&document, fails, &answers);
+    assert_eq!(
+        done.outcome,
+        Err(PageRefusal::Store(StoreError::Unavailable))
+    );
+    assert_eq!(revoked(&world).as_deref(), Some("rt-1"));
+}
+
+#[test]
+fn a6_a_link_and_a_user_have_few_tries() {
+    let mut world = World::new();
+    let tried = |world: &mut World, link: &str| {
+        let mut browser = Browser::default();
+        let away = world.get(&mut browser, link);
+        let state = query(&location(&away), "state");
+        world.calls.clear();
+        world.answer(400, &json!({"error": "invalid_grant"}));
+        let target = format!("/.mcp-auth/signed-in?code=made-up&state={state}");
+        let back = world.get(&mut browser, &target);
+        world.answers.clear();
+        (back.outcome.unwrap_err(), world.calls.len())
+    };
+    let refused = (PageRefusal::Tokens(TokenAnswerError::Grant), 1);
+    for _ in 0..3 {
+        let link = world.link("dana");
+        for _ in 0..8 {
+            assert_eq!(tried(&mut world, &link), refused);
+        }
+        assert_eq!(tried(&mut world, &link), (PageRefusal::TooManyTries, 0));
+        world.now += 1;
+    }
+    let link = world.link("dana");
+    assert_eq!(tried(&mut world, &link), (PageRefusal::TooManyTries, 0));
+    // Another user is not affected, and the limit ends.
+    let other = world.link("erin");
+    assert_eq!(tried(&mut world, &other), refused);
+    world.now += 600;
+    let link = world.link("dana");
+    assert_eq!(tried(&mut world, &link), refused);
+}
+
+#[test]
+fn a6_few_authorization_requests_of_a_conversation_are_under_way() {
+    let (mut world, mut browser) = (World::new(), Browser::default());
+    let link = world.link("dana");
+    let page = world.open(&mut browser, &link, "dana");
+    for _ in 0..8 {
+        let onward = world.post(&mut browser, &form(&page));
+        assert_eq!(onward.outcome, Ok(Approval::SentToConnect));
+    }
+    let onward = world.post(&mut browser, &form(&page));
+    assert_eq!(onward.outcome, Err(PageRefusal::TooManyTries));
 }

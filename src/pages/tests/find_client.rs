@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::accounts::discovery::DiscoveryError;
 use crate::accounts::registration::RegistrationError;
-use crate::accounts::{Revocation, end};
+use crate::accounts::{Revocation, disconnect};
 use crate::pages::fake_world::*;
 use crate::pages::{PageOutcome, PageRefusal};
 use crate::reasons::Approval;
@@ -104,7 +104,7 @@ fn a_token_is_revoked_at_the_discovered_endpoint() {
     let place = world.place("dana");
     world.calls.clear();
     world.answer(200, &json!({}));
-    let ended = world.run(|context| async move { end(&context, &place).await });
+    let ended = world.run(|context| async move { disconnect(&context, &place).await });
     let ended = ended.unwrap().unwrap();
     assert_eq!(ended.revocation, Revocation::Confirmed);
     let [revoked] = &world.calls[..] else {

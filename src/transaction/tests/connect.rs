@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use super::fake_proxy::{Store, now, stored};
 use super::*;
+use crate::accounts::conversation::ConversationPlace;
 use crate::accounts::sign_out::marks;
 use crate::accounts::vault::{AccountPlace, ConversationId, LinkedAccount};
 use base::http::{HttpRequest, HttpResponse};
@@ -72,6 +73,8 @@ pub(super) fn store_with(place: &AccountPlace, connected: &LinkedAccount) -> Sto
     let store = Store::default();
     let sealer = Sealer::new(&"secret".repeat(6)).unwrap();
     stored(&store, &place.put(&sealer, connected), now(0)).unwrap();
+    let noted = ConversationPlace::linked(&sealer, place, connected.ends);
+    stored(&store, &noted, now(0)).unwrap();
     store
 }
 
@@ -469,4 +472,53 @@ fn b23_observe_mode_sends_no_token_of_an_account() {
             .server_header("authorization")
             .is_some_and(|value| !value.contains("at-1"))
     );
+}
+
+#[test]
+fn a4_a_test_user_does_not_get_the_callers_own_account() {
+    let policy = connecting(json!({
+        "roles": {
+            "support": {"tools": ["crm.*"]},
+            "manager": {
+                "extends": ["support"],
+                "view_as": {"roles": ["support"], "users": ["test-1", "test-2"]},
+            },
+        },
+        "view_as": {"header": "x-view-as", "users": {
+            "test-1": {"roles": ["support"]},
+            "test-2": {"roles": ["support"], "connections": ["notes"]},
+        }},
+        "auth_tools": true,
+    }));
+    let store = store_with(&place(), &connected());
+    let call_as = |tool: &str, arguments: &str, view: &str| {
+        let request = call(tool, arguments).token(json!({"roles": ["manager"]}));
+        looked_up(&policy, &store, &request.with("x-view-as", view))
+    };
+    let refused = call_as("crm.get", "{}", "user:test-1");
+    assert_eq!(refused.refusal(), (403, 403, "test_user_credential"));
+    for view in ["user:test-2", "role:support"] {
+        let outcome = call_as("crm.get", "{}", view);
+        assert_eq!(
+            outcome.server_header("authorization"),
+            Some("Bearer at-1"),
+            "{view}"
+        );
+    }
+    // Nor is it named or ended in the name of a test user that does not have it.
+    let listed = call_as("auth.connections", "{}", "user:test-1");
+    let listed = String::from_utf8(listed.reply.unwrap().body).unwrap();
+    assert!(!listed.contains("notes"), "{listed}");
+    call_as(
+        "auth.disconnect",
+        r#"{"connection":"notes"}"#,
+        "user:test-1",
+    );
+    assert!(found(&store).is_some());
+    call_as(
+        "auth.disconnect",
+        r#"{"connection":"notes"}"#,
+        "user:test-2",
+    );
+    assert!(found(&store).is_none());
 }

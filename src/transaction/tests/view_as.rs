@@ -298,3 +298,72 @@ fn a_listed_output_schema_fits_the_results_of_the_view() {
     let shown = &listed["result"]["tools"][0]["outputSchema"];
     assert!(jsonschema::is_valid(shown, content), "{shown}");
 }
+
+/// What a manager's call brings the server in a view, and the reason.
+fn credential(policy: &Rc<Policy>, tool: &str, view: &str) -> (Option<String>, &'static str) {
+    let outcome = send(policy, &manager(tool, view));
+    let header = outcome.server.as_ref();
+    let header = header.and_then(|_| outcome.server_header("authorization"));
+    (header.map(str::to_owned), reason(&outcome))
+}
+
+#[test]
+fn a4_a_test_user_does_not_bring_the_callers_own_token() {
+    let exchange = json!({
+        "cluster": "login", "path": "/token", "client_id": "mcp", "audience": "crm",
+    });
+    let users = json!({
+        "header": "x-view-as",
+        "users": {
+            "test-1": {"organization": "acme-test", "roles": ["support"]},
+            "test-2": {"roles": ["support"], "own_token": true},
+        },
+    });
+    let roles = json!({
+        "support": {"tools": ["crm.*"]},
+        "manager": {
+            "extends": ["support"],
+            "view_as": {"roles": ["support"], "users": ["test-1", "test-2"]},
+        },
+    });
+    for upstream in [
+        json!({"authorization": "pass"}),
+        json!({"authorization": "exchange", "exchange": exchange}),
+    ] {
+        let passes = upstream["authorization"] == "pass";
+        let policy = viewing(&json!({"upstream": upstream, "roles": roles, "view_as": users}));
+        for method in ["tools/list", "initialize", "resources/read"] {
+            let body =
+                json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": {"uri": "crm://a"}});
+            let request = Request::post(&body.to_string()).token(json!({"roles": ["manager"]}));
+            let outcome = send(&policy, &request.with("x-view-as", "user:test-1"));
+            assert_eq!(
+                outcome.refusal(),
+                (403, 403, "test_user_credential"),
+                "{method}"
+            );
+        }
+        for method in ["GET", "DELETE"] {
+            let request = Request::method(method).token(json!({"roles": ["manager"]}));
+            let outcome = send(&policy, &request.with("x-view-as", "user:test-1"));
+            assert_eq!(reason(&outcome), "test_user_credential", "{method}");
+            assert_eq!(outcome.server, None);
+        }
+        let refused = credential(&policy, "crm.notes", "user:test-1");
+        assert_eq!(refused, (None, "test_user_credential"));
+        if passes {
+            for view in ["", "role:support", "user:test-2"] {
+                let (header, reason) = credential(&policy, "crm.other", view);
+                assert!(header.is_some_and(|it| it.starts_with("Bearer ")), "{view}");
+                assert_eq!(reason, "allowed");
+            }
+        }
+    }
+    // The headers of a released request leave before its body is judged.
+    let released = json!({
+        "hold": "buffer_filter", "upstream": {"authorization": "pass"}, "view_as": users,
+        "roles": roles, "tools": {},
+    });
+    let refused = credential(&viewing(&released), "crm.notes", "user:test-1");
+    assert_eq!(refused, (None, "test_user_credential"));
+}

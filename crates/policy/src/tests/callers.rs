@@ -276,3 +276,44 @@ fn delegation_is_the_issuers_matter() {
         refuse_at(path, &[word], &with("/issuers/0/actors", actors));
     }
 }
+
+#[test]
+fn a4_a_test_users_credentials_have_to_be_in_the_policy() {
+    let users = |user: Value| {
+        with(
+            "/view_as",
+            json!({"header": "x-view-as", "users": {"t": user}}),
+        )
+    };
+    parse(&users(json!({})));
+    let refused = |user: Value| errors(&users(user).to_string());
+    let [error] = &*refused(json!({"connections": ["nots"]})) else {
+        panic!()
+    };
+    assert!(
+        error.starts_with("view_as.users.t.connections[0]: "),
+        "{error}"
+    );
+    assert_eq!(
+        refused(json!({"own_token": true})),
+        ["view_as.users.t.own_token: goes with `upstream.authorization: pass` or `exchange`"]
+    );
+}
+
+#[test]
+fn a4_a_warning_names_test_users_that_can_call_nothing() {
+    let policy = with("/upstream", json!({"authorization": "pass"}));
+    let users = json!({"a": {}, "b": {"own_token": true}});
+    let policy = edited(
+        policy,
+        "/view_as",
+        json!({"header": "x-view-as", "users": users}),
+    );
+    let found = warnings(&policy);
+    let about = found
+        .iter()
+        .filter(|warning| warning.starts_with("view_as."));
+    let about: Vec<_> = about.collect();
+    assert_eq!(about.len(), 1, "{found:?}");
+    assert!(about[0].starts_with("view_as.users.a: "));
+}

@@ -1,0 +1,221 @@
+//! What belongs to a conversation: its linked accounts, and the authorization requests that may link
+//! more. With the conversation all of it ends, also what comes back from an authorization server later.
+
+use serde::{Deserialize, Serialize};
+
+use super::AccountContext;
+use super::end::{EndedAccount, end};
+use super::shared_record::{Entries, SharedRecord};
+use super::vault::{AccountPlace, ConversationId};
+use base::seal::{Owner, Purpose};
+use base::store::{Key, StoreError};
+
+/// How many authorization requests of a conversation may be under way.
+const MAX_REQUESTS: usize = 8;
+/// How many accounts may be linked in a conversation.
+const MAX_ACCOUNTS: usize = 64;
+
+/// A conversation of a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConversationPlace {
+    /// The MCP server: `resource` of the policy.
+    pub resource: String,
+    /// The `iss` of the caller's token.
+    pub issuer: String,
+    /// The calling user's id.
+    pub user: String,
+    /// The conversation.
+    pub conversation: ConversationId,
+}
+
+/// An account that ended with its conversation: the connection, and what became of it.
+pub type EndedWithConversation = (String, Result<Option<EndedAccount>, StoreError>);
+
+/// What is linked in a conversation, as JSON, which is then sealed.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+struct LinkedInConversation {
+    requests: Vec<SentRequest>,
+    accounts: Vec<KeptAccount>,
+}
+
+/// An authorization request that was sent.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+struct SentRequest {
+    id: String,
+    connection: String,
+    expires: u64,
+}
+
+/// An account that is linked.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+struct KeptAccount {
+    connection: String,
+    ends: u64,
+}
+
+impl Entries for LinkedInConversation {
+    fn last_end(&self) -> u64 {
+        let requests = self.requests.iter().map(|request| request.expires);
+        let accounts = self.accounts.iter().map(|account| account.ends);
+        requests.chain(accounts).max().unwrap_or_default()
+    }
+
+    fn forget_ended(&mut self, now: u64) {
+        self.requests.retain(|request| now < request.expires);
+        self.accounts.retain(|account| now < account.ends);
+    }
+}
+
+impl ConversationPlace {
+    /// The conversation in which an account is used.
+    pub fn of(place: &AccountPlace) -> Self {
+        Self {
+            resource: place.resource.clone(),
+            issuer: place.issuer.clone(),
+            user: place.user.clone(),
+            conversation: place.conversation.clone(),
+        }
+    }
+
+    /// Notes that an authorization request is sent. `false`: too many are under way.
+    pub(crate) async fn note_request(
+        &self,
+        context: &AccountContext,
+        connection: &str,
+        id: &str,
+        expires: u64,
+    ) -> Result<bool, StoreError> {
+        let note = |linked: &mut LinkedInConversation| {
+            let has_room =
+                linked.requests.len() < MAX_REQUESTS && linked.accounts.len() < MAX_ACCOUNTS;
+            if has_room {
+                linked.requests.push(SentRequest {
+                    id: id.to_owned(),
+                    connection: connection.to_owned(),
+                    expires,
+                });
+            }
+            has_room
+        };
+        self.record().change(context, note).await
+    }
+
+    /// Whether an authorization request was sent, and the conversation did not end since.
+    pub(crate) async fn awaits(
+        &self,
+        context: &AccountContext,
+        id: &str,
+    ) -> Result<bool, StoreError> {
+        let linked: LinkedInConversation = self.record().read(context).await?;
+        Ok(linked.requests.iter().any(|request| request.id == id))
+    }
+
+    /// Notes the account that an authorization request linked. `false`: the conversation ended since the
+    /// request was sent, so that nothing would end the account.
+    pub(crate) async fn note_account(
+        &self,
+        context: &AccountContext,
+        id: &str,
+        ends: u64,
+    ) -> Result<bool, StoreError> {
+        let note = |linked: &mut LinkedInConversation| {
+            let Some(at) = linked.requests.iter().position(|request| request.id == id) else {
+                return false;
+            };
+            let request = linked.requests.remove(at);
+            linked.keep(request.connection, ends);
+            true
+        };
+        self.record().change(context, note).await
+    }
+
+    /// Forgets a connection: its account, and the authorization requests that may link another one.
+    pub(crate) async fn forget(
+        &self,
+        context: &AccountContext,
+        connection: &str,
+    ) -> Result<(), StoreError> {
+        let forget = |linked: &mut LinkedInConversation| {
+            let requests = &mut linked.requests;
+            requests.retain(|request| request.connection != connection);
+            let accounts = &mut linked.accounts;
+            accounts.retain(|account| account.connection != connection);
+        };
+        self.record().change(context, forget).await
+    }
+
+    /// Ends the conversation with all its accounts.
+    ///
+    /// # Errors
+    ///
+    /// The store is not available; nothing ended.
+    pub async fn end(
+        &self,
+        context: &AccountContext,
+    ) -> Result<Vec<EndedWithConversation>, StoreError> {
+        // First, so that nothing is linked any more.
+        let linked = |linked: &mut LinkedInConversation| std::mem::take(linked);
+        let linked: LinkedInConversation = self.record().change(context, linked).await?;
+        let mut ended = Vec::new();
+        for account in linked.accounts {
+            let outcome = end(context, &self.account(&account.connection)).await;
+            ended.push((account.connection, outcome));
+        }
+        Ok(ended)
+    }
+
+    /// The place of an account that is used in the conversation.
+    fn account(&self, connection: &str) -> AccountPlace {
+        AccountPlace {
+            resource: self.resource.clone(),
+            issuer: self.issuer.clone(),
+            user: self.user.clone(),
+            conversation: self.conversation.clone(),
+            connection: connection.to_owned(),
+        }
+    }
+
+    fn record(&self) -> SharedRecord<'_> {
+        let (resource, issuer, user) = (&self.resource, &self.issuer, &self.user);
+        let (kind, conversation) = self.conversation.named();
+        let owner = [resource.as_str(), issuer, user];
+        let named = [resource, issuer, user, kind, conversation];
+        SharedRecord {
+            key: Key::beside("conversation", &owner, &named),
+            purpose: Purpose::Conversation,
+            owner: Owner {
+                resource,
+                issuer,
+                user,
+                view: "",
+            },
+        }
+    }
+
+    /// For tests: the operation by which another replica ends the conversation.
+    #[cfg(test)]
+    pub(crate) fn forgotten(&self) -> base::store::Operation {
+        base::store::Operation::Delete(self.record().key)
+    }
+
+    /// For tests: the operation that notes a linked account where nothing is noted yet.
+    #[cfg(test)]
+    pub(crate) fn linked(
+        sealer: &base::seal::Sealer,
+        place: &AccountPlace,
+        ends: u64,
+    ) -> base::store::Operation {
+        let mut linked = LinkedInConversation::default();
+        linked.keep(place.connection.clone(), ends);
+        let record = Self::of(place).record().record(sealer, &linked);
+        base::store::Operation::Put(record)
+    }
+}
+
+impl LinkedInConversation {
+    fn keep(&mut self, connection: String, ends: u64) {
+        let accounts = &mut self.accounts;
+        accounts.retain(|account| account.connection != connection);
+        accounts.push(KeptAccount { connection, ends });
+    }
+}

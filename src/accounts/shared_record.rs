@@ -1,0 +1,96 @@
+//! A sealed record with entries that several requests add and remove. Each change is made on what is
+//! there (compare and swap), so that no change is lost.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::AccountContext;
+use base::seal::{Owner, Purpose, Sealer};
+use base::store::{Key, Operation, Record, StoreError, Stored};
+
+/// How often a change is tried while other requests change the record.
+const MAX_TRIES: u8 = 16;
+
+/// The entries of a record.
+pub(crate) trait Entries:
+    Clone + Default + PartialEq + Serialize + DeserializeOwned
+{
+    /// When the last of them ends, in Unix seconds; 0 if there are none.
+    fn last_end(&self) -> u64;
+    /// Removes those that have ended.
+    fn forget_ended(&mut self, now: u64);
+}
+
+/// Where a record is kept, and for which purpose and owner it is sealed.
+pub(crate) struct SharedRecord<'a> {
+    pub(crate) key: Key,
+    pub(crate) purpose: Purpose,
+    pub(crate) owner: Owner<'a>,
+}
+
+impl SharedRecord<'_> {
+    /// The entries that have not ended.
+    pub(crate) async fn read<E: Entries>(&self, context: &AccountContext) -> Result<E, StoreError> {
+        let found = context.effects.get(self.key.clone()).await?;
+        let found = found.and_then(|value| self.open::<E>(context, &value));
+        let mut entries = found.unwrap_or_default();
+        entries.forget_ended(context.now());
+        Ok(entries)
+    }
+
+    /// Changes the entries. `change` runs again if another request changed the record meanwhile.
+    pub(crate) async fn change<E: Entries, T>(
+        &self,
+        context: &AccountContext,
+        change: impl Fn(&mut E) -> T,
+    ) -> Result<T, StoreError> {
+        for _ in 0..MAX_TRIES {
+            let value = context.effects.get(self.key.clone()).await?;
+            let found = value
+                .as_ref()
+                .and_then(|value| self.open::<E>(context, value));
+            let mut entries = found.clone().unwrap_or_default();
+            entries.forget_ended(context.now());
+            let before = entries.clone();
+            let outcome = change(&mut entries);
+            if entries == before {
+                return Ok(outcome);
+            }
+            let record = self.record(&context.sealer, &entries);
+            let operation = match (value, found) {
+                (None, _) => Operation::Create(record),
+                (Some(value), Some(found)) => {
+                    let old = Record {
+                        key: self.key.clone(),
+                        value,
+                        expires: found.last_end(),
+                    };
+                    Operation::Replace(old, record)
+                }
+                // A record that does not open is not this filter's.
+                (Some(_), None) => Operation::Put(record),
+            };
+            match context.effects.store(operation).await? {
+                Stored::Done | Stored::Created(true) => return Ok(outcome),
+                Stored::Created(false) => {}
+                Stored::Value(_) => return Err(StoreError::Unavailable),
+            }
+        }
+        Err(StoreError::Unavailable)
+    }
+
+    fn open<E: Entries>(&self, context: &AccountContext, value: &str) -> Option<E> {
+        let bound = [self.key.as_str().as_bytes()];
+        context.sealer.open(self.purpose, self.owner, &bound, value)
+    }
+
+    /// The record of these entries. Without entries it has ended.
+    pub(crate) fn record<E: Entries>(&self, sealer: &Sealer, entries: &E) -> Record {
+        let bound = [self.key.as_str().as_bytes()];
+        Record {
+            key: self.key.clone(),
+            value: sealer.seal(self.purpose, self.owner, &bound, entries),
+            expires: entries.last_end(),
+        }
+    }
+}
