@@ -506,17 +506,17 @@ fn a4_a_test_user_does_not_get_the_callers_own_account() {
         );
     }
     // Nor is it named or ended in the name of a test user that does not have it.
-    let listed = call_as("auth.connections", "{}", "user:test-1");
+    let listed = call_as("auth_connections", "{}", "user:test-1");
     let listed = String::from_utf8(listed.reply.unwrap().body).unwrap();
     assert!(!listed.contains("notes"), "{listed}");
     call_as(
-        "auth.disconnect",
+        "auth_disconnect",
         r#"{"connection":"notes"}"#,
         "user:test-1",
     );
     assert!(found(&store).is_some());
     call_as(
-        "auth.disconnect",
+        "auth_disconnect",
         r#"{"connection":"notes"}"#,
         "user:test-2",
     );
