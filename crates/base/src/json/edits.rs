@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Element, Span};
 
-/// Edits of one text. No two overlap: [`Edits::add`] decides which of two counts.
+/// Edits of one text. No two overlap: `Edits::add` decides which of two overlapping edits counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Edits(BTreeMap<(usize, usize), Edit>);
 
