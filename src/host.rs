@@ -8,14 +8,14 @@ mod worker;
 use std::time::Duration;
 
 pub use self::worker::Worker;
-use crate::transaction::Now;
 use base::http::HttpRequest;
 use base::store::{Operation, StoreError, Stored};
+use base::time::UnixTime;
 
 /// The proxy, as a worker sees it.
 pub trait Host {
     /// The time.
-    fn now(&self) -> Now;
+    fn now(&self) -> UnixTime;
 
     /// Writes an error to the proxy's log.
     fn log(&self, error: &str);

@@ -5,7 +5,8 @@
 //! and bytes again. The modules:
 //!
 //! - `envoy`: the only module that knows proxy-wasm. Its host events and host calls.
-//! - [`transaction`]: the order of the phases of one request. [`effect`]: how a request waits, without I/O.
+//! - [`transaction`]: the order of the phases of one request. [`step`]: what the adapter does next. [`effect`]:
+//!   how a request waits, without I/O.
 //! - `request`: the phases until the server has the request. [`response`]: inspection of the server's answer.
 //! - [`authorize`]: the decision function. [`refusal`]: refusals as log entries and replies. [`reasons`]: the
 //!   table of their reasons.
@@ -22,6 +23,7 @@
 pub mod accounts;
 pub mod audit;
 pub mod authorize;
+mod caller;
 pub mod consent;
 pub mod cors;
 pub mod credential;
@@ -29,6 +31,7 @@ pub mod decision;
 pub mod effect;
 pub mod engine;
 pub mod host;
+mod limits;
 pub mod metadata;
 pub mod own_tools;
 pub mod pages;
@@ -36,7 +39,11 @@ pub mod reasons;
 pub mod refusal;
 mod request;
 pub mod response;
+pub mod step;
 pub mod transaction;
 
 #[cfg(target_arch = "wasm32")]
 mod envoy;
+
+#[cfg(test)]
+mod module_order;

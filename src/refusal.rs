@@ -1,9 +1,11 @@
 //! Every way a request, or the answer to it, is refused. [`crate::reasons`] has the facts about each.
 
+mod argument_error;
 mod challenges;
 mod errors;
 mod reply;
 
+pub use self::argument_error::ArgumentError;
 pub use self::challenges::proof_algorithms;
 use self::errors::of_message;
 pub use self::reply::{Asked, error_body, refuse, result};
@@ -13,7 +15,6 @@ use crate::consent::elicitation::Elicitation;
 use crate::decision::{Decision, Evidence, Verdict};
 use crate::pages::PageRefusal;
 use crate::reasons::{Reason, Refused};
-use crate::request::arguments::ArgumentError;
 use base::store::StoreError;
 use mcp::headers::{HeaderError, HeaderMismatch};
 use mcp::message::MessageError;

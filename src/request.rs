@@ -3,7 +3,6 @@
 
 pub(crate) mod arguments;
 pub(crate) mod arrived;
-pub(crate) mod caller;
 pub(crate) mod forward;
 pub(crate) mod peer;
 pub(crate) mod release;
@@ -11,6 +10,7 @@ pub(crate) mod release;
 mod completion;
 mod confirm;
 mod credentials;
+mod identify;
 mod judge;
 mod mirrored_headers;
 mod needs;
@@ -31,8 +31,9 @@ use crate::engine::Engine;
 use crate::reasons::Approval;
 use crate::refusal::Refusal;
 use crate::refusal::{self, Asked};
-use crate::transaction::{End, Forward, Now};
+use crate::step::{End, Forward};
 use base::http::Reply;
+use base::time::UnixTime;
 use mcp::headers::{Headers, VERSIONS, stated_era};
 use mcp::method::Era;
 use policy::{Mode, Policy};
@@ -159,10 +160,8 @@ impl Request {
     }
 
     /// The time at which the request went on last.
-    pub(crate) fn now(&self) -> Now {
-        Now {
-            unix_ms: self.effects.now_ms(),
-        }
+    pub(crate) fn now(&self) -> UnixTime {
+        UnixTime::from_millis(self.effects.now_ms())
     }
 
     /// A header that may stand there once.

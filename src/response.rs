@@ -21,11 +21,12 @@ use self::inspect::{Inspect, ResultOf};
 use self::pins::SeenTools;
 use self::sealed_ids::{Handles, SESSION};
 use crate::audit::Record;
+use crate::caller::Caller;
 use crate::cors;
 use crate::refusal::{Refusal, error_body};
-use crate::request::caller::Caller;
-use crate::transaction::{Forward, Now, Step};
+use crate::step::{Forward, Step};
 use base::seal::Sealer;
+use base::time::UnixTime;
 use mcp::headers::{HeaderEdit, Headers, media_type};
 use mcp::method::Era;
 use mcp::sse::{self, EventStream};
@@ -194,14 +195,14 @@ impl Answering {
         &mut self,
         body: &[u8],
         ended: bool,
-        now: Now,
+        now: UnixTime,
         record: &mut Record,
     ) -> Step {
         let step = self.treat_body(body, ended, now, record);
         self.with_answer_headers(step)
     }
 
-    fn treat_body(&mut self, body: &[u8], ended: bool, now: Now, record: &mut Record) -> Step {
+    fn treat_body(&mut self, body: &[u8], ended: bool, now: UnixTime, record: &mut Record) -> Step {
         match std::mem::replace(&mut self.state, ResponseState::Pass) {
             ResponseState::Pass => Step::Forward(Forward::default()),
             ResponseState::Replaced(rest) => {
@@ -230,7 +231,7 @@ impl Answering {
         &mut self,
         mut stream: EventStream,
         chunk: &[u8],
-        now: Now,
+        now: UnixTime,
         record: &mut Record,
     ) -> Step {
         let (events, too_large) = match stream.push(chunk) {
@@ -266,7 +267,7 @@ impl Answering {
     fn event(
         &mut self,
         event: &[u8],
-        now: Now,
+        now: UnixTime,
         record: &mut Record,
     ) -> Result<Option<Vec<u8>>, Refusal> {
         let named = if self.request.era == Era::Legacy {

@@ -17,12 +17,10 @@ use crate::request::arrived::Arrived;
 pub use crate::request::peer::Peer;
 use crate::request::release::Passed;
 use crate::request::{Journal, Request, forward};
-use base::http::Reply;
+use crate::step::{End, Forward, Step};
+use base::time::UnixTime;
 use mcp::headers::{HeaderEdit, Headers};
 use policy::Mode;
-
-/// How deep JSON may be nested, in requests and lists.
-pub(crate) const MAX_DEPTH: usize = 64;
 
 /// The phases of a request. `Err`: it is refused, or answered here.
 async fn pass(request: Request, peer: Peer) -> Result<Passed, End> {
@@ -36,53 +34,11 @@ async fn pass(request: Request, peer: Peer) -> Result<Passed, End> {
     Ok(fulfilled.release())
 }
 
-/// How a request ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
-    /// It goes on, with these changes.
-    Forward(Forward),
-    /// It is answered in the server's place.
-    Reply(Reply),
-}
-
-/// What becomes of a part of the answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// It is kept until more of the answer is there.
-    Hold,
-    /// It goes on, with these changes.
-    Forward(Forward),
-}
-
-/// Changes of a message that goes on. `content-length` is among the header edits whenever the body
-/// changes while the headers are held.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Forward {
-    /// Changes of the headers. Empty once the headers are gone.
-    pub headers: Vec<HeaderEdit>,
-    /// Replaces the body, or the chunk of it that was handed in.
-    pub body: Option<Vec<u8>>,
-}
-
-/// The time, from the host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Now {
-    /// Milliseconds since 1970.
-    pub unix_ms: u64,
-}
-
-impl Now {
-    /// Seconds since 1970.
-    pub fn seconds(self) -> u64 {
-        self.unix_ms / 1000
-    }
-}
-
 /// One request and its answer.
 #[derive(Debug)]
 pub struct Transaction {
     engine: Rc<Engine>,
-    started: Now,
+    started: UnixTime,
     peer: Peer,
     journal: Rc<RefCell<Journal>>,
     phase: Phase,
@@ -109,7 +65,7 @@ struct Judging {
 
 impl Transaction {
     /// A request about to arrive.
-    pub fn new(engine: Rc<Engine>, now: Now) -> Self {
+    pub fn new(engine: Rc<Engine>, now: UnixTime) -> Self {
         let journal = Journal::new(&engine.policy);
         Self {
             engine,
@@ -127,10 +83,15 @@ impl Transaction {
     }
 
     /// The request's headers. `is_ended`: nothing follows them.
-    pub fn request_headers(&mut self, headers: Headers, is_ended: bool, now: Now) -> Progress<End> {
+    pub fn request_headers(
+        &mut self,
+        headers: Headers,
+        is_ended: bool,
+        now: UnixTime,
+    ) -> Progress<End> {
         let (engine, journal) = (Rc::clone(&self.engine), Rc::clone(&self.journal));
         let peer = self.peer;
-        let (task, progress) = Task::start(now.unix_ms, |effects| {
+        let (task, progress) = Task::start(now.as_millis(), |effects| {
             pass(
                 Request::new(engine, effects, headers, journal, is_ended),
                 peer,
@@ -149,7 +110,7 @@ impl Transaction {
     }
 
     /// Goes on with the outcome of the effect for which the request waits. `None`: it waits for none.
-    pub fn resume(&mut self, outcome: Outcome, now: Now) -> Option<Progress<End>> {
+    pub fn resume(&mut self, outcome: Outcome, now: UnixTime) -> Option<Progress<End>> {
         if let Outcome::Body(body) = &outcome
             && let Some(end) = self.request_grows(body.len())
         {
@@ -158,7 +119,7 @@ impl Transaction {
         let Phase::Judging(judging) = &mut self.phase else {
             return None;
         };
-        let progress = judging.task.resume(outcome, now.unix_ms);
+        let progress = judging.task.resume(outcome, now.as_millis());
         Some(self.advance(progress))
     }
 
@@ -250,7 +211,7 @@ impl Transaction {
 
     /// The answer's body: all of it so far while a message is held, else the next chunk.
     /// `is_ended`: by its own end or by trailers.
-    pub fn response_body(&mut self, body: &[u8], is_ended: bool, now: Now) -> Step {
+    pub fn response_body(&mut self, body: &[u8], is_ended: bool, now: UnixTime) -> Step {
         let record = &mut self.journal.borrow_mut().record;
         match &mut self.phase {
             Phase::Passed(passed) => {
@@ -273,14 +234,14 @@ impl Transaction {
 
     /// The record of this transaction, once it is over. `status` is what the client got, 0 if it got
     /// nothing. `None` if the request never arrived here.
-    pub fn finish(self, status: u16, now: Now) -> Option<Record> {
+    pub fn finish(self, status: u16, now: UnixTime) -> Option<Record> {
         if matches!(self.phase, Phase::Expected) {
             return None;
         }
         drop(self.phase);
         let mut record = Rc::into_inner(self.journal)?.into_inner().record;
         record.status = status;
-        record.duration_ms = now.unix_ms.saturating_sub(self.started.unix_ms);
+        record.duration_ms = now.as_millis().saturating_sub(self.started.as_millis());
         Some(record)
     }
 }

@@ -17,7 +17,8 @@ use mcp::headers::Headers;
 use mcp::message::Message;
 use mcp_auth_filter::effect::{Effect, Outcome, Progress};
 use mcp_auth_filter::engine::{Engine, Secrets};
-use mcp_auth_filter::transaction::{End, Forward, Step, Transaction};
+use mcp_auth_filter::step::{End, Forward, Step};
+use mcp_auth_filter::transaction::Transaction;
 use oauth::{Algorithm, BearerToken, Verification, Verifier};
 use policy::Policy;
 use serde::Deserialize;
@@ -182,7 +183,7 @@ fn token(criterion: &mut Criterion) {
         let authorization = issuer.authorization();
         let verify = |verifier: &mut Verifier| {
             let token = BearerToken::of_header(&authorization).unwrap();
-            let outcome = verifier.verify(&token, NOW.seconds());
+            let outcome = verifier.verify(&token, NOW.as_secs());
             assert!(matches!(outcome, Verification::Verified(_)));
         };
         group.bench_function(

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::rc::Rc;
 
+use base::time::UnixTime;
 use mcp::headers::Headers;
-use mcp_auth_filter::transaction::Now;
 use oauth::Algorithm;
 #[cfg(feature = "cel")]
 use oauth::Identity;
@@ -13,9 +13,7 @@ use policy::Policy;
 use serde_json::{Value, json};
 
 /// When everything happens.
-pub(crate) const NOW: Now = Now {
-    unix_ms: 1_800_000_000_000,
-};
+pub(crate) const NOW: UnixTime = UnixTime::from_millis(1_800_000_000_000);
 
 const ISSUER: &str = "https://login.example.com";
 const RESOURCE: &str = "https://crm.example.com/mcp";
@@ -43,7 +41,7 @@ impl Issuer {
 }
 
 fn claims() -> Value {
-    let now = NOW.seconds();
+    let now = NOW.as_secs();
     json!({
         "iss": ISSUER,
         "sub": "7f5d0b1c-59ab-4d3c-8a55-2d0f6f1f6b1e",

@@ -6,9 +6,10 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, LogLevel, MapType, Status};
 
 use crate::host::Host;
-use crate::transaction::{Now, Peer};
+use crate::transaction::Peer;
 use base::http::{HttpRequest, HttpResponse, Reply};
 use base::store::{Operation, StoreError, Stored, memory};
+use base::time::UnixTime;
 use mcp::headers::{HeaderEdit, Headers};
 
 /// How long an answer to a call may take.
@@ -18,7 +19,7 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct EnvoyHost;
 
 impl Host for EnvoyHost {
-    fn now(&self) -> Now {
+    fn now(&self) -> UnixTime {
         now()
     }
 
@@ -38,7 +39,7 @@ impl Host for EnvoyHost {
 
     fn store(&self, operation: &Operation) -> Result<Stored, StoreError> {
         let slot = memory::slot(operation.key());
-        let now = now().seconds();
+        let now = now().as_secs();
         change_shared(&format!("mcp-auth/1/{slot}"), |held| {
             memory::apply(held, operation, now)
         })
@@ -50,11 +51,9 @@ impl Host for EnvoyHost {
 }
 
 /// The host's clock.
-pub(super) fn now() -> Now {
+pub(super) fn now() -> UnixTime {
     let time = hostcalls::get_current_time().unwrap_or(UNIX_EPOCH);
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let unix_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-    Now { unix_ms }
+    UnixTime::from_duration(time.duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
 /// A whole header map. Only in the callback that delivers it, or while it is held.

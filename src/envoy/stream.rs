@@ -12,7 +12,8 @@ pub(super) use self::callbacks::StreamContext;
 use super::host;
 use super::shared::Shared;
 use crate::effect::{Effect, Outcome, Progress};
-use crate::transaction::{End, Step, Transaction};
+use crate::step::{End, Step};
+use crate::transaction::Transaction;
 use mcp::headers::{HeaderEdit, Headers};
 use policy::{Hold, Policies};
 

@@ -8,9 +8,11 @@ use std::time::Duration;
 use super::{Host, Worker};
 use crate::effect::{Effect, Outcome, Progress};
 use crate::engine::Engine;
-use crate::transaction::{End, Forward, Now, Transaction};
+use crate::step::{End, Forward};
+use crate::transaction::Transaction;
 use base::http::{HttpRequest, HttpResponse};
 use base::store::{Operation, StoreError, Stored, memory};
+use base::time::UnixTime;
 use mcp::headers::Headers;
 
 /// The servers and the store that a dry run finds.
@@ -23,7 +25,7 @@ pub trait Outside {
     /// # Errors
     ///
     /// The store is full, or not available.
-    fn store(&self, operation: &Operation, now: Now) -> Result<Stored, StoreError>;
+    fn store(&self, operation: &Operation, now: UnixTime) -> Result<Stored, StoreError>;
 }
 
 /// No server answers, and nothing was stored before.
@@ -34,19 +36,19 @@ pub struct Nothing(RefCell<Vec<u8>>);
 pub struct DryRun {
     host: Rc<DryHost>,
     worker: Worker<()>,
-    now: Now,
+    now: UnixTime,
 }
 
 struct DryHost {
     outside: Rc<dyn Outside>,
-    now: Now,
+    now: UnixTime,
     /// The answers that arrived, each with the number of its call.
     answers: RefCell<Vec<(u32, Option<HttpResponse>)>>,
 }
 
 impl DryRun {
     /// A worker at this time.
-    pub fn new(engine: Rc<Engine>, outside: Rc<dyn Outside>, now: Now) -> Self {
+    pub fn new(engine: Rc<Engine>, outside: Rc<dyn Outside>, now: UnixTime) -> Self {
         let host = Rc::new(DryHost {
             outside,
             now,
@@ -128,7 +130,7 @@ impl DryRun {
 }
 
 impl Host for DryHost {
-    fn now(&self) -> Now {
+    fn now(&self) -> UnixTime {
         self.now
     }
 
@@ -154,8 +156,8 @@ impl Outside for Nothing {
         None
     }
 
-    fn store(&self, operation: &Operation, now: Now) -> Result<Stored, StoreError> {
-        let (stored, held) = memory::apply(&self.0.borrow(), operation, now.seconds())?;
+    fn store(&self, operation: &Operation, now: UnixTime) -> Result<Stored, StoreError> {
+        let (stored, held) = memory::apply(&self.0.borrow(), operation, now.as_secs())?;
         if let Some(held) = held {
             self.0.replace(held);
         }

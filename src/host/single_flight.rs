@@ -2,7 +2,7 @@
 
 use crate::effect::{Outcome, Progress, Task, Work, Worked};
 use crate::engine::Finished;
-use crate::transaction::Now;
+use base::time::UnixTime;
 
 /// Work under way or about to begin, and the requests (`R`) that wait for it.
 #[derive(Debug)]
@@ -81,11 +81,11 @@ impl<R> SingleFlight<R> {
         &mut self,
         id: FlightId,
         outcome: Outcome,
-        now: Now,
+        now: UnixTime,
     ) -> Option<Progress<Finished>> {
         let flight = self.flights.iter_mut().find(|flight| flight.id == id)?;
         let task = flight.task.as_mut()?;
-        Some(task.resume(outcome, now.unix_ms))
+        Some(task.resume(outcome, now.as_millis()))
     }
 
     /// Takes out work that is over.

@@ -103,19 +103,21 @@ impl<R> Worker<R> {
         let now = self.host.now();
         let begun = {
             let flights = &mut *self.flights.borrow_mut();
-            for work in self.engine.due(now.seconds()) {
+            for work in self.engine.due(now.as_secs()) {
                 flights.join(work, []);
             }
             let engine = &self.engine;
             flights.begin(|work| {
-                Task::start(now.unix_ms, |effects| Rc::clone(engine).work(effects, work))
+                Task::start(now.as_millis(), |effects| {
+                    Rc::clone(engine).work(effects, work)
+                })
             })
         };
         let begun = begun.into_iter();
         let mut going_on: Vec<_> = begun
             .flat_map(|(id, progress)| self.carry_on(id, progress))
             .collect();
-        for owner in self.pauses_over(now.unix_ms) {
+        for owner in self.pauses_over(now.as_millis()) {
             going_on.extend(self.deliver(Some((owner, Outcome::Paused))));
         }
         going_on
@@ -153,12 +155,12 @@ impl<R> Worker<R> {
                 Some((owner, Outcome::Store(stored)))
             }
             (Effect::Store(operation), Some(etcd)) => {
-                let now = self.host.now().seconds();
+                let now = self.host.now().as_secs();
                 let (job, request) = etcd::Job::start(etcd, operation, now);
                 self.call(owner, context, &request, Some(Box::new(job)))
             }
             (Effect::Pause, _) => {
-                let until = self.host.now().unix_ms.saturating_add(PAUSE_MS);
+                let until = self.host.now().as_millis().saturating_add(PAUSE_MS);
                 self.pauses.borrow_mut().push((until, owner));
                 self.host.wake(Duration::from_millis(PAUSE_MS));
                 None

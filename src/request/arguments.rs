@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use serde_json::Value;
-use thiserror::Error;
 
+use crate::refusal::ArgumentError;
 use base::json::edits::Edits;
 use base::json::{Kind, Reader, Span};
 use mcp::argument_names::NameId;
@@ -33,26 +33,6 @@ pub(crate) struct Change {
     pub span: Span,
     /// What stands there now; `None` if it is gone.
     pub value: Option<String>,
-}
-
-/// Why a message with identity arguments is refused. Names are the policy's spelling.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum ArgumentError {
-    /// It stands in JSON inside a string, where it cannot be replaced.
-    #[error("argument `{0}` is not accepted inside a string")]
-    InString(String),
-    /// It is an object or `null`-like structure, which cannot be replaced by one value.
-    #[error("argument `{0}` must be a single value")]
-    Structure(String),
-    /// The policy rejects it.
-    #[error("argument `{0}` is not accepted; leave it out")]
-    Rejected(String),
-    /// It is somebody else's, or nobody can tell whose.
-    #[error("argument `{0}` {1}")]
-    NotOwned(String, NotOwned),
-    /// The token has no value to set it to.
-    #[error("argument `{0}` cannot be set: the token does not say it")]
-    NoValue(String),
 }
 
 /// Applies the policy's argument rules to a message.

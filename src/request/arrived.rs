@@ -2,16 +2,17 @@
 
 use std::rc::Rc;
 
-use super::caller::{AuthMethod, Caller};
+use super::identify::identify_caller;
 use super::opened_ids;
 use super::peer::{self, Peer};
 use super::{Request, credentials, forward};
+use crate::caller::{AuthMethod, Caller};
 use crate::cors;
 use crate::metadata::metadata;
 use crate::reasons::Approval;
 use crate::refusal::Refusal;
 use crate::response::sealed_ids::Handles;
-use crate::transaction::{End, Forward};
+use crate::step::{End, Forward};
 use base::http::Reply;
 use mcp::headers::{HeaderEdit, media_type};
 use oauth::Verification;
@@ -52,7 +53,7 @@ impl Arrived {
             Ok(auth_method) => auth_method,
             Err(refusal) => return Err(request.refuse(&refusal, None)),
         };
-        let known = Caller::new(&request, auth_method).and_then(|caller| {
+        let known = identify_caller(&request, auth_method).and_then(|caller| {
             request.check_content()?;
             let handles = opened_ids::of_headers(&request, &caller)?;
             Ok((caller, handles))

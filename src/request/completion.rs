@@ -3,8 +3,8 @@
 use super::arrived::Authenticated;
 use super::understand::Understood;
 use crate::authorize::may_complete;
+use crate::limits::MAX_DEPTH;
 use crate::refusal::Refusal;
-use crate::transaction::MAX_DEPTH;
 use base::json::tree::Node;
 use mcp::argument_names::fold;
 use mcp::message::Message;

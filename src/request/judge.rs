@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::arguments::{self, ArgumentError};
+use super::arguments;
 use super::arrived::{Authenticated, Received};
 use super::mirrored_headers;
 use super::needs::Needs;
@@ -12,12 +12,13 @@ use super::{completion, own_tool_call};
 use crate::authorize::{Denial, Target, authorize, operations};
 use crate::consent::elicitation::without_answer;
 use crate::decision::Evidence;
+use crate::limits::MAX_DEPTH;
 use crate::reasons::Approval;
-use crate::refusal::Refusal;
+use crate::refusal::{ArgumentError, Refusal};
 use crate::response::inspect::{Inspect, ResultOf};
 use crate::response::request_ids;
 use crate::response::schemas::Hidden;
-use crate::transaction::{End, MAX_DEPTH};
+use crate::step::End;
 use base::json::tree::Node;
 use mcp::argument_names::fold;
 use mcp::headers::HeaderEdit;

@@ -19,7 +19,7 @@ use crate::credential::Credential;
 use crate::decision::Evidence;
 use crate::pages::{connect_link, question_link};
 use crate::refusal::Refusal;
-use crate::transaction::End;
+use crate::step::End;
 use base::store::{Key, Record};
 use mcp::capabilities::ElicitationCapability;
 use oauth::{ProofError, TokenError, VerifiedToken};

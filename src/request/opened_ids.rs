@@ -2,8 +2,8 @@
 
 use super::Request;
 use super::arrived::Authenticated;
-use super::caller::Caller;
 use super::confirm::{Agreement, Answered};
+use crate::caller::Caller;
 use crate::refusal::Refusal;
 use crate::response::sealed_ids::{
     Asked, Handles, SESSION, SealedEvent, SealedState, SealedTask, Sealing,

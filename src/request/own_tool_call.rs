@@ -1,7 +1,6 @@
 //! Calls of the filter's own tools, which the server does not see.
 
 use super::arrived::Authenticated;
-use super::caller::{AuthMethod, Caller};
 use super::understand::{Understood, arguments};
 use crate::audit;
 use crate::authorize::{Denial, Target, authorize};
@@ -10,15 +9,10 @@ use crate::own_tools::{self, OwnToolAnswer, OwnToolCaller, OwnToolError, set};
 use crate::reasons::Approval;
 use crate::refusal;
 use crate::refusal::Refusal;
-use crate::transaction::End;
+use crate::step::End;
 use mcp::method::{Era, Method};
 use policy::{Mode, OwnTool, Policy};
 use serde_json::json;
-
-/// Whether a caller finds the filter's own tools in a list.
-pub(crate) fn lists_own_tools(policy: &Policy, caller: &Caller) -> bool {
-    policy.auth_tools && !matches!(caller.auth_method(), AuthMethod::Anonymous)
-}
 
 /// The filter's own tool that a message calls. In observe mode the filter answers nothing.
 pub(super) fn called(policy: &Policy, understood: &Understood<'_>) -> Option<OwnTool> {
@@ -52,7 +46,7 @@ impl Authenticated {
     /// Every caller may who signed in with what every request needs.
     fn may_call_own_tools(&self, understood: &Understood<'_>) -> Result<(), Refusal> {
         let policy = self.request.policy();
-        if !lists_own_tools(policy, &self.caller) {
+        if !self.caller.lists_own_tools(policy) {
             let scopes = policy.scopes.clone();
             return Err(Refusal::Denied(Denial::SignIn { scopes }));
         }

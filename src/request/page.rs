@@ -7,7 +7,7 @@ use crate::audit;
 use crate::decision::Evidence;
 use crate::pages::{self, PageContext, PageOutcome};
 use crate::refusal::Refusal;
-use crate::transaction::End;
+use crate::step::End;
 use policy::{Mode, PAGES};
 
 impl Request {

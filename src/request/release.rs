@@ -7,7 +7,7 @@ use super::judge::Judged;
 use super::needs::{CallerCredential, Fulfilled};
 use crate::engine::Engine;
 use crate::response::{AnsweredRequest, Answering, ResponseState};
-use crate::transaction::Forward;
+use crate::step::Forward;
 use mcp::headers::Headers;
 use oauth::TokenDigest;
 use policy::{Authorization, Mode};

@@ -3,10 +3,10 @@
 use super::arrived::Authenticated;
 use super::opened_ids::OpenedTasks;
 use crate::authorize::Target;
+use crate::limits::MAX_DEPTH;
 use crate::refusal::Refusal;
 use crate::response::inspect::{Inspect, ResultOf};
 use crate::response::{request_ids, results};
-use crate::transaction::MAX_DEPTH;
 use mcp::headers::agree;
 use mcp::message::params::Reference;
 use mcp::message::{Message, MessageError, Shape};

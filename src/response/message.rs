@@ -6,11 +6,11 @@ use super::lists::{Filtered, ListFilter};
 use super::results::{self, NotTheCallers};
 use super::{Answering, error_texts, instructions};
 use crate::audit::{self, Record};
+use crate::caller::Caller;
+use crate::limits::MAX_DEPTH;
 use crate::refusal::Refusal;
-use crate::request::caller::Caller;
-use crate::request::own_tool_call::lists_own_tools;
-use crate::transaction::{MAX_DEPTH, Now};
 use base::json::tree::Node;
+use base::time::UnixTime;
 use mcp::sealed_ids::may_have_ids;
 use policy::ServerErrors;
 
@@ -20,7 +20,7 @@ impl Answering {
     pub(super) fn inspect_message(
         &mut self,
         body: &[u8],
-        now: Now,
+        now: UnixTime,
         record: &mut Record,
     ) -> Result<Option<Vec<u8>>, Refusal> {
         let errors = self.inspect.errors && error_texts::may_have_texts(body);
@@ -98,7 +98,7 @@ impl Answering {
         &self,
         message: &Node,
         body: &[u8],
-        now: Now,
+        now: UnixTime,
         record: &mut Record,
         changes: &mut Changes,
     ) -> Result<bool, Refusal> {
@@ -110,7 +110,7 @@ impl Answering {
             caller: caller.principal(now),
             seen: &self.seen,
             era: self.request.era,
-            with_own: self.inspect.own_tools && lists_own_tools(&self.policy, caller),
+            with_own: self.inspect.own_tools && caller.lists_own_tools(&self.policy),
         };
         let filtered = filter.filter(message, body, changes);
         let filtered = filtered.map_err(|_| Refusal::UpstreamAnswer)?;

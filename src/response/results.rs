@@ -18,7 +18,7 @@ use self::pass::Pass;
 use super::changes::Changes;
 use super::inspect::ResultOf;
 use crate::authorize::Target;
-use crate::request::caller::Caller;
+use crate::caller::Caller;
 use base::json::tree::Node;
 use oauth::Identity;
 use policy::{Policy, ResultRule};

@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use super::Answering;
 use super::changes::Changes;
+use crate::caller::{AuthMethod, Caller};
+use crate::limits::MAX_DEPTH;
 use crate::refusal::Refusal;
-use crate::request::caller::{AuthMethod, Caller};
-use crate::transaction::{MAX_DEPTH, Now};
 use base::json::digest;
 use base::json::tree::Node;
 use base::seal::{Owner, Purpose, Sealer};
+use base::time::UnixTime;
 use mcp::headers::Headers;
 use mcp::message::Message;
 use mcp::sealed_ids::{MessageIds, SealedIdKind};
@@ -205,7 +206,7 @@ impl Answering {
     pub(super) fn seal_message(
         &mut self,
         message: &Node,
-        now: Now,
+        now: UnixTime,
         changes: &mut Changes,
     ) -> Result<(), Refusal> {
         let ids = MessageIds::of(message).map_err(|_| Refusal::UpstreamAnswer)?;
@@ -227,7 +228,7 @@ impl Answering {
         Ok(())
     }
 
-    fn seal_task(&mut self, id: &str, now: Now) -> Result<String, Refusal> {
+    fn seal_task(&mut self, id: &str, now: UnixTime) -> Result<String, Refusal> {
         let known = self.handles.tasks.iter().find(|(known, _)| known == id);
         if let Some((_, sealed)) = known {
             return Ok(sealed.clone());
@@ -245,22 +246,22 @@ impl Answering {
         Ok(sealed)
     }
 
-    fn seal_state(&self, state: &str, now: Now) -> Result<String, Refusal> {
+    fn seal_state(&self, state: &str, now: UnixTime) -> Result<String, Refusal> {
         let asked = self.handles.asked.as_ref();
         let asked = asked.ok_or(Refusal::UpstreamAnswer)?;
         let state = SealedState {
             state: state.to_owned(),
             expires: self.expiry(now),
-            sealed_ms: now.unix_ms,
+            sealed_ms: now.as_millis(),
         };
         let sealing = self.sealing().ok_or(Refusal::NoSealKey)?;
         Ok(sealing.seal_for_request(Purpose::RequestState, asked, &state))
     }
 
-    fn expiry(&self, now: Now) -> u64 {
+    fn expiry(&self, now: UnixTime) -> u64 {
         let lifetime = self.policy.seal.as_ref();
         let lifetime = lifetime.map_or(0, |seal| seal.lifetime.0.as_secs());
-        now.seconds().saturating_add(lifetime)
+        now.as_secs().saturating_add(lifetime)
     }
 
     fn sealing(&self) -> Option<Sealing<'_>> {

@@ -36,6 +36,12 @@ impl UnixTime {
         Self { millis }
     }
 
+    /// The time that a clock shows: a duration since 1970.
+    pub fn from_duration(since_epoch: Duration) -> Self {
+        let millis = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
+        Self { millis }
+    }
+
     /// Whole seconds; the rest is dropped.
     pub const fn as_secs(self) -> u64 {
         self.millis / 1000

@@ -1,7 +1,9 @@
 //! What the caller receives of an answer of the server.
 
+use base::time::UnixTime;
 use mcp::headers::{HeaderEdit, Headers};
-use mcp_auth_filter::transaction::{Forward, Now, Step, Transaction};
+use mcp_auth_filter::step::{Forward, Step};
+use mcp_auth_filter::transaction::Transaction;
 
 /// An answer, before and after.
 pub(crate) struct Answer {
@@ -14,7 +16,7 @@ pub(crate) struct Answer {
 }
 
 /// Hands an answer to a transaction as a host would.
-pub(crate) fn pass(transaction: &mut Transaction, sent: Vec<u8>, now: Now) -> Answer {
+pub(crate) fn pass(transaction: &mut Transaction, sent: Vec<u8>, now: UnixTime) -> Answer {
     let is_json = sent.trim_ascii_start().starts_with(b"{");
     let content_type = if is_json {
         "application/json"

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::SystemTime;
 
 use base::seal::Sealer;
+use base::time::UnixTime;
 use mcp::headers::Headers;
 use mcp_auth_filter::accounts::Clients;
 use mcp_auth_filter::accounts::token_exchange::TokenExchanger;
@@ -12,7 +13,8 @@ use mcp_auth_filter::audit::Record;
 use mcp_auth_filter::credential::Credential;
 use mcp_auth_filter::engine::{Engine, Secrets};
 use mcp_auth_filter::host::dry_run::{DryRun, Nothing};
-use mcp_auth_filter::transaction::{End, Now, Peer, Transaction};
+use mcp_auth_filter::step::End;
+use mcp_auth_filter::transaction::{Peer, Transaction};
 use oauth::{BearerToken, Verifier};
 use policy::{Authorization, Policy, TokenClient};
 
@@ -85,7 +87,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let token = token(arguments, &mut policy, now)?;
     let mut given = arguments.header.clone();
     given.extend(view_as(arguments, &policy)?);
-    let headers = request::headers(&policy, &body, token.as_ref(), &given, now.seconds())?;
+    let headers = request::headers(&policy, &body, token.as_ref(), &given, now.as_secs())?;
     let response = arguments.response.as_deref().map(files::read).transpose()?;
     let policy = Rc::new(policy);
     let (record, end, answer) = judge(&policy, headers, &body, response, now)?;
@@ -112,12 +114,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
 fn token(
     arguments: &Arguments,
     policy: &mut Policy,
-    now: Now,
+    now: UnixTime,
 ) -> Result<Option<claims::Token>, Failure> {
     match (&arguments.claims, &policy.local) {
         (Some(claims), None) => {
             let claims = claims::read(claims)?;
-            claims::sign(policy, claims, arguments.age, now.seconds()).map(Some)
+            claims::sign(policy, claims, arguments.age, now.as_secs()).map(Some)
         }
         (None, Some(_)) => Ok(None),
         (Some(_), Some(_)) => Err(Failure::usage(
@@ -157,12 +159,9 @@ fn refuse_two_from_stdin(paths: &[&Path]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn now() -> Now {
+fn now() -> UnixTime {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let milliseconds = since.map_or(0, |since| since.as_millis());
-    Now {
-        unix_ms: u64::try_from(milliseconds).unwrap_or(u64::MAX),
-    }
+    UnixTime::from_duration(since.unwrap_or_default())
 }
 
 /// Hands the request to a transaction as a host would.
@@ -171,7 +170,7 @@ fn judge(
     headers: Headers,
     body: &[u8],
     response: Option<Vec<u8>>,
-    now: Now,
+    now: UnixTime,
 ) -> Result<(Record, End, Option<Answer>), Failure> {
     let bug = |what: &str| Failure::usage(what, "report this as a bug, with the files");
     let verifier = Verifier::new(policy.issuers.clone())

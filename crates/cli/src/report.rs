@@ -6,7 +6,7 @@ use base::http::Reply;
 use mcp::headers::HeaderEdit;
 use mcp_auth_filter::audit::Record;
 use mcp_auth_filter::decision::{Decision, Evidence};
-use mcp_auth_filter::transaction::{End, Forward};
+use mcp_auth_filter::step::{End, Forward};
 use policy::Policy;
 use serde_json::{Value, json};
 

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::effect::{Work, Worked};
 use crate::engine::Secrets;
-use crate::transaction::Now;
 use base::store::{Key, Operation, Stored};
+use base::time::UnixTime;
 use oauth::{IssuerId, PendingFetch, Verifier};
 use policy::Policy;
 
@@ -28,10 +28,8 @@ struct NotingHost {
 }
 
 impl Host for NotingHost {
-    fn now(&self) -> Now {
-        Now {
-            unix_ms: self.now_ms.get(),
-        }
+    fn now(&self) -> UnixTime {
+        UnixTime::from_millis(self.now_ms.get())
     }
 
     fn log(&self, error: &str) {

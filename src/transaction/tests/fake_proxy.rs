@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use super::super::{End, Forward, Now, Peer, Step, Transaction};
+use super::super::{End, Forward, Peer, Step, Transaction, UnixTime};
 use super::{NOW, tokens};
 use crate::accounts::Clients;
 use crate::accounts::token_exchange::TokenExchanger;
@@ -49,7 +49,7 @@ pub(in super::super) struct FakeProxy {
     policy: Rc<Policy>,
     secrets: Secrets,
     seen: SeenTools,
-    now: Now,
+    now: UnixTime,
     servers: FakeServers,
 }
 
@@ -306,7 +306,7 @@ impl Outside for FakeServers {
         self.answers.borrow_mut().pop_front()
     }
 
-    fn store(&self, operation: &Operation, now: Now) -> Result<Stored, StoreError> {
+    fn store(&self, operation: &Operation, now: UnixTime) -> Result<Stored, StoreError> {
         let is_write = matches!(operation, Operation::Put(_) | Operation::Replace(..));
         if is_write && let Some(other) = self.before_write.take() {
             stored(&self.store, &other, now).unwrap();
@@ -320,7 +320,7 @@ struct Sending {
     engine: Rc<Engine>,
     worker: DryRun,
     transaction: Transaction,
-    now: Now,
+    now: UnixTime,
     headers: Map,
     /// The headers went on.
     is_released: bool,
@@ -466,9 +466,9 @@ impl Sending {
 pub(in super::super) fn stored(
     store: &Store,
     operation: &Operation,
-    now: Now,
+    now: UnixTime,
 ) -> Result<Stored, StoreError> {
-    let (outcome, held) = memory::apply(&store.borrow(), operation, now.seconds())?;
+    let (outcome, held) = memory::apply(&store.borrow(), operation, now.as_secs())?;
     if let Some(held) = held {
         store.replace(held);
     }
@@ -499,10 +499,8 @@ pub(in super::super) fn secrets(policy: &Policy) -> Secrets {
     }
 }
 
-pub(super) fn now(later: u64) -> Now {
-    Now {
-        unix_ms: (NOW + later) * 1000,
-    }
+pub(super) fn now(later: u64) -> UnixTime {
+    UnixTime::from_secs(NOW + later)
 }
 
 pub(super) fn map(pairs: &[(&str, &str)]) -> Map {

@@ -1,0 +1,121 @@
+//! The caller of a request: how it is identified, and the identity it acts with.
+
+use std::rc::Rc;
+
+use crate::authorize::{Principal, View};
+use base::time::UnixTime;
+use oauth::{Identity, VerifiedToken};
+use policy::{Policy, TestUser};
+
+/// The caller of a request.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    auth_method: AuthMethod,
+    view: Option<Rc<View>>,
+}
+
+/// How the caller is known.
+#[derive(Debug, Clone)]
+pub(crate) enum AuthMethod {
+    /// The request has no token, and the policy has `anonymous`.
+    Anonymous,
+    /// The policy names the caller of all requests from this machine.
+    Local(Rc<Identity>),
+    /// A token names the caller.
+    Token(Rc<VerifiedToken>),
+}
+
+impl AuthMethod {
+    /// As the log names it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Anonymous => "anonymous",
+            Self::Local(_) => "local",
+            Self::Token(token) if token.is_bound() => "dpop",
+            Self::Token(_) => "token",
+        }
+    }
+
+    pub(crate) fn identity(&self) -> &Identity {
+        match self {
+            Self::Anonymous => Identity::anonymous(),
+            Self::Local(identity) => identity,
+            Self::Token(token) => token.identity(),
+        }
+    }
+
+    pub(crate) fn token_age(&self, now: UnixTime) -> Option<u64> {
+        match self {
+            Self::Token(token) => token.age(now.as_secs()),
+            Self::Anonymous | Self::Local(_) => None,
+        }
+    }
+}
+
+impl Caller {
+    /// A caller, and the view that it acts with.
+    pub(crate) fn new(auth_method: AuthMethod, view: Option<Rc<View>>) -> Self {
+        Self { auth_method, view }
+    }
+
+    /// How the caller is known.
+    pub(crate) fn auth_method(&self) -> &AuthMethod {
+        &self.auth_method
+    }
+
+    /// The token that names the caller, if one does.
+    pub(crate) fn token(&self) -> Option<&VerifiedToken> {
+        match &self.auth_method {
+            AuthMethod::Token(token) => Some(token),
+            AuthMethod::Anonymous | AuthMethod::Local(_) => None,
+        }
+    }
+
+    /// The caller itself.
+    pub(crate) fn own(&self) -> &Identity {
+        self.auth_method.identity()
+    }
+
+    /// The identity for rules, arguments and headers: of the view, if the caller acts with one.
+    pub(crate) fn identity(&self) -> &Identity {
+        match &self.view {
+            Some(view) => &view.identity,
+            None => self.own(),
+        }
+    }
+
+    /// Whether a token says who the caller is and where it belongs, and not the policy.
+    pub(crate) fn is_as_the_token_says(&self) -> bool {
+        let is_own = self.identity().user == self.own().user;
+        matches!(self.auth_method, AuthMethod::Token(_)) && is_own
+    }
+
+    /// The view the caller acts with; empty for none.
+    pub(crate) fn view(&self) -> &str {
+        self.view.as_ref().map_or("", |view| &view.name)
+    }
+
+    /// The caller with its own roles, where it acts as another one.
+    pub(crate) fn ceiling(&self) -> Option<&Identity> {
+        self.view.as_ref().map(|view| &view.ceiling)
+    }
+
+    /// The test user the caller acts as.
+    pub(crate) fn test_user(&self) -> Option<&TestUser> {
+        self.view.as_ref()?.test_user.as_ref()
+    }
+
+    /// What decisions look at.
+    pub(crate) fn principal(&self, now: UnixTime) -> Principal<'_> {
+        Principal {
+            identity: self.identity(),
+            ceiling: self.ceiling(),
+            token_age: self.auth_method.token_age(now),
+        }
+    }
+
+    /// Whether lists of tools show the filter's own tools to the caller.
+    pub(crate) fn lists_own_tools(&self, policy: &Policy) -> bool {
+        policy.auth_tools && !matches!(self.auth_method, AuthMethod::Anonymous)
+    }
+}
