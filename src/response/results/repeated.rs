@@ -1,7 +1,6 @@
 //! Hidden values where other texts of the message repeat them.
 
 use std::cell::Cell;
-use std::cmp::Reverse;
 use std::collections::HashSet;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
@@ -253,7 +252,7 @@ fn stands_at(text: &str, span: &Span, value: &Sought) -> bool {
     !in_number && !in_word
 }
 
-/// A text with parts of it replaced; where parts overlap, the longer one counts.
+/// A text with parts of it replaced. Parts that overlap are replaced as one.
 pub(in crate::response) fn replace(
     text: &str,
     mut parts: Vec<Span>,
@@ -262,17 +261,40 @@ pub(in crate::response) fn replace(
     if parts.is_empty() {
         return None;
     }
-    parts.sort_unstable_by_key(|part| (part.start, Reverse(part.end)));
+    parts.sort_unstable_by_key(|part| part.start);
+    let mut joined: Vec<Span> = Vec::with_capacity(parts.len());
+    for part in parts {
+        match joined.last_mut().filter(|last| part.start < last.end) {
+            Some(last) => last.end = last.end.max(part.end),
+            None => joined.push(part),
+        }
+    }
     let mut out = String::with_capacity(text.len());
     let mut done = 0;
-    for part in parts {
-        if part.start < done {
-            continue;
-        }
+    for part in joined {
         out.push_str(text.get(done..part.start)?);
         out.push_str(&with(text.get(part.clone())?));
         done = part.end;
     }
     out.push_str(text.get(done..)?);
     Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s16_parts_that_overlap_are_replaced_as_one() {
+        for (parts, expected) in [
+            (vec![0..4, 2..6], "*6789"),
+            (vec![2..6, 0..4], "*6789"),
+            (vec![1..8, 2..3], "0*89"),
+            (vec![0..2, 2..4], "**456789"),
+            (vec![3..5, 3..9], "012*9"),
+        ] {
+            let replaced = replace("0123456789", parts, |_| "*".to_owned());
+            assert_eq!(replaced.as_deref(), Some(expected));
+        }
+    }
 }
