@@ -1,8 +1,10 @@
 //! One message of the server: read once, changed by each concern in turn, written once.
 
 use super::changes::Changes;
-use super::inspect::Inspect;
+use super::embedded::ValuesLeft;
+use super::inspect::{Inspect, ResultOf};
 use super::lists::{Filtered, ListFilter};
+use super::results::places::AnswerTo;
 use super::results::{self, NotTheCallers};
 use super::{Answering, error_texts, instructions};
 use crate::audit::{self, Record};
@@ -10,6 +12,7 @@ use crate::refusal::Refusal;
 use crate::request::caller::Caller;
 use crate::request::own_tool_call::lists_own_tools;
 use crate::transaction::{MAX_DEPTH, Now};
+use base::json::Fault;
 use base::json::tree::Node;
 use mcp::handles::may_have_handles;
 use policy::ServerErrors;
@@ -35,14 +38,16 @@ impl Answering {
         if !(lists || instructions || results || errors || id || handles) {
             return Ok(None);
         }
-        let mut message = read(body)?;
-        let mut changes = Changes::default();
+        let values = ValuesLeft::default();
+        let mut message = read(&values, body)?;
+        let mut changes = Changes::within(values);
         let mut rewritten = None;
         if lists && self.filter_lists(&message, body, now, record, &mut changes)? && results {
             // Rules for data count in what lists write of a tool's schemas, too.
             rewritten = changes.apply(body);
-            message = read(rewritten.as_deref().unwrap_or(body))?;
-            changes = Changes::default();
+            let values = ValuesLeft::default();
+            message = read(&values, rewritten.as_deref().unwrap_or(body))?;
+            changes = Changes::within(values);
         }
         let body = rewritten.as_deref().unwrap_or(body);
         if let (true, Some(text)) = (instructions, &self.policy.instructions) {
@@ -64,6 +69,9 @@ impl Answering {
         if handles {
             self.seal_message(&message, now, &mut changes)?;
         }
+        if changes.values().is_exceeded() {
+            return Err(Refusal::TooManyValues);
+        }
         Ok(changes.apply(body).or(rewritten))
     }
 
@@ -82,7 +90,16 @@ impl Answering {
     ) -> Result<(), Refusal> {
         let rules = results::rules_for(&self.policy, Some(caller), &self.result_of);
         let key = self.audit_key.as_deref();
-        let judged = results::judge(&rules, caller.identity(), key, message, MAX_DEPTH, changes);
+        let to = self.answers();
+        let judged = results::judge(
+            &rules,
+            caller.identity(),
+            key,
+            message,
+            to,
+            MAX_DEPTH,
+            changes,
+        );
         let judged = judged.map_err(|NotTheCallers| Refusal::NotOwned)?;
         add(&mut record.dropped_items, judged.dropped);
         for field in judged.redacted {
@@ -91,6 +108,16 @@ impl Answering {
             }
         }
         Ok(())
+    }
+
+    /// What the message may answer.
+    fn answers(&self) -> AnswerTo {
+        match self.result_of {
+            ResultOf::Anything => AnswerTo::Anything,
+            ResultOf::Nothing if self.inspect.lists => AnswerTo::List,
+            ResultOf::Nothing => AnswerTo::Server,
+            ResultOf::Tool(_) | ResultOf::Prompt(_) | ResultOf::Resource(_) => AnswerTo::Call,
+        }
     }
 
     /// Filters the lists in a message. True if a part of the server's data is written anew.
@@ -122,8 +149,12 @@ impl Answering {
 }
 
 /// Reads a message of the server.
-fn read(body: &[u8]) -> Result<Node, Refusal> {
-    Node::read(body, MAX_DEPTH).map_err(|_| Refusal::UpstreamAnswer)
+fn read(values: &ValuesLeft, body: &[u8]) -> Result<Node, Refusal> {
+    let message = values.read(body, MAX_DEPTH);
+    message.map_err(|error| match error.fault {
+        Fault::TooManyValues => Refusal::TooManyValues,
+        _ => Refusal::UpstreamAnswer,
+    })
 }
 
 fn add(count: &mut Option<usize>, more: usize) {

@@ -39,6 +39,9 @@ pub enum Fault {
     /// Deeper nesting than the limit.
     #[error("nested too deeply")]
     TooDeep,
+    /// More values than the limit.
+    #[error("too many values")]
+    TooManyValues,
     /// A character that cannot stand here.
     #[error("unexpected character")]
     Unexpected,
