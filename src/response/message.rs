@@ -6,7 +6,7 @@ use super::inspect::{Inspect, ResultOf};
 use super::lists::{Filtered, ListFilter};
 use super::results::places::AnswerTo;
 use super::results::{self, NotTheCallers};
-use super::{Answering, error_texts, instructions};
+use super::{Answering, challenges, error_texts, instructions};
 use crate::audit::{self, Record};
 use crate::refusal::Refusal;
 use crate::request::caller::Caller;
@@ -20,13 +20,16 @@ use policy::ServerErrors;
 impl Answering {
     /// A message of the server as the client may have it, if anything of it changes. It is read once;
     /// each concern sees what the ones before it changed.
+    /// `failed`: the status of the answer is an error.
     pub(super) fn inspect_message(
         &mut self,
         body: &[u8],
+        failed: bool,
         now: Now,
         record: &mut Record,
     ) -> Result<Option<Vec<u8>>, Refusal> {
-        let errors = self.inspect.errors && error_texts::may_have_texts(body);
+        let errors = self.inspect.errors && (failed || error_texts::may_have_texts(body));
+        let challenges = !self.passes_credentials() && challenges::may_be_in(body);
         let handles = self.inspect.handles && may_have_handles(body);
         let id = self.may_have_own_id(body);
         let Inspect {
@@ -35,8 +38,13 @@ impl Answering {
             results,
             ..
         } = self.inspect;
-        if !(lists || instructions || results || errors || id || handles) {
+        let others = lists || instructions || results || id || handles;
+        if !(others || errors || challenges) {
             return Ok(None);
+        }
+        if errors && !others && !body.trim_ascii_start().starts_with(b"{") && !looks_like_list(body)
+        {
+            return self.hide_in_words(body, now, record);
         }
         let values = ValuesLeft::default();
         let mut message = read(&values, body)?;
@@ -59,9 +67,12 @@ impl Answering {
         }
         if let (true, Some(caller)) = (errors, &self.caller) {
             let caller = caller.principal(now);
-            let shown = error_texts::hide(&self.policy, caller, &message, MAX_DEPTH, &mut changes);
+            let shown = error_texts::hide(&self.policy, caller, &message, failed, &mut changes);
             add(&mut record.hidden_names, shown.names);
             add(&mut record.withheld_errors, shown.withheld);
+        }
+        if challenges {
+            challenges::remove(&message, &mut changes);
         }
         if id {
             self.restore_id(&message, &mut changes)?;
@@ -73,6 +84,26 @@ impl Answering {
             return Err(Refusal::TooManyValues);
         }
         Ok(changes.apply(body).or(rewritten))
+    }
+
+    /// An error that is no JSON, without the names of hidden tools.
+    fn hide_in_words(
+        &self,
+        body: &[u8],
+        now: Now,
+        record: &mut Record,
+    ) -> Result<Option<Vec<u8>>, Refusal> {
+        let Some(caller) = &self.caller else {
+            return Ok(None);
+        };
+        let words = str::from_utf8(body).map_err(|_| Refusal::UpstreamAnswer)?;
+        let hidden = error_texts::hide_in_words(&self.policy, caller.principal(now), words);
+        let (changed, hidden) = hidden.ok_or(Refusal::UpstreamAnswer)?;
+        if self.withholds_errors() {
+            return Err(Refusal::UpstreamAnswer);
+        }
+        add(&mut record.hidden_names, hidden.names);
+        Ok(changed.map(String::into_bytes))
     }
 
     /// Whether no text of an error may pass unread.
@@ -146,6 +177,10 @@ impl Answering {
         note_pins(&filtered, record);
         Ok(filtered.writes_data)
     }
+}
+
+fn looks_like_list(body: &[u8]) -> bool {
+    body.trim_ascii_start().starts_with(b"[")
 }
 
 /// Reads a message of the server.
