@@ -98,6 +98,8 @@ pub enum Refusal {
     TestUserCredential,
     /// The body is larger than `max_body`.
     TooLarge,
+    /// The server's answer has more values than are read.
+    TooManyValues,
     /// The token is not accepted.
     Token(TokenError),
     /// The event id is not this caller's.
@@ -112,6 +114,10 @@ pub enum Refusal {
     Upgrade,
     /// The server's answer cannot be checked.
     UpstreamAnswer,
+    /// The server asks for credentials of its own.
+    UpstreamChallenge,
+    /// The server redirects to another URL.
+    UpstreamRedirect,
     /// The caller may not act as the role or user it names.
     ViewAs,
 }
@@ -185,12 +191,15 @@ impl Refusal {
             Self::Token(error) => (*error).into(),
             Self::TestUserCredential => Reason::TestUserCredential,
             Self::TooLarge => Reason::BodyTooLarge,
+            Self::TooManyValues => Reason::UpstreamAnswerTooManyValues,
             Self::UnknownEvent => Reason::UnknownEvent,
             Self::UnknownMethod => Reason::UnknownMethod,
             Self::UnknownSession => Reason::UnknownSession,
             Self::UnknownTask => Reason::UnknownTask,
             Self::Upgrade => Reason::UpgradeNotAccepted,
             Self::UpstreamAnswer => Reason::UpstreamAnswerUncheckable,
+            Self::UpstreamChallenge => Reason::UpstreamChallenged,
+            Self::UpstreamRedirect => Reason::UpstreamRedirected,
             Self::ViewAs => Reason::ViewAsNotAllowed,
         }
     }
@@ -299,12 +308,15 @@ impl Refusal {
             | Self::RequestState
             | Self::TestUserCredential
             | Self::TooLarge
+            | Self::TooManyValues
             | Self::UnknownEvent
             | Self::UnknownMethod
             | Self::UnknownSession
             | Self::UnknownTask
             | Self::Upgrade
             | Self::UpstreamAnswer
+            | Self::UpstreamChallenge
+            | Self::UpstreamRedirect
             | Self::ViewAs => Vec::new(),
         }
     }

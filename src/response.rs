@@ -1,6 +1,7 @@
 //! The answer of the server. Messages that may hold lists, data under rules or ids are inspected: JSON is
 //! held until it is whole, event streams are cut into events. Everything else passes unread.
 
+mod challenges;
 mod changes;
 mod embedded;
 pub(crate) mod error_texts;
@@ -82,8 +83,8 @@ pub(crate) enum ResponseState {
     Pass,
     /// A JSON message, held until it is whole. `failed`: its status is an error.
     Message { failed: bool },
-    /// An event stream, looked at event by event.
-    Events(EventStream),
+    /// An event stream, looked at event by event. `failed`: its status is an error.
+    Events { stream: EventStream, failed: bool },
     /// Replaced: the bytes left to send.
     Replaced(Vec<u8>),
 }
@@ -118,16 +119,26 @@ impl Answering {
             Ok(edit) => self.header_edits.extend(edit),
             Err(refusal) => return self.replace_answer(headers, ended, &refusal, record),
         }
+        match self.without_challenge(headers) {
+            Ok(edits) => self.header_edits.extend(edits),
+            Err(refusal) => return self.replace_answer(headers, ended, &refusal, record),
+        }
         if ended {
             return forward([]);
         }
         match self.body_of_answer(headers) {
             Body::Other => forward([]),
+            // Clients read no body there.
+            Body::Unreadable if self.is_acknowledgement() => {
+                self.state = ResponseState::Replaced(Vec::new());
+                forward([LENGTH, "content-type", "content-encoding"].map(remove))
+            }
             Body::Unreadable => {
                 self.replace_answer(headers, false, &Refusal::UpstreamAnswer, record)
             }
-            Body::Events => {
-                self.state = ResponseState::Events(EventStream::new(self.policy.max_response));
+            Body::Events { failed } => {
+                let stream = EventStream::new(self.policy.max_response);
+                self.state = ResponseState::Events { stream, failed };
                 forward([remove(LENGTH)])
             }
             Body::Message { failed } => {
@@ -138,6 +149,11 @@ impl Answering {
                 forward([remove(LENGTH)])
             }
         }
+    }
+
+    /// Whether the answer is to a notification or to an answer of the client.
+    fn is_acknowledgement(&self) -> bool {
+        self.request.id.is_none() && self.request.http_method == "POST"
     }
 
     /// How the session of an answer reaches the client.
@@ -170,10 +186,12 @@ impl Answering {
             Some("text/event-stream")
                 if plain && (inspected || self.request.era == Era::Legacy) =>
             {
-                Body::Events
+                Body::Events { failed }
             }
             // An error in words has no handles.
             _ if self.must_inspect() => Body::Unreadable,
+            _ if self.inspect.errors && failed && plain => Body::Message { failed },
+            _ if self.inspect.errors && failed => Body::Unreadable,
             _ if !(errors_only || plain && failed) => Body::Unreadable,
             _ => Body::Other,
         }
@@ -189,20 +207,38 @@ impl Answering {
         matches!(self.state, ResponseState::Message { .. })
     }
 
-    /// The answer's body: all of it so far while a message is held, else the next chunk.
-    /// `ended`: by its own end or by trailers.
-    pub(crate) fn response_body(
-        &mut self,
-        body: &[u8],
-        ended: bool,
-        now: UnixTime,
-        record: &mut Record,
-    ) -> Step {
-        let step = self.treat_body(body, ended, now, record);
+    /// A held message grew to so many bytes, and has not ended: its bytes are read once it has.
+    pub(crate) fn response_grows(&mut self, size: usize, record: &mut Record) -> Step {
+        let step = match self.state {
+            ResponseState::Message { failed } if size > self.policy.max_response => {
+                self.message_too_large(failed, record)
+            }
+            _ => Step::Hold,
+        };
         self.with_answer_headers(step)
     }
 
-    fn treat_body(&mut self, body: &[u8], ended: bool, now: UnixTime, record: &mut Record) -> Step {
+    /// A message that is too large to be read passes unread, if it may.
+    fn message_too_large(&mut self, failed: bool, record: &mut Record) -> Step {
+        self.state = ResponseState::Pass;
+        if self.must_inspect() || failed && self.inspect.errors {
+            return self.answer_error(failed, &Refusal::UpstreamAnswer, record);
+        }
+        Step::Forward(Forward::default())
+    }
+
+    /// The answer's body: all of a held message, else the next chunk.
+    pub(crate) fn response_body(
+        &mut self,
+        body: &[u8],
+        now: UnixTime,
+        record: &mut Record,
+    ) -> Step {
+        let step = self.treat_body(body, now, record);
+        self.with_answer_headers(step)
+    }
+
+    fn treat_body(&mut self, body: &[u8], now: UnixTime, record: &mut Record) -> Step {
         match std::mem::replace(&mut self.state, ResponseState::Pass) {
             ResponseState::Pass => Step::Forward(Forward::default()),
             ResponseState::Replaced(rest) => {
@@ -210,26 +246,27 @@ impl Answering {
                 self.pass_chunk(body, rest)
             }
             ResponseState::Message { failed } if body.len() > self.policy.max_response => {
-                if self.must_inspect() {
-                    return self.answer_error(failed, &Refusal::UpstreamAnswer, record);
+                self.message_too_large(failed, record)
+            }
+            ResponseState::Message { .. } if body.is_empty() && self.is_acknowledgement() => {
+                self.answer(None, None)
+            }
+            ResponseState::Message { failed } => {
+                match self.inspect_message(body, failed, now, record) {
+                    Ok(changed) => self.answer(None, changed),
+                    Err(refusal) => self.answer_error(failed, &refusal, record),
                 }
-                Step::Forward(Forward::default())
             }
-            ResponseState::Message { failed } if !ended => {
-                self.state = ResponseState::Message { failed };
-                Step::Hold
+            ResponseState::Events { stream, failed } => {
+                self.events(stream, failed, body, now, record)
             }
-            ResponseState::Message { failed } => match self.inspect_message(body, now, record) {
-                Ok(changed) => self.answer(None, changed),
-                Err(refusal) => self.answer_error(failed, &refusal, record),
-            },
-            ResponseState::Events(stream) => self.events(stream, body, now, record),
         }
     }
 
     fn events(
         &mut self,
         mut stream: EventStream,
+        failed: bool,
         chunk: &[u8],
         now: UnixTime,
         record: &mut Record,
@@ -240,15 +277,15 @@ impl Answering {
         };
         let mut out = Vec::with_capacity(chunk.len());
         for event in events {
-            match self.event(&event, now, record) {
+            match self.event(&event, failed, now, record) {
                 Ok(None) => out.extend_from_slice(&event),
                 Ok(Some(changed)) => out.extend(changed),
                 Err(refusal) => return self.end_stream(chunk, out, &refusal, record),
             }
         }
         match too_large {
-            None => self.state = ResponseState::Events(stream),
-            Some(_) if self.must_inspect() => {
+            None => self.state = ResponseState::Events { stream, failed },
+            Some(_) if self.must_inspect() || failed && self.inspect.errors => {
                 return self.end_stream(chunk, out, &Refusal::UpstreamAnswer, record);
             }
             // From here on it passes as it comes.
@@ -267,6 +304,7 @@ impl Answering {
     fn event(
         &mut self,
         event: &[u8],
+        failed: bool,
         now: UnixTime,
         record: &mut Record,
     ) -> Result<Option<Vec<u8>>, Refusal> {
@@ -282,7 +320,7 @@ impl Answering {
         if data.is_empty() || self.inspect.is_nothing() {
             return Ok(named);
         }
-        match self.inspect_message(&data, now, record) {
+        match self.inspect_message(&data, failed, now, record) {
             Ok(None) => Ok(named),
             Ok(Some(changed)) => {
                 let event = named.as_deref().unwrap_or(event);
@@ -332,7 +370,12 @@ impl Answering {
             remove("content-encoding"),
             remove(SESSION),
         ];
-        if !status.starts_with(['4', '5']) {
+        edits.extend(challenges::HEADERS.map(remove));
+        let is_the_servers = matches!(
+            refusal,
+            Refusal::UpstreamChallenge | Refusal::UpstreamRedirect
+        );
+        if is_the_servers || !status.starts_with(['4', '5']) {
             edits.push(set(":status", "502"));
         }
         let error = self.upstream_error(refusal, record);
@@ -385,8 +428,8 @@ impl Answering {
 enum Body {
     /// A JSON message, held. `failed`: its status already says so.
     Message { failed: bool },
-    /// An event stream, looked at event by event.
-    Events,
+    /// An event stream, looked at event by event. `failed`: its status is an error.
+    Events { failed: bool },
     /// It would have to be looked at, and cannot be.
     Unreadable,
     /// Nothing in it concerns this filter.

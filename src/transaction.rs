@@ -209,14 +209,22 @@ impl Transaction {
         }
     }
 
-    /// The answer's body: all of it so far while a message is held, else the next chunk.
-    /// `is_ended`: by its own end or by trailers.
-    pub fn response_body(&mut self, body: &[u8], is_ended: bool, now: UnixTime) -> Step {
+    /// A held answer grew to `size` bytes, and has not ended.
+    pub fn response_grows(&mut self, size: usize) -> Step {
+        let record = &mut self.journal.borrow_mut().record;
+        match &mut self.phase {
+            Phase::Passed(passed) => passed.answering.response_grows(size, record),
+            _ => Step::Hold,
+        }
+    }
+
+    /// The answer's body: all of it once a held message has ended, else the next chunk.
+    pub fn response_body(&mut self, body: &[u8], now: UnixTime) -> Step {
         let record = &mut self.journal.borrow_mut().record;
         match &mut self.phase {
             Phase::Passed(passed) => {
                 let answering = &mut passed.answering;
-                answering.response_body(body, is_ended, now, record)
+                answering.response_body(body, now, record)
             }
             _ => Step::Forward(Forward::default()),
         }

@@ -248,8 +248,13 @@ impl Stream {
         if self.replied || !transaction.reads_response() {
             return Action::Continue;
         }
+        if transaction.holds_response() && !ended {
+            // Each copy of the buffer would be as long as all chunks before it.
+            let step = transaction.response_grows(size);
+            return self.response_step(&step);
+        }
         let body = host::buffer(BufferType::HttpResponseBody, size);
-        let step = transaction.response_body(&body, ended, host::now());
+        let step = transaction.response_body(&body, host::now());
         self.response_step(&step)
     }
 

@@ -436,6 +436,23 @@ Reason: Refused,
          asks for." =>
         blocked("response", Error(502, INTERNAL_ERROR), "the server's answer cannot be checked",
             "look at what the server answers: strict JSON or an event stream, not compressed");
+    UpstreamAnswerTooManyValues "upstream_answer_too_many_values"
+        "The server's answer has more than 1,000,000 JSON values, in its texts too." =>
+        blocked("response", Error(502, INTERNAL_ERROR), "the server's answer has too many values",
+            "let the server answer in pages, or lower `max_response`");
+    UpstreamChallenged "upstream_challenged"
+        "The server answered 401 or 407, or sent a `WWW-Authenticate` header with 403: it expects a \
+         credential that it did not get. Its challenge could name another authorization server, so it \
+         does not pass." =>
+        blocked("response", Error(502, INTERNAL_ERROR), "the server does not accept the credential of the proxy",
+            "give the server a credential it accepts under `upstream` (`static`, `exchange`, or `pass` for \
+             the client's own token), or turn its own authorization off");
+    UpstreamRedirected "upstream_redirected"
+        "The server answered with a redirect, whose URL could be internal or another server's, so it \
+         does not pass." =>
+        blocked("response", Error(502, INTERNAL_ERROR), "the server redirects the request to another URL",
+            "compare the path that Envoy sends with the server's, also its slash at the end and its scheme, \
+             and rewrite it in the route");
     HttpSseUnsupported "http_sse_unsupported"
         "The server speaks HTTP+SSE of 2024-11-05, whose answers come on another connection." =>
         blocked("request", Error(502, INTERNAL_ERROR),

@@ -364,7 +364,7 @@ impl Authenticated {
     ) -> Option<String> {
         let journal = self.request.journal();
         let id = journal.id.as_ref()?;
-        if !inspect.depends_on_request() || era == Era::Modern {
+        if !inspect.depends_on_request(result_of) || era == Era::Modern {
             return None;
         }
         request_ids::for_server(id, journal.record.method.as_deref(), result_of)

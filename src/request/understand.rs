@@ -142,8 +142,7 @@ pub(super) fn inspects(
     let is_stream = request.method() == "GET";
     // A stream that is resumed may still bring the answer.
     let has_instructions = is_stream || matches!(method, Some("initialize" | "server/discover"));
-    // Only requests have an answer, and a stream may bring the answers to others.
-    let errors = (is_stream || journal.id.is_some()) && hides_in_errors(policy);
+    let errors = hides_in_errors(policy);
     // What depends on the caller must not be cached for others: what it reads, and the tools that
     // instructions name.
     let of_caller = method == Some("resources/read")

@@ -3,8 +3,9 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
-use super::embedded::{Inside, look};
+use super::embedded::{Inside, ValuesLeft};
 use base::json::edits::{Edits, Fate};
 use base::json::tree::{Child, Node};
 use base::json::{Element, Span};
@@ -14,9 +15,33 @@ use base::json::{Element, Span};
 pub(super) struct Changes {
     edits: Edits,
     /// The texts that now stand in the place of others, by their start.
-    texts: BTreeMap<usize, String>,
+    texts: BTreeMap<usize, Written>,
     /// The texts that are JSON once more, by their start.
     embedded: BTreeMap<usize, Embedded>,
+    /// How many more values are read of the message.
+    values: Rc<ValuesLeft>,
+}
+
+/// In the place of a text that cannot be looked into.
+pub(super) const WITHHELD: &str = "[withheld]";
+
+/// What stands in the place of a text. A text that is withheld stays so, whatever is decided about it
+/// later: so the stricter of two changes counts.
+#[derive(Debug)]
+enum Written {
+    /// The text without what is hidden in it.
+    Without(String),
+    /// [`WITHHELD`].
+    Withheld,
+}
+
+impl Written {
+    fn text(&self) -> &str {
+        match self {
+            Self::Without(text) => text,
+            Self::Withheld => WITHHELD,
+        }
+    }
 }
 
 /// A text that is JSON once more, and what changes in it.
@@ -39,6 +64,27 @@ pub(super) enum Held<'n> {
 }
 
 impl Changes {
+    /// No changes of a message of which no more values are read.
+    pub(super) fn within(values: ValuesLeft) -> Self {
+        Self {
+            values: Rc::new(values),
+            ..Self::default()
+        }
+    }
+
+    /// No changes of a text of the same message.
+    fn of_inner(&self) -> Self {
+        Self {
+            values: Rc::clone(&self.values),
+            ..Self::default()
+        }
+    }
+
+    /// How many more values are read of the message.
+    pub(super) fn values(&self) -> &ValuesLeft {
+        &self.values
+    }
+
     /// The edits of what is written as JSON. What it writes is not looked at by later concerns.
     pub(super) fn edits(&mut self) -> &mut Edits {
         &mut self.edits
@@ -59,7 +105,7 @@ impl Changes {
             (Fate::Gone, _) => None,
             (_, Some(changed)) => Some(Cow::Owned(changed)),
             (Fate::Kept, None) => Some(Cow::Borrowed(text)),
-            (Fate::Replaced, None) => self.texts.get(&start).cloned().map(Cow::Owned),
+            (Fate::Replaced, None) => self.written(start).map(Cow::Owned),
         }
     }
 
@@ -72,24 +118,42 @@ impl Changes {
     /// A key as it reads now.
     pub(super) fn key<'n>(&self, child: &'n Child) -> Cow<'n, str> {
         match self.texts.get(&child.key_span.start) {
-            Some(key) if !child.key_span.is_empty() => Cow::Owned(key.clone()),
+            Some(key) if !child.key_span.is_empty() => Cow::Owned(key.text().to_owned()),
             _ => Cow::Borrowed(&child.key),
         }
     }
 
-    /// Replaces a text by another one.
+    fn written(&self, start: usize) -> Option<String> {
+        let now = self.texts.get(&start)?;
+        Some(now.text().to_owned())
+    }
+
+    /// Replaces a text by another one, unless it is withheld.
     pub(super) fn set_text(&mut self, node: &Node, text: String) {
-        self.write(&node.span, text);
+        self.write(&node.span, Written::Without(text));
+    }
+
+    /// Withholds a text.
+    pub(super) fn withhold(&mut self, node: &Node) {
+        self.write(&node.span, Written::Withheld);
+    }
+
+    /// Whether a text is withheld.
+    pub(super) fn is_withheld(&self, node: &Node) -> bool {
+        matches!(self.texts.get(&node.span.start), Some(Written::Withheld))
     }
 
     /// Gives a member another key.
     pub(super) fn set_key(&mut self, member: &Child, key: String) {
-        self.write(&member.key_span, key);
+        self.write(&member.key_span, Written::Without(key));
     }
 
-    fn write(&mut self, span: &Span, text: String) {
+    fn write(&mut self, span: &Span, text: Written) {
+        if matches!(self.texts.get(&span.start), Some(Written::Withheld)) {
+            return;
+        }
         self.embedded.remove(&span.start);
-        self.edits.replace(span.clone(), quoted(&text));
+        self.edits.replace(span.clone(), quoted(text.text()));
         self.texts.insert(span.start, text);
     }
 
@@ -105,23 +169,23 @@ impl Changes {
         self.edits.remove_element(element);
     }
 
-    /// Looks into a text, which is read once. `None` if it is no text or is gone.
+    /// Looks into a text, which is read once. `None` if it is no text, is gone or is withheld.
     pub(super) fn open<'n>(&mut self, node: &'n Node, max_depth: usize) -> Option<Held<'n>> {
         let text = node.text()?;
-        if self.is_gone(node) {
+        if self.is_gone(node) || self.is_withheld(node) {
             return None;
         }
         if let Some(embedded) = self.embedded.remove(&node.span.start) {
             return Some(Held::Json(embedded));
         }
-        let now = self.texts.get(&node.span.start).cloned();
+        let now = self.written(node.span.start);
         let text = now.map_or(Cow::Borrowed(text), Cow::Owned);
-        Some(match look(&text, max_depth) {
+        Some(match self.values.look(&text, max_depth) {
             Inside::Json(inner) => Held::Json(Embedded {
                 span: node.span.clone(),
                 text: text.into_owned(),
                 node: inner,
-                changes: Self::default(),
+                changes: self.of_inner(),
             }),
             Inside::Nearly => Held::Nearly(text),
             Inside::Words => Held::Words(text),
@@ -151,13 +215,14 @@ impl Changes {
 }
 
 impl Embedded {
-    /// JSON in a text that stands at no place of its own, as in base64.
-    pub(super) fn of(text: &str, node: Node) -> Self {
+    /// JSON in a text that stands at no place of its own, as in base64. `around`: the changes of the
+    /// message.
+    pub(super) fn of(text: &str, node: Node, around: &Changes) -> Self {
         Self {
             span: node.span.clone(),
             text: text.to_owned(),
             node,
-            changes: Changes::default(),
+            changes: around.of_inner(),
         }
     }
 

@@ -10,7 +10,9 @@ use super::changes::{Changes, Held, quoted};
 use super::results::mask::STARS;
 use super::results::new_keys::NewKeys;
 use crate::authorize::Principal;
+use crate::limits::MAX_DEPTH;
 use base::json::tree::{Child, Node, Value};
+use mcp::argument_names::fold;
 use policy::{Policy, ServerErrors};
 
 /// In the place of the texts of a tool's error.
@@ -34,40 +36,95 @@ pub(super) struct HiddenNames {
 
 /// Whether a message may have such texts: others need not be parsed for them.
 pub(super) fn may_have_texts(body: &[u8]) -> bool {
-    let keys: [&[u8]; 3] = [b"\"error\"", b"\"instructions\"", b"\"statusMessage\""];
-    // Many servers write `"isError":false` into every result.
-    let is_true = |at: usize| {
-        let behind = body.get(at.saturating_add(IS_ERROR.len())..);
+    let is_message = body.trim_ascii_start().starts_with(b"{");
+    if !is_message || memmem::find(body, b"\"jsonrpc\"").is_none() || has_escaped_letter(body) {
+        return true;
+    }
+    let may_be_true = |at: usize, key: &[u8]| {
+        let behind = body.get(at.saturating_add(key.len())..);
         let value = behind.and_then(|behind| behind.trim_ascii_start().strip_prefix(b":"));
-        value.is_some_and(|value| value.trim_ascii_start().starts_with(b"t"))
+        // Many servers write `"isError":false` into every result.
+        value.is_some_and(|value| !value.trim_ascii_start().starts_with(b"f"))
     };
-    keys.iter().any(|key| memmem::find(body, key).is_some())
-        || memmem::find_iter(body, IS_ERROR).any(is_true)
+    TEXT_KEYS
+        .iter()
+        .any(|key| memmem::find(body, key).is_some())
+        || IS_ERROR.iter().any(|key| {
+            let mut found = memmem::find_iter(body, key);
+            found.any(|at| may_be_true(at, key))
+        })
 }
 
-const IS_ERROR: &[u8] = b"\"isError\"";
+/// Keys of texts, also as some servers write them.
+const TEXT_KEYS: [&[u8]; 5] = [
+    b"\"error\"",
+    b"\"Error\"",
+    b"\"ERROR\"",
+    b"\"instructions\"",
+    b"\"statusMessage\"",
+];
+const IS_ERROR: [&[u8]; 3] = [b"\"isError\"", b"\"IsError\"", b"\"is_error\""];
 
-/// Hides in a message's error texts, and in its `instructions`, what the policy says.
+/// Whether a letter of ASCII is written as an escape, as no library does: it could be one of a key.
+fn has_escaped_letter(body: &[u8]) -> bool {
+    const ESCAPE: &[u8] = b"\\u00";
+    memmem::find_iter(body, ESCAPE).any(|at| {
+        let digit = body.get(at.saturating_add(ESCAPE.len()));
+        digit.is_some_and(|digit| (b'4'..=b'7').contains(digit))
+    })
+}
+
+/// Hides in a message's error texts, and in its `instructions`, what the policy says. `failed`: the
+/// status is an error, so that all of the message is an error's text.
 pub(super) fn hide<'p>(
     policy: &'p Policy,
     caller: Principal<'p>,
     message: &Node,
-    max_depth: usize,
+    failed: bool,
     changes: &'p mut Changes,
 ) -> HiddenNames {
     let mut texts = Texts {
-        max_depth,
+        max_depth: MAX_DEPTH,
         withhold: policy.errors == ServerErrors::Withhold,
         presents: policy.instructions.is_none(),
+        failed,
         names: Names::new(policy, caller),
         withheld: 0,
         changes,
     };
-    texts.message(message);
+    if is_rpc(message) {
+        texts.message(message);
+    } else {
+        texts.other(message);
+    }
     HiddenNames {
         names: texts.names.hidden,
         withheld: texts.withheld,
     }
+}
+
+/// Hides names in an error that is no JSON. `None`: it cannot be searched.
+pub(super) fn hide_in_words(
+    policy: &Policy,
+    caller: Principal<'_>,
+    words: &str,
+) -> Option<(Option<String>, HiddenNames)> {
+    let mut names = Names::new(policy, caller);
+    let changed = names.hide(words).ok()?;
+    let hidden = HiddenNames {
+        names: names.hidden,
+        withheld: 0,
+    };
+    Some((changed, hidden))
+}
+
+/// Whether this is a message of JSON-RPC, and nothing stands beside what it has.
+fn is_rpc(message: &Node) -> bool {
+    const KEYS: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
+    let members = message.members();
+    let has = |key: &str| message.member(key).is_some();
+    (has("result") || has("error") || has("method"))
+        && members.iter().all(|member| KEYS.contains(&&*member.key))
 }
 
 struct Texts<'p> {
@@ -75,6 +132,8 @@ struct Texts<'p> {
     withhold: bool,
     /// Whether `instructions` are the server's.
     presents: bool,
+    /// Whether the status is an error.
+    failed: bool,
     names: Names<'p>,
     withheld: usize,
     changes: &'p mut Changes,
@@ -91,10 +150,20 @@ impl Texts<'_> {
         }
     }
 
+    /// What is no message of JSON-RPC: all of it is an error's text.
+    fn other(&mut self, message: &Node) {
+        if !self.withhold {
+            return self.texts(message);
+        }
+        self.withheld = self.withheld.saturating_add(1);
+        let message_now = quoted(standard_message(""));
+        let error = format!("{{\"error\":{{\"code\":-32603,\"message\":{message_now}}}}}");
+        self.replace(message, &error);
+    }
+
     /// A result, or what is told of a task, in which there may be another one.
     fn outcome(&mut self, outcome: &Node) {
-        let is_error = outcome.member("isError");
-        let is_error = is_error.is_some_and(|it| matches!(it.value, Value::Bool(true)));
+        let is_error = self.failed || outcome.members().iter().any(is_true_error);
         let has_failed = outcome.member("status").and_then(Node::text) == Some("failed");
         // Only such a result tells capabilities. What the policy says stays.
         let presents = self.presents && outcome.member("capabilities").is_some();
@@ -117,8 +186,12 @@ impl Texts<'_> {
                 "instructions" if presents => self.texts(node),
                 "error" => self.error(node),
                 "result" | "task" => self.outcome(node),
+                _ if self.failed => self.texts(node),
                 _ => {}
             }
+        }
+        if self.failed && outcome.members().is_empty() {
+            self.texts(outcome);
         }
     }
 
@@ -221,6 +294,12 @@ fn hide_names(
         hide_names(names, &child.node, max_depth, changes)?;
     }
     Ok(())
+}
+
+/// Whether this says that a result is an error, in any way that a client may take for it.
+fn is_true_error(member: &Child) -> bool {
+    let says_error = fold(&member.key) == "iserror";
+    says_error && !matches!(member.node.value, Value::Bool(false) | Value::Null)
 }
 
 /// The code of an error, as written.

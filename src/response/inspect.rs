@@ -21,8 +21,10 @@ pub(crate) struct Inspect {
 
 impl Inspect {
     /// Whether the answer depends on the request, so that two answers must not be swapped.
-    pub(crate) fn depends_on_request(self) -> bool {
-        self.results || self.lists
+    pub(crate) fn depends_on_request(self, result_of: &ResultOf) -> bool {
+        // Without a target all rules apply.
+        let has_own_rules = self.results && !matches!(result_of, ResultOf::Nothing);
+        has_own_rules || self.lists
     }
 
     pub(super) fn is_nothing(self) -> bool {

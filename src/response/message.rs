@@ -1,14 +1,17 @@
 //! One message of the server: read once, changed by each concern in turn, written once.
 
 use super::changes::Changes;
-use super::inspect::Inspect;
+use super::embedded::ValuesLeft;
+use super::inspect::{Inspect, ResultOf};
 use super::lists::{Filtered, ListFilter};
+use super::results::places::AnswerTo;
 use super::results::{self, NotTheCallers};
-use super::{Answering, error_texts, instructions};
+use super::{Answering, challenges, error_texts, instructions};
 use crate::audit::{self, Record};
 use crate::caller::Caller;
 use crate::limits::MAX_DEPTH;
 use crate::refusal::Refusal;
+use base::json::JsonErrorKind;
 use base::json::tree::Node;
 use base::time::UnixTime;
 use mcp::sealed_ids::may_have_ids;
@@ -17,13 +20,16 @@ use policy::ServerErrors;
 impl Answering {
     /// A message of the server as the client may have it, if anything of it changes. It is read once;
     /// each concern sees what the ones before it changed.
+    /// `failed`: the status of the answer is an error.
     pub(super) fn inspect_message(
         &mut self,
         body: &[u8],
+        failed: bool,
         now: UnixTime,
         record: &mut Record,
     ) -> Result<Option<Vec<u8>>, Refusal> {
-        let errors = self.inspect.errors && error_texts::may_have_texts(body);
+        let errors = self.inspect.errors && (failed || error_texts::may_have_texts(body));
+        let challenges = !self.passes_credentials() && challenges::may_be_in(body);
         let handles = self.inspect.handles && may_have_ids(body);
         let id = self.may_have_own_id(body);
         let Inspect {
@@ -32,17 +38,24 @@ impl Answering {
             results,
             ..
         } = self.inspect;
-        if !(lists || instructions || results || errors || id || handles) {
+        let others = lists || instructions || results || id || handles;
+        if !(others || errors || challenges) {
             return Ok(None);
         }
-        let mut message = read(body)?;
-        let mut changes = Changes::default();
+        if errors && !others && !body.trim_ascii_start().starts_with(b"{") && !looks_like_list(body)
+        {
+            return self.hide_in_words(body, now, record);
+        }
+        let values = ValuesLeft::default();
+        let mut message = read(&values, body)?;
+        let mut changes = Changes::within(values);
         let mut rewritten = None;
         if lists && self.filter_lists(&message, body, now, record, &mut changes)? && results {
             // Rules for data count in what lists write of a tool's schemas, too.
             rewritten = changes.apply(body);
-            message = read(rewritten.as_deref().unwrap_or(body))?;
-            changes = Changes::default();
+            let values = ValuesLeft::default();
+            message = read(&values, rewritten.as_deref().unwrap_or(body))?;
+            changes = Changes::within(values);
         }
         let body = rewritten.as_deref().unwrap_or(body);
         if let (true, Some(text)) = (instructions, &self.policy.instructions) {
@@ -54,9 +67,12 @@ impl Answering {
         }
         if let (true, Some(caller)) = (errors, &self.caller) {
             let caller = caller.principal(now);
-            let shown = error_texts::hide(&self.policy, caller, &message, MAX_DEPTH, &mut changes);
+            let shown = error_texts::hide(&self.policy, caller, &message, failed, &mut changes);
             add(&mut record.hidden_names, shown.names);
             add(&mut record.withheld_errors, shown.withheld);
+        }
+        if challenges {
+            challenges::remove(&message, &mut changes);
         }
         if id {
             self.restore_id(&message, &mut changes)?;
@@ -64,7 +80,30 @@ impl Answering {
         if handles {
             self.seal_message(&message, now, &mut changes)?;
         }
+        if changes.values().is_exceeded() {
+            return Err(Refusal::TooManyValues);
+        }
         Ok(changes.apply(body).or(rewritten))
+    }
+
+    /// An error that is no JSON, without the names of hidden tools.
+    fn hide_in_words(
+        &self,
+        body: &[u8],
+        now: UnixTime,
+        record: &mut Record,
+    ) -> Result<Option<Vec<u8>>, Refusal> {
+        let Some(caller) = &self.caller else {
+            return Ok(None);
+        };
+        let words = str::from_utf8(body).map_err(|_| Refusal::UpstreamAnswer)?;
+        let hidden = error_texts::hide_in_words(&self.policy, caller.principal(now), words);
+        let (changed, hidden) = hidden.ok_or(Refusal::UpstreamAnswer)?;
+        if self.withholds_errors() {
+            return Err(Refusal::UpstreamAnswer);
+        }
+        add(&mut record.hidden_names, hidden.names);
+        Ok(changed.map(String::into_bytes))
     }
 
     /// Whether no text of an error may pass unread.
@@ -82,7 +121,16 @@ impl Answering {
     ) -> Result<(), Refusal> {
         let rules = results::rules_for(&self.policy, Some(caller), &self.result_of);
         let key = self.audit_key.as_deref();
-        let judged = results::judge(&rules, caller.identity(), key, message, MAX_DEPTH, changes);
+        let to = self.answers();
+        let judged = results::judge(
+            &rules,
+            caller.identity(),
+            key,
+            message,
+            to,
+            MAX_DEPTH,
+            changes,
+        );
         let judged = judged.map_err(|NotTheCallers| Refusal::NotOwned)?;
         add(&mut record.dropped_items, judged.dropped);
         for field in judged.redacted {
@@ -91,6 +139,16 @@ impl Answering {
             }
         }
         Ok(())
+    }
+
+    /// What the message may answer.
+    fn answers(&self) -> AnswerTo {
+        match self.result_of {
+            ResultOf::Anything => AnswerTo::Anything,
+            ResultOf::Nothing if self.inspect.lists => AnswerTo::List,
+            ResultOf::Nothing => AnswerTo::Server,
+            ResultOf::Tool(_) | ResultOf::Prompt(_) | ResultOf::Resource(_) => AnswerTo::Call,
+        }
     }
 
     /// Filters the lists in a message. True if a part of the server's data is written anew.
@@ -121,9 +179,17 @@ impl Answering {
     }
 }
 
+fn looks_like_list(body: &[u8]) -> bool {
+    body.trim_ascii_start().starts_with(b"[")
+}
+
 /// Reads a message of the server.
-fn read(body: &[u8]) -> Result<Node, Refusal> {
-    Node::read(body, MAX_DEPTH).map_err(|_| Refusal::UpstreamAnswer)
+fn read(values: &ValuesLeft, body: &[u8]) -> Result<Node, Refusal> {
+    let message = values.read(body, MAX_DEPTH);
+    message.map_err(|error| match error.kind {
+        JsonErrorKind::TooManyValues => Refusal::TooManyValues,
+        _ => Refusal::UpstreamAnswer,
+    })
 }
 
 fn add(count: &mut Option<usize>, more: usize) {

@@ -47,7 +47,8 @@ fn call_tag(method: Option<&str>, result_of: &ResultOf) -> Option<String> {
 impl Answering {
     /// Whether a message may have one of the filter's ids.
     pub(super) fn may_have_own_id(&self, body: &[u8]) -> bool {
-        self.inspect.depends_on_request() && memmem::find(body, PREFIX.as_bytes()).is_some()
+        self.inspect.depends_on_request(&self.result_of)
+            && memmem::find(body, PREFIX.as_bytes()).is_some()
     }
 
     /// Gives a message of the server the client's own id, if it has one of the filter's.

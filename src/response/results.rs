@@ -7,14 +7,16 @@ pub(super) mod mask;
 pub(super) mod new_keys;
 mod owner;
 mod pass;
-mod places;
+pub(super) mod places;
 pub(super) mod repeated;
+mod tables;
 #[cfg(test)]
 mod tests;
 
 use thiserror::Error;
 
 use self::pass::Pass;
+use self::places::AnswerTo;
 use super::changes::Changes;
 use super::inspect::ResultOf;
 use crate::authorize::Target;
@@ -72,8 +74,8 @@ fn counts_for(rule: &ResultRule, identity: &Identity, target: Option<Target<'_>>
         return false;
     }
     let (patterns, name) = match target {
-        None => return true,
-        Some(Target::Server) => return false,
+        // What is no answer to a call of its own may hold data of any.
+        None | Some(Target::Server) => return true,
         Some(Target::Tool(name)) => (&rule.tools, name),
         Some(Target::Prompt(name)) => (&rule.prompts, name),
         Some(Target::Resource(uri) | Target::ResourceTemplate(uri)) => (&rule.resources, uri),
@@ -82,7 +84,7 @@ fn counts_for(rule: &ResultRule, identity: &Identity, target: Option<Target<'_>>
     patterns.any(|pattern| pattern.matches(name, identity))
 }
 
-/// Applies rules to a message of the server. `key` is the key of hashes.
+/// Applies rules to a message of the server, which may answer `to`. `key` is the key of hashes.
 ///
 /// # Errors
 ///
@@ -92,11 +94,12 @@ pub(super) fn judge(
     identity: &Identity,
     key: Option<&str>,
     message: &Node,
+    to: AnswerTo,
     max_depth: usize,
     changes: &mut Changes,
 ) -> Result<HiddenData, NotTheCallers> {
     let mut judged = HiddenData::default();
-    let places = places::places(message);
+    let places = places::places(message, to);
     for rule in rules {
         let mut pass = Pass::new(rule, identity, key, max_depth);
         pass.message(&places, message.span.len(), changes)?;

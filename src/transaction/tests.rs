@@ -11,6 +11,7 @@ mod cors;
 mod decisions;
 mod discovered;
 mod error_texts;
+mod every_message;
 mod fake_proxy;
 mod handles;
 mod ids;

@@ -35,7 +35,7 @@ pub(crate) fn pass(transaction: &mut Transaction, sent: Vec<u8>, now: UnixTime) 
     };
     answer.take(transaction.response_headers(&headers, false));
     if transaction.reads_response() {
-        let step = transaction.response_body(&answer.sent, true, now);
+        let step = transaction.response_body(&answer.sent, now);
         answer.take(step);
     }
     answer

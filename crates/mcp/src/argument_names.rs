@@ -204,6 +204,9 @@ fn letter(byte: u8) -> u64 {
     1 << (byte & 63)
 }
 
+/// How much of a name is compared, in folded characters: one character may fold to 18.
+const MAX_FOLDED: usize = 1024;
+
 /// The form in which names are compared: lower case, with compatibility characters and full-width letters
 /// resolved, without separators, accents, punctuation and invisible characters.
 pub fn fold(name: &str) -> Cow<'_, str> {
@@ -229,6 +232,7 @@ pub fn fold(name: &str) -> Cow<'_, str> {
         .nfkd()
         .filter(|character| character.is_alphanumeric() && !is_combining_mark(*character))
         .filter(|character| !matches!(character, '\u{115F}' | '\u{1160}')) // invisible letters
+        .take(MAX_FOLDED)
         .collect();
     Cow::Owned(folded)
 }

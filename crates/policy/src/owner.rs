@@ -13,6 +13,11 @@ use oauth::Identity;
 const MAX_EXPRESSION: usize = 256;
 const MAX_COMPILED: usize = 64 * 1024;
 
+/// How often all of a text is read in search of further matches; a short one more often, up to so many
+/// bytes.
+const WORK_PER_BYTE: usize = 8;
+const MIN_WORK: usize = 64 * 1024;
+
 /// Where in a text the name of its owner stands, and whose it has to be.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -97,7 +102,12 @@ impl NamedOwner {
         let own = self.is.of(identity).filter(|own| !own.is_empty());
         let own = own.ok_or(NotOwned::Unknown)?;
         let mut names_own = false;
+        let mut work = text.len().saturating_mul(WORK_PER_BYTE).max(MIN_WORK);
         for found in self.at.captures_iter(text) {
+            // The search for the next one may read all of the rest.
+            let end = found.get(0).map_or(text.len(), |all| all.end());
+            let rest = text.len().saturating_sub(end);
+            work = work.checked_sub(rest).ok_or(NotOwned::Nobody)?;
             match found.get(1).map(|name| name.as_str()) {
                 Some(name) if name == own => names_own = true,
                 Some(name) if !name.is_empty() => return Err(NotOwned::Another),
@@ -184,6 +194,14 @@ mod tests {
             owner("(.*)").unwrap().check("x", Identity::anonymous()),
             Err(NotOwned::Unknown)
         );
+    }
+
+    #[test]
+    fn s14_further_matches_are_searched_a_bounded_number_of_times() {
+        const AT: &str = "(?:x.*y|(acme))";
+        let many = |count: usize| format!("x{}", "acme ".repeat(count));
+        assert_eq!(check(AT, &many(20)), Ok(()));
+        assert_eq!(check(AT, &many(20_000)), Err(NotOwned::Nobody));
     }
 
     #[test]

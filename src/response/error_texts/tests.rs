@@ -31,6 +31,10 @@ fn support() -> Identity {
 }
 
 fn shown(errors: &str, body: &str) -> (String, usize, usize) {
+    shown_of(errors, body, false)
+}
+
+fn shown_of(errors: &str, body: &str, failed: bool) -> (String, usize, usize) {
     let (policy, identity) = (policy(errors), support());
     let caller = Principal {
         ceiling: None,
@@ -39,10 +43,10 @@ fn shown(errors: &str, body: &str) -> (String, usize, usize) {
     };
     let message = Node::read(body.as_bytes(), 16).unwrap();
     let mut changes = Changes::default();
-    let shown = hide(&policy, caller, &message, 16, &mut changes);
+    let shown = hide(&policy, caller, &message, failed, &mut changes);
     let changed = changes.apply(body.as_bytes());
     let changed = changed.map(|body| String::from_utf8(body).unwrap());
-    if changed.is_some() {
+    if changed.is_some() && !failed {
         assert!(may_have_texts(body.as_bytes()), "{body}");
     }
     let changed = changed.unwrap_or(body.to_owned());
@@ -184,9 +188,9 @@ fn b37_withheld_errors_say_only_what_kind_they_are() {
 #[test]
 fn most_answers_are_not_parsed_for_names() {
     for body in [
-        r#"{"result":{"isError":false,"content":[]}}"#,
-        r#"{"result":{"content":[{"text":"errors, instructions"}]}}"#,
-        r#"{"result":{"content":[{"text":"{\"isError\": true}"}]}}"#,
+        r#"{"jsonrpc":"2.0","result":{"isError":false,"content":[]}}"#,
+        r#"{"jsonrpc":"2.0","result":{"content":[{"text":"errors, instructions, \u4e2d\u00fc"}]}}"#,
+        r#"{"jsonrpc":"2.0","result":{"content":[{"text":"{\"isError\": true}"}]}}"#,
     ] {
         assert!(!may_have_texts(body.as_bytes()), "{body}");
     }
@@ -237,5 +241,65 @@ fn b37_a_value_with_too_many_names_is_replaced_as_a_whole() {
         ),
     ] {
         assert_eq!(shown("hide_names", &body).0, expected);
+    }
+}
+
+#[test]
+fn s18_what_is_no_message_of_json_rpc_is_an_error_text() {
+    for (body, expected) in [
+        (r#"{"detail":"no crm.purge"}"#, r#"{"detail":"no ***"}"#),
+        (r#"["crm.purge",{"crm.x":1}]"#, r#"["***",{"***":1}]"#),
+        (r#""see crm.purge""#, r#""see ***""#),
+        (
+            r#"{"Error":{"message":"crm.x"},"id":1}"#,
+            r#"{"Error":{"message":"***"},"id":1}"#,
+        ),
+        (
+            r#"{"jsonrpc":"2.0","error":{"code":1,"message":"x"},"trace":"crm.x"}"#,
+            r#"{"jsonrpc":"2.0","error":{"code":1,"message":"x"},"trace":"***"}"#,
+        ),
+        (
+            r#"[{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"crm.x"}}]"#,
+            r#"[{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"***"}}]"#,
+        ),
+        (
+            r#"{"jsonrpc":"2.0","\u0065rror":{"code":1,"message":"crm.x"}}"#,
+            r#"{"jsonrpc":"2.0","\u0065rror":{"code":1,"message":"***"}}"#,
+        ),
+    ] {
+        assert_eq!(shown("hide_names", body).0, expected);
+        assert!(!shown("withhold", body).0.contains("crm."), "{body}");
+    }
+}
+
+#[test]
+fn s18_a_result_is_an_error_however_it_says_so() {
+    for value in ["true", "1", "\"true\"", "\"yes\"", "{}", "[]", "0"] {
+        for key in ["isError", "IsError", "is_error", "isErr\\u006fr"] {
+            let body = |text: &str| {
+                format!(
+                    r#"{{"jsonrpc":"2.0","result":{{"{key}":{value},"content":[{{"text":"{text}"}}]}}}}"#
+                )
+            };
+            assert_eq!(shown("hide_names", &body("crm.x")).0, body("***"));
+            assert!(!shown("withhold", &body("crm.x")).0.contains("crm."));
+        }
+    }
+}
+
+#[test]
+fn s18_with_a_status_of_an_error_all_of_the_message_is_its_text() {
+    for (body, expected) in [
+        (
+            r#"{"jsonrpc":"2.0","id":1,"result":{"content":[{"text":"crm.x"}],"note":["crm.x"]}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":{"content":[{"text":"***"}],"note":["***"]}}"#,
+        ),
+        (r#"{"id":1,"result":"crm.x"}"#, r#"{"id":1,"result":"***"}"#),
+        (
+            r#"{"method":"x","params":{"data":"crm.x"}}"#,
+            r#"{"method":"x","params":{"data":"***"}}"#,
+        ),
+    ] {
+        assert_eq!(shown_of("hide_names", body, true).0, expected);
     }
 }

@@ -1,126 +1,161 @@
 //! Values recognised by their form, wherever they stand in a text.
 
-use std::ops::Range;
-use std::sync::LazyLock;
+mod secrets;
 
-use regex_lite::Regex;
+use std::ops::Range;
+
+use memchr::memchr_iter;
 
 use policy::Detector;
 
-// None of them can take more than linear time; one that did not compile would find nothing, which a
-// test rules out.
-static EMAIL: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"[A-Za-z0-9._%+\-']+@[A-Za-z0-9\-]+(\.[A-Za-z0-9\-]+)+").ok());
-static SECRET: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(concat!(
-        // JWTs, and what is signed like one
-        r"eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{4,}(?:\.[A-Za-z0-9_\-]*)?",
-        r"|-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[^-]|-[^-])*(?:-----END [A-Z ]*PRIVATE KEY-----)?",
-        // AWS, GitHub, GitLab, Slack, Stripe and others, Google, npm, PyPI
-        r"|(?:AKIA|ASIA)[A-Z0-9]{16}",
-        r"|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_\-]{16,}",
-        r"|xox[abeprs]-[A-Za-z0-9\-]{10,}",
-        r"|[rs]k[_\-](?:live|test|proj|ant)[_\-][A-Za-z0-9_\-]{10,}",
-        r"|AIza[A-Za-z0-9_\-]{30,}|npm_[A-Za-z0-9]{30,}|pypi-[A-Za-z0-9_\-]{30,}",
-    ))
-    .ok()
-});
-
-/// What every text with a secret has somewhere: most texts need no closer look.
-const SECRETS_START: &[&str] = &[
-    "eyJ",
-    "-----BEGIN",
-    "AKIA",
-    "ASIA",
-    "gh",
-    "glpat-",
-    "xox",
-    "k_",
-    "k-",
-    "AIza",
-    "npm_",
-    "pypi-",
-];
-
-/// The values of these kinds in a text, as ranges of its bytes.
+/// The values of these kinds in a text, as ranges of its bytes. They may overlap.
 pub(in crate::response) fn find(detectors: &[Detector], text: &str) -> Vec<Range<usize>> {
-    let mut found = Vec::new();
+    let mut scan = Scan::new(text);
     for detector in detectors {
         match detector {
-            Detector::Card => found.extend(cards(text)),
-            Detector::Email if !text.contains('@') => {}
-            Detector::Email => found.extend(matches(&EMAIL, text)),
-            Detector::Secret if !SECRETS_START.iter().any(|start| text.contains(start)) => {}
-            Detector::Secret => found.extend(matches(&SECRET, text)),
+            Detector::Card => scan.cards(),
+            Detector::Email => scan.emails(),
+            Detector::Secret => scan.secrets(),
         }
     }
-    found
+    scan.found
 }
 
 /// Whether a number is one of these values.
 pub(super) fn is_hidden_number(detectors: &[Detector], number: &str) -> bool {
-    let card = !cards(number).is_empty();
-    detectors.contains(&Detector::Card) && card
+    detectors.contains(&Detector::Card) && !find(&[Detector::Card], number).is_empty()
 }
 
-fn matches(regex: &LazyLock<Option<Regex>>, text: &str) -> Vec<Range<usize>> {
-    let found = regex.iter().flat_map(|regex| regex.find_iter(text));
-    found.map(|found| found.range()).collect()
+/// A search through one text. A text of a caller may be made to take long. So no search goes back over
+/// a part of the text that a search of the same kind has read: the work grows with the text only.
+struct Scan<'t> {
+    text: &'t str,
+    found: Vec<Range<usize>>,
+    /// How many bytes were read, for the tests of the cost.
+    work: usize,
+}
+
+/// A set of bytes.
+type Class = fn(u8) -> bool;
+
+impl<'t> Scan<'t> {
+    fn new(text: &'t str) -> Self {
+        Self {
+            text,
+            found: Vec::new(),
+            work: 0,
+        }
+    }
+
+    fn byte(&self, at: usize) -> Option<u8> {
+        self.text.as_bytes().get(at).copied()
+    }
+
+    /// Where the bytes of a class that stand here end.
+    fn run(&mut self, from: usize, class: Class) -> usize {
+        let rest = self.text.as_bytes().get(from..).unwrap_or_default();
+        let length = rest.iter().position(|byte| !class(*byte));
+        let length = length.unwrap_or(rest.len());
+        self.work = self.work.saturating_add(length).saturating_add(1);
+        from.saturating_add(length)
+    }
+
+    /// Where the bytes of a class that stand before this place start.
+    fn run_before(&mut self, to: usize, class: Class) -> usize {
+        let before = self.text.as_bytes().get(..to).unwrap_or_default();
+        let length = before.iter().rev().position(|byte| !class(*byte));
+        let length = length.unwrap_or(before.len());
+        self.work = self.work.saturating_add(length).saturating_add(1);
+        to.saturating_sub(length)
+    }
+
+    /// E-mail addresses. Neither part of an address has an `@`, so two of them share no byte.
+    fn emails(&mut self) {
+        let is_local = |byte: u8| byte.is_ascii_alphanumeric() || b"._%+-'".contains(&byte);
+        for at in memchr_iter(b'@', self.text.as_bytes()) {
+            let start = self.run_before(at, is_local);
+            let end = self.domain(at.saturating_add(1));
+            if let (true, Some(end)) = (start < at, end) {
+                self.found.push(start..end);
+            }
+        }
+    }
+
+    /// Where a domain with at least one dot ends.
+    fn domain(&mut self, from: usize) -> Option<usize> {
+        let is_label = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        let mut end = None;
+        let mut label = from;
+        loop {
+            let label_end = self.run(label, is_label);
+            if label_end == label {
+                return end;
+            }
+            end = (label > from).then_some(label_end);
+            if self.byte(label_end) != Some(b'.') {
+                return end;
+            }
+            label = label_end.saturating_add(1);
+        }
+    }
+
+    /// Card numbers: 13 to 19 digits, with at most one separator between two of them.
+    fn cards(&mut self) {
+        let mut run: Vec<usize> = Vec::new();
+        for (at, byte) in self.text.bytes().enumerate() {
+            self.work = self.work.saturating_add(1);
+            let is_digit = byte.is_ascii_digit();
+            let last = run.last().map_or(at, |last| last.saturating_add(1));
+            let goes_on = is_digit && at.saturating_sub(last) <= 1;
+            if is_digit && goes_on {
+                run.push(at);
+            } else if is_digit || !b" -.".contains(&byte) {
+                self.cards_in(&run);
+                run.clear();
+                if is_digit {
+                    run.push(at);
+                }
+            }
+        }
+        self.cards_in(&run);
+    }
+
+    /// Card numbers among digits that stand together. Other digits beside one may pass for the start
+    /// of another, so whatever could be one is found, and what overlaps counts as a whole.
+    fn cards_in(&mut self, digits: &[usize]) {
+        let mut found: Vec<Range<usize>> = Vec::new();
+        let candidates = (0..digits.len()).flat_map(|from| {
+            let lengths = MIN_CARD..=MAX_CARD;
+            lengths.filter_map(move |length| digits.get(from..from.checked_add(length)?))
+        });
+        for card in candidates {
+            let (Some(first), Some(last)) = (card.first(), card.last()) else {
+                continue;
+            };
+            let span = *first..last.saturating_add(1);
+            let digit = |at: Option<usize>| {
+                let byte = at.and_then(|at| self.byte(at));
+                byte.is_some_and(|byte| byte.is_ascii_digit())
+            };
+            let is_part = digit(span.start.checked_sub(1)) || digit(Some(span.end));
+            if is_part {
+                continue;
+            }
+            self.work = self.work.saturating_add(span.len());
+            if !self.text.get(span.clone()).is_some_and(is_card) {
+                continue;
+            }
+            match found.last_mut().filter(|before| before.end > span.start) {
+                Some(before) => before.end = before.end.max(span.end),
+                None => found.push(span),
+            }
+        }
+        self.found.append(&mut found);
+    }
 }
 
 const MIN_CARD: usize = 13;
 const MAX_CARD: usize = 19;
-
-/// Card numbers: 13 to 19 digits, with at most one separator between two of them.
-fn cards(text: &str) -> Vec<Range<usize>> {
-    let mut found: Vec<Range<usize>> = Vec::new();
-    let mut run: Vec<usize> = Vec::new();
-    for (at, byte) in text.bytes().enumerate() {
-        let is_digit = byte.is_ascii_digit();
-        let last = run.last().map_or(at, |last| last.saturating_add(1));
-        let goes_on = is_digit && at.saturating_sub(last) <= 1;
-        if is_digit && goes_on {
-            run.push(at);
-        } else if is_digit || !b" -.".contains(&byte) {
-            found.extend(cards_in(text, &run));
-            run.clear();
-            if is_digit {
-                run.push(at);
-            }
-        }
-    }
-    found.extend(cards_in(text, &run));
-    found
-}
-
-/// Card numbers among digits that stand together. Other digits beside one may pass for the start of
-/// another, so whatever could be one is found, and what overlaps counts as a whole.
-fn cards_in(text: &str, digits: &[usize]) -> Vec<Range<usize>> {
-    let mut found: Vec<Range<usize>> = Vec::new();
-    let candidates = (0..digits.len()).flat_map(|from| {
-        let lengths = MIN_CARD..=MAX_CARD;
-        lengths.filter_map(move |length| digits.get(from..from.checked_add(length)?))
-    });
-    for card in candidates {
-        let (Some(first), Some(last)) = (card.first(), card.last()) else {
-            continue;
-        };
-        let span = *first..last.saturating_add(1);
-        let digit = |at: Option<usize>| {
-            let byte = at.and_then(|at| text.as_bytes().get(at));
-            byte.is_some_and(u8::is_ascii_digit)
-        };
-        let is_part = digit(span.start.checked_sub(1)) || digit(Some(span.end));
-        if is_part || !text.get(span.clone()).is_some_and(is_card) {
-            continue;
-        }
-        match found.last_mut().filter(|before| before.end > span.start) {
-            Some(before) => before.end = before.end.max(span.end),
-            None => found.push(span),
-        }
-    }
-    found
-}
 
 /// The checksum of payment card numbers (ISO/IEC 7812-1, Luhn).
 fn is_card(text: &str) -> bool {
@@ -155,7 +190,6 @@ mod tests {
 
     #[test]
     fn values_are_found_by_their_form() {
-        assert!(EMAIL.is_some() && SECRET.is_some());
         assert!(found("4111111111111111 12/28")[0].starts_with("4111111111111111"));
         let beside = "on 2026-11-22 4111111111111111";
         assert!(
@@ -186,6 +220,117 @@ mod tests {
             "-----BEGIN CERTIFICATE-----",
         ] {
             assert!(found(text).is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn s14_secrets_of_every_service_are_found() {
+        let tail = "a1B2c3D4e5".repeat(4);
+        for start in [
+            "ghp_",
+            "gho_",
+            "ghu_",
+            "ghs_",
+            "ghr_",
+            "github_pat_",
+            "glpat-",
+            "xoxb-",
+            "xoxp-",
+            "sk_live_",
+            "rk-test-",
+            "sk-proj-",
+            "sk-ant-",
+            "AIza",
+            "npm_",
+            "pypi-",
+        ] {
+            let secret = format!("{start}{tail}");
+            assert_eq!(found(&format!("key={secret};")), [&secret]);
+            assert!(found(&format!("{start}x")).is_empty(), "{start}");
+        }
+        for start in ["AKIA", "ASIA"] {
+            let secret = format!("{start}ABCDEFGHIJKLMNO1");
+            assert_eq!(found(&format!("x{secret}Y")), [&secret]);
+        }
+        for label in ["", "OPENSSH ", "EC ", "ENCRYPTED "] {
+            let key = format!(
+                "-----BEGIN {label}PRIVATE KEY-----\nA-b\n-----END {label}PRIVATE KEY-----"
+            );
+            assert_eq!(found(&format!("x {key} y")), [&key]);
+        }
+        let pgp = "-----BEGIN PGP PRIVATE KEY BLOCK-----\nabc\n";
+        assert_eq!(found(pgp), [pgp]);
+    }
+
+    #[test]
+    fn s14_a_secret_inside_what_is_no_secret_is_found() {
+        let key = "AKIAABCDEFGHIJKLMNO1";
+        assert_eq!(found(&format!("eyJ{key}{key}")), [key, key]);
+        assert_eq!(found(&format!("-----BEGIN {key} x")), [key]);
+        let jwt = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.sig";
+        assert_eq!(found(&format!("eyJ.{jwt}")), [jwt]);
+    }
+
+    /// Texts in which many values start and few end.
+    fn hostile() -> Vec<String> {
+        let parts = [
+            "eyJAKIA",
+            "eyJAKIAABCDEFGHIJKLMNO1",
+            "eyJ",
+            "eyJeyJeyJ.",
+            "eyJaaaaaaaa.",
+            "eyJaaaaaaaa.bbbb",
+            "-----BEGIN ",
+            "-----BEGIN AKIAABCDEFGHIJKLMNO1 ",
+            "-----BEGIN PRIVATE KEY-----",
+            "-----BEGIN PRIVATE KEY-----a-",
+            "ghp_",
+            "ghp_aaaaaaaaaaaaaaaaaaaa",
+            "github_pat_",
+            "sk-ant-",
+            "xoxb-",
+            "AIza",
+            "npm_",
+            "AKIA",
+            "a@",
+            "a@b",
+            "a@b.",
+            "@",
+            "a.a@a-a",
+            "4",
+            "41",
+            "4 1",
+            "4111 1111 1111 1111 ",
+            "4111-",
+            "0",
+            "é",
+        ];
+        parts.iter().map(|part| (*part).to_owned()).collect()
+    }
+
+    #[test]
+    fn s14_the_work_grows_with_the_text_only() {
+        // Each byte is read a few times for each kind, a digit once for each length of a card number.
+        const MOST_PER_BYTE: usize = 400;
+        for part in hostile() {
+            for before in ["", "eyJ", "-----BEGIN ", "a@"] {
+                let work = |size: usize| {
+                    let text = format!("{before}{}", part.repeat(size / part.len()));
+                    let mut scan = Scan::new(&text);
+                    scan.emails();
+                    scan.cards();
+                    scan.secrets();
+                    scan.work
+                };
+                let [one, two, four, eight] = [1, 2, 4, 8].map(|times| work(times * 4_000));
+                assert!(one <= 4_000 * MOST_PER_BYTE, "{before}{part}: {one}");
+                for (less, more) in [(one, two), (two, four), (four, eight)] {
+                    assert!(
+                        more <= less * 2 + less / 8 + 1_000,
+                        "{before}{part}: {less} {more}"
+                    );
+                }
+            }
         }
     }
 }

@@ -5,10 +5,18 @@ use policy::FieldPath;
 
 /// The keys that a key stands for, folded.
 pub(in crate::response) fn steps(key: &str) -> impl Iterator<Item = String> {
-    let steps = key.split(['.', '/', '[', ']']).map(fold);
+    // No rule names more; a key may be long.
+    let last = key
+        .rsplit(['.', '/', '[', ']'])
+        .filter(|step| !step.is_empty());
+    let last: Vec<&str> = last.take(MAX_STEPS).collect();
+    let steps = last.into_iter().rev().map(fold);
     let steps = steps.filter(|step| !step.is_empty());
     steps.map(std::borrow::Cow::into_owned)
 }
+
+/// How many keys one key stands for at most.
+const MAX_STEPS: usize = 64;
 
 /// Folded keys, the outermost first. A key that is a path itself, such as `customer.ssn` or
 /// `com.example/ssn`, counts as several.
@@ -20,6 +28,18 @@ pub(super) struct KeyPath {
 }
 
 impl KeyPath {
+    /// The keys that one key stands for.
+    pub(super) fn of(key: &str) -> Self {
+        let mut path = Self::default();
+        path.push(key);
+        path
+    }
+
+    /// The key that was gone into last, folded.
+    pub(super) fn last(&self) -> &str {
+        &self.last
+    }
+
     /// Goes into a member; returns how many keys that are.
     pub(super) fn push(&mut self, key: &str) -> usize {
         self.last = fold(key).into_owned();

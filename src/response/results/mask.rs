@@ -6,9 +6,6 @@ use policy::Mask;
 
 /// In the place of a text, or of a part of one.
 pub(in crate::response) const STARS: &str = "***";
-/// In the place of a text that cannot be looked into.
-pub(super) const WITHHELD: &str = "[withheld]";
-
 /// Hides values in one way.
 #[derive(Clone, Copy)]
 pub(super) struct Masker<'k> {
@@ -43,8 +40,14 @@ impl Masker<'_> {
         }
     }
 
-    /// Hides every value in a node; the shape stays. What was hidden is added to `values`.
+    /// Hides every value in a node; its type stays. An object is emptied, because keys are values as
+    /// often as names. What was hidden is added to `values`.
     pub(super) fn leaves(self, node: &Node, changes: &mut Changes, values: &mut Vec<String>) {
+        if matches!(&node.value, Value::Object(members) if !members.is_empty()) {
+            collect(node, changes, values);
+            changes.set_json(node, "{}");
+            return;
+        }
         if let Some(text) = changes.text(node) {
             changes.set_text(node, self.text(&text));
             values.push(text.into_owned());
@@ -60,7 +63,7 @@ impl Masker<'_> {
     }
 }
 
-/// Every text and number in a node.
+/// Every text and number in a node, and every key that is no plain name.
 pub(super) fn collect(node: &Node, changes: &Changes, values: &mut Vec<String>) {
     if let Some(text) = changes.text(node) {
         values.push(text.into_owned());
@@ -68,6 +71,27 @@ pub(super) fn collect(node: &Node, changes: &Changes, values: &mut Vec<String>) 
         values.push(number.to_owned());
     }
     for child in node.children() {
+        if !is_plain_name(&child.key) && !changes.is_gone(&child.node) {
+            values.push(changes.key(child).into_owned());
+        }
         collect(&child.node, changes, values);
     }
+}
+
+/// Every text and number in a node.
+pub(super) fn collect_values(node: &Node, changes: &Changes, values: &mut Vec<String>) {
+    if let Some(text) = changes.text(node) {
+        values.push(text.into_owned());
+    } else if let Some(number) = changes.number(node) {
+        values.push(number.to_owned());
+    }
+    for child in node.children() {
+        collect_values(&child.node, changes, values);
+    }
+}
+
+/// Whether a key is written as servers write the names of fields. Such a name is no value.
+fn is_plain_name(key: &str) -> bool {
+    let is_of_name = |byte: u8| byte.is_ascii_alphabetic() || b"_-.$@".contains(&byte);
+    key.bytes().all(is_of_name)
 }

@@ -1,8 +1,10 @@
 //! The owners of the objects in a result.
 
+use std::collections::HashSet;
+
 use super::NotTheCallers;
 use super::key_path::KeyPath;
-use super::mask::collect;
+use super::mask::{collect, collect_values};
 use crate::response::changes::{Changes, Held};
 use base::json::tree::{Child, Node, Value};
 use policy::{FieldPath, Missing, Otherwise, OwnerRule};
@@ -31,7 +33,24 @@ struct Ownership {
     foreign: bool,
     /// It names an owner somewhere.
     named: bool,
+    /// It is an object that names its owner, or holds one outside of any list.
+    is_record: bool,
 }
+
+/// Objects beside owned ones that tell how these are delivered. They have no owner.
+const AROUND: [&str; 11] = [
+    "cursor",
+    "cursors",
+    "links",
+    "meta",
+    "metadata",
+    "page",
+    "pageinfo",
+    "pages",
+    "pagination",
+    "paging",
+    "query",
+];
 
 impl<'r> Owners<'r> {
     pub(super) fn new(
@@ -120,23 +139,99 @@ impl<'r> Owners<'r> {
                 state.foreign |= !self.is_own(&member.node, changes);
             }
         }
+        state.is_record = state.named;
         let covered = covered || state.named;
+        let mut ownerless = Vec::new();
         for member in members {
             if changes.is_gone(&member.node) {
                 continue;
             }
             let pushed = self.keys.push(&changes.key(member));
+            let is_around = AROUND.contains(&self.keys.last());
             let inside = self.node(&member.node, covered, changes);
             self.keys.pop(pushed);
             let inside = inside?;
+            if !covered && !inside.named && !is_around && is_object(&member.node) {
+                ownerless.push(member);
+            }
             state.named |= inside.named;
             state.foreign |= inside.foreign;
+            state.is_record |= inside.is_record;
+        }
+        if state.is_record && !covered {
+            self.ownerless(&ownerless, changes)?;
         }
         if self.listed > 0 {
             self.count(members, self.listed, changes);
         }
         self.listed = self.listed.saturating_add(before);
         Ok(state)
+    }
+
+    /// Objects without an owner in an object that holds owned ones: it may be a map of records.
+    fn ownerless(
+        &mut self,
+        members: &[&Child],
+        changes: &mut Changes,
+    ) -> Result<(), NotTheCallers> {
+        for member in members {
+            if !says_something(&member.node, changes) {
+                continue;
+            }
+            match self.missing {
+                Missing::Keep => {}
+                Missing::Refuse => return Err(NotTheCallers),
+                Missing::Drop => self.drop(member, changes),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes out an object, whose values other texts may repeat.
+    fn drop(&mut self, child: &Child, changes: &mut Changes) {
+        collect(&child.node, changes, &mut self.hidden);
+        changes.remove(&child.element);
+        self.dropped = self.dropped.saturating_add(1);
+    }
+
+    /// The texts and numbers in objects of the caller's own.
+    pub(super) fn own_values(
+        &mut self,
+        node: &Node,
+        changes: &mut Changes,
+        values: &mut HashSet<String>,
+    ) {
+        if let Some(Held::Json(mut inner)) = changes.open(node, self.max_depth) {
+            self.max_depth = self.max_depth.saturating_sub(1);
+            self.own_values(&inner.node, &mut inner.changes, values);
+            self.max_depth = self.max_depth.saturating_add(1);
+            changes.close(inner);
+            return;
+        }
+        let members = node.members().iter();
+        let is_own = members.clone().any(|member| {
+            !changes.is_gone(&member.node)
+                && self.leads_to(member, &self.rule.field, changes)
+                && self.is_own(&member.node, changes)
+        });
+        if is_own {
+            let mut own = Vec::new();
+            collect_values(node, changes, &mut own);
+            values.extend(own);
+            return;
+        }
+        for child in node.children() {
+            if changes.is_gone(&child.node) {
+                continue;
+            }
+            let pushed = if child.key_span.is_empty() {
+                0
+            } else {
+                self.keys.push(&changes.key(child))
+            };
+            self.own_values(&child.node, changes, values);
+            self.keys.pop(pushed);
+        }
     }
 
     /// Removes the items of other owners.
@@ -172,9 +267,7 @@ impl<'r> Owners<'r> {
                 Missing::Keep => {}
                 Missing::Refuse => return Err(NotTheCallers),
                 Missing::Drop => {
-                    collect(&item.node, changes, &mut self.hidden);
-                    changes.remove(&item.element);
-                    self.dropped = self.dropped.saturating_add(1);
+                    self.drop(item, changes);
                     removed = removed.saturating_add(1);
                     // It named its owner, or may be left out.
                     named = true;
@@ -185,6 +278,7 @@ impl<'r> Owners<'r> {
         Ok(Ownership {
             foreign: false,
             named,
+            is_record: false,
         })
     }
 
@@ -233,6 +327,12 @@ impl<'r> Owners<'r> {
             _ => false,
         }
     }
+}
+
+/// Whether a value is an object, or a text with one in it.
+fn is_object(node: &Node) -> bool {
+    let text = node.text().unwrap_or_default();
+    matches!(node.value, Value::Object(_)) || text.trim_start().starts_with('{')
 }
 
 fn holds_list(node: &Node, changes: &Changes) -> bool {

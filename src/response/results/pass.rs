@@ -1,17 +1,17 @@
 //! One rule on one message.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::key_path::KeyPath;
-use super::mask::{Masker, WITHHELD, collect};
+use super::mask::{Masker, collect};
 use super::new_keys::NewKeys;
 use super::owner::Owners;
 use super::places::{DataForm, DataPlace};
-use super::repeated::Repeated;
+use super::repeated::{HiddenValues, Repeated};
+use super::tables::Tables;
 use super::{NotTheCallers, detect};
-use crate::response::changes::{Changes, Embedded, Held};
-use crate::response::embedded::{Inside, decode, encode, look};
+use crate::response::changes::{Changes, Embedded, Held, WITHHELD};
+use crate::response::embedded::{Inside, decode, encode};
 use base::json::Element;
 use base::json::tree::{Child, Node, Value};
 use oauth::Identity;
@@ -51,11 +51,17 @@ pub(super) struct Pass<'r> {
     blocks: Blocks,
     /// Fields that were hidden.
     pub(super) redacted: Vec<String>,
-    /// Hidden values, which other texts of the message may repeat.
-    hidden: Vec<String>,
-    /// Values of what was taken out, and of what was left: only the caller's own may be repeated.
-    taken_out: Vec<String>,
-    left: HashSet<String>,
+    /// Values that other texts of the message may repeat.
+    values: HiddenValues,
+    /// Whether prose in the data at hand is withheld as a text is.
+    withholds_prose: bool,
+}
+
+/// What becomes of words.
+enum WordsNow {
+    Same,
+    Without(String),
+    Withheld,
 }
 
 impl<'r> Pass<'r> {
@@ -76,9 +82,8 @@ impl<'r> Pass<'r> {
             dropped: Dropped::default(),
             blocks: Blocks::default(),
             redacted: Vec::new(),
-            hidden: Vec::new(),
-            taken_out: Vec::new(),
-            left: HashSet::new(),
+            values: HiddenValues::default(),
+            withholds_prose: false,
         }
     }
 
@@ -107,11 +112,22 @@ impl<'r> Pass<'r> {
                 return Err(NotTheCallers);
             }
         }
-        let hidden = std::mem::take(&mut self.hidden);
-        let mut taken_out = std::mem::take(&mut self.taken_out);
-        taken_out.retain(|value| !self.left.contains(value));
-        Repeated::new(hidden, taken_out, self.max_depth).hide(places, size, changes);
+        let own = self.own_values(places, changes);
+        let values = std::mem::take(&mut self.values).without(&own);
+        Repeated::new(values, self.max_depth).hide(places, size, changes);
         Ok(())
+    }
+
+    /// The values of the caller's own objects, which may be repeated, if any others were taken out.
+    fn own_values(&self, places: &[DataPlace<'_>], changes: &mut Changes) -> HashSet<String> {
+        let mut values = HashSet::new();
+        if let (Some(rule), false) = (&self.rule.owner, self.values.taken_out.is_empty()) {
+            let mut owners = Owners::new(rule, self.own, rule.missing, self.max_depth);
+            for place in places {
+                owners.own_values(place.node, changes, &mut values);
+            }
+        }
+        values
     }
 
     fn place(&mut self, place: &DataPlace<'_>, changes: &mut Changes) -> Result<(), NotTheCallers> {
@@ -125,16 +141,18 @@ impl<'r> Pass<'r> {
         keys.push(key);
         if !key.is_empty() && self.is_hidden(&keys) {
             if self.step == PassStep::Fields {
-                self.masker.leaves(node, changes, &mut self.hidden);
+                self.masker.leaves(node, changes, &mut self.values.hidden);
             }
             return Ok(());
         }
+        self.withholds_prose = form == DataForm::Data && self.rule.text == TextRule::Withhold;
         match (&node.value, form) {
             (Value::Text(_), DataForm::Blob | DataForm::Media) => self.blob(node, form, changes),
             (_, DataForm::Link) => {
                 self.in_texts(node, changes);
                 Ok(())
             }
+            (Value::Text(_), DataForm::Presented) => self.data(node, true, &mut keys, changes),
             (Value::Text(_), _) => match (self.text(node, changes), block) {
                 (Err(NotTheCallers), Some(block)) if self.may_drop() => {
                     self.drop_block(node, block, changes);
@@ -164,7 +182,7 @@ impl<'r> Pass<'r> {
     /// Takes a block out of the content.
     fn drop_block(&mut self, text: &Node, block: &Element, changes: &mut Changes) {
         if let Some(Held::Json(inner)) = changes.open(text, self.max_depth) {
-            collect(&inner.node, &inner.changes, &mut self.taken_out);
+            collect(&inner.node, &inner.changes, &mut self.values.taken_out);
         }
         changes.remove(block);
         self.blocks.dropped = self.blocks.dropped.saturating_add(1);
@@ -182,6 +200,7 @@ impl<'r> Pass<'r> {
     ) -> Result<(), NotTheCallers> {
         match (self.step, &self.rule.owner) {
             (PassStep::Fields, _) => {
+                self.tables(node, changes);
                 self.fields(node, keys, changes);
                 Ok(())
             }
@@ -190,7 +209,7 @@ impl<'r> Pass<'r> {
                 let mut owners = Owners::new(rule, self.own, missing, self.max_depth);
                 owners.check(node, changes)?;
                 self.dropped.in_texts = self.dropped.in_texts.saturating_add(owners.dropped);
-                self.taken_out.append(&mut owners.hidden);
+                self.values.taken_out.append(&mut owners.hidden);
                 Ok(())
             }
             (PassStep::Owner, None) => Ok(()),
@@ -199,11 +218,6 @@ impl<'r> Pass<'r> {
 
     /// Hides the fields of a value.
     fn fields(&mut self, node: &Node, keys: &mut KeyPath, changes: &mut Changes) {
-        if !self.taken_out.is_empty() {
-            let text = changes.text(node).map(Cow::into_owned);
-            let number = || changes.number(node).map(str::to_owned);
-            self.left.extend(text.or_else(number));
-        }
         match &node.value {
             Value::Text(_) => self.value(node, keys, changes),
             Value::Number(_) => {
@@ -219,6 +233,17 @@ impl<'r> Pass<'r> {
             }
             Value::Object(members) => self.members(members, keys, changes),
             _ => {}
+        }
+    }
+
+    /// Hides the columns of tables, and the values of fields that are named by another member.
+    fn tables(&mut self, node: &Node, changes: &mut Changes) {
+        if self.rule.redact.is_empty() {
+            return;
+        }
+        let tables = Tables::of(node);
+        for value in tables.values(|name| self.is_hidden(&KeyPath::of(name))) {
+            self.masker.leaves(value, changes, &mut self.values.hidden);
         }
     }
 
@@ -256,31 +281,48 @@ impl<'r> Pass<'r> {
 
     fn hide(&mut self, field: &Child, changes: &mut Changes) {
         if self.rule.with == Mask::Remove {
-            collect(&field.node, changes, &mut self.hidden);
+            collect(&field.node, changes, &mut self.values.hidden);
             changes.remove(&field.element);
         } else {
-            self.masker.leaves(&field.node, changes, &mut self.hidden);
+            self.masker
+                .leaves(&field.node, changes, &mut self.values.hidden);
         }
     }
 
     /// A text inside JSON: it may be JSON once more, and may hold what is detected.
     fn value(&mut self, node: &Node, keys: &mut KeyPath, changes: &mut Changes) {
-        let changed = match changes.open(node, self.max_depth) {
+        let now = match changes.open(node, self.max_depth) {
             Some(Held::Json(mut inner)) => {
                 // Each one inside another is read less deep, so that it ends.
                 self.max_depth = self.max_depth.saturating_sub(1);
+                self.tables(&inner.node, &mut inner.changes);
                 self.fields(&inner.node, keys, &mut inner.changes);
                 self.max_depth = self.max_depth.saturating_add(1);
                 changes.close(inner);
-                None
+                WordsNow::Same
             }
-            Some(Held::Nearly(_)) if self.tells_fields_apart() => Some(WITHHELD.to_owned()),
-            Some(Held::Nearly(text) | Held::Words(text)) => self.without_detected(&text),
-            None => None,
+            Some(Held::Nearly(text)) if self.tells_fields_apart() => self.withhold(&text),
+            Some(Held::Words(text)) if self.withholds_prose && is_prose(&text, keys) => {
+                self.withhold(&text)
+            }
+            Some(Held::Nearly(text) | Held::Words(text)) => self.detected(&text),
+            None => WordsNow::Same,
         };
-        if let Some(changed) = changed {
-            changes.set_text(node, changed);
+        write(node, now, changes);
+    }
+
+    /// Withholds a text, which others may repeat.
+    fn withhold(&mut self, text: &str) -> WordsNow {
+        if text.is_empty() || text == WITHHELD {
+            return WordsNow::Same;
         }
+        self.values.withheld.push(text.to_owned());
+        WordsNow::Withheld
+    }
+
+    fn detected(&self, text: &str) -> WordsNow {
+        let changed = self.without_detected(text);
+        changed.map_or(WordsNow::Same, WordsNow::Without)
     }
 
     /// Whether the rule is about fields, which cannot be found in what is nearly JSON.
@@ -301,9 +343,8 @@ impl<'r> Pass<'r> {
             Some(Held::Words(text)) => (text, false),
             None => return Ok(()),
         };
-        if let Some(changed) = self.words(&text, is_nearly) {
-            changes.set_text(node, changed);
-        }
+        let now = self.words(&text, is_nearly);
+        write(node, now, changes);
         Ok(())
     }
 
@@ -316,18 +357,17 @@ impl<'r> Pass<'r> {
         outcome
     }
 
-    /// Words that are an answer, or what is nearly JSON, as the caller may have them if they change.
-    fn words(&self, text: &str, is_nearly: bool) -> Option<String> {
-        let is_known = !is_nearly && (text.is_empty() || text == WITHHELD);
-        if self.step == PassStep::Owner || is_known {
-            return None;
+    /// Words that are an answer, or what is nearly JSON, as the caller may have them.
+    fn words(&mut self, text: &str, is_nearly: bool) -> WordsNow {
+        if self.step == PassStep::Owner {
+            return WordsNow::Same;
         }
         if is_nearly && self.tells_fields_apart() {
-            return Some(WITHHELD.to_owned());
+            return self.withhold(text);
         }
         match self.rule.text {
-            TextRule::Withhold => Some(WITHHELD.to_owned()),
-            TextRule::Keep => self.without_detected(text),
+            TextRule::Withhold => self.withhold(text),
+            TextRule::Keep => self.detected(text),
         }
     }
 
@@ -343,9 +383,12 @@ impl<'r> Pass<'r> {
         let decoded = decode(&encoded);
         let text = decoded.as_ref().map(|bytes| str::from_utf8(bytes));
         let changed = match text {
-            Some(Ok(text)) => self.inside(text)?.map(|changed| encode(&changed)),
+            Some(Ok(text)) => {
+                let changed = self.inside(text, changes)?;
+                changed.map(|changed| encode(&changed))
+            }
             // It is no base64: some read it as it stands.
-            None => self.inside(&encoded)?,
+            None => self.inside(&encoded, changes)?,
             Some(Err(_)) if form == DataForm::Media || self.rule.text == TextRule::Keep => None,
             Some(Err(_)) if self.step == PassStep::Owner => None,
             // What cannot be read.
@@ -358,16 +401,21 @@ impl<'r> Pass<'r> {
     }
 
     /// A text in base64, as the caller may have it if it changes.
-    fn inside(&mut self, text: &str) -> Result<Option<String>, NotTheCallers> {
-        match look(text, self.max_depth) {
+    fn inside(&mut self, text: &str, around: &Changes) -> Result<Option<String>, NotTheCallers> {
+        let is_nearly = match around.values().look(text, self.max_depth) {
             Inside::Json(inner) => {
-                let mut inner = Embedded::of(text, inner);
+                let mut inner = Embedded::of(text, inner, around);
                 self.json(&mut inner)?;
-                Ok(inner.changed())
+                return Ok(inner.changed());
             }
-            Inside::Nearly => Ok(self.words(text, true)),
-            Inside::Words => Ok(self.words(text, false)),
-        }
+            Inside::Nearly => true,
+            Inside::Words => false,
+        };
+        Ok(match self.words(text, is_nearly) {
+            WordsNow::Same => None,
+            WordsNow::Without(text) => Some(text),
+            WordsNow::Withheld => Some(WITHHELD.to_owned()),
+        })
     }
 
     /// Hides what is detected in every text of a node.
@@ -388,4 +436,38 @@ impl<'r> Pass<'r> {
         let found = detect::find(&self.rule.detect, text);
         super::repeated::replace(text, found, |value| self.masker.text(value))
     }
+}
+
+fn write(node: &Node, now: WordsNow, changes: &mut Changes) {
+    match now {
+        WordsNow::Same => {}
+        WordsNow::Without(text) => changes.set_text(node, text),
+        WordsNow::Withheld => changes.withhold(node),
+    }
+}
+
+/// The keys of fields that hold texts for people.
+const PROSE_KEYS: [&str; 14] = [
+    "comment",
+    "description",
+    "detail",
+    "details",
+    "error",
+    "hint",
+    "message",
+    "msg",
+    "note",
+    "notes",
+    "reason",
+    "summary",
+    "text",
+    "title",
+];
+
+/// Whether words that come with an answer are a text for people, and no name, date or state: such a
+/// text is withheld as it is where the protocol has texts.
+fn is_prose(text: &str, keys: &KeyPath) -> bool {
+    let is_between =
+        |char: char| char.is_whitespace() || "\u{3001}\u{3002}\u{ff0c}\u{ff1a}".contains(char);
+    PROSE_KEYS.contains(&keys.last()) || text.contains(is_between)
 }

@@ -5,14 +5,17 @@ use std::collections::HashMap;
 
 use base::json::Element;
 use base::json::tree::{Child, Node, Value};
+use mcp::argument_names::fold;
 
 /// What stands at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DataForm {
     /// The answer itself.
     Answer,
-    /// What comes with it: `_meta`, the data of an error or a log message.
+    /// What comes with it: `_meta`, the data of an error or a log message. Prose in it is a text.
     Data,
+    /// What the server says of itself. Prose in it is for every caller.
+    Presented,
     /// A text, or what may be JSON once more.
     Text,
     /// The same in base64.
@@ -34,10 +37,23 @@ pub(super) struct DataPlace<'n> {
     pub(super) block: Option<&'n Element>,
 }
 
+/// What a message may answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::response) enum AnswerTo {
+    /// A call of a tool, or another request for data.
+    Call,
+    /// A request for a list. The list itself is filtered by other rules.
+    List,
+    /// Another request about the server.
+    Server,
+    /// It is not known what.
+    Anything,
+}
+
 type Visit<'v, 'n> = &'v mut dyn FnMut(&'n str, &'n Node, DataForm);
 
 /// Every place of a message where data stand, in their order.
-pub(super) fn places(message: &Node) -> Vec<DataPlace<'_>> {
+pub(super) fn places(message: &Node, to: AnswerTo) -> Vec<DataPlace<'_>> {
     let content = message
         .member("result")
         .and_then(|result| result.member("content"));
@@ -47,7 +63,7 @@ pub(super) fn places(message: &Node) -> Vec<DataPlace<'_>> {
         .filter_map(|block| Some((block.node.member("text")?.span.start, &block.element)))
         .collect();
     let mut found: Vec<DataPlace<'_>> = Vec::new();
-    envelope(message, &mut |key, node, form| {
+    envelope(message, to, &mut |key, node, form| {
         let block = blocks.get(&node.span.start).copied();
         let place = DataPlace {
             key,
@@ -60,7 +76,41 @@ pub(super) fn places(message: &Node) -> Vec<DataPlace<'_>> {
     found
 }
 
-fn envelope<'n>(message: &'n Node, visit: Visit<'_, 'n>) {
+/// The keys under which the protocol has data. Some clients read them in any case.
+const KEYS: &[&str] = &[
+    "completion",
+    "content",
+    "contents",
+    "description",
+    "error",
+    "inputRequests",
+    "message",
+    "messages",
+    "params",
+    "requestedSchema",
+    "resource",
+    "result",
+    "statusMessage",
+    "structuredContent",
+    "systemPrompt",
+    "task",
+    "text",
+    "title",
+    "values",
+];
+
+/// The key of the protocol that a key may be read as.
+fn known(key: &str) -> &str {
+    if KEYS.contains(&key) {
+        return key;
+    }
+    let folded = fold(key);
+    let mut keys = KEYS.iter();
+    let same = keys.find(|known| known.eq_ignore_ascii_case(&folded));
+    same.copied().unwrap_or(key)
+}
+
+fn envelope<'n>(message: &'n Node, to: AnswerTo, visit: Visit<'_, 'n>) {
     let own = ["jsonrpc", "method", "id", "result", "error", "params"];
     let children = message.children().iter();
     if children
@@ -71,9 +121,10 @@ fn envelope<'n>(message: &'n Node, visit: Visit<'_, 'n>) {
         visit("", message, DataForm::Answer);
     }
     for Child { key, node, .. } in members(message, visit) {
-        match key.as_str() {
+        match known(key) {
             "jsonrpc" | "method" | "id" if is_scalar(node) => {}
-            "result" => result(node, visit),
+            "result" if to == AnswerTo::Call => result(node, visit),
+            "result" => presentation(node, to, visit),
             "error" => error(node, visit),
             "params" => params(node, visit),
             _ => visit(key, node, DataForm::Answer),
@@ -81,34 +132,69 @@ fn envelope<'n>(message: &'n Node, visit: Visit<'_, 'n>) {
     }
 }
 
-/// A result, or the result of a task inside one.
-fn result<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
+/// A result that may tell of the server itself: its lists, and what it says at first.
+fn presentation<'n>(node: &'n Node, to: AnswerTo, visit: Visit<'_, 'n>) {
+    for child in members(node, visit) {
+        let node = &child.node;
+        match known(&child.key) {
+            "tools" | "prompts" | "resources" | "resourceTemplates" => match to {
+                // The filter of lists has read it.
+                AnswerTo::List => {}
+                AnswerTo::Anything => visit("", node, DataForm::Presented),
+                AnswerTo::Call | AnswerTo::Server => visit(&child.key, node, DataForm::Data),
+            },
+            "protocolVersion" if is_scalar(node) => visit("", node, DataForm::Link),
+            "instructions" if is_scalar(node) => visit("", node, DataForm::Presented),
+            "capabilities" | "supportedVersions" => visit("", node, DataForm::Presented),
+            "serverInfo" => server_info(node, visit),
+            _ => result_member(child, visit),
+        }
+    }
+}
+
+fn server_info<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
     for Child { key, node, .. } in members(node, visit) {
-        match key.as_str() {
-            "structuredContent" => visit("", node, DataForm::Answer),
-            "content" => blocks(node, visit),
-            "contents" => each(node, visit, contents),
-            "messages" => each(node, visit, prompt_message),
-            "completion" => completion(node, visit),
-            "result" | "task" => result(node, visit),
-            "error" => error(node, visit),
-            "inputRequests" => input_requests(node, visit),
-            "description" | "statusMessage" => text(node, visit),
-            "taskId" | "requestState" | "resultType" | "isError" if is_scalar(node) => {}
-            "nextCursor" | "ttlMs" | "cacheScope" | "status" | "createdAt" | "lastUpdatedAt"
-            | "ttl" | "pollInterval" | "pollIntervalMs"
-                if is_scalar(node) =>
-            {
+        match known(key) {
+            "name" | "title" | "version" | "description" | "websiteUrl" if is_scalar(node) => {
                 visit("", node, DataForm::Link);
             }
-            _ => visit(key, node, DataForm::Data),
+            _ => visit(key, node, DataForm::Presented),
         }
+    }
+}
+
+/// A result, or the result of a task inside one.
+fn result<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
+    for child in members(node, visit) {
+        result_member(child, visit);
+    }
+}
+
+fn result_member<'n>(Child { key, node, .. }: &'n Child, visit: Visit<'_, 'n>) {
+    match known(key) {
+        "structuredContent" => visit("", node, DataForm::Answer),
+        "content" => blocks(node, visit),
+        "contents" => each(node, visit, contents),
+        "messages" => each(node, visit, prompt_message),
+        "completion" => completion(node, visit),
+        "result" | "task" => result(node, visit),
+        "error" => error(node, visit),
+        "inputRequests" => input_requests(node, visit),
+        "description" | "statusMessage" => text(node, visit),
+        "taskId" | "requestState" | "resultType" | "isError" if is_scalar(node) => {}
+        "nextCursor" | "ttlMs" | "cacheScope" | "status" | "createdAt" | "lastUpdatedAt"
+        | "ttl" | "pollInterval" | "pollIntervalMs"
+            if is_scalar(node) =>
+        {
+            visit("", node, DataForm::Link);
+        }
+        _ => visit(key, node, DataForm::Data),
     }
 }
 
 fn error<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
     for Child { key, node, .. } in members(node, visit) {
-        match key.as_str() {
+        match known(key) {
             "message" => text(node, visit),
             "code" if matches!(node.value, Value::Number(_)) => {}
             _ => visit(key, node, DataForm::Data),
@@ -119,7 +205,7 @@ fn error<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
 /// The parameters of a notification or a request of the server.
 fn params<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
     for Child { key, node, .. } in members(node, visit) {
-        match key.as_str() {
+        match known(key) {
             "message" | "systemPrompt" | "statusMessage" => text(node, visit),
             "messages" => each(node, visit, prompt_message),
             "content" => blocks(node, visit),
@@ -142,7 +228,7 @@ fn params<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
 /// The form a server asks to be filled in: its properties are names, what they may be is data.
 fn schema<'n>(property: &'n str, node: &'n Node, visit: Visit<'_, 'n>) {
     for Child { key, node, .. } in members(node, visit) {
-        match key.as_str() {
+        match known(key) {
             "default" | "const" | "enum" | "enumNames" | "examples" => {
                 visit(property, node, DataForm::Data);
             }
@@ -159,6 +245,7 @@ fn schema<'n>(property: &'n str, node: &'n Node, visit: Visit<'_, 'n>) {
                 }
                 _ => schema(property, node, visit),
             },
+            "title" | "description" => text(node, visit),
             _ => visit("", node, DataForm::Link),
         }
     }
@@ -167,7 +254,7 @@ fn schema<'n>(property: &'n str, node: &'n Node, visit: Visit<'_, 'n>) {
 fn input_requests<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
     for request in members(node, visit) {
         for Child { key, node, .. } in members(&request.node, visit) {
-            match key.as_str() {
+            match known(key) {
                 "method" if is_scalar(node) => {}
                 "params" => params(node, visit),
                 _ => visit(key, node, DataForm::Data),
@@ -178,7 +265,7 @@ fn input_requests<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
 
 fn prompt_message<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
     for Child { key, node, .. } in members(node, visit) {
-        match key.as_str() {
+        match known(key) {
             "role" if is_scalar(node) => {}
             "content" => blocks(node, visit),
             _ => visit(key, node, DataForm::Data),
@@ -188,7 +275,7 @@ fn prompt_message<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
 
 fn completion<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
     for Child { key, node, .. } in members(node, visit) {
-        match key.as_str() {
+        match known(key) {
             "values" => each(node, visit, text),
             "total" | "hasMore" if is_scalar(node) => {}
             _ => visit(key, node, DataForm::Data),
@@ -203,7 +290,7 @@ fn blocks<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
 
 fn block<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
     for Child { key, node, .. } in members(node, visit) {
-        match key.as_str() {
+        match known(key) {
             "text" | "name" | "title" | "description" => text(node, visit),
             "resource" => each(node, visit, contents),
             "content" => blocks(node, visit),
@@ -218,7 +305,7 @@ fn block<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
 /// The contents of a resource.
 fn contents<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
     for Child { key, node, .. } in members(node, visit) {
-        match key.as_str() {
+        match known(key) {
             "text" => text(node, visit),
             "blob" => in_form(node, DataForm::Blob, visit),
             "uri" | "mimeType" if is_scalar(node) => visit("", node, DataForm::Link),

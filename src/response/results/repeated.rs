@@ -1,16 +1,15 @@
 //! Hidden values where other texts of the message repeat them.
 
 use std::cell::Cell;
-use std::cmp::Reverse;
 use std::collections::HashSet;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
-use super::mask::{STARS, WITHHELD};
+use super::mask::STARS;
 use super::new_keys::NewKeys;
 use super::places::{DataForm, DataPlace};
-use crate::response::changes::{Changes, Embedded, Held};
-use crate::response::embedded::{Inside, decode, encode, look};
+use crate::response::changes::{Changes, Embedded, Held, WITHHELD};
+use crate::response::embedded::{Inside, decode, encode};
 use base::json::Span;
 use base::json::tree::{Node, Value};
 
@@ -27,11 +26,52 @@ const WORK_PER_PLACE: usize = 16;
 /// The longest text of a field that is no prose, whatever it says, in bytes.
 const MAX_NAME: usize = 64;
 
+/// Values that were hidden in a message, and that other texts of it may repeat.
+#[derive(Debug, Default)]
+pub(super) struct HiddenValues {
+    /// Of hidden fields.
+    pub(super) hidden: Vec<String>,
+    /// Of objects that were taken out.
+    pub(super) taken_out: Vec<String>,
+    /// Texts that were withheld.
+    pub(super) withheld: Vec<String>,
+}
+
+impl HiddenValues {
+    /// Without what is the caller's own, too.
+    pub(super) fn without(mut self, own: &HashSet<String>) -> Self {
+        self.taken_out.retain(|value| !own.contains(value));
+        self
+    }
+}
+
+/// The parts of a withheld text that the structured answer may have one by one: itself, and its lines
+/// and sentences, if they are more than a name.
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    let lines = text.lines();
+    let lines = lines.map(|line| {
+        line.trim_start_matches(|c: char| !c.is_alphanumeric())
+            .trim()
+    });
+    let lines = lines.filter(|line| line.contains(char::is_whitespace));
+    let sentences = lines.clone().flat_map(|line| line.split_inclusive(". "));
+    let sentences = sentences.map(str::trim);
+    let is_long = |sentence: &&str| sentence.len() >= MIN_SENTENCE;
+    std::iter::once(text.trim())
+        .chain(lines)
+        .chain(sentences.filter(is_long))
+}
+
+/// The shortest sentence that is looked for by itself, in bytes.
+const MIN_SENTENCE: usize = 24;
+
 /// Values that no text of a message may repeat. All are looked for at once, so that the cost grows
 /// with the message only. Where they are too many, a field is compared with them as a whole, and
 /// prose is withheld.
 pub(super) struct Repeated {
     values: Vec<Sought>,
+    /// Texts that are withheld where they stand alone.
+    withheld: HashSet<String>,
     all: HashSet<String>,
     /// Finds what the values start with; none if they are too many.
     starts: Option<AhoCorasick>,
@@ -52,12 +92,17 @@ struct TooMuch;
 
 impl Repeated {
     /// What is hidden of the caller's own is looked for everywhere. What was removed as another
-    /// owner's counts less: their "active" is not the caller's "inactive", nor their "no-1" "no-12".
-    pub(super) fn new(hidden: Vec<String>, taken_out: Vec<String>, max_depth: usize) -> Self {
+    /// owner's counts less: their "active" is not the caller's "inactive", nor their "no-1" "no-12". So
+    /// does what was withheld.
+    pub(super) fn new(values: HiddenValues, max_depth: usize) -> Self {
         let long = |value: &String| value.chars().count() >= MIN_VALUE && value != STARS;
-        let hidden: HashSet<String> = hidden.into_iter().filter(long).collect();
-        let all: HashSet<String> = taken_out.into_iter().filter(long).collect();
-        let all: HashSet<String> = all.union(&hidden).cloned().collect();
+        let hidden: HashSet<String> = values.hidden.into_iter().filter(long).collect();
+        let parts = values.withheld.iter().flat_map(|text| parts(text));
+        let parts = parts.filter(|part| !is_word(part)).map(str::to_owned);
+        let all = values.taken_out.into_iter().chain(parts).filter(long);
+        let all: HashSet<String> = all.chain(hidden.iter().cloned()).collect();
+        let withheld = values.withheld.iter().map(|text| text.trim().to_owned());
+        let withheld = withheld.filter(|text| !text.is_empty()).collect();
         let sought = |text: &String| Sought {
             hidden: hidden.contains(text),
             text: text.clone(),
@@ -66,6 +111,7 @@ impl Repeated {
         Self {
             starts: automaton(&values),
             values,
+            withheld,
             all,
             work: Cell::new(0),
             max_depth,
@@ -74,7 +120,7 @@ impl Repeated {
 
     /// Takes the values out of a message of this size.
     pub(super) fn hide(&self, places: &[DataPlace<'_>], size: usize, changes: &mut Changes) {
-        if self.values.is_empty() {
+        if self.values.is_empty() && self.withheld.is_empty() {
             return;
         }
         self.work.set(size.saturating_mul(WORK_PER_BYTE));
@@ -90,13 +136,13 @@ impl Repeated {
         match (&node.value, form) {
             (Value::Text(_), DataForm::Blob | DataForm::Media) => {
                 let text = changes.text(node);
-                let changed = text.and_then(|text| self.blob(&text, max_depth));
+                let changed = text.and_then(|text| self.blob(&text, max_depth, changes));
                 if let Some(changed) = changed {
                     changes.set_text(node, changed);
                 }
             }
             (Value::Text(_), _) => self.text(node, form, max_depth, changes),
-            (Value::Number(_), DataForm::Answer | DataForm::Data)
+            (Value::Number(_), DataForm::Answer | DataForm::Data | DataForm::Presented)
                 if changes.number(node).is_some_and(|it| self.all.contains(it)) =>
             {
                 changes.set_json(node, "0");
@@ -123,12 +169,12 @@ impl Repeated {
         }
     }
 
-    fn blob(&self, encoded: &str, max_depth: usize) -> Option<String> {
+    fn blob(&self, encoded: &str, max_depth: usize, around: &Changes) -> Option<String> {
         let bytes = decode(encoded)?;
         let text = String::from_utf8(bytes).ok()?;
-        let changed = match look(&text, max_depth) {
+        let changed = match around.values().look(&text, max_depth) {
             Inside::Json(inner) => {
-                let mut inner = Embedded::of(&text, inner);
+                let mut inner = Embedded::of(&text, inner, around);
                 self.json(&mut inner, max_depth);
                 inner.changed()
             }
@@ -142,6 +188,9 @@ impl Repeated {
             Some(Held::Json(mut inner)) => {
                 self.json(&mut inner, max_depth);
                 changes.close(inner);
+            }
+            Some(Held::Nearly(text) | Held::Words(text)) if self.withheld.contains(text.trim()) => {
+                changes.withhold(node);
             }
             Some(Held::Nearly(text) | Held::Words(text)) => {
                 if let Some(changed) = self.words(&text, form) {
@@ -158,6 +207,9 @@ impl Repeated {
     }
 
     fn words(&self, text: &str, form: DataForm) -> Option<String> {
+        if self.withheld.contains(text.trim()) {
+            return Some(WITHHELD.to_owned());
+        }
         match self.find(text, |_| true) {
             Ok(found) => replace(text, found, |_| STARS.to_owned()),
             Err(TooMuch) => self.whole(text, form).map(str::to_owned),
@@ -174,7 +226,7 @@ impl Repeated {
         }
         let mut words = text.split_whitespace();
         let is_prose = match form {
-            DataForm::Answer | DataForm::Data | DataForm::Link => {
+            DataForm::Answer | DataForm::Data | DataForm::Presented | DataForm::Link => {
                 text.len() > MAX_NAME && text.contains(char::is_whitespace)
             }
             DataForm::Text | DataForm::Blob | DataForm::Media => true,
@@ -253,7 +305,7 @@ fn stands_at(text: &str, span: &Span, value: &Sought) -> bool {
     !in_number && !in_word
 }
 
-/// A text with parts of it replaced; where parts overlap, the longer one counts.
+/// A text with parts of it replaced. Parts that overlap are replaced as one.
 pub(in crate::response) fn replace(
     text: &str,
     mut parts: Vec<Span>,
@@ -262,17 +314,40 @@ pub(in crate::response) fn replace(
     if parts.is_empty() {
         return None;
     }
-    parts.sort_unstable_by_key(|part| (part.start, Reverse(part.end)));
+    parts.sort_unstable_by_key(|part| part.start);
+    let mut joined: Vec<Span> = Vec::with_capacity(parts.len());
+    for part in parts {
+        match joined.last_mut().filter(|last| part.start < last.end) {
+            Some(last) => last.end = last.end.max(part.end),
+            None => joined.push(part),
+        }
+    }
     let mut out = String::with_capacity(text.len());
     let mut done = 0;
-    for part in parts {
-        if part.start < done {
-            continue;
-        }
+    for part in joined {
         out.push_str(text.get(done..part.start)?);
         out.push_str(&with(text.get(part.clone())?));
         done = part.end;
     }
     out.push_str(text.get(done..)?);
     Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s16_parts_that_overlap_are_replaced_as_one() {
+        for (parts, expected) in [
+            (vec![0..4, 2..6], "*6789"),
+            (vec![2..6, 0..4], "*6789"),
+            (vec![1..8, 2..3], "0*89"),
+            (vec![0..2, 2..4], "**456789"),
+            (vec![3..5, 3..9], "012*9"),
+        ] {
+            let replaced = replace("0123456789", parts, |_| "*".to_owned());
+            assert_eq!(replaced.as_deref(), Some(expected));
+        }
+    }
 }

@@ -33,7 +33,11 @@ pub(super) struct Walk<'t, P> {
     pub(super) uses: Vec<(NodeId, NodeId)>,
     /// References within the schema: the string, and what it refers to.
     pub(super) references: BTreeMap<NodeId, (&'t str, &'t Node)>,
+    /// Whether a reference leads through `oneOf`.
+    pub(super) refers_into_one_of: bool,
     to_do: Vec<(&'t Node, P)>,
+    /// How many schemas and members were looked at, for the tests of the cost.
+    work: usize,
 }
 
 impl<'t, P: Clone + PartialEq> Walk<'t, P> {
@@ -44,7 +48,9 @@ impl<'t, P: Clone + PartialEq> Walk<'t, P> {
             schemas: BTreeMap::new(),
             uses: Vec::new(),
             references: BTreeMap::new(),
+            refers_into_one_of: false,
             to_do: vec![(root, places.whole())],
+            work: 0,
         };
         loop {
             while let Some((schema, place)) = walk.to_do.pop() {
@@ -53,6 +59,7 @@ impl<'t, P: Clone + PartialEq> Walk<'t, P> {
             // What nothing refers to may still be referred to in a way not understood here.
             let unused = walk.unused_definitions();
             if unused.is_empty() {
+                walk.work = walk.work.saturating_add(targets.work());
                 return walk;
             }
             let apart = unused.into_iter().map(|unused| (unused, places.apart()));
@@ -73,6 +80,7 @@ impl<'t, P: Clone + PartialEq> Walk<'t, P> {
         of: &impl Places<Place = P>,
         targets: &Targets<'t>,
     ) {
+        self.work = self.work.saturating_add(1);
         let (_, places) = self
             .schemas
             .entry(schema.id())
@@ -111,8 +119,15 @@ impl<'t, P: Clone + PartialEq> Walk<'t, P> {
             };
             self.to_do.push((target, place.clone()));
             self.uses.extend(is_new.then(|| (schema.id(), target.id())));
+            self.refers_into_one_of |= text.contains("/oneOf/");
             self.references.insert(reference.id(), (text, target));
         }
+    }
+
+    /// How many schemas and members were looked at.
+    #[cfg(test)]
+    pub(super) fn work(&self) -> usize {
+        self.work
     }
 
     fn unused_definitions(&self) -> Vec<&'t Node> {

@@ -66,9 +66,7 @@ pub(super) fn choices<P>(
         return;
     }
     // A reference by way of the keyword would lead nowhere under another name.
-    let mut references = walk.references.values();
-    let is_referred_to = references.any(|(to, _)| to.contains("/oneOf/"));
-    if schema.member("anyOf").is_none() && !is_referred_to {
+    if schema.member("anyOf").is_none() && !walk.refers_into_one_of {
         cuts.any_of.insert(choices.id());
     } else {
         cuts.remove([choices]);

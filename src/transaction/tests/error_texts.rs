@@ -46,7 +46,6 @@ fn answers_that_name_nothing_hidden_pass_as_they_are() {
             json!({"roles": {"*": {"tools": ["*"]}}, "tools": {}}),
             ERROR,
         ),
-        (json!({}), "{broken crm.purge"),
         (
             json!({}),
             r#"{"id":1,"result":{"content":[{"type":"text","text":"crm.purge"}]}}"#,
@@ -56,8 +55,8 @@ fn answers_that_name_nothing_hidden_pass_as_they_are() {
         assert_eq!(outcome.client_body(), body);
         assert_eq!(outcome.record.hidden_names, None);
     }
-    let outcome = answered(json!({}), &call("crm.get", "{}"), TEXT, "no crm.purge");
-    assert_eq!(outcome.client_body(), "no crm.purge");
+    let outcome = answered(json!({}), &call("crm.get", "{}"), TEXT, "no crm.get");
+    assert_eq!(outcome.client_body(), "no crm.get");
 }
 
 #[test]
@@ -94,5 +93,51 @@ fn b37_a_long_answer_is_passed_only_if_errors_are_not_withheld() {
             assert_eq!(outcome.client_body() == *body, passes);
             assert_eq!(outcome.client_body().contains("purge"), passes);
         }
+    }
+}
+
+#[test]
+fn s18_an_error_in_any_form_names_no_hidden_tool() {
+    const HTML: &[(&str, &str)] = &[(":status", "500"), ("content-type", "text/html")];
+    const PROBLEM: &[(&str, &str)] = &[
+        (":status", "400"),
+        ("content-type", "application/problem+json"),
+    ];
+    const FAILED_EVENTS: &[(&str, &str)] =
+        &[(":status", "500"), ("content-type", "text/event-stream")];
+    const FAILED_JSON: &[(&str, &str)] =
+        &[(":status", "404"), ("content-type", "application/json")];
+    const BARE: &[(&str, &str)] = &[(":status", "500")];
+    let stray = r#"{"jsonrpc":"2.0","id":1,"result":{"note":"crm.purge"}}"#;
+    for request in requests() {
+        for (headers, body) in [
+            (TEXT, "no crm.purge".to_owned()),
+            (HTML, "<p>no crm.purge</p>".to_owned()),
+            (BARE, "no crm.purge".to_owned()),
+            (PROBLEM, r#"{"detail":"no crm.purge"}"#.to_owned()),
+            (FAILED_JSON, stray.to_owned()),
+            (FAILED_JSON, "no crm.purge".to_owned()),
+            (JSON, r#"{"detail":"no crm.purge"}"#.to_owned()),
+            (JSON, format!("[{ERROR}]")),
+            (FAILED_EVENTS, format!("data: {stray}\n\n")),
+            (FAILED_EVENTS, "data: no crm.purge\n\n".to_owned()),
+            (EVENTS, "data: {\"detail\":\"crm.purge\"}\n\n".to_owned()),
+        ] {
+            let outcome = answered(json!({}), &request, headers, &body);
+            assert_eq!(outcome.client_body(), body.replace("crm.purge", "***"));
+            let withheld = answered(json!({"errors": "withhold"}), &request, headers, &body);
+            assert!(!withheld.client_body().contains("purge"), "{body}");
+        }
+    }
+    for (headers, body) in [
+        (JSON, "{broken crm.purge".to_owned()),
+        (TEXT, "crm.purge ".repeat(200_000)),
+        (
+            &[(":status", "500"), ("content-encoding", "gzip")][..],
+            "crm.purge".to_owned(),
+        ),
+    ] {
+        let outcome = answered(json!({}), &call("crm.get", "{}"), headers, &body);
+        assert!(!outcome.client_body().contains("purge"));
     }
 }

@@ -441,7 +441,12 @@ impl Sending {
             let whole = self.transaction.holds_response();
             held.extend_from_slice(part);
             let given = if whole { held.clone() } else { part.to_vec() };
-            match self.transaction.response_body(&given, ended, self.now) {
+            let step = if whole && !ended {
+                self.transaction.response_grows(given.len())
+            } else {
+                self.transaction.response_body(&given, self.now)
+            };
+            match step {
                 Step::Hold => assert!(!ended && whole),
                 Step::Forward(Forward {
                     headers: edits,

@@ -67,3 +67,97 @@ fn observing_changes_no_credential() {
         assert_eq!(outcome.record.upstream_credential, Some("passed"), "{tool}");
     }
 }
+
+#[test]
+fn s20_a_challenge_or_redirect_of_the_server_does_not_reach_the_client() {
+    const FOREIGN: &str = "Bearer resource_metadata=\"https://evil.example/meta\"";
+    let requests = [
+        call("crm.get", "{}"),
+        super::modern_call("crm.get", "{}"),
+        Request::method("GET"),
+        Request::method("DELETE"),
+    ];
+    for (status, name, value, reason) in [
+        ("401", "www-authenticate", FOREIGN, "upstream_challenged"),
+        ("403", "www-authenticate", FOREIGN, "upstream_challenged"),
+        ("401", "x-other", "", "upstream_challenged"),
+        ("407", "proxy-authenticate", "Basic", "upstream_challenged"),
+        (
+            "301",
+            "location",
+            "http://10.0.0.7/mcp/",
+            "upstream_redirected",
+        ),
+        (
+            "302",
+            "location",
+            "https://evil.example/",
+            "upstream_redirected",
+        ),
+        ("303", "location", "/mcp/", "upstream_redirected"),
+        ("307", "location", "/mcp/", "upstream_redirected"),
+        ("308", "location", "/mcp/", "upstream_redirected"),
+        ("300", "location", "/mcp/", "upstream_redirected"),
+    ] {
+        for body in ["x"] {
+            for request in &requests {
+                let request = request
+                    .clone()
+                    .answered(&[(":status", status), (name, value)], body);
+                let outcome = send(&super::default(), &request);
+                assert_eq!(
+                    outcome.client_header(":status"),
+                    Some("502"),
+                    "{status} {name}"
+                );
+                for header in ["www-authenticate", "proxy-authenticate", "location"] {
+                    assert_eq!(outcome.client_header(header), None);
+                }
+                assert_eq!(outcome.record.decision.reason, reason);
+                assert!(outcome.record.decision.next_action.is_some());
+            }
+        }
+    }
+}
+
+#[test]
+fn s20_other_answers_lose_headers_that_lead_elsewhere() {
+    for status in ["200", "403", "404", "500"] {
+        for name in [
+            "location",
+            "refresh",
+            "proxy-authenticate",
+            "authentication-info",
+        ] {
+            let request = call("crm.get", "{}").answered(&[(":status", status), (name, "x")], "");
+            let outcome = send(&super::default(), &request);
+            assert_eq!(outcome.client_header(":status"), Some(status));
+            assert_eq!(outcome.client_header(name), None, "{status}");
+        }
+    }
+}
+
+#[test]
+fn s20_with_the_clients_own_token_the_server_may_challenge() {
+    let passing = policy(json!({"upstream": {"authorization": "pass"}}));
+    for (status, name) in [("401", "www-authenticate"), ("307", "location")] {
+        let request = call("crm.get", "{}").answered(&[(":status", status), (name, "x")], "");
+        let outcome = send(&passing, &request);
+        assert_eq!(outcome.client_header(":status"), Some(status));
+        assert_eq!(outcome.client_header(name), Some("x"));
+    }
+}
+
+#[test]
+fn s20_a_challenge_inside_a_result_does_not_reach_the_client() {
+    let body = r#"{"jsonrpc":"2.0","id":1,"result":{"content":[],"_meta":{"mcp/www_authenticate":["Bearer x"],"a":1}}}"#;
+    let json = [(":status", "200"), ("content-type", "application/json")];
+    let request = call("crm.get", "{}").answered(&json, body);
+    let shown = send(&super::default(), &request).client_body();
+    assert_eq!(
+        shown,
+        body.replace(r#""mcp/www_authenticate":["Bearer x"],"#, "")
+    );
+    let passing = policy(json!({"upstream": {"authorization": "pass"}}));
+    assert_eq!(send(&passing, &request).client_body(), body);
+}

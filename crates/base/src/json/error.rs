@@ -39,6 +39,9 @@ pub enum JsonErrorKind {
     /// Nesting beyond the limit.
     #[error("nested too deeply")]
     TooDeep,
+    /// More values than the limit.
+    #[error("too many values")]
+    TooManyValues,
     /// A character that JSON does not allow here.
     #[error("unexpected character")]
     Unexpected,

@@ -1,7 +1,7 @@
 //! A value as a tree, for code that visits a value more than once. Every node has its position in the
 //! text, so that edits leave all other bytes alone.
 
-use super::{Element, JsonError, Kind, Reader, Span};
+use super::{Element, JsonError, JsonErrorKind, Kind, Reader, Span};
 
 /// A value and its position.
 #[derive(Debug)]
@@ -53,17 +53,35 @@ impl Node {
     ///
     /// It is not strict JSON.
     pub fn read(input: &[u8], max_depth: usize) -> Result<Self, JsonError> {
+        Self::read_within(input, max_depth, &mut { usize::MAX })
+    }
+
+    /// Reads a whole text that has no more values than `values_left`, which it subtracts its own from. A
+    /// value needs up to 80 times the memory of its text.
+    ///
+    /// # Errors
+    ///
+    /// It is not strict JSON, or has more values.
+    pub fn read_within(
+        input: &[u8],
+        max_depth: usize,
+        values_left: &mut usize,
+    ) -> Result<Self, JsonError> {
         let mut reader = Reader::new(input, max_depth);
-        let node = Self::value(&mut reader)?;
+        let node = Self::value(&mut reader, values_left)?;
         reader.end()?;
         Ok(node)
     }
 
-    fn value(reader: &mut Reader<'_>) -> Result<Self, JsonError> {
+    fn value(reader: &mut Reader<'_>, values_left: &mut usize) -> Result<Self, JsonError> {
         let kind = reader.kind()?;
+        *values_left = values_left.checked_sub(1).ok_or(JsonError {
+            kind: JsonErrorKind::TooManyValues,
+            at: reader.position(),
+        })?;
         let (span, value) = match kind {
-            Kind::Object => Self::object(reader)?,
-            Kind::Array => Self::array(reader)?,
+            Kind::Object => Self::object(reader, values_left)?,
+            Kind::Array => Self::array(reader, values_left)?,
             Kind::String => {
                 let text = reader.string()?;
                 (text.span, Value::Text(text.value.into_owned()))
@@ -83,14 +101,17 @@ impl Node {
         Ok(Self { span, value })
     }
 
-    fn object(reader: &mut Reader<'_>) -> Result<(Span, Value), JsonError> {
+    fn object(
+        reader: &mut Reader<'_>,
+        values_left: &mut usize,
+    ) -> Result<(Span, Value), JsonError> {
         let mut children: Vec<Child> = Vec::new();
         let span = reader.object(|reader, member| {
             if let Some(last) = children.last_mut() {
                 last.element.behind = Some(member.key.span.start);
             }
             let mut element = Element::of_member(&member);
-            let node = Self::value(reader)?;
+            let node = Self::value(reader, values_left)?;
             element.span.end = node.span.end;
             children.push(Child {
                 key_span: member.key.span.clone(),
@@ -103,10 +124,10 @@ impl Node {
         Ok((span, Value::Object(children)))
     }
 
-    fn array(reader: &mut Reader<'_>) -> Result<(Span, Value), JsonError> {
+    fn array(reader: &mut Reader<'_>, values_left: &mut usize) -> Result<(Span, Value), JsonError> {
         let mut children: Vec<Child> = Vec::new();
         let span = reader.array(|reader| {
-            let node = Self::value(reader)?;
+            let node = Self::value(reader, values_left)?;
             let before = children.last_mut().map(|last| {
                 last.element.behind = Some(node.span.start);
                 last.element.span.end

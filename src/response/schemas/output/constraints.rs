@@ -24,6 +24,10 @@ impl Constraints<'_> {
                 cuts.remove([&keyword.node]);
             }
             match (&*keyword.key, &keyword.node.value) {
+                // A hidden object is emptied.
+                ("required" | "minProperties", _) if self.is_masked() => {
+                    cuts.remove([&keyword.node]);
+                }
                 ("required", Value::Array(names)) => self.names(&keyword.node, names, cuts),
                 ("dependentRequired" | "dependencies", Value::Object(dependencies)) => {
                     for dependency in dependencies {
@@ -158,6 +162,18 @@ impl Constraints<'_> {
             }
             "const" => !effects.may_change(node, self.places),
             "enum" => !node.children().iter().any(|child| self.may_be_left(child)),
+            "required"
+            | "properties"
+            | "additionalProperties"
+            | "dependentRequired"
+            | "dependentSchemas"
+            | "dependencies"
+            | "minProperties"
+            | "maxProperties"
+                if self.is_masked() =>
+            {
+                false
+            }
             "required" => !node.children().iter().any(|child| {
                 let name = child.node.text();
                 name.is_some_and(|name| self.may_remove(name))

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{Node, ResultRule, after, policy};
 use crate::response::changes::Changes;
 use crate::response::results::judge;
+use crate::response::results::places::AnswerTo;
 use oauth::Identity;
 
 /// Choices for a schema, used one after the other.
@@ -284,7 +285,7 @@ proptest! {
         let body = json!({"id": 1, "result": {"structuredContent": value}}).to_string();
         let message = Node::read(body.as_bytes(), 64).unwrap();
         let mut changes = Changes::default();
-        let judged = judge(&rules, &caller, Some("key"), &message, 64, &mut changes);
+        let judged = judge(&rules, &caller, Some("key"), &message, AnswerTo::Call, 64, &mut changes);
         prop_assume!(judged.is_ok());
         judged.unwrap();
         let judged = changes.apply(body.as_bytes());
