@@ -19,7 +19,7 @@ use base::store::StoreError;
 use mcp::headers::{HeaderError, HeaderMismatch};
 use mcp::message::MessageError;
 use oauth::TokenError;
-use policy::{NotOwned, PinRule};
+use policy::{ConditionError, NotOwned, PinRule};
 
 /// Why a request, or the answer to it, does not pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,7 +143,10 @@ impl Refusal {
             Self::ContentEncoding => Reason::BodyCompressed,
             Self::ContentType => Reason::ContentTypeNotJson,
             Self::Declined => Reason::CallDeclined,
-            Self::Denied(Denial::Condition { .. }) => Reason::ConditionNotMet,
+            Self::Denied(Denial::Condition { error, .. }) => match error {
+                ConditionError::Budget => Reason::ConditionTooCostly,
+                ConditionError::Evaluation | ConditionError::NotTrue => Reason::ConditionNotMet,
+            },
             Self::Denied(Denial::Denied { .. }) => Reason::Denied,
             Self::Denied(Denial::NoRole) => Reason::NoRole,
             Self::Denied(Denial::NotOwned { .. }) => Reason::ResourceNotOwned,

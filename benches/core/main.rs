@@ -127,7 +127,7 @@ fn list(criterion: &mut Criterion) {
                 || request(&engine, &headers, &asked).0,
                 |mut exchange| {
                     exchange.response_headers(&answered, false);
-                    let step = exchange.response_body(&body, true, NOW);
+                    let step = exchange.response_body(&body, NOW);
                     let Step::Forward(Forward {
                         body: Some(less), ..
                     }) = step
@@ -162,7 +162,7 @@ fn result(criterion: &mut Criterion) {
                 || request(&engine, &headers, &asked).0,
                 |mut exchange| {
                     exchange.response_headers(&answered, false);
-                    let step = exchange.response_body(&answer, true, NOW);
+                    let step = exchange.response_body(&answer, NOW);
                     assert!(matches!(
                         &step,
                         Step::Forward(Forward { body: Some(_), .. })

@@ -324,6 +324,10 @@ Reason: Refused,
         "A condition (`when`) is not true for this caller and these arguments, or could not be \
          evaluated." =>
         blocked("{rule}", DoesNotExist, "{error}", "see {rule}");
+    ConditionTooCostly "condition_too_costly"
+        "A condition (`when`) needs more steps or memory with these arguments than one evaluation has." =>
+        blocked("{rule}", Error(200, INVALID_PARAMS), "{error}",
+            "send fewer or shorter arguments, or make {rule} simpler");
     ScopeMissing "scope_missing"
         "The token lacks a scope that the tool, prompt or resource needs." =>
         needs_review("token", Challenge(403, InsufficientScope), "needs scope {scopes}",

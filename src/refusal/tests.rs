@@ -25,6 +25,10 @@ fn examples() -> Vec<Refusal> {
             rule: rule(),
             error: ConditionError::NotTrue,
         }),
+        Refusal::Denied(Denial::Condition {
+            rule: rule(),
+            error: ConditionError::Budget,
+        }),
         Refusal::Denied(Denial::Denied {
             rule: rule(),
             pattern: "crm.*".to_owned(),

@@ -115,8 +115,9 @@ impl Identity {
         Ok(Self {
             user: Some(user),
             organization,
-            roles: words(roles).ok_or(TokenError::Claim("roles"))?,
-            scopes: words(paths.scopes.find(claims)).ok_or(TokenError::Claim("scopes"))?,
+            roles: names(roles, one).ok_or(TokenError::Claim("roles"))?,
+            scopes: names(paths.scopes.find(claims), split_scopes)
+                .ok_or(TokenError::Claim("scopes"))?,
             actors: Vec::new(),
         })
     }
@@ -133,11 +134,11 @@ pub(super) fn text(value: &Value) -> Option<String> {
     sound.then_some(text)
 }
 
-/// A list of names: an array of strings, or one string with spaces.
-fn words(value: Option<&Value>) -> Option<Vec<String>> {
+/// A list of names: an array of strings, or a text, which `read` reads.
+fn names(value: Option<&Value>, read: fn(&str) -> Vec<String>) -> Option<Vec<String>> {
     match value {
         None => Some(Vec::new()),
-        Some(Value::String(text)) => Some(text.split_whitespace().map(str::to_owned).collect()),
+        Some(Value::String(text)) => Some(read(text)),
         Some(Value::Array(values)) => values
             .iter()
             .map(|value| {
@@ -149,6 +150,19 @@ fn words(value: Option<&Value>) -> Option<Vec<String>> {
             .collect(),
         Some(_) => None,
     }
+}
+
+/// A text is one role, whatever is in it: `Regional manager` is not `manager`.
+fn one(role: &str) -> Vec<String> {
+    let role = Some(role).filter(|role| !role.is_empty());
+    role.map(str::to_owned).into_iter().collect()
+}
+
+/// Scopes in a text have spaces between them, and no other character separates them (RFC 6749 section
+/// 3.3).
+fn split_scopes(text: &str) -> Vec<String> {
+    let scopes = text.split(' ').filter(|scope| !scope.is_empty());
+    scopes.map(str::to_owned).collect()
 }
 
 /// A `NumericDate` (RFC 7519 section 2) in whole seconds.
@@ -247,6 +261,29 @@ mod tests {
                 actors: Vec::new(),
             })
         );
+    }
+
+    #[test]
+    fn s8_a_text_is_one_role_and_only_spaces_separate_scopes() {
+        for role in [
+            "Regional manager",
+            "manager,admin",
+            "manager\tadmin",
+            "manager;admin",
+            " manager",
+            "manager\u{a0}admin",
+            "manager\nadmin",
+        ] {
+            let found = identity(json!({
+                "sub": "u", "realm_access": {"roles": role}, "scope": "a\u{a0}b c\td  e",
+            }));
+            let found = found.unwrap();
+            assert_eq!(found.roles, [role]);
+            assert_eq!(found.scopes, ["a\u{a0}b", "c\td", "e"]);
+        }
+        let none = identity(json!({"sub": "u", "realm_access": {"roles": ""}, "scope": ""}));
+        let none = none.unwrap();
+        assert!(none.roles.is_empty() && none.scopes.is_empty());
     }
 
     #[test]
