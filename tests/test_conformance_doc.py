@@ -14,7 +14,7 @@ THREATS = (ROOT / "docs/threats.md").read_text()
 
 # In Rust, a function behind `#[test]`; in Python, what `python_functions` in pytest.ini collects.
 RUST = re.compile(r"#\[test\]\s*(?:#\[[^\]]*\]\s*)*fn (\w+)\(")
-PYTHON = re.compile(r"^def ((?:test|[bh]\d\d)_\w+)\(", re.MULTILINE)
+PYTHON = re.compile(r"^(?:async )?def ((?:test|[bh]\d\d)_\w+)\(", re.MULTILINE)
 
 CODE = re.compile(r"`([^`]+)`")
 TEST = re.compile(r"(?:test|[bh]\d\d)_\w+")
@@ -81,6 +81,7 @@ def test_what_is_met_is_shown() -> None:
 
 
 def test_every_threat_has_a_test_and_every_test_a_threat() -> None:
-    listed = {name for name in re.findall(r"^\| ([BH]\d\d) \|", THREATS, re.MULTILINE)}
+    listed = set(re.findall(r"^\| ([BHSKA]\d+) \|", THREATS, re.MULTILINE))
     tried = {each.upper() for name in TESTS for each in re.findall(r"(?:^|(?<=_))[bh]\d\d(?=_)", name)}
+    tried |= {each.upper() for name in TESTS for each in re.findall(r"^(?:test_)?([ska]\d{1,2})(?=_)", name)}
     assert listed and tried == listed

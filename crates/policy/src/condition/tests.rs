@@ -317,7 +317,7 @@ fn k1_a_condition_over_its_budget_refuses() {
         ),
         (
             "args.paths.all(p, args.keys[args.root] == 1)",
-            json!({"paths": paths, "root": root, "keys": {root.clone(): 1}}),
+            json!({"paths": paths, "root": root, "keys": {root: 1}}),
         ),
     ] {
         assert_eq!(
