@@ -9,7 +9,9 @@ pub use self::view::View;
 use crate::decision::Evidence;
 use mcp::method::List;
 use oauth::Identity;
-use policy::{ConditionError, Grant, NotOwned, Operation, Pattern, Policy, Role, is_plain_uri};
+use policy::{
+    ConditionError, Grant, Misspelled, NotOwned, Operation, Pattern, Policy, Role, is_plain_uri,
+};
 
 /// What the caller wants to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +48,18 @@ pub enum Denial {
         rule: String,
         /// Why not.
         error: ConditionError,
+    },
+    /// The arguments may not be those that a condition judges.
+    Misspelled {
+        /// Where the condition is written.
+        rule: String,
+        /// Why not.
+        error: Misspelled,
+    },
+    /// A parameter of the URI names another user or organization, or has a name that is refused.
+    ForeignParameter {
+        /// The name, as the policy spells it.
+        name: String,
     },
     /// A rule denies it.
     Denied {
@@ -166,6 +180,7 @@ fn authorize_as(
         || target != Target::Server && for_anybody(policy, identity, target).is_some();
     if target != Target::Server {
         evidence.push(allowed(policy, identity, target)?);
+        owners::has_own_parameters(policy, identity, target)?;
         owners::owned(policy, identity, target)?;
     }
     let operations = operations(policy, identity, target);
@@ -177,6 +192,9 @@ fn authorize_as(
                 "prompts"
             };
             let rule = format!("{section}.{}.when", operation.pattern.written());
+            if let Err(error) = condition.check_spelling(arguments) {
+                return Err(Denial::Misspelled { rule, error });
+            }
             match condition.check(arguments, identity, target.name()) {
                 Ok(()) => evidence.push(Evidence::new(rule, "the condition holds")),
                 Err(error) => return Err(Denial::Condition { rule, error }),

@@ -126,11 +126,14 @@ impl Refusal {
     /// The reason, whose row has everything that does not depend on the request.
     pub fn reason(&self) -> Reason {
         match self {
-            Self::Argument(ArgumentError::InString(_)) => Reason::ArgumentInString,
-            Self::Argument(ArgumentError::NoValue(_)) => Reason::ArgumentClaimMissing,
-            Self::Argument(ArgumentError::NotOwned(_, NotOwned::Another | NotOwned::Nobody)) => {
-                Reason::ArgumentNotOwned
+            Self::Argument(ArgumentError::InString(_) | ArgumentError::Tangled) => {
+                Reason::ArgumentInString
             }
+            Self::Argument(ArgumentError::NoValue(_)) => Reason::ArgumentClaimMissing,
+            Self::Argument(ArgumentError::NotOwned(
+                _,
+                NotOwned::Ambiguous | NotOwned::Another | NotOwned::Nobody,
+            )) => Reason::ArgumentNotOwned,
             Self::Argument(ArgumentError::NotOwned(_, NotOwned::Unknown)) => {
                 Reason::ArgumentOwnerUnknown
             }
@@ -148,6 +151,8 @@ impl Refusal {
                 ConditionError::Evaluation | ConditionError::NotTrue => Reason::ConditionNotMet,
             },
             Self::Denied(Denial::Denied { .. }) => Reason::Denied,
+            Self::Denied(Denial::ForeignParameter { .. }) => Reason::UriParameterNotOwned,
+            Self::Denied(Denial::Misspelled { .. }) => Reason::ArgumentMisspelled,
             Self::Denied(Denial::NoRole) => Reason::NoRole,
             Self::Denied(Denial::NotOwned { .. }) => Reason::ResourceNotOwned,
             Self::Denied(Denial::OddUri) => Reason::UriAmbiguous,
@@ -263,7 +268,12 @@ impl Refusal {
                 | ArgumentError::Rejected(name)
                 | ArgumentError::Structure(name)),
             ) => vec![("error", reason.to_string()), ("argument", name.clone())],
+            Self::Argument(reason @ ArgumentError::Tangled) => error(reason),
             Self::Denied(Denial::Condition { rule, error }) => {
+                vec![("rule", rule.clone()), ("error", error.to_string())]
+            }
+            Self::Denied(Denial::ForeignParameter { name }) => vec![("argument", name.clone())],
+            Self::Denied(Denial::Misspelled { rule, error }) => {
                 vec![("rule", rule.clone()), ("error", error.to_string())]
             }
             Self::Denied(Denial::Denied { rule, pattern }) => {

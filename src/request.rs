@@ -4,6 +4,7 @@
 pub(crate) mod arguments;
 pub(crate) mod arrived;
 pub(crate) mod forward;
+mod identity_headers;
 pub(crate) mod peer;
 pub(crate) mod release;
 

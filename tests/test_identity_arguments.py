@@ -19,6 +19,7 @@ from .harness.variants import ERAS
 LISTENERS = {
     "crm": Listener(policy()),
     "own_names_only": Listener(policy(builtin_arguments=False)),
+    "compound": Listener(policy(arguments={"crm_customer_number": {"set": "organization"}})),
 }
 
 USER, ORGANIZATION = tokens.USER, tokens.ORGANIZATION
@@ -355,3 +356,174 @@ def test_the_record_names_arguments_and_not_their_values(gateway: Gateway) -> No
     exchange.forwarded()
     written = json.dumps(exchange.record)
     assert "user_id" in written.lower() and "role" in written.lower()
+
+
+MISSPELLED = [
+    '{"percent":5,"PERCENT":90}',
+    '{"percent":5,"per_cent":90}',
+    '{"Percent":5}',
+    '{"percent":5,"\uff50ercent":90}',
+    '{"percent":5,"percent[0]":90}',
+    '{"percent":5,"/percent":90}',
+]
+
+
+@ERAS
+@pytest.mark.parametrize("arguments", MISSPELLED)
+def test_s1_an_argument_that_a_condition_reads_has_one_spelling(gateway: Gateway, era: str, arguments: str) -> None:
+    exchange = send(gateway, era, arguments, "crm.discount", tokens.manager()).refused(200, -32602, "blocked")
+    assert exchange.record["reason"] == "argument_misspelled"
+    assert "percent" in exchange.response.rpc()["error"]["message"]
+
+
+def test_s1_other_arguments_of_a_condition_pass(gateway: Gateway) -> None:
+    text = '{"percent":5,"Note":"PERCENT: 90","meta":{"Percent":1}}'
+    expect(gateway, LEGACY, (text, text), "crm.discount", token=tokens.manager())
+
+
+def in_string(text: str) -> str:
+    """Arguments with a text."""
+    return encoded({"q": text}).decode()
+
+
+NEARLY_JSON = {
+    "nan": '{"x":NaN,"organization":{"key":"E"}}',
+    "nan_flat": '{"x":NaN,"filter.user_id":"E"}',
+    "surrogate": '{"x":"\\ud800","user":{"id":"E"}}',
+    "deep": "[" * 200 + '{"user":{"id":"E"}}',
+    "duplicate": '{"x":1,"x":2,"user":{"id":"E"}}',
+    "single_quotes": "{'user_id':'E'}",
+    "apostrophe": '{"note":"it\'s","x":NaN,"user_id":"E"}',
+    "string_in_string": '{"x":NaN,"q":"{\\"user_id\\":1}"}',
+    "comment": '{"x":1 /* " */,"user_id":"E"}',
+}
+
+
+@ERAS
+@pytest.mark.parametrize("text", NEARLY_JSON.values(), ids=NEARLY_JSON)
+def test_s2_nearly_json_in_a_string(gateway: Gateway, era: str, text: str) -> None:
+    exchange = send(gateway, era, in_string(text)).refused(200, -32602, "blocked")
+    assert exchange.record["reason"] == "argument_in_string"
+
+
+def test_s2_json_in_a_string_below_a_key(gateway: Gateway) -> None:
+    exchange = send(gateway, LEGACY, encoded({"user": '{"id":"E"}'}).decode())
+    exchange.refused(200, -32602, "blocked")
+
+
+SEVERAL_VALUES = [
+    '{"op":1}\n{"user_id":"E"}',
+    '{}{"user_id":"E"}',
+    'null\n{"user_id":"E"}',
+    '1 2 [{"user_id":"E"}]',
+    '"x" {"user_id":"E"}',
+    '{"op":"\n{"user_id":"E"}',
+    '\x1e{"op":1}\n\x1e{"user_id":"E"}',
+]
+
+
+@ERAS
+@pytest.mark.parametrize("text", SEVERAL_VALUES, ids=range(len(SEVERAL_VALUES)))
+def test_s3_a_string_is_read_to_its_end(gateway: Gateway, era: str, text: str) -> None:
+    exchange = send(gateway, era, in_string(text)).refused(200, -32602, "blocked")
+    assert exchange.record["reason"] == "argument_in_string"
+
+
+@pytest.mark.parametrize("space", ["\u00a0", "\u1680", "\u2003", "\u2028", "\u200b", "\u3000", "\ufeff", "\x85", "\x1f", "\x0b"])
+def test_s4_unicode_space_before_json(gateway: Gateway, space: str) -> None:
+    """As UTF-8 and as escapes."""
+    for raw in (True, False):
+        text = json.dumps({"q": space + '{"user_id":"E"}'}, ensure_ascii=not raw)
+        send(gateway, LEGACY, text).refused(200, -32602, "blocked")
+
+
+HARMLESS = [
+    "The user_id: 7 has role: admin, see [docs](https://example.com/user).",
+    '# Title\n\n```json\n{"user_id": 1}\n```\n',
+    "- [x] role: admin\n- user: bob",
+    "[note] the user: role",
+    "{{ user.name }}, your role: {role}",
+    "SELECT user_id FROM t WHERE role = 'x'",
+    "{ viewer { user { id role } } }",
+    '{"city":"Berlin","note":"{user} has role: admin"}',
+    "2026-11-29 08:00 user: x",
+    "null and void, role: none",
+    "1.5",
+]
+
+
+@pytest.mark.parametrize("text", HARMLESS, ids=range(len(HARMLESS)))
+def test_s2_prose_and_code_pass(gateway: Gateway, text: str) -> None:
+    arguments = in_string(text)
+    expect(gateway, LEGACY, (arguments, arguments))
+
+
+FLATTENED = [
+    '"/user/id"',
+    '"filter->user_id"',
+    '"filter__user_id"',
+    '"filter::userId"',
+    '"filter|user_id"',
+    '"where.user[id]"',
+    '"user_id[0]"',
+    '"user_id[]"',
+    '"user.0.id"',
+    '"filter\uff0euser_id"',
+]
+
+
+@ERAS
+@pytest.mark.parametrize("name", FLATTENED)
+def test_s9_flattened_spellings_are_set(gateway: Gateway, era: str, name: str) -> None:
+    expect(gateway, era, renamed(name))
+
+
+@ERAS
+@pytest.mark.parametrize("name", ["filter[user_id][$eq]", "user_id.$ne", "user_id__in", "user_id ne", "filter.user_id.eq"])
+def test_s9_conditions_on_an_identity_are_refused(gateway: Gateway, era: str, name: str) -> None:
+    exchange = send(gateway, era, encoded({name: USER}).decode()).refused(200, -32602, "blocked")
+    assert exchange.record["reason"] == "argument_not_single"
+
+
+def test_s9_nested_keys_make_up_a_name(through: Callable[[str], Gateway]) -> None:
+    pair = ('{"crm":{"customer":{"number":"E"}}}', f'{{"crm":{{"customer":{{"number":"{ORGANIZATION}"}}}}}}')
+    expect(through("compound"), LEGACY, pair)
+    exchange = send(through("compound"), LEGACY, in_string('{"x":NaN,"crm":{"customer":{"number":"E"}}}'))
+    exchange.refused(200, -32602, "blocked")
+
+
+ELSEWHERE: dict[str, tuple[str, dict[str, Any]]] = {
+    "cursor": ("tools/list", {"cursor": '{"user_id":"E"}'}),
+    "initialize": ("initialize", {"capabilities": {"experimental": {"x": {"impersonate": "E"}}}}),
+    "initialize_text": ("initialize", {"capabilities": {"experimental": {"x": '{"user_id":"E"}'}}}),
+}
+
+
+@pytest.mark.parametrize("case", ELSEWHERE.values(), ids=ELSEWHERE)
+def test_s10_every_parameter_of_other_methods_is_searched(gateway: Gateway, case: tuple[str, dict[str, Any]]) -> None:
+    method, params = case
+    if method == "initialize":
+        params = {"protocolVersion": "2025-11-25", "clientInfo": {"name": "x", "version": "1"}, **params}
+    gateway.post(message(LEGACY, method, params), tokens.support()).refused({200, 400, 403}, None, "blocked")
+
+
+BESIDE: dict[str, tuple[str, dict[str, Any]]] = {
+    "task": (LEGACY, {"task": {"ttl": 1, "impersonate": "E"}}),
+    "task_text": (LEGACY, {"task": {"ttl": 1, "x": '{"user_id":"E"}'}}),
+    "key_of_input_responses": (MODERN, {"inputResponses": {"impersonate": {"action": "accept"}}}),
+    "input_responses": (MODERN, {"inputResponses": {"x": {"content": '{"user_id":"E"}'}}}),
+    "notifications": (MODERN, {"notifications": {"impersonate": True}}),
+}
+
+
+@pytest.mark.parametrize("case", BESIDE.values(), ids=BESIDE)
+def test_s10_every_parameter_of_a_call_is_searched(gateway: Gateway, case: tuple[str, dict[str, Any]]) -> None:
+    era, params = case
+    body = call(era, "crm.get_customer", {"a": 1}, **params)
+    gateway.post(body, tokens.support(), era).refused({200, 400, 403}, None, "blocked")
+
+
+def test_s10_json_in_a_parameter_header(gateway: Gateway) -> None:
+    body = call(MODERN, "crm.get_customer", {"a": "b"})
+    headers: list[tuple[str, str]] = [("Mcp-Param-Filter", '{"user_id":"E"}')]
+    gateway.post(body, tokens.support(), MODERN, headers).refused(400, -32020, "blocked")

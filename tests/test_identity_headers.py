@@ -34,6 +34,7 @@ LISTENERS = {
     "crm": Listener(policy()),
     "renamed": Listener(policy(headers=NAMES)),
     "passing": Listener(policy(upstream={"authorization": "pass", "remove_headers": ["x-api-key", "cookie"]})),
+    "with_credentials": Listener(policy(upstream={"pass_headers": ["x-api-key", "cookie"]})),
     "after_another": Listener(
         policy(), before=(adding_headers(**{"x-mcp-user": "user-bob", "x-mcp-roles": "manager"}),)
     ),
@@ -202,3 +203,56 @@ def b23_the_policy_may_pass_the_token_and_remove_other_headers(through: Callable
 def b18_identity_headers_of_another_filter_are_replaced(through: Callable[[str], Gateway]) -> None:
     received = through("after_another").post(BODY, tokens.support()).forwarded()
     assert identity(received) == TRUSTED
+
+
+FAMILIES = [
+    "x-mcp.user",
+    "x-mcp-anything",
+    "x-consumer-custom-id",
+    "x-auth-request-preferred-username",
+    "x-credential-username",
+    "x-ms-client-principal-name",
+    "x-ms-token-aad-id-token",
+    "cf-access-authenticated-user-email",
+    "x-pomerium-claim-email",
+    "x-authentik-username",
+    "tailscale-user-login",
+    "x-goog-authenticated-user-email",
+    "x-hasura-role",
+    "impersonate-user",
+    "remote-user",
+    "ssl-client-cert",
+    "x-apigateway-api-userinfo",
+    "oidc_claim_sub",
+    "x.tenant.id",
+    "x-forwarded-tls-client-cert-info",
+    "cookie",
+    "x-api-key",
+    "x_api_key",
+    "private-token",
+]
+KEPT = ["x-region", "traceparent", "x-request-purpose", "idempotency-key"]
+
+
+@pytest.mark.parametrize("http2", [False, True], ids=["h1", "h2"])
+def test_s11_identity_headers_by_families(gateway: Gateway, http2: bool) -> None:
+    headers: list[tuple[Text, Text]] = [(name, "admin") for name in FAMILIES + KEPT]
+    received = gateway.post(BODY, tokens.support(), headers=headers, http2=http2).forwarded()
+    names = {name.lower() for name, _ in received.headers}
+    assert not names & set(FAMILIES)
+    assert names >= set(KEPT)
+    assert "admin" not in identity(received)["x-mcp-user"]
+
+
+@pytest.mark.parametrize("http2", [False, True], ids=["h1", "h2"])
+def test_s11_identity_trailers_by_families(gateway: Gateway, http2: bool) -> None:
+    trailers = [(name, "admin") for name in FAMILIES]
+    received = gateway.post(BODY, tokens.support(), trailers=trailers, http2=http2).forwarded(BODY)
+    assert not {name.lower() for name, _ in received.headers + received.trailers} & set(FAMILIES)
+
+
+def test_s11_the_policy_may_pass_credentials(through: Callable[[str], Gateway]) -> None:
+    headers: list[tuple[Text, Text]] = [("x-api-key", "k"), ("cookie", "s=1"), ("x_api_key", "k"), ("private-token", "t")]
+    received = through("with_credentials").post(BODY, tokens.support(), headers=headers).forwarded()
+    assert (received.header("x-api-key"), received.header("cookie")) == ("k", "s=1")
+    assert not {name.lower() for name, _ in received.headers} & {"x_api_key", "private-token"}

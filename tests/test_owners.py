@@ -226,3 +226,67 @@ def b26_lists_show_items_that_name_the_caller(gateway: Gateway, upstream: Upstre
         exchange.forwarded()
         assert [item[key] for item in exchange.response.rpc()["result"][kind]] == shown
         assert exchange.record["hidden_items"] == len(hidden)
+
+
+UPWARDS = [
+    "../{other}/x",
+    "x/../../{other}/y",
+    "..;x/{other}",
+    ".. /{other}",
+    "..\\{other}",
+    "%2e%2e/{other}",
+    "..%2f{other}",
+    "%252e%252e/{other}",
+    "%c0%ae%c0%ae/{other}",
+    "\uff0e\uff0e/{other}",
+    "....//{other}",
+]
+
+
+@ERAS
+@pytest.mark.parametrize("path", UPWARDS)
+def test_s6_a_path_does_not_lead_to_another_owner(gateway: Gateway, era: str, path: str) -> None:
+    arguments = {"ref": f"note/{tokens.USER}/{path.format(other='user-bob')}"}
+    exchange = send(gateway, era, arguments, "crm.search_notes").refused(200, -32602, "blocked")
+    assert exchange.record["reason"] == "argument_not_owned"
+
+
+@pytest.mark.parametrize("path", ["2026.11/a..b/.hidden", "100%/caf%C3%A9", "x y/z", "v1.2/x"])
+def test_s6_other_paths_pass(gateway: Gateway, path: str) -> None:
+    send(gateway, LEGACY, {"ref": f"note/{tokens.USER}/{path}"}, "crm.search_notes").forwarded()
+
+
+PARAMETERS = [
+    "?user_id=E",
+    "?x=1&User_Id=E",
+    "?filter[user_id]=E",
+    "?filter%5Buser_id%5D=E",
+    "?x=1%26user_id=E",
+    "?user_id[$ne]=user-anna",
+    ";user_id=E",
+    "/user_id=E/x",
+    "#user_id=E",
+    f"?organization_id={OTHER}",
+    "?role=admin",
+    "?impersonate=x",
+    "?filter=%7B%22user_id%22:%22E%22%7D",
+]
+
+
+@ERAS
+@pytest.mark.parametrize("parameters", PARAMETERS)
+def test_s5_parameters_of_a_uri_do_not_name_another_caller(gateway: Gateway, era: str, parameters: str) -> None:
+    code = -32002 if era == LEGACY else -32602
+    exchange = read(gateway, era, f"crm://{OWN}/tickets{parameters}").refused(200, code, "blocked")
+    assert exchange.record["reason"] == "uri_parameter_not_owned"
+
+
+@ERAS
+def test_s5_parameters_of_a_uri_may_name_the_caller(gateway: Gateway, era: str) -> None:
+    for parameters in (f"?user_id={tokens.USER}&organizationId={OWN}", "?city=Berlin&sort=user_id", "#user"):
+        read(gateway, era, f"crm://{OWN}/tickets{parameters}").forwarded()
+
+
+def test_s5_an_argument_with_an_owner_has_own_parameters(gateway: Gateway) -> None:
+    arguments = {"account_ref": f"acct:{OWN}:7?organization_id={OTHER}"}
+    send(gateway, LEGACY, arguments).refused(200, -32602, "blocked")

@@ -30,6 +30,21 @@ pub(super) fn owned(
     Ok(())
 }
 
+/// Whether the parameters of a URI are the caller's, by the rules for arguments.
+pub(super) fn has_own_parameters(
+    policy: &Policy,
+    identity: &Identity,
+    target: Target<'_>,
+) -> Result<(), Denial> {
+    let name = match target {
+        Target::Resource(uri) => policy.foreign_parameter(uri, identity),
+        Target::ResourceTemplate(uri) => policy.foreign_parameter_of_template(uri, identity),
+        Target::Server | Target::Tool(_) | Target::Prompt(_) => None,
+    };
+    let name = name.map(str::to_owned);
+    name.map_or(Ok(()), |name| Err(Denial::ForeignParameter { name }))
+}
+
 /// Whether a caller may complete an argument of a template: with the others as its client filled
 /// them in, and without the one that is asked for, it has to name the caller. Completions for another
 /// owner, and the names of owners, are not the caller's.

@@ -346,6 +346,11 @@ Reason: Refused,
         "The URI has dot segments or encoded separators, so servers could read it differently." =>
         blocked("request", DoesNotExist, "the URI has dot segments or hidden separators",
             "ask for the plain URI, as the server lists it");
+    UriParameterNotOwned "uri_parameter_not_owned"
+        "A parameter of the URI names another user or organization than the caller, or has a name that the \
+         policy refuses as an argument." =>
+        blocked("arguments", DoesNotExist, "the URI has a value of `{argument}` that is not the caller's",
+            "leave `{argument}` out of the URI; if it is data, give the policy `arguments: {{argument}: keep}`");
     PinBroken "pin_broken"
         "When this worker last saw the tool listed, it was not what its pin says." =>
         blocked("pins", DoesNotExist, "the tool is not what it was when it was pinned",
@@ -382,6 +387,11 @@ Reason: Refused,
         "An identity argument stands in JSON inside a string, where it cannot be replaced." =>
         blocked("arguments", Error(200, INVALID_PARAMS), "{error}",
             "send the arguments as JSON, not as text that holds JSON");
+    ArgumentMisspelled "argument_misspelled"
+        "An argument has a name that a condition (`when`) reads, in another spelling: a server could read \
+         it in the place of the one that was judged." =>
+        blocked("{rule}", Error(200, INVALID_PARAMS), "{error}",
+            "spell the arguments exactly as the tool's schema does; see {rule}");
     ArgumentNotSingle "argument_not_single"
         "An identity argument is an object or an array, which one value cannot replace." =>
         blocked("arguments", Error(200, INVALID_PARAMS), "{error}",

@@ -10,6 +10,9 @@ pub enum ArgumentError {
     /// It stands in JSON inside a string, where it cannot be replaced.
     #[error("argument `{0}` is not accepted inside a string")]
     InString(String),
+    /// A string holds JSON in strings in more ways than can be read.
+    #[error("a string holds JSON inside JSON, too deep to be read")]
+    Tangled,
     /// It is an object or `null`-like structure, which cannot be replaced by one value.
     #[error("argument `{0}` must be a single value")]
     Structure(String),

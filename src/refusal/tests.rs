@@ -1,6 +1,6 @@
 use super::*;
 use crate::consent::elicitation::How;
-use policy::ConditionError;
+use policy::{ConditionError, Misspelled};
 
 /// Of each refusal with values one, and some of the others.
 fn examples() -> Vec<Refusal> {
@@ -20,6 +20,7 @@ fn examples() -> Vec<Refusal> {
         Refusal::Argument(ArgumentError::NotOwned(name(), NotOwned::Unknown)),
         Refusal::Argument(ArgumentError::Rejected(name())),
         Refusal::Argument(ArgumentError::Structure(name())),
+        Refusal::Argument(ArgumentError::Tangled),
         Refusal::Confirm(question()),
         Refusal::Denied(Denial::Condition {
             rule: rule(),
@@ -32,6 +33,11 @@ fn examples() -> Vec<Refusal> {
         Refusal::Denied(Denial::Denied {
             rule: rule(),
             pattern: "crm.*".to_owned(),
+        }),
+        Refusal::Denied(Denial::ForeignParameter { name: name() }),
+        Refusal::Denied(Denial::Misspelled {
+            rule: rule(),
+            error: Misspelled::Otherwise(name()),
         }),
         Refusal::Denied(Denial::NoRole),
         Refusal::Denied(Denial::NotOwned {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::refusal::ArgumentError;
 use base::json::edits::Edits;
 use base::json::{Kind, Reader, Span};
-use mcp::argument_names::NameId;
+use mcp::argument_names::{NameId, Spoken};
 use mcp::identity_members::{IdentityMember, MemberPlace};
 use mcp::message::Message;
 use oauth::Identity;
@@ -55,6 +55,9 @@ pub(crate) fn rewrite(
         rewrite: Rewrite::default(),
         removed_in: HashMap::new(),
     };
+    if message.identity_members.is_tangled {
+        return Err(ArgumentError::Tangled);
+    }
     for &name in &message.identity_members.in_strings {
         if *policy.argument_rule(name, operations) != ArgumentRule::Keep {
             return Err(ArgumentError::InString(policy.names.name(name).to_owned()));
@@ -84,11 +87,22 @@ struct Rewriter<'a> {
 impl Rewriter<'_> {
     /// Applies the rule for one member. True if its value does not reach the server.
     fn member(&mut self, found: &IdentityMember) -> Result<bool, ArgumentError> {
-        let name = self.policy.names.name(found.name).to_owned();
-        match self.policy.argument_rule(found.name, self.operations) {
+        // A name that is kept says nothing about the others that the key says.
+        let ruled = found.names.iter().find_map(|spoken| {
+            let rule = self.policy.argument_rule(spoken.name, self.operations);
+            (*rule != ArgumentRule::Keep).then_some((*spoken, rule))
+        });
+        let Some((Spoken { name, is_part }, rule)) = ruled else {
+            return Ok(false);
+        };
+        let name = self.policy.names.name(name).to_owned();
+        match rule {
             ArgumentRule::Keep => return Ok(false),
             ArgumentRule::Owner(owner) => {
-                let owned = self.owned(found, owner);
+                let owned = match is_part {
+                    true => Err(NotOwned::Nobody),
+                    false => self.owned(found, owner),
+                };
                 return owned
                     .map(|()| false)
                     .map_err(|error| ArgumentError::NotOwned(name, error));
@@ -97,6 +111,8 @@ impl Rewriter<'_> {
             ArgumentRule::Remove => self.remove(found, name),
             // Nobody signed in, so whatever it says is not true.
             ArgumentRule::Set(_) if self.identity.is_anonymous() => self.remove(found, name),
+            // `user_id.$ne` would be true for all others.
+            ArgumentRule::Set(_) if is_part => return Err(ArgumentError::Structure(name)),
             ArgumentRule::Set(field) => self.set(found, *field, name)?,
         }
         Ok(true)
@@ -151,7 +167,11 @@ impl Rewriter<'_> {
         };
         texts.iter().try_for_each(|text| {
             let text = text.as_str().ok_or(NotOwned::Nobody)?;
-            owner.check(text, self.identity)
+            owner.check(text, self.identity)?;
+            match self.policy.foreign_parameter(text, self.identity) {
+                Some(_) => Err(NotOwned::Another),
+                None => Ok(()),
+            }
         })
     }
 
@@ -169,8 +189,10 @@ impl Rewriter<'_> {
     fn spelled(&self, message: &Message<'_>, id: NameId, spelling: &str) -> Spelled {
         let members = message.identity_members.members.iter();
         let mut first = None;
-        for found in
-            members.filter(|found| found.name == id && found.place == MemberPlace::Argument)
+        let is_said = |found: &&IdentityMember| found.names.iter().any(|spoken| spoken.name == id);
+        for found in members
+            .filter(is_said)
+            .filter(|found| found.place == MemberPlace::Argument)
         {
             let start = found.element.span.start;
             let member = self.body.get(start..found.value.start).unwrap_or_default();

@@ -1,61 +1,11 @@
 //! The headers the server gets: first everything it might trust is taken out, then what the
 //! decision says is put in.
 
+use super::identity_headers::{is_never_from_a_client, with_dashes};
 use mcp::headers::{HeaderEdit, Headers, PARAM_PREFIX};
 use mcp::method::Era;
 use oauth::Identity;
 use policy::{Authorization, Hold, Policy};
-
-/// Headers by which other proxies tell a server who is calling, or that change what a request
-/// means. No MCP client sends them, so whoever does means to be trusted.
-const NEVER_FROM_A_CLIENT: &[&str] = &[
-    "forwarded-user",
-    "remote-user",
-    "x-remote-user",
-    "x-remote-group",
-    "x-forwarded-user",
-    "x-forwarded-email",
-    "x-forwarded-groups",
-    "x-forwarded-preferred-username",
-    "x-forwarded-access-token",
-    "x-auth-request-user",
-    "x-auth-request-email",
-    "x-auth-request-groups",
-    "x-auth-request-access-token",
-    "x-authenticated-user",
-    "x-authenticated-userid",
-    "x-consumer-id",
-    "x-consumer-username",
-    "x-credential-identifier",
-    "x-goog-authenticated-user-email",
-    "x-goog-authenticated-user-id",
-    "x-goog-iap-jwt-assertion",
-    "x-amzn-oidc-data",
-    "x-amzn-oidc-identity",
-    "x-amzn-oidc-accesstoken",
-    "x-jwt-payload",
-    "x-user",
-    "x-user-id",
-    "x-user-email",
-    "x-user-role",
-    "x-user-roles",
-    "x-role",
-    "x-roles",
-    "x-tenant",
-    "x-tenant-id",
-    "x-org",
-    "x-org-id",
-    "x-organization",
-    "x-organization-id",
-    "x-http-method-override",
-    "x-http-method",
-    "x-method-override",
-    "x-original-url",
-    "x-rewrite-url",
-    "x-original-uri",
-    "x-envoy-original-path",
-    "proxy-authorization",
-];
 
 /// The changes that make a client's headers the server's. `body` is what replaces the body.
 pub(super) fn headers(
@@ -120,16 +70,17 @@ fn removed(policy: &Policy, received: &Headers, era: Era) -> Vec<HeaderEdit> {
     edits
 }
 
-/// Whether a mirrored argument's header is another one's, to who reads underscores as dashes.
+/// Whether a mirrored argument's header is another one's, to a server that reads other characters as
+/// dashes.
 fn is_double(policy: &Policy, received: &Headers, name: &str) -> bool {
-    if !name.starts_with(PARAM_PREFIX) || !name.contains('_') {
+    let own = with_dashes(name);
+    if !name.starts_with(PARAM_PREFIX) || own == name {
         return false;
     }
-    let dashed = |name: &str| name.replace('_', "-");
     let of_tools = policy.tools.iter().flat_map(|tool| &tool.param_headers);
     let declared = of_tools.map(|declared| declared.header.as_str());
     let mut others = received.iter().map(|(other, _)| other).chain(declared);
-    others.any(|other| other != name && dashed(other) == dashed(name))
+    others.any(|other| other != name && with_dashes(other) == own)
 }
 
 /// Takes out of the trailers what belongs in the headers, where it was compared with the body.
@@ -141,8 +92,10 @@ pub(crate) fn removed_trailers(policy: &Policy, received: &Headers, era: Era) ->
 }
 
 fn is_removed(policy: &Policy, name: &str, era: Era) -> bool {
-    // Many servers read `x_mcp_user` as `x-mcp-user`.
-    let dashed = name.replace('_', "-");
+    if name.starts_with(':') {
+        return false;
+    }
+    let dashed = with_dashes(name);
     let own = [
         &policy.headers.user,
         &policy.headers.organization,
@@ -173,7 +126,14 @@ fn is_removed(policy: &Policy, name: &str, era: Era) -> bool {
         "content-length" => policy.hold == Hold::BufferFilter,
         "mcp-method" | "mcp-name" => era == Era::Legacy,
         _ if dashed.starts_with(PARAM_PREFIX) => era == Era::Legacy,
-        _ => NEVER_FROM_A_CLIENT.contains(&dashed.as_str()),
+        _ => {
+            let passes = policy
+                .upstream
+                .pass_headers
+                .iter()
+                .any(|header| header == name);
+            !passes && is_never_from_a_client(&dashed)
+        }
     }
 }
 

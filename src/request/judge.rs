@@ -20,7 +20,6 @@ use crate::response::request_ids;
 use crate::response::schemas::Hidden;
 use crate::step::End;
 use base::json::tree::Node;
-use mcp::argument_names::fold;
 use mcp::headers::HeaderEdit;
 use mcp::message::{Message, Shape};
 use mcp::method::{Era, Method};
@@ -303,7 +302,7 @@ impl Authenticated {
         let (policy, message) = (self.request.policy(), understood.message);
         let identity = self.caller.identity();
         if let Some(completes) = &message.params.completed_argument
-            && let Some(name) = policy.ruled_name(&fold(completes), operations)
+            && let Some(name) = policy.ruled_name(completes, operations)
         {
             // Its completions would be the same for all callers.
             return Err(Refusal::Argument(ArgumentError::Rejected(name.to_owned())));

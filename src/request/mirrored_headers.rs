@@ -59,8 +59,18 @@ impl<'a> Mirrored<'a> {
         let (policy, headers) = (self.request.policy(), &self.request.headers);
         let span = message.params.arguments.as_ref();
         let span = span.map(|(span, _)| span.clone());
-        let is_ruled = |folded: &str| policy.ruled_name(folded, self.operations).is_some();
-        let edits = undeclared::follow(headers, self.body, span, changes, &self.declared, is_ruled);
+        let is_ruled = |key: &str| policy.ruled_name(key, self.operations).is_some();
+        let holds_ruled = |text: &str| policy.ruled_name_in_json(text, self.operations).is_some();
+        let declared = &self.declared;
+        let edits = undeclared::follow(
+            headers,
+            self.body,
+            span,
+            changes,
+            declared,
+            is_ruled,
+            holds_ruled,
+        );
         let mut edits = edits.map_err(Refusal::HeaderMismatch)?;
         if policy.compat.missing_mcp_headers {
             edits.extend(missing(headers, message));

@@ -1,85 +1,100 @@
-//! Finds the members of a message whose names identify the caller, at any depth.
+//! IdentityMembers the members whose names say who is calling, wherever they stand in a message.
 
-use super::argument_names::{Name, NameId, NameTable, fold};
-use base::json::unescape;
+use super::argument_names::{Begun, NameId, NameTable, Spoken};
+use super::embedded::{Embedded, is_candidate};
 use base::json::{Element, JsonError, Kind, Member, Reader, Span};
 
-/// The part of a message that holds a member.
+/// Where in a message a member stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MemberPlace {
     /// Directly in the `arguments` of a tool or prompt.
     Argument,
     /// Deeper in the `arguments`.
     Nested,
-    /// Elsewhere: `_meta`, `inputResponses`, a response of the client.
+    /// Anywhere else: `_meta`, `inputResponses`, a client's answer.
     Elsewhere,
 }
 
-/// A member that was found, with the positions needed to replace or remove it.
+/// A member of an object, with what is needed to replace it or take it out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityMember {
-    /// The name it matched.
-    pub name: NameId,
-    /// The part of the message that holds it.
+    /// The names its key says. There is at least one.
+    pub names: Vec<Spoken>,
+    /// Where it stands.
     pub place: MemberPlace,
-    /// The type of its value.
+    /// What its value is.
     pub kind: Kind,
-    /// The position of its value.
+    /// The value.
     pub value: Span,
-    /// The start of the object that holds it.
+    /// The start of the object it is a member of.
     pub object: usize,
-    /// The position of the member, with its key.
+    /// The member, with its key.
     pub element: Element,
 }
 
-/// The members of a message that identify the caller.
+/// What a message says of its caller.
 #[derive(Debug, Default)]
 pub struct IdentityMembers {
-    /// The members, outer ones before inner ones.
+    /// Members, outer ones before the ones inside them.
     pub members: Vec<IdentityMember>,
-    /// Names of members in JSON that is inside of a string.
+    /// Names found as keys of JSON that is written inside a string.
     pub in_strings: Vec<NameId>,
+    /// Whether a string holds JSON in strings in so many ways that not all of it was read.
+    pub is_tangled: bool,
 }
 
-/// Reads values and collects the members whose names are in a table.
+/// Reads values and notes the members whose names are in a table.
 #[derive(Debug)]
 pub struct MemberFinder<'t> {
     table: &'t NameTable,
     max_depth: usize,
-    /// The members found so far.
+    /// How many bytes of strings may still be read.
+    pub(crate) work_left: usize,
+    /// What was found.
     pub found: IdentityMembers,
 }
 
+/// How often each byte of a message may be read as part of a string that holds JSON.
+const MAX_READINGS: usize = 64;
+
 impl<'t> MemberFinder<'t> {
-    /// A finder for the names of `table`. Reads JSON inside of strings up to `max_depth` deep.
-    pub fn new(table: &'t NameTable, max_depth: usize) -> Self {
+    /// A finder for the names of `table`, in a message of `size` bytes. JSON inside strings is read
+    /// up to `max_depth` deep.
+    pub fn new(table: &'t NameTable, max_depth: usize, size: usize) -> Self {
+        Self::with_work(table, max_depth, size.saturating_mul(MAX_READINGS))
+    }
+
+    pub(crate) fn with_work(table: &'t NameTable, max_depth: usize, work_left: usize) -> Self {
         Self {
             table,
             max_depth,
+            work_left,
             found: IdentityMembers::default(),
         }
     }
 
     /// Reads one value.
-    ///
-    /// # Errors
-    ///
-    /// The value is not strict JSON.
     pub fn value(
         &mut self,
         reader: &mut Reader<'_>,
         place: MemberPlace,
     ) -> Result<Span, JsonError> {
-        let kind = reader.kind()?;
-        self.value_under(reader, kind, place, &Name::NONE)
+        self.value_below(reader, place, &Begun::NONE)
     }
 
-    /// Reads a response of the client. In the response to a sampling request, `role` names the author
-    /// of a message (MCP "Sampling"), not the caller.
-    ///
-    /// # Errors
-    ///
-    /// The value is not strict JSON.
+    /// Reads one value that stands under keys.
+    pub(crate) fn value_below(
+        &mut self,
+        reader: &mut Reader<'_>,
+        place: MemberPlace,
+        above: &Begun,
+    ) -> Result<Span, JsonError> {
+        let kind = reader.kind()?;
+        self.value_under(reader, kind, place, above)
+    }
+
+    /// Reads an answer of the client's. In the answer to a sampling request, `role` names the
+    /// author of a message (MCP "Sampling") and not the caller.
     pub fn answer(&mut self, reader: &mut Reader<'_>) -> Result<Span, JsonError> {
         if reader.kind()? != Kind::Object {
             return self.value(reader, MemberPlace::Elsewhere);
@@ -88,7 +103,8 @@ impl<'t> MemberFinder<'t> {
         let mut last = None;
         reader.object(|reader, member| {
             self.comma_after(last, member.comma);
-            let found = self.member(reader, &member, start, MemberPlace::Elsewhere, &Name::NONE)?;
+            let found =
+                self.member(reader, &member, start, MemberPlace::Elsewhere, &Begun::NONE)?;
             let authors = [&b"\"assistant\""[..], b"\"user\""];
             let names_author = member.key.value == "role"
                 && self
@@ -107,25 +123,60 @@ impl<'t> MemberFinder<'t> {
         })
     }
 
-    /// Reads the value of a member whose key was read. Returns the index of the member if it was found.
-    ///
-    /// # Errors
-    ///
-    /// The value is not strict JSON.
+    /// Reads the answers of a client to several questions (MCP 2026-07-28 "Multi Round-Trip
+    /// Requests"), each under the key of its question.
+    pub fn answers(&mut self, reader: &mut Reader<'_>) -> Result<Span, JsonError> {
+        if reader.kind()? != Kind::Object {
+            return self.value(reader, MemberPlace::Elsewhere);
+        }
+        let start = reader.position();
+        let mut last = None;
+        reader.object(|reader, member| {
+            self.comma_after(last, member.comma);
+            let found = self
+                .note(reader, &member, start, MemberPlace::Elsewhere, &Begun::NONE)?
+                .0;
+            let value = self.answer(reader)?;
+            self.end(found, value);
+            last = found;
+            Ok(())
+        })
+    }
+
+    /// Reads the value of a member whose key was already read.
     pub fn member(
         &mut self,
         reader: &mut Reader<'_>,
         member: &Member<'_>,
         object: usize,
         place: MemberPlace,
-        parent: &Name<'_>,
+        above: &Begun,
     ) -> Result<Option<usize>, JsonError> {
-        let own = Name::of_key(&member.key.value);
-        let name = self.table.find_member(parent, &own, &member.key.value);
+        let (found, begun) = self.note(reader, member, object, place, above)?;
+        let inside = match place {
+            MemberPlace::Argument => MemberPlace::Nested,
+            other => other,
+        };
         let kind = reader.kind()?;
-        let found = name.map(|name| {
+        let value = self.value_under(reader, kind, inside, &begun)?;
+        self.end(found, value);
+        Ok(found)
+    }
+
+    /// Notes a member if its key says a name, and returns what the keys below it may complete.
+    fn note(
+        &mut self,
+        reader: &mut Reader<'_>,
+        member: &Member<'_>,
+        object: usize,
+        place: MemberPlace,
+        above: &Begun,
+    ) -> Result<(Option<usize>, Begun), JsonError> {
+        let said = self.table.find_member(above, &member.key.value);
+        let kind = reader.kind()?;
+        let found = (!said.spoken.is_empty()).then(|| {
             self.found.members.push(IdentityMember {
-                name,
+                names: said.spoken,
                 place,
                 kind,
                 value: 0..0,
@@ -134,19 +185,18 @@ impl<'t> MemberFinder<'t> {
             });
             self.found.members.len().saturating_sub(1)
         });
-        let inside = match place {
-            MemberPlace::Argument => MemberPlace::Nested,
-            other => other,
-        };
-        let value = self.value_under(reader, kind, inside, &own)?;
+        Ok((found, said.begun))
+    }
+
+    /// Notes where the value of a member that was found stands.
+    fn end(&mut self, found: Option<usize>, value: Span) {
         if let Some(found) = found.and_then(|index| self.found.members.get_mut(index)) {
             found.element.span.end = value.end;
             found.value = value;
         }
-        Ok(found)
     }
 
-    /// Notes the comma after a found member, when the next member is reached.
+    /// Notes where the comma behind a found member stands, once the next member is reached.
     pub fn comma_after(&mut self, found: Option<usize>, comma: Option<usize>) {
         if let Some(found) = found.and_then(|index| self.found.members.get_mut(index)) {
             found.element.behind = comma.map(|comma| comma.saturating_add(1));
@@ -158,98 +208,68 @@ impl<'t> MemberFinder<'t> {
         reader: &mut Reader<'_>,
         kind: Kind,
         place: MemberPlace,
-        parent: &Name<'_>,
+        above: &Begun,
     ) -> Result<Span, JsonError> {
         match kind {
-            Kind::Object => Ok(self.object(reader, place, parent)?.0),
+            Kind::Object => Ok(self.object(reader, place, above)?.0),
             Kind::Array => reader.array(|reader| {
                 let kind = reader.kind()?;
-                self.value_under(reader, kind, place, parent).map(drop)
+                self.value_under(reader, kind, place, above).map(drop)
             }),
             Kind::String => {
                 let span = reader.skip_kind(kind)?;
-                self.string(reader, span.clone())?;
+                self.string(reader, span.clone(), above)?;
                 Ok(span)
             }
             Kind::Bool | Kind::Null | Kind::Number => reader.skip_kind(kind),
         }
     }
 
-    /// Reads an object whose members have one place. Also returns their number.
-    ///
-    /// # Errors
-    ///
-    /// The value is no strict object.
+    /// Reads an object whose members are all of one place, and counts them.
     pub fn object(
         &mut self,
         reader: &mut Reader<'_>,
         place: MemberPlace,
-        parent: &Name<'_>,
+        above: &Begun,
     ) -> Result<(Span, usize), JsonError> {
         reader.kind()?;
         let start = reader.position();
         let (mut last, mut members) = (None, 0_usize);
         let span = reader.object(|reader, member| {
             self.comma_after(last, member.comma);
-            last = self.member(reader, &member, start, place, parent)?;
+            last = self.member(reader, &member, start, place, above)?;
             members = members.saturating_add(1);
             Ok::<(), JsonError>(())
         })?;
         Ok((span, members))
     }
 
-    /// Searches a string that may itself be JSON: models write such strings.
-    fn string(&mut self, reader: &Reader<'_>, span: Span) -> Result<(), JsonError> {
-        let inner = reader.bytes(span.start.saturating_add(1)..span.end);
-        if !matches!(
-            inner.first(),
-            Some(b'{' | b'[' | b'\\' | b' ' | b'/' | 0xEF)
-        ) {
-            return Ok(());
+    /// Looks into a text that may be JSON.
+    pub fn text(&mut self, text: &str) {
+        self.text_below(text, &Begun::NONE);
+    }
+
+    fn text_below(&mut self, text: &str, above: &Begun) {
+        let mut embedded = Embedded {
+            table: self.table,
+            max_depth: self.max_depth,
+            left: self.work_left,
+            names: Vec::new(),
+        };
+        self.found.is_tangled |= embedded.text(text, above).is_err();
+        self.work_left = embedded.left;
+        self.found.in_strings.append(&mut embedded.names);
+    }
+
+    /// Looks into a string that may itself be JSON, as models like to write it.
+    fn string(&mut self, reader: &Reader<'_>, span: Span, above: &Begun) -> Result<(), JsonError> {
+        let inside = reader.bytes(span.start.saturating_add(1)..span.end.saturating_sub(1));
+        if is_candidate(inside) {
+            let text = reader.resolve(span)?;
+            self.text_below(&text.value, above);
         }
-        let text = reader.resolve(span)?;
-        let start = text
-            .value
-            .trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
-        if !start.starts_with(['{', '[', '"', '/']) {
-            return Ok(());
-        }
-        let mut embedded = Self::new(self.table, self.max_depth);
-        let mut inner = Reader::new(text.value.as_bytes(), self.max_depth);
-        if embedded.value(&mut inner, MemberPlace::Elsewhere).is_err() {
-            embedded
-                .found
-                .in_strings
-                .extend(keys_of_nearly_json(&text.value, self.table));
-        }
-        let names = embedded.found.members.iter().map(|found| found.name);
-        self.found.in_strings.extend(names);
-        self.found.in_strings.append(&mut embedded.found.in_strings);
         Ok(())
     }
-}
-
-/// Names before a colon in a text that resembles JSON. A lenient parser may accept what this one refuses
-/// (`NaN`, single quotes, lone surrogates). A name without quotes counts only at the start of an object,
-/// or if the text starts with `{`: elsewhere it is prose.
-fn keys_of_nearly_json(text: &str, table: &NameTable) -> Vec<NameId> {
-    let is_object = text.trim_start().starts_with('{');
-    let key_before_colon = |before: &str| {
-        let before = before.trim_end();
-        let unquoted = before.trim_end_matches(['"', '\'']);
-        let (ahead, key) = match unquoted.rfind(['{', ',', '"', '\'', '\n']) {
-            Some(at) => unquoted.split_at_checked(at.saturating_add(1))?,
-            None => ("", unquoted),
-        };
-        if unquoted.len() == before.len() && !is_object && !ahead.ends_with('{') {
-            return None;
-        }
-        let key = unescape(key).unwrap_or_else(|| key.to_owned());
-        table.find(&fold(&key))
-    };
-    let before_last = text.rsplit_once(':').map(|(before, _)| before);
-    let befores = before_last.into_iter().flat_map(|before| before.split(':'));
-    befores.filter_map(key_before_colon).collect()
 }
 
 #[cfg(test)]
@@ -260,7 +280,7 @@ mod tests {
         let mut table = NameTable::default();
         table.add("user_id");
         table.add("organization_id");
-        let mut finder = MemberFinder::new(&table, 32);
+        let mut finder = MemberFinder::new(&table, 32, input.len());
         finder
             .value(
                 &mut Reader::new(input.as_bytes(), 32),
@@ -270,7 +290,7 @@ mod tests {
         finder.found
     }
 
-    /// The keys of the members found, up to their values.
+    /// The members found, each up to its value.
     fn keys(input: &str) -> Vec<&str> {
         find(input)
             .members
@@ -305,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn b28_finds_names_in_json_inside_of_strings() {
+    fn b28_finds_names_in_json_inside_a_string() {
         for input in [
             r#"{"q":"{\"user_id\": 1}"}"#,
             r#"{"q":"  [{\"a\":{\"userId\": 1}}]"}"#,
@@ -327,6 +347,8 @@ mod tests {
         ] {
             assert_eq!(find(input).in_strings.len(), 1, "{input}");
         }
+        let nested = find(r#"{"organization":"{\"id\":1}"}"#);
+        assert_eq!(nested.in_strings.len(), 1, "under a key");
         for input in [
             r#"{"q":"{user_id}"}"#,
             r#"{"q":"my user_id: 1"}"#,

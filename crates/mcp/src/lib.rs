@@ -3,6 +3,7 @@
 
 pub mod argument_names;
 pub mod capabilities;
+mod embedded;
 pub mod headers;
 pub mod identity_members;
 pub mod message;

@@ -85,7 +85,7 @@ impl<'a> Message<'a> {
         if reader.kind()? == Kind::Array {
             return Err(MessageError::Batch);
         }
-        let mut envelope = Envelope::new(names, max_depth);
+        let mut envelope = Envelope::new(names, max_depth, body.len());
         reader.object(|reader, member| envelope.member(reader, &member.key))?;
         reader.end()?;
         envelope.finish(&reader)
@@ -103,14 +103,14 @@ struct Envelope<'a, 't> {
 }
 
 impl<'a, 't> Envelope<'a, 't> {
-    fn new(names: &'t NameTable, max_depth: usize) -> Self {
+    fn new(names: &'t NameTable, max_depth: usize, size: usize) -> Self {
         Self {
             version: false,
             id: None,
             method: None,
             is_response: false,
             params: Params::default(),
-            finder: MemberFinder::new(names, max_depth),
+            finder: MemberFinder::new(names, max_depth, size),
         }
     }
 
@@ -194,8 +194,11 @@ fn id(reader: &mut Reader<'_>) -> Result<Span, MessageError> {
 
 /// The task that a response of the client belongs to.
 fn related_task<'a>(reader: &Reader<'a>, span: &Span) -> Result<Option<Text<'a>>, MessageError> {
-    // The response was read with the depth limit before.
+    // The answer was read strictly already, so nothing in it is too deep, and names
+    // in it were found.
     let mut answer = Reader::new(reader.bytes(span.clone()), usize::MAX);
+    let no_names = NameTable::default();
+    let mut finder = MemberFinder::new(&no_names, usize::MAX, span.len());
     if answer.kind()? != Kind::Object {
         return Ok(None);
     }
@@ -208,7 +211,7 @@ fn related_task<'a>(reader: &Reader<'a>, span: &Span) -> Result<Option<Text<'a>>
         reader.object(|reader, member| {
             refuse_look_alike(&member.key, &[params::RELATED_TASK])?;
             if member.key.value == params::RELATED_TASK {
-                task = params::read_related_task(reader)?;
+                task = params::read_related_task(&mut finder, reader)?;
             } else {
                 reader.skip()?;
             }

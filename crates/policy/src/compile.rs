@@ -260,12 +260,15 @@ fn check_headers(document: &Document, errors: &mut Errors) {
     let removed = removed.map(|(index, name)| (format!("upstream.remove_headers[{index}]"), name));
     let of_pages = document.origin_headers.iter().enumerate();
     let of_pages = of_pages.map(|(index, name)| (format!("origin_headers[{index}]"), name));
+    let passed = document.upstream.pass_headers.iter().enumerate();
+    let passed = passed.map(|(index, name)| (format!("upstream.pass_headers[{index}]"), name));
     let view_as = document.view_as.header.iter();
     let view_as = view_as.map(|name| ("view_as.header".to_owned(), name));
     for (path, name) in named
         .into_iter()
         .chain(removed)
         .chain(of_pages)
+        .chain(passed)
         .chain(view_as)
     {
         let token = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
@@ -300,6 +303,15 @@ fn check_headers(document: &Document, errors: &mut Errors) {
     }
     let own = [&headers.user, &headers.organization, &headers.roles];
     let view_as = document.view_as.header.as_ref();
+    for (index, name) in document.upstream.pass_headers.iter().enumerate() {
+        let is_set = own.contains(&name) || view_as == Some(name);
+        if is_set || document.upstream.remove_headers.contains(name) {
+            errors.push(PolicyError::new(
+                format!("upstream.pass_headers[{index}]"),
+                format!("found `{name}`, which the filter removes or sets"),
+            ));
+        }
+    }
     if view_as.is_some_and(|name| own.contains(&name)) {
         let message = "found one of `headers`, expected a name of its own";
         errors.push(PolicyError::new("view_as.header", message));

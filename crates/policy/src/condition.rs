@@ -17,9 +17,22 @@ mod evaluation;
 #[cfg(feature = "cel")]
 mod functions;
 #[cfg(feature = "cel")]
+mod judged_arguments;
+#[cfg(feature = "cel")]
 mod list_index;
 
 use thiserror::Error;
+
+/// Why the arguments of a call are not those that a condition judges.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Misspelled {
+    /// Two names differ in their spelling only.
+    #[error("two arguments have names that differ only in their spelling")]
+    Alike,
+    /// A name that the condition reads is spelled otherwise.
+    #[error("an argument is spelled otherwise than `{0}`, which the policy judges")]
+    Otherwise(String),
+}
 
 /// Why a condition refuses. Without argument values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -64,6 +77,15 @@ mod without_cel {
         /// # Errors
         ///
         /// None.
+        pub fn check_spelling(&self, _: &[u8]) -> Result<(), super::Misspelled> {
+            match *self {}
+        }
+
+        /// Never called: there are no conditions.
+        ///
+        /// # Errors
+        ///
+        /// None.
         pub fn check(&self, _: &[u8], _: &Identity, _: &str) -> Result<(), ConditionError> {
             match *self {}
         }
@@ -76,11 +98,13 @@ mod with_cel {
     use cel::common::ast::{EntryExpr, Expr, LiteralValue};
     use cel::parser::PrattParser;
 
-    use super::ConditionError;
     use super::budget::{Budget, Stop};
     use super::cel_value::CelValue;
     use super::evaluation::Evaluation;
     use super::functions::FUNCTIONS;
+    use super::judged_arguments::JudgedArguments;
+    use super::{ConditionError, Misspelled};
+    use base::json::tree::Node;
     use oauth::Identity;
 
     const VARIABLES: &[&str] = &["args", "identity", "call"];
@@ -92,6 +116,7 @@ mod with_cel {
     pub struct Condition {
         written: String,
         expression: IdedExpr,
+        judged_arguments: JudgedArguments,
     }
 
     impl std::fmt::Debug for Condition {
@@ -124,6 +149,7 @@ mod with_cel {
             check(&expression, &mut Vec::new(), MAX_DEPTH)?;
             Ok(Self {
                 written: written.to_owned(),
+                judged_arguments: JudgedArguments::of(&expression),
                 expression,
             })
         }
@@ -131,6 +157,18 @@ mod with_cel {
         /// The expression.
         pub fn written(&self) -> &str {
             &self.written
+        }
+
+        /// Refuses arguments that a server could read in the place of those that the condition reads:
+        /// `AMOUNT` for `amount`. `arguments` is a JSON object, as the server will read it.
+        ///
+        /// # Errors
+        ///
+        /// There are such arguments.
+        pub fn check_spelling(&self, arguments: &[u8]) -> Result<(), Misspelled> {
+            // Arguments that cannot be read cannot be judged either.
+            let arguments = Node::read(arguments, usize::MAX);
+            arguments.map_or(Ok(()), |arguments| self.judged_arguments.check(&arguments))
         }
 
         /// Evaluates it for one call. `arguments` is a JSON object, as the server will read it.

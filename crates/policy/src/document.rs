@@ -330,6 +330,9 @@ pub struct UpstreamDocument {
     pub exchange: Option<TokenExchangeDocument>,
     /// Further headers of the client that the server would trust, to be removed.
     pub remove_headers: Vec<String>,
+    /// Headers of the client that reach the server although they look like an identity or a credential,
+    /// such as `cookie` and `x-api-key`. The server must not trust them for more than the client may say.
+    pub pass_headers: Vec<String>,
 }
 
 /// What happens to the client's `Authorization` header.

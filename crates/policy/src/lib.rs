@@ -20,6 +20,7 @@ mod own_tools;
 mod owner;
 mod param_headers;
 mod pattern;
+mod plain;
 mod policies;
 mod read;
 mod resource;
@@ -30,6 +31,7 @@ mod scopes;
 mod store;
 mod token_exchange;
 mod upstream;
+mod uri_names;
 mod value;
 mod view;
 
@@ -39,7 +41,7 @@ use std::time::Duration;
 
 pub use arguments::ArgumentRule;
 pub use builtin::builtin_arguments;
-pub use condition::{Condition, ConditionError};
+pub use condition::{Condition, ConditionError, Misspelled};
 pub use connections::{
     Client, Connection, Conversation, Discover, Iss, OperationConnection, Server, SignIn,
 };
@@ -50,7 +52,8 @@ pub use metadata::Metadata;
 pub use origins::Origins;
 pub use own_tools::OwnTool;
 pub use owner::{NamedOwner, NotOwned};
-pub use pattern::{Pattern, is_plain_uri};
+pub use pattern::Pattern;
+pub use plain::is_plain_uri;
 pub use policies::Policies;
 pub use resource::web_url;
 pub use resources::ResourceRule;
@@ -62,7 +65,7 @@ pub use upstream::{Authorization, StaticCredential, Upstream};
 pub use view::{TestUser, ViewAs, ViewGrants};
 
 use base::store::etcd::Etcd;
-use mcp::argument_names::{NameId, NameTable};
+use mcp::argument_names::{Begun, NameId, NameTable};
 use mcp::pin::Pin;
 use oauth::{Identity, ProofRules, TrustedIssuer};
 
@@ -228,11 +231,12 @@ impl Policy {
             .unwrap_or(&ArgumentRule::Keep)
     }
 
-    /// The policy's spelling of a folded name, unless it is unknown or to be kept.
-    pub fn ruled_name(&self, folded: &str, operations: &[&Operation]) -> Option<&str> {
-        let name = self.names.find(folded)?;
-        let is_kept = *self.argument_rule(name, operations) == ArgumentRule::Keep;
-        (!is_kept).then(|| self.names.name(name))
+    /// The policy's spelling of a name that a key says, unless it is unknown or to be kept.
+    pub fn ruled_name(&self, key: &str, operations: &[&Operation]) -> Option<&str> {
+        let said = self.names.find_member(&Begun::NONE, key).spoken;
+        let mut names = said.iter().map(|spoken| spoken.name);
+        let name = names.find(|name| *self.argument_rule(*name, operations) != ArgumentRule::Keep);
+        name.map(|name| self.names.name(name))
     }
 
     /// What a tool has to be, if it is pinned: the most specific rule says.

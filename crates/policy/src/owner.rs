@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::document::IdentityField;
 use super::error::{Errors, PolicyError};
+use super::plain::is_plain_text;
 use oauth::Identity;
 
 /// The longest expression, in bytes, and the most that one may compile to: what a text costs grows
@@ -41,6 +42,9 @@ pub struct NamedOwner {
 /// Why a text is not the caller's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum NotOwned {
+    /// As a path, it could lead to another owner's.
+    #[error("has dot segments or encoded separators")]
+    Ambiguous,
     /// It names somebody else.
     #[error("names another owner than the caller")]
     Another,
@@ -101,6 +105,9 @@ impl NamedOwner {
     pub fn check(&self, text: &str, identity: &Identity) -> Result<(), NotOwned> {
         let own = self.is.of(identity).filter(|own| !own.is_empty());
         let own = own.ok_or(NotOwned::Unknown)?;
+        if !is_plain_text(text) {
+            return Err(NotOwned::Ambiguous);
+        }
         let mut names_own = false;
         let mut work = text.len().saturating_mul(WORK_PER_BYTE).max(MIN_WORK);
         for found in self.at.captures_iter(text) {
@@ -168,8 +175,10 @@ mod tests {
             ("acct-ACME-7", NotOwned::Another),
             ("acct-acme -7", NotOwned::Another),
             ("acct-acmé-7", NotOwned::Another),
-            ("acct-acme\0-7", NotOwned::Another),
+            ("acct-acme\0-7", NotOwned::Ambiguous),
             ("acct-%61cme-7", NotOwned::Another),
+            ("acct-acme-7/../../acct-globex-7", NotOwned::Ambiguous),
+            ("acct-acme-7/%2e%2e/x", NotOwned::Ambiguous),
             ("acct-acme", NotOwned::Nobody),
             ("acct--7", NotOwned::Nobody),
             (" acct-acme-7", NotOwned::Nobody),

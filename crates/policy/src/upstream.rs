@@ -11,6 +11,8 @@ pub struct Upstream {
     pub authorization: Authorization,
     /// Further headers of the client that the server would trust, to be removed.
     pub remove_headers: Vec<String>,
+    /// Headers of the client that are passed although they look like an identity or a credential.
+    pub pass_headers: Vec<String>,
 }
 
 /// What `Authorization` the server gets.
@@ -50,6 +52,7 @@ pub(super) fn compile_upstream(document: &Document, errors: &mut Errors) -> Upst
     Upstream {
         authorization: authorization(&document.upstream, exchange, errors),
         remove_headers: document.upstream.remove_headers.clone(),
+        pass_headers: document.upstream.pass_headers.clone(),
     }
 }
 

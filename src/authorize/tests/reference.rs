@@ -129,13 +129,15 @@ fn answer(decision: Result<Vec<Evidence>, Denial>) -> Answer {
         Ok(_) => Answer::Yes,
         Err(Denial::Denied { .. }) => Answer::Denied,
         Err(Denial::NoRole) => Answer::NoRole,
-        Err(Denial::Condition { .. }) => Answer::Condition,
+        Err(Denial::Condition { .. } | Denial::Misspelled { .. }) => Answer::Condition,
         Err(Denial::Scope { mut needed }) => {
             needed.sort();
             Answer::Scopes(needed)
         }
         Err(Denial::TooOld { max_age, .. }) => Answer::TooOld(max_age),
-        Err(Denial::NotOwned { .. } | Denial::OddUri) => panic!("a tool has no URI"),
+        Err(Denial::ForeignParameter { .. } | Denial::NotOwned { .. } | Denial::OddUri) => {
+            panic!("a tool has no URI")
+        }
         Err(Denial::SignIn { .. }) => panic!("the caller signed in"),
     }
 }

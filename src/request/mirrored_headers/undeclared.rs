@@ -33,7 +33,7 @@ enum Fate {
 /// # Errors
 ///
 /// It cannot be told which of several arguments a header mirrors, or a header mirrors none and
-/// `is_ruled` knows its folded name.
+/// `is_ruled` knows its name, or it holds JSON in which `holds_ruled` knows a name.
 pub(super) fn follow(
     headers: &Headers,
     body: &[u8],
@@ -41,6 +41,7 @@ pub(super) fn follow(
     changes: &[Change],
     declared: &[&ParamHeader],
     is_ruled: impl Fn(&str) -> bool,
+    holds_ruled: impl Fn(&str) -> bool,
 ) -> Result<Vec<HeaderEdit>, HeaderMismatch> {
     let mut edits = Vec::new();
     let mut known: Option<Vec<Argument>> = None;
@@ -91,10 +92,10 @@ pub(super) fn follow(
         let of_name = || mirrored().filter(|argument| argument.folded_key == folded);
         // A header whose name has a rule mirrors an argument that has one: the value of another
         // argument says nothing about it.
-        let ruled = is_ruled(&folded);
+        let ruled = is_ruled(parameter);
         let mirrors = match agreed(mirrored().filter(|argument| argument.ruled || !ruled)) {
             // Not known here, so it is forwarded.
-            Mirrors::Nothing if !ruled => Mirrors::One(Fate::Unchanged),
+            Mirrors::Nothing if !ruled && !holds_ruled(&value) => Mirrors::One(Fate::Unchanged),
             Mirrors::Several => agreed(of_name()),
             one => one,
         };
@@ -178,7 +179,7 @@ impl<R: Fn(&str) -> bool> Collector<'_, R> {
         let in_body = |at: usize| at.saturating_add(self.start);
         let fate = fate(&(in_body(span.start)..in_body(span.end)), self.changes);
         self.found.push(Argument {
-            ruled: (self.is_ruled)(&fold(key)),
+            ruled: (self.is_ruled)(key),
             folded_key: fold(key).into_owned(),
             value: Single::new(text, kind == Kind::Number),
             fate,

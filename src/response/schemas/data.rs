@@ -19,7 +19,12 @@ pub(super) fn value(
                 if is_hidden(hidden, &member.key, places) {
                     gone.insert(member.node.id());
                 } else {
-                    let inside = [hidden.under(&member.key)];
+                    let mut inside: Vec<ArgumentPlace> = Vec::new();
+                    for place in places.iter().map(|place| hidden.under(place, &member.key)) {
+                        if !inside.contains(&place) {
+                            inside.push(place);
+                        }
+                    }
                     value(hidden, &member.node, &inside, gone);
                 }
             }

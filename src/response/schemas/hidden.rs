@@ -1,7 +1,7 @@
 //! Which arguments a caller has nothing to say about.
 
 use super::walk::Places;
-use mcp::argument_names::{Name, NameId, NameTable, fold};
+use mcp::argument_names::{Begun, NameId, Spoken, fold};
 use oauth::Identity;
 use policy::{ArgumentRule, Operation, Policy};
 
@@ -17,8 +17,8 @@ pub(crate) struct Hidden<'p> {
 /// Where an argument stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ArgumentPlace {
-    /// The name it stands under, folded; empty if it can complete none.
-    parent: String,
+    /// The names that the keys above it have begun.
+    above: Begun,
     /// Whether it stands directly in `arguments`.
     top: bool,
 }
@@ -27,7 +27,7 @@ impl ArgumentPlace {
     /// Directly in `arguments`.
     pub(crate) fn arguments() -> Self {
         Self {
-            parent: String::new(),
+            above: Begun::NONE,
             top: true,
         }
     }
@@ -35,7 +35,7 @@ impl ArgumentPlace {
     /// Deeper, and under no name that counts.
     pub(crate) fn apart() -> Self {
         Self {
-            parent: String::new(),
+            above: Begun::NONE,
             top: false,
         }
     }
@@ -43,7 +43,7 @@ impl ArgumentPlace {
     /// In an element of a list that stands here.
     pub(crate) fn element(&self) -> Self {
         Self {
-            parent: self.parent.clone(),
+            above: self.above.clone(),
             top: false,
         }
     }
@@ -60,8 +60,8 @@ impl Places for Hidden<'_> {
         place.element()
     }
 
-    fn under(&self, _: &ArgumentPlace, name: &str) -> ArgumentPlace {
-        Self::under(self, name)
+    fn under(&self, place: &ArgumentPlace, name: &str) -> ArgumentPlace {
+        Self::under(self, place, name)
     }
 
     fn apart(&self) -> ArgumentPlace {
@@ -85,12 +85,15 @@ impl<'p> Hidden<'p> {
 
     /// Whether an argument with this key, at this place, is hidden.
     pub(crate) fn hides(&self, key: &str, place: &ArgumentPlace) -> bool {
-        let (parent, own) = (Name::of_key(&place.parent), Name::of_key(key));
-        let names = self.names();
-        let Some(name) = names.find_member(&parent, &own, key) else {
+        let said = self.policy.names.find_member(&place.above, key);
+        let ruled = said.spoken.iter().find_map(|spoken| {
+            let rule = self.policy.argument_rule(spoken.name, &self.operations);
+            (*rule != ArgumentRule::Keep).then_some((spoken, rule))
+        });
+        let Some((Spoken { name, is_part }, rule)) = ruled else {
             return false;
         };
-        match self.policy.argument_rule(name, &self.operations) {
+        match rule {
             ArgumentRule::Keep | ArgumentRule::Owner(_) => false,
             ArgumentRule::Remove | ArgumentRule::Reject => true,
             // An anonymous caller has no value to set: the argument is removed, as in the call.
@@ -98,7 +101,8 @@ impl<'p> Hidden<'p> {
             // Only the operation's own rule adds what is left out, and only there. Any other has to
             // be sent to be set: hidden, it would never reach the server.
             ArgumentRule::Set(_) => {
-                place.top && names.find_name(&own) == Some(name) && self.is_of_operation(name)
+                let is_alone = self.policy.names.find(&fold(key)) == Some(*name);
+                place.top && !is_part && is_alone && self.is_of_operation(*name)
             }
         }
     }
@@ -108,25 +112,17 @@ impl<'p> Hidden<'p> {
         let mut place = ArgumentPlace::arguments();
         path.iter().any(|key| {
             let is_hidden = self.hides(key, &place);
-            place = self.under(key);
+            place = self.under(&place, key);
             is_hidden
         })
     }
 
-    /// Where the members of an object under this key stand.
-    pub(crate) fn under(&self, key: &str) -> ArgumentPlace {
-        if !self.names().is_start(&Name::of_key(key)) {
-            return ArgumentPlace::apart();
-        }
-        let own = key.rsplit_once('/').map_or(key, |(_, own)| own);
+    /// Where the members of an object stand that stands at a place under a key.
+    pub(crate) fn under(&self, place: &ArgumentPlace, key: &str) -> ArgumentPlace {
         ArgumentPlace {
-            parent: fold(own).into_owned(),
+            above: self.policy.names.find_member(&place.above, key).begun,
             top: false,
         }
-    }
-
-    fn names(&self) -> &'p NameTable {
-        &self.policy.names
     }
 
     fn is_of_operation(&self, name: NameId) -> bool {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::fake_proxy::Request;
+use super::fake_proxy::{FakeProxy, Request};
 use super::{call, default, modern_call, policy, received, refusal, send};
 use crate::decision::Verdict;
 
@@ -245,4 +245,212 @@ fn a_mirrored_argument_may_have_underscores_in_its_header() {
     let legacy = call("crm.get", "{}").with("mcp-param-my_region", "eu");
     let outcome = send(&default(), &legacy);
     assert_eq!(outcome.server_header("mcp-param-my_region"), None);
+}
+
+/// A call with members beside its arguments.
+fn call_with(members: &str) -> Request {
+    let body = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"crm.get","arguments":{{}},{members}}}}}"#
+    );
+    Request::post(&body)
+}
+
+#[test]
+fn s1_an_argument_that_a_condition_judges_has_one_spelling() {
+    let policy = policy(json!({"tools": {"crm.refund": {"when": "args.amount <= 100"}}}));
+    for arguments in [
+        r#"{"amount":50,"AMOUNT":5000}"#,
+        r#"{"amount":50,"a_mount":5000}"#,
+        "{\"amount\":50,\"a\u{2060}mount\":5000}",
+        r#"{"Amount":50}"#,
+    ] {
+        let outcome = send(&policy, &call("crm.refund", arguments));
+        assert_eq!(
+            outcome.refusal(),
+            (200, -32602, "argument_misspelled"),
+            "{arguments}"
+        );
+    }
+    let outcome = send(
+        &policy,
+        &call("crm.refund", r#"{"amount":50,"Note":"AMOUNT"}"#),
+    );
+    assert_eq!(outcome.record.decision.verdict, Verdict::Approved);
+    let outcome = send(&policy, &call("crm.get", r#"{"amount":50,"AMOUNT":5000}"#));
+    assert_eq!(
+        outcome.record.decision.verdict,
+        Verdict::Approved,
+        "no condition"
+    );
+}
+
+#[test]
+fn s2_json_in_strings_is_read_as_the_server_may_read_it() {
+    let arguments = json!({"customer_number": {"set": "organization"}, "user_id": {"set": "user"}});
+    let policy = policy(json!({ "arguments": arguments }));
+    for text in [
+        r#"{\"x\":NaN,\"customer\":{\"number\":\"E\"}}"#.to_owned(),
+        r#"{\"x\":NaN,\"filter.user_id\":\"E\"}"#.to_owned(),
+        r#"{\"x\":\"\\ud800\",\"customer\":{\"number\":\"E\"}}"#.to_owned(),
+        format!(
+            r#"{}{{\"customer\":{{\"number\":\"E\"}}}}"#,
+            "[".repeat(200)
+        ),
+        r#"{\"op\":1}\n{\"user_id\":\"E\"}"#.to_owned(),
+        "\u{a0}{\\\"user_id\\\":\\\"E\\\"}".to_owned(),
+    ] {
+        let request = call("crm.get", &format!(r#"{{"q":"{text}"}}"#));
+        let refusal = FakeProxy::new(&policy).send(&request, &[], false).refusal();
+        assert_eq!(refusal, (200, -32602, "argument_in_string"), "{text}");
+    }
+    let request = call("crm.get", r#"{"customer":"{\"number\":\"E\"}"}"#);
+    assert_eq!(
+        send(&policy, &request).refusal().2,
+        "argument_in_string",
+        "under a key"
+    );
+}
+
+#[test]
+fn s9_flattened_names_are_set_or_refused() {
+    for (sent, expected) in [
+        (r#"{"/user/id":"u2"}"#, r#"{"/user/id":"u1"}"#),
+        (r#"{"filter->user_id":"u2"}"#, r#"{"filter->user_id":"u1"}"#),
+        (r#"{"filter__user_id":"u2"}"#, r#"{"filter__user_id":"u1"}"#),
+        (r#"{"user_id[0]":"u2"}"#, r#"{"user_id[0]":"u1"}"#),
+        (r#"{"a":1,"filter.role":"admin"}"#, r#"{"a":1}"#),
+    ] {
+        assert_eq!(
+            received(&send(&default(), &call("crm.get", sent))),
+            expected
+        );
+    }
+    for sent in [
+        r#"{"filter[user_id][$eq]":"u2"}"#,
+        r#"{"user_id.$ne":"u1"}"#,
+        r#"{"user_id__in":["u1"]}"#,
+    ] {
+        let outcome = send(&default(), &call("crm.get", sent));
+        assert_eq!(
+            outcome.refusal(),
+            (200, -32602, "argument_not_single"),
+            "{sent}"
+        );
+    }
+    let arguments = json!({"crm_customer_number": {"set": "organization"}});
+    let policy = policy(json!({ "arguments": arguments }));
+    let nested = call("crm.get", r#"{"crm":{"customer":{"number":"E"}}}"#);
+    assert_eq!(
+        received(&send(&policy, &nested)),
+        r#"{"crm":{"customer":{"number":"acme"}}}"#
+    );
+}
+
+#[test]
+fn s9_a_kept_name_hides_no_other() {
+    // `id` has a rule for another tool only.
+    let policy = policy(json!({
+        "builtin_arguments": false,
+        "tools": {"crm.other": {"arguments": {"id": "reject"}}},
+    }));
+    let outcome = send(
+        &policy,
+        &call("crm.get", r#"{"user":[{"id":"u2"}],"id":7}"#),
+    );
+    assert_eq!(received(&outcome), r#"{"id":7,"user":[{"id":"u1"}]}"#);
+}
+
+#[test]
+fn s10_every_parameter_is_searched() {
+    let sealed = policy(json!({"seal": {"key_env": "KEY"}}));
+    for (members, reason) in [
+        (
+            r#""task":{"ttl":1,"user":{"id":"u2"}}"#,
+            "argument_not_single",
+        ),
+        (
+            r#""task":{"ttl":1,"impersonate":"u2"}"#,
+            "argument_rejected",
+        ),
+        (r#""cursor":"{\"user_id\":\"u2\"}""#, "argument_in_string"),
+        (
+            r#""capabilities":{"experimental":{"x":{"impersonate":"u2"}}}"#,
+            "argument_rejected",
+        ),
+        (
+            r#""protocolVersion":{"impersonate":"u2"}"#,
+            "argument_rejected",
+        ),
+        (
+            r#""notifications":{"impersonate":"u2"}"#,
+            "argument_rejected",
+        ),
+        (
+            r#""notifications":{"x":{"y":"{\"user_id\":\"u2\"}"}}"#,
+            "argument_in_string",
+        ),
+        (
+            r#""inputResponses":{"user_id":{"action":"accept"}}"#,
+            "argument_not_single",
+        ),
+        (
+            r#""inputResponses":{"impersonate":{"action":"accept"}}"#,
+            "argument_rejected",
+        ),
+        (
+            r#""inputResponses":{"x":{"content":{"impersonate":"u2"}}}"#,
+            "argument_rejected",
+        ),
+        (
+            r#""_meta":{"io.modelcontextprotocol/clientCapabilities":{"experimental":{"impersonate":1}}}"#,
+            "argument_rejected",
+        ),
+        (
+            r#""_meta":{"io.modelcontextprotocol/clientCapabilities":{"elicitation":{"form":{"impersonate":1}}}}"#,
+            "argument_rejected",
+        ),
+        (
+            r#""_meta":{"io.modelcontextprotocol/clientCapabilities":{"extensions":{"x/y":{"impersonate":1}}}}"#,
+            "argument_rejected",
+        ),
+        (
+            r#""_meta":{"progressToken":"{\"user_id\":\"u2\"}"}"#,
+            "argument_in_string",
+        ),
+    ] {
+        let sent = FakeProxy::new(&sealed).send(&call_with(members), &[], false);
+        assert_eq!(sent.refusal(), (200, -32602, reason), "{members}");
+    }
+    let sampled =
+        r#""inputResponses":{"x":{"role":"assistant","content":{"type":"text","text":"y"}}}"#;
+    let request = call_with(sampled);
+    assert_eq!(send(&default(), &request).server_body(), request.body);
+}
+
+#[test]
+fn prose_and_code_in_arguments_pass() {
+    for text in [
+        "The user_id: 7 has role: admin, see [docs](https://example.com/user).",
+        "# Title\n\n```json\n{\"user_id\": 1}\n```\n",
+        "- [x] role: admin\n- [ ] user: bob",
+        "[note] the user: role",
+        "{{ user.name }}, your role: {role}",
+        "fn role(user: &str) -> u8 { 7 }",
+        "SELECT user_id FROM t WHERE role = 'x' -- user: 1",
+        "{ viewer { user { id role } } }",
+        "{\"city\":\"Berlin\",\"note\":\"{user} has role: admin\"}",
+        "2026-11-29 08:00 user: x",
+        "null and void, role: none",
+        "1,5",
+    ] {
+        let arguments = json!({"text": text, "n": [1, -2.5e3, null, true]}).to_string();
+        let request = call("crm.get", &arguments);
+        assert_eq!(
+            FakeProxy::new(&default())
+                .send(&request, &[], false)
+                .server_body(),
+            request.body,
+            "{text}"
+        );
+    }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{MessageError, expect, positioned_text, refuse_look_alike, text};
-use crate::argument_names::Name;
+use crate::argument_names::Begun;
 use crate::capabilities::ElicitationCapability;
 use crate::identity_members::{MemberFinder, MemberPlace};
 use base::json::{Element, Kind, Reader, Span, Text};
@@ -105,32 +105,30 @@ impl<'a> Params<'a> {
                 "arguments" => {
                     expect(reader, Kind::Object, "arguments")?;
                     params.arguments =
-                        Some(finder.object(reader, MemberPlace::Argument, &Name::NONE)?);
+                        Some(finder.object(reader, MemberPlace::Argument, &Begun::NONE)?);
                 }
                 "_meta" => read_meta(&mut params, finder, reader)?,
                 "ref" => params.reference = read_reference(finder, reader)?,
                 "argument" => params.completed_argument = read_completed(finder, reader)?,
-                "notifications" => read_notifications(&mut params, reader)?,
+                "notifications" => read_notifications(&mut params, finder, reader)?,
                 "task" => {
                     params.asks_task = true;
-                    reader.skip()?;
+                    finder.value(reader, MemberPlace::Elsewhere)?;
                 }
                 "taskId" => params.task_id = Some(positioned_text(reader, "taskId")?),
                 "requestState" if reader.kind()? != Kind::Null => {
                     params.request_state = Some(positioned_text(reader, "requestState")?);
                 }
                 "cursor" if reader.kind()? != Kind::Null => {
-                    text(reader, "cursor")?;
+                    expect(reader, Kind::String, "cursor")?;
+                    finder.value(reader, MemberPlace::Elsewhere)?;
                     params.has_cursor = true;
                 }
-                "cursor" | "requestState" | "protocolVersion" | "capabilities" => {
-                    reader.skip()?;
-                }
-                "inputResponses" if reader.kind()? == Kind::Object => {
-                    reader.object(|reader, _| finder.answer(reader).map(drop))?;
+                "inputResponses" => {
+                    finder.answers(reader)?;
                 }
                 "context" => params.context = Some(finder.value(reader, MemberPlace::Elsewhere)?),
-                "clientInfo" | "inputResponses" => {
+                "cursor" | "requestState" | "protocolVersion" | "capabilities" | "clientInfo" => {
                     finder.value(reader, MemberPlace::Elsewhere)?;
                 }
                 _ => {
@@ -140,7 +138,7 @@ impl<'a> Params<'a> {
                         &member,
                         start,
                         MemberPlace::Elsewhere,
-                        &Name::NONE,
+                        &Begun::NONE,
                     )?;
                 }
             }
@@ -164,12 +162,12 @@ fn read_meta<'a>(
         last = None;
         match &*member.key.value {
             PROTOCOL_VERSION => params.protocol_version = Some(text(reader, PROTOCOL_VERSION)?),
-            CLIENT_CAPABILITIES => read_capabilities(params, reader)?,
-            RELATED_TASK => params.related_task = read_related_task(reader)?,
+            CLIENT_CAPABILITIES => read_capabilities(params, finder, reader)?,
+            RELATED_TASK => params.related_task = read_related_task(finder, reader)?,
             _ => {
                 refuse_look_alike(&member.key, META)?;
                 last =
-                    finder.member(reader, &member, start, MemberPlace::Elsewhere, &Name::NONE)?;
+                    finder.member(reader, &member, start, MemberPlace::Elsewhere, &Begun::NONE)?;
             }
         }
         Ok::<(), MessageError>(())
@@ -179,64 +177,108 @@ fn read_meta<'a>(
 
 /// Reads the value of a related task's `_meta` member.
 pub(super) fn read_related_task<'a>(
+    finder: &mut MemberFinder<'_>,
     reader: &mut Reader<'a>,
 ) -> Result<Option<Text<'a>>, MessageError> {
-    expect(reader, Kind::Object, RELATED_TASK)?;
     let mut task = None;
-    reader.object(|reader, member| {
-        refuse_look_alike(&member.key, &["taskId"])?;
-        if member.key.value == "taskId" {
+    members(
+        finder,
+        reader,
+        RELATED_TASK,
+        &["taskId"],
+        |_, reader, key| {
+            if key != "taskId" {
+                return Ok(false);
+            }
             task = Some(positioned_text(reader, "taskId")?);
-        } else {
-            reader.skip()?;
-        }
-        Ok::<(), MessageError>(())
-    })?;
+            Ok(true)
+        },
+    )?;
     Ok(task)
 }
 
-/// Reads the client's capabilities.
-fn read_capabilities<'a>(
-    params: &mut Params<'a>,
+/// Reads an object with some known members, which `known` reads. The others are searched for names.
+fn members<'a>(
+    finder: &mut MemberFinder<'_>,
     reader: &mut Reader<'a>,
+    name: &'static str,
+    names: &[&str],
+    mut known: impl FnMut(&mut MemberFinder<'_>, &mut Reader<'a>, &str) -> Result<bool, MessageError>,
 ) -> Result<(), MessageError> {
-    expect(reader, Kind::Object, CLIENT_CAPABILITIES)?;
+    expect(reader, Kind::Object, name)?;
+    let (start, mut last) = (reader.position(), None);
     reader.object(|reader, member| {
-        refuse_look_alike(&member.key, &["elicitation", "extensions"])?;
-        match &*member.key.value {
-            "elicitation" => params.elicitation = read_elicitation(reader)?,
-            "extensions" => params.tasks_extension = read_extensions(reader)?,
-            _ => {
-                reader.skip()?;
-            }
-        }
+        refuse_look_alike(&member.key, names)?;
+        finder.comma_after(last, member.comma);
+        last = match known(finder, reader, &member.key.value)? {
+            true => None,
+            false => finder.member(reader, &member, start, MemberPlace::Elsewhere, &Begun::NONE)?,
+        };
         Ok::<(), MessageError>(())
     })?;
     Ok(())
 }
 
-/// Reads the modes of elicitation. Without any the client supports forms (MCP 2026-07-28 "Elicitation",
+/// Reads the client's capabilities and notes where the tasks extension stands among them.
+fn read_capabilities<'a>(
+    params: &mut Params<'a>,
+    finder: &mut MemberFinder<'_>,
+    reader: &mut Reader<'a>,
+) -> Result<(), MessageError> {
+    let names = &["elicitation", "extensions"];
+    members(
+        finder,
+        reader,
+        CLIENT_CAPABILITIES,
+        names,
+        |finder, reader, key| {
+            match key {
+                "elicitation" => params.elicitation = read_elicitation(finder, reader)?,
+                "extensions" => params.tasks_extension = read_extensions(finder, reader)?,
+                _ => return Ok(false),
+            }
+            Ok(true)
+        },
+    )
+}
+
+/// Which modes there are; where none is named it is the form (MCP 2026-07-28 "Elicitation",
 /// "Capabilities").
-fn read_elicitation(reader: &mut Reader<'_>) -> Result<ElicitationCapability, MessageError> {
-    expect(reader, Kind::Object, "elicitation")?;
+fn read_elicitation(
+    finder: &mut MemberFinder<'_>,
+    reader: &mut Reader<'_>,
+) -> Result<ElicitationCapability, MessageError> {
     let (mut elicits, mut none) = (ElicitationCapability::default(), true);
-    reader.object(|reader, member| {
-        refuse_look_alike(&member.key, &["form", "url"])?;
-        none = false;
-        elicits.form |= member.key.value == "form";
-        elicits.url |= member.key.value == "url";
-        reader.skip().map_err(MessageError::from).map(drop)
-    })?;
+    members(
+        finder,
+        reader,
+        "elicitation",
+        &["form", "url"],
+        |finder, reader, key| {
+            none = false;
+            match key {
+                "form" => elicits.form = true,
+                "url" => elicits.url = true,
+                _ => return Ok(false),
+            }
+            finder.value(reader, MemberPlace::Elsewhere)?;
+            Ok(true)
+        },
+    )?;
     elicits.form |= none;
     Ok(elicits)
 }
 
-fn read_extensions(reader: &mut Reader<'_>) -> Result<Option<Element>, MessageError> {
+/// The keys are names of extensions, and not searched: `com.example/user` is one.
+fn read_extensions(
+    finder: &mut MemberFinder<'_>,
+    reader: &mut Reader<'_>,
+) -> Result<Option<Element>, MessageError> {
     expect(reader, Kind::Object, "extensions")?;
     let mut tasks: Option<Element> = None;
     reader.object(|reader, member| {
         refuse_look_alike(&member.key, &[TASKS_EXTENSION])?;
-        let value = reader.skip()?;
+        let value = finder.value(reader, MemberPlace::Elsewhere)?;
         if member.key.value == TASKS_EXTENSION {
             let mut element = Element::of_member(&member);
             element.span.end = value.end;
@@ -266,7 +308,8 @@ fn read_reference<'a>(
             "name" => name = Some(text(reader, "ref.name")?),
             "uri" => uri = Some(text(reader, "ref.uri")?),
             _ => {
-                last = finder.member(reader, &member, start, MemberPlace::Elsewhere, &Name::NONE)?
+                last =
+                    finder.member(reader, &member, start, MemberPlace::Elsewhere, &Begun::NONE)?
             }
         }
         Ok::<(), MessageError>(())
@@ -292,7 +335,8 @@ fn read_completed<'a>(
         match &*member.key.value {
             "name" => name = Some(text(reader, "argument.name")?),
             _ => {
-                last = finder.member(reader, &member, start, MemberPlace::Elsewhere, &Name::NONE)?
+                last =
+                    finder.member(reader, &member, start, MemberPlace::Elsewhere, &Begun::NONE)?
             }
         }
         Ok::<(), MessageError>(())
@@ -302,12 +346,12 @@ fn read_completed<'a>(
 
 fn read_notifications<'a>(
     params: &mut Params<'a>,
+    finder: &mut MemberFinder<'_>,
     reader: &mut Reader<'a>,
 ) -> Result<(), MessageError> {
-    expect(reader, Kind::Object, "notifications")?;
-    reader.object(|reader, member| {
-        refuse_look_alike(&member.key, &["resourceSubscriptions", "taskIds"])?;
-        match &*member.key.value {
+    let names = &["resourceSubscriptions", "taskIds"];
+    members(finder, reader, "notifications", names, |_, reader, key| {
+        match key {
             "resourceSubscriptions" => {
                 expect(reader, Kind::Array, "resourceSubscriptions")?;
                 reader.array(|reader| {
@@ -326,11 +370,8 @@ fn read_notifications<'a>(
                     Ok::<(), MessageError>(())
                 })?;
             }
-            _ => {
-                reader.skip()?;
-            }
+            _ => return Ok(false),
         }
-        Ok::<(), MessageError>(())
-    })?;
-    Ok(())
+        Ok(true)
+    })
 }

@@ -353,7 +353,16 @@ fn identity_headers_are_three_headers_the_protocol_does_not_use() {
             json!({"remove_headers": ["x", name]}),
             &expected,
         )]);
+        let expected = format!("upstream.pass_headers[0]: found `{name}`, {NAME}");
+        refuse(vec![(
+            "/upstream",
+            json!({"pass_headers": [name]}),
+            &expected,
+        )]);
     }
+    let expected = "upstream.pass_headers[0]: found `x-mcp-user`, which the filter removes or sets";
+    let passed = json!({"pass_headers": ["x-mcp-user"]});
+    refuse(vec![("/upstream", passed, expected)]);
     refuse(vec![
         (
             "/headers",

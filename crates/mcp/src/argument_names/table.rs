@@ -1,0 +1,163 @@
+//! The table of names that keys are looked up in.
+
+use super::fold;
+use super::walk::{Begun, KeyNames, Spoken, Walk};
+
+/// A name of a [`NameTable`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NameId(usize);
+
+/// A set of folded names: a tree with one byte of a name at each edge, so that most keys are ruled out
+/// by their first letters.
+#[derive(Debug)]
+pub struct NameTable {
+    nodes: Vec<Node>,
+    names: Vec<Written>,
+}
+
+/// A place in the tree: the beginning of one or more names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NodeIndex(usize);
+
+#[derive(Debug, Default)]
+struct Node {
+    next: Vec<(u8, NodeIndex)>,
+    name: Option<NameId>,
+}
+
+#[derive(Debug)]
+struct Written {
+    name: Box<str>,
+    is_compound: bool,
+}
+
+impl Default for NameTable {
+    fn default() -> Self {
+        Self {
+            nodes: vec![Node::default()],
+            names: Vec::new(),
+        }
+    }
+}
+
+impl NameTable {
+    /// The beginning of every name.
+    pub(super) const ROOT: NodeIndex = NodeIndex(0);
+
+    /// Adds a name, written in any way, and returns its id. Names that fold alike have one id.
+    pub fn add(&mut self, name: &str) -> NameId {
+        let mut at = Self::ROOT;
+        for byte in fold(name).bytes() {
+            at = match self.step(at, byte) {
+                Some(next) => next,
+                None => self.grow(at, byte),
+            };
+        }
+        if let Some(known) = self.name_at(at) {
+            return known;
+        }
+        let id = NameId(self.names.len());
+        self.names.push(Written {
+            name: name.into(),
+            is_compound: is_compound(name),
+        });
+        if let Some(node) = self.nodes.get_mut(at.0) {
+            node.name = Some(id);
+        }
+        id
+    }
+
+    fn grow(&mut self, at: NodeIndex, byte: u8) -> NodeIndex {
+        let new = NodeIndex(self.nodes.len());
+        self.nodes.push(Node::default());
+        if let Some(node) = self.nodes.get_mut(at.0) {
+            node.next.push((byte, new));
+        }
+        new
+    }
+
+    /// The name as it was first added.
+    pub fn name(&self, id: NameId) -> &str {
+        self.names.get(id.0).map_or("", |written| &written.name)
+    }
+
+    /// Looks up a key that is already folded.
+    pub fn find(&self, folded: &str) -> Option<NameId> {
+        let mut bytes = folded.bytes();
+        let end = bytes.try_fold(Self::ROOT, |at, byte| self.step(at, byte))?;
+        self.name_at(end)
+    }
+
+    /// Looks up the key of a member: every name that it says, alone or together with the keys above it.
+    #[inline]
+    pub fn find_member(&self, above: &Begun, key: &str) -> KeyNames {
+        if above.is_empty()
+            && let Some(end) = self.one_word(key)
+        {
+            return end.map_or_else(KeyNames::default, |end| self.end_of_word(end));
+        }
+        Walk::through(self, above, key)
+    }
+
+    /// Where the tree ends for a key that can only be one name: letters, digits and single `_` or `-`.
+    /// `None` for any other key.
+    #[inline]
+    fn one_word(&self, key: &str) -> Option<Option<NodeIndex>> {
+        let mut at = Some(Self::ROOT);
+        let mut is_behind_glue = false;
+        for byte in key.bytes() {
+            let is_glue = matches!(byte, b'_' | b'-');
+            if is_glue && is_behind_glue || !is_glue && !byte.is_ascii_alphanumeric() {
+                return None;
+            }
+            if !is_glue {
+                at = at.and_then(|at| self.step(at, byte.to_ascii_lowercase()));
+            }
+            is_behind_glue = is_glue;
+        }
+        Some(at)
+    }
+
+    fn end_of_word(&self, end: NodeIndex) -> KeyNames {
+        let spoken = self.name_at(end).map(Spoken::whole);
+        KeyNames {
+            spoken: spoken.into_iter().collect(),
+            begun: Begun::at(self.begins_more(end).then_some(end)),
+        }
+    }
+
+    #[inline]
+    pub(super) fn step(&self, at: NodeIndex, byte: u8) -> Option<NodeIndex> {
+        let next = &self.nodes.get(at.0)?.next;
+        let next = next.iter().find(|(known, _)| *known == byte);
+        next.map(|(_, node)| *node)
+    }
+
+    pub(super) fn name_at(&self, at: NodeIndex) -> Option<NameId> {
+        self.nodes.get(at.0)?.name
+    }
+
+    /// Whether a name goes on here, so that a key below could complete it.
+    pub(super) fn begins_more(&self, at: NodeIndex) -> bool {
+        at != Self::ROOT
+            && self
+                .nodes
+                .get(at.0)
+                .is_some_and(|node| !node.next.is_empty())
+    }
+
+    /// Whether a name has several words, so that it hardly means anything else.
+    pub(super) fn is_compound(&self, id: NameId) -> bool {
+        self.names
+            .get(id.0)
+            .is_some_and(|written| written.is_compound)
+    }
+}
+
+/// Whether a name has a separator or a hump in its middle.
+fn is_compound(name: &str) -> bool {
+    let inner = name.trim_matches(|character: char| !character.is_alphanumeric());
+    let has_separator = inner.contains(|character: char| !character.is_alphanumeric());
+    let mut pairs = inner.chars().zip(inner.chars().skip(1));
+    has_separator || pairs.any(|(one, next)| one.is_lowercase() && next.is_uppercase())
+}

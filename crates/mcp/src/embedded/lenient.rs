@@ -1,0 +1,194 @@
+//! One lenient reading of a text: brackets, strings, and the keys before a `:` or `=`.
+//!
+//! Nothing is an error. A key in quotes counts wherever it stands. A key without quotes counts inside
+//! braces only: elsewhere it is prose.
+
+use super::{Embedded, Tangled, unescaped};
+use crate::argument_names::Begun;
+
+/// What starts and ends a string.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Quotes {
+    /// Double quotes, as in JSON. An apostrophe is a letter.
+    Double,
+    /// Single quotes as well, as in Python and JSON5.
+    Both,
+}
+
+/// One reading of a text.
+pub(super) struct Lenient<'e, 't> {
+    embedded: &'e mut Embedded<'t>,
+    quotes: Quotes,
+    levels: Vec<Level>,
+    /// Letters outside quotes, where they start and end.
+    word: Option<(usize, usize)>,
+}
+
+/// The inside of a container.
+struct Level {
+    is_object: bool,
+    /// What its keys may complete.
+    begun: Begun,
+    /// What the keys of the next value may complete.
+    value: Begun,
+}
+
+impl Level {
+    fn new(is_object: bool, begun: Begun) -> Self {
+        let value = match is_object {
+            true => Begun::NONE,
+            false => begun.clone(),
+        };
+        Self {
+            is_object,
+            begun,
+            value,
+        }
+    }
+}
+
+impl<'e, 't> Lenient<'e, 't> {
+    pub(super) fn new(embedded: &'e mut Embedded<'t>, above: &Begun, quotes: Quotes) -> Self {
+        Self {
+            embedded,
+            quotes,
+            levels: vec![Level::new(false, above.clone())],
+            word: None,
+        }
+    }
+
+    pub(super) fn read(mut self, text: &str) -> Result<(), Tangled> {
+        let mut at = 0;
+        while let Some(character) = text.get(at..).and_then(|rest| rest.chars().next()) {
+            let next = at.saturating_add(character.len_utf8());
+            at = match character {
+                '{' | '[' => {
+                    let begun = self.top().value.clone();
+                    self.levels.push(Level::new(character == '{', begun));
+                    self.word = None;
+                    next
+                }
+                '}' | ']' => {
+                    if self.levels.len() > 1 {
+                        self.levels.pop();
+                    }
+                    self.end_value();
+                    next
+                }
+                ',' | '\n' | '\r' => {
+                    if character == ',' {
+                        self.end_value();
+                    }
+                    self.word = None;
+                    next
+                }
+                ':' | '=' => {
+                    self.key_without_quotes(text);
+                    next
+                }
+                '"' => self.string(text, next, character)?,
+                '\'' if self.quotes == Quotes::Both => self.string(text, next, character)?,
+                '/' if self.word.is_none() => behind_comment(text, at).unwrap_or(next),
+                _ if character.is_whitespace() => next,
+                _ => {
+                    let start = self.word.map_or(at, |(start, _)| start);
+                    self.word = Some((start, next));
+                    next
+                }
+            };
+        }
+        Ok(())
+    }
+
+    fn top(&mut self) -> &mut Level {
+        if self.levels.is_empty() {
+            self.levels.push(Level::new(false, Begun::NONE));
+        }
+        let last = self.levels.len().saturating_sub(1);
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "the level was pushed if there was none"
+        )]
+        &mut self.levels[last]
+    }
+
+    fn end_value(&mut self) {
+        self.word = None;
+        let top = self.top();
+        top.value = match top.is_object {
+            true => Begun::NONE,
+            false => top.begun.clone(),
+        };
+    }
+
+    fn key_without_quotes(&mut self, text: &str) {
+        let word = self
+            .word
+            .take()
+            .and_then(|(start, end)| text.get(start..end));
+        if let (Some(word), true) = (word, self.top().is_object) {
+            self.key(&unescaped(word.trim_matches(['\'', '`'])));
+        }
+    }
+
+    fn key(&mut self, key: &str) {
+        let table = self.embedded.table;
+        let said = table.find_member(&self.top().begun, key);
+        for spoken in &said.spoken {
+            self.embedded.note(spoken.name);
+        }
+        self.top().value = said.begun;
+    }
+
+    /// Reads a string that starts behind its quote, and returns where it ends.
+    fn string(&mut self, text: &str, start: usize, quote: char) -> Result<usize, Tangled> {
+        self.word = None;
+        let rest = text.get(start..).unwrap_or_default();
+        let length = length_of_string(rest, quote);
+        let end = start.saturating_add(length);
+        let content = unescaped(text.get(start..end).unwrap_or_default());
+        let behind = end.saturating_add(1);
+        if is_key(text, behind) {
+            self.key(&content);
+        } else {
+            let above = self.top().value.clone();
+            self.embedded.text(&content, &above)?;
+        }
+        Ok(behind.min(text.len()))
+    }
+}
+
+/// How long a string is up to its quote, or to the end of the text.
+fn length_of_string(rest: &str, quote: char) -> usize {
+    let mut is_escaped = false;
+    let end = rest.find(|character| {
+        let is_end = character == quote && !is_escaped;
+        is_escaped = character == '\\' && !is_escaped;
+        is_end
+    });
+    end.unwrap_or(rest.len())
+}
+
+/// Whether what stands before a place is a key.
+fn is_key(text: &str, mut at: usize) -> bool {
+    loop {
+        let rest = text.get(at..).unwrap_or_default();
+        let trimmed = rest.trim_start();
+        at = text.len().saturating_sub(trimmed.len());
+        match behind_comment(text, at) {
+            Some(behind) => at = behind,
+            None => return trimmed.starts_with([':', '=']),
+        }
+    }
+}
+
+/// Where a comment ends that starts at a place.
+fn behind_comment(text: &str, at: usize) -> Option<usize> {
+    let rest = text.get(at..)?;
+    let end = match (rest.strip_prefix("/*"), rest.strip_prefix("//")) {
+        (Some(comment), _) => comment.find("*/").map(|end| end.saturating_add(4)),
+        (None, Some(_)) => rest.find(['\n', '\r']),
+        (None, None) => return None,
+    };
+    Some(at.saturating_add(end.unwrap_or(rest.len())))
+}
