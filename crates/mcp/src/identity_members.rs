@@ -74,6 +74,10 @@ impl<'t> MemberFinder<'t> {
     }
 
     /// Reads one value.
+    ///
+    /// # Errors
+    ///
+    /// It is not strict JSON.
     pub fn value(
         &mut self,
         reader: &mut Reader<'_>,
@@ -95,6 +99,10 @@ impl<'t> MemberFinder<'t> {
 
     /// Reads an answer of the client's. In the answer to a sampling request, `role` names the
     /// author of a message (MCP "Sampling") and not the caller.
+    ///
+    /// # Errors
+    ///
+    /// It is not strict JSON.
     pub fn answer(&mut self, reader: &mut Reader<'_>) -> Result<Span, JsonError> {
         if reader.kind()? != Kind::Object {
             return self.value(reader, MemberPlace::Elsewhere);
@@ -125,6 +133,10 @@ impl<'t> MemberFinder<'t> {
 
     /// Reads the answers of a client to several questions (MCP 2026-07-28 "Multi Round-Trip
     /// Requests"), each under the key of its question.
+    ///
+    /// # Errors
+    ///
+    /// It is not strict JSON.
     pub fn answers(&mut self, reader: &mut Reader<'_>) -> Result<Span, JsonError> {
         if reader.kind()? != Kind::Object {
             return self.value(reader, MemberPlace::Elsewhere);
@@ -144,6 +156,10 @@ impl<'t> MemberFinder<'t> {
     }
 
     /// Reads the value of a member whose key was already read.
+    ///
+    /// # Errors
+    ///
+    /// It is not strict JSON.
     pub fn member(
         &mut self,
         reader: &mut Reader<'_>,
@@ -226,6 +242,10 @@ impl<'t> MemberFinder<'t> {
     }
 
     /// Reads an object whose members are all of one place, and counts them.
+    ///
+    /// # Errors
+    ///
+    /// It is not strict JSON.
     pub fn object(
         &mut self,
         reader: &mut Reader<'_>,

@@ -24,7 +24,7 @@ pub(super) struct JudgedArguments {
 #[derive(Debug, Default)]
 struct Names {
     /// By the folded name: as the condition spells it, and what it reads below.
-    children: BTreeMap<String, (Vec<String>, Names)>,
+    children: BTreeMap<String, (Vec<String>, Self)>,
     /// Whether it reads names that are known only when it is evaluated.
     is_open: bool,
 }
