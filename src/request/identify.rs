@@ -8,7 +8,7 @@ use crate::authorize::{View, known_roles};
 use crate::caller::{AuthMethod, Caller};
 use crate::decision::Evidence;
 use crate::refusal::Refusal;
-use oauth::{Identity, VerifiedToken, Vouched};
+use oauth::{Identity, VerifiedBy, VerifiedToken};
 use policy::Policy;
 
 /// The caller and the view it acts with. Writes both to the record.
@@ -90,10 +90,10 @@ fn requested_view(request: &Request, auth_method: &AuthMethod) -> Result<Option<
 fn token_evidence(policy: &Policy, token: &VerifiedToken) -> Evidence {
     let issuer = policy.issuers.get(token.issuer().0);
     let issuer = issuer.map_or("", |issuer| issuer.issuer.as_str());
-    let mut summary = match token.vouched() {
-        Vouched::Introspection => format!("introspected, issuer {issuer}"),
-        Vouched::Signature(None) => format!("verified, issuer {issuer}"),
-        Vouched::Signature(Some(kid)) => {
+    let mut summary = match token.verified_by() {
+        VerifiedBy::Introspection => format!("introspected, issuer {issuer}"),
+        VerifiedBy::Signature(None) => format!("verified, issuer {issuer}"),
+        VerifiedBy::Signature(Some(kid)) => {
             let kid = audit::name(kid);
             format!("verified, issuer {issuer}, key `{kid}`")
         }

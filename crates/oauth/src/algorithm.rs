@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-/// Signature algorithms (RFC 7518, RFC 8037). Asymmetric ones only: whoever can check a shared
-/// secret can also sign with it.
+/// Signature algorithms (RFC 7518, RFC 8037). Only asymmetric ones: a server that can check a signature
+/// made with a shared secret could also sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[expect(missing_docs, reason = "the names are the registered ones")]
@@ -20,7 +20,7 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// Every algorithm that can be accepted.
+    /// All algorithms that a policy may accept.
     pub const ALL: [Self; 9] = [
         Self::RS256,
         Self::RS384,
@@ -33,8 +33,8 @@ impl Algorithm {
         Self::EdDSA,
     ];
 
-    /// The algorithm a token's `alg` names, exactly as registered. `EdDSA` with the one curve that is
-    /// accepted has another name since RFC 9864.
+    /// The algorithm that `alg` names, exactly as registered. `Ed25519` is RFC 9864's name of `EdDSA` with
+    /// the one curve that is accepted.
     pub fn named(name: &str) -> Option<Self> {
         let name = if name == "Ed25519" { "EdDSA" } else { name };
         Self::ALL
@@ -58,25 +58,24 @@ impl Algorithm {
     }
 }
 
-/// What a token's `typ` header may say.
+/// The `typ` headers of access tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum TokenType {
     /// An access token by RFC 9068.
     #[serde(rename = "at+jwt")]
     AccessToken,
-    /// `JWT`, as most issuers write it.
+    /// `JWT`: the value of most issuers.
     #[serde(rename = "JWT")]
     Jwt,
-    /// No `typ` at all.
+    /// No `typ`.
     #[serde(rename = "absent")]
     Absent,
 }
 
 impl TokenType {
-    /// The type a token's `typ` names, if it is one that an access token can have. Case does not
-    /// matter (RFC 7515 section 4.1.9), and `application/` may stand before `at+jwt` (RFC 9068
-    /// section 4).
+    /// The type that `typ` names. `None`: no access token has this `typ`. Case does not matter (RFC 7515
+    /// section 4.1.9), and `at+jwt` may have the prefix `application/` (RFC 9068 section 4).
     pub fn named(typ: Option<&str>) -> Option<Self> {
         let Some(typ) = typ else {
             return Some(Self::Absent);

@@ -1,4 +1,4 @@
-//! A bearer token as it arrives, and what can be read of it before its signature is checked.
+//! Tokens as they arrive, and their content before the signature is checked.
 
 use std::fmt;
 
@@ -10,24 +10,24 @@ use super::algorithm::{Algorithm, TokenType};
 use super::error::TokenError;
 use base::json::Reader;
 
-const MAX_TOKEN: usize = 16 * 1024;
-const MAX_HEADER: usize = 4 * 1024;
+const MAX_TOKEN_BYTES: usize = 16 * 1024;
+const MAX_HEADER_BYTES: usize = 4 * 1024;
 const MAX_DEPTH: usize = 16;
 
 /// The token of a request. Its `Debug` form does not show it.
 pub struct BearerToken<'a>(&'a str);
 
-/// A token's SHA-256, which stands for it wherever it is remembered.
+/// A token's SHA-256. Caches use it in place of the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TokenDigest([u8; 32]);
 
-/// A JWT's header and claims, read strictly and not yet believed.
+/// The header and claims of a JWT, read strictly. Its signature is not checked yet.
 pub(super) struct Jwt {
     pub header: Map<String, Value>,
     pub claims: Map<String, Value>,
 }
 
-/// The same, once the header is one that can be accepted.
+/// The claims of a JWT whose header is acceptable. Its signature is not checked yet.
 pub(super) struct Unverified {
     pub algorithm: Algorithm,
     pub key_id: Option<String>,
@@ -43,14 +43,13 @@ impl fmt::Debug for BearerToken<'_> {
 }
 
 impl<'a> BearerToken<'a> {
-    /// The token of an `Authorization` header. The scheme's case does not matter (RFC 9110
-    /// section 11.1); anything else than one `token68` is no bearer token (RFC 6750 section 2.1).
+    /// The token of an `Authorization` header with the scheme `Bearer`, in any case (RFC 9110 section 11.1).
+    /// `None` unless one `token68` follows (RFC 6750 section 2.1).
     pub fn of_header(value: &'a str) -> Option<Self> {
         Self::of_scheme("bearer", value)
     }
 
-    /// The token of an `Authorization` header that says it comes with a proof (RFC 9449 section
-    /// 7.1).
+    /// The token of an `Authorization` header with the scheme `DPoP` (RFC 9449 section 7.1).
     pub fn of_dpop_header(value: &'a str) -> Option<Self> {
         Self::of_scheme("dpop", value)
     }
@@ -63,19 +62,19 @@ impl<'a> BearerToken<'a> {
             .then_some(Self(token))
     }
 
-    /// The token's SHA-256, under which it is remembered.
+    /// The token's SHA-256.
     pub fn digest(&self) -> TokenDigest {
         TokenDigest(hmac_sha256::Hash::hash(self.0.as_bytes()))
     }
 
-    /// The token, for the signature check, for asking its issuer and for its exchange only.
+    /// The token itself, to check its signature, to introspect it or to exchange it.
     pub fn secret(&self) -> &'a str {
         self.0
     }
 
-    /// Refuses what is larger than any sensible token.
+    /// Refuses tokens beyond [`MAX_TOKEN_BYTES`].
     pub(super) fn check_size(&self) -> Result<(), TokenError> {
-        if self.0.len() > MAX_TOKEN {
+        if self.0.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::TooLarge);
         }
         Ok(())
@@ -97,7 +96,7 @@ impl Jwt {
         else {
             return Err(TokenError::Encoding);
         };
-        if header.len() > MAX_HEADER {
+        if header.len() > MAX_HEADER_BYTES {
             return Err(TokenError::TooLarge);
         }
         if signature.is_empty() || BASE64_URL_SAFE_NO_PAD.decode(signature).is_err() {
@@ -109,7 +108,7 @@ impl Jwt {
         })
     }
 
-    /// What the header says of the token.
+    /// The type that the header names.
     pub(super) fn token_type(&self) -> Result<TokenType, TokenError> {
         TokenType::named(optional_text(&self.header, "typ")?.as_deref()).ok_or(TokenError::Type)
     }
@@ -130,7 +129,7 @@ impl Jwt {
         })
     }
 
-    /// Reads the header, and refuses what no key could make acceptable.
+    /// Reads the header. Refuses headers that are not acceptable with any key.
     pub(super) fn unverified(self) -> Result<Unverified, TokenError> {
         Ok(Unverified {
             algorithm: algorithm(&self.header)?,
@@ -141,10 +140,13 @@ impl Jwt {
     }
 }
 
-/// The algorithm of a header that names no key of its own and asks for nothing unusual.
+/// The algorithm of a header. Refuses headers that choose a key or need an extension.
 fn algorithm(header: &Map<String, Value>) -> Result<Algorithm, TokenError> {
-    const UNACCEPTABLE: &[&str] = &["crit", "b64", "jku", "jwk", "x5u", "zip", "enc", "epk"];
-    if UNACCEPTABLE.iter().any(|name| header.contains_key(*name)) {
+    const REFUSED_PARAMETERS: &[&str] = &["crit", "b64", "jku", "jwk", "x5u", "zip", "enc", "epk"];
+    if REFUSED_PARAMETERS
+        .iter()
+        .any(|name| header.contains_key(*name))
+    {
         return Err(TokenError::Header);
     }
     optional_text(header, "alg")?
@@ -152,10 +154,10 @@ fn algorithm(header: &Map<String, Value>) -> Result<Algorithm, TokenError> {
         .ok_or(TokenError::Algorithm)
 }
 
-/// Refuses what an issuer makes with the same key and the same `typ` for another purpose.
+/// Refuses claims of ID, refresh and logout tokens: issuers sign them with the same key and `typ`.
 pub(super) fn refuse_not_access_token(claims: &Map<String, Value>) -> Result<(), TokenError> {
     let of_id_token = ["at_hash", "c_hash"];
-    // Keycloak's, in tokens and answers; `token_use` is Cognito's and Hydra's.
+    // Keycloak writes `typ` as a claim; Cognito and Hydra write `token_use`.
     let others = ["ID", "Refresh", "Offline", "Logout"];
     let other_uses = ["id", "id_token", "refresh", "refresh_token"];
     let named = |name: &str| claims.get(name).and_then(Value::as_str);
@@ -176,7 +178,7 @@ fn decoded_object(part: &str) -> Result<Map<String, Value>, TokenError> {
     strict_object(&bytes)
 }
 
-/// One JSON object, read strictly: nothing in it is there twice.
+/// Reads one strict JSON object.
 pub(super) fn strict_object(bytes: &[u8]) -> Result<Map<String, Value>, TokenError> {
     let mut reader = Reader::new(bytes, MAX_DEPTH);
     reader.skip()?;

@@ -1,4 +1,4 @@
-//! From a token's claims to the identity that rules, headers and arguments use.
+//! The identity in a token's claims.
 
 use std::fmt;
 
@@ -7,14 +7,14 @@ use serde_json::{Map, Value};
 
 use super::error::TokenError;
 
-/// Where a claim stands: the names of the objects on the way to it, and its own.
+/// The path of a claim: the names of the objects that hold it, and its own name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimPath(Vec<String>);
 
-/// Which claims say who is calling.
+/// The claims that identify the caller.
 #[derive(Debug, Clone)]
 pub struct ClaimPaths {
-    /// The user. Must be there.
+    /// The user. Every token must have it.
     pub user: ClaimPath,
     /// The organization.
     pub organization: Option<ClaimPath>,
@@ -22,16 +22,16 @@ pub struct ClaimPaths {
     pub roles: Option<ClaimPath>,
     /// Scopes.
     pub scopes: ClaimPath,
-    /// The conversation a token is used in, if a claim says it.
+    /// The conversation that the token is used in.
     pub conversation: Option<ClaimPath>,
-    /// As whom the caller wants to act.
+    /// The test user or role that the caller asks to act as.
     pub view_as: Option<ClaimPath>,
 }
 
-/// Who is calling, as the token says.
+/// The caller, as the token identifies it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Identity {
-    /// The user id, never empty. `None` for somebody who did not sign in.
+    /// The user id, never empty. `None` for an anonymous caller.
     pub user: Option<String>,
     /// The organization.
     pub organization: Option<String>,
@@ -39,17 +39,17 @@ pub struct Identity {
     pub roles: Vec<String>,
     /// Scopes.
     pub scopes: Vec<String>,
-    /// Who acts for the user, the one who calls first.
+    /// The actors of a delegated token (RFC 8693 section 4.1), the current one first.
     pub actors: Vec<String>,
 }
 
 impl ClaimPath {
-    /// A claim at the top of the token.
+    /// A claim at the top level.
     pub fn claim(name: &str) -> Self {
         Self(vec![name.to_owned()])
     }
 
-    /// The identifier that stands there: never empty, without control characters.
+    /// The identifier at this path: never empty, without control characters.
     pub fn identifier(&self, claims: &Map<String, Value>) -> Option<String> {
         text(self.find(claims)?)
     }
@@ -63,20 +63,21 @@ impl ClaimPath {
 }
 
 impl ClaimPaths {
-    /// As whom the caller wants to act, as the token says.
+    /// The test user or role that the token asks to act as.
     pub(super) fn view_as(
         &self,
         claims: &Map<String, Value>,
     ) -> Result<Option<String>, TokenError> {
         let path = self.view_as.as_ref();
-        let wish = path.and_then(|path| path.find(claims));
-        wish.map(|wish| text(wish).ok_or(TokenError::Claim("view_as")))
+        let value = path.and_then(|path| path.find(claims));
+        value
+            .map(|value| text(value).ok_or(TokenError::Claim("view_as")))
             .transpose()
     }
 }
 
 impl Identity {
-    /// Whoever did not sign in.
+    /// The identity of a caller without a token.
     pub fn anonymous() -> &'static Self {
         static ANONYMOUS: Identity = Identity {
             user: None,
@@ -88,7 +89,7 @@ impl Identity {
         &ANONYMOUS
     }
 
-    /// Whether nobody signed in.
+    /// Whether the caller has no token.
     pub fn is_anonymous(&self) -> bool {
         self.user.is_none()
     }
@@ -97,7 +98,7 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// The user is missing, or a claim has a type that cannot be what the policy says it is.
+    /// The user is missing, or a claim has the wrong type.
     pub fn of_claims(claims: &Map<String, Value>, paths: &ClaimPaths) -> Result<Self, TokenError> {
         let user = match paths.user.find(claims) {
             Some(value) => text(value).ok_or(TokenError::Claim("user"))?,
@@ -122,7 +123,8 @@ impl Identity {
     }
 }
 
-/// An identifier: a string or an integer, without anything a header or a log could be split at.
+/// An identifier: a string or an integer. Control characters and outer spaces are refused: they could
+/// split a header or a log line.
 pub(super) fn text(value: &Value) -> Option<String> {
     let text = match value {
         Value::String(text) => text.clone(),
@@ -155,7 +157,7 @@ fn words(value: Option<&Value>) -> Option<Vec<String>> {
 pub(super) fn numeric_date(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| {
         let seconds = value.as_f64()?;
-        // Beyond this, a float does not hold every second: no clock says that.
+        // Above this, an f64 does not hold every second.
         (0.0..1e15)
             .contains(&seconds)
             .then(|| seconds.floor() as u64)
@@ -232,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_are_found_nested_in_lists_and_in_strings() {
+    fn roles_and_scopes_are_lists_or_strings_at_a_path() {
         let found = identity(json!({
             "sub": 42, "https://example.com/org": "acme",
             "realm_access": {"roles": ["support", "manager"]}, "scope": "a  b",
@@ -250,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_is_required_and_wrong_types_are_refused() {
+    fn a_missing_user_and_wrong_types_are_refused() {
         for claims in [
             json!({}),
             json!({"sub": null}),

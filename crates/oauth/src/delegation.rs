@@ -1,24 +1,24 @@
-//! Who acts for the caller: the `act` claim of a delegated token (RFC 8693 section 4.1).
+//! The actors of a delegated token: its `act` claim (RFC 8693 section 4.1).
 
 use serde_json::{Map, Value};
 
 use super::claims::text;
 use super::error::TokenError;
 
-/// The longest chain of actors that is read. A longer one could not be logged whole.
+/// The longest accepted chain of actors. The access log holds whole chains.
 const MAX_ACTORS: usize = 5;
 
-/// Whether an issuer's tokens may say that somebody acts for the caller.
+/// Whether delegated tokens of an issuer are accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delegation {
-    /// They may.
+    /// Tokens may have `act`.
     Accepted {
-        /// Who may act; `None` for anybody the issuer names.
+        /// The accepted actors; `None` accepts all.
         actors: Option<Vec<String>>,
-        /// Whether each token has to name an actor.
+        /// Whether tokens without `act` are refused.
         required: bool,
     },
-    /// They may not.
+    /// Tokens with `act` are refused.
     Refused,
 }
 
@@ -32,7 +32,7 @@ impl Default for Delegation {
 }
 
 impl Delegation {
-    /// The actors of a token that is accepted, the one who calls first.
+    /// The actors of an accepted token, the current one first.
     pub(super) fn check(
         &self,
         claims: &Map<String, Value>,
@@ -42,7 +42,7 @@ impl Delegation {
         match (self, chain.first()) {
             (Self::Refused, Some(_)) => Err(TokenError::Delegated),
             (Self::Accepted { required: true, .. }, None) => Err(TokenError::NotDelegated),
-            // Earlier actors are information only, says the RFC.
+            // Earlier actors do not count for access control (RFC 8693 section 4.1).
             (
                 Self::Accepted {
                     actors: Some(accepted),
@@ -55,8 +55,8 @@ impl Delegation {
     }
 }
 
-/// Every actor of the chain. One of another issuer has that in front of its name: two issuers may
-/// have given out the same `sub`.
+/// All actors of the chain. An actor of another issuer is named `issuer|sub`: two issuers may use one
+/// `sub`.
 fn actors(claims: &Map<String, Value>, issuer: &str) -> Result<Vec<String>, TokenError> {
     const ACT: TokenError = TokenError::Claim("act");
     let mut found = Vec::new();
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn actors_are_read_from_the_one_who_calls() {
+    fn actors_are_listed_from_the_current_one() {
         let any = Delegation::default();
         assert_eq!(check(&any, chain(2)).unwrap(), ["a1", "a2"]);
         assert_eq!(check(&any, chain(5)).unwrap().len(), 5);
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_logged_whole_is_refused() {
+    fn long_and_malformed_chains_are_refused() {
         for act in [
             chain(6),
             json!(null),
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn the_one_who_calls_has_to_be_accepted() {
+    fn the_current_actor_must_be_accepted() {
         assert!(check(&only(&["a1"]), chain(2)).is_ok());
         assert_eq!(check(&only(&["a2"]), chain(2)), Err(TokenError::Actor));
         let another = json!({"sub": "a1", "iss": "https://b"});
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn delegation_is_refused_or_asked_for() {
+    fn delegation_may_be_refused_or_required() {
         assert_eq!(
             check(&Delegation::Refused, chain(1)),
             Err(TokenError::Delegated)

@@ -1,12 +1,12 @@
-//! Proofs that a caller holds the key its token is bound to (DPoP, RFC 9449).
+//! Proofs of possession of the key that a token is bound to (DPoP, RFC 9449).
 //!
-//! A proof is a JWT made for one request and signed with the caller's key. What it says is checked
-//! first; its signature only once its key is known to be the token's, so that nobody without such a
-//! token makes this module check signatures.
+//! A proof is a JWT for one request, signed with the caller's key. The claims are checked first. The
+//! signature is checked only if the key is the one of the token, so that a caller without a bound token
+//! cannot cause signature checks.
 
-mod key;
+mod proof_key;
+mod proof_url;
 mod replay;
-mod url;
 
 use std::fmt;
 use std::time::Duration;
@@ -16,30 +16,30 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use self::key::ProofKey;
+use self::proof_key::ProofKey;
+pub use self::proof_url::ProofUrl;
 pub(super) use self::replay::SeenProofs;
-pub use self::url::ProofUrl;
 use super::algorithm::Algorithm;
 use super::bearer::{BearerToken, Jwt};
 use super::claims::numeric_date;
 
-/// The accepted algorithms: the two that cost little enough for every request.
+/// The accepted algorithms: the two that are fast enough to check on every request.
 pub const PROOF_ALGORITHMS: [Algorithm; 2] = [Algorithm::ES256, Algorithm::EdDSA];
 
-const MAX_PROOF: usize = 8 * 1024;
+const MAX_PROOF_BYTES: usize = 8 * 1024;
 
-/// What a policy asks of proofs.
+/// The policy's rules for proofs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProofRules {
-    /// Whether tokens without one are refused.
+    /// Whether tokens without a proof are refused.
     pub required: bool,
-    /// The URL they have to be made for.
+    /// The URL that `htu` must name.
     pub url: ProofUrl,
-    /// How long ago, or ahead, they may have been made.
+    /// The largest accepted difference between `iat` and now.
     pub window: Duration,
 }
 
-/// A proof that was made for this request and token. Whose it is is not checked yet.
+/// A proof for this request and token. Its signer is not checked yet. Its `Debug` form shows `jti` only.
 pub struct Proof<'a> {
     signed: &'a str,
     signature: Vec<u8>,
@@ -64,10 +64,10 @@ pub(super) struct Thumbprint(pub String);
 /// Why a proof is not accepted (RFC 9449 section 4.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ProofError {
-    /// `alg` is none of the accepted ones.
+    /// `alg` is not accepted.
     #[error("the proof's algorithm is not accepted")]
     Algorithm,
-    /// Made with another key than the token is bound to.
+    /// The key is not the one the token is bound to.
     #[error("the proof's key is not the one the token is bound to")]
     Binding,
     /// A claim that must be there is missing or has the wrong type.
@@ -82,31 +82,31 @@ pub enum ProofError {
     /// Not a JWT, or not strict JSON.
     #[error("the proof is not a JWT that can be read in one way only")]
     Malformed,
-    /// Made for another HTTP method.
+    /// `htm` names another HTTP method.
     #[error("the proof is for another HTTP method")]
     Method,
-    /// There is none.
+    /// The `DPoP` header is missing.
     #[error("the DPoP header is missing")]
     Missing,
-    /// More than one header.
+    /// The `DPoP` header is repeated.
     #[error("there is more than one DPoP header")]
     Repeated,
-    /// It was used before.
+    /// The proof was used before.
     #[error("the proof was used before")]
     Replayed,
     /// The signature does not verify.
     #[error("the proof's signature is not valid")]
     Signature,
-    /// Made too long ago, or too far ahead.
+    /// `iat` is too old or too far ahead.
     #[error("the proof was not made just now")]
     Time,
-    /// Made for another token.
+    /// `ath` is the hash of another token.
     #[error("the proof is for another token")]
     Token,
-    /// Some other JWT.
+    /// `typ` is not `dpop+jwt`.
     #[error("the proof's type is not dpop+jwt")]
     Type,
-    /// Made for another URL.
+    /// `htu` names another URL.
     #[error("the proof is for another URL")]
     Url,
 }
@@ -116,7 +116,7 @@ impl<'a> Proof<'a> {
     ///
     /// # Errors
     ///
-    /// It was not made for this, or not now (RFC 9449 section 4.3).
+    /// The proof is malformed, is for another request or token, or is too old (RFC 9449 section 4.3).
     pub fn read(
         header: &'a str,
         method: &str,
@@ -124,7 +124,7 @@ impl<'a> Proof<'a> {
         rules: &ProofRules,
         now: u64,
     ) -> Result<Self, ProofError> {
-        if header.len() > MAX_PROOF {
+        if header.len() > MAX_PROOF_BYTES {
             return Err(ProofError::Malformed);
         }
         let jwt = Jwt::read(header).map_err(|_| ProofError::Malformed)?;
@@ -143,7 +143,7 @@ impl<'a> Proof<'a> {
         })
     }
 
-    /// Checks that it was signed with the key a token is bound to.
+    /// Checks that the proof is signed with the key the token is bound to.
     pub(super) fn check_signer(&self, bound_to: &Thumbprint) -> Result<(), ProofError> {
         let key = ProofKey::of_jwk(&self.jwk, self.algorithm).ok_or(ProofError::Key)?;
         if key.thumbprint() != *bound_to {
@@ -156,13 +156,16 @@ impl<'a> Proof<'a> {
     }
 }
 
-/// The algorithm and the key of a proof's header.
+/// The algorithm and the key in a proof's header.
 fn read_header(header: &Map<String, Value>) -> Result<(Algorithm, String), ProofError> {
-    const UNACCEPTABLE: &[&str] = &["crit", "b64", "jku", "x5u", "x5c", "zip", "enc", "epk"];
+    const REFUSED_PARAMETERS: &[&str] = &["crit", "b64", "jku", "x5u", "x5c", "zip", "enc", "epk"];
     if header.get("typ").and_then(Value::as_str) != Some("dpop+jwt") {
         return Err(ProofError::Type);
     }
-    if UNACCEPTABLE.iter().any(|name| header.contains_key(*name)) {
+    if REFUSED_PARAMETERS
+        .iter()
+        .any(|name| header.contains_key(*name))
+    {
         return Err(ProofError::Header);
     }
     let algorithm = header
@@ -177,7 +180,7 @@ fn read_header(header: &Map<String, Value>) -> Result<(Algorithm, String), Proof
     }
 }
 
-/// Checks that a proof was made for this request, and returns when.
+/// Checks that the proof is for this request, and returns its `iat`.
 fn read_claims(
     claims: &Map<String, Value>,
     method: &str,
@@ -197,9 +200,10 @@ fn read_claims(
     }
     let window = rules.window.as_secs();
     let issued = date(claims, "iat")?.ok_or(ProofError::Claim("iat"))?;
-    let is_over = date(claims, "exp")?.is_some_and(|end| now >= end);
-    let is_early = date(claims, "nbf")?.is_some_and(|start| start > now.saturating_add(window));
-    if issued.abs_diff(now) > window || is_over || is_early {
+    let has_expired = date(claims, "exp")?.is_some_and(|end| now >= end);
+    let is_not_yet_valid =
+        date(claims, "nbf")?.is_some_and(|start| start > now.saturating_add(window));
+    if issued.abs_diff(now) > window || has_expired || is_not_yet_valid {
         return Err(ProofError::Time);
     }
     Ok(issued)

@@ -3,9 +3,9 @@
 use thiserror::Error;
 
 use super::dpop::ProofError;
-use super::introspection::AnswerError;
+use super::introspection::IntrospectionError;
 use super::issuer::IssuerId;
-use super::keys::KeySetError;
+use super::key_set::KeySetError;
 use base::json::JsonError;
 
 /// Why a token is not accepted. The texts are sent to the client and say nothing of the token's
@@ -134,7 +134,7 @@ impl SetupError {
 pub enum FetchError {
     /// It is not an answer to an introspection request.
     #[error(transparent)]
-    Answer(#[from] AnswerError),
+    Answer(#[from] IntrospectionError),
     /// It is not a key set.
     #[error(transparent)]
     Keys(#[from] KeySetError),

@@ -1,7 +1,6 @@
-//! Tokens that only their issuer can read: it is asked about each (RFC 7662), and its word is used
-//! for a moment.
+//! Introspection: the issuer is asked about each opaque token (RFC 7662). Its response is cached.
 
-mod answer;
+mod response;
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -15,22 +14,22 @@ use super::error::TokenError;
 use base::http::{Endpoint, HttpRequest};
 use base::secret::Secret;
 
-pub use answer::AnswerError;
-pub(super) use answer::{Answer, check_answer, read};
+pub use response::IntrospectionError;
+pub(super) use response::{IntrospectionResponse, check_response, read};
 
-/// How many tokens a worker asks about at the same time: a client can make up as many as it likes,
-/// and each would become a call.
-const MAX_QUESTIONS: usize = 32;
-/// A question this old was forgotten by whoever asked it: no call takes so long.
-const FORGOTTEN: u64 = 30;
-/// How many refused tokens a worker remembers.
-const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
-/// How long a refusal is remembered.
-const REFUSED: u64 = 5;
-/// After a failed call a token is asked about again after this time.
-const RETRY_PAUSE: u64 = 1;
+/// The number of tokens that a worker introspects at a time. A client can invent any number of tokens,
+/// and each would cause a request.
+const MAX_PENDING_TOKENS: usize = 32;
+/// Pending tokens are dropped after this time, in seconds: no request takes so long.
+const PENDING_TIMEOUT_S: u64 = 30;
+/// The number of refused tokens that a worker remembers.
+const MAX_REFUSED_TOKENS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
+/// How long a refused token is remembered, in seconds.
+const REFUSED_CACHE_S: u64 = 5;
+/// After a failed request the token is introspected again after this time, in seconds.
+const RETRY_PAUSE_S: u64 = 1;
 
-/// How an issuer is asked about a token.
+/// How an issuer introspects tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Introspection {
     /// The host's name for the server: an Envoy cluster.
@@ -43,24 +42,24 @@ pub struct Introspection {
     pub client_id: String,
     /// The environment variable that holds its secret.
     pub client_secret_env: String,
-    /// How long an answer is used.
+    /// How long a response is cached.
     pub cache: Duration,
 }
 
-/// What one worker asks an issuer, and which tokens it said no to.
+/// The tokens that one worker asks an issuer about, and those it refused.
 #[derive(Debug)]
 pub(super) struct Introspector {
     endpoint: Introspection,
     authorization: Secret,
-    questions: HashMap<TokenDigest, Question>,
+    pending: HashMap<TokenDigest, PendingToken>,
     refused: LruCache<TokenDigest, (TokenError, u64)>,
 }
 
 #[derive(Debug)]
-struct Question {
+struct PendingToken {
     token: Secret,
     asked: u64,
-    called: bool,
+    requested: bool,
 }
 
 impl Introspector {
@@ -68,50 +67,50 @@ impl Introspector {
         Self {
             authorization: Secret::basic(&endpoint.client_id, client_secret),
             endpoint,
-            questions: HashMap::new(),
-            refused: LruCache::new(REMEMBERED),
+            pending: HashMap::new(),
+            refused: LruCache::new(MAX_REFUSED_TOKENS),
         }
     }
 
-    /// How long an answer is used, in seconds.
+    /// How long a response is cached, in seconds.
     pub(super) fn cache(&self) -> u64 {
         self.endpoint.cache.as_secs()
     }
 
-    /// Notes that the issuer has to be asked about a token, unless it said no a moment ago.
+    /// Adds a token to ask about, unless the issuer refused it a moment ago.
     pub(super) fn ask(&mut self, token: &BearerToken<'_>, now: u64) -> Result<(), TokenError> {
         let digest = token.digest();
         match self.refused.peek(&digest) {
             Some((error, until)) if now <= *until => return Err(*error),
             _ => {}
         }
-        if self.questions.contains_key(&digest) {
+        if self.pending.contains_key(&digest) {
             return Ok(());
         }
-        if self.questions.len() >= MAX_QUESTIONS {
-            self.questions
-                .retain(|_, question| now <= question.asked.saturating_add(FORGOTTEN));
+        if self.pending.len() >= MAX_PENDING_TOKENS {
+            self.pending
+                .retain(|_, pending| now <= pending.asked.saturating_add(PENDING_TIMEOUT_S));
         }
-        if self.questions.len() >= MAX_QUESTIONS {
+        if self.pending.len() >= MAX_PENDING_TOKENS {
             return Err(TokenError::IntrospectionBusy);
         }
-        let question = Question {
+        let pending = PendingToken {
             token: Secret::new(token.secret().to_owned()),
             asked: now,
-            called: false,
+            requested: false,
         };
-        self.questions.insert(digest, question);
+        self.pending.insert(digest, pending);
         Ok(())
     }
 
-    /// The call that asks about a token (RFC 7662 section 2.1), once for everybody who waits.
+    /// The introspection request for a token (RFC 7662 section 2.1). `None` if it was sent already.
     pub(super) fn start(&mut self, digest: &TokenDigest) -> Option<HttpRequest> {
-        let question = self.questions.get_mut(digest)?;
-        if std::mem::replace(&mut question.called, true) {
+        let pending = self.pending.get_mut(digest)?;
+        if std::mem::replace(&mut pending.requested, true) {
             return None;
         }
         let body = Serializer::new(String::new())
-            .append_pair("token", question.token.reveal())
+            .append_pair("token", pending.token.reveal())
             .append_pair("token_type_hint", "access_token")
             .finish();
         let place = Endpoint {
@@ -122,15 +121,15 @@ impl Introspector {
         Some(place.post(body, Some(&self.authorization)))
     }
 
-    /// Notes that a question was answered, and whether the token is to be refused.
+    /// Ends the introspection of a token. `refused` is remembered for a moment.
     pub(super) fn finish(&mut self, digest: TokenDigest, refused: Option<TokenError>, now: u64) {
-        self.questions.remove(&digest);
+        self.pending.remove(&digest);
         let Some(error) = refused else {
             return;
         };
         let pause = match error {
-            TokenError::IntrospectionUnavailable => RETRY_PAUSE,
-            _ => REFUSED,
+            TokenError::IntrospectionUnavailable => RETRY_PAUSE_S,
+            _ => REFUSED_CACHE_S,
         };
         self.refused.put(digest, (error, now.saturating_add(pause)));
     }

@@ -1,4 +1,4 @@
-//! The issuers a policy trusts, and when their key sets are fetched.
+//! The issuers of a policy, and the cache of their key sets.
 
 use std::time::Duration;
 
@@ -6,64 +6,63 @@ use super::algorithm::{Algorithm, TokenType};
 use super::claims::ClaimPaths;
 use super::delegation::Delegation;
 use super::introspection::Introspection;
-use super::keys::{KeySet, KeySetError};
+use super::key_set::{KeySet, KeySetError};
 use base::http::HttpRequest;
 
-/// An unknown `kid` leads to at most one fetch in this time, whatever clients send.
-const REFETCH_PAUSE: u64 = 30;
-/// After a failed fetch the next one waits this long.
-const RETRY_PAUSE: u64 = 5;
+/// An unknown `kid` causes at most one fetch in this time, in seconds.
+const REFETCH_PAUSE_S: u64 = 30;
+/// After a failed fetch the next one waits this long, in seconds.
+const RETRY_PAUSE_S: u64 = 5;
 
 /// The position of an issuer in the policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct IssuerId(pub usize);
 
-/// An issuer and what is accepted from it.
+/// An issuer, and the policy for its tokens.
 #[derive(Debug, Clone)]
 pub struct TrustedIssuer {
     /// The exact `iss` claim.
     pub issuer: String,
-    /// Audiences, one of which a token must have.
+    /// The accepted audiences.
     pub audiences: Vec<String>,
-    /// Which claims say who is calling.
+    /// The claims that identify the caller.
     pub claims: ClaimPaths,
-    /// How far its clock may be off.
+    /// How far the issuer's clock may differ.
     pub clock_skew: Duration,
-    /// The longest accepted time between now and `exp`.
+    /// The longest accepted time from now to `exp`.
     pub max_lifetime: Duration,
-    /// Whether somebody may act for the caller.
+    /// Whether delegated tokens are accepted.
     pub delegation: Delegation,
-    /// How it is known that a token is its own.
+    /// How the origin of a token is checked.
     pub check: TokenCheck,
 }
 
-/// How it is known that an issuer made a token.
+/// How the origin of a token is checked.
 #[derive(Debug, Clone)]
 pub enum TokenCheck {
-    /// The issuer is asked. Its signatures, if any are known, are those of ID tokens and logout tokens:
-    /// no access token is accepted for one.
+    /// The issuer introspects it. The signatures are for ID tokens and logout tokens only.
     Introspection(Introspection, Option<Signatures>),
-    /// By the signature.
+    /// By its signature.
     Signature(Signatures),
 }
 
-/// Which signatures are accepted from an issuer.
+/// The signatures that are accepted from an issuer.
 #[derive(Debug, Clone)]
 pub struct Signatures {
     /// Accepted signature algorithms.
     pub algorithms: Vec<Algorithm>,
     /// Accepted `typ` headers.
     pub types: Vec<TokenType>,
-    /// Where its keys come from.
+    /// The source of its keys.
     pub keys: KeySource,
 }
 
-/// Where keys come from.
+/// The source of an issuer's keys.
 #[derive(Debug, Clone)]
 pub enum KeySource {
-    /// Written into the policy: a key set document.
+    /// A key set in the policy.
     Inline(String),
-    /// Fetched with the host's HTTP call.
+    /// A URL to fetch the key set from.
     Fetch(KeyFetch),
 }
 
@@ -76,13 +75,13 @@ pub struct KeyFetch {
     pub path: String,
     /// The `:authority` header.
     pub authority: String,
-    /// Fetched again after this time.
+    /// The time between fetches.
     pub refresh: Duration,
-    /// Used for this long while it cannot be fetched again.
+    /// How long the key set is used if fetches fail.
     pub keep: Duration,
 }
 
-/// The keys of one issuer, as one worker knows them.
+/// One worker's cache of an issuer's keys.
 #[derive(Debug)]
 pub struct JwksCache {
     keys: Option<KeySet>,
@@ -91,33 +90,33 @@ pub struct JwksCache {
     fetched: u64,
     /// No fetch before this time, in Unix seconds.
     not_before: u64,
-    /// When the keys are fetched again unasked.
+    /// When the timer fetches the keys again.
     refresh_at: u64,
     in_flight: bool,
-    /// Whether any request needed the keys since they were fetched: a worker without requests,
-    /// and Envoy's main thread, leave the issuer alone.
+    /// Whether a request has used the keys since the last fetch. A worker without requests, such as
+    /// Envoy's main thread, does not fetch.
     used: bool,
 }
 
-/// What is to be done for a token's key.
+/// The state of the key that a token names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum KeyState {
-    /// It is there.
+    /// The key is in the cache.
     Known,
-    /// It may be there after a fetch.
+    /// A fetch may bring the key.
     Fetch,
-    /// There are keys, and it is not among them.
+    /// The cached key set does not have the key.
     Unknown,
-    /// There are no keys that may be used.
+    /// There is no usable key set.
     Unavailable,
 }
 
 impl JwksCache {
-    /// The keys of an issuer before anything was fetched.
+    /// A cache before the first fetch.
     ///
     /// # Errors
     ///
-    /// A key set written into the policy is not usable.
+    /// The key set in the policy is not usable.
     pub fn new(signatures: &Signatures) -> Result<Self, KeySetError> {
         let (keys, fetch) = match &signatures.keys {
             KeySource::Inline(document) => {
@@ -142,12 +141,12 @@ impl JwksCache {
         self.fetch.as_ref()
     }
 
-    /// Takes the one fetch that may be under way. Keys of the policy itself have none.
+    /// Starts a fetch. False if one is in progress, or the keys are in the policy.
     pub fn start_fetch(&mut self) -> bool {
         self.fetch.is_some() && !std::mem::replace(&mut self.in_flight, true)
     }
 
-    /// Takes the one fetch that may be under way, as the call to make.
+    /// Starts a fetch and returns its request.
     pub(super) fn start_call(&mut self) -> Option<HttpRequest> {
         if !self.start_fetch() {
             return None;
@@ -168,7 +167,7 @@ impl JwksCache {
         })
     }
 
-    /// Takes the answer of a fetch. A failed one leaves the keys that are there.
+    /// Ends a fetch. If it failed (`None`), the cached keys stay. `jitter` spreads the next fetches.
     pub fn finish_fetch(&mut self, keys: Option<KeySet>, now: u64, jitter: f64) {
         self.in_flight = false;
         let Some(fetch) = &self.fetch else { return };
@@ -176,28 +175,28 @@ impl JwksCache {
         if let Some(keys) = keys {
             self.keys = Some(keys);
             self.fetched = now;
-            self.not_before = now.saturating_add(REFETCH_PAUSE);
+            self.not_before = now.saturating_add(REFETCH_PAUSE_S);
             self.refresh_at = now.saturating_add(refresh.max(1));
             self.used = false;
         } else {
-            self.not_before = now.saturating_add(RETRY_PAUSE);
+            self.not_before = now.saturating_add(RETRY_PAUSE_S);
             self.refresh_at = self.not_before;
         }
     }
 
-    /// Whether these are the keys that are there.
+    /// Whether the cache holds this key set.
     pub(super) fn holds(&self, keys: &KeySet) -> bool {
         self.keys
             .as_ref()
             .is_some_and(|own| own.digest() == keys.digest())
     }
 
-    /// Whether the timer should fetch the keys again now.
+    /// Whether the timer should fetch the keys now.
     pub fn is_due(&self, now: u64) -> bool {
         self.fetch.is_some() && self.used && !self.in_flight && now >= self.refresh_at
     }
 
-    /// The keys, if they are not older than the policy accepts.
+    /// The keys, unless they are older than the policy accepts.
     pub(super) fn current(&self, now: u64) -> Option<&KeySet> {
         let keep = self
             .fetch
@@ -208,12 +207,13 @@ impl JwksCache {
             .filter(|_| self.fetched.saturating_add(keep) >= now)
     }
 
-    /// Whether there are keys that may be used, noting that a request wants them.
+    /// Marks the keys as used. Returns whether there is a usable key set.
     pub(super) fn in_use(&mut self, now: u64) -> bool {
         self.used = true;
         self.current(now).is_some()
     }
 
+    /// The state of a key, and marks the keys as used.
     pub(super) fn state(&mut self, algorithm: Algorithm, kid: Option<&str>, now: u64) -> KeyState {
         self.used = true;
         let keys = self.current(now);

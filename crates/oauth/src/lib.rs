@@ -1,5 +1,4 @@
-//! Who is calling: from a token's bytes to the values the rest of the filter may trust.
-
+#![doc = include_str!("../README.md")]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 #[cfg(all(feature = "signing", target_family = "wasm"))]
@@ -13,7 +12,7 @@ mod dpop;
 mod error;
 mod introspection;
 mod issuer;
-mod keys;
+mod key_set;
 #[cfg(any(test, feature = "signing"))]
 pub mod signing;
 mod single_use;
@@ -25,11 +24,11 @@ pub use claims::{ClaimPath, ClaimPaths, Identity};
 pub use delegation::Delegation;
 pub use dpop::{PROOF_ALGORITHMS, Proof, ProofError, ProofRules, ProofUrl};
 pub use error::{FetchError, SetupError, TokenError};
-pub use introspection::{AnswerError, Introspection};
+pub use introspection::{Introspection, IntrospectionError};
 pub use issuer::{IssuerId, JwksCache, KeyFetch, KeySource, Signatures, TokenCheck, TrustedIssuer};
-pub use keys::{KeySet, KeySetError};
+pub use key_set::{KeySet, KeySetError};
 pub use single_use::SingleUse;
 pub use verifier::{
-    IdVerification, LogoutVerification, PendingFetch, SignInAnswer, Verification, VerifiedIdToken,
-    VerifiedLogout, VerifiedToken, Verifier, Vouched,
+    IdVerification, LogoutVerification, PendingFetch, SignInAnswer, Verification, VerifiedBy,
+    VerifiedIdToken, VerifiedLogout, VerifiedToken, Verifier,
 };

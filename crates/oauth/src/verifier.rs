@@ -1,8 +1,8 @@
-//! Verifies tokens. The only place where a [`VerifiedToken`] is made.
+//! Verifies tokens. Only this module makes [`VerifiedToken`]s.
 
-mod check;
+mod access_token;
 mod id_token;
-mod logout;
+mod logout_token;
 mod signature;
 
 use std::num::NonZeroUsize;
@@ -11,68 +11,69 @@ use std::rc::Rc;
 use lru::LruCache;
 use serde_json::Value;
 
-use self::check::check_claims;
+use self::access_token::check_claims;
 use self::signature::verify_signature;
 use super::bearer::{BearerToken, Jwt, TokenDigest, refuse_not_access_token};
 use super::dpop::{Proof, SeenProofs};
 use super::error::{FetchError, SetupError, TokenError};
-use super::introspection::{self, Answer, AnswerError, Introspector};
+use super::introspection::{self, IntrospectionError, IntrospectionResponse, Introspector};
 use super::issuer::{IssuerId, JwksCache, Signatures, TokenCheck, TrustedIssuer};
-use super::keys::{KeySet, KeySetError};
+use super::key_set::{KeySet, KeySetError};
 use base::http::HttpRequest;
 
-pub use self::check::{VerifiedToken, Vouched};
+pub use self::access_token::{VerifiedBy, VerifiedToken};
 pub use self::id_token::{IdVerification, SignInAnswer, VerifiedIdToken};
-pub use self::logout::{LogoutVerification, VerifiedLogout};
+pub use self::logout_token::{LogoutVerification, VerifiedLogout};
 
-/// How many verified tokens a worker remembers.
-const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
+/// The number of verified tokens that a worker caches.
+const MAX_CACHED_TOKENS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 
-/// The outcome of looking at a token.
+/// The outcome of verifying an access token.
 #[derive(Debug)]
 pub enum Verification {
-    /// It is good.
+    /// The token is accepted.
     Verified(Rc<VerifiedToken>),
-    /// It is not.
+    /// The token is refused.
     Refused(TokenError),
-    /// Something has to be fetched first.
+    /// Something must be fetched first.
     PendingFetch(PendingFetch),
 }
 
-/// What has to be fetched before a token can be judged.
+/// What must be fetched before a token can be verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum PendingFetch {
     /// An issuer's keys.
     Keys(IssuerId),
-    /// An issuer's word about a token.
+    /// An issuer's introspection of a token.
     Token(IssuerId, TokenDigest),
 }
 
-/// The tokens and keys one worker knows.
+/// Verifies tokens, and holds one worker's caches of keys, tokens and proofs.
 #[derive(Debug)]
 pub struct Verifier {
-    issuers: Vec<(TrustedIssuer, Source)>,
-    verified: LruCache<TokenDigest, Remembered>,
+    issuers: Vec<(TrustedIssuer, IssuerState)>,
+    verified: LruCache<TokenDigest, CachedToken>,
     proofs: SeenProofs,
 }
 
-/// Where it is known from that an issuer made a token.
+/// The state of an issuer: its keys, or its pending introspections.
 #[derive(Debug)]
-enum Source {
+enum IssuerState {
     Keys(Signatures, JwksCache),
-    /// The keys are those of ID tokens and logout tokens, and of no access token.
+    /// The keys are for ID tokens and logout tokens only.
     Introspection(Introspector, Option<Box<(Signatures, JwksCache)>>),
 }
 
 #[derive(Debug)]
-struct Remembered {
+struct CachedToken {
     token: Rc<VerifiedToken>,
-    /// The issuer's word counts up to here. A signature lasts as long as its key.
+    /// When the introspection response expires. `None` for a signed token: it is cached as long as its
+    /// key.
     until: Option<u64>,
 }
 
 impl PendingFetch {
-    /// Why a token is refused when this cannot be had.
+    /// Why the token is refused if the fetch fails.
     pub fn unavailable(&self) -> TokenError {
         match self {
             Self::Keys(_) => TokenError::KeysUnavailable,
@@ -80,7 +81,7 @@ impl PendingFetch {
         }
     }
 
-    /// The issuer it is needed from.
+    /// The issuer to fetch from.
     pub fn issuer(&self) -> IssuerId {
         match self {
             Self::Keys(issuer) | Self::Token(issuer, _) => *issuer,
@@ -88,7 +89,7 @@ impl PendingFetch {
     }
 }
 
-impl Source {
+impl IssuerState {
     fn of(
         issuer: &TrustedIssuer,
         id: IssuerId,
@@ -115,7 +116,7 @@ impl Source {
         }
     }
 
-    /// What ID tokens and logout tokens are verified with. Not for access tokens.
+    /// The keys for ID tokens and logout tokens, not for access tokens.
     fn id_token_keys(&mut self) -> Option<(&Signatures, &mut JwksCache)> {
         match self {
             Self::Keys(signatures, keys) => Some((signatures, keys)),
@@ -126,7 +127,7 @@ impl Source {
         }
     }
 
-    /// The keys that are fetched from the issuer.
+    /// The keys of the issuer, if it has any.
     fn keys(&self) -> Option<&JwksCache> {
         match self {
             Self::Keys(_, keys) => Some(keys),
@@ -136,39 +137,39 @@ impl Source {
 }
 
 impl Verifier {
-    /// A verifier for issuers that need no secret.
+    /// A verifier for issuers without introspection.
     ///
     /// # Errors
     ///
-    /// What is wrong with the key set the policy has for one of them.
+    /// A key set in the policy is not usable.
     pub fn new(issuers: Vec<TrustedIssuer>) -> Result<Self, SetupError> {
         Self::with_environment(issuers, &|_| None)
     }
 
-    /// A verifier for these issuers, with secrets from an environment.
+    /// A verifier with client secrets for introspection from an environment.
     ///
     /// # Errors
     ///
-    /// What is wrong with the key set the policy has for one of them, or which secret is missing.
+    /// A key set in the policy is not usable, or a secret is missing.
     pub fn with_environment(
         issuers: Vec<TrustedIssuer>,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, SetupError> {
         let mut known = Vec::with_capacity(issuers.len());
         for (index, issuer) in issuers.into_iter().enumerate() {
-            let source = Source::of(&issuer, IssuerId(index), environment)?;
+            let source = IssuerState::of(&issuer, IssuerId(index), environment)?;
             known.push((issuer, source));
         }
         Ok(Self {
             issuers: known,
-            verified: LruCache::new(REMEMBERED),
+            verified: LruCache::new(MAX_CACHED_TOKENS),
             proofs: SeenProofs::new(),
         })
     }
 
-    /// Looks at a token sent without a proof. `now` is in Unix seconds.
+    /// Verifies a token sent without a proof. `now` is in Unix seconds.
     pub fn verify(&mut self, token: &BearerToken<'_>, now: u64) -> Verification {
-        match self.look(token, now) {
+        match self.verify_token(token, now) {
             Verification::Verified(token) if token.is_bound() => {
                 Verification::Refused(TokenError::Bound)
             }
@@ -176,14 +177,14 @@ impl Verifier {
         }
     }
 
-    /// Looks at a token sent with a proof, and uses the proof up.
+    /// Verifies a token sent with a proof. A proof is accepted once.
     pub fn verify_bound(
         &mut self,
         token: &BearerToken<'_>,
         proof: &Proof<'_>,
         now: u64,
     ) -> Verification {
-        let token = match self.look(token, now) {
+        let token = match self.verify_token(token, now) {
             Verification::Verified(token) => token,
             verification => return verification,
         };
@@ -197,24 +198,24 @@ impl Verifier {
         }
     }
 
-    /// Looks at a token by itself: whether it takes a proof is not asked.
-    fn look(&mut self, token: &BearerToken<'_>, now: u64) -> Verification {
-        if let Some(verification) = self.recall(&token.digest(), now) {
+    /// Verifies a token, and does not check whether it needs a proof.
+    fn verify_token(&mut self, token: &BearerToken<'_>, now: u64) -> Verification {
+        if let Some(verification) = self.verify_cached(&token.digest(), now) {
             return verification;
         }
-        self.verify_unknown(token, now)
+        self.verify_uncached(token, now)
             .unwrap_or_else(Verification::Refused)
     }
 
-    /// A token that was verified before.
-    fn recall(&mut self, digest: &TokenDigest, now: u64) -> Option<Verification> {
+    /// The outcome for a cached token.
+    fn verify_cached(&mut self, digest: &TokenDigest, now: u64) -> Option<Verification> {
         let known = self.verified.get(digest)?;
         let (issuer, source) = self.issuers.get_mut(known.token.issuer().0)?;
-        let counts = match source {
-            Source::Keys(_, keys) => keys.in_use(now),
-            Source::Introspection(..) => known.until.is_some_and(|until| now <= until),
+        let is_current = match source {
+            IssuerState::Keys(_, keys) => keys.in_use(now),
+            IssuerState::Introspection(..) => known.until.is_some_and(|until| now <= until),
         };
-        if !counts {
+        if !is_current {
             return None;
         }
         Some(match known.token.check_times(issuer.clock_skew, now) {
@@ -230,31 +231,31 @@ impl Verifier {
         source.id_token_keys().map(|(_, keys)| keys)
     }
 
-    /// The call that fetches what is needed. `None`: it is under way, or nobody waits for it.
-    pub fn start(&mut self, need: PendingFetch) -> Option<HttpRequest> {
-        match (need, &mut self.issuers.get_mut(need.issuer().0)?.1) {
+    /// The request of a fetch. `None` if it is in progress, or not needed any more.
+    pub fn start(&mut self, fetch: PendingFetch) -> Option<HttpRequest> {
+        match (fetch, &mut self.issuers.get_mut(fetch.issuer().0)?.1) {
             (PendingFetch::Keys(_), source) => source.id_token_keys()?.1.start_call(),
-            (PendingFetch::Token(_, digest), Source::Introspection(introspector, _)) => {
+            (PendingFetch::Token(_, digest), IssuerState::Introspection(introspector, _)) => {
                 introspector.start(&digest)
             }
-            (PendingFetch::Token(..), Source::Keys(..)) => None,
+            (PendingFetch::Token(..), IssuerState::Keys(..)) => None,
         }
     }
 
-    /// Takes the body of the answer, or `None` if there was none. `jitter` between 0.5 and 1
-    /// spreads the next fetches of keys.
+    /// Takes the body of the response, or `None` if the fetch failed. `jitter`, between 0.5 and 1, spreads
+    /// the next fetches of keys.
     ///
     /// # Errors
     ///
-    /// What was fetched is of no use.
+    /// The document is not usable.
     pub fn fetched(
         &mut self,
-        need: PendingFetch,
+        fetch: PendingFetch,
         document: Option<&[u8]>,
         now: u64,
         jitter: f64,
     ) -> Result<(), FetchError> {
-        match need {
+        match fetch {
             PendingFetch::Keys(issuer) => self.keys_fetched(issuer, document, now, jitter)?,
             PendingFetch::Token(issuer, digest) => {
                 self.introspected(issuer, digest, document, now)?
@@ -263,21 +264,21 @@ impl Verifier {
         Ok(())
     }
 
-    /// Issuers whose keys the timer should fetch now.
+    /// The issuers whose keys the timer should fetch now.
     pub fn due(&self, now: u64) -> Vec<IssuerId> {
-        let due = |(index, (_, source)): (usize, &(_, Source))| {
+        let due = |(index, (_, source)): (usize, &(_, IssuerState))| {
             let keys = source.keys()?;
             keys.is_due(now).then_some(IssuerId(index))
         };
         self.issuers.iter().enumerate().filter_map(due).collect()
     }
 
-    /// Takes a fetched document, or `None` if the fetch failed. A key that is gone takes the
-    /// tokens it signed with it. `jitter` between 0.5 and 1 spreads the next fetches.
+    /// Takes a fetched key set, or `None` if the fetch failed. If the key set changed, the cached tokens
+    /// are verified again. `jitter`, between 0.5 and 1, spreads the next fetches.
     ///
     /// # Errors
     ///
-    /// The document is no usable key set; the keys that were there stay.
+    /// The document is no usable key set. The cached keys stay.
     pub fn keys_fetched(
         &mut self,
         issuer: IssuerId,
@@ -302,36 +303,38 @@ impl Verifier {
         outcome
     }
 
-    /// Takes an issuer's answer about a token (RFC 7662 section 2.2).
+    /// Takes an introspection response (RFC 7662 section 2.2).
     fn introspected(
         &mut self,
         id: IssuerId,
         digest: TokenDigest,
         document: Option<&[u8]>,
         now: u64,
-    ) -> Result<(), AnswerError> {
-        let Some((issuer, Source::Introspection(introspector, _))) = self.issuers.get_mut(id.0)
+    ) -> Result<(), IntrospectionError> {
+        let Some((issuer, IssuerState::Introspection(introspector, _))) =
+            self.issuers.get_mut(id.0)
         else {
             return Ok(());
         };
         let (token, outcome) = match document.map(introspection::read) {
-            Some(Ok(Answer::Active(claims))) => {
-                let token = introspection::check_answer(&claims, &issuer.issuer)
-                    .and_then(|()| check_claims(&claims, Vouched::Introspection, issuer, id, now));
+            Some(Ok(IntrospectionResponse::Active(claims))) => {
+                let token = introspection::check_response(&claims, &issuer.issuer).and_then(|()| {
+                    check_claims(&claims, VerifiedBy::Introspection, issuer, id, now)
+                });
                 (token, Ok(()))
             }
-            Some(Ok(Answer::Inactive)) => (Err(TokenError::Inactive), Ok(())),
+            Some(Ok(IntrospectionResponse::Inactive)) => (Err(TokenError::Inactive), Ok(())),
             Some(Err(error)) => (Err(TokenError::IntrospectionUnavailable), Err(error)),
             None => (Err(TokenError::IntrospectionUnavailable), Ok(())),
         };
         introspector.finish(digest, token.as_ref().err().copied(), now);
         match token {
             Ok(token) => {
-                let remembered = Remembered {
+                let cached = CachedToken {
                     token: Rc::new(token),
                     until: Some(now.saturating_add(introspector.cache())),
                 };
-                self.verified.put(digest, remembered);
+                self.verified.put(digest, cached);
             }
             Err(_) => drop(self.verified.pop(&digest)),
         }
@@ -346,13 +349,14 @@ impl Verifier {
             .ok_or(TokenError::Issuer)
     }
 
-    /// The issuer that is asked about tokens that do not name theirs.
+    /// The issuer that introspects tokens without `iss`.
     fn introspecting(&self) -> Option<IssuerId> {
-        let asked = |(_, source): &(_, Source)| matches!(source, Source::Introspection(..));
+        let asked =
+            |(_, source): &(_, IssuerState)| matches!(source, IssuerState::Introspection(..));
         self.issuers.iter().position(asked).map(IssuerId)
     }
 
-    /// Whose token it is, and what can be read of it.
+    /// The issuer of a token, and its content if it is a JWT.
     fn read(&self, token: &BearerToken<'_>) -> Result<(IssuerId, Option<Jwt>), TokenError> {
         token.check_size()?;
         let jwt = match (token.read(), self.introspecting()) {
@@ -368,8 +372,8 @@ impl Verifier {
         Ok((issuer, Some(jwt)))
     }
 
-    /// Verifies a token that was not seen before.
-    fn verify_unknown(
+    /// Verifies a token that is not cached.
+    fn verify_uncached(
         &mut self,
         token: &BearerToken<'_>,
         now: u64,
@@ -377,9 +381,9 @@ impl Verifier {
         let (id, jwt) = self.read(token)?;
         let (issuer, source) = self.issuers.get_mut(id.0).ok_or(TokenError::Issuer)?;
         let verified = match (source, jwt) {
-            (Source::Introspection(introspector, _), jwt) => {
+            (IssuerState::Introspection(introspector, _), jwt) => {
                 if let Some(jwt) = jwt {
-                    // What is plainly no access token is not asked about.
+                    // Other tokens than access tokens are refused without introspection.
                     jwt.token_type()?;
                     refuse_not_access_token(&jwt.claims)?;
                 }
@@ -389,19 +393,19 @@ impl Verifier {
                     token.digest(),
                 )));
             }
-            (Source::Keys(signatures, keys), Some(jwt)) => {
+            (IssuerState::Keys(signatures, keys), Some(jwt)) => {
                 match verify_signature(token, jwt, (issuer, id), (signatures, keys), now)? {
                     Some(verified) => Rc::new(verified),
                     None => return Ok(Verification::PendingFetch(PendingFetch::Keys(id))),
                 }
             }
-            (Source::Keys(..), None) => return Err(TokenError::Encoding),
+            (IssuerState::Keys(..), None) => return Err(TokenError::Encoding),
         };
-        let remembered = Remembered {
+        let cached = CachedToken {
             token: Rc::clone(&verified),
             until: None,
         };
-        self.verified.put(token.digest(), remembered);
+        self.verified.put(token.digest(), cached);
         Ok(Verification::Verified(verified))
     }
 }

@@ -1,25 +1,25 @@
-//! Proofs that were used: each counts once (RFC 9449 section 11.1).
+//! The proofs a worker has accepted: each is accepted once (RFC 9449 section 11.1).
 
 use std::collections::{BTreeMap, HashSet};
 
 use super::{Proof, ProofError, Thumbprint};
 
-/// How many proofs a worker remembers. With more of them in the time a proof counts for, that time
-/// becomes shorter; a proof that may have been seen is never taken for a new one.
-const REMEMBERED: usize = 65_536;
-/// A proof made more seconds ahead is one of a clock that is off, or of somebody who means to fill
-/// the memory with proofs that stay: they get a part of it only.
-const AHEAD: u64 = 5;
+/// The number of proofs that a worker remembers. If more arrive within the window, the oldest are
+/// forgotten and proofs of their age are refused, so that no proof is accepted twice.
+const MAX_REMEMBERED_PROOFS: usize = 65_536;
+/// Proofs with an `iat` further ahead, in seconds, may fill a quarter of the memory only: they stay there
+/// the longest, and an attacker could choose to make such proofs.
+const MAX_AHEAD_S: u64 = 5;
 
-type Name = [u8; 16];
+type ProofId = [u8; 16];
 
-/// The proofs one worker has seen.
+/// The proofs that one worker has accepted.
 #[derive(Debug)]
 pub(crate) struct SeenProofs {
-    seen: HashSet<Name>,
-    /// The same, by the second in which they were made.
-    made: BTreeMap<u64, Vec<Name>>,
-    /// Proofs made up to here may have been forgotten.
+    seen: HashSet<ProofId>,
+    /// The same, by `iat`.
+    by_issued: BTreeMap<u64, Vec<ProofId>>,
+    /// Proofs with an `iat` up to here may have been forgotten.
     forgotten: Option<u64>,
     capacity: usize,
 }
@@ -28,28 +28,30 @@ impl SeenProofs {
     pub(crate) fn new() -> Self {
         Self {
             seen: HashSet::new(),
-            made: BTreeMap::new(),
+            by_issued: BTreeMap::new(),
             forgotten: None,
-            capacity: REMEMBERED,
+            capacity: MAX_REMEMBERED_PROOFS,
         }
     }
 
-    /// Takes a proof of this key, whose signature was checked.
+    /// Accepts a proof whose signature was checked, unless it was accepted before.
     pub(crate) fn take(
         &mut self,
         proof: &Proof<'_>,
         key: &Thumbprint,
         now: u64,
     ) -> Result<(), ProofError> {
-        let is_over = |made: u64| made.saturating_add(proof.window) < now;
-        while self.oldest().is_some_and(is_over) {
+        let has_expired = |issued: u64| issued.saturating_add(proof.window) < now;
+        while self.oldest().is_some_and(has_expired) {
             self.forget_oldest();
         }
-        let name = proof.name(key);
+        let name = proof.unique_id(key);
         if self.seen.contains(&name) {
             return Err(ProofError::Replayed);
         }
-        if proof.issued > now.saturating_add(AHEAD) && self.made_ahead(now) >= self.capacity / 4 {
+        if proof.issued > now.saturating_add(MAX_AHEAD_S)
+            && self.count_ahead(now) >= self.capacity / 4
+        {
             return Err(ProofError::Time);
         }
         if self.seen.len() >= self.capacity {
@@ -60,33 +62,33 @@ impl SeenProofs {
             return Err(ProofError::Time);
         }
         self.seen.insert(name);
-        self.made.entry(proof.issued).or_default().push(name);
+        self.by_issued.entry(proof.issued).or_default().push(name);
         Ok(())
     }
 
     fn oldest(&self) -> Option<u64> {
-        self.made.keys().next().copied()
+        self.by_issued.keys().next().copied()
     }
 
     /// Forgets the proofs of the oldest second.
     fn forget_oldest(&mut self) {
-        let (_, names) = self.made.pop_first().unwrap_or_default();
+        let (_, names) = self.by_issued.pop_first().unwrap_or_default();
         for name in names {
             self.seen.remove(&name);
         }
     }
 
-    fn made_ahead(&self, now: u64) -> usize {
+    fn count_ahead(&self, now: u64) -> usize {
         let ahead = self
-            .made
-            .range(now.saturating_add(AHEAD).saturating_add(1)..);
+            .by_issued
+            .range(now.saturating_add(MAX_AHEAD_S).saturating_add(1)..);
         ahead.map(|(_, names)| names.len()).sum()
     }
 }
 
 impl Proof<'_> {
-    /// A proof is named by its key and its `jti`: one caller's names are not another's.
-    pub(crate) fn name(&self, key: &Thumbprint) -> Name {
+    /// Identifies the proof by its key and its `jti`: callers may choose the same `jti`.
+    pub(crate) fn unique_id(&self, key: &Thumbprint) -> ProofId {
         let hash = hmac_sha256::Hash::hash(format!("{} {}", key.0, self.id).as_bytes());
         let mut name = [0; 16];
         for (to, from) in name.iter_mut().zip(hash) {
@@ -95,7 +97,7 @@ impl Proof<'_> {
         name
     }
 
-    /// When it counts nowhere any more: other clocks may be off as well.
+    /// When no replica accepts the proof any more, even if its clock differs by the window.
     pub(crate) fn usable_until(&self) -> u64 {
         self.issued.saturating_add(self.window.saturating_mul(2))
     }
@@ -126,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn b44_a_proof_counts_once() {
+    fn b44_a_proof_is_accepted_once() {
         let mut seen = SeenProofs::new();
         let first = proof("a", NOW);
         assert_eq!(seen.take(&first, &key("k"), NOW), Ok(()));
@@ -134,7 +136,7 @@ mod tests {
             let again = seen.take(&first, &key("k"), now);
             assert_eq!(again, Err(ProofError::Replayed));
         }
-        // The same name at another time is the same name.
+        // The same `jti` with another `iat` is the same proof.
         let later = proof("a", NOW + 1);
         assert_eq!(
             seen.take(&later, &key("k"), NOW + 1),
@@ -145,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_over_is_forgotten() {
+    fn expired_proofs_are_forgotten() {
         let mut seen = SeenProofs::new();
         for number in 0..100 {
             let proof = proof(&number.to_string(), NOW + number);
@@ -157,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn b44_a_full_memory_shortens_the_time_and_forgets_nothing_that_counts() {
+    fn b44_a_full_memory_refuses_old_proofs_and_accepts_none_twice() {
         let mut seen = SeenProofs {
             capacity: 10,
             ..SeenProofs::new()
@@ -172,7 +174,7 @@ mod tests {
         for proof in &proofs {
             assert!(seen.take(proof, &key("k"), NOW + 30).is_err());
         }
-        // An unused one of the same age as a forgotten one cannot be told from it.
+        // An unused proof of the age of a forgotten one is refused too.
         let old = seen.take(&proof("unused", NOW + 5), &key("k"), NOW + 30);
         assert_eq!(old, Err(ProofError::Time));
         let fresh = seen.take(&proof("fresh", NOW + 30), &key("k"), NOW + 30);
@@ -180,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn b44_who_makes_proofs_ahead_of_time_shuts_nobody_out() {
+    fn b44_proofs_from_the_future_do_not_displace_others() {
         let mut seen = SeenProofs {
             capacity: 400,
             ..SeenProofs::new()

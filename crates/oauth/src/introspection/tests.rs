@@ -91,7 +91,7 @@ fn an_answer_is_one_json_object_that_says_yes_or_no() {
     ] {
         assert_eq!(
             read(document.as_bytes()).err(),
-            Some(AnswerError::Format),
+            Some(IntrospectionError::Format),
             "{document}"
         );
     }
@@ -105,12 +105,21 @@ fn an_answer_is_one_json_object_that_says_yes_or_no() {
     ] {
         assert_eq!(
             read(document.as_bytes()).err(),
-            Some(AnswerError::Active),
+            Some(IntrospectionError::Active),
             "{document}"
         );
     }
     let huge = format!(r#"{{"active":true,"x":"{}"}}"#, "y".repeat(70_000));
-    assert_eq!(read(huge.as_bytes()).err(), Some(AnswerError::TooLarge));
-    assert!(matches!(read(br#"{"active":true}"#), Ok(Answer::Active(_))));
-    assert!(matches!(read(br#"{"active":false}"#), Ok(Answer::Inactive)));
+    assert_eq!(
+        read(huge.as_bytes()).err(),
+        Some(IntrospectionError::TooLarge)
+    );
+    assert!(matches!(
+        read(br#"{"active":true}"#),
+        Ok(IntrospectionResponse::Active(_))
+    ));
+    assert!(matches!(
+        read(br#"{"active":false}"#),
+        Ok(IntrospectionResponse::Inactive)
+    ));
 }

@@ -1,10 +1,10 @@
-//! Who signed in, in a browser: ID tokens (OpenID Connect Core section 3.1.3.7). The only place where
-//! a [`VerifiedIdToken`] is made.
+//! ID tokens of sign-ins (OpenID Connect Core section 3.1.3.7). Only this module makes
+//! [`VerifiedIdToken`]s.
 
 use jwt_simple::prelude::{Duration as JwtDuration, VerificationOptions};
 use serde_json::{Map, Value};
 
-use super::check::{audiences, check_times, time};
+use super::access_token::{audiences, check_times, time};
 use super::{PendingFetch, Verifier};
 use crate::algorithm::TokenType;
 use crate::bearer::{BearerToken, Unverified};
@@ -13,56 +13,56 @@ use crate::error::TokenError;
 use crate::issuer::{IssuerId, JwksCache, KeyState, TrustedIssuer};
 use base::secret::Secret;
 
-/// Claims that name the user for people, the best one first.
-const NAMES: [&str; 3] = ["preferred_username", "email", "name"];
+/// Claims with a display name of the user, the best one first.
+const DISPLAY_NAME_CLAIMS: [&str; 3] = ["preferred_username", "email", "name"];
 
-/// Who signed in, once everything about the token was checked.
+/// The user of an ID token that was checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedIdToken {
     user: String,
     name: String,
 }
 
-/// What an ID token has to say to be the answer to a sign-in.
+/// The values that the ID token of a sign-in must have.
 #[derive(Debug, Clone, Copy)]
 pub struct SignInAnswer<'a> {
-    /// Whom the sign-in was made with.
+    /// The issuer of the sign-in.
     pub issuer: IssuerId,
-    /// This filter, as the issuer knows it.
+    /// The filter's client id at the issuer.
     pub client_id: &'a str,
-    /// What was sent along.
+    /// The nonce of the authorization request.
     pub nonce: &'a str,
-    /// The claim that names the user as access tokens do.
+    /// The claim that identifies the user, as in access tokens.
     pub user: &'a ClaimPath,
 }
 
-/// The outcome of looking at an ID token.
+/// The outcome of verifying an ID token.
 #[derive(Debug, PartialEq, Eq)]
 pub enum IdVerification {
-    /// It is good.
+    /// The token is accepted.
     Verified(VerifiedIdToken),
-    /// The issuer's keys have to be fetched first.
+    /// The issuer's keys must be fetched first.
     PendingFetch(PendingFetch),
 }
 
 impl VerifiedIdToken {
-    /// The user, as access tokens of the same issuer name it.
+    /// The user id, as in access tokens of the same issuer.
     pub fn user(&self) -> &str {
         &self.user
     }
 
-    /// The user, for people to read.
+    /// The display name of the user.
     pub fn name(&self) -> &str {
         &self.name
     }
 }
 
 impl Verifier {
-    /// Verifies the ID token that answers a sign-in. `now` is in Unix seconds.
+    /// Verifies the ID token of a sign-in. `now` is in Unix seconds.
     ///
     /// # Errors
     ///
-    /// It is none, or not the answer to this sign-in.
+    /// The token is no valid ID token, or belongs to another sign-in.
     pub fn verify_id_token(
         &mut self,
         token: &Secret,
@@ -95,8 +95,8 @@ impl Verifier {
     }
 }
 
-/// Verifies the signature of a token for this filter itself. False: the issuer's keys have to be
-/// fetched first.
+/// Verifies the signature of an ID token or logout token. False: the issuer's keys must be fetched
+/// first.
 pub(super) fn is_signed(
     token: &BearerToken<'_>,
     unverified: &Unverified,
@@ -136,7 +136,7 @@ fn check_claims(
     if named("iss") != Some(issuer.issuer.as_str()) {
         return Err(TokenError::Issuer);
     }
-    // Whoever else it is for could use it here.
+    // Another audience of the token could send it here.
     let for_us = |audience: &&str| *audience == answer.client_id;
     let audiences = audiences(claims)?;
     if audiences.is_empty() || !audiences.iter().all(for_us) {
@@ -157,7 +157,7 @@ fn check_claims(
     check_times(not_before, expires, issuer.clock_skew, now)?;
     let user = answer.user.identifier(claims);
     let user = user.ok_or(TokenError::Claim("user"))?;
-    let name = NAMES
+    let name = DISPLAY_NAME_CLAIMS
         .iter()
         .find_map(|name| ClaimPath::claim(name).identifier(claims));
     Ok(VerifiedIdToken {
@@ -166,15 +166,19 @@ fn check_claims(
     })
 }
 
-/// Refuses what issuers make with the same key and say of it themselves that it is no ID token:
-/// Keycloak with `typ`, Cognito and Hydra with `token_use`, anybody's logout tokens with `events`.
+/// Refuses other tokens that the issuer signs with the same key. Keycloak marks them with `typ`, Cognito
+/// and Hydra with `token_use`; logout tokens have `events`.
 fn refuse_other_tokens(claims: &Map<String, Value>) -> Result<(), TokenError> {
-    let says = |name: &str, expected: &[&str]| {
-        let said = claims.get(name);
-        said.is_none_or(|said| said.as_str().is_some_and(|said| expected.contains(&said)))
+    let absent_or_one_of = |name: &str, expected: &[&str]| {
+        let value = claims.get(name);
+        value.is_none_or(|value| {
+            value
+                .as_str()
+                .is_some_and(|value| expected.contains(&value))
+        })
     };
-    let is_id_token = says("typ", &["ID"])
-        && says("token_use", &["id", "id_token"])
+    let is_id_token = absent_or_one_of("typ", &["ID"])
+        && absent_or_one_of("token_use", &["id", "id_token"])
         && !claims.contains_key("events");
     is_id_token.then_some(()).ok_or(TokenError::Type)
 }

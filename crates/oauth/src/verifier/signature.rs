@@ -1,13 +1,13 @@
-//! Tokens whose signature says who made them.
+//! Signed access tokens.
 
 use jwt_simple::prelude::{Duration as JwtDuration, VerificationOptions};
 
-use super::check::{VerifiedToken, Vouched, check_claims, check_header};
+use super::access_token::{VerifiedBy, VerifiedToken, check_claims, check_header};
 use crate::bearer::{BearerToken, Jwt};
 use crate::error::TokenError;
 use crate::issuer::{IssuerId, JwksCache, KeyState, Signatures, TrustedIssuer};
 
-/// Verifies a JWT by its signature. `None`: the keys have to be fetched first.
+/// Verifies a JWT. `None`: the keys must be fetched first.
 pub(super) fn verify_signature(
     token: &BearerToken<'_>,
     jwt: Jwt,
@@ -17,8 +17,8 @@ pub(super) fn verify_signature(
 ) -> Result<Option<VerifiedToken>, TokenError> {
     let unverified = jwt.unverified()?;
     check_header(&unverified, signatures)?;
-    let vouched = Vouched::Signature(unverified.key_id.clone());
-    let verified = check_claims(&unverified.claims, vouched, issuer, id, now)?;
+    let verified_by = VerifiedBy::Signature(unverified.key_id.clone());
+    let verified = check_claims(&unverified.claims, verified_by, issuer, id, now)?;
     let key_id = unverified.key_id.as_deref();
     match keys.state(unverified.algorithm, key_id, now) {
         KeyState::Fetch => return Ok(None),

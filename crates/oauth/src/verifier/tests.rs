@@ -25,7 +25,7 @@ use crate::signing::SigningKey;
 use crate::{
     Algorithm, BearerToken, ClaimPath, ClaimPaths, Delegation, IssuerId, KeyFetch, KeySetError,
     KeySource, PendingFetch, SetupError, Signatures, TokenCheck, TokenError, TokenType,
-    TrustedIssuer, Vouched,
+    TrustedIssuer, VerifiedBy,
 };
 use base::json::JsonErrorKind;
 

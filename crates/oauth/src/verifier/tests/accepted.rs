@@ -99,7 +99,10 @@ fn a_good_token_says_who_is_calling() {
     assert_eq!(token.identity().user.as_deref(), Some("u1"));
     assert_eq!(token.identity().scopes, ["crm:read", "crm:write"]);
     assert_eq!(token.issuer(), FIRST);
-    assert_eq!(token.vouched(), &Vouched::Signature(Some("k1".into())));
+    assert_eq!(
+        token.verified_by(),
+        &VerifiedBy::Signature(Some("k1".into()))
+    );
 }
 
 #[test]

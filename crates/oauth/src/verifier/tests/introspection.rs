@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    AnswerError, FetchError, IdVerification, Introspection, LogoutVerification, SignInAnswer,
+    FetchError, IdVerification, Introspection, IntrospectionError, LogoutVerification, SignInAnswer,
 };
 use base::secret::Secret;
 
@@ -93,7 +93,7 @@ fn an_active_token_says_who_is_calling() {
     let token = verified(&mut verifier, TOKEN, NOW);
     assert_eq!(token.identity().user.as_deref(), Some("u1"));
     assert_eq!(token.identity().scopes, ["crm:read", "crm:write"]);
-    assert_eq!(token.vouched(), &Vouched::Introspection);
+    assert_eq!(token.verified_by(), &VerifiedBy::Introspection);
     assert_eq!(token.age(NOW), Some(10));
 }
 
@@ -196,10 +196,13 @@ fn a_revoked_token_is_refused_at_the_next_question() {
 fn h13_what_is_no_answer_lets_nobody_in() {
     for (document, error) in [
         (None, None),
-        (Some(""), Some(AnswerError::Format)),
-        (Some("<html>"), Some(AnswerError::Format)),
-        (Some("{}"), Some(AnswerError::Active)),
-        (Some(r#"{"active":"true"}"#), Some(AnswerError::Active)),
+        (Some(""), Some(IntrospectionError::Format)),
+        (Some("<html>"), Some(IntrospectionError::Format)),
+        (Some("{}"), Some(IntrospectionError::Active)),
+        (
+            Some(r#"{"active":"true"}"#),
+            Some(IntrospectionError::Active),
+        ),
     ] {
         let mut verifier = asking();
         asks(&mut verifier, TOKEN, NOW);

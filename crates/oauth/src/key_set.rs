@@ -6,19 +6,21 @@ use thiserror::Error;
 
 use super::algorithm::Algorithm;
 
-/// More keys than this are not looked at: no issuer has them.
+/// The number of keys that are read. No issuer has more.
 const MAX_KEYS: usize = 64;
-const MAX_KEY_SET: usize = 256 * 1024;
+/// The number of keys to try for a token without `kid`.
+const MAX_KEYS_TRIED: usize = 4;
+const MAX_KEY_SET_BYTES: usize = 256 * 1024;
 
 /// Public keys of one issuer.
 #[derive(Debug, Default)]
 pub struct KeySet {
-    keys: Vec<Key>,
+    keys: Vec<VerificationKey>,
     digest: [u8; 32],
 }
 
 #[derive(Debug)]
-struct Key {
+struct VerificationKey {
     id: Option<String>,
     algorithm: Algorithm,
     public: PublicKey,
@@ -40,19 +42,19 @@ enum PublicKey {
 /// Why a document is not a usable key set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum KeySetError {
-    /// No key in it can check any of the issuer's algorithms.
+    /// It has no key for any of the issuer's algorithms.
     #[error("no usable key in it")]
     Empty,
     /// Not `{"keys": [...]}`.
     #[error("not a JSON Web Key Set")]
     Format,
-    /// Larger than any sensible key set.
+    /// The document is larger than this crate reads.
     #[error("larger than 256 KiB")]
     TooLarge,
 }
 
 #[derive(serde::Deserialize)]
-struct Document<'a> {
+struct KeySetDocument<'a> {
     #[serde(borrow)]
     keys: Vec<&'a RawValue>,
 }
@@ -63,18 +65,18 @@ struct KeyHead {
 }
 
 impl KeySet {
-    /// Reads a key set, keeping the keys that can check one of `algorithms`. Keys of other kinds,
-    /// for encryption, or broken ones, do not spoil the rest.
+    /// Reads a key set and keeps the keys for `algorithms`. Skips other keys, keys for encryption and
+    /// malformed keys.
     ///
     /// # Errors
     ///
-    /// The document is no key set, or none of its keys is usable.
+    /// The document is no key set, or has no usable key.
     pub fn parse(document: &[u8], algorithms: &[Algorithm]) -> Result<Self, KeySetError> {
-        if document.len() > MAX_KEY_SET {
+        if document.len() > MAX_KEY_SET_BYTES {
             return Err(KeySetError::TooLarge);
         }
         let digest = hmac_sha256::Hash::hash(document);
-        let document: Document<'_> =
+        let document: KeySetDocument<'_> =
             serde_json::from_slice(document).map_err(|_| KeySetError::Format)?;
         let mut keys = Vec::new();
         for jwk in document.keys.iter().take(MAX_KEYS) {
@@ -84,7 +86,7 @@ impl KeySet {
             for &algorithm in algorithms {
                 if let Some(public) = PublicKey::of_jwk(jwk.get(), algorithm) {
                     let id = kid.clone();
-                    keys.push(Key {
+                    keys.push(VerificationKey {
                         id,
                         algorithm,
                         public,
@@ -98,17 +100,17 @@ impl KeySet {
         Ok(Self { keys, digest })
     }
 
-    /// The SHA-256 of the document it was read from.
+    /// The SHA-256 of the document.
     pub(super) fn digest(&self) -> [u8; 32] {
         self.digest
     }
 
-    /// Whether any key could have signed a token with this header.
+    /// Whether a key matches a token's `alg` and `kid`.
     pub fn knows(&self, algorithm: Algorithm, key_id: Option<&str>) -> bool {
         self.candidates(algorithm, key_id).next().is_some()
     }
 
-    /// Checks a token's signature, and its times once more by `options`.
+    /// Checks a token's signature, and its claims by `options`.
     pub(super) fn verify(
         &self,
         token: &str,
@@ -116,13 +118,17 @@ impl KeySet {
         key_id: Option<&str>,
         options: &VerificationOptions,
     ) -> bool {
-        // Without a `kid`, several keys may have to be tried.
+        // Without a `kid`, several keys may match.
         self.candidates(algorithm, key_id)
-            .take(4)
+            .take(MAX_KEYS_TRIED)
             .any(|key| key.public.verify(token, options.clone()))
     }
 
-    fn candidates(&self, algorithm: Algorithm, key_id: Option<&str>) -> impl Iterator<Item = &Key> {
+    fn candidates(
+        &self,
+        algorithm: Algorithm,
+        key_id: Option<&str>,
+    ) -> impl Iterator<Item = &VerificationKey> {
         self.keys.iter().filter(move |key| {
             key.algorithm == algorithm && (key_id.is_none() || key.id.as_deref() == key_id)
         })

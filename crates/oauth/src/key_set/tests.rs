@@ -1,7 +1,7 @@
 use jwt_simple::prelude::*;
 use serde_json::{Value, json};
 
-use super::{KeySet, KeySetError, MAX_KEY_SET, MAX_KEYS};
+use super::{KeySet, KeySetError, MAX_KEY_SET_BYTES, MAX_KEYS};
 use crate::Algorithm;
 
 /// A modulus of 1024 bits.
@@ -26,7 +26,7 @@ fn parse(keys: &[Value]) -> Result<KeySet, KeySetError> {
     KeySet::parse(document.as_bytes(), &Algorithm::ALL)
 }
 
-/// Keys that are skipped, also beside a good one.
+/// Checks that a key is skipped, alone and beside a good one.
 #[track_caller]
 fn skips(odd: &Value) {
     assert_eq!(
@@ -61,7 +61,7 @@ fn b38_weak_and_broken_keys_are_skipped() {
 }
 
 #[test]
-fn b38_keys_for_something_else_are_skipped() {
+fn b38_keys_for_other_uses_and_algorithms_are_skipped() {
     skips(&json!({"kty": "oct", "kid": "odd", "k": "c2VjcmV0", "alg": "HS256"}));
     skips(&with(key("odd"), "use", json!("enc")));
     skips(&with(key("odd"), "alg", json!("ES256")));
@@ -73,13 +73,13 @@ fn b38_keys_for_something_else_are_skipped() {
 }
 
 #[test]
-fn b38_a_private_key_is_no_public_one() {
+fn b38_private_keys_are_skipped() {
     let jwk: Value = serde_json::from_str(&Ed25519KeyPair::generate().to_jwk()).unwrap();
     skips(&with(jwk, "kid", json!("odd")));
 }
 
 #[test]
-fn b38_a_key_with_a_member_twice_is_skipped() {
+fn b38_keys_with_duplicate_members_are_skipped() {
     let twice = key("odd")
         .to_string()
         .replacen('{', r#"{"\u006bty":"EC","#, 1);
@@ -89,14 +89,14 @@ fn b38_a_key_with_a_member_twice_is_skipped() {
 }
 
 #[test]
-fn only_the_issuers_algorithms_are_kept() {
+fn keys_for_unaccepted_algorithms_are_skipped() {
     let document = json!({"keys": [key("a")]}).to_string();
     let keys = KeySet::parse(document.as_bytes(), &[Algorithm::RS256, Algorithm::ES256]);
     assert_eq!(keys.err(), Some(KeySetError::Empty));
 }
 
 #[test]
-fn a_key_is_found_by_its_whole_name_and_algorithm() {
+fn a_key_is_found_by_exact_kid_and_algorithm() {
     let keys = parse(&[key("one"), key("two")]).unwrap();
     assert!(keys.knows(Algorithm::EdDSA, Some("one")));
     assert!(keys.knows(Algorithm::EdDSA, None));
@@ -108,7 +108,7 @@ fn a_key_is_found_by_its_whole_name_and_algorithm() {
 }
 
 #[test]
-fn a_key_without_a_name_is_nobodys_named_key() {
+fn a_key_without_kid_matches_no_kid() {
     let mut nameless = key("");
     nameless.as_object_mut().unwrap().remove("kid");
     let keys = parse(&[nameless]).unwrap();
@@ -118,7 +118,7 @@ fn a_key_without_a_name_is_nobodys_named_key() {
 }
 
 #[test]
-fn other_documents_are_no_key_sets() {
+fn other_documents_are_refused() {
     for document in [
         "",
         "{}",
@@ -139,8 +139,8 @@ fn other_documents_are_no_key_sets() {
 }
 
 #[test]
-fn a_key_set_has_bounds() {
-    let padding = json!({"keys": [key("a")], "padding": "x".repeat(MAX_KEY_SET)}).to_string();
+fn size_and_number_of_keys_are_limited() {
+    let padding = json!({"keys": [key("a")], "padding": "x".repeat(MAX_KEY_SET_BYTES)}).to_string();
     let keys = KeySet::parse(padding.as_bytes(), &Algorithm::ALL);
     assert_eq!(keys.err(), Some(KeySetError::TooLarge));
     let mut many = vec![json!({}); MAX_KEYS];

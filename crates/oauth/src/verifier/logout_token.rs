@@ -1,10 +1,10 @@
-//! Who signed out at an issuer: logout tokens (OpenID Connect Back-Channel Logout 1.0 sections 2.4 and
-//! 2.6). The only place where a [`VerifiedLogout`] is made.
+//! Logout tokens (OpenID Connect Back-Channel Logout 1.0 sections 2.4 and 2.6). Only this module makes
+//! [`VerifiedLogout`]s.
 
 use jwt_simple::prelude::VerificationOptions;
 use serde_json::{Map, Value};
 
-use super::check::{audiences, check_times, time};
+use super::access_token::{audiences, check_times, time};
 use super::id_token::is_signed;
 use super::{PendingFetch, Verifier};
 use crate::bearer::BearerToken;
@@ -12,17 +12,17 @@ use crate::error::TokenError;
 use crate::issuer::{IssuerId, TrustedIssuer};
 use base::secret::Secret;
 
-/// How old a logout token may be, in seconds: issuers send it at once.
-const LASTS: u64 = 300;
-const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
-const MAX_TEXT: usize = 512;
+/// The maximum age of a logout token, in seconds. Issuers send it at once.
+const MAX_AGE_S: u64 = 300;
+const LOGOUT_EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
+const MAX_CLAIM_BYTES: usize = 512;
 
-/// Who signed out, once everything about the token was checked.
+/// The sign-out of a logout token that was checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedLogout {
-    /// What tells it from every other of the issuer.
+    /// `jti`: unique among the issuer's logout tokens.
     pub id: String,
-    /// When it is too old, in Unix seconds.
+    /// When the token is no longer accepted, in Unix seconds.
     pub until: u64,
     /// The user: `sub`.
     pub user: Option<String>,
@@ -30,22 +30,22 @@ pub struct VerifiedLogout {
     pub session: Option<String>,
 }
 
-/// The outcome of looking at a logout token.
+/// The outcome of verifying a logout token.
 #[derive(Debug, PartialEq, Eq)]
 pub enum LogoutVerification {
-    /// It is good.
+    /// The token is accepted.
     Verified(VerifiedLogout),
-    /// The issuer's keys have to be fetched first.
+    /// The issuer's keys must be fetched first.
     PendingFetch(PendingFetch),
 }
 
 impl Verifier {
-    /// Verifies a logout token. `client_id` is this filter, as an issuer that sends some knows it;
-    /// `now` is in Unix seconds.
+    /// Verifies a logout token. `client_id` returns the filter's client id at an issuer with
+    /// `back_channel_logout`. `now` is in Unix seconds.
     ///
     /// # Errors
     ///
-    /// It is none, or of nobody who sends some.
+    /// The token is no valid logout token, or its issuer has no `back_channel_logout`.
     pub fn verify_logout(
         &mut self,
         token: &Secret,
@@ -88,16 +88,16 @@ fn check_claims(
         return Err(TokenError::Audience);
     }
     let events = claims.get("events").and_then(Value::as_object);
-    let event = events.and_then(|events| events.get(EVENT));
+    let event = events.and_then(|events| events.get(LOGOUT_EVENT));
     if !event.is_some_and(Value::is_object) {
         return Err(TokenError::Claim("events"));
     }
-    // An ID token has one.
+    // ID tokens have a nonce; logout tokens must not (section 2.4).
     if claims.contains_key("nonce") {
         return Err(TokenError::Claim("nonce"));
     }
     let issued = time(claims, "iat")?.ok_or(TokenError::Claim("iat"))?;
-    let oldest = issued.saturating_add(LASTS);
+    let oldest = issued.saturating_add(MAX_AGE_S);
     let expires = time(claims, "exp")?.unwrap_or(oldest).min(oldest);
     let not_before = time(claims, "nbf")?.unwrap_or(0).max(issued);
     check_times(not_before, expires, issuer.clock_skew, now)?;
@@ -118,7 +118,7 @@ fn check_claims(
 fn text(claims: &Map<String, Value>, name: &'static str) -> Result<Option<String>, TokenError> {
     match claims.get(name) {
         None => Ok(None),
-        Some(Value::String(text)) if !text.is_empty() && text.len() <= MAX_TEXT => {
+        Some(Value::String(text)) if !text.is_empty() && text.len() <= MAX_CLAIM_BYTES => {
             Ok(Some(text.clone()))
         }
         Some(_) => Err(TokenError::Claim(name)),

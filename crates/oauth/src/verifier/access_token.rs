@@ -1,4 +1,4 @@
-//! What the claims of a token have to say, whoever vouches for them.
+//! Checks of access tokens, signed or introspected.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use crate::dpop::Thumbprint;
 use crate::error::TokenError;
 use crate::issuer::{IssuerId, Signatures, TrustedIssuer};
 
-/// A token whose origin, issuer, audience, times and type were checked.
+/// An access token whose origin, issuer, audience, times and type were checked.
 #[derive(Debug)]
 pub struct VerifiedToken {
     identity: Identity,
     issuer: IssuerId,
-    vouched: Vouched,
+    verified_by: VerifiedBy,
     bound_to: Option<Thumbprint>,
     view_as: Option<String>,
     not_before: u64,
@@ -26,75 +26,75 @@ pub struct VerifiedToken {
     conversation: Option<String>,
 }
 
-/// How an issuer vouches for a token.
+/// How the origin of a token was checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Vouched {
-    /// It said so when it was asked.
+pub enum VerifiedBy {
+    /// The issuer introspected it.
     Introspection,
-    /// By its signature, with the key of this `kid`, as the token names it.
+    /// Its signature was checked. Holds the token's `kid`.
     Signature(Option<String>),
 }
 
 impl VerifiedToken {
-    /// Who is calling.
+    /// The caller.
     pub fn identity(&self) -> &Identity {
         &self.identity
     }
 
-    /// How its issuer vouches for it.
-    pub fn vouched(&self) -> &Vouched {
-        &self.vouched
+    /// How the origin of the token was checked.
+    pub fn verified_by(&self) -> &VerifiedBy {
+        &self.verified_by
     }
 
-    /// As whom the caller wants to act.
+    /// The test user or role that the caller asks to act as.
     pub fn view_as(&self) -> Option<&str> {
         self.view_as.as_deref()
     }
 
-    /// Who vouches for the caller.
+    /// The issuer of the token.
     pub fn issuer(&self) -> IssuerId {
         self.issuer
     }
 
-    /// Whether it is good only with a proof of its caller's key (RFC 9449 section 6).
+    /// Whether it is accepted only with a proof (RFC 9449 section 6).
     pub fn is_bound(&self) -> bool {
         self.bound_to.is_some()
     }
 
-    /// The key its caller has to prove.
+    /// The key that the caller must prove.
     pub(crate) fn bound_to(&self) -> Option<&Thumbprint> {
         self.bound_to.as_ref()
     }
 
-    /// When it ends, in Unix seconds.
+    /// `exp`, in Unix seconds.
     pub fn expires(&self) -> u64 {
         self.expires
     }
 
-    /// When it has expired by any clock that is right enough, in Unix seconds.
+    /// `exp` plus the clock skew, in Unix seconds.
     pub(crate) fn usable_until(&self) -> u64 {
         self.usable_until
     }
 
-    /// Seconds since the user signed in (`auth_time`), or else since the token was issued.
+    /// The seconds since `auth_time`, or else since `iat`.
     pub fn age(&self, now: u64) -> Option<u64> {
         self.signed_in
             .or(self.issued)
             .map(|then| now.saturating_sub(then))
     }
 
-    /// The conversation it is used in, if the policy says which claim names that, and it does.
+    /// The conversation that the token is used in, if the policy names a claim for it.
     pub fn conversation(&self) -> Option<&str> {
         self.conversation.as_deref()
     }
 
-    /// Whether this is the time for it.
+    /// Checks `nbf`, `iat`, `auth_time` and `exp` against the clock.
     pub(super) fn check_times(&self, skew: Duration, now: u64) -> Result<(), TokenError> {
         check_times(self.not_before, self.expires, skew, now)
     }
 }
 
-/// Checks what a JWT's header says: what fails here needs no key and no arithmetic.
+/// Checks the header of a JWT. Cheap checks come before the signature.
 pub(super) fn check_header(token: &Unverified, accepted: &Signatures) -> Result<(), TokenError> {
     if !accepted.types.contains(&token.token_type) {
         return Err(TokenError::Type);
@@ -105,10 +105,10 @@ pub(super) fn check_header(token: &Unverified, accepted: &Signatures) -> Result<
     Ok(())
 }
 
-/// Checks claims: those of a JWT, before its signature, or those an issuer answered with.
+/// Checks claims: those of a JWT, before its signature, or those of an introspection response.
 pub(super) fn check_claims(
     claims: &Map<String, Value>,
-    vouched: Vouched,
+    verified_by: VerifiedBy,
     issuer: &TrustedIssuer,
     id: IssuerId,
     now: u64,
@@ -121,7 +121,7 @@ pub(super) fn check_claims(
         return Err(TokenError::Audience);
     }
     for name in ["sub", "jti", "nonce"] {
-        // RFC 7519 section 4.1 for the first two; jwt-simple takes nothing else.
+        // RFC 7519 section 4.1 for `sub` and `jti`; jwt-simple accepts strings only.
         if claims.get(name).is_some_and(|value| !value.is_string()) {
             return Err(TokenError::Claim(name));
         }
@@ -129,7 +129,7 @@ pub(super) fn check_claims(
     let expires = time(claims, "exp")?.ok_or(TokenError::Claim("exp"))?;
     let issued = time(claims, "iat")?;
     let signed_in = time(claims, "auth_time")?;
-    // A sign-in ahead of now, such as one in milliseconds, would never be too long ago.
+    // An `auth_time` in the future, such as one in milliseconds, would never be too old.
     let not_before = [time(claims, "nbf")?, issued, signed_in];
     let not_before = not_before.into_iter().flatten().max().unwrap_or(0);
     check_times(not_before, expires, issuer.clock_skew, now)?;
@@ -142,7 +142,7 @@ pub(super) fn check_claims(
     Ok(VerifiedToken {
         identity: Identity { actors, ..identity },
         issuer: id,
-        vouched,
+        verified_by,
         bound_to: binding(claims)?,
         view_as: issuer.claims.view_as(claims)?,
         not_before,
@@ -158,8 +158,8 @@ pub(super) fn check_claims(
     })
 }
 
-/// The key a token is bound to (RFC 7800 section 3.1). What else it may be bound to, such as a
-/// certificate (RFC 8705), cannot be proven here.
+/// The key that a token is bound to (RFC 7800 section 3.1). Refuses other bindings, such as certificates
+/// (RFC 8705).
 fn binding(claims: &Map<String, Value>) -> Result<Option<Thumbprint>, TokenError> {
     let Some(confirmation) = claims.get("cnf") else {
         return Ok(None);
@@ -173,6 +173,7 @@ fn binding(claims: &Map<String, Value>) -> Result<Option<Thumbprint>, TokenError
     }
 }
 
+/// Checks `not_before <= now < expires`, with the clock skew.
 pub(super) fn check_times(
     not_before: u64,
     expires: u64,
@@ -189,6 +190,7 @@ pub(super) fn check_times(
     Ok(())
 }
 
+/// The audiences in `aud`: a string or an array of strings.
 pub(super) fn audiences(claims: &Map<String, Value>) -> Result<Vec<&str>, TokenError> {
     const AUD: TokenError = TokenError::Claim("aud");
     match claims.get("aud") {
@@ -201,6 +203,7 @@ pub(super) fn audiences(claims: &Map<String, Value>) -> Result<Vec<&str>, TokenE
     }
 }
 
+/// A `NumericDate` claim, in Unix seconds.
 pub(super) fn time(
     claims: &Map<String, Value>,
     name: &'static str,

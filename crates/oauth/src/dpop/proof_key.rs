@@ -1,4 +1,4 @@
-//! The key a proof brings along, and its signature.
+//! The key in a proof's header, and the signature check.
 
 use ed25519_compact::Signature as Ed25519Signature;
 use jwt_simple::prelude::{
@@ -17,8 +17,7 @@ pub(super) enum ProofKey {
 }
 
 impl ProofKey {
-    /// A public key and nothing else: private members, members there twice, and keys that are not
-    /// for this algorithm are refused.
+    /// Reads a public key. `None`: it has private members, duplicate members, or is not for this algorithm.
     pub(super) fn of_jwk(jwk: &str, algorithm: Algorithm) -> Option<Self> {
         match algorithm {
             Algorithm::ES256 => ES256PublicKey::from_jwk(jwk).ok().map(Self::P256),
@@ -27,7 +26,7 @@ impl ProofKey {
         }
     }
 
-    /// Its RFC 7638 thumbprint.
+    /// The RFC 7638 thumbprint.
     pub(super) fn thumbprint(&self) -> Thumbprint {
         Thumbprint(match self {
             Self::Ed25519(key) => key.jwk_thumbprint(),

@@ -1,17 +1,17 @@
-//! The URL a proof is made for.
+//! The URL of a proof.
 
 use std::fmt::Write;
 
 use url::Url;
 
-/// A URL as `htu` compares it: without query and fragment, and in the one spelling of RFC 3986
-/// sections 6.2.2 and 6.2.3 (RFC 9449 section 4.3).
+/// A URL in the form in which `htu` is compared (RFC 9449 section 4.3): without query and fragment,
+/// normalized by RFC 3986 sections 6.2.2 and 6.2.3.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProofUrl(String);
 
 impl ProofUrl {
-    /// The URL this text stands for. `None` unless it is an absolute http or https URL without a
-    /// user, in characters that every parser reads alike.
+    /// Reads a URL. `None` unless it is an absolute http or https URL without user information, in printable
+    /// ASCII without backslashes.
     pub fn of(text: &str) -> Option<Self> {
         let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'\\';
         let url = Url::parse(text).ok().filter(|_| text.bytes().all(plain))?;
@@ -19,7 +19,7 @@ impl ProofUrl {
         if !is_http || !url.username().is_empty() || url.password().is_some() {
             return None;
         }
-        // Scheme and host are in lower case now, and dot segments are resolved.
+        // `Url` has lower-cased scheme and host and resolved dot segments.
         let mut normal = format!(
             "{}://{}:{}",
             url.scheme(),
@@ -31,7 +31,7 @@ impl ProofUrl {
     }
 }
 
-/// Writes a path with what need not be percent-encoded plain, and the rest in upper case.
+/// Writes a path. Decodes unreserved characters and upper-cases the digits of other percent-encodings.
 fn push_path(normal: &mut String, path: &str) {
     let mut parts = path.split('%');
     normal.push_str(parts.next().unwrap_or_default());
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_url_has_one_spelling() {
+    fn spellings_of_one_url_are_equal() {
         for same in [
             "https://crm.example.com/mcp",
             "HTTPS://CRM.Example.COM/mcp",
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn other_urls_are_others() {
+    fn other_urls_are_not_equal() {
         let own = ProofUrl::of("https://crm.example.com/mcp").unwrap();
         for other in [
             "http://crm.example.com/mcp",
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_urls_are_none() {
+    fn relative_and_unusual_urls_are_refused() {
         for odd in [
             "",
             "mcp",
