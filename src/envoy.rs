@@ -5,7 +5,7 @@
 //! status is known: headers are read once, while they are there, and never one by one.
 
 mod configuration;
-mod host;
+mod host_calls;
 mod metrics;
 mod root;
 mod shared;

@@ -6,7 +6,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel};
 
 use super::configuration;
-use super::host;
+use super::host_calls;
 use super::shared::Shared;
 use super::stream::StreamContext;
 use crate::accounts::token_exchange::TokenExchanger;
@@ -33,7 +33,7 @@ impl Context for Root {
 
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
-        let configuration = host::buffer(BufferType::PluginConfiguration, size);
+        let configuration = host_calls::buffer(BufferType::PluginConfiguration, size);
         match load(&configuration, self.id) {
             Ok(policies) => {
                 Shared::start();
@@ -43,7 +43,7 @@ impl RootContext for Root {
             Err(errors) => {
                 let errors = errors.iter().map(ToString::to_string).collect();
                 for error in policy::report(errors) {
-                    host::log(LogLevel::Error, &format!("policy not loaded: {error}"));
+                    host_calls::log(LogLevel::Error, &format!("policy not loaded: {error}"));
                 }
                 false
             }
@@ -164,7 +164,7 @@ impl Context for Unconfigured {}
 
 impl HttpContext for Unconfigured {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
-        host::reply(&Reply {
+        host_calls::reply(&Reply {
             status: 503,
             headers: Vec::new(),
             body: b"no policy".to_vec(),

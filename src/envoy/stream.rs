@@ -9,7 +9,7 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::types::{Action, BufferType, LogLevel, MapType};
 
 pub(super) use self::callbacks::StreamContext;
-use super::host;
+use super::host_calls;
 use super::shared::Shared;
 use crate::effect::{Effect, Outcome, Progress};
 use crate::step::{End, Step};
@@ -89,9 +89,9 @@ impl Stream {
             return self.end(end);
         }
         if self.shared.engine.policy.local.is_some() {
-            transaction.set_peer(host::peer());
+            transaction.set_peer(host_calls::peer());
         }
-        let progress = transaction.request_headers(headers, ended, host::now());
+        let progress = transaction.request_headers(headers, ended, host_calls::now());
         self.advance(progress)
     }
 
@@ -104,9 +104,12 @@ impl Stream {
                     if !self.request_ended {
                         return self.await_body(release);
                     }
-                    host::edit_headers(MapType::HttpRequestHeaders, &release.unwrap_or_default());
+                    host_calls::edit_headers(
+                        MapType::HttpRequestHeaders,
+                        &release.unwrap_or_default(),
+                    );
                     let size = self.request_size.unwrap_or(0);
-                    Some(Outcome::Body(host::buffer(
+                    Some(Outcome::Body(host_calls::buffer(
                         BufferType::HttpRequestBody,
                         size,
                     )))
@@ -117,7 +120,7 @@ impl Stream {
             let (Some(transaction), Some(outcome)) = (&mut self.transaction, outcome) else {
                 return Action::Pause;
             };
-            match transaction.resume(outcome, host::now()) {
+            match transaction.resume(outcome, host_calls::now()) {
                 Some(next) => progress = next,
                 None => return Action::Pause,
             }
@@ -127,7 +130,7 @@ impl Stream {
     /// Waits for the body, with the headers held, or with the headers going on changed.
     fn await_body(&mut self, release: Option<Vec<HeaderEdit>>) -> Action {
         if let Some(edits) = release {
-            host::edit_headers(MapType::HttpRequestHeaders, &edits);
+            host_calls::edit_headers(MapType::HttpRequestHeaders, &edits);
             return Action::Continue;
         }
         if self.shared.host_fails.get()
@@ -144,16 +147,16 @@ impl Stream {
     fn end(&mut self, end: End) -> Action {
         match end {
             End::Forward(forward) => {
-                host::edit_headers(MapType::HttpRequestHeaders, &forward.headers);
+                host_calls::edit_headers(MapType::HttpRequestHeaders, &forward.headers);
                 if let Some(body) = &forward.body {
                     let size = self.request_size.unwrap_or(0);
-                    host::replace_buffer(BufferType::HttpRequestBody, size, body);
+                    host_calls::replace_buffer(BufferType::HttpRequestBody, size, body);
                 }
                 Action::Continue
             }
             End::Reply(reply) => {
                 if !std::mem::replace(&mut self.replied, true) {
-                    host::reply(&reply);
+                    host_calls::reply(&reply);
                 }
                 Action::Pause
             }
@@ -170,7 +173,7 @@ impl Stream {
         let Some(transaction) = &mut stream.transaction else {
             return;
         };
-        if let Some(progress) = transaction.resume(outcome, host::now()) {
+        if let Some(progress) = transaction.resume(outcome, host_calls::now()) {
             let action = stream.advance(progress);
             stream.act_later(action);
         }
@@ -213,8 +216,8 @@ impl Stream {
         }
         shared.host_holds.set(true);
         if ended && transaction.awaits_body() {
-            let body = host::buffer(BufferType::HttpRequestBody, size);
-            return match transaction.resume(Outcome::Body(body), host::now()) {
+            let body = host_calls::buffer(BufferType::HttpRequestBody, size);
+            return match transaction.resume(Outcome::Body(body), host_calls::now()) {
                 Some(progress) => self.advance(progress),
                 None => Action::Pause,
             };
@@ -248,8 +251,8 @@ impl Stream {
         if self.replied || !transaction.reads_response() {
             return Action::Continue;
         }
-        let body = host::buffer(BufferType::HttpResponseBody, size);
-        let step = transaction.response_body(&body, ended, host::now());
+        let body = host_calls::buffer(BufferType::HttpResponseBody, size);
+        let step = transaction.response_body(&body, ended, host_calls::now());
         self.response_step(&step)
     }
 
@@ -259,9 +262,9 @@ impl Stream {
         let Step::Forward(forward) = step else {
             return Action::Pause;
         };
-        host::edit_headers(MapType::HttpResponseHeaders, &forward.headers);
+        host_calls::edit_headers(MapType::HttpResponseHeaders, &forward.headers);
         if let Some(body) = &forward.body {
-            host::replace_buffer(BufferType::HttpResponseBody, self.response_size, body);
+            host_calls::replace_buffer(BufferType::HttpResponseBody, self.response_size, body);
         }
         Action::Continue
     }
@@ -281,7 +284,7 @@ impl Stream {
             return false;
         }
         // What Envoy has received of the request. A `content-length` only announces.
-        let received = host::number(&["request", "total_size"]).unwrap_or(0);
+        let received = host_calls::number(&["request", "total_size"]).unwrap_or(0);
         if usize::try_from(received).is_ok_and(|received| received <= stream.head_size) {
             return true;
         }
@@ -297,7 +300,7 @@ impl Stream {
 
 /// Whether Envoy's router already has the request: then nothing held the headers back.
 fn headers_left() -> bool {
-    host::number(&["upstream", "request_attempt_count"]).is_some_and(|attempts| attempts > 0)
+    host_calls::number(&["upstream", "request_attempt_count"]).is_some_and(|attempts| attempts > 0)
 }
 
 fn report_host(shared: &Shared) {
@@ -320,7 +323,7 @@ fn report_host(shared: &Shared) {
 /// From now on nothing is let through; the log says why, once.
 fn report(shared: &Shared, missing: &str) {
     if !shared.host_fails.replace(true) {
-        host::log(
+        host_calls::log(
             LogLevel::Critical,
             &format!("requests are refused: {missing}"),
         );

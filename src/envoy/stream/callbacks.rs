@@ -7,7 +7,7 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, LogLevel, MapType};
 
-use super::super::host;
+use super::super::host_calls;
 use super::super::shared::Shared;
 use super::Stream;
 use crate::transaction::Transaction;
@@ -40,7 +40,7 @@ impl Context for StreamContext {
 
 impl HttpContext for StreamContext {
     fn on_http_request_headers(&mut self, _: usize, ended: bool) -> Action {
-        let headers = host::headers(MapType::HttpRequestHeaders);
+        let headers = host_calls::headers(MapType::HttpRequestHeaders);
         self.stream.borrow_mut().request_headers(headers, ended)
     }
 
@@ -52,9 +52,9 @@ impl HttpContext for StreamContext {
     fn on_http_request_trailers(&mut self, _: usize) -> Action {
         let stream = &mut *self.stream.borrow_mut();
         if let Some(transaction) = &stream.transaction {
-            let trailers = host::headers(MapType::HttpRequestTrailers);
+            let trailers = host_calls::headers(MapType::HttpRequestTrailers);
             let edits = transaction.request_trailers(&trailers);
-            host::edit_headers(MapType::HttpRequestTrailers, &edits);
+            host_calls::edit_headers(MapType::HttpRequestTrailers, &edits);
         }
         let action = stream.request_body(stream.request_size.unwrap_or(0), true);
         if action == Action::Continue && std::mem::take(&mut stream.resumed) {
@@ -74,11 +74,11 @@ impl HttpContext for StreamContext {
         if stream.replied {
             return Action::Continue;
         }
-        if !transaction.is_over() && host::is_from_upstream() {
+        if !transaction.is_over() && host_calls::is_from_upstream() {
             // The server answers a request that was never judged.
             return stream.refuse_undelivered();
         }
-        let headers = host::headers(MapType::HttpResponseHeaders);
+        let headers = host_calls::headers(MapType::HttpResponseHeaders);
         let step = transaction.response_headers(&headers, ended);
         stream.response_step(&step)
     }
@@ -105,13 +105,14 @@ impl HttpContext for StreamContext {
         if stream.waits {
             stream.shared.forget(stream.id);
         }
-        let status = host::number(&["response", "code"]).and_then(|code| u16::try_from(code).ok());
+        let status =
+            host_calls::number(&["response", "code"]).and_then(|code| u16::try_from(code).ok());
         let transaction = stream.transaction.take();
         let record = transaction
-            .and_then(|transaction| transaction.finish(status.unwrap_or(0), host::now()));
+            .and_then(|transaction| transaction.finish(status.unwrap_or(0), host_calls::now()));
         if let Some(record) = record {
             let line = record.to_json();
-            host::log(LogLevel::Info, &format!("{RECORD_PREFIX}{line}"));
+            host_calls::log(LogLevel::Info, &format!("{RECORD_PREFIX}{line}"));
             let _ = hostcalls::set_property(vec![RECORD], Some(line.as_bytes()));
             stream.shared.metrics.count(&record);
         }

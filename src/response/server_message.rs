@@ -11,7 +11,7 @@ use crate::limits::MAX_DEPTH;
 use crate::refusal::Refusal;
 use base::json::tree::Node;
 use base::time::UnixTime;
-use mcp::sealed_ids::may_have_ids;
+use mcp::message_ids::may_have_ids;
 use policy::ServerErrors;
 
 impl Answering {
