@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::accounts::refresh::{PendingRefresh, Refreshed};
 use base::http::{HttpRequest, HttpResponse};
-use base::store::{Key, Operation, Record, StoreError, Stored};
+use base::store::{Key, StoreError, StoreOperation, StoreRecord, Stored};
 use mcp::headers::HeaderEdit;
 use oauth::{PendingFetch, TokenDigest};
 
@@ -29,7 +29,7 @@ pub enum Effect {
     /// Wait 100 ms: another request holds what this one needs.
     Pause,
     /// Carry out an operation on the store.
-    Store(Operation),
+    Store(StoreOperation),
     /// Wait for work that is done once per worker.
     Work(Work),
 }
@@ -123,7 +123,7 @@ impl Effects {
     /// # Errors
     ///
     /// The store is not available, or full.
-    pub async fn store(&self, operation: Operation) -> Result<Stored, StoreError> {
+    pub async fn store(&self, operation: StoreOperation) -> Result<Stored, StoreError> {
         match self.perform(Effect::Store(operation)).await {
             Outcome::Store(stored) => stored,
             _ => Err(StoreError::Unavailable),
@@ -136,7 +136,7 @@ impl Effects {
     ///
     /// The store is not available.
     pub async fn get(&self, key: Key) -> Result<Option<String>, StoreError> {
-        match self.store(Operation::Get(key)).await? {
+        match self.store(StoreOperation::Get(key)).await? {
             Stored::Value(value) => Ok(value),
             Stored::Done | Stored::Created(_) => Err(StoreError::Unavailable),
         }
@@ -147,8 +147,8 @@ impl Effects {
     /// # Errors
     ///
     /// The store is not available, or full.
-    pub async fn create(&self, record: Record) -> Result<bool, StoreError> {
-        Ok(self.store(Operation::Create(record)).await? == Stored::Created(true))
+    pub async fn create(&self, record: StoreRecord) -> Result<bool, StoreError> {
+        Ok(self.store(StoreOperation::Create(record)).await? == Stored::Created(true))
     }
 
     /// Waits for the whole body of the request. With `release`, its headers go on first.
@@ -245,8 +245,8 @@ mod tests {
     use super::*;
     use base::store::Key;
 
-    fn get() -> Operation {
-        Operation::Get(Key::of("test", &["a"]))
+    fn get() -> StoreOperation {
+        StoreOperation::Get(Key::of("test", &["a"]))
     }
 
     #[test]

@@ -7,7 +7,7 @@
 mod callbacks_seen;
 mod capabilities;
 mod configuration;
-mod host;
+mod host_calls;
 mod metrics;
 mod root;
 mod shared;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 pub use self::worker::Worker;
 use base::http::HttpRequest;
-use base::store::{Operation, StoreError, Stored};
+use base::store::{StoreError, StoreOperation, Stored};
 use base::time::UnixTime;
 
 /// The proxy, as a worker sees it.
@@ -29,7 +29,7 @@ pub trait Host {
     /// # Errors
     ///
     /// The store is full, or not available.
-    fn store(&self, operation: &Operation) -> Result<Stored, StoreError>;
+    fn store(&self, operation: &StoreOperation) -> Result<Stored, StoreError>;
 
     /// Has the worker's timer go off after this time.
     fn wake(&self, after: Duration);

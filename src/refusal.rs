@@ -8,7 +8,7 @@ mod reply;
 pub use self::argument_error::ArgumentError;
 pub use self::challenges::proof_algorithms;
 use self::errors::of_message;
-pub use self::reply::{Asked, error_body, refuse, result};
+pub use self::reply::{RefusedRequest, error_body, refuse, result};
 use crate::accounts::token_exchange::ExchangeError;
 use crate::authorize::Denial;
 use crate::consent::elicitation::Elicitation;

@@ -9,7 +9,7 @@ pub(crate) mod peer;
 pub(crate) mod release;
 
 mod completion;
-mod confirm;
+mod confirmation;
 mod credentials;
 mod identify;
 mod judge;
@@ -31,7 +31,7 @@ use crate::effect::Effects;
 use crate::engine::Engine;
 use crate::reasons::Approval;
 use crate::refusal::Refusal;
-use crate::refusal::{self, Asked};
+use crate::refusal::{self, RefusedRequest};
 use crate::step::{End, Forward};
 use base::http::Reply;
 use base::time::UnixTime;
@@ -94,7 +94,7 @@ impl Journal {
             self.record.upstream_credential = Some(self.client_credential);
             return End::Forward(Forward::default());
         }
-        let asked = Asked {
+        let asked = RefusedRequest {
             id: self.id.as_deref(),
             era: self.era,
             target,

@@ -8,13 +8,13 @@ pub(crate) mod error_texts;
 pub(crate) mod inspect;
 pub(crate) mod instructions;
 pub(crate) mod lists;
-mod message;
 pub mod pins;
 pub(crate) mod request_ids;
 pub(crate) mod results;
 pub(crate) mod schemas;
 pub(crate) mod sealed_ids;
 mod security_schemes;
+mod server_message;
 
 use std::rc::Rc;
 

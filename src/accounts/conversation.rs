@@ -194,8 +194,8 @@ impl ConversationPlace {
 
     /// For tests: the operation by which another replica ends the conversation.
     #[cfg(test)]
-    pub(crate) fn forgotten(&self) -> base::store::Operation {
-        base::store::Operation::Delete(self.record().key)
+    pub(crate) fn forgotten(&self) -> base::store::StoreOperation {
+        base::store::StoreOperation::Delete(self.record().key)
     }
 
     /// For tests: the operation that notes a linked account where nothing is noted yet.
@@ -204,11 +204,11 @@ impl ConversationPlace {
         sealer: &base::seal::Sealer,
         place: &AccountPlace,
         ends: u64,
-    ) -> base::store::Operation {
+    ) -> base::store::StoreOperation {
         let mut linked = LinkedInConversation::default();
         linked.keep(place.connection.clone(), ends);
         let record = Self::of(place).record().record(sealer, &linked);
-        base::store::Operation::Put(record)
+        base::store::StoreOperation::Put(record)
     }
 }
 

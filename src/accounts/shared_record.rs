@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::AccountContext;
 use base::seal::{Owner, Purpose, Sealer};
-use base::store::{Key, Operation, Record, StoreError, Stored};
+use base::store::{Key, StoreError, StoreOperation, StoreRecord, Stored};
 
 /// How often a change is tried while other requests change the record.
 const MAX_TRIES: u8 = 16;
@@ -58,17 +58,17 @@ impl SharedRecord<'_> {
             }
             let record = self.record(&context.sealer, &entries);
             let operation = match (value, found) {
-                (None, _) => Operation::Create(record),
+                (None, _) => StoreOperation::Create(record),
                 (Some(value), Some(found)) => {
-                    let old = Record {
+                    let old = StoreRecord {
                         key: self.key.clone(),
                         value,
                         expires: found.last_end(),
                     };
-                    Operation::Replace(old, record)
+                    StoreOperation::Replace(old, record)
                 }
                 // A record that does not open is not this filter's.
-                (Some(_), None) => Operation::Put(record),
+                (Some(_), None) => StoreOperation::Put(record),
             };
             match context.effects.store(operation).await? {
                 Stored::Done | Stored::Created(true) => return Ok(outcome),
@@ -85,9 +85,9 @@ impl SharedRecord<'_> {
     }
 
     /// The record of these entries. Without entries it has ended.
-    pub(crate) fn record<E: Entries>(&self, sealer: &Sealer, entries: &E) -> Record {
+    pub(crate) fn record<E: Entries>(&self, sealer: &Sealer, entries: &E) -> StoreRecord {
         let bound = [self.key.as_str().as_bytes()];
-        Record {
+        StoreRecord {
             key: self.key.clone(),
             value: sealer.seal(self.purpose, self.owner, &bound, entries),
             expires: entries.last_end(),

@@ -3,7 +3,7 @@
 
 use super::AccountContext;
 use super::vault::ConversationId;
-use base::store::{Key, Operation, Record, StoreError};
+use base::store::{Key, StoreError, StoreOperation, StoreRecord};
 use oauth::ClaimPath;
 use policy::Policy;
 
@@ -57,11 +57,15 @@ pub async fn has_signed_out(
 
 /// Writes a mark, for as long as anything from before it could be used: accounts, and links and
 /// sign-ins of pages, which last `page_lifetime_s`.
-pub(crate) fn write_mark(context: &AccountContext, mark: Key, page_lifetime_s: u64) -> Operation {
+pub(crate) fn write_mark(
+    context: &AccountContext,
+    mark: Key,
+    page_lifetime_s: u64,
+) -> StoreOperation {
     let lifetimes = context.policy.connections.iter().map(|each| each.lifetime);
     let longest = lifetimes.max().unwrap_or_default().as_secs();
     let longest = longest.max(page_lifetime_s);
-    Operation::Put(Record {
+    StoreOperation::Put(StoreRecord {
         key: mark,
         value: context.now().to_string(),
         expires: context.now().saturating_add(longest).saturating_add(1),

@@ -6,7 +6,7 @@ use super::AccountContext;
 use super::refresh::{PendingRefresh, Refreshed};
 use super::sign_out::has_signed_out;
 use super::vault::{AccountPlace, LinkedAccount, Usable};
-use base::store::{Key, Record, StoreError};
+use base::store::{Key, StoreError, StoreRecord};
 
 /// The longest a refresh takes, in seconds: one call and some store operations, each with a time limit.
 const REFRESH_LIMIT_S: u64 = 20;
@@ -51,7 +51,7 @@ pub async fn token_for_call(
         // Only the first request refreshes a token: a second use of the refresh token would revoke all
         // tokens of the account at many authorization servers (RFC 9700 section 4.14.2).
         let token = account.access_token.reveal();
-        let first = Record {
+        let first = StoreRecord {
             key: Key::of("refresh", &[place.key().as_str(), token]),
             value: String::new(),
             expires: context.now().saturating_add(REFRESH_LIMIT_S),

@@ -7,7 +7,7 @@ use super::discovery::Discovered;
 use super::token_request::Tokens;
 use base::seal::{Owner, Purpose, Sealer};
 use base::secret::Secret;
-use base::store::{Key, Operation, Record};
+use base::store::{Key, StoreOperation, StoreRecord};
 use oauth::VerifiedToken;
 use policy::{Connection, Policy, TestUser};
 use thiserror::Error;
@@ -144,13 +144,13 @@ impl AccountPlace {
     }
 
     /// Reads the account. The value opens with [`AccountPlace::open`].
-    pub fn get(&self) -> Operation {
-        Operation::Get(self.key())
+    pub fn get(&self) -> StoreOperation {
+        StoreOperation::Get(self.key())
     }
 
     /// Writes an account, also over another one. The record ends when the account cannot be used any more.
-    pub fn put(&self, sealer: &Sealer, account: &LinkedAccount) -> Operation {
-        Operation::Put(self.record(sealer, account))
+    pub fn put(&self, sealer: &Sealer, account: &LinkedAccount) -> StoreOperation {
+        StoreOperation::Put(self.record(sealer, account))
     }
 
     /// Writes an account in place of `found`, which was read as `value`, if that is still there.
@@ -159,16 +159,16 @@ impl AccountPlace {
         sealer: &Sealer,
         (found, value): (&LinkedAccount, &str),
         account: &LinkedAccount,
-    ) -> Operation {
-        let old = Record {
+    ) -> StoreOperation {
+        let old = StoreRecord {
             key: self.key(),
             value: value.to_owned(),
             expires: found.last_use(),
         };
-        Operation::Replace(old, self.record(sealer, account))
+        StoreOperation::Replace(old, self.record(sealer, account))
     }
 
-    fn record(&self, sealer: &Sealer, account: &LinkedAccount) -> Record {
+    fn record(&self, sealer: &Sealer, account: &LinkedAccount) -> StoreRecord {
         let key = self.key();
         let bound = key.as_str().as_bytes();
         let reveal = |token: &Secret| token.reveal().to_owned();
@@ -183,7 +183,7 @@ impl AccountPlace {
             discovered: account.discovered.clone(),
         };
         let value = sealer.seal(Purpose::Connection, self.owner(), &[bound], &written);
-        Record {
+        StoreRecord {
             value,
             expires: account.last_use(),
             key,
@@ -191,8 +191,8 @@ impl AccountPlace {
     }
 
     /// Deletes the account.
-    pub fn delete(&self) -> Operation {
-        Operation::Delete(self.key())
+    pub fn delete(&self) -> StoreOperation {
+        StoreOperation::Delete(self.key())
     }
 
     /// Opens a value that was read. `None`: it belongs to another place, or has ended.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::shown_arguments::ShownArguments;
 use crate::accounts::vault::ConversationId;
 use base::seal::{Owner, Purpose, Sealer};
-use base::store::{Key, Operation, Record};
+use base::store::{Key, StoreOperation, StoreRecord};
 
 /// How long a question can be answered, and how long the answer counts, in seconds.
 const LIFETIME_S: u64 = 600;
@@ -94,14 +94,14 @@ impl QuestionPlace {
     }
 
     /// Reads the question. The value opens with [`QuestionPlace::open`].
-    pub fn get(&self) -> Operation {
-        Operation::Get(self.key.clone())
+    pub fn get(&self) -> StoreOperation {
+        StoreOperation::Get(self.key.clone())
     }
 
     /// Writes a question, also over another one.
-    pub fn put(&self, sealer: &Sealer, question: &CallQuestion) -> Operation {
+    pub fn put(&self, sealer: &Sealer, question: &CallQuestion) -> StoreOperation {
         let bound = self.key.as_str().as_bytes();
-        Operation::Put(Record {
+        StoreOperation::Put(StoreRecord {
             key: self.key.clone(),
             value: sealer.seal(Purpose::Answer, self.owner(), &[bound], question),
             expires: question.expires(),
@@ -116,9 +116,9 @@ impl QuestionPlace {
     }
 
     /// The record that uses up the answer to a question: only the first call creates it.
-    pub fn use_up(&self, question: &CallQuestion) -> Record {
+    pub fn use_up(&self, question: &CallQuestion) -> StoreRecord {
         let asked = question.asked_ms.to_string();
-        Record {
+        StoreRecord {
             key: Key::of("answered", &[self.key.as_str(), &asked]),
             value: String::new(),
             // No answer to the question counts longer.

@@ -7,7 +7,7 @@ use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel};
 
 use super::capabilities;
 use super::configuration;
-use super::host;
+use super::host_calls;
 use super::shared::Shared;
 use super::stream::StreamContext;
 use crate::accounts::token_exchange::TokenExchanger;
@@ -38,12 +38,12 @@ impl RootContext for Root {
         for name in &missing {
             let advice = "add it to the plugin's capability_restriction_config";
             let line = format!("policy not loaded: Envoy refuses the call `{name}`; {advice}");
-            host::log(LogLevel::Critical, &line);
+            host_calls::log(LogLevel::Critical, &line);
         }
         if !missing.is_empty() {
             return false;
         }
-        let configuration = host::buffer(BufferType::PluginConfiguration, size);
+        let configuration = host_calls::buffer(BufferType::PluginConfiguration, size);
         match load(&configuration, self.id) {
             Ok(policies) => {
                 Shared::start();
@@ -53,7 +53,7 @@ impl RootContext for Root {
             Err(errors) => {
                 let errors = errors.iter().map(ToString::to_string).collect();
                 for error in policy::report(errors) {
-                    host::log(LogLevel::Error, &format!("policy not loaded: {error}"));
+                    host_calls::log(LogLevel::Error, &format!("policy not loaded: {error}"));
                 }
                 false
             }
@@ -174,7 +174,7 @@ impl Context for Unconfigured {}
 
 impl HttpContext for Unconfigured {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
-        host::reply(&Reply {
+        host_calls::reply(&Reply {
             status: 503,
             headers: Vec::new(),
             body: b"no policy".to_vec(),

@@ -5,7 +5,7 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use super::callbacks_seen::CallbacksSeen;
-use super::host::{self, EnvoyHost};
+use super::host_calls::{self, EnvoyHost};
 use super::metrics::Metrics;
 use super::stream::Stream;
 use crate::effect::{Effect, Outcome};
@@ -55,7 +55,7 @@ impl Shared {
 
     /// A transaction that this policy judges.
     pub(super) fn transaction(&self) -> Transaction {
-        Transaction::new(Rc::clone(&self.engine), host::now())
+        Transaction::new(Rc::clone(&self.engine), host_calls::now())
     }
 
     /// Starts the timer.
@@ -75,7 +75,10 @@ impl Shared {
 
     /// Takes the answer to a call, if it is one of this policy's.
     pub(super) fn answered(&self, token: u32, size: usize) {
-        wake(self.worker.answered(token, || host::call_answer(size)));
+        wake(
+            self.worker
+                .answered(token, || host_calls::call_answer(size)),
+        );
     }
 
     /// Forgets the calls of a stream that is gone.

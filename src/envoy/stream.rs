@@ -9,7 +9,7 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::types::{Action, BufferType, LogLevel, MapType};
 
 pub(super) use self::callbacks::StreamContext;
-use super::host;
+use super::host_calls;
 use super::shared::Shared;
 use crate::effect::{Effect, Outcome, Progress};
 use crate::step::{End, Step};
@@ -119,9 +119,9 @@ impl Stream {
             self.path = headers.one(":path").ok().flatten().map(str::to_owned);
         }
         if self.shared.engine.policy.local.is_some() {
-            transaction.set_peer(host::peer());
+            transaction.set_peer(host_calls::peer());
         }
-        let progress = transaction.request_headers(headers, ended, host::now());
+        let progress = transaction.request_headers(headers, ended, host_calls::now());
         self.advance(progress)
     }
 
@@ -134,15 +134,18 @@ impl Stream {
                     if !self.request_ended {
                         return self.await_body(release);
                     }
-                    host::edit_headers(MapType::HttpRequestHeaders, &release.unwrap_or_default());
+                    host_calls::edit_headers(
+                        MapType::HttpRequestHeaders,
+                        &release.unwrap_or_default(),
+                    );
                     let size = self.request_size.unwrap_or(0);
-                    Some(Outcome::Body(host::buffer(
+                    Some(Outcome::Body(host_calls::buffer(
                         BufferType::HttpRequestBody,
                         size,
                     )))
                 }
                 Progress::Waits(effect) => {
-                    if !self.shared.seen.has_timer(host::now().unix_ms) {
+                    if !self.shared.seen.has_timer(host_calls::now().as_millis()) {
                         return self.refuse_undelivered();
                     }
                     self.shared.perform(&self.own, self.id, effect)
@@ -152,7 +155,7 @@ impl Stream {
             let (Some(transaction), Some(outcome)) = (&mut self.transaction, outcome) else {
                 return Action::Pause;
             };
-            match transaction.resume(outcome, host::now()) {
+            match transaction.resume(outcome, host_calls::now()) {
                 Some(next) => progress = next,
                 None => return Action::Pause,
             }
@@ -162,7 +165,7 @@ impl Stream {
     /// Waits for the body, with the headers held, or with the headers going on changed.
     fn await_body(&mut self, release: Option<Vec<HeaderEdit>>) -> Action {
         if let Some(edits) = release {
-            host::edit_headers(MapType::HttpRequestHeaders, &edits);
+            host_calls::edit_headers(MapType::HttpRequestHeaders, &edits);
             return Action::Continue;
         }
         if self.shared.host_fails.get()
@@ -174,7 +177,7 @@ impl Stream {
         if self.path.is_some() && self.request_size.is_none() {
             // Were the body not delivered here, the headers would go on with it, unjudged.
             let path = HeaderEdit::Set(":path".to_owned(), UNJUDGED_PATH.to_owned());
-            host::edit_headers(MapType::HttpRequestHeaders, &[path]);
+            host_calls::edit_headers(MapType::HttpRequestHeaders, &[path]);
             self.has_other_path = true;
         }
         self.shared.watch(&self.own);
@@ -187,7 +190,7 @@ impl Stream {
             && let Some(path) = self.path.take()
         {
             let path = HeaderEdit::Set(":path".to_owned(), path);
-            host::edit_headers(MapType::HttpRequestHeaders, &[path]);
+            host_calls::edit_headers(MapType::HttpRequestHeaders, &[path]);
         }
     }
 
@@ -195,16 +198,16 @@ impl Stream {
     fn end(&mut self, end: End) -> Action {
         match end {
             End::Forward(forward) => {
-                host::edit_headers(MapType::HttpRequestHeaders, &forward.headers);
+                host_calls::edit_headers(MapType::HttpRequestHeaders, &forward.headers);
                 if let Some(body) = &forward.body {
                     let size = self.request_size.unwrap_or(0);
-                    host::replace_buffer(BufferType::HttpRequestBody, size, body);
+                    host_calls::replace_buffer(BufferType::HttpRequestBody, size, body);
                 }
                 Action::Continue
             }
             End::Reply(reply) => {
                 if !std::mem::replace(&mut self.replied, true) {
-                    host::reply(&reply);
+                    host_calls::reply(&reply);
                 }
                 Action::Pause
             }
@@ -221,7 +224,7 @@ impl Stream {
         let Some(transaction) = &mut stream.transaction else {
             return;
         };
-        if let Some(progress) = transaction.resume(outcome, host::now()) {
+        if let Some(progress) = transaction.resume(outcome, host_calls::now()) {
             let action = stream.advance(progress);
             stream.act_later(action);
         }
@@ -265,8 +268,8 @@ impl Stream {
         }
         shared.host_holds.set(true);
         if ended && transaction.awaits_body() {
-            let body = host::buffer(BufferType::HttpRequestBody, size);
-            return match transaction.resume(Outcome::Body(body), host::now()) {
+            let body = host_calls::buffer(BufferType::HttpRequestBody, size);
+            return match transaction.resume(Outcome::Body(body), host_calls::now()) {
                 Some(progress) => self.advance(progress),
                 None => Action::Pause,
             };
@@ -296,11 +299,11 @@ impl Stream {
         if self.replied {
             return Action::Continue;
         }
-        if !transaction.is_over() && host::is_from_upstream() {
+        if !transaction.is_over() && host_calls::is_from_upstream() {
             // The server answers a request that was never judged.
             return self.refuse_undelivered();
         }
-        let headers = host::headers(MapType::HttpResponseHeaders);
+        let headers = host_calls::headers(MapType::HttpResponseHeaders);
         let step = transaction.response_headers(&headers, ended);
         let is_unsure = transaction.reads_response() && !ended;
         let action = self.response_step(&step);
@@ -314,13 +317,13 @@ impl Stream {
     /// Makes the headers of an answer those of an error. Were its body not delivered here, they would go
     /// on with it, unjudged.
     fn hold_answer_headers(&mut self) {
-        let headers = host::headers(MapType::HttpResponseHeaders);
+        let headers = host_calls::headers(MapType::HttpResponseHeaders);
         let one = |name| headers.one(name).ok().flatten().map(str::to_owned);
         self.answer_headers = one(":status").map(|status| AnswerHeaders {
             status,
             content_type: one("content-type"),
         });
-        host::edit_headers(
+        host_calls::edit_headers(
             MapType::HttpResponseHeaders,
             &[
                 HeaderEdit::Set(":status".to_owned(), UNJUDGED_STATUS.to_owned()),
@@ -337,7 +340,7 @@ impl Stream {
         {
             let mut edits = vec![HeaderEdit::Set(":status".to_owned(), status)];
             edits.extend(content_type.map(|text| HeaderEdit::Set("content-type".to_owned(), text)));
-            host::edit_headers(MapType::HttpResponseHeaders, &edits);
+            host_calls::edit_headers(MapType::HttpResponseHeaders, &edits);
         }
     }
 
@@ -351,7 +354,7 @@ impl Stream {
         if !self.has_answer_headers && !self.replied && transaction.is_over() {
             // Its headers are gone.
             report_undelivered(&self.shared);
-            host::replace_buffer(BufferType::HttpResponseBody, size, b"");
+            host_calls::replace_buffer(BufferType::HttpResponseBody, size, b"");
             return Action::Continue;
         }
         if self.replied || !transaction.reads_response() {
@@ -362,19 +365,21 @@ impl Stream {
             let step = transaction.response_grows(size);
             return self.response_step(&step);
         }
-        let body = host::buffer(BufferType::HttpResponseBody, size);
-        let step = transaction.response_body(&body, host::now());
+        let body = host_calls::buffer(BufferType::HttpResponseBody, size);
+        let step = transaction.response_body(&body, host_calls::now());
         self.response_step(&step)
     }
 
     /// The stream is over: whether the host kept something back shows now.
     fn check_delivery(&self) {
         let holds = |transaction: &Transaction| {
-            transaction.holds_response() && host::number(&["response", "flags"]) == Some(0)
+            transaction.holds_response() && host_calls::number(&["response", "flags"]) == Some(0)
         };
         let is_held = self.transaction.as_ref().is_some_and(holds);
-        let is_headless = !self.has_answer_headers && !self.replied && host::is_from_upstream();
-        let passed = self.answer_headers.is_some() && host::number(&["response", "size"]) > Some(0);
+        let is_headless =
+            !self.has_answer_headers && !self.replied && host_calls::is_from_upstream();
+        let passed =
+            self.answer_headers.is_some() && host_calls::number(&["response", "size"]) > Some(0);
         if is_held || is_headless || passed {
             report_undelivered(&self.shared);
         }
@@ -386,9 +391,9 @@ impl Stream {
         let Step::Forward(forward) = step else {
             return Action::Pause;
         };
-        host::edit_headers(MapType::HttpResponseHeaders, &forward.headers);
+        host_calls::edit_headers(MapType::HttpResponseHeaders, &forward.headers);
         if let Some(body) = &forward.body {
-            host::replace_buffer(BufferType::HttpResponseBody, self.response_size, body);
+            host_calls::replace_buffer(BufferType::HttpResponseBody, self.response_size, body);
         }
         Action::Continue
     }
@@ -408,7 +413,7 @@ impl Stream {
             return false;
         }
         // What Envoy has received of the request. A `content-length` only announces.
-        let received = host::number(&["request", "total_size"]).unwrap_or(0);
+        let received = host_calls::number(&["request", "total_size"]).unwrap_or(0);
         if usize::try_from(received).is_ok_and(|received| received <= stream.head_size) {
             return true;
         }
@@ -424,7 +429,7 @@ impl Stream {
 
 /// Whether Envoy's router already has the request: then nothing held the headers back.
 fn headers_left() -> bool {
-    host::number(&["upstream", "request_attempt_count"]).is_some_and(|attempts| attempts > 0)
+    host_calls::number(&["upstream", "request_attempt_count"]).is_some_and(|attempts| attempts > 0)
 }
 
 fn report_host(shared: &Shared) {
@@ -455,7 +460,7 @@ fn report_undelivered(shared: &Shared) {
 /// From now on nothing is let through; the log says why, once.
 fn report(shared: &Shared, missing: &str) {
     if !shared.host_fails.replace(true) {
-        host::log(
+        host_calls::log(
             LogLevel::Critical,
             &format!("requests are refused: {missing}"),
         );

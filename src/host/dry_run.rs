@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::step::{End, Forward};
 use crate::transaction::Transaction;
 use base::http::{HttpRequest, HttpResponse};
-use base::store::{Operation, StoreError, Stored, memory};
+use base::store::{StoreError, StoreOperation, Stored, memory};
 use base::time::UnixTime;
 use mcp::headers::Headers;
 
@@ -25,7 +25,7 @@ pub trait Outside {
     /// # Errors
     ///
     /// The store is full, or not available.
-    fn store(&self, operation: &Operation, now: UnixTime) -> Result<Stored, StoreError>;
+    fn store(&self, operation: &StoreOperation, now: UnixTime) -> Result<Stored, StoreError>;
 }
 
 /// No server answers, and nothing was stored before.
@@ -144,7 +144,7 @@ impl Host for DryHost {
         Some(token)
     }
 
-    fn store(&self, operation: &Operation) -> Result<Stored, StoreError> {
+    fn store(&self, operation: &StoreOperation) -> Result<Stored, StoreError> {
         self.outside.store(operation, self.now)
     }
 
@@ -156,7 +156,7 @@ impl Outside for Nothing {
         None
     }
 
-    fn store(&self, operation: &Operation, now: UnixTime) -> Result<Stored, StoreError> {
+    fn store(&self, operation: &StoreOperation, now: UnixTime) -> Result<Stored, StoreError> {
         let (stored, held) = memory::apply(&self.0.borrow(), operation, now.as_secs())?;
         if let Some(held) = held {
             self.0.replace(held);

@@ -28,19 +28,19 @@ pub struct Worker<R> {
     flights: RefCell<SingleFlight<R>>,
     calls: RefCell<HashMap<u32, Call<R>>>,
     /// Until when, in Unix milliseconds.
-    pauses: RefCell<Vec<(u64, Owner<R>)>>,
+    pauses: RefCell<Vec<(u64, CallOwner<R>)>>,
 }
 
 /// A call under way.
 struct Call<R> {
-    owner: Owner<R>,
+    owner: CallOwner<R>,
     context: u32,
     /// The operation on the store that it is for, if it is for one.
     store: Option<Box<etcd::Job>>,
 }
 
 /// What a call, or a pause, is for.
-enum Owner<R> {
+enum CallOwner<R> {
     Request(R),
     Work(FlightId),
 }
@@ -69,7 +69,7 @@ impl<R> Worker<R> {
                 None
             }
             effect => {
-                let performed = self.carry_out(Owner::Request(request), context, effect);
+                let performed = self.carry_out(CallOwner::Request(request), context, effect);
                 performed.map(|(_, outcome)| outcome)
             }
         }
@@ -130,7 +130,7 @@ impl<R> Worker<R> {
             .retain(|_, call| call.context != context);
     }
 
-    fn pauses_over(&self, now_ms: u64) -> Vec<Owner<R>> {
+    fn pauses_over(&self, now_ms: u64) -> Vec<CallOwner<R>> {
         let pauses = std::mem::take(&mut *self.pauses.borrow_mut());
         let (over, waiting): (Vec<_>, Vec<_>) =
             pauses.into_iter().partition(|(until, _)| *until <= now_ms);
@@ -144,10 +144,10 @@ impl<R> Worker<R> {
     /// Carries out an effect. `Some`: its outcome is known at once.
     fn carry_out(
         &self,
-        owner: Owner<R>,
+        owner: CallOwner<R>,
         context: u32,
         effect: Effect,
-    ) -> Option<(Owner<R>, Outcome)> {
+    ) -> Option<(CallOwner<R>, Outcome)> {
         match (effect, &self.engine.policy.store) {
             (Effect::Call(request), _) => self.call(owner, context, &request, None),
             (Effect::Store(operation), None) => {
@@ -172,11 +172,11 @@ impl<R> Worker<R> {
 
     fn call(
         &self,
-        owner: Owner<R>,
+        owner: CallOwner<R>,
         context: u32,
         request: &HttpRequest,
         store: Option<Box<etcd::Job>>,
-    ) -> Option<(Owner<R>, Outcome)> {
+    ) -> Option<(CallOwner<R>, Outcome)> {
         let Some(token) = self.host.call(context, request) else {
             let cluster = &request.cluster;
             self.host
@@ -198,11 +198,11 @@ impl<R> Worker<R> {
         None
     }
 
-    fn deliver(&self, performed: Option<(Owner<R>, Outcome)>) -> Vec<(R, Outcome)> {
+    fn deliver(&self, performed: Option<(CallOwner<R>, Outcome)>) -> Vec<(R, Outcome)> {
         match performed {
             None => Vec::new(),
-            Some((Owner::Request(request), outcome)) => vec![(request, outcome)],
-            Some((Owner::Work(id), outcome)) => {
+            Some((CallOwner::Request(request), outcome)) => vec![(request, outcome)],
+            Some((CallOwner::Work(id), outcome)) => {
                 let now = self.host.now();
                 let progress = self.flights.borrow_mut().resume(id, outcome, now);
                 progress.map_or_else(Vec::new, |progress| self.carry_on(id, progress))
@@ -214,7 +214,7 @@ impl<R> Worker<R> {
     fn carry_on(&self, id: FlightId, progress: Progress<Finished>) -> Vec<(R, Outcome)> {
         match progress {
             Progress::Waits(effect) => {
-                self.deliver(self.carry_out(Owner::Work(id), self.root, effect))
+                self.deliver(self.carry_out(CallOwner::Work(id), self.root, effect))
             }
             Progress::Done(finished) => {
                 let landed = self.flights.borrow_mut().land(id, finished);

@@ -22,7 +22,7 @@ use crate::reasons::Approval;
 use base::http::{HttpRequest, HttpResponse};
 use base::seal::{Owner, Sealer};
 use base::secret::Secret;
-use base::store::{Operation, StoreError, Stored, memory};
+use base::store::{StoreError, StoreOperation, Stored, memory};
 use mcp::headers::Headers;
 use oauth::signing::SigningKey;
 use oauth::{Algorithm, PendingFetch, Verifier};
@@ -49,15 +49,15 @@ pub(crate) struct World {
     pub answers: VecDeque<HttpResponse>,
     /// What servers were asked.
     pub calls: Vec<HttpRequest>,
-    pub puts: Vec<base::store::Record>,
+    pub puts: Vec<base::store::StoreRecord>,
     /// Whether the issuer's keys can be fetched.
     pub keys: bool,
     /// Whether the store fails to write what may be there already.
     pub puts_fail: bool,
     /// Another replica does this just before a record is created.
-    pub before_create: Option<Operation>,
+    pub before_create: Option<StoreOperation>,
     /// Another replica does this just before a record is written.
-    pub before_put: Option<Operation>,
+    pub before_put: Option<StoreOperation>,
 }
 
 /// A browser: its cookies.
@@ -189,14 +189,14 @@ impl World {
                 Outcome::Call(self.answers.pop_front())
             }
             Effect::Store(operation) => {
-                if let Operation::Put(record) = &operation {
+                if let StoreOperation::Put(record) = &operation {
                     self.puts.push(record.clone());
                 }
-                let creates = matches!(operation, Operation::Create(_));
+                let creates = matches!(operation, StoreOperation::Create(_));
                 if let Some(other) = self.before_create.take_if(|_| creates) {
                     self.stored(&other).unwrap();
                 }
-                let puts = matches!(operation, Operation::Put(_));
+                let puts = matches!(operation, StoreOperation::Put(_));
                 if let Some(other) = self.before_put.take_if(|_| puts) {
                     self.stored(&other).unwrap();
                 }
@@ -210,9 +210,9 @@ impl World {
         }
     }
 
-    pub(crate) fn stored(&mut self, operation: &Operation) -> Result<Stored, StoreError> {
+    pub(crate) fn stored(&mut self, operation: &StoreOperation) -> Result<Stored, StoreError> {
         let held = self.store.as_ref().map_err(|error| *error)?;
-        if self.puts_fail && matches!(operation, Operation::Put(_)) {
+        if self.puts_fail && matches!(operation, StoreOperation::Put(_)) {
             return Err(StoreError::Unavailable);
         }
         let (outcome, held) = memory::apply(held, operation, self.now)?;

@@ -14,7 +14,7 @@ use crate::accounts::token_request::{self, Redeemed, TokenAnswerError};
 use crate::reasons::Approval;
 use base::http::{Endpoint, HttpResponse, Reply};
 use base::seal::Purpose;
-use base::store::{Key, Operation, Record};
+use base::store::{Key, StoreOperation, StoreRecord};
 use policy::{Connection, Discover, Policy, Server};
 
 /// How long a registration is used, in seconds.
@@ -114,7 +114,7 @@ impl Registration<'_> {
         let client_id = client_id.map_err(PageRefusal::Registration)?;
         let record = self.record(&client_id);
         if replaces {
-            effects.store(Operation::Put(record)).await?;
+            effects.store(StoreOperation::Put(record)).await?;
         } else if !effects.create(record).await? {
             // Another replica registered first: all use its client id.
             let first = effects.get(self.key()).await?;
@@ -156,7 +156,7 @@ impl Registration<'_> {
     }
 
     /// The record that keeps a client id.
-    pub(super) fn record(&self, client_id: &str) -> Record {
+    pub(super) fn record(&self, client_id: &str) -> StoreRecord {
         let (client_id, expires) = (client_id.to_owned(), self.context.now());
         let expires = expires.saturating_add(REGISTRATION_LIFETIME_S);
         let written = WrittenRegistration { client_id, expires };
@@ -164,7 +164,7 @@ impl Registration<'_> {
         let bound = [key.as_str().as_bytes()];
         let value = self.context.seals();
         let value = value.seal(Purpose::Client, &bound, &written);
-        Record {
+        StoreRecord {
             key,
             value,
             expires,

@@ -10,7 +10,7 @@ use crate::accounts::vault::ConversationId;
 use crate::reasons::Approval;
 use base::http::Reply;
 use base::secret::Secret;
-use base::store::{Key, Record, StoreError};
+use base::store::{Key, StoreError, StoreRecord};
 use oauth::{IssuerId, LogoutVerification, VerifiedLogout};
 
 /// Answers the issuer's request. The issuer is told if the logout token is not accepted (section 2.8).
@@ -49,7 +49,7 @@ async fn run(
     let policy = &context.policy;
     let issuer = policy.issuers.get(issuer.0);
     let issuer = issuer.map_or("", |issuer| issuer.issuer.as_str());
-    let used = Record {
+    let used = StoreRecord {
         key: Key::of("logout-token", &[&policy.resource, issuer, &logout.id]),
         value: String::new(),
         expires: logout.until,

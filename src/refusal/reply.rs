@@ -17,7 +17,7 @@ const INVALID_REQUEST: i64 = -32600;
 
 /// What of the request the answer depends on.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
+pub struct RefusedRequest<'a> {
     /// The id as written, when there is one.
     pub id: Option<&'a [u8]>,
     /// The protocol era, as the headers state it.
@@ -29,7 +29,7 @@ pub struct Asked<'a> {
 }
 
 /// The answer to a refused request.
-pub fn refuse(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> Reply {
+pub fn refuse(policy: &Policy, refusal: &Refusal, asked: RefusedRequest<'_>) -> Reply {
     if let (Refusal::Denied(Denial::SignIn { .. }), true, Some(id)) =
         (refusal, asked.is_call, asked.id)
     {
@@ -120,7 +120,7 @@ fn message(id: Option<&[u8]>, member: &str, value: &Value) -> Vec<u8> {
 }
 
 /// Status, JSON-RPC code and message.
-fn answer(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> (u16, i64, String) {
+fn answer(policy: &Policy, refusal: &Refusal, asked: RefusedRequest<'_>) -> (u16, i64, String) {
     let (status, code) = match refusal.reason().row().outcome.seen {
         Seen::DoesNotExist => return does_not_exist(policy, asked),
         Seen::Error(status, code) => (status, code),
@@ -136,7 +136,7 @@ fn answer(policy: &Policy, refusal: &Refusal, asked: Asked<'_>) -> (u16, i64, St
 }
 
 /// The error of an operation that does not exist, unless the policy makes refusals visible.
-fn does_not_exist(policy: &Policy, asked: Asked<'_>) -> (u16, i64, String) {
+fn does_not_exist(policy: &Policy, asked: RefusedRequest<'_>) -> (u16, i64, String) {
     if policy.refusals == Refusals::Visible {
         // Clients of earlier versions take an HTTP error for the end of the connection.
         let status = if asked.era == Era::Legacy { 200 } else { 403 };

@@ -6,7 +6,7 @@ use super::arguments;
 use super::arrived::{Authenticated, Received};
 use super::mirrored_headers;
 use super::needs::Needs;
-use super::opened_ids::State;
+use super::opened_ids::OpenedState;
 use super::understand::{self, Understood, arguments_in};
 use super::{completion, own_tool_call};
 use crate::authorize::{Denial, Target, authorize, operations};
@@ -35,7 +35,7 @@ type Refused<'m> = (Refusal, Option<Target<'m>>);
 pub(crate) struct Judged {
     pub(crate) authenticated: Authenticated,
     pub(crate) approval: Approved,
-    pub(crate) edits: Edits,
+    pub(crate) edits: RequestEdits,
     /// What it needs before it goes on.
     pub(crate) needs: Needs,
     /// What of the answer is looked at, by the rules of which target.
@@ -53,7 +53,7 @@ pub(crate) struct Approved {
 
 /// What changes in a request before the server reads it.
 #[derive(Default)]
-pub(crate) struct Edits {
+pub(crate) struct RequestEdits {
     /// Replaces the body.
     pub(crate) body: Option<Vec<u8>>,
     pub(crate) headers: Vec<HeaderEdit>,
@@ -62,7 +62,7 @@ pub(crate) struct Edits {
 /// What comes of a message that the policy allows.
 struct Allowed {
     approval: Approved,
-    edits: Edits,
+    edits: RequestEdits,
     needs: Needs,
     inspect: Inspect,
     result_of: ResultOf,
@@ -112,7 +112,7 @@ impl Received {
                 reason: Approval::SessionAllowed,
                 evidence,
             },
-            edits: Edits::default(),
+            edits: RequestEdits::default(),
             needs,
             inspect,
             result_of,
@@ -258,7 +258,7 @@ impl Authenticated {
         &mut self,
         understood: &Understood<'_>,
         body: &[u8],
-    ) -> Result<Option<State>, Refusal> {
+    ) -> Result<Option<OpenedState>, Refusal> {
         if !understood.may_be_asked_back() {
             // No server gave it out: earlier versions have none.
             return match understood.message.params.request_state {
@@ -268,8 +268,8 @@ impl Authenticated {
         }
         let state = self.open_state(understood.message, body)?;
         match &state {
-            Some(State::Own(answered)) => answered.check_declined()?,
-            Some(State::Servers { .. }) | None => {}
+            Some(OpenedState::Own(answered)) => answered.check_declined()?,
+            Some(OpenedState::Servers { .. }) | None => {}
         }
         Ok(state)
     }
@@ -295,7 +295,7 @@ impl Authenticated {
         &self,
         understood: &Understood<'_>,
         operations: &[&Operation],
-        state: Option<&State>,
+        state: Option<&OpenedState>,
         answer: (Inspect, &ResultOf),
         body: &[u8],
     ) -> Result<EditedMessage, Refusal> {
@@ -316,7 +316,7 @@ impl Authenticated {
         {
             rewritten.edits.replace(span.clone(), id);
         }
-        let of_server = state.iter().copied().filter_map(State::servers);
+        let of_server = state.iter().copied().filter_map(OpenedState::servers);
         for opened in understood.tasks.ids.iter().chain(of_server) {
             let quoted = serde_json::Value::from(opened.id.as_str()).to_string();
             rewritten.edits.replace(opened.span.clone(), quoted);
@@ -340,13 +340,13 @@ impl Authenticated {
         if !headers.is_empty() && policy.hold == Hold::BufferFilter {
             return Err(Refusal::HeadersLeft);
         }
-        if matches!(state, Some(State::Own(_))) {
+        if matches!(state, Some(OpenedState::Own(_))) {
             let asked = Node::read(sent, MAX_DEPTH).ok();
             let without = asked.and_then(|asked| without_answer(&asked, sent));
             edited = without.or(edited);
         }
         Ok(EditedMessage {
-            edits: Edits {
+            edits: RequestEdits {
                 body: edited,
                 headers,
             },
@@ -386,7 +386,7 @@ impl Authenticated {
 
 /// A message as the server reads it.
 struct EditedMessage {
-    edits: Edits,
+    edits: RequestEdits,
     /// Names of arguments that were set.
     set: Vec<String>,
     /// Names of arguments that were taken out.

@@ -3,9 +3,9 @@
 use std::rc::Rc;
 
 use super::arrived::Authenticated;
-use super::confirm::{Agreement, Consent};
+use super::confirmation::{Agreement, Consent};
 use super::judge::Judged;
-use super::opened_ids::State;
+use super::opened_ids::OpenedState;
 use super::understand::Understood;
 use super::{Request, credentials};
 use crate::accounts::conversation::ConversationPlace;
@@ -20,7 +20,7 @@ use crate::decision::Evidence;
 use crate::pages::{connect_link, question_link};
 use crate::refusal::Refusal;
 use crate::step::End;
-use base::store::{Key, Record};
+use base::store::{Key, StoreRecord};
 use mcp::capabilities::ElicitationCapability;
 use oauth::{ProofError, TokenError, VerifiedToken};
 use policy::{Authorization, Conversation, Mode, Operation};
@@ -151,7 +151,7 @@ impl Authenticated {
         understood: &Understood<'_>,
         target: Target<'_>,
         operations: &[&Operation],
-        state: Option<&State>,
+        state: Option<&OpenedState>,
         sent: &[u8],
     ) -> Result<Needs, Refusal> {
         let consent = self.consent(understood, target, operations, state, sent)?;
@@ -358,7 +358,7 @@ impl Authenticated {
 impl Request {
     /// Writes a record that only the first request can write.
     async fn create(&self, key: Key, expires: u64) -> Result<bool, Refusal> {
-        let record = Record {
+        let record = StoreRecord {
             key,
             value: String::new(),
             expires,

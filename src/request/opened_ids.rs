@@ -2,11 +2,11 @@
 
 use super::Request;
 use super::arrived::Authenticated;
-use super::confirm::{Agreement, Answered};
+use super::confirmation::{Agreement, Answered};
 use crate::caller::Caller;
 use crate::refusal::Refusal;
 use crate::response::sealed_ids::{
-    Asked, Handles, SESSION, SealedEvent, SealedState, SealedTask, Sealing,
+    Handles, RequestContent, SESSION, SealedEvent, SealedState, SealedTask, Sealing,
 };
 use base::json::{Span, Text};
 use base::seal::Purpose;
@@ -19,7 +19,7 @@ use policy::Mode;
 const LAST_EVENT: &str = "last-event-id";
 
 /// A request state, opened.
-pub(crate) enum State {
+pub(crate) enum OpenedState {
     /// The server's. Where the user has to agree to each call, it is good for the next one only.
     Servers { opened: Opened, next: Agreement },
     /// The filter's own, with what the user answered.
@@ -45,7 +45,7 @@ pub(crate) struct OpenedTasks {
     pub(crate) named: Option<String>,
 }
 
-impl State {
+impl OpenedState {
     pub(crate) fn servers(&self) -> Option<&Opened> {
         match self {
             Self::Servers { opened, .. } => Some(opened),
@@ -186,11 +186,11 @@ impl Authenticated {
         &mut self,
         message: &Message<'_>,
         body: &[u8],
-    ) -> Result<Option<State>, Refusal> {
+    ) -> Result<Option<OpenedState>, Refusal> {
         if self.request.policy().mode == Mode::Observe {
             return Ok(None);
         }
-        let asked = Asked::of(message, body);
+        let asked = RequestContent::of(message, body);
         let opened = match &message.params.request_state {
             Some(sealed) => {
                 let state = self.servers_state(&asked, sealed);
@@ -203,11 +203,11 @@ impl Authenticated {
         Ok(opened)
     }
 
-    fn servers_state(&self, asked: &Asked, sealed: &Text<'_>) -> Option<State> {
+    fn servers_state(&self, asked: &RequestContent, sealed: &Text<'_>) -> Option<OpenedState> {
         let sealing = self.sealing()?;
         let state: SealedState =
             sealing.open_for_request(Purpose::RequestState, asked, &sealed.value)?;
-        (self.request.effects.now() < state.expires).then(|| State::Servers {
+        (self.request.effects.now() < state.expires).then(|| OpenedState::Servers {
             next: Agreement::of(&sealed.value, state.expires),
             opened: Opened {
                 span: sealed.span.clone(),

@@ -17,7 +17,7 @@ use base::seal::{Owner, Purpose, Sealer};
 use base::time::UnixTime;
 use mcp::headers::Headers;
 use mcp::message::Message;
-use mcp::sealed_ids::{MessageIds, SealedIdKind};
+use mcp::message_ids::{MessageIds, SealedIdKind};
 use mcp::sse;
 use policy::Policy;
 
@@ -38,7 +38,7 @@ pub(crate) struct Handles {
     /// The tool whose answer this is.
     pub(crate) tool: Option<String>,
     /// What a request state of the answer is bound to.
-    pub(crate) asked: Option<Asked>,
+    pub(crate) asked: Option<RequestContent>,
 }
 
 /// Prints none of them: an id is enough to use what it names.
@@ -49,7 +49,7 @@ impl std::fmt::Debug for Handles {
 }
 
 /// Method, name, URI and arguments of a request. Its retry has the same.
-pub(crate) struct Asked {
+pub(crate) struct RequestContent {
     pub(crate) method: String,
     pub(crate) name: String,
     pub(crate) uri: String,
@@ -77,7 +77,7 @@ pub(crate) struct SealedState {
     pub(crate) sealed_ms: u64,
 }
 
-impl Asked {
+impl RequestContent {
     pub(crate) fn of(message: &Message<'_>, body: &[u8]) -> Self {
         let params = &message.params;
         let arguments = params.arguments.as_ref();
@@ -150,7 +150,7 @@ impl<'a> Sealing<'a> {
     pub(crate) fn seal_for_request<T: Serialize>(
         self,
         purpose: Purpose,
-        asked: &Asked,
+        asked: &RequestContent,
         state: &T,
     ) -> String {
         let digest = asked.digest();
@@ -160,7 +160,7 @@ impl<'a> Sealing<'a> {
     pub(crate) fn open_for_request<T: DeserializeOwned>(
         self,
         purpose: Purpose,
-        asked: &Asked,
+        asked: &RequestContent,
         sealed: &str,
     ) -> Option<T> {
         let digest = asked.digest();

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+#![forbid(unsafe_code)]
 
 pub mod hex;
 pub mod http;

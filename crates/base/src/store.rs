@@ -20,22 +20,22 @@ pub struct Key(String);
 
 /// An operation on a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Operation {
+pub enum StoreOperation {
     /// Reads a record.
     Get(Key),
     /// Writes a record and replaces an older one.
-    Put(Record),
+    Put(StoreRecord),
     /// Writes a record unless one exists. Of several attempts, exactly one succeeds.
-    Create(Record),
+    Create(StoreRecord),
     /// Replaces the first record by the second, if the store still holds the first.
-    Replace(Record, Record),
+    Replace(StoreRecord, StoreRecord),
     /// Deletes a record, if it exists.
     Delete(Key),
 }
 
 /// A record.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Record {
+pub struct StoreRecord {
     /// Its name.
     pub key: Key,
     /// Visible ASCII. Secrets are sealed.
@@ -98,7 +98,7 @@ impl Key {
     }
 }
 
-impl Operation {
+impl StoreOperation {
     /// The key of the record.
     pub fn key(&self) -> &Key {
         match self {
@@ -115,9 +115,9 @@ impl fmt::Debug for Key {
 }
 
 /// Without the value.
-impl fmt::Debug for Record {
+impl fmt::Debug for StoreRecord {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut record = formatter.debug_struct("Record");
+        let mut record = formatter.debug_struct("StoreRecord");
         record
             .field("key", &self.key)
             .field("expires", &self.expires);

@@ -7,8 +7,8 @@ use mcp::argument_names::fold;
 use policy::document::Document;
 use policy::{ArgumentRule, IdentityField, Operation, Policy, builtin_arguments};
 
-use crate::text::{printable, wrapped};
-use crate::{Failure, Outcome, policy_file};
+use crate::terminal_text::{printable, wrapped};
+use crate::{CommandOutput, Failure, policy_file};
 
 /// Where a rule comes from.
 const POLICY: &str = "policy";
@@ -18,7 +18,7 @@ const BUILT_IN: &str = "built in";
 type Row<'a> = (&'a str, ArgumentRule, &'static str);
 
 /// The rules of a policy in a file, or the built-in ones. `of`: which, of several policies.
-pub(crate) fn run(path: Option<&Path>, of: Option<&str>) -> Result<Outcome, Failure> {
+pub(crate) fn run(path: Option<&Path>, of: Option<&str>) -> Result<CommandOutput, Failure> {
     let mut out = wrapped(
         "",
         "",
@@ -51,9 +51,9 @@ pub(crate) fn run(path: Option<&Path>, of: Option<&str>) -> Result<Outcome, Fail
             ));
         }
     }
-    Ok(Outcome {
+    Ok(CommandOutput {
         stdout: out,
-        ..Outcome::default()
+        ..CommandOutput::default()
     })
 }
 

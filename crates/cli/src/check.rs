@@ -4,10 +4,10 @@ use std::path::Path;
 
 use policy::{Mode, Policy};
 
-use crate::text::count;
-use crate::{Failure, Outcome, files, policy_file};
+use crate::terminal_text::count;
+use crate::{CommandOutput, Failure, files, policy_file};
 
-pub(crate) fn run(path: &Path) -> Result<Outcome, Failure> {
+pub(crate) fn run(path: &Path) -> Result<CommandOutput, Failure> {
     let loaded = policy_file::load(path)?;
     let warnings = match loaded.warnings.lines().count() {
         0 => String::new(),
@@ -22,7 +22,7 @@ pub(crate) fn run(path: &Path) -> Result<Outcome, Failure> {
             format!("{}{}", policies(several.len()), each.collect::<String>())
         }
     };
-    Ok(Outcome {
+    Ok(CommandOutput {
         stdout: format!("{}: ok{warnings}: {summary}\n", files::name(path)),
         stderr: loaded.warnings,
         status: 0,

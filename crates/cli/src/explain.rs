@@ -19,11 +19,11 @@ use oauth::{BearerToken, Verifier};
 use policy::{Authorization, Policy, TokenClient};
 
 use crate::answer::{self, Answer};
-use crate::{Failure, Outcome, claims, files, policy_file, report, request};
+use crate::{CommandOutput, Failure, caller_token, files, policy_file, report, request_headers};
 
 /// What is to be explained.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct ExplainArguments {
     /// The policy, in YAML or JSON.
     #[arg(long)]
     policy: PathBuf,
@@ -58,7 +58,7 @@ pub(crate) struct Arguments {
 }
 
 /// A judged request.
-pub(crate) struct Judged {
+pub(crate) struct ExplainedRequest {
     /// The access-log record.
     pub(crate) record: Record,
     /// What becomes of the request.
@@ -71,7 +71,7 @@ pub(crate) struct Judged {
     pub(crate) filled_in: Vec<&'static str>,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
+pub(crate) fn run(arguments: &ExplainArguments) -> Result<CommandOutput, Failure> {
     let mut paths = vec![&*arguments.policy, &arguments.request];
     paths.extend(arguments.claims.as_deref());
     paths.extend(arguments.response.as_deref());
@@ -87,18 +87,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let token = token(arguments, &mut policy, now)?;
     let mut given = arguments.header.clone();
     given.extend(view_as(arguments, &policy)?);
-    let headers = request::headers(&policy, &body, token.as_ref(), &given, now.as_secs())?;
+    let headers = request_headers::headers(&policy, &body, token.as_ref(), &given, now.as_secs())?;
     let response = arguments.response.as_deref().map(files::read).transpose()?;
     let policy = Rc::new(policy);
     let (record, end, answer) = judge(&policy, headers, &body, response, now)?;
-    let judged = Judged {
+    let judged = ExplainedRequest {
         record,
         end,
         body,
         answer,
         filled_in: token.map_or_else(Vec::new, |token| token.filled_in),
     };
-    Ok(Outcome {
+    Ok(CommandOutput {
         status: u8::from(matches!(judged.end, End::Reply(_))),
         stdout: if arguments.json {
             report::json(judged)
@@ -112,14 +112,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
 
 /// The caller's token, made of its claims. None with `local`.
 fn token(
-    arguments: &Arguments,
+    arguments: &ExplainArguments,
     policy: &mut Policy,
     now: UnixTime,
-) -> Result<Option<claims::Token>, Failure> {
+) -> Result<Option<caller_token::Token>, Failure> {
     match (&arguments.claims, &policy.local) {
         (Some(claims), None) => {
-            let claims = claims::read(claims)?;
-            claims::sign(policy, claims, arguments.age, now.as_secs()).map(Some)
+            let claims = caller_token::read(claims)?;
+            caller_token::sign(policy, claims, arguments.age, now.as_secs()).map(Some)
         }
         (None, Some(_)) => Ok(None),
         (Some(_), Some(_)) => Err(Failure::usage(
@@ -134,7 +134,7 @@ fn token(
 }
 
 /// The header that says as whom the caller wants to act.
-fn view_as(arguments: &Arguments, policy: &Policy) -> Result<Option<String>, Failure> {
+fn view_as(arguments: &ExplainArguments, policy: &Policy) -> Result<Option<String>, Failure> {
     let Some(wish) = &arguments.view_as else {
         return Ok(None);
     };

@@ -10,7 +10,7 @@ pub(crate) fn name(path: &Path) -> String {
     if is_stdin(path) {
         return "<stdin>".to_owned();
     }
-    crate::text::printable(&path.display().to_string())
+    crate::terminal_text::printable(&path.display().to_string())
 }
 
 /// Whether a path stands for standard input.

@@ -1,11 +1,12 @@
 //! `mcp-auth`: the filter's core on the command line. It checks a policy, explains a decision, and
 //! prints what a policy may say.
 
+#![forbid(unsafe_code)]
+
 mod answer;
 mod arguments;
-mod changes;
+mod caller_token;
 mod check;
-mod claims;
 mod explain;
 mod files;
 mod pin;
@@ -13,9 +14,10 @@ mod policy_file;
 mod proof;
 mod reasons;
 mod report;
-mod request;
+mod request_headers;
 mod schema;
-mod text;
+mod terminal_text;
+mod value_changes;
 mod yaml;
 
 use std::io::Write;
@@ -45,12 +47,12 @@ enum Command {
     /// Explain what the filter decides about a request, and why.
     ///
     /// Exit status: 0 the request goes on to the server, 1 it is refused, 2 it could not be judged.
-    Explain(explain::Arguments),
+    Explain(explain::ExplainArguments),
     /// Print the pins of the tools in a saved list, as YAML for a policy.
     ///
     /// Exit status: 0 they are printed, 1 a tool is not as the policy's pin says, 2 the list cannot
     /// be read.
-    Pin(pin::Arguments),
+    Pin(pin::PinArguments),
     /// Print the JSON Schema of a policy, for editors.
     Schema,
     /// Print every reason of a decision: its meaning, what the caller sees, and what to do.
@@ -68,7 +70,7 @@ enum Command {
 
 /// What a command has to say.
 #[derive(Debug, Default)]
-struct Outcome {
+struct CommandOutput {
     /// The answer.
     stdout: String,
     /// What is wrong, or doubtful.
@@ -99,9 +101,9 @@ impl Failure {
     }
 }
 
-impl From<Failure> for Outcome {
+impl From<Failure> for CommandOutput {
     fn from(failure: Failure) -> Self {
-        let next = text::wrapped("", "  ", &format!("Next: {}.", failure.next));
+        let next = terminal_text::wrapped("", "  ", &format!("Next: {}.", failure.next));
         Self {
             stdout: String::new(),
             stderr: format!("{}{next}", failure.message),
@@ -119,7 +121,7 @@ fn main() -> ExitCode {
         Command::Reasons => reasons::run(),
         Command::Arguments { policy, path } => arguments::run(policy.as_deref(), path.as_deref()),
     };
-    let outcome = outcome.unwrap_or_else(Outcome::from);
+    let outcome = outcome.unwrap_or_else(CommandOutput::from);
     // Whoever reads only the first lines of the output has what they wanted.
     let _ = std::io::stderr().write_all(outcome.stderr.as_bytes());
     let _ = std::io::stdout().write_all(outcome.stdout.as_bytes());

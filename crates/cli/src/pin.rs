@@ -15,14 +15,14 @@ use mcp_auth_filter::authorize::{Target, is_for_a_role, is_for_anybody};
 use oauth::Identity;
 use policy::{PinRule, Policy};
 
-use crate::text::printable;
-use crate::{Failure, Outcome, files, policy_file};
+use crate::terminal_text::printable;
+use crate::{CommandOutput, Failure, files, policy_file};
 
 /// As deep as the filter reads lists.
 const MAX_DEPTH: usize = 64;
 
 #[derive(Debug, Args)]
-pub(crate) struct Arguments {
+pub(crate) struct PinArguments {
     /// The server's own answer to `tools/list`, as JSON or as an event stream, not the filter's; `-`
     /// reads standard input. Several are pages of one list.
     #[arg(long, required = true, value_name = "LIST")]
@@ -35,21 +35,21 @@ pub(crate) struct Arguments {
     path: Option<String>,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
+pub(crate) fn run(arguments: &PinArguments) -> Result<CommandOutput, Failure> {
     let mut tools = BTreeMap::new();
     for path in &arguments.tools {
         read(path, &mut tools)?;
     }
     let Some(path) = &arguments.policy else {
-        return Ok(Outcome {
+        return Ok(CommandOutput {
             stdout: yaml(&tools),
-            ..Outcome::default()
+            ..CommandOutput::default()
         });
     };
     let (policy, _) = policy_file::load(path)?.single(arguments.path.as_deref())?;
     let changed = changed(&policy, &tools);
     tools.retain(|name, _| may_be_called(&policy, name));
-    Ok(Outcome {
+    Ok(CommandOutput {
         stdout: yaml(&tools),
         status: u8::from(!changed.is_empty()),
         stderr: changed,

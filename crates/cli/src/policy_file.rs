@@ -6,8 +6,8 @@ use std::path::Path;
 use policy::{Policies, Policy, PolicyError};
 use serde_json::Value;
 
-use crate::yaml::{Document, Place, YamlError};
-use crate::{Failure, files, text};
+use crate::yaml::{Place, YamlDocument, YamlError};
+use crate::{Failure, files, terminal_text};
 
 /// A configuration that the filter would load.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl Loaded {
             (None, _) => Err(Failure::usage(
                 format!(
                     "no policy is for `{}`",
-                    text::printable(named.unwrap_or_default())
+                    terminal_text::printable(named.unwrap_or_default())
                 ),
                 format!("there is {}", names.join(", ")),
             )),
@@ -56,11 +56,11 @@ pub(crate) fn load(path: &Path) -> Result<Loaded, Failure> {
         let line = line(&file, error.place, error.message);
         refused(&line, format!("mend it, then run `mcp-auth check {file}`"))
     };
-    let documents = Document::read_all(&written).map_err(not_yaml)?;
+    let documents = YamlDocument::read_all(&written).map_err(not_yaml)?;
     for document in &documents {
         refuse_other_kind(&file, document)?;
     }
-    let document = Document::single(documents).map_err(not_yaml)?;
+    let document = YamlDocument::single(documents).map_err(not_yaml)?;
     let json = document.to_json().map_err(not_yaml)?;
     let policies = Policies::parse(json.to_string().as_bytes())
         .map_err(|errors| mistakes(&file, &document, &errors))?;
@@ -76,7 +76,7 @@ pub(crate) fn load(path: &Path) -> Result<Loaded, Failure> {
 }
 
 /// A policy the filter would not load.
-fn mistakes(file: &str, document: &Document<'_>, errors: &[PolicyError]) -> Failure {
+fn mistakes(file: &str, document: &YamlDocument<'_>, errors: &[PolicyError]) -> Failure {
     let them = if errors.len() == 1 { "it" } else { "them" };
     let mut report = policy::report(lines(file, document, "", errors)).concat();
     if !report.ends_with('\n') {
@@ -92,7 +92,7 @@ fn mistakes(file: &str, document: &Document<'_>, errors: &[PolicyError]) -> Fail
 }
 
 /// Says so when a document is the whole configuration of a proxy.
-fn refuse_other_kind(file: &str, document: &Document<'_>) -> Result<(), Failure> {
+fn refuse_other_kind(file: &str, document: &YamlDocument<'_>) -> Result<(), Failure> {
     let (what, key, under) = match document.text("kind") {
         Some("EnvoyFilter") => ("an Istio EnvoyFilter", "kind", "`configuration.value`"),
         Some("WasmPlugin") => ("an Istio WasmPlugin", "kind", "`pluginConfig`"),
@@ -127,7 +127,12 @@ fn refuse_other_kind(file: &str, document: &Document<'_>) -> Result<(), Failure>
 }
 
 /// One line for each error, in the order of the file.
-fn lines(file: &str, document: &Document<'_>, kind: &str, errors: &[PolicyError]) -> Vec<String> {
+fn lines(
+    file: &str,
+    document: &YamlDocument<'_>,
+    kind: &str,
+    errors: &[PolicyError],
+) -> Vec<String> {
     let mut placed: Vec<_> = errors
         .iter()
         .map(|error| (document.place(&error.path), error))
@@ -138,7 +143,7 @@ fn lines(file: &str, document: &Document<'_>, kind: &str, errors: &[PolicyError]
 }
 
 fn line(file: &str, place: Place, message: impl Display) -> String {
-    let message = text::printable(&message.to_string());
+    let message = terminal_text::printable(&message.to_string());
     format!("{file}:{}:{}: {message}\n", place.line, place.column)
 }
 

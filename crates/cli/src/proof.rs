@@ -9,7 +9,7 @@ use oauth::{Algorithm, ProofRules};
 use serde_json::{Map, Value, json};
 
 use crate::Failure;
-use crate::claims::cannot_sign;
+use crate::caller_token::cannot_sign;
 
 /// The caller's key.
 pub(crate) struct Prover(SigningKey);

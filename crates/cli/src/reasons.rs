@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use mcp_auth_filter::reasons::{Approval, Challenge, Reason, Refused, Row, Seen};
 
-use crate::{Failure, Outcome};
+use crate::{CommandOutput, Failure};
 
 const INTRODUCTION: &str = "\
 # Reasons
@@ -27,7 +27,7 @@ passes unchanged.
 - \"What to do\" is the `next_action` of the record.
 ";
 
-pub(crate) fn run() -> Result<Outcome, Failure> {
+pub(crate) fn run() -> Result<CommandOutput, Failure> {
     let mut out = INTRODUCTION.to_owned();
     let refusals = Reason::ALL.iter().map(|reason| reason.row());
     let header =
@@ -52,9 +52,9 @@ pub(crate) fn run() -> Result<Outcome, Failure> {
     write_areas(&mut out, header, approvals, |row| {
         format!("{} | {}", row.meaning, row.outcome)
     });
-    Ok(Outcome {
+    Ok(CommandOutput {
         stdout: out,
-        ..Outcome::default()
+        ..CommandOutput::default()
     })
 }
 

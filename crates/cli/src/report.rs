@@ -11,9 +11,9 @@ use policy::Policy;
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
-use crate::changes::changes;
-use crate::explain::Judged;
-use crate::text::{printable, wrapped};
+use crate::explain::ExplainedRequest;
+use crate::terminal_text::{printable, wrapped};
+use crate::value_changes::changes;
 
 /// What the lines behind a label start with.
 const INDENT: &str = "             ";
@@ -23,7 +23,7 @@ const NOT_VERIFIED: &str = "claims as given, NOT verified, ";
 
 /// The explanation as text.
 /// `claims`: the file they come from; none with `local`.
-pub(crate) fn text(judged: Judged, policy: &Policy, claims: Option<&str>) -> String {
+pub(crate) fn text(judged: ExplainedRequest, policy: &Policy, claims: Option<&str>) -> String {
     let record = honest(judged.record);
     let decision = &record.decision;
     let mut out = labelled("decision", &headline(&record));
@@ -84,7 +84,7 @@ fn received(answer: &Answer, record: &Record) -> String {
 }
 
 /// The explanation as JSON. Bodies are strings: exactly what is sent.
-pub(crate) fn json(judged: Judged) -> String {
+pub(crate) fn json(judged: ExplainedRequest) -> String {
     let record = honest(judged.record);
     let end = match &judged.end {
         End::Reply(reply) => json!({"answer": {

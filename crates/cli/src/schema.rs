@@ -3,18 +3,18 @@
 use policy::document::Document;
 use serde_json::{Map, Value, json};
 
-use crate::{Failure, Outcome};
+use crate::{CommandOutput, Failure};
 
-pub(crate) fn run() -> Result<Outcome, Failure> {
+pub(crate) fn run() -> Result<CommandOutput, Failure> {
     let schema = serde_json::to_string_pretty(&schema()).map_err(|error| {
         Failure::usage(
             format!("cannot write the schema: {error}"),
             "report this as a bug",
         )
     })?;
-    Ok(Outcome {
+    Ok(CommandOutput {
         stdout: schema + "\n",
-        ..Outcome::default()
+        ..CommandOutput::default()
     })
 }
 

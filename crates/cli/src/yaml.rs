@@ -8,7 +8,7 @@ const MAX_DEPTH: usize = 64;
 
 /// A YAML document.
 #[derive(Debug)]
-pub(crate) struct Document<'t>(MarkedYaml<'t>);
+pub(crate) struct YamlDocument<'t>(MarkedYaml<'t>);
 
 /// Where something stands, counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,7 +28,7 @@ pub(crate) struct YamlError {
     pub(crate) message: String,
 }
 
-impl<'t> Document<'t> {
+impl<'t> YamlDocument<'t> {
     /// Reads every document of a text. No key may be there twice.
     pub(crate) fn read_all(text: &'t str) -> Result<Vec<Self>, YamlError> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -184,8 +184,8 @@ fn find(node: &MarkedYaml<'_>, path: &str, here: Place) -> (usize, Place) {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<Document<'_>, YamlError> {
-        Document::read_all(text).and_then(Document::single)
+    fn read(text: &str) -> Result<YamlDocument<'_>, YamlError> {
+        YamlDocument::read_all(text).and_then(YamlDocument::single)
     }
 
     fn place(text: &str, path: &str) -> (usize, usize) {

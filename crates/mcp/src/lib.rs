@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+#![forbid(unsafe_code)]
 
 pub mod argument_names;
 pub mod capabilities;
@@ -7,9 +8,9 @@ mod embedded;
 pub mod headers;
 pub mod identity_members;
 pub mod message;
+pub mod message_ids;
 pub mod method;
 pub mod pin;
-pub mod sealed_ids;
 pub mod server_list;
 pub mod sse;
 pub mod uri_template;

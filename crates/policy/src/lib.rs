@@ -1,5 +1,6 @@
 //! The file users write: parsed, checked, compiled.
 
+#![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 mod arguments;

@@ -33,9 +33,9 @@ fn sealer() -> Sealer {
     Sealer::new(&"s".repeat(32)).unwrap()
 }
 
-fn written(operation: Operation) -> Record {
+fn written(operation: StoreOperation) -> StoreRecord {
     match operation {
-        Operation::Put(record) => record,
+        StoreOperation::Put(record) => record,
         other => panic!("{other:?}"),
     }
 }
@@ -43,7 +43,7 @@ fn written(operation: Operation) -> Record {
 #[test]
 fn an_account_opens_at_its_own_place() {
     let record = written(place().put(&sealer(), &connected()));
-    assert_eq!(place().get(), Operation::Get(record.key.clone()));
+    assert_eq!(place().get(), StoreOperation::Get(record.key.clone()));
     assert_eq!(
         place().open(&sealer(), &record.value, NOW),
         Some(connected())

@@ -26,7 +26,7 @@ struct ToolRules {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Answer {
+enum ReferenceDecision {
     Yes,
     Denied,
     NoRole,
@@ -69,7 +69,13 @@ impl Rules {
     }
 
     /// `n` is the argument, if the arguments are known.
-    fn answer(&self, identity: &Identity, age: Option<u64>, tool: &str, n: Option<i64>) -> Answer {
+    fn answer(
+        &self,
+        identity: &Identity,
+        age: Option<u64>,
+        tool: &str,
+        n: Option<i64>,
+    ) -> ReferenceDecision {
         let mut roles = identity.roles.clone();
         roles.push("*".to_owned());
         let matches = |patterns: &[String]| patterns.iter().any(|pattern| glob(pattern, tool));
@@ -77,13 +83,13 @@ impl Rules {
             .iter()
             .any(|role| self.any(role, &|rules| matches(&rules.deny)))
         {
-            return Answer::Denied;
+            return ReferenceDecision::Denied;
         }
         if !roles
             .iter()
             .any(|role| self.any(role, &|rules| matches(&rules.tools)))
         {
-            return Answer::NoRole;
+            return ReferenceDecision::NoRole;
         }
         let tools: Vec<&ToolRules> = self
             .tools
@@ -96,18 +102,18 @@ impl Rules {
                 .iter()
                 .any(|tool| tool.most.is_some_and(|most| n > most))
         {
-            return Answer::Condition;
+            return ReferenceDecision::Condition;
         }
         let mut needed = self.scopes.clone();
         needed.extend(tools.iter().flat_map(|tool| tool.scopes.clone()));
         needed.sort();
         needed.dedup();
         if needed.iter().any(|scope| !identity.scopes.contains(scope)) {
-            return Answer::Scopes(needed);
+            return ReferenceDecision::Scopes(needed);
         }
         match tools.iter().filter_map(|tool| tool.max_token_age).min() {
-            Some(most) if age.is_none_or(|age| age > most) => Answer::TooOld(most),
-            _ => Answer::Yes,
+            Some(most) if age.is_none_or(|age| age > most) => ReferenceDecision::TooOld(most),
+            _ => ReferenceDecision::Yes,
         }
     }
 }
@@ -124,17 +130,17 @@ fn glob(pattern: &str, name: &str) -> bool {
     }
 }
 
-fn answer(decision: Result<Vec<Evidence>, Denial>) -> Answer {
+fn answer(decision: Result<Vec<Evidence>, Denial>) -> ReferenceDecision {
     match decision {
-        Ok(_) => Answer::Yes,
-        Err(Denial::Denied { .. }) => Answer::Denied,
-        Err(Denial::NoRole) => Answer::NoRole,
-        Err(Denial::Condition { .. } | Denial::Misspelled { .. }) => Answer::Condition,
+        Ok(_) => ReferenceDecision::Yes,
+        Err(Denial::Denied { .. }) => ReferenceDecision::Denied,
+        Err(Denial::NoRole) => ReferenceDecision::NoRole,
+        Err(Denial::Condition { .. } | Denial::Misspelled { .. }) => ReferenceDecision::Condition,
         Err(Denial::Scope { mut needed }) => {
             needed.sort();
-            Answer::Scopes(needed)
+            ReferenceDecision::Scopes(needed)
         }
-        Err(Denial::TooOld { max_age, .. }) => Answer::TooOld(max_age),
+        Err(Denial::TooOld { max_age, .. }) => ReferenceDecision::TooOld(max_age),
         Err(Denial::ForeignParameter { .. } | Denial::NotOwned { .. } | Denial::OddUri) => {
             panic!("a tool has no URI")
         }
@@ -210,7 +216,7 @@ proptest! {
             let called = authorize(&policy, caller, target, Some(arguments.as_bytes()));
             prop_assert_eq!(answer(called), rules.answer(&identity, age, tool, Some(n)));
             let listed = rules.answer(&identity, age, tool, None);
-            let visible = !matches!(listed, Answer::Denied | Answer::NoRole);
+            let visible = !matches!(listed, ReferenceDecision::Denied | ReferenceDecision::NoRole);
             prop_assert_eq!(may_see(&policy, caller, target), visible);
         }
     }

@@ -7,7 +7,7 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, LogLevel, MapType};
 
-use super::super::host;
+use super::super::host_calls;
 use super::super::shared::Shared;
 use super::{Stream, report_undelivered};
 use crate::transaction::Transaction;
@@ -51,7 +51,7 @@ impl Context for StreamContext {
 
 impl HttpContext for StreamContext {
     fn on_http_request_headers(&mut self, _: usize, ended: bool) -> Action {
-        let headers = host::headers(MapType::HttpRequestHeaders);
+        let headers = host_calls::headers(MapType::HttpRequestHeaders);
         self.stream.borrow_mut().request_headers(headers, ended)
     }
 
@@ -63,9 +63,9 @@ impl HttpContext for StreamContext {
     fn on_http_request_trailers(&mut self, _: usize) -> Action {
         let stream = &mut *self.stream.borrow_mut();
         if let Some(transaction) = &stream.transaction {
-            let trailers = host::headers(MapType::HttpRequestTrailers);
+            let trailers = host_calls::headers(MapType::HttpRequestTrailers);
             let edits = transaction.request_trailers(&trailers);
-            host::edit_headers(MapType::HttpRequestTrailers, &edits);
+            host_calls::edit_headers(MapType::HttpRequestTrailers, &edits);
         }
         let action = stream.request_body(stream.request_size.unwrap_or(0), true);
         if action == Action::Continue && std::mem::take(&mut stream.resumed) {
@@ -109,13 +109,14 @@ impl HttpContext for StreamContext {
         if !stream.shared.seen.note_logged() {
             report_undelivered(&stream.shared);
         }
-        let status = host::number(&["response", "code"]).and_then(|code| u16::try_from(code).ok());
+        let status =
+            host_calls::number(&["response", "code"]).and_then(|code| u16::try_from(code).ok());
         let transaction = stream.transaction.take();
         let record = transaction
-            .and_then(|transaction| transaction.finish(status.unwrap_or(0), host::now()));
+            .and_then(|transaction| transaction.finish(status.unwrap_or(0), host_calls::now()));
         if let Some(record) = record {
             let line = record.to_json();
-            host::log(LogLevel::Info, &format!("{RECORD_PREFIX}{line}"));
+            host_calls::log(LogLevel::Info, &format!("{RECORD_PREFIX}{line}"));
             let _ = hostcalls::set_property(vec![RECORD], Some(line.as_bytes()));
             stream.shared.metrics.count(&record);
         }

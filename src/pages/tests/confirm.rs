@@ -5,7 +5,7 @@ use crate::consent::call_question::AskedCall;
 use crate::pages::fake_world::*;
 use crate::pages::{PageOutcome, PageRefusal};
 use crate::reasons::Approval;
-use base::store::{Operation, StoreError, Stored};
+use base::store::{StoreError, StoreOperation, Stored};
 
 const AMOUNT: &str = r#"{"amount":70}"#;
 
@@ -118,7 +118,7 @@ fn a_yes_can_be_taken_back_until_the_call_is_made() {
         panic!("no question");
     };
     let question = place.open(&world.sealer, &found, world.now).unwrap();
-    let use_up = Operation::Create(place.use_up(&question));
+    let use_up = StoreOperation::Create(place.use_up(&question));
     world.stored(&use_up).unwrap();
     let sent = world.say(&mut browser, &page, "no");
     assert_eq!(
@@ -228,7 +228,7 @@ fn b44_the_form_of_an_earlier_question_is_refused() {
 fn a_question_that_ended_cannot_be_answered() {
     let (mut world, mut browser, link, page) = opened("dana");
     let key = question_place("dana", AMOUNT).key;
-    world.stored(&Operation::Delete(key)).unwrap();
+    world.stored(&StoreOperation::Delete(key)).unwrap();
     let gone = world.get(&mut browser, &link);
     assert_eq!(
         (gone.reply.status, gone.outcome),

@@ -6,7 +6,7 @@ use crate::accounts::discovery::read_server;
 use crate::pages::fake_world::*;
 use crate::pages::find_client::Registration;
 use base::http::Endpoint;
-use base::store::{Operation, Record};
+use base::store::{StoreOperation, StoreRecord};
 use policy::Server;
 
 const BACK: &str = "https://crm.example.com/.mcp-auth/callback/notes";
@@ -50,11 +50,11 @@ fn client_id(world: &mut World, registers: &str) -> String {
     found.unwrap()
 }
 
-fn record(world: &mut World) -> Record {
+fn record(world: &mut World) -> StoreRecord {
     with_registration(world, async |registration| registration.record("one"))
 }
 
-fn opened(world: &mut World, record: &Record) -> Option<String> {
+fn opened(world: &mut World, record: &StoreRecord) -> Option<String> {
     let value = record.value.clone();
     with_registration(world, async move |registration| registration.open(&value))
 }
@@ -64,7 +64,7 @@ fn of_two_replicas_that_register_the_first_one_wins() {
     let mut world = World::of(&discovering());
     // Another replica registers while this one does.
     let first = record(&mut world);
-    world.before_create = Some(Operation::Create(first));
+    world.before_create = Some(StoreOperation::Create(first));
     assert_eq!(client_id(&mut world, "two"), "one");
     assert_eq!(world.calls.len(), 1);
 }
@@ -139,7 +139,7 @@ fn a_record_that_cannot_be_opened_is_replaced() {
     let mut world = World::of(&discovering());
     let mut broken = record(&mut world);
     broken.value = "x".into();
-    world.stored(&Operation::Put(broken)).unwrap();
+    world.stored(&StoreOperation::Put(broken)).unwrap();
     assert_eq!(client_id(&mut world, "two"), "two");
     let [put] = &world.puts.clone()[..] else {
         panic!("{:?}", world.puts);

@@ -14,14 +14,14 @@ const MAX_HEADERS: usize = 32;
 struct Argument {
     folded_key: String,
     value: Single,
-    fate: Fate,
+    fate: ArgumentFate,
     /// Whether the policy has a rule for its name.
     ruled: bool,
 }
 
 /// What becomes of an argument.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Fate {
+enum ArgumentFate {
     Gone,
     Set(String),
     Unchanged,
@@ -95,7 +95,9 @@ pub(super) fn follow(
         let ruled = is_ruled(parameter);
         let mirrors = match agreed(mirrored().filter(|argument| argument.ruled || !ruled)) {
             // Not known here, so it is forwarded.
-            Mirrors::Nothing if !ruled && !holds_ruled(&value) => Mirrors::One(Fate::Unchanged),
+            Mirrors::Nothing if !ruled && !holds_ruled(&value) => {
+                Mirrors::One(ArgumentFate::Unchanged)
+            }
             Mirrors::Several => agreed(of_name()),
             one => one,
         };
@@ -103,9 +105,11 @@ pub(super) fn follow(
             return Err(MISMATCH);
         };
         match fate {
-            Fate::Unchanged => {}
-            Fate::Gone => edits.push(HeaderEdit::Remove(name.to_owned())),
-            Fate::Set(value) => edits.push(HeaderEdit::Set(name.to_owned(), encode(&value))),
+            ArgumentFate::Unchanged => {}
+            ArgumentFate::Gone => edits.push(HeaderEdit::Remove(name.to_owned())),
+            ArgumentFate::Set(value) => {
+                edits.push(HeaderEdit::Set(name.to_owned(), encode(&value)))
+            }
         }
     }
     Ok(edits)
@@ -116,7 +120,7 @@ enum Mirrors {
     /// No argument has its value.
     Nothing,
     /// One has, or several that fare alike.
-    One(Fate),
+    One(ArgumentFate),
     /// Several have it and fare differently.
     Several,
 }
@@ -132,17 +136,17 @@ fn agreed<'k>(mut arguments: impl Iterator<Item = &'k Argument>) -> Mirrors {
 }
 
 /// What becomes of the value at a place. Changes stand in the order of the body and do not overlap.
-fn fate(span: &Span, changes: &[Change]) -> Fate {
+fn fate(span: &Span, changes: &[Change]) -> ArgumentFate {
     let next = changes.partition_point(|change| change.span.end < span.end);
     match changes
         .get(next)
         .filter(|change| change.span.start <= span.start)
     {
-        None => Fate::Unchanged,
-        Some(Change { value: None, .. }) => Fate::Gone,
+        None => ArgumentFate::Unchanged,
+        Some(Change { value: None, .. }) => ArgumentFate::Gone,
         Some(Change {
             value: Some(value), ..
-        }) => Fate::Set(value.clone()),
+        }) => ArgumentFate::Set(value.clone()),
     }
 }
 

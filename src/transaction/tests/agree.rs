@@ -193,7 +193,7 @@ fn b24_a_yes_that_is_moved_to_another_question_does_not_count() {
         store::Stored::Value(value) => value.unwrap(),
         other => panic!("{other:?}"),
     };
-    let put = store::Operation::Put(store::Record {
+    let put = store::StoreOperation::Put(store::StoreRecord {
         key: asked.key,
         value: held(&agreed),
         expires: NOW + 600,

@@ -423,12 +423,12 @@ fn an_account_from_before_a_logout_is_not_used() {
                 &ConversationId::User,
             ))
             .unwrap();
-            let record = store::Record {
+            let record = store::StoreRecord {
                 key: mark,
                 value: out_at.to_string(),
                 expires: NOW + 600,
             };
-            stored(&store, &store::Operation::Put(record), now(0)).unwrap();
+            stored(&store, &store::StoreOperation::Put(record), now(0)).unwrap();
         }
         let outcome = looked_up(&told, &store, &request);
         assert_eq!(outcome.server.is_some(), is_used, "{out_at:?}");

@@ -18,7 +18,7 @@ use crate::response::pins::SeenTools;
 use base::http::Reply;
 use base::http::{HttpRequest, HttpResponse};
 use base::seal::Sealer;
-use base::store::{Operation, StoreError, Stored, memory};
+use base::store::{StoreError, StoreOperation, Stored, memory};
 use mcp::headers::{HeaderEdit, Headers};
 use oauth::Verifier;
 use policy::{Authorization, Hold, Mode, Policy};
@@ -61,8 +61,8 @@ struct FakeServers {
     store: Store,
     calls: Rc<RefCell<Vec<HttpRequest>>>,
     answers: RefCell<VecDeque<HttpResponse>>,
-    meanwhile: RefCell<Option<Operation>>,
-    before_write: RefCell<Option<Operation>>,
+    meanwhile: RefCell<Option<StoreOperation>>,
+    before_write: RefCell<Option<StoreOperation>>,
     exchanges: Option<TokenExchanges>,
 }
 
@@ -258,13 +258,13 @@ impl FakeProxy {
     }
 
     /// The same where others do this to the store while another server answers.
-    pub(super) fn meanwhile(mut self, operation: Operation) -> Self {
+    pub(super) fn meanwhile(mut self, operation: StoreOperation) -> Self {
         self.servers.meanwhile = RefCell::new(Some(operation));
         self
     }
 
     /// The same where others do this to the store just before it is written to.
-    pub(super) fn before_write(mut self, operation: Operation) -> Self {
+    pub(super) fn before_write(mut self, operation: StoreOperation) -> Self {
         self.servers.before_write = RefCell::new(Some(operation));
         self
     }
@@ -306,8 +306,11 @@ impl Outside for FakeServers {
         self.answers.borrow_mut().pop_front()
     }
 
-    fn store(&self, operation: &Operation, now: UnixTime) -> Result<Stored, StoreError> {
-        let is_write = matches!(operation, Operation::Put(_) | Operation::Replace(..));
+    fn store(&self, operation: &StoreOperation, now: UnixTime) -> Result<Stored, StoreError> {
+        let is_write = matches!(
+            operation,
+            StoreOperation::Put(_) | StoreOperation::Replace(..)
+        );
         if is_write && let Some(other) = self.before_write.take() {
             stored(&self.store, &other, now).unwrap();
         }
@@ -470,7 +473,7 @@ impl Sending {
 /// Does an operation on a store.
 pub(in super::super) fn stored(
     store: &Store,
-    operation: &Operation,
+    operation: &StoreOperation,
     now: UnixTime,
 ) -> Result<Stored, StoreError> {
     let (outcome, held) = memory::apply(&store.borrow(), operation, now.as_secs())?;

@@ -51,12 +51,12 @@ fn changed() -> String {
 }
 
 /// One worker under one policy.
-struct Worker {
+struct ListingWorker {
     policy: Rc<Policy>,
     seen: SeenTools,
 }
 
-impl Worker {
+impl ListingWorker {
     fn new(policy: Rc<Policy>) -> Self {
         let seen = SeenTools::default();
         Self { policy, seen }
@@ -116,7 +116,7 @@ fn a_pin_is_of_what_the_server_says() {
 
 #[test]
 fn calls_of_a_changed_tool_are_refused_until_it_is_as_it_was() {
-    let worker = Worker::new(pinned(None));
+    let worker = ListingWorker::new(pinned(None));
     assert!(worker.calls("crm.get"), "it was never listed");
     assert_eq!(worker.broken(&changed()), ["crm.get"]);
     assert!(!worker.calls("crm.get"));
@@ -141,7 +141,7 @@ fn calls_of_a_changed_tool_are_refused_until_it_is_as_it_was() {
 #[test]
 fn calls_go_on_where_the_policy_hides_or_logs() {
     for otherwise in ["hide", "log"] {
-        let worker = Worker::new(pinned(Some(otherwise)));
+        let worker = ListingWorker::new(pinned(Some(otherwise)));
         assert_eq!(worker.broken(&changed()), ["crm.get"]);
         assert!(worker.calls("crm.get"), "{otherwise}");
     }
@@ -149,7 +149,7 @@ fn calls_go_on_where_the_policy_hides_or_logs() {
 
 #[test]
 fn what_was_first_seen_stays() {
-    let worker = Worker::new(first_seen(json!({})));
+    let worker = ListingWorker::new(first_seen(json!({})));
     assert!(worker.broken(&format!("{READ},{OTHER}")).is_empty());
     let again = worker.exchange(&asks(&format!("{},{OTHER}", changed())));
     assert_eq!(again.record.pins_broken, ["crm.get"]);
@@ -165,7 +165,7 @@ fn what_was_first_seen_stays() {
     assert!(worker.calls("crm.get"));
     // Another load of the policy, or another worker.
     assert!(
-        Worker::new(first_seen(json!({})))
+        ListingWorker::new(first_seen(json!({})))
             .broken(&changed())
             .is_empty()
     );
@@ -173,7 +173,7 @@ fn what_was_first_seen_stays() {
 
 #[test]
 fn what_nobody_sees_is_remembered_too() {
-    let worker = Worker::new(first_seen(json!({})));
+    let worker = ListingWorker::new(first_seen(json!({})));
     let unseen = asks(READ).token(json!({"roles": []}));
     assert_eq!(worker.exchange(&unseen).record.hidden_items, Some(1));
     assert_eq!(worker.broken(&changed()), ["crm.get"]);
@@ -181,7 +181,7 @@ fn what_nobody_sees_is_remembered_too() {
 
 #[test]
 fn a_list_without_room_is_logged_and_its_tools_are_blocked() {
-    let worker = Worker::new(first_seen(json!({"max_response": "16MiB"})));
+    let worker = ListingWorker::new(first_seen(json!({"max_response": "16MiB"})));
     let tools = (0..1024).map(|number| format!(r#"{{"name":"crm.t{number}","inputSchema":{{}}}}"#));
     let tools: Vec<String> = tools.collect();
     assert!(worker.broken(&tools.join(",")).is_empty());
@@ -195,7 +195,7 @@ fn a_list_without_room_is_logged_and_its_tools_are_blocked() {
 
 #[test]
 fn b30_a_change_in_an_event_is_a_change() {
-    let worker = Worker::new(first_seen(json!({})));
+    let worker = ListingWorker::new(first_seen(json!({})));
     let events = |tools: &str| {
         let headers = &[(":status", "200"), ("content-type", "text/event-stream")];
         asks("").answered(headers, &format!("data: {}\n\n", body(tools)))

@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Key, Operation, Record, StoreError, Stored};
+use super::{Key, StoreError, StoreOperation, StoreRecord, Stored};
 use crate::http::{HttpRequest, HttpResponse};
 
 /// How to reach etcd.
@@ -26,7 +26,7 @@ pub struct Etcd {
 #[derive(Debug)]
 pub struct Job {
     etcd: Etcd,
-    operation: Operation,
+    operation: StoreOperation,
     now: u64,
     sent: EtcdRequest,
 }
@@ -37,7 +37,7 @@ enum EtcdRequest {
     /// Grants a lease for the record to write.
     Lease,
     /// The operation itself, with its lease if it writes.
-    Operation(Option<String>),
+    StoreOperation(Option<String>),
     /// Revokes the lease of a write that lost. Its outcome does not matter.
     Revocation,
 }
@@ -59,14 +59,16 @@ struct EtcdValue {
 
 impl Job {
     /// Starts an operation. Returns its first request.
-    pub fn start(etcd: &Etcd, operation: Operation, now: u64) -> (Self, HttpRequest) {
-        let plain = EtcdRequest::Operation(None);
+    pub fn start(etcd: &Etcd, operation: StoreOperation, now: u64) -> (Self, HttpRequest) {
+        let plain = EtcdRequest::StoreOperation(None);
         let (path, body, sent) = match &operation {
-            Operation::Get(key) => ("/v3/kv/range", json!({"key": name(etcd, key)}), plain),
-            Operation::Delete(key) => {
+            StoreOperation::Get(key) => ("/v3/kv/range", json!({"key": name(etcd, key)}), plain),
+            StoreOperation::Delete(key) => {
                 ("/v3/kv/deleterange", json!({"key": name(etcd, key)}), plain)
             }
-            Operation::Put(record) | Operation::Create(record) | Operation::Replace(_, record) => {
+            StoreOperation::Put(record)
+            | StoreOperation::Create(record)
+            | StoreOperation::Replace(_, record) => {
                 let seconds = record.expires.saturating_sub(now).max(1);
                 let body = json!({"TTL": seconds.to_string()});
                 ("/v3/lease/grant", body, EtcdRequest::Lease)
@@ -97,14 +99,14 @@ impl Job {
             return EtcdProgress::Over(Err(StoreError::Unavailable));
         };
         let lease = match &self.sent {
-            EtcdRequest::Operation(lease) => lease.clone(),
+            EtcdRequest::StoreOperation(lease) => lease.clone(),
             EtcdRequest::Lease | EtcdRequest::Revocation => return self.write(&body),
         };
         EtcdProgress::Over(match (&self.operation, lease) {
-            (Operation::Get(_), _) => self.found(&body).map(Stored::Value),
-            (Operation::Put(_) | Operation::Delete(_), _) => Ok(Stored::Done),
+            (StoreOperation::Get(_), _) => self.found(&body).map(Stored::Value),
+            (StoreOperation::Put(_) | StoreOperation::Delete(_), _) => Ok(Stored::Done),
             // etcd omits `succeeded` where it is false.
-            (Operation::Create(_) | Operation::Replace(..), lease) => {
+            (StoreOperation::Create(_) | StoreOperation::Replace(..), lease) => {
                 match (body.get("succeeded"), lease) {
                     (None | Some(Value::Bool(false)), Some(lease)) => {
                         self.sent = EtcdRequest::Revocation;
@@ -123,13 +125,13 @@ impl Job {
         let Some(lease) = body.get("ID").and_then(Value::as_str) else {
             return EtcdProgress::Over(Err(StoreError::Unavailable));
         };
-        self.sent = EtcdRequest::Operation(Some(lease.to_owned()));
+        self.sent = EtcdRequest::StoreOperation(Some(lease.to_owned()));
         match &self.operation {
-            Operation::Put(record) => {
+            StoreOperation::Put(record) => {
                 let put = self.put(record, lease);
                 EtcdProgress::Call(call(&self.etcd, "/v3/kv/put", &put))
             }
-            Operation::Create(record) => {
+            StoreOperation::Create(record) => {
                 let compare = json!({
                     "key": name(&self.etcd, &record.key),
                     "target": "CREATE",
@@ -138,7 +140,7 @@ impl Job {
                 });
                 EtcdProgress::Call(self.put_if(&compare, record, lease))
             }
-            Operation::Replace(old, record) => {
+            StoreOperation::Replace(old, record) => {
                 let compare = json!({
                     "key": name(&self.etcd, &old.key),
                     "target": "VALUE",
@@ -147,20 +149,20 @@ impl Job {
                 });
                 EtcdProgress::Call(self.put_if(&compare, record, lease))
             }
-            Operation::Get(_) | Operation::Delete(_) => {
+            StoreOperation::Get(_) | StoreOperation::Delete(_) => {
                 EtcdProgress::Over(Err(StoreError::Unavailable))
             }
         }
     }
 
     /// Writes a record if a comparison holds.
-    fn put_if(&self, compare: &Value, record: &Record, lease: &str) -> HttpRequest {
+    fn put_if(&self, compare: &Value, record: &StoreRecord, lease: &str) -> HttpRequest {
         let put = json!({"request_put": self.put(record, lease)});
         let transaction = json!({"compare": [compare], "success": [put]});
         call(&self.etcd, "/v3/kv/txn", &transaction)
     }
 
-    fn put(&self, record: &Record, lease: &str) -> Value {
+    fn put(&self, record: &StoreRecord, lease: &str) -> Value {
         json!({
             "key": name(&self.etcd, &record.key),
             "value": kept(record),
@@ -182,7 +184,7 @@ impl Job {
 }
 
 /// A record's value and expiry, in the base64 form of the JSON gateway.
-fn kept(record: &Record) -> String {
+fn kept(record: &StoreRecord) -> String {
     let kept = EtcdValue {
         value: record.value.clone(),
         expires: record.expires,

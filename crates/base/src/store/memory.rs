@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Key, Operation, Record, StoreError, Stored};
+use super::{Key, StoreError, StoreOperation, StoreRecord, Stored};
 
 /// How many slots there are.
 const SLOTS: u64 = 256;
@@ -31,7 +31,7 @@ pub fn slot(key: &Key) -> u64 {
 /// The slot is full, or its content was not written by this module.
 pub fn apply(
     held: &[u8],
-    operation: &Operation,
+    operation: &StoreOperation,
     now: u64,
 ) -> Result<(Stored, Option<Vec<u8>>), StoreError> {
     let mut records: Vec<SlotRecord> = if held.is_empty() {
@@ -44,28 +44,28 @@ pub fn apply(
     let at = records.iter().position(|record| record.key == key);
     let found = at.and_then(|at| records.get(at));
     match operation {
-        Operation::Get(_) => {
+        StoreOperation::Get(_) => {
             let value = found.map(|record| record.value.clone());
             return Ok((Stored::Value(value), None));
         }
-        Operation::Create(_) if found.is_some() => return Ok((Stored::Created(false), None)),
-        Operation::Replace(old, _) if found.is_none_or(|found| found.value != old.value) => {
+        StoreOperation::Create(_) if found.is_some() => return Ok((Stored::Created(false), None)),
+        StoreOperation::Replace(old, _) if found.is_none_or(|found| found.value != old.value) => {
             return Ok((Stored::Created(false), None));
         }
-        Operation::Delete(_) if found.is_none() => return Ok((Stored::Done, None)),
+        StoreOperation::Delete(_) if found.is_none() => return Ok((Stored::Done, None)),
         _ => {}
     }
     records.retain(|record| record.key != key);
     let outcome = match operation {
-        Operation::Put(record) => {
+        StoreOperation::Put(record) => {
             records.push(kept(record));
             Stored::Done
         }
-        Operation::Create(record) | Operation::Replace(_, record) => {
+        StoreOperation::Create(record) | StoreOperation::Replace(_, record) => {
             records.push(kept(record));
             Stored::Created(true)
         }
-        Operation::Get(_) | Operation::Delete(_) => Stored::Done,
+        StoreOperation::Get(_) | StoreOperation::Delete(_) => Stored::Done,
     };
     let held = serde_json::to_vec(&records).map_err(|_| StoreError::Unavailable)?;
     if held.len() > MAX_SLOT_BYTES {
@@ -74,7 +74,7 @@ pub fn apply(
     Ok((outcome, Some(held)))
 }
 
-fn kept(record: &Record) -> SlotRecord {
+fn kept(record: &StoreRecord) -> SlotRecord {
     SlotRecord {
         key: record.key.as_str().to_owned(),
         value: record.value.clone(),
@@ -93,14 +93,14 @@ mod tests {
     struct Slot(Vec<u8>);
 
     impl Slot {
-        fn apply(&mut self, operation: &Operation, now: u64) -> Result<Stored, StoreError> {
+        fn apply(&mut self, operation: &StoreOperation, now: u64) -> Result<Stored, StoreError> {
             let (outcome, held) = apply(&self.0, operation, now)?;
             self.0 = held.unwrap_or_else(|| self.0.clone());
             Ok(outcome)
         }
 
         fn get(&mut self, name: &str, now: u64) -> Option<String> {
-            match self.apply(&Operation::Get(key(name)), now) {
+            match self.apply(&StoreOperation::Get(key(name)), now) {
                 Ok(Stored::Value(value)) => value,
                 outcome => panic!("{outcome:?}"),
             }
@@ -111,10 +111,10 @@ mod tests {
         Key::of("test", &[name])
     }
 
-    fn record(name: &str, value: &str, expires: u64) -> Record {
+    fn record(name: &str, value: &str, expires: u64) -> StoreRecord {
         let value = value.to_owned();
         let key = key(name);
-        Record {
+        StoreRecord {
             key,
             value,
             expires,
@@ -124,14 +124,14 @@ mod tests {
     #[test]
     fn a_record_is_kept_until_it_expires() {
         let mut slot = Slot::default();
-        let put = |value, expires| Operation::Put(record("a", value, expires));
+        let put = |value, expires| StoreOperation::Put(record("a", value, expires));
         assert_eq!(slot.apply(&put("1", NOW + 10), NOW), Ok(Stored::Done));
         assert_eq!(slot.get("a", NOW + 9).as_deref(), Some("1"));
         assert_eq!(slot.get("a", NOW + 10), None);
         assert_eq!(slot.get("b", NOW), None);
         assert_eq!(slot.apply(&put("2", NOW + 20), NOW), Ok(Stored::Done));
         assert_eq!(slot.get("a", NOW + 19).as_deref(), Some("2"));
-        let delete = Operation::Delete(key("a"));
+        let delete = StoreOperation::Delete(key("a"));
         assert_eq!(slot.apply(&delete, NOW), Ok(Stored::Done));
         assert_eq!(slot.get("a", NOW), None);
         assert_eq!(slot.apply(&delete, NOW), Ok(Stored::Done));
@@ -140,12 +140,12 @@ mod tests {
     #[test]
     fn b44_a_second_create_fails_until_the_record_expires() {
         let mut slot = Slot::default();
-        let create = Operation::Create(record("a", "", NOW + 10));
+        let create = StoreOperation::Create(record("a", "", NOW + 10));
         assert_eq!(slot.apply(&create, NOW), Ok(Stored::Created(true)));
         assert_eq!(slot.apply(&create, NOW + 9), Ok(Stored::Created(false)));
-        let other = Operation::Create(record("b", "", NOW + 10));
+        let other = StoreOperation::Create(record("b", "", NOW + 10));
         assert_eq!(slot.apply(&other, NOW), Ok(Stored::Created(true)));
-        let later = Operation::Create(record("a", "", NOW + 30));
+        let later = StoreOperation::Create(record("a", "", NOW + 30));
         assert_eq!(slot.apply(&later, NOW + 10), Ok(Stored::Created(true)));
     }
 
@@ -153,10 +153,10 @@ mod tests {
     fn replace_fails_if_the_record_changed() {
         let mut slot = Slot::default();
         let (old, new) = (record("a", "1", NOW + 10), record("a", "2", NOW + 20));
-        let replace = Operation::Replace(old.clone(), new);
+        let replace = StoreOperation::Replace(old.clone(), new);
         assert_eq!(slot.apply(&replace, NOW), Ok(Stored::Created(false)));
         assert_eq!(slot.get("a", NOW), None);
-        slot.apply(&Operation::Put(old), NOW).unwrap();
+        slot.apply(&StoreOperation::Put(old), NOW).unwrap();
         assert_eq!(slot.apply(&replace, NOW), Ok(Stored::Created(true)));
         assert_eq!(slot.apply(&replace, NOW), Ok(Stored::Created(false)));
         assert_eq!(slot.get("a", NOW + 19).as_deref(), Some("2"));
@@ -167,10 +167,10 @@ mod tests {
         let mut slot = Slot::default();
         let big = "x".repeat(20_000);
         for name in ["a", "b", "c"] {
-            let put = Operation::Put(record(name, &big, NOW + 10));
+            let put = StoreOperation::Put(record(name, &big, NOW + 10));
             assert_eq!(slot.apply(&put, NOW), Ok(Stored::Done));
         }
-        let put = Operation::Put(record("d", &big, NOW + 20));
+        let put = StoreOperation::Put(record("d", &big, NOW + 20));
         assert_eq!(slot.apply(&put, NOW), Err(StoreError::Full));
         assert!(slot.get("a", NOW).is_some());
         assert_eq!(slot.apply(&put, NOW + 10), Ok(Stored::Done));
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn content_that_is_not_a_list_of_records_is_an_error() {
-        let get = Operation::Get(key("a"));
+        let get = StoreOperation::Get(key("a"));
         assert_eq!(apply(b"{", &get, NOW), Err(StoreError::Unavailable));
     }
 

@@ -3,6 +3,7 @@
 
 mod check;
 mod explain;
+mod names;
 mod pin;
 mod reference;
 

@@ -71,7 +71,7 @@ Y8DOIJBN82fkT9yRRgFlgw==\n\
 
 /// A [`Verification`] that can be compared.
 #[derive(Debug, PartialEq)]
-enum Outcome {
+enum TokenOutcome {
     Good,
     NeedKeys(IssuerId),
     NeedToken(PendingFetch),
@@ -197,13 +197,13 @@ fn token_of_key(kid: &str) -> String {
     token(&with(header(), "kid", json!(kid)), &claims())
 }
 
-fn look(verifier: &mut Verifier, token: &str, now: u64) -> Outcome {
+fn look(verifier: &mut Verifier, token: &str, now: u64) -> TokenOutcome {
     let header = format!("Bearer {token}");
     match verifier.verify(&BearerToken::of_header(&header).unwrap(), now) {
-        Verification::Verified(_) => Outcome::Good,
-        Verification::Refused(error) => Outcome::Refused(error),
-        Verification::PendingFetch(PendingFetch::Keys(issuer)) => Outcome::NeedKeys(issuer),
-        Verification::PendingFetch(need) => Outcome::NeedToken(need),
+        Verification::Verified(_) => TokenOutcome::Good,
+        Verification::Refused(error) => TokenOutcome::Refused(error),
+        Verification::PendingFetch(PendingFetch::Keys(issuer)) => TokenOutcome::NeedKeys(issuer),
+        Verification::PendingFetch(need) => TokenOutcome::NeedToken(need),
     }
 }
 
@@ -217,7 +217,7 @@ fn verified(verifier: &mut Verifier, token: &str, now: u64) -> Rc<VerifiedToken>
 
 fn refused(token: &str) -> TokenError {
     match look(&mut verifier(), token, NOW) {
-        Outcome::Refused(error) => error,
+        TokenOutcome::Refused(error) => error,
         other => panic!("{other:?}"),
     }
 }
@@ -237,7 +237,7 @@ fn accepts(claims: &Value) {
     let token = token(&header(), claims);
     assert_eq!(
         look(&mut verifier(), &token, NOW),
-        Outcome::Good,
+        TokenOutcome::Good,
         "{claims}"
     );
 }

@@ -10,9 +10,9 @@ fn etcd() -> Etcd {
     }
 }
 
-fn record() -> Record {
+fn record() -> StoreRecord {
     let key = Key::of("test", &["a"]);
-    Record {
+    StoreRecord {
         key,
         value: "v".to_owned(),
         expires: NOW + 60,
@@ -40,7 +40,7 @@ fn answer(body: &Value) -> HttpResponse {
 
 /// What an operation leads to when etcd answers like this.
 fn outcome(
-    operation: Operation,
+    operation: StoreOperation,
     answers: &[Value],
 ) -> (Vec<HttpRequest>, Result<Stored, StoreError>) {
     let (mut job, call) = Job::start(&etcd(), operation, NOW);
@@ -57,7 +57,7 @@ fn outcome(
 #[test]
 fn a_record_is_written_with_a_lease() {
     let answers = [json!({"ID": "7", "TTL": "60"}), json!({})];
-    let (calls, done) = outcome(Operation::Put(record()), &answers);
+    let (calls, done) = outcome(StoreOperation::Put(record()), &answers);
     assert_eq!(done, Ok(Stored::Done));
     let paths: Vec<&str> = calls.iter().map(path).collect();
     assert_eq!(paths, ["/v3/lease/grant", "/v3/kv/put"]);
@@ -75,7 +75,7 @@ fn what_was_written_is_read_until_it_ends() {
         let kept = json!({"value": "v", "expires": expires}).to_string();
         json!({"kvs": [{"key": "eA==", "value": BASE64_STANDARD.encode(kept)}], "count": "1"})
     };
-    let get = |answer: Value| outcome(Operation::Get(record().key), &[answer]).1;
+    let get = |answer: Value| outcome(StoreOperation::Get(record().key), &[answer]).1;
     let found = Stored::Value(Some("v".to_owned()));
     assert_eq!(get(kept(NOW + 1)), Ok(found));
     assert_eq!(get(kept(NOW)), Ok(Stored::Value(None)));
@@ -93,7 +93,7 @@ fn b44_only_the_first_creates() {
         (json!({"succeeded": false}), false),
     ] {
         let answers = [lease.clone(), said, json!({})];
-        let (calls, created) = outcome(Operation::Create(record()), &answers);
+        let (calls, created) = outcome(StoreOperation::Create(record()), &answers);
         assert_eq!(created, Ok(Stored::Created(first)));
         // What is not written needs no lease.
         let revoked = calls.get(2).map(path);
@@ -109,18 +109,19 @@ fn b44_only_the_first_creates() {
 #[test]
 fn what_changed_meanwhile_is_not_replaced() {
     let old = record();
-    let new = Record {
+    let new = StoreRecord {
         value: "w".to_owned(),
         ..record()
     };
     let lease = json!({"ID": "7"});
     for (said, is_replaced) in [(json!({"succeeded": true}), true), (json!({}), false)] {
         let answers = [lease.clone(), said, json!({})];
-        let (calls, replaced) = outcome(Operation::Replace(old.clone(), new.clone()), &answers);
+        let (calls, replaced) =
+            outcome(StoreOperation::Replace(old.clone(), new.clone()), &answers);
         assert_eq!(replaced, Ok(Stored::Created(is_replaced)));
         assert_eq!(calls.len(), if is_replaced { 2 } else { 3 });
         // It is compared with what was written, byte for byte.
-        let (put, _) = outcome(Operation::Put(old.clone()), &answers);
+        let (put, _) = outcome(StoreOperation::Put(old.clone()), &answers);
         let holds = &body(&calls[1])["compare"][0];
         assert_eq!(path(&calls[1]), "/v3/kv/txn");
         assert_eq!(holds["value"], body(&put[1])["value"]);
@@ -150,10 +151,10 @@ fn what_is_no_answer_is_not_taken_for_one() {
     ];
     for said in answers {
         for operation in [
-            Operation::Get(record().key),
-            Operation::Put(record()),
-            Operation::Create(record()),
-            Operation::Delete(record().key),
+            StoreOperation::Get(record().key),
+            StoreOperation::Put(record()),
+            StoreOperation::Create(record()),
+            StoreOperation::Delete(record().key),
         ] {
             let (mut job, _) = Job::start(&etcd(), operation, NOW);
             let unavailable = EtcdProgress::Over(Err(StoreError::Unavailable));
@@ -161,6 +162,6 @@ fn what_is_no_answer_is_not_taken_for_one() {
         }
     }
     let no_lease = [json!({"error": "x"})];
-    let (_, done) = outcome(Operation::Create(record()), &no_lease);
+    let (_, done) = outcome(StoreOperation::Create(record()), &no_lease);
     assert_eq!(done, Err(StoreError::Unavailable));
 }

@@ -37,7 +37,7 @@ fn b38_every_algorithm_verifies_and_only_where_the_policy_has_it() {
         let mut verifier = Verifier::new(vec![issuer.clone()]).unwrap();
         assert_eq!(
             look(&mut verifier, token, NOW),
-            Outcome::Good,
+            TokenOutcome::Good,
             "{algorithm:?}"
         );
 
@@ -50,7 +50,7 @@ fn b38_every_algorithm_verifies_and_only_where_the_policy_has_it() {
             accepted.algorithms = vec![other(*algorithm)];
         });
         let mut verifier = Verifier::new(vec![issuer]).unwrap();
-        let refused = Outcome::Refused(TokenError::Algorithm);
+        let refused = TokenOutcome::Refused(TokenError::Algorithm);
         assert_eq!(look(&mut verifier, token, NOW), refused, "{algorithm:?}");
     }
 }
@@ -60,7 +60,7 @@ fn the_newer_name_of_an_algorithm_is_the_same_algorithm() {
     let issuer = trusted(ISSUER, inline(&[jwk(&KEY, "k1")]));
     let token = token(&with(header(), "alg", json!("Ed25519")), &claims());
     let mut verifier = Verifier::new(vec![issuer]).unwrap();
-    assert_eq!(look(&mut verifier, &token, NOW), Outcome::Good);
+    assert_eq!(look(&mut verifier, &token, NOW), TokenOutcome::Good);
 }
 
 fn other(algorithm: Algorithm) -> Algorithm {
@@ -88,7 +88,7 @@ fn b38_a_key_is_used_only_for_the_algorithm_it_names() {
         Verifier::new(vec![trusted(ISSUER, inline(std::slice::from_ref(jwk)))]).unwrap();
     assert_eq!(
         look(&mut verifier, &token, NOW),
-        Outcome::Refused(TokenError::Key)
+        TokenOutcome::Refused(TokenError::Key)
     );
 }
 
@@ -110,7 +110,7 @@ fn a_token_without_a_kid_is_checked_with_every_key_of_its_issuer() {
     let keys = [jwk(&OTHER_KEY, "k0"), jwk(&KEY, "k1")];
     let mut verifier = Verifier::new(vec![trusted(ISSUER, inline(&keys))]).unwrap();
     let token = token(&without(header(), "kid"), &claims());
-    assert_eq!(look(&mut verifier, &token, NOW), Outcome::Good);
+    assert_eq!(look(&mut verifier, &token, NOW), TokenOutcome::Good);
 }
 
 #[test]

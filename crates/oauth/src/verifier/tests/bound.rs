@@ -28,7 +28,7 @@ fn proof_of(key: &SigningKey, token: &str, id: &str, now: u64) -> String {
     key.proof(id, ("POST", RESOURCE), token, issued).unwrap()
 }
 
-fn look_bound(verifier: &mut Verifier, token: &str, proof: &str, now: u64) -> Outcome {
+fn look_bound(verifier: &mut Verifier, token: &str, proof: &str, now: u64) -> TokenOutcome {
     let header = format!("DPoP {token}");
     let token = BearerToken::of_dpop_header(&header).unwrap();
     let Ok(proof) = Proof::read(proof, "POST", &token, &rules(), now) else {
@@ -37,28 +37,34 @@ fn look_bound(verifier: &mut Verifier, token: &str, proof: &str, now: u64) -> Ou
     match verifier.verify_bound(&token, &proof, now) {
         Verification::Verified(token) => {
             assert!(token.is_bound());
-            Outcome::Good
+            TokenOutcome::Good
         }
-        Verification::Refused(error) => Outcome::Refused(error),
-        Verification::PendingFetch(PendingFetch::Keys(issuer)) => Outcome::NeedKeys(issuer),
-        Verification::PendingFetch(need) => Outcome::NeedToken(need),
+        Verification::Refused(error) => TokenOutcome::Refused(error),
+        Verification::PendingFetch(PendingFetch::Keys(issuer)) => TokenOutcome::NeedKeys(issuer),
+        Verification::PendingFetch(need) => TokenOutcome::NeedToken(need),
     }
 }
 
 #[test]
 fn b44_a_bound_token_is_good_with_its_proof_only() {
     let (mut verifier, token) = (verifier(), bound_token());
-    let bound = || Outcome::Refused(TokenError::Bound);
+    let bound = || TokenOutcome::Refused(TokenError::Bound);
     assert_eq!(look(&mut verifier, &token, NOW), bound());
     let own = proof_of(&CALLER, &token, "p1", NOW);
-    assert_eq!(look_bound(&mut verifier, &token, &own, NOW), Outcome::Good);
+    assert_eq!(
+        look_bound(&mut verifier, &token, &own, NOW),
+        TokenOutcome::Good
+    );
     // Remembered, it is still bound.
     assert_eq!(look(&mut verifier, &token, NOW), bound());
     let stolen = proof_of(&THIEF, &token, "p2", NOW);
-    let binding = Outcome::Refused(TokenError::Proof(ProofError::Binding));
+    let binding = TokenOutcome::Refused(TokenError::Proof(ProofError::Binding));
     assert_eq!(look_bound(&mut verifier, &token, &stolen, NOW), binding);
     let next = proof_of(&CALLER, &token, "p3", NOW);
-    assert_eq!(look_bound(&mut verifier, &token, &next, NOW), Outcome::Good);
+    assert_eq!(
+        look_bound(&mut verifier, &token, &next, NOW),
+        TokenOutcome::Good
+    );
 }
 
 #[test]
@@ -67,9 +73,9 @@ fn b44_a_proof_is_used_up() {
     let proof = proof_of(&CALLER, &token, "p1", NOW);
     assert_eq!(
         look_bound(&mut verifier, &token, &proof, NOW),
-        Outcome::Good
+        TokenOutcome::Good
     );
-    let replayed = || Outcome::Refused(TokenError::Proof(ProofError::Replayed));
+    let replayed = || TokenOutcome::Refused(TokenError::Proof(ProofError::Replayed));
     assert_eq!(look_bound(&mut verifier, &token, &proof, NOW), replayed());
     assert_eq!(
         look_bound(&mut verifier, &token, &proof, NOW + 300),
@@ -84,20 +90,20 @@ fn b44_what_is_refused_uses_no_proof_up() {
     // A thief who sends the same name with a key of its own.
     let mut verifier = verifier();
     let stolen = proof_of(&THIEF, &token, "p1", NOW);
-    let binding = Outcome::Refused(TokenError::Proof(ProofError::Binding));
+    let binding = TokenOutcome::Refused(TokenError::Proof(ProofError::Binding));
     assert_eq!(look_bound(&mut verifier, &token, &stolen, NOW), binding);
     assert_eq!(
         look_bound(&mut verifier, &token, &proof, NOW),
-        Outcome::Good
+        TokenOutcome::Good
     );
     // A wait for keys.
     let mut verifier = fetching();
-    let keys = Outcome::NeedKeys(FIRST);
+    let keys = TokenOutcome::NeedKeys(FIRST);
     assert_eq!(look_bound(&mut verifier, &token, &proof, NOW), keys);
     assert_eq!(deliver(&mut verifier, &[jwk(&KEY, "k1")], NOW), Ok(()));
     assert_eq!(
         look_bound(&mut verifier, &token, &proof, NOW),
-        Outcome::Good
+        TokenOutcome::Good
     );
 }
 
@@ -106,12 +112,12 @@ fn b44_a_proof_does_not_make_a_token_good() {
     let mut verifier = verifier();
     let unbound = good_token();
     let proof = proof_of(&CALLER, &unbound, "p1", NOW);
-    let refused = Outcome::Refused(TokenError::Unbound);
+    let refused = TokenOutcome::Refused(TokenError::Unbound);
     assert_eq!(look_bound(&mut verifier, &unbound, &proof, NOW), refused);
     let expired = with(claims(), "exp", json!(NOW - 60));
     let expired = token(&header(), &with(expired, "cnf", confirmation()));
     let proof = proof_of(&CALLER, &expired, "p2", NOW);
-    let refused = Outcome::Refused(TokenError::Expired);
+    let refused = TokenOutcome::Refused(TokenError::Expired);
     assert_eq!(look_bound(&mut verifier, &expired, &proof, NOW), refused);
 }
 
@@ -130,7 +136,7 @@ fn b44_what_cannot_be_proven_is_refused_with_and_without_proof() {
         json!({"jkt": jkt, "x5t#S256": "x"}),
     ] {
         let token = token(&header(), &with(claims(), "cnf", confirmation));
-        let bound = || Outcome::Refused(TokenError::Bound);
+        let bound = || TokenOutcome::Refused(TokenError::Bound);
         assert_eq!(look(&mut verifier(), &token, NOW), bound());
         let proof = proof_of(&CALLER, &token, "p1", NOW);
         assert_eq!(look_bound(&mut verifier(), &token, &proof, NOW), bound());
@@ -154,7 +160,8 @@ fn b44_an_issuer_that_is_asked_names_the_key_too() {
     let secret = |_: &str| Some("s3cret".to_owned());
     let mut verifier = Verifier::with_environment(vec![issuer], &secret).unwrap();
     let proof = |id: &str| proof_of(&CALLER, "opaque", id, NOW);
-    let Outcome::NeedToken(need) = look_bound(&mut verifier, "opaque", &proof("p1"), NOW) else {
+    let TokenOutcome::NeedToken(need) = look_bound(&mut verifier, "opaque", &proof("p1"), NOW)
+    else {
         panic!()
     };
     assert!(verifier.start(need).is_some());
@@ -168,11 +175,11 @@ fn b44_an_issuer_that_is_asked_names_the_key_too() {
     );
     assert_eq!(
         look_bound(&mut verifier, "opaque", &proof("p1"), NOW),
-        Outcome::Good
+        TokenOutcome::Good
     );
-    let bound = Outcome::Refused(TokenError::Bound);
+    let bound = TokenOutcome::Refused(TokenError::Bound);
     assert_eq!(look(&mut verifier, "opaque", NOW), bound);
-    let replayed = Outcome::Refused(TokenError::Proof(ProofError::Replayed));
+    let replayed = TokenOutcome::Refused(TokenError::Proof(ProofError::Replayed));
     assert_eq!(
         look_bound(&mut verifier, "opaque", &proof("p1"), NOW),
         replayed

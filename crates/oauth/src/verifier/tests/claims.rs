@@ -63,18 +63,18 @@ fn b38_a_token_from_the_future_is_refused() {
 fn the_clock_skew_is_the_policys() {
     let token = token(&header(), &with(claims(), "exp", json!(NOW)));
     for (now, expected) in [
-        (NOW, Outcome::Good),
-        (NOW + 29, Outcome::Good),
-        (NOW + 30, Outcome::Refused(TokenError::Expired)),
-        (NOW + 31, Outcome::Refused(TokenError::Expired)),
+        (NOW, TokenOutcome::Good),
+        (NOW + 29, TokenOutcome::Good),
+        (NOW + 30, TokenOutcome::Refused(TokenError::Expired)),
+        (NOW + 31, TokenOutcome::Refused(TokenError::Expired)),
     ] {
         assert_eq!(look(&mut verifier(), &token, now), expected, "{now}");
     }
     let mut issuer = trusted(ISSUER, inline(&[jwk(&KEY, "k1")]));
     issuer.clock_skew = Duration::ZERO;
     let mut verifier = Verifier::new(vec![issuer]).unwrap();
-    assert_eq!(look(&mut verifier, &token, NOW - 1), Outcome::Good);
-    let expired = Outcome::Refused(TokenError::Expired);
+    assert_eq!(look(&mut verifier, &token, NOW - 1), TokenOutcome::Good);
+    let expired = TokenOutcome::Refused(TokenError::Expired);
     assert_eq!(look(&mut verifier, &token, NOW), expired);
 }
 

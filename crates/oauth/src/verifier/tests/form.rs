@@ -30,7 +30,7 @@ fn b38_the_public_key_is_no_shared_secret() {
         let mut verifier = Verifier::new(vec![trusted(ISSUER, keys)]).unwrap();
         let key = HS256Key::from_bytes(&secret).with_key_id("k1");
         let token = key.authenticate(jwt_claims()).unwrap();
-        let refused = Outcome::Refused(TokenError::Algorithm);
+        let refused = TokenOutcome::Refused(TokenError::Algorithm);
         assert_eq!(look(&mut verifier, &token, NOW), refused);
     }
 }
@@ -91,14 +91,18 @@ fn b38_only_access_tokens_are_access_tokens() {
 fn typ_is_read_whatever_its_case() {
     for typ in ["at+jwt", "AT+JWT", "application/at+jwt", "JWT", "jwt"] {
         let token = token(&with(header(), "typ", json!(typ)), &claims());
-        assert_eq!(look(&mut verifier(), &token, NOW), Outcome::Good, "{typ}");
+        assert_eq!(
+            look(&mut verifier(), &token, NOW),
+            TokenOutcome::Good,
+            "{typ}"
+        );
     }
     let issuer = trusted(ISSUER, inline(&[jwk(&KEY, "k1")]));
     let issuer = accepting(issuer, |accepted| accepted.types = vec![TokenType::Absent]);
     let mut verifier = Verifier::new(vec![issuer]).unwrap();
     let absent = token(&without(header(), "typ"), &claims());
-    assert_eq!(look(&mut verifier, &absent, NOW), Outcome::Good);
-    let wrong = Outcome::Refused(TokenError::Type);
+    assert_eq!(look(&mut verifier, &absent, NOW), TokenOutcome::Good);
+    let wrong = TokenOutcome::Refused(TokenError::Type);
     assert_eq!(look(&mut verifier, &good_token(), NOW), wrong);
 }
 
@@ -212,7 +216,7 @@ fn b38_any_changed_byte_spoils_the_signature() {
         let mut changed = signature.clone();
         changed[index] ^= 1;
         let changed = format!("{text}.{}", BASE64_URL_SAFE_NO_PAD.encode(changed));
-        let spoiled = Outcome::Refused(TokenError::Signature);
+        let spoiled = TokenOutcome::Refused(TokenError::Signature);
         assert_eq!(look(&mut verifier, &changed, NOW), spoiled, "byte {index}");
     }
     for (header, claims) in [
@@ -224,12 +228,12 @@ fn b38_any_changed_byte_spoils_the_signature() {
             .map(|(text, _)| (text.to_owned(), ()))
             .unwrap();
         let changed = format!("{changed}.{}", BASE64_URL_SAFE_NO_PAD.encode(&signature));
-        let spoiled = Outcome::Refused(TokenError::Signature);
+        let spoiled = TokenOutcome::Refused(TokenError::Signature);
         assert_eq!(look(&mut verifier, &changed, NOW), spoiled);
     }
     for length in [1, 63, 65, 128] {
         let short = BASE64_URL_SAFE_NO_PAD.encode(vec![7; length]);
         assert_eq!(refused(&format!("{text}.{short}")), TokenError::Signature);
     }
-    assert_eq!(look(&mut verifier, &token, NOW), Outcome::Good);
+    assert_eq!(look(&mut verifier, &token, NOW), TokenOutcome::Good);
 }

@@ -64,7 +64,7 @@ fn active() -> Value {
 fn asks(verifier: &mut Verifier, token: &str, now: u64) {
     assert_eq!(
         look(verifier, token, now),
-        Outcome::NeedToken(need(token)),
+        TokenOutcome::NeedToken(need(token)),
         "{token} at {now}"
     );
 }
@@ -77,7 +77,7 @@ fn answer(verifier: &mut Verifier, token: &str, answer: &Value, now: u64) {
 }
 
 /// What becomes of a token of which the issuer says this.
-fn outcome(said: &Value) -> Outcome {
+fn outcome(said: &Value) -> TokenOutcome {
     let mut verifier = asking();
     asks(&mut verifier, TOKEN, NOW);
     answer(&mut verifier, TOKEN, said, NOW);
@@ -99,9 +99,12 @@ fn an_active_token_says_who_is_calling() {
 
 #[test]
 fn b38_an_answer_is_checked_like_a_token() {
-    assert_eq!(outcome(&active()), Outcome::Good);
-    assert_eq!(outcome(&without(active(), "iss")), Outcome::Good);
-    assert_eq!(outcome(&without(active(), "token_type")), Outcome::Good);
+    assert_eq!(outcome(&active()), TokenOutcome::Good);
+    assert_eq!(outcome(&without(active(), "iss")), TokenOutcome::Good);
+    assert_eq!(
+        outcome(&without(active(), "token_type")),
+        TokenOutcome::Good
+    );
     for (name, value, error) in [
         ("iss", json!(OTHER_ISSUER), TokenError::Issuer),
         ("iss", json!([ISSUER]), TokenError::Issuer),
@@ -125,17 +128,17 @@ fn b38_an_answer_is_checked_like_a_token() {
         ("token_use", json!("refresh_token"), TokenError::Type),
     ] {
         let said = with(active(), name, value);
-        assert_eq!(outcome(&said), Outcome::Refused(error), "{said}");
+        assert_eq!(outcome(&said), TokenOutcome::Refused(error), "{said}");
     }
     let no_user = without(active(), "sub");
     assert_eq!(
         outcome(&no_user),
-        Outcome::Refused(TokenError::Claim("user"))
+        TokenOutcome::Refused(TokenError::Claim("user"))
     );
     let endless = without(active(), "exp");
     assert_eq!(
         outcome(&endless),
-        Outcome::Refused(TokenError::Claim("exp"))
+        TokenOutcome::Refused(TokenError::Claim("exp"))
     );
 }
 
@@ -150,15 +153,15 @@ fn b39_an_answer_without_our_audience_is_for_somebody_else() {
         let said = with(active(), "aud", audience);
         assert_eq!(
             outcome(&said),
-            Outcome::Refused(TokenError::Audience),
+            TokenOutcome::Refused(TokenError::Audience),
             "{said}"
         );
     }
-    let claim = Outcome::Refused(TokenError::Claim("aud"));
+    let claim = TokenOutcome::Refused(TokenError::Claim("aud"));
     assert_eq!(outcome(&without(active(), "aud")), claim);
     assert_eq!(
         outcome(&with(active(), "aud", json!(["x", RESOURCE]))),
-        Outcome::Good
+        TokenOutcome::Good
     );
 }
 
@@ -167,15 +170,15 @@ fn an_answer_counts_for_its_time_and_never_longer_than_the_token() {
     let mut verifier = asking();
     asks(&mut verifier, TOKEN, NOW);
     answer(&mut verifier, TOKEN, &active(), NOW);
-    assert_eq!(look(&mut verifier, TOKEN, NOW + 60), Outcome::Good);
+    assert_eq!(look(&mut verifier, TOKEN, NOW + 60), TokenOutcome::Good);
     asks(&mut verifier, TOKEN, NOW + 61);
 
     let mut verifier = asking();
     asks(&mut verifier, TOKEN, NOW);
     let short = with(active(), "exp", json!(NOW + 5));
     answer(&mut verifier, TOKEN, &short, NOW);
-    assert_eq!(look(&mut verifier, TOKEN, NOW + 34), Outcome::Good);
-    let expired = Outcome::Refused(TokenError::Expired);
+    assert_eq!(look(&mut verifier, TOKEN, NOW + 34), TokenOutcome::Good);
+    let expired = TokenOutcome::Refused(TokenError::Expired);
     assert_eq!(look(&mut verifier, TOKEN, NOW + 35), expired);
 }
 
@@ -186,7 +189,7 @@ fn a_revoked_token_is_refused_at_the_next_question() {
     answer(&mut verifier, TOKEN, &active(), NOW);
     asks(&mut verifier, TOKEN, NOW + 61);
     answer(&mut verifier, TOKEN, &json!({"active": false}), NOW + 61);
-    let inactive = Outcome::Refused(TokenError::Inactive);
+    let inactive = TokenOutcome::Refused(TokenError::Inactive);
     assert_eq!(look(&mut verifier, TOKEN, NOW + 61), inactive);
     assert_eq!(look(&mut verifier, TOKEN, NOW + 66), inactive);
     asks(&mut verifier, TOKEN, NOW + 67);
@@ -209,7 +212,7 @@ fn h13_what_is_no_answer_lets_nobody_in() {
         assert!(verifier.start(need(TOKEN)).is_some());
         let taken = verifier.fetched(need(TOKEN), document.map(str::as_bytes), NOW, 1.0);
         assert_eq!(taken.err(), error.map(FetchError::Answer), "{document:?}");
-        let unavailable = Outcome::Refused(TokenError::IntrospectionUnavailable);
+        let unavailable = TokenOutcome::Refused(TokenError::IntrospectionUnavailable);
         assert_eq!(look(&mut verifier, TOKEN, NOW + 1), unavailable);
         asks(&mut verifier, TOKEN, NOW + 2);
     }
@@ -222,7 +225,7 @@ fn h13_an_old_answer_does_not_stand_in_for_a_failed_one() {
     answer(&mut verifier, TOKEN, &active(), NOW);
     asks(&mut verifier, TOKEN, NOW + 61);
     assert_eq!(verifier.fetched(need(TOKEN), None, NOW + 61, 1.0), Ok(()));
-    let unavailable = Outcome::Refused(TokenError::IntrospectionUnavailable);
+    let unavailable = TokenOutcome::Refused(TokenError::IntrospectionUnavailable);
     assert_eq!(look(&mut verifier, TOKEN, NOW + 61), unavailable);
 }
 
@@ -247,12 +250,12 @@ fn b40_a_flood_of_made_up_tokens_is_no_flood_of_calls() {
     for number in 0..32 {
         asks(&mut verifier, &made_up(number), NOW);
     }
-    let busy = Outcome::Refused(TokenError::IntrospectionBusy);
+    let busy = TokenOutcome::Refused(TokenError::IntrospectionBusy);
     for number in 32..2000 {
         assert_eq!(look(&mut verifier, &made_up(number), NOW), busy);
     }
     // Who is known goes on, and who waits is not pushed out.
-    assert_eq!(look(&mut verifier, TOKEN, NOW), Outcome::Good);
+    assert_eq!(look(&mut verifier, TOKEN, NOW), TokenOutcome::Good);
     asks(&mut verifier, &made_up(0), NOW);
     answer(&mut verifier, &made_up(0), &json!({"active": false}), NOW);
     asks(&mut verifier, &made_up(50), NOW);
@@ -270,18 +273,20 @@ fn b40_refused_tokens_do_not_push_out_good_ones() {
         asks(&mut verifier, &token, NOW);
         answer(&mut verifier, &token, &json!({"active": false}), NOW);
     }
-    assert_eq!(look(&mut verifier, TOKEN, NOW), Outcome::Good);
+    assert_eq!(look(&mut verifier, TOKEN, NOW), TokenOutcome::Good);
 }
 
 #[test]
 fn a_jwt_goes_to_the_issuer_it_names_and_anything_else_to_the_one_that_is_asked() {
     let asked = IssuerId(1);
     let of = |token: &str| match need(token) {
-        PendingFetch::Token(_, digest) => Outcome::NeedToken(PendingFetch::Token(asked, digest)),
+        PendingFetch::Token(_, digest) => {
+            TokenOutcome::NeedToken(PendingFetch::Token(asked, digest))
+        }
         PendingFetch::Keys(_) => panic!(),
     };
     let own = token(&header(), &with(claims(), "iss", json!(OTHER_ISSUER)));
-    assert_eq!(look(&mut both(), &own, NOW), Outcome::Good);
+    assert_eq!(look(&mut both(), &own, NOW), TokenOutcome::Good);
 
     let unsigned = BASE64_URL_SAFE_NO_PAD.encode("{}");
     for token in [
@@ -322,14 +327,14 @@ fn b40_what_is_plainly_no_access_token_is_not_asked_about() {
         ),
         (huge, TokenError::TooLarge),
     ] {
-        assert_eq!(look(&mut both(), &token, NOW), Outcome::Refused(error));
+        assert_eq!(look(&mut both(), &token, NOW), TokenOutcome::Refused(error));
     }
 }
 
 #[test]
 fn b38_an_issuer_that_is_asked_does_not_speak_for_one_with_keys() {
     let mut verifier = both();
-    let Outcome::NeedToken(need) = look(&mut verifier, TOKEN, NOW) else {
+    let TokenOutcome::NeedToken(need) = look(&mut verifier, TOKEN, NOW) else {
         panic!()
     };
     assert!(verifier.start(need).is_some());
@@ -338,7 +343,7 @@ fn b38_an_issuer_that_is_asked_does_not_speak_for_one_with_keys() {
         verifier.fetched(need, Some(said.as_bytes()), NOW, 1.0),
         Ok(())
     );
-    let refused = Outcome::Refused(TokenError::Issuer);
+    let refused = TokenOutcome::Refused(TokenError::Issuer);
     assert_eq!(look(&mut verifier, TOKEN, NOW), refused);
 }
 
@@ -419,7 +424,7 @@ fn b38_keys_of_id_tokens_make_no_access_token() {
         let signed = good_token();
         asks(&mut verifier, &signed, NOW);
         answer(&mut verifier, &signed, &json!({"active": false}), NOW);
-        let inactive = Outcome::Refused(TokenError::Inactive);
+        let inactive = TokenOutcome::Refused(TokenError::Inactive);
         assert_eq!(look(&mut verifier, &signed, NOW), inactive);
     }
 }

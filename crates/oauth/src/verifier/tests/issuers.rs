@@ -18,8 +18,8 @@ fn b38_one_issuer_does_not_speak_for_another() {
     };
     let mut apart = two_issuers("k2");
     let mut alike = two_issuers("k1");
-    let key = Outcome::Refused(TokenError::Key);
-    let signature = Outcome::Refused(TokenError::Signature);
+    let key = TokenOutcome::Refused(TokenError::Key);
+    let signature = TokenOutcome::Refused(TokenError::Signature);
     assert_eq!(look(&mut apart, &forged("k2"), NOW), key);
     assert_eq!(look(&mut apart, &forged("k1"), NOW), signature);
     assert_eq!(look(&mut alike, &forged("k1"), NOW), signature);

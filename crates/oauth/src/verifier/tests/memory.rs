@@ -11,10 +11,10 @@ fn a_verified_token_is_remembered_until_it_expires() {
         &first,
         &verified(&mut verifier, &token, NOW + 629)
     ));
-    let expired = Outcome::Refused(TokenError::Expired);
+    let expired = TokenOutcome::Refused(TokenError::Expired);
     assert_eq!(look(&mut verifier, &token, NOW + 630), expired);
     // A clock that goes back does not bring a token forward.
-    let not_yet = Outcome::Refused(TokenError::NotYet);
+    let not_yet = TokenOutcome::Refused(TokenError::NotYet);
     assert_eq!(look(&mut verifier, &token, NOW - 41), not_yet);
 }
 
@@ -25,7 +25,7 @@ fn b38_a_remembered_token_is_not_another_ones_signature() {
     verified(&mut verifier, &token, NOW);
     let (text, _) = token.rsplit_once('.').unwrap();
     let forged = format!("{text}.{}", BASE64_URL_SAFE_NO_PAD.encode([0; 64]));
-    let refused = Outcome::Refused(TokenError::Signature);
+    let refused = TokenOutcome::Refused(TokenError::Signature);
     assert_eq!(look(&mut verifier, &forged, NOW), refused);
 }
 
@@ -46,14 +46,14 @@ fn b40_a_remembered_token_goes_with_its_keys() {
         deliver(&mut verifier, &[jwk(&OTHER_KEY, "k2")], NOW + 20),
         Ok(())
     );
-    let unknown = Outcome::Refused(TokenError::Key);
+    let unknown = TokenOutcome::Refused(TokenError::Key);
     assert_eq!(look(&mut verifier, &token, NOW + 20), unknown);
     // The name of its key is given to another.
     assert_eq!(
         deliver(&mut verifier, &[jwk(&OTHER_KEY, "k1")], NOW + 30),
         Ok(())
     );
-    let signature = Outcome::Refused(TokenError::Signature);
+    let signature = TokenOutcome::Refused(TokenError::Signature);
     assert_eq!(look(&mut verifier, &token, NOW + 30), signature);
 }
 
@@ -61,11 +61,11 @@ fn b40_a_remembered_token_goes_with_its_keys() {
 fn b40_a_remembered_token_is_not_accepted_longer_than_its_keys() {
     let mut verifier = with_keys();
     let token = token(&header(), &with(claims(), "exp", json!(NOW + 3630)));
-    assert_eq!(look(&mut verifier, &token, NOW), Outcome::Good);
-    assert_eq!(look(&mut verifier, &token, NOW + 3600), Outcome::Good);
-    let fetch = Outcome::NeedKeys(FIRST);
+    assert_eq!(look(&mut verifier, &token, NOW), TokenOutcome::Good);
+    assert_eq!(look(&mut verifier, &token, NOW + 3600), TokenOutcome::Good);
+    let fetch = TokenOutcome::NeedKeys(FIRST);
     assert_eq!(look(&mut verifier, &token, NOW + 3601), fetch);
     fail(&mut verifier, NOW + 3601);
-    let unavailable = Outcome::Refused(TokenError::KeysUnavailable);
+    let unavailable = TokenOutcome::Refused(TokenError::KeysUnavailable);
     assert_eq!(look(&mut verifier, &token, NOW + 3601), unavailable);
 }

@@ -8,7 +8,7 @@ use proxy_wasm::types::{BufferType, LogLevel, MapType, Status};
 use crate::host::Host;
 use crate::transaction::Peer;
 use base::http::{HttpRequest, HttpResponse, Reply};
-use base::store::{Operation, StoreError, Stored, memory};
+use base::store::{StoreError, StoreOperation, Stored, memory};
 use base::time::UnixTime;
 use mcp::headers::{HeaderEdit, Headers};
 
@@ -37,7 +37,7 @@ impl Host for EnvoyHost {
         hostcalls::dispatch_http_call(cluster, headers, body, Vec::new(), CALL_TIMEOUT).ok()
     }
 
-    fn store(&self, operation: &Operation) -> Result<Stored, StoreError> {
+    fn store(&self, operation: &StoreOperation) -> Result<Stored, StoreError> {
         let slot = memory::slot(operation.key());
         let now = now().as_secs();
         change_shared(&format!("mcp-auth/1/{slot}"), |held| {

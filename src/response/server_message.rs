@@ -14,7 +14,7 @@ use crate::refusal::Refusal;
 use base::json::JsonErrorKind;
 use base::json::tree::Node;
 use base::time::UnixTime;
-use mcp::sealed_ids::may_have_ids;
+use mcp::message_ids::may_have_ids;
 use policy::ServerErrors;
 
 impl Answering {

@@ -6,7 +6,7 @@ use mcp::message::Message;
 use policy::Policy;
 
 use crate::Failure;
-use crate::claims::Token;
+use crate::caller_token::Token;
 
 /// The version the clients of the older era state, once they are initialized.
 const LEGACY_VERSION: &str = "2025-11-25";
@@ -46,7 +46,7 @@ fn parse(header: &str) -> Result<(String, &str), Failure> {
     let split = pseudo.unwrap_or(header).split_once(':');
     let Some((name, value)) = split.filter(|(name, _)| is_name(name)) else {
         return Err(Failure::usage(
-            format!("`{}` is no header", crate::text::printable(header)),
+            format!("`{}` is no header", crate::terminal_text::printable(header)),
             "write `--header 'Name: value'`, or `--header 'Name:'` to leave one out",
         ));
     };

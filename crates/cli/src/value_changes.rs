@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::text::printable;
+use crate::terminal_text::printable;
 
 /// The differences, one line each. Empty if one of the texts is no JSON.
 pub(crate) fn changes(before: &[u8], after: &[u8]) -> Vec<String> {

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::arrived::Authenticated;
-use super::opened_ids::State;
+use super::opened_ids::OpenedState;
 use super::understand::{Understood, arguments_in};
 use crate::accounts::vault::ConversationId;
 use crate::authorize::Target;
@@ -13,7 +13,7 @@ use crate::consent::call_question::{AskedCall, QuestionPlace};
 use crate::consent::elicitation::{Action, Elicitation, How, action};
 use crate::limits::MAX_DEPTH;
 use crate::refusal::Refusal;
-use crate::response::sealed_ids::Asked;
+use crate::response::sealed_ids::RequestContent;
 use base::json::digest;
 use base::json::tree::Node;
 use base::seal::Purpose;
@@ -102,7 +102,7 @@ impl Authenticated {
         understood: &Understood<'_>,
         target: Target<'_>,
         operations: &[&Operation],
-        state: Option<&State>,
+        state: Option<&OpenedState>,
         sent: &[u8],
     ) -> Result<Consent, Refusal> {
         let policy = self.request.policy();
@@ -111,12 +111,12 @@ impl Authenticated {
             return Ok(Consent::NotNeeded);
         };
         match state {
-            Some(State::Own(Answered {
+            Some(OpenedState::Own(Answered {
                 agreement: Some(agreement),
                 ..
             })) => return Ok(Consent::Given(agreement.clone())),
             // What the server asked for belongs to a call that was agreed to: once.
-            Some(State::Servers { next, .. }) => return Ok(Consent::Given(next.clone())),
+            Some(OpenedState::Servers { next, .. }) => return Ok(Consent::Given(next.clone())),
             _ => {}
         }
         let arguments = arguments_in(policy, sent).map_err(Refusal::Message)?;
@@ -207,7 +207,12 @@ impl Authenticated {
     }
 
     /// The answer to a question of the filter's own, if the state is one.
-    pub(super) fn open_question(&self, asked: &Asked, sealed: &str, body: &[u8]) -> Option<State> {
+    pub(super) fn open_question(
+        &self,
+        asked: &RequestContent,
+        sealed: &str,
+        body: &[u8],
+    ) -> Option<OpenedState> {
         let sealing = self.sealing()?;
         let question: SealedQuestion =
             sealing.open_for_request(Purpose::Question, asked, sealed)?;
@@ -220,7 +225,7 @@ impl Authenticated {
             Agrees::ToTheCall => Some(Agreement::of(sealed, question.expires)),
             Agrees::Before(agreement) => Some(agreement),
         };
-        Some(State::Own(Answered {
+        Some(OpenedState::Own(Answered {
             action: action(&message),
             agreement,
         }))
