@@ -8,6 +8,8 @@ VENV := .venv/bin
 OLD_ENVOY := .envoy/1.36
 CLIENTS := tests/clients
 OLD_PYTHON_SDK := .clients/python-v1
+FIELD := tests/field
+PYTHON_SERVERS := .clients/servers
 DENY := .tools/bin/cargo-deny
 # Taken if they are installed (or named in the environment), else fetched.
 ETCD_BIN ?= $(or $(shell which etcd),$(CURDIR)/.tools/etcd/usr/bin/etcd)
@@ -43,7 +45,7 @@ audit: $(DENY) ## known vulnerabilities; needs the advisory database from the ne
 unit:
 	cargo test --locked --workspace
 
-e2e: wasm setup $(OLD_ENVOY)/.installed $(OLD_PYTHON_SDK)/.installed $(CLIENTS)/node/node_modules/.installed $(ETCD_BIN) $(CHROMIUM_BIN) conformance-server
+e2e: wasm setup $(OLD_ENVOY)/.installed $(OLD_PYTHON_SDK)/.installed $(CLIENTS)/node/node_modules/.installed $(PYTHON_SERVERS)/.installed $(FIELD)/node/node_modules/.installed $(ETCD_BIN) $(CHROMIUM_BIN) conformance-server
 	$(VENV)/python -m pytest tests -n 4
 
 conformance: wasm setup conformance-server $(CONFORMANCE)/node_modules/.installed ## the official suite, directly and through the filter
@@ -85,6 +87,16 @@ $(CLIENTS)/node/node_modules/.installed: $(CLIENTS)/node/package-lock.json .venv
 	$(VENV)/npm ci --prefix $(CLIENTS)/node --ignore-scripts --no-audit --no-fund --silent
 	touch $@
 
+# Servers of others, each with what it needs.
+$(PYTHON_SERVERS)/.installed: $(FIELD)/python/requirements.txt
+	$(PYTHON) -m venv $(PYTHON_SERVERS)
+	$(PYTHON_SERVERS)/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+$(FIELD)/node/node_modules/.installed: $(FIELD)/node/package-lock.json .venv/.installed
+	$(VENV)/npm ci --prefix $(FIELD)/node --ignore-scripts --no-audit --no-fund --silent
+	touch $@
+
 # Debian's package, unpacked without being installed; elsewhere name an etcd in ETCD_BIN.
 $(CURDIR)/.tools/etcd/usr/bin/etcd:
 	mkdir -p .tools/etcd
@@ -104,4 +116,4 @@ $(DENY):
 	cargo install --quiet --locked --root .tools cargo-deny --version 0.20.2
 
 clean:
-	rm -rf target .venv .envoy .tools .demo .clients $(CLIENTS)/node/node_modules $(CONFORMANCE)/node_modules
+	rm -rf target .venv .envoy .tools .demo .clients $(CLIENTS)/node/node_modules $(FIELD)/node/node_modules $(CONFORMANCE)/node_modules

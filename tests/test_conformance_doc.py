@@ -11,6 +11,7 @@ from .harness.envoy import ROOT
 
 CONFORMANCE = (ROOT / "docs/conformance.md").read_text()
 THREATS = (ROOT / "docs/threats.md").read_text()
+FIELD = (ROOT / "docs/field.md").read_text()
 
 # In Rust, a function behind `#[test]`; in Python, what `python_functions` in pytest.ini collects.
 RUST = re.compile(r"#\[test\]\s*(?:#\[[^\]]*\]\s*)*fn (\w+)\(")
@@ -57,7 +58,7 @@ def is_file(name: str) -> bool:
     return any(path.is_file() for path in (ROOT / name, ROOT / "src" / name, ROOT / "crates" / crate / "src" / rest))
 
 
-@pytest.mark.parametrize("text", [CONFORMANCE, THREATS], ids=["conformance", "threats"])
+@pytest.mark.parametrize("text", [CONFORMANCE, THREATS, FIELD], ids=["conformance", "threats", "field"])
 def test_every_test_and_file_that_is_named_exists(text: str) -> None:
     named = CODE.findall(text)
     assert not {name for name in named if TEST.fullmatch(name)} - TESTS

@@ -1,0 +1,1 @@
+"""Real servers with real clients, directly and behind the filter."""
