@@ -17,7 +17,7 @@ pub(super) struct Changes {
     /// The texts that now stand in the place of others, by their start.
     texts: BTreeMap<usize, Written>,
     /// The texts that are JSON once more, by their start.
-    embedded: BTreeMap<usize, Embedded>,
+    embedded: BTreeMap<usize, EmbeddedEdits>,
     /// How many more values are read of the message.
     values: Rc<ValuesLeft>,
 }
@@ -46,7 +46,7 @@ impl Written {
 
 /// A text that is JSON once more, and what changes in it.
 #[derive(Debug)]
-pub(super) struct Embedded {
+pub(super) struct EmbeddedEdits {
     span: Span,
     text: String,
     pub(super) node: Node,
@@ -56,7 +56,7 @@ pub(super) struct Embedded {
 /// What a text holds.
 pub(super) enum Held<'n> {
     /// JSON. To be handed back to [`Changes::close`].
-    Json(Embedded),
+    Json(EmbeddedEdits),
     /// What some would read as JSON.
     Nearly(Cow<'n, str>),
     /// Words.
@@ -100,7 +100,7 @@ impl Changes {
         let text = node.text()?;
         let start = node.span.start;
         let fate = self.edits.fate(&node.span);
-        let embedded = self.embedded.get(&start).and_then(Embedded::changed);
+        let embedded = self.embedded.get(&start).and_then(EmbeddedEdits::changed);
         match (fate, embedded) {
             (Fate::Gone, _) => None,
             (_, Some(changed)) => Some(Cow::Owned(changed)),
@@ -181,7 +181,7 @@ impl Changes {
         let now = self.written(node.span.start);
         let text = now.map_or(Cow::Borrowed(text), Cow::Owned);
         Some(match self.values.look(&text, max_depth) {
-            Inside::Json(inner) => Held::Json(Embedded {
+            Inside::Json(inner) => Held::Json(EmbeddedEdits {
                 span: node.span.clone(),
                 text: text.into_owned(),
                 node: inner,
@@ -193,7 +193,7 @@ impl Changes {
     }
 
     /// Keeps what changed in a text that was opened.
-    pub(super) fn close(&mut self, embedded: Embedded) {
+    pub(super) fn close(&mut self, embedded: EmbeddedEdits) {
         self.embedded.insert(embedded.span.start, embedded);
     }
 
@@ -214,7 +214,7 @@ impl Changes {
     }
 }
 
-impl Embedded {
+impl EmbeddedEdits {
     /// JSON in a text that stands at no place of its own, as in base64. `around`: the changes of the
     /// message.
     pub(super) fn of(text: &str, node: Node, around: &Changes) -> Self {

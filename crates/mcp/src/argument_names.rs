@@ -1,4 +1,4 @@
-//! Argument names compared the way lenient servers compare them.
+//! Argument names, compared as lenient servers compare them.
 //!
 //! A server may read `User_ID`, `userId`, `user.id`, `u\u{17f}er_id` or full-width letters as
 //! `user_id`: by case-insensitive decoding, field aliases or Unicode normalisation. All of them
@@ -36,8 +36,7 @@ pub fn fold(name: &str) -> Cow<'_, str> {
                 .collect(),
         );
     }
-    // Upper case first: that also resolves characters whose only relation is a shared capital,
-    // such as the long s and the dotless i.
+    // Upper case first: that maps the long s and the dotless i to their ASCII letters.
     let folded = name
         .nfkd()
         .flat_map(char::to_uppercase)

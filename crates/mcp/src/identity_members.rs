@@ -1,56 +1,56 @@
-//! IdentityMembers the members whose names say who is calling, wherever they stand in a message.
+//! Finds the members of a message whose names identify the caller, at any depth.
 
 use super::argument_names::{Begun, NameId, NameTable, Spoken};
 use super::embedded::{Embedded, is_candidate};
 use base::json::{Element, JsonError, Kind, Member, Reader, Span};
 
-/// Where in a message a member stands.
+/// The part of a message that holds a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MemberPlace {
     /// Directly in the `arguments` of a tool or prompt.
     Argument,
     /// Deeper in the `arguments`.
     Nested,
-    /// Anywhere else: `_meta`, `inputResponses`, a client's answer.
+    /// Elsewhere: `_meta`, `inputResponses`, a response of the client.
     Elsewhere,
 }
 
-/// A member of an object, with what is needed to replace it or take it out.
+/// A member that was found, with the positions needed to replace or remove it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityMember {
     /// The names its key says. There is at least one.
     pub names: Vec<Spoken>,
-    /// Where it stands.
+    /// The part of the message that holds it.
     pub place: MemberPlace,
-    /// What its value is.
+    /// The type of its value.
     pub kind: Kind,
-    /// The value.
+    /// The position of its value.
     pub value: Span,
-    /// The start of the object it is a member of.
+    /// The start of the object that holds it.
     pub object: usize,
-    /// The member, with its key.
+    /// The position of the member, with its key.
     pub element: Element,
 }
 
-/// What a message says of its caller.
+/// The members of a message that identify the caller.
 #[derive(Debug, Default)]
 pub struct IdentityMembers {
-    /// Members, outer ones before the ones inside them.
+    /// The members, outer ones before inner ones.
     pub members: Vec<IdentityMember>,
-    /// Names found as keys of JSON that is written inside a string.
+    /// Names of members in JSON that is inside of a string.
     pub in_strings: Vec<NameId>,
     /// Whether a string holds JSON in strings in so many ways that not all of it was read.
     pub is_tangled: bool,
 }
 
-/// Reads values and notes the members whose names are in a table.
+/// Reads values and collects the members whose names are in a table.
 #[derive(Debug)]
 pub struct MemberFinder<'t> {
     table: &'t NameTable,
     max_depth: usize,
     /// How many bytes of strings may still be read.
     pub(crate) work_left: usize,
-    /// What was found.
+    /// The members found so far.
     pub found: IdentityMembers,
 }
 
@@ -77,7 +77,7 @@ impl<'t> MemberFinder<'t> {
     ///
     /// # Errors
     ///
-    /// It is not strict JSON.
+    /// The value is not strict JSON.
     pub fn value(
         &mut self,
         reader: &mut Reader<'_>,
@@ -97,12 +97,12 @@ impl<'t> MemberFinder<'t> {
         self.value_under(reader, kind, place, above)
     }
 
-    /// Reads an answer of the client's. In the answer to a sampling request, `role` names the
-    /// author of a message (MCP "Sampling") and not the caller.
+    /// Reads a response of the client. In the response to a sampling request, `role` names the author
+    /// of a message (MCP "Sampling"), not the caller.
     ///
     /// # Errors
     ///
-    /// It is not strict JSON.
+    /// The value is not strict JSON.
     pub fn answer(&mut self, reader: &mut Reader<'_>) -> Result<Span, JsonError> {
         if reader.kind()? != Kind::Object {
             return self.value(reader, MemberPlace::Elsewhere);
@@ -136,7 +136,7 @@ impl<'t> MemberFinder<'t> {
     ///
     /// # Errors
     ///
-    /// It is not strict JSON.
+    /// The value is not strict JSON.
     pub fn answers(&mut self, reader: &mut Reader<'_>) -> Result<Span, JsonError> {
         if reader.kind()? != Kind::Object {
             return self.value(reader, MemberPlace::Elsewhere);
@@ -159,7 +159,7 @@ impl<'t> MemberFinder<'t> {
     ///
     /// # Errors
     ///
-    /// It is not strict JSON.
+    /// The value is not strict JSON.
     pub fn member(
         &mut self,
         reader: &mut Reader<'_>,
@@ -245,7 +245,7 @@ impl<'t> MemberFinder<'t> {
     ///
     /// # Errors
     ///
-    /// It is not strict JSON.
+    /// The value is not strict JSON.
     pub fn object(
         &mut self,
         reader: &mut Reader<'_>,

@@ -4,14 +4,14 @@
 //! for WebAssembly.
 //!
 //! ```
-//! use oauth::{Algorithm, signing::SigningKey};
+//! use mcp_auth_oauth::{Algorithm, signing::SigningKey};
 //! use serde_json::json;
 //!
 //! let key = SigningKey::generate(Algorithm::ES256)?.with_key_id("k1");
 //! assert_eq!(key.key_set()["keys"][0]["kid"], "k1");
 //! let token = key.sign(&json!({"typ": "at+jwt"}), &json!({"sub": "u1"}))?;
 //! assert_eq!(token.split('.').count(), 3);
-//! # Ok::<(), oauth::signing::SigningError>(())
+//! # Ok::<(), mcp_auth_oauth::signing::SigningError>(())
 //! ```
 
 use base::time::UnixTime;

@@ -10,7 +10,7 @@ use super::places::{DataForm, DataPlace};
 use super::repeated::{HiddenValues, Repeated};
 use super::tables::Tables;
 use super::{NotTheCallers, detect};
-use crate::response::changes::{Changes, Embedded, Held, WITHHELD};
+use crate::response::changes::{Changes, EmbeddedEdits, Held, WITHHELD};
 use crate::response::embedded::{Inside, decode, encode};
 use base::json::Element;
 use base::json::tree::{Child, Node, Value};
@@ -349,7 +349,7 @@ impl<'r> Pass<'r> {
     }
 
     /// JSON inside a text that is an answer.
-    fn json(&mut self, inner: &mut Embedded) -> Result<(), NotTheCallers> {
+    fn json(&mut self, inner: &mut EmbeddedEdits) -> Result<(), NotTheCallers> {
         self.max_depth = self.max_depth.saturating_sub(1);
         let keys = &mut KeyPath::default();
         let outcome = self.data(&inner.node, false, keys, &mut inner.changes);
@@ -404,7 +404,7 @@ impl<'r> Pass<'r> {
     fn inside(&mut self, text: &str, around: &Changes) -> Result<Option<String>, NotTheCallers> {
         let is_nearly = match around.values().look(text, self.max_depth) {
             Inside::Json(inner) => {
-                let mut inner = Embedded::of(text, inner, around);
+                let mut inner = EmbeddedEdits::of(text, inner, around);
                 self.json(&mut inner)?;
                 return Ok(inner.changed());
             }

@@ -8,7 +8,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use super::mask::STARS;
 use super::new_keys::NewKeys;
 use super::places::{DataForm, DataPlace};
-use crate::response::changes::{Changes, Embedded, Held, WITHHELD};
+use crate::response::changes::{Changes, EmbeddedEdits, Held, WITHHELD};
 use crate::response::embedded::{Inside, decode, encode};
 use base::json::Span;
 use base::json::tree::{Node, Value};
@@ -174,7 +174,7 @@ impl Repeated {
         let text = String::from_utf8(bytes).ok()?;
         let changed = match around.values().look(&text, max_depth) {
             Inside::Json(inner) => {
-                let mut inner = Embedded::of(&text, inner, around);
+                let mut inner = EmbeddedEdits::of(&text, inner, around);
                 self.json(&mut inner, max_depth);
                 inner.changed()
             }
@@ -201,7 +201,7 @@ impl Repeated {
         }
     }
 
-    fn json(&self, inner: &mut Embedded, max_depth: usize) {
+    fn json(&self, inner: &mut EmbeddedEdits, max_depth: usize) {
         let max_depth = max_depth.saturating_sub(1);
         self.node(&inner.node, DataForm::Data, max_depth, &mut inner.changes);
     }
