@@ -1,7 +1,6 @@
 //! The answer of the server. Messages that may hold lists, data under rules or ids are inspected: JSON is
 //! held until it is whole, event streams are cut into events. Everything else passes unread.
 
-mod challenges;
 mod changes;
 mod embedded;
 pub(crate) mod error_texts;
@@ -14,6 +13,7 @@ pub(crate) mod results;
 pub(crate) mod schemas;
 pub(crate) mod sealed_ids;
 mod security_schemes;
+mod server_challenge;
 mod server_message;
 
 use std::rc::Rc;
@@ -370,7 +370,7 @@ impl Answering {
             remove("content-encoding"),
             remove(SESSION),
         ];
-        edits.extend(challenges::HEADERS.map(remove));
+        edits.extend(server_challenge::HEADERS.map(remove));
         let is_the_servers = matches!(
             refusal,
             Refusal::UpstreamChallenge | Refusal::UpstreamRedirect

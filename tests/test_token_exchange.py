@@ -339,5 +339,5 @@ def test_a_token_the_server_does_not_take_is_exchanged_anew(
     gateway, token = through("renewed"), tokens.support(jti="renewed")
     gateway.upstream.answer = json_answer({}, status=401)
     for expected in (1, 2):
-        assert gateway.post(BODY, token).status == 502
+        assert gateway.post(BODY, token).status == 401
         assert len(questions(introspection, "/exchange/renewed")) == expected

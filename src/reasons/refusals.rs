@@ -455,9 +455,8 @@ Reason: Refused,
         blocked("response", Error(502, INTERNAL_ERROR), "the server's answer has too many values",
             "let the server answer in pages, or lower `max_response`");
     UpstreamChallenged "upstream_challenged"
-        "The server answered 401 or 407, or sent a `WWW-Authenticate` header with 403: it expects a \
-         credential that it did not get. Its challenge could name another authorization server, so it \
-         does not pass." =>
+        "The server answered 401, 403 or 407 with a challenge: it expects a credential that it did not \
+         get. The challenge could name another authorization server, so it does not pass." =>
         blocked("response", Error(502, INTERNAL_ERROR), "the server does not accept the credential of the proxy",
             "give the server a credential it accepts under `upstream` (`static`, `exchange`, or `pass` for \
              the client's own token), or turn its own authorization off");

@@ -6,7 +6,7 @@ use super::inspect::{Inspect, ResultOf};
 use super::lists::{Filtered, ListFilter};
 use super::results::places::AnswerTo;
 use super::results::{self, NotTheCallers};
-use super::{Answering, challenges, error_texts, instructions};
+use super::{Answering, error_texts, instructions, server_challenge};
 use crate::audit::{self, Record};
 use crate::caller::Caller;
 use crate::limits::MAX_DEPTH;
@@ -29,7 +29,7 @@ impl Answering {
         record: &mut Record,
     ) -> Result<Option<Vec<u8>>, Refusal> {
         let errors = self.inspect.errors && (failed || error_texts::may_have_texts(body));
-        let challenges = !self.passes_credentials() && challenges::may_be_in(body);
+        let challenges = !self.passes_credentials() && server_challenge::may_be_in(body);
         let handles = self.inspect.handles && may_have_ids(body);
         let id = self.may_have_own_id(body);
         let Inspect {
@@ -72,7 +72,7 @@ impl Answering {
             add(&mut record.withheld_errors, shown.withheld);
         }
         if challenges {
-            challenges::remove(&message, &mut changes);
+            server_challenge::remove(&message, &mut changes);
         }
         if id {
             self.restore_id(&message, &mut changes)?;

@@ -1,5 +1,6 @@
 //! What stands in the place of a value the caller does not see.
 
+use super::new_keys::NewKeys;
 use crate::response::changes::Changes;
 use base::json::tree::{Node, Value};
 use policy::Mask;
@@ -40,13 +41,16 @@ impl Masker<'_> {
         }
     }
 
-    /// Hides every value in a node; its type stays. An object is emptied, because keys are values as
-    /// often as names. What was hidden is added to `values`.
+    /// Hides every value in a node, and every key that is not written as the name of a field; the shape
+    /// stays. What was hidden is added to `values`.
     pub(super) fn leaves(self, node: &Node, changes: &mut Changes, values: &mut Vec<String>) {
-        if matches!(&node.value, Value::Object(members) if !members.is_empty()) {
-            collect(node, changes, values);
-            changes.set_json(node, "{}");
-            return;
+        let mut renamed = NewKeys::new(node.members());
+        for member in node.members() {
+            let key = changes.key(member).into_owned();
+            if !is_plain_name(&key) && !changes.is_gone(&member.node) {
+                renamed.rename(member, STARS.to_owned(), changes);
+                values.extend(is_value(&key).then_some(key));
+            }
         }
         if let Some(text) = changes.text(node) {
             changes.set_text(node, self.text(&text));
@@ -63,7 +67,7 @@ impl Masker<'_> {
     }
 }
 
-/// Every text and number in a node, and every key that is no plain name.
+/// Every text and number in a node, and every key that is a value.
 pub(super) fn collect(node: &Node, changes: &Changes, values: &mut Vec<String>) {
     if let Some(text) = changes.text(node) {
         values.push(text.into_owned());
@@ -71,7 +75,7 @@ pub(super) fn collect(node: &Node, changes: &Changes, values: &mut Vec<String>) 
         values.push(number.to_owned());
     }
     for child in node.children() {
-        if !is_plain_name(&child.key) && !changes.is_gone(&child.node) {
+        if is_value(&child.key) && !changes.is_gone(&child.node) {
             values.push(changes.key(child).into_owned());
         }
         collect(&child.node, changes, values);
@@ -90,8 +94,20 @@ pub(super) fn collect_values(node: &Node, changes: &Changes, values: &mut Vec<St
     }
 }
 
-/// Whether a key is written as servers write the names of fields. Such a name is no value.
+/// Whether a key is written as the name of a field, as `cardNumber` and `card_number`.
 fn is_plain_name(key: &str) -> bool {
-    let is_of_name = |byte: u8| byte.is_ascii_alphabetic() || b"_-.$@".contains(&byte);
-    key.bytes().all(is_of_name)
+    let starts = key.starts_with(|first: char| first.is_ascii_lowercase() || first == '_');
+    starts
+        && key
+            .bytes()
+            .all(|byte| byte.is_ascii_alphabetic() || byte == b'_')
+}
+
+/// Whether a key is a value that other texts may repeat, as `123-45-6789`, and no name as `line1`.
+fn is_value(key: &str) -> bool {
+    let is_name = !key.starts_with(|first: char| first.is_ascii_digit())
+        && key
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    !is_name && key.bytes().any(|byte| byte.is_ascii_digit())
 }

@@ -1,7 +1,10 @@
 //! One rule on one message.
 
+mod pass_texts;
+
 use std::collections::HashSet;
 
+use self::pass_texts::{WordsNow, is_prose, write};
 use super::key_path::KeyPath;
 use super::mask::{Masker, collect};
 use super::new_keys::NewKeys;
@@ -10,8 +13,7 @@ use super::places::{DataForm, DataPlace};
 use super::repeated::{HiddenValues, Repeated};
 use super::tables::Tables;
 use super::{NotTheCallers, detect};
-use crate::response::changes::{Changes, EmbeddedEdits, Held, WITHHELD};
-use crate::response::embedded::{Inside, decode, encode};
+use crate::response::changes::{Changes, EmbeddedEdits, Held};
 use base::json::Element;
 use base::json::tree::{Child, Node, Value};
 use oauth::Identity;
@@ -55,13 +57,6 @@ pub(super) struct Pass<'r> {
     values: HiddenValues,
     /// Whether prose in the data at hand is withheld as a text is.
     withholds_prose: bool,
-}
-
-/// What becomes of words.
-enum WordsNow {
-    Same,
-    Without(String),
-    Withheld,
 }
 
 impl<'r> Pass<'r> {
@@ -311,20 +306,6 @@ impl<'r> Pass<'r> {
         write(node, now, changes);
     }
 
-    /// Withholds a text, which others may repeat.
-    fn withhold(&mut self, text: &str) -> WordsNow {
-        if text.is_empty() || text == WITHHELD {
-            return WordsNow::Same;
-        }
-        self.values.withheld.push(text.to_owned());
-        WordsNow::Withheld
-    }
-
-    fn detected(&self, text: &str) -> WordsNow {
-        let changed = self.without_detected(text);
-        changed.map_or(WordsNow::Same, WordsNow::Without)
-    }
-
     /// Whether the rule is about fields, which cannot be found in what is nearly JSON.
     fn tells_fields_apart(&self) -> bool {
         self.rule.owner.is_some() || !self.rule.redact.is_empty()
@@ -357,67 +338,6 @@ impl<'r> Pass<'r> {
         outcome
     }
 
-    /// Words that are an answer, or what is nearly JSON, as the caller may have them.
-    fn words(&mut self, text: &str, is_nearly: bool) -> WordsNow {
-        if self.step == PassStep::Owner {
-            return WordsNow::Same;
-        }
-        if is_nearly && self.tells_fields_apart() {
-            return self.withhold(text);
-        }
-        match self.rule.text {
-            TextRule::Withhold => self.withhold(text),
-            TextRule::Keep => self.detected(text),
-        }
-    }
-
-    fn blob(
-        &mut self,
-        node: &Node,
-        form: DataForm,
-        changes: &mut Changes,
-    ) -> Result<(), NotTheCallers> {
-        let Some(encoded) = changes.text(node) else {
-            return Ok(());
-        };
-        let decoded = decode(&encoded);
-        let text = decoded.as_ref().map(|bytes| str::from_utf8(bytes));
-        let changed = match text {
-            Some(Ok(text)) => {
-                let changed = self.inside(text, changes)?;
-                changed.map(|changed| encode(&changed))
-            }
-            // It is no base64: some read it as it stands.
-            None => self.inside(&encoded, changes)?,
-            Some(Err(_)) if form == DataForm::Media || self.rule.text == TextRule::Keep => None,
-            Some(Err(_)) if self.step == PassStep::Owner => None,
-            // What cannot be read.
-            Some(Err(_)) => Some(encode(WITHHELD)),
-        };
-        if let Some(changed) = changed {
-            changes.set_text(node, changed);
-        }
-        Ok(())
-    }
-
-    /// A text in base64, as the caller may have it if it changes.
-    fn inside(&mut self, text: &str, around: &Changes) -> Result<Option<String>, NotTheCallers> {
-        let is_nearly = match around.values().look(text, self.max_depth) {
-            Inside::Json(inner) => {
-                let mut inner = EmbeddedEdits::of(text, inner, around);
-                self.json(&mut inner)?;
-                return Ok(inner.changed());
-            }
-            Inside::Nearly => true,
-            Inside::Words => false,
-        };
-        Ok(match self.words(text, is_nearly) {
-            WordsNow::Same => None,
-            WordsNow::Without(text) => Some(text),
-            WordsNow::Withheld => Some(WITHHELD.to_owned()),
-        })
-    }
-
     /// Hides what is detected in every text of a node.
     fn in_texts(&self, node: &Node, changes: &mut Changes) {
         if self.step != PassStep::Fields {
@@ -436,38 +356,4 @@ impl<'r> Pass<'r> {
         let found = detect::find(&self.rule.detect, text);
         super::repeated::replace(text, found, |value| self.masker.text(value))
     }
-}
-
-fn write(node: &Node, now: WordsNow, changes: &mut Changes) {
-    match now {
-        WordsNow::Same => {}
-        WordsNow::Without(text) => changes.set_text(node, text),
-        WordsNow::Withheld => changes.withhold(node),
-    }
-}
-
-/// The keys of fields that hold texts for people.
-const PROSE_KEYS: [&str; 14] = [
-    "comment",
-    "description",
-    "detail",
-    "details",
-    "error",
-    "hint",
-    "message",
-    "msg",
-    "note",
-    "notes",
-    "reason",
-    "summary",
-    "text",
-    "title",
-];
-
-/// Whether words that come with an answer are a text for people, and no name, date or state: such a
-/// text is withheld as it is where the protocol has texts.
-fn is_prose(text: &str, keys: &KeyPath) -> bool {
-    let is_between =
-        |char: char| char.is_whitespace() || "\u{3001}\u{3002}\u{ff0c}\u{ff1a}".contains(char);
-    PROSE_KEYS.contains(&keys.last()) || text.contains(is_between)
 }

@@ -24,8 +24,8 @@ impl Constraints<'_> {
                 cuts.remove([&keyword.node]);
             }
             match (&*keyword.key, &keyword.node.value) {
-                // A hidden object is emptied.
-                ("required" | "minProperties", _) if self.is_masked() => {
+                // Keys in a hidden object may be hidden.
+                ("required" | "propertyNames", _) if self.is_masked() => {
                     cuts.remove([&keyword.node]);
                 }
                 ("required", Value::Array(names)) => self.names(&keyword.node, names, cuts),
@@ -90,9 +90,10 @@ impl Constraints<'_> {
         let schema = self.schema;
         let patterns = schema.member("patternProperties");
         let patterns = patterns.filter(|_| self.effects.changes_keys());
+        let is_closed = self.is_masked() && schema.member("additionalProperties").is_some();
         let properties = schema.member("properties").map_or(&[][..], Node::members);
         let mut names = properties.iter().map(|property| &property.key);
-        if patterns.is_some() || names.any(|name| self.effects.changes_key(name)) {
+        if patterns.is_some() || is_closed || names.any(|name| self.effects.changes_key(name)) {
             cuts.remove(patterns);
             cuts.remove(schema.member("additionalProperties"));
             cuts.knows_less = true;

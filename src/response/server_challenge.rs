@@ -39,11 +39,14 @@ impl Answering {
             return Ok(Vec::new());
         }
         let status = headers.one(":status").ok().flatten().unwrap_or_default();
+        let has = |name: &str| headers.has(name);
         match status {
-            "401" | "407" => return Err(Refusal::UpstreamChallenge),
-            "403" if headers.has("www-authenticate") => return Err(Refusal::UpstreamChallenge),
-            "304" => {}
-            _ if status.starts_with('3') => return Err(Refusal::UpstreamRedirect),
+            "401" | "403" | "407" if has("www-authenticate") || has("proxy-authenticate") => {
+                return Err(Refusal::UpstreamChallenge);
+            }
+            _ if status.starts_with('3') && (has("location") || has("refresh")) => {
+                return Err(Refusal::UpstreamRedirect);
+            }
             _ => {}
         }
         let present = HEADERS.iter().filter(|name| headers.has(name));

@@ -1,0 +1,129 @@
+//! Texts that are an answer or stand in one: withheld, or without what is detected.
+
+use super::{Pass, PassStep};
+use crate::response::changes::{Changes, EmbeddedEdits, WITHHELD};
+use crate::response::embedded::{Inside, decode, encode};
+use crate::response::results::NotTheCallers;
+use crate::response::results::key_path::KeyPath;
+use crate::response::results::places::DataForm;
+use base::json::tree::Node;
+use policy::TextRule;
+
+/// What becomes of words.
+pub(super) enum WordsNow {
+    Same,
+    Without(String),
+    Withheld,
+}
+
+impl Pass<'_> {
+    /// Withholds a text, which others may repeat.
+    pub(super) fn withhold(&mut self, text: &str) -> WordsNow {
+        if text.is_empty() || text == WITHHELD {
+            return WordsNow::Same;
+        }
+        self.values.withheld.push(text.to_owned());
+        WordsNow::Withheld
+    }
+
+    pub(super) fn detected(&self, text: &str) -> WordsNow {
+        let changed = self.without_detected(text);
+        changed.map_or(WordsNow::Same, WordsNow::Without)
+    }
+
+    /// Words that are an answer, or what is nearly JSON, as the caller may have them.
+    pub(super) fn words(&mut self, text: &str, is_nearly: bool) -> WordsNow {
+        if self.step == PassStep::Owner {
+            return WordsNow::Same;
+        }
+        if is_nearly && self.tells_fields_apart() {
+            return self.withhold(text);
+        }
+        match self.rule.text {
+            TextRule::Withhold => self.withhold(text),
+            TextRule::Keep => self.detected(text),
+        }
+    }
+
+    pub(super) fn blob(
+        &mut self,
+        node: &Node,
+        form: DataForm,
+        changes: &mut Changes,
+    ) -> Result<(), NotTheCallers> {
+        let Some(encoded) = changes.text(node) else {
+            return Ok(());
+        };
+        let decoded = decode(&encoded);
+        let text = decoded.as_ref().map(|bytes| str::from_utf8(bytes));
+        let changed = match text {
+            Some(Ok(text)) => {
+                let changed = self.inside(text, changes)?;
+                changed.map(|changed| encode(&changed))
+            }
+            // It is no base64: some read it as it stands.
+            None => self.inside(&encoded, changes)?,
+            Some(Err(_)) if form == DataForm::Media || self.rule.text == TextRule::Keep => None,
+            Some(Err(_)) if self.step == PassStep::Owner => None,
+            // What cannot be read.
+            Some(Err(_)) => Some(encode(WITHHELD)),
+        };
+        if let Some(changed) = changed {
+            changes.set_text(node, changed);
+        }
+        Ok(())
+    }
+
+    /// A text in base64, as the caller may have it if it changes.
+    fn inside(&mut self, text: &str, around: &Changes) -> Result<Option<String>, NotTheCallers> {
+        let is_nearly = match around.values().look(text, self.max_depth) {
+            Inside::Json(inner) => {
+                let mut inner = EmbeddedEdits::of(text, inner, around);
+                self.json(&mut inner)?;
+                return Ok(inner.changed());
+            }
+            Inside::Nearly => true,
+            Inside::Words => false,
+        };
+        Ok(match self.words(text, is_nearly) {
+            WordsNow::Same => None,
+            WordsNow::Without(text) => Some(text),
+            WordsNow::Withheld => Some(WITHHELD.to_owned()),
+        })
+    }
+}
+
+/// Makes the change of a text.
+pub(super) fn write(node: &Node, now: WordsNow, changes: &mut Changes) {
+    match now {
+        WordsNow::Same => {}
+        WordsNow::Without(text) => changes.set_text(node, text),
+        WordsNow::Withheld => changes.withhold(node),
+    }
+}
+
+/// The keys of fields that hold texts for people.
+const PROSE_KEYS: [&str; 14] = [
+    "comment",
+    "description",
+    "detail",
+    "details",
+    "error",
+    "hint",
+    "message",
+    "msg",
+    "note",
+    "notes",
+    "reason",
+    "summary",
+    "text",
+    "title",
+];
+
+/// Whether words that come with an answer are a text for people, and no name, date or state: such a
+/// text is withheld as it is where the protocol has texts.
+pub(super) fn is_prose(text: &str, keys: &KeyPath) -> bool {
+    let is_between =
+        |char: char| char.is_whitespace() || "\u{3001}\u{3002}\u{ff0c}\u{ff1a}".contains(char);
+    PROSE_KEYS.contains(&keys.last()) || text.contains(is_between)
+}
