@@ -5,7 +5,7 @@ mod names;
 
 use memchr::memmem;
 
-use self::names::{Names, TooMany};
+use self::names::{ErrorTextNames, TooMany};
 use super::changes::{Changes, Held, quoted};
 use super::results::mask::STARS;
 use super::results::new_keys::NewKeys;
@@ -88,7 +88,7 @@ pub(super) fn hide<'p>(
         withhold: policy.errors == ServerErrors::Withhold,
         presents: policy.instructions.is_none(),
         failed,
-        names: Names::new(policy, caller),
+        names: ErrorTextNames::new(policy, caller),
         withheld: 0,
         changes,
     };
@@ -109,7 +109,7 @@ pub(super) fn hide_in_words(
     caller: Principal<'_>,
     words: &str,
 ) -> Option<(Option<String>, HiddenNames)> {
-    let mut names = Names::new(policy, caller);
+    let mut names = ErrorTextNames::new(policy, caller);
     let changed = names.hide(words).ok()?;
     let hidden = HiddenNames {
         names: names.hidden,
@@ -134,7 +134,7 @@ struct Texts<'p> {
     presents: bool,
     /// Whether the status is an error.
     failed: bool,
-    names: Names<'p>,
+    names: ErrorTextNames<'p>,
     withheld: usize,
     changes: &'p mut Changes,
 }
@@ -264,7 +264,7 @@ impl Texts<'_> {
 /// Hides names in every text and every key of a value. A text may be JSON once more. Each one inside
 /// another is read less deep, so that it ends.
 fn hide_names(
-    names: &mut Names<'_>,
+    names: &mut ErrorTextNames<'_>,
     node: &Node,
     max_depth: usize,
     changes: &mut Changes,

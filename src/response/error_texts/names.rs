@@ -1,4 +1,4 @@
-//! Names of tools in a text.
+//! ErrorTextNames of tools in a text.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use crate::response::results::repeated::replace;
 use base::json::Span;
 use policy::Policy;
 
-/// The longest name that is looked for (MCP 2026-07-28 "Tool Names" allows 128 characters).
+/// The longest name that is looked for (MCP 2026-07-28 "Tool ErrorTextNames" allows 128 characters).
 const MAX_NAME: usize = 256;
 /// How many ends are tried for a name that starts at one place.
 const MAX_ENDS: usize = 12;
@@ -16,7 +16,7 @@ const MAX_ENDS: usize = 12;
 const MAX_LOOKUPS: usize = 50_000;
 
 /// The names of tools that one caller may not call.
-pub(super) struct Names<'p> {
+pub(super) struct ErrorTextNames<'p> {
     policy: &'p Policy,
     caller: Principal<'p>,
     /// What was decided about names before.
@@ -29,7 +29,7 @@ pub(super) struct Names<'p> {
 /// Too many names were looked up.
 pub(super) struct TooMany;
 
-impl<'p> Names<'p> {
+impl<'p> ErrorTextNames<'p> {
     pub(super) fn new(policy: &'p Policy, caller: Principal<'p>) -> Self {
         Self {
             policy,

@@ -73,7 +73,7 @@ impl Cuts {
                     data::value(hidden, &value.node, places, &mut self.gone);
                 }
             }
-            // Names that match a pattern are not told apart by taking it out.
+            // ErrorTextNames that match a pattern are not told apart by taking it out.
             _ => {}
         }
     }

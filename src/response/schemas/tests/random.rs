@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Names with no rule; names that are hidden wherever they stand.
+/// ErrorTextNames with no rule; names that are hidden wherever they stand.
 const FREE: [&str; 6] = ["q", "id", "properties", "required", "tenant_id", "enum"];
 const RULED: [&str; 5] = ["role", "Role", "as_user", "asUser", "filter.role"];
 
