@@ -54,6 +54,9 @@ pub struct Record {
     /// The caller, as `audit.subject` says.
     #[serde(rename = "enduser.id", skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
+    /// The client that the token was issued to, as the token names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
     /// The connection it is about, by its name in the policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection: Option<String>,
@@ -143,6 +146,7 @@ impl Record {
             prompt: None,
             resource: None,
             subject: None,
+            client: None,
             connection: None,
             account: None,
             roles: Vec::new(),

@@ -7,4 +7,4 @@ pub mod elicitation;
 
 mod shown_arguments;
 
-pub use self::shown_arguments::ShownArguments;
+pub use self::shown_arguments::{ShownArguments, TooLongToShow, shown_tool};

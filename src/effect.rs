@@ -243,10 +243,10 @@ impl<T> fmt::Debug for Task<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use base::store::Key;
+    use base::store::{Key, RecordKind};
 
     fn get() -> StoreOperation {
-        StoreOperation::Get(Key::of("test", &["a"]))
+        StoreOperation::Get(Key::of(RecordKind::Refresh, &["a"], &[]))
     }
 
     #[test]

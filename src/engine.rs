@@ -13,7 +13,7 @@ use crate::effect::{Effects, Work, Worked};
 use crate::response::pins::SeenTools;
 use base::http::HttpResponse;
 use base::seal::Sealer;
-use base::store::StoreError;
+use base::store::{StoreError, StoreNames};
 use oauth::{PendingFetch, TokenDigest, Verifier};
 use policy::Policy;
 
@@ -24,6 +24,8 @@ pub struct Secrets {
     pub audit_key: Option<Rc<str>>,
     /// What binds the server's sessions, tasks and request states to their callers.
     pub sealer: Option<Rc<Sealer>>,
+    /// How stores name records.
+    pub store_names: StoreNames,
     /// The credential that the server gets from every caller.
     pub credential: Option<Rc<Credential>>,
     /// This filter's credentials at authorization servers.

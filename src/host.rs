@@ -2,6 +2,7 @@
 //! requests with that. Without a proxy: tests, benchmarks and the command line use the same code.
 
 pub mod dry_run;
+mod rollbacks;
 mod single_flight;
 mod worker;
 

@@ -33,7 +33,7 @@ use self::sealed::{
 };
 pub use self::sealed::{connect_link, question_link};
 use crate::accounts::discovery::Discovered;
-use crate::accounts::sign_out::has_signed_out;
+use crate::accounts::sign_out::{has_left_pages, has_signed_out};
 use crate::accounts::vault::ConversationId;
 use crate::accounts::{AccountContext, Random};
 use crate::reasons::Approval;
@@ -43,6 +43,8 @@ use mcp::headers::Headers;
 use oauth::Verifier;
 use policy::{Connection, PAGES, Policy};
 
+/// The start of the names of all cookies of the pages. They are not for the server.
+pub(crate) const PAGE_COOKIES: &str = "__Host-mcp-auth";
 /// The cookie of the user who is signed in.
 const USER_COOKIE: &str = "__Host-mcp-auth";
 /// The cookie that names the browser: an authorization request ends in the browser in which it began.
@@ -77,6 +79,8 @@ pub struct PageOutcome {
     pub user: Option<(String, String)>,
     /// The connection by its name in the policy, and the account's name at the resource.
     pub connection: Option<(String, Option<String>)>,
+    /// The client for which an account is linked, or that calls.
+    pub client: Option<String>,
     /// The tool of the call that the page is about.
     pub tool: Option<String>,
 }
@@ -132,7 +136,11 @@ async fn forget_signed_out_user(
         LinkPurpose::Answer { .. } => ConversationId::User,
     };
     let user = (browser.issuer.as_str(), browser.user.as_str());
-    if has_signed_out(context, user, &conversation, browser.signed_in_at()).await? {
+    let since = browser.signed_in_at();
+    let session = browser.session.as_deref();
+    if has_signed_out(context, user, &conversation, since).await?
+        || has_left_pages(context, user, session, since).await?
+    {
         request.forget(USER_COOKIE);
     }
     Ok(())
@@ -223,6 +231,7 @@ impl PageOutcome {
             outcome: Ok(outcome),
             user: Some((link.issuer.clone(), link.user.clone())),
             connection: link.connection().map(|name| (name.to_owned(), None)),
+            client: link.client().map(str::to_owned),
             tool: None,
         }
     }
@@ -234,6 +243,7 @@ impl PageOutcome {
             outcome: Err(refusal),
             user: None,
             connection: None,
+            client: None,
             tool: None,
         }
     }

@@ -100,6 +100,8 @@ pub enum Refusal {
     TooLarge,
     /// The server's answer has more values than are read.
     TooManyValues,
+    /// The user has to agree to the call, and its arguments cannot be shown whole.
+    TooLongToShow,
     /// The token is not accepted.
     Token(TokenError),
     /// The event id is not this caller's.
@@ -200,6 +202,7 @@ impl Refusal {
             Self::TestUserCredential => Reason::TestUserCredential,
             Self::TooLarge => Reason::BodyTooLarge,
             Self::TooManyValues => Reason::UpstreamAnswerTooManyValues,
+            Self::TooLongToShow => Reason::ArgumentsTooLongToShow,
             Self::UnknownEvent => Reason::UnknownEvent,
             Self::UnknownMethod => Reason::UnknownMethod,
             Self::UnknownSession => Reason::UnknownSession,
@@ -322,6 +325,7 @@ impl Refusal {
             | Self::TestUserCredential
             | Self::TooLarge
             | Self::TooManyValues
+            | Self::TooLongToShow
             | Self::UnknownEvent
             | Self::UnknownMethod
             | Self::UnknownSession

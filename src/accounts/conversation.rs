@@ -8,7 +8,7 @@ use super::end::{EndedAccount, end};
 use super::shared_record::{Entries, SharedRecord};
 use super::vault::{AccountPlace, ConversationId};
 use base::seal::{Owner, Purpose};
-use base::store::{Key, StoreError};
+use base::store::{Key, RecordKind, StoreError};
 
 /// How many authorization requests of a conversation may be under way.
 const MAX_REQUESTS: usize = 8;
@@ -42,15 +42,31 @@ struct LinkedInConversation {
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 struct SentRequest {
     id: String,
-    connection: String,
+    account: AccountName,
     expires: u64,
 }
 
 /// An account that is linked.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 struct KeptAccount {
-    connection: String,
+    account: AccountName,
     ends: u64,
+}
+
+/// An account among those of a conversation.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+struct AccountName {
+    connection: String,
+    client: String,
+}
+
+impl AccountName {
+    fn of(place: &AccountPlace) -> Self {
+        Self {
+            connection: place.connection.clone(),
+            client: place.client.clone(),
+        }
+    }
 }
 
 impl Entries for LinkedInConversation {
@@ -81,7 +97,7 @@ impl ConversationPlace {
     pub(crate) async fn note_request(
         &self,
         context: &AccountContext,
-        connection: &str,
+        place: &AccountPlace,
         id: &str,
         expires: u64,
     ) -> Result<bool, StoreError> {
@@ -91,7 +107,7 @@ impl ConversationPlace {
             if has_room {
                 linked.requests.push(SentRequest {
                     id: id.to_owned(),
-                    connection: connection.to_owned(),
+                    account: AccountName::of(place),
                     expires,
                 });
             }
@@ -123,23 +139,24 @@ impl ConversationPlace {
                 return false;
             };
             let request = linked.requests.remove(at);
-            linked.keep(request.connection, ends);
+            linked.keep(request.account, ends);
             true
         };
         self.record().change(context, note).await
     }
 
-    /// Forgets a connection: its account, and the authorization requests that may link another one.
+    /// Forgets an account, and the authorization requests that may link another one.
     pub(crate) async fn forget(
         &self,
         context: &AccountContext,
-        connection: &str,
+        place: &AccountPlace,
     ) -> Result<(), StoreError> {
+        let account = AccountName::of(place);
         let forget = |linked: &mut LinkedInConversation| {
             let requests = &mut linked.requests;
-            requests.retain(|request| request.connection != connection);
+            requests.retain(|request| request.account != account);
             let accounts = &mut linked.accounts;
-            accounts.retain(|account| account.connection != connection);
+            accounts.retain(|kept| kept.account != account);
         };
         self.record().change(context, forget).await
     }
@@ -157,21 +174,23 @@ impl ConversationPlace {
         let linked = |linked: &mut LinkedInConversation| std::mem::take(linked);
         let linked: LinkedInConversation = self.record().change(context, linked).await?;
         let mut ended = Vec::new();
-        for account in linked.accounts {
-            let outcome = end(context, &self.account(&account.connection)).await;
-            ended.push((account.connection, outcome));
+        for KeptAccount { account, .. } in linked.accounts {
+            let connection = account.connection.clone();
+            let outcome = end(context, &self.place_of(account)).await;
+            ended.push((connection, outcome));
         }
         Ok(ended)
     }
 
     /// The place of an account that is used in the conversation.
-    fn account(&self, connection: &str) -> AccountPlace {
+    fn place_of(&self, account: AccountName) -> AccountPlace {
         AccountPlace {
             resource: self.resource.clone(),
             issuer: self.issuer.clone(),
             user: self.user.clone(),
             conversation: self.conversation.clone(),
-            connection: connection.to_owned(),
+            connection: account.connection,
+            client: account.client,
         }
     }
 
@@ -181,7 +200,7 @@ impl ConversationPlace {
         let owner = [resource.as_str(), issuer, user];
         let named = [resource, issuer, user, kind, conversation];
         SharedRecord {
-            key: Key::beside("conversation", &owner, &named),
+            key: Key::of(RecordKind::Conversation, &owner, &named),
             purpose: Purpose::Conversation,
             owner: Owner {
                 resource,
@@ -206,16 +225,16 @@ impl ConversationPlace {
         ends: u64,
     ) -> base::store::StoreOperation {
         let mut linked = LinkedInConversation::default();
-        linked.keep(place.connection.clone(), ends);
+        linked.keep(AccountName::of(place), ends);
         let record = Self::of(place).record().record(sealer, &linked);
         base::store::StoreOperation::Put(record)
     }
 }
 
 impl LinkedInConversation {
-    fn keep(&mut self, connection: String, ends: u64) {
+    fn keep(&mut self, account: AccountName, ends: u64) {
         let accounts = &mut self.accounts;
-        accounts.retain(|account| account.connection != connection);
-        accounts.push(KeptAccount { connection, ends });
+        accounts.retain(|kept| kept.account != account);
+        accounts.push(KeptAccount { account, ends });
     }
 }

@@ -51,7 +51,7 @@ pub async fn disconnect(
     place: &AccountPlace,
 ) -> Result<Option<EndedAccount>, StoreError> {
     let conversation = ConversationPlace::of(place);
-    conversation.forget(context, &place.connection).await?;
+    conversation.forget(context, place).await?;
     end(context, place).await
 }
 

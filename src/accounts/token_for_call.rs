@@ -6,7 +6,7 @@ use super::AccountContext;
 use super::refresh::{PendingRefresh, Refreshed};
 use super::sign_out::has_signed_out;
 use super::vault::{AccountPlace, LinkedAccount, Usable};
-use base::store::{Key, StoreError, StoreRecord};
+use base::store::{Key, RecordKind, StoreError, StoreRecord};
 
 /// The longest a refresh takes, in seconds: one call and some store operations, each with a time limit.
 const REFRESH_LIMIT_S: u64 = 20;
@@ -52,7 +52,11 @@ pub async fn token_for_call(
         // tokens of the account at many authorization servers (RFC 9700 section 4.14.2).
         let token = account.access_token.reveal();
         let first = StoreRecord {
-            key: Key::of("refresh", &[place.key().as_str(), token]),
+            key: Key::of(
+                RecordKind::Refresh,
+                &[&place.resource, &place.issuer, &place.user],
+                &[place.key().as_str(), token],
+            ),
             value: String::new(),
             expires: context.now().saturating_add(REFRESH_LIMIT_S),
         };

@@ -7,9 +7,9 @@ use super::discovery::Discovered;
 use super::token_request::Tokens;
 use base::seal::{Owner, Purpose, Sealer};
 use base::secret::Secret;
-use base::store::{Key, StoreOperation, StoreRecord};
+use base::store::{Key, RecordKind, StoreOperation, StoreRecord};
 use oauth::VerifiedToken;
-use policy::{Connection, Policy, TestUser};
+use policy::{ClientSharing, Connection, Policy, TestUser};
 use thiserror::Error;
 
 /// How long before its end a token is refreshed, in seconds: a call still has to arrive with it.
@@ -28,6 +28,9 @@ pub struct AccountPlace {
     pub conversation: ConversationId,
     /// The connection's name in the policy.
     pub connection: String,
+    /// The client through which it is used; empty if all clients of the user share it, or the token names
+    /// none.
+    pub client: String,
 }
 
 /// Why a caller has no account.
@@ -130,6 +133,7 @@ impl AccountPlace {
                 user,
                 conversation,
                 connection: connection.name.clone(),
+                client: client_of(policy, caller).to_owned(),
             }),
             _ => Err(NoAccountPlace::NoConversation),
         }
@@ -139,8 +143,17 @@ impl AccountPlace {
     pub fn key(&self) -> Key {
         let (kind, conversation) = self.conversation.named();
         let (resource, issuer, user) = (&self.resource, &self.issuer, &self.user);
-        let named = [resource, issuer, user, kind, conversation, &self.connection];
-        Key::of("connection", &named)
+        let (connection, client) = (&self.connection, &self.client);
+        let named = [
+            resource,
+            issuer,
+            user,
+            kind,
+            conversation,
+            connection,
+            client,
+        ];
+        Key::of(RecordKind::Account, &[resource, issuer, user], &named)
     }
 
     /// Reads the account. The value opens with [`AccountPlace::open`].
@@ -221,6 +234,15 @@ impl AccountPlace {
             user: &self.user,
             view: "",
         }
+    }
+}
+
+/// The client of a caller, for what is linked or agreed to through it. Empty if clients share that, or the
+/// token names none.
+pub fn client_of<'t>(policy: &Policy, caller: &'t VerifiedToken) -> &'t str {
+    match policy.client_sharing {
+        ClientSharing::Own => caller.client().unwrap_or_default(),
+        ClientSharing::Shared => "",
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::shown_arguments::ShownArguments;
 use crate::accounts::vault::ConversationId;
 use base::seal::{Owner, Purpose, Sealer};
-use base::store::{Key, StoreOperation, StoreRecord};
+use base::store::{Key, RecordKind, StoreOperation, StoreRecord};
 
 /// How long a question can be answered, and how long the answer counts, in seconds.
 const LIFETIME_S: u64 = 600;
@@ -33,6 +33,8 @@ pub struct AskedCall {
     pub tool: String,
     /// The view (role or test user) as which the user acts; empty: none.
     pub view: String,
+    /// The client that calls, as its token names it; empty: it names none, or clients share agreements.
+    pub client: String,
     /// The arguments, as the user sees them.
     pub arguments: ShownArguments,
 }
@@ -58,11 +60,12 @@ pub struct CallAnswer {
 }
 
 impl QuestionPlace {
-    /// The place of the question about a call. `owner` has the user and the view, `arguments` is the
+    /// The place of the question about a call. `owner` has the user and the view, `client` is the
+    /// client that calls, `arguments` is the
     /// digest of the arguments.
     pub fn of(
         owner: Owner<'_>,
-        conversation: &ConversationId,
+        (conversation, client): (&ConversationId, &str),
         tool: &str,
         arguments: [u8; 32],
     ) -> Self {
@@ -81,6 +84,7 @@ impl QuestionPlace {
             view,
             kind,
             conversation,
+            client,
             tool,
             &arguments,
         ];
@@ -88,8 +92,7 @@ impl QuestionPlace {
             resource: resource.to_owned(),
             issuer: issuer.to_owned(),
             user: user.to_owned(),
-            // The questions of one user share the space of one place in the store.
-            key: Key::beside("question", &[resource, issuer, user], &named),
+            key: Key::of(RecordKind::Question, &[resource, issuer, user], &named),
         }
     }
 
@@ -100,12 +103,31 @@ impl QuestionPlace {
 
     /// Writes a question, also over another one.
     pub fn put(&self, sealer: &Sealer, question: &CallQuestion) -> StoreOperation {
+        StoreOperation::Put(self.record(sealer, question))
+    }
+
+    fn record(&self, sealer: &Sealer, question: &CallQuestion) -> StoreRecord {
         let bound = self.key.as_str().as_bytes();
-        StoreOperation::Put(StoreRecord {
+        StoreRecord {
             key: self.key.clone(),
             value: sealer.seal(Purpose::Answer, self.owner(), &[bound], question),
             expires: question.expires(),
-        })
+        }
+    }
+
+    /// Writes the answered question in place of `question`, which was read as `value`, if that is still there.
+    pub fn answer(
+        &self,
+        sealer: &Sealer,
+        (question, value): (&CallQuestion, &str),
+        answered: &CallQuestion,
+    ) -> StoreOperation {
+        let old = StoreRecord {
+            key: self.key.clone(),
+            value: value.to_owned(),
+            expires: question.expires(),
+        };
+        StoreOperation::Replace(old, self.record(sealer, answered))
     }
 
     /// Opens a value that was read. `None`: it belongs to another place, or has ended.
@@ -119,7 +141,11 @@ impl QuestionPlace {
     pub fn use_up(&self, question: &CallQuestion) -> StoreRecord {
         let asked = question.asked_ms.to_string();
         StoreRecord {
-            key: Key::of("answered", &[self.key.as_str(), &asked]),
+            key: Key::of(
+                RecordKind::AnsweredQuestion,
+                &[&self.resource, &self.issuer, &self.user],
+                &[self.key.as_str(), &asked],
+            ),
             value: String::new(),
             // No answer to the question counts longer.
             expires: question.ends().saturating_add(LIFETIME_S),

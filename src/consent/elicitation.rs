@@ -5,9 +5,9 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use base::hex;
 use base::json::edits::Edits;
 use base::json::tree::Node;
-use base::store::Key;
 use mcp::method::Era;
 
 /// The key of the filter's question among the input requests of a result (MCP 2026-07-28 "Multi Round-Trip
@@ -86,12 +86,12 @@ impl Elicitation {
             }
             How::UrlRequired => {
                 let url = self.url.as_deref().unwrap_or_default();
-                let id = Key::of("elicitation", &[url]);
+                let id = hex::encode(&hmac_sha256::Hash::hash(url.as_bytes()));
                 let page = json!({
                     "mode": "url",
                     "message": self.message,
                     "url": url,
-                    "elicitationId": id.as_str(),
+                    "elicitationId": id,
                 });
                 // Clients that do not open pages show the message of an error.
                 Asking::Error(URL_REQUIRED, self.text(), json!({"elicitations": [page]}))

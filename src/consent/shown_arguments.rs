@@ -3,31 +3,68 @@
 use std::fmt::{self, Write};
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
-/// How many characters are shown.
-const MAX_SHOWN: usize = 4000;
+/// A longer value is shortened in the list, and shown whole below it, in characters. So no value moves
+/// another one out of sight.
+const MAX_LISTED_VALUE_CHARS: usize = 200;
+/// The longest list, in characters.
+const MAX_LIST_CHARS: usize = 4000;
+/// The longest list with all long values, in bytes. The question is stored until it is answered.
+const MAX_SHOWN_BYTES: usize = 16 * 1024;
+/// How many combining marks are shown on one character: more would cover other lines.
+const MAX_MARKS: usize = 4;
 
-/// Arguments, laid out for a user.
+/// Arguments, laid out for a user. Everything is shown.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShownArguments {
-    /// JSON with one value a line.
-    pub text: String,
-    /// How many more characters there are.
-    pub more: usize,
+    /// JSON with one value a line. Long values are shortened, and end with `… [1]`.
+    pub list: String,
+    /// The long values, whole, in the order of their numbers.
+    pub long_values: Vec<String>,
 }
+
+/// The arguments are too long to be shown whole, so no user can agree to them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("too long to be shown to a user")]
+pub struct TooLongToShow;
 
 impl ShownArguments {
     /// Lays out JSON that was read strictly before. Values stay as they are written, except for characters
     /// that are invisible or change the writing direction: they become JSON escapes.
-    pub fn of(arguments: &[u8]) -> Self {
-        let laid_out = lay_out(&String::from_utf8_lossy(arguments));
-        let more = laid_out.chars().count().saturating_sub(MAX_SHOWN);
-        let text = match more {
-            0 => laid_out,
-            _ => laid_out.chars().take(MAX_SHOWN).collect(),
-        };
-        Self { text, more }
+    ///
+    /// # Errors
+    ///
+    /// The arguments are too long.
+    pub fn of(arguments: &[u8]) -> Result<Self, TooLongToShow> {
+        let mut layout = Layout::default();
+        layout.lay_out(&String::from_utf8_lossy(arguments));
+        let Layout { list, long_values } = layout;
+        let long: usize = long_values.iter().map(String::len).sum();
+        let is_short = list.len().saturating_add(long) <= MAX_SHOWN_BYTES
+            && list.chars().count() <= MAX_LIST_CHARS;
+        let shown = Self { list, long_values };
+        is_short.then_some(shown).ok_or(TooLongToShow)
     }
+}
+
+/// The name of a tool as a user sees it, with escapes like those of values.
+///
+/// # Errors
+///
+/// The name is too long.
+pub fn shown_tool(tool: &str) -> Result<String, TooLongToShow> {
+    let mut shown = String::with_capacity(tool.len());
+    let mut marks = 0;
+    for character in tool.chars() {
+        match character {
+            // It ends the name in the question.
+            '`' => shown.push_str("\\u0060"),
+            character => push_seen(character, &mut marks, &mut shown),
+        }
+    }
+    let is_short = shown.chars().count() <= MAX_LISTED_VALUE_CHARS;
+    is_short.then_some(shown).ok_or(TooLongToShow)
 }
 
 /// Without the arguments.
@@ -37,65 +74,109 @@ impl fmt::Debug for ShownArguments {
     }
 }
 
-fn lay_out(json: &str) -> String {
-    let mut out = String::with_capacity(json.len());
-    let mut depth: usize = 0;
-    let mut characters = json.chars().peekable();
-    while let Some(character) = characters.next() {
-        match character {
-            '"' => {
-                out.push('"');
-                string(&mut characters, &mut out);
-            }
-            '{' | '[' => {
-                out.push(character);
-                while characters
-                    .next_if(|next| next.is_ascii_whitespace())
-                    .is_some()
-                {}
-                if let Some(end) = characters.next_if(|next| matches!(next, '}' | ']')) {
-                    out.push(end);
-                } else {
-                    depth = depth.saturating_add(1);
-                    line(&mut out, depth);
+/// Arguments while they are laid out.
+#[derive(Default)]
+struct Layout {
+    list: String,
+    long_values: Vec<String>,
+}
+
+impl Layout {
+    fn lay_out(&mut self, json: &str) {
+        let mut depth: usize = 0;
+        let mut characters = json.chars().peekable();
+        while let Some(character) = characters.next() {
+            match character {
+                '"' => {
+                    let text = string(&mut characters);
+                    self.value(text);
+                }
+                '{' | '[' => {
+                    self.list.push(character);
+                    while characters
+                        .next_if(|next| next.is_ascii_whitespace())
+                        .is_some()
+                    {}
+                    if let Some(end) = characters.next_if(|next| matches!(next, '}' | ']')) {
+                        self.list.push(end);
+                    } else {
+                        depth = depth.saturating_add(1);
+                        line(&mut self.list, depth);
+                    }
+                }
+                '}' | ']' => {
+                    depth = depth.saturating_sub(1);
+                    line(&mut self.list, depth);
+                    self.list.push(character);
+                }
+                ',' => {
+                    self.list.push(',');
+                    line(&mut self.list, depth);
+                }
+                ':' => self.list.push_str(": "),
+                character if character.is_ascii_whitespace() => {}
+                character => {
+                    let mut word = String::from(character);
+                    let goes_on = |next: &char| {
+                        !matches!(next, ',' | ':' | '}' | ']') && !next.is_ascii_whitespace()
+                    };
+                    word.extend(std::iter::from_fn(|| characters.next_if(goes_on)));
+                    self.value(word);
                 }
             }
-            '}' | ']' => {
-                depth = depth.saturating_sub(1);
-                line(&mut out, depth);
-                out.push(character);
-            }
-            ',' => {
-                out.push(',');
-                line(&mut out, depth);
-            }
-            ':' => out.push_str(": "),
-            character if character.is_ascii_whitespace() => {}
-            character => out.push(character),
         }
     }
-    out
+
+    /// A text, number, name or other value without parts.
+    fn value(&mut self, written: String) {
+        if written.chars().count() <= MAX_LISTED_VALUE_CHARS {
+            return self.list.push_str(&written);
+        }
+        let start = written.chars().take(MAX_LISTED_VALUE_CHARS);
+        self.list.extend(start);
+        self.long_values.push(written);
+        let _ = write!(self.list, "… [{}]", self.long_values.len());
+    }
 }
 
 /// The rest of a string, up to its end.
-fn string(characters: &mut impl Iterator<Item = char>, out: &mut String) {
+fn string(characters: &mut impl Iterator<Item = char>) -> String {
+    let mut out = String::from('"');
+    let mut marks = 0;
     while let Some(character) = characters.next() {
         match character {
             '\\' => {
                 out.push('\\');
                 out.extend(characters.next());
             }
-            '"' => return out.push('"'),
-            character if is_seen(character) => out.push(character),
-            character => {
-                let mut units = [0; 2];
-                for unit in character.encode_utf16(&mut units) {
-                    let _ = write!(out, "\\u{unit:04x}");
-                }
-            }
+            '"' => break,
+            character => push_seen(character, &mut marks, &mut out),
         }
     }
     out.push('"');
+    out
+}
+
+/// Writes a character, or its escape if it is not seen. `marks` counts the combining marks so far.
+fn push_seen(character: char, marks: &mut usize, out: &mut String) {
+    *marks = match is_mark(character) {
+        true => marks.saturating_add(1),
+        false => 0,
+    };
+    if is_seen(character) && *marks <= MAX_MARKS {
+        return out.push(character);
+    }
+    let mut units = [0; 2];
+    for unit in character.encode_utf16(&mut units) {
+        let _ = write!(out, "\\u{unit:04x}");
+    }
+}
+
+/// Whether a character is drawn on the one before (the blocks of combining marks for any script).
+fn is_mark(character: char) -> bool {
+    matches!(character,
+        '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{1ab0}'..='\u{1aff}'
+        | '\u{1dc0}'..='\u{1dff}' | '\u{20d0}'..='\u{20ff}' | '\u{fe20}'..='\u{fe2f}')
 }
 
 /// Whether a character is visible, and where it stands (Unicode's `Default_Ignorable_Code_Point`,
@@ -122,7 +203,7 @@ mod tests {
     use base::json::digest;
 
     fn shown(json: &str) -> String {
-        ShownArguments::of(json.as_bytes()).text
+        ShownArguments::of(json.as_bytes()).unwrap().list
     }
 
     #[test]
@@ -164,10 +245,46 @@ mod tests {
     }
 
     #[test]
-    fn characters_beyond_the_limit_are_counted() {
-        let long = format!(r#""{}""#, "é".repeat(MAX_SHOWN + 3));
-        let shown = ShownArguments::of(long.as_bytes());
-        assert_eq!((shown.text.chars().count(), shown.more), (MAX_SHOWN, 5));
+    fn a3_a_long_value_moves_no_other_one_out_of_sight() {
+        let long = "x".repeat(3_900);
+        let digits = "9".repeat(300);
+        for (name, value) in [("note", format!("\"{long}\"")), (&*digits, digits.clone())] {
+            let json = format!(r#"{{"{name}":{value},"amount":5000,"to":"eve"}}"#);
+            let shown = ShownArguments::of(json.as_bytes()).unwrap();
+            for seen in ["\"amount\": 5000", "\"to\": \"eve\""] {
+                let at = shown.list.find(seen).unwrap();
+                assert!(at < 800, "{at}");
+            }
+            assert!(shown.long_values.contains(&value));
+        }
+        let name = format!(r#"{{"{long}":1,"{long}y":2}}"#);
+        let shown = ShownArguments::of(name.as_bytes()).unwrap();
+        assert!(shown.list.contains("… [1]: 1") && shown.list.contains("… [2]: 2"));
+        assert_eq!(shown.long_values[1], format!("\"{long}y\""));
         assert_eq!(format!("{shown:?}"), "ShownArguments");
+    }
+
+    #[test]
+    fn a3_what_cannot_be_shown_whole_cannot_be_agreed_to() {
+        let text = |length: usize| format!(r#"{{"a":"{}"}}"#, "é".repeat(length));
+        assert!(ShownArguments::of(text(7_900).as_bytes()).is_ok());
+        assert_eq!(
+            ShownArguments::of(text(8_200).as_bytes()),
+            Err(TooLongToShow)
+        );
+        let many: Vec<String> = (0..400).map(|n| format!("\"name{n}\":{n}")).collect();
+        let many = format!("{{{}}}", many.join(","));
+        assert_eq!(ShownArguments::of(many.as_bytes()), Err(TooLongToShow));
+        assert_eq!(shown_tool("crm.get").as_deref(), Ok("crm.get"));
+        let forged = shown_tool("x` with {}?\n\u{202e}").unwrap();
+        assert_eq!(forged, "x\\u0060 with {}?\\u000a\\u202e");
+        assert_eq!(shown_tool(&"x".repeat(201)), Err(TooLongToShow));
+    }
+
+    #[test]
+    fn a3_marks_do_not_cover_other_lines() {
+        let shown = shown(&format!("\"a{}\"", "\u{336}".repeat(20)));
+        assert_eq!(shown.matches('\u{336}').count(), MAX_MARKS);
+        assert_eq!(shown.matches("\\u0336").count(), 20 - MAX_MARKS);
     }
 }

@@ -40,7 +40,7 @@ impl Host for EnvoyHost {
     fn store(&self, operation: &StoreOperation) -> Result<Stored, StoreError> {
         let slot = memory::slot(operation.key());
         let now = now().as_secs();
-        change_shared(&format!("mcp-auth/1/{slot}"), |held| {
+        change_shared(&format!("mcp-auth/2/{slot}"), |held| {
             memory::apply(held, operation, now)
         })
     }

@@ -137,8 +137,10 @@ fn secrets(policy: &Policy) -> Result<Secrets, PolicyError> {
         }
         _ => None,
     };
+    let store_names = sealer.as_ref().map(|sealer| sealer.store_names());
     Ok(Secrets {
         audit_key,
+        store_names: store_names.unwrap_or_default(),
         sealer,
         credential,
         clients: Rc::new(Clients::of(policy, &environment)?),

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::Host;
+use super::rollbacks::Rollbacks;
 use super::single_flight::{FlightId, SingleFlight};
 use crate::effect::{Effect, Outcome, Progress, Task};
 use crate::engine::{Engine, Finished};
@@ -25,6 +26,9 @@ pub struct Worker<R> {
     host: Rc<dyn Host>,
     /// The context in which shared work calls: calls of a stream's context end with the stream.
     root: u32,
+    /// The leases of this worker's records in etcd.
+    leases: RefCell<etcd::Leases>,
+    rollbacks: Rollbacks,
     flights: RefCell<SingleFlight<R>>,
     calls: RefCell<HashMap<u32, Call<R>>>,
     /// Until when, in Unix milliseconds.
@@ -52,6 +56,8 @@ impl<R> Worker<R> {
             engine,
             host,
             root,
+            leases: RefCell::default(),
+            rollbacks: Rollbacks::new(),
             flights: RefCell::default(),
             calls: RefCell::default(),
             pauses: RefCell::default(),
@@ -87,8 +93,12 @@ impl<R> Worker<R> {
         };
         let performed = match call.store {
             None => Some((call.owner, Outcome::Call(answer()))),
-            Some(mut job) => match job.answered(answer().as_ref()) {
-                etcd::EtcdProgress::Over(stored) => Some((call.owner, Outcome::Store(stored))),
+            Some(mut job) => match job.answered(&mut self.leases.borrow_mut(), answer().as_ref()) {
+                etcd::EtcdProgress::Over(stored) => {
+                    let (host, operation) = (&*self.host, job.operation());
+                    let stored = self.rollbacks.correct(host, operation, stored);
+                    Some((call.owner, Outcome::Store(stored)))
+                }
                 etcd::EtcdProgress::Call(request) => {
                     self.call(call.owner, call.context, &request, Some(job))
                 }
@@ -151,12 +161,15 @@ impl<R> Worker<R> {
         match (effect, &self.engine.policy.store) {
             (Effect::Call(request), _) => self.call(owner, context, &request, None),
             (Effect::Store(operation), None) => {
+                let operation = self.engine.secrets.store_names.name(operation);
                 let stored = self.host.store(&operation);
                 Some((owner, Outcome::Store(stored)))
             }
             (Effect::Store(operation), Some(etcd)) => {
+                let operation = self.engine.secrets.store_names.name(operation);
                 let now = self.host.now().as_secs();
-                let (job, request) = etcd::Job::start(etcd, operation, now);
+                let (job, request) =
+                    etcd::Job::start(etcd, &mut self.leases.borrow_mut(), operation, now);
                 self.call(owner, context, &request, Some(Box::new(job)))
             }
             (Effect::Pause, _) => {

@@ -5,9 +5,10 @@ use super::page_request::PageRequest;
 use super::sealed::AnswerForm;
 use super::signed_in_user::SignedInUser;
 use super::{PageContext, PageOutcome, PageRefusal};
-use crate::consent::call_question::{CallQuestion, QuestionPlace};
+use crate::consent::call_question::{AskedCall, CallQuestion, QuestionPlace};
 use crate::reasons::Approval;
 use base::http::Reply;
+use base::store::Stored;
 
 /// Shows the question, or how it was answered.
 pub(super) async fn show(
@@ -21,7 +22,7 @@ pub(super) async fn show(
         Ok(user) => user,
         Err(instead) => return Ok(instead),
     };
-    let question = find(context, &place).await?;
+    let (question, _) = find(context, &place).await?;
     let (reply, outcome) = match question.answer {
         Some(answer) => (content::answered(answer.yes), Approval::AnswerPageShown),
         None => {
@@ -39,7 +40,7 @@ pub(super) async fn show(
             (page.reply(), Approval::ConfirmPageShown)
         }
     };
-    Ok(about_call(reply, Ok(outcome), user, question.call.tool))
+    Ok(about_call(reply, Ok(outcome), user, question.call))
 }
 
 /// Takes the user's answer.
@@ -57,11 +58,11 @@ pub(super) async fn answer(
         Some("no") => false,
         _ => return Err(PageRefusal::Request),
     };
-    let question = find(context, &place).await?;
+    let (question, value) = find(context, &place).await?;
     if form.question != question.asked_ms {
         return Err(PageRefusal::Form);
     }
-    let tool = question.call.tool.clone();
+    let call = question.call.clone();
     let outcome = match question.answer {
         // Sent twice, or after a no, which is final.
         Some(before) if !before.yes || yes => Ok(Approval::AnswerPageShown),
@@ -70,9 +71,12 @@ pub(super) async fn answer(
             if before.is_some() && !context.effects.create(place.use_up(&question)).await? {
                 return Err(PageRefusal::CallMade);
             }
-            let answered = question.answered(yes, context.now());
-            let put = place.put(&context.sealer, &answered);
-            context.effects.store(put).await?;
+            let answered = question.clone().answered(yes, context.now());
+            let answer = place.answer(&context.sealer, (&question, &value), &answered);
+            if context.effects.store(answer).await? != Stored::Created(true) {
+                // Another answer came first.
+                return Err(PageRefusal::Form);
+            }
             match yes {
                 true => Ok(Approval::Confirmed),
                 false => Err(PageRefusal::NotConfirmed),
@@ -81,26 +85,32 @@ pub(super) async fn answer(
     };
     // The page that shows the answer can be loaded again without sending the form again.
     let reply = content::redirect(user.link.target(&user.sealed_link));
-    Ok(about_call(reply, outcome, user, tool))
+    Ok(about_call(reply, outcome, user, call))
 }
 
-async fn find(context: &PageContext, place: &QuestionPlace) -> Result<CallQuestion, PageRefusal> {
-    let found = context.effects.get(place.key.clone()).await?;
-    let found = found.and_then(|found| place.open(&context.sealer, &found, context.now()));
-    found.ok_or(PageRefusal::NoQuestion)
+/// The question, and the value that was read.
+async fn find(
+    context: &PageContext,
+    place: &QuestionPlace,
+) -> Result<(CallQuestion, String), PageRefusal> {
+    let value = context.effects.get(place.key.clone()).await?;
+    let value = value.ok_or(PageRefusal::NoQuestion)?;
+    let found = place.open(&context.sealer, &value, context.now());
+    Ok((found.ok_or(PageRefusal::NoQuestion)?, value))
 }
 
 fn about_call(
     reply: Reply,
     outcome: Result<Approval, PageRefusal>,
     user: SignedInUser,
-    tool: String,
+    call: AskedCall,
 ) -> PageOutcome {
     PageOutcome {
         reply,
         outcome,
         user: Some((user.browser.issuer, user.browser.user)),
         connection: None,
-        tool: Some(tool),
+        client: Some(call.client).filter(|client| !client.is_empty()),
+        tool: Some(call.tool),
     }
 }

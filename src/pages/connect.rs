@@ -37,6 +37,7 @@ pub(super) fn show(
         policy: &context.policy,
         connection,
         name: &user.browser.name,
+        client: user.link.client(),
         one_conversation: place.is_some_and(|it| it.conversation != ConversationId::User),
         link: &user.sealed_link,
         form: &user.seal_form(context, &form),
@@ -83,9 +84,10 @@ async fn leave(
     let (authorization, state, cookie) =
         context.new_authorization_request(request, link, Purpose::Connecting, discovered)?;
     let place = authorization.link.account_place(&context.policy.resource);
-    let conversation = ConversationPlace::of(&place.ok_or(PageRefusal::Link)?);
+    let place = place.ok_or(PageRefusal::Link)?;
+    let conversation = ConversationPlace::of(&place);
     let (id, expires) = (&authorization.id, authorization.expires);
-    let noted = conversation.note_request(context, &connection.name, id, expires);
+    let noted = conversation.note_request(context, &place, id, expires);
     if !noted.await? {
         return Err(PageRefusal::TooManyTries);
     }

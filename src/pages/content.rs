@@ -16,6 +16,8 @@ pub(super) struct ConnectPage<'a> {
     pub(super) connection: &'a Connection,
     /// The name of the signed-in user.
     pub(super) name: &'a str,
+    /// The client that will use the account, if it is one.
+    pub(super) client: Option<&'a str>,
     /// Whether the account is used in one conversation only.
     pub(super) one_conversation: bool,
     /// The link, sealed.
@@ -32,6 +34,12 @@ impl ConnectPage<'_> {
             .strong(&server(self.policy));
         html.text(" asks to use your account at ").strong(title);
         html.text(".").open("</p>");
+        if let Some(client) = self.client {
+            html.open("<p>")
+                .text("Only the application ")
+                .strong(client);
+            html.text(" will be able to use it.").open("</p>");
+        }
         if !self.connection.allows.is_empty() {
             html.open("<p>It will be able to:</p><ul>");
             for line in &self.connection.allows {

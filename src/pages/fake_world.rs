@@ -50,6 +50,8 @@ pub(crate) struct World {
     /// What servers were asked.
     pub calls: Vec<HttpRequest>,
     pub puts: Vec<base::store::StoreRecord>,
+    /// The `sid` of ID tokens.
+    pub sid: Option<&'static str>,
     /// Whether the issuer's keys can be fetched.
     pub keys: bool,
     /// Whether the store fails to write what may be there already.
@@ -81,6 +83,7 @@ impl World {
             answers: VecDeque::new(),
             calls: Vec::new(),
             puts: Vec::new(),
+            sid: None,
             keys: true,
             puts_fail: false,
             before_create: None,
@@ -95,6 +98,7 @@ impl World {
             user: user.into(),
             conversation: ConversationId::Session("s-1".into()),
             connection: "notes".into(),
+            client: String::new(),
         }
     }
 
@@ -238,7 +242,7 @@ impl World {
 
     /// Lets the issuer's token endpoint answer for a user.
     pub(crate) fn answer_sign_in(&mut self, user: &str, nonce: &str) {
-        let id_token = id_token(user, nonce, self.now);
+        let id_token = id_token(user, nonce, self.sid, self.now);
         let body = json!({"access_token": "x", "token_type": "Bearer", "id_token": id_token});
         self.answer(200, &body);
     }
@@ -321,11 +325,14 @@ fn key_set() -> String {
     KEY.key_set().to_string()
 }
 
-fn id_token(user: &str, nonce: &str, now: u64) -> String {
-    let claims = json!({
+fn id_token(user: &str, nonce: &str, sid: Option<&str>, now: u64) -> String {
+    let mut claims = json!({
         "iss": "https://login.example.com", "sub": user, "aud": "mcp-pages", "nonce": nonce,
         "iat": now, "exp": now + 300, "preferred_username": format!("{user}@example.com"),
     });
+    if let Some(sid) = sid {
+        claims["sid"] = sid.into();
+    }
     KEY.sign(&json!({}), &claims).unwrap()
 }
 
@@ -473,7 +480,7 @@ pub(crate) fn question_place(user: &str, arguments: &str) -> QuestionPlace {
         view: "",
     };
     let digest = hmac_sha256::Hash::hash(arguments.as_bytes());
-    QuestionPlace::of(owner, &ConversationId::User, TOOL, digest)
+    QuestionPlace::of(owner, (&ConversationId::User, ""), TOOL, digest)
 }
 
 impl World {
@@ -482,7 +489,8 @@ impl World {
         let call = AskedCall {
             tool: tool.into(),
             view: String::new(),
-            arguments: ShownArguments::of(arguments.as_bytes()),
+            client: String::new(),
+            arguments: ShownArguments::of(arguments.as_bytes()).unwrap(),
         };
         self.ask_about(user, call, arguments)
     }

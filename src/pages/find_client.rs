@@ -14,7 +14,7 @@ use crate::accounts::token_request::{self, Redeemed, TokenAnswerError};
 use crate::reasons::Approval;
 use base::http::{Endpoint, HttpResponse, Reply};
 use base::seal::Purpose;
-use base::store::{Key, StoreOperation, StoreRecord};
+use base::store::{Key, RecordKind, StoreOperation, StoreRecord};
 use policy::{Connection, Discover, Policy, Server};
 
 /// How long a registration is used, in seconds.
@@ -184,7 +184,11 @@ impl Registration<'_> {
     pub(super) fn key(&self) -> Key {
         let resource = &self.context.policy.resource;
         let Connection { issuer, name, .. } = self.connection;
-        Key::of("client", &[resource, issuer, name, &self.scope()])
+        Key::of(
+            RecordKind::Registration,
+            &[resource, issuer, name, &self.scope()],
+            &[],
+        )
     }
 
     fn scope(&self) -> String {
@@ -237,6 +241,7 @@ pub(super) fn document(context: &PageContext) -> Result<PageOutcome, PageRefusal
         outcome: Ok(Approval::ClientDocumentPublished),
         user: None,
         connection: None,
+        client: None,
         tool: None,
     })
 }

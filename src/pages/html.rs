@@ -7,6 +7,8 @@ use base64::prelude::BASE64_STANDARD;
 
 use base::http::Reply;
 
+/// The buttons that agree to a call cannot be clicked in the first second of the page, and in the first second
+/// after the pointer came to it: the second click of a double click elsewhere does not press them.
 const STYLE: &str = "\
 :root{color-scheme:light dark;--ink:#1c1e21;--quiet:#5c6370;--paper:#fff;--edge:#d5d9e0;--link:#1a56db}\
 @media(prefers-color-scheme:dark){:root{--ink:#e8eaed;--quiet:#a0a6b1;--paper:#17191c;--edge:#3a3f47;--link:#8ab4ff}}\
@@ -22,7 +24,12 @@ font:.875rem/1.45 ui-monospace,monospace;white-space:pre-wrap;overflow-wrap:anyw
 button{display:block;width:100%;margin:1.5rem 0;padding:.875rem 1rem;border:0;border-radius:.5rem;\
 background:#2563eb;color:#fff;font:inherit;font-weight:600;cursor:pointer}\
 button+button{margin-top:-.5rem;background:none;color:var(--ink);box-shadow:inset 0 0 0 1px var(--quiet)}\
-button:focus-visible,a:focus-visible{outline:3px solid var(--ink);outline-offset:2px}\
+.long{max-height:12rem;overflow:auto}\
+.ask button{animation:wait 1s step-end}\
+@media(hover:hover){html:hover .ask button{animation-name:wait-again}}\
+@keyframes wait{from{pointer-events:none;opacity:.5}}\
+@keyframes wait-again{from{pointer-events:none;opacity:.5}}\
+button:focus-visible,a:focus-visible,pre:focus-visible{outline:3px solid var(--ink);outline-offset:2px}\
 .quiet{color:var(--quiet);font-size:.9375rem;border-top:1px solid var(--edge);padding-top:1rem}";
 
 /// A page being written. Markup is written by this filter; everything else goes through
@@ -71,6 +78,13 @@ impl Html {
             self.text(line);
         }
         self.open("</pre>")
+    }
+
+    /// A long text, in a box of its own that scrolls.
+    pub(super) fn long_line(&mut self, text: &str) -> &mut Self {
+        self.open("<pre dir=\"ltr\" class=\"long\" tabindex=\"0\">")
+            .text(text)
+            .open("</pre>")
     }
 
     /// A hidden field of a form.

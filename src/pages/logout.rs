@@ -5,12 +5,12 @@ use super::page_request::PageRequest;
 use super::sealed::LIFETIME_S;
 use super::{PageContext, PageOutcome, PageRefusal};
 use crate::accounts::conversation::ConversationPlace;
-use crate::accounts::sign_out::{is_by_session, mark, write_mark};
+use crate::accounts::sign_out::{PAGES_OF_USER, is_by_session, mark, write_mark};
 use crate::accounts::vault::ConversationId;
 use crate::reasons::Approval;
 use base::http::Reply;
 use base::secret::Secret;
-use base::store::{Key, StoreError, StoreRecord};
+use base::store::{Key, RecordKind, StoreError, StoreRecord};
 use oauth::{IssuerId, LogoutVerification, VerifiedLogout};
 
 /// Answers the issuer's request. The issuer is told if the logout token is not accepted (section 2.8).
@@ -34,6 +34,7 @@ pub(super) async fn log_out(context: &PageContext, request: &PageRequest) -> Pag
         outcome,
         user,
         connection: None,
+        client: None,
         tool: None,
     }
 }
@@ -50,12 +51,24 @@ async fn run(
     let issuer = policy.issuers.get(issuer.0);
     let issuer = issuer.map_or("", |issuer| issuer.issuer.as_str());
     let used = StoreRecord {
-        key: Key::of("logout-token", &[&policy.resource, issuer, &logout.id]),
+        key: Key::of(
+            RecordKind::LogoutToken,
+            &[&policy.resource, issuer, &logout.id],
+            &[],
+        ),
         value: String::new(),
         expires: logout.until,
     };
     if context.effects.get(used.key.clone()).await?.is_some() {
         return Err(PageRefusal::LogoutUsed);
+    }
+    // Sign-ins on the pages end with any session of the user: a page is open in the browser in which the
+    // user signed out.
+    if let Some(session) = &logout.session {
+        put_mark(context, mark(policy, issuer, "sid", session)).await?;
+    }
+    if let Some(user) = &logout.user {
+        put_mark(context, mark(policy, issuer, PAGES_OF_USER, user)).await?;
     }
     let session = logout.session.filter(|_| is_by_session(policy));
     if session.is_none() && logout.user.is_none() {
@@ -63,11 +76,8 @@ async fn run(
         return Err(PageRefusal::Request);
     }
     let mut has_ended = false;
-    if let Some(session) = &session {
-        put_mark(context, mark(policy, issuer, "sid", session)).await?;
-        if let Some(user) = &logout.user {
-            has_ended = end_session(context, issuer, user, session).await;
-        }
+    if let (Some(session), Some(user)) = (&session, &logout.user) {
+        has_ended = end_session(context, issuer, user, session).await;
     }
     // Some issuers name a session in logout tokens as in access tokens, others do not. If no account of
     // the session was found, all of the user's accounts are over.

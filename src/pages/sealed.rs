@@ -50,6 +50,9 @@ pub(super) enum LinkPurpose {
     Connect {
         conversation: ConversationId,
         connection: String,
+        /// Through this client; empty: the token names none, or clients share accounts.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        client: String,
     },
     /// Answer the question about a call that is kept under this key.
     Answer { question: Key },
@@ -62,6 +65,11 @@ pub(super) struct BrowserUser {
     pub(super) user: String,
     /// The user's name on pages.
     pub(super) name: String,
+    /// The session at the issuer, if its ID tokens name sessions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) session: Option<String>,
+    /// Random, so that no two sign-ins have the same cookie.
+    pub(super) id: String,
     pub(super) expires: u64,
 }
 
@@ -103,6 +111,7 @@ pub fn connect_link(policy: &Policy, sealer: &Sealer, place: &AccountPlace, now:
     let purpose = LinkPurpose::Connect {
         conversation: place.conversation.clone(),
         connection: place.connection.clone(),
+        client: place.client.clone(),
     };
     let user = (&place.issuer, &place.user);
     link(
@@ -191,12 +200,14 @@ impl PageLink {
             LinkPurpose::Connect {
                 conversation,
                 connection,
+                client,
             } => Some(AccountPlace {
                 resource: resource.to_owned(),
                 issuer: self.issuer.clone(),
                 user: self.user.clone(),
                 conversation: conversation.clone(),
                 connection: connection.clone(),
+                client: client.clone(),
             }),
             LinkPurpose::Answer { .. } => None,
         }
@@ -220,6 +231,14 @@ impl PageLink {
         match &self.purpose {
             LinkPurpose::Connect { connection, .. } => Some(connection),
             LinkPurpose::Answer { .. } => None,
+        }
+    }
+
+    /// The client through which the account will be used, if it is for one.
+    pub(super) fn client(&self) -> Option<&str> {
+        match &self.purpose {
+            LinkPurpose::Connect { client, .. } if !client.is_empty() => Some(client),
+            _ => None,
         }
     }
 

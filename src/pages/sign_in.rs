@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::page_request::PageRequest;
-use super::sealed::{BrowserUser, PageLink};
+use super::sealed::{BrowserUser, PageLink, random_text};
 use super::tries::Try;
 use super::{
     PageContext, PageOutcome, PageRefusal, USER_COOKIE, content, redirect_uri, set_cookie,
@@ -93,6 +93,8 @@ pub(super) async fn came_back(
         issuer: link.issuer.clone(),
         user: token.user().to_owned(),
         name: crate::audit::name(token.name()),
+        session: token.session().map(str::to_owned),
+        id: random_text(context.random)?,
         expires: context.expires(),
     };
     let cookie = context.seals().seal(Purpose::Browser, &[], &user);

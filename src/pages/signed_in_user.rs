@@ -58,6 +58,7 @@ impl PageContext {
             outcome: Err(PageRefusal::OtherUser),
             connection: user.link.connection().map(|name| (name.to_owned(), None)),
             user: Some((user.browser.issuer, user.browser.user)),
+            client: None,
             tool: None,
         }))
     }

@@ -7,7 +7,7 @@ use super::sealed::{AuthorizationRequest, digest};
 use super::{PageContext, PageRefusal};
 use crate::accounts::shared_record::{Entries, SharedRecord};
 use base::seal::{Owner, Purpose};
-use base::store::Key;
+use base::store::{Key, RecordKind};
 
 /// How many codes are redeemed for one link, in its lifetime.
 const MAX_TRIES_OF_LINK: usize = 8;
@@ -73,7 +73,7 @@ impl PageContext {
         };
         let owner = [self.policy.resource.as_str(), &link.issuer, &link.user];
         let record = SharedRecord {
-            key: Key::beside("tries", &owner, &owner),
+            key: Key::of(RecordKind::Tries, &owner, &[]),
             purpose: Purpose::Tries,
             owner: Owner {
                 resource: &self.policy.resource,

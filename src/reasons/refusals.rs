@@ -398,6 +398,11 @@ Reason: Refused,
             "send one value, or leave the argument out: the filter sets it");
 }
 "Questions to the user" {
+    ArgumentsTooLongToShow "arguments_too_long_to_show"
+        "The user has to agree to the call, and its arguments or name are too long to be shown whole." =>
+        blocked("confirm", Error(200, INVALID_PARAMS),
+            "the arguments are too long to be shown to the user, who has to agree to this call",
+            "call the tool with shorter or fewer arguments");
     ConfirmationNeeded "confirmation_needed"
         "The policy wants the user to agree to this call first." =>
         needs_review("user", Question, "the user has to agree to this call",

@@ -210,7 +210,12 @@ impl Request {
         let mut fetched = None;
         loop {
             match self.verify()? {
-                Verification::Verified(token) => return Ok(AuthMethod::Token(token)),
+                Verification::Verified(token) => {
+                    if self.shares_proofs(&token) {
+                        self.use_up(&token).await?;
+                    }
+                    return Ok(AuthMethod::Token(token));
+                }
                 Verification::Refused(error) => return Err(Refusal::Token(error)),
                 Verification::PendingFetch(fetch) if fetched.is_none() => {
                     fetched = Some(fetch);

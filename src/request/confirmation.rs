@@ -1,23 +1,25 @@
 //! Questions to a call's user, in the answer to the call, and what the user answered. A question is
 //! bound to its call by a sealed state that the client sends back with the answer.
 
+use std::fmt::Write;
+
 use serde::{Deserialize, Serialize};
 
 use super::arrived::Authenticated;
 use super::opened_ids::OpenedState;
 use super::understand::{Understood, arguments_in};
-use crate::accounts::vault::ConversationId;
+use crate::accounts::vault::{ConversationId, client_of};
 use crate::authorize::Target;
-use crate::consent::ShownArguments;
 use crate::consent::call_question::{AskedCall, QuestionPlace};
 use crate::consent::elicitation::{Action, Elicitation, How, action};
+use crate::consent::{ShownArguments, shown_tool};
 use crate::limits::MAX_DEPTH;
 use crate::refusal::Refusal;
 use crate::response::sealed_ids::RequestContent;
 use base::json::digest;
 use base::json::tree::Node;
-use base::seal::Purpose;
-use base::store::Key;
+use base::seal::{Owner, Purpose};
+use base::store::{Key, RecordKind};
 use mcp::capabilities::ElicitationCapability;
 use mcp::message::MessageError;
 use mcp::method::Era;
@@ -31,6 +33,8 @@ const URL_VERSION: &str = "2025-11-25";
 /// The sealed state of a question. No two are the same.
 #[derive(Serialize, Deserialize)]
 struct SealedQuestion {
+    /// The client that was asked.
+    client: String,
     agrees: Agrees,
     asked_ms: u64,
     id: Vec<u8>,
@@ -78,8 +82,9 @@ pub(crate) struct Agreement {
 
 impl Agreement {
     /// The agreement that a sealed state stands for.
-    pub(crate) fn of(sealed: &str, until: u64) -> Self {
-        let key = Key::of("agreed", &[sealed]);
+    pub(crate) fn of(owner: Owner<'_>, sealed: &str, until: u64) -> Self {
+        let owner = [owner.resource, owner.issuer, owner.user];
+        let key = Key::mark(RecordKind::AgreedCall, &owner, sealed);
         Self { key, until }
     }
 }
@@ -95,6 +100,14 @@ impl Answered {
 }
 
 impl Authenticated {
+    /// The client to which a confirmation is bound; empty if the policy binds it to none.
+    fn client(&self) -> &str {
+        let policy = self.request.policy();
+        self.caller
+            .token()
+            .map_or("", |token| client_of(policy, token))
+    }
+
     /// How the user consents to a call, if it needs that. `sent` is what the server will read. `Err`:
     /// the user is asked first.
     pub(super) fn consent(
@@ -120,15 +133,20 @@ impl Authenticated {
             _ => {}
         }
         let arguments = arguments_in(policy, sent).map_err(Refusal::Message)?;
+        let shown = ShownArguments::of(&arguments).map_err(|_| Refusal::TooLongToShow)?;
+        let shown_name = shown_tool(tool).map_err(|_| Refusal::TooLongToShow)?;
         if understood.message.params.elicitation.form && understood.era == Era::Modern {
             let state = self.seal_question(Agrees::ToTheCall);
             return Err(Refusal::Confirm(Box::new(Elicitation {
-                message: question(tool, &arguments),
+                message: question(&shown_name, &shown),
                 url: None,
                 how: How::InputRequired(state.ok_or(Refusal::NoSealKey)?),
             })));
         }
-        match (self.question_on_page(tool, &arguments)?, understood.era) {
+        match (
+            self.question_on_page(tool, &arguments, shown)?,
+            understood.era,
+        ) {
             (Some(question), _) => Ok(Consent::OnPage(Box::new(question))),
             (None, Era::Legacy) => Err(Refusal::CannotAsk),
             (None, Era::Modern) => Err(Refusal::MissingElicitation),
@@ -140,6 +158,7 @@ impl Authenticated {
         &self,
         tool: &str,
         arguments: &[u8],
+        shown: ShownArguments,
     ) -> Result<Option<(QuestionPlace, AskedCall)>, Refusal> {
         let policy = self.request.policy();
         let signs_in = |issuer: usize| matches!(policy.sign_ins.get(issuer), Some(Some(_sign_in)));
@@ -159,11 +178,13 @@ impl Authenticated {
         // order.
         let said = digest(arguments, MAX_DEPTH);
         let said = said.map_err(|error| Refusal::Message(MessageError::Json(error)))?;
-        let place = QuestionPlace::of(owner, &conversation, tool, said);
+        let client = self.client();
+        let place = QuestionPlace::of(owner, (&conversation, client), tool, said);
         let call = AskedCall {
             tool: tool.to_owned(),
             view: owner.view.to_owned(),
-            arguments: ShownArguments::of(arguments),
+            client: client.to_owned(),
+            arguments: shown,
         };
         Ok(Some((place, call)))
     }
@@ -194,6 +215,7 @@ impl Authenticated {
     fn seal_question(&self, agrees: Agrees) -> Option<String> {
         let effects = &self.request.effects;
         let question = SealedQuestion {
+            client: self.client().to_owned(),
             agrees,
             asked_ms: effects.now_ms(),
             id: self.request.journal().id.clone().unwrap_or_default(),
@@ -216,13 +238,13 @@ impl Authenticated {
         let sealing = self.sealing()?;
         let question: SealedQuestion =
             sealing.open_for_request(Purpose::Question, asked, sealed)?;
-        if self.request.effects.now() >= question.expires {
+        if self.request.effects.now() >= question.expires || question.client != self.client() {
             return None;
         }
         let message = Node::read(body, MAX_DEPTH).ok()?;
         let agreement = match question.agrees {
             Agrees::ToNothing => None,
-            Agrees::ToTheCall => Some(Agreement::of(sealed, question.expires)),
+            Agrees::ToTheCall => Some(Agreement::of(sealing.owner, sealed, question.expires)),
             Agrees::Before(agreement) => Some(agreement),
         };
         Some(OpenedState::Own(Answered {
@@ -232,12 +254,13 @@ impl Authenticated {
     }
 }
 
-/// The question the user reads, with the arguments as they are: the user agrees to these.
-fn question(tool: &str, arguments: &[u8]) -> String {
-    let ShownArguments { text, more } = ShownArguments::of(arguments);
-    let rest = match more {
-        0 => String::new(),
-        more => format!("\n... and {more} more characters, which are not shown"),
-    };
-    format!("Allow `{tool}` with these arguments?\n\n{text}{rest}")
+/// The question the user reads, with the arguments as they are: the user agrees to these. First the list,
+/// then the long values, whole.
+fn question(tool: &str, arguments: &ShownArguments) -> String {
+    let ShownArguments { list, long_values } = arguments;
+    let mut text = format!("Allow `{tool}` with these arguments?\n\n{list}");
+    for (at, value) in (1..).zip(long_values) {
+        let _ = write!(text, "\n\nValue [{at}], whole:\n{value}");
+    }
+    text
 }

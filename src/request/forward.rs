@@ -2,6 +2,7 @@
 //! decision says is put in.
 
 use super::identity_headers::{is_never_from_a_client, with_dashes};
+use crate::pages::PAGE_COOKIES;
 use mcp::headers::{HeaderEdit, Headers, PARAM_PREFIX};
 use mcp::method::Era;
 use oauth::Identity;
@@ -67,7 +68,35 @@ fn removed(policy: &Policy, received: &Headers, era: Era) -> Vec<HeaderEdit> {
             edits.push(removed);
         }
     }
+    let cookie = HeaderEdit::Remove("cookie".to_owned());
+    if !edits.contains(&cookie) {
+        edits.extend(without_page_cookies(received));
+    }
     edits
+}
+
+/// The cookies without those of this filter's pages. `None`: they have none, or there are no cookies. With
+/// several `cookie` headers they become one (RFC 9113 section 8.2.3).
+fn without_page_cookies(received: &Headers) -> Option<HeaderEdit> {
+    let lines: Vec<_> = received
+        .all("cookie")
+        .map(String::from_utf8_lossy)
+        .collect();
+    let pairs = lines.iter().flat_map(|line| line.split(';')).map(str::trim);
+    let (pages, others): (Vec<_>, Vec<_>) = pairs.partition(|pair| is_page_cookie(pair));
+    let name = || "cookie".to_owned();
+    match (pages.is_empty(), others.is_empty()) {
+        (true, _) => None,
+        (false, true) => Some(HeaderEdit::Remove(name())),
+        (false, false) => Some(HeaderEdit::Set(name(), others.join("; "))),
+    }
+}
+
+/// Whether a cookie signs a user in on this filter's pages. In any case: servers may ignore it.
+fn is_page_cookie(pair: &str) -> bool {
+    let name = pair.split('=').next().unwrap_or_default().trim();
+    let start = name.get(..PAGE_COOKIES.len()).unwrap_or_default();
+    start.eq_ignore_ascii_case(PAGE_COOKIES)
 }
 
 /// Whether a mirrored argument's header is another one's, to a server that reads other characters as

@@ -25,6 +25,10 @@ pub(super) fn identify_caller(
     let record = &mut journal.record;
     record.identified_by = Some(auth_method.name());
     record.token_age_s = auth_method.token_age(request.now());
+    record.client = match &auth_method {
+        AuthMethod::Token(token) => token.client().map(audit::name),
+        AuthMethod::Anonymous | AuthMethod::Local(_) => None,
+    };
     record.subject = own.user.as_deref().and_then(name);
     record.actors = own.actors.iter().filter_map(|actor| name(actor)).collect();
     record.roles = role_names(policy, own);

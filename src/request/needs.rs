@@ -15,12 +15,13 @@ use crate::accounts::{AccountContext, NoAccountToken, token_for_call};
 use crate::audit;
 use crate::authorize::Target;
 use crate::consent::agreement::{NoAgreement, find_yes, use_yes};
+use crate::consent::shown_tool;
 use crate::credential::Credential;
 use crate::decision::Evidence;
 use crate::pages::{connect_link, question_link};
 use crate::refusal::Refusal;
 use crate::step::End;
-use base::store::{Key, StoreRecord};
+use base::store::{Key, RecordKind, StoreRecord};
 use mcp::capabilities::ElicitationCapability;
 use oauth::{ProofError, TokenError, VerifiedToken};
 use policy::{Authorization, Conversation, Mode, Operation};
@@ -109,7 +110,7 @@ impl Judged {
             Consent::OnPage(question) => {
                 let accounts = authenticated.accounts()?;
                 let (place, call) = *question;
-                let tool = call.tool.clone();
+                let tool = shown_tool(&call.tool).map_err(|_| Refusal::TooLongToShow)?;
                 let yes = find_yes(&accounts, place, call).await;
                 let yes = yes.map_err(|error| authenticated.no_agreement(error, &tool, elicits))?;
                 (Some((yes, tool, accounts)), None)
@@ -138,7 +139,11 @@ impl Judged {
             self.approval.evidence.push(agreed());
         }
         if single_use {
-            authenticated.use_up().await?;
+            let token = authenticated.caller.token().ok_or(Refusal::NoToken)?;
+            // A proof that replicas share was used up when the token was verified.
+            if !authenticated.request.shares_proofs(token) {
+                authenticated.request.use_up(token).await?;
+            }
         }
         Ok(credential)
     }
@@ -334,18 +339,21 @@ impl Authenticated {
         let known = exchanger.known(&digest, effects.now());
         known.unwrap_or(Err(UNAVAILABLE))
     }
+}
 
-    /// Uses up what authorizes the request: of all requests with the same, one succeeds.
-    async fn use_up(&self) -> Result<(), Refusal> {
-        let request = &self.request;
-        let (policy, now) = (request.policy(), request.effects.now());
-        let token = self.caller.token().ok_or(Refusal::NoToken)?;
-        let used = credentials::single_use(policy, &request.headers, token, now)?;
+impl Request {
+    /// Uses up what authorizes the request, the proof or else the token: of all requests with the same, one
+    /// succeeds.
+    pub(super) async fn use_up(&self, token: &VerifiedToken) -> Result<(), Refusal> {
+        let (policy, now) = (self.policy(), self.effects.now());
+        let used = credentials::single_use(policy, &self.headers, token, now)?;
         let issuer = policy.issuers.get(token.issuer().0);
         let issuer = issuer.map_or("", |issuer| issuer.issuer.as_str());
-        let key = Key::of("used", &[&policy.resource, issuer, &used.name]);
+        let user = token.identity().user.as_deref().unwrap_or_default();
+        let owner = [policy.resource.as_str(), issuer, user];
+        let key = Key::mark(RecordKind::Used, &owner, &used.name);
         let until = used.until.max(now.saturating_add(1));
-        if self.request.create(key, until).await? {
+        if self.create(key, until).await? {
             return Ok(());
         }
         Err(Refusal::Token(match token.is_bound() {
@@ -353,9 +361,13 @@ impl Authenticated {
             false => TokenError::Used,
         }))
     }
-}
 
-impl Request {
+    /// Whether every proof is used up in the store, where all replicas find it. In the memory of one proxy
+    /// each worker knows the proofs that it saw.
+    pub(super) fn shares_proofs(&self, token: &VerifiedToken) -> bool {
+        token.is_bound() && self.policy().store.is_some()
+    }
+
     /// Writes a record that only the first request can write.
     async fn create(&self, key: Key, expires: u64) -> Result<bool, Refusal> {
         let record = StoreRecord {

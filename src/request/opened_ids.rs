@@ -208,7 +208,7 @@ impl Authenticated {
         let state: SealedState =
             sealing.open_for_request(Purpose::RequestState, asked, &sealed.value)?;
         (self.request.effects.now() < state.expires).then(|| OpenedState::Servers {
-            next: Agreement::of(&sealed.value, state.expires),
+            next: Agreement::of(sealing.owner, &sealed.value, state.expires),
             opened: Opened {
                 span: sealed.span.clone(),
                 id: state.state,

@@ -51,6 +51,7 @@ impl Request {
             record.account = account.and_then(|account| named(&account));
             record.connection = Some(connection);
         }
+        record.client = page.client.as_deref().map(audit::name);
         record.tool = page.tool.as_deref().map(audit::name);
         match page.outcome {
             Ok(reason) => {

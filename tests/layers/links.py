@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import json
 import time
 from typing import Any
@@ -16,12 +18,14 @@ from ..harness.envoy_config import ENVIRONMENT
 PAGES = "/.mcp-auth/"
 
 
-def link(origin: str, issuer: str, user: str, connection: str = "notes", expires: float = 600) -> str:
-    """A link for this user."""
+def link(
+    origin: str, issuer: str, user: str, connection: str = "notes", expires: float = 600, client: str = ""
+) -> str:
+    """A link for this user, at this client."""
     ticket = {
         "issuer": issuer,
         "user": user,
-        "errand": {"connect": {"conversation": "user", "connection": connection}},
+        "errand": {"connect": {"conversation": "user", "connection": connection, **({"client": client} if client else {})}},
         "expires": int(time.time() + expires),
     }
     owner = [f"{origin}/mcp", "", "", ""]
@@ -29,12 +33,44 @@ def link(origin: str, issuer: str, user: str, connection: str = "notes", expires
     return f"{origin}{PAGES}connect?ticket={base64.urlsafe_b64encode(sealed).rstrip(b'=').decode()}"
 
 
-def kept(record: bytes, key: str, origin: str, issuer: str, user: str) -> dict[str, Any]:
-    """What a record of this user's says."""
+def account(
+    entries: dict[bytes, bytes], origin: str, issuer: str, user: str, client: str = ""
+) -> dict[str, Any] | None:
+    """What the record of this user's account says, if there is one: linked in no session, through this client."""
+    user_of = [f"{origin}/mcp", issuer, user]
+    owner = _digest("owner", user_of)
+    name = _digest("account", [owner, *user_of, "user", "", "notes", client])
+    key = f"o{owner[:16]}{name[:48]}"
+    stored = f"o{_keyed(key[:17])[:16]}{_keyed(key)[:48]}"
+    record = entries.get(f"mcp-auth/{stored}".encode())
+    if record is None:
+        return None
     value = json.loads(record)["value"]
     sealed = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4))
-    owner = [f"{origin}/mcp", issuer, user, ""]
-    return json.loads(_cipher().decrypt(sealed, [*_associated("connection", owner), key.encode()]))
+    return json.loads(_cipher().decrypt(sealed, [*_associated("connection", [*user_of, ""]), key.encode()]))
+
+
+def client_of(token: str) -> str:
+    """The client that a token was issued to."""
+    claims = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["client_id"]
+
+
+def unkeyed_owner(*owner: str) -> str:
+    """How a record's name would start if anybody could compute it."""
+    return _digest("owner", list(owner))[:16]
+
+
+def _digest(kind: str, texts: list[str]) -> str:
+    """The hash of texts that no other list of texts has."""
+    parts = [each.encode() for each in (kind, *texts)]
+    return hashlib.sha256(b"".join(len(each).to_bytes(8, "big") + each for each in parts)).hexdigest()
+
+
+def _keyed(text: str) -> str:
+    """A part of a record's name in the store."""
+    secret = hmac.digest(_secret(), b"mcp-auth-filter record names", "sha256")
+    return hmac.digest(secret, text.encode(), "sha256").hex()
 
 
 def _associated(purpose: str, owner: list[str]) -> list[bytes]:
@@ -42,5 +78,9 @@ def _associated(purpose: str, owner: list[str]) -> list[bytes]:
 
 
 def _cipher() -> AESSIV:
+    return AESSIV(_secret())
+
+
+def _secret() -> bytes:
     secret = ENVIRONMENT["MCP_AUTH_KEY"].encode()
-    return AESSIV(HKDF(hashes.SHA256(), 64, None, b"mcp-auth-filter handles").derive(secret))
+    return HKDF(hashes.SHA256(), 64, None, b"mcp-auth-filter handles").derive(secret)

@@ -113,9 +113,11 @@ def changed(url: str, /, **others: str | None) -> str:
     return urlsplit(url)._replace(query=urlencode(kept)).geturl()
 
 
-def kept(stage: Stage) -> int:
-    """How many connections are kept; what is noted of used states is short."""
-    return sum(len(value) > 100 for value in stage.etcd.entries().values())
+def kept(stage: Stage, pair: Replicas) -> int:
+    """How many accounts are kept."""
+    entries = stage.etcd.entries()
+    at = [(pair.origin(site), stage.login.issuer, user) for site in SITES for user in ACCOUNTS]
+    return sum(links.account(entries, *each) is not None for each in at)
 
 
 def refused(pair: Replicas, person: Person, url: str, status: int, reason: str) -> None:
@@ -139,7 +141,7 @@ def b42_a_link_of_another_user_is_refused(around: Stage, pair: Replicas, person:
     erin.run(erin.page.evaluate("ticket => document.querySelector('[name=ticket]').value = ticket", ticket))
     with pair.logs("other_user"):
         assert erin.click(CONTINUE).status == 403
-    assert not around.resource.authorizations() and kept(around) == 0
+    assert not around.resource.authorizations() and kept(around, pair) == 0
 
 
 def b42_an_account_is_not_linked_after_another_user_signed_in(
@@ -152,7 +154,7 @@ def b42_an_account_is_not_linked_after_another_user_signed_in(
     shared.click("sign in as somebody else")
     agree(shared, "erin")
     refused(pair, shared, callback, 403, "other_user")
-    assert kept(around) == 0
+    assert kept(around, pair) == 0
 
 
 @pytest.mark.parametrize("at_it", [False, True])
@@ -173,7 +175,7 @@ def b42_a_response_to_another_browsers_request_is_refused(
     for provider in (around.login, around.resource):
         assert not provider.grants("authorization_code")
     # It is still good where it was begun.
-    assert erin.goto(callback).status == 200 and kept(around) == 1
+    assert erin.goto(callback).status == 200 and kept(around, pair) == 1
 
 
 def b42_an_injected_code_is_refused(around: Stage, pair: Replicas, person: People, link: Links) -> None:
@@ -183,7 +185,7 @@ def b42_an_injected_code_is_refused(around: Stage, pair: Replicas, person: Peopl
     code = parameters(at_callback(erin, link("erin"), "erin"))["code"]
     refused(pair, dana, changed(own, code=code), 502, "code_refused")
     refused(pair, dana, own, 400, "state_used")
-    assert kept(around) == 0
+    assert kept(around, pair) == 0
 
 
 def b42_a_state_that_is_used_again_is_refused(around: Stage, pair: Replicas, person: People, link: Links) -> None:
@@ -205,7 +207,7 @@ def b42_a_state_that_is_used_again_is_refused(around: Stage, pair: Replicas, per
     # It says what it said, and does nothing.
     assert dana.text() == said
     front.use()
-    assert kept(around) == len(around.resource.grants("authorization_code")) == 1
+    assert kept(around, pair) == len(around.resource.grants("authorization_code")) == 1
 
 
 def b42_a_response_of_another_authorization_server_is_refused(
@@ -217,8 +219,8 @@ def b42_a_response_of_another_authorization_server_is_refused(
     for iss in (around.login.issuer, None, "", f"{around.resource.issuer}/"):
         refused(pair, dana, changed(callback, iss=iss), 400, "issuer_mismatch")
     refused(pair, dana, callback.replace("/callback/notes", "/callback/other"), 400, "issuer_mismatch")
-    assert not around.resource.grants("authorization_code") and kept(around) == 0
-    assert dana.goto(callback).status == 200 and kept(around) == 1
+    assert not around.resource.grants("authorization_code") and kept(around, pair) == 0
+    assert dana.goto(callback).status == 200 and kept(around, pair) == 1
 
 
 def b42_error_texts_of_authorization_servers_are_not_shown(
@@ -230,7 +232,7 @@ def b42_error_texts_of_authorization_servers_are_not_shown(
     refused(pair, dana, changed(callback, error="server_error", **said), 400, "authorization_failed")
     assert "owned" not in dana.text() and count(dana, "a, script, img") == 0
     refused(pair, dana, changed(callback, error="access_denied", **said), 403, "connection_declined")
-    assert kept(around) == 0
+    assert kept(around, pair) == 0
 
 
 def b42_no_parameter_of_a_request_redirects(around: Stage, pair: Replicas, person: People, link: Links) -> None:
@@ -313,7 +315,7 @@ def b42_back_and_reload_repeat_nothing(around: Stage, pair: Replicas, person: Pe
         dana.run(dana.page.go_back())
         assert "is connected" not in dana.text()
     assert before.items() <= around.etcd.entries().items()
-    assert kept(around) == len(around.resource.grants("authorization_code")) == 1
+    assert kept(around, pair) == len(around.resource.grants("authorization_code")) == 1
 
 
 def b42_expired_and_foreign_links_are_refused(around: Stage, pair: Replicas, person: People, link: Links) -> None:

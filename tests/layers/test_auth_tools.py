@@ -115,5 +115,3 @@ def test_an_account_ends_with_its_session(around: Stage, pair: Replicas, dana: P
         eventually(lambda: _resource(around) == 401, "the resource refuses the token")
 
     asyncio.run(work())
-    kept = lambda: [value for value in around.etcd.entries().values() if len(value) > 100]  # noqa: E731
-    eventually(lambda: not kept(), "nothing is kept of the account")

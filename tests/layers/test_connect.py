@@ -38,11 +38,6 @@ def _picture(person: Person, name: str) -> None:
         person.screenshot(Path(PICTURES, f"{name}.png"))
 
 
-def _records(stage: Stage) -> dict[bytes, bytes]:
-    """What is kept beside used states."""
-    return {key: value for key, value in stage.etcd.entries().items() if len(value) > 100}
-
-
 @pytest.mark.parametrize("options", [{}, {"java_script_enabled": False, "color_scheme": "dark"}])
 def test_an_account_is_connected(
     around: Stage, pair: Replicas, person: People, link: Callable[..., str], options: dict[str, Any]
@@ -59,12 +54,12 @@ def test_an_account_is_connected(
     assert "Notes is connected" in dana.text() and ACCOUNTS["dana"] in dana.text()
     _picture(dana, f"connected-{name}")
 
-    [(key, value)] = _records(around).items()
-    origin = pair.origin("notes")
-    connected = links.kept(value, key.decode().rpartition("/")[2], origin, around.login.issuer, "dana")
+    entries, origin = around.etcd.entries(), pair.origin("notes")
+    connected = links.account(entries, origin, around.login.issuer, "dana")
+    assert connected is not None
     token = connected["access_token"]
     providers.tokens.remember(token)
-    assert token.encode() not in value and connected["account"] == ACCOUNTS["dana"]
+    assert token.encode() not in b"".join(entries.values()) and connected["account"] == ACCOUNTS["dana"]
     assert around.account(token).json() == {"account": ACCOUNTS["dana"]}
     reasons = lambda: {each["reason"] for each in pair.records()}  # noqa: E731
     expected = {"sign_in_started", "signed_in", "connect_page_shown", "sent_to_connect"}
@@ -102,7 +97,7 @@ def b42_the_user_of_another_account_can_sign_in_again(
     erin.click("Sign in")
     agree(erin, "dana")
     assert "Connect Notes?" in erin.text()
-    assert not _records(around)
+    assert links.account(around.etcd.entries(), pair.origin("notes"), around.login.issuer, "dana") is None
 
 
 def test_cookies_are_this_origins_only(

@@ -71,12 +71,13 @@ def test_a_page_that_was_opened_before_a_sign_out_is_refused(
 
 
 def test_an_account_that_is_linked_again_stays_linked(
-    around: Stage, pair: Replicas, person: People, assistant: Start
+    around: Stage, pair: Replicas, person: People, assistant: Start, token: Callable[..., str]
 ) -> None:
     """In one browser the provider has one grant for both: whoever ended the tokens of the connection that is
     replaced would end those of the new one."""
-    dana, client = person(), assistant("dana")
-    link = links.link(pair.origin("notes"), around.login.issuer, "dana")
+    dana, held = person(), token("dana")
+    client = assistant("dana", with_token=held)
+    link = links.link(pair.origin("notes"), around.login.issuer, "dana", client=links.client_of(held))
     for _ in range(2):
         connect(dana, link, "dana")
         assert client.notes()["account"] == ACCOUNTS["dana"]

@@ -11,6 +11,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
+use crate::store::StoreNames;
+
 /// The minimum length of the secret, in bytes.
 const MIN_SECRET_BYTES: usize = 32;
 /// The maximum length of a sealed id, in bytes: no request is larger.
@@ -126,6 +128,14 @@ impl Sealer {
             .decrypt(associated(purpose, owner, bound), &sealed)
             .ok()?;
         serde_json::from_slice(&plain).ok()
+    }
+
+    /// The names that a store gives to records, from the same secret.
+    pub fn store_names(&self) -> StoreNames {
+        StoreNames::new(hmac_sha256::HMAC::mac(
+            b"mcp-auth-filter record names",
+            self.key,
+        ))
     }
 
     fn cipher(&self) -> Aes256Siv {

@@ -14,9 +14,93 @@ use thiserror::Error;
 
 use crate::hex;
 
-/// The name of a record: a hash, so that it does not reveal the user or the content.
+/// What a record is for. The kind decides with which other records it shares room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordKind {
+    /// The tokens of a linked account.
+    Account,
+    /// The mark of a user's yes that was used for a call.
+    AgreedCall,
+    /// The mark of an answered question that was used for a call.
+    AnsweredQuestion,
+    /// What is linked in a conversation.
+    Conversation,
+    /// The mark of a logout token that was used.
+    LogoutToken,
+    /// A question to a user about a call.
+    Question,
+    /// The lock of a token that is being refreshed.
+    Refresh,
+    /// This filter's registration at an authorization server.
+    Registration,
+    /// The mark that ends what a user did before.
+    SignOut,
+    /// The codes that were redeemed for a user's links.
+    Tries,
+    /// The mark of a token or proof that was used.
+    Used,
+}
+
+/// Which records share room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// Marks that end something. Only issuers cause them, so users cannot fill this room.
+    Ends,
+    /// Marks of things that were used. They are small, and there may be many of one owner.
+    Marks,
+    /// All others. Each owner has a limit.
+    Owned,
+}
+
+impl RecordKind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::AgreedCall => "agreed call",
+            Self::AnsweredQuestion => "answered question",
+            Self::Conversation => "conversation",
+            Self::LogoutToken => "logout token",
+            Self::Question => "question",
+            Self::Refresh => "refresh",
+            Self::Registration => "registration",
+            Self::SignOut => "sign-out",
+            Self::Tries => "tries",
+            Self::Used => "used",
+        }
+    }
+
+    fn room(self) -> Room {
+        match self {
+            Self::LogoutToken | Self::SignOut => Room::Ends,
+            Self::AgreedCall | Self::AnsweredQuestion | Self::Refresh | Self::Used => Room::Marks,
+            Self::Account
+            | Self::Conversation
+            | Self::Question
+            | Self::Registration
+            | Self::Tries => Room::Owned,
+        }
+    }
+}
+
+impl Room {
+    fn letter(self) -> char {
+        match self {
+            Self::Ends => 'e',
+            Self::Marks => 'm',
+            Self::Owned => 'o',
+        }
+    }
+}
+
+/// The name of a record: hashes of its owner and of its content's name, so that it reveals neither. The
+/// first letter names the room.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Key(String);
+
+/// The secret with which stores name records, so that the reader of a store cannot test a guessed user id,
+/// and a user cannot choose which other records share room. Without one, records keep their own names.
+#[derive(Clone, Default)]
+pub struct StoreNames(Option<[u8; 32]>);
 
 /// An operation on a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,8 +139,10 @@ pub enum Stored {
     Created(bool),
 }
 
-/// The first digits of a key choose the slot of memory that keeps the record.
-const SLOT_DIGITS: usize = 8;
+/// How many hexadecimal digits of a key, after its letter, name the owner.
+const OWNER_DIGITS: usize = 16;
+/// An owner's marks are kept in this many places: more than one owner's share of one place.
+const MARK_PLACES: u8 = 16;
 
 /// An operation that was not done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -70,31 +156,90 @@ pub enum StoreError {
 }
 
 impl Key {
-    /// The key of these texts. Different lists of texts have different keys.
-    pub fn of(kind: &str, names: &[&str]) -> Self {
-        let mut hash = hmac_sha256::Hash::new();
-        for text in std::iter::once(&kind).chain(names) {
-            hash.update((text.len() as u64).to_be_bytes());
-            hash.update(text.as_bytes());
-        }
-        Self(hex::encode(&hash.finalize()))
+    /// The key of a record with these names, of this owner. Different lists of texts have different keys.
+    pub fn of(kind: RecordKind, owner: &[&str], names: &[&str]) -> Self {
+        let owner = digest("owner", owner);
+        let name = digest(kind.name(), &[&[owner.as_str()], names].concat());
+        Self::of_digests(kind.room(), &owner, &name)
     }
 
-    /// The same, in the slot that keeps all other records of these owners.
-    pub fn beside(kind: &str, owners: &[&str], names: &[&str]) -> Self {
-        let (slot, name) = (Self::of(kind, owners).0, Self::of(kind, names).0);
-        let slot = slot.chars().take(SLOT_DIGITS);
-        Self(slot.chain(name.chars().skip(SLOT_DIGITS)).collect())
+    /// The key of a mark. The marks of one owner are kept in several places.
+    pub fn mark(kind: RecordKind, owner: &[&str], name: &str) -> Self {
+        let place = hmac_sha256::Hash::hash(name.as_bytes());
+        let place = place.first().map_or(0, |byte| byte % MARK_PLACES);
+        Self::of(kind, &[owner, &[&*place.to_string()]].concat(), &[name])
     }
 
-    /// The digits that choose the slot.
-    pub fn slot_digits(&self) -> &str {
-        self.0.get(..SLOT_DIGITS).unwrap_or_default()
+    fn of_digests(room: Room, owner: &str, name: &str) -> Self {
+        let digits = |text: &str, count: usize| text.chars().take(count).collect::<String>();
+        let (owner, name) = (digits(owner, OWNER_DIGITS), digits(name, 64 - OWNER_DIGITS));
+        Self(format!("{}{owner}{name}", room.letter()))
     }
 
-    /// The key as hexadecimal digits.
+    /// The room of the record.
+    pub fn room(&self) -> Room {
+        let rooms = [Room::Ends, Room::Marks];
+        let room = rooms
+            .into_iter()
+            .find(|room| self.0.starts_with(room.letter()));
+        room.unwrap_or(Room::Owned)
+    }
+
+    /// The start of the keys of all records of the same owner in the same room.
+    pub fn of_owner(&self) -> &str {
+        self.0.get(..=OWNER_DIGITS).unwrap_or_default()
+    }
+
+    /// The key as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// A hash of texts, as hexadecimal digits.
+fn digest(kind: &str, texts: &[&str]) -> String {
+    let mut hash = hmac_sha256::Hash::new();
+    for text in std::iter::once(&kind).chain(texts) {
+        hash.update((text.len() as u64).to_be_bytes());
+        hash.update(text.as_bytes());
+    }
+    hex::encode(&hash.finalize())
+}
+
+impl StoreNames {
+    /// Names records with a secret.
+    pub fn new(secret: [u8; 32]) -> Self {
+        Self(Some(secret))
+    }
+
+    /// The operation with the key under which the store keeps the record.
+    pub fn name(&self, operation: StoreOperation) -> StoreOperation {
+        let record = |record: StoreRecord| StoreRecord {
+            key: self.key(&record.key),
+            ..record
+        };
+        match operation {
+            StoreOperation::Get(key) => StoreOperation::Get(self.key(&key)),
+            StoreOperation::Delete(key) => StoreOperation::Delete(self.key(&key)),
+            StoreOperation::Put(new) => StoreOperation::Put(record(new)),
+            StoreOperation::Create(new) => StoreOperation::Create(record(new)),
+            StoreOperation::Replace(old, new) => StoreOperation::Replace(record(old), record(new)),
+        }
+    }
+
+    fn key(&self, key: &Key) -> Key {
+        let Some(secret) = &self.0 else {
+            return key.clone();
+        };
+        let keyed = |text: &str| hex::encode(&hmac_sha256::HMAC::mac(text.as_bytes(), secret));
+        Key::of_digests(key.room(), &keyed(key.of_owner()), &keyed(key.as_str()))
+    }
+}
+
+/// Without the secret.
+impl fmt::Debug for StoreNames {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("StoreNames")
     }
 }
 

@@ -140,6 +140,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         connections,
         sign_ins,
         conversation: document.vault.conversation,
+        client_sharing: document.vault.clients,
         broken_pin: document.pins.otherwise,
         prompts,
         resources,

@@ -15,8 +15,8 @@ use self::client::{
 };
 pub use self::discover::Discover;
 use self::discover::compile_discover;
+pub use self::document::{ClientSharing, Conversation, Iss};
 use self::document::{ConnectionDocument, PlaceDocument, SignInDocument};
-pub use self::document::{Conversation, Iss};
 use super::document::{Document, Hold, OperationDocument};
 use super::error::{Errors, PolicyError, nearest};
 use super::issuers::document::IssuerDocument;

@@ -44,7 +44,8 @@ pub use arguments::ArgumentRule;
 pub use builtin::builtin_arguments;
 pub use condition::{Condition, ConditionError, Misspelled};
 pub use connections::{
-    Client, Connection, Conversation, Discover, Iss, OperationConnection, Server, SignIn,
+    Client, ClientSharing, Connection, Conversation, Discover, Iss, OperationConnection, Server,
+    SignIn,
 };
 pub use document::{BrokenPin, Hold, IdentityField, Mode, Refusals, ServerErrors, Subject};
 pub use error::{PolicyError, report};
@@ -111,6 +112,8 @@ pub struct Policy {
     pub sign_ins: Vec<Option<SignIn>>,
     /// What a conversation is.
     pub conversation: Conversation,
+    /// Whether clients of a user share linked accounts and agreements.
+    pub client_sharing: ClientSharing,
     /// What happens to a listed tool that is not as its pin says.
     pub broken_pin: BrokenPin,
     /// Conditions for prompts, the most specific first.

@@ -12,6 +12,7 @@ fn place() -> AccountPlace {
         user: "dana".into(),
         conversation: ConversationId::Session("s-1".into()),
         connection: "notes".into(),
+        client: String::new(),
     }
 }
 

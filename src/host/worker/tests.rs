@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::effect::{Work, Worked};
 use crate::engine::Secrets;
-use base::store::{Key, StoreOperation, Stored};
+use base::store::{Key, RecordKind, StoreOperation, Stored};
 use base::time::UnixTime;
 use oauth::{IssuerId, PendingFetch, Verifier};
 use policy::Policy;
@@ -164,7 +164,13 @@ fn a_pause_ends_after_100_ms() {
 
 #[test]
 fn the_store_is_the_hosts_memory_or_an_etcd() {
-    let get = || Effect::Store(StoreOperation::Get(Key::of("test", &["a"])));
+    let get = || {
+        Effect::Store(StoreOperation::Get(Key::of(
+            RecordKind::Refresh,
+            &["a"],
+            &[],
+        )))
+    };
     let (_, memory) = worker(json!({}));
     let done = Some(Outcome::Store(Ok(Stored::Done)));
     assert_eq!(memory.perform(1, STREAM, get()), done);

@@ -2,6 +2,7 @@
 
 use super::server;
 use crate::consent::call_question::CallQuestion;
+use crate::consent::{ShownArguments, shown_tool};
 use crate::pages::html::{Html, page};
 use base::http::Reply;
 use policy::Policy;
@@ -21,16 +22,22 @@ impl CallPage<'_> {
     pub(in crate::pages) fn reply(&self) -> Reply {
         let mut html = Html::titled("Allow this call?");
         html.open("<p>").text("Your assistant wants to use ");
-        html.strong(&self.question.call.tool)
+        html.strong(&shown_tool(&self.question.call.tool).unwrap_or_default())
             .text(" of the server ");
         html.strong(&server(self.policy)).text(" with:");
-        html.open("</p>").lines(&self.question.call.arguments.text);
-        match self.question.call.arguments.more {
-            0 => {}
-            more => {
-                let more = format!("{more} more characters are not shown.");
-                html.open("<p>").strong(&more).open("</p>");
-            }
+        let ShownArguments { list, long_values } = &self.question.call.arguments;
+        html.open("</p>").lines(list);
+        for (at, value) in (1..).zip(long_values) {
+            html.open("<p>")
+                .text(&format!("Value [{at}], whole:"))
+                .open("</p>");
+            html.long_line(value);
+        }
+        if !self.question.call.client.is_empty() {
+            html.open("<p>")
+                .text("The call comes from the application ");
+            html.strong(&self.question.call.client);
+            html.text(".").open("</p>");
         }
         if !self.question.call.view.is_empty() {
             html.open("<p>").text("It will be made as ");
@@ -41,7 +48,7 @@ impl CallPage<'_> {
         html.open("<p>")
             .text("Your yes is for exactly this, and for one call.")
             .open("</p>");
-        html.open("<form method=\"post\" action=\"confirm\">");
+        html.open("<form class=\"ask\" method=\"post\" action=\"confirm\">");
         html.hidden("ticket", self.link).hidden("form", self.form);
         html.open("<button name=\"answer\" value=\"yes\">Allow once</button>");
         html.open("<button name=\"answer\" value=\"no\">Do not allow</button></form>");

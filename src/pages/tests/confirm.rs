@@ -159,14 +159,18 @@ fn the_page_names_the_view_of_the_call() {
     let call = AskedCall {
         tool: TOOL.into(),
         view: "user:<test>".into(),
-        arguments: ShownArguments::of(AMOUNT.as_bytes()),
+        client: "app <one>".into(),
+        arguments: ShownArguments::of(AMOUNT.as_bytes()).unwrap(),
     };
     let link = world.ask_about("dana", call, AMOUNT);
     let page = world.open(&mut browser, &link, "dana");
     let shown = html(&page);
     assert!(shown.contains("user:&lt;test&gt;") && shown.contains("not as yourself"));
+    assert!(shown.contains("app &lt;one&gt;"));
+    assert_eq!(page.client.as_deref(), Some("app <one>"));
     let (_, _, _, page) = opened("dana");
     assert!(!html(&page).contains("not as yourself"));
+    assert!(!html(&page).contains("comes from the application"));
 }
 
 #[test]
@@ -278,10 +282,14 @@ fn without_the_store_nothing_is_shown_or_answered() {
 }
 
 #[test]
-fn the_page_says_how_many_characters_it_does_not_show() {
+fn a3_the_page_shows_long_values_whole_below_the_list() {
     let (mut world, mut browser) = (World::new(), Browser::default());
-    let long = format!(r#"{{"text":"{}"}}"#, "x".repeat(5000));
+    let value = "x".repeat(5000);
+    let long = format!(r#"{{"text":"{value}","amount":5000}}"#);
     let link = world.ask("dana", TOOL, &long);
     let page = world.open(&mut browser, &link, "dana");
-    assert!(html(&page).contains("more characters are not shown."));
+    let shown = html(&page);
+    let (listed, whole) = (shown.find("amount").unwrap(), shown.find(&value).unwrap());
+    assert!(listed < whole && whole < shown.find("Allow once").unwrap());
+    assert!(shown.contains(".ask button{animation:wait 1s step-end}"));
 }

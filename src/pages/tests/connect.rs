@@ -8,7 +8,7 @@ use crate::accounts::vault::{AccountPlace, ConversationId};
 use crate::accounts::{Random, disconnect};
 use crate::pages::fake_world::*;
 use crate::pages::sealed::digest;
-use crate::pages::{PageOutcome, PageRefusal};
+use crate::pages::{PageOutcome, PageRefusal, connect_link};
 use crate::reasons::Approval;
 use base::store::StoreError;
 use oauth::TokenError;
@@ -334,11 +334,16 @@ fn a5_a_callback_after_the_end_of_its_session_stores_nothing_and_revokes() {
 }
 
 fn end_linked(world: &mut World) {
-    let session = ConversationPlace::of(&world.place("dana"));
+    let place = world.place("dana");
+    end_linked_at(world, &place);
+}
+
+fn end_linked_at(world: &mut World, place: &AccountPlace) {
+    let session = ConversationPlace::of(place);
     let ended = world.run(|context| async move { session.end(&context).await });
     let ended = ended.unwrap();
     assert_eq!(ended.len(), 1);
-    assert_eq!((&*ended[0].0, world.connection("dana")), ("notes", None));
+    assert_eq!((&*ended[0].0, world.connection_at(place)), ("notes", None));
     assert_eq!(revoked(world).as_deref(), Some("rt-1"));
 }
 
@@ -422,4 +427,41 @@ fn a6_few_authorization_requests_of_a_conversation_are_under_way() {
     }
     let onward = world.post(&mut browser, &form(&page));
     assert_eq!(onward.outcome, Err(PageRefusal::TooManyTries));
+}
+
+#[test]
+fn a6_no_two_sign_ins_have_the_same_cookie() {
+    let mut world = World::new();
+    let mut cookie = || {
+        let mut browser = Browser::default();
+        let link = world.link("dana");
+        world.open(&mut browser, &link, "dana");
+        browser.0["__Host-mcp-auth"].clone()
+    };
+    assert_ne!(cookie(), cookie());
+}
+
+#[test]
+fn a1_the_page_names_the_client() {
+    let (mut world, mut browser) = (World::new(), Browser::default());
+    let place = AccountPlace {
+        client: "https://app.example.com/<id>".into(),
+        ..world.place("dana")
+    };
+    let link = connect_link(&world.policy, &world.sealer, &place, NOW);
+    let link = link.strip_prefix(ORIGIN).unwrap().to_owned();
+    let page = world.open(&mut browser, &link, "dana");
+    assert!(html(&page).contains("https://app.example.com/&lt;id&gt;"));
+    assert_eq!(page.client, Some(place.client.clone()));
+    let onward = world.post(&mut browser, &form(&page));
+    let state = query(&onward_url(&onward), "state");
+    world.answer_tokens();
+    world.get(
+        &mut browser,
+        &format!("/.mcp-auth/callback/notes?code=c&state={state}"),
+    );
+    assert!(world.connection_at(&place).is_some());
+    assert_eq!(world.connection("dana"), None);
+    // With the conversation, the accounts of all clients end.
+    end_linked_at(&mut world, &place);
 }

@@ -293,3 +293,55 @@ fn b42_a_session_is_over_under_another_name_too() {
     assert_eq!(ended.reply.status, 200);
     assert!(is_session_over(&mut world, "s-1", NOW));
 }
+
+#[test]
+fn a6_a_sign_out_with_a_session_ends_sign_ins_on_every_page() {
+    for (conversation, claims) in [
+        (
+            json!({"claim": "sid"}),
+            json!({"sub": "dana", "sid": "s-1", "jti": "j"}),
+        ),
+        (json!({"claim": "sid"}), json!({"sid": "s-1", "jti": "j"})),
+        (
+            json!("session"),
+            json!({"sub": "dana", "sid": "s-1", "jti": "j"}),
+        ),
+        (json!("session"), json!({"sid": "s-1", "jti": "j"})),
+    ] {
+        let mut world = told(json!({"vault": {"conversation": conversation}}));
+        world.sid = Some("s-1");
+        let own = of_session(&world, "s-1");
+        world.connect(&own);
+        let links = [world.ask("dana", "notes.add", "{}"), world.link("dana")];
+        let mut browsers: Vec<_> = links
+            .iter()
+            .map(|link| {
+                let mut browser = Browser::default();
+                let page = world.open(&mut browser, link, "dana");
+                assert_eq!(page.reply.status, 200);
+                browser
+            })
+            .collect();
+        world.now += 5;
+        logout(&mut world, &logout_token(&claims, NOW + 5));
+        for (link, browser) in links.iter().zip(&mut browsers) {
+            let ended = world.get(browser, link).outcome;
+            assert_eq!(ended, Ok(Approval::SignInStarted), "{claims} {link}");
+        }
+    }
+    // The session of another browser is another one.
+    let mut world = by_sid();
+    world.sid = Some("s-2");
+    let link = world.ask("dana", "notes.add", "{}");
+    let mut browser = Browser::default();
+    world.open(&mut browser, &link, "dana");
+    world.now += 5;
+    logout(
+        &mut world,
+        &logout_token(&json!({"sid": "s-1", "jti": "j"}), NOW + 5),
+    );
+    assert_eq!(
+        world.get(&mut browser, &link).outcome,
+        Ok(Approval::ConfirmPageShown)
+    );
+}

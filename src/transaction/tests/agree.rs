@@ -4,6 +4,7 @@ use super::connect::{connected, connecting, modern_declaring, place, sent};
 use super::fake_proxy::{Store, now, stored};
 use super::*;
 use crate::accounts::vault::ConversationId;
+use crate::consent::ShownArguments;
 use crate::consent::call_question::{CallQuestion, QuestionPlace};
 use base::json::digest;
 use base::seal::{Owner, Sealer};
@@ -63,7 +64,7 @@ fn asked_at(
         view,
     };
     let said = digest(arguments.as_bytes(), 64).unwrap();
-    QuestionPlace::of(owner, conversation, "crm.get", said)
+    QuestionPlace::of(owner, (conversation, ""), "crm.get", said)
 }
 
 fn own(arguments: &str) -> QuestionPlace {
@@ -118,7 +119,7 @@ fn the_user_sees_the_rewritten_arguments() {
     ));
     let question = question(&store, &own(r#"{"user_id":"u1"}"#), 0).unwrap();
     assert_eq!(question.call.tool, "crm.get");
-    assert_eq!(question.call.arguments.text, "{\n  \"user_id\": \"u1\"\n}");
+    assert_eq!(question.call.arguments.list, "{\n  \"user_id\": \"u1\"\n}");
 }
 
 #[test]
@@ -325,7 +326,7 @@ fn the_same_call_goes_on_after_the_page() {
 #[test]
 fn a_link_is_short_for_any_arguments() {
     let (policy, store) = (careful(json!({})), Store::default());
-    let long = format!(r#"{{"text":"{}"}}"#, "secret-word ".repeat(2000));
+    let long = format!(r#"{{"text":"{}"}}"#, "secret-word ".repeat(1000));
     let outcome = later(&policy, &store, &refund(&long), 0);
     let link = link(&outcome);
     assert!(link.len() < 450, "{}", link.len());
@@ -333,18 +334,12 @@ fn a_link_is_short_for_any_arguments() {
     let reply = String::from_utf8(outcome.reply.unwrap().body).unwrap();
     assert!(!reply.contains("secret-word"));
     let asked = question(&store, &own(&long), 0).unwrap();
-    assert!(asked.call.arguments.more > 0);
+    assert_eq!(asked.call.arguments.long_values.len(), 1);
     assert!(!format!("{asked:?}").contains("secret-word"));
     // What is kept of an answered question is short.
     answer(&store, &own(&long), true, 1);
-    assert_eq!(
-        question(&store, &own(&long), 1)
-            .unwrap()
-            .call
-            .arguments
-            .text,
-        ""
-    );
+    let answered = question(&store, &own(&long), 1).unwrap();
+    assert_eq!(answered.call.arguments, ShownArguments::default());
     assert!(later(&policy, &store, &refund(&long), 2).server.is_some());
 }
 
@@ -454,4 +449,52 @@ fn observe_mode_asks_no_user() {
     let policy = careful(json!({"mode": "observe"}));
     let outcome = later(&policy, &Store::default(), &refund("{}"), 0);
     assert!(outcome.server.is_some());
+}
+
+#[test]
+fn a3_what_cannot_be_shown_whole_is_refused() {
+    let (policy, store) = (careful(json!({})), Store::default());
+    let many: Vec<String> = (0..500).map(|n| format!("\"name{n}\":{n}")).collect();
+    let padded: Vec<String> = (0..100)
+        .map(|n| format!("\"n{n}\":\"{}\"", "x".repeat(200)))
+        .collect();
+    for arguments in [
+        format!(r#"{{"text":"{}","amount":5000}}"#, "x".repeat(20_000)),
+        format!(r#"{{{},"amount":5000}}"#, many.join(",")),
+        format!(r#"{{{},"amount":5000}}"#, padded.join(",")),
+    ] {
+        let outcome = later(&policy, &store, &refund(&arguments), 0);
+        assert_eq!(
+            outcome.refusal(),
+            (200, -32602, "arguments_too_long_to_show")
+        );
+    }
+}
+
+#[test]
+fn a1_a_yes_is_for_the_client_that_asked() {
+    let (policy, store) = (careful(json!({})), Store::default());
+    let of_client = |client: &str| refund("{}").token(json!({"client_id": client}));
+    let asked = later(&policy, &store, &of_client("a"), 0);
+    assert_eq!(asked.record.decision.reason, "confirmation_needed");
+    let owner = Owner {
+        resource: "https://crm.example.com/mcp",
+        issuer: "https://login.example.com",
+        user: "u1",
+        view: "",
+    };
+    let sent = r#"{"user_id":"u1"}"#;
+    let digest = |json: &str| digest(json.as_bytes(), 64).unwrap();
+    let places = [sent, "{}"].map(|json| {
+        QuestionPlace::of(owner, (&ConversationId::User, "a"), "crm.get", digest(json))
+    });
+    let place = places
+        .iter()
+        .find(|place| question(&store, place, 0).is_some())
+        .unwrap();
+    assert_eq!(question(&store, place, 0).unwrap().call.client, "a");
+    answer(&store, place, true, 1);
+    let other = later(&policy, &store, &of_client("b"), 2);
+    assert_eq!(other.record.decision.reason, "confirmation_needed");
+    assert!(later(&policy, &store, &of_client("a"), 2).server.is_some());
 }

@@ -204,3 +204,17 @@ fn the_task_of_an_agreed_call_is_looked_after_without_another_yes() {
         assert!(sent(&poll).server.is_some());
     }
 }
+
+#[test]
+fn a1_a_yes_in_the_form_is_for_the_client_that_asked() {
+    let arguments = json!({"q": "x"});
+    let of_client = |request: Request, client: &str| request.token(json!({"client_id": client}));
+    let first = of_client(asked(1, &arguments, &elicits(), &json!({})), "a");
+    let reply = send(&careful(), &first).reply.unwrap();
+    let body: Value = serde_json::from_slice(&reply.body).unwrap();
+    let state = body["result"]["requestState"].as_str().unwrap();
+    let again = asked(2, &arguments, &elicits(), &answer(state, "accept"));
+    let other = send(&careful(), &of_client(again.clone(), "b"));
+    assert_eq!(other.refusal().2, "unknown_request_state");
+    assert!(send(&careful(), &of_client(again, "a")).server.is_some());
+}

@@ -48,6 +48,7 @@ pub(super) fn place_of(user: &str, conversation: ConversationId) -> AccountPlace
         user: user.into(),
         conversation,
         connection: "notes".into(),
+        client: String::new(),
     }
 }
 
@@ -521,4 +522,49 @@ fn a4_a_test_user_does_not_get_the_callers_own_account() {
         "user:test-2",
     );
     assert!(found(&store).is_none());
+}
+
+#[test]
+fn a1_an_account_is_for_the_client_that_linked_it() {
+    let of_client = |client: &str| AccountPlace {
+        client: client.into(),
+        ..place()
+    };
+    let store = store_with(&of_client("a"), &connected());
+    let policy = connecting(json!({}));
+    let with = |policy: &Rc<Policy>, claims: Value| {
+        let outcome = looked_up(policy, &store, &call("crm.get", "{}").token(claims));
+        (outcome.server.is_some(), outcome.record.client)
+    };
+    for claims in [
+        json!({"client_id": "a"}),
+        json!({"azp": "a"}),
+        json!({"client_id": "a", "azp": "b"}),
+        json!({"cid": "a"}),
+        json!({"client_id": "", "appid": "a"}),
+    ] {
+        assert_eq!(with(&policy, claims), (true, Some("a".into())));
+    }
+    for claims in [
+        json!({"client_id": "b", "azp": "a"}),
+        json!({"azp": "A"}),
+        json!({}),
+    ] {
+        assert!(!with(&policy, claims).0);
+    }
+    // The link is for the client as well.
+    let asked = looked_up(
+        &policy,
+        &store,
+        &call("crm.get", "{}").token(json!({"azp": "b"})),
+    );
+    reply(&asked);
+    // Unless the policy lets clients share.
+    let shared = connecting(json!({"vault": {"clients": "shared"}}));
+    assert!(!with(&shared, json!({"azp": "a"})).0);
+    let store = store_with(&place(), &connected());
+    for client in ["a", "b"] {
+        let request = call("crm.get", "{}").token(json!({"azp": client}));
+        assert!(looked_up(&shared, &store, &request).server.is_some());
+    }
 }

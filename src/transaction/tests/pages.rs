@@ -109,6 +109,7 @@ fn a_token_opens_no_page() {
         user: "u1".into(),
         conversation: ConversationId::User,
         connection: "notes".into(),
+        client: String::new(),
     };
     let sealer = Sealer::new(&"secret".repeat(6)).unwrap();
     let link = connect_link(&policy, &sealer, &place, super::NOW);

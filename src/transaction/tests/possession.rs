@@ -165,3 +165,38 @@ fn b44_who_brings_a_bad_proof_is_not_anonymous() {
     let bearer = send(&policy, &call("crm.get", "{}")).refusal();
     assert_eq!((bearer.0, bearer.2), (401, "dpop_required"));
 }
+
+#[test]
+fn a8_a_proof_counts_once_for_all_replicas() {
+    use base::http::HttpResponse;
+    let policy = policy(json!({
+        "dpop": "required", "store": {"etcd": {"cluster": "etcd"}},
+        "tools": {"crm.other": {"single_use": true}},
+    }));
+    let answer = |body: Value| HttpResponse {
+        status: 200,
+        body: body.to_string().into_bytes(),
+    };
+    let first = [
+        answer(json!({"header": {}, "ID": "7"})),
+        answer(json!({"header": {}, "succeeded": true})),
+    ];
+    let again = [first[0].clone(), answer(json!({"header": {}}))];
+    // Each proxy is a replica that did not see the proof before.
+    let sent = |request: &Request, answers: &[HttpResponse]| {
+        let calls = Rc::default();
+        let host = FakeProxy::new(&policy).with_answers(answers, &calls);
+        let outcome = host.send(request, &[], false);
+        (outcome, calls.borrow().len())
+    };
+    let (outcome, calls) = sent(&proven(), &first);
+    assert!(outcome.server.is_some());
+    assert_eq!(calls, 2);
+    let (outcome, _) = sent(&proven(), &again);
+    assert_eq!(
+        (outcome.server.as_ref(), outcome.record.decision.reason),
+        (None, "dpop_replayed")
+    );
+    let (outcome, _) = sent(&proven(), &[]);
+    assert_eq!(outcome.record.decision.reason, "store_unavailable");
+}

@@ -69,6 +69,35 @@ fn observing_changes_no_credential() {
 }
 
 #[test]
+fn a6_cookies_of_the_pages_do_not_reach_the_server() {
+    let server_gets = |lines: &[&str]| {
+        let request = call("crm.get", "{}");
+        let with = |request: Request, line: &&str| request.with("cookie", line);
+        let request = lines.iter().fold(request, with);
+        let outcome = send(&policy(json!({})), &request);
+        let cookies = outcome.server_header("cookie").map(str::to_owned);
+        cookies.unwrap_or_default()
+    };
+    for lines in [
+        &["__Host-mcp-auth=a"][..],
+        &["__Host-mcp-auth=a; __Host-mcp-auth-flow=b"],
+        &["__Host-mcp-auth=a", "__Host-mcp-auth-flow=b"],
+        &[
+            "__HOST-MCP-AUTH=a",
+            " __Host-mcp-auth-flow = b",
+            "__Host-mcp-auth",
+        ],
+        &["a=1; __Host-mcp-auth=a", "b=2"],
+    ] {
+        let got = server_gets(lines);
+        assert!(
+            !got.to_ascii_lowercase().contains("mcp-auth"),
+            "{lines:?}: {got}"
+        );
+    }
+}
+
+#[test]
 fn s20_a_challenge_or_redirect_of_the_server_does_not_reach_the_client() {
     const FOREIGN: &str = "Bearer resource_metadata=\"https://evil.example/meta\"";
     let requests = [

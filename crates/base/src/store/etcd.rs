@@ -1,14 +1,16 @@
 //! Records in etcd, through the JSON gateway of its v3 API.
 //!
-//! Each record has a lease, so that etcd deletes it. A lease may end late, so the expiry is checked here
-//! as well.
+//! Each record has a lease, so that etcd deletes it. Records that end at about the same time share one, so
+//! a worker has few leases. A lease ends later than its records, so the expiry is checked here as well.
+
+use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Key, StoreError, StoreOperation, StoreRecord, Stored};
+use super::{Key, Room, StoreError, StoreOperation, StoreRecord, Stored};
 use crate::http::{HttpRequest, HttpResponse};
 
 /// How to reach etcd.
@@ -22,6 +24,13 @@ pub struct Etcd {
     pub prefix: String,
 }
 
+/// How many records an owner may have (accounts, conversations, questions), at about the same time.
+const MAX_OWNER_RECORDS: u64 = 128;
+
+/// The leases of a worker that can take more records: their ids by their ends, in Unix seconds.
+#[derive(Debug, Default)]
+pub struct Leases(BTreeMap<u64, String>);
+
 /// An operation in progress.
 #[derive(Debug)]
 pub struct Job {
@@ -34,12 +43,15 @@ pub struct Job {
 /// The request that was sent last.
 #[derive(Debug)]
 enum EtcdRequest {
-    /// Grants a lease for the record to write.
-    Lease,
-    /// The operation itself, with its lease if it writes.
-    StoreOperation(Option<String>),
-    /// Revokes the lease of a write that lost. Its outcome does not matter.
-    Revocation,
+    /// Counts the records of the owner.
+    Count,
+    /// Grants a lease that ends at this time.
+    Lease(u64),
+    /// The operation itself. With a lease that was granted for an earlier one, by its end, it is tried again
+    /// if that lease is gone.
+    StoreOperation(Option<u64>),
+    /// Creates a record over one that has expired.
+    CreateOverExpired,
 }
 
 /// What an operation does next.
@@ -57,38 +69,73 @@ struct EtcdValue {
     expires: u64,
 }
 
+impl Leases {
+    /// The end of the lease for a record. The longer the record lasts, the more others share its lease.
+    fn end_for(expires: u64, now: u64) -> u64 {
+        let lasts = expires.saturating_sub(now);
+        let step = match lasts {
+            0..=900 => 60,
+            901..=14_400 => 900,
+            _ => 14_400,
+        };
+        expires
+            .max(now)
+            .saturating_add(1)
+            .div_ceil(step)
+            .saturating_mul(step)
+    }
+
+    fn forget_ended(&mut self, now: u64) {
+        self.0.retain(|end, _| now < *end);
+    }
+}
+
 impl Job {
     /// Starts an operation. Returns its first request.
-    pub fn start(etcd: &Etcd, operation: StoreOperation, now: u64) -> (Self, HttpRequest) {
-        let plain = EtcdRequest::StoreOperation(None);
-        let (path, body, sent) = match &operation {
-            StoreOperation::Get(key) => ("/v3/kv/range", json!({"key": name(etcd, key)}), plain),
-            StoreOperation::Delete(key) => {
-                ("/v3/kv/deleterange", json!({"key": name(etcd, key)}), plain)
-            }
-            StoreOperation::Put(record)
-            | StoreOperation::Create(record)
-            | StoreOperation::Replace(_, record) => {
-                let seconds = record.expires.saturating_sub(now).max(1);
-                let body = json!({"TTL": seconds.to_string()});
-                ("/v3/lease/grant", body, EtcdRequest::Lease)
-            }
-        };
-        let call = call(etcd, path, &body);
-        let etcd = etcd.clone();
-        let job = Self {
-            etcd,
+    pub fn start(
+        etcd: &Etcd,
+        leases: &mut Leases,
+        operation: StoreOperation,
+        now: u64,
+    ) -> (Self, HttpRequest) {
+        let mut job = Self {
+            etcd: etcd.clone(),
             operation,
             now,
-            sent,
+            sent: EtcdRequest::StoreOperation(None),
         };
-        (job, call)
+        let request = match &job.operation {
+            StoreOperation::Get(key) => {
+                call(etcd, "/v3/kv/range", &json!({"key": name(etcd, key)}))
+            }
+            StoreOperation::Delete(key) => {
+                call(etcd, "/v3/kv/deleterange", &json!({"key": name(etcd, key)}))
+            }
+            StoreOperation::Put(record) | StoreOperation::Create(record)
+                if record.key.room() == Room::Owned =>
+            {
+                job.sent = EtcdRequest::Count;
+                call(etcd, "/v3/kv/range", &all_of_owner(etcd, &record.key))
+            }
+            StoreOperation::Put(_) | StoreOperation::Create(_) | StoreOperation::Replace(..) => {
+                job.lease(leases)
+            }
+        };
+        (job, request)
+    }
+
+    /// The operation.
+    pub fn operation(&self) -> &StoreOperation {
+        &self.operation
     }
 
     /// Takes the response to the last request; `None` if no response arrived.
-    pub fn answered(&mut self, answer: Option<&HttpResponse>) -> EtcdProgress {
-        if matches!(self.sent, EtcdRequest::Revocation) {
-            return EtcdProgress::Over(Ok(Stored::Created(false)));
+    pub fn answered(&mut self, leases: &mut Leases, answer: Option<&HttpResponse>) -> EtcdProgress {
+        if let EtcdRequest::StoreOperation(Some(end)) = self.sent
+            && answer.is_some_and(is_lease_gone)
+        {
+            leases.0.remove(&end);
+            return EtcdProgress::Call(self.grant(end));
         }
         let body = answer
             .filter(|answer| answer.status == 200)
@@ -98,38 +145,82 @@ impl Job {
         let Some(body) = body else {
             return EtcdProgress::Over(Err(StoreError::Unavailable));
         };
-        let lease = match &self.sent {
-            EtcdRequest::StoreOperation(lease) => lease.clone(),
-            EtcdRequest::Lease | EtcdRequest::Revocation => return self.write(&body),
-        };
-        EtcdProgress::Over(match (&self.operation, lease) {
-            (StoreOperation::Get(_), _) => self.found(&body).map(Stored::Value),
-            (StoreOperation::Put(_) | StoreOperation::Delete(_), _) => Ok(Stored::Done),
-            // etcd omits `succeeded` where it is false.
-            (StoreOperation::Create(_) | StoreOperation::Replace(..), lease) => {
-                match (body.get("succeeded"), lease) {
-                    (None | Some(Value::Bool(false)), Some(lease)) => {
-                        self.sent = EtcdRequest::Revocation;
-                        let revoke = json!({"ID": lease});
-                        return EtcdProgress::Call(call(&self.etcd, "/v3/lease/revoke", &revoke));
-                    }
-                    (Some(Value::Bool(true)), _) => Ok(Stored::Created(true)),
-                    _ => Err(StoreError::Unavailable),
+        let created = || body.get("succeeded") == Some(&Value::Bool(true));
+        EtcdProgress::Over(match (&self.sent, &self.operation) {
+            (EtcdRequest::Count, _) => match count(&body) {
+                Some(count) if count < MAX_OWNER_RECORDS => {
+                    return EtcdProgress::Call(self.lease(leases));
                 }
+                Some(_) => Err(StoreError::Full),
+                None => Err(StoreError::Unavailable),
+            },
+            (EtcdRequest::Lease(end), _) => match body.get("ID").and_then(Value::as_str) {
+                Some(lease) => {
+                    let (end, lease) = (*end, lease.to_owned());
+                    let write = self.write(&lease);
+                    leases.0.insert(end, lease);
+                    self.sent = EtcdRequest::StoreOperation(None);
+                    return write.map_or(
+                        EtcdProgress::Over(Err(StoreError::Unavailable)),
+                        EtcdProgress::Call,
+                    );
+                }
+                None => Err(StoreError::Unavailable),
+            },
+            (_, StoreOperation::Get(_)) => self.found(&body).map(Stored::Value),
+            (_, StoreOperation::Put(_) | StoreOperation::Delete(_)) => Ok(Stored::Done),
+            (EtcdRequest::StoreOperation(_), StoreOperation::Create(record)) if !created() => {
+                let expired = self.expired(&body);
+                let lease = leases.0.get(&Leases::end_for(record.expires, self.now));
+                match (expired, lease) {
+                    (Some(expired), Some(lease)) => {
+                        let compare = self.holds(&record.key, &expired);
+                        let request = self.put_if(&compare, record, lease);
+                        self.sent = EtcdRequest::CreateOverExpired;
+                        return EtcdProgress::Call(request);
+                    }
+                    _ => Ok(Stored::Created(false)),
+                }
+            }
+            // etcd omits `succeeded` where it is false.
+            (_, StoreOperation::Create(_) | StoreOperation::Replace(..)) => {
+                Ok(Stored::Created(created()))
             }
         })
     }
 
-    /// Writes the record with the lease that etcd granted.
-    fn write(&mut self, body: &Value) -> EtcdProgress {
-        let Some(lease) = body.get("ID").and_then(Value::as_str) else {
-            return EtcdProgress::Over(Err(StoreError::Unavailable));
+    /// The write with a lease of the worker, or the grant of a new lease.
+    fn lease(&mut self, leases: &mut Leases) -> HttpRequest {
+        leases.forget_ended(self.now);
+        let end = match &self.operation {
+            StoreOperation::Put(record)
+            | StoreOperation::Create(record)
+            | StoreOperation::Replace(_, record) => Leases::end_for(record.expires, self.now),
+            StoreOperation::Get(_) | StoreOperation::Delete(_) => self.now,
         };
-        self.sent = EtcdRequest::StoreOperation(Some(lease.to_owned()));
+        let write = leases.0.get(&end).and_then(|lease| self.write(lease));
+        match write {
+            Some(write) => {
+                self.sent = EtcdRequest::StoreOperation(Some(end));
+                write
+            }
+            None => self.grant(end),
+        }
+    }
+
+    fn grant(&mut self, end: u64) -> HttpRequest {
+        self.sent = EtcdRequest::Lease(end);
+        let seconds = end.saturating_sub(self.now).max(1);
+        let body = json!({"TTL": seconds.to_string()});
+        call(&self.etcd, "/v3/lease/grant", &body)
+    }
+
+    /// Writes the record with a lease. `None`: the operation writes none.
+    fn write(&self, lease: &str) -> Option<HttpRequest> {
         match &self.operation {
             StoreOperation::Put(record) => {
                 let put = self.put(record, lease);
-                EtcdProgress::Call(call(&self.etcd, "/v3/kv/put", &put))
+                Some(call(&self.etcd, "/v3/kv/put", &put))
             }
             StoreOperation::Create(record) => {
                 let compare = json!({
@@ -138,27 +229,39 @@ impl Job {
                     "result": "EQUAL",
                     "create_revision": "0",
                 });
-                EtcdProgress::Call(self.put_if(&compare, record, lease))
+                Some(self.put_if(&compare, record, lease))
             }
             StoreOperation::Replace(old, record) => {
-                let compare = json!({
-                    "key": name(&self.etcd, &old.key),
-                    "target": "VALUE",
-                    "result": "EQUAL",
-                    "value": kept(old),
-                });
-                EtcdProgress::Call(self.put_if(&compare, record, lease))
+                let compare = self.holds(&old.key, &kept(old));
+                Some(self.put_if(&compare, record, lease))
             }
-            StoreOperation::Get(_) | StoreOperation::Delete(_) => {
-                EtcdProgress::Over(Err(StoreError::Unavailable))
-            }
+            StoreOperation::Get(_) | StoreOperation::Delete(_) => None,
         }
+    }
+
+    /// The comparison of a record with a value, in the base64 form of the JSON gateway.
+    fn holds(&self, key: &Key, value: &str) -> Value {
+        json!({
+            "key": name(&self.etcd, key),
+            "target": "VALUE",
+            "result": "EQUAL",
+            "value": value,
+        })
+    }
+
+    /// The expired record that a `Create` found in its place.
+    fn expired(&self, body: &Value) -> Option<String> {
+        let found = body.pointer("/responses/0/response_range/kvs/0/value")?;
+        let kept = BASE64_STANDARD.decode(found.as_str()?).ok()?;
+        let kept: EtcdValue = serde_json::from_slice(&kept).ok()?;
+        (kept.expires <= self.now).then(|| found.as_str().map(str::to_owned))?
     }
 
     /// Writes a record if a comparison holds.
     fn put_if(&self, compare: &Value, record: &StoreRecord, lease: &str) -> HttpRequest {
         let put = json!({"request_put": self.put(record, lease)});
-        let transaction = json!({"compare": [compare], "success": [put]});
+        let found = json!({"request_range": {"key": name(&self.etcd, &record.key)}});
+        let transaction = json!({"compare": [compare], "success": [put], "failure": [found]});
         call(&self.etcd, "/v3/kv/txn", &transaction)
     }
 
@@ -190,6 +293,28 @@ fn kept(record: &StoreRecord) -> String {
         expires: record.expires,
     };
     BASE64_STANDARD.encode(serde_json::to_vec(&kept).unwrap_or_default())
+}
+
+/// Whether etcd does not know the lease of a write any more.
+fn is_lease_gone(answer: &HttpResponse) -> bool {
+    let body = serde_json::from_slice::<Value>(&answer.body).unwrap_or_default();
+    let error = body.get("error").and_then(Value::as_str);
+    answer.status != 200 && error.is_some_and(|error| error.contains("lease not found"))
+}
+
+/// The number of records in a response. etcd omits it where it is 0.
+fn count(body: &Value) -> Option<u64> {
+    match body.get("count") {
+        None => Some(0),
+        Some(count) => count.as_str()?.parse().ok(),
+    }
+}
+
+/// The request that counts the records of an owner. No digit follows `g`.
+fn all_of_owner(etcd: &Etcd, key: &Key) -> Value {
+    let encode =
+        |end: &str| BASE64_STANDARD.encode(format!("{}{}{end}", etcd.prefix, key.of_owner()));
+    json!({"key": encode(""), "range_end": encode("g"), "count_only": true})
 }
 
 /// A record's key, in the base64 form of the JSON gateway.

@@ -5,12 +5,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Key, StoreError, StoreOperation, StoreRecord, Stored};
+use super::{Key, Room, StoreError, StoreOperation, StoreRecord, Stored};
 
-/// How many slots there are.
-const SLOTS: u64 = 256;
+/// How many slots each room has.
+const END_SLOTS: u64 = 16;
+const MARK_SLOTS: u64 = 48;
+const OWNED_SLOTS: u64 = 64;
 /// The size limit of a slot, in bytes: 16 MiB for all slots.
-const MAX_SLOT_BYTES: usize = 64 * 1024;
+const MAX_SLOT_BYTES: usize = 128 * 1024;
+/// What the records of one owner may take of a slot, in bytes.
+const MAX_OWNER_BYTES: usize = 64 * 1024;
 
 #[derive(Serialize, Deserialize)]
 struct SlotRecord {
@@ -19,9 +23,16 @@ struct SlotRecord {
     expires: u64,
 }
 
-/// The slot that keeps a record.
-pub fn slot(key: &Key) -> u64 {
-    u64::from_str_radix(key.slot_digits(), 16).unwrap_or(0) % SLOTS
+/// The name of the slot that keeps a record.
+pub fn slot(key: &Key) -> String {
+    let owner = key.of_owner();
+    let digits = owner.get(1..9).unwrap_or_default();
+    let digits = u64::from_str_radix(digits, 16).unwrap_or(0);
+    match key.room() {
+        Room::Ends => format!("ends-{}", digits % END_SLOTS),
+        Room::Marks => format!("marks-{}", digits % MARK_SLOTS),
+        Room::Owned => format!("owned-{}", digits % OWNED_SLOTS),
+    }
 }
 
 /// Does an operation on the content of its slot. Returns the slot's new content if it changes.
@@ -68,10 +79,28 @@ pub fn apply(
         StoreOperation::Get(_) | StoreOperation::Delete(_) => Stored::Done,
     };
     let held = serde_json::to_vec(&records).map_err(|_| StoreError::Unavailable)?;
-    if held.len() > MAX_SLOT_BYTES {
+    let grows = !matches!(
+        operation,
+        StoreOperation::Get(_) | StoreOperation::Delete(_)
+    );
+    let owner = operation.key().of_owner();
+    let of_owner = records
+        .iter()
+        .filter(|record| record.key.starts_with(owner));
+    let of_owner: usize = of_owner.map(SlotRecord::size).sum();
+    if grows && (held.len() > MAX_SLOT_BYTES || of_owner > MAX_OWNER_BYTES) {
         return Err(StoreError::Full);
     }
     Ok((outcome, Some(held)))
+}
+
+impl SlotRecord {
+    /// Its size in the slot, in bytes, to a few digits of its time.
+    fn size(&self) -> usize {
+        const MEMBERS: usize = r#"{"key":"","value":"","expires":1900000000},"#.len();
+        let size = self.key.len().saturating_add(self.value.len());
+        size.saturating_add(MEMBERS)
+    }
 }
 
 fn kept(record: &StoreRecord) -> SlotRecord {
@@ -84,7 +113,10 @@ fn kept(record: &StoreRecord) -> SlotRecord {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
+    use crate::store::{RecordKind, StoreNames};
 
     const NOW: u64 = 1_900_000_000;
 
@@ -108,7 +140,7 @@ mod tests {
     }
 
     fn key(name: &str) -> Key {
-        Key::of("test", &[name])
+        Key::of(RecordKind::Question, &["owner"], &[name])
     }
 
     fn record(name: &str, value: &str, expires: u64) -> StoreRecord {
@@ -165,15 +197,76 @@ mod tests {
     #[test]
     fn a_full_slot_refuses_writes_and_drops_only_expired_records() {
         let mut slot = Slot::default();
-        let big = "x".repeat(20_000);
-        for name in ["a", "b", "c"] {
-            let put = StoreOperation::Put(record(name, &big, NOW + 10));
-            assert_eq!(slot.apply(&put, NOW), Ok(Stored::Done));
+        let big = "x".repeat(60_000);
+        let put = |owner: &str, expires: u64| {
+            let key = Key::of(RecordKind::Question, &[owner], &["a"]);
+            StoreOperation::Put(StoreRecord {
+                key,
+                value: big.clone(),
+                expires,
+            })
+        };
+        for owner in ["a", "b"] {
+            assert_eq!(slot.apply(&put(owner, NOW + 10), NOW), Ok(Stored::Done));
         }
-        let put = StoreOperation::Put(record("d", &big, NOW + 20));
-        assert_eq!(slot.apply(&put, NOW), Err(StoreError::Full));
-        assert!(slot.get("a", NOW).is_some());
-        assert_eq!(slot.apply(&put, NOW + 10), Ok(Stored::Done));
+        let late = put("c", NOW + 20);
+        assert_eq!(slot.apply(&late, NOW), Err(StoreError::Full));
+        let first = StoreOperation::Get(put("a", 0).key().clone());
+        assert!(matches!(
+            slot.apply(&first, NOW),
+            Ok(Stored::Value(Some(_)))
+        ));
+        assert_eq!(slot.apply(&late, NOW + 10), Ok(Stored::Done));
+    }
+
+    #[test]
+    fn a2_no_owner_fills_a_slot() {
+        let mut slot = Slot::default();
+        let put = |owner: &str, name: &str| {
+            let key = Key::of(RecordKind::Question, &[owner], &[name]);
+            StoreOperation::Put(StoreRecord {
+                key,
+                value: "x".repeat(10_000),
+                expires: NOW + 10,
+            })
+        };
+        let written = (0..1000).filter(|n| slot.apply(&put("eve", &n.to_string()), NOW).is_ok());
+        assert_eq!(written.count(), 6);
+        assert_eq!(slot.apply(&put("anna", "a"), NOW), Ok(Stored::Done));
+        let delete = StoreOperation::Delete(put("eve", "0").key().clone());
+        assert_eq!(slot.apply(&delete, NOW), Ok(Stored::Done));
+        assert_eq!(slot.apply(&put("eve", "new"), NOW), Ok(Stored::Done));
+    }
+
+    #[test]
+    fn a2_what_ends_something_has_room_of_its_own() {
+        let ends = Key::of(RecordKind::SignOut, &["a"], &[]);
+        assert!(slot(&ends).starts_with("ends-"));
+        for kind in [RecordKind::Account, RecordKind::Question, RecordKind::Used] {
+            assert!(!slot(&Key::of(kind, &["a"], &[])).starts_with("ends-"));
+        }
+    }
+
+    #[test]
+    fn a2_places_are_keyed() {
+        let names = [
+            StoreNames::default(),
+            StoreNames::new([1; 32]),
+            StoreNames::new([2; 32]),
+        ];
+        let key = Key::of(RecordKind::Account, &["anna"], &["a"]);
+        let beside = Key::of(RecordKind::Account, &["anna"], &["b"]);
+        let named = |names: &StoreNames, key: &Key| {
+            names.name(StoreOperation::Get(key.clone())).key().clone()
+        };
+        assert_eq!(named(&names[0], &key), key);
+        assert_ne!(named(&names[1], &key), named(&names[2], &key));
+        assert_ne!(named(&names[1], &key).of_owner(), key.of_owner());
+        // The records of an owner stay together.
+        let (one, other) = (named(&names[1], &key), named(&names[1], &beside));
+        assert_eq!(one.of_owner(), other.of_owner());
+        assert_ne!(one, other);
+        assert_eq!(format!("{:?}", names[1]), "StoreNames");
     }
 
     #[test]
@@ -184,22 +277,25 @@ mod tests {
 
     #[test]
     fn records_of_one_owner_share_a_slot() {
-        let beside = |owner: &str, n: u32| Key::beside("test", &[owner], &[owner, &n.to_string()]);
-        let of = |owner: &str| -> std::collections::HashSet<u64> {
-            (0..50).map(|n| slot(&beside(owner, n))).collect()
+        let of_owner =
+            |owner: &str, n: u32| Key::of(RecordKind::Question, &[owner], &[&n.to_string()]);
+        let of = |owner: &str| -> HashSet<String> {
+            (0..50).map(|n| slot(&of_owner(owner, n))).collect()
         };
         assert_eq!((of("anna").len(), of("ben").len()), (1, 1));
         assert_ne!(of("anna"), of("ben"));
-        let names: std::collections::HashSet<String> = (0..50)
-            .map(|n| beside("anna", n).as_str().to_owned())
-            .collect();
+        let names: HashSet<_> = (0..50).map(|n| of_owner("anna", n)).collect();
         assert_eq!(names.len(), 50);
+        // Marks are many, and have more places.
+        let mark = |n: u32| Key::mark(RecordKind::Used, &["anna"], &n.to_string());
+        let slots: HashSet<_> = (0..500).map(|n| slot(&mark(n))).collect();
+        assert!((2..=16).contains(&slots.len()));
     }
 
     #[test]
-    fn keys_spread_over_all_slots() {
-        let slots: std::collections::HashSet<u64> =
-            (0..5000).map(|n| slot(&key(&n.to_string()))).collect();
-        assert_eq!(slots.len() as u64, SLOTS);
+    fn owners_spread_over_all_slots() {
+        let of_owner = |n: u32| Key::of(RecordKind::Question, &[&n.to_string()], &[]);
+        let slots: HashSet<_> = (0..5000).map(|n| slot(&of_owner(n))).collect();
+        assert_eq!(slots.len() as u64, OWNED_SLOTS);
     }
 }

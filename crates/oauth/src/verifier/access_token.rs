@@ -24,6 +24,7 @@ pub struct VerifiedToken {
     issued: Option<u64>,
     signed_in: Option<u64>,
     conversation: Option<String>,
+    client: Option<String>,
 }
 
 /// How the origin of a token was checked.
@@ -86,6 +87,11 @@ impl VerifiedToken {
     /// The conversation that the token is used in, if the policy names a claim for it.
     pub fn conversation(&self) -> Option<&str> {
         self.conversation.as_deref()
+    }
+
+    /// The client that the token was issued to, if the token names it.
+    pub fn client(&self) -> Option<&str> {
+        self.client.as_deref()
     }
 
     /// Checks `nbf`, `iat`, `auth_time` and `exp` against the clock.
@@ -155,7 +161,19 @@ pub(super) fn check_claims(
             .conversation
             .as_ref()
             .and_then(|path| path.identifier(claims)),
+        client: client(claims),
     })
+}
+
+/// The client that a token was issued to: `client_id` (RFC 9068 section 2.2, RFC 7662 section 2.2), or the
+/// older names `azp` (OpenID Connect), `cid` (Okta), `appid` (Microsoft Entra).
+fn client(claims: &Map<String, Value>) -> Option<String> {
+    let names = ["client_id", "azp", "cid", "appid"];
+    let named = names.iter().filter_map(|name| claims.get(*name)?.as_str());
+    named
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .next()
 }
 
 /// The key that a token is bound to (RFC 7800 section 3.1). Refuses other bindings, such as certificates

@@ -21,6 +21,7 @@ const DISPLAY_NAME_CLAIMS: [&str; 3] = ["preferred_username", "email", "name"];
 pub struct VerifiedIdToken {
     user: String,
     name: String,
+    session: Option<String>,
 }
 
 /// The values that the ID token of a sign-in must have.
@@ -54,6 +55,11 @@ impl VerifiedIdToken {
     /// The display name of the user.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The session at the issuer (`sid`), which logout tokens name.
+    pub fn session(&self) -> Option<&str> {
+        self.session.as_deref()
     }
 }
 
@@ -162,6 +168,7 @@ fn check_claims(
         .find_map(|name| ClaimPath::claim(name).identifier(claims));
     Ok(VerifiedIdToken {
         name: name.unwrap_or_else(|| user.clone()),
+        session: named("sid").map(str::to_owned),
         user,
     })
 }

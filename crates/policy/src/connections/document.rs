@@ -161,6 +161,20 @@ pub struct AccountDocument {
 pub struct VaultDocument {
     /// What a conversation is: a connection made in one is not used in another.
     pub conversation: Conversation,
+    /// Whether what a user links or agrees to through one client counts for another client of the user.
+    pub clients: ClientSharing,
+}
+
+/// Whether clients of a user share linked accounts and agreements.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ClientSharing {
+    /// Each client (`client_id` or `azp` of its token) has its own.
+    #[default]
+    Own,
+    /// All clients of a user share them.
+    Shared,
 }
 
 /// What a conversation is.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::store::RecordKind;
 
 const NOW: u64 = 1_900_000_000;
 
@@ -11,7 +12,7 @@ fn etcd() -> Etcd {
 }
 
 fn record() -> StoreRecord {
-    let key = Key::of("test", &["a"]);
+    let key = Key::of(RecordKind::Refresh, &["owner"], &["a"]);
     StoreRecord {
         key,
         value: "v".to_owned(),
@@ -43,10 +44,25 @@ fn outcome(
     operation: StoreOperation,
     answers: &[Value],
 ) -> (Vec<HttpRequest>, Result<Stored, StoreError>) {
-    let (mut job, call) = Job::start(&etcd(), operation, NOW);
+    outcome_with(&mut Leases::default(), operation, answers)
+}
+
+fn outcome_with(
+    leases: &mut Leases,
+    operation: StoreOperation,
+    answers: &[Value],
+) -> (Vec<HttpRequest>, Result<Stored, StoreError>) {
+    let (mut job, call) = Job::start(&etcd(), leases, operation, NOW);
     let mut calls = vec![call];
     for each in answers {
-        match job.answered(Some(&answer(each))) {
+        let answer = match each["error"].is_string() {
+            true => HttpResponse {
+                status: 404,
+                body: each.to_string().into_bytes(),
+            },
+            false => answer(each),
+        };
+        match job.answered(leases, Some(&answer)) {
             EtcdProgress::Call(call) => calls.push(call),
             EtcdProgress::Over(outcome) => return (calls, outcome),
         }
@@ -61,7 +77,9 @@ fn a_record_is_written_with_a_lease() {
     assert_eq!(done, Ok(Stored::Done));
     let paths: Vec<&str> = calls.iter().map(path).collect();
     assert_eq!(paths, ["/v3/lease/grant", "/v3/kv/put"]);
-    assert_eq!(body(&calls[0]), json!({"TTL": "60"}));
+    let ttl = Leases::end_for(NOW + 60, NOW) - NOW;
+    assert!((60..=120).contains(&ttl));
+    assert_eq!(body(&calls[0]), json!({"TTL": ttl.to_string()}));
     let put = body(&calls[1]);
     assert_eq!(put["lease"], "7");
     let name = BASE64_STANDARD.decode(put["key"].as_str().unwrap());
@@ -92,12 +110,10 @@ fn b44_only_the_first_creates() {
         (json!({}), false),
         (json!({"succeeded": false}), false),
     ] {
-        let answers = [lease.clone(), said, json!({})];
+        let answers = [lease.clone(), said];
         let (calls, created) = outcome(StoreOperation::Create(record()), &answers);
         assert_eq!(created, Ok(Stored::Created(first)));
-        // What is not written needs no lease.
-        let revoked = calls.get(2).map(path);
-        assert_eq!(revoked, (!first).then_some("/v3/lease/revoke"));
+        assert_eq!(calls.len(), 2);
         let transaction = body(&calls[1]);
         assert_eq!(path(&calls[1]), "/v3/kv/txn");
         assert_eq!(transaction["compare"][0]["create_revision"], "0");
@@ -119,7 +135,7 @@ fn what_changed_meanwhile_is_not_replaced() {
         let (calls, replaced) =
             outcome(StoreOperation::Replace(old.clone(), new.clone()), &answers);
         assert_eq!(replaced, Ok(Stored::Created(is_replaced)));
-        assert_eq!(calls.len(), if is_replaced { 2 } else { 3 });
+        assert_eq!(calls.len(), 2);
         // It is compared with what was written, byte for byte.
         let (put, _) = outcome(StoreOperation::Put(old.clone()), &answers);
         let holds = &body(&calls[1])["compare"][0];
@@ -156,12 +172,121 @@ fn what_is_no_answer_is_not_taken_for_one() {
             StoreOperation::Create(record()),
             StoreOperation::Delete(record().key),
         ] {
-            let (mut job, _) = Job::start(&etcd(), operation, NOW);
+            let leases = &mut Leases::default();
+            let (mut job, _) = Job::start(&etcd(), leases, operation, NOW);
             let unavailable = EtcdProgress::Over(Err(StoreError::Unavailable));
-            assert_eq!(job.answered(said.as_ref()), unavailable);
+            assert_eq!(job.answered(leases, said.as_ref()), unavailable);
         }
     }
-    let no_lease = [json!({"error": "x"})];
+    let no_lease = [json!({"ID": 7})];
     let (_, done) = outcome(StoreOperation::Create(record()), &no_lease);
     assert_eq!(done, Err(StoreError::Unavailable));
+}
+
+#[test]
+fn a2_records_that_end_at_about_the_same_time_share_a_lease() {
+    let mut leases = Leases::default();
+    let (granted, written) = (json!({"ID": "7"}), json!({"succeeded": true}));
+    let first = outcome_with(
+        &mut leases,
+        StoreOperation::Create(record()),
+        &[granted.clone(), written.clone()],
+    );
+    assert_eq!((first.0.len(), first.1), (2, Ok(Stored::Created(true))));
+    for _ in 0..100 {
+        let replace = StoreOperation::Replace(record(), record());
+        let (calls, done) = outcome_with(&mut leases, replace, std::slice::from_ref(&written));
+        assert_eq!((calls.len(), done), (1, Ok(Stored::Created(true))));
+    }
+    // A lease that etcd lost is granted again, once.
+    let gone = json!({"error": "etcdserver: requested lease not found", "code": 5});
+    let answers = [gone.clone(), granted, written];
+    let (calls, done) = outcome_with(&mut leases, StoreOperation::Create(record()), &answers);
+    assert_eq!(done, Ok(Stored::Created(true)));
+    let paths: Vec<_> = calls.iter().map(path).collect();
+    assert_eq!(paths, ["/v3/kv/txn", "/v3/lease/grant", "/v3/kv/txn"]);
+    let answers = [gone.clone(), json!({"ID": "8"}), gone];
+    let (_, done) = outcome_with(&mut leases, StoreOperation::Create(record()), &answers);
+    assert_eq!(done, Err(StoreError::Unavailable));
+    for lasts in [0, 1, 59, 60, 600, 3600, 90 * 24 * 3600] {
+        let end = Leases::end_for(NOW + lasts, NOW);
+        assert!(
+            NOW + lasts < end && end <= NOW + lasts + lasts / 2 + 61,
+            "{lasts}: {end}"
+        );
+    }
+}
+
+#[test]
+fn a2_an_owner_has_few_records() {
+    let key = |name: &str| Key::of(RecordKind::Question, &["owner"], &[name]);
+    let record = StoreRecord {
+        key: key("a"),
+        ..record()
+    };
+    for operation in [
+        StoreOperation::Create(record.clone()),
+        StoreOperation::Put(record.clone()),
+    ] {
+        let full = [json!({"count": "128"})];
+        let (calls, done) = outcome(operation.clone(), &full);
+        assert_eq!(done, Err(StoreError::Full));
+        let counted = body(&calls[0]);
+        assert_eq!(counted["count_only"], true);
+        let text = |name: &str| {
+            let text = BASE64_STANDARD
+                .decode(counted[name].as_str().unwrap())
+                .unwrap();
+            String::from_utf8(text).unwrap()
+        };
+        for name in ["a", "b", "c"] {
+            let stored = format!("p/{}", key(name).as_str());
+            assert!(text("key") <= stored && stored < text("range_end"));
+        }
+        let other = format!(
+            "p/{}",
+            Key::of(RecordKind::Question, &["other"], &["a"]).as_str()
+        );
+        assert!(other < text("key") || text("range_end") <= other);
+        let room = [json!({}), json!({"ID": "7"}), json!({"succeeded": true})];
+        assert!(outcome(operation, &room).1.is_ok());
+    }
+    // What is there already can be changed, and what ends something is never counted.
+    let replace = StoreOperation::Replace(record.clone(), record);
+    let written = [json!({"ID": "7"}), json!({"succeeded": true})];
+    assert!(outcome(replace, &written).1.is_ok());
+    let ends = StoreRecord {
+        key: Key::of(RecordKind::SignOut, &["owner"], &[]),
+        value: String::new(),
+        expires: NOW + 60,
+    };
+    assert_eq!(
+        outcome(StoreOperation::Put(ends), &written).1,
+        Ok(Stored::Done)
+    );
+}
+
+#[test]
+fn a_record_is_created_over_one_that_has_expired() {
+    let found = |expires: u64| {
+        let kept = json!({"value": "v", "expires": expires}).to_string();
+        let found = json!({"kvs": [{"value": BASE64_STANDARD.encode(kept)}]});
+        json!({"responses": [{"response_range": found}]})
+    };
+    let lease = json!({"ID": "7"});
+    let answers = [lease.clone(), found(NOW), json!({"succeeded": true})];
+    let (calls, created) = outcome(StoreOperation::Create(record()), &answers);
+    assert_eq!((calls.len(), created), (3, Ok(Stored::Created(true))));
+    assert_eq!(body(&calls[2])["compare"][0]["target"], "VALUE");
+    // Of several, one succeeds.
+    let answers = [lease.clone(), found(NOW), json!({})];
+    assert_eq!(
+        outcome(StoreOperation::Create(record()), &answers).1,
+        Ok(Stored::Created(false))
+    );
+    let answers = [lease, found(NOW + 1)];
+    assert_eq!(
+        outcome(StoreOperation::Create(record()), &answers).1,
+        Ok(Stored::Created(false))
+    );
 }

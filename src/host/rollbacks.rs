@@ -1,0 +1,220 @@
+//! Records in etcd that someone with write access rolled back: a deleted account that is there again, a used
+//! mark or a sign-out mark that is gone. Each proxy keeps in its own memory what it saw end, and believes
+//! that.
+
+use std::cell::RefCell;
+use std::num::NonZeroUsize;
+
+use lru::LruCache;
+
+use super::Host;
+use base::store::{Key, RecordKind, Room, StoreError, StoreOperation, StoreRecord, Stored};
+
+/// How many records a worker remembers that it read last: a record is read before it is deleted.
+const READ: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
+/// How long an end is remembered at least, in seconds.
+const REMEMBERED_S: u64 = 24 * 3600;
+
+/// The ends that a worker saw.
+pub(super) struct Rollbacks {
+    /// The digests of values that were read.
+    read: RefCell<LruCache<Key, Key>>,
+}
+
+impl Rollbacks {
+    pub(super) fn new() -> Self {
+        Self {
+            read: RefCell::new(LruCache::new(READ)),
+        }
+    }
+
+    /// The outcome of an operation on etcd, corrected where the record was rolled back. If the proxy's memory
+    /// is full, less is noticed.
+    pub(super) fn correct(
+        &self,
+        host: &dyn Host,
+        operation: &StoreOperation,
+        stored: Result<Stored, StoreError>,
+    ) -> Result<Stored, StoreError> {
+        let corrected = self.corrected(host, operation, stored.as_ref());
+        if corrected.is_some() {
+            host.log("a record in etcd was rolled back; the proxy goes by what it saw before");
+        }
+        corrected.map_or(stored, Ok)
+    }
+
+    fn corrected(
+        &self,
+        host: &dyn Host,
+        operation: &StoreOperation,
+        stored: Result<&Stored, &StoreError>,
+    ) -> Option<Stored> {
+        let now = host.now().as_secs();
+        match (operation, operation.key().room(), stored.ok()?) {
+            (StoreOperation::Create(record), Room::Marks, Stored::Created(first)) => {
+                let here = host.store(&StoreOperation::Create(record.clone()));
+                let was_there = here == Ok(Stored::Created(false));
+                (*first && was_there).then_some(Stored::Created(false))
+            }
+            (StoreOperation::Put(record), Room::Ends, _) => {
+                let _ = host.store(&StoreOperation::Put(record.clone()));
+                None
+            }
+            (StoreOperation::Get(key), Room::Ends, Stored::Value(found)) => {
+                let Ok(Stored::Value(here)) = host.store(&StoreOperation::Get(key.clone())) else {
+                    return None;
+                };
+                // A mark is a time, and does not become earlier.
+                let time =
+                    |mark: &Option<String>| mark.as_ref().and_then(|at| at.parse::<u64>().ok());
+                if time(found) < time(&here) {
+                    return Some(Stored::Value(here));
+                }
+                if let Some(value) = found.clone().filter(|_| *found != here) {
+                    let _ = host.store(&StoreOperation::Put(StoreRecord {
+                        key: key.clone(),
+                        value,
+                        expires: now.saturating_add(REMEMBERED_S),
+                    }));
+                }
+                None
+            }
+            (StoreOperation::Get(key), Room::Owned, Stored::Value(Some(value))) => {
+                let gone = gone(key, value);
+                let is_gone = host.store(&StoreOperation::Get(gone.clone()));
+                self.read.borrow_mut().put(key.clone(), gone);
+                matches!(is_gone, Ok(Stored::Value(Some(_)))).then_some(Stored::Value(None))
+            }
+            (StoreOperation::Delete(key), Room::Owned, _) => {
+                let gone = self.read.borrow_mut().pop(key)?;
+                let _ = host.store(&StoreOperation::Put(StoreRecord {
+                    key: gone,
+                    value: String::new(),
+                    expires: now.saturating_add(REMEMBERED_S),
+                }));
+                None
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The key of the note that a record with this value was deleted.
+fn gone(key: &Key, value: &str) -> Key {
+    Key::mark(RecordKind::Used, &[key.as_str()], value)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use base::http::HttpRequest;
+    use base::store::memory;
+    use base::time::UnixTime;
+
+    const NOW: u64 = 1_900_000_000;
+
+    /// A proxy with one slot of memory.
+    #[derive(Default)]
+    struct Proxy {
+        memory: RefCell<Vec<u8>>,
+        log: RefCell<Vec<String>>,
+    }
+
+    impl Host for Proxy {
+        fn now(&self) -> UnixTime {
+            UnixTime::from_millis(NOW * 1000)
+        }
+
+        fn log(&self, error: &str) {
+            self.log.borrow_mut().push(error.to_owned());
+        }
+
+        fn call(&self, _: u32, _: &HttpRequest) -> Option<u32> {
+            None
+        }
+
+        fn store(&self, operation: &StoreOperation) -> Result<Stored, StoreError> {
+            let (stored, held) = memory::apply(&self.memory.borrow(), operation, NOW)?;
+            if let Some(held) = held {
+                self.memory.replace(held);
+            }
+            Ok(stored)
+        }
+
+        fn wake(&self, _: Duration) {}
+    }
+
+    fn record(kind: RecordKind, value: &str) -> StoreRecord {
+        StoreRecord {
+            key: Key::of(kind, &["dana"], &["a"]),
+            value: value.to_owned(),
+            expires: NOW + 600,
+        }
+    }
+
+    /// What comes of operations, with the outcomes that etcd has for them.
+    fn outcomes(operations: Vec<(StoreOperation, Stored)>) -> (Vec<Stored>, usize) {
+        // Two workers of one proxy, in turn.
+        let (proxy, workers) = (Proxy::default(), [Rollbacks::new(), Rollbacks::new()]);
+        let mut corrected = Vec::new();
+        for (at, (operation, stored)) in operations.into_iter().enumerate() {
+            let worker = &workers[usize::from(at >= 2)];
+            corrected.push(worker.correct(&proxy, &operation, Ok(stored)).unwrap());
+        }
+        let logged = proxy.log.borrow().len();
+        (corrected, logged)
+    }
+
+    fn found(value: &str) -> Stored {
+        Stored::Value(Some(value.to_owned()))
+    }
+
+    #[test]
+    fn a7_a_deleted_account_stays_deleted() {
+        let key = record(RecordKind::Account, "").key;
+        let get = || StoreOperation::Get(key.clone());
+        let (corrected, logged) = outcomes(vec![
+            (get(), found("v1")),
+            (StoreOperation::Delete(key.clone()), Stored::Done),
+            (get(), found("v1")),
+            (get(), found("v2")),
+        ]);
+        assert_eq!(
+            (&corrected[2], &corrected[3]),
+            (&Stored::Value(None), &found("v2"))
+        );
+        assert_eq!(logged, 1);
+    }
+
+    #[test]
+    fn a7_a_used_mark_stays_used() {
+        let create = || StoreOperation::Create(record(RecordKind::AnsweredQuestion, ""));
+        for first in [true, false] {
+            let (corrected, logged) = outcomes(vec![
+                (create(), Stored::Created(first)),
+                (create(), Stored::Created(true)),
+            ]);
+            let expected = [Stored::Created(first), Stored::Created(false)];
+            assert_eq!((corrected, logged), (expected.to_vec(), 1));
+        }
+    }
+
+    #[test]
+    fn a7_a_sign_out_mark_stays() {
+        let mark = |value: &str| record(RecordKind::SignOut, value);
+        let get = || StoreOperation::Get(mark("").key);
+        let (corrected, logged) = outcomes(vec![
+            (StoreOperation::Put(mark("1900000000")), Stored::Done),
+            (get(), Stored::Value(None)),
+            (get(), found("1800000000")),
+            (get(), found("1900000005")),
+            (get(), Stored::Value(None)),
+        ]);
+        assert_eq!(corrected[1], found("1900000000"));
+        assert_eq!(corrected[2], found("1900000000"));
+        assert_eq!(corrected[3..], [found("1900000005"), found("1900000005")]);
+        assert_eq!(logged, 3);
+    }
+}
