@@ -8,12 +8,9 @@
 //! [`crate::pages`].
 
 pub mod conversation;
-pub mod discovery;
 pub mod refresh;
-pub mod registration;
 pub mod sign_out;
 pub mod token_exchange;
-pub mod token_request;
 pub mod vault;
 
 pub(crate) mod shared_record;

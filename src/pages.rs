@@ -32,7 +32,6 @@ use self::sealed::{
     AuthorizationRequest, LIFETIME_S, LinkPurpose, PageLink, Seals, digest, random_text,
 };
 pub use self::sealed::{connect_link, question_link};
-use crate::accounts::discovery::Discovered;
 use crate::accounts::sign_out::{has_left_pages, has_signed_out};
 use crate::accounts::vault::ConversationId;
 use crate::accounts::{AccountContext, Random};
@@ -41,6 +40,9 @@ use base::http::Reply;
 use base::seal::Purpose;
 use mcp::headers::Headers;
 use oauth::Verifier;
+use oauth::client::{
+    DiscoveredServer, Grant, TokenAnswerError, TokenClient, Tokens, read_tokens, token_request,
+};
 use policy::{Connection, PAGES, Policy};
 
 /// The start of the names of all cookies of the pages. They are not for the server.
@@ -170,7 +172,7 @@ impl PageContext {
         request: &PageRequest,
         link: PageLink,
         purpose: Purpose,
-        discovered: Option<Discovered>,
+        discovered: Option<DiscoveredServer>,
     ) -> Result<(AuthorizationRequest, String, String), PageRefusal> {
         let cookie = request.cookie(BROWSER_COOKIE);
         let cookie = match cookie.filter(|value| value.len() == 43) {
@@ -211,6 +213,18 @@ impl PageContext {
             Some(cookie) if digest(cookie) == authorization.browser => Ok(authorization),
             _ => Err(PageRefusal::OtherBrowser),
         }
+    }
+
+    /// Requests tokens, and reads the response.
+    async fn request_tokens(
+        &self,
+        client: &TokenClient,
+        grant: Grant<'_>,
+    ) -> Result<Tokens, TokenAnswerError> {
+        let credentials = self.clients.credentials(client);
+        let request = token_request(client, credentials.as_ref(), grant);
+        let response = self.effects.call(request).await;
+        read_tokens(response.as_ref(), self.now())
     }
 }
 

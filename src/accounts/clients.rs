@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use base::secret::Secret;
-use policy::{Authorization, Client, Policy, PolicyError, TokenClient};
+use oauth::client::TokenClient;
+use policy::{Authorization, Policy, PolicyError};
 
 /// What this filter shows authorization servers to say who it is.
 #[derive(Debug, Clone, Default)]
@@ -24,7 +25,7 @@ impl Clients {
     ) -> Result<Self, PolicyError> {
         let sign_ins = policy.sign_ins.iter().enumerate();
         let sign_ins = sign_ins.filter_map(|(index, sign_in)| {
-            let client = &sign_in.as_ref()?.client;
+            let client = &sign_in.as_ref()?.client.token;
             Some((
                 format!("issuers[{index}].sign_in"),
                 client.client_secret_env.as_ref(),
@@ -57,18 +58,9 @@ impl Clients {
     }
 
     /// The credentials of a client; `None` for a public one.
-    pub(super) fn authorization(&self, client: &Client) -> Option<Secret> {
-        self.of_id(&client.client_id, client.client_secret_env.as_ref())
-    }
-
-    /// The same for a client that is no browser's business.
-    pub(super) fn of_token_client(&self, client: &TokenClient) -> Option<Secret> {
-        self.of_id(&client.client_id, client.client_secret_env.as_ref())
-    }
-
-    fn of_id(&self, client_id: &str, secret_env: Option<&String>) -> Option<Secret> {
-        let secret = self.secrets.get(secret_env?)?;
-        Some(Secret::basic(client_id, secret.reveal()))
+    pub(crate) fn credentials(&self, client: &TokenClient) -> Option<Secret> {
+        let secret = self.secrets.get(client.client_secret_env.as_ref()?)?;
+        Some(Secret::basic(&client.client_id, secret.reveal()))
     }
 }
 

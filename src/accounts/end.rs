@@ -3,11 +3,10 @@
 
 use super::AccountContext;
 use super::conversation::ConversationPlace;
-use super::discovery;
-use super::token_request::{self, Revoked};
 use super::vault::{AccountPlace, LinkedAccount};
 use base::http::HttpRequest;
 use base::store::StoreError;
+use oauth::client::{RevokedToken, revocation_request};
 
 /// An account that was ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -100,10 +99,11 @@ fn revocation(
     account: &LinkedAccount,
 ) -> Option<HttpRequest> {
     let connection = context.policy.connection(&place.connection)?;
-    let client = discovery::client(connection, account.discovered.as_ref())?;
+    let client = connection.server.client(account.discovered.as_ref())?;
     let token = match &account.refresh_token {
-        Some(token) => Revoked::Refresh(token),
-        None => Revoked::Access(&account.access_token),
+        Some(token) => RevokedToken::Refresh(token),
+        None => RevokedToken::Access(&account.access_token),
     };
-    token_request::revoke(&client, &context.clients, token)
+    let credentials = context.clients.credentials(&client.token);
+    revocation_request(&client, credentials.as_ref(), token)
 }

@@ -3,12 +3,11 @@
 //! that began it is gone.
 
 use super::AccountContext;
-use super::discovery;
 use super::end::revoke;
-use super::token_request::{self, TokenAnswerError};
 use super::vault::{AccountPlace, LinkedAccount};
 use base::http::HttpRequest;
 use base::store::{StoreError, Stored};
+use oauth::client::{Grant, TokenAnswerError, read_tokens, token_request};
 
 /// The request to refresh the token of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +38,7 @@ pub async fn refresh(context: AccountContext, refresh: PendingRefresh) -> Refres
         return Refreshed::Ended;
     };
     let response = context.effects.call(request).await;
-    let renewed = match token_request::read_tokens(response.as_ref(), context.now()) {
+    let renewed = match read_tokens(response.as_ref(), context.now()) {
         Ok(tokens) => account.refreshed(tokens),
         Err(TokenAnswerError::Grant) => return Refreshed::Ended,
         // After the user links the account again, its client is one that the server knows.
@@ -66,15 +65,13 @@ fn request(
     account: &LinkedAccount,
 ) -> Option<HttpRequest> {
     let connection = context.policy.connection(&place.connection)?;
-    let token = account.refresh_token.as_ref()?;
-    let client = discovery::client(connection, account.discovered.as_ref())?;
-    let resource = connection.resource.as_deref();
-    Some(token_request::refresh(
-        &client,
-        &context.clients,
-        resource,
-        token,
-    ))
+    let grant = Grant::Refresh {
+        refresh_token: account.refresh_token.as_ref()?,
+        resource: connection.resource.as_deref(),
+    };
+    let client = connection.server.client(account.discovered.as_ref())?;
+    let credentials = context.clients.credentials(&client.token);
+    Some(token_request(&client.token, credentials.as_ref(), grant))
 }
 
 /// Writes a renewed account. `false`: the account was ended or linked anew meanwhile.

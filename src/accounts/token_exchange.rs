@@ -1,150 +1,224 @@
-//! The caller's token, exchanged for one for the server (RFC 8693), at once or through an assertion of
-//! the caller's identity (RFC 7523, "Identity Assertion Authorization Grant").
+//! Exchanging callers' tokens for tokens that the server accepts (RFC 8693), at once or through an
+//! assertion of the caller's identity (RFC 7523). Each worker remembers the results.
 
-mod exchanger;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::rc::Rc;
 
-use serde_json::{Map, Value};
-use thiserror::Error;
+use lru::LruCache;
 
-pub use self::exchanger::{Progress, TokenExchanger};
 use super::Clients;
-use super::token_request::{NoMembers, Tokens, form_of, members, token, tokens};
+use crate::credential::Credential;
 use base::http::{HttpRequest, HttpResponse};
 use base::secret::Secret;
-use policy::{SubjectTokenType, TokenClient, TokenExchange};
+use oauth::TokenDigest;
+pub use oauth::client::ExchangeError;
+use oauth::client::{
+    Grant, TokenClient, TokenExchange, Tokens, read_assertion, read_exchanged, read_redeemed,
+    token_request,
+};
 
-const ID_JAG: &str = "urn:ietf:params:oauth:token-type:id-jag";
+/// How many results a worker remembers.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
+/// How many tokens a worker exchanges at the same time.
+const MAX_PENDING: usize = 256;
 
-/// Why the server gets no token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum ExchangeError {
-    /// Too many tokens are being exchanged.
-    #[error("too many tokens are being exchanged")]
-    Busy,
-    /// This filter may not exchange tokens there.
-    #[error("the authorization server does not let this proxy exchange tokens")]
-    Client,
-    /// The caller gets no token for the server.
-    #[error("the authorization server gives this caller no access to the server behind")]
-    Denied,
-    /// What came back is no answer that can be used.
-    #[error("the authorization server's answer cannot be used")]
-    Format,
-    /// The caller's token is not, or no longer, good there.
-    #[error("the authorization server does not accept the token any more")]
-    Subject,
-    /// It did not answer.
-    #[error("the authorization server that exchanges tokens is not available")]
-    Unavailable,
+/// How long a token is used whose end is not known, in seconds.
+const DEFAULT_LIFETIME_S: u64 = 60;
+/// How long before its end a token is not used any more, in seconds: the server still works with it.
+const EXPIRY_MARGIN_S: u64 = 30;
+/// How long a result is used at least, in seconds: the requests that wait get it.
+const MIN_LIFETIME_S: u64 = 2;
+/// How long a refusal is used, in seconds.
+const REFUSAL_LIFETIME_S: u64 = 10;
+/// How long an authorization server that did not answer is not called, in seconds.
+const RETRY_AFTER_S: u64 = 2;
+
+/// Exchanges callers' tokens, each once for all requests that wait for it, and remembers the results.
+pub struct TokenExchanger {
+    exchange: TokenExchange,
+    clients: Clients,
+    state: RefCell<ExchangerState>,
 }
 
-impl ExchangeError {
-    /// Whether another try may help soon.
-    pub fn is_unavailable(self) -> bool {
-        matches!(self, Self::Busy | Self::Unavailable)
+struct ExchangerState {
+    known: LruCache<TokenDigest, ExchangeResult>,
+    asked: HashMap<TokenDigest, PendingExchange>,
+}
+
+/// The result of an exchange.
+struct ExchangeResult {
+    outcome: Result<Rc<Credential>, ExchangeError>,
+    /// Until when it is used, in Unix seconds.
+    until: u64,
+}
+
+/// A token that is being exchanged.
+struct PendingExchange {
+    /// When the token itself ends, in Unix seconds.
+    ends: u64,
+    stage: ExchangeStage,
+}
+
+/// How far its exchange is.
+enum ExchangeStage {
+    /// No request was sent.
+    New(Secret),
+    /// It is being exchanged.
+    Exchange,
+    /// Its assertion is being redeemed.
+    Assertion,
+}
+
+/// How an exchange goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// With this call.
+    Call(HttpRequest),
+    /// It is over.
+    Over(Result<(), ExchangeError>),
+}
+
+impl TokenExchanger {
+    /// Exchanges tokens as the policy says.
+    pub fn new(exchange: TokenExchange, clients: Clients) -> Self {
+        let state = ExchangerState {
+            known: LruCache::new(REMEMBERED),
+            asked: HashMap::new(),
+        };
+        Self {
+            exchange,
+            clients,
+            state: RefCell::new(state),
+        }
     }
 
-    /// Of an error code (RFC 6749 section 5.2, RFC 8693 section 2.2.2).
-    fn of_code(code: Option<&str>) -> Self {
-        match code {
-            Some("invalid_grant") => Self::Subject,
-            // RFC 8693 has the first for a token it does not want, too.
-            Some("invalid_request" | "invalid_target" | "invalid_scope" | "access_denied") => {
-                Self::Denied
+    /// The remembered result for a token. `now` is in Unix seconds.
+    pub fn known(
+        &self,
+        token: &TokenDigest,
+        now: u64,
+    ) -> Option<Result<Rc<Credential>, ExchangeError>> {
+        let state = &mut *self.state.borrow_mut();
+        let known = state.known.get(token)?;
+        if known.until <= now {
+            state.known.pop(token);
+            return None;
+        }
+        Some(known.outcome.clone())
+    }
+
+    /// Takes a token to be exchanged, which ends at `ends`, in Unix seconds.
+    ///
+    /// # Errors
+    ///
+    /// There are too many already.
+    pub fn ask(&self, token: TokenDigest, secret: &str, ends: u64) -> Result<(), ExchangeError> {
+        let state = &mut *self.state.borrow_mut();
+        if state.asked.contains_key(&token) {
+            return Ok(());
+        }
+        if state.asked.len() >= MAX_PENDING {
+            return Err(ExchangeError::Busy);
+        }
+        let stage = ExchangeStage::New(Secret::new(secret.to_owned()));
+        state.asked.insert(token, PendingExchange { ends, stage });
+        Ok(())
+    }
+
+    /// The request that exchanges a token. `None`: it was sent already, or the token was not taken.
+    pub fn start(&self, token: &TokenDigest) -> Option<HttpRequest> {
+        let state = &mut *self.state.borrow_mut();
+        let asked = state.asked.get_mut(token)?;
+        match std::mem::replace(&mut asked.stage, ExchangeStage::Exchange) {
+            ExchangeStage::New(secret) => {
+                let exchange = &self.exchange;
+                let subject = &secret;
+                Some(self.request(&exchange.client, Grant::Exchange { exchange, subject }))
             }
-            Some("temporarily_unavailable" | "server_error") => Self::Unavailable,
-            _ => Self::Client,
+            under_way => {
+                asked.stage = under_way;
+                None
+            }
         }
     }
-}
 
-impl From<NoMembers> for ExchangeError {
-    fn from(error: NoMembers) -> Self {
-        match error {
-            NoMembers::Error(code) => Self::of_code(code.as_deref()),
-            NoMembers::Format => Self::Format,
-            NoMembers::Unavailable => Self::Unavailable,
-        }
+    fn request(&self, client: &TokenClient, grant: Grant<'_>) -> HttpRequest {
+        let credentials = self.clients.credentials(client);
+        token_request(client, credentials.as_ref(), grant)
+    }
+
+    /// Takes the answer to a call; `None`: there was none. `now` is when it came, in Unix seconds.
+    pub fn answered(
+        &self,
+        token: &TokenDigest,
+        answer: Option<&HttpResponse>,
+        now: u64,
+    ) -> Progress {
+        let state = &mut *self.state.borrow_mut();
+        let Some(asked) = state.asked.get_mut(token) else {
+            return Progress::Over(Err(ExchangeError::Unavailable));
+        };
+        let outcome = match (&asked.stage, &self.exchange.id_jag) {
+            (ExchangeStage::Assertion, _) => read_redeemed(answer, now),
+            (_, None) => read_exchanged(answer, now),
+            (_, Some(client)) => match read_assertion(answer) {
+                Ok(assertion) => {
+                    asked.stage = ExchangeStage::Assertion;
+                    return Progress::Call(self.request(client, Grant::Assertion(&assertion)));
+                }
+                Err(error) => Err(error),
+            },
+        };
+        let known = ExchangeResult::of(outcome, asked.ends, now);
+        let over = known.outcome.as_ref().map(|_| ()).map_err(|error| *error);
+        state.asked.remove(token);
+        state.known.put(*token, known);
+        Progress::Over(over)
+    }
+
+    /// Presets the result for a token until `until`, in Unix seconds: for a dry run.
+    pub fn preload_for_dry_run(&self, token: TokenDigest, credential: Credential, until: u64) {
+        let outcome = Ok(Rc::new(credential));
+        let known = ExchangeResult { outcome, until };
+        self.state.borrow_mut().known.put(token, known);
+    }
+
+    /// Forgets the result for a token: the server refused it.
+    pub fn forget(&self, token: &TokenDigest) {
+        self.state.borrow_mut().known.pop(token);
     }
 }
 
-/// Asks for another token in place of this one (RFC 8693 section 2.1).
-fn exchange(exchange: &TokenExchange, clients: &Clients, subject: &Secret) -> HttpRequest {
-    let wanted = match exchange.id_jag {
-        Some(_) => ID_JAG,
-        None => SubjectTokenType::AccessToken.urn(),
-    };
-    let scope = exchange.scopes.join(" ");
-    let form = [
-        (
-            "grant_type",
-            Some("urn:ietf:params:oauth:grant-type:token-exchange"),
-        ),
-        ("requested_token_type", Some(wanted)),
-        ("audience", exchange.audience.as_deref()),
-        ("resource", exchange.resource.as_deref()),
-        ("scope", (!scope.is_empty()).then_some(&*scope)),
-        ("subject_token", Some(subject.reveal())),
-        (
-            "subject_token_type",
-            Some(exchange.subject_token_type.urn()),
-        ),
-    ];
-    post(&exchange.client, clients, &form)
-}
-
-/// Asks for a token for who is named in an assertion (RFC 7523 section 2.1).
-fn redeem(client: &TokenClient, clients: &Clients, assertion: &Secret) -> HttpRequest {
-    let form = [
-        (
-            "grant_type",
-            Some("urn:ietf:params:oauth:grant-type:jwt-bearer"),
-        ),
-        ("assertion", Some(assertion.reveal())),
-    ];
-    post(client, clients, &form)
-}
-
-fn post(client: &TokenClient, clients: &Clients, form: &[(&str, Option<&str>)]) -> HttpRequest {
-    let authorization = clients.of_token_client(client);
-    let form = form_of(&client.client_id, authorization.as_ref(), form);
-    client.token.post(form, authorization.as_ref())
-}
-
-/// Reads what came of an exchange (RFC 8693 section 2.2.1).
-fn read_exchanged(answer: Option<&HttpResponse>, now: u64) -> Result<Tokens, ExchangeError> {
-    let members = members(answer)?;
-    let kinds = [SubjectTokenType::AccessToken, SubjectTokenType::Jwt];
-    if !kinds.iter().any(|kind| is_issued(&members, kind.urn())) {
-        return Err(ExchangeError::Format);
-    }
-    tokens(&members, now).ok_or(ExchangeError::Format)
-}
-
-/// Reads the assertion that came of an exchange, which is no access token.
-fn read_assertion(answer: Option<&HttpResponse>) -> Result<Secret, ExchangeError> {
-    let members = members(answer)?;
-    let kind = members.get("token_type").and_then(Value::as_str);
-    let is_none = kind.is_some_and(|kind| kind.eq_ignore_ascii_case("N_A"));
-    let assertion = members.get("access_token").and_then(token);
-    match assertion {
-        Some(assertion) if is_none && is_issued(&members, ID_JAG) => Ok(assertion),
-        _ => Err(ExchangeError::Format),
+impl ExchangeResult {
+    /// The result to remember: until shortly before its end, and no longer than the token that was
+    /// exchanged.
+    fn of(outcome: Result<Tokens, ExchangeError>, ends: u64, now: u64) -> Self {
+        let credential = outcome.and_then(|tokens| {
+            let credential = Credential::new("Bearer", tokens.access_token.reveal());
+            let credential = credential.map_err(|_| ExchangeError::Format)?;
+            let own = match tokens.expires {
+                Some(expires) => expires.saturating_sub(EXPIRY_MARGIN_S),
+                None => now.saturating_add(DEFAULT_LIFETIME_S),
+            };
+            Ok((Rc::new(credential), own.min(ends)))
+        });
+        let (outcome, until) = match credential {
+            Ok((credential, until)) => (Ok(credential), until),
+            Err(error) if error.is_unavailable() => (Err(error), now.saturating_add(RETRY_AFTER_S)),
+            Err(error) => (Err(error), now.saturating_add(REFUSAL_LIFETIME_S)),
+        };
+        let until = until.max(now.saturating_add(MIN_LIFETIME_S));
+        Self { outcome, until }
     }
 }
 
-/// Reads the token that was given for an assertion.
-fn read_redeemed(answer: Option<&HttpResponse>, now: u64) -> Result<Tokens, ExchangeError> {
-    let members = members(answer).map_err(|error| match error.into() {
-        // Another sign-in makes no other assertion.
-        ExchangeError::Subject => ExchangeError::Denied,
-        error => error,
-    })?;
-    tokens(&members, now).ok_or(ExchangeError::Format)
-}
-
-fn is_issued(members: &Map<String, Value>, kind: &str) -> bool {
-    members.get("issued_token_type").and_then(Value::as_str) == Some(kind)
+/// Without the content: tokens are in it.
+impl std::fmt::Debug for TokenExchanger {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("TokenExchanger")
+    }
 }
 
 #[cfg(test)]

@@ -3,12 +3,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::discovery::Discovered;
-use super::token_request::Tokens;
 use base::seal::{Owner, Purpose, Sealer};
 use base::secret::Secret;
 use base::store::{Key, RecordKind, StoreOperation, StoreRecord};
 use oauth::VerifiedToken;
+use oauth::client::{DiscoveredServer, Tokens};
 use policy::{ClientSharing, Connection, Policy, TestUser};
 use thiserror::Error;
 
@@ -74,7 +73,7 @@ pub struct LinkedAccount {
     /// When the link ends, in Unix seconds; a refresh does not change it.
     pub ends: u64,
     /// Its authorization server, if the policy does not have the endpoints.
-    pub discovered: Option<Discovered>,
+    pub discovered: Option<DiscoveredServer>,
 }
 
 /// Whether a linked account can be used now.
@@ -103,7 +102,7 @@ struct WrittenAccount {
     connected: u64,
     ends: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    discovered: Option<Discovered>,
+    discovered: Option<DiscoveredServer>,
 }
 
 impl AccountPlace {
@@ -302,7 +301,7 @@ impl LinkedAccount {
     /// Whether the client id was discovered, and is not the policy's.
     pub fn has_found_client(&self) -> bool {
         let discovered = self.discovered.as_ref();
-        discovered.is_some_and(Discovered::has_client_id)
+        discovered.is_some_and(DiscoveredServer::has_client_id)
     }
 
     /// Whether a call can use it that wants it linked less than `max_age_s` seconds ago.

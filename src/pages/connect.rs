@@ -1,7 +1,5 @@
 //! Linking an account: the page that asks, the way to the authorization server, and the way back.
 
-use url::Url;
-
 use super::content::{self, ConnectPage};
 use super::find_client::find_client;
 use super::page_request::PageRequest;
@@ -9,13 +7,12 @@ use super::sealed::{AuthorizationRequest, ConnectForm, PageLink};
 use super::tries::Try;
 use super::{PageContext, PageOutcome, PageRefusal, redirect_uri};
 use crate::accounts::conversation::ConversationPlace;
-use crate::accounts::discovery::{self, Discovered};
 use crate::accounts::revoke;
-use crate::accounts::token_request::{self, Redeemed, Tokens};
 use crate::accounts::vault::{AccountPlace, ConversationId, LinkedAccount};
 use crate::reasons::Approval;
 use base::seal::Purpose;
 use base::secret::Secret;
+use oauth::client::{AuthorizationUrl, DiscoveredServer, Grant, IssParameter, Tokens, object};
 use policy::{Connection, Policy};
 
 /// The page that asks the user of the link whether to link the account.
@@ -77,12 +74,12 @@ async fn leave(
     request: &PageRequest,
     link: PageLink,
     connection: &Connection,
-    discovered: Option<Discovered>,
+    discovered: Option<DiscoveredServer>,
 ) -> Result<PageOutcome, PageRefusal> {
-    let client = discovery::client(connection, discovered.as_ref());
-    let client = client.ok_or(PageRefusal::Link)?;
     let (authorization, state, cookie) =
         context.new_authorization_request(request, link, Purpose::Connecting, discovered)?;
+    let client = connection.server.client(authorization.discovered.as_ref());
+    let client = client.ok_or(PageRefusal::Link)?;
     let place = authorization.link.account_place(&context.policy.resource);
     let place = place.ok_or(PageRefusal::Link)?;
     let conversation = ConversationPlace::of(&place);
@@ -91,24 +88,17 @@ async fn leave(
     if !noted.await? {
         return Err(PageRefusal::TooManyTries);
     }
-    let mut url = Url::parse(&client.authorize).map_err(|_| PageRefusal::Link)?;
-    let mut query = url.query_pairs_mut();
-    query
-        .append_pair("response_type", "code")
-        .append_pair("client_id", &client.client_id)
-        .append_pair("redirect_uri", &callback(&context.policy, connection));
-    if !connection.scopes.is_empty() {
-        query.append_pair("scope", &connection.scopes.join(" "));
-    }
-    if let Some(resource) = &connection.resource {
-        query.append_pair("resource", resource);
-    }
-    query
-        .append_pair("state", &state)
-        .append_pair("code_challenge", &authorization.challenge())
-        .append_pair("code_challenge_method", "S256");
-    drop(query);
-    let mut reply = content::onward(connection, url.as_str());
+    let url = AuthorizationUrl {
+        redirect_uri: &callback(&context.policy, connection),
+        scopes: &connection.scopes,
+        resource: connection.resource.as_deref(),
+        state: &state,
+        nonce: None,
+        code_challenge: &authorization.challenge(),
+        sign_in_again: false,
+    };
+    let url = url.of(&client).ok_or(PageRefusal::Link)?;
+    let mut reply = content::onward(connection, &url);
     reply.headers.push(("set-cookie", cookie));
     let link = &authorization.link;
     Ok(PageOutcome::of_connection(
@@ -131,7 +121,7 @@ pub(super) async fn came_back(
     }
     let connection = context.connection(link)?;
     let discovered = authorization.discovered.as_ref();
-    let is_required = connection.iss == policy::Iss::Required
+    let is_required = connection.iss == IssParameter::Required
         || discovered.is_some_and(|discovered| discovered.iss);
     request.check_issuer(&connection.issuer, is_required)?;
     let (_, browser) = context
@@ -209,17 +199,15 @@ async fn redeem(
     authorization: &AuthorizationRequest,
     code: &Secret,
 ) -> Result<Tokens, PageRefusal> {
-    let client = discovery::client(connection, authorization.discovered.as_ref());
+    let client = connection.server.client(authorization.discovered.as_ref());
     let client = client.ok_or(PageRefusal::State)?;
-    let redeemed = Redeemed {
+    let grant = Grant::Code {
         code: code.reveal(),
         verifier: &authorization.verifier,
         redirect_uri: &callback(&context.policy, connection),
         resource: connection.resource.as_deref(),
     };
-    let call = token_request::redeem(&client, &context.clients, redeemed);
-    let response = context.effects.call(call).await;
-    let tokens = token_request::read_tokens(response.as_ref(), context.now());
+    let tokens = context.request_tokens(&client.token, grant).await;
     tokens.map_err(PageRefusal::Tokens)
 }
 
@@ -235,7 +223,7 @@ async fn account_name(
     let bearer = Secret::new(format!("Bearer {}", access_token.reveal()));
     let response = context.effects.call(endpoint.get(Some(&bearer))).await;
     let response = response.filter(|response| response.status == 200);
-    let members = response.and_then(|response| token_request::object(&response.body));
+    let members = response.and_then(|response| object(&response.body));
     let name = members.and_then(|members| field.identifier(&members));
     name.map(Some).ok_or(PageRefusal::Account)
 }

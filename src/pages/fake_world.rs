@@ -12,7 +12,6 @@ use url::Url;
 
 use super::{PageContext, PageOutcome, answer, connect_link};
 use crate::accounts::conversation::ConversationPlace;
-use crate::accounts::token_request::Tokens;
 use crate::accounts::vault::{AccountPlace, ConversationId, LinkedAccount};
 use crate::accounts::{AccountContext, Clients, Random};
 use crate::consent::ShownArguments;
@@ -24,6 +23,7 @@ use base::seal::{Owner, Sealer};
 use base::secret::Secret;
 use base::store::{StoreError, StoreOperation, Stored, memory};
 use mcp::headers::Headers;
+use oauth::client::Tokens;
 use oauth::signing::SigningKey;
 use oauth::{Algorithm, PendingFetch, Verifier};
 use policy::{Connection, Policy};

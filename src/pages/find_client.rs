@@ -8,14 +8,15 @@ use url::Url;
 use super::connect::callback;
 use super::sealed::{Expires, expires, random_text};
 use super::{PageContext, PageOutcome, PageRefusal, redirect_uri, sign_in};
-use crate::accounts::discovery::{self, ClientIdSource, Discovered, DiscoveryError};
-use crate::accounts::registration;
-use crate::accounts::token_request::{self, Redeemed, TokenAnswerError};
 use crate::reasons::Approval;
 use base::http::{Endpoint, HttpResponse, Reply};
 use base::seal::Purpose;
 use base::store::{Key, RecordKind, StoreOperation, StoreRecord};
-use policy::{Connection, Discover, Policy, Server};
+use oauth::client::{
+    AuthorizationServer, ClientIdSource, DiscoveredServer, Discovery, DiscoveryError, Grant,
+    TokenAnswerError, check_resource, metadata_paths, read_metadata, read_registration,
+};
+use policy::{Connection, Policy};
 
 /// How long a registration is used, in seconds.
 const REGISTRATION_LIFETIME_S: u64 = 90 * 24 * 3600;
@@ -24,15 +25,16 @@ const REGISTRATION_LIFETIME_S: u64 = 90 * 24 * 3600;
 pub(super) async fn find_client(
     context: &PageContext,
     connection: &Connection,
-) -> Result<Option<Discovered>, PageRefusal> {
-    let Server::Discovered(discover) = &connection.server else {
+) -> Result<Option<DiscoveredServer>, PageRefusal> {
+    let AuthorizationServer::Discovered(discovery) = &connection.server else {
         return Ok(None);
     };
-    if let Some(resource) = &discover.resource {
+    if let Some(resource) = &discovery.resource {
         let response = context.effects.call(resource.get(None)).await;
-        discovery::check_resource(connection, response.as_ref())?;
+        let expected = (connection.resource.as_deref(), connection.issuer.as_str());
+        check_resource(expected, response.as_ref())?;
     }
-    let (discovered, source) = fetch_metadata(context, connection, discover).await?;
+    let (discovered, source) = fetch_metadata(context, connection, discovery).await?;
     let ClientIdSource::Register(endpoint) = source else {
         return Ok(Some(discovered));
     };
@@ -50,19 +52,20 @@ pub(super) async fn find_client(
 async fn fetch_metadata(
     context: &PageContext,
     connection: &Connection,
-    discover: &Discover,
-) -> Result<(Discovered, ClientIdSource), PageRefusal> {
+    discovery: &Discovery,
+) -> Result<(DiscoveredServer, ClientIdSource), PageRefusal> {
     let issuer = Url::parse(&connection.issuer).map_err(|_| PageRefusal::Request)?;
-    let endpoint = discover.place(&issuer).ok_or(PageRefusal::Request)?;
-    for path in discovery::server_paths(&issuer) {
+    let endpoint = discovery.endpoint(&issuer).ok_or(PageRefusal::Request)?;
+    for path in metadata_paths(&issuer) {
         let endpoint = Endpoint {
             path,
             ..endpoint.clone()
         };
         let response = context.effects.call(endpoint.get(None)).await;
         if let Some(document) = document_of(response.as_ref())? {
-            let server = (connection.issuer.as_str(), discover);
-            return Ok(discovery::read_server(&context.policy, server, document)?);
+            let server = (connection.issuer.as_str(), discovery);
+            let document_url = context.policy.document_url();
+            return Ok(read_metadata(server, &document_url, document)?);
         }
     }
     Err(DiscoveryError::NotOffered.into())
@@ -83,7 +86,7 @@ pub(super) struct Registration<'a> {
     pub(super) context: &'a PageContext,
     pub(super) connection: &'a Connection,
     /// The authorization server's other endpoints.
-    pub(super) discovered: &'a Discovered,
+    pub(super) discovered: &'a DiscoveredServer,
     /// The registration endpoint.
     pub(super) endpoint: &'a Endpoint,
 }
@@ -110,7 +113,7 @@ impl Registration<'_> {
         }
         let request = self.endpoint.post_json(&self.metadata());
         let response = effects.call(request).await;
-        let client_id = registration::read(response.as_ref(), &self.redirect_uri());
+        let client_id = read_registration(response.as_ref(), &self.redirect_uri());
         let client_id = client_id.map_err(PageRefusal::Registration)?;
         let record = self.record(&client_id);
         if replaces {
@@ -129,18 +132,16 @@ impl Registration<'_> {
     /// a code that does not exist is enough to ask.
     async fn is_known(&self, client_id: &str) -> Result<bool, PageRefusal> {
         let discovered = self.discovered.clone().known_as(client_id.to_owned());
-        let client = discovery::client(self.connection, Some(&discovered));
+        let client = self.connection.server.client(Some(&discovered));
         let client = client.ok_or(PageRefusal::Request)?;
         let none = random_text(self.context.random)?;
-        let redeemed = Redeemed {
+        let grant = Grant::Code {
             code: &none,
             verifier: &none,
             redirect_uri: &self.redirect_uri(),
             resource: self.connection.resource.as_deref(),
         };
-        let request = token_request::redeem(&client, &self.context.clients, redeemed);
-        let response = self.context.effects.call(request).await;
-        let tokens = token_request::read_tokens(response.as_ref(), self.context.now());
+        let tokens = self.context.request_tokens(&client.token, grant).await;
         Ok(tokens != Err(TokenAnswerError::UnknownClient))
     }
 

@@ -114,7 +114,7 @@ async fn verify(
 ) -> Result<(IssuerId, VerifiedLogout), PageRefusal> {
     let client_id = |issuer: IssuerId| {
         let sign_in = context.policy.sign_ins.get(issuer.0)?.as_ref()?;
-        let client_id = sign_in.client.client_id.clone();
+        let client_id = sign_in.client.token.client_id.clone();
         sign_in.back_channel_logout.then_some(client_id)
     };
     let verify = || {

@@ -2,12 +2,10 @@
 
 use thiserror::Error;
 
-use crate::accounts::discovery::DiscoveryError;
-use crate::accounts::registration::RegistrationError;
-use crate::accounts::token_request::TokenAnswerError;
 use crate::reasons::Reason;
 use base::store::StoreError;
 use oauth::TokenError;
+use oauth::client::{DiscoveryError, RegistrationError, TokenAnswerError};
 
 /// Why a page request is refused. The texts are for the user of the browser, and repeat nothing of the
 /// request.

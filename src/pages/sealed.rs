@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::page_refusal::PageRefusal;
 use crate::accounts::Random;
-use crate::accounts::discovery::Discovered;
 use crate::accounts::vault::{AccountPlace, ConversationId};
 use crate::consent::call_question::QuestionPlace;
 use base::seal::{Owner, Purpose, Sealer};
 use base::store::Key;
+use oauth::client::DiscoveredServer;
 use policy::{PAGES, Policy};
 
 /// How long a link, a sign-in in a browser, a form, or an authorization request is valid, in seconds.
@@ -101,7 +101,7 @@ pub(super) struct AuthorizationRequest {
     pub(super) browser: String,
     /// The authorization server, if the policy does not have its endpoints.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) discovered: Option<Discovered>,
+    pub(super) discovered: Option<DiscoveredServer>,
     pub(super) expires: u64,
 }
 

@@ -1,17 +1,15 @@
 //! Signing in on the pages, with the issuer of the link (OpenID Connect, authorization code with PKCE).
 
-use url::Url;
-
 use super::page_request::PageRequest;
 use super::sealed::{BrowserUser, PageLink, random_text};
 use super::tries::Try;
 use super::{
     PageContext, PageOutcome, PageRefusal, USER_COOKIE, content, redirect_uri, set_cookie,
 };
-use crate::accounts::token_request::{self, Redeemed, TokenAnswerError};
 use crate::reasons::Approval;
 use base::seal::Purpose;
 use base::secret::Secret;
+use oauth::client::{AuthorizationUrl, Grant, TokenAnswerError};
 use oauth::{IdVerification, IssuerId, SignInAnswer, VerifiedIdToken};
 use policy::SignIn;
 
@@ -26,25 +24,19 @@ pub(super) fn begin(
     again: bool,
 ) -> Result<PageOutcome, PageRefusal> {
     let (_, sign_in) = context.sign_in(&link)?;
-    let client = &sign_in.client;
     let (authorization, state, cookie) =
         context.new_authorization_request(request, link, Purpose::SignIn, None)?;
-    let mut url = Url::parse(&client.authorize).map_err(|_| PageRefusal::Link)?;
-    let mut query = url.query_pairs_mut();
-    query
-        .append_pair("response_type", "code")
-        .append_pair("client_id", &client.client_id)
-        .append_pair("redirect_uri", &redirect_uri(&context.policy, PAGE))
-        .append_pair("scope", &sign_in.scopes.join(" "))
-        .append_pair("state", &state)
-        .append_pair("nonce", &authorization.id)
-        .append_pair("code_challenge", &authorization.challenge())
-        .append_pair("code_challenge_method", "S256");
-    if again {
-        query.append_pair("prompt", "login");
-    }
-    drop(query);
-    let mut reply = content::redirect(url.into());
+    let url = AuthorizationUrl {
+        redirect_uri: &redirect_uri(&context.policy, PAGE),
+        scopes: &sign_in.scopes,
+        resource: None,
+        state: &state,
+        nonce: Some(&authorization.id),
+        code_challenge: &authorization.challenge(),
+        sign_in_again: again,
+    };
+    let url = url.of(&sign_in.client).ok_or(PageRefusal::Link)?;
+    let mut reply = content::redirect(url);
     reply.headers.push(("set-cookie", cookie));
     Ok(PageOutcome {
         user: None,
@@ -69,20 +61,19 @@ pub(super) async fn came_back(
     if context.take_try(&authorization).await? == Try::Again {
         return Err(PageRefusal::StateUsed);
     }
-    let redeemed = Redeemed {
+    let client = &sign_in.client.token;
+    let grant = Grant::Code {
         code: code.reveal(),
         verifier: &authorization.verifier,
         redirect_uri: &redirect_uri(&context.policy, PAGE),
         resource: None,
     };
-    let call = token_request::redeem(&sign_in.client, &context.clients, redeemed);
-    let response = context.effects.call(call).await;
-    let tokens = token_request::read_tokens(response.as_ref(), context.now());
+    let tokens = context.request_tokens(client, grant).await;
     let id_token = tokens.map_err(PageRefusal::Tokens)?.id_token;
     let id_token = id_token.ok_or(PageRefusal::Tokens(TokenAnswerError::Format))?;
     let expected = SignInAnswer {
         issuer: issuer_id,
-        client_id: &sign_in.client.client_id,
+        client_id: &client.client_id,
         nonce: &authorization.id,
         user: &sign_in.user,
     };

@@ -50,7 +50,7 @@ impl Endpoint {
     /// A POST request with a form, as OAuth endpoints take it. Asks for a JSON response.
     pub fn post(&self, form: String, authorization: Option<&Secret>) -> HttpRequest {
         let form_type = "application/x-www-form-urlencoded".to_owned();
-        let mut call = self.call("POST", authorization);
+        let mut call = self.call("POST", "application/json", authorization);
         call.headers.push(("content-type", form_type));
         call.body = form.into_bytes();
         call
@@ -58,7 +58,7 @@ impl Endpoint {
 
     /// A POST request with a JSON object. Asks for a JSON response.
     pub fn post_json(&self, object: &serde_json::Value) -> HttpRequest {
-        let mut call = self.call("POST", None);
+        let mut call = self.call("POST", "application/json", None);
         call.headers
             .push(("content-type", "application/json".to_owned()));
         call.body = object.to_string().into_bytes();
@@ -67,15 +67,20 @@ impl Endpoint {
 
     /// A GET request that asks for a JSON response.
     pub fn get(&self, authorization: Option<&Secret>) -> HttpRequest {
-        self.call("GET", authorization)
+        self.call("GET", "application/json", authorization)
     }
 
-    fn call(&self, method: &str, authorization: Option<&Secret>) -> HttpRequest {
+    /// A GET request for a key set (RFC 7517 section 8.5).
+    pub fn get_key_set(&self) -> HttpRequest {
+        self.call("GET", "application/json, application/jwk-set+json", None)
+    }
+
+    fn call(&self, method: &str, accept: &str, authorization: Option<&Secret>) -> HttpRequest {
         let mut headers = vec![
             (":method", method.to_owned()),
             (":path", self.path.clone()),
             (":authority", self.authority.clone()),
-            ("accept", "application/json".to_owned()),
+            ("accept", accept.to_owned()),
         ];
         let authorization = authorization.map(|secret| secret.reveal().to_owned());
         headers.extend(authorization.map(|value| ("authorization", value)));

@@ -15,8 +15,9 @@ use mcp_auth_filter::engine::{Engine, Secrets};
 use mcp_auth_filter::host::dry_run::{DryRun, Nothing};
 use mcp_auth_filter::step::End;
 use mcp_auth_filter::transaction::{Peer, Transaction};
+use oauth::client::TokenClient;
 use oauth::{BearerToken, Verifier};
-use policy::{Authorization, Policy, TokenClient};
+use policy::{Authorization, Policy};
 
 use crate::answer::{self, Answer};
 use crate::{CommandOutput, Failure, caller_token, files, policy_file, report, request_headers};
@@ -203,7 +204,8 @@ fn preload_exchanged(policy: &Policy, secrets: &Secrets, headers: &Headers) {
     else {
         return;
     };
-    let place = |client: &TokenClient| format!("{}{}", client.token.cluster, client.token.path);
+    let place =
+        |client: &TokenClient| format!("{}{}", client.endpoint.cluster, client.endpoint.path);
     let first = place(&exchange.client);
     let second = exchange.id_jag.as_ref().map(place);
     let second = second.map_or_else(String::new, |second| format!(", then at {second}"));

@@ -32,12 +32,8 @@ const RETRY_PAUSE_S: u64 = 1;
 /// How an issuer introspects tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Introspection {
-    /// The host's name for the server: an Envoy cluster.
-    pub cluster: String,
-    /// The path, with its query.
-    pub path: String,
-    /// The `:authority` header.
-    pub authority: String,
+    /// The introspection endpoint.
+    pub endpoint: Endpoint,
     /// The client id this filter has at the issuer.
     pub client_id: String,
     /// The environment variable that holds its secret.
@@ -49,7 +45,7 @@ pub struct Introspection {
 /// The tokens that one worker asks an issuer about, and those it refused.
 #[derive(Debug)]
 pub(super) struct Introspector {
-    endpoint: Introspection,
+    introspection: Introspection,
     authorization: Secret,
     pending: HashMap<TokenDigest, PendingToken>,
     refused: LruCache<TokenDigest, (TokenError, u64)>,
@@ -63,10 +59,10 @@ struct PendingToken {
 }
 
 impl Introspector {
-    pub(super) fn new(endpoint: Introspection, client_secret: &str) -> Self {
+    pub(super) fn new(introspection: Introspection, client_secret: &str) -> Self {
         Self {
-            authorization: Secret::basic(&endpoint.client_id, client_secret),
-            endpoint,
+            authorization: Secret::basic(&introspection.client_id, client_secret),
+            introspection,
             pending: HashMap::new(),
             refused: LruCache::new(MAX_REFUSED_TOKENS),
         }
@@ -74,7 +70,7 @@ impl Introspector {
 
     /// How long a response is cached, in seconds.
     pub(super) fn cache(&self) -> u64 {
-        self.endpoint.cache.as_secs()
+        self.introspection.cache.as_secs()
     }
 
     /// Adds a token to ask about, unless the issuer refused it a moment ago.
@@ -113,12 +109,8 @@ impl Introspector {
             .append_pair("token", pending.token.reveal())
             .append_pair("token_type_hint", "access_token")
             .finish();
-        let place = Endpoint {
-            cluster: self.endpoint.cluster.clone(),
-            path: self.endpoint.path.clone(),
-            authority: self.endpoint.authority.clone(),
-        };
-        Some(place.post(body, Some(&self.authorization)))
+        let endpoint = &self.introspection.endpoint;
+        Some(endpoint.post(body, Some(&self.authorization)))
     }
 
     /// Ends the introspection of a token. `refused` is remembered for a moment.

@@ -7,7 +7,7 @@ use super::claims::ClaimPaths;
 use super::delegation::Delegation;
 use super::introspection::Introspection;
 use super::key_set::{KeySet, KeySetError};
-use base::http::HttpRequest;
+use base::http::{Endpoint, HttpRequest};
 
 /// An unknown `kid` causes at most one fetch in this time, in seconds.
 const REFETCH_PAUSE_S: u64 = 30;
@@ -69,12 +69,8 @@ pub enum KeySource {
 /// How a key set is fetched.
 #[derive(Debug, Clone)]
 pub struct KeyFetch {
-    /// The host's name for the server: an Envoy cluster.
-    pub cluster: String,
-    /// The path, with its query.
-    pub path: String,
-    /// The `:authority` header.
-    pub authority: String,
+    /// The key set's endpoint.
+    pub endpoint: Endpoint,
     /// The time between fetches.
     pub refresh: Duration,
     /// How long the key set is used if fetches fail.
@@ -152,19 +148,7 @@ impl JwksCache {
             return None;
         }
         let fetch = self.fetch.as_ref()?;
-        Some(HttpRequest {
-            cluster: fetch.cluster.clone(),
-            headers: vec![
-                (":method", "GET".to_owned()),
-                (":path", fetch.path.clone()),
-                (":authority", fetch.authority.clone()),
-                (
-                    "accept",
-                    "application/json, application/jwk-set+json".to_owned(),
-                ),
-            ],
-            body: Vec::new(),
-        })
+        Some(fetch.endpoint.get_key_set())
     }
 
     /// Ends a fetch. If it failed (`None`), the cached keys stay. `jitter` spreads the next fetches.

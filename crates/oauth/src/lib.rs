@@ -8,6 +8,7 @@ compile_error!("the module only checks signatures: build it without the feature 
 mod algorithm;
 mod bearer;
 mod claims;
+pub mod client;
 mod delegation;
 mod dpop;
 mod error;

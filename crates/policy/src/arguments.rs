@@ -7,28 +7,13 @@ use serde::Deserialize;
 use super::builtin::builtin_arguments;
 use super::document::{Document, IdentityField};
 use super::error::{Errors, PolicyError};
-use super::owner::{NamedOwner, NamedOwnerDocument};
+use super::owner::NamedOwner;
 use mcp::argument_names::{NameId, NameTable, fold};
 
 /// What happens to an argument that says who is calling, or whose something is.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
-pub enum ArgumentDocument {
-    /// Replace its value with the caller's.
-    Set(IdentityField),
-    /// Take it out.
-    Remove,
-    /// Refuse the request.
-    Reject,
-    /// Leave it: here it is data.
-    Keep,
-    /// Leave it if its text, or each in a list of texts, names the caller; else refuse the request.
-    Owner(NamedOwnerDocument),
-}
-
-/// The same, checked.
-#[derive(Debug, Clone, PartialEq)]
 pub enum ArgumentRule {
     /// Replace its value with the caller's.
     Set(IdentityField),
@@ -38,7 +23,7 @@ pub enum ArgumentRule {
     Reject,
     /// Leave it: here it is data.
     Keep,
-    /// Leave it if it names the caller; else refuse the request.
+    /// Leave it if its text, or each in a list of texts, names the caller; else refuse the request.
     Owner(NamedOwner),
 }
 
@@ -63,7 +48,7 @@ pub(super) fn compile_arguments(
 /// Argument rules with a usable name each, no two of which are the same name in other spellings.
 pub(super) fn check_names<'d>(
     path: &str,
-    rules: &'d BTreeMap<String, ArgumentDocument>,
+    rules: &'d BTreeMap<String, ArgumentRule>,
     has_organization: bool,
     errors: &mut Errors,
 ) -> Vec<(&'d str, ArgumentRule)> {
@@ -86,32 +71,22 @@ pub(super) fn check_names<'d>(
             ));
             continue;
         }
-        let rule = compile_rule(&path, rule, has_organization, errors);
-        checked.extend(rule.map(|rule| (name.as_str(), rule)));
+        check_claim(&path, rule, has_organization, errors);
+        checked.push((name.as_str(), rule.clone()));
     }
     checked
 }
 
-fn compile_rule(
-    path: &str,
-    rule: &ArgumentDocument,
-    has_organization: bool,
-    errors: &mut Errors,
-) -> Option<ArgumentRule> {
-    Some(match rule {
-        ArgumentDocument::Set(field) => {
-            if *field == IdentityField::Organization && !has_organization {
-                let message = "`set: organization` needs `identity.organization` at every issuer";
-                errors.push(PolicyError::new(path, message));
-            }
-            ArgumentRule::Set(*field)
+/// Whether every caller has the value that a rule uses.
+fn check_claim(path: &str, rule: &ArgumentRule, has_organization: bool, errors: &mut Errors) {
+    match rule {
+        ArgumentRule::Set(IdentityField::Organization) if !has_organization => {
+            let message = "`set: organization` needs `identity.organization` at every issuer";
+            errors.push(PolicyError::new(path, message));
         }
-        ArgumentDocument::Remove => ArgumentRule::Remove,
-        ArgumentDocument::Reject => ArgumentRule::Reject,
-        ArgumentDocument::Keep => ArgumentRule::Keep,
-        ArgumentDocument::Owner(owner) => {
-            let path = format!("{path}.owner");
-            ArgumentRule::Owner(NamedOwner::compile(&path, owner, has_organization, errors)?)
+        ArgumentRule::Owner(owner) => {
+            owner.check_claim(&format!("{path}.owner"), has_organization, errors);
         }
-    })
+        _ => {}
+    }
 }

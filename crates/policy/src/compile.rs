@@ -22,7 +22,7 @@ use super::roles::{compile_anonymous, compile_roles};
 use super::scopes::{ScopeHierarchy, check_scopes};
 use super::store::compile_store;
 use super::upstream::compile_upstream;
-use super::view::compile_view_as;
+use super::view::check_view_as;
 use super::{Operation, PAGES, PinRule, Policy};
 use crate::origins::Origins;
 use crate::own_tools::OwnTool;
@@ -107,14 +107,14 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
     let has_key = document.audit.key_env.is_some();
     let results = compile_results(&document.results, has_organization, has_key, &mut errors);
     let roles = compile_roles(&document.roles, &mut errors);
-    let view_as = compile_view_as(&document, &mut errors);
+    check_view_as(&document, &mut errors);
     let upstream = compile_upstream(&document, &mut errors);
     let anonymous = document.anonymous.as_ref();
     let anonymous = anonymous.map(|document| compile_anonymous(document, &mut errors));
-    let store = compile_store(document.store.clone(), &mut errors);
+    let store = compile_store(&document.store);
     check_headers(&document, &mut errors);
     check_sizes(&document, &mut errors);
-    check_keys(&document, &mut errors);
+    check_seal(&document, &mut errors);
     check_auth_tools(&document, &mut errors);
     if !errors.is_empty() {
         return Err(errors);
@@ -132,7 +132,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         scope_hierarchy,
         metadata: document.metadata,
         roles,
-        view_as,
+        view_as: document.view_as,
         anonymous,
         names,
         arguments,
@@ -319,17 +319,8 @@ fn check_headers(document: &Document, errors: &mut Errors) {
     }
 }
 
-fn check_keys(document: &Document, errors: &mut Errors) {
+fn check_seal(document: &Document, errors: &mut Errors) {
     let seal = document.seal.as_ref();
-    for (path, name) in [
-        ("audit.key_env", document.audit.key_env.as_ref()),
-        ("seal.key_env", seal.map(|seal| &seal.key_env)),
-    ] {
-        if name.is_some_and(String::is_empty) {
-            let message = "found none, expected the name of an environment variable";
-            errors.push(PolicyError::new(path, message));
-        }
-    }
     for (section, operations) in [("tools", &document.tools), ("prompts", &document.prompts)] {
         for (name, _) in operations.iter().filter(|(_, operation)| operation.confirm) {
             let message = match (section, seal) {

@@ -9,21 +9,19 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub(super) use self::client::name_clients;
-pub use self::client::{Client, Server};
 use self::client::{
     check_scopes, compile_client, compile_place, compile_written, document_url, origin_of,
 };
-pub use self::discover::Discover;
 use self::discover::compile_discover;
-pub use self::document::{ClientSharing, Conversation, Iss};
+pub use self::document::{ClientSharing, Conversation};
 use self::document::{ConnectionDocument, PlaceDocument, SignInDocument};
 use super::document::{Document, Hold, OperationDocument};
 use super::error::{Errors, PolicyError, nearest};
 use super::issuers::document::IssuerDocument;
-use super::resource::web_url;
 use super::{Operation, Policy};
 use base::http::Endpoint;
 use oauth::ClaimPath;
+use oauth::client::{AuthorizationServer, Client, IssParameter, web_url};
 
 /// A connection is deleted at its end, so an end there is.
 const LIFETIME: std::ops::RangeInclusive<Duration> =
@@ -52,9 +50,9 @@ pub struct Connection {
     /// What `iss` has to say (RFC 9207).
     pub issuer: String,
     /// Whether `iss` has to be there.
-    pub iss: Iss,
+    pub iss: IssParameter,
     /// This filter at its authorization server.
-    pub server: Server,
+    pub server: AuthorizationServer,
     /// Scopes asked for.
     pub scopes: Vec<String>,
     /// What the page says will be possible.
@@ -128,7 +126,7 @@ impl Policy {
     pub fn publishes_document(&self) -> bool {
         let own = self.document_url();
         let sign_ins = self.sign_ins.iter().flatten();
-        let mut sign_ins = sign_ins.map(|sign_in| &sign_in.client.client_id);
+        let mut sign_ins = sign_ins.map(|sign_in| &sign_in.client.token.client_id);
         let mut connections = self.connections.iter();
         sign_ins.any(|id| *id == own)
             || connections.any(|connection| match connection.server.client_id() {
@@ -179,9 +177,9 @@ pub(super) fn compile_sign_in(
         errors.push(PolicyError::new(format!("{path}.scopes"), message));
     }
     check_scopes(&path, scopes, errors);
-    let client = (client_id.as_str(), client_secret_env.as_ref());
+    let client = (client_id, client_secret_env.as_ref());
     Some(SignIn {
-        client: compile_client(&path, authorize, token, client, errors),
+        client: compile_client(&path, authorize, token, client, errors)?,
         scopes: scopes.clone(),
         user: user.clone().unwrap_or_else(|| issuer.identity.user.clone()),
         back_channel_logout: *back_channel_logout,
@@ -294,23 +292,26 @@ fn compile(name: &str, document: &ConnectionDocument, errors: &mut Errors) -> Op
     let server = match &document.discover {
         Some(discover) => {
             let discover = compile_discover(&path, document, discover, errors);
-            Some(Server::Discovered(discover))
+            Some(AuthorizationServer::Discovered(discover))
         }
-        None => compile_written(&path, document, errors).map(Server::Written),
+        None => compile_written(&path, document, errors).map(AuthorizationServer::Written),
     };
     // Of what is discovered, the issuer is known.
     let authorize = document.authorize.as_ref().unwrap_or(&document.issuer);
     let mut place = |key: &str, place: &PlaceDocument| {
         compile_place(&format!("{path}.{key}"), place, authorize, errors)
     };
-    let account = document.account.as_ref().map(|account| {
-        let asked = PlaceDocument {
-            cluster: account.cluster.clone(),
-            path: account.path.clone(),
-            authority: account.authority.clone(),
-        };
-        (place("account", &asked), account.field.clone())
-    });
+    let account = match &document.account {
+        Some(account) => {
+            let asked = PlaceDocument {
+                cluster: account.cluster.clone(),
+                path: account.path.clone(),
+                authority: account.authority.clone(),
+            };
+            Some((place("account", &asked)?, account.field.clone()))
+        }
+        None => None,
+    };
     let allows = match document.allows.as_slice() {
         [] => document.scopes.clone(),
         lines => lines.to_vec(),

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::arguments::ArgumentDocument;
+use super::arguments::ArgumentRule;
+use super::checked_text::VariableName;
 use super::connections::document::{ConnectionDocument, VaultDocument};
 use super::issuers::document::IssuerDocument;
 use super::local::LocalDocument;
@@ -16,7 +17,7 @@ use super::results::ResultDocument;
 use super::store::StoreDocument;
 use super::token_exchange::TokenExchangeDocument;
 use super::value::{Period, Size};
-use super::view::{ViewAsDocument, ViewGrantsDocument};
+use super::view::{ViewAs, ViewGrants};
 use oauth::Identity;
 
 /// One policy: who is believed, who may do what, and what happens to the arguments that say who is
@@ -61,14 +62,14 @@ pub struct Document {
     /// How a caller says that it wants to act with a lower role, or as a test user. Which of them it
     /// may is its role's `view_as`.
     #[serde(default)]
-    pub view_as: ViewAsDocument,
+    pub view_as: ViewAs,
     /// What may be used without signing in, by anybody. Everything else then asks for a sign-in
     /// where it is used, as ChatGPT expects it, and lists say which is which.
     pub anonymous: Option<AnonymousDocument>,
     /// Argument names that say who is calling or whose something is, and what happens to them. They are matched whatever
     /// their case, separators or Unicode spelling, at any depth.
     #[serde(default)]
-    pub arguments: BTreeMap<String, ArgumentDocument>,
+    pub arguments: BTreeMap<String, ArgumentRule>,
     /// Whether the built-in argument names are in force beside `arguments`.
     #[serde(default = "default_true")]
     pub builtin_arguments: bool,
@@ -190,7 +191,7 @@ pub struct RoleDocument {
     /// Tools, prompts or resources this role may not use whatever else allows it.
     pub deny: Vec<String>,
     /// As whom its callers may act, never with more than they have.
-    pub view_as: ViewGrantsDocument,
+    pub view_as: ViewGrants,
 }
 
 /// What may be used without signing in.
@@ -246,7 +247,7 @@ pub struct OperationDocument {
     pub pin: Option<String>,
     /// Rules for this operation's arguments, before the general ones. A `set` here also adds the
     /// argument when the caller left it out.
-    pub arguments: BTreeMap<String, ArgumentDocument>,
+    pub arguments: BTreeMap<String, ArgumentRule>,
 }
 
 /// Tools that are not as they were when they were pinned.
@@ -323,7 +324,7 @@ pub struct UpstreamDocument {
     /// What becomes of the client's `Authorization` header.
     pub authorization: AuthorizationDocument,
     /// With `static`: the environment variable (of the Wasm VM) that holds the credential.
-    pub credential_env: Option<String>,
+    pub credential_env: Option<VariableName>,
     /// With `static`: the authentication scheme before the credential. Default: Bearer.
     pub scheme: Option<String>,
     /// With `exchange`: where the caller's token is exchanged, and for what.
@@ -360,7 +361,7 @@ pub struct Audit {
     pub subject: Subject,
     /// The environment variable (of the Wasm VM) that holds the key of the hash. Without it the
     /// key is the resource's name, which keeps logs readable but lets a reader test a guess.
-    pub key_env: Option<String>,
+    pub key_env: Option<VariableName>,
 }
 
 /// Known deviations of clients, each put right where it is switched on.
@@ -383,7 +384,7 @@ pub struct Compat {
 pub struct Seal {
     /// The environment variable (of the Wasm VM) that holds the secret: at least 32 characters, the
     /// same for every Envoy that serves the same clients.
-    pub key_env: String,
+    pub key_env: VariableName,
     /// How long a task id or a request state is accepted.
     #[serde(default = "default_seal_lifetime")]
     pub lifetime: Period,

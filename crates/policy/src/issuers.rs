@@ -9,7 +9,9 @@ use url::Url;
 use self::document::{DelegationDocument, IntrospectionDocument, IssuerDocument, JwksDocument};
 use super::connections::Conversation;
 use super::document::Document;
+use super::endpoint::compile_endpoint;
 use super::error::{Errors, PolicyError};
+use oauth::client::host_of;
 use oauth::{
     Algorithm, ClaimPaths, Delegation, Introspection, JwksCache, KeyFetch, KeySource, Signatures,
     TokenCheck, TokenType, TrustedIssuer,
@@ -197,15 +199,13 @@ fn key_source(
     match (&jwks.inline, &jwks.cluster, &jwks.path) {
         (Some(document), None, None) => Some(KeySource::Inline(document.to_string())),
         (None, Some(cluster), Some(jwks_path)) => {
-            check_place(path, cluster, jwks_path, errors);
             if jwks.keep.0 < jwks.refresh.0 {
                 let message = "expected at least `refresh`";
                 errors.push(PolicyError::new(format!("{path}.keep"), message));
             }
+            let written = (cluster, jwks_path, &jwks.authority);
             Some(KeySource::Fetch(KeyFetch {
-                cluster: cluster.clone(),
-                path: jwks_path.clone(),
-                authority: authority(path, issuer, jwks.authority.as_ref(), errors)?,
+                endpoint: compile_endpoint(path, written, host_of_issuer(issuer), errors)?,
                 refresh: jwks.refresh.0,
                 keep: jwks.keep.0,
             }))
@@ -227,70 +227,20 @@ fn introspect(
     errors: &mut Errors,
 ) -> Option<Introspection> {
     let path = format!("{path}.introspection");
-    check_place(&path, &endpoint.cluster, &endpoint.path, errors);
-    for (key, text, expected) in [
-        ("client_id", &endpoint.client_id, "a client id"),
-        (
-            "client_secret_env",
-            &endpoint.client_secret_env,
-            "the name of an environment variable",
-        ),
-    ] {
-        if text.is_empty() {
-            let message = format!("found none, expected {expected}");
-            errors.push(PolicyError::new(format!("{path}.{key}"), message));
-        }
-    }
     if !CACHE.contains(&endpoint.cache.0) {
         let message = "expected 1s to 10m";
         errors.push(PolicyError::new(format!("{path}.cache"), message));
     }
+    let written = (&endpoint.cluster, &endpoint.path, &endpoint.authority);
     Some(Introspection {
-        cluster: endpoint.cluster.clone(),
-        path: endpoint.path.clone(),
-        authority: authority(&path, issuer, endpoint.authority.as_ref(), errors)?,
-        client_id: endpoint.client_id.clone(),
-        client_secret_env: endpoint.client_secret_env.clone(),
+        endpoint: compile_endpoint(&path, written, host_of_issuer(issuer), errors)?,
+        client_id: String::from(&endpoint.client_id),
+        client_secret_env: String::from(&endpoint.client_secret_env),
         cache: endpoint.cache.0,
     })
 }
 
-pub(super) fn check_place(path: &str, cluster: &str, place: &str, errors: &mut Errors) {
-    if cluster.is_empty() {
-        errors.push(PolicyError::new(
-            format!("{path}.cluster"),
-            "found none, expected the name of an Envoy cluster",
-        ));
-    }
-    if !place.starts_with('/') {
-        errors.push(PolicyError::new(
-            format!("{path}.path"),
-            format!("found `{place}`, expected a path that starts with `/`"),
-        ));
-    }
-}
-
-/// The `:authority` of a call to an issuer: the policy's, or the issuer's host.
-fn authority(
-    path: &str,
-    issuer: &IssuerDocument,
-    written: Option<&String>,
-    errors: &mut Errors,
-) -> Option<String> {
-    let host = || host_of(&Url::parse(&issuer.issuer).ok()?);
-    let authority = written.cloned().or_else(host);
-    if authority.is_none() {
-        let message = "expected the host to fetch from: the issuer is not a URL";
-        errors.push(PolicyError::new(format!("{path}.authority"), message));
-    }
-    authority
-}
-
-/// A URL's host, with its port if it has one.
-pub(super) fn host_of(url: &Url) -> Option<String> {
-    let host = url.host_str()?;
-    Some(
-        url.port()
-            .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
-    )
+/// The `:authority` of calls to an issuer, if the policy has none.
+fn host_of_issuer(issuer: &IssuerDocument) -> Option<String> {
+    host_of(&Url::parse(&issuer.issuer).ok()?)
 }

@@ -5,11 +5,13 @@
 
 mod arguments;
 mod builtin;
+mod checked_text;
 mod compile;
 mod condition;
 mod connections;
 pub mod document;
 mod dpop;
+mod endpoint;
 mod error;
 mod issuers;
 mod known_tools;
@@ -43,10 +45,7 @@ use std::time::Duration;
 pub use arguments::ArgumentRule;
 pub use builtin::builtin_arguments;
 pub use condition::{Condition, ConditionError, Misspelled};
-pub use connections::{
-    Client, ClientSharing, Connection, Conversation, Discover, Iss, OperationConnection, Server,
-    SignIn,
-};
+pub use connections::{ClientSharing, Connection, Conversation, OperationConnection, SignIn};
 pub use document::{BrokenPin, Hold, IdentityField, Mode, Refusals, ServerErrors, Subject};
 pub use error::{PolicyError, report};
 pub use known_tools::KnownTools;
@@ -57,12 +56,10 @@ pub use owner::{NamedOwner, NotOwned};
 pub use pattern::Pattern;
 pub use plain::is_plain_uri;
 pub use policies::Policies;
-pub use resource::web_url;
 pub use resources::ResourceRule;
 pub use results::{Detector, FieldPath, Mask, Missing, Otherwise, OwnerRule, ResultRule, TextRule};
 pub use roles::{Grant, Role};
 pub use scopes::ScopeHierarchy;
-pub use token_exchange::{SubjectTokenType, TokenClient, TokenExchange};
 pub use upstream::{Authorization, StaticCredential, Upstream};
 pub use view::{TestUser, ViewAs, ViewGrants};
 

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::{Errors, PolicyError};
-use super::resource::web_url;
 use super::scopes::check_scopes;
+use oauth::client::web_url;
 
 /// Further members of the protected resource metadata document (RFC 9728 section 2).
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]

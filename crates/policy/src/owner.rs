@@ -1,9 +1,10 @@
 //! Whose a longer text is: an expression that finds the name of the owner in it.
 
 use regex_lite::{Regex, RegexBuilder};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
+use super::checked_text::read_checked;
 use super::document::IdentityField;
 use super::error::{Errors, PolicyError};
 use super::plain::is_plain_text;
@@ -20,24 +21,20 @@ const WORK_PER_BYTE: usize = 8;
 const MIN_WORK: usize = 64 * 1024;
 
 /// Where in a text the name of its owner stands, and whose it has to be.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct NamedOwnerDocument {
+pub struct NamedOwner {
     /// Whom the text has to name.
     pub is: IdentityField,
     /// A regular expression with one group, which holds the name: `^acct-([^-]+)-`. Each place where
     /// it matches has to name the caller, and there has to be one. At most 256 bytes.
-    pub at: String,
+    at: OwnerExpression,
 }
 
 /// A checked expression.
 #[derive(Debug, Clone)]
-pub struct NamedOwner {
-    /// Whom the text has to name.
-    pub is: IdentityField,
-    at: Regex,
-}
+struct OwnerExpression(Regex);
 
 /// Why a text is not the caller's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -57,44 +54,12 @@ pub enum NotOwned {
 }
 
 impl NamedOwner {
-    pub(super) fn compile(
-        path: &str,
-        document: &NamedOwnerDocument,
-        has_organization: bool,
-        errors: &mut Errors,
-    ) -> Option<Self> {
-        let mut refuse = |key: &str, message: String| {
-            errors.push(PolicyError::new(format!("{path}.{key}"), message));
-        };
-        if document.is == IdentityField::Organization && !has_organization {
+    /// Whether every caller has the value that a text has to name.
+    pub(super) fn check_claim(&self, path: &str, has_organization: bool, errors: &mut Errors) {
+        if self.is == IdentityField::Organization && !has_organization {
             let message = "`organization` needs `identity.organization` at every issuer";
-            refuse("is", message.to_owned());
+            errors.push(PolicyError::new(format!("{path}.is"), message));
         }
-        if document.at.len() > MAX_EXPRESSION {
-            let length = document.at.len();
-            let message = format!("found {length} bytes, expected at most {MAX_EXPRESSION}");
-            refuse("at", message);
-            return None;
-        }
-        let mut builder = RegexBuilder::new(&document.at);
-        let at = match builder.size_limit(MAX_COMPILED).build() {
-            Ok(at) => at,
-            Err(error) => {
-                refuse("at", format!("not a regular expression: {error}"));
-                return None;
-            }
-        };
-        // The whole match is a group, too.
-        let groups = at.captures_len().saturating_sub(1);
-        if groups != 1 {
-            let message = format!(
-                "found {groups} groups, expected one, around the owner's name; `(?:...)` is none"
-            );
-            refuse("at", message);
-            return None;
-        }
-        let is = document.is;
-        Some(Self { is, at })
     }
 
     /// Whether a text names the caller wherever the expression matches.
@@ -110,7 +75,7 @@ impl NamedOwner {
         }
         let mut names_own = false;
         let mut work = text.len().saturating_mul(WORK_PER_BYTE).max(MIN_WORK);
-        for found in self.at.captures_iter(text) {
+        for found in self.at.0.captures_iter(text) {
             // The search for the next one may read all of the rest.
             let end = found.get(0).map_or(text.len(), |all| all.end());
             let rest = text.len().saturating_sub(end);
@@ -126,7 +91,7 @@ impl NamedOwner {
 
     /// The expression, as the policy writes it.
     pub fn written(&self) -> &str {
-        self.at.as_str()
+        self.at.0.as_str()
     }
 
     /// Whether it may match in the middle of a text, as far as can be seen: what stands before is
@@ -138,9 +103,51 @@ impl NamedOwner {
     }
 }
 
-impl PartialEq for NamedOwner {
+impl OwnerExpression {
+    fn parse(at: &str) -> Result<Self, String> {
+        if at.len() > MAX_EXPRESSION {
+            let length = at.len();
+            return Err(format!(
+                "found {length} bytes, expected at most {MAX_EXPRESSION}"
+            ));
+        }
+        let mut builder = RegexBuilder::new(at);
+        let at = builder.size_limit(MAX_COMPILED).build();
+        let at = at.map_err(|error| format!("not a regular expression: {error}"))?;
+        // The whole match is a group, too.
+        match at.captures_len().saturating_sub(1) {
+            1 => Ok(Self(at)),
+            groups => Err(format!(
+                "found {groups} groups, expected one, around the owner's name; `(?:...)` is none"
+            )),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for OwnerExpression {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        read_checked(deserializer, "(a)", |at| Self::parse(&at))
+    }
+}
+
+impl PartialEq for OwnerExpression {
     fn eq(&self, other: &Self) -> bool {
-        self.is == other.is && self.written() == other.written()
+        self.0.as_str() == other.0.as_str()
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for OwnerExpression {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "OwnerExpression".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string", "maxLength": MAX_EXPRESSION})
     }
 }
 
@@ -149,12 +156,9 @@ mod tests {
     use super::*;
 
     fn owner(at: &str) -> Result<NamedOwner, String> {
-        let mut errors = Errors::new();
         let is = IdentityField::Organization;
-        let at = at.to_owned();
-        let compiled = NamedOwner::compile("x", &NamedOwnerDocument { is, at }, true, &mut errors);
-        let said: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        compiled.ok_or(said.join("\n"))
+        let at = OwnerExpression::parse(at)?;
+        Ok(NamedOwner { is, at })
     }
 
     fn check(at: &str, text: &str) -> Result<(), NotOwned> {
@@ -217,19 +221,16 @@ mod tests {
     fn an_expression_is_short_valid_and_has_one_group() {
         assert_eq!(
             owner("^a(b").unwrap_err(),
-            "x.at: not a regular expression: found open group without closing ')'"
+            "not a regular expression: found open group without closing ')'"
         );
         let none = owner("^acct-").unwrap_err();
-        assert!(
-            none.starts_with("x.at: found 0 groups, expected one"),
-            "{none}"
-        );
+        assert!(none.starts_with("found 0 groups, expected one"), "{none}");
         assert!(owner("^(a)-(b)$").is_err());
         assert!(owner("^(?:a)-(b)$").is_ok());
         let long = format!("^({})", "a".repeat(254));
         assert_eq!(
             owner(&long).unwrap_err(),
-            "x.at: found 257 bytes, expected at most 256"
+            "found 257 bytes, expected at most 256"
         );
         assert!(
             owner("^(a{1,900}b{1,900}c{1,900}){1,900}").is_err(),

@@ -106,9 +106,9 @@ impl Reading {
 
     /// Takes note of a mistake. `false`: reading again is of no use.
     fn repair(&mut self, error: FormError) -> bool {
-        // There is no stand-in for this value: it is left out.
-        if let Some(stand_in) = self.repairs.stand_in_above(&error.steps) {
-            *stand_in = Repair::LeaveOut;
+        if let Some(repair) = self.repairs.stand_in_above(&error.steps) {
+            // There is no stand-in for this value.
+            *repair = Repair::LeaveOut;
             self.is_incomplete = true;
             return true;
         }

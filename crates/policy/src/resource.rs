@@ -3,23 +3,7 @@
 use url::Url;
 
 use super::error::{Errors, PolicyError};
-
-/// Reads the URL of a page or server: `https`, or `http` on the loopback interface.
-///
-/// # Errors
-///
-/// The expected form, for an error message: the text is no absolute `https` URL.
-pub fn web_url(text: &str) -> Result<Url, &'static str> {
-    let Ok(url) = Url::parse(text) else {
-        return Err("expected an absolute URL such as https://crm.example.com/mcp");
-    };
-    let loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-    match url.scheme() {
-        "https" => Ok(url),
-        "http" if loopback => Ok(url),
-        _ => Err("expected https (http is for localhost only)"),
-    }
-}
+use oauth::client::web_url;
 
 pub(super) fn parse_resource(resource: &str, errors: &mut Errors) -> Option<Url> {
     // It is compared and published as it is written, and a URL parser drops or turns these.

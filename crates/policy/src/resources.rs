@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::error::{Errors, PolicyError};
-use super::owner::{NamedOwner, NamedOwnerDocument};
+use super::owner::NamedOwner;
 use super::pattern::Pattern;
 
 /// Conditions for resources, on top of a role that allows them.
@@ -14,7 +14,7 @@ use super::pattern::Pattern;
 #[serde(deny_unknown_fields)]
 pub struct ResourceDocument {
     /// Where their URIs name their owner, and whom they have to name.
-    pub owner: NamedOwnerDocument,
+    pub owner: NamedOwner,
 }
 
 /// The same, checked.
@@ -44,12 +44,12 @@ pub(super) fn compile_resources(
                 "expected a URI or pattern with `*`; the owner's place is told by `owner`";
             errors.push(PolicyError::new(path.as_str(), message));
         }
-        let path = format!("{path}.owner");
-        let owner = NamedOwner::compile(&path, &document.owner, has_organization, errors);
-        rules.extend(owner.map(|owner| ResourceRule {
+        let owner = document.owner.clone();
+        owner.check_claim(&format!("{path}.owner"), has_organization, errors);
+        rules.push(ResourceRule {
             pattern: Pattern::name(uri),
             owner,
-        }));
+        });
     }
     rules
 }

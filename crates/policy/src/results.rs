@@ -1,7 +1,8 @@
 //! Rules for what comes back.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
+use super::checked_text::read_checked;
 use super::document::IdentityField;
 use super::error::{Errors, PolicyError};
 use super::pattern::Pattern;
@@ -22,11 +23,11 @@ pub struct ResultDocument {
     #[serde(default)]
     pub resources: Vec<String>,
     /// Whose the objects in the result have to be.
-    pub owner: Option<OwnerDocument>,
+    pub owner: Option<OwnerRule>,
     /// Fields the caller does not see: a name, or the last names on the way to it with dots between
     /// them; `*` is any one name. Matched whatever their case and separators, at any depth.
     #[serde(default)]
-    pub redact: Vec<String>,
+    pub redact: Vec<FieldPath>,
     /// Kinds of values the caller does not see, wherever they stand in a text.
     #[serde(default)]
     pub detect: Vec<Detector>,
@@ -45,9 +46,9 @@ pub struct ResultDocument {
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct OwnerDocument {
+pub struct OwnerRule {
     /// The field that names the owner, written as under `redact`.
-    pub field: String,
+    pub field: FieldPath,
     /// Whom it has to name.
     pub is: IdentityField,
     /// What happens to an object of somebody else's.
@@ -58,7 +59,7 @@ pub struct OwnerDocument {
     pub missing: Missing,
     /// Fields that say how many objects there are; those taken out are subtracted.
     #[serde(default)]
-    pub totals: Vec<String>,
+    pub totals: Vec<FieldPath>,
 }
 
 /// What happens to an object of somebody else's.
@@ -150,21 +151,6 @@ pub struct ResultRule {
     pub text: TextRule,
 }
 
-/// Whose the objects have to be.
-#[derive(Debug)]
-pub struct OwnerRule {
-    /// The field that names the owner.
-    pub field: FieldPath,
-    /// Whom it has to name.
-    pub is: IdentityField,
-    /// What happens to an object of somebody else's.
-    pub otherwise: Otherwise,
-    /// What happens to one that names no owner.
-    pub missing: Missing,
-    /// Fields that count the objects.
-    pub totals: Vec<FieldPath>,
-}
-
 /// The last names on the way to a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldPath {
@@ -246,7 +232,10 @@ pub(super) fn compile_results(
         let path = format!("results[{index}]");
         check(&path, document, has_key, errors);
         let owner = document.owner.as_ref();
-        let owner = owner.and_then(|owner| compile_owner(&path, owner, has_organization, errors));
+        if !has_organization && owner.is_some_and(|it| it.is == IdentityField::Organization) {
+            let message = "`organization` needs `identity.organization` at every issuer";
+            errors.push(PolicyError::new(format!("{path}.owner.is"), message));
+        }
         let only_detects = document.owner.is_none() && document.redact.is_empty();
         let text = if only_detects {
             TextRule::Keep
@@ -269,8 +258,8 @@ pub(super) fn compile_results(
                 .iter()
                 .map(|uri| Pattern::uri(uri))
                 .collect(),
-            owner,
-            redact: fields(&format!("{path}.redact"), &document.redact, errors),
+            owner: owner.cloned(),
+            redact: document.redact.clone(),
             detect: document.detect.clone(),
             unless_role: document.unless_role.clone(),
             with: document.with,
@@ -313,44 +302,28 @@ fn check(path: &str, document: &ResultDocument, has_key: bool, errors: &mut Erro
     }
 }
 
-fn compile_owner(
-    path: &str,
-    owner: &OwnerDocument,
-    has_organization: bool,
-    errors: &mut Errors,
-) -> Option<OwnerRule> {
-    if owner.is == IdentityField::Organization && !has_organization {
-        errors.push(PolicyError::new(
-            format!("{path}.owner.is"),
-            "`organization` needs `identity.organization` at every issuer",
-        ));
+impl<'de> Deserialize<'de> for FieldPath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        read_checked(deserializer, "a", |written| {
+            let expected = "expected a field name, or names with dots between them";
+            Self::parse(&written).ok_or_else(|| format!("found `{written}`, {expected}"))
+        })
     }
-    let field = fields(
-        &format!("{path}.owner.field"),
-        std::slice::from_ref(&owner.field),
-        errors,
-    );
-    Some(OwnerRule {
-        field: field.into_iter().next()?,
-        is: owner.is,
-        otherwise: owner.otherwise,
-        missing: owner.missing,
-        totals: fields(&format!("{path}.owner.totals"), &owner.totals, errors),
-    })
 }
 
-fn fields(path: &str, written: &[String], errors: &mut Errors) -> Vec<FieldPath> {
-    let mut fields = Vec::new();
-    for field in written {
-        match FieldPath::parse(field) {
-            Some(field) => fields.push(field),
-            None => errors.push(PolicyError::new(
-                path,
-                format!("found `{field}`, expected a field name, or names with dots between them"),
-            )),
-        }
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for FieldPath {
+    fn inline_schema() -> bool {
+        true
     }
-    fields
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "FieldPath".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string", "minLength": 1})
+    }
 }
 
 #[cfg(test)]

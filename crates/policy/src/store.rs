@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::error::{Errors, PolicyError};
+use super::checked_text::ClusterName;
 use base::store::etcd::Etcd;
 
 /// Where this filter keeps what outlasts a request.
@@ -23,7 +23,7 @@ pub enum StoreDocument {
 #[serde(deny_unknown_fields)]
 pub struct EtcdDocument {
     /// The Envoy cluster of etcd's client port.
-    pub cluster: String,
+    pub cluster: ClusterName,
     /// The `:authority` of calls. Default: the cluster's name.
     pub authority: Option<String>,
     /// What the names of all records start with.
@@ -32,18 +32,15 @@ pub struct EtcdDocument {
 }
 
 /// The etcd of a policy; `None` for the proxy's memory.
-pub(super) fn compile_store(document: StoreDocument, errors: &mut Errors) -> Option<Etcd> {
+pub(super) fn compile_store(document: &StoreDocument) -> Option<Etcd> {
     let StoreDocument::Etcd(etcd) = document else {
         return None;
     };
-    if etcd.cluster.is_empty() {
-        let message = "found none, expected the name of an Envoy cluster";
-        errors.push(PolicyError::new("store.etcd.cluster", message));
-    }
+    let authority = etcd.authority.clone();
     Some(Etcd {
-        authority: etcd.authority.unwrap_or_else(|| etcd.cluster.clone()),
-        cluster: etcd.cluster,
-        prefix: etcd.prefix,
+        authority: authority.unwrap_or_else(|| String::from(&etcd.cluster)),
+        cluster: String::from(&etcd.cluster),
+        prefix: etcd.prefix.clone(),
     })
 }
 

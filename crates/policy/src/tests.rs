@@ -8,7 +8,7 @@ mod discover;
 mod dpop;
 mod form;
 mod introspection;
-mod lists;
+
 mod meaning;
 mod owners;
 mod patterns;
@@ -17,6 +17,7 @@ mod policies;
 mod scopes;
 mod token_exchange;
 mod warnings;
+mod wrong_values;
 
 use serde_json::{Value, json};
 

@@ -3,12 +3,13 @@
 use serde::Deserialize;
 use url::Url;
 
+use super::checked_text::{ClientId, ClusterName, EndpointPath, VariableName};
 use super::document::{AuthorizationDocument, Document, Dpop, Hold};
+use super::endpoint::compile_endpoint;
 use super::error::{Errors, PolicyError};
-use super::issuers::{check_place, host_of};
-use super::resource::web_url;
 use super::scopes::check_word;
 use base::http::Endpoint;
+use oauth::client::{SubjectTokenType, TokenClient, TokenExchange, host_of, web_url};
 
 /// The authorization server that exchanges the caller's token for one for the server (RFC 8693).
 #[derive(Debug, Clone, Deserialize)]
@@ -16,16 +17,16 @@ use base::http::Endpoint;
 #[serde(deny_unknown_fields)]
 pub struct TokenExchangeDocument {
     /// The Envoy cluster.
-    pub cluster: String,
+    pub cluster: ClusterName,
     /// The path of its token endpoint.
-    pub path: String,
+    pub path: EndpointPath,
     /// The `:authority` of the call. Default: the host of the first issuer.
     pub authority: Option<String>,
     /// The client id of this filter there.
-    pub client_id: String,
+    pub client_id: ClientId,
     /// The environment variable (of the Wasm VM) that holds the client's secret. Without it, the
     /// client is a public one.
-    pub client_secret_env: Option<String>,
+    pub client_secret_env: Option<VariableName>,
     /// The server the token is to be for, by its name there. With `id_jag`, the issuer identifier of
     /// the server's own authorization server.
     pub audience: Option<String>,
@@ -48,66 +49,16 @@ pub struct TokenExchangeDocument {
 #[serde(deny_unknown_fields)]
 pub struct AssertionDocument {
     /// The Envoy cluster.
-    pub cluster: String,
+    pub cluster: ClusterName,
     /// The path of its token endpoint.
-    pub path: String,
+    pub path: EndpointPath,
     /// The `:authority` of the call. Default: the host of `audience`.
     pub authority: Option<String>,
     /// The client id of this filter there.
-    pub client_id: String,
+    pub client_id: ClientId,
     /// The environment variable (of the Wasm VM) that holds the client's secret. Without it, the
     /// client is a public one.
-    pub client_secret_env: Option<String>,
-}
-
-/// What a token that is exchanged is called (RFC 8693 section 3).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum SubjectTokenType {
-    /// An access token.
-    #[default]
-    AccessToken,
-    /// A JWT.
-    Jwt,
-}
-
-impl SubjectTokenType {
-    /// Its identifier.
-    pub fn urn(self) -> &'static str {
-        match self {
-            Self::AccessToken => "urn:ietf:params:oauth:token-type:access_token",
-            Self::Jwt => "urn:ietf:params:oauth:token-type:jwt",
-        }
-    }
-}
-
-/// How the caller's token becomes one for the server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenExchange {
-    /// This filter where tokens are exchanged.
-    pub client: TokenClient,
-    /// The server the token is for, by name.
-    pub audience: Option<String>,
-    /// The server the token is for, as a URL.
-    pub resource: Option<String>,
-    /// Scopes asked for.
-    pub scopes: Vec<String>,
-    /// What the caller's token is called.
-    pub subject_token_type: SubjectTokenType,
-    /// This filter where an assertion becomes a token. `None`: the exchange makes that already.
-    pub id_jag: Option<TokenClient>,
-}
-
-/// This filter as a client of a token endpoint.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenClient {
-    /// The token endpoint.
-    pub token: Endpoint,
-    /// The client id.
-    pub client_id: String,
-    /// The environment variable that holds its secret; `None` for a public client.
-    pub client_secret_env: Option<String>,
+    pub client_secret_env: Option<VariableName>,
 }
 
 /// What has to be there for an exchange, and what does not go with it.
@@ -138,24 +89,28 @@ pub(super) fn compile_token_exchange(
     check_targets(PATH, exchange, errors);
     let host = |url: &str| host_of(&Url::parse(url).ok()?);
     let of_issuer = document.issuers.first();
-    let written = (&*exchange.cluster, &*exchange.path, &exchange.authority);
-    let place = compile_place(PATH, written, || host(&of_issuer?.issuer), errors);
-    let client = (&*exchange.client_id, &exchange.client_secret_env);
+    let of_issuer = of_issuer.and_then(|issuer| host(&issuer.issuer));
+    let written = (&exchange.cluster, &exchange.path, &exchange.authority);
+    let endpoint = compile_endpoint(PATH, written, of_issuer, errors);
+    let client = (&exchange.client_id, &exchange.client_secret_env);
     let id_jag = exchange.id_jag.as_ref().map(|assertion| {
         let path = format!("{PATH}.id_jag");
-        let written = (&*assertion.cluster, &*assertion.path, &assertion.authority);
-        let of_audience = || host(exchange.audience.as_deref()?);
-        let place = compile_place(&path, written, of_audience, errors);
-        let client = (&*assertion.client_id, &assertion.client_secret_env);
-        compile_client(&path, place, client, errors)
+        let written = (&assertion.cluster, &assertion.path, &assertion.authority);
+        let of_audience = exchange.audience.as_deref().and_then(host);
+        let endpoint = compile_endpoint(&path, written, of_audience, errors)?;
+        let client = (&assertion.client_id, &assertion.client_secret_env);
+        Some(token_client(endpoint, client))
     });
     Some(TokenExchange {
-        client: compile_client(PATH, place, client, errors),
+        client: token_client(endpoint?, client),
         audience: exchange.audience.clone(),
         resource: exchange.resource.clone(),
         scopes: exchange.scopes.clone(),
         subject_token_type: exchange.subject_token_type,
-        id_jag,
+        id_jag: match id_jag {
+            Some(client) => Some(client?),
+            None => None,
+        },
     })
 }
 
@@ -218,43 +173,13 @@ fn check_targets(path: &str, exchange: &TokenExchangeDocument, errors: &mut Erro
     }
 }
 
-fn compile_place(
-    path: &str,
-    (cluster, place, authority): (&str, &str, &Option<String>),
-    host: impl FnOnce() -> Option<String>,
-    errors: &mut Errors,
-) -> Endpoint {
-    check_place(path, cluster, place, errors);
-    let authority = authority.clone().or_else(host).unwrap_or_default();
-    if authority.is_empty() {
-        let message = "found none, expected the host to ask";
-        errors.push(PolicyError::new(format!("{path}.authority"), message));
-    }
-    Endpoint {
-        cluster: cluster.to_owned(),
-        path: place.to_owned(),
-        authority,
-    }
-}
-
-fn compile_client(
-    path: &str,
-    token: Endpoint,
-    (client_id, secret): (&str, &Option<String>),
-    errors: &mut Errors,
+fn token_client(
+    endpoint: Endpoint,
+    (client_id, secret): (&ClientId, &Option<VariableName>),
 ) -> TokenClient {
-    if client_id.is_empty() {
-        let message = "found none, expected a client id";
-        errors.push(PolicyError::new(format!("{path}.client_id"), message));
-    }
-    if secret.as_ref().is_some_and(String::is_empty) {
-        let message = "found none, expected the name of an environment variable";
-        let key = format!("{path}.client_secret_env");
-        errors.push(PolicyError::new(key, message));
-    }
     TokenClient {
-        token,
-        client_id: client_id.to_owned(),
-        client_secret_env: secret.clone(),
+        endpoint,
+        client_id: client_id.into(),
+        client_secret_env: secret.as_ref().map(String::from),
     }
 }

@@ -2,7 +2,8 @@
 
 use super::document::{AuthorizationDocument, Document, UpstreamDocument};
 use super::error::{Errors, PolicyError};
-use super::token_exchange::{TokenExchange, compile_token_exchange};
+use super::token_exchange::compile_token_exchange;
+use oauth::client::TokenExchange;
 
 /// What of the client's headers reaches the server, and what is put in their place.
 #[derive(Debug, Clone)]
@@ -62,11 +63,11 @@ fn authorization(
     errors: &mut Errors,
 ) -> Authorization {
     let static_only = [
-        ("credential_env", &document.credential_env),
-        ("scheme", &document.scheme),
+        ("credential_env", document.credential_env.is_some()),
+        ("scheme", document.scheme.is_some()),
     ];
     if document.authorization != AuthorizationDocument::Static {
-        for (key, _) in static_only.iter().filter(|(_, value)| value.is_some()) {
+        for (key, _) in static_only.iter().filter(|(_, is_set)| *is_set) {
             let message = "goes with `authorization: static`";
             errors.push(PolicyError::new(format!("upstream.{key}"), message));
         }
@@ -84,8 +85,8 @@ fn authorization(
 }
 
 fn credential(document: &UpstreamDocument, errors: &mut Errors) -> StaticCredential {
-    let env = document.credential_env.clone().unwrap_or_default();
-    if env.is_empty() {
+    let env = document.credential_env.as_ref();
+    if env.is_none() {
         let message = "found none, expected the name of an environment variable";
         errors.push(PolicyError::new("upstream.credential_env", message));
     }
@@ -97,7 +98,7 @@ fn credential(document: &UpstreamDocument, errors: &mut Errors) -> StaticCredent
         errors.push(PolicyError::new("upstream.scheme", message));
     }
     StaticCredential {
-        env,
+        env: env.map_or_else(String::new, String::from),
         scheme: scheme.to_owned(),
     }
 }

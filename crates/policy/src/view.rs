@@ -1,6 +1,6 @@
 //! `view_as`: acting with a lower role, or as a test user.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
@@ -13,19 +13,19 @@ use super::roles::{check_known_roles, with_extended};
 #[derive(Debug, Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
-pub struct ViewAsDocument {
+pub struct ViewAs {
     /// The request header that says it: `role:NAME` or `user:ID`. An issuer's `identity.view_as`
     /// names a claim for the same.
     pub header: Option<String>,
     /// Users nobody signs in as.
-    pub users: BTreeMap<String, TestUserDocument>,
+    pub users: BTreeMap<String, TestUser>,
 }
 
 /// A user nobody signs in as.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
-pub struct TestUserDocument {
+pub struct TestUser {
     /// The organization, tenant or workspace.
     pub organization: Option<String>,
     /// Names of roles. Whoever acts as this user has them, too.
@@ -38,56 +38,25 @@ pub struct TestUserDocument {
     pub own_token: bool,
 }
 
-/// As whom callers with a role may act.
+/// As whom callers with a role may act. A role that extends others has their grants, too.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
-pub struct ViewGrantsDocument {
+pub struct ViewGrants {
     /// With these roles only. Lower ones: the role itself, or one it extends.
     pub roles: Vec<String>,
     /// As these test users, whose roles are lower, too.
     pub users: Vec<String>,
 }
 
-/// How a caller says as whom it wants to act, and the test users there are.
-#[derive(Debug, Clone, Default)]
-pub struct ViewAs {
-    /// The request header that says it.
-    pub header: Option<String>,
-    /// Test users by id.
-    pub users: HashMap<String, TestUser>,
-}
-
-/// A user nobody signs in as.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TestUser {
-    /// The organization.
-    pub organization: Option<String>,
-    /// Names of roles.
-    pub roles: Vec<String>,
-    /// The connections whose account, the real caller's, goes with calls.
-    pub connections: Vec<String>,
-    /// Whether the server gets the real caller's token.
-    pub own_token: bool,
-}
-
-/// As whom callers with a role may act, with everything it extends.
-#[derive(Debug, Clone, Default)]
-pub struct ViewGrants {
-    /// With these roles only.
-    pub roles: Vec<String>,
-    /// As these test users.
-    pub users: Vec<String>,
-}
-
 impl ViewGrants {
-    pub(super) fn extend(&mut self, document: &ViewGrantsDocument) {
-        self.roles.extend(document.roles.iter().cloned());
-        self.users.extend(document.users.iter().cloned());
+    pub(super) fn extend(&mut self, grants: &Self) {
+        self.roles.extend(grants.roles.iter().cloned());
+        self.users.extend(grants.users.iter().cloned());
     }
 }
 
-pub(super) fn compile_view_as(document: &Document, errors: &mut Errors) -> ViewAs {
+pub(super) fn check_view_as(document: &Document, errors: &mut Errors) {
     let roles = &document.roles;
     for (id, user) in &document.view_as.users {
         let path = format!("view_as.users.{id}");
@@ -101,26 +70,10 @@ pub(super) fn compile_view_as(document: &Document, errors: &mut Errors) -> ViewA
     for (name, role) in roles {
         check_grants(name, role, document, errors);
     }
-    let user = |user: &TestUserDocument| TestUser {
-        organization: user.organization.clone(),
-        roles: user.roles.clone(),
-        connections: user.connections.clone(),
-        own_token: user.own_token,
-    };
-    let users = document.view_as.users.iter();
-    ViewAs {
-        header: document.view_as.header.clone(),
-        users: users.map(|(id, test)| (id.clone(), user(test))).collect(),
-    }
 }
 
 /// What a test user gets of the real caller's is something that the policy has.
-fn check_credentials(
-    path: &str,
-    user: &TestUserDocument,
-    document: &Document,
-    errors: &mut Errors,
-) {
+fn check_credentials(path: &str, user: &TestUser, document: &Document, errors: &mut Errors) {
     let connections = &document.connections;
     for (index, name) in user.connections.iter().enumerate() {
         if !connections.contains_key(name) {

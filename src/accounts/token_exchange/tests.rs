@@ -7,6 +7,7 @@ use policy::{Authorization, Policy};
 
 const NOW: u64 = 1_900_000_000;
 const ENDS: u64 = NOW + 3600;
+const ID_JAG: &str = "urn:ietf:params:oauth:token-type:id-jag";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 fn document(changes: &Value) -> Value {
@@ -83,7 +84,7 @@ fn form(call: &HttpRequest) -> Value {
     let pairs = url::form_urlencoded::parse(&call.body);
     pairs
         .map(|(name, value)| (name.into_owned(), Value::from(value.into_owned())))
-        .collect::<Map<_, _>>()
+        .collect::<serde_json::Map<_, _>>()
         .into()
 }
 
@@ -134,7 +135,7 @@ fn a_token_is_exchanged_as_the_policy_says() {
 }
 
 #[test]
-fn one_call_is_for_everybody_who_waits() {
+fn one_call_serves_all_requests_that_wait() {
     let exchanger = exchanger(&json!({}));
     started(&exchanger, "a");
     exchanger.ask(digest("a"), "a", ENDS).unwrap();
@@ -148,7 +149,7 @@ fn one_call_is_for_everybody_who_waits() {
 }
 
 #[test]
-fn only_so_many_are_exchanged_at_once() {
+fn at_most_256_tokens_are_exchanged_at_once() {
     let exchanger = exchanger(&json!({}));
     for number in 0..256 {
         started(&exchanger, &number.to_string());
@@ -160,13 +161,13 @@ fn only_so_many_are_exchanged_at_once() {
 }
 
 #[test]
-fn it_counts_until_shortly_before_the_first_end() {
+fn a_result_is_used_until_shortly_before_the_first_end() {
     for (expires_in, ends, until) in [
         (json!(300), ENDS, NOW + 270),
         (json!(300), NOW + 100, NOW + 100),
         (json!(null), ENDS, NOW + 60),
         (json!(null), NOW + 5, NOW + 5),
-        // Who waits for it gets it.
+        // Requests that wait get it.
         (json!(10), ENDS, NOW + 2),
         (json!(u64::MAX), ENDS, ENDS),
     ] {
@@ -195,7 +196,7 @@ fn a_refusal_is_remembered_for_a_while() {
 }
 
 #[test]
-fn refusals_say_whose_turn_it_is() {
+fn error_codes_say_whether_the_client_or_the_caller_is_refused() {
     for (status, error, expected) in [
         (400, "invalid_grant", ExchangeError::Subject),
         (400, "invalid_request", ExchangeError::Denied),
@@ -218,7 +219,7 @@ fn refusals_say_whose_turn_it_is() {
 }
 
 #[test]
-fn b23_what_is_not_plainly_a_bearer_token_is_none() {
+fn b23_a_response_without_a_plain_bearer_token_is_refused() {
     let good = exchanged("new", &json!({}));
     assert_eq!(after(Some(&good)), Ok("Bearer new".to_owned()));
     let jwt = json!({"issued_token_type": "urn:ietf:params:oauth:token-type:jwt"});
@@ -284,7 +285,7 @@ fn an_assertion_becomes_a_token_at_the_servers_own_authorization_server() {
 }
 
 #[test]
-fn what_is_no_assertion_goes_nowhere() {
+fn a_response_without_an_assertion_is_refused() {
     for changes in [
         json!({}),
         json!({"issued_token_type": ID_JAG}),
@@ -301,7 +302,7 @@ fn what_is_no_assertion_goes_nowhere() {
 }
 
 #[test]
-fn who_is_not_known_there_is_not_asked_to_sign_in_again() {
+fn a_refused_assertion_does_not_ask_for_another_sign_in() {
     let exchanger = exchanger(&with_assertion());
     started(&exchanger, "t");
     let assertion = json!({"issued_token_type": ID_JAG, "token_type": "N_A"});
@@ -325,7 +326,7 @@ fn a_missing_secret_is_named() {
 }
 
 #[test]
-fn b45_nothing_of_it_is_printed() {
+fn b45_debug_output_has_no_tokens() {
     let exchanger = exchanger(&json!({}));
     let call = started(&exchanger, "subject");
     exchanger.preload_for_dry_run(
@@ -338,7 +339,7 @@ fn b45_nothing_of_it_is_printed() {
 }
 
 #[test]
-fn a_token_the_server_does_not_take_is_forgotten() {
+fn a_token_that_the_server_refused_is_forgotten() {
     let exchanger = exchanger(&json!({}));
     let credential = Credential::new("Bearer", "x").unwrap();
     exchanger.preload_for_dry_run(digest("t"), credential, ENDS);

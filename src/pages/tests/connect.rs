@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use crate::accounts::conversation::ConversationPlace;
-use crate::accounts::token_request::TokenAnswerError;
 use crate::accounts::vault::{AccountPlace, ConversationId};
 use crate::accounts::{Random, disconnect};
 use crate::pages::fake_world::*;
@@ -12,6 +11,7 @@ use crate::pages::{PageOutcome, PageRefusal, connect_link};
 use crate::reasons::Approval;
 use base::store::StoreError;
 use oauth::TokenError;
+use oauth::client::TokenAnswerError;
 
 #[test]
 fn a_user_connects_an_account_once() {

@@ -2,14 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::accounts::discovery::DiscoveryError;
-use crate::accounts::registration::RegistrationError;
 use crate::accounts::{Revocation, disconnect};
 use crate::pages::fake_world::*;
 use crate::pages::{PageOutcome, PageRefusal};
 use crate::reasons::Approval;
 use base::http::HttpRequest;
 use base::store::StoreError;
+use oauth::client::{DiscoveryError, RegistrationError};
 
 const DOCUMENT: &str = "https://crm.example.com/.mcp-auth/client.json";
 

@@ -2,12 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::accounts::discovery::read_server;
 use crate::pages::fake_world::*;
 use crate::pages::find_client::Registration;
 use base::http::Endpoint;
 use base::store::{StoreOperation, StoreRecord};
-use policy::Server;
+use oauth::client::{AuthorizationServer, read_metadata};
 
 const BACK: &str = "https://crm.example.com/.mcp-auth/callback/notes";
 
@@ -22,12 +21,13 @@ fn with_registration<T: 'static>(
 ) -> T {
     world.run(|context| async move {
         let connection = context.policy.connection("notes").unwrap();
-        let Server::Discovered(discover) = &connection.server else {
+        let AuthorizationServer::Discovered(discover) = &connection.server else {
             panic!("{connection:?}");
         };
         let server = (connection.issuer.as_str(), discover);
         let metadata = metadata().to_string();
-        let (discovered, _) = read_server(&context.policy, server, metadata.as_bytes()).unwrap();
+        let (discovered, _) =
+            read_metadata(server, &context.policy.document_url(), metadata.as_bytes()).unwrap();
         let endpoint = Endpoint {
             cluster: "notes".into(),
             path: "/register".into(),

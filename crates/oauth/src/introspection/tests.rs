@@ -5,9 +5,11 @@ use super::*;
 
 fn introspector(client_id: &str, secret: &str) -> Introspector {
     let endpoint = Introspection {
-        cluster: "login".into(),
-        path: "/introspect".into(),
-        authority: "login.example.com".into(),
+        endpoint: Endpoint {
+            cluster: "login".into(),
+            path: "/introspect".into(),
+            authority: "login.example.com".into(),
+        },
         client_id: client_id.into(),
         client_secret_env: "SECRET".into(),
         cache: Duration::from_secs(60),

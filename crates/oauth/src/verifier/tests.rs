@@ -115,9 +115,11 @@ fn inline(keys: &[Value]) -> KeySource {
 
 fn fetched() -> KeySource {
     KeySource::Fetch(KeyFetch {
-        cluster: "login".into(),
-        path: "/keys".into(),
-        authority: "login.example.com".into(),
+        endpoint: base::http::Endpoint {
+            cluster: "login".into(),
+            path: "/keys".into(),
+            authority: "login.example.com".into(),
+        },
         refresh: Duration::from_secs(300),
         keep: Duration::from_secs(3600),
     })

@@ -3,48 +3,18 @@
 
 use url::Url;
 
-use super::client::check_client_id;
 use super::document::{ConnectionDocument, DiscoverDocument};
+use crate::checked_text::ClusterName;
 use crate::error::{Errors, PolicyError};
-use crate::issuers::{check_place, host_of};
-use crate::resource::web_url;
 use base::http::Endpoint;
-
-/// How an authorization server is found out about.
-#[derive(Debug, Clone)]
-pub struct Discover {
-    /// Where its endpoints may be: each origin with its cluster. The issuer's own is the first.
-    origins: Vec<(url::Origin, String)>,
-    /// Where the resource's metadata is asked for (RFC 9728 section 3), if it is.
-    pub resource: Option<Endpoint>,
-    /// This filter's client id there; `None` if that is found out, too.
-    pub client_id: Option<String>,
-    /// The environment variable that holds its secret; `None` for a public client.
-    pub client_secret_env: Option<String>,
-}
-
-impl Discover {
-    /// Where calls to a URL go. `None` for every URL that the policy has no cluster for: nothing
-    /// else is ever called.
-    pub fn place(&self, url: &Url) -> Option<Endpoint> {
-        let origin = url.origin();
-        let mut known = self.origins.iter();
-        let (_, cluster) = known.find(|(known, _)| *known == origin)?;
-        let query = url.query().map(|query| format!("?{query}"));
-        Some(Endpoint {
-            cluster: cluster.clone(),
-            path: format!("{}{}", url.path(), query.unwrap_or_default()),
-            authority: host_of(url)?,
-        })
-    }
-}
+use oauth::client::{Discovery, host_of, web_url};
 
 pub(super) fn compile_discover(
     path: &str,
     connection: &ConnectionDocument,
     document: &DiscoverDocument,
     errors: &mut Errors,
-) -> Discover {
+) -> Discovery {
     let mut refuse = |key: &str, message: &str| {
         errors.push(PolicyError::new(format!("{path}.{key}"), message));
     };
@@ -68,15 +38,10 @@ pub(super) fn compile_discover(
         let message = "expected a URL without query, fragment and user (RFC 8414 section 2)";
         refuse("issuer", message);
     }
-    if let Some(client_id) = &connection.client_id {
-        let secret = connection.client_secret_env.as_ref();
-        check_client_id(path, client_id, secret, errors);
-    }
     let path = format!("{path}.discover");
-    check_place(&path, &document.cluster, "/", errors);
     let mut origins = Vec::new();
     if let Some(issuer) = &issuer {
-        origins.push((issuer.origin(), document.cluster.clone()));
+        origins.push((issuer.origin(), String::from(&document.cluster)));
         for (host, cluster) in &document.hosts {
             let path = format!("{path}.hosts.{host}");
             origins.extend(compile_host(&path, issuer, (host, cluster), errors));
@@ -91,11 +56,11 @@ pub(super) fn compile_discover(
             errors,
         )
     });
-    Discover {
+    Discovery {
         origins,
         resource,
-        client_id: connection.client_id.clone(),
-        client_secret_env: connection.client_secret_env.clone(),
+        client_id: connection.client_id.as_ref().map(String::from),
+        client_secret_env: connection.client_secret_env.as_ref().map(String::from),
     }
 }
 
@@ -103,30 +68,25 @@ pub(super) fn compile_discover(
 fn compile_host(
     path: &str,
     issuer: &Url,
-    (host, cluster): (&str, &String),
+    (host, cluster): (&str, &ClusterName),
     errors: &mut Errors,
 ) -> Option<(url::Origin, String)> {
-    if cluster.is_empty() {
-        let message = "found none, expected the name of an Envoy cluster";
-        errors.push(PolicyError::new(path, message));
-    }
     let url = web_url(&format!("{}://{host}", issuer.scheme()));
     let url = url.ok().filter(|url| host_of(url).as_deref() == Some(host));
     if url.is_none() {
         let message = "expected a host such as auth.example.com, with its port if it has one";
         errors.push(PolicyError::new(path, message));
     }
-    Some((url?.origin(), cluster.clone()))
+    Some((url?.origin(), cluster.into()))
 }
 
 /// Where a resource publishes its metadata (RFC 9728 section 3.1).
 fn compile_resource(
     path: &str,
     connection: &ConnectionDocument,
-    cluster: &str,
+    cluster: &ClusterName,
     errors: &mut Errors,
 ) -> Option<Endpoint> {
-    check_place(path, cluster, "/", errors);
     let url = connection.resource.as_deref().ok_or("there is none");
     let url = url.and_then(web_url);
     let url = url.and_then(|url| match url.fragment() {
@@ -139,7 +99,7 @@ fn compile_resource(
             let query = url.query().map(|query| format!("?{query}"));
             let (path, query) = (path.unwrap_or_default(), query.unwrap_or_default());
             Some(Endpoint {
-                cluster: cluster.to_owned(),
+                cluster: cluster.into(),
                 path: format!("/.well-known/oauth-protected-resource{path}{query}"),
                 authority: host_of(&url)?,
             })

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::checked_text::{ClientId, ClusterName, EndpointPath, VariableName};
 use crate::issuers::document::JwksDocument;
 use crate::value::Period;
 use oauth::ClaimPath;
+use oauth::client::IssParameter;
 
 /// How this filter signs the user of a browser in, to know who opens its pages (OpenID Connect).
 #[derive(Debug, Clone, Deserialize)]
@@ -21,10 +23,10 @@ pub struct SignInDocument {
     /// The client id of this filter at the issuer, or `metadata`: it is known there by the document
     /// it publishes at `/.mcp-auth/client.json`. Its redirect URI is `/.mcp-auth/signed-in` at
     /// the origin of `resource`.
-    pub client_id: String,
+    pub client_id: ClientId,
     /// The environment variable (of the Wasm VM) that holds the client's secret. Without it, the
     /// client is a public one.
-    pub client_secret_env: Option<String>,
+    pub client_secret_env: Option<VariableName>,
     /// Scopes asked for.
     #[serde(default = "default_scopes")]
     pub scopes: Vec<String>,
@@ -45,9 +47,9 @@ pub struct SignInDocument {
 #[serde(deny_unknown_fields)]
 pub struct PlaceDocument {
     /// The Envoy cluster.
-    pub cluster: String,
+    pub cluster: ClusterName,
     /// The path on that cluster.
-    pub path: String,
+    pub path: EndpointPath,
     /// The `:authority` of the call. Default: the host of `authorize`.
     pub authority: Option<String>,
 }
@@ -64,7 +66,7 @@ pub struct ConnectionDocument {
     pub issuer: String,
     /// Whether `iss` has to be there.
     #[serde(default)]
-    pub iss: Iss,
+    pub iss: IssParameter,
     /// The authorization server is asked for its endpoints each time a user connects, in place of
     /// `authorize`, `token` and `revoke`.
     pub discover: Option<DiscoverDocument>,
@@ -79,10 +81,10 @@ pub struct ConnectionDocument {
     /// connection's key, at the origin of `resource`. With `discover` it may be left out: that
     /// document, where the authorization server takes such ids, else this filter registers (RFC
     /// 7591).
-    pub client_id: Option<String>,
+    pub client_id: Option<ClientId>,
     /// The environment variable (of the Wasm VM) that holds the client's secret. Without it, the
     /// client is a public one.
-    pub client_secret_env: Option<String>,
+    pub client_secret_env: Option<VariableName>,
     /// Scopes asked for.
     #[serde(default)]
     pub scopes: Vec<String>,
@@ -107,11 +109,11 @@ pub struct ConnectionDocument {
 #[serde(deny_unknown_fields)]
 pub struct DiscoverDocument {
     /// The Envoy cluster of the issuer's host.
-    pub cluster: String,
+    pub cluster: ClusterName,
     /// Other hosts at which its endpoints may be, each with its Envoy cluster. A port is written as in
     /// URLs: `auth.example.com:8443`.
     #[serde(default)]
-    pub hosts: BTreeMap<String, String>,
+    pub hosts: BTreeMap<String, ClusterName>,
     /// Where the metadata of the connection's `resource` is asked for (RFC 9728), which then has to
     /// name the `issuer`.
     pub resource: Option<DiscoverResourceDocument>,
@@ -123,20 +125,7 @@ pub struct DiscoverDocument {
 #[serde(deny_unknown_fields)]
 pub struct DiscoverResourceDocument {
     /// The Envoy cluster of the resource's host.
-    pub cluster: String,
-}
-
-/// Whether `iss` has to be there when the browser comes back.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Iss {
-    /// It is compared if it is there. Answers of one authorization server are not taken for
-    /// another's either way: each connection has a redirect URI of its own.
-    #[default]
-    IfSent,
-    /// Without it, nothing is connected.
-    Required,
+    pub cluster: ClusterName,
 }
 
 /// Where the account of a token is asked for.
@@ -145,9 +134,9 @@ pub enum Iss {
 #[serde(deny_unknown_fields)]
 pub struct AccountDocument {
     /// The Envoy cluster.
-    pub cluster: String,
+    pub cluster: ClusterName,
     /// The path on that cluster, asked with the token; the answer is a JSON object.
-    pub path: String,
+    pub path: EndpointPath,
     /// The `:authority` of the call. Default: the host of `authorize`, or of the issuer.
     pub authority: Option<String>,
     /// Which field of the answer names the account.

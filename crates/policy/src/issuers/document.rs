@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::checked_text::{ClientId, ClusterName, EndpointPath, VariableName};
 use crate::connections::document::SignInDocument;
 use crate::value::Period;
 use oauth::{Algorithm, ClaimPath, TokenType};
@@ -65,9 +66,9 @@ pub enum DelegationDocument {
 #[serde(deny_unknown_fields)]
 pub struct JwksDocument {
     /// The Envoy cluster that serves the key set.
-    pub cluster: Option<String>,
+    pub cluster: Option<ClusterName>,
     /// The path of the key set on that cluster.
-    pub path: Option<String>,
+    pub path: Option<EndpointPath>,
     /// The `:authority` of the fetch. Default: the host of `issuer`.
     pub authority: Option<String>,
     /// A key set (RFC 7517 section 5) written into the policy.
@@ -86,15 +87,15 @@ pub struct JwksDocument {
 #[serde(deny_unknown_fields)]
 pub struct IntrospectionDocument {
     /// The Envoy cluster of the introspection endpoint.
-    pub cluster: String,
+    pub cluster: ClusterName,
     /// The path of the introspection endpoint on that cluster.
-    pub path: String,
+    pub path: EndpointPath,
     /// The `:authority` of the call. Default: the host of `issuer`.
     pub authority: Option<String>,
     /// The client id of this filter at the issuer.
-    pub client_id: String,
+    pub client_id: ClientId,
     /// The environment variable (of the Wasm VM) that holds the client's secret.
-    pub client_secret_env: String,
+    pub client_secret_env: VariableName,
     /// How long an answer is used, so how long a revoked token may still pass. 1s to 10m.
     #[serde(default = "default_cache")]
     pub cache: Period,

@@ -93,7 +93,7 @@ impl<'d> Node<'d> {
         let repaired = self.repairs.into_iter();
         let repaired = repaired.flat_map(Repairs::keys_with_stand_in);
         let missing = repaired.filter(|key| !members.contains_key(*key));
-        missing.map(move |key| (key, Child::Guessed(StandIn::of(&Value::Null, self.kind))))
+        missing.filter_map(move |key| Some((key, self.child(key, &Value::Null)?)))
     }
 
     fn found(self) -> Unexpected<'d> {

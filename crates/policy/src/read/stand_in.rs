@@ -92,12 +92,13 @@ impl<'de> Deserializer<'de> for StandIn<'_> {
         visitor.visit_unit()
     }
 
+    /// A checked text ([`crate::checked_text`]).
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        example: &'static str,
         visitor: V,
     ) -> Result<V::Value, FormError> {
-        visitor.visit_newtype_struct(self)
+        visitor.visit_newtype_struct(example.into_deserializer())
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FormError> {

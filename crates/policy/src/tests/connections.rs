@@ -2,6 +2,7 @@
 
 use super::*;
 use base::http::Endpoint;
+use oauth::client::{AuthorizationServer, IssParameter};
 use oauth::{KeySource, TokenCheck};
 
 fn sign_in() -> Value {
@@ -48,19 +49,25 @@ fn the_short_form_is_complete() {
     assert_eq!(connection.title, "notes");
     assert_eq!(connection.allows, ["notes.read"]);
     assert_eq!(connection.lifetime, Duration::from_secs(3600));
-    assert_eq!(connection.iss, Iss::IfSent);
+    assert_eq!(connection.iss, IssParameter::IfSent);
     assert!(connection.refresh);
     let place = |cluster: &str, authority: &str| Endpoint {
         cluster: cluster.into(),
         path: "/token".into(),
         authority: authority.into(),
     };
-    let Server::Written(client) = &connection.server else {
+    let AuthorizationServer::Written(client) = &connection.server else {
         panic!("{connection:?}");
     };
-    assert_eq!(client.token, place("notes", "notes.example.com:8443"));
+    assert_eq!(
+        client.token.endpoint,
+        place("notes", "notes.example.com:8443")
+    );
     let sign_in = policy.sign_ins[0].as_ref().unwrap();
-    assert_eq!(sign_in.client.token, place("login", "login.example.com"));
+    assert_eq!(
+        sign_in.client.token.endpoint,
+        place("login", "login.example.com")
+    );
     assert_eq!(sign_in.scopes, ["openid"]);
     assert_eq!(policy.origin(), "https://crm.example.com");
 }
@@ -173,7 +180,7 @@ fn keys_of_id_tokens_are_known_from_one_place() {
     };
     // None of them makes an access token.
     assert_eq!(id_tokens.types, []);
-    assert!(matches!(&id_tokens.keys, KeySource::Fetch(fetch) if fetch.path == "/keys"));
+    assert!(matches!(&id_tokens.keys, KeySource::Fetch(fetch) if fetch.endpoint.path == "/keys"));
 }
 
 #[test]

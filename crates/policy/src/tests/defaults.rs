@@ -1,6 +1,7 @@
 //! What the short form means.
 
 use super::*;
+use base::http::Endpoint;
 
 #[test]
 fn a_short_policy_is_a_safe_one() {
@@ -38,10 +39,13 @@ fn a_short_policy_is_a_safe_one() {
     assert_eq!(issuer.max_lifetime, Duration::from_secs(24 * 3600));
     let fetch = fetch(issuer);
     assert_eq!(
-        (fetch.cluster.as_str(), fetch.path.as_str()),
+        (
+            fetch.endpoint.cluster.as_str(),
+            fetch.endpoint.path.as_str()
+        ),
         ("login", "/keys")
     );
-    assert_eq!(fetch.authority, "login.example.com");
+    assert_eq!(fetch.endpoint.authority, "login.example.com");
     assert_eq!(fetch.refresh, Duration::from_secs(300));
     assert_eq!(fetch.keep, Duration::from_secs(3600));
 }
@@ -102,7 +106,7 @@ fn an_issuers_port_is_part_of_the_fetchs_authority() {
     let policy = with("/issuers/0/issuer", json!("http://login.local:9000/realm"));
     let policy = parse(&policy);
     let fetch = fetch(&policy.issuers[0]);
-    assert_eq!(fetch.authority, "login.local:9000");
+    assert_eq!(fetch.endpoint.authority, "login.local:9000");
 }
 
 #[test]
@@ -180,9 +184,11 @@ fn an_introspected_issuer_is_asked_at_its_own_host_and_believed_for_a_minute() {
         panic!()
     };
     let expected = Introspection {
-        cluster: "login".into(),
-        path: "/introspect".into(),
-        authority: "login.example.com".into(),
+        endpoint: Endpoint {
+            cluster: "login".into(),
+            path: "/introspect".into(),
+            authority: "login.example.com".into(),
+        },
         client_id: "mcp".into(),
         client_secret_env: "MCP_SECRET".into(),
         cache: Duration::from_secs(60),

@@ -5,6 +5,7 @@ use url::Url;
 use super::connections::{connecting, notes};
 use super::*;
 use base::http::Endpoint;
+use oauth::client::{AuthorizationServer, Discovery};
 
 /// A policy with a connection that says whom to ask.
 fn discovering() -> Value {
@@ -22,10 +23,10 @@ fn discovering() -> Value {
     policy
 }
 
-fn discover(policy: &Policy) -> &Discover {
+fn discover(policy: &Policy) -> &Discovery {
     match &policy.connection("notes").unwrap().server {
-        Server::Discovered(discover) => discover,
-        Server::Written(client) => panic!("{client:?}"),
+        AuthorizationServer::Discovered(discover) => discover,
+        AuthorizationServer::Written(client) => panic!("{client:?}"),
     }
 }
 
@@ -40,7 +41,7 @@ fn place(cluster: &str, path: &str, authority: &str) -> Endpoint {
 #[test]
 fn the_issuers_own_host_and_those_named_besides_are_called() {
     let policy = parse(&discovering());
-    let called = |url: &str| discover(&policy).place(&Url::parse(url).unwrap());
+    let called = |url: &str| discover(&policy).endpoint(&Url::parse(url).unwrap());
     for (url, expected) in [
         (
             "https://notes.example.com/t?a=b",

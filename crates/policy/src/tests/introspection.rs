@@ -66,7 +66,7 @@ fn mistakes_are_named() {
     refuses(
         "/issuers/0/issuer",
         json!("login"),
-        "issuers[0].introspection.authority: expected the host to fetch from: the issuer is not a URL",
+        "issuers[0].introspection.authority: found none, expected the host to call: there is no URL to take it from",
     );
     refuses(
         "/issuers/0/introspection",

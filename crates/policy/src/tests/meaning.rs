@@ -193,7 +193,7 @@ fn an_issuer_is_complete() {
         (
             "/issuers/0/issuer",
             json!("login"),
-            "issuers[0].jwks.authority: expected the host to fetch from: the issuer is not a URL",
+            "issuers[0].jwks.authority: found none, expected the host to call: there is no URL to take it from",
         ),
         (
             "/issuers/0/jwks",

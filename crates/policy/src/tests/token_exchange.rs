@@ -1,7 +1,8 @@
 //! What the caller's token is exchanged for.
 
 use super::*;
-use crate::{Authorization, SubjectTokenType, TokenExchange};
+use crate::Authorization;
+use oauth::client::{SubjectTokenType, TokenExchange};
 
 fn exchanging() -> Value {
     let mut policy = short();
@@ -30,12 +31,12 @@ fn refuses(pointer: &str, value: Value, expected: &str) {
 #[test]
 fn the_short_form_is_complete() {
     let found = exchange(&exchanging());
-    assert_eq!(found.client.token.authority, "login.example.com");
+    assert_eq!(found.client.endpoint.authority, "login.example.com");
     assert_eq!(found.subject_token_type, SubjectTokenType::AccessToken);
     assert_eq!(found.id_jag, None);
     let second = json!({"cluster": "as", "path": "/token", "client_id": "mcp-as"});
     let found = exchange(&edited(exchanging(), "/upstream/exchange/id_jag", second));
-    assert_eq!(found.id_jag.unwrap().token.authority, "as.example.com");
+    assert_eq!(found.id_jag.unwrap().endpoint.authority, "as.example.com");
 }
 
 #[test]

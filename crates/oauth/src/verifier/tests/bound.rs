@@ -146,9 +146,11 @@ fn b44_what_cannot_be_proven_is_refused_with_and_without_proof() {
 #[test]
 fn b44_an_issuer_that_is_asked_names_the_key_too() {
     let endpoint = Introspection {
-        cluster: "login".into(),
-        path: "/introspect".into(),
-        authority: "login.example.com".into(),
+        endpoint: base::http::Endpoint {
+            cluster: "login".into(),
+            path: "/introspect".into(),
+            authority: "login.example.com".into(),
+        },
         client_id: "mcp".into(),
         client_secret_env: "SECRET".into(),
         cache: Duration::from_secs(60),

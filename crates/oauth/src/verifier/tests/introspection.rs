@@ -15,9 +15,11 @@ fn introspected(issuer: &str) -> TrustedIssuer {
 /// The same, with keys of ID tokens.
 fn introspected_with(issuer: &str, keys: Option<KeySource>) -> TrustedIssuer {
     let endpoint = Introspection {
-        cluster: "login".into(),
-        path: "/introspect".into(),
-        authority: "login.example.com".into(),
+        endpoint: base::http::Endpoint {
+            cluster: "login".into(),
+            path: "/introspect".into(),
+            authority: "login.example.com".into(),
+        },
         client_id: "mcp".into(),
         client_secret_env: "SECRET".into(),
         cache: Duration::from_secs(60),

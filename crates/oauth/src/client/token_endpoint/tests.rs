@@ -1,14 +1,27 @@
 use super::*;
-use crate::pages::fake_world::{clients, connection};
-use policy::Server;
+use base::http::Endpoint;
 
 const NOW: u64 = 1_900_000_000;
 
 fn client() -> Client {
-    match connection().server {
-        Server::Written(client) => client,
-        Server::Discovered(_) => panic!("it is written"),
+    let endpoint = |path: &str| Endpoint {
+        cluster: "notes".into(),
+        path: path.into(),
+        authority: "notes.example.com".into(),
+    };
+    Client {
+        authorize: "https://notes.example.com/authorize".into(),
+        token: TokenClient {
+            endpoint: endpoint("/token"),
+            client_id: "mcp".into(),
+            client_secret_env: Some("NOTES_SECRET".into()),
+        },
+        revoke: Some(endpoint("/revoke")),
     }
+}
+
+fn credentials() -> Secret {
+    Secret::basic("mcp", "s 1")
 }
 
 fn header<'c>(call: &'c HttpRequest, name: &str) -> Option<&'c str> {
@@ -20,18 +33,16 @@ fn body(call: &HttpRequest) -> &str {
     std::str::from_utf8(&call.body).unwrap()
 }
 
-fn redeemed() -> Redeemed<'static> {
-    Redeemed {
-        code: "c+1&x=y",
-        verifier: "v",
-        redirect_uri: "https://crm.example.com/.mcp-auth/callback/notes",
-        resource: Some("https://api.notes.example.com"),
-    }
-}
+const CODE: Grant<'static> = Grant::Code {
+    code: "c+1&x=y",
+    verifier: "v",
+    redirect_uri: "https://crm.example.com/.mcp-auth/callback/notes",
+    resource: Some("https://api.notes.example.com"),
+};
 
 #[test]
 fn a_code_goes_to_the_named_cluster_with_the_clients_secret() {
-    let call = redeem(&client(), &clients(), redeemed());
+    let call = token_request(&client().token, Some(&credentials()), CODE);
     assert_eq!(call.cluster, "notes");
     assert_eq!(header(&call, ":method"), Some("POST"));
     assert_eq!(header(&call, ":path"), Some("/token"));
@@ -47,26 +58,32 @@ fn a_code_goes_to_the_named_cluster_with_the_clients_secret() {
 }
 
 #[test]
-fn a_public_client_says_who_it_is() {
-    let mut client = client();
-    client.client_secret_env = None;
-    let call = redeem(&client, &clients(), redeemed());
+fn a_public_client_sends_its_id_in_the_form() {
+    let call = token_request(&client().token, None, CODE);
     assert_eq!(header(&call, "authorization"), None);
     assert!(body(&call).ends_with("&client_id=mcp"));
+    assert_eq!(format!("{CODE:?}"), "Grant");
 }
 
 #[test]
 fn tokens_are_refreshed_and_revoked_by_their_client() {
-    let token = Secret::new("rt/1".into());
-    let call = refresh(&client(), &clients(), None, &token);
+    let (token, credentials) = (Secret::new("rt/1".into()), credentials());
+    let grant = Grant::Refresh {
+        refresh_token: &token,
+        resource: None,
+    };
+    let call = token_request(&client().token, Some(&credentials), grant);
     assert_eq!(body(&call), "grant_type=refresh_token&refresh_token=rt%2F1");
-    let call = revoke(&client(), &clients(), Revoked::Refresh(&token)).unwrap();
+    let revoke = |client: &Client, token: RevokedToken<'_>| {
+        revocation_request(client, Some(&credentials), token)
+    };
+    let call = revoke(&client(), RevokedToken::Refresh(&token)).unwrap();
     assert_eq!(header(&call, ":path"), Some("/revoke"));
     assert_eq!(body(&call), "token=rt%2F1&token_type_hint=refresh_token");
     assert!(header(&call, "authorization").is_some());
     let mut silent = client();
     silent.revoke = None;
-    assert_eq!(revoke(&silent, &clients(), Revoked::Access(&token)), None);
+    assert_eq!(revoke(&silent, RevokedToken::Access(&token)), None);
 }
 
 fn read(status: u16, body: &str) -> Result<Tokens, TokenAnswerError> {
@@ -75,7 +92,7 @@ fn read(status: u16, body: &str) -> Result<Tokens, TokenAnswerError> {
 }
 
 #[test]
-fn tokens_are_read() {
+fn the_tokens_of_a_response_are_read() {
     let tokens = read(
         200,
         r#"{"access_token":"at","token_type":"Bearer","expires_in":300,"refresh_token":"rt",
@@ -95,7 +112,7 @@ fn tokens_are_read() {
 }
 
 #[test]
-fn b42_what_is_not_plainly_an_answer_is_none() {
+fn b42_a_response_without_a_plain_bearer_token_is_refused() {
     for body in [
         "",
         "[]",
@@ -122,7 +139,7 @@ fn b42_what_is_not_plainly_an_answer_is_none() {
 }
 
 #[test]
-fn refusals_say_whose_turn_it_is() {
+fn error_codes_say_whether_the_client_or_the_grant_is_refused() {
     for (status, body, error) in [
         (400, r#"{"error":"invalid_grant"}"#, TokenAnswerError::Grant),
         (

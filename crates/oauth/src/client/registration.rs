@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use super::discovery::MAX_TEXT;
-use super::token_request::object;
+use super::server_metadata::MAX_TEXT_BYTES;
+use super::token_endpoint::object;
 use base::http::HttpResponse;
 
 /// Why there is no client id.
@@ -36,7 +36,7 @@ impl RegistrationError {
 /// # Errors
 ///
 /// There is none that can be used.
-pub fn read(
+pub fn read_registration(
     answer: Option<&HttpResponse>,
     redirect_uri: &str,
 ) -> Result<String, RegistrationError> {
@@ -62,7 +62,7 @@ pub fn read(
     let client_id = client_id.filter(|id| {
         // RFC 6749 appendix A.1, and neither empty nor very long.
         let sound = id.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-        sound && !id.is_empty() && id.len() <= MAX_TEXT
+        sound && !id.is_empty() && id.len() <= MAX_TEXT_BYTES
     });
     let client_id = client_id.ok_or(RegistrationError::Format)?;
     Ok(client_id.to_owned())

@@ -1,6 +1,5 @@
 use serde_json::json;
 
-use super::read as read_response;
 use super::*;
 
 const BACK: &str = "https://crm.example.com/.mcp-auth/callback/notes";
@@ -11,8 +10,8 @@ fn answer(status: u16, body: &Value) -> HttpResponse {
 }
 
 #[test]
-fn answers_to_a_registration() {
-    let read = |status: u16, body: &Value| read_response(Some(&answer(status, body)), BACK);
+fn registration_responses_are_read_strictly() {
+    let read = |status: u16, body: &Value| read_registration(Some(&answer(status, body)), BACK);
     for (status, body) in [
         (201, json!({"client_id": "one"})),
         (200, json!({"client_id": "one", "redirect_uris": [BACK]})),
@@ -23,7 +22,7 @@ fn answers_to_a_registration() {
     ] {
         assert_eq!(read(status, &body), Ok("one".into()), "{status} {body}");
     }
-    let long = "x".repeat(MAX_TEXT + 1);
+    let long = "x".repeat(MAX_TEXT_BYTES + 1);
     let elsewhere = json!(["https://evil.example/callback"]);
     for (status, body, error) in [
         (
@@ -66,10 +65,10 @@ fn answers_to_a_registration() {
     }
     let body = br#"{"client_id":"one","client_id":"two"}"#.to_vec();
     let twice = HttpResponse { status: 201, body };
-    let found = read_response(Some(&twice), BACK);
+    let found = read_registration(Some(&twice), BACK);
     assert_eq!(found, Err(RegistrationError::Format));
     assert_eq!(
-        read_response(None, BACK),
+        read_registration(None, BACK),
         Err(RegistrationError::Unavailable)
     );
 }

@@ -1,76 +1,95 @@
 use serde_json::json;
 
 use super::*;
-use crate::pages::fake_world::{discovering, metadata, policy};
-use policy::Server;
 
-fn discover(policy: &Policy) -> &Discover {
-    match &policy.connection("notes").unwrap().server {
-        Server::Discovered(discover) => discover,
-        Server::Written(client) => panic!("{client:?}"),
+const ISSUER: &str = "https://notes.example.com";
+const DOCUMENT: &str = "https://crm.example.com/.mcp-auth/client.json";
+
+/// A discovery with clusters for these origins besides the issuer's.
+fn discovery(more: &[(&str, &str)]) -> Discovery {
+    let origins = [(ISSUER, "notes")].into_iter().chain(more.iter().copied());
+    let origin = |(url, cluster): (&str, &str)| (Url::parse(url).unwrap().origin(), cluster.into());
+    Discovery {
+        origins: origins.map(origin).collect(),
+        resource: None,
+        client_id: None,
+        client_secret_env: None,
     }
 }
 
-fn read(policy: &Policy, metadata: &Value) -> Result<(Discovered, ClientIdSource), DiscoveryError> {
-    let server = ("https://notes.example.com", discover(policy));
-    read_server(policy, server, metadata.to_string().as_bytes())
+/// The metadata of an authorization server.
+fn metadata() -> Value {
+    json!({
+        "issuer": ISSUER,
+        "authorization_endpoint": "https://login.notes.example/authorize?tenant=1",
+        "token_endpoint": "https://notes.example.com/oauth/token",
+        "revocation_endpoint": "https://notes.example.com/oauth/revoke",
+        "response_types_supported": ["code"],
+        "code_challenge_methods_supported": ["plain", "S256"],
+        "authorization_response_iss_parameter_supported": true,
+        "client_id_metadata_document_supported": true,
+    })
 }
 
-/// What is found where the metadata says something else, or nothing (`null`), of a member.
-fn with(name: &str, value: Value) -> Result<(Discovered, ClientIdSource), DiscoveryError> {
+type Read = Result<(DiscoveredServer, ClientIdSource), DiscoveryError>;
+
+fn read(discovery: &Discovery, metadata: &Value) -> Read {
+    let body = metadata.to_string();
+    read_metadata((ISSUER, discovery), DOCUMENT, body.as_bytes())
+}
+
+/// The result where the metadata has another value, or none (`null`), of a member.
+fn with(name: &str, value: Value) -> Read {
     let mut metadata = metadata();
     metadata[name] = value;
-    read(&policy(&discovering()), &metadata)
+    read(&discovery(&[]), &metadata)
 }
 
 #[test]
-fn endpoints_are_those_of_the_metadata_on_the_clusters_of_the_policy() {
-    let mut written = discovering();
-    written["connections"]["notes"]["discover"]["hosts"] =
-        json!({"auth.example.com:8443": "notes_auth"});
-    let policy = policy(&written);
+fn endpoints_are_those_of_the_metadata_on_the_clusters_of_the_discovery() {
+    let discovery = discovery(&[("https://auth.example.com:8443", "notes_auth")]);
     let mut metadata = metadata();
     metadata["revocation_endpoint"] = json!("https://auth.example.com:8443/revoke?tenant=1");
-    let (found, way) = read(&policy, &metadata).unwrap();
-    assert_eq!(way, ClientIdSource::Known);
-    let connection = policy.connection("notes").unwrap();
-    let client = client(connection, Some(&found)).unwrap().into_owned();
-    let place = |cluster: &str, path: &str, authority: &str| Endpoint {
+    let (found, source) = read(&discovery, &metadata).unwrap();
+    assert_eq!(source, ClientIdSource::Known);
+    let server = AuthorizationServer::Discovered(discovery);
+    let client = server.client(Some(&found)).unwrap().into_owned();
+    let endpoint = |cluster: &str, path: &str, authority: &str| Endpoint {
         cluster: cluster.into(),
         path: path.into(),
         authority: authority.into(),
     };
     let expected = Client {
         authorize: "https://login.notes.example/authorize?tenant=1".into(),
-        token: place("notes", "/oauth/token", "notes.example.com"),
-        revoke: Some(place(
+        token: TokenClient {
+            endpoint: endpoint("notes", "/oauth/token", "notes.example.com"),
+            client_id: DOCUMENT.into(),
+            client_secret_env: None,
+        },
+        revoke: Some(endpoint(
             "notes_auth",
             "/revoke?tenant=1",
             "auth.example.com:8443",
         )),
-        client_id: "https://crm.example.com/.mcp-auth/client.json".into(),
-        client_secret_env: None,
     };
     assert_eq!(client, expected);
 }
 
 #[test]
-fn b41_a_host_that_the_policy_has_no_more_is_not_called() {
-    let mut written = discovering();
-    written["connections"]["notes"]["discover"]["hosts"] = json!({"auth.example.com": "other"});
+fn b41_an_origin_without_a_cluster_is_not_called() {
+    let with_auth = discovery(&[("https://auth.example.com", "other")]);
     let mut metadata = metadata();
     metadata["token_endpoint"] = json!("https://auth.example.com/token");
-    let (found, _) = read(&policy(&written), &metadata).unwrap();
-    let of = |written: &Value| {
-        let policy = policy(written);
-        let connection = policy.connection("notes").unwrap();
-        client(connection, Some(&found)).map(Cow::into_owned)
+    let (found, _) = read(&with_auth, &metadata).unwrap();
+    let of = |discovery: Discovery| {
+        let server = AuthorizationServer::Discovered(discovery);
+        server.client(Some(&found)).map(Cow::into_owned)
     };
-    assert!(of(&written).is_some());
-    assert_eq!(of(&discovering()), None);
-    // What nothing was found out about cannot be used either.
-    let policy = policy(&discovering());
-    assert_eq!(client(policy.connection("notes").unwrap(), None), None);
+    assert!(of(with_auth).is_some());
+    assert_eq!(of(discovery(&[])), None);
+    // Without discovered endpoints there is no client.
+    let server = AuthorizationServer::Discovered(discovery(&[]));
+    assert_eq!(server.client(None), None);
 }
 
 #[test]
@@ -105,7 +124,7 @@ fn b41_endpoints_on_hosts_that_the_policy_does_not_have() {
     let mut registers = metadata();
     registers["client_id_metadata_document_supported"] = json!(false);
     registers["registration_endpoint"] = json!("https://evil.example/register");
-    let found = read(&policy(&discovering()), &registers);
+    let found = read(&discovery(&[]), &registers);
     let name = "registration_endpoint";
     assert_eq!(found, Err(DiscoveryError::Host(name)));
     // One that is not used does no harm.
@@ -114,7 +133,7 @@ fn b41_endpoints_on_hosts_that_the_policy_does_not_have() {
 
 #[test]
 fn endpoints_are_https_urls_and_no_more() {
-    let long = format!("https://notes.example.com/{}", "x".repeat(MAX_TEXT));
+    let long = format!("https://notes.example.com/{}", "x".repeat(MAX_TEXT_BYTES));
     for name in [
         "authorization_endpoint",
         "token_endpoint",
@@ -145,22 +164,21 @@ fn endpoints_are_https_urls_and_no_more() {
 }
 
 #[test]
-fn http_is_for_this_machine() {
-    let mut written = discovering();
-    written["connections"]["notes"]["issuer"] = json!("http://localhost:9000");
-    let policy = policy(&written);
+fn http_is_for_the_local_host() {
+    const LOCAL: &str = "http://localhost:9000";
+    let discovery = discovery(&[(LOCAL, "local")]);
     let mut metadata = metadata();
-    metadata["issuer"] = json!("http://localhost:9000");
+    metadata["issuer"] = json!(LOCAL);
     for (name, path) in [("token", "token"), ("revocation", "revoke")] {
-        metadata[format!("{name}_endpoint")] = json!(format!("http://localhost:9000/{path}"));
+        metadata[format!("{name}_endpoint")] = json!(format!("{LOCAL}/{path}"));
     }
-    let server = ("http://localhost:9000", discover(&policy));
-    let (found, _) = read_server(&policy, server, metadata.to_string().as_bytes()).unwrap();
+    let body = metadata.to_string();
+    let (found, _) = read_metadata((LOCAL, &discovery), DOCUMENT, body.as_bytes()).unwrap();
     assert_eq!(found.token, "http://localhost:9000/token");
 }
 
 #[test]
-fn what_it_has_to_be_able_to_do() {
+fn a_server_without_a_needed_capability_is_refused() {
     for (name, value, error) in [
         (
             "code_challenge_methods_supported",
@@ -216,7 +234,7 @@ fn what_it_has_to_be_able_to_do() {
 }
 
 #[test]
-fn it_says_whether_iss_has_to_be_there() {
+fn metadata_says_whether_iss_must_be_present() {
     let name = "authorization_response_iss_parameter_supported";
     for (value, expected) in [
         (json!(true), true),
@@ -228,44 +246,49 @@ fn it_says_whether_iss_has_to_be_there() {
 }
 
 #[test]
-fn the_policys_client_id_wins() {
-    let mut written = discovering();
-    written["connections"]["notes"]["client_id"] = json!("mcp");
-    written["connections"]["notes"]["client_secret_env"] = json!("NOTES_SECRET");
-    let policy = policy(&written);
+fn a_given_client_id_is_used() {
+    let mut discovery = discovery(&[]);
+    discovery.client_id = Some("mcp".into());
+    discovery.client_secret_env = Some("NOTES_SECRET".into());
     let mut metadata = metadata();
     metadata["registration_endpoint"] = json!("https://notes.example.com/register");
     // A client with a secret need not be a public one.
     metadata["token_endpoint_auth_methods_supported"] = json!(["client_secret_basic"]);
-    let (found, way) = read(&policy, &metadata).unwrap();
-    assert_eq!((found.has_client_id(), way), (false, ClientIdSource::Known));
-    let client = client(policy.connection("notes").unwrap(), Some(&found)).unwrap();
-    assert_eq!(client.client_id, "mcp");
-    assert_eq!(client.client_secret_env.as_deref(), Some("NOTES_SECRET"));
+    let (found, source) = read(&discovery, &metadata).unwrap();
+    let known = (false, ClientIdSource::Known);
+    assert_eq!((found.has_client_id(), source), known);
+    let server = AuthorizationServer::Discovered(discovery);
+    let client = server.client(Some(&found)).unwrap();
+    assert_eq!(client.token.client_id, "mcp");
+    let secret = client.token.client_secret_env.as_deref();
+    assert_eq!(secret, Some("NOTES_SECRET"));
 }
 
 #[test]
-fn a_document_that_cannot_be_fetched_is_no_client_id() {
-    let mut written = discovering();
-    written["resource"] = json!("http://localhost:8000/mcp");
-    let policy = policy(&written);
-    let mut metadata = metadata();
-    assert_eq!(read(&policy, &metadata), Err(DiscoveryError::NoClientId));
-    metadata["registration_endpoint"] = json!("https://notes.example.com/register?x=1");
-    let (found, way) = read(&policy, &metadata).unwrap();
-    assert!(!found.has_client_id());
-    let ClientIdSource::Register(place) = way else {
-        panic!("{way:?}");
+fn a_document_on_the_local_host_is_no_client_id() {
+    let discovery = discovery(&[]);
+    let read = |metadata: &Value| {
+        let document = "http://localhost:8000/.mcp-auth/client.json";
+        let body = metadata.to_string();
+        read_metadata((ISSUER, &discovery), document, body.as_bytes())
     };
-    assert_eq!(place.path, "/register?x=1");
+    let mut metadata = metadata();
+    assert_eq!(read(&metadata), Err(DiscoveryError::NoClientId));
+    metadata["registration_endpoint"] = json!("https://notes.example.com/register?x=1");
+    let (found, source) = read(&metadata).unwrap();
+    assert!(!found.has_client_id());
+    let ClientIdSource::Register(endpoint) = source else {
+        panic!("{source:?}");
+    };
+    assert_eq!(endpoint.path, "/register?x=1");
 }
 
 #[test]
 fn metadata_is_one_strict_object_of_bounded_size() {
-    let policy = policy(&discovering());
-    let server = ("https://notes.example.com", discover(&policy));
+    let discovery = discovery(&[]);
     let text = metadata().to_string();
-    let read = |text: &str| read_server(&policy, server, text.as_bytes()).map(drop);
+    let read =
+        |text: &str| read_metadata((ISSUER, &discovery), DOCUMENT, text.as_bytes()).map(drop);
     assert_eq!(read(&text), Ok(()));
     let twice = text.replacen('{', "{\"issuer\":\"https://evil.example\",", 1);
     let escaped = text.replacen('{', "{\"\\u0069ssuer\":\"https://evil.example\",", 1);
@@ -283,8 +306,8 @@ fn metadata_is_one_strict_object_of_bounded_size() {
 }
 
 #[test]
-fn where_metadata_is_looked_for() {
-    let paths = |issuer: &str| server_paths(&Url::parse(issuer).unwrap());
+fn metadata_is_looked_for_at_these_paths() {
+    let paths = |issuer: &str| metadata_paths(&Url::parse(issuer).unwrap());
     for issuer in ["https://notes.example.com", "https://notes.example.com/"] {
         assert_eq!(
             paths(issuer),
@@ -307,14 +330,11 @@ fn where_metadata_is_looked_for() {
 }
 
 #[test]
-fn b42_a_resource_names_the_policys_issuer_or_nothing_is_connected() {
-    let mut written = discovering();
-    written["connections"]["notes"]["resource"] = json!("https://api.notes.example/v1");
-    let policy = policy(&written);
-    let connection = policy.connection("notes").unwrap();
+fn b42_a_resource_that_does_not_name_the_issuer_is_refused() {
+    let expected = (Some("https://api.notes.example/v1"), ISSUER);
     let check = |status: u16, body: &Value| {
         let body = body.to_string().into_bytes();
-        check_resource(connection, Some(&HttpResponse { status, body }))
+        check_resource(expected, Some(&HttpResponse { status, body }))
     };
     let said = |resource: &str, issuers: Value| json!({"resource": resource, "authorization_servers": issuers});
     let (own, issuer) = ("https://api.notes.example/v1", "https://notes.example.com");
@@ -359,6 +379,6 @@ fn b42_a_resource_names_the_policys_issuer_or_nothing_is_connected() {
     ] {
         assert_eq!(check(status, &body), Err(error), "{status} {body}");
     }
-    let none = check_resource(connection, None);
+    let none = check_resource(expected, None);
     assert_eq!(none, Err(DiscoveryError::Unavailable));
 }

@@ -1,5 +1,5 @@
-//! What authorization servers and resources publish about themselves (RFC 8414, RFC 9728), held
-//! against what the policy trusts: the issuer, and the hosts it has clusters for.
+//! The metadata of authorization servers and resources (RFC 8414, RFC 9728), checked against what is
+//! trusted: the issuer, and the origins in a [`Discovery`].
 
 use std::borrow::Cow;
 
@@ -8,77 +8,77 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 use url::Url;
 
-use super::token_request::object;
+use super::token_endpoint::object;
+use super::{AuthorizationServer, Client, Discovery, TokenClient, web_url};
 use base::http::{Endpoint, HttpResponse};
-use policy::{Client, Connection, Discover, Policy, Server, web_url};
 
-/// A longer URL or client id is none: it goes through the browser, sealed.
-pub(crate) const MAX_TEXT: usize = 2048;
+/// The longest URL or client id, in bytes: it goes through the browser, sealed.
+pub(super) const MAX_TEXT_BYTES: usize = 2048;
 
-/// What was found out about an authorization server, and about this filter there. It stays with an
-/// attempt and with the connection that came of it, so that both go on where they began.
+/// A discovered authorization server, and this filter's client id there. It is kept with an authorization
+/// request and with the account that is linked by it: both stay with the server of their beginning.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Discovered {
+pub struct DiscoveredServer {
     authorize: String,
     token: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     revoke: Option<String>,
-    /// Whether `iss` has to be there when the browser comes back (RFC 9207 section 2.4).
-    pub(crate) iss: bool,
-    /// This filter's client id there, if that was found out, too. `None`: the policy's.
+    /// Whether `iss` must be present when the browser comes back (RFC 9207 section 2.4).
+    pub iss: bool,
+    /// The client id, if it was discovered too. `None`: the policy's.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id: Option<String>,
 }
 
-/// How this filter comes to a client id.
+/// How this filter gets a client id.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum ClientIdSource {
-    /// There is one: the policy's, or this filter's document.
+pub enum ClientIdSource {
+    /// It has one: the policy's, or the URL of its document.
     Known,
-    /// It registers here.
+    /// It registers at this endpoint (RFC 7591).
     Register(Endpoint),
 }
 
-/// Why a connection's authorization server cannot be used.
+/// Why an authorization server cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum DiscoveryError {
-    /// An endpoint is missing, or is not at an address for one.
+    /// An endpoint is missing, or its URL is not valid.
     #[error("`{0}` is no URL for an endpoint")]
     Endpoint(&'static str),
-    /// What it publishes is not one strict JSON object, or is too large.
+    /// Its metadata is not one strict JSON object, or is too large.
     #[error("its metadata cannot be read")]
     Format,
-    /// An endpoint is where the policy has no cluster for.
+    /// The policy has no cluster for the origin of an endpoint.
     #[error("`{0}` is on a host that the policy does not have for it")]
     Host(&'static str),
-    /// It speaks for another issuer (RFC 8414 section 3.3).
+    /// The metadata is that of another issuer (RFC 8414 section 3.3).
     #[error("its metadata is that of another issuer")]
     Issuer,
-    /// There is no way to a client id.
+    /// There is no way to get a client id.
     #[error("it registers no clients, and takes none by their document")]
     NoClientId,
-    /// It publishes nothing.
+    /// It publishes no metadata.
     #[error("it publishes no metadata")]
     NotOffered,
-    /// A code that is caught could be redeemed by whoever has it.
+    /// It does not support PKCE: a stolen code could be redeemed.
     #[error("it does not say that it takes PKCE with S256")]
     Pkce,
-    /// It takes only clients with a secret, which this filter does not get by itself.
+    /// It accepts only clients with a secret, which a discovered client does not have.
     #[error("it takes no clients without a secret")]
     PublicClient,
-    /// What the resource publishes is not one strict JSON object, or is too large.
+    /// The resource's metadata is not one strict JSON object, or is too large.
     #[error("the resource's metadata cannot be read")]
     ResourceFormat,
-    /// The resource does not take tokens of the policy's issuer.
+    /// The resource does not accept tokens of the issuer.
     #[error("the resource's metadata does not name the issuer")]
     ResourceIssuer,
-    /// It speaks for another resource (RFC 9728 section 3.3).
+    /// The metadata is that of another resource (RFC 9728 section 3.3).
     #[error("the resource's metadata is that of another resource")]
     ResourceName,
-    /// It hands out no codes.
+    /// It does not issue codes.
     #[error("it does not hand out codes")]
     ResponseType,
-    /// There was no answer.
+    /// There was no response.
     #[error("there was no answer")]
     Unavailable,
 }
@@ -90,55 +90,57 @@ impl DiscoveryError {
     }
 }
 
-/// This filter as a client of a connection's authorization server. `None` if that is not known: it
-/// was found out under another policy, or not at all.
-pub fn client<'c>(
-    connection: &'c Connection,
-    discovered: Option<&Discovered>,
-) -> Option<Cow<'c, Client>> {
-    match &connection.server {
-        Server::Written(client) => Some(Cow::Borrowed(client)),
-        Server::Discovered(discover) => discovered?.client(discover).map(Cow::Owned),
+impl AuthorizationServer {
+    /// This filter as a client there. `None`: its endpoints were not discovered, or the policy does not
+    /// allow them any more.
+    pub fn client(&self, discovered: Option<&DiscoveredServer>) -> Option<Cow<'_, Client>> {
+        match self {
+            Self::Written(client) => Some(Cow::Borrowed(client)),
+            Self::Discovered(discovery) => discovered?.client(discovery).map(Cow::Owned),
+        }
     }
 }
 
-impl Discovered {
-    /// Whether the client id was found out, and can be found out anew.
+impl DiscoveredServer {
+    /// Whether the client id was discovered, and can be discovered again.
     pub fn has_client_id(&self) -> bool {
         self.client_id.is_some()
     }
 
-    /// The same with a client id.
-    pub(crate) fn known_as(self, client_id: String) -> Self {
+    /// The same server with a client id.
+    #[must_use]
+    pub fn known_as(self, client_id: String) -> Self {
         Self {
             client_id: Some(client_id),
             ..self
         }
     }
 
-    /// Which clusters are called is the policy's to say, each time.
-    fn client(&self, discover: &Discover) -> Option<Client> {
-        let place = |url: &String| discover.place(&Url::parse(url).ok()?);
+    /// The client, with the clusters that the policy has now.
+    fn client(&self, discovery: &Discovery) -> Option<Client> {
+        let endpoint = |url: &String| discovery.endpoint(&Url::parse(url).ok()?);
         let (client_id, client_secret_env) = match &self.client_id {
             Some(id) => (id.clone(), None),
             None => (
-                discover.client_id.clone()?,
-                discover.client_secret_env.clone(),
+                discovery.client_id.clone()?,
+                discovery.client_secret_env.clone(),
             ),
         };
         Some(Client {
             authorize: self.authorize.clone(),
-            token: place(&self.token)?,
-            revoke: self.revoke.as_ref().and_then(place),
-            client_id,
-            client_secret_env,
+            token: TokenClient {
+                endpoint: endpoint(&self.token)?,
+                client_id,
+                client_secret_env,
+            },
+            revoke: self.revoke.as_ref().and_then(endpoint),
         })
     }
 }
 
-/// Where an issuer's metadata may be, in the order in which it is looked for: RFC 8414 section 3.1,
+/// The paths where an issuer's metadata may be, in the order in which they are tried: RFC 8414 section 3.1,
 /// then the same for OpenID Connect (RFC 8414 section 5), then OpenID Connect Discovery section 4.
-pub(crate) fn server_paths(issuer: &Url) -> Vec<String> {
+pub fn metadata_paths(issuer: &Url) -> Vec<String> {
     let path = issuer.path().trim_end_matches('/');
     let mut paths = vec![
         format!("/.well-known/oauth-authorization-server{path}"),
@@ -150,43 +152,44 @@ pub(crate) fn server_paths(issuer: &Url) -> Vec<String> {
     paths
 }
 
-/// Holds what a resource publishes against the policy: it has to take tokens of the policy's issuer,
-/// and cannot name another one for this filter to go to.
+/// Checks the metadata of a resource: it must accept tokens of the issuer. It cannot send this filter to
+/// another one.
 ///
 /// # Errors
 ///
-/// It is another resource's, or does not name the issuer.
-pub(crate) fn check_resource(
-    connection: &Connection,
-    answer: Option<&HttpResponse>,
+/// It is the metadata of another resource, or does not name the issuer.
+pub fn check_resource(
+    (resource, issuer): (Option<&str>, &str),
+    response: Option<&HttpResponse>,
 ) -> Result<(), DiscoveryError> {
-    let answer = answer.ok_or(DiscoveryError::Unavailable)?;
-    let members = match answer.status {
-        200 => object(&answer.body).ok_or(DiscoveryError::ResourceFormat)?,
+    let response = response.ok_or(DiscoveryError::Unavailable)?;
+    let members = match response.status {
+        200 => object(&response.body).ok_or(DiscoveryError::ResourceFormat)?,
         400..=499 => return Err(DiscoveryError::ResourceFormat),
         _ => return Err(DiscoveryError::Unavailable),
     };
-    let resource = members.get("resource").and_then(Value::as_str);
-    if resource.is_none() || resource != connection.resource.as_deref() {
+    let named = members.get("resource").and_then(Value::as_str);
+    if named.is_none() || named != resource {
         return Err(DiscoveryError::ResourceName);
     }
     match list(&members, "authorization_servers") {
-        Ok(Some(issuers)) if issuers.contains(&connection.issuer.as_str()) => Ok(()),
+        Ok(Some(issuers)) if issuers.contains(&issuer) => Ok(()),
         Ok(_) => Err(DiscoveryError::ResourceIssuer),
         Err(_) => Err(DiscoveryError::ResourceFormat),
     }
 }
 
-/// Reads an authorization server's metadata (RFC 8414 section 2).
+/// Reads an authorization server's metadata (RFC 8414 section 2). `document_url` is that of the document
+/// that describes this filter as a client.
 ///
 /// # Errors
 ///
-/// It is not the issuer's, or says something this filter cannot go along with.
-pub(crate) fn read_server(
-    policy: &Policy,
-    (issuer, discover): (&str, &Discover),
+/// It is the metadata of another issuer, or of a server that this filter cannot use.
+pub fn read_metadata(
+    (issuer, discovery): (&str, &Discovery),
+    document_url: &str,
     body: &[u8],
-) -> Result<(Discovered, ClientIdSource), DiscoveryError> {
+) -> Result<(DiscoveredServer, ClientIdSource), DiscoveryError> {
     let members = object(body).ok_or(DiscoveryError::Format)?;
     if members.get("issuer").and_then(Value::as_str) != Some(issuer) {
         return Err(DiscoveryError::Issuer);
@@ -199,16 +202,16 @@ pub(crate) fn read_server(
     if response_types.is_some_and(|types| !types.contains(&"code")) {
         return Err(DiscoveryError::ResponseType);
     }
-    // The browser goes there, and no call of this filter's.
+    // Only the browser goes there, so its origin is free.
     let authorize = required(&members, "authorization_endpoint")?;
     let token = required(&members, "token_endpoint")?;
-    place(discover, "token_endpoint", &token)?;
+    known_origin(discovery, "token_endpoint", &token)?;
     let revoke = endpoint(&members, "revocation_endpoint")?;
     if let Some(revoke) = &revoke {
-        place(discover, "revocation_endpoint", revoke)?;
+        known_origin(discovery, "revocation_endpoint", revoke)?;
     }
-    let (client_id, way) = client_id(policy, discover, &members)?;
-    let discovered = Discovered {
+    let (client_id, way) = client_id(document_url, discovery, &members)?;
+    let discovered = DiscoveredServer {
         authorize: authorize.into(),
         token: token.into(),
         revoke: revoke.map(Into::into),
@@ -218,35 +221,38 @@ pub(crate) fn read_server(
     Ok((discovered, way))
 }
 
-/// The client id that was found out, or how to come by one.
+/// The discovered client id, or how to get one.
 fn client_id(
-    policy: &Policy,
-    discover: &Discover,
+    document_url: &str,
+    discovery: &Discovery,
     members: &Map<String, Value>,
 ) -> Result<(Option<String>, ClientIdSource), DiscoveryError> {
-    if discover.client_id.is_some() {
+    if discovery.client_id.is_some() {
         return Ok((None, ClientIdSource::Known));
     }
     let methods = list(members, "token_endpoint_auth_methods_supported")?;
     if methods.is_some_and(|methods| !methods.contains(&"none")) {
         return Err(DiscoveryError::PublicClient);
     }
-    let document = policy.document_url();
-    let can_be_fetched = document.starts_with("https://");
+    let can_be_fetched = document_url.starts_with("https://");
     if can_be_fetched && is_true(members, "client_id_metadata_document_supported") {
-        return Ok((Some(document), ClientIdSource::Known));
+        return Ok((Some(document_url.to_owned()), ClientIdSource::Known));
     }
     const ENDPOINT: &str = "registration_endpoint";
     let register = endpoint(members, ENDPOINT)?.ok_or(DiscoveryError::NoClientId)?;
     Ok((
         None,
-        ClientIdSource::Register(place(discover, ENDPOINT, &register)?),
+        ClientIdSource::Register(known_origin(discovery, ENDPOINT, &register)?),
     ))
 }
 
-/// Where calls to an endpoint go.
-fn place(discover: &Discover, name: &'static str, url: &Url) -> Result<Endpoint, DiscoveryError> {
-    discover.place(url).ok_or(DiscoveryError::Host(name))
+/// An endpoint whose origin has a cluster.
+fn known_origin(
+    discovery: &Discovery,
+    name: &'static str,
+    url: &Url,
+) -> Result<Endpoint, DiscoveryError> {
+    discovery.endpoint(url).ok_or(DiscoveryError::Host(name))
 }
 
 fn required(members: &Map<String, Value>, name: &'static str) -> Result<Url, DiscoveryError> {
@@ -260,7 +266,7 @@ fn endpoint(
 ) -> Result<Option<Url>, DiscoveryError> {
     let text = match members.get(name) {
         None | Some(Value::Null) => return Ok(None),
-        Some(value) => value.as_str().filter(|text| text.len() <= MAX_TEXT),
+        Some(value) => value.as_str().filter(|text| text.len() <= MAX_TEXT_BYTES),
     };
     let url = text.and_then(|text| web_url(text).ok());
     let url = url.filter(|url| {

@@ -1,0 +1,49 @@
+//! The URL at an authorization server to which the browser is sent.
+
+use url::Url;
+
+use super::Client;
+
+/// An authorization request (RFC 6749 section 4.1.1) with PKCE.
+#[derive(Debug, Clone, Copy)]
+pub struct AuthorizationUrl<'a> {
+    /// The URL to which the browser comes back.
+    pub redirect_uri: &'a str,
+    /// The requested scopes.
+    pub scopes: &'a [String],
+    /// The resource that the token is for (RFC 8707 section 2.1).
+    pub resource: Option<&'a str>,
+    /// The value that comes back with the browser.
+    pub state: &'a str,
+    /// The value that comes back in the ID token (OpenID Connect Core section 3.1.2.1).
+    pub nonce: Option<&'a str>,
+    /// The PKCE code challenge (RFC 7636 section 4.2, S256).
+    pub code_challenge: &'a str,
+    /// Whether the user has to sign in again, so that another user can.
+    pub sign_in_again: bool,
+}
+
+impl AuthorizationUrl<'_> {
+    /// The URL for a client. `None`: the client's authorization endpoint is not a URL.
+    pub fn of(&self, client: &Client) -> Option<String> {
+        let mut url = Url::parse(&client.authorize).ok()?;
+        let scope = self.scopes.join(" ");
+        let parameters = [
+            ("response_type", Some("code")),
+            ("client_id", Some(client.token.client_id.as_str())),
+            ("redirect_uri", Some(self.redirect_uri)),
+            ("scope", Some(scope.as_str()).filter(|it| !it.is_empty())),
+            ("resource", self.resource),
+            ("state", Some(self.state)),
+            ("nonce", self.nonce),
+            ("code_challenge", Some(self.code_challenge)),
+            ("code_challenge_method", Some("S256")),
+            ("prompt", self.sign_in_again.then_some("login")),
+        ];
+        let present = parameters
+            .iter()
+            .filter_map(|(name, value)| Some((name, (*value)?)));
+        url.query_pairs_mut().extend_pairs(present);
+        Some(url.into())
+    }
+}
