@@ -15,7 +15,29 @@
 //! - [`audit`], [`cors`], [`credential`], [`metadata`]: the access log, CORS, the credential for the server,
 //!   and the protected resource metadata.
 //!
-//! The crates `base`, `mcp`, `oauth` and `policy` have the code that needs no engine.
+//! The crates `base`, `mcp`, `oauth` and `policy` have the code that needs no engine. Outside of `envoy` the engine
+//! does no I/O, reads no clock and knows no proxy. It never writes a token, an argument value or a result to a log.
+//!
+//! ```
+//! use mcp_auth_filter::authorize::{Denial, Principal, Target, authorize};
+//! use oauth::Identity;
+//! use policy::Policy;
+//!
+//! let policy = Policy::parse(br#"{
+//!     "resource": "https://crm.example.com/mcp",
+//!     "issuers": [{"issuer": "https://login.example.com", "jwks": {"cluster": "login", "path": "/keys"}}],
+//!     "roles": {"support": {"tools": ["crm.get_*", "crm.refund"]}},
+//!     "tools": {"crm.refund": {"when": "args.amount <= 100"}}
+//! }"#).unwrap();
+//! let dana = Identity { user: Some("dana".into()), roles: vec!["support".into()], ..Identity::default() };
+//! let caller = Principal { identity: &dana, ceiling: None, token_age: None };
+//!
+//! let decide = |tool, arguments| authorize(&policy, caller, Target::Tool(tool), Some(arguments));
+//! assert!(decide("crm.get_ticket", br#"{"id": 1}"#).is_ok());
+//! assert!(decide("crm.refund", br#"{"amount": 50}"#).is_ok());
+//! assert!(matches!(decide("crm.refund", br#"{"amount": 5000}"#), Err(Denial::Condition { .. })));
+//! assert_eq!(decide("crm.purge", b"{}"), Err(Denial::NoRole));
+//! ```
 
 // Tests may add without checks. Other code never adds up input unchecked.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]

@@ -1,5 +1,4 @@
-//! `mcp-auth`: the filter's core on the command line. It checks a policy, explains a decision, and
-//! prints what a policy may say.
+#![doc = include_str!("../README.md")]
 
 #![forbid(unsafe_code)]
 

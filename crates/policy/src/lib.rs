@@ -1,6 +1,4 @@
-//! The file users write: parsed, checked, compiled.
-
-#![forbid(unsafe_code)]
+#![doc = include_str!("../README.md")]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 mod arguments;
