@@ -14,6 +14,7 @@ from .assistant import MODERN, Answer, Assistant
 from .browser import Person
 from .providers import SCOPE
 from .replicas import Replicas, replicas
+from .sign_in import Client
 from .stage import Stage, stage
 
 
@@ -57,11 +58,14 @@ def person(everything: Stage) -> Iterator[Callable[..., Person]]:
 
 @pytest.fixture
 def token(around: Stage, pair: Replicas, person: Callable[..., Person]) -> Callable[..., str]:
-    """A token for a site, from a sign-in of its own: in a new browser unless one is named."""
+    """A token for a site, from a sign-in of its own: in a new browser, with a new client, unless they are named."""
 
-    def sign_in(user: str, site: str = "notes", at: Person | None = None) -> str:
+    def sign_in(
+        user: str, site: str = "notes", at: Person | None = None, client: Client | None = None
+    ) -> str:
         asked = {"scope": f"openid {SCOPE}", "resource": pair.url(site)}
-        return around.client(around.login).tokens(at or person(), user, **asked)["access_token"]
+        client = client or around.client(around.login)
+        return client.tokens(at or person(), user, **asked)["access_token"]
 
     return sign_in
 

@@ -82,7 +82,7 @@ def test_an_account_is_linked_through_both_replicas(
 
 
 def b42_the_user_of_another_account_can_sign_in_again(
-    around: Stage, person: People, link: Callable[..., str]
+    around: Stage, pair: Replicas, person: People, link: Callable[..., str]
 ) -> None:
     erin = person()
     open_link(erin, link("dana"), "erin")

@@ -144,14 +144,14 @@ def test_an_account_is_linked_again_in_another_session(
 
 @pytest.mark.parametrize("mode", [MODERN, LEGACY])
 def test_an_account_is_linked_again_after_another_sign_in(
-    pair: Replicas, person: People, token: Callable[..., str], assistant: Start, mode: str
+    around: Stage, person: People, token: Callable[..., str], assistant: Start, mode: str
 ) -> None:
-    dana = person()
-    first = assistant("dana", "by_claim", mode, token("dana", "by_claim", dana))
+    dana, program = person(), around.client(around.login)
+    first = assistant("dana", "by_claim", mode, token("dana", "by_claim", dana, program))
     connect(dana, asked(first), "dana")
     # With the sign-in that was connected with, and with another one.
-    same = assistant("dana", "by_claim", mode, token("dana", "by_claim", dana))
-    other = assistant("dana", "by_claim", mode)
+    same = assistant("dana", "by_claim", mode, token("dana", "by_claim", dana, program))
+    other = assistant("dana", "by_claim", mode, token("dana", "by_claim", client=program))
     assert same.notes() == first.notes() == empty(ACCOUNTS["dana"])
     assert asked(other)
     assert first.notes() == empty(ACCOUNTS["dana"])

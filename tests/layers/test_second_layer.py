@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from mcp import MCPError
 
 from ..harness import web
 from ..harness.waiting import eventually
@@ -58,11 +59,11 @@ def test_a1_an_account_and_a_yes_are_for_one_client(
     connect(person(), asked(one), "dana")
     assert one.notes() == other.notes()
     # A yes in the same way.
-    held = token("dana", "agree")
-    first, second = assistant("dana", "agree", with_token=held), assistant("dana", "agree")
-    open_page(dana, asked_to_agree(first, TOOL, customer="acme"), "dana")
-    assert links.client_of(held) in dana.text()
-    dana.click(ALLOW)
+    erin, held = person(), token("erin", "agree")
+    first, second = assistant("erin", "agree", with_token=held), assistant("erin", "agree")
+    open_page(erin, asked_to_agree(first, TOOL, customer="acme"), "erin")
+    assert links.client_of(held) in erin.text()
+    erin.click(ALLOW)
     assert asked_to_agree(second, TOOL, customer="acme")
     assert not first.call(TOOL, customer="acme").is_error
 
@@ -84,7 +85,7 @@ def test_a2_what_ends_accounts_has_room(
     assert [each["http.response.status_code"] for each in told] == [200]
     assert asked(client)
     # In etcd, one user has few questions, and all records share few leases.
-    client = assistant("dana", "agree")
+    client = assistant("erin", "agree")
     outcomes = [refused_or_asked(client, number) for number in range(200)]
     assert 100 <= outcomes.count("asked") <= 140 and outcomes[-1] == "full"
     assert len(around.etcd.ask("lease/leases").get("leases", [])) < 40
@@ -122,8 +123,8 @@ def test_a3_all_arguments_are_on_the_page_and_a_double_click_does_not_agree(
     assert ALLOW in erin.text()
     erin.click(ALLOW)
     assert "You allowed it" in erin.text()
-    too_long = client.call(TOOL, customer="x" * 20_000)
-    assert too_long.is_error
+    with pytest.raises(MCPError, match="too long to be shown"):
+        client.call(TOOL, customer="x" * 20_000)
 
 
 def test_a5_a_callback_after_its_session_was_deleted_links_nothing(
