@@ -305,7 +305,9 @@ impl Stream {
         }
         let headers = host_calls::headers(MapType::HttpResponseHeaders);
         let step = transaction.response_headers(&headers, ended);
-        let is_unsure = transaction.reads_response() && !ended;
+        // With a buffer filter, headers cannot wait for their body.
+        let can_wait = self.shared.engine.policy.hold == Hold::StopIteration;
+        let is_unsure = can_wait && transaction.reads_response() && !ended;
         let action = self.response_step(&step);
         if is_unsure && !self.shared.seen.delivers_answers() {
             self.hold_answer_headers();
@@ -378,8 +380,11 @@ impl Stream {
         let is_held = self.transaction.as_ref().is_some_and(holds);
         let is_headless =
             !self.has_answer_headers && !self.replied && host_calls::is_from_upstream();
-        let passed =
-            self.answer_headers.is_some() && host_calls::number(&["response", "size"]) > Some(0);
+        let reads = |transaction: &Transaction| transaction.reads_response() && !self.replied;
+        let is_unread =
+            !self.shared.seen.delivers_answers() && self.transaction.as_ref().is_some_and(reads);
+        let passed = (self.answer_headers.is_some() || is_unread)
+            && host_calls::number(&["response", "size"]) > Some(0);
         if is_held || is_headless || passed {
             report_undelivered(&self.shared);
         }

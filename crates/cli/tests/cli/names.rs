@@ -63,7 +63,9 @@ fn defined_type(line: &str) -> Option<&str> {
         .iter()
         .find_map(|keyword| line.strip_prefix(keyword))?;
     let end = name.find(|character: char| !character.is_alphanumeric());
-    Some(name.split_at(end.unwrap_or(name.len())).0)
+    let name = name.split_at(end.unwrap_or(name.len())).0;
+    // The name in a macro is its argument.
+    (!name.is_empty()).then_some(name)
 }
 
 #[test]
