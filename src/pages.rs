@@ -41,7 +41,7 @@ use base::seal::Purpose;
 use mcp::headers::Headers;
 use oauth::Verifier;
 use oauth::client::{
-    DiscoveredServer, Grant, TokenAnswerError, TokenClient, Tokens, read_tokens, token_request,
+    DiscoveredServer, TokenAnswerError, TokenClient, TokenGrant, Tokens, read_tokens, token_request,
 };
 use policy::{Connection, PAGES, Policy};
 
@@ -219,7 +219,7 @@ impl PageContext {
     async fn request_tokens(
         &self,
         client: &TokenClient,
-        grant: Grant<'_>,
+        grant: TokenGrant<'_>,
     ) -> Result<Tokens, TokenAnswerError> {
         let credentials = self.clients.credentials(client);
         let request = token_request(client, credentials.as_ref(), grant);

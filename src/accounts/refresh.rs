@@ -7,7 +7,7 @@ use super::end::revoke;
 use super::vault::{AccountPlace, LinkedAccount};
 use base::http::HttpRequest;
 use base::store::{StoreError, Stored};
-use oauth::client::{Grant, TokenAnswerError, read_tokens, token_request};
+use oauth::client::{TokenAnswerError, TokenGrant, read_tokens, token_request};
 
 /// The request to refresh the token of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub async fn refresh(context: AccountContext, refresh: PendingRefresh) -> Refres
     let response = context.effects.call(request).await;
     let renewed = match read_tokens(response.as_ref(), context.now()) {
         Ok(tokens) => account.refreshed(tokens),
-        Err(TokenAnswerError::Grant) => return Refreshed::Ended,
+        Err(TokenAnswerError::TokenGrant) => return Refreshed::Ended,
         // After the user links the account again, its client is one that the server knows.
         Err(TokenAnswerError::UnknownClient) if account.has_found_client() => {
             return Refreshed::Ended;
@@ -65,7 +65,7 @@ fn request(
     account: &LinkedAccount,
 ) -> Option<HttpRequest> {
     let connection = context.policy.connection(&place.connection)?;
-    let grant = Grant::Refresh {
+    let grant = TokenGrant::Refresh {
         refresh_token: account.refresh_token.as_ref()?,
         resource: connection.resource.as_deref(),
     };

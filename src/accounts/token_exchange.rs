@@ -15,7 +15,7 @@ use base::secret::Secret;
 use oauth::TokenDigest;
 pub use oauth::client::ExchangeError;
 use oauth::client::{
-    Grant, TokenClient, TokenExchange, Tokens, read_assertion, read_exchanged, read_redeemed,
+    TokenClient, TokenExchange, TokenGrant, Tokens, read_assertion, read_exchanged, read_redeemed,
     token_request,
 };
 
@@ -135,7 +135,7 @@ impl TokenExchanger {
             ExchangeStage::New(secret) => {
                 let exchange = &self.exchange;
                 let subject = &secret;
-                Some(self.request(&exchange.client, Grant::Exchange { exchange, subject }))
+                Some(self.request(&exchange.client, TokenGrant::Exchange { exchange, subject }))
             }
             under_way => {
                 asked.stage = under_way;
@@ -144,7 +144,7 @@ impl TokenExchanger {
         }
     }
 
-    fn request(&self, client: &TokenClient, grant: Grant<'_>) -> HttpRequest {
+    fn request(&self, client: &TokenClient, grant: TokenGrant<'_>) -> HttpRequest {
         let credentials = self.clients.credentials(client);
         token_request(client, credentials.as_ref(), grant)
     }
@@ -166,7 +166,7 @@ impl TokenExchanger {
             (_, Some(client)) => match read_assertion(answer) {
                 Ok(assertion) => {
                     asked.stage = ExchangeStage::Assertion;
-                    return Progress::Call(self.request(client, Grant::Assertion(&assertion)));
+                    return Progress::Call(self.request(client, TokenGrant::Assertion(&assertion)));
                 }
                 Err(error) => Err(error),
             },

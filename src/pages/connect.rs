@@ -12,7 +12,7 @@ use crate::accounts::vault::{AccountPlace, ConversationId, LinkedAccount};
 use crate::reasons::Approval;
 use base::seal::Purpose;
 use base::secret::Secret;
-use oauth::client::{AuthorizationUrl, DiscoveredServer, Grant, IssParameter, Tokens, object};
+use oauth::client::{AuthorizationUrl, DiscoveredServer, IssParameter, TokenGrant, Tokens, object};
 use policy::{Connection, Policy};
 
 /// The page that asks the user of the link whether to link the account.
@@ -201,7 +201,7 @@ async fn redeem(
 ) -> Result<Tokens, PageRefusal> {
     let client = connection.server.client(authorization.discovered.as_ref());
     let client = client.ok_or(PageRefusal::State)?;
-    let grant = Grant::Code {
+    let grant = TokenGrant::Code {
         code: code.reveal(),
         verifier: &authorization.verifier,
         redirect_uri: &callback(&context.policy, connection),

@@ -13,8 +13,8 @@ use base::http::{Endpoint, HttpResponse, Reply};
 use base::seal::Purpose;
 use base::store::{Key, RecordKind, StoreOperation, StoreRecord};
 use oauth::client::{
-    AuthorizationServer, ClientIdSource, DiscoveredServer, Discovery, DiscoveryError, Grant,
-    TokenAnswerError, check_resource, metadata_paths, read_metadata, read_registration,
+    AuthorizationServer, ClientIdSource, DiscoveredServer, Discovery, DiscoveryError,
+    TokenAnswerError, TokenGrant, check_resource, metadata_paths, read_metadata, read_registration,
 };
 use policy::{Connection, Policy};
 
@@ -135,7 +135,7 @@ impl Registration<'_> {
         let client = self.connection.server.client(Some(&discovered));
         let client = client.ok_or(PageRefusal::Request)?;
         let none = random_text(self.context.random)?;
-        let grant = Grant::Code {
+        let grant = TokenGrant::Code {
             code: &none,
             verifier: &none,
             redirect_uri: &self.redirect_uri(),

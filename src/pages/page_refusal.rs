@@ -161,7 +161,7 @@ impl PageRefusal {
             Self::Link => Reason::LinkInvalid,
             Self::TooManyTries => Reason::TooManyTries,
             Self::Tokens(error) => match error {
-                TokenAnswerError::Grant => Reason::CodeRefused,
+                TokenAnswerError::TokenGrant => Reason::CodeRefused,
                 TokenAnswerError::Client | TokenAnswerError::UnknownClient => Reason::ClientRefused,
                 TokenAnswerError::Format => Reason::TokenAnswerUnreadable,
                 TokenAnswerError::Unavailable => Reason::TokenEndpointUnavailable,

@@ -9,7 +9,7 @@ use super::{
 use crate::reasons::Approval;
 use base::seal::Purpose;
 use base::secret::Secret;
-use oauth::client::{AuthorizationUrl, Grant, TokenAnswerError};
+use oauth::client::{AuthorizationUrl, TokenAnswerError, TokenGrant};
 use oauth::{IdVerification, IssuerId, SignInAnswer, VerifiedIdToken};
 use policy::SignIn;
 
@@ -62,7 +62,7 @@ pub(super) async fn came_back(
         return Err(PageRefusal::StateUsed);
     }
     let client = &sign_in.client.token;
-    let grant = Grant::Code {
+    let grant = TokenGrant::Code {
         code: code.reveal(),
         verifier: &authorization.verifier,
         redirect_uri: &redirect_uri(&context.policy, PAGE),

@@ -15,7 +15,7 @@ use base::json::{Element, Span};
 pub(super) struct Changes {
     edits: Edits,
     /// The texts that now stand in the place of others, by their start.
-    texts: BTreeMap<usize, Written>,
+    texts: BTreeMap<usize, WrittenText>,
     /// The texts that are JSON once more, by their start.
     embedded: BTreeMap<usize, EmbeddedEdits>,
     /// How many more values are read of the message.
@@ -28,14 +28,14 @@ pub(super) const WITHHELD: &str = "[withheld]";
 /// What stands in the place of a text. A text that is withheld stays so, whatever is decided about it
 /// later: so the stricter of two changes counts.
 #[derive(Debug)]
-enum Written {
+enum WrittenText {
     /// The text without what is hidden in it.
     Without(String),
     /// [`WITHHELD`].
     Withheld,
 }
 
-impl Written {
+impl WrittenText {
     fn text(&self) -> &str {
         match self {
             Self::Without(text) => text,
@@ -130,26 +130,29 @@ impl Changes {
 
     /// Replaces a text by another one, unless it is withheld.
     pub(super) fn set_text(&mut self, node: &Node, text: String) {
-        self.write(&node.span, Written::Without(text));
+        self.write(&node.span, WrittenText::Without(text));
     }
 
     /// Withholds a text.
     pub(super) fn withhold(&mut self, node: &Node) {
-        self.write(&node.span, Written::Withheld);
+        self.write(&node.span, WrittenText::Withheld);
     }
 
     /// Whether a text is withheld.
     pub(super) fn is_withheld(&self, node: &Node) -> bool {
-        matches!(self.texts.get(&node.span.start), Some(Written::Withheld))
+        matches!(
+            self.texts.get(&node.span.start),
+            Some(WrittenText::Withheld)
+        )
     }
 
     /// Gives a member another key.
     pub(super) fn set_key(&mut self, member: &Child, key: String) {
-        self.write(&member.key_span, Written::Without(key));
+        self.write(&member.key_span, WrittenText::Without(key));
     }
 
-    fn write(&mut self, span: &Span, text: Written) {
-        if matches!(self.texts.get(&span.start), Some(Written::Withheld)) {
+    fn write(&mut self, span: &Span, text: WrittenText) {
+        if matches!(self.texts.get(&span.start), Some(WrittenText::Withheld)) {
             return;
         }
         self.embedded.remove(&span.start);

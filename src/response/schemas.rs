@@ -20,7 +20,7 @@ pub(crate) use self::hidden::Hidden;
 
 use self::cuts::Cuts;
 use self::hidden::ArgumentPlace;
-use self::walk::Walk;
+use self::walk::SchemaWalk;
 use base::json::JsonError;
 use base::json::edits::Edits;
 use base::json::tree::{Node, Value};
@@ -77,7 +77,7 @@ pub(super) fn fit(
 
 /// A schema in `text` without hidden arguments, or `None` if it has none.
 fn without(hidden: &Hidden<'_>, root: &Node, text: &[u8]) -> Option<Vec<u8>> {
-    let walk = Walk::through(root, hidden);
+    let walk = SchemaWalk::through(root, hidden);
     let mut cuts = Cuts::of_names(&walk, hidden);
     if cuts.is_empty() {
         return None;

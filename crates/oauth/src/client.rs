@@ -17,7 +17,7 @@ pub use self::server_metadata::{
     ClientIdSource, DiscoveredServer, DiscoveryError, check_resource, metadata_paths, read_metadata,
 };
 pub use self::token_endpoint::{
-    Grant, RevokedToken, TokenAnswerError, Tokens, object, read_tokens, revocation_request,
+    RevokedToken, TokenAnswerError, TokenGrant, Tokens, object, read_tokens, revocation_request,
     token_request,
 };
 pub use self::token_exchange::{

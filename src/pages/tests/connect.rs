@@ -159,7 +159,7 @@ fn an_account_is_not_linked_after_a_failure() {
         (
             "code",
             |world| world.answer(400, &json!({"error": "invalid_grant"})),
-            PageRefusal::Tokens(TokenAnswerError::Grant),
+            PageRefusal::Tokens(TokenAnswerError::TokenGrant),
         ),
         (
             "client",
@@ -397,7 +397,7 @@ fn a6_a_link_and_a_user_have_few_tries() {
         world.answers.clear();
         (back.outcome.unwrap_err(), world.calls.len())
     };
-    let refused = (PageRefusal::Tokens(TokenAnswerError::Grant), 1);
+    let refused = (PageRefusal::Tokens(TokenAnswerError::TokenGrant), 1);
     for _ in 0..3 {
         let link = world.link("dana");
         for _ in 0..8 {

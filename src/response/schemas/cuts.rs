@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::data;
 use super::hidden::{ArgumentPlace, Hidden};
-use super::walk::Walk;
+use super::walk::SchemaWalk;
 use base::json::tree::{Child, Node, NodeId, Value};
 
 /// What is taken out of a schema or changed in it.
@@ -22,7 +22,7 @@ pub(super) struct Cuts {
 
 impl Cuts {
     /// Finds every hidden name.
-    pub(super) fn of_names(walk: &Walk<'_, ArgumentPlace>, hidden: &Hidden<'_>) -> Self {
+    pub(super) fn of_names(walk: &SchemaWalk<'_, ArgumentPlace>, hidden: &Hidden<'_>) -> Self {
         let mut cuts = Self::default();
         for (schema, places) in walk.schemas() {
             let before = cuts.gone.len();

@@ -10,7 +10,7 @@ mod effects;
 use self::constraints::Constraints;
 use self::effects::RuleEffects;
 use super::cuts::Cuts;
-use super::walk::Walk;
+use super::walk::SchemaWalk;
 use super::weaken::{choices, deciding_by, negations};
 use super::write::write;
 use base::json::JsonError;
@@ -38,7 +38,7 @@ pub(super) fn after(
 }
 
 fn after_one(effects: &RuleEffects<'_>, root: &Node, text: &[u8]) -> Option<Vec<u8>> {
-    let walk = Walk::through(root, effects);
+    let walk = SchemaWalk::through(root, effects);
     let mut cuts = Cuts::default();
     for (described, places) in walk.schemas() {
         let constraints = Constraints {

@@ -93,7 +93,7 @@ impl<'t> Targets<'t> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::response::schemas::walk::{Places, Walk};
+    use crate::response::schemas::walk::{Places, SchemaWalk};
 
     struct NoPlaces;
 
@@ -142,7 +142,7 @@ mod tests {
             let work = |count: usize| {
                 let schema = schema(form, count);
                 let root = Node::read(schema.as_bytes(), 64).unwrap();
-                let walk = Walk::through(&root, &NoPlaces);
+                let walk = SchemaWalk::through(&root, &NoPlaces);
                 walk.work()
             };
             let [one, two, four, eight] = [1, 2, 4, 8].map(|times| work(times * 500));

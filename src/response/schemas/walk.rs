@@ -26,7 +26,7 @@ pub(super) trait Places {
 
 /// The schemas inside a schema.
 #[derive(Debug)]
-pub(super) struct Walk<'t, P> {
+pub(super) struct SchemaWalk<'t, P> {
     /// Each, and the places of what it describes: a definition can be used at several.
     schemas: BTreeMap<NodeId, (&'t Node, Vec<P>)>,
     /// Which schema decides by which other.
@@ -40,7 +40,7 @@ pub(super) struct Walk<'t, P> {
     work: usize,
 }
 
-impl<'t, P: Clone + PartialEq> Walk<'t, P> {
+impl<'t, P: Clone + PartialEq> SchemaWalk<'t, P> {
     /// Walks through a whole schema.
     pub(super) fn through(root: &'t Node, places: &impl Places<Place = P>) -> Self {
         let targets = Targets::of(root);

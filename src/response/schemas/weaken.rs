@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::cuts::Cuts;
 use super::hidden::ArgumentPlace;
-use super::walk::Walk;
+use super::walk::SchemaWalk;
 use base::json::tree::{Node, NodeId};
 
 /// Takes out, or weakens, what must not be decided by a schema that lost a name.
-pub(super) fn weaken(walk: &Walk<'_, ArgumentPlace>, cuts: &mut Cuts) {
+pub(super) fn weaken(walk: &SchemaWalk<'_, ArgumentPlace>, cuts: &mut Cuts) {
     let weaker = deciding_by(&cuts.changed, walk);
     let is_weaker = |node: &&Node| weaker.contains(&node.id());
     for (schema, _) in walk.schemas() {
@@ -27,7 +27,10 @@ pub(super) fn weaken(walk: &Walk<'_, ArgumentPlace>, cuts: &mut Cuts) {
 }
 
 /// Some schemas, and all that decide by them: if these accept more than before, so may those.
-pub(super) fn deciding_by<P>(changed: &HashSet<NodeId>, walk: &Walk<'_, P>) -> HashSet<NodeId> {
+pub(super) fn deciding_by<P>(
+    changed: &HashSet<NodeId>,
+    walk: &SchemaWalk<'_, P>,
+) -> HashSet<NodeId> {
     let mut users: BTreeMap<NodeId, Vec<NodeId>> = BTreeMap::new();
     for (user, used) in &walk.uses {
         users.entry(*used).or_default().push(*user);
@@ -53,7 +56,7 @@ pub(super) fn negations(schema: &Node, is_weaker: impl Fn(&&Node) -> bool, cuts:
 
 /// Of several schemas, two may match now where one did.
 pub(super) fn choices<P>(
-    walk: &Walk<'_, P>,
+    walk: &SchemaWalk<'_, P>,
     schema: &Node,
     is_weaker: impl Fn(&&Node) -> bool,
     cuts: &mut Cuts,

@@ -3,12 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use super::cuts::Cuts;
-use super::walk::Walk;
+use super::walk::SchemaWalk;
 use base::json::edits::Edits;
 use base::json::tree::{Child, Node, NodeId, Value};
 
 /// Writes a schema in `text` without what is cut.
-pub(super) fn write<P>(root: &Node, walk: &Walk<'_, P>, cuts: &Cuts, text: &[u8]) -> Vec<u8> {
+pub(super) fn write<P>(root: &Node, walk: &SchemaWalk<'_, P>, cuts: &Cuts, text: &[u8]) -> Vec<u8> {
     let left = left(root, cuts);
     let ids: HashSet<NodeId> = left.iter().map(|node| node.id()).collect();
     let references = walk.references.iter();

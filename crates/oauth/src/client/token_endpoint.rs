@@ -40,7 +40,7 @@ pub enum TokenAnswerError {
     Format,
     /// The code or refresh token is not valid (RFC 6749 section 5.2).
     #[error("the authorization server does not accept what it handed out")]
-    Grant,
+    TokenGrant,
     /// The client may not do that.
     #[error("the authorization server does not accept this client")]
     Client,
@@ -54,7 +54,7 @@ pub enum TokenAnswerError {
 
 /// What a token is requested with.
 #[derive(Clone, Copy)]
-pub enum Grant<'a> {
+pub enum TokenGrant<'a> {
     /// A code with which the browser came back (RFC 6749 section 4.1.3).
     Code {
         /// The code.
@@ -85,9 +85,9 @@ pub enum Grant<'a> {
 }
 
 /// Without the content: codes and tokens are in it.
-impl std::fmt::Debug for Grant<'_> {
+impl std::fmt::Debug for TokenGrant<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Grant")
+        formatter.write_str("TokenGrant")
     }
 }
 
@@ -95,11 +95,11 @@ impl std::fmt::Debug for Grant<'_> {
 pub fn token_request(
     client: &TokenClient,
     credentials: Option<&Secret>,
-    grant: Grant<'_>,
+    grant: TokenGrant<'_>,
 ) -> HttpRequest {
     let scope;
     let form = match grant {
-        Grant::Code {
+        TokenGrant::Code {
             code,
             verifier,
             redirect_uri,
@@ -111,7 +111,7 @@ pub fn token_request(
             ("code_verifier", Some(verifier)),
             ("resource", resource),
         ],
-        Grant::Refresh {
+        TokenGrant::Refresh {
             refresh_token,
             resource,
         } => vec![
@@ -119,7 +119,7 @@ pub fn token_request(
             ("refresh_token", Some(refresh_token.reveal())),
             ("resource", resource),
         ],
-        Grant::Exchange { exchange, subject } => {
+        TokenGrant::Exchange { exchange, subject } => {
             scope = exchange.scopes.join(" ");
             let grant_type = "urn:ietf:params:oauth:grant-type:token-exchange";
             let requested = match exchange.id_jag {
@@ -137,7 +137,7 @@ pub fn token_request(
                 ("subject_token_type", Some(subject_token_type)),
             ]
         }
-        Grant::Assertion(assertion) => {
+        TokenGrant::Assertion(assertion) => {
             let grant_type = "urn:ietf:params:oauth:grant-type:jwt-bearer";
             vec![
                 ("grant_type", Some(grant_type)),
@@ -270,7 +270,7 @@ pub(super) fn token(value: &Value) -> Option<Secret> {
 fn error_of(code: Option<&str>) -> TokenAnswerError {
     match code {
         Some("invalid_grant" | "bad_verification_code" | "bad_refresh_token") => {
-            TokenAnswerError::Grant
+            TokenAnswerError::TokenGrant
         }
         Some("invalid_client" | "unauthorized_client") => TokenAnswerError::UnknownClient,
         _ => TokenAnswerError::Client,

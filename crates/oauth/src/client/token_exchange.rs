@@ -9,7 +9,7 @@ use super::token_endpoint::{NoMembers, Tokens, members, token, tokens};
 use base::http::HttpResponse;
 use base::secret::Secret;
 
-/// The type of an identity assertion ("Identity Assertion Authorization Grant").
+/// The type of an identity assertion ("Identity Assertion Authorization TokenGrant").
 pub(super) const ID_JAG: &str = "urn:ietf:params:oauth:token-type:id-jag";
 
 /// How the caller's token becomes one for the server (RFC 8693).

@@ -15,7 +15,7 @@ fn schema() -> Value {
 
 /// A place of a policy.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
+struct MappingPlace {
     way: Vec<Way>,
     kind: PlaceKind,
 }
@@ -31,7 +31,7 @@ enum PlaceKind {
 }
 
 /// Every place of the schema of a policy.
-fn places() -> Vec<Place> {
+fn places() -> Vec<MappingPlace> {
     let schema = schema();
     let mut found = Vec::new();
     add_places(&schema, &schema["$defs"]["Policy"], &[], &mut found);
@@ -48,7 +48,7 @@ fn mappings() -> Vec<Vec<Way>> {
     mappings.map(|place| place.way).collect()
 }
 
-fn add_places(schema: &Value, place: &Value, way: &[Way], found: &mut Vec<Place>) {
+fn add_places(schema: &Value, place: &Value, way: &[Way], found: &mut Vec<MappingPlace>) {
     let further = |step| {
         let mut further = way.to_vec();
         further.push(step);
@@ -70,7 +70,7 @@ fn add_places(schema: &Value, place: &Value, way: &[Way], found: &mut Vec<Place>
         // What has no type takes any value.
         false => place.get("type").map(|_| PlaceKind::Other),
     };
-    found.extend(kind.map(|kind| Place {
+    found.extend(kind.map(|kind| MappingPlace {
         way: way.to_vec(),
         kind,
     }));
@@ -140,7 +140,7 @@ fn b08_a_list_is_not_read_as_a_mapping_at_any_place_of_the_schema() {
 fn a_wrong_value_at_any_place_of_the_schema_does_not_hide_other_mistakes() {
     let places = places();
     assert!(places.len() > 200, "{}", places.len());
-    for Place { way, kind } in places {
+    for MappingPlace { way, kind } in places {
         let mut policy = edited(short(), "/roles", json!({"a": {"extends": ["nobody"]}}));
         policy["zzz"] = json!(1);
         // Nothing that has a type takes this.

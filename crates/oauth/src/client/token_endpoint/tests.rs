@@ -33,7 +33,7 @@ fn body(call: &HttpRequest) -> &str {
     std::str::from_utf8(&call.body).unwrap()
 }
 
-const CODE: Grant<'static> = Grant::Code {
+const CODE: TokenGrant<'static> = TokenGrant::Code {
     code: "c+1&x=y",
     verifier: "v",
     redirect_uri: "https://crm.example.com/.mcp-auth/callback/notes",
@@ -62,13 +62,13 @@ fn a_public_client_sends_its_id_in_the_form() {
     let call = token_request(&client().token, None, CODE);
     assert_eq!(header(&call, "authorization"), None);
     assert!(body(&call).ends_with("&client_id=mcp"));
-    assert_eq!(format!("{CODE:?}"), "Grant");
+    assert_eq!(format!("{CODE:?}"), "TokenGrant");
 }
 
 #[test]
 fn tokens_are_refreshed_and_revoked_by_their_client() {
     let (token, credentials) = (Secret::new("rt/1".into()), credentials());
-    let grant = Grant::Refresh {
+    let grant = TokenGrant::Refresh {
         refresh_token: &token,
         resource: None,
     };
@@ -141,11 +141,15 @@ fn b42_a_response_without_a_plain_bearer_token_is_refused() {
 #[test]
 fn error_codes_say_whether_the_client_or_the_grant_is_refused() {
     for (status, body, error) in [
-        (400, r#"{"error":"invalid_grant"}"#, TokenAnswerError::Grant),
+        (
+            400,
+            r#"{"error":"invalid_grant"}"#,
+            TokenAnswerError::TokenGrant,
+        ),
         (
             200,
             r#"{"error":"bad_verification_code"}"#,
-            TokenAnswerError::Grant,
+            TokenAnswerError::TokenGrant,
         ),
         (
             401,
