@@ -5,7 +5,6 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel};
 
-use super::capabilities;
 use super::configuration;
 use super::host_calls;
 use super::shared::Shared;
@@ -34,15 +33,6 @@ impl Context for Root {
 
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
-        let missing = capabilities::missing(self.id);
-        for name in &missing {
-            let advice = "add it to the plugin's capability_restriction_config";
-            let line = format!("policy not loaded: Envoy refuses the call `{name}`; {advice}");
-            host_calls::log(LogLevel::Critical, &line);
-        }
-        if !missing.is_empty() {
-            return false;
-        }
         let configuration = host_calls::buffer(BufferType::PluginConfiguration, size);
         match load(&configuration, self.id) {
             Ok(policies) => {

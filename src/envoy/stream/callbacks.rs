@@ -9,7 +9,7 @@ use proxy_wasm::types::{Action, LogLevel, MapType};
 
 use super::super::host_calls;
 use super::super::shared::Shared;
-use super::{Stream, report_undelivered};
+use super::Stream;
 use crate::transaction::Transaction;
 use policy::Policies;
 
@@ -28,17 +28,6 @@ impl StreamContext {
     pub(in super::super) fn new(id: u32, policies: Rc<Policies<Rc<Shared>>>) -> Option<Self> {
         let stream = Stream::new(id, policies)?;
         Some(Self { stream })
-    }
-}
-
-/// The host deleted the stream.
-impl Drop for StreamContext {
-    fn drop(&mut self) {
-        if let Ok(stream) = self.stream.try_borrow()
-            && !stream.shared.seen.note_deleted()
-        {
-            report_undelivered(&stream.shared);
-        }
     }
 }
 
@@ -78,13 +67,24 @@ impl HttpContext for StreamContext {
     }
 
     fn on_http_response_headers(&mut self, _: usize, ended: bool) -> Action {
-        self.stream.borrow_mut().response_headers(ended)
+        let stream = &mut *self.stream.borrow_mut();
+        let Some(transaction) = &mut stream.transaction else {
+            return Action::Continue;
+        };
+        if stream.replied {
+            return Action::Continue;
+        }
+        if !transaction.is_over() && host_calls::is_from_upstream() {
+            // The server answers a request that was never judged.
+            return stream.refuse_undelivered();
+        }
+        let headers = host_calls::headers(MapType::HttpResponseHeaders);
+        let step = transaction.response_headers(&headers, ended);
+        stream.response_step(&step)
     }
 
     fn on_http_response_body(&mut self, size: usize, ended: bool) -> Action {
-        let stream = &mut *self.stream.borrow_mut();
-        stream.shared.seen.note_answer_body();
-        stream.response_body(size, ended)
+        self.stream.borrow_mut().response_body(size, ended)
     }
 
     fn on_http_response_trailers(&mut self, _: usize) -> Action {
@@ -104,10 +104,6 @@ impl HttpContext for StreamContext {
         let stream = &mut *self.stream.borrow_mut();
         if stream.waits {
             stream.shared.forget(stream.id);
-        }
-        stream.check_delivery();
-        if !stream.shared.seen.note_logged() {
-            report_undelivered(&stream.shared);
         }
         let status =
             host_calls::number(&["response", "code"]).and_then(|code| u16::try_from(code).ok());
