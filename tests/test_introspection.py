@@ -306,7 +306,7 @@ def h13_the_log_names_the_failure(
     for name, words in {
         "wrong_client": "answered with status 401",
         "active_text": "`active` is not `true` or `false`",
-        "html": "not a JSON object",
+        "html": "not a strict JSON object",
     }.items():
         before = len(envoy.log())
         through(f"bad_{name}").post(BODY, introspection.token()).unavailable(UNAVAILABLE)

@@ -45,7 +45,7 @@ SUBJECT = Subject(
         },
         "results": [{"tools": ["*"], "resources": ["*"], "redact": ["observations"]}],
     },
-    refused={
+    refused={"list prompts", 
         "unknown entity",
         "arguments of a wrong type",
         "delete_observations",
