@@ -9,7 +9,7 @@ mod lenient;
 
 use std::borrow::Cow;
 
-use self::lenient::{Lenient, Quotes};
+use self::lenient::{Lenient, LenientReading};
 use super::argument_names::{Begun, NameId, NameTable};
 use super::identity_members::{MemberFinder, MemberPlace};
 use base::json::Reader;
@@ -68,12 +68,12 @@ impl Embedded<'_> {
         if self.strict(json, above)? {
             return Ok(());
         }
-        for quotes in [Quotes::Double, Quotes::Both] {
-            self.lenient(json, above, quotes)?;
+        for reading in LenientReading::all_of(json) {
+            self.lenient(json, above, reading)?;
             // A reader of lines gets over a line that is broken.
             if json.contains(['\n', '\r']) {
                 for line in json.split(['\n', '\r']) {
-                    self.lenient(line, above, quotes)?;
+                    self.lenient(line, above, reading)?;
                 }
             }
         }
@@ -102,9 +102,14 @@ impl Embedded<'_> {
         Ok(is_strict)
     }
 
-    fn lenient(&mut self, json: &str, above: &Begun, quotes: Quotes) -> Result<(), Tangled> {
+    fn lenient(
+        &mut self,
+        json: &str,
+        above: &Begun,
+        reading: LenientReading,
+    ) -> Result<(), Tangled> {
         self.spend(json)?;
-        Lenient::new(self, above, quotes).read(json)
+        Lenient::new(self, above, reading).read(json)
     }
 
     pub(crate) fn note(&mut self, name: NameId) {

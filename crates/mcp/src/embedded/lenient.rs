@@ -6,19 +6,84 @@
 use super::{Embedded, Tangled, unescaped};
 use crate::argument_names::Begun;
 
-/// What starts and ends a string.
+/// One of the ways in which lenient readers differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Quotes {
-    /// Double quotes, as in JSON. An apostrophe is a letter.
-    Double,
-    /// Single quotes as well, as in Python and JSON5.
-    Both,
+pub(super) struct LenientReading {
+    /// Whether single quotes enclose strings, as in Python and JSON5. Else an apostrophe is a letter.
+    single_quotes: bool,
+    comments: Comments,
+}
+
+/// What is read as a comment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Comments {
+    /// Nothing, as in JSON.
+    No,
+    /// `/* */` and `//`, as in JSON5.
+    Slashes,
+    /// `#` to the end of the line, as in YAML.
+    Hash,
+}
+
+impl LenientReading {
+    /// Every reading that can differ for a text.
+    pub(super) fn all_of(text: &str) -> Vec<Self> {
+        let has_slashes = text.contains("//") || text.contains("/*");
+        let comments = [
+            (Comments::No, true),
+            (Comments::Slashes, has_slashes),
+            (Comments::Hash, text.contains('#')),
+        ];
+        let quotes = [(false, true), (true, text.contains('\''))];
+        let differs = comments.into_iter().filter(|(_, differs)| *differs);
+        differs
+            .flat_map(|(comments, _)| {
+                let differs = quotes.into_iter().filter(|(_, differs)| *differs);
+                differs.map(move |(single_quotes, _)| Self {
+                    single_quotes,
+                    comments,
+                })
+            })
+            .collect()
+    }
+
+    /// Where a comment ends that starts at a place.
+    fn behind_comment(self, text: &str, at: usize) -> Option<usize> {
+        let rest = text.get(at..)?;
+        let is_line = match self.comments {
+            Comments::No => false,
+            Comments::Slashes => rest.starts_with("//"),
+            Comments::Hash => rest.starts_with('#'),
+        };
+        let end = if is_line {
+            rest.find(['\n', '\r'])
+        } else if self.comments == Comments::Slashes {
+            let comment = rest.strip_prefix("/*")?;
+            comment.find("*/").map(|end| end.saturating_add(4))
+        } else {
+            return None;
+        };
+        Some(at.saturating_add(end.unwrap_or(rest.len())))
+    }
+
+    /// Whether what stands before a place is a key.
+    fn is_key(self, text: &str, mut at: usize) -> bool {
+        loop {
+            let rest = text.get(at..).unwrap_or_default();
+            let trimmed = rest.trim_start();
+            at = text.len().saturating_sub(trimmed.len());
+            match self.behind_comment(text, at) {
+                Some(behind) => at = behind,
+                None => return trimmed.starts_with([':', '=']),
+            }
+        }
+    }
 }
 
 /// One reading of a text.
 pub(super) struct Lenient<'e, 't> {
     embedded: &'e mut Embedded<'t>,
-    quotes: Quotes,
+    reading: LenientReading,
     levels: Vec<Level>,
     /// Letters outside quotes, where they start and end.
     word: Option<(usize, usize)>,
@@ -48,10 +113,14 @@ impl Level {
 }
 
 impl<'e, 't> Lenient<'e, 't> {
-    pub(super) fn new(embedded: &'e mut Embedded<'t>, above: &Begun, quotes: Quotes) -> Self {
+    pub(super) fn new(
+        embedded: &'e mut Embedded<'t>,
+        above: &Begun,
+        reading: LenientReading,
+    ) -> Self {
         Self {
             embedded,
-            quotes,
+            reading,
             levels: vec![Level::new(false, above.clone())],
             word: None,
         }
@@ -61,6 +130,10 @@ impl<'e, 't> Lenient<'e, 't> {
         let mut at = 0;
         while let Some(character) = text.get(at..).and_then(|rest| rest.chars().next()) {
             let next = at.saturating_add(character.len_utf8());
+            if let Some(behind) = self.reading.behind_comment(text, at) {
+                at = behind;
+                continue;
+            }
             at = match character {
                 '{' | '[' => {
                     let begun = self.top().value.clone();
@@ -87,8 +160,7 @@ impl<'e, 't> Lenient<'e, 't> {
                     next
                 }
                 '"' => self.string(text, next, character)?,
-                '\'' if self.quotes == Quotes::Both => self.string(text, next, character)?,
-                '/' if self.word.is_none() => behind_comment(text, at).unwrap_or(next),
+                '\'' if self.reading.single_quotes => self.string(text, next, character)?,
                 _ if character.is_whitespace() => next,
                 _ => {
                     let start = self.word.map_or(at, |(start, _)| start);
@@ -148,7 +220,7 @@ impl<'e, 't> Lenient<'e, 't> {
         let end = start.saturating_add(length);
         let content = unescaped(text.get(start..end).unwrap_or_default());
         let behind = end.saturating_add(1);
-        if is_key(text, behind) {
+        if self.reading.is_key(text, behind) {
             self.key(&content);
         } else {
             let above = self.top().value.clone();
@@ -167,28 +239,4 @@ fn length_of_string(rest: &str, quote: char) -> usize {
         is_end
     });
     end.unwrap_or(rest.len())
-}
-
-/// Whether what stands before a place is a key.
-fn is_key(text: &str, mut at: usize) -> bool {
-    loop {
-        let rest = text.get(at..).unwrap_or_default();
-        let trimmed = rest.trim_start();
-        at = text.len().saturating_sub(trimmed.len());
-        match behind_comment(text, at) {
-            Some(behind) => at = behind,
-            None => return trimmed.starts_with([':', '=']),
-        }
-    }
-}
-
-/// Where a comment ends that starts at a place.
-fn behind_comment(text: &str, at: usize) -> Option<usize> {
-    let rest = text.get(at..)?;
-    let end = match (rest.strip_prefix("/*"), rest.strip_prefix("//")) {
-        (Some(comment), _) => comment.find("*/").map(|end| end.saturating_add(4)),
-        (None, Some(_)) => rest.find(['\n', '\r']),
-        (None, None) => return None,
-    };
-    Some(at.saturating_add(end.unwrap_or(rest.len())))
 }

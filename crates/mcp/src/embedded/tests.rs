@@ -43,6 +43,13 @@ fn s2_nearly_json_is_read_as_lenient_servers_read_it() {
         r#"{"user_id"/* " */:1}"#,
         "{// it's\n\"user_id\":1}",
         "{\"x\":1, # \"\n\"user_id\":1}",
+        r#"{"x":1 /* " */,"user_id":"E"}"#,
+        r#"{"x":1/* ' */,'user_id':"E"}"#,
+        "{\"x\":1 // \"\n,\"user_id\":1}",
+        "{\"x\":a//b \"c\", user_id: 1}",
+        "{x: 1, # \"\n user_id: 1}",
+        "{x: 1 # it's\n, user_id: 1}",
+        r#"{"x":NaN,"url":"https://x/#a","user_id":1}"#,
         r#"{"user_id"=>1}"#,
         r#"["user_id":1]"#,
         "{\"x\":\"a\nb\",\"user_id\":1}",
@@ -166,7 +173,7 @@ fn s2_the_work_is_bounded() {
     let mut text = "a".repeat(20_000);
     for _ in 0..11 {
         let quoted = text.replace('\\', "\\\\").replace('"', "\\\"");
-        text = format!("{{x\n[\"{quoted}\"");
+        text = format!("{{x/**/''#\n[\"{quoted}\"");
     }
     let mut embedded = Embedded {
         table: &table,
