@@ -395,6 +395,7 @@ NEARLY_JSON = {
     "single_quotes": "{'user_id':'E'}",
     "apostrophe": '{"note":"it\'s","x":NaN,"user_id":"E"}',
     "string_in_string": '{"x":NaN,"q":"{\\"user_id\\":1}"}',
+    "comment": '{"x":1 /* " */,"user_id":"E"}',
 }
 
 
