@@ -185,7 +185,7 @@ def test_lists_are_filtered_by_the_servers_own_roles(site: Site) -> None:
 
 def test_of_servers_at_one_path_the_host_decides(site: Site) -> None:
     body = call(LEGACY, "hr.holidays")
-    exchange = site.send(at_hr(body, hr_token("hr"), host="tools.example.com:443"))
+    exchange = site.send(at_hr(body, hr_token("hr"), host="tools.example.com"))
     exchange.forwarded(body)
     # The partner's keys cannot be fetched; other policies do not wait for them.
     exchange = site.send(at_hr(body, hr_token("hr", aud=PARTNER), host="partner.example.com")).refused(503)
@@ -293,3 +293,14 @@ def test_requests_that_wait_for_keys_of_two_policies_go_on(
             assert not statuses
         waiting.join()
         assert statuses == [200]
+
+
+@pytest.mark.parametrize("port", ["443", "0443", "80", "0"])
+def test_s7_a_host_with_a_port_that_goes_without_saying_reaches_no_server(site: Site, port: str) -> None:
+    """Envoy's virtual hosts compare the text: the request could reach another server than the policy's."""
+    body = call(LEGACY, "crm.get_customer")
+    for host in ("tools.example.com", "TOOLS.example.com", "partner.example.com"):
+        exchange = site.send(to("/crm/mcp", f"{host}:{port}", body, crm_token()))
+        exchange.refused(404)
+        assert reason(exchange) == "not_found"
+    site.send(at_crm(body, crm_token())).forwarded()

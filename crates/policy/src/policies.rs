@@ -136,6 +136,9 @@ impl<T> Policies<T> {
         if let [(_, only)] = self.all.as_slice() {
             return Some(only);
         }
+        if self.has_hosts() && has_odd_port(authority) {
+            return None;
+        }
         let path = path.split('?').next().unwrap_or_default();
         match path.strip_prefix(METADATA_PATH) {
             Some("") => self.of_host(authority),
@@ -178,6 +181,12 @@ impl<T> Policies<T> {
             _ => of_host()?,
         };
         (!self.is_anothers(route, authority)).then_some(of_policy)
+    }
+
+    /// Whether hosts tell policies apart.
+    fn has_hosts(&self) -> bool {
+        let first = self.all.first().map(|(route, _)| &route.host);
+        self.all.iter().any(|(route, _)| Some(&route.host) != first)
     }
 
     /// Whether an authority, at any port, is the host of other policies only.
@@ -242,6 +251,14 @@ fn host_and_port(authority: &str) -> (&str, Option<&str>) {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => (host, Some(port)),
         _ => (authority, None),
     }
+}
+
+/// Whether a port is spelled as no client does: one that goes without saying, an empty one, or one with a
+/// zero in front. Envoy's virtual hosts compare text: such a host is none of theirs, and the request would
+/// reach the server of another.
+fn has_odd_port(authority: &str) -> bool {
+    let (_, port) = host_and_port(authority);
+    port.is_some_and(|port| matches!(port, "80" | "443" | "") || port.starts_with('0'))
 }
 
 /// Nothing stands beside `policies`.

@@ -66,7 +66,7 @@ fn b14_of_policies_at_one_path_the_host_decides() {
     let policies = several(&[of(CRM, None), of(HR, None), of(OTHER, None)]).unwrap();
     for (authority, expected) in [
         ("a.example", Some(HR)),
-        ("A.Example:443", Some(HR)),
+        ("A.Example", Some(HR)),
         ("b.example:8443", Some(OTHER)),
         ("b.example", None),
         ("b.example:443", None),
@@ -94,7 +94,7 @@ fn b14_of_policies_at_one_path_the_host_decides() {
     );
     assert_eq!(chosen(&local, "/mcp", "[::1]"), None);
     assert_eq!(
-        chosen(&local, "/mcp", "localhost:80"),
+        chosen(&local, "/mcp", "localhost"),
         Some("http://localhost/mcp")
     );
     assert_eq!(chosen(&local, "/mcp", "localhost:443"), None);
@@ -269,5 +269,34 @@ fn b14_the_host_of_another_policy_is_not_this_ones() {
     assert_eq!(
         chosen(&ports, "/a", "localhost:2"),
         Some("http://localhost:1/a")
+    );
+}
+
+#[test]
+fn s7_a_host_with_a_port_that_goes_without_saying_is_for_no_policy() {
+    let written = ["https://a.example/mcp", "https://b.example/mcp"].map(|url| of(url, None));
+    let policies = several(&written).unwrap();
+    let apart = ["https://a.example/a", "https://b.example/b"].map(|url| of(url, None));
+    let apart = several(&apart).unwrap();
+    for port in ["443", "0443", "00443", "80", "080", "", "0"] {
+        for host in [
+            "a.example",
+            "A.EXAMPLE",
+            "a.example.",
+            "b.example",
+            "c.example",
+        ] {
+            let authority = format!("{host}:{port}");
+            assert_eq!(chosen(&policies, "/mcp", &authority), None, "{authority}");
+            assert_eq!(chosen(&apart, "/a", &authority), None, "{authority}");
+        }
+    }
+    assert_eq!(
+        chosen(&policies, "/mcp", "a.example"),
+        Some("https://a.example/mcp")
+    );
+    assert_eq!(
+        chosen(&apart, "/a", "a.example:10000"),
+        Some("https://a.example/a")
     );
 }
