@@ -128,6 +128,16 @@ impl Record {
         self.decision = decision;
     }
 
+    /// Notes that an allowed or undecided request failed. What was found out for the decision stays.
+    pub(crate) fn fail(&mut self, mode: Mode, failure: Decision) {
+        self.decision.reason = failure.reason;
+        self.decision.next_action = failure.next_action;
+        self.decision.evidence.extend(failure.evidence);
+        if mode == Mode::Enforce {
+            self.decision.verdict = failure.verdict;
+        }
+    }
+
     /// A record of a request about which nothing is known yet.
     pub fn new(mode: Mode, decision: Decision) -> Self {
         Self {

@@ -12,6 +12,8 @@ pub enum Verdict {
     Blocked,
     /// It may not yet: the caller can cure it.
     NeedsReview,
+    /// It was not refused, and has no whole answer of the server: the proxy or the server ended it.
+    Failed,
     /// It was let through unchanged in observe mode; the reason says what would have been.
     Draft,
 }
@@ -23,6 +25,7 @@ impl Verdict {
             Self::Approved => "approved",
             Self::Blocked => "blocked",
             Self::NeedsReview => "needs_review",
+            Self::Failed => "failed",
             Self::Draft => "draft",
         }
     }

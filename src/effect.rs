@@ -16,7 +16,7 @@ use crate::accounts::refresh::{PendingRefresh, Refreshed};
 use base::http::{HttpRequest, HttpResponse};
 use base::store::{Key, StoreError, StoreOperation, StoreRecord, Stored};
 use mcp::headers::HeaderEdit;
-use oauth::{PendingFetch, TokenDigest};
+use oauth::{ClientNetwork, PendingFetch, TokenDigest};
 
 /// Something that only the host can do for a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub enum Effect {
     Body(Option<Vec<HeaderEdit>>),
     /// Call a cluster of the policy.
     Call(HttpRequest),
+    /// Say from which network of clients the request comes.
+    Client,
     /// Wait 100 ms: another request holds what this one needs.
     Pause,
     /// Carry out an operation on the store.
@@ -53,6 +55,8 @@ pub enum Outcome {
     Body(Vec<u8>),
     /// The answer to a call; `None` if there was none.
     Call(Option<HttpResponse>),
+    /// The network of clients.
+    Client(ClientNetwork),
     /// The pause is over.
     Paused,
     /// What the store did.
@@ -115,6 +119,14 @@ impl Effects {
         match self.perform(Effect::Call(request)).await {
             Outcome::Call(response) => response,
             _ => None,
+        }
+    }
+
+    /// The network of clients from which the request comes.
+    pub async fn client(&self) -> ClientNetwork {
+        match self.perform(Effect::Client).await {
+            Outcome::Client(client) => client,
+            _ => ClientNetwork::UNKNOWN,
         }
     }
 

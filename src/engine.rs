@@ -8,14 +8,19 @@ use std::rc::Rc;
 use crate::accounts::refresh::Refreshed;
 use crate::accounts::token_exchange::{self, ExchangeError, TokenExchanger};
 use crate::accounts::{AccountContext, Clients, Random, refresh};
+use crate::clock::WorkerClock;
 use crate::credential::Credential;
 use crate::effect::{Effects, Work, Worked};
+use crate::held::HeldBytes;
 use crate::response::pins::SeenTools;
-use base::http::HttpResponse;
+use base::http::{HttpRequest, HttpResponse};
 use base::seal::Sealer;
 use base::store::{StoreError, StoreNames};
-use oauth::{PendingFetch, TokenDigest, Verifier};
+use oauth::{FetchStart, PendingFetch, TokenDigest, Verifier};
 use policy::Policy;
+
+/// For so many pauses of 100 ms a fetch waits for its turn.
+const MAX_PAUSES: usize = 50;
 
 /// What the environment of the VM brings.
 #[derive(Clone, Default)]
@@ -54,6 +59,10 @@ pub struct Engine {
     pub verifier: Rc<RefCell<Verifier>>,
     /// The tools that the server listed so far.
     pub seen: SeenTools,
+    /// What the streams of the worker hold: of all its policies.
+    pub held: HeldBytes,
+    /// The worker's clock.
+    pub(crate) clock: WorkerClock,
 }
 
 /// What came of work, and what the operator has to know of it.
@@ -73,6 +82,8 @@ impl Engine {
             secrets,
             verifier: Rc::new(RefCell::new(verifier)),
             seen: SeenTools::default(),
+            held: HeldBytes::default(),
+            clock: WorkerClock::default(),
         }
     }
 
@@ -88,6 +99,7 @@ impl Engine {
 
     /// The key sets that are to be fetched before a request asks for them. `now` is in Unix seconds.
     pub fn due(&self, now: u64) -> impl Iterator<Item = Work> {
+        self.clock.note(now);
         let due = self.verifier.borrow().due(now);
         due.into_iter().map(PendingFetch::Keys).map(Work::Fetch)
     }
@@ -113,10 +125,22 @@ impl Engine {
         }
     }
 
+    /// Begins a fetch when it is its turn. `None`: nothing is to be fetched, or it took too long.
+    async fn start_fetch(&self, effects: &Effects, fetch: PendingFetch) -> Option<HttpRequest> {
+        for _ in 0..MAX_PAUSES {
+            let start = self.verifier.borrow_mut().start(fetch);
+            match start {
+                FetchStart::Call(request) => return Some(request),
+                FetchStart::Nothing => return None,
+                FetchStart::Later => effects.pause().await,
+            }
+        }
+        None
+    }
+
     /// Fetches what tokens are verified with, and says why that failed.
     async fn fetch(&self, effects: &Effects, fetch: PendingFetch) -> Option<String> {
-        let request = self.verifier.borrow_mut().start(fetch);
-        let response = match request {
+        let response = match self.start_fetch(effects, fetch).await {
             Some(request) => effects.call(request).await,
             None => None,
         };

@@ -4,6 +4,8 @@
 //! host calls. The SDK's calls end the VM on a status they do not expect, so each is made only where its
 //! status is known: headers are read once, while they are there, and never one by one.
 
+mod callbacks_seen;
+mod capabilities;
 mod configuration;
 mod host_calls;
 mod metrics;

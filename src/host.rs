@@ -12,11 +12,15 @@ pub use self::worker::Worker;
 use base::http::HttpRequest;
 use base::store::{StoreError, StoreOperation, Stored};
 use base::time::UnixTime;
+use oauth::ClientNetwork;
 
 /// The proxy, as a worker sees it.
 pub trait Host {
     /// The time.
     fn now(&self) -> UnixTime;
+
+    /// The network of clients from which the request of the effective context comes.
+    fn client(&self) -> ClientNetwork;
 
     /// Writes an error to the proxy's log.
     fn log(&self, error: &str);

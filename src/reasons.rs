@@ -37,6 +37,8 @@ macro_rules! reasons {
 }
 use reasons;
 
+use crate::decision::Verdict;
+
 mod approvals;
 mod refusals;
 
@@ -60,8 +62,8 @@ pub struct Row<T> {
 /// [`crate::refusal::Refusal`] fills in.
 #[derive(Debug, Clone, Copy)]
 pub struct Refused {
-    /// Whether the caller can cure it: the decision is `needs_review`, otherwise `blocked`.
-    pub is_curable: bool,
+    /// The decision: `needs_review` if the caller can cure it.
+    pub verdict: Verdict,
     /// The source of the evidence in the log.
     pub source: &'static str,
     /// What the caller gets.

@@ -12,7 +12,7 @@ pub use self::reply::{RefusedRequest, error_body, refuse, result};
 use crate::accounts::token_exchange::ExchangeError;
 use crate::authorize::Denial;
 use crate::consent::elicitation::Elicitation;
-use crate::decision::{Decision, Evidence, Verdict};
+use crate::decision::{Decision, Evidence};
 use crate::pages::PageRefusal;
 use crate::reasons::{Reason, Refused};
 use base::store::StoreError;
@@ -28,6 +28,8 @@ pub enum Refusal {
     Argument(ArgumentError),
     /// The user has to agree, clients of this protocol version cannot be asked, and there is no page.
     CannotAsk,
+    /// The proxy answered before anything was decided.
+    AnsweredByProxy,
     /// The client left before anything was decided.
     ClientGone,
     /// The user has to agree to the call.
@@ -120,14 +122,23 @@ pub enum Refusal {
     UpstreamChallenge,
     /// The server redirects to another URL.
     UpstreamRedirect,
+    /// The server ended its answer too early.
+    UpstreamReset,
+    /// The server did not answer.
+    UpstreamUnavailable,
     /// The caller may not act as the role or user it names.
     ViewAs,
+    /// The worker holds as many bodies and answers as it may.
+    WorkerFull,
 }
 
 impl Refusal {
     /// The reason, whose row has everything that does not depend on the request.
     pub fn reason(&self) -> Reason {
         match self {
+            Self::AnsweredByProxy => Reason::AnsweredByProxy,
+            Self::UpstreamReset => Reason::UpstreamReset,
+            Self::UpstreamUnavailable => Reason::UpstreamUnavailable,
             Self::Argument(ArgumentError::InString(_) | ArgumentError::Tangled) => {
                 Reason::ArgumentInString
             }
@@ -212,6 +223,7 @@ impl Refusal {
             Self::UpstreamChallenge => Reason::UpstreamChallenged,
             Self::UpstreamRedirect => Reason::UpstreamRedirected,
             Self::ViewAs => Reason::ViewAsNotAllowed,
+            Self::WorkerFull => Reason::WorkerFull,
         }
     }
 
@@ -228,11 +240,7 @@ impl Refusal {
     pub fn decision(&self) -> Decision {
         let row = self.row();
         Decision {
-            verdict: if row.is_curable {
-                Verdict::NeedsReview
-            } else {
-                Verdict::Blocked
-            },
+            verdict: row.verdict,
             reason: self.reason().row().code,
             evidence: vec![Evidence::new(self.fill(row.source), self.fill(row.text))],
             next_action: Some(self.fill(row.next)),
@@ -297,7 +305,8 @@ impl Refusal {
             Self::Page(refusal) => vec![("error", refusal.detail())],
             Self::Store(reason) => error(reason),
             Self::Token(reason) => error(reason),
-            Self::Body
+            Self::AnsweredByProxy
+            | Self::Body
             | Self::CannotAsk
             | Self::ClientGone
             | Self::Confirm(_)
@@ -334,7 +343,10 @@ impl Refusal {
             | Self::UpstreamAnswer
             | Self::UpstreamChallenge
             | Self::UpstreamRedirect
-            | Self::ViewAs => Vec::new(),
+            | Self::UpstreamReset
+            | Self::UpstreamUnavailable
+            | Self::ViewAs
+            | Self::WorkerFull => Vec::new(),
         }
     }
 }

@@ -207,6 +207,29 @@ impl Answering {
         matches!(self.state, ResponseState::Message { .. })
     }
 
+    /// The bytes of an unfinished event.
+    pub(crate) fn unfinished(&self) -> usize {
+        match &self.state {
+            ResponseState::Events { stream, .. } => stream.unfinished(),
+            _ => 0,
+        }
+    }
+
+    /// Refuses an answer because the worker holds too much. `chunk` is its part at hand.
+    pub(crate) fn refuse_held(&mut self, chunk: &[u8], record: &mut Record) -> Step {
+        let step = match std::mem::take(&mut self.state) {
+            ResponseState::Message { failed } => {
+                self.answer_error(failed, &Refusal::WorkerFull, record)
+            }
+            ResponseState::Events { .. } => {
+                self.end_stream(chunk, Vec::new(), &Refusal::WorkerFull, record)
+            }
+            ResponseState::Replaced(rest) => self.pass_chunk(chunk, rest),
+            ResponseState::Pass => Step::Forward(Forward::default()),
+        };
+        self.with_answer_headers(step)
+    }
+
     /// A held message grew to so many bytes, and has not ended: its bytes are read once it has.
     pub(crate) fn response_grows(&mut self, size: usize, record: &mut Record) -> Step {
         let step = match self.state {

@@ -10,8 +10,10 @@ use std::rc::Rc;
 
 use crate::audit::Record;
 use crate::cors;
+use crate::decision::Verdict;
 use crate::effect::{Effect, Outcome, Progress, Task};
 use crate::engine::Engine;
+use crate::held::HeldShare;
 use crate::refusal::Refusal;
 use crate::request::arrived::Arrived;
 pub use crate::request::peer::Peer;
@@ -34,6 +36,17 @@ async fn pass(request: Request, peer: Peer) -> Result<Passed, End> {
     Ok(fulfilled.release())
 }
 
+/// How the answer of a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// As the server or this filter ended it, or because the client left.
+    Whole,
+    /// The proxy answered in the server's place.
+    ByProxy,
+    /// The server, or the connection to it, ended it too early.
+    CutOff,
+}
+
 /// One request and its answer.
 #[derive(Debug)]
 pub struct Transaction {
@@ -41,6 +54,7 @@ pub struct Transaction {
     started: UnixTime,
     peer: Peer,
     journal: Rc<RefCell<Journal>>,
+    held: HeldShare,
     phase: Phase,
 }
 
@@ -68,6 +82,7 @@ impl Transaction {
     pub fn new(engine: Rc<Engine>, now: UnixTime) -> Self {
         let journal = Journal::new(&engine.policy);
         Self {
+            held: engine.held.share(),
             engine,
             started: now,
             peer: Peer::default(),
@@ -105,8 +120,13 @@ impl Transaction {
     /// More of the request's body arrived: `size` bytes so far. `Some`: that is too much.
     pub fn request_grows(&mut self, size: usize) -> Option<End> {
         self.journal.borrow_mut().record.request_bytes = size;
-        let is_too_large = !self.is_over() && size > self.engine.policy.max_body;
-        is_too_large.then(|| self.abort(&Refusal::TooLarge))
+        if self.is_over() {
+            return None;
+        }
+        if size > self.engine.policy.max_body {
+            return Some(self.abort(&Refusal::TooLarge));
+        }
+        (!self.held.hold(size)).then(|| self.abort(&Refusal::WorkerFull))
     }
 
     /// Goes on with the outcome of the effect for which the request waits. `None`: it waits for none.
@@ -138,6 +158,7 @@ impl Transaction {
             Progress::Done(Err(end)) => (Phase::Over, end),
         };
         self.phase = phase;
+        self.held.hold(0);
         Progress::Done(end)
     }
 
@@ -175,6 +196,7 @@ impl Transaction {
 
     fn abort(&mut self, refusal: &Refusal) -> End {
         self.phase = Phase::Over;
+        self.held.hold(0);
         let journal = &mut *self.journal.borrow_mut();
         journal.refuse(&self.engine.policy, refusal, None)
     }
@@ -213,7 +235,10 @@ impl Transaction {
     pub fn response_grows(&mut self, size: usize) -> Step {
         let record = &mut self.journal.borrow_mut().record;
         match &mut self.phase {
-            Phase::Passed(passed) => passed.answering.response_grows(size, record),
+            Phase::Passed(passed) => match self.held.hold(size) {
+                true => passed.answering.response_grows(size, record),
+                false => passed.answering.refuse_held(&[], record),
+            },
             _ => Step::Hold,
         }
     }
@@ -224,7 +249,13 @@ impl Transaction {
         match &mut self.phase {
             Phase::Passed(passed) => {
                 let answering = &mut passed.answering;
-                answering.response_body(body, now, record)
+                let held = answering.unfinished().saturating_add(body.len());
+                if answering.reads_response() && !self.held.hold(held) {
+                    return answering.refuse_held(body, record);
+                }
+                let step = answering.response_body(body, now, record);
+                self.held.hold(answering.unfinished());
+                step
             }
             _ => Step::Forward(Forward::default()),
         }
@@ -242,12 +273,24 @@ impl Transaction {
 
     /// The record of this transaction, once it is over. `status` is what the client got, 0 if it got
     /// nothing. `None` if the request never arrived here.
-    pub fn finish(self, status: u16, now: UnixTime) -> Option<Record> {
-        if matches!(self.phase, Phase::Expected) {
-            return None;
-        }
+    pub fn finish(self, status: u16, ending: Ending, now: UnixTime) -> Option<Record> {
+        let failure = match (&self.phase, ending) {
+            (Phase::Expected, _) => return None,
+            (_, Ending::Whole) | (Phase::Over, _) => None,
+            (Phase::Judging(_), Ending::ByProxy) => Some(Refusal::AnsweredByProxy),
+            (Phase::Judging(_), Ending::CutOff) => None,
+            (Phase::Passed(_), Ending::ByProxy) => Some(Refusal::UpstreamUnavailable),
+            (Phase::Passed(_), Ending::CutOff) => Some(Refusal::UpstreamReset),
+        };
         drop(self.phase);
         let mut record = Rc::into_inner(self.journal)?.into_inner().record;
+        // What was refused before the end stays refused. An answer of the proxy itself cannot be read.
+        let is_refused = record.decision.verdict == Verdict::Blocked;
+        if let Some(failure) = failure
+            && !(ending == Ending::CutOff && is_refused)
+        {
+            record.fail(self.engine.policy.mode, failure.decision());
+        }
         record.status = status;
         record.duration_ms = now.as_millis().saturating_sub(self.started.as_millis());
         Some(record)

@@ -98,7 +98,7 @@ fn exchange(criterion: &mut Criterion) {
                 bencher.iter(|| {
                     let (transaction, forward) = request(&engine, &headers, &body);
                     assert_eq!(forward.body.is_some(), edited);
-                    transaction.finish(200, NOW)
+                    transaction.finish(200, mcp_auth_filter::transaction::Ending::Whole, NOW)
                 });
             });
         }
@@ -183,7 +183,8 @@ fn token(criterion: &mut Criterion) {
         let authorization = issuer.authorization();
         let verify = |verifier: &mut Verifier| {
             let token = BearerToken::of_header(&authorization).unwrap();
-            let outcome = verifier.verify(&token, NOW.as_secs());
+            let outcome =
+                verifier.verify(&token, Some(oauth::ClientNetwork::UNKNOWN), NOW.as_secs());
             assert!(matches!(outcome, Verification::Verified(_)));
         };
         group.bench_function(

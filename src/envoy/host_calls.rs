@@ -1,5 +1,6 @@
 //! The host calls the filter makes, each where its status is known.
 
+use std::net::SocketAddr;
 use std::time::{Duration, UNIX_EPOCH};
 
 use proxy_wasm::hostcalls;
@@ -11,6 +12,7 @@ use base::http::{HttpRequest, HttpResponse, Reply};
 use base::store::{StoreError, StoreOperation, Stored, memory};
 use base::time::UnixTime;
 use mcp::headers::{HeaderEdit, Headers};
+use oauth::ClientNetwork;
 
 /// How long an answer to a call may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -21,6 +23,15 @@ pub(super) struct EnvoyHost;
 impl Host for EnvoyHost {
     fn now(&self) -> UnixTime {
         now()
+    }
+
+    fn client(&self) -> ClientNetwork {
+        let address = address("source");
+        let address = str::from_utf8(&address).ok().map(str::parse::<SocketAddr>);
+        match address {
+            Some(Ok(address)) => ClientNetwork::of(address.ip()),
+            _ => ClientNetwork::UNKNOWN,
+        }
     }
 
     fn log(&self, error: &str) {
@@ -151,17 +162,32 @@ pub(super) fn number(path: &[&str]) -> Option<u64> {
 
 /// The addresses between which the request came.
 pub(super) fn peer() -> Peer {
-    let address = |end: &str| {
-        let address = hostcalls::get_property(vec![end, "address"]);
-        address.ok().flatten().unwrap_or_default()
-    };
     Peer::of(&address("destination"), &address("source"))
+}
+
+/// The address of one end of the request's connection, as Envoy writes it.
+fn address(end: &str) -> Vec<u8> {
+    let address = hostcalls::get_property(vec![end, "address"]);
+    address.ok().flatten().unwrap_or_default()
 }
 
 /// Whether the answer that arrives comes from the server, and not from Envoy itself.
 pub(super) fn is_from_upstream() -> bool {
+    code_details() == b"via_upstream"
+}
+
+/// Whether the server, or the connection to it, ended the answer, and not the client.
+pub(super) fn server_failed() -> bool {
+    /// The response flags of clients that leave or break the protocol.
+    const OF_CLIENT: u64 = 0x4000 | 0x40000;
+    let flags = number(&["response", "flags"]).unwrap_or(0);
+    flags & !OF_CLIENT != 0 || code_details().starts_with(b"upstream_")
+}
+
+/// Where the response code comes from, in Envoy's words.
+fn code_details() -> Vec<u8> {
     let details = hostcalls::get_property(vec!["response", "code_details"]);
-    matches!(details, Ok(Some(details)) if details == b"via_upstream")
+    details.ok().flatten().unwrap_or_default()
 }
 
 /// Writes to the host's log.

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel};
 
+use super::capabilities;
 use super::configuration;
 use super::host_calls;
 use super::shared::Shared;
@@ -13,6 +14,7 @@ use crate::accounts::token_exchange::TokenExchanger;
 use crate::accounts::{Clients, Random};
 use crate::credential::Credential;
 use crate::engine::{Engine, Secrets};
+use crate::held::HeldBytes;
 use base::http::Reply;
 use base::seal::Sealer;
 use oauth::Verifier;
@@ -33,6 +35,15 @@ impl Context for Root {
 
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
+        let missing = capabilities::missing(self.id);
+        for name in &missing {
+            let advice = "add it to the plugin's capability_restriction_config";
+            let line = format!("policy not loaded: Envoy refuses the call `{name}`; {advice}");
+            host_calls::log(LogLevel::Critical, &line);
+        }
+        if !missing.is_empty() {
+            return false;
+        }
         let configuration = host_calls::buffer(BufferType::PluginConfiguration, size);
         match load(&configuration, self.id) {
             Ok(policies) => {
@@ -84,12 +95,14 @@ impl Root {
 }
 
 fn load(configuration: &[u8], root: u32) -> Result<Policies<Rc<Shared>>, Vec<PolicyError>> {
+    let held = HeldBytes::default();
     Policies::parse(&configuration::to_json(configuration))?.try_map(|policy| {
         let environment = |name: &str| std::env::var(name).ok();
         let verifier = Verifier::with_environment(policy.issuers.clone(), &environment)
             .map_err(|error| vec![PolicyError::new(error.path(), error.to_string())])?;
         let secrets = secrets(&policy).map_err(|error| vec![error])?;
-        let engine = Engine::new(Rc::new(policy), secrets, verifier);
+        let mut engine = Engine::new(Rc::new(policy), secrets, verifier);
+        engine.held = held.clone();
         Ok(Rc::new(Shared::new(engine, root)))
     })
 }

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
+use super::callbacks_seen::CallbacksSeen;
 use super::host_calls::{self, EnvoyHost};
 use super::metrics::Metrics;
 use super::stream::Stream;
@@ -28,6 +29,8 @@ pub(super) struct Shared {
     pub(super) host_holds: Cell<bool>,
     /// Whether it was noticed that the host cannot hold: then nothing is let through any more.
     pub(super) host_fails: Cell<bool>,
+    /// The callbacks that arrived.
+    pub(super) seen: CallbacksSeen,
     /// Streams whose headers are held, until the host is known to hold.
     held: RefCell<Vec<WaitingStream>>,
     /// Streams that go on at the next tick.
@@ -44,6 +47,7 @@ impl Shared {
             metrics: Metrics::default(),
             host_holds: Cell::new(false),
             host_fails: Cell::new(false),
+            seen: CallbacksSeen::default(),
             held: RefCell::default(),
             paused: RefCell::default(),
         }
@@ -85,6 +89,7 @@ impl Shared {
     /// The timer went off. Shared work begins before anything is done for a stream: its calls would
     /// be that stream's, and end with it.
     pub(super) fn tick(&self) {
+        self.seen.note_tick();
         wake(self.worker.tick());
         let paused = self.paused.take();
         let paused = paused.iter().filter_map(Weak::upgrade);

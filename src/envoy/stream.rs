@@ -13,9 +13,20 @@ use super::host_calls;
 use super::shared::Shared;
 use crate::effect::{Effect, Outcome, Progress};
 use crate::step::{End, Step};
-use crate::transaction::Transaction;
+use crate::transaction::{Ending, Transaction};
 use mcp::headers::{HeaderEdit, Headers};
 use policy::{Hold, Policies};
+
+/// The path with which the headers of a request are held until the host is known to hold.
+const UNJUDGED_PATH: &str = "/.mcp-auth/unjudged";
+/// The status with which the headers of an answer are held until the host is known to deliver bodies.
+const UNJUDGED_STATUS: &str = "502";
+
+/// Headers of an answer that are held back.
+struct AnswerHeaders {
+    status: String,
+    content_type: Option<String>,
+}
 
 /// A stream, as the callbacks, the timer and the calls see it.
 pub(super) struct Stream {
@@ -34,6 +45,18 @@ pub(super) struct Stream {
     request_size: Option<usize>,
     /// The whole request is in the buffer.
     request_ended: bool,
+    /// The path of a request, until the host is known to hold.
+    path: Option<String>,
+    /// Its headers are held with another path.
+    has_other_path: bool,
+    /// The answer's headers arrived here.
+    has_answer_headers: bool,
+    /// The answer's end arrived here.
+    has_answer_end: bool,
+    /// Envoy answers in the server's place.
+    is_by_proxy: bool,
+    /// The headers of an answer that may not go on with them yet.
+    answer_headers: Option<AnswerHeaders>,
     /// The size of the answer's buffer.
     response_size: usize,
     /// It waits for an outcome.
@@ -56,6 +79,12 @@ impl Stream {
             head_size: 0,
             request_size: None,
             request_ended: false,
+            path: None,
+            has_other_path: false,
+            has_answer_headers: false,
+            has_answer_end: false,
+            is_by_proxy: false,
+            answer_headers: None,
             response_size: 0,
             waits: false,
             resumed: false,
@@ -88,6 +117,13 @@ impl Stream {
             let end = transaction.refuse_unmatched(&headers);
             return self.end(end);
         }
+        if self.shared.host_fails.get() {
+            let end = transaction.host_does_not_hold();
+            return self.end(end);
+        }
+        if !self.shared.host_holds.get() {
+            self.path = headers.one(":path").ok().flatten().map(str::to_owned);
+        }
         if self.shared.engine.policy.local.is_some() {
             transaction.set_peer(host_calls::peer());
         }
@@ -114,7 +150,12 @@ impl Stream {
                         size,
                     )))
                 }
-                Progress::Waits(effect) => self.shared.perform(&self.own, self.id, effect),
+                Progress::Waits(effect) => {
+                    if !self.shared.seen.has_timer(host_calls::now().as_millis()) {
+                        return self.refuse_undelivered();
+                    }
+                    self.shared.perform(&self.own, self.id, effect)
+                }
             };
             self.waits = outcome.is_none();
             let (Some(transaction), Some(outcome)) = (&mut self.transaction, outcome) else {
@@ -139,8 +180,26 @@ impl Stream {
             let end = transaction.host_does_not_hold();
             return self.end(end);
         }
+        if self.path.is_some() && self.request_size.is_none() {
+            // Were the body not delivered here, the headers would go on with it, unjudged.
+            let path = HeaderEdit::Set(":path".to_owned(), UNJUDGED_PATH.to_owned());
+            host_calls::edit_headers(MapType::HttpRequestHeaders, &[path]);
+            self.has_other_path = true;
+            // Envoy counts these as received.
+            self.head_size = self.head_size.saturating_add(UNJUDGED_PATH.len());
+        }
         self.shared.watch(&self.own);
         Action::Pause
+    }
+
+    /// Gives a request its path back, once its body is delivered here.
+    fn restore_path(&mut self) {
+        if std::mem::take(&mut self.has_other_path)
+            && let Some(path) = self.path.take()
+        {
+            let path = HeaderEdit::Set(":path".to_owned(), path);
+            host_calls::edit_headers(MapType::HttpRequestHeaders, &[path]);
+        }
     }
 
     /// Makes the host calls for a request that is over.
@@ -198,6 +257,7 @@ impl Stream {
     fn request_body(&mut self, size: usize, ended: bool) -> Action {
         let shared = Rc::clone(&self.shared);
         let is_first = self.request_size.replace(size).is_none();
+        self.restore_path();
         self.request_ended = ended;
         let Some(transaction) = self.transaction.as_mut().filter(|_| !self.replied) else {
             return Action::Pause;
@@ -230,11 +290,7 @@ impl Stream {
 
     /// Refuses a request of which the host did not deliver a part.
     fn refuse_undelivered(&mut self) -> Action {
-        report(
-            &self.shared,
-            "Envoy did not deliver the request to the filter; compare its \
-             capability_restriction_config with the shipped one",
-        );
+        report_undelivered(&self.shared);
         let Some(transaction) = &mut self.transaction else {
             return Action::Pause;
         };
@@ -242,12 +298,81 @@ impl Stream {
         self.end(end)
     }
 
-    /// The answer grew to `size` bytes, or brought a chunk of that size, or ended.
-    fn response_body(&mut self, size: usize, ended: bool) -> Action {
-        self.response_size = size;
+    /// The answer's headers.
+    fn response_headers(&mut self, ended: bool) -> Action {
+        self.has_answer_headers = true;
         let Some(transaction) = &mut self.transaction else {
             return Action::Continue;
         };
+        if self.replied {
+            return Action::Continue;
+        }
+        let headers = host_calls::headers(MapType::HttpResponseHeaders);
+        self.has_answer_end = ended;
+        if !transaction.is_over() || is_error(&headers) {
+            let is_from_upstream = host_calls::is_from_upstream();
+            if is_from_upstream && !transaction.is_over() {
+                // The server answers a request that was never judged.
+                return self.refuse_undelivered();
+            }
+            self.is_by_proxy = !is_from_upstream;
+        }
+        let step = transaction.response_headers(&headers, ended);
+        // With a buffer filter, headers cannot wait for their body.
+        let can_wait = self.shared.engine.policy.hold == Hold::StopIteration;
+        let is_unsure = can_wait && transaction.reads_response() && !ended;
+        let action = self.response_step(&step);
+        if is_unsure && !self.shared.seen.delivers_answers() {
+            self.hold_answer_headers();
+            return Action::Pause;
+        }
+        action
+    }
+
+    /// Makes the headers of an answer those of an error. Were its body not delivered here, they would go
+    /// on with it, unjudged.
+    fn hold_answer_headers(&mut self) {
+        let headers = host_calls::headers(MapType::HttpResponseHeaders);
+        let one = |name| headers.one(name).ok().flatten().map(str::to_owned);
+        self.answer_headers = one(":status").map(|status| AnswerHeaders {
+            status,
+            content_type: one("content-type"),
+        });
+        host_calls::edit_headers(
+            MapType::HttpResponseHeaders,
+            &[
+                HeaderEdit::Set(":status".to_owned(), UNJUDGED_STATUS.to_owned()),
+                HeaderEdit::Remove("content-type".to_owned()),
+            ],
+        );
+    }
+
+    fn restore_answer_headers(&mut self) {
+        if let Some(AnswerHeaders {
+            status,
+            content_type,
+        }) = self.answer_headers.take()
+        {
+            let mut edits = vec![HeaderEdit::Set(":status".to_owned(), status)];
+            edits.extend(content_type.map(|text| HeaderEdit::Set("content-type".to_owned(), text)));
+            host_calls::edit_headers(MapType::HttpResponseHeaders, &edits);
+        }
+    }
+
+    /// The answer grew to `size` bytes, or brought a chunk of that size, or ended.
+    fn response_body(&mut self, size: usize, ended: bool) -> Action {
+        self.response_size = size;
+        self.has_answer_end |= ended;
+        self.restore_answer_headers();
+        let Some(transaction) = &mut self.transaction else {
+            return Action::Continue;
+        };
+        if !self.has_answer_headers && !self.replied && transaction.is_over() {
+            // Its headers are gone, and may have its length.
+            report_undelivered(&self.shared);
+            host_calls::replace_buffer(BufferType::HttpResponseBody, size, &vec![b' '; size]);
+            return Action::Continue;
+        }
         if self.replied || !transaction.reads_response() {
             return Action::Continue;
         }
@@ -259,6 +384,38 @@ impl Stream {
         let body = host_calls::buffer(BufferType::HttpResponseBody, size);
         let step = transaction.response_body(&body, host_calls::now());
         self.response_step(&step)
+    }
+
+    /// How the answer ended, once the stream is over.
+    fn ending(&self) -> Ending {
+        if self.replied {
+            return Ending::Whole;
+        }
+        if self.is_by_proxy {
+            return Ending::ByProxy;
+        }
+        match self.has_answer_headers && !self.has_answer_end && host_calls::server_failed() {
+            true => Ending::CutOff,
+            false => Ending::Whole,
+        }
+    }
+
+    /// The stream is over: whether the host kept something back shows now.
+    fn check_delivery(&self) {
+        let asks = |ask: fn(&Transaction) -> bool| self.transaction.as_ref().is_some_and(ask);
+        let is_headless = !self.has_answer_headers && !self.replied;
+        let is_unread = !self.replied
+            && !self.shared.seen.delivers_answers()
+            && asks(Transaction::reads_response);
+        let is_held = self.answer_headers.is_some() || asks(Transaction::holds_response);
+        if !is_held && !is_headless && !is_unread {
+            return;
+        }
+        // The whole answer of the server went on, and a part of it was not delivered here.
+        let is_sent = host_calls::number(&["response", "size"]) > Some(0);
+        if host_calls::is_from_upstream() && !host_calls::server_failed() && is_sent {
+            report_undelivered(&self.shared);
+        }
     }
 
     /// Makes the host calls of a step of the answer. An answer is never replaced by a reply: what
@@ -308,6 +465,12 @@ fn headers_left() -> bool {
     host_calls::number(&["upstream", "request_attempt_count"]).is_some_and(|attempts| attempts > 0)
 }
 
+/// Whether an answer has the status of an error.
+fn is_error(headers: &Headers) -> bool {
+    let status = headers.one(":status").ok().flatten();
+    status.is_some_and(|status| status.starts_with(['4', '5']))
+}
+
 fn report_host(shared: &Shared) {
     report(
         shared,
@@ -322,6 +485,14 @@ fn report_host(shared: &Shared) {
                  stand behind this filter"
             }
         },
+    );
+}
+
+fn report_undelivered(shared: &Shared) {
+    report(
+        shared,
+        "Envoy did not deliver a part of a request or of an answer to the filter; compare its \
+         capability_restriction_config with the shipped one",
     );
 }
 

@@ -14,6 +14,7 @@ use base::http::{HttpRequest, HttpResponse};
 use base::store::{StoreError, StoreOperation, Stored, memory};
 use base::time::UnixTime;
 use mcp::headers::Headers;
+use oauth::ClientNetwork;
 
 /// The servers and the store that a dry run finds.
 pub trait Outside {
@@ -132,6 +133,10 @@ impl DryRun {
 impl Host for DryHost {
     fn now(&self) -> UnixTime {
         self.now
+    }
+
+    fn client(&self) -> ClientNetwork {
+        ClientNetwork::UNKNOWN
     }
 
     fn log(&self, _: &str) {}

@@ -123,6 +123,10 @@ mod tests {
     }
 
     impl Host for Proxy {
+        fn client(&self) -> oauth::ClientNetwork {
+            oauth::ClientNetwork::UNKNOWN
+        }
+
         fn now(&self) -> UnixTime {
             UnixTime::from_millis(NOW * 1000)
         }

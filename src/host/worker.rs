@@ -1,7 +1,7 @@
 //! The effects of requests, and of the work they share, carried out by a host: calls, the store,
 //! pauses. What is over wakes the requests that wait for it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
 use std::rc::Rc;
@@ -13,10 +13,12 @@ use super::single_flight::{FlightId, SingleFlight};
 use crate::effect::{Effect, Outcome, Progress, Task};
 use crate::engine::{Engine, Finished};
 use base::http::{HttpRequest, HttpResponse};
-use base::store::{StoreError, etcd};
+use base::store::{StoreError, Stored, etcd};
 
 /// How long a pause is.
 const PAUSE_MS: u64 = 100;
+/// A call without an answer for so long never gets one. The host's own limit is shorter.
+const LONGEST_CALL_MS: u64 = 10_000;
 /// When the timer goes off if a request waits for it.
 const SOON: Duration = Duration::from_millis(1);
 
@@ -31,6 +33,8 @@ pub struct Worker<R> {
     rollbacks: Rollbacks,
     flights: RefCell<SingleFlight<R>>,
     calls: RefCell<HashMap<u32, Call<R>>>,
+    /// Whether the last operation on the store found it available.
+    store_fails: Cell<bool>,
     /// Until when, in Unix milliseconds.
     pauses: RefCell<Vec<(u64, CallOwner<R>)>>,
 }
@@ -39,6 +43,8 @@ pub struct Worker<R> {
 struct Call<R> {
     owner: CallOwner<R>,
     context: u32,
+    /// In Unix milliseconds.
+    began_ms: u64,
     /// The operation on the store that it is for, if it is for one.
     store: Option<Box<etcd::Job>>,
 }
@@ -60,6 +66,7 @@ impl<R> Worker<R> {
             rollbacks: Rollbacks::new(),
             flights: RefCell::default(),
             calls: RefCell::default(),
+            store_fails: Cell::new(false),
             pauses: RefCell::default(),
         }
     }
@@ -97,6 +104,7 @@ impl<R> Worker<R> {
                 etcd::EtcdProgress::Over(stored) => {
                     let (host, operation) = (&*self.host, job.operation());
                     let stored = self.rollbacks.correct(host, operation, stored);
+                    self.note_store(&stored);
                     Some((call.owner, Outcome::Store(stored)))
                 }
                 etcd::EtcdProgress::Call(request) => {
@@ -127,6 +135,13 @@ impl<R> Worker<R> {
         let mut going_on: Vec<_> = begun
             .flat_map(|(id, progress)| self.carry_on(id, progress))
             .collect();
+        for token in self.calls_given_up(now.as_millis()) {
+            self.host.log(
+                "the host did not report the end of a call; compare its \
+                 capability_restriction_config with the shipped one",
+            );
+            going_on.extend(self.answered(token, || None));
+        }
         for owner in self.pauses_over(now.as_millis()) {
             going_on.extend(self.deliver(Some((owner, Outcome::Paused))));
         }
@@ -140,10 +155,32 @@ impl<R> Worker<R> {
             .retain(|_, call| call.context != context);
     }
 
+    /// Logs the begin and the end of an outage of the store.
+    fn note_store(&self, stored: &Result<Stored, StoreError>) {
+        let fails = stored == &Err(StoreError::Unavailable);
+        if self.store_fails.replace(fails) != fails {
+            self.host.log(match fails {
+                true => "the store (etcd) is not available; requests that need it get a 503",
+                false => "the store (etcd) is available again",
+            });
+        }
+    }
+
+    fn calls_given_up(&self, now_ms: u64) -> Vec<u32> {
+        let calls = self.calls.borrow();
+        let given_up = calls.iter().filter(|(_, call)| {
+            // A call that began further ahead than a step of the clock is long goes on.
+            now_ms.saturating_sub(call.began_ms) > LONGEST_CALL_MS
+        });
+        given_up.map(|(token, _)| *token).collect()
+    }
+
     fn pauses_over(&self, now_ms: u64) -> Vec<CallOwner<R>> {
         let pauses = std::mem::take(&mut *self.pauses.borrow_mut());
+        // One that is further ahead than a pause is long is over: the clock was set back.
+        let is_over = |until: u64| until <= now_ms || until > now_ms.saturating_add(PAUSE_MS);
         let (over, waiting): (Vec<_>, Vec<_>) =
-            pauses.into_iter().partition(|(until, _)| *until <= now_ms);
+            pauses.into_iter().partition(|(until, _)| is_over(*until));
         if !waiting.is_empty() {
             self.host.wake(Duration::from_millis(PAUSE_MS));
         }
@@ -160,6 +197,7 @@ impl<R> Worker<R> {
     ) -> Option<(CallOwner<R>, Outcome)> {
         match (effect, &self.engine.policy.store) {
             (Effect::Call(request), _) => self.call(owner, context, &request, None),
+            (Effect::Client, _) => Some((owner, Outcome::Client(self.host.client()))),
             (Effect::Store(operation), None) => {
                 let operation = self.engine.secrets.store_names.name(operation);
                 let stored = self.host.store(&operation);
@@ -205,6 +243,7 @@ impl<R> Worker<R> {
         let call = Call {
             owner,
             context,
+            began_ms: self.host.now().as_millis(),
             store,
         };
         self.calls.borrow_mut().insert(token, call);

@@ -228,7 +228,7 @@ impl World {
 
     fn fetch(&mut self, need: PendingFetch) {
         let mut verifier = self.verifier.borrow_mut();
-        assert!(verifier.start(need).is_some());
+        assert!(matches!(verifier.start(need), oauth::FetchStart::Call(_)));
         let keys = key_set();
         let document = self.keys.then_some(keys.as_bytes());
         verifier.fetched(need, document, self.now, 1.0).unwrap();

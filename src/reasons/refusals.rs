@@ -7,6 +7,7 @@ use super::Seen::{
     Challenge, DoesNotExist, Error, ErrorByVersion, Nothing, Page, Question, Status,
 };
 use super::{Refused, Seen};
+use crate::decision::Verdict;
 
 // Error codes of JSON-RPC and of MCP 2026-07-28 "Error Codes". Other codes are HTTP's, outside the
 // range that JSON-RPC reserves.
@@ -28,7 +29,7 @@ const fn blocked(
     next: &'static str,
 ) -> Refused {
     Refused {
-        is_curable: false,
+        verdict: Verdict::Blocked,
         source,
         seen,
         text,
@@ -43,9 +44,19 @@ const fn needs_review(
     next: &'static str,
 ) -> Refused {
     Refused {
-        is_curable: true,
+        verdict: Verdict::NeedsReview,
         source,
         seen,
+        text,
+        next,
+    }
+}
+
+const fn failed(source: &'static str, text: &'static str, next: &'static str) -> Refused {
+    Refused {
+        verdict: Verdict::Failed,
+        source,
+        seen: Nothing,
         text,
         next,
     }
@@ -88,6 +99,10 @@ Reason: Refused,
         "No key of the issuer has the token's `kid` and algorithm." =>
         needs_review("token", Challenge(401, InvalidToken), "{error}",
             "sign in again; check that the issuer's `jwks` has the key it signs with");
+    TokenKeyUnnamed "token_key_unnamed"
+        "The token has no `kid`, and several keys of the issuer could have signed it." =>
+        needs_review("token", Challenge(401, InvalidToken), "{error}",
+            "sign in again; let the issuer write a `kid` into its tokens");
     TokenSignatureInvalid "token_signature_invalid"
         "The token's signature does not verify with the issuer's key." =>
         needs_review("token", Challenge(401, InvalidToken), "{error}",
@@ -135,6 +150,14 @@ Reason: Refused,
         "The issuer's key set could not be fetched, so no token of it can be checked." =>
         blocked("token", Error(503, 503), "{error}",
             "check the cluster and path under the issuer's `jwks`");
+    KeySetNotCurrent "key_set_not_current"
+        "The token's key is not in the key set, and the key set may not be fetched again yet." =>
+        blocked("token", Error(503, 503), "{error}",
+            "try again; if it stays, check that the issuer's `jwks` has the key it signs with");
+    TokenChecksBusy "token_checks_busy"
+        "More tokens with invalid signatures arrived than one worker checks in a second." =>
+        blocked("token", Error(503, 503), "{error}",
+            "check whether a client makes up tokens, and limit the rate in Envoy");
     IntrospectionUnavailable "introspection_unavailable"
         "The issuer could not be asked about the token, or gave no answer that can be read." =>
         blocked("token", Error(503, 503), "{error}",
@@ -648,6 +671,18 @@ Reason: Refused,
             "nothing: the user's sign-ins ended the first time");
 }
 "Envoy, store and keys" {
+    AnsweredByProxy "answered_by_proxy"
+        "Envoy itself ended the request before a decision: a timeout or a limit of its own." =>
+        blocked("proxy", Nothing, "Envoy answered the request itself",
+            "see the response code details in Envoy's access log");
+    UpstreamUnavailable "upstream_unavailable"
+        "The request was allowed, and the server did not answer." =>
+        failed("upstream", "the server did not answer",
+            "check the server and its cluster; see the response flags in Envoy's access log");
+    UpstreamReset "upstream_reset"
+        "The request was allowed, and the server ended its answer too early." =>
+        failed("upstream", "the server ended its answer too early",
+            "check the server; see the response flags in Envoy's access log");
     RequestNotHeld "request_not_held"
         "Envoy let the headers go before the body was judged, or never delivers the body." =>
         blocked("request", Error(500, INTERNAL_ERROR), "the proxy is not configured to hold requests",
@@ -660,6 +695,10 @@ Reason: Refused,
              them go before its body",
             "set `allow_on_headers_stop_iteration: true` in the filter's PluginConfig, and take `hold: \
              buffer_filter` out of the policy");
+    WorkerFull "worker_full"
+        "The worker holds 64 MiB of bodies, answers and unfinished events for all its streams." =>
+        blocked("proxy", Error(503, 503), "the proxy holds too many bodies and answers; try again",
+            "try again; let Envoy limit requests, or lower `max_body` and `max_response`");
     NoSealKey "no_seal_key"
         "Sessions, tasks or request states are used, and there is no key to bind them to their caller." =>
         blocked("request", Error(500, INTERNAL_ERROR),

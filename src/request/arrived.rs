@@ -15,7 +15,7 @@ use crate::response::sealed_ids::Handles;
 use crate::step::{End, Forward};
 use base::http::Reply;
 use mcp::headers::{HeaderEdit, media_type};
-use oauth::Verification;
+use oauth::{ClientNetwork, Verification};
 use policy::{Hold, Mode};
 
 /// A request for the MCP server whose headers are in order.
@@ -207,9 +207,9 @@ impl Request {
         if !self.headers.has("authorization") && self.policy().anonymous.is_some() {
             return Ok(AuthMethod::Anonymous);
         }
-        let mut fetched = None;
+        let (mut fetched, mut client) = (None, None);
         loop {
-            match self.verify()? {
+            match self.verify(client)? {
                 Verification::Verified(token) => {
                     if self.shares_proofs(&token) {
                         self.use_up(&token).await?;
@@ -217,6 +217,7 @@ impl Request {
                     return Ok(AuthMethod::Token(token));
                 }
                 Verification::Refused(error) => return Err(Refusal::Token(error)),
+                Verification::NeedsClient => client = Some(self.effects.client().await),
                 Verification::PendingFetch(fetch) if fetched.is_none() => {
                     fetched = Some(fetch);
                     self.effects.fetch(fetch).await;
@@ -228,10 +229,10 @@ impl Request {
         }
     }
 
-    fn verify(&self) -> Result<Verification, Refusal> {
+    fn verify(&self, client: Option<ClientNetwork>) -> Result<Verification, Refusal> {
         let mut verifier = self.engine.verifier.borrow_mut();
         let now = self.effects.now();
-        credentials::verify(self.policy(), &self.headers, &mut verifier, now)
+        credentials::verify(self.policy(), &self.headers, &mut verifier, client, now)
     }
 
     fn check_content(&self) -> Result<(), Refusal> {

@@ -26,7 +26,7 @@ use mcp::method::Era;
 use policy::{Mode, Operation};
 
 /// How long an answer may take, in seconds.
-const TIME_TO_ANSWER_S: u64 = 600;
+pub(super) const TIME_TO_ANSWER_S: u64 = 600;
 /// The earlier version in which a client can be told to open a page.
 const URL_VERSION: &str = "2025-11-25";
 

@@ -3,15 +3,18 @@
 use crate::refusal::Refusal;
 use mcp::headers::{HeaderError, Headers};
 use oauth::{
-    BearerToken, Proof, ProofError, SingleUse, TokenError, Verification, VerifiedToken, Verifier,
+    BearerToken, ClientNetwork, Proof, ProofError, SingleUse, TokenError, Verification,
+    VerifiedToken, Verifier,
 };
 use policy::Policy;
 
-/// Verifies the token of a request, and its proof. `now` is in Unix seconds.
+/// Verifies the token of a request, and its proof. `client` is known once the verifier asked for it; `now`
+/// is in Unix seconds.
 pub(super) fn verify(
     policy: &Policy,
     headers: &Headers,
     verifier: &mut Verifier,
+    client: Option<ClientNetwork>,
     now: u64,
 ) -> Result<Verification, Refusal> {
     let header = headers.one("authorization").map_err(Refusal::Header)?;
@@ -23,14 +26,14 @@ pub(super) fn verify(
                 Proof::read(proof, method.unwrap_or_default(), &token, rules, now)
             });
             let proof = proof.map_err(|error| Refusal::Token(error.into()))?;
-            return Ok(verifier.verify_bound(&token, &proof, now));
+            return Ok(verifier.verify_bound(&token, &proof, client, now));
         }
         if rules.required && BearerToken::of_header(header).is_some() {
             return Err(Refusal::Token(TokenError::ProofRequired));
         }
     }
     let token = BearerToken::of_header(header).ok_or(Refusal::NoToken)?;
-    Ok(verifier.verify(&token, now))
+    Ok(verifier.verify(&token, client, now))
 }
 
 /// The token, or the proof, that a verified request uses up. `now` is in Unix seconds.

@@ -1,9 +1,10 @@
 //! What an allowed request needs before it goes on, fulfilled one after the other.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::arrived::Authenticated;
-use super::confirmation::{Agreement, Consent};
+use super::confirmation::{Agreement, Consent, TIME_TO_ANSWER_S};
 use super::judge::Judged;
 use super::opened_ids::OpenedState;
 use super::understand::Understood;
@@ -129,7 +130,11 @@ impl Judged {
         }
         if let Some(agreement) = agreement {
             let Agreement { key, until } = agreement;
-            if !authenticated.request.create(key, until).await? {
+            let made = until.saturating_sub(TIME_TO_ANSWER_S);
+            let used = authenticated
+                .request
+                .use_once(key, until, (Some(made), TIME_TO_ANSWER_S));
+            if !used.await? {
                 return Err(Refusal::RequestState);
             }
         }
@@ -348,12 +353,23 @@ impl Request {
         let (policy, now) = (self.policy(), self.effects.now());
         let used = credentials::single_use(policy, &self.headers, token, now)?;
         let issuer = policy.issuers.get(token.issuer().0);
+        let longest = issuer.map_or(Duration::ZERO, |issuer| {
+            issuer
+                .max_lifetime
+                .saturating_add(issuer.clock_skew.saturating_mul(2))
+        });
         let issuer = issuer.map_or("", |issuer| issuer.issuer.as_str());
         let user = token.identity().user.as_deref().unwrap_or_default();
         let owner = [policy.resource.as_str(), issuer, user];
         let key = Key::mark(RecordKind::Used, &owner, &used.name);
-        let until = used.until.max(now.saturating_add(1));
-        if self.create(key, until).await? {
+        // A proof says itself when it ends; a token with a clock that is ahead seems to end too early.
+        let window = policy.dpop.as_ref().map(|rules| rules.window.as_secs());
+        let made = window.map(|window| used.until.saturating_sub(window.saturating_mul(2)));
+        let (made, longest) = match token.is_bound() {
+            true => (made, 0),
+            false => (token.issued(), longest.as_secs()),
+        };
+        if self.use_once(key, used.until, (made, longest)).await? {
             return Ok(());
         }
         Err(Refusal::Token(match token.is_bound() {
@@ -368,12 +384,23 @@ impl Request {
         token.is_bound() && self.policy().store.is_some()
     }
 
-    /// Writes a record that only the first request can write.
-    async fn create(&self, key: Key, expires: u64) -> Result<bool, Refusal> {
+    /// Uses up something that is good until a time, was made at another, and is never good for longer than
+    /// `longest` seconds. False: it was used before.
+    async fn use_once(
+        &self,
+        key: Key,
+        until: u64,
+        (made, longest): (Option<u64>, u64),
+    ) -> Result<bool, Refusal> {
+        let now = self.effects.now();
+        if self.engine.clock.had_ended(until, made, now) {
+            return Ok(false);
+        }
         let record = StoreRecord {
             key,
             value: String::new(),
-            expires,
+            // If the clock is ahead now, the record has to last longer than it seems.
+            expires: until.max(now.saturating_add(longest.max(1))),
         };
         self.effects.create(record).await.map_err(Refusal::Store)
     }

@@ -38,6 +38,7 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 
 use self::fake_proxy::{FakeProxy, Outcome, Request};
+use crate::effect;
 use policy::Policy;
 
 const NOW: u64 = 1_800_000_000;
@@ -120,4 +121,14 @@ fn default() -> Rc<Policy> {
 /// The refusal of a body of an earlier era.
 fn refusal(body: &str) -> (u16, i64, &'static str) {
     send(&default(), &Request::post(body)).refusal()
+}
+
+/// Tells a request with a new token from which network it comes.
+fn with_client(
+    transaction: &mut super::Transaction,
+    progress: effect::Progress<super::End>,
+) -> effect::Progress<super::End> {
+    assert_eq!(progress, effect::Progress::Waits(effect::Effect::Client));
+    let client = effect::Outcome::Client(oauth::ClientNetwork::UNKNOWN);
+    transaction.resume(client, fake_proxy::now(0)).unwrap()
 }

@@ -190,7 +190,7 @@ fn judge(
         (End::Forward(_), None) => (0, None),
         (End::Forward(_), Some(sent)) => (200, Some(answer::pass(&mut transaction, sent, now))),
     };
-    let record = transaction.finish(status, now);
+    let record = transaction.finish(status, mcp_auth_filter::transaction::Ending::Whole, now);
     let record = record.ok_or_else(|| bug("there is no record"))?;
     Ok((record, end, answer))
 }

@@ -30,6 +30,11 @@ impl EventStream {
         }
     }
 
+    /// The bytes of the event that has begun.
+    pub fn unfinished(&self) -> usize {
+        self.event.len()
+    }
+
     /// Takes the next bytes and returns the events they complete, each with its final line end. An
     /// incomplete event at the end of a stream is no event.
     ///

@@ -25,6 +25,10 @@ pub enum TokenError {
     /// something no request can prove here.
     #[error("the token is bound to a key and cannot be used as a bearer token")]
     Bound,
+    /// The client, or all clients together, sent more tokens with invalid signatures than a worker checks
+    /// in a second.
+    #[error("too many tokens with invalid signatures were sent; try again in a second")]
+    ChecksBusy,
     /// A claim that must be there is missing or has the wrong type.
     #[error("claim `{0}` is missing or malformed")]
     Claim(&'static str),
@@ -58,6 +62,12 @@ pub enum TokenError {
     /// No key of this issuer has the token's `kid` and algorithm.
     #[error("the token's key is not known")]
     Key,
+    /// No key that was fetched so far is the token's, and the key set may not be fetched again yet.
+    #[error("the issuer's key set is not current; try again in a moment")]
+    KeySetNotCurrent,
+    /// The token names no key, and several may have signed it.
+    #[error("the token names no key (`kid`), and several keys of its issuer fit")]
+    KeyUnnamed,
     /// The key set could not be fetched.
     #[error("the issuer's key set is not available")]
     KeysUnavailable,
@@ -99,7 +109,11 @@ impl TokenError {
     pub fn is_unavailable(self) -> bool {
         matches!(
             self,
-            Self::IntrospectionBusy | Self::IntrospectionUnavailable | Self::KeysUnavailable
+            Self::ChecksBusy
+                | Self::IntrospectionBusy
+                | Self::IntrospectionUnavailable
+                | Self::KeySetNotCurrent
+                | Self::KeysUnavailable
         )
     }
 }

@@ -10,6 +10,7 @@ use lru::LruCache;
 use url::form_urlencoded::Serializer;
 
 use super::bearer::{BearerToken, TokenDigest};
+use super::client_network::ClientNetwork;
 use super::error::TokenError;
 use base::http::{Endpoint, HttpRequest};
 use base::secret::Secret;
@@ -19,13 +20,16 @@ pub(super) use response::{IntrospectionResponse, check_response, read};
 
 /// The number of tokens that a worker introspects at a time. A client can invent any number of tokens,
 /// and each would cause a request.
-const MAX_PENDING_TOKENS: usize = 32;
+const MAX_INTROSPECTIONS: usize = 32;
+/// The number of tokens that wait for their introspection: all, and those of one network of clients.
+const MAX_PENDING_TOKENS: usize = 256;
+const MAX_PENDING_TOKENS_OF_NETWORK: usize = 192;
 /// Pending tokens are dropped after this time, in seconds: no request takes so long.
 const PENDING_TIMEOUT_S: u64 = 30;
 /// The number of refused tokens that a worker remembers.
-const MAX_REFUSED_TOKENS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
+const MAX_REFUSED_TOKENS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 /// How long a refused token is remembered, in seconds.
-const REFUSED_CACHE_S: u64 = 5;
+const REFUSED_CACHE_S: u64 = 30;
 /// After a failed request the token is introspected again after this time, in seconds.
 const RETRY_PAUSE_S: u64 = 1;
 
@@ -54,8 +58,20 @@ pub(super) struct Introspector {
 #[derive(Debug)]
 struct PendingToken {
     token: Secret,
+    client: ClientNetwork,
     asked: u64,
     requested: bool,
+}
+
+/// What is to be done to fetch something.
+#[derive(Debug, PartialEq, Eq)]
+pub enum FetchStart {
+    /// This call.
+    Call(HttpRequest),
+    /// Others come first: try again in a moment.
+    Later,
+    /// Nothing: it is under way, or not needed.
+    Nothing,
 }
 
 impl Introspector {
@@ -73,25 +89,35 @@ impl Introspector {
         self.introspection.cache.as_secs()
     }
 
-    /// Adds a token to ask about, unless the issuer refused it a moment ago.
-    pub(super) fn ask(&mut self, token: &BearerToken<'_>, now: u64) -> Result<(), TokenError> {
+    /// Adds a token to ask about, unless the issuer refused it a moment ago. `client` sends it.
+    pub(super) fn ask(
+        &mut self,
+        token: &BearerToken<'_>,
+        client: ClientNetwork,
+        now: u64,
+    ) -> Result<(), TokenError> {
         let digest = token.digest();
         match self.refused.peek(&digest) {
-            Some((error, until)) if now <= *until => return Err(*error),
+            Some((error, until))
+                if now <= *until && *until <= now.saturating_add(REFUSED_CACHE_S) =>
+            {
+                return Err(*error);
+            }
             _ => {}
         }
         if self.pending.contains_key(&digest) {
             return Ok(());
         }
-        if self.pending.len() >= MAX_PENDING_TOKENS {
+        if !self.has_room(client) {
             self.pending
-                .retain(|_, pending| now <= pending.asked.saturating_add(PENDING_TIMEOUT_S));
+                .retain(|_, pending| now.abs_diff(pending.asked) <= PENDING_TIMEOUT_S);
         }
-        if self.pending.len() >= MAX_PENDING_TOKENS {
+        if !self.has_room(client) {
             return Err(TokenError::IntrospectionBusy);
         }
         let pending = PendingToken {
             token: Secret::new(token.secret().to_owned()),
+            client,
             asked: now,
             requested: false,
         };
@@ -99,18 +125,47 @@ impl Introspector {
         Ok(())
     }
 
-    /// The introspection request for a token (RFC 7662 section 2.1). `None` if it was sent already.
-    pub(super) fn start(&mut self, digest: &TokenDigest) -> Option<HttpRequest> {
-        let pending = self.pending.get_mut(digest)?;
-        if std::mem::replace(&mut pending.requested, true) {
-            return None;
+    fn has_room(&self, client: ClientNetwork) -> bool {
+        let of_network = |pending: &&PendingToken| pending.client == client;
+        let own = self.pending.values().filter(of_network).count();
+        self.pending.len() < MAX_PENDING_TOKENS && own < MAX_PENDING_TOKENS_OF_NETWORK
+    }
+
+    /// Whether it is a network's turn: of those that wait, none has fewer calls.
+    fn is_turn(&self, client: ClientNetwork) -> bool {
+        let mut calls: HashMap<ClientNetwork, usize> = HashMap::new();
+        for pending in self.pending.values().filter(|pending| pending.requested) {
+            let calls = calls.entry(pending.client).or_default();
+            *calls = calls.saturating_add(1);
         }
+        if calls.values().sum::<usize>() >= MAX_INTROSPECTIONS {
+            return false;
+        }
+        let calls = |client| calls.get(&client).copied().unwrap_or(0);
+        let own = calls(client);
+        let mut waiting = self.pending.values().filter(|pending| !pending.requested);
+        waiting.all(|pending| own <= calls(pending.client))
+    }
+
+    /// The call that asks about a token (RFC 7662 section 2.1), once for everybody who waits.
+    pub(super) fn start(&mut self, digest: &TokenDigest) -> FetchStart {
+        let client = match self.pending.get(digest) {
+            Some(pending) if !pending.requested => pending.client,
+            _ => return FetchStart::Nothing,
+        };
+        if !self.is_turn(client) {
+            return FetchStart::Later;
+        }
+        let Some(pending) = self.pending.get_mut(digest) else {
+            return FetchStart::Nothing;
+        };
+        pending.requested = true;
         let body = Serializer::new(String::new())
             .append_pair("token", pending.token.reveal())
             .append_pair("token_type_hint", "access_token")
             .finish();
         let endpoint = &self.introspection.endpoint;
-        Some(endpoint.post(body, Some(&self.authorization)))
+        FetchStart::Call(endpoint.post(body, Some(&self.authorization)))
     }
 
     /// Ends the introspection of a token. `refused` is remembered for a moment.

@@ -5,14 +5,21 @@ use std::time::Duration;
 use super::algorithm::{Algorithm, TokenType};
 use super::claims::ClaimPaths;
 use super::delegation::Delegation;
+use super::error::TokenError;
 use super::introspection::Introspection;
 use super::key_set::{KeySet, KeySetError};
 use base::http::{Endpoint, HttpRequest};
 
-/// An unknown `kid` causes at most one fetch in this time, in seconds.
+/// Unknown `kid`s lead to at most one fetch in this time, whatever clients send, and to these many at
+/// once after a quiet time.
 const REFETCH_PAUSE_S: u64 = 30;
-/// After a failed fetch the next one waits this long, in seconds.
+const REFETCH_BURST: u64 = 3;
+/// A key set this old is current: a token whose key is not in it has no key.
+const CURRENT_S: u64 = 1;
+/// After a failed fetch the next one waits this long, after each further one twice as long, up to the
+/// longest pause.
 const RETRY_PAUSE_S: u64 = 5;
+const LONGEST_RETRY_PAUSE_S: u64 = 60;
 
 /// The position of an issuer in the policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -88,23 +95,21 @@ pub struct JwksCache {
     not_before: u64,
     /// When the timer fetches the keys again.
     refresh_at: u64,
+    /// The fetches that failed since the last one that did not.
+    failures: u32,
+    /// The fetches for unknown `kid`s that may be made, as of the time `refilled`.
+    refetches: u64,
+    refilled: u64,
     in_flight: bool,
     /// Whether a request has used the keys since the last fetch. A worker without requests, such as
     /// Envoy's main thread, does not fetch.
     used: bool,
 }
 
-/// The state of the key that a token names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum KeyState {
-    /// The key is in the cache.
-    Known,
-    /// A fetch may bring the key.
-    Fetch,
-    /// The cached key set does not have the key.
-    Unknown,
-    /// There is no usable key set.
-    Unavailable,
+/// Whether a time was reached. One that is further ahead than it ever was counts as reached: the clock
+/// was set back.
+fn is_reached(at: u64, period: u64, now: u64) -> bool {
+    now >= at || at > now.saturating_add(period)
 }
 
 impl JwksCache {
@@ -127,6 +132,9 @@ impl JwksCache {
             fetched: 0,
             not_before: 0,
             refresh_at: u64::MAX,
+            failures: 0,
+            refetches: REFETCH_BURST,
+            refilled: 0,
             in_flight: false,
             used: false,
         })
@@ -156,19 +164,36 @@ impl JwksCache {
         self.in_flight = false;
         let Some(fetch) = &self.fetch else { return };
         let refresh = fetch.refresh.mul_f64(jitter.clamp(0.5, 1.0)).as_secs();
+        // Until a request needs the keys again, the timer leaves the issuer alone.
+        self.used = false;
         if let Some(keys) = keys {
             self.keys = Some(keys);
             self.fetched = now;
-            self.not_before = now.saturating_add(REFETCH_PAUSE_S);
+            self.failures = 0;
+            self.not_before = now;
             self.refresh_at = now.saturating_add(refresh.max(1));
-            self.used = false;
+            self.refill(now);
+            self.refetches = self.refetches.saturating_sub(1);
         } else {
-            self.not_before = now.saturating_add(RETRY_PAUSE_S);
+            let pause = RETRY_PAUSE_S.saturating_mul(1 << self.failures.min(8));
+            self.failures = self.failures.saturating_add(1);
+            self.not_before = now.saturating_add(pause.min(LONGEST_RETRY_PAUSE_S));
             self.refresh_at = self.not_before;
         }
     }
 
-    /// Whether the cache holds this key set.
+    fn refill(&mut self, now: u64) {
+        if self.refilled > now {
+            self.refilled = now;
+        }
+        let earned = now.saturating_sub(self.refilled) / REFETCH_PAUSE_S;
+        if earned > 0 {
+            self.refetches = self.refetches.saturating_add(earned).min(REFETCH_BURST);
+            self.refilled = now;
+        }
+    }
+
+    /// Whether these are the keys that are there.
     pub(super) fn holds(&self, keys: &KeySet) -> bool {
         self.keys
             .as_ref()
@@ -177,7 +202,11 @@ impl JwksCache {
 
     /// Whether the timer should fetch the keys now.
     pub fn is_due(&self, now: u64) -> bool {
-        self.fetch.is_some() && self.used && !self.in_flight && now >= self.refresh_at
+        let Some(fetch) = &self.fetch else {
+            return false;
+        };
+        let period = fetch.refresh.as_secs().max(LONGEST_RETRY_PAUSE_S);
+        self.used && !self.in_flight && is_reached(self.refresh_at, period, now)
     }
 
     /// The keys, unless they are older than the policy accepts.
@@ -193,22 +222,51 @@ impl JwksCache {
 
     /// Marks the keys as used. Returns whether there is a usable key set.
     pub(super) fn in_use(&mut self, now: u64) -> bool {
-        self.used = true;
+        self.note_use(now);
         self.current(now).is_some()
     }
 
-    /// The state of a key, and marks the keys as used.
-    pub(super) fn state(&mut self, algorithm: Algorithm, kid: Option<&str>, now: u64) -> KeyState {
+    fn note_use(&mut self, now: u64) {
         self.used = true;
+        // Keys from the future would be kept for too long: the clock was set back.
+        self.fetched = self.fetched.min(now);
+    }
+
+    /// Whether the key of a token is there. False: it may be there after a fetch.
+    ///
+    /// # Errors
+    ///
+    /// It is not there, and a fetch cannot change that, or not now.
+    pub(super) fn state(
+        &mut self,
+        algorithm: Algorithm,
+        kid: Option<&str>,
+        now: u64,
+    ) -> Result<bool, TokenError> {
+        let is_recent = self.fetched.abs_diff(now) <= CURRENT_S;
+        self.note_use(now);
+        self.refill(now);
         let keys = self.current(now);
-        if keys.is_some_and(|keys| keys.knows(algorithm, kid)) {
-            return KeyState::Known;
+        if let Some(keys) = keys
+            && keys.knows(algorithm, kid)
+        {
+            return match kid.is_none() && keys.needs_key_id(algorithm) {
+                true => Err(TokenError::KeyUnnamed),
+                false => Ok(true),
+            };
         }
-        let may_fetch = self.fetch.is_some() && (self.in_flight || now >= self.not_before);
-        match keys {
-            _ if may_fetch => KeyState::Fetch,
-            Some(_) => KeyState::Unknown,
-            None => KeyState::Unavailable,
+        if self.fetch.is_none() {
+            return Err(TokenError::Key);
+        }
+        let has_keys = keys.is_some();
+        let may_fetch = is_reached(self.not_before, LONGEST_RETRY_PAUSE_S, now);
+        match has_keys {
+            _ if self.in_flight => Ok(false),
+            true if is_recent && self.failures == 0 => Err(TokenError::Key),
+            true if may_fetch && self.refetches > 0 => Ok(false),
+            true => Err(TokenError::KeySetNotCurrent),
+            false if may_fetch => Ok(false),
+            false => Err(TokenError::KeysUnavailable),
         }
     }
 }

@@ -110,7 +110,12 @@ impl KeySet {
         self.candidates(algorithm, key_id).next().is_some()
     }
 
-    /// Checks a token's signature, and its claims by `options`.
+    /// Whether a token without a `kid` could be signed by several keys.
+    pub(super) fn needs_key_id(&self, algorithm: Algorithm) -> bool {
+        self.candidates(algorithm, None).nth(1).is_some()
+    }
+
+    /// Checks a token's signature, and its times once more by `options`.
     pub(super) fn verify(
         &self,
         token: &str,
@@ -118,7 +123,6 @@ impl KeySet {
         key_id: Option<&str>,
         options: &VerificationOptions,
     ) -> bool {
-        // Without a `kid`, several keys may match.
         self.candidates(algorithm, key_id)
             .take(MAX_KEYS_TRIED)
             .any(|key| key.public.verify(token, options.clone()))

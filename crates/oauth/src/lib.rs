@@ -9,6 +9,7 @@ mod algorithm;
 mod bearer;
 mod claims;
 pub mod client;
+mod client_network;
 mod delegation;
 mod dpop;
 mod error;
@@ -23,6 +24,7 @@ mod verifier;
 pub use algorithm::{Algorithm, TokenType};
 pub use bearer::{BearerToken, TokenDigest};
 pub use claims::{ClaimPath, ClaimPaths, Identity};
+pub use client_network::ClientNetwork;
 pub use delegation::Delegation;
 pub use dpop::{PROOF_ALGORITHMS, Proof, ProofError, ProofRules, ProofUrl};
 pub use error::{FetchError, SetupError, TokenError};
@@ -31,6 +33,6 @@ pub use issuer::{IssuerId, JwksCache, KeyFetch, KeySource, Signatures, TokenChec
 pub use key_set::{KeySet, KeySetError};
 pub use single_use::SingleUse;
 pub use verifier::{
-    IdVerification, LogoutVerification, PendingFetch, SignInAnswer, Verification, VerifiedBy,
-    VerifiedIdToken, VerifiedLogout, VerifiedToken, Verifier,
+    FetchStart, IdVerification, LogoutVerification, PendingFetch, SignInAnswer, Verification,
+    VerifiedBy, VerifiedIdToken, VerifiedLogout, VerifiedToken, Verifier,
 };

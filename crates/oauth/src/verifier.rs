@@ -1,6 +1,7 @@
 //! Verifies tokens. Only this module makes [`VerifiedToken`]s.
 
 mod access_token;
+mod failed_checks;
 mod id_token;
 mod logout_token;
 mod signature;
@@ -12,18 +13,20 @@ use lru::LruCache;
 use serde_json::Value;
 
 use self::access_token::check_claims;
-use self::signature::verify_signature;
+use self::failed_checks::FailedChecks;
+use self::signature::{Checked, verify_signature};
 use super::bearer::{BearerToken, Jwt, TokenDigest, refuse_not_access_token};
+use super::client_network::ClientNetwork;
 use super::dpop::{Proof, SeenProofs};
 use super::error::{FetchError, SetupError, TokenError};
 use super::introspection::{self, IntrospectionError, IntrospectionResponse, Introspector};
 use super::issuer::{IssuerId, JwksCache, Signatures, TokenCheck, TrustedIssuer};
 use super::key_set::{KeySet, KeySetError};
-use base::http::HttpRequest;
 
 pub use self::access_token::{VerifiedBy, VerifiedToken};
 pub use self::id_token::{IdVerification, SignInAnswer, VerifiedIdToken};
 pub use self::logout_token::{LogoutVerification, VerifiedLogout};
+pub use super::introspection::FetchStart;
 
 /// The number of verified tokens that a worker caches.
 const MAX_CACHED_TOKENS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
@@ -37,6 +40,9 @@ pub enum Verification {
     Refused(TokenError),
     /// Something must be fetched first.
     PendingFetch(PendingFetch),
+    /// It was not seen before, and looks good so far. The rest is work that each network of clients has a
+    /// share of: look again, and say which one sends it.
+    NeedsClient,
 }
 
 /// What must be fetched before a token can be verified.
@@ -54,6 +60,7 @@ pub struct Verifier {
     issuers: Vec<(TrustedIssuer, IssuerState)>,
     verified: LruCache<TokenDigest, CachedToken>,
     proofs: SeenProofs,
+    failed: FailedChecks,
 }
 
 /// The state of an issuer: its keys, or its pending introspections.
@@ -164,12 +171,19 @@ impl Verifier {
             issuers: known,
             verified: LruCache::new(MAX_CACHED_TOKENS),
             proofs: SeenProofs::new(),
+            failed: FailedChecks::default(),
         })
     }
 
-    /// Verifies a token sent without a proof. `now` is in Unix seconds.
-    pub fn verify(&mut self, token: &BearerToken<'_>, now: u64) -> Verification {
-        match self.verify_token(token, now) {
+    /// Looks at a token sent without a proof. `client` is known after [`Verification::NeedsClient`]; `now`
+    /// is in Unix seconds.
+    pub fn verify(
+        &mut self,
+        token: &BearerToken<'_>,
+        client: Option<ClientNetwork>,
+        now: u64,
+    ) -> Verification {
+        match self.verify_token(token, client, now) {
             Verification::Verified(token) if token.is_bound() => {
                 Verification::Refused(TokenError::Bound)
             }
@@ -182,9 +196,10 @@ impl Verifier {
         &mut self,
         token: &BearerToken<'_>,
         proof: &Proof<'_>,
+        client: Option<ClientNetwork>,
         now: u64,
     ) -> Verification {
-        let token = match self.verify_token(token, now) {
+        let token = match self.verify_token(token, client, now) {
             Verification::Verified(token) => token,
             verification => return verification,
         };
@@ -198,12 +213,17 @@ impl Verifier {
         }
     }
 
-    /// Verifies a token, and does not check whether it needs a proof.
-    fn verify_token(&mut self, token: &BearerToken<'_>, now: u64) -> Verification {
+    /// Looks at a token by itself: whether it takes a proof is not asked.
+    fn verify_token(
+        &mut self,
+        token: &BearerToken<'_>,
+        client: Option<ClientNetwork>,
+        now: u64,
+    ) -> Verification {
         if let Some(verification) = self.verify_cached(&token.digest(), now) {
             return verification;
         }
-        self.verify_uncached(token, now)
+        self.verify_uncached(token, client, now)
             .unwrap_or_else(Verification::Refused)
     }
 
@@ -213,7 +233,10 @@ impl Verifier {
         let (issuer, source) = self.issuers.get_mut(known.token.issuer().0)?;
         let is_current = match source {
             IssuerState::Keys(_, keys) => keys.in_use(now),
-            IssuerState::Introspection(..) => known.until.is_some_and(|until| now <= until),
+            // An answer from the future counts no more: the clock was set back.
+            IssuerState::Introspection(introspector, _) => known.until.is_some_and(|until| {
+                now <= until && until <= now.saturating_add(introspector.cache())
+            }),
         };
         if !is_current {
             return None;
@@ -231,14 +254,21 @@ impl Verifier {
         source.id_token_keys().map(|(_, keys)| keys)
     }
 
-    /// The request of a fetch. `None` if it is in progress, or not needed any more.
-    pub fn start(&mut self, fetch: PendingFetch) -> Option<HttpRequest> {
-        match (fetch, &mut self.issuers.get_mut(fetch.issuer().0)?.1) {
-            (PendingFetch::Keys(_), source) => source.id_token_keys()?.1.start_call(),
-            (PendingFetch::Token(_, digest), IssuerState::Introspection(introspector, _)) => {
+    /// Begins to fetch what is needed.
+    pub fn start(&mut self, need: PendingFetch) -> FetchStart {
+        let source = self.issuers.get_mut(need.issuer().0);
+        match (need, source.map(|(_, source)| source)) {
+            (PendingFetch::Keys(_), Some(source)) => {
+                let keys = source.id_token_keys();
+                let call = keys.and_then(|(_, keys)| keys.start_call());
+                call.map_or(FetchStart::Nothing, FetchStart::Call)
+            }
+            (PendingFetch::Token(_, digest), Some(IssuerState::Introspection(introspector, _))) => {
                 introspector.start(&digest)
             }
-            (PendingFetch::Token(..), IssuerState::Keys(..)) => None,
+            (PendingFetch::Token(..), Some(IssuerState::Keys(..))) | (_, None) => {
+                FetchStart::Nothing
+            }
         }
     }
 
@@ -376,6 +406,7 @@ impl Verifier {
     fn verify_uncached(
         &mut self,
         token: &BearerToken<'_>,
+        client: Option<ClientNetwork>,
         now: u64,
     ) -> Result<Verification, TokenError> {
         let (id, jwt) = self.read(token)?;
@@ -387,16 +418,23 @@ impl Verifier {
                     jwt.token_type()?;
                     refuse_not_access_token(&jwt.claims)?;
                 }
-                introspector.ask(token, now)?;
+                let Some(client) = client else {
+                    return Ok(Verification::NeedsClient);
+                };
+                introspector.ask(token, client, now)?;
                 return Ok(Verification::PendingFetch(PendingFetch::Token(
                     id,
                     token.digest(),
                 )));
             }
             (IssuerState::Keys(signatures, keys), Some(jwt)) => {
-                match verify_signature(token, jwt, (issuer, id), (signatures, keys), now)? {
-                    Some(verified) => Rc::new(verified),
-                    None => return Ok(Verification::PendingFetch(PendingFetch::Keys(id))),
+                let limits = (client, &mut self.failed);
+                match verify_signature(token, jwt, (issuer, id), (signatures, keys), limits, now)? {
+                    Checked::Verified(verified) => Rc::from(verified),
+                    Checked::NeedsKeys => {
+                        return Ok(Verification::PendingFetch(PendingFetch::Keys(id)));
+                    }
+                    Checked::NeedsClient => return Ok(Verification::NeedsClient),
                 }
             }
             (IssuerState::Keys(..), None) => return Err(TokenError::Encoding),

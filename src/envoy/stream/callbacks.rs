@@ -9,7 +9,7 @@ use proxy_wasm::types::{Action, LogLevel, MapType};
 
 use super::super::host_calls;
 use super::super::shared::Shared;
-use super::Stream;
+use super::{Stream, report_undelivered};
 use crate::transaction::Transaction;
 use policy::Policies;
 
@@ -28,6 +28,17 @@ impl StreamContext {
     pub(in super::super) fn new(id: u32, policies: Rc<Policies<Rc<Shared>>>) -> Option<Self> {
         let stream = Stream::new(id, policies)?;
         Some(Self { stream })
+    }
+}
+
+/// The host deleted the stream.
+impl Drop for StreamContext {
+    fn drop(&mut self) {
+        if let Ok(stream) = self.stream.try_borrow()
+            && !stream.shared.seen.note_deleted()
+        {
+            report_undelivered(&stream.shared);
+        }
     }
 }
 
@@ -67,24 +78,13 @@ impl HttpContext for StreamContext {
     }
 
     fn on_http_response_headers(&mut self, _: usize, ended: bool) -> Action {
-        let stream = &mut *self.stream.borrow_mut();
-        let Some(transaction) = &mut stream.transaction else {
-            return Action::Continue;
-        };
-        if stream.replied {
-            return Action::Continue;
-        }
-        if !transaction.is_over() && host_calls::is_from_upstream() {
-            // The server answers a request that was never judged.
-            return stream.refuse_undelivered();
-        }
-        let headers = host_calls::headers(MapType::HttpResponseHeaders);
-        let step = transaction.response_headers(&headers, ended);
-        stream.response_step(&step)
+        self.stream.borrow_mut().response_headers(ended)
     }
 
     fn on_http_response_body(&mut self, size: usize, ended: bool) -> Action {
-        self.stream.borrow_mut().response_body(size, ended)
+        let stream = &mut *self.stream.borrow_mut();
+        stream.shared.seen.note_answer_body();
+        stream.response_body(size, ended)
     }
 
     fn on_http_response_trailers(&mut self, _: usize) -> Action {
@@ -93,6 +93,7 @@ impl HttpContext for StreamContext {
             .transaction
             .as_ref()
             .is_some_and(Transaction::holds_response);
+        stream.has_answer_end = true;
         if holds {
             stream.response_body(stream.response_size, true)
         } else {
@@ -105,11 +106,17 @@ impl HttpContext for StreamContext {
         if stream.waits {
             stream.shared.forget(stream.id);
         }
+        stream.check_delivery();
+        if !stream.shared.seen.note_logged() {
+            report_undelivered(&stream.shared);
+        }
         let status =
             host_calls::number(&["response", "code"]).and_then(|code| u16::try_from(code).ok());
+        let ending = stream.ending();
         let transaction = stream.transaction.take();
-        let record = transaction
-            .and_then(|transaction| transaction.finish(status.unwrap_or(0), host_calls::now()));
+        let record = transaction.and_then(|transaction| {
+            transaction.finish(status.unwrap_or(0), ending, host_calls::now())
+        });
         if let Some(record) = record {
             let line = record.to_json();
             host_calls::log(LogLevel::Info, &format!("{RECORD_PREFIX}{line}"));

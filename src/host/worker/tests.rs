@@ -9,7 +9,7 @@ use crate::effect::{Work, Worked};
 use crate::engine::Secrets;
 use base::store::{Key, RecordKind, StoreOperation, Stored};
 use base::time::UnixTime;
-use oauth::{IssuerId, PendingFetch, Verifier};
+use oauth::{ClientNetwork, IssuerId, PendingFetch, Verifier};
 use policy::Policy;
 
 const ROOT: u32 = 1;
@@ -30,6 +30,10 @@ struct NotingHost {
 impl Host for NotingHost {
     fn now(&self) -> UnixTime {
         UnixTime::from_millis(self.now_ms.get())
+    }
+
+    fn client(&self) -> ClientNetwork {
+        ClientNetwork::UNKNOWN
     }
 
     fn log(&self, error: &str) {
@@ -163,7 +167,33 @@ fn a_pause_ends_after_100_ms() {
 }
 
 #[test]
-fn the_store_is_the_hosts_memory_or_an_etcd() {
+fn k6_a_pause_ends_although_the_clock_was_set_back() {
+    let (host, worker) = worker(json!({}));
+    assert_eq!(worker.perform(1, STREAM, Effect::Pause), None);
+    host.now_ms.set(host.now_ms.get() - 3_600_000);
+    assert_eq!(worker.tick(), [(1, Outcome::Paused)]);
+}
+
+#[test]
+fn k3_a_call_whose_end_the_host_does_not_report_ends() {
+    let (host, worker) = worker(json!({}));
+    worker.perform(1, STREAM, Effect::Call(request()));
+    worker.perform(2, STREAM, Effect::Work(KEYS));
+    assert_eq!(worker.tick(), []);
+    host.now_ms.set(host.now_ms.get() + LONGEST_CALL_MS);
+    assert_eq!(worker.tick(), []);
+    host.now_ms.set(host.now_ms.get() + 1);
+    let mut woken = worker.tick();
+    woken.sort_by_key(|(request, _)| *request);
+    let done = Outcome::Work(Worked::Done);
+    assert_eq!(woken, [(1, Outcome::Call(None)), (2, done)]);
+    assert!(host.log.borrow()[0].contains("capability_restriction_config"));
+    // An answer that comes after all is none.
+    assert_eq!(worker.answered(0, || panic!("asked")), []);
+}
+
+#[test]
+fn k9_the_store_is_the_hosts_memory_or_an_etcd_whose_outages_are_logged() {
     let get = || {
         Effect::Store(StoreOperation::Get(Key::of(
             RecordKind::Refresh,
@@ -179,6 +209,14 @@ fn the_store_is_the_hosts_memory_or_an_etcd() {
     assert_eq!(*host.calls.borrow(), [(STREAM, "/v3/kv/range".to_owned())]);
     let woken = etcd.answered(0, || response(200, r#"{"header":{}}"#));
     assert_eq!(woken, [(1, Outcome::Store(Ok(Stored::Value(None))))]);
+    // An outage has one line in the log, and its end another.
+    for (token, answer) in [(1, None), (2, None), (3, response(200, r#"{"header":{}}"#))] {
+        assert_eq!(etcd.perform(1, STREAM, get()), None);
+        etcd.answered(token, || answer);
+    }
+    let log = host.log.borrow().clone();
+    assert_eq!(log.len(), 2, "{log:?}");
+    assert!(log[0].contains("not available") && log[1].contains("again"));
     host.knows_no_cluster.set(true);
     let unavailable = Some(Outcome::Store(Err(StoreError::Unavailable)));
     assert_eq!(etcd.perform(1, STREAM, get()), unavailable);

@@ -4,8 +4,9 @@ use std::rc::Rc;
 
 use serde_json::json;
 
-use super::super::{End, Forward, Transaction};
+use super::super::{End, Ending, Forward, Transaction};
 use super::fake_proxy::{Request, now};
+use super::with_client;
 use super::{call, default, policy, received, send};
 use crate::decision::Verdict;
 use crate::effect::{Effect, Progress};
@@ -116,7 +117,7 @@ fn b14_a_request_that_matches_no_policy_is_refused_where_the_policy_enforces() {
             end => assert_eq!((mode, end), ("observe", End::Forward(Forward::default()))),
         }
         assert!(transaction.is_over());
-        let record = transaction.finish(404, now(0)).unwrap();
+        let record = transaction.finish(404, Ending::Whole, now(0)).unwrap();
         assert_eq!(record.decision.verdict, verdict);
         assert_eq!(record.decision.reason, "not_found");
         assert_eq!((record.http_method.as_str(), record.policy), ("POST", None));
@@ -128,11 +129,92 @@ fn a_client_that_leaves_has_a_record() {
     let mut gone = transaction(default());
     let headers = Headers::new(call("crm.get", "{}").headers);
     let progress = gone.request_headers(headers, false, now(0));
+    let progress = with_client(&mut gone, progress);
     assert_eq!(progress, Progress::Waits(Effect::Body(None)));
-    let record = gone.finish(0, now(0)).unwrap();
+    let record = gone.finish(0, Ending::Whole, now(0)).unwrap();
     assert_eq!(record.decision.reason, "client_gone");
     let not_arrived = transaction(default());
-    assert_eq!(not_arrived.finish(0, now(0)), None);
+    assert_eq!(not_arrived.finish(0, Ending::Whole, now(0)), None);
+}
+
+#[test]
+fn k9_the_record_tells_failures_of_proxy_and_server_from_decisions() {
+    let begin = || {
+        let mut transaction = transaction(default());
+        let headers = Headers::new(call("crm.get", "{}").headers);
+        let progress = transaction.request_headers(headers, false, now(0));
+        let progress = with_client(&mut transaction, progress);
+        assert_eq!(progress, Progress::Waits(Effect::Body(None)));
+        transaction
+    };
+    let passed = || {
+        let mut transaction = begin();
+        let body = crate::effect::Outcome::Body(call("crm.get", "{}").body);
+        let progress = transaction.resume(body, now(0));
+        assert!(matches!(progress, Some(Progress::Done(End::Forward(_)))));
+        transaction
+    };
+    let refused = || {
+        let mut transaction = begin();
+        assert!(transaction.request_grows(300 * 1024).is_some());
+        transaction
+    };
+    let unreadable = || {
+        let mut transaction = passed();
+        let text = Headers::new(vec![(":status".into(), b"503".to_vec())]);
+        transaction.response_headers(&text, false);
+        transaction
+    };
+    for (transaction, status, ending, verdict, reason) in [
+        (
+            begin(),
+            408,
+            Ending::ByProxy,
+            Verdict::Blocked,
+            "answered_by_proxy",
+        ),
+        (
+            begin(),
+            413,
+            Ending::ByProxy,
+            Verdict::Blocked,
+            "answered_by_proxy",
+        ),
+        (begin(), 0, Ending::Whole, Verdict::Blocked, "client_gone"),
+        (
+            passed(),
+            503,
+            Ending::ByProxy,
+            Verdict::Failed,
+            "upstream_unavailable",
+        ),
+        (
+            unreadable(),
+            502,
+            Ending::ByProxy,
+            Verdict::Failed,
+            "upstream_unavailable",
+        ),
+        (
+            passed(),
+            200,
+            Ending::CutOff,
+            Verdict::Failed,
+            "upstream_reset",
+        ),
+        (passed(), 200, Ending::Whole, Verdict::Approved, "allowed"),
+        (
+            refused(),
+            413,
+            Ending::ByProxy,
+            Verdict::Blocked,
+            "body_too_large",
+        ),
+    ] {
+        let record = transaction.finish(status, ending, now(0)).unwrap();
+        assert_eq!(record.decision.reason, reason);
+        assert_eq!(record.decision.verdict, verdict, "{reason}");
+    }
 }
 
 fn transaction(policy: Rc<Policy>) -> Transaction {

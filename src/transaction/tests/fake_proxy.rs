@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use super::super::{End, Forward, Peer, Step, Transaction, UnixTime};
+use super::super::{End, Ending, Forward, Peer, Step, Transaction, UnixTime};
 use super::{NOW, tokens};
 use crate::accounts::Clients;
 use crate::accounts::token_exchange::TokenExchanger;
@@ -347,7 +347,7 @@ impl Sending {
         if let Some((headers, body)) = &server {
             check_length(headers, body);
         }
-        let record = self.transaction.finish(status, self.now);
+        let record = self.transaction.finish(status, Ending::Whole, self.now);
         let mut record = record.expect("one record");
         if reply.is_some() {
             // How much of a refused body had arrived is the only thing chunking may change.

@@ -220,6 +220,7 @@ fn h13_a_request_does_not_wait_twice() {
     let mut transaction = Transaction::new(engine, now(0));
     let headers = Headers::new(Request::method("GET").headers);
     let progress = transaction.request_headers(headers, true, now(0));
+    let progress = with_client(&mut transaction, progress);
     let Progress::Waits(Effect::Work(Work::ExchangeToken(_))) = progress else {
         panic!("{progress:?}")
     };

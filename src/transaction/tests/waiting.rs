@@ -1,6 +1,6 @@
 //! Requests that wait for their issuer's word.
 
-use super::super::{End, Transaction};
+use super::super::{End, Ending, Transaction};
 use super::fake_proxy::now;
 use super::*;
 use crate::effect::{self, Effect, Progress, Work, Worked};
@@ -35,10 +35,12 @@ fn introspecting() -> Introspecting {
         .with("authorization", "Bearer opaque");
     let headers = Headers::new(request.headers);
     let progress = transaction.request_headers(headers, false, now(0));
+    let progress = with_client(&mut transaction, progress);
     let Progress::Waits(Effect::Work(Work::Fetch(fetch))) = progress else {
         panic!("{progress:?}")
     };
-    assert!(engine.verifier.borrow_mut().start(fetch).is_some());
+    let start = engine.verifier.borrow_mut().start(fetch);
+    assert!(matches!(start, oauth::FetchStart::Call(_)));
     Introspecting {
         engine,
         transaction,
@@ -71,7 +73,10 @@ impl Introspecting {
             panic!("{progress:?}")
         };
         assert_eq!(reply.status, status);
-        let record = self.transaction.finish(status, now(0)).unwrap();
+        let record = self
+            .transaction
+            .finish(status, Ending::Whole, now(0))
+            .unwrap();
         assert_eq!(record.decision.reason, reason);
         reply
     }
@@ -97,7 +102,10 @@ fn the_body_is_asked_for_once_the_caller_is_known() {
     let Some(Progress::Done(End::Forward(_))) = progress else {
         panic!("{progress:?}")
     };
-    let record = waiting.transaction.finish(200, now(0)).unwrap();
+    let record = waiting
+        .transaction
+        .finish(200, Ending::Whole, now(0))
+        .unwrap();
     let evidence = &record.decision.evidence[0].summary;
     assert_eq!(evidence, "introspected, issuer https://login.example.com");
 }
@@ -114,7 +122,10 @@ fn a_body_that_grows_too_large_ends_the_wait() {
 
 #[test]
 fn a_client_that_leaves_during_a_wait_has_a_record() {
-    let record = introspecting().transaction.finish(0, now(0)).unwrap();
+    let record = introspecting()
+        .transaction
+        .finish(0, Ending::Whole, now(0))
+        .unwrap();
     assert_eq!(record.decision.reason, "client_gone");
     assert_eq!(record.http_method, "POST");
 }

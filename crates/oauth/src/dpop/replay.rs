@@ -41,8 +41,12 @@ impl SeenProofs {
         key: &Thumbprint,
         now: u64,
     ) -> Result<(), ProofError> {
-        let has_expired = |issued: u64| issued.saturating_add(proof.window) < now;
-        while self.oldest().is_some_and(has_expired) {
+        let is_over = |made: u64| made.saturating_add(proof.window) < now;
+        while let Some(oldest) = self.oldest()
+            && is_over(oldest)
+        {
+            // They count no more, unless the clock is set back.
+            self.forgotten = self.forgotten.max(Some(oldest));
             self.forget_oldest();
         }
         let name = proof.unique_id(key);
@@ -179,6 +183,18 @@ mod tests {
         assert_eq!(old, Err(ProofError::Time));
         let fresh = seen.take(&proof("fresh", NOW + 30), &key("k"), NOW + 30);
         assert_eq!(fresh, Ok(()));
+    }
+
+    #[test]
+    fn k6_a_proof_that_was_forgotten_is_not_taken_after_the_clock_was_set_back() {
+        let mut seen = SeenProofs::new();
+        let first = proof("a", NOW);
+        assert_eq!(seen.take(&first, &key("k"), NOW), Ok(()));
+        let ahead = NOW + 10 * WINDOW;
+        assert_eq!(seen.take(&proof("b", ahead), &key("k"), ahead), Ok(()));
+        assert_eq!(seen.take(&first, &key("k"), NOW), Err(ProofError::Time));
+        let fresh = proof("c", NOW + 1);
+        assert_eq!(seen.take(&fresh, &key("k"), NOW + 1), Ok(()));
     }
 
     #[test]

@@ -20,8 +20,8 @@ fn introspector(client_id: &str, secret: &str) -> Introspector {
 fn call_for(token: &str, introspector: &mut Introspector) -> HttpRequest {
     let header = format!("Bearer {token}");
     let token = BearerToken::of_header(&header).unwrap();
-    introspector.ask(&token, 0).unwrap();
-    introspector.start(&token.digest()).unwrap()
+    introspector.ask(&token, ClientNetwork::UNKNOWN, 0).unwrap();
+    called(introspector.start(&token.digest()))
 }
 
 fn header<'c>(call: &'c HttpRequest, name: &str) -> &'c str {
@@ -124,4 +124,11 @@ fn an_answer_is_one_json_object_that_says_yes_or_no() {
         read(br#"{"active":false}"#),
         Ok(IntrospectionResponse::Inactive)
     ));
+}
+
+fn called(start: FetchStart) -> HttpRequest {
+    match start {
+        FetchStart::Call(request) => request,
+        other => panic!("{other:?}"),
+    }
 }

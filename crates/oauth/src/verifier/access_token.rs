@@ -77,7 +77,12 @@ impl VerifiedToken {
         self.usable_until
     }
 
-    /// The seconds since `auth_time`, or else since `iat`.
+    /// When it was issued, if it says so, in Unix seconds.
+    pub fn issued(&self) -> Option<u64> {
+        self.issued
+    }
+
+    /// Seconds since the user signed in (`auth_time`), or else since the token was issued.
     pub fn age(&self, now: u64) -> Option<u64> {
         self.signed_in
             .or(self.issued)

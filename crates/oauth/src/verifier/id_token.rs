@@ -5,12 +5,14 @@ use jwt_simple::prelude::{Duration as JwtDuration, VerificationOptions};
 use serde_json::{Map, Value};
 
 use super::access_token::{audiences, check_times, time};
+use super::failed_checks::FailedChecks;
 use super::{PendingFetch, Verifier};
 use crate::algorithm::TokenType;
 use crate::bearer::{BearerToken, Unverified};
 use crate::claims::ClaimPath;
+use crate::client_network::ClientNetwork;
 use crate::error::TokenError;
-use crate::issuer::{IssuerId, JwksCache, KeyState, TrustedIssuer};
+use crate::issuer::{IssuerId, JwksCache, TrustedIssuer};
 use base::secret::Secret;
 
 /// Claims with a display name of the user, the best one first.
@@ -94,7 +96,14 @@ impl Verifier {
             required_nonce: Some(answer.nonce.to_owned()),
             ..VerificationOptions::default()
         };
-        match is_signed(&token, &unverified, issuer, keys, options, now)? {
+        match is_signed(
+            &token,
+            &unverified,
+            issuer,
+            (keys, &mut self.failed),
+            options,
+            now,
+        )? {
             true => Ok(IdVerification::Verified(verified)),
             false => Ok(IdVerification::PendingFetch(PendingFetch::Keys(id))),
         }
@@ -107,17 +116,17 @@ pub(super) fn is_signed(
     token: &BearerToken<'_>,
     unverified: &Unverified,
     issuer: &TrustedIssuer,
-    keys: &mut JwksCache,
+    (keys, failed): (&mut JwksCache, &mut FailedChecks),
     options: VerificationOptions,
     now: u64,
 ) -> Result<bool, TokenError> {
     let key_id = unverified.key_id.as_deref();
-    match keys.state(unverified.algorithm, key_id, now) {
-        KeyState::Fetch => return Ok(false),
-        KeyState::Unknown => return Err(TokenError::Key),
-        KeyState::Unavailable => return Err(TokenError::KeysUnavailable),
-        KeyState::Known => {}
+    if !keys.state(unverified.algorithm, key_id, now)? {
+        return Ok(false);
     }
+    // Issuers send these, and share one network here.
+    let client = ClientNetwork::UNKNOWN;
+    failed.check(client, now)?;
     let options = VerificationOptions {
         allowed_issuers: Some([issuer.issuer.clone()].into()),
         artificial_time: Some(JwtDuration::from_secs(now)),
@@ -127,7 +136,10 @@ pub(super) fn is_signed(
     let set = keys.current(now).ok_or(TokenError::KeysUnavailable)?;
     match set.verify(token.secret(), unverified.algorithm, key_id, &options) {
         true => Ok(true),
-        false => Err(TokenError::Signature),
+        false => {
+            failed.note(client, unverified.algorithm);
+            Err(TokenError::Signature)
+        }
     }
 }
 

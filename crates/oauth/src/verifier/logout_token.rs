@@ -70,7 +70,14 @@ impl Verifier {
             allowed_audiences: Some([client_id].into()),
             ..VerificationOptions::default()
         };
-        let verification = match is_signed(&token, &unverified, issuer, keys, options, now)? {
+        let verification = match is_signed(
+            &token,
+            &unverified,
+            issuer,
+            (keys, &mut self.failed),
+            options,
+            now,
+        )? {
             true => LogoutVerification::Verified(verified),
             false => LogoutVerification::PendingFetch(PendingFetch::Keys(id)),
         };

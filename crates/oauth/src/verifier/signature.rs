@@ -3,29 +3,43 @@
 use jwt_simple::prelude::{Duration as JwtDuration, VerificationOptions};
 
 use super::access_token::{VerifiedBy, VerifiedToken, check_claims, check_header};
+use super::failed_checks::FailedChecks;
 use crate::bearer::{BearerToken, Jwt};
+use crate::client_network::ClientNetwork;
 use crate::error::TokenError;
-use crate::issuer::{IssuerId, JwksCache, KeyState, Signatures, TrustedIssuer};
+use crate::issuer::{IssuerId, JwksCache, Signatures, TrustedIssuer};
 
-/// Verifies a JWT. `None`: the keys must be fetched first.
+/// The outcome of a look at a JWT.
+pub(super) enum Checked {
+    /// It is good.
+    Verified(Box<VerifiedToken>),
+    /// The keys have to be fetched first.
+    NeedsKeys,
+    /// Only the signature is left to check: who sends it?
+    NeedsClient,
+}
+
+/// Verifies a JWT by its signature.
 pub(super) fn verify_signature(
     token: &BearerToken<'_>,
     jwt: Jwt,
     (issuer, id): (&TrustedIssuer, IssuerId),
     (signatures, keys): (&Signatures, &mut JwksCache),
+    (client, failed): (Option<ClientNetwork>, &mut FailedChecks),
     now: u64,
-) -> Result<Option<VerifiedToken>, TokenError> {
+) -> Result<Checked, TokenError> {
     let unverified = jwt.unverified()?;
     check_header(&unverified, signatures)?;
     let verified_by = VerifiedBy::Signature(unverified.key_id.clone());
     let verified = check_claims(&unverified.claims, verified_by, issuer, id, now)?;
     let key_id = unverified.key_id.as_deref();
-    match keys.state(unverified.algorithm, key_id, now) {
-        KeyState::Fetch => return Ok(None),
-        KeyState::Unknown => return Err(TokenError::Key),
-        KeyState::Unavailable => return Err(TokenError::KeysUnavailable),
-        KeyState::Known => {}
+    if !keys.state(unverified.algorithm, key_id, now)? {
+        return Ok(Checked::NeedsKeys);
     }
+    let Some(client) = client else {
+        return Ok(Checked::NeedsClient);
+    };
+    failed.check(client, now)?;
     let options = VerificationOptions {
         allowed_issuers: Some([issuer.issuer.clone()].into()),
         allowed_audiences: Some(issuer.audiences.iter().cloned().collect()),
@@ -35,7 +49,8 @@ pub(super) fn verify_signature(
     };
     let set = keys.current(now).ok_or(TokenError::KeysUnavailable)?;
     if !set.verify(token.secret(), unverified.algorithm, key_id, &options) {
+        failed.note(client, unverified.algorithm);
         return Err(TokenError::Signature);
     }
-    Ok(Some(verified))
+    Ok(Checked::Verified(Box::new(verified)))
 }

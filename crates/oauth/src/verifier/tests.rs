@@ -23,9 +23,9 @@ use serde_json::{Value, json};
 use super::{Verification, VerifiedToken, Verifier};
 use crate::signing::SigningKey;
 use crate::{
-    Algorithm, BearerToken, ClaimPath, ClaimPaths, Delegation, IssuerId, KeyFetch, KeySetError,
-    KeySource, PendingFetch, SetupError, Signatures, TokenCheck, TokenError, TokenType,
-    TrustedIssuer, VerifiedBy,
+    Algorithm, BearerToken, ClaimPath, ClaimPaths, ClientNetwork, Delegation, FetchStart, IssuerId,
+    KeyFetch, KeySetError, KeySource, PendingFetch, SetupError, Signatures, TokenCheck, TokenError,
+    TokenType, TrustedIssuer, VerifiedBy,
 };
 use base::json::JsonErrorKind;
 
@@ -34,6 +34,8 @@ const ISSUER: &str = "https://login.example.com";
 const OTHER_ISSUER: &str = "https://other.example.com";
 const RESOURCE: &str = "https://crm.example.com/mcp";
 const FIRST: IssuerId = IssuerId(0);
+/// A client whose address is not known.
+const CLIENT: Option<ClientNetwork> = Some(ClientNetwork::UNKNOWN);
 
 static KEY: LazyLock<SigningKey> = LazyLock::new(new_key);
 static OTHER_KEY: LazyLock<SigningKey> = LazyLock::new(new_key);
@@ -201,17 +203,18 @@ fn token_of_key(kid: &str) -> String {
 
 fn look(verifier: &mut Verifier, token: &str, now: u64) -> TokenOutcome {
     let header = format!("Bearer {token}");
-    match verifier.verify(&BearerToken::of_header(&header).unwrap(), now) {
+    match verifier.verify(&BearerToken::of_header(&header).unwrap(), CLIENT, now) {
         Verification::Verified(_) => TokenOutcome::Good,
         Verification::Refused(error) => TokenOutcome::Refused(error),
         Verification::PendingFetch(PendingFetch::Keys(issuer)) => TokenOutcome::NeedKeys(issuer),
         Verification::PendingFetch(need) => TokenOutcome::NeedToken(need),
+        Verification::NeedsClient => panic!("the client is known"),
     }
 }
 
 fn verified(verifier: &mut Verifier, token: &str, now: u64) -> Rc<VerifiedToken> {
     let header = format!("Bearer {token}");
-    match verifier.verify(&BearerToken::of_header(&header).unwrap(), now) {
+    match verifier.verify(&BearerToken::of_header(&header).unwrap(), CLIENT, now) {
         Verification::Verified(token) => token,
         other => panic!("{other:?}"),
     }

@@ -34,12 +34,13 @@ fn look_bound(verifier: &mut Verifier, token: &str, proof: &str, now: u64) -> To
     let Ok(proof) = Proof::read(proof, "POST", &token, &rules(), now) else {
         panic!("not a proof for this request")
     };
-    match verifier.verify_bound(&token, &proof, now) {
+    match verifier.verify_bound(&token, &proof, CLIENT, now) {
         Verification::Verified(token) => {
             assert!(token.is_bound());
             TokenOutcome::Good
         }
         Verification::Refused(error) => TokenOutcome::Refused(error),
+        Verification::NeedsClient => panic!("the client is known"),
         Verification::PendingFetch(PendingFetch::Keys(issuer)) => TokenOutcome::NeedKeys(issuer),
         Verification::PendingFetch(need) => TokenOutcome::NeedToken(need),
     }
@@ -166,7 +167,7 @@ fn b44_an_issuer_that_is_asked_names_the_key_too() {
     else {
         panic!()
     };
-    assert!(verifier.start(need).is_some());
+    assert!(matches!(verifier.start(need), FetchStart::Call(_)));
     let mut said = with(claims(), "cnf", confirmation());
     said["active"] = json!(true);
     said["token_type"] = json!("DPoP");

@@ -1,0 +1,122 @@
+//! A bound on signature checks that fail. Anybody can make up tokens, and each costs a check.
+
+use std::collections::HashMap;
+
+use crate::algorithm::Algorithm;
+use crate::client_network::ClientNetwork;
+use crate::error::TokenError;
+
+/// What failed checks of one network may cost in a second, in microseconds.
+const NETWORK_US: u32 = 200_000;
+/// The same for all networks together. Above it, a network has one check in a second.
+const TOTAL_US: u32 = 300_000;
+/// What failed checks may cost at all in a second.
+const MAX_US: u32 = 400_000;
+
+/// The failed checks of this second.
+#[derive(Debug, Default)]
+pub(super) struct FailedChecks {
+    second: u64,
+    total_us: u32,
+    /// At most one entry for each failed check of the second.
+    networks: HashMap<ClientNetwork, u32>,
+}
+
+impl FailedChecks {
+    /// Refuses a check whose network, or all networks together, had their share of this second.
+    pub(super) fn check(&mut self, client: ClientNetwork, now: u64) -> Result<(), TokenError> {
+        if self.second != now {
+            self.second = now;
+            self.total_us = 0;
+            self.networks.clear();
+        }
+        let own = self.networks.get(&client).copied().unwrap_or(0);
+        let share = match self.total_us {
+            ..TOTAL_US => NETWORK_US,
+            TOTAL_US..MAX_US => 1,
+            MAX_US.. => 0,
+        };
+        if own < share {
+            Ok(())
+        } else {
+            Err(TokenError::ChecksBusy)
+        }
+    }
+
+    /// Notes a check that failed.
+    pub(super) fn note(&mut self, client: ClientNetwork, algorithm: Algorithm) {
+        let cost = cost_us(algorithm);
+        self.total_us = self.total_us.saturating_add(cost);
+        let own = self.networks.entry(client).or_default();
+        *own = own.saturating_add(cost);
+    }
+}
+
+/// What a check costs in the module, in microseconds (docs/performance.md).
+fn cost_us(algorithm: Algorithm) -> u32 {
+    match algorithm {
+        Algorithm::RS256 | Algorithm::RS384 | Algorithm::RS512 => 250,
+        Algorithm::PS256 | Algorithm::PS384 | Algorithm::PS512 => 250,
+        Algorithm::EdDSA => 500,
+        Algorithm::ES256 => 1_000,
+        Algorithm::ES384 => 2_500,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: u64 = 1_900_000_000;
+
+    fn network(number: u32) -> ClientNetwork {
+        ClientNetwork::of(std::net::Ipv4Addr::from(number).into())
+    }
+
+    /// Failed checks of these networks, in turn, until none is let through.
+    fn flood(checks: &mut FailedChecks, networks: u32, algorithm: Algorithm, now: u64) -> u32 {
+        let mut made = 0;
+        for number in 0..networks * 1000 {
+            let client = network(number % networks);
+            if checks.check(client, now).is_ok() {
+                checks.note(client, algorithm);
+                made += 1;
+            }
+        }
+        made
+    }
+
+    #[test]
+    fn k4_a_network_has_its_share_and_leaves_that_of_others() {
+        for algorithm in Algorithm::ALL {
+            let mut checks = FailedChecks::default();
+            let made = flood(&mut checks, 1, algorithm, NOW);
+            assert_eq!(made, NETWORK_US.div_ceil(cost_us(algorithm)));
+            assert_eq!(checks.check(network(0), NOW), Err(TokenError::ChecksBusy));
+            assert_eq!(checks.check(network(7), NOW), Ok(()));
+            assert_eq!(checks.check(ClientNetwork::UNKNOWN, NOW), Ok(()));
+            assert_eq!(checks.check(network(0), NOW + 1), Ok(()));
+            // Also after a step of the clock.
+            flood(&mut checks, 1, algorithm, NOW);
+            assert_eq!(checks.check(network(0), NOW - 1000), Ok(()));
+        }
+    }
+
+    #[test]
+    fn k4_all_networks_together_have_a_bound() {
+        for algorithm in Algorithm::ALL {
+            let mut checks = FailedChecks::default();
+            let made = flood(&mut checks, 100, algorithm, NOW);
+            assert!(made * cost_us(algorithm) <= TOTAL_US + 100 * cost_us(algorithm));
+            // One that sent nothing bad is let through.
+            assert_eq!(checks.check(network(5000), NOW), Ok(()));
+            let made = flood(&mut checks, 5000, algorithm, NOW);
+            assert!(made * cost_us(algorithm) <= MAX_US);
+            assert!(checks.networks.len() <= 2000);
+            assert_eq!(
+                checks.check(network(9000), NOW),
+                Err(TokenError::ChecksBusy)
+            );
+        }
+    }
+}
