@@ -26,10 +26,11 @@ BODY = call(LEGACY, "crm.get_customer", {"query": "x"})
 
 UNAVAILABLE = "introspection_unavailable"
 
-# How many tokens a worker asks about at the same time.
+# How many tokens a worker asks about at the same time, and how many of one network wait for that.
 MOST_CALLS = 32
+MOST_WAITING = 192
 # How long a refusal is remembered.
-REFUSED = 5.0
+REFUSED = 30.0
 
 # What would let a caller in, were it an answer.
 GOOD = json.dumps(active()).encode()
@@ -232,18 +233,18 @@ def b40_a_flood_of_made_up_tokens(
     gateway, known = through("flooded"), introspection.token()
     gateway.post(BODY, known).forwarded()
     before = introspection.calls.total()
-    made_up = [tokens.remember(f"opaque-made-up-number-{number}") for number in range(80)]
+    made_up = [tokens.remember(f"opaque-made-up-number-{number}") for number in range(MOST_WAITING + 50)]
     flood = threading.Thread(target=client.together, args=(gateway.port, [post(BODY, each) for each in made_up]))
     with introspection.held("/introspect/flooded"):
         flood.start()
-        refused = 80 - MOST_CALLS
+        refused = 50
         eventually(lambda: gateway.logged() >= refused, f"{refused} requests are refused, but there are", gateway.logged)
         assert client.send(gateway.port, post(BODY, known)).status == 200, "a known token is accepted meanwhile"
     flood.join()
-    reasons = [line.record["reason"] for line in gateway.lines(81) if line.record]
-    assert reasons.count("token_inactive") == MOST_CALLS
-    assert reasons.count("introspection_busy") == 80 - MOST_CALLS
-    assert introspection.calls.total() - before == MOST_CALLS
+    reasons = [line.record["reason"] for line in gateway.lines(len(made_up) + 1) if line.record]
+    assert reasons.count("token_inactive") >= MOST_CALLS
+    assert reasons.count("introspection_busy") >= 50
+    assert introspection.calls.total() - before <= MOST_WAITING
     assert introspection.most_at_once["/introspect/flooded"] <= MOST_CALLS
     assert len(gateway.upstream.take().requests) == 1
     late = introspection.token()

@@ -59,6 +59,8 @@ class Listener:
     file: Path | None = None
     # Of the VM; listeners with one have a VM of their own.
     environment: dict[str, str] | None = None
+    # Capabilities that the VM does not have; listeners with some have a VM of their own.
+    without: tuple[str, ...] = ()
 
     def placed(self, directory: Path) -> Listener:
         """With its file in this directory."""
@@ -179,6 +181,11 @@ def _wasm_filter(listener: Listener, wasm: str) -> Config:
     if listener.environment:
         variables = {"key_values": ENVIRONMENT | listener.environment}
         plugin["vm_config"] |= {"vm_id": "mcp_auth_env", "environment_variables": variables}
+    if listener.without:
+        allowed = CAPABILITIES["allowed_capabilities"]
+        kept = {name: value for name, value in allowed.items() if name not in listener.without}
+        plugin["capability_restriction_config"] = {"allowed_capabilities": kept}
+        plugin["vm_config"] |= {"vm_id": "without_" + "_".join(listener.without)}
     if listener.stop_iteration:
         plugin["allow_on_headers_stop_iteration"] = True
     return {

@@ -20,7 +20,7 @@ from .waiting import eventually
 # The record's name for what the client got (OpenTelemetry).
 STATUS = "http.response.status_code"
 
-DECISIONS = {"approved", "blocked", "needs_review", "draft"}
+DECISIONS = {"approved", "blocked", "needs_review", "failed", "draft"}
 REFUSALS = {"blocked", "needs_review"}
 SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 WASM_LINE = re.compile(r"mcp_auth_access (\{.*)\n")
