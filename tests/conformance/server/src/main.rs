@@ -4,7 +4,10 @@
 //! `--believe-body` it does not compare the headers that mirror the body, as servers do that
 //! leave this to what is in front of them.
 
-#![expect(deprecated, reason = "the suite tests logging and sampling, which MCP 2026-07-28 deprecates")]
+#![expect(
+    deprecated,
+    reason = "the suite tests logging and sampling, which MCP 2026-07-28 deprecates"
+)]
 
 mod ask;
 mod believe_body;
