@@ -1,10 +1,10 @@
-//! Linked accounts: users' own tokens for the resources behind the server. And the token that the
-//! server gets in place of the caller's.
+//! Linked accounts: the tokens of users for the resources behind the server. Also the token that the server
+//! gets in place of the caller's.
 //!
-//! [`token_for_call`] finds the token that goes with a call. [`refresh()`] and [`disconnect`] work on one
-//! account. [`vault`] says where an account is kept, and seals it. [`conversation`] says what is linked in a
-//! conversation, and ends it. [`sign_out`] says whether its user signed out
-//! since it was linked. [`token_exchange`] exchanges the caller's token. Users link accounts on
+//! [`token_for_call`] finds the token for a call. [`refresh()`] and [`disconnect`] work on one account.
+//! [`vault`] seals accounts and keeps them in the store. [`conversation`] keeps a list of the accounts of a
+//! conversation, and ends them together. [`sign_out`] compares the time of a sign-out with the time at
+//! which an account was linked. [`token_exchange`] exchanges the caller's token. Users link accounts on
 //! [`crate::pages`].
 
 pub mod conversation;
@@ -29,6 +29,7 @@ pub(crate) use self::token_for_call::find_account;
 pub use self::token_for_call::{NoAccountToken, token_for_call};
 use crate::effect::Effects;
 use base::seal::Sealer;
+use base::time::UnixTime;
 use policy::Policy;
 
 /// The source of 32 random bytes. `None`: the host has none.
@@ -42,27 +43,27 @@ impl Default for Random {
     }
 }
 
-/// What work on linked accounts needs. Clones share everything.
+/// The context for work on linked accounts. Clones share all parts.
 #[derive(Clone)]
 pub struct AccountContext {
     /// The policy.
     pub policy: Rc<Policy>,
-    /// Seals accounts, and everything else that leaves this filter.
+    /// Seals accounts and everything else that leaves the filter.
     pub sealer: Rc<Sealer>,
-    /// This filter's credentials at authorization servers.
+    /// The filter's credentials at authorization servers.
     pub clients: Rc<Clients>,
     /// Access to the host, for the task that does the work.
     pub effects: Effects,
 }
 
 impl AccountContext {
-    /// The time, in Unix seconds.
-    pub fn now(&self) -> u64 {
+    /// The time, in whole seconds.
+    pub fn now(&self) -> UnixTime {
         self.effects.now()
     }
 }
 
-/// Without its parts: there are secrets in them.
+/// Without its parts: they hold secrets.
 impl std::fmt::Debug for AccountContext {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("AccountContext")

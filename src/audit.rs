@@ -1,27 +1,27 @@
-//! One access-log record per request. The only type whose content reaches a log, so it has no
-//! place for a token, an argument's value or a result.
+//! One access-log record for each request. It is the only type that reaches a log. It has no field for a
+//! token, an argument value or a result.
 
 use serde::Serialize;
 
 use crate::decision::{Decision, Verdict};
 use policy::{Mode, Policy, Subject};
 
-/// The longest name from a request that a record repeats.
+/// The maximum length of a name that a record copies from a request.
 const MAX_NAME: usize = 128;
 
-/// What is known of a request once it is over. Names follow OpenTelemetry's conventions for MCP
-/// and GenAI where they exist.
+/// The facts about a request when it has ended. Field names follow OpenTelemetry's conventions for MCP and
+/// GenAI where they exist.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Record {
     /// The outcome, the reason, the evidence and the next action.
     #[serde(flatten)]
     pub decision: Decision,
-    /// The policy's `resource`, where the plugin has several.
+    /// The policy's `resource`, if the plugin has several policies.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
     /// `enforce` or `observe`.
     pub mode: &'static str,
-    /// In observe mode: what would have been decided.
+    /// In observe mode: the verdict in enforce mode.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub would_be: Option<&'static str>,
     /// The HTTP method.
@@ -30,7 +30,7 @@ pub struct Record {
         skip_serializing_if = "String::is_empty"
     )]
     pub http_method: String,
-    /// The HTTP status the client got; 0 if it got none.
+    /// The HTTP status that the client received. 0: none.
     #[serde(rename = "http.response.status_code")]
     pub status: u16,
     /// The MCP method.
@@ -51,65 +51,65 @@ pub struct Record {
     /// The resource, without its query.
     #[serde(rename = "mcp.resource.uri", skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
-    /// The caller, as `audit.subject` says.
+    /// The caller, in the form that `audit.subject` chooses.
     #[serde(rename = "enduser.id", skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
     /// The client that the token was issued to, as the token names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
-    /// The connection it is about, by its name in the policy.
+    /// The connection that the request uses, by its name in the policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection: Option<String>,
-    /// The account at that resource, as `audit.subject` says.
+    /// The account at that connection, in the form that `audit.subject` chooses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     /// The caller's roles that the policy knows.
     #[serde(rename = "enduser.roles", skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<String>,
-    /// How it is known who is calling: `token`, `dpop`, `local` or `anonymous`.
+    /// How the caller is identified: `token`, `dpop`, `local` or `anonymous`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identified_by: Option<&'static str>,
     /// Seconds since the sign-in, or since the token was issued.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_age_s: Option<u64>,
-    /// Who acts for the caller, as `audit.subject` says; the one who calls first.
+    /// The actors of a delegated token, in the form that `audit.subject` chooses, the current one first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub actors: Vec<String>,
-    /// As whom the caller acts, as the policy names it: `role:support`, `user:test-1`.
+    /// The view that the caller acts with, as the policy names it: `role:support`, `user:test-1`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acting_as: Option<String>,
     /// The roles that the caller acts with.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub acting_as_roles: Vec<String>,
-    /// Whose credential the server got: `none`, `passed` (the client's), `static` or
-    /// `exchanged` (what the client's was exchanged for).
+    /// The credential that the server received: `none`, `passed` (the client's), `static` or `exchanged`
+    /// (for the client's).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream_credential: Option<&'static str>,
-    /// Names of arguments that were set to the caller's own.
+    /// Names of arguments that were set to the caller's values.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub arguments_set: Vec<String>,
-    /// Names of arguments that were taken out.
+    /// Names of arguments that were removed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub arguments_removed: Vec<String>,
-    /// How many items were taken out of a list.
+    /// The number of items that were removed from a list.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hidden_items: Option<usize>,
-    /// How many objects of others were taken out of the result.
+    /// The number of objects of other owners that were removed from the result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dropped_items: Option<usize>,
     /// Fields of the result that were hidden, as the policy writes them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub redacted: Vec<String>,
-    /// How many names of tools were hidden in texts of the server.
+    /// The number of tool names that were hidden in texts of the server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hidden_names: Option<usize>,
-    /// How many errors of the server lost their text.
+    /// The number of errors of the server whose text was withheld.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub withheld_errors: Option<usize>,
-    /// Listed tools that are not as their pins say.
+    /// Listed tools that differ from their pins.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pins_broken: Vec<String>,
-    /// Whether a tool among these is none that could be remembered as first seen.
+    /// Whether one of these tools could not be remembered, because too many are.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub pins_full: bool,
     /// The size of the request body, in bytes, as it arrived.
@@ -119,7 +119,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// Notes a decision. In observe mode it takes no effect.
+    /// Notes a decision. In observe mode it has no effect.
     pub(crate) fn decide(&mut self, mode: Mode, mut decision: Decision) {
         if mode == Mode::Observe {
             self.would_be = Some(decision.verdict.name());
@@ -128,7 +128,7 @@ impl Record {
         self.decision = decision;
     }
 
-    /// Notes that an allowed or undecided request failed. What was found out for the decision stays.
+    /// Notes that an allowed or undecided request failed. The evidence for the decision stays.
     pub(crate) fn fail(&mut self, mode: Mode, failure: Decision) {
         self.decision.reason = failure.reason;
         self.decision.next_action = failure.next_action;
@@ -138,7 +138,7 @@ impl Record {
         }
     }
 
-    /// A record of a request about which nothing is known yet.
+    /// The record of a request at its start.
     pub fn new(mode: Mode, decision: Decision) -> Self {
         Self {
             decision,
@@ -180,7 +180,8 @@ impl Record {
         }
     }
 
-    /// One line of JSON in ASCII: nothing in it can end the line or turn a terminal's text around.
+    /// One line of JSON in ASCII. So no value can end the line or change the direction of a terminal's
+    /// text.
     pub fn to_json(&self) -> String {
         let json = serde_json::to_string(self).unwrap_or_default();
         let mut line = String::with_capacity(json.len());
@@ -206,7 +207,7 @@ pub fn name(text: &str) -> String {
     }
 }
 
-/// A caller, or an actor, as the policy lets the log name it. `key` comes from the environment.
+/// A caller or an actor, in the form that the policy allows in the log. `key` comes from the environment.
 pub fn person(policy: &Policy, user: &str, key: Option<&str>) -> Option<String> {
     match policy.audit.subject {
         Subject::Omit => None,

@@ -1,11 +1,13 @@
-//! May this caller do this? One function answers for a call, for an item of a list, for the command
-//! line and for observe mode.
+//! The decision function: may this caller use this target? It serves calls, items of lists, the command
+//! line and observe mode.
 
 mod owners;
 mod view;
 
 pub use self::owners::may_complete;
 pub use self::view::View;
+use std::time::Duration;
+
 use crate::decision::Evidence;
 use mcp::method::List;
 use oauth::Identity;
@@ -13,10 +15,10 @@ use policy::{
     ConditionError, Grant, Misspelled, NotOwned, Operation, Pattern, Policy, Role, is_plain_uri,
 };
 
-/// What the caller wants to use.
+/// The target of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target<'a> {
-    /// The server as such: `initialize`, a list, a ping.
+    /// The server itself: `initialize`, a list, a ping.
     Server,
     /// A tool.
     Tool(&'a str),
@@ -28,32 +30,33 @@ pub enum Target<'a> {
     ResourceTemplate(&'a str),
 }
 
-/// Who wants it.
+/// The caller, as decisions see it.
 #[derive(Debug, Clone, Copy)]
 pub struct Principal<'a> {
-    /// Who is calling, or as whom.
+    /// The identity that the caller acts with.
     pub identity: &'a Identity,
-    /// Somebody more may not be allowed than: the caller with its own roles, if it acts as another.
+    /// The caller with its own roles, if it acts with another identity. The decision must allow this
+    /// identity too.
     pub ceiling: Option<&'a Identity>,
-    /// Seconds since the sign-in, or since the token was issued.
-    pub token_age: Option<u64>,
+    /// The time since the sign-in, or since the token was issued.
+    pub token_age: Option<Duration>,
 }
 
-/// Why not.
+/// Why a target is denied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Denial {
     /// A condition does not hold.
     Condition {
-        /// Where it is written.
+        /// The rule, as a path in the policy.
         rule: String,
-        /// Why not.
+        /// The reason.
         error: ConditionError,
     },
     /// The arguments may not be those that a condition judges.
     Misspelled {
         /// Where the condition is written.
         rule: String,
-        /// Why not.
+        /// The reason.
         error: Misspelled,
     },
     /// A parameter of the URI names another user or organization, or has a name that is refused.
@@ -63,36 +66,36 @@ pub enum Denial {
     },
     /// A rule denies it.
     Denied {
-        /// Where it is written.
+        /// The rule, as a path in the policy.
         rule: String,
         /// The pattern that denies it.
         pattern: String,
     },
     /// No role allows it.
     NoRole,
-    /// A resource is somebody else's, or nobody can tell whose.
+    /// A resource belongs to another owner, or its owner is unknown.
     NotOwned {
-        /// Where it is written.
+        /// The rule, as a path in the policy.
         rule: String,
-        /// Why not.
+        /// The reason.
         error: NotOwned,
     },
-    /// The URI could mean different things to different readers.
+    /// Servers could read the URI in different ways.
     OddUri,
-    /// Nobody signed in.
+    /// The caller is anonymous, and a sign-in is needed.
     SignIn {
         /// The scopes to sign in with.
         scopes: Vec<String>,
     },
     /// The token lacks a scope.
     Scope {
-        /// Every scope that is needed.
+        /// All scopes that are needed.
         needed: Vec<String>,
     },
     /// The caller signed in too long ago.
     TooOld {
-        /// How long ago it may be, in seconds.
-        max_age: u64,
+        /// The maximum age of the sign-in.
+        max_age: Duration,
         /// The scopes to sign in with.
         scopes: Vec<String>,
     },
@@ -109,7 +112,7 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Its name or URI.
+    /// The name or URI.
     pub fn name(self) -> &'a str {
         match self {
             Self::Server => "",
@@ -130,7 +133,7 @@ impl<'a> Target<'a> {
     }
 }
 
-/// The conditions a target falls under, the most specific first.
+/// The operations whose pattern matches a target, the most specific first.
 pub fn operations<'p>(
     policy: &'p Policy,
     identity: &Identity,
@@ -147,12 +150,12 @@ pub fn operations<'p>(
         .collect()
 }
 
-/// Decides. `arguments` are the ones the server will read; without them, as for an item of a list,
-/// conditions on arguments are left open.
+/// Decides. `arguments` are the ones that the server will read. Without them, as for an item of a list,
+/// conditions on arguments are not evaluated.
 ///
 /// # Errors
 ///
-/// Why not. A denial that the caller could cure comes only after those nobody can.
+/// The first denial. A denial that the caller can cure comes after all others.
 pub fn authorize(
     policy: &Policy,
     caller: Principal<'_>,
@@ -175,9 +178,9 @@ fn authorize_as(
     arguments: Option<&[u8]>,
 ) -> Result<Vec<Evidence>, Denial> {
     let mut evidence = Vec::new();
-    // Signing in takes nothing away.
+    // A signed-in caller may use everything that an anonymous caller may use.
     let by_anybody = target == Target::Server && policy.anonymous.is_some()
-        || target != Target::Server && for_anybody(policy, identity, target).is_some();
+        || target != Target::Server && for_anonymous(policy, identity, target).is_some();
     if target != Target::Server {
         evidence.push(allowed(policy, identity, target)?);
         owners::has_own_parameters(policy, identity, target)?;
@@ -216,12 +219,12 @@ fn authorize_as(
             None => return Err(Denial::Scope { needed }),
         }
     }
-    if let Some(max_age) = max_age.map(|age| age.as_secs()) {
+    if let Some(max_age) = max_age {
         match caller.token_age {
             Some(age) if age <= max_age => {
                 evidence.push(Evidence::new(
                     "token",
-                    format!("is at most {max_age} s old"),
+                    format!("is at most {} s old", max_age.as_secs()),
                 ));
             }
             _ => {
@@ -233,30 +236,31 @@ fn authorize_as(
     Ok(evidence)
 }
 
-/// Whether a list may show an item: whether a call of it could ever be allowed, or cured.
+/// Whether a list may show an item: a call of it is allowed, or the caller can cure its denial.
 pub fn may_see(policy: &Policy, caller: Principal<'_>, target: Target<'_>) -> bool {
     match authorize(policy, caller, target, None) {
         Ok(_) | Err(Denial::Scope { .. } | Denial::TooOld { .. }) => true,
-        // What nobody may read is not listed for nobody; tools are, so that a client can offer them.
+        // Anonymous callers do not see resources and prompts that need a sign-in. They see tools, so that a
+        // client can offer the sign-in.
         Err(Denial::SignIn { .. }) => matches!(target, Target::Tool(_)),
         Err(_) => false,
     }
 }
 
-/// The scopes a sign-in for a target needs: the policy's, and its operations'.
+/// The scopes that a sign-in for a target needs: those of the policy and of the target's operations.
 pub fn scopes_of(policy: &Policy, identity: &Identity, target: Target<'_>) -> Vec<String> {
     needed_scopes(policy, &operations(policy, identity, target), false)
 }
 
-/// Whether anybody may use a target without signing in.
-pub fn is_for_anybody(policy: &Policy, identity: &Identity, target: Target<'_>) -> bool {
+/// Whether anonymous callers may use a target.
+pub fn is_for_anonymous(policy: &Policy, identity: &Identity, target: Target<'_>) -> bool {
     let operations = operations(policy, identity, target);
     let asks_for_more =
         |operation: &&Operation| !operation.scopes.is_empty() || operation.needs_token();
-    for_anybody(policy, identity, target).is_some() && !operations.iter().any(asks_for_more)
+    for_anonymous(policy, identity, target).is_some() && !operations.iter().any(asks_for_more)
 }
 
-/// Whether any role allows a target, and does not deny it itself.
+/// Whether a role allows a target and does not deny it.
 pub fn is_for_a_role(policy: &Policy, identity: &Identity, target: Target<'_>) -> bool {
     let denied = |role: &Role| {
         let mut denials = role.deny.iter();
@@ -267,7 +271,7 @@ pub fn is_for_a_role(policy: &Policy, identity: &Identity, target: Target<'_>) -
     !by_everybodys && policy.roles.values().any(allows)
 }
 
-/// The roles a caller has that the policy knows, and `*`, which everybody has who signed in.
+/// The caller's roles that the policy knows, and `*`, the role of all signed-in callers.
 pub fn known_roles<'p>(policy: &'p Policy, identity: &Identity) -> Vec<(&'p str, &'p Role)> {
     let everybodys = !identity.is_anonymous();
     let has =
@@ -282,7 +286,7 @@ pub fn known_roles<'p>(policy: &'p Policy, identity: &Identity) -> Vec<(&'p str,
     roles
 }
 
-/// Whether the caller has every scope, and through which of the token's.
+/// The evidence that the caller has all scopes. `None`: a scope is missing.
 fn has_scopes(policy: &Policy, identity: &Identity, needed: &[String]) -> Option<Evidence> {
     let mut found = Vec::new();
     for scope in needed {
@@ -295,7 +299,7 @@ fn has_scopes(policy: &Policy, identity: &Identity, needed: &[String]) -> Option
     Some(Evidence::new("token", summary))
 }
 
-/// What allows a target: a role of the caller's, or what anybody may do.
+/// The evidence of the role that allows a target. Anonymous callers have the role `anonymous`.
 fn allowed(policy: &Policy, identity: &Identity, target: Target<'_>) -> Result<Evidence, Denial> {
     if matches!(target, Target::Resource(uri) if !is_plain_uri(uri)) {
         return Err(Denial::OddUri);
@@ -323,8 +327,8 @@ fn allowed(policy: &Policy, identity: &Identity, target: Target<'_>) -> Result<E
             return Ok(Evidence::new(format!("roles.{}", grant.role), summary));
         }
     }
-    if let Some(grant) = for_anybody(policy, identity, target) {
-        let summary = format!("`{}` allows it to anybody", grant.pattern.written());
+    if let Some(grant) = for_anonymous(policy, identity, target) {
+        let summary = format!("`{}` allows it to all callers", grant.pattern.written());
         return Ok(Evidence::new("anonymous", summary));
     }
     if identity.is_anonymous() {
@@ -333,10 +337,10 @@ fn allowed(policy: &Policy, identity: &Identity, target: Target<'_>) -> Result<E
     Err(Denial::NoRole)
 }
 
-/// What to tell somebody who did not sign in. A tool no role allows does not exist.
+/// The denial for an anonymous caller. A tool that no role allows does not exist.
 fn sign_in(policy: &Policy, identity: &Identity, target: Target<'_>) -> Denial {
-    let exists =
-        is_for_a_role(policy, identity, target) || for_anybody(policy, identity, target).is_some();
+    let exists = is_for_a_role(policy, identity, target)
+        || for_anonymous(policy, identity, target).is_some();
     if matches!(target, Target::Tool(_)) && !exists {
         return Denial::NoRole;
     }
@@ -345,13 +349,14 @@ fn sign_in(policy: &Policy, identity: &Identity, target: Target<'_>) -> Denial {
     }
 }
 
-fn for_anybody<'p>(
+fn for_anonymous<'p>(
     policy: &'p Policy,
     identity: &Identity,
     target: Target<'_>,
 ) -> Option<&'p Grant> {
     let target = match target {
-        // All it can produce has to match, its braces with it: completions would tell of the rest.
+        // All URIs of the template must match, so its braces are matched too: completions would reveal the
+        // others.
         Target::ResourceTemplate(template) => Target::Resource(template),
         target => target,
     };
@@ -369,7 +374,7 @@ fn granted<'p>(role: &'p Role, identity: &Identity, target: Target<'_>) -> Optio
         .find(|grant| covers(&grant.pattern))
 }
 
-/// The scopes of the operations, and the policy's own unless anybody may use the target.
+/// The scopes of the operations, and those of the policy unless anonymous callers may use the target.
 fn needed_scopes(policy: &Policy, operations: &[&Operation], by_anybody: bool) -> Vec<String> {
     let general = policy.scopes.iter().filter(|_| !by_anybody);
     let of_operations = operations.iter().flat_map(|operation| &operation.scopes);

@@ -1,6 +1,7 @@
 //! The caller of a request: how it is identified, and the identity it acts with.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::authorize::{Principal, View};
 use base::time::UnixTime;
@@ -14,7 +15,7 @@ pub(crate) struct Caller {
     view: Option<Rc<View>>,
 }
 
-/// How the caller is known.
+/// How the caller is identified.
 #[derive(Debug, Clone)]
 pub(crate) enum AuthMethod {
     /// The request has no token, and the policy has `anonymous`.
@@ -26,7 +27,7 @@ pub(crate) enum AuthMethod {
 }
 
 impl AuthMethod {
-    /// As the log names it.
+    /// The name in the log.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Anonymous => "anonymous",
@@ -44,9 +45,9 @@ impl AuthMethod {
         }
     }
 
-    pub(crate) fn token_age(&self, now: UnixTime) -> Option<u64> {
+    pub(crate) fn token_age(&self, now: UnixTime) -> Option<Duration> {
         match self {
-            Self::Token(token) => token.age(now.as_secs()),
+            Self::Token(token) => token.age(now.whole_seconds()),
             Self::Anonymous | Self::Local(_) => None,
         }
     }
@@ -58,12 +59,12 @@ impl Caller {
         Self { auth_method, view }
     }
 
-    /// How the caller is known.
+    /// How the caller is identified.
     pub(crate) fn auth_method(&self) -> &AuthMethod {
         &self.auth_method
     }
 
-    /// The token that names the caller, if one does.
+    /// The caller's token, if it has one.
     pub(crate) fn token(&self) -> Option<&VerifiedToken> {
         match &self.auth_method {
             AuthMethod::Token(token) => Some(token),
@@ -71,7 +72,7 @@ impl Caller {
         }
     }
 
-    /// The caller itself.
+    /// The caller's own identity.
     pub(crate) fn own(&self) -> &Identity {
         self.auth_method.identity()
     }
@@ -84,28 +85,28 @@ impl Caller {
         }
     }
 
-    /// Whether a token says who the caller is and where it belongs, and not the policy.
+    /// Whether the identity is the one of the caller's token: not from the policy, and not a test user.
     pub(crate) fn is_as_the_token_says(&self) -> bool {
         let is_own = self.identity().user == self.own().user;
         matches!(self.auth_method, AuthMethod::Token(_)) && is_own
     }
 
-    /// The view the caller acts with; empty for none.
+    /// The name of the view that the caller acts with. Empty without a view.
     pub(crate) fn view(&self) -> &str {
         self.view.as_ref().map_or("", |view| &view.name)
     }
 
-    /// The caller with its own roles, where it acts as another one.
+    /// The caller with its own roles, if it acts with a view.
     pub(crate) fn ceiling(&self) -> Option<&Identity> {
         self.view.as_ref().map(|view| &view.ceiling)
     }
 
-    /// The test user the caller acts as.
+    /// The test user that the caller acts as.
     pub(crate) fn test_user(&self) -> Option<&TestUser> {
         self.view.as_ref()?.test_user.as_ref()
     }
 
-    /// What decisions look at.
+    /// The caller, as decisions see it.
     pub(crate) fn principal(&self, now: UnixTime) -> Principal<'_> {
         Principal {
             identity: self.identity(),

@@ -1,5 +1,5 @@
-//! A user's consent to a call: the question in the client ([`elicitation`]), or on a page of this filter
-//! ([`agreement`]), which is kept until it is answered ([`call_question`]).
+//! Consent of users to calls. The question is asked in the client ([`elicitation`]), or on a page of the
+//! filter ([`agreement`]). [`call_question`] keeps questions until they are answered.
 
 pub mod agreement;
 pub mod call_question;

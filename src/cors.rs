@@ -1,13 +1,13 @@
-//! What web pages may do here: preflights, and the headers that let a page read an answer (Fetch,
-//! "CORS protocol"). Pages of the policy's origins may; nothing the server says adds to that.
+//! CORS: preflights, and the headers that let a web page read an answer (Fetch, "CORS protocol"). Pages of
+//! the policy's origins may. Headers of the server do not extend that.
 
 use base::http::Reply;
 use mcp::headers::{HeaderEdit, Headers, PARAM_PREFIX};
 use policy::Policy;
 
-/// What may be done from a page.
+/// The methods that pages may use.
 const METHODS: &str = "POST, GET, DELETE";
-/// Request headers a page may send: those of MCP clients.
+/// Request headers that pages may send: those of MCP clients.
 const REQUEST_HEADERS: &[&str] = &[
     "accept",
     "authorization",
@@ -22,20 +22,20 @@ const REQUEST_HEADERS: &[&str] = &[
     "traceparent",
     "tracestate",
 ];
-/// Response headers a page may read.
+/// Response headers that pages may read.
 const RESPONSE_HEADERS: &str =
     "WWW-Authenticate, Mcp-Session-Id, Mcp-Protocol-Version, DPoP-Nonce, Retry-After";
-/// How long a browser remembers a preflight, in seconds. What follows it is checked all the same.
+/// How long a browser caches a preflight, in seconds. The request after it is checked in any case.
 const MAX_AGE: &str = "7200";
-/// How many headers a preflight may name.
+/// The maximum number of headers in a preflight.
 const MAX_HEADERS: usize = 64;
 
-/// Whether a request only asks what a page may do (Fetch, "CORS-preflight request").
+/// Whether a request is a preflight (Fetch, "CORS-preflight request").
 pub fn is_preflight(method: &str, headers: &Headers) -> bool {
     method == "OPTIONS" && headers.has("origin") && headers.has("access-control-request-method")
 }
 
-/// The answer to a preflight of this origin, or of any (`*`). `policy`: may name further headers.
+/// The answer to a preflight of this origin, or of all (`*`). `policy` may allow further headers.
 pub fn preflight(origin: &str, asked: &Headers, policy: Option<&Policy>) -> Reply {
     let mut headers = vec![
         ("access-control-allow-origin", origin.to_owned()),
@@ -54,7 +54,7 @@ pub fn preflight(origin: &str, asked: &Headers, policy: Option<&Policy>) -> Repl
     }
 }
 
-/// Of the headers a page wants to send, those it may.
+/// The headers of a preflight that the page may send.
 fn allowed_headers(asked: &Headers, policy: Option<&Policy>) -> Vec<String> {
     let is_policys = |name: &String| {
         policy.is_some_and(|policy| {
@@ -73,13 +73,13 @@ fn allowed_headers(asked: &Headers, policy: Option<&Policy>) -> Vec<String> {
 }
 
 fn is_param(name: &str) -> bool {
-    // Of a header name's characters those that such names have (MCP 2026-07-28 "Custom Headers").
+    // The characters of such header names (MCP 2026-07-28 "Custom Headers").
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     name.strip_prefix(PARAM_PREFIX)
         .is_some_and(|param| !param.is_empty() && param.bytes().all(plain))
 }
 
-/// What a reply of this filter's own needs, so that the page that asked can read it.
+/// The headers that let a page read a reply of the filter.
 pub fn reply_headers(policy: &Policy, origin: Option<&str>) -> Vec<(&'static str, String)> {
     match origin.filter(|origin| policy.allows_origin(origin)) {
         None => Vec::new(),
@@ -91,7 +91,7 @@ pub fn reply_headers(policy: &Policy, origin: Option<&str>) -> Vec<(&'static str
     }
 }
 
-/// The changes of a server's answer: what it says of web pages goes, the policy's word comes.
+/// The changes of an answer's headers: the server's CORS headers are removed, the filter's are set.
 pub fn answer_headers(
     policy: &Policy,
     origin: Option<&str>,
@@ -114,7 +114,7 @@ pub fn answer_headers(
     edits
 }
 
-/// `Vary` with `Origin` in it, and all the server said.
+/// `Vary` of the server, with `Origin`.
 fn varied(received: &Headers) -> String {
     let own = received
         .all("vary")

@@ -1,11 +1,11 @@
-//! A credential at the server that is the same for every caller.
+//! A credential for the server that is the same for all callers.
 
 use thiserror::Error;
 
 /// The value of an `Authorization` header.
 pub struct Credential(String);
 
-/// It cannot stand in a header.
+/// The secret is not valid in a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error(
     "expected a credential of visible ASCII characters, without spaces around it and line breaks"
@@ -17,7 +17,7 @@ impl Credential {
     ///
     /// # Errors
     ///
-    /// The secret cannot stand in a header.
+    /// The secret is not valid in a header.
     pub fn new(scheme: &str, secret: &str) -> Result<Self, BadCredential> {
         let visible = secret.bytes().all(|byte| matches!(byte, b' '..=b'~'));
         if secret.is_empty() || secret.trim() != secret || !visible {
@@ -26,13 +26,13 @@ impl Credential {
         Ok(Self(format!("{scheme} {secret}")))
     }
 
-    /// The header's value, for the server only.
+    /// The value of the header, for the server only.
     pub fn header(&self) -> &str {
         &self.0
     }
 }
 
-/// Says nothing: it is a secret.
+/// Without the secret.
 impl std::fmt::Debug for Credential {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("Credential")

@@ -1,4 +1,4 @@
-//! What was decided about a request, and on which evidence.
+//! Decisions about requests, with their evidence.
 
 use serde::Serialize;
 
@@ -6,20 +6,21 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// It may pass.
+    /// The request may pass.
     Approved,
-    /// It may not, and nothing the caller does changes that.
+    /// The request may not pass, and the caller cannot change that.
     Blocked,
-    /// It may not yet: the caller can cure it.
+    /// The request may not pass yet: the caller can cure it.
     NeedsReview,
-    /// It was not refused, and has no whole answer of the server: the proxy or the server ended it.
+    /// The request was not refused, and has no complete answer of the server: the proxy or the server ended
+    /// it.
     Failed,
-    /// It was let through unchanged in observe mode; the reason says what would have been.
+    /// Observe mode let the request pass unchanged. The reason is the one of enforce mode.
     Draft,
 }
 
 impl Verdict {
-    /// The verdict as logs and counters name it.
+    /// The name of the verdict in logs and counters.
     pub fn name(self) -> &'static str {
         match self {
             Self::Approved => "approved",
@@ -31,12 +32,12 @@ impl Verdict {
     }
 }
 
-/// Something a decision rests on.
+/// A fact that a decision is based on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Evidence {
-    /// Where it comes from: `token`, `roles.manager`, `tools.crm.refund`, `arguments`.
+    /// Its source: `token`, `roles.manager`, `tools.crm.refund`, `arguments`.
     pub source: String,
-    /// What it says, without any value of the request.
+    /// The fact, without values of the request.
     pub summary: String,
 }
 
@@ -56,11 +57,11 @@ pub struct Decision {
     /// The outcome.
     #[serde(rename = "decision")]
     pub verdict: Verdict,
-    /// Why, as one word.
+    /// The code of the reason.
     pub reason: &'static str,
-    /// What it rests on.
+    /// The evidence.
     pub evidence: Vec<Evidence>,
-    /// What would change it.
+    /// What the caller or operator can do to change it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_action: Option<String>,
 }

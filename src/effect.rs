@@ -1,9 +1,9 @@
 //! Waiting without I/O: a task is an `async` function that asks the host for effects.
 //!
-//! A task runs until it needs something of the host. [`Task::start`] and [`Task::resume`] then return
-//! that [`Effect`]; whoever drives the task (the host adapter, a test, the command line) carries it out
-//! and resumes the task with its [`Outcome`]. There is no executor and no waker: a task that is not
-//! resumed does not run.
+//! A task runs until it needs something from the host. [`Task::start`] and [`Task::resume`] then return
+//! that [`Effect`]. The driver of the task (the host adapter, a test, the command line) carries it out and
+//! resumes the task with its [`Outcome`]. There is no executor and no waker: a task runs only when it is
+//! resumed.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -15,20 +15,21 @@ use std::task::{Context, Poll, Waker};
 use crate::accounts::refresh::{PendingRefresh, Refreshed};
 use base::http::{HttpRequest, HttpResponse};
 use base::store::{Key, StoreError, StoreOperation, StoreRecord, Stored};
+use base::time::UnixTime;
 use mcp::headers::HeaderEdit;
 use oauth::{ClientNetwork, PendingFetch, TokenDigest};
 
 /// Something that only the host can do for a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Wait for the whole body of the request. With edits, for `hold: buffer_filter`: the headers go
-    /// on now, changed by them; without, the host holds the headers.
+    /// Wait for the whole body of the request. With edits, for `hold: buffer_filter`, the headers are
+    /// edited and passed on now. Without, the host holds them.
     Body(Option<Vec<HeaderEdit>>),
     /// Call a cluster of the policy.
     Call(HttpRequest),
-    /// Say from which network of clients the request comes.
+    /// Get the network of the request's client.
     Client,
-    /// Wait 100 ms: another request holds what this one needs.
+    /// Wait 100 ms, because another request holds a record that this one needs.
     Pause,
     /// Carry out an operation on the store.
     Store(StoreOperation),
@@ -36,45 +37,45 @@ pub enum Effect {
     Work(Work),
 }
 
-/// Work that is done once per worker, however many requests wait for it. It goes to its end even if
-/// they are gone.
+/// Work that a worker does once for all requests that wait for it. It runs to its end even if they have
+/// ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Work {
     /// Exchange a caller's token.
     ExchangeToken(TokenDigest),
-    /// Fetch what tokens are verified with.
+    /// Fetch keys, or introspect a token.
     Fetch(PendingFetch),
     /// Refresh the token of an account.
     Refresh(Box<PendingRefresh>),
 }
 
-/// What came of an effect. Its variant is that of the effect.
+/// The outcome of an effect. It has the variant of the effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The whole body of the request.
     Body(Vec<u8>),
     /// The answer to a call; `None` if there was none.
     Call(Option<HttpResponse>),
-    /// The network of clients.
+    /// The network of the client.
     Client(ClientNetwork),
     /// The pause is over.
     Paused,
-    /// What the store did.
+    /// The result of the store operation.
     Store(Result<Stored, StoreError>),
     /// The work is done.
     Work(Worked),
 }
 
-/// What came of work that is done once per worker.
+/// The outcome of work that is done once per worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Worked {
-    /// The token exchanger, or the verifier, knows the result.
+    /// The token exchanger or the verifier has the result.
     Done,
     /// The result of a refresh.
     Refreshed(Refreshed),
 }
 
-/// How far a task is.
+/// The state of a task.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Progress<T> {
     /// It waits for this effect.
@@ -87,13 +88,12 @@ pub enum Progress<T> {
 #[derive(Clone, Default)]
 pub struct Effects(Rc<Exchanged>);
 
-/// What a task and its driver hand each other.
+/// The values that a task and its driver exchange.
 #[derive(Default)]
 struct Exchanged {
     effect: RefCell<Option<Effect>>,
     outcome: RefCell<Option<Outcome>>,
-    /// Unix milliseconds.
-    now: Cell<u64>,
+    now: Cell<UnixTime>,
 }
 
 /// Without the effect and its outcome.
@@ -104,14 +104,14 @@ impl fmt::Debug for Effects {
 }
 
 impl Effects {
-    /// The time at which the task was started or resumed last, in Unix milliseconds.
-    pub fn now_ms(&self) -> u64 {
+    /// The time at which the task was started or resumed last.
+    pub fn exact_now(&self) -> UnixTime {
         self.0.now.get()
     }
 
-    /// The same in Unix seconds.
-    pub fn now(&self) -> u64 {
-        self.now_ms() / 1000
+    /// The same in whole seconds, for tokens and records.
+    pub fn now(&self) -> UnixTime {
+        self.exact_now().whole_seconds()
     }
 
     /// Calls a cluster. `None`: there was no answer.
@@ -122,7 +122,7 @@ impl Effects {
         }
     }
 
-    /// The network of clients from which the request comes.
+    /// The network of the request's client.
     pub async fn client(&self) -> ClientNetwork {
         match self.perform(Effect::Client).await {
             Outcome::Client(client) => client,
@@ -154,7 +154,7 @@ impl Effects {
         }
     }
 
-    /// Writes a record unless there is one: of all tasks that try, one gets `true`.
+    /// Writes a record unless it exists. Of all tasks that try, one gets `true`.
     ///
     /// # Errors
     ///
@@ -163,7 +163,7 @@ impl Effects {
         Ok(self.store(StoreOperation::Create(record)).await? == Stored::Created(true))
     }
 
-    /// Waits for the whole body of the request. With `release`, its headers go on first.
+    /// Waits for the whole body of the request. With `release`, its headers are passed on first.
     pub async fn body(&self, release: Option<Vec<HeaderEdit>>) -> Vec<u8> {
         match self.perform(Effect::Body(release)).await {
             Outcome::Body(body) => body,
@@ -171,12 +171,12 @@ impl Effects {
         }
     }
 
-    /// Fetches what a token is verified with. The verifier then knows the result.
+    /// Fetches keys, or introspects a token. The verifier then has the result.
     pub async fn fetch(&self, fetch: PendingFetch) {
         self.perform(Effect::Work(Work::Fetch(fetch))).await;
     }
 
-    /// Exchanges the caller's token. The exchanger then knows the result.
+    /// Exchanges the caller's token. The exchanger then has the result.
     pub async fn exchange_token(&self, token: TokenDigest) {
         self.perform(Effect::Work(Work::ExchangeToken(token))).await;
     }
@@ -205,29 +205,29 @@ impl Effects {
     }
 }
 
-/// An `async` function under way.
+/// A running `async` function.
 pub struct Task<T> {
     future: Pin<Box<dyn Future<Output = T>>>,
     effects: Effects,
 }
 
 impl<T> Task<T> {
-    /// Runs a task to its first effect, or to its end. `now_ms` is in Unix milliseconds.
-    pub fn start<F>(now_ms: u64, run: impl FnOnce(Effects) -> F) -> (Self, Progress<T>)
+    /// Runs a task to its first effect, or to its end.
+    pub fn start<F>(now: UnixTime, run: impl FnOnce(Effects) -> F) -> (Self, Progress<T>)
     where
         F: Future<Output = T> + 'static,
     {
         let effects = Effects::default();
-        effects.0.now.set(now_ms);
+        effects.0.now.set(now);
         let future: Pin<Box<dyn Future<Output = T>>> = Box::pin(run(effects.clone()));
         let mut task = Self { future, effects };
         let progress = task.poll();
         (task, progress)
     }
 
-    /// Runs the task on, to its next effect or to its end. Not for a task that has ended.
-    pub fn resume(&mut self, outcome: Outcome, now_ms: u64) -> Progress<T> {
-        self.effects.0.now.set(now_ms);
+    /// Continues the task to its next effect or to its end. Must not be called after its end.
+    pub fn resume(&mut self, outcome: Outcome, now: UnixTime) -> Progress<T> {
+        self.effects.0.now.set(now);
         self.effects.0.outcome.replace(Some(outcome));
         self.poll()
     }
@@ -239,13 +239,13 @@ impl<T> Task<T> {
             .poll(&mut Context::from_waker(Waker::noop()))
         {
             Poll::Ready(value) => Progress::Done(value),
-            // A task waits for nothing but an effect. One without would wait for ever; a pause ends.
+            // A task waits for effects only. Without one it would wait for ever, so it pauses.
             Poll::Pending => Progress::Waits(self.effects.0.effect.take().unwrap_or(Effect::Pause)),
         }
     }
 }
 
-/// The future has no representation of its own.
+/// Without the future, which has no `Debug` form.
 impl<T> fmt::Debug for Task<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Task")
@@ -263,30 +263,35 @@ mod tests {
 
     #[test]
     fn a_task_asks_for_one_effect_after_the_other() {
-        let (mut task, first) = Task::start(1_000, |effects| async move {
+        let (mut task, first) = Task::start(UnixTime::from_millis(1_000), |effects| async move {
             let found = effects.store(get()).await;
-            let asked = effects.now_ms();
+            let asked = effects.exact_now();
             effects.pause().await;
             (found, asked, effects.now())
         });
         assert_eq!(first, Progress::Waits(Effect::Store(get())));
         let found = Ok(Stored::Value(None));
-        let second = task.resume(Outcome::Store(found.clone()), 2_500);
+        let second = task.resume(Outcome::Store(found.clone()), UnixTime::from_millis(2_500));
         assert_eq!(second, Progress::Waits(Effect::Pause));
-        let end = task.resume(Outcome::Paused, 4_000);
-        assert_eq!(end, Progress::Done((found, 2_500, 4)));
+        let end = task.resume(Outcome::Paused, UnixTime::from_millis(4_200));
+        assert_eq!(
+            end,
+            Progress::Done((found, UnixTime::from_millis(2_500), UnixTime::from_secs(4)))
+        );
     }
 
     #[test]
     fn an_outcome_of_another_effect_is_a_failure() {
-        let (mut task, _) = Task::start(0, |effects| async move { effects.store(get()).await });
-        let end = task.resume(Outcome::Paused, 0);
+        let (mut task, _) = Task::start(UnixTime::default(), |effects| async move {
+            effects.store(get()).await
+        });
+        let end = task.resume(Outcome::Paused, UnixTime::default());
         assert_eq!(end, Progress::Done(Err(StoreError::Unavailable)));
     }
 
     #[test]
     fn a_task_without_effects_ends_at_once() {
-        let (_, progress) = Task::start(0, |_| async { 7 });
+        let (_, progress) = Task::start(UnixTime::default(), |_| async { 7 });
         assert_eq!(progress, Progress::Done(7));
     }
 }

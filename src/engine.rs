@@ -1,4 +1,5 @@
-//! One policy in one worker: what its requests share, and the work that is done once for all of them.
+//! One policy in one worker: the state that its requests share, and the work that is done once for all of
+//! them.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -16,28 +17,29 @@ use crate::response::pins::SeenTools;
 use base::http::{HttpRequest, HttpResponse};
 use base::seal::Sealer;
 use base::store::{StoreError, StoreNames};
+use base::time::UnixTime;
 use oauth::{FetchStart, PendingFetch, TokenDigest, Verifier};
 use policy::Policy;
 
-/// For so many pauses of 100 ms a fetch waits for its turn.
+/// The maximum number of pauses of 100 ms for which a fetch waits for its turn.
 const MAX_PAUSES: usize = 50;
 
-/// What the environment of the VM brings.
+/// Secrets from the environment of the VM.
 #[derive(Clone, Default)]
 pub struct Secrets {
-    /// The key of the hash that names callers in the log.
+    /// The key of the hash that stands for callers in the log.
     pub audit_key: Option<Rc<str>>,
-    /// What binds the server's sessions, tasks and request states to their callers.
+    /// Seals the server's sessions, tasks and request states for their callers.
     pub sealer: Option<Rc<Sealer>>,
     /// How stores name records.
     pub store_names: StoreNames,
-    /// The credential that the server gets from every caller.
+    /// The credential that the server gets for all callers.
     pub credential: Option<Rc<Credential>>,
-    /// This filter's credentials at authorization servers.
+    /// The filter's credentials at authorization servers.
     pub clients: Rc<Clients>,
-    /// Where random bytes come from.
+    /// The source of random bytes.
     pub random: Random,
-    /// What exchanges callers' tokens for tokens for the server.
+    /// Exchanges callers' tokens for tokens for the server.
     pub exchanger: Option<Rc<TokenExchanger>>,
 }
 
@@ -48,24 +50,24 @@ impl fmt::Debug for Secrets {
     }
 }
 
-/// One policy, and what its requests share in one worker.
+/// One policy, and the state that its requests share in one worker.
 #[derive(Debug)]
 pub struct Engine {
     /// The policy.
     pub policy: Rc<Policy>,
-    /// What the environment brings.
+    /// Secrets from the environment.
     pub secrets: Secrets,
     /// The tokens and keys that the worker knows. Never borrowed across a wait.
     pub verifier: Rc<RefCell<Verifier>>,
     /// The tools that the server listed so far.
     pub seen: SeenTools,
-    /// What the streams of the worker hold: of all its policies.
+    /// The bytes that the streams of the worker hold, for all its policies.
     pub held: HeldBytes,
     /// The worker's clock.
     pub(crate) clock: WorkerClock,
 }
 
-/// What came of work, and what the operator has to know of it.
+/// The outcome of work.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Finished {
     /// For the requests that wait.
@@ -75,7 +77,7 @@ pub struct Finished {
 }
 
 impl Engine {
-    /// Takes what was loaded.
+    /// An engine for a policy.
     pub fn new(policy: Rc<Policy>, secrets: Secrets, verifier: Verifier) -> Self {
         Self {
             policy,
@@ -87,7 +89,7 @@ impl Engine {
         }
     }
 
-    /// What work on linked accounts needs. `None` without a seal key.
+    /// The context for work on linked accounts. `None` without a seal key.
     pub fn account_context(&self, effects: &Effects) -> Option<AccountContext> {
         Some(AccountContext {
             policy: Rc::clone(&self.policy),
@@ -97,8 +99,8 @@ impl Engine {
         })
     }
 
-    /// The key sets that are to be fetched before a request asks for them. `now` is in Unix seconds.
-    pub fn due(&self, now: u64) -> impl Iterator<Item = Work> {
+    /// The key sets to fetch before a request needs them.
+    pub fn due(&self, now: UnixTime) -> impl Iterator<Item = Work> {
         self.clock.note(now);
         let due = self.verifier.borrow().due(now);
         due.into_iter().map(PendingFetch::Keys).map(Work::Fetch)
@@ -125,7 +127,7 @@ impl Engine {
         }
     }
 
-    /// Begins a fetch when it is its turn. `None`: nothing is to be fetched, or it took too long.
+    /// Starts a fetch when it is its turn. `None`: it is not needed, or it waited too long.
     async fn start_fetch(&self, effects: &Effects, fetch: PendingFetch) -> Option<HttpRequest> {
         for _ in 0..MAX_PAUSES {
             let start = self.verifier.borrow_mut().start(fetch);
@@ -138,13 +140,13 @@ impl Engine {
         None
     }
 
-    /// Fetches what tokens are verified with, and says why that failed.
+    /// Fetches keys or introspects a token. Returns the error for the operator.
     async fn fetch(&self, effects: &Effects, fetch: PendingFetch) -> Option<String> {
         let response = match self.start_fetch(effects, fetch).await {
             Some(request) => effects.call(request).await,
             None => None,
         };
-        // The host answers a failed call with a 503 of its own, so only a 200 is an answer.
+        // The host answers a failed call with its own 503, so only status 200 is an answer.
         let document = match &response {
             Some(HttpResponse { status: 200, body }) => Ok(body.as_slice()),
             Some(other) => Err(format!("answered with status {}", other.status)),
@@ -165,7 +167,7 @@ impl Engine {
         Some(format!("{what} of {issuer}: {error}"))
     }
 
-    /// Exchanges a token. What is no caller's fault is an error for the operator.
+    /// Exchanges a token. Returns the error for the operator, unless the caller caused it.
     async fn exchange(&self, effects: &Effects, token: TokenDigest) -> Option<String> {
         let exchanger = self.secrets.exchanger.as_ref()?;
         let mut request = exchanger.start(&token)?;

@@ -1,8 +1,8 @@
-//! The filter as Envoy runs it: the only code that knows proxy-wasm.
+//! The adapter for Envoy: the only code that knows proxy-wasm.
 //!
-//! Host events go into a [`Transaction`](crate::transaction::Transaction), and its effects come out as
-//! host calls. The SDK's calls end the VM on a status they do not expect, so each is made only where its
-//! status is known: headers are read once, while they are there, and never one by one.
+//! Host events go into a [`Transaction`](crate::transaction::Transaction), and its effects become host
+//! calls. The SDK ends the VM if a host call returns an unexpected status. So each call is made only where
+//! its status is known: headers are read once, while they are held, and never one by one.
 
 mod callbacks_seen;
 mod capabilities;

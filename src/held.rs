@@ -1,17 +1,17 @@
 //! The bytes that one worker holds for all its streams: bodies of requests, held answers, and unfinished
-//! events of streams. One stream is bounded by `max_body` and `max_response`; their number is not.
+//! events. `max_body` and `max_response` bound one stream, but not the number of streams.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
-/// The most bytes that one worker holds.
+/// The maximum number of bytes that one worker holds.
 const MAX_HELD_BYTES: usize = 64 * 1024 * 1024;
 
-/// What all streams of a worker hold.
+/// The bytes that all streams of a worker hold.
 #[derive(Debug, Clone, Default)]
 pub struct HeldBytes(Rc<Cell<usize>>);
 
-/// What one stream holds. It is given back with the stream.
+/// The bytes that one stream holds. They are released with the stream.
 #[derive(Debug)]
 pub(crate) struct HeldShare {
     all: HeldBytes,
@@ -29,11 +29,11 @@ impl HeldBytes {
 }
 
 impl HeldShare {
-    /// Holds so many bytes now, in place of those before. False: the worker would hold too many.
+    /// Sets the held bytes. False: the worker would hold too many.
     pub(crate) fn hold(&mut self, bytes: usize) -> bool {
         let others = self.all.0.get().saturating_sub(self.own);
         let all = others.saturating_add(bytes);
-        // Less than before is never refused.
+        // A smaller number is never refused.
         if all > MAX_HELD_BYTES && bytes > self.own {
             return false;
         }

@@ -1,5 +1,5 @@
-//! What the filter needs of the proxy that runs it, and how a worker carries out the effects of its
-//! requests with that. Without a proxy: tests, benchmarks and the command line use the same code.
+//! The host: the functions that the filter needs from the proxy, and a worker that carries out the effects
+//! of requests with them. Tests, benchmarks and the command line use the same code without a proxy.
 
 pub mod dry_run;
 mod rollbacks;
@@ -19,14 +19,14 @@ pub trait Host {
     /// The time.
     fn now(&self) -> UnixTime;
 
-    /// The network of clients from which the request of the effective context comes.
+    /// The network of the client in the effective context.
     fn client(&self) -> ClientNetwork;
 
     /// Writes an error to the proxy's log.
     fn log(&self, error: &str);
 
-    /// Begins a call in a context, with which the call ends. The number comes back with the answer.
-    /// `None`: the call cannot be made.
+    /// Starts a call in a context. The call ends with the context. Returns the number that the answer will
+    /// have. `None`: the call cannot be made.
     fn call(&self, context: u32, request: &HttpRequest) -> Option<u32>;
 
     /// Carries out an operation on the store that all workers of the proxy share.
@@ -36,6 +36,6 @@ pub trait Host {
     /// The store is full, or not available.
     fn store(&self, operation: &StoreOperation) -> Result<Stored, StoreError>;
 
-    /// Has the worker's timer go off after this time.
+    /// Sets the worker's timer.
     fn wake(&self, after: Duration);
 }

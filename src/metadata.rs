@@ -1,4 +1,4 @@
-//! What clients read to find out where to sign in.
+//! Protected resource metadata: clients read it to find the authorization server.
 
 use serde_json::{Value, json};
 
@@ -40,7 +40,7 @@ pub fn metadata(policy: &Policy) -> Reply {
         headers: vec![
             ("content-type", "application/json".to_owned()),
             ("cache-control", "max-age=300".to_owned()),
-            // Public: clients in pages read it before anybody signs in.
+            // Public: clients in web pages read it before the sign-in.
             ("access-control-allow-origin", "*".to_owned()),
         ],
         body: document.to_string().into_bytes(),

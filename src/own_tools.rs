@@ -1,5 +1,5 @@
-//! The filter's own tools: who is calling, and which accounts the caller linked. The server does not see
-//! calls of them. [`definition()`] is how lists show a tool, [`answer`] answers a call.
+//! The filter's own tools: they show the caller and its linked accounts, and end accounts. The server does
+//! not see calls of them. [`definition()`] describes a tool in lists, [`answer`] answers a call.
 
 mod definition;
 
@@ -15,6 +15,7 @@ use crate::accounts::vault::{AccountPlace, LinkedAccount, NoAccountPlace};
 use crate::accounts::{AccountContext, disconnect, find_account};
 use crate::authorize::{Principal, Target, known_roles, may_see, operations};
 use base::store::StoreError;
+use base::time::UnixTime;
 use oauth::{Identity, VerifiedToken};
 use policy::{Connection, OwnTool, Policy, TestUser};
 
@@ -25,13 +26,13 @@ const NO_CONNECTION: &str = "There is no such connection; auth_connections lists
 pub struct OwnToolCaller<'a> {
     /// The user who signed in.
     pub own: &'a Identity,
-    /// The caller whose rights count: the same, or the view.
+    /// The identity that the rights are based on: the user, or the view.
     pub caller: Principal<'a>,
-    /// The view; empty: none.
+    /// The name of the view. Empty without a view.
     pub view: &'a str,
-    /// The test user the caller acts as.
+    /// The test user that the caller acts as.
     pub test_user: Option<&'a TestUser>,
-    /// How the caller is identified, as the log says it.
+    /// How the caller is identified, as in the log.
     pub identified_by: Option<&'a str>,
     /// The names of the user's roles.
     pub roles: &'a [String],
@@ -48,7 +49,7 @@ pub struct OwnToolCaller<'a> {
 pub struct OwnToolAnswer {
     /// The result of `tools/call`.
     pub result: Value,
-    /// The connection that the call was about, for the log.
+    /// The connection of the call, for the log.
     pub connection: Option<String>,
     /// The account that was ended, for the log.
     pub account: Option<String>,
@@ -97,7 +98,7 @@ pub async fn answer(
             let Some(connection) = policy.connection(&named) else {
                 return Ok(failed(NO_CONNECTION));
             };
-            // A connection that only other callers' tools need is not even named.
+            // A connection that only tools of other callers need is not named.
             let is_needed = !caller.tools_of(policy, connection).is_empty();
             let place = match caller.place(policy, connection) {
                 Ok(place) => place,
@@ -180,12 +181,12 @@ impl OwnToolCaller<'_> {
             identified_by: self.identified_by,
             user: self.own.user.as_deref(),
             organization: self.own.organization.as_deref(),
-            token_age_s: self.caller.token_age,
+            token_age_s: self.caller.token_age.map(|age| age.as_secs()),
             acting_as: (!self.view.is_empty()).then_some(acting_as),
         }
     }
 
-    /// A connection as the list shows it: if one of the caller's tools needs it, or it is linked.
+    /// A connection in the list, if one of the caller's tools needs it or it is linked.
     async fn shown<'c>(
         &self,
         policy: &Policy,
@@ -203,7 +204,7 @@ impl OwnToolCaller<'_> {
         if account.is_none() && tools.is_empty() {
             return Ok(None);
         }
-        let date = |of: fn(&LinkedAccount) -> u64| account.as_ref().map(|it| date(of(it)));
+        let date = |of: fn(&LinkedAccount) -> UnixTime| account.as_ref().map(|it| date(of(it)));
         Ok(Some(ShownConnection {
             name: &connection.name,
             title: &connection.title,
@@ -269,7 +270,7 @@ fn complete(said: &impl Serialize) -> OwnToolAnswer {
     }
 }
 
-/// A result with an error text, from which the model can learn.
+/// A result with an error text for the model.
 fn failed(message: &str) -> OwnToolAnswer {
     OwnToolAnswer {
         result: json!({"content": [{"type": "text", "text": message}], "isError": true}),
@@ -277,10 +278,10 @@ fn failed(message: &str) -> OwnToolAnswer {
     }
 }
 
-fn date(seconds: u64) -> String {
+fn date(time: UnixTime) -> String {
     let mut date = String::new();
-    if let Some(then) = UNIX_EPOCH.checked_add(Duration::from_secs(seconds)) {
-        // Only a year after 9999 cannot be written.
+    if let Some(then) = UNIX_EPOCH.checked_add(Duration::from_secs(time.as_secs())) {
+        // Fails only for years after 9999.
         let _ = write!(date, "{}", humantime::format_rfc3339_seconds(then));
     }
     date

@@ -1,7 +1,7 @@
-//! The pages of this filter: there users link accounts and agree to calls.
+//! The filter's web pages: users link accounts and agree to calls there.
 //!
-//! [`answer`] answers every request under [`policy::PAGES`]. [`connect_link`] and [`question_link`] make
-//! the links that lead users there.
+//! [`answer`] answers all requests below [`policy::PAGES`]. [`connect_link`] and [`question_link`] make the
+//! links to the pages.
 
 mod confirm;
 mod connect;
@@ -29,7 +29,7 @@ use std::rc::Rc;
 pub use self::page_refusal::PageRefusal;
 use self::page_request::{Page, PageRequest};
 use self::sealed::{
-    AuthorizationRequest, LIFETIME_S, LinkPurpose, PageLink, Seals, digest, random_text,
+    AuthorizationRequest, LIFETIME, LinkPurpose, PageLink, Seals, digest, random_text,
 };
 pub use self::sealed::{connect_link, question_link};
 use crate::accounts::sign_out::{has_left_pages, has_signed_out};
@@ -38,6 +38,7 @@ use crate::accounts::{AccountContext, Random};
 use crate::reasons::Approval;
 use base::http::Reply;
 use base::seal::Purpose;
+use base::time::UnixTime;
 use mcp::headers::Headers;
 use oauth::Verifier;
 use oauth::client::{
@@ -157,8 +158,8 @@ impl PageContext {
     }
 
     /// The end of a value that is sealed now.
-    fn expires(&self) -> u64 {
-        self.now().saturating_add(LIFETIME_S)
+    fn expires(&self) -> UnixTime {
+        self.now().saturating_add(LIFETIME)
     }
 
     fn connection(&self, link: &PageLink) -> Result<&Connection, PageRefusal> {
@@ -270,5 +271,8 @@ fn redirect_uri(policy: &Policy, page: &str) -> String {
 
 /// A cookie that only this origin sets and gets, and no script reads.
 fn set_cookie(name: &str, value: &str) -> String {
-    format!("{name}={value}; Path=/; Max-Age={LIFETIME_S}; Secure; HttpOnly; SameSite=Lax")
+    format!(
+        "{name}={value}; Path=/; Max-Age={}; Secure; HttpOnly; SameSite=Lax",
+        LIFETIME.as_secs()
+    )
 }

@@ -1,9 +1,9 @@
-//! The one table of reasons: for every reason of a decision its code in logs and counters, what it
-//! means, what the caller sees, and what to do next.
+//! The table of reasons. It has for each reason of a decision its code in logs and counters, its meaning,
+//! what the caller sees, and the next action.
 //!
 //! `docs/reasons.md` is printed from this table (`mcp-auth reasons`).
 
-/// An enum with one entry for each row, so that neither exists without the other.
+/// An enum with one variant for each row.
 macro_rules! reasons {
     (
         $(#[$doc:meta])* $name:ident: $outcome_type:ty,
@@ -16,10 +16,10 @@ macro_rules! reasons {
         }
 
         impl $name {
-            /// All of them, in the order of the document.
+            /// All reasons, in the order of the document.
             pub const ALL: &[Self] = &[$($(Self::$reason,)*)*];
 
-            /// The facts about it.
+            /// The row of the reason.
             pub const fn row(self) -> &'static super::Row<$outcome_type> {
                 match self {
                     $($(Self::$reason => const {
@@ -45,16 +45,16 @@ mod refusals;
 pub use self::approvals::Approval;
 pub use self::refusals::Reason;
 
-/// The facts about one reason.
+/// A row of the table.
 #[derive(Debug, Clone, Copy)]
 pub struct Row<T> {
-    /// The reason as logs and counters name it.
+    /// The code of the reason in logs and counters.
     pub code: &'static str,
-    /// The area it belongs to, a heading of the document.
+    /// Its heading in the document.
     pub area: &'static str,
     /// One sentence for operators.
     pub meaning: &'static str,
-    /// What follows: of an approval what the caller gets, of a refusal [`Refused`].
+    /// The outcome for the caller. For a refusal: [`Refused`].
     pub outcome: T,
 }
 
@@ -66,15 +66,15 @@ pub struct Refused {
     pub verdict: Verdict,
     /// The source of the evidence in the log.
     pub source: &'static str,
-    /// What the caller gets.
+    /// What the caller sees.
     pub seen: Seen,
-    /// What is wrong: the summary of the evidence in the log, and mostly the text of the error.
+    /// The summary of the evidence in the log. In most cases also the text of the error.
     pub text: &'static str,
     /// The next action in the log.
     pub next: &'static str,
 }
 
-/// What the caller of a refused request gets.
+/// What the caller of a refused request sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seen {
     /// An error: HTTP status and JSON-RPC code.
@@ -85,20 +85,20 @@ pub enum Seen {
     Challenge(u16, Challenge),
     /// The error of a tool, prompt or resource that does not exist; with `refusals: visible` a 403.
     DoesNotExist,
-    /// A question to the user in the place of the result.
+    /// A question to the user instead of the result.
     Question,
-    /// A web page of the filter's own, with this HTTP status.
+    /// A web page of the filter, with this HTTP status.
     Page(u16),
     /// A JSON object with this HTTP status.
     Status(u16),
-    /// Nothing: the client has left.
+    /// Nothing: the client has disconnected.
     Nothing,
 }
 
-/// What a challenge asks for.
+/// The kinds of challenges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Challenge {
-    /// A token, where the request has none (RFC 6750 section 3).
+    /// A token, because the request has none (RFC 6750 section 3).
     SignIn,
     /// Another token: `invalid_token` (RFC 6750 section 3.1).
     InvalidToken,
@@ -113,7 +113,7 @@ pub enum Challenge {
 }
 
 impl Seen {
-    /// The HTTP status, with every choice of the policy and the client at its default.
+    /// The HTTP status, with the defaults of the policy and the client.
     pub fn status(self) -> u16 {
         match self {
             Self::Error(status, _)

@@ -1,4 +1,4 @@
-//! Every way a request, or the answer to it, is refused. [`crate::reasons`] has the facts about each.
+//! All refusals of requests and answers. [`crate::reasons`] has the facts about each.
 
 mod argument_error;
 mod challenges;
@@ -21,16 +21,17 @@ use mcp::message::MessageError;
 use oauth::TokenError;
 use policy::{ConditionError, NotOwned, PinRule};
 
-/// Why a request, or the answer to it, does not pass.
+/// Why a request or its answer does not pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// An identity argument is not accepted.
     Argument(ArgumentError),
-    /// The user has to agree, clients of this protocol version cannot be asked, and there is no page.
+    /// The user has to agree to the call. Clients of this protocol version cannot be asked, and there is no
+    /// page.
     CannotAsk,
-    /// The proxy answered before anything was decided.
+    /// The proxy answered before a decision.
     AnsweredByProxy,
-    /// The client left before anything was decided.
+    /// The client disconnected before a decision.
     ClientGone,
     /// The user has to agree to the call.
     Confirm(Box<Elicitation>),
@@ -42,7 +43,7 @@ pub enum Refusal {
     Declined,
     /// The policy does not allow the request.
     Denied(Denial),
-    /// Headers and body do not go together.
+    /// Headers and body do not agree.
     HeaderMismatch(HeaderMismatch),
     /// A POST without a body, or a GET or DELETE with one.
     Body,
@@ -50,19 +51,19 @@ pub enum Refusal {
     Exchange(ExchangeError),
     /// A header that is repeated or is not visible ASCII.
     Header(HeaderError),
-    /// `Mcp-*` headers would have to change after Envoy sent them on.
+    /// `Mcp-*` headers have to change, and Envoy has already passed them on.
     HeadersLeft,
-    /// The host let the headers go before the body was judged, or never delivers the body.
+    /// The host passed the headers on before the body was judged, or never delivers the body.
     HostDoesNotHold,
     /// The body is not one JSON-RPC message in strict JSON.
     Message(MessageError),
-    /// The client asks about a task, and did not declare the tasks extension.
+    /// The request is about a task, and the client did not declare the tasks extension.
     MissingCapability,
-    /// The user has to agree, the client does not declare `elicitation`, and there is no page.
+    /// The user has to agree to the call. The client does not declare `elicitation`, and there is no page.
     MissingElicitation,
     /// The server speaks HTTP+SSE of 2024-11-05.
     HttpSse,
-    /// A parameter the method needs is missing.
+    /// A parameter of the method is missing.
     MissingParameter(&'static str),
     /// The `Host` header names neither this machine nor the server.
     Host,
@@ -70,15 +71,15 @@ pub enum Refusal {
     HttpMethod,
     /// No access token.
     NoToken,
-    /// A session, task or request state is used, and there is no key to seal it with.
+    /// The request uses a session, task or request state, and there is no seal key.
     NoSealKey,
     /// The request comes from another machine or through another proxy, under a `local` policy.
     NotLocal,
-    /// The user has not connected the account the tool works with.
+    /// The user has not linked the account that the tool needs.
     NotConnected(String, Box<Elicitation>),
     /// The account's token has ended, and could not be refreshed.
     NotRefreshed,
-    /// The token lacks the claim that tells conversations apart.
+    /// The token lacks the claim that names the conversation.
     NoConversation,
     /// The result names another owner than the caller, or no owner.
     NotOwned,
@@ -88,15 +89,15 @@ pub enum Refusal {
     Origin,
     /// A page of the filter refuses.
     Page(PageRefusal),
-    /// When this worker last saw the tool listed, it was not what its pin says.
+    /// The tool differs from its pin, as this worker last saw it in a list.
     PinBroken(PinRule),
     /// The URL has a query.
     Query,
-    /// The request state is not this caller's for this request, or has expired.
+    /// The request state belongs to another caller or request, or has expired.
     RequestState,
     /// The store could not be read or written.
     Store(StoreError),
-    /// The server would get the caller's own token or account in the name of a test user.
+    /// The request has a test user, and the server would get the caller's own token or account.
     TestUserCredential,
     /// The body is larger than `max_body`.
     TooLarge,
@@ -106,13 +107,13 @@ pub enum Refusal {
     TooLongToShow,
     /// The token is not accepted.
     Token(TokenError),
-    /// The event id is not this caller's.
+    /// The event id belongs to another caller.
     UnknownEvent,
     /// The MCP method is not known.
     UnknownMethod,
-    /// The session id is not this caller's.
+    /// The session id belongs to another caller.
     UnknownSession,
-    /// The task id is not this caller's, or has expired.
+    /// The task id belongs to another caller, or has expired.
     UnknownTask,
     /// The request asks for a protocol upgrade.
     Upgrade,
@@ -126,14 +127,14 @@ pub enum Refusal {
     UpstreamReset,
     /// The server did not answer.
     UpstreamUnavailable,
-    /// The caller may not act as the role or user it names.
+    /// The caller may not act with this role or as this user.
     ViewAs,
-    /// The worker holds as many bodies and answers as it may.
+    /// The worker holds the maximum of bodies and answers.
     WorkerFull,
 }
 
 impl Refusal {
-    /// The reason, whose row has everything that does not depend on the request.
+    /// The reason. Its row has all facts that do not depend on the request.
     pub fn reason(&self) -> Reason {
         match self {
             Self::AnsweredByProxy => Reason::AnsweredByProxy,
@@ -231,12 +232,12 @@ impl Refusal {
         &self.reason().row().outcome
     }
 
-    /// What is said about it, to the client and in the log. Holds no value of the request.
+    /// The text for the client and the log. It has no value of the request.
     pub fn summary(&self) -> String {
         self.fill(self.row().text)
     }
 
-    /// The decision this refusal is.
+    /// The decision for the log.
     pub fn decision(&self) -> Decision {
         let row = self.row();
         Decision {
@@ -259,7 +260,7 @@ impl Refusal {
         }
     }
 
-    /// A text of the table with the values of this refusal in the place of `{rule}` and the like.
+    /// A text of the table, with the values of this refusal for its placeholders, such as `{rule}`.
     fn fill(&self, text: &str) -> String {
         let mut filled = text.to_owned();
         for (name, value) in self.values() {
@@ -294,7 +295,9 @@ impl Refusal {
                 vec![("rule", rule.clone()), ("error", error.to_string())]
             }
             Self::Denied(Denial::Scope { needed }) => vec![("scopes", needed.join(" "))],
-            Self::Denied(Denial::TooOld { max_age, .. }) => vec![("max_age", max_age.to_string())],
+            Self::Denied(Denial::TooOld { max_age, .. }) => {
+                vec![("max_age", max_age.as_secs().to_string())]
+            }
             Self::Denied(Denial::NoRole | Denial::OddUri | Denial::SignIn { .. }) => Vec::new(),
             Self::Exchange(reason) => error(reason),
             Self::Header(reason) => error(reason),

@@ -1,5 +1,5 @@
-//! The phases of a request, in the order in which `transaction.rs` runs them: its headers have
-//! [`arrived`], it is [`judge`]d, its [`needs`] are fulfilled, and it is [`release`]d.
+//! The phases of a request, in the order of `transaction.rs`: [`arrived`], [`judge`], [`needs`],
+//! [`release`].
 
 pub(crate) mod arguments;
 pub(crate) mod arrived;
@@ -39,7 +39,7 @@ use mcp::headers::{Headers, VERSIONS, stated_era};
 use mcp::method::Era;
 use policy::{Mode, Policy};
 
-/// What every phase of a request knows.
+/// The data that all phases of a request have.
 pub(crate) struct Request {
     pub(crate) engine: Rc<Engine>,
     pub(crate) effects: Effects,
@@ -49,19 +49,19 @@ pub(crate) struct Request {
     pub(crate) is_ended: bool,
 }
 
-/// What is known of a request at any time: its record, and what a refusal depends on.
+/// The record of a request, and the data that a refusal needs. It exists from the start.
 #[derive(Debug)]
 pub(crate) struct Journal {
     pub(crate) record: Record,
-    /// How the caller is known, once it is.
+    /// The evidence for the caller, when it is identified.
     pub(crate) caller: Vec<Evidence>,
-    /// The JSON-RPC id, once the message is read.
+    /// The JSON-RPC id, when the message is read.
     pub(crate) id: Option<Vec<u8>>,
-    /// As the headers state it; then, as the message does.
+    /// The era that the headers state, and later the one that the message states.
     pub(crate) era: Era,
     /// The web page that sent the request.
     pub(crate) origin: Option<String>,
-    /// The client's own credential, as the log names it.
+    /// The client's credential, as in the log.
     pub(crate) client_credential: &'static str,
 }
 
@@ -80,7 +80,8 @@ impl Journal {
         }
     }
 
-    /// Ends the request with a refusal. In observe mode only the record says so.
+    /// Ends the request with a refusal. In observe mode the request passes, and only the record has the
+    /// refusal.
     pub(crate) fn refuse(
         &mut self,
         policy: &Policy,
@@ -110,7 +111,7 @@ impl Journal {
         End::Reply(reply)
     }
 
-    /// Notes an approval, and the evidence for it after that for the caller.
+    /// Notes an approval. Its evidence follows the evidence for the caller.
     pub(crate) fn approve(&mut self, mode: Mode, reason: Approval, evidence: Vec<Evidence>) {
         let of_caller = self.caller.iter().cloned();
         let decision = Decision {
@@ -124,7 +125,7 @@ impl Journal {
 }
 
 impl Request {
-    /// A request whose headers are here. `is_ended`: nothing follows them.
+    /// A request whose headers have arrived. `is_ended`: nothing follows them.
     pub(crate) fn new(
         engine: Rc<Engine>,
         effects: Effects,
@@ -160,17 +161,17 @@ impl Request {
         &self.engine.policy
     }
 
-    /// The time at which the request went on last.
+    /// The time at which the task was started or resumed.
     pub(crate) fn now(&self) -> UnixTime {
-        UnixTime::from_millis(self.effects.now_ms())
+        self.effects.exact_now()
     }
 
-    /// A header that may stand there once.
+    /// A header that must not be repeated.
     pub(crate) fn one(&self, name: &'static str) -> Result<Option<&str>, Refusal> {
         self.headers.one(name).map_err(Refusal::Header)
     }
 
-    /// The journal. Not to be kept across a wait.
+    /// The journal. The borrow must end before the next effect.
     pub(crate) fn journal(&self) -> RefMut<'_, Journal> {
         self.journal.borrow_mut()
     }

@@ -215,7 +215,7 @@ impl Answering {
         }
     }
 
-    /// Refuses an answer because the worker holds too much. `chunk` is its part at hand.
+    /// Refuses an answer because the worker holds too much. `chunk` is its current part.
     pub(crate) fn refuse_held(&mut self, chunk: &[u8], record: &mut Record) -> Step {
         let step = match std::mem::take(&mut self.state) {
             ResponseState::Message { failed } => {

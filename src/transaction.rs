@@ -1,9 +1,9 @@
-//! One request and its answer, without I/O: the order of things.
+//! One request and its answer, without I/O: the order of the phases.
 //!
-//! A request is a [`Task`]: it asks its host for effects (its own body, calls, the store), and ends as
-//! a request that goes on with edits, or as a reply in the server's place. Then the answer passes
-//! through, headers and body. Trailers are the same event as the end of the body, so no message ends
-//! without being judged.
+//! A request is a [`Task`]. It asks its host for effects (its own body, calls, the store). It ends as a
+//! request that is passed on with edits, or as a reply of the filter. Then the headers and the body of the
+//! answer pass. Trailers are the same event as the end of the body, so every message is judged when it
+//! ends.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -24,7 +24,7 @@ use base::time::UnixTime;
 use mcp::headers::{HeaderEdit, Headers};
 use policy::Mode;
 
-/// The phases of a request. `Err`: it is refused, or answered here.
+/// The phases of a request. `Err`: the filter refuses or answers it.
 async fn pass(request: Request, peer: Peer) -> Result<Passed, End> {
     let request = request.check_peer(peer)?.answer_document()?;
     let request = request.answer_page().await?;
@@ -36,12 +36,12 @@ async fn pass(request: Request, peer: Peer) -> Result<Passed, End> {
     Ok(fulfilled.release())
 }
 
-/// How the answer of a request ended.
+/// The end of a request's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// As the server or this filter ended it, or because the client left.
+    /// The server or the filter ended it, or the client disconnected.
     Whole,
-    /// The proxy answered in the server's place.
+    /// The proxy answered instead of the server.
     ByProxy,
     /// The server, or the connection to it, ended it too early.
     CutOff,
@@ -58,16 +58,16 @@ pub struct Transaction {
     phase: Phase,
 }
 
-/// How far a transaction is.
+/// The phase of a transaction.
 #[derive(Debug)]
 enum Phase {
-    /// Nothing arrived yet.
+    /// The headers have not arrived.
     Expected,
-    /// The request is judged.
+    /// The request is being judged.
     Judging(Judging),
-    /// The request went on, and its answer is looked at.
+    /// The request was passed on. Its answer is inspected.
     Passed(Box<Passed>),
-    /// The request was refused or answered here; in observe mode it went on.
+    /// The filter refused or answered the request. In observe mode it was passed on.
     Over,
 }
 
@@ -78,7 +78,7 @@ struct Judging {
 }
 
 impl Transaction {
-    /// A request about to arrive.
+    /// A transaction before its headers arrive.
     pub fn new(engine: Rc<Engine>, now: UnixTime) -> Self {
         let journal = Journal::new(&engine.policy);
         Self {
@@ -91,8 +91,7 @@ impl Transaction {
         }
     }
 
-    /// Says between which addresses the request came; before its headers. Only a policy with `local`
-    /// asks for it.
+    /// Sets the addresses of the request, before its headers. Only policies with `local` need them.
     pub fn set_peer(&mut self, peer: Peer) {
         self.peer = peer;
     }
@@ -106,7 +105,7 @@ impl Transaction {
     ) -> Progress<End> {
         let (engine, journal) = (Rc::clone(&self.engine), Rc::clone(&self.journal));
         let peer = self.peer;
-        let (task, progress) = Task::start(now.as_millis(), |effects| {
+        let (task, progress) = Task::start(now, |effects| {
             pass(
                 Request::new(engine, effects, headers, journal, is_ended),
                 peer,
@@ -117,7 +116,7 @@ impl Transaction {
         self.advance(progress)
     }
 
-    /// More of the request's body arrived: `size` bytes so far. `Some`: that is too much.
+    /// More of the request's body has arrived: `size` bytes so far. `Some`: the body is too large.
     pub fn request_grows(&mut self, size: usize) -> Option<End> {
         self.journal.borrow_mut().record.request_bytes = size;
         if self.is_over() {
@@ -129,7 +128,7 @@ impl Transaction {
         (!self.held.hold(size)).then(|| self.abort(&Refusal::WorkerFull))
     }
 
-    /// Goes on with the outcome of the effect for which the request waits. `None`: it waits for none.
+    /// Continues with the outcome of the effect that the request waits for. `None`: it waits for none.
     pub fn resume(&mut self, outcome: Outcome, now: UnixTime) -> Option<Progress<End>> {
         if let Outcome::Body(body) = &outcome
             && let Some(end) = self.request_grows(body.len())
@@ -139,7 +138,7 @@ impl Transaction {
         let Phase::Judging(judging) = &mut self.phase else {
             return None;
         };
-        let progress = judging.task.resume(outcome, now.as_millis());
+        let progress = judging.task.resume(outcome, now);
         Some(self.advance(progress))
     }
 
@@ -167,7 +166,7 @@ impl Transaction {
         !matches!(self.phase, Phase::Expected)
     }
 
-    /// Whether nothing more is to be decided about the request.
+    /// Whether the request is decided.
     pub fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Passed(_) | Phase::Over)
     }
@@ -177,13 +176,13 @@ impl Transaction {
         matches!(&self.phase, Phase::Judging(judging) if judging.awaits_body)
     }
 
-    /// Refuses a request because the host cannot hold it back.
+    /// Refuses a request because the host cannot hold it.
     pub fn host_does_not_hold(&mut self) -> End {
         self.abort(&Refusal::HostDoesNotHold)
     }
 
-    /// Refuses a request that matches none of the plugin's policies. The policy at hand only says
-    /// whether refusals take effect.
+    /// Refuses a request that matches no policy of the plugin. The policy of this transaction only has the
+    /// mode.
     pub fn refuse_unmatched(&mut self, headers: &Headers) -> End {
         {
             let record = &mut self.journal.borrow_mut().record;
@@ -201,7 +200,7 @@ impl Transaction {
         journal.refuse(&self.engine.policy, refusal, None)
     }
 
-    /// The changes of the trailers of a request that goes on: a server may read them like headers.
+    /// The changes of the trailers of a request that is passed on. A server may read them like headers.
     pub fn request_trailers(&self, trailers: &Headers) -> Vec<HeaderEdit> {
         match self.engine.policy.mode {
             Mode::Observe => Vec::new(),
@@ -222,7 +221,7 @@ impl Transaction {
                 let answering = &mut passed.answering;
                 answering.response_headers(headers, is_ended, &mut journal.record)
             }
-            // The proxy itself answers.
+            // The proxy answers.
             (_, Mode::Enforce) => Step::Forward(Forward {
                 headers: cors::answer_headers(policy, journal.origin.as_deref(), headers),
                 body: None,
@@ -243,7 +242,8 @@ impl Transaction {
         }
     }
 
-    /// The answer's body: all of it once a held message has ended, else the next chunk.
+    /// The answer's body: all of it so far while a message is held, else the next chunk. `is_ended`: by its
+    /// own end or by trailers.
     pub fn response_body(&mut self, body: &[u8], now: UnixTime) -> Step {
         let record = &mut self.journal.borrow_mut().record;
         match &mut self.phase {
@@ -261,18 +261,18 @@ impl Transaction {
         }
     }
 
-    /// Whether the answer's body has to be looked at.
+    /// Whether the answer's body is inspected.
     pub fn reads_response(&self) -> bool {
         matches!(&self.phase, Phase::Passed(passed) if passed.answering.reads_response())
     }
 
-    /// Whether a message of the answer is held until it is whole.
+    /// Whether a message of the answer is held until it is complete.
     pub fn holds_response(&self) -> bool {
         matches!(&self.phase, Phase::Passed(passed) if passed.answering.holds_response())
     }
 
-    /// The record of this transaction, once it is over. `status` is what the client got, 0 if it got
-    /// nothing. `None` if the request never arrived here.
+    /// The record of the transaction at its end. `status` is the status that the client received, 0 for
+    /// none. `None`: the request never arrived.
     pub fn finish(self, status: u16, ending: Ending, now: UnixTime) -> Option<Record> {
         let failure = match (&self.phase, ending) {
             (Phase::Expected, _) => return None,
@@ -284,7 +284,7 @@ impl Transaction {
         };
         drop(self.phase);
         let mut record = Rc::into_inner(self.journal)?.into_inner().record;
-        // What was refused before the end stays refused. An answer of the proxy itself cannot be read.
+        // A refusal before the end stays. An answer of the proxy cannot be read.
         let is_refused = record.decision.verdict == Verdict::Blocked;
         if let Some(failure) = failure
             && !(ending == Ending::CutOff && is_refused)

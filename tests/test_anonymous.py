@@ -95,7 +95,7 @@ def b20_an_anonymous_call_has_no_identity_headers_or_arguments(
     received = exchange.forwarded()
     assert received.body == encoded(call(era, "docs.find", {"q": 1.0, "deep": {}}, _meta={}))
     is_nobodys(received)
-    assert {"source": "anonymous", "summary": "`docs.*` allows it to anybody"} in exchange.record["evidence"]
+    assert {"source": "anonymous", "summary": "`docs.*` allows it to all callers"} in exchange.record["evidence"]
     assert not [key for key in exchange.record if key.startswith("enduser")]
 
 

@@ -86,7 +86,7 @@ TOOLS: dict[str, tuple[bytes, bytes]] = {
         b'{"name":"crm.refund","security\\u0053chemes":null,"_meta":{"security\\u0053chemes":{}}}',
         b'{"name":"crm.refund","security\\u0053chemes":%s,"_meta":{"security\\u0053chemes":%s}}' % (REFUND, REFUND),
     ),
-    "for_nobody": (b'{"name":"hr.fire","securitySchemes":[{"type":"noauth"}]}', b""),
+    "for_no_policy": (b'{"name":"hr.fire","securitySchemes":[{"type":"noauth"}]}', b""),
 }
 
 

@@ -183,8 +183,7 @@ fn token(criterion: &mut Criterion) {
         let authorization = issuer.authorization();
         let verify = |verifier: &mut Verifier| {
             let token = BearerToken::of_header(&authorization).unwrap();
-            let outcome =
-                verifier.verify(&token, Some(oauth::ClientNetwork::UNKNOWN), NOW.as_secs());
+            let outcome = verifier.verify(&token, Some(oauth::ClientNetwork::UNKNOWN), NOW);
             assert!(matches!(outcome, Verification::Verified(_)));
         };
         group.bench_function(

@@ -1,4 +1,4 @@
-//! The secrets of this filter's clients at authorization servers.
+//! The secrets of the filter's OAuth clients.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use base::secret::Secret;
 use oauth::client::TokenClient;
 use policy::{Authorization, Policy, PolicyError};
 
-/// What this filter shows authorization servers to say who it is.
+/// The client secrets of the filter.
 #[derive(Debug, Clone, Default)]
 pub struct Clients {
     /// By the name of the environment variable.
@@ -14,11 +14,11 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Takes every secret the policy names from the environment.
+    /// Takes all secrets that the policy names from the environment.
     ///
     /// # Errors
     ///
-    /// One is missing; with where the policy names it.
+    /// A secret is missing. The error has the path in the policy that names it.
     pub fn of(
         policy: &Policy,
         environment: &dyn Fn(&str) -> Option<String>,
@@ -64,7 +64,7 @@ impl Clients {
     }
 }
 
-/// The secrets' names where the caller's token is exchanged, and where the policy has them.
+/// The names of the secrets for token exchange, with their paths in the policy.
 fn of_exchange(policy: &Policy) -> impl Iterator<Item = (String, Option<&String>)> {
     const PATH: &str = "upstream.exchange";
     let exchange = match &policy.upstream.authorization {

@@ -1,5 +1,5 @@
-//! What belongs to a conversation: its linked accounts, and the authorization requests that may link
-//! more. With the conversation all of it ends, also what comes back from an authorization server later.
+//! The accounts that are linked in a conversation, and the authorization requests that may link more. All
+//! of them end with the conversation. An authorization code that arrives later links no account.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,10 +9,11 @@ use super::shared_record::{Entries, SharedRecord};
 use super::vault::{AccountPlace, ConversationId};
 use base::seal::{Owner, Purpose};
 use base::store::{Key, RecordKind, StoreError};
+use base::time::UnixTime;
 
-/// How many authorization requests of a conversation may be under way.
+/// The maximum number of open authorization requests in a conversation.
 const MAX_REQUESTS: usize = 8;
-/// How many accounts may be linked in a conversation.
+/// The maximum number of linked accounts in a conversation.
 const MAX_ACCOUNTS: usize = 64;
 
 /// A conversation of a user.
@@ -28,10 +29,10 @@ pub struct ConversationPlace {
     pub conversation: ConversationId,
 }
 
-/// An account that ended with its conversation: the connection, and what became of it.
+/// An account that ended with its conversation: its connection, and the result.
 pub type EndedWithConversation = (String, Result<Option<EndedAccount>, StoreError>);
 
-/// What is linked in a conversation, as JSON, which is then sealed.
+/// The linked accounts of a conversation, as JSON that is then sealed.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 struct LinkedInConversation {
     requests: Vec<SentRequest>,
@@ -43,17 +44,17 @@ struct LinkedInConversation {
 struct SentRequest {
     id: String,
     account: AccountName,
-    expires: u64,
+    expires: UnixTime,
 }
 
 /// An account that is linked.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 struct KeptAccount {
     account: AccountName,
-    ends: u64,
+    ends: UnixTime,
 }
 
-/// An account among those of a conversation.
+/// The name of an account in its conversation.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 struct AccountName {
     connection: String,
@@ -70,13 +71,13 @@ impl AccountName {
 }
 
 impl Entries for LinkedInConversation {
-    fn last_end(&self) -> u64 {
+    fn last_end(&self) -> UnixTime {
         let requests = self.requests.iter().map(|request| request.expires);
         let accounts = self.accounts.iter().map(|account| account.ends);
         requests.chain(accounts).max().unwrap_or_default()
     }
 
-    fn forget_ended(&mut self, now: u64) {
+    fn forget_ended(&mut self, now: UnixTime) {
         self.requests.retain(|request| now < request.expires);
         self.accounts.retain(|account| now < account.ends);
     }
@@ -93,13 +94,13 @@ impl ConversationPlace {
         }
     }
 
-    /// Notes that an authorization request is sent. `false`: too many are under way.
+    /// Notes an authorization request. `false`: too many are open.
     pub(crate) async fn note_request(
         &self,
         context: &AccountContext,
         place: &AccountPlace,
         id: &str,
-        expires: u64,
+        expires: UnixTime,
     ) -> Result<bool, StoreError> {
         let note = |linked: &mut LinkedInConversation| {
             let has_room =
@@ -116,7 +117,7 @@ impl ConversationPlace {
         self.record().change(context, note).await
     }
 
-    /// Whether an authorization request was sent, and the conversation did not end since.
+    /// Whether an authorization request is open, and the conversation has not ended since.
     pub(crate) async fn awaits(
         &self,
         context: &AccountContext,
@@ -126,13 +127,13 @@ impl ConversationPlace {
         Ok(linked.requests.iter().any(|request| request.id == id))
     }
 
-    /// Notes the account that an authorization request linked. `false`: the conversation ended since the
-    /// request was sent, so that nothing would end the account.
+    /// Notes the account that an authorization request linked. `false`: the conversation has ended since,
+    /// and nothing would end the account.
     pub(crate) async fn note_account(
         &self,
         context: &AccountContext,
         id: &str,
-        ends: u64,
+        ends: UnixTime,
     ) -> Result<bool, StoreError> {
         let note = |linked: &mut LinkedInConversation| {
             let Some(at) = linked.requests.iter().position(|request| request.id == id) else {
@@ -170,7 +171,7 @@ impl ConversationPlace {
         &self,
         context: &AccountContext,
     ) -> Result<Vec<EndedWithConversation>, StoreError> {
-        // First, so that nothing is linked any more.
+        // This comes first, so that no other request links an account.
         let linked = |linked: &mut LinkedInConversation| std::mem::take(linked);
         let linked: LinkedInConversation = self.record().change(context, linked).await?;
         let mut ended = Vec::new();
@@ -222,7 +223,7 @@ impl ConversationPlace {
     pub(crate) fn linked(
         sealer: &base::seal::Sealer,
         place: &AccountPlace,
-        ends: u64,
+        ends: UnixTime,
     ) -> base::store::StoreOperation {
         let mut linked = LinkedInConversation::default();
         linked.keep(AccountName::of(place), ends);
@@ -232,7 +233,7 @@ impl ConversationPlace {
 }
 
 impl LinkedInConversation {
-    fn keep(&mut self, account: AccountName, ends: u64) {
+    fn keep(&mut self, account: AccountName, ends: UnixTime) {
         let accounts = &mut self.accounts;
         accounts.retain(|kept| kept.account != account);
         accounts.push(KeptAccount { account, ends });

@@ -1,5 +1,5 @@
-//! Ending a linked account: its record is deleted, and then its token is revoked where the
-//! authorization server offers that. The record is gone whatever the authorization server answers.
+//! Ending a linked account. Its record is deleted. Then its token is revoked, if the authorization server
+//! offers revocation. The record stays deleted if the revocation fails.
 
 use super::AccountContext;
 use super::conversation::ConversationPlace;
@@ -39,8 +39,8 @@ impl Revocation {
     }
 }
 
-/// Ends the account at a place, and the authorization requests that may link another one. `None`: there
-/// was none.
+/// Ends the account at a place, and the authorization requests that may link another one. `None`: there was
+/// no account.
 ///
 /// # Errors
 ///
@@ -54,7 +54,7 @@ pub async fn disconnect(
     end(context, place).await
 }
 
-/// Ends the account at a place. `None`: there was none.
+/// Ends the account at a place. `None`: there was no account.
 ///
 /// # Errors
 ///
@@ -67,7 +67,7 @@ pub(super) async fn end(
         return Ok(None);
     };
     let account = place.open(&context.sealer, &found, context.now());
-    // A record that does not open is deleted too.
+    // A record that cannot be opened is deleted too.
     context.effects.store(place.delete()).await?;
     let Some(account) = account else {
         return Ok(None);
@@ -77,7 +77,7 @@ pub(super) async fn end(
     Ok(Some(EndedAccount { name, revocation }))
 }
 
-/// Revokes the token of an account that is kept nowhere.
+/// Revokes the token of an account that is not in the store.
 pub(crate) async fn revoke(
     context: &AccountContext,
     place: &AccountPlace,
@@ -85,7 +85,7 @@ pub(crate) async fn revoke(
 ) -> Revocation {
     match revocation(context, place, account) {
         Some(request) => match context.effects.call(request).await {
-            // Also for a token that was not valid any more (RFC 7009 section 2.2).
+            // The status is 200 also for a token that was not valid (RFC 7009 section 2.2).
             Some(response) if response.status == 200 => Revocation::Confirmed,
             _ => Revocation::Failed,
         },

@@ -1,6 +1,5 @@
 //! Refreshing the token of a linked account. Many authorization servers accept a refresh token only once
-//! (RFC 9700 section 4.14.2), so a refresh that was begun is carried to its end, also when the request
-//! that began it is gone.
+//! (RFC 9700 section 4.14.2). So a refresh runs to its end, even if the request that began it has ended.
 
 use super::AccountContext;
 use super::end::revoke;
@@ -14,7 +13,7 @@ use oauth::client::{TokenAnswerError, TokenGrant, read_tokens, token_request};
 pub struct PendingRefresh {
     /// Where the account is kept.
     pub place: AccountPlace,
-    /// The account, as it was read there.
+    /// The account, as it was read.
     pub account: LinkedAccount,
 }
 
@@ -23,7 +22,7 @@ pub struct PendingRefresh {
 pub enum Refreshed {
     /// The account with its new token.
     Renewed(Box<LinkedAccount>),
-    /// The account with its old token: the authorization server gave no other one.
+    /// The account with its old token: the authorization server issued no new one.
     AsBefore(Box<LinkedAccount>),
     /// The account is not linked any more.
     Ended,
@@ -41,7 +40,7 @@ pub async fn refresh(context: AccountContext, refresh: PendingRefresh) -> Refres
     let renewed = match read_tokens(response.as_ref(), context.now()) {
         Ok(tokens) => account.refreshed(tokens),
         Err(TokenAnswerError::TokenGrant) => return Refreshed::Ended,
-        // After the user links the account again, its client is one that the server knows.
+        // The user can link the account again, with a client that the server knows.
         Err(TokenAnswerError::UnknownClient) if account.has_found_client() => {
             return Refreshed::Ended;
         }
@@ -50,7 +49,7 @@ pub async fn refresh(context: AccountContext, refresh: PendingRefresh) -> Refres
     match keep(&context, &place, &renewed).await {
         Ok(true) => Refreshed::Renewed(Box::new(renewed)),
         Ok(false) => {
-            // The account ended, and its new token has to end with it.
+            // The account ended meanwhile, so its new token ends too.
             revoke(&context, &place, &renewed).await;
             Refreshed::Ended
         }
@@ -74,7 +73,7 @@ fn request(
     Some(token_request(&client.token, credentials.as_ref(), grant))
 }
 
-/// Writes a renewed account. `false`: the account was ended or linked anew meanwhile.
+/// Writes a renewed account. `false`: the account has ended or was linked again meanwhile.
 async fn keep(
     context: &AccountContext,
     place: &AccountPlace,
@@ -88,6 +87,6 @@ async fn keep(
         return Ok(false);
     };
     let replace = place.replace(&context.sealer, (&found, &value), renewed);
-    // If the store fails now, the new token still serves the calls that wait.
+    // If the store fails here, the calls that wait can still use the new token.
     Ok(context.effects.store(replace).await != Ok(Stored::Created(false)))
 }

@@ -1,5 +1,5 @@
-//! A sealed record with entries that several requests add and remove. Each change is made on what is
-//! there (compare and swap), so that no change is lost.
+//! A sealed record with entries that several requests add and remove. Each change is a compare-and-swap, so
+//! that no change is lost.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -7,18 +7,19 @@ use serde::de::DeserializeOwned;
 use super::AccountContext;
 use base::seal::{Owner, Purpose, Sealer};
 use base::store::{Key, StoreError, StoreOperation, StoreRecord, Stored};
+use base::time::UnixTime;
 
-/// How often a change is tried while other requests change the record.
+/// The maximum number of tries of a change while other requests change the record.
 const MAX_TRIES: u8 = 16;
 
 /// The entries of a record.
 pub(crate) trait Entries:
     Clone + Default + PartialEq + Serialize + DeserializeOwned
 {
-    /// When the last of them ends, in Unix seconds; 0 if there are none.
-    fn last_end(&self) -> u64;
-    /// Removes those that have ended.
-    fn forget_ended(&mut self, now: u64);
+    /// When the last entry ends. In 1970 without entries.
+    fn last_end(&self) -> UnixTime;
+    /// Removes the entries that have ended.
+    fn forget_ended(&mut self, now: UnixTime);
 }
 
 /// Where a record is kept, and for which purpose and owner it is sealed.
@@ -67,7 +68,7 @@ impl SharedRecord<'_> {
                     };
                     StoreOperation::Replace(old, record)
                 }
-                // A record that does not open is not this filter's.
+                // A record that cannot be opened was not written by this filter.
                 (Some(_), None) => StoreOperation::Put(record),
             };
             match context.effects.store(operation).await? {
@@ -84,7 +85,7 @@ impl SharedRecord<'_> {
         context.sealer.open(self.purpose, self.owner, &bound, value)
     }
 
-    /// The record of these entries. Without entries it has ended.
+    /// The record of these entries. Without entries it expires at once.
     pub(crate) fn record<E: Entries>(&self, sealer: &Sealer, entries: &E) -> StoreRecord {
         let bound = [self.key.as_str().as_bytes()];
         StoreRecord {

@@ -1,16 +1,20 @@
-//! Whether a user signed out at the issuer. The issuer says so by back-channel logout; a record in the
-//! store, the sign-out mark, keeps when.
+//! Sign-outs at the issuer. The issuer reports them by back-channel logout. A record in the store, the
+//! sign-out mark, keeps their time.
+
+use std::time::Duration;
 
 use super::AccountContext;
 use super::vault::ConversationId;
 use base::store::{Key, RecordKind, StoreError, StoreOperation, StoreRecord};
+use base::time::UnixTime;
 use oauth::ClaimPath;
 use policy::Policy;
 
-/// The mark that ends a user's sign-ins on the pages, whichever session the user signed out of.
+/// The mark that ends a user's sign-ins on the pages. It does not depend on the session that the user
+/// signed out of.
 pub(crate) const PAGES_OF_USER: &str = "pages";
 
-/// The keys of the marks that end what a user did in a conversation.
+/// The keys of the marks that end the accounts of a user in a conversation.
 pub fn marks(policy: &Policy, issuer: &str, user: &str, conversation: &ConversationId) -> Vec<Key> {
     if !sends_logouts(policy, issuer) {
         return Vec::new();
@@ -37,7 +41,7 @@ pub(crate) fn is_by_session(policy: &Policy) -> bool {
     matches!(&policy.conversation, policy::Conversation::Claim(claim) if *claim == sid)
 }
 
-/// Whether a user signed out at the issuer at or after `since`, in Unix seconds.
+/// Whether a user signed out at the issuer at or after `since`.
 ///
 /// # Errors
 ///
@@ -46,7 +50,7 @@ pub async fn has_signed_out(
     context: &AccountContext,
     (issuer, user): (&str, &str),
     conversation: &ConversationId,
-    since: u64,
+    since: UnixTime,
 ) -> Result<bool, StoreError> {
     is_marked(
         context,
@@ -56,8 +60,8 @@ pub async fn has_signed_out(
     .await
 }
 
-/// Whether a user who signed in on the pages at `since`, in Unix seconds, signed out at the issuer at or
-/// after that: out of any session, or out of the `session` of this sign-in.
+/// Whether a user who signed in on the pages at `since`, has signed out at the issuer
+/// since: out of any session, or out of the `session` of this sign-in.
 ///
 /// # Errors
 ///
@@ -66,7 +70,7 @@ pub(crate) async fn has_left_pages(
     context: &AccountContext,
     (issuer, user): (&str, &str),
     session: Option<&str>,
-    since: u64,
+    since: UnixTime,
 ) -> Result<bool, StoreError> {
     let policy = &context.policy;
     if !sends_logouts(policy, issuer) {
@@ -81,19 +85,23 @@ pub(crate) async fn has_left_pages(
 async fn is_marked(
     context: &AccountContext,
     marks: Vec<Key>,
-    since: u64,
+    since: UnixTime,
 ) -> Result<bool, StoreError> {
     for mark in marks {
         let value = context.effects.get(mark).await?;
-        // A mark that cannot be read counts.
-        if value.is_some_and(|value| value.parse().map_or(true, |at: u64| since <= at)) {
+        // A mark that cannot be read counts as a sign-out.
+        if value.is_some_and(|value| {
+            value
+                .parse()
+                .map_or(true, |at| since <= UnixTime::from_secs(at))
+        }) {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-/// Whether an issuer tells this filter who signs out.
+/// Whether an issuer reports sign-outs to the filter.
 fn sends_logouts(policy: &Policy, issuer: &str) -> bool {
     let mut issuers = policy.issuers.iter().zip(&policy.sign_ins);
     issuers.any(|(each, sign_in)| {
@@ -101,19 +109,21 @@ fn sends_logouts(policy: &Policy, issuer: &str) -> bool {
     })
 }
 
-/// Writes a mark, for as long as anything from before it could be used: accounts, and links and
-/// sign-ins of pages, which last `page_lifetime_s`.
+/// Writes a mark. It lasts as long as accounts, links and sign-ins from before it can be used. Links and
+/// sign-ins of pages last `page_lifetime`.
 pub(crate) fn write_mark(
     context: &AccountContext,
     mark: Key,
-    page_lifetime_s: u64,
+    page_lifetime: Duration,
 ) -> StoreOperation {
     let lifetimes = context.policy.connections.iter().map(|each| each.lifetime);
-    let longest = lifetimes.max().unwrap_or_default().as_secs();
-    let longest = longest.max(page_lifetime_s);
+    let longest = lifetimes.max().unwrap_or_default().max(page_lifetime);
     StoreOperation::Put(StoreRecord {
         key: mark,
-        value: context.now().to_string(),
-        expires: context.now().saturating_add(longest).saturating_add(1),
+        value: context.now().as_secs().to_string(),
+        expires: context
+            .now()
+            .saturating_add(longest)
+            .saturating_add(Duration::from_secs(1)),
     })
 }

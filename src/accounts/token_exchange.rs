@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::rc::Rc;
+use std::time::Duration;
 
 use lru::LruCache;
 
@@ -12,6 +13,7 @@ use super::Clients;
 use crate::credential::Credential;
 use base::http::{HttpRequest, HttpResponse};
 use base::secret::Secret;
+use base::time::UnixTime;
 use oauth::TokenDigest;
 pub use oauth::client::ExchangeError;
 use oauth::client::{
@@ -19,21 +21,21 @@ use oauth::client::{
     token_request,
 };
 
-/// How many results a worker remembers.
+/// The number of results that a worker remembers.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
-/// How many tokens a worker exchanges at the same time.
+/// The number of tokens that a worker exchanges at a time.
 const MAX_PENDING: usize = 256;
 
-/// How long a token is used whose end is not known, in seconds.
-const DEFAULT_LIFETIME_S: u64 = 60;
-/// How long before its end a token is not used any more, in seconds: the server still works with it.
-const EXPIRY_MARGIN_S: u64 = 30;
-/// How long a result is used at least, in seconds: the requests that wait get it.
-const MIN_LIFETIME_S: u64 = 2;
-/// How long a refusal is used, in seconds.
-const REFUSAL_LIFETIME_S: u64 = 10;
-/// How long an authorization server that did not answer is not called, in seconds.
-const RETRY_AFTER_S: u64 = 2;
+/// How long a token without a known end is used.
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
+/// A token is not used this long before its end: the server works with it for a while.
+const EXPIRY_MARGIN: Duration = Duration::from_secs(30);
+/// The minimum time for which a result is used, so that the waiting requests get it.
+const MIN_LIFETIME: Duration = Duration::from_secs(2);
+/// How long a refusal is used.
+const REFUSAL_LIFETIME: Duration = Duration::from_secs(10);
+/// An authorization server that did not answer is not called again for this time.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// Exchanges callers' tokens, each once for all requests that wait for it, and remembers the results.
 pub struct TokenExchanger {
@@ -50,18 +52,18 @@ struct ExchangerState {
 /// The result of an exchange.
 struct ExchangeResult {
     outcome: Result<Rc<Credential>, ExchangeError>,
-    /// Until when it is used, in Unix seconds.
-    until: u64,
+    /// The end of its use.
+    until: UnixTime,
 }
 
 /// A token that is being exchanged.
 struct PendingExchange {
-    /// When the token itself ends, in Unix seconds.
-    ends: u64,
+    /// When the token itself ends.
+    ends: UnixTime,
     stage: ExchangeStage,
 }
 
-/// How far its exchange is.
+/// The state of its exchange.
 enum ExchangeStage {
     /// No request was sent.
     New(Secret),
@@ -71,17 +73,17 @@ enum ExchangeStage {
     Assertion,
 }
 
-/// How an exchange goes on.
+/// The next step of an exchange.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
-    /// With this call.
+    /// Send this request.
     Call(HttpRequest),
-    /// It is over.
+    /// The exchange has ended.
     Over(Result<(), ExchangeError>),
 }
 
 impl TokenExchanger {
-    /// Exchanges tokens as the policy says.
+    /// An exchanger for the policy's token exchange.
     pub fn new(exchange: TokenExchange, clients: Clients) -> Self {
         let state = ExchangerState {
             known: LruCache::new(REMEMBERED),
@@ -94,11 +96,11 @@ impl TokenExchanger {
         }
     }
 
-    /// The remembered result for a token. `now` is in Unix seconds.
+    /// The remembered result for a token.
     pub fn known(
         &self,
         token: &TokenDigest,
-        now: u64,
+        now: UnixTime,
     ) -> Option<Result<Rc<Credential>, ExchangeError>> {
         let state = &mut *self.state.borrow_mut();
         let known = state.known.get(token)?;
@@ -109,12 +111,17 @@ impl TokenExchanger {
         Some(known.outcome.clone())
     }
 
-    /// Takes a token to be exchanged, which ends at `ends`, in Unix seconds.
+    /// Takes a token to be exchanged, which ends at `ends`.
     ///
     /// # Errors
     ///
-    /// There are too many already.
-    pub fn ask(&self, token: TokenDigest, secret: &str, ends: u64) -> Result<(), ExchangeError> {
+    /// Too many tokens are being exchanged.
+    pub fn ask(
+        &self,
+        token: TokenDigest,
+        secret: &str,
+        ends: UnixTime,
+    ) -> Result<(), ExchangeError> {
         let state = &mut *self.state.borrow_mut();
         if state.asked.contains_key(&token) {
             return Ok(());
@@ -149,12 +156,12 @@ impl TokenExchanger {
         token_request(client, credentials.as_ref(), grant)
     }
 
-    /// Takes the answer to a call; `None`: there was none. `now` is when it came, in Unix seconds.
+    /// Takes the answer to a request. `None`: there was none. `now` is its arrival.
     pub fn answered(
         &self,
         token: &TokenDigest,
         answer: Option<&HttpResponse>,
-        now: u64,
+        now: UnixTime,
     ) -> Progress {
         let state = &mut *self.state.borrow_mut();
         let Some(asked) = state.asked.get_mut(token) else {
@@ -178,8 +185,8 @@ impl TokenExchanger {
         Progress::Over(over)
     }
 
-    /// Presets the result for a token until `until`, in Unix seconds: for a dry run.
-    pub fn preload_for_dry_run(&self, token: TokenDigest, credential: Credential, until: u64) {
+    /// Presets the result for a token until `until`, for a dry run.
+    pub fn preload_for_dry_run(&self, token: TokenDigest, credential: Credential, until: UnixTime) {
         let outcome = Ok(Rc::new(credential));
         let known = ExchangeResult { outcome, until };
         self.state.borrow_mut().known.put(token, known);
@@ -192,29 +199,28 @@ impl TokenExchanger {
 }
 
 impl ExchangeResult {
-    /// The result to remember: until shortly before its end, and no longer than the token that was
-    /// exchanged.
-    fn of(outcome: Result<Tokens, ExchangeError>, ends: u64, now: u64) -> Self {
+    /// The result to remember, until shortly before its end, and not longer than the exchanged token.
+    fn of(outcome: Result<Tokens, ExchangeError>, ends: UnixTime, now: UnixTime) -> Self {
         let credential = outcome.and_then(|tokens| {
             let credential = Credential::new("Bearer", tokens.access_token.reveal());
             let credential = credential.map_err(|_| ExchangeError::Format)?;
             let own = match tokens.expires {
-                Some(expires) => expires.saturating_sub(EXPIRY_MARGIN_S),
-                None => now.saturating_add(DEFAULT_LIFETIME_S),
+                Some(expires) => expires.saturating_sub(EXPIRY_MARGIN),
+                None => now.saturating_add(DEFAULT_LIFETIME),
             };
             Ok((Rc::new(credential), own.min(ends)))
         });
         let (outcome, until) = match credential {
             Ok((credential, until)) => (Ok(credential), until),
-            Err(error) if error.is_unavailable() => (Err(error), now.saturating_add(RETRY_AFTER_S)),
-            Err(error) => (Err(error), now.saturating_add(REFUSAL_LIFETIME_S)),
+            Err(error) if error.is_unavailable() => (Err(error), now.saturating_add(RETRY_AFTER)),
+            Err(error) => (Err(error), now.saturating_add(REFUSAL_LIFETIME)),
         };
-        let until = until.max(now.saturating_add(MIN_LIFETIME_S));
+        let until = until.max(now.saturating_add(MIN_LIFETIME));
         Self { outcome, until }
     }
 }
 
-/// Without the content: tokens are in it.
+/// Without the content, which has tokens.
 impl std::fmt::Debug for TokenExchanger {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("TokenExchanger")

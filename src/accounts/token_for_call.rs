@@ -1,4 +1,6 @@
-//! The token of a linked account for a call: looked up, and refreshed if it ends soon.
+//! The token of a linked account for a call. It is refreshed if it ends soon.
+
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -7,10 +9,12 @@ use super::refresh::{PendingRefresh, Refreshed};
 use super::sign_out::has_signed_out;
 use super::vault::{AccountPlace, LinkedAccount, Usable};
 use base::store::{Key, RecordKind, StoreError, StoreRecord};
+use base::time::UnixTime;
 
-/// The longest a refresh takes, in seconds: one call and some store operations, each with a time limit.
-const REFRESH_LIMIT_S: u64 = 20;
-/// How many times a call waits 100 ms for the refresh of another request.
+/// The maximum duration of a refresh: one call and some store operations, each with a time
+/// limit.
+const REFRESH_LIMIT: Duration = Duration::from_secs(20);
+/// The maximum number of times that a call waits 100 ms for the refresh of another request.
 const MAX_WAITS: u8 = 30;
 
 /// Why there is no token for a call.
@@ -19,7 +23,7 @@ pub enum NoAccountToken {
     /// The user has to link the account first.
     #[error("the account is not linked")]
     NotLinked,
-    /// The token has ended, and there is no new one.
+    /// The token has ended and could not be refreshed.
     #[error("the token could not be refreshed")]
     NotRefreshed,
     /// The store failed.
@@ -27,8 +31,8 @@ pub enum NoAccountToken {
     Store(#[from] StoreError),
 }
 
-/// The linked account at a place with a token that can be used now. The account must have been linked
-/// less than `max_age_s` seconds ago.
+/// The linked account at a place, with a usable token. It must have been linked less than `max_age`
+/// ago.
 ///
 /// # Errors
 ///
@@ -36,14 +40,14 @@ pub enum NoAccountToken {
 pub async fn token_for_call(
     context: &AccountContext,
     place: &AccountPlace,
-    max_age_s: u64,
+    max_age: Duration,
 ) -> Result<LinkedAccount, NoAccountToken> {
     let mut waits = 0_u8;
     loop {
         let account = find_account(context, place)
             .await?
             .ok_or(NoAccountToken::NotLinked)?;
-        match account.usable(max_age_s, context.now()) {
+        match account.usable(max_age, context.now()) {
             Usable::No => return Err(NoAccountToken::NotLinked),
             Usable::Now => return Ok(account),
             Usable::AfterRefresh => {}
@@ -58,7 +62,7 @@ pub async fn token_for_call(
                 &[place.key().as_str(), token],
             ),
             value: String::new(),
-            expires: context.now().saturating_add(REFRESH_LIMIT_S),
+            expires: context.now().saturating_add(REFRESH_LIMIT),
         };
         if context.effects.create(first).await? {
             let place = place.clone();
@@ -81,7 +85,7 @@ pub async fn token_for_call(
     }
 }
 
-/// The linked account at a place, if its user did not sign out since.
+/// The linked account at a place, unless its user signed out since it was linked.
 pub(crate) async fn find_account(
     context: &AccountContext,
     place: &AccountPlace,
@@ -97,7 +101,7 @@ pub(crate) async fn find_account(
 }
 
 /// The account, if its token has not ended.
-fn not_ended(account: LinkedAccount, now: u64) -> Result<LinkedAccount, NoAccountToken> {
+fn not_ended(account: LinkedAccount, now: UnixTime) -> Result<LinkedAccount, NoAccountToken> {
     match account.token_expires {
         Some(expires) if now >= expires => Err(NoAccountToken::NotRefreshed),
         _ => Ok(account),

@@ -1,20 +1,23 @@
-//! Where linked accounts are kept: in the store, sealed, under a key that is a hash, and until the
-//! link to the account ends.
+//! Linked accounts in the store. They are sealed, under a key that is a hash, until the link to the account
+//! ends.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use base::seal::{Owner, Purpose, Sealer};
 use base::secret::Secret;
 use base::store::{Key, RecordKind, StoreOperation, StoreRecord};
+use base::time::UnixTime;
 use oauth::VerifiedToken;
 use oauth::client::{DiscoveredServer, Tokens};
 use policy::{ClientSharing, Connection, Policy, TestUser};
 use thiserror::Error;
 
-/// How long before its end a token is refreshed, in seconds: a call still has to arrive with it.
-const REFRESH_MARGIN_S: u64 = 30;
+/// A token is refreshed this long before its end, so that the call with it has time.
+const REFRESH_MARGIN: Duration = Duration::from_secs(30);
 
-/// Which user's account it is, at which connection, and in which conversation it is used.
+/// The user, the connection and the conversation of an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountPlace {
     /// The MCP server: `resource` of the policy.
@@ -27,18 +30,18 @@ pub struct AccountPlace {
     pub conversation: ConversationId,
     /// The connection's name in the policy.
     pub connection: String,
-    /// The client through which it is used; empty if all clients of the user share it, or the token names
-    /// none.
+    /// The client that uses the account. Empty if all clients of the user share it, or the token names no
+    /// client.
     pub client: String,
 }
 
 /// Why a caller has no account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum NoAccountPlace {
-    /// The token does not name the user, or not the conversation.
+    /// The token does not name the user or the conversation.
     #[error("the token does not name the conversation")]
     NoConversation,
-    /// The caller acts as a test user, to whom the policy does not give the connection.
+    /// The caller acts as a test user, and the policy does not give this test user the connection.
     #[error("a test user has no linked account")]
     TestUser,
 }
@@ -60,18 +63,18 @@ pub enum ConversationId {
 pub struct LinkedAccount {
     /// The access token for the resource.
     pub access_token: Secret,
-    /// The refresh token, where the policy lets tokens be refreshed.
+    /// The refresh token, if the policy allows refreshes.
     pub refresh_token: Option<Secret>,
-    /// When the access token ends, in Unix seconds, if the authorization server said so.
-    pub token_expires: Option<u64>,
+    /// When the access token ends. `None`: the authorization server did not say.
+    pub token_expires: Option<UnixTime>,
     /// The account's name at the resource.
     pub name: Option<String>,
     /// The token's scope, if it is not the requested one.
     pub scope: Option<String>,
-    /// When the user linked it, in Unix seconds.
-    pub linked_at: u64,
-    /// When the link ends, in Unix seconds; a refresh does not change it.
-    pub ends: u64,
+    /// When the user linked it.
+    pub linked_at: UnixTime,
+    /// When the link ends. A refresh does not change it.
+    pub ends: UnixTime,
     /// Its authorization server, if the policy does not have the endpoints.
     pub discovered: Option<DiscoveredServer>,
 }
@@ -79,39 +82,39 @@ pub struct LinkedAccount {
 /// Whether a linked account can be used now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Usable {
-    /// Its token goes with the call.
+    /// Yes.
     Now,
-    /// Its token has to be refreshed first.
+    /// Yes, after its token is refreshed.
     AfterRefresh,
-    /// The user has to link it again.
+    /// No: the user has to link it again.
     No,
 }
 
-/// A linked account as JSON, which is then sealed.
+/// A linked account, as JSON that is then sealed.
 #[derive(Serialize, Deserialize)]
 struct WrittenAccount {
     access_token: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    token_expires: Option<u64>,
+    token_expires: Option<UnixTime>,
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
-    connected: u64,
-    ends: u64,
+    connected: UnixTime,
+    ends: UnixTime,
     #[serde(skip_serializing_if = "Option::is_none")]
     discovered: Option<DiscoveredServer>,
 }
 
 impl AccountPlace {
-    /// The place of the caller's account at a connection. `test_user` is the test user the caller acts
-    /// as, `session` the server's own session id.
+    /// The place of the caller's account at a connection. `test_user` is the test user that the caller acts
+    /// as. `session` is the server's own session id.
     ///
     /// # Errors
     ///
-    /// The caller has no account there.
+    /// The caller cannot have an account there.
     pub fn of_caller(
         policy: &Policy,
         caller: &VerifiedToken,
@@ -160,12 +163,13 @@ impl AccountPlace {
         StoreOperation::Get(self.key())
     }
 
-    /// Writes an account, also over another one. The record ends when the account cannot be used any more.
+    /// Writes an account, or replaces the one at this place. The record ends when the account is not usable
+    /// any more.
     pub fn put(&self, sealer: &Sealer, account: &LinkedAccount) -> StoreOperation {
         StoreOperation::Put(self.record(sealer, account))
     }
 
-    /// Writes an account in place of `found`, which was read as `value`, if that is still there.
+    /// Writes an account in place of `found`, which was read as `value`, if it has not changed since.
     pub fn replace(
         &self,
         sealer: &Sealer,
@@ -208,7 +212,7 @@ impl AccountPlace {
     }
 
     /// Opens a value that was read. `None`: it belongs to another place, or has ended.
-    pub fn open(&self, sealer: &Sealer, value: &str, now: u64) -> Option<LinkedAccount> {
+    pub fn open(&self, sealer: &Sealer, value: &str, now: UnixTime) -> Option<LinkedAccount> {
         let key = self.key();
         let bound = key.as_str().as_bytes();
         let written: WrittenAccount =
@@ -236,8 +240,8 @@ impl AccountPlace {
     }
 }
 
-/// The client of a caller, for what is linked or agreed to through it. Empty if clients share that, or the
-/// token names none.
+/// The client of a caller, for linked accounts and agreements. Empty if clients share them, or the token
+/// names no client.
 pub fn client_of<'t>(policy: &Policy, caller: &'t VerifiedToken) -> &'t str {
     match policy.client_sharing {
         ClientSharing::Own => caller.client().unwrap_or_default(),
@@ -260,7 +264,7 @@ impl ConversationId {
         })
     }
 
-    /// Its kind and value, as parts of a record's key.
+    /// The kind and value, as parts of a record's key.
     pub(crate) fn named(&self) -> (&'static str, &str) {
         match self {
             Self::User => ("user", ""),
@@ -271,8 +275,13 @@ impl ConversationId {
 }
 
 impl LinkedAccount {
-    /// An account that is linked now, in Unix seconds.
-    pub fn new(connection: &Connection, tokens: Tokens, name: Option<String>, now: u64) -> Self {
+    /// An account that is linked at `now`.
+    pub fn new(
+        connection: &Connection,
+        tokens: Tokens,
+        name: Option<String>,
+        now: UnixTime,
+    ) -> Self {
         let refresh_token = tokens.refresh_token.filter(|_| connection.refresh);
         Self {
             access_token: tokens.access_token,
@@ -281,12 +290,12 @@ impl LinkedAccount {
             name,
             scope: tokens.scope,
             linked_at: now,
-            ends: now.saturating_add(connection.lifetime.as_secs()),
+            ends: now.saturating_add(connection.lifetime),
             discovered: None,
         }
     }
 
-    /// The same account with new tokens. The link ends when it would have ended before.
+    /// The same account with new tokens. The end of the link does not change.
     pub fn refreshed(self, tokens: Tokens) -> Self {
         Self {
             access_token: tokens.access_token,
@@ -304,13 +313,13 @@ impl LinkedAccount {
         discovered.is_some_and(DiscoveredServer::has_client_id)
     }
 
-    /// Whether a call can use it that wants it linked less than `max_age_s` seconds ago.
-    pub fn usable(&self, max_age_s: u64, now: u64) -> Usable {
-        if now >= self.ends || now.saturating_sub(self.linked_at) >= max_age_s {
+    /// Whether a call can use the account, if it must have been linked less than `max_age` ago.
+    pub fn usable(&self, max_age: Duration, now: UnixTime) -> Usable {
+        if now >= self.ends || now.since(self.linked_at) >= max_age {
             return Usable::No;
         }
         match self.token_expires {
-            Some(expires) if now.saturating_add(REFRESH_MARGIN_S) >= expires => {
+            Some(expires) if now.saturating_add(REFRESH_MARGIN) >= expires => {
                 match self.refresh_token {
                     Some(_) => Usable::AfterRefresh,
                     None if now < expires => Usable::Now,
@@ -321,8 +330,8 @@ impl LinkedAccount {
         }
     }
 
-    /// When it cannot be used any more.
-    fn last_use(&self) -> u64 {
+    /// The end of the account's use.
+    fn last_use(&self) -> UnixTime {
         match (self.token_expires, &self.refresh_token) {
             (Some(expires), None) => expires.min(self.ends),
             _ => self.ends,

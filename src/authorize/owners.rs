@@ -1,12 +1,12 @@
-//! Resources that name their owner, in the place where the policy looks for it.
+//! Resources whose URI names their owner.
 
 use super::{Denial, Target, sign_in};
 use mcp::uri_template::expand;
 use oauth::Identity;
 use policy::{NotOwned, Policy, ResourceRule, is_plain_uri};
 
-/// Whether a resource names the caller, by every rule that is for it. Templates name whomever a
-/// client fills in: of one, some URI has to be the caller's.
+/// Checks that the URI of a resource names the caller, by all rules for it. For a template, one of its URIs
+/// must name the caller.
 pub(super) fn owned(
     policy: &Policy,
     identity: &Identity,
@@ -45,13 +45,13 @@ pub(super) fn has_own_parameters(
     name.map_or(Ok(()), |name| Err(Denial::ForeignParameter { name }))
 }
 
-/// Whether a caller may complete an argument of a template: with the others as its client filled
-/// them in, and without the one that is asked for, it has to name the caller. Completions for another
-/// owner, and the names of owners, are not the caller's.
+/// Whether a caller may complete an argument of a template. The template must name the caller, with the
+/// other arguments as the client completed them and without this one. So a caller gets neither completions
+/// for another owner nor names of owners.
 ///
 /// # Errors
 ///
-/// Why not.
+/// Why the caller may not.
 pub fn may_complete<'v>(
     policy: &Policy,
     identity: &Identity,

@@ -60,7 +60,7 @@ fn call_with(
     let caller = Principal {
         identity: &identity,
         ceiling: None,
-        token_age,
+        token_age: token_age.map(Duration::from_secs),
     };
     authorize(
         policy,

@@ -1,26 +1,26 @@
-//! Acting with a lower role, or as a test user: never with more than the caller has.
+//! Acting with a lower role, or as a test user, never with more rights than the caller has.
 
 use super::known_roles;
 use oauth::Identity;
 use policy::{Policy, Role, TestUser};
 
-/// As whom a caller acts.
+/// The identity that a caller acts with in place of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct View {
-    /// As the policy names it: `role:support`, `user:test-1`.
+    /// Its name in the policy: `role:support`, `user:test-1`.
     pub name: String,
     /// The caller's role that allows it.
     pub by: String,
-    /// Whom rules, arguments and headers are about.
+    /// The identity for rules, arguments and headers.
     pub identity: Identity,
-    /// The same with the caller's own roles: what these do not allow is not allowed.
+    /// The same identity with the caller's own roles. A target that these do not allow is denied.
     pub ceiling: Identity,
     /// The test user, if it is one.
     pub test_user: Option<TestUser>,
 }
 
 impl View {
-    /// The view a caller asks for, if one of its roles allows it. `wish` is `role:NAME` or `user:ID`.
+    /// The view that a caller asks for, if one of its roles allows it. `wish` is `role:NAME` or `user:ID`.
     pub fn new(policy: &Policy, own: &Identity, wish: &str) -> Option<Self> {
         let (kind, name) = wish.split_once(':')?;
         let (by, ceiling, roles, test_user) = match kind {

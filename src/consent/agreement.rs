@@ -1,12 +1,14 @@
-//! A user's agreement to a call, given on a page of this filter: for clients that cannot ask their user.
+//! Agreements to calls that users give on a page of the filter. They are for clients that cannot ask their
+//! user.
 
 use thiserror::Error;
 
 use super::call_question::{AskedCall, CallQuestion, QuestionPlace};
 use crate::accounts::AccountContext;
 use base::store::StoreError;
+use base::time::UnixTime;
 
-/// A yes that was not used for a call yet.
+/// A user's yes that no call has used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnusedYes {
     place: QuestionPlace,
@@ -17,13 +19,13 @@ pub struct UnusedYes {
 /// Why a call has no agreement.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NoAgreement {
-    /// The user is asked, at this place, until the time `expires`, in Unix seconds.
+    /// The user is asked at this place. The question expires at `expires`.
     #[error("the user has to agree to the call on a page")]
     Asked {
-        /// Where the question is kept.
+        /// The place of the question.
         place: QuestionPlace,
-        /// When it cannot be answered any more.
-        expires: u64,
+        /// When the question expires.
+        expires: UnixTime,
     },
     /// The user said no. The no is used up.
     #[error("the user did not agree to the call")]
@@ -33,7 +35,7 @@ pub enum NoAgreement {
     Store(#[from] StoreError),
 }
 
-/// Finds the user's yes to a call; without an answer the user is asked.
+/// Finds the user's yes to a call. Without an answer it asks the user.
 ///
 /// # Errors
 ///
@@ -57,7 +59,7 @@ pub async fn find_yes(
             Some(_) if context.effects.create(place.use_up(&question)).await? => {
                 return Err(NoAgreement::Declined);
             }
-            // The no counted for another call.
+            // The user said no to another call.
             Some(_) => {}
             None if question.has_time(context.now()) => {
                 let expires = question.ends();
@@ -69,7 +71,7 @@ pub async fn find_yes(
     Err(ask(context, place, call).await)
 }
 
-/// Uses a yes up, which counts for one call. If another call used it, the user is asked again.
+/// Uses a yes for one call. If another call has used it, the user is asked again.
 ///
 /// # Errors
 ///
@@ -84,7 +86,7 @@ pub async fn use_yes(context: &AccountContext, yes: UnusedYes) -> Result<(), NoA
 
 /// Asks the user.
 async fn ask(context: &AccountContext, place: QuestionPlace, call: AskedCall) -> NoAgreement {
-    let question = CallQuestion::new(call, context.effects.now_ms());
+    let question = CallQuestion::new(call, context.effects.exact_now());
     let put = place.put(&context.sealer, &question);
     match context.effects.store(put).await {
         Ok(_) => NoAgreement::Asked {

@@ -1,5 +1,7 @@
-//! The question to a user whether a call may be made: kept, sealed, from the call that is refused until
-//! the call that is sent again after the user's answer.
+//! The question to a user about a call. It is stored, sealed, from the refused call until the client sends
+//! the call again after the user's answer.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -7,11 +9,12 @@ use super::shown_arguments::ShownArguments;
 use crate::accounts::vault::ConversationId;
 use base::seal::{Owner, Purpose, Sealer};
 use base::store::{Key, RecordKind, StoreOperation, StoreRecord};
+use base::time::UnixTime;
 
-/// How long a question can be answered, and how long the answer counts, in seconds.
-const LIFETIME_S: u64 = 600;
-/// The time to open a link and answer, in seconds: with less time left, a new question is asked.
-const MIN_TIME_TO_ANSWER_S: u64 = 300;
+/// How long a question can be answered, and how long the answer is valid.
+const LIFETIME: Duration = Duration::from_secs(600);
+/// The time to open a link and answer. With less time left, the user gets a new question.
+const MIN_TIME_TO_ANSWER: Duration = Duration::from_secs(300);
 
 /// The record of a question, and its owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,9 +34,9 @@ pub struct QuestionPlace {
 pub struct AskedCall {
     /// The tool.
     pub tool: String,
-    /// The view (role or test user) as which the user acts; empty: none.
+    /// The view (role or test user) that the user acts with. Empty without a view.
     pub view: String,
-    /// The client that calls, as its token names it; empty: it names none, or clients share agreements.
+    /// The calling client, as its token names it. Empty if it names none, or clients share agreements.
     pub client: String,
     /// The arguments, as the user sees them.
     pub arguments: ShownArguments,
@@ -44,7 +47,7 @@ pub struct AskedCall {
 pub struct CallQuestion {
     /// The call. Its arguments are empty once there is an answer.
     pub call: AskedCall,
-    /// When it was asked, in Unix milliseconds. It tells questions about the same call apart.
+    /// When it was asked, in Unix milliseconds. It separates questions about the same call.
     pub asked_ms: u64,
     /// The user's answer.
     pub answer: Option<CallAnswer>,
@@ -55,14 +58,13 @@ pub struct CallQuestion {
 pub struct CallAnswer {
     /// Whether the call may be made.
     pub yes: bool,
-    /// When it does not count any more, in Unix seconds.
-    until: u64,
+    /// When it expires.
+    until: UnixTime,
 }
 
 impl QuestionPlace {
-    /// The place of the question about a call. `owner` has the user and the view, `client` is the
-    /// client that calls, `arguments` is the
-    /// digest of the arguments.
+    /// The place of the question about a call. `owner` has the user and the view. `client` is the calling
+    /// client. `arguments` is the digest of the arguments.
     pub fn of(
         owner: Owner<'_>,
         (conversation, client): (&ConversationId, &str),
@@ -101,7 +103,7 @@ impl QuestionPlace {
         StoreOperation::Get(self.key.clone())
     }
 
-    /// Writes a question, also over another one.
+    /// Writes a question, or replaces the one at this place.
     pub fn put(&self, sealer: &Sealer, question: &CallQuestion) -> StoreOperation {
         StoreOperation::Put(self.record(sealer, question))
     }
@@ -115,7 +117,8 @@ impl QuestionPlace {
         }
     }
 
-    /// Writes the answered question in place of `question`, which was read as `value`, if that is still there.
+    /// Writes the answered question in place of `question`, which was read as `value`, if it has not
+    /// changed since.
     pub fn answer(
         &self,
         sealer: &Sealer,
@@ -131,7 +134,7 @@ impl QuestionPlace {
     }
 
     /// Opens a value that was read. `None`: it belongs to another place, or has ended.
-    pub fn open(&self, sealer: &Sealer, value: &str, now: u64) -> Option<CallQuestion> {
+    pub fn open(&self, sealer: &Sealer, value: &str, now: UnixTime) -> Option<CallQuestion> {
         let bound = self.key.as_str().as_bytes();
         let question: CallQuestion = sealer.open(Purpose::Answer, self.owner(), &[bound], value)?;
         (now < question.expires()).then_some(question)
@@ -147,8 +150,8 @@ impl QuestionPlace {
                 &[self.key.as_str(), &asked],
             ),
             value: String::new(),
-            // No answer to the question counts longer.
-            expires: question.ends().saturating_add(LIFETIME_S),
+            // No answer to the question is valid longer.
+            expires: question.ends().saturating_add(LIFETIME),
         }
     }
 
@@ -157,25 +160,25 @@ impl QuestionPlace {
             resource: &self.resource,
             issuer: &self.issuer,
             user: &self.user,
-            // It is part of the key.
+            // The view is part of the key.
             view: "",
         }
     }
 }
 
 impl CallQuestion {
-    /// A question that is asked at `now_ms`, in Unix milliseconds.
-    pub fn new(call: AskedCall, now_ms: u64) -> Self {
+    /// A question that is asked at `now`.
+    pub fn new(call: AskedCall, now: UnixTime) -> Self {
         Self {
             call,
-            asked_ms: now_ms,
+            asked_ms: now.as_millis(),
             answer: None,
         }
     }
 
-    /// The question with an answer that is given at `now`, in Unix seconds.
-    pub fn answered(self, yes: bool, now: u64) -> Self {
-        let until = now.saturating_add(LIFETIME_S);
+    /// The question with an answer that is given at `now`.
+    pub fn answered(self, yes: bool, now: UnixTime) -> Self {
+        let until = now.saturating_add(LIFETIME);
         Self {
             call: AskedCall {
                 arguments: ShownArguments::default(),
@@ -186,17 +189,18 @@ impl CallQuestion {
         }
     }
 
-    /// When it cannot be answered any more, in Unix seconds.
-    pub fn ends(&self) -> u64 {
-        (self.asked_ms / 1000).saturating_add(LIFETIME_S)
+    /// When the question expires.
+    pub fn ends(&self) -> UnixTime {
+        let asked = UnixTime::from_millis(self.asked_ms).whole_seconds();
+        asked.saturating_add(LIFETIME)
     }
 
     /// Whether there is enough time left for the user to open a link and answer.
-    pub fn has_time(&self, now: u64) -> bool {
-        now.saturating_add(MIN_TIME_TO_ANSWER_S) <= self.ends()
+    pub fn has_time(&self, now: UnixTime) -> bool {
+        now.saturating_add(MIN_TIME_TO_ANSWER) <= self.ends()
     }
 
-    fn expires(&self) -> u64 {
+    fn expires(&self) -> UnixTime {
         self.answer.map_or(self.ends(), |answer| answer.until)
     }
 }

@@ -1,5 +1,5 @@
-//! Asking a user something before a call passes: the question is the answer to the call, which is then
-//! sent again. Nothing is stored, and the HTTP request does not wait.
+//! Questions to a user before a call passes. The question is the answer to the call, and the client sends
+//! the call again with the user's answer. Nothing is stored, and the HTTP request does not wait.
 
 use std::fmt;
 
@@ -16,28 +16,28 @@ const OWN: &str = "mcp-auth-filter";
 /// The parameters with the answer to a question.
 const ANSWER: [&str; 2] = ["requestState", "inputResponses"];
 
-/// The JSON-RPC error code of a call for which a page has to be opened first (MCP 2025-11-25 "URL Elicitation
-/// Required Error").
+/// The JSON-RPC error code of a call that needs a page first (MCP 2025-11-25 "URL Elicitation Required
+/// Error").
 const URL_REQUIRED: i64 = -32042;
 
 /// A question to the user.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Elicitation {
-    /// What the user reads.
+    /// The text for the user.
     pub message: String,
-    /// The page to open; without one, the user says yes or no in the client.
+    /// The page to open. Without a page the user answers in the client.
     pub url: Option<String>,
-    /// How the client is asked.
+    /// The way to ask the client.
     pub how: How,
 }
 
-/// How a client is asked to ask its user.
+/// The ways to ask a client to ask its user.
 #[derive(Clone, PartialEq, Eq)]
 pub enum How {
     /// The call is sent again with the answer, and with this sealed state (MCP 2026-07-28 "Multi
     /// Round-Trip Requests").
     InputRequired(String),
-    /// By an error; the call is sent again later (MCP 2025-11-25 "URL Mode Elicitation").
+    /// By an error. The client sends the call again later (MCP 2025-11-25 "URL Mode Elicitation").
     UrlRequired,
     /// In the result of the tool, for clients that support nothing else.
     Text,
@@ -126,7 +126,7 @@ impl Elicitation {
     }
 }
 
-/// Without the text: it has arguments, or a link for one user only.
+/// Without the text, which has arguments or a link for one user.
 impl fmt::Debug for Elicitation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Elicitation")
@@ -147,7 +147,7 @@ pub fn action(message: &Node) -> Action {
     }
 }
 
-/// The request without the answer, which is not for the server.
+/// The request without the answer: the server does not get it.
 pub fn without_answer(message: &Node, body: &[u8]) -> Option<Vec<u8>> {
     let mut edits = Edits::default();
     let params = message.member("params")?.members().iter();

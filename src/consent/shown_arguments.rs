@@ -1,24 +1,24 @@
-//! The arguments of a call, as they are shown to the user who is asked about it.
+//! The arguments of a call, as the asked user sees them.
 
 use std::fmt::{self, Write};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// A longer value is shortened in the list, and shown whole below it, in characters. So no value moves
-/// another one out of sight.
+/// The maximum length of a value in the list, in characters. A longer value is shortened in the list and
+/// shown whole below it. So no value pushes another one out of sight.
 const MAX_LISTED_VALUE_CHARS: usize = 200;
-/// The longest list, in characters.
+/// The maximum length of the list, in characters.
 const MAX_LIST_CHARS: usize = 4000;
-/// The longest list with all long values, in bytes. The question is stored until it is answered.
+/// The maximum size of the list and the long values, in bytes. The question is stored until it is answered.
 const MAX_SHOWN_BYTES: usize = 16 * 1024;
-/// How many combining marks are shown on one character: more would cover other lines.
+/// The number of combining marks that are shown on one character. More would cover other lines.
 const MAX_MARKS: usize = 4;
 
-/// Arguments, laid out for a user. Everything is shown.
+/// Arguments in the form for a user. Everything is shown.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShownArguments {
-    /// JSON with one value a line. Long values are shortened, and end with `… [1]`.
+    /// JSON with one value on each line. Long values are shortened, and end with `… [1]`.
     pub list: String,
     /// The long values, whole, in the order of their numbers.
     pub long_values: Vec<String>,
@@ -30,8 +30,8 @@ pub struct ShownArguments {
 pub struct TooLongToShow;
 
 impl ShownArguments {
-    /// Lays out JSON that was read strictly before. Values stay as they are written, except for characters
-    /// that are invisible or change the writing direction: they become JSON escapes.
+    /// Formats JSON that was read strictly before. Values stay as written, except for characters that are
+    /// invisible or change the writing direction: these become JSON escapes.
     ///
     /// # Errors
     ///
@@ -48,7 +48,7 @@ impl ShownArguments {
     }
 }
 
-/// The name of a tool as a user sees it, with escapes like those of values.
+/// The name of a tool for a user, with escapes as in values.
 ///
 /// # Errors
 ///
@@ -58,7 +58,7 @@ pub fn shown_tool(tool: &str) -> Result<String, TooLongToShow> {
     let mut marks = 0;
     for character in tool.chars() {
         match character {
-            // It ends the name in the question.
+            // The character ends the name in the question.
             '`' => shown.push_str("\\u0060"),
             character => push_seen(character, &mut marks, &mut shown),
         }
@@ -74,7 +74,7 @@ impl fmt::Debug for ShownArguments {
     }
 }
 
-/// Arguments while they are laid out.
+/// The formatted arguments so far.
 #[derive(Default)]
 struct Layout {
     list: String,
@@ -157,7 +157,7 @@ fn string(characters: &mut impl Iterator<Item = char>) -> String {
     out
 }
 
-/// Writes a character, or its escape if it is not seen. `marks` counts the combining marks so far.
+/// Writes a character, or its escape if it is invisible. `marks` counts the combining marks so far.
 fn push_seen(character: char, marks: &mut usize, out: &mut String) {
     *marks = match is_mark(character) {
         true => marks.saturating_add(1),
@@ -172,15 +172,15 @@ fn push_seen(character: char, marks: &mut usize, out: &mut String) {
     }
 }
 
-/// Whether a character is drawn on the one before (the blocks of combining marks for any script).
+/// Whether a character is drawn on the one before it (the blocks of combining marks for all scripts).
 fn is_mark(character: char) -> bool {
     matches!(character,
         '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{1ab0}'..='\u{1aff}'
         | '\u{1dc0}'..='\u{1dff}' | '\u{20d0}'..='\u{20ff}' | '\u{fe20}'..='\u{fe2f}')
 }
 
-/// Whether a character is visible, and where it stands (Unicode's `Default_Ignorable_Code_Point`,
-/// controls, and what is blank or turns the direction).
+/// Whether a character is visible and does not change its place (`Default_Ignorable_Code_Point` of Unicode,
+/// controls, blanks, and changes of direction are not).
 fn is_seen(character: char) -> bool {
     !character.is_control()
         && !matches!(character,

@@ -1,19 +1,18 @@
-//! Which of the host's callbacks arrive. `capability_restriction_config` can take away any of them, and
-//! nothing says so: it shows when the host goes on without them.
+//! The callbacks that the host delivers. `capability_restriction_config` can remove any of them without an
+//! error. The filter notices it when the host continues without them.
 
 use std::cell::Cell;
 
-/// How often the timer has to be missed before it counts as taken away, and how far apart, in
-/// milliseconds. It goes off each second.
+/// The timer counts as removed after this number of missed ticks.
 const MISSED_TICKS: u32 = 3;
 const TICK_MS: u64 = 1_500;
-/// So many streams end before a callback at the end counts as taken away.
+/// A callback at the end of streams counts as removed after this number of streams.
 const ENDED_STREAMS: u32 = 8;
 
-/// What one policy has seen in one worker.
+/// The callbacks that one policy has seen in one worker.
 #[derive(Debug, Default)]
 pub(super) struct CallbacksSeen {
-    /// A body of an answer.
+    /// Whether a body of an answer has arrived.
     answer_body: Cell<bool>,
     tick: Cell<bool>,
     missed_ticks: Cell<u32>,
@@ -23,7 +22,7 @@ pub(super) struct CallbacksSeen {
 }
 
 impl CallbacksSeen {
-    /// A body of an answer arrived.
+    /// Notes a body of an answer.
     pub(super) fn note_answer_body(&self) {
         self.answer_body.set(true);
     }
@@ -33,12 +32,12 @@ impl CallbacksSeen {
         self.answer_body.get()
     }
 
-    /// The timer went off.
+    /// Notes a tick of the timer.
     pub(super) fn note_tick(&self) {
         self.tick.set(true);
     }
 
-    /// Whether the timer goes off, as far as can be told at this time.
+    /// Whether the timer works, as known at this time.
     pub(super) fn has_timer(&self, now_ms: u64) -> bool {
         if self.tick.get() {
             return true;
@@ -51,13 +50,13 @@ impl CallbacksSeen {
         self.missed_ticks.get() <= MISSED_TICKS
     }
 
-    /// A stream was logged. False: streams are logged and never deleted.
+    /// Notes that a stream was logged. False: streams are logged and never deleted.
     pub(super) fn note_logged(&self) -> bool {
         self.logged.set(self.logged.get().saturating_add(1));
         self.deleted.get() > 0 || self.logged.get() < ENDED_STREAMS.saturating_mul(ENDED_STREAMS)
     }
 
-    /// A stream was deleted. False: streams are deleted and never logged.
+    /// Notes that a stream was deleted. False: streams are deleted and never logged.
     pub(super) fn note_deleted(&self) -> bool {
         self.deleted.set(self.deleted.get().saturating_add(1));
         self.logged.get() > 0 || self.deleted.get() < ENDED_STREAMS

@@ -1,7 +1,7 @@
 //! The host calls that the filter needs, tried when a policy loads.
 //!
-//! `capability_restriction_config` can take away any of them. Envoy then answers each call with a status
-//! on which the SDK's functions end the VM. The functions here return the status instead.
+//! `capability_restriction_config` can remove any of them. Envoy then answers each call with a status on
+//! which the SDK's functions end the VM. The functions here return the status instead.
 
 #![expect(
     unsafe_code,
@@ -10,9 +10,9 @@
 
 use std::ptr::null_mut;
 
-/// The status of a call that is taken away.
+/// The status of a removed call.
 const INTERNAL_FAILURE: u32 = 10;
-/// An address at which there is no memory: the host refuses the call before it does anything.
+/// An address without memory: the host refuses the call before it does anything.
 const NOWHERE: *const u8 = usize::MAX as *const u8;
 /// A key that nothing else uses.
 const KEY: &str = "mcp-auth/capabilities";
@@ -102,8 +102,8 @@ unsafe extern "C" {
     safe fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
 }
 
-/// The calls that are taken away, as `allowed_capabilities` names them. Only in the root context `root`:
-/// there no call changes a request. The timer is set anew after this.
+/// The removed calls, as `allowed_capabilities` names them. Must run in the root context `root`, where no
+/// call changes a request. The timer is set again after this.
 pub(super) fn missing(root: u32) -> Vec<&'static str> {
     let (key, size) = (KEY.as_ptr(), KEY.len());
     let (mut data, mut length) = (null_mut(), 0);

@@ -1,4 +1,4 @@
-//! The plugin's configuration as the host hands it over.
+//! The plugin's configuration, as the host delivers it.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! The host calls the filter makes, each where its status is known.
+//! The host calls of the filter. Each is made only where its status is known.
 
 use std::net::SocketAddr;
 use std::time::{Duration, UNIX_EPOCH};
@@ -14,7 +14,7 @@ use base::time::UnixTime;
 use mcp::headers::{HeaderEdit, Headers};
 use oauth::ClientNetwork;
 
-/// How long an answer to a call may take.
+/// The timeout of a call.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Envoy, as the engine sees it.
@@ -38,7 +38,7 @@ impl Host for EnvoyHost {
         log(LogLevel::Error, error);
     }
 
-    /// Whatever stream was woken meanwhile, the call is that of the given context.
+    /// The call belongs to the given context, also if another stream was resumed meanwhile.
     fn call(&self, context: u32, request: &HttpRequest) -> Option<u32> {
         hostcalls::set_effective_context(context).ok()?;
         let headers = request.headers.iter();
@@ -50,7 +50,7 @@ impl Host for EnvoyHost {
 
     fn store(&self, operation: &StoreOperation) -> Result<Stored, StoreError> {
         let slot = memory::slot(operation.key());
-        let now = now().as_secs();
+        let now = now().whole_seconds();
         change_shared(&format!("mcp-auth/2/{slot}"), |held| {
             memory::apply(held, operation, now)
         })
@@ -72,12 +72,12 @@ pub(super) fn headers(map: MapType) -> Headers {
     Headers::new(hostcalls::get_map_bytes(map).unwrap_or_default())
 }
 
-/// Changes a header map that is still there.
+/// Changes a header map that is held.
 pub(super) fn edit_headers(map: MapType, edits: &[HeaderEdit]) {
     for edit in edits {
         let outcome = match edit {
             HeaderEdit::Remove(name) => hostcalls::remove_map_value(map, name),
-            // Of a repeated header this leaves one value only.
+            // Of a repeated header, one value is left.
             HeaderEdit::Set(name, value) => hostcalls::set_map_value(map, name, Some(value)),
         };
         if outcome.is_err() {
@@ -86,8 +86,8 @@ pub(super) fn edit_headers(map: MapType, edits: &[HeaderEdit]) {
     }
 }
 
-/// A buffer of `size` bytes, as the host said it is. More must not be asked for: some of its buffers
-/// hand out what lies behind them.
+/// A buffer of `size` bytes, the size that the host stated. The filter must not ask for more: some of the
+/// host's buffers return bytes after their end.
 pub(super) fn buffer(buffer: BufferType, size: usize) -> Vec<u8> {
     if size == 0 {
         return Vec::new();
@@ -128,8 +128,8 @@ pub(super) fn call_answer(size: usize) -> Option<HttpResponse> {
     })
 }
 
-/// Compare-and-swap on data that all workers share: `change` gets the current bytes, and returns the
-/// new ones. Retried on conflict.
+/// Compare-and-swap on data that all workers share. `change` gets the current bytes and returns the new
+/// ones. It runs again on a conflict.
 fn change_shared<T>(
     name: &str,
     change: impl Fn(&[u8]) -> Result<(T, Option<Vec<u8>>), StoreError>,
@@ -143,8 +143,8 @@ fn change_shared<T>(
         let Some(with) = with else {
             return Ok(outcome);
         };
-        // Without a version the host would overwrite what another worker just wrote. No data has the
-        // version `u32::MAX`.
+        // Without a version the host would overwrite the data that another worker just wrote. No data has
+        // the version `u32::MAX`.
         match hostcalls::set_shared_data(name, Some(&with), version.or(Some(u32::MAX))) {
             Ok(()) => return Ok(outcome),
             Err(Status::CasMismatch) => {}
@@ -160,7 +160,7 @@ pub(super) fn number(path: &[&str]) -> Option<u64> {
     Some(u64::from_le_bytes(bytes.try_into().ok()?))
 }
 
-/// The addresses between which the request came.
+/// Both addresses of the request's connection.
 pub(super) fn peer() -> Peer {
     Peer::of(&address("destination"), &address("source"))
 }
@@ -171,20 +171,20 @@ fn address(end: &str) -> Vec<u8> {
     address.ok().flatten().unwrap_or_default()
 }
 
-/// Whether the answer that arrives comes from the server, and not from Envoy itself.
+/// Whether the answer comes from the server, and not from Envoy.
 pub(super) fn is_from_upstream() -> bool {
     code_details() == b"via_upstream"
 }
 
 /// Whether the server, or the connection to it, ended the answer, and not the client.
 pub(super) fn server_failed() -> bool {
-    /// The response flags of clients that leave or break the protocol.
+    /// The response flags for clients that disconnect or break the protocol.
     const OF_CLIENT: u64 = 0x4000 | 0x40000;
     let flags = number(&["response", "flags"]).unwrap_or(0);
     flags & !OF_CLIENT != 0 || code_details().starts_with(b"upstream_")
 }
 
-/// Where the response code comes from, in Envoy's words.
+/// The source of the response code, in Envoy's words.
 fn code_details() -> Vec<u8> {
     let details = hostcalls::get_property(vec!["response", "code_details"]);
     details.ok().flatten().unwrap_or_default()

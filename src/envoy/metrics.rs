@@ -1,5 +1,5 @@
-//! Counters in Envoy's stats: `wasmcustom.mcp_auth.decisions.<decision>.<reason>`, and behind that
-//! the policy where the plugin has several.
+//! Counters in Envoy's stats: `wasmcustom.mcp_auth.decisions.<decision>.<reason>`, with the policy as a
+//! last part if the plugin has several.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -9,8 +9,8 @@ use proxy_wasm::types::MetricType;
 
 use crate::audit::Record;
 
-/// The metrics of one plugin configuration in one worker. Both labels are words of this filter, so
-/// their number is bounded.
+/// The metrics of one plugin configuration in one worker. Both labels have a fixed set of values, so the
+/// number of counters is bounded.
 #[derive(Debug, Default)]
 pub(super) struct Metrics {
     counters: RefCell<HashMap<(&'static str, &'static str, bool), u32>>,

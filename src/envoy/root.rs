@@ -81,7 +81,7 @@ impl RootContext for Root {
 }
 
 impl Root {
-    /// One without a policy.
+    /// A root context without a policy.
     pub(super) fn new(id: u32) -> Self {
         Self { id, policies: None }
     }
@@ -107,7 +107,7 @@ fn load(configuration: &[u8], root: u32) -> Result<Policies<Rc<Shared>>, Vec<Pol
     })
 }
 
-/// What the policy takes from the VM's environment.
+/// The policy's secrets from the environment of the VM.
 fn secrets(policy: &Policy) -> Result<Secrets, PolicyError> {
     let audit_key = match &policy.audit.key_env {
         Some(name) => Some(variable("audit.key_env", name)?.into()),
@@ -172,7 +172,7 @@ fn variable(key: &str, name: &str) -> Result<String, PolicyError> {
     }
 }
 
-/// Refuses everything: there is no policy.
+/// Refuses all requests: there is no policy.
 struct Unconfigured;
 
 impl Context for Unconfigured {}

@@ -1,4 +1,4 @@
-//! What one policy shares among its streams, in one worker.
+//! The state that the streams of one policy share in one worker.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -13,32 +13,32 @@ use crate::engine::Engine;
 use crate::host::{Host, Worker};
 use crate::transaction::Transaction;
 
-/// How often the timer looks whether keys are due.
+/// The interval at which the timer checks whether keys are due.
 const IDLE_TICK: Duration = Duration::from_secs(1);
 /// The timer's next tick if a stream waits for it.
 const SOON: Duration = Duration::from_millis(1);
 
-/// A stream that waits; gone if its client left.
+/// A waiting stream. The reference is empty if its client has disconnected.
 type WaitingStream = Weak<RefCell<Stream>>;
 
 pub(super) struct Shared {
     pub(super) engine: Rc<Engine>,
     pub(super) metrics: Metrics,
     worker: Worker<WaitingStream>,
-    /// Whether a body was ever seen while its headers were held: then the host is configured right.
+    /// Whether a body has arrived while its headers were held: then the host is configured correctly.
     pub(super) host_holds: Cell<bool>,
-    /// Whether it was noticed that the host cannot hold: then nothing is let through any more.
+    /// Whether the host cannot hold headers: then all requests are refused.
     pub(super) host_fails: Cell<bool>,
-    /// The callbacks that arrived.
+    /// The callbacks that have arrived.
     pub(super) seen: CallbacksSeen,
-    /// Streams whose headers are held, until the host is known to hold.
+    /// Streams whose headers are held, until the host is known to hold headers.
     held: RefCell<Vec<WaitingStream>>,
-    /// Streams that go on at the next tick.
+    /// Streams that continue at the next tick.
     paused: RefCell<Vec<WaitingStream>>,
 }
 
 impl Shared {
-    /// Takes what was loaded, in this root context.
+    /// The state for a loaded policy in this root context.
     pub(super) fn new(engine: Engine, root: u32) -> Self {
         let engine = Rc::new(engine);
         Self {
@@ -63,7 +63,7 @@ impl Shared {
         EnvoyHost.wake(IDLE_TICK);
     }
 
-    /// Carries out an effect of a stream. `None`: the stream is woken with the outcome.
+    /// Carries out an effect of a stream. `None`: the stream is resumed later with the outcome.
     pub(super) fn perform(
         &self,
         stream: &WaitingStream,
@@ -73,7 +73,7 @@ impl Shared {
         self.worker.perform(Weak::clone(stream), context, effect)
     }
 
-    /// Takes the answer to a call, if it is one of this policy's.
+    /// Takes the answer to a call, if the call belongs to this policy.
     pub(super) fn answered(&self, token: u32, size: usize) {
         wake(
             self.worker
@@ -81,13 +81,13 @@ impl Shared {
         );
     }
 
-    /// Forgets the calls of a stream that is gone.
+    /// Forgets the calls of a stream that has ended.
     pub(super) fn forget(&self, context: u32) {
         self.worker.forget(context);
     }
 
-    /// The timer went off. Shared work begins before anything is done for a stream: its calls would
-    /// be that stream's, and end with it.
+    /// A tick of the timer. Shared work begins before work for a stream: a call made for a stream ends with
+    /// the stream.
     pub(super) fn tick(&self) {
         self.seen.note_tick();
         wake(self.worker.tick());
@@ -97,21 +97,21 @@ impl Shared {
         self.look_after_held();
     }
 
-    /// Lets a stream go on from the next tick.
+    /// Continues a stream at the next tick.
     pub(super) fn resume_soon(&self, stream: &Rc<RefCell<Stream>>) {
         self.paused.borrow_mut().push(Rc::downgrade(stream));
         EnvoyHost.wake(SOON);
     }
 
-    /// Watches whether the body of a held stream ever arrives.
+    /// Watches whether the body of a held stream arrives.
     pub(super) fn watch(&self, stream: &WaitingStream) {
         if !self.host_holds.get() {
             self.held.borrow_mut().push(Weak::clone(stream));
         }
     }
 
-    /// Without `allow_on_headers_stop_iteration`, Envoy keeps the body of a held stream to itself,
-    /// and the request would hang: it has received bytes of a body that never arrive here.
+    /// Without `allow_on_headers_stop_iteration`, Envoy does not deliver the body of a held stream, and the
+    /// request would never end. Such a stream has received bytes of a body, and the filter has not.
     fn look_after_held(&self) {
         let mut held = self.held.take();
         if self.host_holds.get() {

@@ -17,12 +17,12 @@ use crate::transaction::{Ending, Transaction};
 use mcp::headers::{HeaderEdit, Headers};
 use policy::{Hold, Policies};
 
-/// The path with which the headers of a request are held until the host is known to hold.
+/// The path of held request headers, until the host is known to hold headers.
 const UNJUDGED_PATH: &str = "/.mcp-auth/unjudged";
-/// The status with which the headers of an answer are held until the host is known to deliver bodies.
+/// The status of held answer headers, until the host is known to deliver bodies.
 const UNJUDGED_STATUS: &str = "502";
 
-/// Headers of an answer that are held back.
+/// Held headers of an answer.
 struct AnswerHeaders {
     status: String,
     content_type: Option<String>,
@@ -45,17 +45,17 @@ pub(super) struct Stream {
     request_size: Option<usize>,
     /// The whole request is in the buffer.
     request_ended: bool,
-    /// The path of a request, until the host is known to hold.
+    /// The request's own path, until the host is known to hold headers.
     path: Option<String>,
-    /// Its headers are held with another path.
+    /// Whether its headers are held with another path.
     has_other_path: bool,
-    /// The answer's headers arrived here.
+    /// Whether the answer's headers arrived.
     has_answer_headers: bool,
-    /// The answer's end arrived here.
+    /// Whether the answer's end arrived.
     has_answer_end: bool,
-    /// Envoy answers in the server's place.
+    /// Whether Envoy answers instead of the server.
     is_by_proxy: bool,
-    /// The headers of an answer that may not go on with them yet.
+    /// The headers of an answer that must not be passed on with them yet.
     answer_headers: Option<AnswerHeaders>,
     /// The size of the answer's buffer.
     response_size: usize,
@@ -68,7 +68,7 @@ pub(super) struct Stream {
 impl Stream {
     /// A stream whose policy is chosen once its headers are here. `None` without a policy.
     fn new(id: u32, policies: Rc<Policies<Rc<Shared>>>) -> Option<Rc<RefCell<Self>>> {
-        let shared = Rc::clone(policies.for_nobody()?);
+        let shared = Rc::clone(policies.for_no_policy()?);
         let stream = |own: &Weak<RefCell<Self>>| Self {
             id,
             own: Weak::clone(own),
@@ -181,7 +181,7 @@ impl Stream {
             return self.end(end);
         }
         if self.path.is_some() && self.request_size.is_none() {
-            // Were the body not delivered here, the headers would go on with it, unjudged.
+            // If the host did not deliver the body, the headers would pass with it, unjudged.
             let path = HeaderEdit::Set(":path".to_owned(), UNJUDGED_PATH.to_owned());
             host_calls::edit_headers(MapType::HttpRequestHeaders, &[path]);
             self.has_other_path = true;
@@ -192,7 +192,7 @@ impl Stream {
         Action::Pause
     }
 
-    /// Gives a request its path back, once its body is delivered here.
+    /// Restores the path of a request, when the host delivers its body.
     fn restore_path(&mut self) {
         if std::mem::take(&mut self.has_other_path)
             && let Some(path) = self.path.take()
@@ -329,8 +329,8 @@ impl Stream {
         action
     }
 
-    /// Makes the headers of an answer those of an error. Were its body not delivered here, they would go
-    /// on with it, unjudged.
+    /// Makes the headers of an answer those of an error. If the host did not deliver its body, they would
+    /// pass with it, unjudged.
     fn hold_answer_headers(&mut self) {
         let headers = host_calls::headers(MapType::HttpResponseHeaders);
         let one = |name| headers.one(name).ok().flatten().map(str::to_owned);
@@ -368,7 +368,7 @@ impl Stream {
             return Action::Continue;
         };
         if !self.has_answer_headers && !self.replied && transaction.is_over() {
-            // Its headers are gone, and may have its length.
+            // Its headers were passed on, and may have its length.
             report_undelivered(&self.shared);
             host_calls::replace_buffer(BufferType::HttpResponseBody, size, &vec![b' '; size]);
             return Action::Continue;
@@ -386,7 +386,7 @@ impl Stream {
         self.response_step(&step)
     }
 
-    /// How the answer ended, once the stream is over.
+    /// The end of the answer, when the stream has ended.
     fn ending(&self) -> Ending {
         if self.replied {
             return Ending::Whole;
@@ -400,7 +400,7 @@ impl Stream {
         }
     }
 
-    /// The stream is over: whether the host kept something back shows now.
+    /// The stream has ended: now it shows whether the host kept a part back.
     fn check_delivery(&self) {
         let asks = |ask: fn(&Transaction) -> bool| self.transaction.as_ref().is_some_and(ask);
         let is_headless = !self.has_answer_headers && !self.replied;
@@ -411,7 +411,7 @@ impl Stream {
         if !is_held && !is_headless && !is_unread {
             return;
         }
-        // The whole answer of the server went on, and a part of it was not delivered here.
+        // The whole answer of the server was passed on, and a part of it was not delivered here.
         let is_sent = host_calls::number(&["response", "size"]) > Some(0);
         if host_calls::is_from_upstream() && !host_calls::server_failed() && is_sent {
             report_undelivered(&self.shared);

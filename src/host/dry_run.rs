@@ -16,7 +16,7 @@ use base::time::UnixTime;
 use mcp::headers::Headers;
 use oauth::ClientNetwork;
 
-/// The servers and the store that a dry run finds.
+/// The servers and the store of a dry run.
 pub trait Outside {
     /// Answers a call. `None`: there is no answer.
     fn answer(&self, request: &HttpRequest) -> Option<HttpResponse>;
@@ -29,11 +29,11 @@ pub trait Outside {
     fn store(&self, operation: &StoreOperation, now: UnixTime) -> Result<Stored, StoreError>;
 }
 
-/// No server answers, and nothing was stored before.
+/// Servers do not answer, and the store is empty.
 #[derive(Debug, Default)]
 pub struct Nothing(RefCell<Vec<u8>>);
 
-/// One worker whose clock stands still.
+/// One worker with a fixed clock.
 pub struct DryRun {
     host: Rc<DryHost>,
     worker: Worker<()>,
@@ -59,8 +59,8 @@ impl DryRun {
         Self { host, worker, now }
     }
 
-    /// Runs a whole request. With `hold: buffer_filter`, the changes with which the headers go on first
-    /// are among those of the end. `None`: a bug, it did not end.
+    /// Runs a whole request. With `hold: buffer_filter`, its end includes the changes of the headers that
+    /// are passed on first. `None`: a bug, the request did not end.
     pub fn request(
         &self,
         transaction: &mut Transaction,
@@ -89,7 +89,7 @@ impl DryRun {
         }
     }
 
-    /// Carries out what a request asks for, until it asks for its body or is over.
+    /// Carries out the effects of a request, until it needs its body or ends.
     pub fn carry_on(
         &self,
         transaction: &mut Transaction,
@@ -101,13 +101,13 @@ impl DryRun {
                 Progress::Waits(effect) => effect,
             };
             let outcome = match effect {
-                // The clock stands still.
+                // The clock is fixed.
                 Effect::Pause => Outcome::Paused,
                 effect => self.outcome(effect),
             };
             match transaction.resume(outcome, self.now) {
                 Some(next) => progress = next,
-                // It is over: it goes on with nothing.
+                // The request has ended.
                 None => return Progress::Waits(Effect::Body(None)),
             }
         }
@@ -120,7 +120,7 @@ impl DryRun {
         let mut woken = self.worker.tick();
         while woken.is_empty() {
             let answer = self.host.answers.borrow_mut().pop();
-            // All calls are answered at once, and a request that waits was woken by the last of them.
+            // All calls are answered at once. The last answer has resumed a waiting request.
             let Some((token, answer)) = answer else {
                 return Outcome::Paused;
             };
@@ -162,7 +162,7 @@ impl Outside for Nothing {
     }
 
     fn store(&self, operation: &StoreOperation, now: UnixTime) -> Result<Stored, StoreError> {
-        let (stored, held) = memory::apply(&self.0.borrow(), operation, now.as_secs())?;
+        let (stored, held) = memory::apply(&self.0.borrow(), operation, now)?;
         if let Some(held) = held {
             self.0.replace(held);
         }
@@ -170,7 +170,7 @@ impl Outside for Nothing {
     }
 }
 
-/// The worker is not shown.
+/// Without the worker.
 impl fmt::Debug for DryRun {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("DryRun")

@@ -1,19 +1,20 @@
-//! Records in etcd that someone with write access rolled back: a deleted account that is there again, a used
-//! mark or a sign-out mark that is gone. Each proxy keeps in its own memory what it saw end, and believes
-//! that.
+//! Records in etcd that an attacker with write access rolled back: a deleted account that exists again, a
+//! used mark or a sign-out mark that is missing. Each proxy remembers the ends that it saw in its own
+//! memory, and trusts these.
 
 use std::cell::RefCell;
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use lru::LruCache;
 
 use super::Host;
 use base::store::{Key, RecordKind, Room, StoreError, StoreOperation, StoreRecord, Stored};
 
-/// How many records a worker remembers that it read last: a record is read before it is deleted.
+/// The number of records that a worker remembers as read: a record is read before it is deleted.
 const READ: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
-/// How long an end is remembered at least, in seconds.
-const REMEMBERED_S: u64 = 24 * 3600;
+/// The minimum time for which an end is remembered.
+const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
 /// The ends that a worker saw.
 pub(super) struct Rollbacks {
@@ -28,8 +29,8 @@ impl Rollbacks {
         }
     }
 
-    /// The outcome of an operation on etcd, corrected where the record was rolled back. If the proxy's memory
-    /// is full, less is noticed.
+    /// The outcome of an operation on etcd, corrected if the record was rolled back. If the proxy's memory
+    /// is full, fewer rollbacks are noticed.
     pub(super) fn correct(
         &self,
         host: &dyn Host,
@@ -49,7 +50,7 @@ impl Rollbacks {
         operation: &StoreOperation,
         stored: Result<&Stored, &StoreError>,
     ) -> Option<Stored> {
-        let now = host.now().as_secs();
+        let now = host.now().whole_seconds();
         match (operation, operation.key().room(), stored.ok()?) {
             (StoreOperation::Create(record), Room::Marks, Stored::Created(first)) => {
                 let here = host.store(&StoreOperation::Create(record.clone()));
@@ -64,7 +65,7 @@ impl Rollbacks {
                 let Ok(Stored::Value(here)) = host.store(&StoreOperation::Get(key.clone())) else {
                     return None;
                 };
-                // A mark is a time, and does not become earlier.
+                // A mark is a time. It never becomes earlier.
                 let time =
                     |mark: &Option<String>| mark.as_ref().and_then(|at| at.parse::<u64>().ok());
                 if time(found) < time(&here) {
@@ -74,7 +75,7 @@ impl Rollbacks {
                     let _ = host.store(&StoreOperation::Put(StoreRecord {
                         key: key.clone(),
                         value,
-                        expires: now.saturating_add(REMEMBERED_S),
+                        expires: now.saturating_add(REMEMBERED),
                     }));
                 }
                 None
@@ -90,7 +91,7 @@ impl Rollbacks {
                 let _ = host.store(&StoreOperation::Put(StoreRecord {
                     key: gone,
                     value: String::new(),
-                    expires: now.saturating_add(REMEMBERED_S),
+                    expires: now.saturating_add(REMEMBERED),
                 }));
                 None
             }
@@ -140,7 +141,8 @@ mod tests {
         }
 
         fn store(&self, operation: &StoreOperation) -> Result<Stored, StoreError> {
-            let (stored, held) = memory::apply(&self.memory.borrow(), operation, NOW)?;
+            let (stored, held) =
+                memory::apply(&self.memory.borrow(), operation, UnixTime::from_secs(NOW))?;
             if let Some(held) = held {
                 self.memory.replace(held);
             }
@@ -154,7 +156,7 @@ mod tests {
         StoreRecord {
             key: Key::of(kind, &["dana"], &["a"]),
             value: value.to_owned(),
-            expires: NOW + 600,
+            expires: UnixTime::from_secs(NOW + 600),
         }
     }
 

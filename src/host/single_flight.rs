@@ -1,10 +1,10 @@
-//! Work that is done once, however many requests wait for it.
+//! Single flight: work that is done once for all requests that wait for it.
 
 use crate::effect::{Outcome, Progress, Task, Work, Worked};
 use crate::engine::Finished;
 use base::time::UnixTime;
 
-/// Work under way or about to begin, and the requests (`R`) that wait for it.
+/// Work that runs or will begin, and the requests (`R`) that wait for it.
 #[derive(Debug)]
 pub(super) struct SingleFlight<R> {
     flights: Vec<Flight<R>>,
@@ -20,16 +20,16 @@ struct Flight<R> {
     waiting: Vec<R>,
 }
 
-/// Which work it is. No two are the same.
+/// The id of a work. Each has its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FlightId(u64);
 
-/// Work that is over.
+/// Work that has ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Landed<R> {
-    /// What came of it.
+    /// Its outcome.
     pub(super) worked: Worked,
-    /// What the operator has to know.
+    /// The error for the operator.
     pub(super) error: Option<String>,
     /// The requests that wait for it.
     pub(super) waiting: Vec<R>,
@@ -45,7 +45,7 @@ impl<R> Default for SingleFlight<R> {
 }
 
 impl<R> SingleFlight<R> {
-    /// Lets requests wait for work, which begins with [`Self::begin`] unless it has begun.
+    /// Adds requests that wait for work. [`Self::begin`] begins it, unless it has begun.
     pub(super) fn join(&mut self, work: Work, requests: impl IntoIterator<Item = R>) {
         let known = self.flights.iter_mut().find(|flight| flight.work == work);
         if let Some(flight) = known {
@@ -61,7 +61,8 @@ impl<R> SingleFlight<R> {
         });
     }
 
-    /// Begins all work that has not begun. Each is to be carried on with its first effect or end.
+    /// Begins all work that has not begun. The caller must carry out the first effect of each, or take its
+    /// end.
     pub(super) fn begin(
         &mut self,
         start: impl Fn(Work) -> (Task<Finished>, Progress<Finished>),
@@ -76,7 +77,7 @@ impl<R> SingleFlight<R> {
             .collect()
     }
 
-    /// Carries work on: to its next effect, or to its end. `None`: it is over already.
+    /// Continues work to its next effect or its end. `None`: it has ended.
     pub(super) fn resume(
         &mut self,
         id: FlightId,
@@ -85,10 +86,10 @@ impl<R> SingleFlight<R> {
     ) -> Option<Progress<Finished>> {
         let flight = self.flights.iter_mut().find(|flight| flight.id == id)?;
         let task = flight.task.as_mut()?;
-        Some(task.resume(outcome, now.as_millis()))
+        Some(task.resume(outcome, now))
     }
 
-    /// Takes out work that is over.
+    /// Removes work that has ended.
     pub(super) fn land(&mut self, id: FlightId, finished: Finished) -> Landed<R> {
         let at = self.flights.iter().position(|flight| flight.id == id);
         let flight = at.map(|at| self.flights.swap_remove(at));

@@ -1,5 +1,5 @@
-//! The effects of requests, and of the work they share, carried out by a host: calls, the store,
-//! pauses. What is over wakes the requests that wait for it.
+//! Carries out the effects of requests and of their shared work with a host: calls, the store, pauses. An
+//! outcome resumes the requests that wait for it.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -14,42 +14,43 @@ use crate::effect::{Effect, Outcome, Progress, Task};
 use crate::engine::{Engine, Finished};
 use base::http::{HttpRequest, HttpResponse};
 use base::store::{StoreError, Stored, etcd};
+use base::time::UnixTime;
 
-/// How long a pause is.
-const PAUSE_MS: u64 = 100;
-/// A call without an answer for so long never gets one. The host's own limit is shorter.
-const LONGEST_CALL_MS: u64 = 10_000;
-/// When the timer goes off if a request waits for it.
+/// The length of a pause.
+const PAUSE: Duration = Duration::from_millis(100);
+/// A call without an answer for this time never gets one. The host's own limit is shorter.
+const LONGEST_CALL: Duration = Duration::from_secs(10);
+/// The timer's next tick if a request waits for it.
 const SOON: Duration = Duration::from_millis(1);
 
-/// One policy in one worker, with its requests (`R`) that wait.
+/// One policy in one worker, with its waiting requests (`R`).
 pub struct Worker<R> {
     engine: Rc<Engine>,
     host: Rc<dyn Host>,
-    /// The context in which shared work calls: calls of a stream's context end with the stream.
+    /// The context for the calls of shared work: calls in a stream's context end with the stream.
     root: u32,
     /// The leases of this worker's records in etcd.
     leases: RefCell<etcd::Leases>,
     rollbacks: Rollbacks,
     flights: RefCell<SingleFlight<R>>,
     calls: RefCell<HashMap<u32, Call<R>>>,
-    /// Whether the last operation on the store found it available.
+    /// Whether the last operation on the store failed.
     store_fails: Cell<bool>,
-    /// Until when, in Unix milliseconds.
-    pauses: RefCell<Vec<(u64, CallOwner<R>)>>,
+    /// The ends of pauses.
+    pauses: RefCell<Vec<(UnixTime, CallOwner<R>)>>,
 }
 
-/// A call under way.
+/// A call that was sent.
 struct Call<R> {
     owner: CallOwner<R>,
     context: u32,
-    /// In Unix milliseconds.
-    began_ms: u64,
-    /// The operation on the store that it is for, if it is for one.
+    /// The start of the call.
+    began: UnixTime,
+    /// The operation on the store that the call belongs to.
     store: Option<Box<etcd::Job>>,
 }
 
-/// What a call, or a pause, is for.
+/// The owner of a call or a pause.
 enum CallOwner<R> {
     Request(R),
     Work(FlightId),
@@ -71,13 +72,13 @@ impl<R> Worker<R> {
         }
     }
 
-    /// Carries out an effect of a request, in its context. `None`: its outcome comes from
-    /// [`Self::answered`] or [`Self::tick`], or it is the body, which the host brings.
+    /// Carries out an effect of a request, in its context. `None`: [`Self::answered`] or [`Self::tick`] has
+    /// its outcome later, or it is the body, which the host delivers.
     pub fn perform(&self, request: R, context: u32, effect: Effect) -> Option<Outcome> {
         match effect {
             Effect::Work(work) => {
                 self.flights.borrow_mut().join(work, [request]);
-                // Not now: in a callback of a stream, a call would be that stream's.
+                // Not now: a call in a callback of a stream belongs to that stream.
                 self.host.wake(SOON);
                 None
             }
@@ -88,8 +89,8 @@ impl<R> Worker<R> {
         }
     }
 
-    /// Takes the answer to a call; `None`: there was none. The requests that go on now, each with the
-    /// outcome it waited for. `answer` is not asked if this is no call of the worker.
+    /// Takes the answer to a call. `None`: there was none. Returns the requests that continue now, each
+    /// with its outcome. `answer` is not called if the worker does not have this call.
     pub fn answered(
         &self,
         token: u32,
@@ -115,47 +116,42 @@ impl<R> Worker<R> {
         self.deliver(performed)
     }
 
-    /// Begins work that is due, and ends pauses. The requests that go on now, each with the outcome
-    /// it waited for.
+    /// Begins due work and ends pauses. Returns the requests that continue now, each with its outcome.
     pub fn tick(&self) -> Vec<(R, Outcome)> {
         let now = self.host.now();
         let begun = {
             let flights = &mut *self.flights.borrow_mut();
-            for work in self.engine.due(now.as_secs()) {
+            for work in self.engine.due(now.whole_seconds()) {
                 flights.join(work, []);
             }
             let engine = &self.engine;
-            flights.begin(|work| {
-                Task::start(now.as_millis(), |effects| {
-                    Rc::clone(engine).work(effects, work)
-                })
-            })
+            flights.begin(|work| Task::start(now, |effects| Rc::clone(engine).work(effects, work)))
         };
         let begun = begun.into_iter();
         let mut going_on: Vec<_> = begun
             .flat_map(|(id, progress)| self.carry_on(id, progress))
             .collect();
-        for token in self.calls_given_up(now.as_millis()) {
+        for token in self.calls_given_up(now) {
             self.host.log(
                 "the host did not report the end of a call; compare its \
                  capability_restriction_config with the shipped one",
             );
             going_on.extend(self.answered(token, || None));
         }
-        for owner in self.pauses_over(now.as_millis()) {
+        for owner in self.pauses_over(now) {
             going_on.extend(self.deliver(Some((owner, Outcome::Paused))));
         }
         going_on
     }
 
-    /// Forgets the calls of a context that is gone. They ended with it.
+    /// Forgets the calls of a context that has ended. They ended with it.
     pub fn forget(&self, context: u32) {
         self.calls
             .borrow_mut()
             .retain(|_, call| call.context != context);
     }
 
-    /// Logs the begin and the end of an outage of the store.
+    /// Logs the start and the end of an outage of the store.
     fn note_store(&self, stored: &Result<Stored, StoreError>) {
         let fails = stored == &Err(StoreError::Unavailable);
         if self.store_fails.replace(fails) != fails {
@@ -166,23 +162,23 @@ impl<R> Worker<R> {
         }
     }
 
-    fn calls_given_up(&self, now_ms: u64) -> Vec<u32> {
+    fn calls_given_up(&self, now: UnixTime) -> Vec<u32> {
         let calls = self.calls.borrow();
         let given_up = calls.iter().filter(|(_, call)| {
-            // A call that began further ahead than a step of the clock is long goes on.
-            now_ms.saturating_sub(call.began_ms) > LONGEST_CALL_MS
+            // A call that began in the future continues: the clock was set back.
+            now.since(call.began) > LONGEST_CALL
         });
         given_up.map(|(token, _)| *token).collect()
     }
 
-    fn pauses_over(&self, now_ms: u64) -> Vec<CallOwner<R>> {
+    fn pauses_over(&self, now: UnixTime) -> Vec<CallOwner<R>> {
         let pauses = std::mem::take(&mut *self.pauses.borrow_mut());
-        // One that is further ahead than a pause is long is over: the clock was set back.
-        let is_over = |until: u64| until <= now_ms || until > now_ms.saturating_add(PAUSE_MS);
+        // A pause with a longer rest than its length is over: the clock was set back.
+        let is_over = |until: UnixTime| until <= now || until > now.saturating_add(PAUSE);
         let (over, waiting): (Vec<_>, Vec<_>) =
             pauses.into_iter().partition(|(until, _)| is_over(*until));
         if !waiting.is_empty() {
-            self.host.wake(Duration::from_millis(PAUSE_MS));
+            self.host.wake(PAUSE);
         }
         self.pauses.borrow_mut().extend(waiting);
         over.into_iter().map(|(_, owner)| owner).collect()
@@ -205,18 +201,18 @@ impl<R> Worker<R> {
             }
             (Effect::Store(operation), Some(etcd)) => {
                 let operation = self.engine.secrets.store_names.name(operation);
-                let now = self.host.now().as_secs();
+                let now = self.host.now().whole_seconds();
                 let (job, request) =
                     etcd::Job::start(etcd, &mut self.leases.borrow_mut(), operation, now);
                 self.call(owner, context, &request, Some(Box::new(job)))
             }
             (Effect::Pause, _) => {
-                let until = self.host.now().as_millis().saturating_add(PAUSE_MS);
+                let until = self.host.now().saturating_add(PAUSE);
                 self.pauses.borrow_mut().push((until, owner));
-                self.host.wake(Duration::from_millis(PAUSE_MS));
+                self.host.wake(PAUSE);
                 None
             }
-            // The host has the body, and no work waits for other work.
+            // The host delivers the body, and work does not wait for other work.
             (Effect::Body(_) | Effect::Work(_), _) => None,
         }
     }
@@ -243,7 +239,7 @@ impl<R> Worker<R> {
         let call = Call {
             owner,
             context,
-            began_ms: self.host.now().as_millis(),
+            began: self.host.now(),
             store,
         };
         self.calls.borrow_mut().insert(token, call);
@@ -262,7 +258,7 @@ impl<R> Worker<R> {
         }
     }
 
-    /// Carries work on until it waits. The requests that go on if it is over.
+    /// Continues work until it waits. Returns the requests that continue if it has ended.
     fn carry_on(&self, id: FlightId, progress: Progress<Finished>) -> Vec<(R, Outcome)> {
         match progress {
             Progress::Waits(effect) => {
@@ -281,7 +277,7 @@ impl<R> Worker<R> {
     }
 }
 
-/// Requests are not shown.
+/// Without the requests.
 impl<R> fmt::Debug for Worker<R> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Worker")

@@ -3,8 +3,8 @@
 use policy::OwnTool;
 use serde_json::{Value, json};
 
-/// The tool as a list shows it (MCP 2025-06-18 and later "Tools"; earlier clients skip what they
-/// do not know).
+/// The tool in a list (MCP 2025-06-18 and later, "Tools"). Earlier clients ignore the members that they do
+/// not know.
 pub fn definition(tool: OwnTool) -> Value {
     let (title, description) = texts_of(tool);
     let ends = tool == OwnTool::Disconnect;
@@ -28,8 +28,8 @@ fn texts_of(tool: OwnTool) -> (&'static str, &'static str) {
     match tool {
         OwnTool::Connections => (
             "Connected accounts",
-            "Lists the accounts of the user's own that tools here work with: whether each is \
-                 connected, as whom, since and until when, and which tools need it.",
+            "Lists the user's own accounts that tools here work with: whether each is connected, \
+                 its name, the start and end of the connection, and the tools that need it.",
         ),
         OwnTool::Disconnect => (
             "Disconnect an account",
@@ -38,8 +38,8 @@ fn texts_of(tool: OwnTool) -> (&'static str, &'static str) {
         ),
         OwnTool::WhoAmI => (
             "Who am I",
-            "Says as whom the user is signed in here: user, organization, roles, scopes, how that \
-                 is known, and as whom it acts.",
+            "Shows the signed-in user: user, organization, roles, scopes, how the user is \
+                 identified, and the role or test user that the user acts as.",
         ),
     }
 }

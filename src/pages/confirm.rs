@@ -1,4 +1,4 @@
-//! The page that asks a user whether a call may be made, and the answer.
+//! The page that asks a user to agree to a call, and the answer.
 
 use super::content::{self, CallPage};
 use super::page_request::PageRequest;
@@ -10,7 +10,7 @@ use crate::reasons::Approval;
 use base::http::Reply;
 use base::store::Stored;
 
-/// Shows the question, or how it was answered.
+/// Shows the question, or its answer.
 pub(super) async fn show(
     context: &PageContext,
     request: &PageRequest,
@@ -64,17 +64,17 @@ pub(super) async fn answer(
     }
     let call = question.call.clone();
     let outcome = match question.answer {
-        // Sent twice, or after a no, which is final.
+        // The form was sent twice, or after a no. A no is final.
         Some(before) if !before.yes || yes => Ok(Approval::AnswerPageShown),
         before => {
-            // A yes can be taken back until a call was made with it.
+            // The user can withdraw a yes until a call uses it.
             if before.is_some() && !context.effects.create(place.use_up(&question)).await? {
                 return Err(PageRefusal::CallMade);
             }
             let answered = question.clone().answered(yes, context.now());
             let answer = place.answer(&context.sealer, (&question, &value), &answered);
             if context.effects.store(answer).await? != Stored::Created(true) {
-                // Another answer came first.
+                // Another answer was first.
                 return Err(PageRefusal::Form);
             }
             match yes {
@@ -88,7 +88,7 @@ pub(super) async fn answer(
     Ok(about_call(reply, outcome, user, call))
 }
 
-/// The question, and the value that was read.
+/// The question, and the value as it was read.
 async fn find(
     context: &PageContext,
     place: &QuestionPlace,

@@ -1,4 +1,4 @@
-//! Linking an account: the page that asks, the way to the authorization server, and the way back.
+//! Linking an account: the page that asks the user, the authorization request, and the redirect back.
 
 use super::content::{self, ConnectPage};
 use super::find_client::find_client;
@@ -12,6 +12,7 @@ use crate::accounts::vault::{AccountPlace, ConversationId, LinkedAccount};
 use crate::reasons::Approval;
 use base::seal::Purpose;
 use base::secret::Secret;
+use base::time::UnixTime;
 use oauth::client::{AuthorizationUrl, DiscoveredServer, IssParameter, TokenGrant, Tokens, object};
 use policy::{Connection, Policy};
 
@@ -47,7 +48,7 @@ pub(super) fn show(
     ))
 }
 
-/// The user said yes: the browser goes on to the authorization server.
+/// The user agreed: sends the browser to the authorization server.
 pub(super) async fn go(
     context: &PageContext,
     request: &PageRequest,
@@ -59,7 +60,7 @@ pub(super) async fn go(
     let link = user.link;
     match find_client(context, connection).await {
         Ok(discovered) => leave(context, request, link, connection, discovered).await,
-        // The operator has to know which connection it is.
+        // The log needs the connection.
         Err(refusal) => Ok(PageOutcome {
             user: Some((link.issuer, link.user)),
             connection: Some((connection.name.clone(), None)),
@@ -108,7 +109,7 @@ async fn leave(
     ))
 }
 
-/// The browser comes back from the authorization server of the connection `name`: the account is linked.
+/// The redirect from the authorization server of the connection `name`: links the account.
 pub(super) async fn came_back(
     context: &PageContext,
     request: &PageRequest,
@@ -161,7 +162,8 @@ pub(super) async fn came_back(
     })
 }
 
-/// Keeps an account, unless its conversation ended since the browser left. Its name at the resource.
+/// Keeps an account, unless its conversation has ended since the authorization request. Returns its name at
+/// the resource.
 async fn link_account(
     context: &PageContext,
     connection: &Connection,
@@ -180,8 +182,8 @@ async fn link_account(
     };
     let put = place.put(&context.sealer, &account);
     context.effects.store(put).await?;
-    // After the account was written: either this finds that the conversation ended, or its end finds
-    // the account.
+    // This comes after the account is written. So either this sees that the conversation ended, or the end
+    // of the conversation sees the account.
     let noted = conversation.note_account(context, &authorization.id, account.ends);
     match noted.await {
         Ok(true) => Ok(name),
@@ -211,7 +213,7 @@ async fn redeem(
     tokens.map_err(PageRefusal::Tokens)
 }
 
-/// The account's name, which the resource is asked for if the policy says so.
+/// The account's name. The resource is asked for it if the policy says so.
 async fn account_name(
     context: &PageContext,
     connection: &Connection,
@@ -228,12 +230,12 @@ async fn account_name(
     name.map(Some).ok_or(PageRefusal::Account)
 }
 
-/// The account that was linked by an authorization request which began at this time: the browser loads
-/// the page again.
+/// The account that was linked by an authorization request that began at this time: the browser loads the
+/// page again.
 async fn linked_since(
     context: &PageContext,
     place: &AccountPlace,
-    began_at: u64,
+    began_at: UnixTime,
 ) -> Result<LinkedAccount, PageRefusal> {
     let found = context.effects.get(place.key()).await?;
     let found = found.and_then(|found| place.open(&context.sealer, &found, context.now()));
@@ -241,8 +243,8 @@ async fn linked_since(
     found.ok_or(PageRefusal::StateUsed)
 }
 
-/// The redirect URI of a connection. Each has its own, so that the response of one authorization server
-/// is not taken for that of another (RFC 9700 section 4.4.2.2).
+/// The redirect URI of a connection. Each connection has its own, so that the response of one authorization
+/// server is not accepted as that of another (RFC 9700 section 4.4.2.2).
 pub(super) fn callback(policy: &Policy, connection: &Connection) -> String {
     redirect_uri(policy, &format!("callback/{}", connection.name))
 }

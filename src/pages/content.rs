@@ -1,4 +1,4 @@
-//! The pages as HTML: without scripts, without anything from other sites, readable on a phone.
+//! The pages as HTML: without scripts, without content of other sites, readable on a phone.
 
 mod call;
 
@@ -10,17 +10,17 @@ use super::html::{Html, page};
 use base::http::Reply;
 use policy::{Connection, Policy};
 
-/// The page that asks whether to link an account: which user, at which resource, what for, how long.
+/// The page that asks to link an account. It names the user, the resource, the purpose and the duration.
 pub(super) struct ConnectPage<'a> {
     pub(super) policy: &'a Policy,
     pub(super) connection: &'a Connection,
     /// The name of the signed-in user.
     pub(super) name: &'a str,
-    /// The client that will use the account, if it is one.
+    /// The client that will use the account, if it is bound to one.
     pub(super) client: Option<&'a str>,
     /// Whether the account is used in one conversation only.
     pub(super) one_conversation: bool,
-    /// The link, sealed.
+    /// The sealed link.
     pub(super) link: &'a str,
     pub(super) form: &'a str,
 }
@@ -67,8 +67,8 @@ impl ConnectPage<'_> {
     }
 }
 
-/// The page that leads to the authorization server. Not a redirect: browsers would check every server
-/// on the way against the `form-action` of the page before.
+/// The page that leads to the authorization server. It is not a redirect: browsers would compare all
+/// servers on the way with `form-action` of the page before.
 pub(super) fn onward(connection: &Connection, url: &str) -> Reply {
     let title = &connection.title;
     let mut html = Html::titled(&format!("On the way to {title}"));
@@ -99,15 +99,15 @@ pub(super) fn done(connection: &Connection, account: Option<&str>) -> Reply {
 
 /// The page that says that the link is for another user. It does not name that user.
 pub(super) fn other_user(name: &str, sign_in: &str) -> Reply {
-    let mut html = Html::titled("This link is for somebody else");
+    let mut html = Html::titled("This link is for another user");
     html.open("<p>").text("You are signed in as ").strong(name);
     html.text(", and the link was made for another user. Nothing was done.");
     html.open("</p><p>").text("If it is yours: ");
-    html.link(sign_in, "sign in as somebody else")
+    html.link(sign_in, "sign in as another user")
         .text(".")
         .open("</p>");
     html.open("<p class=\"quiet\">")
-        .text("If somebody sent it to you: close the page.");
+        .text("If another person sent it to you: close the page.");
     html.open("</p>");
     page(PageRefusal::OtherUser.status(), html)
 }

@@ -22,6 +22,7 @@ use base::http::{HttpRequest, HttpResponse};
 use base::seal::{Owner, Sealer};
 use base::secret::Secret;
 use base::store::{StoreError, StoreOperation, Stored, memory};
+use base::time::UnixTime;
 use mcp::headers::Headers;
 use oauth::client::Tokens;
 use oauth::signing::SigningKey;
@@ -104,7 +105,12 @@ impl World {
 
     /// The link a user is sent to, as a path.
     pub(crate) fn link(&self, user: &str) -> String {
-        let link = connect_link(&self.policy, &self.sealer, &self.place(user), self.now);
+        let link = connect_link(
+            &self.policy,
+            &self.sealer,
+            &self.place(user),
+            UnixTime::from_secs(self.now),
+        );
         link.strip_prefix(ORIGIN).unwrap().to_owned()
     }
 
@@ -172,7 +178,7 @@ impl World {
     {
         let mut context = self.context();
         let now_ms = self.now * 1000;
-        let (mut task, mut progress) = Task::start(now_ms, |effects| {
+        let (mut task, mut progress) = Task::start(UnixTime::from_millis(now_ms), |effects| {
             context.accounts.effects = effects;
             task(context)
         });
@@ -182,7 +188,7 @@ impl World {
                 Progress::Waits(effect) => effect,
             };
             let outcome = self.perform(effect);
-            progress = task.resume(outcome, now_ms);
+            progress = task.resume(outcome, UnixTime::from_millis(now_ms));
         }
     }
 
@@ -219,7 +225,7 @@ impl World {
         if self.puts_fail && matches!(operation, StoreOperation::Put(_)) {
             return Err(StoreError::Unavailable);
         }
-        let (outcome, held) = memory::apply(held, operation, self.now)?;
+        let (outcome, held) = memory::apply(held, operation, UnixTime::from_secs(self.now))?;
         if let Some(held) = held {
             self.store = Ok(held);
         }
@@ -231,7 +237,9 @@ impl World {
         assert!(matches!(verifier.start(need), oauth::FetchStart::Call(_)));
         let keys = key_set();
         let document = self.keys.then_some(keys.as_bytes());
-        verifier.fetched(need, document, self.now, 1.0).unwrap();
+        verifier
+            .fetched(need, document, UnixTime::from_secs(self.now), 1.0)
+            .unwrap();
     }
 
     /// Lets a token endpoint answer.
@@ -290,7 +298,8 @@ impl World {
             scope: None,
             id_token: None,
         };
-        let connected = LinkedAccount::new(&connection(), tokens, None, self.now);
+        let connected =
+            LinkedAccount::new(&connection(), tokens, None, UnixTime::from_secs(self.now));
         let put = place.put(&self.sealer, &connected);
         self.stored(&put).unwrap();
         let noted = ConversationPlace::linked(&self.sealer, place, connected.ends);
@@ -308,7 +317,9 @@ impl World {
 
     pub(crate) fn connection_at(&mut self, place: &AccountPlace) -> Option<LinkedAccount> {
         match self.stored(&place.get()).unwrap() {
-            Stored::Value(found) => place.open(&self.sealer, &found?, self.now),
+            Stored::Value(found) => {
+                place.open(&self.sealer, &found?, UnixTime::from_secs(self.now))
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -496,7 +507,7 @@ impl World {
     }
 
     pub(crate) fn ask_about(&mut self, user: &str, call: AskedCall, arguments: &str) -> String {
-        let question = CallQuestion::new(call, self.now * 1000);
+        let question = CallQuestion::new(call, UnixTime::from_secs(self.now));
         let place = question_place(user, arguments);
         self.stored(&place.put(&self.sealer, &question)).unwrap();
         let link = super::question_link(&self.policy, &self.sealer, &place, question.ends());

@@ -1,5 +1,7 @@
-//! The endpoints and the client id at an authorization server, where the policy has only its issuer:
-//! from metadata (RFC 8414), and by dynamic registration (RFC 7591).
+//! The endpoints and the client id at an authorization server, for policies that have only its issuer. They
+//! come from its metadata (RFC 8414) and from dynamic registration (RFC 7591).
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -12,16 +14,17 @@ use crate::reasons::Approval;
 use base::http::{Endpoint, HttpResponse, Reply};
 use base::seal::Purpose;
 use base::store::{Key, RecordKind, StoreOperation, StoreRecord};
+use base::time::UnixTime;
 use oauth::client::{
     AuthorizationServer, ClientIdSource, DiscoveredServer, Discovery, DiscoveryError,
     TokenAnswerError, TokenGrant, check_resource, metadata_paths, read_metadata, read_registration,
 };
 use policy::{Connection, Policy};
 
-/// How long a registration is used, in seconds.
-const REGISTRATION_LIFETIME_S: u64 = 90 * 24 * 3600;
+/// How long a registration is used.
+const REGISTRATION_LIFETIME: Duration = Duration::from_secs(90 * 24 * 3600);
 
-/// Finds the client for a connection. `None`: the policy has all of it.
+/// Finds the client for a connection. `None`: the policy has it.
 pub(super) async fn find_client(
     context: &PageContext,
     connection: &Connection,
@@ -48,7 +51,7 @@ pub(super) async fn find_client(
     Ok(Some(discovered.known_as(client_id)))
 }
 
-/// Fetches the authorization server's metadata from the first place that has it.
+/// Fetches the authorization server's metadata from the first path that has it.
 async fn fetch_metadata(
     context: &PageContext,
     connection: &Connection,
@@ -71,7 +74,7 @@ async fn fetch_metadata(
     Err(DiscoveryError::NotOffered.into())
 }
 
-/// The document in a response; `None`: there is none at this place.
+/// The document in a response. `None`: this path has none.
 fn document_of(response: Option<&HttpResponse>) -> Result<Option<&[u8]>, DiscoveryError> {
     match response {
         Some(response) if response.status == 200 => Ok(Some(&response.body)),
@@ -80,8 +83,8 @@ fn document_of(response: Option<&HttpResponse>) -> Result<Option<&[u8]>, Discove
     }
 }
 
-/// The registration of this filter at one authorization server, for one connection. It is made once, for
-/// all replicas, and again when the authorization server does not know the client any more.
+/// The filter's registration at one authorization server, for one connection. It is made once for all
+/// replicas. It is made again when the authorization server does not know the client any more.
 pub(super) struct Registration<'a> {
     pub(super) context: &'a PageContext,
     pub(super) connection: &'a Connection,
@@ -91,11 +94,11 @@ pub(super) struct Registration<'a> {
     pub(super) endpoint: &'a Endpoint,
 }
 
-/// A registration as JSON, which is then sealed.
+/// A registration, as JSON that is then sealed.
 #[derive(Serialize, Deserialize)]
 struct WrittenRegistration {
     client_id: String,
-    expires: u64,
+    expires: UnixTime,
 }
 
 expires!(WrittenRegistration);
@@ -119,7 +122,7 @@ impl Registration<'_> {
         if replaces {
             effects.store(StoreOperation::Put(record)).await?;
         } else if !effects.create(record).await? {
-            // Another replica registered first: all use its client id.
+            // Another replica was first: all use its client id.
             let first = effects.get(self.key()).await?;
             let first = first.and_then(|first| self.open(&first));
             return Ok(first.unwrap_or(client_id));
@@ -127,9 +130,9 @@ impl Registration<'_> {
         Ok(client_id)
     }
 
-    /// Whether the authorization server still knows the client. If not, it would show the user an error
-    /// and never send the browser back. It checks the client before the code (RFC 6749 section 5.2), so
-    /// a code that does not exist is enough to ask.
+    /// Whether the authorization server still knows the client. If not, it would show an error to the user
+    /// and never redirect the browser back. It checks the client before the code (RFC 6749 section 5.2), so
+    /// a code that does not exist is enough for the check.
     async fn is_known(&self, client_id: &str) -> Result<bool, PageRefusal> {
         let discovered = self.discovered.clone().known_as(client_id.to_owned());
         let client = self.connection.server.client(Some(&discovered));
@@ -159,7 +162,7 @@ impl Registration<'_> {
     /// The record that keeps a client id.
     pub(super) fn record(&self, client_id: &str) -> StoreRecord {
         let (client_id, expires) = (client_id.to_owned(), self.context.now());
-        let expires = expires.saturating_add(REGISTRATION_LIFETIME_S);
+        let expires = expires.saturating_add(REGISTRATION_LIFETIME);
         let written = WrittenRegistration { client_id, expires };
         let key = self.key();
         let bound = [key.as_str().as_bytes()];
@@ -181,7 +184,7 @@ impl Registration<'_> {
         Some(written.client_id)
     }
 
-    /// The key of the record: a hash of everything that a registration depends on.
+    /// The key of the record: a hash of all values that a registration depends on.
     pub(super) fn key(&self) -> Key {
         let resource = &self.context.policy.resource;
         let Connection { issuer, name, .. } = self.connection;
@@ -201,7 +204,7 @@ impl Registration<'_> {
     }
 }
 
-/// This filter as a client (RFC 7591 section 2).
+/// The filter's client metadata (RFC 7591 section 2).
 fn metadata(policy: &Policy, redirect_uris: &[String]) -> Value {
     let origin = policy.origin();
     let name = policy.metadata.resource_name.as_deref().unwrap_or(origin);
@@ -215,7 +218,7 @@ fn metadata(policy: &Policy, redirect_uris: &[String]) -> Value {
     })
 }
 
-/// The document that describes this filter as a client (OAuth Client ID Metadata Document).
+/// The filter's client metadata document (OAuth Client ID Metadata Document).
 pub(super) fn document(context: &PageContext) -> Result<PageOutcome, PageRefusal> {
     let policy = &*context.policy;
     if !policy.publishes_document() {

@@ -1,4 +1,4 @@
-//! Writing HTML: every text is escaped, and every page has the same headers.
+//! Writes HTML: all texts are escaped, and all pages have the same headers.
 
 use std::fmt::Write;
 
@@ -7,8 +7,8 @@ use base64::prelude::BASE64_STANDARD;
 
 use base::http::Reply;
 
-/// The buttons that agree to a call cannot be clicked in the first second of the page, and in the first second
-/// after the pointer came to it: the second click of a double click elsewhere does not press them.
+/// The buttons that agree to a call are disabled in the first second of the page, and in the first second
+/// after the pointer reaches them. So the second click of a double click elsewhere does not press them.
 const STYLE: &str = "\
 :root{color-scheme:light dark;--ink:#1c1e21;--quiet:#5c6370;--paper:#fff;--edge:#d5d9e0;--link:#1a56db}\
 @media(prefers-color-scheme:dark){:root{--ink:#e8eaed;--quiet:#a0a6b1;--paper:#17191c;--edge:#3a3f47;--link:#8ab4ff}}\
@@ -32,7 +32,7 @@ button+button{margin-top:-.5rem;background:none;color:var(--ink);box-shadow:inse
 button:focus-visible,a:focus-visible,pre:focus-visible{outline:3px solid var(--ink);outline-offset:2px}\
 .quiet{color:var(--quiet);font-size:.9375rem;border-top:1px solid var(--edge);padding-top:1rem}";
 
-/// A page being written. Markup is written by this filter; everything else goes through
+/// A page while it is written. Markup is a constant of the filter. All other texts go through
 /// [`Html::text`].
 pub(super) struct Html {
     title: String,
@@ -97,14 +97,14 @@ impl Html {
         self
     }
 
-    /// A link to a URL that this filter made.
+    /// A link to a URL that the filter made.
     pub(super) fn link(&mut self, url: &str, text: &str) -> &mut Self {
         let (url, text) = (escaped(url), escaped(text));
         let _ = write!(self.body, "<a href=\"{url}\">{text}</a>");
         self
     }
 
-    /// Sends the browser on to a URL that this filter made.
+    /// Sends the browser to a URL that the filter made.
     pub(super) fn refresh(&mut self, url: &str) {
         let url = escaped(url);
         let _ = write!(
@@ -161,7 +161,7 @@ fn escaped(text: &str) -> String {
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
-            // They change the writing direction of the text around them.
+            // These characters change the writing direction of the text around them.
             '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => out.push('\u{fffd}'),
             character if character.is_control() => out.push(' '),
             character => out.push(character),

@@ -1,8 +1,8 @@
-//! Back-channel logout: an issuer says that a user signed out (OpenID Connect Back-Channel Logout 1.0).
-//! Accounts that the user linked before are not used any more, and sign-ins on the pages end.
+//! Back-channel logout: an issuer reports a sign-out (OpenID Connect Back-Channel Logout 1.0). Accounts
+//! that the user linked before are not used any more, and sign-ins on the pages end.
 
 use super::page_request::PageRequest;
-use super::sealed::LIFETIME_S;
+use super::sealed::LIFETIME;
 use super::{PageContext, PageOutcome, PageRefusal};
 use crate::accounts::conversation::ConversationPlace;
 use crate::accounts::sign_out::{PAGES_OF_USER, is_by_session, mark, write_mark};
@@ -13,7 +13,7 @@ use base::secret::Secret;
 use base::store::{Key, RecordKind, StoreError, StoreRecord};
 use oauth::{IssuerId, LogoutVerification, VerifiedLogout};
 
-/// Answers the issuer's request. The issuer is told if the logout token is not accepted (section 2.8).
+/// Answers the issuer's request. A logout token that is not accepted gets an error (section 2.8).
 pub(super) async fn log_out(context: &PageContext, request: &PageRequest) -> PageOutcome {
     let (status, body, user, outcome) = match run(context, request).await {
         Ok(user) => (200, "", user, Ok(Approval::LoggedOut)),
@@ -39,7 +39,7 @@ pub(super) async fn log_out(context: &PageContext, request: &PageRequest) -> Pag
     }
 }
 
-/// The `iss` and the user who signed out, if the token names one.
+/// The `iss` and the user of the logout token, if it names one.
 async fn run(
     context: &PageContext,
     request: &PageRequest,
@@ -62,8 +62,8 @@ async fn run(
     if context.effects.get(used.key.clone()).await?.is_some() {
         return Err(PageRefusal::LogoutUsed);
     }
-    // Sign-ins on the pages end with any session of the user: a page is open in the browser in which the
-    // user signed out.
+    // Sign-ins on the pages end with any session of the user: the user may have signed out in the browser
+    // with the page.
     if let Some(session) = &logout.session {
         put_mark(context, mark(policy, issuer, "sid", session)).await?;
     }
@@ -72,29 +72,29 @@ async fn run(
     }
     let session = logout.session.filter(|_| is_by_session(policy));
     if session.is_none() && logout.user.is_none() {
-        // A session that is no conversation names no account.
+        // A session that is not a conversation names no account.
         return Err(PageRefusal::Request);
     }
     let mut has_ended = false;
     if let (Some(session), Some(user)) = (&session, &logout.user) {
         has_ended = end_session(context, issuer, user, session).await;
     }
-    // Some issuers name a session in logout tokens as in access tokens, others do not. If no account of
-    // the session was found, all of the user's accounts are over.
+    // Some issuers use the same session id in logout tokens and access tokens, others do not. If no account
+    // of the session was found, all accounts of the user end.
     if let Some(user) = logout.user.as_ref().filter(|_| !has_ended) {
         put_mark(context, mark(policy, issuer, "sub", user)).await?;
     }
-    // Last: a token about which something failed may come again.
+    // This comes last: if something failed, the issuer may send the token again.
     context.effects.create(used).await?;
     Ok(logout.user.map(|user| (issuer.to_owned(), user)))
 }
 
 async fn put_mark(context: &PageContext, mark: Key) -> Result<(), StoreError> {
-    let put = write_mark(context, mark, LIFETIME_S);
+    let put = write_mark(context, mark, LIFETIME);
     context.effects.store(put).await.map(|_| ())
 }
 
-/// Ends the accounts of a session. Says whether there was one.
+/// Ends the accounts of a session. Returns whether there was one.
 async fn end_session(context: &PageContext, issuer: &str, user: &str, session: &str) -> bool {
     let conversation = ConversationPlace {
         resource: context.policy.resource.clone(),
@@ -102,12 +102,12 @@ async fn end_session(context: &PageContext, issuer: &str, user: &str, session: &
         user: user.to_owned(),
         conversation: ConversationId::Claim(session.to_owned()),
     };
-    // If the store fails, the marks still say that it is over.
+    // If the store fails, the marks still end the session.
     let ended = conversation.end(context).await.unwrap_or_default();
     ended.iter().any(|(_, ended)| matches!(ended, Ok(Some(_))))
 }
 
-/// Verifies a logout token, after the issuer's keys were fetched if they have to be.
+/// Verifies a logout token. Fetches the issuer's keys first if necessary.
 async fn verify(
     context: &PageContext,
     token: &Secret,

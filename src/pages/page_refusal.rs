@@ -7,20 +7,19 @@ use base::store::StoreError;
 use oauth::TokenError;
 use oauth::client::{DiscoveryError, RegistrationError, TokenAnswerError};
 
-/// Why a page request is refused. The texts are for the user of the browser, and repeat nothing of the
-/// request.
+/// Why a page request is refused. The texts are for the user. They have no value of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum PageRefusal {
-    /// The resource did not say whose account the token is for.
+    /// The resource did not name the account of the token.
     #[error("The account could not be read. Nothing was connected.")]
     Account,
-    /// The authorization server sent the browser back with an error.
+    /// The redirect from the authorization server has an error.
     #[error("The other side did not allow it. Nothing was connected.")]
     Authorization,
-    /// A yes cannot be taken back: the call was made.
+    /// The user cannot withdraw the yes: the call was made.
     #[error("Your assistant has made the call already.")]
     CallMade,
-    /// The conversation ended while the user was away.
+    /// The conversation ended during the authorization request.
     #[error(
         "The conversation for which you opened this page has ended. Nothing was connected. Ask your \
          assistant for a new link."
@@ -29,20 +28,20 @@ pub enum PageRefusal {
     /// The user or the authorization server declined.
     #[error("You did not allow it. Nothing was connected.")]
     Declined,
-    /// The authorization server cannot be used as it describes itself.
+    /// The metadata of the authorization server is not usable.
     #[error(
         "The other side cannot be used from here: {0}. Nothing was connected. {help}",
         help = help(.0.is_unavailable())
     )]
     Discovery(#[from] DiscoveryError),
-    /// The form is not of this sign-in and link, or is too old.
+    /// The form belongs to another sign-in or link, or is too old.
     #[error("This page was open for too long. Open the link again.")]
     Form,
-    /// The ID token is not the answer to this sign-in.
+    /// The ID token does not belong to this sign-in.
     #[error("You could not be signed in.")]
     IdToken(TokenError),
-    /// The browser came back from another authorization server than expected.
-    #[error("The answer came from somewhere else than expected. Nothing was connected.")]
+    /// The redirect comes from another authorization server than expected.
+    #[error("The answer came from another server than expected. Nothing was connected.")]
     IssuerMismatch,
     /// Not a valid logout token, or its issuer has no `back_channel_logout`.
     #[error("The logout token is not accepted.")]
@@ -59,25 +58,25 @@ pub enum PageRefusal {
     /// Not a page of this filter.
     #[error("There is no such page.")]
     NotFound,
-    /// The question was answered and that answer was used, or it was not answered in time.
+    /// The question was answered and the answer was used, or the question has expired.
     #[error(
         "There is nothing to answer here any more. If your assistant still needs your yes, let it try \
          again: it gets a new link."
     )]
     NoQuestion,
-    /// The user of the browser is not, or no longer, signed in.
+    /// The user is not signed in, or not any more.
     #[error("You are not signed in any more. Open the link again.")]
     NotSignedIn,
     /// The form was sent from another site.
     #[error("This page cannot be used from other sites.")]
     Origin,
-    /// The browser that came back is not the one in which the authorization request began.
+    /// The authorization request began in another browser.
     #[error("This answer is not for this browser. Open the link again.")]
     OtherBrowser,
     /// The link is for another user.
-    #[error("This link is for somebody else.")]
+    #[error("This link is for another user.")]
     OtherUser,
-    /// There is no randomness.
+    /// The host has no random bytes.
     #[error("This does not work at the moment. Try again later.")]
     Random,
     /// The authorization server did not register this filter.
@@ -101,7 +100,7 @@ pub enum PageRefusal {
     /// Not a link of this filter, or one that is too old.
     #[error("This link is not valid, or has expired. Ask your assistant for a new one.")]
     Link,
-    /// Too many codes came back for the link, or for the user's links.
+    /// Too many codes were redeemed for the link, or for the user's links.
     #[error("This was tried too often. Wait ten minutes, and ask your assistant for a new link.")]
     TooManyTries,
     /// The code was not redeemed.
@@ -110,7 +109,7 @@ pub enum PageRefusal {
 }
 
 impl PageRefusal {
-    /// The reason, whose row has the status of the page and the texts for the log.
+    /// The reason. Its row has the status of the page and the texts for the log.
     pub fn reason(self) -> Reason {
         match self {
             Self::Account => Reason::AccountUnknown,
@@ -187,10 +186,10 @@ impl PageRefusal {
     }
 }
 
-/// What the user can do about a failure that only others can fix.
+/// The next action of the user, for a failure that only others can fix.
 fn help(is_for_now: bool) -> &'static str {
     match is_for_now {
         true => "Try again later.",
-        false => "Tell whoever runs this server.",
+        false => "Tell the operator of this server.",
     }
 }

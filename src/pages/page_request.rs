@@ -1,4 +1,4 @@
-//! A request for a page, read strictly: a parameter that is repeated is refused.
+//! A request for a page. A repeated parameter is refused.
 
 use url::form_urlencoded;
 
@@ -7,29 +7,29 @@ use base::secret::Secret;
 use mcp::headers::{Headers, media_type};
 use policy::PAGES;
 
-/// The largest form or query, in bytes.
+/// The maximum size of a form or query, in bytes.
 const MAX_PARAMETERS_BYTES: usize = 32 * 1024;
 
-/// A page, and what is done on it.
+/// A page, with the action on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Page {
-    /// The document that describes this filter as a client, for authorization servers.
+    /// The client metadata document of the filter, for authorization servers.
     Client,
-    /// The page that asks whether to link an account.
+    /// The page that asks the user to link an account.
     Connect,
-    /// The user said yes there, and goes on to the authorization server.
+    /// The user agreed there. The browser goes to the authorization server.
     Go,
-    /// The page that asks whether a call may be made.
+    /// The page that asks the user to agree to a call.
     Confirm,
-    /// The user's answer to that.
+    /// The user's answer on that page.
     Answer,
-    /// The user of the browser signs in as another user.
+    /// The user signs in as another user.
     SignIn,
-    /// The browser comes back from signing in at the issuer.
+    /// The redirect from the sign-in at the issuer.
     SignedIn,
-    /// Not from a browser: an issuer says that a user signed out.
+    /// A back-channel logout of an issuer. It does not come from a browser.
     Logout,
-    /// The browser comes back from the authorization server of this connection.
+    /// The redirect from the authorization server of this connection.
     Callback(String),
 }
 
@@ -40,7 +40,7 @@ pub(super) struct PageRequest {
     cookies: Vec<(String, String)>,
 }
 
-/// Only the page: codes and sealed links are in the parameters.
+/// Only the page: the parameters hold codes and sealed links.
 impl std::fmt::Debug for PageRequest {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.page.fmt(formatter)
@@ -79,7 +79,7 @@ impl PageRequest {
         })
     }
 
-    /// A parameter, which may be there only once (RFC 6749 section 3.1).
+    /// A parameter, which must not be repeated (RFC 6749 section 3.1).
     pub(super) fn parameter(&self, name: &str) -> Result<Option<&str>, PageRefusal> {
         let mut values = self.parameters.iter().filter(|(other, _)| other == name);
         match (values.next(), values.next()) {
@@ -88,14 +88,14 @@ impl PageRequest {
         }
     }
 
-    /// A cookie, if there is exactly one of that name: a foreign site could have set another one.
+    /// A cookie, if exactly one has this name. Another site may have set a second one.
     pub(super) fn cookie(&self, name: &str) -> Option<&str> {
         let mut values = self.cookies.iter().filter(|(other, _)| other == name);
         let (_, value) = values.next()?;
         values.next().is_none().then_some(value)
     }
 
-    /// Checks which authorization server sends the browser back (RFC 9207).
+    /// Checks that the redirect comes from the expected authorization server (RFC 9207).
     pub(super) fn check_issuer(&self, issuer: &str, is_required: bool) -> Result<(), PageRefusal> {
         match self.parameter("iss")? {
             Some(iss) if iss == issuer => Ok(()),
@@ -104,7 +104,7 @@ impl PageRequest {
         }
     }
 
-    /// The authorization code with which the browser comes back (RFC 6749 section 4.1.2).
+    /// The authorization code of the redirect (RFC 6749 section 4.1.2).
     pub(super) fn code(&self) -> Result<Secret, PageRefusal> {
         match self.parameter("error")? {
             Some("access_denied") => return Err(PageRefusal::Declined),
@@ -121,7 +121,7 @@ impl PageRequest {
     }
 }
 
-/// The page of a path and method. `HEAD` is only for pages that a request does not change: link scanners
+/// The page of a path and method. `HEAD` is allowed only where a request changes nothing: link scanners
 /// send it.
 fn page(path: &str, method: &str) -> Result<Page, PageRefusal> {
     let name = path.strip_prefix(PAGES).ok_or(PageRefusal::NotFound)?;
@@ -146,7 +146,7 @@ fn page(path: &str, method: &str) -> Result<Page, PageRefusal> {
     }
 }
 
-/// Whether a form comes from one of this filter's own pages.
+/// Checks that a form comes from a page of the filter.
 fn check_own_form(headers: &Headers, origin: &str) -> Result<(), PageRefusal> {
     let one = |name| headers.one(name).map_err(|_| PageRefusal::Request);
     if one("origin")? != Some(origin) {
@@ -167,7 +167,7 @@ fn check_form(headers: &Headers) -> Result<(), PageRefusal> {
     }
 }
 
-/// Every cookie. HTTP/2 may send them in several headers (RFC 9113 section 8.2.3).
+/// All cookies. HTTP/2 may send them in several headers (RFC 9113 section 8.2.3).
 fn cookies(headers: &Headers) -> Vec<(String, String)> {
     let lines = headers
         .all("cookie")

@@ -1,5 +1,7 @@
-//! The values that go through the browser: links, cookies, forms and `state`. Each is sealed for one
-//! purpose and has an end, so that only this filter can make or read it.
+//! Values that go through the browser: links, cookies, forms and `state`. Each is sealed for one purpose
+//! and expires, so that only the filter can make or read it.
+
+use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -12,37 +14,38 @@ use crate::accounts::vault::{AccountPlace, ConversationId};
 use crate::consent::call_question::QuestionPlace;
 use base::seal::{Owner, Purpose, Sealer};
 use base::store::Key;
+use base::time::UnixTime;
 use oauth::client::DiscoveredServer;
 use policy::{PAGES, Policy};
 
-/// How long a link, a sign-in in a browser, a form, or an authorization request is valid, in seconds.
-pub(super) const LIFETIME_S: u64 = 600;
+/// How long a link, a sign-in in a browser, a form, or an authorization request is valid.
+pub(super) const LIFETIME: Duration = Duration::from_secs(600);
 
-/// Seals and opens values of one MCP server. The user stands inside a value: it is not known who opens
-/// a page before it is opened.
+/// Seals and opens values of one MCP server. The user is inside the value: the filter does not know the
+/// user of a page before it opens the value.
 #[derive(Clone, Copy)]
 pub(super) struct Seals<'a> {
     pub(super) sealer: &'a Sealer,
     pub(super) resource: &'a str,
 }
 
-/// A value that ends.
+/// A value that expires.
 pub(super) trait Expires {
-    /// When it ends, in Unix seconds.
-    fn expires(&self) -> u64;
+    /// When it expires.
+    fn expires(&self) -> UnixTime;
 }
 
-/// The content of a link to a page: for which user it is, and for what.
+/// The content of a link to a page: its user and its purpose.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct PageLink {
     pub(super) issuer: String,
     pub(super) user: String,
     #[serde(rename = "errand")]
     pub(super) purpose: LinkPurpose,
-    pub(super) expires: u64,
+    pub(super) expires: UnixTime,
 }
 
-/// What a user does on the page of a link.
+/// The purpose of a link.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum LinkPurpose {
@@ -50,15 +53,15 @@ pub(super) enum LinkPurpose {
     Connect {
         conversation: ConversationId,
         connection: String,
-        /// Through this client; empty: the token names none, or clients share accounts.
+        /// The client. Empty if the token names none, or clients share accounts.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         client: String,
     },
-    /// Answer the question about a call that is kept under this key.
+    /// Answer the question about a call. Its record has this key.
     Answer { question: Key },
 }
 
-/// The user who is signed in in a browser.
+/// The signed-in user of a browser.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct BrowserUser {
     pub(super) issuer: String,
@@ -68,15 +71,15 @@ pub(super) struct BrowserUser {
     /// The session at the issuer, if its ID tokens name sessions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) session: Option<String>,
-    /// Random, so that no two sign-ins have the same cookie.
+    /// A random id, so that each sign-in has its own cookie.
     pub(super) id: String,
-    pub(super) expires: u64,
+    pub(super) expires: UnixTime,
 }
 
 /// The form of the page that links an account. Sealed with the browser's sign-in and the link.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ConnectForm {
-    pub(super) expires: u64,
+    pub(super) expires: UnixTime,
 }
 
 /// The form that answers a question about a call. Sealed like [`ConnectForm`].
@@ -84,10 +87,10 @@ pub(super) struct ConnectForm {
 pub(super) struct AnswerForm {
     /// The question on the page, by the time it was asked.
     pub(super) question: u64,
-    pub(super) expires: u64,
+    pub(super) expires: UnixTime,
 }
 
-/// An authorization request: the `state` with which the browser leaves and comes back, once.
+/// An authorization request: the `state` of the request and of the redirect back, used once.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct AuthorizationRequest {
     /// The link that led to it.
@@ -97,39 +100,38 @@ pub(super) struct AuthorizationRequest {
     pub(super) verifier: String,
     /// A random id; the `nonce` of a sign-in.
     pub(super) id: String,
-    /// The digest of the cookie of the browser in which it began.
+    /// The digest of the browser's cookie.
     pub(super) browser: String,
     /// The authorization server, if the policy does not have its endpoints.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) discovered: Option<DiscoveredServer>,
-    pub(super) expires: u64,
+    pub(super) expires: UnixTime,
 }
 
-/// The link on which the user of a place links the account: valid for ten minutes, for that user only.
-/// `now` is in Unix seconds.
-pub fn connect_link(policy: &Policy, sealer: &Sealer, place: &AccountPlace, now: u64) -> String {
+/// The link on which the user of a place links the account. It is valid for ten minutes, for this user
+/// only.
+pub fn connect_link(
+    policy: &Policy,
+    sealer: &Sealer,
+    place: &AccountPlace,
+    now: UnixTime,
+) -> String {
     let purpose = LinkPurpose::Connect {
         conversation: place.conversation.clone(),
         connection: place.connection.clone(),
         client: place.client.clone(),
     };
     let user = (&place.issuer, &place.user);
-    link(
-        policy,
-        sealer,
-        user,
-        purpose,
-        now.saturating_add(LIFETIME_S),
-    )
+    link(policy, sealer, user, purpose, now.saturating_add(LIFETIME))
 }
 
-/// The link on which a user answers a question about a call, valid until `expires`. Models repeat it,
-/// so it is short: it holds only the question's key.
+/// The link on which a user answers a question about a call, valid until `expires`. Models repeat links, so
+/// it is short: it has only the question's key.
 pub fn question_link(
     policy: &Policy,
     sealer: &Sealer,
     place: &QuestionPlace,
-    expires: u64,
+    expires: UnixTime,
 ) -> String {
     let question = place.key.clone();
     let user = (&place.issuer, &place.user);
@@ -147,7 +149,7 @@ fn link(
     sealer: &Sealer,
     (issuer, user): (&String, &String),
     purpose: LinkPurpose,
-    expires: u64,
+    expires: UnixTime,
 ) -> String {
     let (issuer, user) = (issuer.clone(), user.clone());
     let link = PageLink {
@@ -171,13 +173,13 @@ impl Seals<'_> {
         self.sealer.seal(purpose, self.owner(), bound, value)
     }
 
-    /// Opens a value that has not ended. `now` is in Unix seconds.
+    /// Opens a value that has not expired.
     pub(super) fn open<T: DeserializeOwned + Expires>(
         &self,
         purpose: Purpose,
         bound: &[&[u8]],
         sealed: &str,
-        now: u64,
+        now: UnixTime,
     ) -> Option<T> {
         let value: T = self.sealer.open(purpose, self.owner(), bound, sealed)?;
         (now < value.expires()).then_some(value)
@@ -194,7 +196,7 @@ impl Seals<'_> {
 }
 
 impl PageLink {
-    /// Where the account is kept that is linked on the page, if it is for that.
+    /// The place of the account that the link is for.
     pub(super) fn account_place(&self, resource: &str) -> Option<AccountPlace> {
         match &self.purpose {
             LinkPurpose::Connect {
@@ -213,7 +215,7 @@ impl PageLink {
         }
     }
 
-    /// Where the question is kept that is answered on the page, if it is for that.
+    /// The place of the question that the link is for.
     pub(super) fn question_place(&self, resource: &str) -> Option<QuestionPlace> {
         match &self.purpose {
             LinkPurpose::Answer { question } => Some(QuestionPlace {
@@ -226,7 +228,7 @@ impl PageLink {
         }
     }
 
-    /// The name of the connection to be linked, if it is for that.
+    /// The name of the connection that the link is for.
     pub(super) fn connection(&self) -> Option<&str> {
         match &self.purpose {
             LinkPurpose::Connect { connection, .. } => Some(connection),
@@ -234,7 +236,7 @@ impl PageLink {
         }
     }
 
-    /// The client through which the account will be used, if it is for one.
+    /// The client that will use the account, if it is bound to one.
     pub(super) fn client(&self) -> Option<&str> {
         match &self.purpose {
             LinkPurpose::Connect { client, .. } if !client.is_empty() => Some(client),
@@ -242,7 +244,7 @@ impl PageLink {
         }
     }
 
-    /// The path and query of its page; `sealed` is the link, sealed.
+    /// The path and query of its page. `sealed` is the sealed link.
     pub(super) fn target(&self, sealed: &str) -> String {
         let page = match self.purpose {
             LinkPurpose::Connect { .. } => "connect",
@@ -253,9 +255,9 @@ impl PageLink {
 }
 
 impl BrowserUser {
-    /// When the user signed in, in Unix seconds.
-    pub(super) fn signed_in_at(&self) -> u64 {
-        self.expires.saturating_sub(LIFETIME_S)
+    /// When the user signed in.
+    pub(super) fn signed_in_at(&self) -> UnixTime {
+        self.expires.saturating_sub(LIFETIME)
     }
 
     /// Whether a link is for this user.
@@ -265,9 +267,9 @@ impl BrowserUser {
 }
 
 impl AuthorizationRequest {
-    /// When it began, in Unix seconds.
-    pub(super) fn began_at(&self) -> u64 {
-        self.expires.saturating_sub(LIFETIME_S)
+    /// The start of the authorization request.
+    pub(super) fn began_at(&self) -> UnixTime {
+        self.expires.saturating_sub(LIFETIME)
     }
 
     /// The PKCE code challenge (RFC 7636 section 4.2, S256).
@@ -287,7 +289,7 @@ pub(super) fn random_text(random: Random) -> Result<String, PageRefusal> {
     Ok(BASE64_URL_SAFE_NO_PAD.encode(bytes))
 }
 
-/// Without the content: the code verifier is in it.
+/// Without the content, which has the code verifier.
 impl std::fmt::Debug for AuthorizationRequest {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("AuthorizationRequest")
@@ -297,7 +299,7 @@ impl std::fmt::Debug for AuthorizationRequest {
 macro_rules! expires {
     ($($value:ty),*) => {$(
         impl Expires for $value {
-            fn expires(&self) -> u64 {
+            fn expires(&self) -> base::time::UnixTime {
                 self.expires
             }
         }

@@ -13,10 +13,10 @@ use oauth::client::{AuthorizationUrl, TokenAnswerError, TokenGrant};
 use oauth::{IdVerification, IssuerId, SignInAnswer, VerifiedIdToken};
 use policy::SignIn;
 
-/// The page to which the browser comes back.
+/// The page of the redirect.
 pub(super) const PAGE: &str = "signed-in";
 
-/// Sends the browser to the issuer. `again`: the user there shall sign in as another one.
+/// Sends the browser to the issuer. `again`: the user signs in there as another user.
 pub(super) fn begin(
     context: &PageContext,
     request: &PageRequest,
@@ -44,8 +44,8 @@ pub(super) fn begin(
     })
 }
 
-/// The browser comes back from the issuer: its user is known then. Whether the link is for this user
-/// is checked on the link's page.
+/// The redirect from the issuer, which identifies the user. The page of the link checks whether the link is
+/// for this user.
 pub(super) async fn came_back(
     context: &PageContext,
     request: &PageRequest,
@@ -54,7 +54,7 @@ pub(super) async fn came_back(
     let (issuer_id, sign_in) = context.sign_in(&authorization.link)?;
     let issuer = context.policy.issuers.get(issuer_id.0);
     let issuer = issuer.ok_or(PageRefusal::Link)?;
-    // All issuers send the browser back to one URL. With several, `iss` says which one it was.
+    // All issuers redirect to one URL. With several issuers, `iss` names the one.
     let several = context.policy.sign_ins.iter().flatten().nth(1).is_some();
     request.check_issuer(&issuer.issuer, several)?;
     let code = request.code()?;
@@ -99,7 +99,7 @@ pub(super) async fn came_back(
     })
 }
 
-/// Verifies the ID token, after the issuer's keys were fetched if they have to be.
+/// Verifies the ID token. Fetches the issuer's keys first if necessary.
 async fn verify(
     context: &PageContext,
     id_token: &Secret,
@@ -122,7 +122,7 @@ async fn verify(
 }
 
 impl PageContext {
-    /// How the user of a link signs in.
+    /// The sign-in for the user of a link.
     fn sign_in(&self, link: &PageLink) -> Result<(IssuerId, &SignIn), PageRefusal> {
         let issuers = self.policy.issuers.iter();
         let mut both = issuers.zip(&self.policy.sign_ins).enumerate();

@@ -1,4 +1,4 @@
-//! The user of a page: signed in, and the user for whom the link was made.
+//! The user of a page: signed in, and named by the link.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -8,10 +8,10 @@ use super::sealed::{BrowserUser, Expires, PageLink};
 use super::{PageContext, PageOutcome, PageRefusal, USER_COOKIE, content, sign_in};
 use base::seal::Purpose;
 
-/// A user who is signed in, and for whom the link is.
+/// A signed-in user, who is the user of the link.
 pub(super) struct SignedInUser {
     pub(super) link: PageLink,
-    /// The link, sealed.
+    /// The sealed link.
     pub(super) sealed_link: String,
     cookie: String,
     pub(super) browser: BrowserUser,
@@ -29,7 +29,7 @@ impl PageContext {
         link.filter(is_of_policy).ok_or(PageRefusal::Link)
     }
 
-    /// The user who is signed in in the browser, with the cookie.
+    /// The signed-in user of the browser, with the cookie.
     pub(super) fn browser_user(&self, request: &PageRequest) -> Option<(String, BrowserUser)> {
         let cookie = request.cookie(USER_COOKIE)?;
         let browser = self
@@ -38,8 +38,8 @@ impl PageContext {
         Some((cookie.to_owned(), browser))
     }
 
-    /// The user who opens the page of a link; or what is answered instead: the sign-in, or that the link
-    /// is for another user.
+    /// The user of the page of a link. `Err`: the page that is shown instead, to sign in or because the
+    /// link is for another user.
     pub(super) fn user_of_page(
         &self,
         request: &PageRequest,
@@ -63,7 +63,7 @@ impl PageContext {
         }))
     }
 
-    /// The user who sends the form of a link's page.
+    /// The user of a form of a link's page.
     pub(super) fn user_of_form(
         &self,
         request: &PageRequest,
@@ -86,7 +86,7 @@ impl PageContext {
     }
 }
 
-/// Without the content: the cookie and the link are in it.
+/// Without the content, which has the cookie and the link.
 impl std::fmt::Debug for SignedInUser {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("SignedInUser")
@@ -99,7 +99,7 @@ impl SignedInUser {
         context.seals().seal(Purpose::Form, &self.bound(), form)
     }
 
-    /// The form that was sent, if it was made for this sign-in and this link.
+    /// The form of the request, if it was made for this sign-in and this link.
     pub(super) fn open_form<T: DeserializeOwned + Expires>(
         &self,
         context: &PageContext,

@@ -1,5 +1,5 @@
-//! How often codes are redeemed. Each code that comes back goes to a token endpoint with this filter's
-//! client id, so a link, and a user's links together, have few tries. A `state` is good for one.
+//! Limits of code redemptions. Each code of a redirect is sent to a token endpoint with the filter's client
+//! id. So a link, and all links of a user, have few tries. A `state` is used once.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,21 +8,22 @@ use super::{PageContext, PageRefusal};
 use crate::accounts::shared_record::{Entries, SharedRecord};
 use base::seal::{Owner, Purpose};
 use base::store::{Key, RecordKind};
+use base::time::UnixTime;
 
-/// How many codes are redeemed for one link, in its lifetime.
+/// The number of codes that are redeemed for one link in its lifetime.
 const MAX_TRIES_OF_LINK: usize = 8;
-/// How many codes are redeemed for the links of one user, in the lifetime of a link.
+/// The number of codes that are redeemed for the links of one user, in the lifetime of a link.
 const MAX_TRIES_OF_USER: usize = 24;
 
-/// Whether a `state` comes for the first time.
+/// The try of a `state`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Try {
     First,
-    /// Its code was redeemed before.
+    /// The `state` was used before.
     Again,
 }
 
-/// The tries of a user, as JSON, which is then sealed.
+/// The tries of a user, as JSON that is then sealed.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Tries(Vec<TriedCode>);
 
@@ -32,22 +33,22 @@ struct TriedCode {
     request: String,
     /// The digest of the link.
     link: String,
-    expires: u64,
+    expires: UnixTime,
 }
 
 impl Entries for Tries {
-    fn last_end(&self) -> u64 {
+    fn last_end(&self) -> UnixTime {
         let ends = self.0.iter().map(|tried| tried.expires);
         ends.max().unwrap_or_default()
     }
 
-    fn forget_ended(&mut self, now: u64) {
+    fn forget_ended(&mut self, now: UnixTime) {
         self.0.retain(|tried| now < tried.expires);
     }
 }
 
 impl PageContext {
-    /// Takes a try for the code that came back with an authorization request.
+    /// Uses a try for the code of an authorization request.
     pub(super) async fn take_try(
         &self,
         authorization: &AuthorizationRequest,

@@ -1,6 +1,6 @@
 //! The reasons of approvals: requests that pass, and pages that succeed.
 
-// Each row: name, code, meaning => what the caller gets.
+// Each row: name, code, meaning => what the caller receives.
 super::reasons! {
 /// The reason of an approval.
 Approval: &'static str,

@@ -583,7 +583,7 @@ Reason: Refused,
     TooManyTries "too_many_tries"
         "Too many authorization requests were sent, or codes came back, for a link or for a user's links." =>
         blocked("request", Page(429), "too many tries in ten minutes",
-            "wait ten minutes and open a new link; if the user did not try, someone else has the link");
+            "wait ten minutes and open a new link; if the user did not try, another person has the link");
     IssuerMismatch "issuer_mismatch"
         "The answer came from another authorization server than the one that was asked (RFC 9207)." =>
         blocked("request", Page(400), "the answer came from another authorization server",
@@ -627,7 +627,7 @@ Reason: Refused,
         "The token endpoint did not answer." =>
         blocked("request", Page(502), "{error}", "check the cluster and path under `token`");
     AccountUnknown "account_unknown"
-        "The resource did not say whose account the token is for." =>
+        "The resource did not name the account of the token." =>
         blocked("request", Page(502), "the account could not be read",
             "check `account` under the connection: its cluster, path and field");
     MetadataUnavailable "metadata_unavailable"
@@ -711,7 +711,7 @@ Reason: Refused,
     StoreFull "store_full"
         "The store has no room, and nothing that is still needed is thrown out." =>
         blocked("request", Error(503, 503), "{error}",
-            "see who makes so many calls or connections, or keep them in etcd");
+            "find the callers with so many calls or connections, or keep them in etcd");
     StoreUnavailable "store_unavailable"
         "The store did not answer, or not in a way that can be read." =>
         blocked("request", Error(503, 503), "{error}",

@@ -4,25 +4,25 @@ use thiserror::Error;
 
 use policy::NotOwned;
 
-/// Why a message with identity arguments is refused. Names are the policy's spelling.
+/// Why a message with identity arguments is refused. Names are spelled as in the policy.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ArgumentError {
-    /// It stands in JSON inside a string, where it cannot be replaced.
+    /// The argument is in JSON inside a string, where it cannot be replaced.
     #[error("argument `{0}` is not accepted inside a string")]
     InString(String),
-    /// A string holds JSON in strings in more ways than can be read.
-    #[error("a string holds JSON inside JSON, too deep to be read")]
+    /// A string holds JSON in strings, nested too deep to read in all ways.
+    #[error("a string holds JSON in strings that is nested too deep")]
     Tangled,
-    /// It is an object or `null`-like structure, which cannot be replaced by one value.
+    /// The argument is not a single value, so one value cannot replace it.
     #[error("argument `{0}` must be a single value")]
     Structure(String),
-    /// The policy rejects it.
+    /// The policy rejects the argument.
     #[error("argument `{0}` is not accepted; leave it out")]
     Rejected(String),
-    /// It is somebody else's, or nobody can tell whose.
+    /// The argument names another owner, or its owner is unknown.
     #[error("argument `{0}` {1}")]
     NotOwned(String, NotOwned),
-    /// The token has no value to set it to.
-    #[error("argument `{0}` cannot be set: the token does not say it")]
+    /// The token has no value for the argument.
+    #[error("argument `{0}` cannot be set: the token has no value for it")]
     NoValue(String),
 }

@@ -1,12 +1,12 @@
-//! `WWW-Authenticate`: how a client cures a refusal, for each way to send a token.
+//! `WWW-Authenticate`: the way for a client to cure a refusal, for each way to send a token.
 
 use super::Refusal;
 use crate::reasons::{Challenge, Seen};
 use oauth::{PROOF_ALGORITHMS, TokenError};
 use policy::Policy;
 
-/// The challenges of a refusal, one for each way to send a token (RFC 9449 section 7). Some clients
-/// read the first one only, and know `Bearer` only.
+/// The challenges of a refusal, one for each way to send a token (RFC 9449 section 7). Some clients read
+/// only the first one and know only `Bearer`.
 pub(super) fn challenges(policy: &Policy, refusal: &Refusal) -> Vec<String> {
     let Some(parameters) = parameters(policy, refusal) else {
         return Vec::new();
@@ -27,7 +27,7 @@ pub(super) fn challenges(policy: &Policy, refusal: &Refusal) -> Vec<String> {
     vec![format!("Bearer {bearer}"), dpop]
 }
 
-/// What proofs may be signed with.
+/// The algorithms that are accepted for proofs.
 pub fn proof_algorithms() -> Vec<&'static str> {
     PROOF_ALGORITHMS.iter().map(|name| name.name()).collect()
 }
@@ -60,7 +60,7 @@ fn parameters(policy: &Policy, refusal: &Refusal) -> Option<String> {
             "{metadata}, error=\"insufficient_scope\", error_description=\"Sign in to continue\"{}",
             scope(refusal.scopes())
         ),
-        // Without the scopes, a client would ask for all that it finds in the metadata.
+        // Without scopes a client would request all scopes of the metadata.
         Challenge::NewerSignIn => format!(
             "error=\"insufficient_user_authentication\", {}{}, {metadata}{}",
             refusal.fill("max_age=\"{max_age}\""),
@@ -70,7 +70,7 @@ fn parameters(policy: &Policy, refusal: &Refusal) -> Option<String> {
     })
 }
 
-/// Where to sign in, and what to ask for first.
+/// The URL of the metadata, and the scopes to request first.
 fn where_to_sign_in(policy: &Policy) -> String {
     format!("{}{}", metadata(policy), scope(&policy.scopes))
 }
@@ -86,7 +86,7 @@ fn scope(scopes: &[String]) -> String {
     }
 }
 
-/// What is missing, for people. Made of the policy's own words, which have no quotes.
+/// `error_description`. It has only words of the policy, which have no quotes.
 fn described(refusal: &Refusal) -> String {
     format!(", error_description=\"{}\"", refusal.summary())
 }

@@ -1,4 +1,4 @@
-//! What refusals look like on the wire: status, `WWW-Authenticate`, JSON-RPC error.
+//! Refusals as replies: status, `WWW-Authenticate`, JSON-RPC error.
 
 use base::http::Reply;
 use serde_json::{Value, json};
@@ -15,14 +15,14 @@ use policy::{Policy, Refusals};
 
 const INVALID_REQUEST: i64 = -32600;
 
-/// What of the request the answer depends on.
+/// The data of a request that its refusal depends on.
 #[derive(Debug, Clone, Copy)]
 pub struct RefusedRequest<'a> {
-    /// The id as written, when there is one.
+    /// The id as written, if there is one.
     pub id: Option<&'a [u8]>,
     /// The protocol era, as the headers state it.
     pub era: Era,
-    /// What was to be used.
+    /// The target of the request.
     pub target: Option<Target<'a>>,
     /// Whether it is the call of a tool.
     pub is_call: bool,
@@ -41,7 +41,7 @@ pub fn refuse(policy: &Policy, refusal: &Refusal, asked: RefusedRequest<'_>) -> 
         return ask_user(question, id, asked.era);
     }
     let (status, code, text) = match answer(policy, refusal, asked) {
-        // Nobody waits for the answer to a notification, so only its status is read.
+        // A notification has no answer, so clients read its status only.
         (200, code, text) if asked.id.is_none() => (400, code, text),
         answer => answer,
     };
@@ -64,8 +64,7 @@ pub fn refuse(policy: &Policy, refusal: &Refusal, asked: RefusedRequest<'_>) -> 
     }
 }
 
-/// The result of a tool that needs a sign-in, as ChatGPT offers one for (OpenAI Apps SDK
-/// "Authentication").
+/// The result of a tool that needs a sign-in, for ChatGPT (OpenAI Apps SDK "Authentication").
 fn ask_to_sign_in(policy: &Policy, refusal: &Refusal, id: &[u8], era: Era) -> Reply {
     let mut result = json!({
         "content": [{"type": "text", "text": "Sign in to use this tool."}],
@@ -78,7 +77,7 @@ fn ask_to_sign_in(policy: &Policy, refusal: &Refusal, id: &[u8], era: Era) -> Re
     self::result(id, &result)
 }
 
-/// A question to the user, in the place of the result.
+/// A question to the user instead of the result.
 fn ask_user(question: &Elicitation, id: &[u8], era: Era) -> Reply {
     match question.asking(era) {
         Asking::Result(value) => result(id, &value),
@@ -111,7 +110,7 @@ pub fn error_body(id: Option<&[u8]>, code: i64, text: &str, data: Option<Value>)
     message(id, "error", &error)
 }
 
-/// An answer. An id that is not known is left out (MCP "JSON-RPC messages": `id?`).
+/// A response. An unknown id is left out (MCP "JSON-RPC messages": `id?`).
 fn message(id: Option<&[u8]>, member: &str, value: &Value) -> Vec<u8> {
     let id = id.map_or(Vec::new(), |id| [b"\"id\":", id, b","].concat());
     let start = b"{\"jsonrpc\":\"2.0\",";
@@ -127,7 +126,7 @@ fn answer(policy: &Policy, refusal: &Refusal, asked: RefusedRequest<'_>) -> (u16
         Seen::ErrorByVersion(modern, _, code) if asked.era == Era::Modern => (modern, code),
         Seen::ErrorByVersion(_, legacy, code) => (legacy, code),
         Seen::Challenge(status, _) => (status, i64::from(status)),
-        // Only a request can be answered by a question.
+        // A notification cannot be answered by a question.
         Seen::Question => (200, 403),
         Seen::Page(status) | Seen::Status(status) => (status, INVALID_REQUEST),
         Seen::Nothing => (400, INVALID_REQUEST),
@@ -135,10 +134,10 @@ fn answer(policy: &Policy, refusal: &Refusal, asked: RefusedRequest<'_>) -> (u16
     (status, code, refusal.summary())
 }
 
-/// The error of an operation that does not exist, unless the policy makes refusals visible.
+/// The error of a target that does not exist, unless the policy has `refusals: visible`.
 fn does_not_exist(policy: &Policy, asked: RefusedRequest<'_>) -> (u16, i64, String) {
     if policy.refusals == Refusals::Visible {
-        // Clients of earlier versions take an HTTP error for the end of the connection.
+        // Clients of earlier versions end the connection at an HTTP error.
         let status = if asked.era == Era::Legacy { 200 } else { 403 };
         return (status, 403, "the policy does not allow this".to_owned());
     }

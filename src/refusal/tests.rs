@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 use crate::consent::elicitation::How;
 use policy::{ConditionError, Misspelled};
@@ -48,7 +50,7 @@ fn examples() -> Vec<Refusal> {
             needed: vec!["crm:read".to_owned(), "crm:write".to_owned()],
         }),
         Refusal::Denied(Denial::TooOld {
-            max_age: 300,
+            max_age: Duration::from_secs(300),
             scopes: Vec::new(),
         }),
         Refusal::Exchange(ExchangeError::Denied),

@@ -1,4 +1,4 @@
-//! The arguments that say who is calling, replaced by what the token says or taken out.
+//! Identity arguments: replaced by the values of the token, or removed.
 
 use std::collections::HashMap;
 
@@ -13,25 +13,25 @@ use mcp::message::Message;
 use oauth::Identity;
 use policy::{ArgumentRule, IdentityField, NamedOwner, NotOwned, Operation, Policy};
 
-/// What becomes of the identity arguments of a message.
+/// The changes of the identity arguments of a message.
 #[derive(Debug, Default)]
 pub(crate) struct Rewrite {
     /// The edits of the body.
     pub edits: Edits,
-    /// Values that are changed or gone, for the headers that mirror them.
+    /// Values that were changed or removed, for the headers that mirror them.
     pub changes: Vec<Change>,
-    /// Names of arguments that were set, as the policy spells them.
+    /// Names of arguments that were set, spelled as in the policy.
     pub set: Vec<String>,
-    /// Names of arguments that were taken out.
+    /// Names of arguments that were removed.
     pub removed: Vec<String>,
 }
 
-/// A value that is not what the client sent any more.
+/// A value that was changed or removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Change {
-    /// Where it stood.
+    /// Its position in the client's body.
     pub span: Span,
-    /// What stands there now; `None` if it is gone.
+    /// The new value. `None`: removed.
     pub value: Option<String>,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Change {
 ///
 /// # Errors
 ///
-/// An argument that must not be there, or that cannot be replaced.
+/// An argument is not accepted, or cannot be replaced.
 pub(crate) fn rewrite(
     policy: &Policy,
     identity: &Identity,
@@ -65,7 +65,7 @@ pub(crate) fn rewrite(
     }
     let mut covered = 0;
     for found in &message.identity_members.members {
-        // What stands inside a replaced value is gone with it.
+        // Members of a replaced value are replaced with it.
         if found.element.span.start >= covered && rewriter.member(found)? {
             covered = found.value.end;
         }
@@ -80,14 +80,14 @@ struct Rewriter<'a> {
     operations: &'a [&'a Operation],
     body: &'a [u8],
     rewrite: Rewrite,
-    /// How many members were taken out of an object, by where it starts.
+    /// The number of members that were removed from an object, by the position of the object.
     removed_in: HashMap<usize, usize>,
 }
 
 impl Rewriter<'_> {
-    /// Applies the rule for one member. True if its value does not reach the server.
+    /// Applies the rule for one member. True: its value does not reach the server.
     fn member(&mut self, found: &IdentityMember) -> Result<bool, ArgumentError> {
-        // A name that is kept says nothing about the others that the key says.
+        // A rule `keep` for one name of the key does not apply to its other names.
         let ruled = found.names.iter().find_map(|spoken| {
             let rule = self.policy.argument_rule(spoken.name, self.operations);
             (*rule != ArgumentRule::Keep).then_some((*spoken, rule))
@@ -109,9 +109,9 @@ impl Rewriter<'_> {
             }
             ArgumentRule::Reject => return Err(ArgumentError::Rejected(name)),
             ArgumentRule::Remove => self.remove(found, name),
-            // Nobody signed in, so whatever it says is not true.
+            // The caller is anonymous, so the value is not trusted.
             ArgumentRule::Set(_) if self.identity.is_anonymous() => self.remove(found, name),
-            // `user_id.$ne` would be true for all others.
+            // `user_id.$ne` would match all other users.
             ArgumentRule::Set(_) if is_part => return Err(ArgumentError::Structure(name)),
             ArgumentRule::Set(field) => self.set(found, *field, name)?,
         }
@@ -155,12 +155,12 @@ impl Rewriter<'_> {
         Ok(())
     }
 
-    /// Whether a text, or each in a list of texts, names the caller.
+    /// Checks that a text, or each text of a list, names the caller.
     fn owned(&self, found: &IdentityMember, owner: &NamedOwner) -> Result<(), NotOwned> {
         let written = self.body.get(found.value.clone()).unwrap_or_default();
         let value: Value = serde_json::from_slice(written).map_err(|_| NotOwned::Nobody)?;
         let texts = match &value {
-            // It could stand for all there are.
+            // Servers may read an empty list as "all".
             Value::Array(texts) if texts.is_empty() => return Err(NotOwned::Nobody),
             Value::Array(texts) => texts.as_slice(),
             one => std::slice::from_ref(one),
@@ -175,7 +175,7 @@ impl Rewriter<'_> {
         })
     }
 
-    /// Whether the client's value already is the trusted one: then no byte changes.
+    /// Whether the client's value is the trusted one. Then no byte changes.
     fn says(&self, found: &IdentityMember, value: &str, text: &str) -> bool {
         let written = self.body.get(found.value.clone()).unwrap_or_default();
         written == text.as_bytes()
@@ -185,7 +185,7 @@ impl Rewriter<'_> {
                     .is_ok_and(|said| said.value == value))
     }
 
-    /// How the client spelled an argument.
+    /// The client's spelling of an argument.
     fn spelled(&self, message: &Message<'_>, id: NameId, spelling: &str) -> Spelled {
         let members = message.identity_members.members.iter();
         let mut first = None;
@@ -207,7 +207,7 @@ impl Rewriter<'_> {
         first.map_or(Spelled::Nowhere, Spelled::Otherwise)
     }
 
-    /// Adds the arguments that the operation's own rules set and the client left out.
+    /// Adds arguments that the operation's own rules set and the client left out.
     fn add_missing(&mut self, message: &Message<'_>) -> Result<(), ArgumentError> {
         let takes_arguments = matches!(&*message.method, "tools/call" | "prompts/get");
         if !takes_arguments || self.identity.is_anonymous() {
@@ -230,7 +230,7 @@ impl Rewriter<'_> {
             let value = quoted(self.value(*field, spelling)?);
             match self.spelled(message, *id, spelling) {
                 Spelled::Rightly => continue,
-                // The server might not know it by the client's spelling.
+                // The server may not know the client's spelling.
                 Spelled::Otherwise(key) => self.rewrite.edits.replace(key, quoted(spelling)),
                 Spelled::Nowhere => members.push(format!("{}:{value}", quoted(spelling))),
             }
@@ -265,13 +265,13 @@ impl Rewriter<'_> {
     }
 }
 
-/// How an argument is spelled that an operation's own rule sets.
+/// The spelling of an argument that an operation's own rule sets.
 enum Spelled {
     /// As in the policy.
     Rightly,
-    /// In another way; the key stands here.
+    /// Another spelling. The position of the key.
     Otherwise(Span),
-    /// It is not there.
+    /// The argument is missing.
     Nowhere,
 }
 

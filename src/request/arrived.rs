@@ -1,4 +1,4 @@
-//! The headers of a request: what is answered or refused before its caller is known.
+//! The headers of a request: answers and refusals that need no caller.
 
 use std::rc::Rc;
 
@@ -18,10 +18,10 @@ use mcp::headers::{HeaderEdit, media_type};
 use oauth::{ClientNetwork, Verification};
 use policy::{Hold, Mode};
 
-/// A request for the MCP server whose headers are in order.
+/// A request for the MCP server with valid headers.
 pub(crate) struct Arrived(Request);
 
-/// A request whose caller is known.
+/// A request with an identified caller.
 pub(crate) struct Authenticated {
     pub(crate) request: Request,
     pub(crate) caller: Caller,
@@ -33,7 +33,7 @@ pub(crate) struct Authenticated {
 pub(crate) struct Received {
     pub(crate) authenticated: Authenticated,
     pub(crate) body: Vec<u8>,
-    /// Its headers went on already (`hold: buffer_filter`).
+    /// Whether its headers were passed on already (`hold: buffer_filter`).
     pub(crate) is_released: bool,
 }
 
@@ -46,7 +46,7 @@ impl Arrived {
         }
     }
 
-    /// Finds out who calls.
+    /// Identifies the caller.
     pub(crate) async fn authenticate(self) -> Result<Authenticated, End> {
         let Self(request) = self;
         let auth_method = match request.auth_method().await {
@@ -76,7 +76,7 @@ impl Authenticated {
         if request.is_ended {
             return self.with_body(Vec::new(), false);
         }
-        // With a buffer filter behind this one, the headers go now or never.
+        // With `hold: buffer_filter` the headers must be passed on before the body arrives.
         let release =
             (request.policy().hold == Hold::BufferFilter).then(|| match request.policy().mode {
                 Mode::Enforce => self.headers_for_server(None, None),
@@ -95,8 +95,8 @@ impl Authenticated {
         }
     }
 
-    /// The changes that make the client's headers the server's. `body` replaces the client's;
-    /// `credential` goes in place of the policy's own.
+    /// The changes of the client's headers for the server. `body` replaces the client's body. `credential`
+    /// replaces the policy's own.
     pub(crate) fn headers_for_server(
         &self,
         body: Option<&[u8]>,
@@ -138,7 +138,7 @@ impl Request {
     /// Answers a request for the metadata document, which needs no token (RFC 9728 section 3).
     fn document(&self) -> Option<End> {
         let path = self.headers.one(":path").ok().flatten()?;
-        // With `local`, there is nowhere to sign in.
+        // With `local` there is no authorization server.
         if self.policy().local.is_some() || !self.policy().is_metadata_path(path) {
             return None;
         }
@@ -152,7 +152,7 @@ impl Request {
         Some(self.answer(Approval::MetadataPublished, reply))
     }
 
-    /// Answers the preflight of a web page that may call. Others are refused like any request.
+    /// Answers the preflight of an allowed web page. Other preflights are refused like requests.
     fn preflight(&self) -> Option<End> {
         let path = self.headers.one(":path").ok().flatten()?;
         let origin = self.headers.one("origin").ok().flatten()?;
@@ -164,7 +164,7 @@ impl Request {
         Some(self.answer(Approval::PreflightAnswered, reply))
     }
 
-    /// Answers what needs no token. In observe mode the request goes on.
+    /// Answers a request without a token. In observe mode the request is passed on.
     fn answer(&self, reason: Approval, reply: Reply) -> End {
         self.approve(reason, Vec::new());
         match self.policy().mode {
@@ -173,7 +173,7 @@ impl Request {
         }
     }
 
-    /// What can be said against a request before its token is looked at.
+    /// Checks of the headers that need no token.
     fn check_headers(&self) -> Result<(), Refusal> {
         let path = self.one(":path")?.unwrap_or_default();
         let (path, query) = path
@@ -189,7 +189,7 @@ impl Request {
         if origin.is_some_and(|origin| !self.policy().allows_origin(origin)) {
             return Err(Refusal::Origin);
         }
-        // Clients look for a server's challenge with HEAD, too.
+        // Some clients use HEAD to find the challenge.
         if !matches!(self.method(), "POST" | "GET" | "DELETE" | "HEAD") {
             return Err(Refusal::HttpMethod);
         }
@@ -199,7 +199,7 @@ impl Request {
         Ok(())
     }
 
-    /// How it is known who calls. Verifies the token; what that needs is fetched once.
+    /// Identifies the caller. Verifies the token, and fetches once what that needs.
     async fn auth_method(&self) -> Result<AuthMethod, Refusal> {
         if let Some(local) = &self.policy().local {
             return Ok(AuthMethod::Local(Rc::clone(local)));

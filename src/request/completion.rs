@@ -11,8 +11,8 @@ use mcp::message::Message;
 use mcp::message::params::Reference;
 use mcp::method::Method;
 
-/// Whether a completion is for the caller's own resources, by what the server will read: the variables
-/// that the client filled in before decide (MCP 2025-06-18 "Completion").
+/// Checks that a completion is for the caller's own resources. The decision is based on what the server
+/// will read: the variables that the client completed before (MCP 2025-06-18 "Completion").
 pub(super) fn judge(
     authenticated: &Authenticated,
     understood: &Understood<'_>,
@@ -47,7 +47,7 @@ pub(super) fn judge(
     allowed.map_err(Refusal::Denied)
 }
 
-/// The member with this key, if no other could be read as it.
+/// The member with this key, if no other key could be read as it.
 fn only<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
     let folded = fold(key);
     let members = node.members().iter();

@@ -1,7 +1,8 @@
-//! Questions to a call's user, in the answer to the call, and what the user answered. A question is
-//! bound to its call by a sealed state that the client sends back with the answer.
+//! Questions to the user of a call, in the answer to the call, and the user's answers. A question is bound
+//! to its call by a sealed state that the client sends back with the answer.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,17 +21,18 @@ use base::json::digest;
 use base::json::tree::Node;
 use base::seal::{Owner, Purpose};
 use base::store::{Key, RecordKind};
+use base::time::UnixTime;
 use mcp::capabilities::ElicitationCapability;
 use mcp::message::MessageError;
 use mcp::method::Era;
 use policy::{Mode, Operation};
 
-/// How long an answer may take, in seconds.
-pub(super) const TIME_TO_ANSWER_S: u64 = 600;
-/// The earlier version in which a client can be told to open a page.
+/// The time to answer.
+pub(super) const TIME_TO_ANSWER: Duration = Duration::from_secs(600);
+/// The earlier version with URL mode elicitation.
 const URL_VERSION: &str = "2025-11-25";
 
-/// The sealed state of a question. No two are the same.
+/// The sealed state of a question. Each one differs.
 #[derive(Serialize, Deserialize)]
 struct SealedQuestion {
     /// The client that was asked.
@@ -38,17 +40,17 @@ struct SealedQuestion {
     agrees: Agrees,
     asked_ms: u64,
     id: Vec<u8>,
-    expires: u64,
+    expires: UnixTime,
 }
 
-/// What a yes means.
+/// The meaning of a yes.
 #[derive(Serialize, Deserialize)]
 enum Agrees {
     /// A page was opened.
     ToNothing,
     /// The user agrees to the call.
     ToTheCall,
-    /// A page was opened for a call to which the user agreed before.
+    /// A page was opened for a call that the user agreed to before.
     Before(Agreement),
 }
 
@@ -64,25 +66,25 @@ pub(crate) enum Consent {
     OnPage(Box<(QuestionPlace, AskedCall)>),
 }
 
-/// What a user answered to a question of the filter's own.
+/// The user's answer to a question of the filter.
 pub(crate) struct Answered {
     action: Action,
     /// The agreement to the call, if it is one.
     agreement: Option<Agreement>,
 }
 
-/// An agreement, which is good for one call.
+/// An agreement to one call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Agreement {
     /// The record that uses it up.
     pub(crate) key: Key,
-    /// When it ends, in Unix seconds.
-    pub(crate) until: u64,
+    /// When it expires.
+    pub(crate) until: UnixTime,
 }
 
 impl Agreement {
-    /// The agreement that a sealed state stands for.
-    pub(crate) fn of(owner: Owner<'_>, sealed: &str, until: u64) -> Self {
+    /// The agreement in a sealed state.
+    pub(crate) fn of(owner: Owner<'_>, sealed: &str, until: UnixTime) -> Self {
         let owner = [owner.resource, owner.issuer, owner.user];
         let key = Key::mark(RecordKind::AgreedCall, &owner, sealed);
         Self { key, until }
@@ -90,7 +92,7 @@ impl Agreement {
 }
 
 impl Answered {
-    /// Refuses a call to which the user said no.
+    /// Refuses a call that the user declined.
     pub(crate) fn check_declined(&self) -> Result<(), Refusal> {
         match self.action {
             Action::Accept => Ok(()),
@@ -100,7 +102,7 @@ impl Answered {
 }
 
 impl Authenticated {
-    /// The client to which a confirmation is bound; empty if the policy binds it to none.
+    /// The client that a confirmation is bound to. Empty if the policy binds it to none.
     fn client(&self) -> &str {
         let policy = self.request.policy();
         self.caller
@@ -108,8 +110,8 @@ impl Authenticated {
             .map_or("", |token| client_of(policy, token))
     }
 
-    /// How the user consents to a call, if it needs that. `sent` is what the server will read. `Err`:
-    /// the user is asked first.
+    /// The user's consent to a call, if the call needs it. `sent` is the body that the server will read.
+    /// `Err`: the user is asked first.
     pub(super) fn consent(
         &self,
         understood: &Understood<'_>,
@@ -128,7 +130,7 @@ impl Authenticated {
                 agreement: Some(agreement),
                 ..
             })) => return Ok(Consent::Given(agreement.clone())),
-            // What the server asked for belongs to a call that was agreed to: once.
+            // The server's question belongs to a call that the user agreed to once.
             Some(OpenedState::Servers { next, .. }) => return Ok(Consent::Given(next.clone())),
             _ => {}
         }
@@ -153,7 +155,7 @@ impl Authenticated {
         }
     }
 
-    /// The question about a call on a page. `None` if its user cannot be asked there.
+    /// The question about a call on a page. `None`: the user cannot be asked there.
     fn question_on_page(
         &self,
         tool: &str,
@@ -174,8 +176,8 @@ impl Authenticated {
         if owner.user.is_empty() {
             return Ok(None);
         }
-        // The digest is of the values: a model that tries again may write its arguments in another
-        // order.
+        // The digest does not depend on the order: a model that tries again may write its arguments in
+        // another order.
         let said = digest(arguments, MAX_DEPTH);
         let said = said.map_err(|error| Refusal::Message(MessageError::Json(error)))?;
         let client = self.client();
@@ -217,9 +219,9 @@ impl Authenticated {
         let question = SealedQuestion {
             client: self.client().to_owned(),
             agrees,
-            asked_ms: effects.now_ms(),
+            asked_ms: effects.exact_now().as_millis(),
             id: self.request.journal().id.clone().unwrap_or_default(),
-            expires: effects.now().saturating_add(TIME_TO_ANSWER_S),
+            expires: effects.now().saturating_add(TIME_TO_ANSWER),
         };
         let asked = self.handles.asked.as_ref()?;
         Some(
@@ -228,7 +230,7 @@ impl Authenticated {
         )
     }
 
-    /// The answer to a question of the filter's own, if the state is one.
+    /// The answer to a question of the filter, if the state belongs to one.
     pub(super) fn open_question(
         &self,
         asked: &RequestContent,
@@ -254,8 +256,7 @@ impl Authenticated {
     }
 }
 
-/// The question the user reads, with the arguments as they are: the user agrees to these. First the list,
-/// then the long values, whole.
+/// The text of the question, with the complete arguments: first the list, then the long values.
 fn question(tool: &str, arguments: &ShownArguments) -> String {
     let ShownArguments { list, long_values } = arguments;
     let mut text = format!("Allow `{tool}` with these arguments?\n\n{list}");

@@ -1,6 +1,7 @@
-//! The token of a request, and the proof that comes with it.
+//! The token of a request, and its proof.
 
 use crate::refusal::Refusal;
+use base::time::UnixTime;
 use mcp::headers::{HeaderError, Headers};
 use oauth::{
     BearerToken, ClientNetwork, Proof, ProofError, SingleUse, TokenError, Verification,
@@ -8,14 +9,13 @@ use oauth::{
 };
 use policy::Policy;
 
-/// Verifies the token of a request, and its proof. `client` is known once the verifier asked for it; `now`
-/// is in Unix seconds.
+/// Verifies the token of a request, and its proof. `client` is known after the verifier asked for it.
 pub(super) fn verify(
     policy: &Policy,
     headers: &Headers,
     verifier: &mut Verifier,
     client: Option<ClientNetwork>,
-    now: u64,
+    now: UnixTime,
 ) -> Result<Verification, Refusal> {
     let header = headers.one("authorization").map_err(Refusal::Header)?;
     let header = header.ok_or(Refusal::NoToken)?;
@@ -36,12 +36,12 @@ pub(super) fn verify(
     Ok(verifier.verify(&token, client, now))
 }
 
-/// The token, or the proof, that a verified request uses up. `now` is in Unix seconds.
+/// The token or proof that a verified request uses.
 pub(super) fn single_use(
     policy: &Policy,
     headers: &Headers,
     verified: &VerifiedToken,
-    now: u64,
+    now: UnixTime,
 ) -> Result<SingleUse, Refusal> {
     let header = headers.one("authorization").map_err(Refusal::Header)?;
     let header = header.ok_or(Refusal::NoToken)?;
@@ -56,7 +56,7 @@ pub(super) fn single_use(
     Ok(SingleUse::of_token(&token, verified))
 }
 
-/// The caller's bearer token, which was verified.
+/// The caller's bearer token after verification.
 pub(super) fn bearer(headers: &Headers) -> Option<BearerToken<'_>> {
     BearerToken::of_header(headers.one("authorization").ok()??)
 }

@@ -1,5 +1,5 @@
-//! The headers the server gets: first everything it might trust is taken out, then what the
-//! decision says is put in.
+//! The headers for the server: first all headers that it may trust are removed, then the headers of the
+//! decision are set.
 
 use super::identity_headers::{is_never_from_a_client, with_dashes};
 use crate::pages::PAGE_COOKIES;
@@ -8,7 +8,7 @@ use mcp::method::Era;
 use oauth::Identity;
 use policy::{Authorization, Hold, Policy};
 
-/// The changes that make a client's headers the server's. `body` is what replaces the body.
+/// The changes of a client's headers for the server. `body` replaces the body.
 pub(super) fn headers(
     policy: &Policy,
     received: &Headers,
@@ -48,7 +48,7 @@ pub(super) fn headers(
     edits
 }
 
-/// Whether a client says that it understands both forms of an answer.
+/// Whether a client accepts both forms of an answer.
 fn accepts_both(received: &Headers) -> bool {
     let accepted: Vec<String> = received
         .all("accept")
@@ -58,7 +58,7 @@ fn accepts_both(received: &Headers) -> bool {
     accepts("application/json") && accepts("text/event-stream")
 }
 
-/// Takes out everything the server might trust.
+/// Removes all headers that the server may trust.
 fn removed(policy: &Policy, received: &Headers, era: Era) -> Vec<HeaderEdit> {
     let mut edits: Vec<HeaderEdit> = Vec::new();
     for (name, _) in received.iter() {
@@ -75,8 +75,8 @@ fn removed(policy: &Policy, received: &Headers, era: Era) -> Vec<HeaderEdit> {
     edits
 }
 
-/// The cookies without those of this filter's pages. `None`: they have none, or there are no cookies. With
-/// several `cookie` headers they become one (RFC 9113 section 8.2.3).
+/// The cookies without those of the filter's pages. `None`: there are none of these. Several `cookie`
+/// headers become one (RFC 9113 section 8.2.3).
 fn without_page_cookies(received: &Headers) -> Option<HeaderEdit> {
     let lines: Vec<_> = received
         .all("cookie")
@@ -92,15 +92,15 @@ fn without_page_cookies(received: &Headers) -> Option<HeaderEdit> {
     }
 }
 
-/// Whether a cookie signs a user in on this filter's pages. In any case: servers may ignore it.
+/// Whether a cookie belongs to the filter's pages, in any case: servers may ignore the case.
 fn is_page_cookie(pair: &str) -> bool {
     let name = pair.split('=').next().unwrap_or_default().trim();
     let start = name.get(..PAGE_COOKIES.len()).unwrap_or_default();
     start.eq_ignore_ascii_case(PAGE_COOKIES)
 }
 
-/// Whether a mirrored argument's header is another one's, to a server that reads other characters as
-/// dashes.
+/// Whether a header has the name of a mirrored argument's header for a server that reads other characters
+/// as dashes.
 fn is_double(policy: &Policy, received: &Headers, name: &str) -> bool {
     let own = with_dashes(name);
     if !name.starts_with(PARAM_PREFIX) || own == name {
@@ -112,7 +112,7 @@ fn is_double(policy: &Policy, received: &Headers, name: &str) -> bool {
     others.any(|other| other != name && with_dashes(other) == own)
 }
 
-/// Takes out of the trailers what belongs in the headers, where it was compared with the body.
+/// Removes trailers with names of headers that are compared with the body.
 pub(crate) fn removed_trailers(policy: &Policy, received: &Headers, era: Era) -> Vec<HeaderEdit> {
     let mut edits = removed(policy, received, era);
     let protocol = received.iter().filter(|(name, _)| name.starts_with("mcp-"));
@@ -138,7 +138,7 @@ fn is_removed(policy: &Policy, name: &str, era: Era) -> bool {
     {
         return true;
     }
-    // The name of an argument may have underscores, and is compared with the body.
+    // Names of arguments may have underscores. The header is compared with the body.
     if name != dashed && dashed.starts_with("mcp-") && !name.starts_with(PARAM_PREFIX) {
         return true;
     }
@@ -146,11 +146,11 @@ fn is_removed(policy: &Policy, name: &str, era: Era) -> bool {
         "authorization" => {
             policy.upstream.authorization != Authorization::Pass || name != "authorization"
         }
-        // A proof is for this filter, and used up.
+        // A proof is for the filter, and is used.
         "dpop" => true,
-        // The answer has to be readable here.
+        // The filter must be able to read the answer.
         "accept-encoding" => true,
-        // Set again as the server knows them.
+        // The filter sets these to the server's own values.
         "last-event-id" | "mcp-session-id" => true,
         "content-length" => policy.hold == Hold::BufferFilter,
         "mcp-method" | "mcp-name" => era == Era::Legacy,
@@ -166,7 +166,7 @@ fn is_removed(policy: &Policy, name: &str, era: Era) -> bool {
     }
 }
 
-/// A claim as a header value: visible ASCII as it is, anything else percent-encoded.
+/// A claim as a header value: visible ASCII stays, other characters are percent-encoded.
 fn header_value(text: &str) -> String {
     let mut value = String::with_capacity(text.len());
     for byte in text.bytes() {

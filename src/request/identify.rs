@@ -24,7 +24,9 @@ pub(super) fn identify_caller(
     journal.caller = vec![evidence(policy, &auth_method)];
     let record = &mut journal.record;
     record.identified_by = Some(auth_method.name());
-    record.token_age_s = auth_method.token_age(request.now());
+    record.token_age_s = auth_method
+        .token_age(request.now())
+        .map(|age| age.as_secs());
     record.client = match &auth_method {
         AuthMethod::Token(token) => token.client().map(audit::name),
         AuthMethod::Anonymous | AuthMethod::Local(_) => None,
@@ -53,7 +55,7 @@ pub(super) fn identify_caller(
 
 fn evidence(policy: &Policy, auth_method: &AuthMethod) -> Evidence {
     match auth_method {
-        AuthMethod::Anonymous => Evidence::new("token", "none; nobody signed in"),
+        AuthMethod::Anonymous => Evidence::new("token", "none; the caller is anonymous"),
         AuthMethod::Local(_) => Evidence::new("local", "the caller of every local request"),
         AuthMethod::Token(token) => token_evidence(policy, token),
     }
@@ -68,8 +70,8 @@ fn role_names(policy: &Policy, identity: &Identity) -> Vec<String> {
         .collect()
 }
 
-/// The view that the request's header or its token asks for. Two different ones, or a header that a
-/// server could read in another way, are refused.
+/// The view that the request's header or its token asks for. Two different ones are refused, and a header
+/// that a server could read in another way.
 fn requested_view(request: &Request, auth_method: &AuthMethod) -> Result<Option<String>, Refusal> {
     let of_token = match auth_method {
         AuthMethod::Token(token) => token.view_as(),

@@ -1,7 +1,8 @@
-//! Headers by which proxies and gateways tell a server who is calling, or by which a client proves it.
+//! Headers that proxies use to identify the caller to a server, and headers that prove the identity of a
+//! client. There are too many for a list, and servers differ about the separators of the words. So the
+//! words of a name decide. MCP clients do not send such headers, except a credential that the policy may
+//! pass.
 //!
-//! There are too many to list, and servers differ about the characters between the words. So the words of
-//! a name decide. No MCP client sends such a header, except for a credential that the policy may pass.
 
 /// A name with `-` between its words: servers read `x_mcp_user` and `x-mcp.user` as `x-mcp-user`.
 pub(super) fn with_dashes(name: &str) -> String {
@@ -12,8 +13,8 @@ pub(super) fn with_dashes(name: &str) -> String {
     name.chars().map(dash).collect()
 }
 
-/// Whether a header (written with dashes) says who is calling, proves it, or changes what the request
-/// means.
+/// Whether a header (written with dashes) identifies the caller, proves the identity, or changes the
+/// meaning of the request.
 pub(super) fn is_never_from_a_client(name: &str) -> bool {
     if is_known_to_be_harmless(name) {
         return false;
@@ -28,10 +29,10 @@ pub(super) fn is_never_from_a_client(name: &str) -> bool {
     speaks_of_caller || FAMILIES.iter().any(|family| name.starts_with(family))
 }
 
-/// Headers of HTTP, browsers and Envoy that have such a word and are none.
+/// Headers of HTTP, browsers and Envoy that have such a word and do not identify a caller.
 fn is_known_to_be_harmless(name: &str) -> bool {
     let of_browsers = ["sec-", "access-control-"];
-    // Envoy itself sets or removes the certificate of its client.
+    // Envoy sets or removes the certificate of its client.
     let single = [
         "user-agent",
         "x-user-agent",
@@ -41,7 +42,7 @@ fn is_known_to_be_harmless(name: &str) -> bool {
     single.contains(&name) || of_browsers.iter().any(|start| name.starts_with(start))
 }
 
-/// Starts of names whose other words say nothing.
+/// Prefixes of names whose other words do not identify a caller.
 const FAMILIES: &[&str] = &[
     "cf-access-",
     "from",
@@ -134,7 +135,7 @@ fn is_word_of_callers(word: &str) -> bool {
     )
 }
 
-/// Whether a word starts like those of callers: `users`, `userid`, `userinfo`, `authenticated`.
+/// Whether a word starts like one for callers: `users`, `userid`, `userinfo`, `authenticated`.
 fn is_start_of_callers(word: &str) -> bool {
     let starts = [
         "auth",
@@ -154,7 +155,7 @@ fn is_start_of_callers(word: &str) -> bool {
 /// Whether two words together name a credential.
 fn is_pair(pair: (&str, &str)) -> bool {
     match pair {
-        // What repeats a request, or where its answer is kept.
+        // Keys to repeat a request or to cache its answer.
         ("" | "cache" | "idempotency" | "partition" | "routing" | "surrogate", "key") => false,
         (_, "key" | "keys") => true,
         (

@@ -1,4 +1,4 @@
-//! Judging a request: whether the caller may, what changes on the way, and what it needs first.
+//! Judging a request: the decision, its edits, and its needs.
 
 use std::rc::Rc;
 
@@ -25,10 +25,10 @@ use mcp::message::{Message, Shape};
 use mcp::method::{Era, Method};
 use policy::{Hold, Operation};
 
-/// The record of a request for very many resources holds the evidence of some only.
+/// The maximum number of evidence entries in a record. A request may use more resources.
 const MAX_EVIDENCE: usize = 16;
 
-/// A refusal, and the target the caller wanted to use.
+/// A refusal, and its target.
 type Refused<'m> = (Refusal, Option<Target<'m>>);
 
 /// A request that the policy allows.
@@ -36,22 +36,22 @@ pub(crate) struct Judged {
     pub(crate) authenticated: Authenticated,
     pub(crate) approval: Approved,
     pub(crate) edits: RequestEdits,
-    /// What it needs before it goes on.
+    /// The needs before it is passed on.
     pub(crate) needs: Needs,
-    /// What of the answer is looked at, by the rules of which target.
+    /// The parts of the answer that are inspected, and the target whose rules apply.
     pub(crate) inspect: Inspect,
     pub(crate) result_of: ResultOf,
-    /// Its headers went on already (`hold: buffer_filter`).
+    /// Whether its headers were passed on already (`hold: buffer_filter`).
     pub(crate) is_released: bool,
 }
 
-/// Why a request may go on.
+/// The reason of an approval.
 pub(crate) struct Approved {
     pub(crate) reason: Approval,
     pub(crate) evidence: Vec<Evidence>,
 }
 
-/// What changes in a request before the server reads it.
+/// The edits of a request before the server reads it.
 #[derive(Default)]
 pub(crate) struct RequestEdits {
     /// Replaces the body.
@@ -59,7 +59,7 @@ pub(crate) struct RequestEdits {
     pub(crate) headers: Vec<HeaderEdit>,
 }
 
-/// What comes of a message that the policy allows.
+/// The result for a message that the policy allows.
 struct Allowed {
     approval: Approved,
     edits: RequestEdits,
@@ -69,7 +69,7 @@ struct Allowed {
 }
 
 impl Received {
-    /// Decides about the request. `Err`: it is refused, or answered by a tool of the filter's own.
+    /// Decides about the request. `Err`: it is refused, or a tool of the filter answers it.
     pub(crate) async fn judge(self) -> Result<Judged, End> {
         let request = &self.authenticated.request;
         match (request.method(), self.body.is_empty()) {
@@ -158,12 +158,12 @@ impl Received {
 }
 
 impl Authenticated {
-    /// Puts into the record what the message is about.
+    /// Notes the targets of the message in the record.
     fn note_message(&self, message: &Message<'_>) {
         use crate::audit::name;
         let params = &message.params;
         let journal = &mut *self.request.journal();
-        // Only a request is answered by its id; that of a client's answer is the server's.
+        // Only requests have an id of the client. The id of a client's response is the server's.
         let id = message.id.filter(|_| message.shape == Shape::Request);
         journal.id = id.map(<[u8]>::to_vec);
         let record = &mut journal.record;
@@ -180,7 +180,7 @@ impl Authenticated {
         record.resource = uri.map(|uri| name(uri.split(['?', '#']).next().unwrap_or_default()));
     }
 
-    /// Decides about a message and makes the edits it needs.
+    /// Decides about a message and makes its edits.
     fn judge<'m>(
         &mut self,
         understood: &'m Understood<'m>,
@@ -192,7 +192,7 @@ impl Authenticated {
         let targets = understood.targets().map_err(|refusal| (refusal, None))?;
         let first = targets.first().copied().unwrap_or(Target::Server);
         let of_first = |refusal| (refusal, Some(first));
-        // Roles first: nothing is said about the arguments of a call that no role allows.
+        // Roles come first: a call that no role allows gets no error about its arguments.
         for target in &targets {
             match authorize(policy, self.caller.principal(now), *target, None) {
                 Ok(_) | Err(Denial::Scope { .. } | Denial::TooOld { .. }) => {}
@@ -253,14 +253,14 @@ impl Authenticated {
         })
     }
 
-    /// The request state of a message, opened. A refusal of the user ends the call.
+    /// The request state of a message, opened. If the user declined, the call ends.
     fn state_of(
         &mut self,
         understood: &Understood<'_>,
         body: &[u8],
     ) -> Result<Option<OpenedState>, Refusal> {
         if !understood.may_be_asked_back() {
-            // No server gave it out: earlier versions have none.
+            // Earlier versions have no request state, so no server has issued it.
             return match understood.message.params.request_state {
                 Some(_) => Err(Refusal::RequestState),
                 None => Ok(None),
@@ -274,8 +274,8 @@ impl Authenticated {
         Ok(state)
     }
 
-    /// The arguments as the server will read them, for conditions. `None` if no condition asks for
-    /// them, or if they were judged before, when the task was made.
+    /// The arguments as the server will read them, for conditions. `None`: no condition needs them, or they
+    /// were judged when the task was made.
     fn judged_arguments(
         &self,
         understood: &Understood<'_>,
@@ -290,7 +290,7 @@ impl Authenticated {
         arguments.map(Some).map_err(Refusal::Message)
     }
 
-    /// What changes in a message before the server reads it.
+    /// The edits of a message before the server reads it.
     fn edit(
         &self,
         understood: &Understood<'_>,
@@ -324,7 +324,7 @@ impl Authenticated {
         if self.request.engine.secrets.sealer.is_none()
             && let Some(extension) = &message.params.tasks_extension
         {
-            // A server that cannot answer with a task answers with the result.
+            // Without the extension a server answers with the result instead of a task.
             rewritten.edits.remove(extension.cut(0));
         }
         let mut edited = rewritten.edits.apply(body);
@@ -355,7 +355,7 @@ impl Authenticated {
         })
     }
 
-    /// The id the server gets, as JSON, where it is not the client's.
+    /// The id for the server, as JSON, if it differs from the client's.
     fn id_for_server(
         &self,
         era: Era,
@@ -369,7 +369,7 @@ impl Authenticated {
         request_ids::for_server(id, journal.record.method.as_deref(), result_of)
     }
 
-    /// What became of the arguments that name the caller.
+    /// The evidence for the changes of identity arguments.
     fn rewrite_evidence(&self, set: &[String], removed: &[String]) -> Vec<Evidence> {
         let set_from = match self.caller.is_as_the_token_says() {
             true => "set from the token",
@@ -389,6 +389,6 @@ struct EditedMessage {
     edits: RequestEdits,
     /// Names of arguments that were set.
     set: Vec<String>,
-    /// Names of arguments that were taken out.
+    /// Names of arguments that were removed.
     removed: Vec<String>,
 }

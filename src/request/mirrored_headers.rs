@@ -1,10 +1,10 @@
 //! `Mcp-Param-*` headers, which mirror arguments (MCP 2026-07-28 "Custom Headers").
 //!
-//! The tool's schema says which header mirrors which argument. For arguments that the policy declares
-//! (`param_headers`), the client's header is compared with its argument, and built anew from what the
-//! server will read: so it is right also for a server that does not compare them, and for arguments
-//! that the filter adds. Any other header has to have the value of an argument, which then is the one
-//! it mirrors.
+//! The tool's schema declares which header mirrors which argument. For arguments that the policy declares
+//! (`param_headers`), the client's header is compared with its argument. Then the header is built from the
+//! value that the server will read. So it is right also for a server that does not compare them, and for
+//! arguments that the filter adds. Any other header must have the value of an argument, and mirrors this
+//! argument.
 
 mod declared;
 mod undeclared;
@@ -34,7 +34,7 @@ pub(super) struct Mirrored<'a> {
 }
 
 impl<'a> Mirrored<'a> {
-    /// The headers of a message, which stands in `body`.
+    /// The headers of a message. `body` is the message.
     pub(super) fn new(
         request: &'a Request,
         understood: &'a Understood<'a>,
@@ -50,7 +50,7 @@ impl<'a> Mirrored<'a> {
         }
     }
 
-    /// What changes in the headers that the policy does not declare when these values change.
+    /// The edits of the headers that the policy does not declare, for these changes of values.
     pub(super) fn follow(&self, changes: &[Change]) -> Result<Vec<HeaderEdit>, Refusal> {
         let Understood { message, era, .. } = self.understood;
         if *era != Era::Modern {
@@ -80,7 +80,7 @@ impl<'a> Mirrored<'a> {
         Ok(edits)
     }
 
-    /// The declared headers, as the server gets them with the body `sent`.
+    /// The declared headers for the server, with the body `sent`.
     pub(super) fn declare(
         &self,
         hidden: &Hidden<'_>,
@@ -97,7 +97,7 @@ impl<'a> Mirrored<'a> {
             arguments(self.understood.message, self.body),
             arguments(&message, sent),
             &self.declared,
-            // Lists do not tell a client of every argument that has one.
+            // Lists do not show the client all arguments that have a header.
             |header| compat || hidden.hides_path(&header.argument),
         )
         .map_err(Refusal::HeaderMismatch)
@@ -127,11 +127,11 @@ fn declared_in<'o>(
     declared
 }
 
-/// A single value, as a header says it.
+/// A single value, as a header writes it.
 #[derive(Debug, Clone, PartialEq)]
 struct Single {
     text: String,
-    /// Its value, if it is a number: 42 and 42.0 are the same, the text `042` is another one.
+    /// The value of a number: 42 and 42.0 are equal, the text `042` differs.
     number: Option<f64>,
 }
 
@@ -141,7 +141,7 @@ impl Single {
         Self { text, number }
     }
 
-    /// Whether a header with this text says the value.
+    /// Whether a header with this text has the value.
     fn is_stated_by(&self, stated: &str) -> bool {
         stated == self.text || self.number.is_some() && number(stated) == self.number
     }

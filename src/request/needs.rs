@@ -1,10 +1,10 @@
-//! What an allowed request needs before it goes on, fulfilled one after the other.
+//! The needs of an allowed request, fulfilled one after the other.
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::arrived::Authenticated;
-use super::confirmation::{Agreement, Consent, TIME_TO_ANSWER_S};
+use super::confirmation::{Agreement, Consent, TIME_TO_ANSWER};
 use super::judge::Judged;
 use super::opened_ids::OpenedState;
 use super::understand::Understood;
@@ -23,46 +23,50 @@ use crate::pages::{connect_link, question_link};
 use crate::refusal::Refusal;
 use crate::step::End;
 use base::store::{Key, RecordKind, StoreRecord};
+use base::time::UnixTime;
 use mcp::capabilities::ElicitationCapability;
 use oauth::{ProofError, TokenError, VerifiedToken};
 use policy::{Authorization, Conversation, Mode, Operation};
 
-/// What a request needs that the policy allows.
+/// The needs of a request that the policy allows.
 #[derive(Default)]
 pub(crate) struct Needs {
     /// The user's consent to the call.
     pub(crate) consent: Consent,
     /// A credential for the server.
     pub(crate) credential: CredentialNeed,
-    /// The session that ends, with all that was linked in it.
+    /// The session that ends, with its linked accounts.
     pub(crate) ended_session: Option<ConversationPlace>,
-    /// The token, or its proof, was not used before.
+    /// Whether the token or its proof must be unused.
     pub(crate) single_use: bool,
-    /// What the client can ask its user.
+    /// The client's elicitation capability.
     pub(crate) elicits: ElicitationCapability,
 }
 
-/// The credential that the server gets.
+/// The credential for the server.
 #[derive(Default)]
 pub(crate) enum CredentialNeed {
-    /// As the policy says for every request.
+    /// The policy's credential for all requests.
     #[default]
     None,
-    /// The token of the user's linked account, linked at most `max_age_s` seconds ago.
-    Account { place: AccountPlace, max_age_s: u64 },
-    /// What the caller's token is exchanged for.
+    /// The token of the user's linked account, linked at most `max_age` ago.
+    Account {
+        place: AccountPlace,
+        max_age: Duration,
+    },
+    /// The token that the caller's token is exchanged for.
     Exchanged,
 }
 
-/// The credential that the server gets in place of the client's, for this caller.
+/// The credential of this caller that replaces the client's.
 #[derive(Default)]
 pub(crate) enum CallerCredential {
-    /// None of its own.
+    /// The caller has none.
     #[default]
     None,
     /// The token of a linked account.
     Account(String),
-    /// What the caller's token was exchanged for.
+    /// The token that the caller's token was exchanged for.
     Exchanged(Rc<Credential>),
 }
 
@@ -77,15 +81,15 @@ impl CallerCredential {
     }
 }
 
-/// A request that has all it needs.
+/// A request with all needs fulfilled.
 pub(crate) struct Fulfilled {
     pub(crate) judged: Judged,
     pub(crate) credential: CallerCredential,
 }
 
 impl Judged {
-    /// Sees to all that the request needs. What is used up comes last: a request that is refused uses
-    /// nothing up.
+    /// Fulfils all needs of the request. Single-use needs come last, so that a refused request uses
+    /// nothing.
     pub(crate) async fn fulfil(mut self) -> Result<Fulfilled, End> {
         match self.fulfil_needs().await {
             Ok(credential) => Ok(Fulfilled {
@@ -130,10 +134,10 @@ impl Judged {
         }
         if let Some(agreement) = agreement {
             let Agreement { key, until } = agreement;
-            let made = until.saturating_sub(TIME_TO_ANSWER_S);
+            let made = until.saturating_sub(TIME_TO_ANSWER);
             let used = authenticated
                 .request
-                .use_once(key, until, (Some(made), TIME_TO_ANSWER_S));
+                .use_once(key, until, (Some(made), TIME_TO_ANSWER));
             if !used.await? {
                 return Err(Refusal::RequestState);
             }
@@ -145,7 +149,7 @@ impl Judged {
         }
         if single_use {
             let token = authenticated.caller.token().ok_or(Refusal::NoToken)?;
-            // A proof that replicas share was used up when the token was verified.
+            // A proof that replicas share was used when the token was verified.
             if !authenticated.request.shares_proofs(token) {
                 authenticated.request.use_up(token).await?;
             }
@@ -155,7 +159,7 @@ impl Judged {
 }
 
 impl Authenticated {
-    /// What a call needs that the policy allows.
+    /// The needs of a call that the policy allows.
     pub(super) fn needs_of_call(
         &self,
         understood: &Understood<'_>,
@@ -176,8 +180,8 @@ impl Authenticated {
         })
     }
 
-    /// The credential that the server gets for every request of this caller. A caller without a token
-    /// has nothing to exchange.
+    /// The credential for the server on all requests of this caller. A caller without a token has none to
+    /// exchange.
     pub(super) fn credential_for_server(&self) -> CredentialNeed {
         let policy = self.request.policy();
         match (&policy.upstream.authorization, policy.mode) {
@@ -204,7 +208,7 @@ impl Authenticated {
                 NoAccountPlace::NoConversation => Refusal::NoConversation,
                 NoAccountPlace::TestUser => Refusal::TestUserCredential,
             })?,
-            max_age_s: max_age.as_secs(),
+            max_age,
         }))
     }
 
@@ -243,9 +247,9 @@ impl Authenticated {
                     .map(CallerCredential::Exchanged)
                     .map_err(Refusal::Exchange)
             }
-            CredentialNeed::Account { place, max_age_s } => {
+            CredentialNeed::Account { place, max_age } => {
                 let accounts = self.accounts()?;
-                match token_for_call(&accounts, &place, max_age_s).await {
+                match token_for_call(&accounts, &place, max_age).await {
                     Ok(account) => {
                         let policy = self.request.policy();
                         let key = self.request.engine.secrets.audit_key.as_deref();
@@ -264,7 +268,7 @@ impl Authenticated {
         }
     }
 
-    /// Asks the user to link the account, as the client can take it.
+    /// Asks the user to link the account, in a way that the client supports.
     fn not_linked(
         &self,
         place: &AccountPlace,
@@ -302,7 +306,7 @@ impl Authenticated {
         Refusal::Confirm(self.page_question(elicits, message, url, None))
     }
 
-    /// Ends what was linked in a session. The session ends in any case.
+    /// Ends the accounts of a session. The session ends in any case.
     async fn end_session(&self, session: &ConversationPlace) -> Vec<Evidence> {
         let evidence = |summary| Evidence::new("connections", summary);
         let ended = match self.accounts() {
@@ -327,7 +331,8 @@ impl Authenticated {
         ended.map(evidence).collect()
     }
 
-    /// The credential that the caller's token is exchanged for; exchanged now, unless that is known.
+    /// The credential that the caller's token is exchanged for. It is exchanged now, unless the result is
+    /// known.
     async fn exchanged_token(&self) -> Result<Rc<Credential>, ExchangeError> {
         const UNAVAILABLE: ExchangeError = ExchangeError::Unavailable;
         let effects = &self.request.effects;
@@ -347,8 +352,7 @@ impl Authenticated {
 }
 
 impl Request {
-    /// Uses up what authorizes the request, the proof or else the token: of all requests with the same, one
-    /// succeeds.
+    /// Uses the proof of the request, or else the token. Of all requests with the same one, one succeeds.
     pub(super) async fn use_up(&self, token: &VerifiedToken) -> Result<(), Refusal> {
         let (policy, now) = (self.policy(), self.effects.now());
         let used = credentials::single_use(policy, &self.headers, token, now)?;
@@ -362,12 +366,12 @@ impl Request {
         let user = token.identity().user.as_deref().unwrap_or_default();
         let owner = [policy.resource.as_str(), issuer, user];
         let key = Key::mark(RecordKind::Used, &owner, &used.name);
-        // A proof says itself when it ends; a token with a clock that is ahead seems to end too early.
-        let window = policy.dpop.as_ref().map(|rules| rules.window.as_secs());
+        // A proof has its own end. If the clock is ahead, a token seems to end too early.
+        let window = policy.dpop.as_ref().map(|rules| rules.window);
         let made = window.map(|window| used.until.saturating_sub(window.saturating_mul(2)));
         let (made, longest) = match token.is_bound() {
-            true => (made, 0),
-            false => (token.issued(), longest.as_secs()),
+            true => (made, Duration::ZERO),
+            false => (token.issued(), longest),
         };
         if self.use_once(key, used.until, (made, longest)).await? {
             return Ok(());
@@ -378,19 +382,19 @@ impl Request {
         }))
     }
 
-    /// Whether every proof is used up in the store, where all replicas find it. In the memory of one proxy
-    /// each worker knows the proofs that it saw.
+    /// Whether proofs are noted in the store, where all replicas find them. In the memory of one proxy each
+    /// worker knows the proofs that it saw.
     pub(super) fn shares_proofs(&self, token: &VerifiedToken) -> bool {
         token.is_bound() && self.policy().store.is_some()
     }
 
-    /// Uses up something that is good until a time, was made at another, and is never good for longer than
-    /// `longest` seconds. False: it was used before.
+    /// Uses a single-use value that is valid until `until`, was made at `made`, and is never valid for
+    /// longer than `longest`. False: it was used before.
     async fn use_once(
         &self,
         key: Key,
-        until: u64,
-        (made, longest): (Option<u64>, u64),
+        until: UnixTime,
+        (made, longest): (Option<UnixTime>, Duration),
     ) -> Result<bool, Refusal> {
         let now = self.effects.now();
         if self.engine.clock.had_ended(until, made, now) {
@@ -399,8 +403,8 @@ impl Request {
         let record = StoreRecord {
             key,
             value: String::new(),
-            // If the clock is ahead now, the record has to last longer than it seems.
-            expires: until.max(now.saturating_add(longest.max(1))),
+            // If the clock is ahead now, the record must last longer than it seems.
+            expires: until.max(now.saturating_add(longest.max(Duration::from_secs(1)))),
         };
         self.effects.create(record).await.map_err(Refusal::Store)
     }

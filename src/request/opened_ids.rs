@@ -1,4 +1,4 @@
-//! The server's ids on the way in: opened, so that the server sees its own.
+//! The server's ids in requests: opened, so that the server receives its own.
 
 use super::Request;
 use super::arrived::Authenticated;
@@ -20,15 +20,15 @@ const LAST_EVENT: &str = "last-event-id";
 
 /// A request state, opened.
 pub(crate) enum OpenedState {
-    /// The server's. Where the user has to agree to each call, it is good for the next one only.
+    /// The server's. If the user has to agree to each call, it is valid for the next call only.
     Servers { opened: Opened, next: Agreement },
-    /// The filter's own, with what the user answered.
+    /// The filter's own, with the user's answer.
     Own(Answered),
 }
 
 /// An id of a message, opened.
 pub(crate) struct Opened {
-    /// Where it stands.
+    /// Its position.
     pub(crate) span: Span,
     /// As the server knows it.
     pub(crate) id: String,
@@ -37,7 +37,7 @@ pub(crate) struct Opened {
 /// The task ids of a message, opened.
 #[derive(Default)]
 pub(crate) struct OpenedTasks {
-    /// What to put in their places.
+    /// The ids to write in their places.
     pub(crate) ids: Vec<Opened>,
     /// The tools whose tasks are named.
     pub(crate) tools: Vec<String>,
@@ -71,7 +71,7 @@ pub(super) fn of_headers(request: &Request, caller: &Caller) -> Result<Handles, 
             return Err(Refusal::UnknownSession);
         }
     }
-    // Of other methods, the header means nothing.
+    // The header has no meaning with other methods.
     if let Some(sealed) = event.filter(|_| request.method() == "GET") {
         let bound = handles.session.as_deref().unwrap_or_default().as_bytes();
         let opened = sealing.and_then(|sealing| sealing.open(Purpose::Event, &[bound], sealed));
@@ -94,7 +94,7 @@ pub(super) fn headers(handles: &Handles) -> impl Iterator<Item = HeaderEdit> {
 }
 
 impl Request {
-    /// What seals ids for a caller, and opens them. `None` without a key.
+    /// Seals and opens ids for a caller. `None` without a key.
     pub(crate) fn sealing<'a>(&'a self, caller: &'a Caller) -> Option<Sealing<'a>> {
         let sealer = self.engine.secrets.sealer.as_ref();
         Sealing::of(self.policy(), Some(caller), sealer)
@@ -102,8 +102,8 @@ impl Request {
 }
 
 impl Authenticated {
-    /// Refuses a message in a session that the caller cannot have, unless it starts a session: a client
-    /// that keeps the id of an ended session could not start another one otherwise.
+    /// Refuses a message in a session of another caller, unless it starts a session: otherwise a client
+    /// that keeps the id of an ended session could not start another one.
     pub(super) fn check_session(&self, message: &Message<'_>) -> Result<(), Refusal> {
         let starts = message.shape == Shape::Request && message.method == "initialize";
         match self.handles.has_unknown_session && !starts {
@@ -112,7 +112,7 @@ impl Authenticated {
         }
     }
 
-    /// What seals ids for the caller, and opens them. `None` without a key.
+    /// Seals and opens ids for the caller. `None` without a key.
     pub(crate) fn sealing(&self) -> Option<Sealing<'_>> {
         self.request.sealing(&self.caller)
     }
@@ -144,7 +144,7 @@ impl Authenticated {
                 opened.named = Some(task);
             }
             (None, Some(Method::Task)) => return Err(Refusal::MissingParameter("taskId")),
-            // No other request is about a task.
+            // No other request names a task.
             (Some(_), _) => return Err(Refusal::UnknownTask),
             (None, _) => {}
         }
@@ -180,8 +180,8 @@ impl Authenticated {
         Ok(task.id)
     }
 
-    /// Opens the request state in a request of 2026-07-28, and notes what one of its answer is bound
-    /// to.
+    /// Opens the request state of a request of 2026-07-28, and notes the content that one of its answer is
+    /// bound to.
     pub(super) fn open_state(
         &mut self,
         message: &Message<'_>,

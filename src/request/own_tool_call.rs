@@ -43,7 +43,7 @@ pub(super) async fn answer(
 }
 
 impl Authenticated {
-    /// Every caller may who signed in with what every request needs.
+    /// All signed-in callers with the policy's scopes may call the filter's tools.
     fn may_call_own_tools(&self, understood: &Understood<'_>) -> Result<(), Refusal> {
         let policy = self.request.policy();
         if !self.caller.lists_own_tools(policy) {
@@ -53,7 +53,7 @@ impl Authenticated {
         let principal = self.caller.principal(self.request.now());
         authorize(policy, principal, Target::Server, None).map_err(Refusal::Denied)?;
         match understood.asks_task() && understood.era == Era::Legacy {
-            // None of them can be a task (MCP 2025-11-25 "Tool-Level Negotiation").
+            // The filter's tools cannot run as tasks (MCP 2025-11-25 "Tool-Level Negotiation").
             true => Err(Refusal::UnknownMethod),
             false => Ok(()),
         }

@@ -1,4 +1,4 @@
-//! Requests for this filter's own pages, on which users link accounts and agree to calls.
+//! Requests for the filter's pages.
 
 use std::rc::Rc;
 
@@ -11,7 +11,7 @@ use crate::step::End;
 use policy::{Mode, PAGES};
 
 impl Request {
-    /// Answers a request for a page. In observe mode, no link leads to one.
+    /// Answers a request for a page. Observe mode has no pages.
     pub(crate) async fn answer_page(self) -> Result<Self, End> {
         let path = self.headers.one(":path").ok().flatten();
         let is_page = path.is_some_and(|path| path.starts_with(PAGES));

@@ -1,4 +1,4 @@
-//! Requests for a policy with `local`, which takes them from its own machine only.
+//! Requests under a policy with `local`, which accepts requests from its own machine only.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,7 @@ use crate::refusal::Refusal;
 use mcp::headers::Headers;
 use policy::Policy;
 
-/// Headers by which proxies say for whom they ask.
+/// Headers in which proxies name their client.
 const FORWARDED: &[&str] = &[
     "cf-connecting-ip",
     "forwarded",
@@ -18,7 +18,7 @@ const FORWARDED: &[&str] = &[
     "x-real-ip",
 ];
 
-/// Both ends of the connection on which a request came. By default, from anywhere.
+/// Both ends of the connection of a request. By default the request may come from anywhere.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Peer {
     here: Option<SocketAddr>,
@@ -26,8 +26,8 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// A connection between two addresses as Envoy writes them: `127.0.0.1:80`, `[::1]:80`. A Unix
-    /// socket has none: who sends MCP through one is another proxy, for whoever calls that.
+    /// A connection between two addresses as Envoy writes them: `127.0.0.1:80`, `[::1]:80`. A Unix socket
+    /// has no address. A client that sends MCP through one is another proxy.
     pub fn of(here: &[u8], there: &[u8]) -> Self {
         let read = |address| str::from_utf8(address).ok()?.parse().ok();
         Self {
@@ -36,7 +36,7 @@ impl Peer {
         }
     }
 
-    /// Whether both ends are at the loopback interface, which no packet from elsewhere reaches.
+    /// Whether both ends are on the loopback interface. No packet from another machine reaches it.
     fn is_loopback(self) -> bool {
         let loopback =
             |end: Option<SocketAddr>| end.is_some_and(|end| end.ip().to_canonical().is_loopback());
@@ -44,8 +44,8 @@ impl Peer {
     }
 }
 
-/// Refuses what does not come from this machine, or from a page that made its own name stand for
-/// this machine (DNS rebinding).
+/// Refuses requests from other machines, and from web pages whose host name resolves to this machine (DNS
+/// rebinding).
 pub(super) fn check(policy: &Policy, headers: &Headers, from: Peer) -> Result<(), Refusal> {
     if policy.local.is_none() {
         return Ok(());
@@ -60,18 +60,18 @@ pub(super) fn check(policy: &Policy, headers: &Headers, from: Peer) -> Result<()
     Ok(())
 }
 
-/// Whether another proxy had the request before. One entry may be Envoy's own, which names this machine by
-/// whichever of its addresses.
+/// Whether another proxy forwarded the request. One entry may be Envoy's own, with any address of this
+/// machine.
 fn was_forwarded(headers: &Headers) -> bool {
     let lists = headers.all("x-forwarded-for");
     let entries = lists.flat_map(|list| list.split(|byte| *byte == b','));
     FORWARDED.iter().any(|name| headers.has(name)) || entries.count() > 1
 }
 
-/// Whether an authority, at any port, is this machine's own or the server's.
+/// Whether an authority, with any port, names this machine or the server.
 fn is_own_host(policy: &Policy, authority: &str) -> bool {
     let host = |text: &str| Url::parse(text).ok()?.host().map(|host| host.to_owned());
-    // An authority is no URL: what else could stand in one makes it another.
+    // An authority has no other parts of a URL. With them it would name another host.
     if authority.contains(['/', '?', '#', '@', '\\']) {
         return false;
     }

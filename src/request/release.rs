@@ -1,4 +1,4 @@
-//! A request that goes on: its last changes, the record of its approval, and what its answer needs.
+//! A request that is passed on: its last changes, the record of its approval, and the data for its answer.
 
 use std::rc::Rc;
 
@@ -12,19 +12,19 @@ use mcp::headers::Headers;
 use oauth::TokenDigest;
 use policy::{Authorization, Mode};
 
-/// A request that went on.
+/// A request that was passed on.
 #[derive(Debug)]
 pub(crate) struct Passed {
     /// Its changes.
     pub(crate) forward: Forward,
     /// Its answer.
     pub(crate) answering: Answering,
-    /// The caller's token, if the server got what it was exchanged for.
+    /// The caller's token, if the server received an exchanged one.
     pub(crate) exchanged: Option<TokenDigest>,
 }
 
 impl Passed {
-    /// Forgets an exchanged token that the server does not take: the next request brings another one.
+    /// Forgets an exchanged token that the server refuses. The next request exchanges again.
     pub(crate) fn note_refused_token(&self, engine: &Engine, answer: &Headers) {
         let exchanger = engine.secrets.exchanger.as_ref();
         if let (Some(token), Some(exchanger)) = (&self.exchanged, exchanger)
@@ -36,7 +36,7 @@ impl Passed {
 }
 
 impl Fulfilled {
-    /// Lets the request go on.
+    /// Passes the request on.
     pub(crate) fn release(self) -> Passed {
         let upstream_credential = self.upstream_credential();
         let Self { judged, credential } = self;
@@ -104,7 +104,7 @@ impl Fulfilled {
         }
     }
 
-    /// The credential that the server gets, as the log names it.
+    /// The credential for the server, as in the log.
     fn upstream_credential(&self) -> &'static str {
         let request = &self.judged.authenticated.request;
         let policy = request.policy();

@@ -1,4 +1,4 @@
-//! What a message asks for: its method in its era, the targets it uses, and what its answer holds.
+//! A message's method in its era, its targets, and the contents of its answer.
 
 use super::arrived::Authenticated;
 use super::opened_ids::OpenedTasks;
@@ -17,13 +17,13 @@ use policy::{Policy, ServerErrors};
 pub(crate) struct Understood<'m> {
     pub(crate) message: &'m Message<'m>,
     pub(crate) era: Era,
-    /// `None` for a client's answer.
+    /// `None` for a client's response.
     pub(crate) method: Option<Method>,
     pub(crate) tasks: OpenedTasks,
 }
 
 impl<'m> Understood<'m> {
-    /// Understands a message, and opens the ids of the tasks it names.
+    /// Reads the method of a message, and opens the ids of its tasks.
     pub(super) fn of(
         authenticated: &mut Authenticated,
         message: &'m Message<'m>,
@@ -49,7 +49,7 @@ impl<'m> Understood<'m> {
         })
     }
 
-    /// Everything the message wants to use; each has to be allowed.
+    /// All targets of the message. Each must be allowed.
     pub(super) fn targets(&self) -> Result<Vec<Target<'_>>, Refusal> {
         let params = &self.message.params;
         let of_tasks = self.tasks.tools.iter().map(|tool| Target::Tool(tool));
@@ -58,7 +58,7 @@ impl<'m> Understood<'m> {
             name.ok_or(Refusal::MissingParameter("name"))
         };
         let target = match self.method {
-            // A task is its tool's.
+            // A task has the target of its tool.
             Some(Method::Task) => return Ok(of_tasks.collect()),
             Some(Method::CallTool) => Target::Tool(name()?),
             Some(Method::GetPrompt) => Target::Prompt(name()?),
@@ -91,13 +91,12 @@ impl<'m> Understood<'m> {
         matches!(self.method, Some(Method::CallTool | Method::GetPrompt))
     }
 
-    /// Whether the call is to become a task.
+    /// Whether the client asks to run the call as a task.
     pub(crate) fn asks_task(&self) -> bool {
         self.message.params.asks_task
     }
 
-    /// Whether the answer may ask for more input first (MCP 2026-07-28 "Multi Round-Trip
-    /// Requests").
+    /// Whether the answer may ask for input first (MCP 2026-07-28 "Multi Round-Trip Requests").
     pub(super) fn may_be_asked_back(&self) -> bool {
         self.era == Era::Modern && (self.is_call() || self.method == Some(Method::UseResource))
     }
@@ -110,7 +109,7 @@ impl<'m> Understood<'m> {
         }
     }
 
-    /// What of the answer has to be looked at because of the method.
+    /// The parts of the answer that are inspected because of the method.
     pub(super) fn inspects(&self) -> Inspect {
         let handles = match (self.method, self.era) {
             (Some(Method::CallTool), Era::Legacy) => self.asks_task(),
@@ -128,7 +127,7 @@ impl<'m> Understood<'m> {
     }
 }
 
-/// What of an answer is looked at: because of its method (`of_method`), and of the policy's rules.
+/// The parts of an answer that are inspected, because of its method (`of_method`) and the policy's rules.
 pub(super) fn inspects(
     authenticated: &Authenticated,
     of_method: Inspect,
@@ -140,11 +139,11 @@ pub(super) fn inspects(
     let method = journal.record.method.as_deref();
     let rules = results::rules_for(policy, Some(&authenticated.caller), result_of);
     let is_stream = request.method() == "GET";
-    // A stream that is resumed may still bring the answer.
+    // A resumed stream may still have the answer.
     let has_instructions = is_stream || matches!(method, Some("initialize" | "server/discover"));
     let errors = hides_in_errors(policy);
-    // What depends on the caller must not be cached for others: what it reads, and the tools that
-    // instructions name.
+    // A shared cache must not keep answers that depend on the caller: resources, and instructions that name
+    // tools.
     let of_caller = method == Some("resources/read")
         || has_instructions && errors && policy.instructions.is_none();
     Inspect {
@@ -164,13 +163,13 @@ fn hides_in_errors(policy: &Policy) -> bool {
     }
 }
 
-/// The method, if a client may use it in this era. `None` for a client's answer.
+/// The method, if a client may use it in this era. `None` for a client's response.
 fn method_of(message: &Message<'_>, era: Era) -> Result<Option<Method>, Refusal> {
     let method = match message.shape {
         Shape::Request => Method::of_request(&message.method, era),
         Shape::Notification => Method::of_notification(&message.method, era),
         Shape::Response if era == Era::Legacy => return Ok(None),
-        // Only requests and notifications are sent in 2026-07-28.
+        // Clients send only requests and notifications in 2026-07-28.
         Shape::Response => return Err(Refusal::Message(MessageError::Type("method"))),
     };
     method.map(Some).ok_or(Refusal::UnknownMethod)
@@ -182,7 +181,7 @@ pub(crate) fn arguments_in(policy: &Policy, sent: &[u8]) -> Result<Vec<u8>, Mess
     Ok(arguments(&message, sent).to_vec())
 }
 
-/// The arguments of a message, as they stand in it.
+/// The arguments of a message, as written.
 pub(crate) fn arguments<'b>(message: &Message<'_>, body: &'b [u8]) -> &'b [u8] {
     let arguments = message.params.arguments.as_ref();
     let arguments = arguments.and_then(|(span, _)| body.get(span.clone()));

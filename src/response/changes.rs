@@ -1,5 +1,5 @@
-//! What changes in a message of the server. The message is read once; each concern in its turn sees
-//! what the ones before it changed, and adds its own changes. They are made once, at the end.
+//! The changes of a message of the server. The message is read once. Each concern sees the changes of the
+//! ones before it, and adds its own. They are written once, at the end.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,22 +14,22 @@ use base::json::{Element, Span};
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     edits: Edits,
-    /// The texts that now stand in the place of others, by their start.
+    /// The new texts, by the start of the old ones.
     texts: BTreeMap<usize, WrittenText>,
-    /// The texts that are JSON once more, by their start.
+    /// The texts that hold JSON, by their start.
     embedded: BTreeMap<usize, EmbeddedEdits>,
-    /// How many more values are read of the message.
+    /// The number of values that may still be read of the message.
     values: Rc<ValuesLeft>,
 }
 
-/// In the place of a text that cannot be looked into.
+/// Replaces a text that cannot be searched.
 pub(super) const WITHHELD: &str = "[withheld]";
 
-/// What stands in the place of a text. A text that is withheld stays so, whatever is decided about it
-/// later: so the stricter of two changes counts.
+/// The replacement of a text. A withheld text stays withheld, whatever later concerns decide: the stricter
+/// of two changes counts.
 #[derive(Debug)]
 enum WrittenText {
-    /// The text without what is hidden in it.
+    /// The text without hidden values.
     Without(String),
     /// [`WITHHELD`].
     Withheld,
@@ -44,7 +44,7 @@ impl WrittenText {
     }
 }
 
-/// A text that is JSON once more, and what changes in it.
+/// A text that holds JSON, and its changes.
 #[derive(Debug)]
 pub(super) struct EmbeddedEdits {
     span: Span,
@@ -53,18 +53,18 @@ pub(super) struct EmbeddedEdits {
     pub(super) changes: Changes,
 }
 
-/// What a text holds.
+/// The content of a text.
 pub(super) enum Held<'n> {
-    /// JSON. To be handed back to [`Changes::close`].
+    /// JSON. The caller must return it to [`Changes::close`].
     Json(EmbeddedEdits),
-    /// What some would read as JSON.
+    /// Text that lenient parsers may read as JSON.
     Nearly(Cow<'n, str>),
     /// Words.
     Words(Cow<'n, str>),
 }
 
 impl Changes {
-    /// No changes of a message of which no more values are read.
+    /// No changes. `values` limits the values that are read of the message.
     pub(super) fn within(values: ValuesLeft) -> Self {
         Self {
             values: Rc::new(values),
@@ -80,22 +80,22 @@ impl Changes {
         }
     }
 
-    /// How many more values are read of the message.
+    /// The number of values that may still be read of the message.
     pub(super) fn values(&self) -> &ValuesLeft {
         &self.values
     }
 
-    /// The edits of what is written as JSON. What it writes is not looked at by later concerns.
+    /// The edits of JSON. Later concerns do not inspect what they write.
     pub(super) fn edits(&mut self) -> &mut Edits {
         &mut self.edits
     }
 
-    /// Whether a value was removed, alone or with something around it.
+    /// Whether a value was removed, alone or with an outer value.
     pub(super) fn is_gone(&self, node: &Node) -> bool {
         self.edits.fate(&node.span) == Fate::Gone
     }
 
-    /// A text as it reads now. `None` for anything else.
+    /// A text after the changes so far. `None` for other values.
     pub(super) fn text<'n>(&self, node: &'n Node) -> Option<Cow<'n, str>> {
         let text = node.text()?;
         let start = node.span.start;
@@ -109,13 +109,13 @@ impl Changes {
         }
     }
 
-    /// A number as it reads now. `None` for anything else.
+    /// A number after the changes so far. `None` for other values.
     pub(super) fn number<'n>(&self, node: &'n Node) -> Option<&'n str> {
         let is_kept = || self.edits.fate(&node.span) == Fate::Kept;
         node.number().filter(|_| is_kept())
     }
 
-    /// A key as it reads now.
+    /// A key after the changes so far.
     pub(super) fn key<'n>(&self, child: &'n Child) -> Cow<'n, str> {
         match self.texts.get(&child.key_span.start) {
             Some(key) if !child.key_span.is_empty() => Cow::Owned(key.text().to_owned()),
@@ -128,7 +128,7 @@ impl Changes {
         Some(now.text().to_owned())
     }
 
-    /// Replaces a text by another one, unless it is withheld.
+    /// Replaces a text, unless it is withheld.
     pub(super) fn set_text(&mut self, node: &Node, text: String) {
         self.write(&node.span, WrittenText::Without(text));
     }
@@ -146,7 +146,7 @@ impl Changes {
         )
     }
 
-    /// Gives a member another key.
+    /// Renames a member.
     pub(super) fn set_key(&mut self, member: &Child, key: String) {
         self.write(&member.key_span, WrittenText::Without(key));
     }
@@ -160,19 +160,19 @@ impl Changes {
         self.texts.insert(span.start, text);
     }
 
-    /// Replaces a value by one that nothing is hidden in.
+    /// Replaces a value by JSON without hidden values.
     pub(super) fn set_json(&mut self, node: &Node, json: impl Into<Vec<u8>>) {
         self.embedded.remove(&node.span.start);
         self.texts.remove(&node.span.start);
         self.edits.replace(node.span.clone(), json);
     }
 
-    /// Takes out an element or a member.
+    /// Removes an element or a member.
     pub(super) fn remove(&mut self, element: &Element) {
         self.edits.remove_element(element);
     }
 
-    /// Looks into a text, which is read once. `None` if it is no text, is gone or is withheld.
+    /// Opens a text. It is read once. `None`: it is no text, or was removed or withheld.
     pub(super) fn open<'n>(&mut self, node: &'n Node, max_depth: usize) -> Option<Held<'n>> {
         let text = node.text()?;
         if self.is_gone(node) || self.is_withheld(node) {
@@ -195,12 +195,12 @@ impl Changes {
         })
     }
 
-    /// Keeps what changed in a text that was opened.
+    /// Keeps the changes of a text that was opened.
     pub(super) fn close(&mut self, embedded: EmbeddedEdits) {
         self.embedded.insert(embedded.span.start, embedded);
     }
 
-    /// The text with all changes, or `None` without any.
+    /// The changed text. `None`: without changes.
     pub(super) fn apply(&self, text: &[u8]) -> Option<Vec<u8>> {
         let embedded = self.embedded.values();
         let mut changed = embedded
@@ -218,7 +218,7 @@ impl Changes {
 }
 
 impl EmbeddedEdits {
-    /// JSON in a text that stands at no place of its own, as in base64. `around`: the changes of the
+    /// JSON in a text without a position in the message, as in base64. `around`: the changes of the
     /// message.
     pub(super) fn of(text: &str, node: Node, around: &Changes) -> Self {
         Self {
@@ -229,7 +229,7 @@ impl EmbeddedEdits {
         }
     }
 
-    /// The text, if it changes.
+    /// The changed text. `None`: without changes.
     pub(super) fn changed(&self) -> Option<String> {
         let changed = self.changes.apply(self.text.as_bytes())?;
         String::from_utf8(changed).ok()

@@ -9,25 +9,25 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use base::json::tree::{Node, Value};
 use base::json::{JsonError, JsonErrorKind};
 
-/// How many values of JSON are read of one message, in its texts too: a value needs up to 80 times the
-/// memory of its text.
+/// The maximum number of JSON values that are read of one message and its texts. A value needs up to 80
+/// times the memory of its text.
 const MAX_VALUES: usize = 1_000_000;
 
-/// What a text is, as far as fields go.
+/// The content of a text.
 pub(super) enum Inside {
     /// JSON.
     Json(Node),
-    /// What some would read as JSON.
+    /// Text that lenient parsers may read as JSON.
     Nearly,
     /// Words.
     Words,
 }
 
-/// How many more values of one message are read.
+/// The number of values that may still be read of one message.
 #[derive(Debug)]
 pub(super) struct ValuesLeft {
     left: Cell<usize>,
-    /// Whether there were more.
+    /// Whether the message has more values.
     is_exceeded: Cell<bool>,
 }
 
@@ -38,7 +38,7 @@ impl Default for ValuesLeft {
 }
 
 impl ValuesLeft {
-    /// So many.
+    /// A limit.
     pub(super) fn at_most(values: usize) -> Self {
         Self {
             left: Cell::new(values),
@@ -46,7 +46,7 @@ impl ValuesLeft {
         }
     }
 
-    /// Whether a text has more values than are read. Then the message is not judged as a whole.
+    /// Whether the message has more values. Then it cannot be judged as a whole.
     pub(super) fn is_exceeded(&self) -> bool {
         self.is_exceeded.get()
     }
@@ -62,23 +62,23 @@ impl ValuesLeft {
         node
     }
 
-    /// Looks into a text.
+    /// Reads the content of a text.
     pub(super) fn look(&self, text: &str, max_depth: usize) -> Inside {
         let start = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
         if start.starts_with(['{', '[', '"'])
             && let Ok(node) = self.read(text.as_bytes(), max_depth)
         {
             return match node.value {
-                // A text that is a text once more.
+                // A text may hold a JSON string.
                 Value::Array(_) | Value::Object(_) | Value::Text(_) => Inside::Json(node),
                 _ => Inside::Words,
             };
         }
         let is_json_to_some = starts_like_json(start)
-            // A comment before it.
+            // A comment before JSON.
             || start.starts_with("/*")
             || start.starts_with("//")
-            // One value in each line.
+            // One JSON value on each line.
             || start.lines().skip(1).any(starts_a_record);
         if is_json_to_some {
             Inside::Nearly
@@ -88,8 +88,8 @@ impl ValuesLeft {
     }
 }
 
-/// Whether a text that is no JSON starts as JSON does to lenient readers: with other quotes, without
-/// quotes, with `NaN` or `undefined`, with commas too many.
+/// Whether a text that is not JSON starts like JSON for lenient parsers: with other quotes, without quotes,
+/// with `NaN` or `undefined`, or with extra commas.
 fn starts_like_json(start: &str) -> bool {
     let mut letters = start.chars();
     let first = letters.next();
@@ -109,7 +109,7 @@ fn starts_like_json(start: &str) -> bool {
     }
 }
 
-/// Whether a list starts with a number as JSON does not write it: `[.5`.
+/// Whether a list starts with a number that JSON does not allow: `[.5`.
 fn starts_with_bare_number(inside: &str) -> bool {
     let digits = inside.strip_prefix(['+', '.']);
     digits.is_some_and(|digits| digits.starts_with(|c: char| c.is_ascii_digit()))
@@ -145,7 +145,7 @@ fn starts_a_record(line: &str) -> bool {
     }
 }
 
-/// What base64 stands for, in either alphabet, with or without padding and line breaks.
+/// Decodes base64, in either alphabet, with or without padding and line breaks.
 pub(super) fn decode(encoded: &str) -> Option<Vec<u8>> {
     let config = GeneralPurposeConfig::new()
         .with_decode_padding_mode(DecodePaddingMode::Indifferent)
@@ -156,7 +156,7 @@ pub(super) fn decode(encoded: &str) -> Option<Vec<u8>> {
         .find_map(|alphabet| GeneralPurpose::new(alphabet, config).decode(&packed).ok())
 }
 
-/// A text in base64.
+/// Encodes a text in base64.
 pub(super) fn encode(text: &str) -> String {
     base64::prelude::BASE64_STANDARD.encode(text)
 }

@@ -1,5 +1,5 @@
-//! What the server says when something goes wrong, and of itself, as the caller may read it. "Unknown
-//! tool, did you mean crm.purge?" names what its lists do not show.
+//! Texts of the server's errors, and its `instructions`, as the caller may read them. "Unknown tool, did
+//! you mean crm.purge?" names a tool that the caller's lists do not show.
 
 mod names;
 
@@ -15,26 +15,26 @@ use base::json::tree::{Child, Node, Value};
 use mcp::argument_names::fold;
 use policy::{Policy, ServerErrors};
 
-/// In the place of the texts of a tool's error.
+/// Replaces the texts of a tool's error.
 const TOOL_ERROR: &str = "The tool could not do this.";
 
 /// Errors whose `data` clients act on: supported versions, missing capabilities (MCP 2026-07-28
 /// "Error Codes"), and pages to open (2025-11-25 "URL Elicitation Required").
 const DATA_NEEDED: [&str; 3] = ["-32022", "-32021", "-32042"];
 
-/// Members of a content block that hold no words.
+/// Members of a content block that hold no text.
 const NO_TEXTS: [&str; 5] = ["type", "mimeType", "uri", "data", "blob"];
 
-/// What was hidden of the texts of a message.
+/// The hidden parts of the texts of a message.
 #[derive(Debug, Default)]
 pub(super) struct HiddenNames {
-    /// How many names were hidden.
+    /// The number of hidden names.
     pub(super) names: usize,
-    /// How many errors lost their text.
+    /// The number of errors whose text was withheld.
     pub(super) withheld: usize,
 }
 
-/// Whether a message may have such texts: others need not be parsed for them.
+/// Whether a message may have such texts. Other messages are not parsed for them.
 pub(super) fn may_have_texts(body: &[u8]) -> bool {
     let is_message = body.trim_ascii_start().starts_with(b"{");
     if !is_message || memmem::find(body, b"\"jsonrpc\"").is_none() || has_escaped_letter(body) {
@@ -55,7 +55,7 @@ pub(super) fn may_have_texts(body: &[u8]) -> bool {
         })
 }
 
-/// Keys of texts, also as some servers write them.
+/// Keys of texts, also in the spelling of some servers.
 const TEXT_KEYS: [&[u8]; 5] = [
     b"\"error\"",
     b"\"Error\"",
@@ -65,7 +65,7 @@ const TEXT_KEYS: [&[u8]; 5] = [
 ];
 const IS_ERROR: [&[u8]; 3] = [b"\"isError\"", b"\"IsError\"", b"\"is_error\""];
 
-/// Whether a letter of ASCII is written as an escape, as no library does: it could be one of a key.
+/// Whether an ASCII letter is escaped. Libraries do not do that, and it could be a letter of a key.
 fn has_escaped_letter(body: &[u8]) -> bool {
     const ESCAPE: &[u8] = b"\\u00";
     memmem::find_iter(body, ESCAPE).any(|at| {
@@ -74,8 +74,8 @@ fn has_escaped_letter(body: &[u8]) -> bool {
     })
 }
 
-/// Hides in a message's error texts, and in its `instructions`, what the policy says. `failed`: the
-/// status is an error, so that all of the message is an error's text.
+/// Hides the names that the policy hides in the error texts of a message and in its `instructions`.
+/// `failed`: the status is an error, so the whole message is error text.
 pub(super) fn hide<'p>(
     policy: &'p Policy,
     caller: Principal<'p>,
@@ -103,7 +103,7 @@ pub(super) fn hide<'p>(
     }
 }
 
-/// Hides names in an error that is no JSON. `None`: it cannot be searched.
+/// Hides names in an error that is not JSON. `None`: it cannot be searched.
 pub(super) fn hide_in_words(
     policy: &Policy,
     caller: Principal<'_>,
@@ -118,7 +118,7 @@ pub(super) fn hide_in_words(
     Some((changed, hidden))
 }
 
-/// Whether this is a message of JSON-RPC, and nothing stands beside what it has.
+/// Whether this is a JSON-RPC message without other members.
 fn is_rpc(message: &Node) -> bool {
     const KEYS: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
     let members = message.members();
@@ -130,7 +130,7 @@ fn is_rpc(message: &Node) -> bool {
 struct Texts<'p> {
     max_depth: usize,
     withhold: bool,
-    /// Whether `instructions` are the server's.
+    /// Whether the message may have the server's `instructions`.
     presents: bool,
     /// Whether the status is an error.
     failed: bool,
@@ -150,7 +150,7 @@ impl Texts<'_> {
         }
     }
 
-    /// What is no message of JSON-RPC: all of it is an error's text.
+    /// A message that is not JSON-RPC: all of it is error text.
     fn other(&mut self, message: &Node) {
         if !self.withhold {
             return self.texts(message);
@@ -161,11 +161,11 @@ impl Texts<'_> {
         self.replace(message, &error);
     }
 
-    /// A result, or what is told of a task, in which there may be another one.
+    /// A result, or the status of a task, which may hold another result.
     fn outcome(&mut self, outcome: &Node) {
         let is_error = self.failed || outcome.members().iter().any(is_true_error);
         let has_failed = outcome.member("status").and_then(Node::text) == Some("failed");
-        // Only such a result tells capabilities. What the policy says stays.
+        // Only such a result has capabilities. Instructions of the policy stay.
         let presents = self.presents && outcome.member("capabilities").is_some();
         if is_error {
             self.withheld = self.withheld.saturating_add(usize::from(self.withhold));
@@ -195,7 +195,7 @@ impl Texts<'_> {
         }
     }
 
-    /// A JSON-RPC error. Anything else in its place is an error's text as well.
+    /// A JSON-RPC error. Another value in its place is error text too.
     fn error(&mut self, error: &Node) {
         if !self.withhold || matches!(error.value, Value::Null) {
             if let Err(TooMany) = self.value(error) {
@@ -240,7 +240,7 @@ impl Texts<'_> {
         }
     }
 
-    /// Every text and every key in a value. One with too many is emptied.
+    /// All texts and keys in a value. If it has too many, it becomes empty.
     fn texts(&mut self, node: &Node) {
         if let Err(TooMany) = self.value(node) {
             let empty = match node.value {
@@ -261,8 +261,8 @@ impl Texts<'_> {
     }
 }
 
-/// Hides names in every text and every key of a value. A text may be JSON once more. Each one inside
-/// another is read less deep, so that it ends.
+/// Hides names in all texts and keys of a value. A text may hold JSON. Each nested text is read with a
+/// lower depth limit, so the search ends.
 fn hide_names(
     names: &mut ErrorTextNames<'_>,
     node: &Node,
@@ -296,7 +296,7 @@ fn hide_names(
     Ok(())
 }
 
-/// Whether this says that a result is an error, in any way that a client may take for it.
+/// Whether the member marks a result as an error, in any form that a client may accept.
 fn is_true_error(member: &Child) -> bool {
     let says_error = fold(&member.key) == "iserror";
     says_error && !matches!(member.node.value, Value::Bool(false) | Value::Null)
@@ -311,7 +311,7 @@ fn tool_error() -> String {
     serde_json::json!([{"type": "text", "text": TOOL_ERROR}]).to_string()
 }
 
-/// What JSON-RPC 2.0 ("Error object") and MCP call the error with this code.
+/// The message of JSON-RPC 2.0 ("Error object") and MCP for this code.
 fn standard_message(code: &str) -> &'static str {
     match code {
         "-32700" => "Parse error",

@@ -20,7 +20,7 @@ pub(crate) struct Inspect {
 }
 
 impl Inspect {
-    /// Whether the answer depends on the request, so that two answers must not be swapped.
+    /// Whether the answer depends on the request, so that answers must not be exchanged.
     pub(crate) fn depends_on_request(self, result_of: &ResultOf) -> bool {
         // Without a target all rules apply.
         let has_own_rules = self.results && !matches!(result_of, ResultOf::Nothing);
@@ -43,10 +43,10 @@ impl Inspect {
 /// The target whose result an answer is.
 #[derive(Debug, Default)]
 pub(crate) enum ResultOf {
-    /// None that the policy has rules for.
+    /// The policy has no rules for it.
     #[default]
     Nothing,
-    /// Unknown: every rule applies.
+    /// Unknown: all rules apply.
     Anything,
     Tool(String),
     Prompt(String),

@@ -1,5 +1,5 @@
-//! What a server tells models about itself (MCP "Initialization", 2026-07-28 "Discovery"): it is the
-//! same for every caller, and so may name what a caller is not shown.
+//! The server's `instructions` for models (MCP "Initialization", 2026-07-28 "Discovery"). They are the same
+//! for all callers, and may name tools that a caller does not see.
 
 use super::changes::{Changes, quoted};
 use base::json::tree::Node;
@@ -7,12 +7,12 @@ use mcp::message::{MessageError, refuse_look_alike_members, refuse_non_object};
 
 const INSTRUCTIONS: &str = "instructions";
 
-/// Puts a text in the place of a server's instructions; an empty one takes them out. Changes nothing
-/// in a message that does not tell the server's capabilities.
+/// Replaces a server's instructions. An empty text removes them. Changes only messages with the server's
+/// capabilities.
 ///
 /// # Errors
 ///
-/// The message could be read in more than one way.
+/// The message could be read in different ways.
 pub(super) fn replace(
     text: &str,
     message: &Node,
@@ -33,7 +33,7 @@ pub(super) fn replace(
         Some(member) => changes.set_json(&member.node, quoted(text)),
         None if text.is_empty() => {}
         None => {
-            // There are capabilities behind it.
+            // The member `capabilities` follows.
             let member = format!("\"{INSTRUCTIONS}\":{},", quoted(text));
             changes
                 .edits()

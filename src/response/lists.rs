@@ -1,4 +1,4 @@
-//! Lists as one caller may see them.
+//! Lists, filtered for one caller.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -20,27 +20,27 @@ use mcp::server_list::{Item, Listing};
 use policy::OwnTool;
 use policy::{BrokenPin, Policy};
 
-/// What was taken out of the lists in a message.
+/// The items that were removed from the lists of a message.
 #[derive(Debug, Default)]
 pub(super) struct Filtered {
-    /// How many items were taken out.
+    /// The number of removed items.
     pub(super) hidden: usize,
     /// Tools that differ from their pins.
     pub(super) pins_broken: Vec<String>,
-    /// Whether one of these is none that could be remembered.
+    /// Whether one of these tools could not be remembered.
     pub(super) pins_full: bool,
-    /// Whether a part of the server's data was written anew.
+    /// Whether a part of the server's data was rewritten.
     pub(super) writes_data: bool,
 }
 
-/// Takes the items a caller may not use out of the lists in a message, and out of the others the
-/// arguments that are not the caller's to choose. Marks the message as this caller's own.
+/// Removes the items that a caller may not use from the lists of a message. Removes the identity arguments
+/// from the others. Marks the message as private to this caller.
 pub(super) struct ListFilter<'p> {
     pub(super) policy: &'p Policy,
     pub(super) caller: Principal<'p>,
     pub(super) seen: &'p SeenTools,
     pub(super) era: Era,
-    /// Whether the filter's own tools stand before the server's.
+    /// Whether the filter's own tools are added before the server's.
     pub(super) with_own: bool,
 }
 
@@ -49,7 +49,7 @@ impl ListFilter<'_> {
     ///
     /// # Errors
     ///
-    /// A list in it is not understood.
+    /// A list in the message is malformed.
     pub(super) fn filter(
         &self,
         message: &Node,
@@ -91,7 +91,7 @@ impl ListFilter<'_> {
         Ok(filtered)
     }
 
-    /// Changes what a listed item says of its arguments and results. True if anything changes.
+    /// Changes the description of an item's arguments and results. True: something changed.
     fn describe(
         &self,
         item: &Item<'_>,
@@ -120,7 +120,7 @@ fn is_shadowed(policy: &Policy, item: &Item<'_>) -> bool {
     policy.auth_tools && item.list == List::Tools && OwnTool::named(item.name).is_some()
 }
 
-/// The filter's own tools, as elements of a list that others may follow in.
+/// The filter's own tools, as the first elements of a list.
 fn own_tools(policy: &Policy, others_follow: bool) -> String {
     let tools = OwnTool::ALL.map(|tool| {
         let mut tool = definition(tool);
@@ -146,13 +146,13 @@ fn compare(
         return Ok(Compared::Same);
     };
     let tool = body.get(item.item.node.span.clone()).unwrap_or_default();
-    // It was read strictly already, so nothing in it is too deep.
+    // The list was read with the depth limit before.
     let found = Pin::of(tool, usize::MAX)?;
     Ok(seen.compare(item.name, rule, found, is_first))
 }
 
-/// Limits how long a client keeps a list, so that a lost role takes effect. A value that is no number
-/// is replaced as well.
+/// Limits the time for which a client caches a list, so that a lost role has effect. A value that is not a
+/// number is replaced too.
 fn cap_ttl(listing: &Listing<'_>, most: Duration, body: &[u8], edits: &mut Edits) {
     let Some(span) = &listing.ttl else {
         return;

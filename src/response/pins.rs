@@ -1,4 +1,4 @@
-//! Tools compared with what they were: what a worker remembers of them from one list to the next.
+//! Tools compared with their pins: a worker remembers them from list to list.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -8,39 +8,38 @@ use crate::authorize::Target;
 use mcp::pin::Pin;
 use policy::{BrokenPin, PinRule, Policy};
 
-/// The most tools whose first description is remembered, and the longest name of one. Nothing is
-/// forgotten to make room: a tool that does not fit counts as changed.
+/// The maximum number of tools whose first description is remembered, and the maximum length of a name.
+/// Nothing is forgotten to make room: a tool that does not fit counts as changed.
 const MAX_TOOLS: usize = 1024;
 const MAX_NAME: usize = 256;
 
-/// What a worker remembers of a server's tools, as long as the policy stays loaded. Every exchange
-/// has a handle to the same.
+/// The tools of a server that a worker remembers while the policy is loaded. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct SeenTools(Rc<RefCell<Memory>>);
 
 #[derive(Debug, Default)]
 struct Memory {
-    /// What tools were that are to stay as they were first seen.
+    /// The first descriptions of tools that are pinned to them.
     first: HashMap<String, Pin>,
-    /// Tools that were not as they have to be when they were last listed. They are in `first`, or
-    /// the policy has their pins.
+    /// Tools that differed from their pins in the last list. They are in `first`, or the policy has their
+    /// pins.
     broken: HashSet<String>,
 }
 
-/// What a tool in a list is, beside what it has to be.
+/// A listed tool, compared with its pin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compared {
-    /// The same.
+    /// Equal.
     Same,
-    /// Something else.
+    /// Different.
     Changed,
-    /// Unknown: there is no room left to remember it.
+    /// Unknown: the memory is full.
     NoRoom,
 }
 
 impl SeenTools {
-    /// Compares a listed tool with what it has to be. The first of a list comes first: a second
-    /// tool of that name does not mend what it broke.
+    /// Compares a listed tool with its pin. The first tool of a name counts: a second tool with the same
+    /// name does not cure a difference.
     pub fn compare(&self, tool: &str, rule: PinRule, found: Pin, is_first: bool) -> Compared {
         let memory = &mut *self.0.borrow_mut();
         let expected = match rule {
@@ -74,7 +73,7 @@ impl SeenTools {
         (blocks && self.is_broken(tool, rule)).then_some(rule)
     }
 
-    /// Whether a tool was something else when it was last listed, or could not be remembered.
+    /// Whether a tool differed in the last list, or could not be remembered.
     pub fn is_broken(&self, tool: &str, rule: PinRule) -> bool {
         let memory = self.0.borrow();
         let has_no_room = rule == PinRule::FirstSeen
@@ -85,7 +84,7 @@ impl SeenTools {
 }
 
 impl Memory {
-    /// What a tool was at first, which may be now.
+    /// The first description of a tool, which may be this one.
     fn first_of(&mut self, tool: &str, found: Pin) -> Option<Pin> {
         if let Some(first) = self.first.get(tool) {
             return Some(*first);

@@ -1,6 +1,6 @@
-//! Ids of requests whose answers are judged. In earlier versions a server finds the stream for an
-//! answer by the request's id, so two requests with one id could swap their answers, and with them
-//! the rules. So the server gets an id that says which request it is for, and the client its own again.
+//! Ids of requests whose answers are judged. In earlier versions a server finds the stream of an answer by
+//! the request's id. Two requests with one id could exchange their answers, and thus the rules. So the
+//! server receives an id that names its request, and the client receives its own id.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -14,12 +14,12 @@ use base::json::Reader;
 use base::json::tree::{Node, Value};
 use mcp::message::{Message, MessageError};
 
-/// What such an id starts with. Clients may not use it.
+/// The prefix of such ids. Clients may not use it.
 const PREFIX: &str = "mcp-auth-filter:";
 
-/// Refuses an id that only the filter makes.
+/// Refuses an id with the filter's prefix.
 pub(crate) fn check(message: &Message<'_>) -> Result<(), Refusal> {
-    // As the server will read it: it may be written with escapes.
+    // The id as the server will read it: it may have escapes.
     let text = message.id.map(|id| Reader::new(id, 1).string());
     match text {
         Some(Ok(id)) if id.value.starts_with(PREFIX) => {
@@ -29,14 +29,13 @@ pub(crate) fn check(message: &Message<'_>) -> Result<(), Refusal> {
     }
 }
 
-/// The id the server gets in place of the client's, as JSON. `None` where nothing tells answers of
-/// this method and target from others.
+/// The id for the server, as JSON. `None`: answers of this method and target cannot be told apart.
 pub(crate) fn for_server(id: &[u8], method: Option<&str>, result_of: &ResultOf) -> Option<String> {
     let id = BASE64_URL_SAFE_NO_PAD.encode(id);
     Some(format!("\"{PREFIX}{}:{id}\"", call_tag(method, result_of)?))
 }
 
-/// What tells requests apart whose answers fall under different rules.
+/// The part of the id that differs for requests whose answers have different rules.
 fn call_tag(method: Option<&str>, result_of: &ResultOf) -> Option<String> {
     let (method, target) = (method?, result_of.target()?);
     let hash = hmac_sha256::Hash::hash(format!("{method} {}", target.name()).as_bytes());
@@ -51,11 +50,11 @@ impl Answering {
             && memmem::find(body, PREFIX.as_bytes()).is_some()
     }
 
-    /// Gives a message of the server the client's own id, if it has one of the filter's.
+    /// Restores the client's id in a message of the server, if it has an id of the filter.
     ///
     /// # Errors
     ///
-    /// It is the answer to another call, or what is in the place of the client's id is no id.
+    /// The message answers another call, or its id does not hold a client's id.
     pub(super) fn restore_id(&self, message: &Node, changes: &mut Changes) -> Result<(), Refusal> {
         let id = message.member("id");
         let text = id.and_then(|id| Some((id, id.text()?.strip_prefix(PREFIX)?.split_once(':')?)));
@@ -66,8 +65,8 @@ impl Answering {
         let own = own.map_err(|_| Refusal::UpstreamAnswer)?;
         let is_own = match call_tag(self.request.method.as_deref(), &self.result_of) {
             Some(expected) => expected == tag && self.request.id.as_deref() == Some(&own),
-            // A stream of its own belongs to no call, and every rule was applied to it. The server
-            // may have made up the id.
+            // A separate stream belongs to no call, and all rules were applied to it. The server may have
+            // invented the id.
             None => is_id(&own),
         };
         if !is_own {
@@ -78,7 +77,7 @@ impl Answering {
     }
 }
 
-/// Whether this is one string or number, and nothing else.
+/// Whether this is exactly one string or number.
 fn is_id(json: &[u8]) -> bool {
     let id = Node::read(json, 1);
     id.is_ok_and(|id| matches!(id.value, Value::Text(_) | Value::Number(_)))

@@ -1,5 +1,5 @@
-//! What comes back, as the caller may have it: objects of others taken out, fields and values
-//! hidden, wherever in the message they stand.
+//! Result rules: objects of other owners are removed, and fields and values are hidden, everywhere in a
+//! message.
 
 pub(super) mod detect;
 pub(super) mod key_path;

@@ -1,10 +1,9 @@
-//! Arguments a caller has nothing to say about, taken out of what a list says of its tools and
-//! prompts.
+//! Hidden arguments: they are removed from the schemas of tools and from the arguments of prompts in lists.
 //!
-//! What is shown accepts every call the server's own schema accepts, less those arguments: where
-//! taking a name out would make a schema stricter (`not`, `if`, `oneOf`, counts of members), the
-//! keyword goes too. The server still checks its own, and what of it is not understood here is left
-//! as it is: whatever a call says of its caller is replaced or removed, shown or not.
+//! The shown schema accepts all calls that the server's own schema accepts, without those arguments. Where
+//! the removal of a name would make a schema stricter (`not`, `if`, `oneOf`, counts of members), the
+//! keyword is removed too. The server still checks its own schema, so keywords that are not understood here
+//! stay. Identity arguments in a call are replaced or removed, whether they are shown or not.
 
 mod cuts;
 mod data;
@@ -28,8 +27,7 @@ use mcp::method::List;
 use mcp::server_list::Item;
 use policy::ResultRule;
 
-/// Takes hidden arguments out of a tool's `inputSchema` or a prompt's `arguments`. True if there are
-/// any.
+/// Removes hidden arguments from a tool's `inputSchema` or a prompt's `arguments`. True: there are some.
 pub(super) fn hide(hidden: &Hidden<'_>, item: &Item<'_>, body: &[u8], edits: &mut Edits) -> bool {
     let described = |key| item.item.node.member(key);
     match item.list {
@@ -50,8 +48,7 @@ pub(super) fn hide(hidden: &Hidden<'_>, item: &Item<'_>, body: &[u8], edits: &mu
     }
 }
 
-/// Says in a tool's `outputSchema` what its results are once the rules were applied to them. True if
-/// that changes it.
+/// Changes a tool's `outputSchema` so that it describes results after the rules. True: it changed.
 ///
 /// # Errors
 ///
@@ -75,7 +72,7 @@ pub(super) fn fit(
     Ok(is_other)
 }
 
-/// A schema in `text` without hidden arguments, or `None` if it has none.
+/// A schema in `text` without hidden arguments. `None`: it has none.
 fn without(hidden: &Hidden<'_>, root: &Node, text: &[u8]) -> Option<Vec<u8>> {
     let walk = SchemaWalk::through(root, hidden);
     let mut cuts = Cuts::of_names(&walk, hidden);
@@ -86,7 +83,7 @@ fn without(hidden: &Hidden<'_>, root: &Node, text: &[u8]) -> Option<Vec<u8>> {
     Some(write::write(root, &walk, &cuts, text))
 }
 
-/// Takes hidden arguments out of a prompt's list of them. True if there are any.
+/// Removes hidden arguments from a prompt's list of arguments. True: there are some.
 fn remove_arguments(hidden: &Hidden<'_>, arguments: &Node, edits: &mut Edits) -> bool {
     let Value::Array(elements) = &arguments.value else {
         return false;

@@ -1,7 +1,8 @@
-//! The server's ids on the way out: sealed, so that no other caller can use them.
+//! The server's ids in answers: sealed, so that no other caller can use them.
 
 use std::borrow::Cow;
 use std::rc::Rc;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -24,31 +25,31 @@ use policy::Policy;
 /// The header that names a session (MCP 2025-11-25 "Session Management").
 pub(crate) const SESSION: &str = "mcp-session-id";
 
-/// What an exchange knows of the server's handles.
+/// The server's ids of one request and its answer.
 #[derive(Default)]
 pub(crate) struct Handles {
     /// The session, as the server knows it.
     pub(crate) session: Option<String>,
-    /// The client names a session that it cannot have: of another caller, or sealed with another key.
+    /// Whether the client names a session of another caller, or one that was sealed with another key.
     pub(crate) has_unknown_session: bool,
-    /// The event behind which the client wants a stream to go on, as the server knows it.
+    /// The event after which the client resumes a stream, as the server knows it.
     pub(crate) event: Option<String>,
     /// Task ids: the server's, and the client's.
     pub(crate) tasks: Vec<(String, String)>,
     /// The tool whose answer this is.
     pub(crate) tool: Option<String>,
-    /// What a request state of the answer is bound to.
+    /// The content that a request state of the answer is bound to.
     pub(crate) asked: Option<RequestContent>,
 }
 
-/// Prints none of them: an id is enough to use what it names.
+/// Without the ids: an id is enough to use its object.
 impl std::fmt::Debug for Handles {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("Handles")
     }
 }
 
-/// Method, name, URI and arguments of a request. Its retry has the same.
+/// Method, name, URI and arguments of a request. They are the same in its retry.
 pub(crate) struct RequestContent {
     pub(crate) method: String,
     pub(crate) name: String,
@@ -66,14 +67,14 @@ pub(crate) struct SealedEvent {
 pub(crate) struct SealedTask {
     pub(crate) id: String,
     pub(crate) tool: String,
-    pub(crate) expires: u64,
+    pub(crate) expires: UnixTime,
 }
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct SealedState {
     pub(crate) state: String,
-    pub(crate) expires: u64,
-    /// When it was handed out: no two are one.
+    pub(crate) expires: UnixTime,
+    /// When it was sealed, so that each one differs.
     pub(crate) sealed_ms: u64,
 }
 
@@ -91,9 +92,9 @@ impl RequestContent {
         }
     }
 
-    /// What the arguments say, however the retry writes them.
+    /// The digest of the arguments. It does not depend on their spelling in JSON.
     pub(crate) fn digest(&self) -> [u8; 32] {
-        // They were read strictly before.
+        // The arguments were read strictly before.
         digest(&self.arguments, MAX_DEPTH).unwrap_or_default()
     }
 
@@ -103,7 +104,7 @@ impl RequestContent {
     }
 }
 
-/// What seals ids for one caller, and opens them.
+/// Seals ids for one caller, and opens them.
 #[derive(Clone, Copy)]
 pub(crate) struct Sealing<'a> {
     sealer: &'a Sealer,
@@ -146,7 +147,7 @@ impl<'a> Sealing<'a> {
         self.sealer.open(purpose, self.owner, bound, sealed)
     }
 
-    /// Seals what only a retry of this request can bring back.
+    /// Seals a value that only a retry of this request can use.
     pub(crate) fn seal_for_request<T: Serialize>(
         self,
         purpose: Purpose,
@@ -169,7 +170,7 @@ impl<'a> Sealing<'a> {
 }
 
 impl Answering {
-    /// The session of an answer, as the client may hold it.
+    /// The session id of an answer, for the client.
     pub(super) fn seal_session(&mut self, headers: &Headers) -> Result<Option<String>, Refusal> {
         let session = headers.one(SESSION).map_err(|_| Refusal::UpstreamAnswer)?;
         let Some(session) = session else {
@@ -177,16 +178,16 @@ impl Answering {
         };
         let sealing = self.sealing();
         let sealed = sealing.map(|sealing| sealing.seal(Purpose::Session, &[], &session));
-        // The events of the answer to `initialize` are its own.
+        // The events of the answer to `initialize` belong to the new session.
         let own = &mut self.handles.session;
         own.get_or_insert_with(|| session.to_owned());
         sealed.map(Some).ok_or(Refusal::NoSealKey)
     }
 
-    /// An event whose id the client may hold. Without a key, or if it could not come back in a
-    /// header, it has none: the stream cannot be resumed.
+    /// An event with a sealed id. Without a key, or if the id is not valid in a header, it has none: the
+    /// stream cannot be resumed.
     pub(super) fn seal_event(&self, event: &[u8]) -> Option<Vec<u8>> {
-        // An empty one resets what the client holds.
+        // An empty id resets the id of the client.
         let id = sse::id(event).filter(|id| !id.is_empty())?;
         let visible = !id.iter().any(u8::is_ascii_control);
         let session = self.handles.session.as_deref().unwrap_or_default();
@@ -210,7 +211,7 @@ impl Answering {
         changes: &mut Changes,
     ) -> Result<(), Refusal> {
         let ids = MessageIds::of(message).map_err(|_| Refusal::UpstreamAnswer)?;
-        // About a task of the client's own, which only the client knows.
+        // The request is about a task of the client, whose id the server has from the client.
         let is_clients = ids
             .method
             .is_some_and(|method| method.starts_with("tasks/"));
@@ -233,7 +234,7 @@ impl Answering {
         if let Some((_, sealed)) = known {
             return Ok(sealed.clone());
         }
-        // The tool of a task is known only from the call that made it.
+        // Only the call that made a task has its tool.
         let tool = self.handles.tool.clone().ok_or(Refusal::UnknownTask)?;
         let task = SealedTask {
             id: id.to_owned(),
@@ -258,10 +259,10 @@ impl Answering {
         Ok(sealing.seal_for_request(Purpose::RequestState, asked, &state))
     }
 
-    fn expiry(&self, now: UnixTime) -> u64 {
+    fn expiry(&self, now: UnixTime) -> UnixTime {
         let lifetime = self.policy.seal.as_ref();
-        let lifetime = lifetime.map_or(0, |seal| seal.lifetime.0.as_secs());
-        now.as_secs().saturating_add(lifetime)
+        let lifetime = lifetime.map_or(Duration::ZERO, |seal| seal.lifetime.0);
+        now.whole_seconds().saturating_add(lifetime)
     }
 
     fn sealing(&self) -> Option<Sealing<'_>> {

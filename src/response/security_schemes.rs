@@ -1,10 +1,9 @@
-//! Says of each listed tool whether it needs a sign-in, as ChatGPT reads it (OpenAI Apps SDK
-//! "Authentication"): in `securitySchemes`, and once more in `_meta` for clients that drop members
-//! they do not know.
+//! Adds `securitySchemes` to listed tools: whether the tool needs a sign-in, for ChatGPT (OpenAI Apps SDK
+//! "Authentication"). `_meta` has them too, for clients that drop unknown members.
 
 use serde_json::{Value as Json, json};
 
-use crate::authorize::{Target, is_for_a_role, is_for_anybody, scopes_of};
+use crate::authorize::{Target, is_for_a_role, is_for_anonymous, scopes_of};
 use crate::own_tools::set;
 use base::json::edits::Edits;
 use base::json::tree::{Node, Value};
@@ -13,7 +12,7 @@ use policy::Policy;
 
 const SCHEMES: &str = "securitySchemes";
 
-/// Adds the security schemes to a tool of a list, in place of those the server may have written.
+/// Adds the security schemes to a tool of a list, in place of the server's.
 pub(super) fn add(policy: &Policy, name: &str, tool: &Node, edits: &mut Edits) {
     let schemes = schemes(policy, name).to_string();
     let member = format!("\"{SCHEMES}\":{schemes}");
@@ -34,12 +33,12 @@ pub(super) fn add(policy: &Policy, name: &str, tool: &Node, edits: &mut Edits) {
         (None, None) => added.push_str(&format!("\"_meta\":{{{member}}},")),
     }
     if !added.is_empty() {
-        // A tool has a name, so there is a member behind.
+        // A tool has a name, so a member follows.
         edits.insert(inside(tool), added);
     }
 }
 
-/// Says in a tool that it needs this.
+/// Adds a security scheme to a tool.
 pub(super) fn say(tool: &mut Json, scheme: &Json) {
     set(tool, SCHEMES, json!([scheme]));
     set(tool, "_meta", json!({SCHEMES: [scheme]}));
@@ -52,7 +51,7 @@ pub(super) fn signed_in(scopes: &[String]) -> Json {
 
 fn schemes(policy: &Policy, name: &str) -> Json {
     let (nobody, tool) = (Identity::anonymous(), Target::Tool(name));
-    let open = is_for_anybody(policy, nobody, tool);
+    let open = is_for_anonymous(policy, nobody, tool);
     let mut schemes = Vec::new();
     if open {
         schemes.push(json!({"type": "noauth"}));

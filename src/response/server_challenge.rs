@@ -1,5 +1,5 @@
 //! Challenges and redirects of the server. A challenge names an authorization server to the client, and a
-//! redirect another URL: with the filter before it, neither is the server's to choose.
+//! redirect another URL. Behind the filter the server may choose neither.
 
 use memchr::memmem;
 
@@ -10,10 +10,10 @@ use base::json::tree::Node;
 use mcp::headers::{HeaderEdit, Headers};
 use policy::Authorization;
 
-/// Where a tool's result has a challenge in the place of a header.
+/// The member of `_meta` in which a tool's result has a challenge.
 const META_CHALLENGE: &str = "mcp/www_authenticate";
 
-/// Headers that tell a client where to go or what to authenticate with.
+/// Headers that send the client to another URL or name its authorization server.
 pub(super) const HEADERS: [&str; 6] = [
     "authentication-info",
     "location",
@@ -24,12 +24,12 @@ pub(super) const HEADERS: [&str; 6] = [
 ];
 
 impl Answering {
-    /// Whether the server is the one that the client authenticates at.
+    /// Whether clients authenticate to the server itself.
     pub(super) fn passes_credentials(&self) -> bool {
         self.policy.upstream.authorization == Authorization::Pass
     }
 
-    /// Takes such headers out of an answer.
+    /// Removes such headers from an answer.
     ///
     /// # Errors
     ///
@@ -61,7 +61,7 @@ pub(super) fn may_be_in(body: &[u8]) -> bool {
     memmem::find(body, b"www_authenticate").is_some()
 }
 
-/// Takes the challenge out of a result.
+/// Removes the challenge from a result.
 pub(super) fn remove(message: &Node, changes: &mut Changes) {
     let meta = message
         .member("result")

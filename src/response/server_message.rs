@@ -1,4 +1,4 @@
-//! One message of the server: read once, changed by each concern in turn, written once.
+//! A message of the server: read once, changed by each concern, written once.
 
 use super::changes::Changes;
 use super::embedded::ValuesLeft;
@@ -18,9 +18,8 @@ use mcp::message_ids::may_have_ids;
 use policy::ServerErrors;
 
 impl Answering {
-    /// A message of the server as the client may have it, if anything of it changes. It is read once;
-    /// each concern sees what the ones before it changed.
-    /// `failed`: the status of the answer is an error.
+    /// The changed message for the client. `None`: without changes. The message is read once. Each concern
+    /// sees the changes of the ones before it.
     pub(super) fn inspect_message(
         &mut self,
         body: &[u8],
@@ -51,7 +50,7 @@ impl Answering {
         let mut changes = Changes::within(values);
         let mut rewritten = None;
         if lists && self.filter_lists(&message, body, now, record, &mut changes)? && results {
-            // Rules for data count in what lists write of a tool's schemas, too.
+            // Rules for data apply also to the schemas of tools that a list rewrites.
             rewritten = changes.apply(body);
             let values = ValuesLeft::default();
             message = read(&values, rewritten.as_deref().unwrap_or(body))?;
@@ -86,7 +85,7 @@ impl Answering {
         Ok(changes.apply(body).or(rewritten))
     }
 
-    /// An error that is no JSON, without the names of hidden tools.
+    /// An error that is not JSON, without the names of hidden tools.
     fn hide_in_words(
         &self,
         body: &[u8],
@@ -106,12 +105,12 @@ impl Answering {
         Ok(changed.map(String::into_bytes))
     }
 
-    /// Whether no text of an error may pass unread.
+    /// Whether all texts of errors are inspected.
     pub(super) fn withholds_errors(&self) -> bool {
         self.inspect.errors && self.policy.errors == ServerErrors::Withhold
     }
 
-    /// Takes out of a message what is not for the caller.
+    /// Removes data from a message that the caller may not see.
     fn judge_result(
         &self,
         caller: &Caller,
@@ -141,7 +140,7 @@ impl Answering {
         Ok(())
     }
 
-    /// What the message may answer.
+    /// The kind of request that the message answers.
     fn answers(&self) -> AnswerTo {
         match self.result_of {
             ResultOf::Anything => AnswerTo::Anything,
@@ -151,7 +150,7 @@ impl Answering {
         }
     }
 
-    /// Filters the lists in a message. True if a part of the server's data is written anew.
+    /// Filters the lists of a message. True: a part of the server's data was rewritten.
     fn filter_lists(
         &self,
         message: &Node,
@@ -198,7 +197,7 @@ fn add(count: &mut Option<usize>, more: usize) {
     }
 }
 
-/// Puts into the record which tools of a list differ from their pins.
+/// Notes in the record the tools of a list that differ from their pins.
 fn note_pins(filtered: &Filtered, record: &mut Record) {
     record.pins_full |= filtered.pins_full;
     for tool in filtered.pins_broken.iter().map(|tool| audit::name(tool)) {

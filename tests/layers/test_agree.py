@@ -206,7 +206,7 @@ def b42_another_user_who_opens_the_link_sees_no_call(
     link = asked(client, TOOL, customer="Acme-Corporation")
     with pair.logs("other_user"):
         connect.open_link(dana, link, "dana")
-    assert "somebody else" in dana.text()
+    assert "another user" in dana.text()
     assert "erin" not in dana.text() and TOOL not in dana.text() and "Acme" not in dana.text()
     assert not dana.has(ALLOW)
     assert not answers(client, "Acme-Corporation")

@@ -151,7 +151,7 @@ def b42_an_account_is_not_linked_after_another_user_signed_in(
     shared = person()
     callback = at_callback(shared, link("dana"), "dana")
     shared.goto(link("erin"))
-    shared.click("sign in as somebody else")
+    shared.click("sign in as another user")
     agree(shared, "erin")
     refused(pair, shared, callback, 403, "other_user")
     assert kept(around, pair) == 0

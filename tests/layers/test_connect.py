@@ -87,11 +87,11 @@ def b42_the_user_of_another_account_can_sign_in_again(
     erin = person()
     open_link(erin, link("dana"), "erin")
     text = erin.text()
-    assert "somebody else" in text and "dana" not in text
+    assert "another user" in text and "dana" not in text
     assert not erin.has("Continue to Notes")
     _picture(erin, "other-user")
     # If it is hers after all, she signs in as herself.
-    erin.click("sign in as somebody else")
+    erin.click("sign in as another user")
     erin.fill("User name", "dana")
     erin.fill("Password", PASSWORD)
     erin.click("Sign in")

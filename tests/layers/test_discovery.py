@@ -158,7 +158,7 @@ def b42_a_resource_cannot_send_users_to_another_provider(
     with pair.logs("resource_metadata_unusable") as records:
         dana.click("Continue to Notes")
     assert {(each["decision"], each["connection"]) for each in records} == {("blocked", "notes")}
-    assert "Tell whoever runs this server" in dana.text()
+    assert "Tell the operator of this server" in dana.text()
     assert not around.resource.discoveries() and not around.login.discoveries()
     assert not around.login.authorizations()
 

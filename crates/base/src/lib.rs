@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 pub mod hex;
 pub mod http;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::hex;
+use crate::time::UnixTime;
 
 /// What a record is for. The kind decides with which other records it shares room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,8 +125,8 @@ pub struct StoreRecord {
     pub key: Key,
     /// Visible ASCII. Secrets are sealed.
     pub value: String,
-    /// When the store drops it, in Unix seconds.
-    pub expires: u64,
+    /// When the store drops it, in whole seconds.
+    pub expires: UnixTime,
 }
 
 /// The outcome of an operation that was done.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// A point in time: milliseconds since 1970-01-01T00:00:00Z.
 ///
 /// The crates never read a clock. Their callers say what time it is.
@@ -42,6 +44,12 @@ impl UnixTime {
         Self { millis }
     }
 
+    /// The time without its milliseconds. Tokens and records count seconds.
+    #[must_use]
+    pub const fn whole_seconds(self) -> Self {
+        Self::from_secs(self.as_secs())
+    }
+
     /// Whole seconds; the rest is dropped.
     pub const fn as_secs(self) -> u64 {
         self.millis / 1000
@@ -73,5 +81,24 @@ impl UnixTime {
     /// How long after `earlier` this is; zero if it is before.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.millis.saturating_sub(earlier.millis))
+    }
+
+    /// The time between two times, in any order.
+    pub fn abs_diff(self, other: Self) -> Duration {
+        Duration::from_millis(self.millis.abs_diff(other.millis))
+    }
+}
+
+/// Written as whole Unix seconds.
+impl Serialize for UnixTime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.as_secs().serialize(serializer)
+    }
+}
+
+/// Read as whole Unix seconds.
+impl<'de> Deserialize<'de> for UnixTime {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        u64::deserialize(deserializer).map(Self::from_secs)
     }
 }

@@ -1,4 +1,4 @@
-//! What the caller receives of an answer of the server.
+//! The server's answer, as the caller receives it.
 
 use base::time::UnixTime;
 use mcp::headers::{HeaderEdit, Headers};
@@ -15,7 +15,7 @@ pub(crate) struct Answer {
     pub(crate) headers: Vec<HeaderEdit>,
 }
 
-/// Hands an answer to a transaction as a host would.
+/// Runs an answer through a transaction, like a host.
 pub(crate) fn pass(transaction: &mut Transaction, sent: Vec<u8>, now: UnixTime) -> Answer {
     let is_json = sent.trim_ascii_start().starts_with(b"{");
     let content_type = if is_json {

@@ -1,4 +1,4 @@
-//! `mcp-auth arguments`: the argument names that say who is calling, and the rule for each.
+//! `mcp-auth arguments`: the names of arguments that identify the caller, with their rules.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -10,19 +10,19 @@ use policy::{ArgumentRule, IdentityField, Operation, Policy, builtin_arguments};
 use crate::terminal_text::{printable, wrapped};
 use crate::{CommandOutput, Failure, policy_file};
 
-/// Where a rule comes from.
+/// The source of a rule.
 const POLICY: &str = "policy";
 const BUILT_IN: &str = "built in";
 
-/// An argument name, its rule, and where that comes from.
+/// An argument name, its rule, and the source of the rule.
 type Row<'a> = (&'a str, ArgumentRule, &'static str);
 
-/// The rules of a policy in a file, or the built-in ones. `of`: which, of several policies.
+/// The rules of a policy in a file, or the built-in ones. `of`: the one of several policies.
 pub(crate) fn run(path: Option<&Path>, of: Option<&str>) -> Result<CommandOutput, Failure> {
     let mut out = wrapped(
         "",
         "",
-        "Arguments that say who is calling. Names match in any case, with any separators and \
+        "Arguments that identify the caller. Names match in any case, with any separators and \
          Unicode spelling, at any depth.",
     );
     out.push('\n');
@@ -57,7 +57,7 @@ pub(crate) fn run(path: Option<&Path>, of: Option<&str>) -> Result<CommandOutput
     })
 }
 
-/// The rule of every name the policy or the built-in list has, as the filter applies it.
+/// The rules of all names of the policy and of the built-in list, as the filter applies them.
 fn effective<'d>(document: &'d Document, policy: &Policy) -> Vec<Row<'d>> {
     let rule = |name: &str| {
         let id = policy.names.find(&fold(name))?;
@@ -83,7 +83,7 @@ fn table(rows: &[Row<'_>]) -> String {
     out
 }
 
-/// The rules of single tools or prompts, in the order in which they are asked.
+/// The rules of single tools or prompts, in the order in which they apply.
 fn of_operations(section: &str, operations: &[Operation]) -> String {
     let mut out = String::new();
     for operation in operations {
@@ -107,7 +107,7 @@ fn of_operations(section: &str, operations: &[Operation]) -> String {
     format!("\nBefore these, for single {section}:\n{out}")
 }
 
-/// A rule as a policy says it.
+/// A rule, as a policy writes it.
 fn written(rule: &ArgumentRule) -> &'static str {
     match rule {
         ArgumentRule::Set(IdentityField::User) => "set: user",

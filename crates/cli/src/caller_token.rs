@@ -1,10 +1,11 @@
-//! A token made of the claims to be judged, so that they take the way every token takes.
+//! A token with the given claims, so that they are checked like all tokens.
 //!
-//! Nothing but the real verification makes a verified token. So the issuers of the policy at hand
-//! get a key that was made a moment ago, the claims are signed with it, and its private half is
-//! gone when the command ends. What is judged is everything but the signature.
+//! Only the real verification makes a verified token. So the issuers of the policy get a new key, the
+//! claims are signed with it, and its private half is dropped when the command ends. All checks except the
+//! signature are those of a real token.
 
 use std::path::Path;
+use std::time::Duration;
 
 use base::json::Reader;
 use oauth::signing::{SigningError, SigningKey};
@@ -14,16 +15,17 @@ use serde_json::{Map, Value, json};
 
 use crate::proof::Prover;
 use crate::{Failure, files};
+use base::time::UnixTime;
 
-/// How long a token lasts whose claims do not say so, if the policy allows it.
-const LIFETIME: u64 = 300;
+/// The lifetime of a token without `exp`, if the policy allows it.
+const LIFETIME: Duration = Duration::from_secs(300);
 const MAX_DEPTH: usize = 16;
 
 /// Signed claims.
 pub(crate) struct Token {
     /// The token.
     pub(crate) text: String,
-    /// The claims that were not in the file and are there now.
+    /// The claims that were added to those of the file.
     pub(crate) filled_in: Vec<&'static str>,
     /// The key it is bound to.
     pub(crate) prover: Option<Prover>,
@@ -46,13 +48,13 @@ pub(crate) fn read(path: &Path) -> Result<Map<String, Value>, Failure> {
     serde_json::from_slice(&bytes).map_err(|error| failure(error.to_string()))
 }
 
-/// Signs the claims with a new key and makes the issuers trust that key only. `age`: how many
-/// seconds ago the caller signed in.
+/// Signs the claims with a new key, and makes the issuers trust only this key. `age`: the seconds since the
+/// sign-in.
 pub(crate) fn sign(
     Policy { issuers, dpop, .. }: &mut Policy,
     mut claims: Map<String, Value>,
     age: Option<u64>,
-    now: u64,
+    now: UnixTime,
 ) -> Result<Token, Failure> {
     let key = SigningKey::generate(Algorithm::EdDSA).map_err(cannot_sign)?;
     let jwks = key.key_set().to_string();
@@ -86,12 +88,12 @@ pub(crate) fn cannot_sign(error: SigningError) -> Failure {
     )
 }
 
-/// Fills in what a token needs and these claims do not say.
+/// Adds claims that a token needs and that are missing.
 fn fill_in(
     issuers: &[TrustedIssuer],
     claims: &mut Map<String, Value>,
     age: Option<u64>,
-    now: u64,
+    now: UnixTime,
 ) -> Vec<&'static str> {
     let mut filled_in = Vec::new();
     let mut fill = |claims: &mut Map<String, Value>, name: &'static str, value: Value| {
@@ -107,10 +109,11 @@ fn fill_in(
         if let Some(audience) = issuer.audiences.first() {
             fill(claims, "aud", Value::from(audience.clone()));
         }
-        let lifetime = issuer.max_lifetime.as_secs().min(LIFETIME);
-        fill(claims, "exp", Value::from(now.saturating_add(lifetime)));
+        let expires = now.saturating_add(issuer.max_lifetime.min(LIFETIME));
+        fill(claims, "exp", Value::from(expires.as_secs()));
     }
-    let signed_in = now.saturating_sub(age.unwrap_or(0));
+    let signed_in = now.saturating_sub(Duration::from_secs(age.unwrap_or(0)));
+    let signed_in = signed_in.as_secs();
     if age.is_some() {
         claims.remove("auth_time");
         fill(claims, "auth_time", Value::from(signed_in));

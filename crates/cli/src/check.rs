@@ -1,4 +1,4 @@
-//! `mcp-auth check`: would the filter load this policy, and does it say what was meant?
+//! `mcp-auth check`: whether the filter loads a policy, and warnings about it.
 
 use std::path::Path;
 
@@ -36,7 +36,7 @@ fn policies(number: usize) -> String {
     }
 }
 
-/// What a policy holds, in one line.
+/// The contents of a policy, in one line.
 fn summary(policy: &Policy) -> String {
     let mode = match policy.mode {
         Mode::Enforce => "",

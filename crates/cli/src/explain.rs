@@ -1,4 +1,4 @@
-//! `mcp-auth explain`: one request, judged by the code that judges it in the proxy.
+//! `mcp-auth explain`: the decision about one request, made by the code that decides in the proxy.
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -22,35 +22,35 @@ use policy::{Authorization, Policy};
 use crate::answer::{self, Answer};
 use crate::{CommandOutput, Failure, caller_token, files, policy_file, report, request_headers};
 
-/// What is to be explained.
+/// The arguments of `mcp-auth explain`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExplainArguments {
     /// The policy, in YAML or JSON.
     #[arg(long)]
     policy: PathBuf,
-    /// The caller: a token's claims, or what its issuer answers about it, as JSON.
+    /// The caller: the claims of a token, or an introspection response, as JSON.
     ///
-    /// They are not verified. Missing `iss`, `aud`, `exp` and `iat` are filled in. A policy with
-    /// `local` has no use for them.
+    /// They are not verified. Missing `iss`, `aud`, `exp` and `iat` are added. A policy with `local` does
+    /// not use them.
     #[arg(long)]
     claims: Option<PathBuf>,
     /// The request: a JSON-RPC message as the client sends it; `-` reads standard input.
     #[arg(long)]
     request: PathBuf,
-    /// What the server answers, to see what the caller receives of it: a JSON-RPC message, or an
-    /// event stream. Keys of the VM's environment have stand-ins.
+    /// The server's answer, to show the caller's view of it: a JSON-RPC message, or an event stream. Keys
+    /// from the VM's environment are replaced by fixed ones.
     #[arg(long)]
     response: Option<PathBuf>,
-    /// Of several policies the one to ask, by its path or its `resource`.
+    /// The policy to use if there are several, by its path or its `resource`.
     #[arg(long)]
     path: Option<String>,
-    /// A header of the request, in place of the one a client would send; `Name:` leaves it out.
+    /// A header of the request that replaces the client's. `Name:` removes it.
     #[arg(long, value_name = "NAME: VALUE")]
     header: Vec<String>,
-    /// As whom the caller wants to act: the header that the policy has for it.
+    /// The view that the caller asks for, in the header that the policy has for it.
     #[arg(long, value_name = "role:NAME or user:ID")]
     view_as: Option<String>,
-    /// How long ago the caller signed in (`auth_time`).
+    /// The time since the caller signed in (`auth_time`).
     #[arg(long, value_name = "SECONDS")]
     age: Option<u64>,
     /// Print JSON.
@@ -62,11 +62,11 @@ pub(crate) struct ExplainArguments {
 pub(crate) struct ExplainedRequest {
     /// The access-log record.
     pub(crate) record: Record,
-    /// What becomes of the request.
+    /// The end of the request.
     pub(crate) end: End,
     /// The body as it arrived.
     pub(crate) body: Vec<u8>,
-    /// What becomes of the answer.
+    /// The answer that the caller receives.
     pub(crate) answer: Option<Answer>,
     /// The claims that were filled in.
     pub(crate) filled_in: Vec<&'static str>,
@@ -88,7 +88,8 @@ pub(crate) fn run(arguments: &ExplainArguments) -> Result<CommandOutput, Failure
     let token = token(arguments, &mut policy, now)?;
     let mut given = arguments.header.clone();
     given.extend(view_as(arguments, &policy)?);
-    let headers = request_headers::headers(&policy, &body, token.as_ref(), &given, now.as_secs())?;
+    let headers =
+        request_headers::headers(&policy, &body, token.as_ref(), &given, now.whole_seconds())?;
     let response = arguments.response.as_deref().map(files::read).transpose()?;
     let policy = Rc::new(policy);
     let (record, end, answer) = judge(&policy, headers, &body, response, now)?;
@@ -111,7 +112,7 @@ pub(crate) fn run(arguments: &ExplainArguments) -> Result<CommandOutput, Failure
     })
 }
 
-/// The caller's token, made of its claims. None with `local`.
+/// The caller's token, made from its claims. `None` with `local`.
 fn token(
     arguments: &ExplainArguments,
     policy: &mut Policy,
@@ -120,21 +121,21 @@ fn token(
     match (&arguments.claims, &policy.local) {
         (Some(claims), None) => {
             let claims = caller_token::read(claims)?;
-            caller_token::sign(policy, claims, arguments.age, now.as_secs()).map(Some)
+            caller_token::sign(policy, claims, arguments.age, now.whole_seconds()).map(Some)
         }
         (None, Some(_)) => Ok(None),
         (Some(_), Some(_)) => Err(Failure::usage(
-            "the policy says who is calling, under `local`",
+            "the policy names the caller, under `local`",
             "leave --claims away",
         )),
         (None, None) => Err(Failure::usage(
-            "nothing says who is calling",
+            "the request has no caller",
             "give a token's claims with --claims FILE",
         )),
     }
 }
 
-/// The header that says as whom the caller wants to act.
+/// The value of the header that asks for a view.
 fn view_as(arguments: &ExplainArguments, policy: &Policy) -> Result<Option<String>, Failure> {
     let Some(wish) = &arguments.view_as else {
         return Ok(None);
@@ -165,7 +166,7 @@ fn now() -> UnixTime {
     UnixTime::from_duration(since.unwrap_or_default())
 }
 
-/// Hands the request to a transaction as a host would.
+/// Runs the request through a transaction, like a host.
 fn judge(
     policy: &Rc<Policy>,
     headers: Headers,
@@ -180,7 +181,7 @@ fn judge(
     preload_exchanged(policy, &secrets, &headers);
     let engine = Rc::new(Engine::new(Rc::clone(policy), secrets, verifier));
     let mut transaction = Transaction::new(Rc::clone(&engine), now);
-    // With `local`, as from this machine.
+    // With `local` the request comes from this machine.
     transaction.set_peer(Peer::of(b"127.0.0.1:1", b"127.0.0.1:2"));
     let worker = DryRun::new(engine, Rc::new(Nothing::default()), now);
     let end = worker.request(&mut transaction, headers, body);
@@ -195,7 +196,7 @@ fn judge(
     Ok((record, end, answer))
 }
 
-/// In place of the token that only the authorization server can give.
+/// A token in place of the one that only the authorization server can issue.
 fn preload_exchanged(policy: &Policy, secrets: &Secrets, headers: &Headers) {
     let authorization = headers.one("authorization").ok().flatten();
     let token = authorization.and_then(BearerToken::of_header);
@@ -211,11 +212,11 @@ fn preload_exchanged(policy: &Policy, secrets: &Secrets, headers: &Headers) {
     let second = second.map_or_else(String::new, |second| format!(", then at {second}"));
     let stand_in = format!("(what the caller's token is exchanged for at {first}{second})");
     if let Ok(credential) = Credential::new("Bearer", &stand_in) {
-        exchanger.preload_for_dry_run(token.digest(), credential, u64::MAX);
+        exchanger.preload_for_dry_run(token.digest(), credential, UnixTime::MAX);
     }
 }
 
-/// In place of the secrets that only the proxy has.
+/// Secrets in place of those that only the proxy has.
 fn stand_ins(policy: &Policy) -> Secrets {
     const STAND_IN: &str = "in place of a key that only the proxy has";
     let sealer = policy

@@ -1,11 +1,11 @@
-//! The files a command reads.
+//! The files that a command reads.
 
 use std::io::Read;
 use std::path::Path;
 
 use crate::Failure;
 
-/// What a file is called in messages.
+/// The name of a file in messages.
 pub(crate) fn name(path: &Path) -> String {
     if is_stdin(path) {
         return "<stdin>".to_owned();
@@ -13,7 +13,7 @@ pub(crate) fn name(path: &Path) -> String {
     crate::terminal_text::printable(&path.display().to_string())
 }
 
-/// Whether a path stands for standard input.
+/// Whether a path means standard input.
 pub(crate) fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }

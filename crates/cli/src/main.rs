@@ -34,62 +34,62 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Check a policy: every mistake with its line, and rules that can hardly be meant.
+    /// Check a policy: all mistakes with their lines, and warnings.
     ///
-    /// Exit status: 0 the filter loads it (also with warnings), 1 it does not, 2 the file cannot
-    /// be read.
+    /// Exit status: 0: the filter loads it, maybe with warnings. 1: it does not. 2: the file cannot be
+    /// read.
     Check {
         /// The policy, in YAML or JSON; `-` reads standard input.
         policy: PathBuf,
     },
-    /// Explain what the filter decides about a request, and why.
+    /// Explain the decision of the filter about a request.
     ///
-    /// Exit status: 0 the request goes on to the server, 1 it is refused, 2 it could not be judged.
+    /// Exit status: 0: the server gets the request. 1: it is refused. 2: it could not be judged.
     Explain(explain::ExplainArguments),
     /// Print the pins of the tools in a saved list, as YAML for a policy.
     ///
-    /// Exit status: 0 they are printed, 1 a tool is not as the policy's pin says, 2 the list cannot
-    /// be read.
+    /// Exit status: 0: they are printed. 1: a tool differs from the policy's pin. 2: the list cannot be
+    /// read.
     Pin(pin::PinArguments),
     /// Print the JSON Schema of a policy, for editors.
     Schema,
-    /// Print every reason of a decision: its meaning, what the caller sees, and what to do.
+    /// Print all reasons of decisions: their meaning, the answer to the caller, and the next action.
     Reasons,
-    /// Print the argument names that say who is calling, and what happens to each.
+    /// Print the names of arguments that identify the caller, with their rules.
     Arguments {
-        /// The rules in force with this policy, instead of the built-in ones alone.
+        /// Include the rules of this policy.
         #[arg(long)]
         policy: Option<PathBuf>,
-        /// Of several policies the one to ask, by its path or its `resource`.
+        /// The policy to use if there are several, by its path or its `resource`.
         #[arg(long, requires = "policy")]
         path: Option<String>,
     },
 }
 
-/// What a command has to say.
+/// The output of a command.
 #[derive(Debug, Default)]
 struct CommandOutput {
     /// The answer.
     stdout: String,
-    /// What is wrong, or doubtful.
+    /// Errors and warnings.
     stderr: String,
     /// The exit status.
     status: u8,
 }
 
-/// Why a command has no answer.
+/// The failure of a command.
 #[derive(Debug)]
 struct Failure {
-    /// What is wrong, in whole lines.
+    /// The error, in whole lines.
     message: String,
-    /// What to do about it.
+    /// The next action.
     next: String,
     /// The exit status.
     status: u8,
 }
 
 impl Failure {
-    /// The command was not used as it is meant, or a file cannot be read.
+    /// The arguments are wrong, or a file cannot be read.
     fn usage(message: impl Into<String>, next: impl Into<String>) -> Self {
         Self {
             message: format!("mcp-auth: {}\n", message.into()),
@@ -120,7 +120,7 @@ fn main() -> ExitCode {
         Command::Arguments { policy, path } => arguments::run(policy.as_deref(), path.as_deref()),
     };
     let outcome = outcome.unwrap_or_else(CommandOutput::from);
-    // Whoever reads only the first lines of the output has what they wanted.
+    // A reader such as `head` may close the output early.
     let _ = std::io::stderr().write_all(outcome.stderr.as_bytes());
     let _ = std::io::stdout().write_all(outcome.stdout.as_bytes());
     ExitCode::from(outcome.status)

@@ -1,4 +1,4 @@
-//! `mcp-auth pin`: the pins of the tools in a saved list, for a policy; or what changed since.
+//! `mcp-auth pin`: the pins of the tools in a saved list, for a policy, or the tools that changed.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -11,26 +11,26 @@ use mcp::method::List;
 use mcp::pin::Pin;
 use mcp::server_list::{Item, Listing};
 use mcp::sse::{self, EventStream};
-use mcp_auth_filter::authorize::{Target, is_for_a_role, is_for_anybody};
+use mcp_auth_filter::authorize::{Target, is_for_a_role, is_for_anonymous};
 use oauth::Identity;
 use policy::{PinRule, Policy};
 
 use crate::terminal_text::printable;
 use crate::{CommandOutput, Failure, files, policy_file};
 
-/// As deep as the filter reads lists.
+/// The nesting depth that the filter reads in lists.
 const MAX_DEPTH: usize = 64;
 
 #[derive(Debug, Args)]
 pub(crate) struct PinArguments {
-    /// The server's own answer to `tools/list`, as JSON or as an event stream, not the filter's; `-`
-    /// reads standard input. Several are pages of one list.
+    /// The server's own answer to `tools/list`, not the filter's, as JSON or as an event stream. `-` reads
+    /// standard input. Several files are pages of one list.
     #[arg(long, required = true, value_name = "LIST")]
     tools: Vec<PathBuf>,
-    /// Pin only tools that this policy lets somebody call, and say which are not as it says.
+    /// Pin only tools that a role of this policy allows, and list the tools that differ from its pins.
     #[arg(long)]
     policy: Option<PathBuf>,
-    /// Of several policies the one to use, by its path or its `resource`.
+    /// The policy to use if there are several, by its path or its `resource`.
     #[arg(long, requires = "policy")]
     path: Option<String>,
 }
@@ -56,13 +56,13 @@ pub(crate) fn run(arguments: &PinArguments) -> Result<CommandOutput, Failure> {
     })
 }
 
-/// Whether the policy lets anybody call a tool. Placeholders stand for no name of a tool.
+/// Whether a role of the policy allows a tool. Placeholders match no name of a tool.
 fn may_be_called(policy: &Policy, name: &str) -> bool {
     let (nobody, tool) = (Identity::anonymous(), Target::Tool(name));
-    is_for_a_role(policy, nobody, tool) || is_for_anybody(policy, nobody, tool)
+    is_for_a_role(policy, nobody, tool) || is_for_anonymous(policy, nobody, tool)
 }
 
-/// What is not as the policy's pins say, one line each.
+/// The tools that differ from the policy's pins, one line each.
 fn changed(policy: &Policy, tools: &BTreeMap<String, Pin>) -> String {
     let mut lines = String::new();
     for operation in &policy.tools {
@@ -88,7 +88,7 @@ fn yaml(tools: &BTreeMap<String, Pin>) -> String {
     out
 }
 
-/// A key of YAML. Whatever could be read as something else is quoted as in JSON, which YAML knows.
+/// A key of YAML. A key that YAML could read as another type is quoted as in JSON.
 fn key(name: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
     let is_word =
@@ -146,7 +146,7 @@ fn pin(message: &[u8], item: &Item<'_>) -> Result<Pin, base::json::JsonError> {
 fn messages(stream: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut reader = EventStream::new(usize::MAX);
     let mut events = reader.push(stream).ok()?;
-    // A stream that was saved may lack its last line's end.
+    // A saved stream may lack the end of its last line.
     events.extend(reader.push(b"\n\n").ok()?);
     let data = events.iter().map(|event| sse::data(event));
     Some(data.filter(|data| !data.is_empty()).collect())

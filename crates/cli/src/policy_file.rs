@@ -1,4 +1,4 @@
-//! A policy from a file, with its mistakes said by line.
+//! A policy from a file. Its mistakes have lines.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -14,13 +14,13 @@ use crate::{Failure, files, terminal_text};
 pub(crate) struct Loaded {
     /// Its policies, each with the document it was made from. At least one.
     pub(crate) policies: Vec<(Policy, Value)>,
-    /// What can hardly be meant, one line each.
+    /// The warnings, one line each.
     pub(crate) warnings: String,
 }
 
 impl Loaded {
-    /// The policy at a path, or the only one. `named`: its path, or its `resource` where several
-    /// have that path.
+    /// The policy at a path, or the only one. `named`: its path, or its `resource` if several have this
+    /// path.
     pub(crate) fn single(mut self, named: Option<&str>) -> Result<(Policy, Value), Failure> {
         let names = self.policies.iter().map(|(policy, _)| &policy.resource);
         let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
@@ -75,7 +75,7 @@ pub(crate) fn load(path: &Path) -> Result<Loaded, Failure> {
     })
 }
 
-/// A policy the filter would not load.
+/// The failure for a policy that the filter does not load.
 fn mistakes(file: &str, document: &YamlDocument<'_>, errors: &[PolicyError]) -> Failure {
     let them = if errors.len() == 1 { "it" } else { "them" };
     let mut report = policy::report(lines(file, document, "", errors)).concat();
@@ -91,7 +91,7 @@ fn mistakes(file: &str, document: &YamlDocument<'_>, errors: &[PolicyError]) -> 
     )
 }
 
-/// Says so when a document is the whole configuration of a proxy.
+/// Refuses a document that is the whole configuration of a proxy.
 fn refuse_other_kind(file: &str, document: &YamlDocument<'_>) -> Result<(), Failure> {
     let (what, key, under) = match document.text("kind") {
         Some("EnvoyFilter") => ("an Istio EnvoyFilter", "kind", "`configuration.value`"),
@@ -112,7 +112,7 @@ fn refuse_other_kind(file: &str, document: &YamlDocument<'_>) -> Result<(), Fail
                 "the filter's `configuration.value`",
             )
         }
-        // A policy may have these, too, and always says what it is for.
+        // A policy may have these keys too. It always has `resource`.
         _ if document.has("resources") && !document.has("resource") => {
             let what = "a file for Envoy's discovery";
             (what, "resources", "the filter's `configuration.value`")

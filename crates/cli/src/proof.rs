@@ -1,7 +1,7 @@
 //! A proof of possession for claims that are bound to a key (RFC 9449 section 4.2).
 //!
-//! Whose key the claims were bound to cannot be proven here, so they are bound to one that was made
-//! a moment ago, and take the way every bound token takes.
+//! The key of the claims is not known here. So they are bound to a new key, and are verified like all bound
+//! tokens.
 
 use base::time::UnixTime;
 use oauth::signing::SigningKey;
@@ -15,8 +15,8 @@ use crate::caller_token::cannot_sign;
 pub(crate) struct Prover(SigningKey);
 
 impl Prover {
-    /// Binds the claims to a key, where the policy wants a bound token or these claims are one.
-    /// What they cannot be bound to stays as it is, and is refused.
+    /// Binds the claims to a key, if the policy requires bound tokens or the claims are bound. Other
+    /// bindings stay, and are refused.
     pub(crate) fn of(
         rules: &ProofRules,
         claims: &mut Map<String, Value>,
@@ -40,9 +40,8 @@ impl Prover {
         method: &str,
         url: &str,
         token: &str,
-        now: u64,
+        now: UnixTime,
     ) -> Result<String, Failure> {
-        let now = UnixTime::from_secs(now);
         let proof = self.0.proof("explain", (method, url), token, now);
         proof.map_err(cannot_sign)
     }

@@ -1,4 +1,4 @@
-//! `mcp-auth reasons`: every reason of a decision, as Markdown. `docs/reasons.md` holds the same.
+//! `mcp-auth reasons`: all reasons of decisions, as Markdown. `docs/reasons.md` has the same text.
 
 use std::fmt::Write;
 

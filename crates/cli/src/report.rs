@@ -15,14 +15,14 @@ use crate::explain::ExplainedRequest;
 use crate::terminal_text::{printable, wrapped};
 use crate::value_changes::changes;
 
-/// What the lines behind a label start with.
+/// The indentation of lines after a label.
 const INDENT: &str = "             ";
-/// How the evidence of a verified token starts. The signature here is this command's own.
+/// The start of the evidence of a verified token. Here the command itself made the signature.
 const VERIFIED: &str = "verified, ";
 const NOT_VERIFIED: &str = "claims as given, NOT verified, ";
 
 /// The explanation as text.
-/// `claims`: the file they come from; none with `local`.
+/// `claims`: the file of the claims. `None` with `local`.
 pub(crate) fn text(judged: ExplainedRequest, policy: &Policy, claims: Option<&str>) -> String {
     let record = honest(judged.record);
     let decision = &record.decision;
@@ -48,7 +48,7 @@ pub(crate) fn text(judged: ExplainedRequest, policy: &Policy, claims: Option<&st
     out
 }
 
-/// What the caller receives of the server's answer.
+/// The server's answer, as the caller receives it.
 fn received(answer: &Answer, record: &Record) -> String {
     let mut out = String::from("\n");
     if !record.pins_broken.is_empty() {
@@ -119,7 +119,7 @@ fn received_json(answer: &Answer) -> Value {
     })
 }
 
-/// The record with evidence that does not claim a signature nobody checked.
+/// The record without the claim that a signature was verified.
 fn honest(mut record: Record) -> Record {
     for evidence in &mut record.decision.evidence {
         if evidence.source == "token"
@@ -144,7 +144,7 @@ fn headline(record: &Record) -> String {
     }
 }
 
-/// What the request is about.
+/// The target of the request.
 fn asked(record: &Record) -> String {
     let parts = [
         &record.method,
@@ -173,7 +173,7 @@ fn provenance(claims: &str, filled_in: &[&str]) -> Vec<String> {
     lines
 }
 
-/// What the command line knows beyond what a client may be told.
+/// A hint for the operator with details that a client does not get.
 fn hint(decision: &Decision, record: &Record, policy: &Policy) -> Option<String> {
     let issuers = || policy.issuers.iter();
     match decision.reason {
@@ -199,7 +199,7 @@ fn hint(decision: &Decision, record: &Record, policy: &Policy) -> Option<String>
     }
 }
 
-/// The roles there are, and the caller's. Everybody has `*`.
+/// The roles of the policy, and the caller's. All callers have `*`.
 fn roles(record: &Record, policy: &Policy) -> Option<String> {
     let mut known: Vec<&String> = policy.roles.keys().filter(|role| *role != "*").collect();
     known.sort_unstable();
@@ -226,7 +226,7 @@ fn condition(decision: &Decision, policy: &Policy) -> Option<String> {
     Some(format!("the condition is `{}`", written.next()?))
 }
 
-/// Where the owner of a resource is looked for.
+/// The owner expression for a resource.
 fn owner(decision: &Decision, policy: &Policy) -> Option<String> {
     let mut sources = decision.evidence.iter().map(|evidence| &evidence.source);
     let path = sources.find(|source| source.starts_with("resources."))?;
@@ -245,7 +245,7 @@ fn quoted<'n>(names: impl Iterator<Item = &'n String>, between: &str) -> String 
     names.join(between)
 }
 
-/// What the client gets.
+/// The reply to the client.
 fn answer(reply: &Reply) -> String {
     let mut out = format!("The client gets HTTP {}\n", reply.status);
     for (name, value) in &reply.headers {
@@ -256,7 +256,7 @@ fn answer(reply: &Reply) -> String {
     out
 }
 
-/// What the server gets.
+/// The request that the server gets.
 fn forwarded(forward: &Forward, original: &[u8]) -> String {
     let mut out = String::new();
     if forward.headers.is_empty() {
@@ -285,7 +285,7 @@ fn forwarded(forward: &Forward, original: &[u8]) -> String {
     out
 }
 
-/// A body on one line: nothing but its line breaks and their indentation can be lost by that.
+/// A body on one line. Only line breaks and their indentation are lost.
 fn shown_body(body: &str) -> String {
     let lines: Vec<&str> = body.lines().map(str::trim).collect();
     printable(lines.join(" ").trim())

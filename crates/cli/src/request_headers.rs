@@ -1,5 +1,4 @@
-//! The headers of a request: what a client would send with this body, and what the command line
-//! says otherwise.
+//! The headers of a request: those that a client would send with this body, and those of the command line.
 
 use mcp::headers::{Headers, encode};
 use mcp::message::Message;
@@ -7,21 +6,22 @@ use policy::Policy;
 
 use crate::Failure;
 use crate::caller_token::Token;
+use base::time::UnixTime;
 
-/// The version the clients of the older era state, once they are initialized.
+/// The version that clients of the older era state after the initialization.
 const LEGACY_VERSION: &str = "2025-11-25";
-/// As deep as the filter reads.
+/// The nesting depth that the filter reads.
 const MAX_DEPTH: usize = 64;
 
 type Pairs = Vec<(String, Vec<u8>)>;
 
-/// The headers of the request. `given` replace what a client would send.
+/// The headers of the request. `given` replace those of the client.
 pub(crate) fn headers(
     policy: &Policy,
     body: &[u8],
     token: Option<&Token>,
     given: &[String],
-    now: u64,
+    now: UnixTime,
 ) -> Result<Headers, Failure> {
     let given: Vec<(String, &str)> = given
         .iter()
@@ -39,7 +39,7 @@ pub(crate) fn headers(
     Ok(Headers::new(pairs))
 }
 
-/// A header as `--header` has it: `Name: value`, or `Name:` to leave it out.
+/// A header in the form of `--header`: `Name: value`, or `Name:` to remove it.
 fn parse(header: &str) -> Result<(String, &str), Failure> {
     // `:method` and `:path` are headers too.
     let pseudo = header.strip_prefix(':');
@@ -67,8 +67,13 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(token)
 }
 
-/// The token, and the proof that goes with it.
-fn credentials(policy: &Policy, token: &Token, method: &str, now: u64) -> Result<Pairs, Failure> {
+/// The token and its proof.
+fn credentials(
+    policy: &Policy,
+    token: &Token,
+    method: &str,
+    now: UnixTime,
+) -> Result<Pairs, Failure> {
     let text = &token.text;
     let header = |name: &str, value: String| (name.to_owned(), value.into_bytes());
     Ok(match &token.prover {
@@ -80,7 +85,7 @@ fn credentials(policy: &Policy, token: &Token, method: &str, now: u64) -> Result
     })
 }
 
-/// What a client sends with this body.
+/// The headers that a client sends with this body.
 fn of_client(policy: &Policy, body: &[u8]) -> Pairs {
     let authority = policy.resource.split("://").nth(1).unwrap_or_default();
     let authority = authority.split('/').next().unwrap_or_default();
@@ -92,7 +97,7 @@ fn of_client(policy: &Policy, body: &[u8]) -> Pairs {
     send("accept", "application/json, text/event-stream");
     send("content-length", &body.len().to_string());
     send("content-type", "application/json");
-    // What cannot be read is refused whatever the headers say.
+    // A body that cannot be read is refused with any headers.
     let Ok(message) = Message::read(body, &policy.names, MAX_DEPTH) else {
         return pairs;
     };

@@ -18,8 +18,8 @@ pub(crate) fn run() -> Result<CommandOutput, Failure> {
     })
 }
 
-/// One policy, or several under `policies`. Said as a condition, because editors then name what is
-/// wrong in the one that is meant.
+/// One policy, or several under `policies`. The schema uses a condition, so that editors show the errors of
+/// the right form.
 fn schema() -> Value {
     let mut policy = schemars::schema_for!(Document);
     let dialect = policy.remove("$schema");

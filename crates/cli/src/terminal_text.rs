@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-/// The widest line of prose.
+/// The maximum width of a line of prose.
 const WIDTH: usize = 100;
 
 /// Prose broken into lines: the first starts with `first`, the others with `rest`.
@@ -27,7 +27,7 @@ pub(crate) fn wrapped(first: &str, rest: &str, prose: &str) -> String {
     lines
 }
 
-/// Text from a file, with everything escaped that could move or hide what a terminal shows.
+/// Text from a file. Characters that could move or hide text on a terminal are escaped.
 pub(crate) fn printable(text: &str) -> String {
     let hides = |character: char| {
         character.is_control()

@@ -1,10 +1,10 @@
-//! What is different between two JSON texts, value by value.
+//! The differences of two JSON texts, value by value.
 
 use serde_json::Value;
 
 use crate::terminal_text::printable;
 
-/// The differences, one line each. Empty if one of the texts is no JSON.
+/// The differences, one line each. Empty if one of the texts is not JSON.
 pub(crate) fn changes(before: &[u8], after: &[u8]) -> Vec<String> {
     let mut lines = Vec::new();
     if let (Ok(before), Ok(after)) = (
@@ -50,7 +50,7 @@ fn compare(path: &str, before: &Value, after: &Value, lines: &mut Vec<String>) {
     }
 }
 
-/// Whether an item of a list is still the same one: something in it is.
+/// Whether an item of a list has not been replaced: a part of it is equal.
 fn is_same_one(before: &Value, after: &Value) -> bool {
     match (before, after) {
         (Value::Object(before), Value::Object(after)) => after
@@ -68,7 +68,7 @@ fn join(path: &str, key: &str) -> String {
     format!("{path}.{key}")
 }
 
-/// A value, cut to what fits into a line.
+/// A value, shortened to fit into a line.
 fn shown(value: &Value) -> String {
     const MAX: usize = 60;
     let text = value.to_string();

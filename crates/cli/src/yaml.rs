@@ -1,16 +1,16 @@
-//! YAML as policies are written in it: every value with its place, so that a mistake has a line.
+//! The YAML of policies. Each value has its position, so that a mistake has a line.
 
 use saphyr::{LoadableYamlNode, MarkedYaml, Marker, Scalar, YamlData};
 use serde_json::{Map, Value};
 
-/// No policy is nested deeper.
+/// The maximum nesting depth of a policy.
 const MAX_DEPTH: usize = 64;
 
 /// A YAML document.
 #[derive(Debug)]
 pub(crate) struct YamlDocument<'t>(MarkedYaml<'t>);
 
-/// Where something stands, counted from 1.
+/// A position, counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
     /// The line.
@@ -19,17 +19,17 @@ pub(crate) struct Place {
     pub(crate) column: usize,
 }
 
-/// What is wrong with a text as YAML.
+/// An error in YAML.
 #[derive(Debug)]
 pub(crate) struct YamlError {
-    /// Where.
+    /// Its position.
     pub(crate) place: Place,
-    /// What.
+    /// The message.
     pub(crate) message: String,
 }
 
 impl<'t> YamlDocument<'t> {
-    /// Reads every document of a text. No key may be there twice.
+    /// Reads all documents of a text. Repeated keys are refused.
     pub(crate) fn read_all(text: &'t str) -> Result<Vec<Self>, YamlError> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let documents = MarkedYaml::load_from_str(text).map_err(|error| {
@@ -55,23 +55,23 @@ impl<'t> YamlDocument<'t> {
         }
     }
 
-    /// Whether the document has this key at its top.
+    /// Whether the document has this key at the top level.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.0.data.as_mapping_get(key).is_some()
     }
 
-    /// The text behind a key at the document's top.
+    /// The text of a key at the top level.
     pub(crate) fn text(&self, key: &str) -> Option<&str> {
         self.0.data.as_mapping_get(key)?.data.as_str()
     }
 
-    /// The document as JSON, which is what the filter gets from Envoy.
+    /// The document as JSON, in the form that Envoy gives to the filter.
     pub(crate) fn to_json(&self) -> Result<Value, YamlError> {
         to_json(&self.0, MAX_DEPTH)
     }
 
-    /// Where the value at a policy path such as `roles.manager.tools[0]` stands, or the nearest
-    /// thing around it.
+    /// The position of the value at a policy path such as `roles.manager.tools[0]`, or of the nearest outer
+    /// value.
     pub(crate) fn place(&self, path: &str) -> Place {
         let start = Place::of(self.0.span.start);
         find(&self.0, path, start).1
@@ -143,7 +143,7 @@ fn scalar_to_json(scalar: &Scalar<'_>) -> Option<Value> {
 fn key_text<'n>(key: &'n MarkedYaml<'_>) -> Result<&'n str, YamlError> {
     let refuse = |message: &str| Err(YamlError::new(Place::of(key.span.start), message));
     match &key.data {
-        // Envoy does not merge: it would take this for a name.
+        // Envoy does not merge: it would read this as a name.
         YamlData::Value(Scalar::String(text)) if text == "<<" => refuse(
             "merge keys are not accepted; use an alias for a whole value, or repeat the keys",
         ),
@@ -152,8 +152,8 @@ fn key_text<'n>(key: &'n MarkedYaml<'_>) -> Result<&'n str, YamlError> {
     }
 }
 
-/// How much of the path leads to nothing, and the place of what the rest leads to. Names in a
-/// policy have dots themselves, so every key that fits is followed.
+/// The length of the unresolved rest of the path, and the position of the resolved part. Names in a policy
+/// may have dots, so all matching keys are followed.
 fn find(node: &MarkedYaml<'_>, path: &str, here: Place) -> (usize, Place) {
     let nothing = (path.len(), here);
     match &node.data {

@@ -16,7 +16,7 @@ use unicode_normalization::char::is_combining_mark;
 pub use self::table::{NameId, NameTable};
 pub use self::walk::{Begun, KeyNames, Spoken};
 
-/// How much of a name is compared, in folded characters: one character may fold to 18.
+/// The compared length of a name, in folded characters. One character may fold to 18.
 const MAX_FOLDED: usize = 1024;
 
 /// The form in which names are compared: lower case, with compatibility characters and full-width letters

@@ -1,9 +1,9 @@
-//! JSON inside a string, read as leniently as any server might read it.
+//! JSON inside a string, read as leniently as any server may read it.
 //!
-//! Servers unpack strings that hold JSON: the official Python SDK passes each argument to `json.loads`,
-//! which takes `NaN`, duplicate keys, lone surrogates and any depth. Others take several values, comments
-//! or single quotes. So a text that is not strict JSON is read in each of these ways, and a name that one
-//! of them finds counts.
+//! Servers parse strings that hold JSON. The official Python SDK passes each argument to `json.loads`,
+//! which accepts `NaN`, duplicate keys, lone surrogates and any depth. Others accept several values,
+//! comments or single quotes. So a text that is not strict JSON is read in each of these ways. A name
+//! counts if one of them finds it.
 
 mod lenient;
 
@@ -14,7 +14,7 @@ use super::argument_names::{Begun, NameId, NameTable};
 use super::identity_members::{MemberFinder, MemberPlace};
 use base::json::Reader;
 
-/// Values that are no container. Other languages' spellings are among them.
+/// Values other than containers, also in the spelling of other languages.
 const SCALARS: &[&str] = &[
     "null",
     "true",
@@ -28,7 +28,7 @@ const SCALARS: &[&str] = &[
     "nil",
 ];
 
-/// Whether a string, as it is written, can start like JSON: most strings are ruled out here.
+/// Whether a string, as written, can start like JSON. This rules out most strings.
 #[inline]
 pub(crate) fn is_candidate(written: &[u8]) -> bool {
     match written.first() {
@@ -44,23 +44,23 @@ pub(crate) fn is_candidate(written: &[u8]) -> bool {
     }
 }
 
-/// The names that keys in a string say, if the string starts like JSON.
+/// The names in the keys of a string, if the string starts like JSON.
 #[derive(Debug)]
 pub(crate) struct Embedded<'t> {
     pub(crate) table: &'t NameTable,
     pub(crate) max_depth: usize,
-    /// How many bytes may still be read. Strings inside strings are read once for each reading of
-    /// the outer ones.
+    /// The bytes that may still be read. Strings inside strings are read once for each reading of the outer
+    /// ones.
     pub(crate) left: usize,
     pub(crate) names: Vec<NameId>,
 }
 
 impl Embedded<'_> {
-    /// Reads a string that stands under keys that have begun names (`above`).
+    /// Reads a string below keys with beginnings of names (`above`).
     ///
     /// # Errors
     ///
-    /// Strings hold strings in so many ways that reading all of them costs too much.
+    /// Strings hold strings in so many ways that it is too expensive to read all of them.
     pub(crate) fn text(&mut self, text: &str, above: &Begun) -> Result<(), Tangled> {
         let Some(json) = start_of_json(text) else {
             return Ok(());
@@ -70,7 +70,7 @@ impl Embedded<'_> {
         }
         for reading in LenientReading::all_of(json) {
             self.lenient(json, above, reading)?;
-            // A reader of lines gets over a line that is broken.
+            // A reader of lines skips a broken line.
             if json.contains(['\n', '\r']) {
                 for line in json.split(['\n', '\r']) {
                     self.lenient(line, above, reading)?;
@@ -80,7 +80,7 @@ impl Embedded<'_> {
         Ok(())
     }
 
-    /// Reads strict values up to the end of a text. False if something else stands there.
+    /// Reads strict values up to the end of a text. False: it has other content.
     fn strict(&mut self, json: &str, above: &Begun) -> Result<bool, Tangled> {
         self.spend(json)?;
         let mut finder = MemberFinder::with_work(self.table, self.max_depth, self.left);
@@ -124,12 +124,12 @@ impl Embedded<'_> {
     }
 }
 
-/// Reading all that a string may mean costs too much.
+/// It is too expensive to read all meanings of a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tangled;
 
-/// Where JSON starts in a text, if it starts with it: with a container, a string, a comment, or values
-/// and then one of these.
+/// The JSON in a text that starts with it: with a container, a string, a comment, or values before one of
+/// these.
 fn start_of_json(text: &str) -> Option<&str> {
     let mut rest = text;
     loop {
@@ -147,8 +147,8 @@ fn start_of_json(text: &str) -> Option<&str> {
     }
 }
 
-/// Whether a character may stand in front of JSON: servers strip white space of any kind, marks of
-/// byte order and separators of records.
+/// Whether a character may precede JSON: servers strip white space of any kind, byte order marks and record
+/// separators.
 fn is_ignored(character: char) -> bool {
     let is_invisible = matches!(character,
         '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
@@ -159,8 +159,8 @@ fn is_ignored(character: char) -> bool {
         || matches!(character, ',' | ';' | '(')
 }
 
-/// What follows a value that is no container; `None` if the text goes on without a separator, as
-/// prose does.
+/// The rest after a value that is not a container. `None`: the text continues without a separator, like
+/// prose.
 fn behind_scalar(text: &str) -> Option<&str> {
     let text = text.trim_start_matches(['-', '+']);
     let scalar = SCALARS.iter().find_map(|scalar| text.strip_prefix(scalar));
@@ -174,7 +174,7 @@ fn behind_scalar(text: &str) -> Option<&str> {
     (is_read && is_ended).then_some(behind)
 }
 
-/// What a string says whose escapes were not checked.
+/// The content of a string whose escapes were not checked.
 fn unescaped(written: &str) -> Cow<'_, str> {
     if !written.contains('\\') {
         return Cow::Borrowed(written);
@@ -200,7 +200,7 @@ fn unescaped(written: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The character of an escape, and what follows it. Half a surrogate is none, and no part of a name.
+/// The character of an escape, and the rest. A lone surrogate is no character, and no part of a name.
 fn code_point(kind: char, behind: &str) -> (Option<char>, &str) {
     let length = match kind {
         'x' => 2,

@@ -18,7 +18,7 @@ pub enum MemberPlace {
 /// A member that was found, with the positions needed to replace or remove it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityMember {
-    /// The names its key says. There is at least one.
+    /// The names in its key. There is at least one.
     pub names: Vec<Spoken>,
     /// The part of the message that holds it.
     pub place: MemberPlace,
@@ -39,7 +39,7 @@ pub struct IdentityMembers {
     pub members: Vec<IdentityMember>,
     /// Names of members in JSON that is inside of a string.
     pub in_strings: Vec<NameId>,
-    /// Whether a string holds JSON in strings in so many ways that not all of it was read.
+    /// Whether a string holds JSON in strings in too many ways, so that a part was not read.
     pub is_tangled: bool,
 }
 
@@ -48,13 +48,13 @@ pub struct IdentityMembers {
 pub struct MemberFinder<'t> {
     table: &'t NameTable,
     max_depth: usize,
-    /// How many bytes of strings may still be read.
+    /// The bytes of strings that may still be read.
     pub(crate) work_left: usize,
     /// The members found so far.
     pub found: IdentityMembers,
 }
 
-/// How often each byte of a message may be read as part of a string that holds JSON.
+/// The number of times that each byte of a message may be read as part of a string that holds JSON.
 const MAX_READINGS: usize = 64;
 
 impl<'t> MemberFinder<'t> {
@@ -86,7 +86,7 @@ impl<'t> MemberFinder<'t> {
         self.value_below(reader, place, &Begun::NONE)
     }
 
-    /// Reads one value that stands under keys.
+    /// Reads one value below keys.
     pub(crate) fn value_below(
         &mut self,
         reader: &mut Reader<'_>,
@@ -179,7 +179,7 @@ impl<'t> MemberFinder<'t> {
         Ok(found)
     }
 
-    /// Notes a member if its key says a name, and returns what the keys below it may complete.
+    /// Notes a member if its key has a name. Returns the beginnings that the keys below may complete.
     fn note(
         &mut self,
         reader: &mut Reader<'_>,
@@ -204,7 +204,7 @@ impl<'t> MemberFinder<'t> {
         Ok((found, said.begun))
     }
 
-    /// Notes where the value of a member that was found stands.
+    /// Notes the position of the value of a found member.
     fn end(&mut self, found: Option<usize>, value: Span) {
         if let Some(found) = found.and_then(|index| self.found.members.get_mut(index)) {
             found.element.span.end = value.end;
@@ -212,7 +212,7 @@ impl<'t> MemberFinder<'t> {
         }
     }
 
-    /// Notes where the comma behind a found member stands, once the next member is reached.
+    /// Notes the position of the comma after a found member, at the next member.
     pub fn comma_after(&mut self, found: Option<usize>, comma: Option<usize>) {
         if let Some(found) = found.and_then(|index| self.found.members.get_mut(index)) {
             found.element.behind = comma.map(|comma| comma.saturating_add(1));
@@ -264,7 +264,7 @@ impl<'t> MemberFinder<'t> {
         Ok((span, members))
     }
 
-    /// Looks into a text that may be JSON.
+    /// Reads a text that may be JSON.
     pub fn text(&mut self, text: &str) {
         self.text_below(text, &Begun::NONE);
     }
@@ -281,7 +281,7 @@ impl<'t> MemberFinder<'t> {
         self.found.in_strings.append(&mut embedded.names);
     }
 
-    /// Looks into a string that may itself be JSON, as models like to write it.
+    /// Reads a string that may be JSON, as models often write.
     fn string(&mut self, reader: &Reader<'_>, span: Span, above: &Begun) -> Result<(), JsonError> {
         let inside = reader.bytes(span.start.saturating_add(1)..span.end.saturating_sub(1));
         if is_candidate(inside) {

@@ -6,6 +6,7 @@ use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::error::TokenError;
+use base::time::UnixTime;
 
 /// The path of a claim: the names of the objects that hold it, and its own name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,14 +169,15 @@ fn split_scopes(text: &str) -> Vec<String> {
 }
 
 /// A `NumericDate` (RFC 7519 section 2) in whole seconds.
-pub(super) fn numeric_date(value: &Value) -> Option<u64> {
-    value.as_u64().or_else(|| {
+pub(super) fn numeric_date(value: &Value) -> Option<UnixTime> {
+    let seconds = value.as_u64().or_else(|| {
         let seconds = value.as_f64()?;
         // Above this, an f64 does not hold every second.
         (0.0..1e15)
             .contains(&seconds)
             .then(|| seconds.floor() as u64)
-    })
+    });
+    seconds.map(UnixTime::from_secs)
 }
 
 impl<'de> Deserialize<'de> for ClaimPath {

@@ -1,14 +1,14 @@
-//! Where a request comes from, as far as shares of a worker's work depend on it.
+//! The network of a client. Each network has a share of a worker's work.
 
 use std::net::IpAddr;
 
-/// The network of a client: an IPv4 address, or the /64 of an IPv6 address, which one client has whole.
-/// Clients whose address the host does not say share one network.
+/// The network of a client: an IPv4 address, or the /64 of an IPv6 address, because one client may have a
+/// whole /64. Clients without a known address share one network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientNetwork(Option<u64>);
 
 impl ClientNetwork {
-    /// The network of all clients whose address the host does not say.
+    /// The network of all clients without a known address.
     pub const UNKNOWN: Self = Self(None);
 
     /// The network of an address.

@@ -22,6 +22,7 @@ pub(super) use self::replay::SeenProofs;
 use super::algorithm::Algorithm;
 use super::bearer::{BearerToken, Jwt};
 use super::claims::numeric_date;
+use base::time::UnixTime;
 
 /// The accepted algorithms: the two that are fast enough to check on every request.
 pub const PROOF_ALGORITHMS: [Algorithm; 2] = [Algorithm::ES256, Algorithm::EdDSA];
@@ -46,8 +47,8 @@ pub struct Proof<'a> {
     algorithm: Algorithm,
     jwk: String,
     id: String,
-    issued: u64,
-    window: u64,
+    issued: UnixTime,
+    window: Duration,
 }
 
 /// Without the proof and its key.
@@ -122,7 +123,7 @@ impl<'a> Proof<'a> {
         method: &str,
         token: &BearerToken<'_>,
         rules: &ProofRules,
-        now: u64,
+        now: UnixTime,
     ) -> Result<Self, ProofError> {
         if header.len() > MAX_PROOF_BYTES {
             return Err(ProofError::Malformed);
@@ -139,7 +140,7 @@ impl<'a> Proof<'a> {
             jwk,
             id: text(&jwt.claims, "jti")?.to_owned(),
             issued,
-            window: rules.window.as_secs(),
+            window: rules.window,
         })
     }
 
@@ -186,8 +187,8 @@ fn read_claims(
     method: &str,
     token: &BearerToken<'_>,
     rules: &ProofRules,
-    now: u64,
-) -> Result<u64, ProofError> {
+    now: UnixTime,
+) -> Result<UnixTime, ProofError> {
     if text(claims, "htm")? != method {
         return Err(ProofError::Method);
     }
@@ -198,7 +199,7 @@ fn read_claims(
     if text(claims, "ath")? != BASE64_URL_SAFE_NO_PAD.encode(hash) {
         return Err(ProofError::Token);
     }
-    let window = rules.window.as_secs();
+    let window = rules.window;
     let issued = date(claims, "iat")?.ok_or(ProofError::Claim("iat"))?;
     let has_expired = date(claims, "exp")?.is_some_and(|end| now >= end);
     let is_not_yet_valid =
@@ -217,7 +218,7 @@ fn text<'c>(claims: &'c Map<String, Value>, name: &'static str) -> Result<&'c st
         .ok_or(ProofError::Claim(name))
 }
 
-fn date(claims: &Map<String, Value>, name: &'static str) -> Result<Option<u64>, ProofError> {
+fn date(claims: &Map<String, Value>, name: &'static str) -> Result<Option<UnixTime>, ProofError> {
     let date = |value| numeric_date(value).ok_or(ProofError::Claim(name));
     claims.get(name).map(date).transpose()
 }

@@ -62,7 +62,7 @@ pub enum TokenError {
     /// No key of this issuer has the token's `kid` and algorithm.
     #[error("the token's key is not known")]
     Key,
-    /// No key that was fetched so far is the token's, and the key set may not be fetched again yet.
+    /// The token's key is not in the fetched key set, and the key set may not be fetched again yet.
     #[error("the issuer's key set is not current; try again in a moment")]
     KeySetNotCurrent,
     /// The token names no key, and several may have signed it.

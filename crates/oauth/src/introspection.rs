@@ -14,6 +14,7 @@ use super::client_network::ClientNetwork;
 use super::error::TokenError;
 use base::http::{Endpoint, HttpRequest};
 use base::secret::Secret;
+use base::time::UnixTime;
 
 pub use response::IntrospectionError;
 pub(super) use response::{IntrospectionResponse, check_response, read};
@@ -21,17 +22,18 @@ pub(super) use response::{IntrospectionResponse, check_response, read};
 /// The number of tokens that a worker introspects at a time. A client can invent any number of tokens,
 /// and each would cause a request.
 const MAX_INTROSPECTIONS: usize = 32;
-/// The number of tokens that wait for their introspection: all, and those of one network of clients.
+/// The maximum number of tokens that wait for introspection: of all networks, and of one network of
+/// clients.
 const MAX_PENDING_TOKENS: usize = 256;
 const MAX_PENDING_TOKENS_OF_NETWORK: usize = 192;
-/// Pending tokens are dropped after this time, in seconds: no request takes so long.
-const PENDING_TIMEOUT_S: u64 = 30;
+/// Pending tokens are dropped after this time: no request takes so long.
+const PENDING_TIMEOUT: Duration = Duration::from_secs(30);
 /// The number of refused tokens that a worker remembers.
 const MAX_REFUSED_TOKENS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
-/// How long a refused token is remembered, in seconds.
-const REFUSED_CACHE_S: u64 = 30;
-/// After a failed request the token is introspected again after this time, in seconds.
-const RETRY_PAUSE_S: u64 = 1;
+/// How long a refused token is remembered.
+const REFUSED_CACHE: Duration = Duration::from_secs(30);
+/// After a failed request the token is introspected again after this time.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// How an issuer introspects tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,25 +54,25 @@ pub(super) struct Introspector {
     introspection: Introspection,
     authorization: Secret,
     pending: HashMap<TokenDigest, PendingToken>,
-    refused: LruCache<TokenDigest, (TokenError, u64)>,
+    refused: LruCache<TokenDigest, (TokenError, UnixTime)>,
 }
 
 #[derive(Debug)]
 struct PendingToken {
     token: Secret,
     client: ClientNetwork,
-    asked: u64,
+    asked: UnixTime,
     requested: bool,
 }
 
-/// What is to be done to fetch something.
+/// The next step of a fetch.
 #[derive(Debug, PartialEq, Eq)]
 pub enum FetchStart {
-    /// This call.
+    /// Send this request.
     Call(HttpRequest),
-    /// Others come first: try again in a moment.
+    /// Other requests come first: try again in a moment.
     Later,
-    /// Nothing: it is under way, or not needed.
+    /// Nothing: the fetch was started, or is not needed.
     Nothing,
 }
 
@@ -84,22 +86,23 @@ impl Introspector {
         }
     }
 
-    /// How long a response is cached, in seconds.
-    pub(super) fn cache(&self) -> u64 {
-        self.introspection.cache.as_secs()
+    /// How long a response is cached.
+    pub(super) fn cache(&self) -> Duration {
+        self.introspection.cache
     }
 
-    /// Adds a token to ask about, unless the issuer refused it a moment ago. `client` sends it.
+    /// Adds a token to ask about, unless the issuer refused it a moment ago. `client` is the network that
+    /// sends it.
     pub(super) fn ask(
         &mut self,
         token: &BearerToken<'_>,
         client: ClientNetwork,
-        now: u64,
+        now: UnixTime,
     ) -> Result<(), TokenError> {
         let digest = token.digest();
         match self.refused.peek(&digest) {
             Some((error, until))
-                if now <= *until && *until <= now.saturating_add(REFUSED_CACHE_S) =>
+                if now <= *until && *until <= now.saturating_add(REFUSED_CACHE) =>
             {
                 return Err(*error);
             }
@@ -110,7 +113,7 @@ impl Introspector {
         }
         if !self.has_room(client) {
             self.pending
-                .retain(|_, pending| now.abs_diff(pending.asked) <= PENDING_TIMEOUT_S);
+                .retain(|_, pending| now.abs_diff(pending.asked) <= PENDING_TIMEOUT);
         }
         if !self.has_room(client) {
             return Err(TokenError::IntrospectionBusy);
@@ -131,7 +134,7 @@ impl Introspector {
         self.pending.len() < MAX_PENDING_TOKENS && own < MAX_PENDING_TOKENS_OF_NETWORK
     }
 
-    /// Whether it is a network's turn: of those that wait, none has fewer calls.
+    /// Whether it is a network's turn: no waiting network has fewer calls.
     fn is_turn(&self, client: ClientNetwork) -> bool {
         let mut calls: HashMap<ClientNetwork, usize> = HashMap::new();
         for pending in self.pending.values().filter(|pending| pending.requested) {
@@ -147,7 +150,7 @@ impl Introspector {
         waiting.all(|pending| own <= calls(pending.client))
     }
 
-    /// The call that asks about a token (RFC 7662 section 2.1), once for everybody who waits.
+    /// The introspection request for a token (RFC 7662 section 2.1), once for all waiting requests.
     pub(super) fn start(&mut self, digest: &TokenDigest) -> FetchStart {
         let client = match self.pending.get(digest) {
             Some(pending) if !pending.requested => pending.client,
@@ -169,14 +172,19 @@ impl Introspector {
     }
 
     /// Ends the introspection of a token. `refused` is remembered for a moment.
-    pub(super) fn finish(&mut self, digest: TokenDigest, refused: Option<TokenError>, now: u64) {
+    pub(super) fn finish(
+        &mut self,
+        digest: TokenDigest,
+        refused: Option<TokenError>,
+        now: UnixTime,
+    ) {
         self.pending.remove(&digest);
         let Some(error) = refused else {
             return;
         };
         let pause = match error {
-            TokenError::IntrospectionUnavailable => RETRY_PAUSE_S,
-            _ => REFUSED_CACHE_S,
+            TokenError::IntrospectionUnavailable => RETRY_PAUSE,
+            _ => REFUSED_CACHE,
         };
         self.refused.put(digest, (error, now.saturating_add(pause)));
     }

@@ -9,17 +9,18 @@ use super::error::TokenError;
 use super::introspection::Introspection;
 use super::key_set::{KeySet, KeySetError};
 use base::http::{Endpoint, HttpRequest};
+use base::time::UnixTime;
 
-/// Unknown `kid`s lead to at most one fetch in this time, whatever clients send, and to these many at
-/// once after a quiet time.
-const REFETCH_PAUSE_S: u64 = 30;
+/// Unknown `kid`s cause at most one fetch in this time (seconds), for any number of tokens, and this number of
+/// fetches at once after a quiet time.
+const REFETCH_PAUSE_SECS: u64 = 30;
 const REFETCH_BURST: u64 = 3;
-/// A key set this old is current: a token whose key is not in it has no key.
-const CURRENT_S: u64 = 1;
-/// After a failed fetch the next one waits this long, after each further one twice as long, up to the
-/// longest pause.
-const RETRY_PAUSE_S: u64 = 5;
-const LONGEST_RETRY_PAUSE_S: u64 = 60;
+/// A key set of this age is current: a token whose key is missing in it has no key.
+const CURRENT: Duration = Duration::from_secs(1);
+/// After a failed fetch the next one waits this long. The wait doubles with each further failure, up to the
+/// maximum.
+const RETRY_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_RETRY_PAUSE: Duration = Duration::from_secs(60);
 
 /// The position of an issuer in the policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -89,26 +90,26 @@ pub struct KeyFetch {
 pub struct JwksCache {
     keys: Option<KeySet>,
     fetch: Option<KeyFetch>,
-    /// When the keys were fetched, in Unix seconds.
-    fetched: u64,
-    /// No fetch before this time, in Unix seconds.
-    not_before: u64,
+    /// When the keys were fetched.
+    fetched: UnixTime,
+    /// No fetch before this time.
+    not_before: UnixTime,
     /// When the timer fetches the keys again.
-    refresh_at: u64,
-    /// The fetches that failed since the last one that did not.
+    refresh_at: UnixTime,
+    /// The number of failed fetches since the last successful one.
     failures: u32,
-    /// The fetches for unknown `kid`s that may be made, as of the time `refilled`.
+    /// The number of fetches for unknown `kid`s that are allowed, at the time `refilled`.
     refetches: u64,
-    refilled: u64,
+    refilled: UnixTime,
     in_flight: bool,
     /// Whether a request has used the keys since the last fetch. A worker without requests, such as
     /// Envoy's main thread, does not fetch.
     used: bool,
 }
 
-/// Whether a time was reached. One that is further ahead than it ever was counts as reached: the clock
-/// was set back.
-fn is_reached(at: u64, period: u64, now: u64) -> bool {
+/// Whether a time was reached. A time that is further ahead than it can be also counts as reached: the
+/// clock was set back.
+fn is_reached(at: UnixTime, period: Duration, now: UnixTime) -> bool {
     now >= at || at > now.saturating_add(period)
 }
 
@@ -129,12 +130,12 @@ impl JwksCache {
         Ok(Self {
             keys,
             fetch,
-            fetched: 0,
-            not_before: 0,
-            refresh_at: u64::MAX,
+            fetched: UnixTime::default(),
+            not_before: UnixTime::default(),
+            refresh_at: UnixTime::MAX,
             failures: 0,
             refetches: REFETCH_BURST,
-            refilled: 0,
+            refilled: UnixTime::default(),
             in_flight: false,
             used: false,
         })
@@ -160,40 +161,40 @@ impl JwksCache {
     }
 
     /// Ends a fetch. If it failed (`None`), the cached keys stay. `jitter` spreads the next fetches.
-    pub fn finish_fetch(&mut self, keys: Option<KeySet>, now: u64, jitter: f64) {
+    pub fn finish_fetch(&mut self, keys: Option<KeySet>, now: UnixTime, jitter: f64) {
         self.in_flight = false;
         let Some(fetch) = &self.fetch else { return };
         let refresh = fetch.refresh.mul_f64(jitter.clamp(0.5, 1.0)).as_secs();
-        // Until a request needs the keys again, the timer leaves the issuer alone.
+        // The timer does not fetch again until a request needs the keys.
         self.used = false;
         if let Some(keys) = keys {
             self.keys = Some(keys);
             self.fetched = now;
             self.failures = 0;
             self.not_before = now;
-            self.refresh_at = now.saturating_add(refresh.max(1));
+            self.refresh_at = now.saturating_add(Duration::from_secs(refresh.max(1)));
             self.refill(now);
             self.refetches = self.refetches.saturating_sub(1);
         } else {
-            let pause = RETRY_PAUSE_S.saturating_mul(1 << self.failures.min(8));
+            let pause = RETRY_PAUSE.saturating_mul(1 << self.failures.min(8));
             self.failures = self.failures.saturating_add(1);
-            self.not_before = now.saturating_add(pause.min(LONGEST_RETRY_PAUSE_S));
+            self.not_before = now.saturating_add(pause.min(LONGEST_RETRY_PAUSE));
             self.refresh_at = self.not_before;
         }
     }
 
-    fn refill(&mut self, now: u64) {
+    fn refill(&mut self, now: UnixTime) {
         if self.refilled > now {
             self.refilled = now;
         }
-        let earned = now.saturating_sub(self.refilled) / REFETCH_PAUSE_S;
+        let earned = now.since(self.refilled).as_secs() / REFETCH_PAUSE_SECS;
         if earned > 0 {
             self.refetches = self.refetches.saturating_add(earned).min(REFETCH_BURST);
             self.refilled = now;
         }
     }
 
-    /// Whether these are the keys that are there.
+    /// Whether the cache has these keys.
     pub(super) fn holds(&self, keys: &KeySet) -> bool {
         self.keys
             .as_ref()
@@ -201,49 +202,49 @@ impl JwksCache {
     }
 
     /// Whether the timer should fetch the keys now.
-    pub fn is_due(&self, now: u64) -> bool {
+    pub fn is_due(&self, now: UnixTime) -> bool {
         let Some(fetch) = &self.fetch else {
             return false;
         };
-        let period = fetch.refresh.as_secs().max(LONGEST_RETRY_PAUSE_S);
+        let period = fetch.refresh.max(LONGEST_RETRY_PAUSE);
         self.used && !self.in_flight && is_reached(self.refresh_at, period, now)
     }
 
     /// The keys, unless they are older than the policy accepts.
-    pub(super) fn current(&self, now: u64) -> Option<&KeySet> {
+    pub(super) fn current(&self, now: UnixTime) -> Option<&KeySet> {
         let keep = self
             .fetch
             .as_ref()
-            .map_or(u64::MAX, |fetch| fetch.keep.as_secs());
+            .map_or(Duration::MAX, |fetch| fetch.keep);
         self.keys
             .as_ref()
             .filter(|_| self.fetched.saturating_add(keep) >= now)
     }
 
     /// Marks the keys as used. Returns whether there is a usable key set.
-    pub(super) fn in_use(&mut self, now: u64) -> bool {
+    pub(super) fn in_use(&mut self, now: UnixTime) -> bool {
         self.note_use(now);
         self.current(now).is_some()
     }
 
-    fn note_use(&mut self, now: u64) {
+    fn note_use(&mut self, now: UnixTime) {
         self.used = true;
-        // Keys from the future would be kept for too long: the clock was set back.
+        // The keys are from the future: the clock was set back. They would be kept for too long.
         self.fetched = self.fetched.min(now);
     }
 
-    /// Whether the key of a token is there. False: it may be there after a fetch.
+    /// Whether the cache has the key of a token. False: a fetch may bring it.
     ///
     /// # Errors
     ///
-    /// It is not there, and a fetch cannot change that, or not now.
+    /// The key is missing, and a fetch cannot change that, or not now.
     pub(super) fn state(
         &mut self,
         algorithm: Algorithm,
         kid: Option<&str>,
-        now: u64,
+        now: UnixTime,
     ) -> Result<bool, TokenError> {
-        let is_recent = self.fetched.abs_diff(now) <= CURRENT_S;
+        let is_recent = self.fetched.abs_diff(now) <= CURRENT;
         self.note_use(now);
         self.refill(now);
         let keys = self.current(now);
@@ -259,7 +260,7 @@ impl JwksCache {
             return Err(TokenError::Key);
         }
         let has_keys = keys.is_some();
-        let may_fetch = is_reached(self.not_before, LONGEST_RETRY_PAUSE_S, now);
+        let may_fetch = is_reached(self.not_before, LONGEST_RETRY_PAUSE, now);
         match has_keys {
             _ if self.in_flight => Ok(false),
             true if is_recent && self.failures == 0 => Err(TokenError::Key),

@@ -110,12 +110,12 @@ impl KeySet {
         self.candidates(algorithm, key_id).next().is_some()
     }
 
-    /// Whether a token without a `kid` could be signed by several keys.
+    /// Whether several keys could have signed a token without `kid`.
     pub(super) fn needs_key_id(&self, algorithm: Algorithm) -> bool {
         self.candidates(algorithm, None).nth(1).is_some()
     }
 
-    /// Checks a token's signature, and its times once more by `options`.
+    /// Checks a token's signature, and again its times by `options`.
     pub(super) fn verify(
         &self,
         token: &str,

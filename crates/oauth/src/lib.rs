@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 #[cfg(all(feature = "signing", target_family = "wasm"))]
 compile_error!("the module only checks signatures: build it without the feature `signing`");

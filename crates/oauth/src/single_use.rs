@@ -5,14 +5,15 @@ use base::hex;
 use super::bearer::BearerToken;
 use super::dpop::{Proof, ProofError};
 use super::verifier::{VerifiedBy, VerifiedToken};
+use base::time::UnixTime;
 
 /// A token or proof that may be used once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SingleUse {
     /// Its name. Everything equivalent has the same name.
     pub name: String,
-    /// When it is no longer accepted, in Unix seconds.
-    pub until: u64,
+    /// When it is no longer accepted.
+    pub until: UnixTime,
 }
 
 impl SingleUse {

@@ -22,6 +22,7 @@ use super::error::{FetchError, SetupError, TokenError};
 use super::introspection::{self, IntrospectionError, IntrospectionResponse, Introspector};
 use super::issuer::{IssuerId, JwksCache, Signatures, TokenCheck, TrustedIssuer};
 use super::key_set::{KeySet, KeySetError};
+use base::time::UnixTime;
 
 pub use self::access_token::{VerifiedBy, VerifiedToken};
 pub use self::id_token::{IdVerification, SignInAnswer, VerifiedIdToken};
@@ -40,8 +41,8 @@ pub enum Verification {
     Refused(TokenError),
     /// Something must be fetched first.
     PendingFetch(PendingFetch),
-    /// It was not seen before, and looks good so far. The rest is work that each network of clients has a
-    /// share of: look again, and say which one sends it.
+    /// The token is new, and all cheap checks passed. The rest is work of which each network of clients has
+    /// a share: call again with the network.
     NeedsClient,
 }
 
@@ -76,7 +77,7 @@ struct CachedToken {
     token: Rc<VerifiedToken>,
     /// When the introspection response expires. `None` for a signed token: it is cached as long as its
     /// key.
-    until: Option<u64>,
+    until: Option<UnixTime>,
 }
 
 impl PendingFetch {
@@ -175,13 +176,12 @@ impl Verifier {
         })
     }
 
-    /// Looks at a token sent without a proof. `client` is known after [`Verification::NeedsClient`]; `now`
-    /// is in Unix seconds.
+    /// Verifies a token sent without a proof. `client` is known after [`Verification::NeedsClient`].
     pub fn verify(
         &mut self,
         token: &BearerToken<'_>,
         client: Option<ClientNetwork>,
-        now: u64,
+        now: UnixTime,
     ) -> Verification {
         match self.verify_token(token, client, now) {
             Verification::Verified(token) if token.is_bound() => {
@@ -197,7 +197,7 @@ impl Verifier {
         token: &BearerToken<'_>,
         proof: &Proof<'_>,
         client: Option<ClientNetwork>,
-        now: u64,
+        now: UnixTime,
     ) -> Verification {
         let token = match self.verify_token(token, client, now) {
             Verification::Verified(token) => token,
@@ -213,12 +213,12 @@ impl Verifier {
         }
     }
 
-    /// Looks at a token by itself: whether it takes a proof is not asked.
+    /// Verifies a token, and does not check whether it needs a proof.
     fn verify_token(
         &mut self,
         token: &BearerToken<'_>,
         client: Option<ClientNetwork>,
-        now: u64,
+        now: UnixTime,
     ) -> Verification {
         if let Some(verification) = self.verify_cached(&token.digest(), now) {
             return verification;
@@ -228,12 +228,12 @@ impl Verifier {
     }
 
     /// The outcome for a cached token.
-    fn verify_cached(&mut self, digest: &TokenDigest, now: u64) -> Option<Verification> {
+    fn verify_cached(&mut self, digest: &TokenDigest, now: UnixTime) -> Option<Verification> {
         let known = self.verified.get(digest)?;
         let (issuer, source) = self.issuers.get_mut(known.token.issuer().0)?;
         let is_current = match source {
             IssuerState::Keys(_, keys) => keys.in_use(now),
-            // An answer from the future counts no more: the clock was set back.
+            // A response from the future has expired: the clock was set back.
             IssuerState::Introspection(introspector, _) => known.until.is_some_and(|until| {
                 now <= until && until <= now.saturating_add(introspector.cache())
             }),
@@ -254,7 +254,7 @@ impl Verifier {
         source.id_token_keys().map(|(_, keys)| keys)
     }
 
-    /// Begins to fetch what is needed.
+    /// Starts a fetch.
     pub fn start(&mut self, need: PendingFetch) -> FetchStart {
         let source = self.issuers.get_mut(need.issuer().0);
         match (need, source.map(|(_, source)| source)) {
@@ -282,7 +282,7 @@ impl Verifier {
         &mut self,
         fetch: PendingFetch,
         document: Option<&[u8]>,
-        now: u64,
+        now: UnixTime,
         jitter: f64,
     ) -> Result<(), FetchError> {
         match fetch {
@@ -295,7 +295,7 @@ impl Verifier {
     }
 
     /// The issuers whose keys the timer should fetch now.
-    pub fn due(&self, now: u64) -> Vec<IssuerId> {
+    pub fn due(&self, now: UnixTime) -> Vec<IssuerId> {
         let due = |(index, (_, source)): (usize, &(_, IssuerState))| {
             let keys = source.keys()?;
             keys.is_due(now).then_some(IssuerId(index))
@@ -313,7 +313,7 @@ impl Verifier {
         &mut self,
         issuer: IssuerId,
         document: Option<&[u8]>,
-        now: u64,
+        now: UnixTime,
         jitter: f64,
     ) -> Result<(), KeySetError> {
         let source = self.issuers.get_mut(issuer.0);
@@ -339,7 +339,7 @@ impl Verifier {
         id: IssuerId,
         digest: TokenDigest,
         document: Option<&[u8]>,
-        now: u64,
+        now: UnixTime,
     ) -> Result<(), IntrospectionError> {
         let Some((issuer, IssuerState::Introspection(introspector, _))) =
             self.issuers.get_mut(id.0)
@@ -407,7 +407,7 @@ impl Verifier {
         &mut self,
         token: &BearerToken<'_>,
         client: Option<ClientNetwork>,
-        now: u64,
+        now: UnixTime,
     ) -> Result<Verification, TokenError> {
         let (id, jwt) = self.read(token)?;
         let (issuer, source) = self.issuers.get_mut(id.0).ok_or(TokenError::Issuer)?;

@@ -1,4 +1,4 @@
-//! What happens to the arguments that say who is calling, or whose something is.
+//! Rules for arguments that name the caller or an owner.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,20 +10,20 @@ use super::error::{Errors, PolicyError};
 use super::owner::NamedOwner;
 use mcp::argument_names::{NameId, NameTable, fold};
 
-/// What happens to an argument that says who is calling, or whose something is.
+/// The rule for an argument that names the caller or an owner.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ArgumentRule {
     /// Replace its value with the caller's.
     Set(IdentityField),
-    /// Take it out.
+    /// Remove it.
     Remove,
     /// Refuse the request.
     Reject,
-    /// Leave it: here it is data.
+    /// Keep it: here it is data.
     Keep,
-    /// Leave it if its text, or each in a list of texts, names the caller; else refuse the request.
+    /// Keep it if its text, or each text of a list, names the caller. Otherwise refuse the request.
     Owner(NamedOwner),
 }
 
@@ -45,7 +45,7 @@ pub(super) fn compile_arguments(
     rules
 }
 
-/// Argument rules with a usable name each, no two of which are the same name in other spellings.
+/// Argument rules whose names are valid and differ also after folding.
 pub(super) fn check_names<'d>(
     path: &str,
     rules: &'d BTreeMap<String, ArgumentRule>,
@@ -77,7 +77,7 @@ pub(super) fn check_names<'d>(
     checked
 }
 
-/// Whether every caller has the value that a rule uses.
+/// Checks that all callers have the value that a rule uses.
 fn check_claim(path: &str, rule: &ArgumentRule, has_organization: bool, errors: &mut Errors) {
     match rule {
         ArgumentRule::Set(IdentityField::Organization) if !has_organization => {

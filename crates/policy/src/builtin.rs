@@ -1,5 +1,5 @@
-//! Argument names that say who is calling, wherever they appear: in force unless the policy turns
-//! them off or has its own rule for a name.
+//! Built-in names of arguments that identify the caller, anywhere in a message. They apply unless the
+//! policy turns them off or has its own rule for a name.
 
 use super::arguments::ArgumentRule;
 use super::document::IdentityField;
@@ -52,7 +52,7 @@ const ORGANIZATION: &[&str] = &[
     "current_workspace_id",
 ];
 
-/// Names of what the caller may do.
+/// Names of the caller's role and rights.
 const ROLE: &[&str] = &[
     "role",
     "roles",
@@ -75,8 +75,8 @@ const ROLE: &[&str] = &[
     "superuser",
 ];
 
-/// Names that are the caller on one server and data on another, and names of acting as somebody
-/// else. Only the policy can say which.
+/// Names that identify the caller on one server and are data on another, and names for acting as another
+/// user. Only the policy can decide.
 const UNCLEAR: &[&str] = &[
     "account",
     "account_id",
@@ -113,8 +113,8 @@ const UNCLEAR: &[&str] = &[
     "sudo",
 ];
 
-/// Every built-in name with its rule. Without an organization in the identity, its names are
-/// refused: there is nothing to set them to.
+/// All built-in names with their rules. Without an organization in the identity, its names are refused:
+/// there is no value to set.
 pub fn builtin_arguments(organization: bool) -> impl Iterator<Item = (&'static str, ArgumentRule)> {
     let of_organization = if organization {
         ArgumentRule::Set(IdentityField::Organization)

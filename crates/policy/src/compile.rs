@@ -1,4 +1,4 @@
-//! From the policy file to the checked policy.
+//! Makes the checked policy from the document.
 
 use std::collections::BTreeMap;
 
@@ -30,11 +30,11 @@ use mcp::argument_names::NameTable;
 use mcp::pin::{NotAPin, Pin};
 use oauth::Identity;
 
-/// The most an inspected request body may be: Envoy's own buffer limit by default.
+/// The maximum of `max_body`: Envoy's default buffer limit.
 const MAX_BODY: usize = 1024 * 1024;
 const MAX_RESPONSE: usize = 16 * 1024 * 1024;
 
-/// The pin of a tool that is to stay what it was when it was first listed.
+/// The pin of a tool that must stay as it was first listed.
 const FIRST_SEEN: &str = "first-seen";
 
 pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
@@ -46,7 +46,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
             .map_or_else(String::new, |url| url.path().to_owned())
     });
     let is_plain = path.starts_with('/') && !path.contains(['?', '#', '%']) && !path.contains("//");
-    // Without a resource there is no default, and nothing more to say.
+    // Without a resource there is no default, and the resource has an error already.
     if !is_plain && (document.path.is_some() || resource.is_some()) {
         errors.push(PolicyError::new(
             "path",
@@ -223,7 +223,7 @@ fn compile_operations(
     compiled
 }
 
-/// A pattern stands for tools that differ, so these have no pin in common.
+/// A pattern matches different tools, so these have no pin in common.
 fn compile_pin(
     section: &str,
     name: &str,
@@ -334,13 +334,13 @@ fn check_seal(document: &Document, errors: &mut Errors) {
             ));
         }
     }
-    // A handle's end is told in whole seconds.
+    // The end of a sealed id has whole seconds.
     if seal.is_some_and(|seal| seal.lifetime.0.as_secs() == 0) {
         errors.push(PolicyError::new("seal.lifetime", "expected at least 1s"));
     }
 }
 
-/// Rules for the filter's own tools would be of no effect.
+/// Refuses rules for the filter's own tools: they would have no effect.
 fn check_auth_tools(document: &Document, errors: &mut Errors) {
     if !document.auth_tools {
         return;
@@ -367,7 +367,7 @@ fn check_auth_tools(document: &Document, errors: &mut Errors) {
     }
 }
 
-/// The filter's own tool that a pattern is about. One for every tool is not.
+/// The filter's own tool that a pattern matches. A pattern for all tools is none.
 fn own_tool(written: &str) -> Option<OwnTool> {
     let pattern = Pattern::name(written);
     let is_about = |tool: &OwnTool| pattern.matches(tool.name(), Identity::anonymous());

@@ -1,7 +1,7 @@
 //! `when` conditions: CEL (Common Expression Language) over `args`, `identity` and `call`.
 //!
-//! Whatever is not plainly true refuses: false, an error, a result that is no boolean. The forms
-//! whose cost or meaning nobody can bound are refused when the policy loads.
+//! A condition refuses unless its result is `true`: `false`, an error and other types refuse. Forms whose
+//! cost or meaning has no bound are refused when the policy loads.
 
 #[cfg(feature = "cel")]
 pub use with_cel::Condition;
@@ -23,13 +23,13 @@ mod list_index;
 
 use thiserror::Error;
 
-/// Why the arguments of a call are not those that a condition judges.
+/// Why the arguments of a call cannot be judged by a condition.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Misspelled {
-    /// Two names differ in their spelling only.
+    /// Two names differ only in their spelling.
     #[error("two arguments have names that differ only in their spelling")]
     Alike,
-    /// A name that the condition reads is spelled otherwise.
+    /// A name that the condition reads has another spelling.
     #[error("an argument is spelled otherwise than `{0}`, which the policy judges")]
     Otherwise(String),
 }
@@ -37,13 +37,13 @@ pub enum Misspelled {
 /// Why a condition refuses. Without argument values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ConditionError {
-    /// Its evaluation needs more steps or memory than it may have.
-    #[error("the condition needs too much work with arguments of this size")]
+    /// The evaluation needs more steps or memory than the budget.
+    #[error("the condition needs more work than allowed with arguments of this size")]
     Budget,
     /// It could not be evaluated.
     #[error("the condition could not be evaluated with these arguments")]
     Evaluation,
-    /// It is not true.
+    /// The condition is not true.
     #[error("the condition does not hold")]
     NotTrue,
 }
@@ -53,7 +53,7 @@ mod without_cel {
     use super::ConditionError;
     use oauth::Identity;
 
-    /// No condition can be made in a build without the feature `cel`.
+    /// A build without the feature `cel` has no conditions.
     #[derive(Debug)]
     pub enum Condition {}
 
@@ -133,14 +133,14 @@ mod with_cel {
         ///
         /// # Errors
         ///
-        /// What is wrong with it: its syntax, a variable or function that does not exist, a form
-        /// whose cost has no bound.
+        /// The expression has a syntax error, an unknown variable or function, or a form whose cost has no
+        /// bound.
         pub fn compile(written: &str) -> Result<Self, String> {
             if written.len() > MAX_LENGTH {
                 return Err(format!("longer than {MAX_LENGTH} bytes"));
             }
-            // This parser of the crate, unlike its default one, needs no system calls that Envoy's
-            // Wasm host lacks, and half the code.
+            // This parser of the crate needs no system calls that Envoy's Wasm host lacks. It has half the
+            // code of the default one.
             let expression = PrattParser::new()
                 .max_recursion_depth(32)
                 .max_expression_node_count(256)
@@ -159,8 +159,8 @@ mod with_cel {
             &self.written
         }
 
-        /// Refuses arguments that a server could read in the place of those that the condition reads:
-        /// `AMOUNT` for `amount`. `arguments` is a JSON object, as the server will read it.
+        /// Refuses arguments that a server could read instead of those that the condition reads: `AMOUNT`
+        /// for `amount`. `arguments` is a JSON object, as the server will read it.
         ///
         /// # Errors
         ///
@@ -175,7 +175,7 @@ mod with_cel {
         ///
         /// # Errors
         ///
-        /// It is not true.
+        /// The condition is not true.
         pub fn check(
             &self,
             arguments: &[u8],
@@ -209,7 +209,7 @@ mod with_cel {
         }
     }
 
-    /// The first line of the parser's text, which also draws the place.
+    /// The first line of the parser's text. The other lines show the place.
     fn syntax_error(text: &str) -> String {
         let line = text.lines().next().unwrap_or_default();
         let line = line.strip_prefix("ERROR: <input>:").unwrap_or(line);
@@ -279,7 +279,7 @@ mod with_cel {
         ))
     }
 
-    /// Operators have names such as `_+_`; only words have to be known.
+    /// Operators have names such as `_+_`. Only words must be known functions.
     fn check_function(name: &str) -> Result<(), String> {
         let is_word = name.bytes().all(|byte| byte.is_ascii_alphanumeric());
         if !is_word || FUNCTIONS.contains(&name) {

@@ -1,5 +1,4 @@
-//! The second layer of a policy, checked: who signs in to this filter's pages, and what can be
-//! connected there.
+//! The second layer of a policy, checked: the sign-ins on the filter's pages, and the connections.
 
 mod client;
 mod discover;
@@ -23,62 +22,62 @@ use base::http::Endpoint;
 use oauth::ClaimPath;
 use oauth::client::{AuthorizationServer, Client, IssParameter, web_url};
 
-/// A connection is deleted at its end, so an end there is.
+/// All connections end, and are then deleted.
 const LIFETIME: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(10)..=Duration::from_secs(90 * 24 * 3600);
 
-/// How users of browsers sign in with an issuer.
+/// The sign-in of users in browsers with an issuer.
 #[derive(Debug, Clone)]
 pub struct SignIn {
-    /// This filter at the issuer.
+    /// The filter's client at the issuer.
     pub client: Client,
-    /// Scopes asked for.
+    /// The requested scopes.
     pub scopes: Vec<String>,
-    /// The claim of the ID token that names the user as access tokens do.
+    /// The claim of the ID token that identifies the user as access tokens do.
     pub user: ClaimPath,
-    /// Whether it says when users sign out.
+    /// Whether the issuer reports sign-outs.
     pub back_channel_logout: bool,
 }
 
-/// A resource at which users have accounts of their own.
+/// A resource where users have accounts of their own.
 #[derive(Debug, Clone)]
 pub struct Connection {
     /// The key in the policy.
     pub name: String,
     /// Its name on pages.
     pub title: String,
-    /// What `iss` has to say (RFC 9207).
+    /// The expected `iss` (RFC 9207).
     pub issuer: String,
-    /// Whether `iss` has to be there.
+    /// Whether `iss` is required.
     pub iss: IssParameter,
-    /// This filter at its authorization server.
+    /// The authorization server, and the filter's client there.
     pub server: AuthorizationServer,
-    /// Scopes asked for.
+    /// The requested scopes.
     pub scopes: Vec<String>,
-    /// What the page says will be possible.
+    /// The permissions that the page shows.
     pub allows: Vec<String>,
-    /// What tokens are asked for (RFC 8707).
+    /// The resource that tokens are requested for (RFC 8707).
     pub resource: Option<String>,
-    /// Where the account is asked for, and the field that names it.
+    /// The endpoint that returns the account, and the field that names it.
     pub account: Option<(Endpoint, ClaimPath)>,
-    /// How long a connection lasts at most.
+    /// The maximum duration of a connection.
     pub lifetime: Duration,
-    /// Whether its token is refreshed meanwhile.
+    /// Whether its token is refreshed during that time.
     pub refresh: bool,
 }
 
-/// What an operation says of a connection.
+/// The connection of an operation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OperationConnection {
-    /// The connection whose token the call gets.
+    /// The connection whose token the server receives.
     pub name: Option<String>,
-    /// How old the connection may be.
+    /// The maximum age of the connection.
     pub lifetime: Option<Duration>,
 }
 
 impl Policy {
-    /// The connection a call needs, and how old it may be. The operations are those the call falls
-    /// under, the most specific first.
+    /// The connection that a call needs, and its maximum age. `operations` are those that match the call,
+    /// the most specific first.
     pub fn connection_for(&self, operations: &[&Operation]) -> Option<(&Connection, Duration)> {
         let name = operations
             .iter()
@@ -98,31 +97,31 @@ impl Policy {
             .find(|connection| connection.name == name)
     }
 
-    /// Whether this filter has pages of its own for users.
+    /// Whether the filter has pages.
     pub fn has_pages(&self) -> bool {
         !self.connections.is_empty() || self.asks_on_pages()
     }
 
-    /// Whether there is a page on which users agree to calls. Its form could not be held with
-    /// `hold: buffer_filter`.
+    /// Whether users can agree to calls on a page. With `hold: buffer_filter` the filter could not hold its
+    /// form.
     pub fn asks_on_pages(&self) -> bool {
         self.hold == Hold::StopIteration
             && self.tools.iter().any(|tool| tool.confirm)
             && self.sign_ins.iter().any(Option::is_some)
     }
 
-    /// The origin of `resource`, where this filter's pages are.
+    /// The origin of `resource`, which has the filter's pages.
     pub fn origin(&self) -> &str {
         origin_of(&self.resource)
     }
 
-    /// The URL of the document this filter publishes about itself: its client id where it is known
-    /// by that (OAuth Client ID Metadata Document).
+    /// The URL of the filter's client metadata document, which is its client id at servers that support it
+    /// (OAuth Client ID Metadata Document).
     pub fn document_url(&self) -> String {
         document_url(&self.resource)
     }
 
-    /// Whether it may be known by its document anywhere, and so has to publish it.
+    /// Whether the document may be a client id, so that the filter publishes it.
     pub fn publishes_document(&self) -> bool {
         let own = self.document_url();
         let sign_ins = self.sign_ins.iter().flatten();
@@ -136,7 +135,7 @@ impl Policy {
     }
 }
 
-/// How users of browsers sign in with an issuer, if they do.
+/// Checks the sign-in with an issuer, if it has one.
 pub(super) fn compile_sign_in(
     path: &str,
     issuer: &IssuerDocument,
@@ -155,7 +154,8 @@ pub(super) fn compile_sign_in(
     let path = format!("{path}.sign_in");
     let keys = match (&issuer.jwks, &issuer.introspection, jwks) {
         (None, Some(_), None) => Some(
-            "found none, expected the keys of ID tokens: `introspection` says nothing of who signs in",
+            "found none, expected the keys of ID tokens: `introspection` does not identify the user \
+             of a sign-in",
         ),
         (Some(_), _, Some(_)) => {
             Some("does not go with the issuer's own `jwks`: these are the keys of ID tokens, too")
@@ -186,7 +186,7 @@ pub(super) fn compile_sign_in(
     })
 }
 
-/// Everything that can be connected, and what has to be there for it.
+/// Checks all connections, and the settings that they need.
 pub(super) fn compile_connections(document: &Document, errors: &mut Errors) -> Vec<Connection> {
     let compiled = document.connections.iter();
     let compiled = compiled.filter_map(|(name, connection)| compile(name, connection, errors));
@@ -214,14 +214,14 @@ pub(super) fn compile_connections(document: &Document, errors: &mut Errors) -> V
     }
     for (index, issuer) in document.issuers.iter().enumerate() {
         if issuer.sign_in.is_none() {
-            let message = "`connections` needs it: who opens a page has to be known";
+            let message = "`connections` needs it, to identify the user of a page";
             refuse(format!("issuers[{index}].sign_in"), message);
         }
     }
     compiled
 }
 
-/// What an operation says of a connection, which has to be there.
+/// Checks the connection of an operation.
 pub(super) fn compile_operation(
     section: &str,
     path: &str,
@@ -271,7 +271,7 @@ pub(super) fn compile_operation(
 
 fn compile(name: &str, document: &ConnectionDocument, errors: &mut Errors) -> Option<Connection> {
     let path = format!("connections.{name}");
-    // It is part of a redirect URI.
+    // The name is part of a redirect URI.
     let plain =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
     if name.is_empty() || !name.bytes().all(plain) {
@@ -296,7 +296,7 @@ fn compile(name: &str, document: &ConnectionDocument, errors: &mut Errors) -> Op
         }
         None => compile_written(&path, document, errors).map(AuthorizationServer::Written),
     };
-    // Of what is discovered, the issuer is known.
+    // With `discover` only the issuer is known.
     let authorize = document.authorize.as_ref().unwrap_or(&document.issuer);
     let mut place = |key: &str, place: &PlaceDocument| {
         compile_place(&format!("{path}.{key}"), place, authorize, errors)

@@ -1,5 +1,5 @@
-//! The policy file as its author writes it. Nothing here is trusted yet: [`super::Policy`] is the
-//! checked form, and the only one the filter works with.
+//! The document of a policy: its keys as they are written. It is not checked. [`super::Policy`] is the
+//! checked form, and the only one that the engine uses.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,70 +20,68 @@ use super::value::{Period, Size};
 use super::view::{ViewAs, ViewGrants};
 use oauth::Identity;
 
-/// One policy: who is believed, who may do what, and what happens to the arguments that say who is
-/// calling.
+/// A policy: trusted issuers, roles, conditions, and rules for arguments that identify the caller.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Document {
-    /// This MCP server's own name, an absolute URL as clients write it. Tokens must carry it as
-    /// audience (RFC 8707 section 2), and the resource metadata document is published for it.
+    /// The URL of this MCP server, as clients write it. Tokens must have it as audience (RFC 8707 section
+    /// 2). The resource metadata document names it.
     pub resource: String,
     /// The path at which Envoy receives MCP requests. Default: the path of `resource`.
     pub path: Option<String>,
-    /// Whether decisions are enforced, or only taken and logged.
+    /// Whether decisions are enforced, or only logged.
     #[serde(default)]
     pub mode: Mode,
-    /// Who may vouch for a caller. At least one, or `local`.
+    /// The trusted authorization servers. At least one, or `local`.
     #[serde(default)]
     pub issuers: Vec<IssuerDocument>,
-    /// In place of `issuers`, for a server on one's own machine: who is calling, without any token.
-    /// Requests are taken from loopback connections only.
+    /// Instead of `issuers`, for a server on the user's own machine: a fixed caller, without tokens.
+    /// Requests are accepted from loopback connections only.
     pub local: Option<LocalDocument>,
-    /// Whether tokens are bound to a key that each request has to prove (DPoP, RFC 9449).
+    /// Whether tokens are bound to a key that each request must prove (DPoP, RFC 9449).
     #[serde(default)]
     pub dpop: Dpop,
-    /// How far the clock of whoever makes a proof may be off, and so how long a proof counts. With
-    /// `dpop` only. 1s to 10m; default: 5m.
+    /// How far the clock of the client may differ, and so how long a proof is valid. With `dpop` only. 1s
+    /// to 10m; default: 5m.
     pub dpop_window: Option<Period>,
-    /// Scopes every request needs, whatever it asks for.
+    /// Scopes that all requests need.
     #[serde(default)]
     pub scopes: Vec<String>,
-    /// Scopes that include others: a token with the one is as good as with those.
+    /// Scopes that include others: a token with the first has the others too.
     #[serde(default)]
     pub scope_includes: BTreeMap<String, Vec<String>>,
-    /// What the resource metadata document says of the server besides.
+    /// Further members of the resource metadata document.
     #[serde(default)]
     pub metadata: Metadata,
-    /// What each role may do. Nothing is allowed that no role allows. The role named `*` is every
-    /// caller's.
+    /// The permissions of each role. Calls that no role allows are refused. All callers have the role `*`.
     #[serde(default)]
     pub roles: BTreeMap<String, RoleDocument>,
-    /// How a caller says that it wants to act with a lower role, or as a test user. Which of them it
-    /// may is its role's `view_as`.
+    /// How a caller asks to act with a lower role, or as a test user. The role's `view_as` lists the
+    /// allowed ones.
     #[serde(default)]
     pub view_as: ViewAs,
-    /// What may be used without signing in, by anybody. Everything else then asks for a sign-in
-    /// where it is used, as ChatGPT expects it, and lists say which is which.
+    /// What callers may use without a sign-in. Other tools ask for a sign-in when they are used, as ChatGPT
+    /// expects, and lists show which tools need it.
     pub anonymous: Option<AnonymousDocument>,
-    /// Argument names that say who is calling or whose something is, and what happens to them. They are matched whatever
-    /// their case, separators or Unicode spelling, at any depth.
+    /// Names of arguments that identify the caller or an owner, with their rules. They match in any case,
+    /// separators and Unicode spelling, at any depth.
     #[serde(default)]
     pub arguments: BTreeMap<String, ArgumentRule>,
-    /// Whether the built-in argument names are in force beside `arguments`.
+    /// Whether the built-in argument names apply in addition to `arguments`.
     #[serde(default = "default_true")]
     pub builtin_arguments: bool,
     /// Further conditions for tools; the key is a tool name or a pattern with `*`.
     #[serde(default)]
     pub tools: BTreeMap<String, OperationDocument>,
-    /// Resources behind the server at which users have accounts of their own. A tool with one gets
-    /// the user's own token for it; the user connects the account once, in a browser.
+    /// Resources behind the server where users have accounts of their own. A tool with a connection gets
+    /// the user's own token for it. The user connects the account once, in a browser.
     #[serde(default)]
     pub connections: BTreeMap<String, ConnectionDocument>,
-    /// Where connections belong.
+    /// The conversations and clients that connections belong to.
     #[serde(default)]
     pub vault: VaultDocument,
-    /// What happens to a listed tool that is not as its `pin` says.
+    /// The rule for listed tools that differ from their `pin`.
     #[serde(default)]
     pub pins: Pins,
     /// Further conditions for prompts; the key is a prompt name or a pattern with `*`.
@@ -92,43 +90,42 @@ pub struct Document {
     /// Further conditions for resources; the key is a URI or a pattern with `*`.
     #[serde(default)]
     pub resources: BTreeMap<String, ResourceDocument>,
-    /// What of the results callers receive.
+    /// Rules for results.
     #[serde(default)]
     pub results: Vec<ResultDocument>,
-    /// How a call that no role allows is answered.
+    /// The answer to a call that no role allows.
     #[serde(default)]
     pub refusals: Refusals,
-    /// What of the texts of the server's own errors callers receive.
+    /// The texts of the server's errors that callers receive.
     #[serde(default)]
     pub errors: ServerErrors,
-    /// Whether this filter has tools of its own, `auth_whoami`, `auth_connections` and
-    /// `auth_disconnect`, for every caller that signed in. Tools of the server with these names are
-    /// then out of reach.
+    /// Whether the filter adds its own tools `auth_whoami`, `auth_connections` and `auth_disconnect` for
+    /// all signed-in callers. Tools of the server with these names cannot be called then.
     #[serde(default)]
     pub auth_tools: bool,
-    /// Values of the `Origin` header that are accepted besides the origin of `resource`. For an
-    /// application's own scheme, `vscode-webview://*` accepts every host.
+    /// Accepted values of the `Origin` header, in addition to the origin of `resource`. For an
+    /// application's own scheme, `vscode-webview://*` accepts all hosts.
     #[serde(default)]
     pub origins: Vec<String>,
-    /// Request headers that pages of these origins may send besides those of MCP clients.
+    /// Request headers that pages of these origins may send, in addition to those of MCP clients.
     #[serde(default)]
     pub origin_headers: Vec<String>,
-    /// The headers that tell the server who is calling.
+    /// The headers that identify the caller to the server.
     #[serde(default)]
     pub headers: IdentityHeaders,
-    /// What of the client's own headers reaches the server.
+    /// The headers of the client that reach the server.
     #[serde(default)]
     pub upstream: UpstreamDocument,
-    /// What the access log says of the caller.
+    /// The form of the caller in the access log.
     #[serde(default)]
     pub audit: Audit,
-    /// How handles of the server (session ids, event ids, task ids, request states) are bound to
-    /// the caller they were given to. Without it, none are handed out.
+    /// How ids of the server (session ids, event ids, task ids, request states) are bound to their caller.
+    /// Without it, callers receive none.
     pub seal: Option<Seal>,
-    /// Where this filter keeps what outlasts a request, such as which tokens were used.
+    /// The store for records that outlast a request, such as used tokens.
     #[serde(default)]
     pub store: StoreDocument,
-    /// Known deviations of clients that are put right.
+    /// Known deviations of clients that the filter corrects.
     #[serde(default)]
     pub compat: Compat,
     /// The largest request body that is inspected; larger ones are refused. At most 1 MiB.
@@ -137,14 +134,14 @@ pub struct Document {
     /// The largest list answer, or event of an event stream, that is inspected. At most 16 MiB.
     #[serde(default = "default_max_response")]
     pub max_response: Size,
-    /// How long a client of 2026-07-28 may keep a list, or a resource it read: a longer `ttlMs`
-    /// becomes this.
+    /// How long a client of 2026-07-28 may cache a list, or a resource that it read. A longer `ttlMs` is
+    /// replaced.
     #[serde(default = "default_max_list_ttl")]
     pub max_list_ttl: Period,
-    /// What models are told about the server in place of its own `instructions`, which are the same
-    /// for every caller. An empty text takes them out.
+    /// A text for models that replaces the server's own `instructions`, which are the same for all callers.
+    /// An empty text removes them.
     pub instructions: Option<String>,
-    /// How Envoy is told to keep the request headers until the body is judged.
+    /// How Envoy holds the request headers until the body is judged.
     #[serde(default)]
     pub hold: Hold,
 }
@@ -161,26 +158,26 @@ pub enum Mode {
     Observe,
 }
 
-/// What becomes of tokens that are bound to their caller's key.
+/// The rule for tokens that are bound to the caller's key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Dpop {
-    /// They are accepted with a proof, and other tokens without one.
+    /// Bound tokens are accepted with a proof, other tokens without one.
     Accepted,
-    /// They are refused.
+    /// Bound tokens are refused.
     #[default]
     Refused,
-    /// Only they are accepted.
+    /// Only bound tokens are accepted.
     Required,
 }
 
-/// What callers with a role may do.
+/// The permissions of a role.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct RoleDocument {
-    /// Roles whose permissions, and denials, this one has too.
+    /// Roles whose permissions and denials this role has too.
     pub extends: Vec<String>,
     /// Tool names or patterns; `*` is any run of characters.
     pub tools: Vec<String>,
@@ -188,19 +185,19 @@ pub struct RoleDocument {
     pub prompts: Vec<String>,
     /// Resource URIs or patterns; `{user}` and `{organization}` stand for the caller's own.
     pub resources: Vec<String>,
-    /// Tools, prompts or resources this role may not use whatever else allows it.
+    /// Tools, prompts or resources that this role may not use, also if another rule allows them.
     pub deny: Vec<String>,
-    /// As whom its callers may act, never with more than they have.
+    /// The roles and test users that its callers may act as, never with more rights than they have.
     pub view_as: ViewGrants,
 }
 
-/// What may be used without signing in.
+/// What callers may use without a sign-in.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct AnonymousDocument {
-    /// Tool names or patterns. One whose `tools` entry asks for scopes or a fresh sign-in needs
-    /// that nonetheless.
+    /// Tool names or patterns. A tool whose `tools` entry has scopes or a maximum token age needs a sign-in
+    /// in any case.
     pub tools: Vec<String>,
     /// Prompt names or patterns.
     pub prompts: Vec<String>,
@@ -219,47 +216,47 @@ pub enum IdentityField {
     Organization,
 }
 
-/// Conditions for a tool or prompt, on top of a role that allows it.
+/// Conditions for a tool or prompt, in addition to a role that allows it.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct OperationDocument {
-    /// Scopes the token must have, all of them.
+    /// Scopes that the token must have.
     pub scopes: Vec<String>,
-    /// The caller must have signed in (or the token been issued) no longer ago than this.
+    /// The maximum time since the caller signed in (or since the token was issued).
     pub max_token_age: Option<Period>,
     /// For tools: the connection whose token the server gets with the call.
     pub connection: Option<String>,
-    /// For tools: how old that connection may be. Default: its own `lifetime`.
+    /// For tools: the maximum age of that connection. Default: its own `lifetime`.
     pub lifetime: Option<Period>,
-    /// A token, or the proof that comes with one (DPoP), is good for one such call only.
+    /// A token, or its proof (DPoP), is valid for one such call only.
     pub single_use: bool,
     /// For tools: the user has to agree to each call, in the client, or on a page if the issuer has
     /// `sign_in`.
     pub confirm: bool,
     /// A CEL expression over `args`, `identity` and `call` that must be true.
     pub when: Option<String>,
-    /// For tools: arguments that a header mirrors, with what follows `Mcp-Param-` in its name, as
-    /// `x-mcp-header` in the tool's schema says. An argument inside others is written with dots.
+    /// For tools: arguments that a header mirrors, with the part of its name after `Mcp-Param-`, as in
+    /// `x-mcp-header` of the tool's schema. A nested argument is written with dots.
     pub param_headers: BTreeMap<String, String>,
-    /// For a tool by its whole name: what it was when somebody read it, as `mcp-auth pin` prints it.
-    /// For tools, also by a pattern: `first-seen`, what it was when this worker first saw it listed.
+    /// For a tool by its full name: its hash when it was reviewed, as `mcp-auth pin` prints it. For tools,
+    /// also by a pattern: `first-seen`, the hash when this worker first saw it in a list.
     pub pin: Option<String>,
-    /// Rules for this operation's arguments, before the general ones. A `set` here also adds the
-    /// argument when the caller left it out.
+    /// Rules for this operation's arguments. They precede the general ones. A `set` here also adds the
+    /// argument if the caller left it out.
     pub arguments: BTreeMap<String, ArgumentRule>,
 }
 
-/// Tools that are not as they were when they were pinned.
+/// The rule for tools that differ from their pins.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Pins {
-    /// What becomes of them. The log names them in any case.
+    /// The rule. The log names these tools in any case.
     pub otherwise: BrokenPin,
 }
 
-/// What becomes of a listed tool that is not as its pin says.
+/// The rule for a listed tool that differs from its pin.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -273,37 +270,37 @@ pub enum BrokenPin {
     Log,
 }
 
-/// How a call that no role allows is answered.
+/// The answer to a call that no role allows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Refusals {
-    /// As if it did not exist: HTTP 200 and JSON-RPC error -32602.
+    /// As for a tool that does not exist: HTTP 200 and JSON-RPC error -32602.
     #[default]
     Hidden,
     /// HTTP 403, and the reason.
     Visible,
 }
 
-/// What callers receive of the texts of the server's own errors: of JSON-RPC errors, and of results
-/// with `isError`.
+/// The texts of the server's errors that callers receive: of JSON-RPC errors, and of results with
+/// `isError`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ServerErrors {
-    /// All of it, and of `instructions`, but for the names of tools that the policy names and the
-    /// caller may not call: `***` stands in their place.
+    /// All texts, and `instructions`, without the names of tools that the policy names and the caller may
+    /// not call: `***` replaces them.
     #[default]
     HideNames,
-    /// What the server says, as it says it.
+    /// The texts without changes.
     Keep,
-    /// Nothing: a text that says what kind of error it is, the same for every server. For servers
-    /// with tools that the policy does not name. Answers larger than `max_response` are refused.
+    /// None: a fixed text for the kind of the error replaces them. For servers with tools that the policy
+    /// does not name. Answers larger than `max_response` are refused.
     Withhold,
 }
 
-/// Names of the request headers that carry the caller's identity to the server. They are removed
-/// from what the client sent first.
+/// Names of the request headers that carry the caller's identity to the server. The client's own are
+/// removed first.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
@@ -312,59 +309,59 @@ pub struct IdentityHeaders {
     pub user: String,
     /// The organization.
     pub organization: String,
-    /// The caller's roles that the policy knows, with commas between them.
+    /// The caller's roles that the policy knows, separated by commas.
     pub roles: String,
 }
 
-/// What of the client's own headers reaches the server.
+/// The headers of the client that reach the server.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct UpstreamDocument {
-    /// What becomes of the client's `Authorization` header.
+    /// The rule for the client's `Authorization` header.
     pub authorization: AuthorizationDocument,
-    /// With `static`: the environment variable (of the Wasm VM) that holds the credential.
+    /// With `static`: the environment variable (of the Wasm VM) with the credential.
     pub credential_env: Option<VariableName>,
     /// With `static`: the authentication scheme before the credential. Default: Bearer.
     pub scheme: Option<String>,
-    /// With `exchange`: where the caller's token is exchanged, and for what.
+    /// With `exchange`: the endpoint that exchanges the caller's token, and the target of the new token.
     pub exchange: Option<TokenExchangeDocument>,
-    /// Further headers of the client that the server would trust, to be removed.
+    /// Further headers to remove, because the server would trust them.
     pub remove_headers: Vec<String>,
     /// Headers of the client that reach the server although they look like an identity or a credential,
-    /// such as `cookie` and `x-api-key`. The server must not trust them for more than the client may say.
+    /// such as `cookie` and `x-api-key`. The server must trust them no more than other input of the client.
     pub pass_headers: Vec<String>,
 }
 
-/// What happens to the client's `Authorization` header.
+/// The rule for the client's `Authorization` header.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AuthorizationDocument {
-    /// It ends here.
+    /// The server does not receive it.
     #[default]
     Remove,
-    /// It is sent on. The server then holds a token that others may accept too.
+    /// The server receives it. The server then holds a token that other servers may accept too.
     Pass,
-    /// It ends here, and the server gets a credential that is the same for every caller.
+    /// The server receives another credential, the same for all callers.
     Static,
-    /// It ends here, and the server gets a token that it was exchanged for.
+    /// The server receives a token that was exchanged for it.
     Exchange,
 }
 
-/// What the access log says of the caller.
+/// The form of the caller in the access log.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Audit {
-    /// How the caller is named.
+    /// The form of the caller.
     pub subject: Subject,
-    /// The environment variable (of the Wasm VM) that holds the key of the hash. Without it the
-    /// key is the resource's name, which keeps logs readable but lets a reader test a guess.
+    /// The environment variable (of the Wasm VM) with the key of the hash. Without it the key is the
+    /// resource's name: logs stay readable, but a reader of logs can test a guess.
     pub key_env: Option<VariableName>,
 }
 
-/// Known deviations of clients, each put right where it is switched on.
+/// Known deviations of clients. Each correction can be switched on.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
@@ -372,39 +369,39 @@ pub struct Compat {
     /// An `Accept` header that lacks `application/json` or `text/event-stream`, which servers answer
     /// with 406. The server gets both, and may then answer with an event stream.
     pub missing_accept: bool,
-    /// A message of 2026-07-28 without `MCP-Protocol-Version`, `Mcp-Method` or `Mcp-Name`, as
-    /// Copilot sends `server/discover`. The server gets them as the body says.
+    /// A message of 2026-07-28 without `MCP-Protocol-Version`, `Mcp-Method` or `Mcp-Name`, as in Copilot's
+    /// `server/discover`. The server gets them with the values of the body.
     pub missing_mcp_headers: bool,
 }
 
-/// How the server's handles are bound to their callers.
+/// How ids of the server are bound to their callers.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Seal {
-    /// The environment variable (of the Wasm VM) that holds the secret: at least 32 characters, the
-    /// same for every Envoy that serves the same clients.
+    /// The environment variable (of the Wasm VM) with the secret: at least 32 characters, the same for all
+    /// Envoys that serve the same clients.
     pub key_env: VariableName,
     /// How long a task id or a request state is accepted.
     #[serde(default = "default_seal_lifetime")]
     pub lifetime: Period,
 }
 
-/// How the access log names the caller.
+/// The form of the caller in the access log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Subject {
-    /// A keyed hash: the same caller has the same one.
+    /// A keyed hash: one caller always has the same one.
     #[default]
     Hash,
-    /// As the token says.
+    /// The value of the token.
     Plain,
-    /// Not at all.
+    /// No value.
     Omit,
 }
 
-/// How the request headers are kept back until the body is judged.
+/// How the request headers are held until the body is judged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -417,7 +414,7 @@ pub enum Hold {
 }
 
 impl IdentityField {
-    /// The caller's.
+    /// The caller's value of the field.
     pub fn of(self, identity: &Identity) -> Option<&str> {
         match self {
             Self::User => identity.user.as_deref(),

@@ -1,4 +1,4 @@
-//! What a policy asks of proofs of possession.
+//! The policy's rules for proofs of possession.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ const WINDOW: Duration = Duration::from_secs(300);
 const WINDOWS: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(600);
 
-/// The rules for proofs. `None`: there are none, and bound tokens are refused.
+/// The rules for proofs. `None`: bound tokens are refused.
 pub(super) fn compile_dpop(document: &Document, errors: &mut Errors) -> Option<ProofRules> {
     let window = document.dpop_window.map(|window| window.0);
     if document.dpop == Dpop::Refused {

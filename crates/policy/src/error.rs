@@ -1,20 +1,20 @@
-//! What is wrong with a policy, said so that its author finds and mends it.
+//! Mistakes in a policy, with their paths.
 
 use std::fmt;
 
 /// A mistake in a policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyError {
-    /// Where: the keys on the way, such as `roles.manager.tools[0]`. Empty for the whole document.
+    /// The path, such as `roles.manager.tools[0]`. Empty for the whole document.
     pub path: String,
     /// What was found and what was expected.
     pub message: String,
 }
 
-/// The most mistakes that are reported one by one.
+/// The maximum number of mistakes in a report.
 const MAX_REPORTED: usize = 50;
 
-/// Every mistake, so that an author sees all of them at once.
+/// All mistakes, so that an author sees them at once.
 pub(super) type Errors = Vec<PolicyError>;
 
 impl PolicyError {
@@ -26,7 +26,7 @@ impl PolicyError {
         }
     }
 
-    /// The same of one of several policies.
+    /// The mistake with the path of its policy among several.
     pub(super) fn of_policy(mut self, index: usize) -> Self {
         let dot = if self.path.is_empty() { "" } else { "." };
         self.path = format!("policies[{index}]{dot}{}", self.path);
@@ -34,7 +34,7 @@ impl PolicyError {
     }
 }
 
-/// A report of mistakes, one line each, that is not too long to read.
+/// A report of mistakes, one line each, with a maximum length.
 pub fn report(mut lines: Vec<String>) -> Vec<String> {
     let more = lines.len().saturating_sub(MAX_REPORTED);
     lines.truncate(MAX_REPORTED);
@@ -44,7 +44,7 @@ pub fn report(mut lines: Vec<String>) -> Vec<String> {
     lines
 }
 
-/// What is said of a name that stands for nothing.
+/// The message for an unknown name.
 pub(super) fn unknown<'c>(
     what: &str,
     word: &str,
@@ -57,7 +57,7 @@ pub(super) fn unknown<'c>(
     message
 }
 
-/// The candidate that looks most like `word`, if any looks like it.
+/// The candidate that is most similar to `word`, if one is similar.
 pub(super) fn nearest<'c>(
     word: &str,
     candidates: impl Iterator<Item = &'c str>,

@@ -18,7 +18,7 @@ use oauth::{
 };
 
 const MAX_CLOCK_SKEW: Duration = Duration::from_secs(300);
-/// An answer counts at least while those who waited for it are served, and at most this long.
+/// The range of `cache`: waiting requests need the answer, and a revoked token must not pass longer.
 const CACHE: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);
 
 pub(super) fn compile_issuers(document: &Document, errors: &mut Errors) -> Vec<TrustedIssuer> {
@@ -61,7 +61,7 @@ pub(super) fn compile_issuers(document: &Document, errors: &mut Errors) -> Vec<T
     compiled
 }
 
-/// A token that only its issuer can read does not say whose it is.
+/// At most one issuer may introspect: an opaque token does not name its issuer.
 fn check_one_introspects(document: &Document, errors: &mut Errors) {
     let introspecting = |(_, issuer): &(usize, &IssuerDocument)| issuer.introspection.is_some();
     let issuers = document.issuers.iter().enumerate();
@@ -100,7 +100,7 @@ fn check(path: &str, issuer: &IssuerDocument, errors: &mut Errors) {
     }
 }
 
-/// Who may act for the callers of an issuer.
+/// The actors that may act for the callers of an issuer.
 fn delegation(path: &str, issuer: &IssuerDocument, errors: &mut Errors) -> Delegation {
     let actors = issuer.actors.clone();
     let path = format!("{path}.actors");
@@ -112,7 +112,7 @@ fn delegation(path: &str, issuer: &IssuerDocument, errors: &mut Errors) -> Deleg
         return Delegation::Refused;
     }
     if actors.as_ref().is_some_and(Vec::is_empty) {
-        let message = "found none, expected at least one; `delegation: refused` accepts nobody";
+        let message = "found none, expected at least one; `delegation: refused` accepts no actor";
         errors.push(PolicyError::new(path, message));
     } else if actors.iter().flatten().any(String::is_empty) {
         errors.push(PolicyError::new(path, "found an empty one"));
@@ -145,7 +145,7 @@ fn token_check(path: &str, issuer: &IssuerDocument, errors: &mut Errors) -> Opti
                 .sign_in
                 .as_ref()
                 .and_then(|sign_in| sign_in.jwks.as_ref());
-            // No type of access token: that is not what is signed with these.
+            // No types of access tokens: these keys sign ID tokens and logout tokens only.
             let id_tokens = jwks.and_then(|jwks| {
                 signatures(
                     &format!("{path}.sign_in.jwks"),

@@ -1,11 +1,11 @@
-//! The tools a policy names, whoever may call them.
+//! The tools that a policy names, for any caller.
 
 use std::collections::{HashMap, HashSet};
 
 use super::pattern::{Pattern, matches};
 use super::{Operation, Role};
 
-/// Names of tools, and patterns for them, that stand somewhere in a policy.
+/// Names and patterns of tools anywhere in a policy.
 #[derive(Debug, Default)]
 pub struct KnownTools {
     names: HashSet<String>,
@@ -34,7 +34,7 @@ impl KnownTools {
     fn add(&mut self, pattern: &Pattern) {
         let written = pattern.written();
         let names_nothing = written.chars().all(|character| character == '*');
-        // Under `deny` there are resources too.
+        // `deny` lists resources too.
         if names_nothing || written.contains("://") {
             return;
         }
@@ -46,13 +46,13 @@ impl KnownTools {
         }
     }
 
-    /// Whether there are none.
+    /// Whether the policy names none.
     pub fn is_empty(&self) -> bool {
         self.names.is_empty() && self.patterns.is_empty()
     }
 
-    /// Whether the policy names this tool. A plain word counts only where the policy has exactly it:
-    /// `get*` is not about `getting`.
+    /// Whether the policy names this tool. A plain word must be named exactly: `get*` does not match
+    /// `getting`.
     pub fn contains(&self, name: &str) -> bool {
         let is_word = || !name.chars().skip(1).any(|letter| !letter.is_lowercase());
         self.names.contains(name)

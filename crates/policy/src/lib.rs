@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 mod arguments;
@@ -66,111 +67,111 @@ use mcp::argument_names::{Begun, NameId, NameTable};
 use mcp::pin::Pin;
 use oauth::{Identity, ProofRules, TrustedIssuer};
 
-/// A policy that was checked as a whole.
+/// A checked policy.
 #[derive(Debug)]
 pub struct Policy {
-    /// Its name in logs, where the plugin has a list of policies.
+    /// Its name in logs, if the plugin has a list of policies.
     pub label: Option<String>,
-    /// This server's own name.
+    /// The server's URL.
     pub resource: String,
-    /// Where MCP requests arrive.
+    /// The path of MCP requests.
     pub path: String,
     /// Whether decisions take effect.
     pub mode: Mode,
-    /// Who may vouch for a caller.
+    /// The trusted issuers.
     pub issuers: Vec<TrustedIssuer>,
-    /// In their place: who is calling, whoever calls on this machine.
+    /// Instead of issuers: the caller of all requests from this machine.
     pub local: Option<Rc<Identity>>,
-    /// What proofs have to say; `None` if bound tokens are refused.
+    /// The rules for proofs. `None`: bound tokens are refused.
     pub dpop: Option<ProofRules>,
-    /// Scopes every request needs.
+    /// Scopes that all requests need.
     pub scopes: Vec<String>,
-    /// Which scopes stand for others too.
+    /// The scopes that include others.
     pub scope_hierarchy: ScopeHierarchy,
-    /// What the metadata document says of the server besides.
+    /// Further members of the metadata document.
     pub metadata: Metadata,
     /// Roles by name.
     pub roles: HashMap<String, Role>,
-    /// How a caller asks to act as somebody else, and the test users.
+    /// How a caller asks to act with another identity, and the test users.
     pub view_as: ViewAs,
-    /// What anybody may do without signing in.
+    /// The role of anonymous callers.
     pub anonymous: Option<Role>,
-    /// Every argument name any rule is about.
+    /// All names of arguments with a rule.
     pub names: NameTable,
-    /// What happens to an argument unless its operation says otherwise.
+    /// The general argument rules. Rules of an operation precede them.
     arguments: HashMap<NameId, ArgumentRule>,
     /// Conditions for tools, the most specific first.
     pub tools: Vec<Operation>,
-    /// What users can connect.
+    /// The connections of users.
     pub connections: Vec<Connection>,
-    /// How users of browsers sign in, by issuer.
+    /// The sign-ins on pages, by issuer.
     pub sign_ins: Vec<Option<SignIn>>,
-    /// What a conversation is.
+    /// The meaning of a conversation.
     pub conversation: Conversation,
     /// Whether clients of a user share linked accounts and agreements.
     pub client_sharing: ClientSharing,
-    /// What happens to a listed tool that is not as its pin says.
+    /// The rule for a listed tool that differs from its pin.
     pub broken_pin: BrokenPin,
     /// Conditions for prompts, the most specific first.
     pub prompts: Vec<Operation>,
-    /// Conditions for resources; each that is for a resource counts.
+    /// Conditions for resources. All that match a resource apply.
     pub resources: Vec<ResourceRule>,
-    /// Rules for what comes back.
+    /// Rules for results.
     pub results: Vec<ResultRule>,
-    /// How a call that no role allows is answered.
+    /// The answer to a call that no role allows.
     pub refusals: Refusals,
-    /// What of the texts of the server's errors callers receive.
+    /// The texts of the server's errors that callers receive.
     pub errors: ServerErrors,
-    /// Every tool the policy names.
+    /// All tools that the policy names.
     pub known_tools: KnownTools,
-    /// Whether the filter's own tools are there.
+    /// Whether the filter has its own tools.
     pub auth_tools: bool,
     /// Accepted values of `Origin`.
     pub origins: Origins,
-    /// Request headers that pages of these origins may send besides those of MCP clients.
+    /// Request headers that pages of these origins may send, in addition to those of MCP clients.
     pub origin_headers: Vec<String>,
     /// The headers that carry the identity.
     pub headers: document::IdentityHeaders,
-    /// What of the client's headers reaches the server, and what is put in their place.
+    /// The client's headers that reach the server, and the credential for the server.
     pub upstream: Upstream,
-    /// What the access log says of the caller.
+    /// The form of the caller in the access log.
     pub audit: document::Audit,
-    /// How the server's handles are bound to their callers.
+    /// How ids of the server are bound to their callers.
     pub seal: Option<document::Seal>,
-    /// The etcd that keeps what outlasts a request; `None` for the proxy's memory.
+    /// The etcd with records that outlast a request. `None`: the proxy's memory.
     pub store: Option<Etcd>,
-    /// Known deviations of clients that are put right.
+    /// Known deviations of clients that the filter corrects.
     pub compat: document::Compat,
-    /// The largest inspected request body, in bytes.
+    /// The maximum size of a request body, in bytes.
     pub max_body: usize,
-    /// The largest inspected list answer or event, in bytes.
+    /// The maximum size of an inspected answer or event, in bytes.
     pub max_response: usize,
-    /// How long a client may keep a list.
+    /// How long a client may cache a list.
     pub max_list_ttl: Duration,
-    /// What the server says of itself to models; `None` leaves it to the server.
+    /// The text that replaces the server's `instructions`. `None`: the server's stay.
     pub instructions: Option<String>,
-    /// How the headers are kept back until the body is judged.
+    /// How the headers are held until the body is judged.
     pub hold: Hold,
 }
 
-/// Conditions for the tools or prompts a pattern stands for.
+/// Conditions for the tools or prompts that a pattern matches.
 #[derive(Debug)]
 pub struct Operation {
-    /// Which ones.
+    /// The pattern.
     pub pattern: Pattern,
-    /// Scopes the token must have.
+    /// Scopes that the token must have.
     pub scopes: Vec<String>,
-    /// How long ago the caller may have signed in.
+    /// The maximum time since the caller signed in.
     pub max_token_age: Option<Duration>,
-    /// Whether what authorizes a call is good for one only.
+    /// Whether the token or its proof is valid for one call only.
     pub single_use: bool,
     /// Whether the user has to agree to each call.
     pub confirm: bool,
-    /// What must hold.
+    /// The condition that must hold.
     pub when: Option<Condition>,
-    /// What the server gets of a user's own accounts.
+    /// The connection whose token the server receives.
     pub connection: OperationConnection,
-    /// What the tool has to be.
+    /// The pin of the tool.
     pub pin: Option<PinRule>,
     /// Arguments that headers mirror.
     pub param_headers: Vec<ParamHeader>,
@@ -179,43 +180,41 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// Whether it cannot be done without a token, whatever nobody may do.
+    /// Whether it needs a token, also if anonymous callers may use it.
     pub fn needs_token(&self) -> bool {
         self.max_token_age.is_some() || self.single_use
     }
 }
 
-/// What a tool has to be.
+/// The pin of a tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PinRule {
-    /// What it was when somebody read it.
+    /// The hash of the reviewed tool.
     As(Pin),
-    /// What it was when this worker first saw it listed.
+    /// The hash of the tool when this worker first saw it in a list.
     FirstSeen,
 }
 
 /// An argument that a header mirrors (MCP 2026-07-28 "Custom Headers").
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParamHeader {
-    /// Where the argument stands: the keys on the way to it, and its own.
+    /// The path of the argument.
     pub argument: Vec<String>,
-    /// The whole name of the header, in lower case.
+    /// The full name of the header, in lower case.
     pub header: String,
 }
 
 impl Policy {
-    /// Reads a policy from JSON: what Envoy hands to the filter, or what the command line made of
-    /// YAML.
+    /// Reads a policy from JSON. Envoy or the command line makes the JSON from YAML.
     ///
     /// # Errors
     ///
-    /// Every mistake found, each with its path.
+    /// All mistakes, each with its path.
     pub fn parse(json: &[u8]) -> Result<Self, Vec<PolicyError>> {
         read::policy(&read::strict(json)?)
     }
 
-    /// What happens to an argument. The operations are those the call falls under, the most
-    /// specific first.
+    /// The rule for an argument. `operations` are those that match the call, the most specific first.
     pub fn argument_rule<'p>(
         &'p self,
         name: NameId,
@@ -230,7 +229,7 @@ impl Policy {
             .unwrap_or(&ArgumentRule::Keep)
     }
 
-    /// The policy's spelling of a name that a key says, unless it is unknown or to be kept.
+    /// The policy's spelling of a name in a key, unless the name is unknown or has the rule `keep`.
     pub fn ruled_name(&self, key: &str, operations: &[&Operation]) -> Option<&str> {
         let said = self.names.find_member(&Begun::NONE, key).spoken;
         let mut names = said.iter().map(|spoken| spoken.name);
@@ -238,7 +237,7 @@ impl Policy {
         name.map(|name| self.names.name(name))
     }
 
-    /// What a tool has to be, if it is pinned: the most specific rule says.
+    /// The pin of a tool, from the most specific rule with one.
     pub fn pin(&self, tool: &str) -> Option<PinRule> {
         let pinned = self.tools.iter().filter(|operation| {
             // Placeholders are for resources only.
@@ -252,7 +251,7 @@ impl Policy {
         self.origins.allows(origin)
     }
 
-    /// Where the protected resource metadata of this server is published (RFC 9728 section 3.1).
+    /// The URL of the protected resource metadata (RFC 9728 section 3.1).
     pub fn metadata_url(&self) -> String {
         let (scheme, rest) = self.resource.split_once("://").unwrap_or(("https", ""));
         let (host, _) = rest.split_once('/').unwrap_or((rest, ""));
@@ -260,14 +259,14 @@ impl Policy {
         format!("{scheme}://{host}{METADATA_PATH}{path}")
     }
 
-    /// Whether the metadata is published at a path: the well-known one alone, or with the path of
-    /// the server behind it, as clients know it or as requests arrive.
+    /// Whether a path is one of the metadata: the well-known path, alone or followed by the server's path
+    /// as clients or as Envoy know it.
     pub fn is_metadata_path(&self, path: &str) -> bool {
         path.strip_prefix(METADATA_PATH)
             .is_some_and(|suffix| suffix.is_empty() || self.metadata_suffixes().contains(&suffix))
     }
 
-    /// What may stand behind the well-known path. Clients differ about a slash at the end.
+    /// The suffixes of the well-known path. Clients differ about a slash at the end.
     fn metadata_suffixes(&self) -> [&str; 4] {
         let (public, own) = (self.resource_path(), self.path.as_str());
         [
@@ -278,14 +277,14 @@ impl Policy {
         ]
     }
 
-    /// The scopes a client asks for at first: the fewest that are of use (MCP 2026-07-28 "Scope
-    /// Selection Strategy"). What more a tool needs is asked for when it is called.
+    /// The scopes that a client requests first: the fewest useful ones (MCP 2026-07-28 "Scope Selection
+    /// Strategy"). A tool that needs more asks for them when it is called.
     pub fn scopes_supported(&self) -> &[String] {
         let written = self.metadata.scopes_supported.as_ref();
         written.unwrap_or(&self.scopes)
     }
 
-    /// The path of `resource`, as it is written.
+    /// The path of `resource`, as written.
     fn resource_path(&self) -> &str {
         let (_, rest) = self.resource.split_once("://").unwrap_or_default();
         let (_, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
@@ -296,7 +295,7 @@ impl Policy {
 /// The well-known path of protected resource metadata (RFC 9728 section 3).
 pub const METADATA_PATH: &str = "/.well-known/oauth-protected-resource";
 
-/// What this filter's own pages are under, at the origin of `resource`.
+/// The path prefix of the filter's pages, at the origin of `resource`.
 pub const PAGES: &str = "/.mcp-auth/";
 
 #[cfg(test)]

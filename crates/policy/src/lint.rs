@@ -1,10 +1,10 @@
-//! What is allowed in a policy and can hardly be meant.
+//! Warnings: rules that are valid and probably not intended.
 
 use super::error::PolicyError;
 use super::{ArgumentRule, Hold, NamedOwner, Operation, Policy, Role};
 
 impl Policy {
-    /// Rules that can never match, and conditions for what nobody may call.
+    /// Rules that can never match, and conditions for tools that no role allows.
     pub fn warnings(&self) -> Vec<PolicyError> {
         let mut warnings = Vec::new();
         if self.roles.is_empty() && self.anonymous.is_none() {
@@ -37,7 +37,7 @@ impl Policy {
         warnings
     }
 
-    /// Calls that many clients could not make, as there is no page to ask their users on.
+    /// Calls that need an agreement, without a page: many clients cannot ask their users.
     fn warn_unasked(&self, warnings: &mut Vec<PolicyError>) {
         let Some(tool) = self.tools.iter().find(|tool| tool.confirm) else {
             return;
@@ -65,7 +65,7 @@ impl Policy {
         }
     }
 
-    /// Test users that cannot call anything, as the server gets the caller's token.
+    /// Test users that cannot call any tool, because the server gets the caller's token.
     fn warn_test_users(&self, warnings: &mut Vec<PolicyError>) {
         if !self.upstream.has_callers_token() {
             return;
@@ -80,7 +80,7 @@ impl Policy {
         }
     }
 
-    /// Expressions that look for an owner where they may overlook one, or where nobody comes.
+    /// Owner expressions that may miss an owner, or that have no caller.
     fn warn_owners(&self, warnings: &mut Vec<PolicyError>) {
         let general = self.arguments.iter();
         let general = general.map(|(name, rule)| ("arguments", self.names.name(*name), rule));

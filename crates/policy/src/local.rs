@@ -1,4 +1,4 @@
-//! `local`: one fixed caller in place of issuers, for a server on one's own machine.
+//! `local`: one fixed caller instead of issuers, for a server on the user's own machine.
 
 use std::rc::Rc;
 
@@ -10,7 +10,7 @@ use super::roles::check_known_roles;
 use super::scopes::ScopeHierarchy;
 use oauth::Identity;
 
-/// Who is calling, whoever calls: nobody has to sign in. Requests are taken from this machine only.
+/// The caller of all requests, without a sign-in. Requests are accepted from this machine only.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -27,7 +27,7 @@ pub struct LocalDocument {
     pub scopes: Vec<String>,
 }
 
-/// The fixed caller. `None`: tokens say who is calling.
+/// The fixed caller. `None`: tokens identify the caller.
 pub(super) fn compile_local(
     document: &Document,
     hierarchy: &ScopeHierarchy,
@@ -60,7 +60,7 @@ pub(super) fn compile_local(
     }))
 }
 
-/// A user or organization: what a token's claim could be, too.
+/// Checks a user or organization: a token's claim could have this value.
 pub(super) fn check_name(path: &str, name: &str, errors: &mut Errors) {
     if name.is_empty() || name.trim() != name || name.contains(char::is_control) {
         let message = "expected a name without spaces around it and control characters";
@@ -68,7 +68,7 @@ pub(super) fn check_name(path: &str, name: &str, errors: &mut Errors) {
     }
 }
 
-/// What is about tokens, or about callers without one.
+/// Refuses keys about tokens or anonymous callers.
 fn check_needs_no_token(document: &Document, errors: &mut Errors) {
     let pass = document.upstream.authorization == AuthorizationDocument::Pass;
     for (path, is_set) in [
@@ -94,7 +94,7 @@ fn check_needs_no_token(document: &Document, errors: &mut Errors) {
     }
 }
 
-/// Nobody could sign in for a scope that is missing.
+/// Checks that the fixed caller has all scopes: a sign-in for more is not possible.
 fn check_scopes_suffice(
     document: &Document,
     hierarchy: &ScopeHierarchy,

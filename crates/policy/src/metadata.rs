@@ -1,4 +1,4 @@
-//! What the metadata document says beyond what the filter needs it to (RFC 9728 section 2).
+//! Further members of the metadata document (RFC 9728 section 2).
 
 use serde::{Deserialize, Serialize};
 
@@ -11,20 +11,20 @@ use oauth::client::web_url;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Metadata {
-    /// The server's name, for people.
+    /// The server's display name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_name: Option<String>,
     /// A page for developers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_documentation: Option<String>,
-    /// A page that says how the server's data may be used.
+    /// A page about the use of the server's data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_policy_uri: Option<String>,
     /// The terms of service.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_tos_uri: Option<String>,
-    /// The scopes a client asks for at first. Default: `scopes`; what more a tool needs is asked
-    /// for when it is called. An empty list leaves the member out.
+    /// The scopes that a client requests first. Default: `scopes`. A tool that needs more asks for them
+    /// when it is called. An empty list leaves the member out.
     #[serde(skip_serializing)]
     pub scopes_supported: Option<Vec<String>>,
 }

@@ -3,9 +3,9 @@
 use super::error::{Errors, PolicyError};
 use url::Url;
 
-/// Accepts every host of a scheme.
+/// Accepts all hosts of a scheme.
 const ANY_HOST: &str = "*";
-/// Schemes whose origins are no application's own. Their origins name one host, or none.
+/// Schemes that do not belong to one application. Their origins must name one host, or none.
 const WEB_SCHEMES: &[&str] = &[
     "http",
     "https",
@@ -53,7 +53,7 @@ impl Origins {
     }
 }
 
-/// Whether it is written as browsers write the origin of a web page.
+/// Whether it has the form in which browsers write the origin of a web page.
 fn is_web_origin(text: &str) -> bool {
     if text.contains(ANY_HOST) {
         return false;
@@ -76,7 +76,7 @@ fn application(origin: &str) -> Option<(&str, &str)> {
     (is_scheme && !WEB_SCHEMES.contains(&scheme)).then_some((scheme, host))
 }
 
-/// Whether it is one host, maybe with a port, and nothing else.
+/// Whether it is exactly one host, with or without a port.
 fn is_host(host: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:[]".contains(&byte);
     !host.is_empty() && host.bytes().all(is_plain)

@@ -1,18 +1,18 @@
 //! The names of the tools that the filter answers itself.
 
-/// A tool that this filter answers itself.
+/// A tool that the filter answers itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OwnTool {
     /// Lists the caller's connections.
     Connections,
-    /// Ends one of them.
+    /// Ends a connection of the caller.
     Disconnect,
-    /// Says who is calling.
+    /// Shows the caller's identity.
     WhoAmI,
 }
 
 impl OwnTool {
-    /// All of them, as lists show them.
+    /// All tools, in the order of lists.
     pub const ALL: [Self; 3] = [Self::WhoAmI, Self::Connections, Self::Disconnect];
 
     /// The tool of this name.

@@ -1,4 +1,4 @@
-//! Whose a longer text is: an expression that finds the name of the owner in it.
+//! Owners in longer texts: an expression finds the name of the owner.
 
 use regex_lite::{Regex, RegexBuilder};
 use serde::{Deserialize, Deserializer};
@@ -10,25 +10,25 @@ use super::error::{Errors, PolicyError};
 use super::plain::is_plain_text;
 use oauth::Identity;
 
-/// The longest expression, in bytes, and the most that one may compile to: what a text costs grows
-/// with both.
+/// The maximum length of an expression in bytes, and the maximum size of a compiled one: the cost of a text
+/// grows with both.
 const MAX_EXPRESSION: usize = 256;
 const MAX_COMPILED: usize = 64 * 1024;
 
-/// How often all of a text is read in search of further matches; a short one more often, up to so many
-/// bytes.
+/// The number of times that a text is read to find further matches. Short texts may be read more often, up
+/// to a number of bytes.
 const WORK_PER_BYTE: usize = 8;
 const MIN_WORK: usize = 64 * 1024;
 
-/// Where in a text the name of its owner stands, and whose it has to be.
+/// The place of the owner's name in a text, and the expected owner.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NamedOwner {
-    /// Whom the text has to name.
+    /// The field of the caller's identity that the text must name.
     pub is: IdentityField,
-    /// A regular expression with one group, which holds the name: `^acct-([^-]+)-`. Each place where
-    /// it matches has to name the caller, and there has to be one. At most 256 bytes.
+    /// A regular expression with one group for the name: `^acct-([^-]+)-`. It must match at least once, and
+    /// all matches must name the caller. At most 256 bytes.
     at: OwnerExpression,
 }
 
@@ -36,25 +36,25 @@ pub struct NamedOwner {
 #[derive(Debug, Clone)]
 struct OwnerExpression(Regex);
 
-/// Why a text is not the caller's.
+/// Why a text does not belong to the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum NotOwned {
-    /// As a path, it could lead to another owner's.
+    /// As a path, it could lead to an object of another owner.
     #[error("has dot segments or encoded separators")]
     Ambiguous,
-    /// It names somebody else.
+    /// It names another owner.
     #[error("names another owner than the caller")]
     Another,
-    /// The expression finds no owner in it.
+    /// The expression finds no owner.
     #[error("names no owner where the policy expects one")]
     Nobody,
-    /// The caller has no such value.
-    #[error("has to name the caller's own value, and the token does not say it")]
+    /// The token has no value for the field.
+    #[error("must name the caller's own value, which the token does not have")]
     Unknown,
 }
 
 impl NamedOwner {
-    /// Whether every caller has the value that a text has to name.
+    /// Checks that all callers have the value that a text must name.
     pub(super) fn check_claim(&self, path: &str, has_organization: bool, errors: &mut Errors) {
         if self.is == IdentityField::Organization && !has_organization {
             let message = "`organization` needs `identity.organization` at every issuer";
@@ -62,11 +62,11 @@ impl NamedOwner {
         }
     }
 
-    /// Whether a text names the caller wherever the expression matches.
+    /// Checks that all matches in a text name the caller.
     ///
     /// # Errors
     ///
-    /// It does not, or not in a way that can be told.
+    /// The text does not name the caller, or is ambiguous.
     pub fn check(&self, text: &str, identity: &Identity) -> Result<(), NotOwned> {
         let own = self.is.of(identity).filter(|own| !own.is_empty());
         let own = own.ok_or(NotOwned::Unknown)?;
@@ -76,7 +76,7 @@ impl NamedOwner {
         let mut names_own = false;
         let mut work = text.len().saturating_mul(WORK_PER_BYTE).max(MIN_WORK);
         for found in self.at.0.captures_iter(text) {
-            // The search for the next one may read all of the rest.
+            // The search for the next match may read the rest of the text.
             let end = found.get(0).map_or(text.len(), |all| all.end());
             let rest = text.len().saturating_sub(end);
             work = work.checked_sub(rest).ok_or(NotOwned::Nobody)?;
@@ -94,10 +94,10 @@ impl NamedOwner {
         self.at.0.as_str()
     }
 
-    /// Whether it may match in the middle of a text, as far as can be seen: what stands before is
-    /// then not judged.
+    /// Whether it may match in the middle of a text, as far as known. Then the text before the match is not
+    /// judged.
     pub fn is_adrift(&self) -> bool {
-        // Of these, `^` means something else.
+        // `^` has another meaning in these.
         let anchors = self.written().replace("[^", "").replace("\\^", "");
         !anchors.contains('^') && !anchors.contains("\\A")
     }
@@ -114,7 +114,7 @@ impl OwnerExpression {
         let mut builder = RegexBuilder::new(at);
         let at = builder.size_limit(MAX_COMPILED).build();
         let at = at.map_err(|error| format!("not a regular expression: {error}"))?;
-        // The whole match is a group, too.
+        // The whole match counts as a group.
         match at.captures_len().saturating_sub(1) {
             1 => Ok(Self(at)),
             groups => Err(format!(

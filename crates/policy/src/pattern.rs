@@ -2,8 +2,8 @@
 
 use oauth::Identity;
 
-/// A name, or a pattern in which `*` stands for any run of characters and `{user}` and
-/// `{organization}` for the caller's own.
+/// A name, or a pattern. `*` matches any run of characters. `{user}` and `{organization}` match the
+/// caller's own value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
     written: String,
@@ -39,8 +39,8 @@ impl Pattern {
         }
     }
 
-    /// A pattern for what is denied: a placeholder without a usable value stands for anything, so
-    /// that a denial never fails to apply for want of one.
+    /// A pattern for a denial. A placeholder without a usable value matches any text, so that a denial
+    /// never fails because the value is missing.
     pub fn denial(written: &str) -> Self {
         Self {
             denies: true,
@@ -48,18 +48,18 @@ impl Pattern {
         }
     }
 
-    /// As the policy has it.
+    /// The pattern, as in the policy.
     pub fn written(&self) -> &str {
         &self.written
     }
 
-    /// Whether it stands for exactly one name.
+    /// Whether it matches exactly one name.
     pub fn is_exact(&self) -> bool {
         self.parts.len() == 1
     }
 
-    /// Whether `name` matches, for this caller. A placeholder for which the caller has no value, or
-    /// one that could reach beyond its place in a URI, matches nothing; in a denial, anything.
+    /// Whether `name` matches, for this caller. A placeholder without a value, or with a value that could
+    /// extend beyond its place in a URI, matches nothing. In a denial it matches any text.
     pub fn matches(&self, name: &str, identity: &Identity) -> bool {
         self.resolve(identity)
             .is_some_and(|parts| matches(&parts, name))
@@ -96,13 +96,12 @@ impl Pattern {
         Some(parts)
     }
 
-    /// Whether some name matches both, as far as can be told without a caller.
+    /// Whether a name can match both, as far as known without a caller.
     pub fn overlaps(&self, other: &Self) -> bool {
         overlap(self.written.as_bytes(), other.written.as_bytes())
     }
 
-    /// Whether every name this pattern stands for also matches `other`, as far as can be told
-    /// without a caller.
+    /// Whether all names that match this pattern also match `other`, as far as known without a caller.
     pub fn is_covered_by(&self, other: &Self) -> bool {
         let parts: Vec<String> = other.written.split('*').map(str::to_owned).collect();
         matches(&parts, &self.written)
@@ -169,8 +168,8 @@ pub(super) fn matches(parts: &[String], name: &str) -> bool {
 /// In a template's glob: any run of characters without a slash.
 const SEGMENT: char = '\u{1}';
 
-/// Whether some text matches both globs: the usual comparison, row by row, in which a star may stand
-/// for nothing or take a character of the other. Only `other` has [`SEGMENT`]s.
+/// Whether a text can match both globs: the usual comparison row by row, in which a star matches nothing or
+/// one more character of the other. Only `other` has [`SEGMENT`]s.
 fn overlap(one: &[u8], other: &[u8]) -> bool {
     let is_star = |byte: u8| byte == b'*' || char::from(byte) == SEGMENT;
     let may_be_empty = |glob: &[u8]| glob.iter().all(|byte| is_star(*byte));

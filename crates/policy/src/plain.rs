@@ -1,4 +1,4 @@
-//! Texts that mean the same to every reader: URIs, and texts that are read as paths.
+//! Texts with one meaning for all readers: URIs, and texts that are read as paths.
 
 use std::borrow::Cow;
 
@@ -6,9 +6,9 @@ use percent_encoding::percent_decode_str;
 use unicode_normalization::UnicodeNormalization;
 use url::Url;
 
-/// Whether a URI means the same to every reader: no dot segments, spelled out or encoded, no encoded
-/// separators, no characters a parser would drop or turn around, no capitals in the scheme, no empty
-/// steps on the way, and, where URLs have a host, no other way to write it.
+/// Whether a URI has one meaning for all readers. It has no dot segments, plain or encoded, no encoded
+/// separators, no characters that a parser drops or changes, no capitals in the scheme and no empty steps.
+/// Where URLs have a host, the host has its normal form.
 pub fn is_plain_uri(uri: &str) -> bool {
     let scheme = uri.split_once(':').map_or("", |(scheme, _)| scheme);
     let shouts = scheme.bytes().any(|byte| byte.is_ascii_uppercase());
@@ -22,7 +22,7 @@ pub fn is_plain_uri(uri: &str) -> bool {
     plain && !hides_plain_letters(uri) && has_plain_host(scheme, uri)
 }
 
-/// Whether a text that may be a path or a URI means the same to every reader.
+/// Whether a text that may be a path or a URI has one meaning for all readers.
 pub(crate) fn is_plain_text(text: &str) -> bool {
     let is_scheme = |scheme: &str| {
         let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
@@ -34,13 +34,13 @@ pub(crate) fn is_plain_text(text: &str) -> bool {
     }
 }
 
-/// Encodings that some readers resolve before they split a path, and others afterwards: of dots,
-/// separators, the percent sign and NUL, the overlong forms of these in UTF-8, and `%uXXXX`.
+/// Encodings that some readers decode before they split a path, and others after it: of dots, separators,
+/// the percent sign and NUL, their overlong forms in UTF-8, and `%uXXXX`.
 const HIDING: &[&str] = &[
     "%2e", "%2f", "%5c", "%25", "%00", "%c0", "%c1", "%e0%8", "%e0%9", "%f0%8", "%u", "%%",
 ];
 
-/// Whether a path has a step that some readers take for a way up, or one that is encoded.
+/// Whether a path has a step that some readers read as `..`, or an encoded step.
 fn has_hidden_step(text: &str) -> bool {
     if !text.contains(['.', '%']) && text.is_ascii() {
         return false;
@@ -49,7 +49,7 @@ fn has_hidden_step(text: &str) -> bool {
     if HIDING.iter().any(|code| lower.contains(code)) {
         return true;
     }
-    // Readers that normalize Unicode take a full-width dot for a dot.
+    // Readers that normalize Unicode read a full-width dot as a dot.
     let normal: Cow<'_, str> = match text.is_ascii() {
         true => Cow::Borrowed(text),
         false => Cow::Owned(text.nfkc().collect()),
@@ -58,8 +58,8 @@ fn has_hidden_step(text: &str) -> bool {
     has_dot_segment(&normal) || has_dot_segment(&decoded)
 }
 
-/// Whether a step consists of dots. What follows a `;` are its parameters, and space around it is
-/// stripped by some readers.
+/// Whether a step consists of dots. Parameters after `;` are ignored, and so is space, which some readers
+/// strip.
 fn has_dot_segment(path: &str) -> bool {
     const SEPARATORS: [char; 6] = ['/', '\\', '?', '#', '\u{2044}', '\u{2215}'];
     path.split(SEPARATORS).any(|segment| {
@@ -74,8 +74,8 @@ fn has_dot_segment(path: &str) -> bool {
     })
 }
 
-/// Whether a URL of a scheme that readers normalize names its host in the one normal way: readers
-/// take `https:a`, `https://A:443` and `https://u@a` for `https://a` (URL Standard, section 4.4).
+/// Whether a URL of a scheme that readers normalize has the normal form of its host: readers read
+/// `https:a`, `https://A:443` and `https://u@a` as `https://a` (URL Standard, section 4.4).
 fn has_plain_host(scheme: &str, uri: &str) -> bool {
     if !["file", "ftp", "http", "https", "ws", "wss"].contains(&scheme) {
         return true;
@@ -99,8 +99,8 @@ fn has_plain_host(scheme: &str, uri: &str) -> bool {
     !host.is_empty() && !host.ends_with('.') && authority == normal
 }
 
-/// Whether a character that needs no encoding is encoded (RFC 3986 section 2.3), as `%73` for `s`,
-/// or a `%` encodes nothing: readers that normalize see another URI than those that do not.
+/// Whether a character is encoded that needs no encoding (RFC 3986 section 2.3), as `%73` for `s`, or a `%`
+/// encodes nothing. Readers that normalize see another URI than other readers.
 fn hides_plain_letters(uri: &str) -> bool {
     uri.split('%').skip(1).any(|behind| {
         let digits = behind

@@ -1,4 +1,4 @@
-//! The policies of one plugin, and which of them a request is for.
+//! The policies of one plugin, and the choice of one for a request.
 
 use serde_json::Value;
 use url::Url;
@@ -7,25 +7,25 @@ use super::document::Mode;
 use super::error::{Errors, PolicyError};
 use super::{METADATA_PATH, PAGES, Policy, read};
 
-/// One policy or several that can be told apart, or what was made of each.
+/// One policy or several with different routes, or a value for each.
 #[derive(Debug)]
 pub struct Policies<T = Policy> {
     /// At least one.
     all: Vec<(Route, T)>,
 }
 
-/// What tells the requests of one policy from those of the others.
+/// The route of a policy's requests.
 #[derive(Debug)]
 struct Route {
-    /// Where requests arrive.
+    /// The path of MCP requests.
     path: String,
     /// The path of `resource`, without a slash at its end.
     public_path: String,
     host: String,
-    /// The port that goes without saying, and the one it is.
+    /// The default port of the scheme, and the port.
     ports: (u16, u16),
     enforces: bool,
-    /// Whether this filter's own pages are this one's.
+    /// Whether the policy has pages.
     has_pages: bool,
 }
 
@@ -34,7 +34,7 @@ impl Policies {
     ///
     /// # Errors
     ///
-    /// Every mistake found, each with its path.
+    /// All mistakes, each with its path.
     pub fn parse(json: &[u8]) -> Result<Self, Errors> {
         let mut configuration = read::strict(json)?;
         let several = configuration
@@ -66,7 +66,7 @@ impl Policies {
         Ok(Self { all: all.collect() })
     }
 
-    /// Rules that can never match, and tokens that are good for more than one server.
+    /// Rules that can never match, and tokens that more than one server accepts.
     pub fn warnings(&self) -> Vec<PolicyError> {
         let mut warnings = Vec::new();
         for (index, policy) in self.iter().enumerate() {
@@ -83,11 +83,11 @@ impl Policies {
         warnings
     }
 
-    /// Makes something of each policy.
+    /// Maps each policy.
     ///
     /// # Errors
     ///
-    /// Everything that fails, each with its path.
+    /// All failures, each with its path.
     pub fn try_map<T>(
         self,
         mut make: impl FnMut(Policy) -> Result<T, Errors>,
@@ -107,7 +107,7 @@ impl Policies {
     }
 }
 
-/// Errors of a policy, with its place if it stands in a list.
+/// Errors of a policy, with its position in a list.
 fn placed(is_listed: bool, index: usize, errors: Errors) -> impl Iterator<Item = PolicyError> {
     let place = move |error: PolicyError| match is_listed {
         true => error.of_policy(index),
@@ -117,7 +117,7 @@ fn placed(is_listed: bool, index: usize, errors: Errors) -> impl Iterator<Item =
 }
 
 impl<T> Policies<T> {
-    /// Each, in the order they are written in.
+    /// All, in order.
     pub fn into_vec(self) -> Vec<T> {
         self.all
             .into_iter()
@@ -125,13 +125,13 @@ impl<T> Policies<T> {
             .collect()
     }
 
-    /// Each, in the order they are written in.
+    /// All, in order.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.all.iter().map(|(_, of_policy)| of_policy)
     }
 
-    /// Which one a request is for, by its `:path` and, where several have that, its `:authority`.
-    /// A single policy judges every request.
+    /// The policy of a request, by its `:path` and, if several have this path, its `:authority`. A single
+    /// policy judges all requests.
     pub fn choose(&self, path: &str, authority: &str) -> Option<&T> {
         if let [(_, only)] = self.all.as_slice() {
             return Some(only);
@@ -156,16 +156,16 @@ impl<T> Policies<T> {
         }
     }
 
-    /// The one under whose mode a request is refused that is for none: one that enforces, if any
-    /// does.
-    pub fn for_nobody(&self) -> Option<&T> {
+    /// The policy whose mode applies to a request that matches no policy: one that enforces, if there is
+    /// one.
+    pub fn for_no_policy(&self) -> Option<&T> {
         let enforcing = self.all.iter().find(|(route, _)| route.enforces);
         let (_, of_policy) = enforcing.or(self.all.first())?;
         Some(of_policy)
     }
 
-    /// The only policy with this route, or of these the only one for this host. None if the host is
-    /// another one's: where hosts choose the server, that one's would get the request.
+    /// The only policy with this route, or the only one of these for this host. `None` if the host belongs
+    /// to another policy: if hosts select the server, that policy's server would get the request.
     fn one(&self, authority: &str, is_meant: impl Fn(&Route) -> bool) -> Option<&T> {
         let found: Vec<_> = self
             .all
@@ -183,13 +183,13 @@ impl<T> Policies<T> {
         (!self.is_anothers(route, authority)).then_some(of_policy)
     }
 
-    /// Whether hosts tell policies apart.
+    /// Whether the policies have different hosts.
     fn has_hosts(&self) -> bool {
         let first = self.all.first().map(|(route, _)| &route.host);
         self.all.iter().any(|(route, _)| Some(&route.host) != first)
     }
 
-    /// Whether an authority, at any port, is the host of other policies only.
+    /// Whether an authority, with any port, is only the host of other policies.
     fn is_anothers(&self, route: &Route, authority: &str) -> bool {
         let authority = authority.to_ascii_lowercase();
         let (host, _) = host_and_port(&authority);
@@ -197,8 +197,8 @@ impl<T> Policies<T> {
         host != route.host && self.all.iter().any(|(other, _)| other.host == host)
     }
 
-    /// Whose metadata is at the well-known path itself: that of the server at the host's root, or
-    /// of the only server there (RFC 9728 section 3.1).
+    /// The policy whose metadata is at the well-known path itself: that of the server at the host's root,
+    /// or of the only server (RFC 9728 section 3.1).
     fn of_host(&self, authority: &str) -> Option<&T> {
         let is_root = |route: &Route| route.public_path.is_empty();
         let at_root = self.one(authority, |route| is_root(route) && route.is_at(authority));
@@ -231,7 +231,7 @@ impl Route {
         }
     }
 
-    /// Whether requests to this `:authority` are for this host.
+    /// Whether this `:authority` belongs to this host.
     fn is_at(&self, authority: &str) -> bool {
         let authority = authority.to_ascii_lowercase();
         let (usual, own) = self.ports;
@@ -253,15 +253,15 @@ fn host_and_port(authority: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Whether a port is spelled as no client does: one that goes without saying, an empty one, or one with a
-/// zero in front. Envoy's virtual hosts compare text: such a host is none of theirs, and the request would
-/// reach the server of another.
+/// Whether a port has a form that no client sends: a default port, an empty one, or one with a leading
+/// zero. Envoy's virtual hosts compare text. Such a host matches none of them, and the request would reach
+/// the server of another one.
 fn has_odd_port(authority: &str) -> bool {
     let (_, port) = host_and_port(authority);
     port.is_some_and(|port| matches!(port, "80" | "443" | "") || port.starts_with('0'))
 }
 
-/// Nothing stands beside `policies`.
+/// Refuses other keys beside `policies`.
 fn beside(configuration: &Value) -> Errors {
     let keys = configuration.as_object().into_iter().flatten();
     let refuse = |(key, _): (&String, &Value)| {
@@ -281,7 +281,7 @@ fn list(several: Value) -> Result<Vec<Value>, Errors> {
     }
 }
 
-/// Requests, metadata and tokens of one policy are not another's.
+/// Checks that policies do not share requests, metadata and tokens.
 fn check_apart(all: &[(usize, Route, Policy)], errors: &mut Errors) {
     for (position, (index, route, policy)) in all.iter().enumerate() {
         for (other, before, _) in all.iter().take(position) {
@@ -308,7 +308,7 @@ fn check_apart(all: &[(usize, Route, Policy)], errors: &mut Errors) {
     }
 }
 
-/// What tokens of one issuer name to be good for both, with the place of the issuer in the first.
+/// The audiences that both accept from one issuer, with the path of the issuer in the first.
 fn shared_audiences<'p>(policy: &'p Policy, other: &Policy) -> Vec<(usize, &'p str)> {
     let mut shared = Vec::new();
     for (index, issuer) in policy.issuers.iter().enumerate() {

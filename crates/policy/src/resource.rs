@@ -1,4 +1,4 @@
-//! The server's own name, and other URLs a policy publishes.
+//! The server's URL, and other URLs that a policy publishes.
 
 use url::Url;
 
@@ -6,7 +6,7 @@ use super::error::{Errors, PolicyError};
 use oauth::client::web_url;
 
 pub(super) fn parse_resource(resource: &str, errors: &mut Errors) -> Option<Url> {
-    // It is compared and published as it is written, and a URL parser drops or turns these.
+    // The URL is compared and published as written. A URL parser removes or changes these characters.
     let odd = |each: char| each.is_whitespace() || each.is_control() || "\"\\".contains(each);
     let url = web_url(resource).and_then(|url| {
         if resource.contains(odd) {

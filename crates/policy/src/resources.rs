@@ -8,21 +8,21 @@ use super::error::{Errors, PolicyError};
 use super::owner::NamedOwner;
 use super::pattern::Pattern;
 
-/// Conditions for resources, on top of a role that allows them.
+/// Conditions for resources, in addition to a role that allows them.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ResourceDocument {
-    /// Where their URIs name their owner, and whom they have to name.
+    /// The place of the owner in their URIs, and the expected owner.
     pub owner: NamedOwner,
 }
 
-/// The same, checked.
+/// Checked conditions for resources.
 #[derive(Debug)]
 pub struct ResourceRule {
-    /// Which resources.
+    /// The resources.
     pub pattern: Pattern,
-    /// Whom their URIs have to name.
+    /// The owner that their URIs must name.
     pub owner: NamedOwner,
 }
 

@@ -1,4 +1,4 @@
-//! Rules for what comes back.
+//! Rules for results.
 
 use serde::{Deserialize, Deserializer};
 
@@ -22,59 +22,59 @@ pub struct ResultDocument {
     /// The resources it is for: URIs or patterns.
     #[serde(default)]
     pub resources: Vec<String>,
-    /// Whose the objects in the result have to be.
+    /// The owner that the objects in the result must have.
     pub owner: Option<OwnerRule>,
-    /// Fields the caller does not see: a name, or the last names on the way to it with dots between
-    /// them; `*` is any one name. Matched whatever their case and separators, at any depth.
+    /// Fields that the caller does not see: a name, or the last names of its path, separated by dots. `*`
+    /// is any one name. They match in any case and separators, at any depth.
     #[serde(default)]
     pub redact: Vec<FieldPath>,
-    /// Kinds of values the caller does not see, wherever they stand in a text.
+    /// Kinds of values that the caller does not see, anywhere in a text.
     #[serde(default)]
     pub detect: Vec<Detector>,
-    /// Callers with one of these roles see everything.
+    /// Callers with one of these roles see all values.
     #[serde(default)]
     pub unless_role: Vec<String>,
-    /// What stands in the place of what the caller does not see.
+    /// The replacement of hidden values.
     #[serde(default)]
     pub with: Mask,
-    /// What happens to a text that is not JSON, in which fields cannot be told apart. Default:
-    /// `keep` if the rule only detects, else `withhold`.
+    /// The rule for a text that is not JSON, in which fields cannot be found. Default: `keep` if the rule
+    /// only has `detect`, otherwise `withhold`.
     pub text: Option<TextRule>,
 }
 
-/// Whose the objects in a result have to be.
+/// The owner that the objects in a result must have.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct OwnerRule {
-    /// The field that names the owner, written as under `redact`.
+    /// The field that names the owner, written as in `redact`.
     pub field: FieldPath,
-    /// Whom it has to name.
+    /// The field of the caller's identity that it must name.
     pub is: IdentityField,
-    /// What happens to an object of somebody else's.
+    /// The rule for an object of another owner.
     #[serde(default)]
     pub otherwise: Otherwise,
-    /// What happens to an object that names no owner, by itself or around it.
+    /// The rule for an object that names no owner, neither itself nor in an outer object.
     #[serde(default)]
     pub missing: Missing,
-    /// Fields that say how many objects there are; those taken out are subtracted.
+    /// Fields with the number of objects. Removed objects are subtracted.
     #[serde(default)]
     pub totals: Vec<FieldPath>,
 }
 
-/// What happens to an object of somebody else's.
+/// The rule for an object of another owner.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Otherwise {
-    /// It is taken out of the list it stands in. A result that is no list is refused.
+    /// It is removed from its list. A result that is not a list is refused.
     #[default]
     Drop,
     /// The whole result is refused.
     Refuse,
 }
 
-/// What happens to an object that names no owner.
+/// The rule for an object that names no owner.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -82,13 +82,13 @@ pub enum Missing {
     /// The whole result is refused.
     #[default]
     Refuse,
-    /// It is taken out of the list it stands in.
+    /// It is removed from its list.
     Drop,
     /// It stays.
     Keep,
 }
 
-/// What stands in the place of a value.
+/// The replacement of a value.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -96,7 +96,7 @@ pub enum Mask {
     /// Stars for a text, 0 for a number, `false`: the type stays.
     #[default]
     Mask,
-    /// Nothing: the field is taken out.
+    /// None: the field is removed.
     Remove,
     /// A keyed hash for a text: equal values stay equal. Needs `audit.key_env`.
     Hash,
@@ -117,14 +117,15 @@ pub enum Detector {
     Secret,
 }
 
-/// What happens to a text that is not JSON.
+/// The rule for a text that is not JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TextRule {
-    /// A note stands in its place.
+    /// A note replaces it.
     Withhold,
-    /// It stays, without what is redacted elsewhere in the same message, and what is detected.
+    /// It stays, without the values that are redacted elsewhere in the same message, and without detected
+    /// values.
     Keep,
 }
 
@@ -137,27 +138,27 @@ pub struct ResultRule {
     pub prompts: Vec<Pattern>,
     /// Resources it is for.
     pub resources: Vec<Pattern>,
-    /// Whose the objects have to be.
+    /// The owner that the objects must have.
     pub owner: Option<OwnerRule>,
-    /// Fields that are not shown.
+    /// Hidden fields.
     pub redact: Vec<FieldPath>,
-    /// Values that are not shown.
+    /// Hidden kinds of values.
     pub detect: Vec<Detector>,
-    /// Roles that see everything.
+    /// Roles that see all values.
     pub unless_role: Vec<String>,
-    /// What stands in their place.
+    /// The replacement of hidden values.
     pub with: Mask,
-    /// What happens to a text that is not JSON.
+    /// The rule for a text that is not JSON.
     pub text: TextRule,
 }
 
-/// The last names on the way to a field.
+/// The last names of the path of a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldPath {
     written: String,
     /// Folded; `None` is any name.
     steps: Vec<Option<String>>,
-    /// All of them as one name, as some write nested fields.
+    /// All steps as one name, as some servers write nested fields.
     flat: Option<String>,
 }
 
@@ -180,7 +181,7 @@ impl FieldPath {
         })
     }
 
-    /// Whether it leads to the field at the end of these folded keys.
+    /// Whether it matches the field at the end of these folded keys.
     pub fn matches(&self, keys: &[String]) -> bool {
         let Some(start) = keys.len().checked_sub(self.steps.len()) else {
             return self.is_flat(keys);
@@ -192,8 +193,7 @@ impl FieldPath {
         steps.into_iter().all(fits) || self.is_flat(keys)
     }
 
-    /// Whether it may lead to the field at the end of these folded keys, of which some are not
-    /// known.
+    /// Whether it may match the field at the end of these folded keys, of which some are unknown.
     pub fn may_match(&self, keys: &[Option<String>]) -> bool {
         let start = keys.len().checked_sub(self.steps.len());
         let last = start.and_then(|start| keys.get(start..));
@@ -206,7 +206,7 @@ impl FieldPath {
             || flat.is_some() && keys.last().is_some_and(is_flat)
     }
 
-    /// How many names it has.
+    /// The number of names.
     pub fn length(&self) -> usize {
         self.steps.len()
     }
@@ -215,7 +215,7 @@ impl FieldPath {
         self.steps.len() > 1 && self.flat.is_some() && self.flat.as_ref() == keys.last()
     }
 
-    /// As the policy writes it.
+    /// The path, as in the policy.
     pub fn written(&self) -> &str {
         &self.written
     }

@@ -1,4 +1,4 @@
-//! Roles, with what they extend resolved.
+//! Roles, with the roles that they extend.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,7 +7,7 @@ use super::error::{Errors, PolicyError, unknown};
 use super::pattern::Pattern;
 use super::view::ViewGrants;
 
-/// What a role may do, with everything it extends.
+/// The permissions of a role, with those of the roles that it extends.
 #[derive(Debug, Default)]
 pub struct Role {
     /// Tools.
@@ -16,18 +16,18 @@ pub struct Role {
     pub prompts: Vec<Grant>,
     /// Resources.
     pub resources: Vec<Grant>,
-    /// What is denied whatever allows it.
+    /// Denials. They win over all permissions.
     pub deny: Vec<Grant>,
-    /// As whom its callers may act.
+    /// The roles and test users that its callers may act as.
     pub view_as: ViewGrants,
 }
 
 /// A pattern, and the role in which it is written.
 #[derive(Debug, Clone)]
 pub struct Grant {
-    /// What it stands for.
+    /// The pattern.
     pub pattern: Pattern,
-    /// Where it is written: `manager` for `roles.manager`.
+    /// The role that has it: `manager` for `roles.manager`.
     pub role: String,
 }
 
@@ -59,7 +59,7 @@ pub(super) fn compile_roles(
     roles
 }
 
-/// What anybody may do. Written as a role is, it is compiled as one.
+/// The permissions of anonymous callers. They are compiled like a role.
 pub(super) fn compile_anonymous(document: &AnonymousDocument, errors: &mut Errors) -> Role {
     for (list, patterns) in [
         ("tools", &document.tools),
@@ -72,7 +72,7 @@ pub(super) fn compile_anonymous(document: &AnonymousDocument, errors: &mut Error
         if pattern.contains("{user}") || pattern.contains("{organization}") {
             errors.push(PolicyError::new(
                 format!("anonymous.resources[{index}]"),
-                format!("found `{pattern}`: who did not sign in has no user and no organization"),
+                format!("found `{pattern}`: an anonymous caller has no user and no organization"),
             ));
         }
     }
@@ -92,7 +92,7 @@ fn grants(written: &[String], role: &str, pattern: fn(&str) -> Pattern) -> Vec<G
     written.iter().map(grant).collect()
 }
 
-/// A role and everything it extends, each once, also when they extend each other.
+/// A role and all roles that it extends, each once, also if they extend each other.
 pub(super) fn with_extended<'d>(
     name: &'d str,
     documents: &'d BTreeMap<String, RoleDocument>,
@@ -110,7 +110,7 @@ pub(super) fn with_extended<'d>(
     found
 }
 
-/// The header that carries the roles has commas between them.
+/// Refuses names with commas: the header with the roles separates them by commas.
 fn check_role_names(documents: &BTreeMap<String, RoleDocument>, errors: &mut Errors) {
     for name in documents.keys() {
         if name.is_empty() || name.contains(',') || name.contains(char::is_control) {
@@ -143,7 +143,7 @@ fn check_extends(documents: &BTreeMap<String, RoleDocument>, errors: &mut Errors
     }
 }
 
-/// Roles that somebody is to have.
+/// Checks that these roles exist.
 pub(super) fn check_known_roles(
     path: &str,
     roles: &[String],

@@ -1,14 +1,14 @@
-//! Scopes: words in a token that say what it is good for, and which of them include others.
+//! Scopes of tokens, and scopes that include others.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::Policy;
 use super::error::{Errors, PolicyError};
 
-/// Which scopes stand for others too. MCP: "Servers MUST account for scope hierarchies".
+/// The scopes that include others. MCP: "Servers MUST account for scope hierarchies".
 #[derive(Debug, Default)]
 pub struct ScopeHierarchy {
-    /// Every scope that a scope includes, at any remove.
+    /// All scopes that a scope includes, directly or through others.
     included: HashMap<String, Vec<String>>,
 }
 
@@ -28,7 +28,7 @@ impl ScopeHierarchy {
         }
     }
 
-    /// The one of these scopes that satisfies a need: the scope itself, or one that includes it.
+    /// The granted scope that satisfies a needed one: the same scope, or one that includes it.
     pub fn satisfying<'g>(&self, needed: &str, granted: &'g [String]) -> Option<&'g str> {
         let includes = |scope: &&String| {
             let included = self.included.get(*scope);
@@ -42,7 +42,7 @@ impl ScopeHierarchy {
 }
 
 impl Policy {
-    /// Included scopes that stand for nothing: no rule asks for them.
+    /// Warns about included scopes that no rule needs.
     pub(super) fn warn_unused_scopes(&self, warnings: &mut Vec<PolicyError>) {
         let operations = self.tools.iter().chain(&self.prompts);
         let needed: Vec<&String> = operations
@@ -61,7 +61,7 @@ impl Policy {
     }
 }
 
-/// Scopes are words (RFC 6749 section 3.3); several in one text would never be found in a token.
+/// Scopes are words (RFC 6749 section 3.3). Several words in one text never match a token.
 pub(super) fn check_scopes(path: &str, scopes: &[String], errors: &mut Errors) {
     for (index, scope) in scopes.iter().enumerate() {
         check_scope(&format!("{path}[{index}]"), scope, errors);

@@ -1,19 +1,19 @@
-//! Where this filter keeps what outlasts a request.
+//! The store for records that outlast a request.
 
 use serde::Deserialize;
 
 use super::checked_text::ClusterName;
 use base::store::etcd::Etcd;
 
-/// Where this filter keeps what outlasts a request.
+/// The store for records that outlast a request.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StoreDocument {
-    /// In memory that all workers of one proxy share, 16 MiB at most, until the proxy ends.
+    /// Memory that all workers of one proxy share, at most 16 MiB, until the proxy ends.
     #[default]
     Memory,
-    /// In etcd, for many replicas.
+    /// etcd, for many replicas.
     Etcd(EtcdDocument),
 }
 
@@ -26,7 +26,7 @@ pub struct EtcdDocument {
     pub cluster: ClusterName,
     /// The `:authority` of calls. Default: the cluster's name.
     pub authority: Option<String>,
-    /// What the names of all records start with.
+    /// The prefix of all records.
     #[serde(default = "default_prefix")]
     pub prefix: String,
 }

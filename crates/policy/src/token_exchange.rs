@@ -1,4 +1,4 @@
-//! How the caller's token becomes one for the server.
+//! Token exchange: the caller's token is exchanged for one for the server.
 
 use serde::Deserialize;
 use url::Url;
@@ -22,28 +22,28 @@ pub struct TokenExchangeDocument {
     pub path: EndpointPath,
     /// The `:authority` of the call. Default: the host of the first issuer.
     pub authority: Option<String>,
-    /// The client id of this filter there.
+    /// The filter's client id there.
     pub client_id: ClientId,
-    /// The environment variable (of the Wasm VM) that holds the client's secret. Without it, the
-    /// client is a public one.
+    /// The environment variable (of the Wasm VM) with the client's secret. Without it, the client is
+    /// public.
     pub client_secret_env: Option<VariableName>,
-    /// The server the token is to be for, by its name there. With `id_jag`, the issuer identifier of
-    /// the server's own authorization server.
+    /// The server that the new token is for, by its name. With `id_jag`, the issuer identifier of the
+    /// server's own authorization server.
     pub audience: Option<String>,
-    /// The server the token is to be for, as a URL (RFC 8707).
+    /// The server that the new token is for, as a URL (RFC 8707).
     pub resource: Option<String>,
-    /// Scopes asked for.
+    /// The requested scopes.
     #[serde(default)]
     pub scopes: Vec<String>,
-    /// What the caller's token is called.
+    /// The type of the caller's token.
     #[serde(default)]
     pub subject_token_type: SubjectTokenType,
-    /// With a second step: what comes of the exchange is an identity assertion (ID-JAG), for which the
-    /// server's own authorization server gives the token.
+    /// A second step: the exchange returns an identity assertion (ID-JAG), and the server's own
+    /// authorization server issues the token for it.
     pub id_jag: Option<AssertionDocument>,
 }
 
-/// The server's own authorization server, which takes an assertion of the caller's identity (RFC 7523).
+/// The server's own authorization server, which accepts an assertion of the caller's identity (RFC 7523).
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -54,14 +54,14 @@ pub struct AssertionDocument {
     pub path: EndpointPath,
     /// The `:authority` of the call. Default: the host of `audience`.
     pub authority: Option<String>,
-    /// The client id of this filter there.
+    /// The filter's client id there.
     pub client_id: ClientId,
-    /// The environment variable (of the Wasm VM) that holds the client's secret. Without it, the
-    /// client is a public one.
+    /// The environment variable (of the Wasm VM) with the client's secret. Without it, the client is
+    /// public.
     pub client_secret_env: Option<VariableName>,
 }
 
-/// What has to be there for an exchange, and what does not go with it.
+/// Checks the keys that an exchange needs, and those that exclude it.
 pub(super) fn compile_token_exchange(
     document: &Document,
     errors: &mut Errors,
@@ -114,7 +114,7 @@ pub(super) fn compile_token_exchange(
     })
 }
 
-/// What the rest of the policy may not say.
+/// Refuses other keys that exclude an exchange.
 fn check_surroundings(document: &Document, errors: &mut Errors) {
     let buffer_filter = document.hold == Hold::BufferFilter;
     for (path, is_set, message) in [
@@ -142,7 +142,7 @@ fn check_surroundings(document: &Document, errors: &mut Errors) {
     }
 }
 
-/// What the token is to be for.
+/// Checks the target of the new token.
 fn check_targets(path: &str, exchange: &TokenExchangeDocument, errors: &mut Errors) {
     let mut refuse = |key: &str, message: String| {
         errors.push(PolicyError::new(format!("{path}.{key}"), message));

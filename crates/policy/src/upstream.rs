@@ -1,11 +1,11 @@
-//! What the server gets to know the caller, or the filter, by.
+//! The credential and the headers for the server.
 
 use super::document::{AuthorizationDocument, Document, UpstreamDocument};
 use super::error::{Errors, PolicyError};
 use super::token_exchange::compile_token_exchange;
 use oauth::client::TokenExchange;
 
-/// What of the client's headers reaches the server, and what is put in their place.
+/// The client's headers that reach the server, and the credential for the server.
 #[derive(Debug, Clone)]
 pub struct Upstream {
     /// The `Authorization` header.
@@ -16,16 +16,16 @@ pub struct Upstream {
     pub pass_headers: Vec<String>,
 }
 
-/// What `Authorization` the server gets.
+/// The `Authorization` header for the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Authorization {
     /// The client's.
     Pass,
     /// None.
     Remove,
-    /// The same for every caller.
+    /// One credential for all callers.
     Static(StaticCredential),
-    /// What the caller's token was exchanged for; none for who has none.
+    /// The token that the caller's token is exchanged for. Callers without a token have none.
     Exchange(Box<TokenExchange>),
 }
 
@@ -39,7 +39,7 @@ impl Upstream {
     }
 }
 
-/// Where a credential comes from that is the same for every caller.
+/// The source of a credential that is the same for all callers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StaticCredential {
     /// The environment variable (of the Wasm VM) that holds it.
@@ -77,7 +77,7 @@ fn authorization(
         AuthorizationDocument::Pass => Authorization::Pass,
         AuthorizationDocument::Static => Authorization::Static(credential(document, errors)),
         AuthorizationDocument::Exchange => exchange.map_or(
-            // Without a place for it, it is refused.
+            // Without the variable it is refused.
             Authorization::Remove,
             |exchange| Authorization::Exchange(Box::new(exchange)),
         ),

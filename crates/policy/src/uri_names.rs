@@ -13,17 +13,17 @@ use mcp::argument_names::{Begun, Spoken};
 use mcp::identity_members::MemberFinder;
 use oauth::Identity;
 
-/// JSON in a parameter is read this deep as strict JSON.
+/// The nesting depth of JSON in a parameter.
 const MAX_DEPTH: usize = 32;
 
 impl Policy {
-    /// Whether a parameter of a URI, or of another text, names another user or organization than the
-    /// caller, or has a name that the policy refuses. The name as the policy spells it.
+    /// A parameter of a URI, or of another text, that names another user or organization than the caller,
+    /// or has a name that the policy refuses. Returns the policy's spelling of the name.
     pub fn foreign_parameter(&self, uri: &str, identity: &Identity) -> Option<&str> {
         self.foreign_in(uri, false, identity)
     }
 
-    /// The same for a URI template (RFC 6570). The values that a client fills in are left open.
+    /// The same for a URI template (RFC 6570). Values that a client fills in are not judged.
     pub fn foreign_parameter_of_template(&self, uri: &str, identity: &Identity) -> Option<&str> {
         self.foreign_in(uri, true, identity)
     }
@@ -87,8 +87,8 @@ fn decoded(text: &str) -> Cow<'_, str> {
     percent_decode_str(text).decode_utf8_lossy()
 }
 
-/// Each name before a `=`, and the value behind it: of the query, of the fragment, and of parameters in
-/// the path (RFC 6570 section 3.2.7).
+/// All names before a `=`, with their values: of the query, the fragment, and parameters in the path (RFC
+/// 6570 section 3.2.7).
 fn parameters(uri: &str) -> impl Iterator<Item = (&str, &str)> {
     let query = uri.find(['?', '#']).unwrap_or(uri.len());
     uri.match_indices('=').filter_map(move |(at, _)| {

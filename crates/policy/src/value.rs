@@ -1,4 +1,4 @@
-//! Values with units, as people write them.
+//! Values with units.
 
 use std::fmt;
 use std::time::Duration;

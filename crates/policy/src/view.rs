@@ -9,13 +9,13 @@ use super::error::{Errors, PolicyError, unknown};
 use super::local::check_name;
 use super::roles::{check_known_roles, with_extended};
 
-/// How a caller says as whom it wants to act, and the test users there are.
+/// How a caller asks to act with another identity, and the test users.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ViewAs {
-    /// The request header that says it: `role:NAME` or `user:ID`. An issuer's `identity.view_as`
-    /// names a claim for the same.
+    /// The request header that asks for it: `role:NAME` or `user:ID`. An issuer's `identity.view_as` names
+    /// a claim for the same.
     pub header: Option<String>,
     /// Users nobody signs in as.
     pub users: BTreeMap<String, TestUser>,
@@ -28,17 +28,16 @@ pub struct ViewAs {
 pub struct TestUser {
     /// The organization, tenant or workspace.
     pub organization: Option<String>,
-    /// Names of roles. Whoever acts as this user has them, too.
+    /// Names of roles that callers have when they act as this user.
     pub roles: Vec<String>,
-    /// Connections whose account goes with the calls of this user: the account of the caller who
-    /// acts as this user.
+    /// Connections for which the calls of this user get the account of the caller.
     pub connections: Vec<String>,
-    /// Whether the server gets the token of the caller who acts as this user. With
-    /// `upstream.authorization: pass` or `exchange`.
+    /// Whether the server gets the caller's own token. With `upstream.authorization: pass` or `exchange`.
     pub own_token: bool,
 }
 
-/// As whom callers with a role may act. A role that extends others has their grants, too.
+/// The roles and test users that callers with a role may act as. A role also has those of the roles that it
+/// extends.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]

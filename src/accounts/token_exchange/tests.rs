@@ -90,7 +90,9 @@ fn form(call: &HttpRequest) -> Value {
 
 /// The call for a token.
 fn started(exchanger: &TokenExchanger, token: &str) -> HttpRequest {
-    exchanger.ask(digest(token), token, ENDS).unwrap();
+    exchanger
+        .ask(digest(token), token, UnixTime::from_secs(ENDS))
+        .unwrap();
     exchanger.start(&digest(token)).unwrap()
 }
 
@@ -98,8 +100,10 @@ fn started(exchanger: &TokenExchanger, token: &str) -> HttpRequest {
 fn after(answer: Option<&HttpResponse>) -> Result<String, ExchangeError> {
     let exchanger = exchanger(&json!({}));
     started(&exchanger, "subject");
-    let progress = exchanger.answered(&digest("subject"), answer, NOW);
-    let known = exchanger.known(&digest("subject"), NOW).unwrap();
+    let progress = exchanger.answered(&digest("subject"), answer, UnixTime::from_secs(NOW));
+    let known = exchanger
+        .known(&digest("subject"), UnixTime::from_secs(NOW))
+        .unwrap();
     let outcome = known.as_ref().map(|_| ()).map_err(|error| *error);
     assert_eq!(progress, Progress::Over(outcome));
     known.map(|credential| credential.header().to_owned())
@@ -138,12 +142,18 @@ fn a_token_is_exchanged_as_the_policy_says() {
 fn one_call_serves_all_requests_that_wait() {
     let exchanger = exchanger(&json!({}));
     started(&exchanger, "a");
-    exchanger.ask(digest("a"), "a", ENDS).unwrap();
+    exchanger
+        .ask(digest("a"), "a", UnixTime::from_secs(ENDS))
+        .unwrap();
     assert_eq!(exchanger.start(&digest("a")), None);
     assert_eq!(exchanger.start(&digest("b")), None);
     started(&exchanger, "b");
-    exchanger.answered(&digest("a"), Some(&exchanged("for-a", &json!({}))), NOW);
-    let known = |token| exchanger.known(&digest(token), NOW);
+    exchanger.answered(
+        &digest("a"),
+        Some(&exchanged("for-a", &json!({}))),
+        UnixTime::from_secs(NOW),
+    );
+    let known = |token| exchanger.known(&digest(token), UnixTime::from_secs(NOW));
     assert_eq!(known("a").unwrap().unwrap().header(), "Bearer for-a");
     assert!(known("b").is_none());
 }
@@ -154,9 +164,9 @@ fn at_most_256_tokens_are_exchanged_at_once() {
     for number in 0..256 {
         started(&exchanger, &number.to_string());
     }
-    let more = || exchanger.ask(digest("more"), "more", ENDS);
+    let more = || exchanger.ask(digest("more"), "more", UnixTime::from_secs(ENDS));
     assert_eq!(more(), Err(ExchangeError::Busy));
-    exchanger.answered(&digest("0"), None, NOW);
+    exchanger.answered(&digest("0"), None, UnixTime::from_secs(NOW));
     assert_eq!(more(), Ok(()));
 }
 
@@ -172,12 +182,23 @@ fn a_result_is_used_until_shortly_before_the_first_end() {
         (json!(u64::MAX), ENDS, ENDS),
     ] {
         let exchanger = exchanger(&json!({}));
-        exchanger.ask(digest("t"), "t", ends).unwrap();
+        exchanger
+            .ask(digest("t"), "t", UnixTime::from_secs(ends))
+            .unwrap();
         exchanger.start(&digest("t")).unwrap();
         let answer = exchanged("new", &json!({"expires_in": expires_in}));
-        exchanger.answered(&digest("t"), Some(&answer), NOW);
-        assert!(exchanger.known(&digest("t"), until - 1).is_some());
-        assert!(exchanger.known(&digest("t"), until).is_none(), "{until}");
+        exchanger.answered(&digest("t"), Some(&answer), UnixTime::from_secs(NOW));
+        assert!(
+            exchanger
+                .known(&digest("t"), UnixTime::from_secs(until - 1))
+                .is_some()
+        );
+        assert!(
+            exchanger
+                .known(&digest("t"), UnixTime::from_secs(until))
+                .is_none(),
+            "{until}"
+        );
     }
 }
 
@@ -187,8 +208,8 @@ fn a_refusal_is_remembered_for_a_while() {
         let exchanger = exchanger(&json!({}));
         started(&exchanger, "t");
         let answer = answer(status, &json!({"error": "invalid_grant"}));
-        exchanger.answered(&digest("t"), Some(&answer), NOW);
-        let known = |later| exchanger.known(&digest("t"), NOW + later);
+        exchanger.answered(&digest("t"), Some(&answer), UnixTime::from_secs(NOW));
+        let known = |later| exchanger.known(&digest("t"), UnixTime::from_secs(NOW + later));
         assert!(known(lasts - 1).unwrap().is_err());
         assert!(known(lasts).is_none());
         started(&exchanger, "t");
@@ -261,11 +282,15 @@ fn an_assertion_becomes_a_token_at_the_servers_own_authorization_server() {
     assert_eq!(form(&call)["requested_token_type"], ID_JAG);
     let assertion = json!({"issued_token_type": ID_JAG, "token_type": "N_A"});
     let answer = exchanged("asser+tion", &assertion);
-    let progress = exchanger.answered(&digest("t"), Some(&answer), NOW);
+    let progress = exchanger.answered(&digest("t"), Some(&answer), UnixTime::from_secs(NOW));
     let Progress::Call(call) = progress else {
         panic!("{progress:?}")
     };
-    assert!(exchanger.known(&digest("t"), NOW).is_none());
+    assert!(
+        exchanger
+            .known(&digest("t"), UnixTime::from_secs(NOW))
+            .is_none()
+    );
     assert_eq!(exchanger.start(&digest("t")), None);
     assert_eq!(call.cluster, "as");
     assert_eq!(header(&call, ":path"), Some("/oauth/token"));
@@ -278,9 +303,12 @@ fn an_assertion_becomes_a_token_at_the_servers_own_authorization_server() {
     assert_eq!(form(&call), expected);
     // It is no exchange: nothing says what was issued.
     let answer = exchanged("final", &json!({"issued_token_type": null}));
-    let progress = exchanger.answered(&digest("t"), Some(&answer), NOW);
+    let progress = exchanger.answered(&digest("t"), Some(&answer), UnixTime::from_secs(NOW));
     assert_eq!(progress, Progress::Over(Ok(())));
-    let known = exchanger.known(&digest("t"), NOW).unwrap().unwrap();
+    let known = exchanger
+        .known(&digest("t"), UnixTime::from_secs(NOW))
+        .unwrap()
+        .unwrap();
     assert_eq!(known.header(), "Bearer final");
 }
 
@@ -295,7 +323,11 @@ fn a_response_without_an_assertion_is_refused() {
     ] {
         let exchanger = exchanger(&with_assertion());
         started(&exchanger, "t");
-        let progress = exchanger.answered(&digest("t"), Some(&exchanged("x", &changes)), NOW);
+        let progress = exchanger.answered(
+            &digest("t"),
+            Some(&exchanged("x", &changes)),
+            UnixTime::from_secs(NOW),
+        );
         let expected = Progress::Over(Err(ExchangeError::Format));
         assert_eq!(progress, expected, "{changes}");
     }
@@ -306,9 +338,13 @@ fn a_refused_assertion_does_not_ask_for_another_sign_in() {
     let exchanger = exchanger(&with_assertion());
     started(&exchanger, "t");
     let assertion = json!({"issued_token_type": ID_JAG, "token_type": "N_A"});
-    exchanger.answered(&digest("t"), Some(&exchanged("a", &assertion)), NOW);
+    exchanger.answered(
+        &digest("t"),
+        Some(&exchanged("a", &assertion)),
+        UnixTime::from_secs(NOW),
+    );
     let answer = answer(400, &json!({"error": "invalid_grant"}));
-    let progress = exchanger.answered(&digest("t"), Some(&answer), NOW);
+    let progress = exchanger.answered(&digest("t"), Some(&answer), UnixTime::from_secs(NOW));
     assert_eq!(progress, Progress::Over(Err(ExchangeError::Denied)));
 }
 
@@ -332,7 +368,7 @@ fn b45_debug_output_has_no_tokens() {
     exchanger.preload_for_dry_run(
         digest("x"),
         Credential::new("Bearer", "s3cret").unwrap(),
-        ENDS,
+        UnixTime::from_secs(ENDS),
     );
     let printed = format!("{exchanger:?} {call:?}");
     assert!(!printed.contains("subject") && !printed.contains("s3cret"));
@@ -342,7 +378,11 @@ fn b45_debug_output_has_no_tokens() {
 fn a_token_that_the_server_refused_is_forgotten() {
     let exchanger = exchanger(&json!({}));
     let credential = Credential::new("Bearer", "x").unwrap();
-    exchanger.preload_for_dry_run(digest("t"), credential, ENDS);
+    exchanger.preload_for_dry_run(digest("t"), credential, UnixTime::from_secs(ENDS));
     exchanger.forget(&digest("t"));
-    assert!(exchanger.known(&digest("t"), NOW).is_none());
+    assert!(
+        exchanger
+            .known(&digest("t"), UnixTime::from_secs(NOW))
+            .is_none()
+    );
 }

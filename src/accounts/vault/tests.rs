@@ -20,14 +20,19 @@ fn tokens() -> Tokens {
     Tokens {
         access_token: Secret::new("at-1".into()),
         refresh_token: Some(Secret::new("rt-1".into())),
-        expires: Some(NOW + 300),
+        expires: Some(UnixTime::from_secs(NOW + 300)),
         scope: Some("notes.read".into()),
         id_token: None,
     }
 }
 
 fn connected() -> LinkedAccount {
-    LinkedAccount::new(&connection(), tokens(), Some("dana@notes".into()), NOW)
+    LinkedAccount::new(
+        &connection(),
+        tokens(),
+        Some("dana@notes".into()),
+        UnixTime::from_secs(NOW),
+    )
 }
 
 fn sealer() -> Sealer {
@@ -46,7 +51,7 @@ fn an_account_opens_at_its_own_place() {
     let record = written(place().put(&sealer(), &connected()));
     assert_eq!(place().get(), StoreOperation::Get(record.key.clone()));
     assert_eq!(
-        place().open(&sealer(), &record.value, NOW),
+        place().open(&sealer(), &record.value, UnixTime::from_secs(NOW)),
         Some(connected())
     );
     for secret in ["at-1", "rt-1", "dana"] {
@@ -74,10 +79,17 @@ fn b42_an_account_does_not_open_at_another_place() {
     ];
     for place in others {
         assert_ne!(place.key(), record.key, "{place:?}");
-        assert_eq!(place.open(&sealer(), &record.value, NOW), None, "{place:?}");
+        assert_eq!(
+            place.open(&sealer(), &record.value, UnixTime::from_secs(NOW)),
+            None,
+            "{place:?}"
+        );
     }
     let stranger = Sealer::new(&"t".repeat(32)).unwrap();
-    assert_eq!(place().open(&stranger, &record.value, NOW), None);
+    assert_eq!(
+        place().open(&stranger, &record.value, UnixTime::from_secs(NOW)),
+        None
+    );
 }
 
 #[test]
@@ -86,27 +98,52 @@ fn a_refresh_does_not_change_the_end_of_an_account() {
     let refreshed = connected().refreshed(Tokens {
         access_token: Secret::new("at-2".into()),
         refresh_token: None,
-        expires: Some(NOW + 5000),
+        expires: Some(UnixTime::from_secs(NOW + 5000)),
         scope: None,
         id_token: None,
     });
-    assert_eq!(refreshed.ends, ends);
+    assert_eq!(refreshed.ends, UnixTime::from_secs(ends));
     assert_eq!(refreshed.refresh_token, connected().refresh_token);
     let record = written(place().put(&sealer(), &refreshed));
-    assert_eq!(record.expires, ends);
-    assert!(place().open(&sealer(), &record.value, ends - 1).is_some());
-    assert_eq!(place().open(&sealer(), &record.value, ends), None);
+    assert_eq!(record.expires, UnixTime::from_secs(ends));
+    assert!(
+        place()
+            .open(&sealer(), &record.value, UnixTime::from_secs(ends - 1))
+            .is_some()
+    );
+    assert_eq!(
+        place().open(&sealer(), &record.value, UnixTime::from_secs(ends)),
+        None
+    );
 }
 
 #[test]
 fn an_account_older_than_the_call_allows_is_not_usable() {
     let connected = connected();
-    assert_eq!(connected.usable(600, NOW), Usable::Now);
-    assert_eq!(connected.usable(600, NOW + 269), Usable::Now);
-    assert_eq!(connected.usable(600, NOW + 270), Usable::AfterRefresh);
-    assert_eq!(connected.usable(60, NOW + 59), Usable::Now);
-    assert_eq!(connected.usable(60, NOW + 60), Usable::No);
-    assert_eq!(connected.usable(9999, NOW + 600), Usable::No);
+    assert_eq!(
+        connected.usable(Duration::from_secs(600), UnixTime::from_secs(NOW)),
+        Usable::Now
+    );
+    assert_eq!(
+        connected.usable(Duration::from_secs(600), UnixTime::from_secs(NOW + 269)),
+        Usable::Now
+    );
+    assert_eq!(
+        connected.usable(Duration::from_secs(600), UnixTime::from_secs(NOW + 270)),
+        Usable::AfterRefresh
+    );
+    assert_eq!(
+        connected.usable(Duration::from_secs(60), UnixTime::from_secs(NOW + 59)),
+        Usable::Now
+    );
+    assert_eq!(
+        connected.usable(Duration::from_secs(60), UnixTime::from_secs(NOW + 60)),
+        Usable::No
+    );
+    assert_eq!(
+        connected.usable(Duration::from_secs(9999), UnixTime::from_secs(NOW + 600)),
+        Usable::No
+    );
 }
 
 #[test]
@@ -114,10 +151,16 @@ fn an_account_without_refresh_ends_with_its_token() {
     let mut rules = connection();
     rules.refresh = false;
     rules.lifetime = Duration::from_secs(3600);
-    let connected = LinkedAccount::new(&rules, tokens(), None, NOW);
+    let connected = LinkedAccount::new(&rules, tokens(), None, UnixTime::from_secs(NOW));
     assert_eq!(connected.refresh_token, None);
-    assert_eq!(connected.usable(3600, NOW + 299), Usable::Now);
-    assert_eq!(connected.usable(3600, NOW + 300), Usable::No);
+    assert_eq!(
+        connected.usable(Duration::from_secs(3600), UnixTime::from_secs(NOW + 299)),
+        Usable::Now
+    );
+    assert_eq!(
+        connected.usable(Duration::from_secs(3600), UnixTime::from_secs(NOW + 300)),
+        Usable::No
+    );
     let record = written(place().put(&sealer(), &connected));
-    assert_eq!(record.expires, NOW + 300);
+    assert_eq!(record.expires, UnixTime::from_secs(NOW + 300));
 }

@@ -105,7 +105,7 @@ fn the_youngest_age_any_condition_asks_for_counts() {
         "crm.refund": {"max_token_age": "10m"}, "crm.*": {"max_token_age": "5m"}, "*": {},
     }));
     let too_old = Err(Denial::TooOld {
-        max_age: 300,
+        max_age: Duration::from_secs(300),
         scopes: vec![],
     });
     for (age, allowed) in [
@@ -219,7 +219,7 @@ fn conditions_of_prompts_apply_to_prompts() {
 }
 
 #[test]
-fn what_nobody_can_cure_is_said_first() {
+fn a_denial_that_the_caller_cannot_cure_comes_first() {
     let policy = policy(&json!({
         "roles": {"r": {"tools": ["*"], "deny": ["crm.purge"]}},
         "tools": {"*": {"scopes": ["s"], "max_token_age": "1s", "when": "args.ok"}},
@@ -229,7 +229,7 @@ fn what_nobody_can_cure_is_said_first() {
         let caller = Principal {
             identity: &identity,
             ceiling: None,
-            token_age: Some(2),
+            token_age: Some(Duration::from_secs(2)),
         };
         authorize(
             &policy,
@@ -246,7 +246,7 @@ fn what_nobody_can_cure_is_said_first() {
     assert_eq!(
         decide("r", "crm.get", &["s"], good),
         Err(Denial::TooOld {
-            max_age: 1,
+            max_age: Duration::from_secs(1),
             scopes: vec!["s".to_owned()],
         })
     );

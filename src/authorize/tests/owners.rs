@@ -134,7 +134,7 @@ fn b17_completions_are_the_callers_own() {
 }
 
 #[test]
-fn who_has_no_such_value_owns_nothing() {
+fn a_caller_without_the_value_owns_nothing() {
     let policy = owners();
     let nobodys = Identity {
         organization: None,
@@ -151,7 +151,7 @@ fn who_has_no_such_value_owns_nothing() {
 }
 
 #[test]
-fn who_did_not_sign_in_is_asked_to() {
+fn an_anonymous_caller_is_asked_to_sign_in() {
     let policy = policy(&json!({
         "anonymous": {"resources": ["crm://*"]},
         "resources": {"crm://a/*": {"owner": {"is": "user", "at": "^crm://a/([^/]+)"}}},

@@ -140,7 +140,7 @@ fn answer(decision: Result<Vec<Evidence>, Denial>) -> ReferenceDecision {
             needed.sort();
             ReferenceDecision::Scopes(needed)
         }
-        Err(Denial::TooOld { max_age, .. }) => ReferenceDecision::TooOld(max_age),
+        Err(Denial::TooOld { max_age, .. }) => ReferenceDecision::TooOld(max_age.as_secs()),
         Err(Denial::ForeignParameter { .. } | Denial::NotOwned { .. } | Denial::OddUri) => {
             panic!("a tool has no URI")
         }
@@ -209,7 +209,7 @@ proptest! {
         let mut identity = identity(&[], &[]);
         identity.roles = roles;
         identity.scopes = scopes;
-        let caller = Principal { identity: &identity, ceiling: None, token_age: age };
+        let caller = Principal { identity: &identity, ceiling: None, token_age: age.map(Duration::from_secs) };
         let arguments = json!({"n": n}).to_string();
         for tool in &tools {
             let target = Target::Tool(tool);

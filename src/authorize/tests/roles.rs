@@ -116,7 +116,7 @@ fn a_denial_wins_over_every_role_and_through_extends() {
 }
 
 #[test]
-fn the_role_of_everybody_allows_and_denies() {
+fn the_role_of_all_callers_allows_and_denies() {
     let policy = policy(&json!({"roles": {
         "*": {"tools": ["ping"], "deny": ["crm.purge"]},
         "all": {"tools": ["*"]},

@@ -161,7 +161,8 @@ fn a_pause_ends_after_100_ms() {
     let (host, worker) = worker(json!({}));
     assert_eq!(worker.perform(1, STREAM, Effect::Pause), None);
     assert_eq!(worker.tick(), []);
-    host.now_ms.set(host.now_ms.get() + PAUSE_MS);
+    host.now_ms
+        .set(host.now_ms.get() + u64::try_from(PAUSE.as_millis()).unwrap());
     assert_eq!(worker.tick(), [(1, Outcome::Paused)]);
     assert_eq!(worker.tick(), []);
 }
@@ -180,7 +181,8 @@ fn k3_a_call_whose_end_the_host_does_not_report_ends() {
     worker.perform(1, STREAM, Effect::Call(request()));
     worker.perform(2, STREAM, Effect::Work(KEYS));
     assert_eq!(worker.tick(), []);
-    host.now_ms.set(host.now_ms.get() + LONGEST_CALL_MS);
+    host.now_ms
+        .set(host.now_ms.get() + u64::try_from(LONGEST_CALL.as_millis()).unwrap());
     assert_eq!(worker.tick(), []);
     host.now_ms.set(host.now_ms.get() + 1);
     let mut woken = worker.tick();

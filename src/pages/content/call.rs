@@ -1,4 +1,4 @@
-//! The pages that ask a user whether a call may be made.
+//! The pages that ask a user to agree to a call.
 
 use super::server;
 use crate::consent::call_question::CallQuestion;
@@ -7,13 +7,13 @@ use crate::pages::html::{Html, page};
 use base::http::Reply;
 use policy::Policy;
 
-/// The page that asks: the tool, the server and the arguments.
+/// The page that asks. It shows the tool, the server and the arguments.
 pub(in crate::pages) struct CallPage<'a> {
     pub(in crate::pages) policy: &'a Policy,
     pub(in crate::pages) question: &'a CallQuestion,
     /// The name of the signed-in user.
     pub(in crate::pages) name: &'a str,
-    /// The link, sealed.
+    /// The sealed link.
     pub(in crate::pages) link: &'a str,
     pub(in crate::pages) form: &'a str,
 }
@@ -61,7 +61,7 @@ impl CallPage<'_> {
     }
 }
 
-/// The page after the answer, also when it is opened again.
+/// The page after the answer. The user can open it again.
 pub(in crate::pages) fn answered(yes: bool) -> Reply {
     let (title, text) = match yes {
         true => (

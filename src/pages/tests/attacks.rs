@@ -6,6 +6,7 @@ use crate::accounts::vault::ConversationId;
 use crate::pages::fake_world::*;
 use crate::pages::{PageRefusal, connect_link};
 use crate::reasons::Approval;
+use base::time::UnixTime;
 use oauth::TokenError;
 
 const SESSION: &str = "__Host-mcp-auth";
@@ -346,7 +347,12 @@ fn b42_forms_of_other_sites_and_other_pages_are_refused() {
     let other = {
         let mut place = world.place("dana");
         place.conversation = ConversationId::User;
-        let link = connect_link(&world.policy, &world.sealer, &place, world.now);
+        let link = connect_link(
+            &world.policy,
+            &world.sealer,
+            &place,
+            UnixTime::from_secs(world.now),
+        );
         query(&link, "ticket")
     };
     for (form, refusal) in [
@@ -428,7 +434,11 @@ fn b42_a_sealed_value_opens_for_its_purpose_only() {
         }
         if *what != "record" {
             let place = world.place("dana");
-            assert_eq!(place.open(&world.sealer, text, NOW), None, "{what}");
+            assert_eq!(
+                place.open(&world.sealer, text, UnixTime::from_secs(NOW)),
+                None,
+                "{what}"
+            );
         }
     }
 }

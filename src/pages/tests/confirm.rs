@@ -6,6 +6,7 @@ use crate::pages::fake_world::*;
 use crate::pages::{PageOutcome, PageRefusal};
 use crate::reasons::Approval;
 use base::store::{StoreError, StoreOperation, Stored};
+use base::time::UnixTime;
 
 const AMOUNT: &str = r#"{"amount":70}"#;
 
@@ -23,7 +24,7 @@ fn said(world: &mut World, user: &str) -> Option<bool> {
     let place = question_place(user, AMOUNT);
     match world.stored(&place.get()).unwrap() {
         Stored::Value(found) => {
-            let question = place.open(&world.sealer, &found?, world.now)?;
+            let question = place.open(&world.sealer, &found?, UnixTime::from_secs(world.now))?;
             question.answer.map(|answer| answer.yes)
         }
         other => panic!("{other:?}"),
@@ -117,7 +118,9 @@ fn a_yes_can_be_taken_back_until_the_call_is_made() {
     let Stored::Value(Some(found)) = world.stored(&place.get()).unwrap() else {
         panic!("no question");
     };
-    let question = place.open(&world.sealer, &found, world.now).unwrap();
+    let question = place
+        .open(&world.sealer, &found, UnixTime::from_secs(world.now))
+        .unwrap();
     let use_up = StoreOperation::Create(place.use_up(&question));
     world.stored(&use_up).unwrap();
     let sent = world.say(&mut browser, &page, "no");

@@ -10,6 +10,7 @@ use crate::pages::sealed::digest;
 use crate::pages::{PageOutcome, PageRefusal, connect_link};
 use crate::reasons::Approval;
 use base::store::StoreError;
+use base::time::UnixTime;
 use oauth::TokenError;
 use oauth::client::TokenAnswerError;
 
@@ -101,7 +102,7 @@ fn a_user_connects_an_account_once() {
 
     let connected = world.connection("dana").unwrap();
     assert_eq!(connected.access_token.reveal(), "at-1");
-    assert_eq!(connected.ends, NOW + 600);
+    assert_eq!(connected.ends, UnixTime::from_secs(NOW + 600));
     assert_eq!(world.connection("eve"), None);
 }
 
@@ -448,7 +449,12 @@ fn a1_the_page_names_the_client() {
         client: "https://app.example.com/<id>".into(),
         ..world.place("dana")
     };
-    let link = connect_link(&world.policy, &world.sealer, &place, NOW);
+    let link = connect_link(
+        &world.policy,
+        &world.sealer,
+        &place,
+        UnixTime::from_secs(NOW),
+    );
     let link = link.strip_prefix(ORIGIN).unwrap().to_owned();
     let page = world.open(&mut browser, &link, "dana");
     assert!(html(&page).contains("https://app.example.com/&lt;id&gt;"));

@@ -298,7 +298,7 @@ fn a_failed_discovery_names_its_reason() {
         assert_eq!(page.connection, Some(("notes".into(), None)));
         let help = match status {
             503 => "Try again later.",
-            _ => "Tell whoever runs this server.",
+            _ => "Tell the operator of this server.",
         };
         assert!(html(&page).contains(help) && !html(&page).contains("script"));
         assert_eq!(header(&page, "retry-after").is_some(), status == 503);

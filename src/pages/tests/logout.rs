@@ -8,6 +8,7 @@ use crate::pages::fake_world::{Browser, NOW, World, document, header, logout_tok
 use crate::pages::{PageOutcome, PageRefusal};
 use crate::reasons::Approval;
 use base::store::StoreError;
+use base::time::UnixTime;
 use oauth::TokenError;
 
 fn told(changes: Value) -> World {
@@ -46,7 +47,13 @@ fn is_over(world: &mut World, place: &AccountPlace, linked_at: u64) -> bool {
     let place = place.clone();
     let over = world.run(|context| async move {
         let user = (place.issuer.as_str(), place.user.as_str());
-        has_signed_out(&context, user, &place.conversation, linked_at).await
+        has_signed_out(
+            &context,
+            user,
+            &place.conversation,
+            UnixTime::from_secs(linked_at),
+        )
+        .await
     });
     over.unwrap()
 }

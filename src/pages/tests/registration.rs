@@ -6,6 +6,7 @@ use crate::pages::fake_world::*;
 use crate::pages::find_client::Registration;
 use base::http::Endpoint;
 use base::store::{StoreOperation, StoreRecord};
+use base::time::UnixTime;
 use oauth::client::{AuthorizationServer, read_metadata};
 
 const BACK: &str = "https://crm.example.com/.mcp-auth/callback/notes";
@@ -119,7 +120,7 @@ fn a_record_is_for_one_connection_scope_and_server() {
 #[test]
 fn a_record_is_sealed_and_ends() {
     let kept = record(&mut World::of(&discovering()));
-    assert_eq!(kept.expires, NOW + 90 * 24 * 3600);
+    assert_eq!(kept.expires, UnixTime::from_secs(NOW + 90 * 24 * 3600));
     let at = |now: u64, resource: &str| {
         let mut document = discovering();
         document["resource"] = json!(resource);
@@ -129,8 +130,8 @@ fn a_record_is_sealed_and_ends() {
     };
     let own = "https://crm.example.com/mcp";
     assert_eq!(at(NOW, own).as_deref(), Some("one"));
-    assert!(at(kept.expires - 1, own).is_some());
-    assert_eq!(at(kept.expires, own), None);
+    assert!(at(kept.expires.as_secs() - 1, own).is_some());
+    assert_eq!(at(kept.expires.as_secs(), own), None);
     assert_eq!(at(NOW, "https://crm.example.com/other"), None);
 }
 

@@ -5,11 +5,11 @@ use base::json::tree::{Node, Value};
 use mcp::headers::{HeaderEdit, HeaderMismatch, Headers, decode, encode};
 use policy::ParamHeader;
 
-/// The headers of declared arguments as the server gets them. Some of the client's may be missing.
+/// The headers of declared arguments for the server. Some of the client's may be missing.
 ///
 /// # Errors
 ///
-/// A header does not say what its argument says, or only one of the two is there.
+/// A header differs from its argument, or only one of the two is present.
 pub(super) fn rebuild(
     headers: &Headers,
     received: &[u8],
@@ -17,7 +17,7 @@ pub(super) fn rebuild(
     declared: &[&ParamHeader],
     may_be_missing: impl Fn(&ParamHeader) -> bool,
 ) -> Result<Vec<HeaderEdit>, HeaderMismatch> {
-    // They were read strictly before.
+    // The body was read strictly before.
     let read = |arguments| Node::read(arguments, usize::MAX);
     let received = read(received).map_err(|_| MISMATCH)?;
     let sent = read(sent).map_err(|_| MISMATCH)?;
@@ -43,7 +43,7 @@ pub(super) fn rebuild(
     Ok(edits)
 }
 
-/// What a header says, decoded.
+/// The decoded value of a header.
 fn stated(headers: &Headers, name: &str) -> Result<Option<String>, HeaderMismatch> {
     let mut values = headers.all(name);
     let (Some(value), None) = (values.next(), values.next()) else {
@@ -58,7 +58,7 @@ fn stated(headers: &Headers, name: &str) -> Result<Option<String>, HeaderMismatc
     decoded.map(|text| Some(text.into_owned())).ok_or(MISMATCH)
 }
 
-/// The single value at a path; `None` if it is null or not there.
+/// The single value at a path. `None`: null or missing.
 fn value_at(arguments: &Node, path: &[String]) -> Option<Single> {
     let node = path
         .iter()

@@ -7,7 +7,7 @@ use mcp::argument_names::fold;
 use mcp::headers::{HeaderEdit, HeaderMismatch, Headers, PARAM_PREFIX, decode, encode};
 use policy::ParamHeader;
 
-/// More than any tool mirrors: each is compared with each argument.
+/// The maximum number of headers. Each is compared with each argument.
 const MAX_HEADERS: usize = 32;
 
 /// A single value among the arguments.
@@ -19,7 +19,7 @@ struct Argument {
     ruled: bool,
 }
 
-/// What becomes of an argument.
+/// The change of an argument.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum ArgumentFate {
     Gone,
@@ -27,13 +27,12 @@ enum ArgumentFate {
     Unchanged,
 }
 
-/// What has to change in the headers that the policy does not declare when these values of the
-/// arguments change.
+/// The edits of undeclared headers, for these changes of arguments.
 ///
 /// # Errors
 ///
-/// It cannot be told which of several arguments a header mirrors, or a header mirrors none and
-/// `is_ruled` knows its name, or it holds JSON in which `holds_ruled` knows a name.
+/// A header may mirror one of several arguments that change in different ways. Or it mirrors no argument,
+/// and `is_ruled` knows its name, or `holds_ruled` knows a name in its JSON.
 pub(super) fn follow(
     headers: &Headers,
     body: &[u8],
@@ -75,7 +74,7 @@ pub(super) fn follow(
             };
             let read = arguments.as_ref().and_then(|span| body.get(span.clone()));
             if let Some(read) = read {
-                // What ends it early ended the request before.
+                // An error here has refused the request before.
                 let _ = collector.value(&mut Reader::new(read, usize::MAX), "");
             }
             collector.found
@@ -90,11 +89,11 @@ pub(super) fn follow(
             known.iter().filter(same)
         };
         let of_name = || mirrored().filter(|argument| argument.folded_key == folded);
-        // A header whose name has a rule mirrors an argument that has one: the value of another
-        // argument says nothing about it.
+        // A header whose name has a rule mirrors an argument with a rule. The value of another argument
+        // does not identify it.
         let ruled = is_ruled(parameter);
         let mirrors = match agreed(mirrored().filter(|argument| argument.ruled || !ruled)) {
-            // Not known here, so it is forwarded.
+            // An unknown header is passed on.
             Mirrors::Nothing if !ruled && !holds_ruled(&value) => {
                 Mirrors::One(ArgumentFate::Unchanged)
             }
@@ -115,13 +114,13 @@ pub(super) fn follow(
     Ok(edits)
 }
 
-/// What the arguments with a header's value say about it.
+/// The arguments that have a header's value.
 enum Mirrors {
-    /// No argument has its value.
+    /// None.
     Nothing,
-    /// One has, or several that fare alike.
+    /// One, or several with the same change.
     One(ArgumentFate),
-    /// Several have it and fare differently.
+    /// Several with different changes.
     Several,
 }
 
@@ -135,7 +134,7 @@ fn agreed<'k>(mut arguments: impl Iterator<Item = &'k Argument>) -> Mirrors {
     Mirrors::Several
 }
 
-/// What becomes of the value at a place. Changes stand in the order of the body and do not overlap.
+/// The change of the value at a place. Changes are in the order of the body and do not overlap.
 fn fate(span: &Span, changes: &[Change]) -> ArgumentFate {
     let next = changes.partition_point(|change| change.span.end < span.end);
     match changes
@@ -152,7 +151,7 @@ fn fate(span: &Span, changes: &[Change]) -> ArgumentFate {
 
 /// Reads the arguments, which were read before as part of the body.
 struct Collector<'c, R> {
-    /// Where they start in the body.
+    /// The start of the arguments in the body.
     start: usize,
     changes: &'c [Change],
     is_ruled: R,

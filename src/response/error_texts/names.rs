@@ -1,4 +1,4 @@
-//! ErrorTextNames of tools in a text.
+//! Names of tools in a text.
 
 use std::collections::HashMap;
 
@@ -8,21 +8,21 @@ use crate::response::results::repeated::replace;
 use base::json::Span;
 use policy::Policy;
 
-/// The longest name that is looked for (MCP 2026-07-28 "Tool ErrorTextNames" allows 128 characters).
+/// The maximum length of a name (MCP 2026-07-28 "Tool Names" allows 128 characters).
 const MAX_NAME: usize = 256;
-/// How many ends are tried for a name that starts at one place.
+/// The number of ends that are tried for a name at one place.
 const MAX_ENDS: usize = 12;
-/// How many names are looked up for one message. A value for which these are too few is hidden.
+/// The number of names that are looked up for one message. If a value needs more, it is hidden.
 const MAX_LOOKUPS: usize = 50_000;
 
 /// The names of tools that one caller may not call.
 pub(super) struct ErrorTextNames<'p> {
     policy: &'p Policy,
     caller: Principal<'p>,
-    /// What was decided about names before.
+    /// Earlier decisions about names.
     decided: HashMap<String, bool>,
     lookups: usize,
-    /// How many were hidden.
+    /// The number of hidden names.
     pub(super) hidden: usize,
 }
 
@@ -40,7 +40,7 @@ impl<'p> ErrorTextNames<'p> {
         }
     }
 
-    /// A text without these names, if it has any.
+    /// The text without these names. `None`: it has none.
     pub(super) fn hide(&mut self, text: &str) -> Result<Option<String>, TooMany> {
         if self.policy.known_tools.is_empty() {
             return Ok(None);
@@ -58,7 +58,7 @@ impl<'p> ErrorTextNames<'p> {
         Ok(replace(text, found, |_| STARS.to_owned()))
     }
 
-    /// The longest name that starts first counts, then what is behind it.
+    /// Finds the longest name that starts first, then the names after it.
     fn find(&mut self, text: &str, run: Span, found: &mut Vec<Span>) -> Result<(), TooMany> {
         let (starts, ends, last) = bounds(text, &run);
         let mut done = run.start;
@@ -69,7 +69,7 @@ impl<'p> ErrorTextNames<'p> {
             let from = ends.partition_point(|end| *end <= start);
             let near = |end: &&usize| end.saturating_sub(start) <= MAX_NAME;
             let near = ends.iter().skip(from).take(MAX_ENDS).filter(near);
-            // What ends a sentence is no part of the name, if there is one without it.
+            // The end of a sentence is not part of a name, if the name without it exists.
             let (outside, inside): (Vec<usize>, Vec<usize>) =
                 near.copied().partition(|end| *end > last);
             for end in inside.into_iter().rev().chain(outside) {
@@ -88,7 +88,7 @@ impl<'p> ErrorTextNames<'p> {
         Ok(())
     }
 
-    /// The decision that lists are filtered by. A prompt of the same name may be the caller's.
+    /// The decision of lists. The caller may have a prompt of the same name.
     fn is_hidden(&mut self, name: &str) -> bool {
         if let Some(hidden) = self.decided.get(name) {
             return *hidden;
@@ -100,8 +100,8 @@ impl<'p> ErrorTextNames<'p> {
     }
 }
 
-/// What names are made of: what MCP recommends, what it does not forbid, and `:`, which some servers
-/// put behind a namespace.
+/// The characters of names: those that MCP recommends or allows, and `:`, which some servers use after a
+/// namespace.
 fn is_of_name(character: char) -> bool {
     character.is_alphanumeric() || "_-./:".contains(character)
 }
@@ -114,15 +114,15 @@ fn next_run(text: &str, from: usize) -> Option<Span> {
     Some(start..start.checked_add(length.unwrap_or(rest.len()))?)
 }
 
-/// Where in a run a name may start, and where it may end: names stand in sentences, in paths, behind
-/// a label, between the underscores of Markdown. The last is where the run ends without those.
+/// The places in a run where a name may start and end. Names occur in sentences, in paths, after a label,
+/// between underscores of Markdown. The last value is the end of the run without those.
 fn bounds(text: &str, run: &Span) -> (Vec<usize>, Vec<usize>, usize) {
     let inside = text.get(run.clone()).unwrap_or_default();
     let first = inside.trim_start_matches(is_edge).len();
     let first = inside.len().saturating_sub(first);
     let last = inside.trim_end_matches(is_edge).len();
     let mut starts = vec![run.start];
-    // `\n` as it is written in code: the `n` is no part of the name.
+    // `\n` as in code: the `n` is not part of the name.
     let is_escaped = text.get(..run.start).is_some_and(|it| it.ends_with('\\'));
     if is_escaped && inside.starts_with(['n', 'r', 't']) {
         starts.push(run.start.saturating_add(1));

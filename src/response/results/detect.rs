@@ -1,4 +1,4 @@
-//! Values recognised by their form, wherever they stand in a text.
+//! Detectors: values that are recognised by their form, anywhere in a text.
 
 mod secrets;
 
@@ -8,7 +8,7 @@ use memchr::memchr_iter;
 
 use policy::Detector;
 
-/// The values of these kinds in a text, as ranges of its bytes. They may overlap.
+/// The values of these kinds in a text, as byte ranges. They may overlap.
 pub(in crate::response) fn find(detectors: &[Detector], text: &str) -> Vec<Range<usize>> {
     let mut scan = Scan::new(text);
     for detector in detectors {
@@ -26,12 +26,12 @@ pub(super) fn is_hidden_number(detectors: &[Detector], number: &str) -> bool {
     detectors.contains(&Detector::Card) && !find(&[Detector::Card], number).is_empty()
 }
 
-/// A search through one text. A text of a caller may be made to take long. So no search goes back over
-/// a part of the text that a search of the same kind has read: the work grows with the text only.
+/// A search through one text. Attackers can craft texts. So no search reads a part of the text twice for
+/// one kind: the work is linear in the text.
 struct Scan<'t> {
     text: &'t str,
     found: Vec<Range<usize>>,
-    /// How many bytes were read, for the tests of the cost.
+    /// The number of bytes read, for the tests of the cost.
     work: usize,
 }
 
@@ -51,7 +51,7 @@ impl<'t> Scan<'t> {
         self.text.as_bytes().get(at).copied()
     }
 
-    /// Where the bytes of a class that stand here end.
+    /// The end of the bytes of a class at this place.
     fn run(&mut self, from: usize, class: Class) -> usize {
         let rest = self.text.as_bytes().get(from..).unwrap_or_default();
         let length = rest.iter().position(|byte| !class(*byte));
@@ -60,7 +60,7 @@ impl<'t> Scan<'t> {
         from.saturating_add(length)
     }
 
-    /// Where the bytes of a class that stand before this place start.
+    /// The start of the bytes of a class before this place.
     fn run_before(&mut self, to: usize, class: Class) -> usize {
         let before = self.text.as_bytes().get(..to).unwrap_or_default();
         let length = before.iter().rev().position(|byte| !class(*byte));
@@ -81,7 +81,7 @@ impl<'t> Scan<'t> {
         }
     }
 
-    /// Where a domain with at least one dot ends.
+    /// The end of a domain with at least one dot.
     fn domain(&mut self, from: usize) -> Option<usize> {
         let is_label = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
         let mut end = None;
@@ -120,8 +120,8 @@ impl<'t> Scan<'t> {
         self.cards_in(&run);
     }
 
-    /// Card numbers among digits that stand together. Other digits beside one may pass for the start
-    /// of another, so whatever could be one is found, and what overlaps counts as a whole.
+    /// Card numbers in a run of digits. Digits next to a number may look like the start of another one. So
+    /// all candidates are found, and overlapping ones count as a whole.
     fn cards_in(&mut self, digits: &[usize]) {
         let mut found: Vec<Range<usize>> = Vec::new();
         let candidates = (0..digits.len()).flat_map(|from| {

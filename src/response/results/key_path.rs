@@ -1,11 +1,11 @@
-//! The keys on the way to a value.
+//! The path of keys to a value.
 
 use mcp::argument_names::fold;
 use policy::FieldPath;
 
-/// The keys that a key stands for, folded.
+/// The keys in a key that is a path itself, folded.
 pub(in crate::response) fn steps(key: &str) -> impl Iterator<Item = String> {
-    // No rule names more; a key may be long.
+    // No rule has more keys, and a key may be long.
     let last = key
         .rsplit(['.', '/', '[', ']'])
         .filter(|step| !step.is_empty());
@@ -15,7 +15,7 @@ pub(in crate::response) fn steps(key: &str) -> impl Iterator<Item = String> {
     steps.map(std::borrow::Cow::into_owned)
 }
 
-/// How many keys one key stands for at most.
+/// The maximum number of keys in one key.
 const MAX_STEPS: usize = 64;
 
 /// Folded keys, the outermost first. A key that is a path itself, such as `customer.ssn` or
@@ -28,19 +28,19 @@ pub(super) struct KeyPath {
 }
 
 impl KeyPath {
-    /// The keys that one key stands for.
+    /// The keys in one key.
     pub(super) fn of(key: &str) -> Self {
         let mut path = Self::default();
         path.push(key);
         path
     }
 
-    /// The key that was gone into last, folded.
+    /// The last key, folded.
     pub(super) fn last(&self) -> &str {
         &self.last
     }
 
-    /// Goes into a member; returns how many keys that are.
+    /// Adds the key of a member. Returns the number of keys in it.
     pub(super) fn push(&mut self, key: &str) -> usize {
         self.last = fold(key).into_owned();
         let before = self.steps.len();
@@ -48,13 +48,13 @@ impl KeyPath {
         self.steps.len().saturating_sub(before)
     }
 
-    /// Comes back out of it.
+    /// Removes them.
     pub(super) fn pop(&mut self, pushed: usize) {
         let left = self.steps.len().saturating_sub(pushed);
         self.steps.truncate(left);
     }
 
-    /// Whether a path leads to the member that was gone into last.
+    /// Whether a field path leads to the last member.
     pub(super) fn end_with(&self, path: &FieldPath) -> bool {
         path.matches(&self.steps) || path.matches(std::slice::from_ref(&self.last))
     }

@@ -1,11 +1,11 @@
-//! What stands in the place of a value the caller does not see.
+//! Replacements of hidden values.
 
 use super::new_keys::NewKeys;
 use crate::response::changes::Changes;
 use base::json::tree::{Node, Value};
 use policy::Mask;
 
-/// In the place of a text, or of a part of one.
+/// Replaces a text or a part of one.
 pub(in crate::response) const STARS: &str = "***";
 /// Hides values in one way.
 #[derive(Clone, Copy)]
@@ -23,7 +23,7 @@ impl Masker<'_> {
             Mask::Last4 => {
                 let length = text.chars().count();
                 let last: String = text.chars().skip(length.saturating_sub(4)).collect();
-                // Of a short one, four characters are most of it.
+                // Four characters are most of a short text.
                 if length > 8 {
                     format!("{STARS}{last}")
                 } else {
@@ -41,8 +41,8 @@ impl Masker<'_> {
         }
     }
 
-    /// Hides every value in a node, and every key that is not written as the name of a field; the shape
-    /// stays. What was hidden is added to `values`.
+    /// Hides all values in a node, and all keys that do not look like names of fields. The shape stays.
+    /// Hidden values are added to `values`.
     pub(super) fn leaves(self, node: &Node, changes: &mut Changes, values: &mut Vec<String>) {
         let mut renamed = NewKeys::new(node.members());
         for member in node.members() {
@@ -67,7 +67,7 @@ impl Masker<'_> {
     }
 }
 
-/// Every text and number in a node, and every key that is a value.
+/// All texts and numbers in a node, and all keys that are values.
 pub(super) fn collect(node: &Node, changes: &Changes, values: &mut Vec<String>) {
     if let Some(text) = changes.text(node) {
         values.push(text.into_owned());
@@ -82,7 +82,7 @@ pub(super) fn collect(node: &Node, changes: &Changes, values: &mut Vec<String>) 
     }
 }
 
-/// Every text and number in a node.
+/// All texts and numbers in a node.
 pub(super) fn collect_values(node: &Node, changes: &Changes, values: &mut Vec<String>) {
     if let Some(text) = changes.text(node) {
         values.push(text.into_owned());
@@ -94,7 +94,7 @@ pub(super) fn collect_values(node: &Node, changes: &Changes, values: &mut Vec<St
     }
 }
 
-/// Whether a key is written as the name of a field, as `cardNumber` and `card_number`.
+/// Whether a key looks like the name of a field: `cardNumber`, `card_number`.
 fn is_plain_name(key: &str) -> bool {
     let starts = key.starts_with(|first: char| first.is_ascii_lowercase() || first == '_');
     starts
@@ -103,7 +103,8 @@ fn is_plain_name(key: &str) -> bool {
             .all(|byte| byte.is_ascii_alphabetic() || byte == b'_')
 }
 
-/// Whether a key is a value that other texts may repeat, as `123-45-6789`, and no name as `line1`.
+/// Whether a key is a value that other texts may repeat, such as `123-45-6789`, and not a name such as
+/// `line1`.
 fn is_value(key: &str) -> bool {
     let is_name = !key.starts_with(|first: char| first.is_ascii_digit())
         && key

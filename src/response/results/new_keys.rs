@@ -1,20 +1,20 @@
-//! Other keys for members of an object.
+//! New keys for members of an object.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::response::changes::Changes;
 use base::json::tree::Child;
 
-/// Gives members of one object other keys, which no other member has.
+/// Renames members of one object. All keys stay different.
 pub(in crate::response) struct NewKeys<'m> {
     members: &'m [Child],
-    /// Made once something is renamed, which is rare.
+    /// Made at the first rename, which is rare.
     taken: Option<Taken>,
 }
 
 struct Taken {
     keys: HashSet<String>,
-    /// How many keys have a length: such keys may become the same.
+    /// The number of keys of each length: such keys may become equal.
     lengths: HashMap<usize, usize>,
 }
 
@@ -26,7 +26,7 @@ impl<'m> NewKeys<'m> {
         }
     }
 
-    /// Gives a member this key, with its number behind it if another has it.
+    /// Renames a member. If the key exists, a number is appended.
     pub(in crate::response) fn rename(
         &mut self,
         member: &Child,

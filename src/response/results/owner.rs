@@ -12,32 +12,32 @@ use policy::{FieldPath, Missing, Otherwise, OwnerRule};
 /// Checks one value, and removes objects of other owners.
 pub(super) struct Owners<'r> {
     pub(super) rule: &'r OwnerRule,
-    /// The caller's own value; without one, nothing is the caller's.
+    /// The caller's own value. Without it no object belongs to the caller.
     pub(super) own: Option<&'r str>,
-    /// What happens to an object that names no owner.
+    /// The rule for an object without an owner.
     pub(super) missing: Missing,
     pub(super) max_depth: usize,
     keys: KeyPath,
-    /// How many were taken out.
+    /// The number of removed objects.
     pub(super) dropped: usize,
-    /// The values in them.
+    /// The values in removed objects.
     pub(super) hidden: Vec<String>,
-    /// How many were taken out of the lists beside the fields at hand.
+    /// The number of objects that were removed from the lists beside the current fields.
     listed: usize,
 }
 
-/// What a value says about its owner.
+/// The owners that a value names.
 #[derive(Debug, Clone, Copy, Default)]
 struct Ownership {
     /// It belongs to another owner.
     foreign: bool,
-    /// It names an owner somewhere.
+    /// The value names an owner.
     named: bool,
     /// It is an object that names its owner, or holds one outside of any list.
     is_record: bool,
 }
 
-/// Objects beside owned ones that tell how these are delivered. They have no owner.
+/// Objects beside owned ones that describe the result, such as a page. They have no owner.
 const AROUND: [&str; 11] = [
     "cursor",
     "cursors",
@@ -75,7 +75,7 @@ impl<'r> Owners<'r> {
     ///
     /// # Errors
     ///
-    /// It belongs to another owner or names none, and is no item of a list that it could be removed from.
+    /// The value belongs to another owner or names none, and is not an item of a list.
     pub(super) fn check(
         &mut self,
         root: &Node,
@@ -104,7 +104,7 @@ impl<'r> Owners<'r> {
         }
     }
 
-    /// A text may be JSON once more.
+    /// A text may hold JSON.
     fn text(
         &mut self,
         node: &Node,
@@ -114,7 +114,7 @@ impl<'r> Owners<'r> {
         let Some(Held::Json(mut inner)) = changes.open(node, self.max_depth) else {
             return Ok(Ownership::default());
         };
-        // Each one inside another is read less deep, so that it ends.
+        // Each nested text is read with a lower depth limit, so the search ends.
         self.max_depth = self.max_depth.saturating_sub(1);
         let state = self.node(&inner.node, covered, &mut inner.changes);
         self.max_depth = self.max_depth.saturating_add(1);
@@ -187,14 +187,14 @@ impl<'r> Owners<'r> {
         Ok(())
     }
 
-    /// Takes out an object, whose values other texts may repeat.
+    /// Removes an object. Other texts may repeat its values.
     fn drop(&mut self, child: &Child, changes: &mut Changes) {
         collect(&child.node, changes, &mut self.hidden);
         changes.remove(&child.element);
         self.dropped = self.dropped.saturating_add(1);
     }
 
-    /// The texts and numbers in objects of the caller's own.
+    /// The texts and numbers in the caller's own objects.
     pub(super) fn own_values(
         &mut self,
         node: &Node,
@@ -250,7 +250,7 @@ impl<'r> Owners<'r> {
             let listed = self.listed;
             let state = self.node(&item.node, covered, changes)?;
             if !matches!(item.node.value, Value::Array(_)) {
-                // What was taken out inside an object is counted there.
+                // Objects that were removed inside an object are counted there.
                 self.listed = listed;
             }
             named |= state.named;
@@ -269,7 +269,7 @@ impl<'r> Owners<'r> {
                 Missing::Drop => {
                     self.drop(item, changes);
                     removed = removed.saturating_add(1);
-                    // It named its owner, or may be left out.
+                    // The item named its owner, or `missing` allows that it does not.
                     named = true;
                 }
             }
@@ -282,8 +282,8 @@ impl<'r> Owners<'r> {
         })
     }
 
-    /// Subtracts what was taken out from the fields that count, beside the list or in an object
-    /// beside it.
+    /// Subtracts removed objects from the fields that count them, beside the list or in an object beside
+    /// it.
     fn count(&mut self, members: &[Child], taken_out: usize, changes: &mut Changes) {
         for member in members {
             if let Some(written) = changes.number(&member.node) {
@@ -329,7 +329,7 @@ impl<'r> Owners<'r> {
     }
 }
 
-/// Whether a value is an object, or a text with one in it.
+/// Whether a value is an object, or a text that holds one.
 fn is_object(node: &Node) -> bool {
     let text = node.text().unwrap_or_default();
     matches!(node.value, Value::Object(_)) || text.trim_start().starts_with('{')
@@ -342,7 +342,7 @@ fn holds_list(node: &Node, changes: &Changes) -> bool {
             || children.any(|child| holds_list(&child.node, changes)))
 }
 
-/// Whether a value says anything: an answer without hits need not name an owner.
+/// Whether a value has content: a result without hits need not name an owner.
 fn says_something(node: &Node, changes: &Changes) -> bool {
     match &node.value {
         Value::Text(_) => changes

@@ -19,23 +19,23 @@ use base::json::tree::{Child, Node, Value};
 use oauth::Identity;
 use policy::{Mask, Missing, Otherwise, ResultRule, TextRule};
 
-/// What is done to a message, one after the other.
+/// The steps for a message, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PassStep {
     Owner,
     Fields,
 }
 
-/// How many objects were taken out. A text often repeats the structured content, so it counts only
-/// where there is none.
+/// The number of removed objects. A text often repeats the structured content, so it counts only without
+/// structured content.
 #[derive(Debug, Default)]
 struct Dropped {
     structured: Option<usize>,
     in_texts: usize,
 }
 
-/// The blocks of a result's content. Some servers write a list as one block for each item. So a block
-/// of another owner is removed like an item, if the answer also holds something of the caller's.
+/// The blocks of a result's content. Some servers write a list as one block for each item. So a block of
+/// another owner is removed like an item, if the answer also has an object of the caller.
 #[derive(Debug, Default)]
 struct Blocks {
     own: bool,
@@ -51,11 +51,11 @@ pub(super) struct Pass<'r> {
     max_depth: usize,
     dropped: Dropped,
     blocks: Blocks,
-    /// Fields that were hidden.
+    /// The hidden fields.
     pub(super) redacted: Vec<String>,
     /// Values that other texts of the message may repeat.
     values: HiddenValues,
-    /// Whether prose in the data at hand is withheld as a text is.
+    /// Whether prose in the current data is withheld like a text.
     withholds_prose: bool,
 }
 
@@ -82,13 +82,13 @@ impl<'r> Pass<'r> {
         }
     }
 
-    /// How many objects were taken out.
+    /// The number of removed objects.
     pub(super) fn dropped(&self) -> usize {
         self.dropped.structured.unwrap_or(self.dropped.in_texts)
     }
 
-    /// First removes objects of other owners, then hides fields in the rest, then hides their values
-    /// where other texts repeat them. `size`: how long the message is.
+    /// Removes objects of other owners, then hides fields in the rest, then hides their values where other
+    /// texts repeat them. `size`: the length of the message.
     pub(super) fn message(
         &mut self,
         places: &[DataPlace<'_>],
@@ -113,7 +113,7 @@ impl<'r> Pass<'r> {
         Ok(())
     }
 
-    /// The values of the caller's own objects, which may be repeated, if any others were taken out.
+    /// The values of the caller's own objects, if other objects were removed. Texts may repeat them.
     fn own_values(&self, places: &[DataPlace<'_>], changes: &mut Changes) -> HashSet<String> {
         let mut values = HashSet::new();
         if let (Some(rule), false) = (&self.rule.owner, self.values.taken_out.is_empty()) {
@@ -174,7 +174,7 @@ impl<'r> Pass<'r> {
         owner.is_some_and(|owner| owner.otherwise == Otherwise::Drop)
     }
 
-    /// Takes a block out of the content.
+    /// Removes a block from the content.
     fn drop_block(&mut self, text: &Node, block: &Element, changes: &mut Changes) {
         if let Some(Held::Json(inner)) = changes.open(text, self.max_depth) {
             collect(&inner.node, &inner.changes, &mut self.values.taken_out);
@@ -184,8 +184,7 @@ impl<'r> Pass<'r> {
         self.dropped.in_texts = self.dropped.in_texts.saturating_add(1);
     }
 
-    /// A value whose fields can be told apart. `beside`: it comes with the answer and need not name
-    /// an owner.
+    /// Structured data. `beside`: it comes with the answer and need not name an owner.
     fn data(
         &mut self,
         node: &Node,
@@ -231,7 +230,7 @@ impl<'r> Pass<'r> {
         }
     }
 
-    /// Hides the columns of tables, and the values of fields that are named by another member.
+    /// Hides the columns of tables, and the values of fields whose name is in another member.
     fn tables(&mut self, node: &Node, changes: &mut Changes) {
         if self.rule.redact.is_empty() {
             return;
@@ -262,7 +261,7 @@ impl<'r> Pass<'r> {
         }
     }
 
-    /// Whether the field that was gone into last is hidden, which is noted.
+    /// Whether the last field is hidden. Notes it.
     fn is_hidden(&mut self, keys: &KeyPath) -> bool {
         let mut paths = self.rule.redact.iter();
         let Some(field) = paths.find(|path| keys.end_with(path)) else {
@@ -284,11 +283,11 @@ impl<'r> Pass<'r> {
         }
     }
 
-    /// A text inside JSON: it may be JSON once more, and may hold what is detected.
+    /// A text inside JSON. It may hold JSON, and may have detected values.
     fn value(&mut self, node: &Node, keys: &mut KeyPath, changes: &mut Changes) {
         let now = match changes.open(node, self.max_depth) {
             Some(Held::Json(mut inner)) => {
-                // Each one inside another is read less deep, so that it ends.
+                // Each nested text is read with a lower depth limit, so the search ends.
                 self.max_depth = self.max_depth.saturating_sub(1);
                 self.tables(&inner.node, &mut inner.changes);
                 self.fields(&inner.node, keys, &mut inner.changes);
@@ -306,12 +305,12 @@ impl<'r> Pass<'r> {
         write(node, now, changes);
     }
 
-    /// Whether the rule is about fields, which cannot be found in what is nearly JSON.
+    /// Whether the rule has fields. They cannot be found in text that is nearly JSON.
     fn tells_fields_apart(&self) -> bool {
         self.rule.owner.is_some() || !self.rule.redact.is_empty()
     }
 
-    /// A text that is an answer.
+    /// The text of an answer.
     fn text(&mut self, node: &Node, changes: &mut Changes) -> Result<(), NotTheCallers> {
         let (text, is_nearly) = match changes.open(node, self.max_depth) {
             Some(Held::Json(mut inner)) => {
@@ -329,7 +328,7 @@ impl<'r> Pass<'r> {
         Ok(())
     }
 
-    /// JSON inside a text that is an answer.
+    /// JSON inside the text of an answer.
     fn json(&mut self, inner: &mut EmbeddedEdits) -> Result<(), NotTheCallers> {
         self.max_depth = self.max_depth.saturating_sub(1);
         let keys = &mut KeyPath::default();
@@ -338,7 +337,7 @@ impl<'r> Pass<'r> {
         outcome
     }
 
-    /// Hides what is detected in every text of a node.
+    /// Hides detected values in all texts of a node.
     fn in_texts(&self, node: &Node, changes: &mut Changes) {
         if self.step != PassStep::Fields {
             return;

@@ -1,5 +1,5 @@
-//! Where in a message of the server its data stand, and in what form. What is not of the form the
-//! protocol gives it is an answer as a whole.
+//! The places of data in a message of the server, and their forms. Parts that do not have the protocol's
+//! form are answers as a whole.
 
 use std::collections::HashMap;
 
@@ -7,52 +7,52 @@ use base::json::Element;
 use base::json::tree::{Child, Node, Value};
 use mcp::argument_names::fold;
 
-/// What stands at a place.
+/// The form of data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DataForm {
-    /// The answer itself.
+    /// The answer.
     Answer,
-    /// What comes with it: `_meta`, the data of an error or a log message. Prose in it is a text.
+    /// Data with the answer: `_meta`, the data of an error or a log message. Prose in it is a text.
     Data,
-    /// What the server says of itself. Prose in it is for every caller.
+    /// The server's description of itself. Prose in it is for all callers.
     Presented,
-    /// A text, or what may be JSON once more.
+    /// A text. It may hold JSON.
     Text,
-    /// The same in base64.
+    /// A text in base64.
     Blob,
-    /// A picture or a sound in base64, if it is one.
+    /// An image or audio in base64, if it is valid.
     Media,
-    /// What the protocol needs as it is: a URI, a cursor, a state.
+    /// A value that the protocol needs unchanged: a URI, a cursor, a state.
     Link,
 }
 
 /// A place of a message.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DataPlace<'n> {
-    /// The key it stands under, where the protocol does not know it.
+    /// Its key, if the protocol does not define it.
     pub(super) key: &'n str,
     pub(super) node: &'n Node,
     pub(super) form: DataForm,
-    /// The content block that this text belongs to: some servers write one block for each item of a list.
+    /// The content block of this text: some servers write one block for each item of a list.
     pub(super) block: Option<&'n Element>,
 }
 
-/// What a message may answer.
+/// The kind of request that a message answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::response) enum AnswerTo {
     /// A call of a tool, or another request for data.
     Call,
-    /// A request for a list. The list itself is filtered by other rules.
+    /// A request for a list. Other rules filter the list itself.
     List,
     /// Another request about the server.
     Server,
-    /// It is not known what.
+    /// Unknown.
     Anything,
 }
 
 type Visit<'v, 'n> = &'v mut dyn FnMut(&'n str, &'n Node, DataForm);
 
-/// Every place of a message where data stand, in their order.
+/// All places of data in a message, in order.
 pub(super) fn places(message: &Node, to: AnswerTo) -> Vec<DataPlace<'_>> {
     let content = message
         .member("result")
@@ -76,7 +76,7 @@ pub(super) fn places(message: &Node, to: AnswerTo) -> Vec<DataPlace<'_>> {
     found
 }
 
-/// The keys under which the protocol has data. Some clients read them in any case.
+/// The protocol's keys for data. Some clients ignore their case.
 const KEYS: &[&str] = &[
     "completion",
     "content",
@@ -99,7 +99,7 @@ const KEYS: &[&str] = &[
     "values",
 ];
 
-/// The key of the protocol that a key may be read as.
+/// The protocol's key that a client may read this key as.
 fn known(key: &str) -> &str {
     if KEYS.contains(&key) {
         return key;
@@ -117,7 +117,7 @@ fn envelope<'n>(message: &'n Node, to: AnswerTo, visit: Visit<'_, 'n>) {
         .clone()
         .any(|child| !own.contains(&child.key.as_str()))
     {
-        // No message of the protocol's.
+        // Not a message of the protocol.
         visit("", message, DataForm::Answer);
     }
     for Child { key, node, .. } in members(message, visit) {
@@ -132,13 +132,13 @@ fn envelope<'n>(message: &'n Node, to: AnswerTo, visit: Visit<'_, 'n>) {
     }
 }
 
-/// A result that may tell of the server itself: its lists, and what it says at first.
+/// A result about the server: its lists and its initialization.
 fn presentation<'n>(node: &'n Node, to: AnswerTo, visit: Visit<'_, 'n>) {
     for child in members(node, visit) {
         let node = &child.node;
         match known(&child.key) {
             "tools" | "prompts" | "resources" | "resourceTemplates" => match to {
-                // The filter of lists has read it.
+                // The list filter has read it.
                 AnswerTo::List => {}
                 AnswerTo::Anything => visit("", node, DataForm::Presented),
                 AnswerTo::Call | AnswerTo::Server => visit(&child.key, node, DataForm::Data),
@@ -225,7 +225,7 @@ fn params<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
     }
 }
 
-/// The form a server asks to be filled in: its properties are names, what they may be is data.
+/// The form of an elicitation: its properties are names, their values are data.
 fn schema<'n>(property: &'n str, node: &'n Node, visit: Visit<'_, 'n>) {
     for Child { key, node, .. } in members(node, visit) {
         match known(key) {
@@ -283,7 +283,7 @@ fn completion<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
     }
 }
 
-/// Content: one block, a list of them, or a plain text.
+/// Content: one block, a list of blocks, or a plain text.
 fn blocks<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
     each(node, visit, block);
 }
@@ -314,7 +314,7 @@ fn contents<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
     }
 }
 
-/// The members of an object; anything else is visited as a whole.
+/// The members of an object. Another value is visited as a whole.
 fn members<'n>(node: &'n Node, visit: Visit<'_, 'n>) -> &'n [Child] {
     match &node.value {
         Value::Object(members) => members,
@@ -329,7 +329,7 @@ fn members<'n>(node: &'n Node, visit: Visit<'_, 'n>) -> &'n [Child] {
     }
 }
 
-/// The elements of a list; anything else as its only one.
+/// The elements of a list. Another value is its only element.
 fn each<'n>(node: &'n Node, visit: Visit<'_, 'n>, of_one: fn(&'n Node, Visit<'_, 'n>)) {
     match &node.value {
         Value::Array(items) => items.iter().for_each(|item| of_one(&item.node, visit)),

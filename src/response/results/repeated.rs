@@ -1,4 +1,4 @@
-//! Hidden values where other texts of the message repeat them.
+//! Hidden values that other texts of the message repeat.
 
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -13,40 +13,40 @@ use crate::response::embedded::{Inside, decode, encode};
 use base::json::Span;
 use base::json::tree::{Node, Value};
 
-/// The shortest value that is looked for: shorter ones are in every text.
+/// The minimum length of a value that is searched. Shorter values are in every text.
 const MIN_VALUE: usize = 4;
-/// How much of a value the automaton knows, in bytes. The rest is compared where this was found.
+/// The bytes of a value in the automaton. The rest is compared at each match.
 const MAX_START: usize = 256;
-/// The most that the automaton knows, in bytes: it needs some 50 times the memory.
+/// The maximum size of all values in the automaton, in bytes. It needs about 50 times the memory.
 const MAX_STARTS: usize = 256 * 1024;
-/// How many bytes of values are compared for each byte of a message.
+/// The bytes of values that may be compared for each byte of a message.
 const WORK_PER_BYTE: usize = 16;
-/// What a place where a value starts costs, beside the value's length.
+/// The cost of a match in addition to the value's length.
 const WORK_PER_PLACE: usize = 16;
-/// The longest text of a field that is no prose, whatever it says, in bytes.
+/// The maximum length of a field's text that is never prose, in bytes.
 const MAX_NAME: usize = 64;
 
-/// Values that were hidden in a message, and that other texts of it may repeat.
+/// Hidden values of a message that other texts of it may repeat.
 #[derive(Debug, Default)]
 pub(super) struct HiddenValues {
-    /// Of hidden fields.
+    /// Values of hidden fields.
     pub(super) hidden: Vec<String>,
-    /// Of objects that were taken out.
+    /// Values of removed objects.
     pub(super) taken_out: Vec<String>,
-    /// Texts that were withheld.
+    /// Withheld texts.
     pub(super) withheld: Vec<String>,
 }
 
 impl HiddenValues {
-    /// Without what is the caller's own, too.
+    /// Without the caller's own values.
     pub(super) fn without(mut self, own: &HashSet<String>) -> Self {
         self.taken_out.retain(|value| !own.contains(value));
         self
     }
 }
 
-/// The parts of a withheld text that the structured answer may have one by one: itself, and its lines
-/// and sentences, if they are more than a name.
+/// The parts of a withheld text that structured content may repeat: the text itself, and its lines and
+/// sentences, if they are more than a name.
 fn parts(text: &str) -> impl Iterator<Item = &str> {
     let lines = text.lines();
     let lines = lines.map(|line| {
@@ -62,38 +62,37 @@ fn parts(text: &str) -> impl Iterator<Item = &str> {
         .chain(sentences.filter(is_long))
 }
 
-/// The shortest sentence that is looked for by itself, in bytes.
+/// The minimum length of a sentence that is searched, in bytes.
 const MIN_SENTENCE: usize = 24;
 
-/// Values that no text of a message may repeat. All are looked for at once, so that the cost grows
-/// with the message only. Where they are too many, a field is compared with them as a whole, and
-/// prose is withheld.
+/// Values that no text of a message may repeat. All are searched at once, so the cost is linear in the
+/// message. If there are too many, fields are compared with them as a whole, and prose is withheld.
 pub(super) struct Repeated {
     values: Vec<Sought>,
-    /// Texts that are withheld where they stand alone.
+    /// Texts that are withheld if they are the whole text.
     withheld: HashSet<String>,
     all: HashSet<String>,
-    /// Finds what the values start with; none if they are too many.
+    /// Finds the starts of the values. `None`: there are too many.
     starts: Option<AhoCorasick>,
-    /// How many bytes may still be compared.
+    /// The bytes that may still be compared.
     work: Cell<usize>,
     max_depth: usize,
 }
 
-/// A value that is looked for.
+/// A value to search.
 struct Sought {
     text: String,
-    /// Whether it is hidden of the caller's own, and not what was taken out.
+    /// Whether it is a hidden value of the caller's own data, and not one of a removed object.
     hidden: bool,
 }
 
-/// There is too much to look for.
+/// There are too many values to search.
 struct TooMuch;
 
 impl Repeated {
-    /// What is hidden of the caller's own is looked for everywhere. What was removed as another
-    /// owner's counts less: their "active" is not the caller's "inactive", nor their "no-1" "no-12". So
-    /// does what was withheld.
+    /// Hidden values of the caller's own data are searched everywhere. Values of removed objects count only
+    /// as whole words: "active" does not match "inactive", and "no-1" does not match "no-12". The same
+    /// holds for withheld texts.
     pub(super) fn new(values: HiddenValues, max_depth: usize) -> Self {
         let long = |value: &String| value.chars().count() >= MIN_VALUE && value != STARS;
         let hidden: HashSet<String> = values.hidden.into_iter().filter(long).collect();
@@ -118,7 +117,7 @@ impl Repeated {
         }
     }
 
-    /// Takes the values out of a message of this size.
+    /// Hides the values in a message of this size.
     pub(super) fn hide(&self, places: &[DataPlace<'_>], size: usize, changes: &mut Changes) {
         if self.values.is_empty() && self.withheld.is_empty() {
             return;
@@ -161,7 +160,7 @@ impl Repeated {
         }
     }
 
-    /// A key without the values. One that is a plain word is a name, and no value.
+    /// A key without the values. A key that is a plain word is a name, and not a value.
     fn key(&self, key: &str) -> Option<String> {
         match self.find(key, |value| !is_word(&value.text)) {
             Ok(found) => replace(key, found, |_| STARS.to_owned()),
@@ -216,7 +215,7 @@ impl Repeated {
         }
     }
 
-    /// What stands in the place of a text that cannot be searched.
+    /// The replacement of a text that cannot be searched.
     fn whole(&self, text: &str, form: DataForm) -> Option<&'static str> {
         if text.chars().count() < MIN_VALUE || text == STARS || text == WITHHELD {
             return None;
@@ -235,7 +234,7 @@ impl Repeated {
         (is_prose || words.any(is_value)).then_some(WITHHELD)
     }
 
-    /// Where the values stand in a text.
+    /// The places of the values in a text.
     fn find(&self, text: &str, counts: impl Fn(&Sought) -> bool) -> Result<Vec<Span>, TooMuch> {
         let starts = self.starts.as_ref().ok_or(TooMuch)?;
         let starts = starts.try_find_overlapping_iter(text);
@@ -256,7 +255,7 @@ impl Repeated {
     }
 }
 
-/// Finds what the values start with.
+/// The automaton for the starts of the values.
 fn automaton(values: &[Sought]) -> Option<AhoCorasick> {
     let start = |value: &Sought| {
         let bytes = value.text.as_bytes();
@@ -279,7 +278,7 @@ fn is_no_letter(char: char) -> bool {
     !char.is_alphanumeric()
 }
 
-/// Whether a value stands there: a number not inside another one.
+/// Whether the match counts: a number inside a longer number does not.
 fn stands_at(text: &str, span: &Span, value: &Sought) -> bool {
     let Sought {
         text: value,
@@ -305,7 +304,7 @@ fn stands_at(text: &str, span: &Span, value: &Sought) -> bool {
     !in_number && !in_word
 }
 
-/// A text with parts of it replaced. Parts that overlap are replaced as one.
+/// The text with parts replaced. Overlapping parts are replaced as one.
 pub(in crate::response) fn replace(
     text: &str,
     mut parts: Vec<Span>,

@@ -1,4 +1,4 @@
-//! Values whose field is not named by their key: in columns, as in results of SQL (`{"columns": ["ssn"],
+//! Values whose key is not the name of their field: in columns, as in results of SQL (`{"columns": ["ssn"],
 //! "rows": [["123-45-6789"]]}`), and beside the name (`{"name": "ssn", "value": "123-45-6789"}`).
 
 use base::json::tree::{Child, Node, Value};
@@ -20,8 +20,8 @@ const NAMES: [&str; 12] = [
     "title",
 ];
 
-/// Members that hold the value of a field that another member names. So do those that end with the first
-/// of them, such as `stringValue`.
+/// Members that hold the value of a field that another member names, also as the end of a key, such as
+/// `stringValue`.
 const VALUES: [&str; 7] = ["value", "values", "val", "v", "data", "content", "rows"];
 
 /// Members that hold the names of the values in a list beside them, folded.
@@ -38,10 +38,10 @@ const HEADS: [&str; 10] = [
     "names",
 ];
 
-/// Members that hold one row beside the names of its columns.
+/// Members that hold one row, beside the names of its columns.
 const ROWS: [&str; 5] = ["cells", "data", "record", "row", "values"];
 
-/// The longest name of a column, in bytes.
+/// The maximum length of a column's name, in bytes.
 const MAX_NAME: usize = 256;
 
 /// The parts of one JSON value that may be tables.
@@ -56,7 +56,7 @@ pub(super) struct Tables<'n> {
 }
 
 impl<'n> Tables<'n> {
-    /// Finds what may be tables.
+    /// Finds the parts that may be tables.
     pub(super) fn of(root: &'n Node) -> Self {
         let mut tables = Self::default();
         tables.visit(root, false);
@@ -95,7 +95,7 @@ impl<'n> Tables<'n> {
                     values.push(&cell.node);
                 }
             }
-            // A list of keys with their values.
+            // A list of pairs of key and value.
             if let [key, value] = row
                 && key
                     .node
@@ -140,7 +140,7 @@ impl<'n> Tables<'n> {
     }
 }
 
-/// Whether every element names something.
+/// Whether all elements are names.
 fn is_head(items: &[Child]) -> bool {
     !items.is_empty()
         && items
@@ -161,13 +161,13 @@ fn is_flat(node: &Node) -> bool {
         .all(|item| item.node.children().is_empty())
 }
 
-/// The names that an element of a head may have: a text, or those of an object.
+/// The possible names in an element of a head: a text, or those of an object.
 fn names_in(node: &Node) -> impl Iterator<Item = &str> {
     let own = node.text().filter(|name| is_name(name));
     own.into_iter().chain(names(node.members()))
 }
 
-/// The names that an object may give to something. Its only member may be one under any key.
+/// The possible names in an object. An only member may have any key.
 fn names(members: &[Child]) -> impl Iterator<Item = &str> {
     let is_only = members.len() == 1;
     members.iter().filter_map(move |member| {

@@ -106,7 +106,7 @@ fn owner(changes: Value) -> Value {
 }
 
 #[test]
-fn what_is_somebody_elses_is_taken_out() {
+fn objects_of_other_owners_are_removed() {
     let own = |name: &str| json!({"organization_id": "acme", "name": name});
     let foreign = |name: &str| json!({"organizationId": "globex", "name": name});
     for (content, expected) in [
@@ -175,7 +175,7 @@ fn what_is_somebody_elses_is_taken_out() {
 }
 
 #[test]
-fn a_word_of_somebody_elses_is_no_part_of_the_callers_words() {
+fn words_of_other_owners_do_not_match_parts_of_the_callers_words() {
     let own = json!({"organization_id": "acme", "state": "inactive", "note": "was active-ish, not Smith"});
     let foreign = json!({"organization_id": "globex", "state": "active", "name": "Smith"});
     let left = structured(owner(json!({})), json!([own, foreign])).unwrap();
@@ -317,7 +317,7 @@ fn a_role_may_see_everything_and_other_tools_are_left_alone() {
 }
 
 #[test]
-fn b10_b34_what_nobody_hides_stays_byte_for_byte() {
+fn b10_b34_data_without_a_rule_stays_byte_for_byte() {
     let policy = policy(json!([{"tools": ["*"], "redact": ["ssn"], "text": "keep"}]));
     let identity = identity(&[]);
     let rules = rules(&policy, &identity, None, Some(Target::Tool("x")));

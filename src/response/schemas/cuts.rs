@@ -7,21 +7,21 @@ use super::hidden::{ArgumentPlace, Hidden};
 use super::walk::SchemaWalk;
 use base::json::tree::{Child, Node, NodeId, Value};
 
-/// What is taken out of a schema or changed in it.
+/// The cuts and changes of a schema.
 #[derive(Debug, Default)]
 pub(super) struct Cuts {
-    /// Values that go, with their keys.
+    /// Values that are removed, with their keys.
     pub(super) gone: HashSet<NodeId>,
     /// The schemas that named a hidden argument themselves.
     pub(super) changed: HashSet<NodeId>,
     /// Values of `oneOf` that become `anyOf`.
     pub(super) any_of: HashSet<NodeId>,
-    /// Whether a schema is gone that may have said which members are known (`unevaluated*`).
+    /// Whether a removed schema may have listed known members (`unevaluated*`).
     pub(super) knows_less: bool,
 }
 
 impl Cuts {
-    /// Finds every hidden name.
+    /// Finds all hidden names.
     pub(super) fn of_names(walk: &SchemaWalk<'_, ArgumentPlace>, hidden: &Hidden<'_>) -> Self {
         let mut cuts = Self::default();
         for (schema, places) in walk.schemas() {
@@ -40,7 +40,7 @@ impl Cuts {
         self.gone.is_empty()
     }
 
-    /// Takes out what there is.
+    /// Removes these nodes.
     pub(super) fn remove<'t>(&mut self, nodes: impl IntoIterator<Item = &'t Node>) {
         self.gone.extend(nodes.into_iter().map(Node::id));
     }
@@ -59,7 +59,7 @@ impl Cuts {
                 Value::Object(dependencies),
             ) => self.dependencies(hidden, dependencies, places),
             ("propertyNames", Value::Object(_)) => self.property_names(hidden, node, places),
-            // OpenAPI's; it names a property and says nothing else that a validator heeds.
+            // `discriminator` of OpenAPI names a property. Validators ignore it.
             ("discriminator", Value::Object(_)) => {
                 let property = node.member("propertyName");
                 let says_hidden = |name| says_hidden(hidden, name, places);
@@ -73,12 +73,12 @@ impl Cuts {
                     data::value(hidden, &value.node, places, &mut self.gone);
                 }
             }
-            // ErrorTextNames that match a pattern are not told apart by taking it out.
+            // The removal of a pattern does not separate the names that match it.
             _ => {}
         }
     }
 
-    /// Cuts names out of a list. One that has no others goes: earlier drafts know no empty ones.
+    /// Cuts names from a list. A list without other names is removed: earlier drafts allow no empty lists.
     fn names(
         &mut self,
         hidden: &Hidden<'_>,
@@ -127,7 +127,7 @@ impl Cuts {
     }
 }
 
-/// Whether a key is hidden at every place where it can stand.
+/// Whether a key is hidden at all its possible places.
 pub(super) fn is_hidden(hidden: &Hidden<'_>, key: &str, places: &[ArgumentPlace]) -> bool {
     places.iter().all(|place| hidden.hides(key, place))
 }

@@ -1,4 +1,4 @@
-//! Values of arguments written into a schema: `default`, `examples`, `const`, `enum`.
+//! Values of arguments in a schema: `default`, `examples`, `const`, `enum`.
 
 use std::collections::HashSet;
 
@@ -6,7 +6,7 @@ use super::cuts::is_hidden;
 use super::hidden::{ArgumentPlace, Hidden};
 use base::json::tree::{Node, NodeId, Value};
 
-/// Finds hidden members in a value that stands at one of these places.
+/// Finds hidden members in a value at one of these places.
 pub(super) fn value(
     hidden: &Hidden<'_>,
     node: &Node,

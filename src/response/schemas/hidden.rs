@@ -1,12 +1,12 @@
-//! Which arguments a caller has nothing to say about.
+//! The hidden arguments of a tool or prompt.
 
 use super::walk::Places;
 use mcp::argument_names::{Begun, NameId, Spoken, fold};
 use oauth::Identity;
 use policy::{ArgumentRule, Operation, Policy};
 
-/// The arguments hidden in one tool or prompt: those a call arrives without, or with the caller's own
-/// value, when they are left out.
+/// The hidden arguments of one tool or prompt: the filter removes them from a call, or sets them if they
+/// are missing.
 #[derive(Debug)]
 pub(crate) struct Hidden<'p> {
     policy: &'p Policy,
@@ -14,12 +14,12 @@ pub(crate) struct Hidden<'p> {
     anonymous: bool,
 }
 
-/// Where an argument stands.
+/// The place of an argument.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ArgumentPlace {
     /// The names that the keys above it have begun.
     above: Begun,
-    /// Whether it stands directly in `arguments`.
+    /// Whether it is directly in `arguments`.
     top: bool,
 }
 
@@ -32,7 +32,7 @@ impl ArgumentPlace {
         }
     }
 
-    /// Deeper, and under no name that counts.
+    /// Deeper, under keys that are no part of a name.
     pub(crate) fn apart() -> Self {
         Self {
             above: Begun::NONE,
@@ -40,7 +40,7 @@ impl ArgumentPlace {
         }
     }
 
-    /// In an element of a list that stands here.
+    /// In an element of a list at this place.
     pub(crate) fn element(&self) -> Self {
         Self {
             above: self.above.clone(),
@@ -98,8 +98,8 @@ impl<'p> Hidden<'p> {
             ArgumentRule::Remove | ArgumentRule::Reject => true,
             // An anonymous caller has no value to set: the argument is removed, as in the call.
             ArgumentRule::Set(_) if self.anonymous => true,
-            // Only the operation's own rule adds what is left out, and only there. Any other has to
-            // be sent to be set: hidden, it would never reach the server.
+            // Only the operation's own rule adds a missing argument, and only at the top. Under other rules
+            // the client must send the argument, so it must be shown.
             ArgumentRule::Set(_) => {
                 let is_alone = self.policy.names.find(&fold(key)) == Some(*name);
                 place.top && !is_part && is_alone && self.is_of_operation(*name)
@@ -107,7 +107,7 @@ impl<'p> Hidden<'p> {
         }
     }
 
-    /// Whether the argument at the end of a path is hidden, or one on the way to it.
+    /// Whether an argument on a path is hidden.
     pub(crate) fn hides_path(&self, path: &[String]) -> bool {
         let mut place = ArgumentPlace::arguments();
         path.iter().any(|key| {
@@ -117,7 +117,7 @@ impl<'p> Hidden<'p> {
         })
     }
 
-    /// Where the members of an object stand that stands at a place under a key.
+    /// The place of the members of an object with this key.
     pub(crate) fn under(&self, place: &ArgumentPlace, key: &str) -> ArgumentPlace {
         ArgumentPlace {
             above: self.policy.names.find_member(&place.above, key).begun,

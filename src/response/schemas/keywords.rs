@@ -1,31 +1,31 @@
-//! The keywords of JSON Schema that hold schemas (2020-12, and what earlier drafts call them).
+//! The keywords of JSON Schema that hold schemas (2020-12 and earlier drafts).
 
 use base::json::tree::{Child, Node, Value};
 
-/// What the schemas under a keyword describe.
+/// The values that the schemas under a keyword describe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Describes {
     /// The same value.
     Same,
-    /// Elements of it.
+    /// Its elements.
     Elements,
-    /// Members of it, by these names.
+    /// Its members with these names.
     Members,
-    /// Members of it whose names are not known, or a value of its own.
+    /// Its members with unknown names, or another value.
     Others,
 }
 
-/// How schemas stand under a keyword.
+/// The forms of schemas under a keyword.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum KeywordForm {
     One,
-    /// One, or a list of them.
+    /// One schema, or a list.
     OneOrList,
-    /// By name.
+    /// Schemas by name.
     Map,
 }
 
-/// The schemas that a keyword with its value holds, each under its name if it has one.
+/// The schemas under a keyword, with their names if they have any.
 pub(super) fn schemas(keyword: &Child) -> Option<(Describes, Vec<(&str, &Node)>)> {
     let (describes, form) = form(&keyword.key)?;
     let value = &keyword.node;
@@ -34,7 +34,7 @@ pub(super) fn schemas(keyword: &Child) -> Option<(Describes, Vec<(&str, &Node)>)
         (KeywordForm::OneOrList, Value::Array(children))
         | (KeywordForm::Map, Value::Object(children)) => {
             let schemas = children.iter().map(|child| (&*child.key, &child.node));
-            // `dependencies` has lists of names beside schemas.
+            // `dependencies` has schemas and lists of names.
             schemas.filter(|(_, node)| is_object(node)).collect()
         }
         _ => return None,
@@ -42,7 +42,7 @@ pub(super) fn schemas(keyword: &Child) -> Option<(Describes, Vec<(&str, &Node)>)
     Some((describes, schemas))
 }
 
-/// The keywords that hold schemas for others to refer to.
+/// The keywords for definitions.
 pub(super) const DEFINITIONS: [&str; 2] = ["$defs", "definitions"];
 
 /// The keywords that refer to a schema.

@@ -1,8 +1,8 @@
-//! What a tool's schema says of its results, once the rules for results were applied to them.
+//! A tool's `outputSchema` after the result rules.
 //!
-//! A result that fits the server's schema fits the shown one after the rules: what a value may lose
-//! by them is no longer asked for. Where a keyword could be told of a value only by what the rules
-//! change (`not`, `if`, `oneOf`, `uniqueItems`), it goes too. The rest stays byte for byte.
+//! A result that fits the server's schema fits the shown schema after the rules: members that the rules may
+//! remove are not required. Keywords that the changes of the rules could break (`not`, `if`, `oneOf`,
+//! `uniqueItems`) are removed. The other bytes stay.
 
 mod constraints;
 mod effects;
@@ -17,8 +17,8 @@ use base::json::JsonError;
 use base::json::tree::Node;
 use policy::ResultRule;
 
-/// A schema in `text` as it is shown, or `None` if nothing of it changes. The rules come one after the
-/// other, as they do for results.
+/// The shown schema for the schema in `text`. `None`: without changes. The rules apply one after the other,
+/// as for results.
 pub(super) fn after(
     rules: &[&ResultRule],
     schema: &Node,
@@ -29,7 +29,7 @@ pub(super) fn after(
         let effects = RuleEffects::of(rule);
         let next = match &shown {
             None => after_one(&effects, schema, text),
-            // It was read strictly already, so nothing in it is too deep.
+            // The schema was read with the depth limit before.
             Some(now) => after_one(&effects, &Node::read(now, usize::MAX)?, now),
         };
         shown = next.or(shown);

@@ -1,4 +1,4 @@
-//! What a `$ref` refers to, within its own schema.
+//! References within a schema.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use super::keywords::REFERENCES;
 use base::json::tree::{Node, NodeId, Value};
 
-/// What can be referred to.
+/// The targets of references.
 #[derive(Debug)]
 pub(super) struct Targets<'t> {
     root: &'t Node,
@@ -16,11 +16,11 @@ pub(super) struct Targets<'t> {
     anchors: HashMap<&'t str, &'t Node>,
     /// The members of large objects, such as `$defs`, by their keys.
     members: HashMap<(NodeId, &'t str), &'t Node>,
-    /// How many members were looked at, for the tests of the cost.
+    /// The number of members that were read, for the tests of the cost.
     work: Cell<usize>,
 }
 
-/// The members of an object with more of them are found by an index.
+/// Objects with more members have an index.
 const MAX_UNINDEXED: usize = 16;
 
 impl<'t> Targets<'t> {
@@ -64,12 +64,12 @@ impl<'t> Targets<'t> {
         node.member(key)
     }
 
-    /// How many members were looked at.
+    /// The number of members that were read.
     pub(super) fn work(&self) -> usize {
         self.work.get()
     }
 
-    /// The schema a reference is about; `None` if it is in another document, or nowhere.
+    /// The schema of a reference. `None`: it is in another document, or does not exist.
     pub(super) fn resolve(&self, reference: &str) -> Option<&'t Node> {
         let fragment = reference.strip_prefix('#')?;
         let fragment = percent_decode_str(fragment).decode_utf8().ok()?;

@@ -1,4 +1,4 @@
-//! Every schema inside a schema, and where in the arguments stands what it describes.
+//! All schemas inside a schema, and the places in the arguments that they describe.
 
 use std::collections::BTreeMap;
 
@@ -6,37 +6,37 @@ use super::keywords::{DEFINITIONS, Describes, REFERENCES, schemas};
 use super::references::Targets;
 use base::json::tree::{Node, NodeId};
 
-/// A definition used at more places than this counts as used anywhere.
+/// A definition that is used at more places counts as used everywhere.
 const MAX_PLACES: usize = 8;
 
-/// Tells the places in a value apart, as far as they matter.
+/// The places in a value, as far as they matter.
 pub(super) trait Places {
-    /// Where something stands.
+    /// A place.
     type Place: Clone + PartialEq;
 
     /// The value as a whole.
     fn whole(&self) -> Self::Place;
-    /// An element of a list that stands here.
+    /// An element of a list at this place.
     fn element(&self, place: &Self::Place) -> Self::Place;
-    /// A member of an object that stands here.
+    /// A member of an object at this place.
     fn under(&self, place: &Self::Place, name: &str) -> Self::Place;
-    /// It is not known where.
+    /// An unknown place.
     fn apart(&self) -> Self::Place;
 }
 
 /// The schemas inside a schema.
 #[derive(Debug)]
 pub(super) struct SchemaWalk<'t, P> {
-    /// Each, and the places of what it describes: a definition can be used at several.
+    /// Each schema with the places that it describes: a definition can be used at several.
     schemas: BTreeMap<NodeId, (&'t Node, Vec<P>)>,
-    /// Which schema decides by which other.
+    /// Pairs of schemas: the first depends on the second.
     pub(super) uses: Vec<(NodeId, NodeId)>,
-    /// References within the schema: the string, and what it refers to.
+    /// References within the schema: the string and its target.
     pub(super) references: BTreeMap<NodeId, (&'t str, &'t Node)>,
     /// Whether a reference leads through `oneOf`.
     pub(super) refers_into_one_of: bool,
     to_do: Vec<(&'t Node, P)>,
-    /// How many schemas and members were looked at, for the tests of the cost.
+    /// The number of schemas and members that were read, for the tests of the cost.
     work: usize,
 }
 
@@ -56,7 +56,7 @@ impl<'t, P: Clone + PartialEq> SchemaWalk<'t, P> {
             while let Some((schema, place)) = walk.to_do.pop() {
                 walk.visit(schema, place, places, &targets);
             }
-            // What nothing refers to may still be referred to in a way not understood here.
+            // Unused definitions may be referred to in a way that is not understood here.
             let unused = walk.unused_definitions();
             if unused.is_empty() {
                 walk.work = walk.work.saturating_add(targets.work());
@@ -124,7 +124,7 @@ impl<'t, P: Clone + PartialEq> SchemaWalk<'t, P> {
         }
     }
 
-    /// How many schemas and members were looked at.
+    /// The number of schemas and members that were read.
     #[cfg(test)]
     pub(super) fn work(&self) -> usize {
         self.work

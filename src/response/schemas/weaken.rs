@@ -1,4 +1,4 @@
-//! Keywords by which a schema would get stricter when another one accepts more.
+//! Keywords that make a schema stricter when another schema accepts more.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -7,7 +7,7 @@ use super::hidden::ArgumentPlace;
 use super::walk::SchemaWalk;
 use base::json::tree::{Node, NodeId};
 
-/// Takes out, or weakens, what must not be decided by a schema that lost a name.
+/// Removes or weakens keywords that depend on a schema that lost a name.
 pub(super) fn weaken(walk: &SchemaWalk<'_, ArgumentPlace>, cuts: &mut Cuts) {
     let weaker = deciding_by(&cuts.changed, walk);
     let is_weaker = |node: &&Node| weaker.contains(&node.id());
@@ -26,7 +26,7 @@ pub(super) fn weaken(walk: &SchemaWalk<'_, ArgumentPlace>, cuts: &mut Cuts) {
     }
 }
 
-/// Some schemas, and all that decide by them: if these accept more than before, so may those.
+/// These schemas and all that depend on them: if these accept more than before, so may those.
 pub(super) fn deciding_by<P>(
     changed: &HashSet<NodeId>,
     walk: &SchemaWalk<'_, P>,
@@ -44,7 +44,7 @@ pub(super) fn deciding_by<P>(
     weaker
 }
 
-/// What holds where a schema does not.
+/// Keywords that negate a schema.
 pub(super) fn negations(schema: &Node, is_weaker: impl Fn(&&Node) -> bool, cuts: &mut Cuts) {
     cuts.remove(schema.member("not").filter(&is_weaker));
     if schema.member("if").filter(&is_weaker).is_some() {
@@ -54,7 +54,7 @@ pub(super) fn negations(schema: &Node, is_weaker: impl Fn(&&Node) -> bool, cuts:
     }
 }
 
-/// Of several schemas, two may match now where one did.
+/// Keywords with several schemas: two may match now where one did.
 pub(super) fn choices<P>(
     walk: &SchemaWalk<'_, P>,
     schema: &Node,
@@ -68,7 +68,7 @@ pub(super) fn choices<P>(
     if !branches.any(|branch| is_weaker(&branch)) {
         return;
     }
-    // A reference by way of the keyword would lead nowhere under another name.
+    // A reference through the keyword would be broken under another name.
     if schema.member("anyOf").is_none() && !walk.refers_into_one_of {
         cuts.any_of.insert(choices.id());
     } else {
@@ -77,7 +77,7 @@ pub(super) fn choices<P>(
     }
 }
 
-/// Elements that differed in a name may be equal now, and more may match.
+/// Keywords about elements: elements that differed in a name may be equal now, and more may match.
 fn elements(schema: &Node, is_weaker: impl Fn(&&Node) -> bool, cuts: &mut Cuts) {
     let contains = schema.member("contains").filter(&is_weaker);
     if contains.is_some() {

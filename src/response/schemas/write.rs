@@ -1,4 +1,4 @@
-//! The schema as it is shown: the bytes of the server's, but for the cuts.
+//! The shown schema: the server's bytes without the cuts.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,7 +7,7 @@ use super::walk::SchemaWalk;
 use base::json::edits::Edits;
 use base::json::tree::{Child, Node, NodeId, Value};
 
-/// Writes a schema in `text` without what is cut.
+/// Writes a schema in `text` without the cuts.
 pub(super) fn write<P>(root: &Node, walk: &SchemaWalk<'_, P>, cuts: &Cuts, text: &[u8]) -> Vec<u8> {
     let left = left(root, cuts);
     let ids: HashSet<NodeId> = left.iter().map(|node| node.id()).collect();
@@ -19,7 +19,7 @@ pub(super) fn write<P>(root: &Node, walk: &SchemaWalk<'_, P>, cuts: &Cuts, text:
         dangling: dangling.map(|(id, (_, target))| (*id, *target)).collect(),
         inlined: HashMap::new(),
     };
-    // Copies of what is gone do not make the whole larger than twice of what it was.
+    // Copies of removed definitions at most double the size.
     let mut budget = root.span.len();
     for node in left {
         writer.inline(node, &mut budget);
@@ -29,7 +29,7 @@ pub(super) fn write<P>(root: &Node, walk: &SchemaWalk<'_, P>, cuts: &Cuts, text:
     edits.apply_to(text, root.span.clone())
 }
 
-/// The values that are left.
+/// The values that stay.
 fn left<'t>(root: &'t Node, cuts: &Cuts) -> Vec<&'t Node> {
     let mut left = Vec::new();
     let mut to_do = vec![root];
@@ -44,15 +44,14 @@ fn left<'t>(root: &'t Node, cuts: &Cuts) -> Vec<&'t Node> {
 struct Writer<'w> {
     cuts: &'w Cuts,
     text: &'w [u8],
-    /// References to what is gone: libraries that write a schema refer to the first place where they
-    /// used a definition.
+    /// References to removed parts: libraries that write a schema refer to the first use of a definition.
     dangling: HashMap<NodeId, &'w Node>,
-    /// What stands in place of such a reference and its key.
+    /// The text that replaces such a reference and its key.
     inlined: HashMap<NodeId, Vec<u8>>,
 }
 
 impl Writer<'_> {
-    /// Writes what a dangling reference refers to in its place.
+    /// Replaces a dangling reference by its target.
     fn inline(&mut self, node: &Node, budget: &mut usize) {
         for child in node.children() {
             let Some(target) = self.dangling.get(&child.node.id()) else {
@@ -68,8 +67,8 @@ impl Writer<'_> {
         }
     }
 
-    /// Nothing if it cannot be said there: then any value is accepted, as the server's own check
-    /// still comes.
+    /// Nothing, if the target cannot be written there: then any value is accepted, and the server still
+    /// checks its own schema.
     fn in_place_of(&self, reference: &Child, of: &Node, target: &Node) -> Option<Vec<u8>> {
         if reference.key != "$ref" {
             return None;
@@ -85,7 +84,7 @@ impl Writer<'_> {
         (!has_all_of).then(|| [&b"\"allOf\":["[..], &text, b"]"].concat())
     }
 
-    /// The edits of a value. What is written in place of a reference has none itself.
+    /// The edits of a value. The replacement of a reference has none.
     fn edit(&self, node: &Node, inlines: bool, edits: &mut Edits) {
         for child in node.children() {
             let id = child.node.id();

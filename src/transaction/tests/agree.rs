@@ -9,6 +9,7 @@ use crate::consent::call_question::{CallQuestion, QuestionPlace};
 use base::json::digest;
 use base::seal::{Owner, Sealer};
 use base::store;
+use base::time::UnixTime;
 
 const PAGE: &str = "https://crm.example.com/.mcp-auth/confirm?ticket=";
 
@@ -73,7 +74,9 @@ fn own(arguments: &str) -> QuestionPlace {
 
 fn question(store: &Store, place: &QuestionPlace, later: u64) -> Option<CallQuestion> {
     match stored(store, &place.get(), now(later)).unwrap() {
-        store::Stored::Value(found) => place.open(&sealer(), &found?, NOW + later),
+        store::Stored::Value(found) => {
+            place.open(&sealer(), &found?, UnixTime::from_secs(NOW + later))
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -81,7 +84,10 @@ fn question(store: &Store, place: &QuestionPlace, later: u64) -> Option<CallQues
 /// What the page does with the user's answer.
 fn answer(store: &Store, place: &QuestionPlace, yes: bool, later: u64) {
     let question = question(store, place, later).unwrap();
-    let put = place.put(&sealer(), &question.answered(yes, NOW + later));
+    let put = place.put(
+        &sealer(),
+        &question.answered(yes, UnixTime::from_secs(NOW + later)),
+    );
     stored(store, &put, now(later)).unwrap();
 }
 
@@ -197,7 +203,7 @@ fn b24_a_yes_that_is_moved_to_another_question_does_not_count() {
     let put = store::StoreOperation::Put(store::StoreRecord {
         key: asked.key,
         value: held(&agreed),
-        expires: NOW + 600,
+        expires: UnixTime::from_secs(NOW + 600),
     });
     stored(&store, &put, now(1)).unwrap();
     link(&later(&policy, &store, &refund(r#"{"amount":1000}"#), 2));
@@ -246,12 +252,14 @@ fn b44_a_yes_that_is_written_again_does_not_count_again() {
     assert!(at(2).server.is_some());
     // As long as such a page could be sent again, and the yes would count.
     for written in [3, 599] {
-        let again = before.clone().answered(true, NOW + written);
+        let again = before
+            .clone()
+            .answered(true, UnixTime::from_secs(NOW + written));
         let put = own("{}").put(&sealer(), &again);
         stored(&store, &put, now(written)).unwrap();
         link(&at(written));
     }
-    let again = before.answered(true, NOW + 599);
+    let again = before.answered(true, UnixTime::from_secs(NOW + 599));
     stored(&store, &own("{}").put(&sealer(), &again), now(599)).unwrap();
     link(&at(1198));
 }

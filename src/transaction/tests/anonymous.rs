@@ -32,7 +32,7 @@ fn reply(outcome: &Outcome) -> (u16, Value) {
 }
 
 #[test]
-fn anybody_may_use_what_is_for_anybody() {
+fn anonymous_callers_may_use_what_anonymous_allows() {
     let policy = mixed();
     let request = nobody(call(
         "docs.find",
@@ -71,7 +71,7 @@ fn anybody_may_use_what_is_for_anybody() {
 }
 
 #[test]
-fn a_tool_for_who_signed_in_asks_for_it_in_its_result() {
+fn a_tool_for_signed_in_callers_asks_for_the_sign_in_in_its_result() {
     let policy = mixed();
     for (request, era) in [
         (call("crm.refund", "{}"), "legacy"),
@@ -124,7 +124,7 @@ fn everything_else_asks_with_a_401() {
 }
 
 #[test]
-fn the_role_of_everybody_is_for_who_signed_in_and_its_denials_are_for_all() {
+fn the_role_of_all_is_for_signed_in_callers_and_its_denials_are_for_all() {
     let roles = json!({"*": {"tools": ["crm.*"], "deny": ["docs.secret"]}});
     let policy = policy(json!({"roles": roles, "anonymous": {"tools": ["docs.*"]}}));
     assert_eq!(
@@ -164,7 +164,7 @@ fn lists_say_what_needs_a_sign_in() {
 }
 
 #[test]
-fn nobody_sees_no_resources_but_those_for_anybody() {
+fn an_anonymous_caller_sees_only_resources_for_anonymous_callers() {
     let list = Request::post(r#"{"jsonrpc":"2.0","id":1,"method":"resources/list"}"#).answered(
         JSON,
         r#"{"jsonrpc":"2.0","id":1,"result":{"resources":[{"uri":"crm://acme/1"},{"uri":"ui://widget/a"}]}}"#,
@@ -175,7 +175,7 @@ fn nobody_sees_no_resources_but_those_for_anybody() {
 }
 
 #[test]
-fn b24_nobodys_session_is_no_users() {
+fn b24_a_session_of_an_anonymous_caller_belongs_to_no_user() {
     let policy = mixed();
     let session = [JSON, &[("mcp-session-id", "s-1")]].concat();
     let initialize = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#;
@@ -194,7 +194,7 @@ fn b24_nobodys_session_is_no_users() {
 }
 
 #[test]
-fn nobody_sees_no_tool_that_every_role_is_denied() {
+fn an_anonymous_caller_does_not_see_a_tool_that_all_roles_are_denied() {
     let policy = policy(json!({"anonymous": {"tools": ["docs.*"]}}));
     // `support` has `crm.*`, and denies `crm.purge`.
     let list = Request::post(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#).answered(
@@ -212,7 +212,7 @@ fn nobody_sees_no_tool_that_every_role_is_denied() {
 }
 
 #[test]
-fn nobody_completes_only_templates_that_are_wholly_for_anybody() {
+fn an_anonymous_caller_completes_only_templates_for_anonymous_callers() {
     let policy = mixed();
     let complete = |template: &str| {
         let params = json!({

@@ -149,7 +149,7 @@ fn b26_a_server_tool_with_the_name_of_an_own_tool_is_removed() {
 }
 
 #[test]
-fn whoami_says_who_is_calling() {
+fn whoami_shows_the_caller() {
     let claims = json!({"roles": ["support", "unknown"], "scope": "a b"});
     for request in [call("auth_whoami", "{}"), modern_call("auth_whoami", "{}")] {
         let outcome = send(&on(), &request.clone().token(claims.clone()));

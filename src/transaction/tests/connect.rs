@@ -11,6 +11,7 @@ use base::http::{HttpRequest, HttpResponse};
 use base::seal::Sealer;
 use base::secret::Secret;
 use base::store;
+use base::time::UnixTime;
 
 pub(super) fn connecting(changes: Value) -> Rc<Policy> {
     let mut document = json!({
@@ -60,11 +61,11 @@ pub(super) fn connected() -> LinkedAccount {
     LinkedAccount {
         access_token: Secret::new("at-1".into()),
         refresh_token: Some(Secret::new("rt-1".into())),
-        token_expires: Some(NOW + 300),
+        token_expires: Some(UnixTime::from_secs(NOW + 300)),
         name: Some("dana@notes".into()),
         scope: None,
-        linked_at: NOW,
-        ends: NOW + 600,
+        linked_at: UnixTime::from_secs(NOW),
+        ends: UnixTime::from_secs(NOW + 600),
         discovered: None,
     }
 }
@@ -86,7 +87,11 @@ pub(super) fn found(store: &Store) -> Option<LinkedAccount> {
         panic!("{found:?}");
     };
     let sealer = Sealer::new(&"secret".repeat(6)).unwrap();
-    found.map(|found| place().open(&sealer, &found, NOW).unwrap())
+    found.map(|found| {
+        place()
+            .open(&sealer, &found, UnixTime::from_secs(NOW))
+            .unwrap()
+    })
 }
 
 /// What becomes of a call this many seconds later, and what was called for it.
@@ -380,7 +385,7 @@ fn b42_an_account_that_ended_during_a_refresh_stays_ended() {
     let sealer = Sealer::new(&"secret".repeat(6)).unwrap();
     let anew = LinkedAccount {
         access_token: Secret::new("at-3".into()),
-        linked_at: NOW + 280,
+        linked_at: UnixTime::from_secs(NOW + 280),
         ..connected()
     };
     for (meanwhile, left) in [
@@ -427,7 +432,7 @@ fn an_account_from_before_a_logout_is_not_used() {
             let record = store::StoreRecord {
                 key: mark,
                 value: out_at.to_string(),
-                expires: NOW + 600,
+                expires: UnixTime::from_secs(NOW + 600),
             };
             stored(&store, &store::StoreOperation::Put(record), now(0)).unwrap();
         }

@@ -476,7 +476,11 @@ pub(in super::super) fn stored(
     operation: &StoreOperation,
     now: UnixTime,
 ) -> Result<Stored, StoreError> {
-    let (outcome, held) = memory::apply(&store.borrow(), operation, now.as_secs())?;
+    let (outcome, held) = memory::apply(
+        &store.borrow(),
+        operation,
+        UnixTime::from_secs(now.as_secs()),
+    )?;
     if let Some(held) = held {
         store.replace(held);
     }

@@ -28,7 +28,7 @@ fn here(request: Request) -> Request {
 }
 
 #[test]
-fn whoever_calls_on_this_machine_is_who_the_policy_says() {
+fn the_policy_names_the_caller_on_this_machine() {
     let policy = local(&json!({}));
     let request = here(call("crm.notes", r#"{"user_id":"u2"}"#)).with("x-mcp-user", "u2");
     let outcome = send(&policy, &request);
@@ -55,7 +55,7 @@ fn whoever_calls_on_this_machine_is_who_the_policy_says() {
 }
 
 #[test]
-fn b23_a_token_that_nobody_asked_for_ends_here() {
+fn b23_a_token_under_a_policy_without_issuers_ends_here() {
     let request = here(call("crm.get", "{}")).with("authorization", "Bearer stray");
     let outcome = send(&local(&json!({})), &request);
     assert_eq!(outcome.server_header("authorization"), None);
@@ -63,7 +63,7 @@ fn b23_a_token_that_nobody_asked_for_ends_here() {
 }
 
 #[test]
-fn nobody_elsewhere_is_the_local_caller() {
+fn a_caller_elsewhere_is_not_the_local_caller() {
     let policy = local(&json!({}));
     let elsewhere = Peer::of(b"10.0.0.1:80", b"10.0.0.2:5000");
     for request in [

@@ -150,7 +150,7 @@ fn b07_headers_and_body_have_to_agree() {
 }
 
 #[test]
-fn b17_methods_nobody_listed_are_refused() {
+fn b17_unknown_methods_are_refused() {
     for method in [
         "",
         "tools/Call",

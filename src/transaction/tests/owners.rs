@@ -103,11 +103,11 @@ fn b28_an_argument_that_does_not_is_refused_and_says_why() {
 }
 
 #[test]
-fn a_caller_without_the_value_names_nobody() {
+fn a_caller_without_the_value_names_no_owner() {
     let request = call("crm.get", r#"{"account_ref":"acct-acme-7"}"#);
     let (reason, summary) = refused(&request.token(json!({"org_id": null})));
     assert_eq!(reason, "argument_owner_unknown");
-    assert!(summary.contains("the token does not say it"), "{summary}");
+    assert!(summary.contains("the token does not have"), "{summary}");
 }
 
 fn asks(method: &str, params: Value) -> Request {
@@ -120,7 +120,7 @@ fn read(method: &str, uri: &str) -> Request {
 }
 
 #[test]
-fn b28_a_resource_that_names_somebody_else_is_refused() {
+fn b28_a_resource_that_names_another_owner_is_refused() {
     for method in [
         "resources/read",
         "resources/subscribe",

@@ -9,6 +9,7 @@ use super::{policy, send};
 use crate::accounts::vault::{AccountPlace, ConversationId};
 use crate::pages::connect_link;
 use base::seal::Sealer;
+use base::time::UnixTime;
 use policy::Policy;
 
 fn connecting(changes: Value) -> Rc<Policy> {
@@ -112,7 +113,7 @@ fn a_token_opens_no_page() {
         client: String::new(),
     };
     let sealer = Sealer::new(&"secret".repeat(6)).unwrap();
-    let link = connect_link(&policy, &sealer, &place, super::NOW);
+    let link = connect_link(&policy, &sealer, &place, UnixTime::from_secs(super::NOW));
     let link = link.strip_prefix("https://crm.example.com").unwrap();
     let outcome = send(&policy, &Request::method("GET").path(link));
     // Nobody is signed in, and without randomness no sign-in begins.

@@ -172,7 +172,7 @@ fn what_was_first_seen_stays() {
 }
 
 #[test]
-fn what_nobody_sees_is_remembered_too() {
+fn a_tool_that_no_caller_sees_is_remembered_too() {
     let worker = ListingWorker::new(first_seen(json!({})));
     let unseen = asks(READ).token(json!({"roles": []}));
     assert_eq!(worker.exchange(&unseen).record.hidden_items, Some(1));

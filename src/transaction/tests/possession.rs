@@ -156,7 +156,7 @@ fn the_metadata_says_how_to_prove() {
 }
 
 #[test]
-fn b44_who_brings_a_bad_proof_is_not_anonymous() {
+fn b44_a_caller_with_a_bad_proof_is_not_anonymous() {
     let policy = policy(json!({"dpop": "required", "anonymous": {"tools": ["crm.get"]}}));
     let nobody = send(&policy, &a_call().with("dpop", "x"));
     assert_eq!(nobody.server_header("x-mcp-user"), None);

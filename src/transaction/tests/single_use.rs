@@ -80,7 +80,7 @@ fn a_store_that_cannot_be_read_lets_nothing_pass() {
 }
 
 #[test]
-fn nobody_makes_such_a_call_without_signing_in() {
+fn an_anonymous_caller_cannot_make_such_a_call() {
     let policy = policy(json!({
         "tools": {"crm.get": {"single_use": true}},
         "anonymous": {"tools": ["crm.get"]},

@@ -97,7 +97,7 @@ fn b23_the_server_gets_only_what_the_token_was_exchanged_for() {
 }
 
 #[test]
-fn who_did_not_sign_in_brings_no_token() {
+fn an_anonymous_caller_has_no_token() {
     let nobody = call("docs.find", "{}").without("authorization");
     let outcome = send(&exchanging(json!({})), &nobody);
     assert_eq!(outcome.server_header("authorization"), None);

@@ -45,7 +45,7 @@ fn a_refused_request_takes_no_credential_anywhere() {
 }
 
 #[test]
-fn the_record_says_whose_credential_it_was() {
+fn the_record_names_the_credential() {
     let passing = policy(json!({"upstream": {"authorization": "pass"}}));
     let outcome = send(&passing, &call("crm.get", "{}"));
     assert!(outcome.server_header("authorization").is_some());

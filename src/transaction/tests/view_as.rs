@@ -113,7 +113,7 @@ fn what_the_callers_own_roles_deny_stays_denied() {
 }
 
 #[test]
-fn a_view_spares_nobody_a_rule_for_results() {
+fn result_rules_apply_with_a_view() {
     let policy = viewing(&json!({
         "results": [{"tools": ["crm.*"], "redact": ["ssn"], "unless_role": ["support"], "with": "remove"}],
     }));
@@ -163,7 +163,7 @@ fn a_wish_that_is_not_granted_is_refused() {
 }
 
 #[test]
-fn who_did_not_sign_in_acts_as_nobody() {
+fn an_anonymous_caller_has_no_view() {
     let policy = viewing(&json!({"anonymous": {"tools": ["docs.*"]}}));
     let request = call("docs.find", "{}").without("authorization");
     assert_eq!(reason(&send(&policy, &request)), "allowed");

@@ -6,6 +6,7 @@ use super::*;
 use crate::effect::{self, Effect, Progress, Work, Worked};
 use crate::engine::Engine;
 use base::http::Reply;
+use base::time::UnixTime;
 use mcp::headers::Headers;
 use oauth::{PendingFetch, Verifier};
 
@@ -54,7 +55,7 @@ impl Introspecting {
         let body = answer.map(Value::to_string);
         let body = body.as_deref().map(str::as_bytes);
         let mut verifier = self.engine.verifier.borrow_mut();
-        let taken = verifier.fetched(self.fetch, body, NOW, 1.0);
+        let taken = verifier.fetched(self.fetch, body, UnixTime::from_secs(NOW), 1.0);
         assert_eq!(taken, Ok(()));
     }
 

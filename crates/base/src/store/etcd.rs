@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::{Key, Room, StoreError, StoreOperation, StoreRecord, Stored};
 use crate::http::{HttpRequest, HttpResponse};
+use crate::time::UnixTime;
 
 /// How to reach etcd.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,16 +28,16 @@ pub struct Etcd {
 /// How many records an owner may have (accounts, conversations, questions), at about the same time.
 const MAX_OWNER_RECORDS: u64 = 128;
 
-/// The leases of a worker that can take more records: their ids by their ends, in Unix seconds.
+/// The leases of a worker that can take more records: their ids by their ends.
 #[derive(Debug, Default)]
-pub struct Leases(BTreeMap<u64, String>);
+pub struct Leases(BTreeMap<UnixTime, String>);
 
 /// An operation in progress.
 #[derive(Debug)]
 pub struct Job {
     etcd: Etcd,
     operation: StoreOperation,
-    now: u64,
+    now: UnixTime,
     sent: EtcdRequest,
 }
 
@@ -46,10 +47,10 @@ enum EtcdRequest {
     /// Counts the records of the owner.
     Count,
     /// Grants a lease that ends at this time.
-    Lease(u64),
+    Lease(UnixTime),
     /// The operation itself. With a lease that was granted for an earlier one, by its end, it is tried again
     /// if that lease is gone.
-    StoreOperation(Option<u64>),
+    StoreOperation(Option<UnixTime>),
     /// Creates a record over one that has expired.
     CreateOverExpired,
 }
@@ -66,26 +67,23 @@ pub enum EtcdProgress {
 #[derive(Serialize, Deserialize)]
 struct EtcdValue {
     value: String,
-    expires: u64,
+    expires: UnixTime,
 }
 
 impl Leases {
     /// The end of the lease for a record. The longer the record lasts, the more others share its lease.
-    fn end_for(expires: u64, now: u64) -> u64 {
-        let lasts = expires.saturating_sub(now);
+    fn end_for(expires: UnixTime, now: UnixTime) -> UnixTime {
+        let lasts = expires.since(now).as_secs();
         let step = match lasts {
             0..=900 => 60,
             901..=14_400 => 900,
             _ => 14_400,
         };
-        expires
-            .max(now)
-            .saturating_add(1)
-            .div_ceil(step)
-            .saturating_mul(step)
+        let seconds = expires.max(now).as_secs().saturating_add(1);
+        UnixTime::from_secs(seconds.div_ceil(step).saturating_mul(step))
     }
 
-    fn forget_ended(&mut self, now: u64) {
+    fn forget_ended(&mut self, now: UnixTime) {
         self.0.retain(|end, _| now < *end);
     }
 }
@@ -96,7 +94,7 @@ impl Job {
         etcd: &Etcd,
         leases: &mut Leases,
         operation: StoreOperation,
-        now: u64,
+        now: UnixTime,
     ) -> (Self, HttpRequest) {
         let mut job = Self {
             etcd: etcd.clone(),
@@ -208,9 +206,9 @@ impl Job {
         }
     }
 
-    fn grant(&mut self, end: u64) -> HttpRequest {
+    fn grant(&mut self, end: UnixTime) -> HttpRequest {
         self.sent = EtcdRequest::Lease(end);
-        let seconds = end.saturating_sub(self.now).max(1);
+        let seconds = end.since(self.now).as_secs().max(1);
         let body = json!({"TTL": seconds.to_string()});
         call(&self.etcd, "/v3/lease/grant", &body)
     }

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Key, Room, StoreError, StoreOperation, StoreRecord, Stored};
+use crate::time::UnixTime;
 
 /// How many slots each room has.
 const END_SLOTS: u64 = 16;
@@ -20,7 +21,7 @@ const MAX_OWNER_BYTES: usize = 64 * 1024;
 struct SlotRecord {
     key: String,
     value: String,
-    expires: u64,
+    expires: UnixTime,
 }
 
 /// The name of the slot that keeps a record.
@@ -43,7 +44,7 @@ pub fn slot(key: &Key) -> String {
 pub fn apply(
     held: &[u8],
     operation: &StoreOperation,
-    now: u64,
+    now: UnixTime,
 ) -> Result<(Stored, Option<Vec<u8>>), StoreError> {
     let mut records: Vec<SlotRecord> = if held.is_empty() {
         Vec::new()
@@ -126,7 +127,7 @@ mod tests {
 
     impl Slot {
         fn apply(&mut self, operation: &StoreOperation, now: u64) -> Result<Stored, StoreError> {
-            let (outcome, held) = apply(&self.0, operation, now)?;
+            let (outcome, held) = apply(&self.0, operation, UnixTime::from_secs(now))?;
             self.0 = held.unwrap_or_else(|| self.0.clone());
             Ok(outcome)
         }
@@ -149,7 +150,7 @@ mod tests {
         StoreRecord {
             key,
             value,
-            expires,
+            expires: UnixTime::from_secs(expires),
         }
     }
 
@@ -203,7 +204,7 @@ mod tests {
             StoreOperation::Put(StoreRecord {
                 key,
                 value: big.clone(),
-                expires,
+                expires: UnixTime::from_secs(expires),
             })
         };
         for owner in ["a", "b"] {
@@ -227,7 +228,7 @@ mod tests {
             StoreOperation::Put(StoreRecord {
                 key,
                 value: "x".repeat(10_000),
-                expires: NOW + 10,
+                expires: UnixTime::from_secs(NOW + 10),
             })
         };
         let written = (0..1000).filter(|n| slot.apply(&put("eve", &n.to_string()), NOW).is_ok());
@@ -272,7 +273,10 @@ mod tests {
     #[test]
     fn content_that_is_not_a_list_of_records_is_an_error() {
         let get = StoreOperation::Get(key("a"));
-        assert_eq!(apply(b"{", &get, NOW), Err(StoreError::Unavailable));
+        assert_eq!(
+            apply(b"{", &get, UnixTime::from_secs(NOW)),
+            Err(StoreError::Unavailable)
+        );
     }
 
     #[test]

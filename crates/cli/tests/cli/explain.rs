@@ -465,10 +465,7 @@ fn a_local_call_needs_no_claims() {
     );
     assert!(!ran.stdout.contains("claims"), "{}", ran.stdout);
     let ran = explain_locally("local_claims", &["--claims", "claims.json"]);
-    ran.says(
-        2,
-        &["the policy says who is calling", "leave --claims away"],
-    );
+    ran.says(2, &["the policy names the caller", "leave --claims away"]);
     let ran = explain_locally("elsewhere", &["--header", ":authority: evil.example"]);
     ran.says(1, &["decision     blocked (host_not_allowed)\n"]);
 }
@@ -501,7 +498,7 @@ fn a_view_is_explained() {
             "--request",
             "request.json",
         ])
-        .says(2, &["nothing says who is calling", "--claims FILE"]);
+        .says(2, &["the request has no caller", "--claims FILE"]);
 }
 
 #[test]

@@ -7,8 +7,8 @@ use super::walk::{Begun, KeyNames, Spoken, Walk};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NameId(usize);
 
-/// A set of folded names: a tree with one byte of a name at each edge, so that most keys are ruled out
-/// by their first letters.
+/// A set of folded names. It is a tree with one byte of a name at each edge, so that the first letters rule
+/// out most keys.
 #[derive(Debug)]
 pub struct NameTable {
     nodes: Vec<Node>,
@@ -41,10 +41,10 @@ impl Default for NameTable {
 }
 
 impl NameTable {
-    /// The beginning of every name.
+    /// The beginning of all names.
     pub(super) const ROOT: NodeIndex = NodeIndex(0);
 
-    /// Adds a name, written in any way, and returns its id. Names that fold alike have one id.
+    /// Adds a name in any spelling, and returns its id. Names that fold alike have one id.
     pub fn add(&mut self, name: &str) -> NameId {
         let mut at = Self::ROOT;
         for byte in fold(name).bytes() {
@@ -88,7 +88,7 @@ impl NameTable {
         self.name_at(end)
     }
 
-    /// Looks up the key of a member: every name that it says, alone or together with the keys above it.
+    /// Looks up the key of a member: all names in it, alone or together with the keys above it.
     #[inline]
     pub fn find_member(&self, above: &Begun, key: &str) -> KeyNames {
         if above.is_empty()
@@ -99,8 +99,8 @@ impl NameTable {
         Walk::through(self, above, key)
     }
 
-    /// Where the tree ends for a key that can only be one name: letters, digits and single `_` or `-`.
-    /// `None` for any other key.
+    /// The end of the path in the tree for a key that can only be one name: letters, digits and single `_`
+    /// or `-`. `None` for other keys.
     #[inline]
     fn one_word(&self, key: &str) -> Option<Option<NodeIndex>> {
         let mut at = Some(Self::ROOT);
@@ -137,7 +137,7 @@ impl NameTable {
         self.nodes.get(at.0)?.name
     }
 
-    /// Whether a name goes on here, so that a key below could complete it.
+    /// Whether a name continues here, so that a key below could complete it.
     pub(super) fn begins_more(&self, at: NodeIndex) -> bool {
         at != Self::ROOT
             && self
@@ -146,7 +146,7 @@ impl NameTable {
                 .is_some_and(|node| !node.next.is_empty())
     }
 
-    /// Whether a name has several words, so that it hardly means anything else.
+    /// Whether a name has several words, so that it probably has no other meaning.
     pub(super) fn is_compound(&self, id: NameId) -> bool {
         self.names
             .get(id.0)

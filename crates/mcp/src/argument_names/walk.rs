@@ -1,4 +1,4 @@
-//! The names that a key says, read as a path.
+//! The names in a key, read as a path.
 //!
 //! `filter.user_id`, `/user/id`, `filter->user_id`, `filter__user_id`, `user_id[0]` and
 //! `filter[user_id][$eq]` are paths. Their segments stand for the keys of nested objects, so each run
@@ -10,8 +10,8 @@ use unicode_normalization::char::is_combining_mark;
 use super::is_kept;
 use super::table::{NameId, NameTable, NodeIndex};
 
-/// What may follow a name of one word in a path that says this name: operators of query languages, and
-/// attributes that identify. Behind other words (`user.ts`, `org.apache`) such a name is only a word.
+/// Words that may follow a name of one word in a path: operators of query languages, and attributes that
+/// identify. Before other words (`user.ts`, `org.apache`) such a name is a plain word.
 const TAILS: &[&str] = &[
     "all",
     "any",
@@ -59,40 +59,40 @@ const TAILS: &[&str] = &[
     "value",
     "values",
 ];
-/// The longest of them, in bytes.
+/// The length of the longest, in bytes.
 const LONGEST_TAIL: usize = 10;
 
-/// The names that the keys on the way to a place have begun, and that a key there may complete.
+/// The beginnings of names in the keys above a place. A key there may complete them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Begun(Vec<NodeIndex>);
 
-/// A name that a key says.
+/// A name in a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Spoken {
-    /// Which name.
+    /// The name.
     pub name: NameId,
-    /// Whether the key goes on behind it: `user_id.$ne` says a part of `user_id`, or a condition on it.
+    /// Whether the key continues after it: `user_id.$ne` has a part of `user_id`, or a condition on it.
     pub is_part: bool,
 }
 
-/// What a key says.
+/// The names in a key.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct KeyNames {
     /// The names: those that end with the key first, and of these the longest first.
     pub spoken: Vec<Spoken>,
-    /// What the keys below it may complete.
+    /// The beginnings that the keys below may complete.
     pub begun: Begun,
 }
 
 impl Begun {
-    /// Nothing, as at the top.
+    /// None, as at the top.
     pub const NONE: Self = Self(Vec::new());
 
     pub(super) fn at(node: Option<NodeIndex>) -> Self {
         Self(node.into_iter().collect())
     }
 
-    /// Whether a key there can only say names by itself.
+    /// Whether a key there can only have names of its own.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -112,25 +112,25 @@ impl Spoken {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Run {
     at: NodeIndex,
-    /// Whether it starts where the key does, or above.
+    /// Whether it starts at the start of the key, or above it.
     is_from_start: bool,
     /// Whether it has white space in it.
     is_spaced: bool,
 }
 
-/// A name that was found, with the folded bytes in front of it.
+/// A found name, with the folded bytes before it.
 struct Match {
     spoken: Spoken,
-    /// How many letters of the key were read when it ended, and how many it has.
+    /// The letters of the key at its end, and its own number of letters.
     length: usize,
 }
 
-/// What ends a segment.
+/// The end of a segment.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Boundary {
     /// A separator.
     Separator,
-    /// White space: names do not start behind it, so that text is no path.
+    /// White space. Names do not start after it, so that text is not a path.
     Space,
     /// The end of the key.
     End,
@@ -140,17 +140,17 @@ enum Boundary {
 pub(super) struct Walk<'t> {
     table: &'t NameTable,
     runs: Vec<Run>,
-    /// The runs as they were before the segment that is being read.
+    /// The runs before the current segment.
     before: Vec<Run>,
     matches: Vec<Match>,
     segment: Segment,
-    /// The name that everything read so far is, whatever white space is in it.
+    /// The name that the whole key so far forms, with any white space.
     whole: Option<NameId>,
-    /// How many `_` and `-` stand directly before.
+    /// The number of `_` and `-` directly before.
     glue: usize,
 }
 
-/// The segment that is being read.
+/// The current segment.
 #[derive(Default)]
 struct Segment {
     /// Its letters, as far as a tail needs them.
@@ -281,7 +281,7 @@ impl<'t> Walk<'t> {
             }
         }
         if segment.is_index || segment.is_operator {
-            // As elements of a list, these do not separate a key from those below it.
+            // These are elements of a list. They do not separate a key from those below it.
             for run in std::mem::take(&mut self.before) {
                 if run.at != NameTable::ROOT && !self.runs.contains(&run) {
                     self.runs.push(run);
@@ -295,7 +295,7 @@ impl<'t> Walk<'t> {
         if self.segment.length > 0 {
             self.end_segment(Boundary::End);
         } else if let Some(name) = self.whole {
-            // What follows it are separators only.
+            // Only separators follow it.
             self.matches.retain(|found| found.spoken.name != name);
             self.matches.push(Match {
                 spoken: Spoken::whole(name),

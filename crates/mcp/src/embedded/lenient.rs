@@ -1,7 +1,7 @@
 //! One lenient reading of a text: brackets, strings, and the keys before a `:` or `=`.
 //!
-//! Nothing is an error. A key in quotes counts wherever it stands. A key without quotes counts inside
-//! braces only: elsewhere it is prose.
+//! There are no errors. A quoted key counts anywhere. An unquoted key counts inside braces only: elsewhere
+//! it is prose.
 
 use super::{Embedded, Tangled, unescaped};
 use crate::argument_names::Begun;
@@ -14,10 +14,10 @@ pub(super) struct LenientReading {
     comments: Comments,
 }
 
-/// What is read as a comment.
+/// The comments of a reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Comments {
-    /// Nothing, as in JSON.
+    /// None, as in JSON.
     No,
     /// `/* */` and `//`, as in JSON5.
     Slashes,
@@ -26,7 +26,7 @@ enum Comments {
 }
 
 impl LenientReading {
-    /// Every reading that can differ for a text.
+    /// All readings that can differ for a text.
     pub(super) fn all_of(text: &str) -> Vec<Self> {
         let has_slashes = text.contains("//") || text.contains("/*");
         let comments = [
@@ -47,7 +47,7 @@ impl LenientReading {
             .collect()
     }
 
-    /// Where a comment ends that starts at a place.
+    /// The end of a comment that starts at a place.
     fn behind_comment(self, text: &str, at: usize) -> Option<usize> {
         let rest = text.get(at..)?;
         let is_line = match self.comments {
@@ -66,7 +66,7 @@ impl LenientReading {
         Some(at.saturating_add(end.unwrap_or(rest.len())))
     }
 
-    /// Whether what stands before a place is a key.
+    /// Whether the text before a place is a key.
     fn is_key(self, text: &str, mut at: usize) -> bool {
         loop {
             let rest = text.get(at..).unwrap_or_default();
@@ -85,16 +85,16 @@ pub(super) struct Lenient<'e, 't> {
     embedded: &'e mut Embedded<'t>,
     reading: LenientReading,
     levels: Vec<Level>,
-    /// Letters outside quotes, where they start and end.
+    /// Letters outside quotes: their start and end.
     word: Option<(usize, usize)>,
 }
 
 /// The inside of a container.
 struct Level {
     is_object: bool,
-    /// What its keys may complete.
+    /// The beginnings that its keys may complete.
     begun: Begun,
-    /// What the keys of the next value may complete.
+    /// The beginnings that the keys of the next value may complete.
     value: Begun,
 }
 
@@ -212,7 +212,7 @@ impl<'e, 't> Lenient<'e, 't> {
         self.top().value = said.begun;
     }
 
-    /// Reads a string that starts behind its quote, and returns where it ends.
+    /// Reads a string that starts after its quote. Returns its end.
     fn string(&mut self, text: &str, start: usize, quote: char) -> Result<usize, Tangled> {
         self.word = None;
         let rest = text.get(start..).unwrap_or_default();
@@ -230,7 +230,7 @@ impl<'e, 't> Lenient<'e, 't> {
     }
 }
 
-/// How long a string is up to its quote, or to the end of the text.
+/// The length of a string up to its quote, or to the end of the text.
 fn length_of_string(rest: &str, quote: char) -> usize {
     let mut is_escaped = false;
     let end = rest.find(|character| {

@@ -43,7 +43,7 @@ pub enum ClientIdSource {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum DiscoveryError {
     /// An endpoint is missing, or its URL is not valid.
-    #[error("`{0}` is no URL for an endpoint")]
+    #[error("`{0}` is not a URL of an endpoint")]
     Endpoint(&'static str),
     /// Its metadata is not one strict JSON object, or is too large.
     #[error("its metadata cannot be read")]
@@ -51,20 +51,20 @@ pub enum DiscoveryError {
     /// The policy has no cluster for the origin of an endpoint.
     #[error("`{0}` is on a host that the policy does not have for it")]
     Host(&'static str),
-    /// The metadata is that of another issuer (RFC 8414 section 3.3).
-    #[error("its metadata is that of another issuer")]
+    /// The metadata names another issuer (RFC 8414 section 3.3).
+    #[error("its metadata names another issuer")]
     Issuer,
     /// There is no way to get a client id.
-    #[error("it registers no clients, and takes none by their document")]
+    #[error("it accepts neither dynamic registration nor client metadata documents")]
     NoClientId,
     /// It publishes no metadata.
     #[error("it publishes no metadata")]
     NotOffered,
     /// It does not support PKCE: a stolen code could be redeemed.
-    #[error("it does not say that it takes PKCE with S256")]
+    #[error("its metadata does not offer PKCE with S256")]
     Pkce,
     /// It accepts only clients with a secret, which a discovered client does not have.
-    #[error("it takes no clients without a secret")]
+    #[error("it accepts no clients without a secret")]
     PublicClient,
     /// The resource's metadata is not one strict JSON object, or is too large.
     #[error("the resource's metadata cannot be read")]
@@ -72,11 +72,11 @@ pub enum DiscoveryError {
     /// The resource does not accept tokens of the issuer.
     #[error("the resource's metadata does not name the issuer")]
     ResourceIssuer,
-    /// The metadata is that of another resource (RFC 9728 section 3.3).
-    #[error("the resource's metadata is that of another resource")]
+    /// The metadata names another resource (RFC 9728 section 3.3).
+    #[error("the resource's metadata names another resource")]
     ResourceName,
     /// It does not issue codes.
-    #[error("it does not hand out codes")]
+    #[error("it does not support the response type `code`")]
     ResponseType,
     /// There was no response.
     #[error("there was no answer")]

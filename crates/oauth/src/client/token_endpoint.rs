@@ -1,4 +1,6 @@
-//! The token endpoint and the revocation endpoint: requests, and what the responses say.
+//! The token endpoint and the revocation endpoint: requests and responses.
+
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -9,12 +11,13 @@ use super::{Client, SubjectTokenType, TokenClient, TokenExchange};
 use base::http::{HttpRequest, HttpResponse};
 use base::json::Reader;
 use base::secret::Secret;
+use base::time::UnixTime;
 
-/// The longest response, in bytes.
+/// The maximum size of a response, in bytes.
 const MAX_RESPONSE_BYTES: usize = 64 * 1024;
-/// The longest token, in bytes.
+/// The maximum size of a token, in bytes.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
-/// How deep JSON may be nested.
+/// The maximum nesting depth of JSON.
 const MAX_DEPTH: usize = 16;
 
 /// The tokens in a successful response (RFC 6749 section 5.1).
@@ -24,8 +27,8 @@ pub struct Tokens {
     pub access_token: Secret,
     /// The refresh token.
     pub refresh_token: Option<Secret>,
-    /// When the access token ends, in Unix seconds, if the response says so.
-    pub expires: Option<u64>,
+    /// When the access token ends. `None`: the response does not say.
+    pub expires: Option<UnixTime>,
     /// The scope, if it is not the requested one.
     pub scope: Option<String>,
     /// The ID token (OpenID Connect Core section 3.1.3.3). It is not verified yet.
@@ -52,10 +55,10 @@ pub enum TokenAnswerError {
     UnknownClient,
 }
 
-/// What a token is requested with.
+/// The grant of a token request.
 #[derive(Clone, Copy)]
 pub enum TokenGrant<'a> {
-    /// A code with which the browser came back (RFC 6749 section 4.1.3).
+    /// An authorization code (RFC 6749 section 4.1.3).
     Code {
         /// The code.
         code: &'a str,
@@ -75,7 +78,7 @@ pub enum TokenGrant<'a> {
     },
     /// Another token (RFC 8693 section 2.1).
     Exchange {
-        /// What to exchange it for.
+        /// The exchange.
         exchange: &'a TokenExchange,
         /// The other token.
         subject: &'a Secret,
@@ -84,7 +87,7 @@ pub enum TokenGrant<'a> {
     Assertion(&'a Secret),
 }
 
-/// Without the content: codes and tokens are in it.
+/// Without the content, which has codes and tokens.
 impl std::fmt::Debug for TokenGrant<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("TokenGrant")
@@ -181,7 +184,10 @@ pub fn revocation_request(
 /// # Errors
 ///
 /// It has no tokens.
-pub fn read_tokens(response: Option<&HttpResponse>, now: u64) -> Result<Tokens, TokenAnswerError> {
+pub fn read_tokens(
+    response: Option<&HttpResponse>,
+    now: UnixTime,
+) -> Result<Tokens, TokenAnswerError> {
     let members = members(response).map_err(|error| match error {
         NoMembers::Error(code) => error_of(code.as_deref()),
         NoMembers::Format => TokenAnswerError::Format,
@@ -227,7 +233,7 @@ pub fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
 }
 
 /// The tokens of a successful response. `None`: it has none that this filter can use.
-pub(super) fn tokens(members: &Map<String, Value>, now: u64) -> Option<Tokens> {
+pub(super) fn tokens(members: &Map<String, Value>, now: UnixTime) -> Option<Tokens> {
     let kind = members.get("token_type")?.as_str()?;
     if !kind.eq_ignore_ascii_case("bearer") {
         // This filter does not send tokens that need a proof.
@@ -235,7 +241,7 @@ pub(super) fn tokens(members: &Map<String, Value>, now: u64) -> Option<Tokens> {
     }
     let lasts = match members.get("expires_in") {
         None | Some(Value::Null) => None,
-        Some(value) => Some(value.as_u64()?),
+        Some(value) => Some(Duration::from_secs(value.as_u64()?)),
     };
     Some(Tokens {
         access_token: token(members.get("access_token")?)?,

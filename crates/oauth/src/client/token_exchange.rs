@@ -1,4 +1,4 @@
-//! How the caller's token is exchanged for one that the MCP server accepts.
+//! Token exchange: the caller's token is exchanged for one that the MCP server accepts.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -8,25 +8,26 @@ use super::TokenClient;
 use super::token_endpoint::{NoMembers, Tokens, members, token, tokens};
 use base::http::HttpResponse;
 use base::secret::Secret;
+use base::time::UnixTime;
 
-/// The type of an identity assertion ("Identity Assertion Authorization TokenGrant").
+/// The type of an identity assertion ("Identity Assertion Authorization Grant").
 pub(super) const ID_JAG: &str = "urn:ietf:params:oauth:token-type:id-jag";
 
-/// How the caller's token becomes one for the server (RFC 8693).
+/// The policy's token exchange (RFC 8693).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenExchange {
-    /// This filter where tokens are exchanged.
+    /// The filter's client at the token endpoint for exchanges.
     pub client: TokenClient,
-    /// The server the token is for, by name.
+    /// `audience`: the server's name.
     pub audience: Option<String>,
-    /// The server the token is for, as a URL (RFC 8707).
+    /// `resource`: the server's URL (RFC 8707).
     pub resource: Option<String>,
-    /// Scopes asked for.
+    /// The requested scopes.
     pub scopes: Vec<String>,
     /// The type of the caller's token.
     pub subject_token_type: SubjectTokenType,
-    /// This filter where an identity assertion becomes a token (RFC 7523). `None` if the exchange
-    /// itself gives the token.
+    /// The filter's client at the token endpoint that redeems identity assertions (RFC 7523). `None`: the
+    /// exchange itself issues the token.
     pub id_jag: Option<TokenClient>,
 }
 
@@ -111,7 +112,10 @@ impl From<NoMembers> for ExchangeError {
 /// # Errors
 ///
 /// It has no token.
-pub fn read_exchanged(response: Option<&HttpResponse>, now: u64) -> Result<Tokens, ExchangeError> {
+pub fn read_exchanged(
+    response: Option<&HttpResponse>,
+    now: UnixTime,
+) -> Result<Tokens, ExchangeError> {
     let members = members(response)?;
     let kinds = [SubjectTokenType::AccessToken, SubjectTokenType::Jwt];
     if !kinds.iter().any(|kind| is_issued(&members, kind.urn())) {
@@ -141,7 +145,10 @@ pub fn read_assertion(response: Option<&HttpResponse>) -> Result<Secret, Exchang
 /// # Errors
 ///
 /// It has no token.
-pub fn read_redeemed(response: Option<&HttpResponse>, now: u64) -> Result<Tokens, ExchangeError> {
+pub fn read_redeemed(
+    response: Option<&HttpResponse>,
+    now: UnixTime,
+) -> Result<Tokens, ExchangeError> {
     let members = members(response).map_err(|error| match error.into() {
         // The caller's token is valid: another sign-in would not help.
         ExchangeError::Subject => ExchangeError::Denied,

@@ -1,15 +1,18 @@
 //! The proofs a worker has accepted: each is accepted once (RFC 9449 section 11.1).
 
 use std::collections::{BTreeMap, HashSet};
+use std::ops::Bound;
+use std::time::Duration;
 
 use super::{Proof, ProofError, Thumbprint};
+use base::time::UnixTime;
 
 /// The number of proofs that a worker remembers. If more arrive within the window, the oldest are
 /// forgotten and proofs of their age are refused, so that no proof is accepted twice.
 const MAX_REMEMBERED_PROOFS: usize = 65_536;
-/// Proofs with an `iat` further ahead, in seconds, may fill a quarter of the memory only: they stay there
+/// Proofs with an `iat` further ahead may fill a quarter of the memory only: they stay there
 /// the longest, and an attacker could choose to make such proofs.
-const MAX_AHEAD_S: u64 = 5;
+const MAX_AHEAD: Duration = Duration::from_secs(5);
 
 type ProofId = [u8; 16];
 
@@ -18,9 +21,9 @@ type ProofId = [u8; 16];
 pub(crate) struct SeenProofs {
     seen: HashSet<ProofId>,
     /// The same, by `iat`.
-    by_issued: BTreeMap<u64, Vec<ProofId>>,
+    by_issued: BTreeMap<UnixTime, Vec<ProofId>>,
     /// Proofs with an `iat` up to here may have been forgotten.
-    forgotten: Option<u64>,
+    forgotten: Option<UnixTime>,
     capacity: usize,
 }
 
@@ -39,13 +42,13 @@ impl SeenProofs {
         &mut self,
         proof: &Proof<'_>,
         key: &Thumbprint,
-        now: u64,
+        now: UnixTime,
     ) -> Result<(), ProofError> {
-        let is_over = |made: u64| made.saturating_add(proof.window) < now;
+        let is_over = |made: UnixTime| made.saturating_add(proof.window) < now;
         while let Some(oldest) = self.oldest()
             && is_over(oldest)
         {
-            // They count no more, unless the clock is set back.
+            // They have expired, unless the clock is set back.
             self.forgotten = self.forgotten.max(Some(oldest));
             self.forget_oldest();
         }
@@ -53,7 +56,7 @@ impl SeenProofs {
         if self.seen.contains(&name) {
             return Err(ProofError::Replayed);
         }
-        if proof.issued > now.saturating_add(MAX_AHEAD_S)
+        if proof.issued > now.saturating_add(MAX_AHEAD)
             && self.count_ahead(now) >= self.capacity / 4
         {
             return Err(ProofError::Time);
@@ -70,7 +73,7 @@ impl SeenProofs {
         Ok(())
     }
 
-    fn oldest(&self) -> Option<u64> {
+    fn oldest(&self) -> Option<UnixTime> {
         self.by_issued.keys().next().copied()
     }
 
@@ -82,10 +85,9 @@ impl SeenProofs {
         }
     }
 
-    fn count_ahead(&self, now: u64) -> usize {
-        let ahead = self
-            .by_issued
-            .range(now.saturating_add(MAX_AHEAD_S).saturating_add(1)..);
+    fn count_ahead(&self, now: UnixTime) -> usize {
+        let after = Bound::Excluded(now.saturating_add(MAX_AHEAD));
+        let ahead = self.by_issued.range((after, Bound::Unbounded));
         ahead.map(|(_, names)| names.len()).sum()
     }
 }
@@ -102,7 +104,7 @@ impl Proof<'_> {
     }
 
     /// When no replica accepts the proof any more, even if its clock differs by the window.
-    pub(crate) fn usable_until(&self) -> u64 {
+    pub(crate) fn usable_until(&self) -> UnixTime {
         self.issued.saturating_add(self.window.saturating_mul(2))
     }
 }
@@ -122,8 +124,8 @@ mod tests {
             algorithm: Algorithm::ES256,
             jwk: String::new(),
             id: id.to_owned(),
-            issued,
-            window: WINDOW,
+            issued: UnixTime::from_secs(issued),
+            window: Duration::from_secs(WINDOW),
         }
     }
 
@@ -135,19 +137,28 @@ mod tests {
     fn b44_a_proof_is_accepted_once() {
         let mut seen = SeenProofs::new();
         let first = proof("a", NOW);
-        assert_eq!(seen.take(&first, &key("k"), NOW), Ok(()));
+        assert_eq!(
+            seen.take(&first, &key("k"), UnixTime::from_secs(NOW)),
+            Ok(())
+        );
         for now in NOW..=NOW + WINDOW {
-            let again = seen.take(&first, &key("k"), now);
+            let again = seen.take(&first, &key("k"), UnixTime::from_secs(now));
             assert_eq!(again, Err(ProofError::Replayed));
         }
         // The same `jti` with another `iat` is the same proof.
         let later = proof("a", NOW + 1);
         assert_eq!(
-            seen.take(&later, &key("k"), NOW + 1),
+            seen.take(&later, &key("k"), UnixTime::from_secs(NOW + 1)),
             Err(ProofError::Replayed)
         );
-        assert_eq!(seen.take(&proof("b", NOW), &key("k"), NOW), Ok(()));
-        assert_eq!(seen.take(&first, &key("other"), NOW), Ok(()));
+        assert_eq!(
+            seen.take(&proof("b", NOW), &key("k"), UnixTime::from_secs(NOW)),
+            Ok(())
+        );
+        assert_eq!(
+            seen.take(&first, &key("other"), UnixTime::from_secs(NOW)),
+            Ok(())
+        );
     }
 
     #[test]
@@ -155,10 +166,16 @@ mod tests {
         let mut seen = SeenProofs::new();
         for number in 0..100 {
             let proof = proof(&number.to_string(), NOW + number);
-            assert_eq!(seen.take(&proof, &key("k"), NOW + number), Ok(()));
+            assert_eq!(
+                seen.take(&proof, &key("k"), UnixTime::from_secs(NOW + number)),
+                Ok(())
+            );
         }
         let late = NOW + 100 + WINDOW;
-        assert_eq!(seen.take(&proof("x", late), &key("k"), late), Ok(()));
+        assert_eq!(
+            seen.take(&proof("x", late), &key("k"), UnixTime::from_secs(late)),
+            Ok(())
+        );
         assert_eq!(seen.seen.len(), 1);
     }
 
@@ -172,16 +189,30 @@ mod tests {
             .map(|number: u64| proof(&number.to_string(), NOW + number))
             .collect();
         for (number, proof) in (0..).zip(&proofs) {
-            assert_eq!(seen.take(proof, &key("k"), NOW + number), Ok(()));
+            assert_eq!(
+                seen.take(proof, &key("k"), UnixTime::from_secs(NOW + number)),
+                Ok(())
+            );
         }
         assert_eq!(seen.seen.len(), 10);
         for proof in &proofs {
-            assert!(seen.take(proof, &key("k"), NOW + 30).is_err());
+            assert!(
+                seen.take(proof, &key("k"), UnixTime::from_secs(NOW + 30))
+                    .is_err()
+            );
         }
         // An unused proof of the age of a forgotten one is refused too.
-        let old = seen.take(&proof("unused", NOW + 5), &key("k"), NOW + 30);
+        let old = seen.take(
+            &proof("unused", NOW + 5),
+            &key("k"),
+            UnixTime::from_secs(NOW + 30),
+        );
         assert_eq!(old, Err(ProofError::Time));
-        let fresh = seen.take(&proof("fresh", NOW + 30), &key("k"), NOW + 30);
+        let fresh = seen.take(
+            &proof("fresh", NOW + 30),
+            &key("k"),
+            UnixTime::from_secs(NOW + 30),
+        );
         assert_eq!(fresh, Ok(()));
     }
 
@@ -189,12 +220,24 @@ mod tests {
     fn k6_a_proof_that_was_forgotten_is_not_taken_after_the_clock_was_set_back() {
         let mut seen = SeenProofs::new();
         let first = proof("a", NOW);
-        assert_eq!(seen.take(&first, &key("k"), NOW), Ok(()));
+        assert_eq!(
+            seen.take(&first, &key("k"), UnixTime::from_secs(NOW)),
+            Ok(())
+        );
         let ahead = NOW + 10 * WINDOW;
-        assert_eq!(seen.take(&proof("b", ahead), &key("k"), ahead), Ok(()));
-        assert_eq!(seen.take(&first, &key("k"), NOW), Err(ProofError::Time));
+        assert_eq!(
+            seen.take(&proof("b", ahead), &key("k"), UnixTime::from_secs(ahead)),
+            Ok(())
+        );
+        assert_eq!(
+            seen.take(&first, &key("k"), UnixTime::from_secs(NOW)),
+            Err(ProofError::Time)
+        );
         let fresh = proof("c", NOW + 1);
-        assert_eq!(seen.take(&fresh, &key("k"), NOW + 1), Ok(()));
+        assert_eq!(
+            seen.take(&fresh, &key("k"), UnixTime::from_secs(NOW + 1)),
+            Ok(())
+        );
     }
 
     #[test]
@@ -206,7 +249,10 @@ mod tests {
         let mut taken = 0;
         for number in 0..1000 {
             let ahead = proof(&number.to_string(), NOW + WINDOW);
-            taken += usize::from(seen.take(&ahead, &key("busy"), NOW).is_ok());
+            taken += usize::from(
+                seen.take(&ahead, &key("busy"), UnixTime::from_secs(NOW))
+                    .is_ok(),
+            );
         }
         assert_eq!(taken, 100);
         for number in 0..1000 {
@@ -214,12 +260,16 @@ mod tests {
             let id = number.to_string();
             // Clocks differ by a second.
             let honest = proof(&id, now.saturating_sub(number % 2));
-            assert_eq!(seen.take(&honest, &key("k"), now), Ok(()), "{id}");
-            let again = seen.take(&honest, &key("k"), now);
+            assert_eq!(
+                seen.take(&honest, &key("k"), UnixTime::from_secs(now)),
+                Ok(()),
+                "{id}"
+            );
+            let again = seen.take(&honest, &key("k"), UnixTime::from_secs(now));
             assert_eq!(again, Err(ProofError::Replayed), "{id}");
         }
         let ahead = proof("0", NOW + WINDOW);
-        let again = seen.take(&ahead, &key("busy"), NOW + WINDOW);
+        let again = seen.take(&ahead, &key("busy"), UnixTime::from_secs(NOW + WINDOW));
         assert_eq!(again, Err(ProofError::Replayed));
     }
 }

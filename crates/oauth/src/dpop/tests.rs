@@ -66,7 +66,13 @@ fn signed(header: &Value, claims: &Value) -> String {
 
 /// Whether a proof is accepted for a POST with the token, which is bound to `KEY`.
 fn judge(proof: &str, now: u64) -> Result<(), ProofError> {
-    let proof = Proof::read(proof, "POST", &bearer(TOKEN), &rules(), now)?;
+    let proof = Proof::read(
+        proof,
+        "POST",
+        &bearer(TOKEN),
+        &rules(),
+        UnixTime::from_secs(now),
+    )?;
     proof.check_signer(&Thumbprint(KEY.thumbprint()))
 }
 
@@ -111,7 +117,7 @@ fn b44_ed25519_proofs_are_accepted() {
         let header = json!({"typ": "dpop+jwt", "alg": alg, "jwk": key.jwk()});
         let proof = key.sign(&header, &claims()).unwrap();
         let token = bearer(TOKEN);
-        let proof = Proof::read(&proof, "POST", &token, &rules(), NOW)
+        let proof = Proof::read(&proof, "POST", &token, &rules(), UnixTime::from_secs(NOW))
             .unwrap_or_else(|error| panic!("{error}"));
         let own = Thumbprint(key.thumbprint());
         assert_eq!(proof.check_signer(&own), Ok(()));

@@ -20,7 +20,9 @@ fn introspector(client_id: &str, secret: &str) -> Introspector {
 fn call_for(token: &str, introspector: &mut Introspector) -> HttpRequest {
     let header = format!("Bearer {token}");
     let token = BearerToken::of_header(&header).unwrap();
-    introspector.ask(&token, ClientNetwork::UNKNOWN, 0).unwrap();
+    introspector
+        .ask(&token, ClientNetwork::UNKNOWN, UnixTime::from_secs(0))
+        .unwrap();
     called(introspector.start(&token.digest()))
 }
 

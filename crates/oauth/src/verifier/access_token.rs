@@ -9,6 +9,7 @@ use crate::claims::{Identity, numeric_date};
 use crate::dpop::Thumbprint;
 use crate::error::TokenError;
 use crate::issuer::{IssuerId, Signatures, TrustedIssuer};
+use base::time::UnixTime;
 
 /// An access token whose origin, issuer, audience, times and type were checked.
 #[derive(Debug)]
@@ -18,11 +19,11 @@ pub struct VerifiedToken {
     verified_by: VerifiedBy,
     bound_to: Option<Thumbprint>,
     view_as: Option<String>,
-    not_before: u64,
-    expires: u64,
-    usable_until: u64,
-    issued: Option<u64>,
-    signed_in: Option<u64>,
+    not_before: UnixTime,
+    expires: UnixTime,
+    usable_until: UnixTime,
+    issued: Option<UnixTime>,
+    signed_in: Option<UnixTime>,
     conversation: Option<String>,
     client: Option<String>,
 }
@@ -67,26 +68,25 @@ impl VerifiedToken {
         self.bound_to.as_ref()
     }
 
-    /// `exp`, in Unix seconds.
-    pub fn expires(&self) -> u64 {
+    /// `exp`.
+    pub fn expires(&self) -> UnixTime {
         self.expires
     }
 
-    /// `exp` plus the clock skew, in Unix seconds.
-    pub(crate) fn usable_until(&self) -> u64 {
+    /// `exp` plus the clock skew.
+    pub(crate) fn usable_until(&self) -> UnixTime {
         self.usable_until
     }
 
-    /// When it was issued, if it says so, in Unix seconds.
-    pub fn issued(&self) -> Option<u64> {
+    /// `iat`.
+    pub fn issued(&self) -> Option<UnixTime> {
         self.issued
     }
 
-    /// Seconds since the user signed in (`auth_time`), or else since the token was issued.
-    pub fn age(&self, now: u64) -> Option<u64> {
-        self.signed_in
-            .or(self.issued)
-            .map(|then| now.saturating_sub(then))
+    /// The time since `auth_time`, or else since `iat`.
+    pub fn age(&self, now: UnixTime) -> Option<Duration> {
+        let then = self.signed_in.or(self.issued)?;
+        Some(now.since(then))
     }
 
     /// The conversation that the token is used in, if the policy names a claim for it.
@@ -100,7 +100,7 @@ impl VerifiedToken {
     }
 
     /// Checks `nbf`, `iat`, `auth_time` and `exp` against the clock.
-    pub(super) fn check_times(&self, skew: Duration, now: u64) -> Result<(), TokenError> {
+    pub(super) fn check_times(&self, skew: Duration, now: UnixTime) -> Result<(), TokenError> {
         check_times(self.not_before, self.expires, skew, now)
     }
 }
@@ -122,7 +122,7 @@ pub(super) fn check_claims(
     verified_by: VerifiedBy,
     issuer: &TrustedIssuer,
     id: IssuerId,
-    now: u64,
+    now: UnixTime,
 ) -> Result<VerifiedToken, TokenError> {
     refuse_not_access_token(claims)?;
     if !audiences(claims)?
@@ -142,10 +142,10 @@ pub(super) fn check_claims(
     let signed_in = time(claims, "auth_time")?;
     // An `auth_time` in the future, such as one in milliseconds, would never be too old.
     let not_before = [time(claims, "nbf")?, issued, signed_in];
-    let not_before = not_before.into_iter().flatten().max().unwrap_or(0);
+    let not_before = not_before.into_iter().flatten().max().unwrap_or_default();
     check_times(not_before, expires, issuer.clock_skew, now)?;
-    let latest = now.saturating_add(issuer.max_lifetime.as_secs());
-    if expires > latest.saturating_add(issuer.clock_skew.as_secs()) {
+    let latest = now.saturating_add(issuer.max_lifetime);
+    if expires > latest.saturating_add(issuer.clock_skew) {
         return Err(TokenError::Lifetime);
     }
     let actors = issuer.delegation.check(claims, &issuer.issuer)?;
@@ -158,7 +158,7 @@ pub(super) fn check_claims(
         view_as: issuer.claims.view_as(claims)?,
         not_before,
         expires,
-        usable_until: expires.saturating_add(issuer.clock_skew.as_secs()),
+        usable_until: expires.saturating_add(issuer.clock_skew),
         issued,
         signed_in,
         conversation: issuer
@@ -198,12 +198,11 @@ fn binding(claims: &Map<String, Value>) -> Result<Option<Thumbprint>, TokenError
 
 /// Checks `not_before <= now < expires`, with the clock skew.
 pub(super) fn check_times(
-    not_before: u64,
-    expires: u64,
+    not_before: UnixTime,
+    expires: UnixTime,
     skew: Duration,
-    now: u64,
+    now: UnixTime,
 ) -> Result<(), TokenError> {
-    let skew = skew.as_secs();
     if now >= expires.saturating_add(skew) {
         return Err(TokenError::Expired);
     }
@@ -226,11 +225,11 @@ pub(super) fn audiences(claims: &Map<String, Value>) -> Result<Vec<&str>, TokenE
     }
 }
 
-/// A `NumericDate` claim, in Unix seconds.
+/// A `NumericDate` claim.
 pub(super) fn time(
     claims: &Map<String, Value>,
     name: &'static str,
-) -> Result<Option<u64>, TokenError> {
+) -> Result<Option<UnixTime>, TokenError> {
     let time = |value| numeric_date(value).ok_or(TokenError::Claim(name));
     claims.get(name).map(time).transpose()
 }

@@ -1,32 +1,34 @@
-//! A bound on signature checks that fail. Anybody can make up tokens, and each costs a check.
+//! A bound on failed signature checks. Attackers can invent tokens, and each costs a check.
 
 use std::collections::HashMap;
 
 use crate::algorithm::Algorithm;
 use crate::client_network::ClientNetwork;
 use crate::error::TokenError;
+use base::time::UnixTime;
 
-/// What failed checks of one network may cost in a second, in microseconds.
+/// The maximum cost of the failed checks of one network in a second, in microseconds.
 const NETWORK_US: u32 = 200_000;
-/// The same for all networks together. Above it, a network has one check in a second.
+/// The same for all networks together. Above it, each network has one check in a second.
 const TOTAL_US: u32 = 300_000;
-/// What failed checks may cost at all in a second.
+/// The maximum cost of all failed checks in a second.
 const MAX_US: u32 = 400_000;
 
 /// The failed checks of this second.
 #[derive(Debug, Default)]
 pub(super) struct FailedChecks {
-    second: u64,
+    second: UnixTime,
     total_us: u32,
     /// At most one entry for each failed check of the second.
     networks: HashMap<ClientNetwork, u32>,
 }
 
 impl FailedChecks {
-    /// Refuses a check whose network, or all networks together, had their share of this second.
-    pub(super) fn check(&mut self, client: ClientNetwork, now: u64) -> Result<(), TokenError> {
-        if self.second != now {
-            self.second = now;
+    /// Refuses a check if its network, or all networks together, used their share of this second.
+    pub(super) fn check(&mut self, client: ClientNetwork, now: UnixTime) -> Result<(), TokenError> {
+        let second = now.whole_seconds();
+        if self.second != second {
+            self.second = second;
             self.total_us = 0;
             self.networks.clear();
         }
@@ -52,7 +54,7 @@ impl FailedChecks {
     }
 }
 
-/// What a check costs in the module, in microseconds (docs/performance.md).
+/// The cost of a check in the module, in microseconds (docs/performance.md).
 fn cost_us(algorithm: Algorithm) -> u32 {
     match algorithm {
         Algorithm::RS256 | Algorithm::RS384 | Algorithm::RS512 => 250,
@@ -78,7 +80,7 @@ mod tests {
         let mut made = 0;
         for number in 0..networks * 1000 {
             let client = network(number % networks);
-            if checks.check(client, now).is_ok() {
+            if checks.check(client, UnixTime::from_secs(now)).is_ok() {
                 checks.note(client, algorithm);
                 made += 1;
             }
@@ -92,13 +94,25 @@ mod tests {
             let mut checks = FailedChecks::default();
             let made = flood(&mut checks, 1, algorithm, NOW);
             assert_eq!(made, NETWORK_US.div_ceil(cost_us(algorithm)));
-            assert_eq!(checks.check(network(0), NOW), Err(TokenError::ChecksBusy));
-            assert_eq!(checks.check(network(7), NOW), Ok(()));
-            assert_eq!(checks.check(ClientNetwork::UNKNOWN, NOW), Ok(()));
-            assert_eq!(checks.check(network(0), NOW + 1), Ok(()));
+            assert_eq!(
+                checks.check(network(0), UnixTime::from_secs(NOW)),
+                Err(TokenError::ChecksBusy)
+            );
+            assert_eq!(checks.check(network(7), UnixTime::from_secs(NOW)), Ok(()));
+            assert_eq!(
+                checks.check(ClientNetwork::UNKNOWN, UnixTime::from_secs(NOW)),
+                Ok(())
+            );
+            assert_eq!(
+                checks.check(network(0), UnixTime::from_secs(NOW + 1)),
+                Ok(())
+            );
             // Also after a step of the clock.
             flood(&mut checks, 1, algorithm, NOW);
-            assert_eq!(checks.check(network(0), NOW - 1000), Ok(()));
+            assert_eq!(
+                checks.check(network(0), UnixTime::from_secs(NOW - 1000)),
+                Ok(())
+            );
         }
     }
 
@@ -109,12 +123,15 @@ mod tests {
             let made = flood(&mut checks, 100, algorithm, NOW);
             assert!(made * cost_us(algorithm) <= TOTAL_US + 100 * cost_us(algorithm));
             // One that sent nothing bad is let through.
-            assert_eq!(checks.check(network(5000), NOW), Ok(()));
+            assert_eq!(
+                checks.check(network(5000), UnixTime::from_secs(NOW)),
+                Ok(())
+            );
             let made = flood(&mut checks, 5000, algorithm, NOW);
             assert!(made * cost_us(algorithm) <= MAX_US);
             assert!(checks.networks.len() <= 2000);
             assert_eq!(
-                checks.check(network(9000), NOW),
+                checks.check(network(9000), UnixTime::from_secs(NOW)),
                 Err(TokenError::ChecksBusy)
             );
         }

@@ -14,6 +14,7 @@ use crate::client_network::ClientNetwork;
 use crate::error::TokenError;
 use crate::issuer::{IssuerId, JwksCache, TrustedIssuer};
 use base::secret::Secret;
+use base::time::UnixTime;
 
 /// Claims with a display name of the user, the best one first.
 const DISPLAY_NAME_CLAIMS: [&str; 3] = ["preferred_username", "email", "name"];
@@ -66,7 +67,7 @@ impl VerifiedIdToken {
 }
 
 impl Verifier {
-    /// Verifies the ID token of a sign-in. `now` is in Unix seconds.
+    /// Verifies the ID token of a sign-in.
     ///
     /// # Errors
     ///
@@ -75,7 +76,7 @@ impl Verifier {
         &mut self,
         token: &Secret,
         answer: SignInAnswer<'_>,
-        now: u64,
+        now: UnixTime,
     ) -> Result<IdVerification, TokenError> {
         let id = answer.issuer;
         let (issuer, source) = self.issuers.get_mut(id.0).ok_or(TokenError::Issuer)?;
@@ -118,18 +119,18 @@ pub(super) fn is_signed(
     issuer: &TrustedIssuer,
     (keys, failed): (&mut JwksCache, &mut FailedChecks),
     options: VerificationOptions,
-    now: u64,
+    now: UnixTime,
 ) -> Result<bool, TokenError> {
     let key_id = unverified.key_id.as_deref();
     if !keys.state(unverified.algorithm, key_id, now)? {
         return Ok(false);
     }
-    // Issuers send these, and share one network here.
+    // Issuers send these tokens. They share one network here.
     let client = ClientNetwork::UNKNOWN;
     failed.check(client, now)?;
     let options = VerificationOptions {
         allowed_issuers: Some([issuer.issuer.clone()].into()),
-        artificial_time: Some(JwtDuration::from_secs(now)),
+        artificial_time: Some(JwtDuration::from_secs(now.as_secs())),
         time_tolerance: Some(JwtDuration::from_secs(issuer.clock_skew.as_secs())),
         ..options
     };
@@ -147,7 +148,7 @@ fn check_claims(
     claims: &Map<String, Value>,
     issuer: &TrustedIssuer,
     answer: SignInAnswer<'_>,
-    now: u64,
+    now: UnixTime,
 ) -> Result<VerifiedIdToken, TokenError> {
     let named = |name: &str| claims.get(name).and_then(Value::as_str);
     refuse_other_tokens(claims)?;
@@ -171,7 +172,7 @@ fn check_claims(
     }
     let expires = time(claims, "exp")?.ok_or(TokenError::Claim("exp"))?;
     let issued = time(claims, "iat")?.ok_or(TokenError::Claim("iat"))?;
-    let not_before = time(claims, "nbf")?.unwrap_or(0).max(issued);
+    let not_before = time(claims, "nbf")?.unwrap_or_default().max(issued);
     check_times(not_before, expires, issuer.clock_skew, now)?;
     let user = answer.user.identifier(claims);
     let user = user.ok_or(TokenError::Claim("user"))?;

@@ -1,6 +1,8 @@
 //! Logout tokens (OpenID Connect Back-Channel Logout 1.0 sections 2.4 and 2.6). Only this module makes
 //! [`VerifiedLogout`]s.
 
+use std::time::Duration;
+
 use jwt_simple::prelude::VerificationOptions;
 use serde_json::{Map, Value};
 
@@ -11,9 +13,10 @@ use crate::bearer::BearerToken;
 use crate::error::TokenError;
 use crate::issuer::{IssuerId, TrustedIssuer};
 use base::secret::Secret;
+use base::time::UnixTime;
 
-/// The maximum age of a logout token, in seconds. Issuers send it at once.
-const MAX_AGE_S: u64 = 300;
+/// The maximum age of a logout token. Issuers send it at once.
+const MAX_AGE: Duration = Duration::from_secs(300);
 const LOGOUT_EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 const MAX_CLAIM_BYTES: usize = 512;
 
@@ -22,8 +25,8 @@ const MAX_CLAIM_BYTES: usize = 512;
 pub struct VerifiedLogout {
     /// `jti`: unique among the issuer's logout tokens.
     pub id: String,
-    /// When the token is no longer accepted, in Unix seconds.
-    pub until: u64,
+    /// When the token is no longer accepted.
+    pub until: UnixTime,
     /// The user: `sub`.
     pub user: Option<String>,
     /// The session at the issuer: `sid`.
@@ -41,7 +44,7 @@ pub enum LogoutVerification {
 
 impl Verifier {
     /// Verifies a logout token. `client_id` returns the filter's client id at an issuer with
-    /// `back_channel_logout`. `now` is in Unix seconds.
+    /// `back_channel_logout`.
     ///
     /// # Errors
     ///
@@ -50,7 +53,7 @@ impl Verifier {
         &mut self,
         token: &Secret,
         client_id: impl Fn(IssuerId) -> Option<String>,
-        now: u64,
+        now: UnixTime,
     ) -> Result<(IssuerId, LogoutVerification), TokenError> {
         let header = format!("Bearer {}", token.reveal());
         let token = BearerToken::of_header(&header).ok_or(TokenError::Encoding)?;
@@ -89,7 +92,7 @@ fn check_claims(
     claims: &Map<String, Value>,
     issuer: &TrustedIssuer,
     client_id: &str,
-    now: u64,
+    now: UnixTime,
 ) -> Result<VerifiedLogout, TokenError> {
     if !audiences(claims)?.contains(&client_id) {
         return Err(TokenError::Audience);
@@ -104,9 +107,9 @@ fn check_claims(
         return Err(TokenError::Claim("nonce"));
     }
     let issued = time(claims, "iat")?.ok_or(TokenError::Claim("iat"))?;
-    let oldest = issued.saturating_add(MAX_AGE_S);
+    let oldest = issued.saturating_add(MAX_AGE);
     let expires = time(claims, "exp")?.unwrap_or(oldest).min(oldest);
-    let not_before = time(claims, "nbf")?.unwrap_or(0).max(issued);
+    let not_before = time(claims, "nbf")?.unwrap_or_default().max(issued);
     check_times(not_before, expires, issuer.clock_skew, now)?;
     let (user, session) = (text(claims, "sub")?, text(claims, "sid")?);
     if user.is_none() && session.is_none() {
@@ -115,8 +118,8 @@ fn check_claims(
     Ok(VerifiedLogout {
         id: text(claims, "jti")?.ok_or(TokenError::Claim("jti"))?,
         until: expires
-            .saturating_add(issuer.clock_skew.as_secs())
-            .saturating_add(1),
+            .saturating_add(issuer.clock_skew)
+            .saturating_add(Duration::from_secs(1)),
         user,
         session,
     })

@@ -8,14 +8,15 @@ use crate::bearer::{BearerToken, Jwt};
 use crate::client_network::ClientNetwork;
 use crate::error::TokenError;
 use crate::issuer::{IssuerId, JwksCache, Signatures, TrustedIssuer};
+use base::time::UnixTime;
 
-/// The outcome of a look at a JWT.
+/// The outcome of verifying a JWT.
 pub(super) enum Checked {
-    /// It is good.
+    /// The token is accepted.
     Verified(Box<VerifiedToken>),
-    /// The keys have to be fetched first.
+    /// The keys must be fetched first.
     NeedsKeys,
-    /// Only the signature is left to check: who sends it?
+    /// Only the signature is left to check. The network of the client must be known first.
     NeedsClient,
 }
 
@@ -26,7 +27,7 @@ pub(super) fn verify_signature(
     (issuer, id): (&TrustedIssuer, IssuerId),
     (signatures, keys): (&Signatures, &mut JwksCache),
     (client, failed): (Option<ClientNetwork>, &mut FailedChecks),
-    now: u64,
+    now: UnixTime,
 ) -> Result<Checked, TokenError> {
     let unverified = jwt.unverified()?;
     check_header(&unverified, signatures)?;
@@ -43,7 +44,7 @@ pub(super) fn verify_signature(
     let options = VerificationOptions {
         allowed_issuers: Some([issuer.issuer.clone()].into()),
         allowed_audiences: Some(issuer.audiences.iter().cloned().collect()),
-        artificial_time: Some(JwtDuration::from_secs(now)),
+        artificial_time: Some(JwtDuration::from_secs(now.as_secs())),
         time_tolerance: Some(JwtDuration::from_secs(issuer.clock_skew.as_secs())),
         ..VerificationOptions::default()
     };

@@ -28,6 +28,7 @@ use crate::{
     TokenType, TrustedIssuer, VerifiedBy,
 };
 use base::json::JsonErrorKind;
+use base::time::UnixTime;
 
 const NOW: u64 = 1_900_000_000;
 const ISSUER: &str = "https://login.example.com";
@@ -159,11 +160,19 @@ fn with_keys() -> Verifier {
 
 fn deliver(verifier: &mut Verifier, keys: &[Value], now: u64) -> Result<(), KeySetError> {
     let document = json!({ "keys": keys }).to_string();
-    verifier.keys_fetched(FIRST, Some(document.as_bytes()), now, 1.0)
+    verifier.keys_fetched(
+        FIRST,
+        Some(document.as_bytes()),
+        UnixTime::from_secs(now),
+        1.0,
+    )
 }
 
 fn fail(verifier: &mut Verifier, now: u64) {
-    assert_eq!(verifier.keys_fetched(FIRST, None, now, 1.0), Ok(()));
+    assert_eq!(
+        verifier.keys_fetched(FIRST, None, UnixTime::from_secs(now), 1.0),
+        Ok(())
+    );
 }
 
 fn header() -> Value {
@@ -203,7 +212,11 @@ fn token_of_key(kid: &str) -> String {
 
 fn look(verifier: &mut Verifier, token: &str, now: u64) -> TokenOutcome {
     let header = format!("Bearer {token}");
-    match verifier.verify(&BearerToken::of_header(&header).unwrap(), CLIENT, now) {
+    match verifier.verify(
+        &BearerToken::of_header(&header).unwrap(),
+        CLIENT,
+        UnixTime::from_secs(now),
+    ) {
         Verification::Verified(_) => TokenOutcome::Good,
         Verification::Refused(error) => TokenOutcome::Refused(error),
         Verification::PendingFetch(PendingFetch::Keys(issuer)) => TokenOutcome::NeedKeys(issuer),
@@ -214,7 +227,11 @@ fn look(verifier: &mut Verifier, token: &str, now: u64) -> TokenOutcome {
 
 fn verified(verifier: &mut Verifier, token: &str, now: u64) -> Rc<VerifiedToken> {
     let header = format!("Bearer {token}");
-    match verifier.verify(&BearerToken::of_header(&header).unwrap(), CLIENT, now) {
+    match verifier.verify(
+        &BearerToken::of_header(&header).unwrap(),
+        CLIENT,
+        UnixTime::from_secs(now),
+    ) {
         Verification::Verified(token) => token,
         other => panic!("{other:?}"),
     }

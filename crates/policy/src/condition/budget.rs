@@ -1,24 +1,24 @@
-//! How much the evaluation of one condition may do.
+//! The budget for the evaluation of one condition.
 
 use std::cell::Cell;
 
-/// The most parts of expressions, list elements, or 16 bytes of text that one evaluation looks at.
+/// The maximum number of steps of one evaluation: parts of expressions, list elements, or 16 bytes of text.
 pub(super) const MAX_STEPS: usize = 1_000_000;
-/// The most bytes of values that one evaluation makes, those of the arguments included.
+/// The maximum size of the values of one evaluation, in bytes, with those of the arguments.
 pub(super) const MAX_BYTES: usize = 8 * 1024 * 1024;
-/// Text that is looked at in one step.
+/// The bytes of text in one step.
 const STEP_BYTES: usize = 16;
 
 /// Why an evaluation stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stop {
-    /// The budget is spent. Nothing absorbs this.
+    /// The budget is spent. `&&` and `||` do not absorb this.
     Budget,
     /// An error of CEL, which `&&` and `||` absorb if the other side decides.
     Error,
 }
 
-/// What is left for one evaluation.
+/// The rest of the budget of one evaluation.
 #[derive(Debug)]
 pub(super) struct Budget {
     steps: Cell<usize>,
@@ -41,7 +41,7 @@ impl Budget {
         self.take(&self.steps, count)
     }
 
-    /// Takes steps for a look at `length` bytes of text.
+    /// Takes steps for reading `length` bytes of text.
     pub(super) fn text(&self, length: usize) -> Result<(), Stop> {
         self.steps(length / STEP_BYTES)
     }
@@ -51,7 +51,7 @@ impl Budget {
         self.take(&self.bytes, count)
     }
 
-    /// Whether more was asked for than was left.
+    /// Whether the budget was exceeded.
     pub(super) fn is_spent(&self) -> bool {
         self.is_spent.get()
     }

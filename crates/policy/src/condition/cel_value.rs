@@ -1,4 +1,4 @@
-//! The values of conditions. Copies share what they hold.
+//! The values of conditions. Copies share their content.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -10,9 +10,9 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use super::budget::{Budget, Stop};
 use oauth::Identity;
 
-/// What a value costs where it stands, in bytes: its own size, and that of a vector's growth.
+/// The size of a value in a vector, in bytes, with the vector's growth.
 pub(super) const VALUE_BYTES: usize = 32;
-/// What a list or a map costs beside its values, in bytes.
+/// The size of a list or map without its values, in bytes.
 pub(super) const CONTAINER_BYTES: usize = 64;
 
 /// A value of CEL. There are no byte strings, times, types or messages.
@@ -28,7 +28,7 @@ pub(super) enum CelValue<'a> {
     Map(Rc<CelMap<'a>>),
 }
 
-/// A text of the arguments, the identity or the expression, or one that was made.
+/// A text. It is borrowed from the arguments, the identity or the expression, or was made.
 #[derive(Debug, Clone)]
 pub(super) enum CelText<'a> {
     Lent(&'a str),
@@ -55,23 +55,23 @@ impl Deref for CelText<'_> {
 }
 
 impl<'a> CelValue<'a> {
-    /// A text that is lent.
+    /// A borrowed text.
     pub(super) fn lent(text: &'a str) -> Self {
         Self::Text(CelText::Lent(text))
     }
 
-    /// A text that is made.
+    /// A new text.
     pub(super) fn made(text: String, budget: &Budget) -> Result<Self, Stop> {
         budget.bytes(text.len())?;
         Ok(Self::Text(CelText::Made(text.into())))
     }
 
-    /// A list that is made.
+    /// A new list.
     pub(super) fn list(values: Vec<Self>) -> Self {
         Self::List(Rc::new(values))
     }
 
-    /// JSON as CEL reads it, whole numbers as `int`.
+    /// Reads JSON. Whole numbers become `int`.
     pub(super) fn of_json(json: &'a [u8], budget: &Budget) -> Result<Self, Stop> {
         let mut reader = serde_json::Deserializer::from_slice(json);
         let read = JsonReader(budget).deserialize(&mut reader);
@@ -82,8 +82,8 @@ impl<'a> CelValue<'a> {
         })
     }
 
-    /// The variable `identity`. What the token does not have is not in it: to use it is an error, and
-    /// it equals nothing, not even null.
+    /// The variable `identity`. Fields that the token lacks are missing: to use one is an error, and it
+    /// equals no value, not even null.
     pub(super) fn of_identity(identity: &'a Identity) -> Self {
         let list =
             |names: &'a [String]| Self::list(names.iter().map(|name| Self::lent(name)).collect());
@@ -142,7 +142,7 @@ impl<'a> CelValue<'a> {
     ///
     /// # Errors
     ///
-    /// They have none.
+    /// The values have no order.
     pub(super) fn compare(&self, other: &Self, budget: &Budget) -> Result<Ordering, Stop> {
         match (self, other) {
             (Self::Bool(one), Self::Bool(two)) => Ok(one.cmp(two)),
@@ -184,7 +184,7 @@ impl<'a> CelMap<'a> {
     ///
     /// # Errors
     ///
-    /// A key is there twice, or is no bool, number or text.
+    /// A key is repeated, or is not a bool, number or text.
     pub(super) fn of_entries(
         entries: Vec<(CelValue<'a>, CelValue<'a>)>,
         budget: &Budget,
@@ -216,7 +216,7 @@ impl<'a> CelMap<'a> {
     ///
     /// # Errors
     ///
-    /// No map has such a key.
+    /// A map cannot have such a key.
     pub(super) fn get(
         &self,
         key: &CelValue<'a>,
@@ -248,7 +248,7 @@ impl<'a> CelMap<'a> {
         Ok(found.map(|(_, value)| value))
     }
 
-    /// How many keys there are.
+    /// The number of keys.
     pub(super) fn len(&self) -> usize {
         self.texts.len().saturating_add(self.others.len())
     }
@@ -360,7 +360,7 @@ impl<'de> Visitor<'de> for JsonReader<'_> {
             }
         }
         map.sort();
-        // The last one counts, as in most readers of JSON. Bodies with a key twice are refused before.
+        // The last one counts, as in most readers of JSON. Bodies with a repeated key are refused before.
         map.texts.reverse();
         map.texts.dedup_by(|(one, _), (two, _)| **one == **two);
         map.texts.reverse();

@@ -1,5 +1,5 @@
-//! The evaluation of a parsed expression within a budget. The crate `cel` parses; its own evaluator has
-//! no budget. A test compares the two.
+//! The evaluation of a parsed expression within a budget. The crate `cel` parses. Its own evaluator has no
+//! budget. A test compares the results of the two.
 
 use std::rc::Rc;
 
@@ -18,7 +18,7 @@ type Evaluated<'a> = Result<CelValue<'a>, Stop>;
 /// One evaluation.
 pub(super) struct Evaluation<'a> {
     budget: &'a Budget,
-    /// Those of inner scopes are last.
+    /// The variables. Those of inner scopes are last.
     variables: Vec<(&'a str, CelValue<'a>)>,
     indexes: ListIndexes<'a>,
 }
@@ -160,8 +160,8 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    /// The left side of `+`. The result of a macro so far, which only the macro's own step names, is
-    /// taken out, so that it grows without a copy.
+    /// The left side of `+`. The partial result of a macro is moved, because only the macro's own step uses
+    /// it. So it grows without a copy.
     fn left_of_add(&mut self, left: &'a IdedExpr) -> Evaluated<'a> {
         if let Expr::Ident(name) = &left.expr
             && name.starts_with('@')
@@ -238,7 +238,7 @@ impl<'a> Evaluation<'a> {
     }
 }
 
-/// For `all` and `exists`: the value of an element that decides, even if another one is an error.
+/// The value of an element that decides `all` or `exists`, even if another element is an error.
 fn absorbing(comprehension: &ComprehensionExpr) -> Option<bool> {
     match &comprehension.loop_step.expr {
         Expr::Call(call) if call.func_name == operators::LOGICAL_AND => Some(false),

@@ -1,4 +1,4 @@
-//! The functions and operators of conditions. Operands of other types than a function has are an error.
+//! The functions and operators of conditions. Operands of other types are an error.
 
 use std::cmp::Ordering;
 use std::rc::Rc;
@@ -8,10 +8,10 @@ use cel::common::ast::operators;
 use super::budget::{Budget, Stop};
 use super::cel_value::{CONTAINER_BYTES, CelText, CelValue, VALUE_BYTES};
 
-/// The function that is called both ways: `size(args.list)` and `args.list.size()`.
+/// The function that can be called in two ways: `size(args.list)` and `args.list.size()`.
 pub(super) const SIZE: &str = "size";
 
-/// The functions a condition may call.
+/// The functions that a condition may call.
 pub(super) const FUNCTIONS: &[&str] = &[
     SIZE,
     "contains",
@@ -24,17 +24,18 @@ pub(super) const FUNCTIONS: &[&str] = &[
     "bool",
 ];
 
-/// The longest text that is read as a number. Longer ones hold no number that a condition can use.
+/// The maximum length of a text that is read as a number. Longer ones are no number that a condition can
+/// use.
 const MAX_NUMBER_BYTES: usize = 1024;
 
 type Evaluated<'a> = Result<CelValue<'a>, Stop>;
 
-/// `left + right`. A list that nothing else holds grows without a copy.
+/// `left + right`. A list with one reference grows without a copy.
 pub(super) fn add<'a>(left: CelValue<'a>, right: &CelValue<'a>, budget: &Budget) -> Evaluated<'a> {
     match (left, right) {
         (CelValue::Text(left), CelValue::Text(right)) => {
             let length = left.len().saturating_add(right.len());
-            // Before it is allocated.
+            // The budget is checked before the allocation.
             budget.text(length)?;
             budget.bytes(length)?;
             let text = [&*left, &**right].concat();
@@ -114,7 +115,7 @@ fn whole(number: f64) -> Option<i64> {
     in_int(number).filter(|_| is_whole)
 }
 
-/// A `double` without its fraction, as an `int`. The lowest `int` is none of the results.
+/// A `double` without its fraction, as an `int`. The lowest `int` is not a result.
 fn in_int(number: f64) -> Option<i64> {
     (number > i64::MIN as f64 && number < i64::MAX as f64).then_some(number as i64)
 }

@@ -1,7 +1,7 @@
-//! The arguments that a condition judges, by their names.
+//! The arguments that a condition reads, by their names.
 //!
-//! A condition reads `args.amount`. A server that ignores case may read `AMOUNT`, and then it was not
-//! judged. So an argument whose name folds to one that the condition reads has to be spelled like it.
+//! A condition reads `args.amount`. A server that ignores case may read `AMOUNT`, which the condition did
+//! not read. So an argument whose name folds to one that the condition reads must have the same spelling.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -16,7 +16,7 @@ use mcp::argument_names::fold;
 #[derive(Debug, Default)]
 pub(super) struct JudgedArguments {
     args: Names,
-    /// Names that it reads of values whose place is not known.
+    /// Names that it reads of values at unknown places.
     anywhere: BTreeMap<String, Vec<String>>,
 }
 
@@ -40,7 +40,7 @@ impl JudgedArguments {
         names
     }
 
-    /// Refuses arguments that a server could read in the place of those that the condition reads.
+    /// Refuses arguments that a server could read instead of those that the condition reads.
     pub(super) fn check(&self, arguments: &Node) -> Result<(), Misspelled> {
         self.args.check(arguments)?;
         match self.anywhere.is_empty() {
@@ -124,7 +124,7 @@ impl JudgedArguments {
     ) {
         self.visit(&inner.iter_range, variables);
         self.visit(&inner.accu_init, variables);
-        // Of a map these are the keys, whatever they are.
+        // For a map these are its keys, which can be any.
         self.open(&inner.iter_range, variables);
         let element = path(&inner.iter_range, variables);
         let outer = variables.len();
@@ -195,7 +195,7 @@ impl Names {
         }
     }
 
-    /// What a key stands for that is a path, as `order.total` or `amount[0]`.
+    /// The path in a key such as `order.total` or `amount[0]`.
     fn begins_path(&self, key: &str) -> Option<&(Vec<String>, Self)> {
         let is_separator =
             |character: char| !character.is_alphanumeric() && !matches!(character, '_' | '-');
@@ -220,7 +220,7 @@ fn spelled_like(spellings: &[String], key: &str) -> Result<(), Misspelled> {
     }
 }
 
-/// Where in `args` the value of an expression stands, if it is one of them.
+/// The path in `args` of an expression's value, if it is in `args`.
 fn path(expression: &IdedExpr, variables: &[(&str, Option<Path>)]) -> Option<Path> {
     let (of, name) = match &expression.expr {
         Expr::Ident(name) => {
@@ -244,7 +244,7 @@ fn path(expression: &IdedExpr, variables: &[(&str, Option<Path>)]) -> Option<Pat
     Some(path)
 }
 
-/// Whether a value is none of the client's: `identity.roles`, `call.name`.
+/// Whether a value does not come from the client: `identity.roles`, `call.name`.
 fn is_trusted(expression: &IdedExpr) -> bool {
     match &expression.expr {
         Expr::Ident(name) => name == "identity" || name == "call",

@@ -6,9 +6,9 @@ use std::rc::Rc;
 use super::budget::{Budget, Stop};
 use super::cel_value::CelValue;
 
-/// Shorter lists are searched each time.
+/// Shorter lists have no index.
 const MIN_INDEXED: usize = 16;
-/// What an element costs in an index, in bytes.
+/// The size of an element in an index, in bytes.
 const ENTRY_BYTES: usize = 16;
 
 /// The indexes of one evaluation.
@@ -19,7 +19,7 @@ pub(super) struct ListIndexes<'a> {
     indexes: Vec<ListIndex<'a>>,
 }
 
-/// The places of a list's elements, by hash.
+/// The positions of a list's elements, by hash.
 struct ListIndex<'a> {
     list: Rc<Vec<CelValue<'a>>>,
     /// Sorted.
@@ -94,7 +94,7 @@ impl<'a> ListIndex<'a> {
     }
 }
 
-/// A hash that equal values share.
+/// A hash that is equal for equal values.
 fn hash(value: &CelValue<'_>, hasher: &RandomState, budget: &Budget) -> Result<u64, Stop> {
     let mut hasher = hasher.build_hasher();
     match value {

@@ -1,4 +1,4 @@
-//! This filter as a client of authorization servers, where the policy says who it is.
+//! The filter as a client of authorization servers, as the policy names it.
 
 use url::Url;
 
@@ -12,7 +12,7 @@ use crate::scopes::check_word;
 use base::http::Endpoint;
 use oauth::client::{AuthorizationServer, Client, TokenClient, host_of, web_url};
 
-/// In place of a client id: this filter is known by the document it publishes.
+/// The value of a client id that stands for the URL of the filter's client metadata document.
 const METADATA: &str = "metadata";
 
 /// The client id, if the policy has one.
@@ -23,7 +23,7 @@ fn client_id_mut(server: &mut AuthorizationServer) -> Option<&mut String> {
     }
 }
 
-/// Gives clients without an id of their own the URL of this filter's document.
+/// Sets the URL of the client metadata document for clients without an id.
 pub(crate) fn name_clients(
     resource: &str,
     connections: &mut [Connection],
@@ -70,7 +70,7 @@ pub(super) fn origin_of(resource: &str) -> &str {
         .unwrap_or_default()
 }
 
-/// A client of which the policy says everything.
+/// A client with all values in the policy.
 pub(super) fn compile_written(
     path: &str,
     document: &ConnectionDocument,

@@ -1,5 +1,4 @@
-//! Connections whose authorization server is asked for its endpoints: whom to ask, and where what it
-//! names may be.
+//! Connections with discovery: the server to ask for metadata, and the hosts that the metadata may name.
 
 use url::Url;
 
@@ -33,7 +32,7 @@ pub(super) fn compile_discover(
         refuse("client_secret_env", message);
     }
     let issuer = web_url(&connection.issuer).ok();
-    // Where it is none, `issuer` is refused anyway.
+    // Otherwise `issuer` is refused.
     if issuer.as_ref().is_some_and(has_more_than_path) {
         let message = "expected a URL without query, fragment and user (RFC 8414 section 2)";
         refuse("issuer", message);
@@ -64,7 +63,7 @@ pub(super) fn compile_discover(
     }
 }
 
-/// Another host of an issuer's, reached as the issuer is.
+/// Another host of an issuer. It is reached like the issuer.
 fn compile_host(
     path: &str,
     issuer: &Url,
@@ -80,7 +79,7 @@ fn compile_host(
     Some((url?.origin(), cluster.into()))
 }
 
-/// Where a resource publishes its metadata (RFC 9728 section 3.1).
+/// The endpoint of a resource's metadata (RFC 9728 section 3.1).
 fn compile_resource(
     path: &str,
     connection: &ConnectionDocument,

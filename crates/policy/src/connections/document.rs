@@ -1,4 +1,4 @@
-//! Connections as the policy's author writes them.
+//! Connections, as in the policy's document.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,37 +11,37 @@ use crate::value::Period;
 use oauth::ClaimPath;
 use oauth::client::IssParameter;
 
-/// How this filter signs the user of a browser in, to know who opens its pages (OpenID Connect).
+/// How the filter signs in the user of a browser, to identify the user of its pages (OpenID Connect).
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SignInDocument {
-    /// Where the browser goes: the issuer's authorization endpoint.
+    /// The issuer's authorization endpoint, a URL. The browser goes there.
     pub authorize: String,
-    /// Where the code is redeemed: the issuer's token endpoint.
+    /// The issuer's token endpoint, which redeems the code.
     pub token: PlaceDocument,
-    /// The client id of this filter at the issuer, or `metadata`: it is known there by the document
-    /// it publishes at `/.mcp-auth/client.json`. Its redirect URI is `/.mcp-auth/signed-in` at
-    /// the origin of `resource`.
+    /// The filter's client id at the issuer, or `metadata`: the URL of the document that the filter
+    /// publishes at `/.mcp-auth/client.json`. The redirect URI is `/.mcp-auth/signed-in` at the origin of
+    /// `resource`.
     pub client_id: ClientId,
-    /// The environment variable (of the Wasm VM) that holds the client's secret. Without it, the
-    /// client is a public one.
+    /// The environment variable (of the Wasm VM) with the client's secret. Without it, the client is
+    /// public.
     pub client_secret_env: Option<VariableName>,
-    /// Scopes asked for.
+    /// The requested scopes.
     #[serde(default = "default_scopes")]
     pub scopes: Vec<String>,
     /// The claim of the ID token that names the same user as the access token. Default: the
     /// issuer's `identity.user`.
     pub user: Option<ClaimPath>,
-    /// The keys of ID tokens and logout tokens, where the issuer has `introspection` in place of `jwks`.
+    /// The keys of ID tokens and logout tokens, if the issuer has `introspection` instead of `jwks`.
     pub jwks: Option<JwksDocument>,
-    /// Whether it tells this filter when a user signs out (OpenID Connect Back-Channel Logout), at
-    /// `/.mcp-auth/logout`: connections the user made before are not used any more.
+    /// Whether the issuer reports sign-outs (OpenID Connect Back-Channel Logout) at `/.mcp-auth/logout`.
+    /// Connections that the user made before are then not used any more.
     #[serde(default)]
     pub back_channel_logout: bool,
 }
 
-/// Where something is asked: a path on an Envoy cluster.
+/// An endpoint: a path on an Envoy cluster.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -54,72 +54,69 @@ pub struct PlaceDocument {
     pub authority: Option<String>,
 }
 
-/// A resource at which users have accounts of their own.
+/// A resource where users have accounts of their own.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ConnectionDocument {
     /// Its name on pages. Default: the key.
     pub title: Option<String>,
-    /// The issuer identifier of its authorization server: what `iss` has to say when the browser
-    /// comes back (RFC 9207).
+    /// The issuer identifier of its authorization server: the expected `iss` of the redirect (RFC 9207).
     pub issuer: String,
-    /// Whether `iss` has to be there.
+    /// Whether `iss` is required.
     #[serde(default)]
     pub iss: IssParameter,
-    /// The authorization server is asked for its endpoints each time a user connects, in place of
-    /// `authorize`, `token` and `revoke`.
+    /// The filter fetches the endpoints from the authorization server's metadata each time a user connects,
+    /// instead of `authorize`, `token` and `revoke`.
     pub discover: Option<DiscoverDocument>,
-    /// Where the browser goes: the authorization endpoint.
+    /// The authorization endpoint, a URL. The browser goes there.
     pub authorize: Option<String>,
-    /// Where codes are redeemed and tokens refreshed: the token endpoint.
+    /// The token endpoint, which redeems codes and refreshes tokens.
     pub token: Option<PlaceDocument>,
-    /// Where tokens are revoked when a connection ends (RFC 7009).
+    /// The revocation endpoint, for the end of a connection (RFC 7009).
     pub revoke: Option<PlaceDocument>,
-    /// The client id of this filter there, or `metadata`: it is known by the document it publishes
-    /// at `/.mcp-auth/client.json`. Its redirect URI is `/.mcp-auth/callback/` and the
-    /// connection's key, at the origin of `resource`. With `discover` it may be left out: that
-    /// document, where the authorization server takes such ids, else this filter registers (RFC
-    /// 7591).
+    /// The filter's client id, or `metadata`: the URL of the document that the filter publishes at
+    /// `/.mcp-auth/client.json`. The redirect URI is `/.mcp-auth/callback/` and the connection's key, at
+    /// the origin of `resource`. With `discover` it may be left out. The filter then uses that document if
+    /// the authorization server supports it, and registers otherwise (RFC 7591).
     pub client_id: Option<ClientId>,
-    /// The environment variable (of the Wasm VM) that holds the client's secret. Without it, the
-    /// client is a public one.
+    /// The environment variable (of the Wasm VM) with the client's secret. Without it, the client is
+    /// public.
     pub client_secret_env: Option<VariableName>,
-    /// Scopes asked for.
+    /// The requested scopes.
     #[serde(default)]
     pub scopes: Vec<String>,
-    /// What the page says will be possible, one line each. Default: the scopes.
+    /// The permissions that the page shows, one line each. Default: the scopes.
     #[serde(default)]
     pub allows: Vec<String>,
-    /// What the token is for (RFC 8707), if the authorization server wants to know.
+    /// The resource that the token is for (RFC 8707), if the authorization server needs it.
     pub resource: Option<String>,
-    /// Where the token's account is asked for, to name it in the log and on pages.
+    /// The endpoint that returns the token's account, to name it in the log and on pages.
     pub account: Option<AccountDocument>,
-    /// How long a connection lasts at most.
+    /// The maximum duration of a connection.
     #[serde(default = "default_lifetime")]
     pub lifetime: Period,
-    /// Whether its token is refreshed meanwhile. If not, a refresh token is not even kept.
+    /// Whether its token is refreshed during that time. If not, the filter does not keep refresh tokens.
     #[serde(default = "default_refresh")]
     pub refresh: bool,
 }
 
-/// Where the authorization server of a connection is asked for its endpoints (RFC 8414).
+/// Discovery of an authorization server's endpoints (RFC 8414).
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DiscoverDocument {
     /// The Envoy cluster of the issuer's host.
     pub cluster: ClusterName,
-    /// Other hosts at which its endpoints may be, each with its Envoy cluster. A port is written as in
-    /// URLs: `auth.example.com:8443`.
+    /// Other hosts that its endpoints may have, each with its Envoy cluster. A port is written as in URLs:
+    /// `auth.example.com:8443`.
     #[serde(default)]
     pub hosts: BTreeMap<String, ClusterName>,
-    /// Where the metadata of the connection's `resource` is asked for (RFC 9728), which then has to
-    /// name the `issuer`.
+    /// The metadata of the connection's `resource` (RFC 9728), which must name the `issuer`.
     pub resource: Option<DiscoverResourceDocument>,
 }
 
-/// Where a resource is asked for its metadata.
+/// The endpoint of a resource's metadata.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -128,29 +125,29 @@ pub struct DiscoverResourceDocument {
     pub cluster: ClusterName,
 }
 
-/// Where the account of a token is asked for.
+/// The endpoint that returns the account of a token.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AccountDocument {
     /// The Envoy cluster.
     pub cluster: ClusterName,
-    /// The path on that cluster, asked with the token; the answer is a JSON object.
+    /// The path on that cluster. The request has the token; the response is a JSON object.
     pub path: EndpointPath,
     /// The `:authority` of the call. Default: the host of `authorize`, or of the issuer.
     pub authority: Option<String>,
-    /// Which field of the answer names the account.
+    /// The field of the response that names the account.
     pub field: ClaimPath,
 }
 
-/// Where connections belong.
+/// The conversations and clients that connections belong to.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct VaultDocument {
-    /// What a conversation is: a connection made in one is not used in another.
+    /// The meaning of a conversation. A connection made in one conversation is not used in another.
     pub conversation: Conversation,
-    /// Whether what a user links or agrees to through one client counts for another client of the user.
+    /// Whether linked accounts and agreements of one client are valid for other clients of the user.
     pub clients: ClientSharing,
 }
 
@@ -166,16 +163,16 @@ pub enum ClientSharing {
     Shared,
 }
 
-/// What a conversation is.
+/// The meaning of a conversation.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Conversation {
-    /// The server's session. Where there is none, as in 2026-07-28, all calls of a user are one.
+    /// The server's session. Without sessions, as in 2026-07-28, all calls of a user are one conversation.
     #[default]
     Session,
-    /// What this claim of the caller's token says, such as `sid`. A token without it connects
-    /// nothing.
+    /// The value of this claim of the caller's token, such as `sid`. A caller without it cannot connect
+    /// accounts.
     Claim(ClaimPath),
 }
 

@@ -1,4 +1,4 @@
-//! Issuers as the policy's author writes them.
+//! Issuers, as in the policy's document.
 
 use std::time::Duration;
 
@@ -16,29 +16,29 @@ use oauth::{Algorithm, ClaimPath, TokenType};
 pub struct IssuerDocument {
     /// The exact `iss` claim.
     pub issuer: String,
-    /// Where its keys come from. Either this or `introspection`.
+    /// The source of its keys. Either this or `introspection`.
     pub jwks: Option<JwksDocument>,
-    /// How it is asked about tokens that are no JWTs, or whose signature nobody else can check. One
-    /// issuer at most: such a token does not say whose it is.
+    /// Introspection of tokens that are not JWTs, or whose signature only the issuer can check. At most one
+    /// issuer may have it: such a token does not name its issuer.
     pub introspection: Option<IntrospectionDocument>,
-    /// Signature algorithms accepted from it, with `jwks`. Asymmetric ones only. Default: all.
+    /// Accepted signature algorithms, with `jwks`. Only asymmetric ones. Default: all.
     pub algorithms: Option<Vec<Algorithm>>,
-    /// Audiences accepted; one must be in the token. Default: `resource`.
+    /// Accepted audiences. The token must have one of them. Default: `resource`.
     pub audiences: Option<Vec<String>>,
-    /// Values of the token's `typ` header accepted, with `jwks`. Default: `at+jwt` and `JWT`.
+    /// Accepted values of the token's `typ` header, with `jwks`. Default: `at+jwt` and `JWT`.
     pub types: Option<Vec<TokenType>>,
-    /// Which claims say who is calling.
+    /// The claims that identify the caller.
     #[serde(default)]
     pub identity: IdentityDocument,
-    /// How users of a browser sign in with it, to open this filter's pages. `connections` needs it.
+    /// The sign-in of users in browsers, for the filter's pages. `connections` needs it.
     pub sign_in: Option<SignInDocument>,
-    /// Whether its tokens may say that somebody acts for the caller (`act`, RFC 8693 section 4.1).
+    /// Whether its tokens may name an actor that acts for the caller (`act`, RFC 8693 section 4.1).
     #[serde(default)]
     pub delegation: DelegationDocument,
-    /// Who may act for its callers: the `sub` of whoever calls, as `act` has it; for one of another
-    /// issuer that issuer and `|` before it. Default: anybody the issuer names.
+    /// The actors that may act for its callers: `sub` of the current actor, as in `act`. For an actor of
+    /// another issuer: that issuer, `|` and `sub`. Default: all actors that the issuer names.
     pub actors: Option<Vec<String>>,
-    /// How far this issuer's clock may be off. At most 5m.
+    /// How far this issuer's clock may differ. At most 5m.
     #[serde(default = "default_clock_skew")]
     pub clock_skew: Period,
     /// Tokens valid for longer than this are refused.
@@ -46,12 +46,12 @@ pub struct IssuerDocument {
     pub max_lifetime: Period,
 }
 
-/// What becomes of tokens that say somebody acts for the caller.
+/// The rule for tokens that name an actor.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DelegationDocument {
-    /// They are accepted, and the log names who acts. Other tokens are accepted, too.
+    /// They are accepted, and the log names the actor. Other tokens are accepted too.
     #[default]
     Accepted,
     /// They are refused.
@@ -60,7 +60,7 @@ pub enum DelegationDocument {
     Required,
 }
 
-/// Where the keys of an issuer come from: a path on an Envoy cluster, or the policy itself.
+/// The source of an issuer's keys: a path on an Envoy cluster, or the policy.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -73,15 +73,15 @@ pub struct JwksDocument {
     pub authority: Option<String>,
     /// A key set (RFC 7517 section 5) written into the policy.
     pub inline: Option<serde_json::Value>,
-    /// How often a fetched key set is fetched again.
+    /// The time between fetches of the key set.
     #[serde(default = "default_refresh")]
     pub refresh: Period,
-    /// How long a fetched key set is used while it cannot be fetched again.
+    /// How long a fetched key set is used if fetches fail.
     #[serde(default = "default_keep")]
     pub keep: Period,
 }
 
-/// Where an issuer is asked about a token (RFC 7662): a path on an Envoy cluster.
+/// The introspection endpoint of an issuer (RFC 7662): a path on an Envoy cluster.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -92,22 +92,22 @@ pub struct IntrospectionDocument {
     pub path: EndpointPath,
     /// The `:authority` of the call. Default: the host of `issuer`.
     pub authority: Option<String>,
-    /// The client id of this filter at the issuer.
+    /// The filter's client id at the issuer.
     pub client_id: ClientId,
-    /// The environment variable (of the Wasm VM) that holds the client's secret.
+    /// The environment variable (of the Wasm VM) with the client's secret.
     pub client_secret_env: VariableName,
-    /// How long an answer is used, so how long a revoked token may still pass. 1s to 10m.
+    /// How long a response is cached, and so how long a revoked token may still pass. 1s to 10m.
     #[serde(default = "default_cache")]
     pub cache: Period,
 }
 
-/// Which claims say who is calling. A string is split at its dots; a list names each step exactly,
-/// for claim names that have dots themselves.
+/// The claims that identify the caller. A string is split at its dots. A list names each step exactly, for
+/// claim names with dots.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct IdentityDocument {
-    /// The user; a token without it is refused.
+    /// The user. A token without it is refused.
     pub user: ClaimPath,
     /// The organization, tenant or workspace.
     pub organization: Option<ClaimPath>,
@@ -115,7 +115,8 @@ pub struct IdentityDocument {
     pub roles: Option<ClaimPath>,
     /// Scopes: a list, or one string with spaces between them.
     pub scopes: ClaimPath,
-    /// As whom the caller wants to act: `role:NAME` or `user:ID`, as with the header of `view_as`.
+    /// The test user or role that the caller asks to act as: `role:NAME` or `user:ID`, as in the header of
+    /// `view_as`.
     pub view_as: Option<ClaimPath>,
 }
 

@@ -89,7 +89,7 @@ fn what_is_about_tokens_does_not_go_with_local() {
 }
 
 #[test]
-fn a_local_caller_is_somebody() {
+fn a_local_caller_has_a_user() {
     for (pointer, value, path, word) in [
         ("/local/user", json!(""), "local.user", "expected a name"),
         (

@@ -121,7 +121,7 @@ fn what_connections_need_is_named() {
     refuses(
         "/issuers/0/sign_in",
         json!(null),
-        "issuers[0].sign_in: `connections` needs it: who opens a page has to be known",
+        "issuers[0].sign_in: `connections` needs it, to identify the user of a page",
     );
     refuses(
         "/hold",
@@ -150,8 +150,8 @@ fn keys_of_id_tokens_are_known_from_one_place() {
     refuses(
         "/issuers",
         introspection(sign_in(json!(null))),
-        "issuers[0].sign_in.jwks: found none, expected the keys of ID tokens: `introspection` says \
-         nothing of who signs in",
+        "issuers[0].sign_in.jwks: found none, expected the keys of ID tokens: `introspection` does \
+         not identify the user of a sign-in",
     );
     refuses(
         "/issuers",

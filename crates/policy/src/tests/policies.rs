@@ -35,7 +35,7 @@ fn one_policy_judges_everything() {
     for (path, authority) in [("/mcp", "crm.example.com"), ("/x", "y"), ("", "")] {
         assert_eq!(chosen(&policies, path, authority), own);
     }
-    let only = policies.for_nobody().unwrap();
+    let only = policies.for_no_policy().unwrap();
     assert_eq!(only.label, None);
 }
 
@@ -58,7 +58,10 @@ fn b14_a_request_is_for_the_policy_of_its_path() {
             assert_eq!(chosen(&policies, path, host), None, "{path}");
         }
     }
-    assert_eq!(policies.for_nobody().unwrap().label.as_deref(), Some(CRM));
+    assert_eq!(
+        policies.for_no_policy().unwrap().label.as_deref(),
+        Some(CRM)
+    );
 }
 
 #[test]
@@ -207,12 +210,12 @@ fn a_list_of_policies_stands_alone() {
 }
 
 #[test]
-fn what_is_nobodys_is_refused_if_any_policy_enforces() {
+fn a_request_for_no_policy_is_refused_if_any_policy_enforces() {
     let observing = |resource| edited(of(resource, None), "/mode", json!("observe"));
     let mixed = several(&[observing(CRM), of(HR, None)]).unwrap();
-    assert_eq!(mixed.for_nobody().unwrap().mode, Mode::Enforce);
+    assert_eq!(mixed.for_no_policy().unwrap().mode, Mode::Enforce);
     let all = several(&[observing(CRM), observing(HR)]).unwrap();
-    assert_eq!(all.for_nobody().unwrap().mode, Mode::Observe);
+    assert_eq!(all.for_no_policy().unwrap().mode, Mode::Observe);
 }
 
 #[test]

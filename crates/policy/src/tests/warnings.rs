@@ -36,7 +36,7 @@ fn warnings_name_rules_that_can_never_match() {
 }
 
 #[test]
-fn warnings_name_roles_nobody_can_have() {
+fn warnings_name_roles_that_no_caller_can_have() {
     let policy = with(
         "/roles",
         json!({"*": {"tools": ["x"]}, "a": {"tools": ["x"]}}),

@@ -6,14 +6,14 @@ use aho_corasick::AhoCorasick;
 
 use super::{Class, Scan};
 
-/// What stands behind the start of a secret.
+/// The part of a secret after its prefix.
 #[derive(Clone, Copy)]
 enum SecretForm {
-    /// At least so many bytes of a class; all of them belong to it.
+    /// At least this number of bytes of a class. All of them belong to it.
     AtLeast(usize, Class),
-    /// Exactly so many bytes of a class.
+    /// Exactly this number of bytes of a class.
     Exactly(usize, Class),
-    /// The first part of a JWT, or of what is signed like one; others follow behind dots.
+    /// The first part of a JWS or JWE. Other parts follow after dots.
     Jwt,
     /// The label of a private key, and the key (RFC 7468).
     PrivateKey,
@@ -21,7 +21,7 @@ enum SecretForm {
 
 use self::SecretForm::{AtLeast, Exactly, Jwt, PrivateKey};
 
-/// How secrets start, and what follows. One start stands for one form.
+/// The prefixes of secrets, and what follows. Each prefix has one form.
 const SECRETS: &[(&[&str], SecretForm)] = &[
     (&["eyJ"], Jwt),
     (&["-----BEGIN "], PrivateKey),
@@ -58,14 +58,13 @@ const SECRETS: &[(&[&str], SecretForm)] = &[
     (&["pypi-"], AtLeast(30, is_base64url)),
 ];
 
-/// Finds every start of a secret at once. One that did not compile would find nothing, which a test
-/// rules out.
+/// Finds all prefixes at once. An automaton that did not compile would find nothing; a test rules that out.
 static STARTS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
     let starts = SECRETS.iter().flat_map(|(starts, _)| *starts);
     AhoCorasick::new(starts).ok()
 });
 
-/// The forms, by the number of their start.
+/// The forms, by the index of their prefix.
 static FORMS: LazyLock<Vec<SecretForm>> = LazyLock::new(|| {
     let forms = SECRETS.iter();
     let forms = forms.flat_map(|(starts, form)| starts.iter().map(|_| *form));
@@ -83,7 +82,7 @@ impl Scan<'_> {
             return;
         };
         let mut jwts = Jwts::default();
-        // Up to where a secret of each start reaches: no other one of this start begins inside it.
+        // The end of the last secret of each prefix: no other one of this prefix starts inside it.
         let mut done = vec![0; FORMS.len()];
         self.work = self.work.saturating_add(self.text.len());
         for start in starts.find_overlapping_iter(self.text) {
@@ -119,7 +118,7 @@ impl Scan<'_> {
         bytes.iter().all(|byte| class(*byte)).then_some(end)
     }
 
-    /// Where a private key ends whose label starts here. Without an end it is all that follows.
+    /// The end of the private key whose label starts here. Without an end it is the rest of the text.
     fn private_key(&mut self, from: usize) -> Option<usize> {
         let label_end = self.run(from, is_label);
         let label = self.text.get(from..label_end)?;
@@ -142,7 +141,7 @@ impl Scan<'_> {
 /// The first parts of JWTs, which may start anywhere in one run of bytes.
 #[derive(Default)]
 struct Jwts {
-    /// Up to where the last first part reaches.
+    /// The end of the last first part.
     header_end: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Texts that are an answer or stand in one: withheld, or without what is detected.
+//! Texts of an answer: withheld, or without detected values.
 
 use super::{Pass, PassStep};
 use crate::response::changes::{Changes, EmbeddedEdits, WITHHELD};
@@ -9,7 +9,7 @@ use crate::response::results::places::DataForm;
 use base::json::tree::Node;
 use policy::TextRule;
 
-/// What becomes of words.
+/// The change of a text.
 pub(super) enum WordsNow {
     Same,
     Without(String),
@@ -17,7 +17,7 @@ pub(super) enum WordsNow {
 }
 
 impl Pass<'_> {
-    /// Withholds a text, which others may repeat.
+    /// Withholds a text. Other texts may repeat it.
     pub(super) fn withhold(&mut self, text: &str) -> WordsNow {
         if text.is_empty() || text == WITHHELD {
             return WordsNow::Same;
@@ -31,7 +31,7 @@ impl Pass<'_> {
         changed.map_or(WordsNow::Same, WordsNow::Without)
     }
 
-    /// Words that are an answer, or what is nearly JSON, as the caller may have them.
+    /// Words of an answer, or text that is nearly JSON, for the caller.
     pub(super) fn words(&mut self, text: &str, is_nearly: bool) -> WordsNow {
         if self.step == PassStep::Owner {
             return WordsNow::Same;
@@ -61,11 +61,11 @@ impl Pass<'_> {
                 let changed = self.inside(text, changes)?;
                 changed.map(|changed| encode(&changed))
             }
-            // It is no base64: some read it as it stands.
+            // The value is not base64: some clients read it as text.
             None => self.inside(&encoded, changes)?,
             Some(Err(_)) if form == DataForm::Media || self.rule.text == TextRule::Keep => None,
             Some(Err(_)) if self.step == PassStep::Owner => None,
-            // What cannot be read.
+            // Text that cannot be read.
             Some(Err(_)) => Some(encode(WITHHELD)),
         };
         if let Some(changed) = changed {
@@ -74,7 +74,7 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// A text in base64, as the caller may have it if it changes.
+    /// A text in base64, for the caller. `None`: without changes.
     fn inside(&mut self, text: &str, around: &Changes) -> Result<Option<String>, NotTheCallers> {
         let is_nearly = match around.values().look(text, self.max_depth) {
             Inside::Json(inner) => {
@@ -93,7 +93,7 @@ impl Pass<'_> {
     }
 }
 
-/// Makes the change of a text.
+/// Applies the change of a text.
 pub(super) fn write(node: &Node, now: WordsNow, changes: &mut Changes) {
     match now {
         WordsNow::Same => {}
@@ -102,7 +102,7 @@ pub(super) fn write(node: &Node, now: WordsNow, changes: &mut Changes) {
     }
 }
 
-/// The keys of fields that hold texts for people.
+/// The keys of fields that hold prose.
 const PROSE_KEYS: [&str; 14] = [
     "comment",
     "description",
@@ -120,8 +120,8 @@ const PROSE_KEYS: [&str; 14] = [
     "title",
 ];
 
-/// Whether words that come with an answer are a text for people, and no name, date or state: such a
-/// text is withheld as it is where the protocol has texts.
+/// Whether words in an answer's data are prose, and not a name, date or state. Prose is withheld like the
+/// texts of the protocol.
 pub(super) fn is_prose(text: &str, keys: &KeyPath) -> bool {
     let is_between =
         |char: char| char.is_whitespace() || "\u{3001}\u{3002}\u{ff0c}\u{ff1a}".contains(char);

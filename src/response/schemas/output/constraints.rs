@@ -1,10 +1,10 @@
-//! The constraints of one schema that a result may not meet any more.
+//! The constraints of one schema that a result may break after the rules.
 
 use super::effects::{ResultPlace, RuleEffects};
 use crate::response::schemas::cuts::Cuts;
 use base::json::tree::{Child, Node, Value};
 
-/// The constraints of one schema, and the places of what it describes.
+/// The constraints of one schema, and the places that it describes.
 pub(super) struct Constraints<'s> {
     pub(super) schema: &'s Node,
     pub(super) places: &'s [ResultPlace],
@@ -13,11 +13,11 @@ pub(super) struct Constraints<'s> {
     pub(super) text: &'s [u8],
 }
 
-/// The shortest text that a rule leaves of a longer one: `{}`, where it was JSON.
+/// The minimum length of a text after a rule: `{}`, if it held JSON.
 const MIN_LEFT: f64 = 2.0;
 
 impl Constraints<'_> {
-    /// Takes out what may not hold any more.
+    /// Removes the constraints that may break.
     pub(super) fn cut(&self, cuts: &mut Cuts) {
         for keyword in self.schema.members() {
             if !self.holds(keyword) {
@@ -59,7 +59,7 @@ impl Constraints<'_> {
             "exclusiveMinimum" => number() < 0.0 || !(becomes_0 || self.counts()),
             "maximum" => number() >= 0.0 || !becomes_0,
             "exclusiveMaximum" => number() > 0.0 || !becomes_0,
-            // 0 is a multiple of every number; a smaller count need not be.
+            // 0 is a multiple of all numbers. A smaller count need not be one.
             "multipleOf" | "divisibleBy" => !self.counts(),
             "minProperties" => !self.effects.removes(),
             _ => true,
@@ -70,7 +70,7 @@ impl Constraints<'_> {
         self.effects.may_change(&value.node, self.places)
     }
 
-    /// Cuts names out of a list. One that has no others goes: earlier drafts know no empty ones.
+    /// Cuts names from a list. A list without other names is removed: earlier drafts allow no empty lists.
     fn names(&self, list: &Node, names: &[Child], cuts: &mut Cuts) {
         let found = names.iter().map(|name| &name.node);
         let may_be_missing = |name: &&Node| {
@@ -84,8 +84,7 @@ impl Constraints<'_> {
         cuts.remove(found);
     }
 
-    /// A key may be a value: one that is hidden gets another name, and falls under what is said of
-    /// other keys.
+    /// A key may be a value. A hidden key gets another name, for which the schemas of other keys apply.
     fn cut_members(&self, cuts: &mut Cuts) {
         let schema = self.schema;
         let patterns = schema.member("patternProperties");
@@ -100,14 +99,14 @@ impl Constraints<'_> {
         }
         let depends = ["dependentSchemas", "dependencies"];
         let mut depends = depends.iter().filter_map(|keyword| schema.member(keyword));
-        // What it says of other members is not said without the one.
+        // The keyword's schemas for other members are removed with it.
         cuts.knows_less |= depends.any(|dependencies| {
             let mut names = dependencies.members().iter();
             names.any(|name| self.may_remove(&name.key))
         });
     }
 
-    /// Behind an element that was taken out, the others move up.
+    /// Elements after a removed one move up.
     fn cut_elements(&self, cuts: &mut Cuts) {
         if !self.effects.takes_out() || self.holds_no_objects() {
             return;
@@ -125,8 +124,7 @@ impl Constraints<'_> {
         }
     }
 
-    /// Whether every element is known to be none that could be somebody's: an object, or a text with
-    /// one in it.
+    /// Whether no element can have an owner: none is an object or a text that holds one.
     fn holds_no_objects(&self) -> bool {
         let by_place = ["prefixItems", "additionalItems"];
         let mut by_place = by_place.iter();
@@ -141,8 +139,7 @@ impl Constraints<'_> {
         )
     }
 
-    /// Whether a value meets all of this schema's own constraints after the rules exactly if it did
-    /// before.
+    /// Whether the rules never change if a value fits this schema's own constraints.
     pub(super) fn are_stable(&self) -> bool {
         self.schema
             .members()
@@ -210,7 +207,7 @@ impl Constraints<'_> {
         self.places.iter().any(|place| place.counts)
     }
 
-    /// A number in the schema. Anything else is no constraint.
+    /// A number in the schema. Another value is no constraint.
     fn number(&self, node: &Node) -> f64 {
         let text = self.text.get(node.span.clone()).unwrap_or_default();
         let text = str::from_utf8(text).unwrap_or_default();

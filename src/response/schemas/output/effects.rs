@@ -1,4 +1,4 @@
-//! What a rule does to a result, and where.
+//! The effects of a rule on a result, by place.
 
 use crate::response::results::detect;
 use crate::response::results::key_path::steps;
@@ -10,16 +10,16 @@ use policy::{Detector, FieldPath, Mask, Missing, Otherwise, ResultRule, TextRule
 /// The effects of one rule.
 pub(super) struct RuleEffects<'r> {
     rule: &'r ResultRule,
-    /// How many keys on the way to a value matter.
+    /// The number of keys of a path that matter.
     depth: usize,
 }
 
-/// Where in a result something stands.
+/// A place in a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ResultPlace {
-    /// The last keys on the way, folded; `None` may be any.
+    /// The last keys of the path, folded. `None`: any key.
     keys: Vec<Option<String>>,
-    /// Whether it is the whole result: as a text, it may be withheld.
+    /// Whether it is the whole result. As a text it may be withheld.
     whole: bool,
     /// Whether it may be in a hidden field that keeps its shape.
     pub(super) masked: bool,
@@ -37,12 +37,12 @@ impl<'r> RuleEffects<'r> {
         }
     }
 
-    /// Whether hidden fields are taken out.
+    /// Whether hidden fields are removed.
     pub(super) fn removes(&self) -> bool {
         self.rule.with == Mask::Remove && !self.rule.redact.is_empty()
     }
 
-    /// Whether objects are taken out of lists.
+    /// Whether objects are removed from lists.
     pub(super) fn takes_out(&self) -> bool {
         let owner = self.rule.owner.as_ref();
         owner.is_some_and(|owner| {
@@ -50,22 +50,22 @@ impl<'r> RuleEffects<'r> {
         })
     }
 
-    /// Whether a number that is in no hidden field may become 0: it may repeat a hidden one.
+    /// Whether a number outside hidden fields may become 0: it may repeat a hidden value.
     pub(super) fn changes_numbers(&self) -> bool {
         self.hides_values() || self.rule.detect.contains(&Detector::Card)
     }
 
-    /// Whether there are hidden values, which other texts, numbers and keys may repeat.
+    /// Whether there are hidden values that other texts, numbers and keys may repeat.
     fn hides_values(&self) -> bool {
         !self.rule.redact.is_empty() || self.takes_out()
     }
 
-    /// Whether a key may be hidden as a value is.
+    /// Whether keys may be hidden like values.
     pub(super) fn changes_keys(&self) -> bool {
         self.hides_values() || !self.rule.detect.is_empty()
     }
 
-    /// Whether a key is one that is hidden as a value.
+    /// Whether this key may be hidden like a value.
     pub(super) fn changes_key(&self, key: &str) -> bool {
         !detect::find(&self.rule.detect, key).is_empty()
     }
@@ -98,14 +98,14 @@ impl<'r> RuleEffects<'r> {
                 let is_withheld = withholds && places.iter().any(|place| place.whole);
                 is_masked || is_withheld || self.may_change_text(text)
             }
-            // Others may become empty.
+            // Other lists may become empty.
             Value::Array(children) => self.takes_out() || !children.is_empty(),
             Value::Object(children) => self.removes() || !children.is_empty(),
         }
     }
 
     fn may_change_text(&self, text: &str) -> bool {
-        // Shorter ones are hidden nowhere but in their field.
+        // Shorter values are hidden only in their field.
         let may_repeat = text.chars().count() >= MIN_HIDDEN;
         let may_be_json = text.trim_start().starts_with(['{', '[', '"', '/']);
         self.hides_values() && may_repeat || may_be_json || self.changes_key(text)
@@ -131,7 +131,7 @@ impl<'r> RuleEffects<'r> {
     }
 }
 
-/// The shortest hidden value that is looked for in other texts.
+/// The minimum length of a hidden value that is searched in other texts.
 const MIN_HIDDEN: usize = 4;
 
 impl Places for RuleEffects<'_> {

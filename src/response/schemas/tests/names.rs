@@ -112,7 +112,7 @@ fn b07_a_header_of_what_is_not_shown_cannot_be_asked_for() {
 }
 
 #[test]
-fn nobody_who_signed_in_chooses_less() {
+fn a_signed_in_caller_may_do_what_an_anonymous_one_may() {
     let item = r#"{"name":"t","inputSchema":{"properties":{"team_id":{},"q":{}}}}"#;
     let shown = listed(&policy(), Identity::anonymous(), "tools", item);
     assert!(shown.contains(r#"{"properties":{"q":{}}}"#), "{shown}");

@@ -16,7 +16,7 @@ fn record() -> StoreRecord {
     StoreRecord {
         key,
         value: "v".to_owned(),
-        expires: NOW + 60,
+        expires: UnixTime::from_secs(NOW + 60),
     }
 }
 
@@ -52,7 +52,7 @@ fn outcome_with(
     operation: StoreOperation,
     answers: &[Value],
 ) -> (Vec<HttpRequest>, Result<Stored, StoreError>) {
-    let (mut job, call) = Job::start(&etcd(), leases, operation, NOW);
+    let (mut job, call) = Job::start(&etcd(), leases, operation, UnixTime::from_secs(NOW));
     let mut calls = vec![call];
     for each in answers {
         let answer = match each["error"].is_string() {
@@ -77,7 +77,9 @@ fn a_record_is_written_with_a_lease() {
     assert_eq!(done, Ok(Stored::Done));
     let paths: Vec<&str> = calls.iter().map(path).collect();
     assert_eq!(paths, ["/v3/lease/grant", "/v3/kv/put"]);
-    let ttl = Leases::end_for(NOW + 60, NOW) - NOW;
+    let now = UnixTime::from_secs(NOW);
+    let end = Leases::end_for(UnixTime::from_secs(NOW + 60), now);
+    let ttl = end.since(now).as_secs();
     assert!((60..=120).contains(&ttl));
     assert_eq!(body(&calls[0]), json!({"TTL": ttl.to_string()}));
     let put = body(&calls[1]);
@@ -173,7 +175,7 @@ fn what_is_no_answer_is_not_taken_for_one() {
             StoreOperation::Delete(record().key),
         ] {
             let leases = &mut Leases::default();
-            let (mut job, _) = Job::start(&etcd(), leases, operation, NOW);
+            let (mut job, _) = Job::start(&etcd(), leases, operation, UnixTime::from_secs(NOW));
             let unavailable = EtcdProgress::Over(Err(StoreError::Unavailable));
             assert_eq!(job.answered(leases, said.as_ref()), unavailable);
         }
@@ -209,7 +211,8 @@ fn a2_records_that_end_at_about_the_same_time_share_a_lease() {
     let (_, done) = outcome_with(&mut leases, StoreOperation::Create(record()), &answers);
     assert_eq!(done, Err(StoreError::Unavailable));
     for lasts in [0, 1, 59, 60, 600, 3600, 90 * 24 * 3600] {
-        let end = Leases::end_for(NOW + lasts, NOW);
+        let end = Leases::end_for(UnixTime::from_secs(NOW + lasts), UnixTime::from_secs(NOW));
+        let end = end.as_secs();
         assert!(
             NOW + lasts < end && end <= NOW + lasts + lasts / 2 + 61,
             "{lasts}: {end}"
@@ -258,7 +261,7 @@ fn a2_an_owner_has_few_records() {
     let ends = StoreRecord {
         key: Key::of(RecordKind::SignOut, &["owner"], &[]),
         value: String::new(),
-        expires: NOW + 60,
+        expires: UnixTime::from_secs(NOW + 60),
     };
     assert_eq!(
         outcome(StoreOperation::Put(ends), &written).1,

@@ -88,7 +88,10 @@ fn tokens_are_refreshed_and_revoked_by_their_client() {
 
 fn read(status: u16, body: &str) -> Result<Tokens, TokenAnswerError> {
     let body = body.as_bytes().to_vec();
-    read_tokens(Some(&HttpResponse { status, body }), NOW)
+    read_tokens(
+        Some(&HttpResponse { status, body }),
+        UnixTime::from_secs(NOW),
+    )
 }
 
 #[test]
@@ -102,7 +105,7 @@ fn the_tokens_of_a_response_are_read() {
     let expected = Tokens {
         access_token: secret("at"),
         refresh_token: Some(secret("rt")),
-        expires: Some(NOW + 300),
+        expires: Some(UnixTime::from_secs(NOW + 300)),
         scope: Some("a b".into()),
         id_token: Some(secret("x.y.z")),
     };
@@ -177,5 +180,8 @@ fn error_codes_say_whether_the_client_or_the_grant_is_refused() {
     ] {
         assert_eq!(read(status, body), Err(error), "{status} {body}");
     }
-    assert_eq!(read_tokens(None, NOW), Err(TokenAnswerError::Unavailable));
+    assert_eq!(
+        read_tokens(None, UnixTime::from_secs(NOW)),
+        Err(TokenAnswerError::Unavailable)
+    );
 }

@@ -1,6 +1,7 @@
 //! What is accepted.
 
 use super::*;
+use base::time::UnixTime;
 
 /// A key and a token signed with it, for each algorithm.
 fn of_every_algorithm() -> Vec<(Algorithm, Value, String)> {
@@ -93,7 +94,7 @@ fn b38_a_key_is_used_only_for_the_algorithm_it_names() {
 }
 
 #[test]
-fn a_good_token_says_who_is_calling() {
+fn a_valid_token_identifies_the_caller() {
     let claims = with(claims(), "scope", json!("crm:read crm:write"));
     let token = verified(&mut verifier(), &token(&header(), &claims), NOW);
     assert_eq!(token.identity().user.as_deref(), Some("u1"));
@@ -122,12 +123,12 @@ fn k4_a_token_without_a_kid_is_accepted_where_one_key_fits() {
 fn the_age_counts_from_the_sign_in_and_else_from_the_issue() {
     let age = |claims: &Value| {
         let token = verified(&mut verifier(), &token(&header(), claims), NOW);
-        token.age(NOW)
+        token.age(UnixTime::from_secs(NOW))
     };
-    assert_eq!(age(&claims()), Some(10));
+    assert_eq!(age(&claims()), Some(Duration::from_secs(10)));
     assert_eq!(
         age(&with(claims(), "auth_time", json!(NOW - 500))),
-        Some(500)
+        Some(Duration::from_secs(500))
     );
     assert_eq!(age(&without(claims(), "iat")), None);
 }

@@ -31,10 +31,10 @@ fn proof_of(key: &SigningKey, token: &str, id: &str, now: u64) -> String {
 fn look_bound(verifier: &mut Verifier, token: &str, proof: &str, now: u64) -> TokenOutcome {
     let header = format!("DPoP {token}");
     let token = BearerToken::of_dpop_header(&header).unwrap();
-    let Ok(proof) = Proof::read(proof, "POST", &token, &rules(), now) else {
+    let Ok(proof) = Proof::read(proof, "POST", &token, &rules(), UnixTime::from_secs(now)) else {
         panic!("not a proof for this request")
     };
-    match verifier.verify_bound(&token, &proof, CLIENT, now) {
+    match verifier.verify_bound(&token, &proof, CLIENT, UnixTime::from_secs(now)) {
         Verification::Verified(token) => {
             assert!(token.is_bound());
             TokenOutcome::Good
@@ -173,7 +173,7 @@ fn b44_an_issuer_that_is_asked_names_the_key_too() {
     said["token_type"] = json!("DPoP");
     let said = said.to_string();
     assert_eq!(
-        verifier.fetched(need, Some(said.as_bytes()), NOW, 1.0),
+        verifier.fetched(need, Some(said.as_bytes()), UnixTime::from_secs(NOW), 1.0),
         Ok(())
     );
     assert_eq!(

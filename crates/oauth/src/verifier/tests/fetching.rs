@@ -1,6 +1,7 @@
 //! When key sets are fetched.
 
 use super::*;
+use base::time::UnixTime;
 
 #[test]
 fn b40_keys_are_fetched_when_the_first_token_needs_them() {
@@ -89,7 +90,7 @@ fn k6_a_clock_that_is_set_back_does_not_stop_fetches() {
             true => assert_eq!(needed, TokenOutcome::NeedKeys(FIRST)),
             false => {
                 assert_eq!(needed, TokenOutcome::Good);
-                assert_eq!(verifier.due(NOW), [FIRST]);
+                assert_eq!(verifier.due(UnixTime::from_secs(NOW)), [FIRST]);
             }
         }
         assert_ne!(
@@ -114,7 +115,7 @@ fn k9_a_failing_issuer_is_left_alone_for_longer_and_longer() {
     for now in NOW + 300..NOW + 900 {
         // There are requests all the time.
         look(&mut verifier, &good_token(), now);
-        if verifier.due(now) == [FIRST] {
+        if verifier.due(UnixTime::from_secs(now)) == [FIRST] {
             fetches.push(now - NOW - 300);
             fail(&mut verifier, now);
         }
@@ -126,13 +127,15 @@ fn k9_a_failing_issuer_is_left_alone_for_longer_and_longer() {
     assert!(
         waits
             .clone()
-            .filter(|now| verifier.due(*now) == [FIRST])
+            .filter(|now| verifier.due(UnixTime::from_secs(*now)) == [FIRST])
             .count()
             > 0
     );
     fail(&mut verifier, NOW + 900);
     assert_eq!(
-        waits.filter(|now| !verifier.due(*now).is_empty()).count(),
+        waits
+            .filter(|now| !verifier.due(UnixTime::from_secs(*now)).is_empty())
+            .count(),
         0
     );
 }
@@ -225,7 +228,8 @@ fn b40_a_failed_fetch_keeps_good_keys_until_their_limit() {
             "{now}"
         );
     }
-    let broken = verifier.keys_fetched(FIRST, Some(b"<html>"), NOW + 3600, 1.0);
+    let broken =
+        verifier.keys_fetched(FIRST, Some(b"<html>"), UnixTime::from_secs(NOW + 3600), 1.0);
     assert_eq!(broken, Err(KeySetError::Format));
     assert_eq!(
         deliver(&mut verifier, &[], NOW + 3600),
@@ -256,7 +260,7 @@ fn b40_after_a_failed_first_fetch_requests_are_refused_for_a_moment() {
 }
 
 #[test]
-fn b40_one_fetch_at_a_time_and_everybody_waits_for_it() {
+fn b40_one_fetch_at_a_time_serves_all_waiting_requests() {
     let mut verifier = fetching();
     assert_eq!(
         look(&mut verifier, &good_token(), NOW),
@@ -269,7 +273,7 @@ fn b40_one_fetch_at_a_time_and_everybody_waits_for_it() {
         look(&mut verifier, &good_token(), NOW + 1),
         TokenOutcome::NeedKeys(FIRST)
     );
-    assert_eq!(verifier.due(NOW + 1), []);
+    assert_eq!(verifier.due(UnixTime::from_secs(NOW + 1)), []);
     fail(&mut verifier, NOW + 2);
     assert!(verifier.keys_mut(FIRST).unwrap().start_fetch());
 }
@@ -277,25 +281,25 @@ fn b40_one_fetch_at_a_time_and_everybody_waits_for_it() {
 #[test]
 fn keys_are_fetched_again_only_while_they_are_used() {
     let mut verifier = with_keys();
-    assert_eq!(verifier.due(NOW + 10_000), []);
+    assert_eq!(verifier.due(UnixTime::from_secs(NOW + 10_000)), []);
     assert_eq!(
         look(&mut verifier, &good_token(), NOW + 10),
         TokenOutcome::Good
     );
-    assert_eq!(verifier.due(NOW + 299), []);
-    assert_eq!(verifier.due(NOW + 300), [FIRST]);
+    assert_eq!(verifier.due(UnixTime::from_secs(NOW + 299)), []);
+    assert_eq!(verifier.due(UnixTime::from_secs(NOW + 300)), [FIRST]);
     assert!(verifier.keys_mut(FIRST).unwrap().start_fetch());
-    assert_eq!(verifier.due(NOW + 300), []);
+    assert_eq!(verifier.due(UnixTime::from_secs(NOW + 300)), []);
     assert_eq!(
         deliver(&mut verifier, &[jwk(&KEY, "k1")], NOW + 301),
         Ok(())
     );
-    assert_eq!(verifier.due(NOW + 10_000), []);
+    assert_eq!(verifier.due(UnixTime::from_secs(NOW + 10_000)), []);
     // A remembered token is use, too; and so is a request that was refused for want of keys.
     let token = good_token();
     assert_eq!(look(&mut verifier, &token, NOW + 310), TokenOutcome::Good);
     assert_eq!(look(&mut verifier, &token, NOW + 311), TokenOutcome::Good);
-    assert_eq!(verifier.due(NOW + 601), [FIRST]);
+    assert_eq!(verifier.due(UnixTime::from_secs(NOW + 601)), [FIRST]);
 }
 
 #[test]
@@ -303,11 +307,24 @@ fn refreshes_are_spread_and_never_below_half_the_time() {
     for (jitter, first) in [(1.0, 300), (0.75, 225), (0.0, 150), (7.0, 300)] {
         let mut verifier = fetching();
         let document = json!({"keys": [jwk(&KEY, "k1")]}).to_string();
-        let fetched = verifier.keys_fetched(FIRST, Some(document.as_bytes()), NOW, jitter);
+        let fetched = verifier.keys_fetched(
+            FIRST,
+            Some(document.as_bytes()),
+            UnixTime::from_secs(NOW),
+            jitter,
+        );
         assert_eq!(fetched, Ok(()));
         assert_eq!(look(&mut verifier, &good_token(), NOW), TokenOutcome::Good);
-        assert_eq!(verifier.due(NOW + first - 1), [], "{jitter}");
-        assert_eq!(verifier.due(NOW + first), [FIRST], "{jitter}");
+        assert_eq!(
+            verifier.due(UnixTime::from_secs(NOW + first - 1)),
+            [],
+            "{jitter}"
+        );
+        assert_eq!(
+            verifier.due(UnixTime::from_secs(NOW + first)),
+            [FIRST],
+            "{jitter}"
+        );
     }
 }
 
@@ -344,7 +361,7 @@ fn b41_keys_in_the_policy_are_never_fetched() {
     let unknown = TokenOutcome::Refused(TokenError::Key);
     assert_eq!(look(&mut verifier, &token_of_key("k2"), NOW), unknown);
     assert_eq!(look(&mut verifier, &good_token(), NOW), TokenOutcome::Good);
-    assert_eq!(verifier.due(u64::MAX), []);
+    assert_eq!(verifier.due(UnixTime::from_secs(u64::MAX)), []);
     assert!(verifier.keys_mut(FIRST).unwrap().fetch().is_none());
     assert!(verifier.keys_mut(IssuerId(1)).is_none());
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::{IdVerification, SignInAnswer, VerifiedIdToken};
 use base::secret::Secret;
+use base::time::UnixTime;
 
 fn id_claims() -> Value {
     json!({
@@ -23,7 +24,7 @@ fn look(verifier: &mut Verifier, token: String) -> Result<IdVerification, TokenE
         nonce: "n-1",
         user: &user,
     };
-    verifier.verify_id_token(&Secret::new(token), answer, NOW)
+    verifier.verify_id_token(&Secret::new(token), answer, UnixTime::from_secs(NOW))
 }
 
 fn user(claims: &Value) -> Result<VerifiedIdToken, TokenError> {
@@ -34,7 +35,7 @@ fn user(claims: &Value) -> Result<VerifiedIdToken, TokenError> {
 }
 
 #[test]
-fn it_says_who_signed_in() {
+fn an_id_token_names_the_user() {
     let verified = user(&id_claims()).unwrap();
     assert_eq!((verified.user(), verified.name()), ("u1", "dana"));
     let nameless = user(&without(id_claims(), "preferred_username")).unwrap();

@@ -5,6 +5,7 @@ use crate::{
     FetchError, IdVerification, Introspection, IntrospectionError, LogoutVerification, SignInAnswer,
 };
 use base::secret::Secret;
+use base::time::UnixTime;
 
 const TOKEN: &str = "opaque-1";
 
@@ -74,7 +75,12 @@ fn asks(verifier: &mut Verifier, token: &str, now: u64) {
 fn answer(verifier: &mut Verifier, token: &str, answer: &Value, now: u64) {
     let body = answer.to_string();
     assert!(matches!(verifier.start(need(token)), FetchStart::Call(_)));
-    let taken = verifier.fetched(need(token), Some(body.as_bytes()), now, 1.0);
+    let taken = verifier.fetched(
+        need(token),
+        Some(body.as_bytes()),
+        UnixTime::from_secs(now),
+        1.0,
+    );
     assert_eq!(taken, Ok(()), "{answer}");
 }
 
@@ -87,7 +93,7 @@ fn outcome(said: &Value) -> TokenOutcome {
 }
 
 #[test]
-fn an_active_token_says_who_is_calling() {
+fn an_active_token_identifies_the_caller() {
     let mut verifier = asking();
     asks(&mut verifier, TOKEN, NOW);
     let said = with(active(), "scope", json!("crm:read crm:write"));
@@ -96,7 +102,10 @@ fn an_active_token_says_who_is_calling() {
     assert_eq!(token.identity().user.as_deref(), Some("u1"));
     assert_eq!(token.identity().scopes, ["crm:read", "crm:write"]);
     assert_eq!(token.verified_by(), &VerifiedBy::Introspection);
-    assert_eq!(token.age(NOW), Some(10));
+    assert_eq!(
+        token.age(UnixTime::from_secs(NOW)),
+        Some(Duration::from_secs(10))
+    );
 }
 
 #[test]
@@ -145,7 +154,7 @@ fn b38_an_answer_is_checked_like_a_token() {
 }
 
 #[test]
-fn b39_an_answer_without_our_audience_is_for_somebody_else() {
+fn b39_an_answer_without_the_audience_is_refused() {
     for audience in [
         json!("https://billing.example.com"),
         json!([]),
@@ -198,7 +207,7 @@ fn a_revoked_token_is_refused_at_the_next_question() {
 }
 
 #[test]
-fn h13_what_is_no_answer_lets_nobody_in() {
+fn h13_an_unusable_answer_accepts_no_token() {
     for (document, error) in [
         (None, None),
         (Some(""), Some(IntrospectionError::Format)),
@@ -212,7 +221,12 @@ fn h13_what_is_no_answer_lets_nobody_in() {
         let mut verifier = asking();
         asks(&mut verifier, TOKEN, NOW);
         assert!(matches!(verifier.start(need(TOKEN)), FetchStart::Call(_)));
-        let taken = verifier.fetched(need(TOKEN), document.map(str::as_bytes), NOW, 1.0);
+        let taken = verifier.fetched(
+            need(TOKEN),
+            document.map(str::as_bytes),
+            UnixTime::from_secs(NOW),
+            1.0,
+        );
         assert_eq!(taken.err(), error.map(FetchError::Answer), "{document:?}");
         let unavailable = TokenOutcome::Refused(TokenError::IntrospectionUnavailable);
         assert_eq!(look(&mut verifier, TOKEN, NOW + 1), unavailable);
@@ -226,13 +240,16 @@ fn h13_an_old_answer_does_not_stand_in_for_a_failed_one() {
     asks(&mut verifier, TOKEN, NOW);
     answer(&mut verifier, TOKEN, &active(), NOW);
     asks(&mut verifier, TOKEN, NOW + 61);
-    assert_eq!(verifier.fetched(need(TOKEN), None, NOW + 61, 1.0), Ok(()));
+    assert_eq!(
+        verifier.fetched(need(TOKEN), None, UnixTime::from_secs(NOW + 61), 1.0),
+        Ok(())
+    );
     let unavailable = TokenOutcome::Refused(TokenError::IntrospectionUnavailable);
     assert_eq!(look(&mut verifier, TOKEN, NOW + 61), unavailable);
 }
 
 #[test]
-fn b40_one_call_for_everybody_who_waits() {
+fn b40_one_call_serves_all_waiting_requests() {
     let mut verifier = asking();
     asks(&mut verifier, TOKEN, NOW);
     asks(&mut verifier, TOKEN, NOW);
@@ -264,7 +281,12 @@ fn b40_a_flood_of_made_up_tokens_is_no_flood_of_calls() {
     asks(&mut verifier, &made_up(0), NOW);
     let inactive = br#"{"active":false}"#;
     assert_eq!(
-        verifier.fetched(need(&made_up(0)), Some(inactive), NOW, 1.0),
+        verifier.fetched(
+            need(&made_up(0)),
+            Some(inactive),
+            UnixTime::from_secs(NOW),
+            1.0
+        ),
         Ok(())
     );
     asks(&mut verifier, &made_up(250), NOW);
@@ -284,7 +306,7 @@ fn k7_a_network_with_few_tokens_has_its_turn_before_one_with_many() {
     let ask = |verifier: &mut Verifier, token: &str, client| {
         let header = format!("Bearer {token}");
         let token = BearerToken::of_header(&header).unwrap();
-        verifier.verify(&token, Some(client), NOW)
+        verifier.verify(&token, Some(client), UnixTime::from_secs(NOW))
     };
     let made_up = |number: usize| format!("made-up-{number}");
     for number in 0..1000 {
@@ -309,11 +331,19 @@ fn k7_a_network_with_few_tokens_has_its_turn_before_one_with_many() {
         let ended = need(&made_up(client as usize - 2));
         let (inactive, active) = (br#"{"active":false}"#, active().to_string());
         let good = format!("good-{client}");
-        assert_eq!(verifier.fetched(ended, Some(inactive), NOW, 1.0), Ok(()));
+        assert_eq!(
+            verifier.fetched(ended, Some(inactive), UnixTime::from_secs(NOW), 1.0),
+            Ok(())
+        );
         let waits = (100..192).any(|number| called(&mut verifier, &made_up(number)));
         assert!(!waits, "the network with many tokens came first");
         assert!(called(&mut verifier, &good), "{client}");
-        let taken = verifier.fetched(need(&good), Some(active.as_bytes()), NOW, 1.0);
+        let taken = verifier.fetched(
+            need(&good),
+            Some(active.as_bytes()),
+            UnixTime::from_secs(NOW),
+            1.0,
+        );
         assert_eq!(taken, Ok(()));
         assert_eq!(look(&mut verifier, &good, NOW), TokenOutcome::Good);
     }
@@ -409,7 +439,7 @@ fn b38_an_issuer_that_is_asked_does_not_speak_for_one_with_keys() {
     assert!(matches!(verifier.start(need), FetchStart::Call(_)));
     let said = with(active(), "iss", json!(OTHER_ISSUER)).to_string();
     assert_eq!(
-        verifier.fetched(need, Some(said.as_bytes()), NOW, 1.0),
+        verifier.fetched(need, Some(said.as_bytes()), UnixTime::from_secs(NOW), 1.0),
         Ok(())
     );
     let refused = TokenOutcome::Refused(TokenError::Issuer);
@@ -440,7 +470,11 @@ fn signed_in(verifier: &mut Verifier) -> Result<IdVerification, TokenError> {
         nonce: "n-1",
         user: &user,
     };
-    verifier.verify_id_token(&Secret::new(token(&header, &claims)), answer, NOW)
+    verifier.verify_id_token(
+        &Secret::new(token(&header, &claims)),
+        answer,
+        UnixTime::from_secs(NOW),
+    )
 }
 
 fn signed_out(verifier: &mut Verifier) -> Result<LogoutVerification, TokenError> {
@@ -449,12 +483,16 @@ fn signed_out(verifier: &mut Verifier) -> Result<LogoutVerification, TokenError>
         "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
     });
     let token = Secret::new(token(&json!({"alg": "EdDSA", "kid": "k1"}), &claims));
-    let verified = verifier.verify_logout(&token, |_| Some("mcp-pages".into()), NOW);
+    let verified = verifier.verify_logout(
+        &token,
+        |_| Some("mcp-pages".into()),
+        UnixTime::from_secs(NOW),
+    );
     verified.map(|(_, verification)| verification)
 }
 
 #[test]
-fn who_signs_in_and_out_is_told_by_keys() {
+fn sign_ins_and_sign_outs_are_verified_with_keys() {
     let mut verifier = with_secret(vec![introspected_with(ISSUER, Some(fetched()))]);
     let keys = PendingFetch::Keys(FIRST);
     assert_eq!(
@@ -467,7 +505,12 @@ fn who_signs_in_and_out_is_told_by_keys() {
     );
     assert!(matches!(verifier.start(keys), FetchStart::Call(_)));
     let document = json!({"keys": [jwk(&KEY, "k1")]}).to_string();
-    let taken = verifier.fetched(keys, Some(document.as_bytes()), NOW, 1.0);
+    let taken = verifier.fetched(
+        keys,
+        Some(document.as_bytes()),
+        UnixTime::from_secs(NOW),
+        1.0,
+    );
     assert_eq!(taken, Ok(()));
     assert!(matches!(
         signed_in(&mut verifier),
@@ -479,11 +522,11 @@ fn who_signs_in_and_out_is_told_by_keys() {
     ));
     // They are fetched again, as others are.
     signed_in(&mut verifier).unwrap();
-    assert_eq!(verifier.due(NOW + 301), [FIRST]);
+    assert_eq!(verifier.due(UnixTime::from_secs(NOW + 301)), [FIRST]);
     let mut without = asking();
     assert_eq!(signed_in(&mut without), Err(TokenError::Issuer));
     assert_eq!(signed_out(&mut without), Err(TokenError::Issuer));
-    assert_eq!(without.due(NOW + 301), []);
+    assert_eq!(without.due(UnixTime::from_secs(NOW + 301)), []);
 }
 
 #[test]

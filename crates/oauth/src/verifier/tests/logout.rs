@@ -3,6 +3,7 @@
 use super::*;
 use crate::{LogoutVerification, VerifiedLogout};
 use base::secret::Secret;
+use base::time::UnixTime;
 
 fn logout_claims() -> Value {
     json!({
@@ -17,7 +18,7 @@ fn logout_header(typ: Value) -> Value {
 
 fn look(token: String) -> Result<VerifiedLogout, TokenError> {
     let sends = |issuer: IssuerId| (issuer == FIRST).then(|| "mcp-pages".to_owned());
-    match verifier().verify_logout(&Secret::new(token), sends, NOW)? {
+    match verifier().verify_logout(&Secret::new(token), sends, UnixTime::from_secs(NOW))? {
         (FIRST, LogoutVerification::Verified(logout)) => Ok(logout),
         other => panic!("{other:?}"),
     }
@@ -28,7 +29,7 @@ fn logout(claims: &Value) -> Result<VerifiedLogout, TokenError> {
 }
 
 #[test]
-fn it_says_who_signed_out() {
+fn a_logout_token_names_the_user() {
     let verified = logout(&logout_claims()).unwrap();
     assert_eq!(verified.user.as_deref(), Some("u1"));
     assert_eq!(verified.session.as_deref(), Some("s-1"));
