@@ -1,6 +1,7 @@
 //! Key sets (RFC 7517 section 5).
 
 use jwt_simple::prelude::*;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
@@ -10,6 +11,8 @@ use super::algorithm::Algorithm;
 const MAX_KEYS: usize = 64;
 /// The number of keys to try for a token without `kid`.
 const MAX_KEYS_TRIED: usize = 4;
+/// The cost of a check with an RSA key of 2048 bits in the module, in microseconds.
+const RSA_2048_CHECK_US: u32 = 700;
 const MAX_KEY_SET_BYTES: usize = 256 * 1024;
 
 /// Public keys of one issuer.
@@ -24,6 +27,8 @@ struct VerificationKey {
     id: Option<String>,
     algorithm: Algorithm,
     public: PublicKey,
+    /// The cost of a check with this key in the module, in microseconds.
+    check_us: u32,
 }
 
 #[derive(Debug)]
@@ -62,6 +67,9 @@ struct KeySetDocument<'a> {
 #[derive(serde::Deserialize)]
 struct KeyHead {
     kid: Option<String>,
+    /// The modulus of an RSA key.
+    #[serde(default)]
+    n: Value,
 }
 
 impl KeySet {
@@ -80,7 +88,7 @@ impl KeySet {
             serde_json::from_slice(document).map_err(|_| KeySetError::Format)?;
         let mut keys = Vec::new();
         for jwk in document.keys.iter().take(MAX_KEYS) {
-            let Ok(KeyHead { kid }) = serde_json::from_str(jwk.get()) else {
+            let Ok(KeyHead { kid, n }) = serde_json::from_str(jwk.get()) else {
                 continue;
             };
             for &algorithm in algorithms {
@@ -90,6 +98,7 @@ impl KeySet {
                         id,
                         algorithm,
                         public,
+                        check_us: check_us(algorithm, n.as_str().unwrap_or_default()),
                     });
                 }
             }
@@ -128,6 +137,13 @@ impl KeySet {
             .any(|key| key.public.verify(token, options.clone()))
     }
 
+    /// The cost of such a check in the module, in microseconds.
+    pub(super) fn check_us(&self, algorithm: Algorithm, key_id: Option<&str>) -> u32 {
+        self.candidates(algorithm, key_id)
+            .take(MAX_KEYS_TRIED)
+            .fold(0, |sum, key| key.check_us.saturating_add(sum))
+    }
+
     fn candidates(
         &self,
         algorithm: Algorithm,
@@ -137,6 +153,27 @@ impl KeySet {
             key.algorithm == algorithm && (key_id.is_none() || key.id.as_deref() == key_id)
         })
     }
+}
+
+/// The cost of a check in the module, in microseconds (docs/performance.md). `modulus`: of an RSA key, in
+/// base64url. The cost grows with the square of its length.
+fn check_us(algorithm: Algorithm, modulus: &str) -> u32 {
+    match algorithm {
+        Algorithm::RS256 | Algorithm::RS384 | Algorithm::RS512 => rsa_check_us(modulus),
+        Algorithm::PS256 | Algorithm::PS384 | Algorithm::PS512 => rsa_check_us(modulus),
+        Algorithm::EdDSA => 300,
+        Algorithm::ES256 => 500,
+        Algorithm::ES384 => 2_000,
+    }
+}
+
+fn rsa_check_us(modulus: &str) -> u32 {
+    let digits = u32::try_from(modulus.len()).unwrap_or(u32::MAX);
+    let share_of_2048_bits = digits.saturating_mul(100) / 342;
+    share_of_2048_bits
+        .saturating_mul(share_of_2048_bits)
+        .saturating_mul(RSA_2048_CHECK_US / 100)
+        / 100
 }
 
 impl PublicKey {

@@ -50,7 +50,7 @@ pub(super) fn verify_signature(
     };
     let set = keys.current(now).ok_or(TokenError::KeysUnavailable)?;
     if !set.verify(token.secret(), unverified.algorithm, key_id, &options) {
-        failed.note(client, unverified.algorithm);
+        failed.note(client, set.check_us(unverified.algorithm, key_id));
         return Err(TokenError::Signature);
     }
     Ok(Checked::Verified(Box::new(verified)))
