@@ -84,7 +84,7 @@ def b08_two_roles_are_not_one(gateway: Gateway) -> None:
     body = call(LEGACY, "crm.anything")
     gateway.post(body, tokens.token("support,manager")).refused(200, -32602, "blocked")
     gateway.post(body, tokens.token(realm_access={"roles": "support manager"})).refused(200, -32602, "blocked")
-    gateway.post(body, tokens.token(realm_access={"roles": "support"})).forwarded(body)
+    gateway.post(body, tokens.token(realm_access={"roles": "manager"})).forwarded(body)
     gateway.post(body, tokens.token(**{"realm_access.roles": ["manager"]})).refused(200, -32602)
 
 
