@@ -7,11 +7,11 @@ use crate::error::TokenError;
 use base::time::UnixTime;
 
 /// The maximum cost of the failed checks of one network in a second, in microseconds.
-const NETWORK_US: u32 = 200_000;
+const NETWORK_US: u32 = 100_000;
 /// The same for all networks together. Above it, each network has one check in a second.
-const TOTAL_US: u32 = 300_000;
+const TOTAL_US: u32 = 200_000;
 /// The maximum cost of all failed checks in a second.
-const MAX_US: u32 = 400_000;
+const MAX_US: u32 = 300_000;
 
 /// The failed checks of this second.
 #[derive(Debug, Default)]
