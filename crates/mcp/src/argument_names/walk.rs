@@ -193,6 +193,12 @@ impl<'t> Walk<'t> {
 
     /// Reads a character that is decomposed.
     fn character(&mut self, character: char) {
+        if self.is_lost() && is_kept(character) {
+            self.glue = 0;
+            self.segment.is_index &= character.is_ascii_digit();
+            self.segment.length = self.segment.length.saturating_add(1);
+            return;
+        }
         // Upper case first, as `fold` does.
         let folded = character.to_uppercase().flat_map(char::to_lowercase);
         let mut letters = folded.nfkd().filter(|letter| is_kept(*letter)).peekable();
@@ -211,6 +217,11 @@ impl<'t> Walk<'t> {
             }
             self.segment.is_operator = character == '$';
         }
+    }
+
+    /// Whether the current segment can be no name and no tail, so that its other letters need no folding.
+    fn is_lost(&self) -> bool {
+        self.runs.is_empty() && self.segment.length > LONGEST_TAIL && self.glue <= 1
     }
 
     fn letter(&mut self, letter: char) {
