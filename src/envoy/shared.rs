@@ -18,6 +18,9 @@ const IDLE_TICK: Duration = Duration::from_secs(1);
 /// The timer's next tick if a stream waits for it.
 const SOON: Duration = Duration::from_millis(1);
 
+/// The time in which the server may end an answer whose rest is not passed on, in milliseconds.
+const GRACE_MS: u64 = 1000;
+
 /// A waiting stream. The reference is empty if its client has disconnected.
 type WaitingStream = Weak<RefCell<Stream>>;
 
@@ -35,6 +38,8 @@ pub(super) struct Shared {
     held: RefCell<Vec<WaitingStream>>,
     /// Streams that continue at the next tick.
     paused: RefCell<Vec<WaitingStream>>,
+    /// Streams whose answer ends at a tick after this time, in milliseconds.
+    ending: RefCell<Vec<(u64, WaitingStream)>>,
 }
 
 impl Shared {
@@ -50,6 +55,7 @@ impl Shared {
             seen: CallbacksSeen::default(),
             held: RefCell::default(),
             paused: RefCell::default(),
+            ending: RefCell::default(),
         }
     }
 
@@ -94,6 +100,7 @@ impl Shared {
         let paused = self.paused.take();
         let paused = paused.iter().filter_map(Weak::upgrade);
         paused.for_each(|stream| Stream::resume(&stream));
+        self.end_answers();
         self.look_after_held();
     }
 
@@ -101,6 +108,23 @@ impl Shared {
     pub(super) fn resume_soon(&self, stream: &Rc<RefCell<Stream>>) {
         self.paused.borrow_mut().push(Rc::downgrade(stream));
         EnvoyHost.wake(SOON);
+    }
+
+    /// Ends the answer of a stream, if the server does not do it soon. At once, Envoy would discard its last part.
+    pub(super) fn end_soon(&self, stream: &WaitingStream) {
+        let due = host_calls::now().as_millis().saturating_add(GRACE_MS);
+        self.ending.borrow_mut().push((due, Weak::clone(stream)));
+    }
+
+    fn end_answers(&self) {
+        let now = host_calls::now().as_millis();
+        let all = self.ending.take();
+        let (due, later) = all
+            .into_iter()
+            .partition::<Vec<_>, _>(|(due, _)| *due <= now);
+        self.ending.borrow_mut().extend(later);
+        let due = due.iter().filter_map(|(_, stream)| stream.upgrade());
+        due.for_each(|stream| Stream::end_answer(&stream));
     }
 
     /// Watches whether the body of a held stream arrives.

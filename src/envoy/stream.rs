@@ -392,6 +392,9 @@ impl Stream {
         if self.replied {
             return Ending::Whole;
         }
+        if host_calls::has_refused_to_buffer() {
+            return Ending::OverBuffer;
+        }
         if self.is_by_proxy {
             return Ending::ByProxy;
         }
@@ -422,14 +425,26 @@ impl Stream {
     /// Makes the host calls of a step of the answer. An answer is never replaced by a reply: what
     /// is wrong with it is said in its own place.
     fn response_step(&self, step: &Step) -> Action {
-        let Step::Forward(forward) = step else {
-            return Action::Pause;
+        let forward = match step {
+            Step::Hold => return Action::Pause,
+            Step::Forward(forward) | Step::ForwardLast(forward) => forward,
         };
         host_calls::edit_headers(MapType::HttpResponseHeaders, &forward.headers);
         if let Some(body) = &forward.body {
             host_calls::replace_buffer(BufferType::HttpResponseBody, self.response_size, body);
         }
+        if matches!(step, Step::ForwardLast(_)) && !self.has_answer_end {
+            self.shared.end_soon(&self.own);
+        }
         Action::Continue
+    }
+
+    /// Ends an answer whose last part was passed on. The server may not end it for hours.
+    pub(super) fn end_answer(stream: &Rc<RefCell<Self>>) {
+        let stream = stream.borrow();
+        if !stream.has_answer_end && hostcalls::set_effective_context(stream.id).is_ok() {
+            host_calls::end_answer();
+        }
     }
 
     /// Whether a held stream may still get its body. If the host has it and keeps it back, the

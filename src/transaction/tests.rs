@@ -25,6 +25,7 @@ mod owners;
 mod pages;
 mod pins;
 mod possession;
+mod real_answers;
 mod single_use;
 mod token_exchange;
 mod tokens;
