@@ -12,6 +12,7 @@ use crate::effect::{Effect, Outcome};
 use crate::engine::Engine;
 use crate::host::{Host, Worker};
 use crate::transaction::Transaction;
+use base::time::UnixTime;
 
 /// The interval at which the timer checks whether keys are due.
 const IDLE_TICK: Duration = Duration::from_secs(1);
@@ -35,6 +36,8 @@ pub(super) struct Shared {
     held: RefCell<Vec<WaitingStream>>,
     /// Streams that continue at the next tick.
     paused: RefCell<Vec<WaitingStream>>,
+    /// Streams that end with the token of their caller, each with that time.
+    ending: RefCell<Vec<(UnixTime, WaitingStream)>>,
 }
 
 impl Shared {
@@ -50,6 +53,7 @@ impl Shared {
             seen: CallbacksSeen::default(),
             held: RefCell::default(),
             paused: RefCell::default(),
+            ending: RefCell::default(),
         }
     }
 
@@ -95,6 +99,28 @@ impl Shared {
         let paused = paused.iter().filter_map(Weak::upgrade);
         paused.for_each(|stream| Stream::resume(&stream));
         self.look_after_held();
+        self.end_streams();
+    }
+
+    /// Ends a stream at this time.
+    pub(super) fn end_at(&self, stream: &WaitingStream, end: UnixTime) {
+        self.ending.borrow_mut().push((end, Weak::clone(stream)));
+    }
+
+    fn end_streams(&self) {
+        if self.ending.borrow().is_empty() {
+            return;
+        }
+        let now = host_calls::now();
+        let all = self.ending.take();
+        let alive = all
+            .into_iter()
+            .filter(|(_, stream)| stream.strong_count() > 0);
+        let (over, open): (Vec<_>, Vec<_>) = alive.partition(|(end, _)| now >= *end);
+        self.ending.borrow_mut().extend(open);
+        for stream in over.iter().filter_map(|(_, stream)| stream.upgrade()) {
+            Stream::end_with_token(&stream);
+        }
     }
 
     /// Continues a stream at the next tick.

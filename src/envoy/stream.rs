@@ -14,6 +14,7 @@ use super::shared::Shared;
 use crate::effect::{Effect, Outcome, Progress};
 use crate::step::{End, Step};
 use crate::transaction::{Ending, Transaction};
+use base::http::Reply;
 use mcp::headers::{HeaderEdit, Headers};
 use policy::{Hold, Policies};
 
@@ -317,7 +318,15 @@ impl Stream {
             }
             self.is_by_proxy = !is_from_upstream;
         }
+        if self.is_by_proxy {
+            let details = host_calls::code_details();
+            let step = transaction.proxy_answers(&headers, &details, ended);
+            return self.response_step(&step);
+        }
         let step = transaction.response_headers(&headers, ended);
+        if let Some(end) = transaction.ends_with_token().filter(|_| !ended) {
+            self.shared.end_at(&self.own, end);
+        }
         // With a buffer filter, headers cannot wait for their body.
         let can_wait = self.shared.engine.policy.hold == Hold::StopIteration;
         let is_unsure = can_wait && transaction.reads_response() && !ended;
@@ -357,6 +366,24 @@ impl Stream {
             edits.extend(content_type.map(|text| HeaderEdit::Set("content-type".to_owned(), text)));
             host_calls::edit_headers(MapType::HttpResponseHeaders, &edits);
         }
+    }
+
+    /// Ends an answer because the caller's token expired. Envoy resets a stream whose answer has begun.
+    pub(super) fn end_with_token(stream: &Rc<RefCell<Self>>) {
+        let stream = &mut *stream.borrow_mut();
+        let Some(transaction) = &mut stream.transaction else {
+            return;
+        };
+        if stream.has_answer_end || hostcalls::set_effective_context(stream.id).is_err() {
+            return;
+        }
+        transaction.end_with_token();
+        stream.replied = true;
+        host_calls::reply(&Reply {
+            status: 401,
+            headers: Vec::new(),
+            body: Vec::new(),
+        });
     }
 
     /// The answer grew to `size` bytes, or brought a chunk of that size, or ended.

@@ -25,6 +25,8 @@ mod owners;
 mod pages;
 mod pins;
 mod possession;
+mod proxy;
+mod sign_in;
 mod single_use;
 mod token_exchange;
 mod tokens;
