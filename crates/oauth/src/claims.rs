@@ -16,7 +16,7 @@ pub use self::source::{ClaimForm, ClaimSource, WrongForm};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimPath {
     steps: Vec<String>,
-    /// Whether it is written as a text, which is split at its dots.
+    /// Whether it is written as a text that was split at its dots.
     is_split: bool,
 }
 
@@ -63,14 +63,15 @@ impl ClaimPath {
 
     /// A text that is split at its dots.
     fn of_text<E: serde::de::Error>(text: &str) -> Result<Self, E> {
-        let steps = text.split('.').map(str::to_owned).collect();
-        sound_path(steps, true)
+        let steps: Vec<_> = text.split('.').map(str::to_owned).collect();
+        let is_split = steps.len() > 1;
+        sound_path(steps, is_split)
     }
 
     /// Whether it is a URL or URN that was split at its dots, which its author did not mean.
     pub fn is_split_url(&self) -> bool {
         let is_url = |step: &String| step.contains([':', '/']);
-        self.is_split && self.steps.len() > 1 && self.steps.iter().any(is_url)
+        self.is_split && self.steps.iter().any(is_url)
     }
 
     /// The identifier at this path: never empty, without control characters.
