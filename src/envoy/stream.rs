@@ -193,7 +193,7 @@ impl Stream {
         Action::Pause
     }
 
-    /// Restores the path of a request, when the host delivers its body.
+    /// Restores the path of a request, when the host delivers its body or the request is over.
     fn restore_path(&mut self) {
         if std::mem::take(&mut self.has_other_path)
             && let Some(path) = self.path.take()
@@ -205,6 +205,7 @@ impl Stream {
 
     /// Makes the host calls for a request that is over.
     fn end(&mut self, end: End) -> Action {
+        self.restore_path();
         match end {
             End::Forward(forward) => {
                 host_calls::edit_headers(MapType::HttpRequestHeaders, &forward.headers);

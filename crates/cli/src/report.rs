@@ -71,7 +71,7 @@ fn received(answer: &Answer, record: &Record) -> String {
         let _ = writeln!(out, "  {change}");
     }
     if let Some(dropped) = record.dropped_items {
-        let _ = writeln!(out, "  taken out as somebody else's: {dropped}");
+        let _ = writeln!(out, "  taken out, since another owns it: {dropped}");
     }
     if !record.redacted.is_empty() {
         let _ = writeln!(out, "  hidden: {}", record.redacted.join(", "));

@@ -4,6 +4,7 @@ mod public_key;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
@@ -15,6 +16,8 @@ use super::issuer::TENANT_PLACEHOLDER;
 const MAX_KEYS: usize = 64;
 /// The number of keys to try for a token without `kid`.
 const MAX_KEYS_TRIED: usize = 4;
+/// The cost of a check with an RSA key of 2048 bits in the module, in microseconds.
+const RSA_2048_CHECK_US: u32 = 700;
 const MAX_KEY_SET_BYTES: usize = 256 * 1024;
 
 /// Public keys of one issuer.
@@ -31,6 +34,8 @@ struct VerificationKey {
     issuer: Option<String>,
     algorithm: Algorithm,
     public: PublicKey,
+    /// The cost of a check with this key in the module, in microseconds.
+    check_us: u32,
 }
 
 /// Why a document is not a usable key set.
@@ -57,6 +62,9 @@ struct KeySetDocument<'a> {
 struct KeyHead {
     kid: Option<String>,
     issuer: Option<String>,
+    /// The modulus of an RSA key.
+    #[serde(default)]
+    n: Value,
 }
 
 impl KeySet {
@@ -75,7 +83,7 @@ impl KeySet {
             serde_json::from_slice(document).map_err(|_| KeySetError::Format)?;
         let mut keys = Vec::new();
         for jwk in document.keys.iter().take(MAX_KEYS) {
-            let Ok(KeyHead { kid, issuer }) = serde_json::from_str(jwk.get()) else {
+            let Ok(KeyHead { kid, issuer, n }) = serde_json::from_str(jwk.get()) else {
                 continue;
             };
             for &algorithm in algorithms {
@@ -85,6 +93,7 @@ impl KeySet {
                         issuer: issuer.clone(),
                         algorithm,
                         public,
+                        check_us: check_us(algorithm, n.as_str().unwrap_or_default()),
                     });
                 }
             }
@@ -131,6 +140,13 @@ impl KeySet {
             .any(|key| key.public.has_signed(signed.as_bytes(), &signature))
     }
 
+    /// The cost of such a check in the module, in microseconds.
+    pub(super) fn check_us(&self, algorithm: Algorithm, key_id: Option<&str>) -> u32 {
+        self.candidates(algorithm, key_id)
+            .take(MAX_KEYS_TRIED)
+            .fold(0, |sum, key| key.check_us.saturating_add(sum))
+    }
+
     fn candidates(
         &self,
         algorithm: Algorithm,
@@ -149,6 +165,27 @@ impl VerificationKey {
             issuer.contains(TENANT_PLACEHOLDER) || issuer.split('/').any(|part| part == tenant)
         })
     }
+}
+
+/// The cost of a check in the module, in microseconds (docs/performance.md). `modulus`: of an RSA key, in
+/// base64url. The cost grows with the square of its length.
+fn check_us(algorithm: Algorithm, modulus: &str) -> u32 {
+    match algorithm {
+        Algorithm::RS256 | Algorithm::RS384 | Algorithm::RS512 => rsa_check_us(modulus),
+        Algorithm::PS256 | Algorithm::PS384 | Algorithm::PS512 => rsa_check_us(modulus),
+        Algorithm::EdDSA => 300,
+        Algorithm::ES256 => 500,
+        Algorithm::ES384 => 2_000,
+    }
+}
+
+fn rsa_check_us(modulus: &str) -> u32 {
+    let digits = u32::try_from(modulus.len()).unwrap_or(u32::MAX);
+    let share_of_2048_bits = digits.saturating_mul(100) / 342;
+    share_of_2048_bits
+        .saturating_mul(share_of_2048_bits)
+        .saturating_mul(RSA_2048_CHECK_US / 100)
+        / 100
 }
 
 #[cfg(test)]

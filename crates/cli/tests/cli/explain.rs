@@ -83,7 +83,7 @@ results:
             "The caller receives the answer with this changed\n",
             "customers[0].ssn: \"1-2-3\" -> \"***\"\n",
             "customers[1]: {\"name\":\"Bob\"",
-            "  taken out as somebody else's: 1\n  hidden: ssn\n",
+            "  taken out, since another owns it: 1\n  hidden: ssn\n",
         ],
     );
     let json = files

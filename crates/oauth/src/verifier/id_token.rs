@@ -117,7 +117,7 @@ pub(super) fn is_signed(
     match set.verify(token.secret(), unverified.algorithm, key_id, None) {
         true => Ok(true),
         false => {
-            failed.note(client, unverified.algorithm);
+            failed.note(client, set.check_us(unverified.algorithm, key_id));
             Err(TokenError::Signature)
         }
     }

@@ -46,7 +46,7 @@ pub(super) fn verify_signature(
         key_id,
         verified.tenant(),
     ) {
-        failed.note(client, unverified.algorithm);
+        failed.note(client, set.check_us(unverified.algorithm, key_id));
         return Err(TokenError::Signature);
     }
     Ok(Checked::Verified(Box::new(verified)))
