@@ -126,6 +126,12 @@ pub struct Record {
     /// Whether one of these tools could not be remembered, because too many are.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub pins_full: bool,
+    /// The client's address, as Envoy knows it.
+    #[serde(rename = "client.address", skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// The request id: `x-request-id`, as Envoy sets it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
     /// The size of the request body, in bytes, as it arrived.
     pub request_bytes: usize,
     /// From the first byte to the end, in milliseconds.
@@ -213,6 +219,8 @@ impl Record {
             unreadable_items: Vec::new(),
             pins_broken: Vec::new(),
             pins_full: false,
+            address: None,
+            request_id: None,
             request_bytes: 0,
             duration_ms: 0,
         }

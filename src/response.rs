@@ -221,6 +221,16 @@ impl Answering {
         }
     }
 
+    /// When the caller's token is no longer accepted, if the answer is a stream of events that belong to no
+    /// call.
+    pub(crate) fn token_end(&self) -> Option<UnixTime> {
+        let request = &self.request;
+        let is_open_stream = request.http_method == "GET"
+            || request.method.as_deref() == Some("subscriptions/listen");
+        let token = self.caller.as_ref()?.token()?;
+        is_open_stream.then(|| token.usable_until())
+    }
+
     /// Whether the answer's body has to be looked at.
     pub(crate) fn reads_response(&self) -> bool {
         !matches!(self.state, ResponseState::Pass)

@@ -116,6 +116,17 @@ def test_the_demos_policy_fits_the_schema() -> None:
 # Envoy's configuration
 
 
+def test_r14_the_shipped_routes_have_no_limit_for_long_calls() -> None:
+    manager = proxy.connection_manager(proxy.load())
+    [host] = manager["route_config"]["virtual_hosts"]
+    for route in host["routes"]:
+        assert (route["route"]["timeout"], route["route"]["idle_timeout"]) == ("0s", "0s")
+    documents = [each for each in yaml.safe_load_all(proxy.ISTIO_FILE.read_text()) if each["kind"] == "EnvoyFilter"]
+    patches = [each["patch"]["value"] for each in documents[0]["spec"]["configPatches"]]
+    managers = [each["typed_config"] for each in patches if "normalize_path" in each.get("typed_config", {})]
+    assert [each["stream_idle_timeout"] for each in managers] == ["0s"]
+
+
 @VERSIONS
 def test_envoys_configuration_guards(running: Running, version: str | None) -> None:
     with running(version) as stack:

@@ -1,6 +1,6 @@
 //! The host calls of the filter. Each is made only where its status is known.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, UNIX_EPOCH};
 
 use proxy_wasm::hostcalls;
@@ -26,12 +26,7 @@ impl Host for EnvoyHost {
     }
 
     fn client(&self) -> ClientNetwork {
-        let address = address("source");
-        let address = str::from_utf8(&address).ok().map(str::parse::<SocketAddr>);
-        match address {
-            Some(Ok(address)) => ClientNetwork::of(address.ip()),
-            _ => ClientNetwork::UNKNOWN,
-        }
+        client_address().map_or(ClientNetwork::UNKNOWN, ClientNetwork::of)
     }
 
     fn log(&self, error: &str) {
@@ -59,6 +54,13 @@ impl Host for EnvoyHost {
     fn wake(&self, after: Duration) {
         let _ = hostcalls::set_tick_period(after);
     }
+}
+
+/// The address of the client, as Envoy knows it. `None`: it has no IP address.
+pub(super) fn client_address() -> Option<IpAddr> {
+    let address = address("source");
+    let address: SocketAddr = str::from_utf8(&address).ok()?.parse().ok()?;
+    Some(address.ip())
 }
 
 /// The host's clock.
@@ -198,7 +200,7 @@ pub(super) fn server_failed() -> bool {
 }
 
 /// The source of the response code, in Envoy's words.
-fn code_details() -> Vec<u8> {
+pub(super) fn code_details() -> Vec<u8> {
     let details = hostcalls::get_property(vec!["response", "code_details"]);
     details.ok().flatten().unwrap_or_default()
 }

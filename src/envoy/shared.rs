@@ -7,19 +7,20 @@ use std::time::Duration;
 use super::callbacks_seen::CallbacksSeen;
 use super::host_calls::{self, EnvoyHost};
 use super::metrics::Metrics;
-use super::stream::Stream;
+use super::stream::{EndCause, Stream};
 use crate::effect::{Effect, Outcome};
 use crate::engine::Engine;
 use crate::host::{Host, Worker};
 use crate::transaction::Transaction;
+use base::time::UnixTime;
 
 /// The interval at which the timer checks whether keys are due.
 const IDLE_TICK: Duration = Duration::from_secs(1);
 /// The timer's next tick if a stream waits for it.
 const SOON: Duration = Duration::from_millis(1);
 
-/// The time in which the server may end an answer whose rest is not passed on, in milliseconds.
-const GRACE_MS: u64 = 1000;
+/// The time in which the server may end an answer whose rest is not passed on.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// A waiting stream. The reference is empty if its client has disconnected.
 type WaitingStream = Weak<RefCell<Stream>>;
@@ -38,8 +39,8 @@ pub(super) struct Shared {
     held: RefCell<Vec<WaitingStream>>,
     /// Streams that continue at the next tick.
     paused: RefCell<Vec<WaitingStream>>,
-    /// Streams whose answer ends at a tick after this time, in milliseconds.
-    ending: RefCell<Vec<(u64, WaitingStream)>>,
+    /// Answers to end, each at a tick after its time.
+    ending: RefCell<Vec<(UnixTime, EndCause, WaitingStream)>>,
 }
 
 impl Shared {
@@ -104,27 +105,38 @@ impl Shared {
         self.look_after_held();
     }
 
-    /// Continues a stream at the next tick.
-    pub(super) fn resume_soon(&self, stream: &Rc<RefCell<Stream>>) {
-        self.paused.borrow_mut().push(Rc::downgrade(stream));
-        EnvoyHost.wake(SOON);
+    /// Ends the answer of a stream at this time, if it has not ended before.
+    pub(super) fn end_at(&self, stream: &WaitingStream, time: UnixTime, cause: EndCause) {
+        let entry = (time, cause, Weak::clone(stream));
+        self.ending.borrow_mut().push(entry);
     }
 
     /// Ends the answer of a stream, if the server does not do it soon. At once, Envoy would discard its last part.
     pub(super) fn end_soon(&self, stream: &WaitingStream) {
-        let due = host_calls::now().as_millis().saturating_add(GRACE_MS);
-        self.ending.borrow_mut().push((due, Weak::clone(stream)));
+        let time = host_calls::now().saturating_add(GRACE);
+        self.end_at(stream, time, EndCause::GivenUp);
     }
 
     fn end_answers(&self) {
-        let now = host_calls::now().as_millis();
-        let all = self.ending.take();
-        let (due, later) = all
-            .into_iter()
-            .partition::<Vec<_>, _>(|(due, _)| *due <= now);
+        if self.ending.borrow().is_empty() {
+            return;
+        }
+        let now = host_calls::now();
+        let mut all = self.ending.take();
+        all.retain(|(_, _, stream)| stream.strong_count() > 0);
+        let (due, later): (Vec<_>, Vec<_>) = all.into_iter().partition(|(time, ..)| now >= *time);
         self.ending.borrow_mut().extend(later);
-        let due = due.iter().filter_map(|(_, stream)| stream.upgrade());
-        due.for_each(|stream| Stream::end_answer(&stream));
+        for (_, cause, stream) in due {
+            if let Some(stream) = stream.upgrade() {
+                Stream::end_answer(&stream, cause);
+            }
+        }
+    }
+
+    /// Continues a stream at the next tick.
+    pub(super) fn resume_soon(&self, stream: &Rc<RefCell<Stream>>) {
+        self.paused.borrow_mut().push(Rc::downgrade(stream));
+        EnvoyHost.wake(SOON);
     }
 
     /// Watches whether the body of a held stream arrives.

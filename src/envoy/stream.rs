@@ -22,6 +22,15 @@ const UNJUDGED_PATH: &str = "/.mcp-auth/unjudged";
 /// The status of held answer headers, until the host is known to deliver bodies.
 const UNJUDGED_STATUS: &str = "502";
 
+/// Why the filter ends an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum EndCause {
+    /// Its last part was passed on.
+    GivenUp,
+    /// The token of the caller expired.
+    TokenExpired,
+}
+
 /// Held headers of an answer.
 struct AnswerHeaders {
     status: String,
@@ -318,7 +327,15 @@ impl Stream {
             }
             self.is_by_proxy = !is_from_upstream;
         }
+        if self.is_by_proxy {
+            let details = host_calls::code_details();
+            let step = transaction.proxy_answers(&headers, &details, ended);
+            return self.response_step(&step);
+        }
         let step = transaction.response_headers(&headers, ended);
+        if let Some(end) = transaction.ends_with_token().filter(|_| !ended) {
+            self.shared.end_at(&self.own, end, EndCause::TokenExpired);
+        }
         // With a buffer filter, headers cannot wait for their body.
         let can_wait = self.shared.engine.policy.hold == Hold::StopIteration;
         let is_unsure = can_wait && transaction.reads_response() && !ended;
@@ -439,12 +456,20 @@ impl Stream {
         Action::Continue
     }
 
-    /// Ends an answer whose last part was passed on. The server may not end it for hours.
-    pub(super) fn end_answer(stream: &Rc<RefCell<Self>>) {
-        let stream = stream.borrow();
-        if !stream.has_answer_end && hostcalls::set_effective_context(stream.id).is_ok() {
-            host_calls::end_answer();
+    /// Ends an answer whose headers were passed on. The server may not end it for hours.
+    pub(super) fn end_answer(stream: &Rc<RefCell<Self>>, cause: EndCause) {
+        let stream = &mut *stream.borrow_mut();
+        let Some(transaction) = &mut stream.transaction else {
+            return;
+        };
+        if stream.has_answer_end || hostcalls::set_effective_context(stream.id).is_err() {
+            return;
         }
+        if cause == EndCause::TokenExpired {
+            transaction.end_with_token();
+            stream.replied = true;
+        }
+        host_calls::end_answer();
     }
 
     /// Whether a held stream may still get its body. If the host has it and keeps it back, the

@@ -53,6 +53,8 @@ class Listener:
     stop_iteration: bool = True
     # The limit of a buffer filter after ours.
     buffer_filter: int | None = None
+    # Envoy's limit of the time in which a request arrives.
+    request_timeout: str | None = None
     # Envoy's own limit of what filters may buffer.
     buffer_limit: int = BUFFER_LIMIT
     before: tuple[Config, ...] = ()
@@ -129,6 +131,8 @@ def _manager(name: str, listener: Listener, wasm: str, access_log: str) -> Confi
         "http_filters": _filters(listener, wasm),
         "access_log": [_access_log(name, access_log)],
     }
+    if listener.request_timeout is not None:
+        manager["request_timeout"] = listener.request_timeout
     return {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
 
 

@@ -46,6 +46,7 @@ fn policies(number: usize) -> String {
 fn summary(policy: &Policy) -> String {
     let mode = match policy.mode {
         Mode::Enforce => "",
+        Mode::Observe if policy.observe.sign_in => "; only observes, and needs a valid token",
         Mode::Observe => "; only observes",
     };
     let conditions = [
