@@ -14,7 +14,7 @@ use crate::authorize::Denial;
 use crate::consent::elicitation::Elicitation;
 use crate::decision::{Decision, Evidence};
 use crate::pages::PageRefusal;
-use crate::reasons::{Reason, Refused};
+use crate::reasons::{Reason, Refused, Seen};
 use base::store::StoreError;
 use mcp::headers::{HeaderError, HeaderMismatch};
 use mcp::message::MessageError;
@@ -125,6 +125,10 @@ pub enum Refusal {
     Upgrade,
     /// The server's answer cannot be checked.
     UpstreamAnswer,
+    /// The server's answer is larger than what Envoy buffers for a filter.
+    UpstreamAnswerOverBuffer,
+    /// The server's answer is larger than `max_response`, which is this many bytes.
+    UpstreamAnswerTooLarge(usize),
     /// The server asks for credentials of its own.
     UpstreamChallenge,
     /// The server redirects to another URL.
@@ -233,6 +237,8 @@ impl Refusal {
             Self::UnknownTask => Reason::UnknownTask,
             Self::Upgrade => Reason::UpgradeNotAccepted,
             Self::UpstreamAnswer => Reason::UpstreamAnswerUncheckable,
+            Self::UpstreamAnswerOverBuffer => Reason::UpstreamAnswerOverBuffer,
+            Self::UpstreamAnswerTooLarge(_) => Reason::UpstreamAnswerTooLarge,
             Self::UpstreamChallenge => Reason::UpstreamChallenged,
             Self::UpstreamRedirect => Reason::UpstreamRedirected,
             Self::ViewAs => Reason::ViewAsNotAllowed,
@@ -242,6 +248,12 @@ impl Refusal {
 
     fn row(&self) -> &'static Refused {
         &self.reason().row().outcome
+    }
+
+    /// Whether the refusal of an answer has the status 200. The caller can act on it, and clients show their
+    /// model no error that comes with another status.
+    pub(crate) fn is_said_with_200(&self) -> bool {
+        matches!(self.row().seen, Seen::Error(200, _))
     }
 
     /// The text for the client and the log. It has no value of the request.
@@ -340,6 +352,7 @@ impl Refusal {
             Self::Page(refusal) => vec![("error", refusal.detail())],
             Self::Store(reason) => error(reason),
             Self::Token(reason) => error(reason),
+            Self::UpstreamAnswerTooLarge(limit) => vec![("limit", limit.to_string())],
             Self::AnsweredByProxy
             | Self::Body
             | Self::CannotAsk
@@ -379,6 +392,7 @@ impl Refusal {
             | Self::UnknownTask
             | Self::Upgrade
             | Self::UpstreamAnswer
+            | Self::UpstreamAnswerOverBuffer
             | Self::UpstreamChallenge
             | Self::UpstreamRedirect
             | Self::UpstreamReset

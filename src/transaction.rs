@@ -44,6 +44,8 @@ pub enum Ending {
     Whole,
     /// The proxy answered instead of the server.
     ByProxy,
+    /// The proxy answered, because the filter held more of the server's answer than the proxy buffers.
+    OverBuffer,
     /// The server, or the connection to it, ended it too early.
     CutOff,
 }
@@ -343,7 +345,8 @@ impl Transaction {
             (Phase::ByProxy(refusal, _), _) => Some(refusal),
             (_, Ending::Whole) | (Phase::Over, _) => None,
             (Phase::Judging(_), Ending::ByProxy) => Some(Refusal::AnsweredByProxy),
-            (Phase::Judging(_), Ending::CutOff) => None,
+            (Phase::Judging(_), Ending::CutOff | Ending::OverBuffer) => None,
+            (Phase::Passed(_), Ending::OverBuffer) => Some(Refusal::UpstreamAnswerOverBuffer),
             (Phase::Passed(_), Ending::ByProxy) => Some(Refusal::UpstreamUnavailable),
             (Phase::Passed(_), Ending::CutOff) => Some(Refusal::UpstreamReset),
         };

@@ -337,7 +337,8 @@ def b35_lists_larger_than_the_limit(
     upstream.answer = answer(tools(*DENIED, tool("crm.search_" + "x" * 9000)), style).split(1000)
     exchange = ask(through("small"))
     hidden(exchange)
-    assert exchange.status == 502 or style == "events"
+    assert exchange.status == 200
+    assert exchange.record["reason"] == "upstream_answer_too_large"
 
 
 @pytest.mark.parametrize("style", ["json", "events"])

@@ -358,6 +358,20 @@ def test_istio_and_envoy_have_the_same_settings() -> None:
     assert ours == theirs
 
 
+def test_r1_every_shipped_configuration_buffers_what_the_policy_lets_pass() -> None:
+    """The largest answer, and room for one more read of the server's connection."""
+    key = "per_connection_buffer_limit_bytes"
+    [listener] = proxy.load()["static_resources"]["listeners"]
+    documents = yaml.safe_load_all(proxy.ISTIO_FILE.read_text())
+    [resource] = [each for each in documents if each["kind"] == "EnvoyFilter"]
+    patches = [each for each in resource["spec"]["configPatches"] if each["applyTo"] == "LISTENER"]
+    [patch] = patches
+    assert patch["match"] == {"context": "SIDECAR_INBOUND", "listener": {"name": "virtualInbound"}}
+    default = 8 * 1024 * 1024
+    assert "| `max_response` | `8MiB` |" in (ROOT / "docs" / "policy.md").read_text()
+    assert patch["patch"]["value"][key] == listener[key] == default + 2 * 1024 * 1024
+
+
 def as_in_istio(config: proxy.Config, file: Path) -> proxy.Config:
     """Envoy as the EnvoyFilter's patches leave it, with the names of this run."""
     added, place, settings = istio_patches()

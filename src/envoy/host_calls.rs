@@ -120,6 +120,13 @@ pub(super) fn reply(reply: &Reply) {
     }
 }
 
+/// Ends the answer of the effective context, whose headers were sent: a reply can only close the stream.
+pub(super) fn end_answer() {
+    if hostcalls::send_http_response(502, Vec::new(), None).is_err() {
+        log(LogLevel::Error, "an answer could not be ended");
+    }
+}
+
 /// The answer to a call, in the callback that delivers it. `None`: there was none.
 pub(super) fn call_answer(size: usize) -> Option<HttpResponse> {
     let headers = headers(MapType::HttpCallResponseHeaders);
@@ -176,6 +183,12 @@ fn address(end: &str) -> Vec<u8> {
 /// Whether the answer comes from the server, and not from Envoy.
 pub(super) fn is_from_upstream() -> bool {
     code_details() == b"via_upstream"
+}
+
+/// Whether Envoy answered with an error of its own, because the filter held more of the server's answer than
+/// Envoy buffers.
+pub(super) fn has_refused_to_buffer() -> bool {
+    code_details() == b"response_payload_too_large"
 }
 
 /// Whether the server, or the connection to it, ended the answer, and not the client.

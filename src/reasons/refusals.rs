@@ -476,14 +476,28 @@ Reason: Refused,
             "if it should be the caller's, see `owner` under `results`: the field, and what happens \
              where it is `missing`");
     UpstreamAnswerUncheckable "upstream_answer_uncheckable"
-        "The server's answer cannot be read in one way only, is too large, or is not what the request \
-         asks for." =>
+        "The server's answer cannot be read in one way only, or is not what the request asks for." =>
         blocked("response", Error(502, INTERNAL_ERROR), "the server's answer cannot be checked",
             "look at what the server answers: strict JSON or an event stream, not compressed");
+    UpstreamAnswerTooLarge "upstream_answer_too_large"
+        "The server's answer, or an event of its event stream, has to be read because of a rule, and is larger \
+         than `max_response`." =>
+        blocked("response", Error(200, INTERNAL_ERROR),
+            "the server's answer is larger than {limit} bytes, the limit of `max_response` in the policy of the \
+             proxy; ask for a smaller part",
+            "let the server answer in pages, or raise `max_response`, and with it Envoy's \
+             `per_connection_buffer_limit_bytes`, which `mcp-auth check` names");
     UpstreamAnswerTooManyValues "upstream_answer_too_many_values"
         "The server's answer has more than 1,000,000 JSON values, in its texts too." =>
-        blocked("response", Error(502, INTERNAL_ERROR), "the server's answer has too many values",
+        blocked("response", Error(200, INTERNAL_ERROR),
+            "the server's answer has more than 1000000 values, the limit of the proxy; ask for a smaller part",
             "let the server answer in pages, or lower `max_response`");
+    UpstreamAnswerOverBuffer "upstream_answer_over_buffer"
+        "Envoy answered with an error 500 of its own: the server's answer is larger than Envoy buffers for the \
+         filter, and not larger than `max_response`." =>
+        failed("proxy", "the server's answer is larger than Envoy's buffer",
+            "raise Envoy's `per_connection_buffer_limit_bytes` to the number that `mcp-auth check` names, or \
+             lower `max_response`");
     UpstreamChallenged "upstream_challenged"
         "The server answered 401, 403 or 407 with a challenge: it expects a credential that it did not \
          get. The challenge could name another authorization server, so it does not pass." =>

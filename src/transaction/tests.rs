@@ -26,6 +26,7 @@ mod pages;
 mod pins;
 mod possession;
 mod proxy;
+mod real_answers;
 mod sign_in;
 mod single_use;
 mod token_exchange;

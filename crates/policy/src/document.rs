@@ -134,7 +134,8 @@ pub struct Document {
     /// The largest request body that is inspected; larger ones are refused. At most 1 MiB.
     #[serde(default = "default_max_body")]
     pub max_body: Size,
-    /// The largest list answer, or event of an event stream, that is inspected. At most 16 MiB.
+    /// The largest JSON answer, or event of an event stream, that is inspected. A larger one that a rule is for
+    /// is refused. At most 16 MiB.
     #[serde(default = "default_max_response")]
     pub max_response: Size,
     /// How long a client of 2026-07-28 may cache a list, or a resource that it read. A longer `ttlMs` is
@@ -507,5 +508,5 @@ fn default_max_list_ttl() -> Period {
 }
 
 fn default_max_response() -> Size {
-    Size(1024 * 1024)
+    Size(8 * 1024 * 1024)
 }

@@ -211,7 +211,18 @@ pub struct ParamHeader {
     pub header: String,
 }
 
+/// The room that Envoy's buffer needs above the largest body, in bytes: for one more read of a connection (1 MiB),
+/// which arrives before the filter can refuse it, and for what the filter adds to an answer.
+const BUFFER_ROOM: usize = 2 * 1024 * 1024;
+
 impl Policy {
+    /// The smallest `per_connection_buffer_limit_bytes` of Envoy that this policy works with. With a smaller one
+    /// Envoy answers 413 or 500 itself.
+    pub fn envoy_buffer(&self) -> usize {
+        let largest = self.max_body.max(self.max_response);
+        largest.saturating_add(BUFFER_ROOM)
+    }
+
     /// Reads a policy from JSON. Envoy or the command line makes the JSON from YAML.
     ///
     /// # Errors
