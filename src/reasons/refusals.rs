@@ -78,8 +78,8 @@ Reason: Refused,
     TokenTooLarge "token_too_large"
         "The access token is larger than the filter reads." =>
         blocked("token", Error(431, INVALID_REQUEST),
-            "the access token is larger than the 32 KiB that this server accepts; a new sign-in gives no \
-             smaller token",
+            "the access token is larger than this server accepts (32 KiB, and 4 KiB for its header); a new \
+             sign-in gives no smaller token",
             "let the issuer leave claims out of the token, such as long lists of groups");
     TokenTypeWrong "token_type_wrong"
         "The token is an ID token, an assertion, a logout token or a proof, not an access token." =>
