@@ -127,6 +127,7 @@ impl Stream {
         if self.shared.engine.policy.local.is_some() {
             transaction.set_peer(host_calls::peer());
         }
+        self.shared.supply_ids();
         let progress = transaction.request_headers(headers, ended, host_calls::now());
         self.advance(progress)
     }
@@ -149,6 +150,9 @@ impl Stream {
                         BufferType::HttpRequestBody,
                         size,
                     )))
+                }
+                Progress::Waits(effect @ Effect::Memory(_)) => {
+                    self.shared.perform(&self.own, self.id, effect)
                 }
                 Progress::Waits(effect) => {
                     if !self.shared.seen.has_timer(host_calls::now().as_millis()) {
@@ -204,6 +208,7 @@ impl Stream {
 
     /// Makes the host calls for a request that is over.
     fn end(&mut self, end: End) -> Action {
+        self.shared.write_notes();
         match end {
             End::Forward(forward) => {
                 host_calls::edit_headers(MapType::HttpRequestHeaders, &forward.headers);
@@ -282,7 +287,8 @@ impl Stream {
                 None => Action::Pause,
             };
         }
-        match transaction.request_grows(size) {
+        let body = || host_calls::buffer(BufferType::HttpRequestBody, size);
+        match transaction.request_grows(size, body) {
             Some(end) => self.end(end),
             None => Action::Pause,
         }
@@ -421,6 +427,7 @@ impl Stream {
     /// Makes the host calls of a step of the answer. An answer is never replaced by a reply: what
     /// is wrong with it is said in its own place.
     fn response_step(&self, step: &Step) -> Action {
+        self.shared.write_notes();
         let Step::Forward(forward) = step else {
             return Action::Pause;
         };

@@ -3,6 +3,7 @@
 mod agree;
 mod anonymous;
 mod arguments;
+mod asked;
 mod auth_tools;
 mod compat;
 mod confirm;
@@ -26,6 +27,7 @@ mod pages;
 mod pins;
 mod possession;
 mod single_use;
+mod spellings;
 mod token_exchange;
 mod tokens;
 mod transport;

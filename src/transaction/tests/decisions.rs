@@ -155,7 +155,7 @@ fn k9_the_record_tells_failures_of_proxy_and_server_from_decisions() {
     };
     let refused = || {
         let mut transaction = begin();
-        assert!(transaction.request_grows(300 * 1024).is_some());
+        assert!(transaction.request_grows(300 * 1024, Vec::new).is_some());
         transaction
     };
     let unreadable = || {
