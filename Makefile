@@ -58,9 +58,11 @@ $(CONFORMANCE)/node_modules/.installed: $(CONFORMANCE)/package-lock.json .venv/.
 	$(VENV)/npm ci --prefix $(CONFORMANCE) --ignore-scripts --no-audit --no-fund --silent
 	touch $@
 
-bench: wasm setup ## the core's phases, and a comparison in Envoy
+bench: wasm setup ## the core's phases, hostile input at sizes that double, and comparisons in Envoy
 	cargo bench --locked --bench core
+	cargo bench --locked --bench hostile
 	$(VENV)/python -m benches.envoy
+	$(VENV)/python -m benches.envoy.flood
 
 wasm:
 	rustup target add wasm32-wasip1

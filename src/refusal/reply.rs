@@ -15,6 +15,7 @@ use policy::{ConditionError, Policy, Refusals};
 
 const INVALID_REQUEST: i64 = -32600;
 const INVALID_PARAMS: i64 = -32602;
+const INTERNAL_ERROR: i64 = -32603;
 
 /// The data of a request that its refusal depends on.
 #[derive(Debug, Clone, Copy)]
@@ -68,6 +69,15 @@ pub fn refuse(policy: &Policy, refusal: &Refusal, asked: RefusedRequest<'_>) -> 
         headers,
         body: error_body(asked.id, code, &text, data(refusal)),
     }
+}
+
+/// The JSON-RPC error in place of the proxy's own text. The proxy's status stays.
+pub fn proxy_error(refusal: &Refusal, id: Option<&[u8]>) -> Vec<u8> {
+    let code = match refusal.reason().row().outcome.seen {
+        Seen::Error(_, code) => code,
+        _ => INTERNAL_ERROR,
+    };
+    error_body(id, code, &refusal.summary(), None)
 }
 
 /// The result of a tool that needs a sign-in, for ChatGPT (OpenAI Apps SDK "Authentication").

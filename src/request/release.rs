@@ -57,14 +57,16 @@ impl Fulfilled {
         let request = &authenticated.request;
         match refused {
             None => request.approve(approval.reason, approval.evidence),
-            Some(refusal) => request.journal().note_refusal(request.policy(), &refusal),
+            Some(refusal) => request
+                .journal()
+                .note_refusal(request.policy().mode, &refusal),
         }
         let running = renamed
             .as_ref()
             .and_then(|renamed| authenticated.note_running(renamed));
         request.journal().record.upstream_credential = Some(upstream_credential);
         let forward = match request.policy().mode {
-            Mode::Observe => Forward::default(),
+            Mode::Observe => request.journal().observed(),
             Mode::Enforce if is_released => Forward {
                 headers: Vec::new(),
                 body: edits.body,

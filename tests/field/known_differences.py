@@ -27,7 +27,6 @@ UNKNOWN_METHOD = "this version of the protocol does not have the method, so that
 NO_LISTS_OF_TASKS = "the filter refuses `tasks/list` (docs/limits.md)"
 
 KNOWN_DIFFERENCES = [
-    Difference("R1", "pydantic", "three megabytes", "an answer larger than `max_response` is refused", (STRICT,)),
     Difference("limits", "everything", "tasks of the caller", NO_LISTS_OF_TASKS, (ALLOW_ALL,)),
     Difference("B17", "openapi", "ping", UNKNOWN_METHOD, (ALLOW_ALL, STRICT), (PYTHON,)),
     Difference("B17", "duckdb", "ping", UNKNOWN_METHOD, (ALLOW_ALL, STRICT), (PYTHON,)),
