@@ -4,7 +4,7 @@ use super::Challenge::{
     InsufficientScope, InvalidProof, InvalidToken, NewerSignIn, OfferedSignIn, SignIn,
 };
 use super::Seen::{
-    Challenge, DoesNotExist, Error, ErrorByVersion, Nothing, Page, Question, Status,
+    Challenge, DoesNotExist, Error, ErrorByVersion, FailedCall, Nothing, Page, Question, Status,
 };
 use super::{Refused, Seen};
 use crate::decision::Verdict;
@@ -348,10 +348,10 @@ Reason: Refused,
     ConditionNotMet "condition_not_met"
         "A condition (`when`) is not true for this caller and these arguments, or could not be \
          evaluated." =>
-        blocked("{rule}", DoesNotExist, "{error}", "see {rule}");
+        blocked("{rule}", FailedCall, "{error}", "see {rule}");
     ConditionTooCostly "condition_too_costly"
         "A condition (`when`) needs more steps or memory with these arguments than one evaluation has." =>
-        blocked("{rule}", Error(200, INVALID_PARAMS), "{error}",
+        blocked("{rule}", FailedCall, "{error}",
             "send fewer or shorter arguments, or make {rule} simpler");
     ScopeMissing "scope_missing"
         "The token lacks a scope that the tool, prompt or resource needs." =>
