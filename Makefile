@@ -19,7 +19,7 @@ CONFORMANCE := tests/conformance
 CONFORMANCE_CARGO := --locked --manifest-path $(CONFORMANCE)/server/Cargo.toml --target-dir target/conformance
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: demo demo-up test lint audit unit e2e conformance conformance-server bench wasm setup clean
+.PHONY: demo demo-up test lint audit unit e2e conformance conformance-server bench wasm setup shipped clean
 
 demo: wasm setup ## both sides of every attack, in the terminal
 	$(VENV)/python -m demo.story
@@ -61,6 +61,9 @@ $(CONFORMANCE)/node_modules/.installed: $(CONFORMANCE)/package-lock.json .venv/.
 bench: wasm setup ## the core's phases, and a comparison in Envoy
 	cargo bench --locked --bench core
 	$(VENV)/python -m benches.envoy
+
+shipped: ## the configurations in envoy/, after a change of their templates or of the demo's policy
+	WRITE_SHIPPED=1 cargo test --locked -p mcp-auth-cli --test cli the_shipped_files_are_what_render_writes
 
 wasm:
 	rustup target add wasm32-wasip1

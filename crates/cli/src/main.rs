@@ -7,12 +7,17 @@ mod caller_token;
 mod check;
 mod explain;
 mod files;
+mod init;
 mod pin;
 mod policy_file;
+mod policy_needs;
 mod proof;
+mod proxy_file;
 mod reasons;
+mod render;
 mod report;
 mod request_headers;
+mod run;
 mod schema;
 mod terminal_text;
 mod value_changes;
@@ -34,14 +39,29 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Check a policy: all mistakes with their lines, and warnings.
+    /// Write a first policy for an MCP server: roles, identity arguments, and questions.
     ///
-    /// Exit status: 0: the filter loads it, maybe with warnings. 1: it does not. 2: the file cannot be
-    /// read.
+    /// Exit status: 0: it is written. 2: the server or the issuer cannot be read.
+    Init(init::InitArguments),
+    /// Check a policy, alone or in the configuration of a proxy: all mistakes with their lines, and
+    /// warnings.
+    ///
+    /// In a configuration of Envoy, Istio or Envoy Gateway, the settings of the filter and its place are
+    /// checked, too. Exit status: 0: the filter loads it, maybe with warnings. 1: it does not, or does not
+    /// protect. 2: the file cannot be read.
     Check {
-        /// The policy, in YAML or JSON; `-` reads standard input.
-        policy: PathBuf,
+        /// The file, in YAML or JSON; `-` reads standard input.
+        file: PathBuf,
     },
+    /// Write the complete configuration of a proxy for a policy.
+    ///
+    /// Exit status: 0: it is written. 1: the filter does not load the policy. 2: something is missing, such as
+    /// the address of a server.
+    Render(render::RenderArguments),
+    /// Start Envoy with the filter in front of an MCP server, and show decisions as they are made.
+    ///
+    /// Exit status: 0: it was ended. 1: Envoy or the filter refused the policy. 2: something is missing.
+    Run(run::RunArguments),
     /// Explain the decision of the filter about a request.
     ///
     /// Exit status: 0: the server gets the request. 1: it is refused. 2: it could not be judged.
@@ -112,7 +132,10 @@ impl From<Failure> for CommandOutput {
 
 fn main() -> ExitCode {
     let outcome = match CommandLine::parse().command {
-        Command::Check { policy } => check::run(&policy),
+        Command::Init(arguments) => init::run(&arguments),
+        Command::Check { file } => check::run(&file),
+        Command::Render(arguments) => render::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Pin(arguments) => pin::run(&arguments),
         Command::Schema => schema::run(),

@@ -1,11 +1,18 @@
 //! The command line, as a user runs it.
-#![expect(clippy::unwrap_used, reason = "a test ends where its helpers fail")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test ends where its helpers fail"
+)]
 
 mod check;
 mod explain;
+mod init;
 mod names;
 mod pin;
+mod proxy_file;
 mod reference;
+mod render;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
