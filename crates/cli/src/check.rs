@@ -1,18 +1,47 @@
 //! `mcp-auth check`: whether the filter loads a policy, and warnings about it. In the configuration of a proxy
 //! it checks the settings around the policy, too.
 
-use std::path::Path;
+use std::path::PathBuf;
 
-use policy::{Mode, Policy};
+use policy::{Mode, Policy, PolicyError};
 use serde_json::Value;
 
+use crate::policy_file::PolicyDocuments;
 use crate::proxy_file::{self, CheckedFile, FileKind};
 use crate::render::RenderInput;
 use crate::terminal_text::count;
 use crate::yaml::YamlDocument;
-use crate::{CommandOutput, Failure, files, policy_file};
+use crate::{CommandOutput, Failure, check_tools, files, policy_file, tool_list};
 
-pub(crate) fn run(path: &Path) -> Result<CommandOutput, Failure> {
+/// The arguments of `mcp-auth check`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CheckArguments {
+    /// The file, in YAML or JSON; `-` reads standard input.
+    file: PathBuf,
+    /// The server's answer to `tools/list`: warn about rules that meet no tool. Several files are pages of one
+    /// list. Of several policies, all are compared with it.
+    #[arg(long, value_name = "LIST")]
+    tools: Vec<PathBuf>,
+    /// Exit with 1 if there are warnings, too.
+    #[arg(long)]
+    strict: bool,
+}
+
+pub(crate) fn run(arguments: &CheckArguments) -> Result<CommandOutput, Failure> {
+    let mut output = check(arguments)?;
+    if arguments.strict && output.status == 0 && !output.stderr.is_empty() {
+        output.status = 1;
+    }
+    Ok(output)
+}
+
+fn check(arguments: &CheckArguments) -> Result<CommandOutput, Failure> {
+    let path = &*arguments.file;
+    let tools = tool_list::read(&arguments.tools)?;
+    let of_tools = |documents: &PolicyDocuments| match tools.as_slice() {
+        [] => Vec::new(),
+        tools => tool_warnings(documents, tools),
+    };
     let written = files::read_text(path)?;
     let file = files::name(path);
     if let Ok(documents) = YamlDocument::read_all(&written)
@@ -27,7 +56,7 @@ pub(crate) fn run(path: &Path) -> Result<CommandOutput, Failure> {
             proxy_file::check(kind, &documents, &beside),
         ));
     }
-    let loaded = policy_file::parse(&file, &written)?;
+    let loaded = policy_file::parse_with(&file, &written, &of_tools)?;
     let warnings = match loaded.warnings.lines().count() {
         0 => String::new(),
         number => format!(", {}", count(number, "warning")),
@@ -38,6 +67,24 @@ pub(crate) fn run(path: &Path) -> Result<CommandOutput, Failure> {
         stderr: loaded.warnings,
         status: 0,
     })
+}
+
+/// Warnings about the policies and the tools of their server.
+fn tool_warnings(documents: &PolicyDocuments, tools: &[Value]) -> Vec<PolicyError> {
+    let mut warnings = Vec::new();
+    for (index, (policy, json)) in documents.policies.iter().enumerate() {
+        let Ok(document) = serde_json::from_value(json.clone()) else {
+            continue;
+        };
+        let own = check_tools::warnings(policy, &document, tools).into_iter();
+        warnings.extend(own.map(|mut warning| {
+            if policy.label.is_some() {
+                warning.path = format!("policies[{index}].{}", warning.path);
+            }
+            warning
+        }));
+    }
+    warnings
 }
 
 /// The output for the configuration of a proxy.

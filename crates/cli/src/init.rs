@@ -6,6 +6,8 @@ mod provider;
 mod schema_names;
 mod web;
 
+pub(crate) use self::schema_names::of_schema;
+
 use std::path::PathBuf;
 
 use serde_json::Value;

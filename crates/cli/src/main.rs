@@ -1,10 +1,15 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod access;
+mod access_log;
 mod answer;
 mod arguments;
 mod caller_token;
+mod cases;
 mod check;
+mod check_tools;
+mod diff;
 mod explain;
 mod files;
 mod init;
@@ -19,8 +24,12 @@ mod report;
 mod request_headers;
 mod run;
 mod schema;
+mod shell;
+mod subject_hash;
 mod terminal_text;
+mod tool_list;
 mod value_changes;
+mod who;
 mod yaml;
 
 use std::io::Write;
@@ -49,10 +58,7 @@ enum Command {
     /// In a configuration of Envoy, Istio or Envoy Gateway, the settings of the filter and its place are
     /// checked, too. Exit status: 0: the filter loads it, maybe with warnings. 1: it does not, or does not
     /// protect. 2: the file cannot be read.
-    Check {
-        /// The file, in YAML or JSON; `-` reads standard input.
-        file: PathBuf,
-    },
+    Check(check::CheckArguments),
     /// Write the complete configuration of a proxy for a policy.
     ///
     /// Exit status: 0: it is written. 1: the filter does not load the policy. 2: something is missing, such as
@@ -66,6 +72,20 @@ enum Command {
     ///
     /// Exit status: 0: the server gets the request. 1: it is refused. 2: it could not be judged.
     Explain(explain::ExplainArguments),
+    /// Run cases of a policy: requests with the decisions that are expected.
+    ///
+    /// Exit status: 0: all are met. 1: one is not, or too few rules are reached. 2: a file cannot be read.
+    Test(cases::CaseArguments),
+    /// Print which role may call a tool, or what one caller may call, and why.
+    ///
+    /// Exit status: 0: a call is allowed. 1: none is. 2: a file cannot be read.
+    Who(who::WhoArguments),
+    /// Print what each role gains and loses between two policies.
+    ///
+    /// Exit status: 0: no role gains anything. 1: one gains something, or may. 2: a file cannot be read.
+    Diff(diff::DiffArguments),
+    /// Print the name of a user in the access log.
+    Hash(subject_hash::HashArguments),
     /// Print the pins of the tools in a saved list, as YAML for a policy.
     ///
     /// Exit status: 0: they are printed. 1: a tool differs from the policy's pin. 2: the list cannot be
@@ -84,6 +104,13 @@ enum Command {
         #[arg(long, requires = "policy")]
         path: Option<String>,
     },
+    /// Print the completion for a shell.
+    Completion {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    Man,
 }
 
 /// The output of a command.
@@ -133,10 +160,16 @@ impl From<Failure> for CommandOutput {
 fn main() -> ExitCode {
     let outcome = match CommandLine::parse().command {
         Command::Init(arguments) => init::run(&arguments),
-        Command::Check { file } => check::run(&file),
+        Command::Check(arguments) => check::run(&arguments),
         Command::Render(arguments) => render::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Test(arguments) => cases::run(&arguments),
+        Command::Who(arguments) => who::run(&arguments),
+        Command::Diff(arguments) => diff::run(&arguments),
+        Command::Hash(arguments) => subject_hash::run(&arguments),
+        Command::Completion { shell } => shell::completion(shell),
+        Command::Man => shell::man(),
         Command::Pin(arguments) => pin::run(&arguments),
         Command::Schema => schema::run(),
         Command::Reasons => reasons::run(),

@@ -85,8 +85,28 @@ pub(crate) fn load_with_text(path: &Path) -> Result<(String, Loaded), Failure> {
     Ok((written, loaded))
 }
 
+/// A policy of a document that was checked before.
+pub(crate) fn compile(document: &Value) -> Result<Policy, Failure> {
+    Policy::parse(document.to_string().as_bytes()).map_err(|errors| {
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        Failure::usage(
+            format!("the policy does not load: {}", errors.join("; ")),
+            "check it with `mcp-auth check`",
+        )
+    })
+}
+
 /// Checks the text of a policy in a file with this name.
 pub(crate) fn parse(file: &str, written: &str) -> Result<Loaded, Failure> {
+    parse_with(file, written, &|_| Vec::new())
+}
+
+/// Checks the text of a policy, with warnings beside those of the policy itself.
+pub(crate) fn parse_with(
+    file: &str,
+    written: &str,
+    more_warnings: &dyn Fn(&PolicyDocuments) -> Vec<PolicyError>,
+) -> Result<Loaded, Failure> {
     let not_yaml = |error: YamlError| {
         let line = line(file, error.place, error.message);
         refused(&line, format!("mend it, then run `mcp-auth check {file}`"))
@@ -99,8 +119,10 @@ pub(crate) fn parse(file: &str, written: &str) -> Result<Loaded, Failure> {
     let json = document.root().to_json().map_err(not_yaml)?;
     let documents =
         PolicyDocuments::of(json).map_err(|errors| mistakes(file, &document, &errors))?;
+    let mut warnings = documents.warnings.clone();
+    warnings.extend(more_warnings(&documents));
     Ok(Loaded {
-        warnings: lines(file, &document, "warning: ", &documents.warnings).concat(),
+        warnings: lines(file, &document, "warning: ", &warnings).concat(),
         policies: documents.policies,
     })
 }
@@ -144,7 +166,7 @@ fn refuse_other_kind(file: &str, document: &YamlDocument<'_>) -> Result<(), Fail
         }
         // A policy may have these keys too. It always has `resource`.
         _ if document.root().get("resources").is_some()
-            && !document.root().get("resource").is_some() =>
+            && document.root().get("resource").is_none() =>
         {
             let what = "a file for Envoy's discovery";
             (what, "resources", "the filter's `configuration.value`")

@@ -4,12 +4,12 @@
 //! is rendered for the demo's policy is the shipped file.
 
 mod compose;
-mod envoy;
+mod envoy_file;
 mod gateway;
 mod istio;
 mod template;
 
-pub(crate) use self::envoy::{
+pub(crate) use self::envoy_file::{
     MachinePlaces, capabilities, fits, listen_address, quoted, two_files as watched_files,
 };
 use std::net::SocketAddr;
@@ -101,8 +101,10 @@ pub(crate) struct RenderedFile {
 pub(crate) fn run(arguments: &RenderArguments) -> Result<CommandOutput, Failure> {
     let input = RenderInput::read(arguments)?;
     let rendered = match arguments.target {
-        ProxyKind::Envoy => envoy::one_file(&input, arguments)?,
-        ProxyKind::EnvoyFile => envoy::two_files(&input, arguments, &MachinePlaces::default())?,
+        ProxyKind::Envoy => envoy_file::one_file(&input, arguments)?,
+        ProxyKind::EnvoyFile => {
+            envoy_file::two_files(&input, arguments, &MachinePlaces::default())?
+        }
         ProxyKind::Istio => istio::render(&input, arguments)?,
         ProxyKind::EnvoyGateway => gateway::render(&input, arguments)?,
         ProxyKind::Compose => compose::render(&input, arguments)?,

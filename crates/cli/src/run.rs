@@ -1,6 +1,6 @@
 //! `mcp-auth run`: Envoy with the filter in front of a server on this machine, and a live of its decisions.
 
-mod clients;
+mod client_lines;
 mod live;
 mod machine;
 
@@ -78,7 +78,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<CommandOutput, Failure> {
         policy_directory: Some(directory.path().display().to_string()),
     };
     write(&input, &render, &places, directory.path())?;
-    let (variables, notes) = machine::variables(&input.needs)?;
+    let variables = machine::variables(&input.needs)?;
     let is_ended = Arc::new(AtomicBool::new(false));
     let end = Arc::clone(&is_ended);
     ctrlc::set_handler(move || end.store(true, Ordering::SeqCst)).map_err(|error| {
@@ -87,14 +87,14 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<CommandOutput, Failure> {
             "report this as a bug",
         )
     })?;
-    let mut envoy = EnvoyProcess::start(&machine.envoy, directory.path(), &variables)?;
+    let mut envoy = EnvoyProcess::start(&machine.envoy, directory.path(), &variables.made)?;
     let live = LiveView::new(arguments.json);
     envoy.wait_until_ready(&is_ended)?;
     let resources: Vec<&str> = input
         .policies()
         .map(|policy| policy.resource.as_str())
         .collect();
-    live.introduce(&clients::introduction(
+    live.introduce(&client_lines::introduction(
         &resources,
         listen,
         &arguments.upstream,
@@ -103,7 +103,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<CommandOutput, Failure> {
             files::name(&arguments.policy),
             check::contents_of(&input)
         ),
-        &notes,
+        &variables.notes,
         &unreachable(&render.upstream),
     ));
     envoy.show_decisions(live);

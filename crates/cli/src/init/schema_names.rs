@@ -8,7 +8,7 @@ const MAX_DEPTH: usize = 24;
 const COLUMNS: [&str; 4] = ["columns", "headers", "column_names", "fields"];
 
 /// The names of the properties of a JSON Schema, at any depth, and whether each is required.
-pub(super) fn of_schema(schema: &Value) -> Vec<(String, bool)> {
+pub(crate) fn of_schema(schema: &Value) -> Vec<(String, bool)> {
     let mut names = Vec::new();
     read_schema(schema, MAX_DEPTH, &mut names);
     names

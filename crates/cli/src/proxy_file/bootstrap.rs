@@ -205,7 +205,7 @@ fn check_cluster(
         &["common_tls_context", "validation_context_sds_secret_config"],
     )
     .is_some();
-    if !is_secret && !(has_authority && has_name) {
+    if !(is_secret || has_authority && has_name) {
         let message = format!(
             "TLS of the cluster `{}` does not verify the server: set `trusted_ca` and `match_typed_subject_alt_names`",
             needed.name

@@ -1,7 +1,7 @@
 //! Docker Compose, from `envoy/compose.yaml`.
 
 use super::template::Template;
-use super::{RenderArguments, RenderInput, RenderedFile, envoy};
+use super::{RenderArguments, RenderInput, RenderedFile, envoy_file};
 use crate::Failure;
 
 const COMPOSE: &str = include_str!("../../../../envoy/compose.yaml");
@@ -20,7 +20,7 @@ pub(super) fn render(
     }
     let mut template = Template::of(COMPOSE);
     template.set("#   mcp-auth render ", &arguments.command())?;
-    let port = envoy::listen_address(input, arguments).port();
+    let port = envoy_file::listen_address(input, arguments).port();
     template.rename("10000:10000", &format!("{port}:{port}"));
     if let Some(module) = &arguments.module {
         template.rename("./mcp_auth_filter.wasm:", &format!("{module}:"));
@@ -35,7 +35,7 @@ pub(super) fn render(
             template.replace_block(environment, &lines);
         }
     }
-    let mut envoy_file = envoy::one_file(input, arguments)?;
+    let mut envoy_file = envoy_file::one_file(input, arguments)?;
     for file in &mut envoy_file {
         // The module is where the volume has it.
         let mut shipped = Template::of(&file.text);

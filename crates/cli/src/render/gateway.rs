@@ -1,6 +1,6 @@
 //! An EnvoyPatchPolicy for Envoy Gateway, from `envoy/envoy-gateway.yaml`.
 
-use super::envoy::{fit_buffer, named_cluster, quoted, set_policy, set_variables};
+use super::envoy_file::{fit_buffer, named_cluster, quoted, set_policy, set_variables};
 use super::istio::set_module;
 use super::template::{Template, indented};
 use super::{RenderArguments, RenderInput, RenderedFile};

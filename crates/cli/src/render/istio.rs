@@ -1,6 +1,6 @@
 //! An EnvoyFilter for a sidecar of Istio, from `envoy/istio-envoyfilter.yaml`.
 
-use super::envoy::{quoted, set_policy, set_variables};
+use super::envoy_file::{quoted, set_policy, set_variables};
 use super::template::Template;
 use super::{RenderArguments, RenderInput, RenderedFile};
 use crate::Failure;

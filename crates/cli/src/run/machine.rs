@@ -145,10 +145,16 @@ fn find_module(given: Option<&Path>) -> Result<PathBuf, Failure> {
     })
 }
 
+/// Variables for Envoy's environment.
+pub(super) struct RunVariables {
+    /// Those that were made: name and value.
+    pub(super) made: Vec<(String, String)>,
+    /// Notes about them.
+    pub(super) notes: Vec<String>,
+}
+
 /// The variables that the policy names, and notes about those that were made.
-pub(super) fn variables(
-    needs: &PolicyNeeds,
-) -> Result<(Vec<(String, String)>, Vec<String>), Failure> {
+pub(super) fn variables(needs: &PolicyNeeds) -> Result<RunVariables, Failure> {
     let (mut made, mut notes) = (Vec::new(), Vec::new());
     for name in &needs.variables {
         if std::env::var(name).is_ok_and(|value| !value.is_empty()) {
@@ -178,7 +184,7 @@ pub(super) fn variables(
             "{name} is not set: this run has a new key, and sessions end with it"
         ));
     }
-    Ok((made, notes))
+    Ok(RunVariables { made, notes })
 }
 
 /// A directory that only this user can read. It is removed at the end.

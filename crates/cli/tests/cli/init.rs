@@ -29,6 +29,7 @@ fn saved() -> String {
 #[test]
 fn roles_come_from_annotations_and_names_and_questions_are_asked() {
     let files = Files::new("init_saved").with("list.json", &saved());
+    let _ = std::fs::remove_file(files.0.join("policy.yaml"));
     let ran = files.run(&["init", "--tools", "list.json", "--output", "policy.yaml"]);
     ran.says(
         0,
@@ -154,14 +155,18 @@ fn mcp_answer(message: &Value, is_modern: bool) -> (u16, String) {
         "resources/list" => "resources",
         _ => return (202, String::new()),
     };
-    assert_eq!(message["params"]["_meta"].is_object(), is_modern);
-    let items = list()[key].as_array().unwrap().clone();
-    let at = message["params"]["cursor"]
-        .as_str()
+    assert_eq!(message.pointer("/params/_meta").is_some(), is_modern);
+    let items = list().get(key).unwrap().as_array().unwrap().clone();
+    let at = message
+        .pointer("/params/cursor")
+        .and_then(Value::as_str)
         .map_or(0, |cursor| cursor.parse().unwrap());
-    let mut result = json!({key: [items[at]]});
+    let mut result = json!({key: [items.get(at).unwrap()]});
     if at + 1 < items.len() {
-        result["nextCursor"] = json!((at + 1).to_string());
+        result
+            .as_object_mut()
+            .unwrap()
+            .insert("nextCursor".to_owned(), json!((at + 1).to_string()));
     }
     let answer = json!({"jsonrpc": "2.0", "id": message["id"], "result": result});
     (200, format!("data: {answer}\n\n"))

@@ -5,6 +5,8 @@
     reason = "a test ends where its helpers fail"
 )]
 
+mod access;
+mod cases;
 mod check;
 mod explain;
 mod init;

@@ -65,7 +65,7 @@ fn of_clients(url: &str) -> [(&'static str, String); 6] {
                 " Settings > Connectors, or in claude_desktop_config.json: npx mcp-remote {url}"
             ),
         ),
-        ("  ChatGPT", format!("{chatgpt}")),
+        ("  ChatGPT", chatgpt),
         ("  VS Code", format!("code --add-mcp '{vs_code}'")),
         ("  Cursor", format!("in ~/.cursor/mcp.json: {cursor}")),
         (
