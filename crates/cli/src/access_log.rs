@@ -1,6 +1,7 @@
 //! The records in an access log: lines of Envoy's log, of its access log, or the records alone.
 
 use std::path::Path;
+use std::time::SystemTime;
 
 use serde_json::Value;
 
@@ -9,8 +10,15 @@ use crate::{Failure, files};
 /// The records of a log, in its order. A record that stands twice, in Envoy's log and in its access log, is
 /// read twice: the file should be one of them.
 pub(crate) fn read(path: &Path) -> Result<Vec<Value>, Failure> {
+    let timed = read_timed(path)?;
+    Ok(timed.into_iter().map(|(_, record)| record).collect())
+}
+
+/// The records of a log, each with its time if the line begins with one.
+pub(crate) fn read_timed(path: &Path) -> Result<Vec<(Option<SystemTime>, Value)>, Failure> {
     let text = files::read_text(path)?;
-    let records: Vec<Value> = text.lines().filter_map(record).collect();
+    let timed = |line| Some((time(line), record(line)?));
+    let records: Vec<(Option<SystemTime>, Value)> = text.lines().filter_map(timed).collect();
     match records.is_empty() {
         false => Ok(records),
         true => Err(Failure::usage(
@@ -18,6 +26,12 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Value>, Failure> {
             "print %FILTER_STATE(wasm.mcp_auth:PLAIN)% in Envoy's access log, as envoy/envoy.yaml does",
         )),
     }
+}
+
+/// The time at the start of a line: of Envoy's access log, or of its own log.
+fn time(line: &str) -> Option<SystemTime> {
+    let seconds = line.trim_start_matches('[').get(..19)?;
+    humantime::parse_rfc3339_weak(seconds).ok()
 }
 
 /// The record in a line: from a brace to the end.
@@ -60,5 +74,8 @@ mod tests {
             assert_eq!(record(&line).unwrap()["reason"], "no_role", "{line}");
         }
         assert!(record("POST /mcp {\"a\": 1}").is_none());
+        let start = time("2026-11-29T12:00:00.123Z POST");
+        assert!(start.is_some() && start == time("[2026-11-29 12:00:00.456][info]"));
+        assert!(time(json).is_none());
     }
 }

@@ -1,9 +1,9 @@
 //! `mcp-auth test`: cases of a policy, decided by the engine of the filter.
 
 mod case_file;
+mod case_report;
 mod coverage;
 mod outcome;
-mod output;
 mod recorded;
 
 use std::path::{Path, PathBuf};
@@ -66,7 +66,7 @@ pub(crate) fn run(arguments: &CaseArguments) -> Result<CommandOutput, Failure> {
         ));
     }
     if let Some(path) = &arguments.junit {
-        std::fs::write(path, output::junit(&outcomes)).map_err(|error| {
+        std::fs::write(path, case_report::junit(&outcomes)).map_err(|error| {
             Failure::usage(
                 format!("cannot write {}: {error}", files::name(path)),
                 "check the path and its permissions",
@@ -80,8 +80,8 @@ pub(crate) fn run(arguments: &CaseArguments) -> Result<CommandOutput, Failure> {
     let coverage = shows_coverage.then_some(&coverage);
     Ok(CommandOutput {
         stdout: match arguments.json {
-            true => output::json(&outcomes, coverage),
-            false => output::text(&outcomes, coverage),
+            true => case_report::json(&outcomes, coverage),
+            false => case_report::text(&outcomes, coverage),
         },
         stderr: String::new(),
         status: u8::from(is_low || outcomes.iter().any(|outcome| !outcome.is_met())),

@@ -5,6 +5,7 @@ mod access;
 mod access_log;
 mod answer;
 mod arguments;
+mod audit;
 mod caller_token;
 mod cases;
 mod check;
@@ -84,6 +85,8 @@ enum Command {
     ///
     /// Exit status: 0: no role gains anything. 1: one gains something, or may. 2: a file cannot be read.
     Diff(diff::DiffArguments),
+    /// Print what an access log says: decisions, tools, callers, reasons, and signs of attacks over time.
+    Audit(audit::AuditArguments),
     /// Print the name of a user in the access log.
     Hash(subject_hash::HashArguments),
     /// Print the pins of the tools in a saved list, as YAML for a policy.
@@ -167,6 +170,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => cases::run(&arguments),
         Command::Who(arguments) => who::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),
+        Command::Audit(arguments) => audit::run(&arguments),
         Command::Hash(arguments) => subject_hash::run(&arguments),
         Command::Completion { shell } => shell::completion(shell),
         Command::Man => shell::man(),

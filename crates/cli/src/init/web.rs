@@ -1,5 +1,6 @@
 //! HTTP for `mcp-auth init`: the server and the discovery document of an issuer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ureq::Agent;
@@ -27,8 +28,10 @@ pub(super) struct Web(Agent);
 
 impl Web {
     pub(super) fn new() -> Self {
+        let provider = rustls::crypto::ring::default_provider();
         let tls = TlsConfig::builder()
             .root_certs(RootCerts::PlatformVerifier)
+            .unversioned_rustls_crypto_provider(Arc::new(provider))
             .build();
         let config = Agent::config_builder()
             .timeout_global(Some(TIMEOUT))
