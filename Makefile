@@ -58,9 +58,11 @@ $(CONFORMANCE)/node_modules/.installed: $(CONFORMANCE)/package-lock.json .venv/.
 	$(VENV)/npm ci --prefix $(CONFORMANCE) --ignore-scripts --no-audit --no-fund --silent
 	touch $@
 
-bench: wasm setup ## the core's phases, and a comparison in Envoy
+bench: wasm setup ## the core's phases, hostile input at sizes that double, and comparisons in Envoy
 	cargo bench --locked --bench core
+	cargo bench --locked --bench hostile
 	$(VENV)/python -m benches.envoy
+	$(VENV)/python -m benches.envoy.flood
 
 shipped: ## the configurations in envoy/, after a change of their templates or of the demo's policy
 	WRITE_SHIPPED=1 cargo test --locked -p mcp-auth-cli --test cli the_shipped_files_are_what_render_writes

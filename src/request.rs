@@ -24,7 +24,7 @@ use std::cell::{RefCell, RefMut};
 use std::rc::Rc;
 
 use crate::audit::Record;
-use crate::authorize::Target;
+use crate::authorize::{Denial, Target};
 use crate::cors;
 use crate::decision::{Decision, Evidence, Verdict};
 use crate::effect::Effects;
@@ -35,7 +35,7 @@ use crate::refusal::{self, RefusedRequest};
 use crate::step::{End, Forward};
 use base::http::Reply;
 use base::time::UnixTime;
-use mcp::headers::{Headers, VERSIONS, stated_era};
+use mcp::headers::{HeaderEdit, Headers, VERSIONS, stated_era};
 use mcp::method::Era;
 use policy::{Mode, Policy};
 
@@ -63,6 +63,8 @@ pub(crate) struct Journal {
     pub(crate) origin: Option<String>,
     /// The client's credential, as in the log.
     pub(crate) client_credential: &'static str,
+    /// In observe mode: the changes of the headers, until these are passed on.
+    pub(crate) observed_headers: Vec<HeaderEdit>,
 }
 
 impl Journal {
@@ -77,6 +79,7 @@ impl Journal {
             era: Era::Legacy,
             origin: None,
             client_credential: "none",
+            observed_headers: Vec::new(),
         }
     }
 
@@ -88,12 +91,28 @@ impl Journal {
         refusal: &Refusal,
         target: Option<Target<'_>>,
     ) -> End {
+        let asks_for_token = matches!(refusal, Refusal::Denied(Denial::SignIn { .. }));
+        let mode = match policy.enforces_sign_in() && asks_for_token {
+            true => Mode::Enforce,
+            false => policy.mode,
+        };
+        self.refuse_in(mode, policy, refusal, target)
+    }
+
+    /// Ends the request with a refusal that takes effect in the mode `enforce` only.
+    pub(crate) fn refuse_in(
+        &mut self,
+        mode: Mode,
+        policy: &Policy,
+        refusal: &Refusal,
+        target: Option<Target<'_>>,
+    ) -> End {
         let mut decision = refusal.decision();
         decision.evidence.splice(0..0, self.caller.iter().cloned());
-        self.record.decide(policy.mode, decision);
-        if policy.mode == Mode::Observe {
+        self.record.decide(mode, decision);
+        if mode == Mode::Observe {
             self.record.upstream_credential = Some(self.client_credential);
-            return End::Forward(Forward::default());
+            return End::Forward(self.observed());
         }
         let asked = RefusedRequest {
             id: self.id.as_deref(),
@@ -102,6 +121,14 @@ impl Journal {
             is_call: self.record.method.as_deref() == Some("tools/call"),
         };
         self.reply(policy, refusal::refuse(policy, refusal, asked))
+    }
+
+    /// The changes of a request that is only observed.
+    pub(crate) fn observed(&mut self) -> Forward {
+        Forward {
+            headers: std::mem::take(&mut self.observed_headers),
+            body: None,
+        }
     }
 
     /// Ends the request with a reply that a web page can read.
@@ -153,6 +180,7 @@ impl Request {
             journal.client_credential = "passed";
         }
         journal.record.http_method = crate::audit::name(self.method());
+        journal.record.request_id = one("x-request-id").map(crate::audit::name);
         let version = one("mcp-protocol-version").filter(|stated| VERSIONS.contains(stated));
         journal.record.version = version.map(str::to_owned);
     }
@@ -188,6 +216,16 @@ impl Request {
     /// Ends the request with a refusal.
     pub(crate) fn refuse(&self, refusal: &Refusal, target: Option<Target<'_>>) -> End {
         self.journal().refuse(self.policy(), refusal, target)
+    }
+
+    /// Ends a request without a valid token.
+    pub(crate) fn refuse_sign_in(&self, refusal: &Refusal) -> End {
+        let policy = self.policy();
+        let mode = match policy.enforces_sign_in() {
+            true => Mode::Enforce,
+            false => policy.mode,
+        };
+        self.journal().refuse_in(mode, policy, refusal, None)
     }
 
     /// Notes an approval and its evidence.

@@ -175,8 +175,8 @@ def running(directory: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]
     try:
         yield process
     finally:
-        process.kill()
-        process.wait()
+        process.terminate()
+        process.wait(30)
 
 
 def said(directory: Path) -> str:

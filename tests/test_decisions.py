@@ -80,10 +80,11 @@ def b08_only_the_exact_role_and_tool_are_allowed(
 
 
 def b08_two_roles_are_not_one(gateway: Gateway) -> None:
-    """The list is taken element by element; text is taken word by word."""
+    """Each element of a list is one role, and so is a text."""
     body = call(LEGACY, "crm.anything")
     gateway.post(body, tokens.token("support,manager")).refused(200, -32602, "blocked")
-    gateway.post(body, tokens.token(realm_access={"roles": "support manager"})).forwarded(body)
+    gateway.post(body, tokens.token(realm_access={"roles": "support manager"})).refused(200, -32602, "blocked")
+    gateway.post(body, tokens.token(realm_access={"roles": "manager"})).forwarded(body)
     gateway.post(body, tokens.token(**{"realm_access.roles": ["manager"]})).refused(200, -32602)
 
 

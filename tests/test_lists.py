@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +33,7 @@ LISTENERS = {
     "crm": Listener(policy()),
     "http2_server": Listener(policy(), cluster="upstream_h2"),
     "small": Listener(policy(max_response="8KiB")),
+    "own_tools": Listener(policy(auth_tools=True)),
 }
 
 HIDDEN = b"crm.purge"
@@ -335,7 +337,8 @@ def b35_lists_larger_than_the_limit(
     upstream.answer = answer(tools(*DENIED, tool("crm.search_" + "x" * 9000)), style).split(1000)
     exchange = ask(through("small"))
     hidden(exchange)
-    assert exchange.status == 502 or style == "events"
+    assert exchange.status == 200
+    assert exchange.record["reason"] == "upstream_answer_too_large"
 
 
 @pytest.mark.parametrize("style", ["json", "events"])
@@ -385,3 +388,16 @@ def b15_lists_on_a_get_stream_are_filtered(gateway: Gateway, upstream: Upstream)
     exchange = gateway.get(token=tokens.support())
     hidden(exchange)
     assert json.loads(exchange.response.events()[0]) == PROGRESS
+
+
+def test_r9_the_filters_own_tools_have_names_that_all_clients_take(
+    through: Callable[[str], Gateway], upstream: Upstream
+) -> None:
+    gateway = through("own_tools")
+    upstream.answer = json_answer(tools())
+    own = names(ask(gateway))
+    assert len(own) == 3
+    assert all(re.fullmatch("[a-zA-Z0-9_-]{1,64}", name) for name in own), own
+    call = {"name": own[0], "arguments": {}}
+    exchange = gateway.post(message(LEGACY, "tools/call", call), tokens.support())
+    assert exchange.record["reason"] == "auth_tool_answered" and "result" in exchange.response.rpc()

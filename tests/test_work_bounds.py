@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 import time
 
 import pytest
 
 from .harness import client, tokens
-from .harness.answers import event_stream, json_answer, raw_stream, result
+from .harness.answers import encoded, event_stream, json_answer, raw_stream, result
 from .harness.client import Connection, head
 from .harness.envoy import Envoy
 from .harness.envoy_config import Listener
@@ -28,7 +29,37 @@ CONDITIONS = {
     "crm.get_ids": {"when": "args.ids.all(x, x in args.allowed)"},
 }
 
+# Shapes that need much memory for each of their bytes, and the smallest parts of what rules look for.
+SHAPES = {
+    "objects": lambda size: [{}] * (size // 4),
+    "lists": lambda size: [[]] * (size // 4),
+    "numbers": lambda size: [1] * (size // 3),
+    "texts": lambda size: [""] * (size // 4),
+    "members": lambda size: {f"{number:x}": 1 for number in range(size // 12)},
+    "owned": lambda size: [{"organization_id": "acme", "ssn": str(number)} for number in range(size // 46)],
+    "foreign": lambda size: [{"organization_id": "globex", "a": str(number)} for number in range(size // 46)],
+    "nested text": lambda size: '[{"a":"' * (size // 12),
+    "json in a text": lambda size: encoded([{"a": 1}] * (size // 14)).decode(),
+    "json lines": lambda size: '{"a":1}\n' * (size // 12),
+    "base64": lambda size: base64.b64encode(encoded([{"ssn": "1"}] * (size // 20))).decode(),
+    "addresses": lambda size: "a@b.example " * (size // 12),
+    "letters that fold to many": lambda size: {"\ufdfa" * (size // 3): 1},
+}
+
+
+ALL_RULES = {
+    "tools": ["crm.*"],
+    "owner": {"field": "organization_id", "is": "organization"},
+    "redact": ["ssn"],
+    "detect": ["email", "card", "secret"],
+    "text": "keep",
+}
+
 LISTENERS = {
+    "large": Listener(
+        policy(max_body="1000KiB", max_response="16MiB", results=[ALL_RULES]),
+        buffer_limit=20 * 1024 * 1024,
+    ),
     "crm": Listener(policy()),
     "conditions": Listener(policy(tools=CONDITIONS)),
     "two_keys": Listener(policy(issuers=[issuer(key("ES256"), key("ES256", "second"))])),
@@ -86,6 +117,23 @@ def test_k2_streams_that_hold_too_much_together_are_refused_and_others_are_not(
     reasons = [line.record["reason"] for line in gateway.lines(91) if line.record]
     assert 10 <= reasons.count("worker_full") <= 40
     upstream.take()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_k3_a_body_and_an_answer_of_any_shape_leave_the_worker_running(
+    through: Through, upstream: Upstream, shape: str
+) -> None:
+    """The end of each test module checks that no worker was started anew."""
+    gateway = through("large")
+    said = json_answer(result({"content": [], "structuredContent": {"a": SHAPES[shape](9_000_000)}}))
+    asked = call(LEGACY, "crm.get_customer", {"query": SHAPES[shape](700_000)})
+    upstream.answer = said
+    requests = [post(body, tokens.support()) for body in (asked, BODY, asked, BODY)]
+    answers = client.together(gateway.port, requests)
+    assert all(answer.status in {200, 400, 413, 502, 503} for answer in answers), answers
+    assert len([line for line in gateway.lines(4) if line.record]) == 4
+    upstream.answer = json_answer(result({"content": []}))
+    gateway.post(BODY, tokens.support()).forwarded()
 
 
 def test_s8_a_role_claim_that_is_a_text_is_one_role(gateway: Gateway) -> None:

@@ -29,12 +29,27 @@ RECEIVED_USER = "x-received-user"
 
 def compared(upstream: int, empty_filter: Path) -> Config:
     """The Envoy that is measured."""
+    issuer = {
+        "issuer": messages.ISSUER,
+        "jwks": {"inline": messages.key_set()},
+        "algorithms": ["RS256"],
+        "identity": {"organization": "org_id", "roles": "realm_access.roles"},
+    }
     filters = {
         "router": [],
         "empty": [_empty(empty_filter)],
         "native": [_jwt_authn(), _mcp(), _rbac()],
-        "ours": [_ours()],
+        "ours": [_ours([issuer])],
     }
+    return _in_front_of(upstream, filters)
+
+
+def flooded(upstream: int, issuers: list[Config]) -> Config:
+    """An Envoy with this filter, which accepts the tokens of these issuers."""
+    return _in_front_of(upstream, {"ours": [_ours(issuers)]})
+
+
+def _in_front_of(upstream: int, filters: dict[str, list[Config]]) -> Config:
     route = {"match": {"prefix": "/"}, "route": {"cluster": "upstream", "timeout": "0s"}}
     return _bootstrap(
         [_listener(name, chain, route) for name, chain in filters.items()],
@@ -96,21 +111,14 @@ def _empty(module: Path) -> Config:
     return _filter("wasm", "wasm.v3.Wasm", config={"name": "empty", "vm_config": vm})
 
 
-def _ours() -> Config:
+def _ours(issuers: list[Config]) -> Config:
     """The filter as envoy/envoy.yaml has it, with a policy like the native chain's."""
     config = proxy.load()
     plugin = proxy.plugin(config)
     plugin["vm_config"]["code"]["local"]["filename"] = str(MODULE)
     plugin["configuration"]["value"] = {
         "resource": messages.RESOURCE,
-        "issuers": [
-            {
-                "issuer": messages.ISSUER,
-                "jwks": {"inline": messages.key_set()},
-                "algorithms": ["RS256"],
-                "identity": {"organization": "org_id", "roles": "realm_access.roles"},
-            }
-        ],
+        "issuers": issuers,
         "roles": {messages.ROLE: {"tools": [messages.ALLOWED]}},
     }
     [found] = [

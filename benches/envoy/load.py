@@ -1,5 +1,6 @@
 """A small HTTP client: few connections, kept open, one request on each at a time."""
 
+import collections
 import socket
 from dataclasses import dataclass
 from types import TracebackType
@@ -48,6 +49,17 @@ class Client:
                 if not (answer.startswith(b"HTTP/1.1 200") and answer.endswith(expected)):
                     raise SystemExit(f"unexpected answer under load: {answer!r}")
         return waves * len(self._sockets)
+
+    def each(self, requests: list[bytes]) -> collections.Counter[int]:
+        """Sends each request once, and counts the statuses of the answers."""
+        statuses: collections.Counter[int] = collections.Counter()
+        for start in range(0, len(requests), len(self._sockets)):
+            used = list(zip(self._sockets, requests[start:], strict=False))
+            for connection, request in used:
+                connection.sendall(request)
+            for connection, _ in used:
+                statuses[_answer(_receive(connection)).status] += 1
+        return statuses
 
 
 def _connect(port: int) -> socket.socket:

@@ -22,10 +22,10 @@ def key_set() -> dict[str, Any]:
     return dict(KeySet([_KEY]).as_dict(private=False))
 
 
-def token() -> str:
-    """An access token of a caller with one role."""
+def claims() -> dict[str, Any]:
+    """The claims of a caller with one role."""
     now = int(time.time())
-    claims = {
+    return {
         "iss": ISSUER,
         "aud": RESOURCE,
         "sub": USER,
@@ -36,7 +36,11 @@ def token() -> str:
         "iat": now,
         "exp": now + 3600,
     }
-    return jwt.encode({"alg": "RS256", "typ": "JWT", "kid": _KEY.kid}, claims, _KEY)
+
+
+def token() -> str:
+    """An access token of that caller."""
+    return jwt.encode({"alg": "RS256", "typ": "JWT", "kid": _KEY.kid}, claims(), _KEY)
 
 
 def call(size: int, tool: str = ALLOWED, claims_user: bool = False) -> bytes:

@@ -22,6 +22,15 @@ const UNJUDGED_PATH: &str = "/.mcp-auth/unjudged";
 /// The status of held answer headers, until the host is known to deliver bodies.
 const UNJUDGED_STATUS: &str = "502";
 
+/// Why the filter ends an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum EndCause {
+    /// Its last part was passed on.
+    GivenUp,
+    /// The token of the caller expired.
+    TokenExpired,
+}
+
 /// Held headers of an answer.
 struct AnswerHeaders {
     status: String,
@@ -192,7 +201,7 @@ impl Stream {
         Action::Pause
     }
 
-    /// Restores the path of a request, when the host delivers its body.
+    /// Restores the path of a request, when the host delivers its body or the request is over.
     fn restore_path(&mut self) {
         if std::mem::take(&mut self.has_other_path)
             && let Some(path) = self.path.take()
@@ -204,6 +213,7 @@ impl Stream {
 
     /// Makes the host calls for a request that is over.
     fn end(&mut self, end: End) -> Action {
+        self.restore_path();
         match end {
             End::Forward(forward) => {
                 host_calls::edit_headers(MapType::HttpRequestHeaders, &forward.headers);
@@ -317,7 +327,15 @@ impl Stream {
             }
             self.is_by_proxy = !is_from_upstream;
         }
+        if self.is_by_proxy {
+            let details = host_calls::code_details();
+            let step = transaction.proxy_answers(&headers, &details, ended);
+            return self.response_step(&step);
+        }
         let step = transaction.response_headers(&headers, ended);
+        if let Some(end) = transaction.ends_with_token().filter(|_| !ended) {
+            self.shared.end_at(&self.own, end, EndCause::TokenExpired);
+        }
         // With a buffer filter, headers cannot wait for their body.
         let can_wait = self.shared.engine.policy.hold == Hold::StopIteration;
         let is_unsure = can_wait && transaction.reads_response() && !ended;
@@ -391,6 +409,9 @@ impl Stream {
         if self.replied {
             return Ending::Whole;
         }
+        if host_calls::has_refused_to_buffer() {
+            return Ending::OverBuffer;
+        }
         if self.is_by_proxy {
             return Ending::ByProxy;
         }
@@ -421,14 +442,34 @@ impl Stream {
     /// Makes the host calls of a step of the answer. An answer is never replaced by a reply: what
     /// is wrong with it is said in its own place.
     fn response_step(&self, step: &Step) -> Action {
-        let Step::Forward(forward) = step else {
-            return Action::Pause;
+        let forward = match step {
+            Step::Hold => return Action::Pause,
+            Step::Forward(forward) | Step::ForwardLast(forward) => forward,
         };
         host_calls::edit_headers(MapType::HttpResponseHeaders, &forward.headers);
         if let Some(body) = &forward.body {
             host_calls::replace_buffer(BufferType::HttpResponseBody, self.response_size, body);
         }
+        if matches!(step, Step::ForwardLast(_)) && !self.has_answer_end {
+            self.shared.end_soon(&self.own);
+        }
         Action::Continue
+    }
+
+    /// Ends an answer whose headers were passed on. The server may not end it for hours.
+    pub(super) fn end_answer(stream: &Rc<RefCell<Self>>, cause: EndCause) {
+        let stream = &mut *stream.borrow_mut();
+        let Some(transaction) = &mut stream.transaction else {
+            return;
+        };
+        if stream.has_answer_end || hostcalls::set_effective_context(stream.id).is_err() {
+            return;
+        }
+        if cause == EndCause::TokenExpired {
+            transaction.end_with_token();
+            stream.replied = true;
+        }
+        host_calls::end_answer();
     }
 
     /// Whether a held stream may still get its body. If the host has it and keeps it back, the

@@ -14,6 +14,7 @@ use mcp::method::Era;
 use policy::{Policy, Refusals};
 
 const INVALID_REQUEST: i64 = -32600;
+const INTERNAL_ERROR: i64 = -32603;
 
 /// The data of a request that its refusal depends on.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +63,15 @@ pub fn refuse(policy: &Policy, refusal: &Refusal, asked: RefusedRequest<'_>) -> 
         headers,
         body: error_body(asked.id, code, &text, data(refusal)),
     }
+}
+
+/// The JSON-RPC error in place of the proxy's own text. The proxy's status stays.
+pub fn proxy_error(refusal: &Refusal, id: Option<&[u8]>) -> Vec<u8> {
+    let code = match refusal.reason().row().outcome.seen {
+        Seen::Error(_, code) => code,
+        _ => INTERNAL_ERROR,
+    };
+    error_body(id, code, &refusal.summary(), None)
 }
 
 /// The result of a tool that needs a sign-in, for ChatGPT (OpenAI Apps SDK "Authentication").

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::consent::elicitation::How;
+use oauth::TokenError;
 use policy::{ConditionError, Misspelled};
 
 /// Of each refusal with values one, and some of the others.
@@ -63,7 +64,7 @@ fn examples() -> Vec<Refusal> {
         Refusal::Page(PageRefusal::IdToken(TokenError::Expired)),
         Refusal::PinBroken(PinRule::FirstSeen),
         Refusal::Store(StoreError::Full),
-        Refusal::Token(TokenError::Audience),
+        Refusal::Token(TokenError::Audience.into()),
     ]
 }
 
@@ -98,7 +99,7 @@ fn every_placeholder_of_the_table_is_filled_in() {
 fn texts_of_errors_are_in_the_log() {
     for (refusal, summary) in [
         (
-            Refusal::Token(TokenError::Audience),
+            Refusal::Token(TokenError::Audience.into()),
             "the token is for another audience",
         ),
         (

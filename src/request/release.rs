@@ -53,7 +53,7 @@ impl Fulfilled {
         request.approve(approval.reason, approval.evidence);
         request.journal().record.upstream_credential = Some(upstream_credential);
         let forward = match request.policy().mode {
-            Mode::Observe => Forward::default(),
+            Mode::Observe => request.journal().observed(),
             Mode::Enforce if is_released => Forward {
                 headers: Vec::new(),
                 body: edits.body,

@@ -1,6 +1,7 @@
 //! Lists, filtered for one caller.
 
 use std::collections::HashSet;
+use std::fmt::Display;
 use std::time::Duration;
 
 use super::changes::Changes;
@@ -31,6 +32,15 @@ pub(super) struct Filtered {
     pub(super) pins_full: bool,
     /// Whether a part of the server's data was rewritten.
     pub(super) writes_data: bool,
+    /// Items that cannot be read, with the reason.
+    pub(super) unreadable: Vec<(String, String)>,
+}
+
+impl Filtered {
+    fn note_unreadable(&mut self, name: &str, why: &dyn Display) {
+        self.hidden = self.hidden.saturating_add(1);
+        self.unreadable.push((name.to_owned(), why.to_string()));
+    }
 }
 
 /// Removes the items that a caller may not use from the lists of a message. Removes the identity arguments
@@ -61,9 +71,20 @@ impl ListFilter<'_> {
         let mut filtered = Filtered::default();
         let mut compared: HashSet<&str> = HashSet::new();
         let mut shown_tools = 0_usize;
+        for (item, name, error) in &listing.unreadable {
+            edits.remove_element(&item.element);
+            filtered.note_unreadable(name, error);
+        }
         for item in &listing.items {
             let is_first = compared.insert(item.name);
-            let pinned = compare(self.policy, self.seen, item, is_first, body)?;
+            let pinned = match compare(self.policy, self.seen, item, is_first, body) {
+                Ok(pinned) => pinned,
+                Err(error) => {
+                    edits.remove_element(&item.item.element);
+                    filtered.note_unreadable(item.name, &error);
+                    continue;
+                }
+            };
             let is_as_pinned = pinned == Compared::Same;
             if !is_as_pinned {
                 filtered.pins_broken.push(item.name.to_owned());
@@ -83,6 +104,13 @@ impl ListFilter<'_> {
         if let (Some(start), true) = (listing.tools, self.with_own) {
             let tools = own_tools(self.policy, shown_tools > 0);
             edits.insert(start.saturating_add(1), tools);
+        }
+        for (list, span) in &listing.nulls {
+            let own = match *list == List::Tools && self.with_own {
+                true => own_tools(self.policy, false),
+                false => String::new(),
+            };
+            edits.replace(span.clone(), format!("[{own}]"));
         }
         if self.era == Era::Modern && !listing.needs_input {
             mark_private(&listing, edits);

@@ -120,7 +120,7 @@ impl<'a> Sealing<'a> {
     ) -> Option<Self> {
         let caller = caller?;
         let issuer = match caller.auth_method() {
-            AuthMethod::Token(token) => &policy.issuers.get(token.issuer().0)?.issuer,
+            AuthMethod::Token(token) => token.issuer_name(),
             AuthMethod::Anonymous => "",
             AuthMethod::Local(_) => "local",
         };

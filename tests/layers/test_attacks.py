@@ -297,7 +297,7 @@ def b42_markup_in_names_is_shown_as_text(around: Stage, person: People, link: Li
     assert count(eve, "script, img") == 0
     eve.goto(link("dana", "hostile"))
     assert HOSTILE in eve.text() and count(eve, "script, img") == 0
-    assert eve.run(eve.page.title()) == "This link is for somebody else" and not dialogs
+    assert eve.run(eve.page.title()) == "This link is for another user" and not dialogs
 
 
 def count(person: Person, selector: str) -> int:

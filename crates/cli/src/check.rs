@@ -62,8 +62,13 @@ fn check(arguments: &CheckArguments) -> Result<CommandOutput, Failure> {
         number => format!(", {}", count(number, "warning")),
     };
     let summary = contents(&loaded.policies);
+    let buffers = loaded.policies.iter();
+    let buffers = buffers.map(|(policy, _)| policy.envoy_buffer());
+    let buffer = buffers.max().unwrap_or_default();
     Ok(CommandOutput {
-        stdout: format!("{file}: ok{warnings}: {summary}\n"),
+        stdout: format!(
+            "{file}: ok{warnings}: {summary}\nEnvoy needs per_connection_buffer_limit_bytes: {buffer} or more\n"
+        ),
         stderr: loaded.warnings,
         status: 0,
     })
@@ -168,6 +173,7 @@ fn policies_in_words(number: usize) -> String {
 fn summary(policy: &Policy) -> String {
     let mode = match policy.mode {
         Mode::Enforce => "",
+        Mode::Observe if policy.observe.sign_in => "; only observes, and needs a valid token",
         Mode::Observe => "; only observes",
     };
     let conditions = [

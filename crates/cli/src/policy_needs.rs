@@ -16,7 +16,7 @@ pub(crate) struct PolicyNeeds {
     pub(crate) variables: Vec<String>,
     /// Those of the variables that hold a key of the filter itself. Any random value is one.
     pub(crate) keys: Vec<String>,
-    /// The bytes of a request or an answer that the proxy has to buffer for the filter.
+    /// The bytes that the proxy has to buffer for a connection.
     pub(crate) buffer: usize,
     /// The headers that tell the server who is calling.
     pub(crate) identity_headers: Vec<String>,
@@ -110,7 +110,7 @@ impl PolicyNeeds {
         let headers = &policy.headers;
         let headers = [&headers.user, &headers.organization, &headers.roles];
         self.identity_headers.extend(headers.into_iter().cloned());
-        self.buffer = self.buffer.max(policy.max_body).max(policy.max_response);
+        self.buffer = self.buffer.max(policy.envoy_buffer());
         self.add_issuers(prefix, &document);
         self.add_connections(prefix, &document);
         self.add_upstream(&format!("{prefix}upstream."), &document.upstream, &document);

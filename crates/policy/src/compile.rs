@@ -66,6 +66,10 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
     let origins = Origins::compile(&document.origins, resource_origin, &mut errors);
     let issuers = compile_issuers(&document, &mut errors);
     let local = compile_local(&document, &scope_hierarchy, &mut errors);
+    if document.observe.sign_in && local.is_some() {
+        let message = "goes with `issuers`: a local caller has no token";
+        errors.push(PolicyError::new("observe.sign_in", message));
+    }
     let dpop = compile_dpop(&document, &mut errors);
     let has_organization = match &local {
         Some(local) => local.organization.is_some(),
@@ -125,6 +129,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         resource: document.resource,
         path,
         mode: document.mode,
+        observe: document.observe,
         issuers,
         local,
         dpop,
@@ -162,6 +167,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         max_list_ttl: document.max_list_ttl.0,
         instructions: document.instructions,
         hold: document.hold,
+        streams: document.streams,
     })
 }
 

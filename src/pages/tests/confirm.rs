@@ -151,7 +151,7 @@ fn b42_another_user_opens_the_link() {
     let sent = world.send_answer(&mut eve, &forged, ORIGIN);
     assert_eq!(sent.outcome, Err(PageRefusal::OtherUser));
     assert_eq!(said(&mut world, "dana"), None);
-    // She may sign in as somebody else.
+    // She may sign in as another user.
     let again = world.get(&mut eve, &link.replace("/confirm?", "/sign-in?"));
     assert_eq!(query(&location(&again), "prompt"), "login");
 }

@@ -119,7 +119,7 @@ fn objects_of_other_owners_are_removed() {
             json!({"items": [foreign("b"), own("a")], "next": "x"}),
             json!({"items": [own("a")], "next": "x"}),
         ),
-        // An object that holds somebody else's is not the caller's.
+        // An object that holds another organization's is not the caller's.
         (
             json!([{"organization_id": "acme", "author": foreign("x")}, own("a")]),
             json!([own("a")]),

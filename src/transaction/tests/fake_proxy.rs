@@ -433,6 +433,7 @@ impl Sending {
                 released = true;
                 edit(&mut headers, &forward.headers);
             }
+            Step::ForwardLast(_) => panic!("ends with its headers"),
             Step::Hold => assert!(!empty, "held an answer that has ended"),
         }
         let mut held = Vec::new();
@@ -449,9 +450,14 @@ impl Sending {
             } else {
                 self.transaction.response_body(&given, self.now)
             };
+            let is_last = matches!(step, Step::ForwardLast(_));
             match step {
                 Step::Hold => assert!(!ended && whole),
                 Step::Forward(Forward {
+                    headers: edits,
+                    body,
+                })
+                | Step::ForwardLast(Forward {
                     headers: edits,
                     body,
                 }) => {
@@ -463,6 +469,9 @@ impl Sending {
                     edit(&mut headers, &edits);
                     out.extend(body.unwrap_or(given));
                 }
+            }
+            if is_last {
+                break;
             }
         }
         check_length(&headers, &out);

@@ -31,7 +31,7 @@ pub(super) enum ProviderName {
 }
 
 /// What the tokens of a provider look like.
-struct Provider {
+struct ProviderTokens {
     /// An issuer, for those that are not named.
     issuer: &'static str,
     /// The path of the key set behind the issuer, if there is no discovery document at hand.
@@ -50,9 +50,9 @@ struct Provider {
 }
 
 impl ProviderName {
-    fn provider(self) -> Provider {
+    fn provider(self) -> ProviderTokens {
         match self {
-            Self::Keycloak => Provider {
+            Self::Keycloak => ProviderTokens {
                 issuer: "https://keycloak.example.com/realms/my-realm",
                 keys: "/protocol/openid-connect/certs",
                 identity: "{user: sub, roles: realm_access.roles}",
@@ -69,7 +69,7 @@ impl ProviderName {
                      attribute of the user to a claim, and name that claim under `identity.organization`.",
                 ],
             },
-            Self::Entra => Provider {
+            Self::Entra => ProviderTokens {
                 issuer: "https://login.microsoftonline.com/00000000-0000-0000-0000-000000000000/v2.0",
                 keys: "",
                 identity: "{user: oid, organization: tid, roles: roles, scopes: scp}",
@@ -85,7 +85,7 @@ impl ProviderName {
                     "Clients with continuous access evaluation get tokens for 28 hours: then `max_lifetime: 29h`.",
                 ],
             },
-            Self::Okta => Provider {
+            Self::Okta => ProviderTokens {
                 issuer: "https://my-org.okta.com/oauth2/default",
                 keys: "/v1/keys",
                 identity: "{user: uid, roles: groups, scopes: scp}",
@@ -101,7 +101,7 @@ impl ProviderName {
                     "`sub` is the sign-in name, which can change. `uid` is the id of the user.",
                 ],
             },
-            Self::Auth0 => Provider {
+            Self::Auth0 => ProviderTokens {
                 issuer: "https://my-tenant.auth0.com/",
                 keys: ".well-known/jwks.json",
                 identity: "{user: sub, organization: org_id, roles: permissions}",
@@ -119,7 +119,7 @@ impl ProviderName {
                     "`org_id` is there only when users sign in with an organization.",
                 ],
             },
-            Self::Google => Provider {
+            Self::Google => ProviderTokens {
                 issuer: "https://accounts.google.com",
                 keys: "",
                 identity: "{user: sub, organization: hd}",
@@ -137,7 +137,7 @@ impl ProviderName {
                     "Tokens of Google have no roles: the role `*` is for all signed-in users.",
                 ],
             },
-            Self::Cognito => Provider {
+            Self::Cognito => ProviderTokens {
                 issuer: "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_EXAMPLE",
                 keys: "/.well-known/jwks.json",
                 identity: "{user: sub, roles: [\"cognito:groups\"]}",
@@ -153,7 +153,7 @@ impl ProviderName {
                      access tokens. Name the claim under `identity.organization`.",
                 ],
             },
-            Self::Zitadel => Provider {
+            Self::Zitadel => ProviderTokens {
                 issuer: "https://my-instance.zitadel.cloud",
                 keys: "/oauth/v2/keys",
                 identity: "{user: sub, organization: [\"urn:zitadel:iam:user:resourceowner:id\"], roles: [roles]}",
@@ -171,7 +171,7 @@ impl ProviderName {
                      makes them roles of this policy.",
                 ],
             },
-            Self::Generic => Provider {
+            Self::Generic => ProviderTokens {
                 issuer: "https://login.example.com",
                 keys: "/jwks",
                 identity: "{user: sub, roles: roles}",
@@ -243,7 +243,7 @@ pub(super) fn callers(
 }
 
 /// The URL of the key set, as providers have it.
-fn default_keys(name: ProviderName, provider: &Provider) -> String {
+fn default_keys(name: ProviderName, provider: &ProviderTokens) -> String {
     match name {
         ProviderName::Entra => provider.issuer.replace("/v2.0", "/discovery/v2.0/keys"),
         ProviderName::Google => "https://www.googleapis.com/oauth2/v3/certs".to_owned(),

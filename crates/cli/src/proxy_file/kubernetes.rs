@@ -291,7 +291,7 @@ fn check_patch_policy(
     if let Some(bytes) = bytes.filter(|bytes| !crate::render::fits(*bytes, needs.buffer)) {
         let message = format!(
             "`connection: {{bufferLimit: ...}}` of a ClientTrafficPolicy: {bytes} bytes are less than the {} bytes that \
-             `max_body` or `max_response` of the policy let pass",
+             `max_response` and `max_body` of the policy need",
             needs.buffer
         );
         notes.error(limit.unwrap_or(root).start(), message);

@@ -93,8 +93,8 @@ fn check_limit(limit: Option<YamlNode<'_, '_>>, key: &str, chain: &InChain<'_>, 
 
 fn too_small(bytes: usize, needs: &PolicyNeeds) -> String {
     format!(
-        "{bytes} bytes are less than the {} bytes that `max_body` or `max_response` of the policy let pass: Envoy would \
-         answer 413 or 500 before the filter does",
+        "{bytes} bytes are less than the {} bytes that `max_response` and `max_body` of the policy need: Envoy would \
+         answer 500 or 413 where the filter would pass or refuse",
         needs.buffer
     )
 }
@@ -187,6 +187,7 @@ pub(super) fn check_routes(
     let Some(table) = field(manager, "route_config") else {
         return;
     };
+    let stream_idle = field(manager, "stream_idle_timeout");
     check_overrides(table, names, chain, notes);
     for host in field(table, "virtual_hosts")
         .into_iter()
@@ -196,18 +197,29 @@ pub(super) fn check_routes(
         for route in field(host, "routes").into_iter().flat_map(YamlNode::items) {
             check_overrides(route, names, chain, notes);
             if let Some(action) = field(route, "route") {
-                check_action(action, clusters, notes);
+                check_action(action, stream_idle, clusters, notes);
             }
         }
     }
 }
 
-fn check_action(action: YamlNode<'_, '_>, clusters: Option<&[&str]>, notes: &mut Notes) {
+fn check_action(
+    action: YamlNode<'_, '_>,
+    stream_idle: Option<YamlNode<'_, '_>>,
+    clusters: Option<&[&str]>,
+    notes: &mut Notes,
+) {
     let timeout = field(action, "timeout");
     if !timeout.and_then(YamlNode::text).is_some_and(is_zero) {
         let message = "missing `timeout: 0s`: Envoy ends event streams and long calls after 15 seconds, or after this \
                        time";
         notes.warning(timeout.unwrap_or(action).start(), message);
+    }
+    let idle = field(action, "idle_timeout").or(stream_idle);
+    if !idle.and_then(YamlNode::text).is_some_and(is_zero) {
+        let message = "missing `idle_timeout: 0s`: Envoy ends event streams and calls without bytes for five minutes, or for \
+                       this time";
+        notes.warning(idle.unwrap_or(action).start(), message);
     }
     if let Some(retry) = field(action, "retry_policy") {
         let message =

@@ -171,15 +171,15 @@ pub(crate) fn capabilities() -> Vec<&'static str> {
     lines.filter_map(|line| line.strip_suffix(": {}")).collect()
 }
 
-/// Whether a buffer of this many bytes is enough for bodies of `needed` bytes.
+/// Whether a buffer of this many bytes is enough where `needed` bytes are needed.
 pub(crate) fn fits(limit: usize, needed: usize) -> bool {
     limit >= needed
 }
 
-/// The buffer for bodies of this many bytes: whole MiB, with room for one chunk more.
+/// The buffer for a need of this many bytes: whole MiB.
 fn buffer_for(needed: usize) -> usize {
     const MIB: usize = 1024 * 1024;
-    needed.div_ceil(MIB).saturating_add(1).saturating_mul(MIB)
+    needed.div_ceil(MIB).saturating_mul(MIB)
 }
 
 /// Passes the policy's variables to the module.

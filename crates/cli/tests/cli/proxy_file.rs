@@ -149,8 +149,14 @@ fn each_mistake_in_an_envoy_file_has_its_line() {
             "the access log prints the path with its query",
         ),
         (
-            "timeout: 0s",
-            "timeout: 60s",
+            "idle_timeout: 0s",
+            "# left out",
+            false,
+            "missing `idle_timeout: 0s`",
+        ),
+        (
+            " timeout: 0s",
+            " timeout: 60s",
             false,
             "missing `timeout: 0s`",
         ),

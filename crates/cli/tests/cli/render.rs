@@ -157,14 +157,14 @@ fn limits_fit_the_policy() {
     let policy = format!("{}max_response: 12MiB\n", public_policy());
     let files = Files::new("limits").with("policy.yaml", &policy);
     let envoy = render(&files, "policy.yaml --for envoy --upstream http://crm:8000");
-    envoy.says(0, &["per_connection_buffer_limit_bytes: 13631488\n"]);
+    envoy.says(0, &["per_connection_buffer_limit_bytes: 14680064\n"]);
     let gateway = render(&files, "policy.yaml --for envoy-gateway");
-    gateway.says(0, &["bufferLimit: 13631488\n"]);
-    let small = envoy.stdout.replace(": 13631488\n", ": 1048576\n");
+    gateway.says(0, &["bufferLimit: 14680064\n"]);
+    let small = envoy.stdout.replace(": 14680064\n", ": 1048576\n");
     let files = files.with("envoy.yaml", &small);
     files.run(&["check", "envoy.yaml"]).says(
         1,
-        &["per_connection_buffer_limit_bytes: 1048576 bytes are less than the 12582912 bytes"],
+        &["per_connection_buffer_limit_bytes: 1048576 bytes are less than the 14680064 bytes"],
     );
 }
 

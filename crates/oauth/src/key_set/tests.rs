@@ -1,7 +1,7 @@
 use jwt_simple::prelude::*;
 use serde_json::{Value, json};
 
-use super::{KeySet, KeySetError, MAX_KEY_SET_BYTES, MAX_KEYS};
+use super::{KeySet, KeySetError, MAX_KEY_SET_BYTES, MAX_KEYS, check_us};
 use crate::Algorithm;
 
 /// A modulus of 1024 bits.
@@ -146,4 +146,21 @@ fn size_and_number_of_keys_are_limited() {
     let mut many = vec![json!({}); MAX_KEYS];
     many.push(key("late"));
     assert_eq!(parse(&many).err(), Some(KeySetError::Empty));
+}
+
+#[test]
+fn k4_checks_with_longer_rsa_keys_cost_more() {
+    let digits = |bits: usize| "A".repeat(bits.div_ceil(6));
+    for (bits, cost_us) in [(2048, 700), (3072, 1_575), (4096, 2_800), (8192, 11_200)] {
+        let cost = check_us(Algorithm::RS256, &digits(bits));
+        assert!(cost.abs_diff(cost_us) < cost_us / 50, "{bits}: {cost}");
+    }
+}
+
+#[test]
+fn k4_keys_with_one_kid_cost_as_much_as_all_of_them() {
+    let keys = parse(&[key("one"), key("two"), key("two")]).unwrap();
+    let cost = |kid| keys.check_us(Algorithm::EdDSA, Some(kid));
+    assert_eq!(cost("two"), 2 * cost("one"));
+    assert_eq!(cost("three"), 0);
 }

@@ -46,7 +46,7 @@ fn mistakes_of_every_kind_are_reported_at_once() {
             "issuers[0].algorithms[1]: unknown value `HS256`, expected one of `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`, `ES256`, `ES384`, `EdDSA`; did you mean `ES256`?",
             "issuers[0].jwks.cluster: found number `5`, expected a text",
             "issuers[0].jwks.refresh: found `often`, expected a length of time such as 5m: expected number at 0",
-            "issuers[1].audience: unknown key `audience`, expected one of `issuer`, `jwks`, `introspection`, `algorithms`, `audiences`, `types`, `identity`, `sign_in`, `delegation`, `actors`, `clock_skew`, `max_lifetime`; did you mean `audiences`?",
+            "issuers[1].audience: unknown key `audience`, expected one of `issuer`, `tenants`, `authorization_server`, `jwks`, `introspection`, `algorithms`, `audiences`, `without_audience`, `types`, `identity`, `sign_in`, `delegation`, `actors`, `clock_skew`, `max_lifetime`; did you mean `audiences`?",
             "issuers[1].jwks: found a list, expected a mapping",
             "issuers[1]: missing key `issuer`",
             "mode: unknown value `enforced`, expected `enforce` or `observe`; did you mean `enforce`?",

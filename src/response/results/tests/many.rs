@@ -1,4 +1,4 @@
-//! Answers with many values that are somebody else's.
+//! Answers with many values that belong to other organizations.
 
 use serde_json::{Value, json};
 
@@ -38,7 +38,7 @@ fn message(list: &[Value], text: &str) -> Value {
     }})
 }
 
-/// The caller's own customers, whose notes name somebody else.
+/// The caller's own customers, whose notes name another organization.
 fn expected(count: usize, note: &str) -> Value {
     let mut own: Vec<Value> = customers(count).into_iter().step_by(2).collect();
     for customer in &mut own {

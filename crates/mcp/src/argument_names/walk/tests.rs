@@ -228,3 +228,15 @@ proptest::proptest! {
         proptest::prop_assert_eq!(quick, Walk::through(&table, &Begun::NONE, &parent));
     }
 }
+
+#[test]
+fn k8_a_name_after_a_long_word_is_found() {
+    for word in ["x".repeat(5000), "\u{fdfa}".repeat(5000), "Ж1".repeat(5000)] {
+        for end in [".user_id", "__user_id", "[user_id]", "->USER-ID"] {
+            assert_eq!(said(&[&format!("{word}{end}")]), ["user_id"], "{end}");
+        }
+        let index = "1".repeat(5000);
+        assert_eq!(said(&[&format!("user_id[{index}]")]), ["user_id"]);
+        assert!(said(&[&format!("{word}user_id")]).is_empty());
+    }
+}
