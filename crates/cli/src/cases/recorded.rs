@@ -109,52 +109,70 @@ fn of_record(record: &Value) -> Option<Recorded> {
 /// Claims with these roles, where the first issuer of the policy has them.
 fn claims(policy: &Policy, document: &Value, roles: &[String]) -> Value {
     let identity = document.pointer("/issuers/0/identity");
+    let source = |key: &str| identity.and_then(|identity| identity.get(key));
     let mut claims = json!({"sub": "recorded"});
-    let mut set = |path: Option<&Value>, value: Value| {
-        let steps: Vec<String> = match path {
-            Some(Value::String(text)) => text.split('.').map(str::to_owned).collect(),
-            Some(Value::Array(steps)) => steps
-                .iter()
-                .filter_map(|step| Some(step.as_str()?.to_owned()))
-                .collect(),
-            _ => return,
-        };
-        let nested = steps
-            .iter()
-            .rev()
-            .fold(value, |value, step| json!({step.as_str(): value}));
-        merge(&mut claims, nested);
+    let mut set = |source: Option<&Value>, values: &[&str]| {
+        if let Some((steps, value)) = source.and_then(|source| in_form(source, values)) {
+            let nested = steps.iter().rev();
+            let nested = nested.fold(value, |value, step| json!({step.as_str(): value}));
+            merge(&mut claims, nested);
+        }
     };
-    set(
-        identity.and_then(|identity| identity.get("user")),
-        json!("recorded"),
-    );
-    set(
-        identity.and_then(|identity| identity.get("organization")),
-        json!("recorded-organization"),
-    );
+    set(source("user"), &["recorded"]);
+    set(source("organization"), &["recorded-organization"]);
+    let roles: Vec<&str> = roles.iter().map(String::as_str).collect();
     if !roles.is_empty() {
-        set(
-            identity.and_then(|identity| identity.get("roles")),
-            json!(roles),
-        );
+        set(source("roles"), &roles);
     }
     let operations = policy.tools.iter().chain(&policy.prompts);
-    let scopes: Vec<&str> = operations
-        .flat_map(|operation| &operation.scopes)
-        .chain(&policy.scopes)
-        .map(String::as_str)
-        .collect();
+    let scopes = operations.flat_map(|operation| &operation.scopes);
+    let scopes: Vec<&str> = scopes.chain(&policy.scopes).map(String::as_str).collect();
     if !scopes.is_empty() {
-        let path = identity
-            .and_then(|identity| identity.get("scopes"))
-            .cloned();
+        let default = json!("scope");
         set(
-            Some(&path.unwrap_or_else(|| json!("scope"))),
-            json!(scopes.join(" ")),
+            Some(source("scopes").unwrap_or(&default)),
+            &[&scopes.join(" ")],
         );
     }
     claims
+}
+
+/// The path of a claim, and values in the form in which the policy reads them.
+fn in_form(source: &Value, values: &[&str]) -> Option<(Vec<String>, Value)> {
+    let text = |text: &Value| text.as_str().map(str::to_owned);
+    match source {
+        Value::String(path) => {
+            let steps = path.split('.').map(str::to_owned).collect();
+            Some((steps, of_values(values)))
+        }
+        Value::Array(steps) => Some((steps.iter().filter_map(text).collect(), of_values(values))),
+        Value::Object(form) => {
+            let (steps, _) = in_form(form.get("claims")?.get(0)?, values)?;
+            let values = match (form.get("separator"), form.get("member"), form.get("keys")) {
+                (Some(separator), _, _) => json!(values.join(separator.as_str()?)),
+                (_, Some(member), _) => {
+                    let member = member.as_str()?;
+                    let of_value = |value: &&str| json!({member: value});
+                    Value::Array(values.iter().map(of_value).collect())
+                }
+                (_, _, Some(_)) => {
+                    let of_value = |value: &&str| ((*value).to_owned(), json!({}));
+                    Value::Object(values.iter().map(of_value).collect())
+                }
+                _ => of_values(values),
+            };
+            Some((steps, values))
+        }
+        _ => None,
+    }
+}
+
+/// A text for one value, else a list.
+fn of_values(values: &[&str]) -> Value {
+    match values {
+        [only] => json!(only),
+        several => json!(several),
+    }
 }
 
 fn merge(into: &mut Value, from: Value) {
@@ -165,5 +183,28 @@ fn merge(into: &mut Value, from: Value) {
             }
         }
         (into, from) => *into = from,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims_have_the_form_that_the_policy_reads() {
+        for (source, expected) in [
+            (json!("realm_access.roles"), json!(["a", "b"])),
+            (json!({"claims": [["x"]], "separator": ","}), json!("a,b")),
+            (
+                json!({"claims": ["x"], "keys": true}),
+                json!({"a": {}, "b": {}}),
+            ),
+            (
+                json!({"claims": ["x"], "member": "key"}),
+                json!([{"key": "a"}, {"key": "b"}]),
+            ),
+        ] {
+            assert_eq!(in_form(&source, &["a", "b"]).unwrap().1, expected);
+        }
     }
 }

@@ -42,6 +42,8 @@ struct ProviderTokens {
     has_organization: bool,
     types: &'static str,
     algorithms: &'static str,
+    /// A further line of the issuer.
+    extra: Option<&'static str>,
     /// The audience, where it is not the resource.
     audience: Option<&'static str>,
     max_lifetime: &'static str,
@@ -59,14 +61,16 @@ impl ProviderName {
                 has_organization: false,
                 types: "[JWT, at+jwt]",
                 algorithms: "[RS256, PS256, ES256]",
+                extra: None,
                 audience: None,
                 max_lifetime: "1h",
                 questions: &[
                     "Keycloak puts the audience into tokens only with an audience mapper: add one to the client scope of \
                      the clients, with the resource as custom audience.",
-                    "Roles here are those of the realm. For roles of a client use `resource_access.CLIENT.roles`.",
-                    "The claim `organization` of Keycloak is a list or an object, which is no organization id. Map an \
-                     attribute of the user to a claim, and name that claim under `identity.organization`.",
+                    "Roles here are those of the realm. With those of a client: `roles: {claims: [realm_access.roles, \
+                     resource_access.CLIENT.roles]}`.",
+                    "With Organizations of Keycloak, and the scope `organization`: `organization: {claims: [organization], keys: \
+                     true}` under `identity`.",
                 ],
             },
             Self::Entra => ProviderTokens {
@@ -76,11 +80,13 @@ impl ProviderName {
                 has_organization: true,
                 types: "[JWT]",
                 algorithms: "[RS256]",
+                extra: None,
                 audience: Some("00000000-0000-0000-0000-000000000000"),
                 max_lifetime: "2h",
                 questions: &[
                     "The audience of a v2.0 token is the client id of the application that is registered for the MCP server. \
                      Set `requestedAccessTokenVersion: 2` in its manifest; v1.0 tokens have another issuer (sts.windows.net).",
+                    "For an application of several tenants: `{tenantid}` in the issuer, and `tenants`.",
                     "`roles` are the application's app roles. Groups come as ids, under `groups`.",
                     "Clients with continuous access evaluation get tokens for 28 hours: then `max_lifetime: 29h`.",
                 ],
@@ -92,6 +98,7 @@ impl ProviderName {
                 has_organization: false,
                 types: "[absent, JWT, at+jwt]",
                 algorithms: "[RS256]",
+                extra: None,
                 audience: Some("api://default"),
                 max_lifetime: "24h",
                 questions: &[
@@ -108,6 +115,7 @@ impl ProviderName {
                 has_organization: true,
                 types: "[JWT, at+jwt]",
                 algorithms: "[RS256]",
+                extra: None,
                 audience: None,
                 max_lifetime: "24h",
                 questions: &[
@@ -126,6 +134,7 @@ impl ProviderName {
                 has_organization: true,
                 types: "[JWT]",
                 algorithms: "[RS256]",
+                extra: None,
                 audience: Some("CLIENT_ID.apps.googleusercontent.com"),
                 max_lifetime: "2h",
                 questions: &[
@@ -140,15 +149,16 @@ impl ProviderName {
             Self::Cognito => ProviderTokens {
                 issuer: "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_EXAMPLE",
                 keys: "/.well-known/jwks.json",
-                identity: "{user: sub, roles: [\"cognito:groups\"]}",
+                identity: "{user: sub, roles: \"cognito:groups\"}",
                 has_organization: false,
                 types: "[absent, JWT]",
                 algorithms: "[RS256]",
+                extra: Some("without_audience: {claim: client_id, values: [CLIENT_ID]}"),
                 audience: None,
                 max_lifetime: "24h",
                 questions: &[
-                    "Access tokens of Cognito have `aud` only if the client asks for a resource (RFC 8707, managed login). Other \
-                     tokens name the client in `client_id` instead, and are refused.",
+                    "Access tokens of Cognito have no `aud`. They are accepted by their client: which clients are for this server only? \
+                     Their ids stand for `CLIENT_ID`.",
                     "Attributes such as an organization are in ID tokens; a pre token generation trigger (V2) puts them into \
                      access tokens. Name the claim under `identity.organization`.",
                 ],
@@ -156,10 +166,11 @@ impl ProviderName {
             Self::Zitadel => ProviderTokens {
                 issuer: "https://my-instance.zitadel.cloud",
                 keys: "/oauth/v2/keys",
-                identity: "{user: sub, organization: [\"urn:zitadel:iam:user:resourceowner:id\"], roles: [roles]}",
+                identity: "{user: sub, organization: [\"urn:zitadel:iam:user:resourceowner:id\"], roles: {claims: [\"urn:zitadel:iam:org:project:roles\"], keys: true}}",
                 has_organization: true,
                 types: "[JWT, at+jwt]",
                 algorithms: "[RS256]",
+                extra: None,
                 audience: Some("PROJECT_ID"),
                 max_lifetime: "24h",
                 questions: &[
@@ -167,8 +178,7 @@ impl ProviderName {
                     "The audience is the id of the project: clients ask for the scope \
                      `urn:zitadel:iam:org:project:id:PROJECT_ID:aud`.",
                     "The organization needs the scope `urn:zitadel:iam:user:resourceowner`.",
-                    "ZITADEL's own claim of roles is an object. An Action that sets the claim `roles` to a list of their names \
-                     makes them roles of this policy.",
+                    "Roles need `Assert Roles on Authentication` at the project.",
                 ],
             },
             Self::Generic => ProviderTokens {
@@ -178,6 +188,7 @@ impl ProviderName {
                 has_organization: false,
                 types: "[JWT, at+jwt]",
                 algorithms: "[RS256, PS256, ES256, EdDSA]",
+                extra: None,
                 audience: None,
                 max_lifetime: "24h",
                 questions: &[
@@ -224,15 +235,17 @@ pub(super) fn callers(
     let audience = audience.or(provider.audience);
     let audiences =
         audience.map(|audience| format!("    audiences: [{}]\n", Value::from(audience)));
+    let extra = provider.extra.map(|line| format!("    {line}\n"));
     let text = format!(
         "issuers:\n  - issuer: {issuer}\n    jwks: {{cluster: login, path: {}{authority}}}\n    algorithms: {}\n    \
-         types: {}\n{}    max_lifetime: {}\n    identity: {}\n",
+         types: {}\n{}    max_lifetime: {}\n    identity: {}\n{}",
         Value::from(path),
         provider.algorithms,
         provider.types,
         audiences.unwrap_or_default(),
         provider.max_lifetime,
         provider.identity,
+        extra.unwrap_or_default(),
     );
     Ok(Callers {
         text,

@@ -77,7 +77,10 @@ fn each_provider_gets_a_policy_that_loads() {
         ("okta", "path: \"/oauth2/default/v1/keys\""),
         ("auth0", "issuer: https://my-tenant.auth0.com/"),
         ("google", "authority: www.googleapis.com"),
-        ("cognito", "[\"cognito:groups\"]"),
+        (
+            "cognito",
+            "without_audience: {claim: client_id, values: [CLIENT_ID]}",
+        ),
         ("zitadel", "urn:zitadel:iam:user:resourceowner:id"),
         ("generic", "cluster: login"),
     ] {
