@@ -1,6 +1,7 @@
 //! `mcp-auth init`: a first policy, from what a server lists and from what its identity provider publishes.
 
 mod ask;
+mod danger;
 mod draft;
 mod provider;
 mod schema_names;

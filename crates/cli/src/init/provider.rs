@@ -157,8 +157,8 @@ impl ProviderName {
                 audience: None,
                 max_lifetime: "24h",
                 questions: &[
-                    "Access tokens of Cognito have no `aud`. They are accepted by their client: which clients are for this server only? \
-                     Their ids stand for `CLIENT_ID`.",
+                    "Access tokens of Cognito have no `aud`. They are accepted by their client: which clients are for \
+                     this server only? Their ids stand for `CLIENT_ID`.",
                     "Attributes such as an organization are in ID tokens; a pre token generation trigger (V2) puts them into \
                      access tokens. Name the claim under `identity.organization`.",
                 ],
@@ -166,7 +166,8 @@ impl ProviderName {
             Self::Zitadel => ProviderTokens {
                 issuer: "https://my-instance.zitadel.cloud",
                 keys: "/oauth/v2/keys",
-                identity: "{user: sub, organization: [\"urn:zitadel:iam:user:resourceowner:id\"], roles: {claims: [\"urn:zitadel:iam:org:project:roles\"], keys: true}}",
+                identity: "{user: sub, organization: [\"urn:zitadel:iam:user:resourceowner:id\"], \
+                           roles: {claims: [\"urn:zitadel:iam:org:project:roles\"], keys: true}}",
                 has_organization: true,
                 types: "[JWT, at+jwt]",
                 algorithms: "[RS256]",
