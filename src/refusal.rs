@@ -325,7 +325,7 @@ impl Refusal {
                 | ArgumentError::Structure(name)),
             ) => vec![("error", reason.to_string()), ("argument", name.clone())],
             Self::Argument(reason @ ArgumentError::Tangled) => error(reason),
-            Self::Denied(Denial::Condition { rule, error }) => {
+            Self::Denied(Denial::Condition { rule, error, .. }) => {
                 vec![("rule", rule.clone()), ("error", error.to_string())]
             }
             Self::Denied(Denial::ForeignParameter { name }) => vec![("argument", name.clone())],

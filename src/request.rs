@@ -8,9 +8,11 @@ mod identity_headers;
 pub(crate) mod peer;
 pub(crate) mod release;
 
+mod client_answer;
 mod completion;
 mod confirmation;
 mod credentials;
+mod edit;
 mod identify;
 mod judge;
 mod mirrored_headers;
@@ -18,6 +20,7 @@ mod needs;
 mod opened_ids;
 pub(crate) mod own_tool_call;
 mod page;
+mod running;
 mod understand;
 
 use std::cell::{RefCell, RefMut};
@@ -36,6 +39,7 @@ use crate::step::{End, Forward};
 use base::http::Reply;
 use base::time::UnixTime;
 use mcp::headers::{HeaderEdit, Headers, VERSIONS, stated_era};
+use mcp::message::ReadableId;
 use mcp::method::Era;
 use policy::{Mode, Policy};
 
@@ -57,6 +61,8 @@ pub(crate) struct Journal {
     pub(crate) caller: Vec<Evidence>,
     /// The JSON-RPC id, when the message is read.
     pub(crate) id: Option<Vec<u8>>,
+    /// Whether the message asks for a task in place of a result.
+    pub(crate) asks_task: bool,
     /// The era that the headers state, and later the one that the message states.
     pub(crate) era: Era,
     /// The web page that sent the request.
@@ -76,10 +82,18 @@ impl Journal {
             record,
             caller: Vec::new(),
             id: None,
+            asks_task: false,
             era: Era::Legacy,
             origin: None,
             client_credential: "none",
             observed_headers: Vec::new(),
+        }
+    }
+
+    /// Notes the id of a request whose body is refused before it is read, for the answer.
+    pub(crate) fn note_id(&mut self, body: &[u8]) {
+        if let Some(ReadableId::Request(id)) = ReadableId::of(body) {
+            self.id = Some(id);
         }
     }
 
@@ -107,9 +121,7 @@ impl Journal {
         refusal: &Refusal,
         target: Option<Target<'_>>,
     ) -> End {
-        let mut decision = refusal.decision();
-        decision.evidence.splice(0..0, self.caller.iter().cloned());
-        self.record.decide(mode, decision);
+        self.note_refusal(mode, refusal);
         if mode == Mode::Observe {
             self.record.upstream_credential = Some(self.client_credential);
             return End::Forward(self.observed());
@@ -118,9 +130,16 @@ impl Journal {
             id: self.id.as_deref(),
             era: self.era,
             target,
-            is_call: self.record.method.as_deref() == Some("tools/call"),
+            is_call: self.record.method.as_deref() == Some("tools/call") && !self.asks_task,
         };
         self.reply(policy, refusal::refuse(policy, refusal, asked))
+    }
+
+    /// Notes a refusal. Its evidence follows the evidence for the caller.
+    pub(crate) fn note_refusal(&mut self, mode: Mode, refusal: &Refusal) {
+        let mut decision = refusal.decision();
+        decision.evidence.splice(0..0, self.caller.iter().cloned());
+        self.record.decide(mode, decision);
     }
 
     /// The changes of a request that is only observed.

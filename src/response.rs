@@ -16,16 +16,21 @@ pub(crate) mod sealed_ids;
 mod security_schemes;
 mod server_challenge;
 mod server_message;
+pub(crate) mod server_requests;
+pub mod spellings;
 mod unreadable_items;
 
 use std::rc::Rc;
 
 use self::inspect::{Inspect, ResultOf};
 use self::pins::SeenTools;
+use self::request_ids::RenamedId;
 use self::sealed_ids::{Handles, SESSION};
+use self::spellings::Spellings;
 use crate::audit::Record;
 use crate::caller::Caller;
 use crate::cors;
+use crate::notes::Notes;
 use crate::refusal::{Refusal, error_body};
 use crate::step::{Forward, Step};
 use base::seal::Sealer;
@@ -52,6 +57,10 @@ pub(crate) struct Answering {
     pub(crate) handles: Handles,
     /// The tools the server listed before.
     pub(crate) seen: SeenTools,
+    /// How the server spells arguments.
+    pub(crate) spellings: Spellings,
+    /// Writes to the proxy's memory.
+    pub(crate) notes: Notes,
     /// The key of hashes.
     pub(crate) audit_key: Option<Rc<str>>,
     /// The key that binds ids to their callers.
@@ -67,6 +76,8 @@ pub(crate) struct Answering {
 pub(crate) struct AnsweredRequest {
     /// The JSON-RPC id, as the client wrote it.
     pub(crate) id: Option<Vec<u8>>,
+    /// The id that the server knows it by, if it differs.
+    pub(crate) renamed: Option<RenamedId>,
     /// The era of its protocol version.
     pub(crate) era: Era,
     /// The HTTP method.
@@ -323,7 +334,9 @@ impl Answering {
     /// Whether an answer that is too large to look at is not passed. A handle in one that is passed
     /// is of no use: it does not open. A name that is hidden elsewhere is not worth a long answer.
     fn must_inspect(&self) -> bool {
-        self.inspect.lists || self.inspect.results || self.withholds_errors()
+        // With an id of the filter, the client would wait for its own.
+        let restores_id = self.request.renamed.is_some();
+        self.inspect.lists || self.inspect.results || restores_id || self.withholds_errors()
     }
 
     /// The same for a message. `failed`: its status is an error.

@@ -121,22 +121,29 @@ impl Transaction {
         self.advance(progress)
     }
 
-    /// More of the request's body has arrived: `size` bytes so far. `Some`: the body is too large.
-    pub fn request_grows(&mut self, size: usize) -> Option<End> {
+    /// More of the request's body has arrived: `size` bytes so far. `Some`: it is refused. `body` reads these
+    /// bytes.
+    pub fn request_grows(&mut self, size: usize, body: impl FnOnce() -> Vec<u8>) -> Option<End> {
         self.journal.borrow_mut().record.request_bytes = size;
         if self.is_over() {
             return None;
         }
-        if size > self.engine.policy.max_body {
-            return Some(self.abort(&Refusal::TooLarge));
-        }
-        (!self.held.hold(size)).then(|| self.abort(&Refusal::WorkerFull))
+        let refusal = if size > self.engine.policy.max_body {
+            Refusal::TooLarge
+        } else if self.held.hold(size) {
+            return None;
+        } else {
+            Refusal::WorkerFull
+        };
+        // The answer has the id, if it has arrived.
+        self.journal.borrow_mut().note_id(&body());
+        Some(self.abort(&refusal))
     }
 
     /// Continues with the outcome of the effect that the request waits for. `None`: it waits for none.
     pub fn resume(&mut self, outcome: Outcome, now: UnixTime) -> Option<Progress<End>> {
         if let Outcome::Body(body) = &outcome
-            && let Some(end) = self.request_grows(body.len())
+            && let Some(end) = self.request_grows(body.len(), || body.clone())
         {
             return Some(Progress::Done(end));
         }
@@ -338,6 +345,10 @@ impl Transaction {
     /// The record of the transaction at its end. `status` is the status that the client received, 0 for
     /// none. `None`: the request never arrived.
     pub fn finish(self, status: u16, ending: Ending, now: UnixTime) -> Option<Record> {
+        let running = match &self.phase {
+            Phase::Passed(passed) => passed.running.clone(),
+            _ => None,
+        };
         let failure = match (self.phase, ending) {
             // The proxy may refuse a request before its headers are complete.
             (Phase::Expected, _) if status == 0 => return None,
@@ -350,6 +361,9 @@ impl Transaction {
             (Phase::Passed(_), Ending::ByProxy) => Some(Refusal::UpstreamUnavailable),
             (Phase::Passed(_), Ending::CutOff) => Some(Refusal::UpstreamReset),
         };
+        if let Some(running) = running {
+            self.engine.notes.delete(running);
+        }
         let mut record = Rc::into_inner(self.journal)?.into_inner().record;
         // A refusal before the end stays. An answer of the proxy cannot be read.
         let is_refused = record.decision.verdict == Verdict::Blocked;

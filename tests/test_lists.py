@@ -152,13 +152,17 @@ def b26_names_are_read_and_not_searched_for(gateway: Gateway, upstream: Upstream
     hidden(exchange)
 
 
-UNREADABLE: dict[str, bytes] = {
+UNREADABLE_ITEMS: dict[str, bytes] = {
     "two_names": tools(b'{"name":"crm.get_customer","name":"crm.purge"}'),
     "look_alike_name": tools(b'{"name":"crm.get_customer","Name":"crm.purge"}'),
     "no_name": tools(b'{"title":"crm.purge"}'),
     "name_list": tools(b'{"name":["crm.purge"]}'),
     "item_text": tools(b'"crm.purge"'),
     "item_list": tools(b'[{"name":"crm.purge"}]'),
+    "invalid_utf8": tools(b'{"name":"crm.purge","x":"\xff"}'),
+}
+
+UNREADABLE: dict[str, bytes] = {
     "tools_object": b'{"jsonrpc":"2.0","id":1,"result":{"tools":{"name":"crm.purge"}}}',
     "tools_twice": b'{"jsonrpc":"2.0","id":1,"result":{"tools":[],"tools":[{"name":"crm.purge"}]}}',
     "look_alike_tools": b'{"jsonrpc":"2.0","id":1,"result":{"tools":[],"Tools":[{"name":"crm.purge"}]}}',
@@ -169,7 +173,6 @@ UNREADABLE: dict[str, bytes] = {
     "cut": tools(tool("crm.purge"))[:-2],
     "byte_order_mark": b"\xef\xbb\xbf" + tools(tool("crm.purge")),
     "not_json": b"crm.purge",
-    "invalid_utf8": tools(b'{"name":"crm.purge","x":"\xff"}'),
 }
 
 
@@ -183,7 +186,15 @@ def b26_a_list_that_is_not_understood_is_not_shown(gateway: Gateway, upstream: U
     assert exchange.response.error_code() is not None
 
 
-@pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
+@pytest.mark.parametrize("body", UNREADABLE_ITEMS.values(), ids=UNREADABLE_ITEMS)
+def b26_an_item_that_is_not_understood_is_not_shown(gateway: Gateway, upstream: Upstream, body: bytes) -> None:
+    upstream.answer = json_answer(body)
+    exchange = ask(gateway)
+    hidden(exchange)
+    assert names(exchange) == []
+
+
+@pytest.mark.parametrize("body", [*UNREADABLE.values(), *UNREADABLE_ITEMS.values()], ids=[*UNREADABLE, *UNREADABLE_ITEMS])
 def b30_after_an_unreadable_event_nothing_is_shown_unfiltered(
     gateway: Gateway, upstream: Upstream, body: bytes
 ) -> None:

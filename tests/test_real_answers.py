@@ -76,12 +76,13 @@ def test_r1_an_answer_over_the_limit_is_an_error_that_names_it(
 def test_r1_an_announced_length_is_enough(through: Through) -> None:
     """The caller need not wait for the answer."""
     gateway = through("crm")
-    announced = Answer(200, [("content-type", "application/json"), ("content-length", str(9 * MIB))], [b"{"], endless=True)
     begin = time.monotonic()
-    gateway.upstream.answer = announced
+    gateway.upstream.answer = json_answer(texts("x" * 9 * MIB)).split(1000).with_(pause=0.05)
     with Connection(gateway.port) as connection:
         response = connection.request(asked("crm.get_customer"))
     assert response.error_code() == -32603 and time.monotonic() - begin < 5
+    [line] = gateway.lines(1)
+    assert line.record is not None and line.record["reason"] == "upstream_answer_too_large"
     gateway.upstream.take()
 
 
@@ -150,6 +151,8 @@ def test_r2_a_get_stream_goes_on_after_events_that_are_left_out(through: Through
     received = get_stream(gateway, PINGS[0], event(UNREADABLE), event(NOTE), until=b'"end":1')
     assert isinstance(received, bytes)
     assert SSN.encode() not in received and b'"end":1' in received and b"NaN" not in received
+    [line] = gateway.lines(1)
+    assert line.record is not None and line.record["withheld"] == {"upstream_answer_uncheckable": 1}
     gateway.upstream.take()
 
 
@@ -173,6 +176,7 @@ def test_r2_a_call_that_is_given_up_ends(through: Through) -> None:
     with Connection(gateway.port) as connection:
         response = connection.request(asked("crm.get_customer"))
     assert response.error_code() == -32603
+    gateway.lines(1)
     gateway.upstream.take()
 
 
@@ -216,7 +220,7 @@ def test_r10_a_list_that_is_null_is_empty_and_one_bad_tool_hides_itself_only(thr
     gateway = through("crm")
     for said, names in (
         (listing("tools", None), []),  # type: ignore[arg-type]
-        (listing("tools", [{"name": "crm.deep", "inputSchema": deep(70)}, {"name": "crm.get"}, {"title": "x"}]), ["crm.get"]),
+        (listing("tools", [{"name": "crm.deep", "inputSchema": deep(70)}, {"name": "crm.get_customer"}, {"title": "x"}]), ["crm.get_customer"]),
     ):
         gateway.upstream.answer = answer(said, style)
         exchange = gateway.post(message(LEGACY, "tools/list"), tokens.support())

@@ -80,6 +80,16 @@ impl Shared {
         self.worker.perform(Weak::clone(stream), context, effect)
     }
 
+    /// Makes the writes that no request waits for.
+    pub(super) fn write_notes(&self) {
+        self.worker.write_notes();
+    }
+
+    /// Gives the worker integer ids for requests, if it has none left.
+    pub(super) fn supply_ids(&self) {
+        self.worker.supply_ids();
+    }
+
     /// Takes the answer to a call, if the call belongs to this policy.
     pub(super) fn answered(&self, token: u32, size: usize) {
         wake(

@@ -136,6 +136,7 @@ impl Stream {
         if self.shared.engine.policy.local.is_some() {
             transaction.set_peer(host_calls::peer());
         }
+        self.shared.supply_ids();
         let progress = transaction.request_headers(headers, ended, host_calls::now());
         self.advance(progress)
     }
@@ -158,6 +159,9 @@ impl Stream {
                         BufferType::HttpRequestBody,
                         size,
                     )))
+                }
+                Progress::Waits(effect @ Effect::Memory(_)) => {
+                    self.shared.perform(&self.own, self.id, effect)
                 }
                 Progress::Waits(effect) => {
                     if !self.shared.seen.has_timer(host_calls::now().as_millis()) {
@@ -213,6 +217,7 @@ impl Stream {
 
     /// Makes the host calls for a request that is over.
     fn end(&mut self, end: End) -> Action {
+        self.shared.write_notes();
         self.restore_path();
         match end {
             End::Forward(forward) => {
@@ -292,7 +297,8 @@ impl Stream {
                 None => Action::Pause,
             };
         }
-        match transaction.request_grows(size) {
+        let body = || host_calls::buffer(BufferType::HttpRequestBody, size);
+        match transaction.request_grows(size, body) {
             Some(end) => self.end(end),
             None => Action::Pause,
         }
@@ -442,6 +448,7 @@ impl Stream {
     /// Makes the host calls of a step of the answer. An answer is never replaced by a reply: what
     /// is wrong with it is said in its own place.
     fn response_step(&self, step: &Step) -> Action {
+        self.shared.write_notes();
         let forward = match step {
             Step::Hold => return Action::Pause,
             Step::Forward(forward) | Step::ForwardLast(forward) => forward,

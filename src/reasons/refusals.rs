@@ -4,7 +4,7 @@ use super::Challenge::{
     InsufficientScope, InvalidProof, InvalidToken, NewerSignIn, OfferedSignIn, SignIn,
 };
 use super::Seen::{
-    Challenge, DoesNotExist, Error, ErrorByVersion, Nothing, Page, Question, Status,
+    Challenge, DoesNotExist, Error, ErrorByVersion, FailedCall, Nothing, Page, Question, Status,
 };
 use super::{Refused, Seen};
 use crate::decision::Verdict;
@@ -78,8 +78,8 @@ Reason: Refused,
     TokenTooLarge "token_too_large"
         "The access token is larger than the filter reads." =>
         blocked("token", Error(431, INVALID_REQUEST),
-            "the access token is larger than the 32 KiB that this server accepts; a new sign-in gives no \
-             smaller token",
+            "the access token is larger than this server accepts (32 KiB, and 4 KiB for its header); a new \
+             sign-in gives no smaller token",
             "let the issuer leave claims out of the token, such as long lists of groups");
     TokenTypeWrong "token_type_wrong"
         "The token is an ID token, an assertion, a logout token or a proof, not an access token." =>
@@ -348,10 +348,10 @@ Reason: Refused,
     ConditionNotMet "condition_not_met"
         "A condition (`when`) is not true for this caller and these arguments, or could not be \
          evaluated." =>
-        blocked("{rule}", DoesNotExist, "{error}", "see {rule}");
+        blocked("{rule}", FailedCall, "{error}", "see {rule}");
     ConditionTooCostly "condition_too_costly"
         "A condition (`when`) needs more steps or memory with these arguments than one evaluation has." =>
-        blocked("{rule}", Error(200, INVALID_PARAMS), "{error}",
+        blocked("{rule}", FailedCall, "{error}",
             "send fewer or shorter arguments, or make {rule} simpler");
     ScopeMissing "scope_missing"
         "The token lacks a scope that the tool, prompt or resource needs." =>

@@ -26,10 +26,12 @@ fn examples() -> Vec<Refusal> {
         Refusal::Argument(ArgumentError::Tangled),
         Refusal::Confirm(question()),
         Refusal::Denied(Denial::Condition {
+            message: None,
             rule: rule(),
             error: ConditionError::NotTrue,
         }),
         Refusal::Denied(Denial::Condition {
+            message: None,
             rule: rule(),
             error: ConditionError::Budget,
         }),

@@ -7,13 +7,16 @@ use std::time::Duration;
 use super::changes::Changes;
 use super::pins::{Compared, SeenTools};
 use super::results;
-use super::schemas::{Hidden, fit, hide};
+use super::schemas::{Hidden, added, fit, hide};
 use super::security_schemes;
+use super::spellings::Spellings;
 use crate::authorize::{Principal, Target, may_see, operations};
+use crate::notes::Notes;
 use crate::own_tools::definition;
 use base::json::JsonError;
 use base::json::edits::Edits;
 use base::json::tree::Node;
+use base::time::UnixTime;
 use mcp::message::MessageError;
 use mcp::method::{Era, List};
 use mcp::pin::Pin;
@@ -49,6 +52,9 @@ pub(super) struct ListFilter<'p> {
     pub(super) policy: &'p Policy,
     pub(super) caller: Principal<'p>,
     pub(super) seen: &'p SeenTools,
+    pub(super) spellings: &'p Spellings,
+    /// Writes to the proxy's memory, and the time.
+    pub(super) memory: (&'p Notes, UnixTime),
     pub(super) era: Era,
     /// Whether the filter's own tools are added before the server's.
     pub(super) with_own: bool,
@@ -131,7 +137,15 @@ impl ListFilter<'_> {
             identity, ceiling, ..
         } = self.caller;
         let operations = operations(self.policy, identity, target);
-        let hidden = Hidden::new(self.policy, identity, operations);
+        let mut hidden = Hidden::new(self.policy, identity, operations);
+        if hidden.adds_some() {
+            let all = added(&hidden, item);
+            let differ = all.iter().any(|key| hidden.added(key) != Some(key));
+            let of = (target, self.policy.resource.as_str());
+            if !self.spellings.note(of, all, differ, self.memory) {
+                hidden.show_other_spellings();
+            }
+        }
         let mut changes = hide(&hidden, item, body, edits);
         let rules = results::rules(self.policy, identity, ceiling, Some(target));
         changes |= fit(&rules, item, body, edits)?;

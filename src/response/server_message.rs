@@ -9,7 +9,7 @@ use super::lists::{Filtered, ListFilter};
 use super::results::places::AnswerTo;
 use super::results::{self, NotTheCallers};
 use super::unreadable_items::without_unreadable_items;
-use super::{Answering, error_texts, instructions, server_challenge};
+use super::{Answering, error_texts, instructions, server_challenge, server_requests};
 use crate::audit::{self, Record};
 use crate::caller::Caller;
 use crate::limits::MAX_DEPTH;
@@ -34,13 +34,14 @@ impl Answering {
         let challenges = !self.passes_credentials() && server_challenge::may_be_in(body);
         let handles = self.inspect.handles && may_have_ids(body);
         let id = self.may_have_own_id(body);
+        let requests = self.inspect.requests && server_requests::may_be_in(body);
         let Inspect {
             lists,
             instructions,
             results,
             ..
         } = self.inspect;
-        let others = lists || instructions || results || id || handles;
+        let others = lists || instructions || results || id || requests || handles;
         if !(others || errors || challenges) {
             return Ok(None);
         }
@@ -97,6 +98,9 @@ impl Answering {
         }
         if id {
             self.restore_id(&message, &mut changes)?;
+        }
+        if requests {
+            self.bind_request(&message, &mut changes)?;
         }
         if handles {
             self.seal_message(&message, now, &mut changes)?;
@@ -218,6 +222,8 @@ impl Answering {
             policy: &self.policy,
             caller: caller.principal(now),
             seen: &self.seen,
+            spellings: &self.spellings,
+            memory: (&self.notes, now),
             era: self.request.era,
             with_own: self.inspect.own_tools && caller.lists_own_tools(&self.policy),
         };

@@ -3,6 +3,7 @@
 mod agree;
 mod anonymous;
 mod arguments;
+mod asked;
 mod auth_tools;
 mod compat;
 mod confirm;
@@ -29,6 +30,7 @@ mod proxy;
 mod real_answers;
 mod sign_in;
 mod single_use;
+mod spellings;
 mod token_exchange;
 mod tokens;
 mod transport;

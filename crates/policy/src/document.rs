@@ -266,6 +266,8 @@ pub struct OperationDocument {
     pub confirm: bool,
     /// A CEL expression over `args`, `identity` and `call` that must be true.
     pub when: Option<String>,
+    /// With `when`: the text that tells the model why a call is refused, and what to do.
+    pub message: Option<String>,
     /// For tools: arguments that a header mirrors, with the part of its name after `Mcp-Param-`, as in
     /// `x-mcp-header` of the tool's schema. A nested argument is written with dots.
     pub param_headers: BTreeMap<String, String>,

@@ -176,6 +176,8 @@ pub struct Operation {
     pub confirm: bool,
     /// The condition that must hold.
     pub when: Option<Condition>,
+    /// The text for the model if the condition does not hold.
+    pub message: Option<String>,
     /// The connection whose token the server receives.
     pub connection: OperationConnection,
     /// The pin of the tool.

@@ -117,6 +117,7 @@ impl HttpContext for StreamContext {
         let record = transaction.and_then(|transaction| {
             transaction.finish(status.unwrap_or(0), ending, host_calls::now())
         });
+        stream.shared.write_notes();
         if let Some(mut record) = record {
             record.address = host_calls::client_address().map(|address| address.to_string());
             let line = record.to_json();

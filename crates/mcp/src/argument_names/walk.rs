@@ -100,7 +100,7 @@ impl Begun {
 }
 
 impl Spoken {
-    pub(super) fn whole(name: NameId) -> Self {
+    pub(crate) fn whole(name: NameId) -> Self {
         Self {
             name,
             is_part: false,
