@@ -1,12 +1,12 @@
 //! The filter inside the configuration of a proxy: its settings, its policy and its place.
 
 mod bootstrap;
+mod findings;
 mod kubernetes;
 mod manager;
-mod notes;
 mod plugin;
 
-pub(crate) use self::notes::Notes;
+pub(crate) use self::findings::Findings;
 use self::plugin::Plugin;
 use crate::policy_file::PolicyDocuments;
 use crate::policy_needs::PolicyNeeds;
@@ -48,7 +48,7 @@ impl FileKind {
 #[derive(Debug, Default)]
 pub(crate) struct CheckedFile {
     /// Errors and warnings.
-    pub(crate) notes: Notes,
+    pub(crate) notes: Findings,
     /// The policies that were found, and that the filter loads.
     pub(crate) policies: Vec<PolicyDocuments>,
 }
@@ -103,7 +103,7 @@ fn find_plugins<'d, 't>(node: YamlNode<'d, 't>, found: &mut Vec<Plugin<'d, 't>>)
 }
 
 /// An error for a file without the filter.
-fn refuse_nothing(roots: &[YamlNode<'_, '_>], plugins: &[Plugin<'_, '_>], notes: &mut Notes) {
+fn refuse_nothing(roots: &[YamlNode<'_, '_>], plugins: &[Plugin<'_, '_>], notes: &mut Findings) {
     if plugins.iter().any(Plugin::is_ours) {
         return;
     }

@@ -4,7 +4,7 @@ use policy::Hold;
 
 use super::manager::{self, InChain};
 use super::plugin::Plugin;
-use super::{CheckedFile, Notes, field, fields, plugins, refuse_nothing};
+use super::{CheckedFile, Findings, field, fields, plugins, refuse_nothing};
 use crate::policy_needs::{NeededCluster, PolicyNeeds};
 use crate::yaml::{YamlDocument, YamlNode};
 
@@ -160,7 +160,7 @@ fn check_cluster(
     clusters: &[(&str, YamlNode<'_, '_>)],
     has_others: bool,
     filter: YamlNode<'_, '_>,
-    notes: &mut Notes,
+    notes: &mut Findings,
 ) {
     let Some((_, node)) = clusters.iter().find(|(name, _)| *name == needed.name) else {
         if !has_others {
@@ -215,7 +215,7 @@ fn check_cluster(
 }
 
 /// A policy with `local` needs a listener on loopback, and addresses of the connection.
-fn check_local(listener: YamlNode<'_, '_>, needs: &PolicyNeeds, notes: &mut Notes) {
+fn check_local(listener: YamlNode<'_, '_>, needs: &PolicyNeeds, notes: &mut Findings) {
     if !needs.is_local {
         return;
     }
@@ -241,7 +241,7 @@ fn check_local(listener: YamlNode<'_, '_>, needs: &PolicyNeeds, notes: &mut Note
 }
 
 /// A client of the admin interface can stop Envoy.
-fn check_admin(root: YamlNode<'_, '_>, notes: &mut Notes) {
+fn check_admin(root: YamlNode<'_, '_>, notes: &mut Findings) {
     let address = fields(root, &["admin", "address", "socket_address", "address"]);
     if let Some((node, text)) = address.and_then(|node| Some((node, node.text()?)))
         && !is_loopback(text)

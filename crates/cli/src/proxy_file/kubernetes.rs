@@ -5,7 +5,7 @@ use policy::Hold;
 
 use super::manager::{self, InChain};
 use super::plugin::{Plugin, check_document};
-use super::{CheckedFile, Notes, field, fields, plugins, refuse_nothing};
+use super::{CheckedFile, Findings, field, fields, plugins, refuse_nothing};
 use crate::policy_needs::PolicyNeeds;
 use crate::yaml::YamlNode;
 
@@ -122,7 +122,7 @@ fn check_envoy_filter(
     root: YamlNode<'_, '_>,
     roots: &[YamlNode<'_, '_>],
     found: Option<&(PolicyNeeds, Hold)>,
-    notes: &mut Notes,
+    notes: &mut Findings,
 ) {
     let spec = field(root, "spec").unwrap_or(root);
     if field(spec, "workloadSelector").is_none() && field(spec, "targetRefs").is_none() {
@@ -169,7 +169,7 @@ fn check_envoy_filter(
 }
 
 /// The filter stands directly before the router, and its listener waits for it.
-fn check_place(patch: YamlNode<'_, '_>, notes: &mut Notes) {
+fn check_place(patch: YamlNode<'_, '_>, notes: &mut Findings) {
     let keys = [
         "match",
         "listener",
@@ -206,7 +206,7 @@ fn check_istio_clusters(
     spec: YamlNode<'_, '_>,
     roots: &[YamlNode<'_, '_>],
     needs: &PolicyNeeds,
-    notes: &mut Notes,
+    notes: &mut Findings,
 ) {
     let of_kind = |kind: &'static str| roots.iter().filter(move |root| self::kind(**root) == kind);
     let entries = of_kind("ServiceEntry").filter_map(|root| fields(*root, &["spec", "hosts"]));
@@ -254,7 +254,7 @@ fn check_patch_policy(
     root: YamlNode<'_, '_>,
     roots: &[YamlNode<'_, '_>],
     found: Option<&(PolicyNeeds, Hold)>,
-    notes: &mut Notes,
+    notes: &mut Findings,
 ) {
     let Some((needs, _)) = found else {
         return;

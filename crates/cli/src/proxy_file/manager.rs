@@ -2,7 +2,7 @@
 
 use policy::Hold;
 
-use super::{Notes, WASM, field, fields};
+use super::{Findings, WASM, field, fields};
 use crate::policy_needs::PolicyNeeds;
 use crate::render;
 use crate::yaml::YamlNode;
@@ -30,7 +30,7 @@ pub(super) fn check_order(
     filters: &[YamlNode<'_, '_>],
     index: usize,
     chain: &InChain<'_>,
-    notes: &mut Notes,
+    notes: &mut Findings,
 ) {
     let kind = |filter: YamlNode<'_, '_>| {
         let kind = fields(filter, &["typed_config", "@type"]).and_then(YamlNode::text);
@@ -71,13 +71,18 @@ pub(super) fn check_order(
     }
 }
 
-fn check_buffer_filter(filter: YamlNode<'_, '_>, chain: &InChain<'_>, notes: &mut Notes) {
+fn check_buffer_filter(filter: YamlNode<'_, '_>, chain: &InChain<'_>, notes: &mut Findings) {
     let limit = fields(filter, &["typed_config", "max_request_bytes"]);
     check_limit(limit, "max_request_bytes", chain, notes);
 }
 
 /// Checks a limit of bodies, in bytes.
-fn check_limit(limit: Option<YamlNode<'_, '_>>, key: &str, chain: &InChain<'_>, notes: &mut Notes) {
+fn check_limit(
+    limit: Option<YamlNode<'_, '_>>,
+    key: &str,
+    chain: &InChain<'_>,
+    notes: &mut Findings,
+) {
     let (Some(limit), Some(needs)) = (limit, chain.needs) else {
         return;
     };
@@ -100,7 +105,7 @@ fn too_small(bytes: usize, needs: &PolicyNeeds) -> String {
 }
 
 /// Checks the buffer of a listener.
-pub(super) fn check_buffer(listener: YamlNode<'_, '_>, chain: &InChain<'_>, notes: &mut Notes) {
+pub(super) fn check_buffer(listener: YamlNode<'_, '_>, chain: &InChain<'_>, notes: &mut Findings) {
     const KEY: &str = "per_connection_buffer_limit_bytes";
     let limit = field(listener, KEY);
     check_limit(limit, KEY, chain, notes);
@@ -113,7 +118,7 @@ pub(super) fn check_buffer(listener: YamlNode<'_, '_>, chain: &InChain<'_>, note
 }
 
 /// Checks the settings of a connection manager: one spelling of paths and header names.
-pub(super) fn check_settings(manager: YamlNode<'_, '_>, notes: &mut Notes) {
+pub(super) fn check_settings(manager: YamlNode<'_, '_>, notes: &mut Findings) {
     for key in ["normalize_path", "merge_slashes"] {
         let found = field(manager, key);
         if found.and_then(YamlNode::boolean) != Some(true) {
@@ -138,7 +143,7 @@ pub(super) fn check_settings(manager: YamlNode<'_, '_>, notes: &mut Notes) {
 }
 
 /// Checks where the client's address comes from, and the access log.
-pub(super) fn check_manager(manager: YamlNode<'_, '_>, notes: &mut Notes) {
+pub(super) fn check_manager(manager: YamlNode<'_, '_>, notes: &mut Findings) {
     check_settings(manager, notes);
     let remote = field(manager, "use_remote_address");
     let has_other = field(manager, "original_ip_detection_extensions").is_some();
@@ -182,7 +187,7 @@ pub(super) fn check_routes(
     names: &[&str],
     chain: &InChain<'_>,
     clusters: Option<&[&str]>,
-    notes: &mut Notes,
+    notes: &mut Findings,
 ) {
     let Some(table) = field(manager, "route_config") else {
         return;
@@ -207,7 +212,7 @@ fn check_action(
     action: YamlNode<'_, '_>,
     stream_idle: Option<YamlNode<'_, '_>>,
     clusters: Option<&[&str]>,
-    notes: &mut Notes,
+    notes: &mut Findings,
 ) {
     let timeout = field(action, "timeout");
     if !timeout.and_then(YamlNode::text).is_some_and(is_zero) {
@@ -240,7 +245,12 @@ fn is_zero(period: &str) -> bool {
 }
 
 /// Settings of a route table, virtual host or route that weaken the filter.
-fn check_overrides(node: YamlNode<'_, '_>, names: &[&str], chain: &InChain<'_>, notes: &mut Notes) {
+fn check_overrides(
+    node: YamlNode<'_, '_>,
+    names: &[&str],
+    chain: &InChain<'_>,
+    notes: &mut Findings,
+) {
     let settings = field(node, "typed_per_filter_config");
     for (name, place, value) in settings.into_iter().flat_map(YamlNode::members) {
         let is_off = field(value, "disabled").and_then(YamlNode::boolean) == Some(true);

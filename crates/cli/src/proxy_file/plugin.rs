@@ -3,7 +3,7 @@
 use policy::{Hold, PolicyError};
 use serde_json::Value;
 
-use super::{CheckedFile, Notes, WASM, field, fields, needs};
+use super::{CheckedFile, Findings, WASM, field, fields, needs};
 use crate::policy_file::PolicyDocuments;
 use crate::policy_needs::PolicyNeeds;
 use crate::render;
@@ -85,7 +85,7 @@ impl<'d, 't> Plugin<'d, 't> {
         self.config.start()
     }
 
-    fn check_failures(&self, notes: &mut Notes) {
+    fn check_failures(&self, notes: &mut Findings) {
         const WHY: &str = "after a crash of the module Envoy has to load it again; `FAIL_OPEN` lets requests pass \
                            unchecked, and `FAIL_CLOSED` ends service";
         match field(self.config, "failure_policy") {
@@ -108,7 +108,7 @@ impl<'d, 't> Plugin<'d, 't> {
         }
     }
 
-    fn check_headers(&self, hold: Hold, notes: &mut Notes) {
+    fn check_headers(&self, hold: Hold, notes: &mut Findings) {
         let found = field(self.config, "allow_on_headers_stop_iteration");
         let is_set = found.is_some_and(|found| found.boolean() == Some(true));
         if hold == Hold::StopIteration && !is_set {
@@ -120,7 +120,7 @@ impl<'d, 't> Plugin<'d, 't> {
         }
     }
 
-    fn check_vm(&self, all: &[Self], notes: &mut Notes) {
+    fn check_vm(&self, all: &[Self], notes: &mut Findings) {
         let Some(vm) = field(self.config, "vm_config") else {
             notes.error(self.start(), "missing `vm_config`: the module and its VM");
             return;
@@ -153,7 +153,7 @@ impl<'d, 't> Plugin<'d, 't> {
         check_code(vm, notes);
     }
 
-    fn check_capabilities(&self, notes: &mut Notes) {
+    fn check_capabilities(&self, notes: &mut Findings) {
         const KEY: &str = "capability_restriction_config";
         let vm = field(self.config, "vm_config");
         let block = field(self.config, KEY).or_else(|| field(vm?, KEY));
@@ -193,7 +193,7 @@ impl<'d, 't> Plugin<'d, 't> {
         }
     }
 
-    fn check_variables(&self, needs: &PolicyNeeds, notes: &mut Notes) {
+    fn check_variables(&self, needs: &PolicyNeeds, notes: &mut Findings) {
         let given = fields(self.config, &["vm_config", "environment_variables"]);
         let keys = given.and_then(|given| field(given, "host_env_keys"));
         let keys: Vec<&str> = keys
@@ -223,7 +223,7 @@ impl<'d, 't> Plugin<'d, 't> {
     }
 
     /// The policy, if the filter loads it.
-    fn check_policy(&self, notes: &mut Notes) -> Option<PolicyDocuments> {
+    fn check_policy(&self, notes: &mut Findings) -> Option<PolicyDocuments> {
         let Some(configuration) = field(self.config, "configuration") else {
             let message = "missing `configuration`: the policy, as a google.protobuf.Struct";
             notes.error(self.start(), message);
@@ -251,7 +251,7 @@ impl<'d, 't> Plugin<'d, 't> {
 /// A policy as a part of the file.
 pub(super) fn check_document(
     value: YamlNode<'_, '_>,
-    notes: &mut Notes,
+    notes: &mut Findings,
 ) -> Option<PolicyDocuments> {
     match value.to_json() {
         Ok(json) => check_json(json, &|path| value.place(path), notes),
@@ -263,7 +263,7 @@ pub(super) fn check_document(
 }
 
 /// A policy as a text.
-fn check_text(value: YamlNode<'_, '_>, notes: &mut Notes) -> Option<PolicyDocuments> {
+fn check_text(value: YamlNode<'_, '_>, notes: &mut Findings) -> Option<PolicyDocuments> {
     let text = value.text().unwrap_or_default();
     match serde_json::from_str(text) {
         Ok(json) => check_json(json, &|_| value.start(), notes),
@@ -278,7 +278,7 @@ fn check_text(value: YamlNode<'_, '_>, notes: &mut Notes) -> Option<PolicyDocume
 fn check_json(
     json: Value,
     place: &dyn Fn(&str) -> Place,
-    notes: &mut Notes,
+    notes: &mut Findings,
 ) -> Option<PolicyDocuments> {
     match PolicyDocuments::of(json) {
         Ok(documents) => {
@@ -297,7 +297,7 @@ fn check_json(
     }
 }
 
-fn check_code(vm: YamlNode<'_, '_>, notes: &mut Notes) {
+fn check_code(vm: YamlNode<'_, '_>, notes: &mut Findings) {
     let Some(code) = field(vm, "code") else {
         notes.error(
             vm.start(),

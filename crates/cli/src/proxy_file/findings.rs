@@ -4,7 +4,7 @@ use crate::yaml::Place;
 
 /// An error or a warning.
 #[derive(Debug)]
-pub(crate) struct Note {
+pub(crate) struct Finding {
     /// Its position.
     pub(crate) place: Place,
     /// Whether the filter does not work, or does not protect, as long as it stays.
@@ -15,21 +15,21 @@ pub(crate) struct Note {
 
 /// Errors and warnings.
 #[derive(Debug, Default)]
-pub(crate) struct Notes(pub(crate) Vec<Note>);
+pub(crate) struct Findings(pub(crate) Vec<Finding>);
 
-impl Notes {
-    /// Notes an error.
+impl Findings {
+    /// Findings an error.
     pub(super) fn error(&mut self, place: Place, message: impl Into<String>) {
-        self.0.push(Note {
+        self.0.push(Finding {
             place,
             is_error: true,
             message: message.into(),
         });
     }
 
-    /// Notes a warning.
+    /// Findings a warning.
     pub(super) fn warning(&mut self, place: Place, message: impl Into<String>) {
-        self.0.push(Note {
+        self.0.push(Finding {
             place,
             is_error: false,
             message: message.into(),
