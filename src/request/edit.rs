@@ -39,7 +39,7 @@ pub(super) struct EditedMessage {
 }
 
 impl Authenticated {
-    /// Finds how the server spells arguments that the filter adds, if another worker saw it.
+    /// Finds how the server spells arguments that the filter adds. Another worker may have seen a newer list.
     pub(super) async fn find_spellings(&self, understood: &Understood<'_>) {
         let engine = &self.request.engine;
         let target = understood.targets().ok();
@@ -49,7 +49,7 @@ impl Authenticated {
         };
         let operations = operations_of(&engine.policy, self.caller.identity(), target);
         let hidden = Hidden::new(&engine.policy, self.caller.identity(), operations);
-        if !hidden.adds_some() || engine.spellings.of(target).is_some() {
+        if !hidden.adds_some() {
             return;
         }
         if let Some(key) = spellings::key(&engine.policy.resource, target)

@@ -81,14 +81,13 @@ impl Spellings {
         if !is_short || name.len() > MAX_NAME || !self.remember(name, names) {
             return false;
         }
-        match differ {
-            true => notes.put(StoreRecord {
+        // Workers that know an earlier spelling learn of the change.
+        if differ || before.is_some() {
+            notes.put(StoreRecord {
                 key,
                 value: BASE64_URL_SAFE_NO_PAD.encode(value),
                 expires: now.whole_seconds().saturating_add(LIFETIME),
-            }),
-            false if before.is_some() => notes.delete(key),
-            false => {}
+            });
         }
         true
     }

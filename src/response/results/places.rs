@@ -223,11 +223,36 @@ fn params<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
             "includeContext" | "temperature" if is_scalar(node) => {
                 visit("", node, DataForm::Link);
             }
-            "modelPreferences" | "toolChoice" | "stopSequences" => {
-                visit("", node, DataForm::Link);
-            }
+            "stopSequences" if is_plain(node) => visit("", node, DataForm::Link),
+            "modelPreferences" => model_preferences(node, visit),
+            "toolChoice" => plain_members(node, &["mode"], visit),
             "tools" => each(node, visit, tool_of_sampling),
             _ => visit(key, node, DataForm::Data),
+        }
+    }
+}
+
+/// Which model a server prefers (`sampling/createMessage`).
+fn model_preferences<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
+    for Child { key, node, .. } in members(node, visit) {
+        match known(key) {
+            "hints" => each(node, visit, |hint, visit| {
+                plain_members(hint, &["name"], visit);
+            }),
+            "costPriority" | "speedPriority" | "intelligencePriority" if is_scalar(node) => {
+                visit("", node, DataForm::Link);
+            }
+            _ => visit(key, node, DataForm::Data),
+        }
+    }
+}
+
+/// An object whose members of these names are the protocol's.
+fn plain_members<'n>(node: &'n Node, own: &[&str], visit: Visit<'_, 'n>) {
+    for Child { key, node, .. } in members(node, visit) {
+        match own.contains(&known(key)) && is_scalar(node) {
+            true => visit("", node, DataForm::Link),
+            false => visit(key, node, DataForm::Data),
         }
     }
 }
@@ -249,7 +274,7 @@ fn schema<'n>(property: &'n str, node: &'n Node, visit: Visit<'_, 'n>) {
     let has_choices = node.members().iter().any(|member| is_choice(&member.key));
     for Child { key, node, .. } in members(node, visit) {
         match known(key) {
-            "default" | "examples" if !has_choices => visit(property, node, DataForm::Link),
+            "default" | "examples" if !has_choices => plain_or_data(property, node, visit),
             "properties" => {
                 for Child { key, node, .. } in members(node, visit) {
                     schema(key, node, visit);
@@ -264,8 +289,26 @@ fn schema<'n>(property: &'n str, node: &'n Node, visit: Visit<'_, 'n>) {
                 _ => schema(property, node, visit),
             },
             "title" | "description" => text(node, visit),
-            _ => visit("", node, DataForm::Link),
+            _ if is_plain(node) => visit("", node, DataForm::Link),
+            _ => visit(key, node, DataForm::Data),
         }
+    }
+}
+
+/// A value of the protocol, if it is plain; otherwise data.
+fn plain_or_data<'n>(key: &'n str, node: &'n Node, visit: Visit<'_, 'n>) {
+    let form = match is_plain(node) {
+        true => DataForm::Link,
+        false => DataForm::Data,
+    };
+    visit(key, node, form);
+}
+
+/// Whether a value is a scalar or a list of scalars.
+fn is_plain(node: &Node) -> bool {
+    match &node.value {
+        Value::Array(items) => items.iter().all(|item| is_scalar(&item.node)),
+        _ => is_scalar(node),
     }
 }
 
