@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import copy
+import functools
+import hashlib
 import re
 import shutil
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +185,51 @@ def test_without_its_patches_the_extension_policy_of_envoy_gateway_refuses_every
         assert "allow_on_headers_stop_iteration" in host_log(stack)
 
 
+class Downloads:
+    """Serves the module to Envoy, as Envoy Gateway does for each EnvoyExtensionPolicy."""
+
+    def __init__(self, directory: Path) -> None:
+        (directory / "module.wasm").symlink_to(proxy.MODULE_FILE)
+        handler = functools.partial(SimpleHTTPRequestHandler, directory=str(directory))
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def __enter__(self) -> Downloads:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+    def adapt(self, config: proxy.Config, resources: list[Resource]) -> proxy.Config:
+        """Envoy with the module from here."""
+        clusters = config["static_resources"]["clusters"]
+        clusters.append(copy.deepcopy(clusters[0]))
+        clusters[-1]["name"] = clusters[-1]["load_assignment"]["cluster_name"] = "wasm_cluster"
+        port = self.server.server_port
+        proxy.set_upstream(config, "wasm_cluster", port)
+        uri = {"uri": f"http://127.0.0.1:{port}/module.wasm", "cluster": "wasm_cluster", "timeout": "10s"}
+        digest = hashlib.sha256(proxy.MODULE_FILE.read_bytes()).hexdigest()
+        return with_envoy_gateway(config, resources, code={"remote": {"http_uri": uri, "sha256": digest}})
+
+
+def test_envoy_gateways_filter_guards_with_a_module_that_is_downloaded(running: Running, tmp_path: Path) -> None:  # noqa: F811
+    resources = copy.deepcopy(overlay("envoy-gateway"))
+    with Downloads(tmp_path) as downloads, running(None, lambda config: downloads.adapt(config, resources)) as stack:
+        assert_guards(stack)
+
+
+def test_a_mistake_in_the_policy_of_envoy_gateway_refuses_every_request(running: Running, tmp_path: Path) -> None:  # noqa: F811
+    """Envoy cannot reject the listener: it has no module yet when it gets the policy."""
+    resources = copy.deepcopy(overlay("envoy-gateway"))
+    only(resources, "EnvoyExtensionPolicy")["spec"]["wasm"][0]["config"]["rolse"] = {}
+    with Downloads(tmp_path) as downloads, running(None, lambda config: downloads.adapt(config, resources)) as stack:
+        for person in (DANA, None):
+            answer = ask(stack, person, "crm.get_customer", customer_id="c-100")
+            assert answer.status >= 500 and b"Initech" not in answer.body
+        assert "rolse" in host_log(stack)
+
+
 def test_envoy_gateway_without_patches_guards_with_a_request_buffer(running: Running) -> None:  # noqa: F811
     resources = copy.deepcopy(overlay("envoy-gateway"))
     [wasm] = only(resources, "EnvoyExtensionPolicy")["spec"]["wasm"]
@@ -286,12 +335,12 @@ def test_the_values_of_the_chart_are_all_described_in_the_schema() -> None:
 def documented() -> list[Resource]:
     """The resources in the document."""
     blocks = re.findall(r"```yaml\n(.*?)```", DOCUMENT, re.DOTALL)
-    return [each for each in map(yaml.safe_load, blocks) if "kind" in each]
+    return [each for each in map(yaml.safe_load, blocks) if isinstance(each, dict) and "kind" in each]
 
 
 def test_the_resources_in_the_document_fit_the_published_schemas(tmp_path: Path) -> None:
     resources = [each for each in documented() if each["kind"] != "Kustomization"]
-    assert {each["kind"] for each in resources} >= {"ConfigMap", "Gateway", "BackendTrafficPolicy", "EnvoyProxy"}
+    assert {each["kind"] for each in resources} >= {"ConfigMap", "Service", "Gateway", "BackendTrafficPolicy", "EnvoyProxy"}
     assert mistakes(resources, tmp_path) == []
 
 

@@ -6,7 +6,7 @@ import copy
 import functools
 import json
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -182,9 +182,13 @@ def _merge(into: Resource, value: Resource) -> None:
 # Envoy Gateway
 
 
-def with_envoy_gateway(config: proxy.Config, resources: list[Resource], patched: bool = True) -> proxy.Config:
+def with_envoy_gateway(
+    config: proxy.Config, resources: list[Resource], patched: bool = True, code: Resource | None = None
+) -> proxy.Config:
     """Envoy as Envoy Gateway 1.9 configures it (internal/xds/translator: wasm.go, listener.go, jsonpatch.go)."""
     names = Names.of(config)
+    if code is not None:
+        names = replace(names, code=code)
     _bare(config)
     extension = only(resources, "EnvoyExtensionPolicy")
     [module] = extension["spec"]["wasm"]
