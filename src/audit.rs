@@ -1,13 +1,21 @@
 //! One access-log record for each request. It is the only type that reaches a log. It has no field for a
 //! token, an argument value or a result.
 
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
 use serde::Serialize;
 
-use crate::decision::{Decision, Verdict};
+use crate::decision::{Decision, Evidence, Verdict};
 use policy::{Mode, Policy, Subject};
 
 /// The maximum length of a name that a record copies from a request.
 const MAX_NAME: usize = 128;
+
+/// The number of facts above which none about the answer is added.
+const MAX_EVIDENCE: usize = 32;
+/// The maximum number of unreadable items that a record names.
+const MAX_UNREADABLE: usize = 16;
 
 /// The facts about a request when it has ended. Field names follow OpenTelemetry's conventions for MCP and
 /// GenAI where they exist.
@@ -106,12 +114,24 @@ pub struct Record {
     /// The number of errors of the server whose text was withheld.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub withheld_errors: Option<usize>,
+    /// The parts of the answer that were withheld, by the reason: their number.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub withheld: BTreeMap<&'static str, usize>,
+    /// Items of lists that cannot be read and were removed, each with the reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unreadable_items: Vec<String>,
     /// Listed tools that differ from their pins.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pins_broken: Vec<String>,
     /// Whether one of these tools could not be remembered, because too many are.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub pins_full: bool,
+    /// The client's address, as Envoy knows it.
+    #[serde(rename = "client.address", skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// The request id: `x-request-id`, as Envoy sets it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
     /// The size of the request body, in bytes, as it arrived.
     pub request_bytes: usize,
     /// From the first byte to the end, in milliseconds.
@@ -135,6 +155,28 @@ impl Record {
         self.decision.evidence.extend(failure.evidence);
         if mode == Mode::Enforce {
             self.decision.verdict = failure.verdict;
+        }
+    }
+
+    /// Adds a fact about the answer. A stream may have many answers, so that there is a limit.
+    pub(crate) fn add_evidence(&mut self, source: &str, summary: impl Display) {
+        if self.decision.evidence.len() < MAX_EVIDENCE {
+            let evidence = Evidence::new(source, summary.to_string());
+            self.decision.evidence.push(evidence);
+        }
+    }
+
+    /// Notes that parts of the answer were withheld.
+    pub(crate) fn withhold(&mut self, reason: &'static str, parts: usize) {
+        let number = self.withheld.entry(reason).or_default();
+        *number = number.saturating_add(parts);
+    }
+
+    /// Notes an item of a list that was removed because it cannot be read.
+    pub(crate) fn note_unreadable(&mut self, item: &str, why: impl Display) {
+        let note = format!("{}: {why}", name(item));
+        if self.unreadable_items.len() < MAX_UNREADABLE && !self.unreadable_items.contains(&note) {
+            self.unreadable_items.push(note);
         }
     }
 
@@ -173,8 +215,12 @@ impl Record {
             redacted: Vec::new(),
             hidden_names: None,
             withheld_errors: None,
+            withheld: BTreeMap::new(),
+            unreadable_items: Vec::new(),
             pins_broken: Vec::new(),
             pins_full: false,
+            address: None,
+            request_id: None,
             request_bytes: 0,
             duration_ms: 0,
         }
@@ -224,7 +270,6 @@ pub fn person(policy: &Policy, user: &str, key: Option<&str>) -> Option<String> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decision::{Evidence, Verdict};
 
     #[test]
     fn b45_a_record_is_one_line_of_ascii() {

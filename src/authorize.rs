@@ -51,6 +51,8 @@ pub enum Denial {
         rule: String,
         /// The reason.
         error: ConditionError,
+        /// The policy's text for the model.
+        message: Option<String>,
     },
     /// The arguments may not be those that a condition judges.
     Misspelled {
@@ -200,7 +202,14 @@ fn authorize_as(
             }
             match condition.check(arguments, identity, target.name()) {
                 Ok(()) => evidence.push(Evidence::new(rule, "the condition holds")),
-                Err(error) => return Err(Denial::Condition { rule, error }),
+                Err(error) => {
+                    let message = operation.message.clone();
+                    return Err(Denial::Condition {
+                        rule,
+                        error,
+                        message,
+                    });
+                }
             }
         }
     }

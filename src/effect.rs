@@ -29,6 +29,9 @@ pub enum Effect {
     Call(HttpRequest),
     /// Get the network of the request's client.
     Client,
+    /// Carry out an operation on the proxy's memory, also if the policy has a store. The outcome is known at
+    /// once.
+    Memory(StoreOperation),
     /// Wait 100 ms, because another request holds a record that this one needs.
     Pause,
     /// Carry out an operation on the store.
@@ -139,6 +142,14 @@ impl Effects {
         match self.perform(Effect::Store(operation)).await {
             Outcome::Store(stored) => stored,
             _ => Err(StoreError::Unavailable),
+        }
+    }
+
+    /// Reads a record of the proxy's memory.
+    pub async fn remember(&self, key: Key) -> Option<String> {
+        match self.perform(Effect::Memory(StoreOperation::Get(key))).await {
+            Outcome::Store(Ok(Stored::Value(value))) => value,
+            _ => None,
         }
     }
 

@@ -13,7 +13,10 @@ use crate::clock::WorkerClock;
 use crate::credential::Credential;
 use crate::effect::{Effects, Work, Worked};
 use crate::held::HeldBytes;
+use crate::integer_ids::IntegerIds;
+use crate::notes::Notes;
 use crate::response::pins::SeenTools;
+use crate::response::spellings::Spellings;
 use base::http::{HttpRequest, HttpResponse};
 use base::seal::Sealer;
 use base::store::{StoreError, StoreNames};
@@ -61,10 +64,16 @@ pub struct Engine {
     pub verifier: Rc<RefCell<Verifier>>,
     /// The tools that the server listed so far.
     pub seen: SeenTools,
+    /// How the server spells arguments that the filter adds.
+    pub spellings: Spellings,
     /// The bytes that the streams of the worker hold, for all its policies.
     pub held: HeldBytes,
     /// The worker's clock.
     pub(crate) clock: WorkerClock,
+    /// The integer ids that requests to the server get.
+    pub(crate) integer_ids: IntegerIds,
+    /// Writes to the proxy's memory that no request waits for.
+    pub(crate) notes: Notes,
 }
 
 /// The outcome of work.
@@ -84,8 +93,11 @@ impl Engine {
             secrets,
             verifier: Rc::new(RefCell::new(verifier)),
             seen: SeenTools::default(),
+            spellings: Spellings::default(),
             held: HeldBytes::default(),
             clock: WorkerClock::default(),
+            integer_ids: IntegerIds::default(),
+            notes: Notes::default(),
         }
     }
 

@@ -11,7 +11,7 @@ pub fn metadata(policy: &Policy) -> Reply {
     let issuers: Vec<&str> = policy
         .issuers
         .iter()
-        .map(|issuer| issuer.issuer.as_str())
+        .map(|issuer| issuer.authorization_server.as_str())
         .collect();
     let mut document = json!({
         "resource": policy.resource,

@@ -87,6 +87,9 @@ pub enum Seen {
     DoesNotExist,
     /// A question to the user instead of the result.
     Question,
+    /// The result of a call that failed, with a text for the model: the policy's `message`, or a fixed one. For
+    /// a prompt the JSON-RPC error -32602 with this text.
+    FailedCall,
     /// A web page of the filter, with this HTTP status.
     Page(u16),
     /// A JSON object with this HTTP status.
@@ -121,7 +124,7 @@ impl Seen {
             | Self::Challenge(status, _)
             | Self::Page(status)
             | Self::Status(status) => status,
-            Self::DoesNotExist | Self::Question => 200,
+            Self::DoesNotExist | Self::FailedCall | Self::Question => 200,
             Self::Nothing => 400,
         }
     }

@@ -8,17 +8,17 @@ mod reply;
 pub use self::argument_error::ArgumentError;
 pub use self::challenges::proof_algorithms;
 use self::errors::of_message;
-pub use self::reply::{RefusedRequest, error_body, refuse, result};
+pub use self::reply::{RefusedRequest, error_body, proxy_error, refuse, result};
 use crate::accounts::token_exchange::ExchangeError;
 use crate::authorize::Denial;
 use crate::consent::elicitation::Elicitation;
 use crate::decision::{Decision, Evidence};
 use crate::pages::PageRefusal;
-use crate::reasons::{Reason, Refused};
+use crate::reasons::{Reason, Refused, Seen};
 use base::store::StoreError;
 use mcp::headers::{HeaderError, HeaderMismatch};
 use mcp::message::MessageError;
-use oauth::TokenError;
+use oauth::RefusedToken;
 use policy::{ConditionError, NotOwned, PinRule};
 
 /// Why a request or its answer does not pass.
@@ -31,6 +31,12 @@ pub enum Refusal {
     CannotAsk,
     /// The proxy answered before a decision.
     AnsweredByProxy,
+    /// The proxy refused the request because of the size of its body.
+    ProxyBodyTooLarge,
+    /// The proxy refused the request because of the size of its headers.
+    ProxyHeadersTooLarge,
+    /// The request did not arrive in time.
+    ProxyTimeout,
     /// The client disconnected before a decision.
     ClientGone,
     /// The user has to agree to the call.
@@ -106,7 +112,7 @@ pub enum Refusal {
     /// The user has to agree to the call, and its arguments cannot be shown whole.
     TooLongToShow,
     /// The token is not accepted.
-    Token(TokenError),
+    Token(RefusedToken),
     /// The event id belongs to another caller.
     UnknownEvent,
     /// The MCP method is not known.
@@ -119,12 +125,18 @@ pub enum Refusal {
     Upgrade,
     /// The server's answer cannot be checked.
     UpstreamAnswer,
+    /// The server's answer is larger than what Envoy buffers for a filter.
+    UpstreamAnswerOverBuffer,
+    /// The server's answer is larger than `max_response`, which is this many bytes.
+    UpstreamAnswerTooLarge(usize),
     /// The server asks for credentials of its own.
     UpstreamChallenge,
     /// The server redirects to another URL.
     UpstreamRedirect,
     /// The server ended its answer too early.
     UpstreamReset,
+    /// The server did not answer in time.
+    UpstreamTimedOut,
     /// The server did not answer.
     UpstreamUnavailable,
     /// The caller may not act with this role or as this user.
@@ -138,7 +150,11 @@ impl Refusal {
     pub fn reason(&self) -> Reason {
         match self {
             Self::AnsweredByProxy => Reason::AnsweredByProxy,
+            Self::ProxyBodyTooLarge => Reason::ProxyBodyTooLarge,
+            Self::ProxyHeadersTooLarge => Reason::ProxyHeadersTooLarge,
+            Self::ProxyTimeout => Reason::ProxyTimeout,
             Self::UpstreamReset => Reason::UpstreamReset,
+            Self::UpstreamTimedOut => Reason::UpstreamTimedOut,
             Self::UpstreamUnavailable => Reason::UpstreamUnavailable,
             Self::Argument(ArgumentError::InString(_) | ArgumentError::Tangled) => {
                 Reason::ArgumentInString
@@ -210,7 +226,7 @@ impl Refusal {
             Self::Query => Reason::QueryNotAccepted,
             Self::RequestState => Reason::UnknownRequestState,
             Self::Store(error) => (*error).into(),
-            Self::Token(error) => (*error).into(),
+            Self::Token(refused) => refused.error.into(),
             Self::TestUserCredential => Reason::TestUserCredential,
             Self::TooLarge => Reason::BodyTooLarge,
             Self::TooManyValues => Reason::UpstreamAnswerTooManyValues,
@@ -221,6 +237,8 @@ impl Refusal {
             Self::UnknownTask => Reason::UnknownTask,
             Self::Upgrade => Reason::UpgradeNotAccepted,
             Self::UpstreamAnswer => Reason::UpstreamAnswerUncheckable,
+            Self::UpstreamAnswerOverBuffer => Reason::UpstreamAnswerOverBuffer,
+            Self::UpstreamAnswerTooLarge(_) => Reason::UpstreamAnswerTooLarge,
             Self::UpstreamChallenge => Reason::UpstreamChallenged,
             Self::UpstreamRedirect => Reason::UpstreamRedirected,
             Self::ViewAs => Reason::ViewAsNotAllowed,
@@ -230,6 +248,12 @@ impl Refusal {
 
     fn row(&self) -> &'static Refused {
         &self.reason().row().outcome
+    }
+
+    /// Whether the refusal of an answer has the status 200. The caller can act on it, and clients show their
+    /// model no error that comes with another status.
+    pub(crate) fn is_said_with_200(&self) -> bool {
+        matches!(self.row().seen, Seen::Error(200, _))
     }
 
     /// The text for the client and the log. It has no value of the request.
@@ -243,9 +267,29 @@ impl Refusal {
         Decision {
             verdict: row.verdict,
             reason: self.reason().row().code,
-            evidence: vec![Evidence::new(self.fill(row.source), self.fill(row.text))],
+            evidence: self.evidence(row),
             next_action: Some(self.fill(row.next)),
         }
+    }
+
+    fn evidence(&self, row: &Refused) -> Vec<Evidence> {
+        let mut evidence = vec![Evidence::new(self.fill(row.source), self.fill(row.text))];
+        if let Self::Token(RefusedToken {
+            finding: Some(finding),
+            ..
+        }) = self
+        {
+            let mut summary = format!("found {}", finding.found);
+            if let Some(key) = &finding.key {
+                summary.push_str(&format!("; `{key}` in the policy decides about it"));
+            }
+            if let Some(advice) = finding.advice {
+                summary.push_str(&format!(": {advice}"));
+            }
+            let source = crate::audit::name(&format!("token.{}", finding.place));
+            evidence.push(Evidence::new(source, summary));
+        }
+        evidence
     }
 
     /// The scopes to sign in with.
@@ -281,7 +325,7 @@ impl Refusal {
                 | ArgumentError::Structure(name)),
             ) => vec![("error", reason.to_string()), ("argument", name.clone())],
             Self::Argument(reason @ ArgumentError::Tangled) => error(reason),
-            Self::Denied(Denial::Condition { rule, error }) => {
+            Self::Denied(Denial::Condition { rule, error, .. }) => {
                 vec![("rule", rule.clone()), ("error", error.to_string())]
             }
             Self::Denied(Denial::ForeignParameter { name }) => vec![("argument", name.clone())],
@@ -308,6 +352,7 @@ impl Refusal {
             Self::Page(refusal) => vec![("error", refusal.detail())],
             Self::Store(reason) => error(reason),
             Self::Token(reason) => error(reason),
+            Self::UpstreamAnswerTooLarge(limit) => vec![("limit", limit.to_string())],
             Self::AnsweredByProxy
             | Self::Body
             | Self::CannotAsk
@@ -332,6 +377,9 @@ impl Refusal {
             | Self::NotRefreshed
             | Self::Origin
             | Self::PinBroken(_)
+            | Self::ProxyBodyTooLarge
+            | Self::ProxyHeadersTooLarge
+            | Self::ProxyTimeout
             | Self::Query
             | Self::RequestState
             | Self::TestUserCredential
@@ -344,9 +392,11 @@ impl Refusal {
             | Self::UnknownTask
             | Self::Upgrade
             | Self::UpstreamAnswer
+            | Self::UpstreamAnswerOverBuffer
             | Self::UpstreamChallenge
             | Self::UpstreamRedirect
             | Self::UpstreamReset
+            | Self::UpstreamTimedOut
             | Self::UpstreamUnavailable
             | Self::ViewAs
             | Self::WorkerFull => Vec::new(),

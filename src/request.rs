@@ -8,9 +8,11 @@ mod identity_headers;
 pub(crate) mod peer;
 pub(crate) mod release;
 
+mod client_answer;
 mod completion;
 mod confirmation;
 mod credentials;
+mod edit;
 mod identify;
 mod judge;
 mod mirrored_headers;
@@ -18,13 +20,14 @@ mod needs;
 mod opened_ids;
 pub(crate) mod own_tool_call;
 mod page;
+mod running;
 mod understand;
 
 use std::cell::{RefCell, RefMut};
 use std::rc::Rc;
 
 use crate::audit::Record;
-use crate::authorize::Target;
+use crate::authorize::{Denial, Target};
 use crate::cors;
 use crate::decision::{Decision, Evidence, Verdict};
 use crate::effect::Effects;
@@ -35,7 +38,8 @@ use crate::refusal::{self, RefusedRequest};
 use crate::step::{End, Forward};
 use base::http::Reply;
 use base::time::UnixTime;
-use mcp::headers::{Headers, VERSIONS, stated_era};
+use mcp::headers::{HeaderEdit, Headers, VERSIONS, stated_era};
+use mcp::message::ReadableId;
 use mcp::method::Era;
 use policy::{Mode, Policy};
 
@@ -57,12 +61,16 @@ pub(crate) struct Journal {
     pub(crate) caller: Vec<Evidence>,
     /// The JSON-RPC id, when the message is read.
     pub(crate) id: Option<Vec<u8>>,
+    /// Whether the message asks for a task in place of a result.
+    pub(crate) asks_task: bool,
     /// The era that the headers state, and later the one that the message states.
     pub(crate) era: Era,
     /// The web page that sent the request.
     pub(crate) origin: Option<String>,
     /// The client's credential, as in the log.
     pub(crate) client_credential: &'static str,
+    /// In observe mode: the changes of the headers, until these are passed on.
+    pub(crate) observed_headers: Vec<HeaderEdit>,
 }
 
 impl Journal {
@@ -74,9 +82,18 @@ impl Journal {
             record,
             caller: Vec::new(),
             id: None,
+            asks_task: false,
             era: Era::Legacy,
             origin: None,
             client_credential: "none",
+            observed_headers: Vec::new(),
+        }
+    }
+
+    /// Notes the id of a request whose body is refused before it is read, for the answer.
+    pub(crate) fn note_id(&mut self, body: &[u8]) {
+        if let Some(ReadableId::Request(id)) = ReadableId::of(body) {
+            self.id = Some(id);
         }
     }
 
@@ -88,20 +105,49 @@ impl Journal {
         refusal: &Refusal,
         target: Option<Target<'_>>,
     ) -> End {
-        let mut decision = refusal.decision();
-        decision.evidence.splice(0..0, self.caller.iter().cloned());
-        self.record.decide(policy.mode, decision);
-        if policy.mode == Mode::Observe {
+        let asks_for_token = matches!(refusal, Refusal::Denied(Denial::SignIn { .. }));
+        let mode = match policy.enforces_sign_in() && asks_for_token {
+            true => Mode::Enforce,
+            false => policy.mode,
+        };
+        self.refuse_in(mode, policy, refusal, target)
+    }
+
+    /// Ends the request with a refusal that takes effect in the mode `enforce` only.
+    pub(crate) fn refuse_in(
+        &mut self,
+        mode: Mode,
+        policy: &Policy,
+        refusal: &Refusal,
+        target: Option<Target<'_>>,
+    ) -> End {
+        self.note_refusal(mode, refusal);
+        if mode == Mode::Observe {
             self.record.upstream_credential = Some(self.client_credential);
-            return End::Forward(Forward::default());
+            return End::Forward(self.observed());
         }
         let asked = RefusedRequest {
             id: self.id.as_deref(),
             era: self.era,
             target,
-            is_call: self.record.method.as_deref() == Some("tools/call"),
+            is_call: self.record.method.as_deref() == Some("tools/call") && !self.asks_task,
         };
         self.reply(policy, refusal::refuse(policy, refusal, asked))
+    }
+
+    /// Notes a refusal. Its evidence follows the evidence for the caller.
+    pub(crate) fn note_refusal(&mut self, mode: Mode, refusal: &Refusal) {
+        let mut decision = refusal.decision();
+        decision.evidence.splice(0..0, self.caller.iter().cloned());
+        self.record.decide(mode, decision);
+    }
+
+    /// The changes of a request that is only observed.
+    pub(crate) fn observed(&mut self) -> Forward {
+        Forward {
+            headers: std::mem::take(&mut self.observed_headers),
+            body: None,
+        }
     }
 
     /// Ends the request with a reply that a web page can read.
@@ -153,6 +199,7 @@ impl Request {
             journal.client_credential = "passed";
         }
         journal.record.http_method = crate::audit::name(self.method());
+        journal.record.request_id = one("x-request-id").map(crate::audit::name);
         let version = one("mcp-protocol-version").filter(|stated| VERSIONS.contains(stated));
         journal.record.version = version.map(str::to_owned);
     }
@@ -188,6 +235,16 @@ impl Request {
     /// Ends the request with a refusal.
     pub(crate) fn refuse(&self, refusal: &Refusal, target: Option<Target<'_>>) -> End {
         self.journal().refuse(self.policy(), refusal, target)
+    }
+
+    /// Ends a request without a valid token.
+    pub(crate) fn refuse_sign_in(&self, refusal: &Refusal) -> End {
+        let policy = self.policy();
+        let mode = match policy.enforces_sign_in() {
+            true => Mode::Enforce,
+            false => policy.mode,
+        };
+        self.journal().refuse_in(mode, policy, refusal, None)
     }
 
     /// Notes an approval and its evidence.

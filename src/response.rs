@@ -4,6 +4,7 @@
 mod changes;
 mod embedded;
 pub(crate) mod error_texts;
+mod events;
 pub(crate) mod inspect;
 pub(crate) mod instructions;
 pub(crate) mod lists;
@@ -15,22 +16,28 @@ pub(crate) mod sealed_ids;
 mod security_schemes;
 mod server_challenge;
 mod server_message;
+pub(crate) mod server_requests;
+pub mod spellings;
+mod unreadable_items;
 
 use std::rc::Rc;
 
 use self::inspect::{Inspect, ResultOf};
 use self::pins::SeenTools;
+use self::request_ids::RenamedId;
 use self::sealed_ids::{Handles, SESSION};
+use self::spellings::Spellings;
 use crate::audit::Record;
 use crate::caller::Caller;
 use crate::cors;
+use crate::notes::Notes;
 use crate::refusal::{Refusal, error_body};
 use crate::step::{Forward, Step};
 use base::seal::Sealer;
 use base::time::UnixTime;
 use mcp::headers::{HeaderEdit, Headers, media_type};
 use mcp::method::Era;
-use mcp::sse::{self, EventStream};
+use mcp::sse::EventStream;
 use policy::{Hold, Mode, Policy};
 
 /// The answer to one request that went on.
@@ -50,6 +57,10 @@ pub(crate) struct Answering {
     pub(crate) handles: Handles,
     /// The tools the server listed before.
     pub(crate) seen: SeenTools,
+    /// How the server spells arguments.
+    pub(crate) spellings: Spellings,
+    /// Writes to the proxy's memory.
+    pub(crate) notes: Notes,
     /// The key of hashes.
     pub(crate) audit_key: Option<Rc<str>>,
     /// The key that binds ids to their callers.
@@ -65,6 +76,8 @@ pub(crate) struct Answering {
 pub(crate) struct AnsweredRequest {
     /// The JSON-RPC id, as the client wrote it.
     pub(crate) id: Option<Vec<u8>>,
+    /// The id that the server knows it by, if it differs.
+    pub(crate) renamed: Option<RenamedId>,
     /// The era of its protocol version.
     pub(crate) era: Era,
     /// The HTTP method.
@@ -108,7 +121,7 @@ impl Answering {
 
     /// A step, with the changes of every answer's headers if these go on with it.
     fn with_answer_headers(&mut self, mut step: Step) -> Step {
-        if let Step::Forward(forward) = &mut step {
+        if let Step::Forward(forward) | Step::ForwardLast(forward) = &mut step {
             forward.headers.append(&mut self.header_edits);
         }
         step
@@ -134,12 +147,21 @@ impl Answering {
                 forward([LENGTH, "content-type", "content-encoding"].map(remove))
             }
             Body::Unreadable => {
+                let why = "neither plain JSON nor a plain event stream";
+                record.add_evidence("response", why);
                 self.replace_answer(headers, false, &Refusal::UpstreamAnswer, record)
             }
             Body::Events { failed } => {
                 let stream = EventStream::new(self.policy.max_response);
                 self.state = ResponseState::Events { stream, failed };
                 forward([remove(LENGTH)])
+            }
+            Body::Message { failed } if self.announces_too_much(headers) => {
+                if self.must_be_read(failed) {
+                    let refusal = self.too_large();
+                    return self.replace_answer(headers, false, &refusal, record);
+                }
+                forward([])
             }
             Body::Message { failed } => {
                 self.state = ResponseState::Message { failed };
@@ -149,6 +171,19 @@ impl Answering {
                 forward([remove(LENGTH)])
             }
         }
+    }
+
+    /// Whether the headers announce a message that is too large to be read.
+    fn announces_too_much(&self, headers: &Headers) -> bool {
+        let length = headers.one(LENGTH).ok().flatten();
+        let length = length.and_then(|length| length.trim().parse::<u64>().ok());
+        let most = u64::try_from(self.policy.max_response).unwrap_or(u64::MAX);
+        length.is_some_and(|length| length > most)
+    }
+
+    /// The refusal of an answer that is too large to be read.
+    fn too_large(&self) -> Refusal {
+        Refusal::UpstreamAnswerTooLarge(self.policy.max_response)
     }
 
     /// Whether the answer is to a notification or to an answer of the client.
@@ -197,6 +232,16 @@ impl Answering {
         }
     }
 
+    /// When the caller's token is no longer accepted, if the answer is a stream of events that belong to no
+    /// call.
+    pub(crate) fn token_end(&self) -> Option<UnixTime> {
+        let request = &self.request;
+        let is_open_stream = request.http_method == "GET"
+            || request.method.as_deref() == Some("subscriptions/listen");
+        let token = self.caller.as_ref()?.token()?;
+        is_open_stream.then(|| token.usable_until())
+    }
+
     /// Whether the answer's body has to be looked at.
     pub(crate) fn reads_response(&self) -> bool {
         !matches!(self.state, ResponseState::Pass)
@@ -222,7 +267,7 @@ impl Answering {
                 self.answer_error(failed, &Refusal::WorkerFull, record)
             }
             ResponseState::Events { .. } => {
-                self.end_stream(chunk, Vec::new(), &Refusal::WorkerFull, record)
+                self.end_stream(Vec::new(), &Refusal::WorkerFull, record)
             }
             ResponseState::Replaced(rest) => self.pass_chunk(chunk, rest),
             ResponseState::Pass => Step::Forward(Forward::default()),
@@ -244,8 +289,8 @@ impl Answering {
     /// A message that is too large to be read passes unread, if it may.
     fn message_too_large(&mut self, failed: bool, record: &mut Record) -> Step {
         self.state = ResponseState::Pass;
-        if self.must_inspect() || failed && self.inspect.errors {
-            return self.answer_error(failed, &Refusal::UpstreamAnswer, record);
+        if self.must_be_read(failed) {
+            return self.answer_error(failed, &self.too_large(), record);
         }
         Step::Forward(Forward::default())
     }
@@ -286,73 +331,17 @@ impl Answering {
         }
     }
 
-    fn events(
-        &mut self,
-        mut stream: EventStream,
-        failed: bool,
-        chunk: &[u8],
-        now: UnixTime,
-        record: &mut Record,
-    ) -> Step {
-        let (events, too_large) = match stream.push(chunk) {
-            Ok(events) => (events, None),
-            Err(error) => (error.events, Some(error.rest)),
-        };
-        let mut out = Vec::with_capacity(chunk.len());
-        for event in events {
-            match self.event(&event, failed, now, record) {
-                Ok(None) => out.extend_from_slice(&event),
-                Ok(Some(changed)) => out.extend(changed),
-                Err(refusal) => return self.end_stream(chunk, out, &refusal, record),
-            }
-        }
-        match too_large {
-            None => self.state = ResponseState::Events { stream, failed },
-            Some(_) if self.must_inspect() || failed && self.inspect.errors => {
-                return self.end_stream(chunk, out, &Refusal::UpstreamAnswer, record);
-            }
-            // From here on it passes as it comes.
-            Some(rest) => out.extend(rest),
-        }
-        self.pass_chunk(chunk, out)
-    }
-
     /// Whether an answer that is too large to look at is not passed. A handle in one that is passed
     /// is of no use: it does not open. A name that is hidden elsewhere is not worth a long answer.
     fn must_inspect(&self) -> bool {
-        self.inspect.lists || self.inspect.results || self.withholds_errors()
+        // With an id of the filter, the client would wait for its own.
+        let restores_id = self.request.renamed.is_some();
+        self.inspect.lists || self.inspect.results || restores_id || self.withholds_errors()
     }
 
-    /// An event as the client may have it, if anything of it changes.
-    fn event(
-        &mut self,
-        event: &[u8],
-        failed: bool,
-        now: UnixTime,
-        record: &mut Record,
-    ) -> Result<Option<Vec<u8>>, Refusal> {
-        let named = if self.request.era == Era::Legacy {
-            self.seal_event(event)
-        } else {
-            None
-        };
-        if self.request.http_method == "GET" && sse::is_endpoint(event) {
-            return Err(Refusal::HttpSse);
-        }
-        let data = sse::data(event);
-        if data.is_empty() || self.inspect.is_nothing() {
-            return Ok(named);
-        }
-        match self.inspect_message(&data, failed, now, record) {
-            Ok(None) => Ok(named),
-            Ok(Some(changed)) => {
-                let event = named.as_deref().unwrap_or(event);
-                Ok(Some(sse::with_data(event, &changed)))
-            }
-            // A task that no request of this stream asked for: clients do not rely on such events.
-            Err(Refusal::UnknownTask) => Ok(Some(Vec::new())),
-            Err(refusal) => Err(refusal),
-        }
+    /// The same for a message. `failed`: its status is an error.
+    fn must_be_read(&self, failed: bool) -> bool {
+        self.must_inspect() || failed && self.inspect.errors
     }
 
     /// A chunk, replaced only if anything of it changed.
@@ -362,19 +351,6 @@ impl Answering {
             headers: Vec::new(),
             body,
         })
-    }
-
-    /// Ends an event stream with an error, because the rest of it cannot be passed.
-    fn end_stream(
-        &mut self,
-        chunk: &[u8],
-        mut out: Vec<u8>,
-        refusal: &Refusal,
-        record: &mut Record,
-    ) -> Step {
-        out.extend(sse::event(&self.upstream_error(refusal, record)));
-        self.state = ResponseState::Replaced(Vec::new());
-        self.pass_chunk(chunk, out)
     }
 
     /// Replaces an answer that cannot be passed because of its headers: an error keeps its
@@ -387,21 +363,25 @@ impl Answering {
         record: &mut Record,
     ) -> Step {
         let status = headers.one(":status").ok().flatten().unwrap_or_default();
+        let error = self.upstream_error(refusal, record);
         let mut edits = vec![
             set("content-type", "application/json"),
-            remove(LENGTH),
             remove("content-encoding"),
             remove(SESSION),
         ];
+        edits.push(match ended {
+            true => remove(LENGTH),
+            // The client need not wait for the end of the server's answer.
+            false => set(LENGTH, &error.len().to_string()),
+        });
         edits.extend(server_challenge::HEADERS.map(remove));
         let is_the_servers = matches!(
             refusal,
             Refusal::UpstreamChallenge | Refusal::UpstreamRedirect
         );
-        if is_the_servers || !status.starts_with(['4', '5']) {
+        if is_the_servers || !(status.starts_with(['4', '5']) || refusal.is_said_with_200()) {
             edits.push(set(":status", "502"));
         }
-        let error = self.upstream_error(refusal, record);
         if !ended {
             self.state = ResponseState::Replaced(error);
         }
@@ -427,8 +407,7 @@ impl Answering {
     fn answer_error(&mut self, failed: bool, refusal: &Refusal, record: &mut Record) -> Step {
         let error = self.upstream_error(refusal, record);
         self.state = ResponseState::Replaced(Vec::new());
-        // The server did nothing wrong where the result is another caller's.
-        let failed = failed || *refusal == Refusal::NotOwned;
+        let failed = failed || refusal.is_said_with_200();
         self.answer((!failed).then_some("502"), Some(error))
     }
 

@@ -19,6 +19,8 @@ pub enum Step {
     Hold,
     /// Pass the part on, with these changes.
     Forward(Forward),
+    /// Pass the part on, with these changes, and end the answer after it.
+    ForwardLast(Forward),
 }
 
 /// Changes of a message. They include `content-length` if the body changes while the headers are held.

@@ -14,7 +14,8 @@ use crate::decision::Verdict;
 use crate::effect::{Effect, Outcome, Progress, Task};
 use crate::engine::Engine;
 use crate::held::HeldShare;
-use crate::refusal::Refusal;
+use crate::reasons::{Approval, Reason};
+use crate::refusal::{self, Refusal};
 use crate::request::arrived::Arrived;
 pub use crate::request::peer::Peer;
 use crate::request::release::Passed;
@@ -22,7 +23,7 @@ use crate::request::{Journal, Request, forward};
 use crate::step::{End, Forward, Step};
 use base::time::UnixTime;
 use mcp::headers::{HeaderEdit, Headers};
-use policy::Mode;
+use policy::{Mode, Streams};
 
 /// The phases of a request. `Err`: the filter refuses or answers it.
 async fn pass(request: Request, peer: Peer) -> Result<Passed, End> {
@@ -43,6 +44,8 @@ pub enum Ending {
     Whole,
     /// The proxy answered instead of the server.
     ByProxy,
+    /// The proxy answered, because the filter held more of the server's answer than the proxy buffers.
+    OverBuffer,
     /// The server, or the connection to it, ended it too early.
     CutOff,
 }
@@ -69,6 +72,8 @@ enum Phase {
     Passed(Box<Passed>),
     /// The filter refused or answered the request. In observe mode it was passed on.
     Over,
+    /// The proxy answers in place of the server, for this reason. Its body is replaced once.
+    ByProxy(Refusal, Option<Vec<u8>>),
 }
 
 #[derive(Debug)]
@@ -116,22 +121,29 @@ impl Transaction {
         self.advance(progress)
     }
 
-    /// More of the request's body has arrived: `size` bytes so far. `Some`: the body is too large.
-    pub fn request_grows(&mut self, size: usize) -> Option<End> {
+    /// More of the request's body has arrived: `size` bytes so far. `Some`: it is refused. `body` reads these
+    /// bytes.
+    pub fn request_grows(&mut self, size: usize, body: impl FnOnce() -> Vec<u8>) -> Option<End> {
         self.journal.borrow_mut().record.request_bytes = size;
         if self.is_over() {
             return None;
         }
-        if size > self.engine.policy.max_body {
-            return Some(self.abort(&Refusal::TooLarge));
-        }
-        (!self.held.hold(size)).then(|| self.abort(&Refusal::WorkerFull))
+        let refusal = if size > self.engine.policy.max_body {
+            Refusal::TooLarge
+        } else if self.held.hold(size) {
+            return None;
+        } else {
+            Refusal::WorkerFull
+        };
+        // The answer has the id, if it has arrived.
+        self.journal.borrow_mut().note_id(&body());
+        Some(self.abort(&refusal))
     }
 
     /// Continues with the outcome of the effect that the request waits for. `None`: it waits for none.
     pub fn resume(&mut self, outcome: Outcome, now: UnixTime) -> Option<Progress<End>> {
         if let Outcome::Body(body) = &outcome
-            && let Some(end) = self.request_grows(body.len())
+            && let Some(end) = self.request_grows(body.len(), || body.clone())
         {
             return Some(Progress::Done(end));
         }
@@ -168,7 +180,10 @@ impl Transaction {
 
     /// Whether the request is decided.
     pub fn is_over(&self) -> bool {
-        matches!(self.phase, Phase::Passed(_) | Phase::Over)
+        matches!(
+            self.phase,
+            Phase::Passed(_) | Phase::Over | Phase::ByProxy(..)
+        )
     }
 
     /// Whether the request waits for its body.
@@ -230,6 +245,53 @@ impl Transaction {
         }
     }
 
+    /// The headers of an answer that the proxy makes in place of the server. Clients get a JSON-RPC error in
+    /// place of its text. `details` is the proxy's reason.
+    pub fn proxy_answers(&mut self, headers: &Headers, details: &[u8], is_ended: bool) -> Step {
+        let status = headers.one(":status").ok().flatten().unwrap_or_default();
+        let is_passed = matches!(self.phase, Phase::Passed(_));
+        let refusal = proxy_refusal(status, details, is_passed);
+        let policy = &self.engine.policy;
+        let journal = &*self.journal.borrow();
+        let mut forward = Forward::default();
+        let mut body = None;
+        if policy.mode == Mode::Enforce {
+            forward.headers = cors::answer_headers(policy, journal.origin.as_deref(), headers);
+            if !is_ended {
+                let error = refusal::proxy_error(&refusal, journal.id.as_deref());
+                let mut set = |name: &str, value: String| {
+                    forward
+                        .headers
+                        .push(HeaderEdit::Set(name.to_owned(), value));
+                };
+                set("content-type", "application/json".to_owned());
+                set("content-length", error.len().to_string());
+                body = Some(error);
+            }
+        }
+        self.held.hold(0);
+        self.phase = Phase::ByProxy(refusal, body);
+        Step::Forward(forward)
+    }
+
+    /// When the answer ends although the server has not ended it: with the caller's token, for streams that
+    /// are not the answer to one call.
+    pub fn ends_with_token(&self) -> Option<UnixTime> {
+        let policy = &self.engine.policy;
+        let ends = policy.mode == Mode::Enforce && policy.streams == Streams::EndWithToken;
+        match &self.phase {
+            Phase::Passed(passed) if ends => passed.answering.token_end(),
+            _ => None,
+        }
+    }
+
+    /// Notes that the filter ends the answer, because the caller's token expired.
+    pub fn end_with_token(&mut self) {
+        let record = &mut self.journal.borrow_mut().record;
+        record.decision.reason = Approval::StreamEndedWithToken.row().code;
+        self.phase = Phase::Over;
+    }
+
     /// A held answer grew to `size` bytes, and has not ended.
     pub fn response_grows(&mut self, size: usize) -> Step {
         let record = &mut self.journal.borrow_mut().record;
@@ -257,13 +319,22 @@ impl Transaction {
                 self.held.hold(answering.unfinished());
                 step
             }
+            Phase::ByProxy(_, replacement) => Step::Forward(Forward {
+                headers: Vec::new(),
+                // Later parts are empty.
+                body: replacement.as_mut().map(std::mem::take),
+            }),
             _ => Step::Forward(Forward::default()),
         }
     }
 
     /// Whether the answer's body is inspected.
     pub fn reads_response(&self) -> bool {
-        matches!(&self.phase, Phase::Passed(passed) if passed.answering.reads_response())
+        match &self.phase {
+            Phase::Passed(passed) => passed.answering.reads_response(),
+            Phase::ByProxy(_, replacement) => replacement.is_some(),
+            _ => false,
+        }
     }
 
     /// Whether a message of the answer is held until it is complete.
@@ -274,26 +345,54 @@ impl Transaction {
     /// The record of the transaction at its end. `status` is the status that the client received, 0 for
     /// none. `None`: the request never arrived.
     pub fn finish(self, status: u16, ending: Ending, now: UnixTime) -> Option<Record> {
-        let failure = match (&self.phase, ending) {
-            (Phase::Expected, _) => return None,
+        let running = match &self.phase {
+            Phase::Passed(passed) => passed.running.clone(),
+            _ => None,
+        };
+        let failure = match (self.phase, ending) {
+            // The proxy may refuse a request before its headers are complete.
+            (Phase::Expected, _) if status == 0 => return None,
+            (Phase::Expected, _) => Some(proxy_refusal(&status.to_string(), b"", false)),
+            (Phase::ByProxy(refusal, _), _) => Some(refusal),
             (_, Ending::Whole) | (Phase::Over, _) => None,
             (Phase::Judging(_), Ending::ByProxy) => Some(Refusal::AnsweredByProxy),
-            (Phase::Judging(_), Ending::CutOff) => None,
+            (Phase::Judging(_), Ending::CutOff | Ending::OverBuffer) => None,
+            (Phase::Passed(_), Ending::OverBuffer) => Some(Refusal::UpstreamAnswerOverBuffer),
             (Phase::Passed(_), Ending::ByProxy) => Some(Refusal::UpstreamUnavailable),
             (Phase::Passed(_), Ending::CutOff) => Some(Refusal::UpstreamReset),
         };
-        drop(self.phase);
+        if let Some(running) = running {
+            self.engine.notes.delete(running);
+        }
         let mut record = Rc::into_inner(self.journal)?.into_inner().record;
         // A refusal before the end stays. An answer of the proxy cannot be read.
         let is_refused = record.decision.verdict == Verdict::Blocked;
         if let Some(failure) = failure
             && !(ending == Ending::CutOff && is_refused)
         {
+            if record.decision.reason == Reason::ClientGone.row().code {
+                // It was the proxy that ended the request before a decision.
+                record.decision.evidence.clear();
+            }
             record.fail(self.engine.policy.mode, failure.decision());
         }
         record.status = status;
         record.duration_ms = now.as_millis().saturating_sub(self.started.as_millis());
         Some(record)
+    }
+}
+
+/// Why the proxy answers in place of the server. `is_passed`: the request was allowed.
+fn proxy_refusal(status: &str, details: &[u8], is_passed: bool) -> Refusal {
+    let is_timeout = details.ends_with(b"timeout");
+    match status {
+        "413" => Refusal::ProxyBodyTooLarge,
+        "431" => Refusal::ProxyHeadersTooLarge,
+        "408" | "504" if is_passed => Refusal::UpstreamTimedOut,
+        "408" => Refusal::ProxyTimeout,
+        _ if is_passed && is_timeout => Refusal::UpstreamTimedOut,
+        _ if is_passed => Refusal::UpstreamUnavailable,
+        _ => Refusal::AnsweredByProxy,
     }
 }
 

@@ -213,7 +213,6 @@ def test_s20_a_challenge_or_redirect_of_the_server_does_not_pass(
 def test_k2_an_answer_with_too_many_values_is_refused(through: Through) -> None:
     gateway = through("large")
     for said in (structured(json.loads(f"[{'0,' * 1_000_001}0]")), texts(f"[{'0,' * 1_000_001}0]")):
-        # As an event: Envoy holds no JSON of this size with its default buffer.
         exchange = ask(gateway, said, "events")
         assert exchange.response.error_code() == -32603
         assert exchange.record["reason"] == "upstream_answer_too_many_values"

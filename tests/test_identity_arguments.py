@@ -255,7 +255,10 @@ def b28_identity_in_results_the_client_posts(gateway: Gateway) -> None:
     received = gateway.post(body, tokens.support()).forwarded(status=202)
     assert received.json["result"]["content"] == {"userId": USER, "n": 1}
     body = {"jsonrpc": "2.0", "id": 5, "result": {"content": {"impersonate": "x"}}}
-    gateway.post(body, tokens.support()).refused({200, 400, 403}, None, "blocked")
+    exchange = gateway.post(body, tokens.support())
+    assert exchange.record["decision"] == "blocked"
+    # The server waits for an answer, and receives an error.
+    assert exchange.received.json["error"]["code"] == -32603 and b"impersonate\":" not in exchange.received.body
 
 
 @ERAS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +33,7 @@ LISTENERS = {
     "crm": Listener(policy()),
     "http2_server": Listener(policy(), cluster="upstream_h2"),
     "small": Listener(policy(max_response="8KiB")),
+    "own_tools": Listener(policy(auth_tools=True)),
 }
 
 HIDDEN = b"crm.purge"
@@ -150,13 +152,17 @@ def b26_names_are_read_and_not_searched_for(gateway: Gateway, upstream: Upstream
     hidden(exchange)
 
 
-UNREADABLE: dict[str, bytes] = {
+UNREADABLE_ITEMS: dict[str, bytes] = {
     "two_names": tools(b'{"name":"crm.get_customer","name":"crm.purge"}'),
     "look_alike_name": tools(b'{"name":"crm.get_customer","Name":"crm.purge"}'),
     "no_name": tools(b'{"title":"crm.purge"}'),
     "name_list": tools(b'{"name":["crm.purge"]}'),
     "item_text": tools(b'"crm.purge"'),
     "item_list": tools(b'[{"name":"crm.purge"}]'),
+    "invalid_utf8": tools(b'{"name":"crm.purge","x":"\xff"}'),
+}
+
+UNREADABLE: dict[str, bytes] = {
     "tools_object": b'{"jsonrpc":"2.0","id":1,"result":{"tools":{"name":"crm.purge"}}}',
     "tools_twice": b'{"jsonrpc":"2.0","id":1,"result":{"tools":[],"tools":[{"name":"crm.purge"}]}}',
     "look_alike_tools": b'{"jsonrpc":"2.0","id":1,"result":{"tools":[],"Tools":[{"name":"crm.purge"}]}}',
@@ -167,7 +173,6 @@ UNREADABLE: dict[str, bytes] = {
     "cut": tools(tool("crm.purge"))[:-2],
     "byte_order_mark": b"\xef\xbb\xbf" + tools(tool("crm.purge")),
     "not_json": b"crm.purge",
-    "invalid_utf8": tools(b'{"name":"crm.purge","x":"\xff"}'),
 }
 
 
@@ -181,7 +186,15 @@ def b26_a_list_that_is_not_understood_is_not_shown(gateway: Gateway, upstream: U
     assert exchange.response.error_code() is not None
 
 
-@pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
+@pytest.mark.parametrize("body", UNREADABLE_ITEMS.values(), ids=UNREADABLE_ITEMS)
+def b26_an_item_that_is_not_understood_is_not_shown(gateway: Gateway, upstream: Upstream, body: bytes) -> None:
+    upstream.answer = json_answer(body)
+    exchange = ask(gateway)
+    hidden(exchange)
+    assert names(exchange) == []
+
+
+@pytest.mark.parametrize("body", [*UNREADABLE.values(), *UNREADABLE_ITEMS.values()], ids=[*UNREADABLE, *UNREADABLE_ITEMS])
 def b30_after_an_unreadable_event_nothing_is_shown_unfiltered(
     gateway: Gateway, upstream: Upstream, body: bytes
 ) -> None:
@@ -335,7 +348,8 @@ def b35_lists_larger_than_the_limit(
     upstream.answer = answer(tools(*DENIED, tool("crm.search_" + "x" * 9000)), style).split(1000)
     exchange = ask(through("small"))
     hidden(exchange)
-    assert exchange.status == 502 or style == "events"
+    assert exchange.status == 200
+    assert exchange.record["reason"] == "upstream_answer_too_large"
 
 
 @pytest.mark.parametrize("style", ["json", "events"])
@@ -385,3 +399,16 @@ def b15_lists_on_a_get_stream_are_filtered(gateway: Gateway, upstream: Upstream)
     exchange = gateway.get(token=tokens.support())
     hidden(exchange)
     assert json.loads(exchange.response.events()[0]) == PROGRESS
+
+
+def test_r9_the_filters_own_tools_have_names_that_all_clients_take(
+    through: Callable[[str], Gateway], upstream: Upstream
+) -> None:
+    gateway = through("own_tools")
+    upstream.answer = json_answer(tools())
+    own = names(ask(gateway))
+    assert len(own) == 3
+    assert all(re.fullmatch("[a-zA-Z0-9_-]{1,64}", name) for name in own), own
+    call = {"name": own[0], "arguments": {}}
+    exchange = gateway.post(message(LEGACY, "tools/call", call), tokens.support())
+    assert exchange.record["reason"] == "auth_tool_answered" and "result" in exchange.response.rpc()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from .harness import tokens
+from .harness import client, tokens
 from .harness.answers import json_answer, result
 from .harness.client import Request
 from .harness.envoy import PRIVATE, Envoy
@@ -23,6 +23,8 @@ LISTENERS = {
     "crm": Listener(policy()),
     "plain": Listener(policy(audit={"subject": "plain"})),
     "omitted": Listener(policy(audit={"subject": "omit"})),
+    "both": Listener(policy(audit={"log": "both"})),
+    "envoy_log": Listener(policy(audit={"log": "envoy_log"})),
 }
 
 
@@ -72,6 +74,36 @@ def b45_a_callers_hash_is_the_same_every_time(gateway: Gateway) -> None:
     assert any(stable[1][name] != stable[2].get(name) for name in same), "no field tells callers apart"
 
 
+def test_r18_the_record_names_client_address_and_request(gateway: Gateway) -> None:
+    exchange = gateway.post(call(LEGACY, "crm.get_customer"), tokens.support(client_id=tokens.OMIT, azp="desktop"))
+    exchange.forwarded()
+    record = exchange.record
+    assert record["client"] == "desktop"
+    assert record["client.address"] == "127.0.0.1"
+    # Envoy's own, which its access log has too, and which the server gets.
+    assert record["request_id"] == exchange.received.header("x-request-id")
+    refused = gateway.post(call(LEGACY, "crm.purge"), tokens.support())
+    refused.refused(200)
+    assert refused.record["client"] == "chat" and refused.record["request_id"] != record["request_id"]
+    unsigned = gateway.post(call(LEGACY, "crm.purge"), None).record
+    assert unsigned["client.address"] == "127.0.0.1" and unsigned["request_id"]
+
+
+def test_r18_a_record_is_in_one_log(through: Callable[[str], Gateway]) -> None:
+    body = call(LEGACY, "crm.get_customer")
+    # The gateway compares the two logs.
+    through("crm").post(body, tokens.support()).forwarded()
+    through("both").post(body, tokens.support()).forwarded()
+    gateway = through("envoy_log")
+    gateway.upstream.take()
+    client.send(gateway.port, post(body, tokens.support()))
+    gateway.wait_for_arrival()
+    gateway.envoy.wait_until_quiet()
+    assert gateway._host_log().count("mcp_auth_access {") == 1  # noqa: SLF001
+    assert '"record":-' in gateway.envoy.access_path.read_text().splitlines()[-1]
+    gateway.skip_log()
+
+
 SECRETS: dict[str, Request] = {
     "argument": post(call(LEGACY, "crm.get_customer", {"query": PRIVATE}), tokens.support()),
     "argument_name": post(call(LEGACY, "crm.get_customer", {PRIVATE: 1}), tokens.support()),
@@ -93,7 +125,7 @@ SECRETS: dict[str, Request] = {
     "not_a_token": post(call(LEGACY, "crm.get_customer"), PRIVATE),
     "basic": post(call(LEGACY, "crm.get_customer"), None, headers=[("authorization", f"Basic {PRIVATE}")]),
     "key_id": post(call(LEGACY, "crm.get_customer"), tokens.support(header={"kid": PRIVATE})),
-    "issuer": post(call(LEGACY, "crm.get_customer"), tokens.support(iss=f"https://{PRIVATE}")),
+    "claim": post(call(LEGACY, "crm.get_customer"), tokens.support(org_id=[PRIVATE, PRIVATE + "2"])),
     "subject": post(call(LEGACY, "crm.get_customer"), tokens.support(sub=PRIVATE)),
     "cookie": post(call(LEGACY, "crm.get_customer"), tokens.support(), headers=[("cookie", PRIVATE)]),
     "session": post(call(LEGACY, "crm.get_customer"), tokens.support(), headers=[("mcp-session-id", PRIVATE)]),

@@ -8,17 +8,19 @@ import pytest
 
 from .harness import tokens
 from .harness.answers import encoded, json_answer, listing
+from .harness.client import Request
 from .harness.envoy_config import Listener
 from .harness.gateway import Exchange, Gateway
 from .harness.http import Received, Text
 from .harness.messages import LEGACY, MODERN, call, message
-from .harness.policy import fetched, policy
+from .harness.policy import METADATA, WELL_KNOWN, fetched, policy
 from .harness.upstream import Upstream
 from .harness.variants import CLIENTS, ERAS
 
 LISTENERS = {
     "no_option": Listener(policy(mode="observe", max_body=200_000), stop_iteration=False),
     "crm": Listener(policy(mode="observe")),
+    "sign_in": Listener(policy(mode="observe", observe={"sign_in": True})),
     "no_keys": Listener(policy(mode="observe", issuers=[fetched("/", jwks={"cluster": "dead"})])),
 }
 
@@ -93,3 +95,27 @@ def b19_a_missing_option_is_logged_and_requests_pass(through: Callable[[str], Ga
         exchange = gateway.post(body, tokens.support())
         assert observed(exchange).body == encoded(body)
         assert exchange.record["reason"] == "request_not_held"
+
+
+def test_r17_with_sign_in_requests_need_a_valid_token(through: Callable[[str], Gateway]) -> None:
+    gateway = through("sign_in")
+    body = call(LEGACY, "crm.purge")
+    exchange = gateway.post(body, None).refused(401, None, "needs_review")
+    assert METADATA in (exchange.response.header("www-authenticate") or "")
+    assert gateway.get(WELL_KNOWN + "/mcp").status == 200
+    gateway.post(body, tokens.support(aud="another")).invalid_token("token_audience_wrong")
+    gateway.bodyless("HEAD").refused(401)
+    gateway.send(Request("POST", "/mcp?x=1", [("content-type", "application/json")], b"{}")).refused(401)
+
+
+@CLIENTS
+def test_r17_with_sign_in_the_rest_is_only_watched(through: Callable[[str], Gateway], http2: bool) -> None:
+    gateway = through("sign_in")
+    body = call(LEGACY, "crm.purge", {"user_id": "user-bob"})
+    exchange = gateway.post(body, tokens.support(), http2=http2)
+    received = observed(exchange)
+    assert received.body == encoded(body)
+    assert (exchange.record["reason"], exchange.record["would_be"]) == ("no_role", "blocked")
+    assert exchange.record["enduser.id"] and exchange.record["enduser.roles"] == ["support"]
+    # The filter asked for the token, not the server.
+    assert received.header("authorization") is None

@@ -116,6 +116,17 @@ def test_the_demos_policy_fits_the_schema() -> None:
 # Envoy's configuration
 
 
+def test_r14_the_shipped_routes_have_no_limit_for_long_calls() -> None:
+    manager = proxy.connection_manager(proxy.load())
+    [host] = manager["route_config"]["virtual_hosts"]
+    for route in host["routes"]:
+        assert (route["route"]["timeout"], route["route"]["idle_timeout"]) == ("0s", "0s")
+    documents = [each for each in yaml.safe_load_all(proxy.ISTIO_FILE.read_text()) if each["kind"] == "EnvoyFilter"]
+    patches = [each["patch"]["value"] for each in documents[0]["spec"]["configPatches"]]
+    managers = [each["typed_config"] for each in patches if "normalize_path" in each.get("typed_config", {})]
+    assert [each["stream_idle_timeout"] for each in managers] == ["0s"]
+
+
 @VERSIONS
 def test_envoys_configuration_guards(running: Running, version: str | None) -> None:
     with running(version) as stack:
@@ -345,6 +356,20 @@ def test_istio_and_envoy_have_the_same_settings() -> None:
         document = settings["configuration"]["value"]
         del document["resource"], document["issuers"][0]["issuer"], document["issuers"][0]["jwks"]
     assert ours == theirs
+
+
+def test_r1_every_shipped_configuration_buffers_what_the_policy_lets_pass() -> None:
+    """The largest answer, and room for one more read of the server's connection."""
+    key = "per_connection_buffer_limit_bytes"
+    [listener] = proxy.load()["static_resources"]["listeners"]
+    documents = yaml.safe_load_all(proxy.ISTIO_FILE.read_text())
+    [resource] = [each for each in documents if each["kind"] == "EnvoyFilter"]
+    patches = [each for each in resource["spec"]["configPatches"] if each["applyTo"] == "LISTENER"]
+    [patch] = patches
+    assert patch["match"] == {"context": "SIDECAR_INBOUND", "listener": {"name": "virtualInbound"}}
+    default = 8 * 1024 * 1024
+    assert "| `max_response` | `8MiB` |" in (ROOT / "docs" / "policy.md").read_text()
+    assert patch["patch"]["value"][key] == listener[key] == default + 2 * 1024 * 1024
 
 
 def as_in_istio(config: proxy.Config, file: Path) -> proxy.Config:

@@ -30,8 +30,9 @@ const SIZES: [usize; 4] = [16 * 1024, 32 * 1024, 64 * 1024, 128 * 1024];
 /// The shortest of so many runs is taken, or of fewer if they take longer than this.
 const RUNS: usize = 9;
 const PATIENCE: Duration = Duration::from_millis(500);
-/// Linear work costs 1.0. Caches that no longer hold the data cost up to twice as much.
-const LIMIT: f64 = 2.0;
+/// Linear work costs 1.0, and quadratic work 8.0. An allocator that takes large blocks from the system costs
+/// up to 2.5.
+const LIMIT: f64 = 3.0;
 /// What takes less time than this at the largest size is not judged: it is refused at once.
 const NEGLIGIBLE: Duration = Duration::from_micros(200);
 

@@ -125,13 +125,12 @@ impl AccountPlace {
         if test_user.is_some_and(|user| !user.connections.contains(&connection.name)) {
             return Err(NoAccountPlace::TestUser);
         }
-        let issuer = policy.issuers.get(caller.issuer().0);
         let user = caller.identity().user.clone();
         let conversation = ConversationId::of_caller(policy, caller, session);
-        match (issuer, user, conversation) {
-            (Some(issuer), Some(user), Some(conversation)) => Ok(Self {
+        match (user, conversation) {
+            (Some(user), Some(conversation)) => Ok(Self {
                 resource: policy.resource.clone(),
-                issuer: issuer.issuer.clone(),
+                issuer: caller.issuer_name().to_owned(),
                 user,
                 conversation,
                 connection: connection.name.clone(),

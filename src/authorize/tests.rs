@@ -87,6 +87,7 @@ fn not_true(rule: &str) -> Result<Vec<Evidence>, Denial> {
     Err(Denial::Condition {
         rule: rule.into(),
         error,
+        message: None,
     })
 }
 

@@ -1,6 +1,6 @@
 //! The host calls of the filter. Each is made only where its status is known.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, UNIX_EPOCH};
 
 use proxy_wasm::hostcalls;
@@ -26,12 +26,7 @@ impl Host for EnvoyHost {
     }
 
     fn client(&self) -> ClientNetwork {
-        let address = address("source");
-        let address = str::from_utf8(&address).ok().map(str::parse::<SocketAddr>);
-        match address {
-            Some(Ok(address)) => ClientNetwork::of(address.ip()),
-            _ => ClientNetwork::UNKNOWN,
-        }
+        client_address().map_or(ClientNetwork::UNKNOWN, ClientNetwork::of)
     }
 
     fn log(&self, error: &str) {
@@ -59,6 +54,13 @@ impl Host for EnvoyHost {
     fn wake(&self, after: Duration) {
         let _ = hostcalls::set_tick_period(after);
     }
+}
+
+/// The address of the client, as Envoy knows it. `None`: it has no IP address.
+pub(super) fn client_address() -> Option<IpAddr> {
+    let address = address("source");
+    let address: SocketAddr = str::from_utf8(&address).ok()?.parse().ok()?;
+    Some(address.ip())
 }
 
 /// The host's clock.
@@ -115,6 +117,13 @@ pub(super) fn reply(reply: &Reply) {
     let sent = hostcalls::send_http_response(u32::from(reply.status), headers, Some(&reply.body));
     if sent.is_err() {
         log(LogLevel::Error, "an answer could not be sent");
+    }
+}
+
+/// Ends the answer of the effective context, whose headers were sent: a reply can only close the stream.
+pub(super) fn end_answer() {
+    if hostcalls::send_http_response(502, Vec::new(), None).is_err() {
+        log(LogLevel::Error, "an answer could not be ended");
     }
 }
 
@@ -176,6 +185,12 @@ pub(super) fn is_from_upstream() -> bool {
     code_details() == b"via_upstream"
 }
 
+/// Whether Envoy answered with an error of its own, because the filter held more of the server's answer than
+/// Envoy buffers.
+pub(super) fn has_refused_to_buffer() -> bool {
+    code_details() == b"response_payload_too_large"
+}
+
 /// Whether the server, or the connection to it, ended the answer, and not the client.
 pub(super) fn server_failed() -> bool {
     /// The response flags for clients that disconnect or break the protocol.
@@ -185,7 +200,7 @@ pub(super) fn server_failed() -> bool {
 }
 
 /// The source of the response code, in Envoy's words.
-fn code_details() -> Vec<u8> {
+pub(super) fn code_details() -> Vec<u8> {
     let details = hostcalls::get_property(vec!["response", "code_details"]);
     details.ok().flatten().unwrap_or_default()
 }

@@ -7,16 +7,20 @@ use std::time::Duration;
 use super::callbacks_seen::CallbacksSeen;
 use super::host_calls::{self, EnvoyHost};
 use super::metrics::Metrics;
-use super::stream::Stream;
+use super::stream::{EndCause, Stream};
 use crate::effect::{Effect, Outcome};
 use crate::engine::Engine;
 use crate::host::{Host, Worker};
 use crate::transaction::Transaction;
+use base::time::UnixTime;
 
 /// The interval at which the timer checks whether keys are due.
 const IDLE_TICK: Duration = Duration::from_secs(1);
 /// The timer's next tick if a stream waits for it.
 const SOON: Duration = Duration::from_millis(1);
+
+/// The time in which the server may end an answer whose rest is not passed on.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// A waiting stream. The reference is empty if its client has disconnected.
 type WaitingStream = Weak<RefCell<Stream>>;
@@ -35,6 +39,8 @@ pub(super) struct Shared {
     held: RefCell<Vec<WaitingStream>>,
     /// Streams that continue at the next tick.
     paused: RefCell<Vec<WaitingStream>>,
+    /// Answers to end, each at a tick after its time.
+    ending: RefCell<Vec<(UnixTime, EndCause, WaitingStream)>>,
 }
 
 impl Shared {
@@ -50,6 +56,7 @@ impl Shared {
             seen: CallbacksSeen::default(),
             held: RefCell::default(),
             paused: RefCell::default(),
+            ending: RefCell::default(),
         }
     }
 
@@ -73,6 +80,16 @@ impl Shared {
         self.worker.perform(Weak::clone(stream), context, effect)
     }
 
+    /// Makes the writes that no request waits for.
+    pub(super) fn write_notes(&self) {
+        self.worker.write_notes();
+    }
+
+    /// Gives the worker integer ids for requests, if it has none left.
+    pub(super) fn supply_ids(&self) {
+        self.worker.supply_ids();
+    }
+
     /// Takes the answer to a call, if the call belongs to this policy.
     pub(super) fn answered(&self, token: u32, size: usize) {
         wake(
@@ -94,7 +111,36 @@ impl Shared {
         let paused = self.paused.take();
         let paused = paused.iter().filter_map(Weak::upgrade);
         paused.for_each(|stream| Stream::resume(&stream));
+        self.end_answers();
         self.look_after_held();
+    }
+
+    /// Ends the answer of a stream at this time, if it has not ended before.
+    pub(super) fn end_at(&self, stream: &WaitingStream, time: UnixTime, cause: EndCause) {
+        let entry = (time, cause, Weak::clone(stream));
+        self.ending.borrow_mut().push(entry);
+    }
+
+    /// Ends the answer of a stream, if the server does not do it soon. At once, Envoy would discard its last part.
+    pub(super) fn end_soon(&self, stream: &WaitingStream) {
+        let time = host_calls::now().saturating_add(GRACE);
+        self.end_at(stream, time, EndCause::GivenUp);
+    }
+
+    fn end_answers(&self) {
+        if self.ending.borrow().is_empty() {
+            return;
+        }
+        let now = host_calls::now();
+        let mut all = self.ending.take();
+        all.retain(|(_, _, stream)| stream.strong_count() > 0);
+        let (due, later): (Vec<_>, Vec<_>) = all.into_iter().partition(|(time, ..)| now >= *time);
+        self.ending.borrow_mut().extend(later);
+        for (_, cause, stream) in due {
+            if let Some(stream) = stream.upgrade() {
+                Stream::end_answer(&stream, cause);
+            }
+        }
     }
 
     /// Continues a stream at the next tick.

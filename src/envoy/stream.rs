@@ -1,5 +1,6 @@
 //! One HTTP stream: the host's callbacks go into the transaction, and its effects into host calls.
 
+mod answer;
 mod callbacks;
 
 use std::cell::RefCell;
@@ -8,25 +9,19 @@ use std::rc::{Rc, Weak};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{Action, BufferType, LogLevel, MapType};
 
+use self::answer::AnswerHeaders;
+pub(super) use self::answer::EndCause;
 pub(super) use self::callbacks::StreamContext;
 use super::host_calls;
 use super::shared::Shared;
 use crate::effect::{Effect, Outcome, Progress};
-use crate::step::{End, Step};
-use crate::transaction::{Ending, Transaction};
+use crate::step::End;
+use crate::transaction::Transaction;
 use mcp::headers::{HeaderEdit, Headers};
 use policy::{Hold, Policies};
 
 /// The path of held request headers, until the host is known to hold headers.
 const UNJUDGED_PATH: &str = "/.mcp-auth/unjudged";
-/// The status of held answer headers, until the host is known to deliver bodies.
-const UNJUDGED_STATUS: &str = "502";
-
-/// Held headers of an answer.
-struct AnswerHeaders {
-    status: String,
-    content_type: Option<String>,
-}
 
 /// A stream, as the callbacks, the timer and the calls see it.
 pub(super) struct Stream {
@@ -127,6 +122,7 @@ impl Stream {
         if self.shared.engine.policy.local.is_some() {
             transaction.set_peer(host_calls::peer());
         }
+        self.shared.supply_ids();
         let progress = transaction.request_headers(headers, ended, host_calls::now());
         self.advance(progress)
     }
@@ -149,6 +145,9 @@ impl Stream {
                         BufferType::HttpRequestBody,
                         size,
                     )))
+                }
+                Progress::Waits(effect @ Effect::Memory(_)) => {
+                    self.shared.perform(&self.own, self.id, effect)
                 }
                 Progress::Waits(effect) => {
                     if !self.shared.seen.has_timer(host_calls::now().as_millis()) {
@@ -204,6 +203,7 @@ impl Stream {
 
     /// Makes the host calls for a request that is over.
     fn end(&mut self, end: End) -> Action {
+        self.shared.write_notes();
         self.restore_path();
         match end {
             End::Forward(forward) => {
@@ -283,7 +283,8 @@ impl Stream {
                 None => Action::Pause,
             };
         }
-        match transaction.request_grows(size) {
+        let body = || host_calls::buffer(BufferType::HttpRequestBody, size);
+        match transaction.request_grows(size, body) {
             Some(end) => self.end(end),
             None => Action::Pause,
         }
@@ -297,139 +298,6 @@ impl Stream {
         };
         let end = transaction.host_does_not_hold();
         self.end(end)
-    }
-
-    /// The answer's headers.
-    fn response_headers(&mut self, ended: bool) -> Action {
-        self.has_answer_headers = true;
-        let Some(transaction) = &mut self.transaction else {
-            return Action::Continue;
-        };
-        if self.replied {
-            return Action::Continue;
-        }
-        let headers = host_calls::headers(MapType::HttpResponseHeaders);
-        self.has_answer_end = ended;
-        if !transaction.is_over() || is_error(&headers) {
-            let is_from_upstream = host_calls::is_from_upstream();
-            if is_from_upstream && !transaction.is_over() {
-                // The server answers a request that was never judged.
-                return self.refuse_undelivered();
-            }
-            self.is_by_proxy = !is_from_upstream;
-        }
-        let step = transaction.response_headers(&headers, ended);
-        // With a buffer filter, headers cannot wait for their body.
-        let can_wait = self.shared.engine.policy.hold == Hold::StopIteration;
-        let is_unsure = can_wait && transaction.reads_response() && !ended;
-        let action = self.response_step(&step);
-        if is_unsure && !self.shared.seen.delivers_answers() {
-            self.hold_answer_headers();
-            return Action::Pause;
-        }
-        action
-    }
-
-    /// Makes the headers of an answer those of an error. If the host did not deliver its body, they would
-    /// pass with it, unjudged.
-    fn hold_answer_headers(&mut self) {
-        let headers = host_calls::headers(MapType::HttpResponseHeaders);
-        let one = |name| headers.one(name).ok().flatten().map(str::to_owned);
-        self.answer_headers = one(":status").map(|status| AnswerHeaders {
-            status,
-            content_type: one("content-type"),
-        });
-        host_calls::edit_headers(
-            MapType::HttpResponseHeaders,
-            &[
-                HeaderEdit::Set(":status".to_owned(), UNJUDGED_STATUS.to_owned()),
-                HeaderEdit::Remove("content-type".to_owned()),
-            ],
-        );
-    }
-
-    fn restore_answer_headers(&mut self) {
-        if let Some(AnswerHeaders {
-            status,
-            content_type,
-        }) = self.answer_headers.take()
-        {
-            let mut edits = vec![HeaderEdit::Set(":status".to_owned(), status)];
-            edits.extend(content_type.map(|text| HeaderEdit::Set("content-type".to_owned(), text)));
-            host_calls::edit_headers(MapType::HttpResponseHeaders, &edits);
-        }
-    }
-
-    /// The answer grew to `size` bytes, or brought a chunk of that size, or ended.
-    fn response_body(&mut self, size: usize, ended: bool) -> Action {
-        self.response_size = size;
-        self.has_answer_end |= ended;
-        self.restore_answer_headers();
-        let Some(transaction) = &mut self.transaction else {
-            return Action::Continue;
-        };
-        if !self.has_answer_headers && !self.replied && transaction.is_over() {
-            // Its headers were passed on, and may have its length.
-            report_undelivered(&self.shared);
-            host_calls::replace_buffer(BufferType::HttpResponseBody, size, &vec![b' '; size]);
-            return Action::Continue;
-        }
-        if self.replied || !transaction.reads_response() {
-            return Action::Continue;
-        }
-        if transaction.holds_response() && !ended {
-            // Each copy of the buffer would be as long as all chunks before it.
-            let step = transaction.response_grows(size);
-            return self.response_step(&step);
-        }
-        let body = host_calls::buffer(BufferType::HttpResponseBody, size);
-        let step = transaction.response_body(&body, host_calls::now());
-        self.response_step(&step)
-    }
-
-    /// The end of the answer, when the stream has ended.
-    fn ending(&self) -> Ending {
-        if self.replied {
-            return Ending::Whole;
-        }
-        if self.is_by_proxy {
-            return Ending::ByProxy;
-        }
-        match self.has_answer_headers && !self.has_answer_end && host_calls::server_failed() {
-            true => Ending::CutOff,
-            false => Ending::Whole,
-        }
-    }
-
-    /// The stream has ended: now it shows whether the host kept a part back.
-    fn check_delivery(&self) {
-        let asks = |ask: fn(&Transaction) -> bool| self.transaction.as_ref().is_some_and(ask);
-        let is_headless = !self.has_answer_headers && !self.replied;
-        let is_unread = !self.replied
-            && !self.shared.seen.delivers_answers()
-            && asks(Transaction::reads_response);
-        let is_held = self.answer_headers.is_some() || asks(Transaction::holds_response);
-        if !is_held && !is_headless && !is_unread {
-            return;
-        }
-        // The whole answer of the server was passed on, and a part of it was not delivered here.
-        let is_sent = host_calls::number(&["response", "size"]) > Some(0);
-        if host_calls::is_from_upstream() && !host_calls::server_failed() && is_sent {
-            report_undelivered(&self.shared);
-        }
-    }
-
-    /// Makes the host calls of a step of the answer. An answer is never replaced by a reply: what
-    /// is wrong with it is said in its own place.
-    fn response_step(&self, step: &Step) -> Action {
-        let Step::Forward(forward) = step else {
-            return Action::Pause;
-        };
-        host_calls::edit_headers(MapType::HttpResponseHeaders, &forward.headers);
-        if let Some(body) = &forward.body {
-            host_calls::replace_buffer(BufferType::HttpResponseBody, self.response_size, body);
-        }
-        Action::Continue
     }
 
     /// Whether a held stream may still get its body. If the host has it and keeps it back, the
@@ -464,12 +332,6 @@ impl Stream {
 /// Whether Envoy's router already has the request: then nothing held the headers back.
 fn headers_left() -> bool {
     host_calls::number(&["upstream", "request_attempt_count"]).is_some_and(|attempts| attempts > 0)
-}
-
-/// Whether an answer has the status of an error.
-fn is_error(headers: &Headers) -> bool {
-    let status = headers.one(":status").ok().flatten();
-    status.is_some_and(|status| status.starts_with(['4', '5']))
 }
 
 fn report_host(shared: &Shared) {

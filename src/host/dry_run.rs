@@ -95,9 +95,14 @@ impl DryRun {
         transaction: &mut Transaction,
         mut progress: Progress<End>,
     ) -> Progress<End> {
+        self.worker.supply_ids();
         loop {
             let effect = match progress {
-                Progress::Waits(Effect::Body(_)) | Progress::Done(_) => return progress,
+                Progress::Waits(Effect::Body(_)) => return progress,
+                Progress::Done(_) => {
+                    self.worker.write_notes();
+                    return progress;
+                }
                 Progress::Waits(effect) => effect,
             };
             let outcome = match effect {
@@ -111,6 +116,11 @@ impl DryRun {
                 None => return Progress::Waits(Effect::Body(None)),
             }
         }
+    }
+
+    /// Makes the writes that no request waits for.
+    pub fn write_notes(&self) {
+        self.worker.write_notes();
     }
 
     fn outcome(&self, effect: Effect) -> Outcome {

@@ -12,10 +12,13 @@ use super::rollbacks::Rollbacks;
 use super::single_flight::{FlightId, SingleFlight};
 use crate::effect::{Effect, Outcome, Progress, Task};
 use crate::engine::{Engine, Finished};
+use crate::integer_ids::IntegerIds;
 use base::http::{HttpRequest, HttpResponse};
-use base::store::{StoreError, Stored, etcd};
+use base::store::{Key, RecordKind, StoreError, StoreOperation, StoreRecord, Stored, etcd};
 use base::time::UnixTime;
 
+/// How long the counter of integer ids is kept after its last use.
+const COUNTER_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 /// The length of a pause.
 const PAUSE: Duration = Duration::from_millis(100);
 /// A call without an answer for this time never gets one. The host's own limit is shorter.
@@ -85,6 +88,50 @@ impl<R> Worker<R> {
             effect => {
                 let performed = self.carry_out(CallOwner::Request(request), context, effect);
                 performed.map(|(_, outcome)| outcome)
+            }
+        }
+    }
+
+    /// Carries out an operation on the proxy's memory.
+    fn in_memory(&self, operation: StoreOperation) -> Result<Stored, StoreError> {
+        let operation = self.engine.secrets.store_names.name(operation);
+        self.host.store(&operation)
+    }
+
+    /// Makes the writes that no request waits for. A write that fails is lost.
+    pub fn write_notes(&self) {
+        for operation in self.engine.notes.take() {
+            let _ = self.in_memory(operation);
+        }
+    }
+
+    /// Gives the worker integer ids for requests, if it has none left.
+    pub fn supply_ids(&self) {
+        const TRIES: usize = 16;
+        let ids = &self.engine.integer_ids;
+        if !ids.is_used_up() {
+            return;
+        }
+        let counter = |block: u32| StoreRecord {
+            key: Key::of(RecordKind::RequestIds, &[], &[]),
+            value: block.to_string(),
+            expires: self.host.now().whole_seconds().saturating_add(COUNTER_LIFE),
+        };
+        for _ in 0..TRIES {
+            let known = self.in_memory(StoreOperation::Get(counter(0).key));
+            let Ok(Stored::Value(known)) = known else {
+                return;
+            };
+            let known: Option<u32> = known.and_then(|known| known.parse().ok());
+            let block =
+                known.unwrap_or_else(|| IntegerIds::any_block((self.engine.secrets.random.0)()));
+            let next = counter(IntegerIds::after(block));
+            let taken = self.in_memory(match known {
+                Some(_) => StoreOperation::Replace(counter(block), next),
+                None => StoreOperation::Create(next),
+            });
+            if taken == Ok(Stored::Created(true)) {
+                return ids.give(block);
             }
         }
     }
@@ -194,10 +241,8 @@ impl<R> Worker<R> {
         match (effect, &self.engine.policy.store) {
             (Effect::Call(request), _) => self.call(owner, context, &request, None),
             (Effect::Client, _) => Some((owner, Outcome::Client(self.host.client()))),
-            (Effect::Store(operation), None) => {
-                let operation = self.engine.secrets.store_names.name(operation);
-                let stored = self.host.store(&operation);
-                Some((owner, Outcome::Store(stored)))
+            (Effect::Memory(operation), _) | (Effect::Store(operation), None) => {
+                Some((owner, Outcome::Store(self.in_memory(operation))))
             }
             (Effect::Store(operation), Some(etcd)) => {
                 let operation = self.engine.secrets.store_names.name(operation);

@@ -12,6 +12,9 @@ Approval: &'static str,
         "The request uses the server itself, not a tool, prompt or resource: `initialize`, `ping`, a \
          list, a notification, GET or DELETE." =>
         "the server's answer";
+    StreamEndedWithToken "stream_ended_with_token"
+        "The filter ended an event stream because the token of its caller expired." =>
+        "the server's events until then; the connection is closed";
     MetadataPublished "metadata_published"
         "The client asked for the protected resource metadata (RFC 9728)." =>
         "the metadata, HTTP 200";

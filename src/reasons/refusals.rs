@@ -4,7 +4,7 @@ use super::Challenge::{
     InsufficientScope, InvalidProof, InvalidToken, NewerSignIn, OfferedSignIn, SignIn,
 };
 use super::Seen::{
-    Challenge, DoesNotExist, Error, ErrorByVersion, Nothing, Page, Question, Status,
+    Challenge, DoesNotExist, Error, ErrorByVersion, FailedCall, Nothing, Page, Question, Status,
 };
 use super::{Refused, Seen};
 use crate::decision::Verdict;
@@ -77,8 +77,10 @@ Reason: Refused,
             "sign in again; for opaque tokens give the issuer `introspection`");
     TokenTooLarge "token_too_large"
         "The access token is larger than the filter reads." =>
-        needs_review("token", Challenge(401, InvalidToken), "{error}",
-            "sign in again; let the issuer make smaller tokens");
+        blocked("token", Error(431, INVALID_REQUEST),
+            "the access token is larger than this server accepts (32 KiB, and 4 KiB for its header); a new \
+             sign-in gives no smaller token",
+            "let the issuer leave claims out of the token, such as long lists of groups");
     TokenTypeWrong "token_type_wrong"
         "The token is an ID token, an assertion, a logout token or a proof, not an access token." =>
         needs_review("token", Challenge(401, InvalidToken), "{error}",
@@ -86,7 +88,7 @@ Reason: Refused,
     TokenHeaderNotAccepted "token_header_not_accepted"
         "The token's header has a parameter that would let it choose its key, or that is not known." =>
         needs_review("token", Challenge(401, InvalidToken), "{error}",
-            "sign in again; let the issuer leave parameters as `jwk`, `jku`, `x5c` and `crit` out");
+            "sign in again; let the issuer leave parameters as `jwk` and `crit` out");
     TokenAlgorithmNotAccepted "token_algorithm_not_accepted"
         "The token's `alg` is none that the policy accepts of this issuer." =>
         needs_review("token", Challenge(401, InvalidToken), "{error}",
@@ -346,10 +348,10 @@ Reason: Refused,
     ConditionNotMet "condition_not_met"
         "A condition (`when`) is not true for this caller and these arguments, or could not be \
          evaluated." =>
-        blocked("{rule}", DoesNotExist, "{error}", "see {rule}");
+        blocked("{rule}", FailedCall, "{error}", "see {rule}");
     ConditionTooCostly "condition_too_costly"
         "A condition (`when`) needs more steps or memory with these arguments than one evaluation has." =>
-        blocked("{rule}", Error(200, INVALID_PARAMS), "{error}",
+        blocked("{rule}", FailedCall, "{error}",
             "send fewer or shorter arguments, or make {rule} simpler");
     ScopeMissing "scope_missing"
         "The token lacks a scope that the tool, prompt or resource needs." =>
@@ -474,14 +476,28 @@ Reason: Refused,
             "if it should be the caller's, see `owner` under `results`: the field, and what happens \
              where it is `missing`");
     UpstreamAnswerUncheckable "upstream_answer_uncheckable"
-        "The server's answer cannot be read in one way only, is too large, or is not what the request \
-         asks for." =>
+        "The server's answer cannot be read in one way only, or is not what the request asks for." =>
         blocked("response", Error(502, INTERNAL_ERROR), "the server's answer cannot be checked",
             "look at what the server answers: strict JSON or an event stream, not compressed");
+    UpstreamAnswerTooLarge "upstream_answer_too_large"
+        "The server's answer, or an event of its event stream, has to be read because of a rule, and is larger \
+         than `max_response`." =>
+        blocked("response", Error(200, INTERNAL_ERROR),
+            "the server's answer is larger than {limit} bytes, the limit of `max_response` in the policy of the \
+             proxy; ask for a smaller part",
+            "let the server answer in pages, or raise `max_response`, and with it Envoy's \
+             `per_connection_buffer_limit_bytes`, which `mcp-auth check` names");
     UpstreamAnswerTooManyValues "upstream_answer_too_many_values"
         "The server's answer has more than 1,000,000 JSON values, in its texts too." =>
-        blocked("response", Error(502, INTERNAL_ERROR), "the server's answer has too many values",
+        blocked("response", Error(200, INTERNAL_ERROR),
+            "the server's answer has more than 1000000 values, the limit of the proxy; ask for a smaller part",
             "let the server answer in pages, or lower `max_response`");
+    UpstreamAnswerOverBuffer "upstream_answer_over_buffer"
+        "Envoy answered with an error 500 of its own: the server's answer is larger than Envoy buffers for the \
+         filter, and not larger than `max_response`." =>
+        failed("proxy", "the server's answer is larger than Envoy's buffer",
+            "raise Envoy's `per_connection_buffer_limit_bytes` to the number that `mcp-auth check` names, or \
+             lower `max_response`");
     UpstreamChallenged "upstream_challenged"
         "The server answered 401, 403 or 407 with a challenge: it expects a credential that it did not \
          get. The challenge could name another authorization server, so it does not pass." =>
@@ -675,6 +691,27 @@ Reason: Refused,
         "Envoy itself ended the request before a decision: a timeout or a limit of its own." =>
         blocked("proxy", Nothing, "Envoy answered the request itself",
             "see the response code details in Envoy's access log");
+    ProxyBodyTooLarge "proxy_body_too_large"
+        "Envoy refused the request with a 413: its body is larger than Envoy holds." =>
+        blocked("proxy", Error(413, INVALID_REQUEST),
+            "the request body is larger than the proxy accepts; send less in one request",
+            "raise `per_connection_buffer_limit_bytes` above `max_body`, or let clients send less");
+    ProxyHeadersTooLarge "proxy_headers_too_large"
+        "Envoy refused the request with a 431: its headers, the token included, are too large or too many." =>
+        blocked("proxy", Error(431, INVALID_REQUEST),
+            "the request headers are larger than the proxy accepts; a new sign-in does not change that",
+            "raise `max_request_headers_kb` or `max_headers_count` in Envoy, or let the issuer make smaller \
+             tokens");
+    ProxyTimeout "proxy_timeout"
+        "Envoy ended the request with a 408: it did not arrive in time, or it was idle for too long." =>
+        blocked("proxy", Error(408, INVALID_REQUEST),
+            "the request did not arrive in time; send it again",
+            "check the network; see `request_timeout`, `request_headers_timeout` and `stream_idle_timeout` in \
+             Envoy");
+    UpstreamTimedOut "upstream_timed_out"
+        "The request was allowed, and the server did not answer in the time that Envoy gives it." =>
+        failed("upstream", "the server did not answer in time",
+            "check the server; see `timeout` and `idle_timeout` of the route in Envoy");
     UpstreamUnavailable "upstream_unavailable"
         "The request was allowed, and the server did not answer." =>
         failed("upstream", "the server did not answer",

@@ -21,7 +21,9 @@ pub(super) fn challenges(policy: &Policy, refusal: &Refusal) -> Vec<String> {
     }
     let bearer = match refusal {
         // A bearer token needs no proof.
-        Refusal::Token(TokenError::Proof(_)) => where_to_sign_in(policy),
+        Refusal::Token(refused) if matches!(refused.error, TokenError::Proof(_)) => {
+            where_to_sign_in(policy)
+        }
         _ => parameters,
     };
     vec![format!("Bearer {bearer}"), dpop]

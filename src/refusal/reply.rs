@@ -11,9 +11,11 @@ use crate::reasons::Seen;
 use mcp::headers::{HeaderMismatch, VERSIONS};
 use mcp::message::params::TASKS_EXTENSION;
 use mcp::method::Era;
-use policy::{Policy, Refusals};
+use policy::{ConditionError, Policy, Refusals};
 
 const INVALID_REQUEST: i64 = -32600;
+const INVALID_PARAMS: i64 = -32602;
+const INTERNAL_ERROR: i64 = -32603;
 
 /// The data of a request that its refusal depends on.
 #[derive(Debug, Clone, Copy)]
@@ -24,7 +26,7 @@ pub struct RefusedRequest<'a> {
     pub era: Era,
     /// The target of the request.
     pub target: Option<Target<'a>>,
-    /// Whether it is the call of a tool.
+    /// Whether it is the call of a tool, and not as a task.
     pub is_call: bool,
 }
 
@@ -39,6 +41,11 @@ pub fn refuse(policy: &Policy, refusal: &Refusal, asked: RefusedRequest<'_>) -> 
         (refusal, asked.id)
     {
         return ask_user(question, id, asked.era);
+    }
+    if let (Seen::FailedCall, true, Some(id)) =
+        (refusal.reason().row().outcome.seen, asked.is_call, asked.id)
+    {
+        return fail_call(&text_for_model(refusal), id, asked.era);
     }
     let (status, code, text) = match answer(policy, refusal, asked) {
         // A notification has no answer, so clients read its status only.
@@ -64,6 +71,15 @@ pub fn refuse(policy: &Policy, refusal: &Refusal, asked: RefusedRequest<'_>) -> 
     }
 }
 
+/// The JSON-RPC error in place of the proxy's own text. The proxy's status stays.
+pub fn proxy_error(refusal: &Refusal, id: Option<&[u8]>) -> Vec<u8> {
+    let code = match refusal.reason().row().outcome.seen {
+        Seen::Error(_, code) => code,
+        _ => INTERNAL_ERROR,
+    };
+    error_body(id, code, &refusal.summary(), None)
+}
+
 /// The result of a tool that needs a sign-in, for ChatGPT (OpenAI Apps SDK "Authentication").
 fn ask_to_sign_in(policy: &Policy, refusal: &Refusal, id: &[u8], era: Era) -> Reply {
     let mut result = json!({
@@ -71,6 +87,31 @@ fn ask_to_sign_in(policy: &Policy, refusal: &Refusal, id: &[u8], era: Era) -> Re
         "isError": true,
         "_meta": {"mcp/www_authenticate": challenges(policy, refusal)},
     });
+    if let (Era::Modern, Some(result)) = (era, result.as_object_mut()) {
+        result.insert("resultType".to_owned(), json!("complete"));
+    }
+    self::result(id, &result)
+}
+
+/// The text for the model if a condition does not hold. The caller sees the tool in its list, so it is not
+/// said to be unknown.
+fn text_for_model(refusal: &Refusal) -> String {
+    let text = match refusal {
+        Refusal::Denied(Denial::Condition {
+            error: ConditionError::Budget,
+            ..
+        }) => return refusal.summary(),
+        Refusal::Denied(Denial::Condition { message, .. }) => message.as_deref(),
+        _ => None,
+    };
+    let text = text.unwrap_or("The policy does not allow this call with these arguments.");
+    text.to_owned()
+}
+
+/// The result of a call that failed. Models read it, and rarely read errors of the protocol (MCP 2025-11-25
+/// "Error Handling").
+fn fail_call(text: &str, id: &[u8], era: Era) -> Reply {
+    let mut result = json!({"content": [{"type": "text", "text": text}], "isError": true});
     if let (Era::Modern, Some(result)) = (era, result.as_object_mut()) {
         result.insert("resultType".to_owned(), json!("complete"));
     }
@@ -122,6 +163,7 @@ fn message(id: Option<&[u8]>, member: &str, value: &Value) -> Vec<u8> {
 fn answer(policy: &Policy, refusal: &Refusal, asked: RefusedRequest<'_>) -> (u16, i64, String) {
     let (status, code) = match refusal.reason().row().outcome.seen {
         Seen::DoesNotExist => return does_not_exist(policy, asked),
+        Seen::FailedCall => return (200, INVALID_PARAMS, text_for_model(refusal)),
         Seen::Error(status, code) => (status, code),
         Seen::ErrorByVersion(modern, _, code) if asked.era == Era::Modern => (modern, code),
         Seen::ErrorByVersion(_, legacy, code) => (legacy, code),

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::consent::elicitation::How;
+use oauth::TokenError;
 use policy::{ConditionError, Misspelled};
 
 /// Of each refusal with values one, and some of the others.
@@ -25,10 +26,12 @@ fn examples() -> Vec<Refusal> {
         Refusal::Argument(ArgumentError::Tangled),
         Refusal::Confirm(question()),
         Refusal::Denied(Denial::Condition {
+            message: None,
             rule: rule(),
             error: ConditionError::NotTrue,
         }),
         Refusal::Denied(Denial::Condition {
+            message: None,
             rule: rule(),
             error: ConditionError::Budget,
         }),
@@ -63,7 +66,7 @@ fn examples() -> Vec<Refusal> {
         Refusal::Page(PageRefusal::IdToken(TokenError::Expired)),
         Refusal::PinBroken(PinRule::FirstSeen),
         Refusal::Store(StoreError::Full),
-        Refusal::Token(TokenError::Audience),
+        Refusal::Token(TokenError::Audience.into()),
     ]
 }
 
@@ -98,7 +101,7 @@ fn every_placeholder_of_the_table_is_filled_in() {
 fn texts_of_errors_are_in_the_log() {
     for (refusal, summary) in [
         (
-            Refusal::Token(TokenError::Audience),
+            Refusal::Token(TokenError::Audience.into()),
             "the token is for another audience",
         ),
         (

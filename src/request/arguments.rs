@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::refusal::ArgumentError;
 use base::json::edits::Edits;
 use base::json::{Kind, Reader, Span};
-use mcp::argument_names::{NameId, Spoken};
+use mcp::argument_names::{NameId, Spoken, fold};
 use mcp::identity_members::{IdentityMember, MemberPlace};
 use mcp::message::Message;
 use oauth::Identity;
@@ -35,7 +35,8 @@ pub(crate) struct Change {
     pub value: Option<String>,
 }
 
-/// Applies the policy's argument rules to a message.
+/// Applies the policy's argument rules to a message. `spellings` are those of the server for arguments that are
+/// added.
 ///
 /// # Errors
 ///
@@ -45,12 +46,14 @@ pub(crate) fn rewrite(
     identity: &Identity,
     message: &Message<'_>,
     operations: &[&Operation],
+    spellings: &[String],
     body: &[u8],
 ) -> Result<Rewrite, ArgumentError> {
     let mut rewriter = Rewriter {
         policy,
         identity,
         operations,
+        spellings,
         body,
         rewrite: Rewrite::default(),
         removed_in: HashMap::new(),
@@ -78,6 +81,7 @@ struct Rewriter<'a> {
     policy: &'a Policy,
     identity: &'a Identity,
     operations: &'a [&'a Operation],
+    spellings: &'a [String],
     body: &'a [u8],
     rewrite: Rewrite,
     /// The number of members that were removed from an object, by the position of the object.
@@ -93,11 +97,19 @@ impl Rewriter<'_> {
             (*rule != ArgumentRule::Keep).then_some((*spoken, rule))
         });
         let Some((Spoken { name, is_part }, rule)) = ruled else {
-            return Ok(false);
+            let is_unread = found.place == MemberPlace::OfClient && found.names.is_empty();
+            if is_unread {
+                self.remove(found, "_meta".to_owned());
+            }
+            return Ok(is_unread);
         };
         let name = self.policy.names.name(name).to_owned();
         match rule {
             ArgumentRule::Keep => return Ok(false),
+            // It is no argument, so there is nothing to refuse.
+            rule if found.place == MemberPlace::OfClient && !self.can_set(found, rule, is_part) => {
+                self.remove(found, name);
+            }
             ArgumentRule::Owner(owner) => {
                 let owned = match is_part {
                     true => Err(NotOwned::Nobody),
@@ -155,6 +167,14 @@ impl Rewriter<'_> {
         Ok(())
     }
 
+    /// Whether the rule is `set`, and one value of the caller can replace the value.
+    fn can_set(&self, found: &IdentityMember, rule: &ArgumentRule, is_part: bool) -> bool {
+        let ArgumentRule::Set(field) = rule else {
+            return false;
+        };
+        found.kind != Kind::Object && !is_part && field.of(self.identity).is_some()
+    }
+
     /// Checks that a text, or each text of a list, names the caller.
     fn owned(&self, found: &IdentityMember, owner: &NamedOwner) -> Result<(), NotOwned> {
         let written = self.body.get(found.value.clone()).unwrap_or_default();
@@ -185,8 +205,13 @@ impl Rewriter<'_> {
                     .is_ok_and(|said| said.value == value))
     }
 
-    /// The client's spelling of an argument.
-    fn spelled(&self, message: &Message<'_>, id: NameId, spelling: &str) -> Spelled {
+    /// The client's spelling of an argument, which the server spells in the `known` ways.
+    fn spelled(
+        &self,
+        message: &Message<'_>,
+        id: NameId,
+        (spelling, known): (&str, &[&str]),
+    ) -> Spelled {
         let members = message.identity_members.members.iter();
         let mut first = None;
         let is_said = |found: &&IdentityMember| found.names.iter().any(|spoken| spoken.name == id);
@@ -202,7 +227,9 @@ impl Rewriter<'_> {
             if key.value == spelling {
                 return Spelled::Rightly;
             }
-            first = first.or(Some(start..start.saturating_add(key.span.end)));
+            if !known.contains(&&*key.value) {
+                first = first.or(Some(start..start.saturating_add(key.span.end)));
+            }
         }
         first.map_or(Spelled::Nowhere, Spelled::Otherwise)
     }
@@ -228,32 +255,51 @@ impl Rewriter<'_> {
                 continue;
             };
             let value = quoted(self.value(*field, spelling)?);
-            match self.spelled(message, *id, spelling) {
-                Spelled::Rightly => continue,
-                // The server may not know the client's spelling.
-                Spelled::Otherwise(key) => self.rewrite.edits.replace(key, quoted(spelling)),
-                Spelled::Nowhere => members.push(format!("{}:{value}", quoted(spelling))),
+            let known = self.spellings.iter().map(String::as_str);
+            let known = known.filter(|known| self.policy.names.find(&fold(known)) == Some(*id));
+            let mut known: Vec<&str> = known.collect();
+            if known.is_empty() {
+                known.push(spelling);
             }
-            note(&mut self.rewrite.set, spelling.clone());
+            let mut is_renamed = false;
+            for spelling in &known {
+                match self.spelled(message, *id, (spelling, &known)) {
+                    Spelled::Rightly => continue,
+                    // The server may not know the client's spelling.
+                    Spelled::Otherwise(key) if !is_renamed => {
+                        is_renamed = true;
+                        self.rewrite.edits.replace(key, quoted(spelling));
+                    }
+                    Spelled::Otherwise(_) | Spelled::Nowhere => {
+                        members.push(format!("{}:{value}", quoted(spelling)));
+                    }
+                }
+                note(&mut self.rewrite.set, (*spelling).to_owned());
+            }
         }
         if members.is_empty() {
             return Ok(());
         }
         let members = members.join(",");
-        match (&message.params.arguments, &message.params.span) {
-            (Some((span, count)), _) => {
+        let params = &message.params;
+        match (&params.arguments, &params.null_arguments, &params.span) {
+            (Some((span, count)), ..) => {
                 let removed = self.removed_in.get(&span.start).copied().unwrap_or(0);
                 let comma = if *count > removed { "," } else { "" };
                 let at = span.start.saturating_add(1);
                 self.rewrite.edits.insert(at, format!("{members}{comma}"));
             }
-            (None, Some(params)) => {
+            (None, Some(null), _) => {
+                let arguments = format!("{{{members}}}");
+                self.rewrite.edits.replace(null.clone(), arguments);
+            }
+            (None, None, Some(params)) => {
                 let at = params.start.saturating_add(1);
                 self.rewrite
                     .edits
                     .insert(at, format!("\"arguments\":{{{members}}},"));
             }
-            (None, None) => {}
+            (None, None, None) => {}
         }
         Ok(())
     }

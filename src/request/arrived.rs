@@ -16,10 +16,14 @@ use crate::step::{End, Forward};
 use base::http::Reply;
 use mcp::headers::{HeaderEdit, media_type};
 use oauth::{ClientNetwork, Verification};
-use policy::{Hold, Mode};
+use policy::{Authorization, Hold, Mode};
 
 /// A request for the MCP server with valid headers.
-pub(crate) struct Arrived(Request);
+pub(crate) struct Arrived {
+    request: Request,
+    /// A refusal that takes effect after the sign-in, because the request is only observed.
+    observed: Option<Refusal>,
+}
 
 /// A request with an identified caller.
 pub(crate) struct Authenticated {
@@ -40,20 +44,28 @@ pub(crate) struct Received {
 impl Arrived {
     /// Checks the headers of a request for the server.
     pub(crate) fn check(request: Request) -> Result<Self, End> {
-        match request.check_headers() {
-            Ok(()) => Ok(Self(request)),
-            Err(refusal) => Err(request.refuse(&refusal, None)),
-        }
+        let policy = request.policy();
+        let asks_while_observing = policy.mode == Mode::Observe && policy.enforces_sign_in();
+        let observed = match request.check_headers() {
+            Ok(()) => None,
+            Err(refusal) if asks_while_observing && refusal != Refusal::NotFound => Some(refusal),
+            Err(refusal) => return Err(request.refuse(&refusal, None)),
+        };
+        Ok(Self { request, observed })
     }
 
     /// Identifies the caller.
     pub(crate) async fn authenticate(self) -> Result<Authenticated, End> {
-        let Self(request) = self;
+        let Self { request, observed } = self;
         let auth_method = match request.auth_method().await {
             Ok(auth_method) => auth_method,
-            Err(refusal) => return Err(request.refuse(&refusal, None)),
+            Err(refusal) => return Err(request.refuse_sign_in(&refusal)),
         };
+        request.keep_token_back();
         let known = identify_caller(&request, auth_method).and_then(|caller| {
+            if let Some(refusal) = observed {
+                return Err(refusal);
+            }
             request.check_content()?;
             let handles = opened_ids::of_headers(&request, &caller)?;
             Ok((caller, handles))
@@ -80,7 +92,7 @@ impl Authenticated {
         let release =
             (request.policy().hold == Hold::BufferFilter).then(|| match request.policy().mode {
                 Mode::Enforce => self.headers_for_server(None, None),
-                Mode::Observe => Vec::new(),
+                Mode::Observe => request.journal().observed().headers,
             });
         let is_released = release.is_some();
         let body = request.effects.body(release).await;
@@ -164,12 +176,28 @@ impl Request {
         Some(self.answer(Approval::PreflightAnswered, reply))
     }
 
-    /// Answers a request without a token. In observe mode the request is passed on.
+    /// Answers a request without a token. In observe mode the request is passed on, unless the filter asks for
+    /// tokens: clients need these answers to sign in.
     fn answer(&self, reason: Approval, reply: Reply) -> End {
+        if self.policy().enforces_sign_in() {
+            self.journal().approve(Mode::Enforce, reason, Vec::new());
+            return End::Reply(reply);
+        }
         self.approve(reason, Vec::new());
-        match self.policy().mode {
-            Mode::Enforce => End::Reply(reply),
-            Mode::Observe => End::Forward(Forward::default()),
+        End::Forward(Forward::default())
+    }
+
+    /// In observe mode, keeps the token that the filter asked for back from the server, unless the policy
+    /// passes it.
+    fn keep_token_back(&self) {
+        let policy = self.policy();
+        let is_ours = policy.mode == Mode::Observe && policy.observe.sign_in;
+        if is_ours && policy.upstream.authorization != Authorization::Pass {
+            let journal = &mut *self.journal();
+            journal.client_credential = "none";
+            let names = ["authorization", "dpop"].into_iter();
+            let removed = names.map(|name| HeaderEdit::Remove(name.to_owned()));
+            journal.observed_headers = removed.collect();
         }
     }
 
@@ -223,7 +251,7 @@ impl Request {
                     self.effects.fetch(fetch).await;
                 }
                 Verification::PendingFetch(fetch) => {
-                    return Err(Refusal::Token(fetch.unavailable()));
+                    return Err(Refusal::Token(fetch.unavailable().into()));
                 }
             }
         }

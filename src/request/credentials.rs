@@ -25,11 +25,11 @@ pub(super) fn verify(
             let proof = the_proof(headers).and_then(|proof| {
                 Proof::read(proof, method.unwrap_or_default(), &token, rules, now)
             });
-            let proof = proof.map_err(|error| Refusal::Token(error.into()))?;
+            let proof = proof.map_err(|error| Refusal::Token(TokenError::from(error).into()))?;
             return Ok(verifier.verify_bound(&token, &proof, client, now));
         }
         if rules.required && BearerToken::of_header(header).is_some() {
-            return Err(Refusal::Token(TokenError::ProofRequired));
+            return Err(Refusal::Token(TokenError::ProofRequired.into()));
         }
     }
     let token = BearerToken::of_header(header).ok_or(Refusal::NoToken)?;
@@ -50,7 +50,7 @@ pub(super) fn single_use(
         let used = the_proof(headers)
             .and_then(|proof| Proof::read(proof, method.unwrap_or_default(), &token, rules, now))
             .and_then(|proof| SingleUse::of_proof(&proof, verified));
-        return used.map_err(|error| Refusal::Token(error.into()));
+        return used.map_err(|error| Refusal::Token(TokenError::from(error).into()));
     }
     let token = BearerToken::of_header(header).ok_or(Refusal::NoToken)?;
     Ok(SingleUse::of_token(&token, verified))

@@ -21,7 +21,7 @@ pub(super) fn identify_caller(
     let journal = &mut *request.journal();
     let key = request.engine.secrets.audit_key.as_deref();
     let name = |person: &str| audit::person(policy, person, key);
-    journal.caller = vec![evidence(policy, &auth_method)];
+    journal.caller = vec![evidence(&auth_method)];
     let record = &mut journal.record;
     record.identified_by = Some(auth_method.name());
     record.token_age_s = auth_method
@@ -53,11 +53,11 @@ pub(super) fn identify_caller(
     Ok(Caller::new(auth_method, view))
 }
 
-fn evidence(policy: &Policy, auth_method: &AuthMethod) -> Evidence {
+fn evidence(auth_method: &AuthMethod) -> Evidence {
     match auth_method {
         AuthMethod::Anonymous => Evidence::new("token", "none; the caller is anonymous"),
         AuthMethod::Local(_) => Evidence::new("local", "the caller of every local request"),
-        AuthMethod::Token(token) => token_evidence(policy, token),
+        AuthMethod::Token(token) => token_evidence(token),
     }
 }
 
@@ -93,9 +93,8 @@ fn requested_view(request: &Request, auth_method: &AuthMethod) -> Result<Option<
     }
 }
 
-fn token_evidence(policy: &Policy, token: &VerifiedToken) -> Evidence {
-    let issuer = policy.issuers.get(token.issuer().0);
-    let issuer = issuer.map_or("", |issuer| issuer.issuer.as_str());
+fn token_evidence(token: &VerifiedToken) -> Evidence {
+    let issuer = audit::name(token.issuer_name());
     let mut summary = match token.verified_by() {
         VerifiedBy::Introspection => format!("introspected, issuer {issuer}"),
         VerifiedBy::Signature(None) => format!("verified, issuer {issuer}"),

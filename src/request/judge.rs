@@ -2,28 +2,24 @@
 
 use std::rc::Rc;
 
-use super::arguments;
 use super::arrived::{Authenticated, Received};
-use super::mirrored_headers;
+use super::client_answer::is_about_answer;
+use super::edit::{EditedMessage, RequestEdits};
 use super::needs::Needs;
 use super::opened_ids::OpenedState;
 use super::understand::{self, Understood, arguments_in};
 use super::{completion, own_tool_call};
-use crate::authorize::{Denial, Target, authorize, operations};
-use crate::consent::elicitation::without_answer;
+use crate::authorize::{Denial, Target, authorize, operations as operations_of};
 use crate::decision::Evidence;
 use crate::limits::MAX_DEPTH;
 use crate::reasons::Approval;
-use crate::refusal::{ArgumentError, Refusal};
+use crate::refusal::Refusal;
 use crate::response::inspect::{Inspect, ResultOf};
-use crate::response::request_ids;
-use crate::response::schemas::Hidden;
+use crate::response::request_ids::RenamedId;
 use crate::step::End;
-use base::json::tree::Node;
-use mcp::headers::HeaderEdit;
 use mcp::message::{Message, Shape};
-use mcp::method::{Era, Method};
-use policy::{Hold, Operation};
+use mcp::method::Method;
+use policy::{Mode, Operation};
 
 /// The maximum number of evidence entries in a record. A request may use more resources.
 const MAX_EVIDENCE: usize = 16;
@@ -41,6 +37,10 @@ pub(crate) struct Judged {
     /// The parts of the answer that are inspected, and the target whose rules apply.
     pub(crate) inspect: Inspect,
     pub(crate) result_of: ResultOf,
+    /// The id that the server knows it by, if it differs from the client's.
+    pub(crate) renamed: Option<RenamedId>,
+    /// The refusal of a client's response. The server receives an error in its place, so that its call ends.
+    pub(crate) refused: Option<Refusal>,
     /// Whether its headers were passed on already (`hold: buffer_filter`).
     pub(crate) is_released: bool,
 }
@@ -51,14 +51,6 @@ pub(crate) struct Approved {
     pub(crate) evidence: Vec<Evidence>,
 }
 
-/// The edits of a request before the server reads it.
-#[derive(Default)]
-pub(crate) struct RequestEdits {
-    /// Replaces the body.
-    pub(crate) body: Option<Vec<u8>>,
-    pub(crate) headers: Vec<HeaderEdit>,
-}
-
 /// The result for a message that the policy allows.
 struct Allowed {
     approval: Approved,
@@ -66,6 +58,7 @@ struct Allowed {
     needs: Needs,
     inspect: Inspect,
     result_of: ResultOf,
+    renamed: Option<RenamedId>,
 }
 
 impl Received {
@@ -104,6 +97,7 @@ impl Received {
             let tool = authenticated.handles.tool.clone();
             result_of = tool.map_or(ResultOf::Anything, ResultOf::Tool);
             inspect = understand::inspects(&authenticated, stream, &result_of);
+            inspect.id = authenticated.handles.resumed.is_some();
         } else {
             needs.ended_session = authenticated.ended_session();
         }
@@ -116,6 +110,8 @@ impl Received {
             needs,
             inspect,
             result_of,
+            renamed: authenticated.handles.resumed.clone(),
+            refused: None,
             is_released,
             authenticated,
         })
@@ -129,11 +125,21 @@ impl Received {
         } = self;
         let engine = Rc::clone(&authenticated.request.engine);
         let message = Message::read(&body, &engine.policy.names, MAX_DEPTH);
-        let message = message.map_err(|error| {
-            let refusal = Refusal::Message(error);
-            authenticated.request.refuse(&refusal, None)
-        })?;
+        let message = match message {
+            Ok(message) => message,
+            Err(error) => {
+                let refusal = Refusal::Message(error);
+                return match authenticated.refused_answer(&body) {
+                    Some(id) => Ok(authenticated.answer_by_error(&id, refusal, is_released)),
+                    None => {
+                        authenticated.request.journal().note_id(&body);
+                        Err(authenticated.request.refuse(&refusal, None))
+                    }
+                };
+            }
+        };
         authenticated.note_message(&message);
+        authenticated.find_cancelled(&message, &body).await;
         let understood = Understood::of(&mut authenticated, &message);
         let understood =
             understood.map_err(|refusal| authenticated.request.refuse(&refusal, None))?;
@@ -142,15 +148,28 @@ impl Received {
             // Boxed: rare, and large.
             return Err(Box::pin(answered).await);
         }
-        let allowed = authenticated.judge(&understood, &body);
-        let allowed =
-            allowed.map_err(|(refusal, target)| authenticated.request.refuse(&refusal, target))?;
+        authenticated.find_spellings(&understood).await;
+        let allowed = match authenticated.judge(&understood, &body) {
+            Ok(allowed) => allowed,
+            Err((refusal, target)) => {
+                let id = understood
+                    .answered_id()
+                    .filter(|_| is_about_answer(&refusal));
+                let id = id.filter(|_| engine.policy.mode == Mode::Enforce);
+                let Some(id) = id.map(<[u8]>::to_vec) else {
+                    return Err(authenticated.request.refuse(&refusal, target));
+                };
+                return Ok(authenticated.answer_by_error(&id, refusal, is_released));
+            }
+        };
         Ok(Judged {
             approval: allowed.approval,
             edits: allowed.edits,
             needs: allowed.needs,
             inspect: allowed.inspect,
             result_of: allowed.result_of,
+            renamed: allowed.renamed,
+            refused: None,
             is_released,
             authenticated,
         })
@@ -166,6 +185,7 @@ impl Authenticated {
         // Only requests have an id of the client. The id of a client's response is the server's.
         let id = message.id.filter(|_| message.shape == Shape::Request);
         journal.id = id.map(<[u8]>::to_vec);
+        journal.asks_task = params.asks_task;
         let record = &mut journal.record;
         if message.shape != Shape::Response {
             record.method = Some(name(&message.method));
@@ -203,17 +223,19 @@ impl Authenticated {
         if let Some(rule) = engine.seen.blocks(policy, first).filter(|_| is_tool_call) {
             return Err(of_first(Refusal::PinBroken(rule)));
         }
-        let operations = operations(policy, self.caller.identity(), first);
+        let operations = operations_of(policy, self.caller.identity(), first);
         let state = self.state_of(understood, body).map_err(of_first)?;
         let result_of = understood.result_of(first);
-        let inspect = understand::inspects(self, understood.inspects(), &result_of);
+        let mut inspect = understand::inspects(self, understood.inspects(), &result_of);
         let answer = (inspect, &result_of);
         let message = self.edit(understood, &operations, state.as_ref(), answer, body);
         let EditedMessage {
             edits,
             set,
             removed,
+            renamed,
         } = message.map_err(of_first)?;
+        inspect.id = renamed.is_some();
         let sent = edits.body.as_deref().unwrap_or(body);
         let arguments = self.judged_arguments(understood, &operations, sent);
         let arguments = arguments.map_err(of_first)?;
@@ -250,6 +272,7 @@ impl Authenticated {
             edits,
             inspect,
             result_of,
+            renamed,
         })
     }
 
@@ -290,85 +313,6 @@ impl Authenticated {
         arguments.map(Some).map_err(Refusal::Message)
     }
 
-    /// The edits of a message before the server reads it.
-    fn edit(
-        &self,
-        understood: &Understood<'_>,
-        operations: &[&Operation],
-        state: Option<&OpenedState>,
-        answer: (Inspect, &ResultOf),
-        body: &[u8],
-    ) -> Result<EditedMessage, Refusal> {
-        let (policy, message) = (self.request.policy(), understood.message);
-        let identity = self.caller.identity();
-        if let Some(completes) = &message.params.completed_argument
-            && let Some(name) = policy.ruled_name(completes, operations)
-        {
-            // Its completions would be the same for all callers.
-            return Err(Refusal::Argument(ArgumentError::Rejected(name.to_owned())));
-        }
-        let rewritten = arguments::rewrite(policy, identity, message, operations, body);
-        let mut rewritten = rewritten.map_err(Refusal::Argument)?;
-        let mirrored = mirrored_headers::Mirrored::new(&self.request, understood, operations, body);
-        let mut headers = mirrored.follow(&rewritten.changes)?;
-        if let (Some(id), Some(span)) =
-            (self.id_for_server(understood.era, answer), &message.id_span)
-        {
-            rewritten.edits.replace(span.clone(), id);
-        }
-        let of_server = state.iter().copied().filter_map(OpenedState::servers);
-        for opened in understood.tasks.ids.iter().chain(of_server) {
-            let quoted = serde_json::Value::from(opened.id.as_str()).to_string();
-            rewritten.edits.replace(opened.span.clone(), quoted);
-        }
-        if self.request.engine.secrets.sealer.is_none()
-            && let Some(extension) = &message.params.tasks_extension
-        {
-            // Without the extension a server answers with the result instead of a task.
-            rewritten.edits.remove(extension.cut(0));
-        }
-        let mut edited = rewritten.edits.apply(body);
-        if edited
-            .as_ref()
-            .is_some_and(|edited| edited.len() > policy.max_body)
-        {
-            return Err(Refusal::TooLarge);
-        }
-        let sent = edited.as_deref().unwrap_or(body);
-        let hidden = Hidden::new(policy, identity, operations.to_vec());
-        headers.extend(mirrored.declare(&hidden, sent)?);
-        if !headers.is_empty() && policy.hold == Hold::BufferFilter {
-            return Err(Refusal::HeadersLeft);
-        }
-        if matches!(state, Some(OpenedState::Own(_))) {
-            let asked = Node::read(sent, MAX_DEPTH).ok();
-            let without = asked.and_then(|asked| without_answer(&asked, sent));
-            edited = without.or(edited);
-        }
-        Ok(EditedMessage {
-            edits: RequestEdits {
-                body: edited,
-                headers,
-            },
-            set: rewritten.set,
-            removed: rewritten.removed,
-        })
-    }
-
-    /// The id for the server, as JSON, if it differs from the client's.
-    fn id_for_server(
-        &self,
-        era: Era,
-        (inspect, result_of): (Inspect, &ResultOf),
-    ) -> Option<String> {
-        let journal = self.request.journal();
-        let id = journal.id.as_ref()?;
-        if !inspect.depends_on_request(result_of) || era == Era::Modern {
-            return None;
-        }
-        request_ids::for_server(id, journal.record.method.as_deref(), result_of)
-    }
-
     /// The evidence for the changes of identity arguments.
     fn rewrite_evidence(&self, set: &[String], removed: &[String]) -> Vec<Evidence> {
         let set_from = match self.caller.is_as_the_token_says() {
@@ -382,13 +326,4 @@ impl Authenticated {
             .map(|change| Evidence::new("arguments", summary(change)))
             .collect()
     }
-}
-
-/// A message as the server reads it.
-struct EditedMessage {
-    edits: RequestEdits,
-    /// Names of arguments that were set.
-    set: Vec<String>,
-    /// Names of arguments that were removed.
-    removed: Vec<String>,
 }

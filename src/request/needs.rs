@@ -222,7 +222,7 @@ impl Authenticated {
         let session = self.handles.session.clone()?;
         Some(ConversationPlace {
             resource: policy.resource.clone(),
-            issuer: policy.issuers.get(token.issuer().0)?.issuer.clone(),
+            issuer: token.issuer_name().to_owned(),
             user: token.identity().user.clone()?,
             conversation: ConversationId::Session(session),
         })
@@ -362,9 +362,8 @@ impl Request {
                 .max_lifetime
                 .saturating_add(issuer.clock_skew.saturating_mul(2))
         });
-        let issuer = issuer.map_or("", |issuer| issuer.issuer.as_str());
         let user = token.identity().user.as_deref().unwrap_or_default();
-        let owner = [policy.resource.as_str(), issuer, user];
+        let owner = [policy.resource.as_str(), token.issuer_name(), user];
         let key = Key::mark(RecordKind::Used, &owner, &used.name);
         // A proof has its own end. If the clock is ahead, a token seems to end too early.
         let window = policy.dpop.as_ref().map(|rules| rules.window);
@@ -376,10 +375,11 @@ impl Request {
         if self.use_once(key, used.until, (made, longest)).await? {
             return Ok(());
         }
-        Err(Refusal::Token(match token.is_bound() {
+        let error = match token.is_bound() {
             true => ProofError::Replayed.into(),
             false => TokenError::Used,
-        }))
+        };
+        Err(Refusal::Token(error.into()))
     }
 
     /// Whether proofs are noted in the store, where all replicas find them. In the memory of one proxy each

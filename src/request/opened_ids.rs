@@ -8,10 +8,11 @@ use crate::refusal::Refusal;
 use crate::response::sealed_ids::{
     Handles, RequestContent, SESSION, SealedEvent, SealedState, SealedTask, Sealing,
 };
-use base::json::{Span, Text};
+use crate::response::server_requests::{PREFIX, SealedRequest};
+use base::json::{Reader, Span, Text};
 use base::seal::Purpose;
 use mcp::headers::HeaderEdit;
-use mcp::message::{Message, Shape};
+use mcp::message::{Message, MessageError, Shape};
 use mcp::method::{Era, Method};
 use policy::Mode;
 
@@ -78,6 +79,7 @@ pub(super) fn of_headers(request: &Request, caller: &Caller) -> Result<Handles, 
         let event: SealedEvent = opened.ok_or(Refusal::UnknownEvent)?;
         handles.event = Some(event.id);
         handles.tool = event.tool;
+        handles.resumed = event.request;
     }
     Ok(handles)
 }
@@ -115,6 +117,23 @@ impl Authenticated {
     /// Seals and opens ids for the caller. `None` without a key.
     pub(crate) fn sealing(&self) -> Option<Sealing<'_>> {
         self.request.sealing(&self.caller)
+    }
+
+    /// Opens the id of a request of the server that a message answers. `None`: the request is bound to no call.
+    pub(super) fn open_answered(&self, id: &[u8]) -> Result<Option<SealedRequest>, Refusal> {
+        let Ok(text) = Reader::new(id, 1).string() else {
+            return Ok(None);
+        };
+        let Some(sealed) = text.value.strip_prefix(PREFIX) else {
+            return Ok(None);
+        };
+        let session = self.handles.session.as_deref().unwrap_or_default();
+        let bound: &[&[u8]] = &[session.as_bytes()];
+        let sealing = self.sealing();
+        let opened =
+            sealing.and_then(|sealing| sealing.open(Purpose::ServerRequest, bound, sealed));
+        let unknown = Refusal::Message(MessageError::ReservedId);
+        opened.map(Some).ok_or(unknown)
     }
 
     /// Opens the task ids in a message.

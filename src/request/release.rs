@@ -8,6 +8,7 @@ use super::needs::{CallerCredential, Fulfilled};
 use crate::engine::Engine;
 use crate::response::{AnsweredRequest, Answering, ResponseState};
 use crate::step::Forward;
+use base::store::Key;
 use mcp::headers::Headers;
 use oauth::TokenDigest;
 use policy::{Authorization, Mode};
@@ -21,6 +22,8 @@ pub(crate) struct Passed {
     pub(crate) answering: Answering,
     /// The caller's token, if the server received an exchanged one.
     pub(crate) exchanged: Option<TokenDigest>,
+    /// The record of its id in the proxy's memory.
+    pub(crate) running: Option<Key>,
 }
 
 impl Passed {
@@ -46,14 +49,24 @@ impl Fulfilled {
             edits,
             inspect,
             result_of,
+            renamed,
+            refused,
             is_released,
             ..
         } = judged;
         let request = &authenticated.request;
-        request.approve(approval.reason, approval.evidence);
+        match refused {
+            None => request.approve(approval.reason, approval.evidence),
+            Some(refusal) => request
+                .journal()
+                .note_refusal(request.policy().mode, &refusal),
+        }
+        let running = renamed
+            .as_ref()
+            .and_then(|renamed| authenticated.note_running(renamed));
         request.journal().record.upstream_credential = Some(upstream_credential);
         let forward = match request.policy().mode {
-            Mode::Observe => Forward::default(),
+            Mode::Observe => request.journal().observed(),
             Mode::Enforce if is_released => Forward {
                 headers: Vec::new(),
                 body: edits.body,
@@ -78,6 +91,7 @@ impl Fulfilled {
             let journal = request.journal();
             AnsweredRequest {
                 id: journal.id.clone(),
+                renamed,
                 era: journal.era,
                 http_method: journal.record.http_method.clone(),
                 method: journal.record.method.clone(),
@@ -90,6 +104,8 @@ impl Fulfilled {
             inspect,
             result_of,
             seen: engine.seen.clone(),
+            spellings: engine.spellings.clone(),
+            notes: engine.notes.clone(),
             audit_key: engine.secrets.audit_key.clone(),
             sealer: engine.secrets.sealer.clone(),
             state: ResponseState::default(),
@@ -101,6 +117,7 @@ impl Fulfilled {
             forward,
             answering,
             exchanged,
+            running,
         }
     }
 

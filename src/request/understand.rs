@@ -2,10 +2,11 @@
 
 use super::arrived::Authenticated;
 use super::opened_ids::OpenedTasks;
-use crate::authorize::Target;
+use crate::authorize::{Target, operations};
 use crate::limits::MAX_DEPTH;
 use crate::refusal::Refusal;
 use crate::response::inspect::{Inspect, ResultOf};
+use crate::response::server_requests::SealedRequest;
 use crate::response::{request_ids, results};
 use mcp::headers::agree;
 use mcp::message::params::Reference;
@@ -20,6 +21,8 @@ pub(crate) struct Understood<'m> {
     /// `None` for a client's response.
     pub(crate) method: Option<Method>,
     pub(crate) tasks: OpenedTasks,
+    /// For a client's response: the request of the server that it answers.
+    pub(crate) answered: Option<SealedRequest>,
 }
 
 impl<'m> Understood<'m> {
@@ -37,6 +40,10 @@ impl<'m> Understood<'m> {
         request.journal().era = era;
         let method = method_of(message, era)?;
         let tasks = authenticated.open_tasks(message, method, era)?;
+        let answered = match (message.shape, message.id) {
+            (Shape::Response, Some(id)) => authenticated.open_answered(id)?,
+            _ => None,
+        };
         if method == Some(Method::Task) {
             let tool = tasks.tools.first().map(|tool| crate::audit::name(tool));
             authenticated.request.journal().record.tool = tool;
@@ -46,6 +53,7 @@ impl<'m> Understood<'m> {
             era,
             method,
             tasks,
+            answered,
         })
     }
 
@@ -84,6 +92,14 @@ impl<'m> Understood<'m> {
             Some(Method::List(_) | Method::Session) | None => Target::Server,
         };
         Ok(vec![target])
+    }
+
+    /// For a client's response: the target whose argument rules apply to it.
+    pub(super) fn answered_target(&self) -> Option<Target<'_>> {
+        let of_task = self.tasks.tools.first();
+        let of_task = of_task.filter(|_| self.method.is_none());
+        let answered = self.answered.as_ref().and_then(SealedRequest::target);
+        answered.or_else(|| of_task.map(|tool| Target::Tool(tool)))
     }
 
     /// Whether it is a call of a tool or a request for a prompt.
@@ -146,13 +162,29 @@ pub(super) fn inspects(
     // tools.
     let of_caller = method == Some("resources/read")
         || has_instructions && errors && policy.instructions.is_none();
+    let binds = journal.era == Era::Legacy
+        && request.engine.secrets.sealer.is_some()
+        && has_own_rules(authenticated, result_of);
     Inspect {
+        requests: binds,
         lists: of_method.lists || of_caller && journal.era == Era::Modern,
         results: !rules.is_empty(),
         instructions: has_instructions && policy.instructions.is_some(),
         errors,
         ..of_method
     }
+}
+
+/// Whether a tool or prompt has argument rules of its own, which apply also to answers of the client.
+fn has_own_rules(authenticated: &Authenticated, result_of: &ResultOf) -> bool {
+    let Some(target @ (Target::Tool(_) | Target::Prompt(_))) = result_of.target() else {
+        return false;
+    };
+    let identity = authenticated.caller.identity();
+    let operations = operations(authenticated.request.policy(), identity, target);
+    operations
+        .iter()
+        .any(|operation| !operation.arguments.is_empty())
 }
 
 fn hides_in_errors(policy: &Policy) -> bool {

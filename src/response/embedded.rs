@@ -11,7 +11,7 @@ use base::json::{JsonError, JsonErrorKind};
 
 /// The maximum number of JSON values that are read of one message and its texts. A value needs up to 80
 /// times the memory of its text.
-const MAX_VALUES: usize = 1_000_000;
+pub(super) const MAX_VALUES: usize = 1_000_000;
 
 /// The content of a text.
 pub(super) enum Inside {

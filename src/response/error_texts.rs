@@ -66,7 +66,7 @@ const TEXT_KEYS: [&[u8]; 5] = [
 const IS_ERROR: [&[u8]; 3] = [b"\"isError\"", b"\"IsError\"", b"\"is_error\""];
 
 /// Whether an ASCII letter is escaped. Libraries do not do that, and it could be a letter of a key.
-fn has_escaped_letter(body: &[u8]) -> bool {
+pub(super) fn has_escaped_letter(body: &[u8]) -> bool {
     const ESCAPE: &[u8] = b"\\u00";
     memmem::find_iter(body, ESCAPE).any(|at| {
         let digit = body.get(at.saturating_add(ESCAPE.len()));

@@ -17,6 +17,10 @@ pub(crate) struct Inspect {
     pub(crate) instructions: bool,
     /// The texts of its errors.
     pub(crate) errors: bool,
+    /// The server's requests in it, which are bound to the call.
+    pub(crate) requests: bool,
+    /// The id in it, which is not the client's.
+    pub(crate) id: bool,
 }
 
 impl Inspect {
@@ -24,7 +28,7 @@ impl Inspect {
     pub(crate) fn depends_on_request(self, result_of: &ResultOf) -> bool {
         // Without a target all rules apply.
         let has_own_rules = self.results && !matches!(result_of, ResultOf::Nothing);
-        has_own_rules || self.lists
+        has_own_rules || self.lists || self.requests
     }
 
     pub(super) fn is_nothing(self) -> bool {

@@ -1,18 +1,22 @@
 //! Lists, filtered for one caller.
 
 use std::collections::HashSet;
+use std::fmt::Display;
 use std::time::Duration;
 
 use super::changes::Changes;
 use super::pins::{Compared, SeenTools};
 use super::results;
-use super::schemas::{Hidden, fit, hide};
+use super::schemas::{Hidden, added, fit, hide};
 use super::security_schemes;
+use super::spellings::Spellings;
 use crate::authorize::{Principal, Target, may_see, operations};
+use crate::notes::Notes;
 use crate::own_tools::definition;
 use base::json::JsonError;
 use base::json::edits::Edits;
 use base::json::tree::Node;
+use base::time::UnixTime;
 use mcp::message::MessageError;
 use mcp::method::{Era, List};
 use mcp::pin::Pin;
@@ -31,6 +35,15 @@ pub(super) struct Filtered {
     pub(super) pins_full: bool,
     /// Whether a part of the server's data was rewritten.
     pub(super) writes_data: bool,
+    /// Items that cannot be read, with the reason.
+    pub(super) unreadable: Vec<(String, String)>,
+}
+
+impl Filtered {
+    fn note_unreadable(&mut self, name: &str, why: &dyn Display) {
+        self.hidden = self.hidden.saturating_add(1);
+        self.unreadable.push((name.to_owned(), why.to_string()));
+    }
 }
 
 /// Removes the items that a caller may not use from the lists of a message. Removes the identity arguments
@@ -39,6 +52,9 @@ pub(super) struct ListFilter<'p> {
     pub(super) policy: &'p Policy,
     pub(super) caller: Principal<'p>,
     pub(super) seen: &'p SeenTools,
+    pub(super) spellings: &'p Spellings,
+    /// Writes to the proxy's memory, and the time.
+    pub(super) memory: (&'p Notes, UnixTime),
     pub(super) era: Era,
     /// Whether the filter's own tools are added before the server's.
     pub(super) with_own: bool,
@@ -61,9 +77,20 @@ impl ListFilter<'_> {
         let mut filtered = Filtered::default();
         let mut compared: HashSet<&str> = HashSet::new();
         let mut shown_tools = 0_usize;
+        for (item, name, error) in &listing.unreadable {
+            edits.remove_element(&item.element);
+            filtered.note_unreadable(name, error);
+        }
         for item in &listing.items {
             let is_first = compared.insert(item.name);
-            let pinned = compare(self.policy, self.seen, item, is_first, body)?;
+            let pinned = match compare(self.policy, self.seen, item, is_first, body) {
+                Ok(pinned) => pinned,
+                Err(error) => {
+                    edits.remove_element(&item.item.element);
+                    filtered.note_unreadable(item.name, &error);
+                    continue;
+                }
+            };
             let is_as_pinned = pinned == Compared::Same;
             if !is_as_pinned {
                 filtered.pins_broken.push(item.name.to_owned());
@@ -84,6 +111,13 @@ impl ListFilter<'_> {
             let tools = own_tools(self.policy, shown_tools > 0);
             edits.insert(start.saturating_add(1), tools);
         }
+        for (list, span) in &listing.nulls {
+            let own = match *list == List::Tools && self.with_own {
+                true => own_tools(self.policy, false),
+                false => String::new(),
+            };
+            edits.replace(span.clone(), format!("[{own}]"));
+        }
         if self.era == Era::Modern && !listing.needs_input {
             mark_private(&listing, edits);
             cap_ttl(&listing, self.policy.max_list_ttl, body, edits);
@@ -103,7 +137,15 @@ impl ListFilter<'_> {
             identity, ceiling, ..
         } = self.caller;
         let operations = operations(self.policy, identity, target);
-        let hidden = Hidden::new(self.policy, identity, operations);
+        let mut hidden = Hidden::new(self.policy, identity, operations);
+        if hidden.adds_some() {
+            let all = added(&hidden, item);
+            let differ = all.iter().any(|key| hidden.added(key) != Some(key));
+            let of = (target, self.policy.resource.as_str());
+            if !self.spellings.note(of, all, differ, self.memory) {
+                hidden.show_other_spellings();
+            }
+        }
         let mut changes = hide(&hidden, item, body, edits);
         let rules = results::rules(self.policy, identity, ceiling, Some(target));
         changes |= fit(&rules, item, body, edits)?;

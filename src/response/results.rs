@@ -4,6 +4,7 @@
 pub(super) mod detect;
 pub(super) mod key_path;
 pub(super) mod mask;
+mod nearly_json;
 pub(super) mod new_keys;
 mod owner;
 mod pass;
@@ -12,6 +13,8 @@ pub(super) mod repeated;
 mod tables;
 #[cfg(test)]
 mod tests;
+
+use std::collections::BTreeMap;
 
 use thiserror::Error;
 
@@ -37,6 +40,8 @@ pub(crate) struct HiddenData {
     pub dropped: usize,
     /// Fields that were hidden, as the policy writes them.
     pub redacted: Vec<String>,
+    /// How many texts were withheld, by the reason.
+    pub withheld: BTreeMap<&'static str, usize>,
 }
 
 /// The rules for the results of a target, for this caller. Without a target, as on a stream of its
@@ -104,6 +109,10 @@ pub(super) fn judge(
         let mut pass = Pass::new(rule, identity, key, max_depth);
         pass.message(&places, message.span.len(), changes)?;
         judged.dropped = judged.dropped.saturating_add(pass.dropped());
+        for (reason, texts) in pass.withheld {
+            let number = judged.withheld.entry(reason).or_default();
+            *number = number.saturating_add(texts);
+        }
         for name in pass.redacted {
             if !judged.redacted.contains(&name) {
                 judged.redacted.push(name);

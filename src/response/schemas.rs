@@ -20,6 +20,8 @@ pub(crate) use self::hidden::Hidden;
 use self::cuts::Cuts;
 use self::hidden::ArgumentPlace;
 use self::walk::SchemaWalk;
+use std::collections::BTreeSet;
+
 use base::json::JsonError;
 use base::json::edits::Edits;
 use base::json::tree::{Node, Value};
@@ -46,6 +48,45 @@ pub(super) fn hide(hidden: &Hidden<'_>, item: &Item<'_>, body: &[u8], edits: &mu
         }
         List::Resources | List::ResourceTemplates => false,
     }
+}
+
+/// The arguments in a tool's or prompt's description that the filter adds to calls, as the description spells
+/// them.
+pub(super) fn added(hidden: &Hidden<'_>, item: &Item<'_>) -> BTreeSet<String> {
+    let described = |key| item.item.node.member(key);
+    let texts = match item.list {
+        List::Tools => described("inputSchema").map_or_else(Vec::new, |schema| {
+            let walk = SchemaWalk::through(schema, hidden);
+            let top = walk
+                .schemas()
+                .filter(|(_, places)| places.contains(&ArgumentPlace::arguments()));
+            top.flat_map(|(schema, _)| names(schema)).collect()
+        }),
+        List::Prompts => {
+            let arguments = described("arguments").map_or(&[][..], Node::children);
+            let names = arguments
+                .iter()
+                .map(|argument| argument.node.member("name"));
+            names.filter_map(|name| name?.text()).collect()
+        }
+        List::Resources | List::ResourceTemplates => Vec::new(),
+    };
+    let added = texts
+        .into_iter()
+        .filter(|text| hidden.added(text).is_some());
+    added.map(str::to_owned).collect()
+}
+
+/// The members that a schema names.
+fn names(schema: &Node) -> Vec<&str> {
+    let properties = schema.member("properties").map_or(&[][..], Node::members);
+    let required = schema.member("required").map_or(&[][..], Node::children);
+    let required = required.iter().filter_map(|name| name.node.text());
+    properties
+        .iter()
+        .map(|property| &*property.key)
+        .chain(required)
+        .collect()
 }
 
 /// Changes a tool's `outputSchema` so that it describes results after the rules. True: it changed.

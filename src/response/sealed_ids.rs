@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use super::Answering;
 use super::changes::Changes;
+use super::request_ids::RenamedId;
 use crate::caller::{AuthMethod, Caller};
 use crate::limits::MAX_DEPTH;
 use crate::refusal::Refusal;
-use base::json::digest;
 use base::json::tree::Node;
+use base::json::{Span, digest};
 use base::seal::{Owner, Purpose, Sealer};
 use base::time::UnixTime;
 use mcp::headers::Headers;
@@ -40,6 +41,10 @@ pub(crate) struct Handles {
     pub(crate) tool: Option<String>,
     /// The content that a request state of the answer is bound to.
     pub(crate) asked: Option<RequestContent>,
+    /// The position of the id of the request that the message cancels, and the id that the server knows it by.
+    pub(crate) cancelled: Option<(Span, String)>,
+    /// The id of the request whose stream the client resumes.
+    pub(crate) resumed: Option<RenamedId>,
 }
 
 /// Without the ids: an id is enough to use its object.
@@ -61,6 +66,9 @@ pub(crate) struct RequestContent {
 pub(crate) struct SealedEvent {
     pub(crate) id: String,
     pub(crate) tool: Option<String>,
+    /// The id of the request that the stream answers.
+    #[serde(default)]
+    pub(crate) request: Option<RenamedId>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -120,7 +128,7 @@ impl<'a> Sealing<'a> {
     ) -> Option<Self> {
         let caller = caller?;
         let issuer = match caller.auth_method() {
-            AuthMethod::Token(token) => &policy.issuers.get(token.issuer().0)?.issuer,
+            AuthMethod::Token(token) => token.issuer_name(),
             AuthMethod::Anonymous => "",
             AuthMethod::Local(_) => "local",
         };
@@ -196,6 +204,7 @@ impl Answering {
             let event = SealedEvent {
                 id: id.to_owned(),
                 tool: self.handles.tool.clone(),
+                request: self.request.renamed.clone(),
             };
             let sealing = self.sealing()?;
             Some(sealing.seal(Purpose::Event, &[session.as_bytes()], &event))
@@ -265,7 +274,7 @@ impl Answering {
         now.whole_seconds().saturating_add(lifetime)
     }
 
-    fn sealing(&self) -> Option<Sealing<'_>> {
+    pub(super) fn sealing(&self) -> Option<Sealing<'_>> {
         Sealing::of(&self.policy, self.caller.as_ref(), self.sealer.as_ref())
     }
 }

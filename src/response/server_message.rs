@@ -1,18 +1,21 @@
 //! A message of the server: read once, changed by each concern, written once.
 
+use std::fmt::Display;
+
 use super::changes::Changes;
 use super::embedded::ValuesLeft;
 use super::inspect::{Inspect, ResultOf};
 use super::lists::{Filtered, ListFilter};
 use super::results::places::AnswerTo;
 use super::results::{self, NotTheCallers};
-use super::{Answering, error_texts, instructions, server_challenge};
+use super::unreadable_items::without_unreadable_items;
+use super::{Answering, error_texts, instructions, server_challenge, server_requests};
 use crate::audit::{self, Record};
 use crate::caller::Caller;
 use crate::limits::MAX_DEPTH;
 use crate::refusal::Refusal;
-use base::json::JsonErrorKind;
 use base::json::tree::Node;
+use base::json::{JsonError, JsonErrorKind, outline};
 use base::time::UnixTime;
 use mcp::message_ids::may_have_ids;
 use policy::ServerErrors;
@@ -31,13 +34,14 @@ impl Answering {
         let challenges = !self.passes_credentials() && server_challenge::may_be_in(body);
         let handles = self.inspect.handles && may_have_ids(body);
         let id = self.may_have_own_id(body);
+        let requests = self.inspect.requests && server_requests::may_be_in(body);
         let Inspect {
             lists,
             instructions,
             results,
             ..
         } = self.inspect;
-        let others = lists || instructions || results || id || handles;
+        let others = lists || instructions || results || id || requests || handles;
         if !(others || errors || challenges) {
             return Ok(None);
         }
@@ -45,21 +49,40 @@ impl Answering {
         {
             return self.hide_in_words(body, now, record);
         }
+        // Without rules, a message that cannot be read passes. Only names are hidden in it.
+        let has_rules = self.must_inspect() || instructions || id || challenges;
         let values = ValuesLeft::default();
-        let mut message = read(&values, body)?;
+        let mut mended = None;
+        let read_as_is = read(&values, body);
+        let mut message = match read_as_is {
+            Ok(message) => message,
+            Err(error) if !has_rules => {
+                return match may_pass_unread(body, handles) {
+                    true => self.hide_in_unreadable(body, now, record),
+                    false => Err(unreadable(error, record)),
+                };
+            }
+            Err(error) => {
+                mended = without_unreadable_items(body, lists, record);
+                let mended = mended.as_deref().ok_or_else(|| unreadable(error, record))?;
+                read(&values, mended).map_err(|error| unreadable(error, record))?
+            }
+        };
+        let body = mended.as_deref().unwrap_or(body);
         let mut changes = Changes::within(values);
         let mut rewritten = None;
         if lists && self.filter_lists(&message, body, now, record, &mut changes)? && results {
             // Rules for data apply also to the schemas of tools that a list rewrites.
             rewritten = changes.apply(body);
             let values = ValuesLeft::default();
-            message = read(&values, rewritten.as_deref().unwrap_or(body))?;
+            message = read(&values, rewritten.as_deref().unwrap_or(body))
+                .map_err(|error| unreadable(error, record))?;
             changes = Changes::within(values);
         }
         let body = rewritten.as_deref().unwrap_or(body);
         if let (true, Some(text)) = (instructions, &self.policy.instructions) {
             let replaced = instructions::replace(text, &message, &mut changes);
-            replaced.map_err(|_| Refusal::UpstreamAnswer)?;
+            replaced.map_err(|error| uncheckable(error, record))?;
         }
         if let (true, Some(caller)) = (results, &self.caller) {
             self.judge_result(caller, &message, record, &mut changes)?;
@@ -76,17 +99,46 @@ impl Answering {
         if id {
             self.restore_id(&message, &mut changes)?;
         }
+        if requests {
+            self.bind_request(&message, &mut changes)?;
+        }
         if handles {
             self.seal_message(&message, now, &mut changes)?;
         }
         if changes.values().is_exceeded() {
-            return Err(Refusal::TooManyValues);
+            return match !has_rules && may_pass_unread(body, handles) {
+                true => self.hide_in_unreadable(body, now, record),
+                false => Err(Refusal::TooManyValues),
+            };
         }
-        Ok(changes.apply(body).or(rewritten))
+        Ok(changes.apply(body).or(rewritten).or(mended))
     }
 
-    /// An error that is not JSON, without the names of hidden tools.
-    fn hide_in_words(
+    /// A message that cannot be read and is under no rule: without the names of hidden tools.
+    fn hide_in_unreadable(
+        &self,
+        body: &[u8],
+        now: UnixTime,
+        record: &mut Record,
+    ) -> Result<Option<Vec<u8>>, Refusal> {
+        match (&self.caller, self.inspect.errors) {
+            (Some(caller), true) => {
+                let words = String::from_utf8_lossy(body);
+                let principal = caller.principal(now);
+                // Like a message that is too large to be read, one with too many names passes as it is.
+                let hidden = error_texts::hide_in_words(&self.policy, principal, &words);
+                let Some((changed, hidden)) = hidden else {
+                    return Ok(None);
+                };
+                add(&mut record.hidden_names, hidden.names);
+                Ok(changed.map(String::into_bytes))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// A text that is not JSON, without the names of hidden tools.
+    pub(super) fn hide_in_words(
         &self,
         body: &[u8],
         now: UnixTime,
@@ -95,12 +147,13 @@ impl Answering {
         let Some(caller) = &self.caller else {
             return Ok(None);
         };
-        let words = str::from_utf8(body).map_err(|_| Refusal::UpstreamAnswer)?;
-        let hidden = error_texts::hide_in_words(&self.policy, caller.principal(now), words);
-        let (changed, hidden) = hidden.ok_or(Refusal::UpstreamAnswer)?;
         if self.withholds_errors() {
-            return Err(Refusal::UpstreamAnswer);
+            return Err(uncheckable("an error that is not JSON", record));
         }
+        let words = str::from_utf8(body).map_err(|error| uncheckable(error, record))?;
+        let hidden = error_texts::hide_in_words(&self.policy, caller.principal(now), words);
+        let too_many = || uncheckable("too many names of tools", record);
+        let (changed, hidden) = hidden.ok_or_else(too_many)?;
         add(&mut record.hidden_names, hidden.names);
         Ok(changed.map(String::into_bytes))
     }
@@ -132,6 +185,9 @@ impl Answering {
         );
         let judged = judged.map_err(|NotTheCallers| Refusal::NotOwned)?;
         add(&mut record.dropped_items, judged.dropped);
+        for (reason, parts) in judged.withheld {
+            record.withhold(reason, parts);
+        }
         for field in judged.redacted {
             if !record.redacted.contains(&field) {
                 record.redacted.push(field);
@@ -166,11 +222,16 @@ impl Answering {
             policy: &self.policy,
             caller: caller.principal(now),
             seen: &self.seen,
+            spellings: &self.spellings,
+            memory: (&self.notes, now),
             era: self.request.era,
             with_own: self.inspect.own_tools && caller.lists_own_tools(&self.policy),
         };
         let filtered = filter.filter(message, body, changes);
-        let filtered = filtered.map_err(|_| Refusal::UpstreamAnswer)?;
+        let filtered = filtered.map_err(|error| uncheckable(error, record))?;
+        for (item, why) in &filtered.unreadable {
+            record.note_unreadable(item, why);
+        }
         let hidden = record.hidden_items.unwrap_or(0);
         record.hidden_items = Some(hidden.saturating_add(filtered.hidden));
         note_pins(&filtered, record);
@@ -178,17 +239,46 @@ impl Answering {
     }
 }
 
+/// Whether a message that cannot be read may pass if it is under no rule: it is no error, and has no id that
+/// has to be sealed in a place of the protocol (`handles`).
+fn may_pass_unread(body: &[u8], handles: bool) -> bool {
+    const IDS: [&[u8]; 5] = [b"_meta", b"task", b"taskId", b"requestState", b"status"];
+    let plain = |key: &[u8]| !key.contains(&b'\\');
+    let Some(message) = outline::members(body, 0) else {
+        return false;
+    };
+    !error_texts::has_escaped_letter(body)
+        && message.iter().all(|member| {
+            let key = member.key.as_slice();
+            let is_error = key.eq_ignore_ascii_case(b"error");
+            let inner = outline::members(body, member.value.start).unwrap_or_default();
+            let has_id = |key: &[u8]| IDS.iter().any(|id| key.eq_ignore_ascii_case(id));
+            let mut inner = inner.iter().map(|member| member.key.as_slice());
+            plain(key) && !is_error && !(handles && inner.any(|key| has_id(key) || !plain(key)))
+        })
+}
+
 fn looks_like_list(body: &[u8]) -> bool {
     body.trim_ascii_start().starts_with(b"[")
 }
 
 /// Reads a message of the server.
-fn read(values: &ValuesLeft, body: &[u8]) -> Result<Node, Refusal> {
-    let message = values.read(body, MAX_DEPTH);
-    message.map_err(|error| match error.kind {
+fn read(values: &ValuesLeft, body: &[u8]) -> Result<Node, JsonError> {
+    values.read(body, MAX_DEPTH)
+}
+
+/// The refusal of a message that cannot be read.
+fn unreadable(error: JsonError, record: &mut Record) -> Refusal {
+    match error.kind {
         JsonErrorKind::TooManyValues => Refusal::TooManyValues,
-        _ => Refusal::UpstreamAnswer,
-    })
+        _ => uncheckable(error, record),
+    }
+}
+
+/// The refusal of a message that cannot be checked. The log has the reason.
+pub(super) fn uncheckable(why: impl Display, record: &mut Record) -> Refusal {
+    record.add_evidence("response", why);
+    Refusal::UpstreamAnswer
 }
 
 fn add(count: &mut Option<usize>, more: usize) {

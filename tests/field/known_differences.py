@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .plan import CLIENTS, PYTHON, TYPESCRIPT
+from .plan import CLIENTS, PYTHON
 from .policies import ALLOW_ALL, STRICT
 
 
@@ -24,20 +24,9 @@ class Difference:
 
 
 UNKNOWN_METHOD = "this version of the protocol does not have the method, so that the filter itself refuses it"
-NULL = "`null` is refused as a value of a wrong type"
-OTHER_NAME = "the argument is added under another name than the schema's"
 NO_LISTS_OF_TASKS = "the filter refuses `tasks/list` (docs/limits.md)"
-OWN_REQUEST_ID = "the filter gives the request an id of its own, so that the client's cancellation names no request"
 
 KNOWN_DIFFERENCES = [
-    Difference("R1", "pydantic", "three megabytes", "an answer larger than `max_response` is refused", (STRICT,)),
-    Difference("R4", "pydantic", "was_cancelled", OWN_REQUEST_ID, (STRICT,)),
-    # In 2026-07-28 the Python client cancels a call by closing its stream.
-    Difference("R4", "openapi", "was_cancelled", OWN_REQUEST_ID, (STRICT,), (TYPESCRIPT,)),
-    Difference("R5", "pydantic", "approve", "the answer is refused, and the call does not end", (STRICT,)),
-    Difference("R6", "pydantic", "null in place of arguments", NULL, (ALLOW_ALL, STRICT), (TYPESCRIPT,)),
-    Difference("R6", "pydantic", "null in place of _meta", NULL, (ALLOW_ALL, STRICT), (TYPESCRIPT,)),
-    Difference("R12", "openapi", "listOwners", OTHER_NAME, (STRICT,)),
     Difference("limits", "everything", "tasks of the caller", NO_LISTS_OF_TASKS, (ALLOW_ALL,)),
     Difference("B17", "openapi", "ping", UNKNOWN_METHOD, (ALLOW_ALL, STRICT), (PYTHON,)),
     Difference("B17", "duckdb", "ping", UNKNOWN_METHOD, (ALLOW_ALL, STRICT), (PYTHON,)),

@@ -99,8 +99,6 @@ SUBJECT = Subject(
         "get_customer",
         "whose",
         "metadata of ChatGPT",
-        # Its text is no JSON, so that the rules cannot be applied.
-        "not_a_number",
     },
     hidden=["purge", "987-65-4321", "Bo Baxter", "5123.5", "secret plans", "the key of the vault", "user-bob"],
     shown=["invoices of user-anna"],

@@ -13,6 +13,9 @@ Config = dict[str, Any]
 # What the shipped configuration lets the module ask of Envoy: no test has more.
 CAPABILITIES: Config = proxy.plugin(proxy.load())["capability_restriction_config"]
 
+# What the shipped configuration buffers for one connection, in bytes.
+BUFFER_LIMIT: int = proxy.load()["static_resources"]["listeners"][0]["per_connection_buffer_limit_bytes"]
+
 # The VM's environment: what policies name with `key_env`.
 ENVIRONMENT = {"MCP_AUTH_KEY": "a secret of the tests, long enough"}
 
@@ -50,8 +53,10 @@ class Listener:
     stop_iteration: bool = True
     # The limit of a buffer filter after ours.
     buffer_filter: int | None = None
+    # Envoy's limit of the time in which a request arrives.
+    request_timeout: str | None = None
     # Envoy's own limit of what filters may buffer.
-    buffer_limit: int | None = None
+    buffer_limit: int = BUFFER_LIMIT
     before: tuple[Config, ...] = ()
     routes: tuple[Config, ...] = ()
     upgrades: tuple[str, ...] = ()
@@ -99,14 +104,12 @@ def _address(port: int, address: str = "127.0.0.1") -> Config:
 
 
 def _listener(name: str, listener: Listener, wasm: str, access_log: str) -> Config:
-    config: Config = {
+    return {
         "name": name,
         "address": _address(listener.port, listener.address),
+        "per_connection_buffer_limit_bytes": listener.buffer_limit,
         "filter_chains": [{"filters": [_manager(name, listener, wasm, access_log)]}],
     }
-    if listener.buffer_limit is not None:
-        config["per_connection_buffer_limit_bytes"] = listener.buffer_limit
-    return config
 
 
 def _manager(name: str, listener: Listener, wasm: str, access_log: str) -> Config:
@@ -128,6 +131,8 @@ def _manager(name: str, listener: Listener, wasm: str, access_log: str) -> Confi
         "http_filters": _filters(listener, wasm),
         "access_log": [_access_log(name, access_log)],
     }
+    if listener.request_timeout is not None:
+        manager["request_timeout"] = listener.request_timeout
     return {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
 
 

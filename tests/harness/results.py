@@ -148,6 +148,15 @@ def not_the_callers(exchange: Exchange, status: int = 200) -> None:
     assert exchange.record["reason"] == "result_not_owned"
 
 
+def too_large(exchange: Exchange) -> None:
+    """The server's answer is over the limit, and an error that names the limit is in its place."""
+    hides(exchange)
+    assert exchange.status == exchange.logged_status == 200
+    assert exchange.response.error_code() == -32603
+    assert b"max_response" in exchange.response.body
+    assert exchange.record["reason"] == "upstream_answer_too_large"
+
+
 def not_understood(exchange: Exchange, status: int = 502) -> None:
     """The server's answer could not be judged, and nothing of it was passed on."""
     hides(exchange)

@@ -18,7 +18,7 @@ from .stage import Stage
 
 NAMES = ("a", "b")
 
-RECORD = re.compile(r"mcp_auth_access (\{.*\})\n")
+RECORD = re.compile(r'"record":(\{.*\})\}\n')
 
 
 # An MCP server at an address of its own: what stands there, given the address. Clients of the filter's are
@@ -63,7 +63,8 @@ class Replicas:
 
     def records(self) -> list[dict[str, Any]]:
         """The filter's record of each request so far."""
-        return [json.loads(line) for line in RECORD.findall(self.log())]
+        written = "".join(each.access_path.read_text() for each in self.envoys.values())
+        return [json.loads(line) for line in RECORD.findall(written)]
 
     @contextmanager
     def logs(self, reason: str) -> Iterator[list[dict[str, Any]]]:

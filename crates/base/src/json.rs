@@ -10,6 +10,7 @@ pub mod edits;
 mod element;
 mod error;
 mod keys;
+pub mod outline;
 mod text;
 pub mod tree;
 

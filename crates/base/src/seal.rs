@@ -42,6 +42,8 @@ pub enum Purpose {
     Task,
     /// `requestState`.
     RequestState,
+    /// The id of a request of the server.
+    ServerRequest,
     /// A linked account in the store.
     Connection,
     /// The link that a caller opens to link an account.
@@ -150,6 +152,7 @@ fn associated<'a>(purpose: Purpose, owner: Owner<'a>, bound: &[&'a [u8]]) -> Vec
         Purpose::Event => b"event",
         Purpose::Task => b"task",
         Purpose::RequestState => b"request state",
+        Purpose::ServerRequest => b"server request",
         Purpose::Connection => b"connection",
         Purpose::Ticket => b"ticket",
         Purpose::Browser => b"browser",

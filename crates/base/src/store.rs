@@ -34,8 +34,14 @@ pub enum RecordKind {
     Refresh,
     /// This filter's registration at an authorization server.
     Registration,
+    /// The counter of the filter's integer ids of requests.
+    RequestIds,
+    /// The id that the server knows a running request by.
+    RunningRequest,
     /// The mark that ends what a user did before.
     SignOut,
+    /// How the schema of a tool or prompt spells arguments.
+    Spelling,
     /// The codes that were redeemed for a user's links.
     Tries,
     /// The mark of a token or proof that was used.
@@ -51,6 +57,8 @@ pub enum Room {
     Marks,
     /// All others. Each owner has a limit.
     Owned,
+    /// Running requests and their ids. The oldest make room for new ones.
+    Requests,
 }
 
 impl RecordKind {
@@ -64,7 +72,10 @@ impl RecordKind {
             Self::Question => "question",
             Self::Refresh => "refresh",
             Self::Registration => "registration",
+            Self::RequestIds => "request ids",
+            Self::RunningRequest => "running request",
             Self::SignOut => "sign-out",
+            Self::Spelling => "spelling",
             Self::Tries => "tries",
             Self::Used => "used",
         }
@@ -74,10 +85,12 @@ impl RecordKind {
         match self {
             Self::LogoutToken | Self::SignOut => Room::Ends,
             Self::AgreedCall | Self::AnsweredQuestion | Self::Refresh | Self::Used => Room::Marks,
+            Self::RequestIds | Self::RunningRequest => Room::Requests,
             Self::Account
             | Self::Conversation
             | Self::Question
             | Self::Registration
+            | Self::Spelling
             | Self::Tries => Room::Owned,
         }
     }
@@ -89,6 +102,7 @@ impl Room {
             Self::Ends => 'e',
             Self::Marks => 'm',
             Self::Owned => 'o',
+            Self::Requests => 'r',
         }
     }
 }
@@ -179,7 +193,7 @@ impl Key {
 
     /// The room of the record.
     pub fn room(&self) -> Room {
-        let rooms = [Room::Ends, Room::Marks];
+        let rooms = [Room::Ends, Room::Marks, Room::Requests];
         let room = rooms
             .into_iter()
             .find(|room| self.0.starts_with(room.letter()));

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use base::json::Reader;
 use oauth::signing::{SigningError, SigningKey};
-use oauth::{Algorithm, KeySource, Signatures, TokenCheck, TokenType, TrustedIssuer};
+use oauth::{
+    Algorithm, KeySource, Signatures, TENANT_PLACEHOLDER, TokenCheck, TokenType, TrustedIssuer,
+};
 use policy::Policy;
 use serde_json::{Map, Value, json};
 
@@ -103,10 +105,13 @@ fn fill_in(
         }
     };
     let named = claims.get("iss").and_then(Value::as_str);
-    let known = issuers.iter().find(|issuer| Some(&*issuer.issuer) == named);
+    let known = named.and_then(|named| issuers.iter().find(|issuer| issuer.is_named(named)));
     if let Some(issuer) = known.or(issuers.first()) {
-        fill(claims, "iss", Value::from(issuer.issuer.clone()));
-        if let Some(audience) = issuer.audiences.first() {
+        let tenant = issuer.tenants.first().map_or("", String::as_str);
+        let iss = issuer.issuer.replace(TENANT_PLACEHOLDER, tenant);
+        fill(claims, "iss", Value::from(iss));
+        let has_client = issuer.without_audience.is_some();
+        if let Some(audience) = issuer.audiences.first().filter(|_| !has_client) {
             fill(claims, "aud", Value::from(audience.clone()));
         }
         let expires = now.saturating_add(issuer.max_lifetime.min(LIFETIME));

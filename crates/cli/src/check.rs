@@ -22,8 +22,14 @@ pub(crate) fn run(path: &Path) -> Result<CommandOutput, Failure> {
             format!("{}{}", policies(several.len()), each.collect::<String>())
         }
     };
+    let buffers = loaded.policies.iter();
+    let buffers = buffers.map(|(policy, _)| policy.envoy_buffer());
+    let buffer = buffers.max().unwrap_or_default();
     Ok(CommandOutput {
-        stdout: format!("{}: ok{warnings}: {summary}\n", files::name(path)),
+        stdout: format!(
+            "{}: ok{warnings}: {summary}\nEnvoy needs per_connection_buffer_limit_bytes: {buffer} or more\n",
+            files::name(path)
+        ),
         stderr: loaded.warnings,
         status: 0,
     })
@@ -40,6 +46,7 @@ fn policies(number: usize) -> String {
 fn summary(policy: &Policy) -> String {
     let mode = match policy.mode {
         Mode::Enforce => "",
+        Mode::Observe if policy.observe.sign_in => "; only observes, and needs a valid token",
         Mode::Observe => "; only observes",
     };
     let conditions = [

@@ -17,7 +17,7 @@ use mcp_auth_filter::step::End;
 use mcp_auth_filter::transaction::{Peer, Transaction};
 use oauth::client::TokenClient;
 use oauth::{BearerToken, Verifier};
-use policy::{Authorization, Policy};
+use policy::{Authorization, Policy, Subject};
 
 use crate::answer::{self, Answer};
 use crate::{CommandOutput, Failure, caller_token, files, policy_file, report, request_headers};
@@ -70,6 +70,8 @@ pub(crate) struct ExplainedRequest {
     pub(crate) answer: Option<Answer>,
     /// The claims that were filled in.
     pub(crate) filled_in: Vec<&'static str>,
+    /// The variable with the key of the hash that stands for callers, if it is not set here.
+    pub(crate) missing_key: Option<String>,
 }
 
 pub(crate) fn run(arguments: &ExplainArguments) -> Result<CommandOutput, Failure> {
@@ -92,13 +94,19 @@ pub(crate) fn run(arguments: &ExplainArguments) -> Result<CommandOutput, Failure
         request_headers::headers(&policy, &body, token.as_ref(), &given, now.whole_seconds())?;
     let response = arguments.response.as_deref().map(files::read).transpose()?;
     let policy = Rc::new(policy);
-    let (record, end, answer) = judge(&policy, headers, &body, response, now)?;
+    let (mut record, end, answer) = judge(&policy, headers, &body, response, now)?;
+    let missing_key = missing_key(&policy);
+    if missing_key.is_some() {
+        (record.subject, record.account) = (None, None);
+        record.actors.clear();
+    }
     let judged = ExplainedRequest {
         record,
         end,
         body,
         answer,
         filled_in: token.map_or_else(Vec::new, |token| token.filled_in),
+        missing_key,
     };
     Ok(CommandOutput {
         status: u8::from(matches!(judged.end, End::Reply(_))),
@@ -216,6 +224,18 @@ fn preload_exchanged(policy: &Policy, secrets: &Secrets, headers: &Headers) {
     }
 }
 
+/// The key of the hash that stands for callers in the log.
+fn audit_key(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|key| !key.is_empty())
+}
+
+/// The variable with this key, if the log has hashes and the variable is not set here.
+fn missing_key(policy: &Policy) -> Option<String> {
+    let name = policy.audit.key_env.as_deref()?;
+    let is_missing = policy.audit.subject == Subject::Hash && audit_key(name).is_none();
+    is_missing.then(|| name.to_owned())
+}
+
 /// Secrets in place of those that only the proxy has.
 fn stand_ins(policy: &Policy) -> Secrets {
     const STAND_IN: &str = "in place of a key that only the proxy has";
@@ -238,7 +258,11 @@ fn stand_ins(policy: &Policy) -> Secrets {
         _ => None,
     };
     Secrets {
-        audit_key: Some(STAND_IN.into()),
+        audit_key: policy.audit.key_env.as_deref().map(|name| {
+            audit_key(name)
+                .unwrap_or_else(|| STAND_IN.to_owned())
+                .into()
+        }),
         sealer: sealer.map(Rc::new),
         credential: credential.map(Rc::new),
         exchanger,

@@ -80,6 +80,11 @@ fn seen(row: &Refused) -> String {
             format!("HTTP {status}, JSON-RPC {status}, {}", asks_for(challenge))
         }
         Seen::DoesNotExist => return "it does not exist".to_owned(),
+        Seen::FailedCall => {
+            return "the result of a call that failed, with the policy's `message` for the model (of a prompt \
+                    the JSON-RPC error -32602)"
+                .to_owned();
+        }
         Seen::Question => return "a question to the user, in the place of the result".to_owned(),
         Seen::Page(303) => return "a page (after HTTP 303)".to_owned(),
         Seen::Page(status) => return format!("a page, HTTP {status}"),

@@ -31,6 +31,10 @@ pub(crate) fn text(judged: ExplainedRequest, policy: &Policy, claims: Option<&st
     let evidence = decision.evidence.iter();
     let evidence = evidence.map(|Evidence { source, summary }| format!("{source}: {summary}"));
     out.push_str(&labelled_list("evidence", evidence));
+    out.push_str(&labelled_list(
+        "caller",
+        caller(&record, judged.missing_key.as_deref()),
+    ));
     out.push_str(&labelled_list("next action", decision.next_action.iter()));
     out.push_str(&labelled_list("note", hint(decision, &record, policy)));
     out.push_str(&labelled_list(
@@ -129,6 +133,19 @@ fn honest(mut record: Record) -> Record {
         }
     }
     record
+}
+
+/// The caller, as the log names it.
+fn caller(record: &Record, missing_key: Option<&str>) -> Option<String> {
+    let client = record.client.as_ref();
+    let client = client.map_or_else(String::new, |client| format!(", client {client}"));
+    match (&record.subject, missing_key) {
+        (Some(subject), _) => Some(format!("{subject} in the log{client}")),
+        (None, Some(variable)) => Some(format!(
+            "set the variable {variable} to see the hash that the log has{client}"
+        )),
+        (None, None) => None,
+    }
 }
 
 fn headline(record: &Record) -> String {

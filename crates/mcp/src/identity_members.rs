@@ -13,12 +13,15 @@ pub enum MemberPlace {
     Nested,
     /// Elsewhere: `_meta`, `inputResponses`, a response of the client.
     Elsewhere,
+    /// In a namespaced member of `_meta`, or in a capability with a namespaced name. They are no arguments.
+    OfClient,
 }
 
 /// A member that was found, with the positions needed to replace or remove it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityMember {
-    /// The names in its key. There is at least one.
+    /// The names in its key. With [`MemberPlace::OfClient`] also those in strings of its value. None: a string
+    /// of its value could not be read.
     pub names: Vec<Spoken>,
     /// The part of the message that holds it.
     pub place: MemberPlace,
@@ -174,9 +177,72 @@ impl<'t> MemberFinder<'t> {
             other => other,
         };
         let kind = reader.kind()?;
-        let value = self.value_under(reader, kind, inside, &begun)?;
+        let namespaced = ["_meta", "experimental", "extensions"];
+        let is_metadata = kind == Kind::Object && namespaced.contains(&&*member.key.value);
+        let value = match place {
+            MemberPlace::Elsewhere if is_metadata => self.metadata(reader)?,
+            _ => self.value_under(reader, kind, inside, &begun)?,
+        };
         self.end(found, value);
         Ok(found)
+    }
+
+    /// Reads an object with keys that may be namespaced.
+    fn metadata(&mut self, reader: &mut Reader<'_>) -> Result<Span, JsonError> {
+        let (start, mut last) = (reader.position(), None);
+        reader.object(|reader, member| {
+            self.comma_after(last, member.comma);
+            last = self.metadata_member(reader, &member, start)?;
+            Ok(())
+        })
+    }
+
+    /// Reads the value of a member of `_meta`. A namespaced key (MCP "`_meta`"), such as `openai/organization`,
+    /// belongs to the client: the member is no argument, whatever it says.
+    ///
+    /// # Errors
+    ///
+    /// The value is not strict JSON.
+    pub fn metadata_member(
+        &mut self,
+        reader: &mut Reader<'_>,
+        member: &Member<'_>,
+        object: usize,
+    ) -> Result<Option<usize>, JsonError> {
+        if !is_namespaced(&member.key.value) {
+            return self.member(reader, member, object, MemberPlace::Elsewhere, &Begun::NONE);
+        }
+        let kind = reader.kind()?;
+        let (value, at) = (reader.position(), self.found.members.len());
+        let strings = self.found.in_strings.len();
+        let was_tangled = std::mem::take(&mut self.found.is_tangled);
+        let found = self.member(reader, member, object, MemberPlace::OfClient, &Begun::NONE)?;
+        let is_tangled = std::mem::replace(&mut self.found.is_tangled, was_tangled);
+        let strings = self.found.in_strings.split_off(strings);
+        if strings.is_empty() && !is_tangled {
+            return Ok(found);
+        }
+        // A part of a string cannot be removed, so the rules for its names apply to the whole member.
+        if found.is_none() {
+            let mut element = Element::of_member(member);
+            element.span.end = reader.position();
+            let whole = IdentityMember {
+                names: Vec::new(),
+                place: MemberPlace::OfClient,
+                kind,
+                value: value..reader.position(),
+                object,
+                element,
+            };
+            self.found.members.insert(at, whole);
+        }
+        if let Some(whole) = self.found.members.get_mut(at) {
+            match is_tangled {
+                true => whole.names.clear(),
+                false => whole.names.extend(strings.into_iter().map(Spoken::whole)),
+            }
+        }
+        Ok(Some(at))
     }
 
     /// Notes a member if its key has a name. Returns the beginnings that the keys below may complete.
@@ -292,6 +358,11 @@ impl<'t> MemberFinder<'t> {
     }
 }
 
+/// Whether a key of `_meta` has a prefix.
+fn is_namespaced(key: &str) -> bool {
+    key.find(['/', '.', ':']).is_some_and(|at| at > 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -377,6 +448,75 @@ mod tests {
             r#"{"q":"/etc/x user_id: 1"}"#,
         ] {
             assert!(find(input).in_strings.is_empty(), "{input}");
+        }
+    }
+
+    /// The members of `params`, by place, with how many of their names are known.
+    fn places(params: &str) -> Vec<(MemberPlace, usize)> {
+        let mut table = NameTable::default();
+        table.add("user_id");
+        table.add("organization");
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"x","params":{params}}}"#);
+        let message = crate::message::Message::read(body.as_bytes(), &table, 32).unwrap();
+        let found = message.identity_members;
+        assert!(found.in_strings.is_empty() && !found.is_tangled, "{params}");
+        let members = found.members.into_iter();
+        members
+            .map(|found| (found.place, found.names.len()))
+            .collect()
+    }
+
+    #[test]
+    fn r3_namespaced_metadata_is_of_the_client() {
+        use MemberPlace::{Elsewhere, Nested, OfClient};
+        for (params, expected) in [
+            (
+                r#"{"_meta":{"openai/organization":"o"}}"#,
+                vec![(OfClient, 1)],
+            ),
+            (r#"{"_meta":{"com.acme:user_id":"o"}}"#, vec![(OfClient, 1)]),
+            (
+                r#"{"_meta":{"com.acme.organization":1}}"#,
+                vec![(OfClient, 1)],
+            ),
+            (
+                r#"{"_meta":{"a/b":{"user_id":1,"c":[{"organization":2}]}}}"#,
+                vec![(OfClient, 1), (OfClient, 1)],
+            ),
+            (
+                r#"{"_meta":{"a/b":"{\"user_id\":1}"}}"#,
+                vec![(OfClient, 1)],
+            ),
+            (
+                r#"{"_meta":{"a/organization":"{\"user_id\":1}"}}"#,
+                vec![(OfClient, 2)],
+            ),
+            (
+                r#"{"_meta":{"a/b":{"user_id":"{\"organization\":1}"}}}"#,
+                vec![(OfClient, 1), (OfClient, 1)],
+            ),
+            (
+                r#"{"_meta":{"organization":"o","/user_id":1}}"#,
+                vec![(Elsewhere, 1), (Elsewhere, 1)],
+            ),
+            (
+                r#"{"capabilities":{"experimental":{"a/user_id":{}}}}"#,
+                vec![(OfClient, 1)],
+            ),
+            (
+                r#"{"clientInfo":{"name":"x","organization":"y"}}"#,
+                vec![(Elsewhere, 1)],
+            ),
+            (
+                r#"{"arguments":{"_meta":{"a/user_id":1}}}"#,
+                vec![(Nested, 1)],
+            ),
+            (
+                r#"{"inputResponses":{"q":{"action":"accept","_meta":{"a/user_id":1}}}}"#,
+                vec![(OfClient, 1)],
+            ),
+        ] {
+            assert_eq!(places(params), expected, "{params}");
         }
     }
 }

@@ -1,7 +1,10 @@
 //! A JSON-RPC message of a client, with the positions of its parts.
 
+mod readable_id;
+
 pub mod params;
 
+pub use self::readable_id::ReadableId;
 use std::borrow::Cow;
 
 use thiserror::Error;
@@ -98,6 +101,8 @@ struct Envelope<'a, 't> {
     id: Option<Span>,
     method: Option<Cow<'a, str>>,
     is_response: bool,
+    /// Whether `result` or `error` is `null`.
+    has_null_answer: bool,
     params: Params<'a>,
     finder: MemberFinder<'t>,
 }
@@ -109,6 +114,7 @@ impl<'a, 't> Envelope<'a, 't> {
             id: None,
             method: None,
             is_response: false,
+            has_null_answer: false,
             params: Params::default(),
             finder: MemberFinder::new(names, max_depth, size),
         }
@@ -120,6 +126,11 @@ impl<'a, 't> Envelope<'a, 't> {
             "id" => self.id = Some(id(reader)?),
             "method" => self.method = Some(text(reader, "method")?),
             "params" => self.params = Params::read(reader, &mut self.finder)?,
+            // Libraries of JSON-RPC 1.0 write both.
+            "result" | "error" if reader.kind()? == Kind::Null => {
+                reader.skip()?;
+                self.has_null_answer = true;
+            }
             "result" | "error" => {
                 if std::mem::replace(&mut self.is_response, true) {
                     return Err(MessageError::Hybrid);
@@ -139,7 +150,8 @@ impl<'a, 't> Envelope<'a, 't> {
         if !self.version {
             return Err(MessageError::Version);
         }
-        let shape = match (&self.method, self.is_response, &self.id) {
+        let is_response = self.is_response || self.has_null_answer;
+        let shape = match (&self.method, is_response, &self.id) {
             (Some(_), true, _) => return Err(MessageError::Hybrid),
             (Some(_), false, Some(_)) => Shape::Request,
             (Some(_), false, None) => Shape::Notification,
@@ -265,4 +277,99 @@ fn refuse(key: &str, at: usize, known: &[&str]) -> Result<(), MessageError> {
         return Err(MessageError::LookAlike(at));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &str) -> Result<Message<'_>, MessageError> {
+        Message::read(body.as_bytes(), &NameTable::default(), 32)
+    }
+
+    fn params(params: &str) -> String {
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"x","params":{params}}}"#)
+    }
+
+    #[test]
+    fn r6_null_is_an_absent_member() {
+        for absent in [
+            "null",
+            r#"{"name":null,"uri":null,"arguments":null,"_meta":null,"cursor":null,"ref":null}"#,
+            r#"{"argument":null,"context":null,"inputResponses":null,"requestState":null}"#,
+            r#"{"taskId":null,"task":null,"notifications":null,"requestId":null}"#,
+            r#"{"protocolVersion":null,"capabilities":null,"clientInfo":null}"#,
+            r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":null}}"#,
+            r#"{"_meta":{"io.modelcontextprotocol/clientCapabilities":null}}"#,
+            r#"{"_meta":{"io.modelcontextprotocol/related-task":null}}"#,
+            r#"{"_meta":{"io.modelcontextprotocol/related-task":{"taskId":null}}}"#,
+            r#"{"_meta":{"io.modelcontextprotocol/clientCapabilities":{"elicitation":null,"extensions":null}}}"#,
+            r#"{"notifications":{"resourceSubscriptions":null,"taskIds":null}}"#,
+        ] {
+            let body = params(absent);
+            let message = read(&body).unwrap_or_else(|error| panic!("{absent}: {error}"));
+            let read = message.params;
+            assert!(
+                read.name.is_none() && read.uri.is_none() && read.arguments.is_none(),
+                "{absent}"
+            );
+            assert!(
+                read.task_id.is_none() && read.related_task.is_none() && !read.asks_task,
+                "{absent}"
+            );
+            assert!(
+                read.request_state.is_none() && !read.has_cursor && read.context.is_none(),
+                "{absent}"
+            );
+            assert!(
+                read.protocol_version.is_none() && read.tasks_extension.is_none(),
+                "{absent}"
+            );
+            assert!(
+                read.subscriptions.is_empty() && read.subscribed_tasks.is_empty(),
+                "{absent}"
+            );
+            assert_eq!(read.elicitation, Default::default(), "{absent}");
+        }
+        let null = read(&params(r#"{"arguments":null}"#))
+            .map(|message| message.params.null_arguments.is_some());
+        assert_eq!(null, Ok(true));
+    }
+
+    #[test]
+    fn r6_a_response_may_have_a_null_beside_its_answer() {
+        let read = |members: &str| {
+            let body = format!(r#"{{"jsonrpc":"2.0","id":1,{members}}}"#);
+            read(&body).map(|message| message.shape)
+        };
+        for members in [
+            r#""result":{},"error":null"#,
+            r#""error":{"code":1},"result":null"#,
+            r#""result":null"#,
+        ] {
+            assert_eq!(read(members), Ok(Shape::Response), "{members}");
+        }
+        for members in [
+            r#""result":{},"error":{}"#,
+            r#""method":"x","result":null"#,
+            r#""method":"x","error":null"#,
+        ] {
+            assert_eq!(read(members), Err(MessageError::Hybrid), "{members}");
+        }
+    }
+
+    #[test]
+    fn r6_other_types_and_spellings_stay_refused() {
+        for wrong in ["7", "[]", r#""x""#] {
+            assert!(read(&params(wrong)).is_err(), "{wrong}");
+            assert!(read(&params(&format!(r#"{{"arguments":{wrong}}}"#))).is_err());
+        }
+        for misspelled in [
+            r#"{"Arguments":null}"#,
+            r#"{"_Meta":null}"#,
+            r#"{"arguments":null,"arguments":{}}"#,
+        ] {
+            assert!(read(&params(misspelled)).is_err(), "{misspelled}");
+        }
+    }
 }

@@ -19,6 +19,10 @@ const RESULT: &[&str] = &[
 pub struct Listing<'n> {
     /// The items, in order.
     pub items: Vec<Item<'n>>,
+    /// Items that are no items of their list, with their names, if they have one.
+    pub unreadable: Vec<(&'n Child, &'n str, MessageError)>,
+    /// Lists that are `null`, as some servers write an empty list.
+    pub nulls: Vec<(List, Span)>,
     /// The start of the array `tools`.
     pub tools: Option<usize>,
     /// The object `result`.
@@ -76,21 +80,38 @@ impl<'n> Listing<'n> {
     }
 
     fn read_list(&mut self, node: &'n Node, list: List) -> Result<(), MessageError> {
-        let Value::Array(items) = &node.value else {
-            return Err(MessageError::Type(list.member()));
+        let items = match &node.value {
+            Value::Array(items) => items,
+            Value::Null => {
+                self.nulls.push((list, node.span.clone()));
+                return Ok(());
+            }
+            _ => return Err(MessageError::Type(list.member())),
         };
         if list == List::Tools {
             self.tools = Some(node.span.start);
         }
         for item in items {
-            if !matches!(item.node.value, Value::Object(_)) {
-                return Err(MessageError::Type(list.member()));
-            }
-            refuse_look_alike_members(&item.node, &[list.key()])?;
             let name = item.node.member(list.key()).and_then(Node::text);
-            let name = name.ok_or(MessageError::Type(list.key()))?;
-            self.items.push(Item { list, name, item });
+            match (check_item(&item.node, list), name) {
+                (Ok(()), Some(name)) => self.items.push(Item { list, name, item }),
+                (Ok(()), None) => {
+                    let error = MessageError::Type(list.key());
+                    self.unreadable.push((item, "", error));
+                }
+                (Err(error), name) => {
+                    self.unreadable
+                        .push((item, name.unwrap_or_default(), error));
+                }
+            }
         }
         Ok(())
+    }
+}
+
+fn check_item(item: &Node, list: List) -> Result<(), MessageError> {
+    match item.value {
+        Value::Object(_) => refuse_look_alike_members(item, &[list.key()]),
+        _ => Err(MessageError::Type(list.member())),
     }
 }

@@ -186,6 +186,35 @@ pub fn with_data(event: &[u8], data: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Whether data may be a message: JSON that starts like an object or a list of objects. Clients ignore other
+/// data, such as the `ping` of a server that keeps the connection open, or `[DONE]`.
+pub fn may_be_message(data: &[u8]) -> bool {
+    let data = data.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(data);
+    let data = data.trim_ascii_start();
+    let in_list = data.strip_prefix(b"[").map(<[u8]>::trim_ascii_start);
+    in_list.unwrap_or(data).starts_with(b"{")
+}
+
+/// The event without data, so that clients read none. A comment is in its place. Its id stays: a client
+/// resumes the stream after it.
+pub fn without_data(event: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(event.len());
+    let mut written = false;
+    for (line, end) in lines(event) {
+        let is_data = field(line, b"data").is_some();
+        if !is_data && field(line, b"event").is_none() {
+            out.extend_from_slice(line);
+            out.extend_from_slice(end);
+        } else if is_data && !std::mem::replace(&mut written, true) {
+            out.extend_from_slice(b":");
+            out.extend_from_slice(end);
+        } else {
+            omit_line(end, &mut out);
+        }
+    }
+    out
+}
+
 /// An event with one message.
 pub fn event(data: &[u8]) -> Vec<u8> {
     [b"event: message\ndata: ", data, b"\n\n"].concat()
@@ -246,6 +275,35 @@ mod tests {
         assert_eq!(with_id(b"id:1\rid:2\r\r", Some("n")), b"id: n\r\r");
         assert_eq!(with_id(b"x\rid:1\n\n", None), b"x\n\n");
         assert_eq!(with_id(b"x\rid:1\r\n\r\n", None), b"x\r\n\r\n");
+    }
+
+    #[test]
+    fn r2_without_data_clients_read_no_event() {
+        for (event, changed) in [
+            ("event: ping\ndata: ping\n\n", ":\n\n"),
+            (
+                "id: 7\r\ndata: a\r\ndata: b\r\nretry: 1\r\n\r\n",
+                "id: 7\r\n:\r\nretry: 1\r\n\r\n",
+            ),
+            ("data\r\r", ":\r\r"),
+            ("x\revent:y\ndata:z\n\n", "x\n:\n\n"),
+        ] {
+            let without = without_data(event.as_bytes());
+            assert_eq!(String::from_utf8_lossy(&without), changed);
+            assert!(data(&without).is_empty());
+        }
+        for (data, expected) in [
+            ("ping", false),
+            ("", false),
+            ("\"{}\"", false),
+            ("1", false),
+            (" {\"a\":1}", true),
+            ("\u{feff} {", true),
+            ("\n[ {", true),
+            ("[DONE]", false),
+        ] {
+            assert_eq!(may_be_message(data.as_bytes()), expected, "{data}");
+        }
     }
 
     #[test]

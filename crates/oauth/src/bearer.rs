@@ -10,7 +10,8 @@ use super::algorithm::{Algorithm, TokenType};
 use super::error::TokenError;
 use base::json::Reader;
 
-const MAX_TOKEN_BYTES: usize = 16 * 1024;
+/// Envoy accepts request headers of 60 KiB.
+const MAX_TOKEN_BYTES: usize = 32 * 1024;
 const MAX_HEADER_BYTES: usize = 4 * 1024;
 const MAX_DEPTH: usize = 16;
 
@@ -140,9 +141,12 @@ impl Jwt {
     }
 }
 
-/// The algorithm of a header. Refuses headers that choose a key or need an extension.
+/// Header parameters that need an extension, or hold a key of the token's own. URLs of keys and certificates
+/// (`jku`, `x5u`) are ignored: only the policy says where keys come from.
+pub(super) const REFUSED_PARAMETERS: &[&str] = &["crit", "b64", "jwk", "zip", "enc", "epk"];
+
+/// The algorithm of a header. Refuses headers that hold a key or need an extension.
 fn algorithm(header: &Map<String, Value>) -> Result<Algorithm, TokenError> {
-    const REFUSED_PARAMETERS: &[&str] = &["crit", "b64", "jku", "jwk", "x5u", "zip", "enc", "epk"];
     if REFUSED_PARAMETERS
         .iter()
         .any(|name| header.contains_key(*name))
@@ -156,19 +160,24 @@ fn algorithm(header: &Map<String, Value>) -> Result<Algorithm, TokenError> {
 
 /// Refuses claims of ID, refresh and logout tokens: issuers sign them with the same key and `typ`.
 pub(super) fn refuse_not_access_token(claims: &Map<String, Value>) -> Result<(), TokenError> {
-    let of_id_token = ["at_hash", "c_hash"];
+    other_token(claims).map_or(Ok(()), |_| Err(TokenError::Type))
+}
+
+/// The claim that shows that a token is no access token.
+pub(super) fn other_token(claims: &Map<String, Value>) -> Option<&'static str> {
     // Keycloak writes `typ` as a claim; Cognito and Hydra write `token_use`.
     let others = ["ID", "Refresh", "Offline", "Logout"];
     let other_uses = ["id", "id_token", "refresh", "refresh_token"];
     let named = |name: &str| claims.get(name).and_then(Value::as_str);
-    if of_id_token.iter().any(|name| claims.contains_key(*name))
-        || named("typ").is_some_and(|typ| others.contains(&typ))
-        || named("token_use").is_some_and(|usage| other_uses.contains(&usage))
-        || claims.contains_key("events")
-    {
-        return Err(TokenError::Type);
+    if named("typ").is_some_and(|typ| others.contains(&typ)) {
+        return Some("typ");
     }
-    Ok(())
+    if named("token_use").is_some_and(|usage| other_uses.contains(&usage)) {
+        return Some("token_use");
+    }
+    let of_others = ["at_hash", "c_hash", "events"].into_iter();
+    let mut of_others = of_others.filter(|name| claims.contains_key(*name));
+    of_others.next()
 }
 
 fn decoded_object(part: &str) -> Result<Map<String, Value>, TokenError> {

@@ -1,5 +1,7 @@
 //! The identity in a token's claims.
 
+mod source;
+
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
@@ -8,21 +10,27 @@ use serde_json::{Map, Value};
 use super::error::TokenError;
 use base::time::UnixTime;
 
+pub use self::source::{ClaimForm, ClaimSource, WrongForm};
+
 /// The path of a claim: the names of the objects that hold it, and its own name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClaimPath(Vec<String>);
+pub struct ClaimPath {
+    steps: Vec<String>,
+    /// Whether it is written as a text that was split at its dots.
+    is_split: bool,
+}
 
 /// The claims that identify the caller.
 #[derive(Debug, Clone)]
 pub struct ClaimPaths {
     /// The user. Every token must have it.
-    pub user: ClaimPath,
+    pub user: ClaimSource,
     /// The organization.
-    pub organization: Option<ClaimPath>,
+    pub organization: Option<ClaimSource>,
     /// Role names.
-    pub roles: Option<ClaimPath>,
+    pub roles: Option<ClaimSource>,
     /// Scopes.
-    pub scopes: ClaimPath,
+    pub scopes: ClaimSource,
     /// The conversation that the token is used in.
     pub conversation: Option<ClaimPath>,
     /// The test user or role that the caller asks to act as.
@@ -47,7 +55,23 @@ pub struct Identity {
 impl ClaimPath {
     /// A claim at the top level.
     pub fn claim(name: &str) -> Self {
-        Self(vec![name.to_owned()])
+        Self {
+            steps: vec![name.to_owned()],
+            is_split: false,
+        }
+    }
+
+    /// A text that is split at its dots.
+    fn of_text<E: serde::de::Error>(text: &str) -> Result<Self, E> {
+        let steps: Vec<_> = text.split('.').map(str::to_owned).collect();
+        let is_split = steps.len() > 1;
+        sound_path(steps, is_split)
+    }
+
+    /// Whether it is a URL or URN that was split at its dots, which its author did not mean.
+    pub fn is_split_url(&self) -> bool {
+        let is_url = |step: &String| step.contains([':', '/']);
+        self.is_split && self.steps.iter().any(is_url)
     }
 
     /// The identifier at this path: never empty, without control characters.
@@ -55,8 +79,8 @@ impl ClaimPath {
         text(self.find(claims)?)
     }
 
-    fn find<'c>(&self, claims: &'c Map<String, Value>) -> Option<&'c Value> {
-        let (first, rest) = self.0.split_first()?;
+    pub(super) fn find<'c>(&self, claims: &'c Map<String, Value>) -> Option<&'c Value> {
+        let (first, rest) = self.steps.split_first()?;
         rest.iter()
             .try_fold(claims.get(first)?, |value, name| value.get(name))
             .filter(|value| !value.is_null())
@@ -101,25 +125,25 @@ impl Identity {
     ///
     /// The user is missing, or a claim has the wrong type.
     pub fn of_claims(claims: &Map<String, Value>, paths: &ClaimPaths) -> Result<Self, TokenError> {
-        let user = match paths.user.find(claims) {
-            Some(value) => text(value).ok_or(TokenError::Claim("user"))?,
-            None => return Err(TokenError::Claim("user")),
-        };
-        let organization = match paths
-            .organization
-            .as_ref()
-            .and_then(|path| path.find(claims))
-        {
-            Some(value) => Some(text(value).ok_or(TokenError::Claim("organization"))?),
-            None => None,
-        };
-        let roles = paths.roles.as_ref().and_then(|path| path.find(claims));
+        let malformed = |name| move |_: WrongForm| TokenError::Claim(name);
+        let user = paths.user.identifier(claims).map_err(malformed("user"))?;
+        let user = user.ok_or(TokenError::Claim("user"))?;
+        let organization = paths.organization.as_ref();
+        let organization = organization.map(|source| source.identifier(claims));
+        let organization = organization
+            .transpose()
+            .map_err(malformed("organization"))?;
+        let roles = paths.roles.as_ref();
+        let roles = roles.map(|source| source.list(claims, one));
+        let scopes = paths.scopes.list(claims, split_scopes);
         Ok(Self {
             user: Some(user),
-            organization,
-            roles: names(roles, one).ok_or(TokenError::Claim("roles"))?,
-            scopes: names(paths.scopes.find(claims), split_scopes)
-                .ok_or(TokenError::Claim("scopes"))?,
+            organization: organization.flatten(),
+            roles: roles
+                .transpose()
+                .map_err(malformed("roles"))?
+                .unwrap_or_default(),
+            scopes: scopes.map_err(malformed("scopes"))?,
             actors: Vec::new(),
         })
     }
@@ -135,24 +159,6 @@ pub(super) fn text(value: &Value) -> Option<String> {
     };
     let sound = !text.is_empty() && text.trim() == text && !text.chars().any(char::is_control);
     sound.then_some(text)
-}
-
-/// A list of names: an array of strings, or a text, which `read` reads.
-fn names(value: Option<&Value>, read: fn(&str) -> Vec<String>) -> Option<Vec<String>> {
-    match value {
-        None => Some(Vec::new()),
-        Some(Value::String(text)) => Some(read(text)),
-        Some(Value::Array(values)) => values
-            .iter()
-            .map(|value| {
-                value
-                    .as_str()
-                    .filter(|text| !text.is_empty())
-                    .map(str::to_owned)
-            })
-            .collect(),
-        Some(_) => None,
-    }
 }
 
 /// A text is one role, whatever is in it: `Regional manager` is not `manager`.
@@ -196,7 +202,7 @@ impl<'de> Visitor<'de> for ClaimPathVisitor {
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<ClaimPath, E> {
-        sound_path(text.split('.').map(str::to_owned).collect())
+        ClaimPath::of_text(text)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut names: A) -> Result<ClaimPath, A::Error> {
@@ -204,15 +210,22 @@ impl<'de> Visitor<'de> for ClaimPathVisitor {
         while let Some(name) = names.next_element()? {
             path.push(name);
         }
-        sound_path(path)
+        sound_path(path, false)
     }
 }
 
-fn sound_path<E: serde::de::Error>(path: Vec<String>) -> Result<ClaimPath, E> {
-    if path.is_empty() || path.iter().any(String::is_empty) {
+fn sound_path<E: serde::de::Error>(steps: Vec<String>, is_split: bool) -> Result<ClaimPath, E> {
+    if steps.is_empty() || steps.iter().any(String::is_empty) {
         return Err(E::custom("a claim path has no empty names"));
     }
-    Ok(ClaimPath(path))
+    Ok(ClaimPath { steps, is_split })
+}
+
+/// As in a policy: names with dots between them.
+impl fmt::Display for ClaimPath {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.steps.join("."))
+    }
 }
 
 #[cfg(feature = "schema")]
@@ -239,10 +252,10 @@ mod tests {
 
     fn identity(claims: Value) -> Result<Identity, TokenError> {
         let paths = ClaimPaths {
-            user: ClaimPath::claim("sub"),
+            user: ClaimSource::claim("sub"),
             organization: serde_json::from_value(json!(["https://example.com/org"])).unwrap(),
             roles: serde_json::from_value(json!("realm_access.roles")).unwrap(),
-            scopes: ClaimPath::claim("scope"),
+            scopes: ClaimSource::claim("scope"),
             conversation: None,
             view_as: None,
         };
@@ -296,7 +309,7 @@ mod tests {
             json!({}),
             json!({"sub": null}),
             json!({"sub": ""}),
-            json!({"sub": ["a"]}),
+            json!({"sub": ["a", "b"]}),
             json!({"sub": "a\nb"}),
             json!({"sub": 1.5}),
             json!({"sub": " a"}),

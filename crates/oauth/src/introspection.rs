@@ -12,6 +12,7 @@ use url::form_urlencoded::Serializer;
 use super::bearer::{BearerToken, TokenDigest};
 use super::client_network::ClientNetwork;
 use super::error::TokenError;
+use super::refused::RefusedToken;
 use base::http::{Endpoint, HttpRequest};
 use base::secret::Secret;
 use base::time::UnixTime;
@@ -54,7 +55,7 @@ pub(super) struct Introspector {
     introspection: Introspection,
     authorization: Secret,
     pending: HashMap<TokenDigest, PendingToken>,
-    refused: LruCache<TokenDigest, (TokenError, UnixTime)>,
+    refused: LruCache<TokenDigest, (RefusedToken, UnixTime)>,
 }
 
 #[derive(Debug)]
@@ -98,13 +99,13 @@ impl Introspector {
         token: &BearerToken<'_>,
         client: ClientNetwork,
         now: UnixTime,
-    ) -> Result<(), TokenError> {
+    ) -> Result<(), RefusedToken> {
         let digest = token.digest();
         match self.refused.peek(&digest) {
-            Some((error, until))
+            Some((refused, until))
                 if now <= *until && *until <= now.saturating_add(REFUSED_CACHE) =>
             {
-                return Err(*error);
+                return Err(refused.clone());
             }
             _ => {}
         }
@@ -116,7 +117,7 @@ impl Introspector {
                 .retain(|_, pending| now.abs_diff(pending.asked) <= PENDING_TIMEOUT);
         }
         if !self.has_room(client) {
-            return Err(TokenError::IntrospectionBusy);
+            return Err(TokenError::IntrospectionBusy.into());
         }
         let pending = PendingToken {
             token: Secret::new(token.secret().to_owned()),
@@ -175,18 +176,19 @@ impl Introspector {
     pub(super) fn finish(
         &mut self,
         digest: TokenDigest,
-        refused: Option<TokenError>,
+        refused: Option<RefusedToken>,
         now: UnixTime,
     ) {
         self.pending.remove(&digest);
-        let Some(error) = refused else {
+        let Some(refused) = refused else {
             return;
         };
-        let pause = match error {
+        let pause = match refused.error {
             TokenError::IntrospectionUnavailable => RETRY_PAUSE,
             _ => REFUSED_CACHE,
         };
-        self.refused.put(digest, (error, now.saturating_add(pause)));
+        self.refused
+            .put(digest, (refused, now.saturating_add(pause)));
     }
 }
 

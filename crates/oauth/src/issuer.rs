@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::algorithm::{Algorithm, TokenType};
-use super::claims::ClaimPaths;
+use super::claims::{ClaimPath, ClaimPaths};
 use super::delegation::Delegation;
 use super::error::TokenError;
 use super::introspection::Introspection;
@@ -22,6 +22,9 @@ const CURRENT: Duration = Duration::from_secs(1);
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_RETRY_PAUSE: Duration = Duration::from_secs(60);
 
+/// Stands for a tenant in the name of an issuer, as in the metadata of Microsoft Entra.
+pub const TENANT_PLACEHOLDER: &str = "{tenantid}";
+
 /// The position of an issuer in the policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct IssuerId(pub usize);
@@ -29,10 +32,16 @@ pub struct IssuerId(pub usize);
 /// An issuer, and the policy for its tokens.
 #[derive(Debug, Clone)]
 pub struct TrustedIssuer {
-    /// The exact `iss` claim.
+    /// The exact `iss` claim. With `tenants` it has [`TENANT_PLACEHOLDER`] in place of a tenant.
     pub issuer: String,
+    /// The tenants whose tokens are accepted.
+    pub tenants: Vec<String>,
+    /// The authorization server that the metadata of the resource names.
+    pub authorization_server: String,
     /// The accepted audiences.
     pub audiences: Vec<String>,
+    /// The clients whose tokens are accepted without `aud`.
+    pub without_audience: Option<AcceptedClients>,
     /// The claims that identify the caller.
     pub claims: ClaimPaths,
     /// How far the issuer's clock may differ.
@@ -43,6 +52,15 @@ pub struct TrustedIssuer {
     pub delegation: Delegation,
     /// How the origin of a token is checked.
     pub check: TokenCheck,
+}
+
+/// The clients whose tokens need no `aud`, because the issuer writes none (Amazon Cognito).
+#[derive(Debug, Clone)]
+pub struct AcceptedClients {
+    /// The claim that names the client.
+    pub claim: ClaimPath,
+    /// Its accepted values.
+    pub values: Vec<String>,
 }
 
 /// How the origin of a token is checked.
@@ -105,6 +123,25 @@ pub struct JwksCache {
     /// Whether a request has used the keys since the last fetch. A worker without requests, such as
     /// Envoy's main thread, does not fetch.
     used: bool,
+}
+
+impl TrustedIssuer {
+    /// Whether a token with this `iss` is of this issuer, and of an accepted tenant.
+    pub fn is_named(&self, iss: &str) -> bool {
+        match self.named_tenant(iss) {
+            Some(tenant) => self.tenants.iter().any(|accepted| accepted == tenant),
+            None => self.tenants.is_empty() && self.issuer == iss,
+        }
+    }
+
+    /// The tenant in an `iss`, accepted or not. `None`: it is of another issuer, or this one has no tenants.
+    pub(super) fn named_tenant<'i>(&self, iss: &'i str) -> Option<&'i str> {
+        if self.tenants.is_empty() {
+            return None;
+        }
+        let (before, after) = self.issuer.split_once(TENANT_PLACEHOLDER)?;
+        iss.strip_prefix(before)?.strip_suffix(after)
+    }
 }
 
 /// Whether a time was reached. A time that is further ahead than it can be also counts as reached: the

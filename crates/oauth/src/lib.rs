@@ -16,6 +16,7 @@ mod error;
 mod introspection;
 mod issuer;
 mod key_set;
+mod refused;
 #[cfg(any(test, feature = "signing"))]
 pub mod signing;
 mod single_use;
@@ -23,14 +24,18 @@ mod verifier;
 
 pub use algorithm::{Algorithm, TokenType};
 pub use bearer::{BearerToken, TokenDigest};
-pub use claims::{ClaimPath, ClaimPaths, Identity};
+pub use claims::{ClaimForm, ClaimPath, ClaimPaths, ClaimSource, Identity, WrongForm};
 pub use client_network::ClientNetwork;
 pub use delegation::Delegation;
 pub use dpop::{PROOF_ALGORITHMS, Proof, ProofError, ProofRules, ProofUrl};
 pub use error::{FetchError, SetupError, TokenError};
 pub use introspection::{Introspection, IntrospectionError};
-pub use issuer::{IssuerId, JwksCache, KeyFetch, KeySource, Signatures, TokenCheck, TrustedIssuer};
+pub use issuer::{
+    AcceptedClients, IssuerId, JwksCache, KeyFetch, KeySource, Signatures, TENANT_PLACEHOLDER,
+    TokenCheck, TrustedIssuer,
+};
 pub use key_set::{KeySet, KeySetError};
+pub use refused::{RefusedToken, TokenFinding};
 pub use single_use::SingleUse;
 pub use verifier::{
     FetchStart, IdVerification, LogoutVerification, PendingFetch, SignInAnswer, Verification,

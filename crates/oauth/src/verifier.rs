@@ -22,6 +22,7 @@ use super::error::{FetchError, SetupError, TokenError};
 use super::introspection::{self, IntrospectionError, IntrospectionResponse, Introspector};
 use super::issuer::{IssuerId, JwksCache, Signatures, TokenCheck, TrustedIssuer};
 use super::key_set::{KeySet, KeySetError};
+use super::refused::{RefusedToken, TokenFinding};
 use base::time::UnixTime;
 
 pub use self::access_token::{VerifiedBy, VerifiedToken};
@@ -38,7 +39,7 @@ pub enum Verification {
     /// The token is accepted.
     Verified(Rc<VerifiedToken>),
     /// The token is refused.
-    Refused(TokenError),
+    Refused(RefusedToken),
     /// Something must be fetched first.
     PendingFetch(PendingFetch),
     /// The token is new, and all cheap checks passed. The rest is work of which each network of clients has
@@ -185,7 +186,7 @@ impl Verifier {
     ) -> Verification {
         match self.verify_token(token, client, now) {
             Verification::Verified(token) if token.is_bound() => {
-                Verification::Refused(TokenError::Bound)
+                Verification::Refused(TokenError::Bound.into())
             }
             verification => verification,
         }
@@ -204,12 +205,12 @@ impl Verifier {
             verification => return verification,
         };
         let Some(key) = token.bound_to() else {
-            return Verification::Refused(TokenError::Unbound);
+            return Verification::Refused(TokenError::Unbound.into());
         };
         let signed = proof.check_signer(key);
         match signed.and_then(|()| self.proofs.take(proof, key, now)) {
             Ok(()) => Verification::Verified(token),
-            Err(error) => Verification::Refused(error.into()),
+            Err(error) => Verification::Refused(TokenError::from(error).into()),
         }
     }
 
@@ -223,8 +224,43 @@ impl Verifier {
         if let Some(verification) = self.verify_cached(&token.digest(), now) {
             return verification;
         }
-        self.verify_uncached(token, client, now)
-            .unwrap_or_else(Verification::Refused)
+        match self.verify_uncached(token, client, now) {
+            Ok(verification) => verification,
+            Err(refused) if refused.finding.is_some() => Verification::Refused(refused),
+            Err(refused) => Verification::Refused(RefusedToken::with(
+                refused.error,
+                self.finding(token, refused.error, now),
+            )),
+        }
+    }
+
+    /// What the log says about a refused token. Only for errors in what the token says: it is read again.
+    fn finding(
+        &self,
+        token: &BearerToken<'_>,
+        error: TokenError,
+        now: UnixTime,
+    ) -> Option<TokenFinding> {
+        match error {
+            TokenError::TooLarge => return Some(TokenFinding::size(token.secret().len())),
+            TokenError::Signature | TokenError::Encoding | TokenError::Json(_) => return None,
+            error if error.is_unavailable() => return None,
+            _ => {}
+        }
+        let jwt = token.read().ok()?;
+        let named = jwt.claims.get("iss").and_then(Value::as_str);
+        if let (TokenError::Issuer, Some(iss)) = (error, named) {
+            let issuers = self.issuers.iter().map(|(issuer, _)| issuer);
+            return Some(TokenFinding::untrusted(iss, issuers));
+        }
+        let id = match named {
+            Some(named) => self.issuer_named(named).ok(),
+            None => self.introspecting(),
+        };
+        // Without an issuer, only `iss` is of interest.
+        let id = id.unwrap_or(IssuerId(0));
+        let (issuer, _) = self.issuers.get(id.0)?;
+        TokenFinding::of_jwt(error, &jwt, (issuer, id), now)
     }
 
     /// The outcome for a cached token.
@@ -243,7 +279,14 @@ impl Verifier {
         }
         Some(match known.token.check_times(issuer.clock_skew, now) {
             Ok(()) => Verification::Verified(Rc::clone(&known.token)),
-            Err(error) => Verification::Refused(error),
+            Err(error) => {
+                let (token, id) = (&known.token, known.token.issuer());
+                let finding = match error {
+                    TokenError::Expired => TokenFinding::time("exp", token.expires(), now, id),
+                    _ => TokenFinding::time("nbf", token.not_before(), now, id),
+                };
+                Verification::Refused(RefusedToken::with(error, Some(finding)))
+            }
         })
     }
 
@@ -351,13 +394,17 @@ impl Verifier {
                 let token = introspection::check_response(&claims, &issuer.issuer).and_then(|()| {
                     check_claims(&claims, VerifiedBy::Introspection, issuer, id, now)
                 });
+                let token = token.map_err(|error| {
+                    let finding = TokenFinding::of_claims(error, &claims, (issuer, id), now);
+                    RefusedToken::with(error, finding)
+                });
                 (token, Ok(()))
             }
-            Some(Ok(IntrospectionResponse::Inactive)) => (Err(TokenError::Inactive), Ok(())),
-            Some(Err(error)) => (Err(TokenError::IntrospectionUnavailable), Err(error)),
-            None => (Err(TokenError::IntrospectionUnavailable), Ok(())),
+            Some(Ok(IntrospectionResponse::Inactive)) => (Err(TokenError::Inactive.into()), Ok(())),
+            Some(Err(error)) => (Err(TokenError::IntrospectionUnavailable.into()), Err(error)),
+            None => (Err(TokenError::IntrospectionUnavailable.into()), Ok(())),
         };
-        introspector.finish(digest, token.as_ref().err().copied(), now);
+        introspector.finish(digest, token.as_ref().err().cloned(), now);
         match token {
             Ok(token) => {
                 let cached = CachedToken {
@@ -374,7 +421,7 @@ impl Verifier {
     fn issuer_named(&self, name: &str) -> Result<IssuerId, TokenError> {
         self.issuers
             .iter()
-            .position(|(issuer, _)| issuer.issuer == name)
+            .position(|(issuer, _)| issuer.is_named(name))
             .map(IssuerId)
             .ok_or(TokenError::Issuer)
     }
@@ -408,7 +455,7 @@ impl Verifier {
         token: &BearerToken<'_>,
         client: Option<ClientNetwork>,
         now: UnixTime,
-    ) -> Result<Verification, TokenError> {
+    ) -> Result<Verification, RefusedToken> {
         let (id, jwt) = self.read(token)?;
         let (issuer, source) = self.issuers.get_mut(id.0).ok_or(TokenError::Issuer)?;
         let verified = match (source, jwt) {
@@ -437,7 +484,7 @@ impl Verifier {
                     Checked::NeedsClient => return Ok(Verification::NeedsClient),
                 }
             }
-            (IssuerState::Keys(..), None) => return Err(TokenError::Encoding),
+            (IssuerState::Keys(..), None) => return Err(TokenError::Encoding.into()),
         };
         let cached = CachedToken {
             token: Rc::clone(&verified),

@@ -35,6 +35,8 @@ const MAX_BODY: usize = 1024 * 1024;
 const MAX_RESPONSE: usize = 16 * 1024 * 1024;
 
 /// The pin of a tool that must stay as it was first listed.
+/// The length limit of `message`, in characters.
+const MAX_MESSAGE_CHARACTERS: usize = 1000;
 const FIRST_SEEN: &str = "first-seen";
 
 pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
@@ -66,6 +68,10 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
     let origins = Origins::compile(&document.origins, resource_origin, &mut errors);
     let issuers = compile_issuers(&document, &mut errors);
     let local = compile_local(&document, &scope_hierarchy, &mut errors);
+    if document.observe.sign_in && local.is_some() {
+        let message = "goes with `issuers`: a local caller has no token";
+        errors.push(PolicyError::new("observe.sign_in", message));
+    }
     let dpop = compile_dpop(&document, &mut errors);
     let has_organization = match &local {
         Some(local) => local.organization.is_some(),
@@ -125,6 +131,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         resource: document.resource,
         path,
         mode: document.mode,
+        observe: document.observe,
         issuers,
         local,
         dpop,
@@ -162,6 +169,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         max_list_ttl: document.max_list_ttl.0,
         instructions: document.instructions,
         hold: document.hold,
+        streams: document.streams,
     })
 }
 
@@ -206,6 +214,7 @@ fn compile_operations(
             single_use: operation.single_use,
             confirm: operation.confirm,
             when: condition,
+            message: compile_message(&path, operation, errors),
             connection: compile_operation(section, &path, operation, connections, errors),
             pin: compile_pin(section, name, operation, errors),
             param_headers: compile_param_headers(section, &path, operation, errors),
@@ -221,6 +230,25 @@ fn compile_operations(
         )
     });
     compiled
+}
+
+/// The text for the model if the condition does not hold.
+fn compile_message(
+    path: &str,
+    operation: &OperationDocument,
+    errors: &mut Errors,
+) -> Option<String> {
+    let message = operation.message.as_ref()?;
+    let length = message.trim().chars().count();
+    if length == 0 || length > MAX_MESSAGE_CHARACTERS {
+        let found = format!("found {length} characters, expected 1 to {MAX_MESSAGE_CHARACTERS}");
+        errors.push(PolicyError::new(format!("{path}.message"), found));
+    }
+    if operation.when.is_none() {
+        let message = "says why `when` refuses a call, and there is no `when`";
+        errors.push(PolicyError::new(format!("{path}.message"), message));
+    }
+    Some(message.clone())
 }
 
 /// A pattern matches different tools, so these have no pin in common.

@@ -19,8 +19,8 @@ use super::error::{Errors, PolicyError, nearest};
 use super::issuers::document::IssuerDocument;
 use super::{Operation, Policy};
 use base::http::Endpoint;
-use oauth::ClaimPath;
 use oauth::client::{AuthorizationServer, Client, IssParameter, web_url};
+use oauth::{ClaimPath, ClaimSource};
 
 /// All connections end, and are then deleted.
 const LIFETIME: std::ops::RangeInclusive<Duration> =
@@ -34,7 +34,7 @@ pub struct SignIn {
     /// The requested scopes.
     pub scopes: Vec<String>,
     /// The claim of the ID token that identifies the user as access tokens do.
-    pub user: ClaimPath,
+    pub user: ClaimSource,
     /// Whether the issuer reports sign-outs.
     pub back_channel_logout: bool,
 }
@@ -165,7 +165,7 @@ pub(super) fn compile_sign_in(
     if let Some(message) = keys {
         errors.push(PolicyError::new(format!("{path}.jwks"), message));
     }
-    if *back_channel_logout && issuer.identity.user != ClaimPath::claim("sub") {
+    if *back_channel_logout && issuer.identity.user != ClaimSource::claim("sub") {
         let message = "expected `sub` as `identity.user`: a logout token names the user by it";
         errors.push(PolicyError::new(
             format!("{path}.back_channel_logout"),

@@ -33,6 +33,9 @@ pub struct Document {
     /// Whether decisions are enforced, or only logged.
     #[serde(default)]
     pub mode: Mode,
+    /// What is enforced although `mode` is `observe`.
+    #[serde(default)]
+    pub observe: Observe,
     /// The trusted authorization servers. At least one, or `local`.
     #[serde(default)]
     pub issuers: Vec<IssuerDocument>,
@@ -131,7 +134,8 @@ pub struct Document {
     /// The largest request body that is inspected; larger ones are refused. At most 1 MiB.
     #[serde(default = "default_max_body")]
     pub max_body: Size,
-    /// The largest list answer, or event of an event stream, that is inspected. At most 16 MiB.
+    /// The largest JSON answer, or event of an event stream, that is inspected. A larger one that a rule is for
+    /// is refused. At most 16 MiB.
     #[serde(default = "default_max_response")]
     pub max_response: Size,
     /// How long a client of 2026-07-28 may cache a list, or a resource that it read. A longer `ttlMs` is
@@ -144,6 +148,9 @@ pub struct Document {
     /// How Envoy holds the request headers until the body is judged.
     #[serde(default)]
     pub hold: Hold,
+    /// Event streams that are open when the token of their caller expires.
+    #[serde(default)]
+    pub streams: Streams,
 }
 
 /// Whether decisions take effect.
@@ -156,6 +163,29 @@ pub enum Mode {
     Enforce,
     /// Decide and log, change nothing.
     Observe,
+}
+
+/// What is enforced although `mode` is `observe`.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Observe {
+    /// Whether a request needs a valid token. All other decisions are only logged. For servers that have no
+    /// sign-in of their own.
+    pub sign_in: bool,
+}
+
+/// Event streams that are open when the token of their caller expires: the answer to a GET, and that to
+/// `subscriptions/listen`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Streams {
+    /// They end. The client opens them again with a new token.
+    #[default]
+    EndWithToken,
+    /// They stay open.
+    OutliveToken,
 }
 
 /// The rule for tokens that are bound to the caller's key.
@@ -236,6 +266,8 @@ pub struct OperationDocument {
     pub confirm: bool,
     /// A CEL expression over `args`, `identity` and `call` that must be true.
     pub when: Option<String>,
+    /// With `when`: the text that tells the model why a call is refused, and what to do.
+    pub message: Option<String>,
     /// For tools: arguments that a header mirrors, with the part of its name after `Mcp-Param-`, as in
     /// `x-mcp-header` of the tool's schema. A nested argument is written with dots.
     pub param_headers: BTreeMap<String, String>,
@@ -359,6 +391,34 @@ pub struct Audit {
     /// The environment variable (of the Wasm VM) with the key of the hash. Without it the key is the
     /// resource's name: logs stay readable, but a reader of logs can test a guess.
     pub key_env: Option<VariableName>,
+    /// Where the records are written.
+    pub log: RecordLog,
+}
+
+/// Where the records of requests are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum RecordLog {
+    /// Into Envoy's access loggers, as `%FILTER_STATE(wasm.mcp_auth:PLAIN)%`.
+    #[default]
+    AccessLog,
+    /// Into Envoy's own log, at the level `info`.
+    EnvoyLog,
+    /// Into both.
+    Both,
+}
+
+impl RecordLog {
+    /// Whether Envoy's access loggers get the record.
+    pub fn has_access_log(self) -> bool {
+        matches!(self, Self::AccessLog | Self::Both)
+    }
+
+    /// Whether Envoy's own log gets the record.
+    pub fn has_envoy_log(self) -> bool {
+        matches!(self, Self::EnvoyLog | Self::Both)
+    }
 }
 
 /// Known deviations of clients. Each correction can be switched on.
@@ -450,5 +510,5 @@ fn default_max_list_ttl() -> Period {
 }
 
 fn default_max_response() -> Size {
-    Size(1024 * 1024)
+    Size(8 * 1024 * 1024)
 }

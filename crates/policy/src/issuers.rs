@@ -6,15 +6,18 @@ use std::time::Duration;
 
 use url::Url;
 
-use self::document::{DelegationDocument, IntrospectionDocument, IssuerDocument, JwksDocument};
+use self::document::{
+    DelegationDocument, IntrospectionDocument, IssuerDocument, JwksDocument,
+    WithoutAudienceDocument,
+};
 use super::connections::Conversation;
 use super::document::Document;
 use super::endpoint::compile_endpoint;
 use super::error::{Errors, PolicyError};
 use oauth::client::host_of;
 use oauth::{
-    Algorithm, ClaimPaths, Delegation, Introspection, JwksCache, KeyFetch, KeySource, Signatures,
-    TokenCheck, TokenType, TrustedIssuer,
+    AcceptedClients, Algorithm, ClaimPaths, Delegation, Introspection, JwksCache, KeyFetch,
+    KeySource, Signatures, TENANT_PLACEHOLDER, TokenCheck, TokenType, TrustedIssuer,
 };
 
 const MAX_CLOCK_SKEW: Duration = Duration::from_secs(300);
@@ -30,15 +33,19 @@ pub(super) fn compile_issuers(document: &Document, errors: &mut Errors) -> Vec<T
             errors.push(PolicyError::new(format!("{path}.issuer"), message));
         }
         check(&path, issuer, errors);
+        check_tenants(&path, issuer, errors);
         let Some(check) = token_check(&path, issuer, errors) else {
             continue;
         };
         let trusted = TrustedIssuer {
             issuer: issuer.issuer.clone(),
+            tenants: issuer.tenants.clone().unwrap_or_default(),
+            authorization_server: authorization_server(issuer),
             audiences: issuer
                 .audiences
                 .clone()
                 .unwrap_or_else(|| vec![document.resource.clone()]),
+            without_audience: without_audience(&path, issuer, errors),
             claims: ClaimPaths {
                 user: issuer.identity.user.clone(),
                 organization: issuer.identity.organization.clone(),
@@ -95,9 +102,86 @@ fn check(path: &str, issuer: &IssuerDocument, errors: &mut Errors) {
     if issuer.audiences.iter().flatten().any(String::is_empty) {
         refuse("audiences", "found an empty one");
     }
+    let server = issuer.authorization_server.as_deref().map(Url::parse);
+    if server.is_some_and(|url| !url.is_ok_and(|url| url.has_host())) {
+        refuse("authorization_server", "expected a URL");
+    }
     if issuer.clock_skew.0 > MAX_CLOCK_SKEW {
         refuse("clock_skew", "expected at most 5m");
     }
+}
+
+fn check_tenants(path: &str, issuer: &IssuerDocument, errors: &mut Errors) {
+    let mut refuse = |key: &str, message: &str| {
+        errors.push(PolicyError::new(format!("{path}.{key}"), message));
+    };
+    let has_placeholder = issuer.issuer.contains(TENANT_PLACEHOLDER);
+    let Some(tenants) = &issuer.tenants else {
+        if has_placeholder {
+            refuse(
+                "tenants",
+                "found none, expected the tenants that `{tenantid}` stands for",
+            );
+        }
+        return;
+    };
+    if issuer.issuer.matches(TENANT_PLACEHOLDER).count() != 1 {
+        refuse(
+            "issuer",
+            "with `tenants`, expected `{tenantid}` once in place of the tenant",
+        );
+    }
+    if tenants.is_empty() {
+        refuse("tenants", "found none, expected at least one");
+    }
+    let is_name = |tenant: &String| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        !tenant.is_empty() && tenant.bytes().all(allowed)
+    };
+    if !tenants.iter().all(is_name) {
+        refuse(
+            "tenants",
+            "expected ids of tenants: letters, digits and dashes",
+        );
+    }
+    if issuer.introspection.is_some() {
+        refuse("tenants", "goes with `jwks`");
+    }
+    if issuer.sign_in.is_some() {
+        refuse(
+            "sign_in",
+            "goes with one tenant; give each tenant with a sign-in its own issuer entry",
+        );
+    }
+}
+
+/// The authorization server for clients. Clients of any tenant sign in at `organizations`.
+fn authorization_server(issuer: &IssuerDocument) -> String {
+    match &issuer.authorization_server {
+        Some(written) => written.clone(),
+        None => issuer.issuer.replace(TENANT_PLACEHOLDER, "organizations"),
+    }
+}
+
+fn without_audience(
+    path: &str,
+    issuer: &IssuerDocument,
+    errors: &mut Errors,
+) -> Option<AcceptedClients> {
+    let WithoutAudienceDocument { claim, values } = issuer.without_audience.as_ref()?;
+    let path = format!("{path}.without_audience");
+    if values.is_empty() || values.iter().any(String::is_empty) {
+        let message = "expected at least one client, and none that is empty";
+        errors.push(PolicyError::new(format!("{path}.values"), message));
+    }
+    if issuer.introspection.is_some() {
+        let message = "goes with `jwks`: an introspection response has `aud`";
+        errors.push(PolicyError::new(path, message));
+    }
+    Some(AcceptedClients {
+        claim: claim.clone(),
+        values: values.clone(),
+    })
 }
 
 /// The actors that may act for the callers of an issuer.

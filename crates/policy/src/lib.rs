@@ -45,7 +45,10 @@ pub use arguments::ArgumentRule;
 pub use builtin::builtin_arguments;
 pub use condition::{Condition, ConditionError, Misspelled};
 pub use connections::{ClientSharing, Connection, Conversation, OperationConnection, SignIn};
-pub use document::{BrokenPin, Hold, IdentityField, Mode, Refusals, ServerErrors, Subject};
+pub use document::{
+    BrokenPin, Hold, IdentityField, Mode, Observe, RecordLog, Refusals, ServerErrors, Streams,
+    Subject,
+};
 pub use error::{PolicyError, report};
 pub use known_tools::KnownTools;
 pub use metadata::Metadata;
@@ -78,6 +81,8 @@ pub struct Policy {
     pub path: String,
     /// Whether decisions take effect.
     pub mode: Mode,
+    /// What is enforced although the mode is `observe`.
+    pub observe: Observe,
     /// The trusted issuers.
     pub issuers: Vec<TrustedIssuer>,
     /// Instead of issuers: the caller of all requests from this machine.
@@ -152,6 +157,8 @@ pub struct Policy {
     pub instructions: Option<String>,
     /// How the headers are held until the body is judged.
     pub hold: Hold,
+    /// Event streams that are open when the token of their caller expires.
+    pub streams: Streams,
 }
 
 /// Conditions for the tools or prompts that a pattern matches.
@@ -169,6 +176,8 @@ pub struct Operation {
     pub confirm: bool,
     /// The condition that must hold.
     pub when: Option<Condition>,
+    /// The text for the model if the condition does not hold.
+    pub message: Option<String>,
     /// The connection whose token the server receives.
     pub connection: OperationConnection,
     /// The pin of the tool.
@@ -204,7 +213,18 @@ pub struct ParamHeader {
     pub header: String,
 }
 
+/// The room that Envoy's buffer needs above the largest body, in bytes: for one more read of a connection (1 MiB),
+/// which arrives before the filter can refuse it, and for what the filter adds to an answer.
+const BUFFER_ROOM: usize = 2 * 1024 * 1024;
+
 impl Policy {
+    /// The smallest `per_connection_buffer_limit_bytes` of Envoy that this policy works with. With a smaller one
+    /// Envoy answers 413 or 500 itself.
+    pub fn envoy_buffer(&self) -> usize {
+        let largest = self.max_body.max(self.max_response);
+        largest.saturating_add(BUFFER_ROOM)
+    }
+
     /// Reads a policy from JSON. Envoy or the command line makes the JSON from YAML.
     ///
     /// # Errors
@@ -244,6 +264,11 @@ impl Policy {
             operation.pattern.matches(tool, Identity::anonymous())
         });
         pinned.filter_map(|operation| operation.pin).next()
+    }
+
+    /// Whether requests without a valid token are refused, also in the mode `observe`.
+    pub fn enforces_sign_in(&self) -> bool {
+        self.mode == Mode::Enforce || self.observe.sign_in
     }
 
     /// Whether pages of this origin may call the server.

@@ -30,11 +30,41 @@ impl Policy {
                 self.warn_unreachable(section, operation, &mut warnings);
             }
         }
+        self.warn_split_urls(&mut warnings);
         self.warn_unasked(&mut warnings);
         self.warn_test_users(&mut warnings);
         self.warn_owners(&mut warnings);
         self.warn_unused_scopes(&mut warnings);
         warnings
+    }
+
+    /// Claims whose names are URLs, which are split at their dots.
+    fn warn_split_urls(&self, warnings: &mut Vec<PolicyError>) {
+        for (index, issuer) in self.issuers.iter().enumerate() {
+            let claims = &issuer.claims;
+            let sources = [
+                ("user", Some(&claims.user)),
+                ("organization", claims.organization.as_ref()),
+                ("roles", claims.roles.as_ref()),
+                ("scopes", Some(&claims.scopes)),
+            ];
+            let sources = sources.into_iter().flat_map(|(key, source)| {
+                let paths = source.into_iter().flat_map(|source| &source.paths);
+                paths.map(move |path| (key, path))
+            });
+            let view_as = claims.view_as.iter().map(|path| ("view_as", path));
+            for (key, path) in sources
+                .chain(view_as)
+                .filter(|(_, path)| path.is_split_url())
+            {
+                warnings.push(PolicyError::new(
+                    format!("issuers[{index}].identity.{key}"),
+                    format!(
+                        "`{path}` is split at its dots; as one claim it is written `[\"{path}\"]`"
+                    ),
+                ));
+            }
+        }
     }
 
     /// Calls that need an agreement, without a page: many clients cannot ask their users.

@@ -206,6 +206,16 @@ impl FieldPath {
             || flat.is_some() && keys.last().is_some_and(is_flat)
     }
 
+    /// The folded names that the last key of a field may have. `None`: any name.
+    pub fn last_names(&self) -> impl Iterator<Item = Option<&str>> {
+        let flat = self.flat.as_deref().map(Some);
+        self.steps
+            .last()
+            .map(Option::as_deref)
+            .into_iter()
+            .chain(flat)
+    }
+
     /// The number of names.
     pub fn length(&self) -> usize {
         self.steps.len()
@@ -333,6 +343,23 @@ mod tests {
     fn matches(path: &str, keys: &[&str]) -> bool {
         let keys: Vec<String> = keys.iter().map(|key| fold(key).into_owned()).collect();
         FieldPath::parse(path).unwrap().matches(&keys)
+    }
+
+    #[test]
+    fn a_path_has_the_names_of_its_last_key() {
+        let names = |path: &str| {
+            let path = FieldPath::parse(path).unwrap();
+            let names = path.last_names().map(|name| name.map(str::to_owned));
+            names.collect::<Vec<_>>()
+        };
+        assert!(
+            names("SSN")
+                .iter()
+                .all(|name| name.as_deref() == Some("ssn"))
+        );
+        assert!(names("card.number").contains(&Some("number".to_owned())));
+        assert!(names("card.number").contains(&Some("cardnumber".to_owned())));
+        assert!(names("card.*").contains(&None));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod defaults;
 mod discover;
 mod dpop;
 mod form;
+mod identity;
 mod introspection;
 
 mod meaning;

@@ -174,6 +174,7 @@ fn b16_a_condition_that_cannot_be_evaluated_refuses() {
         let expected = Err(Denial::Condition {
             rule: "tools.crm.refund.when".into(),
             error: ConditionError::Evaluation,
+            message: None,
         });
         assert_eq!(
             call_with(&policy, &[], None, arguments),

@@ -117,10 +117,17 @@ impl HttpContext for StreamContext {
         let record = transaction.and_then(|transaction| {
             transaction.finish(status.unwrap_or(0), ending, host_calls::now())
         });
-        if let Some(record) = record {
+        stream.shared.write_notes();
+        if let Some(mut record) = record {
+            record.address = host_calls::client_address().map(|address| address.to_string());
             let line = record.to_json();
-            host_calls::log(LogLevel::Info, &format!("{RECORD_PREFIX}{line}"));
-            let _ = hostcalls::set_property(vec![RECORD], Some(line.as_bytes()));
+            let log = stream.shared.engine.policy.audit.log;
+            if log.has_envoy_log() {
+                host_calls::log(LogLevel::Info, &format!("{RECORD_PREFIX}{line}"));
+            }
+            if log.has_access_log() {
+                let _ = hostcalls::set_property(vec![RECORD], Some(line.as_bytes()));
+            }
             stream.shared.metrics.count(&record);
         }
     }

@@ -2,9 +2,9 @@
 
 mod pass_texts;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
-use self::pass_texts::{WordsNow, is_prose, write};
+use self::pass_texts::{RESEMBLES_JSON, TEXT_RULE, WordsNow, is_prose, write};
 use super::key_path::KeyPath;
 use super::mask::{Masker, collect};
 use super::new_keys::NewKeys;
@@ -12,7 +12,7 @@ use super::owner::Owners;
 use super::places::{DataForm, DataPlace};
 use super::repeated::{HiddenValues, Repeated};
 use super::tables::Tables;
-use super::{NotTheCallers, detect};
+use super::{NotTheCallers, detect, nearly_json};
 use crate::response::changes::{Changes, EmbeddedEdits, Held};
 use base::json::Element;
 use base::json::tree::{Child, Node, Value};
@@ -53,6 +53,8 @@ pub(super) struct Pass<'r> {
     blocks: Blocks,
     /// The hidden fields.
     pub(super) redacted: Vec<String>,
+    /// The number of withheld texts, by the reason.
+    pub(super) withheld: BTreeMap<&'static str, usize>,
     /// Values that other texts of the message may repeat.
     values: HiddenValues,
     /// Whether prose in the current data is withheld like a text.
@@ -77,6 +79,7 @@ impl<'r> Pass<'r> {
             dropped: Dropped::default(),
             blocks: Blocks::default(),
             redacted: Vec::new(),
+            withheld: BTreeMap::new(),
             values: HiddenValues::default(),
             withholds_prose: false,
         }
@@ -295,9 +298,11 @@ impl<'r> Pass<'r> {
                 changes.close(inner);
                 WordsNow::Same
             }
-            Some(Held::Nearly(text)) if self.tells_fields_apart() => self.withhold(&text),
+            Some(Held::Nearly(text)) if self.may_hold_fields(&text) => {
+                self.withhold(&text, RESEMBLES_JSON)
+            }
             Some(Held::Words(text)) if self.withholds_prose && is_prose(&text, keys) => {
-                self.withhold(&text)
+                self.withhold(&text, TEXT_RULE)
             }
             Some(Held::Nearly(text) | Held::Words(text)) => self.detected(&text),
             None => WordsNow::Same,
@@ -305,9 +310,11 @@ impl<'r> Pass<'r> {
         write(node, now, changes);
     }
 
-    /// Whether the rule has fields. They cannot be found in text that is nearly JSON.
-    fn tells_fields_apart(&self) -> bool {
-        self.rule.owner.is_some() || !self.rule.redact.is_empty()
+    /// Whether a text that is nearly JSON is withheld, because fields of the rule cannot be told apart in it.
+    fn may_hold_fields(&self, text: &str) -> bool {
+        let has_fields = self.rule.owner.is_some() || !self.rule.redact.is_empty();
+        has_fields
+            && (self.rule.text == TextRule::Withhold || nearly_json::may_hold(self.rule, text))
     }
 
     /// The text of an answer.

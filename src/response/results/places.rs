@@ -220,18 +220,36 @@ fn params<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
                 visit("", node, DataForm::Link);
             }
             "requestedSchema" => schema("", node, visit),
+            "includeContext" | "temperature" if is_scalar(node) => {
+                visit("", node, DataForm::Link);
+            }
+            "modelPreferences" | "toolChoice" | "stopSequences" => {
+                visit("", node, DataForm::Link);
+            }
+            "tools" => each(node, visit, tool_of_sampling),
             _ => visit(key, node, DataForm::Data),
         }
     }
 }
 
-/// The form of an elicitation: its properties are names, their values are data.
-fn schema<'n>(property: &'n str, node: &'n Node, visit: Visit<'_, 'n>) {
+/// A tool that the server gives to the client's model (`sampling/createMessage`).
+fn tool_of_sampling<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
     for Child { key, node, .. } in members(node, visit) {
         match known(key) {
-            "default" | "const" | "enum" | "enumNames" | "examples" => {
-                visit(property, node, DataForm::Data);
-            }
+            "name" if is_scalar(node) => visit("", node, DataForm::Link),
+            _ => visit("", node, DataForm::Presented),
+        }
+    }
+}
+
+/// The form of an elicitation. Its choices are the protocol's: the server accepts no other value. A default
+/// that is no choice may be data: the current value of a hidden field.
+fn schema<'n>(property: &'n str, node: &'n Node, visit: Visit<'_, 'n>) {
+    let is_choice = |key: &str| matches!(known(key), "enum" | "oneOf" | "anyOf" | "items");
+    let has_choices = node.members().iter().any(|member| is_choice(&member.key));
+    for Child { key, node, .. } in members(node, visit) {
+        match known(key) {
+            "default" | "examples" if !has_choices => visit(property, node, DataForm::Link),
             "properties" => {
                 for Child { key, node, .. } in members(node, visit) {
                     schema(key, node, visit);
@@ -289,8 +307,18 @@ fn blocks<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
 }
 
 fn block<'n>(node: &'n Node, visit: Visit<'_, 'n>) {
+    let kind = node.member("type").and_then(Node::text);
     for Child { key, node, .. } in members(node, visit) {
         match known(key) {
+            "id" | "name" if kind == Some("tool_use") && is_scalar(node) => {
+                visit("", node, DataForm::Link);
+            }
+            "toolUseId" | "isError" if kind == Some("tool_result") && is_scalar(node) => {
+                visit("", node, DataForm::Link);
+            }
+            "structuredContent" if kind == Some("tool_result") => {
+                visit("", node, DataForm::Answer);
+            }
             "text" | "name" | "title" | "description" => text(node, visit),
             "resource" => each(node, visit, contents),
             "content" => blocks(node, visit),

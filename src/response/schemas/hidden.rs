@@ -12,6 +12,8 @@ pub(crate) struct Hidden<'p> {
     policy: &'p Policy,
     operations: Vec<&'p Operation>,
     anonymous: bool,
+    /// Whether arguments are added in the policy's spelling only.
+    only_as_written: bool,
 }
 
 /// The place of an argument.
@@ -80,7 +82,35 @@ impl<'p> Hidden<'p> {
             policy,
             operations,
             anonymous: identity.is_anonymous(),
+            only_as_written: false,
         }
+    }
+
+    /// Shows arguments that the filter sets, if the schema spells them otherwise than the policy.
+    pub(crate) fn show_other_spellings(&mut self) {
+        self.only_as_written = true;
+    }
+
+    /// Whether the filter adds an argument to calls.
+    pub(crate) fn adds_some(&self) -> bool {
+        let mut rules = self.own_rules();
+        !self.anonymous && rules.any(|(_, _, rule)| matches!(rule, ArgumentRule::Set(_)))
+    }
+
+    /// The policy's spelling of an argument directly in `arguments` that the filter adds to calls.
+    pub(crate) fn added(&self, key: &str) -> Option<&'p str> {
+        if self.anonymous || !self.hides(key, &ArgumentPlace::arguments()) {
+            return None;
+        }
+        let name = self.policy.names.find(&fold(key))?;
+        let mut rules = self.own_rules();
+        let (_, written, rule) = rules.find(|(id, _, _)| *id == name)?;
+        matches!(rule, ArgumentRule::Set(_)).then_some(written.as_str())
+    }
+
+    fn own_rules(&self) -> impl Iterator<Item = &'p (NameId, String, ArgumentRule)> {
+        let operations = self.operations.iter();
+        operations.flat_map(|operation| &operation.arguments)
     }
 
     /// Whether an argument with this key, at this place, is hidden.
@@ -102,7 +132,7 @@ impl<'p> Hidden<'p> {
             // the client must send the argument, so it must be shown.
             ArgumentRule::Set(_) => {
                 let is_alone = self.policy.names.find(&fold(key)) == Some(*name);
-                place.top && !is_part && is_alone && self.is_of_operation(*name)
+                place.top && !is_part && is_alone && self.is_of_operation(*name, key)
             }
         }
     }
@@ -125,11 +155,8 @@ impl<'p> Hidden<'p> {
         }
     }
 
-    fn is_of_operation(&self, name: NameId) -> bool {
-        let mut rules = self
-            .operations
-            .iter()
-            .flat_map(|operation| &operation.arguments);
-        rules.any(|(id, _, _)| *id == name)
+    fn is_of_operation(&self, name: NameId, key: &str) -> bool {
+        let rule = self.own_rules().find(|(id, _, _)| *id == name);
+        rule.is_some_and(|(_, written, _)| !self.only_as_written || written == key)
     }
 }

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::collections::HashMap;
 
 use percent_encoding::percent_decode_str;
+use url::Url;
 
 use super::keywords::REFERENCES;
 use base::json::tree::{Node, NodeId, Value};
@@ -14,6 +15,12 @@ pub(super) struct Targets<'t> {
     root: &'t Node,
     /// The schemas that have a name of their own.
     anchors: HashMap<&'t str, &'t Node>,
+    /// The schemas with a URI of their own (`$id`), by the URI as written and by the whole URI.
+    ids: HashMap<String, &'t Node>,
+    /// The URI of the root, if it has one.
+    base: Option<Url>,
+    /// For schemas inside a schema with a URI: that schema. Their local references are references within it.
+    resources: HashMap<NodeId, &'t Node>,
     /// The members of large objects, such as `$defs`, by their keys.
     members: HashMap<(NodeId, &'t str), &'t Node>,
     /// The number of members that were read, for the tests of the cost.
@@ -28,8 +35,18 @@ impl<'t> Targets<'t> {
         let mut anchors = HashMap::new();
         let mut has_references = false;
         let mut large = Vec::new();
-        let mut to_do = vec![root];
-        while let Some(node) = to_do.pop() {
+        let base = id(root).and_then(|id| Url::parse(id).ok());
+        let (mut ids, mut resources) = (HashMap::new(), HashMap::new());
+        let mut to_do = vec![(root, root)];
+        while let Some((node, outer)) = to_do.pop() {
+            let own = id(node);
+            let resource = own.map_or(outer, |_| node);
+            for uri in own.into_iter().flat_map(|id| uris(base.as_ref(), id)) {
+                ids.entry(uri).or_insert(node);
+            }
+            if !std::ptr::eq(resource, root) {
+                resources.insert(node.id(), resource);
+            }
             let names = ["$anchor", "$dynamicAnchor"].map(|keyword| node.member(keyword));
             let names = names.into_iter().flatten().filter_map(Node::text);
             anchors.extend(names.map(|name| (name, node)));
@@ -38,7 +55,8 @@ impl<'t> Targets<'t> {
                 .iter()
                 .any(|member| REFERENCES.contains(&&*member.key));
             large.extend((members.len() > MAX_UNINDEXED).then_some(node));
-            to_do.extend(node.children().iter().map(|child| &child.node));
+            let children = node.children().iter();
+            to_do.extend(children.map(|child| (&child.node, resource)));
         }
         let large = large.into_iter().filter(|_| has_references);
         let members = large.flat_map(|node| {
@@ -48,6 +66,9 @@ impl<'t> Targets<'t> {
         Self {
             root,
             anchors,
+            ids,
+            base,
+            resources,
             members: members.collect(),
             work: Cell::new(0),
         }
@@ -69,18 +90,29 @@ impl<'t> Targets<'t> {
         self.work.get()
     }
 
-    /// The schema of a reference. `None`: it is in another document, or does not exist.
-    pub(super) fn resolve(&self, reference: &str) -> Option<&'t Node> {
-        let fragment = reference.strip_prefix('#')?;
+    /// The schema of a reference in a schema. `None`: it is in another document, or does not exist.
+    pub(super) fn resolve(&self, within: &Node, reference: &str) -> Option<&'t Node> {
+        let (uri, fragment) = reference.split_once('#').unwrap_or((reference, ""));
+        let root = match uri {
+            "" => self
+                .resources
+                .get(&within.id())
+                .copied()
+                .unwrap_or(self.root),
+            uri => {
+                let mut known = uris(self.base.as_ref(), uri).into_iter();
+                known.find_map(|uri| self.ids.get(&uri).copied())?
+            }
+        };
         let fragment = percent_decode_str(fragment).decode_utf8().ok()?;
         if fragment.is_empty() {
-            return Some(self.root);
+            return Some(root);
         }
         let Some(path) = fragment.strip_prefix('/') else {
             return self.anchors.get(&*fragment).copied();
         };
         // RFC 6901 section 4.
-        path.split('/').try_fold(self.root, |node, step| {
+        path.split('/').try_fold(root, |node, step| {
             let step = step.replace("~1", "/").replace("~0", "~");
             match &node.value {
                 Value::Array(elements) => Some(&elements.get(step.parse::<usize>().ok()?)?.node),
@@ -88,6 +120,20 @@ impl<'t> Targets<'t> {
             }
         })
     }
+}
+
+/// The URI of a schema. Without a fragment, it names the whole schema.
+fn id(schema: &Node) -> Option<&str> {
+    let id = schema.member("$id").and_then(Node::text)?;
+    let id = id.strip_suffix('#').unwrap_or(id);
+    (!id.is_empty() && !id.contains('#')).then_some(id)
+}
+
+/// A URI as written, and as a whole.
+fn uris(base: Option<&Url>, uri: &str) -> Vec<String> {
+    let whole = base.and_then(|base| base.join(uri).ok());
+    let whole = whole.map(String::from).filter(|whole| whole != uri);
+    std::iter::once(uri.to_owned()).chain(whole).collect()
 }
 
 #[cfg(test)]
@@ -158,8 +204,9 @@ mod tests {
             let text = schema(0, count);
             let root = Node::read(text.as_bytes(), 64).unwrap();
             let targets = Targets::of(&root);
-            assert!(targets.resolve(&format!("#/$defs/d{count}")).is_some());
-            assert!(targets.resolve("#/$defs/x").is_none());
+            let resolve = |reference: &str| targets.resolve(&root, reference);
+            assert!(resolve(&format!("#/$defs/d{count}")).is_some());
+            assert!(resolve("#/$defs/x").is_none());
         }
     }
 }

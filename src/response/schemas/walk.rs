@@ -114,7 +114,7 @@ impl<'t, P: Clone + PartialEq> SchemaWalk<'t, P> {
             let Some(text) = reference.text() else {
                 continue;
             };
-            let Some(target) = targets.resolve(text) else {
+            let Some(target) = targets.resolve(schema, text) else {
                 continue;
             };
             self.to_do.push((target, place.clone()));

@@ -29,6 +29,12 @@ pub(super) fn write<P>(root: &Node, walk: &SchemaWalk<'_, P>, cuts: &Cuts, text:
     edits.apply_to(text, root.span.clone())
 }
 
+/// Whether a member names its schema. There may be several copies of the schema, and a name has one.
+fn is_own_name(member: &Child) -> bool {
+    let is_name = ["$id", "$anchor", "$dynamicAnchor"].contains(&&*member.key);
+    is_name && member.node.text().is_some()
+}
+
 /// The values that stay.
 fn left<'t>(root: &'t Node, cuts: &Cuts) -> Vec<&'t Node> {
     let mut left = Vec::new();
@@ -91,7 +97,10 @@ impl Writer<'_> {
             let inlined = self.inlined.get(&id).filter(|_| inlines);
             if let Some(text) = inlined {
                 edits.replace(child.element.span.clone(), text.as_slice());
-            } else if self.dangling.contains_key(&id) || self.cuts.gone.contains(&id) {
+            } else if self.dangling.contains_key(&id)
+                || self.cuts.gone.contains(&id)
+                || !inlines && is_own_name(child)
+            {
                 edits.remove_element(&child.element);
             } else {
                 if self.cuts.any_of.contains(&id) {

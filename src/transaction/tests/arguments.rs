@@ -378,6 +378,14 @@ fn s10_every_parameter_is_searched() {
             "argument_rejected",
         ),
         (
+            r#""_meta":{"io.modelcontextprotocol/clientCapabilities":{"experimental":{"impersonate":1}}}"#,
+            "argument_rejected",
+        ),
+        (
+            r#""_meta":{"io.modelcontextprotocol/clientCapabilities":{"elicitation":{"form":{"impersonate":1}}}}"#,
+            "argument_rejected",
+        ),
+        (
             r#""protocolVersion":{"impersonate":"u2"}"#,
             "argument_rejected",
         ),
@@ -399,14 +407,6 @@ fn s10_every_parameter_is_searched() {
         ),
         (
             r#""inputResponses":{"x":{"content":{"impersonate":"u2"}}}"#,
-            "argument_rejected",
-        ),
-        (
-            r#""_meta":{"io.modelcontextprotocol/clientCapabilities":{"experimental":{"impersonate":1}}}"#,
-            "argument_rejected",
-        ),
-        (
-            r#""_meta":{"io.modelcontextprotocol/clientCapabilities":{"elicitation":{"form":{"impersonate":1}}}}"#,
             "argument_rejected",
         ),
         (
@@ -453,4 +453,100 @@ fn prose_and_code_in_arguments_pass() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn r3_what_a_client_says_of_itself_is_never_refused() {
+    let mut issuer = json!({"user": "sub", "roles": "roles"});
+    let without_organization = |identity: &serde_json::Value| {
+        policy(json!({
+            "issuers": [{"issuer": "https://login.example.com", "jwks": {"inline": super::tokens::key_set()}, "identity": identity}],
+            "roles": {"support": {"tools": ["crm.*"]}},
+            "arguments": {}, "tools": {},
+        }))
+    };
+    let message = |method: &str, params: &str| {
+        Request::post(&format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}"#
+        ))
+    };
+    let chatgpt =
+        r#"{"openai/subject":"v1/abc","openai/organization":"org-x","openai/locale":"en"}"#;
+    let policy = without_organization(&issuer);
+    for method in [
+        "initialize",
+        "tools/list",
+        "ping",
+        "logging/setLevel",
+        "prompts/list",
+    ] {
+        let outcome = send(
+            &policy,
+            &message(method, &format!(r#"{{"_meta":{chatgpt}}}"#)),
+        );
+        let sent = String::from_utf8_lossy(outcome.server_body()).into_owned();
+        let expected = r#"{"openai/subject":"v1/abc","openai/locale":"en"}"#;
+        assert!(sent.contains(expected), "{sent}");
+        assert_eq!(outcome.record.arguments_removed, ["organization"]);
+    }
+    for (params, expected) in [
+        (
+            r#"{"_meta":{"a/b":{"organization":{"x":1},"y":2}}}"#,
+            r#"{"_meta":{"a/b":{"y":2}}}"#,
+        ),
+        (
+            r#"{"_meta":{"a/username":"ann","y":2}}"#,
+            r#"{"_meta":{"y":2}}"#,
+        ),
+        (r#"{"_meta":{"a/user":{"id":"u2"}}}"#, r#"{"_meta":{}}"#),
+        (
+            r#"{"_meta":{"a/b":"{\"role\":1}","c/d":"{}"}}"#,
+            r#"{"_meta":{"c/d":"{}"}}"#,
+        ),
+        (
+            r#"{"_meta":{"a/b":"{\"q\":1}"}}"#,
+            r#"{"_meta":{"a/b":"{\"q\":1}"}}"#,
+        ),
+        (
+            r#"{"_meta":{"x.user_id":"u2"}}"#,
+            r#"{"_meta":{"x.user_id":"u1"}}"#,
+        ),
+        (
+            r#"{"capabilities":{"experimental":{"a/tenant":{}}},"clientInfo":{"name":"c"}}"#,
+            r#"{"capabilities":{"experimental":{}},"clientInfo":{"name":"c"}}"#,
+        ),
+    ] {
+        let outcome = send(&policy, &message("initialize", params));
+        let sent = String::from_utf8_lossy(outcome.server_body()).into_owned();
+        assert!(
+            sent.ends_with(&format!(r#""params":{expected}}}"#)),
+            "{sent}"
+        );
+    }
+    let strange = send(
+        &policy,
+        &message("initialize", r#"{"_meta":{"organization":"x"}}"#),
+    );
+    assert_eq!(strange.refusal().2, "argument_rejected", "not namespaced");
+    issuer["organization"] = json!("org_id");
+    let outcome = send(
+        &without_organization(&issuer),
+        &message("tools/list", &format!(r#"{{"_meta":{chatgpt}}}"#)),
+    );
+    let sent = String::from_utf8_lossy(outcome.server_body()).into_owned();
+    assert!(sent.contains(r#""openai/organization":"acme""#), "{sent}");
+}
+
+#[test]
+fn r6_arguments_that_are_null_are_set_like_missing_ones() {
+    let outcome = send(&default(), &call("crm.notes", "null"));
+    assert_eq!(received(&outcome), r#"{"organization_id":"acme"}"#);
+    let outcome = send(&default(), &call("crm.get", "null"));
+    assert_eq!(outcome.server_body(), call("crm.get", "null").body);
+    let meta = call_with(r#""_meta":null"#);
+    assert_eq!(send(&default(), &meta).server_body(), meta.body);
+    let ping = Request::post(r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":null}"#);
+    assert_eq!(send(&default(), &ping).server_body(), ping.body);
+    let policy = policy(json!({"tools": {"crm.x": {"when": "!has(args.q)"}}}));
+    assert!(send(&policy, &call("crm.x", "null")).server.is_some());
 }

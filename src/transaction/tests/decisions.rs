@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::{End, Ending, Forward, Transaction};
 use super::fake_proxy::{Request, now};
@@ -45,10 +45,9 @@ fn tokens_decide_and_challenges_say_how_to_cure() {
     assert!(send(&policy, &with_scope).server.is_some());
     let too_much =
         call("crm.refund", r#"{"amount":500}"#).token(json!({"scope": "crm:read crm:write"}));
-    assert_eq!(
-        send(&policy, &too_much).refusal(),
-        (200, -32602, "condition_not_met")
-    );
+    let too_much = send(&policy, &too_much);
+    assert_eq!(too_much.record.decision.reason, "condition_not_met");
+    assert_eq!(too_much.server, None);
 }
 
 #[test]
@@ -156,7 +155,7 @@ fn k9_the_record_tells_failures_of_proxy_and_server_from_decisions() {
     };
     let refused = || {
         let mut transaction = begin();
-        assert!(transaction.request_grows(300 * 1024).is_some());
+        assert!(transaction.request_grows(300 * 1024, Vec::new).is_some());
         transaction
     };
     let unreadable = || {
@@ -247,4 +246,43 @@ fn b45_nothing_secret_is_in_a_record() {
             "{json}"
         );
     }
+}
+
+#[test]
+fn r15_a_call_that_a_condition_refuses_tells_the_model_why() {
+    let policy = policy(json!({
+        "tools": {
+            "crm.refund": {"when": "args.amount <= 100", "message": "Refunds over 100 need a manager."},
+            "crm.*": {"when": "!has(args.force)"},
+        },
+        "prompts": {"crm.review": {"when": "args.q == 'x'", "message": "Only x."}},
+    }));
+    let failed = |request: &Request, reason: &str| {
+        let outcome = send(&policy, request);
+        assert_eq!(outcome.record.decision.reason, reason);
+        assert_eq!(outcome.server, None);
+        let reply = outcome.reply.unwrap();
+        assert_eq!(reply.status, 200);
+        serde_json::from_slice::<Value>(&reply.body).unwrap()
+    };
+    let own = "Refunds over 100 need a manager.";
+    let usual = "The policy does not allow this call with these arguments.";
+    for (tool, arguments, text) in [
+        ("crm.refund", r#"{"amount":101}"#, own),
+        ("crm.refund", r#"{"amount":"x"}"#, own),
+        ("crm.get", r#"{"force":true}"#, usual),
+    ] {
+        let body = failed(&call(tool, arguments), "condition_not_met");
+        let result = json!({"content": [{"type": "text", "text": text}], "isError": true});
+        assert_eq!(body, json!({"jsonrpc": "2.0", "id": 1, "result": result}));
+        let modern = failed(&super::modern_call(tool, arguments), "condition_not_met");
+        assert_eq!(modern["result"]["resultType"], "complete");
+        assert_eq!(modern["result"]["content"], result["content"]);
+    }
+    let prompt = r#"{"jsonrpc":"2.0","id":1,"method":"prompts/get","params":{"name":"crm.review","arguments":{"q":"y"}}}"#;
+    let body = failed(&Request::post(prompt), "condition_not_met");
+    assert_eq!(body["error"], json!({"code": -32602, "message": "Only x."}));
+    // A tool that no role allows is unknown, whatever its condition.
+    let hidden = send(&policy, &call("crm.purge", r#"{"force":true}"#));
+    assert_eq!(hidden.refusal(), (200, -32602, "denied"));
 }

@@ -15,10 +15,11 @@ use crate::effect::{self, Effect, Progress};
 use crate::engine::{Engine, Secrets};
 use crate::host::dry_run::{DryRun, Outside};
 use crate::response::pins::SeenTools;
+use crate::response::spellings::Spellings;
 use base::http::Reply;
 use base::http::{HttpRequest, HttpResponse};
 use base::seal::Sealer;
-use base::store::{StoreError, StoreOperation, Stored, memory};
+use base::store::{Room, StoreError, StoreOperation, Stored, memory};
 use mcp::headers::{HeaderEdit, Headers};
 use oauth::Verifier;
 use policy::{Authorization, Hold, Mode, Policy};
@@ -49,6 +50,7 @@ pub(in super::super) struct FakeProxy {
     policy: Rc<Policy>,
     secrets: Secrets,
     seen: SeenTools,
+    spellings: Spellings,
     now: UnixTime,
     servers: FakeServers,
 }
@@ -59,6 +61,8 @@ struct FakeServers {
     /// How much later than [`NOW`] it is, in seconds.
     later: u64,
     store: Store,
+    /// The proxy's memory of running requests.
+    memory: Store,
     calls: Rc<RefCell<Vec<HttpRequest>>>,
     answers: RefCell<VecDeque<HttpResponse>>,
     meanwhile: RefCell<Option<StoreOperation>>,
@@ -221,6 +225,12 @@ impl FakeProxy {
         }
     }
 
+    /// The same worker after it saw lists.
+    pub(super) fn that_knows(mut self, spellings: &Spellings) -> Self {
+        self.spellings = spellings.clone();
+        self
+    }
+
     /// A proxy whose clock is this many seconds later.
     pub(super) fn at(policy: &Rc<Policy>, later: u64) -> Self {
         Self::with_secrets(policy, secrets(policy), later)
@@ -232,6 +242,7 @@ impl FakeProxy {
             policy: Rc::clone(policy),
             secrets,
             seen: SeenTools::default(),
+            spellings: Spellings::default(),
             now: now(later),
             servers: FakeServers {
                 later,
@@ -243,6 +254,12 @@ impl FakeProxy {
     /// The same with what others stored before.
     pub(super) fn with_store(mut self, store: &Store) -> Self {
         self.servers.store = Rc::clone(store);
+        self
+    }
+
+    /// The same with what other requests left in the proxy's memory.
+    pub(super) fn with_memory(mut self, memory: &Store) -> Self {
+        self.servers.memory = Rc::clone(memory);
         self
     }
 
@@ -275,11 +292,34 @@ impl FakeProxy {
         self
     }
 
+    /// Runs a request, and does something before its answer. Returns the id that the server received.
+    pub(super) fn during<T>(
+        self,
+        request: &Request,
+        act: impl FnOnce() -> T,
+    ) -> (serde_json::Value, T) {
+        let mut sending = self.sending(request);
+        let (End::Forward(forward), _) = sending.request(request, &[], false) else {
+            panic!("not forwarded");
+        };
+        let body = forward.body.unwrap_or(request.body.clone());
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let acted = act();
+        sending.transaction.finish(200, Ending::Whole, sending.now);
+        sending.worker.write_notes();
+        (body["id"].clone(), acted)
+    }
+
     /// Runs a request and its answer, both cut at these places.
     pub(super) fn send(self, request: &Request, cuts: &[usize], trailers: bool) -> Outcome {
+        self.sending(request).send(request, cuts, trailers)
+    }
+
+    fn sending(self, request: &Request) -> Sending {
         let verifier = Verifier::new(self.policy.issuers.clone()).unwrap();
         let mut engine = Engine::new(self.policy, self.secrets, verifier);
         engine.seen = self.seen;
+        engine.spellings = self.spellings;
         let engine = Rc::new(engine);
         Sending {
             transaction: Transaction::new(Rc::clone(&engine), self.now),
@@ -289,7 +329,6 @@ impl FakeProxy {
             headers: request.headers.clone(),
             is_released: false,
         }
-        .send(request, cuts, trailers)
     }
 }
 
@@ -307,6 +346,9 @@ impl Outside for FakeServers {
     }
 
     fn store(&self, operation: &StoreOperation, now: UnixTime) -> Result<Stored, StoreError> {
+        if operation.key().room() == Room::Requests {
+            return stored(&self.memory, operation, now);
+        }
         let is_write = matches!(
             operation,
             StoreOperation::Put(_) | StoreOperation::Replace(..)
@@ -347,6 +389,7 @@ impl Sending {
         if let Some((headers, body)) = &server {
             check_length(headers, body);
         }
+        self.worker.write_notes();
         let record = self.transaction.finish(status, Ending::Whole, self.now);
         let mut record = record.expect("one record");
         if reply.is_some() {
@@ -388,7 +431,10 @@ impl Sending {
             buffer.extend_from_slice(part);
             assert!(buffer.len() <= LIMIT);
             if !is_ended {
-                if let Some(end) = self.transaction.request_grows(buffer.len()) {
+                let grown = self
+                    .transaction
+                    .request_grows(buffer.len(), || buffer.clone());
+                if let Some(end) = grown {
                     let forwarded = matches!(end, End::Forward(_));
                     let observes = self.engine.policy.mode == Mode::Observe;
                     assert!(!forwarded || observes, "forwarded before the end");
@@ -433,6 +479,7 @@ impl Sending {
                 released = true;
                 edit(&mut headers, &forward.headers);
             }
+            Step::ForwardLast(_) => panic!("ends with its headers"),
             Step::Hold => assert!(!empty, "held an answer that has ended"),
         }
         let mut held = Vec::new();
@@ -449,9 +496,14 @@ impl Sending {
             } else {
                 self.transaction.response_body(&given, self.now)
             };
+            let is_last = matches!(step, Step::ForwardLast(_));
             match step {
                 Step::Hold => assert!(!ended && whole),
                 Step::Forward(Forward {
+                    headers: edits,
+                    body,
+                })
+                | Step::ForwardLast(Forward {
                     headers: edits,
                     body,
                 }) => {
@@ -463,6 +515,9 @@ impl Sending {
                     edit(&mut headers, &edits);
                     out.extend(body.unwrap_or(given));
                 }
+            }
+            if is_last {
+                break;
             }
         }
         check_length(&headers, &out);

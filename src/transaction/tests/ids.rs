@@ -4,13 +4,15 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::fake_proxy::{Outcome, Request};
-use super::{call, modern_call, policy, send};
 use std::rc::Rc;
+
+use super::fake_proxy::{FakeProxy, Outcome, Request, Store};
+use super::{modern_call, policy, send};
 
 use policy::Policy;
 
 const JSON: &[(&str, &str)] = &[(":status", "200"), ("content-type", "application/json")];
+const EVENTS: &[(&str, &str)] = &[(":status", "200"), ("content-type", "text/event-stream")];
 
 fn judging() -> Rc<Policy> {
     let results = json!([{"tools": ["crm.get"], "redact": ["ssn"], "text": "keep"}]);
@@ -27,18 +29,144 @@ fn ping(id: &str) -> Request {
     Request::post(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#))
 }
 
+/// A call whose id is a text.
+fn call(tool: &str, arguments: &str) -> Request {
+    let body = super::call(tool, arguments).body;
+    let body = String::from_utf8(body).unwrap();
+    Request::post(&body.replacen("\"id\":1", "\"id\":\"one\"", 1))
+}
+
+/// A call whose id is an integer.
+fn integer_call(tool: &str) -> Request {
+    super::call(tool, "{}")
+}
+
 #[test]
 fn b36_a_judged_call_has_an_id_of_its_own() {
     let id = sent_id(&send(&judging(), &call("crm.get", "{}")));
     assert!(id.as_str().unwrap().starts_with("mcp-auth-filter:"), "{id}");
     // Calls of other tools, and all of 2026-07-28, keep the client's.
-    assert_eq!(sent_id(&send(&judging(), &call("crm.other", "{}"))), 1);
+    assert_eq!(sent_id(&send(&judging(), &call("crm.other", "{}"))), "one");
+    assert_eq!(sent_id(&send(&judging(), &integer_call("crm.other"))), 1);
     assert_eq!(sent_id(&send(&judging(), &modern_call("crm.get", "{}"))), 1);
     let answer = json!({"jsonrpc": "2.0", "id": id, "result": {"structuredContent": {"ssn": "1"}}});
     let request = call("crm.get", "{}").answered(JSON, &answer.to_string());
     let received: Value = serde_json::from_str(&send(&judging(), &request).client_body()).unwrap();
-    assert_eq!(received["id"], 1);
+    assert_eq!(received["id"], "one");
     assert_eq!(received["result"]["structuredContent"]["ssn"], "***");
+}
+
+#[test]
+fn r4_an_integer_stays_an_integer() {
+    let id = sent_id(&send(&judging(), &integer_call("crm.get")));
+    assert!(
+        id.as_i64()
+            .is_some_and(|id| i32::try_from(id).is_ok() && id != 1),
+        "{id}"
+    );
+    for written in [id.to_string(), format!("{id}.0")] {
+        let answer = format!(
+            r#"{{"jsonrpc":"2.0","id":{written},"result":{{"structuredContent":{{"ssn":"1"}}}}}}"#
+        );
+        for (headers, body) in [
+            (JSON, answer.clone()),
+            (EVENTS, format!("data: {answer}\n\n")),
+        ] {
+            let request = integer_call("crm.get").answered(headers, &body);
+            let received = send(&judging(), &request).client_body();
+            assert!(
+                received.contains(r#""id":1,"#) && received.contains("***"),
+                "{received}"
+            );
+        }
+    }
+    // Requests of the server and notifications are no answers.
+    let asks = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#);
+    let request = integer_call("crm.get").answered(EVENTS, &format!("data: {asks}\n\n"));
+    assert!(send(&judging(), &request).client_body().contains(&asks));
+}
+
+#[test]
+fn r4_lists_of_all_kinds_have_integer_ids() {
+    for method in [
+        "tools/list",
+        "prompts/list",
+        "resources/list",
+        "resources/templates/list",
+    ] {
+        let list = Request::post(&format!(
+            r#"{{"jsonrpc":"2.0","id":-7,"method":"{method}"}}"#
+        ));
+        let id = sent_id(&send(&judging(), &list));
+        assert!(id.is_i64() && id != -7, "{method} {id}");
+        let answer =
+            json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32601, "message": "no"}});
+        let received = send(&judging(), &list.answered(JSON, &answer.to_string())).client_body();
+        assert!(received.contains(r#""id":-7"#), "{received}");
+    }
+}
+
+#[test]
+fn r4_no_client_chooses_an_integer_of_the_filter() {
+    for own in [1 << 30, (1_i64 << 30) + 5, (1 << 31) - 1] {
+        let ping = ping(&own.to_string());
+        let id = sent_id(&FakeProxy::new(&judging()).send(&ping, &[], false));
+        let answer = json!({"jsonrpc": "2.0", "id": id, "result": {}});
+        let received = send(
+            &judging(),
+            &ping.clone().answered(JSON, &answer.to_string()),
+        )
+        .client_body();
+        assert!(received.contains(&format!(r#""id":{own}"#)), "{received}");
+    }
+    for own in [(1 << 30) - 1, 1_i64 << 31, i64::MAX, 0, -1] {
+        assert_eq!(sent_id(&send(&judging(), &ping(&own.to_string()))), own);
+    }
+    // The answer to another request is not passed.
+    let other = (1_i64 << 30) + 9;
+    let answer = json!({"jsonrpc": "2.0", "id": other, "result": {}});
+    let outcome = send(
+        &judging(),
+        &integer_call("crm.get").answered(JSON, &answer.to_string()),
+    );
+    assert_eq!(
+        outcome.record.decision.reason,
+        "upstream_answer_uncheckable"
+    );
+}
+
+#[test]
+fn r4_a_cancellation_names_the_request_as_the_server_knows_it() {
+    for request in [call("crm.get", "{}"), integer_call("crm.get")] {
+        let memory = Store::default();
+        let sent: Value = serde_json::from_slice(&request.body).unwrap();
+        let cancel = json!({
+            "jsonrpc": "2.0", "method": "notifications/cancelled",
+            "params": {"reason": "x", "requestId": sent["id"]},
+        });
+        let cancel = Request::post(&cancel.to_string());
+        let cancelled = |token: Option<&str>| {
+            let cancel = match token {
+                Some(user) => cancel.clone().token(json!({"sub": user})),
+                None => cancel.clone(),
+            };
+            let proxy = FakeProxy::new(&judging()).with_memory(&memory);
+            let body: Value =
+                serde_json::from_slice(proxy.send(&cancel, &[], false).server_body()).unwrap();
+            body["params"]["requestId"].clone()
+        };
+        assert_eq!(cancelled(None), sent["id"], "nothing runs");
+        let (id, during) = FakeProxy::new(&judging())
+            .with_memory(&memory)
+            .during(&request, || cancelled(None));
+        assert_ne!(id, sent["id"]);
+        assert_eq!(during, id);
+        let (_, during) = FakeProxy::new(&judging())
+            .with_memory(&memory)
+            .during(&request, || cancelled(Some("u2")));
+        assert_eq!(during, sent["id"], "of another user");
+        assert_eq!(cancelled(None), sent["id"], "it has ended");
+    }
 }
 
 #[test]
@@ -122,7 +250,7 @@ fn b36_on_a_stream_of_its_own_an_id_is_one_string_or_number() {
 }
 
 #[test]
-fn a_cancellation_goes_on_with_the_clients_id() {
+fn a_cancellation_of_an_unknown_request_goes_on_with_the_clients_id() {
     let body = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#;
     let outcome = send(&judging(), &Request::post(body));
     assert_eq!(outcome.server_body(), body.as_bytes());

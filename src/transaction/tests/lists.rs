@@ -214,10 +214,6 @@ fn an_answer_that_cannot_be_judged_is_not_passed() {
             r#"[{"jsonrpc":"2.0","id":"a","result":{"tools":[{"name":"hr.b"}]}}]"#,
         ),
         (
-            JSON,
-            r#"{"jsonrpc":"2.0","id":"a","result":{"tools":[{"title":"hr.b"}]}}"#,
-        ),
-        (
             &[(":status", "200"), ("content-type", "text/plain")],
             "hr.b",
         ),

@@ -57,7 +57,7 @@ fn b09_messages_that_are_two_things_or_none() {
         r#"{"jsonrpc":"2.0","id":1,"method":7}"#,
         r#"{"jsonrpc":"2.0","id":1}"#,
         r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}"#,
-        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"crm.get","arguments":null}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"crm.get","arguments":[]}}"#,
         "{}",
     ] {
         assert_eq!(refusal(body), (400, -32600, "message_malformed"), "{body}");
@@ -213,10 +213,18 @@ fn the_author_of_a_sampled_message_is_no_identity() {
 #[test]
 fn b36_a_refused_answer_is_not_taken_for_one() {
     let body = r#"{"jsonrpc":"2.0","id":7,"result":{"content":{"username":"u2"}}}"#;
-    let outcome = send(&default(), &Request::post(body));
-    assert_eq!(outcome.refusal(), (400, -32602, "argument_rejected"));
-    let reply = String::from_utf8(outcome.reply.unwrap().body).unwrap();
-    assert!(!reply.contains("\"id\""), "{reply}");
+    let mut request = Request::post(body);
+    request.answer.0.retain(|(name, _)| name == ":status");
+    request.answer.1.clear();
+    let outcome = send(&default(), &request);
+    assert_eq!(outcome.record.decision.reason, "argument_rejected");
+    // The server receives an error, and the client no answer to its own request 7.
+    let sent: serde_json::Value = serde_json::from_slice(outcome.server_body()).unwrap();
+    assert_eq!(
+        (&sent["id"], &sent["error"]["code"]),
+        (&7.into(), &(-32603).into())
+    );
+    assert_eq!(outcome.client_body(), "");
 }
 
 #[test]
@@ -227,4 +235,44 @@ fn b20_protocol_headers_have_one_spelling_and_no_trailers() {
     let outcome = send(&default(), &request);
     assert_eq!(outcome.server_header("mcp_param_org"), None);
     assert_eq!(outcome.server_header("mcp_name"), None);
+}
+
+#[test]
+fn r6_the_answer_to_a_refused_request_has_its_id() {
+    for (body, id) in [
+        (
+            r#"{"method":"ping","params":7,"jsonrpc":"2.0","id":"a"}"#,
+            r#""a""#,
+        ),
+        (r#"{"method":"ping","jsonrpc":"1.0","id":7}"#, "7"),
+        (
+            r#"{"method":"ping","params":{"a":1,"a":2},"jsonrpc":"2.0","id":7}"#,
+            "7",
+        ),
+        (r#"{"id":7,"method":"ping","params":{"a":NaN}}"#, "7"),
+        (r#"{"jsonrpc":"2.0","id":7,"method":"unknown"}"#, "7"),
+    ] {
+        let reply = send(&default(), &Request::post(body)).reply.unwrap();
+        let text = String::from_utf8(reply.body).unwrap();
+        let start = format!(r#"{{"jsonrpc":"2.0","id":{id},"error":"#);
+        assert!(text.starts_with(&start), "{text}");
+    }
+    for body in [
+        r#"{"jsonrpc":"2.0","id":7,"id":8,"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","method":"ping","params":7}"#,
+        r#"[{"jsonrpc":"2.0","id":7,"method":"ping"}]"#,
+    ] {
+        let reply = send(&default(), &Request::post(body)).reply.unwrap();
+        let text = String::from_utf8(reply.body).unwrap();
+        assert!(text.starts_with(r#"{"jsonrpc":"2.0","error":"#), "{text}");
+    }
+    let large = format!(
+        r#"{{"jsonrpc":"2.0","id":7,"method":"ping","params":{{"a":"{}"}}}}"#,
+        "x".repeat(300 * 1024)
+    );
+    let request = Request::post(&large).without("content-length");
+    let whole = super::fake_proxy::FakeProxy::new(&default()).send(&request, &[280 * 1024], false);
+    assert_eq!(whole.refusal(), (413, -32600, "body_too_large"));
+    let text = String::from_utf8(whole.reply.unwrap().body).unwrap();
+    assert!(text.contains(r#""id":7"#), "{text}");
 }

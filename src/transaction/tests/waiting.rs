@@ -94,7 +94,7 @@ fn active() -> Value {
 fn the_body_is_asked_for_once_the_caller_is_known() {
     let mut waiting = introspecting();
     assert!(!waiting.transaction.awaits_body());
-    assert_eq!(waiting.transaction.request_grows(3), None);
+    assert_eq!(waiting.transaction.request_grows(3, Vec::new), None);
     waiting.answered(Some(&active()));
     assert_eq!(waiting.fetched(), Some(Progress::Waits(Effect::Body(None))));
     assert!(waiting.transaction.awaits_body());
@@ -114,7 +114,7 @@ fn the_body_is_asked_for_once_the_caller_is_known() {
 #[test]
 fn a_body_that_grows_too_large_ends_the_wait() {
     let mut waiting = introspecting();
-    let Some(End::Reply(reply)) = waiting.transaction.request_grows(300 * 1024) else {
+    let Some(End::Reply(reply)) = waiting.transaction.request_grows(300 * 1024, Vec::new) else {
         panic!("not refused")
     };
     assert_eq!(reply.status, 413);

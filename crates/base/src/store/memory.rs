@@ -12,8 +12,11 @@ use crate::time::UnixTime;
 const END_SLOTS: u64 = 16;
 const MARK_SLOTS: u64 = 48;
 const OWNED_SLOTS: u64 = 64;
+const REQUEST_SLOTS: u64 = 64;
 /// The size limit of a slot, in bytes: 16 MiB for all slots.
 const MAX_SLOT_BYTES: usize = 128 * 1024;
+/// The size limit of a slot of running requests, in bytes: 1 MiB for all of them.
+const MAX_REQUESTS_BYTES: usize = 16 * 1024;
 /// What the records of one owner may take of a slot, in bytes.
 const MAX_OWNER_BYTES: usize = 64 * 1024;
 
@@ -33,6 +36,7 @@ pub fn slot(key: &Key) -> String {
         Room::Ends => format!("ends-{}", digits % END_SLOTS),
         Room::Marks => format!("marks-{}", digits % MARK_SLOTS),
         Room::Owned => format!("owned-{}", digits % OWNED_SLOTS),
+        Room::Requests => format!("requests-{}", digits % REQUEST_SLOTS),
     }
 }
 
@@ -79,6 +83,9 @@ pub fn apply(
         }
         StoreOperation::Get(_) | StoreOperation::Delete(_) => Stored::Done,
     };
+    if operation.key().room() == Room::Requests {
+        drop_oldest(&mut records);
+    }
     let held = serde_json::to_vec(&records).map_err(|_| StoreError::Unavailable)?;
     let grows = !matches!(
         operation,
@@ -102,6 +109,18 @@ impl SlotRecord {
         let size = self.key.len().saturating_add(self.value.len());
         size.saturating_add(MEMBERS)
     }
+}
+
+/// Drops the oldest records of a slot that is too large.
+fn drop_oldest(records: &mut Vec<SlotRecord>) {
+    let mut size = 0_usize;
+    let newest_first = records.iter().rev();
+    let fit = newest_first.take_while(|record| {
+        size = size.saturating_add(record.size());
+        size <= MAX_REQUESTS_BYTES
+    });
+    let dropped = records.len().saturating_sub(fit.count());
+    records.drain(..dropped);
 }
 
 fn kept(record: &StoreRecord) -> SlotRecord {
@@ -301,5 +320,30 @@ mod tests {
         let of_owner = |n: u32| Key::of(RecordKind::Question, &[&n.to_string()], &[]);
         let slots: HashSet<_> = (0..5000).map(|n| slot(&of_owner(n))).collect();
         assert_eq!(slots.len() as u64, OWNED_SLOTS);
+    }
+
+    #[test]
+    fn r4_the_oldest_running_requests_make_room() {
+        let mut slot = Slot::default();
+        let record = |number: u32| StoreRecord {
+            key: Key::of(RecordKind::RunningRequest, &["u"], &[&number.to_string()]),
+            value: number.to_string(),
+            expires: UnixTime::from_secs(NOW + 60),
+        };
+        for number in 0..1000 {
+            let put = StoreOperation::Put(record(number));
+            assert_eq!(slot.apply(&put, NOW), Ok(Stored::Done));
+            assert!(slot.0.len() <= MAX_REQUESTS_BYTES + 2, "{}", slot.0.len());
+        }
+        let mut found = |number| {
+            let get = StoreOperation::Get(record(number).key);
+            slot.apply(&get, NOW) != Ok(Stored::Value(None))
+        };
+        assert!(found(999) && found(950) && !found(0) && !found(800));
+        let slots: HashSet<String> = (0..1000)
+            .map(|user| Key::of(RecordKind::RunningRequest, &[&user.to_string()], &[]))
+            .map(|key| super::slot(&key))
+            .collect();
+        assert_eq!(slots.len() as u64, REQUEST_SLOTS);
     }
 }

@@ -293,6 +293,23 @@ const TWO: &str = r#"policies:
 "#;
 
 #[test]
+fn r1_the_buffer_that_envoy_needs_is_named() {
+    let policy = std::fs::read_to_string(format!("{ROOT}/envoy/local-policy.yaml")).unwrap();
+    for (size, buffer) in [("1MiB", 3 << 20), ("16MiB", 18 << 20)] {
+        let policy = format!("{policy}\nmax_response: {size}\n");
+        let ran = Files::new(&format!("buffer_{size}"))
+            .with("policy.yaml", &policy)
+            .run(&["check", "policy.yaml"]);
+        ran.says(
+            0,
+            &[&format!(
+                "per_connection_buffer_limit_bytes: {buffer} or more\n"
+            )],
+        );
+    }
+}
+
+#[test]
 fn several_policies_are_checked_together() {
     let ran = Files::new("several")
         .with("policy.yaml", TWO)

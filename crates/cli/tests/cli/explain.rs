@@ -572,3 +572,43 @@ seal: {{key_env: MCP_AUTH_KEY}}
         checked.stderr
     );
 }
+
+#[test]
+fn r18_the_caller_has_the_hash_that_the_log_has() {
+    // The first 8 bytes of HMAC-SHA256, with the name of the resource as the key.
+    let hash = "267676c462b2034e";
+    let files = Files::to_explain("hash", &manager(), &call("crm.get_customer", &json!({})));
+    let ran = files.explain(&["--json"]).json();
+    assert_eq!(ran["record"]["enduser.id"], hash);
+    files
+        .explain(&[])
+        .says(0, &[&format!("caller       {hash} in the log\n")]);
+    let policy = std::fs::read_to_string(format!("{ROOT}/demo/policy.yaml")).unwrap();
+    let with_key = |name: &str| format!("{policy}\naudit: {{key_env: {name}}}\n");
+    // Cargo sets this variable for tests.
+    let files = files.with("policy.yaml", &with_key("CARGO_PKG_NAME"));
+    let keyed = files.explain(&["--json"]).json();
+    let keyed = keyed["record"]["enduser.id"].as_str().unwrap().to_owned();
+    assert!(keyed.len() == hash.len() && keyed != hash, "{keyed}");
+    let files = files.with("policy.yaml", &with_key("NO_SUCH_VARIABLE"));
+    let unknown = files.explain(&["--json"]).json();
+    assert!(unknown["record"]["enduser.id"].is_null());
+    files
+        .explain(&[])
+        .says(0, &["set the variable NO_SUCH_VARIABLE to see the hash"]);
+}
+
+#[test]
+fn r8_a_refused_token_is_explained_by_its_claim_and_the_policy_key() {
+    let claims =
+        json!({"sub": "u-anna", "org_id": "acme", "realm_access": {"roles": {"manager": {}}}});
+    let files = Files::to_explain("refused", &claims, &call("crm.get_customer", &json!({})));
+    let ran = files.explain(&[]);
+    let prose = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(ran.status, 1);
+    assert!(
+        prose.contains("token.realm_access.roles: found an object; `issuers[0].identity.roles`"),
+        "{prose}"
+    );
+    assert!(prose.contains("`keys: true`"), "{prose}");
+}

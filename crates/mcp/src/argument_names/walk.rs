@@ -5,7 +5,7 @@
 //! of segments may be a name, also a run that starts in the keys above.
 
 use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::char::is_combining_mark;
+use unicode_normalization::char::{decompose_compatible, is_combining_mark};
 
 use super::is_kept;
 use super::table::{NameId, NameTable, NodeIndex};
@@ -100,7 +100,7 @@ impl Begun {
 }
 
 impl Spoken {
-    pub(super) fn whole(name: NameId) -> Self {
+    pub(crate) fn whole(name: NameId) -> Self {
         Self {
             name,
             is_part: false,
@@ -161,6 +161,13 @@ struct Segment {
     is_operator: bool,
 }
 
+impl Segment {
+    fn count(&mut self, letter: char) {
+        self.is_index = letter.is_ascii_digit() && (self.is_index || self.length == 0);
+        self.length = self.length.saturating_add(1);
+    }
+}
+
 impl<'t> Walk<'t> {
     pub(super) fn through(table: &'t NameTable, above: &Begun, key: &str) -> KeyNames {
         let nodes = above.0.iter().chain([&NameTable::ROOT]);
@@ -183,9 +190,7 @@ impl<'t> Walk<'t> {
             if character.is_ascii() {
                 walk.character(character);
             } else {
-                std::iter::once(character)
-                    .nfkd()
-                    .for_each(|part| walk.character(part));
+                decompose_compatible(character, |part| walk.character(part));
             }
         }
         walk.end()
@@ -195,8 +200,7 @@ impl<'t> Walk<'t> {
     fn character(&mut self, character: char) {
         if self.is_lost() && is_kept(character) {
             self.glue = 0;
-            self.segment.is_index &= character.is_ascii_digit();
-            self.segment.length = self.segment.length.saturating_add(1);
+            self.segment.count(character);
             return;
         }
         // Upper case first, as `fold` does.
@@ -219,15 +223,19 @@ impl<'t> Walk<'t> {
         }
     }
 
-    /// Whether the current segment can be no name and no tail, so that its other letters need no folding.
+    /// Whether the current segment can be no name and no tail of one, so that its other letters need no
+    /// folding.
     fn is_lost(&self) -> bool {
-        self.runs.is_empty() && self.segment.length > LONGEST_TAIL && self.glue <= 1
+        let has_name = !self.matches.is_empty()
+            || self.whole.is_some()
+            || self.before.iter().any(|run| run.at != NameTable::ROOT);
+        let is_no_tail = !has_name || self.segment.length > LONGEST_TAIL;
+        self.runs.is_empty() && is_no_tail && self.glue <= 1
     }
 
     fn letter(&mut self, letter: char) {
         let segment = &mut self.segment;
-        segment.is_index = letter.is_ascii_digit() && (segment.is_index || segment.length == 0);
-        segment.length = segment.length.saturating_add(1);
+        segment.count(letter);
         if segment.start.len() <= LONGEST_TAIL {
             segment.start.push(letter);
         }

@@ -27,6 +27,7 @@ const PARAMS: &[&str] = &[
     "argument",
     "context",
     "inputResponses",
+    "requestId",
     "requestState",
     "taskId",
     "task",
@@ -49,6 +50,8 @@ pub struct Params<'a> {
     pub has_cursor: bool,
     /// `arguments`: its position and its number of members.
     pub arguments: Option<(Span, usize)>,
+    /// The position of an `arguments` that is `null`.
+    pub null_arguments: Option<Span>,
     /// `ref`: the prompt or resource to complete an argument of.
     pub reference: Option<Reference<'a>>,
     /// `argument.name`: the argument to complete.
@@ -63,6 +66,8 @@ pub struct Params<'a> {
     pub elicitation: ElicitationCapability,
     /// Whether the client asks to run the call as a task: `task` (MCP 2025-11-25 "Tasks").
     pub asks_task: bool,
+    /// `requestId`: the request that a notification cancels, as written.
+    pub request_id: Option<Span>,
     /// `taskId`: the task of a `tasks/*` request.
     pub task_id: Option<Text<'a>>,
     /// `_meta`'s related task.
@@ -85,20 +90,33 @@ pub enum Reference<'a> {
 }
 
 impl<'a> Params<'a> {
-    /// Reads `params` in one pass.
+    /// Reads `params` in one pass. A member that is `null` counts as absent: clients write what they do not
+    /// have.
     pub(super) fn read(
         reader: &mut Reader<'a>,
         finder: &mut MemberFinder<'_>,
     ) -> Result<Self, MessageError> {
         let mut params = Self::default();
-        if reader.kind()? != Kind::Object {
-            return Err(MessageError::Type("params"));
+        match reader.kind()? {
+            Kind::Object => {}
+            Kind::Null => {
+                reader.skip()?;
+                return Ok(params);
+            }
+            _ => return Err(MessageError::Type("params")),
         }
         let start = reader.position();
         let mut last = None;
         let span = reader.object(|reader, member| {
             finder.comma_after(last, member.comma);
             last = None;
+            if reader.kind()? == Kind::Null && PARAMS.contains(&&*member.key.value) {
+                let span = reader.skip()?;
+                if member.key.value == "arguments" {
+                    params.null_arguments = Some(span);
+                }
+                return Ok(());
+            }
             match &*member.key.value {
                 "name" => params.name = Some(text(reader, "name")?),
                 "uri" => params.uri = Some(text(reader, "uri")?),
@@ -115,11 +133,14 @@ impl<'a> Params<'a> {
                     params.asks_task = true;
                     finder.value(reader, MemberPlace::Elsewhere)?;
                 }
+                "requestId" => {
+                    params.request_id = Some(finder.value(reader, MemberPlace::Elsewhere)?);
+                }
                 "taskId" => params.task_id = Some(positioned_text(reader, "taskId")?),
-                "requestState" if reader.kind()? != Kind::Null => {
+                "requestState" => {
                     params.request_state = Some(positioned_text(reader, "requestState")?);
                 }
-                "cursor" if reader.kind()? != Kind::Null => {
+                "cursor" => {
                     expect(reader, Kind::String, "cursor")?;
                     finder.value(reader, MemberPlace::Elsewhere)?;
                     params.has_cursor = true;
@@ -128,7 +149,7 @@ impl<'a> Params<'a> {
                     finder.answers(reader)?;
                 }
                 "context" => params.context = Some(finder.value(reader, MemberPlace::Elsewhere)?),
-                "cursor" | "requestState" | "protocolVersion" | "capabilities" | "clientInfo" => {
+                "protocolVersion" | "capabilities" | "clientInfo" => {
                     finder.value(reader, MemberPlace::Elsewhere)?;
                 }
                 _ => {
@@ -160,14 +181,17 @@ fn read_meta<'a>(
     reader.object(|reader, member| {
         finder.comma_after(last, member.comma);
         last = None;
+        if reader.kind()? == Kind::Null && META.contains(&&*member.key.value) {
+            reader.skip()?;
+            return Ok(());
+        }
         match &*member.key.value {
             PROTOCOL_VERSION => params.protocol_version = Some(text(reader, PROTOCOL_VERSION)?),
             CLIENT_CAPABILITIES => read_capabilities(params, finder, reader)?,
             RELATED_TASK => params.related_task = read_related_task(finder, reader)?,
             _ => {
                 refuse_look_alike(&member.key, META)?;
-                last =
-                    finder.member(reader, &member, start, MemberPlace::Elsewhere, &Begun::NONE)?;
+                last = finder.metadata_member(reader, &member, start)?;
             }
         }
         Ok::<(), MessageError>(())
@@ -210,10 +234,12 @@ fn members<'a>(
     reader.object(|reader, member| {
         refuse_look_alike(&member.key, names)?;
         finder.comma_after(last, member.comma);
-        last = match known(finder, reader, &member.key.value)? {
-            true => None,
-            false => finder.member(reader, &member, start, MemberPlace::Elsewhere, &Begun::NONE)?,
-        };
+        last = None;
+        if reader.kind()? == Kind::Null && names.contains(&&*member.key.value) {
+            reader.skip()?;
+        } else if !known(finder, reader, &member.key.value)? {
+            last = finder.member(reader, &member, start, MemberPlace::Elsewhere, &Begun::NONE)?;
+        }
         Ok::<(), MessageError>(())
     })?;
     Ok(())
@@ -304,6 +330,9 @@ fn read_reference<'a>(
         finder.comma_after(last, member.comma);
         last = None;
         match &*member.key.value {
+            "name" | "uri" if reader.kind()? == Kind::Null => {
+                reader.skip()?;
+            }
             "type" => kind = Some(text(reader, "ref.type")?),
             "name" => name = Some(text(reader, "ref.name")?),
             "uri" => uri = Some(text(reader, "ref.uri")?),
@@ -333,6 +362,9 @@ fn read_completed<'a>(
         finder.comma_after(last, member.comma);
         last = None;
         match &*member.key.value {
+            "name" if reader.kind()? == Kind::Null => {
+                reader.skip()?;
+            }
             "name" => name = Some(text(reader, "argument.name")?),
             _ => {
                 last =

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::bearer::{Unverified, refuse_not_access_token};
-use crate::claims::{Identity, numeric_date};
+use crate::claims::{Identity, numeric_date, text};
 use crate::dpop::Thumbprint;
 use crate::error::TokenError;
 use crate::issuer::{IssuerId, Signatures, TrustedIssuer};
@@ -16,6 +16,8 @@ use base::time::UnixTime;
 pub struct VerifiedToken {
     identity: Identity,
     issuer: IssuerId,
+    issuer_name: String,
+    tenant: Option<String>,
     verified_by: VerifiedBy,
     bound_to: Option<Thumbprint>,
     view_as: Option<String>,
@@ -58,6 +60,16 @@ impl VerifiedToken {
         self.issuer
     }
 
+    /// The name of the issuer: `iss` of the token. Tenants of one application have different names.
+    pub fn issuer_name(&self) -> &str {
+        &self.issuer_name
+    }
+
+    /// The tenant that `iss` names, if the policy has tenants.
+    pub(super) fn tenant(&self) -> Option<&str> {
+        self.tenant.as_deref()
+    }
+
     /// Whether it is accepted only with a proof (RFC 9449 section 6).
     pub fn is_bound(&self) -> bool {
         self.bound_to.is_some()
@@ -73,8 +85,13 @@ impl VerifiedToken {
         self.expires
     }
 
+    /// The latest of `nbf`, `iat` and `auth_time`.
+    pub(super) fn not_before(&self) -> UnixTime {
+        self.not_before
+    }
+
     /// `exp` plus the clock skew.
-    pub(crate) fn usable_until(&self) -> UnixTime {
+    pub fn usable_until(&self) -> UnixTime {
         self.usable_until
     }
 
@@ -125,17 +142,21 @@ pub(super) fn check_claims(
     now: UnixTime,
 ) -> Result<VerifiedToken, TokenError> {
     refuse_not_access_token(claims)?;
-    if !audiences(claims)?
-        .iter()
-        .any(|audience| issuer.audiences.iter().any(|own| own == audience))
+    check_audience(claims, issuer)?;
+    // RFC 7519 section 4.1.2: a text. Some issuers write the number of the user.
+    if claims
+        .get("sub")
+        .is_some_and(|sub| !sub.is_string() && text(sub).is_none())
     {
-        return Err(TokenError::Audience);
+        return Err(TokenError::Claim("sub"));
     }
-    for name in ["sub", "jti", "nonce"] {
-        // RFC 7519 section 4.1 for `sub` and `jti`; jwt-simple accepts strings only.
-        if claims.get(name).is_some_and(|value| !value.is_string()) {
-            return Err(TokenError::Claim(name));
-        }
+    let named = claims.get("iss").and_then(Value::as_str);
+    let tenant = named.and_then(|iss| issuer.named_tenant(iss));
+    // Microsoft Entra names the tenant twice.
+    if let (Some(tenant), Some(tid)) = (tenant, claims.get("tid"))
+        && tid != tenant
+    {
+        return Err(TokenError::Claim("tid"));
     }
     let expires = time(claims, "exp")?.ok_or(TokenError::Claim("exp"))?;
     let issued = time(claims, "iat")?;
@@ -153,6 +174,8 @@ pub(super) fn check_claims(
     Ok(VerifiedToken {
         identity: Identity { actors, ..identity },
         issuer: id,
+        issuer_name: named.unwrap_or(&issuer.issuer).to_owned(),
+        tenant: tenant.map(str::to_owned),
         verified_by,
         bound_to: binding(claims)?,
         view_as: issuer.claims.view_as(claims)?,
@@ -168,6 +191,24 @@ pub(super) fn check_claims(
             .and_then(|path| path.identifier(claims)),
         client: client(claims),
     })
+}
+
+/// Checks that the token is for this server: by `aud`, or if it has none, by the client that the policy
+/// accepts in its place.
+fn check_audience(claims: &Map<String, Value>, issuer: &TrustedIssuer) -> Result<(), TokenError> {
+    let is_accepted = match (&issuer.without_audience, claims.contains_key("aud")) {
+        (Some(clients), false) => {
+            let client = clients.claim.identifier(claims);
+            let client = client.ok_or(TokenError::Claim("aud"))?;
+            clients.values.contains(&client)
+        }
+        _ => {
+            let audiences = audiences(claims)?;
+            let mut own = issuer.audiences.iter();
+            own.any(|own| audiences.contains(&own.as_str()))
+        }
+    };
+    is_accepted.then_some(()).ok_or(TokenError::Audience)
 }
 
 /// The client that a token was issued to: `client_id` (RFC 9068 section 2.2, RFC 7662 section 2.2), or the

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use jwt_simple::prelude::VerificationOptions;
 use serde_json::{Map, Value};
 
 use super::access_token::{audiences, check_times, time};
 use super::id_token::is_signed;
 use super::{PendingFetch, Verifier};
 use crate::bearer::BearerToken;
+use crate::claims;
 use crate::error::TokenError;
 use crate::issuer::{IssuerId, TrustedIssuer};
 use base::secret::Secret;
@@ -69,18 +69,7 @@ impl Verifier {
             return Err(TokenError::Algorithm);
         }
         let verified = check_claims(&unverified.claims, issuer, &client_id, now)?;
-        let options = VerificationOptions {
-            allowed_audiences: Some([client_id].into()),
-            ..VerificationOptions::default()
-        };
-        let verification = match is_signed(
-            &token,
-            &unverified,
-            issuer,
-            (keys, &mut self.failed),
-            options,
-            now,
-        )? {
+        let verification = match is_signed(&token, &unverified, (keys, &mut self.failed), now)? {
             true => LogoutVerification::Verified(verified),
             false => LogoutVerification::PendingFetch(PendingFetch::Keys(id)),
         };
@@ -125,11 +114,15 @@ fn check_claims(
     })
 }
 
-fn text(claims: &Map<String, Value>, name: &'static str) -> Result<Option<String>, TokenError> {
-    match claims.get(name) {
+fn text(members: &Map<String, Value>, name: &'static str) -> Result<Option<String>, TokenError> {
+    match members.get(name) {
         None => Ok(None),
         Some(Value::String(text)) if !text.is_empty() && text.len() <= MAX_CLAIM_BYTES => {
             Ok(Some(text.clone()))
+        }
+        // Issuers with numeric users write the same number here.
+        Some(number @ Value::Number(_)) if name == "sub" => {
+            Ok(Some(claims::text(number).ok_or(TokenError::Claim(name))?))
         }
         Some(_) => Err(TokenError::Claim(name)),
     }

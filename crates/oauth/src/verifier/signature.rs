@@ -1,7 +1,5 @@
 //! Signed access tokens.
 
-use jwt_simple::prelude::{Duration as JwtDuration, VerificationOptions};
-
 use super::access_token::{VerifiedBy, VerifiedToken, check_claims, check_header};
 use super::failed_checks::FailedChecks;
 use crate::bearer::{BearerToken, Jwt};
@@ -41,15 +39,13 @@ pub(super) fn verify_signature(
         return Ok(Checked::NeedsClient);
     };
     failed.check(client, now)?;
-    let options = VerificationOptions {
-        allowed_issuers: Some([issuer.issuer.clone()].into()),
-        allowed_audiences: Some(issuer.audiences.iter().cloned().collect()),
-        artificial_time: Some(JwtDuration::from_secs(now.as_secs())),
-        time_tolerance: Some(JwtDuration::from_secs(issuer.clock_skew.as_secs())),
-        ..VerificationOptions::default()
-    };
     let set = keys.current(now).ok_or(TokenError::KeysUnavailable)?;
-    if !set.verify(token.secret(), unverified.algorithm, key_id, &options) {
+    if !set.verify(
+        token.secret(),
+        unverified.algorithm,
+        key_id,
+        verified.tenant(),
+    ) {
         failed.note(client, set.check_us(unverified.algorithm, key_id));
         return Err(TokenError::Signature);
     }

@@ -10,6 +10,7 @@ mod introspection;
 mod issuers;
 mod logout;
 mod memory;
+mod providers;
 
 use std::rc::Rc;
 use std::sync::LazyLock;
@@ -23,9 +24,9 @@ use serde_json::{Value, json};
 use super::{Verification, VerifiedToken, Verifier};
 use crate::signing::SigningKey;
 use crate::{
-    Algorithm, BearerToken, ClaimPath, ClaimPaths, ClientNetwork, Delegation, FetchStart, IssuerId,
-    KeyFetch, KeySetError, KeySource, PendingFetch, SetupError, Signatures, TokenCheck, TokenError,
-    TokenType, TrustedIssuer, VerifiedBy,
+    Algorithm, BearerToken, ClaimPaths, ClaimSource, ClientNetwork, Delegation, FetchStart,
+    IssuerId, KeyFetch, KeySetError, KeySource, PendingFetch, SetupError, Signatures, TokenCheck,
+    TokenError, TokenType, TrustedIssuer, VerifiedBy,
 };
 use base::json::JsonErrorKind;
 use base::time::UnixTime;
@@ -84,12 +85,15 @@ enum TokenOutcome {
 fn trusted(issuer: &str, keys: KeySource) -> TrustedIssuer {
     TrustedIssuer {
         issuer: issuer.to_owned(),
+        tenants: Vec::new(),
+        authorization_server: issuer.to_owned(),
         audiences: vec![RESOURCE.to_owned()],
+        without_audience: None,
         claims: ClaimPaths {
-            user: ClaimPath::claim("sub"),
+            user: ClaimSource::claim("sub"),
             organization: None,
             roles: None,
-            scopes: ClaimPath::claim("scope"),
+            scopes: ClaimSource::claim("scope"),
             conversation: None,
             view_as: None,
         },
@@ -218,7 +222,7 @@ fn look(verifier: &mut Verifier, token: &str, now: u64) -> TokenOutcome {
         UnixTime::from_secs(now),
     ) {
         Verification::Verified(_) => TokenOutcome::Good,
-        Verification::Refused(error) => TokenOutcome::Refused(error),
+        Verification::Refused(refused) => TokenOutcome::Refused(refused.error),
         Verification::PendingFetch(PendingFetch::Keys(issuer)) => TokenOutcome::NeedKeys(issuer),
         Verification::PendingFetch(need) => TokenOutcome::NeedToken(need),
         Verification::NeedsClient => panic!("the client is known"),

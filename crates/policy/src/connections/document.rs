@@ -8,8 +8,8 @@ use serde::Deserialize;
 use crate::checked_text::{ClientId, ClusterName, EndpointPath, VariableName};
 use crate::issuers::document::JwksDocument;
 use crate::value::Period;
-use oauth::ClaimPath;
 use oauth::client::IssParameter;
+use oauth::{ClaimPath, ClaimSource};
 
 /// How the filter signs in the user of a browser, to identify the user of its pages (OpenID Connect).
 #[derive(Debug, Clone, Deserialize)]
@@ -32,7 +32,7 @@ pub struct SignInDocument {
     pub scopes: Vec<String>,
     /// The claim of the ID token that names the same user as the access token. Default: the
     /// issuer's `identity.user`.
-    pub user: Option<ClaimPath>,
+    pub user: Option<ClaimSource>,
     /// The keys of ID tokens and logout tokens, if the issuer has `introspection` instead of `jwks`.
     pub jwks: Option<JwksDocument>,
     /// Whether the issuer reports sign-outs (OpenID Connect Back-Channel Logout) at `/.mcp-auth/logout`.

@@ -7,15 +7,20 @@ use serde::Deserialize;
 use crate::checked_text::{ClientId, ClusterName, EndpointPath, VariableName};
 use crate::connections::document::SignInDocument;
 use crate::value::Period;
-use oauth::{Algorithm, ClaimPath, TokenType};
+use oauth::{Algorithm, ClaimPath, ClaimSource, TokenType};
 
 /// An authorization server whose tokens are accepted.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct IssuerDocument {
-    /// The exact `iss` claim.
+    /// The exact `iss` claim. With `tenants` it has `{tenantid}` in place of a tenant.
     pub issuer: String,
+    /// The tenants whose tokens are accepted, where one issuer entry is for several tenants (Microsoft Entra).
+    pub tenants: Option<Vec<String>>,
+    /// The authorization server that the metadata of the resource names to clients. Default: `issuer`, with
+    /// `organizations` in place of `{tenantid}`.
+    pub authorization_server: Option<String>,
     /// The source of its keys. Either this or `introspection`.
     pub jwks: Option<JwksDocument>,
     /// Introspection of tokens that are not JWTs, or whose signature only the issuer can check. At most one
@@ -25,6 +30,9 @@ pub struct IssuerDocument {
     pub algorithms: Option<Vec<Algorithm>>,
     /// Accepted audiences. The token must have one of them. Default: `resource`.
     pub audiences: Option<Vec<String>>,
+    /// The clients whose tokens are accepted without `aud`, for issuers that write none (Amazon Cognito).
+    /// Default: a token without `aud` is refused.
+    pub without_audience: Option<WithoutAudienceDocument>,
     /// Accepted values of the token's `typ` header, with `jwks`. Default: `at+jwt` and `JWT`.
     pub types: Option<Vec<TokenType>>,
     /// The claims that identify the caller.
@@ -44,6 +52,17 @@ pub struct IssuerDocument {
     /// Tokens valid for longer than this are refused.
     #[serde(default = "default_max_lifetime")]
     pub max_lifetime: Period,
+}
+
+/// The clients whose tokens need no `aud`.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct WithoutAudienceDocument {
+    /// The claim that names the client, such as `client_id`.
+    pub claim: ClaimPath,
+    /// Its accepted values.
+    pub values: Vec<String>,
 }
 
 /// The rule for tokens that name an actor.
@@ -102,19 +121,19 @@ pub struct IntrospectionDocument {
 }
 
 /// The claims that identify the caller. A string is split at its dots. A list names each step exactly, for
-/// claim names with dots.
+/// claim names with dots. A mapping names several claims, or the form of their values.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct IdentityDocument {
     /// The user. A token without it is refused.
-    pub user: ClaimPath,
+    pub user: ClaimSource,
     /// The organization, tenant or workspace.
-    pub organization: Option<ClaimPath>,
-    /// Role names: a list, or one string with spaces between them.
-    pub roles: Option<ClaimPath>,
+    pub organization: Option<ClaimSource>,
+    /// Role names: a list, or a text that is one name.
+    pub roles: Option<ClaimSource>,
     /// Scopes: a list, or one string with spaces between them.
-    pub scopes: ClaimPath,
+    pub scopes: ClaimSource,
     /// The test user or role that the caller asks to act as: `role:NAME` or `user:ID`, as in the header of
     /// `view_as`.
     pub view_as: Option<ClaimPath>,
@@ -123,10 +142,10 @@ pub struct IdentityDocument {
 impl Default for IdentityDocument {
     fn default() -> Self {
         Self {
-            user: ClaimPath::claim("sub"),
+            user: ClaimSource::claim("sub"),
             organization: None,
             roles: None,
-            scopes: ClaimPath::claim("scope"),
+            scopes: ClaimSource::claim("scope"),
             view_as: None,
         }
     }

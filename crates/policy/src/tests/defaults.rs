@@ -21,7 +21,8 @@ fn a_short_policy_is_a_safe_one() {
     assert_eq!(policy.audit.subject, Subject::Hash);
     assert_eq!(policy.audit.key_env, None);
     assert_eq!(policy.max_body, 256 * 1024);
-    assert_eq!(policy.max_response, 1024 * 1024);
+    assert_eq!(policy.max_response, 8 * 1024 * 1024);
+    assert_eq!(policy.envoy_buffer(), 10 * 1024 * 1024);
     assert_eq!(policy.max_list_ttl, Duration::from_secs(300));
     assert_eq!(policy.instructions, None);
     assert_eq!(policy.hold, Hold::StopIteration);

@@ -157,7 +157,7 @@ fn a_wrong_type_says_what_was_found_and_expected() {
         (
             "/issuers/0/identity",
             json!({"user": 5}),
-            "issuers[0].identity.user: found number `5`, expected a claim name, names with dots between them, or a list of names",
+            "issuers[0].identity.user: found number `5`, expected a claim name, names with dots between them, a list of names, or a mapping with `claims`",
         ),
         (
             "/issuers/0/identity",

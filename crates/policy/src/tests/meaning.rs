@@ -406,3 +406,27 @@ fn all_mistakes_are_told_at_once() {
         ]
     );
 }
+
+#[test]
+fn r15_a_message_has_a_condition_and_a_length() {
+    let refund = |operation: Value| with("/tools/crm.refund", operation);
+    let long = "x".repeat(1001);
+    for (operation, expected) in [
+        (
+            json!({"message": "no"}),
+            "tools.crm.refund.message: says why `when` refuses a call, and there is no `when`",
+        ),
+        (
+            json!({"when": "true", "message": " "}),
+            "tools.crm.refund.message: found 0 characters, expected 1 to 1000",
+        ),
+        (
+            json!({"when": "true", "message": long}),
+            "tools.crm.refund.message: found 1001 characters, expected 1 to 1000",
+        ),
+    ] {
+        assert_eq!(errors(&refund(operation).to_string()), [expected]);
+    }
+    let document = refund(json!({"when": "true", "message": "Ask a manager."}));
+    assert!(Policy::parse(document.to_string().as_bytes()).is_ok());
+}

@@ -60,7 +60,13 @@ fn add_places(schema: &Value, place: &Value, way: &[Way], found: &mut Vec<Mappin
     }
     for branches in [&place["anyOf"], &place["oneOf"]] {
         for branch in branches.as_array().into_iter().flatten() {
+            let before = found.len();
             add_places(schema, branch, way, found);
+            if takes_list(schema, place) {
+                // A list has a meaning of its own here.
+                let mut own = found[before..].iter_mut().filter(|each| each.way == way);
+                own.by_ref().for_each(|each| each.kind = PlaceKind::Other);
+            }
         }
     }
     let names = &place["additionalProperties"];
@@ -83,6 +89,19 @@ fn add_places(schema: &Value, place: &Value, way: &[Way], found: &mut Vec<Mappin
     if place["items"].is_object() {
         add_places(schema, &place["items"], &further(Way::Item), found);
     }
+}
+
+/// Whether a place takes a list, or a mapping in its place.
+fn takes_list(schema: &Value, place: &Value) -> bool {
+    if let Some(reference) = place["$ref"].as_str() {
+        let name = reference.rsplit('/').next().unwrap();
+        return takes_list(schema, &schema["$defs"][name]);
+    }
+    let branches = place["anyOf"].as_array().into_iter().flatten();
+    place["type"] == "array"
+        || branches
+            .into_iter()
+            .any(|branch| takes_list(schema, branch))
 }
 
 /// The policy with a value at this place. What is around it is made as far as needed.

@@ -9,6 +9,13 @@ use crate::response::results::places::DataForm;
 use base::json::tree::Node;
 use policy::TextRule;
 
+/// A text was withheld because of `text: withhold`.
+pub(super) const TEXT_RULE: &str = "text_rule";
+/// A text was withheld because it resembles JSON, and may have a field of the rule.
+pub(super) const RESEMBLES_JSON: &str = "resembles_json";
+/// Base64 was withheld because it is no text.
+const BINARY: &str = "binary";
+
 /// The change of a text.
 pub(super) enum WordsNow {
     Same,
@@ -18,12 +25,18 @@ pub(super) enum WordsNow {
 
 impl Pass<'_> {
     /// Withholds a text. Other texts may repeat it.
-    pub(super) fn withhold(&mut self, text: &str) -> WordsNow {
+    pub(super) fn withhold(&mut self, text: &str, reason: &'static str) -> WordsNow {
         if text.is_empty() || text == WITHHELD {
             return WordsNow::Same;
         }
+        self.note_withheld(reason);
         self.values.withheld.push(text.to_owned());
         WordsNow::Withheld
+    }
+
+    fn note_withheld(&mut self, reason: &'static str) {
+        let number = self.withheld.entry(reason).or_default();
+        *number = number.saturating_add(1);
     }
 
     pub(super) fn detected(&self, text: &str) -> WordsNow {
@@ -36,11 +49,11 @@ impl Pass<'_> {
         if self.step == PassStep::Owner {
             return WordsNow::Same;
         }
-        if is_nearly && self.tells_fields_apart() {
-            return self.withhold(text);
+        if is_nearly && self.may_hold_fields(text) {
+            return self.withhold(text, RESEMBLES_JSON);
         }
         match self.rule.text {
-            TextRule::Withhold => self.withhold(text),
+            TextRule::Withhold => self.withhold(text, TEXT_RULE),
             TextRule::Keep => self.detected(text),
         }
     }
@@ -66,7 +79,10 @@ impl Pass<'_> {
             Some(Err(_)) if form == DataForm::Media || self.rule.text == TextRule::Keep => None,
             Some(Err(_)) if self.step == PassStep::Owner => None,
             // Text that cannot be read.
-            Some(Err(_)) => Some(encode(WITHHELD)),
+            Some(Err(_)) => {
+                self.note_withheld(BINARY);
+                Some(encode(WITHHELD))
+            }
         };
         if let Some(changed) = changed {
             changes.set_text(node, changed);

@@ -142,7 +142,7 @@ fn references_lead_somewhere() {
         ),
         (
             r##"{"properties":{"role":{"$anchor":"r","type":"null"},"q":{"$ref":"#r"}}}"##,
-            r#"{"properties":{"q":{"$anchor":"r","type":"null"}}}"#,
+            r#"{"properties":{"q":{"type":"null"}}}"#,
         ),
         (
             r##"{"$ref":"#/x/a~1b%20c/0","x":{"a/b c":[{"required":["role"]}]}}"##,
@@ -204,4 +204,32 @@ fn deep_and_wide_schemas_take_no_long_time() {
     let began = std::time::Instant::now();
     assert!(!shown(&wide).contains("role"));
     assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
+}
+
+#[test]
+fn r12_references_by_id_survive_the_cut() {
+    assert_shown(&[
+        (
+            r#"{"properties":{"user_id":{"$id":"person","type":"string"},"q":{"$ref":"person"}}}"#,
+            r#"{"properties":{"q":{"type":"string"}}}"#,
+        ),
+        (
+            r##"{"$id":"https://example.com/root","properties":{"user_id":{"$id":"/a/person#","type":"string","$anchor":"p"},"q":{"$ref":"a/person"},"r":{"$ref":"https://example.com/a/person"},"s":{"$ref":"#p"}}}"##,
+            r#"{"$id":"https://example.com/root","properties":{"q":{"type":"string"},"r":{"type":"string"},"s":{"type":"string"}}}"#,
+        ),
+        (
+            r##"{"properties":{"user_id":{"$id":"p","$defs":{"n":{"minLength":1}}},"q":{"$ref":"p#/$defs/n"},"r":{"$ref":"p","title":"x"}}}"##,
+            r#"{"properties":{"q":{"minLength":1},"r":{"allOf":[{"$defs":{"n":{"minLength":1}}}],"title":"x"}}}"#,
+        ),
+        // A definition with a URI has names of its own, and its local references are within it.
+        (
+            r##"{"properties":{"q":{"$ref":"filter"}},"$defs":{"f":{"$id":"filter","properties":{"role":{},"x":{"$ref":"#/$defs/x"}},"$defs":{"x":{"properties":{"role":{}}}}},"x":{"title":"other"}}}"##,
+            r##"{"properties":{"q":{"$ref":"filter"}},"$defs":{"f":{"$id":"filter","properties":{"x":{"$ref":"#/$defs/x"}},"$defs":{"x":{"properties":{}}}},"x":{"title":"other"}}}"##,
+        ),
+        // Another document.
+        (
+            r#"{"properties":{"role":{},"q":{"$ref":"elsewhere"}}}"#,
+            r#"{"properties":{"q":{"$ref":"elsewhere"}}}"#,
+        ),
+    ]);
 }

@@ -39,7 +39,7 @@ fn look_bound(verifier: &mut Verifier, token: &str, proof: &str, now: u64) -> To
             assert!(token.is_bound());
             TokenOutcome::Good
         }
-        Verification::Refused(error) => TokenOutcome::Refused(error),
+        Verification::Refused(refused) => TokenOutcome::Refused(refused.error),
         Verification::NeedsClient => panic!("the client is known"),
         Verification::PendingFetch(PendingFetch::Keys(issuer)) => TokenOutcome::NeedKeys(issuer),
         Verification::PendingFetch(need) => TokenOutcome::NeedToken(need),

@@ -17,7 +17,7 @@ fn id_header() -> Value {
 }
 
 fn look(verifier: &mut Verifier, token: String) -> Result<IdVerification, TokenError> {
-    let user = ClaimPath::claim("sub");
+    let user = ClaimSource::claim("sub");
     let answer = SignInAnswer {
         issuer: FIRST,
         client_id: "mcp-pages",

@@ -126,7 +126,7 @@ fn b38_an_answer_is_checked_like_a_token() {
         ("nbf", json!(NOW + 60), TokenError::NotYet),
         ("iat", json!(NOW + 60), TokenError::NotYet),
         ("auth_time", json!(NOW * 1000), TokenError::NotYet),
-        ("sub", json!(7), TokenError::Claim("sub")),
+        ("sub", json!([7]), TokenError::Claim("sub")),
         ("sub", json!(""), TokenError::Claim("user")),
         ("token_type", json!("refresh_token"), TokenError::Type),
         ("token_type", json!("N_A"), TokenError::Type),
@@ -403,7 +403,7 @@ fn a_jwt_goes_to_the_issuer_it_names_and_anything_else_to_the_one_that_is_asked(
 
 #[test]
 fn b40_what_is_plainly_no_access_token_is_not_asked_about() {
-    let huge = "x".repeat(20_000);
+    let huge = "x".repeat(40_000);
     for (token, error) in [
         (
             token(
@@ -463,7 +463,7 @@ fn signed_in(verifier: &mut Verifier) -> Result<IdVerification, TokenError> {
         "iss": ISSUER, "sub": "u1", "aud": "mcp-pages", "nonce": "n-1", "exp": NOW + 300, "iat": NOW,
     });
     let header = json!({"alg": "EdDSA", "kid": "k1"});
-    let user = ClaimPath::claim("sub");
+    let user = ClaimSource::claim("sub");
     let answer = SignInAnswer {
         issuer: FIRST,
         client_id: "mcp-pages",

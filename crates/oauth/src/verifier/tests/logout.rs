@@ -63,7 +63,7 @@ fn b42_what_is_no_logout_token_is_refused() {
         ("iat", json!(NOW + 60), TokenError::NotYet),
         ("iat", json!(NOW - 400), TokenError::Expired),
         ("exp", json!(NOW - 60), TokenError::Expired),
-        ("sub", json!(1), TokenError::Claim("sub")),
+        ("sub", json!(1.5), TokenError::Claim("sub")),
         ("sid", json!(""), TokenError::Claim("sid")),
         ("jti", json!("j".repeat(600)), TokenError::Claim("jti")),
     ] {
