@@ -141,6 +141,8 @@ def test_an_overlay_has_the_settings_and_limits_of_envoy_yaml(tmp_path: Path, na
     shipped = proxy.load()
     config = installed(proxy.load(), name, overlay(name), tmp_path)
     assert limits(config) == limits(shipped)
+    # The routes of envoy.yaml have no idle timeout; those of a cluster have the one of the manager.
+    assert proxy.connection_manager(config)["stream_idle_timeout"] == "0s"
     if name == "envoy-gateway":
         [plugin] = [each for each in proxy.connection_manager(config)["http_filters"] if "wasm" in each["name"]]
         ours = plugin["typed_config"]["config"]

@@ -84,7 +84,7 @@ class Servers:
         """Clusters and listeners of these servers."""
         clusters = proxy.load(SHIPPED / "clusters.yaml")
         for each in clusters["resources"]:
-            name = "login" if each["name"] == "login" else "crm"
+            name = "login" if each["name"] == "login" else server_cluster(self.placed)
             proxy.set_address(
                 each["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"],
                 port_of(self.placed, name),
@@ -134,6 +134,13 @@ class Servers:
         port = self.ports[server]
         token = stack.token(DANA) if signed_in else None
         return client.send(port, post(call(MODERN, tool, {}), token, MODERN, [("host", f"127.0.0.1:{port}")]))
+
+
+def server_cluster(config: proxy.Config) -> str:
+    """The name of the MCP server's cluster in the shipped configuration."""
+    [host] = proxy.connection_manager(config)["route_config"]["virtual_hosts"]
+    name: str = host["routes"][-1]["route"]["cluster"]
+    return name
 
 
 def port_of(config: proxy.Config, cluster: str) -> int:

@@ -98,6 +98,7 @@ class Chain:
     """A filter chain that istiod makes, as far as patches match it."""
 
     context: str
+    listener: str = ""
     name: str = ""
     sni: str = ""
     # None: a listener inside the proxy, without a port.
@@ -105,15 +106,15 @@ class Chain:
 
 
 CHAINS = {
-    "istio-sidecar": Chain("SIDECAR_INBOUND", name="0.0.0.0_8000", port=8000),
+    "istio-sidecar": Chain("SIDECAR_INBOUND", "virtualInbound", name="0.0.0.0_8000", port=8000),
     "istio-gateway": Chain("GATEWAY", sni="crm.example.com", port=443),
-    "istio-waypoint": Chain("SIDECAR_INBOUND", name="inbound-vip|8000|http|crm.crm.svc.cluster.local"),
+    "istio-waypoint": Chain("SIDECAR_INBOUND", "main_internal", name="inbound-vip|8000|http|crm.crm.svc.cluster.local"),
 }
 # Of other servers at the same proxy.
 OTHER_CHAINS = {
-    "istio-sidecar": Chain("SIDECAR_INBOUND", name="0.0.0.0_9000", port=9000),
+    "istio-sidecar": Chain("SIDECAR_INBOUND", "virtualInbound", name="0.0.0.0_9000", port=9000),
     "istio-gateway": Chain("GATEWAY", sni="other.example.com", port=443),
-    "istio-waypoint": Chain("SIDECAR_INBOUND", name="inbound-vip|8000|http|other.crm.svc.cluster.local"),
+    "istio-waypoint": Chain("SIDECAR_INBOUND", "main_internal", name="inbound-vip|8000|http|other.crm.svc.cluster.local"),
 }
 
 
@@ -123,7 +124,7 @@ def _matches(patch: Resource, chain: Chain) -> bool:
     if match.get("context") != chain.context:
         return False
     listener = match.get("listener", {})
-    if listener.get("portNumber", chain.port) != chain.port:
+    if listener.get("portNumber", chain.port) != chain.port or listener.get("name", chain.listener) != chain.listener:
         return False
     wanted = listener.get("filterChain", {})
     assert set(wanted) <= {"name", "sni", "filter"}, wanted
@@ -240,6 +241,7 @@ def _set_client_traffic(config: proxy.Config, spec: Resource) -> None:
         "headers_with_underscores_action": actions[spec["headers"]["withUnderscoresAction"]]
     }
     manager["request_timeout"] = spec["timeout"]["http"]["requestReceivedTimeout"]
+    manager["stream_idle_timeout"] = spec["timeout"]["http"]["streamIdleTimeout"]
 
 
 # Both
