@@ -22,7 +22,7 @@ CONFORMANCE := tests/conformance
 CONFORMANCE_CARGO := --locked --manifest-path $(CONFORMANCE)/server/Cargo.toml --target-dir target/conformance
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: demo demo-up test lint audit unit e2e conformance conformance-server bench wasm setup clean
+.PHONY: demo demo-up test lint audit unit e2e conformance conformance-server bench wasm setup shipped clean
 
 demo: wasm setup ## both sides of every attack, in the terminal
 	$(VENV)/python -m demo.story
@@ -66,6 +66,9 @@ bench: wasm setup ## the core's phases, hostile input at sizes that double, and 
 	cargo bench --locked --bench hostile
 	$(VENV)/python -m benches.envoy
 	$(VENV)/python -m benches.envoy.flood
+
+shipped: ## the configurations in envoy/, after a change of their templates or of the demo's policy
+	WRITE_SHIPPED=1 cargo test --locked -p mcp-auth-cli --test cli the_shipped_files_are_what_render_writes
 
 wasm:
 	rustup target add wasm32-wasip1

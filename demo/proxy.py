@@ -59,7 +59,7 @@ def rendered(placement: Placement) -> Config:
     listener = config["static_resources"]["listeners"][0]
     set_address(listener["address"], placement.listener)
     set_address(config["admin"]["address"], placement.admin)
-    set_upstream(config, "crm", placement.crm)
+    set_upstream(config, "mcp_server", placement.crm)
     set_upstream(config, "login", placement.login)
     manager = connection_manager(config)
     manager["access_log"][0]["typed_config"]["path"] = str(placement.access_log)

@@ -30,7 +30,7 @@ LISTENERS = {**SERVERS, "no_key": NO_KEY, "buffered": BUFFERED, "observe": OBSER
 
 
 def b24_without_a_key_no_call_may_become_a_task(sealed: Sealed) -> None:
-    for task in ({"ttl": 60}, {}, None):
+    for task in ({"ttl": 60}, {}):
         body = call(LEGACY, "crm.get_customer", {"query": "x"}, task=task)
         exchange = sealed("no_key").post(body, tokens.support())
         exchange.refused(500, -32603, "blocked")

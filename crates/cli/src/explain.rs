@@ -18,6 +18,7 @@ use mcp_auth_filter::transaction::{Peer, Transaction};
 use oauth::client::TokenClient;
 use oauth::{BearerToken, Verifier};
 use policy::{Authorization, Policy, Subject};
+use serde_json::{Map, Value};
 
 use crate::answer::{self, Answer};
 use crate::{CommandOutput, Failure, caller_token, files, policy_file, report, request_headers};
@@ -84,17 +85,56 @@ pub(crate) fn run(arguments: &ExplainArguments) -> Result<CommandOutput, Failure
         status: 2,
         ..failure
     })?;
-    let (mut policy, _) = loaded.single(arguments.path.as_deref())?;
-    let body = files::read(&arguments.request)?;
+    let (policy, _) = loaded.single(arguments.path.as_deref())?;
+    let mut headers = arguments.header.clone();
+    headers.extend(view_as(arguments, &policy)?);
+    let claims = arguments.claims.as_deref();
+    let inputs = RequestInputs {
+        claims: claims.map(caller_token::read).transpose()?,
+        body: files::read(&arguments.request)?,
+        response: arguments.response.as_deref().map(files::read).transpose()?,
+        headers,
+        age: arguments.age,
+    };
+    let (judged, policy) = decide(policy, inputs)?;
+    Ok(CommandOutput {
+        status: u8::from(matches!(judged.end, End::Reply(_))),
+        stdout: if arguments.json {
+            report::json(judged)
+        } else {
+            report::text(judged, &policy, claims.map(files::name).as_deref())
+        },
+        stderr: String::new(),
+    })
+}
+
+/// A request, and what is known about its caller.
+#[derive(Debug, Default)]
+pub(crate) struct RequestInputs {
+    /// The claims of the caller's token.
+    pub(crate) claims: Option<Map<String, Value>>,
+    /// The body.
+    pub(crate) body: Vec<u8>,
+    /// The server's answer.
+    pub(crate) response: Option<Vec<u8>>,
+    /// Headers that replace those of a client, as `--header` has them.
+    pub(crate) headers: Vec<String>,
+    /// The seconds since the sign-in.
+    pub(crate) age: Option<u64>,
+}
+
+/// Decides about a request, like the proxy.
+pub(crate) fn decide(
+    mut policy: Policy,
+    inputs: RequestInputs,
+) -> Result<(ExplainedRequest, Rc<Policy>), Failure> {
     let now = now();
-    let token = token(arguments, &mut policy, now)?;
-    let mut given = arguments.header.clone();
-    given.extend(view_as(arguments, &policy)?);
+    let token = token(inputs.claims, inputs.age, &mut policy, now)?;
+    let (body, given) = (inputs.body, inputs.headers);
     let headers =
         request_headers::headers(&policy, &body, token.as_ref(), &given, now.whole_seconds())?;
-    let response = arguments.response.as_deref().map(files::read).transpose()?;
     let policy = Rc::new(policy);
-    let (mut record, end, answer) = judge(&policy, headers, &body, response, now)?;
+    let (mut record, end, answer) = judge(&policy, headers, &body, inputs.response, now)?;
     let missing_key = missing_key(&policy);
     if missing_key.is_some() {
         (record.subject, record.account) = (None, None);
@@ -108,28 +148,19 @@ pub(crate) fn run(arguments: &ExplainArguments) -> Result<CommandOutput, Failure
         filled_in: token.map_or_else(Vec::new, |token| token.filled_in),
         missing_key,
     };
-    Ok(CommandOutput {
-        status: u8::from(matches!(judged.end, End::Reply(_))),
-        stdout: if arguments.json {
-            report::json(judged)
-        } else {
-            let claims = arguments.claims.as_deref();
-            report::text(judged, &policy, claims.map(files::name).as_deref())
-        },
-        stderr: String::new(),
-    })
+    Ok((judged, policy))
 }
 
 /// The caller's token, made from its claims. `None` with `local`.
 fn token(
-    arguments: &ExplainArguments,
+    claims: Option<Map<String, Value>>,
+    age: Option<u64>,
     policy: &mut Policy,
     now: UnixTime,
 ) -> Result<Option<caller_token::Token>, Failure> {
-    match (&arguments.claims, &policy.local) {
+    match (claims, &policy.local) {
         (Some(claims), None) => {
-            let claims = caller_token::read(claims)?;
-            caller_token::sign(policy, claims, arguments.age, now.whole_seconds()).map(Some)
+            caller_token::sign(policy, claims, age, now.whole_seconds()).map(Some)
         }
         (None, Some(_)) => Ok(None),
         (Some(_), Some(_)) => Err(Failure::usage(

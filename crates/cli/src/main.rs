@@ -1,21 +1,36 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod access;
+mod access_log;
 mod answer;
 mod arguments;
+mod audit;
 mod caller_token;
+mod cases;
 mod check;
+mod check_tools;
+mod diff;
 mod explain;
 mod files;
+mod init;
 mod pin;
 mod policy_file;
+mod policy_needs;
 mod proof;
+mod proxy_file;
 mod reasons;
+mod render;
 mod report;
 mod request_headers;
+mod run;
 mod schema;
+mod shell;
+mod subject_hash;
 mod terminal_text;
+mod tool_list;
 mod value_changes;
+mod who;
 mod yaml;
 
 use std::io::Write;
@@ -34,18 +49,46 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Check a policy: all mistakes with their lines, and warnings.
+    /// Write a first policy for an MCP server: roles, identity arguments, and questions.
     ///
-    /// Exit status: 0: the filter loads it, maybe with warnings. 1: it does not. 2: the file cannot be
-    /// read.
-    Check {
-        /// The policy, in YAML or JSON; `-` reads standard input.
-        policy: PathBuf,
-    },
+    /// Exit status: 0: it is written. 2: the server or the issuer cannot be read.
+    Init(init::InitArguments),
+    /// Check a policy, alone or in the configuration of a proxy: all mistakes with their lines, and
+    /// warnings.
+    ///
+    /// In a configuration of Envoy, Istio or Envoy Gateway, the settings of the filter and its place are
+    /// checked, too. Exit status: 0: the filter loads it, maybe with warnings. 1: it does not, or does not
+    /// protect. 2: the file cannot be read.
+    Check(check::CheckArguments),
+    /// Write the complete configuration of a proxy for a policy.
+    ///
+    /// Exit status: 0: it is written. 1: the filter does not load the policy. 2: something is missing, such as
+    /// the address of a server.
+    Render(render::RenderArguments),
+    /// Start Envoy with the filter in front of an MCP server, and show decisions as they are made.
+    ///
+    /// Exit status: 0: it was ended. 1: Envoy or the filter refused the policy. 2: something is missing.
+    Run(run::RunArguments),
     /// Explain the decision of the filter about a request.
     ///
     /// Exit status: 0: the server gets the request. 1: it is refused. 2: it could not be judged.
     Explain(explain::ExplainArguments),
+    /// Run cases of a policy: requests with the decisions that are expected.
+    ///
+    /// Exit status: 0: all are met. 1: one is not, or too few rules are reached. 2: a file cannot be read.
+    Test(cases::CaseArguments),
+    /// Print which role may call a tool, or what one caller may call, and why.
+    ///
+    /// Exit status: 0: a call is allowed. 1: none is. 2: a file cannot be read.
+    Who(who::WhoArguments),
+    /// Print what each role gains and loses between two policies.
+    ///
+    /// Exit status: 0: no role gains anything. 1: one gains something, or may. 2: a file cannot be read.
+    Diff(diff::DiffArguments),
+    /// Print what an access log says: decisions, tools, callers, reasons, and signs of attacks over time.
+    Audit(audit::AuditArguments),
+    /// Print the name of a user in the access log.
+    Hash(subject_hash::HashArguments),
     /// Print the pins of the tools in a saved list, as YAML for a policy.
     ///
     /// Exit status: 0: they are printed. 1: a tool differs from the policy's pin. 2: the list cannot be
@@ -64,6 +107,13 @@ enum Command {
         #[arg(long, requires = "policy")]
         path: Option<String>,
     },
+    /// Print the completion for a shell.
+    Completion {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    Man,
 }
 
 /// The output of a command.
@@ -112,8 +162,18 @@ impl From<Failure> for CommandOutput {
 
 fn main() -> ExitCode {
     let outcome = match CommandLine::parse().command {
-        Command::Check { policy } => check::run(&policy),
+        Command::Init(arguments) => init::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Render(arguments) => render::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Test(arguments) => cases::run(&arguments),
+        Command::Who(arguments) => who::run(&arguments),
+        Command::Diff(arguments) => diff::run(&arguments),
+        Command::Audit(arguments) => audit::run(&arguments),
+        Command::Hash(arguments) => subject_hash::run(&arguments),
+        Command::Completion { shell } => shell::completion(shell),
+        Command::Man => shell::man(),
         Command::Pin(arguments) => pin::run(&arguments),
         Command::Schema => schema::run(),
         Command::Reasons => reasons::run(),

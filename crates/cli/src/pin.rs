@@ -89,7 +89,7 @@ fn yaml(tools: &BTreeMap<String, Pin>) -> String {
 }
 
 /// A key of YAML. A key that YAML could read as another type is quoted as in JSON.
-fn key(name: &str) -> String {
+pub(crate) fn key(name: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
     let is_word =
         name.contains(['.', '_', '/']) && name.starts_with(|c: char| c.is_ascii_alphabetic());
@@ -143,7 +143,7 @@ fn pin(message: &[u8], item: &Item<'_>) -> Result<Pin, base::json::JsonError> {
 }
 
 /// The messages in an event stream.
-fn messages(stream: &[u8]) -> Option<Vec<Vec<u8>>> {
+pub(crate) fn messages(stream: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut reader = EventStream::new(usize::MAX);
     let mut events = reader.push(stream).ok()?;
     // A saved stream may lack the end of its last line.

@@ -55,26 +55,79 @@ impl<'t> YamlDocument<'t> {
         }
     }
 
-    /// Whether the document has this key at the top level.
-    pub(crate) fn has(&self, key: &str) -> bool {
-        self.0.data.as_mapping_get(key).is_some()
+    /// The outermost value.
+    pub(crate) fn root(&self) -> YamlNode<'_, 't> {
+        YamlNode(&self.0)
+    }
+}
+
+/// A value in a document.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct YamlNode<'d, 't>(&'d MarkedYaml<'t>);
+
+impl<'d, 't> YamlNode<'d, 't> {
+    /// The value of a key.
+    pub(crate) fn get(self, key: &str) -> Option<Self> {
+        self.0.data.as_mapping_get(key).map(Self)
     }
 
-    /// The text of a key at the top level.
-    pub(crate) fn text(&self, key: &str) -> Option<&str> {
-        self.0.data.as_mapping_get(key)?.data.as_str()
+    /// The members of a mapping: key, position of the key, value.
+    pub(crate) fn members(self) -> impl Iterator<Item = (&'d str, Place, Self)> {
+        let members = self.0.data.as_mapping().into_iter().flatten();
+        members.filter_map(|(key, value)| {
+            let place = Place::of(key.span.start);
+            Some((key.data.as_str()?, place, Self(value)))
+        })
     }
 
-    /// The document as JSON, in the form that Envoy gives to the filter.
-    pub(crate) fn to_json(&self) -> Result<Value, YamlError> {
-        to_json(&self.0, MAX_DEPTH)
+    /// The items of a list.
+    pub(crate) fn items(self) -> impl Iterator<Item = Self> {
+        let items = self.0.data.as_vec().into_iter().flatten();
+        items.map(Self)
+    }
+
+    /// The text of a scalar.
+    pub(crate) fn text(self) -> Option<&'d str> {
+        self.0.data.as_str()
+    }
+
+    /// A boolean. A message `BoolValue` of Envoy is written as one, too.
+    pub(crate) fn boolean(self) -> Option<bool> {
+        self.0.data.as_bool()
+    }
+
+    /// A number that is not negative.
+    pub(crate) fn number(self) -> Option<u64> {
+        u64::try_from(self.0.data.as_integer()?).ok()
+    }
+
+    /// Its position.
+    pub(crate) fn start(self) -> Place {
+        Place::of(self.0.span.start)
+    }
+
+    /// The first and the last character of a scalar as it is written, and one more: indices in characters.
+    pub(crate) fn characters(self) -> std::ops::Range<usize> {
+        self.0.span.start.index()..self.0.span.end.index()
+    }
+
+    /// The value as JSON, in the form that Envoy gives to the filter.
+    pub(crate) fn to_json(self) -> Result<Value, YamlError> {
+        to_json(self.0, MAX_DEPTH)
     }
 
     /// The position of the value at a policy path such as `roles.manager.tools[0]`, or of the nearest outer
     /// value.
-    pub(crate) fn place(&self, path: &str) -> Place {
-        let start = Place::of(self.0.span.start);
-        find(&self.0, path, start).1
+    pub(crate) fn place(self, path: &str) -> Place {
+        find(self.0, path, self.start()).1
+    }
+
+    /// The value at a policy path.
+    pub(crate) fn value(self, path: &str) -> Option<Self> {
+        match find_value(self.0, path) {
+            (0, node) => Some(Self(node)),
+            _ => None,
+        }
     }
 }
 
@@ -152,29 +205,45 @@ fn key_text<'n>(key: &'n MarkedYaml<'_>) -> Result<&'n str, YamlError> {
     }
 }
 
-/// The length of the unresolved rest of the path, and the position of the resolved part. Names in a policy
-/// may have dots, so all matching keys are followed.
+/// The length of the unresolved rest of the path, and the position of the resolved part.
 fn find(node: &MarkedYaml<'_>, path: &str, here: Place) -> (usize, Place) {
-    let nothing = (path.len(), here);
+    let (left, _, place) = resolve(node, path, here);
+    (left, place)
+}
+
+/// The length of the unresolved rest of the path, and the value of the resolved part.
+fn find_value<'n, 't>(node: &'n MarkedYaml<'t>, path: &str) -> (usize, &'n MarkedYaml<'t>) {
+    let (left, value, _) = resolve(node, path, Place::START);
+    (left, value)
+}
+
+/// The length of the unresolved rest of the path, and the resolved part with its position. Names in a policy
+/// may have dots, so all matching keys are followed.
+fn resolve<'n, 't>(
+    node: &'n MarkedYaml<'t>,
+    path: &str,
+    here: Place,
+) -> (usize, &'n MarkedYaml<'t>, Place) {
+    let nothing = (path.len(), node, here);
     match &node.data {
         _ if path.is_empty() => nothing,
         YamlData::Sequence(items) => {
             let found = path.strip_prefix('[').and_then(|path| {
                 let (index, rest) = path.split_once(']')?;
                 let item = items.get(index.parse::<usize>().ok()?)?;
-                Some(find(item, rest, Place::of(item.span.start)))
+                Some(resolve(item, rest, Place::of(item.span.start)))
             });
             found.unwrap_or(nothing)
         }
         YamlData::Mapping(members) => {
             let path = path.strip_prefix('.').unwrap_or(path);
-            let follow = |(key, value): (&MarkedYaml<'_>, &MarkedYaml<'_>)| {
+            let follow = |(key, value): (&'n MarkedYaml<'t>, &'n MarkedYaml<'t>)| {
                 let rest = path.strip_prefix(key.data.as_str()?)?;
                 let ends = rest.is_empty() || rest.starts_with(['.', '[']);
-                ends.then(|| find(value, rest, Place::of(key.span.start)))
+                ends.then(|| resolve(value, rest, Place::of(key.span.start)))
             };
             let found = members.iter().filter_map(follow);
-            found.min_by_key(|(left, _)| *left).unwrap_or(nothing)
+            found.min_by_key(|(left, ..)| *left).unwrap_or(nothing)
         }
         _ => nothing,
     }
@@ -189,13 +258,13 @@ mod tests {
     }
 
     fn place(text: &str, path: &str) -> (usize, usize) {
-        let place = read(text).unwrap().place(path);
+        let place = read(text).unwrap().root().place(path);
         (place.line, place.column)
     }
 
     fn refused(text: &str) -> String {
         let error = read(text)
-            .and_then(|document| document.to_json())
+            .and_then(|document| document.root().to_json())
             .unwrap_err();
         format!(
             "{}:{}: {}",
@@ -218,14 +287,14 @@ mod tests {
     #[test]
     fn json_is_yaml_too() {
         let text = "{\n\t\"a\": [1, 2.5, true, null, \"x\\u00e9\"]\n}";
-        let json = read(text).unwrap().to_json().unwrap();
+        let json = read(text).unwrap().root().to_json().unwrap();
         assert_eq!(json, serde_json::json!({"a": [1, 2.5, true, null, "xé"]}));
     }
 
     #[test]
     fn an_alias_stands_for_its_value() {
         let text = "a: &list [x]\nb: *list\n";
-        let json = read(text).unwrap().to_json().unwrap();
+        let json = read(text).unwrap().root().to_json().unwrap();
         assert_eq!(json, serde_json::json!({"a": ["x"], "b": ["x"]}));
     }
 

@@ -1,11 +1,21 @@
 //! The command line, as a user runs it.
-#![expect(clippy::unwrap_used, reason = "a test ends where its helpers fail")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test ends where its helpers fail"
+)]
 
+mod access;
+mod audit;
+mod cases;
 mod check;
 mod explain;
+mod init;
 mod names;
 mod pin;
+mod proxy_file;
 mod reference;
+mod render;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,243 @@
+"""The command line with a real Envoy: rendered configurations guard, and `mcp-auth run` serves."""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from demo import proxy
+from demo.stack import Stack, free_ports, is_free
+
+from .harness import client
+from .harness.command_line import command, mcp_auth
+from .harness.envoy import ROOT, binary
+from .harness.http import Response
+from .harness.messages import MODERN, call, post
+from .harness.shipped import assert_guards, host_log
+from .harness.waiting import eventually
+
+Config = dict[str, Any]
+
+
+def port_of(address: Config) -> int:
+    """The port of a socket address."""
+    return int(address["socket_address"]["port_value"])
+
+
+def endpoint(config: Config, name: str) -> str:
+    """The host and port of a cluster."""
+    [cluster] = [each for each in config["static_resources"]["clusters"] if each["name"] == name]
+    [locality] = cluster["load_assignment"]["endpoints"]
+    address = locality["lb_endpoints"][0]["endpoint"]["address"]
+    return f"127.0.0.1:{port_of(address)}"
+
+
+def arguments(config: Config, directory: Path) -> list[str]:
+    """The policy, servers and addresses of a placed configuration."""
+    (directory / "policy.yaml").write_text(yaml.safe_dump(proxy.policy(config)))
+    listener = config["static_resources"]["listeners"][0]["address"]
+    module = proxy.plugin(config)["vm_config"]["code"]["local"]["filename"]
+    return [
+        "policy.yaml",
+        f"--upstream=http://{endpoint(config, 'mcp_server')}/mcp",
+        f"--cluster=login=http://{endpoint(config, 'login')}",
+        f"--listen=127.0.0.1:{port_of(listener)}",
+        f"--module={module}",
+    ]
+
+
+def placed(rendered: Config, config: Config) -> Config:
+    """A rendered configuration with the admin address and the log of this run."""
+    rendered["admin"] = config["admin"]
+    log = proxy.connection_manager(config)["access_log"]
+    proxy.connection_manager(rendered)["access_log"] = log
+    return rendered
+
+
+def test_a_rendered_file_guards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENVOY_BIN", str(binary(None)))
+
+    def rendered(config: Config) -> Config:
+        text = mcp_auth("render", *arguments(config, tmp_path), "--for=envoy", directory=tmp_path)
+        return placed(yaml.safe_load(text), config)
+
+    with Stack(tmp_path / "stack", adapt=rendered) as stack:
+        assert_guards(stack)
+        assert "restricted" not in host_log(stack)
+
+
+def test_a_rendered_file_with_the_filter_in_another_one_guards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENVOY_BIN", str(binary(None)))
+
+    def rendered(config: Config) -> Config:
+        mcp_auth("render", *arguments(config, tmp_path), "--for=envoy-file", "--output=out", directory=tmp_path)
+        mcp_auth("check", "out/envoy.yaml", directory=tmp_path)
+        text = (tmp_path / "out" / "envoy.yaml").read_text()
+        found = yaml.safe_load(text.replace("/etc/envoy/policy", str(tmp_path / "out")))
+        return placed(found, config)
+
+    with Stack(tmp_path / "stack", adapt=rendered) as stack:
+        assert_guards(stack)
+
+
+def test_the_patches_for_envoy_gateway_guard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Envoy Gateway applies JSON patches to its listeners and adds clusters."""
+    monkeypatch.setenv("ENVOY_BIN", str(binary(None)))
+
+    def patched(config: Config) -> Config:
+        given = [each for each in arguments(config, tmp_path) if each.startswith(("policy", "--cluster"))]
+        text = mcp_auth("render", *given, "--for=envoy-gateway", directory=tmp_path)
+        [policy] = [each for each in yaml.safe_load_all(text) if each["kind"] == "EnvoyPatchPolicy"]
+        module = proxy.plugin(config)["vm_config"]["code"]
+        bare = proxy.without_filter(config)
+        [listener] = bare["static_resources"]["listeners"]
+        listener["default_filter_chain"] = listener.pop("filter_chains")[0]
+        clusters = bare["static_resources"]["clusters"]
+        clusters[:] = [each for each in clusters if each["name"] != "login"]
+        for patch in policy["spec"]["jsonPatches"]:
+            apply(patch, listener, clusters)
+        chain = listener.pop("default_filter_chain")
+        listener["filter_chains"] = [chain]
+        proxy.plugin(bare)["vm_config"]["code"] = module
+        return bare
+
+    with Stack(tmp_path / "stack", adapt=patched) as stack:
+        assert_guards(stack)
+
+
+def apply(patch: Config, listener: Config, clusters: list[Config]) -> None:
+    """One JSON patch: a member of a list, or a whole cluster."""
+    operation = patch["operation"]
+    assert operation["op"] == "add"
+    if not operation["path"]:
+        clusters.append(operation["value"])
+        return
+    *outer, last = operation["path"].strip("/").split("/")
+    place: Any = listener
+    for key in outer:
+        place = place[int(key)] if isinstance(place, list) else place[key]
+    place.insert(int(last), copy.deepcopy(operation["value"]))
+
+
+# `mcp-auth run`
+
+POLICY = """
+resource: http://127.0.0.1:{port}/mcp
+local: {{user: me, organization: org-acme, roles: [reader]}}
+roles:
+  reader: {{tools: ["crm.get_*", "crm.search_*"]}}
+arguments:
+  organization_id: {{set: organization}}
+seal: {{key_env: MCP_AUTH_KEY}}
+"""
+
+
+@contextmanager
+def crm(directory: Path, port: int) -> Iterator[None]:
+    """The demo's server."""
+    with (directory / "crm.log").open("wb") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "demo.crm", f"--port={port}"], cwd=ROOT, stdout=log, stderr=log
+        )
+    try:
+        eventually(lambda: not is_free(port), "the server listens", (directory / "crm.log").read_text)
+        yield
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@contextmanager
+def running(directory: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """`mcp-auth run`, with its output in a file."""
+    environment = {name: value for name, value in os.environ.items() if name != "MCP_AUTH_KEY"}
+    with (directory / "run.txt").open("wb") as output:
+        process = subprocess.Popen(
+            [str(command()), "run", "policy.yaml", *options],
+            cwd=directory,
+            env={**environment, "ENVOY_BIN": str(binary(None)), "MCP_AUTH_MODULE": str(proxy.MODULE_FILE)},
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def said(directory: Path) -> str:
+    """What `mcp-auth run` printed."""
+    return (directory / "run.txt").read_text()
+
+
+def ask(port: int, tool: str, **given: Any) -> Response:
+    """A tool call without a token."""
+    request = post(call(MODERN, tool, given), None, MODERN, [("host", f"127.0.0.1:{port}")])
+    return client.send(port, request)
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_run_serves_shows_decisions_reloads_and_ends(tmp_path: Path, end: signal.Signals) -> None:
+    port, upstream = free_ports(2)
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY.format(port=port))
+    with crm(tmp_path, upstream), running(tmp_path, f"--upstream=http://localhost:{upstream}/mcp") as process:
+        eventually(lambda: "Ctrl-C ends" in said(tmp_path), "it is ready", lambda: said(tmp_path), 120)
+        assert f"claude mcp add --transport http my-server http://127.0.0.1:{port}/mcp" in said(tmp_path)
+        found = ask(port, "crm.search_customers", organization_id="org-globex")
+        assert b"org-acme" in found.body and b"org-globex" not in found.body
+        assert ask(port, "crm.purge_customer", customer_id="c-100").error_code() == -32602
+        for words in (r"approved +tools/call crm.search_customers +reader +allowed \(set organization_id\)",
+                      r"blocked +tools/call crm.purge_customer +reader +no_role: "):
+            eventually(lambda: re.search(words, said(tmp_path)), words, lambda: said(tmp_path))  # noqa: B023
+        policy.write_text(policy.read_text().replace('"crm.search_*"', ""))
+        eventually(lambda: "policy loaded again" in said(tmp_path), "the policy is loaded again", lambda: said(tmp_path))
+        denied = lambda: ask(port, "crm.search_customers").error_code() == -32602  # noqa: E731
+        eventually(denied, "the new policy is in force", lambda: said(tmp_path))
+        policy.write_text(policy.read_text() + "colour: red\n")
+        eventually(lambda: "unknown key `colour`" in said(tmp_path), "the mistake is shown", lambda: said(tmp_path))
+        assert ask(port, "crm.get_customer", customer_id="c-100").status == 200
+        process.send_signal(end)
+        assert process.wait(20) == 0, said(tmp_path)
+        assert is_free(port) and "\x1b" not in said(tmp_path)
+        assert "-- stopped" in said(tmp_path)
+
+
+def test_run_says_why_envoy_does_not_start(tmp_path: Path) -> None:
+    [port] = free_ports(1)
+    (tmp_path / "policy.yaml").write_text(POLICY.format(port=port) + "audit: {key_env: OTHER_KEY}\n")
+    (tmp_path / "broken.wasm").write_bytes(b"no module")
+    with running(tmp_path, "--upstream=http://127.0.0.1:9", "--module=broken.wasm") as process:
+        assert process.wait(60) == 1
+    assert "mcp-auth: Envoy did not start" in said(tmp_path) and "Next: " in said(tmp_path)
+
+
+def test_init_writes_a_policy_that_run_serves(tmp_path: Path) -> None:
+    """From nothing to a guarded server: two commands."""
+    port, upstream = free_ports(2)
+    with crm(tmp_path, upstream):
+        server = f"http://127.0.0.1:{upstream}/mcp"
+        resource = f"http://127.0.0.1:{port}/mcp"
+        mcp_auth("init", "--url", server, "--sample", "--resource", resource, "-o", "policy.yaml", directory=tmp_path)
+        policy = tmp_path / "policy.yaml"
+        policy.write_text(policy.read_text().replace("my-org", "org-acme"))
+        with running(tmp_path, f"--upstream={server}"):
+            eventually(lambda: "Ctrl-C ends" in said(tmp_path), "it is ready", lambda: said(tmp_path), 120)
+            found = ask(port, "crm.search_customers", organization_id="org-globex")
+            assert b"org-acme" in found.body and b"org-globex" not in found.body
+            assert b"isError\":true" not in ask(port, "crm.list_tickets").body
+            assert ask(port, "crm.purge_customer", customer_id="c-100").error_code() == -32602
