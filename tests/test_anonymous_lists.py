@@ -216,10 +216,10 @@ UNREADABLE = {
 
 @STYLES
 @pytest.mark.parametrize("tool", UNREADABLE.values(), ids=UNREADABLE)
-def b26_a_list_with_two_meanings_is_not_shown(
+def b26_a_tool_with_two_meanings_is_not_shown(
     gateway: Gateway, upstream: Upstream, tool: bytes, style: str
 ) -> None:
     upstream.answer = answer(listed(tool), style)
     exchange = gateway.post(message(LEGACY, "tools/list"), None)
     assert b"docs.a" not in exchange.response.body
-    assert exchange.response.error_code() is not None
+    assert exchange.response.rpc()["result"]["tools"] == []

@@ -65,7 +65,7 @@ def test_r3_namespaced_metadata_is_never_refused(through: Through, method: str) 
 def test_r3_other_rules_remove_what_the_client_says(through: Through) -> None:
     meta = {"a/username": "ann", "a/b": {"user": {"id": 1}, "x": 1}, "a/c": '{"role": 1}', "a/d": "role"}
     exchange = through("without_organization").post(rpc("tools/list", {"_meta": meta}), tokens.support())
-    assert exchange.forwarded().json["params"]["_meta"] == {"a/b": {"user": {}, "x": 1}, "a/d": "role"}
+    assert exchange.forwarded().json["params"]["_meta"] == {"a/b": {"x": 1}, "a/d": "role"}
     exchange = through("without_organization").post(rpc("tools/list", {"_meta": {"username": "ann"}}), tokens.support())
     exchange.refused({200, 400}, -32602, "blocked")
 
@@ -118,6 +118,7 @@ def asked(through: Through, tool: str) -> Any:
 def answer(through: Through, id: Any, content: dict[str, Any], token: str | None = None) -> Exchange:
     """Send a user's answer."""
     message = {"jsonrpc": "2.0", "id": id, "result": {"action": "accept", "content": content}}
+    through("two_workers").upstream.reset()
     return through("two_workers").post(message, token or tokens.manager())
 
 

@@ -209,7 +209,7 @@ def b16_a_condition_that_errs_refuses(gateway: Gateway, era: str, arguments: str
     if allowed:
         exchange.forwarded(body)
     else:
-        exchange.refused(200, -32602, "blocked")
+        exchange.does_not_hold("argument_misspelled" if "Amount" in arguments else "condition_not_met")
 
 
 @pytest.mark.parametrize("tool", ["crm.broken", "crm.not_boolean", "crm.negated"])
@@ -217,12 +217,12 @@ def b16_a_condition_that_errs_refuses(gateway: Gateway, era: str, arguments: str
 def b16_a_condition_that_fails_in_any_way_denies(
     through: Callable[[str], Gateway], tool: str, arguments: dict[str, object]
 ) -> None:
-    through("conditions").post(call(LEGACY, tool, arguments), tokens.manager()).refused(200, -32602, "blocked")
+    through("conditions").post(call(LEGACY, tool, arguments), tokens.manager()).does_not_hold()
 
 
 def b16_a_call_without_arguments_is_judged_too(through: Callable[[str], Gateway]) -> None:
     body = message(LEGACY, "tools/call", {"name": "crm.negated"})
-    through("conditions").post(body, tokens.manager()).refused(200, -32602, "blocked")
+    through("conditions").post(body, tokens.manager()).does_not_hold()
 
 
 @ERAS
@@ -230,7 +230,7 @@ def b25_conditions_see_rewritten_arguments(through: Callable[[str], Gateway], er
     """`args` are the rewritten ones: the model cannot satisfy a rule with a value that is replaced."""
     gateway = through("conditions")
     lie = call(era, "crm.audit", {"organization_id": "org-a"})
-    gateway.post(lie, tokens.manager(org_id="org-b"), era).refused(200, -32602, "blocked")
+    gateway.post(lie, tokens.manager(org_id="org-b"), era).does_not_hold()
     truth = call(era, "crm.audit", {"organization_id": "org-b"})
     received = gateway.post(truth, tokens.manager(), era).forwarded()
     assert received.arguments == {"organization_id": "org-a"}
@@ -239,7 +239,7 @@ def b25_conditions_see_rewritten_arguments(through: Callable[[str], Gateway], er
 def b25_conditions_see_lists_as_they_are_sent(through: Callable[[str], Gateway]) -> None:
     gateway = through("conditions")
     gateway.post(call(LEGACY, "crm.audit_all", {"ids": [1, 2]}), tokens.manager()).forwarded()
-    gateway.post(call(LEGACY, "crm.audit_all", {"ids": [1, 2, 3]}), tokens.manager()).refused(200, -32602)
+    gateway.post(call(LEGACY, "crm.audit_all", {"ids": [1, 2, 3]}), tokens.manager()).does_not_hold()
 
 
 @ERAS

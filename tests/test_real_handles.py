@@ -184,7 +184,7 @@ def b24_a_server_asks_within_its_session(envoy: Envoy, server: PythonServer, nam
         assert tool_text(await client.call_tool("crm.assign_ticket", {"ticket": 1})) == "assigned"
 
     run(envoy, name, held, work, elicitation_callback=answer)
-    assert server.calls == [{"ticket": 1, "answer": {"user_id": tokens.USER, "note": "x"}}]
+    assert server.calls == [{"ticket": 1, "answer": {"user_id": "user-bob", "note": "x"}}]
     assert len({each.session for each in server.named} - {None}) == 1
 
 

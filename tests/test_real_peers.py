@@ -122,7 +122,7 @@ def test_progress_comes_before_the_answer(envoy: Envoy, server: McpServer, style
 
 @pytest.mark.parametrize("mode", ["legacy"])
 @pytest.mark.parametrize("style", ["events"])
-def b28_an_answer_to_elicitation_is_the_callers(
+def test_r5_an_answer_to_elicitation_has_the_rules_of_its_tool(
     envoy: Envoy, server: McpServer, style: str, mode: str
 ) -> None:
     """The server asks in the middle of a call; the answer is a request of its own."""
@@ -134,7 +134,7 @@ def b28_an_answer_to_elicitation_is_the_callers(
         assert not (await client.call_tool("crm.assign_ticket", {"ticket": 1})).is_error
 
     run(envoy, style, mode, False, work, elicitation_callback=answer)
-    assert server.calls == [{"ticket": 1, "answer": {"user_id": tokens.USER, "note": "x"}}]
+    assert server.calls == [{"ticket": 1, "answer": {"user_id": "user-bob", "note": "x"}}]
 
 
 @MODES

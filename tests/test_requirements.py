@@ -114,7 +114,6 @@ def test_refused_notifications_and_responses_get_an_error_status(gateway: Gatewa
     """Notifications and responses of the client get no body that a client would read (2025-11-25 "Sending Messages")."""
     refused = [
         {"jsonrpc": "2.0", "method": "notifications/x"},
-        {"jsonrpc": "2.0", "id": 5, "result": {"content": {"impersonate": "x"}}},
         result({"_meta": {f"{META}related-task": {"taskId": "x"}}}),
     ]
     for body in refused:

@@ -107,7 +107,12 @@ def b28_hidden_arguments_of_prompts(
         assert [argument["name"] for argument in prompt["arguments"]] == expected
 
 
-def test_a_hidden_argument_is_set_from_the_token(through: Callable[[str], Gateway]) -> None:
+def test_a_hidden_argument_is_set_from_the_token(through: Callable[[str], Gateway], upstream: Upstream) -> None:
+    properties = {name: {"type": "string"} for name in ("query", "user_id", "organization_id")}
+    listed = tool("crm.get_customer", encoded({"type": "object", "properties": properties}))
+    upstream.answer = json_answer(tools(listed))
+    through("added").post(message(LEGACY, "tools/list"), tokens.support())
+    upstream.reset()
     exchange = through("added").post(call(LEGACY, "crm.get_customer", {"query": "x"}), tokens.support())
     arguments = exchange.forwarded().json["params"]["arguments"]
     assert arguments == {"query": "x", "user_id": tokens.USER, "organization_id": tokens.ORGANIZATION}

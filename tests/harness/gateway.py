@@ -109,6 +109,13 @@ class Exchange:
         self._record_is_complete()
         return self
 
+    def does_not_hold(self, reason: str = "condition_not_met") -> Exchange:
+        """A condition refused a call of a tool, and the model reads that."""
+        self.refused(200, None, "blocked")
+        assert self.record["reason"] == reason, self.record
+        assert self.response.json["result"]["isError"] is True, self._summary()
+        return self
+
     def unavailable(self, reason: str | None = None) -> Exchange:
         """Refused for now, with a hint when to come back; never let through."""
         self.refused(503, None, "blocked")
