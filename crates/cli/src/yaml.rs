@@ -35,6 +35,9 @@ impl<'t> YamlDocument<'t> {
         let documents = MarkedYaml::load_from_str(text).map_err(|error| {
             let message = match error.info() {
                 "duplicated key in mapping" => "this key is there twice".to_owned(),
+                info if info.contains("anchor or alias") => {
+                    format!("not YAML: {info}; write a value that starts with `*` or `&` in quotes")
+                }
                 info => format!("not YAML: {info}"),
             };
             YamlError::new(Place::of(*error.marker()), message)

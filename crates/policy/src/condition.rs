@@ -108,6 +108,8 @@ mod with_cel {
     use oauth::Identity;
 
     const VARIABLES: &[&str] = &["args", "identity", "call"];
+    const IDENTITY_FIELDS: &[&str] = &["user", "organization", "roles", "scopes", "actors"];
+    const CALL_FIELDS: &[&str] = &["name"];
     // A deeper or longer expression could exhaust the VM's stack.
     const MAX_LENGTH: usize = 1024;
     const MAX_DEPTH: u32 = 64;
@@ -229,7 +231,10 @@ mod with_cel {
             }
             Expr::Literal(_) => {}
             Expr::Ident(name) => check_variable(name, bound)?,
-            Expr::Select(select) => check(&select.operand, bound, left)?,
+            Expr::Select(select) => {
+                check_field(&select.operand.expr, &select.field, bound)?;
+                check(&select.operand, bound, left)?;
+            }
             Expr::Call(call) => {
                 check_function(&call.func_name)?;
                 if let Some(target) = &call.target {
@@ -276,6 +281,25 @@ mod with_cel {
         let known = VARIABLES.join("`, `");
         Err(format!(
             "unknown variable `{name}`, expected one of `{known}`"
+        ))
+    }
+
+    /// The fields of `identity` and `call` are known.
+    fn check_field(operand: &Expr, field: &str, bound: &[&str]) -> Result<(), String> {
+        let Expr::Ident(variable) = operand else {
+            return Ok(());
+        };
+        let fields = match variable.as_str() {
+            "identity" => IDENTITY_FIELDS,
+            "call" => CALL_FIELDS,
+            _ => return Ok(()),
+        };
+        if bound.contains(&variable.as_str()) || fields.contains(&field) {
+            return Ok(());
+        }
+        let known = fields.join("`, `");
+        Err(format!(
+            "unknown field `{variable}.{field}`, expected one of `{known}`"
         ))
     }
 

@@ -1,7 +1,10 @@
 //! Warnings: rules that are valid and probably not intended.
 
 use super::error::PolicyError;
-use super::{ArgumentRule, Hold, NamedOwner, Operation, Policy, Role};
+use super::{ArgumentRule, Hold, NamedOwner, Operation, Pattern, Policy, Role};
+
+/// Characters that have a meaning in patterns of other languages.
+const OTHER_WILDCARDS: &[char] = &['?', '[', ']', '(', ')', '\\', '^', '$', '|', '+'];
 
 impl Policy {
     /// Rules that can never match, and conditions for tools that no role allows.
@@ -30,12 +33,66 @@ impl Policy {
                 self.warn_unreachable(section, operation, &mut warnings);
             }
         }
+        self.warn_other_wildcards(&mut warnings);
+        self.warn_unknown_roles(&mut warnings);
         self.warn_split_urls(&mut warnings);
         self.warn_unasked(&mut warnings);
         self.warn_test_users(&mut warnings);
         self.warn_owners(&mut warnings);
         self.warn_unused_scopes(&mut warnings);
         warnings
+    }
+
+    /// Patterns with characters that are special in other pattern languages, and that no name has.
+    fn warn_other_wildcards(&self, warnings: &mut Vec<PolicyError>) {
+        let mut found: Vec<(String, &Pattern)> = Vec::new();
+        for (name, role) in &self.roles {
+            let grants = role.tools.iter().chain(&role.prompts).chain(&role.deny);
+            // A role has the grants of the roles that it extends.
+            let own = grants.filter(|grant| grant.role == *name);
+            found.extend(own.map(|grant| (format!("roles.{name}"), &grant.pattern)));
+        }
+        for (section, operations) in [("tools", &self.tools), ("prompts", &self.prompts)] {
+            found.extend(operations.iter().map(|operation| {
+                let pattern = &operation.pattern;
+                (format!("{section}.{}", pattern.written()), pattern)
+            }));
+        }
+        for (index, rule) in self.results.iter().enumerate() {
+            let patterns = rule.tools.iter().chain(&rule.prompts);
+            found.extend(patterns.map(|pattern| (format!("results[{index}]"), pattern)));
+        }
+        // URIs may have `?`. Names of tools and prompts have none of these.
+        let is_special = |pattern: &Pattern| {
+            let written = pattern.written();
+            !written.contains("://") && written.contains(OTHER_WILDCARDS)
+        };
+        found.retain(|(_, pattern)| is_special(pattern));
+        found.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        for (path, pattern) in found {
+            let message = format!(
+                "`{}`: only `*` stands for other characters",
+                pattern.written()
+            );
+            warnings.push(PolicyError::new(path, message));
+        }
+    }
+
+    /// Roles of `unless_role` that are not in `roles`. Tokens may have them all the same.
+    fn warn_unknown_roles(&self, warnings: &mut Vec<PolicyError>) {
+        for (index, rule) in self.results.iter().enumerate() {
+            for name in rule
+                .unless_role
+                .iter()
+                .filter(|name| !self.roles.contains_key(*name))
+            {
+                let path = format!("results[{index}].unless_role");
+                warnings.push(PolicyError::new(
+                    path,
+                    format!("`{name}` is not in `roles`"),
+                ));
+            }
+        }
     }
 
     /// Claims whose names are URLs, which are split at their dots.

@@ -11,6 +11,7 @@ mod cases;
 mod check;
 mod explain;
 mod init;
+mod mistakes;
 mod names;
 mod pin;
 mod proxy_file;

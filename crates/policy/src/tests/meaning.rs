@@ -102,6 +102,12 @@ fn paths_scopes_and_origins_are_well_formed() {
         ),
         (
             "/tools",
+            json!({"x": {"when": "identity.organisation == 'a'"}}),
+            "tools.x.when: unknown field `identity.organisation`, expected one of `user`, `organization`, \
+             `roles`, `scopes`, `actors`",
+        ),
+        (
+            "/tools",
             json!({"x": {"when": "arg.y == 1"}}),
             "tools.x.when: unknown variable `arg`, expected one of `args`, `identity`, `call`",
         ),
