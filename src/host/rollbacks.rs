@@ -29,15 +29,28 @@ impl Rollbacks {
         }
     }
 
+    /// Whether the proxy saw the mark before that an operation creates. It must be asked when the operation
+    /// is sent: later, the answers to others that are under way may have arrived.
+    pub(super) fn saw_mark(host: &dyn Host, operation: &StoreOperation) -> bool {
+        let StoreOperation::Create(StoreRecord { key, .. }) = operation else {
+            return false;
+        };
+        key.room() == Room::Marks
+            && matches!(
+                host.store(&StoreOperation::Get(key.clone())),
+                Ok(Stored::Value(Some(_)))
+            )
+    }
+
     /// The outcome of an operation on etcd, corrected if the record was rolled back. If the proxy's memory
     /// is full, fewer rollbacks are noticed.
     pub(super) fn correct(
         &self,
         host: &dyn Host,
-        operation: &StoreOperation,
+        (operation, saw_mark): (&StoreOperation, bool),
         stored: Result<Stored, StoreError>,
     ) -> Result<Stored, StoreError> {
-        let corrected = self.corrected(host, operation, stored.as_ref());
+        let corrected = self.corrected(host, (operation, saw_mark), stored.as_ref());
         if corrected.is_some() {
             host.log("a record in etcd was rolled back; the proxy goes by what it saw before");
         }
@@ -47,15 +60,14 @@ impl Rollbacks {
     fn corrected(
         &self,
         host: &dyn Host,
-        operation: &StoreOperation,
+        (operation, saw_mark): (&StoreOperation, bool),
         stored: Result<&Stored, &StoreError>,
     ) -> Option<Stored> {
         let now = host.now().whole_seconds();
         match (operation, operation.key().room(), stored.ok()?) {
             (StoreOperation::Create(record), Room::Marks, Stored::Created(first)) => {
-                let here = host.store(&StoreOperation::Create(record.clone()));
-                let was_there = here == Ok(Stored::Created(false));
-                (*first && was_there).then_some(Stored::Created(false))
+                let _ = host.store(&StoreOperation::Create(record.clone()));
+                (*first && saw_mark).then_some(Stored::Created(false))
             }
             (StoreOperation::Put(record), Room::Ends, _) => {
                 let _ = host.store(&StoreOperation::Put(record.clone()));
@@ -167,7 +179,9 @@ mod tests {
         let mut corrected = Vec::new();
         for (at, (operation, stored)) in operations.into_iter().enumerate() {
             let worker = &workers[usize::from(at >= 2)];
-            corrected.push(worker.correct(&proxy, &operation, Ok(stored)).unwrap());
+            let saw_mark = Rollbacks::saw_mark(&proxy, &operation);
+            let outcome = worker.correct(&proxy, (&operation, saw_mark), Ok(stored));
+            corrected.push(outcome.unwrap());
         }
         let logged = proxy.log.borrow().len();
         (corrected, logged)
@@ -205,6 +219,20 @@ mod tests {
             let expected = [Stored::Created(first), Stored::Created(false)];
             assert_eq!((corrected, logged), (expected.to_vec(), 1));
         }
+    }
+
+    #[test]
+    fn a7_of_creations_under_way_the_first_one_counts_whichever_answer_comes_first() {
+        let create = StoreOperation::Create(record(RecordKind::AnsweredQuestion, ""));
+        let (proxy, worker) = (Proxy::default(), Rollbacks::new());
+        let sent = [0; 2].map(|_| Rollbacks::saw_mark(&proxy, &create));
+        let outcomes = [false, true].map(Stored::Created);
+        for (saw_mark, outcome) in sent.into_iter().zip(outcomes) {
+            let corrected = worker.correct(&proxy, (&create, saw_mark), Ok(outcome.clone()));
+            assert_eq!(corrected, Ok(outcome));
+        }
+        assert!(proxy.log.borrow().is_empty());
+        assert!(Rollbacks::saw_mark(&proxy, &create));
     }
 
     #[test]

@@ -50,7 +50,14 @@ struct Call<R> {
     /// The start of the call.
     began: UnixTime,
     /// The operation on the store that the call belongs to.
-    store: Option<Box<etcd::Job>>,
+    store: Option<Box<StoreCall>>,
+}
+
+/// An operation on etcd that is under way.
+struct StoreCall {
+    job: etcd::Job,
+    /// Whether the proxy had seen the mark that it creates.
+    saw_mark: bool,
 }
 
 /// The owner of a call or a pause.
@@ -148,17 +155,21 @@ impl<R> Worker<R> {
         };
         let performed = match call.store {
             None => Some((call.owner, Outcome::Call(answer()))),
-            Some(mut job) => match job.answered(&mut self.leases.borrow_mut(), answer().as_ref()) {
-                etcd::EtcdProgress::Over(stored) => {
-                    let (host, operation) = (&*self.host, job.operation());
-                    let stored = self.rollbacks.correct(host, operation, stored);
-                    self.note_store(&stored);
-                    Some((call.owner, Outcome::Store(stored)))
+            Some(mut store) => {
+                let answer = answer();
+                let job = &mut store.job;
+                match job.answered(&mut self.leases.borrow_mut(), answer.as_ref()) {
+                    etcd::EtcdProgress::Over(stored) => {
+                        let operation = (store.job.operation(), store.saw_mark);
+                        let stored = self.rollbacks.correct(&*self.host, operation, stored);
+                        self.note_store(&stored);
+                        Some((call.owner, Outcome::Store(stored)))
+                    }
+                    etcd::EtcdProgress::Call(request) => {
+                        self.call(call.owner, call.context, &request, Some(store))
+                    }
                 }
-                etcd::EtcdProgress::Call(request) => {
-                    self.call(call.owner, call.context, &request, Some(job))
-                }
-            },
+            }
         };
         self.deliver(performed)
     }
@@ -246,10 +257,12 @@ impl<R> Worker<R> {
             }
             (Effect::Store(operation), Some(etcd)) => {
                 let operation = self.engine.secrets.store_names.name(operation);
+                let saw_mark = Rollbacks::saw_mark(&*self.host, &operation);
                 let now = self.host.now().whole_seconds();
                 let (job, request) =
                     etcd::Job::start(etcd, &mut self.leases.borrow_mut(), operation, now);
-                self.call(owner, context, &request, Some(Box::new(job)))
+                let store = StoreCall { job, saw_mark };
+                self.call(owner, context, &request, Some(Box::new(store)))
             }
             (Effect::Pause, _) => {
                 let until = self.host.now().saturating_add(PAUSE);
@@ -267,7 +280,7 @@ impl<R> Worker<R> {
         owner: CallOwner<R>,
         context: u32,
         request: &HttpRequest,
-        store: Option<Box<etcd::Job>>,
+        store: Option<Box<StoreCall>>,
     ) -> Option<(CallOwner<R>, Outcome)> {
         let Some(token) = self.host.call(context, request) else {
             let cluster = &request.cluster;
