@@ -31,7 +31,7 @@ from .harness.waiting import PATIENCE_S, eventually
 # Reasons are generated; their templates of settings are no YAML.
 DOCUMENTS = [
     ROOT / "README.md",
-    *(path for path in sorted((ROOT / "docs").glob("*.md")) if path.name != "reasons.md"),
+    *(path for path in sorted((ROOT / "docs").glob("*.md")) if path.name not in {"reasons.md", "mistakes.md"}),
 ]
 README = DOCUMENTS[0].read_text()
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
