@@ -50,7 +50,7 @@ class Signer:
         }
 
     def request(self, number: int) -> bytes:
-        """A request whose token no other request has."""
+        """A request with a token of its own, made from this number."""
         claims = messages.claims() | {"iss": self.issuer, "jti": f"{self.algorithm}-{number}"}
         header = {"alg": self.algorithm, "typ": "JWT", "kid": self.key.kid}
         bearer = jwt.encode(header, claims, self.key, algorithms=[self.algorithm])

@@ -1,4 +1,4 @@
-//! A caller whose requests and answers fall under rules of each kind.
+//! A caller, and a policy with a rule of each kind for its requests and answers.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -98,7 +98,7 @@ impl Caller {
         (transaction, sent.get("id").unwrap().clone())
     }
 
-    /// A request whose body is awaited.
+    /// A request up to the point where the engine waits for its body.
     fn held(&self, length: usize) -> Transaction {
         let mut transaction = Transaction::new(Rc::clone(&self.engine), NOW);
         let headers = headers(&self.authorization, length);

@@ -21,7 +21,7 @@ pub(crate) struct CaseArguments {
     /// The policy of files that name none.
     #[arg(long)]
     policy: Option<PathBuf>,
-    /// Only cases whose name contains this text.
+    /// Only cases with this text in their name.
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
     /// Print the rules of the policies that no case reaches.

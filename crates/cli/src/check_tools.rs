@@ -106,7 +106,7 @@ fn arguments(document: &Document, tools: &[Value]) -> Vec<PolicyError> {
     warnings
 }
 
-/// Tools whose names differ only in case or separators.
+/// Tools with equal names, apart from case and separators.
 fn look_alikes(names: &[&str]) -> Vec<PolicyError> {
     let mut by_folded: BTreeMap<String, &str> = BTreeMap::new();
     let mut warnings = Vec::new();

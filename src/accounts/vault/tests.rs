@@ -120,30 +120,18 @@ fn a_refresh_does_not_change_the_end_of_an_account() {
 #[test]
 fn an_account_older_than_the_call_allows_is_not_usable() {
     let connected = connected();
-    assert_eq!(
-        connected.usable(Duration::from_secs(600), UnixTime::from_secs(NOW)),
-        Usable::Now
-    );
-    assert_eq!(
-        connected.usable(Duration::from_secs(600), UnixTime::from_secs(NOW + 269)),
-        Usable::Now
-    );
-    assert_eq!(
-        connected.usable(Duration::from_secs(600), UnixTime::from_secs(NOW + 270)),
-        Usable::AfterRefresh
-    );
-    assert_eq!(
-        connected.usable(Duration::from_secs(60), UnixTime::from_secs(NOW + 59)),
-        Usable::Now
-    );
-    assert_eq!(
-        connected.usable(Duration::from_secs(60), UnixTime::from_secs(NOW + 60)),
-        Usable::No
-    );
-    assert_eq!(
-        connected.usable(Duration::from_secs(9999), UnixTime::from_secs(NOW + 600)),
-        Usable::No
-    );
+    for (max_age, age, expected) in [
+        (600, 0, Usable::Now),
+        (600, 269, Usable::Now),
+        (600, 270, Usable::AfterRefresh),
+        (60, 59, Usable::Now),
+        (60, 60, Usable::No),
+        (9999, 600, Usable::No),
+    ] {
+        let now = UnixTime::from_secs(NOW + age);
+        let usable = connected.usable(Duration::from_secs(max_age), now);
+        assert_eq!(usable, expected, "{max_age} {age}");
+    }
 }
 
 #[test]

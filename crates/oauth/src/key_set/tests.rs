@@ -3,6 +3,8 @@ use serde_json::{Value, json};
 
 use super::{KeySet, KeySetError, MAX_KEY_SET_BYTES, MAX_KEYS, check_us};
 use crate::Algorithm;
+use crate::signing::SigningKey;
+use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Decoder};
 
 /// A modulus of 1024 bits.
 const WEAK: &str = "\
@@ -163,4 +165,38 @@ fn k4_keys_with_one_kid_cost_as_much_as_all_of_them() {
     let cost = |kid| keys.check_us(Algorithm::EdDSA, Some(kid));
     assert_eq!(cost("two"), 2 * cost("one"));
     assert_eq!(cost("three"), 0);
+}
+
+#[test]
+fn b38_a_signature_of_another_shape_is_no_signature() {
+    // One algorithm of each kind of key.
+    for algorithm in [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA] {
+        let signer = SigningKey::generate(algorithm).unwrap().with_key_id("k1");
+        let token = signer.sign(&json!({}), &json!({"sub": "dana"})).unwrap();
+        let set = signer.key_set().to_string();
+        let set = KeySet::parse(set.as_bytes(), &[algorithm]).unwrap();
+        let (text, signature) = token.rsplit_once('.').unwrap();
+        let signature = Base64UrlSafeNoPadding::decode_to_vec(signature, None).unwrap();
+        let public = &set.keys[0].public;
+        assert!(public.has_signed(text.as_bytes(), &signature));
+        assert!(!public.has_signed(b"another text", &signature));
+        let length = signature.len();
+        let longer = [&signature[..], &[0]].concat();
+        let flipped: Vec<u8> = signature.iter().map(|byte| !byte).collect();
+        for wrong in [
+            &[][..],
+            &signature[..1],
+            &signature[..length - 1],
+            &longer,
+            &vec![0; length],
+            &vec![0xff; length],
+            &flipped,
+        ] {
+            assert!(
+                !public.has_signed(text.as_bytes(), wrong),
+                "{algorithm:?} {}",
+                wrong.len()
+            );
+        }
+    }
 }

@@ -13,7 +13,7 @@ use super::super::schema_names::of_schema;
 use super::{Draft, Uses, key};
 use crate::terminal_text::printable;
 
-/// Words of tools whose argument names another user: data, not the caller.
+/// Words in the names of tools that take another user as data: `assign`, for example.
 const MANAGES_USERS: [&str; 6] = ["invite", "assign", "grant", "member", "users", "share"];
 
 impl Draft {
