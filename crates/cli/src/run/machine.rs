@@ -264,6 +264,8 @@ impl EnvoyProcess {
     pub(super) fn wait_until_ready(&mut self, is_ended: &AtomicBool) -> Result<(), Failure> {
         let start = Instant::now();
         while start.elapsed() < START_LIMIT && !is_ended.load(Ordering::SeqCst) {
+            // Envoy becomes ready also without the listener that it refused. So its log is read after this answer.
+            let is_ready = self.is_ready();
             if self.ended().is_some() || self.rejections() > 0 {
                 return Err(Failure {
                     message: format!("mcp-auth: Envoy did not start\n{}", self.log_end()),
@@ -271,7 +273,7 @@ impl EnvoyProcess {
                     status: 1,
                 });
             }
-            if self.is_ready() {
+            if is_ready {
                 return Ok(());
             }
             std::thread::sleep(Duration::from_millis(50));
