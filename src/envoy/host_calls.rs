@@ -139,7 +139,7 @@ pub(super) fn call_answer(size: usize) -> Option<HttpResponse> {
 
 /// Compare-and-swap on data that all workers share. `change` gets the current bytes and returns the new
 /// ones. It runs again on a conflict.
-fn change_shared<T>(
+pub(super) fn change_shared<T>(
     name: &str,
     change: impl Fn(&[u8]) -> Result<(T, Option<Vec<u8>>), StoreError>,
 ) -> Result<T, StoreError> {
@@ -161,6 +161,12 @@ fn change_shared<T>(
         }
     }
     Err(StoreError::Unavailable)
+}
+
+/// The name of the plugin, as Envoy's configuration has it.
+pub(super) fn plugin_name() -> String {
+    let name = hostcalls::get_property(vec!["plugin_name"]);
+    String::from_utf8(name.ok().flatten().unwrap_or_default()).unwrap_or_default()
 }
 
 /// A number among the host's properties.

@@ -67,7 +67,9 @@ fn check(arguments: &CheckArguments) -> Result<CommandOutput, Failure> {
     let buffer = buffers.max().unwrap_or_default();
     Ok(CommandOutput {
         stdout: format!(
-            "{file}: ok{warnings}: {summary}\nEnvoy needs per_connection_buffer_limit_bytes: {buffer} or more\n"
+            "{file}: ok{warnings}: {summary}\nEnvoy needs per_connection_buffer_limit_bytes: {buffer} or more\n\
+             sha256 {}, as in the filter's log\n",
+            loaded.sha256
         ),
         stderr: loaded.warnings,
         status: 0,

@@ -16,6 +16,8 @@ pub(crate) struct Loaded {
     pub(crate) policies: Vec<(Policy, Value)>,
     /// The warnings, one line each.
     pub(crate) warnings: String,
+    /// The SHA-256 of the configuration, as the filter's log has it.
+    pub(crate) sha256: String,
 }
 
 /// The policies of a configuration that the filter loads, each with the document it was made from.
@@ -25,6 +27,8 @@ pub(crate) struct PolicyDocuments {
     pub(crate) policies: Vec<(Policy, Value)>,
     /// Rules that are valid and probably not intended.
     pub(crate) warnings: Vec<PolicyError>,
+    /// The SHA-256 of the configuration.
+    pub(crate) sha256: String,
 }
 
 impl PolicyDocuments {
@@ -32,6 +36,7 @@ impl PolicyDocuments {
     pub(crate) fn of(json: Value) -> Result<Self, Vec<PolicyError>> {
         let policies = Policies::parse(json.to_string().as_bytes())?;
         let warnings = policies.warnings();
+        let sha256 = policy::fingerprint(&json);
         let documents = match json.get("policies") {
             Some(Value::Array(documents)) => documents.clone(),
             _ => vec![json],
@@ -39,6 +44,7 @@ impl PolicyDocuments {
         Ok(Self {
             policies: policies.into_vec().into_iter().zip(documents).collect(),
             warnings,
+            sha256,
         })
     }
 }
@@ -124,6 +130,7 @@ pub(crate) fn parse_with(
     Ok(Loaded {
         warnings: lines(file, &document, "warning: ", &warnings).concat(),
         policies: documents.policies,
+        sha256: documents.sha256,
     })
 }
 

@@ -262,14 +262,16 @@ pub(super) fn check_document(
     }
 }
 
-/// A policy as a text.
+/// A policy as a text, in YAML or JSON.
 fn check_text(value: YamlNode<'_, '_>, notes: &mut Findings) -> Option<PolicyDocuments> {
     let text = value.text().unwrap_or_default();
-    match serde_json::from_str(text) {
+    match policy::yaml::text_to_json(text) {
         Ok(json) => check_json(json, &|_| value.start(), notes),
         Err(error) => {
-            let message = format!("configuration: a policy in a StringValue is JSON: {error}");
-            notes.error(value.start(), message);
+            notes.error(
+                value.start(),
+                format!("configuration: in the text: {error}"),
+            );
             None
         }
     }
