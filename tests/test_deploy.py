@@ -286,7 +286,7 @@ def test_etcd_accepts_no_client_without_a_certificate(running: Running) -> None:
 def test_prometheus_gets_metrics_and_nothing_else_of_the_admin_interface(running: Running) -> None:
     assert "policy loaded, sha256 " in running.log("envoy")
     metrics = lambda: running.page(running.stats, "/stats/prometheus")[1]  # noqa: E731
-    eventually(lambda: 'mcp_auth_policy_refused{filter="mcp_auth"} 0' in metrics(), "the gauge is there", metrics)
+    eventually(lambda: 'mcp_auth_policy_refused_time{filter="mcp_auth"} 0' in metrics(), "the gauge is there", metrics)
     assert re.search(r'^mcp_auth_build\{version="\w+",commit="\w+"\} 1$', metrics(), re.MULTILINE)
     for path in ("/", "/quitquitquit", "/config_dump", "/stats", "/stats/prometheus/../../config_dump"):
         assert running.page(running.stats, path)[0] == 404, path

@@ -69,6 +69,13 @@ pub(super) fn now() -> UnixTime {
     UnixTime::from_duration(time.duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
+/// The host's clock, in milliseconds since 1970.
+pub(super) fn now_ms() -> u64 {
+    let time = hostcalls::get_current_time().unwrap_or(UNIX_EPOCH);
+    let time = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// A whole header map. Only in the callback that delivers it, or while it is held.
 pub(super) fn headers(map: MapType) -> Headers {
     Headers::new(hostcalls::get_map_bytes(map).unwrap_or_default())

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::MetricType;
 
+use super::host_calls;
 use crate::audit::Record;
 use crate::loaded::{COMMIT, LoadedNote, VERSION};
 
@@ -52,8 +53,16 @@ pub(super) fn report_load(plugin: &str, loaded: Option<&LoadedNote>) {
     let plugin = plain(plugin);
     let (version, commit) = (plain(VERSION), plain(COMMIT.unwrap_or("unknown")));
     set_gauge(&format!("mcp_auth.build.{version}.{commit}"), 1);
-    let refused = u64::from(loaded.is_none());
-    set_gauge(&format!("mcp_auth.policy_refused.{plugin}"), refused);
+    // Envoy does not load the policy in force again when its file is restored after a refusal. So the gauge has the
+    // time of the refusal, which Envoy's `update_time` then exceeds.
+    let refused_ms = match loaded {
+        Some(_) => 0,
+        None => host_calls::now_ms(),
+    };
+    set_gauge(
+        &format!("mcp_auth.policy_refused_time.{plugin}"),
+        refused_ms,
+    );
     if let Some(note) = loaded {
         set_gauge(&format!("mcp_auth.policy_hash.{plugin}"), note.number());
     }
