@@ -179,7 +179,7 @@ mod tests {
         after["roles"].as_object_mut().unwrap().remove("support");
         after["mode"] = json!("observe");
         let line = line(&after, Some(&before));
-        let short = &policy::fingerprint(&before)[..12];
+        let short = LoadedNote::of(&before).short().to_owned();
         let expected = format!(
             "1 issuer, 1 role, mode observe; in place of sha256 {short}, \
              changed: roles.manager, mode (new), roles.support (removed); "
@@ -214,6 +214,12 @@ mod tests {
     }
 
     #[test]
+    fn a_metric_has_the_first_48_bits() {
+        let note = LoadedNote::of(&document());
+        assert_eq!(format!("{:012x}", note.number()), note.short());
+    }
+
+    #[test]
     fn a_note_is_read_as_it_was_written() {
         let note = LoadedNote::of(&document());
         assert_eq!(LoadedNote::read(&note.written()), Some(note));
@@ -223,7 +229,7 @@ mod tests {
     #[test]
     fn the_line_of_a_refusal_says_what_is_in_force() {
         let note = LoadedNote::of(&document());
-        let short = &policy::fingerprint(&document())[..12];
+        let short = note.short();
         assert!(refused_line(Some(&note)).contains(&format!("sha256 {short}, stays in force")));
         assert!(refused_line(None).contains("no policy was loaded before it"));
     }
