@@ -221,7 +221,7 @@ impl Transaction {
             Mode::Observe => Vec::new(),
             Mode::Enforce => {
                 let era = self.journal.borrow().era;
-                forward::removed_trailers(&self.engine.policy, trailers, era)
+                forward::removed_trailers(&self.engine, trailers, era)
             }
         }
     }

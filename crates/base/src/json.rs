@@ -391,11 +391,12 @@ impl<'a> Reader<'a> {
     fn literal(&mut self) -> Result<Span, JsonError> {
         let start = self.at;
         let rest = self.text.as_bytes().get(start..).unwrap_or_default();
-        let literal = [&b"true"[..], b"false", b"null"]
-            .into_iter()
-            .find(|literal| rest.starts_with(literal))
-            .ok_or_else(|| self.error(JsonErrorKind::Unexpected))?;
-        self.advance(literal.len());
+        let length = match rest {
+            [b't', b'r', b'u', b'e', ..] | [b'n', b'u', b'l', b'l', ..] => 4,
+            [b'f', b'a', b'l', b's', b'e', ..] => 5,
+            _ => return Err(self.error(JsonErrorKind::Unexpected)),
+        };
+        self.advance(length);
         Ok(start..self.at)
     }
 

@@ -255,19 +255,20 @@ impl<'t> MemberFinder<'t> {
         above: &Begun,
     ) -> Result<(Option<usize>, Begun), JsonError> {
         let said = self.table.find_member(above, &member.key.value);
+        if said.spoken.is_empty() {
+            return Ok((None, said.begun));
+        }
         let kind = reader.kind()?;
-        let found = (!said.spoken.is_empty()).then(|| {
-            self.found.members.push(IdentityMember {
-                names: said.spoken,
-                place,
-                kind,
-                value: 0..0,
-                object,
-                element: Element::of_member(member),
-            });
-            self.found.members.len().saturating_sub(1)
+        self.found.members.push(IdentityMember {
+            names: said.spoken,
+            place,
+            kind,
+            value: 0..0,
+            object,
+            element: Element::of_member(member),
         });
-        Ok((found, said.begun))
+        let found = self.found.members.len().saturating_sub(1);
+        Ok((Some(found), said.begun))
     }
 
     /// Notes the position of the value of a found member.

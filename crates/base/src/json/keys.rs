@@ -21,7 +21,11 @@ impl<'a> OpenKeys<'a> {
     /// Adds a key of the innermost object. `input` is the whole text.
     #[inline]
     pub(super) fn push(&mut self, input: &str, key: &Text<'a>) {
-        self.0.push((first_bytes(input, key), key.value.clone()));
+        let value = match &key.value {
+            Cow::Borrowed(value) => Cow::Borrowed(*value),
+            Cow::Owned(value) => Cow::Owned(value.clone()),
+        };
+        self.0.push((first_bytes(input, key), value));
     }
 
     /// Ends an object and drops its keys. False if a key is there twice.

@@ -12,6 +12,8 @@ pub struct NameId(usize);
 #[derive(Debug)]
 pub struct NameTable {
     nodes: Vec<Node>,
+    /// The nodes below the first one, by their byte: most keys end here.
+    first: Box<[Option<NodeIndex>; 256]>,
     names: Vec<Written>,
 }
 
@@ -35,6 +37,7 @@ impl Default for NameTable {
     fn default() -> Self {
         Self {
             nodes: vec![Node::default()],
+            first: Box::new([None; 256]),
             names: Vec::new(),
         }
     }
@@ -73,6 +76,11 @@ impl NameTable {
         if let Some(node) = self.nodes.get_mut(at.0) {
             node.next.push((byte, new));
         }
+        if at == Self::ROOT
+            && let Some(first) = self.first.get_mut(usize::from(byte))
+        {
+            *first = Some(new);
+        }
         new
     }
 
@@ -106,14 +114,17 @@ impl NameTable {
         let mut at = Some(Self::ROOT);
         let mut is_behind_glue = false;
         for byte in key.bytes() {
-            let is_glue = matches!(byte, b'_' | b'-');
-            if is_glue && is_behind_glue || !is_glue && !byte.is_ascii_alphanumeric() {
-                return None;
+            match LETTERS.get(usize::from(byte)).copied().unwrap_or(OTHER) {
+                OTHER => return None,
+                GLUE if is_behind_glue => return None,
+                GLUE => is_behind_glue = true,
+                letter => {
+                    is_behind_glue = false;
+                    if let Some(known) = at {
+                        at = self.step(known, letter);
+                    }
+                }
             }
-            if !is_glue {
-                at = at.and_then(|at| self.step(at, byte.to_ascii_lowercase()));
-            }
-            is_behind_glue = is_glue;
         }
         Some(at)
     }
@@ -128,6 +139,9 @@ impl NameTable {
 
     #[inline]
     pub(super) fn step(&self, at: NodeIndex, byte: u8) -> Option<NodeIndex> {
+        if at == Self::ROOT {
+            return self.first.get(usize::from(byte)).copied().flatten();
+        }
         let next = &self.nodes.get(at.0)?.next;
         let next = next.iter().find(|(known, _)| *known == byte);
         next.map(|(_, node)| *node)
@@ -152,6 +166,31 @@ impl NameTable {
             .get(id.0)
             .is_some_and(|written| written.is_compound)
     }
+}
+
+/// A byte that is not part of one word.
+const OTHER: u8 = 0;
+/// `_` or `-`.
+const GLUE: u8 = 1;
+/// Bytes in lower case, if they are letters or digits.
+const LETTERS: [u8; 256] = letters();
+
+const fn letters() -> [u8; 256] {
+    let mut letters = [OTHER; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        let letter = match byte {
+            b'_' | b'-' => GLUE,
+            _ if byte.is_ascii_alphanumeric() => byte.to_ascii_lowercase(),
+            _ => OTHER,
+        };
+        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+        {
+            letters[byte as usize] = letter;
+        }
+        byte += 1;
+    }
+    letters
 }
 
 /// Whether a name has a separator or a hump in its middle.
