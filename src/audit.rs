@@ -164,7 +164,7 @@ impl Record {
     }
 
     /// Adds a fact about the answer. A stream may have many answers, so that there is a limit.
-    pub(crate) fn add_evidence(&mut self, source: &str, summary: impl Display) {
+    pub(crate) fn add_evidence(&mut self, source: &'static str, summary: impl Display) {
         if self.decision.evidence.len() < MAX_EVIDENCE {
             let evidence = Evidence::new(source, summary.to_string());
             self.decision.evidence.push(evidence);
@@ -276,6 +276,9 @@ impl Formatter for AsciiFormatter {
 
 /// A name from a request, short enough for a log.
 pub fn name(text: &str) -> String {
+    if text.len() <= MAX_NAME {
+        return text.to_owned();
+    }
     match text.char_indices().nth(MAX_NAME) {
         Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),

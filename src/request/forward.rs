@@ -192,6 +192,10 @@ fn is_removed(policy: &Policy, name: &str, era: Era) -> bool {
 
 /// A claim as a header value: visible ASCII stays, other characters are percent-encoded.
 fn header_value(text: &str) -> String {
+    let is_plain = |byte: u8| matches!(byte, b'!'..=b'$' | b'&'..=b'~' | b' ');
+    if text.bytes().fold(true, |all, byte| all & is_plain(byte)) {
+        return text.to_owned();
+    }
     let mut value = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {

@@ -424,7 +424,8 @@ impl<'a> Reader<'a> {
 
     #[inline]
     fn advance(&mut self, count: usize) {
-        self.at = self.at.saturating_add(count);
+        // Never behind the end of the input, so that this does not wrap.
+        self.at = self.at.wrapping_add(count);
     }
 
     fn error(&self, kind: JsonErrorKind) -> JsonError {

@@ -111,22 +111,22 @@ impl NameTable {
     /// or `-`. `None` for other keys.
     #[inline]
     fn one_word(&self, key: &str) -> Option<Option<NodeIndex>> {
-        let mut at = Some(Self::ROOT);
-        let mut is_behind_glue = false;
-        for byte in key.bytes() {
-            match LETTERS.get(usize::from(byte)).copied().unwrap_or(OTHER) {
+        let mut letters = key.bytes().map(letter);
+        let mut at = Self::ROOT;
+        let mut before = OTHER;
+        while let Some(letter) = letters.next() {
+            match letter {
                 OTHER => return None,
-                GLUE if is_behind_glue => return None,
-                GLUE => is_behind_glue = true,
-                letter => {
-                    is_behind_glue = false;
-                    if let Some(known) = at {
-                        at = self.step(known, letter);
-                    }
-                }
+                GLUE if before == GLUE => return None,
+                GLUE => {}
+                letter => match self.step(at, letter) {
+                    Some(next) => at = next,
+                    None => return is_rest_of_word(letters).then_some(None),
+                },
             }
+            before = letter;
         }
-        Some(at)
+        Some(Some(at))
     }
 
     fn end_of_word(&self, end: NodeIndex) -> KeyNames {
@@ -191,6 +191,24 @@ const fn letters() -> [u8; 256] {
         byte += 1;
     }
     letters
+}
+
+/// A byte of a key in lower case, or its class.
+#[inline]
+fn letter(byte: u8) -> u8 {
+    LETTERS.get(usize::from(byte)).copied().unwrap_or(OTHER)
+}
+
+/// Whether a key that begins no name is one word to its end.
+fn is_rest_of_word(letters: impl Iterator<Item = u8>) -> bool {
+    let mut before = OTHER;
+    for letter in letters {
+        if letter == OTHER || letter == GLUE && before == GLUE {
+            return false;
+        }
+        before = letter;
+    }
+    true
 }
 
 /// Whether a name has a separator or a hump in its middle.
