@@ -45,7 +45,10 @@ pub struct Evidence {
 
 impl Evidence {
     /// A piece of evidence.
-    pub fn new(source: impl Into<Cow<'static, str>>, summary: impl Into<Cow<'static, str>>) -> Self {
+    pub fn new(
+        source: impl Into<Cow<'static, str>>,
+        summary: impl Into<Cow<'static, str>>,
+    ) -> Self {
         Self {
             source: source.into(),
             summary: summary.into(),

@@ -89,7 +89,7 @@ fn run(engine: &Rc<Engine>, headers: &Headers, body: &[u8], answer: &[u8], last:
     if last == Step::Copied {
         return;
     }
-    let mut transaction = Transaction::new(Rc::clone(engine), NOW);
+    let mut transaction = Transaction::new(Rc::clone(engine));
     if last == Step::Context {
         return drop(black_box(transaction));
     }

@@ -54,7 +54,9 @@ pub(super) fn may_have_texts(body: &[u8]) -> bool {
             return false;
         }
         TEXT_KEYS.iter().any(|key| rest.starts_with(key))
-            || IS_ERROR.iter().any(|key| rest.starts_with(key) && may_be_true(at, key))
+            || IS_ERROR
+                .iter()
+                .any(|key| rest.starts_with(key) && may_be_true(at, key))
     })
 }
 

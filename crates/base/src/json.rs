@@ -11,6 +11,7 @@ mod element;
 mod error;
 mod keys;
 pub mod outline;
+pub mod plain;
 mod text;
 pub mod tree;
 
@@ -171,7 +172,7 @@ impl<'a> Reader<'a> {
         }
         for index in 0.. {
             let key = self.key()?;
-            self.keys.push(self.text, &key);
+            self.keys.push(self.text, &key.span, copy(&key.value));
             self.take(b':')?;
             member(self, Member { key, comma, index })?;
             match self.next_character()? {
@@ -235,8 +236,7 @@ impl<'a> Reader<'a> {
 
     #[inline]
     fn resolved(&self, span: Span, escaped: bool) -> Result<Text<'a>, JsonError> {
-        let inside = span.start.saturating_add(1)..span.end.saturating_sub(1);
-        let text = self.text.get(inside).unwrap_or_default();
+        let text = self.inside(&span);
         let value = if escaped {
             let at = span.start;
             let kind = JsonErrorKind::Escape;
@@ -245,6 +245,13 @@ impl<'a> Reader<'a> {
             Cow::Borrowed(text)
         };
         Ok(Text { span, value })
+    }
+
+    /// The text between the quotes of a string that was read.
+    #[inline]
+    fn inside(&self, span: &Span) -> &'a str {
+        let inside = span.start.saturating_add(1)..span.end.saturating_sub(1);
+        self.text.get(inside).unwrap_or_default()
     }
 
     /// Checks that only white space is left.
@@ -434,6 +441,15 @@ impl<'a> Reader<'a> {
             kind => kind,
         };
         JsonError { kind, at: self.at }
+    }
+}
+
+/// A key for the list of keys. Most keys are not owned.
+#[inline]
+fn copy<'a>(key: &Cow<'a, str>) -> Cow<'a, str> {
+    match key {
+        Cow::Borrowed(key) => Cow::Borrowed(*key),
+        Cow::Owned(key) => Cow::Owned(key.clone()),
     }
 }
 

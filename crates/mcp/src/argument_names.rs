@@ -102,9 +102,26 @@ mod tests {
 
     #[test]
     fn names_are_alike_if_their_forms_are() {
-        let names = ["", "_", "user_id", "USER-ID", "userid", "user_ids", "ｕser_id", "u\u{17f}er", "7"];
-        for (one, other) in names.iter().flat_map(|one| names.map(|other| (*one, other))) {
-            assert_eq!(folds_alike(one, other), fold(one) == fold(other), "{one} {other}");
+        let names = [
+            "",
+            "_",
+            "user_id",
+            "USER-ID",
+            "userid",
+            "user_ids",
+            "ｕser_id",
+            "u\u{17f}er",
+            "7",
+        ];
+        for (one, other) in names
+            .iter()
+            .flat_map(|one| names.map(|other| (*one, other)))
+        {
+            assert_eq!(
+                folds_alike(one, other),
+                fold(one) == fold(other),
+                "{one} {other}"
+            );
         }
     }
 

@@ -107,6 +107,12 @@ impl NameTable {
         Walk::through(self, above, key)
     }
 
+    /// Whether a key is one word that is no name and begins none.
+    #[inline]
+    pub(crate) fn has_no_name(&self, key: &str) -> bool {
+        self.one_word(key) == Some(None)
+    }
+
     /// The end of the path in the tree for a key that can only be one name: letters, digits and single `_`
     /// or `-`. `None` for other keys.
     #[inline]
