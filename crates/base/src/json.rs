@@ -308,23 +308,34 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a string without resolving it. Also returns whether it has escapes.
+    #[inline]
     fn raw_string(&mut self) -> Result<(Span, bool), JsonError> {
         let start = self.at;
-        let mut escaped = false;
         self.advance(1);
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        self.advance(plain_run(rest));
+        if self.peek() == Some(b'"') {
+            self.advance(1);
+            return Ok((start..self.at, false));
+        }
+        self.escaped_string()?;
+        Ok((start..self.at, true))
+    }
+
+    /// Reads the rest of a string that has an escape here, or is not complete.
+    fn escaped_string(&mut self) -> Result<(), JsonError> {
         loop {
-            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-            self.advance(plain_run(rest));
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => self.escape()?,
                 Some(_) => return Err(self.error(JsonErrorKind::ControlCharacter)),
                 None => return Err(self.error(JsonErrorKind::End)),
             }
-            escaped = true;
+            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+            self.advance(plain_run(rest));
         }
         self.advance(1);
-        Ok((start..self.at, escaped))
+        Ok(())
     }
 
     /// Reads one escape. Surrogates must come in pairs.
