@@ -64,6 +64,7 @@ $(CONFORMANCE)/node_modules/.installed: $(CONFORMANCE)/package-lock.json .venv/.
 bench: wasm setup ## the core's phases, hostile input at sizes that double, and comparisons in Envoy
 	cargo bench --locked --bench core
 	cargo bench --locked --bench hostile
+	$(VENV)/python -m benches.wasm
 	$(VENV)/python -m benches.envoy
 	$(VENV)/python -m benches.envoy.flood
 
