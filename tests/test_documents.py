@@ -153,6 +153,23 @@ def test_the_policy_of_a_provider_accepts_the_token_beside_it(provider: str, tmp
     assert "(token_issuer_untrusted)" in explained({**claims, "iss": "https://other.example.com"}, 1)
 
 
+def test_the_reasons_that_pages_name_exist() -> None:
+    """In the first column of a table of what goes wrong, a word with underscores is a reason."""
+    known = set(re.findall(r"^\| `(\w+)`", (ROOT / "docs" / "reasons.md").read_text(), re.MULTILINE))
+    named = set()
+    for document in [*(ROOT / "docs" / "how-to").glob("*.md"), *(ROOT / "docs" / "operations").glob("*.md")]:
+        rows = [line.split("|")[1] for line in document.read_text().splitlines() if line.startswith("| ")]
+        named |= {code for row in rows for code in re.findall(r"`([a-z]+(?:_[a-z]+)+)`", row)}
+    named -= {"next_action", "token_age_s", "request_id"}
+    assert len(named) > 10 and not named - known
+
+
+def test_every_alert_is_explained() -> None:
+    alerts = re.findall(r"alert: (\w+)", (ROOT / "deploy" / "prometheus" / "alerts.yaml").read_text())
+    explained = " ".join(re.findall(r"^## (.+)$", (ROOT / "docs" / "operations" / "alerts.md").read_text(), re.MULTILINE))
+    assert alerts and set(alerts) == set(re.findall(r"McpAuth\w+", explained))
+
+
 # Commands
 
 

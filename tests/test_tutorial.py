@@ -22,6 +22,7 @@ from .clients.kinds import KINDS, PYTHON_V2
 from .clients.program import Failed, Program
 from .field.server import HERE as FIELD
 from .harness.command_line import command
+from .harness.documents import blocks
 from .harness.envoy import ROOT, WASM, binary
 from .harness.process import NODE
 from .harness.waiting import PATIENCE_S, eventually
@@ -140,10 +141,15 @@ def installed(folder: Path) -> None:
     (folder / ".bin" / "mcp-server-everything").symlink_to(folder / "@modelcontextprotocol/server-everything/dist/index.js")
 
 
-def test_the_file_to_write_is_short() -> None:
-    text = (ROOT / "docs" / "tutorial" / "sign-in.md").read_text()
-    file = text.partition("```js,file=provider.mjs\n")[2].partition("```")[0]
-    assert 10 < file.count("\n") <= 30
+def test_the_sign_in_takes_six_commands_and_one_short_file() -> None:
+    found = blocks(ROOT / "docs" / "tutorial" / "sign-in.md")
+    [file] = [block for block in found if "file=provider.mjs" in block.words]
+    assert 10 < file.text.count("\n") <= 30
+    typed = [block.text.strip() for block in found if block.words[:1] == ("sh",)]
+    connected = next(n for n, text in enumerate(typed) if text.startswith("claude mcp add"))
+    # curl only shows what a client receives.
+    needed = [text for text in typed[: connected + 1] if not text.startswith("curl")]
+    assert len(needed) == 6 and not [text for text in needed if "\n" in text]
 
 
 # An incident
