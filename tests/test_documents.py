@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import subprocess
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -98,7 +99,9 @@ def test_documented_policies_are_accepted(block: Block, tmp_path: Path) -> None:
 
 def documented_settings() -> list[dict[str, Any]]:
     """The settings of policies in sentences."""
-    documents = [document for document in DOCUMENTS if document.name == "README.md" or document.is_relative_to(ROOT / "docs")]
+    documents = [
+        document for document in DOCUMENTS if document.name == "README.md" or document.is_relative_to(ROOT / "docs")
+    ]
     texts = [document.read_text() for document in documents if name(document) not in GENERATED]
     spans = re.findall(r"`([a-z_]+: [^`\n]+)`", "".join(texts))
     found = [yaml.safe_load(span) for span in spans]
@@ -166,8 +169,36 @@ def test_the_reasons_that_pages_name_exist() -> None:
 
 def test_every_alert_is_explained() -> None:
     alerts = re.findall(r"alert: (\w+)", (ROOT / "deploy" / "prometheus" / "alerts.yaml").read_text())
-    explained = " ".join(re.findall(r"^## (.+)$", (ROOT / "docs" / "operations" / "alerts.md").read_text(), re.MULTILINE))
+    explained = " ".join(
+        re.findall(r"^## (.+)$", (ROOT / "docs" / "operations" / "alerts.md").read_text(), re.MULTILINE)
+    )
     assert alerts and set(alerts) == set(re.findall(r"McpAuth\w+", explained))
+
+
+def test_numbers_are_those_of_the_measurements() -> None:
+    """Pages that explain costs round what `docs/performance.md` measured."""
+    measured = (ROOT / "docs" / "performance.md").read_text()
+    [small, large] = re.findall(r"^\| this filter \| ([\d.]+) \| ([\d.]+) \|", measured, re.MULTILINE)[0]
+    [edited] = re.findall(r"^\| this filter, an argument replaced in every request \| ([\d.]+)", measured, re.MULTILINE)
+    checks = dict(re.findall(r"^\| (RS256|ES256|ES384|EdDSA)[^|]*\| ([\d.]+) \|", measured, re.MULTILINE))
+    capacity = (ROOT / "docs" / "operations" / "capacity.md").read_text()
+    for part in (
+        f"token known to the worker | {rounded(small)} |",
+        f"an argument replaced | {rounded(edited)} |",
+        f"64 KiB | {rounded(large)} |",
+        *(f"{name} {rounded(cost)}" for name, cost in checks.items()),
+    ):
+        assert part in capacity, part
+    explained = (ROOT / "docs" / "explanation" / "webassembly.md").read_text()
+    for part in (f"{rounded(small)} times Envoy alone", f"{rounded(large)} times for 64 KiB"):
+        assert part in explained, part
+    for name in ("EdDSA", "RS256"):
+        assert f"{rounded(checks[name])}" in explained and name in explained
+
+
+def rounded(number: str) -> str:
+    """A number with one decimal, which is left out if it is 0. Halves are rounded up."""
+    return str(Decimal(number).quantize(Decimal("0.1"), ROUND_HALF_UP)).removesuffix(".0")
 
 
 # Commands
@@ -192,7 +223,9 @@ def test_documented_commands_exist(line: str) -> None:
     _, subcommand, *arguments = shlex.split(line)
     subcommand = subcommand.rstrip(",")
     known = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", help_of(subcommand)))
-    options = {each.partition("=")[0] for each in arguments[: (*arguments, "--").index("--")] if re.match("--?[a-z]", each)}
+    options = {
+        each.partition("=")[0] for each in arguments[: (*arguments, "--").index("--")] if re.match("--?[a-z]", each)
+    }
     assert options <= known
 
 
@@ -234,7 +267,10 @@ def pages(book: Path) -> list[Path]:
 def test_the_book_has_every_document(book: Path) -> None:
     documents = {path.relative_to(ROOT / "docs") for path in DOCUMENTS if path.is_relative_to(ROOT / "docs")}
     documents -= {Path("SUMMARY.md")}
-    expected = {str(path.with_name("index.html") if path.name == "README.md" else path.with_suffix(".html")) for path in documents}
+    expected = {
+        str(path.with_name("index.html") if path.name == "README.md" else path.with_suffix(".html"))
+        for path in documents
+    }
     assert expected == {str(page.relative_to(book)) for page in pages(book)}
 
 
@@ -256,7 +292,10 @@ def test_links_out_of_the_book_lead_to_the_repository(book: Path, tmp_path: Path
     assert "envoy/envoy.yaml" in (book / "install.html").read_text()
     subprocess.run(
         [MDBOOK, "build", "--dest-dir", tmp_path],
-        cwd=ROOT, env={**os.environ, "BOOK_SOURCE_URL": source}, capture_output=True, timeout=120, check=True,
+        cwd=ROOT,
+        env={**os.environ, "BOOK_SOURCE_URL": source},
+        capture_output=True,
+        timeout=120,
+        check=True,
     )
     assert f'href="{source}/envoy/envoy.yaml"' in (tmp_path / "install.html").read_text()
-

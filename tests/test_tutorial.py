@@ -59,8 +59,8 @@ def test_the_tutorial_prints_what_it_says(tmp_path: Path) -> None:
         log = walked.background[1]
         for words in ("allowed (set organization_id)", "no_role", "argument_in_string", "hid ssn, card_number"):
             eventually(lambda: words in log.read_text(), words, log.read_text)  # noqa: B023
-        last = walked.typed(walked.placed("call 10000 crm.search_tickets '{\"query\":\"invoice\"}'"))[1]
-        last += walked.typed(walked.placed("call 10000 crm.get_billing '{\"customer_id\":\"c-100\"}'"))[1]
+        last = walked.typed(walked.placed('call 10000 crm.search_tickets \'{"query":"invoice"}\''))[1]
+        last += walked.typed(walked.placed('call 10000 crm.get_billing \'{"customer_id":"c-100"}\''))[1]
         assert not [secret for secret in SECRETS if secret in last]
         walked.section("Why was it decided so?")
 
@@ -138,7 +138,9 @@ def installed(folder: Path) -> None:
     (folder / ".bin").mkdir(parents=True)
     for packages, name in [(FIELD, "@modelcontextprotocol"), (CLIENTS, "oidc-provider")]:
         (folder / name).symlink_to(packages / "node" / "node_modules" / name)
-    (folder / ".bin" / "mcp-server-everything").symlink_to(folder / "@modelcontextprotocol/server-everything/dist/index.js")
+    (folder / ".bin" / "mcp-server-everything").symlink_to(
+        folder / "@modelcontextprotocol/server-everything/dist/index.js"
+    )
 
 
 def test_the_sign_in_takes_six_commands_and_one_short_file() -> None:
@@ -188,6 +190,8 @@ def test_a_refused_user_is_helped_as_documented(tmp_path: Path) -> None:
         _, output = walked.typed("mcp-auth hash u-dana --policy policy.yaml")
         caller = output.split()[0]
         lines = [record(caller, decision, reason, tool) for decision, reason, tool in RECORDS]
-        (tmp_path / "access.log").write_text("\n".join([*lines, record("0" * 16, "approved", "allowed", "crm.refund")]) + "\n")
+        (tmp_path / "access.log").write_text(
+            "\n".join([*lines, record("0" * 16, "approved", "allowed", "crm.refund")]) + "\n"
+        )
         for title in titles[2:]:
             walked.section(title)

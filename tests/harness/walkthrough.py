@@ -34,14 +34,22 @@ class Walk:
         self.stack = ExitStack()
         self.background: list[Path] = []
         text = document.read_text()
-        starts = [(text.count("\n", 0, found.start()) + 1, found[1]) for found in re.finditer(r"^#+ (.+)$", text, re.MULTILINE)]
+        starts = [
+            (text.count("\n", 0, found.start()) + 1, found[1])
+            for found in re.finditer(r"^#+ (.+)$", text, re.MULTILINE)
+        ]
         self.sections: dict[str, list[Block]] = {title: [] for _, title in starts}
         for block in blocks(document):
             title = [title for line, title in starts if line < block.line][-1]
             self.sections[title].append(block)
         self.shell = subprocess.Popen(
-            ["bash"], cwd=directory, env=self.environment, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            ["bash"],
+            cwd=directory,
+            env=self.environment,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
         # What the reader saw.
         self.seen = ""
@@ -69,7 +77,11 @@ class Walk:
         with log.open("w") as out:
             process = subprocess.Popen(
                 ["bash", "-c", f"exec env {self.placed(block.text)}"],
-                cwd=self.directory, env=self.environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                cwd=self.directory,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
                 start_new_session=True,
             )
         self.stack.callback(interrupt, process)
@@ -77,10 +89,12 @@ class Walk:
         if expected:
             over = lambda: matches(expected, log.read_text()) or process.poll() is not None  # noqa: E731
             eventually(over, f"{block.name} prints {expected}", log.read_text, 2 * PATIENCE_S)
-            assert matches(expected, log.read_text()), f"{block.name}: expected\n{expected}\nbut it printed\n{log.read_text()}"
+            assert matches(expected, log.read_text()), (
+                f"{block.name}: expected\n{expected}\nbut it printed\n{log.read_text()}"
+            )
 
     def run(self, block: Block, expected: str | None) -> None:
-        """Run commands. A change of the policy needs a moment, so calls are made until their output is the expected one."""
+        """Run commands. A change of the policy needs a moment: calls are repeated until their output is the expected one."""
         text = self.placed(block.text)
         deadline = time.monotonic() + PATIENCE_S
         while True:
@@ -91,7 +105,9 @@ class Walk:
             if matches(expected, output):
                 return
             is_call = all(line.startswith("call ") for line in text.splitlines())
-            assert is_call and time.monotonic() < deadline, f"{block.name}: expected\n{expected}\nbut it printed\n{output}"
+            assert is_call and time.monotonic() < deadline, (
+                f"{block.name}: expected\n{expected}\nbut it printed\n{output}"
+            )
             time.sleep(0.3)
 
     def typed(self, text: str) -> tuple[int, str]:
