@@ -94,7 +94,7 @@ class Walk:
             )
 
     def run(self, block: Block, expected: str | None) -> None:
-        """Run commands. A change of the policy needs a moment: calls are repeated until their output is the expected one."""
+        """Run commands. A change of the policy needs a moment: calls are repeated until they print the expected."""
         text = self.placed(block.text)
         deadline = time.monotonic() + PATIENCE_S
         while True:
