@@ -129,7 +129,7 @@ fn honest(mut record: Record) -> Record {
         if evidence.source == "token"
             && let Some(rest) = evidence.summary.strip_prefix(VERIFIED)
         {
-            evidence.summary = format!("{NOT_VERIFIED}{rest}");
+            evidence.summary = format!("{NOT_VERIFIED}{rest}").into();
         }
     }
     record
