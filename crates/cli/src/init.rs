@@ -90,7 +90,7 @@ pub(crate) fn run(arguments: &InitArguments) -> Result<CommandOutput, Failure> {
     // The draft is checked as every policy is.
     policy_file::parse("the draft", &text).map_err(|failure| {
         Failure::usage(
-            failure.message.trim_end(),
+            failure.shown().trim_end(),
             "report this as a bug, with the lists",
         )
     })?;

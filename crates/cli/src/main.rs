@@ -10,6 +10,7 @@ mod caller_token;
 mod cases;
 mod check;
 mod check_tools;
+mod diagnostic;
 mod diff;
 mod explain;
 mod files;
@@ -38,6 +39,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use self::diagnostic::Diagnostic;
 
 /// Checks and explains the policies of mcp-auth-filter.
 #[derive(Debug, Parser)]
@@ -130,12 +133,25 @@ struct CommandOutput {
 /// The failure of a command.
 #[derive(Debug)]
 struct Failure {
-    /// The error, in whole lines.
+    /// The mistakes in a file.
+    found: Vec<Diagnostic>,
+    /// The error in whole lines, if it is not in a file.
     message: String,
     /// The next action.
     next: String,
     /// The exit status.
     status: u8,
+}
+
+impl Default for Failure {
+    fn default() -> Self {
+        Self {
+            found: Vec::new(),
+            message: String::new(),
+            next: String::new(),
+            status: 1,
+        }
+    }
 }
 
 impl Failure {
@@ -145,7 +161,13 @@ impl Failure {
             message: format!("mcp-auth: {}\n", message.into()),
             next: next.into(),
             status: 2,
+            ..Self::default()
         }
+    }
+
+    /// The error for a terminal, in whole lines, without the next action.
+    fn shown(&self) -> String {
+        format!("{}{}", diagnostic::report(&self.found), self.message)
     }
 }
 
@@ -154,7 +176,7 @@ impl From<Failure> for CommandOutput {
         let next = terminal_text::wrapped("", "  ", &format!("Next: {}.", failure.next));
         Self {
             stdout: String::new(),
-            stderr: format!("{}{next}", failure.message),
+            stderr: format!("{}{next}", failure.shown()),
             status: failure.status,
         }
     }
@@ -181,7 +203,7 @@ fn main() -> ExitCode {
     };
     let outcome = outcome.unwrap_or_else(CommandOutput::from);
     // A reader such as `head` may close the output early.
-    let _ = std::io::stderr().write_all(outcome.stderr.as_bytes());
+    let _ = anstream::stderr().write_all(outcome.stderr.as_bytes());
     let _ = std::io::stdout().write_all(outcome.stdout.as_bytes());
     ExitCode::from(outcome.status)
 }

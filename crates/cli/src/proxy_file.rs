@@ -6,7 +6,7 @@ mod kubernetes;
 mod manager;
 mod plugin;
 
-pub(crate) use self::findings::Findings;
+pub(crate) use self::findings::{Finding, Findings};
 use self::plugin::Plugin;
 use crate::policy_file::PolicyDocuments;
 use crate::policy_needs::PolicyNeeds;

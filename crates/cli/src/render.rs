@@ -22,7 +22,7 @@ use crate::policy_file::Loaded;
 use crate::policy_needs::{PolicyNeeds, ServerAddress};
 use crate::terminal_text::printable;
 use crate::yaml::YamlDocument;
-use crate::{CommandOutput, Failure, files, policy_file};
+use crate::{CommandOutput, Failure, diagnostic, files, policy_file};
 
 /// The arguments of `mcp-auth render`.
 #[derive(Debug, Default, clap::Args)]
@@ -109,7 +109,7 @@ pub(crate) fn run(arguments: &RenderArguments) -> Result<CommandOutput, Failure>
         ProxyKind::EnvoyGateway => gateway::render(&input, arguments)?,
         ProxyKind::Compose => compose::render(&input, arguments)?,
     };
-    let stderr = input.loaded.warnings;
+    let stderr = diagnostic::report(&input.loaded.warnings);
     match (&arguments.output, rendered.as_slice()) {
         (None, [only]) => Ok(CommandOutput {
             stdout: only.text.clone(),

@@ -1,13 +1,12 @@
 //! The settings of the filter itself, and its policy.
 
 use policy::{Hold, PolicyError};
-use serde_json::Value;
 
 use super::{CheckedFile, Findings, WASM, field, fields, needs};
 use crate::policy_file::PolicyDocuments;
 use crate::policy_needs::PolicyNeeds;
 use crate::render;
-use crate::yaml::{Place, YamlNode};
+use crate::yaml::{Place, YamlDocument, YamlNode};
 
 /// What all Wasm plugins of this filter have in a name or a path.
 const OUR_NAME: &str = "mcp_auth";
@@ -236,7 +235,7 @@ impl<'d, 't> Plugin<'d, 't> {
                 check_document(value, notes)
             }
             (Some(kind), Some(value)) if kind.ends_with("google.protobuf.StringValue") => {
-                check_text(value, notes)
+                check_json_text(value, notes)
             }
             _ => {
                 let message = "configuration: expected the type `type.googleapis.com/google.protobuf.Struct` and \
@@ -253,44 +252,64 @@ pub(super) fn check_document(
     value: YamlNode<'_, '_>,
     notes: &mut Findings,
 ) -> Option<PolicyDocuments> {
-    match value.to_json() {
-        Ok(json) => check_json(json, &|path| value.place(path), notes),
+    check_placed(value, notes, &|place| place)
+}
+
+/// A policy as a text that Envoy hands over as it is: the filter reads JSON only.
+fn check_json_text(value: YamlNode<'_, '_>, notes: &mut Findings) -> Option<PolicyDocuments> {
+    let (text, place) = value.inner_text()?;
+    let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text) else {
+        return check_text(value, notes);
+    };
+    let found = Place {
+        line: error.line().max(1),
+        column: error.column().max(1),
+        width: 0,
+    };
+    let message = format!("configuration: a policy in a StringValue is JSON: {error}");
+    notes.error(place(found), message);
+    None
+}
+
+/// A policy as a text: JSON, or YAML.
+pub(super) fn check_text(value: YamlNode<'_, '_>, notes: &mut Findings) -> Option<PolicyDocuments> {
+    let (text, place) = value.inner_text()?;
+    let read = YamlDocument::read_all(text).and_then(YamlDocument::single);
+    match read {
+        Ok(document) => check_placed(document.root(), notes, &place),
         Err(error) => {
-            notes.error(error.place, error.message);
+            notes.error(place(error.place), error.message);
             None
         }
     }
 }
 
-/// A policy as a text.
-fn check_text(value: YamlNode<'_, '_>, notes: &mut Findings) -> Option<PolicyDocuments> {
-    let text = value.text().unwrap_or_default();
-    match serde_json::from_str(text) {
-        Ok(json) => check_json(json, &|_| value.start(), notes),
-        Err(error) => {
-            let message = format!("configuration: a policy in a StringValue is JSON: {error}");
-            notes.error(value.start(), message);
-            None
-        }
-    }
-}
-
-fn check_json(
-    json: Value,
-    place: &dyn Fn(&str) -> Place,
+/// A policy in a document, and the position of each of its places in the file.
+fn check_placed(
+    value: YamlNode<'_, '_>,
     notes: &mut Findings,
+    place: &dyn Fn(Place) -> Place,
 ) -> Option<PolicyDocuments> {
-    match PolicyDocuments::of(json) {
+    let found = value
+        .to_json()
+        .map_err(|error| vec![(error.place, error.message)]);
+    let placed = |error: &PolicyError| {
+        let message = error.to_string();
+        (value.mistake(&error.path, &error.message), message)
+    };
+    let found = found.and_then(|json| {
+        PolicyDocuments::of(json).map_err(|errors| errors.iter().map(placed).collect())
+    });
+    match found {
         Ok(documents) => {
-            for warning in &documents.warnings {
-                notes.warning(place(&warning.path), warning.to_string());
+            for (found, message) in documents.warnings.iter().map(placed) {
+                notes.warning(place(found), message);
             }
             Some(documents)
         }
         Err(errors) => {
-            let note = |error: &PolicyError| (place(&error.path), error.to_string());
-            for (place, message) in errors.iter().map(note) {
-                notes.error(place, message);
+            for (found, message) in errors {
+                notes.error(place(found), message);
             }
             None
         }

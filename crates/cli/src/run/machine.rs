@@ -270,7 +270,7 @@ impl EnvoyProcess {
                 return Err(Failure {
                     message: format!("mcp-auth: Envoy did not start\n{}", self.log_end()),
                     next: "mend what its log says".to_owned(),
-                    status: 1,
+                    ..Failure::default()
                 });
             }
             if is_ready {

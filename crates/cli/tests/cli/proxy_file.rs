@@ -14,7 +14,8 @@ fn check_changes(name: &str, base: &str, changes: &[(&str, &str, bool, &str)]) {
         let files = files.with(name, &base.replacen(from, to, 1));
         let ran = files.run(&["check", name]);
         let kind = if *is_error { "" } else { "warning: " };
-        let line = ran.stderr.lines().find(|line| line.contains(says));
+        let found = ran.found();
+        let line = found.iter().find(|line| line.contains(says));
         let line =
             line.unwrap_or_else(|| panic!("{from} -> {to}: {says}\nis not in\n{}", ran.stderr));
         let place = line.strip_prefix(&format!("{name}:")).unwrap();
@@ -400,6 +401,54 @@ fn a_policy_in_json_text_inside_envoys_file_is_checked() {
     files
         .run(&["check", "envoy.yaml"])
         .says(1, &["resource: found number `5`"]);
+}
+
+#[test]
+fn a_mistake_in_a_policy_inside_envoys_file_has_the_line_of_that_file() {
+    let base = shipped("envoy.yaml");
+    let (head, rest) = base.split_once("google.protobuf.Struct\n").unwrap();
+    let (_, tail) = rest
+        .split_once("                  - name: envoy.filters.http.router\n")
+        .unwrap();
+    let lines = head.lines().count();
+    let indent = " ".repeat(26);
+    let policy = |line: &str| {
+        format!(
+            "{head}google.protobuf.StringValue\n{indent}value: |\n{indent}  {{\n{indent}    {line}\n{indent}  }}\n\
+             \x20                 - name: envoy.filters.http.router\n{tail}"
+        )
+    };
+    let files = Files::new("inner_place").with("envoy.yaml", &policy("\"resource\": 5"));
+    let ran = files.run(&["check", "envoy.yaml"]);
+    let place = format!("envoy.yaml:{}:{}", lines + 3, 26 + 4 + 13);
+    ran.says(
+        1,
+        &[
+            &format!("{place}: resource: found number `5`"),
+            "   \"resource\": 5\n",
+        ],
+    );
+    let files = files.with("envoy.yaml", &policy("resource: 5"));
+    let ran = files.run(&["check", "envoy.yaml"]);
+    ran.says(
+        1,
+        &[
+            &format!("envoy.yaml:{}:", lines + 3),
+            "a policy in a StringValue is JSON",
+        ],
+    );
+}
+
+#[test]
+fn a_secret_in_a_file_is_not_printed() {
+    let text = shipped("envoy.yaml").replace(
+        "host_env_keys: [MCP_AUTH_KEY]",
+        "key_values: {MCP_AUTH_KEY: 7c1f9e}",
+    );
+    let files = Files::new("secret_line").with("envoy.yaml", &text);
+    let ran = files.run(&["check", "envoy.yaml"]);
+    ran.says(0, &["is a secret in a file", "{MCP_AUTH_KEY: ***"]);
+    assert!(!ran.stderr.contains("7c1f9e"), "{}", ran.stderr);
 }
 
 #[test]
