@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import re
 import signal
@@ -215,6 +216,41 @@ def test_run_serves_shows_decisions_reloads_and_ends(tmp_path: Path, end: signal
         assert process.wait(20) == 0, said(tmp_path)
         assert is_free(port) and "\x1b" not in said(tmp_path)
         assert "-- stopped" in said(tmp_path)
+
+
+SIGNED = """
+resource: http://127.0.0.1:{port}/mcp
+issuers:
+  - issuer: https://login.example.com
+    jwks: {jwks}
+    identity: {{organization: org_id, roles: realm_access.roles}}
+roles:
+  reader: {{tools: ["crm.search_*"]}}
+arguments:
+  organization_id: {{set: organization}}
+"""
+
+
+def test_a_minted_token_is_accepted_by_the_filter(tmp_path: Path) -> None:
+    port, upstream = free_ports(2)
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(SIGNED.format(port=port, jwks="{cluster: login, path: /jwks}"))
+    keys = mcp_auth("token", "--policy=policy.yaml", "--jwks", directory=tmp_path)
+    policy.write_text(SIGNED.format(port=port, jwks=json.dumps({"inline": json.loads(keys)})))
+
+    def search(*caller: str) -> Response:
+        token = mcp_auth("token", "--policy=policy.yaml", *caller, directory=tmp_path).strip()
+        asked = call(MODERN, "crm.search_customers", {"organization_id": "org-globex"})
+        return client.send(port, post(asked, token, MODERN, [("host", f"127.0.0.1:{port}")]))
+
+    with crm(tmp_path, upstream), running(tmp_path, f"--upstream=http://127.0.0.1:{upstream}/mcp"):
+        eventually(lambda: "Ctrl-C ends" in said(tmp_path), "it is ready", lambda: said(tmp_path), 120)
+        dana = ("--user=dana", "--organization=org-acme", "--role=reader")
+        found = search(*dana)
+        assert found.status == 200 and b"org-acme" in found.body and b"org-globex" not in found.body
+        assert search("--user=dana", "--organization=org-acme", "--role=other").error_code() == -32602
+        assert search(*dana, "--claim=exp=1000").status == 401
+        assert search(*dana, "--key=other.pem").status == 401
 
 
 def test_run_says_why_envoy_does_not_start(tmp_path: Path) -> None:

@@ -144,6 +144,21 @@ pub(crate) fn access(policy: &Policy, role: &str, target: Target<'_>) -> Access 
     }
 }
 
+/// What a caller with these roles may do with a target, as [`access`].
+pub(crate) fn of_roles(policy: &Policy, roles: &[&str], target: Target<'_>) -> Access {
+    let all: Vec<Access> = roles
+        .iter()
+        .chain(&["*"])
+        .map(|role| access(policy, role, target))
+        .collect();
+    let denied = all.iter().find(|access| access.why.ends_with("denies it"));
+    let allowed = all.iter().find(|access| access.is_allowed);
+    let decides = denied.or(allowed).or(all.first());
+    decides
+        .cloned()
+        .unwrap_or_else(|| access(policy, "*", target))
+}
+
 /// All scopes that the policy names.
 fn scopes(policy: &Policy) -> Vec<String> {
     let operations = policy.tools.iter().chain(&policy.prompts);

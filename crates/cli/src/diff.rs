@@ -151,20 +151,13 @@ fn replay(records: &[Value], old: &Policy, new: &Policy) -> Vec<(String, String,
             continue;
         };
         let mut roles: Vec<&str> = access_log::roles(record);
-        roles.push("*");
-        let passes = |policy: &Policy| {
-            let target = Target::Tool(tool);
-            let all: Vec<Access> = roles
-                .iter()
-                .map(|role| access::access(policy, role, target))
-                .collect();
-            let is_denied = all.iter().any(|access| access.why.ends_with("denies it"));
-            !is_denied && all.iter().any(|access| access.is_allowed)
-        };
+        let passes =
+            |policy: &Policy| access::of_roles(policy, &roles, Target::Tool(tool)).is_allowed;
         let (before, after) = (passes(old), passes(new));
         if before == after {
             continue;
         }
+        roles.push("*");
         let roles = roles.join(", ");
         let known = changed
             .iter_mut()

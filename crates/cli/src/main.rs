@@ -14,6 +14,8 @@ mod diagnostic;
 mod diff;
 mod explain;
 mod files;
+mod given_token;
+mod identity_claims;
 mod init;
 mod pin;
 mod policy_file;
@@ -29,6 +31,7 @@ mod schema;
 mod shell;
 mod subject_hash;
 mod terminal_text;
+mod test_token;
 mod tool_list;
 mod value_changes;
 mod who;
@@ -76,6 +79,10 @@ enum Command {
     ///
     /// Exit status: 0: the server gets the request. 1: it is refused. 2: it could not be judged.
     Explain(explain::ExplainArguments),
+    /// Make a token for tests, signed with a local key, whose caller is the given one by the policy.
+    ///
+    /// Exit status: 0: it is printed. 1: the filter does not load the policy. 2: the policy would not accept it.
+    Token(test_token::TestTokenArguments),
     /// Run cases of a policy: requests with the decisions that are expected.
     ///
     /// Exit status: 0: all are met. 1: one is not, or too few rules are reached. 2: a file cannot be read.
@@ -189,6 +196,7 @@ fn main() -> ExitCode {
         Command::Render(arguments) => render::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Token(arguments) => test_token::run(&arguments),
         Command::Test(arguments) => cases::run(&arguments),
         Command::Who(arguments) => who::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),

@@ -70,7 +70,7 @@ fn write_areas<T: 'static>(
 }
 
 /// The answer to the caller, in words.
-fn seen(row: &Refused) -> String {
+pub(crate) fn seen(row: &Refused) -> String {
     let answer = match row.seen {
         Seen::Error(status, code) => format!("HTTP {status}, JSON-RPC {code}"),
         Seen::ErrorByVersion(modern, legacy, code) => {

@@ -389,7 +389,7 @@ fn every_command_that_reads_a_policy_shows_its_mistakes() {
     let files = Files::new("shown_everywhere")
         .with("policy.yaml", policy)
         .with("request.json", "{}")
-        .with("tools.json", "{\"tools\": [{\"name\": \"x\"}]}")
+        .with("tools.json", "{\"jsonrpc\": \"2.0\", \"id\": 1, \"result\": {\"tools\": [{\"name\": \"x\", \"inputSchema\": {}}]}}")
         .with(
             "cases.yaml",
             "policy: policy.yaml\ncases: [{name: a, list: tools, expect: {decision: approved}}]\n",

@@ -10,6 +10,7 @@ mod audit;
 mod cases;
 mod check;
 mod explain;
+mod explain_log;
 mod init;
 mod mistakes;
 mod names;
@@ -17,6 +18,7 @@ mod pin;
 mod proxy_file;
 mod reference;
 mod render;
+mod tokens;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
