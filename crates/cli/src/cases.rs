@@ -37,7 +37,12 @@ pub(crate) struct CaseArguments {
     #[arg(long)]
     json: bool,
     /// In place of running cases: write cases from the records of an access log.
-    #[arg(long, value_name = "ACCESS_LOG", requires = "policy")]
+    #[arg(
+        long,
+        value_name = "ACCESS_LOG",
+        requires = "policy",
+        conflicts_with = "json"
+    )]
     record: Option<PathBuf>,
 }
 

@@ -38,7 +38,6 @@ mod who;
 mod yaml;
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -107,16 +106,9 @@ enum Command {
     /// Print the JSON Schema of a policy, for editors.
     Schema,
     /// Print all reasons of decisions: their meaning, the answer to the caller, and the next action.
-    Reasons,
+    Reasons(reasons::ReasonsArguments),
     /// Print the names of arguments that identify the caller, with their rules.
-    Arguments {
-        /// Include the rules of this policy.
-        #[arg(long)]
-        policy: Option<PathBuf>,
-        /// The policy to use if there are several, by its path or its `resource`.
-        #[arg(long, requires = "policy")]
-        path: Option<String>,
-    },
+    Arguments(arguments::NamesArguments),
     /// Print the completion for a shell.
     Completion {
         /// The shell.
@@ -206,12 +198,48 @@ fn main() -> ExitCode {
         Command::Man => shell::man(),
         Command::Pin(arguments) => pin::run(&arguments),
         Command::Schema => schema::run(),
-        Command::Reasons => reasons::run(),
-        Command::Arguments { policy, path } => arguments::run(policy.as_deref(), path.as_deref()),
+        Command::Reasons(arguments) => reasons::run(&arguments),
+        Command::Arguments(arguments) => arguments::run(&arguments),
     };
     let outcome = outcome.unwrap_or_else(CommandOutput::from);
     // A reader such as `head` may close the output early.
     let _ = anstream::stderr().write_all(outcome.stderr.as_bytes());
     let _ = std::io::stdout().write_all(outcome.stdout.as_bytes());
     ExitCode::from(outcome.status)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// The commands without `--json`, with the reason.
+    const WITHOUT_JSON: [(&str, &str); 3] = [
+        ("schema", "prints JSON anyway"),
+        ("completion", "prints a script for a shell"),
+        ("man", "prints a page for man"),
+    ];
+
+    #[test]
+    fn each_command_prints_json_or_has_a_reason() {
+        let mut command = CommandLine::command();
+        command.build();
+        let names = command
+            .get_subcommands()
+            .filter(|each| each.get_name() != "help");
+        for subcommand in names {
+            let name = subcommand.get_name();
+            let has_json = subcommand
+                .get_arguments()
+                .any(|argument| argument.get_long() == Some("json"));
+            let has_reason = WITHOUT_JSON.iter().any(|(without, _)| *without == name);
+            assert_ne!(has_json, has_reason, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_arguments_are_sound() {
+        CommandLine::command().debug_assert();
+    }
 }

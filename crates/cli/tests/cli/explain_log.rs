@@ -34,7 +34,10 @@ fn a_line_of_the_log_is_explained() {
         &["its roles allow it: roles.manager: `crm.*` allows it; with scope"],
     );
     let denied = managers.replace("crm.refund", "crm.purge_customer");
-    explain("log_denied", &denied, &[]).says(1, &["`crm.purge_customer` denies it"]);
+    explain("log_denied", &denied, &[]).says(
+        1,
+        &["do not allow it: roles.manager.deny: `crm.purge_customer`"],
+    );
     let anonymous = line.replace(
         r#","enduser.roles":["support"],"identified_by":"token""#,
         r#","identified_by":"anonymous""#,

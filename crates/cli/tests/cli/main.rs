@@ -12,6 +12,7 @@ mod check;
 mod explain;
 mod explain_log;
 mod init;
+mod json;
 mod mistakes;
 mod names;
 mod pin;
