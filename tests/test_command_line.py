@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import re
@@ -24,6 +23,7 @@ from .harness import client
 from .harness.command_line import command, mcp_auth
 from .harness.envoy import ROOT, binary
 from .harness.http import Response
+from .harness.kubernetes import with_envoy_gateway
 from .harness.messages import MODERN, call, post
 from .harness.shipped import assert_guards, host_log
 from .harness.waiting import eventually
@@ -94,43 +94,18 @@ def test_a_rendered_file_with_the_filter_in_another_one_guards(
         assert_guards(stack)
 
 
-def test_the_patches_for_envoy_gateway_guard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Envoy Gateway applies JSON patches to its listeners and adds clusters."""
+def test_what_is_rendered_for_envoy_gateway_guards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Envoy as Envoy Gateway makes it of an EnvoyExtensionPolicy and its patches."""
     monkeypatch.setenv("ENVOY_BIN", str(binary(None)))
 
-    def patched(config: Config) -> Config:
+    def made(config: Config) -> Config:
         given = [each for each in arguments(config, tmp_path) if each.startswith(("policy", "--cluster"))]
         text = mcp_auth("render", *given, "--for=envoy-gateway", directory=tmp_path)
-        [policy] = [each for each in yaml.safe_load_all(text) if each["kind"] == "EnvoyPatchPolicy"]
-        module = proxy.plugin(config)["vm_config"]["code"]
-        bare = proxy.without_filter(config)
-        [listener] = bare["static_resources"]["listeners"]
-        listener["default_filter_chain"] = listener.pop("filter_chains")[0]
-        clusters = bare["static_resources"]["clusters"]
-        clusters[:] = [each for each in clusters if each["name"] != "login"]
-        for patch in policy["spec"]["jsonPatches"]:
-            apply(patch, listener, clusters)
-        chain = listener.pop("default_filter_chain")
-        listener["filter_chains"] = [chain]
-        proxy.plugin(bare)["vm_config"]["code"] = module
-        return bare
+        return with_envoy_gateway(config, list(yaml.safe_load_all(text)))
 
-    with Stack(tmp_path / "stack", adapt=patched) as stack:
+    with Stack(tmp_path / "stack", adapt=made) as stack:
         assert_guards(stack)
-
-
-def apply(patch: Config, listener: Config, clusters: list[Config]) -> None:
-    """One JSON patch: a member of a list, or a whole cluster."""
-    operation = patch["operation"]
-    assert operation["op"] == "add"
-    if not operation["path"]:
-        clusters.append(operation["value"])
-        return
-    *outer, last = operation["path"].strip("/").split("/")
-    place: Any = listener
-    for key in outer:
-        place = place[int(key)] if isinstance(place, list) else place[key]
-    place.insert(int(last), copy.deepcopy(operation["value"]))
+        assert "restricted" not in host_log(stack)
 
 
 # `mcp-auth run`

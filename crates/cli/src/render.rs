@@ -58,6 +58,12 @@ pub(crate) struct RenderArguments {
     /// The Gateway, for Envoy Gateway.
     #[arg(long, value_name = "NAME")]
     pub(crate) gateway: Option<String>,
+    /// The listener of the Gateway. Default: https.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) listener: Option<String>,
+    /// The HTTPRoute of the MCP server, for Envoy Gateway.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) route: Option<String>,
     /// The directory to write the files to. Default: standard output, if it is one file.
     #[arg(long, short, value_name = "DIRECTORY")]
     pub(crate) output: Option<PathBuf>,
@@ -76,7 +82,7 @@ pub(crate) enum ProxyKind {
     EnvoyFile,
     /// An EnvoyFilter for a sidecar of Istio.
     Istio,
-    /// An EnvoyPatchPolicy for Envoy Gateway.
+    /// An EnvoyExtensionPolicy for Envoy Gateway, with the patches that it needs.
     EnvoyGateway,
     /// Docker Compose, with Envoy's file.
     Compose,
@@ -292,6 +298,8 @@ impl RenderArguments {
             ("namespace", self.namespace.as_slice()),
             ("workload", self.workload.as_slice()),
             ("gateway", self.gateway.as_slice()),
+            ("listener", self.listener.as_slice()),
+            ("route", self.route.as_slice()),
         ];
         for (name, values) in options {
             for value in values {

@@ -11,6 +11,11 @@ use crate::yaml::{Place, YamlDocument, YamlNode};
 /// What all Wasm plugins of this filter have in a name or a path.
 const OUR_NAME: &str = "mcp_auth";
 
+/// Whether a name or a path is one of this filter.
+pub(super) fn filter_name(text: &str) -> bool {
+    text.contains(OUR_NAME)
+}
+
 /// A Wasm plugin of Envoy.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plugin<'d, 't> {
@@ -50,7 +55,7 @@ impl<'d, 't> Plugin<'d, 't> {
         ];
         let is_named = named.iter().any(|path| {
             let text = fields(self.config, path).and_then(YamlNode::text);
-            text.is_some_and(|text| text.contains(OUR_NAME))
+            text.is_some_and(filter_name)
         });
         let has_policy = fields(self.config, &["configuration", "value"]).is_some_and(|value| {
             value.get("resource").is_some() || value.get("policies").is_some()
@@ -163,33 +168,7 @@ impl<'d, 't> Plugin<'d, 't> {
             notes.warning(self.start(), message);
             return;
         };
-        let listed = field(block, "allowed_capabilities");
-        let listed: Vec<(&str, Place)> = listed
-            .into_iter()
-            .flat_map(YamlNode::members)
-            .map(|(name, place, _)| (name, place))
-            .collect();
-        let needed = render::capabilities();
-        let missing: Vec<&str> = needed
-            .iter()
-            .copied()
-            .filter(|name| !listed.iter().any(|(listed, _)| listed == name))
-            .collect();
-        if !missing.is_empty() {
-            let message = format!(
-                "allowed_capabilities: missing {}: requests may pass unchecked, or the module does not load; copy the \
-                 list whole",
-                missing.join(", ")
-            );
-            notes.error(block.start(), message);
-        }
-        for (name, place) in listed {
-            if !needed.contains(&name) {
-                let message =
-                    format!("allowed_capabilities: the module does not need `{name}`; remove it");
-                notes.warning(place, message);
-            }
-        }
+        check_capability_list(block, notes);
     }
 
     fn check_variables(&self, needs: &PolicyNeeds, notes: &mut Findings) {
@@ -243,6 +222,37 @@ impl<'d, 't> Plugin<'d, 't> {
                 notes.error(configuration.start(), message);
                 None
             }
+        }
+    }
+}
+
+/// The list of capabilities that the module may use.
+pub(super) fn check_capability_list(block: YamlNode<'_, '_>, notes: &mut Findings) {
+    let listed = field(block, "allowed_capabilities");
+    let listed: Vec<(&str, Place)> = listed
+        .into_iter()
+        .flat_map(YamlNode::members)
+        .map(|(name, place, _)| (name, place))
+        .collect();
+    let needed = render::capabilities();
+    let missing: Vec<&str> = needed
+        .iter()
+        .copied()
+        .filter(|name| !listed.iter().any(|(listed, _)| listed == name))
+        .collect();
+    if !missing.is_empty() {
+        let message = format!(
+            "allowed_capabilities: missing {}: requests may pass unchecked, or the module does not load; copy the \
+             list whole",
+            missing.join(", ")
+        );
+        notes.error(block.start(), message);
+    }
+    for (name, place) in listed {
+        if !needed.contains(&name) {
+            let message =
+                format!("allowed_capabilities: the module does not need `{name}`; remove it");
+            notes.warning(place, message);
         }
     }
 }
@@ -327,14 +337,19 @@ fn check_code(vm: YamlNode<'_, '_>, notes: &mut Findings) {
     let Some(remote) = field(code, "remote") else {
         return;
     };
-    match field(remote, "sha256").and_then(|hash| Some((hash, hash.text()?))) {
+    check_hash(remote, notes);
+}
+
+/// The hash of a module that is downloaded.
+pub(super) fn check_hash(source: YamlNode<'_, '_>, notes: &mut Findings) {
+    match field(source, "sha256").and_then(|hash| Some((hash, hash.text()?))) {
         Some((hash, text)) if text.bytes().all(|byte| byte == b'0') => notes.error(
             hash.start(),
             "sha256: this is the placeholder; `sha256sum mcp_auth_filter.wasm` prints the hash of the module",
         ),
         Some(_) => {}
         None => notes.warning(
-            remote.start(),
+            source.start(),
             "missing `sha256`: without the hash, the host of the module decides which module runs",
         ),
     }
