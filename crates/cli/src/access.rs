@@ -18,6 +18,18 @@ pub(crate) struct Access {
     pub(crate) why: String,
 }
 
+impl Access {
+    /// What a rule asks for beside the role.
+    pub(crate) fn asks(&self) -> Option<&str> {
+        self.why.split_once("; ").map(|(_, asks)| asks)
+    }
+
+    /// Whether a rule asks for something beside the role.
+    pub(crate) fn is_conditional(&self) -> bool {
+        self.is_allowed && self.asks().is_some()
+    }
+}
+
 /// The callers of a policy: each role, all signed-in callers, and those without a token.
 pub(crate) fn roles(policy: &Policy) -> Vec<String> {
     if let Some(local) = &policy.local {

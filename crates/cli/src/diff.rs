@@ -101,7 +101,7 @@ fn add_changes(
             let after = access::access(new, role, target);
             // The rule may have moved to another role.
             let is_same = before.is_allowed == after.is_allowed
-                && (!before.is_allowed || asks(&before) == asks(&after));
+                && (!before.is_allowed || before.asks() == after.asks());
             if !is_same {
                 changes.push(AccessChange {
                     role: role.clone(),
@@ -136,11 +136,6 @@ fn without_access(mut document: Value) -> Vec<u8> {
         }
     }
     document.to_string().into_bytes()
-}
-
-/// What a rule asks for beside the role.
-fn asks(access: &Access) -> Option<&str> {
-    access.why.split_once("; ").map(|(_, asks)| asks)
 }
 
 /// The recorded calls that are decided otherwise: tool, roles, the number of calls, and whether they pass now.
@@ -182,7 +177,7 @@ fn as_text(
             (false, _) => ("gains", change.after.why.clone()),
             (true, false) => ("loses", change.after.why.clone()),
             (true, true) => {
-                let ask = |access| asks(access).unwrap_or("no condition").to_owned();
+                let ask = |access: &Access| access.asks().unwrap_or("no condition").to_owned();
                 (
                     "keeps",
                     format!("{} -> {}", ask(&change.before), ask(&change.after)),

@@ -17,6 +17,7 @@ mod files;
 mod given_token;
 mod identity_claims;
 mod init;
+mod page;
 mod pin;
 mod policy_file;
 mod policy_needs;
