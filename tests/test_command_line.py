@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,43 @@ def test_what_is_rendered_for_envoy_gateway_guards(tmp_path: Path, monkeypatch: 
     with Stack(tmp_path / "stack", adapt=made) as stack:
         assert_guards(stack)
         assert "restricted" not in host_log(stack)
+
+
+# On a terminal
+
+
+def on_terminal(directory: Path, *arguments: str) -> tuple[bytes, str]:
+    """What the command writes to a terminal as its standard error, and its standard output."""
+    ours, theirs = pty.openpty()
+    shown = b""
+    with (directory / "stdout.txt").open("wb") as output:
+        process = subprocess.Popen(
+            [str(command()), *arguments], cwd=directory, stdout=output, stderr=theirs, env={**os.environ, "TERM": "xterm"}
+        )
+        os.close(theirs)
+        # Linux ends the terminal with an error.
+        with suppress(OSError):
+            while part := os.read(ours, 4096):
+                shown += part
+        process.wait(60)
+    os.close(ours)
+    return shown, (directory / "stdout.txt").read_text()
+
+
+def test_colours_and_progress_are_for_terminals_only(tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text("resource: https://crm.example.com/mcp\nroles: {a: {tools: [*]}}\n")
+    shown, _ = on_terminal(tmp_path, "check", "policy.yaml")
+    assert b"\x1b[1m\x1b[91merror" in shown and b'quote the "*"' in shown
+    plain = subprocess.run([str(command()), "check", "policy.yaml"], cwd=tmp_path, capture_output=True, check=False)
+    assert b"\x1b" not in plain.stderr and b"error: not YAML" in plain.stderr
+    record = {"decision": "approved", "reason": "allowed", "gen_ai.tool.name": "crm.get", "enduser.roles": ["reader"]}
+    line = f"2026-11-29T12:00:00Z POST /mcp HTTP/1.1 200 - 1ms id {json.dumps(record)}\n"
+    (tmp_path / "access.log").write_text(line * 150_000)
+    shown, output = on_terminal(tmp_path, "audit", "access.log", "--json")
+    assert b"reading access.log" in shown and shown.endswith(b"\x1b[2K")
+    assert json.loads(output)["requests"] == 150_000
+    plain = subprocess.run([str(command()), "audit", "access.log"], cwd=tmp_path, capture_output=True, check=False)
+    assert plain.stderr == b""
 
 
 # `mcp-auth run`

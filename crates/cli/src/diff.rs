@@ -8,6 +8,7 @@ use policy::Policy;
 use serde_json::{Value, json};
 
 use crate::access::{self, Access, TargetKind};
+use crate::progress::Progress;
 use crate::terminal_text::{count, printable};
 use crate::{CommandOutput, Failure, access_log, policy_file, tool_list, value_changes};
 
@@ -141,7 +142,9 @@ fn without_access(mut document: Value) -> Vec<u8> {
 /// The recorded calls that are decided otherwise: tool, roles, the number of calls, and whether they pass now.
 fn replay(records: &[Value], old: &Policy, new: &Policy) -> Vec<(String, String, usize, bool)> {
     let mut changed: Vec<(String, String, usize, bool)> = Vec::new();
+    let mut progress = Progress::of_steps("judging recorded calls", records.len());
     for record in records {
+        progress.step();
         let Some(tool) = record.get("gen_ai.tool.name").and_then(Value::as_str) else {
             continue;
         };

@@ -21,6 +21,7 @@ mod page;
 mod pin;
 mod policy_file;
 mod policy_needs;
+mod progress;
 mod proof;
 mod proxy_file;
 mod reasons;

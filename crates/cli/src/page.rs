@@ -19,7 +19,7 @@ th.first{position:sticky;left:0;background:Canvas;font-weight:400}\
 code{font:.92em ui-monospace,monospace;overflow-wrap:anywhere}th code,td:first-child code{white-space:nowrap}td.p{min-width:14rem}th.n,th.m{white-space:normal}svg{display:block;width:100%;height:auto}\
 details{border-bottom:1px solid var(--line);padding:.4rem 0}summary{cursor:pointer}\
 dl{margin:.3rem 0 .6rem;display:grid;grid-template-columns:minmax(6rem,auto) 1fr;gap:.2rem 1rem}dd{margin:0;overflow-wrap:anywhere}\
-@media(max-width:640px){.wide svg{min-width:620px}th,td{padding:.3rem .4rem}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.5rem}}";
+@media(max-width:640px){.wide svg{min-width:620px}table{font-size:.85rem}th,td{padding:.3rem .4rem}td.p{min-width:9rem}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.5rem}}";
 
 /// A page with this body, which is HTML.
 pub(crate) fn page(title: &str, body: &str) -> String {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::access::{self, Access, TargetKind};
 use crate::explain::{self, RequestInputs};
+use crate::progress::Progress;
 use crate::terminal_text::printable;
 use crate::{CommandOutput, Failure, caller_token, files, page, policy_file, tool_list};
 
@@ -58,7 +59,9 @@ pub(crate) fn run(arguments: &WhoArguments) -> Result<CommandOutput, Failure> {
     };
     tools.dedup();
     let mut rows = Vec::new();
+    let mut progress = Progress::of_steps("judging calls", tools.len());
     for tool in tools {
+        progress.step();
         match &arguments.user {
             None => rows.extend(access::roles(&policy).into_iter().map(|role| WhoRow {
                 access: access::access(&policy, &role, Target::Tool(&tool)),
@@ -71,6 +74,7 @@ pub(crate) fn run(arguments: &WhoArguments) -> Result<CommandOutput, Failure> {
             }
         }
     }
+    drop(progress);
     if let Some(path) = &arguments.html {
         let policy_file = files::name(&arguments.policy);
         let html = access_page::access_page(&rows, &policy_file, &policy.resource);
