@@ -190,7 +190,9 @@ pub(crate) fn decide(
     inputs: RequestInputs,
 ) -> Result<(ExplainedRequest, Rc<Policy>), Failure> {
     let now = now();
-    let facts = inputs.token.as_ref().map(|token| token.facts(&policy, now));
+    let jwks = inputs.jwks.as_deref();
+    let facts = inputs.token.as_ref();
+    let facts = facts.map(|token| token.facts(&policy, jwks, now));
     let token = token(&inputs, &mut policy, now)?;
     let is_verified = token.as_ref().is_some_and(|token| token.is_verified);
     let (body, given) = (inputs.body, inputs.headers);

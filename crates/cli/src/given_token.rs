@@ -8,7 +8,9 @@ use base::json::Reader;
 use base::time::UnixTime;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use oauth::{Algorithm, Identity, KeySource, TokenCheck, TokenType, TrustedIssuer};
+use oauth::{
+    Algorithm, Identity, KeySet, KeySource, Signatures, TokenCheck, TokenType, TrustedIssuer,
+};
 use policy::Policy;
 use serde_json::{Map, Value, json};
 
@@ -76,7 +78,6 @@ impl GivenToken {
                     signatures.keys = KeySource::Inline(jwks.to_owned());
                 }
             }
-            return Ok(as_it_is(true));
         }
         // A token that is refused for its issuer or algorithm is refused before keys are needed.
         let Some(issuer) = self.issuer(policy) else {
@@ -126,7 +127,7 @@ impl GivenToken {
     }
 
     /// What the token says, as the policy reads it.
-    pub(crate) fn facts(&self, policy: &Policy, now: UnixTime) -> TokenFacts {
+    pub(crate) fn facts(&self, policy: &Policy, jwks: Option<&str>, now: UnixTime) -> TokenFacts {
         let expires = self
             .claims
             .get("exp")
@@ -141,10 +142,55 @@ impl GivenToken {
             issuer: text(self.claims.get("iss")),
             algorithm: text(self.header.get("alg")),
             identity,
+            signature: self.signature(policy, jwks),
             expires,
             now,
         }
     }
+
+    /// Whether its signature verifies, also if it is refused for what it says.
+    fn signature(&self, policy: &Policy, jwks: Option<&str>) -> SignatureCheck {
+        let issuer = self.issuer(policy);
+        let inline = issuer.and_then(|issuer| match &issuer.check {
+            TokenCheck::Signature(Signatures {
+                keys: KeySource::Inline(keys),
+                ..
+            }) => Some(keys.as_str()),
+            _ => None,
+        });
+        let Some(keys) = jwks.or(inline) else {
+            return SignatureCheck::NotChecked;
+        };
+        let algorithm = self.header_text("alg").and_then(Algorithm::named);
+        let set = KeySet::parse(keys.as_bytes(), &Algorithm::ALL).ok();
+        let (Some(algorithm), Some(set)) = (algorithm, set) else {
+            return SignatureCheck::NoKey;
+        };
+        let key_id = self.header_text("kid");
+        let name = self.claims.get("iss").and_then(Value::as_str);
+        let tenant = issuer.and_then(|issuer| issuer.named_tenant(name?));
+        match (
+            set.knows(algorithm, key_id),
+            set.verify(&self.text, algorithm, key_id, tenant),
+        ) {
+            (false, _) => SignatureCheck::NoKey,
+            (true, false) => SignatureCheck::DoesNotVerify,
+            (true, true) => SignatureCheck::Verifies,
+        }
+    }
+}
+
+/// Whether the signature of a token verifies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SignatureCheck {
+    /// There is no key set.
+    NotChecked,
+    /// The key set does not have its key.
+    NoKey,
+    /// It is not the signature of the key.
+    DoesNotVerify,
+    /// It is.
+    Verifies,
 }
 
 /// A part of a JWT.
@@ -162,13 +208,15 @@ pub(crate) struct TokenFacts {
     algorithm: Option<String>,
     /// `None`: the policy does not know the issuer.
     identity: Option<Result<Identity, String>>,
+    /// Whether its signature verifies.
+    pub(crate) signature: SignatureCheck,
     expires: Option<UnixTime>,
     now: UnixTime,
 }
 
 impl TokenFacts {
-    /// One line for each fact.
-    pub(crate) fn lines(&self) -> Vec<String> {
+    /// One line for each fact. `keys`: the name of the key set.
+    pub(crate) fn lines(&self, keys: &str) -> Vec<String> {
         let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
         let list = |list: &[String]| match list {
             [] => "none".to_owned(),
@@ -185,7 +233,16 @@ impl TokenFacts {
                 list(&identity.scopes)
             ),
         };
+        let signature = match self.signature {
+            SignatureCheck::NotChecked => {
+                "signature NOT checked: give the key set of its issuer with --jwks FILE".to_owned()
+            }
+            SignatureCheck::NoKey => format!("signature NOT checked: {keys} does not have its key"),
+            SignatureCheck::DoesNotVerify => format!("signature does NOT verify with {keys}"),
+            SignatureCheck::Verifies => format!("signature verifies with {keys}"),
+        };
         vec![
+            signature,
             format!(
                 "issuer {}, algorithm {}",
                 or_none(&self.issuer),
@@ -226,6 +283,12 @@ impl TokenFacts {
             .as_ref()
             .and_then(|identity| identity.as_ref().ok());
         json!({
+            "signature": match self.signature {
+                SignatureCheck::NotChecked => "not_checked",
+                SignatureCheck::NoKey => "no_key",
+                SignatureCheck::DoesNotVerify => "does_not_verify",
+                SignatureCheck::Verifies => "verifies",
+            },
             "issuer": self.issuer,
             "algorithm": self.algorithm,
             "user": identity.and_then(|identity| identity.user.as_ref()),

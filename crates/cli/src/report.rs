@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::answer::Answer;
 use crate::explain::{CallerSource, ExplainedRequest};
-use crate::given_token::TokenFacts;
+use crate::given_token::{SignatureCheck, TokenFacts};
 use crate::terminal_text::{printable, wrapped};
 use crate::value_changes::changes;
 
@@ -45,16 +45,7 @@ pub(crate) fn text(judged: ExplainedRequest, policy: &Policy, source: &CallerSou
         ));
     }
     if let Some(token) = &judged.token {
-        let checked = match judged.is_verified {
-            true => format!("signature checked with {}", source.keys),
-            false => {
-                "signature NOT checked: give the key set of its issuer with --jwks FILE".to_owned()
-            }
-        };
-        out.push_str(&labelled_list(
-            "token",
-            [checked].into_iter().chain(token.lines()),
-        ));
+        out.push_str(&labelled_list("token", token.lines(&source.keys)));
     }
     out.push('\n');
     match &judged.end {
@@ -118,7 +109,7 @@ pub(crate) fn json(judged: ExplainedRequest) -> String {
         }}),
     };
     let mut all = json!({
-        "claims_verified": judged.is_verified,
+        "claims_verified": judged.token.as_ref().is_some_and(|token| token.signature == SignatureCheck::Verifies),
         "token": judged.token.as_ref().map(TokenFacts::json),
         "claims_filled_in": judged.filled_in,
         "record": serde_json::to_value(&record).unwrap_or_default(),

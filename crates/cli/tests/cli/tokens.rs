@@ -36,7 +36,7 @@ fn a_minted_token_is_the_given_caller_to_the_filter() {
         0,
         &[
             "decision     approved (allowed)\n",
-            "token        signature checked with keys.json\n",
+            "token        signature verifies with keys.json\n",
             "the policy reads: user dana; organization org-acme; roles manager; scopes none\n",
             "it expires at ",
             "params.arguments.organization_id: \"org-globex\" -> \"org-acme\"\n",
@@ -86,7 +86,7 @@ fn a_token_is_read_as_its_header_has_it() {
         ];
         files
             .run_with_input(&input, &text)
-            .says(0, &["signature checked"]);
+            .says(0, &["signature verifies"]);
     }
     files
         .with("token.txt", "2YotnFZFEjr1zCsicMWpAA")
@@ -143,6 +143,12 @@ fn a_refused_token_is_explained() {
         let keys = if keys { " --jwks keys.json" } else { "" };
         let ran = run(&files, &format!("{EXPLAIN}{keys}"));
         ran.says(1, &[&format!("({reason})"), says]);
+        let signature = if keys.is_empty() {
+            "signature NOT checked"
+        } else {
+            "signature verifies with keys.json"
+        };
+        ran.says(1, &[signature]);
         assert!(!ran.stdout.contains("fresh token's"), "{}", ran.stdout);
     }
 }
@@ -152,8 +158,13 @@ fn a_signature_of_another_key_is_refused() {
     let files = minted("other_key", "");
     let other = run(&files, "token --policy policy.yaml --jwks --key other.pem");
     let files = files.with("other.json", &other.stdout);
-    run(&files, &format!("{EXPLAIN} --jwks other.json"))
-        .says(1, &["decision     needs_review (token_key_unknown)"]);
+    run(&files, &format!("{EXPLAIN} --jwks other.json")).says(
+        1,
+        &[
+            "decision     needs_review (token_key_unknown)",
+            "signature NOT checked: other.json does not have its key",
+        ],
+    );
     let token = std::fs::read_to_string(files.0.join("token.txt")).unwrap();
     let (signed, signature) = token.rsplit_once('.').unwrap();
     let first = if signature.starts_with('A') { 'B' } else { 'A' };
@@ -161,7 +172,24 @@ fn a_signature_of_another_key_is_refused() {
         "token.txt",
         &format!("{signed}.{first}{}", signature.split_at(1).1),
     );
-    run(&files, &format!("{EXPLAIN} --jwks keys.json")).says(1, &["(token_signature_invalid)"]);
+    run(&files, &format!("{EXPLAIN} --jwks keys.json")).says(
+        1,
+        &[
+            "(token_signature_invalid)",
+            "signature does NOT verify with keys.json",
+        ],
+    );
+    // An expired token is refused before its signature is checked.
+    let token = run(&files, &format!("{TOKEN} --claim exp=1000")).stdout;
+    let (signed, _) = token.rsplit_once('.').unwrap();
+    let files = files.with("token.txt", &format!("{signed}.AAAA"));
+    let ran = run(&files, &format!("{EXPLAIN} --jwks keys.json --json"));
+    let json = ran.json();
+    assert_eq!(json["record"]["reason"], "token_expired");
+    assert_eq!(
+        (&json["token"]["signature"], &json["claims_verified"]),
+        (&json!("does_not_verify"), &json!(false))
+    );
     let files = files.with("keys.json", "{\"keys\": []}");
     run(&files, &format!("{EXPLAIN} --jwks keys.json")).says(2, &["the key set is not accepted"]);
 }
@@ -199,7 +227,7 @@ fn the_keys_of_the_policy_check_a_token() {
     let files = files.with("policy.yaml", &inline);
     run(&files, EXPLAIN).says(
         0,
-        &["token        signature checked with the policy's key set\n"],
+        &["token        signature verifies with the policy's key set\n"],
     );
     let ran = run(&files, TOKEN);
     ran.says(0, &["note: this key is for tests"]);
@@ -337,4 +365,22 @@ fn a_token_in_json_has_its_claims() {
     let (issued, expires) = (&json["claims"]["iat"], &json["expires"]);
     assert_eq!(expires.as_u64().unwrap() - issued.as_u64().unwrap(), 3600);
     assert_eq!(json["token"].as_str().unwrap().split('.').count(), 3);
+}
+
+#[test]
+fn the_signature_of_a_token_that_is_introspected_is_checked_apart() {
+    let files = minted("introspected", "");
+    let policy = "resource: http://127.0.0.1:10000/mcp\nissuers:\n  - issuer: http://127.0.0.1:9000\n    \
+                  introspection: {cluster: c, path: /i, client_id: x, client_secret_env: S}\n    \
+                  identity: {organization: org_id, roles: realm_access.roles}\n\
+                  roles: {manager: {tools: [\"crm.*\"]}}\n";
+    let files = files.with("policy.yaml", policy);
+    let ran = run(&files, &format!("{EXPLAIN} --jwks keys.json"));
+    ran.says(
+        0,
+        &[
+            "token        signature verifies with keys.json\n",
+            "claims as given, NOT verified",
+        ],
+    );
 }
