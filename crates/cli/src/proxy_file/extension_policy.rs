@@ -3,7 +3,7 @@
 use policy::Hold;
 
 use super::kubernetes::{check_gateway, kind};
-use super::plugin::{check_capability_list, check_document, check_hash, filter_name};
+use super::plugin::{check_capability_list, check_document, check_hash, names_filter};
 use super::{CheckedFile, Findings, field, fields, needs};
 use crate::policy_needs::PolicyNeeds;
 use crate::yaml::YamlNode;
@@ -26,7 +26,7 @@ fn is_filter(extension: YamlNode<'_, '_>) -> bool {
         .filter_map(|key| field(extension, key)?.text());
     let config = field(extension, "config");
     let has = |key: &str| config.is_some_and(|config| config.get(key).is_some());
-    named.into_iter().any(filter_name) || has("resource") || has("policies")
+    named.into_iter().any(names_filter) || has("resource") || has("policies")
 }
 
 /// Checks the filter in a resource. `roots`: all resources of the file.

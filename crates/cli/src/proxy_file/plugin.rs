@@ -12,7 +12,7 @@ use crate::yaml::{Place, YamlDocument, YamlNode};
 const OUR_NAME: &str = "mcp_auth";
 
 /// Whether a name or a path is one of this filter.
-pub(super) fn filter_name(text: &str) -> bool {
+pub(super) fn names_filter(text: &str) -> bool {
     text.contains(OUR_NAME)
 }
 
@@ -55,7 +55,7 @@ impl<'d, 't> Plugin<'d, 't> {
         ];
         let is_named = named.iter().any(|path| {
             let text = fields(self.config, path).and_then(YamlNode::text);
-            text.is_some_and(filter_name)
+            text.is_some_and(names_filter)
         });
         let has_policy = fields(self.config, &["configuration", "value"]).is_some_and(|value| {
             value.get("resource").is_some() || value.get("policies").is_some()
@@ -267,7 +267,13 @@ pub(super) fn check_document(
 
 /// A policy as a text that Envoy hands over as it is: the filter reads JSON only.
 fn check_json_text(value: YamlNode<'_, '_>, notes: &mut Findings) -> Option<PolicyDocuments> {
-    let (text, place) = value.inner_text()?;
+    let Some((text, place)) = value.inner_text() else {
+        notes.error(
+            value.start(),
+            "configuration: a policy in a StringValue is a text with JSON",
+        );
+        return None;
+    };
     let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text) else {
         return check_text(value, notes);
     };

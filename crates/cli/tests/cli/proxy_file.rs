@@ -669,6 +669,15 @@ fn a_mistake_in_a_policy_inside_envoys_file_has_the_line_of_that_file() {
             "   \"resource\": 5\n",
         ],
     );
+    let number = policy("").replace("value: |", "value: 5 #");
+    let number: Vec<&str> = number
+        .lines()
+        .filter(|line| !matches!(line.trim(), "{" | "}" | ""))
+        .collect();
+    let files = files.with("envoy.yaml", &number.join("\n"));
+    files
+        .run(&["check", "envoy.yaml"])
+        .says(1, &["a policy in a StringValue is a text with JSON"]);
     let files = files.with("envoy.yaml", &policy("resource: 5"));
     let ran = files.run(&["check", "envoy.yaml"]);
     ran.says(
