@@ -1,6 +1,8 @@
 //! `mcp-auth explain`: the decision about one request, made by the code that decides in the proxy.
 
-use std::path::{Path, PathBuf};
+mod log_line;
+
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::SystemTime;
 
@@ -21,6 +23,7 @@ use policy::{Authorization, Policy, Subject};
 use serde_json::{Map, Value};
 
 use crate::answer::{self, Answer};
+use crate::given_token::{GivenToken, TokenFacts};
 use crate::{CommandOutput, Failure, caller_token, files, policy_file, report, request_headers};
 
 /// The arguments of `mcp-auth explain`.
@@ -35,9 +38,26 @@ pub(crate) struct ExplainArguments {
     /// not use them.
     #[arg(long)]
     claims: Option<PathBuf>,
+    /// The caller: a token, alone or as its header has it; `-` reads standard input.
+    ///
+    /// Its signature is checked with the key set of --jwks or of the policy. Without one, all other checks are
+    /// made.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["claims", "age"])]
+    token: Option<PathBuf>,
+    /// The key set of the issuer, to check the signature of --token.
+    #[arg(long, value_name = "FILE", requires = "token")]
+    jwks: Option<PathBuf>,
     /// The request: a JSON-RPC message as the client sends it; `-` reads standard input.
-    #[arg(long)]
-    request: PathBuf,
+    #[arg(long, required_unless_present = "log_line")]
+    request: Option<PathBuf>,
+    /// In place of a request: lines of the access log; `-` reads standard input. A record has no claims and no
+    /// arguments, so only the roles of its caller are judged again.
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["request", "claims", "token", "response", "header", "view_as", "age"]
+    )]
+    log_line: Option<PathBuf>,
     /// The server's answer, to show the caller's view of it: a JSON-RPC message, or an event stream. Keys
     /// from the VM's environment are replaced by fixed ones.
     #[arg(long)]
@@ -71,41 +91,78 @@ pub(crate) struct ExplainedRequest {
     pub(crate) answer: Option<Answer>,
     /// The claims that were filled in.
     pub(crate) filled_in: Vec<&'static str>,
+    /// Whether the signature of the token was checked.
+    pub(crate) is_verified: bool,
+    /// What the token says, if a token was given.
+    pub(crate) token: Option<TokenFacts>,
     /// The variable with the key of the hash that stands for callers, if it is not set here.
     pub(crate) missing_key: Option<String>,
 }
 
 pub(crate) fn run(arguments: &ExplainArguments) -> Result<CommandOutput, Failure> {
-    let mut paths = vec![&*arguments.policy, &arguments.request];
-    paths.extend(arguments.claims.as_deref());
-    paths.extend(arguments.response.as_deref());
-    refuse_two_from_stdin(&paths)?;
+    let all = [
+        Some(&arguments.policy),
+        arguments.request.as_ref(),
+        arguments.claims.as_ref(),
+        arguments.token.as_ref(),
+        arguments.jwks.as_ref(),
+        arguments.response.as_ref(),
+        arguments.log_line.as_ref(),
+    ];
+    refuse_two_from_stdin(&all.into_iter().flatten().collect::<Vec<_>>())?;
     let loaded = policy_file::load(&arguments.policy);
     let loaded = loaded.map_err(|failure| Failure {
         status: 2,
         ..failure
     })?;
     let (policy, _) = loaded.single(arguments.path.as_deref())?;
+    let request = match (&arguments.request, &arguments.log_line) {
+        (Some(request), _) => request,
+        (None, Some(log)) => return log_line::explain(log, &policy, arguments.json),
+        (None, None) => {
+            return Err(Failure::usage(
+                "there is no request",
+                "give one with --request FILE",
+            ));
+        }
+    };
     let mut headers = arguments.header.clone();
     headers.extend(view_as(arguments, &policy)?);
     let claims = arguments.claims.as_deref();
+    let jwks = arguments.jwks.as_deref();
+    let token = arguments.token.as_deref();
     let inputs = RequestInputs {
         claims: claims.map(caller_token::read).transpose()?,
-        body: files::read(&arguments.request)?,
+        token: token.map(GivenToken::read).transpose()?,
+        jwks: jwks.map(files::read_text).transpose()?,
+        body: files::read(request)?,
         response: arguments.response.as_deref().map(files::read).transpose()?,
         headers,
         age: arguments.age,
     };
     let (judged, policy) = decide(policy, inputs)?;
+    let source = CallerSource {
+        claims: claims.map(files::name),
+        keys: jwks.map_or_else(|| "the policy's key set".to_owned(), files::name),
+    };
     Ok(CommandOutput {
         status: u8::from(matches!(judged.end, End::Reply(_))),
         stdout: if arguments.json {
             report::json(judged)
         } else {
-            report::text(judged, &policy, claims.map(files::name).as_deref())
+            report::text(judged, &policy, &source)
         },
         stderr: String::new(),
     })
+}
+
+/// The files that the caller comes from.
+#[derive(Debug)]
+pub(crate) struct CallerSource {
+    /// The file of the claims.
+    pub(crate) claims: Option<String>,
+    /// The key set that checked the signature of a token.
+    pub(crate) keys: String,
 }
 
 /// A request, and what is known about its caller.
@@ -113,6 +170,10 @@ pub(crate) fn run(arguments: &ExplainArguments) -> Result<CommandOutput, Failure
 pub(crate) struct RequestInputs {
     /// The claims of the caller's token.
     pub(crate) claims: Option<Map<String, Value>>,
+    /// In place of claims: the caller's token.
+    pub(crate) token: Option<GivenToken>,
+    /// The key set that checks its signature.
+    pub(crate) jwks: Option<String>,
     /// The body.
     pub(crate) body: Vec<u8>,
     /// The server's answer.
@@ -129,7 +190,11 @@ pub(crate) fn decide(
     inputs: RequestInputs,
 ) -> Result<(ExplainedRequest, Rc<Policy>), Failure> {
     let now = now();
-    let token = token(inputs.claims, inputs.age, &mut policy, now)?;
+    let jwks = inputs.jwks.as_deref();
+    let facts = inputs.token.as_ref();
+    let facts = facts.map(|token| token.facts(&policy, jwks, now));
+    let token = token(&inputs, &mut policy, now)?;
+    let is_verified = token.as_ref().is_some_and(|token| token.is_verified);
     let (body, given) = (inputs.body, inputs.headers);
     let headers =
         request_headers::headers(&policy, &body, token.as_ref(), &given, now.whole_seconds())?;
@@ -146,30 +211,32 @@ pub(crate) fn decide(
         body,
         answer,
         filled_in: token.map_or_else(Vec::new, |token| token.filled_in),
+        is_verified,
+        token: facts,
         missing_key,
     };
     Ok((judged, policy))
 }
 
-/// The caller's token, made from its claims. `None` with `local`.
+/// The caller's token, or one that is made from its claims. `None` with `local`.
 fn token(
-    claims: Option<Map<String, Value>>,
-    age: Option<u64>,
+    inputs: &RequestInputs,
     policy: &mut Policy,
     now: UnixTime,
 ) -> Result<Option<caller_token::Token>, Failure> {
-    match (claims, &policy.local) {
-        (Some(claims), None) => {
-            caller_token::sign(policy, claims, age, now.whole_seconds()).map(Some)
+    match (&inputs.claims, &inputs.token, policy.local.is_some()) {
+        (Some(claims), _, false) => {
+            caller_token::sign(policy, claims.clone(), inputs.age, now.whole_seconds()).map(Some)
         }
-        (None, Some(_)) => Ok(None),
-        (Some(_), Some(_)) => Err(Failure::usage(
+        (None, Some(token), false) => token.present(policy, inputs.jwks.as_deref()).map(Some),
+        (None, None, true) => Ok(None),
+        (_, _, true) => Err(Failure::usage(
             "the policy names the caller, under `local`",
-            "leave --claims away",
+            "leave --claims and --token away",
         )),
-        (None, None) => Err(Failure::usage(
+        (None, None, false) => Err(Failure::usage(
             "the request has no caller",
-            "give a token's claims with --claims FILE",
+            "give a token's claims with --claims FILE, or a token with --token FILE",
         )),
     }
 }
@@ -189,7 +256,7 @@ fn view_as(arguments: &ExplainArguments, policy: &Policy) -> Result<Option<Strin
     }
 }
 
-fn refuse_two_from_stdin(paths: &[&Path]) -> Result<(), Failure> {
+fn refuse_two_from_stdin(paths: &[&PathBuf]) -> Result<(), Failure> {
     let from_stdin = paths.iter().filter(|path| files::is_stdin(path)).count();
     if from_stdin > 1 {
         return Err(Failure::usage(
@@ -214,8 +281,12 @@ fn judge(
     now: UnixTime,
 ) -> Result<(Record, End, Option<Answer>), Failure> {
     let bug = |what: &str| Failure::usage(what, "report this as a bug, with the files");
-    let verifier = Verifier::new(policy.issuers.clone())
-        .map_err(|error| bug(&format!("the claims' key is not accepted: {error}")))?;
+    let verifier = Verifier::new(policy.issuers.clone()).map_err(|error| {
+        Failure::usage(
+            format!("the key set is not accepted: {error}"),
+            "give the key set of the issuer, as its `jwks_uri` has it",
+        )
+    })?;
     let secrets = stand_ins(policy);
     preload_exchanged(policy, &secrets, &headers);
     let engine = Rc::new(Engine::new(Rc::clone(policy), secrets, verifier));

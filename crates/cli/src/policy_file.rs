@@ -1,12 +1,13 @@
 //! A policy from a file. Its mistakes have lines.
 
-use std::fmt::Display;
 use std::path::Path;
 
 use policy::{Policies, Policy, PolicyError};
 use serde_json::Value;
 
-use crate::yaml::{Place, YamlDocument, YamlError, YamlNode};
+use crate::diagnostic::Diagnostic;
+use crate::proxy_file::Finding;
+use crate::yaml::{YamlDocument, YamlError, YamlNode};
 use crate::{Failure, files, terminal_text};
 
 /// A configuration that the filter would load.
@@ -14,8 +15,8 @@ use crate::{Failure, files, terminal_text};
 pub(crate) struct Loaded {
     /// Its policies, each with the document it was made from. At least one.
     pub(crate) policies: Vec<(Policy, Value)>,
-    /// The warnings, one line each.
-    pub(crate) warnings: String,
+    /// The warnings.
+    pub(crate) warnings: Vec<Diagnostic>,
     /// The SHA-256 of the configuration, as the filter's log has it.
     pub(crate) sha256: String,
 }
@@ -114,35 +115,39 @@ pub(crate) fn parse_with(
     more_warnings: &dyn Fn(&PolicyDocuments) -> Vec<PolicyError>,
 ) -> Result<Loaded, Failure> {
     let not_yaml = |error: YamlError| {
-        let line = line(file, error.place, error.message);
-        refused(&line, format!("mend it, then run `mcp-auth check {file}`"))
+        let found = Diagnostic::error(file, written, error.place, error.message);
+        refused(found, format!("mend it, then run `mcp-auth check {file}`"))
     };
     let documents = YamlDocument::read_all(written).map_err(not_yaml)?;
     for document in &documents {
-        refuse_other_kind(file, document)?;
+        refuse_other_kind(file, written, document)?;
     }
     let document = YamlDocument::single(documents).map_err(not_yaml)?;
     let json = document.root().to_json().map_err(not_yaml)?;
-    let documents =
-        PolicyDocuments::of(json).map_err(|errors| mistakes(file, &document, &errors))?;
+    let placed = |is_error, error: &PolicyError| Finding {
+        place: document.root().mistake(&error.path, &error.message),
+        is_error,
+        message: error.to_string(),
+    };
+    let documents = PolicyDocuments::of(json).map_err(|errors| {
+        let found = errors.iter().map(|error| placed(true, error));
+        mistakes(file, Diagnostic::all(file, written, found))
+    })?;
     let mut warnings = documents.warnings.clone();
     warnings.extend(more_warnings(&documents));
+    let warnings = warnings.iter().map(|warning| placed(false, warning));
     Ok(Loaded {
-        warnings: lines(file, &document, "warning: ", &warnings).concat(),
+        warnings: Diagnostic::all(file, written, warnings),
         policies: documents.policies,
         sha256: documents.sha256,
     })
 }
 
 /// The failure for a policy that the filter does not load.
-fn mistakes(file: &str, document: &YamlDocument<'_>, errors: &[PolicyError]) -> Failure {
-    let them = if errors.len() == 1 { "it" } else { "them" };
-    let mut report = policy::report(lines(file, document, "", errors)).concat();
-    if !report.ends_with('\n') {
-        report.push('\n');
-    }
+fn mistakes(file: &str, found: Vec<Diagnostic>) -> Failure {
+    let them = if found.len() == 1 { "it" } else { "them" };
     refused(
-        &report,
+        found,
         format!(
             "mend {them}, then run `mcp-auth check {file}` again; Envoy does not load it as it is. \
              `mcp-auth schema` prints what a policy may say"
@@ -151,7 +156,11 @@ fn mistakes(file: &str, document: &YamlDocument<'_>, errors: &[PolicyError]) -> 
 }
 
 /// Refuses a document that is the whole configuration of a proxy.
-fn refuse_other_kind(file: &str, document: &YamlDocument<'_>) -> Result<(), Failure> {
+fn refuse_other_kind(
+    file: &str,
+    written: &str,
+    document: &YamlDocument<'_>,
+) -> Result<(), Failure> {
     let (what, key, under) = match document.root().get("kind").and_then(YamlNode::text) {
         Some("EnvoyFilter") => ("an Istio EnvoyFilter", "kind", "`configuration.value`"),
         Some("WasmPlugin") => ("an Istio WasmPlugin", "kind", "`pluginConfig`"),
@@ -181,38 +190,17 @@ fn refuse_other_kind(file: &str, document: &YamlDocument<'_>) -> Result<(), Fail
         _ => return Ok(()),
     };
     let message = format!("this is {what}; expected the policy alone");
+    let found = Diagnostic::error(file, written, document.root().place(key), message);
     Err(refused(
-        &line(file, document.root().place(key), message),
+        found,
         format!("put what is under {under} into a file of its own and check that"),
     ))
 }
 
-/// One line for each error, in the order of the file.
-fn lines(
-    file: &str,
-    document: &YamlDocument<'_>,
-    kind: &str,
-    errors: &[PolicyError],
-) -> Vec<String> {
-    let mut placed: Vec<_> = errors
-        .iter()
-        .map(|error| (document.root().place(&error.path), error))
-        .collect();
-    placed.sort_by_key(|(place, _)| *place);
-    let line = |(place, error)| line(file, place, format!("{kind}{error}"));
-    placed.into_iter().map(line).collect()
-}
-
-/// A message with its position in a file.
-pub(crate) fn line(file: &str, place: Place, message: impl Display) -> String {
-    let message = terminal_text::printable(&message.to_string());
-    format!("{file}:{}:{}: {message}\n", place.line, place.column)
-}
-
-fn refused(lines: &str, next: String) -> Failure {
+fn refused(found: Vec<Diagnostic>, next: String) -> Failure {
     Failure {
-        message: lines.to_owned(),
+        found,
         next,
-        status: 1,
+        ..Failure::default()
     }
 }

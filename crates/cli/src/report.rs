@@ -11,7 +11,8 @@ use policy::Policy;
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
-use crate::explain::ExplainedRequest;
+use crate::explain::{CallerSource, ExplainedRequest};
+use crate::given_token::{SignatureCheck, TokenFacts};
 use crate::terminal_text::{printable, wrapped};
 use crate::value_changes::changes;
 
@@ -22,9 +23,8 @@ const VERIFIED: &str = "verified, ";
 const NOT_VERIFIED: &str = "claims as given, NOT verified, ";
 
 /// The explanation as text.
-/// `claims`: the file of the claims. `None` with `local`.
-pub(crate) fn text(judged: ExplainedRequest, policy: &Policy, claims: Option<&str>) -> String {
-    let record = honest(judged.record);
+pub(crate) fn text(judged: ExplainedRequest, policy: &Policy, source: &CallerSource) -> String {
+    let record = honest(judged.record, judged.is_verified);
     let decision = &record.decision;
     let mut out = labelled("decision", &headline(&record));
     out.push_str(&labelled("asks for", &asked(&record)));
@@ -36,11 +36,17 @@ pub(crate) fn text(judged: ExplainedRequest, policy: &Policy, claims: Option<&st
         caller(&record, judged.missing_key.as_deref()),
     ));
     out.push_str(&labelled_list("next action", decision.next_action.iter()));
-    out.push_str(&labelled_list("note", hint(decision, &record, policy)));
-    out.push_str(&labelled_list(
-        "claims",
-        claims.map_or_else(Vec::new, |claims| provenance(claims, &judged.filled_in)),
-    ));
+    let note = hint(decision, &record, policy, judged.token.is_none());
+    out.push_str(&labelled_list("note", note));
+    if let Some(claims) = &source.claims {
+        out.push_str(&labelled_list(
+            "claims",
+            provenance(claims, &judged.filled_in),
+        ));
+    }
+    if let Some(token) = &judged.token {
+        out.push_str(&labelled_list("token", token.lines(&source.keys)));
+    }
     out.push('\n');
     match &judged.end {
         End::Reply(reply) => out.push_str(&answer(reply)),
@@ -89,7 +95,7 @@ fn received(answer: &Answer, record: &Record) -> String {
 
 /// The explanation as JSON. Bodies are strings: exactly what is sent.
 pub(crate) fn json(judged: ExplainedRequest) -> String {
-    let record = honest(judged.record);
+    let record = honest(judged.record, judged.is_verified);
     let end = match &judged.end {
         End::Reply(reply) => json!({"answer": {
             "status": reply.status,
@@ -103,7 +109,8 @@ pub(crate) fn json(judged: ExplainedRequest) -> String {
         }}),
     };
     let mut all = json!({
-        "claims_verified": false,
+        "claims_verified": judged.token.as_ref().is_some_and(|token| token.signature == SignatureCheck::Verifies),
+        "token": judged.token.as_ref().map(TokenFacts::json),
         "claims_filled_in": judged.filled_in,
         "record": serde_json::to_value(&record).unwrap_or_default(),
     });
@@ -123,13 +130,16 @@ fn received_json(answer: &Answer) -> Value {
     })
 }
 
-/// The record without the claim that a signature was verified.
-fn honest(mut record: Record) -> Record {
+/// The record without the claim that a signature was verified, if the command itself made it.
+fn honest(mut record: Record, is_verified: bool) -> Record {
+    if is_verified {
+        return record;
+    }
     for evidence in &mut record.decision.evidence {
         if evidence.source == "token"
             && let Some(rest) = evidence.summary.strip_prefix(VERIFIED)
         {
-            evidence.summary = format!("{NOT_VERIFIED}{rest}");
+            evidence.summary = format!("{NOT_VERIFIED}{rest}").into();
         }
     }
     record
@@ -191,7 +201,12 @@ fn provenance(claims: &str, filled_in: &[&str]) -> Vec<String> {
 }
 
 /// A hint for the operator with details that a client does not get.
-fn hint(decision: &Decision, record: &Record, policy: &Policy) -> Option<String> {
+fn hint(
+    decision: &Decision,
+    record: &Record,
+    policy: &Policy,
+    is_of_claims: bool,
+) -> Option<String> {
     let issuers = || policy.issuers.iter();
     match decision.reason {
         "token_audience_wrong" => {
@@ -202,7 +217,7 @@ fn hint(decision: &Decision, record: &Record, policy: &Policy) -> Option<String>
             let names = issuers().map(|issuer| &issuer.issuer);
             Some(format!("`iss` must be {}", quoted(names, " or ")))
         }
-        "token_expired" | "token_not_yet_valid" | "token_lifetime_too_long" => Some(
+        "token_expired" | "token_not_yet_valid" | "token_lifetime_too_long" if is_of_claims => Some(
             "without `exp`, `iat` and `nbf` in the file, the claims are judged as a fresh token's"
                 .to_owned(),
         ),
@@ -315,12 +330,15 @@ fn edit(edit: &HeaderEdit) -> Value {
     }
 }
 
-fn labelled(label: &str, prose: &str) -> String {
+pub(crate) fn labelled(label: &str, prose: &str) -> String {
     wrapped(&format!("{label:<13}"), INDENT, &printable(prose))
 }
 
 /// A label with one paragraph for each item; nothing without items.
-fn labelled_list(label: &str, items: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+pub(crate) fn labelled_list(
+    label: &str,
+    items: impl IntoIterator<Item = impl AsRef<str>>,
+) -> String {
     let mut out = String::new();
     let mut label = label;
     for item in items {

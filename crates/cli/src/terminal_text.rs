@@ -27,13 +27,24 @@ pub(crate) fn wrapped(first: &str, rest: &str, prose: &str) -> String {
     lines
 }
 
+/// Whether a character could move or hide text on a terminal.
+fn hides(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(character, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// A character of a line, or one that stands for a character that could move or hide text. The columns stay.
+pub(crate) fn visible(character: char) -> char {
+    match character {
+        '\t' => ' ',
+        character if hides(character) => char::REPLACEMENT_CHARACTER,
+        character => character,
+    }
+}
+
 /// Text from a file. Characters that could move or hide text on a terminal are escaped.
 pub(crate) fn printable(text: &str) -> String {
-    let hides = |character: char| {
-        character.is_control()
-            || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-            || matches!(character, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
-    };
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
         if hides(character) {
