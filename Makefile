@@ -11,6 +11,7 @@ OLD_PYTHON_SDK := .clients/python-v1
 FIELD := tests/field
 KUBERNETES := tests/kubernetes
 KUBERNETES_TOOLS := .clients/kubernetes
+DEPLOY_TOOLS := tests/deploy
 PYTHON_SERVERS := .clients/servers
 DENY := .tools/bin/cargo-deny
 # Taken if they are installed (or named in the environment), else fetched.
@@ -49,7 +50,7 @@ audit: $(DENY) ## known vulnerabilities; needs the advisory database from the ne
 unit:
 	cargo test --locked --workspace
 
-e2e: wasm setup $(OLD_ENVOY)/.installed $(OLD_PYTHON_SDK)/.installed $(CLIENTS)/node/node_modules/.installed $(PYTHON_SERVERS)/.installed $(FIELD)/node/node_modules/.installed $(KUBERNETES)/node_modules/.installed $(KUBERNETES_TOOLS)/.installed $(ETCD_BIN) $(PROMETHEUS_BIN) $(CHROMIUM_BIN) $(MDBOOK_BIN) conformance-server
+e2e: wasm setup $(OLD_ENVOY)/.installed $(OLD_PYTHON_SDK)/.installed $(CLIENTS)/node/node_modules/.installed $(PYTHON_SERVERS)/.installed $(FIELD)/node/node_modules/.installed $(KUBERNETES)/node_modules/.installed $(KUBERNETES_TOOLS)/.installed $(DEPLOY_TOOLS)/node_modules/.installed $(ETCD_BIN) $(PROMETHEUS_BIN) $(CHROMIUM_BIN) $(MDBOOK_BIN) conformance-server
 	$(VENV)/python -m pytest tests -n 4
 
 conformance: wasm setup conformance-server $(CONFORMANCE)/node_modules/.installed ## the official suite, directly and through the filter
@@ -120,6 +121,11 @@ $(KUBERNETES)/node_modules/.installed: $(KUBERNETES)/package-lock.json .venv/.in
 	$(VENV)/npm ci --prefix $(KUBERNETES) --ignore-scripts --no-audit --no-fund --silent
 	touch $@
 
+# A linter for workflows, and the schema of compose files.
+$(DEPLOY_TOOLS)/node_modules/.installed: $(DEPLOY_TOOLS)/package-lock.json .venv/.installed
+	$(VENV)/npm ci --prefix $(DEPLOY_TOOLS) --ignore-scripts --no-audit --no-fund --silent
+	touch $@
+
 # Debian's package, unpacked without being installed; elsewhere name an etcd in ETCD_BIN.
 $(CURDIR)/.tools/etcd/usr/bin/etcd:
 	mkdir -p .tools/etcd
@@ -149,4 +155,4 @@ $(DENY):
 	cargo install --quiet --locked --root .tools cargo-deny --version 0.20.2
 
 clean:
-	rm -rf target .venv .envoy .tools .demo .clients $(CLIENTS)/node/node_modules $(FIELD)/node/node_modules $(KUBERNETES)/node_modules $(CONFORMANCE)/node_modules
+	rm -rf target .venv .envoy .tools .demo .clients $(CLIENTS)/node/node_modules $(FIELD)/node/node_modules $(KUBERNETES)/node_modules $(DEPLOY_TOOLS)/node_modules $(CONFORMANCE)/node_modules

@@ -73,7 +73,9 @@ class Assistant:
 
 
 @asynccontextmanager
-async def assistant(url: str, token: str, *, mode: str = "auto") -> AsyncIterator[Assistant]:
+async def assistant(
+    url: str, token: str, *, mode: str = "auto", transport: httpx2.AsyncBaseTransport | None = None
+) -> AsyncIterator[Assistant]:
     """A connected client that sends the person's token."""
     sent: list[str] = []
 
@@ -82,7 +84,10 @@ async def assistant(url: str, token: str, *, mode: str = "auto") -> AsyncIterato
             sent.append((await request.aread()).decode())
 
     http = httpx2.AsyncClient(
-        headers={"authorization": f"Bearer {token}"}, timeout=30, event_hooks={"request": [note]}
+        headers={"authorization": f"Bearer {token}"},
+        timeout=30,
+        event_hooks={"request": [note]},
+        transport=transport,
     )
     async with http, Client(streamable_http_client(url, http_client=http), mode=mode) as client:
         yield Assistant(client, sent)

@@ -9,6 +9,7 @@ mod capabilities;
 mod configuration;
 mod host_calls;
 mod metrics;
+mod report_load;
 mod root;
 mod shared;
 mod stream;

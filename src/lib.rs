@@ -57,6 +57,8 @@ pub mod held;
 pub mod host;
 mod integer_ids;
 mod limits;
+#[cfg(any(target_arch = "wasm32", test))]
+mod loaded;
 mod memo;
 pub mod metadata;
 pub mod notes;

@@ -33,8 +33,8 @@ ALERTS = yaml.safe_load((DEPLOY / "alerts.yaml").read_text())
 REASONS = set(re.findall(r"^\| `([a-z_]+)` \|", (ROOT / "docs" / "reasons.md").read_text(), re.MULTILINE))
 NAMES = [rule["alert"] for group in ALERTS["groups"] for rule in group["rules"] if "alert" in rule]
 
-# A crash and a changed tool are not made here: promtool tries these rules with made-up numbers.
-NOT_PROVOKED = {"McpAuthModuleCrashed", "McpAuthToolChanged"}
+# A crash, a changed tool and a second policy are not made here: promtool tries these rules with made-up numbers.
+NOT_PROVOKED = {"McpAuthModuleCrashed", "McpAuthPoliciesDiffer", "McpAuthToolChanged"}
 
 # On one connection, so that one worker has more to check than it checks in a second.
 FORGED = 400

@@ -69,6 +69,13 @@ pub(super) fn now() -> UnixTime {
     UnixTime::from_duration(time.duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
+/// The host's clock, in milliseconds since 1970.
+pub(super) fn now_ms() -> u64 {
+    let time = hostcalls::get_current_time().unwrap_or(UNIX_EPOCH);
+    let time = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// A whole header map. Only in the callback that delivers it, or while it is held.
 pub(super) fn headers(map: MapType) -> Headers {
     Headers::new(hostcalls::get_map_bytes(map).unwrap_or_default())
@@ -139,7 +146,7 @@ pub(super) fn call_answer(size: usize) -> Option<HttpResponse> {
 
 /// Compare-and-swap on data that all workers share. `change` gets the current bytes and returns the new
 /// ones. It runs again on a conflict.
-fn change_shared<T>(
+pub(super) fn change_shared<T>(
     name: &str,
     change: impl Fn(&[u8]) -> Result<(T, Option<Vec<u8>>), StoreError>,
 ) -> Result<T, StoreError> {
@@ -161,6 +168,12 @@ fn change_shared<T>(
         }
     }
     Err(StoreError::Unavailable)
+}
+
+/// The name of the plugin, as Envoy's configuration has it.
+pub(super) fn plugin_name() -> String {
+    let name = hostcalls::get_property(vec!["plugin_name"]);
+    String::from_utf8(name.ok().flatten().unwrap_or_default()).unwrap_or_default()
 }
 
 /// A number among the host's properties.

@@ -1,5 +1,5 @@
-//! Counters in Envoy's stats: `wasmcustom.mcp_auth.decisions.<decision>.<reason>`, with the policy as a
-//! last part if the plugin has several.
+//! Metrics in Envoy's stats: `wasmcustom.mcp_auth.decisions.<decision>.<reason>`, with the policy as a last part if
+//! the plugin has several, and gauges about the last load of a policy, with the plugin's name as a last part.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -7,7 +7,9 @@ use std::collections::HashMap;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::MetricType;
 
+use super::host_calls;
 use crate::audit::Record;
+use crate::loaded::{COMMIT, LoadedNote, VERSION};
 
 /// The metrics of one plugin configuration in one worker. Both labels have a fixed set of values, so the
 /// number of counters is bounded.
@@ -43,6 +45,37 @@ impl Metrics {
 /// A resource's name as the last part of a stat's: `.crm_example_com_mcp`.
 fn stat_name(resource: &str) -> String {
     let (_, name) = resource.split_once("://").unwrap_or_default();
+    format!(".{}", plain(name))
+}
+
+/// The gauges after a policy was loaded (with its note) or refused.
+pub(super) fn report_load(plugin: &str, loaded: Option<&LoadedNote>) {
+    let plugin = plain(plugin);
+    let (version, commit) = (plain(VERSION), plain(COMMIT.unwrap_or("unknown")));
+    set_gauge(&format!("mcp_auth.build.{version}.{commit}"), 1);
+    // Envoy does not load the policy in force again when its file is restored after a refusal. So the gauge has the
+    // time of the refusal, which Envoy's `update_time` then exceeds.
+    let refused_ms = match loaded {
+        Some(_) => 0,
+        None => host_calls::now_ms(),
+    };
+    set_gauge(
+        &format!("mcp_auth.policy_refused_time.{plugin}"),
+        refused_ms,
+    );
+    if let Some(note) = loaded {
+        set_gauge(&format!("mcp_auth.policy_hash.{plugin}"), note.number());
+    }
+}
+
+fn set_gauge(name: &str, value: u64) {
+    if let Ok(gauge) = hostcalls::define_metric(MetricType::Gauge, name) {
+        let _ = hostcalls::record_metric(gauge, value);
+    }
+}
+
+/// A name as one part of a stat's.
+fn plain(name: &str) -> String {
     let plain = |letter: char| {
         if letter.is_ascii_alphanumeric() {
             letter
@@ -50,7 +83,5 @@ fn stat_name(resource: &str) -> String {
             '_'
         }
     };
-    std::iter::once('.')
-        .chain(name.chars().map(plain))
-        .collect()
+    name.chars().map(plain).collect()
 }

@@ -8,6 +8,7 @@ use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel};
 use super::capabilities;
 use super::configuration;
 use super::host_calls;
+use super::report_load;
 use super::shared::Shared;
 use super::stream::StreamContext;
 use crate::accounts::token_exchange::TokenExchanger;
@@ -45,9 +46,13 @@ impl RootContext for Root {
             return false;
         }
         let configuration = host_calls::buffer(BufferType::PluginConfiguration, size);
-        match load(&configuration, self.id) {
-            Ok(policies) => {
+        match configuration::to_json(&configuration)
+            .map_err(|error| vec![error])
+            .and_then(|json| Ok((load(&json, self.id)?, json)))
+        {
+            Ok((policies, json)) => {
                 Shared::start();
+                report_load::loaded(&json, &policies);
                 self.policies = Some(Rc::new(policies));
                 true
             }
@@ -56,6 +61,7 @@ impl RootContext for Root {
                 for error in policy::report(errors) {
                     host_calls::log(LogLevel::Error, &format!("policy not loaded: {error}"));
                 }
+                report_load::refused();
                 false
             }
         }
@@ -94,9 +100,9 @@ impl Root {
     }
 }
 
-fn load(configuration: &[u8], root: u32) -> Result<Policies<Rc<Shared>>, Vec<PolicyError>> {
+fn load(json: &[u8], root: u32) -> Result<Policies<Rc<Shared>>, Vec<PolicyError>> {
     let held = HeldBytes::default();
-    Policies::parse(&configuration::to_json(configuration))?.try_map(|policy| {
+    Policies::parse(json)?.try_map(|policy| {
         let environment = |name: &str| std::env::var(name).ok();
         let verifier = Verifier::with_environment(policy.issuers.clone(), &environment)
             .map_err(|error| vec![PolicyError::new(error.path(), error.to_string())])?;

@@ -34,8 +34,12 @@ pub(crate) fn read_timed(path: &Path) -> Result<Vec<(Option<SystemTime>, Value)>
     }
 }
 
-/// The time at the start of a line: of Envoy's access log, or of its own log.
+/// The time at the start of a line, of Envoy's access log or of its own log; or the member `time` of a JSON line.
 fn time(line: &str) -> Option<SystemTime> {
+    let line = match line.split_once("\"time\":\"") {
+        Some((_, time)) if line.starts_with('{') => time,
+        _ => line,
+    };
     let seconds = line.trim_start_matches('[').get(..19)?;
     humantime::parse_rfc3339_weak(seconds).ok()
 }
@@ -46,6 +50,8 @@ fn record(line: &str) -> Option<Value> {
     starts.find_map(|start| {
         let record: Value = serde_json::from_str(line.get(start..)?.trim_end()).ok()?;
         let record = match record.get("record") {
+            // Envoy's `json_format` writes the record as a text.
+            Some(Value::String(text)) => serde_json::from_str(text).ok()?,
             Some(inner) => inner.clone(),
             None => record,
         };
@@ -76,12 +82,14 @@ mod tests {
             format!("2026-11-29T12:00:00Z POST /mcp HTTP/1.1 200 - 3ms id {json}"),
             format!("[info][wasm] wasm log mcp_auth: mcp_auth_access {json}"),
             format!(r#"{{"listener":"x","record":{json}}}"#),
+            serde_json::json!({"listener": "x", "record": json}).to_string(),
         ] {
             assert_eq!(record(&line).unwrap()["reason"], "no_role", "{line}");
         }
         assert!(record("POST /mcp {\"a\": 1}").is_none());
         let start = time("2026-11-29T12:00:00.123Z POST");
         assert!(start.is_some() && start == time("[2026-11-29 12:00:00.456][info]"));
+        assert!(start.is_some() && start == time(r#"{"a":1,"time":"2026-11-29T12:00:00.123Z"}"#));
         assert!(time(json).is_none());
     }
 }

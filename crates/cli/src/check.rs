@@ -40,6 +40,8 @@ struct CheckResult {
     configurations: Vec<Vec<(Policy, Value)>>,
     /// Whether the file is a policy alone.
     is_alone: bool,
+    /// The SHA-256 of a policy that is alone.
+    sha256: String,
     /// What to do about mistakes.
     next: String,
 }
@@ -94,6 +96,7 @@ fn check(arguments: &CheckArguments) -> Result<CheckResult, Failure> {
             found: loaded.warnings,
             configurations: vec![loaded.policies],
             is_alone: true,
+            sha256: loaded.sha256,
             next: String::new(),
         }),
         Err(failure) if failure.found.is_empty() => Err(failure),
@@ -115,6 +118,7 @@ impl CheckResult {
             found: Diagnostic::all(file, written, checked.notes.0),
             configurations: documents.map(|documents| documents.policies).collect(),
             is_alone: false,
+            sha256: String::new(),
             next: format!("mend {them}, then run `mcp-auth check {file}` again"),
         }
     }
@@ -133,7 +137,9 @@ impl CheckResult {
         let mut text = format!("{file}: ok{warnings}: {}\n", contents.join("; "));
         if let Some(buffer) = self.buffer().filter(|_| self.is_alone) {
             text.push_str(&format!(
-                "Envoy needs per_connection_buffer_limit_bytes: {buffer} or more\n"
+                "Envoy needs per_connection_buffer_limit_bytes: {buffer} or more\n\
+                 sha256 {}, as in the filter's log\n",
+                self.sha256
             ));
         }
         text

@@ -17,6 +17,8 @@ pub(crate) struct Loaded {
     pub(crate) policies: Vec<(Policy, Value)>,
     /// The warnings.
     pub(crate) warnings: Vec<Diagnostic>,
+    /// The SHA-256 of the configuration, as the filter's log has it.
+    pub(crate) sha256: String,
 }
 
 /// The policies of a configuration that the filter loads, each with the document it was made from.
@@ -26,6 +28,8 @@ pub(crate) struct PolicyDocuments {
     pub(crate) policies: Vec<(Policy, Value)>,
     /// Rules that are valid and probably not intended.
     pub(crate) warnings: Vec<PolicyError>,
+    /// The SHA-256 of the configuration.
+    pub(crate) sha256: String,
 }
 
 impl PolicyDocuments {
@@ -33,6 +37,7 @@ impl PolicyDocuments {
     pub(crate) fn of(json: Value) -> Result<Self, Vec<PolicyError>> {
         let policies = Policies::parse(json.to_string().as_bytes())?;
         let warnings = policies.warnings();
+        let sha256 = policy::fingerprint(&json);
         let documents = match json.get("policies") {
             Some(Value::Array(documents)) => documents.clone(),
             _ => vec![json],
@@ -40,6 +45,7 @@ impl PolicyDocuments {
         Ok(Self {
             policies: policies.into_vec().into_iter().zip(documents).collect(),
             warnings,
+            sha256,
         })
     }
 }
@@ -133,6 +139,7 @@ pub(crate) fn parse_with(
     Ok(Loaded {
         warnings: Diagnostic::all(file, written, warnings),
         policies: documents.policies,
+        sha256: documents.sha256,
     })
 }
 

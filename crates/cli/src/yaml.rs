@@ -2,11 +2,9 @@
 
 mod mistake;
 
-use saphyr::{LoadableYamlNode, MarkedYaml, Marker, Scalar, YamlData};
-use serde_json::{Map, Value};
-
-/// The maximum nesting depth of a policy.
-const MAX_DEPTH: usize = 64;
+use policy::yaml::{self, YamlMistake};
+use saphyr::{LoadableYamlNode, MarkedYaml, Marker, YamlData};
+use serde_json::Value;
 
 /// A YAML document.
 #[derive(Debug)]
@@ -119,7 +117,7 @@ impl<'d, 't> YamlNode<'d, 't> {
 
     /// The value as JSON, in the form that Envoy gives to the filter.
     pub(crate) fn to_json(self) -> Result<Value, YamlError> {
-        to_json(self.0, MAX_DEPTH)
+        Ok(yaml::to_json(self.0)?)
     }
 
     /// The position of the value at a policy path such as `roles.manager.tools[0]`, or of the nearest outer
@@ -208,56 +206,9 @@ impl YamlError {
     }
 }
 
-fn to_json(node: &MarkedYaml<'_>, depth: usize) -> Result<Value, YamlError> {
-    let refuse = |message: &str| Err(YamlError::new(Place::of(node.span.start), message));
-    let Some(depth) = depth.checked_sub(1) else {
-        return refuse("nested too deeply");
-    };
-    match &node.data {
-        YamlData::Value(scalar) => match scalar_to_json(scalar) {
-            Some(value) => Ok(value),
-            None => refuse("not a number that JSON has"),
-        },
-        YamlData::Sequence(items) => {
-            let items = items.iter().map(|item| to_json(item, depth));
-            Ok(Value::Array(items.collect::<Result<_, _>>()?))
-        }
-        YamlData::Mapping(members) => {
-            let mut object = Map::new();
-            for (key, value) in members {
-                object.insert(key_text(key)?.to_owned(), to_json(value, depth)?);
-            }
-            Ok(Value::Object(object))
-        }
-        YamlData::Tagged(..) => refuse("YAML tags are not accepted; write the value without it"),
-        YamlData::Alias(_) | YamlData::BadValue | YamlData::Representation(..) => {
-            refuse("not a value that JSON has")
-        }
-    }
-}
-
-fn scalar_to_json(scalar: &Scalar<'_>) -> Option<Value> {
-    Some(match scalar {
-        Scalar::Null => Value::Null,
-        Scalar::Boolean(value) => Value::Bool(*value),
-        Scalar::Integer(value) => Value::from(*value),
-        Scalar::FloatingPoint(value) => {
-            Value::Number(serde_json::Number::from_f64(value.into_inner())?)
-        }
-        Scalar::String(text) => Value::String(text.clone().into_owned()),
-    })
-}
-
-/// A key, which in a policy is always a string.
-fn key_text<'n>(key: &'n MarkedYaml<'_>) -> Result<&'n str, YamlError> {
-    let refuse = |message: &str| Err(YamlError::new(Place::of(key.span.start), message));
-    match &key.data {
-        // Envoy does not merge: it would read this as a name.
-        YamlData::Value(Scalar::String(text)) if text == "<<" => refuse(
-            "merge keys are not accepted; use an alias for a whole value, or repeat the keys",
-        ),
-        YamlData::Value(Scalar::String(text)) => Ok(text),
-        _ => refuse("expected a string as key; put quotes around it"),
+impl From<YamlMistake> for YamlError {
+    fn from(mistake: YamlMistake) -> Self {
+        Self::new(Place::of(mistake.at), mistake.message)
     }
 }
 

@@ -12,6 +12,7 @@ pub mod document;
 mod dpop;
 mod endpoint;
 mod error;
+mod fingerprint;
 mod issuers;
 mod known_tools;
 mod lint;
@@ -36,6 +37,7 @@ mod upstream;
 mod uri_names;
 mod value;
 mod view;
+pub mod yaml;
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -50,6 +52,7 @@ pub use document::{
     Subject,
 };
 pub use error::{PolicyError, report};
+pub use fingerprint::{fingerprint, parts};
 pub use known_tools::KnownTools;
 pub use metadata::Metadata;
 pub use origins::Origins;
