@@ -4,24 +4,13 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use base::seal::Sealer;
 use base::time::UnixTime;
-use mcp::headers::Headers;
-use mcp_auth_filter::accounts::Clients;
-use mcp_auth_filter::accounts::token_exchange::TokenExchanger;
-use mcp_auth_filter::audit::Record;
-use mcp_auth_filter::credential::Credential;
-use mcp_auth_filter::engine::{Engine, Secrets};
-use mcp_auth_filter::host::dry_run::{DryRun, Nothing};
+use explanation::{ExplainError, ExplainedRequest, RequestInputs, Surroundings};
 use mcp_auth_filter::step::End;
-use mcp_auth_filter::transaction::{Peer, Transaction};
-use oauth::client::TokenClient;
-use oauth::{BearerToken, Verifier};
-use policy::{Authorization, Policy, Subject};
+use policy::Policy;
 use serde_json::{Map, Value};
 
-use crate::answer::{self, Answer};
-use crate::{CommandOutput, Failure, caller_token, files, policy_file, report, request_headers};
+use crate::{CommandOutput, Failure, files, policy_file, report};
 
 /// The arguments of `mcp-auth explain`.
 #[derive(Debug, clap::Args)]
@@ -59,22 +48,6 @@ pub(crate) struct ExplainArguments {
     json: bool,
 }
 
-/// A judged request.
-pub(crate) struct ExplainedRequest {
-    /// The access-log record.
-    pub(crate) record: Record,
-    /// The end of the request.
-    pub(crate) end: End,
-    /// The body as it arrived.
-    pub(crate) body: Vec<u8>,
-    /// The answer that the caller receives.
-    pub(crate) answer: Option<Answer>,
-    /// The claims that were filled in.
-    pub(crate) filled_in: Vec<&'static str>,
-    /// The variable with the key of the hash that stands for callers, if it is not set here.
-    pub(crate) missing_key: Option<String>,
-}
-
 pub(crate) fn run(arguments: &ExplainArguments) -> Result<CommandOutput, Failure> {
     let mut paths = vec![&*arguments.policy, &arguments.request];
     paths.extend(arguments.claims.as_deref());
@@ -90,7 +63,7 @@ pub(crate) fn run(arguments: &ExplainArguments) -> Result<CommandOutput, Failure
     headers.extend(view_as(arguments, &policy)?);
     let claims = arguments.claims.as_deref();
     let inputs = RequestInputs {
-        claims: claims.map(caller_token::read).transpose()?,
+        claims: claims.map(read_claims).transpose()?,
         body: files::read(&arguments.request)?,
         response: arguments.response.as_deref().map(files::read).transpose()?,
         headers,
@@ -100,7 +73,7 @@ pub(crate) fn run(arguments: &ExplainArguments) -> Result<CommandOutput, Failure
     Ok(CommandOutput {
         status: u8::from(matches!(judged.end, End::Reply(_))),
         stdout: if arguments.json {
-            report::json(judged)
+            format!("{:#}\n", judged.to_json())
         } else {
             report::text(judged, &policy, claims.map(files::name).as_deref())
         },
@@ -108,70 +81,55 @@ pub(crate) fn run(arguments: &ExplainArguments) -> Result<CommandOutput, Failure
     })
 }
 
-/// A request, and what is known about its caller.
-#[derive(Debug, Default)]
-pub(crate) struct RequestInputs {
-    /// The claims of the caller's token.
-    pub(crate) claims: Option<Map<String, Value>>,
-    /// The body.
-    pub(crate) body: Vec<u8>,
-    /// The server's answer.
-    pub(crate) response: Option<Vec<u8>>,
-    /// Headers that replace those of a client, as `--header` has them.
-    pub(crate) headers: Vec<String>,
-    /// The seconds since the sign-in.
-    pub(crate) age: Option<u64>,
-}
-
 /// Decides about a request, like the proxy.
 pub(crate) fn decide(
-    mut policy: Policy,
+    policy: Policy,
     inputs: RequestInputs,
 ) -> Result<(ExplainedRequest, Rc<Policy>), Failure> {
-    let now = now();
-    let token = token(inputs.claims, inputs.age, &mut policy, now)?;
-    let (body, given) = (inputs.body, inputs.headers);
-    let headers =
-        request_headers::headers(&policy, &body, token.as_ref(), &given, now.whole_seconds())?;
-    let policy = Rc::new(policy);
-    let (mut record, end, answer) = judge(&policy, headers, &body, inputs.response, now)?;
-    let missing_key = missing_key(&policy);
-    if missing_key.is_some() {
-        (record.subject, record.account) = (None, None);
-        record.actors.clear();
-    }
-    let judged = ExplainedRequest {
-        record,
-        end,
-        body,
-        answer,
-        filled_in: token.map_or_else(Vec::new, |token| token.filled_in),
-        missing_key,
+    let key = policy.audit.key_env.as_deref();
+    let key = key.and_then(|name| std::env::var(name).ok());
+    let surroundings = Surroundings {
+        now: now(),
+        audit_key: key.filter(|key| !key.is_empty()),
     };
-    Ok((judged, policy))
+    Ok(explanation::decide(policy, inputs, surroundings)?)
 }
 
-/// The caller's token, made from its claims. `None` with `local`.
-fn token(
-    claims: Option<Map<String, Value>>,
-    age: Option<u64>,
-    policy: &mut Policy,
-    now: UnixTime,
-) -> Result<Option<caller_token::Token>, Failure> {
-    match (claims, &policy.local) {
-        (Some(claims), None) => {
-            caller_token::sign(policy, claims, age, now.whole_seconds()).map(Some)
-        }
-        (None, Some(_)) => Ok(None),
-        (Some(_), Some(_)) => Err(Failure::usage(
-            "the policy names the caller, under `local`",
-            "leave --claims away",
-        )),
-        (None, None) => Err(Failure::usage(
-            "the request has no caller",
-            "give a token's claims with --claims FILE",
-        )),
+impl From<ExplainError> for Failure {
+    fn from(error: ExplainError) -> Self {
+        let next = match &error {
+            ExplainError::Claims(_) => {
+                "write a token's claims as one JSON object, such as {\"sub\": \"u1\"}: the middle part \
+                 of a JWT, base64url-decoded"
+            }
+            ExplainError::NoHeader(_) => {
+                "write `--header 'Name: value'`, or `--header 'Name:'` to leave one out"
+            }
+            ExplainError::TokenAsHeader => {
+                "leave the header away; `--header 'Authorization:'` explains a request without token"
+            }
+            ExplainError::CallerOfPolicy => "leave --claims away",
+            ExplainError::NoCaller => "give a token's claims with --claims FILE",
+            ExplainError::Signing(_) | ExplainError::Key(_) | ExplainError::Undecided => {
+                "report this as a bug, with the files"
+            }
+        };
+        Self::usage(error.to_string(), next)
     }
+}
+
+/// Reads a file of claims.
+pub(crate) fn read_claims(path: &Path) -> Result<Map<String, Value>, Failure> {
+    let claims = explanation::read_claims(&files::read(path)?);
+    claims.map_err(|error| {
+        let message = match &error {
+            ExplainError::Claims(error) => {
+                format!("{} holds no claims: {error}", files::name(path))
+            }
+            other => other.to_string(),
+        };
+        Failure::usage(message, Failure::from(error).next)
+    })
 }
 
 /// The value of the header that asks for a view.
@@ -203,100 +161,4 @@ fn refuse_two_from_stdin(paths: &[&Path]) -> Result<(), Failure> {
 fn now() -> UnixTime {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     UnixTime::from_duration(since.unwrap_or_default())
-}
-
-/// Runs the request through a transaction, like a host.
-fn judge(
-    policy: &Rc<Policy>,
-    headers: Headers,
-    body: &[u8],
-    response: Option<Vec<u8>>,
-    now: UnixTime,
-) -> Result<(Record, End, Option<Answer>), Failure> {
-    let bug = |what: &str| Failure::usage(what, "report this as a bug, with the files");
-    let verifier = Verifier::new(policy.issuers.clone())
-        .map_err(|error| bug(&format!("the claims' key is not accepted: {error}")))?;
-    let secrets = stand_ins(policy);
-    preload_exchanged(policy, &secrets, &headers);
-    let engine = Rc::new(Engine::new(Rc::clone(policy), secrets, verifier));
-    let mut transaction = Transaction::new(Rc::clone(&engine), now);
-    // With `local` the request comes from this machine.
-    transaction.set_peer(Peer::of(b"127.0.0.1:1", b"127.0.0.1:2"));
-    let worker = DryRun::new(engine, Rc::new(Nothing::default()), now);
-    let end = worker.request(&mut transaction, headers, body);
-    let end = end.ok_or_else(|| bug("the request was not decided"))?;
-    let (status, answer) = match (&end, response) {
-        (End::Reply(reply), _) => (reply.status, None),
-        (End::Forward(_), None) => (0, None),
-        (End::Forward(_), Some(sent)) => (200, Some(answer::pass(&mut transaction, sent, now))),
-    };
-    let record = transaction.finish(status, mcp_auth_filter::transaction::Ending::Whole, now);
-    let record = record.ok_or_else(|| bug("there is no record"))?;
-    Ok((record, end, answer))
-}
-
-/// A token in place of the one that only the authorization server can issue.
-fn preload_exchanged(policy: &Policy, secrets: &Secrets, headers: &Headers) {
-    let authorization = headers.one("authorization").ok().flatten();
-    let token = authorization.and_then(BearerToken::of_header);
-    let (Some(exchanger), Authorization::Exchange(exchange), Some(token)) =
-        (&secrets.exchanger, &policy.upstream.authorization, token)
-    else {
-        return;
-    };
-    let place =
-        |client: &TokenClient| format!("{}{}", client.endpoint.cluster, client.endpoint.path);
-    let first = place(&exchange.client);
-    let second = exchange.id_jag.as_ref().map(place);
-    let second = second.map_or_else(String::new, |second| format!(", then at {second}"));
-    let stand_in = format!("(what the caller's token is exchanged for at {first}{second})");
-    if let Ok(credential) = Credential::new("Bearer", &stand_in) {
-        exchanger.preload_for_dry_run(token.digest(), credential, UnixTime::MAX);
-    }
-}
-
-/// The key of the hash that stands for callers in the log.
-fn audit_key(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|key| !key.is_empty())
-}
-
-/// The variable with this key, if the log has hashes and the variable is not set here.
-fn missing_key(policy: &Policy) -> Option<String> {
-    let name = policy.audit.key_env.as_deref()?;
-    let is_missing = policy.audit.subject == Subject::Hash && audit_key(name).is_none();
-    is_missing.then(|| name.to_owned())
-}
-
-/// Secrets in place of those that only the proxy has.
-fn stand_ins(policy: &Policy) -> Secrets {
-    const STAND_IN: &str = "in place of a key that only the proxy has";
-    let sealer = policy
-        .seal
-        .as_ref()
-        .and_then(|_| Sealer::new(STAND_IN).ok());
-    let credential = match &policy.upstream.authorization {
-        Authorization::Static(credential) => {
-            let stand_in = format!("(the value of {})", credential.env);
-            Credential::new(&credential.scheme, &stand_in).ok()
-        }
-        _ => None,
-    };
-    let exchanger = match &policy.upstream.authorization {
-        Authorization::Exchange(exchange) => {
-            let exchanger = TokenExchanger::new((**exchange).clone(), Clients::default());
-            Some(Rc::new(exchanger))
-        }
-        _ => None,
-    };
-    Secrets {
-        audit_key: policy.audit.key_env.as_deref().map(|name| {
-            audit_key(name)
-                .unwrap_or_else(|| STAND_IN.to_owned())
-                .into()
-        }),
-        sealer: sealer.map(Rc::new),
-        credential: credential.map(Rc::new),
-        exchanger,
-        ..Secrets::default()
-    }
 }

@@ -3,10 +3,8 @@
 
 mod access;
 mod access_log;
-mod answer;
 mod arguments;
 mod audit;
-mod caller_token;
 mod cases;
 mod check;
 mod check_tools;
@@ -17,27 +15,24 @@ mod init;
 mod pin;
 mod policy_file;
 mod policy_needs;
-mod proof;
 mod proxy_file;
 mod reasons;
 mod render;
 mod report;
-mod request_headers;
 mod run;
 mod schema;
 mod shell;
 mod subject_hash;
 mod terminal_text;
 mod tool_list;
-mod value_changes;
 mod who;
-mod yaml;
 
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use explanation::{value_changes, yaml};
 
 /// Checks and explains the policies of mcp-auth-filter.
 #[derive(Debug, Parser)]

@@ -3,10 +3,12 @@
 use std::fmt::Display;
 use std::path::Path;
 
-use policy::{Policies, Policy, PolicyError};
+pub(crate) use explanation::PolicyDocuments;
+use explanation::yaml::Place;
+use explanation::{Mistake, PolicyText, PolicyTextError};
+use policy::{Policy, PolicyError};
 use serde_json::Value;
 
-use crate::yaml::{Place, YamlDocument, YamlError, YamlNode};
 use crate::{Failure, files, terminal_text};
 
 /// A configuration that the filter would load.
@@ -16,31 +18,6 @@ pub(crate) struct Loaded {
     pub(crate) policies: Vec<(Policy, Value)>,
     /// The warnings, one line each.
     pub(crate) warnings: String,
-}
-
-/// The policies of a configuration that the filter loads, each with the document it was made from.
-#[derive(Debug)]
-pub(crate) struct PolicyDocuments {
-    /// At least one.
-    pub(crate) policies: Vec<(Policy, Value)>,
-    /// Rules that are valid and probably not intended.
-    pub(crate) warnings: Vec<PolicyError>,
-}
-
-impl PolicyDocuments {
-    /// Reads and checks a configuration, as the filter does.
-    pub(crate) fn of(json: Value) -> Result<Self, Vec<PolicyError>> {
-        let policies = Policies::parse(json.to_string().as_bytes())?;
-        let warnings = policies.warnings();
-        let documents = match json.get("policies") {
-            Some(Value::Array(documents)) => documents.clone(),
-            _ => vec![json],
-        };
-        Ok(Self {
-            policies: policies.into_vec().into_iter().zip(documents).collect(),
-            warnings,
-        })
-    }
 }
 
 impl Loaded {
@@ -107,105 +84,52 @@ pub(crate) fn parse_with(
     written: &str,
     more_warnings: &dyn Fn(&PolicyDocuments) -> Vec<PolicyError>,
 ) -> Result<Loaded, Failure> {
-    let not_yaml = |error: YamlError| {
-        let line = line(file, error.place, error.message);
-        refused(&line, format!("mend it, then run `mcp-auth check {file}`"))
-    };
-    let documents = YamlDocument::read_all(written).map_err(not_yaml)?;
-    for document in &documents {
-        refuse_other_kind(file, document)?;
-    }
-    let document = YamlDocument::single(documents).map_err(not_yaml)?;
-    let json = document.root().to_json().map_err(not_yaml)?;
-    let documents =
-        PolicyDocuments::of(json).map_err(|errors| mistakes(file, &document, &errors))?;
-    let mut warnings = documents.warnings.clone();
-    warnings.extend(more_warnings(&documents));
+    let text = PolicyText::parse(written, more_warnings).map_err(|error| refused(file, error))?;
     Ok(Loaded {
-        warnings: lines(file, &document, "warning: ", &warnings).concat(),
-        policies: documents.policies,
+        warnings: lines(file, "warning: ", &text.warnings).concat(),
+        policies: text.policies,
     })
 }
 
 /// The failure for a policy that the filter does not load.
-fn mistakes(file: &str, document: &YamlDocument<'_>, errors: &[PolicyError]) -> Failure {
-    let them = if errors.len() == 1 { "it" } else { "them" };
-    let mut report = policy::report(lines(file, document, "", errors)).concat();
-    if !report.ends_with('\n') {
-        report.push('\n');
-    }
-    refused(
-        &report,
-        format!(
-            "mend {them}, then run `mcp-auth check {file}` again; Envoy does not load it as it is. \
-             `mcp-auth schema` prints what a policy may say"
-        ),
-    )
-}
-
-/// Refuses a document that is the whole configuration of a proxy.
-fn refuse_other_kind(file: &str, document: &YamlDocument<'_>) -> Result<(), Failure> {
-    let (what, key, under) = match document.root().get("kind").and_then(YamlNode::text) {
-        Some("EnvoyFilter") => ("an Istio EnvoyFilter", "kind", "`configuration.value`"),
-        Some("WasmPlugin") => ("an Istio WasmPlugin", "kind", "`pluginConfig`"),
-        Some("EnvoyExtensionPolicy") => {
-            let what = "an Envoy Gateway EnvoyExtensionPolicy";
-            (what, "kind", "`config`")
-        }
-        Some(_) if document.root().get("apiVersion").is_some() => {
-            let what = "a Kubernetes resource";
-            (what, "kind", "the filter's configuration")
-        }
-        _ if document.root().get("static_resources").is_some() => {
-            let what = "a whole Envoy configuration";
-            (
-                what,
-                "static_resources",
-                "the filter's `configuration.value`",
-            )
-        }
-        // A policy may have these keys too. It always has `resource`.
-        _ if document.root().get("resources").is_some()
-            && document.root().get("resource").is_none() =>
-        {
-            let what = "a file for Envoy's discovery";
-            (what, "resources", "the filter's `configuration.value`")
-        }
-        _ => return Ok(()),
+fn refused(file: &str, error: PolicyTextError) -> Failure {
+    let of_lines = |message: String, next: String| Failure {
+        message,
+        next,
+        status: 1,
     };
-    let message = format!("this is {what}; expected the policy alone");
-    Err(refused(
-        &line(file, document.root().place(key), message),
-        format!("put what is under {under} into a file of its own and check that"),
-    ))
+    match error {
+        PolicyTextError::NotYaml(error) => of_lines(
+            line(file, error.place, error.message),
+            format!("mend it, then run `mcp-auth check {file}`"),
+        ),
+        PolicyTextError::OtherKind { mistake, under } => of_lines(
+            line(file, mistake.place, mistake.message),
+            format!("put what is under {under} into a file of its own and check that"),
+        ),
+        PolicyTextError::Mistakes(mistakes) => {
+            let them = if mistakes.len() == 1 { "it" } else { "them" };
+            let mut report = policy::report(lines(file, "", &mistakes)).concat();
+            if !report.ends_with('\n') {
+                report.push('\n');
+            }
+            let next = format!(
+                "mend {them}, then run `mcp-auth check {file}` again; Envoy does not load it as it is. \
+                 `mcp-auth schema` prints what a policy may say"
+            );
+            of_lines(report, next)
+        }
+    }
 }
 
-/// One line for each error, in the order of the file.
-fn lines(
-    file: &str,
-    document: &YamlDocument<'_>,
-    kind: &str,
-    errors: &[PolicyError],
-) -> Vec<String> {
-    let mut placed: Vec<_> = errors
-        .iter()
-        .map(|error| (document.root().place(&error.path), error))
-        .collect();
-    placed.sort_by_key(|(place, _)| *place);
-    let line = |(place, error)| line(file, place, format!("{kind}{error}"));
-    placed.into_iter().map(line).collect()
+/// One line for each mistake.
+fn lines(file: &str, kind: &str, mistakes: &[Mistake]) -> Vec<String> {
+    let line = |mistake: &Mistake| line(file, mistake.place, format!("{kind}{}", mistake.message));
+    mistakes.iter().map(line).collect()
 }
 
 /// A message with its position in a file.
 pub(crate) fn line(file: &str, place: Place, message: impl Display) -> String {
     let message = terminal_text::printable(&message.to_string());
     format!("{file}:{}:{}: {message}\n", place.line, place.column)
-}
-
-fn refused(lines: &str, next: String) -> Failure {
-    Failure {
-        message: lines.to_owned(),
-        next,
-        status: 1,
-    }
 }

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
+use explanation::RequestInputs;
 use mcp_auth_filter::authorize::Target;
 use serde_json::{Value, json};
 
 use crate::access::{self, Access, TargetKind};
-use crate::explain::{self, RequestInputs};
+use crate::explain;
 use crate::terminal_text::printable;
-use crate::{CommandOutput, Failure, caller_token, policy_file, tool_list};
+use crate::{CommandOutput, Failure, policy_file, tool_list};
 
 /// The arguments of `mcp-auth who`.
 #[derive(Debug, clap::Args)]
@@ -61,7 +62,7 @@ pub(crate) fn run(arguments: &WhoArguments) -> Result<CommandOutput, Failure> {
                 caller: role,
             })),
             Some(claims) => {
-                let claims = caller_token::read(claims)?;
+                let claims = explain::read_claims(claims)?;
                 rows.push(of_caller(&tool, claims, &document)?);
             }
         }
