@@ -217,7 +217,7 @@ mod tests {
             .map(|mistake| mistake["line"].as_u64().unwrap())
             .collect();
         assert!(lines.contains(&2) && lines.contains(&3), "{shown:#}");
-        let shown = super::view(PlaygroundInputs {
+        let shown = view(PlaygroundInputs {
             policy: "a: [1".to_owned(),
             ..PlaygroundInputs::default()
         });
