@@ -223,35 +223,64 @@ def test_a_problem_is_shown_at_its_field(playground: Callable[..., Playground]) 
     assert page.verdict()[1] == "token_expired"
 
 
-@pytest.mark.parametrize(
-    ("before", "offered", "not_offered"),
-    [
-        ("", ["resource", "roles", "policies"], ["redact"]),
-        ("resource: x\nroles:\n  a:\n    ", ["tools", "deny", "extends"], ["resource", "issuers"]),
-        ("roles:\n  a:\n    tools: [x]\n    ", ["deny"], ["tools"]),
-        ("roles:\n  a: {tools: [x, y], ", ["deny"], ["tools", "resource"]),
-        ("issuers:\n  - issuer: x\n    ", ["jwks", "identity"], ["issuer", "roles"]),
-        ("issuers:\n- issuer: x\n  jwks: {", ["cluster", "path"], ["issuer"]),
-        ("issuers:\n  - ", ["issuer", "jwks"], ["roles"]),
-        ("results:\n  - tools: [x]\n    owner: {", ["field", "is"], ["redact"]),
-        ("mode: ", ["observe", "enforce"], ["resource"]),
-        ("issuers:\n  - algorithms: [", ["ES256"], ["issuer"]),
-        ("arguments:\n  role: ", ["remove", "reject"], ["role"]),
-        ("tools:\n  crm.a:\n    max_token_age: 5m\nroles:\n  b:\n    ", ["tools"], ["max_token_age"]),
-    ],
-)
-def test_the_editor_offers_the_keys_of_the_schema(
-    playground: Callable[..., Playground], before: str, offered: list[str], not_offered: list[str]
-) -> None:
+def test_one_of_several_policies_is_chosen(playground: Callable[..., Playground]) -> None:
     page = playground()
-    page.write("policy", before)
+    policies = [
+        {
+            "resource": f"http://127.0.0.1:10000/{name}",
+            "local": {"user": "me", "roles": ["reader"]},
+            "roles": {"reader": {"tools": tools}},
+            "seal": {"key_env": "MCP_AUTH_KEY"},
+        }
+        for name, tools in (("mcp", ["crm.get_x"]), ("other", ["nothing"]))
+    ]
+    page.write("claims", "")
+    page.write("request", CALL.replace('"organization_id": "org-globex"', ""))
+    page.write("policy", json.dumps({"policies": policies}))
+    assert page.verdict() == ("approved", "allowed"), page.shown("main")
+    page.person.run(page.person.page.get_by_label("Policy of").select_option("http://127.0.0.1:10000/other"))
+    page.judged()
+    assert page.verdict() == ("blocked", "no_role")
+
+
+def test_an_event_stream_is_shown_as_the_client_gets_it(playground: Callable[..., Playground]) -> None:
+    page = playground()
+    page.example(12)
+    message = json.dumps(json.loads(page.text("answer")))
+    page.write("answer", f"event: message\ndata: {message}\n\n")
+    assert "data: " in page.part("received") and "4111" not in page.part("received")
+
+
+# What is written before the cursor, and what is and is not offered there.
+COMPLETIONS = [
+    ("", ["resource", "roles", "policies"], ["redact"]),
+    ("resource: x\nroles:\n  a:\n    ", ["tools", "deny", "extends"], ["resource", "issuers"]),
+    ("roles:\n  a:\n    tools: [x]\n    ", ["deny"], ["tools"]),
+    ("roles:\n  a: {tools: [x, y], ", ["deny"], ["tools", "resource"]),
+    ("issuers:\n  - issuer: x\n    ", ["jwks", "identity"], ["issuer", "roles"]),
+    ("issuers:\n- issuer: x\n  jwks: {", ["cluster", "path"], ["issuer"]),
+    ("issuers:\n  - ", ["issuer", "jwks"], ["roles"]),
+    ("results:\n  - tools: [x]\n    owner: {", ["field", "is"], ["redact"]),
+    ("mode: ", ["observe", "enforce"], ["resource"]),
+    ("issuers:\n  - algorithms: [", ["ES256"], ["issuer"]),
+    ("arguments:\n  role: ", ["remove", "reject"], ["role"]),
+    ("tools:\n  crm.a:\n    max_token_age: 5m\nroles:\n  b:\n    ", ["tools"], ["max_token_age"]),
+]
+
+
+def test_the_editor_offers_the_keys_of_the_schema(playground: Callable[..., Playground]) -> None:
+    page = playground()
     keyboard = page.person.page.keyboard
-    page.person.run(keyboard.press("Control+End"))
-    page.person.run(keyboard.press("Control+Space"))
     options = page.person.page.locator("#policy .cm-tooltip-autocomplete .cm-completionLabel")
-    page.person.run(options.first.wait_for())
-    labels = page.person.run(options.all_text_contents())
-    assert set(offered) <= set(labels) and not set(not_offered) & set(labels), labels
+    for before, offered, not_offered in COMPLETIONS:
+        page.write("policy", before)
+        page.person.run(keyboard.press("Control+End"))
+        page.person.run(keyboard.press("Control+Space"))
+        page.person.run(options.first.wait_for())
+        labels = set(page.person.run(options.all_text_contents()))
+        assert set(offered) <= labels and not set(not_offered) & labels, (before, labels)
+        page.person.run(keyboard.press("Escape"))
+        page.person.run(options.first.wait_for(state="hidden"))
 
 
 def test_a_link_has_all_fields(playground: Callable[..., Playground]) -> None:

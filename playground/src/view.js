@@ -42,12 +42,12 @@ export function verdict(explanation) {
 
 /** Everything about a decision. */
 export function outcome(explanation, fields) {
-  const { sent, answer, received, record } = explanation;
+  const { sent, answer, answered, received, record } = explanation;
   return [
     why(explanation),
     sent ? toServer(sent, explanation, fields) : null,
     answer ? reply(answer) : null,
-    received ? toClient(received, record, fields) : null,
+    received ? toClient(received, answered, record) : null,
     sent && !received ? element("section", {}, heading("The client gets"), note("Write the server's answer to see what the client gets of it.")) : null,
     element("section", {}, heading("Access-log record"), code(JSON.stringify(record, null, 2), "Access-log record", "record")),
   ].filter(Boolean);
@@ -99,8 +99,7 @@ function reply({ status, headers: pairs, body }) {
   );
 }
 
-function toClient({ body, changes, headers: edits }, record, fields) {
-  const sent = fields.answer.trim();
+function toClient({ body, changes, headers: edits }, sent, record) {
   const facts = [
     record.dropped_items ? `${record.dropped_items} taken out, since another owns it` : null,
     record.redacted?.length ? `hidden: ${record.redacted.join(", ")}` : null,

@@ -54,6 +54,13 @@ impl PlaygroundInputs {
         UnixTime::from_secs(self.now)
     }
 
+    /// The server's answer. An event ends with an empty line, which is easily lost in a field.
+    fn answer(&self) -> Option<String> {
+        let answer = self.answer.trim();
+        let end = if answer.starts_with('{') { "" } else { "\n\n" };
+        (!answer.is_empty()).then(|| format!("{answer}{end}"))
+    }
+
     /// The request, and what is known about its caller.
     pub(crate) fn request(&self, policy: &Policy) -> Result<RequestInputs, ExplainError> {
         let lines = self.headers.lines().map(str::trim);
@@ -68,11 +75,10 @@ impl PlaygroundInputs {
             }
             (claims, _) => Some(read_claims(claims.as_bytes())?),
         };
-        let answer = self.answer.trim();
         Ok(RequestInputs {
             claims,
             body: self.request.trim().as_bytes().to_vec(),
-            response: (!answer.is_empty()).then(|| answer.as_bytes().to_vec()),
+            response: self.answer().map(String::into_bytes),
             headers,
             age: None,
         })

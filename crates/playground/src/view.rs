@@ -91,6 +91,7 @@ fn explained(judged: &ExplainedRequest, policy: &Policy) -> Value {
         "caller": caller(record, judged.missing_key.as_deref()),
         "next_action": decision.next_action,
         "note": hint(record, policy),
+        "answered": judged.answer.as_ref().map(|answer| String::from_utf8_lossy(&answer.sent)),
         "sent": match &judged.end {
             End::Forward(forward) => sent(judged, forward),
             End::Reply(_) => Value::Null,
@@ -238,6 +239,20 @@ mod tests {
             });
             assert_eq!(shown["problem"]["field"], field, "{shown:#}");
         }
+    }
+
+    #[test]
+    fn an_event_stream_needs_no_empty_line_at_its_end() {
+        let policy = format!("{POLICY}results: [{{tools: [crm.get], redact: [ssn]}}]\n");
+        let shown = shown(&policy, |inputs| {
+            inputs.answer = r#"data: {"jsonrpc":"2.0","id":1,"result":{"content":[],"structuredContent":{"ssn":"900"}}}"#
+                .to_owned();
+        });
+        let received = shown["explanation"]["received"]["body"].as_str().unwrap();
+        assert!(
+            received.contains("***") && !received.contains("900"),
+            "{shown:#}"
+        );
     }
 
     #[test]
