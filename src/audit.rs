@@ -3,8 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::io;
 
 use serde::Serialize;
+use serde_json::Serializer;
+use serde_json::ser::Formatter;
 
 use crate::decision::{Decision, Evidence, Verdict};
 use policy::{Mode, Policy, Subject};
@@ -14,6 +17,8 @@ const MAX_NAME: usize = 128;
 
 /// The number of facts above which none about the answer is added.
 const MAX_EVIDENCE: usize = 32;
+/// The size of most lines, in bytes.
+const USUAL_LINE: usize = 1024;
 /// The maximum number of unreadable items that a record names.
 const MAX_UNREADABLE: usize = 16;
 
@@ -159,7 +164,7 @@ impl Record {
     }
 
     /// Adds a fact about the answer. A stream may have many answers, so that there is a limit.
-    pub(crate) fn add_evidence(&mut self, source: &str, summary: impl Display) {
+    pub(crate) fn add_evidence(&mut self, source: &'static str, summary: impl Display) {
         if self.decision.evidence.len() < MAX_EVIDENCE {
             let evidence = Evidence::new(source, summary.to_string());
             self.decision.evidence.push(evidence);
@@ -229,24 +234,51 @@ impl Record {
     /// One line of JSON in ASCII. So no value can end the line or change the direction of a terminal's
     /// text.
     pub fn to_json(&self) -> String {
-        let json = serde_json::to_string(self).unwrap_or_default();
-        let mut line = String::with_capacity(json.len());
-        for character in json.chars() {
-            if matches!(character, ' '..='~') {
-                line.push(character);
-                continue;
-            }
+        let mut line = Vec::with_capacity(USUAL_LINE);
+        let mut serializer = Serializer::with_formatter(&mut line, AsciiFormatter);
+        match self.serialize(&mut serializer) {
+            Ok(()) => String::from_utf8(line).unwrap_or_default(),
+            Err(_) => String::new(),
+        }
+    }
+}
+
+/// Writes JSON in ASCII.
+struct AsciiFormatter;
+
+impl Formatter for AsciiFormatter {
+    /// Writes a part of a string that JSON does not escape.
+    fn write_string_fragment<W>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()>
+    where
+        W: ?Sized + io::Write,
+    {
+        let is_plain = |byte: u8| matches!(byte, b' '..=b'~');
+        if fragment
+            .bytes()
+            .fold(true, |all, byte| all & is_plain(byte))
+        {
+            return writer.write_all(fragment.as_bytes());
+        }
+        for character in fragment.chars() {
             let mut units = [0; 2];
-            for unit in character.encode_utf16(&mut units) {
-                line.push_str(&format!("\\u{unit:04x}"));
+            match character {
+                ' '..='~' => write!(writer, "{character}")?,
+                _ => {
+                    for unit in character.encode_utf16(&mut units) {
+                        write!(writer, "\\u{unit:04x}")?;
+                    }
+                }
             }
         }
-        line
+        Ok(())
     }
 }
 
 /// A name from a request, short enough for a log.
 pub fn name(text: &str) -> String {
+    if text.len() <= MAX_NAME {
+        return text.to_owned();
+    }
     match text.char_indices().nth(MAX_NAME) {
         Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),

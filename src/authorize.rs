@@ -283,15 +283,15 @@ pub fn is_for_a_role(policy: &Policy, identity: &Identity, target: Target<'_>) -
 /// The caller's roles that the policy knows, and `*`, the role of all signed-in callers.
 pub fn known_roles<'p>(policy: &'p Policy, identity: &Identity) -> Vec<(&'p str, &'p Role)> {
     let everybodys = !identity.is_anonymous();
-    let has =
-        |name: &str| name == "*" && everybodys || identity.roles.iter().any(|role| role == name);
-    let mut roles: Vec<_> = policy
-        .roles
-        .iter()
-        .filter(|(name, _)| has(name))
+    // A policy may have many more roles than a caller.
+    let everybodys = everybodys.then_some("*").into_iter();
+    let names = identity.roles.iter().map(String::as_str).chain(everybodys);
+    let mut roles: Vec<_> = names
+        .filter_map(|name| policy.roles.get_key_value(name))
         .map(|(name, role)| (name.as_str(), role))
         .collect();
     roles.sort_unstable_by_key(|(name, _)| *name);
+    roles.dedup_by_key(|(name, _)| *name);
     roles
 }
 

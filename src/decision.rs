@@ -1,5 +1,7 @@
 //! Decisions about requests, with their evidence.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 /// The outcome.
@@ -36,14 +38,17 @@ impl Verdict {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Evidence {
     /// Its source: `token`, `roles.manager`, `tools.crm.refund`, `arguments`.
-    pub source: String,
+    pub source: Cow<'static, str>,
     /// The fact, without values of the request.
-    pub summary: String,
+    pub summary: Cow<'static, str>,
 }
 
 impl Evidence {
     /// A piece of evidence.
-    pub fn new(source: impl Into<String>, summary: impl Into<String>) -> Self {
+    pub fn new(
+        source: impl Into<Cow<'static, str>>,
+        summary: impl Into<Cow<'static, str>>,
+    ) -> Self {
         Self {
             source: source.into(),
             summary: summary.into(),

@@ -14,6 +14,7 @@ use crate::credential::Credential;
 use crate::effect::{Effects, Work, Worked};
 use crate::held::HeldBytes;
 use crate::integer_ids::IntegerIds;
+use crate::memo::Memo;
 use crate::notes::Notes;
 use crate::response::pins::SeenTools;
 use crate::response::spellings::Spellings;
@@ -74,6 +75,17 @@ pub struct Engine {
     pub(crate) integer_ids: IntegerIds,
     /// Writes to the proxy's memory that no request waits for.
     pub(crate) notes: Notes,
+    /// The names of callers in the log.
+    pub(crate) persons: Memo<Option<String>>,
+    /// Which headers of clients are removed.
+    pub(crate) removed_headers: Memo<RemovedIn>,
+}
+
+/// The eras in which a header of a client is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RemovedIn {
+    pub(crate) legacy: bool,
+    pub(crate) modern: bool,
 }
 
 /// The outcome of work.
@@ -98,6 +110,8 @@ impl Engine {
             clock: WorkerClock::default(),
             integer_ids: IntegerIds::default(),
             notes: Notes::default(),
+            persons: Memo::default(),
+            removed_headers: Memo::default(),
         }
     }
 

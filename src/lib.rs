@@ -57,6 +57,7 @@ pub mod held;
 pub mod host;
 mod integer_ids;
 mod limits;
+mod memo;
 pub mod metadata;
 pub mod notes;
 pub mod own_tools;

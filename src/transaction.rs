@@ -54,7 +54,8 @@ pub enum Ending {
 #[derive(Debug)]
 pub struct Transaction {
     engine: Rc<Engine>,
-    started: UnixTime,
+    /// When the headers arrived.
+    started: Option<UnixTime>,
     peer: Peer,
     journal: Rc<RefCell<Journal>>,
     held: HeldShare,
@@ -84,12 +85,12 @@ struct Judging {
 
 impl Transaction {
     /// A transaction before its headers arrive.
-    pub fn new(engine: Rc<Engine>, now: UnixTime) -> Self {
+    pub fn new(engine: Rc<Engine>) -> Self {
         let journal = Journal::new(&engine.policy);
         Self {
             held: engine.held.share(),
             engine,
-            started: now,
+            started: None,
             peer: Peer::default(),
             journal: Rc::new(RefCell::new(journal)),
             phase: Phase::Expected,
@@ -108,6 +109,7 @@ impl Transaction {
         is_ended: bool,
         now: UnixTime,
     ) -> Progress<End> {
+        self.started = Some(now);
         let (engine, journal) = (Rc::clone(&self.engine), Rc::clone(&self.journal));
         let peer = self.peer;
         let (task, progress) = Task::start(now, |effects| {
@@ -221,7 +223,7 @@ impl Transaction {
             Mode::Observe => Vec::new(),
             Mode::Enforce => {
                 let era = self.journal.borrow().era;
-                forward::removed_trailers(&self.engine.policy, trailers, era)
+                forward::removed_trailers(&self.engine, trailers, era)
             }
         }
     }
@@ -377,7 +379,8 @@ impl Transaction {
             record.fail(self.engine.policy.mode, failure.decision());
         }
         record.status = status;
-        record.duration_ms = now.as_millis().saturating_sub(self.started.as_millis());
+        let started = self.started.unwrap_or(now);
+        record.duration_ms = now.as_millis().saturating_sub(started.as_millis());
         Some(record)
     }
 }

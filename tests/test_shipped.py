@@ -28,12 +28,7 @@ from .harness.messages import MODERN, call, post
 from .harness.shipped import admin, ask, assert_guards, host_log
 from .harness.waiting import PATIENCE_S, eventually
 
-# Reasons are generated; their templates of settings are no YAML.
-DOCUMENTS = [
-    ROOT / "README.md",
-    *(path for path in sorted((ROOT / "docs").glob("*.md")) if path.name not in {"reasons.md", "mistakes.md"}),
-]
-README = DOCUMENTS[0].read_text()
+README = (ROOT / "README.md").read_text()
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 SCHEMA = json.loads((ROOT / "docs" / "policy.schema.json").read_text())
 
@@ -51,17 +46,6 @@ def readme_policies() -> list[dict[str, Any]]:
 def yaml_blocks(text: str) -> list[Any]:
     """What stands in the YAML blocks of a document."""
     return [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
-
-
-def documented_settings() -> list[dict[str, Any]]:
-    """The policies, and parts of policies, in the documents: in blocks and in sentences."""
-    texts = [document.read_text() for document in DOCUMENTS]
-    spans = re.findall(r"`([a-z_]+: [^`\n]+)`", "".join(texts))
-    # The blocks of operations.md are Envoy's.
-    blocks = [block for text in texts if text != OPERATIONS for block in yaml_blocks(text)]
-    found = [yaml.safe_load(span) for span in spans] + blocks
-    keys = set(SCHEMA["$defs"]["Policy"]["properties"])
-    return [each for each in found if isinstance(each, dict) and set(each) <= keys]
 
 
 LISTENERS = {f"readme_{n}": Listener(each) for n, each in enumerate(readme_policies())}
@@ -488,25 +472,3 @@ def test_the_readmes_policies_are_accepted(envoy: Any) -> None:
 @pytest.mark.parametrize("policy", readme_policies(), ids=lambda each: each["resource"])
 def test_the_readmes_policies_fit_the_schema(policy: dict[str, Any]) -> None:
     jsonschema.validate(policy, SCHEMA)
-
-
-@pytest.mark.parametrize("setting", documented_settings(), ids=json.dumps)
-def test_documented_settings_fit_the_schema(setting: dict[str, Any]) -> None:
-    jsonschema.validate({**readme_policies()[0], **setting}, SCHEMA)
-
-
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda each: each.name)
-def test_links_in_the_documentation_lead_somewhere(document: Path) -> None:
-    for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
-        path, _, heading = link.partition("#")
-        if ":" in path:
-            continue
-        target = document.parent / path if path else document
-        assert target.exists(), link
-        assert not heading or heading in headings(target), link
-
-
-def headings(document: Path) -> set[str]:
-    """The anchors of a document's headings, as GitHub makes them."""
-    found = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in found}

@@ -236,7 +236,7 @@ fn condition(_: &mut Criterion) {}
 
 /// Sends a request up to the point where it is forwarded.
 fn request(engine: &Rc<Engine>, headers: &Headers, body: &[u8]) -> (Transaction, Forward) {
-    let mut transaction = Transaction::new(Rc::clone(engine), NOW);
+    let mut transaction = Transaction::new(Rc::clone(engine));
     let mut held = transaction.request_headers(headers.clone(), false, NOW);
     if held == Progress::Waits(Effect::Client) {
         // A token that was not seen before.

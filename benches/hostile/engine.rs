@@ -100,7 +100,7 @@ impl Caller {
 
     /// A request up to the point where the engine waits for its body.
     fn held(&self, length: usize) -> Transaction {
-        let mut transaction = Transaction::new(Rc::clone(&self.engine), NOW);
+        let mut transaction = Transaction::new(Rc::clone(&self.engine));
         let headers = headers(&self.authorization, length);
         let mut progress = transaction.request_headers(headers, false, NOW);
         if progress == Progress::Waits(Effect::Client) {

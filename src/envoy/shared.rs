@@ -62,7 +62,7 @@ impl Shared {
 
     /// A transaction that this policy judges.
     pub(super) fn transaction(&self) -> Transaction {
-        Transaction::new(Rc::clone(&self.engine), host_calls::now())
+        Transaction::new(Rc::clone(&self.engine))
     }
 
     /// Starts the timer.

@@ -117,7 +117,7 @@ impl Authenticated {
         let request = &self.request;
         let era = request.journal().era;
         let identity = self.caller.identity();
-        let mut headers = forward::headers(request.policy(), &request.headers, identity, era, body);
+        let mut headers = forward::headers(&request.engine, &request.headers, identity, era, body);
         let own = request.engine.secrets.credential.as_ref();
         let credential = credential.or(own.map(|own| own.header()));
         headers.extend(

@@ -2,6 +2,7 @@
 //! decision are set.
 
 use super::identity_headers::{is_never_from_a_client, with_dashes};
+use crate::engine::{Engine, RemovedIn};
 use crate::pages::PAGE_COOKIES;
 use mcp::headers::{HeaderEdit, Headers, PARAM_PREFIX};
 use mcp::method::Era;
@@ -10,13 +11,14 @@ use policy::{Authorization, Hold, Policy};
 
 /// The changes of a client's headers for the server. `body` replaces the body.
 pub(super) fn headers(
-    policy: &Policy,
+    engine: &Engine,
     received: &Headers,
     identity: &Identity,
     era: Era,
     body: Option<&[u8]>,
 ) -> Vec<HeaderEdit> {
-    let mut edits = removed(policy, received, era);
+    let policy = &*engine.policy;
+    let mut edits = removed(engine, received, era);
     let mut set = |name: &str, value: &str| {
         edits.push(HeaderEdit::Set(name.to_owned(), value.to_owned()));
     };
@@ -59,17 +61,33 @@ fn accepts_both(received: &Headers) -> bool {
 }
 
 /// Removes all headers that the server may trust.
-fn removed(policy: &Policy, received: &Headers, era: Era) -> Vec<HeaderEdit> {
-    let mut edits: Vec<HeaderEdit> = Vec::new();
+fn removed(engine: &Engine, received: &Headers, era: Era) -> Vec<HeaderEdit> {
+    let policy = &*engine.policy;
+    let removed_in = |name: &str| {
+        let is_removed = |era| is_removed(policy, name, era);
+        engine.removed_headers.get_or(name, || RemovedIn {
+            legacy: is_removed(Era::Legacy),
+            modern: is_removed(Era::Modern),
+        })
+    };
+    let mut names: Vec<&str> = Vec::new();
     for (name, _) in received.iter() {
-        let removed = HeaderEdit::Remove(name.to_owned());
-        let goes = is_removed(policy, name, era) || is_double(policy, received, name);
-        if goes && !edits.contains(&removed) {
-            edits.push(removed);
+        let removed_in = removed_in(name);
+        let is_removed = match era {
+            Era::Legacy => removed_in.legacy,
+            Era::Modern => removed_in.modern,
+        };
+        let goes = is_removed || is_double(policy, received, name);
+        if goes && !names.contains(&name) {
+            names.push(name);
         }
     }
-    let cookie = HeaderEdit::Remove("cookie".to_owned());
-    if !edits.contains(&cookie) {
+    let keeps_cookies = !names.contains(&"cookie");
+    let removed = names.into_iter();
+    let mut edits: Vec<HeaderEdit> = removed
+        .map(|name| HeaderEdit::Remove(name.to_owned()))
+        .collect();
+    if keeps_cookies {
         edits.extend(without_page_cookies(received));
     }
     edits
@@ -78,6 +96,9 @@ fn removed(policy: &Policy, received: &Headers, era: Era) -> Vec<HeaderEdit> {
 /// The cookies without those of the filter's pages. `None`: there are none of these. Several `cookie`
 /// headers become one (RFC 9113 section 8.2.3).
 fn without_page_cookies(received: &Headers) -> Option<HeaderEdit> {
+    if !received.has("cookie") {
+        return None;
+    }
     let lines: Vec<_> = received
         .all("cookie")
         .map(String::from_utf8_lossy)
@@ -102,8 +123,11 @@ fn is_page_cookie(pair: &str) -> bool {
 /// Whether a header has the name of a mirrored argument's header for a server that reads other characters
 /// as dashes.
 fn is_double(policy: &Policy, received: &Headers, name: &str) -> bool {
+    if !name.starts_with(PARAM_PREFIX) {
+        return false;
+    }
     let own = with_dashes(name);
-    if !name.starts_with(PARAM_PREFIX) || own == name {
+    if own == name {
         return false;
     }
     let of_tools = policy.tools.iter().flat_map(|tool| &tool.param_headers);
@@ -113,8 +137,8 @@ fn is_double(policy: &Policy, received: &Headers, name: &str) -> bool {
 }
 
 /// Removes trailers with names of headers that are compared with the body.
-pub(crate) fn removed_trailers(policy: &Policy, received: &Headers, era: Era) -> Vec<HeaderEdit> {
-    let mut edits = removed(policy, received, era);
+pub(crate) fn removed_trailers(engine: &Engine, received: &Headers, era: Era) -> Vec<HeaderEdit> {
+    let mut edits = removed(engine, received, era);
     let protocol = received.iter().filter(|(name, _)| name.starts_with("mcp-"));
     edits.extend(protocol.map(|(name, _)| HeaderEdit::Remove(name.to_owned())));
     edits
@@ -168,6 +192,10 @@ fn is_removed(policy: &Policy, name: &str, era: Era) -> bool {
 
 /// A claim as a header value: visible ASCII stays, other characters are percent-encoded.
 fn header_value(text: &str) -> String {
+    let is_plain = |byte: u8| matches!(byte, b'!'..=b'$' | b'&'..=b'~' | b' ');
+    if text.bytes().fold(true, |all, byte| all & is_plain(byte)) {
+        return text.to_owned();
+    }
     let mut value = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {

@@ -20,7 +20,8 @@ pub(super) fn identify_caller(
     let own = auth_method.identity();
     let journal = &mut *request.journal();
     let key = request.engine.secrets.audit_key.as_deref();
-    let name = |person: &str| audit::person(policy, person, key);
+    let persons = &request.engine.persons;
+    let name = |person: &str| persons.get_or(person, || audit::person(policy, person, key));
     journal.caller = vec![evidence(&auth_method)];
     let record = &mut journal.record;
     record.identified_by = Some(auth_method.name());

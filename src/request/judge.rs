@@ -213,9 +213,12 @@ impl Authenticated {
         let first = targets.first().copied().unwrap_or(Target::Server);
         let of_first = |refusal| (refusal, Some(first));
         // Roles come first: a call that no role allows gets no error about its arguments.
+        let mut decided = Vec::with_capacity(targets.len());
         for target in &targets {
             match authorize(policy, self.caller.principal(now), *target, None) {
-                Ok(_) | Err(Denial::Scope { .. } | Denial::TooOld { .. }) => {}
+                found @ (Ok(_) | Err(Denial::Scope { .. } | Denial::TooOld { .. })) => {
+                    decided.push(found);
+                }
                 Err(denial) => return Err((Refusal::Denied(denial), Some(*target))),
             }
         }
@@ -241,10 +244,15 @@ impl Authenticated {
         let arguments = arguments.map_err(of_first)?;
         completion::judge(self, understood, sent).map_err(of_first)?;
         let mut evidence = Vec::new();
-        for target in &targets {
-            let principal = self.caller.principal(now);
-            let found = authorize(policy, principal, *target, arguments.as_deref())
-                .map_err(|denial| (Refusal::Denied(denial), Some(*target)))?;
+        for (target, decided) in targets.iter().zip(decided) {
+            // Only conditions depend on the arguments.
+            let found = match &arguments {
+                None => decided,
+                Some(arguments) => {
+                    authorize(policy, self.caller.principal(now), *target, Some(arguments))
+                }
+            };
+            let found = found.map_err(|denial| (Refusal::Denied(denial), Some(*target)))?;
             if evidence.len() < MAX_EVIDENCE {
                 evidence.extend(found);
             }

@@ -11,6 +11,7 @@ mod element;
 mod error;
 mod keys;
 pub mod outline;
+pub mod plain;
 mod text;
 pub mod tree;
 
@@ -171,7 +172,7 @@ impl<'a> Reader<'a> {
         }
         for index in 0.. {
             let key = self.key()?;
-            self.keys.push(self.text, &key);
+            self.keys.push(self.text, &key.span, copy(&key.value));
             self.take(b':')?;
             member(self, Member { key, comma, index })?;
             match self.next_character()? {
@@ -235,8 +236,7 @@ impl<'a> Reader<'a> {
 
     #[inline]
     fn resolved(&self, span: Span, escaped: bool) -> Result<Text<'a>, JsonError> {
-        let inside = span.start.saturating_add(1)..span.end.saturating_sub(1);
-        let text = self.text.get(inside).unwrap_or_default();
+        let text = self.inside(&span);
         let value = if escaped {
             let at = span.start;
             let kind = JsonErrorKind::Escape;
@@ -245,6 +245,13 @@ impl<'a> Reader<'a> {
             Cow::Borrowed(text)
         };
         Ok(Text { span, value })
+    }
+
+    /// The text between the quotes of a string that was read.
+    #[inline]
+    fn inside(&self, span: &Span) -> &'a str {
+        let inside = span.start.saturating_add(1)..span.end.saturating_sub(1);
+        self.text.get(inside).unwrap_or_default()
     }
 
     /// Checks that only white space is left.
@@ -301,23 +308,34 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a string without resolving it. Also returns whether it has escapes.
+    #[inline]
     fn raw_string(&mut self) -> Result<(Span, bool), JsonError> {
         let start = self.at;
-        let mut escaped = false;
         self.advance(1);
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        self.advance(plain_run(rest));
+        if self.peek() == Some(b'"') {
+            self.advance(1);
+            return Ok((start..self.at, false));
+        }
+        self.escaped_string()?;
+        Ok((start..self.at, true))
+    }
+
+    /// Reads the rest of a string that has an escape here, or is not complete.
+    fn escaped_string(&mut self) -> Result<(), JsonError> {
         loop {
-            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-            self.advance(plain_run(rest));
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => self.escape()?,
                 Some(_) => return Err(self.error(JsonErrorKind::ControlCharacter)),
                 None => return Err(self.error(JsonErrorKind::End)),
             }
-            escaped = true;
+            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+            self.advance(plain_run(rest));
         }
         self.advance(1);
-        Ok((start..self.at, escaped))
+        Ok(())
     }
 
     /// Reads one escape. Surrogates must come in pairs.
@@ -391,11 +409,12 @@ impl<'a> Reader<'a> {
     fn literal(&mut self) -> Result<Span, JsonError> {
         let start = self.at;
         let rest = self.text.as_bytes().get(start..).unwrap_or_default();
-        let literal = [&b"true"[..], b"false", b"null"]
-            .into_iter()
-            .find(|literal| rest.starts_with(literal))
-            .ok_or_else(|| self.error(JsonErrorKind::Unexpected))?;
-        self.advance(literal.len());
+        let length = match rest {
+            [b't', b'r', b'u', b'e', ..] | [b'n', b'u', b'l', b'l', ..] => 4,
+            [b'f', b'a', b'l', b's', b'e', ..] => 5,
+            _ => return Err(self.error(JsonErrorKind::Unexpected)),
+        };
+        self.advance(length);
         Ok(start..self.at)
     }
 
@@ -423,7 +442,8 @@ impl<'a> Reader<'a> {
 
     #[inline]
     fn advance(&mut self, count: usize) {
-        self.at = self.at.saturating_add(count);
+        // Never behind the end of the input, so that this does not wrap.
+        self.at = self.at.wrapping_add(count);
     }
 
     fn error(&self, kind: JsonErrorKind) -> JsonError {
@@ -432,6 +452,15 @@ impl<'a> Reader<'a> {
             kind => kind,
         };
         JsonError { kind, at: self.at }
+    }
+}
+
+/// A key for the list of keys. Most keys are not owned.
+#[inline]
+fn copy<'a>(key: &Cow<'a, str>) -> Cow<'a, str> {
+    match key {
+        Cow::Borrowed(key) => Cow::Borrowed(*key),
+        Cow::Owned(key) => Cow::Owned(key.clone()),
     }
 }
 

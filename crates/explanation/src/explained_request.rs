@@ -111,7 +111,7 @@ fn honest(mut record: Record) -> Record {
         if evidence.source == "token"
             && let Some(rest) = evidence.summary.strip_prefix(VERIFIED)
         {
-            evidence.summary = format!("{NOT_VERIFIED}{rest}");
+            evidence.summary = format!("{NOT_VERIFIED}{rest}").into();
         }
     }
     record
@@ -146,7 +146,7 @@ fn judge(
     let secrets = stand_ins(policy, audit_key);
     preload_exchanged(policy, &secrets, &headers);
     let engine = Rc::new(Engine::new(Rc::clone(policy), secrets, verifier));
-    let mut transaction = Transaction::new(Rc::clone(&engine), now);
+    let mut transaction = Transaction::new(Rc::clone(&engine));
     // With `local` the request comes from this machine.
     transaction.set_peer(Peer::of(b"127.0.0.1:1", b"127.0.0.1:2"));
     let worker = DryRun::new(engine, Rc::new(Nothing::default()), now);

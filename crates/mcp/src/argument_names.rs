@@ -48,6 +48,21 @@ pub fn fold(name: &str) -> Cow<'_, str> {
     Cow::Owned(folded)
 }
 
+/// Whether two names have one form.
+pub fn folds_alike(one: &str, other: &str) -> bool {
+    if !one.is_ascii() || !other.is_ascii() {
+        return fold(one) == fold(other);
+    }
+    // Most names differ early.
+    kept_ascii(one).eq(kept_ascii(other))
+}
+
+/// The form of an ASCII name, letter by letter.
+fn kept_ascii(name: &str) -> impl Iterator<Item = u8> {
+    let letters = name.bytes().filter(u8::is_ascii_alphanumeric);
+    letters.map(|letter| letter.to_ascii_lowercase())
+}
+
 /// Whether folding keeps a character.
 fn is_kept(character: char) -> bool {
     let is_filler = matches!(character, '\u{115F}' | '\u{1160}'); // letters that are invisible
@@ -83,6 +98,31 @@ mod tests {
         }
         assert_eq!(fold("to\u{212a}en"), "token");
         assert_eq!(fold("acceß_id"), "accessid");
+    }
+
+    #[test]
+    fn names_are_alike_if_their_forms_are() {
+        let names = [
+            "",
+            "_",
+            "user_id",
+            "USER-ID",
+            "userid",
+            "user_ids",
+            "ｕser_id",
+            "u\u{17f}er",
+            "7",
+        ];
+        for (one, other) in names
+            .iter()
+            .flat_map(|one| names.map(|other| (*one, other)))
+        {
+            assert_eq!(
+                folds_alike(one, other),
+                fold(one) == fold(other),
+                "{one} {other}"
+            );
+        }
     }
 
     #[test]

@@ -37,8 +37,10 @@ pub(crate) fn is_candidate(written: &[u8]) -> bool {
             written.contains(&b'{') || written.contains(&b'[')
         }
         Some(b'n' | b't' | b'f' | b'N' | b'I' | b'T' | b'F' | b'u') => {
-            let mut scalars = SCALARS.iter();
-            scalars.any(|scalar| written.starts_with(scalar.as_bytes()))
+            // Most texts differ from each scalar in their second letter.
+            let second = written.get(1);
+            let mut scalars = SCALARS.iter().map(|scalar| scalar.as_bytes());
+            scalars.any(|scalar| second == scalar.get(1) && written.starts_with(scalar))
         }
         _ => false,
     }

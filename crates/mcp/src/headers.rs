@@ -75,8 +75,11 @@ pub enum HeaderMismatch {
 impl Headers {
     /// Headers from the host.
     pub fn new(pairs: Vec<(String, Vec<u8>)>) -> Self {
-        let lower = |(name, value): (String, Vec<u8>)| (name.to_ascii_lowercase(), value);
-        Self(pairs.into_iter().map(lower).collect())
+        let mut pairs = pairs;
+        for (name, _) in &mut pairs {
+            name.make_ascii_lowercase();
+        }
+        Self(pairs)
     }
 
     /// The value of a header that may occur once.
@@ -92,10 +95,11 @@ impl Headers {
         if values.next().is_some() {
             return Err(HeaderError::Repeated(name));
         }
+        // Without a branch for each byte, the compiler compares many bytes at once.
+        let is_visible = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t');
+        let is_text = value.iter().fold(true, |all, byte| all & is_visible(byte));
         match str::from_utf8(value) {
-            Ok(text) if text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t')) => {
-                Ok(Some(text.trim_matches([' ', '\t'])))
-            }
+            Ok(text) if is_text => Ok(Some(text.trim_matches([' ', '\t']))),
             _ => Err(HeaderError::NotText(name)),
         }
     }

@@ -2,6 +2,7 @@
 
 use super::argument_names::{Begun, NameId, NameTable, Spoken};
 use super::embedded::{Embedded, is_candidate};
+use base::json::plain::{Interest, Plain};
 use base::json::{Element, JsonError, Kind, Member, Reader, Span};
 
 /// The part of a message that holds a member.
@@ -53,6 +54,8 @@ pub struct MemberFinder<'t> {
     max_depth: usize,
     /// The bytes of strings that may still be read.
     pub(crate) work_left: usize,
+    /// Something of interest stands before this position.
+    interesting: usize,
     /// The members found so far.
     pub found: IdentityMembers,
 }
@@ -72,6 +75,7 @@ impl<'t> MemberFinder<'t> {
             table,
             max_depth,
             work_left,
+            interesting: 0,
             found: IdentityMembers::default(),
         }
     }
@@ -255,19 +259,20 @@ impl<'t> MemberFinder<'t> {
         above: &Begun,
     ) -> Result<(Option<usize>, Begun), JsonError> {
         let said = self.table.find_member(above, &member.key.value);
+        if said.spoken.is_empty() {
+            return Ok((None, said.begun));
+        }
         let kind = reader.kind()?;
-        let found = (!said.spoken.is_empty()).then(|| {
-            self.found.members.push(IdentityMember {
-                names: said.spoken,
-                place,
-                kind,
-                value: 0..0,
-                object,
-                element: Element::of_member(member),
-            });
-            self.found.members.len().saturating_sub(1)
+        self.found.members.push(IdentityMember {
+            names: said.spoken,
+            place,
+            kind,
+            value: 0..0,
+            object,
+            element: Element::of_member(member),
         });
-        Ok((found, said.begun))
+        let found = self.found.members.len().saturating_sub(1);
+        Ok((Some(found), said.begun))
     }
 
     /// Notes the position of the value of a found member.
@@ -292,6 +297,13 @@ impl<'t> MemberFinder<'t> {
         place: MemberPlace,
         above: &Begun,
     ) -> Result<Span, JsonError> {
+        let is_container = matches!(kind, Kind::Object | Kind::Array);
+        if is_container && above.is_empty() && reader.position() >= self.interesting {
+            match reader.skip_plain(&NoNames(self.table))? {
+                Plain::Read(span) => return Ok(span),
+                Plain::Interesting(position) => self.interesting = position,
+            }
+        }
         match kind {
             Kind::Object => Ok(self.object(reader, place, above)?.0),
             Kind::Array => reader.array(|reader| {
@@ -355,6 +367,21 @@ impl<'t> MemberFinder<'t> {
             self.text_below(&text.value, above);
         }
         Ok(())
+    }
+}
+
+/// Finds keys that may have names, and strings that may be JSON.
+struct NoNames<'t>(&'t NameTable);
+
+impl Interest for NoNames<'_> {
+    #[inline]
+    fn in_key(&self, key: &str) -> bool {
+        !self.0.has_no_name(key)
+    }
+
+    #[inline]
+    fn in_string(&self, written: &[u8]) -> bool {
+        is_candidate(written)
     }
 }
 

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use thiserror::Error;
 
 use self::params::Params;
-use super::argument_names::{NameTable, fold};
+use super::argument_names::{NameTable, folds_alike};
 use super::identity_members::{IdentityMembers, MemberFinder};
 use base::json::tree::{Node, Value};
 use base::json::{JsonError, Kind, Reader, Span, Text};
@@ -272,8 +272,8 @@ pub fn refuse_look_alike(key: &Text<'_>, known: &[&str]) -> Result<(), MessageEr
 }
 
 fn refuse(key: &str, at: usize, known: &[&str]) -> Result<(), MessageError> {
-    let folded = fold(key);
-    if !known.contains(&key) && known.iter().any(|known| fold(known) == folded) {
+    let is_alike = |known: &&str| folds_alike(known, key);
+    if !known.contains(&key) && known.iter().any(is_alike) {
         return Err(MessageError::LookAlike(at));
     }
     Ok(())

@@ -3,6 +3,7 @@
 mod access_token;
 mod failed_checks;
 mod id_token;
+mod known_digests;
 mod logout_token;
 mod signature;
 
@@ -14,6 +15,7 @@ use serde_json::Value;
 
 use self::access_token::check_claims;
 use self::failed_checks::FailedChecks;
+use self::known_digests::KnownDigests;
 use self::signature::{Checked, verify_signature};
 use super::bearer::{BearerToken, Jwt, TokenDigest, refuse_not_access_token};
 use super::client_network::ClientNetwork;
@@ -61,6 +63,7 @@ pub enum PendingFetch {
 pub struct Verifier {
     issuers: Vec<(TrustedIssuer, IssuerState)>,
     verified: LruCache<TokenDigest, CachedToken>,
+    digests: KnownDigests,
     proofs: SeenProofs,
     failed: FailedChecks,
 }
@@ -172,6 +175,7 @@ impl Verifier {
         Ok(Self {
             issuers: known,
             verified: LruCache::new(MAX_CACHED_TOKENS),
+            digests: KnownDigests::new(),
             proofs: SeenProofs::new(),
             failed: FailedChecks::default(),
         })
@@ -221,7 +225,12 @@ impl Verifier {
         client: Option<ClientNetwork>,
         now: UnixTime,
     ) -> Verification {
-        if let Some(verification) = self.verify_cached(&token.digest(), now) {
+        let known = self.digests.get(token);
+        let digest = known.unwrap_or_else(|| token.digest());
+        if let Some(verification) = self.verify_cached(&digest, now) {
+            if known.is_none() {
+                self.digests.put(token, digest);
+            }
             return verification;
         }
         match self.verify_uncached(token, client, now) {

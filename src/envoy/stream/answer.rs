@@ -130,7 +130,9 @@ impl Stream {
 
     /// The end of the answer, when the stream has ended.
     pub(super) fn ending(&self) -> Ending {
-        if self.replied {
+        // The most common end needs no host call.
+        let is_whole = self.has_answer_headers && self.has_answer_end && !self.is_by_proxy;
+        if self.replied || is_whole && !self.holds_answer() {
             return Ending::Whole;
         }
         if host_calls::has_refused_to_buffer() {
@@ -143,6 +145,12 @@ impl Stream {
             true => Ending::CutOff,
             false => Ending::Whole,
         }
+    }
+
+    /// Whether a part of the answer was not passed on.
+    fn holds_answer(&self) -> bool {
+        let transaction = self.transaction.as_ref();
+        transaction.is_some_and(Transaction::holds_response)
     }
 
     /// The stream has ended: now it shows whether the host kept a part back.

@@ -1,6 +1,6 @@
 //! Hidden values that other texts of the message repeat.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::collections::HashSet;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
@@ -72,8 +72,8 @@ pub(super) struct Repeated {
     /// Texts that are withheld if they are the whole text.
     withheld: HashSet<String>,
     all: HashSet<String>,
-    /// Finds the starts of the values. `None`: there are too many.
-    starts: Option<AhoCorasick>,
+    /// Finds the starts of the values, and is made for the first text. `None`: there are too many.
+    starts: OnceCell<Option<AhoCorasick>>,
     /// The bytes that may still be compared.
     work: Cell<usize>,
     max_depth: usize,
@@ -108,7 +108,7 @@ impl Repeated {
         };
         let values: Vec<Sought> = all.iter().map(sought).collect();
         Self {
-            starts: automaton(&values),
+            starts: OnceCell::new(),
             values,
             withheld,
             all,
@@ -236,7 +236,11 @@ impl Repeated {
 
     /// The places of the values in a text.
     fn find(&self, text: &str, counts: impl Fn(&Sought) -> bool) -> Result<Vec<Span>, TooMuch> {
-        let starts = self.starts.as_ref().ok_or(TooMuch)?;
+        if self.values.is_empty() {
+            return Ok(Vec::new());
+        }
+        let starts = self.starts.get_or_init(|| automaton(&self.values));
+        let starts = starts.as_ref().ok_or(TooMuch)?;
         let starts = starts.try_find_overlapping_iter(text);
         let mut found = Vec::new();
         for start in starts.map_err(|_| TooMuch)? {

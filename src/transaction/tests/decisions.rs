@@ -219,7 +219,7 @@ fn k9_the_record_tells_failures_of_proxy_and_server_from_decisions() {
 fn transaction(policy: Rc<Policy>) -> Transaction {
     let verifier = Verifier::new(policy.issuers.clone()).unwrap();
     let engine = Engine::new(policy, Secrets::default(), verifier);
-    Transaction::new(Rc::new(engine), now(0))
+    Transaction::new(Rc::new(engine))
 }
 
 #[test]

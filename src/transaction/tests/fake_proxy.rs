@@ -322,7 +322,7 @@ impl FakeProxy {
         engine.spellings = self.spellings;
         let engine = Rc::new(engine);
         Sending {
-            transaction: Transaction::new(Rc::clone(&engine), self.now),
+            transaction: Transaction::new(Rc::clone(&engine)),
             worker: DryRun::new(Rc::clone(&engine), Rc::new(self.servers), self.now),
             engine,
             now: self.now,

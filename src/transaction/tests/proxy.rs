@@ -18,7 +18,7 @@ use policy::Policy;
 fn transaction(policy: &Rc<Policy>) -> Transaction {
     let verifier = Verifier::new(policy.issuers.clone()).unwrap();
     let engine = Engine::new(Rc::clone(policy), Secrets::default(), verifier);
-    Transaction::new(Rc::new(engine), now(0))
+    Transaction::new(Rc::new(engine))
 }
 
 fn answer_headers(status: &str) -> Headers {

@@ -217,7 +217,7 @@ fn h13_a_request_does_not_wait_twice() {
     let secrets = secrets(&policy);
     let verifier = Verifier::new(policy.issuers.clone()).unwrap();
     let engine = Rc::new(Engine::new(policy, secrets, verifier));
-    let mut transaction = Transaction::new(engine, now(0));
+    let mut transaction = Transaction::new(engine);
     let headers = Headers::new(Request::method("GET").headers);
     let progress = transaction.request_headers(headers, true, now(0));
     let progress = with_client(&mut transaction, progress);

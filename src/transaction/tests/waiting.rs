@@ -30,7 +30,7 @@ fn introspecting() -> Introspecting {
     let secret = |_: &str| Some("s3cret".to_owned());
     let verifier = Verifier::with_environment(policy.issuers.clone(), &secret).unwrap();
     let engine = Rc::new(Engine::new(policy, Default::default(), verifier));
-    let mut transaction = Transaction::new(Rc::clone(&engine), now(0));
+    let mut transaction = Transaction::new(Rc::clone(&engine));
     let request = call("crm.get", "{}")
         .without("authorization")
         .with("authorization", "Bearer opaque");

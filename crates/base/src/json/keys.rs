@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::Text;
+use super::Span;
 
 /// In objects with up to this many keys each pair of keys is compared; others are sorted.
 const MAX_KEYS_COMPARED_IN_PAIRS: usize = 16;
@@ -18,10 +18,15 @@ impl<'a> OpenKeys<'a> {
         self.0.len()
     }
 
-    /// Adds a key of the innermost object. `input` is the whole text.
+    /// Adds a key of the innermost object. `input` is the whole text, and `span` the position of the key in it.
     #[inline]
-    pub(super) fn push(&mut self, input: &str, key: &Text<'a>) {
-        self.0.push((first_bytes(input, key), key.value.clone()));
+    pub(super) fn push(&mut self, input: &str, span: &Span, key: Cow<'a, str>) {
+        self.0.push((first_bytes(input, span, &key), key));
+    }
+
+    /// Forgets the keys of objects that are read again.
+    pub(super) fn forget(&mut self, first: usize) {
+        self.0.truncate(first);
     }
 
     /// Ends an object and drops its keys. False if a key is there twice.
@@ -46,18 +51,18 @@ impl<'a> OpenKeys<'a> {
 
 /// The first eight bytes of a key, as a number.
 #[inline]
-fn first_bytes(input: &str, key: &Text<'_>) -> u64 {
-    let start = key.span.start.saturating_add(1);
-    let borrowed = matches!(key.value, Cow::Borrowed(_));
+fn first_bytes(input: &str, span: &Span, key: &Cow<'_, str>) -> u64 {
+    let start = span.start.saturating_add(1);
+    let borrowed = matches!(key, Cow::Borrowed(_));
     let ahead = input.as_bytes().get(start..).unwrap_or_default();
     match ahead.first_chunk::<8>() {
         Some(bytes) if borrowed => {
-            let missing = 8_usize.saturating_sub(key.value.len());
+            let missing = 8_usize.saturating_sub(key.len());
             let bits = u32::try_from(missing).unwrap_or(8).saturating_mul(8);
             u64::from_le_bytes(*bytes) & u64::MAX.checked_shr(bits).unwrap_or(0)
         }
         _ => {
-            let bytes = key.value.bytes().take(8).rev();
+            let bytes = key.bytes().take(8).rev();
             bytes.fold(0, |word, byte| word << 8 | u64::from(byte))
         }
     }

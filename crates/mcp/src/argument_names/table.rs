@@ -12,6 +12,8 @@ pub struct NameId(usize);
 #[derive(Debug)]
 pub struct NameTable {
     nodes: Vec<Node>,
+    /// The nodes below the first one, by their byte: most keys end here.
+    first: Box<[Option<NodeIndex>; 256]>,
     names: Vec<Written>,
 }
 
@@ -35,6 +37,7 @@ impl Default for NameTable {
     fn default() -> Self {
         Self {
             nodes: vec![Node::default()],
+            first: Box::new([None; 256]),
             names: Vec::new(),
         }
     }
@@ -73,6 +76,11 @@ impl NameTable {
         if let Some(node) = self.nodes.get_mut(at.0) {
             node.next.push((byte, new));
         }
+        if at == Self::ROOT
+            && let Some(first) = self.first.get_mut(usize::from(byte))
+        {
+            *first = Some(new);
+        }
         new
     }
 
@@ -99,23 +107,32 @@ impl NameTable {
         Walk::through(self, above, key)
     }
 
+    /// Whether a key is one word that is no name and begins none.
+    #[inline]
+    pub(crate) fn has_no_name(&self, key: &str) -> bool {
+        self.one_word(key) == Some(None)
+    }
+
     /// The end of the path in the tree for a key that can only be one name: letters, digits and single `_`
     /// or `-`. `None` for other keys.
     #[inline]
     fn one_word(&self, key: &str) -> Option<Option<NodeIndex>> {
-        let mut at = Some(Self::ROOT);
-        let mut is_behind_glue = false;
-        for byte in key.bytes() {
-            let is_glue = matches!(byte, b'_' | b'-');
-            if is_glue && is_behind_glue || !is_glue && !byte.is_ascii_alphanumeric() {
-                return None;
+        let mut letters = key.bytes().map(letter);
+        let mut at = Self::ROOT;
+        let mut before = OTHER;
+        while let Some(letter) = letters.next() {
+            match letter {
+                OTHER => return None,
+                GLUE if before == GLUE => return None,
+                GLUE => {}
+                letter => match self.step(at, letter) {
+                    Some(next) => at = next,
+                    None => return is_rest_of_word(letters).then_some(None),
+                },
             }
-            if !is_glue {
-                at = at.and_then(|at| self.step(at, byte.to_ascii_lowercase()));
-            }
-            is_behind_glue = is_glue;
+            before = letter;
         }
-        Some(at)
+        Some(Some(at))
     }
 
     fn end_of_word(&self, end: NodeIndex) -> KeyNames {
@@ -128,6 +145,9 @@ impl NameTable {
 
     #[inline]
     pub(super) fn step(&self, at: NodeIndex, byte: u8) -> Option<NodeIndex> {
+        if at == Self::ROOT {
+            return self.first.get(usize::from(byte)).copied().flatten();
+        }
         let next = &self.nodes.get(at.0)?.next;
         let next = next.iter().find(|(known, _)| *known == byte);
         next.map(|(_, node)| *node)
@@ -152,6 +172,49 @@ impl NameTable {
             .get(id.0)
             .is_some_and(|written| written.is_compound)
     }
+}
+
+/// A byte that is not part of one word.
+const OTHER: u8 = 0;
+/// `_` or `-`.
+const GLUE: u8 = 1;
+/// Bytes in lower case, if they are letters or digits.
+const LETTERS: [u8; 256] = letters();
+
+const fn letters() -> [u8; 256] {
+    let mut letters = [OTHER; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        let letter = match byte {
+            b'_' | b'-' => GLUE,
+            _ if byte.is_ascii_alphanumeric() => byte.to_ascii_lowercase(),
+            _ => OTHER,
+        };
+        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+        {
+            letters[byte as usize] = letter;
+        }
+        byte += 1;
+    }
+    letters
+}
+
+/// A byte of a key in lower case, or its class.
+#[inline]
+fn letter(byte: u8) -> u8 {
+    LETTERS.get(usize::from(byte)).copied().unwrap_or(OTHER)
+}
+
+/// Whether a key that begins no name is one word to its end.
+fn is_rest_of_word(letters: impl Iterator<Item = u8>) -> bool {
+    let mut before = OTHER;
+    for letter in letters {
+        if letter == OTHER || letter == GLUE && before == GLUE {
+            return false;
+        }
+        before = letter;
+    }
+    true
 }
 
 /// Whether a name has a separator or a hump in its middle.

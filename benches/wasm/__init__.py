@@ -1,0 +1,1 @@
+"""The built module, driven without a proxy."""

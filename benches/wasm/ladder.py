@@ -1,0 +1,156 @@
+"""What one request costs in the module, callback by callback."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from joserfc import jwt
+from joserfc.jwk import KeySet, RSAKey
+
+from benches.envoy import messages
+from benches.wasm.host import (
+    NOW_NS,
+    REQUEST_BODY,
+    REQUEST_HEADERS,
+    RESPONSE_BODY,
+    RESPONSE_HEADERS,
+    Cost,
+    Host,
+)
+
+ANSWER = (
+    b'{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":"done"}],"isError":false}}'
+)
+_KEY = RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256", "kid": "k1"}, auto_kid=False)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A kind of request whose cost is counted."""
+
+    name: str
+    size: int
+    policy: str = "plain"
+    claims_user: bool = False
+
+
+REQUESTS = [
+    Request("a call of 524 B", 524),
+    Request("a call of 524 B, an argument replaced", 524, claims_user=True),
+    Request("a call of 524 B, rules for results", 524, policy="results"),
+    Request("a call of 64 KiB", 64 * 1024),
+]
+
+
+def policy(kind: str) -> dict[str, Any]:
+    """The policy of the benchmark in Envoy; `results`: with rules for results, as in the README."""
+    keys = KeySet([_KEY]).as_dict(private=False)
+    issuer = {
+        "issuer": messages.ISSUER,
+        "jwks": {"inline": keys},
+        "algorithms": ["RS256"],
+        "identity": {"organization": "org_id", "roles": "realm_access.roles"},
+    }
+    found: dict[str, Any] = {
+        "resource": messages.RESOURCE,
+        "issuers": [issuer],
+        "roles": {messages.ROLE: {"tools": [messages.ALLOWED]}},
+    }
+    if kind == "results":
+        owner = {"field": "organization_id", "is": "organization"}
+        rule = {"tools": ["crm.*"], "owner": owner, "redact": ["ssn", "card.*"], "text": "keep"}
+        found["results"] = [rule]
+    return found
+
+
+def token() -> str:
+    """A token that is valid at the host's time."""
+    now = NOW_NS // 10**9
+    claims = messages.claims() | {"iat": now - 10, "exp": now + 290}
+    return jwt.encode({"alg": "RS256", "typ": "JWT", "kid": _KEY.kid}, claims, _KEY)
+
+
+def measure(module: Path) -> Iterator[tuple[str, dict[str, Cost]]]:
+    """The cost of each callback, for each kind of request, with a token that was seen before."""
+    for kind in ("plain", "results"):
+        host = Host(module, policy(kind))
+        bearer = token()
+        for request in (each for each in REQUESTS if each.policy == kind):
+            body = messages.call(request.size, claims_user=request.claims_user)
+            # The first request verifies the token, and the second one remembers its digest.
+            for _ in range(2):
+                send(host, body, bearer)
+            yield request.name, send(host, body, bearer)
+
+
+def totals(costs: dict[str, Cost]) -> dict[str, int]:
+    """The cost of one request: of all its callbacks together."""
+    return {
+        "instructions": sum(cost.instructions for cost in costs.values()),
+        "host_calls": sum(cost.host_calls.total() for cost in costs.values()),
+    }
+
+
+def send(host: Host, body: bytes, bearer: str) -> dict[str, Cost]:
+    """Sends one request through the module: the cost of each callback."""
+    stream = host.stream()
+    host.maps[REQUEST_HEADERS] = headers(bearer, len(body))
+    host.buffers[REQUEST_BODY] = body
+    host.maps[RESPONSE_HEADERS] = [
+        (b":status", b"200"),
+        (b"content-type", b"application/json"),
+        (b"server", b"envoy"),
+        (b"date", b"Sun, 29 Nov 2026 10:00:00 GMT"),
+    ]
+    host.properties = {
+        b"source.address": b"192.0.2.7:40000",
+        b"response.code": struct.pack("<Q", 200),
+        b"response.code_details": b"via_upstream",
+        b"response.flags": struct.pack("<Q", 0),
+    }
+    costs: dict[str, Cost] = {}
+
+    def call(name: str, *arguments: int) -> Any:
+        returned, costs[name.removeprefix("proxy_on_")] = host.callback(name, *arguments)
+        return returned
+
+    call("proxy_on_context_create", stream, 1)
+    held = call("proxy_on_request_headers", stream, len(host.maps[REQUEST_HEADERS]), 0)
+    if held == 0 or host.replied is not None:
+        raise AssertionError(f"the headers were not held: {host.replied}, {host.logs}")
+    passed = call("proxy_on_request_body", stream, len(body), 1)
+    if passed != 0 or host.replied is not None:
+        raise AssertionError(f"the request did not pass: {host.replied}, {host.logs}")
+    sent_id = host.buffers[REQUEST_BODY].split(b'"id":', 1)[1].split(b",", 1)[0]
+    host.buffers[RESPONSE_BODY] = ANSWER % sent_id
+    call("proxy_on_response_headers", stream, len(host.maps[RESPONSE_HEADERS]), 0)
+    call("proxy_on_response_body", stream, len(host.buffers[RESPONSE_BODY]), 1)
+    call("proxy_on_done", stream)
+    call("proxy_on_log", stream)
+    call("proxy_on_delete", stream)
+    record = host.properties[b"mcp_auth"]
+    if b'"decision":"approved"' not in record:
+        raise AssertionError(record)
+    return costs
+
+
+def headers(bearer: str, length: int) -> list[tuple[bytes, bytes]]:
+    """The headers of a client's request, as Envoy hands them over."""
+    texts = {
+        ":authority": "crm.example.com",
+        ":path": "/mcp",
+        ":method": "POST",
+        ":scheme": "https",
+        "accept": "application/json, text/event-stream",
+        "accept-encoding": "gzip, deflate",
+        "content-type": "application/json",
+        "content-length": str(length),
+        "mcp-protocol-version": "2025-11-25",
+        "user-agent": "python-httpx/0.28.1",
+        "authorization": f"Bearer {bearer}",
+        "x-forwarded-proto": "https",
+        "x-request-id": "8c1e3f0a-7d57-4a4e-9c7e-0c2f9c2b7f11",
+    }
+    return [(name.encode(), value.encode()) for name, value in texts.items()]
