@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import copy
+import json
 import os
+import pty
 import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from .harness import client
 from .harness.command_line import command, mcp_auth
 from .harness.envoy import ROOT, binary
 from .harness.http import Response
+from .harness.kubernetes import with_envoy_gateway
 from .harness.messages import MODERN, call, post
 from .harness.shipped import assert_guards, host_log
 from .harness.waiting import eventually
@@ -93,43 +95,55 @@ def test_a_rendered_file_with_the_filter_in_another_one_guards(
         assert_guards(stack)
 
 
-def test_the_patches_for_envoy_gateway_guard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Envoy Gateway applies JSON patches to its listeners and adds clusters."""
+def test_what_is_rendered_for_envoy_gateway_guards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Envoy as Envoy Gateway makes it of an EnvoyExtensionPolicy and its patches."""
     monkeypatch.setenv("ENVOY_BIN", str(binary(None)))
 
-    def patched(config: Config) -> Config:
+    def made(config: Config) -> Config:
         given = [each for each in arguments(config, tmp_path) if each.startswith(("policy", "--cluster"))]
         text = mcp_auth("render", *given, "--for=envoy-gateway", directory=tmp_path)
-        [policy] = [each for each in yaml.safe_load_all(text) if each["kind"] == "EnvoyPatchPolicy"]
-        module = proxy.plugin(config)["vm_config"]["code"]
-        bare = proxy.without_filter(config)
-        [listener] = bare["static_resources"]["listeners"]
-        listener["default_filter_chain"] = listener.pop("filter_chains")[0]
-        clusters = bare["static_resources"]["clusters"]
-        clusters[:] = [each for each in clusters if each["name"] != "login"]
-        for patch in policy["spec"]["jsonPatches"]:
-            apply(patch, listener, clusters)
-        chain = listener.pop("default_filter_chain")
-        listener["filter_chains"] = [chain]
-        proxy.plugin(bare)["vm_config"]["code"] = module
-        return bare
+        return with_envoy_gateway(config, list(yaml.safe_load_all(text)))
 
-    with Stack(tmp_path / "stack", adapt=patched) as stack:
+    with Stack(tmp_path / "stack", adapt=made) as stack:
         assert_guards(stack)
+        assert "restricted" not in host_log(stack)
 
 
-def apply(patch: Config, listener: Config, clusters: list[Config]) -> None:
-    """One JSON patch: a member of a list, or a whole cluster."""
-    operation = patch["operation"]
-    assert operation["op"] == "add"
-    if not operation["path"]:
-        clusters.append(operation["value"])
-        return
-    *outer, last = operation["path"].strip("/").split("/")
-    place: Any = listener
-    for key in outer:
-        place = place[int(key)] if isinstance(place, list) else place[key]
-    place.insert(int(last), copy.deepcopy(operation["value"]))
+# On a terminal
+
+
+def on_terminal(directory: Path, *arguments: str) -> tuple[bytes, str]:
+    """What the command writes to a terminal as its standard error, and its standard output."""
+    ours, theirs = pty.openpty()
+    shown = b""
+    with (directory / "stdout.txt").open("wb") as output:
+        process = subprocess.Popen(
+            [str(command()), *arguments], cwd=directory, stdout=output, stderr=theirs, env={**os.environ, "TERM": "xterm"}
+        )
+        os.close(theirs)
+        # Linux ends the terminal with an error.
+        with suppress(OSError):
+            while part := os.read(ours, 4096):
+                shown += part
+        process.wait(60)
+    os.close(ours)
+    return shown, (directory / "stdout.txt").read_text()
+
+
+def test_colours_and_progress_are_for_terminals_only(tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text("resource: https://crm.example.com/mcp\nroles: {a: {tools: [*]}}\n")
+    shown, _ = on_terminal(tmp_path, "check", "policy.yaml")
+    assert b"\x1b[1m\x1b[91merror" in shown and b'quote the "*"' in shown
+    plain = subprocess.run([str(command()), "check", "policy.yaml"], cwd=tmp_path, capture_output=True, check=False)
+    assert b"\x1b" not in plain.stderr and b"error: not YAML" in plain.stderr
+    record = {"decision": "approved", "reason": "allowed", "gen_ai.tool.name": "crm.get", "enduser.roles": ["reader"]}
+    line = f"2026-11-29T12:00:00Z POST /mcp HTTP/1.1 200 - 1ms id {json.dumps(record)}\n"
+    (tmp_path / "access.log").write_text(line * 150_000)
+    shown, output = on_terminal(tmp_path, "audit", "access.log", "--json")
+    assert b"reading access.log" in shown and shown.endswith(b"\x1b[2K")
+    assert json.loads(output)["requests"] == 150_000
+    plain = subprocess.run([str(command()), "audit", "access.log"], cwd=tmp_path, capture_output=True, check=False)
+    assert plain.stderr == b""
 
 
 # `mcp-auth run`
@@ -215,6 +229,41 @@ def test_run_serves_shows_decisions_reloads_and_ends(tmp_path: Path, end: signal
         assert process.wait(20) == 0, said(tmp_path)
         assert is_free(port) and "\x1b" not in said(tmp_path)
         assert "-- stopped" in said(tmp_path)
+
+
+SIGNED = """
+resource: http://127.0.0.1:{port}/mcp
+issuers:
+  - issuer: https://login.example.com
+    jwks: {jwks}
+    identity: {{organization: org_id, roles: realm_access.roles}}
+roles:
+  reader: {{tools: ["crm.search_*"]}}
+arguments:
+  organization_id: {{set: organization}}
+"""
+
+
+def test_a_minted_token_is_accepted_by_the_filter(tmp_path: Path) -> None:
+    port, upstream = free_ports(2)
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(SIGNED.format(port=port, jwks="{cluster: login, path: /jwks}"))
+    keys = mcp_auth("token", "--policy=policy.yaml", "--jwks", directory=tmp_path)
+    policy.write_text(SIGNED.format(port=port, jwks=json.dumps({"inline": json.loads(keys)})))
+
+    def search(*caller: str) -> Response:
+        token = mcp_auth("token", "--policy=policy.yaml", *caller, directory=tmp_path).strip()
+        asked = call(MODERN, "crm.search_customers", {"organization_id": "org-globex"})
+        return client.send(port, post(asked, token, MODERN, [("host", f"127.0.0.1:{port}")]))
+
+    with crm(tmp_path, upstream), running(tmp_path, f"--upstream=http://127.0.0.1:{upstream}/mcp"):
+        eventually(lambda: "Ctrl-C ends" in said(tmp_path), "it is ready", lambda: said(tmp_path), 120)
+        dana = ("--user=dana", "--organization=org-acme", "--role=reader")
+        found = search(*dana)
+        assert found.status == 200 and b"org-acme" in found.body and b"org-globex" not in found.body
+        assert search("--user=dana", "--organization=org-acme", "--role=other").error_code() == -32602
+        assert search(*dana, "--claim=exp=1000").status == 401
+        assert search(*dana, "--key=other.pem").status == 401
 
 
 def test_run_says_why_envoy_does_not_start(tmp_path: Path) -> None:

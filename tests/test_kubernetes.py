@@ -19,6 +19,7 @@ import yaml
 from demo import proxy
 from demo.people import DANA
 
+from .harness.command_line import mcp_auth
 from .harness.envoy import ROOT
 from .harness.envoy_config import BUFFER
 from .harness.kubernetes import (
@@ -134,6 +135,27 @@ def test_the_module_has_the_settings_of_envoy_yaml() -> None:
     for settings in (shipped, ours):
         del settings["vm_config"]["code"], settings["configuration"]["value"]
     assert ours == shipped
+
+
+def test_render_for_envoy_gateway_makes_what_the_overlay_makes(tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text(yaml.safe_dump(policy()))
+    text = mcp_auth("render", "policy.yaml", "--for=envoy-gateway", directory=tmp_path)
+    rendered = list(yaml.safe_load_all(text))
+    limit = only(rendered, "ClientTrafficPolicy")["spec"]["connection"]
+    limit["bufferLimit"] = str(limit["bufferLimit"])
+    kinds = {each["kind"] for each in rendered}
+    assert kinds == {each["kind"] for each in overlay("envoy-gateway")}
+    for kind in kinds:
+        assert only(rendered, kind) == only(overlay("envoy-gateway"), kind), kind
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_the_check_of_the_command_line_finds_the_filter_in_an_overlay(tmp_path: Path, name: str) -> None:
+    text = yaml.safe_dump_all(overlay(name)).replace("0" * 64, "1" * 64)
+    (tmp_path / "built.yaml").write_text(text)
+    assert "ok: 2 roles, 1 issuer" in mcp_auth("check", "--strict", "built.yaml", directory=tmp_path)
+    (tmp_path / "built.yaml").write_text(text.replace("deny:", "denny:"))
+    mcp_auth("check", "built.yaml", directory=tmp_path, status=1)
 
 
 @pytest.mark.parametrize("name", OVERLAYS)

@@ -86,9 +86,9 @@ fn every_placeholder_of_the_table_is_filled_in() {
         let decision = refusal.decision();
         let evidence = decision.evidence.first().unwrap();
         for text in [
-            &evidence.source,
-            &evidence.summary,
-            &decision.next_action.unwrap(),
+            &*evidence.source,
+            &*evidence.summary,
+            decision.next_action.as_deref().unwrap(),
         ] {
             let left = PLACEHOLDERS.iter().find(|name| text.contains(**name));
             assert_eq!(left, None, "{text}");

@@ -18,6 +18,18 @@ pub(crate) struct Access {
     pub(crate) why: String,
 }
 
+impl Access {
+    /// What a rule asks for beside the role.
+    pub(crate) fn asks(&self) -> Option<&str> {
+        self.why.split_once("; ").map(|(_, asks)| asks)
+    }
+
+    /// Whether a rule asks for something beside the role.
+    pub(crate) fn is_conditional(&self) -> bool {
+        self.is_allowed && self.asks().is_some()
+    }
+}
+
 /// The callers of a policy: each role, all signed-in callers, and those without a token.
 pub(crate) fn roles(policy: &Policy) -> Vec<String> {
     if let Some(local) = &policy.local {
@@ -142,6 +154,21 @@ pub(crate) fn access(policy: &Policy, role: &str, target: Target<'_>) -> Access 
             why: denied(&denial),
         },
     }
+}
+
+/// What a caller with these roles may do with a target, as [`access`].
+pub(crate) fn of_roles(policy: &Policy, roles: &[&str], target: Target<'_>) -> Access {
+    let all: Vec<Access> = roles
+        .iter()
+        .chain(&["*"])
+        .map(|role| access(policy, role, target))
+        .collect();
+    let denied = all.iter().find(|access| access.why.ends_with("denies it"));
+    let allowed = all.iter().find(|access| access.is_allowed);
+    let decides = denied.or(allowed).or(all.first());
+    decides
+        .cloned()
+        .unwrap_or_else(|| access(policy, "*", target))
 }
 
 /// All scopes that the policy names.

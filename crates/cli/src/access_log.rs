@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
+use crate::progress::Progress;
 use crate::{Failure, files};
 
 /// The records of a log, in its order. A record that stands twice, in Envoy's log and in its access log, is
@@ -17,12 +18,17 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Value>, Failure> {
 /// The records of a log, each with its time if the line begins with one.
 pub(crate) fn read_timed(path: &Path) -> Result<Vec<(Option<SystemTime>, Value)>, Failure> {
     let text = files::read_text(path)?;
-    let timed = |line| Some((time(line), record(line)?));
+    let name = files::name(path);
+    let mut progress = Progress::of_steps(&format!("reading {name}"), text.lines().count());
+    let timed = |line| {
+        progress.step();
+        Some((time(line), record(line)?))
+    };
     let records: Vec<(Option<SystemTime>, Value)> = text.lines().filter_map(timed).collect();
     match records.is_empty() {
         false => Ok(records),
         true => Err(Failure::usage(
-            format!("{} has no record of the filter", files::name(path)),
+            format!("{name} has no record of the filter"),
             "print %FILTER_STATE(wasm.mcp_auth:PLAIN)% in Envoy's access log, as envoy/envoy.yaml does",
         )),
     }

@@ -1,11 +1,12 @@
 //! `mcp-auth arguments`: the names of arguments that identify the caller, with their rules.
 
 use std::fmt::Write;
-use std::path::Path;
+use std::path::PathBuf;
 
 use mcp::argument_names::fold;
 use policy::document::Document;
 use policy::{ArgumentRule, IdentityField, Operation, Policy, builtin_arguments};
+use serde_json::json;
 
 use crate::terminal_text::{printable, wrapped};
 use crate::{CommandOutput, Failure, policy_file};
@@ -17,44 +18,89 @@ const BUILT_IN: &str = "built in";
 /// An argument name, its rule, and the source of the rule.
 type Row<'a> = (&'a str, ArgumentRule, &'static str);
 
-/// The rules of a policy in a file, or the built-in ones. `of`: the one of several policies.
-pub(crate) fn run(path: Option<&Path>, of: Option<&str>) -> Result<CommandOutput, Failure> {
-    let mut out = wrapped(
-        "",
-        "",
-        "Arguments that identify the caller. Names match in any case, with any separators and \
-         Unicode spelling, at any depth.",
-    );
-    out.push('\n');
-    match path {
+/// The arguments of `mcp-auth arguments`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct NamesArguments {
+    /// Include the rules of this policy.
+    #[arg(long)]
+    policy: Option<PathBuf>,
+    /// The policy to use if there are several, by its path or its `resource`.
+    #[arg(long, requires = "policy")]
+    path: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints the rules of a policy in a file, or the built-in ones.
+pub(crate) fn run(arguments: &NamesArguments) -> Result<CommandOutput, Failure> {
+    let stdout = match &arguments.policy {
         Some(path) => {
-            let (policy, json) = policy_file::load(path)?.single(of)?;
+            let (policy, json) = policy_file::load(path)?.single(arguments.path.as_deref())?;
             let document = serde_json::from_value(json).map_err(|error| {
                 Failure::usage(format!("cannot read the policy: {error}"), "check it")
             })?;
-            out.push_str(&table(&effective(&document, &policy)));
-            out.push_str(&of_operations("tools", &policy.tools));
-            out.push_str(&of_operations("prompts", &policy.prompts));
+            let rows = effective(&document, &policy);
+            match arguments.json {
+                true => as_json(&rows, Some(&policy)),
+                false => [
+                    introduction(),
+                    table(&rows),
+                    of_operations("tools", &policy.tools),
+                    of_operations("prompts", &policy.prompts),
+                ]
+                .concat(),
+            }
         }
         None => {
             let rows: Vec<Row<'_>> = builtin_arguments(true)
                 .map(|(name, rule)| (name, rule, BUILT_IN))
                 .collect();
-            out.push_str(&table(&rows));
-            out.push('\n');
-            out.push_str(&wrapped(
-                "",
-                "",
-                "Where an issuer has no `identity.organization`, names set to the organization \
-                 are refused. A policy changes a rule under `arguments`, for one tool under \
-                 `tools.NAME.arguments`, and turns all of them off with `builtin_arguments: false`.",
-            ));
+            let end = "Where an issuer has no `identity.organization`, names set to the organization \
+                       are refused. A policy changes a rule under `arguments`, for one tool under \
+                       `tools.NAME.arguments`, and turns all of them off with `builtin_arguments: false`.";
+            match arguments.json {
+                true => as_json(&rows, None),
+                false => format!(
+                    "{}{}\n{}",
+                    introduction(),
+                    table(&rows),
+                    wrapped("", "", end)
+                ),
+            }
         }
-    }
+    };
     Ok(CommandOutput {
-        stdout: out,
+        stdout,
         ..CommandOutput::default()
     })
+}
+
+fn introduction() -> String {
+    let text = "Arguments that identify the caller. Names match in any case, with any separators and \
+                Unicode spelling, at any depth.";
+    wrapped("", "", text) + "\n"
+}
+
+/// The rules, and those of single tools and prompts of a policy.
+fn as_json(rows: &[Row<'_>], policy: Option<&Policy>) -> String {
+    let rows = rows.iter();
+    let rows =
+        rows.map(|(name, rule, from)| json!({"name": name, "rule": written(rule), "from": from}));
+    let sections = policy.map(|policy| [("tools", &policy.tools), ("prompts", &policy.prompts)]);
+    let single = sections
+        .into_iter()
+        .flatten()
+        .flat_map(|(section, operations)| {
+            operations.iter().flat_map(move |operation| {
+                let pattern = operation.pattern.written();
+                operation.arguments.iter().map(move |(_, name, rule)| {
+                json!({"section": section, "pattern": pattern, "name": name, "rule": written(rule)})
+            })
+            })
+        });
+    let all = json!({"arguments": rows.collect::<Vec<_>>(), "single": single.collect::<Vec<_>>()});
+    format!("{all:#}\n")
 }
 
 /// The rules of all names of the policy and of the built-in list, as the filter applies them.

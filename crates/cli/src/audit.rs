@@ -8,7 +8,7 @@ mod tally;
 use std::path::PathBuf;
 
 use self::tally::Tally;
-use crate::{CommandOutput, Failure, access_log, files};
+use crate::{CommandOutput, Failure, access_log, files, page};
 
 /// The arguments of `mcp-auth audit`.
 #[derive(Debug, clap::Args)]
@@ -62,13 +62,7 @@ pub(crate) fn run(arguments: &AuditArguments) -> Result<CommandOutput, Failure> 
         false => tally.text(),
     };
     if let Some(path) = &arguments.html {
-        let page = log_page::page(&tally)?;
-        std::fs::write(path, page).map_err(|error| {
-            Failure::usage(
-                format!("cannot write {}: {error}", files::name(path)),
-                "check the path and its permissions",
-            )
-        })?;
+        page::write(path, &log_page::log_page(&tally)?)?;
         if !arguments.json {
             stdout.push_str(&format!("\nwrote {}\n", files::name(path)));
         }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use self::case_file::{CaseFile, read_cases};
 use self::coverage::Coverage;
 use self::outcome::CaseOutcome;
+use crate::progress::Progress;
 use crate::{CommandOutput, Failure, files, policy_file};
 
 /// The arguments of `mcp-auth test`.
@@ -37,7 +38,12 @@ pub(crate) struct CaseArguments {
     #[arg(long)]
     json: bool,
     /// In place of running cases: write cases from the records of an access log.
-    #[arg(long, value_name = "ACCESS_LOG", requires = "policy")]
+    #[arg(
+        long,
+        value_name = "ACCESS_LOG",
+        requires = "policy",
+        conflicts_with = "json"
+    )]
     record: Option<PathBuf>,
 }
 
@@ -134,7 +140,9 @@ fn run_file(
     let policy_path = policy_path(path, &file, arguments)?;
     let (policy, document) = policy_file::load(&policy_path)?.single(file.path.as_deref())?;
     coverage.add(&files::name(&policy_path), &policy, &document);
+    let mut progress = Progress::of_steps(&files::name(path), cases.len());
     for case in cases {
+        progress.step();
         if arguments
             .only
             .as_ref()

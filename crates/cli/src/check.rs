@@ -4,14 +4,15 @@
 use std::path::PathBuf;
 
 use policy::{Mode, Policy, PolicyError};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::diagnostic::Diagnostic;
 use crate::policy_file::PolicyDocuments;
 use crate::proxy_file::{self, CheckedFile, FileKind};
 use crate::render::RenderInput;
 use crate::terminal_text::count;
 use crate::yaml::YamlDocument;
-use crate::{CommandOutput, Failure, check_tools, files, policy_file, tool_list};
+use crate::{CommandOutput, Failure, check_tools, diagnostic, files, policy_file, tool_list};
 
 /// The arguments of `mcp-auth check`.
 #[derive(Debug, clap::Args)]
@@ -25,17 +26,51 @@ pub(crate) struct CheckArguments {
     /// Exit with 1 if there are warnings, too.
     #[arg(long)]
     strict: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The result of a check.
+#[derive(Debug, Default)]
+struct CheckResult {
+    /// Mistakes and warnings.
+    found: Vec<Diagnostic>,
+    /// The configurations that were found and that the filter loads, each with its policies.
+    configurations: Vec<Vec<(Policy, Value)>>,
+    /// Whether the file is a policy alone.
+    is_alone: bool,
+    /// What to do about mistakes.
+    next: String,
 }
 
 pub(crate) fn run(arguments: &CheckArguments) -> Result<CommandOutput, Failure> {
-    let mut output = check(arguments)?;
-    if arguments.strict && output.status == 0 && !output.stderr.is_empty() {
-        output.status = 1;
+    let file = files::name(&arguments.file);
+    let result = check(arguments)?;
+    let is_refused = result.found.iter().any(|found| found.is_error);
+    let is_strict = arguments.strict && !result.found.is_empty();
+    if arguments.json {
+        return Ok(CommandOutput {
+            stdout: format!("{:#}\n", result.json(&file)),
+            status: u8::from(is_refused || is_strict),
+            ..CommandOutput::default()
+        });
     }
-    Ok(output)
+    if is_refused {
+        return Err(Failure {
+            found: result.found,
+            next: result.next,
+            ..Failure::default()
+        });
+    }
+    Ok(CommandOutput {
+        stdout: result.text(&file),
+        stderr: diagnostic::report(&result.found),
+        status: u8::from(is_strict),
+    })
 }
 
-fn check(arguments: &CheckArguments) -> Result<CommandOutput, Failure> {
+fn check(arguments: &CheckArguments) -> Result<CheckResult, Failure> {
     let path = &*arguments.file;
     let tools = tool_list::read(&arguments.tools)?;
     let of_tools = |documents: &PolicyDocuments| match tools.as_slice() {
@@ -51,27 +86,88 @@ fn check(arguments: &CheckArguments) -> Result<CommandOutput, Failure> {
             let path = path.with_file_name(name);
             (!files::is_stdin(&path)).then(|| files::read_text(&path).ok())?
         };
-        return Ok(of_proxy(
-            &file,
-            proxy_file::check(kind, &documents, &beside),
-        ));
+        let checked = proxy_file::check(kind, &documents, &beside);
+        return Ok(CheckResult::of_proxy(&file, &written, checked));
     }
-    let loaded = policy_file::parse_with(&file, &written, &of_tools)?;
-    let warnings = match loaded.warnings.lines().count() {
-        0 => String::new(),
-        number => format!(", {}", count(number, "warning")),
-    };
-    let summary = contents(&loaded.policies);
-    let buffers = loaded.policies.iter();
-    let buffers = buffers.map(|(policy, _)| policy.envoy_buffer());
-    let buffer = buffers.max().unwrap_or_default();
-    Ok(CommandOutput {
-        stdout: format!(
-            "{file}: ok{warnings}: {summary}\nEnvoy needs per_connection_buffer_limit_bytes: {buffer} or more\n"
-        ),
-        stderr: loaded.warnings,
-        status: 0,
-    })
+    match policy_file::parse_with(&file, &written, &of_tools) {
+        Ok(loaded) => Ok(CheckResult {
+            found: loaded.warnings,
+            configurations: vec![loaded.policies],
+            is_alone: true,
+            next: String::new(),
+        }),
+        Err(failure) if failure.found.is_empty() => Err(failure),
+        Err(failure) => Ok(CheckResult {
+            found: failure.found,
+            next: failure.next,
+            ..CheckResult::default()
+        }),
+    }
+}
+
+impl CheckResult {
+    /// The result for the configuration of a proxy.
+    fn of_proxy(file: &str, written: &str, checked: CheckedFile) -> Self {
+        let number = checked.notes.0.iter().filter(|note| note.is_error).count();
+        let them = if number == 1 { "it" } else { "them" };
+        let documents = checked.policies.into_iter();
+        Self {
+            found: Diagnostic::all(file, written, checked.notes.0),
+            configurations: documents.map(|documents| documents.policies).collect(),
+            is_alone: false,
+            next: format!("mend {them}, then run `mcp-auth check {file}` again"),
+        }
+    }
+
+    /// The lines for a file without mistakes.
+    fn text(&self, file: &str) -> String {
+        let warnings = match self.found.len() {
+            0 => String::new(),
+            number => format!(", {}", count(number, "warning")),
+        };
+        let contents: Vec<String> = self
+            .configurations
+            .iter()
+            .map(|policies| contents(policies))
+            .collect();
+        let mut text = format!("{file}: ok{warnings}: {}\n", contents.join("; "));
+        if let Some(buffer) = self.buffer().filter(|_| self.is_alone) {
+            text.push_str(&format!(
+                "Envoy needs per_connection_buffer_limit_bytes: {buffer} or more\n"
+            ));
+        }
+        text
+    }
+
+    /// The buffer that Envoy needs.
+    fn buffer(&self) -> Option<usize> {
+        let policies = self.configurations.iter().flatten();
+        policies.map(|(policy, _)| policy.envoy_buffer()).max()
+    }
+
+    fn json(&self, file: &str) -> Value {
+        let policies = self.configurations.iter().flatten().map(|(policy, _)| {
+            json!({
+                "resource": policy.resource,
+                "mode": match policy.mode {
+                    Mode::Enforce => "enforce",
+                    Mode::Observe => "observe",
+                },
+                "roles": policy.roles.len(),
+                "issuers": policy.issuers.len(),
+                "tool_rules": policy.tools.len(),
+                "prompt_rules": policy.prompts.len(),
+                "resource_rules": policy.resources.len(),
+            })
+        });
+        json!({
+            "file": file,
+            "loads": !self.found.iter().any(|found| found.is_error),
+            "found": self.found.iter().map(Diagnostic::json).collect::<Vec<_>>(),
+            "policies": policies.collect::<Vec<_>>(),
+            "per_connection_buffer_limit_bytes": self.buffer(),
+        })
+    }
 }
 
 /// Warnings about the policies and the tools of their server.
@@ -90,54 +186,6 @@ fn tool_warnings(documents: &PolicyDocuments, tools: &[Value]) -> Vec<PolicyErro
         }));
     }
     warnings
-}
-
-/// The output for the configuration of a proxy.
-fn of_proxy(file: &str, mut checked: CheckedFile) -> CommandOutput {
-    let notes = &mut checked.notes.0;
-    notes.sort_by_key(|note| note.place);
-    let (mut errors, mut warnings) = (Vec::new(), 0_usize);
-    let mut stderr = String::new();
-    for note in notes.iter() {
-        let kind = if note.is_error { "" } else { "warning: " };
-        let line = policy_file::line(file, note.place, format!("{kind}{}", note.message));
-        match note.is_error {
-            true => errors.push(line),
-            false => {
-                warnings = warnings.saturating_add(1);
-                stderr.push_str(&line);
-            }
-        }
-    }
-    if errors.is_empty() {
-        let warnings = match warnings {
-            0 => String::new(),
-            number => format!(", {}", count(number, "warning")),
-        };
-        let summaries: Vec<String> = checked
-            .policies
-            .iter()
-            .map(|documents| contents(&documents.policies))
-            .collect();
-        return CommandOutput {
-            stdout: format!("{file}: ok{warnings}: {}\n", summaries.join("; ")),
-            stderr,
-            status: 0,
-        };
-    }
-    let number = errors.len();
-    stderr.insert_str(0, &policy::report(errors).concat());
-    if !stderr.ends_with('\n') {
-        stderr.push('\n');
-    }
-    let them = if number == 1 { "it" } else { "them" };
-    let next = format!("mend {them}, then run `mcp-auth check {file}` again");
-    Failure {
-        message: stderr,
-        next,
-        status: 1,
-    }
-    .into()
 }
 
 /// The contents of the policies of a configuration.

@@ -8,6 +8,7 @@ use policy::Policy;
 use serde_json::{Value, json};
 
 use crate::access::{self, Access, TargetKind};
+use crate::progress::Progress;
 use crate::terminal_text::{count, printable};
 use crate::{CommandOutput, Failure, access_log, policy_file, tool_list, value_changes};
 
@@ -101,7 +102,7 @@ fn add_changes(
             let after = access::access(new, role, target);
             // The rule may have moved to another role.
             let is_same = before.is_allowed == after.is_allowed
-                && (!before.is_allowed || asks(&before) == asks(&after));
+                && (!before.is_allowed || before.asks() == after.asks());
             if !is_same {
                 changes.push(AccessChange {
                     role: role.clone(),
@@ -138,33 +139,23 @@ fn without_access(mut document: Value) -> Vec<u8> {
     document.to_string().into_bytes()
 }
 
-/// What a rule asks for beside the role.
-fn asks(access: &Access) -> Option<&str> {
-    access.why.split_once("; ").map(|(_, asks)| asks)
-}
-
 /// The recorded calls that are decided otherwise: tool, roles, the number of calls, and whether they pass now.
 fn replay(records: &[Value], old: &Policy, new: &Policy) -> Vec<(String, String, usize, bool)> {
     let mut changed: Vec<(String, String, usize, bool)> = Vec::new();
+    let mut progress = Progress::of_steps("judging recorded calls", records.len());
     for record in records {
+        progress.step();
         let Some(tool) = record.get("gen_ai.tool.name").and_then(Value::as_str) else {
             continue;
         };
         let mut roles: Vec<&str> = access_log::roles(record);
-        roles.push("*");
-        let passes = |policy: &Policy| {
-            let target = Target::Tool(tool);
-            let all: Vec<Access> = roles
-                .iter()
-                .map(|role| access::access(policy, role, target))
-                .collect();
-            let is_denied = all.iter().any(|access| access.why.ends_with("denies it"));
-            !is_denied && all.iter().any(|access| access.is_allowed)
-        };
+        let passes =
+            |policy: &Policy| access::of_roles(policy, &roles, Target::Tool(tool)).is_allowed;
         let (before, after) = (passes(old), passes(new));
         if before == after {
             continue;
         }
+        roles.push("*");
         let roles = roles.join(", ");
         let known = changed
             .iter_mut()
@@ -189,7 +180,7 @@ fn as_text(
             (false, _) => ("gains", change.after.why.clone()),
             (true, false) => ("loses", change.after.why.clone()),
             (true, true) => {
-                let ask = |access| asks(access).unwrap_or("no condition").to_owned();
+                let ask = |access: &Access| access.asks().unwrap_or("no condition").to_owned();
                 (
                     "keeps",
                     format!("{} -> {}", ask(&change.before), ask(&change.after)),

@@ -11,7 +11,7 @@ pub(crate) use self::schema_names::of_schema;
 
 use std::path::PathBuf;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::draft::Draft;
 use self::provider::ProviderName;
@@ -52,6 +52,9 @@ pub(crate) struct InitArguments {
     /// The file to write. It must not exist. Default: standard output.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Print JSON: the file or the policy, the numbers of what was read, and the questions.
+    #[arg(long)]
+    json: bool,
 }
 
 /// What a server offers.
@@ -90,25 +93,38 @@ pub(crate) fn run(arguments: &InitArguments) -> Result<CommandOutput, Failure> {
     // The draft is checked as every policy is.
     policy_file::parse("the draft", &text).map_err(|failure| {
         Failure::usage(
-            failure.message.trim_end(),
+            failure.shown().trim_end(),
             "report this as a bug, with the lists",
         )
     })?;
-    let summary = summary(&lists, &draft, arguments);
-    let (stdout, stderr) = match &arguments.output {
-        None => (text, summary),
-        Some(path) => {
-            std::fs::write(path, &text).map_err(|error| {
-                Failure::usage(
-                    format!("cannot write {}: {error}", files::name(path)),
-                    "check the path and its permissions",
-                )
-            })?;
-            (
-                format!("wrote {}\n{summary}", files::name(path)),
-                String::new(),
+    if let Some(path) = &arguments.output {
+        std::fs::write(path, &text).map_err(|error| {
+            Failure::usage(
+                format!("cannot write {}: {error}", files::name(path)),
+                "check the path and its permissions",
             )
-        }
+        })?;
+    }
+    let file = arguments.output.as_deref().map(files::name);
+    if arguments.json {
+        let all = json!({
+            "file": file,
+            "policy": file.is_none().then_some(text),
+            "tools": lists.tools.len(),
+            "prompts": lists.prompts.len(),
+            "resources": lists.resources.len(),
+            "resource_templates": lists.templates.len(),
+            "questions": draft.questions,
+        });
+        return Ok(CommandOutput {
+            stdout: format!("{all:#}\n"),
+            ..CommandOutput::default()
+        });
+    }
+    let summary = summary(&lists, &draft, arguments);
+    let (stdout, stderr) = match file {
+        None => (text, summary),
+        Some(file) => (format!("wrote {file}\n{summary}"), String::new()),
     };
     Ok(CommandOutput {
         stdout,

@@ -8,13 +8,17 @@ mod audit;
 mod cases;
 mod check;
 mod check_tools;
+mod diagnostic;
 mod diff;
 mod explain;
 mod files;
+mod identity_claims;
 mod init;
+mod page;
 mod pin;
 mod policy_file;
 mod policy_needs;
+mod progress;
 mod proxy_file;
 mod reasons;
 mod render;
@@ -24,15 +28,17 @@ mod schema;
 mod shell;
 mod subject_hash;
 mod terminal_text;
+mod test_token;
 mod tool_list;
 mod who;
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use explanation::{value_changes, yaml};
+
+use self::diagnostic::Diagnostic;
 
 /// Checks and explains the policies of mcp-auth-filter.
 #[derive(Debug, Parser)]
@@ -68,6 +74,10 @@ enum Command {
     ///
     /// Exit status: 0: the server gets the request. 1: it is refused. 2: it could not be judged.
     Explain(explain::ExplainArguments),
+    /// Make a token for tests, signed with a local key, whose caller is the given one by the policy.
+    ///
+    /// Exit status: 0: it is printed. 1: the filter does not load the policy. 2: the policy would not accept it.
+    Token(test_token::TestTokenArguments),
     /// Run cases of a policy: requests with the decisions that are expected.
     ///
     /// Exit status: 0: all are met. 1: one is not, or too few rules are reached. 2: a file cannot be read.
@@ -92,16 +102,9 @@ enum Command {
     /// Print the JSON Schema of a policy, for editors.
     Schema,
     /// Print all reasons of decisions: their meaning, the answer to the caller, and the next action.
-    Reasons,
+    Reasons(reasons::ReasonsArguments),
     /// Print the names of arguments that identify the caller, with their rules.
-    Arguments {
-        /// Include the rules of this policy.
-        #[arg(long)]
-        policy: Option<PathBuf>,
-        /// The policy to use if there are several, by its path or its `resource`.
-        #[arg(long, requires = "policy")]
-        path: Option<String>,
-    },
+    Arguments(arguments::NamesArguments),
     /// Print the completion for a shell.
     Completion {
         /// The shell.
@@ -125,12 +128,25 @@ struct CommandOutput {
 /// The failure of a command.
 #[derive(Debug)]
 struct Failure {
-    /// The error, in whole lines.
+    /// The mistakes in a file.
+    found: Vec<Diagnostic>,
+    /// The error in whole lines, if it is not in a file.
     message: String,
     /// The next action.
     next: String,
     /// The exit status.
     status: u8,
+}
+
+impl Default for Failure {
+    fn default() -> Self {
+        Self {
+            found: Vec::new(),
+            message: String::new(),
+            next: String::new(),
+            status: 1,
+        }
+    }
 }
 
 impl Failure {
@@ -140,7 +156,13 @@ impl Failure {
             message: format!("mcp-auth: {}\n", message.into()),
             next: next.into(),
             status: 2,
+            ..Self::default()
         }
+    }
+
+    /// The error for a terminal, in whole lines, without the next action.
+    fn shown(&self) -> String {
+        format!("{}{}", diagnostic::report(&self.found), self.message)
     }
 }
 
@@ -149,7 +171,7 @@ impl From<Failure> for CommandOutput {
         let next = terminal_text::wrapped("", "  ", &format!("Next: {}.", failure.next));
         Self {
             stdout: String::new(),
-            stderr: format!("{}{next}", failure.message),
+            stderr: format!("{}{next}", failure.shown()),
             status: failure.status,
         }
     }
@@ -162,6 +184,7 @@ fn main() -> ExitCode {
         Command::Render(arguments) => render::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Token(arguments) => test_token::run(&arguments),
         Command::Test(arguments) => cases::run(&arguments),
         Command::Who(arguments) => who::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),
@@ -171,12 +194,48 @@ fn main() -> ExitCode {
         Command::Man => shell::man(),
         Command::Pin(arguments) => pin::run(&arguments),
         Command::Schema => schema::run(),
-        Command::Reasons => reasons::run(),
-        Command::Arguments { policy, path } => arguments::run(policy.as_deref(), path.as_deref()),
+        Command::Reasons(arguments) => reasons::run(&arguments),
+        Command::Arguments(arguments) => arguments::run(&arguments),
     };
     let outcome = outcome.unwrap_or_else(CommandOutput::from);
     // A reader such as `head` may close the output early.
-    let _ = std::io::stderr().write_all(outcome.stderr.as_bytes());
+    let _ = anstream::stderr().write_all(outcome.stderr.as_bytes());
     let _ = std::io::stdout().write_all(outcome.stdout.as_bytes());
     ExitCode::from(outcome.status)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// The commands without `--json`, with the reason.
+    const WITHOUT_JSON: [(&str, &str); 3] = [
+        ("schema", "prints JSON anyway"),
+        ("completion", "prints a script for a shell"),
+        ("man", "prints a page for man"),
+    ];
+
+    #[test]
+    fn each_command_prints_json_or_has_a_reason() {
+        let mut command = CommandLine::command();
+        command.build();
+        let names = command
+            .get_subcommands()
+            .filter(|each| each.get_name() != "help");
+        for subcommand in names {
+            let name = subcommand.get_name();
+            let has_json = subcommand
+                .get_arguments()
+                .any(|argument| argument.get_long() == Some("json"));
+            let has_reason = WITHOUT_JSON.iter().any(|(without, _)| *without == name);
+            assert_ne!(has_json, has_reason, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_arguments_are_sound() {
+        CommandLine::command().debug_assert();
+    }
 }

@@ -14,6 +14,7 @@ use mcp::sse::{self, EventStream};
 use mcp_auth_filter::authorize::{Target, is_for_a_role, is_for_anonymous};
 use oauth::Identity;
 use policy::{PinRule, Policy};
+use serde_json::{Map, Value, json};
 
 use crate::terminal_text::printable;
 use crate::{CommandOutput, Failure, files, policy_file};
@@ -33,6 +34,9 @@ pub(crate) struct PinArguments {
     /// The policy to use if there are several, by its path or its `resource`.
     #[arg(long, requires = "policy")]
     path: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 pub(crate) fn run(arguments: &PinArguments) -> Result<CommandOutput, Failure> {
@@ -40,19 +44,31 @@ pub(crate) fn run(arguments: &PinArguments) -> Result<CommandOutput, Failure> {
     for path in &arguments.tools {
         read(path, &mut tools)?;
     }
-    let Some(path) = &arguments.policy else {
+    let mut differences = Vec::new();
+    if let Some(path) = &arguments.policy {
+        let (policy, _) = policy_file::load(path)?.single(arguments.path.as_deref())?;
+        differences = changed(&policy, &tools);
+        tools.retain(|name, _| may_be_called(&policy, name));
+    }
+    let status = u8::from(!differences.is_empty());
+    if arguments.json {
+        let pins = tools
+            .iter()
+            .map(|(name, pin)| (name.clone(), Value::from(pin.to_string())));
+        let differences = differences.iter();
+        let differences = differences.map(|(name, what)| json!({"tool": name, "difference": what}));
+        let all = json!({"pins": pins.collect::<Map<_, _>>(), "differences": differences.collect::<Vec<_>>()});
         return Ok(CommandOutput {
-            stdout: yaml(&tools),
+            stdout: format!("{all:#}\n"),
+            status,
             ..CommandOutput::default()
         });
-    };
-    let (policy, _) = policy_file::load(path)?.single(arguments.path.as_deref())?;
-    let changed = changed(&policy, &tools);
-    tools.retain(|name, _| may_be_called(&policy, name));
+    }
+    let line = |(name, what): &(String, &str)| format!("mcp-auth: `{}` {what}\n", printable(name));
     Ok(CommandOutput {
         stdout: yaml(&tools),
-        status: u8::from(!changed.is_empty()),
-        stderr: changed,
+        stderr: differences.iter().map(line).collect(),
+        status,
     })
 }
 
@@ -62,9 +78,9 @@ fn may_be_called(policy: &Policy, name: &str) -> bool {
     is_for_a_role(policy, nobody, tool) || is_for_anonymous(policy, nobody, tool)
 }
 
-/// The tools that differ from the policy's pins, one line each.
-fn changed(policy: &Policy, tools: &BTreeMap<String, Pin>) -> String {
-    let mut lines = String::new();
+/// The tools that differ from the policy's pins, and how.
+fn changed(policy: &Policy, tools: &BTreeMap<String, Pin>) -> Vec<(String, &'static str)> {
+    let mut changed = Vec::new();
     for operation in &policy.tools {
         let Some(PinRule::As(pin)) = operation.pin else {
             continue;
@@ -75,9 +91,9 @@ fn changed(policy: &Policy, tools: &BTreeMap<String, Pin>) -> String {
             Some(_) => "is not what was pinned; read it again before you take the new pin",
             None => "is pinned and not in the list",
         };
-        let _ = writeln!(lines, "mcp-auth: `{}` {what}", printable(name));
+        changed.push((name.to_owned(), what));
     }
-    lines
+    changed
 }
 
 fn yaml(tools: &BTreeMap<String, Pin>) -> String {
@@ -96,7 +112,7 @@ pub(crate) fn key(name: &str) -> String {
     if is_word && name.bytes().all(is_plain) {
         return name.to_owned();
     }
-    let quoted = serde_json::Value::from(name).to_string();
+    let quoted = Value::from(name).to_string();
     let ascii = quoted.chars().map(|character| match character {
         ' '..='~' => character.to_string(),
         other => {

@@ -1,14 +1,14 @@
 //! A policy from a file. Its mistakes have lines.
 
-use std::fmt::Display;
 use std::path::Path;
 
 pub(crate) use explanation::PolicyDocuments;
-use explanation::yaml::Place;
 use explanation::{Mistake, PolicyText, PolicyTextError};
 use policy::{Policy, PolicyError};
 use serde_json::Value;
 
+use crate::diagnostic::Diagnostic;
+use crate::proxy_file::Finding;
 use crate::{Failure, files, terminal_text};
 
 /// A configuration that the filter would load.
@@ -16,8 +16,8 @@ use crate::{Failure, files, terminal_text};
 pub(crate) struct Loaded {
     /// Its policies, each with the document it was made from. At least one.
     pub(crate) policies: Vec<(Policy, Value)>,
-    /// The warnings, one line each.
-    pub(crate) warnings: String,
+    /// The warnings.
+    pub(crate) warnings: Vec<Diagnostic>,
 }
 
 impl Loaded {
@@ -84,52 +84,48 @@ pub(crate) fn parse_with(
     written: &str,
     more_warnings: &dyn Fn(&PolicyDocuments) -> Vec<PolicyError>,
 ) -> Result<Loaded, Failure> {
-    let text = PolicyText::parse(written, more_warnings).map_err(|error| refused(file, error))?;
+    let text =
+        PolicyText::parse(written, more_warnings).map_err(|error| refused(file, written, error))?;
     Ok(Loaded {
-        warnings: lines(file, "warning: ", &text.warnings).concat(),
+        warnings: Diagnostic::all(file, written, findings(text.warnings, false)),
         policies: text.policies,
     })
 }
 
+fn findings(mistakes: Vec<Mistake>, is_error: bool) -> impl Iterator<Item = Finding> {
+    mistakes.into_iter().map(move |mistake| Finding {
+        place: mistake.place,
+        is_error,
+        message: mistake.message,
+    })
+}
+
 /// The failure for a policy that the filter does not load.
-fn refused(file: &str, error: PolicyTextError) -> Failure {
-    let of_lines = |message: String, next: String| Failure {
-        message,
-        next,
-        status: 1,
-    };
-    match error {
-        PolicyTextError::NotYaml(error) => of_lines(
-            line(file, error.place, error.message),
+fn refused(file: &str, written: &str, error: PolicyTextError) -> Failure {
+    let (found, next) = match error {
+        PolicyTextError::NotYaml(error) => (
+            Diagnostic::error(file, written, error.place, error.message),
             format!("mend it, then run `mcp-auth check {file}`"),
         ),
-        PolicyTextError::OtherKind { mistake, under } => of_lines(
-            line(file, mistake.place, mistake.message),
+        PolicyTextError::OtherKind { mistake, under } => (
+            Diagnostic::error(file, written, mistake.place, mistake.message),
             format!("put what is under {under} into a file of its own and check that"),
         ),
         PolicyTextError::Mistakes(mistakes) => {
             let them = if mistakes.len() == 1 { "it" } else { "them" };
-            let mut report = policy::report(lines(file, "", &mistakes)).concat();
-            if !report.ends_with('\n') {
-                report.push('\n');
-            }
             let next = format!(
                 "mend {them}, then run `mcp-auth check {file}` again; Envoy does not load it as it is. \
                  `mcp-auth schema` prints what a policy may say"
             );
-            of_lines(report, next)
+            (
+                Diagnostic::all(file, written, findings(mistakes, true)),
+                next,
+            )
         }
+    };
+    Failure {
+        found,
+        next,
+        ..Failure::default()
     }
-}
-
-/// One line for each mistake.
-fn lines(file: &str, kind: &str, mistakes: &[Mistake]) -> Vec<String> {
-    let line = |mistake: &Mistake| line(file, mistake.place, format!("{kind}{}", mistake.message));
-    mistakes.iter().map(line).collect()
-}
-
-/// A message with its position in a file.
-pub(crate) fn line(file: &str, place: Place, message: impl Display) -> String {
-    let message = terminal_text::printable(&message.to_string());
-    format!("{file}:{}:{}: {message}\n", place.line, place.column)
 }

@@ -1,12 +1,14 @@
 //! The filter inside the configuration of a proxy: its settings, its policy and its place.
 
 mod bootstrap;
+mod extension_policy;
 mod findings;
+mod held_policy;
 mod kubernetes;
 mod manager;
 mod plugin;
 
-pub(crate) use self::findings::Findings;
+pub(crate) use self::findings::{Finding, Findings};
 use self::plugin::Plugin;
 use crate::policy_file::PolicyDocuments;
 use crate::policy_needs::PolicyNeeds;
@@ -24,6 +26,8 @@ pub(crate) enum FileKind {
     Discovery,
     /// Resources of Kubernetes.
     Kubernetes,
+    /// Values of the Helm chart.
+    ChartValues,
 }
 
 impl FileKind {
@@ -37,6 +41,9 @@ impl FileKind {
             }
             if has("kind") && has("apiVersion") {
                 return Some(Self::Kubernetes);
+            }
+            if held_policy::is_of_chart(root) {
+                return Some(Self::ChartValues);
             }
             // A policy may have this key too. It always has `resource`.
             (has("resources") && !has("resource")).then_some(Self::Discovery)
@@ -76,6 +83,11 @@ pub(crate) fn check(
             refuse_nothing(&roots, &plugins, &mut checked.notes);
         }
         FileKind::Kubernetes => kubernetes::check(&roots, &mut checked),
+        FileKind::ChartValues => {
+            for root in &roots {
+                held_policy::check_values(*root, &mut checked);
+            }
+        }
     }
     checked
 }

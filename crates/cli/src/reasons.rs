@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use mcp_auth_filter::reasons::{Approval, Challenge, Reason, Refused, Row, Seen};
 
+use serde_json::{Value, json};
+
 use crate::{CommandOutput, Failure};
 
 const INTRODUCTION: &str = "\
@@ -27,7 +29,51 @@ passes unchanged.
 - \"What to do\" is the `next_action` of the record.
 ";
 
-pub(crate) fn run() -> Result<CommandOutput, Failure> {
+/// The arguments of `mcp-auth reasons`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReasonsArguments {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(arguments: &ReasonsArguments) -> Result<CommandOutput, Failure> {
+    let stdout = match arguments.json {
+        true => format!("{:#}\n", json()),
+        false => document(),
+    };
+    Ok(CommandOutput {
+        stdout,
+        ..CommandOutput::default()
+    })
+}
+
+/// All reasons, for programs.
+fn json() -> Value {
+    let refusals = Reason::ALL.iter().map(|reason| {
+        let row = reason.row();
+        let Refused {
+            verdict,
+            source,
+            next,
+            ..
+        } = row.outcome;
+        json!({
+            "code": row.code, "area": row.area, "decision": verdict.name(), "meaning": row.meaning,
+            "source": source, "received": seen(&row.outcome), "next_action": next,
+        })
+    });
+    let approvals = Approval::ALL.iter().map(|approval| {
+        let row = approval.row();
+        json!({
+            "code": row.code, "area": row.area, "decision": "approved", "meaning": row.meaning,
+            "source": null, "received": row.outcome, "next_action": null,
+        })
+    });
+    json!({"reasons": refusals.chain(approvals).collect::<Vec<_>>()})
+}
+
+fn document() -> String {
     let mut out = INTRODUCTION.to_owned();
     let refusals = Reason::ALL.iter().map(|reason| reason.row());
     let header =
@@ -46,10 +92,7 @@ pub(crate) fn run() -> Result<CommandOutput, Failure> {
     write_areas(&mut out, header, approvals, |row| {
         format!("{} | {}", row.meaning, row.outcome)
     });
-    Ok(CommandOutput {
-        stdout: out,
-        ..CommandOutput::default()
-    })
+    out
 }
 
 /// A table for each area.
@@ -70,7 +113,7 @@ fn write_areas<T: 'static>(
 }
 
 /// The answer to the caller, in words.
-fn seen(row: &Refused) -> String {
+pub(crate) fn seen(row: &Refused) -> String {
     let answer = match row.seen {
         Seen::Error(status, code) => format!("HTTP {status}, JSON-RPC {code}"),
         Seen::ErrorByVersion(modern, legacy, code) => {

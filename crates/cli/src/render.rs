@@ -16,13 +16,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::diagnostic::Diagnostic;
 use crate::policy_file::Loaded;
 use crate::policy_needs::{PolicyNeeds, ServerAddress};
 use crate::terminal_text::printable;
 use crate::yaml::YamlDocument;
-use crate::{CommandOutput, Failure, files, policy_file};
+use crate::{CommandOutput, Failure, diagnostic, files, policy_file};
 
 /// The arguments of `mcp-auth render`.
 #[derive(Debug, Default, clap::Args)]
@@ -57,9 +58,18 @@ pub(crate) struct RenderArguments {
     /// The Gateway, for Envoy Gateway.
     #[arg(long, value_name = "NAME")]
     pub(crate) gateway: Option<String>,
+    /// The listener of the Gateway. Default: https.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) listener: Option<String>,
+    /// The HTTPRoute of the MCP server, for Envoy Gateway.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) route: Option<String>,
     /// The directory to write the files to. Default: standard output, if it is one file.
     #[arg(long, short, value_name = "DIRECTORY")]
     pub(crate) output: Option<PathBuf>,
+    /// Print JSON: the files that were written, or without --output their texts, and the warnings.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// The proxy that a configuration is for.
@@ -72,7 +82,7 @@ pub(crate) enum ProxyKind {
     EnvoyFile,
     /// An EnvoyFilter for a sidecar of Istio.
     Istio,
-    /// An EnvoyPatchPolicy for Envoy Gateway.
+    /// An EnvoyExtensionPolicy for Envoy Gateway, with the patches that it needs.
     EnvoyGateway,
     /// Docker Compose, with Envoy's file.
     Compose,
@@ -109,30 +119,46 @@ pub(crate) fn run(arguments: &RenderArguments) -> Result<CommandOutput, Failure>
         ProxyKind::EnvoyGateway => gateway::render(&input, arguments)?,
         ProxyKind::Compose => compose::render(&input, arguments)?,
     };
-    let stderr = input.loaded.warnings;
-    match (&arguments.output, rendered.as_slice()) {
-        (None, [only]) => Ok(CommandOutput {
-            stdout: only.text.clone(),
-            stderr,
+    let warnings = &input.loaded.warnings;
+    let paths = match &arguments.output {
+        Some(directory) => write(directory, &rendered)?,
+        None => Vec::new(),
+    };
+    if arguments.json {
+        let files = rendered
+            .iter()
+            .enumerate()
+            .map(|(index, file)| match paths.get(index) {
+                Some(path) => json!({"name": file.name, "path": path}),
+                None => json!({"name": file.name, "text": file.text}),
+            });
+        let files: Vec<Value> = files.collect();
+        let warnings: Vec<Value> = warnings.iter().map(Diagnostic::json).collect();
+        return Ok(CommandOutput {
+            stdout: format!("{:#}\n", json!({"files": files, "warnings": warnings})),
             ..CommandOutput::default()
-        }),
-        (None, several) => {
+        });
+    }
+    let stdout = match (rendered.as_slice(), paths.as_slice()) {
+        ([only], []) => only.text.clone(),
+        (several, []) => {
             let names: Vec<&str> = several.iter().map(|file| file.name).collect();
-            Err(Failure::usage(
+            return Err(Failure::usage(
                 format!("this writes {}", names.join(" and ")),
                 "name a directory with --output DIRECTORY",
-            ))
+            ));
         }
-        (Some(directory), several) => Ok(CommandOutput {
-            stdout: write(directory, several)?,
-            stderr,
-            ..CommandOutput::default()
-        }),
-    }
+        (_, paths) => paths.iter().map(|path| format!("wrote {path}\n")).collect(),
+    };
+    Ok(CommandOutput {
+        stdout,
+        stderr: diagnostic::report(warnings),
+        ..CommandOutput::default()
+    })
 }
 
-/// Writes the files. Returns a line for each.
-fn write(directory: &Path, rendered: &[RenderedFile]) -> Result<String, Failure> {
+/// Writes the files. Returns the name of each.
+fn write(directory: &Path, rendered: &[RenderedFile]) -> Result<Vec<String>, Failure> {
     let failure = |path: &Path, error: std::io::Error| {
         Failure::usage(
             format!("cannot write {}: {error}", files::name(path)),
@@ -140,13 +166,13 @@ fn write(directory: &Path, rendered: &[RenderedFile]) -> Result<String, Failure>
         )
     };
     std::fs::create_dir_all(directory).map_err(|error| failure(directory, error))?;
-    let mut lines = String::new();
+    let mut names = Vec::new();
     for file in rendered {
         let path = directory.join(file.name);
         std::fs::write(&path, &file.text).map_err(|error| failure(&path, error))?;
-        lines.push_str(&format!("wrote {}\n", files::name(&path)));
+        names.push(files::name(&path));
     }
-    Ok(lines)
+    Ok(names)
 }
 
 impl RenderInput {
@@ -272,6 +298,8 @@ impl RenderArguments {
             ("namespace", self.namespace.as_slice()),
             ("workload", self.workload.as_slice()),
             ("gateway", self.gateway.as_slice()),
+            ("listener", self.listener.as_slice()),
+            ("route", self.route.as_slice()),
         ];
         for (name, values) in options {
             for value in values {

@@ -11,14 +11,13 @@ use mcp_auth_filter::decision::Evidence;
 use mcp_auth_filter::step::{End, Forward};
 use policy::Policy;
 
+use crate::explain::CallerSource;
 use crate::terminal_text::{printable, wrapped};
 
 /// The indentation of lines after a label.
 const INDENT: &str = "             ";
-
 /// The explanation as text.
-/// `claims`: the file of the claims. `None` with `local`.
-pub(crate) fn text(judged: ExplainedRequest, policy: &Policy, claims: Option<&str>) -> String {
+pub(crate) fn text(judged: ExplainedRequest, policy: &Policy, source: &CallerSource) -> String {
     let record = judged.record;
     let decision = &record.decision;
     let mut out = labelled("decision", &headline(&record));
@@ -31,11 +30,17 @@ pub(crate) fn text(judged: ExplainedRequest, policy: &Policy, claims: Option<&st
         caller(&record, judged.missing_key.as_deref()),
     ));
     out.push_str(&labelled_list("next action", decision.next_action.iter()));
-    out.push_str(&labelled_list("note", hint(&record, policy)));
-    out.push_str(&labelled_list(
-        "claims",
-        claims.map_or_else(Vec::new, |claims| provenance(claims, &judged.filled_in)),
-    ));
+    let note = hint(&record, policy, judged.token.is_none());
+    out.push_str(&labelled_list("note", note));
+    if let Some(claims) = &source.claims {
+        out.push_str(&labelled_list(
+            "claims",
+            provenance(claims, &judged.filled_in),
+        ));
+    }
+    if let Some(token) = &judged.token {
+        out.push_str(&labelled_list("token", token.lines(&source.keys)));
+    }
     out.push('\n');
     match &judged.end {
         End::Reply(reply) => out.push_str(&answer(reply)),
@@ -138,12 +143,15 @@ fn shown_body(body: &str) -> String {
     printable(lines.join(" ").trim())
 }
 
-fn labelled(label: &str, prose: &str) -> String {
+pub(crate) fn labelled(label: &str, prose: &str) -> String {
     wrapped(&format!("{label:<13}"), INDENT, &printable(prose))
 }
 
 /// A label with one paragraph for each item; nothing without items.
-fn labelled_list(label: &str, items: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+pub(crate) fn labelled_list(
+    label: &str,
+    items: impl IntoIterator<Item = impl AsRef<str>>,
+) -> String {
     let mut out = String::new();
     let mut label = label;
     for item in items {

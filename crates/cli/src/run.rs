@@ -114,7 +114,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<CommandOutput, Failure> {
             return Err(Failure {
                 message: format!("mcp-auth: Envoy ended ({status})\n{}", envoy.log_end()),
                 next: "mend what its log says".to_owned(),
-                status: 1,
+                ..Failure::default()
             });
         }
         let rejections = envoy.rejections();
@@ -190,7 +190,7 @@ impl Watched {
             Err(failure) => {
                 return format!(
                     "the old policy stays in force\n{}",
-                    failure.message.trim_end()
+                    failure.shown().trim_end()
                 );
             }
         };
@@ -212,7 +212,7 @@ impl Watched {
         }
         match write(&input, render, places, directory) {
             Ok(()) => format!("policy loaded again: {}", check::contents_of(&input)),
-            Err(failure) => failure.message.trim_end().to_owned(),
+            Err(failure) => failure.shown().trim_end().to_owned(),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use serde_json::json;
+
 use crate::terminal_text::printable;
 use crate::{CommandOutput, Failure, policy_file};
 
@@ -16,6 +18,9 @@ pub(crate) struct HashArguments {
     /// The policy to use if there are several, by its path or its `resource`.
     #[arg(long)]
     path: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 pub(crate) fn run(arguments: &HashArguments) -> Result<CommandOutput, Failure> {
@@ -47,7 +52,10 @@ pub(crate) fn run(arguments: &HashArguments) -> Result<CommandOutput, Failure> {
         },
         |name| {
             Ok(CommandOutput {
-                stdout: format!("{}\n", printable(&name)),
+                stdout: match arguments.json {
+                    true => format!("{:#}\n", json!({"user": arguments.user, "id": name})),
+                    false => format!("{}\n", printable(&name)),
+                },
                 ..CommandOutput::default()
             })
         },

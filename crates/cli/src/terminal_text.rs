@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use explanation::hides;
 pub(crate) use explanation::printable;
 
 /// The maximum width of a line of prose.
@@ -27,6 +28,15 @@ pub(crate) fn wrapped(first: &str, rest: &str, prose: &str) -> String {
     }
     let _ = writeln!(lines, "{}", line.trim_end());
     lines
+}
+
+/// A character of a line, or one that stands for a character that could move or hide text. The columns stay.
+pub(crate) fn visible(character: char) -> char {
+    match character {
+        '\t' => ' ',
+        character if hides(character) => char::REPLACEMENT_CHARACTER,
+        character => character,
+    }
 }
 
 /// `1 role`, `2 roles`.

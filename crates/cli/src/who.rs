@@ -1,5 +1,7 @@
 //! `mcp-auth who`: which role may call a tool, and which tools a caller may call, with the reasons.
 
+mod access_page;
+
 use std::path::PathBuf;
 
 use explanation::RequestInputs;
@@ -8,8 +10,9 @@ use serde_json::{Value, json};
 
 use crate::access::{self, Access, TargetKind};
 use crate::explain;
+use crate::progress::Progress;
 use crate::terminal_text::printable;
-use crate::{CommandOutput, Failure, policy_file, tool_list};
+use crate::{CommandOutput, Failure, files, page, policy_file, tool_list};
 
 /// The arguments of `mcp-auth who`.
 #[derive(Debug, clap::Args)]
@@ -28,6 +31,9 @@ pub(crate) struct WhoArguments {
     /// The server's answer to `tools/list`. Without it, the tools that the policy names.
     #[arg(long, value_name = "LIST")]
     tools: Vec<PathBuf>,
+    /// Write a page. It needs no other file.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -54,7 +60,9 @@ pub(crate) fn run(arguments: &WhoArguments) -> Result<CommandOutput, Failure> {
     };
     tools.dedup();
     let mut rows = Vec::new();
+    let mut progress = Progress::of_steps("judging calls", tools.len());
     for tool in tools {
+        progress.step();
         match &arguments.user {
             None => rows.extend(access::roles(&policy).into_iter().map(|role| WhoRow {
                 access: access::access(&policy, &role, Target::Tool(&tool)),
@@ -67,7 +75,13 @@ pub(crate) fn run(arguments: &WhoArguments) -> Result<CommandOutput, Failure> {
             }
         }
     }
-    let stdout = match arguments.json {
+    drop(progress);
+    if let Some(path) = &arguments.html {
+        let policy_file = files::name(&arguments.policy);
+        let html = access_page::access_page(&rows, &policy_file, &policy.resource);
+        page::write(path, &html)?;
+    }
+    let mut stdout = match arguments.json {
         true => {
             let rows = rows.iter().map(|row| {
                 json!({"tool": row.tool, "caller": row.caller, "allowed": row.access.is_allowed, "why": row.access.why})
@@ -76,6 +90,9 @@ pub(crate) fn run(arguments: &WhoArguments) -> Result<CommandOutput, Failure> {
         }
         false => table(&rows),
     };
+    if let Some(path) = arguments.html.as_ref().filter(|_| !arguments.json) {
+        stdout.push_str(&format!("\nwrote {}\n", files::name(path)));
+    }
     Ok(CommandOutput {
         stdout,
         status: u8::from(!rows.iter().any(|row| row.access.is_allowed)),

@@ -19,8 +19,8 @@ use crate::proof::Prover;
 use base::time::UnixTime;
 
 /// The lifetime of a token without `exp`, if the policy allows it.
-const LIFETIME: Duration = Duration::from_secs(300);
-const MAX_DEPTH: usize = 16;
+pub const LIFETIME: Duration = Duration::from_secs(300);
+pub(crate) const MAX_DEPTH: usize = 16;
 
 /// Signed claims.
 pub(crate) struct Token {
@@ -30,6 +30,8 @@ pub(crate) struct Token {
     pub(crate) filled_in: Vec<&'static str>,
     /// The key it is bound to.
     pub(crate) prover: Option<Prover>,
+    /// Whether its signature is the issuer's own, and is checked.
+    pub(crate) is_verified: bool,
 }
 
 /// Reads claims: one JSON object, as strictly as those of a token.
@@ -52,34 +54,45 @@ pub(crate) fn sign(
     age: Option<u64>,
     now: UnixTime,
 ) -> Result<Token, ExplainError> {
-    let key = SigningKey::generate(Algorithm::EdDSA)?;
-    let jwks = key.key_set().to_string();
-    for issuer in issuers.iter_mut() {
-        issuer.check = TokenCheck::Signature(Signatures {
-            algorithms: vec![Algorithm::EdDSA],
-            types: vec![TokenType::Jwt],
-            keys: KeySource::Inline(jwks.clone()),
-        });
-    }
+    let key = new_key(issuers, |_| vec![TokenType::Jwt])?;
     let prover = match dpop {
         Some(rules) => Prover::of(rules, &mut claims)?,
         None => None,
     };
-    let mut filled_in = fill_in(issuers, &mut claims, age, now);
+    let mut filled_in = fill_in(issuers, &mut claims, age, LIFETIME, now);
     filled_in.extend(prover.is_some().then_some("cnf"));
     let text = key.sign(&json!({}), &Value::Object(claims))?;
     Ok(Token {
         text,
         filled_in,
         prover,
+        is_verified: false,
     })
 }
 
-/// Adds claims that a token needs and that are missing.
-fn fill_in(
+/// A new key that all issuers trust, and no other. `types`: the types of tokens that an issuer accepts.
+pub(crate) fn new_key(
+    issuers: &mut [TrustedIssuer],
+    types: impl Fn(&TokenCheck) -> Vec<TokenType>,
+) -> Result<SigningKey, ExplainError> {
+    let key = SigningKey::generate(Algorithm::EdDSA)?;
+    let jwks = key.key_set().to_string();
+    for issuer in issuers.iter_mut() {
+        issuer.check = TokenCheck::Signature(Signatures {
+            algorithms: vec![Algorithm::EdDSA],
+            types: types(&issuer.check),
+            keys: KeySource::Inline(jwks.clone()),
+        });
+    }
+    Ok(key)
+}
+
+/// Adds claims that a token needs and that are missing. `lifetime`: the time to `exp`.
+pub fn fill_in(
     issuers: &[TrustedIssuer],
     claims: &mut Map<String, Value>,
     age: Option<u64>,
+    lifetime: Duration,
     now: UnixTime,
 ) -> Vec<&'static str> {
     let mut filled_in = Vec::new();
@@ -99,7 +112,7 @@ fn fill_in(
         if let Some(audience) = issuer.audiences.first().filter(|_| !has_client) {
             fill(claims, "aud", Value::from(audience.clone()));
         }
-        let expires = now.saturating_add(issuer.max_lifetime.min(LIFETIME));
+        let expires = now.saturating_add(issuer.max_lifetime.min(lifetime));
         fill(claims, "exp", Value::from(expires.as_secs()));
     }
     let signed_in = now.saturating_sub(Duration::from_secs(age.unwrap_or(0)));

@@ -16,7 +16,7 @@ pub enum ExplainError {
     /// The token is made here, so that it can be verified.
     #[error("the token is made of the claims, not given as a header")]
     TokenAsHeader,
-    /// There are claims, and the policy names the caller.
+    /// There are claims or a token, and the policy names the caller.
     #[error("the policy names the caller, under `local`")]
     CallerOfPolicy,
     /// There are no claims.
@@ -25,8 +25,8 @@ pub enum ExplainError {
     /// A bug.
     #[error("the claims cannot be signed: {0}")]
     Signing(#[from] SigningError),
-    /// A bug.
-    #[error("the claims' key is not accepted: {0}")]
+    /// Not the key set of an issuer.
+    #[error("the key set is not accepted: {0}")]
     Key(#[from] SetupError),
     /// A bug.
     #[error("the request was not decided")]

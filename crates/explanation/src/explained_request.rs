@@ -20,6 +20,7 @@ use serde_json::{Map, Value};
 
 use crate::answer::{self, Answer};
 use crate::error::ExplainError;
+use crate::given_token::{GivenToken, TokenFacts};
 use crate::{caller_token, request_headers};
 
 /// The start of the evidence of a verified token. Here the signature was made for the decision.
@@ -31,6 +32,10 @@ const NOT_VERIFIED: &str = "claims as given, NOT verified, ";
 pub struct RequestInputs {
     /// The claims of the caller's token.
     pub claims: Option<Map<String, Value>>,
+    /// In place of claims: the caller's token.
+    pub token: Option<GivenToken>,
+    /// The key set that checks its signature.
+    pub jwks: Option<String>,
     /// The body.
     pub body: Vec<u8>,
     /// The server's answer.
@@ -65,6 +70,10 @@ pub struct ExplainedRequest {
     pub answer: Option<Answer>,
     /// The claims that were filled in.
     pub filled_in: Vec<&'static str>,
+    /// Whether the signature of the token was checked.
+    pub is_verified: bool,
+    /// What the token says, if a token was given.
+    pub token: Option<TokenFacts>,
     /// The variable with the key of the hash that stands for callers, if it is not set here.
     pub missing_key: Option<String>,
 }
@@ -80,7 +89,11 @@ pub fn decide(
     surroundings: Surroundings,
 ) -> Result<(ExplainedRequest, Rc<Policy>), ExplainError> {
     let now = surroundings.now;
-    let token = token(inputs.claims, inputs.age, &mut policy, now)?;
+    let jwks = inputs.jwks.as_deref();
+    let facts = inputs.token.as_ref();
+    let facts = facts.map(|token| token.facts(&policy, jwks, now));
+    let token = token(&inputs, &mut policy, now)?;
+    let is_verified = token.as_ref().is_some_and(|token| token.is_verified);
     let (body, given) = (inputs.body, inputs.headers);
     let headers =
         request_headers::headers(&policy, &body, token.as_ref(), &given, now.whole_seconds())?;
@@ -88,7 +101,7 @@ pub fn decide(
     let missing_key = missing_key(&policy, surroundings.audit_key.as_deref());
     let arrived = headers.clone();
     let (record, end, answer) = judge(&policy, headers, &body, inputs.response, surroundings)?;
-    let mut record = honest(record);
+    let mut record = honest(record, is_verified);
     if missing_key.is_some() {
         (record.subject, record.account) = (None, None);
         record.actors.clear();
@@ -100,13 +113,18 @@ pub fn decide(
         body,
         answer,
         filled_in: token.map_or_else(Vec::new, |token| token.filled_in),
+        is_verified,
+        token: facts,
         missing_key,
     };
     Ok((judged, policy))
 }
 
 /// The record without the claim that a signature was verified.
-fn honest(mut record: Record) -> Record {
+fn honest(mut record: Record, is_verified: bool) -> Record {
+    if is_verified {
+        return record;
+    }
     for evidence in &mut record.decision.evidence {
         if evidence.source == "token"
             && let Some(rest) = evidence.summary.strip_prefix(VERIFIED)
@@ -117,20 +135,20 @@ fn honest(mut record: Record) -> Record {
     record
 }
 
-/// The caller's token, made from its claims. `None` with `local`.
+/// The caller's token, or one that is made from its claims. `None` with `local`.
 fn token(
-    claims: Option<Map<String, Value>>,
-    age: Option<u64>,
+    inputs: &RequestInputs,
     policy: &mut Policy,
     now: UnixTime,
 ) -> Result<Option<caller_token::Token>, ExplainError> {
-    match (claims, &policy.local) {
-        (Some(claims), None) => {
-            caller_token::sign(policy, claims, age, now.whole_seconds()).map(Some)
+    match (&inputs.claims, &inputs.token, policy.local.is_some()) {
+        (Some(claims), _, false) => {
+            caller_token::sign(policy, claims.clone(), inputs.age, now.whole_seconds()).map(Some)
         }
-        (None, Some(_)) => Ok(None),
-        (Some(_), Some(_)) => Err(ExplainError::CallerOfPolicy),
-        (None, None) => Err(ExplainError::NoCaller),
+        (None, Some(token), false) => token.present(policy, inputs.jwks.as_deref()).map(Some),
+        (None, None, true) => Ok(None),
+        (_, _, true) => Err(ExplainError::CallerOfPolicy),
+        (None, None, false) => Err(ExplainError::NoCaller),
     }
 }
 

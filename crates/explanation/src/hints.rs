@@ -51,7 +51,8 @@ pub fn target(record: &Record) -> String {
 }
 
 /// A hint for the operator with details that a client does not get.
-pub fn hint(record: &Record, policy: &Policy) -> Option<String> {
+/// `is_of_claims`: the caller is given by claims, not by a token.
+pub fn hint(record: &Record, policy: &Policy, is_of_claims: bool) -> Option<String> {
     let decision = &record.decision;
     let issuers = || policy.issuers.iter();
     match decision.reason {
@@ -63,7 +64,7 @@ pub fn hint(record: &Record, policy: &Policy) -> Option<String> {
             let names = issuers().map(|issuer| &issuer.issuer);
             Some(format!("`iss` must be {}", quoted(names, " or ")))
         }
-        "token_expired" | "token_not_yet_valid" | "token_lifetime_too_long" => Some(
+        "token_expired" | "token_not_yet_valid" | "token_lifetime_too_long" if is_of_claims => Some(
             "without `exp`, `iat` and `nbf` in the file, the claims are judged as a fresh token's"
                 .to_owned(),
         ),

@@ -143,7 +143,7 @@ fn refuse_other_kind(document: &YamlDocument<'_>) -> Result<(), PolicyTextError>
 /// The errors with their positions, in the order of the text.
 fn placed(document: &YamlDocument<'_>, errors: &[PolicyError]) -> Vec<Mistake> {
     let place = |error: &PolicyError| Mistake {
-        place: document.root().place(&error.path),
+        place: document.root().mistake(&error.path, &error.message),
         message: error.to_string(),
     };
     let mut mistakes: Vec<Mistake> = errors.iter().map(place).collect();

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::answer::Answer;
 use crate::explained_request::ExplainedRequest;
+use crate::given_token::{SignatureCheck, TokenFacts};
 use crate::value_changes::changes;
 
 impl ExplainedRequest {
@@ -24,7 +25,8 @@ impl ExplainedRequest {
             }}),
         };
         let mut all = json!({
-            "claims_verified": false,
+            "claims_verified": self.token.as_ref().is_some_and(|token| token.signature == SignatureCheck::Verifies),
+        "token": self.token.as_ref().map(TokenFacts::json),
             "claims_filled_in": self.filled_in,
             "record": serde_json::to_value(&self.record).unwrap_or_default(),
         });

@@ -1,5 +1,7 @@
 //! The YAML of policies. Each value has its position, so that a mistake has a line.
 
+mod mistake;
+
 use saphyr::{LoadableYamlNode, MarkedYaml, Marker, Scalar, YamlData};
 use serde_json::{Map, Value};
 
@@ -8,7 +10,11 @@ const MAX_DEPTH: usize = 64;
 
 /// A YAML document.
 #[derive(Debug)]
-pub struct YamlDocument<'t>(MarkedYaml<'t>);
+pub struct YamlDocument<'t> {
+    root: MarkedYaml<'t>,
+    /// The whole text.
+    text: &'t str,
+}
 
 /// A position, counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,6 +23,8 @@ pub struct Place {
     pub line: usize,
     /// The column, in characters.
     pub column: usize,
+    /// The number of characters of what is here. 0: not known.
+    pub width: usize,
 }
 
 /// An error in YAML.
@@ -37,16 +45,11 @@ impl<'t> YamlDocument<'t> {
     pub fn read_all(text: &'t str) -> Result<Vec<Self>, YamlError> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let documents = MarkedYaml::load_from_str(text).map_err(|error| {
-            let message = match error.info() {
-                "duplicated key in mapping" => "this key is there twice".to_owned(),
-                info if info.contains("anchor or alias") => {
-                    format!("not YAML: {info}; write a value that starts with `*` or `&` in quotes")
-                }
-                info => format!("not YAML: {info}"),
-            };
-            YamlError::new(Place::of(*error.marker()), message)
+            let place = Place::of(*error.marker());
+            YamlError::new(place, mistake::not_yaml(error.info(), text, place))
         })?;
-        Ok(documents.into_iter().map(Self).collect())
+        let document = |root| Self { root, text };
+        Ok(documents.into_iter().map(document).collect())
     }
 
     /// The only one of these documents.
@@ -61,40 +64,40 @@ impl<'t> YamlDocument<'t> {
             (None, _) => Err(YamlError::new(Place::START, "the file is empty")),
             (_, Some(second)) => {
                 let message = "a second document; a policy is one";
-                Err(YamlError::new(Place::of(second.0.span.start), message))
+                Err(YamlError::new(Place::of(second.root.span.start), message))
             }
         }
     }
 
     /// The outermost value.
     pub fn root(&self) -> YamlNode<'_, 't> {
-        YamlNode(&self.0)
+        YamlNode(&self.root, self.text)
     }
 }
 
 /// A value in a document.
 #[derive(Debug, Clone, Copy)]
-pub struct YamlNode<'d, 't>(&'d MarkedYaml<'t>);
+pub struct YamlNode<'d, 't>(&'d MarkedYaml<'t>, &'t str);
 
 impl<'d, 't> YamlNode<'d, 't> {
     /// The value of a key.
     pub fn get(self, key: &str) -> Option<Self> {
-        self.0.data.as_mapping_get(key).map(Self)
+        let value = self.0.data.as_mapping_get(key)?;
+        Some(Self(value, self.1))
     }
 
     /// The members of a mapping: key, position of the key, value.
     pub fn members(self) -> impl Iterator<Item = (&'d str, Place, Self)> {
         let members = self.0.data.as_mapping().into_iter().flatten();
-        members.filter_map(|(key, value)| {
-            let place = Place::of(key.span.start);
-            Some((key.data.as_str()?, place, Self(value)))
+        members.filter_map(move |(key, value)| {
+            Some((key.data.as_str()?, Place::at(key), Self(value, self.1)))
         })
     }
 
     /// The items of a list.
     pub fn items(self) -> impl Iterator<Item = Self> {
         let items = self.0.data.as_vec().into_iter().flatten();
-        items.map(Self)
+        items.map(move |item| Self(item, self.1))
     }
 
     /// The text of a scalar.
@@ -114,7 +117,7 @@ impl<'d, 't> YamlNode<'d, 't> {
 
     /// Its position.
     pub fn start(self) -> Place {
-        Place::of(self.0.span.start)
+        Place::at(self.0)
     }
 
     /// The first and the last character of a scalar as it is written, and one more: indices in characters.
@@ -134,28 +137,78 @@ impl<'d, 't> YamlNode<'d, 't> {
     /// The position of the value at a policy path such as `roles.manager.tools[0]`, or of the nearest outer
     /// value.
     pub fn place(self, path: &str) -> Place {
-        find(self.0, path, self.start()).1
+        resolve(self.0, path, None).place()
     }
 
     /// The value at a policy path.
     pub fn value(self, path: &str) -> Option<Self> {
-        match find_value(self.0, path) {
-            (0, node) => Some(Self(node)),
-            _ => None,
-        }
+        let found = resolve(self.0, path, None);
+        (found.left == 0).then_some(Self(found.value, self.1))
+    }
+
+    /// The text of a scalar that is a document of its own, and the position of each of its places.
+    pub fn inner_text(self) -> Option<(&'d str, impl Fn(Place) -> Place)> {
+        let text = self.text()?;
+        let (start, column) = (self.start(), self.start().column.saturating_sub(1));
+        let written = lines(self.1);
+        let written = written.iter().skip(start.line.saturating_sub(1));
+        // A literal block (`|`): its lines are those of the text.
+        let dedented = written.map(|line| line.chars().skip(column).collect::<String>());
+        let is_literal = start.width == 0
+            && lines(text.trim_end_matches('\n'))
+                .into_iter()
+                .zip(dedented)
+                .all(|(line, written)| line == written);
+        let place = move |inner: Place| match is_literal {
+            true => Place {
+                line: start.line.saturating_add(inner.line).saturating_sub(1),
+                column: column.saturating_add(inner.column),
+                width: inner.width,
+            },
+            false => start,
+        };
+        Some((text, place))
     }
 }
 
 impl Place {
     /// The first character.
-    const START: Self = Self { line: 1, column: 1 };
+    const START: Self = Self {
+        line: 1,
+        column: 1,
+        width: 0,
+    };
 
     fn of(marker: Marker) -> Self {
         Self {
             line: marker.line().max(1),
             column: marker.col().saturating_add(1),
+            width: 0,
         }
     }
+
+    /// The position of a key or a value. Of a mapping or list: its first character.
+    fn at(node: &MarkedYaml<'_>) -> Self {
+        let (start, end) = (node.span.start, node.span.end);
+        let is_word = matches!(node.data, YamlData::Value(_)) && start.line() == end.line();
+        Self {
+            width: if is_word {
+                end.col().saturating_sub(start.col())
+            } else {
+                0
+            },
+            ..Self::of(start)
+        }
+    }
+}
+
+/// The lines of a text, as YAML counts them.
+pub fn lines(text: &str) -> Vec<&str> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let lines = text
+        .split('\n')
+        .flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'));
+    lines.collect()
 }
 
 impl YamlError {
@@ -220,33 +273,39 @@ fn key_text<'n>(key: &'n MarkedYaml<'_>) -> Result<&'n str, YamlError> {
     }
 }
 
-/// The length of the unresolved rest of the path, and the position of the resolved part.
-fn find(node: &MarkedYaml<'_>, path: &str, here: Place) -> (usize, Place) {
-    let (left, _, place) = resolve(node, path, here);
-    (left, place)
+/// The part of a document that a path leads to.
+struct Resolved<'n, 't> {
+    /// The length of the rest of the path that leads nowhere.
+    left: usize,
+    key: Option<&'n MarkedYaml<'t>>,
+    value: &'n MarkedYaml<'t>,
 }
 
-/// The length of the unresolved rest of the path, and the value of the resolved part.
-fn find_value<'n, 't>(node: &'n MarkedYaml<'t>, path: &str) -> (usize, &'n MarkedYaml<'t>) {
-    let (left, value, _) = resolve(node, path, Place::START);
-    (left, value)
+impl Resolved<'_, '_> {
+    /// The position of the key, or of the item of a list.
+    fn place(&self) -> Place {
+        Place::at(self.key.unwrap_or(self.value))
+    }
 }
 
-/// The length of the unresolved rest of the path, and the resolved part with its position. Names in a policy
-/// may have dots, so all matching keys are followed.
+/// Follows a path. Names in a policy may have dots, so all matching keys are followed.
 fn resolve<'n, 't>(
     node: &'n MarkedYaml<'t>,
     path: &str,
-    here: Place,
-) -> (usize, &'n MarkedYaml<'t>, Place) {
-    let nothing = (path.len(), node, here);
+    key: Option<&'n MarkedYaml<'t>>,
+) -> Resolved<'n, 't> {
+    let nothing = Resolved {
+        left: path.len(),
+        key,
+        value: node,
+    };
     match &node.data {
         _ if path.is_empty() => nothing,
         YamlData::Sequence(items) => {
             let found = path.strip_prefix('[').and_then(|path| {
                 let (index, rest) = path.split_once(']')?;
                 let item = items.get(index.parse::<usize>().ok()?)?;
-                Some(resolve(item, rest, Place::of(item.span.start)))
+                Some(resolve(item, rest, None))
             });
             found.unwrap_or(nothing)
         }
@@ -255,10 +314,10 @@ fn resolve<'n, 't>(
             let follow = |(key, value): (&'n MarkedYaml<'t>, &'n MarkedYaml<'t>)| {
                 let rest = path.strip_prefix(key.data.as_str()?)?;
                 let ends = rest.is_empty() || rest.starts_with(['.', '[']);
-                ends.then(|| resolve(value, rest, Place::of(key.span.start)))
+                ends.then(|| resolve(value, rest, Some(key)))
             };
             let found = members.iter().filter_map(follow);
-            found.min_by_key(|(left, ..)| *left).unwrap_or(nothing)
+            found.min_by_key(|found| found.left).unwrap_or(nothing)
         }
         _ => nothing,
     }

@@ -68,6 +68,11 @@ impl ClaimPath {
         sound_path(steps, is_split)
     }
 
+    /// The names of the objects that hold it, and its own name.
+    pub fn steps(&self) -> &[String] {
+        &self.steps
+    }
+
     /// Whether it is a URL or URN that was split at its dots, which its author did not mean.
     pub fn is_split_url(&self) -> bool {
         let is_url = |step: &String| step.contains([':', '/']);

@@ -135,7 +135,7 @@ impl TrustedIssuer {
     }
 
     /// The tenant in an `iss`, accepted or not. `None`: it is of another issuer, or this one has no tenants.
-    pub(super) fn named_tenant<'i>(&self, iss: &'i str) -> Option<&'i str> {
+    pub fn named_tenant<'i>(&self, iss: &'i str) -> Option<&'i str> {
         if self.tenants.is_empty() {
             return None;
         }

@@ -121,7 +121,7 @@ impl KeySet {
 
     /// Checks the signature of a token in compact form. `tenant` is the one that the token's issuer names, if
     /// the policy has tenants.
-    pub(super) fn verify(
+    pub fn verify(
         &self,
         token: &str,
         algorithm: Algorithm,

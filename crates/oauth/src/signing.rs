@@ -14,6 +14,7 @@
 //! # Ok::<(), mcp_auth_oauth::signing::SigningError>(())
 //! ```
 
+use base::secret::Secret;
 use base::time::UnixTime;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -51,6 +52,9 @@ pub enum SigningError {
     /// No keys are generated for this algorithm.
     #[error("no keys are generated for {}", .0.name())]
     Unsupported(Algorithm),
+    /// The text is no private key that can be used.
+    #[error("no private key for EdDSA, ES256 or RS256 in PEM (PKCS #8)")]
+    NotAKey,
     /// The cryptography crate reports an error.
     #[error("cannot sign: {0}")]
     Crypto(String),
@@ -73,6 +77,38 @@ impl SigningKey {
             other => return Err(SigningError::Unsupported(other)),
         };
         Ok(Self { pair, key_id: None })
+    }
+
+    /// Reads a key from PEM (PKCS #8).
+    ///
+    /// # Errors
+    ///
+    /// It is no private key for EdDSA, ES256 or RS256.
+    pub fn from_pem(pem: &str) -> Result<Self, SigningError> {
+        let pair = if let Ok(pair) = Ed25519KeyPair::from_pem(pem) {
+            KeyPair::Ed25519(pair)
+        } else if let Ok(pair) = ES256KeyPair::from_pem(pem) {
+            KeyPair::P256(pair)
+        } else if let Ok(pair) = RS256KeyPair::from_pem(pem) {
+            KeyPair::Rsa(Box::new(pair))
+        } else {
+            return Err(SigningError::NotAKey);
+        };
+        Ok(Self { pair, key_id: None })
+    }
+
+    /// The private key as PEM (PKCS #8).
+    ///
+    /// # Errors
+    ///
+    /// The cryptography crate reports an error.
+    pub fn to_pem(&self) -> Result<Secret, SigningError> {
+        let pem = match &self.pair {
+            KeyPair::Ed25519(pair) => Ok(pair.to_pem()),
+            KeyPair::P256(pair) => pair.to_pem(),
+            KeyPair::Rsa(pair) => pair.to_pem(),
+        };
+        pem.map(Secret::new).map_err(crypto)
     }
 
     /// Names the key: `kid` in its JWK and in the headers of what it signs.
@@ -120,7 +156,7 @@ impl SigningKey {
     }
 
     /// Signs claims as a JWT. The header has `alg`, `typ: JWT` and the key's `kid`; the members of
-    /// `header` are added and replace these.
+    /// `header` are added and replace these, and `null` removes one.
     ///
     /// # Errors
     ///
@@ -131,6 +167,7 @@ impl SigningKey {
             let key_id = self.key_id.iter().map(|id| ("kid".to_owned(), json!(id)));
             all.extend(key_id);
             all.extend(header.as_object().cloned().unwrap_or_default());
+            all.retain(|_, value| !value.is_null());
         }
         self.sign_text(&all.to_string(), &claims.to_string())
     }
@@ -190,4 +227,25 @@ impl SigningKey {
 
 fn crypto(error: impl std::fmt::Display) -> SigningError {
     SigningError::Crypto(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_read_from_the_pem_that_it_is_written_to() {
+        for algorithm in [Algorithm::ES256, Algorithm::EdDSA, Algorithm::RS256] {
+            let key = SigningKey::generate(algorithm).unwrap();
+            let read = SigningKey::from_pem(key.to_pem().unwrap().reveal()).unwrap();
+            assert_eq!((read.algorithm(), read.jwk()), (algorithm, key.jwk()));
+        }
+        let public = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n";
+        for text in ["", "no key", public] {
+            assert_eq!(
+                SigningKey::from_pem(text).err(),
+                Some(SigningError::NotAKey)
+            );
+        }
+    }
 }

@@ -80,7 +80,7 @@ impl PlaygroundInputs {
             body: self.request.trim().as_bytes().to_vec(),
             response: self.answer().map(String::into_bytes),
             headers,
-            age: None,
+            ..RequestInputs::default()
         })
     }
 }

@@ -90,7 +90,7 @@ fn explained(judged: &ExplainedRequest, policy: &Policy) -> Value {
         "evidence": decision.evidence,
         "caller": caller(record, judged.missing_key.as_deref()),
         "next_action": decision.next_action,
-        "note": hint(record, policy),
+        "note": hint(record, policy, true),
         "answered": judged.answer.as_ref().map(|answer| String::from_utf8_lossy(&answer.sent)),
         "sent": match &judged.end {
             End::Forward(forward) => sent(judged, forward),

@@ -133,7 +133,7 @@ fn every_pattern_a_call_falls_under_has_to_hold() {
     let sources: Vec<String> = check(r#"{"amount":100,"reason":"x"}"#)
         .unwrap()
         .into_iter()
-        .map(|evidence| evidence.source)
+        .map(|evidence| evidence.source.into_owned())
         .collect();
     assert_eq!(
         sources,

@@ -39,7 +39,10 @@ fn refused(request: &Request) -> (String, String) {
     if reason == "argument_not_owned" {
         assert!(!outcome.record.to_json().contains("globex"));
     }
-    (reason.to_owned(), evidence.last().unwrap().summary.clone())
+    (
+        reason.to_owned(),
+        evidence.last().unwrap().summary.to_string(),
+    )
 }
 
 #[test]

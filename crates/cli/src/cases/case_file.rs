@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::policy_file::line;
+use crate::diagnostic::Diagnostic;
 use crate::yaml::{Place, YamlDocument};
 use crate::{Failure, files};
 
@@ -102,9 +102,10 @@ pub(super) fn has_cases(path: &Path) -> bool {
 pub(super) fn read_cases(path: &Path) -> Result<(CaseFile, Vec<Case>), Failure> {
     let (text, name) = (files::read_text(path)?, files::name(path));
     let failure = |place: Place, message: &str| Failure {
-        message: line(&name, place, message),
+        found: Diagnostic::error(&name, &text, place, message),
         next: "docs/command-line.md shows a file of cases".to_owned(),
         status: 2,
+        ..Failure::default()
     };
     let documents =
         YamlDocument::read_all(&text).map_err(|error| failure(error.place, &error.message))?;

@@ -79,6 +79,7 @@ impl CaseOutcome {
             response: answer,
             headers,
             age: case.age,
+            ..RequestInputs::default()
         };
         let (judged, _) = explain::decide(policy, inputs)?;
         let decision = &judged.record.decision;

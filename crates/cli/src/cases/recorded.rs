@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 
 use crate::pin::key;
 use crate::terminal_text::count;
-use crate::{CommandOutput, Failure, access_log, files, policy_file};
+use crate::{CommandOutput, Failure, access_log, files, identity_claims, policy_file};
 
 /// What is asked, the caller's roles, and the decision.
 type Recorded = (Value, Vec<String>, String, String);
 
 /// Writes the cases of a log.
 pub(super) fn cases(log: &Path, policy_path: &Path) -> Result<CommandOutput, Failure> {
-    let (policy, document) = policy_file::load(policy_path)?.single(None)?;
+    let (policy, _) = policy_file::load(policy_path)?.single(None)?;
     let mut recorded: BTreeMap<String, Recorded> = BTreeMap::new();
     let mut skipped = 0_usize;
     for record in access_log::read(log)? {
@@ -48,10 +48,7 @@ pub(super) fn cases(log: &Path, policy_path: &Path) -> Result<CommandOutput, Fai
         let expected = json!({"decision": decision, "reason": reason});
         out.push_str(&format!("  - name: {}\n", key(&name)));
         if policy.local.is_none() {
-            out.push_str(&format!(
-                "    caller: {}\n",
-                claims(&policy, &document, roles)
-            ));
+            out.push_str(&format!("    caller: {}\n", claims(&policy, roles)));
         }
         out.push_str(&format!(
             "    {kind}: {}\n    expect: {expected}\n",
@@ -106,105 +103,21 @@ fn of_record(record: &Value) -> Option<Recorded> {
     ))
 }
 
-/// Claims with these roles, where the first issuer of the policy has them.
-fn claims(policy: &Policy, document: &Value, roles: &[String]) -> Value {
-    let identity = document.pointer("/issuers/0/identity");
-    let source = |key: &str| identity.and_then(|identity| identity.get(key));
-    let mut claims = json!({"sub": "recorded"});
-    let mut set = |source: Option<&Value>, values: &[&str]| {
-        if let Some((steps, value)) = source.and_then(|source| in_form(source, values)) {
-            let nested = steps.iter().rev();
-            let nested = nested.fold(value, |value, step| json!({step.as_str(): value}));
-            merge(&mut claims, nested);
-        }
-    };
-    set(source("user"), &["recorded"]);
-    set(source("organization"), &["recorded-organization"]);
-    let roles: Vec<&str> = roles.iter().map(String::as_str).collect();
-    if !roles.is_empty() {
-        set(source("roles"), &roles);
-    }
+/// Claims with these roles and all scopes, as the first issuer of the policy has them.
+fn claims(policy: &Policy, roles: &[String]) -> Value {
     let operations = policy.tools.iter().chain(&policy.prompts);
     let scopes = operations.flat_map(|operation| &operation.scopes);
-    let scopes: Vec<&str> = scopes.chain(&policy.scopes).map(String::as_str).collect();
-    if !scopes.is_empty() {
-        let default = json!("scope");
-        set(
-            Some(source("scopes").unwrap_or(&default)),
-            &[&scopes.join(" ")],
-        );
-    }
-    claims
-}
-
-/// The path of a claim, and values in the form in which the policy reads them.
-fn in_form(source: &Value, values: &[&str]) -> Option<(Vec<String>, Value)> {
-    let text = |text: &Value| text.as_str().map(str::to_owned);
-    match source {
-        Value::String(path) => {
-            let steps = path.split('.').map(str::to_owned).collect();
-            Some((steps, of_values(values)))
-        }
-        Value::Array(steps) => Some((steps.iter().filter_map(text).collect(), of_values(values))),
-        Value::Object(form) => {
-            let (steps, _) = in_form(form.get("claims")?.get(0)?, values)?;
-            let values = match (form.get("separator"), form.get("member"), form.get("keys")) {
-                (Some(separator), _, _) => json!(values.join(separator.as_str()?)),
-                (_, Some(member), _) => {
-                    let member = member.as_str()?;
-                    let of_value = |value: &&str| json!({member: value});
-                    Value::Array(values.iter().map(of_value).collect())
-                }
-                (_, _, Some(_)) => {
-                    let of_value = |value: &&str| ((*value).to_owned(), json!({}));
-                    Value::Object(values.iter().map(of_value).collect())
-                }
-                _ => of_values(values),
-            };
-            Some((steps, values))
-        }
-        _ => None,
-    }
-}
-
-/// A text for one value, else a list.
-fn of_values(values: &[&str]) -> Value {
-    match values {
-        [only] => json!(only),
-        several => json!(several),
-    }
-}
-
-fn merge(into: &mut Value, from: Value) {
-    match (into, from) {
-        (Value::Object(into), Value::Object(from)) => {
-            for (key, value) in from {
-                merge(into.entry(key).or_insert(Value::Null), value);
-            }
-        }
-        (into, from) => *into = from,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn claims_have_the_form_that_the_policy_reads() {
-        for (source, expected) in [
-            (json!("realm_access.roles"), json!(["a", "b"])),
-            (json!({"claims": [["x"]], "separator": ","}), json!("a,b")),
-            (
-                json!({"claims": ["x"], "keys": true}),
-                json!({"a": {}, "b": {}}),
-            ),
-            (
-                json!({"claims": ["x"], "member": "key"}),
-                json!([{"key": "a"}, {"key": "b"}]),
-            ),
-        ] {
-            assert_eq!(in_form(&source, &["a", "b"]).unwrap().1, expected);
-        }
-    }
+    let mut scopes: Vec<String> = scopes.chain(&policy.scopes).cloned().collect();
+    scopes.sort_unstable();
+    scopes.dedup();
+    let identity = Identity {
+        user: Some("recorded".to_owned()),
+        organization: Some("recorded-organization".to_owned()),
+        roles: roles.to_vec(),
+        scopes,
+        actors: Vec::new(),
+    };
+    let issuer = policy.issuers.first();
+    let claims = issuer.map(|issuer| identity_claims::of_identity(&identity, &issuer.claims));
+    Value::Object(claims.unwrap_or_default())
 }

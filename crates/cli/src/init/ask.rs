@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::ServerLists;
 use super::draft::is_read_only;
 use super::web::Web;
+use crate::progress::Progress;
 use crate::terminal_text::printable;
 use crate::{Failure, files, pin};
 
@@ -147,6 +148,7 @@ fn read(connection: &mut dyn ServerConnection, sample: bool) -> Result<ServerLis
     let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
         "protocolVersion": LEGACY, "capabilities": {}, "clientInfo": client,
     }});
+    let progress = Progress::waiting("asking the server");
     let hello = connection.send(&hello)?.unwrap_or_default();
     let is_modern = hello.get("result").is_none();
     if !is_modern {
@@ -157,6 +159,7 @@ fn read(connection: &mut dyn ServerConnection, sample: bool) -> Result<ServerLis
         client,
         is_modern,
         id: 0,
+        progress,
     };
     let name = hello
         .pointer("/result/serverInfo/name")
@@ -217,6 +220,7 @@ struct Asker<'c> {
     client: Value,
     is_modern: bool,
     id: u64,
+    progress: Progress,
 }
 
 impl Asker<'_> {
@@ -241,6 +245,7 @@ impl Asker<'_> {
     /// The result of a request. `None`: an error.
     fn ask(&mut self, method: &str, mut params: Value) -> Result<Option<Value>, Failure> {
         self.id = self.id.saturating_add(1);
+        self.progress.now(&format!("asking the server: {method}"));
         if let (true, Value::Object(params)) = (self.is_modern, &mut params) {
             let mut meta = Map::new();
             let prefix = "io.modelcontextprotocol/";

@@ -3,7 +3,7 @@
 use crate::yaml::Place;
 
 /// An error or a warning.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Finding {
     /// Its position.
     pub(crate) place: Place,
@@ -18,8 +18,8 @@ pub(crate) struct Finding {
 pub(crate) struct Findings(pub(crate) Vec<Finding>);
 
 impl Findings {
-    /// Findings an error.
-    pub(super) fn error(&mut self, place: Place, message: impl Into<String>) {
+    /// Adds an error.
+    pub(crate) fn error(&mut self, place: Place, message: impl Into<String>) {
         self.0.push(Finding {
             place,
             is_error: true,
@@ -27,8 +27,8 @@ impl Findings {
         });
     }
 
-    /// Findings a warning.
-    pub(super) fn warning(&mut self, place: Place, message: impl Into<String>) {
+    /// Adds a warning.
+    pub(crate) fn warning(&mut self, place: Place, message: impl Into<String>) {
         self.0.push(Finding {
             place,
             is_error: false,

@@ -5,17 +5,22 @@ use policy::Hold;
 
 use super::manager::{self, InChain};
 use super::plugin::{Plugin, check_document};
-use super::{CheckedFile, Findings, field, fields, plugins, refuse_nothing};
+use super::{
+    CheckedFile, Findings, extension_policy, field, fields, held_policy, plugins, refuse_nothing,
+};
 use crate::policy_needs::PolicyNeeds;
 use crate::yaml::YamlNode;
 
 /// What Envoy Gateway buffers without a ClientTrafficPolicy, in bytes.
 const GATEWAY_BUFFER: usize = 32 * 1024;
 
-pub(super) fn check(roots: &[YamlNode<'_, '_>], checked: &mut CheckedFile) {
+pub(super) fn check(documents: &[YamlNode<'_, '_>], checked: &mut CheckedFile) {
+    let roots: Vec<YamlNode<'_, '_>> = documents.iter().flat_map(|root| resources(*root)).collect();
+    let roots = roots.as_slice();
     let all = plugins(roots);
     let mut is_known = false;
     for root in roots {
+        is_known |= held_policy::check(*root, checked);
         let of_root = plugins(&[*root]);
         let own = of_root.iter().find(|plugin| plugin.is_ours());
         match kind(*root) {
@@ -27,7 +32,9 @@ pub(super) fn check(roots: &[YamlNode<'_, '_>], checked: &mut CheckedFile) {
             "EnvoyPatchPolicy" if own.is_some() => {
                 is_known = true;
                 let found = own.and_then(|own| own.check(&all, checked));
-                check_patch_policy(*root, roots, found.as_ref(), &mut checked.notes);
+                if let Some((needs, _)) = &found {
+                    check_gateway(*root, roots, needs, &mut checked.notes);
+                }
             }
             "WasmPlugin" => {
                 is_known = true;
@@ -39,16 +46,9 @@ pub(super) fn check(roots: &[YamlNode<'_, '_>], checked: &mut CheckedFile) {
                     checked,
                 );
             }
-            "EnvoyExtensionPolicy" => {
+            "EnvoyExtensionPolicy" if extension_policy::is_ours(*root) => {
                 is_known = true;
-                let other = "an EnvoyPatchPolicy";
-                refuse_kind(
-                    *root,
-                    &["spec", "wasm"],
-                    "an EnvoyExtensionPolicy",
-                    other,
-                    checked,
-                );
+                extension_policy::check(*root, roots, checked);
             }
             _ => {}
         }
@@ -58,8 +58,20 @@ pub(super) fn check(roots: &[YamlNode<'_, '_>], checked: &mut CheckedFile) {
     }
 }
 
+/// The resources of a document: those of a list, or the document itself.
+fn resources<'d, 't>(root: YamlNode<'d, 't>) -> Vec<YamlNode<'d, 't>> {
+    match kind(root) {
+        "List" => root
+            .get("items")
+            .into_iter()
+            .flat_map(YamlNode::items)
+            .collect(),
+        _ => vec![root],
+    }
+}
+
 /// The kind of a resource.
-fn kind<'d>(root: YamlNode<'d, '_>) -> &'d str {
+pub(super) fn kind<'d>(root: YamlNode<'d, '_>) -> &'d str {
     root.get("kind")
         .and_then(YamlNode::text)
         .unwrap_or_default()
@@ -166,6 +178,28 @@ fn check_envoy_filter(
         .next();
     manager::check_buffer(listener.unwrap_or(spec), &chain, notes);
     check_istio_clusters(spec, roots, needs, notes);
+    check_protocols(roots, notes);
+}
+
+/// Istio looks for HTTP in the first bytes of a connection to a port without a protocol. Others pass as TCP.
+fn check_protocols(roots: &[YamlNode<'_, '_>], notes: &mut Findings) {
+    let services = roots.iter().filter(|root| kind(**root) == "Service");
+    let ports = services.filter_map(|root| fields(*root, &["spec", "ports"]));
+    for port in ports.flat_map(YamlNode::items) {
+        let text = |key: &str| {
+            field(port, key)
+                .and_then(YamlNode::text)
+                .unwrap_or_default()
+        };
+        let is_http = |protocol: &str| protocol.starts_with("http") || protocol.starts_with("grpc");
+        if !is_http(text("appProtocol"))
+            && (!text("appProtocol").is_empty() || !is_http(text("name")))
+        {
+            let message = "missing `appProtocol: http`: bytes that Istio does not take for HTTP pass this port as TCP, \
+                           without the filter";
+            notes.warning(port.start(), message);
+        }
+    }
 }
 
 /// The filter stands directly before the router, and its listener waits for it.
@@ -250,19 +284,19 @@ fn check_istio_clusters(
     }
 }
 
-fn check_patch_policy(
+/// The clusters and limits that a policy needs of Envoy Gateway.
+pub(super) fn check_gateway(
     root: YamlNode<'_, '_>,
     roots: &[YamlNode<'_, '_>],
-    found: Option<&(PolicyNeeds, Hold)>,
+    needs: &PolicyNeeds,
     notes: &mut Findings,
 ) {
-    let Some((needs, _)) = found else {
-        return;
-    };
-    let patches = fields(root, &["spec", "jsonPatches"])
-        .into_iter()
-        .flat_map(YamlNode::items);
+    let policies = roots
+        .iter()
+        .filter(|root| kind(**root) == "EnvoyPatchPolicy");
+    let patches = policies.filter_map(|root| fields(*root, &["spec", "jsonPatches"]));
     let clusters: Vec<&str> = patches
+        .flat_map(YamlNode::items)
         .filter(|patch| {
             let kind = field(*patch, "type").and_then(YamlNode::text);
             kind.is_some_and(|kind| kind.ends_with("config.cluster.v3.Cluster"))
@@ -276,7 +310,7 @@ fn check_patch_policy(
                 cluster.name,
                 cluster.keys.join(", ")
             );
-            notes.warning(root.start(), message);
+            notes.warning(root.place("kind"), message);
         }
     }
     let traffic = roots
@@ -294,7 +328,7 @@ fn check_patch_policy(
              `max_response` and `max_body` of the policy need",
             needs.buffer
         );
-        notes.error(limit.unwrap_or(root).start(), message);
+        notes.error(limit.map_or(root.place("kind"), YamlNode::start), message);
     }
 }
 

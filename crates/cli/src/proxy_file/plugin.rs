@@ -1,16 +1,20 @@
 //! The settings of the filter itself, and its policy.
 
 use policy::{Hold, PolicyError};
-use serde_json::Value;
 
 use super::{CheckedFile, Findings, WASM, field, fields, needs};
 use crate::policy_file::PolicyDocuments;
 use crate::policy_needs::PolicyNeeds;
 use crate::render;
-use crate::yaml::{Place, YamlNode};
+use crate::yaml::{Place, YamlDocument, YamlNode};
 
 /// What all Wasm plugins of this filter have in a name or a path.
 const OUR_NAME: &str = "mcp_auth";
+
+/// Whether a name or a path is one of this filter.
+pub(super) fn names_filter(text: &str) -> bool {
+    text.contains(OUR_NAME)
+}
 
 /// A Wasm plugin of Envoy.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +55,7 @@ impl<'d, 't> Plugin<'d, 't> {
         ];
         let is_named = named.iter().any(|path| {
             let text = fields(self.config, path).and_then(YamlNode::text);
-            text.is_some_and(|text| text.contains(OUR_NAME))
+            text.is_some_and(names_filter)
         });
         let has_policy = fields(self.config, &["configuration", "value"]).is_some_and(|value| {
             value.get("resource").is_some() || value.get("policies").is_some()
@@ -164,33 +168,7 @@ impl<'d, 't> Plugin<'d, 't> {
             notes.warning(self.start(), message);
             return;
         };
-        let listed = field(block, "allowed_capabilities");
-        let listed: Vec<(&str, Place)> = listed
-            .into_iter()
-            .flat_map(YamlNode::members)
-            .map(|(name, place, _)| (name, place))
-            .collect();
-        let needed = render::capabilities();
-        let missing: Vec<&str> = needed
-            .iter()
-            .copied()
-            .filter(|name| !listed.iter().any(|(listed, _)| listed == name))
-            .collect();
-        if !missing.is_empty() {
-            let message = format!(
-                "allowed_capabilities: missing {}: requests may pass unchecked, or the module does not load; copy the \
-                 list whole",
-                missing.join(", ")
-            );
-            notes.error(block.start(), message);
-        }
-        for (name, place) in listed {
-            if !needed.contains(&name) {
-                let message =
-                    format!("allowed_capabilities: the module does not need `{name}`; remove it");
-                notes.warning(place, message);
-            }
-        }
+        check_capability_list(block, notes);
     }
 
     fn check_variables(&self, needs: &PolicyNeeds, notes: &mut Findings) {
@@ -236,7 +214,7 @@ impl<'d, 't> Plugin<'d, 't> {
                 check_document(value, notes)
             }
             (Some(kind), Some(value)) if kind.ends_with("google.protobuf.StringValue") => {
-                check_text(value, notes)
+                check_json_text(value, notes)
             }
             _ => {
                 let message = "configuration: expected the type `type.googleapis.com/google.protobuf.Struct` and \
@@ -248,49 +226,106 @@ impl<'d, 't> Plugin<'d, 't> {
     }
 }
 
+/// The list of capabilities that the module may use.
+pub(super) fn check_capability_list(block: YamlNode<'_, '_>, notes: &mut Findings) {
+    let listed = field(block, "allowed_capabilities");
+    let listed: Vec<(&str, Place)> = listed
+        .into_iter()
+        .flat_map(YamlNode::members)
+        .map(|(name, place, _)| (name, place))
+        .collect();
+    let needed = render::capabilities();
+    let missing: Vec<&str> = needed
+        .iter()
+        .copied()
+        .filter(|name| !listed.iter().any(|(listed, _)| listed == name))
+        .collect();
+    if !missing.is_empty() {
+        let message = format!(
+            "allowed_capabilities: missing {}: requests may pass unchecked, or the module does not load; copy the \
+             list whole",
+            missing.join(", ")
+        );
+        notes.error(block.start(), message);
+    }
+    for (name, place) in listed {
+        if !needed.contains(&name) {
+            let message =
+                format!("allowed_capabilities: the module does not need `{name}`; remove it");
+            notes.warning(place, message);
+        }
+    }
+}
+
 /// A policy as a part of the file.
 pub(super) fn check_document(
     value: YamlNode<'_, '_>,
     notes: &mut Findings,
 ) -> Option<PolicyDocuments> {
-    match value.to_json() {
-        Ok(json) => check_json(json, &|path| value.place(path), notes),
+    check_placed(value, notes, &|place| place)
+}
+
+/// A policy as a text that Envoy hands over as it is: the filter reads JSON only.
+fn check_json_text(value: YamlNode<'_, '_>, notes: &mut Findings) -> Option<PolicyDocuments> {
+    let Some((text, place)) = value.inner_text() else {
+        notes.error(
+            value.start(),
+            "configuration: a policy in a StringValue is a text with JSON",
+        );
+        return None;
+    };
+    let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text) else {
+        return check_text(value, notes);
+    };
+    let found = Place {
+        line: error.line().max(1),
+        column: error.column().max(1),
+        width: 0,
+    };
+    let message = format!("configuration: a policy in a StringValue is JSON: {error}");
+    notes.error(place(found), message);
+    None
+}
+
+/// A policy as a text: JSON, or YAML.
+pub(super) fn check_text(value: YamlNode<'_, '_>, notes: &mut Findings) -> Option<PolicyDocuments> {
+    let (text, place) = value.inner_text()?;
+    let read = YamlDocument::read_all(text).and_then(YamlDocument::single);
+    match read {
+        Ok(document) => check_placed(document.root(), notes, &place),
         Err(error) => {
-            notes.error(error.place, error.message);
+            notes.error(place(error.place), error.message);
             None
         }
     }
 }
 
-/// A policy as a text.
-fn check_text(value: YamlNode<'_, '_>, notes: &mut Findings) -> Option<PolicyDocuments> {
-    let text = value.text().unwrap_or_default();
-    match serde_json::from_str(text) {
-        Ok(json) => check_json(json, &|_| value.start(), notes),
-        Err(error) => {
-            let message = format!("configuration: a policy in a StringValue is JSON: {error}");
-            notes.error(value.start(), message);
-            None
-        }
-    }
-}
-
-fn check_json(
-    json: Value,
-    place: &dyn Fn(&str) -> Place,
+/// A policy in a document, and the position of each of its places in the file.
+fn check_placed(
+    value: YamlNode<'_, '_>,
     notes: &mut Findings,
+    place: &dyn Fn(Place) -> Place,
 ) -> Option<PolicyDocuments> {
-    match PolicyDocuments::of(json) {
+    let found = value
+        .to_json()
+        .map_err(|error| vec![(error.place, error.message)]);
+    let placed = |error: &PolicyError| {
+        let message = error.to_string();
+        (value.mistake(&error.path, &error.message), message)
+    };
+    let found = found.and_then(|json| {
+        PolicyDocuments::of(json).map_err(|errors| errors.iter().map(placed).collect())
+    });
+    match found {
         Ok(documents) => {
-            for warning in &documents.warnings {
-                notes.warning(place(&warning.path), warning.to_string());
+            for (found, message) in documents.warnings.iter().map(placed) {
+                notes.warning(place(found), message);
             }
             Some(documents)
         }
         Err(errors) => {
-            let note = |error: &PolicyError| (place(&error.path), error.to_string());
-            for (place, message) in errors.iter().map(note) {
-                notes.error(place, message);
+            for (found, message) in errors {
+                notes.error(place(found), message);
             }
             None
         }
@@ -308,14 +343,19 @@ fn check_code(vm: YamlNode<'_, '_>, notes: &mut Findings) {
     let Some(remote) = field(code, "remote") else {
         return;
     };
-    match field(remote, "sha256").and_then(|hash| Some((hash, hash.text()?))) {
+    check_hash(remote, notes);
+}
+
+/// The hash of a module that is downloaded.
+pub(super) fn check_hash(source: YamlNode<'_, '_>, notes: &mut Findings) {
+    match field(source, "sha256").and_then(|hash| Some((hash, hash.text()?))) {
         Some((hash, text)) if text.bytes().all(|byte| byte == b'0') => notes.error(
             hash.start(),
             "sha256: this is the placeholder; `sha256sum mcp_auth_filter.wasm` prints the hash of the module",
         ),
         Some(_) => {}
         None => notes.warning(
-            remote.start(),
+            source.start(),
             "missing `sha256`: without the hash, the host of the module decides which module runs",
         ),
     }

@@ -98,24 +98,29 @@ fn filter_text(
 }
 
 /// The URL and the hash of the module.
-pub(super) fn set_module(
-    template: &mut Template,
-    arguments: &RenderArguments,
-) -> Result<(), Failure> {
+fn set_module(template: &mut Template, arguments: &RenderArguments) -> Result<(), Failure> {
     if let Some(module) = &arguments.module {
         template.set("uri: ", module)?;
     }
-    if let Some(hash) = &arguments.sha256 {
-        let is_hash = hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if !is_hash {
-            return Err(Failure::usage(
-                "the SHA-256 of the module has no 64 hexadecimal digits",
-                "print it with `sha256sum mcp_auth_filter.wasm`",
-            ));
-        }
-        template.set("sha256: ", &format!("\"{}\"", hash.to_ascii_lowercase()))?;
+    if let Some(hash) = module_hash(arguments)? {
+        template.set("sha256: ", &hash)?;
     }
     Ok(())
+}
+
+/// The hash of the module, quoted.
+pub(super) fn module_hash(arguments: &RenderArguments) -> Result<Option<String>, Failure> {
+    let Some(hash) = &arguments.sha256 else {
+        return Ok(None);
+    };
+    let is_hash = hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match is_hash {
+        true => Ok(Some(format!("\"{}\"", hash.to_ascii_lowercase()))),
+        false => Err(Failure::usage(
+            "the SHA-256 of the module has no 64 hexadecimal digits",
+            "print it with `sha256sum mcp_auth_filter.wasm`",
+        )),
+    }
 }
 
 /// Whether Istio knows the host without a ServiceEntry: a service of the cluster.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::live::LiveView;
 use crate::policy_needs::PolicyNeeds;
+use crate::progress::Progress;
 use crate::terminal_text::printable;
 use crate::{Failure, files};
 
@@ -263,6 +264,7 @@ impl EnvoyProcess {
     /// Waits until Envoy serves requests.
     pub(super) fn wait_until_ready(&mut self, is_ended: &AtomicBool) -> Result<(), Failure> {
         let start = Instant::now();
+        let _progress = Progress::waiting("Envoy starts");
         while start.elapsed() < START_LIMIT && !is_ended.load(Ordering::SeqCst) {
             // Envoy becomes ready also without the listener that it refused. So its log is read after this answer.
             let is_ready = self.is_ready();
@@ -270,7 +272,7 @@ impl EnvoyProcess {
                 return Err(Failure {
                     message: format!("mcp-auth: Envoy did not start\n{}", self.log_end()),
                     next: "mend what its log says".to_owned(),
-                    status: 1,
+                    ..Failure::default()
                 });
             }
             if is_ready {

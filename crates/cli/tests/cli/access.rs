@@ -245,3 +245,55 @@ fn completion_and_manual_know_each_command() {
         &["mcp\\-auth\\-render", "mcp\\-auth\\-test", ".SH OPTIONS"],
     );
 }
+
+#[test]
+fn who_writes_a_page_that_needs_no_other_file() {
+    let policy = std::fs::read_to_string(format!("{ROOT}/demo/policy.yaml")).unwrap();
+    let policy = policy.replace(
+        "  manager:\n",
+        "  \"<b>boss\": {tools: [crm.refund]}\n  manager:\n",
+    );
+    let files = Files::new("who_page").with("policy.yaml", &policy);
+    let ran = files.run(&["who", "--policy", "policy.yaml", "--html", "who.html"]);
+    ran.says(0, &["crm.refund", "wrote who.html\n"]);
+    let page = std::fs::read_to_string(files.0.join("who.html")).unwrap();
+    for part in [
+        "<title>Who may call what</title>",
+        "width=device-width",
+        "color-scheme:light dark",
+        "default-src 'none'",
+        "<th class=\"m\">&lt;b&gt;boss</th><th class=\"m\">manager</th><th class=\"m\">support</th>",
+        "<b class=\"ask\">if</b> manager",
+        "<code>crm.*</code> allows it; with scope crm:write; if args.amount &lt;= 100",
+    ] {
+        assert!(page.contains(part), "{part}\nis not in\n{page}");
+    }
+    for part in ["<script", "<link", "<img", "<b>boss", "url("] {
+        assert!(!page.contains(part), "{part}");
+    }
+    assert!(!page.contains("<details open"));
+    let ran = files.run(&[
+        "who",
+        "crm.refund",
+        "--policy",
+        "policy.yaml",
+        "--html",
+        "one.html",
+        "--json",
+    ]);
+    assert_eq!(ran.json()[0]["tool"], "crm.refund");
+    assert!(
+        std::fs::read_to_string(files.0.join("one.html"))
+            .unwrap()
+            .contains("<details open")
+    );
+    files
+        .run(&[
+            "who",
+            "--policy",
+            "policy.yaml",
+            "--html",
+            "nowhere/who.html",
+        ])
+        .says(2, &["cannot write nowhere/who.html"]);
+}

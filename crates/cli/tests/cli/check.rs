@@ -54,17 +54,18 @@ arguments:
         .with("policy.yaml", policy)
         .run(&["check", "policy.yaml"]);
     assert_eq!((ran.status, ran.stdout.as_str()), (1, ""));
-    let (mistakes, next) = ran.stderr.split_once("Next: ").unwrap();
+    let (_, next) = ran.stderr.split_once("Next: ").unwrap();
+    let mistakes = ran.found();
     let places = [
-        "policy.yaml:1:1: resource: ",
-        "policy.yaml:4:28: issuers[0].jwks.path: ",
-        "policy.yaml:5:5: issuers[0].clock_skew: ",
+        "policy.yaml:1:11: resource: ",
+        "policy.yaml:4:34: issuers[0].jwks.path: ",
+        "policy.yaml:5:17: issuers[0].clock_skew: ",
         "policy.yaml:7:41: roles.support.extends[0]: unknown role `manger`; did you mean `manager`?",
-        "policy.yaml:11:5: tools.crm.refund.when: ",
+        "policy.yaml:11:25: tools.crm.refund.when: ",
         "policy.yaml:13:3: arguments.user_id: ",
     ];
-    assert_eq!(mistakes.lines().count(), places.len(), "{mistakes}");
-    for (line, place) in mistakes.lines().zip(places) {
+    assert_eq!(mistakes.len(), places.len(), "{mistakes:?}");
+    for (line, place) in mistakes.iter().zip(places) {
         assert!(line.starts_with(place), "{line}\n{place}");
     }
     assert!(
@@ -98,24 +99,24 @@ compat: [true]
         .with("policy.yaml", policy)
         .run(&["check", "policy.yaml"]);
     assert_eq!((ran.status, ran.stdout.as_str()), (1, ""));
-    let (mistakes, _) = ran.stderr.split_once("Next: ").unwrap();
+    let mistakes = ran.found();
     let expected = [
-        "policy.yaml:2:1: mode: unknown value `enforced`",
-        "policy.yaml:4:5: issuers[0].issuer: found number `5`, expected a text",
+        "policy.yaml:2:7: mode: unknown value `enforced`",
+        "policy.yaml:4:13: issuers[0].issuer: found number `5`, expected a text",
         "policy.yaml:5:5: issuers[0].jwks: found a list, expected a mapping",
         "policy.yaml:6:5: issuers[1]: missing key `issuer`",
-        "policy.yaml:6:28: issuers[1].jwks.path: ",
-        "policy.yaml:8:13: roles.support.tools: found string \"crm.get\", expected a list",
+        "policy.yaml:6:34: issuers[1].jwks.path: ",
+        "policy.yaml:8:20: roles.support.tools: found string \"crm.get\", expected a list",
         "policy.yaml:8:39: roles.support.extends[0]: unknown role `manger`",
         "policy.yaml:10:5: roles.manager.tool: unknown key `tool`",
-        "policy.yaml:13:5: tools.crm.refund.when: not a CEL expression",
-        "policy.yaml:14:5: tools.crm.refund.max_token_age: found number `5`",
-        "policy.yaml:16:13: arguments.user_id.set: unknown value `usr`",
+        "policy.yaml:13:25: tools.crm.refund.when: not a CEL expression",
+        "policy.yaml:14:20: tools.crm.refund.max_token_age: found number `5`",
+        "policy.yaml:16:18: arguments.user_id.set: unknown value `usr`",
         "policy.yaml:17:1: seal: found a list, expected a mapping",
         "policy.yaml:18:1: compat: found a list, expected a mapping",
     ];
-    assert_eq!(mistakes.lines().count(), expected.len(), "{mistakes}");
-    for (line, expected) in mistakes.lines().zip(expected) {
+    assert_eq!(mistakes.len(), expected.len(), "{mistakes:?}");
+    for (line, expected) in mistakes.iter().zip(expected) {
         assert!(line.starts_with(expected), "{line}\n{expected}");
     }
 }
@@ -129,8 +130,7 @@ fn a_long_report_is_cut() {
     let ran = Files::new("long")
         .with("policy.yaml", &policy)
         .run(&["check", "policy.yaml"]);
-    let (mistakes, _) = ran.stderr.split_once("Next: ").unwrap();
-    assert_eq!(mistakes.lines().count(), 51, "{mistakes}");
+    assert_eq!(ran.found().len(), 50, "{}", ran.stderr);
     ran.says(1, &["policy.yaml:51:", "\nand 11 more\n"]);
 }
 
@@ -156,8 +156,8 @@ resources:
     files.run(&["check", "policy.yaml"]).says(
         1,
         &[
-            "policy.yaml:8:43: arguments.account_ref.owner.at: not a regular expression: ",
-            "policy.yaml:11:31: resources.crm://*.owner.at: not a regular expression: ",
+            "policy.yaml:8:47: arguments.account_ref.owner.at: not a regular expression: ",
+            "policy.yaml:11:35: resources.crm://*.owner.at: not a regular expression: ",
         ],
     );
     let files = files.with("policy.yaml", &policy("//([^/]+)/"));
@@ -225,12 +225,12 @@ tools:
     ran.says(
         0,
         &[
-            "policy.yaml:7:3: warning: roles.support: `crm.get` can never match: `crm.*` denies it\n",
+            "policy.yaml:8:13: warning: roles.support: `crm.get` can never match: `crm.*` denies it\n",
             "policy.yaml:11:3: warning: tools.crm.refund: no role allows it: nobody may call it\n",
             "policy.yaml: ok, 2 warnings: 1 role, 1 issuer, 1 tool rule\n",
         ],
     );
-    assert_eq!(ran.stderr.lines().count(), 2);
+    assert_eq!(ran.found().len(), 2);
 }
 
 #[test]
@@ -320,7 +320,7 @@ fn several_policies_are_checked_together() {
     let ran = Files::new("several_same")
         .with("policy.yaml", &same)
         .run(&["check", "policy.yaml"]);
-    ran.says(1, &["policy.yaml:5:5: policies[1].resource: found "]);
+    ran.says(1, &["policy.yaml:5:15: policies[1].resource: found "]);
 }
 
 #[test]
@@ -359,4 +359,91 @@ fn of_several_policies_one_is_asked() {
     files
         .run(&["arguments", "--policy", "policy.yaml"])
         .says(2, &["there are several policies"]);
+}
+
+#[test]
+fn a_mistake_is_shown_with_its_line_and_the_mend() {
+    let policy = "resource: https://crm.example.com/mcp\nroles:\n  support: {tools: [*]}\n";
+    let ran = Files::new("shown")
+        .with("policy.yaml", policy)
+        .run(&["check", "policy.yaml"]);
+    let expected = "  |
+3 |   support: {tools: [*]}
+  |                     ^
+  |
+  = help: quote the \"*\"
+
+Next: mend it, then run `mcp-auth check policy.yaml`.
+";
+    assert!(
+        ran.stderr.starts_with("error: not YAML: "),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.ends_with(expected), "{}", ran.stderr);
+}
+
+#[test]
+fn every_command_that_reads_a_policy_shows_its_mistakes() {
+    let policy = "local: {user: me}\nroles: {a: {tool: [x]}}\nmode: enforced\nresource: http://127.0.0.1:8100/mcp\n";
+    let files = Files::new("shown_everywhere")
+        .with("policy.yaml", policy)
+        .with("request.json", "{}")
+        .with("tools.json", "{\"jsonrpc\": \"2.0\", \"id\": 1, \"result\": {\"tools\": [{\"name\": \"x\", \"inputSchema\": {}}]}}")
+        .with(
+            "cases.yaml",
+            "policy: policy.yaml\ncases: [{name: a, list: tools, expect: {decision: approved}}]\n",
+        );
+    for arguments in [
+        "check policy.yaml",
+        "render policy.yaml --for istio",
+        "explain --policy policy.yaml --request request.json",
+        "test cases.yaml",
+        "who --policy policy.yaml",
+        "diff policy.yaml policy.yaml",
+        "hash u --policy policy.yaml",
+        "arguments --policy policy.yaml",
+        "pin --tools tools.json --policy policy.yaml",
+    ] {
+        let arguments: Vec<&str> = arguments.split(' ').collect();
+        let ran = files.run(&arguments);
+        assert_ne!(ran.status, 0);
+        assert_eq!(ran.found().len(), 2, "{arguments:?}: {}", ran.stderr);
+        assert!(
+            ran.stderr
+                .contains("2 | roles: {a: {tool: [x]}}\n  |             ^^^^\n"),
+            "{}",
+            ran.stderr
+        );
+        assert!(
+            ran.stderr.contains("  = help: did you mean `enforce`?"),
+            "{}",
+            ran.stderr
+        );
+    }
+}
+
+#[test]
+fn mistakes_in_json_for_programs() {
+    let files = Files::new("check_json").with(
+        "policy.yaml",
+        "resource: http://127.0.0.1:8100/mcp\nroles: {a: {tool: [x]}}\nlocal: {user: me}\n",
+    );
+    let ran = files.run(&["check", "--json", "policy.yaml"]);
+    assert_eq!(ran.status, 1);
+    let json = ran.json();
+    assert_eq!(json["loads"], false);
+    let found = &json["found"][0];
+    assert_eq!(found["severity"], "error");
+    assert_eq!((&found["line"], &found["column"]), (&json!(2), &json!(13)));
+    assert_eq!(found["help"], "did you mean `tools`?");
+    let ran = files.run(&["check", "--json", &format!("{ROOT}/demo/policy.yaml")]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
+    let json = ran.json();
+    assert_eq!(json["policies"][0]["roles"], 2);
+    assert_eq!(json["loads"], true);
+    assert_eq!(json["per_connection_buffer_limit_bytes"], 10_485_760);
+    files
+        .run(&["check", "--json", "nowhere.yaml"])
+        .says(2, &["cannot read"]);
 }

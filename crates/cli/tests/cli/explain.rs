@@ -465,7 +465,13 @@ fn a_local_call_needs_no_claims() {
     );
     assert!(!ran.stdout.contains("claims"), "{}", ran.stdout);
     let ran = explain_locally("local_claims", &["--claims", "claims.json"]);
-    ran.says(2, &["the policy names the caller", "leave --claims away"]);
+    ran.says(
+        2,
+        &[
+            "the policy names the caller",
+            "leave --claims and --token away",
+        ],
+    );
     let ran = explain_locally("elsewhere", &["--header", ":authority: evil.example"]);
     ran.says(1, &["decision     blocked (host_not_allowed)\n"]);
 }

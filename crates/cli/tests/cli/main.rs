@@ -10,13 +10,16 @@ mod audit;
 mod cases;
 mod check;
 mod explain;
+mod explain_log;
 mod init;
+mod json;
 mod mistakes;
 mod names;
 mod pin;
 mod proxy_file;
 mod reference;
 mod render;
+mod tokens;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -94,7 +97,8 @@ impl Ran {
 
     #[track_caller]
     fn says(&self, status: i32, lines: &[&str]) {
-        let all = format!("{}{}", self.stdout, self.stderr);
+        let found = self.found().join("\n") + "\n";
+        let all = format!("{}{}{found}", self.stdout, self.stderr);
         assert_eq!(self.status, status, "{all}");
         for line in lines {
             assert!(all.contains(line), "{line}\nis not in\n{all}");
@@ -103,6 +107,27 @@ impl Ran {
 
     fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap()
+    }
+
+    /// Each mistake and warning in one line: place, message, help.
+    fn found(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let (mut title, mut is_warning) = ("", false);
+        for line in self.stderr.lines() {
+            if let Some(rest) = line.strip_prefix("error: ") {
+                (title, is_warning) = (rest, false);
+            } else if let Some(rest) = line.strip_prefix("warning: ") {
+                (title, is_warning) = (rest, true);
+            } else if let Some((_, place)) = line.split_once("--> ") {
+                let kind = if is_warning { "warning: " } else { "" };
+                found.push(format!("{place}: {kind}{title}"));
+            } else if let (Some((_, help)), Some(last)) =
+                (line.split_once("= help: "), found.last_mut())
+            {
+                last.push_str(&format!("; {help}"));
+            }
+        }
+        found
     }
 }
 

@@ -43,12 +43,10 @@ fn each_mistake_is_found_with_the_message_of_the_document() {
         );
         let says = code(says);
         let says = says.strip_suffix(" ...").unwrap_or(&says);
-        let mut lines = ran
-            .stderr
-            .lines()
-            .filter(|line| line.starts_with(&format!("{file}:")));
         assert!(
-            lines.any(|line| line.contains(says)),
+            ran.found()
+                .iter()
+                .any(|line| line.starts_with(&format!("{file}:")) && line.contains(says)),
             "{mistake}: {says}\n{}",
             ran.stderr
         );

@@ -14,7 +14,8 @@ fn check_changes(name: &str, base: &str, changes: &[(&str, &str, bool, &str)]) {
         let files = files.with(name, &base.replacen(from, to, 1));
         let ran = files.run(&["check", name]);
         let kind = if *is_error { "" } else { "warning: " };
-        let line = ran.stderr.lines().find(|line| line.contains(says));
+        let found = ran.found();
+        let line = found.iter().find(|line| line.contains(says));
         let line =
             line.unwrap_or_else(|| panic!("{from} -> {to}: {says}\nis not in\n{}", ran.stderr));
         let place = line.strip_prefix(&format!("{name}:")).unwrap();
@@ -339,10 +340,83 @@ fn each_mistake_in_a_file_for_envoy_gateway_has_its_line() {
             "the policy names the cluster `login`",
         ),
         (
-            "failure_policy: FAIL_RELOAD\n",
-            "\n",
+            "path: /failure_policy",
+            "path: /other",
+            false,
+            "no EnvoyPatchPolicy in this file sets `failure_policy: FAIL_RELOAD`",
+        ),
+        (
+            "value: FAIL_RELOAD",
+            "value: FAIL_CLOSED",
             true,
-            "missing `failure_policy: FAIL_RELOAD`",
+            "failure_policy: expected `FAIL_RELOAD`",
+        ),
+        (
+            "value: true",
+            "value: false",
+            true,
+            "an EnvoyExtensionPolicy cannot set `allow_on_headers_stop_iteration`",
+        ),
+        (
+            "path: /allow_on_headers_stop_iteration",
+            "path: /allow_on_headers_stop",
+            true,
+            "an EnvoyExtensionPolicy cannot set `allow_on_headers_stop_iteration`",
+        ),
+        (
+            "path: /capability_restriction_config",
+            "path: /other",
+            false,
+            "no EnvoyPatchPolicy in this file sets `capability_restriction_config`",
+        ),
+        (
+            "proxy_on_done: {}",
+            "# left out",
+            true,
+            "allowed_capabilities: missing proxy_on_done",
+        ),
+        (
+            "envoyextensionpolicy/crm/mcp-auth/wasm/0",
+            "envoyextensionpolicy/crm/mcp-auth/wasm/1",
+            true,
+            "this patch is for another filter: the name of this one ends with `envoyextensionpolicy/crm/mcp-auth/wasm/0`",
+        ),
+        (
+            "envoyextensionpolicy/crm/mcp-auth/wasm/0",
+            "envoyextensionpolicy/other/mcp-auth/wasm/0",
+            true,
+            "this patch is for another filter",
+        ),
+        (
+            "failOpen: false",
+            "failOpen: true",
+            true,
+            "failOpen: after a crash",
+        ),
+        (
+            "hostKeys: [MCP_AUTH_KEY]",
+            "hostKeys: []",
+            true,
+            "env: missing `hostKeys: [MCP_AUTH_KEY]`",
+        ),
+        (
+            &"1".repeat(64),
+            &"0".repeat(64),
+            true,
+            "sha256: this is the placeholder",
+        ),
+        ("      code:\n", "      other:\n", true, "missing `code`"),
+        (
+            "seal: {key_env: MCP_AUTH_KEY}",
+            "hold: buffer_filter #",
+            true,
+            "the policy says `hold: buffer_filter`: missing a BackendTrafficPolicy with `requestBuffer",
+        ),
+        (
+            "tools: [\"crm.*\"]\n",
+            "tool: [\"crm.*\"]\n",
+            true,
+            "roles.manager.tool: unknown key `tool`",
         ),
     ];
     check_changes("gateway.yaml", &base, &changes);
@@ -373,6 +447,174 @@ fn resources_that_cannot_hold_the_filter_are_refused_and_their_policy_is_checked
     }
 }
 
+/// The demo's policy, indented.
+fn indented(policy: &str, spaces: usize) -> String {
+    let line = |line: &str| format!("{}{line}\n", " ".repeat(spaces));
+    policy.lines().map(line).collect()
+}
+
+#[test]
+fn policies_that_kubernetes_holds_are_checked_with_the_lines_of_the_file() {
+    let policy = std::fs::read_to_string(format!("{ROOT}/demo/policy.yaml")).unwrap();
+    let wrong = policy.replace("extends: [support]", "extends: [suport]");
+    let line = wrong
+        .lines()
+        .position(|line| line.contains("suport"))
+        .unwrap()
+        + 1;
+    let column = wrong.lines().nth(line - 1).unwrap().find("suport").unwrap() + 1;
+    let config_map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: policy}\ndata:\n  other: \"1\"\n  policy.yaml: |\n";
+    let secret = config_map
+        .replace("ConfigMap", "Secret")
+        .replace("data:", "stringData:");
+    let base =
+        "apiVersion: mcp-auth.local/v1\nkind: McpAuthPolicy\nmetadata: {name: policy}\nspec:\n";
+    let list = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: ConfigMap\n  data:\n    policy.yaml: |-\n";
+    let text = "proxy: istio-sidecar\npolicy: |\n";
+    let map = "proxy: istio-sidecar\nvariables: [MCP_AUTH_KEY]\nissuers: []\npolicy:\n";
+    for (name, head, spaces) in [
+        ("config_map", config_map, 4),
+        ("secret", &secret, 4),
+        ("base", base, 2),
+        ("list", list, 6),
+        ("values_text", text, 2),
+        ("values_map", map, 2),
+    ] {
+        let file = |policy: &str| format!("{head}{}", indented(policy, spaces));
+        let files = Files::new(&format!("held_{name}")).with("held.yaml", &file(&wrong));
+        let place = format!(
+            "held.yaml:{}:{}: ",
+            head.lines().count() + line,
+            spaces + column
+        );
+        let says = format!(
+            "{place}roles.manager.extends[0]: unknown role `suport`; did you mean `support`?"
+        );
+        files
+            .run(&["check", "held.yaml"])
+            .says(1, &[&says, "    extends: [suport]"]);
+        if name == "values_text" {
+            continue;
+        }
+        let files = files.with("held.yaml", &file(&policy));
+        files
+            .run(&["check", "held.yaml"])
+            .says(0, &["held.yaml: ok", "2 roles, 1 issuer"]);
+        let broken = policy.replace("tools: [\"crm.*\"]", "tools: [*]");
+        let files = files.with("held.yaml", &file(&broken));
+        files
+            .run(&["check", "held.yaml"])
+            .says(1, &["quote the \"*\""]);
+    }
+}
+
+#[test]
+fn the_shipped_policy_of_the_overlays_is_fine() {
+    let ran = Files::new("held_base").run(&[
+        "check",
+        &format!("{ROOT}/deploy/kubernetes/base/policy.yaml"),
+    ]);
+    assert_eq!(ran.stderr, "");
+    ran.says(
+        0,
+        &["policy.yaml: ok: 2 roles, 1 issuer, 5 tool rules, 1 prompt rule\n"],
+    );
+}
+
+#[test]
+fn a_config_map_with_the_file_that_envoy_watches_is_checked() {
+    let policy = std::fs::read_to_string(format!("{ROOT}/demo/policy.yaml")).unwrap();
+    let files = Files::new("held_filter").with("policy.yaml", &policy);
+    let arguments = "render policy.yaml --for envoy-file --upstream http://crm:8000 --cluster login=http://login:9000 --output out";
+    assert_eq!(
+        files.run(&arguments.split(' ').collect::<Vec<_>>()).status,
+        0
+    );
+    let filter = std::fs::read_to_string(files.0.join("out/mcp_auth.yaml")).unwrap();
+    let head = "apiVersion: v1\nkind: ConfigMap\ndata:\n  mcp_auth.yaml: |\n";
+    let file = |filter: &str| format!("{head}{}", indented(filter, 4));
+    let files = files.with("held.yaml", &file(&filter));
+    files
+        .run(&["check", "held.yaml"])
+        .says(0, &["2 roles, 1 issuer"]);
+    let wrong = filter.replace("failure_policy: FAIL_RELOAD", "failure_policy: FAIL_OPEN");
+    let line = wrong
+        .lines()
+        .position(|line| line.contains("failure_policy: FAIL_OPEN"))
+        .unwrap();
+    let files = files.with("held.yaml", &file(&wrong));
+    let says = format!("held.yaml:{}:", line + 5);
+    files
+        .run(&["check", "held.yaml"])
+        .says(1, &[&says, "failure_policy: expected `FAIL_RELOAD`"]);
+}
+
+#[test]
+fn values_of_the_chart_fit_the_policy() {
+    let policy =
+        std::fs::read_to_string(format!("{ROOT}/deploy/kubernetes/base/policy.yaml")).unwrap();
+    let (_, policy) = policy.split_once("spec:\n").unwrap();
+    let values = "proxy: istio-sidecar\nvariables: [MCP_AUTH_KEY]\nbufferLimit: 10485760\n\
+                  issuers: [{name: login, host: login.example.com}]\npolicy:\n";
+    let base = format!("{values}{policy}");
+    let files = Files::new("values").with("values.yaml", &base);
+    let ran = files.run(&["check", "values.yaml"]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
+    let changes = [
+        (
+            "variables: [MCP_AUTH_KEY]",
+            "variables: []",
+            true,
+            "variables: missing MCP_AUTH_KEY",
+        ),
+        (
+            "bufferLimit: 10485760",
+            "bufferLimit: 1048576",
+            true,
+            "bufferLimit: 1048576 bytes are less",
+        ),
+        (
+            "host: login.example.com",
+            "host: other.example.com",
+            false,
+            "issuers: no issuer of the chart has the cluster",
+        ),
+    ];
+    check_changes("values.yaml", &base, &changes);
+    let shipped = format!("{ROOT}/deploy/kubernetes/chart/values.yaml");
+    files
+        .run(&["check", &shipped])
+        .says(1, &["policy: there is none here", "--set-file"]);
+}
+
+#[test]
+fn a_port_of_istio_without_a_protocol_is_found() {
+    let base = shipped("istio-envoyfilter.yaml").replace(&"0".repeat(64), &"1".repeat(64));
+    for (index, (port, is_found)) in [
+        ("{port: 8000}", true),
+        ("{port: 8000, name: mcp}", true),
+        ("{port: 8000, name: http, appProtocol: tcp}", true),
+        ("{port: 8000, appProtocol: http}", false),
+        ("{port: 8000, name: http-mcp}", false),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let text = format!("{base}---\napiVersion: v1\nkind: Service\nspec: {{ports: [{port}]}}\n");
+        let ran = Files::new(&format!("protocol_{index}"))
+            .with("istio.yaml", &text)
+            .run(&["check", "istio.yaml"]);
+        assert_eq!(
+            (
+                ran.status,
+                ran.stderr.contains("missing `appProtocol: http`")
+            ),
+            (0, *is_found),
+            "{port}"
+        );
+    }
+}
+
 #[test]
 fn a_policy_in_json_text_inside_envoys_file_is_checked() {
     let base = shipped("envoy.yaml");
@@ -400,6 +642,63 @@ fn a_policy_in_json_text_inside_envoys_file_is_checked() {
     files
         .run(&["check", "envoy.yaml"])
         .says(1, &["resource: found number `5`"]);
+}
+
+#[test]
+fn a_mistake_in_a_policy_inside_envoys_file_has_the_line_of_that_file() {
+    let base = shipped("envoy.yaml");
+    let (head, rest) = base.split_once("google.protobuf.Struct\n").unwrap();
+    let (_, tail) = rest
+        .split_once("                  - name: envoy.filters.http.router\n")
+        .unwrap();
+    let lines = head.lines().count();
+    let indent = " ".repeat(26);
+    let policy = |line: &str| {
+        format!(
+            "{head}google.protobuf.StringValue\n{indent}value: |\n{indent}  {{\n{indent}    {line}\n{indent}  }}\n\
+             \x20                 - name: envoy.filters.http.router\n{tail}"
+        )
+    };
+    let files = Files::new("inner_place").with("envoy.yaml", &policy("\"resource\": 5"));
+    let ran = files.run(&["check", "envoy.yaml"]);
+    let place = format!("envoy.yaml:{}:{}", lines + 3, 26 + 4 + 13);
+    ran.says(
+        1,
+        &[
+            &format!("{place}: resource: found number `5`"),
+            "   \"resource\": 5\n",
+        ],
+    );
+    let number = policy("").replace("value: |", "value: 5 #");
+    let number: Vec<&str> = number
+        .lines()
+        .filter(|line| !matches!(line.trim(), "{" | "}" | ""))
+        .collect();
+    let files = files.with("envoy.yaml", &number.join("\n"));
+    files
+        .run(&["check", "envoy.yaml"])
+        .says(1, &["a policy in a StringValue is a text with JSON"]);
+    let files = files.with("envoy.yaml", &policy("resource: 5"));
+    let ran = files.run(&["check", "envoy.yaml"]);
+    ran.says(
+        1,
+        &[
+            &format!("envoy.yaml:{}:", lines + 3),
+            "a policy in a StringValue is JSON",
+        ],
+    );
+}
+
+#[test]
+fn a_secret_in_a_file_is_not_printed() {
+    let text = shipped("envoy.yaml").replace(
+        "host_env_keys: [MCP_AUTH_KEY]",
+        "key_values: {MCP_AUTH_KEY: 7c1f9e}",
+    );
+    let files = Files::new("secret_line").with("envoy.yaml", &text);
+    let ran = files.run(&["check", "envoy.yaml"]);
+    ran.says(0, &["is a secret in a file", "{MCP_AUTH_KEY: ***"]);
+    assert!(!ran.stderr.contains("7c1f9e"), "{}", ran.stderr);
 }
 
 #[test]

@@ -169,6 +169,54 @@ fn limits_fit_the_policy() {
 }
 
 #[test]
+fn names_of_envoy_gateway_are_put_everywhere() {
+    let files = Files::new("gateway_names").with("policy.yaml", &public_policy());
+    let ran = render(
+        &files,
+        "policy.yaml --for envoy-gateway --namespace hr --gateway edge --listener mcp --route hr-mcp --workload app=hr \
+         --module oci://registry.example.com/mcp-auth:1",
+    );
+    ran.says(
+        0,
+        &[
+            "kind: HTTPRoute, name: hr-mcp}",
+            "kind: Gateway, name: edge}",
+            "      name: hr/edge/mcp\n",
+            "envoyextensionpolicy/hr/mcp-auth/wasm/0",
+            "owning-gateway-namespace: hr, gateway.envoyproxy.io/owning-gateway-name: edge}",
+            "  podSelector: {matchLabels: {app: hr}}\n",
+            "        type: Image\n        image:\n          url: registry.example.com/mcp-auth:1  # yours",
+        ],
+    );
+    let (_, resources) = ran.stdout.split_once("apiVersion").unwrap();
+    for other in [
+        "namespace: crm",
+        "crm/eg",
+        "name: eg}",
+        "app: crm",
+        "type: HTTP",
+    ] {
+        assert!(!resources.contains(other), "{other}");
+    }
+    let text = ran.stdout.replace(&"0".repeat(64), &"1".repeat(64));
+    let checked = files
+        .with("gateway.yaml", &text)
+        .run(&["check", "gateway.yaml"]);
+    assert_eq!((checked.status, checked.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn a_policy_without_variables_is_rendered_for_envoy_gateway() {
+    let policy = public_policy().replace("seal: {key_env: MCP_AUTH_KEY}", "");
+    let files = Files::new("gateway_bare").with("policy.yaml", &policy);
+    let ran = render(&files, "policy.yaml --for envoy-gateway");
+    ran.says(
+        0,
+        &["env: {hostKeys: []}\n", "        container: {}\n---\n"],
+    );
+}
+
+#[test]
 fn what_is_missing_is_named() {
     let files = Files::new("render_missing").with("policy.yaml", &public_policy());
     for (arguments, says) in [
@@ -188,6 +236,14 @@ fn what_is_missing_is_named() {
         (
             "policy.yaml --for compose --upstream http://c",
             "--output DIRECTORY",
+        ),
+        (
+            "policy.yaml --for envoy-gateway --namespace a/b",
+            "`a/b` is no name of a resource",
+        ),
+        (
+            "policy.yaml --for envoy-gateway --module mcp.wasm",
+            "the module has no URL",
         ),
         (
             "policy.yaml --for istio --sha256 12",
