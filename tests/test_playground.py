@@ -193,7 +193,7 @@ def test_all_mistakes_are_marked_with_their_lines(playground: Callable[..., Play
     lines = page.js("() => [...document.querySelectorAll('#mistakes li')].map(each => Number(each.dataset.line))")
     assert lines == [2, 3, 6]
     marked = page.person.page.locator("#policy .cm-lintRange-error")
-    assert page.person.run(marked.all_text_contents()) == ["reader", "rolls", "set"]
+    assert page.person.run(marked.all_text_contents()) == ["reader", "rolls", "organisation"]
     assert "does not load" in page.shown("#verdict")
     page.person.run(page.person.page.get_by_role("button", name="Line 6, column").click())
     assert page.js("() => document.querySelector('#policy').shadowRoot.activeElement?.ariaLabel") == "Policy, in YAML"
