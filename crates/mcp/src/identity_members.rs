@@ -2,7 +2,7 @@
 
 use super::argument_names::{Begun, NameId, NameTable, Spoken};
 use super::embedded::{Embedded, is_candidate};
-use base::json::plain::{Interest, Plain};
+use base::json::plain::{Interest, PlainValue};
 use base::json::{Element, JsonError, Kind, Member, Reader, Span};
 
 /// The part of a message that holds a member.
@@ -300,8 +300,8 @@ impl<'t> MemberFinder<'t> {
         let is_container = matches!(kind, Kind::Object | Kind::Array);
         if is_container && above.is_empty() && reader.position() >= self.interesting {
             match reader.skip_plain(&NoNames(self.table))? {
-                Plain::Read(span) => return Ok(span),
-                Plain::Interesting(position) => self.interesting = position,
+                PlainValue::Read(span) => return Ok(span),
+                PlainValue::Interesting(position) => self.interesting = position,
             }
         }
         match kind {

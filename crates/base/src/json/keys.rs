@@ -21,7 +21,10 @@ impl<'a> OpenKeys<'a> {
     /// Adds a key of the innermost object. `input` is the whole text, and `span` the position of the key in it.
     #[inline]
     pub(super) fn push(&mut self, input: &str, span: &Span, key: Cow<'a, str>) {
-        self.0.push((first_bytes(input, span, &key), key));
+        let is_written = matches!(key, Cow::Borrowed(_));
+        let written = is_written.then(|| input.as_bytes().get(span.start.saturating_add(1)..));
+        let word = first_bytes(&key, written.flatten().unwrap_or_default());
+        self.0.push((word, key));
     }
 
     /// Forgets the keys of objects that are read again.
@@ -49,19 +52,16 @@ impl<'a> OpenKeys<'a> {
     }
 }
 
-/// The first eight bytes of a key, as a number.
+/// The first eight bytes of a key, as a number. `written`: the input from the key on, if it is written without escapes.
 #[inline]
-fn first_bytes(input: &str, span: &Span, key: &Cow<'_, str>) -> u64 {
-    let start = span.start.saturating_add(1);
-    let borrowed = matches!(key, Cow::Borrowed(_));
-    let ahead = input.as_bytes().get(start..).unwrap_or_default();
-    match ahead.first_chunk::<8>() {
-        Some(bytes) if borrowed => {
+fn first_bytes(key: &str, written: &[u8]) -> u64 {
+    match written.first_chunk::<8>() {
+        Some(bytes) => {
             let missing = 8_usize.saturating_sub(key.len());
             let bits = u32::try_from(missing).unwrap_or(8).saturating_mul(8);
             u64::from_le_bytes(*bytes) & u64::MAX.checked_shr(bits).unwrap_or(0)
         }
-        _ => {
+        None => {
             let bytes = key.bytes().take(8).rev();
             bytes.fold(0, |word, byte| word << 8 | u64::from(byte))
         }

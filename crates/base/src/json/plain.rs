@@ -16,7 +16,7 @@ pub trait Interest {
 
 /// The outcome of [`Reader::skip_plain`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Plain {
+pub enum PlainValue {
     /// The value was read. Nothing in it is of interest.
     Read(Span),
     /// Something may be of interest before this position. The reader is at the start of the value again.
@@ -29,16 +29,16 @@ impl<'a> Reader<'a> {
     /// # Errors
     ///
     /// The value is not strict JSON.
-    pub fn skip_plain(&mut self, interest: &impl Interest) -> Result<Plain, JsonError> {
+    pub fn skip_plain(&mut self, interest: &impl Interest) -> Result<PlainValue, JsonError> {
         self.next_character()?;
         let (start, depth, keys) = (self.at, self.depth, self.keys.open());
         if self.plain_value(interest)? {
-            return Ok(Plain::Read(start..self.at));
+            return Ok(PlainValue::Read(start..self.at));
         }
         let seen = self.at;
         (self.at, self.depth) = (start, depth);
         self.keys.forget(keys);
-        Ok(Plain::Interesting(seen))
+        Ok(PlainValue::Interesting(seen))
     }
 
     /// False: something is of interest.
@@ -128,7 +128,7 @@ mod tests {
         }
     }
 
-    fn both(input: &[u8]) -> (Result<Plain, JsonError>, Result<Span, JsonError>) {
+    fn both(input: &[u8]) -> (Result<PlainValue, JsonError>, Result<Span, JsonError>) {
         let mut plain = Reader::new(input, 4);
         let plain = plain.skip_plain(&Letters);
         (plain, Reader::new(input, 4).skip())
@@ -144,7 +144,7 @@ mod tests {
         ] {
             let mut reader = Reader::new(input.as_bytes(), 4);
             let read = reader.skip_plain(&Letters);
-            assert_eq!(read, Ok(Plain::Interesting(seen)), "{input}");
+            assert_eq!(read, Ok(PlainValue::Interesting(seen)), "{input}");
             // The reader can read the value as if nothing was read before.
             assert_eq!(reader.skip(), Ok(0..input.len()), "{input}");
         }
@@ -155,8 +155,8 @@ mod tests {
         #[test]
         fn agrees_with_skip(input in "([{}\\[\\],:\"abx\\\\ 01.e-]|\"a\":|\"ab\"|true|null|\\{\"b\":){0,14}") {
             match both(input.as_bytes()) {
-                (Ok(Plain::Read(span)), skipped) => prop_assert_eq!(Ok(span), skipped),
-                (Ok(Plain::Interesting(_)), _) => prop_assert!(input.contains('x') || input.contains('\\')),
+                (Ok(PlainValue::Read(span)), skipped) => prop_assert_eq!(Ok(span), skipped),
+                (Ok(PlainValue::Interesting(_)), _) => prop_assert!(input.contains('x') || input.contains('\\')),
                 (Err(error), skipped) => prop_assert_eq!(Err(error), skipped),
             }
         }

@@ -194,7 +194,7 @@ const fn letters() -> [u8; 256] {
         {
             letters[byte as usize] = letter;
         }
-        byte += 1;
+        byte = byte.wrapping_add(1);
     }
     letters
 }
