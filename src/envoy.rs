@@ -17,6 +17,11 @@ mod stream;
 use proxy_wasm::traits::RootContext;
 use proxy_wasm::types::LogLevel;
 
+const _: () = assert!(
+    !oauth::CAN_SIGN,
+    "the module only checks signatures: build it without the feature `signing` of oauth"
+);
+
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
     proxy_wasm::set_root_context(|id| -> Box<dyn RootContext> { Box::new(root::Root::new(id)) });

@@ -71,7 +71,7 @@ pub mod response;
 pub mod step;
 pub mod transaction;
 
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", feature = "envoy"))]
 mod envoy;
 
 #[cfg(test)]

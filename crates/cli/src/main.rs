@@ -3,10 +3,8 @@
 
 mod access;
 mod access_log;
-mod answer;
 mod arguments;
 mod audit;
-mod caller_token;
 mod cases;
 mod check;
 mod check_tools;
@@ -14,7 +12,6 @@ mod diagnostic;
 mod diff;
 mod explain;
 mod files;
-mod given_token;
 mod identity_claims;
 mod init;
 mod page;
@@ -22,12 +19,10 @@ mod pin;
 mod policy_file;
 mod policy_needs;
 mod progress;
-mod proof;
 mod proxy_file;
 mod reasons;
 mod render;
 mod report;
-mod request_headers;
 mod run;
 mod schema;
 mod shell;
@@ -35,14 +30,13 @@ mod subject_hash;
 mod terminal_text;
 mod test_token;
 mod tool_list;
-mod value_changes;
 mod who;
-mod yaml;
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use explanation::{value_changes, yaml};
 
 use self::diagnostic::Diagnostic;
 

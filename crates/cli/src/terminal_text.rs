@@ -2,6 +2,9 @@
 
 use std::fmt::Write;
 
+use explanation::hides;
+pub(crate) use explanation::printable;
+
 /// The maximum width of a line of prose.
 const WIDTH: usize = 100;
 
@@ -27,13 +30,6 @@ pub(crate) fn wrapped(first: &str, rest: &str, prose: &str) -> String {
     lines
 }
 
-/// Whether a character could move or hide text on a terminal.
-fn hides(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-        || matches!(character, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
-}
-
 /// A character of a line, or one that stands for a character that could move or hide text. The columns stay.
 pub(crate) fn visible(character: char) -> char {
     match character {
@@ -41,19 +37,6 @@ pub(crate) fn visible(character: char) -> char {
         character if hides(character) => char::REPLACEMENT_CHARACTER,
         character => character,
     }
-}
-
-/// Text from a file. Characters that could move or hide text on a terminal are escaped.
-pub(crate) fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        if hides(character) {
-            shown.extend(character.escape_unicode());
-        } else {
-            shown.push(character);
-        }
-    }
-    shown
 }
 
 /// `1 role`, `2 roles`.
@@ -72,10 +55,5 @@ mod tests {
         let text = wrapped("label   ", "        ", &prose);
         assert!(text.lines().all(|line| line.len() <= WIDTH), "{text}");
         assert_eq!(text.split_whitespace().count(), 61);
-    }
-
-    #[test]
-    fn b45_nothing_moves_the_cursor_or_turns_the_text_around() {
-        assert_eq!(printable("é\u{1b}[2J\u{202e}x"), "é\\u{1b}[2J\\u{202e}x");
     }
 }

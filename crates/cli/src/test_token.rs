@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use self::local_key::{KeyAlgorithm, key_note, local_key};
 use crate::terminal_text::{printable, wrapped};
-use crate::{CommandOutput, Failure, caller_token, files, identity_claims, policy_file};
+use crate::{CommandOutput, Failure, explain, files, identity_claims, policy_file};
 
 /// The bytes of randomness in the id of a token.
 const ID_BYTES: usize = 16;
@@ -82,7 +82,7 @@ pub(crate) fn run(arguments: &TestTokenArguments) -> Result<CommandOutput, Failu
         Some(TokenType::Jwt) | None => json!({}),
     };
     let token = key.sign(&header, &Value::Object(claims.clone()));
-    let token = token.map_err(caller_token::cannot_sign)?;
+    let token = token.map_err(explain::cannot_sign)?;
     notes.extend(key_note(&signatures.keys, &key, &arguments.key));
     if policy.dpop.as_ref().is_some_and(|rules| rules.required) && !claims.contains_key("cnf") {
         notes.push("the policy accepts only tokens that are bound to a key: bind it with --claim 'cnf={\"jkt\": \"...\"}'".to_owned());
@@ -169,7 +169,7 @@ fn claims(
         actors: Vec::new(),
     };
     let mut claims = match &arguments.claims {
-        Some(path) => caller_token::read(path)?,
+        Some(path) => explain::read_claims(path)?,
         None => Map::new(),
     };
     identity_claims::add(
@@ -217,7 +217,7 @@ fn claims(
         let value = serde_json::from_str(value).unwrap_or_else(|_| json!(value));
         claims.insert(name.to_owned(), value);
     }
-    caller_token::fill_in(
+    explanation::fill_in(
         std::slice::from_ref(issuer),
         &mut claims,
         None,

@@ -4,14 +4,15 @@ mod access_page;
 
 use std::path::PathBuf;
 
+use explanation::RequestInputs;
 use mcp_auth_filter::authorize::Target;
 use serde_json::{Value, json};
 
 use crate::access::{self, Access, TargetKind};
-use crate::explain::{self, RequestInputs};
+use crate::explain;
 use crate::progress::Progress;
 use crate::terminal_text::printable;
-use crate::{CommandOutput, Failure, caller_token, files, page, policy_file, tool_list};
+use crate::{CommandOutput, Failure, files, page, policy_file, tool_list};
 
 /// The arguments of `mcp-auth who`.
 #[derive(Debug, clap::Args)]
@@ -69,7 +70,7 @@ pub(crate) fn run(arguments: &WhoArguments) -> Result<CommandOutput, Failure> {
                 caller: role,
             })),
             Some(claims) => {
-                let claims = caller_token::read(claims)?;
+                let claims = explain::read_claims(claims)?;
                 rows.push(of_caller(&tool, claims, &document)?);
             }
         }

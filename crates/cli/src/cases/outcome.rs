@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use explanation::{ExplainedRequest, RequestInputs};
 use mcp_auth_filter::audit::Record;
 use mcp_auth_filter::step::End;
 use serde_json::{Map, Value, json};
 
 use super::case_file::{Case, CaseCaller, CaseFile, Expectation};
-use crate::explain::{self, ExplainedRequest, RequestInputs};
+use crate::explain;
 use crate::terminal_text::printable;
 use crate::{Failure, files, policy_file};
 

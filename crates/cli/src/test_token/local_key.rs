@@ -8,7 +8,7 @@ use oauth::signing::SigningKey;
 use oauth::{Algorithm, KeySource};
 use serde_json::Value;
 
-use crate::{Failure, caller_token, files};
+use crate::{Failure, explain, files};
 
 /// An algorithm of local keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -61,7 +61,7 @@ pub(super) fn local_key(
             .find(|algorithm| supported.contains(algorithm));
         let algorithm = wanted.or(first.copied());
         let key = SigningKey::generate(algorithm.unwrap_or(Algorithm::ES256));
-        let key = key.map_err(caller_token::cannot_sign)?;
+        let key = key.map_err(explain::cannot_sign)?;
         write_key(path, &key)?;
         notes.push(format!(
             "wrote a new {} key to {name}",
@@ -98,7 +98,7 @@ pub(super) fn local_key(
 
 /// Writes a key to a new file that only its owner may read.
 fn write_key(path: &Path, key: &SigningKey) -> Result<(), Failure> {
-    let pem = key.to_pem().map_err(caller_token::cannot_sign)?;
+    let pem = key.to_pem().map_err(explain::cannot_sign)?;
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]

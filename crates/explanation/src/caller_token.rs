@@ -1,26 +1,25 @@
 //! A token with the given claims, so that they are checked like all tokens.
 //!
 //! Only the real verification makes a verified token. So the issuers of the policy get a new key, the
-//! claims are signed with it, and its private half is dropped when the command ends. All checks except the
+//! claims are signed with it, and its private half is dropped after the decision. All checks except the
 //! signature are those of a real token.
 
-use std::path::Path;
 use std::time::Duration;
 
 use base::json::Reader;
-use oauth::signing::{SigningError, SigningKey};
+use oauth::signing::SigningKey;
 use oauth::{
     Algorithm, KeySource, Signatures, TENANT_PLACEHOLDER, TokenCheck, TokenType, TrustedIssuer,
 };
 use policy::Policy;
 use serde_json::{Map, Value, json};
 
+use crate::error::ExplainError;
 use crate::proof::Prover;
-use crate::{Failure, files};
 use base::time::UnixTime;
 
 /// The lifetime of a token without `exp`, if the policy allows it.
-pub(crate) const LIFETIME: Duration = Duration::from_secs(300);
+pub const LIFETIME: Duration = Duration::from_secs(300);
 pub(crate) const MAX_DEPTH: usize = 16;
 
 /// Signed claims.
@@ -35,21 +34,16 @@ pub(crate) struct Token {
     pub(crate) is_verified: bool,
 }
 
-/// Reads a file of claims: one JSON object, as strictly as those of a token.
-pub(crate) fn read(path: &Path) -> Result<Map<String, Value>, Failure> {
-    let file = files::name(path);
-    let failure = |error: String| {
-        Failure::usage(
-            format!("{file} holds no claims: {error}"),
-            "write a token's claims as one JSON object, such as {\"sub\": \"u1\"}: the middle part \
-             of a JWT, base64url-decoded",
-        )
-    };
-    let bytes = files::read(path)?;
-    let mut reader = Reader::new(&bytes, MAX_DEPTH);
+/// Reads claims: one JSON object, as strictly as those of a token.
+///
+/// # Errors
+///
+/// It is not one, or some readers would read it in another way.
+pub fn read_claims(text: &[u8]) -> Result<Map<String, Value>, ExplainError> {
+    let mut reader = Reader::new(text, MAX_DEPTH);
     let strict = reader.skip().and_then(|_| reader.end());
-    strict.map_err(|error| failure(error.to_string()))?;
-    serde_json::from_slice(&bytes).map_err(|error| failure(error.to_string()))
+    strict.map_err(|error| ExplainError::Claims(error.to_string()))?;
+    serde_json::from_slice(text).map_err(|error| ExplainError::Claims(error.to_string()))
 }
 
 /// Signs the claims with a new key, and makes the issuers trust only this key. `age`: the seconds since the
@@ -59,7 +53,7 @@ pub(crate) fn sign(
     mut claims: Map<String, Value>,
     age: Option<u64>,
     now: UnixTime,
-) -> Result<Token, Failure> {
+) -> Result<Token, ExplainError> {
     let key = new_key(issuers, |_| vec![TokenType::Jwt])?;
     let prover = match dpop {
         Some(rules) => Prover::of(rules, &mut claims)?,
@@ -67,9 +61,7 @@ pub(crate) fn sign(
     };
     let mut filled_in = fill_in(issuers, &mut claims, age, LIFETIME, now);
     filled_in.extend(prover.is_some().then_some("cnf"));
-    let text = key
-        .sign(&json!({}), &Value::Object(claims))
-        .map_err(cannot_sign)?;
+    let text = key.sign(&json!({}), &Value::Object(claims))?;
     Ok(Token {
         text,
         filled_in,
@@ -82,8 +74,8 @@ pub(crate) fn sign(
 pub(crate) fn new_key(
     issuers: &mut [TrustedIssuer],
     types: impl Fn(&TokenCheck) -> Vec<TokenType>,
-) -> Result<SigningKey, Failure> {
-    let key = SigningKey::generate(Algorithm::EdDSA).map_err(cannot_sign)?;
+) -> Result<SigningKey, ExplainError> {
+    let key = SigningKey::generate(Algorithm::EdDSA)?;
     let jwks = key.key_set().to_string();
     for issuer in issuers.iter_mut() {
         issuer.check = TokenCheck::Signature(Signatures {
@@ -95,15 +87,8 @@ pub(crate) fn new_key(
     Ok(key)
 }
 
-pub(crate) fn cannot_sign(error: SigningError) -> Failure {
-    Failure::usage(
-        format!("the claims cannot be signed: {error}"),
-        "report this as a bug",
-    )
-}
-
 /// Adds claims that a token needs and that are missing. `lifetime`: the time to `exp`.
-pub(crate) fn fill_in(
+pub fn fill_in(
     issuers: &[TrustedIssuer],
     claims: &mut Map<String, Value>,
     age: Option<u64>,

@@ -8,8 +8,7 @@ use oauth::signing::SigningKey;
 use oauth::{Algorithm, ProofRules};
 use serde_json::{Map, Value, json};
 
-use crate::Failure;
-use crate::caller_token::cannot_sign;
+use crate::error::ExplainError;
 
 /// The caller's key.
 pub(crate) struct Prover(SigningKey);
@@ -20,7 +19,7 @@ impl Prover {
     pub(crate) fn of(
         rules: &ProofRules,
         claims: &mut Map<String, Value>,
-    ) -> Result<Option<Self>, Failure> {
+    ) -> Result<Option<Self>, ExplainError> {
         let is_key = |cnf: &Value| {
             let members = cnf.as_object();
             members
@@ -29,7 +28,7 @@ impl Prover {
         if !claims.get("cnf").map_or(rules.required, is_key) {
             return Ok(None);
         }
-        let key = SigningKey::generate(Algorithm::EdDSA).map_err(cannot_sign)?;
+        let key = SigningKey::generate(Algorithm::EdDSA)?;
         claims.insert("cnf".to_owned(), json!({"jkt": key.thumbprint()}));
         Ok(Some(Self(key)))
     }
@@ -41,8 +40,7 @@ impl Prover {
         url: &str,
         token: &str,
         now: UnixTime,
-    ) -> Result<String, Failure> {
-        let proof = self.0.proof("explain", (method, url), token, now);
-        proof.map_err(cannot_sign)
+    ) -> Result<String, ExplainError> {
+        Ok(self.0.proof("explain", (method, url), token, now)?)
     }
 }

@@ -1,7 +1,6 @@
 //! A token from a file, for `mcp-auth explain`.
 
 use std::fmt;
-use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use base::json::Reader;
@@ -14,12 +13,12 @@ use oauth::{
 use policy::Policy;
 use serde_json::{Map, Value, json};
 
-use crate::caller_token::{MAX_DEPTH, Token, cannot_sign, new_key};
+use crate::caller_token::{MAX_DEPTH, Token, new_key};
+use crate::error::ExplainError;
 use crate::proof::Prover;
-use crate::{Failure, files};
 
 /// A JWT, not verified.
-pub(crate) struct GivenToken {
+pub struct GivenToken {
     text: String,
     header: Map<String, Value>,
     claims: Map<String, Value>,
@@ -33,28 +32,18 @@ impl fmt::Debug for GivenToken {
 }
 
 impl GivenToken {
-    /// Reads a token, alone or as a header has it.
-    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
-        let file = files::name(path);
-        let text = files::read_text(path)?;
-        let text = text.split_whitespace().last().unwrap_or_default();
-        let no_jwt = || {
-            Failure::usage(
-                format!("{file} holds no JWT"),
-                "only the issuer can read this token: ask its introspection endpoint, and give its answer with \
-                 --claims FILE",
-            )
-        };
+    /// A token, alone or as a header has it. `None`: it is no JWT.
+    pub fn of_text(text: &str) -> Option<Self> {
+        let text = text.split_whitespace().last()?;
         let mut parts = text.split('.');
         let (Some(header), Some(claims), Some(_), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
         else {
-            return Err(no_jwt());
+            return None;
         };
-        let (header, claims) = (object(header), object(claims));
-        Ok(Self {
-            header: header.ok_or_else(no_jwt)?,
-            claims: claims.ok_or_else(no_jwt)?,
+        Some(Self {
+            header: object(header)?,
+            claims: object(claims)?,
             text: text.to_owned(),
         })
     }
@@ -65,7 +54,7 @@ impl GivenToken {
         &self,
         policy: &mut Policy,
         jwks: Option<&str>,
-    ) -> Result<Token, Failure> {
+    ) -> Result<Token, ExplainError> {
         let as_it_is = |is_verified| Token {
             text: self.text.clone(),
             filled_in: Vec::new(),
@@ -109,7 +98,7 @@ impl GivenToken {
         header.entry("typ").or_insert(Value::Null);
         let text = key.sign(&Value::Object(header), &Value::Object(claims));
         Ok(Token {
-            text: text.map_err(cannot_sign)?,
+            text: text?,
             filled_in: Vec::new(),
             prover,
             is_verified: false,
@@ -182,7 +171,7 @@ impl GivenToken {
 
 /// Whether the signature of a token verifies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SignatureCheck {
+pub enum SignatureCheck {
     /// There is no key set.
     NotChecked,
     /// The key set does not have its key.
@@ -203,20 +192,20 @@ fn object(part: &str) -> Option<Map<String, Value>> {
 
 /// What a token says, as a policy reads it.
 #[derive(Debug)]
-pub(crate) struct TokenFacts {
+pub struct TokenFacts {
     issuer: Option<String>,
     algorithm: Option<String>,
     /// `None`: the policy does not know the issuer.
     identity: Option<Result<Identity, String>>,
     /// Whether its signature verifies.
-    pub(crate) signature: SignatureCheck,
+    pub signature: SignatureCheck,
     expires: Option<UnixTime>,
     now: UnixTime,
 }
 
 impl TokenFacts {
     /// One line for each fact. `keys`: the name of the key set.
-    pub(crate) fn lines(&self, keys: &str) -> Vec<String> {
+    pub fn lines(&self, keys: &str) -> Vec<String> {
         let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
         let list = |list: &[String]| match list {
             [] => "none".to_owned(),
@@ -277,7 +266,7 @@ impl TokenFacts {
     }
 
     /// For programs.
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         let identity = self
             .identity
             .as_ref()

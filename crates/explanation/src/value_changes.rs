@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use crate::terminal_text::printable;
+use crate::printable_text::printable;
 
 /// The differences, one line each. Empty if one of the texts is not JSON.
-pub(crate) fn changes(before: &[u8], after: &[u8]) -> Vec<String> {
+pub fn changes(before: &[u8], after: &[u8]) -> Vec<String> {
     let mut lines = Vec::new();
     if let (Ok(before), Ok(after)) = (
         serde_json::from_slice(before),

@@ -12,7 +12,7 @@ const EXPRESSION: &str = "not a CEL expression: ";
 impl YamlNode<'_, '_> {
     /// The position of a mistake at a policy path: of the name that the message has, in the key, the value or an
     /// expression, else of the value or the key.
-    pub(crate) fn mistake(self, path: &str, message: &str) -> Place {
+    pub fn mistake(self, path: &str, message: &str) -> Place {
         let found = resolve(self.0, path, None);
         let own = found.place();
         if found.left > 0 {

@@ -1,11 +1,12 @@
-//! The headers of a request: those that a client would send with this body, and those of the command line.
+//! The headers of a request: those that a client would send with this body, and those that are given.
 
 use mcp::headers::{Headers, encode};
 use mcp::message::Message;
 use policy::Policy;
 
-use crate::Failure;
 use crate::caller_token::Token;
+use crate::error::ExplainError;
+use crate::printable_text::printable;
 use base::time::UnixTime;
 
 /// The version that clients of the older era state after the initialization.
@@ -22,7 +23,7 @@ pub(crate) fn headers(
     token: Option<&Token>,
     given: &[String],
     now: UnixTime,
-) -> Result<Headers, Failure> {
+) -> Result<Headers, ExplainError> {
     let given: Vec<(String, &str)> = given
         .iter()
         .map(|header| parse(header))
@@ -39,24 +40,18 @@ pub(crate) fn headers(
     Ok(Headers::new(pairs))
 }
 
-/// A header in the form of `--header`: `Name: value`, or `Name:` to remove it.
-fn parse(header: &str) -> Result<(String, &str), Failure> {
+/// A header in the form `Name: value`, or `Name:` to remove it.
+fn parse(header: &str) -> Result<(String, &str), ExplainError> {
     // `:method` and `:path` are headers too.
     let pseudo = header.strip_prefix(':');
     let split = pseudo.unwrap_or(header).split_once(':');
     let Some((name, value)) = split.filter(|(name, _)| is_name(name)) else {
-        return Err(Failure::usage(
-            format!("`{}` is no header", crate::terminal_text::printable(header)),
-            "write `--header 'Name: value'`, or `--header 'Name:'` to leave one out",
-        ));
+        return Err(ExplainError::NoHeader(printable(header)));
     };
     let name = name.to_ascii_lowercase();
     let value = value.trim();
     if name == "authorization" && !value.is_empty() {
-        return Err(Failure::usage(
-            "the token is made of the claims, not given as a header",
-            "leave the header away; `--header 'Authorization:'` explains a request without token",
-        ));
+        return Err(ExplainError::TokenAsHeader);
     }
     let colon = if pseudo.is_some() { ":" } else { "" };
     Ok((format!("{colon}{name}"), value))
@@ -73,7 +68,7 @@ fn credentials(
     token: &Token,
     method: &str,
     now: UnixTime,
-) -> Result<Pairs, Failure> {
+) -> Result<Pairs, ExplainError> {
     let text = &token.text;
     let header = |name: &str, value: String| (name.to_owned(), value.into_bytes());
     Ok(match &token.prover {

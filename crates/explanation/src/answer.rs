@@ -6,13 +6,14 @@ use mcp_auth_filter::step::{Forward, Step};
 use mcp_auth_filter::transaction::Transaction;
 
 /// An answer, before and after.
-pub(crate) struct Answer {
+#[derive(Debug)]
+pub struct Answer {
     /// As the server sent it.
-    pub(crate) sent: Vec<u8>,
+    pub sent: Vec<u8>,
     /// As the caller receives it.
-    pub(crate) received: Vec<u8>,
+    pub received: Vec<u8>,
     /// Changes of its headers.
-    pub(crate) headers: Vec<HeaderEdit>,
+    pub headers: Vec<HeaderEdit>,
 }
 
 /// Runs an answer through a transaction, like a host.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// A YAML document.
 #[derive(Debug)]
-pub(crate) struct YamlDocument<'t> {
+pub struct YamlDocument<'t> {
     root: MarkedYaml<'t>,
     /// The whole text.
     text: &'t str,
@@ -16,27 +16,31 @@ pub(crate) struct YamlDocument<'t> {
 
 /// A position, counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
+pub struct Place {
     /// The line.
-    pub(crate) line: usize,
+    pub line: usize,
     /// The column, in characters.
-    pub(crate) column: usize,
+    pub column: usize,
     /// The number of characters of what is here. 0: not known.
-    pub(crate) width: usize,
+    pub width: usize,
 }
 
 /// An error in YAML.
 #[derive(Debug)]
-pub(crate) struct YamlError {
+pub struct YamlError {
     /// Its position.
-    pub(crate) place: Place,
+    pub place: Place,
     /// The message.
-    pub(crate) message: String,
+    pub message: String,
 }
 
 impl<'t> YamlDocument<'t> {
     /// Reads all documents of a text. Repeated keys are refused.
-    pub(crate) fn read_all(text: &'t str) -> Result<Vec<Self>, YamlError> {
+    ///
+    /// # Errors
+    ///
+    /// The text is not YAML.
+    pub fn read_all(text: &'t str) -> Result<Vec<Self>, YamlError> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let documents = MarkedYaml::load_from_str(text).map_err(|error| {
             let place = Place::of(*error.marker());
@@ -47,7 +51,11 @@ impl<'t> YamlDocument<'t> {
     }
 
     /// The only one of these documents.
-    pub(crate) fn single(documents: Vec<Self>) -> Result<Self, YamlError> {
+    ///
+    /// # Errors
+    ///
+    /// There is none, or more than one.
+    pub fn single(documents: Vec<Self>) -> Result<Self, YamlError> {
         let mut documents = documents.into_iter();
         match (documents.next(), documents.next()) {
             (Some(document), None) => Ok(document),
@@ -60,24 +68,24 @@ impl<'t> YamlDocument<'t> {
     }
 
     /// The outermost value.
-    pub(crate) fn root(&self) -> YamlNode<'_, 't> {
+    pub fn root(&self) -> YamlNode<'_, 't> {
         YamlNode(&self.root, self.text)
     }
 }
 
 /// A value in a document.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct YamlNode<'d, 't>(&'d MarkedYaml<'t>, &'t str);
+pub struct YamlNode<'d, 't>(&'d MarkedYaml<'t>, &'t str);
 
 impl<'d, 't> YamlNode<'d, 't> {
     /// The value of a key.
-    pub(crate) fn get(self, key: &str) -> Option<Self> {
+    pub fn get(self, key: &str) -> Option<Self> {
         let value = self.0.data.as_mapping_get(key)?;
         Some(Self(value, self.1))
     }
 
     /// The members of a mapping: key, position of the key, value.
-    pub(crate) fn members(self) -> impl Iterator<Item = (&'d str, Place, Self)> {
+    pub fn members(self) -> impl Iterator<Item = (&'d str, Place, Self)> {
         let members = self.0.data.as_mapping().into_iter().flatten();
         members.filter_map(move |(key, value)| {
             Some((key.data.as_str()?, Place::at(key), Self(value, self.1)))
@@ -85,55 +93,59 @@ impl<'d, 't> YamlNode<'d, 't> {
     }
 
     /// The items of a list.
-    pub(crate) fn items(self) -> impl Iterator<Item = Self> {
+    pub fn items(self) -> impl Iterator<Item = Self> {
         let items = self.0.data.as_vec().into_iter().flatten();
         items.map(move |item| Self(item, self.1))
     }
 
     /// The text of a scalar.
-    pub(crate) fn text(self) -> Option<&'d str> {
+    pub fn text(self) -> Option<&'d str> {
         self.0.data.as_str()
     }
 
     /// A boolean. A message `BoolValue` of Envoy is written as one, too.
-    pub(crate) fn boolean(self) -> Option<bool> {
+    pub fn boolean(self) -> Option<bool> {
         self.0.data.as_bool()
     }
 
     /// A number that is not negative.
-    pub(crate) fn number(self) -> Option<u64> {
+    pub fn number(self) -> Option<u64> {
         u64::try_from(self.0.data.as_integer()?).ok()
     }
 
     /// Its position.
-    pub(crate) fn start(self) -> Place {
+    pub fn start(self) -> Place {
         Place::at(self.0)
     }
 
     /// The first and the last character of a scalar as it is written, and one more: indices in characters.
-    pub(crate) fn characters(self) -> std::ops::Range<usize> {
+    pub fn characters(self) -> std::ops::Range<usize> {
         self.0.span.start.index()..self.0.span.end.index()
     }
 
     /// The value as JSON, in the form that Envoy gives to the filter.
-    pub(crate) fn to_json(self) -> Result<Value, YamlError> {
+    ///
+    /// # Errors
+    ///
+    /// It has no such form: tags, merge keys, keys that are not strings, or too deep nesting.
+    pub fn to_json(self) -> Result<Value, YamlError> {
         Ok(yaml::to_json(self.0)?)
     }
 
     /// The position of the value at a policy path such as `roles.manager.tools[0]`, or of the nearest outer
     /// value.
-    pub(crate) fn place(self, path: &str) -> Place {
+    pub fn place(self, path: &str) -> Place {
         resolve(self.0, path, None).place()
     }
 
     /// The value at a policy path.
-    pub(crate) fn value(self, path: &str) -> Option<Self> {
+    pub fn value(self, path: &str) -> Option<Self> {
         let found = resolve(self.0, path, None);
         (found.left == 0).then_some(Self(found.value, self.1))
     }
 
     /// The text of a scalar that is a document of its own, and the position of each of its places.
-    pub(crate) fn inner_text(self) -> Option<(&'d str, impl Fn(Place) -> Place)> {
+    pub fn inner_text(self) -> Option<(&'d str, impl Fn(Place) -> Place)> {
         let text = self.text()?;
         let (start, column) = (self.start(), self.start().column.saturating_sub(1));
         let written = lines(self.1);
@@ -189,7 +201,7 @@ impl Place {
 }
 
 /// The lines of a text, as YAML counts them.
-pub(crate) fn lines(text: &str) -> Vec<&str> {
+pub fn lines(text: &str) -> Vec<&str> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let lines = text
         .split('\n')
