@@ -67,7 +67,10 @@ pub fn text_to_json(text: &str) -> Result<Value, PolicyError> {
     let documents = read_all(text)?;
     match documents.as_slice() {
         [only] => Ok(to_json(only)?),
-        [] => Err(PolicyError::new("", "the policy is empty: `resource` is missing")),
+        [] => Err(PolicyError::new(
+            "",
+            "the policy is empty: `resource` is missing",
+        )),
         [_, second, ..] => Err(refuse(second, "a second document; a policy is one").into()),
     }
 }
@@ -149,7 +152,10 @@ mod tests {
         let json = text_to_json("a: &list [x, 1, 2.5, true, null]\nb: *list\n").unwrap();
         let list = serde_json::json!(["x", 1, 2.5, true, null]);
         assert_eq!(json, serde_json::json!({"a": list, "b": list}));
-        assert_eq!(refused("# nothing\n"), "the policy is empty: `resource` is missing");
+        assert_eq!(
+            refused("# nothing\n"),
+            "the policy is empty: `resource` is missing"
+        );
         assert!(refused("a: 1\n---\nb: 2\n").contains("a second document"));
     }
 
