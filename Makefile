@@ -53,8 +53,8 @@ lint: $(DENY)
 	cargo clippy --locked --target wasm32-wasip1 -- -D warnings
 	cargo clippy --locked --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --workspace
-	$(DENY) --all-features check bans licenses sources
-	$(DENY) --manifest-path crates/playground/Cargo.toml --config deny.toml check licenses sources
+	$(DENY) --all-features check bans
+	$(DENY) --workspace --all-features check licenses sources
 	cargo fmt --check --manifest-path $(CONFORMANCE)/server/Cargo.toml
 	cargo clippy $(CONFORMANCE_CARGO) -- -D warnings
 
