@@ -9,6 +9,7 @@
 FROM rust:1.95.0-slim-bookworm AS source
 WORKDIR /source
 COPY rust-toolchain.toml Cargo.toml Cargo.lock ./
+COPY .cargo .cargo
 COPY src src
 COPY crates crates
 COPY benches benches
