@@ -109,7 +109,7 @@ fn strings_are_resolved() {
 }
 
 /// A text made of JSON tokens, so that many are almost JSON.
-fn nearly_json() -> impl Strategy<Value = Vec<u8>> {
+pub(super) fn nearly_json() -> impl Strategy<Value = Vec<u8>> {
     let tokens: &[&[u8]] = &[
         b"{",
         b"}",
