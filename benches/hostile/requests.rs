@@ -14,6 +14,17 @@ pub(crate) const SAMPLES: &[Sample] = &[
         make: |size| member("list", &list(size, "{\"a\":1}")),
     },
     Sample {
+        name: "objects whose last key starts a name",
+        make: |size| member("list", &list(size, "{\"a\":[[{\"b\":1}]],\"us\":1}")),
+    },
+    Sample {
+        name: "nested lists with such a key behind them",
+        make: |size| {
+            let nested = format!("{}1{}", "[".repeat(8), "]".repeat(8));
+            member("list", &list(size, &format!("{{\"a\":{nested},\"us\":1}}")))
+        },
+    },
+    Sample {
         name: "nested lists in a string",
         make: |size| text(&"[".repeat(size)),
     },
