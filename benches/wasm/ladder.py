@@ -28,7 +28,7 @@ _KEY = RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256", "kid": "k1"}, au
 
 @dataclass(frozen=True)
 class Request:
-    """A kind of request whose cost is counted."""
+    """A kind of request. Its cost is counted."""
 
     name: str
     size: int

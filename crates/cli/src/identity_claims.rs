@@ -3,7 +3,7 @@
 use oauth::{ClaimForm, ClaimPaths, ClaimSource, Identity};
 use serde_json::{Map, Value, json};
 
-/// The claims of a token whose caller is this identity, by the rules of an issuer. Parts of the identity for
+/// The claims from which the rules of an issuer read this identity. Parts of the identity for
 /// which the issuer has no rule are left out.
 pub(crate) fn of_identity(identity: &Identity, paths: &ClaimPaths) -> Map<String, Value> {
     let mut claims = Map::new();

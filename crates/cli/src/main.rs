@@ -74,7 +74,7 @@ enum Command {
     ///
     /// Exit status: 0: the server gets the request. 1: it is refused. 2: it could not be judged.
     Explain(explain::ExplainArguments),
-    /// Make a token for tests, signed with a local key, whose caller is the given one by the policy.
+    /// Make a token for tests, signed with a local key. The policy reads the given caller from it.
     ///
     /// Exit status: 0: it is printed. 1: the filter does not load the policy. 2: the policy would not accept it.
     Token(test_token::TestTokenArguments),

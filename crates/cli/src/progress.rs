@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Work that takes less time shows no progress.
 const SHOWN_AFTER: Duration = Duration::from_millis(400);
-/// The time between two pictures of work whose length is not known.
+/// The time between two pictures of the sign that work goes on.
 const TICK: Duration = Duration::from_millis(200);
 
 /// The progress of one piece of work. It disappears when the work is done. Without a terminal there is none.
@@ -34,7 +34,7 @@ impl Progress {
         }
     }
 
-    /// Work whose length is not known.
+    /// Work of unknown length.
     pub(crate) fn waiting(what: &str) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {

@@ -1,4 +1,4 @@
-//! `mcp-auth token`: tokens for tests, signed with a local key, whose caller is the given one by the policy.
+//! `mcp-auth token`: tokens for tests, signed with a local key. The policy reads the given caller from them.
 
 mod local_key;
 
@@ -114,7 +114,7 @@ fn output(stdout: String, notes: &[String]) -> CommandOutput {
     }
 }
 
-/// The issuer whose token is made, and what it accepts.
+/// The issuer of the token, and the tokens that the policy accepts from it.
 fn issuer<'p>(
     policy: &'p Policy,
     name: Option<&str>,

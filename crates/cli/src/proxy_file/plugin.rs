@@ -214,7 +214,7 @@ impl<'d, 't> Plugin<'d, 't> {
                 check_document(value, notes)
             }
             (Some(kind), Some(value)) if kind.ends_with("google.protobuf.StringValue") => {
-                check_json_text(value, notes)
+                check_text(value, notes)
             }
             _ => {
                 let message = "configuration: expected the type `type.googleapis.com/google.protobuf.Struct` and \
@@ -265,31 +265,13 @@ pub(super) fn check_document(
     check_placed(value, notes, &|place| place)
 }
 
-/// A policy as a text that Envoy hands over as it is: the filter reads JSON only.
-fn check_json_text(value: YamlNode<'_, '_>, notes: &mut Findings) -> Option<PolicyDocuments> {
-    let Some((text, place)) = value.inner_text() else {
-        notes.error(
-            value.start(),
-            "configuration: a policy in a StringValue is a text with JSON",
-        );
-        return None;
-    };
-    let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text) else {
-        return check_text(value, notes);
-    };
-    let found = Place {
-        line: error.line().max(1),
-        column: error.column().max(1),
-        width: 0,
-    };
-    let message = format!("configuration: a policy in a StringValue is JSON: {error}");
-    notes.error(place(found), message);
-    None
-}
-
 /// A policy as a text: JSON, or YAML.
 pub(super) fn check_text(value: YamlNode<'_, '_>, notes: &mut Findings) -> Option<PolicyDocuments> {
-    let (text, place) = value.inner_text()?;
+    let Some((text, place)) = value.inner_text() else {
+        let message = "configuration: expected a text with the policy, in YAML or JSON";
+        notes.error(value.start(), message);
+        return None;
+    };
     let read = YamlDocument::read_all(text).and_then(YamlDocument::single);
     match read {
         Ok(document) => check_placed(document.root(), notes, &place),

@@ -677,16 +677,18 @@ fn a_mistake_in_a_policy_inside_envoys_file_has_the_line_of_that_file() {
     let files = files.with("envoy.yaml", &number.join("\n"));
     files
         .run(&["check", "envoy.yaml"])
-        .says(1, &["a policy in a StringValue is a text with JSON"]);
+        .says(1, &["expected a text with the policy, in YAML or JSON"]);
+    // The filter reads YAML, too.
     let files = files.with("envoy.yaml", &policy("resource: 5"));
     let ran = files.run(&["check", "envoy.yaml"]);
-    ran.says(
-        1,
-        &[
-            &format!("envoy.yaml:{}:", lines + 3),
-            "a policy in a StringValue is JSON",
-        ],
-    );
+    let place = format!("envoy.yaml:{}:", lines + 3);
+    ran.says(1, &[&place, "resource: found number `5`"]);
+    let good = "resource: http://127.0.0.1:10000/mcp, local: {user: me}";
+    let good = policy(good).replace("address: 0.0.0.0", "address: 127.0.0.1");
+    let files = files.with("envoy.yaml", &good);
+    files
+        .run(&["check", "envoy.yaml"])
+        .says(0, &["local calls only"]);
 }
 
 #[test]
