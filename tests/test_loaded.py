@@ -9,7 +9,6 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,10 @@ import pytest
 import yaml
 
 from .harness import client, command_line, tokens
-from .harness.changing import Changing
+from .harness.changing import Changing, running
 from .harness.client import Request
-from .harness.envoy import ROOT, Envoy, binary
-from .harness.envoy_config import Cluster, Listener
+from .harness.envoy import ROOT, Envoy
+from .harness.envoy_config import Cluster
 from .harness.messages import LEGACY, call, post
 from .harness.policy import policy
 from .harness.waiting import eventually
@@ -40,22 +39,12 @@ def version(request: pytest.FixtureRequest) -> str | None:
     return request.param
 
 
-@contextmanager
-def running(
-    directory: Path, clusters: dict[str, Cluster], version: str | None, first: Any, concurrency: int = 2
-) -> Iterator[Changing]:
-    """Envoy with a policy in a file."""
-    listener = Listener(first, file=directory / "mcp_auth.json")
-    with Envoy(directory, {"crm": listener}, clusters, binary(version), concurrency).checked() as envoy:
-        yield Changing(envoy, listener)
-
-
 @pytest.fixture(scope="module")
 def changing(
     version: str | None, clusters: dict[str, Cluster], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Changing]:
     """One Envoy with two workers, whose first policy is `BEFORE`."""
-    with running(tmp_path_factory.mktemp("loaded"), clusters, version, BEFORE) as changing:
+    with running(tmp_path_factory.mktemp("loaded"), clusters, version, BEFORE, concurrency=2) as changing:
         yield changing
 
 
@@ -190,7 +179,7 @@ def test_the_health_recipe_is_red_after_a_refused_policy_and_green_again(changin
 def test_the_health_recipes_are_red_without_a_policy(
     version: str | None, clusters: dict[str, Cluster], tmp_path: Path
 ) -> None:
-    with running(tmp_path, clusters, version, broken(), concurrency=1) as changing:
+    with running(tmp_path, clusters, version, broken()) as changing:
         changing.envoy.refused_policies += 1
         assert "no policy was loaded before it" in changing.envoy.log()
         assert "LIVE" in changing.envoy.admin("/ready")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 
 from .harness import client, tokens
 from .harness.answers import Answer, event, event_stream, listing, raw_stream, result
-from .harness.changing import Changing
+from .harness.changing import Changing, running
 from .harness.client import Connection, Request, encoded_pieces
 from .harness.envoy import Envoy, binary
 from .harness.envoy_config import Cluster, Listener
@@ -36,14 +35,6 @@ pytestmark = pytest.mark.parametrize("version", [None, "1.36"], ids=["current", 
 def version(request: pytest.FixtureRequest) -> str | None:
     """A version of Envoy; none: the one of this environment."""
     return request.param
-
-
-@contextmanager
-def running(directory: Path, clusters: dict[str, Cluster], version: str | None, first: Any) -> Iterator[Changing]:
-    """Envoy with a policy in a file."""
-    listener = Listener(first, file=directory / "mcp_auth.json")
-    with Envoy(directory, {"crm": listener}, clusters, binary(version)).checked() as envoy:
-        yield Changing(envoy, listener)
 
 
 @pytest.fixture(scope="module")

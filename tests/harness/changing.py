@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from . import client, tokens
-from .envoy import Envoy
-from .envoy_config import Listener
+from .envoy import Envoy, binary
+from .envoy_config import Cluster, Listener
 from .http import Response
 from .messages import LEGACY, call, post
 from .waiting import eventually
@@ -74,3 +77,13 @@ class Changing:
         """Wait until those of old policies are gone."""
         expected = f"at most {most} virtual machines are left, but there are"
         eventually(lambda: self.virtual_machines() <= most, expected, self.virtual_machines)
+
+
+@contextmanager
+def running(
+    directory: Path, clusters: dict[str, Cluster], version: str | None, first: Any, concurrency: int = 1
+) -> Iterator[Changing]:
+    """Envoy with a policy in a file."""
+    listener = Listener(first, file=directory / "mcp_auth.json")
+    with Envoy(directory, {"crm": listener}, clusters, binary(version), concurrency).checked() as envoy:
+        yield Changing(envoy, listener)
