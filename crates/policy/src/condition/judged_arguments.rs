@@ -1,16 +1,23 @@
-//! The arguments that a condition reads, by their names.
+//! The arguments that a condition reads, by their names. All others are skipped.
 //!
 //! A condition reads `args.amount`. A server that ignores case may read `AMOUNT`, which the condition did
 //! not read. So an argument whose name folds to one that the condition reads must have the same spelling.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 
 use cel::IdedExpr;
 use cel::common::ast::{ComprehensionExpr, EntryExpr, Expr, LiteralValue, operators};
 
-use super::Misspelled;
-use base::json::tree::{Node, Value};
+use super::budget::{Budget, Stop};
+use super::cel_value::{CONTAINER_BYTES, CelText, CelValue, VALUE_BYTES};
+use super::{ConditionError, ConditionRefusal, Misspelled};
+use base::json::outline::{NoOutline, Outline};
+use base::json::unescape;
 use mcp::argument_names::fold;
+
+/// The depth of arguments that are read. Deeper ones are refused before.
+const MAX_DEPTH: u32 = 128;
 
 /// The names that a condition reads.
 #[derive(Debug, Default)]
@@ -27,6 +34,21 @@ struct Names {
     children: BTreeMap<String, (Vec<String>, Self)>,
     /// Whether it reads names that are known only when it is evaluated.
     is_open: bool,
+    /// Whether it reads the whole value, and not only what is below it.
+    is_whole: bool,
+    /// Whether a macro goes over it. Of an object it then reads all keys.
+    is_range: bool,
+}
+
+/// How much of a value a condition reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// Nothing, or only whether it is there.
+    Nothing,
+    /// The members that have names.
+    Named,
+    /// All of it.
+    Whole,
 }
 
 /// The keys on the way from `args` to a value. Elements of lists have none.
@@ -40,42 +62,50 @@ impl JudgedArguments {
         names
     }
 
-    /// Refuses arguments that a server could read instead of those that the condition reads.
-    pub(super) fn check(&self, arguments: &Node) -> Result<(), Misspelled> {
-        self.args.check(arguments)?;
-        match self.anywhere.is_empty() {
-            true => Ok(()),
-            false => self.check_anywhere(arguments),
-        }
+    /// Reads what the condition reads of the arguments: a JSON object that was read strictly. Text behind the object is
+    /// not read.
+    ///
+    /// # Errors
+    ///
+    /// A server could read other arguments instead, or the arguments are more than the budget.
+    pub(super) fn read<'a>(
+        &self,
+        arguments: &'a [u8],
+        budget: &Budget,
+    ) -> Result<CelValue<'a>, ConditionRefusal> {
+        let reading = ArgumentReading {
+            judged: self,
+            arguments,
+            budget,
+        };
+        let wanted = self.args.wanted();
+        reading.value(&mut Outline::new(arguments, 0), Some(&self.args), wanted, 0)
     }
 
-    fn check_anywhere(&self, node: &Node) -> Result<(), Misspelled> {
-        match &node.value {
-            Value::Array(elements) => elements
-                .iter()
-                .try_for_each(|element| self.check_anywhere(&element.node)),
-            Value::Object(members) => members.iter().try_for_each(|member| {
-                if let Some(spellings) = self.anywhere.get(&*fold(&member.key)) {
-                    spelled_like(spellings, &member.key)?;
-                }
-                self.check_anywhere(&member.node)
-            }),
-            _ => Ok(()),
-        }
-    }
-
+    /// Visits an expression whose value is read.
     fn visit<'e>(
         &mut self,
         expression: &'e IdedExpr,
         variables: &mut Vec<(&'e str, Option<Path>)>,
     ) {
-        if let Some(path) = path(expression, variables) {
-            self.names_at(&path);
+        // `has(args.amount)` reads no value.
+        let is_value = !matches!(&expression.expr, Expr::Select(select) if select.test);
+        if let Some(path) = path(expression, variables).filter(|_| is_value) {
+            self.names_at(&path).is_whole = true;
         }
+        self.parts(expression, variables);
+    }
+
+    /// Visits the parts of an expression.
+    fn parts<'e>(
+        &mut self,
+        expression: &'e IdedExpr,
+        variables: &mut Vec<(&'e str, Option<Path>)>,
+    ) {
         match &expression.expr {
             Expr::Select(select) => {
                 self.field(&select.operand, &select.field, variables);
-                self.visit(&select.operand, variables);
+                self.container(&select.operand, variables);
             }
             Expr::Call(call) => {
                 let arguments: Vec<&IdedExpr> = call
@@ -89,14 +119,29 @@ impl JudgedArguments {
                         operators::INDEX | operators::OPT_INDEX | operators::OPT_SELECT,
                         [container, key],
                     )
-                    | (operators::IN, [key, container]) => match text(key) {
-                        Some(name) => self.field(container, name, variables),
-                        None => self.open(container, variables),
-                    },
-                    _ => {}
-                }
-                for argument in arguments {
-                    self.visit(argument, variables);
+                    | (operators::IN, [key, container]) => {
+                        let is_known = match text(key) {
+                            Some(name) => {
+                                self.field(container, name, variables);
+                                // In a list, `in` compares each element.
+                                call.func_name != operators::IN || is_args(container, variables)
+                            }
+                            None => {
+                                self.open(container, variables);
+                                call.func_name != operators::IN && is_number(key)
+                            }
+                        };
+                        match is_known {
+                            true => self.container(container, variables),
+                            false => self.visit(container, variables),
+                        }
+                        self.visit(key, variables);
+                    }
+                    _ => {
+                        for argument in arguments {
+                            self.visit(argument, variables);
+                        }
+                    }
                 }
             }
             Expr::List(list) => {
@@ -122,10 +167,13 @@ impl JudgedArguments {
         inner: &'e ComprehensionExpr,
         variables: &mut Vec<(&'e str, Option<Path>)>,
     ) {
-        self.visit(&inner.iter_range, variables);
+        self.container(&inner.iter_range, variables);
         self.visit(&inner.accu_init, variables);
         // For a map these are its keys, which can be any.
         self.open(&inner.iter_range, variables);
+        if let Some(path) = path(&inner.iter_range, variables) {
+            self.names_at(&path).is_range = true;
+        }
         let element = path(&inner.iter_range, variables);
         let outer = variables.len();
         variables.push((&inner.iter_var, element.clone()));
@@ -135,6 +183,18 @@ impl JudgedArguments {
             self.visit(part, variables);
         }
         variables.truncate(outer);
+    }
+
+    /// Visits a value of which only members or elements are read here.
+    fn container<'e>(
+        &mut self,
+        expression: &'e IdedExpr,
+        variables: &mut Vec<(&'e str, Option<Path>)>,
+    ) {
+        if let Some(path) = path(expression, variables) {
+            self.names_at(&path);
+        }
+        self.parts(expression, variables);
     }
 
     /// Notes that a member of a value is read.
@@ -170,28 +230,27 @@ impl JudgedArguments {
 }
 
 impl Names {
-    fn check(&self, node: &Node) -> Result<(), Misspelled> {
-        match &node.value {
-            Value::Array(elements) => elements
-                .iter()
-                .try_for_each(|element| self.check(&element.node)),
-            Value::Object(members) => {
-                let mut known = HashSet::new();
-                for member in members {
-                    let folded = fold(&member.key);
-                    if let Some((spellings, below)) = self.children.get(&*folded) {
-                        spelled_like(spellings, &member.key)?;
-                        below.check(&member.node)?;
-                    } else if let Some((spellings, _)) = self.begins_path(&member.key) {
-                        return Err(Misspelled::of(spellings));
-                    }
-                    if self.is_open && !known.insert(folded) {
-                        return Err(Misspelled::Alike);
-                    }
-                }
-                Ok(())
-            }
-            _ => Ok(()),
+    fn wanted(&self) -> Wanted {
+        match self.is_whole {
+            true => Wanted::Whole,
+            false => Wanted::Named,
+        }
+    }
+
+    /// Whether keys below must be looked at.
+    fn looks_below(&self) -> bool {
+        self.is_open || !self.children.is_empty()
+    }
+
+    /// What the condition reads below a key.
+    fn child(&self, key: &str, folded: &str) -> Result<Option<&Self>, Misspelled> {
+        if let Some((spellings, below)) = self.children.get(folded) {
+            spelled_like(spellings, key)?;
+            return Ok(Some(below));
+        }
+        match self.begins_path(key) {
+            Some((spellings, _)) => Err(Misspelled::of(spellings)),
+            None => Ok(None),
         }
     }
 
@@ -204,6 +263,126 @@ impl Names {
         let end = end.into_iter().flatten().min()?;
         let first = start.get(..end).filter(|first| !first.is_empty())?;
         self.children.get(&*fold(first))
+    }
+}
+
+/// Reads arguments for one evaluation.
+#[derive(Clone, Copy)]
+struct ArgumentReading<'a, 'j> {
+    judged: &'j JudgedArguments,
+    arguments: &'a [u8],
+    budget: &'j Budget,
+}
+
+impl<'a> ArgumentReading<'a, '_> {
+    fn value(
+        self,
+        outline: &mut Outline<'a>,
+        names: Option<&Names>,
+        wanted: Wanted,
+        depth: u32,
+    ) -> Result<CelValue<'a>, ConditionRefusal> {
+        let below = depth.saturating_add(1);
+        let looks_below = names.is_some_and(Names::looks_below) || !self.judged.anywhere.is_empty();
+        if depth > MAX_DEPTH {
+            return Err(Stop::Error.into());
+        }
+        match outline.first_byte() {
+            Some(b'{') if looks_below => self.object(outline, names, wanted, below),
+            Some(b'[') if looks_below => {
+                self.budget.bytes(CONTAINER_BYTES)?;
+                let mut values = Vec::new();
+                outline.list(|outline| {
+                    let value = self.value(outline, names, wanted, below)?;
+                    if wanted != Wanted::Nothing {
+                        self.budget.bytes(VALUE_BYTES)?;
+                        values.push(value);
+                    }
+                    Ok::<(), ConditionRefusal>(())
+                })?;
+                Ok(CelValue::list(values))
+            }
+            _ => {
+                let span = outline.value().map_err(ConditionRefusal::from)?;
+                // Nothing reads a value that only has to be there.
+                if wanted != Wanted::Whole {
+                    return Ok(CelValue::Null);
+                }
+                let written = self.arguments.get(span).unwrap_or_default();
+                Ok(CelValue::of_json(written, self.budget)?)
+            }
+        }
+    }
+
+    fn object(
+        self,
+        outline: &mut Outline<'a>,
+        names: Option<&Names>,
+        wanted: Wanted,
+        depth: u32,
+    ) -> Result<CelValue<'a>, ConditionRefusal> {
+        let wanted = match names {
+            Some(names) if names.is_range && wanted == Wanted::Named => Wanted::Whole,
+            _ => wanted,
+        };
+        self.budget.bytes(CONTAINER_BYTES)?;
+        let (mut members, mut seen) = (Vec::new(), HashSet::new());
+        outline.object(|outline, key| {
+            let key = read_key(key)?;
+            let folded = fold(&key);
+            let child = match names {
+                Some(names) => names.child(&key, &folded)?,
+                None => None,
+            };
+            if let Some(spellings) = self.judged.anywhere.get(&*folded) {
+                spelled_like(spellings, &key)?;
+            }
+            if names.is_some_and(|names| names.is_open) && !seen.insert(folded.into_owned()) {
+                return Err(Misspelled::Alike.into());
+            }
+            let of_child = match (wanted, child) {
+                (Wanted::Named, Some(child)) => child.wanted(),
+                (Wanted::Named, None) => Wanted::Nothing,
+                (wanted, _) => wanted,
+            };
+            let value = self.value(outline, child, of_child, depth)?;
+            if of_child != Wanted::Nothing {
+                self.budget.bytes(VALUE_BYTES.saturating_mul(2))?;
+                members.push((CelText::of(key, self.budget)?, value));
+            }
+            Ok::<(), ConditionRefusal>(())
+        })?;
+        Ok(CelValue::of_members(members))
+    }
+}
+
+/// A key without its escapes.
+fn read_key(written: &[u8]) -> Result<Cow<'_, str>, Stop> {
+    let written = str::from_utf8(written).map_err(|_| Stop::Error)?;
+    match written.contains('\\') {
+        true => unescape(written).map(Cow::Owned).ok_or(Stop::Error),
+        false => Ok(Cow::Borrowed(written)),
+    }
+}
+
+impl From<NoOutline> for ConditionRefusal {
+    fn from(_: NoOutline) -> Self {
+        Stop::Error.into()
+    }
+}
+
+impl From<Misspelled> for ConditionRefusal {
+    fn from(error: Misspelled) -> Self {
+        Self::Misspelled(error)
+    }
+}
+
+impl From<Stop> for ConditionRefusal {
+    fn from(stop: Stop) -> Self {
+        Self::Condition(match stop {
+            Stop::Error => ConditionError::Evaluation,
+            Stop::Budget => ConditionError::Budget,
+        })
     }
 }
 
@@ -255,6 +434,19 @@ fn is_trusted(expression: &IdedExpr) -> bool {
     }
 }
 
+/// Whether an expression is the variable `args`.
+fn is_args(expression: &IdedExpr, variables: &[(&str, Option<Path>)]) -> bool {
+    matches!(expression.expr, Expr::Ident(_)) && path(expression, variables) == Some(Path::new())
+}
+
+/// Whether a key is a number of the policy: the index of a list.
+fn is_number(expression: &IdedExpr) -> bool {
+    let Expr::Literal(literal) = &expression.expr else {
+        return false;
+    };
+    matches!(literal, LiteralValue::Int(_) | LiteralValue::UInt(_))
+}
+
 fn text(expression: &IdedExpr) -> Option<&str> {
     match &expression.expr {
         Expr::Literal(LiteralValue::String(text)) => Some(text.inner()),
@@ -264,11 +456,15 @@ fn text(expression: &IdedExpr) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Condition, Misspelled};
+    use super::super::{Condition, ConditionRefusal, Misspelled};
+    use oauth::Identity;
 
     fn check(expression: &str, arguments: &str) -> Result<(), Misspelled> {
         let condition = Condition::compile(expression).unwrap();
-        condition.check_spelling(arguments.as_bytes())
+        match condition.check(arguments.as_bytes(), Identity::anonymous(), "x") {
+            Err(ConditionRefusal::Misspelled(error)) => Err(error),
+            _ => Ok(()),
+        }
     }
 
     #[test]
