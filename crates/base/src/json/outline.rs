@@ -2,6 +2,9 @@
 //! nesting has no limit. It serves texts that the strict reader has read, of which a part is needed, and texts that it
 //! refuses.
 
+mod container;
+
+use self::container::container_length;
 use super::Span;
 use super::text::{plain_run, unescape};
 
@@ -135,25 +138,21 @@ impl<'t> Outline<'t> {
     pub fn value(&mut self) -> Result<Span, NoOutline> {
         self.space();
         let start = self.at;
-        let mut depth = 0_usize;
+        let is_behind = |byte: u8| matches!(byte, b',' | b'}' | b']') || byte.is_ascii_whitespace();
         loop {
             match self.next().ok_or(NoOutline)? {
                 b'"' => {
                     self.string()?;
                 }
                 b'{' | b'[' => {
-                    depth = depth.saturating_add(1);
-                    self.step();
+                    let rest = self.text.get(self.at..).unwrap_or_default();
+                    let length = container_length(rest).ok_or(NoOutline)?;
+                    self.at = self.at.saturating_add(length);
                 }
-                b'}' | b']' => {
-                    depth = depth.checked_sub(1).ok_or(NoOutline)?;
-                    self.step();
-                }
+                b'}' | b']' => return Err(NoOutline),
                 _ => self.step(),
             }
-            let is_behind =
-                |byte: u8| matches!(byte, b',' | b'}' | b']') || byte.is_ascii_whitespace();
-            if depth == 0 && self.next().is_none_or(is_behind) {
+            if self.next().is_none_or(is_behind) {
                 return Ok(start..self.at);
             }
         }

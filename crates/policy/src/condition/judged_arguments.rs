@@ -3,21 +3,18 @@
 //! A condition reads `args.amount`. A server that ignores case may read `AMOUNT`, which the condition did
 //! not read. So an argument whose name folds to one that the condition reads must have the same spelling.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, HashSet};
+mod reading;
+
+use std::collections::BTreeMap;
 
 use cel::IdedExpr;
 use cel::common::ast::{ComprehensionExpr, EntryExpr, Expr, LiteralValue, operators};
 
-use super::budget::{Budget, Stop};
-use super::cel_value::{CONTAINER_BYTES, CelText, CelValue, VALUE_BYTES};
-use super::{ConditionError, ConditionRefusal, Misspelled};
-use base::json::outline::{NoOutline, Outline};
-use base::json::unescape;
+use self::reading::ArgumentReading;
+use super::budget::Budget;
+use super::cel_value::CelValue;
+use super::{ConditionRefusal, Misspelled};
 use mcp::argument_names::fold;
-
-/// The depth of arguments that are read. Deeper ones are refused before.
-const MAX_DEPTH: u32 = 128;
 
 /// The names that a condition reads.
 #[derive(Debug, Default)]
@@ -36,19 +33,8 @@ struct Names {
     is_open: bool,
     /// Whether it reads the whole value, and not only what is below it.
     is_whole: bool,
-    /// Whether a macro goes over it. Of an object it then reads all keys.
+    /// Whether a macro goes over it. If it is an object, the macro reads all its keys.
     is_range: bool,
-}
-
-/// How much of a value a condition reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wanted {
-    /// Nothing, or only whether it is there.
-    Nothing,
-    /// The members that have names.
-    Named,
-    /// All of it.
-    Whole,
 }
 
 /// The keys on the way from `args` to a value. Elements of lists have none.
@@ -73,13 +59,7 @@ impl JudgedArguments {
         arguments: &'a [u8],
         budget: &Budget,
     ) -> Result<CelValue<'a>, ConditionRefusal> {
-        let reading = ArgumentReading {
-            judged: self,
-            arguments,
-            budget,
-        };
-        let wanted = self.args.wanted();
-        reading.value(&mut Outline::new(arguments, 0), Some(&self.args), wanted, 0)
+        ArgumentReading::new(self, arguments, budget).read()
     }
 
     /// Visits an expression whose value is read.
@@ -167,10 +147,12 @@ impl JudgedArguments {
         inner: &'e ComprehensionExpr,
         variables: &mut Vec<(&'e str, Option<Path>)>,
     ) {
-        self.container(&inner.iter_range, variables);
+        match names_a_member(&inner.iter_range) {
+            true => self.container(&inner.iter_range, variables),
+            // An element of a list, which may be an object.
+            false => self.visit(&inner.iter_range, variables),
+        }
         self.visit(&inner.accu_init, variables);
-        // For a map these are its keys, which can be any.
-        self.open(&inner.iter_range, variables);
         if let Some(path) = path(&inner.iter_range, variables) {
             self.names_at(&path).is_range = true;
         }
@@ -230,27 +212,23 @@ impl JudgedArguments {
 }
 
 impl Names {
-    fn wanted(&self) -> Wanted {
-        match self.is_whole {
-            true => Wanted::Whole,
-            false => Wanted::Named,
-        }
-    }
-
     /// Whether keys below must be looked at.
     fn looks_below(&self) -> bool {
-        self.is_open || !self.children.is_empty()
+        self.is_open || self.is_range || !self.children.is_empty()
     }
 
     /// What the condition reads below a key.
-    fn child(&self, key: &str, folded: &str) -> Result<Option<&Self>, Misspelled> {
-        if let Some((spellings, below)) = self.children.get(folded) {
-            spelled_like(spellings, key)?;
-            return Ok(Some(below));
+    fn child(&self, key: &str) -> Result<Option<&Self>, Misspelled> {
+        // Most keys fold to themselves, and are no paths.
+        let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        if key.bytes().all(is_plain) {
+            let child = self.children.get(key);
+            return child.map_or(Ok(None), |child| child_spelled_like(child, key).map(Some));
         }
-        match self.begins_path(key) {
-            Some((spellings, _)) => Err(Misspelled::of(spellings)),
-            None => Ok(None),
+        match (self.children.get(&*fold(key)), self.begins_path(key)) {
+            (Some(child), _) => child_spelled_like(child, key).map(Some),
+            (None, Some((spellings, _))) => Err(Misspelled::of(spellings)),
+            (None, None) => Ok(None),
         }
     }
 
@@ -266,130 +244,17 @@ impl Names {
     }
 }
 
-/// Reads arguments for one evaluation.
-#[derive(Clone, Copy)]
-struct ArgumentReading<'a, 'j> {
-    judged: &'j JudgedArguments,
-    arguments: &'a [u8],
-    budget: &'j Budget,
-}
-
-impl<'a> ArgumentReading<'a, '_> {
-    fn value(
-        self,
-        outline: &mut Outline<'a>,
-        names: Option<&Names>,
-        wanted: Wanted,
-        depth: u32,
-    ) -> Result<CelValue<'a>, ConditionRefusal> {
-        let below = depth.saturating_add(1);
-        let looks_below = names.is_some_and(Names::looks_below) || !self.judged.anywhere.is_empty();
-        if depth > MAX_DEPTH {
-            return Err(Stop::Error.into());
-        }
-        match outline.first_byte() {
-            Some(b'{') if looks_below => self.object(outline, names, wanted, below),
-            Some(b'[') if looks_below => {
-                self.budget.bytes(CONTAINER_BYTES)?;
-                let mut values = Vec::new();
-                outline.list(|outline| {
-                    let value = self.value(outline, names, wanted, below)?;
-                    if wanted != Wanted::Nothing {
-                        self.budget.bytes(VALUE_BYTES)?;
-                        values.push(value);
-                    }
-                    Ok::<(), ConditionRefusal>(())
-                })?;
-                Ok(CelValue::list(values))
-            }
-            _ => {
-                let span = outline.value().map_err(ConditionRefusal::from)?;
-                // Nothing reads a value that only has to be there.
-                if wanted != Wanted::Whole {
-                    return Ok(CelValue::Null);
-                }
-                let written = self.arguments.get(span).unwrap_or_default();
-                Ok(CelValue::of_json(written, self.budget)?)
-            }
-        }
-    }
-
-    fn object(
-        self,
-        outline: &mut Outline<'a>,
-        names: Option<&Names>,
-        wanted: Wanted,
-        depth: u32,
-    ) -> Result<CelValue<'a>, ConditionRefusal> {
-        let wanted = match names {
-            Some(names) if names.is_range && wanted == Wanted::Named => Wanted::Whole,
-            _ => wanted,
-        };
-        self.budget.bytes(CONTAINER_BYTES)?;
-        let (mut members, mut seen) = (Vec::new(), HashSet::new());
-        outline.object(|outline, key| {
-            let key = read_key(key)?;
-            let folded = fold(&key);
-            let child = match names {
-                Some(names) => names.child(&key, &folded)?,
-                None => None,
-            };
-            if let Some(spellings) = self.judged.anywhere.get(&*folded) {
-                spelled_like(spellings, &key)?;
-            }
-            if names.is_some_and(|names| names.is_open) && !seen.insert(folded.into_owned()) {
-                return Err(Misspelled::Alike.into());
-            }
-            let of_child = match (wanted, child) {
-                (Wanted::Named, Some(child)) => child.wanted(),
-                (Wanted::Named, None) => Wanted::Nothing,
-                (wanted, _) => wanted,
-            };
-            let value = self.value(outline, child, of_child, depth)?;
-            if of_child != Wanted::Nothing {
-                self.budget.bytes(VALUE_BYTES.saturating_mul(2))?;
-                members.push((CelText::of(key, self.budget)?, value));
-            }
-            Ok::<(), ConditionRefusal>(())
-        })?;
-        Ok(CelValue::of_members(members))
-    }
-}
-
-/// A key without its escapes.
-fn read_key(written: &[u8]) -> Result<Cow<'_, str>, Stop> {
-    let written = str::from_utf8(written).map_err(|_| Stop::Error)?;
-    match written.contains('\\') {
-        true => unescape(written).map(Cow::Owned).ok_or(Stop::Error),
-        false => Ok(Cow::Borrowed(written)),
-    }
-}
-
-impl From<NoOutline> for ConditionRefusal {
-    fn from(_: NoOutline) -> Self {
-        Stop::Error.into()
-    }
-}
-
-impl From<Misspelled> for ConditionRefusal {
-    fn from(error: Misspelled) -> Self {
-        Self::Misspelled(error)
-    }
-}
-
-impl From<Stop> for ConditionRefusal {
-    fn from(stop: Stop) -> Self {
-        Self::Condition(match stop {
-            Stop::Error => ConditionError::Evaluation,
-            Stop::Budget => ConditionError::Budget,
-        })
-    }
-}
-
 impl Misspelled {
     fn of(spellings: &[String]) -> Self {
         Self::Otherwise(spellings.first().cloned().unwrap_or_default())
     }
+}
+
+fn child_spelled_like<'n>(
+    (spellings, below): &'n (Vec<String>, Names),
+    key: &str,
+) -> Result<&'n Names, Misspelled> {
+    spelled_like(spellings, key).map(|()| below)
 }
 
 fn spelled_like(spellings: &[String], key: &str) -> Result<(), Misspelled> {
@@ -437,6 +302,14 @@ fn is_trusted(expression: &IdedExpr) -> bool {
 /// Whether an expression is the variable `args`.
 fn is_args(expression: &IdedExpr, variables: &[(&str, Option<Path>)]) -> bool {
     matches!(expression.expr, Expr::Ident(_)) && path(expression, variables) == Some(Path::new())
+}
+
+/// Whether an expression names a member, and no element of a list.
+fn names_a_member(expression: &IdedExpr) -> bool {
+    match &expression.expr {
+        Expr::Call(call) => call.args.get(1).and_then(text).is_some(),
+        _ => true,
+    }
 }
 
 /// Whether a key is a number of the policy: the index of a list.
