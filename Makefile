@@ -81,6 +81,7 @@ bench: wasm setup ## the core's phases, hostile input at sizes that double, and 
 	cargo bench --locked --bench core
 	cargo bench --locked --bench hostile
 	$(VENV)/python -m benches.wasm
+	$(VENV)/python -m benches.wasm.curves --picture docs/performance-curves.svg
 	$(VENV)/python -m benches.envoy
 	$(VENV)/python -m benches.envoy.flood
 

@@ -5,7 +5,7 @@ After a change that makes a request cheaper, or dearer for a reason: `python -m 
 
 import json
 
-from benches.wasm import ladder
+from benches.wasm import curves, ladder
 from benches.wasm.__main__ import EXPECTED, MODULE
 
 # How much dearer a request may get without a new number in the file.
@@ -22,3 +22,19 @@ def test_no_request_got_dearer() -> None:
         assert total["host_calls"] <= allowed["host_calls"], (name, total, allowed)
         # A number that is far too high hides the next change.
         assert total["instructions"] * MARGIN >= allowed["instructions"], (name, total, allowed)
+
+
+def test_a_request_costs_the_same_with_5000_tools_and_200_roles() -> None:
+    rule = {"when": "args.x < 5"}
+    small = curves.run(curves.roles(2, 5, rule))
+    large = curves.run(curves.roles(200, 5000, rule))
+    assert large.request <= small.request * MARGIN
+    # Loading is linear.
+    assert large.load <= small.load * 1000
+
+
+def test_the_tools_and_patterns_of_a_role_do_not_make_a_request_dearer() -> None:
+    for ending in ("", ".*"):
+        small, large = (curves.run(curves.one_role(count, ending)) for count in (50, 2000))
+        assert large.request <= small.request * MARGIN, ending
+        assert large.load <= small.load * 60, ending

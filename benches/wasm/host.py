@@ -59,6 +59,7 @@ class Host:
         size = len(self.buffers[PLUGIN_CONFIGURATION])
         if not started or not self._call("proxy_on_configure", ROOT, size):
             raise AssertionError(f"the module did not load its policy: {self.logs}")
+        self.load = FUEL - self._store.get_fuel()
 
     def stream(self) -> int:
         """The id of a new stream."""

@@ -102,17 +102,10 @@ def totals(costs: dict[str, Cost]) -> dict[str, int]:
     }
 
 
-def send(host: Host, body: bytes, bearer: str) -> dict[str, Cost]:
-    """Sends one request through the module: the cost of each callback."""
+def begin(host: Host, body: bytes, bearer: str) -> tuple[int, dict[str, Cost]]:
+    """Sends the headers of a request: its stream, and the cost of each callback."""
     stream = host.stream()
     host.maps[REQUEST_HEADERS] = headers(bearer, len(body))
-    host.buffers[REQUEST_BODY] = body
-    host.maps[RESPONSE_HEADERS] = [
-        (b":status", b"200"),
-        (b"content-type", b"application/json"),
-        (b"server", b"envoy"),
-        (b"date", b"Sun, 29 Nov 2026 10:00:00 GMT"),
-    ]
     host.properties = {
         b"source.address": b"192.0.2.7:40000",
         b"response.code": struct.pack("<Q", 200),
@@ -120,20 +113,34 @@ def send(host: Host, body: bytes, bearer: str) -> dict[str, Cost]:
         b"response.flags": struct.pack("<Q", 0),
     }
     costs: dict[str, Cost] = {}
+    _, costs["context_create"] = host.callback("proxy_on_context_create", stream, 1)
+    arguments = (stream, len(host.maps[REQUEST_HEADERS]), 0)
+    held, costs["request_headers"] = host.callback("proxy_on_request_headers", *arguments)
+    if held == 0 or host.replied is not None:
+        raise AssertionError(f"the headers were not held: {host.replied}, {host.logs}")
+    return stream, costs
+
+
+def send(host: Host, body: bytes, bearer: str, answer: bytes = ANSWER) -> dict[str, Cost]:
+    """Sends one request through the module: the cost of each callback."""
+    stream, costs = begin(host, body, bearer)
 
     def call(name: str, *arguments: int) -> Any:
         returned, costs[name.removeprefix("proxy_on_")] = host.callback(name, *arguments)
         return returned
 
-    call("proxy_on_context_create", stream, 1)
-    held = call("proxy_on_request_headers", stream, len(host.maps[REQUEST_HEADERS]), 0)
-    if held == 0 or host.replied is not None:
-        raise AssertionError(f"the headers were not held: {host.replied}, {host.logs}")
+    host.buffers[REQUEST_BODY] = body
     passed = call("proxy_on_request_body", stream, len(body), 1)
     if passed != 0 or host.replied is not None:
         raise AssertionError(f"the request did not pass: {host.replied}, {host.logs}")
+    host.maps[RESPONSE_HEADERS] = [
+        (b":status", b"200"),
+        (b"content-type", b"application/json"),
+        (b"server", b"envoy"),
+        (b"date", b"Sun, 29 Nov 2026 10:00:00 GMT"),
+    ]
     sent_id = host.buffers[REQUEST_BODY].split(b'"id":', 1)[1].split(b",", 1)[0]
-    host.buffers[RESPONSE_BODY] = ANSWER % sent_id
+    host.buffers[RESPONSE_BODY] = answer % sent_id
     call("proxy_on_response_headers", stream, len(host.maps[RESPONSE_HEADERS]), 0)
     call("proxy_on_response_body", stream, len(host.buffers[RESPONSE_BODY]), 1)
     call("proxy_on_done", stream)

@@ -6,14 +6,14 @@ const BLOCK: usize = 64;
 
 /// Where characters stand in a block: one bit each, the first byte's lowest.
 #[derive(Default)]
-struct Places {
+struct CharacterPlaces {
     quotes: u64,
     backslashes: u64,
     opening: u64,
     closing: u64,
 }
 
-impl Places {
+impl CharacterPlaces {
     fn of(block: &[u8; BLOCK]) -> Self {
         let mut places = Self::default();
         let (quarters, _) = block.as_chunks::<16>();
@@ -40,7 +40,7 @@ pub(super) fn container_length(text: &[u8]) -> Option<usize> {
     let mut last = [0; BLOCK];
     last.get_mut(..tail.len())?.copy_from_slice(tail);
     for (number, block) in blocks.iter().chain([&last]).enumerate() {
-        let places = Places::of(block);
+        let places = CharacterPlaces::of(block);
         let escaped = escaped(places.backslashes, &mut is_escaped);
         let strings = between(places.quotes & !escaped) ^ if is_string { u64::MAX } else { 0 };
         is_string = strings >> 63 == 1;
