@@ -13,6 +13,7 @@ use super::shared::Shared;
 use super::stream::StreamContext;
 use crate::accounts::token_exchange::TokenExchanger;
 use crate::accounts::{Clients, Random};
+use crate::consent::webhook::WebhookKeys;
 use crate::credential::Credential;
 use crate::engine::{Engine, Secrets};
 use crate::held::HeldBytes;
@@ -155,6 +156,9 @@ fn secrets(policy: &Policy) -> Result<Secrets, PolicyError> {
         clients: Rc::new(Clients::of(policy, &environment)?),
         random: Random(random),
         exchanger,
+        webhook_keys: WebhookKeys::of(policy, variable, |key, error| {
+            PolicyError::new(key, error.to_string())
+        })?,
     })
 }
 

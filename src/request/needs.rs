@@ -109,9 +109,22 @@ impl Judged {
             single_use,
             elicits,
         } = std::mem::take(&mut self.needs);
+        let mut approval = None;
+        let mut source = "user";
         let (yes, agreement) = match consent {
             Consent::NotNeeded => (None, None),
             Consent::Given(agreement) => (None, Some(agreement)),
+            Consent::GivenBefore(agreement) => {
+                source = "consent";
+                (None, Some(agreement))
+            }
+            Consent::OfPerson(request) => {
+                let accounts = authenticated.accounts()?;
+                let (place, webhook) = (request.place.clone(), request.webhook.clone());
+                let yes = authenticated.approval(&accounts, *request).await?;
+                approval = Some((yes, accounts, place, webhook));
+                (None, None)
+            }
             Consent::OnPage(question) => {
                 let accounts = authenticated.accounts()?;
                 let (place, call) = *question;
@@ -121,7 +134,7 @@ impl Judged {
                 (Some((yes, tool, accounts)), None)
             }
         };
-        let agreed = || Evidence::new("user", "agreed to this call");
+        let agreed = || Evidence::new(source, "agreed to this call");
         if agreement.is_some() {
             self.approval.evidence.push(agreed());
         }
@@ -146,6 +159,10 @@ impl Judged {
             let used = use_yes(&accounts, yes).await;
             used.map_err(|error| authenticated.no_agreement(error, &tool, elicits))?;
             self.approval.evidence.push(agreed());
+        }
+        if let Some((yes, accounts, place, webhook)) = approval {
+            let used = authenticated.use_approval(&accounts, yes, &place, webhook.as_ref());
+            self.approval.evidence.push(used.await?);
         }
         if single_use {
             let token = authenticated.caller.token().ok_or(Refusal::NoToken)?;
