@@ -13,7 +13,7 @@ from .harness.answers import PROGRESS, Answer, encoded, event, json_answer, raw_
 from .harness.envoy import Envoy, binary
 from .harness.envoy_config import Cluster, Listener
 from .harness.gateway import Exchange, Gateway
-from .harness.messages import LEGACY, MODERN, call, rpc
+from .harness.messages import LEGACY, MODERN, call, message
 from .harness.policy import policy
 from .harness.upstream import Upstream
 
@@ -78,10 +78,10 @@ def test_a_large_result_is_an_error_that_says_its_size(
     upstream_server.reset()
     upstream_server.answer = styles(large(100_000))[style]
     exchange = gateway.post(call(era, TOOL, {}), tokens.support(), era)
-    message = message_of(exchange)
-    assert exchange.status == 200 and message["id"] == 1
-    [part] = message["result"]["content"]
-    assert message["result"]["isError"] is True and part["type"] == "text"
+    answered = message_of(exchange)
+    assert exchange.status == 200 and answered["id"] == 1
+    [part] = answered["result"]["content"]
+    assert answered["result"]["isError"] is True and part["type"] == "text"
     assert f"at most {LIMIT}" in part["text"] and "ask for less" in part["text"]
     size = len(encoded(large(100_000)))
     assert f"has {size} bytes" in part["text"] or "has at least " in part["text"]
@@ -113,7 +113,7 @@ def test_prompts_and_resources_get_an_error(envoy: Envoy, upstream_server: Upstr
         for style in styles({}):
             upstream_server.reset()
             upstream_server.answer = styles(large(50_000))[style]
-            exchange = gateway.post(rpc(LEGACY, method, params), tokens.support(), LEGACY)
+            exchange = gateway.post(message(LEGACY, method, params), tokens.support(), LEGACY)
             error = message_of(exchange)["error"]
             assert error["code"] == -32602 and "ask for less" in error["message"]
             assert exchange.record["reason"] == "result_too_large"

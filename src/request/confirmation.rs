@@ -63,8 +63,8 @@ pub(crate) enum Consent {
     NotNeeded,
     /// Given in the client.
     Given(Agreement),
-    /// Given before the server asked something during the call.
-    GivenBefore(Agreement),
+    /// Given before the server asked something during the call, by the user or in an approval.
+    GivenBefore(Agreement, &'static str),
     /// Asked of another person.
     OfPerson(Box<ApprovalRequest>),
     /// Asked for on a page.
@@ -139,7 +139,8 @@ impl Authenticated {
             })) if approval.is_none() => return Ok(Consent::Given(agreement.clone())),
             // The server's question belongs to a call that was agreed to once.
             Some(OpenedState::Servers { next, .. }) => {
-                return Ok(Consent::GivenBefore(next.clone()));
+                let source = approval.map_or("user", |_| "approval");
+                return Ok(Consent::GivenBefore(next.clone(), source));
             }
             _ => {}
         }

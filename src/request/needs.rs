@@ -114,8 +114,8 @@ impl Judged {
         let (yes, agreement) = match consent {
             Consent::NotNeeded => (None, None),
             Consent::Given(agreement) => (None, Some(agreement)),
-            Consent::GivenBefore(agreement) => {
-                source = "consent";
+            Consent::GivenBefore(agreement, by) => {
+                source = by;
                 (None, Some(agreement))
             }
             Consent::OfPerson(request) => {
@@ -134,7 +134,11 @@ impl Judged {
                 (Some((yes, tool, accounts)), None)
             }
         };
-        let agreed = || Evidence::new(source, "agreed to this call");
+        let summary = match source {
+            "user" => "agreed to this call",
+            _ => "this call was approved before the server's question",
+        };
+        let agreed = || Evidence::new(source, summary);
         if agreement.is_some() {
             self.approval.evidence.push(agreed());
         }

@@ -76,7 +76,8 @@ impl Answering {
             )
     }
 
-    /// The message in place of one whose result is too large.
+    /// The message in place of one whose result is too large. On a stream of its own it has the id that the server
+    /// wrote.
     pub(super) fn replace_large_result(&self, body: &[u8], record: &mut Record) -> Option<Vec<u8>> {
         let limit = self.inspect.max_result.filter(|most| body.len() > *most)?;
         let members = outline::members(body, 0)?;

@@ -33,7 +33,15 @@ impl Answering {
             return self.inspect_parts(body, failed, now, record);
         }
         if let Some(replaced) = self.replace_large_result(body, record) {
-            return Ok(Some(replaced));
+            if self.request.id.is_some() {
+                return Ok(Some(replaced));
+            }
+            // The id is the one that the server knows the request by.
+            let message = read(&ValuesLeft::default(), &replaced);
+            let message = message.map_err(|error| unreadable(error, record))?;
+            let mut changes = Changes::within(ValuesLeft::default());
+            self.restore_id(&message, &mut changes)?;
+            return Ok(Some(changes.apply(&replaced).unwrap_or(replaced)));
         }
         let changed = self.inspect_parts(body, failed, now, record)?;
         let passed = changed.as_deref().unwrap_or(body);

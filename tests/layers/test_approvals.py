@@ -24,7 +24,7 @@ from . import hooks
 from .assistant import LEGACY, MODERN, Assistant
 from .browser import PHONE, Person
 from .connect import text
-from .replicas import NAMES, Replicas, Site
+from .replicas import NAMES, RECORD as RECORDS, Replicas, Site
 from .sign_in import Visitor, agree
 from .sites import ETCD, signs_in
 from .stage import Stage
@@ -107,6 +107,18 @@ def approve(pair: Replicas, site: str, person: Person, user: str) -> None:
     assert "You approved the call" in person.text(), person.text()
 
 
+def told_of(pair: Replicas, replica: str) -> list[dict[str, Any]]:
+    """The records with the id of the last call that passed at this replica, in their order."""
+    records = [RECORDS.findall(pair.envoys[name].access_path.read_text()) for name in (replica, *NAMES)]
+    own, *all_of = [[json.loads(line) for line in each] for each in records]
+    passed = [each for each in own if each["reason"] == "allowed" and "approval" in each]
+    if not passed:
+        return []
+    order = ["approval_needed", "call_approved", "call_denied", "allowed"]
+    found = [each for part in all_of for each in part if each.get("approval") == passed[-1]["approval"]]
+    return sorted(found, key=lambda each: order.index(each["reason"]))
+
+
 @pytest.mark.parametrize("mode", [MODERN, LEGACY])
 @pytest.mark.parametrize(("first", "second"), [NAMES, NAMES[::-1]], ids="-".join)
 def test_another_person_approves_a_call_at_any_replica(
@@ -115,26 +127,26 @@ def test_another_person_approves_a_call_at_any_replica(
     front, erin = pair.fronts["sessions"], person()
     front.use(first)
     client = assistant("dana", "sessions", mode)
-    with pair.logs("approval_needed") as asked:
-        said = waits(client, "Acme-Corporation")
+    said = waits(client, "Acme-Corporation")
     assert "`manager`" in said and PAGE in said and "within 10 minutes" in said
-    assert asked[0]["decision"] == "needs_review" and len(asked[0]["approval"]) == 16
     front.use(second)
     page = open_page(pair, "sessions", erin, "erin")
     for part in (TOOL, "dana", '"customer": "Acme-Corporation"', "Time left", "acme"):
         assert part in page, page
-    with pair.logs("call_approved") as approved:
+    with pair.logs("call_approved"):
         answer(erin, APPROVE)
     assert "You approved the call" in erin.text() and "No call waits" in erin.text()
     front.use(first)
-    with pair.logs("allowed") as records:
+    with pair.logs("allowed"):
         assert passes(client, "Acme-Corporation")
-    [record] = [each for each in records if each["mcp.method.name"] == "tools/call"]
+    told = lambda: told_of(pair, first)  # noqa: E731
+    eventually(lambda: [each["reason"] for each in told()][::2] == ["approval_needed", "allowed"], "three records", told)
+    asked, approved, record = told()
+    assert asked["decision"] == "needs_review" and len(asked["approval"]) == 16
+    assert approved["reason"] == "call_approved"
     assert {"source": "approval", "summary": "another person with the role `manager` allowed it"} in record["evidence"]
-    # One id, and both people, in every record about it.
-    assert {each["approval"] for each in (asked[0], approved[0], record)} == {record["approval"]}
-    assert record["approver"] == approved[0]["enduser.id"] != record["enduser.id"]
-    assert approved[0]["requester"] == record["enduser.id"] == asked[0]["enduser.id"]
+    assert record["approver"] == approved["enduser.id"] != record["enduser.id"]
+    assert approved["requester"] == record["enduser.id"] == asked["enduser.id"]
     front.use(second)
     waits(client, "Acme-Corporation")
     assert "Acme-Corporation" not in pair.log() and "form=" not in pair.log()
@@ -171,11 +183,11 @@ def test_a_denial_is_heard_once(
     open_page(pair, "stateless", erin, "erin")
     with pair.logs("call_denied") as denied:
         answer(erin, DENY)
-    assert "You denied the call" in erin.text() and denied[0]["decision"] == "blocked"
+    assert "You denied the call" in erin.text() and denied[-1]["decision"] == "blocked"
     with pair.logs("approval_denied") as heard:
         said = text(client.call(TOOL, customer="acme"))
     assert "was not approved" in said
-    assert heard[0]["approver"] == denied[0]["enduser.id"] and heard[0]["approval"] == denied[0]["approval"]
+    assert heard[-1]["approver"] == denied[-1]["enduser.id"]
     waits(client)
     assert not reached(around)
 
@@ -199,7 +211,7 @@ def b44_of_many_equal_calls_an_approval_allows_one(
         assert sorted(pool.map(send, range(16))) == [False] * 15 + [True]
 
 
-def b24_an_approval_is_for_one_caller_client_and_arguments(
+def test_a9_an_approval_is_for_one_caller_client_and_arguments(
     around: Stage, pair: Replicas, person: People, token: Callable[..., str], assistant: Start
 ) -> None:
     held = token("dana", "stateless")
@@ -214,7 +226,7 @@ def b24_an_approval_is_for_one_caller_client_and_arguments(
     assert passes(client)
 
 
-def b42_people_who_may_not_approve_see_and_do_nothing(
+def test_a9_people_who_may_not_approve_see_and_do_nothing(
     around: Stage, pair: Replicas, person: People, assistant: Start
 ) -> None:
     around.stateless.reset()
@@ -253,7 +265,7 @@ def b42_people_who_may_not_approve_see_and_do_nothing(
     assert not reached(around)
 
 
-def test_the_caller_cannot_approve_its_own_call_with_the_role(
+def test_a9_the_caller_cannot_approve_its_own_call_with_the_role(
     around: Stage, pair: Replicas, person: People, assistant: Start
 ) -> None:
     client, erin = assistant("erin", "stateless"), person()
@@ -331,8 +343,7 @@ def test_the_webhook_gets_a_signed_message_without_arguments(
     around.hooks.statuses = [500]
     client = assistant("dana", "hooks")
     began = time.monotonic()
-    with pair.logs("approval_needed") as records:
-        waits(client, "Acme-Corporation")
+    waits(client, "Acme-Corporation")
     assert time.monotonic() - began < 5
     eventually(lambda: len(around.hooks.messages) == 2, "two messages", lambda: around.hooks.messages)
     first, second = around.hooks.messages
@@ -340,15 +351,17 @@ def test_the_webhook_gets_a_signed_message_without_arguments(
     assert "Acme-Corporation" not in first.body and "arguments" not in first.body
     told = json.loads(first.body)["data"]
     assert (told["user"], told["organization"], told["tool"], told["role"]) == ("dana", "acme", TOOL, "manager")
-    assert told["id"] == records[0]["approval"] and told["url"] == pair.origin("hooks") + PAGE
+    assert told["url"] == pair.origin("hooks") + PAGE
+    ids = lambda: {each.get("approval") for each in pair.records() if each["reason"] == "approval_needed"}  # noqa: E731
+    eventually(lambda: told["id"] in ids(), "the log has the id", ids)
     # The same call asks nothing new.
     waits(client, "Acme-Corporation")
     # A webhook that fails does not let the call pass, and does not stop an approval.
     around.hooks.statuses = [500, 404, 302]
     waits(client, "other")
     expected = "the webhook at cluster `hooks` got no message"
-    eventually(lambda: expected in pair.log(), "the log says so", pair.log)
-    assert len(around.hooks.messages) == 5
+    eventually(lambda: len(around.hooks.messages) == 5, "three more messages", lambda: around.hooks.messages)
+    eventually(lambda: expected in pair.envoys[replica].log(), "the log says so", pair.log)
     erin = person()
     assert "2 calls wait" in open_page(pair, "hooks", erin, "erin")
     waits(client, "other")

@@ -86,7 +86,9 @@ impl ApprovalsPage<'_> {
             minutes(self.now.since(question.asked)),
             minutes(question.ends().since(self.now)),
         );
-        html.open("</dd><dt>Since</dt><dd>").text(&since);
+        html.open("</dd><dt>Asked</dt><dd>")
+            .text(&since)
+            .text(" ago");
         html.open("</dd><dt>Time left</dt><dd>").text(&left);
         html.open("</dd></dl><p>With exactly these arguments:</p>");
         let ShownArguments { list, long_values } = &asked.arguments;

@@ -148,7 +148,7 @@ fn another_person_approves_a_call_once() {
         "<h2 id=\"call-1\"><bdi>crm.refund</bdi></h2>",
         "<dt>Asked by</dt><dd><strong><bdi>dana</bdi></strong></dd>",
         "<dt>Application</dt><dd><strong><bdi>app</bdi></strong></dd>",
-        "<dt>Since</dt><dd>less than a minute</dd>",
+        "<dt>Asked</dt><dd>less than a minute ago</dd>",
         "<dt>Time left</dt><dd>1 hour</dd>",
         "<pre dir=\"ltr\">{\n  &quot;amount&quot;: 70\n}</pre>",
         ">Approve once</button>",
@@ -217,7 +217,7 @@ fn a_yes_and_a_question_end() {
 }
 
 #[test]
-fn people_who_may_not_approve_see_and_do_nothing() {
+fn a9_people_who_may_not_approve_see_and_do_nothing() {
     let mut world = world();
     for user in ["dana", "erin"] {
         assert_eq!(call(&mut world, &request(user, 70)), Err("asked"));
@@ -252,8 +252,9 @@ fn people_who_may_not_approve_see_and_do_nothing() {
 }
 
 #[test]
-fn the_roles_count_at_the_moment_of_the_answer() {
-    let changes: [(&str, fn(&mut Value)); 4] = [
+fn a9_the_roles_count_at_the_moment_of_the_answer() {
+    type Change = fn(&mut Value);
+    let changes: [(&str, Change); 4] = [
         ("no role", |claims| claims["roles"] = json!(["support"])),
         ("no roles", |claims| claims["roles"] = json!(7)),
         ("another organization", |claims| {
@@ -290,7 +291,7 @@ fn the_roles_count_at_the_moment_of_the_answer() {
 }
 
 #[test]
-fn nobody_approves_an_own_call_or_acts_with_a_view() {
+fn a9_nobody_approves_an_own_call_or_acts_with_a_view() {
     // A caller with the role, and an actor of a delegated token.
     for (user, actors) in [("erin", vec![]), ("dana", vec!["erin".to_owned()])] {
         let (mut world, mut erin) = (world(), Browser::default());

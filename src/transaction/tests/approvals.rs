@@ -118,7 +118,7 @@ fn only_callers_of_an_organization_can_ask() {
 }
 
 #[test]
-fn the_callers_own_yes_is_no_approval() {
+fn a9_the_callers_own_yes_is_no_approval() {
     // The policy asked the caller before, and asks another person now.
     let before =
         policy(json!({"tools": {"crm.get": {"confirm": true}}, "seal": {"key_env": "KEY"}}));
@@ -190,4 +190,69 @@ fn a_call_that_asks_for_a_task_waits_too() {
             .unwrap()
             .contains("waits for approval")
     );
+}
+
+#[test]
+fn arguments_that_cannot_be_shown_cannot_be_approved() {
+    let (policy, store) = (approving(json!({})), Store::default());
+    let long = json!({"text": "x".repeat(20_000)}).to_string();
+    let outcome = sent(&policy, &store, &call("crm.get", &long));
+    assert_eq!(outcome.refusal().2, "arguments_too_long_to_show");
+    assert!(store.borrow().is_empty());
+    let twice = call("crm.get", r#"{"a":1,"a":2}"#);
+    assert_ne!(
+        sent(&policy, &store, &twice).record.decision.reason,
+        "approval_needed"
+    );
+    assert!(store.borrow().is_empty());
+}
+
+#[test]
+fn a_view_is_part_of_the_call_and_the_people_are_those_of_the_caller() {
+    let policy = approving(json!({
+        "roles": {
+            "support": {"tools": ["crm.*"], "view_as": {"users": ["test-1"]}},
+            "manager": {"extends": ["support"]},
+        },
+        "view_as": {
+            "header": "x-view-as",
+            "users": {"test-1": {"organization": "test-org", "roles": ["support"]}},
+        },
+    }));
+    let store = Store::default();
+    let own = sent(&policy, &store, &call("crm.get", "{}")).record;
+    let viewed = call("crm.get", "{}").with("x-view-as", "user:test-1");
+    let viewed = sent(&policy, &store, &viewed).record;
+    assert_eq!(viewed.decision.reason, "approval_needed");
+    assert_eq!(viewed.acting_as.as_deref(), Some("user:test-1"));
+    assert_ne!(own.approval, viewed.approval);
+    // Both questions are in the list of the caller's own organization: there is one list.
+    let records: Vec<Value> = serde_json::from_slice(&store.borrow()).unwrap();
+    assert_eq!(records.len(), 3);
+}
+
+#[test]
+fn an_open_question_is_bounded_and_each_policy_has_its_own() {
+    let (policy, store) = (approving(json!({})), Store::default());
+    let reason = |policy: &Rc<Policy>, at: u32| {
+        let arguments = json!({"at": at}).to_string();
+        sent(policy, &store, &call("crm.get", &arguments))
+            .record
+            .decision
+            .reason
+    };
+    for at in 0..8 {
+        assert_eq!(reason(&policy, at), "approval_needed");
+    }
+    assert_eq!(reason(&policy, 8), "approvals_full");
+    let other = approving(json!({"resource": "https://hr.example.com/mcp", "path": "/mcp"}));
+    let request = call("crm.get", "{}").token(json!({"aud": "https://hr.example.com/mcp"}));
+    assert_eq!(
+        sent(&other, &store, &request).record.decision.reason,
+        "approval_needed"
+    );
+    // Without the store nothing passes.
+    let broken: Store = Rc::new(std::cell::RefCell::new(b"?".to_vec()));
+    let outcome = sent(&policy, &broken, &call("crm.get", "{}"));
+    assert_eq!((outcome.server, outcome.record.status), (None, 503));
 }

@@ -230,3 +230,33 @@ fn the_result_in_a_task_has_the_limit_of_its_tool() {
     let outcome = send_whole(&policy, &get.answered(JSON, &small.to_string()));
     assert_eq!(outcome.record.decision.reason, "allowed");
 }
+
+#[test]
+fn a_resumed_stream_has_the_limit_and_the_clients_id() {
+    let policy = limited(json!({"results": [{"tools": ["crm.*"], "redact": ["ssn"]}]}));
+    for id in [json!(7), json!("seven")] {
+        let body = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": "crm.get"}});
+        let first = "id: e-1\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{}}\n\n";
+        let outcome = send_whole(
+            &policy,
+            &Request::post(&body.to_string()).answered(EVENTS, first),
+        );
+        let sent: Value = serde_json::from_slice(outcome.server_body()).unwrap();
+        let body = outcome.client_body();
+        let event = body
+            .lines()
+            .find_map(|line| line.strip_prefix("id: "))
+            .unwrap();
+        let mut rest: Value = serde_json::from_str(&result(3000)).unwrap();
+        rest["id"] = sent["id"].clone();
+        let resumed = Request::method("GET")
+            .with("last-event-id", event)
+            .answered(EVENTS, &format!("data: {rest}\n\n"));
+        let outcome = send_whole(&policy, &resumed);
+        let message = message(&outcome);
+        assert_eq!(message["id"], id, "{message}");
+        let text = message["result"]["content"][0]["text"].as_str().unwrap();
+        assert!(text.contains("ask for less"), "{text}");
+        assert_eq!(outcome.record.decision.reason, "result_too_large");
+    }
+}

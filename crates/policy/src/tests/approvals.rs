@@ -127,7 +127,8 @@ fn mistakes_of_approvals_are_named() {
 #[test]
 fn approvals_need_a_key_a_sign_in_and_roles() {
     let by = json!({"by": {"role": "manager"}});
-    let changes: [(&str, fn(&mut Value), &str); 6] = [
+    type Change = fn(&mut Value);
+    let changes: [(&str, Change, &str); 6] = [
         (
             "seal",
             |it| {
