@@ -356,16 +356,22 @@ def test_the_webhook_gets_a_signed_message_without_arguments(
     eventually(lambda: told["id"] in ids(), "the log has the id", ids)
     # The same call asks nothing new.
     waits(client, "Acme-Corporation")
+    # A webhook that does not answer keeps no caller waiting.
+    with around.hooks.held(hooks.PATH):
+        began = time.monotonic()
+        waits(client, "slow")
+        eventually(lambda: len(around.hooks.messages) == 3, "one more message", lambda: around.hooks.messages)
+        assert time.monotonic() - began < 4
     # A webhook that fails does not let the call pass, and does not stop an approval.
     around.hooks.statuses = [500, 404, 302]
     waits(client, "other")
     expected = "the webhook at cluster `hooks` got no message"
-    eventually(lambda: len(around.hooks.messages) == 5, "three more messages", lambda: around.hooks.messages)
+    eventually(lambda: len(around.hooks.messages) == 6, "three more messages", lambda: around.hooks.messages)
     eventually(lambda: expected in pair.envoys[replica].log(), "the log says so", pair.log)
     erin = person()
-    assert "2 calls wait" in open_page(pair, "hooks", erin, "erin")
+    assert "3 calls wait" in open_page(pair, "hooks", erin, "erin")
     waits(client, "other")
-    for _ in range(2):
+    for _ in range(3):
         answer(erin, APPROVE)
     assert passes(client, "other") and passes(client, "Acme-Corporation")
     pair.fronts["hooks"].use()

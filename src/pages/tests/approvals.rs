@@ -450,3 +450,44 @@ fn with_several_issuers_the_user_chooses_one() {
     );
     assert_eq!(page.reply.status, 200);
 }
+
+#[test]
+fn a9_a_sign_out_ends_the_page_and_its_links_open_no_other_page() {
+    let mut document = approving();
+    document["issuers"][0]["sign_in"]["back_channel_logout"] = json!(true);
+    let (mut world, mut erin) = (world(), Browser::default());
+    world.policy = policy(&document);
+    let asked = request("dana", 70);
+    assert_eq!(call(&mut world, &asked), Err("asked"));
+    let page = open(&mut world, &mut erin, "erin");
+    // The link for another sign-in is no link of another page.
+    let (_, rest) = html(&page)
+        .split_once("/.mcp-auth/sign-in?ticket=")
+        .unwrap();
+    let ticket = rest.split_once('"').unwrap().0.to_owned();
+    for other in ["connect", "confirm"] {
+        let ended = world.get(&mut erin, &format!("/.mcp-auth/{other}?ticket={ticket}"));
+        assert_eq!(ended.outcome, Err(PageRefusal::Link), "{other}");
+    }
+    let again = world.get(&mut erin, &format!("/.mcp-auth/sign-in?ticket={ticket}"));
+    assert_eq!(query(&location(&again), "prompt"), "login");
+    world.now += 5;
+    let token = logout_token(&json!({"sub": "erin", "jti": "j-1"}), world.now);
+    let headers = [
+        (":method", "POST"),
+        (":path", "/.mcp-auth/logout"),
+        ("content-type", "application/x-www-form-urlencoded"),
+    ];
+    let ended = world.send(
+        &mut Browser::default(),
+        &headers,
+        &format!("logout_token={token}"),
+    );
+    assert_eq!(ended.reply.status, 200);
+    let form = field(&page, "form");
+    let ended = begin_answer(&mut world, &mut erin, &form, "yes");
+    assert_eq!(ended.outcome, Err(PageRefusal::NotSignedIn));
+    let ended = world.get(&mut erin, PAGE);
+    assert_eq!(ended.outcome, Ok(Approval::SignInStarted));
+    assert_eq!(call(&mut world, &asked), Err("waits"));
+}
