@@ -1,11 +1,12 @@
 //! `confirm`: calls that the user agrees to, and calls that another person approves.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
 
 use super::checked_text::{ClusterName, EndpointPath, VariableName};
 use super::document::{Document, Hold, RoleDocument};
@@ -15,11 +16,13 @@ use super::roles::with_extended;
 use super::value::Period;
 use super::{Operation, Policy};
 use base::http::Endpoint;
-use std::collections::BTreeMap;
 
 /// How long a question to another person may wait for its answer, and how long the answer may be valid.
 const VALID_FOR: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(600)..=Duration::from_secs(24 * 3600);
+
+/// The text that the reader of policies takes in place of a wrong value (`read/stand_in.rs`). No policy has it.
+const STAND_IN: &str = "\u{1}";
 
 /// Whether calls are confirmed: `true` by the user, with `by` by another person.
 #[derive(Debug, Clone, Default)]
@@ -207,7 +210,7 @@ fn default_valid_for() -> Period {
 
 impl<'de> Deserialize<'de> for ConfirmDocument {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ConfirmVisitor)
+        deserializer.deserialize_newtype_struct(STAND_IN, ConfirmVisitor)
     }
 }
 
@@ -218,6 +221,20 @@ impl<'de> Visitor<'de> for ConfirmVisitor {
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("true, false, or a mapping with `by`")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(
+        self,
+        value: D,
+    ) -> Result<ConfirmDocument, D::Error> {
+        value.deserialize_any(Self)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<ConfirmDocument, E> {
+        match text {
+            STAND_IN => Ok(ConfirmDocument::No),
+            _ => Err(E::invalid_type(Unexpected::Str(text), &self)),
+        }
     }
 
     fn visit_bool<E: Error>(self, confirms: bool) -> Result<ConfirmDocument, E> {
