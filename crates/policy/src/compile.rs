@@ -15,7 +15,7 @@ use super::known_tools::KnownTools;
 use super::local::compile_local;
 use super::metadata::check_metadata;
 use super::param_headers::compile_param_headers;
-use super::pattern::Pattern;
+use super::pattern::{Pattern, PatternList};
 use super::resource::parse_resource;
 use super::resources::{ResourceRule, compile_resources};
 use super::results::compile_results;
@@ -190,7 +190,7 @@ fn compile_operations(
     has_organization: bool,
     names: &mut NameTable,
     errors: &mut Errors,
-) -> Vec<Operation> {
+) -> PatternList<Operation> {
     let mut compiled = Vec::new();
     for (name, operation) in operations {
         let path = format!("{section}.{name}");
@@ -241,7 +241,7 @@ fn compile_operations(
             std::cmp::Reverse(pattern.written().len()),
         )
     });
-    compiled
+    compiled.into()
 }
 
 /// The largest result that the caller receives.
