@@ -76,6 +76,15 @@ pub struct Record {
     /// The account at that connection, in the form that `audit.subject` chooses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
+    /// The question to another person about the call, by its id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<String>,
+    /// The person who answered it, in the form that `audit.subject` chooses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approver: Option<String>,
+    /// On the page of that person: the user whose call it is, in the same form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requester: Option<String>,
     /// The caller's roles that the policy knows.
     #[serde(rename = "enduser.roles", skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<String>,
@@ -206,6 +215,9 @@ impl Record {
             client: None,
             connection: None,
             account: None,
+            approval: None,
+            approver: None,
+            requester: None,
             roles: Vec::new(),
             identified_by: None,
             token_age_s: None,

@@ -1,9 +1,13 @@
-//! Consent of users to calls. The question is asked in the client ([`elicitation`]), or on a page of the
-//! filter ([`agreement`]). [`call_question`] keeps questions until they are answered.
+//! Consent to calls. The user of a call is asked in the client ([`elicitation`]), or on a page of the filter
+//! ([`agreement`]); [`call_question`] keeps these questions until they are answered. Another person is asked
+//! on a page that lists open questions ([`approval`]).
 
 pub mod agreement;
+pub mod approval;
 pub mod call_question;
 pub mod elicitation;
+pub(crate) mod open_approvals;
+pub mod webhook;
 
 mod shown_arguments;
 

@@ -48,6 +48,8 @@ pub enum Work {
     ExchangeToken(TokenDigest),
     /// Fetch keys, or introspect a token.
     Fetch(PendingFetch),
+    /// Send a message to a webhook. No request waits for it.
+    Notify(Box<HttpRequest>),
     /// Refresh the token of an account.
     Refresh(Box<PendingRefresh>),
 }

@@ -10,6 +10,7 @@ use crate::accounts::refresh::Refreshed;
 use crate::accounts::token_exchange::{self, ExchangeError, TokenExchanger};
 use crate::accounts::{AccountContext, Clients, Random, refresh};
 use crate::clock::WorkerClock;
+use crate::consent::webhook::{self, Messages, WebhookKeys};
 use crate::credential::Credential;
 use crate::effect::{Effects, Work, Worked};
 use crate::held::HeldBytes;
@@ -45,6 +46,8 @@ pub struct Secrets {
     pub random: Random,
     /// Exchanges callers' tokens for tokens for the server.
     pub exchanger: Option<Rc<TokenExchanger>>,
+    /// The secrets of webhooks.
+    pub webhook_keys: WebhookKeys,
 }
 
 /// Without the secrets.
@@ -77,6 +80,8 @@ pub struct Engine {
     pub(crate) notes: Notes,
     /// The names of callers in the log.
     pub(crate) persons: Memo<Option<String>>,
+    /// Messages to webhooks that no request waits for.
+    pub(crate) messages: Messages,
     /// Which headers of clients are removed.
     pub(crate) removed_headers: Memo<RemovedIn>,
 }
@@ -111,6 +116,7 @@ impl Engine {
             integer_ids: IntegerIds::default(),
             notes: Notes::default(),
             persons: Memo::default(),
+            messages: Messages::default(),
             removed_headers: Memo::default(),
         }
     }
@@ -125,11 +131,14 @@ impl Engine {
         })
     }
 
-    /// The key sets to fetch before a request needs them.
+    /// The work that no request waits for: key sets to fetch before a request needs them, and messages to
+    /// webhooks.
     pub fn due(&self, now: UnixTime) -> impl Iterator<Item = Work> {
         self.clock.note(now);
         let due = self.verifier.borrow().due(now);
-        due.into_iter().map(PendingFetch::Keys).map(Work::Fetch)
+        let fetches = due.into_iter().map(PendingFetch::Keys).map(Work::Fetch);
+        let messages = self.messages.take().into_iter().map(Box::new);
+        fetches.chain(messages.map(Work::Notify))
     }
 
     /// Does work that is done once per worker.
@@ -142,6 +151,10 @@ impl Engine {
             Work::Fetch(fetch) => Finished {
                 worked: Worked::Done,
                 error: self.fetch(&effects, fetch).await,
+            },
+            Work::Notify(message) => Finished {
+                worked: Worked::Done,
+                error: webhook::send(&effects, *message).await,
             },
             Work::Refresh(pending) => Finished {
                 worked: Worked::Refreshed(match self.account_context(&effects) {

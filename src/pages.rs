@@ -3,6 +3,7 @@
 //! [`answer`] answers all requests below [`policy::PAGES`]. [`connect_link`] and [`question_link`] make the
 //! links to the pages.
 
+mod approvals;
 mod confirm;
 mod connect;
 mod content;
@@ -86,12 +87,18 @@ pub struct PageOutcome {
     pub client: Option<String>,
     /// The tool of the call that the page is about.
     pub tool: Option<String>,
+    /// The question to another person about that call: its id, and the caller.
+    pub approval: Option<(String, String)>,
 }
 
 /// Answers a request for a page.
 pub async fn answer(context: &PageContext, headers: &Headers, body: &[u8]) -> PageOutcome {
     let outcome = match PageRequest::read(headers, body, context.policy.origin()) {
-        Ok(request) => respond(context, request).await,
+        Ok(mut request) => {
+            let header = context.policy.view_as.header.as_deref();
+            request.asks_view = header.is_some_and(|name| headers.has(name));
+            respond(context, request).await
+        }
         Err(refusal) => Err(refusal),
     };
     outcome.unwrap_or_else(PageOutcome::refused)
@@ -109,6 +116,8 @@ async fn respond(
         Page::Callback(connection) => connect::came_back(context, &request, connection).await,
         Page::Confirm => confirm::show(context, &request).await,
         Page::Answer => confirm::answer(context, &request).await,
+        Page::Approvals => approvals::show(context, &request).await,
+        Page::Decide => approvals::answer(context, &request),
         Page::SignIn => {
             let link = context.link(&request)?;
             sign_in::begin(context, &request, link, true)
@@ -129,14 +138,19 @@ async fn forget_signed_out_user(
             let authorization = context.authorization_request(request, Purpose::Connecting);
             authorization.map(|authorization| authorization.link)
         }
+        Page::Approvals | Page::Decide => Err(PageRefusal::Link),
         _ => return Ok(()),
     };
-    let (Ok(link), Some((_, browser))) = (link, context.browser_user(request)) else {
+    let has_link = !matches!(request.page, Page::Approvals | Page::Decide);
+    let Some((_, browser)) = context
+        .browser_user(request)
+        .filter(|_| link.is_ok() || !has_link)
+    else {
         return Ok(());
     };
-    let conversation = match link.purpose {
-        LinkPurpose::Connect { conversation, .. } => conversation,
-        LinkPurpose::Answer { .. } => ConversationId::User,
+    let conversation = match link.map(|link| link.purpose) {
+        Ok(LinkPurpose::Connect { conversation, .. }) => conversation,
+        _ => ConversationId::User,
     };
     let user = (browser.issuer.as_str(), browser.user.as_str());
     let since = browser.signed_in_at();
@@ -248,6 +262,7 @@ impl PageOutcome {
             connection: link.connection().map(|name| (name.to_owned(), None)),
             client: link.client().map(str::to_owned),
             tool: None,
+            approval: None,
         }
     }
 
@@ -260,6 +275,7 @@ impl PageOutcome {
             connection: None,
             client: None,
             tool: None,
+            approval: None,
         }
     }
 }

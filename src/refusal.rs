@@ -5,10 +5,12 @@ mod challenges;
 mod errors;
 mod reply;
 
+use std::fmt;
+
 pub use self::argument_error::ArgumentError;
 pub use self::challenges::proof_algorithms;
 use self::errors::of_message;
-pub use self::reply::{RefusedRequest, error_body, proxy_error, refuse, result};
+pub use self::reply::{RefusedRequest, error_body, failed_result, proxy_error, refuse, result};
 use crate::accounts::token_exchange::ExchangeError;
 use crate::authorize::Denial;
 use crate::consent::elicitation::Elicitation;
@@ -31,6 +33,14 @@ pub enum Refusal {
     CannotAsk,
     /// The proxy answered before a decision.
     AnsweredByProxy,
+    /// Another person did not allow the call.
+    ApprovalDenied,
+    /// Another person has to allow the call.
+    ApprovalNeeded(Box<NeededApproval>),
+    /// Another person has to allow the call, and the token does not name the caller's organization.
+    ApprovalOrganization,
+    /// The caller, or its organization, has too many calls that wait for another person.
+    ApprovalsFull,
     /// The proxy refused the request because of the size of its body.
     ProxyBodyTooLarge,
     /// The proxy refused the request because of the size of its headers.
@@ -101,6 +111,8 @@ pub enum Refusal {
     Query,
     /// The request state belongs to another caller or request, or has expired.
     RequestState,
+    /// The result has more bytes than the caller receives, which is this number.
+    ResultTooLarge(ResultSize, usize),
     /// The store could not be read or written.
     Store(StoreError),
     /// The request has a test user, and the server would get the caller's own token or account.
@@ -145,11 +157,44 @@ pub enum Refusal {
     WorkerFull,
 }
 
+/// The approval that a call waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NeededApproval {
+    /// The role of the people who may allow it.
+    pub role: String,
+    /// The page on which they do.
+    pub url: String,
+    /// The minutes left.
+    pub minutes: u64,
+}
+
+/// The size of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResultSize {
+    /// This number of bytes.
+    Bytes(usize),
+    /// The rest was not read after this number of bytes.
+    AtLeast(usize),
+}
+
+impl fmt::Display for ResultSize {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(bytes) => write!(formatter, "{bytes}"),
+            Self::AtLeast(bytes) => write!(formatter, "at least {bytes}"),
+        }
+    }
+}
+
 impl Refusal {
     /// The reason. Its row has all facts that do not depend on the request.
     pub fn reason(&self) -> Reason {
         match self {
             Self::AnsweredByProxy => Reason::AnsweredByProxy,
+            Self::ApprovalDenied => Reason::ApprovalDenied,
+            Self::ApprovalNeeded(_) => Reason::ApprovalNeeded,
+            Self::ApprovalOrganization => Reason::ApprovalOrganizationMissing,
+            Self::ApprovalsFull => Reason::ApprovalsFull,
             Self::ProxyBodyTooLarge => Reason::ProxyBodyTooLarge,
             Self::ProxyHeadersTooLarge => Reason::ProxyHeadersTooLarge,
             Self::ProxyTimeout => Reason::ProxyTimeout,
@@ -225,6 +270,7 @@ impl Refusal {
             Self::PinBroken(_) => Reason::PinBroken,
             Self::Query => Reason::QueryNotAccepted,
             Self::RequestState => Reason::UnknownRequestState,
+            Self::ResultTooLarge(..) => Reason::ResultTooLarge,
             Self::Store(error) => (*error).into(),
             Self::Token(refused) => refused.error.into(),
             Self::TestUserCredential => Reason::TestUserCredential,
@@ -253,7 +299,7 @@ impl Refusal {
     /// Whether the refusal of an answer has the status 200. The caller can act on it, and clients show their
     /// model no error that comes with another status.
     pub(crate) fn is_said_with_200(&self) -> bool {
-        matches!(self.row().seen, Seen::Error(200, _))
+        matches!(self.row().seen, Seen::Error(200, _) | Seen::FailedCall)
     }
 
     /// The text for the client and the log. It has no value of the request.
@@ -352,8 +398,19 @@ impl Refusal {
             Self::Page(refusal) => vec![("error", refusal.detail())],
             Self::Store(reason) => error(reason),
             Self::Token(reason) => error(reason),
+            Self::ResultTooLarge(size, limit) => {
+                vec![("size", size.to_string()), ("limit", limit.to_string())]
+            }
             Self::UpstreamAnswerTooLarge(limit) => vec![("limit", limit.to_string())],
+            Self::ApprovalNeeded(needed) => vec![
+                ("role", needed.role.clone()),
+                ("url", needed.url.clone()),
+                ("minutes", needed.minutes.to_string()),
+            ],
             Self::AnsweredByProxy
+            | Self::ApprovalDenied
+            | Self::ApprovalOrganization
+            | Self::ApprovalsFull
             | Self::Body
             | Self::CannotAsk
             | Self::ClientGone

@@ -8,6 +8,7 @@ mod identity_headers;
 pub(crate) mod peer;
 pub(crate) mod release;
 
+mod approval;
 mod client_answer;
 mod completion;
 mod confirmation;

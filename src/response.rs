@@ -10,6 +10,7 @@ pub(crate) mod instructions;
 pub(crate) mod lists;
 pub mod pins;
 pub(crate) mod request_ids;
+pub(crate) mod result_size;
 pub(crate) mod results;
 pub(crate) mod schemas;
 pub(crate) mod sealed_ids;
@@ -31,7 +32,7 @@ use crate::audit::Record;
 use crate::caller::Caller;
 use crate::cors;
 use crate::notes::Notes;
-use crate::refusal::{Refusal, error_body};
+use crate::refusal::{Refusal, ResultSize, error_body};
 use crate::step::{Forward, Step};
 use base::seal::Sealer;
 use base::time::UnixTime;
@@ -139,6 +140,7 @@ impl Answering {
         if ended {
             return forward([]);
         }
+        let large = self.announces_large_result(headers);
         match self.body_of_answer(headers) {
             Body::Other => forward([]),
             // Clients read no body there.
@@ -155,6 +157,10 @@ impl Answering {
                 let stream = EventStream::new(self.policy.max_response);
                 self.state = ResponseState::Events { stream, failed };
                 forward([remove(LENGTH)])
+            }
+            Body::Message { .. } if large.is_some() => {
+                let refusal = large.unwrap_or_else(|| self.too_large());
+                self.replace_answer(headers, false, &refusal, record)
             }
             Body::Message { failed } if self.announces_too_much(headers) => {
                 if self.must_be_read(failed) {
@@ -277,9 +283,12 @@ impl Answering {
 
     /// A held message grew to so many bytes, and has not ended: its bytes are read once it has.
     pub(crate) fn response_grows(&mut self, size: usize, record: &mut Record) -> Step {
-        let step = match self.state {
-            ResponseState::Message { failed } if size > self.policy.max_response => {
-                self.message_too_large(failed, record)
+        let step = match (&self.state, self.body_too_large(ResultSize::AtLeast(size))) {
+            (ResponseState::Message { failed }, Some(refusal)) => {
+                self.answer_error(*failed, &refusal, record)
+            }
+            (ResponseState::Message { failed }, None) if size > self.policy.max_response => {
+                self.message_too_large(*failed, record)
             }
             _ => Step::Hold,
         };
@@ -314,7 +323,10 @@ impl Answering {
                 self.pass_chunk(body, rest)
             }
             ResponseState::Message { failed } if body.len() > self.policy.max_response => {
-                self.message_too_large(failed, record)
+                match self.body_too_large(ResultSize::Bytes(body.len())) {
+                    Some(refusal) => self.answer_error(failed, &refusal, record),
+                    None => self.message_too_large(failed, record),
+                }
             }
             ResponseState::Message { .. } if body.is_empty() && self.is_acknowledgement() => {
                 self.answer(None, None)
@@ -336,7 +348,11 @@ impl Answering {
     fn must_inspect(&self) -> bool {
         // With an id of the filter, the client would wait for its own.
         let restores_id = self.request.renamed.is_some();
-        self.inspect.lists || self.inspect.results || restores_id || self.withholds_errors()
+        self.inspect.lists
+            || self.inspect.results
+            || self.inspect.max_result.is_some()
+            || restores_id
+            || self.withholds_errors()
     }
 
     /// The same for a message. `failed`: its status is an error.
@@ -411,12 +427,20 @@ impl Answering {
         self.answer((!failed).then_some("502"), Some(error))
     }
 
-    /// Notes that the answer is not passed, and says so as JSON-RPC.
-    fn upstream_error(&self, refusal: &Refusal, record: &mut Record) -> Vec<u8> {
+    /// Notes that the answer is not passed.
+    fn note_withheld_answer(&self, refusal: &Refusal, record: &mut Record) {
         let mut decision = refusal.decision();
         let before = std::mem::take(&mut record.decision.evidence);
         decision.evidence.splice(0..0, before);
         record.decide(self.policy.mode, decision);
+    }
+
+    /// Notes that the answer is not passed, and says so as JSON-RPC.
+    fn upstream_error(&self, refusal: &Refusal, record: &mut Record) -> Vec<u8> {
+        self.note_withheld_answer(refusal, record);
+        if matches!(refusal, Refusal::ResultTooLarge(..)) {
+            return self.large_result(refusal, self.request.id.as_deref());
+        }
         let code = if *refusal == Refusal::NotOwned {
             403
         } else {

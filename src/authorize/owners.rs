@@ -3,7 +3,7 @@
 use super::{Denial, Target, sign_in};
 use mcp::uri_template::expand;
 use oauth::Identity;
-use policy::{NotOwned, Policy, ResourceRule, is_plain_uri};
+use policy::{NamedOwner, NotOwned, Policy, ResourceRule, is_plain_uri};
 
 /// Checks that the URI of a resource names the caller, by all rules for it. For a template, one of its URIs
 /// must name the caller.
@@ -12,8 +12,7 @@ pub(super) fn owned(
     identity: &Identity,
     target: Target<'_>,
 ) -> Result<(), Denial> {
-    for rule in rules(policy, identity, target) {
-        let owner = &rule.owner;
+    for (rule, owner) in rules(policy, identity, target) {
         let checked = match target {
             Target::ResourceTemplate(template) => {
                 let own = owner.is.of(identity);
@@ -64,18 +63,21 @@ pub fn may_complete<'v>(
     }
     let uri = expand(template, filled_in).filter(|uri| is_plain_uri(uri));
     let uri = uri.ok_or(Denial::OddUri)?;
-    rules.try_for_each(|rule| {
-        let checked = rule.owner.check(&uri, identity);
+    rules.try_for_each(|(rule, owner)| {
+        let checked = owner.check(&uri, identity);
         checked.map_err(|error| denial(rule, error))
     })
 }
 
+/// The rules about the owner of a target.
 fn rules<'p>(
     policy: &'p Policy,
     identity: &Identity,
     target: Target<'_>,
-) -> impl Iterator<Item = &'p ResourceRule> {
-    policy.resources.iter().filter(move |rule| match target {
+) -> impl Iterator<Item = (&'p ResourceRule, &'p NamedOwner)> {
+    let all = policy.resources.iter();
+    let about_owners = all.filter_map(|rule| Some((rule, rule.owner.as_ref()?)));
+    about_owners.filter(move |(rule, _)| match target {
         Target::Resource(uri) => rule.pattern.matches(uri, identity),
         Target::ResourceTemplate(template) => rule.pattern.may_cover_template(template, identity),
         Target::Server | Target::Tool(_) | Target::Prompt(_) => false,

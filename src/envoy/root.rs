@@ -14,6 +14,7 @@ use super::signature_check;
 use super::stream::StreamContext;
 use crate::accounts::token_exchange::TokenExchanger;
 use crate::accounts::{Clients, Random};
+use crate::consent::webhook::WebhookKeys;
 use crate::credential::Credential;
 use crate::engine::{Engine, Secrets};
 use crate::held::HeldBytes;
@@ -158,6 +159,9 @@ fn secrets(policy: &Policy) -> Result<Secrets, PolicyError> {
         clients: Rc::new(Clients::of(policy, &environment)?),
         random: Random(random),
         exchanger,
+        webhook_keys: WebhookKeys::of(policy, variable, |key, error| {
+            PolicyError::new(key, error.to_string())
+        })?,
     })
 }
 

@@ -112,5 +112,6 @@ fn about_call(
         connection: None,
         client: Some(call.client).filter(|client| !client.is_empty()),
         tool: Some(call.tool),
+        approval: None,
     }
 }

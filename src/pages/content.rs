@@ -1,9 +1,13 @@
 //! The pages as HTML: without scripts, without content of other sites, readable on a phone.
 
+mod approvals;
 mod call;
 
 use std::time::Duration;
 
+pub(super) use self::approvals::{
+    ApprovalsPage, WaitingCall, answered_url, choose_issuer, no_approver, sign_in_again,
+};
 pub(super) use self::call::{CallPage, answered};
 use super::PageRefusal;
 use super::html::{Html, page};

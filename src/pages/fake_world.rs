@@ -53,6 +53,8 @@ pub(crate) struct World {
     pub puts: Vec<base::store::StoreRecord>,
     /// The `sid` of ID tokens.
     pub sid: Option<&'static str>,
+    /// Further claims of ID tokens, by user.
+    pub claims: BTreeMap<String, Value>,
     /// Whether the issuer's keys can be fetched.
     pub keys: bool,
     /// Whether the store fails to write what may be there already.
@@ -85,6 +87,7 @@ impl World {
             calls: Vec::new(),
             puts: Vec::new(),
             sid: None,
+            claims: BTreeMap::new(),
             keys: true,
             puts_fail: false,
             before_create: None,
@@ -216,6 +219,7 @@ impl World {
                 self.fetch(fetch);
                 Outcome::Work(Worked::Done)
             }
+            Effect::Client => Outcome::Client(oauth::ClientNetwork::UNKNOWN),
             other => panic!("{other:?}"),
         }
     }
@@ -250,7 +254,8 @@ impl World {
 
     /// Lets the issuer's token endpoint answer for a user.
     pub(crate) fn answer_sign_in(&mut self, user: &str, nonce: &str) {
-        let id_token = id_token(user, nonce, self.sid, self.now);
+        let more = self.claims.get(user).cloned().unwrap_or_default();
+        let id_token = id_token(user, nonce, (self.sid, &more), self.now);
         let body = json!({"access_token": "x", "token_type": "Bearer", "id_token": id_token});
         self.answer(200, &body);
     }
@@ -336,13 +341,16 @@ fn key_set() -> String {
     KEY.key_set().to_string()
 }
 
-fn id_token(user: &str, nonce: &str, sid: Option<&str>, now: u64) -> String {
+fn id_token(user: &str, nonce: &str, (sid, more): (Option<&str>, &Value), now: u64) -> String {
     let mut claims = json!({
         "iss": "https://login.example.com", "sub": user, "aud": "mcp-pages", "nonce": nonce,
         "iat": now, "exp": now + 300, "preferred_username": format!("{user}@example.com"),
     });
     if let Some(sid) = sid {
         claims["sid"] = sid.into();
+    }
+    for (name, value) in more.as_object().into_iter().flatten() {
+        claims[name] = value.clone();
     }
     KEY.sign(&json!({}), &claims).unwrap()
 }

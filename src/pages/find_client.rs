@@ -247,5 +247,6 @@ pub(super) fn document(context: &PageContext) -> Result<PageOutcome, PageRefusal
         connection: None,
         client: None,
         tool: None,
+        approval: None,
     })
 }

@@ -25,6 +25,11 @@ button{display:block;width:100%;margin:1.5rem 0;padding:.875rem 1rem;border:0;bo
 background:#2563eb;color:#fff;font:inherit;font-weight:600;cursor:pointer}\
 button+button{margin-top:-.5rem;background:none;color:var(--ink);box-shadow:inset 0 0 0 1px var(--quiet)}\
 .long{max-height:12rem;overflow:auto}\
+h2{font-size:1.125rem;line-height:1.3;margin:0 0 .75rem}\
+article{margin:0 0 1.5rem;padding:1.25rem 1.25rem 0;border:1px solid var(--edge);border-radius:.75rem}\
+dl{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1rem;margin:0 0 1rem}\
+dt{color:var(--quiet)}dd{margin:0}\
+[role=status]{padding:.75rem 1rem;border:1px solid var(--edge);border-left:4px solid var(--link);border-radius:.5rem}\
 .ask button{animation:wait 1s step-end}\
 @media(hover:hover){html:hover .ask button{animation-name:wait-again}}\
 @keyframes wait{from{pointer-events:none;opacity:.5}}\
@@ -85,6 +90,30 @@ impl Html {
         self.open("<pre dir=\"ltr\" class=\"long\" tabindex=\"0\">")
             .text(text)
             .open("</pre>")
+    }
+
+    /// The start of a part with a heading of its own.
+    pub(super) fn article(&mut self, number: usize, heading: &str) -> &mut Self {
+        let heading = escaped(heading);
+        let _ = write!(
+            self.body,
+            "<article aria-labelledby=\"call-{number}\"><h2 id=\"call-{number}\"><bdi>{heading}</bdi></h2>"
+        );
+        self
+    }
+
+    /// A button that answers for the part with this number.
+    pub(super) fn answer_button(
+        &mut self,
+        number: usize,
+        value: &'static str,
+        text: &'static str,
+    ) -> &mut Self {
+        let _ = write!(
+            self.body,
+            "<button name=\"answer\" value=\"{value}\" aria-describedby=\"call-{number}\">{text}</button>"
+        );
+        self
     }
 
     /// A hidden field of a form.

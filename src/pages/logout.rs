@@ -36,6 +36,7 @@ pub(super) async fn log_out(context: &PageContext, request: &PageRequest) -> Pag
         connection: None,
         client: None,
         tool: None,
+        approval: None,
     }
 }
 

@@ -13,9 +13,22 @@ pub enum PageRefusal {
     /// The resource did not name the account of the token.
     #[error("The account could not be read. Nothing was connected.")]
     Account,
+    /// The question to another person was answered, or has expired.
+    #[error(
+        "This call does not wait for an answer any more: it was answered, or its time is over."
+    )]
+    ApprovalClosed,
+    /// The user may not approve calls, or not this one.
+    #[error(
+        "You cannot answer for this call. It needs another person of the caller's organization."
+    )]
+    Approver,
     /// The redirect from the authorization server has an error.
     #[error("The other side did not allow it. Nothing was connected.")]
     Authorization,
+    /// The person did not allow the call of another user.
+    #[error("the call of another user was not allowed")]
+    CallDenied,
     /// The user cannot withdraw the yes: the call was made.
     #[error("Your assistant has made the call already.")]
     CallMade,
@@ -73,6 +86,9 @@ pub enum PageRefusal {
     /// The authorization request began in another browser.
     #[error("This answer is not for this browser. Open the link again.")]
     OtherBrowser,
+    /// The user cannot answer for an own call.
+    #[error("This call is your own. Another person has to answer for it.")]
+    OwnCall,
     /// The link is for another user.
     #[error("This link is for another user.")]
     OtherUser,
@@ -113,7 +129,10 @@ impl PageRefusal {
     pub fn reason(self) -> Reason {
         match self {
             Self::Account => Reason::AccountUnknown,
+            Self::ApprovalClosed => Reason::QuestionClosed,
+            Self::Approver => Reason::ApproverNotAllowed,
             Self::Authorization => Reason::AuthorizationFailed,
+            Self::CallDenied => Reason::CallDenied,
             Self::CallMade => Reason::CallAlreadyMade,
             Self::ConversationEnded => Reason::ConversationEnded,
             Self::Declined => Reason::ConnectionDeclined,
@@ -145,6 +164,7 @@ impl PageRefusal {
             Self::Origin => Reason::OriginNotAllowed,
             Self::OtherBrowser => Reason::OtherBrowser,
             Self::OtherUser => Reason::OtherUser,
+            Self::OwnCall => Reason::OwnCall,
             Self::Random => Reason::RandomnessUnavailable,
             Self::Registration(error) => match error {
                 RegistrationError::Refused => Reason::RegistrationRefused,

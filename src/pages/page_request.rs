@@ -23,6 +23,10 @@ pub(super) enum Page {
     Confirm,
     /// The user's answer on that page.
     Answer,
+    /// The page with the calls that wait for the user's approval.
+    Approvals,
+    /// The user's answer on that page.
+    Decide,
     /// The user signs in as another user.
     SignIn,
     /// The redirect from the sign-in at the issuer.
@@ -36,6 +40,8 @@ pub(super) enum Page {
 /// A request for a page.
 pub(super) struct PageRequest {
     pub(super) page: Page,
+    /// Whether it asks to act with another identity (`view_as`).
+    pub(super) asks_view: bool,
     parameters: Vec<(String, String)>,
     cookies: Vec<(String, String)>,
 }
@@ -55,7 +61,8 @@ impl PageRequest {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let method = one(":method")?.unwrap_or_default();
         let page = page(path, method)?;
-        if matches!(page, Page::Go | Page::Answer) {
+        let is_own_form = matches!(page, Page::Go | Page::Answer | Page::Decide);
+        if is_own_form {
             check_own_form(headers, origin)?;
         } else if page == Page::Logout {
             check_form(headers)?;
@@ -63,16 +70,17 @@ impl PageRequest {
             return Err(PageRefusal::Request);
         }
         let parameters = match page {
-            Page::Go | Page::Answer | Page::Logout if !query.is_empty() => {
-                return Err(PageRefusal::Request);
-            }
-            Page::Go | Page::Answer | Page::Logout => body,
+            Page::Logout if !query.is_empty() => return Err(PageRefusal::Request),
+            _ if is_own_form && !query.is_empty() => return Err(PageRefusal::Request),
+            Page::Logout => body,
+            _ if is_own_form => body,
             _ => query.as_bytes(),
         };
         if parameters.len() > MAX_PARAMETERS_BYTES {
             return Err(PageRefusal::Request);
         }
         Ok(Self {
+            asks_view: false,
             page,
             parameters: form_urlencoded::parse(parameters).into_owned().collect(),
             cookies: cookies(headers),
@@ -131,8 +139,12 @@ fn page(path: &str, method: &str) -> Result<Page, PageRefusal> {
         ("connect", "POST") => return Ok(Page::Go),
         ("confirm", "GET" | "HEAD") => return Ok(Page::Confirm),
         ("confirm", "POST") => return Ok(Page::Answer),
+        ("approvals", "GET" | "HEAD") => return Ok(Page::Approvals),
+        ("approvals", "POST") => return Ok(Page::Decide),
         ("logout", "POST") => return Ok(Page::Logout),
-        ("client.json" | "connect" | "confirm" | "logout", _) => return Err(PageRefusal::Method),
+        ("client.json" | "connect" | "confirm" | "approvals" | "logout", _) => {
+            return Err(PageRefusal::Method);
+        }
         ("sign-in", _) => Page::SignIn,
         ("signed-in", _) => Page::SignedIn,
         _ => match name.strip_prefix("callback/") {

@@ -21,6 +21,9 @@ use policy::{PAGES, Policy};
 /// How long a link, a sign-in in a browser, a form, or an authorization request is valid.
 pub(super) const LIFETIME: Duration = Duration::from_secs(600);
 
+/// The path of the page with the calls that wait for approval.
+pub(super) const APPROVALS: &str = "/.mcp-auth/approvals";
+
 /// Seals and opens values of one MCP server. The user is inside the value: the filter does not know the
 /// user of a page before it opens the value.
 #[derive(Clone, Copy)]
@@ -59,6 +62,23 @@ pub(super) enum LinkPurpose {
     },
     /// Answer the question about a call. Its record has this key.
     Answer { question: Key },
+    /// See the calls that wait for approval. The link is for all users of the issuer.
+    Approvals,
+    /// Answer for the call of another user, after one more sign-in.
+    Decide(Decided),
+}
+
+/// An answer for the call of another user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Decided {
+    /// The user id of the caller.
+    pub(super) caller: String,
+    /// The record of the question.
+    pub(super) question: Key,
+    /// The id of the question.
+    pub(super) id: String,
+    /// Whether the call may be made.
+    pub(super) yes: bool,
 }
 
 /// The signed-in user of a browser.
@@ -68,6 +88,12 @@ pub(super) struct BrowserUser {
     pub(super) user: String,
     /// The user's name on pages.
     pub(super) name: String,
+    /// The organization, as the ID token names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) organization: Option<String>,
+    /// The roles in the ID token that approve calls.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) roles: Vec<String>,
     /// The session at the issuer, if its ID tokens name sessions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) session: Option<String>,
@@ -87,6 +113,18 @@ pub(super) struct ConnectForm {
 pub(super) struct AnswerForm {
     /// The question on the page, by the time it was asked.
     pub(super) question: u64,
+    pub(super) expires: UnixTime,
+}
+
+/// The form that answers for the call of another user. Sealed with the browser's sign-in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ApprovalForm {
+    /// The user id of the caller.
+    pub(super) caller: String,
+    /// The record of the question.
+    pub(super) question: Key,
+    /// The id of the question.
+    pub(super) id: String,
     pub(super) expires: UnixTime,
 }
 
@@ -211,7 +249,7 @@ impl PageLink {
                 connection: connection.clone(),
                 client: client.clone(),
             }),
-            LinkPurpose::Answer { .. } => None,
+            LinkPurpose::Answer { .. } | LinkPurpose::Approvals | LinkPurpose::Decide(_) => None,
         }
     }
 
@@ -224,7 +262,7 @@ impl PageLink {
                 user: self.user.clone(),
                 key: question.clone(),
             }),
-            LinkPurpose::Connect { .. } => None,
+            LinkPurpose::Connect { .. } | LinkPurpose::Approvals | LinkPurpose::Decide(_) => None,
         }
     }
 
@@ -232,7 +270,7 @@ impl PageLink {
     pub(super) fn connection(&self) -> Option<&str> {
         match &self.purpose {
             LinkPurpose::Connect { connection, .. } => Some(connection),
-            LinkPurpose::Answer { .. } => None,
+            LinkPurpose::Answer { .. } | LinkPurpose::Approvals | LinkPurpose::Decide(_) => None,
         }
     }
 
@@ -249,6 +287,8 @@ impl PageLink {
         let page = match self.purpose {
             LinkPurpose::Connect { .. } => "connect",
             LinkPurpose::Answer { .. } => "confirm",
+            // Its user is the one who signs in.
+            LinkPurpose::Approvals | LinkPurpose::Decide(_) => return APPROVALS.to_owned(),
         };
         format!("{PAGES}{page}?ticket={sealed}")
     }
@@ -311,6 +351,7 @@ expires!(
     BrowserUser,
     ConnectForm,
     AnswerForm,
+    ApprovalForm,
     AuthorizationRequest
 );
 pub(super) use expires;

@@ -1,10 +1,11 @@
 //! Signing in on the pages, with the issuer of the link (OpenID Connect, authorization code with PKCE).
 
 use super::page_request::PageRequest;
-use super::sealed::{BrowserUser, PageLink, random_text};
+use super::sealed::{AuthorizationRequest, BrowserUser, LinkPurpose, PageLink, random_text};
 use super::tries::Try;
 use super::{
-    PageContext, PageOutcome, PageRefusal, USER_COOKIE, content, redirect_uri, set_cookie,
+    PageContext, PageOutcome, PageRefusal, USER_COOKIE, approvals, content, redirect_uri,
+    set_cookie,
 };
 use crate::reasons::Approval;
 use base::seal::Purpose;
@@ -23,6 +24,22 @@ pub(super) fn begin(
     link: PageLink,
     again: bool,
 ) -> Result<PageOutcome, PageRefusal> {
+    let (authorization, url, cookie) = start(context, request, link, again)?;
+    let mut reply = content::redirect(url);
+    reply.headers.push(("set-cookie", cookie));
+    Ok(PageOutcome {
+        user: None,
+        ..PageOutcome::of_connection(reply, Approval::SignInStarted, &authorization.link)
+    })
+}
+
+/// A new authorization request at the issuer of a link, its URL, and the cookie of the browser.
+pub(super) fn start(
+    context: &PageContext,
+    request: &PageRequest,
+    link: PageLink,
+    again: bool,
+) -> Result<(AuthorizationRequest, String, String), PageRefusal> {
     let (_, sign_in) = context.sign_in(&link)?;
     let (authorization, state, cookie) =
         context.new_authorization_request(request, link, Purpose::SignIn, None)?;
@@ -36,12 +53,7 @@ pub(super) fn begin(
         sign_in_again: again,
     };
     let url = url.of(&sign_in.client).ok_or(PageRefusal::Link)?;
-    let mut reply = content::redirect(url);
-    reply.headers.push(("set-cookie", cookie));
-    Ok(PageOutcome {
-        user: None,
-        ..PageOutcome::of_connection(reply, Approval::SignInStarted, &authorization.link)
-    })
+    Ok((authorization, url, cookie))
 }
 
 /// The redirect from the issuer, which identifies the user. The page of the link checks whether the link is
@@ -84,14 +96,28 @@ pub(super) async fn came_back(
         issuer: link.issuer.clone(),
         user: token.user().to_owned(),
         name: crate::audit::name(token.name()),
+        organization: token.organization().map(str::to_owned),
+        // A person who acts with another identity approves nothing.
+        roles: match token.asks_view() || request.asks_view {
+            true => Vec::new(),
+            false => context.policy.approving_roles(token.roles()),
+        },
         session: token.session().map(str::to_owned),
         id: random_text(context.random)?,
         expires: context.expires(),
     };
     let cookie = context.seals().seal(Purpose::Browser, &[], &user);
+    let cookie = set_cookie(USER_COOKIE, &cookie);
+    if let LinkPurpose::Decide(decided) = &link.purpose {
+        if !user.is_of(link) {
+            return Err(PageRefusal::OtherUser);
+        }
+        let mut outcome = approvals::decide(context, &user, decided).await?;
+        outcome.reply.headers.push(("set-cookie", cookie));
+        return Ok(outcome);
+    }
     let sealed = context.seals().seal(Purpose::Ticket, &[], link);
     let mut reply = content::redirect(link.target(&sealed));
-    let cookie = set_cookie(USER_COOKIE, &cookie);
     reply.headers.push(("set-cookie", cookie));
     Ok(PageOutcome {
         user: Some((user.issuer, user.user)),

@@ -60,6 +60,7 @@ impl PageContext {
             user: Some((user.browser.issuer, user.browser.user)),
             client: None,
             tool: None,
+            approval: None,
         }))
     }
 

@@ -1,5 +1,6 @@
 //! The pages in a fake world of browsers, an issuer and a resource.
 
+mod approvals;
 mod attacks;
 mod confirm;
 mod connect;

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::sealed::{AuthorizationRequest, digest};
+use super::sealed::{AuthorizationRequest, LinkPurpose, digest};
 use super::{PageContext, PageRefusal};
 use crate::accounts::shared_record::{Entries, SharedRecord};
 use base::seal::{Owner, Purpose};
@@ -14,6 +14,9 @@ use base::time::UnixTime;
 const MAX_TRIES_OF_LINK: usize = 8;
 /// The number of codes that are redeemed for the links of one user, in the lifetime of a link.
 const MAX_TRIES_OF_USER: usize = 24;
+/// The same for a person who answers for calls, with a sign-in for each, and for all people who begin to do so
+/// from one network.
+const MAX_TRIES_OF_APPROVER: usize = 120;
 
 /// The try of a `state`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,21 +63,38 @@ impl PageContext {
             link: digest(&sealed),
             expires: authorization.expires,
         };
+        let (most_of_link, most, network) = match link.purpose {
+            // The user is not known before the sign-in.
+            LinkPurpose::Approvals => {
+                let network = self.effects.client().await.name();
+                (MAX_TRIES_OF_APPROVER, MAX_TRIES_OF_APPROVER, network)
+            }
+            LinkPurpose::Decide(_) => (MAX_TRIES_OF_LINK, MAX_TRIES_OF_APPROVER, String::new()),
+            LinkPurpose::Connect { .. } | LinkPurpose::Answer { .. } => {
+                (MAX_TRIES_OF_LINK, MAX_TRIES_OF_USER, String::new())
+            }
+        };
         let take = |tries: &mut Tries| {
             let tries = &mut tries.0;
             if tries.iter().any(|other| other.request == tried.request) {
                 return Ok(Try::Again);
             }
             let of_link = tries.iter().filter(|other| other.link == tried.link);
-            if of_link.count() >= MAX_TRIES_OF_LINK || tries.len() >= MAX_TRIES_OF_USER {
+            if of_link.count() >= most_of_link || tries.len() >= most {
                 return Err(PageRefusal::TooManyTries);
             }
             tries.push(tried.clone());
             Ok(Try::First)
         };
-        let owner = [self.policy.resource.as_str(), &link.issuer, &link.user];
+        let owner = [
+            self.policy.resource.as_str(),
+            &link.issuer,
+            &link.user,
+            &network,
+        ];
+        let named = owner.get(..if network.is_empty() { 3 } else { 4 });
         let record = SharedRecord {
-            key: Key::of(RecordKind::Tries, &owner, &[]),
+            key: Key::of(RecordKind::Tries, named.unwrap_or_default(), &[]),
             purpose: Purpose::Tries,
             owner: Owner {
                 resource: &self.policy.resource,

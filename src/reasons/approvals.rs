@@ -28,7 +28,7 @@ Approval: &'static str,
 "Pages that succeed" {
     SignInStarted "sign_in_started"
         "A page sent the browser to the issuer, where the user signs in." =>
-        "HTTP 303";
+        "HTTP 303, or a page that leads there";
     SignedIn "signed_in"
         "The browser came back from the issuer, and the user is signed in." =>
         "HTTP 303";
@@ -53,6 +53,12 @@ Approval: &'static str,
     AnswerPageShown "answer_page_shown"
         "The user was shown that the question about a call is answered." =>
         "a page, HTTP 200";
+    ApprovalsPageShown "approvals_page_shown"
+        "A person was shown the calls of other users that wait for approval." =>
+        "a page, HTTP 200";
+    CallApproved "call_approved"
+        "A person allowed a call of another user." =>
+        "HTTP 303";
     ClientDocumentPublished "client_document_published"
         "An authorization server asked for the filter's client metadata document." =>
         "the document, HTTP 200";

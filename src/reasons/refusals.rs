@@ -436,6 +436,28 @@ Reason: Refused,
         "The user did not agree to this call." =>
         blocked("user", Error(200, 403), "the user did not agree to this call",
             "nothing: the user's answer is final for this call");
+    ApprovalNeeded "approval_needed"
+        "The policy wants another person to allow this call first. That person has not answered yet." =>
+        needs_review("approval", FailedCall,
+            "the call waits for approval: another person of the organization, with the role `{role}`, has to \
+             allow it at {url} within {minutes} minutes; then send the same call again, with exactly the same \
+             arguments",
+            "a person with the role `{role}` answers at {url}; then send the same call again");
+    ApprovalDenied "approval_denied"
+        "Another person did not allow this call." =>
+        blocked("approval", FailedCall,
+            "the call was not approved: the person who was asked did not allow it, and it was not made",
+            "nothing: the answer is final for this call; another call is asked about anew");
+    ApprovalOrganizationMissing "approval_organization_missing"
+        "Another person has to allow the call, and the caller's token does not name its organization." =>
+        blocked("token", FailedCall,
+            "the call needs the approval of another person of your organization, and your token names none",
+            "let the issuer write the claim of `identity.organization`");
+    ApprovalsFull "approvals_full"
+        "The caller has 8 calls that wait for another person, or its organization has 64." =>
+        needs_review("approval", FailedCall,
+            "too many calls wait for approval already; try again when they were answered",
+            "let the people who are asked answer the open calls");
     ConfirmationUnsupported "confirmation_unsupported"
         "The user has to agree, clients of this protocol version cannot be asked, and there is no page \
          to ask on." =>
@@ -479,6 +501,12 @@ Reason: Refused,
         "The server's answer cannot be read in one way only, or is not what the request asks for." =>
         blocked("response", Error(502, INTERNAL_ERROR), "the server's answer cannot be checked",
             "look at what the server answers: strict JSON or an event stream, not compressed");
+    ResultTooLarge "result_too_large"
+        "The result is larger than `max_result` of its tool, prompt or resource." =>
+        blocked("response", FailedCall,
+            "the result has {size} bytes, and at most {limit} are passed on; ask for less: fewer items, fewer \
+             fields, or one page at a time",
+            "ask for a smaller part, or raise `max_result`");
     UpstreamAnswerTooLarge "upstream_answer_too_large"
         "The server's answer, or an event of its event stream, has to be read because of a rule, and is larger \
          than `max_response`." =>
@@ -624,6 +652,20 @@ Reason: Refused,
         "The question on the page was answered, or was not answered in time." =>
         blocked("request", Page(410), "the question is answered, or its time is over",
             "call the tool again for a new link");
+    ApproverNotAllowed "approver_not_allowed"
+        "The user who signed in may not answer: without the role, of another organization, or with another \
+         identity (`view_as`)." =>
+        blocked("token", Page(403), "the user who signed in may not approve calls, or not this one",
+            "sign in as a person with the role of `confirm.by`; the ID token must have the claims of \
+             `identity.roles` and `identity.organization`");
+    OwnCall "own_call"
+        "The user who signed in is the caller, who never approves an own call." =>
+        blocked("request", Page(403), "the caller cannot approve its own call",
+            "let another person approve it");
+    CallDenied "call_denied"
+        "A person was asked about a call of another user, and did not allow it." =>
+        blocked("request", Page(303), "the call of another user was not allowed",
+            "nothing: the caller hears of it at the next try");
     IdTokenInvalid "id_token_invalid"
         "The ID token is not the answer to this sign-in." =>
         blocked("request", Page(502), "{error}",

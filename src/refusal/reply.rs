@@ -100,7 +100,11 @@ fn text_for_model(refusal: &Refusal) -> String {
         Refusal::Denied(Denial::Condition {
             error: ConditionError::Budget,
             ..
-        }) => return refusal.summary(),
+        })
+        | Refusal::ApprovalDenied
+        | Refusal::ApprovalNeeded(_)
+        | Refusal::ApprovalOrganization
+        | Refusal::ApprovalsFull => return refusal.summary(),
         Refusal::Denied(Denial::Condition { message, .. }) => message.as_deref(),
         _ => None,
     };
@@ -111,11 +115,16 @@ fn text_for_model(refusal: &Refusal) -> String {
 /// The result of a call that failed. Models read it, and rarely read errors of the protocol (MCP 2025-11-25
 /// "Error Handling").
 fn fail_call(text: &str, id: &[u8], era: Era) -> Reply {
+    result(id, &failed_result(text, era))
+}
+
+/// The result of a tool that says only that the call failed, and why.
+pub fn failed_result(text: &str, era: Era) -> Value {
     let mut result = json!({"content": [{"type": "text", "text": text}], "isError": true});
     if let (Era::Modern, Some(result)) = (era, result.as_object_mut()) {
         result.insert("resultType".to_owned(), json!("complete"));
     }
-    self::result(id, &result)
+    result
 }
 
 /// A question to the user instead of the result.

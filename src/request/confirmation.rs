@@ -11,6 +11,7 @@ use super::opened_ids::OpenedState;
 use super::understand::{Understood, arguments_in};
 use crate::accounts::vault::{ConversationId, client_of};
 use crate::authorize::Target;
+use crate::consent::approval::ApprovalRequest;
 use crate::consent::call_question::{AskedCall, QuestionPlace};
 use crate::consent::elicitation::{Action, Elicitation, How, action};
 use crate::consent::{ShownArguments, shown_tool};
@@ -25,7 +26,7 @@ use base::time::UnixTime;
 use mcp::capabilities::ElicitationCapability;
 use mcp::message::MessageError;
 use mcp::method::Era;
-use policy::{Mode, Operation};
+use policy::{Mode, Operation, approval_for};
 
 /// The time to answer.
 pub(super) const TIME_TO_ANSWER: Duration = Duration::from_secs(600);
@@ -62,6 +63,10 @@ pub(crate) enum Consent {
     NotNeeded,
     /// Given in the client.
     Given(Agreement),
+    /// Given before the server asked something during the call, by the user or in an approval.
+    GivenBefore(Agreement, &'static str),
+    /// Asked of another person.
+    OfPerson(Box<ApprovalRequest>),
     /// Asked for on a page.
     OnPage(Box<(QuestionPlace, AskedCall)>),
 }
@@ -103,7 +108,7 @@ impl Answered {
 
 impl Authenticated {
     /// The client that a confirmation is bound to. Empty if the policy binds it to none.
-    fn client(&self) -> &str {
+    pub(super) fn client(&self) -> &str {
         let policy = self.request.policy();
         self.caller
             .token()
@@ -121,22 +126,31 @@ impl Authenticated {
         sent: &[u8],
     ) -> Result<Consent, Refusal> {
         let policy = self.request.policy();
-        let is_needed = operations.iter().any(|operation| operation.confirm);
+        let approval = approval_for(operations);
+        let is_needed = approval.is_some() || operations.iter().any(|operation| operation.confirm);
         let (Target::Tool(tool), true, Mode::Enforce) = (target, is_needed, policy.mode) else {
             return Ok(Consent::NotNeeded);
         };
         match state {
+            // The caller's own yes is no approval.
             Some(OpenedState::Own(Answered {
                 agreement: Some(agreement),
                 ..
-            })) => return Ok(Consent::Given(agreement.clone())),
-            // The server's question belongs to a call that the user agreed to once.
-            Some(OpenedState::Servers { next, .. }) => return Ok(Consent::Given(next.clone())),
+            })) if approval.is_none() => return Ok(Consent::Given(agreement.clone())),
+            // The server's question belongs to a call that was agreed to once.
+            Some(OpenedState::Servers { next, .. }) => {
+                let source = approval.map_or("user", |_| "approval");
+                return Ok(Consent::GivenBefore(next.clone(), source));
+            }
             _ => {}
         }
         let arguments = arguments_in(policy, sent).map_err(Refusal::Message)?;
         let shown = ShownArguments::of(&arguments).map_err(|_| Refusal::TooLongToShow)?;
         let shown_name = shown_tool(tool).map_err(|_| Refusal::TooLongToShow)?;
+        if let Some(rule) = approval {
+            let request = self.approval_request(rule, tool, &arguments, shown)?;
+            return Ok(Consent::OfPerson(Box::new(request)));
+        }
         if understood.message.params.elicitation.form && understood.era == Era::Modern {
             let state = self.seal_question(Agrees::ToTheCall);
             return Err(Refusal::Confirm(Box::new(Elicitation {

@@ -109,9 +109,22 @@ impl Judged {
             single_use,
             elicits,
         } = std::mem::take(&mut self.needs);
+        let mut approval = None;
+        let mut source = "user";
         let (yes, agreement) = match consent {
             Consent::NotNeeded => (None, None),
             Consent::Given(agreement) => (None, Some(agreement)),
+            Consent::GivenBefore(agreement, by) => {
+                source = by;
+                (None, Some(agreement))
+            }
+            Consent::OfPerson(request) => {
+                let accounts = authenticated.accounts()?;
+                let (place, webhook) = (request.place.clone(), request.webhook.clone());
+                let yes = authenticated.approval(&accounts, *request).await?;
+                approval = Some((yes, accounts, place, webhook));
+                (None, None)
+            }
             Consent::OnPage(question) => {
                 let accounts = authenticated.accounts()?;
                 let (place, call) = *question;
@@ -121,7 +134,11 @@ impl Judged {
                 (Some((yes, tool, accounts)), None)
             }
         };
-        let agreed = || Evidence::new("user", "agreed to this call");
+        let summary = match source {
+            "user" => "agreed to this call",
+            _ => "this call was approved before the server's question",
+        };
+        let agreed = || Evidence::new(source, summary);
         if agreement.is_some() {
             self.approval.evidence.push(agreed());
         }
@@ -146,6 +163,10 @@ impl Judged {
             let used = use_yes(&accounts, yes).await;
             used.map_err(|error| authenticated.no_agreement(error, &tool, elicits))?;
             self.approval.evidence.push(agreed());
+        }
+        if let Some((yes, accounts, place, webhook)) = approval {
+            let used = authenticated.use_approval(&accounts, yes, &place, webhook.as_ref());
+            self.approval.evidence.push(used.await?);
         }
         if single_use {
             let token = authenticated.caller.token().ok_or(Refusal::NoToken)?;

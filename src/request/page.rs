@@ -53,6 +53,10 @@ impl Request {
         }
         record.client = page.client.as_deref().map(audit::name);
         record.tool = page.tool.as_deref().map(audit::name);
+        if let Some((id, caller)) = page.approval {
+            record.requester = named(&caller);
+            record.approval = Some(id);
+        }
         match page.outcome {
             Ok(reason) => {
                 let page = Evidence::new("request", "a page of the filter's own");

@@ -7,7 +7,7 @@ use crate::limits::MAX_DEPTH;
 use crate::refusal::Refusal;
 use crate::response::inspect::{Inspect, ResultOf};
 use crate::response::server_requests::SealedRequest;
-use crate::response::{request_ids, results};
+use crate::response::{request_ids, result_size, results};
 use mcp::headers::agree;
 use mcp::message::params::Reference;
 use mcp::message::{Message, MessageError, Shape};
@@ -171,6 +171,7 @@ pub(super) fn inspects(
         results: !rules.is_empty(),
         instructions: has_instructions && policy.instructions.is_some(),
         errors,
+        max_result: result_size::limit(policy, result_of),
         ..of_method
     }
 }

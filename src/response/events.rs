@@ -2,7 +2,7 @@
 
 use super::{Answering, ResponseState};
 use crate::audit::Record;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, ResultSize};
 use crate::step::{Forward, Step};
 use base::json::outline;
 use base::time::UnixTime;
@@ -38,8 +38,10 @@ impl Answering {
         }
         match too_large {
             None => self.state = ResponseState::Events { stream, failed },
-            Some(_) if self.must_be_read(failed) => {
-                return self.end_stream(out, &self.too_large(), record);
+            Some(rest) if self.must_be_read(failed) => {
+                let refusal = self.body_too_large(ResultSize::AtLeast(rest.len()));
+                let refusal = refusal.unwrap_or_else(|| self.too_large());
+                return self.end_stream(out, &refusal, record);
             }
             // From here on it passes as it comes.
             Some(rest) => out.extend(rest),

@@ -21,6 +21,8 @@ pub(crate) struct Inspect {
     pub(crate) requests: bool,
     /// The id in it, which is not the client's.
     pub(crate) id: bool,
+    /// The size of the result, which may be at most so many bytes.
+    pub(crate) max_result: Option<usize>,
 }
 
 impl Inspect {

@@ -21,9 +21,37 @@ use mcp::message_ids::may_have_ids;
 use policy::ServerErrors;
 
 impl Answering {
-    /// The changed message for the client. `None`: without changes. The message is read once. Each concern
-    /// sees the changes of the ones before it.
+    /// The changed message for the client. `None`: without changes.
     pub(super) fn inspect_message(
+        &mut self,
+        body: &[u8],
+        failed: bool,
+        now: UnixTime,
+        record: &mut Record,
+    ) -> Result<Option<Vec<u8>>, Refusal> {
+        if self.inspect.max_result.is_none() {
+            return self.inspect_parts(body, failed, now, record);
+        }
+        if let Some(replaced) = self.replace_large_result(body, record) {
+            if self.request.id.is_some() {
+                return Ok(Some(replaced));
+            }
+            // The id is the one that the server knows the request by.
+            let message = read(&ValuesLeft::default(), &replaced);
+            let message = message.map_err(|error| unreadable(error, record))?;
+            let mut changes = Changes::within(ValuesLeft::default());
+            self.restore_id(&message, &mut changes)?;
+            return Ok(Some(changes.apply(&replaced).unwrap_or(replaced)));
+        }
+        let changed = self.inspect_parts(body, failed, now, record)?;
+        let passed = changed.as_deref().unwrap_or(body);
+        let replaced = self.replace_large_task_result(passed, record);
+        Ok(replaced.or(changed))
+    }
+
+    /// The same without regard to its size. The message is read once. Each concern sees the changes of the ones
+    /// before it.
+    fn inspect_parts(
         &mut self,
         body: &[u8],
         failed: bool,

@@ -2,6 +2,7 @@
 
 mod agree;
 mod anonymous;
+mod approvals;
 mod arguments;
 mod asked;
 mod auth_tools;
@@ -19,6 +20,7 @@ mod ids;
 mod instructions;
 mod lists;
 mod local;
+mod max_result;
 mod messages;
 mod metadata;
 mod one_pass;

@@ -1,6 +1,6 @@
 """Fixtures: one stage for each test process, two Envoys for each module, people for each test.
 
-A test module names its sites in `SITES`.
+A test module names its sites in `SITES`, and in `VERSIONS` the replicas with another version of Envoy.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def pair(
 ) -> Iterator[Replicas]:
     """The module's replicas."""
     directory = tmp_path_factory.mktemp(request.module.__name__.rpartition(".")[2])
-    with replicas(directory, everything, request.module.SITES) as running:
+    versions = getattr(request.module, "VERSIONS", None)
+    with replicas(directory, everything, request.module.SITES, versions) as running:
         yield running
 
 

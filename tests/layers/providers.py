@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,11 @@ from ..harness import tokens, web
 PASSWORD = "correct horse"
 
 # Where people sign in to use the MCP server, with the role each has there.
-USERS = {"dana": "support", "erin": "manager"}
+USERS = {"dana": "support", "erin": "manager", "olga": "manager"}
+
+# Where they work.
+ORGANIZATIONS = {"olga": "globex"}
+ORGANIZATION = "acme"
 
 # A user whose name is a script.
 HOSTILE = "\"><script>document.title='owned'</script><img src=x onerror=alert(1)>'&lt;"
@@ -20,6 +25,9 @@ USERS[HOSTILE] = "support"
 
 # The same people at the resource, by the names they have there.
 ACCOUNTS = {"dana": "dana@notes", "erin": "erin@notes", HOSTILE: f"{HOSTILE}@notes"}
+
+# What `login` says of its users, which tests may change.
+CLAIMS_FILE = "claims.json"
 
 # What the MCP server asks of tokens.
 SCOPE = "mcp:use"
@@ -33,9 +41,17 @@ PROGRAM = "provider-with-pages.js"
 def login(directory: Path) -> Provider:
     """Layer one: its access tokens are JWTs, unless said otherwise, for the MCP server they name, at whatever port
     it is."""
-    claims = {name: {"realm_access": {"roles": [role]}} for name, role in USERS.items()}
+    claims = {name: claims_of(name, role) for name, role in USERS.items()}
+    file = directory / CLAIMS_FILE
+    file.write_text(json.dumps(claims))
     resources = {"prefix": "http://127.0.0.1:", "scopes": [SCOPE], "format": "jwt"}
-    return _provider("login", directory, claims, resources, tokens_end_with_session=True)
+    settings: dict[str, Any] = {"tokens_end_with_session": True, "claims_file": str(file)}
+    return _provider("login", directory, claims, resources, **settings)
+
+
+def claims_of(user: str, role: str) -> dict[str, Any]:
+    """What tokens say of a user with this role."""
+    return {"realm_access": {"roles": [role]}, "org_id": ORGANIZATIONS.get(user, ORGANIZATION)}
 
 
 def resource(directory: Path, api: str, scopes: list[str]) -> Provider:

@@ -10,7 +10,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..harness.envoy import Envoy
+from ..harness.envoy import Envoy, binary
 from ..harness.envoy_config import Listener
 from ..harness.waiting import eventually
 from .front import Front
@@ -29,7 +29,15 @@ Site = Callable[[Stage, str], Listener]
 class Replicas:
     """Envoys by the names `a` and `b`; the sites are reached through their fronts."""
 
-    def __init__(self, directory: Path, stage: Stage, sites: dict[str, Site], fronts: dict[str, Front]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        stage: Stage,
+        sites: dict[str, Site],
+        fronts: dict[str, Front],
+        versions: dict[str, str],
+    ) -> None:
+        self.versions = versions
         self.directory, self.clusters, self.fronts = directory, stage.clusters(), fronts
         self.listeners = {name: site(stage, self.url(name)) for name, site in sites.items()}
         self.envoys: dict[str, Envoy] = {}
@@ -46,7 +54,8 @@ class Replicas:
         """Start a replica (again)."""
         directory = self.directory / f"{name}{len(list(self.directory.glob(f'{name}*')))}"
         directory.mkdir()
-        self.envoys[name] = Envoy(directory, self.listeners, self.clusters)
+        executable = binary(self.versions.get(name))
+        self.envoys[name] = Envoy(directory, self.listeners, self.clusters, executable)
         for site, front in self.fronts.items():
             front.ports[name] = self.envoys[name].ports[site]
 
@@ -94,11 +103,13 @@ class Replicas:
 
 
 @contextmanager
-def replicas(directory: Path, stage: Stage, sites: dict[str, Site]) -> Iterator[Replicas]:
-    """Start them, see whether they are well afterwards, and stop them."""
+def replicas(
+    directory: Path, stage: Stage, sites: dict[str, Site], versions: dict[str, str] | None = None
+) -> Iterator[Replicas]:
+    """Start them, each in its version of Envoy, see whether they are well afterwards, and stop them."""
     with ExitStack() as stack:
         fronts = {name: stack.enter_context(closing(Front())) for name in sites}
-        running = Replicas(directory, stage, sites, fronts)
+        running = Replicas(directory, stage, sites, fronts, versions or {})
         stack.callback(running.stop)
         # Each takes seconds to compile the module.
         with ThreadPoolExecutor() as together:

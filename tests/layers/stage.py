@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from ..harness.waiting import eventually
 from . import notes_api, providers
 from .browser import Chromium
 from .etcd import Etcd
+from .hooks import Hooks
 from .landing import Landing
 from .notes_api import NotesApi
 from .notes_server import NotesServer
@@ -43,6 +45,9 @@ class Stage:
     server: NotesServer
     stateless: NotesServer
     landing: Landing
+    hooks: Hooks
+    # What `login` says of its users.
+    claims: Path
 
     def clusters(self) -> dict[str, Cluster]:
         """What Envoy may connect to."""
@@ -53,6 +58,7 @@ class Stage:
             "resource": Cluster(self.resource.port),
             "api": Cluster(urlsplit(self.api.url).port or 0),
             "etcd": Cluster(self.etcd.port),
+            "hooks": Cluster(self.hooks.port),
         }
 
     def policy(self, url: str, **changes: Any) -> Policy:
@@ -71,6 +77,12 @@ class Stage:
         about = {"redirect_uris": [self.landing.url], "grant_types": GRANTS, **metadata}
         return Client(provider, providers.register(provider, **about), self.landing.url)
 
+    def give_role(self, user: str, role: str) -> None:
+        """Change what `login` says of a user from now on."""
+        claims = json.loads(self.claims.read_text())
+        claims[user] = providers.claims_of(user, role)
+        self.claims.write_text(json.dumps(claims))
+
     def account(self, token: str) -> httpx.Response:
         """The resource's answer to a request with this token: whose account it is for, or 401."""
         return web.get(f"{self.api.url}/me", headers={"authorization": f"Bearer {token}"})
@@ -83,6 +95,10 @@ class Stage:
         """Forget what was noted and stored; who is signed in where stays."""
         for each in (self.login, self.resource, self.server, self.stateless):
             each.reset()
+        for user, role in providers.USERS.items():
+            self.give_role(user, role)
+        self.hooks.messages.clear()
+        self.hooks.statuses.clear()
         self.api.notes.clear()
         self.etcd.clear()
 
@@ -103,4 +119,6 @@ def stage(directory: Path) -> Iterator[Stage]:
             server=stack.enter_context(closing(NotesServer(api, stateless=False))),
             stateless=stack.enter_context(closing(NotesServer(api, stateless=True))),
             landing=stack.enter_context(closing(Landing())),
+            hooks=stack.enter_context(closing(Hooks())),
+            claims=directory / providers.CLAIMS_FILE,
         )

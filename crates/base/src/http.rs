@@ -65,6 +65,16 @@ impl Endpoint {
         call
     }
 
+    /// A POST request with JSON and further headers, for a server that answers with nothing to read.
+    pub fn post_signed(&self, body: String, headers: Vec<(&'static str, String)>) -> HttpRequest {
+        let mut call = self.call("POST", "*/*", None);
+        call.headers
+            .push(("content-type", "application/json".to_owned()));
+        call.headers.extend(headers);
+        call.body = body.into_bytes();
+        call
+    }
+
     /// A GET request that asks for a JSON response.
     pub fn get(&self, authorization: Option<&Secret>) -> HttpRequest {
         self.call("GET", "application/json", authorization)

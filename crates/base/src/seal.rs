@@ -62,6 +62,10 @@ pub enum Purpose {
     Client,
     /// A question in the store that the user answers on a page.
     Answer,
+    /// A question to another person about a call, in the store.
+    Approval,
+    /// The open questions of an organization, in the store.
+    OpenApprovals,
     /// What is linked in a conversation, in the store.
     Conversation,
     /// The codes that were redeemed for a user's links, in the store.
@@ -162,6 +166,8 @@ fn associated<'a>(purpose: Purpose, owner: Owner<'a>, bound: &[&'a [u8]]) -> Vec
         Purpose::Question => b"question",
         Purpose::Client => b"client",
         Purpose::Answer => b"answer",
+        Purpose::Approval => b"approval",
+        Purpose::OpenApprovals => b"open approvals",
         Purpose::Conversation => b"conversation",
         Purpose::Tries => b"tries",
     };

@@ -24,6 +24,12 @@ pub enum RecordKind {
     AgreedCall,
     /// The mark of an answered question that was used for a call.
     AnsweredQuestion,
+    /// A question to another person about a call.
+    Approval,
+    /// The mark of an answered question to another person that was used for a call.
+    UsedApproval,
+    /// The open questions of an organization.
+    OpenApprovals,
     /// What is linked in a conversation.
     Conversation,
     /// The mark of a logout token that was used.
@@ -67,6 +73,9 @@ impl RecordKind {
             Self::Account => "account",
             Self::AgreedCall => "agreed call",
             Self::AnsweredQuestion => "answered question",
+            Self::Approval => "approval",
+            Self::UsedApproval => "used approval",
+            Self::OpenApprovals => "open approvals",
             Self::Conversation => "conversation",
             Self::LogoutToken => "logout token",
             Self::Question => "question",
@@ -84,9 +93,15 @@ impl RecordKind {
     fn room(self) -> Room {
         match self {
             Self::LogoutToken | Self::SignOut => Room::Ends,
-            Self::AgreedCall | Self::AnsweredQuestion | Self::Refresh | Self::Used => Room::Marks,
+            Self::AgreedCall
+            | Self::AnsweredQuestion
+            | Self::UsedApproval
+            | Self::Refresh
+            | Self::Used => Room::Marks,
             Self::RequestIds | Self::RunningRequest => Room::Requests,
             Self::Account
+            | Self::Approval
+            | Self::OpenApprovals
             | Self::Conversation
             | Self::Question
             | Self::Registration

@@ -197,6 +197,10 @@ fn needs(policy: &Policy, identity: &Identity, target: Target<'_>) -> Vec<String
                 .confirm
                 .then(|| "the user confirms each call".to_owned()),
         );
+        needs.extend(operation.approval.as_ref().map(|rule| {
+            let role = &rule.role;
+            format!("another person with the role `{role}` approves each call")
+        }));
         needs.extend(
             operation
                 .single_use

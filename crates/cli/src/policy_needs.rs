@@ -1,7 +1,7 @@
 //! What policies need of the proxy: clusters, variables and room to buffer.
 
 use policy::Policy;
-use policy::document::{AuthorizationDocument, Document, UpstreamDocument};
+use policy::document::{AuthorizationDocument, ConfirmDocument, Document, UpstreamDocument};
 use serde_json::Value;
 use url::Url;
 
@@ -113,6 +113,7 @@ impl PolicyNeeds {
         self.buffer = self.buffer.max(policy.envoy_buffer());
         self.add_issuers(prefix, &document);
         self.add_connections(prefix, &document);
+        self.add_webhooks(prefix, &document);
         self.add_upstream(&format!("{prefix}upstream."), &document.upstream, &document);
         if let Some(etcd) = &policy.store {
             let has_host = etcd.authority != etcd.cluster;
@@ -193,6 +194,21 @@ impl PolicyNeeds {
                 }
             }
             self.variables_of(&connection.client_secret_env);
+        }
+    }
+
+    fn add_webhooks(&mut self, prefix: &str, document: &Document) {
+        for (name, tool) in &document.tools {
+            if let ConfirmDocument::Person(approval) = &tool.confirm
+                && let Some(notify) = &approval.notify
+            {
+                let path = format!("{prefix}tools.{name}.confirm.notify.cluster");
+                let server = notify.authority.as_deref();
+                let server = server.and_then(|host| address("https://", Some(host)));
+                self.cluster(&notify.cluster, path, server);
+                self.variable(&notify.key_env);
+                self.keys.push(String::from(&notify.key_env));
+            }
         }
     }
 

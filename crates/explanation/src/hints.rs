@@ -115,7 +115,7 @@ fn owner(decision: &Decision, policy: &Policy) -> Option<String> {
         .find(|rule| *path == format!("resources.{}.owner", rule.pattern.written()))?;
     Some(format!(
         "the owner is what `{}` finds",
-        rule.owner.written()
+        rule.owner.as_ref().map_or("", |owner| owner.written())
     ))
 }
 

@@ -93,6 +93,13 @@ impl ClaimPath {
 }
 
 impl ClaimPaths {
+    /// The role names in a token.
+    pub(super) fn role_names(&self, claims: &Map<String, Value>) -> Result<Vec<String>, WrongForm> {
+        let source = self.roles.as_ref();
+        let roles = source.map(|source| source.list(claims, one)).transpose()?;
+        Ok(roles.unwrap_or_default())
+    }
+
     /// The test user or role that the token asks to act as.
     pub(super) fn view_as(
         &self,
@@ -138,16 +145,12 @@ impl Identity {
         let organization = organization
             .transpose()
             .map_err(malformed("organization"))?;
-        let roles = paths.roles.as_ref();
-        let roles = roles.map(|source| source.list(claims, one));
+        let roles = paths.role_names(claims).map_err(malformed("roles"))?;
         let scopes = paths.scopes.list(claims, split_scopes);
         Ok(Self {
             user: Some(user),
             organization: organization.flatten(),
-            roles: roles
-                .transpose()
-                .map_err(malformed("roles"))?
-                .unwrap_or_default(),
+            roles,
             scopes: scopes.map_err(malformed("scopes"))?,
             actors: Vec::new(),
         })

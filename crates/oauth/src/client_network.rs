@@ -11,6 +11,12 @@ impl ClientNetwork {
     /// The network of all clients without a known address.
     pub const UNKNOWN: Self = Self(None);
 
+    /// A name for records.
+    pub fn name(self) -> String {
+        self.0
+            .map_or_else(String::new, |network| network.to_string())
+    }
+
     /// The network of an address.
     pub fn of(address: IpAddr) -> Self {
         Self(Some(match address.to_canonical() {

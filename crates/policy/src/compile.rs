@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::approval::{ConfirmDocument, check_approvals, compile_approval};
 use super::arguments::{check_names, compile_arguments};
 use super::condition::Condition;
 use super::connections::document::ConnectionDocument;
 use super::connections::{compile_connections, compile_operation, compile_sign_in, name_clients};
-use super::document::{Document, OperationDocument};
+use super::document::{Document, OperationDocument, RoleDocument};
 use super::dpop::compile_dpop;
 use super::error::{Errors, PolicyError};
 use super::issuers::compile_issuers;
@@ -16,12 +17,13 @@ use super::metadata::check_metadata;
 use super::param_headers::compile_param_headers;
 use super::pattern::{Pattern, PatternList};
 use super::resource::parse_resource;
-use super::resources::compile_resources;
+use super::resources::{ResourceRule, compile_resources};
 use super::results::compile_results;
 use super::roles::{compile_anonymous, compile_roles};
 use super::scopes::{ScopeHierarchy, check_scopes};
 use super::store::compile_store;
 use super::upstream::compile_upstream;
+use super::value::Size;
 use super::view::check_view_as;
 use super::{Operation, PAGES, PinRule, Policy};
 use crate::origins::Origins;
@@ -33,6 +35,8 @@ use oauth::Identity;
 /// The maximum of `max_body`: Envoy's default buffer limit.
 const MAX_BODY: usize = 1024 * 1024;
 const MAX_RESPONSE: usize = 16 * 1024 * 1024;
+/// The minimum of `max_result`: the error in place of a result must not be larger than the result.
+const MIN_MAX_RESULT: usize = 1024;
 
 /// The pin of a tool that must stay as it was first listed.
 /// The length limit of `message`, in characters.
@@ -96,7 +100,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
     let tools = compile_operations(
         "tools",
         &document.tools,
-        &document.connections,
+        (&document.connections, &document.roles),
         has_organization,
         &mut names,
         &mut errors,
@@ -104,7 +108,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
     let prompts = compile_operations(
         "prompts",
         &document.prompts,
-        &document.connections,
+        (&document.connections, &document.roles),
         has_organization,
         &mut names,
         &mut errors,
@@ -121,10 +125,12 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
     check_headers(&document, &mut errors);
     check_sizes(&document, &mut errors);
     check_seal(&document, &mut errors);
+    check_approvals(&document, &mut errors);
     check_auth_tools(&document, &mut errors);
     if !errors.is_empty() {
         return Err(errors);
     }
+    let smallest_max_result = smallest_max_result(&tools, &prompts, &resources);
     let known_tools = KnownTools::of(&roles, anonymous.as_ref(), &tools);
     Ok(Policy {
         label: None,
@@ -166,6 +172,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         compat: document.compat,
         max_body: document.max_body.0,
         max_response: document.max_response.0,
+        smallest_max_result,
         max_list_ttl: document.max_list_ttl.0,
         instructions: document.instructions,
         hold: document.hold,
@@ -176,7 +183,10 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
 fn compile_operations(
     section: &str,
     operations: &BTreeMap<String, OperationDocument>,
-    connections: &BTreeMap<String, ConnectionDocument>,
+    (connections, roles): (
+        &BTreeMap<String, ConnectionDocument>,
+        &BTreeMap<String, RoleDocument>,
+    ),
     has_organization: bool,
     names: &mut NameTable,
     errors: &mut Errors,
@@ -212,7 +222,9 @@ fn compile_operations(
             scopes: operation.scopes.clone(),
             max_token_age: operation.max_token_age.map(|period| period.0),
             single_use: operation.single_use,
-            confirm: operation.confirm,
+            confirm: matches!(operation.confirm, ConfirmDocument::User),
+            approval: compile_approval(&path, &operation.confirm, roles, errors),
+            max_result: compile_max_result(&path, operation.max_result, errors),
             when: condition,
             message: compile_message(&path, operation, errors),
             connection: compile_operation(section, &path, operation, connections, errors),
@@ -230,6 +242,30 @@ fn compile_operations(
         )
     });
     compiled.into()
+}
+
+/// The largest result that the caller receives.
+pub(super) fn compile_max_result(
+    path: &str,
+    written: Option<Size>,
+    errors: &mut Errors,
+) -> Option<usize> {
+    let Size(bytes) = written?;
+    if bytes < MIN_MAX_RESULT {
+        let message = format!("found {bytes} bytes, expected at least {MIN_MAX_RESULT}");
+        errors.push(PolicyError::new(format!("{path}.max_result"), message));
+    }
+    Some(bytes)
+}
+
+fn smallest_max_result(
+    tools: &[Operation],
+    prompts: &[Operation],
+    resources: &[ResourceRule],
+) -> Option<usize> {
+    let of_calls = tools.iter().chain(prompts).map(|each| each.max_result);
+    let of_resources = resources.iter().map(|each| each.max_result);
+    of_calls.chain(of_resources).flatten().min()
 }
 
 /// The text for the model if the condition does not hold.
@@ -350,7 +386,11 @@ fn check_headers(document: &Document, errors: &mut Errors) {
 fn check_seal(document: &Document, errors: &mut Errors) {
     let seal = document.seal.as_ref();
     for (section, operations) in [("tools", &document.tools), ("prompts", &document.prompts)] {
-        for (name, _) in operations.iter().filter(|(_, operation)| operation.confirm) {
+        let confirms = |confirm: &ConfirmDocument| !matches!(confirm, ConfirmDocument::No);
+        for (name, _) in operations
+            .iter()
+            .filter(|(_, operation)| confirms(&operation.confirm))
+        {
             let message = match (section, seal) {
                 ("tools", Some(_)) => continue,
                 ("tools", None) => "needs `seal`: what the user agreed to is bound to the call",

@@ -99,7 +99,7 @@ impl Policy {
 
     /// Whether the filter has pages.
     pub fn has_pages(&self) -> bool {
-        !self.connections.is_empty() || self.asks_on_pages()
+        !self.connections.is_empty() || self.asks_on_pages() || self.has_approvals()
     }
 
     /// Whether users can agree to calls on a page. With `hold: buffer_filter` the filter could not hold its

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use super::approval::ConfirmDocument;
 use super::arguments::ArgumentRule;
 use super::checked_text::VariableName;
 use super::connections::document::{ConnectionDocument, VaultDocument};
@@ -262,8 +263,10 @@ pub struct OperationDocument {
     /// A token, or its proof (DPoP), is valid for one such call only.
     pub single_use: bool,
     /// For tools: the user has to agree to each call, in the client, or on a page if the issuer has
-    /// `sign_in`.
-    pub confirm: bool,
+    /// `sign_in`. With `by`, another person has to approve it.
+    pub confirm: ConfirmDocument,
+    /// The largest result that the caller receives. A larger one is replaced by an error that says its size.
+    pub max_result: Option<Size>,
     /// A CEL expression over `args`, `identity` and `call` that must be true.
     pub when: Option<String>,
     /// With `when`: the text that tells the model why a call is refused, and what to do.

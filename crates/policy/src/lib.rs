@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+mod approval;
 mod arguments;
 mod builtin;
 mod checked_text;
@@ -43,6 +44,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+pub use approval::{ApprovalRule, Webhook, approval_for};
 pub use arguments::ArgumentRule;
 pub use builtin::builtin_arguments;
 pub use condition::{Condition, ConditionError, ConditionRefusal, Misspelled};
@@ -154,6 +156,8 @@ pub struct Policy {
     pub max_body: usize,
     /// The maximum size of an inspected answer or event, in bytes.
     pub max_response: usize,
+    /// The smallest `max_result` of a tool, prompt or resource, in bytes.
+    pub smallest_max_result: Option<usize>,
     /// How long a client may cache a list.
     pub max_list_ttl: Duration,
     /// The text that replaces the server's `instructions`. `None`: the server's stay.
@@ -177,6 +181,10 @@ pub struct Operation {
     pub single_use: bool,
     /// Whether the user has to agree to each call.
     pub confirm: bool,
+    /// The approval of each call by another person.
+    pub approval: Option<ApprovalRule>,
+    /// The largest result that the caller receives, in bytes.
+    pub max_result: Option<usize>,
     /// The condition that must hold.
     pub when: Option<Condition>,
     /// The text for the model if the condition does not hold.
@@ -200,7 +208,7 @@ impl HasPattern for Operation {
 impl Operation {
     /// Whether it needs a token, also if anonymous callers may use it.
     pub fn needs_token(&self) -> bool {
-        self.max_token_age.is_some() || self.single_use
+        self.max_token_age.is_some() || self.single_use || self.approval.is_some()
     }
 }
 

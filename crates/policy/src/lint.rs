@@ -193,7 +193,7 @@ impl Policy {
                 let message = "no role allows it: nobody may read it";
                 warnings.push(PolicyError::new(path.as_str(), message));
             }
-            found.push((path, &rule.owner));
+            found.extend(rule.owner.as_ref().map(|owner| (path, owner)));
         }
         for (path, _) in found.iter().filter(|(_, owner)| owner.is_adrift()) {
             let message = "without `^` it also matches in the middle of a text, and what stands \

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::compile::compile_max_result;
 use super::error::{Errors, PolicyError};
 use super::owner::NamedOwner;
 use super::pattern::Pattern;
+use super::value::Size;
 
 /// Conditions for resources, in addition to a role that allows them.
 #[derive(Debug, Clone, Deserialize)]
@@ -14,7 +16,9 @@ use super::pattern::Pattern;
 #[serde(deny_unknown_fields)]
 pub struct ResourceDocument {
     /// The place of the owner in their URIs, and the expected owner.
-    pub owner: NamedOwner,
+    pub owner: Option<NamedOwner>,
+    /// The largest answer that the caller receives. A larger one is replaced by an error that says its size.
+    pub max_result: Option<Size>,
 }
 
 /// Checked conditions for resources.
@@ -23,7 +27,9 @@ pub struct ResourceRule {
     /// The resources.
     pub pattern: Pattern,
     /// The owner that their URIs must name.
-    pub owner: NamedOwner,
+    pub owner: Option<NamedOwner>,
+    /// The largest answer that the caller receives, in bytes.
+    pub max_result: Option<usize>,
 }
 
 pub(super) fn compile_resources(
@@ -45,10 +51,17 @@ pub(super) fn compile_resources(
             errors.push(PolicyError::new(path.as_str(), message));
         }
         let owner = document.owner.clone();
-        owner.check_claim(&format!("{path}.owner"), has_organization, errors);
+        if let Some(owner) = &owner {
+            owner.check_claim(&format!("{path}.owner"), has_organization, errors);
+        }
+        if owner.is_none() && document.max_result.is_none() {
+            let message = "expected `owner` or `max_result`";
+            errors.push(PolicyError::new(path.as_str(), message));
+        }
         rules.push(ResourceRule {
             pattern: Pattern::name(uri),
             owner,
+            max_result: compile_max_result(&path, document.max_result, errors),
         });
     }
     rules

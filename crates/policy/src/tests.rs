@@ -1,5 +1,6 @@
 //! The policy file: what it means, what is wrong with it, what can hardly be meant.
 
+mod approvals;
 mod at_once;
 mod callers;
 mod connections;

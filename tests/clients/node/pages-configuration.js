@@ -1,13 +1,21 @@
 // What a provider with pages is set up to do: everything the filter may ask of one.
 
+import { readFileSync } from 'node:fs';
 import { errors } from 'oidc-provider';
 import { signingKey } from './provider-configuration.js';
 
 const HOUR = 3600;
 
-// Settings: name, host, users, resources, tokens_end_with_session.
+// Settings: name, host, users, resources, tokens_end_with_session, claims_file (claims of users, read for each token).
 export function configuration(settings) {
+  const claimsOf = (sub) => {
+    const file = settings.claims_file;
+    return file ? JSON.parse(readFileSync(file, 'utf8'))[sub] : settings.users[sub]?.claims;
+  };
   return {
+    // ID tokens say the same of a user as access tokens.
+    claims: { openid: ['sub', 'realm_access', 'org_id'] },
+    conformIdTokenClaims: false,
     clientDefaults: { id_token_signed_response_alg: 'ES256' },
     // Registered with a client: seconds its access tokens are good for, and their format.
     extraClientMetadata: { properties: ['access_token_lifetime', 'access_token_format'], validator: () => {} },
@@ -28,9 +36,10 @@ export function configuration(settings) {
       revocation: { enabled: true },
     },
     interactions: { url: (_context, interaction) => `/interaction/${interaction.uid}` },
-    findAccount: (_context, sub) => settings.users[sub] && { accountId: sub, claims: () => ({ sub }) },
+    findAccount: (_context, sub) =>
+      settings.users[sub] && { accountId: sub, claims: () => ({ ...claimsOf(sub), sub }) },
     extraTokenClaims: ({ oidc: { entities } }, token) => ({
-      ...settings.users[token.accountId]?.claims,
+      ...claimsOf(token.accountId),
       sid: token.sessionUid,
       auth_time: (entities.AuthorizationCode ?? entities.RefreshToken)?.authTime,
     }),

@@ -124,6 +124,7 @@ impl<'r> ExplainedRecord<'r> {
             out.push_str(&labelled("meaning", reason.meaning));
             out.push_str(&labelled("received", &reason.received));
         }
+        out.push_str(&labelled_list("approval", self.approval()));
         out.push_str(&labelled_list("next action", self.next()));
         let now = match &self.access {
             None => {
@@ -141,6 +142,21 @@ impl<'r> ExplainedRecord<'r> {
         out.push_str(&labelled("this policy", &now));
         out.push_str(&labelled("unknown", UNKNOWN));
         out
+    }
+
+    /// The state of the approval that the call needs, if it needs one.
+    fn approval(&self) -> Option<String> {
+        let text = |key: &str| self.record.get(key).and_then(Value::as_str);
+        let person = |key: &str| text(key).unwrap_or("a person whom the log does not name");
+        let id = text("approval")?;
+        let state = match (text("reason"), text("approver")) {
+            (Some("approval_needed"), _) => "waits for an answer".to_owned(),
+            (Some("call_approved"), _) => format!("approved by {}", person("enduser.id")),
+            (Some("call_denied"), _) => format!("denied by {}", person("enduser.id")),
+            (Some("approval_denied"), _) => format!("denied by {}", person("approver")),
+            (_, approver) => format!("approved by {}", approver.unwrap_or(person("approver"))),
+        };
+        Some(format!("{id}, {state}"))
     }
 
     /// The next action: of the record, else of the reason.

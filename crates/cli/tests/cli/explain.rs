@@ -618,3 +618,51 @@ fn r8_a_refused_token_is_explained_by_its_claim_and_the_policy_key() {
     );
     assert!(prose.contains("`keys: true`"), "{prose}");
 }
+
+#[test]
+fn a_call_that_another_person_approves_waits() {
+    let policy = "
+resource: https://crm.example.com/mcp
+issuers:
+  - issuer: https://login.example.com
+    jwks: {cluster: login, path: /keys}
+    identity: {roles: realm_access.roles}
+    sign_in:
+      authorize: https://login.example.com/authorize
+      token: {cluster: login, path: /token}
+      client_id: pages
+roles: {support: {tools: [crm.refund]}, manager: {extends: [support]}}
+tools:
+  crm.refund:
+    confirm: {by: {role: manager}, notify: {cluster: hooks, path: /new, authority: hooks.example.com, key_env: HOOK_KEY}}
+seal: {key_env: MCP_AUTH_KEY}
+";
+    let request = call("crm.refund", &json!({"amount": 70}));
+    let files = Files::to_explain("approval", &manager(), &request);
+    let files = files.with("policy.yaml", policy);
+    files.explain(&[]).says(
+        1,
+        &[
+            "decision     needs_review (approval_needed)\n",
+            "approval: the call waits for approval",
+            "next action  a person with the role `manager` answers at",
+            "https://crm.example.com/.mcp-auth/approvals",
+        ],
+    );
+    let rendered = files.run(&[
+        "render",
+        "--for",
+        "envoy",
+        "--upstream",
+        "http://127.0.0.1:9000",
+        "policy.yaml",
+    ]);
+    for part in ["hooks.example.com", "HOOK_KEY"] {
+        assert!(
+            rendered.stdout.contains(part),
+            "{part}: {} {}",
+            rendered.stdout,
+            rendered.stderr
+        );
+    }
+}

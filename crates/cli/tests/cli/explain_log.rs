@@ -85,3 +85,32 @@ fn a_line_without_a_record_is_refused() {
     explain("log_nothing", "GET /\n", &[]).says(2, &["has no record of the filter"]);
     explain("log_both", "", &["--request", "x.json"]).says(2, &["cannot be used with"]);
 }
+
+#[test]
+fn the_state_of_an_approval_is_explained() {
+    for (line, state) in [
+        (
+            r#"{"decision":"needs_review","reason":"approval_needed","approval":"00ff","enduser.id":"u_1"}"#,
+            "approval     00ff, waits for an answer\n",
+        ),
+        (
+            r#"{"decision":"approved","reason":"call_approved","approval":"00ff","enduser.id":"u_2","requester":"u_1"}"#,
+            "approval     00ff, approved by u_2\n",
+        ),
+        (
+            r#"{"decision":"blocked","reason":"call_denied","approval":"00ff","enduser.id":"u_2","requester":"u_1"}"#,
+            "approval     00ff, denied by u_2\n",
+        ),
+        (
+            r#"{"decision":"blocked","reason":"approval_denied","approval":"00ff","enduser.id":"u_1","approver":"u_2"}"#,
+            "approval     00ff, denied by u_2\n",
+        ),
+        (
+            r#"{"decision":"approved","reason":"allowed","approval":"00ff","enduser.id":"u_1","approver":"u_2"}"#,
+            "approval     00ff, approved by u_2\n",
+        ),
+    ] {
+        let ran = explain("log_approval", line, &[]);
+        assert!(ran.stdout.contains(state), "{}", ran.stdout);
+    }
+}

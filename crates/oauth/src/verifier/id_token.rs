@@ -25,6 +25,9 @@ pub struct VerifiedIdToken {
     user: String,
     name: String,
     session: Option<String>,
+    organization: Option<String>,
+    roles: Vec<String>,
+    asks_view: bool,
 }
 
 /// The values that the ID token of a sign-in must have.
@@ -63,6 +66,23 @@ impl VerifiedIdToken {
     /// The session at the issuer (`sid`), which logout tokens name.
     pub fn session(&self) -> Option<&str> {
         self.session.as_deref()
+    }
+}
+
+impl VerifiedIdToken {
+    /// The organization, if the token names it as access tokens do.
+    pub fn organization(&self) -> Option<&str> {
+        self.organization.as_deref()
+    }
+
+    /// The roles, if the token names them as access tokens do.
+    pub fn roles(&self) -> &[String] {
+        &self.roles
+    }
+
+    /// Whether the token asks to act with another identity (`view_as`).
+    pub fn asks_view(&self) -> bool {
+        self.asks_view
     }
 }
 
@@ -160,7 +180,14 @@ fn check_claims(
     let name = DISPLAY_NAME_CLAIMS
         .iter()
         .find_map(|name| ClaimPath::claim(name).identifier(claims));
+    let paths = &issuer.claims;
+    let organization = paths.organization.as_ref();
+    // A claim of a wrong form names nothing here.
+    let organization = organization.and_then(|source| source.identifier(claims).ok().flatten());
     Ok(VerifiedIdToken {
+        organization,
+        roles: paths.role_names(claims).unwrap_or_default(),
+        asks_view: !matches!(paths.view_as(claims), Ok(None)),
         name: name.unwrap_or_else(|| user.clone()),
         session: named("sid").map(str::to_owned),
         user,

@@ -118,7 +118,12 @@ impl<'de> Deserializer<'de> for Node<'de> {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FormError> {
         match (self.value, self.found()) {
             (Value::Array(items), _) => visitor.visit_seq(self.items(items)),
-            (Value::Object(members), _) => visitor.visit_map(Members::of(self.members(members))),
+            (Value::Object(members), _) => {
+                // The visitor may read a struct.
+                let mut entries = self.members(members);
+                entries.extend(self.missing(members));
+                visitor.visit_map(Members::of(entries))
+            }
             (Value::String(text), _) => visitor.visit_borrowed_str(text),
             (_, Unexpected::Bool(value)) => visitor.visit_bool(value),
             (_, Unexpected::Unsigned(number)) => visitor.visit_u64(number),

@@ -36,7 +36,7 @@ fn an_owner_is_written_the_same_everywhere() {
     ));
     let policy = parse(&owned("/resources", json!({"crm://*": owner})));
     assert_eq!(policy.resources[0].pattern.written(), "crm://*");
-    assert_eq!(&policy.resources[0].owner, found);
+    assert_eq!(policy.resources[0].owner.as_ref(), Some(found));
 }
 
 #[test]
