@@ -62,8 +62,20 @@ pub(crate) enum Consent {
     NotNeeded,
     /// Given in the client.
     Given(Agreement),
+    /// Asked for in the client.
+    InClient(Box<Elicitation>),
     /// Asked for on a page.
     OnPage(Box<(QuestionPlace, AskedCall)>),
+}
+
+impl Consent {
+    /// The agreement that was given in the client.
+    pub(crate) fn given(&self) -> Option<&Agreement> {
+        match self {
+            Self::Given(agreement) => Some(agreement),
+            Self::NotNeeded | Self::InClient(_) | Self::OnPage(_) => None,
+        }
+    }
 }
 
 /// The user's answer to a question of the filter.
@@ -111,7 +123,6 @@ impl Authenticated {
     }
 
     /// The user's consent to a call, if the call needs it. `sent` is the body that the server will read.
-    /// `Err`: the user is asked first.
     pub(super) fn consent(
         &self,
         understood: &Understood<'_>,
@@ -139,7 +150,7 @@ impl Authenticated {
         let shown_name = shown_tool(tool).map_err(|_| Refusal::TooLongToShow)?;
         if understood.message.params.elicitation.form && understood.era == Era::Modern {
             let state = self.seal_question(Agrees::ToTheCall);
-            return Err(Refusal::Confirm(Box::new(Elicitation {
+            return Ok(Consent::InClient(Box::new(Elicitation {
                 message: question(&shown_name, &shown),
                 url: None,
                 how: How::InputRequired(state.ok_or(Refusal::NoSealKey)?),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::arrived::Authenticated;
 use super::confirmation::{Agreement, Consent, TIME_TO_ANSWER};
 use super::judge::Judged;
+use super::lookup::PlannedLookups;
 use super::opened_ids::OpenedState;
 use super::understand::Understood;
 use super::{Request, credentials};
@@ -31,6 +32,8 @@ use policy::{Authorization, Conversation, Mode, Operation};
 /// The needs of a request that the policy allows.
 #[derive(Default)]
 pub(crate) struct Needs {
+    /// The look-ups of the owners of records.
+    pub(crate) lookups: Option<Box<PlannedLookups>>,
     /// The user's consent to the call.
     pub(crate) consent: Consent,
     /// A credential for the server.
@@ -103,14 +106,31 @@ impl Judged {
     async fn fulfil_needs(&mut self) -> Result<CallerCredential, Refusal> {
         let authenticated = &self.authenticated;
         let Needs {
+            lookups,
             consent,
-            credential,
+            mut credential,
             ended_session,
             single_use,
             elicits,
         } = std::mem::take(&mut self.needs);
+        let looked_up = match &lookups {
+            None => None,
+            Some(lookups) => {
+                // A look-up has the credential of the call.
+                let need = std::mem::take(&mut credential);
+                let credential = authenticated
+                    .credential(need, consent.given(), elicits)
+                    .await?;
+                let found = authenticated.look_up(lookups, credential.header());
+                // Boxed: rare, and large.
+                let found = Box::pin(found).await?;
+                self.approval.evidence.extend(found);
+                Some(credential)
+            }
+        };
         let (yes, agreement) = match consent {
             Consent::NotNeeded => (None, None),
+            Consent::InClient(question) => return Err(Refusal::Confirm(question)),
             Consent::Given(agreement) => (None, Some(agreement)),
             Consent::OnPage(question) => {
                 let accounts = authenticated.accounts()?;
@@ -125,9 +145,14 @@ impl Judged {
         if agreement.is_some() {
             self.approval.evidence.push(agreed());
         }
-        let credential = authenticated
-            .credential(credential, agreement.as_ref(), elicits)
-            .await?;
+        let credential = match looked_up {
+            Some(credential) => credential,
+            None => {
+                authenticated
+                    .credential(credential, agreement.as_ref(), elicits)
+                    .await?
+            }
+        };
         if let Some(session) = ended_session {
             let ended = authenticated.end_session(&session).await;
             self.approval.evidence.extend(ended);
@@ -168,10 +193,12 @@ impl Authenticated {
         state: Option<&OpenedState>,
         sent: &[u8],
     ) -> Result<Needs, Refusal> {
+        let lookups = self.lookups_of_call(understood, target, operations, sent)?;
         let consent = self.consent(understood, target, operations, state, sent)?;
         let account = self.account_for(operations)?;
         let enforces = self.request.policy().mode == Mode::Enforce;
         Ok(Needs {
+            lookups,
             consent,
             credential: account.unwrap_or_else(|| self.credential_for_server()),
             single_use: enforces && operations.iter().any(|operation| operation.single_use),

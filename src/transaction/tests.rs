@@ -19,6 +19,7 @@ mod ids;
 mod instructions;
 mod lists;
 mod local;
+mod lookups;
 mod messages;
 mod metadata;
 mod one_pass;

@@ -1,6 +1,7 @@
 //! HTTP requests that the host sends for the filter, and responses.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::secret::Secret;
 
@@ -11,8 +12,30 @@ pub struct HttpRequest {
     pub cluster: String,
     /// The headers, pseudo-headers first.
     pub headers: Vec<(&'static str, String)>,
+    /// Further headers: those of a client's request that the call is made for.
+    pub passed: Vec<(String, String)>,
     /// The body; empty for none.
     pub body: Vec<u8>,
+    /// The limits of the call.
+    pub limits: CallLimits,
+}
+
+/// The limits of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallLimits {
+    /// How long the answer is waited for.
+    pub timeout: Duration,
+    /// The maximum size of the answer's body, in bytes. Of a larger one, one byte more is read.
+    pub max_answer: usize,
+}
+
+impl Default for CallLimits {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(5),
+            max_answer: 16 * 1024 * 1024,
+        }
+    }
 }
 
 /// The URL of a server, and the cluster that reaches it.
@@ -31,8 +54,21 @@ pub struct Endpoint {
 pub struct HttpResponse {
     /// The status. The host reports an unreachable server as 503 or 504.
     pub status: u16,
+    /// The `Content-Type` header, if there is one.
+    pub content_type: Option<String>,
     /// The body.
     pub body: Vec<u8>,
+}
+
+impl HttpResponse {
+    /// A response in JSON.
+    pub fn json(status: u16, body: Vec<u8>) -> Self {
+        Self {
+            status,
+            content_type: Some("application/json".to_owned()),
+            body,
+        }
+    }
 }
 
 /// A response that the filter sends in place of the MCP server.
@@ -87,7 +123,9 @@ impl Endpoint {
         HttpRequest {
             cluster: self.cluster.clone(),
             headers,
+            passed: Vec::new(),
             body: Vec::new(),
+            limits: CallLimits::default(),
         }
     }
 }

@@ -200,6 +200,9 @@ impl PolicyNeeds {
         if upstream.authorization == AuthorizationDocument::Static {
             self.variables_of(&upstream.credential_env);
         }
+        if let Some(cluster) = &upstream.cluster {
+            self.cluster(cluster, format!("{path}cluster"), None);
+        }
         let Some(exchange) = &upstream.exchange else {
             return;
         };

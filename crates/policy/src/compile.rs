@@ -12,6 +12,7 @@ use super::error::{Errors, PolicyError};
 use super::issuers::compile_issuers;
 use super::known_tools::KnownTools;
 use super::local::compile_local;
+use super::lookup::{check_lookup_cluster, compile_record_owner};
 use super::metadata::check_metadata;
 use super::param_headers::compile_param_headers;
 use super::pattern::Pattern;
@@ -121,6 +122,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
     check_headers(&document, &mut errors);
     check_sizes(&document, &mut errors);
     check_seal(&document, &mut errors);
+    check_lookup_cluster(&document, &mut errors);
     check_auth_tools(&document, &mut errors);
     if !errors.is_empty() {
         return Err(errors);
@@ -216,6 +218,7 @@ fn compile_operations(
             when: condition,
             message: compile_message(&path, operation, errors),
             connection: compile_operation(section, &path, operation, connections, errors),
+            owner: compile_record_owner(&path, operation, has_organization, errors),
             pin: compile_pin(section, name, operation, errors),
             param_headers: compile_param_headers(section, &path, operation, errors),
             arguments: rules.into_iter().map(to_rule).collect(),

@@ -1,0 +1,527 @@
+//! Ownership that is looked up before a call: the server itself is asked for the record that the call names.
+
+use std::collections::{BTreeMap, HashSet};
+use std::rc::Rc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Number, Value as Json};
+use thiserror::Error;
+
+use super::condition::Misspelled;
+use super::document::{Document, IdentityField, OperationDocument};
+use super::error::{Errors, PolicyError};
+use super::results::{FieldPath, Mask, Missing, Otherwise, OwnerRule, ResultRule, TextRule};
+use super::value::Period;
+use base::json::Span;
+use base::json::tree::{Node, Value};
+use mcp::argument_names::fold;
+
+/// The prefix of a value that is an argument of the call.
+const ARGUMENT: &str = "args.";
+/// The maximum number of records that one call may name.
+const MAX_RECORDS: usize = 16;
+/// The limits of `timeout` and `cache`. The worker gives up calls after ten seconds.
+const MIN_TIMEOUT: Duration = Duration::from_millis(50);
+const MAX_TIMEOUT: Duration = Duration::from_secs(8);
+const MAX_CACHE: Duration = Duration::from_secs(600);
+
+/// The owner that a record must have before the call passes. The filter reads the record with a tool or
+/// resource of the server, as the caller.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RecordOwnerDocument {
+    /// How the record is read.
+    pub lookup: LookupDocument,
+    /// The field of the record that names the owner, written as in `results`.
+    pub field: FieldPath,
+    /// The field of the caller's identity that it must name.
+    pub is: IdentityField,
+    /// Callers with one of these roles may use all records.
+    #[serde(default)]
+    pub unless_role: Vec<String>,
+    /// How long a record that is the caller's is known to be, for the same caller and arguments. At most 10m.
+    /// Default: each call asks.
+    pub cache: Option<Period>,
+    /// How long the server may take. 50ms to 8s.
+    #[serde(default = "default_timeout")]
+    pub timeout: Period,
+}
+
+/// How a record is read: with a tool or a resource.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct LookupDocument {
+    /// The tool that reads the record. It must not change anything.
+    pub tool: Option<String>,
+    /// The arguments of the tool: `args.ticket_id` is an argument of the call, other values are constants.
+    #[serde(default)]
+    pub arguments: BTreeMap<String, Json>,
+    /// In place of a tool: the URI of the resource, such as `crm://tickets/{args.ticket_id}`.
+    pub resource: Option<String>,
+}
+
+/// A checked rule for the owner of a record.
+#[derive(Debug)]
+pub struct RecordOwner {
+    /// How the record is read.
+    pub lookup: Lookup,
+    /// The rule for the record.
+    pub rule: ResultRule,
+    /// How long a record is known to be the caller's.
+    pub cache: Option<Duration>,
+    /// How long the server may take.
+    pub timeout: Duration,
+}
+
+/// How a record is read.
+#[derive(Debug)]
+pub enum Lookup {
+    /// With a tool.
+    Tool {
+        /// The tool.
+        name: String,
+        /// Its arguments.
+        arguments: Vec<(String, LookupValue)>,
+    },
+    /// With a resource: the parts of its URI.
+    Resource(Vec<LookupValue>),
+}
+
+/// A value of a look-up.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LookupValue {
+    /// An argument of the call, by the names on its path.
+    Argument(Vec<String>),
+    /// A value of the policy.
+    Constant(Json),
+}
+
+/// A value of a look-up for one record.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RecordValue {
+    /// An argument of the call, by its position: a text or a number.
+    Argument(Span),
+    /// A value of the policy.
+    Constant(Json),
+}
+
+/// Why the arguments of a call name no record.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum NoRecord {
+    /// The argument is missing, empty, or neither a text nor a number, nor a list of these.
+    #[error("`{0}` must be a text or a number, or a list of these with at least one")]
+    Argument(String),
+    /// A server could read another argument in its place.
+    #[error(transparent)]
+    Misspelled(#[from] Misspelled),
+    /// Several arguments are lists.
+    #[error("only one of the arguments that name records may be a list")]
+    Lists,
+    /// The call names more records than are asked for.
+    #[error("the call names {0} records, and at most {MAX_RECORDS} are checked; send fewer")]
+    TooMany(usize),
+}
+
+impl Lookup {
+    /// The tool, or the URI as the policy writes it.
+    pub fn written(&self) -> String {
+        match self {
+            Self::Tool { name, .. } => name.clone(),
+            Self::Resource(parts) => {
+                let part = |part: &LookupValue| match part {
+                    LookupValue::Argument(path) => format!("{{{ARGUMENT}{}}}", path.join(".")),
+                    LookupValue::Constant(text) => text.as_str().unwrap_or_default().to_owned(),
+                };
+                parts.iter().map(part).collect()
+            }
+        }
+    }
+
+    fn values(&self) -> Vec<&LookupValue> {
+        match self {
+            Self::Tool { arguments, .. } => arguments.iter().map(|(_, value)| value).collect(),
+            Self::Resource(parts) => parts.iter().collect(),
+        }
+    }
+
+    /// The records that a call names: for each one, the values of the look-up in order. `arguments` is the
+    /// object of the call's arguments, as the server will read it; `text` is the message it was read from.
+    ///
+    /// # Errors
+    ///
+    /// The call names no record, or too many.
+    pub fn records(
+        &self,
+        arguments: Option<&Node>,
+        text: &[u8],
+    ) -> Result<Vec<Vec<RecordValue>>, NoRecord> {
+        let mut found: Vec<Vec<RecordValue>> = Vec::new();
+        let mut records = 1_usize;
+        for value in self.values() {
+            let values = match value {
+                LookupValue::Constant(value) => vec![RecordValue::Constant(value.clone())],
+                LookupValue::Argument(path) => arguments_at(path, arguments, text)?,
+            };
+            match (values.len(), records) {
+                (1, _) => {}
+                (many, 1) => records = many,
+                _ => return Err(NoRecord::Lists),
+            }
+            found.push(values);
+        }
+        if records > MAX_RECORDS {
+            return Err(NoRecord::TooMany(records));
+        }
+        let record = |at: usize| {
+            let value = |values: &Vec<RecordValue>| values.get(at).or(values.first()).cloned();
+            found.iter().filter_map(value).collect()
+        };
+        Ok((0..records).map(record).collect())
+    }
+}
+
+/// The values of one argument, each once.
+fn arguments_at(
+    path: &[String],
+    arguments: Option<&Node>,
+    text: &[u8],
+) -> Result<Vec<RecordValue>, NoRecord> {
+    let missing = || NoRecord::Argument(path.join("."));
+    let mut found: Vec<Span> = Vec::new();
+    collect(path, arguments.ok_or_else(missing)?, &mut found)?.ok_or_else(missing)?;
+    let mut known = HashSet::new();
+    found.retain(|span| known.insert(text.get(span.clone()).unwrap_or_default()));
+    match found.is_empty() {
+        true => Err(missing()),
+        false => Ok(found.into_iter().map(RecordValue::Argument).collect()),
+    }
+}
+
+/// Collects the values at a path. A list stands for its elements. `None`: an element has none.
+fn collect(path: &[String], node: &Node, found: &mut Vec<Span>) -> Result<Option<()>, Misspelled> {
+    match (&node.value, path.split_first()) {
+        (Value::Array(elements), _) => {
+            for element in elements {
+                if collect(path, &element.node, found)?.is_none() {
+                    return Ok(None);
+                }
+            }
+            Ok((!elements.is_empty()).then_some(()))
+        }
+        (Value::Object(members), Some((step, rest))) => {
+            for member in members.iter().filter(|member| member.key != *step) {
+                if may_be_read_as(&member.key, step) {
+                    return Err(Misspelled::Otherwise(step.clone()));
+                }
+            }
+            match node.member(step) {
+                Some(value) => collect(rest, value, found),
+                None => Ok(None),
+            }
+        }
+        (Value::Text(_) | Value::Number(_), None) => {
+            found.push(node.span.clone());
+            Ok(Some(()))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Whether a server could read a key as this name: it ignores case or separators, or reads the key as a path.
+fn may_be_read_as(key: &str, name: &str) -> bool {
+    let folded = fold(name);
+    let is_separator =
+        |character: char| !character.is_alphanumeric() && !matches!(character, '_' | '-');
+    let start = key.trim_start_matches(is_separator);
+    let ends = [start.find(is_separator), start.find("__")];
+    let mut firsts = ends
+        .into_iter()
+        .flatten()
+        .filter_map(|end| start.get(..end));
+    fold(key) == folded || firsts.any(|first| fold(first) == folded)
+}
+
+impl LookupValue {
+    /// A value of the policy. `None`: neither an argument nor a constant.
+    fn of(value: &Json) -> Option<Self> {
+        match value {
+            Json::String(text) if text.starts_with(ARGUMENT) => argument(text),
+            // A protobuf `Struct` has no integers: Envoy writes 5 as 5.0.
+            Json::Number(number) => Some(Self::Constant(whole(number).into())),
+            Json::String(_) | Json::Bool(_) => Some(Self::Constant(value.clone())),
+            Json::Null | Json::Array(_) | Json::Object(_) => None,
+        }
+    }
+}
+
+/// A number, as an integer if it is one.
+fn whole(number: &Number) -> Number {
+    let float = number.as_f64().filter(|_| !number.is_i64());
+    let integer = float.filter(|float| float.fract() == 0.0 && float.abs() < 9e15);
+    integer.map_or_else(|| number.clone(), |float| Number::from(float as i64))
+}
+
+/// An argument by its path: `args.ticket.id`.
+fn argument(written: &str) -> Option<LookupValue> {
+    let path = written.strip_prefix(ARGUMENT)?.split('.');
+    let path: Vec<String> = path.map(str::to_owned).collect();
+    let is_sound = path.iter().all(|step| !step.trim().is_empty());
+    is_sound.then_some(LookupValue::Argument(path))
+}
+
+/// The parts of a URI with arguments in braces. `None`: a brace has no partner, or holds no argument.
+fn uri_parts(written: &str) -> Option<Vec<LookupValue>> {
+    let mut parts = Vec::new();
+    let mut rest = written;
+    while let Some((before, behind)) = rest.split_once('{') {
+        let (inside, after) = behind.split_once('}')?;
+        parts.push(LookupValue::Constant(before.into()));
+        parts.push(argument(inside)?);
+        rest = after;
+    }
+    parts.push(LookupValue::Constant(rest.into()));
+    let has_brace = |part: &LookupValue| match part {
+        LookupValue::Constant(text) => text.as_str().is_some_and(|text| text.contains(['{', '}'])),
+        LookupValue::Argument(_) => false,
+    };
+    (!parts.iter().any(has_brace)).then_some(parts)
+}
+
+/// Checks the `owner` of a tool or prompt.
+pub(super) fn compile_record_owner(
+    path: &str,
+    operation: &OperationDocument,
+    has_organization: bool,
+    errors: &mut Errors,
+) -> Option<Rc<RecordOwner>> {
+    let document = operation.owner.as_ref()?;
+    let path = format!("{path}.owner");
+    let mut refuse =
+        |key: &str, message: &str| errors.push(PolicyError::new(format!("{path}{key}"), message));
+    if document.is == IdentityField::Organization && !has_organization {
+        let message = "`organization` needs `identity.organization` at every issuer";
+        refuse(".is", message);
+    }
+    let timeout = document.timeout.0;
+    if !(MIN_TIMEOUT..=MAX_TIMEOUT).contains(&timeout) {
+        refuse(".timeout", "expected 50ms to 8s");
+    }
+    let cache = document.cache.map(|cache| cache.0);
+    if cache.is_some_and(|cache| cache.as_secs() == 0 || cache > MAX_CACHE) {
+        refuse(".cache", "expected 1s to 10m; without it each call asks");
+    }
+    let lookup = compile_lookup(&document.lookup, &mut refuse)?;
+    let is_of_call = |value: &&LookupValue| matches!(value, LookupValue::Argument(_));
+    if !lookup.values().iter().any(is_of_call) {
+        let message = "found no argument of the call, expected one such as `args.ticket_id`: it names the \
+                       record";
+        refuse(".lookup", message);
+    }
+    Some(Rc::new(RecordOwner {
+        lookup,
+        rule: ResultRule {
+            tools: Vec::new(),
+            prompts: Vec::new(),
+            resources: Vec::new(),
+            owner: Some(OwnerRule {
+                field: document.field.clone(),
+                is: document.is,
+                otherwise: Otherwise::Refuse,
+                missing: Missing::Refuse,
+                totals: Vec::new(),
+            }),
+            redact: Vec::new(),
+            detect: Vec::new(),
+            unless_role: document.unless_role.clone(),
+            with: Mask::Mask,
+            text: TextRule::Keep,
+        },
+        cache,
+        timeout,
+    }))
+}
+
+fn compile_lookup(
+    document: &LookupDocument,
+    refuse: &mut impl FnMut(&str, &str),
+) -> Option<Lookup> {
+    match (&document.tool, &document.resource) {
+        (Some(name), None) => {
+            if name.trim().is_empty() || name.trim() != name || name.contains('*') {
+                refuse(".lookup.tool", "expected the full name of one tool");
+            }
+            let mut arguments = Vec::new();
+            for (argument, value) in &document.arguments {
+                match LookupValue::of(value) {
+                    Some(value) => arguments.push((argument.clone(), value)),
+                    None => refuse(
+                        &format!(".lookup.arguments.{argument}"),
+                        "expected an argument of the call, such as `args.ticket_id`, or a constant: a text, \
+                         a number or a boolean",
+                    ),
+                }
+            }
+            Some(Lookup::Tool {
+                name: name.clone(),
+                arguments,
+            })
+        }
+        (None, Some(uri)) => {
+            if !document.arguments.is_empty() {
+                let message = "goes with `tool`: a resource has its arguments in its URI";
+                refuse(".lookup.arguments", message);
+            }
+            let parts = uri_parts(uri);
+            if parts.is_none() || !uri.contains(':') {
+                let message = "expected a URI with arguments in braces, such as \
+                               `crm://tickets/{args.ticket_id}`";
+                refuse(".lookup.resource", message);
+            }
+            parts.map(Lookup::Resource)
+        }
+        _ => {
+            refuse(".lookup", "expected either `tool` or `resource`");
+            None
+        }
+    }
+}
+
+/// Checks that the policy names the cluster that look-ups go to.
+pub(super) fn check_lookup_cluster(document: &Document, errors: &mut Errors) {
+    if document.upstream.cluster.is_some() {
+        return;
+    }
+    for (section, operations) in [("tools", &document.tools), ("prompts", &document.prompts)] {
+        let mut asking = operations.iter().filter(|(_, one)| one.owner.is_some());
+        if let Some((name, _)) = asking.next() {
+            let message = format!(
+                "found none, expected the Envoy cluster of the MCP server: `{section}.{name}.owner` asks it \
+                 for the record"
+            );
+            errors.push(PolicyError::new("upstream.cluster", message));
+            return;
+        }
+    }
+}
+
+fn default_timeout() -> Period {
+    Period(Duration::from_secs(2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lookup(values: &[&str]) -> Lookup {
+        let value = |value: &&str| (String::new(), LookupValue::of(&(*value).into()).unwrap());
+        Lookup::Tool {
+            name: "crm.get_ticket".to_owned(),
+            arguments: values.iter().map(value).collect(),
+        }
+    }
+
+    fn records(values: &[&str], arguments: &str) -> Result<Vec<String>, NoRecord> {
+        let node = Node::read(arguments.as_bytes(), 64).unwrap();
+        let records = lookup(values).records(Some(&node), arguments.as_bytes())?;
+        let value = |value: &RecordValue| match value {
+            RecordValue::Argument(span) => arguments[span.clone()].to_owned(),
+            RecordValue::Constant(constant) => constant.to_string(),
+        };
+        let record = |values: &Vec<RecordValue>| {
+            let values: Vec<String> = values.iter().map(value).collect();
+            values.join(" ")
+        };
+        Ok(records.iter().map(record).collect())
+    }
+
+    #[test]
+    fn l1_a_call_names_its_records_as_written() {
+        for (values, arguments, expected) in [
+            (&["args.id"][..], r#"{"id":"t-4"}"#, &["\"t-4\""][..]),
+            (&["args.id"], r#"{"id":1.50e1,"x":2}"#, &["1.50e1"]),
+            (&["args.id"], r#"{"id":["a","b","a"]}"#, &["\"a\"", "\"b\""]),
+            (&["args.id"], r#"{"id":[["a"],["b"]]}"#, &["\"a\"", "\"b\""]),
+            (
+                &["args.items.id"],
+                r#"{"items":[{"id":1},{"id":2}]}"#,
+                &["1", "2"],
+            ),
+            (
+                &["args.p", "args.id", "full"],
+                r#"{"p":"x","id":[1,2]}"#,
+                &["\"x\" 1 \"full\"", "\"x\" 2 \"full\""],
+            ),
+        ] {
+            assert_eq!(records(values, arguments).unwrap(), expected, "{arguments}");
+        }
+    }
+
+    #[test]
+    fn l1_a_call_that_names_no_record_is_an_error() {
+        let missing = Err(NoRecord::Argument("id".to_owned()));
+        for arguments in [
+            "{}",
+            r#"{"id":null}"#,
+            r#"{"id":true}"#,
+            r#"{"id":{}}"#,
+            r#"{"id":{"$ne":"x"}}"#,
+            r#"{"id":[]}"#,
+            r#"{"id":["a",null]}"#,
+            r#"{"id":["a",[]]}"#,
+            r#"{"id":["a",{"id":"b"}]}"#,
+        ] {
+            assert_eq!(records(&["args.id"], arguments), missing, "{arguments}");
+        }
+        let none = lookup(&["args.id"]).records(None, b"");
+        assert_eq!(none, Err(NoRecord::Argument("id".to_owned())));
+        let lists = records(&["args.p", "args.id"], r#"{"p":[1,2],"id":[1,2]}"#);
+        assert_eq!(lists, Err(NoRecord::Lists));
+        let many: Vec<String> = (0..17).map(|id| id.to_string()).collect();
+        let many = records(&["args.id"], &format!(r#"{{"id":[{}]}}"#, many.join(",")));
+        assert_eq!(many, Err(NoRecord::TooMany(17)));
+        let missing = records(&["args.items.id"], r#"{"items":[{"id":1},{}]}"#);
+        assert_eq!(missing, Err(NoRecord::Argument("items.id".to_owned())));
+    }
+
+    #[test]
+    fn l1_an_argument_that_a_server_could_read_instead_is_an_error() {
+        for other in [
+            "ID", "_id", "id[]", "id[0]", "id.x", "id__in", "/id", "I-D", "\\uff49d",
+        ] {
+            let arguments = format!(r#"{{"id":"t-1","{other}":"t-4"}}"#);
+            let expected = NoRecord::Misspelled(Misspelled::Otherwise("id".to_owned()));
+            assert_eq!(records(&["args.id"], &arguments), Err(expected), "{other}");
+        }
+        assert!(records(&["args.id"], r#"{"id":"t-1","ids":[],"idle":1}"#).is_ok());
+    }
+
+    #[test]
+    fn a_constant_integer_stays_one() {
+        for (written, expected) in [("5.0", "5"), ("5", "5"), ("5.5", "5.5"), ("1e30", "1e+30")] {
+            let value = LookupValue::of(&serde_json::from_str(written).unwrap()).unwrap();
+            assert_eq!(
+                value,
+                LookupValue::Constant(serde_json::from_str(expected).unwrap())
+            );
+        }
+    }
+
+    #[test]
+    fn a_uri_has_arguments_in_braces() {
+        let written = "crm://tickets/{args.ticket.id}/x";
+        let parts = uri_parts(written).unwrap();
+        assert_eq!(Lookup::Resource(parts).written(), written);
+        for bad in [
+            "crm://{",
+            "crm://}",
+            "crm://{id}",
+            "crm://{args.}",
+            "crm://{args.a}}",
+        ] {
+            assert_eq!(uri_parts(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Look-ups: before a call passes, the filter asks the server for the records that it names, and checks
+//! their owner. A look-up is a call of the filter to the server, with the caller's identity, session and
+//! credential.
+
+mod answer;
+mod call;
+
+use std::rc::Rc;
+
+use self::call::LookupCall;
+use super::arrived::Authenticated;
+use super::understand::Understood;
+use crate::authorize::Target;
+use crate::decision::Evidence;
+use crate::limits::MAX_DEPTH;
+use crate::lookups::LookupDigest;
+use crate::refusal::{LookupFault, Refusal};
+use base::json::tree::Node;
+use mcp::message::MessageError;
+use mcp::method::Era;
+use oauth::Identity;
+use policy::{Operation, RecordOwner, RecordValue};
+
+/// The look-ups that a call needs.
+pub(crate) struct PlannedLookups {
+    era: Era,
+    /// The client's description of itself (MCP 2026-07-28 `clientInfo`), as written.
+    client_info: Option<String>,
+    lookups: Vec<PlannedLookup>,
+}
+
+/// The look-ups of one rule.
+struct PlannedLookup {
+    owner: Rc<RecordOwner>,
+    /// The rule, as a path in the policy.
+    rule: String,
+    /// For each record, the values of the look-up.
+    records: Vec<Vec<WrittenValue>>,
+}
+
+/// A value of a look-up.
+pub(super) struct WrittenValue {
+    /// As JSON. An argument of the call is written as the call writes it.
+    json: String,
+    /// Whether it is an argument of the call.
+    is_argument: bool,
+}
+
+/// A look-up that is made.
+struct AskedRecord<'p> {
+    planned: &'p PlannedLookup,
+    id: u32,
+    digest: LookupDigest,
+}
+
+impl Authenticated {
+    /// The look-ups that a call needs. `sent` is the body that the server will read. `None`: none.
+    pub(super) fn lookups_of_call(
+        &self,
+        understood: &Understood<'_>,
+        target: Target<'_>,
+        operations: &[&Operation],
+        sent: &[u8],
+    ) -> Result<Option<Box<PlannedLookups>>, Refusal> {
+        if operations.iter().all(|operation| operation.owner.is_none()) {
+            return Ok(None);
+        }
+        let message = Node::read(sent, MAX_DEPTH);
+        let message = message.map_err(|error| Refusal::Message(MessageError::Json(error)))?;
+        let params = message.member("params");
+        let arguments = params.and_then(|params| params.member("arguments"));
+        let section = match target {
+            Target::Prompt(_) => "prompts",
+            _ => "tools",
+        };
+        let mut lookups = Vec::new();
+        for operation in operations {
+            let Some(owner) = &operation.owner else {
+                continue;
+            };
+            if self.is_exempt(owner) {
+                continue;
+            }
+            let rule = format!("{section}.{}.owner", operation.pattern.written());
+            let found = owner.lookup.records(arguments, sent);
+            let found = found.map_err(|error| refused(error.into(), &rule))?;
+            let record = |values: Vec<RecordValue>| {
+                let values = values.into_iter();
+                values.map(|value| WrittenValue::of(value, sent)).collect()
+            };
+            lookups.push(PlannedLookup {
+                owner: Rc::clone(owner),
+                rule,
+                records: found.into_iter().map(record).collect(),
+            });
+        }
+        let meta = params.and_then(|params| params.member("_meta"));
+        let client_info = meta.and_then(|meta| meta.member("io.modelcontextprotocol/clientInfo"));
+        let client_info = client_info.and_then(|node| sent.get(node.span.clone()));
+        Ok((!lookups.is_empty()).then(|| {
+            Box::new(PlannedLookups {
+                era: understood.era,
+                client_info: client_info.map(|info| String::from_utf8_lossy(info).into_owned()),
+                lookups,
+            })
+        }))
+    }
+
+    /// Whether the caller may use all records. Acting with another identity lifts no rule.
+    fn is_exempt(&self, owner: &RecordOwner) -> bool {
+        let is_exempt = |identity: &Identity| {
+            let mut roles = owner.rule.unless_role.iter();
+            roles.any(|role| identity.roles.contains(role))
+        };
+        is_exempt(self.caller.identity()) && self.caller.ceiling().is_none_or(is_exempt)
+    }
+
+    /// Asks the server for all records at once, and checks that they are the caller's. Returns the evidence.
+    pub(super) async fn look_up(
+        &self,
+        planned: &PlannedLookups,
+        credential: Option<&str>,
+    ) -> Result<Vec<Evidence>, Refusal> {
+        let engine = &self.request.engine;
+        let effects = &self.request.effects;
+        let identity = self.caller.identity();
+        let mut asked = Vec::new();
+        let mut requests = Vec::new();
+        let mut evidence = Vec::new();
+        for lookup in &planned.lookups {
+            let refused = |fault| refused(fault, &lookup.rule);
+            if call::is_lookup(&self.request.headers) {
+                return Err(refused(LookupFault::Nested));
+            }
+            // Without a value of its own the caller owns nothing.
+            let owner = lookup.owner.rule.owner.as_ref();
+            if owner.is_none_or(|owner| owner.is.of(identity).is_none_or(str::is_empty)) {
+                return Err(refused(LookupFault::NotOwned));
+            }
+            self.find_lookup_spellings(&lookup.owner.lookup).await;
+            let before = requests.len();
+            for record in &lookup.records {
+                let call = LookupCall {
+                    authenticated: self,
+                    planned,
+                    owner: &lookup.owner,
+                    credential,
+                };
+                let made = call.of_record(record, &lookup.rule).map_err(refused)?;
+                let is_known = lookup.owner.cache.is_some()
+                    && engine.lookups.is_known(&made.digest, effects.now());
+                if !is_known {
+                    asked.push(AskedRecord {
+                        planned: lookup,
+                        id: made.id,
+                        digest: made.digest,
+                    });
+                    requests.push(made.request);
+                }
+            }
+            let how = match requests.len() > before {
+                true => "asked",
+                false => "known from",
+            };
+            let summary = format!("the caller's: {how} `{}`", lookup.owner.lookup.written());
+            evidence.push(Evidence::new(lookup.rule.clone(), summary));
+        }
+        if let Some(first) = asked.first() {
+            let refused = |fault| refused(fault, &first.planned.rule);
+            let room = engine.lookups.room(self.caller_digest(), requests.len());
+            let room = room.ok_or_else(|| refused(LookupFault::Busy))?;
+            let (number, began) = (requests.len(), effects.exact_now());
+            let answers = effects.calls(requests).await;
+            drop(room);
+            {
+                let record = &mut self.request.journal().record;
+                record.lookups = Some(number);
+                let took = effects.exact_now().since(began).as_millis();
+                record.lookup_ms = Some(u64::try_from(took).unwrap_or(u64::MAX));
+            }
+            let mut fault = None;
+            // All answers are judged, so that the time does not tell which of them is the reason.
+            for (asked, answer) in asked.iter().zip(answers) {
+                let planned = asked.planned;
+                match answer::judge(answer, asked.id, &planned.owner.rule, identity) {
+                    Ok(()) => self.note_owned(asked),
+                    Err(found) => {
+                        fault.get_or_insert((found, &planned.rule));
+                    }
+                }
+            }
+            if let Some((fault, rule)) = fault {
+                return Err(self::refused(fault, rule));
+            }
+        }
+        Ok(evidence)
+    }
+
+    fn note_owned(&self, asked: &AskedRecord<'_>) {
+        if let Some(cache) = asked.planned.owner.cache {
+            let until = self.request.effects.now().saturating_add(cache);
+            self.request.engine.lookups.note(asked.digest, until);
+        }
+    }
+
+    /// The digest of the caller: not of what it acts as.
+    fn caller_digest(&self) -> LookupDigest {
+        let own = self.caller.own();
+        let issuer = self.caller.token().map_or("", |token| token.issuer_name());
+        call::digest([issuer, own.user.as_deref().unwrap_or_default()])
+    }
+}
+
+impl WrittenValue {
+    fn of(value: RecordValue, sent: &[u8]) -> Self {
+        match value {
+            RecordValue::Constant(value) => Self {
+                json: value.to_string(),
+                is_argument: false,
+            },
+            RecordValue::Argument(span) => {
+                let written = sent.get(span).unwrap_or_default();
+                Self {
+                    json: String::from_utf8_lossy(written).into_owned(),
+                    is_argument: true,
+                }
+            }
+        }
+    }
+}
+
+fn refused(fault: LookupFault, rule: &str) -> Refusal {
+    Refusal::Lookup(fault, rule.to_owned())
+}
