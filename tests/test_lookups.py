@@ -23,6 +23,7 @@ from .harness.answers import (
     raw_stream,
     result,
 )
+from .harness.client import Connection, send
 from .harness.envoy import Envoy, binary
 from .harness.envoy_config import Cluster, Listener
 from .harness.gateway import Exchange, Gateway
@@ -37,9 +38,8 @@ from .harness.upstream import Upstream
 from .harness.variants import ERAS
 
 MARK = "x-mcp-auth-lookup"
-OTHER_RESOURCE = "https://erp.example.com/mcp"
+OTHER_RESOURCE = "https://crm.example.com/erp"
 
-FAST = {"upstream": {"cluster": "upstream"}}
 LISTENERS = {
     "crm": Listener(asking()),
     "quick": Listener(asking(tools={CLOSE: {"owner": owner(timeout="300ms")}})),
@@ -52,12 +52,7 @@ LISTENERS = {
     "anonymous": Listener(asking(anonymous={"tools": [CLOSE]})),
     # Two policies in one plugin: the second one has no look-ups.
     "both": Listener(
-        {
-            "policies": [
-                asking(),
-                asking(resource=OTHER_RESOURCE, path="/erp", tools={}, upstream={}, prompts={}),
-            ]
-        }
+        {"policies": [asking(), asking(resource=OTHER_RESOURCE, tools={}, upstream={}, prompts={})]}
     ),
     "json": Listener(asking("json_tickets"), "json_tickets"),
     "events": Listener(asking("events_tickets"), "events_tickets"),
@@ -277,12 +272,12 @@ FAULTS: dict[str, tuple[Callable[[Received], Answer], str]] = {
     "status_401": (lambda request: json_answer(result(_record(), request.json["id"]), 401), "lookup_status"),
     "status_404": (lambda request: json_answer(result(_record(), request.json["id"]), 404), "lookup_status"),
     "redirect": (
-        lambda request: Answer(307, [("location", "/other"), ("content-length", "0")], sized=True),
+        lambda request: Answer(307, [("location", "/other")], sized=True),
         "lookup_status",
     ),
     "status_503": (lambda request: json_answer(result(_record(), request.json["id"]), 503), "lookup_unavailable"),
     "reset": (lambda request: Answer(200, [("content-type", "application/json")], [b"{"], cut=True), "lookup_unavailable"),
-    "reset_at_once": (lambda request: Answer(200, [], [], cut=True), "lookup_no_owner"),
+    "reset_at_once": (lambda request: Answer(200, [], [], cut=True), "lookup_unavailable"),
 }
 
 
@@ -497,8 +492,6 @@ def test_l1_many_calls_of_one_caller_do_not_keep_others_waiting(crm: Gateway) ->
     ids = [f"id-{each}" for each in range(16)]
     body = call(LEGACY, CLOSE_ALL, {"ticket_ids": ids})
     request = lambda sub: post(body, tokens.support(sub=sub))  # noqa: E731
-    from .harness.client import send
-
     with ThreadPoolExecutor(8) as pool:
         greedy = [pool.submit(send, crm.port, request("user-greedy")) for _ in range(5)]
         time.sleep(0.2)
@@ -514,8 +507,6 @@ def test_l1_many_calls_of_one_caller_do_not_keep_others_waiting(crm: Gateway) ->
 
 
 def test_l1_a_client_that_leaves_during_a_look_up_leaves_nothing_behind(envoy: Envoy, upstream: Upstream) -> None:
-    from .harness.client import Connection
-
     gateway = Gateway(envoy, "crm", upstream)
     upstream.answer = answering(lambda request: _of(_record())(request).with_(delay=0.5))
     request = post(call(LEGACY, CLOSE, {"ticket_id": "t-1"}), tokens.support())

@@ -14,6 +14,9 @@ use base::time::UnixTime;
 use mcp::headers::{HeaderEdit, Headers};
 use oauth::ClientNetwork;
 
+/// The usual timeout of a call.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Envoy, as the engine sees it.
 pub(super) struct EnvoyHost;
 
@@ -39,8 +42,8 @@ impl Host for EnvoyHost {
         let headers = headers.chain(passed.map(|(name, value)| (name.as_str(), value.as_str())));
         let body = (!request.body.is_empty()).then_some(request.body.as_slice());
         let (cluster, headers) = (&request.cluster, headers.collect());
-        hostcalls::dispatch_http_call(cluster, headers, body, Vec::new(), request.limits.timeout)
-            .ok()
+        let timeout = request.timeout.unwrap_or(CALL_TIMEOUT);
+        hostcalls::dispatch_http_call(cluster, headers, body, Vec::new(), timeout).ok()
     }
 
     fn store(&self, operation: &StoreOperation) -> Result<Stored, StoreError> {

@@ -13,7 +13,7 @@ use super::single_flight::{FlightId, SingleFlight};
 use crate::effect::{Effect, Outcome, Progress, Task};
 use crate::engine::{Engine, Finished};
 use crate::integer_ids::IntegerIds;
-use base::http::{HttpRequest, HttpResponse};
+use base::http::{HttpRequest, HttpResponse, MAX_ANSWER};
 use base::store::{Key, RecordKind, StoreError, StoreOperation, StoreRecord, Stored, etcd};
 use base::time::UnixTime;
 
@@ -359,7 +359,7 @@ impl<R> Worker<R> {
             owner,
             context,
             began: self.host.now(),
-            max_answer: request.limits.max_answer,
+            max_answer: request.max_answer.unwrap_or(MAX_ANSWER),
             store,
         };
         self.calls.borrow_mut().insert(token, call);

@@ -6,6 +6,7 @@ mod answer;
 mod call;
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use self::call::LookupCall;
 use super::arrived::Authenticated;
@@ -20,6 +21,9 @@ use mcp::message::MessageError;
 use mcp::method::Era;
 use oauth::Identity;
 use policy::{Operation, RecordOwner, RecordValue};
+
+/// Envoy ends a call whose answer has begun without a status. The call then took its time limit, up to this.
+const TIMER_ERROR: Duration = Duration::from_millis(20);
 
 /// The look-ups that a call needs.
 pub(crate) struct PlannedLookups {
@@ -172,11 +176,11 @@ impl Authenticated {
             let (number, began) = (requests.len(), effects.exact_now());
             let answers = effects.calls(requests).await;
             drop(room);
+            let took = effects.exact_now().since(began);
             {
                 let record = &mut self.request.journal().record;
                 record.lookups = Some(number);
-                let took = effects.exact_now().since(began).as_millis();
-                record.lookup_ms = Some(u64::try_from(took).unwrap_or(u64::MAX));
+                record.lookup_ms = Some(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
             }
             let mut fault = None;
             // All answers are judged, so that the time does not tell which of them is the reason.
@@ -184,6 +188,11 @@ impl Authenticated {
                 let planned = asked.planned;
                 match answer::judge(answer, asked.id, &planned.owner.rule, identity) {
                     Ok(()) => self.note_owned(asked),
+                    Err(LookupFault::Unavailable)
+                        if took.saturating_add(TIMER_ERROR) >= planned.owner.timeout =>
+                    {
+                        fault.get_or_insert((LookupFault::TimedOut, &planned.rule));
+                    }
                     Err(found) => {
                         fault.get_or_insert((found, &planned.rule));
                     }

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use crate::secret::Secret;
 
+/// The usual maximum size of an answer's body, in bytes. Of a larger one, one byte more is read.
+pub const MAX_ANSWER: usize = 16 * 1024 * 1024;
+
 /// A request to a cluster of the policy.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpRequest {
@@ -16,25 +19,20 @@ pub struct HttpRequest {
     pub passed: Vec<(String, String)>,
     /// The body; empty for none.
     pub body: Vec<u8>,
-    /// The limits of the call.
-    pub limits: CallLimits,
+    /// The time to answer, if it is not the host's usual one.
+    pub timeout: Option<Duration>,
+    /// The maximum size of the answer's body in bytes, if it is not [`MAX_ANSWER`].
+    pub max_answer: Option<usize>,
 }
 
-/// The limits of a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CallLimits {
-    /// How long the answer is waited for.
-    pub timeout: Duration,
-    /// The maximum size of the answer's body, in bytes. Of a larger one, one byte more is read.
-    pub max_answer: usize,
-}
+/// The header that marks the filter's own call for the owner of a record. The filter removes it from requests of
+/// clients, like all `x-mcp-` headers.
+pub const LOOKUP_MARK: &str = "x-mcp-auth-lookup";
 
-impl Default for CallLimits {
-    fn default() -> Self {
-        Self {
-            timeout: Duration::from_secs(5),
-            max_answer: 16 * 1024 * 1024,
-        }
+impl HttpRequest {
+    /// Whether it is the filter's own call for the owner of a record.
+    pub fn is_lookup(&self) -> bool {
+        self.headers.iter().any(|(name, _)| *name == LOOKUP_MARK)
     }
 }
 
@@ -125,7 +123,8 @@ impl Endpoint {
             headers,
             passed: Vec::new(),
             body: Vec::new(),
-            limits: CallLimits::default(),
+            timeout: None,
+            max_answer: None,
         }
     }
 }

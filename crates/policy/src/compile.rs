@@ -12,7 +12,7 @@ use super::error::{Errors, PolicyError};
 use super::issuers::compile_issuers;
 use super::known_tools::KnownTools;
 use super::local::compile_local;
-use super::lookup::{check_lookup_cluster, compile_record_owner};
+use super::lookup::{check_lookup_arguments, check_lookup_cluster, compile_record_owner};
 use super::metadata::check_metadata;
 use super::param_headers::compile_param_headers;
 use super::pattern::Pattern;
@@ -128,7 +128,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         return Err(errors);
     }
     let known_tools = KnownTools::of(&roles, anonymous.as_ref(), &tools);
-    Ok(Policy {
+    let policy = Policy {
         label: None,
         resource: document.resource,
         path,
@@ -172,7 +172,12 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         instructions: document.instructions,
         hold: document.hold,
         streams: document.streams,
-    })
+    };
+    check_lookup_arguments(&policy, &mut errors);
+    match errors.is_empty() {
+        true => Ok(policy),
+        false => Err(errors),
+    }
 }
 
 fn compile_operations(

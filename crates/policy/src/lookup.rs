@@ -13,9 +13,11 @@ use super::document::{Document, IdentityField, OperationDocument};
 use super::error::{Errors, PolicyError};
 use super::results::{FieldPath, Mask, Missing, Otherwise, OwnerRule, ResultRule, TextRule};
 use super::value::Period;
+use super::{Operation, Policy};
 use base::json::Span;
 use base::json::tree::{Node, Value};
 use mcp::argument_names::fold;
+use oauth::Identity;
 
 /// The prefix of a value that is an argument of the call.
 const ARGUMENT: &str = "args.";
@@ -395,14 +397,39 @@ pub(super) fn check_lookup_cluster(document: &Document, errors: &mut Errors) {
         return;
     }
     for (section, operations) in [("tools", &document.tools), ("prompts", &document.prompts)] {
-        let mut asking = operations.iter().filter(|(_, one)| one.owner.is_some());
-        if let Some((name, _)) = asking.next() {
-            let message = format!(
-                "found none, expected the Envoy cluster of the MCP server: `{section}.{name}.owner` asks it \
-                 for the record"
-            );
-            errors.push(PolicyError::new("upstream.cluster", message));
-            return;
+        for (name, _) in operations.iter().filter(|(_, one)| one.owner.is_some()) {
+            let message = "needs `upstream.cluster`, the Envoy cluster of the MCP server: it is asked for the record";
+            errors.push(PolicyError::new(format!("{section}.{name}.owner"), message));
+        }
+    }
+}
+
+/// Checks that no rule for arguments would change an argument of a look-up: it would ask for another record.
+pub(super) fn check_lookup_arguments(policy: &Policy, errors: &mut Errors) {
+    for (section, operations) in [("tools", &policy.tools), ("prompts", &policy.prompts)] {
+        for operation in operations {
+            let Some(Lookup::Tool { name, arguments }) =
+                operation.owner.as_ref().map(|owner| &owner.lookup)
+            else {
+                continue;
+            };
+            let tools = policy.tools.iter();
+            let of_tool = tools.filter(|tool| tool.pattern.matches(name, Identity::anonymous()));
+            let of_tool: Vec<&Operation> = of_tool.collect();
+            for (argument, _) in arguments {
+                if policy.ruled_name(argument, &of_tool).is_none() {
+                    continue;
+                }
+                let path = format!(
+                    "{section}.{}.owner.lookup.arguments.{argument}",
+                    operation.pattern.written()
+                );
+                let message = format!(
+                    "a rule under `arguments` would change it, and the look-up would ask for another record; if \
+                     it is data, give `{name}` `arguments: {{{argument}: keep}}`"
+                );
+                errors.push(PolicyError::new(path, message));
+            }
         }
     }
 }
@@ -427,7 +454,7 @@ mod tests {
         let node = Node::read(arguments.as_bytes(), 64).unwrap();
         let records = lookup(values).records(Some(&node), arguments.as_bytes())?;
         let value = |value: &RecordValue| match value {
-            RecordValue::Argument(span) => arguments[span.clone()].to_owned(),
+            RecordValue::Argument(span) => arguments.get(span.clone()).unwrap().to_owned(),
             RecordValue::Constant(constant) => constant.to_string(),
         };
         let record = |values: &Vec<RecordValue>| {

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use super::*;
 use crate::effect::{Work, Worked};
 use crate::engine::Secrets;
-use base::http::CallLimits;
 use base::store::{Key, RecordKind, StoreOperation, Stored};
 use base::time::UnixTime;
 use oauth::{ClientNetwork, IssuerId, PendingFetch, Verifier};
@@ -92,7 +91,8 @@ fn request() -> HttpRequest {
         headers: vec![(":path", "/other".to_owned())],
         passed: Vec::new(),
         body: Vec::new(),
-        limits: CallLimits::default(),
+        timeout: None,
+        max_answer: None,
     }
 }
 

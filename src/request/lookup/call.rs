@@ -10,7 +10,7 @@ use crate::request::arrived::Authenticated;
 use crate::request::mirrored_headers;
 use crate::request::understand;
 use crate::response::spellings;
-use base::http::{CallLimits, HttpRequest};
+use base::http::{HttpRequest, LOOKUP_MARK};
 use base::json::Reader;
 use mcp::headers::{HeaderEdit, Headers, missing};
 use mcp::message::Message;
@@ -18,8 +18,6 @@ use mcp::method::Era;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use policy::{Lookup, Mode, RecordOwner, is_plain_uri};
 
-/// The header that marks a look-up. The filter removes it from requests of clients, like all `x-mcp-` headers.
-const MARK: &str = "x-mcp-auth-lookup";
 /// The maximum size of an answer.
 pub(super) const MAX_ANSWER: usize = 256 * 1024;
 /// Characters of an argument that a URI has as they are (RFC 3986 section 2.3).
@@ -49,7 +47,7 @@ pub(super) struct MadeLookup {
 
 /// Whether a request is the look-up of a filter.
 pub(super) fn is_lookup(headers: &Headers) -> bool {
-    headers.has(MARK)
+    headers.has(LOOKUP_MARK)
 }
 
 /// The digest of texts. It depends on their borders.
@@ -155,7 +153,7 @@ impl LookupCall<'_> {
             (":authority", text(&server.authority, ":authority")),
             ("content-type", "application/json".to_owned()),
             ("accept", "application/json, text/event-stream".to_owned()),
-            (MARK, "1".to_owned()),
+            (LOOKUP_MARK, "1".to_owned()),
         ];
         let edits = match policy.mode {
             // The server receives the client's headers.
@@ -181,10 +179,8 @@ impl LookupCall<'_> {
             headers,
             passed,
             body: Vec::new(),
-            limits: CallLimits {
-                timeout: self.owner.timeout,
-                max_answer: MAX_ANSWER,
-            },
+            timeout: Some(self.owner.timeout),
+            max_answer: Some(MAX_ANSWER),
         })
     }
 
@@ -297,7 +293,7 @@ fn is_of_message(name: &str, era: Era) -> bool {
         "trailer",
         "transfer-encoding",
         "upgrade",
-        MARK,
+        LOOKUP_MARK,
     ];
     let of_mcp = ["mcp-method", "mcp-name"].contains(&name) || name.starts_with("mcp-param-");
     // It is set again for 2026-07-28.

@@ -43,26 +43,26 @@ pub(crate) fn of_record(
         max_depth,
         &mut changes,
     );
-    let names = Names::of(owner, owner.is.of(identity), message, max_depth);
+    let names = NamedOwners::of(owner, owner.is.of(identity), message, max_depth);
     match (judged, names) {
-        (Ok(_), Names { own: true, .. }) if !changes.values().is_exceeded() => {
+        (Ok(_), NamedOwners { own: true, .. }) if !changes.values().is_exceeded() => {
             RecordOwnership::Callers
         }
-        (Err(NotTheCallers), Names { any: true, .. }) => RecordOwnership::Others,
+        (Err(NotTheCallers), NamedOwners { any: true, .. }) => RecordOwnership::Others,
         _ => RecordOwnership::Unknown,
     }
 }
 
 /// The owners that a record names outside of texts.
 #[derive(Debug, Default)]
-struct Names {
+struct NamedOwners {
     /// One is named.
     any: bool,
     /// The caller is named.
     own: bool,
 }
 
-impl Names {
+impl NamedOwners {
     fn of(rule: &OwnerRule, own: Option<&str>, message: &Node, max_depth: usize) -> Self {
         let mut names = Self::default();
         let mut changes = Changes::within(ValuesLeft::default());

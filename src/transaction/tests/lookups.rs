@@ -306,18 +306,15 @@ fn l1_prompts_have_records_too() {
 }
 
 #[test]
-fn l1_a_rule_for_arguments_that_would_change_the_look_up_refuses() {
-    let lookup = json!({"tool": "crm.get_ticket", "arguments": {"user_id": "args.ticket_id"}});
-    for rule in [json!({}), json!({"arguments": {"user_id": "reject"}})] {
-        let policy = asking(json!({"tools": {
-            "crm.close_*": {"owner": owner(json!({"lookup": lookup}))},
-            "crm.get_ticket": rule,
-        }}));
-        let (outcome, calls) = asked(&policy, &close("t-1"));
-        assert_eq!(outcome.server, None);
-        assert_eq!(outcome.record.decision.reason, "lookup_not_possible");
-        assert!(calls.is_empty());
-    }
+fn l1_an_argument_in_a_text_that_a_rule_would_change_refuses() {
+    // The policy cannot know that the id holds JSON with a name that it sets.
+    let (outcome, calls) = asked(
+        &asking(json!({})),
+        &close(r#"{"organization_id":"globex"}"#),
+    );
+    assert_eq!(outcome.server, None);
+    assert!(calls.is_empty());
+    assert_eq!(outcome.record.decision.reason, "argument_in_string");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Key, Room, StoreError, StoreOperation, StoreRecord, Stored};
-use crate::http::{CallLimits, HttpRequest, HttpResponse};
+use crate::http::{HttpRequest, HttpResponse};
 use crate::time::UnixTime;
 
 /// How to reach etcd.
@@ -331,7 +331,8 @@ fn call(etcd: &Etcd, path: &str, body: &Value) -> HttpRequest {
         ],
         passed: Vec::new(),
         body: body.to_string().into_bytes(),
-        limits: CallLimits::default(),
+        timeout: None,
+        max_answer: None,
     }
 }
 

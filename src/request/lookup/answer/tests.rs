@@ -74,7 +74,7 @@ fn l1_a_record_of_the_caller_passes_in_every_form() {
             .to_string()
             .replace("\"structuredContent\":{\"result\"", "\"_meta\":{\"result\""),
         json!({"contents": [{"uri": "crm://t-1", "text": record}]}).to_string(),
-        format!(r#"{{"structuredContent":{{"organizationId":"acme"}},"resultType":"complete"}}"#),
+        r#"{"structuredContent":{"organizationId":"acme"},"resultType":"complete"}"#.to_owned(),
     ] {
         assert_eq!(of_result(&result), Ok(()), "{result}");
     }
