@@ -16,7 +16,7 @@ use crate::decision::Evidence;
 use crate::limits::MAX_DEPTH;
 use crate::lookups::LookupDigest;
 use crate::refusal::{LookupFault, Refusal};
-use base::json::tree::Node;
+use base::json::{JsonError, Kind, Reader, Span};
 use mcp::message::MessageError;
 use mcp::method::Era;
 use oauth::Identity;
@@ -54,7 +54,7 @@ pub(super) struct WrittenValue {
 struct AskedRecord<'p> {
     planned: &'p PlannedLookup,
     id: u32,
-    digest: LookupDigest,
+    digest: Option<LookupDigest>,
 }
 
 impl Authenticated {
@@ -69,10 +69,9 @@ impl Authenticated {
         if operations.iter().all(|operation| operation.owner.is_none()) {
             return Ok(None);
         }
-        let message = Node::read(sent, MAX_DEPTH);
-        let message = message.map_err(|error| Refusal::Message(MessageError::Json(error)))?;
-        let params = message.member("params");
-        let arguments = params.and_then(|params| params.member("arguments"));
+        let parts = MessageParts::of(sent, understood.era);
+        let parts = parts.map_err(|error| Refusal::Message(MessageError::Json(error)))?;
+        let arguments = parts.arguments.and_then(|span| sent.get(span));
         let section = match target {
             Target::Prompt(_) => "prompts",
             _ => "tools",
@@ -86,11 +85,11 @@ impl Authenticated {
                 continue;
             }
             let rule = format!("{section}.{}.owner", operation.pattern.written());
-            let found = owner.lookup.records(arguments, sent);
+            let found = owner.lookup.records(arguments.unwrap_or(b"{}"));
             let found = found.map_err(|error| refused(error.into(), &rule))?;
             let record = |values: Vec<RecordValue>| {
                 let values = values.into_iter();
-                values.map(|value| WrittenValue::of(value, sent)).collect()
+                values.map(WrittenValue::from).collect()
             };
             lookups.push(PlannedLookup {
                 owner: Rc::clone(owner),
@@ -98,9 +97,7 @@ impl Authenticated {
                 records: found.into_iter().map(record).collect(),
             });
         }
-        let meta = params.and_then(|params| params.member("_meta"));
-        let client_info = meta.and_then(|meta| meta.member("io.modelcontextprotocol/clientInfo"));
-        let client_info = client_info.and_then(|node| sent.get(node.span.clone()));
+        let client_info = parts.client_info.and_then(|span| sent.get(span));
         Ok((!lookups.is_empty()).then(|| {
             Box::new(PlannedLookups {
                 era: understood.era,
@@ -151,9 +148,8 @@ impl Authenticated {
                     credential,
                 };
                 let made = call.of_record(record, &lookup.rule).map_err(refused)?;
-                let is_known = lookup.owner.cache.is_some()
-                    && engine.lookups.is_known(&made.digest, effects.now());
-                if !is_known {
+                let digest = made.digest.as_ref();
+                if !digest.is_some_and(|digest| engine.lookups.is_known(digest, effects.now())) {
                     asked.push(AskedRecord {
                         planned: lookup,
                         id: made.id,
@@ -206,9 +202,9 @@ impl Authenticated {
     }
 
     fn note_owned(&self, asked: &AskedRecord<'_>) {
-        if let Some(cache) = asked.planned.owner.cache {
+        if let (Some(cache), Some(digest)) = (asked.planned.owner.cache, asked.digest) {
             let until = self.request.effects.now().saturating_add(cache);
-            self.request.engine.lookups.note(asked.digest, until);
+            self.request.engine.lookups.note(digest, until);
         }
     }
 
@@ -220,21 +216,59 @@ impl Authenticated {
     }
 }
 
-impl WrittenValue {
-    fn of(value: RecordValue, sent: &[u8]) -> Self {
+impl From<RecordValue> for WrittenValue {
+    fn from(value: RecordValue) -> Self {
         match value {
             RecordValue::Constant(value) => Self {
                 json: value.to_string(),
                 is_argument: false,
             },
-            RecordValue::Argument(span) => {
-                let written = sent.get(span).unwrap_or_default();
-                Self {
-                    json: String::from_utf8_lossy(written).into_owned(),
-                    is_argument: true,
-                }
-            }
+            RecordValue::Argument(json) => Self {
+                json,
+                is_argument: true,
+            },
         }
+    }
+}
+
+/// The positions of the parts of a call that its look-ups need.
+#[derive(Default)]
+struct MessageParts {
+    arguments: Option<Span>,
+    /// `clientInfo` of 2026-07-28.
+    client_info: Option<Span>,
+}
+
+impl MessageParts {
+    /// Finds them. Nothing else is read.
+    fn of(message: &[u8], era: Era) -> Result<Self, JsonError> {
+        const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
+        let mut parts = Self::default();
+        Reader::new(message, MAX_DEPTH).object(|reader, member| {
+            if member.key.value != "params" || reader.kind()? != Kind::Object {
+                return reader.skip().map(drop);
+            }
+            let params = reader.object(|reader, member| {
+                match &*member.key.value {
+                    "arguments" => parts.arguments = Some(reader.skip()?),
+                    "_meta" if era == Era::Modern && reader.kind()? == Kind::Object => {
+                        reader.object(|reader, member| {
+                            let value = reader.skip()?;
+                            if member.key.value == CLIENT_INFO {
+                                parts.client_info = Some(value);
+                            }
+                            Ok::<(), JsonError>(())
+                        })?;
+                    }
+                    _ => {
+                        reader.skip()?;
+                    }
+                }
+                Ok::<(), JsonError>(())
+            });
+            params.map(drop)
+        })?;
+        Ok(parts)
     }
 }
 

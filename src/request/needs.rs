@@ -116,14 +116,10 @@ impl Judged {
         let looked_up = match &lookups {
             None => None,
             Some(lookups) => {
-                // A look-up has the credential of the call.
-                let need = std::mem::take(&mut credential);
-                let credential = authenticated
-                    .credential(need, consent.given(), elicits)
-                    .await?;
-                let found = authenticated.look_up(lookups, credential.header());
                 // Boxed: rare, and large.
-                let found = Box::pin(found).await?;
+                let need = std::mem::take(&mut credential);
+                let asked = authenticated.ask_first(lookups, need, consent.given(), elicits);
+                let (credential, found) = Box::pin(asked).await?;
                 self.approval.evidence.extend(found);
                 Some(credential)
             }
@@ -293,6 +289,19 @@ impl Authenticated {
                 }
             }
         }
+    }
+
+    /// Looks up the owners of the call's records, with the credential of the call.
+    async fn ask_first(
+        &self,
+        lookups: &PlannedLookups,
+        need: CredentialNeed,
+        agreed: Option<&Agreement>,
+        elicits: ElicitationCapability,
+    ) -> Result<(CallerCredential, Vec<Evidence>), Refusal> {
+        let credential = self.credential(need, agreed, elicits).await?;
+        let found = self.look_up(lookups, credential.header()).await?;
+        Ok((credential, found))
     }
 
     /// Asks the user to link the account, in a way that the client supports.

@@ -1,11 +1,13 @@
 //! Ownership that is looked up before a call: the server itself is asked for the record that the call names.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::{Number, Value as Json};
+use serde::de::{self, Deserializer, Visitor};
+use serde_json::Value as Json;
 use thiserror::Error;
 
 use super::condition::Misspelled;
@@ -14,8 +16,8 @@ use super::error::{Errors, PolicyError};
 use super::results::{FieldPath, Mask, Missing, Otherwise, OwnerRule, ResultRule, TextRule};
 use super::value::Period;
 use super::{Operation, Policy};
-use base::json::Span;
 use base::json::tree::{Node, Value};
+use base::json::{JsonError, Reader, Span};
 use mcp::argument_names::fold;
 use oauth::Identity;
 
@@ -60,9 +62,70 @@ pub struct LookupDocument {
     pub tool: Option<String>,
     /// The arguments of the tool: `args.ticket_id` is an argument of the call, other values are constants.
     #[serde(default)]
-    pub arguments: BTreeMap<String, Json>,
+    pub arguments: BTreeMap<String, Scalar>,
     /// In place of a tool: the URI of the resource, such as `crm://tickets/{args.ticket_id}`.
     pub resource: Option<String>,
+}
+
+/// A text, a number or a boolean.
+#[derive(Debug, Clone)]
+pub struct Scalar(Json);
+
+struct ScalarVisitor;
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ScalarVisitor).map(Self)
+    }
+}
+
+impl Visitor<'_> for ScalarVisitor {
+    type Value = Json;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a text, a number or a boolean")
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Json, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Json, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Json, E> {
+        Ok(value.into())
+    }
+
+    /// A protobuf `Struct` has no integers: Envoy writes 5 as 5.0.
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Json, E> {
+        match value.fract() == 0.0 && value.abs() < 9e15 {
+            true => Ok((value as i64).into()),
+            false => Ok(value.into()),
+        }
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Json, E> {
+        Ok(value.into())
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Scalar {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Scalar".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "anyOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]
+        })
+    }
 }
 
 /// A checked rule for the owner of a record.
@@ -104,8 +167,8 @@ pub enum LookupValue {
 /// A value of a look-up for one record.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RecordValue {
-    /// An argument of the call, by its position: a text or a number.
-    Argument(Span),
+    /// An argument of the call, in JSON as the call writes it: a text or a number.
+    Argument(String),
     /// A value of the policy.
     Constant(Json),
 }
@@ -150,22 +213,18 @@ impl Lookup {
     }
 
     /// The records that a call names: for each one, the values of the look-up in order. `arguments` is the
-    /// object of the call's arguments, as the server will read it; `text` is the message it was read from.
+    /// object of the call's arguments, as the server will read it.
     ///
     /// # Errors
     ///
     /// The call names no record, or too many.
-    pub fn records(
-        &self,
-        arguments: Option<&Node>,
-        text: &[u8],
-    ) -> Result<Vec<Vec<RecordValue>>, NoRecord> {
+    pub fn records(&self, arguments: &[u8]) -> Result<Vec<Vec<RecordValue>>, NoRecord> {
         let mut found: Vec<Vec<RecordValue>> = Vec::new();
         let mut records = 1_usize;
         for value in self.values() {
             let values = match value {
                 LookupValue::Constant(value) => vec![RecordValue::Constant(value.clone())],
-                LookupValue::Argument(path) => arguments_at(path, arguments, text)?,
+                LookupValue::Argument(path) => arguments_at(path, arguments)?,
             };
             match (values.len(), records) {
                 (1, _) => {}
@@ -186,19 +245,39 @@ impl Lookup {
 }
 
 /// The values of one argument, each once.
-fn arguments_at(
-    path: &[String],
-    arguments: Option<&Node>,
-    text: &[u8],
-) -> Result<Vec<RecordValue>, NoRecord> {
+fn arguments_at(path: &[String], arguments: &[u8]) -> Result<Vec<RecordValue>, NoRecord> {
     let missing = || NoRecord::Argument(path.join("."));
+    let (first, rest) = path.split_first().ok_or_else(missing)?;
+    let folded = fold(first);
+    // Other arguments may be large. They are not read.
+    let (mut at, mut other) = (None, false);
+    let mut reader = Reader::new(arguments, usize::MAX);
+    let read = reader.object(|reader, member| {
+        let key = &*member.key.value;
+        let value = reader.skip()?;
+        match key == first {
+            true => at = Some(value),
+            false => other |= may_be_read_as(key, &folded),
+        }
+        Ok::<(), JsonError>(())
+    });
+    if other {
+        return Err(Misspelled::Otherwise(first.clone()).into());
+    }
+    let text = read.ok().and(at).and_then(|span| arguments.get(span));
+    let text = text.ok_or_else(missing)?;
+    let node = Node::read(text, usize::MAX).map_err(|_| missing())?;
     let mut found: Vec<Span> = Vec::new();
-    collect(path, arguments.ok_or_else(missing)?, &mut found)?.ok_or_else(missing)?;
+    collect(rest, &node, &mut found)?.ok_or_else(missing)?;
     let mut known = HashSet::new();
-    found.retain(|span| known.insert(text.get(span.clone()).unwrap_or_default()));
-    match found.is_empty() {
+    let texts = found.into_iter().filter_map(|span| text.get(span));
+    let texts = texts.filter(|text| known.insert(*text));
+    let values =
+        texts.map(|text| RecordValue::Argument(String::from_utf8_lossy(text).into_owned()));
+    let values: Vec<_> = values.collect();
+    match values.is_empty() {
         true => Err(missing()),
-        false => Ok(found.into_iter().map(RecordValue::Argument).collect()),
+        false => Ok(values),
     }
 }
 
@@ -214,10 +293,13 @@ fn collect(path: &[String], node: &Node, found: &mut Vec<Span>) -> Result<Option
             Ok((!elements.is_empty()).then_some(()))
         }
         (Value::Object(members), Some((step, rest))) => {
-            for member in members.iter().filter(|member| member.key != *step) {
-                if may_be_read_as(&member.key, step) {
-                    return Err(Misspelled::Otherwise(step.clone()));
-                }
+            let folded = fold(step);
+            let others = members.iter().filter(|member| member.key != *step);
+            if others
+                .into_iter()
+                .any(|member| may_be_read_as(&member.key, &folded))
+            {
+                return Err(Misspelled::Otherwise(step.clone()));
             }
             match node.member(step) {
                 Some(value) => collect(rest, value, found),
@@ -232,9 +314,9 @@ fn collect(path: &[String], node: &Node, found: &mut Vec<Span>) -> Result<Option
     }
 }
 
-/// Whether a server could read a key as this name: it ignores case or separators, or reads the key as a path.
-fn may_be_read_as(key: &str, name: &str) -> bool {
-    let folded = fold(name);
+/// Whether a server could read a key as the name that folds to this: it ignores case or separators, or reads
+/// the key as a path.
+fn may_be_read_as(key: &str, folded: &str) -> bool {
     let is_separator =
         |character: char| !character.is_alphanumeric() && !matches!(character, '_' | '-');
     let start = key.trim_start_matches(is_separator);
@@ -247,23 +329,13 @@ fn may_be_read_as(key: &str, name: &str) -> bool {
 }
 
 impl LookupValue {
-    /// A value of the policy. `None`: neither an argument nor a constant.
+    /// A value of the policy. `None`: the path of an argument has a step without a name.
     fn of(value: &Json) -> Option<Self> {
-        match value {
-            Json::String(text) if text.starts_with(ARGUMENT) => argument(text),
-            // A protobuf `Struct` has no integers: Envoy writes 5 as 5.0.
-            Json::Number(number) => Some(Self::Constant(whole(number).into())),
-            Json::String(_) | Json::Bool(_) => Some(Self::Constant(value.clone())),
-            Json::Null | Json::Array(_) | Json::Object(_) => None,
+        match value.as_str().filter(|text| text.starts_with(ARGUMENT)) {
+            Some(text) => argument(text),
+            None => Some(Self::Constant(value.clone())),
         }
     }
-}
-
-/// A number, as an integer if it is one.
-fn whole(number: &Number) -> Number {
-    let float = number.as_f64().filter(|_| !number.is_i64());
-    let integer = float.filter(|float| float.fract() == 0.0 && float.abs() < 9e15);
-    integer.map_or_else(|| number.clone(), |float| Number::from(float as i64))
 }
 
 /// An argument by its path: `args.ticket.id`.
@@ -357,12 +429,11 @@ fn compile_lookup(
             }
             let mut arguments = Vec::new();
             for (argument, value) in &document.arguments {
-                match LookupValue::of(value) {
+                match LookupValue::of(&value.0) {
                     Some(value) => arguments.push((argument.clone(), value)),
                     None => refuse(
                         &format!(".lookup.arguments.{argument}"),
-                        "expected an argument of the call, such as `args.ticket_id`, or a constant: a text, \
-                         a number or a boolean",
+                        "expected an argument of the call, such as `args.ticket_id`",
                     ),
                 }
             }
@@ -451,10 +522,9 @@ mod tests {
     }
 
     fn records(values: &[&str], arguments: &str) -> Result<Vec<String>, NoRecord> {
-        let node = Node::read(arguments.as_bytes(), 64).unwrap();
-        let records = lookup(values).records(Some(&node), arguments.as_bytes())?;
+        let records = lookup(values).records(arguments.as_bytes())?;
         let value = |value: &RecordValue| match value {
-            RecordValue::Argument(span) => arguments.get(span.clone()).unwrap().to_owned(),
+            RecordValue::Argument(text) => text.clone(),
             RecordValue::Constant(constant) => constant.to_string(),
         };
         let record = |values: &Vec<RecordValue>| {
@@ -502,8 +572,6 @@ mod tests {
         ] {
             assert_eq!(records(&["args.id"], arguments), missing, "{arguments}");
         }
-        let none = lookup(&["args.id"]).records(None, b"");
-        assert_eq!(none, Err(NoRecord::Argument("id".to_owned())));
         let lists = records(&["args.p", "args.id"], r#"{"p":[1,2],"id":[1,2]}"#);
         assert_eq!(lists, Err(NoRecord::Lists));
         let many: Vec<String> = (0..17).map(|id| id.to_string()).collect();
@@ -527,12 +595,16 @@ mod tests {
 
     #[test]
     fn a_constant_integer_stays_one() {
-        for (written, expected) in [("5.0", "5"), ("5", "5"), ("5.5", "5.5"), ("1e30", "1e+30")] {
-            let value = LookupValue::of(&serde_json::from_str(written).unwrap()).unwrap();
-            assert_eq!(
-                value,
-                LookupValue::Constant(serde_json::from_str(expected).unwrap())
-            );
+        for (written, expected) in [
+            ("5.0", "5"),
+            ("5", "5"),
+            ("5.5", "5.5"),
+            ("1e30", "1e30"),
+            ("true", "true"),
+            ("\"x\"", "\"x\""),
+        ] {
+            let Scalar(value) = serde_json::from_str(written).unwrap();
+            assert_eq!(value, serde_json::from_str::<Json>(expected).unwrap());
         }
     }
 

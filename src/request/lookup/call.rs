@@ -41,8 +41,8 @@ pub(super) struct MadeLookup {
     pub(super) request: HttpRequest,
     /// The JSON-RPC id.
     pub(super) id: u32,
-    /// The digest of the caller and the look-up.
-    pub(super) digest: LookupDigest,
+    /// The digest of the caller and the look-up, if it may be known.
+    pub(super) digest: Option<LookupDigest>,
 }
 
 /// Whether a request is the look-up of a filter.
@@ -78,19 +78,12 @@ impl LookupCall<'_> {
             Lookup::Resource(_) => ("resources/read", None),
         };
         let meta = self.meta();
-        let written = |id: u32| {
-            let body = format!(
-                r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{{params}{meta}}}}}"#
-            );
-            body.into_bytes()
-        };
-        let body = self.rewritten(written(id), target)?;
-        // Without its id, which differs.
-        let asked = self.rewritten(written(0), target)?;
-        let message = Message::read(&body, &engine.policy.names, MAX_DEPTH);
-        let message = message.map_err(|_| NOT_A_MESSAGE)?;
-        let request = self.request(&message, &body, target)?;
-        let digest = self.digest(rule, &String::from_utf8_lossy(&asked));
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{{params}{meta}}}}}"#
+        );
+        let body = self.rewritten(body.into_bytes(), target)?;
+        let request = self.request(&body, target)?;
+        let digest = self.owner.cache.map(|_| self.digest(rule, &params));
         Ok(MadeLookup {
             request: HttpRequest { body, ..request },
             id,
@@ -134,12 +127,7 @@ impl LookupCall<'_> {
     }
 
     /// The call without its body.
-    fn request(
-        &self,
-        message: &Message<'_>,
-        body: &[u8],
-        target: Option<Target<'_>>,
-    ) -> Result<HttpRequest, LookupFault> {
+    fn request(&self, body: &[u8], target: Option<Target<'_>>) -> Result<HttpRequest, LookupFault> {
         let request = &self.authenticated.request;
         let policy = request.policy();
         let server = policy.upstream.server.as_ref();
@@ -162,6 +150,8 @@ impl LookupCall<'_> {
         };
         let mut passed = passed(&request.headers, edits, self.planned.era);
         if self.planned.era == Era::Modern {
+            let message = Message::read(body, &policy.names, MAX_DEPTH);
+            let message = &message.map_err(|_| NOT_A_MESSAGE)?;
             let identity = self.authenticated.caller.identity();
             let operations = target.map(|target| operations_of(policy, identity, target));
             let arguments = understand::arguments(message, body);

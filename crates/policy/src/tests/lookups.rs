@@ -82,7 +82,7 @@ fn an_owner_that_is_looked_up_is_checked_when_the_policy_loads() {
         (
             tool(json!({"id": ["args.a"]})),
             cluster(),
-            "owner.lookup.arguments.id: expected an argument",
+            "owner.lookup.arguments.id: found a list, expected a text",
         ),
         (
             tool(json!({"id": "args."})),
