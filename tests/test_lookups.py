@@ -44,6 +44,7 @@ LISTENERS = {
     "crm": Listener(asking()),
     "quick": Listener(asking(tools={CLOSE: {"owner": owner(timeout="300ms")}})),
     "cached": Listener(asking(tools={CLOSE: {"owner": owner(cache="2s")}})),
+    "expecting": Listener(asking(tools={CLOSE: {"owner": owner(expect={"version": "version"})}})),
     "observed": Listener(asking(mode="observe")),
     "dead": Listener(asking("dead")),
     "missing": Listener(asking("no_such_cluster")),
@@ -101,7 +102,7 @@ def ticket(id: str) -> dict[str, Any]:
     """What the server tells about a ticket."""
     if id not in OWNERS:
         return {"isError": True, "content": [{"type": "text", "text": f"no ticket {id}"}]}
-    record = {"id": id, "organization_id": OWNERS[id], "title": TITLES[id]}
+    record = {"id": id, "organization_id": OWNERS[id], "title": TITLES[id], "version": 3}
     return {"structuredContent": record, "content": [{"type": "text", "text": json.dumps(record)}]}
 
 
@@ -432,6 +433,31 @@ def test_l1_the_look_up_has_the_session_and_the_credential_of_the_call(
     (lookup,) = lookups(exchange)
     assert lookup.header(SESSION_HEADER) == SESSION
     assert lookup.header("authorization") == f"Bearer {token}"
+
+
+def test_l1_a_session_that_the_server_has_forgotten_begins_again(envoy: Envoy, upstream: Upstream) -> None:
+    gateway = HandleGateway(envoy, "passing", upstream)
+    token = tokens.support()
+    session = begin(gateway, token)
+    upstream.answer = answering(lambda request: json_answer({}, 404))
+    exchange = close(gateway, "t-1", token=token, headers=[(SESSION_HEADER, session)])
+    assert (exchange.status, exchange.record["reason"]) == (404, "unknown_session")
+    assert calls(exchange) == []
+    blocked(close(gateway, "t-1", token=token), "lookup_status")
+
+
+@ERAS
+def test_l1_the_version_of_the_record_goes_with_the_call(envoy: Envoy, upstream: Upstream, era: str) -> None:
+    gateway = Gateway(envoy, "expecting", upstream)
+    upstream.answer = answering()
+    send_call = lambda arguments: gateway.post(call(era, CLOSE, arguments), tokens.support(), era)  # noqa: E731
+    received = passed(send_call({"ticket_id": "t-1"}))
+    assert received.json["params"]["arguments"] == {"ticket_id": "t-1", "version": 3}
+    received = passed(send_call({"ticket_id": "t-1", "version": 3}))
+    assert received.json["params"]["arguments"] == {"ticket_id": "t-1", "version": 3}
+    blocked(send_call({"ticket_id": "t-1", "version": 4}), "record_changed")
+    # Of a record of another owner nothing is told.
+    blocked(send_call({"ticket_id": "t-4", "version": 4}), "lookup_not_owned")
 
 
 def test_l1_a_caller_without_an_organization_owns_nothing(envoy: Envoy, upstream: Upstream) -> None:

@@ -405,6 +405,11 @@ Reason: Refused,
         "More look-ups run than one caller, or one worker, may have." =>
         blocked("{rule}", Error(503, 503), "{error}",
             "try again; let the server answer look-ups faster, or give {rule} a `cache`");
+    RecordChanged "record_changed"
+        "The record is the caller's, and an argument under `expect` has another value than the record that the \
+         filter looked up." =>
+        blocked("{rule}", Error(200, INVALID_PARAMS), "{error}",
+            "read the record again; see `expect` of {rule}");
     RecordNotNamed "record_not_named"
         "The call does not name the record whose owner has to be looked up, or names too many." =>
         blocked("{rule}", Error(200, INVALID_PARAMS), "{error}",

@@ -26,6 +26,7 @@ pub(super) fn of_message(error: &MessageError) -> Reason {
 pub(super) fn of_lookup(fault: &LookupFault) -> Reason {
     match fault {
         LookupFault::Busy => Reason::LookupBusy,
+        LookupFault::Changed(_) => Reason::RecordChanged,
         LookupFault::Error => Reason::LookupError,
         LookupFault::Nested => Reason::LookupNested,
         LookupFault::NoOwner => Reason::LookupNoOwner,

@@ -11,6 +11,9 @@ pub enum LookupFault {
     /// The caller has too many look-ups under way, or the worker has.
     #[error("too many look-ups of owners are under way; try again")]
     Busy,
+    /// The client expects another value of this argument than the record has.
+    #[error("`{0}` is not what the record has now; read the record again")]
+    Changed(String),
     /// The server's answer is an error: the record may not exist.
     #[error("the server answers the look-up with an error")]
     Error,

@@ -4,23 +4,27 @@
 
 mod answer;
 mod call;
+mod expected;
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use self::call::LookupCall;
+pub(crate) use self::expected::ExpectedValue;
 use super::arrived::Authenticated;
+use super::credentials;
 use super::understand::Understood;
 use crate::authorize::Target;
 use crate::decision::Evidence;
 use crate::limits::MAX_DEPTH;
 use crate::lookups::LookupDigest;
 use crate::refusal::{LookupFault, Refusal};
+use base::http::HttpResponse;
 use base::json::{JsonError, Kind, Reader, Span};
 use mcp::message::MessageError;
 use mcp::method::Era;
 use oauth::Identity;
-use policy::{Operation, RecordOwner, RecordValue};
+use policy::{Mode, Operation, RecordOwner, RecordValue};
 
 /// Envoy ends a call whose answer has begun without a status. The call then took its time limit, up to this.
 const TIMER_ERROR: Duration = Duration::from_millis(20);
@@ -31,6 +35,16 @@ pub(crate) struct PlannedLookups {
     /// The client's description of itself (MCP 2026-07-28 `clientInfo`), as written.
     client_info: Option<String>,
     lookups: Vec<PlannedLookup>,
+    /// The body that the server will read, if arguments may be added to it.
+    body: Vec<u8>,
+}
+
+/// The outcome of look-ups: all records are the caller's.
+#[derive(Default)]
+pub(super) struct OwnedRecords {
+    pub(super) evidence: Vec<Evidence>,
+    /// Arguments that the call is to have.
+    expected: Vec<ExpectedValue>,
 }
 
 /// The look-ups of one rule.
@@ -87,6 +101,10 @@ impl Authenticated {
             let rule = format!("{section}.{}.owner", operation.pattern.written());
             let found = owner.lookup.records(arguments.unwrap_or(b"{}"));
             let found = found.map_err(|error| refused(error.into(), &rule))?;
+            if found.len() > 1 && !owner.expect.is_empty() {
+                let why = "it names several records, and `expect` is for one";
+                return Err(refused(LookupFault::NotPossible(why), &rule));
+            }
             let record = |values: Vec<RecordValue>| {
                 let values = values.into_iter();
                 values.map(WrittenValue::from).collect()
@@ -102,9 +120,37 @@ impl Authenticated {
             Box::new(PlannedLookups {
                 era: understood.era,
                 client_info: client_info.map(|info| String::from_utf8_lossy(info).into_owned()),
+                body: match lookups.iter().any(|lookup| !lookup.owner.expect.is_empty()) {
+                    true => sent.to_vec(),
+                    false => Vec::new(),
+                },
                 lookups,
             })
         }))
+    }
+
+    /// The body with the arguments that the look-ups expect. `None`: it stays.
+    pub(super) fn with_expected(
+        &self,
+        planned: &PlannedLookups,
+        records: &OwnedRecords,
+    ) -> Result<Option<Vec<u8>>, Refusal> {
+        let policy = self.request.policy();
+        if records.expected.is_empty() || policy.mode == Mode::Observe {
+            return Ok(None);
+        }
+        let mut expecting = planned.lookups.iter();
+        let expecting = expecting.find(|lookup| !lookup.owner.expect.is_empty());
+        let rule = expecting.map_or("", |lookup| &lookup.rule);
+        let changed = expected::with_expected(&planned.body, &records.expected);
+        let changed = changed.map_err(|fault| refused(fault, rule))?;
+        match changed
+            .as_ref()
+            .is_some_and(|body| body.len() > policy.max_body)
+        {
+            true => Err(Refusal::TooLarge),
+            false => Ok(changed),
+        }
     }
 
     /// Whether the caller may use all records. Acting with another identity lifts no rule.
@@ -116,18 +162,18 @@ impl Authenticated {
         is_exempt(self.caller.identity()) && self.caller.ceiling().is_none_or(is_exempt)
     }
 
-    /// Asks the server for all records at once, and checks that they are the caller's. Returns the evidence.
+    /// Asks the server for all records at once, and checks that they are the caller's.
     pub(super) async fn look_up(
         &self,
         planned: &PlannedLookups,
         credential: Option<&str>,
-    ) -> Result<Vec<Evidence>, Refusal> {
+    ) -> Result<OwnedRecords, Refusal> {
         let engine = &self.request.engine;
         let effects = &self.request.effects;
         let identity = self.caller.identity();
         let mut asked = Vec::new();
         let mut requests = Vec::new();
-        let mut evidence = Vec::new();
+        let mut records = OwnedRecords::default();
         for lookup in &planned.lookups {
             let refused = |fault| refused(fault, &lookup.rule);
             if call::is_lookup(&self.request.headers) {
@@ -163,7 +209,8 @@ impl Authenticated {
                 false => "known from",
             };
             let summary = format!("the caller's: {how} `{}`", lookup.owner.lookup.written());
-            evidence.push(Evidence::new(lookup.rule.clone(), summary));
+            let evidence = Evidence::new(lookup.rule.clone(), summary);
+            records.evidence.push(evidence);
         }
         if let Some(first) = asked.first() {
             let refused = |fault| refused(fault, &first.planned.rule);
@@ -182,8 +229,17 @@ impl Authenticated {
             // All answers are judged, so that the time does not tell which of them is the reason.
             for (asked, answer) in asked.iter().zip(answers) {
                 let planned = asked.planned;
-                match answer::judge(answer, asked.id, &planned.owner.rule, identity) {
-                    Ok(()) => self.note_owned(asked),
+                self.note_refused_credential(answer.as_ref());
+                match answer::judge(answer, asked.id, &planned.owner, identity) {
+                    Ok(values) => {
+                        self.note_owned(asked);
+                        let names = planned.owner.expect.iter().map(|(name, _)| name.clone());
+                        records.expected.extend(names.zip(values));
+                    }
+                    // Not of the record, but of the session: the client has to begin another one.
+                    Err(LookupFault::Status(404)) if self.handles.session.is_some() => {
+                        return Err(Refusal::UnknownSession);
+                    }
                     Err(LookupFault::Unavailable)
                         if took.saturating_add(TIMER_ERROR) >= planned.owner.timeout =>
                     {
@@ -198,7 +254,18 @@ impl Authenticated {
                 return Err(self::refused(fault, rule));
             }
         }
-        Ok(evidence)
+        Ok(records)
+    }
+
+    /// Forgets an exchanged token that the server refuses. The next request exchanges again.
+    fn note_refused_credential(&self, answer: Option<&HttpResponse>) {
+        let exchanger = self.request.engine.secrets.exchanger.as_ref();
+        let is_refused = answer.is_some_and(|answer| answer.status == 401);
+        if let (Some(exchanger), true) = (exchanger, is_refused)
+            && let Some(token) = credentials::bearer(&self.request.headers)
+        {
+            exchanger.forget(&token.digest());
+        }
     }
 
     fn note_owned(&self, asked: &AskedRecord<'_>) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::arrived::Authenticated;
 use super::confirmation::{Agreement, Consent, TIME_TO_ANSWER};
 use super::judge::Judged;
-use super::lookup::PlannedLookups;
+use super::lookup::{OwnedRecords, PlannedLookups};
 use super::opened_ids::OpenedState;
 use super::understand::Understood;
 use super::{Request, credentials};
@@ -119,8 +119,11 @@ impl Judged {
                 // Boxed: rare, and large.
                 let need = std::mem::take(&mut credential);
                 let asked = authenticated.ask_first(lookups, need, consent.given(), elicits);
-                let (credential, found) = Box::pin(asked).await?;
-                self.approval.evidence.extend(found);
+                let (credential, records) = Box::pin(asked).await?;
+                if let Some(body) = authenticated.with_expected(lookups, &records)? {
+                    self.edits.body = Some(body);
+                }
+                self.approval.evidence.extend(records.evidence);
                 Some(credential)
             }
         };
@@ -298,7 +301,7 @@ impl Authenticated {
         need: CredentialNeed,
         agreed: Option<&Agreement>,
         elicits: ElicitationCapability,
-    ) -> Result<(CallerCredential, Vec<Evidence>), Refusal> {
+    ) -> Result<(CallerCredential, OwnedRecords), Refusal> {
         let credential = self.credential(need, agreed, elicits).await?;
         let found = self.look_up(lookups, credential.header()).await?;
         Ok((credential, found))

@@ -55,7 +55,7 @@ pub use document::{
 pub use error::{PolicyError, report};
 pub use fingerprint::{fingerprint, parts};
 pub use known_tools::KnownTools;
-pub use lookup::{Lookup, LookupValue, NoRecord, RecordOwner, RecordValue};
+pub use lookup::{Lookup, LookupValue, NoRecord, RecordOwner, RecordValue, may_be_misread};
 pub use metadata::Metadata;
 pub use origins::Origins;
 pub use own_tools::OwnTool;

@@ -51,6 +51,10 @@ pub struct RecordOwnerDocument {
     /// How long the server may take. 50ms to 8s.
     #[serde(default = "default_timeout")]
     pub timeout: Period,
+    /// Arguments of the call that get the value of a field of the record, such as its version, so that the server
+    /// refuses the call if the record has changed since. A different value of the client's refuses the call.
+    #[serde(default)]
+    pub expect: BTreeMap<String, FieldPath>,
 }
 
 /// How a record is read: with a tool or a resource.
@@ -139,6 +143,8 @@ pub struct RecordOwner {
     pub cache: Option<Duration>,
     /// How long the server may take.
     pub timeout: Duration,
+    /// Arguments that get the value of a field of the record.
+    pub expect: Vec<(String, FieldPath)>,
 }
 
 /// How a record is read.
@@ -314,6 +320,11 @@ fn collect(path: &[String], node: &Node, found: &mut Vec<Span>) -> Result<Option
     }
 }
 
+/// Whether a server could read a key as this name, although it is spelled otherwise.
+pub fn may_be_misread(key: &str, name: &str) -> bool {
+    key != name && may_be_read_as(key, &fold(name))
+}
+
 /// Whether a server could read a key as the name that folds to this: it ignores case or separators, or reads
 /// the key as a path.
 fn may_be_read_as(key: &str, folded: &str) -> bool {
@@ -387,6 +398,9 @@ pub(super) fn compile_record_owner(
     if cache.is_some_and(|cache| cache.as_secs() == 0 || cache > MAX_CACHE) {
         refuse(".cache", "expected 1s to 10m; without it each call asks");
     }
+    if cache.is_some() && !document.expect.is_empty() {
+        refuse(".expect", "excludes `cache`: the value has to be new");
+    }
     let lookup = compile_lookup(&document.lookup, &mut refuse)?;
     let is_of_call = |value: &&LookupValue| matches!(value, LookupValue::Argument(_));
     if !lookup.values().iter().any(is_of_call) {
@@ -415,6 +429,7 @@ pub(super) fn compile_record_owner(
         },
         cache,
         timeout,
+        expect: document.expect.clone().into_iter().collect(),
     }))
 }
 
@@ -479,6 +494,22 @@ pub(super) fn check_lookup_cluster(document: &Document, errors: &mut Errors) {
 pub(super) fn check_lookup_arguments(policy: &Policy, errors: &mut Errors) {
     for (section, operations) in [("tools", &policy.tools), ("prompts", &policy.prompts)] {
         for operation in operations {
+            let expected = operation.owner.iter().flat_map(|owner| &owner.expect);
+            for (argument, _) in expected {
+                let headers = || operations.iter().flat_map(|other| &other.param_headers);
+                let is_mirrored = headers().any(|header| header.argument == [argument.as_str()]);
+                let is_ruled = policy.ruled_name(argument, &[operation]).is_some();
+                let message = match (is_ruled, is_mirrored) {
+                    (true, _) => "a rule under `arguments` sets or removes it",
+                    (_, true) => {
+                        "a header mirrors it (`param_headers`), and the client cannot know its value"
+                    }
+                    (false, false) => continue,
+                };
+                let pattern = operation.pattern.written();
+                let path = format!("{section}.{pattern}.owner.expect.{argument}");
+                errors.push(PolicyError::new(path, message));
+            }
             let Some(Lookup::Tool { name, arguments }) =
                 operation.owner.as_ref().map(|owner| &owner.lookup)
             else {

@@ -3,24 +3,25 @@
 use super::call::MAX_ANSWER;
 use crate::limits::MAX_DEPTH;
 use crate::refusal::LookupFault;
-use crate::response::results::record_owner::{RecordOwnership, of_record};
+use crate::response::results::record_owner::{RecordField, RecordOwnership, fields, of_record};
 use base::http::HttpResponse;
 use base::json::tree::{Node, Value};
 use mcp::headers::media_type;
 use mcp::sse::{self, EventStream};
 use oauth::Identity;
-use policy::ResultRule;
+use policy::{FieldPath, RecordOwner};
 
 /// The maximum number of JSON values in an answer.
 const MAX_VALUES: usize = 50_000;
 
-/// Whether the answer to the look-up with this id is the caller's record.
+/// Checks that the answer to the look-up with this id is the caller's record. Returns the values that the call
+/// is to expect, in JSON.
 pub(super) fn judge(
     answer: Option<HttpResponse>,
     id: u32,
-    rule: &ResultRule,
+    owner: &RecordOwner,
     identity: &Identity,
-) -> Result<(), LookupFault> {
+) -> Result<Vec<String>, LookupFault> {
     let answer = answer.ok_or(LookupFault::Unavailable)?;
     match answer.status {
         200 => {}
@@ -39,10 +40,25 @@ pub(super) fn judge(
         _ => return Err(LookupFault::Unreadable("its content type is none of MCP")),
     };
     check_result(&message, id)?;
-    match of_record(rule, identity, &message, MAX_DEPTH) {
-        RecordOwnership::Callers => Ok(()),
-        RecordOwnership::Unknown => Err(LookupFault::NoOwner),
-        RecordOwnership::Others => Err(LookupFault::NotOwned),
+    match of_record(&owner.rule, identity, &message, MAX_DEPTH) {
+        RecordOwnership::Callers => {}
+        RecordOwnership::Unknown => return Err(LookupFault::NoOwner),
+        RecordOwnership::Others => return Err(LookupFault::NotOwned),
+    }
+    let expect = owner.expect.iter();
+    expect.map(|(_, path)| expected(path, &message)).collect()
+}
+
+/// The only value of a field of the record.
+fn expected(path: &FieldPath, message: &Node) -> Result<String, LookupFault> {
+    let mut found = fields(path, message, MAX_DEPTH);
+    found.dedup();
+    match found.as_slice() {
+        [RecordField::Text(text)] => Ok(serde_json::Value::from(text.as_str()).to_string()),
+        [RecordField::Number(number)] => Ok(number.clone()),
+        _ => Err(LookupFault::Unreadable(
+            "a field under `expect` has not one value, a text or a number",
+        )),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::response::changes::{Changes, Held};
 use crate::response::embedded::ValuesLeft;
 use base::json::tree::{Node, Value};
 use oauth::Identity;
-use policy::{OwnerRule, ResultRule};
+use policy::{FieldPath, ResultRule};
 
 /// Whose record an answer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,59 +43,73 @@ pub(crate) fn of_record(
         max_depth,
         &mut changes,
     );
-    let names = NamedOwners::of(owner, owner.is.of(identity), message, max_depth);
-    match (judged, names) {
-        (Ok(_), NamedOwners { own: true, .. }) if !changes.values().is_exceeded() => {
-            RecordOwnership::Callers
-        }
-        (Err(NotTheCallers), NamedOwners { any: true, .. }) => RecordOwnership::Others,
+    let own = owner.is.of(identity);
+    let named = fields(&owner.field, message, max_depth);
+    let names_own = named
+        .iter()
+        .any(|field| field.text().is_some() && field.text() == own);
+    match judged {
+        Ok(_) if names_own && !changes.values().is_exceeded() => RecordOwnership::Callers,
+        Err(NotTheCallers) if !named.is_empty() => RecordOwnership::Others,
         _ => RecordOwnership::Unknown,
     }
 }
 
-/// The owners that a record names outside of texts.
-#[derive(Debug, Default)]
-struct NamedOwners {
-    /// One is named.
-    any: bool,
-    /// The caller is named.
-    own: bool,
+/// The value of a field of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum RecordField {
+    /// A text.
+    Text(String),
+    /// A number, as written.
+    Number(String),
+    /// Another value.
+    Other,
 }
 
-impl NamedOwners {
-    fn of(rule: &OwnerRule, own: Option<&str>, message: &Node, max_depth: usize) -> Self {
-        let mut names = Self::default();
-        let mut changes = Changes::within(ValuesLeft::default());
-        for place in places(message, AnswerTo::Call) {
-            match (&place.node.value, place.form) {
-                (Value::Text(_), DataForm::Text) => {
-                    if let Some(Held::Json(inner)) = changes.open(place.node, max_depth) {
-                        names.find(rule, own, &inner.node, &mut KeyPath::default());
-                        changes.close(inner);
-                    }
-                }
-                (Value::Object(_) | Value::Array(_), DataForm::Answer) => {
-                    names.find(rule, own, place.node, &mut KeyPath::default());
-                }
-                _ => {}
-            }
+impl RecordField {
+    fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) | Self::Number(text) => Some(text),
+            Self::Other => None,
         }
-        names
     }
+}
 
-    fn find(&mut self, rule: &OwnerRule, own: Option<&str>, node: &Node, keys: &mut KeyPath) {
-        for child in node.children() {
-            let pushed = match child.key_span.is_empty() {
-                true => 0,
-                false => keys.push(&child.key),
-            };
-            if pushed > 0 && keys.end_with(&rule.field) {
-                self.any = true;
-                let named = child.node.text().or_else(|| child.node.number());
-                self.own |= named.is_some() && named == own;
+/// The values of a field in the answer to a look-up, outside of texts inside of the record.
+pub(crate) fn fields(path: &FieldPath, message: &Node, max_depth: usize) -> Vec<RecordField> {
+    let mut found = Vec::new();
+    let mut changes = Changes::within(ValuesLeft::default());
+    for place in places(message, AnswerTo::Call) {
+        match (&place.node.value, place.form) {
+            (Value::Text(_), DataForm::Text) => {
+                if let Some(Held::Json(inner)) = changes.open(place.node, max_depth) {
+                    find(path, &inner.node, &mut KeyPath::default(), &mut found);
+                    changes.close(inner);
+                }
             }
-            self.find(rule, own, &child.node, keys);
-            keys.pop(pushed);
+            (Value::Object(_) | Value::Array(_), DataForm::Answer) => {
+                find(path, place.node, &mut KeyPath::default(), &mut found);
+            }
+            _ => {}
         }
+    }
+    found
+}
+
+fn find(path: &FieldPath, node: &Node, keys: &mut KeyPath, found: &mut Vec<RecordField>) {
+    for child in node.children() {
+        let pushed = match child.key_span.is_empty() {
+            true => 0,
+            false => keys.push(&child.key),
+        };
+        if pushed > 0 && keys.end_with(path) {
+            found.push(match &child.node.value {
+                Value::Text(text) => RecordField::Text(text.clone()),
+                Value::Number(number) => RecordField::Number(number.clone()),
+                _ => RecordField::Other,
+            });
+        }
+        find(path, &child.node, keys, found);
+        keys.pop(pushed);
     }
 }

@@ -46,7 +46,9 @@ fn server() -> FakeServer {
         let uri = asked["params"]["uri"].as_str();
         let id = id.or(uri.map(|uri| uri.rsplit('/').next().unwrap()));
         let result = match id {
-            Some("t-1" | "t-2" | "t-3") => ticket(json!({"organization_id": "acme"})),
+            Some("t-1" | "t-2" | "t-3") => {
+                ticket(json!({"organization_id": "acme", "version": 3, "ids": [1, 2]}))
+            }
             Some("t-4") => ticket(json!({"organization_id": "globex"})),
             Some("t-5") => ticket(json!({"title": "no owner"})),
             _ => json!({"isError": true, "content": [{"type": "text", "text": "no such ticket"}]}),
@@ -479,4 +481,51 @@ fn l1_a_server_that_does_not_answer_refuses() {
     let outcome = proxy.send(&close("t-1"), &[], false);
     assert_eq!(outcome.server, None);
     assert_eq!(outcome.record.decision.reason, "lookup_unavailable");
+}
+
+#[test]
+fn l1_the_version_of_the_record_goes_with_the_call() {
+    let policy = rule(json!({"expect": {"version": "version"}}));
+    let close = |arguments: &str| call("crm.close_ticket", arguments);
+    let (outcome, calls) = asked(&policy, &close(r#"{"ticket_id":"t-1"}"#));
+    assert_eq!(received(&outcome), r#"{"ticket_id":"t-1","version":3}"#);
+    assert_eq!(calls.len(), 1);
+    let same = close(r#"{"ticket_id":"t-1", "version" : 3}"#);
+    assert_eq!(asked(&policy, &same).0.server_body(), same.body);
+    let older = close(r#"{"ticket_id":"t-1","version":2}"#);
+    assert_eq!(
+        asked(&policy, &older).0.refusal(),
+        (200, -32602, "record_changed")
+    );
+    // The version of another owner's record is not told.
+    let other = close(r#"{"ticket_id":"t-4","version":2}"#);
+    assert_eq!(reason(&policy, &other), "lookup_not_owned");
+    let spelled = close(r#"{"ticket_id":"t-1","Version":3}"#);
+    assert_eq!(reason(&policy, &spelled), "argument_misspelled");
+    let modern = modern_call("crm.close_ticket", r#"{"ticket_id":"t-1"}"#);
+    let (outcome, _) = asked(&policy, &modern);
+    assert_eq!(received(&outcome), r#"{"ticket_id":"t-1","version":3}"#);
+    for (path, expected) in [("ids", "lookup_unreadable"), ("none", "lookup_unreadable")] {
+        let policy = rule(json!({"expect": {"version": path}}));
+        assert_eq!(reason(&policy, &close(r#"{"ticket_id":"t-1"}"#)), expected);
+    }
+    let several = rule(json!({
+        "expect": {"version": "version"},
+        "lookup": {"tool": "crm.get_ticket", "arguments": {"ticket_id": "args.ids"}},
+    }));
+    let ids = close(r#"{"ids":["t-1","t-2"]}"#);
+    assert_eq!(reason(&several, &ids), "lookup_not_possible");
+    assert_eq!(reason(&several, &close(r#"{"ids":["t-1"]}"#)), "allowed");
+}
+
+#[test]
+fn l1_a_server_that_has_forgotten_the_session_is_passed_on() {
+    let policy = asking(json!({}));
+    let gone: FakeServer = Rc::new(|_| Some(HttpResponse::json(404, b"{}".to_vec())));
+    let calls = Rc::new(RefCell::new(Vec::new()));
+    let send = |request: &Request| {
+        let proxy = FakeProxy::new(&policy).with_server(&gone, &calls);
+        proxy.send(request, &[], false).record.decision.reason
+    };
+    assert_eq!(send(&close("t-1")), "lookup_status");
 }

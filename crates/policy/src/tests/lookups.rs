@@ -41,6 +41,7 @@ fn an_owner_that_is_looked_up_is_checked_when_the_policy_loads() {
         resource("crm://tickets/{args.ticket_id}"),
         tool(json!({"id": "args.a.b", "full": true, "limit": 1, "view": "owner"})),
         json!({"cache": "30s", "timeout": "500ms", "unless_role": ["admin"]}),
+        json!({"expect": {"version": "version"}}),
     ] {
         assert_eq!(
             mistakes(sound.clone(), cluster()),
@@ -108,6 +109,16 @@ fn an_owner_that_is_looked_up_is_checked_when_the_policy_loads() {
             json!({"lookup": {"tool": "crm.*", "arguments": {"a": "args.a"}}}),
             cluster(),
             "owner.lookup.tool: expected the full name",
+        ),
+        (
+            json!({"expect": {"version": "version"}, "cache": "30s"}),
+            cluster(),
+            "owner.expect: excludes `cache`",
+        ),
+        (
+            json!({"expect": {"user_id": "version"}}),
+            cluster(),
+            "owner.expect.user_id: a rule under `arguments`",
         ),
         (
             json!({"cache": "1h"}),

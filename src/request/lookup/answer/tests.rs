@@ -5,7 +5,7 @@ use serde_json::json;
 const ID: u32 = 1_073_741_824;
 
 /// The rule of a policy, as a tool has it.
-fn rule() -> std::rc::Rc<policy::RecordOwner> {
+fn rule() -> std::rc::Rc<RecordOwner> {
     let document = json!({
         "resource": "https://crm.example.com/mcp",
         "issuers": [{
@@ -31,7 +31,7 @@ fn judged(answer: Option<HttpResponse>) -> Result<(), LookupFault> {
         organization: Some("acme".into()),
         ..Identity::default()
     };
-    judge(answer, ID, &rule().rule, &identity)
+    judge(answer, ID, &rule(), &identity).map(drop)
 }
 
 fn response(content_type: &str, body: &str) -> Option<HttpResponse> {
