@@ -102,7 +102,7 @@ mod tests {
     const NOW: UnixTime = UnixTime::from_secs(1000);
 
     #[test]
-    fn l1_look_ups_are_bounded_for_a_caller_and_for_a_worker() {
+    fn l5_look_ups_are_bounded_for_a_caller_and_for_a_worker() {
         let lookups = Lookups::default();
         let (first, second) = (lookups.room([1; 32], 16), lookups.room([1; 32], 16));
         assert!(first.is_some() && lookups.room([1; 32], 1).is_none());
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn l1_a_known_record_is_forgotten_in_time_and_room_is_bounded() {
+    fn l5_a_known_record_is_forgotten_in_time_and_room_is_bounded() {
         let lookups = Lookups::default();
         lookups.note(
             [1; 32],

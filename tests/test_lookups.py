@@ -184,7 +184,7 @@ def test_l1_a_call_for_ones_own_record_passes_after_a_look_up(crm: Gateway, era:
 
 
 @ERAS
-def test_l1_a_call_for_a_record_of_another_owner_is_never_executed(crm: Gateway, era: str) -> None:
+def test_l2_a_record_of_another_owner_and_an_unknown_one_are_refused_alike(crm: Gateway, era: str) -> None:
     crm.upstream.answer = answering()
     other = blocked(close(crm, "t-4", era), "lookup_not_owned")
     none = blocked(close(crm, "t-9", era), "lookup_error")
@@ -283,7 +283,7 @@ FAULTS: dict[str, tuple[Callable[[Received], Answer], str]] = {
 
 
 @pytest.mark.parametrize(("lookup", "reason"), FAULTS.values(), ids=FAULTS)
-def test_l1_every_fault_of_a_look_up_refuses_the_call(
+def test_l4_every_fault_of_a_look_up_refuses_the_call(
     crm: Gateway, lookup: Callable[[Received], Answer], reason: str
 ) -> None:
     crm.upstream.answer = answering(lookup)
@@ -305,7 +305,7 @@ SLOW: dict[str, Callable[[Received], Answer]] = {
 
 
 @pytest.mark.parametrize("lookup", SLOW.values(), ids=SLOW)
-def test_l1_a_look_up_has_its_own_time_limit(
+def test_l5_a_look_up_has_its_own_time_limit(
     envoy: Envoy, upstream: Upstream, lookup: Callable[[Received], Answer]
 ) -> None:
     gateway = Gateway(envoy, "quick", upstream)
@@ -333,7 +333,7 @@ def test_l1_an_answer_as_event_stream_counts_like_json(crm: Gateway, era: str) -
 
 
 @ERAS
-def test_l1_several_records_are_asked_for_at_once(crm: Gateway, era: str) -> None:
+def test_l3_several_records_are_asked_for_at_once(crm: Gateway, era: str) -> None:
     def slow(request: Received) -> Answer:
         id = request.json["params"]["arguments"]["ticket_id"]
         return json_answer(result(ticket(id), request.json["id"])).with_(delay=0.2)
@@ -349,7 +349,7 @@ def test_l1_several_records_are_asked_for_at_once(crm: Gateway, era: str) -> Non
 
 
 @pytest.mark.parametrize("arguments", [{}, {"ticket_id": None}, {"ticket_id": {"$ne": ""}}, {"ticket_id": True}])
-def test_l1_a_call_that_names_no_record_is_refused_with_the_reason(crm: Gateway, arguments: dict[str, Any]) -> None:
+def test_l3_a_call_that_names_no_record_is_refused_with_the_reason(crm: Gateway, arguments: dict[str, Any]) -> None:
     crm.upstream.answer = answering()
     exchange = crm.post(call(LEGACY, CLOSE, arguments), tokens.support())
     blocked(exchange, "record_not_named", 0)
@@ -357,7 +357,7 @@ def test_l1_a_call_that_names_no_record_is_refused_with_the_reason(crm: Gateway,
 
 
 @pytest.mark.parametrize("other", ["Ticket-ID", "ticketId", "ticket_id[]", "ticket_id.x"])
-def test_l1_another_spelling_beside_the_argument_is_refused(crm: Gateway, other: str) -> None:
+def test_l3_another_spelling_beside_the_argument_is_refused(crm: Gateway, other: str) -> None:
     crm.upstream.answer = answering()
     exchange = crm.post(call(LEGACY, CLOSE, {"ticket_id": "t-1", other: "t-4"}), tokens.support())
     blocked(exchange, "argument_misspelled", 0)
@@ -483,7 +483,7 @@ def test_l1_the_policies_of_one_plugin_have_look_ups_of_their_own(envoy: Envoy, 
     passed(close(gateway, "t-4", token=token, path="/erp"), 0)
 
 
-def test_l1_a_client_cannot_pass_off_a_call_as_a_look_up(crm: Gateway) -> None:
+def test_l6_a_client_cannot_pass_off_a_call_as_a_look_up(crm: Gateway) -> None:
     crm.upstream.answer = answering()
     blocked(close(crm, "t-1", headers=[(MARK, "1")]), "lookup_nested", 0)
     # Other calls lose the header.
@@ -491,7 +491,7 @@ def test_l1_a_client_cannot_pass_off_a_call_as_a_look_up(crm: Gateway) -> None:
     assert exchange.received.header(MARK) is None
 
 
-def test_l1_a_client_cannot_steer_envoys_call(crm: Gateway) -> None:
+def test_l6_a_client_cannot_steer_envoys_call(crm: Gateway) -> None:
     crm.upstream.answer = answering()
     steering = [
         ("x-envoy-upstream-rq-timeout-ms", "1"),
@@ -508,7 +508,7 @@ def test_l1_a_client_cannot_steer_envoys_call(crm: Gateway) -> None:
     blocked(close(crm, "t-1", headers=steering), "lookup_unavailable")
 
 
-def test_l1_many_calls_of_one_caller_do_not_keep_others_waiting(crm: Gateway) -> None:
+def test_l5_many_calls_of_one_caller_do_not_keep_others_waiting(crm: Gateway) -> None:
     """A slow server: one caller has 32 look-ups at most, and others still get theirs."""
 
     def slow(request: Received) -> Answer:
@@ -532,7 +532,7 @@ def test_l1_many_calls_of_one_caller_do_not_keep_others_waiting(crm: Gateway) ->
     passed(close(crm, "t-1"))
 
 
-def test_l1_a_client_that_leaves_during_a_look_up_leaves_nothing_behind(envoy: Envoy, upstream: Upstream) -> None:
+def test_l5_a_client_that_leaves_during_a_look_up_leaves_nothing_behind(envoy: Envoy, upstream: Upstream) -> None:
     gateway = Gateway(envoy, "crm", upstream)
     upstream.answer = answering(lambda request: _of(_record())(request).with_(delay=0.5))
     request = post(call(LEGACY, CLOSE, {"ticket_id": "t-1"}), tokens.support())

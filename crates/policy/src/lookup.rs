@@ -588,7 +588,7 @@ mod tests {
     }
 
     #[test]
-    fn l1_a_call_that_names_no_record_is_an_error() {
+    fn l3_a_call_that_names_no_record_is_an_error() {
         let missing = Err(NoRecord::Argument("id".to_owned()));
         for arguments in [
             "{}",
@@ -613,7 +613,7 @@ mod tests {
     }
 
     #[test]
-    fn l1_an_argument_that_a_server_could_read_instead_is_an_error() {
+    fn l3_an_argument_that_a_server_could_read_instead_is_an_error() {
         for other in [
             "ID", "_id", "id[]", "id[0]", "id.x", "id__in", "/id", "I-D", "\\uff49d",
         ] {

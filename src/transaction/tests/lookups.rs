@@ -188,7 +188,7 @@ fn l1_a_look_up_of_2026_07_28_has_its_headers_and_no_capabilities() {
 }
 
 #[test]
-fn l1_a_record_that_is_not_the_callers_is_refused_with_one_text() {
+fn l2_a_record_that_is_not_the_callers_is_refused_with_one_text() {
     let policy = asking(json!({}));
     let mut replies = Vec::new();
     for (id, expected) in [
@@ -248,7 +248,7 @@ fn l1_every_record_of_a_call_is_asked_for_once() {
 }
 
 #[test]
-fn l1_an_argument_that_a_server_could_read_instead_is_refused_without_a_look_up() {
+fn l3_an_argument_that_a_server_could_read_instead_is_refused_without_a_look_up() {
     for arguments in [
         r#"{"ticket_id":"t-1","TicketID":"t-4"}"#,
         r#"{"ticket_id":"t-1","ticket_id[]":"t-4"}"#,
@@ -265,7 +265,7 @@ fn l1_an_argument_that_a_server_could_read_instead_is_refused_without_a_look_up(
 }
 
 #[test]
-fn l1_a_resource_is_asked_for_and_its_argument_stays_one_segment() {
+fn l3_a_resource_is_asked_for_and_its_argument_stays_one_segment() {
     let policy = rule(json!({"lookup": {"resource": "crm://tickets/{args.ticket_id}"}}));
     let (outcome, calls) = asked(&policy, &close("t-1"));
     assert!(outcome.server.is_some());
@@ -308,7 +308,7 @@ fn l1_prompts_have_records_too() {
 }
 
 #[test]
-fn l1_an_argument_in_a_text_that_a_rule_would_change_refuses() {
+fn l3_an_argument_in_a_text_that_a_rule_would_change_refuses() {
     // The policy cannot know that the id holds JSON with a name that it sets.
     let (outcome, calls) = asked(
         &asking(json!({})),
@@ -444,7 +444,7 @@ fn l1_the_look_up_comes_before_the_question_and_a_refusal_uses_nothing_up() {
 }
 
 #[test]
-fn l1_a_look_up_never_needs_another_one() {
+fn l6_a_look_up_never_needs_another_one() {
     let (outcome, calls) = asked(
         &asking(json!({})),
         &close("t-1").with("x-mcp-auth-lookup", "1"),

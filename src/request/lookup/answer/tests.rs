@@ -132,7 +132,7 @@ fn l1_an_answer_that_names_no_owner_is_refused() {
 }
 
 #[test]
-fn l1_errors_and_questions_of_the_server_are_refused() {
+fn l4_errors_and_questions_of_the_server_are_refused() {
     let own = r#""structuredContent":{"organization_id":"acme"}"#;
     for is_error in ["true", "null", "1", "\"false\""] {
         let result = format!(r#"{{{own},"isError":{is_error}}}"#);
@@ -150,7 +150,7 @@ fn l1_errors_and_questions_of_the_server_are_refused() {
 }
 
 #[test]
-fn l1_an_answer_that_cannot_be_read_in_one_way_is_refused() {
+fn l4_an_answer_that_cannot_be_read_in_one_way_is_refused() {
     let result = r#""result":{"structuredContent":{"organization_id":"acme"}}"#;
     let good = format!(r#"{{"jsonrpc":"2.0","id":{ID},{result}}}"#);
     let event = format!("data: {good}\n\n");
@@ -216,7 +216,7 @@ fn l1_an_answer_that_cannot_be_read_in_one_way_is_refused() {
 }
 
 #[test]
-fn l1_answers_of_the_host_and_large_answers_are_told_apart() {
+fn l5_answers_of_the_host_and_large_answers_are_told_apart() {
     for (status, expected) in [
         (401, LookupFault::Status(401)),
         (500, LookupFault::Status(500)),
