@@ -3,7 +3,7 @@
 use super::call::MAX_ANSWER;
 use crate::limits::MAX_DEPTH;
 use crate::refusal::LookupFault;
-use crate::response::results::record_owner::{RecordField, RecordOwnership, fields, of_record};
+use crate::response::results::record_owner::{RecordField, RecordOwnership, fields_of, of_record};
 use base::http::HttpResponse;
 use base::json::tree::{Node, Value};
 use mcp::headers::media_type;
@@ -51,7 +51,7 @@ pub(super) fn judge(
 
 /// The only value of a field of the record.
 fn expected(path: &FieldPath, message: &Node) -> Result<String, LookupFault> {
-    let mut found = fields(path, message, MAX_DEPTH);
+    let mut found = fields_of(path, message, MAX_DEPTH);
     found.dedup();
     match found.as_slice() {
         [RecordField::Text(text)] => Ok(serde_json::Value::from(text.as_str()).to_string()),

@@ -12,7 +12,7 @@ use crate::request::understand;
 use crate::response::spellings;
 use base::http::{HttpRequest, LOOKUP_MARK};
 use base::json::Reader;
-use mcp::headers::{HeaderEdit, Headers, missing};
+use mcp::headers::{HeaderEdit, Headers, PARAM_PREFIX, missing};
 use mcp::message::Message;
 use mcp::method::Era;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -266,33 +266,18 @@ fn passed(received: &Headers, edits: Vec<HeaderEdit>, era: Era) -> Vec<(String, 
 
 /// Whether a header belongs to the client's message or connection, or steers Envoy.
 fn is_of_message(name: &str, era: Era) -> bool {
-    let of_http = [
-        "accept",
-        "accept-encoding",
-        "connection",
-        "content-encoding",
-        "content-length",
-        "content-type",
-        "expect",
-        "host",
-        "keep-alive",
-        "last-event-id",
-        "proxy-connection",
-        "range",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        LOOKUP_MARK,
-    ];
-    let of_mcp = ["mcp-method", "mcp-name"].contains(&name) || name.starts_with("mcp-param-");
-    // It is set again for 2026-07-28.
-    let of_version = era == Era::Modern && name == "mcp-protocol-version";
-    let starts = [":", "x-envoy-", "if-"];
-    of_http.contains(&name)
-        || of_mcp
-        || of_version
-        || starts.iter().any(|start| name.starts_with(start))
+    match name {
+        "accept" | "accept-encoding" | "connection" | "content-encoding" | "content-length"
+        | "content-type" | "expect" | "host" | "keep-alive" | "last-event-id" | "mcp-method"
+        | "mcp-name" | "proxy-connection" | "range" | "te" | "trailer" | "transfer-encoding"
+        | "upgrade" | LOOKUP_MARK => true,
+        // It is set again for 2026-07-28.
+        "mcp-protocol-version" => era == Era::Modern,
+        _ => {
+            let starts = [":", "x-envoy-", "if-", PARAM_PREFIX];
+            starts.iter().any(|start| name.starts_with(start))
+        }
+    }
 }
 
 impl Authenticated {

@@ -1,9 +1,10 @@
 //! The owner of a record that the filter looked up. It is judged by the code for results. In addition, the
 //! record must name its owner.
 
+use super::NotTheCallers;
 use super::key_path::KeyPath;
-use super::places::{AnswerTo, DataForm, places};
-use super::{NotTheCallers, judge};
+use super::pass::Pass;
+use super::places::{AnswerTo, DataForm, DataPlace, places};
 use crate::response::changes::{Changes, Held};
 use crate::response::embedded::ValuesLeft;
 use base::json::tree::{Node, Value};
@@ -33,18 +34,10 @@ pub(crate) fn of_record(
         return RecordOwnership::Unknown;
     };
     let mut changes = Changes::within(ValuesLeft::default());
-    let to = AnswerTo::Call;
-    let judged = judge(
-        &[rule],
-        identity,
-        None,
-        message,
-        to,
-        max_depth,
-        &mut changes,
-    );
+    let places = places(message, AnswerTo::Call);
+    let judged = Pass::new(rule, identity, None, max_depth).owners(&places, &mut changes);
     let own = owner.is.of(identity);
-    let named = fields(&owner.field, message, max_depth);
+    let named = fields(&owner.field, &places, max_depth, &mut changes);
     let names_own = named
         .iter()
         .any(|field| field.text().is_some() && field.text() == own);
@@ -76,10 +69,20 @@ impl RecordField {
 }
 
 /// The values of a field in the answer to a look-up, outside of texts inside of the record.
-pub(crate) fn fields(path: &FieldPath, message: &Node, max_depth: usize) -> Vec<RecordField> {
-    let mut found = Vec::new();
+pub(crate) fn fields_of(path: &FieldPath, message: &Node, max_depth: usize) -> Vec<RecordField> {
     let mut changes = Changes::within(ValuesLeft::default());
-    for place in places(message, AnswerTo::Call) {
+    let places = places(message, AnswerTo::Call);
+    fields(path, &places, max_depth, &mut changes)
+}
+
+fn fields(
+    path: &FieldPath,
+    places: &[DataPlace<'_>],
+    max_depth: usize,
+    changes: &mut Changes,
+) -> Vec<RecordField> {
+    let mut found = Vec::new();
+    for place in places {
         match (&place.node.value, place.form) {
             (Value::Text(_), DataForm::Text) => {
                 if let Some(Held::Json(inner)) = changes.open(place.node, max_depth) {
