@@ -49,14 +49,21 @@ REQUESTS = [
     Request("a call of 524 B", 524),
     Request("a call of 524 B, an argument replaced", 524, claims_user=True),
     Request("a call of 524 B, rules for results", 524, policy="results"),
+    Request("a call of 524 B, a condition", 524, policy="condition"),
     Request("a call of 64 KiB", 64 * 1024),
     Request("a call of 524 B, the owner of its record looked up", 524, policy="lookup"),
+    Request("a call of 64 KiB, a condition", 64 * 1024, policy="condition"),
+    Request("a call of 64 KiB, a condition on every ticket", 64 * 1024, policy="each"),
 ]
+CONDITIONS = {
+    "condition": "args.limit <= 100",
+    "each": "args.tickets.all(ticket, ticket.amount < 1000)",
+}
 
 
 def policy(kind: str) -> dict[str, Any]:
-    """The policy of the benchmark in Envoy; `results`: with rules for results, as in the README;
-    `lookup`: with an owner that is looked up before the call."""
+    """The policy of the benchmark in Envoy; `results`: with rules for results, as in the README; `lookup`: with an
+    owner that is looked up before the call; or with a condition."""
     keys = KeySet([_KEY]).as_dict(private=False)
     issuer = {
         "issuer": messages.ISSUER,
@@ -78,6 +85,8 @@ def policy(kind: str) -> dict[str, Any]:
         owner = {"lookup": lookup, "field": "organization_id", "is": "organization"}
         found["tools"] = {messages.ALLOWED: {"owner": owner}}
         found["upstream"] = {"cluster": SERVER.decode()}
+    if kind in CONDITIONS:
+        found["tools"] = {messages.ALLOWED: {"when": CONDITIONS[kind]}}
     return found
 
 
@@ -90,7 +99,7 @@ def token() -> str:
 
 def measure(module: Path) -> Iterator[tuple[str, dict[str, Cost]]]:
     """The cost of each callback, for each kind of request, with a token that was seen before."""
-    for kind in ("plain", "results", "lookup"):
+    for kind in ("plain", "results", "lookup", *CONDITIONS):
         host = Host(module, policy(kind))
         bearer = token()
         for request in (each for each in REQUESTS if each.policy == kind):
