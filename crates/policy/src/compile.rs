@@ -15,7 +15,7 @@ use super::local::compile_local;
 use super::lookup::{check_lookup_arguments, check_lookup_cluster, compile_record_owner};
 use super::metadata::check_metadata;
 use super::param_headers::compile_param_headers;
-use super::pattern::Pattern;
+use super::pattern::{Pattern, PatternList};
 use super::resource::parse_resource;
 use super::resources::compile_resources;
 use super::results::compile_results;
@@ -187,7 +187,7 @@ fn compile_operations(
     has_organization: bool,
     names: &mut NameTable,
     errors: &mut Errors,
-) -> Vec<Operation> {
+) -> PatternList<Operation> {
     let mut compiled = Vec::new();
     for (name, operation) in operations {
         let path = format!("{section}.{name}");
@@ -237,7 +237,7 @@ fn compile_operations(
             std::cmp::Reverse(pattern.written().len()),
         )
     });
-    compiled
+    compiled.into()
 }
 
 /// The text for the model if the condition does not hold.
