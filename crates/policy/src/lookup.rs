@@ -1,30 +1,26 @@
 //! Ownership that is looked up before a call: the server itself is asked for the record that the call names.
 
-use std::collections::{BTreeMap, HashSet};
-use std::fmt;
+mod records;
+mod scalar;
+
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::{self, Deserializer, Visitor};
 use serde_json::Value as Json;
-use thiserror::Error;
 
-use super::condition::Misspelled;
+pub use self::records::{NoRecord, RecordValue, may_be_misread};
+use self::scalar::Scalar;
 use super::document::{Document, IdentityField, OperationDocument};
 use super::error::{Errors, PolicyError};
 use super::results::{FieldPath, Mask, Missing, Otherwise, OwnerRule, ResultRule, TextRule};
 use super::value::Period;
 use super::{Operation, Policy};
-use base::json::tree::{Node, Value};
-use base::json::{JsonError, Reader, Span};
-use mcp::argument_names::fold;
 use oauth::Identity;
 
 /// The prefix of a value that is an argument of the call.
 const ARGUMENT: &str = "args.";
-/// The maximum number of records that one call may name.
-const MAX_RECORDS: usize = 16;
 /// The limits of `timeout` and `cache`. The worker gives up calls after ten seconds.
 const MIN_TIMEOUT: Duration = Duration::from_millis(50);
 const MAX_TIMEOUT: Duration = Duration::from_secs(8);
@@ -71,67 +67,6 @@ pub struct LookupDocument {
     pub resource: Option<String>,
 }
 
-/// A text, a number or a boolean.
-#[derive(Debug, Clone)]
-pub struct Scalar(Json);
-
-struct ScalarVisitor;
-
-impl<'de> Deserialize<'de> for Scalar {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ScalarVisitor).map(Self)
-    }
-}
-
-impl Visitor<'_> for ScalarVisitor {
-    type Value = Json;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a text, a number or a boolean")
-    }
-
-    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Json, E> {
-        Ok(value.into())
-    }
-
-    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Json, E> {
-        Ok(value.into())
-    }
-
-    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Json, E> {
-        Ok(value.into())
-    }
-
-    /// A protobuf `Struct` has no integers: Envoy writes 5 as 5.0.
-    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Json, E> {
-        match value.fract() == 0.0 && value.abs() < 9e15 {
-            true => Ok((value as i64).into()),
-            false => Ok(value.into()),
-        }
-    }
-
-    fn visit_str<E: de::Error>(self, value: &str) -> Result<Json, E> {
-        Ok(value.into())
-    }
-}
-
-#[cfg(feature = "schema")]
-impl schemars::JsonSchema for Scalar {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Scalar".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "anyOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]
-        })
-    }
-}
-
 /// A checked rule for the owner of a record.
 #[derive(Debug)]
 pub struct RecordOwner {
@@ -170,32 +105,6 @@ pub enum LookupValue {
     Constant(Json),
 }
 
-/// A value of a look-up for one record.
-#[derive(Debug, Clone, PartialEq)]
-pub enum RecordValue {
-    /// An argument of the call, in JSON as the call writes it: a text or a number.
-    Argument(String),
-    /// A value of the policy.
-    Constant(Json),
-}
-
-/// Why the arguments of a call name no record.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum NoRecord {
-    /// The argument is missing, empty, or neither a text nor a number, nor a list of these.
-    #[error("`{0}` must be a text or a number, or a list of these with at least one")]
-    Argument(String),
-    /// A server could read another argument in its place.
-    #[error(transparent)]
-    Misspelled(#[from] Misspelled),
-    /// Several arguments are lists.
-    #[error("only one of the arguments that name records may be a list")]
-    Lists,
-    /// The call names more records than are asked for.
-    #[error("the call names {0} records, and at most {MAX_RECORDS} are checked; send fewer")]
-    TooMany(usize),
-}
-
 impl Lookup {
     /// The tool, or the URI as the policy writes it.
     pub fn written(&self) -> String {
@@ -217,126 +126,6 @@ impl Lookup {
             Self::Resource(parts) => parts.iter().collect(),
         }
     }
-
-    /// The records that a call names: for each one, the values of the look-up in order. `arguments` is the
-    /// object of the call's arguments, as the server will read it.
-    ///
-    /// # Errors
-    ///
-    /// The call names no record, or too many.
-    pub fn records(&self, arguments: &[u8]) -> Result<Vec<Vec<RecordValue>>, NoRecord> {
-        let mut found: Vec<Vec<RecordValue>> = Vec::new();
-        let mut records = 1_usize;
-        for value in self.values() {
-            let values = match value {
-                LookupValue::Constant(value) => vec![RecordValue::Constant(value.clone())],
-                LookupValue::Argument(path) => arguments_at(path, arguments)?,
-            };
-            match (values.len(), records) {
-                (1, _) => {}
-                (many, 1) => records = many,
-                _ => return Err(NoRecord::Lists),
-            }
-            found.push(values);
-        }
-        if records > MAX_RECORDS {
-            return Err(NoRecord::TooMany(records));
-        }
-        let record = |at: usize| {
-            let value = |values: &Vec<RecordValue>| values.get(at).or(values.first()).cloned();
-            found.iter().filter_map(value).collect()
-        };
-        Ok((0..records).map(record).collect())
-    }
-}
-
-/// The values of one argument, each once.
-fn arguments_at(path: &[String], arguments: &[u8]) -> Result<Vec<RecordValue>, NoRecord> {
-    let missing = || NoRecord::Argument(path.join("."));
-    let (first, rest) = path.split_first().ok_or_else(missing)?;
-    let folded = fold(first);
-    // Other arguments may be large. They are not read.
-    let (mut at, mut other) = (None, false);
-    let mut reader = Reader::new(arguments, usize::MAX);
-    let read = reader.object(|reader, member| {
-        let key = &*member.key.value;
-        let value = reader.skip()?;
-        match key == first {
-            true => at = Some(value),
-            false => other |= may_be_read_as(key, &folded),
-        }
-        Ok::<(), JsonError>(())
-    });
-    if other {
-        return Err(Misspelled::Otherwise(first.clone()).into());
-    }
-    let text = read.ok().and(at).and_then(|span| arguments.get(span));
-    let text = text.ok_or_else(missing)?;
-    let node = Node::read(text, usize::MAX).map_err(|_| missing())?;
-    let mut found: Vec<Span> = Vec::new();
-    collect(rest, &node, &mut found)?.ok_or_else(missing)?;
-    let mut known = HashSet::new();
-    let texts = found.into_iter().filter_map(|span| text.get(span));
-    let texts = texts.filter(|text| known.insert(*text));
-    let values =
-        texts.map(|text| RecordValue::Argument(String::from_utf8_lossy(text).into_owned()));
-    let values: Vec<_> = values.collect();
-    match values.is_empty() {
-        true => Err(missing()),
-        false => Ok(values),
-    }
-}
-
-/// Collects the values at a path. A list stands for its elements. `None`: an element has none.
-fn collect(path: &[String], node: &Node, found: &mut Vec<Span>) -> Result<Option<()>, Misspelled> {
-    match (&node.value, path.split_first()) {
-        (Value::Array(elements), _) => {
-            for element in elements {
-                if collect(path, &element.node, found)?.is_none() {
-                    return Ok(None);
-                }
-            }
-            Ok((!elements.is_empty()).then_some(()))
-        }
-        (Value::Object(members), Some((step, rest))) => {
-            let folded = fold(step);
-            let others = members.iter().filter(|member| member.key != *step);
-            if others
-                .into_iter()
-                .any(|member| may_be_read_as(&member.key, &folded))
-            {
-                return Err(Misspelled::Otherwise(step.clone()));
-            }
-            match node.member(step) {
-                Some(value) => collect(rest, value, found),
-                None => Ok(None),
-            }
-        }
-        (Value::Text(_) | Value::Number(_), None) => {
-            found.push(node.span.clone());
-            Ok(Some(()))
-        }
-        _ => Ok(None),
-    }
-}
-
-/// Whether a server could read a key as this name, although it is spelled otherwise.
-pub fn may_be_misread(key: &str, name: &str) -> bool {
-    key != name && may_be_read_as(key, &fold(name))
-}
-
-/// Whether a server could read a key as the name that folds to this: it ignores case or separators, or reads
-/// the key as a path.
-fn may_be_read_as(key: &str, folded: &str) -> bool {
-    let is_separator =
-        |character: char| !character.is_alphanumeric() && !matches!(character, '_' | '-');
-    let start = key.trim_start_matches(is_separator);
-    let ends = [start.find(is_separator), start.find("__")];
-    let mut firsts = ends
-        .into_iter()
-        .flatten()
-        .filter_map(|end| start.get(..end));
-    fold(key) == folded || firsts.any(|first| fold(first) == folded)
 }
 
 impl LookupValue {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::condition::Misspelled;
 
 fn lookup(values: &[&str]) -> Lookup {
     let value = |value: &&str| (String::new(), LookupValue::of(&(*value).into()).unwrap());
