@@ -38,6 +38,8 @@ class Attack:
     logged: dict[str, Any] = field(default_factory=dict)
     # What it is called when it works.
     damage: str = "LEAKED"
+    # Whether it acts on a record: then the server's audit table must have nothing of it.
+    acts: bool = False
 
 
 def tool(name: str, **arguments: object) -> Call:
@@ -142,5 +144,17 @@ MISTAKES = [
         proof=CARD_NUMBER,
         person=SAM,
         logged={"decision": "approved", "redacted": ["ssn", "card_number"]},
+    ),
+]
+
+# The model acts on a record by its number. The answer comes too late to stop it.
+ACTIONS = [
+    Attack(
+        "closing another organization's ticket, by its number",
+        tool("crm.close_ticket", organization_id="org-acme", ticket_id="t-4"),
+        proof='"closed":true',
+        logged={"decision": "blocked", "reason": "lookup_not_owned", "lookups": 1},
+        damage="CLOSED",
+        acts=True,
     ),
 ]

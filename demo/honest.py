@@ -52,6 +52,11 @@ STEPS = [
         expected="u-sam",
     ),
     Step(
+        "close it: the filter asks the server whose it is",
+        Call("tools/call", "crm.close_ticket", {"ticket_id": "t-1"}),
+        expected='"closed":true',
+    ),
+    Step(
         "a prompt for the review",
         Call("prompts/get", "crm.account_review", {"customer_id": "c-100"}),
         expected="Review Initech",

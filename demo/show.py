@@ -23,7 +23,7 @@ BORDERS = 10
 # An answer's lines in a comparison.
 ANSWER_LINES = 10
 GOOD, BAD = "bold green", "bold red"
-VERDICTS = {"stopped": GOOD, "ok": GOOD, "LEAKED": BAD, "ERASED": BAD, "FAILED": BAD}
+VERDICTS = {"stopped": GOOD, "ok": GOOD, "LEAKED": BAD, "ERASED": BAD, "CLOSED": BAD, "FAILED": BAD}
 
 
 class Screen:

@@ -93,6 +93,12 @@ class Stack:
         with urllib.request.urlopen(f"{self.placement.issuer}/token", form, timeout=10) as answer:
             return str(json.load(answer)["access_token"])
 
+    def audit(self) -> list[str]:
+        """The lines of the CRM's audit table."""
+        url = f"http://127.0.0.1:{self.placement.crm}/audit"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return [json.dumps(row) for row in json.load(answer)]
+
     def check_alive(self) -> None:
         """Raises if a process has ended."""
         for name, process in self._processes:

@@ -9,11 +9,12 @@ import asyncio
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from demo import proxy
-from demo.attacks import LIES, MISTAKES, Attack
+from demo.attacks import ACTIONS, LIES, MISTAKES, Attack
 from demo.calls import Answer, Assistant, assistant
 from demo.evidence import AccessLog, Decision, Received
 from demo.honest import conversation, offered
@@ -42,6 +43,15 @@ SCENES = [
         ),
         MISTAKES,
     ),
+    (
+        "The server acts for anybody",
+        (
+            "The model names a record by its number, and the server does not compare its owner. The "
+            "filter asks the server whose record it is before the call: what reaches the server is "
+            "the filter's own question. The table is the server's own record of what it did."
+        ),
+        ACTIONS,
+    ),
 ]
 
 
@@ -51,6 +61,8 @@ class Trace:
 
     answer: Answer
     received: str
+    # What the server did, by its own audit table.
+    done: str
 
 
 @dataclass(frozen=True)
@@ -65,16 +77,19 @@ class Outcome:
     @property
     def leaked(self) -> bool:
         """Whether it worked against the server alone."""
-        return self.attack.proof in self.direct.answer.text and self._got_in(self.direct)
+        acted = bool(self.direct.done) or not self.attack.acts
+        return acted and self.attack.proof in self.direct.answer.text and self._got_in(self.direct)
 
     @property
     def stopped(self) -> bool:
         """Whether it failed through the filter: nothing came back, nothing got in, and why."""
         # What an honest call asks for may get in.
         lied = self.attack.smuggled is not None and self._got_in(self.guarded)
+        acted = self.attack.acts and bool(self.guarded.done)
         return (
             self.attack.proof not in self.guarded.answer.text
             and not lied
+            and not acted
             and self.decision is not None
             and self.attack.logged.items() <= self.decision.record.items()
         )
@@ -119,17 +134,24 @@ async def attempt(
         log.skip()
         return Outcome(
             attack=attack,
-            direct=await trace(attack, direct, received),
-            guarded=await trace(attack, guarded, received),
+            direct=await trace(attack, direct, received, stack.audit),
+            guarded=await trace(attack, guarded, received, stack.audit),
             decision=log.decision(attack.call.method),
         )
 
 
-async def trace(attack: Attack, caller: Assistant, received: Received) -> Trace:
+async def trace(
+    attack: Attack, caller: Assistant, received: Received, audit: Callable[[], list[str]]
+) -> Trace:
     """Makes the attack's call one way."""
     received.skip()
+    before = len(audit())
     answer = await caller.make(attack.call)
-    return Trace(answer=answer, received=received.params(attack.call.method))
+    return Trace(
+        answer=answer,
+        received=received.params(attack.call.method),
+        done="\n".join(audit()[before:]),
+    )
 
 
 def show(number: int, outcome: Outcome, screen: Screen) -> None:
@@ -139,6 +161,7 @@ def show(number: int, outcome: Outcome, screen: Screen) -> None:
     screen.json("sent", direct.answer.sent, before=f"{attack.call.method} ")
     rows = [
         ("the server received", direct.received or "nothing", guarded.received or "nothing"),
+        *([("the server did", direct.done, guarded.done or "nothing")] if attack.acts else []),
         ("the model got back", data_in(direct.answer.text), data_in(guarded.answer.text)),
         ("", *verdicts(outcome)),
     ]

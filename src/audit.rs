@@ -107,6 +107,12 @@ pub struct Record {
     /// (for the client's).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream_credential: Option<&'static str>,
+    /// The number of calls of the filter to the server that looked up owners.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lookups: Option<usize>,
+    /// The time that they took, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lookup_ms: Option<u64>,
     /// Names of arguments that were set to the caller's values.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub arguments_set: Vec<String>,
@@ -225,6 +231,8 @@ impl Record {
             acting_as: None,
             acting_as_roles: Vec::new(),
             upstream_credential: None,
+            lookups: None,
+            lookup_ms: None,
             arguments_set: Vec::new(),
             arguments_removed: Vec::new(),
             hidden_items: None,

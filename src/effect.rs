@@ -27,6 +27,8 @@ pub enum Effect {
     Body(Option<Vec<HeaderEdit>>),
     /// Call a cluster of the policy.
     Call(HttpRequest),
+    /// Make several calls at once.
+    Calls(Vec<HttpRequest>),
     /// Get the network of the request's client.
     Client,
     /// Carry out an operation on the proxy's memory, also if the policy has a store. The outcome is known at
@@ -61,6 +63,8 @@ pub enum Outcome {
     Body(Vec<u8>),
     /// The answer to a call; `None` if there was none.
     Call(Option<HttpResponse>),
+    /// The answers to several calls, in their order.
+    Calls(Vec<Option<HttpResponse>>),
     /// The network of the client.
     Client(ClientNetwork),
     /// The pause is over.
@@ -124,6 +128,15 @@ impl Effects {
         match self.perform(Effect::Call(request)).await {
             Outcome::Call(response) => response,
             _ => None,
+        }
+    }
+
+    /// Makes several calls at once, and waits for the last answer. `None`: there was no answer.
+    pub async fn calls(&self, requests: Vec<HttpRequest>) -> Vec<Option<HttpResponse>> {
+        let number = requests.len();
+        match self.perform(Effect::Calls(requests)).await {
+            Outcome::Calls(answers) => answers,
+            _ => vec![None; number],
         }
     }
 

@@ -15,6 +15,7 @@ use crate::credential::Credential;
 use crate::effect::{Effects, Work, Worked};
 use crate::held::HeldBytes;
 use crate::integer_ids::IntegerIds;
+use crate::lookups::Lookups;
 use crate::memo::Memo;
 use crate::notes::Notes;
 use crate::response::pins::SeenTools;
@@ -76,6 +77,8 @@ pub struct Engine {
     pub(crate) clock: WorkerClock,
     /// The integer ids that requests to the server get.
     pub(crate) integer_ids: IntegerIds,
+    /// Look-ups that run, and records that are known to be a caller's.
+    pub(crate) lookups: Lookups,
     /// Writes to the proxy's memory that no request waits for.
     pub(crate) notes: Notes,
     /// The names of callers in the log.
@@ -114,6 +117,7 @@ impl Engine {
             held: HeldBytes::default(),
             clock: WorkerClock::default(),
             integer_ids: IntegerIds::default(),
+            lookups: Lookups::default(),
             notes: Notes::default(),
             persons: Memo::default(),
             messages: Messages::default(),
@@ -187,7 +191,9 @@ impl Engine {
         };
         // The host answers a failed call with its own 503, so only status 200 is an answer.
         let document = match &response {
-            Some(HttpResponse { status: 200, body }) => Ok(body.as_slice()),
+            Some(HttpResponse {
+                status: 200, body, ..
+            }) => Ok(body.as_slice()),
             Some(other) => Err(format!("answered with status {}", other.status)),
             None => Err("not available".to_owned()),
         };

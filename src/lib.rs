@@ -59,6 +59,7 @@ mod integer_ids;
 mod limits;
 #[cfg(any(target_arch = "wasm32", test))]
 mod loaded;
+mod lookups;
 mod memo;
 pub mod metadata;
 pub mod notes;

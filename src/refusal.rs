@@ -3,13 +3,15 @@
 mod argument_error;
 mod challenges;
 mod errors;
+mod lookup_fault;
 mod reply;
 
 use std::fmt;
 
 pub use self::argument_error::ArgumentError;
 pub use self::challenges::proof_algorithms;
-use self::errors::of_message;
+use self::errors::{of_lookup, of_message};
+pub use self::lookup_fault::LookupFault;
 pub use self::reply::{RefusedRequest, error_body, failed_result, proxy_error, refuse, result};
 use crate::accounts::token_exchange::ExchangeError;
 use crate::authorize::Denial;
@@ -71,6 +73,8 @@ pub enum Refusal {
     HeadersLeft,
     /// The host passed the headers on before the body was judged, or never delivers the body.
     HostDoesNotHold,
+    /// A look-up, by this rule of the policy, does not show that the record of the call is the caller's.
+    Lookup(LookupFault, String),
     /// The body is not one JSON-RPC message in strict JSON.
     Message(MessageError),
     /// The request is about a task, and the client did not declare the tasks extension.
@@ -253,6 +257,7 @@ impl Refusal {
             Self::HostDoesNotHold => Reason::RequestNotHeld,
             Self::HttpMethod => Reason::HttpMethodNotAllowed,
             Self::HttpSse => Reason::HttpSseUnsupported,
+            Self::Lookup(fault, _) => of_lookup(fault),
             Self::Message(error) => of_message(error),
             Self::MissingCapability => Reason::TasksNotDeclared,
             Self::MissingElicitation => Reason::ElicitationNotDeclared,
@@ -392,6 +397,9 @@ impl Refusal {
             Self::Exchange(reason) => error(reason),
             Self::Header(reason) => error(reason),
             Self::HeaderMismatch(reason) => error(reason),
+            Self::Lookup(fault, rule) => {
+                vec![("rule", rule.clone()), ("error", fault.to_string())]
+            }
             Self::Message(reason) => error(reason),
             Self::MissingParameter(name) => vec![("parameter", (*name).to_owned())],
             Self::NotConnected(name, _) => vec![("connection", name.clone())],

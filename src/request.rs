@@ -16,6 +16,7 @@ mod credentials;
 mod edit;
 mod identify;
 mod judge;
+mod lookup;
 mod mirrored_headers;
 mod needs;
 mod opened_ids;

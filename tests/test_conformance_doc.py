@@ -80,7 +80,7 @@ def test_what_is_met_is_shown() -> None:
 
 
 def test_every_threat_has_a_test_and_every_test_a_threat() -> None:
-    listed = set(re.findall(r"^\| ([BHSKA]\d+) \|", THREATS, re.MULTILINE))
+    listed = set(re.findall(r"^\| ([BHSKAL]\d+) \|", THREATS, re.MULTILINE))
     tried = {each.upper() for name in TESTS for each in re.findall(r"(?:^|(?<=_))[bh]\d\d(?=_)", name)}
-    tried |= {each.upper() for name in TESTS for each in re.findall(r"^(?:test_)?([ska]\d{1,2})(?=_)", name)}
+    tried |= {each.upper() for name in TESTS for each in re.findall(r"^(?:test_)?([skal]\d{1,2})(?=_)", name)}
     assert listed and tried == listed

@@ -14,8 +14,10 @@ from typing import Any
 import wasmtime
 
 OK, NOT_FOUND, BAD_ARGUMENT = 0, 1, 2
-REQUEST_HEADERS, RESPONSE_HEADERS = 0, 2
-REQUEST_BODY, RESPONSE_BODY, VM_CONFIGURATION, PLUGIN_CONFIGURATION = 0, 1, 6, 7
+REQUEST_HEADERS, RESPONSE_HEADERS, CALL_HEADERS = 0, 2, 6
+REQUEST_BODY, RESPONSE_BODY, CALL_BODY, VM_CONFIGURATION, PLUGIN_CONFIGURATION = 0, 1, 4, 6, 7
+# The cluster that the module may call.
+SERVER = b"crm"
 NOW_NS = 1_800_000_000 * 10**9
 FUEL = 2**62
 ROOT = 1
@@ -45,6 +47,8 @@ class Host:
         self.properties: dict[bytes, bytes] = {}
         self.logs: list[str] = []
         self.replied: int | None = None
+        # The bodies of the module's own calls.
+        self.calls: list[bytes] = []
         self._shared: dict[bytes, tuple[bytes, int]] = {}
         self._calls: Counter[str] = Counter()
         self._next = ROOT
@@ -202,6 +206,18 @@ class Host:
         return OK
 
     def _proxy_record_metric(self, _metric: int, _value: int) -> int:
+        return OK
+
+    def _proxy_http_call(
+        self, to: int, to_size: int, _head: int, _head_size: int, at: int, size: int, *more: int
+    ) -> int:
+        if self._read(to, to_size) != SERVER:
+            return BAD_ARGUMENT
+        self.calls.append(self._read(at, size))
+        self._write(more[-1], struct.pack("<I", len(self.calls)))
+        return OK
+
+    def _proxy_continue_stream(self, _kind: int) -> int:
         return OK
 
     def _proxy_send_local_response(self, status: int, *_: int) -> int:

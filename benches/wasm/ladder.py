@@ -11,17 +11,26 @@ from joserfc.jwk import KeySet, RSAKey
 
 from benches.envoy import messages
 from benches.wasm.host import (
+    CALL_BODY,
+    CALL_HEADERS,
     NOW_NS,
     REQUEST_BODY,
     REQUEST_HEADERS,
     RESPONSE_BODY,
     RESPONSE_HEADERS,
+    SERVER,
     Cost,
     Host,
 )
 
 ANSWER = (
     b'{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":"done"}],"isError":false}}'
+)
+# What the server says about the record of a call.
+RECORD = (
+    b'{"jsonrpc":"2.0","id":%s,"result":{"structuredContent":{"id":"T-100","organization_id":"acme",'
+    b'"subject":"Invoice 100 was charged twice","status":"open"},"content":[{"type":"text","text":'
+    b'"{\\"id\\":\\"T-100\\",\\"organization_id\\":\\"acme\\"}"}]}}'
 )
 _KEY = RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256", "kid": "k1"}, auto_kid=False)
 
@@ -42,6 +51,7 @@ REQUESTS = [
     Request("a call of 524 B, rules for results", 524, policy="results"),
     Request("a call of 524 B, a condition", 524, policy="condition"),
     Request("a call of 64 KiB", 64 * 1024),
+    Request("a call of 524 B, the owner of its record looked up", 524, policy="lookup"),
     Request("a call of 64 KiB, a condition", 64 * 1024, policy="condition"),
     Request("a call of 64 KiB, a condition on every ticket", 64 * 1024, policy="each"),
 ]
@@ -52,7 +62,8 @@ CONDITIONS = {
 
 
 def policy(kind: str) -> dict[str, Any]:
-    """The policy of the benchmark in Envoy; `results`: with rules for results, as in the README; or with a condition."""
+    """The policy of the benchmark in Envoy; `results`: with rules for results, as in the README; `lookup`: with an
+    owner that is looked up before the call; or with a condition."""
     keys = KeySet([_KEY]).as_dict(private=False)
     issuer = {
         "issuer": messages.ISSUER,
@@ -69,6 +80,11 @@ def policy(kind: str) -> dict[str, Any]:
         owner = {"field": "organization_id", "is": "organization"}
         rule = {"tools": ["crm.*"], "owner": owner, "redact": ["ssn", "card.*"], "text": "keep"}
         found["results"] = [rule]
+    if kind == "lookup":
+        lookup = {"tool": "crm.get_ticket", "arguments": {"ticket_id": "args.limit"}}
+        owner = {"lookup": lookup, "field": "organization_id", "is": "organization"}
+        found["tools"] = {messages.ALLOWED: {"owner": owner}}
+        found["upstream"] = {"cluster": SERVER.decode()}
     if kind in CONDITIONS:
         found["tools"] = {messages.ALLOWED: {"when": CONDITIONS[kind]}}
     return found
@@ -83,7 +99,7 @@ def token() -> str:
 
 def measure(module: Path) -> Iterator[tuple[str, dict[str, Cost]]]:
     """The cost of each callback, for each kind of request, with a token that was seen before."""
-    for kind in ("plain", "results", *CONDITIONS):
+    for kind in ("plain", "results", "lookup", *CONDITIONS):
         host = Host(module, policy(kind))
         bearer = token()
         for request in (each for each in REQUESTS if each.policy == kind):
@@ -130,7 +146,14 @@ def send(host: Host, body: bytes, bearer: str, answer: bytes = ANSWER) -> dict[s
         return returned
 
     host.buffers[REQUEST_BODY] = body
+    before = len(host.calls)
     passed = call("proxy_on_request_body", stream, len(body), 1)
+    for number, asked in enumerate(host.calls[before:], before + 1):
+        host.maps[CALL_HEADERS] = [(b":status", b"200"), (b"content-type", b"application/json")]
+        host.buffers[CALL_BODY] = RECORD % id_of(asked)
+        size = len(host.buffers[CALL_BODY])
+        call("proxy_on_http_call_response", stream, number, 2, size, 0)
+        passed = 0
     if passed != 0 or host.replied is not None:
         raise AssertionError(f"the request did not pass: {host.replied}, {host.logs}")
     host.maps[RESPONSE_HEADERS] = [
@@ -139,8 +162,7 @@ def send(host: Host, body: bytes, bearer: str, answer: bytes = ANSWER) -> dict[s
         (b"server", b"envoy"),
         (b"date", b"Sun, 29 Nov 2026 10:00:00 GMT"),
     ]
-    sent_id = host.buffers[REQUEST_BODY].split(b'"id":', 1)[1].split(b",", 1)[0]
-    host.buffers[RESPONSE_BODY] = answer % sent_id
+    host.buffers[RESPONSE_BODY] = answer % id_of(host.buffers[REQUEST_BODY])
     call("proxy_on_response_headers", stream, len(host.maps[RESPONSE_HEADERS]), 0)
     call("proxy_on_response_body", stream, len(host.buffers[RESPONSE_BODY]), 1)
     call("proxy_on_done", stream)
@@ -150,6 +172,11 @@ def send(host: Host, body: bytes, bearer: str, answer: bytes = ANSWER) -> dict[s
     if b'"decision":"approved"' not in record:
         raise AssertionError(record)
     return costs
+
+
+def id_of(message: bytes) -> bytes:
+    """The id of a request."""
+    return message.split(b'"id":', 1)[1].split(b",", 1)[0]
 
 
 def headers(bearer: str, length: int) -> list[tuple[bytes, bytes]]:

@@ -47,6 +47,10 @@ def build(store: Store) -> LenientServer:
     async def health(_: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
+    @server.custom_route("/audit", methods=["GET"])
+    async def audit(_: Request) -> Response:
+        return JSONResponse(store.audit())
+
     return server
 
 
@@ -113,6 +117,14 @@ def add_ticket_tools(server: LenientServer, store: Store) -> None:
         """Read one of an organization's tickets."""
         try:
             return store.ticket(ticket_id)
+        except LookupError as error:
+            raise ToolError(str(error)) from error
+
+    @server.tool(name="crm.close_ticket")
+    async def close_ticket(organization_id: str, ticket_id: str) -> Row:
+        """Close one of an organization's tickets."""
+        try:
+            return store.close(ticket_id)
         except LookupError as error:
             raise ToolError(str(error)) from error
 

@@ -323,12 +323,7 @@ mod tests {
 
     #[test]
     fn a_message_is_tried_three_times() {
-        let answer = |status| {
-            Some(HttpResponse {
-                status,
-                body: Vec::new(),
-            })
-        };
+        let answer = |status| Some(HttpResponse::json(status, Vec::new()));
         for (answers, calls, fails) in [
             (vec![answer(204)], 1, false),
             (vec![None, answer(500), answer(200)], 3, false),
@@ -337,7 +332,10 @@ mod tests {
             let message = HttpRequest {
                 cluster: "hooks".into(),
                 headers: Vec::new(),
+                passed: Vec::new(),
                 body: Vec::new(),
+                timeout: None,
+                max_answer: None,
             };
             let now = UnixTime::from_secs(1);
             let (mut task, mut progress) =

@@ -14,7 +14,7 @@ use base::time::UnixTime;
 use mcp::headers::{HeaderEdit, Headers};
 use oauth::ClientNetwork;
 
-/// The timeout of a call.
+/// The usual timeout of a call.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Envoy, as the engine sees it.
@@ -38,9 +38,12 @@ impl Host for EnvoyHost {
         hostcalls::set_effective_context(context).ok()?;
         let headers = request.headers.iter();
         let headers = headers.map(|(name, value)| (*name, value.as_str()));
+        let passed = request.passed.iter();
+        let headers = headers.chain(passed.map(|(name, value)| (name.as_str(), value.as_str())));
         let body = (!request.body.is_empty()).then_some(request.body.as_slice());
         let (cluster, headers) = (&request.cluster, headers.collect());
-        hostcalls::dispatch_http_call(cluster, headers, body, Vec::new(), CALL_TIMEOUT).ok()
+        let timeout = request.timeout.unwrap_or(CALL_TIMEOUT);
+        hostcalls::dispatch_http_call(cluster, headers, body, Vec::new(), timeout).ok()
     }
 
     fn store(&self, operation: &StoreOperation) -> Result<Stored, StoreError> {
@@ -138,8 +141,10 @@ pub(super) fn end_answer() {
 pub(super) fn call_answer(size: usize) -> Option<HttpResponse> {
     let headers = headers(MapType::HttpCallResponseHeaders);
     let status = headers.one(":status").ok().flatten()?;
+    let content_type = headers.one("content-type").ok().flatten();
     Some(HttpResponse {
         status: status.parse().ok()?,
+        content_type: content_type.map(str::to_owned),
         body: buffer(BufferType::HttpCallResponseBody, size),
     })
 }

@@ -92,10 +92,8 @@ impl Shared {
 
     /// Takes the answer to a call, if the call belongs to this policy.
     pub(super) fn answered(&self, token: u32, size: usize) {
-        wake(
-            self.worker
-                .answered(token, || host_calls::call_answer(size)),
-        );
+        let answer = |limit: usize| host_calls::call_answer(size.min(limit.saturating_add(1)));
+        wake(self.worker.answered(token, answer));
     }
 
     /// Forgets the calls of a stream that has ended.

@@ -134,7 +134,7 @@ impl DryRun {
             let Some((token, answer)) = answer else {
                 return Outcome::Paused;
             };
-            woken = self.worker.answered(token, || answer);
+            woken = self.worker.answered(token, |_| answer);
         }
         woken.pop().map_or(Outcome::Paused, |((), outcome)| outcome)
     }

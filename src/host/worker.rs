@@ -13,7 +13,7 @@ use super::single_flight::{FlightId, SingleFlight};
 use crate::effect::{Effect, Outcome, Progress, Task};
 use crate::engine::{Engine, Finished};
 use crate::integer_ids::IntegerIds;
-use base::http::{HttpRequest, HttpResponse};
+use base::http::{HttpRequest, HttpResponse, MAX_ANSWER};
 use base::store::{Key, RecordKind, StoreError, StoreOperation, StoreRecord, Stored, etcd};
 use base::time::UnixTime;
 
@@ -49,6 +49,8 @@ struct Call<R> {
     context: u32,
     /// The start of the call.
     began: UnixTime,
+    /// The maximum size of the answer.
+    max_answer: usize,
     /// The operation on the store that the call belongs to.
     store: Option<Box<StoreCall>>,
 }
@@ -64,6 +66,40 @@ struct StoreCall {
 enum CallOwner<R> {
     Request(R),
     Work(FlightId),
+    /// One of several calls that are made at once.
+    OneOf(Rc<RefCell<CallsAtOnce<R>>>, usize),
+}
+
+/// Calls that are made at once, and their answers so far.
+struct CallsAtOnce<R> {
+    /// Gone once all calls have ended.
+    owner: Option<CallOwner<R>>,
+    answers: Vec<Option<HttpResponse>>,
+    /// The number of calls that have not ended.
+    left: usize,
+}
+
+impl<R> CallsAtOnce<R> {
+    /// Takes the answer to one call. `Some`: all calls have ended.
+    fn take(
+        &mut self,
+        place: usize,
+        answer: Option<HttpResponse>,
+    ) -> Option<(CallOwner<R>, Outcome)> {
+        if let Some(slot) = self.answers.get_mut(place) {
+            *slot = answer;
+        }
+        self.left = self.left.saturating_sub(1);
+        self.finish()
+    }
+
+    fn finish(&mut self) -> Option<(CallOwner<R>, Outcome)> {
+        if self.left > 0 {
+            return None;
+        }
+        let owner = self.owner.take()?;
+        Some((owner, Outcome::Calls(std::mem::take(&mut self.answers))))
+    }
 }
 
 impl<R> Worker<R> {
@@ -144,19 +180,20 @@ impl<R> Worker<R> {
     }
 
     /// Takes the answer to a call. `None`: there was none. Returns the requests that continue now, each
-    /// with its outcome. `answer` is not called if the worker does not have this call.
+    /// with its outcome. `answer` is not called if the worker does not have this call. It gets the maximum
+    /// size of the answer's body.
     pub fn answered(
         &self,
         token: u32,
-        answer: impl FnOnce() -> Option<HttpResponse>,
+        answer: impl FnOnce(usize) -> Option<HttpResponse>,
     ) -> Vec<(R, Outcome)> {
         let Some(call) = self.calls.borrow_mut().remove(&token) else {
             return Vec::new();
         };
         let performed = match call.store {
-            None => Some((call.owner, Outcome::Call(answer()))),
+            None => Some((call.owner, Outcome::Call(answer(call.max_answer)))),
             Some(mut store) => {
-                let answer = answer();
+                let answer = answer(call.max_answer);
                 let job = &mut store.job;
                 match job.answered(&mut self.leases.borrow_mut(), answer.as_ref()) {
                     etcd::EtcdProgress::Over(stored) => {
@@ -194,7 +231,7 @@ impl<R> Worker<R> {
                 "the host did not report the end of a call; compare its \
                  capability_restriction_config with the shipped one",
             );
-            going_on.extend(self.answered(token, || None));
+            going_on.extend(self.answered(token, |_| None));
         }
         for owner in self.pauses_over(now) {
             going_on.extend(self.deliver(Some((owner, Outcome::Paused))));
@@ -251,6 +288,7 @@ impl<R> Worker<R> {
     ) -> Option<(CallOwner<R>, Outcome)> {
         match (effect, &self.engine.policy.store) {
             (Effect::Call(request), _) => self.call(owner, context, &request, None),
+            (Effect::Calls(requests), _) => self.calls_at_once(owner, context, &requests),
             (Effect::Client, _) => Some((owner, Outcome::Client(self.host.client()))),
             (Effect::Memory(operation), _) | (Effect::Store(operation), None) => {
                 Some((owner, Outcome::Store(self.in_memory(operation))))
@@ -273,6 +311,29 @@ impl<R> Worker<R> {
             // The host delivers the body, and work does not wait for other work.
             (Effect::Body(_) | Effect::Work(_), _) => None,
         }
+    }
+
+    /// Makes several calls at once.
+    fn calls_at_once(
+        &self,
+        owner: CallOwner<R>,
+        context: u32,
+        requests: &[HttpRequest],
+    ) -> Option<(CallOwner<R>, Outcome)> {
+        let all = Rc::new(RefCell::new(CallsAtOnce {
+            owner: Some(owner),
+            answers: vec![None; requests.len()],
+            left: requests.len(),
+        }));
+        for (place, request) in requests.iter().enumerate() {
+            let one = CallOwner::OneOf(Rc::clone(&all), place);
+            if let Some((_, Outcome::Call(answer))) = self.call(one, context, request, None)
+                && let Some(finished) = all.borrow_mut().take(place, answer)
+            {
+                return Some(finished);
+            }
+        }
+        all.borrow_mut().finish()
     }
 
     fn call(
@@ -298,6 +359,7 @@ impl<R> Worker<R> {
             owner,
             context,
             began: self.host.now(),
+            max_answer: request.max_answer.unwrap_or(MAX_ANSWER),
             store,
         };
         self.calls.borrow_mut().insert(token, call);
@@ -308,6 +370,13 @@ impl<R> Worker<R> {
         match performed {
             None => Vec::new(),
             Some((CallOwner::Request(request), outcome)) => vec![(request, outcome)],
+            Some((CallOwner::OneOf(all, place), outcome)) => {
+                let Outcome::Call(answer) = outcome else {
+                    return Vec::new();
+                };
+                let finished = all.borrow_mut().take(place, answer);
+                self.deliver(finished)
+            }
             Some((CallOwner::Work(id), outcome)) => {
                 let now = self.host.now();
                 let progress = self.flights.borrow_mut().resume(id, outcome, now);

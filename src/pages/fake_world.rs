@@ -249,7 +249,7 @@ impl World {
     /// Lets a token endpoint answer.
     pub(crate) fn answer(&mut self, status: u16, body: &Value) {
         let body = body.to_string().into_bytes();
-        self.answers.push_back(HttpResponse { status, body });
+        self.answers.push_back(HttpResponse::json(status, body));
     }
 
     /// Lets the issuer's token endpoint answer for a user.

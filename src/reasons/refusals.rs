@@ -364,6 +364,56 @@ Reason: Refused,
         "The caller signed in longer ago than `max_token_age` allows." =>
         needs_review("token", Challenge(401, NewerSignIn), "needs a sign-in at most {max_age} s ago",
             "sign in again");
+    LookupNotOwned "lookup_not_owned"
+        "The record that the call names belongs to another owner than the caller, or to several: the filter \
+         looked it up before the call." =>
+        blocked("{rule}", FailedCall, "{error}",
+            "if it should be the caller's, see `field` and `is` of {rule}");
+    LookupNoOwner "lookup_no_owner"
+        "The record that the filter looked up names no owner, or there is no such record." =>
+        blocked("{rule}", FailedCall, "{error}",
+            "if the record exists, see `field` of {rule}, and what its look-up answers");
+    LookupError "lookup_error"
+        "The server answered the look-up of a record with an error. The record may not exist." =>
+        blocked("{rule}", FailedCall, "{error}",
+            "if the record exists, see `lookup` of {rule}: the tool and its arguments");
+    LookupStatus "lookup_status"
+        "The server answered the look-up of a record with an HTTP error." =>
+        blocked("{rule}", FailedCall, "{error}",
+            "see `upstream` for the credential, the path and the authority of look-ups");
+    LookupTimedOut "lookup_timed_out"
+        "The server did not answer the look-up of a record in time." =>
+        blocked("{rule}", FailedCall, "{error}", "check the server, or raise `timeout` of {rule}");
+    LookupUnavailable "lookup_unavailable"
+        "The server did not answer the look-up of a record." =>
+        blocked("{rule}", FailedCall, "{error}", "check the server, and the cluster under `upstream`");
+    LookupTooLarge "lookup_too_large"
+        "The server's answer to the look-up of a record is larger than 256 KiB." =>
+        blocked("{rule}", FailedCall, "{error}", "let {rule} look up with a tool that answers one record");
+    LookupUnreadable "lookup_unreadable"
+        "The server's answer to the look-up of a record cannot be read in one way only, or is not its answer." =>
+        blocked("{rule}", FailedCall, "{error}",
+            "see what the tool of {rule} answers: one result in JSON, or an event stream that ends");
+    LookupNotPossible "lookup_not_possible"
+        "The look-up of a record cannot be made with these arguments." =>
+        blocked("{rule}", FailedCall, "{error}", "see {rule}");
+    LookupNested "lookup_nested"
+        "The request is itself the look-up of a filter, and would need another one." =>
+        blocked("{rule}", FailedCall, "{error}",
+            "let the cluster under `upstream` lead to the server, and not to a proxy with this filter");
+    LookupBusy "lookup_busy"
+        "More look-ups run than one caller, or one worker, may have." =>
+        blocked("{rule}", Error(503, 503), "{error}",
+            "try again; let the server answer look-ups faster, or give {rule} a `cache`");
+    RecordChanged "record_changed"
+        "The record is the caller's, and an argument under `expect` has another value than the record that the \
+         filter looked up." =>
+        blocked("{rule}", Error(200, INVALID_PARAMS), "{error}",
+            "read the record again; see `expect` of {rule}");
+    RecordNotNamed "record_not_named"
+        "The call does not name the record whose owner has to be looked up, or names too many." =>
+        blocked("{rule}", Error(200, INVALID_PARAMS), "{error}",
+            "name the record as the tool's schema does; see {rule}");
     ResourceNotOwned "resource_not_owned"
         "The URI of the resource names another owner than the caller, or no owner." =>
         blocked("{rule}", DoesNotExist, "the URI {error}", "see {rule}");

@@ -1,9 +1,11 @@
 //! The reasons of errors that other layers report.
 
+use super::LookupFault;
 use crate::reasons::Reason;
 use base::store::StoreError;
 use mcp::message::MessageError;
 use oauth::{ProofError, TokenError};
+use policy::NoRecord;
 
 /// The reason why a body is not a message.
 pub(super) fn of_message(error: &MessageError) -> Reason {
@@ -17,6 +19,28 @@ pub(super) fn of_message(error: &MessageError) -> Reason {
         | MessageError::Type(_)
         | MessageError::UnknownMember(_)
         | MessageError::Version => Reason::MessageMalformed,
+    }
+}
+
+/// The reason why a look-up does not show that a record is the caller's.
+pub(super) fn of_lookup(fault: &LookupFault) -> Reason {
+    match fault {
+        LookupFault::Busy => Reason::LookupBusy,
+        LookupFault::Changed(_) => Reason::RecordChanged,
+        LookupFault::Error => Reason::LookupError,
+        LookupFault::Nested => Reason::LookupNested,
+        LookupFault::NoOwner => Reason::LookupNoOwner,
+        LookupFault::NoRecord(NoRecord::Misspelled(_)) => Reason::ArgumentMisspelled,
+        LookupFault::NoRecord(NoRecord::Argument(_) | NoRecord::Lists | NoRecord::TooMany(_)) => {
+            Reason::RecordNotNamed
+        }
+        LookupFault::NotOwned => Reason::LookupNotOwned,
+        LookupFault::NotPossible(_) => Reason::LookupNotPossible,
+        LookupFault::Status(_) => Reason::LookupStatus,
+        LookupFault::TimedOut => Reason::LookupTimedOut,
+        LookupFault::TooLarge => Reason::LookupTooLarge,
+        LookupFault::Unavailable => Reason::LookupUnavailable,
+        LookupFault::Unreadable(_) => Reason::LookupUnreadable,
     }
 }
 

@@ -67,8 +67,20 @@ pub(crate) enum Consent {
     GivenBefore(Agreement, &'static str),
     /// Asked of another person.
     OfPerson(Box<ApprovalRequest>),
+    /// Asked for in the client.
+    InClient(Box<Elicitation>),
     /// Asked for on a page.
     OnPage(Box<(QuestionPlace, AskedCall)>),
+}
+
+impl Consent {
+    /// The agreement that was given in the client.
+    pub(crate) fn given(&self) -> Option<&Agreement> {
+        match self {
+            Self::Given(agreement) | Self::GivenBefore(agreement, _) => Some(agreement),
+            Self::NotNeeded | Self::InClient(_) | Self::OnPage(_) | Self::OfPerson(_) => None,
+        }
+    }
 }
 
 /// The user's answer to a question of the filter.
@@ -116,7 +128,6 @@ impl Authenticated {
     }
 
     /// The user's consent to a call, if the call needs it. `sent` is the body that the server will read.
-    /// `Err`: the user is asked first.
     pub(super) fn consent(
         &self,
         understood: &Understood<'_>,
@@ -153,7 +164,7 @@ impl Authenticated {
         }
         if understood.message.params.elicitation.form && understood.era == Era::Modern {
             let state = self.seal_question(Agrees::ToTheCall);
-            return Err(Refusal::Confirm(Box::new(Elicitation {
+            return Ok(Consent::InClient(Box::new(Elicitation {
                 message: question(&shown_name, &shown),
                 url: None,
                 how: How::InputRequired(state.ok_or(Refusal::NoSealKey)?),

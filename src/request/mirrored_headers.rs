@@ -15,7 +15,7 @@ use super::understand::{Understood, arguments};
 use crate::limits::MAX_DEPTH;
 use crate::refusal::Refusal;
 use crate::response::schemas::Hidden;
-use mcp::headers::{HeaderEdit, HeaderMismatch, NAME, encode, missing};
+use mcp::headers::{HeaderEdit, HeaderMismatch, Headers, NAME, encode, missing};
 use mcp::message::Message;
 use mcp::method::{Era, Method};
 use policy::{Operation, ParamHeader};
@@ -102,6 +102,20 @@ impl<'a> Mirrored<'a> {
         )
         .map_err(Refusal::HeaderMismatch)
     }
+}
+
+/// The headers of a call that the filter makes itself, with these arguments.
+pub(super) fn of_arguments(operations: &[&Operation], arguments: &[u8]) -> Vec<HeaderEdit> {
+    let declared: Vec<&ParamHeader> = operations
+        .iter()
+        .flat_map(|operation| &operation.param_headers)
+        .collect();
+    if declared.is_empty() {
+        return Vec::new();
+    }
+    let none = Headers::default();
+    let edits = declared::rebuild(&none, b"{}", arguments, &declared, |_| true);
+    edits.unwrap_or_default()
 }
 
 /// The declared arguments of a call. Of two operations, the more specific one counts.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::arrived::Authenticated;
 use super::confirmation::{Agreement, Consent, TIME_TO_ANSWER};
 use super::judge::Judged;
+use super::lookup::{OwnedRecords, PlannedLookups};
 use super::opened_ids::OpenedState;
 use super::understand::Understood;
 use super::{Request, credentials};
@@ -31,6 +32,8 @@ use policy::{Authorization, Conversation, Mode, Operation};
 /// The needs of a request that the policy allows.
 #[derive(Default)]
 pub(crate) struct Needs {
+    /// The look-ups of the owners of records.
+    pub(crate) lookups: Option<Box<PlannedLookups>>,
     /// The user's consent to the call.
     pub(crate) consent: Consent,
     /// A credential for the server.
@@ -103,16 +106,32 @@ impl Judged {
     async fn fulfil_needs(&mut self) -> Result<CallerCredential, Refusal> {
         let authenticated = &self.authenticated;
         let Needs {
+            lookups,
             consent,
-            credential,
+            mut credential,
             ended_session,
             single_use,
             elicits,
         } = std::mem::take(&mut self.needs);
         let mut approval = None;
         let mut source = "user";
+        let looked_up = match &lookups {
+            None => None,
+            Some(lookups) => {
+                // Boxed: rare, and large.
+                let need = std::mem::take(&mut credential);
+                let asked = authenticated.ask_first(lookups, need, consent.given(), elicits);
+                let (credential, records) = Box::pin(asked).await?;
+                if let Some(body) = authenticated.with_expected(lookups, &records)? {
+                    self.edits.body = Some(body);
+                }
+                self.approval.evidence.extend(records.evidence);
+                Some(credential)
+            }
+        };
         let (yes, agreement) = match consent {
             Consent::NotNeeded => (None, None),
+            Consent::InClient(question) => return Err(Refusal::Confirm(question)),
             Consent::Given(agreement) => (None, Some(agreement)),
             Consent::GivenBefore(agreement, by) => {
                 source = by;
@@ -142,9 +161,14 @@ impl Judged {
         if agreement.is_some() {
             self.approval.evidence.push(agreed());
         }
-        let credential = authenticated
-            .credential(credential, agreement.as_ref(), elicits)
-            .await?;
+        let credential = match looked_up {
+            Some(credential) => credential,
+            None => {
+                authenticated
+                    .credential(credential, agreement.as_ref(), elicits)
+                    .await?
+            }
+        };
         if let Some(session) = ended_session {
             let ended = authenticated.end_session(&session).await;
             self.approval.evidence.extend(ended);
@@ -189,10 +213,12 @@ impl Authenticated {
         state: Option<&OpenedState>,
         sent: &[u8],
     ) -> Result<Needs, Refusal> {
+        let lookups = self.lookups_of_call(understood, target, operations, sent)?;
         let consent = self.consent(understood, target, operations, state, sent)?;
         let account = self.account_for(operations)?;
         let enforces = self.request.policy().mode == Mode::Enforce;
         Ok(Needs {
+            lookups,
             consent,
             credential: account.unwrap_or_else(|| self.credential_for_server()),
             single_use: enforces && operations.iter().any(|operation| operation.single_use),
@@ -287,6 +313,19 @@ impl Authenticated {
                 }
             }
         }
+    }
+
+    /// Looks up the owners of the call's records, with the credential of the call.
+    async fn ask_first(
+        &self,
+        lookups: &PlannedLookups,
+        need: CredentialNeed,
+        agreed: Option<&Agreement>,
+        elicits: ElicitationCapability,
+    ) -> Result<(CallerCredential, OwnedRecords), Refusal> {
+        let credential = self.credential(need, agreed, elicits).await?;
+        let found = self.look_up(lookups, credential.header()).await?;
+        Ok((credential, found))
     }
 
     /// Asks the user to link the account, in a way that the client supports.

@@ -9,6 +9,7 @@ pub(super) mod new_keys;
 mod owner;
 mod pass;
 pub(super) mod places;
+pub(crate) mod record_owner;
 pub(super) mod repeated;
 mod tables;
 #[cfg(test)]

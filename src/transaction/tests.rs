@@ -20,6 +20,7 @@ mod ids;
 mod instructions;
 mod lists;
 mod local;
+mod lookups;
 mod max_result;
 mod messages;
 mod metadata;

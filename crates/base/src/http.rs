@@ -1,8 +1,12 @@
 //! HTTP requests that the host sends for the filter, and responses.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::secret::Secret;
+
+/// The usual maximum size of an answer's body, in bytes. Of a larger one, one byte more is read.
+pub const MAX_ANSWER: usize = 16 * 1024 * 1024;
 
 /// A request to a cluster of the policy.
 #[derive(Clone, PartialEq, Eq)]
@@ -11,8 +15,25 @@ pub struct HttpRequest {
     pub cluster: String,
     /// The headers, pseudo-headers first.
     pub headers: Vec<(&'static str, String)>,
+    /// Further headers: those of a client's request that the call is made for.
+    pub passed: Vec<(String, String)>,
     /// The body; empty for none.
     pub body: Vec<u8>,
+    /// The time to answer, if it is not the host's usual one.
+    pub timeout: Option<Duration>,
+    /// The maximum size of the answer's body in bytes, if it is not [`MAX_ANSWER`].
+    pub max_answer: Option<usize>,
+}
+
+/// The header that marks the filter's own call for the owner of a record. The filter removes it from requests of
+/// clients, like all `x-mcp-` headers.
+pub const LOOKUP_MARK: &str = "x-mcp-auth-lookup";
+
+impl HttpRequest {
+    /// Whether it is the filter's own call for the owner of a record.
+    pub fn is_lookup(&self) -> bool {
+        self.headers.iter().any(|(name, _)| *name == LOOKUP_MARK)
+    }
 }
 
 /// The URL of a server, and the cluster that reaches it.
@@ -31,8 +52,21 @@ pub struct Endpoint {
 pub struct HttpResponse {
     /// The status. The host reports an unreachable server as 503 or 504.
     pub status: u16,
+    /// The `Content-Type` header, if there is one.
+    pub content_type: Option<String>,
     /// The body.
     pub body: Vec<u8>,
+}
+
+impl HttpResponse {
+    /// A response in JSON.
+    pub fn json(status: u16, body: Vec<u8>) -> Self {
+        Self {
+            status,
+            content_type: Some("application/json".to_owned()),
+            body,
+        }
+    }
 }
 
 /// A response that the filter sends in place of the MCP server.
@@ -97,7 +131,10 @@ impl Endpoint {
         HttpRequest {
             cluster: self.cluster.clone(),
             headers,
+            passed: Vec::new(),
             body: Vec::new(),
+            timeout: None,
+            max_answer: None,
         }
     }
 }

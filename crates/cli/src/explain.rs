@@ -44,13 +44,17 @@ pub(crate) struct ExplainArguments {
     #[arg(
         long,
         value_name = "FILE",
-        conflicts_with_all = ["request", "claims", "token", "response", "header", "view_as", "age"]
+        conflicts_with_all = ["request", "claims", "token", "response", "lookup", "header", "view_as", "age"]
     )]
     log_line: Option<PathBuf>,
     /// The server's answer, to show the caller's view of it: a JSON-RPC message, or an event stream. Keys
     /// from the VM's environment are replaced by fixed ones.
     #[arg(long)]
     response: Option<PathBuf>,
+    /// The server's answer to look-ups of the owners of records (`owner` under `tools`), as JSON: a JSON-RPC
+    /// message, a result, or the record alone.
+    #[arg(long, value_name = "FILE")]
+    lookup: Option<PathBuf>,
     /// The policy to use if there are several, by its path or its `resource`.
     #[arg(long)]
     path: Option<String>,
@@ -76,6 +80,7 @@ pub(crate) fn run(arguments: &ExplainArguments) -> Result<CommandOutput, Failure
         arguments.token.as_ref(),
         arguments.jwks.as_ref(),
         arguments.response.as_ref(),
+        arguments.lookup.as_ref(),
         arguments.log_line.as_ref(),
     ];
     refuse_two_from_stdin(&all.into_iter().flatten().collect::<Vec<_>>())?;
@@ -106,6 +111,7 @@ pub(crate) fn run(arguments: &ExplainArguments) -> Result<CommandOutput, Failure
         jwks: jwks.map(files::read_text).transpose()?,
         body: files::read(request)?,
         response: arguments.response.as_deref().map(files::read).transpose()?,
+        lookup: arguments.lookup.as_deref().map(files::read).transpose()?,
         headers,
         age: arguments.age,
     };

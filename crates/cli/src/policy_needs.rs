@@ -35,6 +35,18 @@ pub(crate) struct NeededCluster {
     pub(crate) server: Option<ServerAddress>,
 }
 
+impl NeededCluster {
+    /// Whether it is the MCP server's, and nothing else names it.
+    pub(crate) fn is_of_mcp_server(&self) -> bool {
+        self.keys.iter().all(|key| is_of_mcp_server(key))
+    }
+}
+
+/// Whether a key of a policy names the cluster of the MCP server itself.
+pub(crate) fn is_of_mcp_server(key: &str) -> bool {
+    key == "upstream.cluster" || key.ends_with(".upstream.cluster")
+}
+
 /// The address of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ServerAddress {
@@ -215,6 +227,9 @@ impl PolicyNeeds {
     fn add_upstream(&mut self, path: &str, upstream: &UpstreamDocument, document: &Document) {
         if upstream.authorization == AuthorizationDocument::Static {
             self.variables_of(&upstream.credential_env);
+        }
+        if let Some(cluster) = &upstream.cluster {
+            self.cluster(cluster, format!("{path}cluster"), None);
         }
         let Some(exchange) = &upstream.exchange else {
             return;

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use crate::diagnostic::Diagnostic;
 use crate::policy_file::Loaded;
-use crate::policy_needs::{PolicyNeeds, ServerAddress};
+use crate::policy_needs::{NeededCluster, PolicyNeeds, ServerAddress, is_of_mcp_server};
 use crate::terminal_text::printable;
 use crate::yaml::YamlDocument;
 use crate::{CommandOutput, Failure, diagnostic, files, policy_file};
@@ -202,7 +202,8 @@ impl RenderInput {
                 }
             }
         }
-        if let Some(open) = needs.clusters.iter().find(|it| it.server.is_none()) {
+        let is_open = |it: &&NeededCluster| it.server.is_none() && !it.is_of_mcp_server();
+        if let Some(open) = needs.clusters.iter().find(is_open) {
             return Err(Failure::usage(
                 format!(
                     "the policy does not say where the cluster `{}` is ({})",
@@ -230,6 +231,13 @@ impl RenderInput {
     /// The policies.
     pub(crate) fn policies(&self) -> impl Iterator<Item = &policy::Policy> {
         self.loaded.policies.iter().map(|(policy, _)| policy)
+    }
+
+    /// The keys that name the cluster of an MCP server itself, each with the name.
+    fn clusters_of_mcp_servers(&self) -> impl Iterator<Item = (&String, &String)> {
+        let clusters = self.needs.clusters.iter();
+        let keys = clusters.flat_map(|it| it.keys.iter().map(move |key| (key, &it.name)));
+        keys.filter(|(key, _)| is_of_mcp_server(key))
     }
 
     /// The policy with other names of clusters.

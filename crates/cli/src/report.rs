@@ -30,6 +30,7 @@ pub(crate) fn text(judged: ExplainedRequest, policy: &Policy, source: &CallerSou
         caller(&record, judged.missing_key.as_deref()),
     ));
     out.push_str(&labelled_list("next action", decision.next_action.iter()));
+    out.push_str(&labelled_list("looks up", &judged.lookups));
     let note = hint(&record, policy, judged.token.is_none());
     out.push_str(&labelled_list("note", note));
     if let Some(claims) = &source.claims {

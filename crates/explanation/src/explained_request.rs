@@ -10,7 +10,7 @@ use mcp_auth_filter::accounts::token_exchange::TokenExchanger;
 use mcp_auth_filter::audit::Record;
 use mcp_auth_filter::credential::Credential;
 use mcp_auth_filter::engine::{Engine, Secrets};
-use mcp_auth_filter::host::dry_run::{DryRun, Nothing};
+use mcp_auth_filter::host::dry_run::DryRun;
 use mcp_auth_filter::step::End;
 use mcp_auth_filter::transaction::{Peer, Transaction};
 use oauth::client::TokenClient;
@@ -21,6 +21,7 @@ use serde_json::{Map, Value};
 use crate::answer::{self, Answer};
 use crate::error::ExplainError;
 use crate::given_token::{GivenToken, TokenFacts};
+use crate::looked_up::LookedUp;
 use crate::{caller_token, request_headers};
 
 /// The start of the evidence of a verified token. Here the signature was made for the decision.
@@ -40,6 +41,8 @@ pub struct RequestInputs {
     pub body: Vec<u8>,
     /// The server's answer.
     pub response: Option<Vec<u8>>,
+    /// The server's answer to look-ups: a JSON-RPC message, a result, or the record alone.
+    pub lookup: Option<Vec<u8>>,
     /// Headers that replace those of a client: `Name: value`, or `Name:` to remove one.
     pub headers: Vec<String>,
     /// The seconds since the sign-in.
@@ -68,6 +71,8 @@ pub struct ExplainedRequest {
     pub body: Vec<u8>,
     /// The answer that the caller receives.
     pub answer: Option<Answer>,
+    /// The messages with which the filter looks up the owners of records.
+    pub lookups: Vec<String>,
     /// The claims that were filled in.
     pub filled_in: Vec<&'static str>,
     /// Whether the signature of the token was checked.
@@ -100,7 +105,16 @@ pub fn decide(
     let policy = Rc::new(policy);
     let missing_key = missing_key(&policy, surroundings.audit_key.as_deref());
     let arrived = headers.clone();
-    let (record, end, answer) = judge(&policy, headers, &body, inputs.response, surroundings)?;
+    let server = Rc::new(LookedUp::new(inputs.lookup));
+    let outside = Rc::clone(&server);
+    let judged = judge(
+        &policy,
+        headers,
+        &body,
+        (inputs.response, outside),
+        surroundings,
+    );
+    let (record, end, answer) = judged?;
     let mut record = honest(record, is_verified);
     if missing_key.is_some() {
         (record.subject, record.account) = (None, None);
@@ -112,6 +126,7 @@ pub fn decide(
         headers: arrived,
         body,
         answer,
+        lookups: server.asked(),
         filled_in: token.map_or_else(Vec::new, |token| token.filled_in),
         is_verified,
         token: facts,
@@ -157,7 +172,7 @@ fn judge(
     policy: &Rc<Policy>,
     headers: Headers,
     body: &[u8],
-    response: Option<Vec<u8>>,
+    (response, server): (Option<Vec<u8>>, Rc<LookedUp>),
     Surroundings { now, audit_key }: Surroundings,
 ) -> Result<(Record, End, Option<Answer>), ExplainError> {
     let verifier = Verifier::new(policy.issuers.clone())?;
@@ -167,7 +182,7 @@ fn judge(
     let mut transaction = Transaction::new(Rc::clone(&engine));
     // With `local` the request comes from this machine.
     transaction.set_peer(Peer::of(b"127.0.0.1:1", b"127.0.0.1:2"));
-    let worker = DryRun::new(engine, Rc::new(Nothing::default()), now);
+    let worker = DryRun::new(engine, server, now);
     let end = worker.request(&mut transaction, headers, body);
     let end = end.ok_or(ExplainError::Undecided)?;
     let (status, answer) = match (&end, response) {

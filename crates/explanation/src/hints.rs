@@ -71,6 +71,11 @@ pub fn hint(record: &Record, policy: &Policy, is_of_claims: bool) -> Option<Stri
         "no_role" => roles(record, policy),
         "condition_not_met" => condition(decision, policy),
         "resource_not_owned" => owner(decision, policy),
+        "lookup_unavailable" => Some(
+            "the server is not asked here: give its answer to the look-up, or the record alone (`--lookup FILE`; \
+             `lookup` in a case)"
+                .to_owned(),
+        ),
         "header_mismatch" => Some(
             "without --header, the headers are those a client would send with this body".to_owned(),
         ),

@@ -7,6 +7,7 @@ mod error;
 mod explained_request;
 mod given_token;
 mod hints;
+mod looked_up;
 mod policy_text;
 mod printable_text;
 mod proof;

@@ -34,6 +34,9 @@ impl ExplainedRequest {
             all.extend(end);
             let answer = self.answer.as_ref().map(received_json);
             all.extend(answer.map(|answer| ("received".to_owned(), answer)));
+            if !self.lookups.is_empty() {
+                all.insert("lookups".to_owned(), json!(self.lookups));
+            }
         }
         all
     }

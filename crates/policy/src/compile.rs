@@ -13,6 +13,7 @@ use super::error::{Errors, PolicyError};
 use super::issuers::compile_issuers;
 use super::known_tools::KnownTools;
 use super::local::compile_local;
+use super::lookup::{check_lookup_arguments, check_lookup_cluster, compile_record_owner};
 use super::metadata::check_metadata;
 use super::param_headers::compile_param_headers;
 use super::pattern::{Pattern, PatternList};
@@ -126,13 +127,14 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
     check_sizes(&document, &mut errors);
     check_seal(&document, &mut errors);
     check_approvals(&document, &mut errors);
+    check_lookup_cluster(&document, &mut errors);
     check_auth_tools(&document, &mut errors);
     if !errors.is_empty() {
         return Err(errors);
     }
     let smallest_max_result = smallest_max_result(&tools, &prompts, &resources);
     let known_tools = KnownTools::of(&roles, anonymous.as_ref(), &tools);
-    Ok(Policy {
+    let policy = Policy {
         label: None,
         resource: document.resource,
         path,
@@ -177,7 +179,12 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         instructions: document.instructions,
         hold: document.hold,
         streams: document.streams,
-    })
+    };
+    check_lookup_arguments(&policy, &mut errors);
+    match errors.is_empty() {
+        true => Ok(policy),
+        false => Err(errors),
+    }
 }
 
 fn compile_operations(
@@ -228,6 +235,7 @@ fn compile_operations(
             when: condition,
             message: compile_message(&path, operation, errors),
             connection: compile_operation(section, &path, operation, connections, errors),
+            owner: compile_record_owner(&path, operation, has_organization, errors),
             pin: compile_pin(section, name, operation, errors),
             param_headers: compile_param_headers(section, &path, operation, errors),
             arguments: rules.into_iter().map(to_rule).collect(),

@@ -8,10 +8,11 @@ use serde::Deserialize;
 
 pub use super::approval::ConfirmDocument;
 use super::arguments::ArgumentRule;
-use super::checked_text::VariableName;
+use super::checked_text::{ClusterName, EndpointPath, VariableName};
 use super::connections::document::{ConnectionDocument, VaultDocument};
 use super::issuers::document::IssuerDocument;
 use super::local::LocalDocument;
+use super::lookup::RecordOwnerDocument;
 use super::metadata::Metadata;
 use super::resources::ResourceDocument;
 use super::results::ResultDocument;
@@ -271,6 +272,9 @@ pub struct OperationDocument {
     pub when: Option<String>,
     /// With `when`: the text that tells the model why a call is refused, and what to do.
     pub message: Option<String>,
+    /// The owner that the record of a call must have. The filter asks the server for the record before the
+    /// call passes.
+    pub owner: Option<RecordOwnerDocument>,
     /// For tools: arguments that a header mirrors, with the part of its name after `Mcp-Param-`, as in
     /// `x-mcp-header` of the tool's schema. A nested argument is written with dots.
     pub param_headers: BTreeMap<String, String>,
@@ -361,6 +365,13 @@ pub struct UpstreamDocument {
     pub scheme: Option<String>,
     /// With `exchange`: the endpoint that exchanges the caller's token, and the target of the new token.
     pub exchange: Option<TokenExchangeDocument>,
+    /// The Envoy cluster of the MCP server. The filter's own calls to the server go there: those of `owner`
+    /// under `tools` and `prompts`.
+    pub cluster: Option<ClusterName>,
+    /// The path of these calls, if Envoy's route rewrites it. Default: that of the request.
+    pub path: Option<EndpointPath>,
+    /// The `:authority` of these calls, if Envoy's route rewrites it. Default: that of the request.
+    pub authority: Option<String>,
     /// Further headers to remove, because the server would trust them.
     pub remove_headers: Vec<String>,
     /// Headers of the client that reach the server although they look like an identity or a credential,

@@ -18,6 +18,7 @@ mod issuers;
 mod known_tools;
 mod lint;
 mod local;
+mod lookup;
 mod metadata;
 mod origins;
 mod own_tools;
@@ -56,6 +57,7 @@ pub use document::{
 pub use error::{PolicyError, report};
 pub use fingerprint::{fingerprint, parts};
 pub use known_tools::KnownTools;
+pub use lookup::{Lookup, LookupValue, NoRecord, RecordOwner, RecordValue, may_be_misread};
 pub use metadata::Metadata;
 pub use origins::Origins;
 pub use own_tools::OwnTool;
@@ -67,7 +69,7 @@ pub use resources::ResourceRule;
 pub use results::{Detector, FieldPath, Mask, Missing, Otherwise, OwnerRule, ResultRule, TextRule};
 pub use roles::{Grant, Role};
 pub use scopes::ScopeHierarchy;
-pub use upstream::{Authorization, StaticCredential, Upstream};
+pub use upstream::{Authorization, ServerPlace, StaticCredential, Upstream};
 pub use view::{TestUser, ViewAs, ViewGrants};
 
 use base::store::etcd::Etcd;
@@ -191,6 +193,8 @@ pub struct Operation {
     pub message: Option<String>,
     /// The connection whose token the server receives.
     pub connection: OperationConnection,
+    /// The owner that the record of a call must have.
+    pub owner: Option<Rc<RecordOwner>>,
     /// The pin of the tool.
     pub pin: Option<PinRule>,
     /// Arguments that headers mirror.

@@ -11,6 +11,7 @@ mod form;
 mod identity;
 mod introspection;
 
+mod lookups;
 mod meaning;
 mod owners;
 mod patterns;

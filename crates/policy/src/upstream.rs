@@ -14,6 +14,19 @@ pub struct Upstream {
     pub remove_headers: Vec<String>,
     /// Headers of the client that are passed although they look like an identity or a credential.
     pub pass_headers: Vec<String>,
+    /// Where the filter's own calls to the server go.
+    pub server: Option<ServerPlace>,
+}
+
+/// Where the filter's own calls to the server go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerPlace {
+    /// The Envoy cluster.
+    pub cluster: String,
+    /// The path. `None`: that of the request.
+    pub path: Option<String>,
+    /// The authority. `None`: that of the request.
+    pub authority: Option<String>,
 }
 
 /// The `Authorization` header for the server.
@@ -54,7 +67,37 @@ pub(super) fn compile_upstream(document: &Document, errors: &mut Errors) -> Upst
         authorization: authorization(&document.upstream, exchange, errors),
         remove_headers: document.upstream.remove_headers.clone(),
         pass_headers: document.upstream.pass_headers.clone(),
+        server: server(&document.upstream, errors),
     }
+}
+
+fn server(document: &UpstreamDocument, errors: &mut Errors) -> Option<ServerPlace> {
+    let only_with_cluster = [
+        ("path", document.path.is_some()),
+        ("authority", document.authority.is_some()),
+    ];
+    let Some(cluster) = &document.cluster else {
+        for (key, _) in only_with_cluster.iter().filter(|(_, is_set)| *is_set) {
+            let message = "goes with `cluster`";
+            errors.push(PolicyError::new(format!("upstream.{key}"), message));
+        }
+        return None;
+    };
+    let visible =
+        |text: &String| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if document
+        .authority
+        .as_ref()
+        .is_some_and(|text| !visible(text))
+    {
+        let message = "expected a host, and a port if it is not the usual one";
+        errors.push(PolicyError::new("upstream.authority", message));
+    }
+    Some(ServerPlace {
+        cluster: cluster.into(),
+        path: document.path.as_ref().map(String::from),
+        authority: document.authority.clone(),
+    })
 }
 
 fn authorization(

@@ -58,7 +58,7 @@ fn digest(token: &str) -> TokenDigest {
 
 fn answer(status: u16, body: &Value) -> HttpResponse {
     let body = body.to_string().into_bytes();
-    HttpResponse { status, body }
+    HttpResponse::json(status, body)
 }
 
 fn exchanged(token: &str, changes: &Value) -> HttpResponse {
@@ -268,10 +268,7 @@ fn b23_a_response_without_a_plain_bearer_token_is_refused() {
     }
     let twice = good.body.strip_suffix(b"}").unwrap();
     let twice = [twice, br#","access_token":"other"}"#].concat();
-    let twice = HttpResponse {
-        status: 200,
-        body: twice,
-    };
+    let twice = HttpResponse::json(200, twice);
     assert_eq!(after(Some(&twice)), Err(ExchangeError::Format));
 }
 

@@ -82,14 +82,17 @@ fn worker(changes: Value) -> (Rc<NotingHost>, Worker<u8>) {
 
 fn response(status: u16, body: &str) -> Option<HttpResponse> {
     let body = body.as_bytes().to_vec();
-    Some(HttpResponse { status, body })
+    Some(HttpResponse::json(status, body))
 }
 
 fn request() -> HttpRequest {
     HttpRequest {
         cluster: "other".to_owned(),
         headers: vec![(":path", "/other".to_owned())],
+        passed: Vec::new(),
         body: Vec::new(),
+        timeout: None,
+        max_answer: None,
     }
 }
 
@@ -107,11 +110,11 @@ fn requests_that_wait_for_the_same_work_share_one_call_of_the_root_context() {
     assert_eq!(worker.tick(), []);
     assert_eq!(*host.calls.borrow(), [(ROOT, "/keys".to_owned())]);
     let keys = response(200, r#"{"keys":[]}"#);
-    let woken = worker.answered(0, || keys);
+    let woken = worker.answered(0, |_| keys);
     let done = || Outcome::Work(Worked::Done);
     assert_eq!(woken, [(1, done()), (2, done()), (3, done())]);
     // It is over: its call is known no more.
-    assert_eq!(worker.answered(0, || panic!("asked")), []);
+    assert_eq!(worker.answered(0, |_| panic!("asked")), []);
 }
 
 #[test]
@@ -119,7 +122,7 @@ fn work_that_fails_wakes_its_requests_and_is_logged_once() {
     let (host, worker) = worker(json!({}));
     worker.perform(1, STREAM, Effect::Work(KEYS));
     worker.tick();
-    assert_eq!(worker.answered(0, || response(401, "")).len(), 1);
+    assert_eq!(worker.answered(0, |_| response(401, "")).len(), 1);
     let expected = "key set of https://login.example.com: answered with status 401";
     assert_eq!(*host.log.borrow(), [expected]);
 }
@@ -130,7 +133,7 @@ fn work_goes_on_without_the_requests_that_waited() {
     worker.perform(1, STREAM, Effect::Work(KEYS));
     worker.tick();
     worker.forget(STREAM);
-    assert_eq!(worker.answered(0, || None).len(), 1);
+    assert_eq!(worker.answered(0, |_| None).len(), 1);
     assert_eq!(host.log.borrow().len(), 1);
 }
 
@@ -140,11 +143,11 @@ fn a_call_of_a_request_is_made_in_its_context_and_forgotten_with_it() {
     assert_eq!(worker.perform(1, STREAM, Effect::Call(request())), None);
     assert_eq!(*host.calls.borrow(), [(STREAM, "/other".to_owned())]);
     let answer = response(200, "{}");
-    let woken = worker.answered(0, || answer.clone());
+    let woken = worker.answered(0, |_| answer.clone());
     assert_eq!(woken, [(1, Outcome::Call(answer.clone()))]);
     worker.perform(2, STREAM, Effect::Call(request()));
     worker.forget(STREAM);
-    assert_eq!(worker.answered(1, || answer), []);
+    assert_eq!(worker.answered(1, |_| answer), []);
 }
 
 #[test]
@@ -191,7 +194,7 @@ fn k3_a_call_whose_end_the_host_does_not_report_ends() {
     assert_eq!(woken, [(1, Outcome::Call(None)), (2, done)]);
     assert!(host.log.borrow()[0].contains("capability_restriction_config"));
     // An answer that comes after all is none.
-    assert_eq!(worker.answered(0, || panic!("asked")), []);
+    assert_eq!(worker.answered(0, |_| panic!("asked")), []);
 }
 
 #[test]
@@ -209,12 +212,12 @@ fn k9_the_store_is_the_hosts_memory_or_an_etcd_whose_outages_are_logged() {
     let (host, etcd) = worker(json!({"store": {"etcd": {"cluster": "etcd"}}}));
     assert_eq!(etcd.perform(1, STREAM, get()), None);
     assert_eq!(*host.calls.borrow(), [(STREAM, "/v3/kv/range".to_owned())]);
-    let woken = etcd.answered(0, || response(200, r#"{"header":{}}"#));
+    let woken = etcd.answered(0, |_| response(200, r#"{"header":{}}"#));
     assert_eq!(woken, [(1, Outcome::Store(Ok(Stored::Value(None))))]);
     // An outage has one line in the log, and its end another.
     for (token, answer) in [(1, None), (2, None), (3, response(200, r#"{"header":{}}"#))] {
         assert_eq!(etcd.perform(1, STREAM, get()), None);
-        etcd.answered(token, || answer);
+        etcd.answered(token, |_| answer);
     }
     let log = host.log.borrow().clone();
     assert_eq!(log.len(), 2, "{log:?}");
@@ -222,4 +225,23 @@ fn k9_the_store_is_the_hosts_memory_or_an_etcd_whose_outages_are_logged() {
     host.knows_no_cluster.set(true);
     let unavailable = Some(Outcome::Store(Err(StoreError::Unavailable)));
     assert_eq!(etcd.perform(1, STREAM, get()), unavailable);
+}
+
+#[test]
+fn calls_at_once_resume_the_request_when_the_last_one_is_answered() {
+    let (host, worker) = worker(json!({}));
+    let three = || Effect::Calls(vec![request(), request(), request()]);
+    assert_eq!(worker.perform(1, STREAM, three()), None);
+    assert_eq!(host.calls.borrow().len(), 3);
+    let (first, last) = (response(200, "a"), response(500, "c"));
+    assert_eq!(worker.answered(2, |_| last.clone()), []);
+    assert_eq!(worker.answered(0, |_| first.clone()), []);
+    let woken = worker.answered(1, |_| None);
+    assert_eq!(woken, [(1, Outcome::Calls(vec![first, None, last]))]);
+    // A stream that ends takes its calls with it.
+    assert_eq!(worker.perform(2, STREAM, three()), None);
+    worker.forget(STREAM);
+    assert_eq!(worker.answered(3, |_| panic!("asked")), []);
+    let none = worker.perform(3, STREAM, Effect::Calls(Vec::new()));
+    assert_eq!(none, Some(Outcome::Calls(Vec::new())));
 }

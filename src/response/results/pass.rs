@@ -98,22 +98,40 @@ impl<'r> Pass<'r> {
         size: usize,
         changes: &mut Changes,
     ) -> Result<(), NotTheCallers> {
-        for step in [PassStep::Owner, PassStep::Fields] {
-            self.step = step;
-            self.blocks = Blocks::default();
-            for place in places {
-                if !changes.is_gone(place.node) {
-                    self.place(place, changes)?;
-                }
-            }
-            if self.blocks.dropped > 0 && !self.blocks.own {
-                return Err(NotTheCallers);
-            }
-        }
+        self.step(PassStep::Owner, places, changes)?;
+        self.step(PassStep::Fields, places, changes)?;
         let own = self.own_values(places, changes);
         let values = std::mem::take(&mut self.values).without(&own);
         Repeated::new(values, self.max_depth).hide(places, size, changes);
         Ok(())
+    }
+
+    /// Checks the owners only.
+    pub(super) fn owners(
+        &mut self,
+        places: &[DataPlace<'_>],
+        changes: &mut Changes,
+    ) -> Result<(), NotTheCallers> {
+        self.step(PassStep::Owner, places, changes)
+    }
+
+    fn step(
+        &mut self,
+        step: PassStep,
+        places: &[DataPlace<'_>],
+        changes: &mut Changes,
+    ) -> Result<(), NotTheCallers> {
+        self.step = step;
+        self.blocks = Blocks::default();
+        for place in places {
+            if !changes.is_gone(place.node) {
+                self.place(place, changes)?;
+            }
+        }
+        match self.blocks.dropped > 0 && !self.blocks.own {
+            true => Err(NotTheCallers),
+            false => Ok(()),
+        }
     }
 
     /// The values of the caller's own objects, if other objects were removed. Texts may repeat them.

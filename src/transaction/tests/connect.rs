@@ -114,7 +114,7 @@ fn looked_up(policy: &Rc<Policy>, store: &Store, request: &Request) -> Outcome {
 
 pub(super) fn answer(status: u16, body: &Value) -> HttpResponse {
     let body = body.to_string().into_bytes();
-    HttpResponse { status, body }
+    HttpResponse::json(status, body)
 }
 
 /// The answer to a call in place of its result or error.

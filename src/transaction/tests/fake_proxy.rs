@@ -65,6 +65,8 @@ struct FakeServers {
     memory: Store,
     calls: Rc<RefCell<Vec<HttpRequest>>>,
     answers: RefCell<VecDeque<HttpResponse>>,
+    /// Answers each call that nothing else answers.
+    server: Option<FakeServer>,
     meanwhile: RefCell<Option<StoreOperation>>,
     before_write: RefCell<Option<StoreOperation>>,
     exchanges: Option<TokenExchanges>,
@@ -72,6 +74,9 @@ struct FakeServers {
 
 /// What the authorization server answers to each exchange of a token.
 pub(in super::super) type TokenExchanges = Rc<RefCell<VecDeque<Option<HttpResponse>>>>;
+
+/// A server that the filter calls.
+pub(in super::super) type FakeServer = Rc<dyn Fn(&HttpRequest) -> Option<HttpResponse>>;
 
 /// What outlasts a request: one slot for everything.
 pub(in super::super) type Store = Rc<RefCell<Vec<u8>>>;
@@ -274,6 +279,17 @@ impl FakeProxy {
         self
     }
 
+    /// The same with a server that answers the filter's own calls; they are noted.
+    pub(super) fn with_server(
+        mut self,
+        server: &FakeServer,
+        calls: &Rc<RefCell<Vec<HttpRequest>>>,
+    ) -> Self {
+        self.servers.server = Some(Rc::clone(server));
+        self.servers.calls = Rc::clone(calls);
+        self
+    }
+
     /// The same where others do this to the store while another server answers.
     pub(super) fn meanwhile(mut self, operation: StoreOperation) -> Self {
         self.servers.meanwhile = RefCell::new(Some(operation));
@@ -342,7 +358,8 @@ impl Outside for FakeServers {
             stored(&self.store, &operation, now(self.later)).unwrap();
         }
         self.calls.borrow_mut().push(request.clone());
-        self.answers.borrow_mut().pop_front()
+        let answer = self.answers.borrow_mut().pop_front();
+        answer.or_else(|| self.server.as_ref()?(request))
     }
 
     fn store(&self, operation: &StoreOperation, now: UnixTime) -> Result<Stored, StoreError> {

@@ -173,10 +173,7 @@ fn a8_a_proof_counts_once_for_all_replicas() {
         "dpop": "required", "store": {"etcd": {"cluster": "etcd"}},
         "tools": {"crm.other": {"single_use": true}},
     }));
-    let answer = |body: Value| HttpResponse {
-        status: 200,
-        body: body.to_string().into_bytes(),
-    };
+    let answer = |body: Value| HttpResponse::json(200, body.to_string().into_bytes());
     let first = [
         answer(json!({"header": {}, "ID": "7"})),
         answer(json!({"header": {}, "succeeded": true})),

@@ -34,7 +34,7 @@ fn given(token: &str) -> Option<HttpResponse> {
 
 fn answered(status: u16, body: Value) -> Option<HttpResponse> {
     let body = body.to_string().into_bytes();
-    Some(HttpResponse { status, body })
+    Some(HttpResponse::json(status, body))
 }
 
 fn refused(error: &str) -> Option<HttpResponse> {

@@ -329,7 +329,10 @@ fn call(etcd: &Etcd, path: &str, body: &Value) -> HttpRequest {
             (":authority", etcd.authority.clone()),
             ("content-type", "application/json".to_owned()),
         ],
+        passed: Vec::new(),
         body: body.to_string().into_bytes(),
+        timeout: None,
+        max_answer: None,
     }
 }
 

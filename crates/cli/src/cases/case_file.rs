@@ -51,6 +51,8 @@ pub(super) struct Case {
     pub(super) age: Option<u64>,
     /// The server's result, or its whole answer.
     pub(super) answer: Option<Value>,
+    /// The server's answer to look-ups of the owners of records, or the record alone.
+    pub(super) lookup: Option<Value>,
     /// What is expected.
     pub(super) expect: Expectation,
     /// Its position.

@@ -79,6 +79,10 @@ impl CaseOutcome {
             response: answer,
             headers,
             age: case.age,
+            lookup: case
+                .lookup
+                .as_ref()
+                .map(|answer| answer.to_string().into_bytes()),
             ..RequestInputs::default()
         };
         let (judged, _) = explain::decide(policy, inputs)?;

@@ -255,6 +255,10 @@ fn check_istio_clusters(
         .filter_map(YamlNode::text)
         .collect();
     for cluster in &needs.clusters {
+        // Of the sidecar itself, in front of the MCP server.
+        if cluster.is_of_mcp_server() && cluster.name.starts_with("inbound|") {
+            continue;
+        }
         let mut parts = cluster.name.split('|');
         let (direction, _, _, host) = (parts.next(), parts.next(), parts.next(), parts.next());
         let Some(host) = host.filter(|_| direction == Some("outbound")) else {
@@ -304,7 +308,9 @@ pub(super) fn check_gateway(
         .filter_map(|patch| field(patch, "name")?.text())
         .collect();
     for cluster in &needs.clusters {
-        if !clusters.contains(&cluster.name.as_str()) {
+        // Envoy Gateway's own, for the server behind an HTTPRoute.
+        let is_of_route = cluster.is_of_mcp_server() && cluster.name.starts_with("httproute/");
+        if !is_of_route && !clusters.contains(&cluster.name.as_str()) {
             let message = format!(
                 "the policy names the cluster `{}` ({}), and no patch of this file adds it",
                 cluster.name,

@@ -118,8 +118,23 @@ fn configuration(
     set_routes(&mut template, &servers)?;
     let authorities = places.authorities.as_deref().unwrap_or(AUTHORITIES);
     set_clusters(&mut template, input, &servers, authorities)?;
+    let own = |key: &str| {
+        let index = key
+            .strip_prefix("policies[")
+            .and_then(|rest| rest.split_once(']'));
+        let index = index.and_then(|(index, _)| index.parse::<usize>().ok());
+        servers.get(index.unwrap_or(0)).or(servers.first())
+    };
+    let renamed = input.clusters_of_mcp_servers().filter_map(|(key, name)| {
+        let server = own(key)?;
+        (server.cluster != *name).then(|| (key.clone(), server.cluster.clone()))
+    });
+    let renamed: Vec<_> = renamed.collect();
     // Last: a policy may have lines like those that are searched.
-    set_policy(&mut template, &input.text)?;
+    match renamed.as_slice() {
+        [] => set_policy(&mut template, &input.text)?,
+        names => set_policy(&mut template, &input.text_with_clusters(names)?)?,
+    }
     Ok(template)
 }
 

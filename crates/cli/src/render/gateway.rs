@@ -44,7 +44,12 @@ pub(super) fn render(
     set_clusters(&mut template, input)?;
     fit_buffer(&mut template, "bufferLimit: ", input)?;
     let policy = template.line("config:")?;
-    template.replace_block(policy, &input.text);
+    let (namespace, route) = (&arguments.namespace, &arguments.route);
+    let name = |given: &Option<String>| given.as_deref().unwrap_or("crm").to_owned();
+    let own = format!("httproute/{}/{}/rule/0", name(namespace), name(route));
+    let keys = input.clusters_of_mcp_servers();
+    let names: Vec<_> = keys.map(|(key, _)| (key.clone(), own.clone())).collect();
+    template.replace_block(policy, &input.text_with_clusters(&names)?);
     Ok(vec![RenderedFile {
         name: "envoy-gateway.yaml",
         text: template.text(),

@@ -4,7 +4,7 @@ use super::envoy_file::{quoted, set_policy, set_variables};
 use super::template::Template;
 use super::{RenderArguments, RenderInput, RenderedFile};
 use crate::Failure;
-use crate::policy_needs::{NeededCluster, ServerAddress};
+use crate::policy_needs::{NeededCluster, ServerAddress, is_of_mcp_server};
 
 const ISTIO: &str = include_str!("../../../../envoy/istio-envoyfilter.yaml");
 
@@ -86,12 +86,17 @@ fn filter_text(
     set_module(&mut filter, arguments)?;
     set_variables(&mut filter, input)?;
     let mut names = Vec::new();
+    let port = filter.value("portNumber: ")?;
     for cluster in &input.needs.clusters {
+        let own = format!("inbound|{port}||");
+        let own_keys = cluster.keys.iter().filter(|key| is_of_mcp_server(key));
+        names.extend(own_keys.map(|key| (key.clone(), own.clone())));
         let Some(server) = &cluster.server else {
             continue;
         };
         let name = format!("outbound|{}||{}", server.port, server.host);
-        names.extend(cluster.keys.iter().map(|key| (key.clone(), name.clone())));
+        let keys = cluster.keys.iter().filter(|key| !is_of_mcp_server(key));
+        names.extend(keys.map(|key| (key.clone(), name.clone())));
     }
     set_policy(&mut filter, &input.text_with_clusters(&names)?)?;
     Ok(filter.text())

@@ -56,6 +56,15 @@ impl Template {
         is_found.then_some(()).ok_or_else(|| changed(start))
     }
 
+    /// What follows this text in the first line that starts with it, without a comment.
+    pub(super) fn value(&self, start: &str) -> Result<String, Failure> {
+        let mut lines = self.lines.iter();
+        let rest = lines.find_map(|line| line.trim_start().strip_prefix(start));
+        let rest = rest.ok_or_else(|| changed(start))?;
+        let end = rest.find("  #").unwrap_or(rest.len());
+        Ok(rest.get(..end).unwrap_or_default().trim().to_owned())
+    }
+
     /// The lines that belong to a line: those behind it that are indented more, or the items of a list at
     /// its own indentation.
     pub(super) fn block(&self, index: usize) -> Range<usize> {

@@ -10,7 +10,7 @@ fn the_demo_policy_is_fine() {
     assert_eq!(ran.stderr, "");
     ran.says(
         0,
-        &["policy.yaml: ok: 2 roles, 1 issuer, 5 tool rules, 1 prompt rule\n"],
+        &["policy.yaml: ok: 2 roles, 1 issuer, 6 tool rules, 1 prompt rule\n"],
     );
 }
 

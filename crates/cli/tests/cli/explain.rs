@@ -666,3 +666,85 @@ seal: {key_env: MCP_AUTH_KEY}
         );
     }
 }
+
+#[test]
+fn a_look_up_is_shown_and_decided_with_its_answer() {
+    let policy = "
+resource: https://crm.example.com/mcp
+issuers:
+  - issuer: https://login.example.com
+    jwks: {cluster: login, path: /keys}
+    identity: {organization: org_id, roles: realm_access.roles}
+roles: {manager: {tools: ['crm.*']}}
+upstream: {cluster: crm}
+tools:
+  crm.close_ticket:
+    owner:
+      lookup: {tool: crm.get_ticket, arguments: {ticket_id: args.ticket_id}}
+      field: organization_id
+      is: organization
+";
+    let close = call("crm.close_ticket", &json!({"ticket_id": "t-4"}));
+    let files = Files::to_explain("lookup", &manager(), &close).with("policy.yaml", policy);
+    let explain = |more: &[&str]| {
+        let mut arguments = vec![
+            "explain",
+            "--policy",
+            "policy.yaml",
+            "--claims",
+            "claims.json",
+        ];
+        arguments.extend(["--request", "request.json"]);
+        arguments.extend(more);
+        files.run(&arguments)
+    };
+    let looks_up = "looks up     {\"jsonrpc\":\"2.0\",\"id\":";
+    let asked = "\"name\":\"crm.get_ticket\",\"arguments\":{\"ticket_id\":\"t-4\"}";
+    explain(&[]).says(
+        1,
+        &[
+            "blocked (lookup_unavailable)",
+            looks_up,
+            asked,
+            "--lookup FILE",
+        ],
+    );
+    let record = |organization: &str| json!({"id": "t-4", "organization_id": organization});
+    for (answer, status, expected) in [
+        (record("acme"), 0, "approved (allowed)"),
+        (record("globex"), 1, "blocked (lookup_not_owned)"),
+        (
+            json!({"structuredContent": record("acme")}),
+            0,
+            "approved (allowed)",
+        ),
+        (
+            json!({"isError": true, "content": []}),
+            1,
+            "blocked (lookup_error)",
+        ),
+        (
+            json!({"jsonrpc": "2.0", "id": 1, "result": {"content": []}}),
+            1,
+            "blocked (lookup_no_owner)",
+        ),
+    ] {
+        std::fs::write(files.0.join("answer.json"), answer.to_string()).unwrap();
+        explain(&["--lookup", "answer.json"]).says(status, &[expected, looks_up]);
+    }
+    let json = explain(&["--lookup", "answer.json", "--json"]).json();
+    assert!(json["lookups"][0].as_str().unwrap().contains(asked));
+    let cases = r#"
+policy: policy.yaml
+callers: {dana: {sub: u-anna, org_id: acme, realm_access: {roles: [manager]}}}
+cases:
+  - {name: own, caller: dana, tool: crm.close_ticket, arguments: {ticket_id: t-1},
+     lookup: {organization_id: acme}, expect: {decision: approved}}
+  - {name: other, caller: dana, tool: crm.close_ticket, arguments: {ticket_id: t-4},
+     lookup: {organization_id: globex}, expect: {decision: blocked, reason: lookup_not_owned}}
+"#;
+    std::fs::write(files.0.join("cases.yaml"), cases).unwrap();
+    files
+        .run(&["test", "cases.yaml"])
+        .says(0, &["2 cases: all met"]);
+}

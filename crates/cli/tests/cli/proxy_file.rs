@@ -37,7 +37,7 @@ fn the_shipped_files_are_fine() {
         let files = Files::new(&format!("shipped_checked_{name}")).with(name, &text);
         let ran = files.run(&["check", name]);
         assert_eq!(ran.stderr, "", "{name}");
-        ran.says(0, &["ok: 2 roles, 1 issuer, 5 tool rules, 1 prompt rule\n"]);
+        ran.says(0, &["ok: 2 roles, 1 issuer, 6 tool rules, 1 prompt rule\n"]);
     }
     let placeholder = files.run(&["check", &format!("{ROOT}/envoy/istio-envoyfilter.yaml")]);
     placeholder.says(1, &["sha256: this is the placeholder"]);

@@ -74,7 +74,7 @@ fn all_rendered_files_pass_the_check() {
         for name in names {
             let ran = files.run(&["check", &format!("{target}/{name}")]);
             assert_eq!(ran.stderr, "", "{target}/{name}");
-            ran.says(0, &["ok: 2 roles, 1 issuer, 5 tool rules"]);
+            ran.says(0, &["ok: 2 roles, 1 issuer, 6 tool rules"]);
         }
     }
 }

@@ -33,10 +33,7 @@ fn body(call: &HttpRequest) -> Value {
 fn answer(body: &Value) -> HttpResponse {
     let mut body = body.clone();
     body["header"] = json!({"revision": "4"});
-    HttpResponse {
-        status: 200,
-        body: body.to_string().into_bytes(),
-    }
+    HttpResponse::json(200, body.to_string().into_bytes())
 }
 
 /// What an operation leads to when etcd answers like this.
@@ -56,10 +53,7 @@ fn outcome_with(
     let mut calls = vec![call];
     for each in answers {
         let answer = match each["error"].is_string() {
-            true => HttpResponse {
-                status: 404,
-                body: each.to_string().into_bytes(),
-            },
+            true => HttpResponse::json(404, each.to_string().into_bytes()),
             false => answer(each),
         };
         match job.answered(leases, Some(&answer)) {
@@ -154,18 +148,9 @@ fn what_changed_meanwhile_is_not_replaced() {
 fn what_is_no_answer_is_not_taken_for_one() {
     let answers = [
         None,
-        Some(HttpResponse {
-            status: 503,
-            body: b"{}".to_vec(),
-        }),
-        Some(HttpResponse {
-            status: 200,
-            body: b"<html>".to_vec(),
-        }),
-        Some(HttpResponse {
-            status: 200,
-            body: b"{}".to_vec(),
-        }),
+        Some(HttpResponse::json(503, b"{}".to_vec())),
+        Some(HttpResponse::json(200, b"<html>".to_vec())),
+        Some(HttpResponse::json(200, b"{}".to_vec())),
     ];
     for said in answers {
         for operation in [

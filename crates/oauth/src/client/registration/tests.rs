@@ -6,7 +6,7 @@ const BACK: &str = "https://crm.example.com/.mcp-auth/callback/notes";
 
 fn answer(status: u16, body: &Value) -> HttpResponse {
     let body = body.to_string().into_bytes();
-    HttpResponse { status, body }
+    HttpResponse::json(status, body)
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn registration_responses_are_read_strictly() {
         assert_eq!(read(status, &body), Err(error), "{status} {body}");
     }
     let body = br#"{"client_id":"one","client_id":"two"}"#.to_vec();
-    let twice = HttpResponse { status: 201, body };
+    let twice = HttpResponse::json(201, body);
     let found = read_registration(Some(&twice), BACK);
     assert_eq!(found, Err(RegistrationError::Format));
     assert_eq!(

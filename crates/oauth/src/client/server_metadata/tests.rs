@@ -334,7 +334,7 @@ fn b42_a_resource_that_does_not_name_the_issuer_is_refused() {
     let expected = (Some("https://api.notes.example/v1"), ISSUER);
     let check = |status: u16, body: &Value| {
         let body = body.to_string().into_bytes();
-        check_resource(expected, Some(&HttpResponse { status, body }))
+        check_resource(expected, Some(&HttpResponse::json(status, body)))
     };
     let said = |resource: &str, issuers: Value| json!({"resource": resource, "authorization_servers": issuers});
     let (own, issuer) = ("https://api.notes.example/v1", "https://notes.example.com");

@@ -89,7 +89,7 @@ fn tokens_are_refreshed_and_revoked_by_their_client() {
 fn read(status: u16, body: &str) -> Result<Tokens, TokenAnswerError> {
     let body = body.as_bytes().to_vec();
     read_tokens(
-        Some(&HttpResponse { status, body }),
+        Some(&HttpResponse::json(status, body)),
         UnixTime::from_secs(NOW),
     )
 }
