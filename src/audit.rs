@@ -98,6 +98,15 @@ pub struct Record {
     /// (for the client's).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream_credential: Option<&'static str>,
+    /// The decision point that was asked: its language and its cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided_by: Option<String>,
+    /// How long its decision took, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision_ms: Option<u64>,
+    /// Whether all its answers were remembered ones.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub decision_cached: bool,
     /// Names of arguments that were set to the caller's values.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub arguments_set: Vec<String>,
@@ -213,6 +222,9 @@ impl Record {
             acting_as: None,
             acting_as_roles: Vec::new(),
             upstream_credential: None,
+            decided_by: None,
+            decision_ms: None,
+            decision_cached: false,
             arguments_set: Vec::new(),
             arguments_removed: Vec::new(),
             hidden_items: None,

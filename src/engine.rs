@@ -11,6 +11,7 @@ use crate::accounts::token_exchange::{self, ExchangeError, TokenExchanger};
 use crate::accounts::{AccountContext, Clients, Random, refresh};
 use crate::clock::WorkerClock;
 use crate::credential::Credential;
+use crate::decision_point::{DecisionFault, DecisionPoints, PendingDecision};
 use crate::effect::{Effects, Work, Worked};
 use crate::held::HeldBytes;
 use crate::integer_ids::IntegerIds;
@@ -45,6 +46,8 @@ pub struct Secrets {
     pub random: Random,
     /// Exchanges callers' tokens for tokens for the server.
     pub exchanger: Option<Rc<TokenExchanger>>,
+    /// The decision points of the policy.
+    pub decision_points: Option<Rc<DecisionPoints>>,
 }
 
 /// Without the secrets.
@@ -135,6 +138,7 @@ impl Engine {
     /// Does work that is done once per worker.
     pub async fn work(self: Rc<Self>, effects: Effects, work: Work) -> Finished {
         match work {
+            Work::Decide(pending) => self.decide(&effects, &pending).await,
             Work::ExchangeToken(token) => Finished {
                 worked: Worked::Done,
                 error: self.exchange(&effects, token).await,
@@ -150,6 +154,23 @@ impl Engine {
                 }),
                 error: None,
             },
+        }
+    }
+
+    /// Asks a decision point.
+    async fn decide(&self, effects: &Effects, pending: &PendingDecision) -> Finished {
+        let decided = match &self.secrets.decision_points {
+            None => Err(DecisionFault::Unavailable),
+            Some(points) if !points.begin() => Err(DecisionFault::Busy),
+            Some(points) => {
+                let response = effects.call(pending.request()).await;
+                points.answered(pending, response.as_ref(), effects.exact_now())
+            }
+        };
+        let error = decided.as_ref().err();
+        Finished {
+            error: error.map(|fault| format!("{}: {fault}", pending.name())),
+            worked: Worked::Decided(decided),
         }
     }
 

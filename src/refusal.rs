@@ -3,11 +3,13 @@
 mod argument_error;
 mod challenges;
 mod errors;
+mod outside_refusal;
 mod reply;
 
 pub use self::argument_error::ArgumentError;
 pub use self::challenges::proof_algorithms;
 use self::errors::of_message;
+pub use self::outside_refusal::OutsideRefusal;
 pub use self::reply::{RefusedRequest, error_body, proxy_error, refuse, result};
 use crate::accounts::token_exchange::ExchangeError;
 use crate::authorize::Denial;
@@ -93,6 +95,8 @@ pub enum Refusal {
     NotFound,
     /// The web page's origin is not allowed.
     Origin,
+    /// A decision point does not allow the request, or did not decide.
+    Outside(OutsideRefusal),
     /// A page of the filter refuses.
     Page(PageRefusal),
     /// The tool differs from its pin, as this worker last saw it in a list.
@@ -221,6 +225,7 @@ impl Refusal {
             Self::NotOwned => Reason::ResultNotOwned,
             Self::NotRefreshed => Reason::AccountNotRefreshed,
             Self::Origin => Reason::OriginNotAllowed,
+            Self::Outside(refusal) => refusal.reason(),
             Self::Page(refusal) => refusal.reason(),
             Self::PinBroken(_) => Reason::PinBroken,
             Self::Query => Reason::QueryNotAccepted,
@@ -349,6 +354,7 @@ impl Refusal {
             Self::Message(reason) => error(reason),
             Self::MissingParameter(name) => vec![("parameter", (*name).to_owned())],
             Self::NotConnected(name, _) => vec![("connection", name.clone())],
+            Self::Outside(refusal) => refusal.values(),
             Self::Page(refusal) => vec![("error", refusal.detail())],
             Self::Store(reason) => error(reason),
             Self::Token(reason) => error(reason),

@@ -18,6 +18,7 @@ mod judge;
 mod mirrored_headers;
 mod needs;
 mod opened_ids;
+mod outside_decision;
 pub(crate) mod own_tool_call;
 mod page;
 mod running;

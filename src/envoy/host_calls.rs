@@ -14,7 +14,7 @@ use base::time::UnixTime;
 use mcp::headers::{HeaderEdit, Headers};
 use oauth::ClientNetwork;
 
-/// The timeout of a call.
+/// The usual timeout of a call.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Envoy, as the engine sees it.
@@ -40,7 +40,8 @@ impl Host for EnvoyHost {
         let headers = headers.map(|(name, value)| (*name, value.as_str()));
         let body = (!request.body.is_empty()).then_some(request.body.as_slice());
         let (cluster, headers) = (&request.cluster, headers.collect());
-        hostcalls::dispatch_http_call(cluster, headers, body, Vec::new(), CALL_TIMEOUT).ok()
+        let timeout = request.timeout.unwrap_or(CALL_TIMEOUT);
+        hostcalls::dispatch_http_call(cluster, headers, body, Vec::new(), timeout).ok()
     }
 
     fn store(&self, operation: &StoreOperation) -> Result<Stored, StoreError> {

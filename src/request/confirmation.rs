@@ -25,7 +25,7 @@ use base::time::UnixTime;
 use mcp::capabilities::ElicitationCapability;
 use mcp::message::MessageError;
 use mcp::method::Era;
-use policy::{Mode, Operation};
+use policy::Mode;
 
 /// The time to answer.
 pub(super) const TIME_TO_ANSWER: Duration = Duration::from_secs(600);
@@ -116,12 +116,11 @@ impl Authenticated {
         &self,
         understood: &Understood<'_>,
         target: Target<'_>,
-        operations: &[&Operation],
+        is_needed: bool,
         state: Option<&OpenedState>,
         sent: &[u8],
     ) -> Result<Consent, Refusal> {
         let policy = self.request.policy();
-        let is_needed = operations.iter().any(|operation| operation.confirm);
         let (Target::Tool(tool), true, Mode::Enforce) = (target, is_needed, policy.mode) else {
             return Ok(Consent::NotNeeded);
         };

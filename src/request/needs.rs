@@ -19,6 +19,7 @@ use crate::consent::agreement::{NoAgreement, find_yes, use_yes};
 use crate::consent::shown_tool;
 use crate::credential::Credential;
 use crate::decision::Evidence;
+use crate::decision_point::Obligations;
 use crate::pages::{connect_link, question_link};
 use crate::refusal::Refusal;
 use crate::step::End;
@@ -166,9 +167,11 @@ impl Authenticated {
         target: Target<'_>,
         operations: &[&Operation],
         state: Option<&OpenedState>,
-        sent: &[u8],
+        (sent, obligations): (&[u8], &Obligations),
     ) -> Result<Needs, Refusal> {
-        let consent = self.consent(understood, target, operations, state, sent)?;
+        let confirms = operations.iter().any(|operation| operation.confirm);
+        let is_needed = confirms || obligations.confirm;
+        let consent = self.consent(understood, target, is_needed, state, sent)?;
         let account = self.account_for(operations)?;
         let enforces = self.request.policy().mode == Mode::Enforce;
         Ok(Needs {

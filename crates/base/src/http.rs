@@ -1,6 +1,7 @@
 //! HTTP requests that the host sends for the filter, and responses.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::secret::Secret;
 
@@ -13,6 +14,8 @@ pub struct HttpRequest {
     pub headers: Vec<(&'static str, String)>,
     /// The body; empty for none.
     pub body: Vec<u8>,
+    /// The time to answer, if it is not the host's usual one.
+    pub timeout: Option<Duration>,
 }
 
 /// The URL of a server, and the cluster that reaches it.
@@ -65,6 +68,23 @@ impl Endpoint {
         call
     }
 
+    /// A POST request with a JSON text, an `Authorization` header and a time to answer.
+    pub fn post_text(
+        &self,
+        json: Vec<u8>,
+        authorization: Option<&str>,
+        timeout: Duration,
+    ) -> HttpRequest {
+        let json_type = "application/json";
+        let mut call = self.call("POST", json_type, None);
+        call.headers.push(("content-type", json_type.to_owned()));
+        let authorization = authorization.map(|value| ("authorization", value.to_owned()));
+        call.headers.extend(authorization);
+        call.body = json;
+        call.timeout = Some(timeout);
+        call
+    }
+
     /// A GET request that asks for a JSON response.
     pub fn get(&self, authorization: Option<&Secret>) -> HttpRequest {
         self.call("GET", "application/json", authorization)
@@ -88,6 +108,7 @@ impl Endpoint {
             cluster: self.cluster.clone(),
             headers,
             body: Vec::new(),
+            timeout: None,
         }
     }
 }

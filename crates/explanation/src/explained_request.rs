@@ -9,13 +9,14 @@ use mcp_auth_filter::accounts::Clients;
 use mcp_auth_filter::accounts::token_exchange::TokenExchanger;
 use mcp_auth_filter::audit::Record;
 use mcp_auth_filter::credential::Credential;
+use mcp_auth_filter::decision_point::DecisionPoints;
 use mcp_auth_filter::engine::{Engine, Secrets};
 use mcp_auth_filter::host::dry_run::{DryRun, Nothing};
 use mcp_auth_filter::step::End;
 use mcp_auth_filter::transaction::{Peer, Transaction};
 use oauth::client::TokenClient;
 use oauth::{BearerToken, Verifier};
-use policy::{Authorization, Policy, Subject};
+use policy::{Authorization, Policy, StaticCredential, Subject};
 use serde_json::{Map, Value};
 
 use crate::answer::{self, Answer};
@@ -173,7 +174,10 @@ fn judge(
     let (status, answer) = match (&end, response) {
         (End::Reply(reply), _) => (reply.status, None),
         (End::Forward(_), None) => (0, None),
-        (End::Forward(_), Some(sent)) => (200, Some(answer::pass(&mut transaction, sent, now))),
+        (End::Forward(_), Some(sent)) => (
+            200,
+            Some(answer::pass(&worker, &mut transaction, sent, now)),
+        ),
     };
     let record = transaction.finish(status, mcp_auth_filter::transaction::Ending::Whole, now);
     let record = record.ok_or(ExplainError::Undecided)?;
@@ -198,6 +202,14 @@ fn preload_exchanged(policy: &Policy, secrets: &Secrets, headers: &Headers) {
     if let Ok(credential) = Credential::new("Bearer", &stand_in) {
         exchanger.preload_for_dry_run(token.digest(), credential, UnixTime::MAX);
     }
+}
+
+/// The decision points, with credentials that only the proxy has.
+fn decision_points(policy: &Policy) -> Option<DecisionPoints> {
+    let stand_in = |written: &StaticCredential| {
+        Credential::new(&written.scheme, &format!("(the value of {})", written.env))
+    };
+    DecisionPoints::of(policy, stand_in).ok().flatten()
 }
 
 /// The variable with the key of the log's hashes, if the log has them and the key is not known here.
@@ -236,6 +248,7 @@ fn stand_ins(policy: &Policy, audit_key: Option<String>) -> Secrets {
         sealer: sealer.map(Rc::new),
         credential: credential.map(Rc::new),
         exchanger,
+        decision_points: decision_points(policy).map(Rc::new),
         ..Secrets::default()
     }
 }

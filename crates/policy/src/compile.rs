@@ -1,11 +1,13 @@
 //! Makes the checked policy from the document.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use super::arguments::{check_names, compile_arguments};
 use super::condition::Condition;
 use super::connections::document::ConnectionDocument;
 use super::connections::{compile_connections, compile_operation, compile_sign_in, name_clients};
+use super::decide::compile_decide;
 use super::document::{Document, OperationDocument};
 use super::dpop::compile_dpop;
 use super::error::{Errors, PolicyError};
@@ -23,7 +25,7 @@ use super::scopes::{ScopeHierarchy, check_scopes};
 use super::store::compile_store;
 use super::upstream::compile_upstream;
 use super::view::check_view_as;
-use super::{Operation, PAGES, PinRule, Policy};
+use super::{Decide, Operation, PAGES, PinRule, Policy};
 use crate::origins::Origins;
 use crate::own_tools::OwnTool;
 use mcp::argument_names::NameTable;
@@ -93,9 +95,12 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         &mut sign_ins,
         &mut errors,
     );
+    let decide = document.decide.as_ref();
+    let decide = decide.and_then(|written| compile_decide("decide", written, None, &mut errors));
     let tools = compile_operations(
         "tools",
         &document.tools,
+        decide.as_ref(),
         &document.connections,
         has_organization,
         &mut names,
@@ -104,6 +109,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
     let prompts = compile_operations(
         "prompts",
         &document.prompts,
+        decide.as_ref(),
         &document.connections,
         has_organization,
         &mut names,
@@ -141,6 +147,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         roles,
         view_as: document.view_as,
         anonymous,
+        decide,
         names,
         arguments,
         tools,
@@ -176,6 +183,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
 fn compile_operations(
     section: &str,
     operations: &BTreeMap<String, OperationDocument>,
+    general: Option<&Rc<Decide>>,
     connections: &BTreeMap<String, ConnectionDocument>,
     has_organization: bool,
     names: &mut NameTable,
@@ -214,6 +222,9 @@ fn compile_operations(
             single_use: operation.single_use,
             confirm: operation.confirm,
             when: condition,
+            decide: operation.decide.as_ref().and_then(|written| {
+                compile_decide(&format!("{path}.decide"), written, general, errors)
+            }),
             message: compile_message(&path, operation, errors),
             connection: compile_operation(section, &path, operation, connections, errors),
             pin: compile_pin(section, name, operation, errors),

@@ -8,6 +8,7 @@ mod checked_text;
 mod compile;
 mod condition;
 mod connections;
+mod decide;
 pub mod document;
 mod dpop;
 mod endpoint;
@@ -47,6 +48,10 @@ pub use arguments::ArgumentRule;
 pub use builtin::builtin_arguments;
 pub use condition::{Condition, ConditionError, Misspelled};
 pub use connections::{ClientSharing, Connection, Conversation, OperationConnection, SignIn};
+pub use decide::{
+    ArgumentPath, Decide, DecidedResource, DecisionPoint, DecisionProtocol, QuestionTemplate,
+    ResourceId, Unfilled,
+};
 pub use document::{
     BrokenPin, Hold, IdentityField, Mode, Observe, RecordLog, Refusals, ServerErrors, Streams,
     Subject,
@@ -104,6 +109,8 @@ pub struct Policy {
     pub view_as: ViewAs,
     /// The role of anonymous callers.
     pub anonymous: Option<Role>,
+    /// The question to a decision point about all calls.
+    pub decide: Option<Rc<Decide>>,
     /// All names of arguments with a rule.
     pub names: NameTable,
     /// The general argument rules. Rules of an operation precede them.
@@ -179,6 +186,8 @@ pub struct Operation {
     pub confirm: bool,
     /// The condition that must hold.
     pub when: Option<Condition>,
+    /// The question to a decision point.
+    pub decide: Option<Rc<Decide>>,
     /// The text for the model if the condition does not hold.
     pub message: Option<String>,
     /// The connection whose token the server receives.

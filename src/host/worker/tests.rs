@@ -90,6 +90,7 @@ fn request() -> HttpRequest {
         cluster: "other".to_owned(),
         headers: vec![(":path", "/other".to_owned())],
         body: Vec::new(),
+        timeout: None,
     }
 }
 

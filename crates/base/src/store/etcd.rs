@@ -330,6 +330,7 @@ fn call(etcd: &Etcd, path: &str, body: &Value) -> HttpRequest {
             ("content-type", "application/json".to_owned()),
         ],
         body: body.to_string().into_bytes(),
+        timeout: None,
     }
 }
 
