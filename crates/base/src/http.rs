@@ -113,6 +113,14 @@ impl Endpoint {
     }
 }
 
+impl HttpRequest {
+    /// The path, with its query.
+    pub fn path(&self) -> &str {
+        let path = self.headers.iter().find(|(name, _)| *name == ":path");
+        path.map_or("", |(_, path)| path)
+    }
+}
+
 /// Without headers and body: they hold credentials.
 impl fmt::Debug for HttpRequest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

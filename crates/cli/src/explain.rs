@@ -44,13 +44,17 @@ pub(crate) struct ExplainArguments {
     #[arg(
         long,
         value_name = "FILE",
-        conflicts_with_all = ["request", "claims", "token", "response", "header", "view_as", "age"]
+        conflicts_with_all = ["request", "claims", "token", "response", "decision", "header", "view_as", "age"]
     )]
     log_line: Option<PathBuf>,
     /// The server's answer, to show the caller's view of it: a JSON-RPC message, or an event stream. Keys
     /// from the VM's environment are replaced by fixed ones.
     #[arg(long)]
     response: Option<PathBuf>,
+    /// The answer of the decision point (`decide`), as JSON, for all questions. Without it, the decision point does not
+    /// answer. The questions are printed.
+    #[arg(long, value_name = "FILE")]
+    decision: Option<PathBuf>,
     /// The policy to use if there are several, by its path or its `resource`.
     #[arg(long)]
     path: Option<String>,
@@ -77,6 +81,7 @@ pub(crate) fn run(arguments: &ExplainArguments) -> Result<CommandOutput, Failure
         arguments.jwks.as_ref(),
         arguments.response.as_ref(),
         arguments.log_line.as_ref(),
+        arguments.decision.as_ref(),
     ];
     refuse_two_from_stdin(&all.into_iter().flatten().collect::<Vec<_>>())?;
     let loaded = policy_file::load(&arguments.policy);
@@ -106,6 +111,7 @@ pub(crate) fn run(arguments: &ExplainArguments) -> Result<CommandOutput, Failure
         jwks: jwks.map(files::read_text).transpose()?,
         body: files::read(request)?,
         response: arguments.response.as_deref().map(files::read).transpose()?,
+        decision: arguments.decision.as_deref().map(files::read).transpose()?,
         headers,
         age: arguments.age,
     };

@@ -1,8 +1,11 @@
 //! The decision about one request, made by the code that decides in the proxy.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
+use base::http::{HttpRequest, HttpResponse};
 use base::seal::Sealer;
+use base::store::{StoreError, StoreOperation, Stored};
 use base::time::UnixTime;
 use mcp::headers::Headers;
 use mcp_auth_filter::accounts::Clients;
@@ -11,7 +14,7 @@ use mcp_auth_filter::audit::Record;
 use mcp_auth_filter::credential::Credential;
 use mcp_auth_filter::decision_point::DecisionPoints;
 use mcp_auth_filter::engine::{Engine, Secrets};
-use mcp_auth_filter::host::dry_run::{DryRun, Nothing};
+use mcp_auth_filter::host::dry_run::{DryRun, Nothing, Outside};
 use mcp_auth_filter::step::End;
 use mcp_auth_filter::transaction::{Peer, Transaction};
 use oauth::client::TokenClient;
@@ -41,6 +44,8 @@ pub struct RequestInputs {
     pub body: Vec<u8>,
     /// The server's answer.
     pub response: Option<Vec<u8>>,
+    /// The answer of the decision point, for all questions. `None`: it does not answer.
+    pub decision: Option<Vec<u8>>,
     /// Headers that replace those of a client: `Name: value`, or `Name:` to remove one.
     pub headers: Vec<String>,
     /// The seconds since the sign-in.
@@ -69,6 +74,8 @@ pub struct ExplainedRequest {
     pub body: Vec<u8>,
     /// The answer that the caller receives.
     pub answer: Option<Answer>,
+    /// The calls to decision points.
+    pub questions: Vec<HttpRequest>,
     /// The claims that were filled in.
     pub filled_in: Vec<&'static str>,
     /// Whether the signature of the token was checked.
@@ -101,7 +108,15 @@ pub fn decide(
     let policy = Rc::new(policy);
     let missing_key = missing_key(&policy, surroundings.audit_key.as_deref());
     let arrived = headers.clone();
-    let (record, end, answer) = judge(&policy, headers, &body, inputs.response, surroundings)?;
+    let servers = Rc::new(GivenServers::new(&policy, inputs.decision));
+    let (record, end, answer) = judge(
+        &policy,
+        headers,
+        &body,
+        inputs.response,
+        &servers,
+        surroundings,
+    )?;
     let mut record = honest(record, is_verified);
     if missing_key.is_some() {
         (record.subject, record.account) = (None, None);
@@ -113,6 +128,7 @@ pub fn decide(
         headers: arrived,
         body,
         answer,
+        questions: servers.calls.take(),
         filled_in: token.map_or_else(Vec::new, |token| token.filled_in),
         is_verified,
         token: facts,
@@ -159,6 +175,7 @@ fn judge(
     headers: Headers,
     body: &[u8],
     response: Option<Vec<u8>>,
+    servers: &Rc<GivenServers>,
     Surroundings { now, audit_key }: Surroundings,
 ) -> Result<(Record, End, Option<Answer>), ExplainError> {
     let verifier = Verifier::new(policy.issuers.clone())?;
@@ -168,7 +185,7 @@ fn judge(
     let mut transaction = Transaction::new(Rc::clone(&engine));
     // With `local` the request comes from this machine.
     transaction.set_peer(Peer::of(b"127.0.0.1:1", b"127.0.0.1:2"));
-    let worker = DryRun::new(engine, Rc::new(Nothing::default()), now);
+    let worker = DryRun::new(engine, Rc::<GivenServers>::clone(servers), now);
     let end = worker.request(&mut transaction, headers, body);
     let end = end.ok_or(ExplainError::Undecided)?;
     let (status, answer) = match (&end, response) {
@@ -217,6 +234,43 @@ fn missing_key(policy: &Policy, audit_key: Option<&str>) -> Option<String> {
     let name = policy.audit.key_env.as_deref()?;
     let is_missing = policy.audit.subject == Subject::Hash && audit_key.is_none();
     is_missing.then(|| name.to_owned())
+}
+
+/// The servers of a request that is explained: the decision points answer as given, and no others answer.
+struct GivenServers {
+    store: Nothing,
+    points: Vec<String>,
+    decision: Option<Vec<u8>>,
+    calls: RefCell<Vec<HttpRequest>>,
+}
+
+impl GivenServers {
+    fn new(policy: &Policy, decision: Option<Vec<u8>>) -> Self {
+        let points = policy.decides();
+        Self {
+            store: Nothing::default(),
+            points: points
+                .map(|decide| decide.point.endpoint.cluster.clone())
+                .collect(),
+            decision,
+            calls: RefCell::default(),
+        }
+    }
+}
+
+impl Outside for GivenServers {
+    fn answer(&self, request: &HttpRequest) -> Option<HttpResponse> {
+        if !self.points.contains(&request.cluster) {
+            return None;
+        }
+        self.calls.borrow_mut().push(request.clone());
+        let body = self.decision.clone()?;
+        Some(HttpResponse { status: 200, body })
+    }
+
+    fn store(&self, operation: &StoreOperation, now: UnixTime) -> Result<Stored, StoreError> {
+        self.store.store(operation, now)
+    }
 }
 
 /// Secrets in place of those that only the proxy has.

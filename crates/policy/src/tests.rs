@@ -3,6 +3,7 @@
 mod at_once;
 mod callers;
 mod connections;
+mod decide;
 mod defaults;
 mod discover;
 mod dpop;
