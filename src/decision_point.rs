@@ -60,6 +60,8 @@ pub struct DecisionPoints {
     credentials: HashMap<String, Credential>,
     known: RefCell<LruCache<QuestionKey, Remembered>>,
     under_way: Cell<usize>,
+    /// The decision points that do not decide, by their names, with the reason.
+    faults: RefCell<HashMap<String, DecisionFault>>,
 }
 
 struct Remembered {
@@ -126,6 +128,7 @@ impl DecisionPoints {
             credentials,
             known: RefCell::new(LruCache::new(REMEMBERED)),
             under_way: Cell::new(0),
+            faults: RefCell::default(),
         }))
     }
 
@@ -200,6 +203,23 @@ impl DecisionPoints {
         has_room
     }
 
+    /// The line for the host's log: for the first fault of a decision point, for each other one, and when it
+    /// decides again.
+    pub(crate) fn note(&self, pending: &PendingDecision, decided: &Decided) -> Option<String> {
+        let name = pending.point.name();
+        let faults = &mut *self.faults.borrow_mut();
+        match decided {
+            Ok(_) => {
+                faults.remove(&name)?;
+                Some(format!("the decision point {name} decides again"))
+            }
+            Err(fault) => {
+                let before = faults.insert(name.clone(), *fault);
+                (before != Some(*fault)).then(|| format!("{name}: {fault}; requests get a 503"))
+            }
+        }
+    }
+
     /// Takes the answer to a call, and remembers it if the policy says so. `now` is its arrival.
     pub(crate) fn answered(
         &self,
@@ -230,11 +250,6 @@ impl PendingDecision {
     /// The request.
     pub(crate) fn request(&self) -> HttpRequest {
         self.request.clone()
-    }
-
-    /// The name of the decision point in the log.
-    pub(crate) fn name(&self) -> String {
-        self.point.name()
     }
 }
 

@@ -159,17 +159,21 @@ impl Engine {
 
     /// Asks a decision point.
     async fn decide(&self, effects: &Effects, pending: &PendingDecision) -> Finished {
-        let decided = match &self.secrets.decision_points {
-            None => Err(DecisionFault::Unavailable),
-            Some(points) if !points.begin() => Err(DecisionFault::Busy),
-            Some(points) => {
+        let Some(points) = &self.secrets.decision_points else {
+            return Finished {
+                worked: Worked::Decided(Err(DecisionFault::Unavailable)),
+                error: None,
+            };
+        };
+        let decided = match points.begin() {
+            true => {
                 let response = effects.call(pending.request()).await;
                 points.answered(pending, response.as_ref(), effects.exact_now())
             }
+            false => Err(DecisionFault::Busy),
         };
-        let error = decided.as_ref().err();
         Finished {
-            error: error.map(|fault| format!("{}: {fault}", pending.name())),
+            error: points.note(pending, &decided),
             worked: Worked::Decided(decided),
         }
     }

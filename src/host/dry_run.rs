@@ -120,10 +120,13 @@ impl DryRun {
 
     /// Asks about the lists in a part of the answer, before the transaction gets this part.
     pub fn decide_lists(&self, transaction: &mut Transaction, body: &[u8]) {
-        let mut waits = transaction.response_asks(body, self.now);
-        while let Some(effect) = waits {
-            let outcome = self.outcome(effect);
-            waits = transaction.resume_response(outcome, self.now);
+        // As in the proxy, a part of the answer that waited is looked at again.
+        while let Some(effect) = transaction.response_asks(body, self.now) {
+            let mut waits = Some(effect);
+            while let Some(effect) = waits {
+                let outcome = self.outcome(effect);
+                waits = transaction.resume_response(outcome, self.now);
+            }
         }
     }
 

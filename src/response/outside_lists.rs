@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::{Answering, ResponseState};
 use crate::audit::Record;
-use crate::authorize::{Target, may_see, operations};
+use crate::authorize::{Target, is_for_anonymous, may_see, operations};
 use crate::decision_point::{
     Decided, DecisionContext, DecisionFault, DecisionQuestion, MAX_BATCH, PendingDecision,
 };
@@ -46,6 +46,11 @@ impl Answering {
     /// The section that a decision about this item belongs to.
     fn decide_of(&self, target: Target<'_>) -> Option<&Rc<Decide>> {
         let caller = self.caller.as_ref()?;
+        let identity = caller.identity();
+        if identity.is_anonymous() && !is_for_anonymous(&self.policy, identity, target) {
+            // Its call asks for a sign-in first. The client can offer that only if it sees the tool.
+            return None;
+        }
         let operations = operations(&self.policy, caller.identity(), target);
         let decide = self.policy.decide_for(&operations);
         decide.filter(|decide| decide.point.evaluations.is_some())
@@ -53,7 +58,8 @@ impl Answering {
 
     /// Whether the decision point allows an item of a list. Items that it is not asked about are allowed.
     pub(super) fn is_allowed_outside(&self, list: List, name: &str) -> Result<bool, DecisionFault> {
-        if self.points.is_none() || self.decide_of(Target::of_item(list, name)).is_none() {
+        let is_asked = self.points.is_some();
+        if !is_asked || self.decide_of(Target::of_item(list, name)).is_none() {
             return Ok(true);
         }
         let ListDecisions { known, fault } = &self.decisions;
@@ -73,6 +79,10 @@ impl Answering {
         record: &mut Record,
     ) -> Vec<ListQuestions> {
         if self.points.is_none() || !self.inspect.lists || self.policy.mode != Mode::Enforce {
+            return Vec::new();
+        }
+        if self.decisions.fault.is_some() {
+            // The list is refused, and asking again would not end.
             return Vec::new();
         }
         let mut decisions = std::mem::take(&mut self.decisions);
@@ -163,6 +173,10 @@ impl Answering {
     fn listed(&self, body: &[u8]) -> Vec<ListedItem> {
         match &self.state {
             ResponseState::Message { .. } => listed_in(body),
+            // Only a line break ends an event.
+            ResponseState::Events { .. } if memchr::memchr2(b'\n', b'\r', body).is_none() => {
+                Vec::new()
+            }
             ResponseState::Events { stream, .. } => {
                 let events = match stream.clone().push(body) {
                     Ok(events) => events,

@@ -695,3 +695,22 @@ fn what_is_refused_uses_nothing_up() {
     assert_eq!(once(allowed()), "allowed");
     assert_eq!(once(allowed()), "token_used");
 }
+
+#[test]
+fn anonymous_callers_see_tools_that_need_a_sign_in() {
+    let policy = deciding(
+        authzen(),
+        json!({"anonymous": {"tools": ["crm.docs", "crm.help"]}}),
+    );
+    let list = Request::post(r#"{"jsonrpc":"2.0","id":"a","method":"tools/list"}"#);
+    let list = list.without("authorization");
+    let request = list.answered(JSON, &tools(&["crm.docs", "crm.help", "crm.get"]));
+    let (outcome, calls) = decide(&policy, &request, &[decisions(&[true, false])]);
+    assert_eq!(asked(&calls[0])["evaluations"].as_array().unwrap().len(), 2);
+    let seen = outcome.client_body();
+    assert!(
+        seen.contains("crm.docs") && seen.contains("crm.get"),
+        "{seen}"
+    );
+    assert!(!seen.contains("crm.help"), "{seen}");
+}
