@@ -94,11 +94,13 @@ pub(crate) fn records(id: &Value, size: usize) -> Vec<u8> {
 /// The same with a decision point, which is asked about an argument and whose answers are remembered.
 pub(crate) fn deciding_policy(issuer: &Issuer) -> Rc<Policy> {
     let mut document = document(issuer, &json!([]));
-    document["decide"] = json!({
+    let decide = json!({
         "authzen": {"cluster": "pdp", "path": "/access/v1/evaluation"},
         "arguments": ["user_id"],
         "cache": "5m",
     });
+    let keys = document.as_object_mut().unwrap();
+    keys.insert("decide".to_owned(), decide);
     Rc::new(Policy::parse(document.to_string().as_bytes()).unwrap())
 }
 
