@@ -12,7 +12,8 @@ use crate::decision::Evidence;
 use mcp::method::List;
 use oauth::Identity;
 use policy::{
-    ConditionError, Grant, Misspelled, NotOwned, Operation, Pattern, Policy, Role, is_plain_uri,
+    ConditionError, ConditionRefusal, Grant, Misspelled, NotOwned, Operation, Pattern, Policy,
+    Role, is_plain_uri,
 };
 
 /// The target of a request.
@@ -152,8 +153,8 @@ pub fn operations<'p>(
         .collect()
 }
 
-/// Decides. `arguments` are the ones that the server will read. Without them, as for an item of a list,
-/// conditions on arguments are not evaluated.
+/// Decides. `arguments` start with the object that the server will read, which was read strictly. Without them, as for
+/// an item of a list, conditions on arguments are not evaluated.
 ///
 /// # Errors
 ///
@@ -197,12 +198,12 @@ fn authorize_as(
                 "prompts"
             };
             let rule = format!("{section}.{}.when", operation.pattern.written());
-            if let Err(error) = condition.check_spelling(arguments) {
-                return Err(Denial::Misspelled { rule, error });
-            }
             match condition.check(arguments, identity, target.name()) {
                 Ok(()) => evidence.push(Evidence::new(rule, "the condition holds")),
-                Err(error) => {
+                Err(ConditionRefusal::Misspelled(error)) => {
+                    return Err(Denial::Misspelled { rule, error });
+                }
+                Err(ConditionRefusal::Condition(error)) => {
                     let message = operation.message.clone();
                     return Err(Denial::Condition {
                         rule,

@@ -12,6 +12,7 @@ mod metrics;
 mod report_load;
 mod root;
 mod shared;
+mod signature_check;
 mod stream;
 
 use proxy_wasm::traits::RootContext;

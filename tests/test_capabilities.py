@@ -33,13 +33,19 @@ LISTENERS = {
     "no_ends": Listener(policy(issuers=[fetched(KEYS)]), without=("proxy_on_http_call_response",)),
 }
 
-# Those without which the filter cannot start, log or keep the time are left out: nothing could tell.
+# Those without which the filter cannot start, log or keep the time are left out: nothing could tell. So is the
+# one that the filter can do without.
 CALLS = sorted(
     name
     for name in CAPABILITIES["allowed_capabilities"]
     if name.startswith("proxy_")
     and not name.startswith("proxy_on_")
-    and name not in ("proxy_log", "proxy_set_header_map_pairs", "proxy_add_header_map_value")
+    and name not in (
+        "proxy_log",
+        "proxy_set_header_map_pairs",
+        "proxy_add_header_map_value",
+        "proxy_call_foreign_function",
+    )
 )
 
 

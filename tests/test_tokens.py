@@ -9,6 +9,7 @@ import pytest
 
 from .harness import tokens, wrong_tokens
 from .harness.client import Connection
+from .harness.envoy import Envoy
 from .harness.envoy_config import Listener
 from .harness.gateway import Exchange, Gateway
 from .harness.http import Text
@@ -21,6 +22,7 @@ from .harness.wrong_tokens import WrongToken
 
 LISTENERS = {
     "crm": Listener(policy()),
+    "without_host_check": Listener(policy(), without=("proxy_call_foreign_function",)),
     "exact_clock": Listener(policy(issuers=[issuer(clock_skew="0s")])),
     "rs256_only": Listener(policy(issuers=[issuer(algorithms=["RS256"])])),
     "untyped": Listener(policy(issuers=[issuer(types=["at+jwt", "absent"])])),
@@ -31,6 +33,8 @@ LISTENERS = {
     ),
 }
 
+# Envoy checks signatures by RSA and ECDSA, or the module does if Envoy may not be asked.
+CHECKERS = pytest.mark.parametrize("listener", ["crm", "without_host_check"])
 BODY = call(LEGACY, "crm.get_customer", {"query": "x"})
 
 
@@ -43,9 +47,12 @@ def invalid(exchange: Exchange, status: int | set[int] = 401) -> None:
         assert 'error="invalid_token"' in challenge and "resource_metadata=" in challenge
 
 
+@CHECKERS
 @pytest.mark.parametrize("make", wrong_tokens.SIGNATURES.values(), ids=wrong_tokens.SIGNATURES)
-def b38_untrusted_signatures_are_refused(gateway: Gateway, make: WrongToken) -> None:
-    exchange = gateway.post(BODY, make())
+def b38_untrusted_signatures_are_refused(
+    through: Callable[[str], Gateway], make: WrongToken, listener: str
+) -> None:
+    exchange = through(listener).post(BODY, make())
     exchange.refused({400, 401})
 
 
@@ -82,13 +89,22 @@ def b39_configured_audiences_replace_the_resource(through: Callable[[str], Gatew
         invalid(gateway.post(BODY, tokens.support(aud=audience)))
 
 
+@CHECKERS
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_every_algorithm(gateway: Gateway, algorithm: str) -> None:
+def test_every_algorithm(through: Callable[[str], Gateway], algorithm: str, listener: str) -> None:
+    gateway = through(listener)
     token = tokens.support(signer=key(algorithm))
     gateway.post(BODY, token).forwarded(BODY)
     head, payload, signature = token.split(".")
     broken = tokens.remember(f"{head}.{payload}.{'A' * 8}{signature[8:]}")
     invalid(gateway.post(BODY, broken))
+
+
+def test_the_log_says_which_library_checks_signatures(envoy: Envoy) -> None:
+    log = envoy.log()
+    checked = "signatures by RSA (RS256, RS384, RS512) and ECDSA are checked by"
+    assert f"{checked} Envoy's `verify_signature`" in log
+    assert f"{checked} the module: Envoy offers no `verify_signature` that can be used" in log
 
 
 @pytest.mark.parametrize("typ", ["JWT", "at+jwt", "AT+JWT", "application/at+jwt"])

@@ -40,12 +40,19 @@ REQUESTS = [
     Request("a call of 524 B", 524),
     Request("a call of 524 B, an argument replaced", 524, claims_user=True),
     Request("a call of 524 B, rules for results", 524, policy="results"),
+    Request("a call of 524 B, a condition", 524, policy="condition"),
     Request("a call of 64 KiB", 64 * 1024),
+    Request("a call of 64 KiB, a condition", 64 * 1024, policy="condition"),
+    Request("a call of 64 KiB, a condition on every ticket", 64 * 1024, policy="each"),
 ]
+CONDITIONS = {
+    "condition": "args.limit <= 100",
+    "each": "args.tickets.all(ticket, ticket.amount < 1000)",
+}
 
 
 def policy(kind: str) -> dict[str, Any]:
-    """The policy of the benchmark in Envoy; `results`: with rules for results, as in the README."""
+    """The policy of the benchmark in Envoy; `results`: with rules for results, as in the README; or with a condition."""
     keys = KeySet([_KEY]).as_dict(private=False)
     issuer = {
         "issuer": messages.ISSUER,
@@ -62,6 +69,8 @@ def policy(kind: str) -> dict[str, Any]:
         owner = {"field": "organization_id", "is": "organization"}
         rule = {"tools": ["crm.*"], "owner": owner, "redact": ["ssn", "card.*"], "text": "keep"}
         found["results"] = [rule]
+    if kind in CONDITIONS:
+        found["tools"] = {messages.ALLOWED: {"when": CONDITIONS[kind]}}
     return found
 
 
@@ -74,7 +83,7 @@ def token() -> str:
 
 def measure(module: Path) -> Iterator[tuple[str, dict[str, Cost]]]:
     """The cost of each callback, for each kind of request, with a token that was seen before."""
-    for kind in ("plain", "results"):
+    for kind in ("plain", "results", *CONDITIONS):
         host = Host(module, policy(kind))
         bearer = token()
         for request in (each for each in REQUESTS if each.policy == kind):

@@ -10,6 +10,7 @@ use super::configuration;
 use super::host_calls;
 use super::report_load;
 use super::shared::Shared;
+use super::signature_check;
 use super::stream::StreamContext;
 use crate::accounts::token_exchange::TokenExchanger;
 use crate::accounts::{Clients, Random};
@@ -103,10 +104,12 @@ impl Root {
 
 fn load(json: &[u8], root: u32) -> Result<Policies<Rc<Shared>>, Vec<PolicyError>> {
     let held = HeldBytes::default();
+    let host_check = signature_check::find();
     Policies::parse(json)?.try_map(|policy| {
         let environment = |name: &str| std::env::var(name).ok();
         let verifier = Verifier::with_environment(policy.issuers.clone(), &environment)
-            .map_err(|error| vec![PolicyError::new(error.path(), error.to_string())])?;
+            .map_err(|error| vec![PolicyError::new(error.path(), error.to_string())])?
+            .with_host_check(host_check);
         let secrets = secrets(&policy).map_err(|error| vec![error])?;
         let mut engine = Engine::new(Rc::new(policy), secrets, verifier);
         engine.held = held.clone();

@@ -8,7 +8,7 @@ use super::edit::{EditedMessage, RequestEdits};
 use super::needs::Needs;
 use super::opened_ids::OpenedState;
 use super::outside_decision::OutsideQuestions;
-use super::understand::{self, Understood, arguments_in};
+use super::understand::{self, Understood};
 use super::{completion, own_tool_call};
 use crate::authorize::{Denial, Target, authorize, operations as operations_of};
 use crate::decision::Evidence;
@@ -19,6 +19,7 @@ use crate::refusal::Refusal;
 use crate::response::inspect::{Inspect, ResultOf};
 use crate::response::request_ids::RenamedId;
 use crate::step::End;
+use base::json::outline;
 use mcp::message::{Message, Shape};
 use mcp::method::{Era, Method};
 use policy::{Mode, Operation};
@@ -257,12 +258,11 @@ impl Authenticated {
         inspect.id = renamed.is_some();
         let sent = edits.body.as_deref().unwrap_or(body);
         let arguments = self.judged_arguments(understood, &operations, sent);
-        let arguments = arguments.map_err(of_first)?;
         completion::judge(self, understood, sent).map_err(of_first)?;
         let mut evidence = Vec::new();
         for (target, decided) in targets.iter().zip(decided) {
             // Only conditions depend on the arguments.
-            let found = match &arguments {
+            let found = match arguments {
                 None => decided,
                 Some(arguments) => {
                     authorize(policy, self.caller.principal(now), *target, Some(arguments))
@@ -366,20 +366,26 @@ impl Authenticated {
         Ok(state)
     }
 
-    /// The arguments as the server will read them, for conditions. `None`: no condition needs them, or they
-    /// were judged when the task was made.
-    fn judged_arguments(
+    /// Where the arguments start that the server will read, for conditions. `None`: no condition needs them, or they were
+    /// judged when the task was made.
+    fn judged_arguments<'s>(
         &self,
         understood: &Understood<'_>,
         operations: &[&Operation],
-        sent: &[u8],
-    ) -> Result<Option<Vec<u8>>, Refusal> {
+        sent: &'s [u8],
+    ) -> Option<&'s [u8]> {
         let judged_before = matches!(understood.method, Some(Method::Task | Method::Listen));
         if judged_before || operations.iter().all(|operation| operation.when.is_none()) {
-            return Ok(None);
+            return None;
         }
-        let arguments = arguments_in(self.request.policy(), sent);
-        arguments.map(Some).map_err(Refusal::Message)
+        let arguments =
+            outline::find(sent, &["params", "arguments"]).and_then(|start| sent.get(start..));
+        // `null` are no arguments.
+        Some(
+            arguments
+                .filter(|found| found.starts_with(b"{"))
+                .unwrap_or(b"{}"),
+        )
     }
 
     /// The evidence for the changes of identity arguments.

@@ -15,7 +15,7 @@ use crate::refusal::{OutsideRefusal, Refusal};
 use base::json::tree::Node;
 use mcp::message::MessageError;
 use mcp::method::Method;
-use policy::{Decide, Operation};
+use policy::{ConditionRefusal, Decide, Operation};
 
 /// The maximum number of questions about one request.
 const MAX_QUESTIONS: usize = 16;
@@ -55,9 +55,12 @@ impl Authenticated {
         };
         if let Some(arguments) = &arguments {
             let spelling = decide.check_spelling(arguments);
-            spelling.map_err(|error| {
-                let rule = format!("{}.arguments", decide.rule);
-                Refusal::Denied(Denial::Misspelled { rule, error })
+            spelling.map_err(|refusal| match refusal {
+                ConditionRefusal::Misspelled(error) => {
+                    let rule = format!("{}.arguments", decide.rule);
+                    Refusal::Denied(Denial::Misspelled { rule, error })
+                }
+                ConditionRefusal::Condition(_) => no_question(NoQuestion::TooLarge),
             })?;
         }
         let read = arguments.as_deref();

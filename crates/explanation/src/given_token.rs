@@ -160,7 +160,7 @@ impl GivenToken {
         let tenant = issuer.and_then(|issuer| issuer.named_tenant(name?));
         match (
             set.knows(algorithm, key_id),
-            set.verify(&self.text, algorithm, key_id, tenant),
+            set.verify(&self.text, algorithm, key_id, tenant, None),
         ) {
             (false, _) => SignatureCheck::NoKey,
             (true, false) => SignatureCheck::DoesNotVerify,

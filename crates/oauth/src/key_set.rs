@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use self::public_key::PublicKey;
 use super::algorithm::Algorithm;
+use super::host_check::{HostCheck, HostKey};
 use super::issuer::TENANT_PLACEHOLDER;
 
 /// The number of keys that are read. No issuer has more.
@@ -34,6 +35,8 @@ struct VerificationKey {
     issuer: Option<String>,
     algorithm: Algorithm,
     public: PublicKey,
+    /// The key as the host reads it, if the host can check its signatures.
+    host: Option<HostKey>,
     /// The cost of a check with this key in the module, in microseconds.
     check_us: u32,
 }
@@ -92,6 +95,7 @@ impl KeySet {
                         id: kid.clone(),
                         issuer: issuer.clone(),
                         algorithm,
+                        host: public.der().and_then(|der| HostKey::of(algorithm, der)),
                         public,
                         check_us: check_us(algorithm, n.as_str().unwrap_or_default()),
                     });
@@ -120,13 +124,14 @@ impl KeySet {
     }
 
     /// Checks the signature of a token in compact form. `tenant` is the one that the token's issuer names, if
-    /// the policy has tenants.
+    /// the policy has tenants. `host` checks what it can.
     pub fn verify(
         &self,
         token: &str,
         algorithm: Algorithm,
         key_id: Option<&str>,
         tenant: Option<&str>,
+        host: Option<HostCheck>,
     ) -> bool {
         let Some((signed, signature)) = token.rsplit_once('.') else {
             return false;
@@ -137,7 +142,7 @@ impl KeySet {
         self.candidates(algorithm, key_id)
             .filter(|key| tenant.is_none_or(|tenant| key.is_for(tenant)))
             .take(MAX_KEYS_TRIED)
-            .any(|key| key.public.has_signed(signed.as_bytes(), &signature))
+            .any(|key| key.has_signed(signed.as_bytes(), &signature, host))
     }
 
     /// The cost of such a check in the module, in microseconds.
@@ -159,6 +164,12 @@ impl KeySet {
 }
 
 impl VerificationKey {
+    /// Whether the key made the signature of a text.
+    fn has_signed(&self, text: &[u8], signature: &[u8], host: Option<HostCheck>) -> bool {
+        let by_host = || self.host.as_ref()?.has_signed(text, signature, host?);
+        by_host().unwrap_or_else(|| self.public.has_signed(text, signature))
+    }
+
     /// Whether the key may sign for a tenant. Keys of all tenants have a placeholder in place of one.
     fn is_for(&self, tenant: &str) -> bool {
         self.issuer.as_deref().is_none_or(|issuer| {

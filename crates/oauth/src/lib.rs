@@ -10,6 +10,7 @@ mod client_network;
 mod delegation;
 mod dpop;
 mod error;
+mod host_check;
 mod introspection;
 mod issuer;
 mod key_set;
@@ -29,6 +30,7 @@ pub use client_network::ClientNetwork;
 pub use delegation::Delegation;
 pub use dpop::{PROOF_ALGORITHMS, Proof, ProofError, ProofRules, ProofUrl};
 pub use error::{FetchError, SetupError, TokenError};
+pub use host_check::{HostCheck, HostSignature, is_reliable};
 pub use introspection::{Introspection, IntrospectionError};
 pub use issuer::{
     AcceptedClients, IssuerId, JwksCache, KeyFetch, KeySource, Signatures, TENANT_PLACEHOLDER,

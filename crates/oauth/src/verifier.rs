@@ -21,6 +21,7 @@ use super::bearer::{BearerToken, Jwt, TokenDigest, refuse_not_access_token};
 use super::client_network::ClientNetwork;
 use super::dpop::{Proof, SeenProofs};
 use super::error::{FetchError, SetupError, TokenError};
+use super::host_check::HostCheck;
 use super::introspection::{self, IntrospectionError, IntrospectionResponse, Introspector};
 use super::issuer::{IssuerId, JwksCache, Signatures, TokenCheck, TrustedIssuer};
 use super::key_set::{KeySet, KeySetError};
@@ -66,6 +67,7 @@ pub struct Verifier {
     digests: KnownDigests,
     proofs: SeenProofs,
     failed: FailedChecks,
+    host: Option<HostCheck>,
 }
 
 /// The state of an issuer: its keys, or its pending introspections.
@@ -178,7 +180,15 @@ impl Verifier {
             digests: KnownDigests::new(),
             proofs: SeenProofs::new(),
             failed: FailedChecks::default(),
+            host: None,
         })
+    }
+
+    /// Lets the host check the signatures that it can check. [`crate::is_reliable`] must hold.
+    #[must_use]
+    pub fn with_host_check(mut self, host: Option<HostCheck>) -> Self {
+        self.host = host;
+        self
     }
 
     /// Verifies a token sent without a proof. `client` is known after [`Verification::NeedsClient`].
@@ -485,7 +495,8 @@ impl Verifier {
             }
             (IssuerState::Keys(signatures, keys), Some(jwt)) => {
                 let limits = (client, &mut self.failed);
-                match verify_signature(token, jwt, (issuer, id), (signatures, keys), limits, now)? {
+                let keys = (&*signatures, keys, self.host);
+                match verify_signature(token, jwt, (issuer, id), keys, limits, now)? {
                     Checked::Verified(verified) => Rc::from(verified),
                     Checked::NeedsKeys => {
                         return Ok(Verification::PendingFetch(PendingFetch::Keys(id)));

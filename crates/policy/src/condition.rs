@@ -48,9 +48,18 @@ pub enum ConditionError {
     NotTrue,
 }
 
+/// Why a condition refuses a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConditionRefusal {
+    /// A server could read other arguments than the condition.
+    Misspelled(Misspelled),
+    /// The condition does not hold.
+    Condition(ConditionError),
+}
+
 #[cfg(not(feature = "cel"))]
 mod without_cel {
-    use super::ConditionError;
+    use super::ConditionRefusal;
     use oauth::Identity;
 
     /// A build without the feature `cel` has no conditions.
@@ -77,16 +86,7 @@ mod without_cel {
         /// # Errors
         ///
         /// None.
-        pub fn check_spelling(&self, _: &[u8]) -> Result<(), super::Misspelled> {
-            match *self {}
-        }
-
-        /// Never called: there are no conditions.
-        ///
-        /// # Errors
-        ///
-        /// None.
-        pub fn check(&self, _: &[u8], _: &Identity, _: &str) -> Result<(), ConditionError> {
+        pub fn check(&self, _: &[u8], _: &Identity, _: &str) -> Result<(), ConditionRefusal> {
             match *self {}
         }
     }
@@ -103,8 +103,7 @@ mod with_cel {
     use super::evaluation::Evaluation;
     use super::functions::FUNCTIONS;
     use super::judged_arguments::JudgedArguments;
-    use super::{ConditionError, Misspelled};
-    use base::json::tree::Node;
+    use super::{ConditionError, ConditionRefusal};
     use oauth::Identity;
 
     const VARIABLES: &[&str] = &["args", "identity", "call"];
@@ -161,34 +160,22 @@ mod with_cel {
             &self.written
         }
 
-        /// Refuses arguments that a server could read instead of those that the condition reads: `AMOUNT`
-        /// for `amount`. `arguments` is a JSON object, as the server will read it.
+        /// Evaluates it for one call. `arguments` starts with a JSON object, as the server will read it. It was read
+        /// strictly: only what the condition reads is read here. Text behind the object is not read.
         ///
         /// # Errors
         ///
-        /// There are such arguments.
-        pub fn check_spelling(&self, arguments: &[u8]) -> Result<(), Misspelled> {
-            // Arguments that cannot be read cannot be judged either.
-            let arguments = Node::read(arguments, usize::MAX);
-            arguments.map_or(Ok(()), |arguments| self.judged_arguments.check(&arguments))
-        }
-
-        /// Evaluates it for one call. `arguments` is a JSON object, as the server will read it.
-        ///
-        /// # Errors
-        ///
-        /// The condition is not true.
+        /// The condition is not true, or a server could read other arguments than the condition: `AMOUNT` for
+        /// `amount`.
         pub fn check(
             &self,
             arguments: &[u8],
             identity: &Identity,
             name: &str,
-        ) -> Result<(), ConditionError> {
-            match self.evaluate(&Budget::new(), arguments, identity, name) {
-                Ok(true) => Ok(()),
-                Ok(false) => Err(ConditionError::NotTrue),
-                Err(Stop::Error) => Err(ConditionError::Evaluation),
-                Err(Stop::Budget) => Err(ConditionError::Budget),
+        ) -> Result<(), ConditionRefusal> {
+            match self.evaluate(&Budget::new(), arguments, identity, name)? {
+                true => Ok(()),
+                false => Err(ConditionRefusal::Condition(ConditionError::NotTrue)),
             }
         }
 
@@ -198,15 +185,15 @@ mod with_cel {
             arguments: &[u8],
             identity: &Identity,
             name: &str,
-        ) -> Result<bool, Stop> {
+        ) -> Result<bool, ConditionRefusal> {
             let variables = vec![
-                ("args", CelValue::of_json(arguments, budget)?),
+                ("args", self.judged_arguments.read(arguments, budget)?),
                 ("identity", CelValue::of_identity(identity)),
                 ("call", CelValue::of_call(name)),
             ];
             match Evaluation::new(budget, variables).value(&self.expression)? {
                 CelValue::Bool(holds) => Ok(holds),
-                _ => Err(Stop::Error),
+                _ => Err(Stop::Error.into()),
             }
         }
     }

@@ -10,13 +10,14 @@ pub(super) use self::document::DecideDocument;
 use self::document::{DecidedResourceDocument, HttpPointDocument, PointDocument};
 pub use self::template::{QuestionTemplate, Unfilled};
 use super::checked_text::{ClusterName, EndpointPath, VariableName};
-use super::condition::{Condition, Misspelled};
+use super::condition::{Condition, ConditionError, ConditionRefusal};
 use super::error::{Errors, PolicyError};
 use super::upstream::StaticCredential;
 use super::value::Period;
 use super::{Operation, Policy};
 use base::http::Endpoint;
 use base::json::tree::Node;
+use oauth::Identity;
 
 /// The time that a decision point has to answer, if the policy has none.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -146,11 +147,18 @@ impl Decide {
     ///
     /// # Errors
     ///
-    /// There are such arguments.
-    pub fn check_spelling(&self, arguments: &[u8]) -> Result<(), Misspelled> {
-        match &self.spelling {
-            Some(spelling) => spelling.check_spelling(arguments),
-            None => Ok(()),
+    /// There are such arguments, or they are too many to be read.
+    pub fn check_spelling(&self, arguments: &[u8]) -> Result<(), ConditionRefusal> {
+        let Some(spelling) = &self.spelling else {
+            return Ok(());
+        };
+        // Only the reading of the arguments counts. The expression has no result of its own.
+        match spelling.check(arguments, Identity::anonymous(), "") {
+            Err(
+                refusal @ (ConditionRefusal::Misspelled(_)
+                | ConditionRefusal::Condition(ConditionError::Budget)),
+            ) => Err(refusal),
+            Ok(()) | Err(ConditionRefusal::Condition(_)) => Ok(()),
         }
     }
 }

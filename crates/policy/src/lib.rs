@@ -46,7 +46,7 @@ use std::time::Duration;
 
 pub use arguments::ArgumentRule;
 pub use builtin::builtin_arguments;
-pub use condition::{Condition, ConditionError, Misspelled};
+pub use condition::{Condition, ConditionError, ConditionRefusal, Misspelled};
 pub use connections::{ClientSharing, Connection, Conversation, OperationConnection, SignIn};
 pub use decide::{
     ArgumentPath, Decide, DecidedResource, DecisionPoint, DecisionProtocol, QuestionTemplate,

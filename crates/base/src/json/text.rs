@@ -1,32 +1,34 @@
 //! The content of strings.
 
-/// The number of bytes before the first quote, backslash or control character. Compares eight bytes at
-/// a time: strings are most of a body.
+use wide::u8x16;
+
+/// The bytes that are compared at once.
+const BLOCK: usize = 16;
+
+/// The number of bytes before the first quote, backslash or control character. Compares 16 bytes at a time: strings are
+/// most of a body.
 #[inline]
 pub(super) fn plain_run(bytes: &[u8]) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    const QUOTES: u64 = ONES.wrapping_mul(b'"' as u64);
-    const BACKSLASHES: u64 = ONES.wrapping_mul(b'\\' as u64);
-    const SPACES: u64 = ONES.wrapping_mul(b' ' as u64);
-
-    let (words, tail) = bytes.as_chunks::<8>();
+    let (blocks, tail) = bytes.as_chunks::<BLOCK>();
     let mut length = 0_usize;
-    for chunk in words {
-        let word = u64::from_le_bytes(*chunk);
-        // The high bit of each byte that is a control character, a quote or a backslash. Bits behind
-        // the first such byte may be wrong.
-        let controls = word.wrapping_sub(SPACES);
-        let quotes = (word ^ QUOTES).wrapping_sub(ONES);
-        let backslashes = (word ^ BACKSLASHES).wrapping_sub(ONES);
-        let stop = (controls | quotes | backslashes) & !word & HIGHS;
-        if stop != 0 {
-            return length.saturating_add(stop.trailing_zeros() as usize / 8);
+    for block in blocks {
+        let stops = string_stops(u8x16::new(*block));
+        if stops != 0 {
+            return length.saturating_add(stops.trailing_zeros() as usize);
         }
-        length = length.saturating_add(8);
+        length = length.saturating_add(BLOCK);
     }
     let stop = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1F);
     length.saturating_add(tail.iter().position(stop).unwrap_or(tail.len()))
+}
+
+/// One bit for each quote, backslash or control character of a block, the first byte's lowest.
+#[inline]
+fn string_stops(block: u8x16) -> u32 {
+    let quotes = block.simd_eq(u8x16::splat(b'"'));
+    let backslashes = block.simd_eq(u8x16::splat(b'\\'));
+    let controls = block.simd_lt(u8x16::splat(b' '));
+    (quotes | backslashes | controls).to_bitmask()
 }
 
 /// Reads four hexadecimal digits.

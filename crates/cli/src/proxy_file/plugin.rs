@@ -226,6 +226,9 @@ impl<'d, 't> Plugin<'d, 't> {
     }
 }
 
+/// The call that the module can do without.
+const FOREIGN_CALL: &str = "proxy_call_foreign_function";
+
 /// The list of capabilities that the module may use.
 pub(super) fn check_capability_list(block: YamlNode<'_, '_>, notes: &mut Findings) {
     let listed = field(block, "allowed_capabilities");
@@ -240,6 +243,15 @@ pub(super) fn check_capability_list(block: YamlNode<'_, '_>, notes: &mut Finding
         .copied()
         .filter(|name| !listed.iter().any(|(listed, _)| listed == name))
         .collect();
+    let (optional, missing): (Vec<&str>, Vec<&str>) =
+        missing.into_iter().partition(|name| *name == FOREIGN_CALL);
+    if !optional.is_empty() {
+        let message = format!(
+            "allowed_capabilities: without {FOREIGN_CALL} the module checks all signatures itself: a token that a \
+             worker sees for the first time costs 1 ms more"
+        );
+        notes.warning(block.start(), message);
+    }
     if !missing.is_empty() {
         let message = format!(
             "allowed_capabilities: missing {}: requests may pass unchecked, or the module does not load; copy the \

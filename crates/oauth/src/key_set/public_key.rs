@@ -41,6 +41,18 @@ impl PublicKey {
         Some(key)
     }
 
+    /// The key as SubjectPublicKeyInfo in DER (RFC 5280 section 4.1), if hosts check its signatures.
+    pub(super) fn der(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Rs256(key) => key.public_key().to_der().ok(),
+            Self::Rs384(key) => key.public_key().to_der().ok(),
+            Self::Rs512(key) => key.public_key().to_der().ok(),
+            Self::Es256(key) => key.public_key().to_der().ok(),
+            Self::Es384(key) => key.public_key().to_der().ok(),
+            Self::Ps256(_) | Self::Ps384(_) | Self::Ps512(_) | Self::EdDsa(_) => None,
+        }
+    }
+
     /// Whether the key made the signature of a text.
     pub(super) fn has_signed(&self, text: &[u8], signature: &[u8]) -> bool {
         match self {

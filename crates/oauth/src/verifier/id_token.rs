@@ -11,6 +11,7 @@ use crate::bearer::{BearerToken, Unverified};
 use crate::claims::{ClaimPath, ClaimSource, text};
 use crate::client_network::ClientNetwork;
 use crate::error::TokenError;
+use crate::host_check::HostCheck;
 use crate::issuer::{IssuerId, JwksCache, TrustedIssuer};
 use base::secret::Secret;
 use base::time::UnixTime;
@@ -91,7 +92,8 @@ impl Verifier {
             return Err(TokenError::Algorithm);
         }
         let verified = check_claims(&unverified.claims, issuer, answer, now)?;
-        match is_signed(&token, &unverified, (keys, &mut self.failed), now)? {
+        let checks = (keys, &mut self.failed, self.host);
+        match is_signed(&token, &unverified, checks, now)? {
             true => Ok(IdVerification::Verified(verified)),
             false => Ok(IdVerification::PendingFetch(PendingFetch::Keys(id))),
         }
@@ -103,7 +105,7 @@ impl Verifier {
 pub(super) fn is_signed(
     token: &BearerToken<'_>,
     unverified: &Unverified,
-    (keys, failed): (&mut JwksCache, &mut FailedChecks),
+    (keys, failed, host): (&mut JwksCache, &mut FailedChecks, Option<HostCheck>),
     now: UnixTime,
 ) -> Result<bool, TokenError> {
     let key_id = unverified.key_id.as_deref();
@@ -114,7 +116,7 @@ pub(super) fn is_signed(
     let client = ClientNetwork::UNKNOWN;
     failed.check(client, now)?;
     let set = keys.current(now).ok_or(TokenError::KeysUnavailable)?;
-    match set.verify(token.secret(), unverified.algorithm, key_id, None) {
+    match set.verify(token.secret(), unverified.algorithm, key_id, None, host) {
         true => Ok(true),
         false => {
             failed.note(client, set.check_us(unverified.algorithm, key_id));

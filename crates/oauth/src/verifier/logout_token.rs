@@ -69,7 +69,8 @@ impl Verifier {
             return Err(TokenError::Algorithm);
         }
         let verified = check_claims(&unverified.claims, issuer, &client_id, now)?;
-        let verification = match is_signed(&token, &unverified, (keys, &mut self.failed), now)? {
+        let checks = (keys, &mut self.failed, self.host);
+        let verification = match is_signed(&token, &unverified, checks, now)? {
             true => LogoutVerification::Verified(verified),
             false => LogoutVerification::PendingFetch(PendingFetch::Keys(id)),
         };

@@ -5,6 +5,7 @@ use super::failed_checks::FailedChecks;
 use crate::bearer::{BearerToken, Jwt};
 use crate::client_network::ClientNetwork;
 use crate::error::TokenError;
+use crate::host_check::HostCheck;
 use crate::issuer::{IssuerId, JwksCache, Signatures, TrustedIssuer};
 use base::time::UnixTime;
 
@@ -23,7 +24,7 @@ pub(super) fn verify_signature(
     token: &BearerToken<'_>,
     jwt: Jwt,
     (issuer, id): (&TrustedIssuer, IssuerId),
-    (signatures, keys): (&Signatures, &mut JwksCache),
+    (signatures, keys, host): (&Signatures, &mut JwksCache, Option<HostCheck>),
     (client, failed): (Option<ClientNetwork>, &mut FailedChecks),
     now: UnixTime,
 ) -> Result<Checked, TokenError> {
@@ -45,6 +46,7 @@ pub(super) fn verify_signature(
         unverified.algorithm,
         key_id,
         verified.tenant(),
+        host,
     ) {
         failed.note(client, set.check_us(unverified.algorithm, key_id));
         return Err(TokenError::Signature);

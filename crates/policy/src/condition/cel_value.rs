@@ -1,5 +1,6 @@
 //! The values of conditions. Copies share their content.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::ops::Deref;
@@ -54,6 +55,19 @@ impl Deref for CelText<'_> {
     }
 }
 
+impl<'a> CelText<'a> {
+    /// A text, borrowed or new.
+    pub(super) fn of(text: Cow<'a, str>, budget: &Budget) -> Result<Self, Stop> {
+        match text {
+            Cow::Borrowed(text) => Ok(Self::Lent(text)),
+            Cow::Owned(text) => {
+                budget.bytes(text.len())?;
+                Ok(Self::Made(text.into()))
+            }
+        }
+    }
+}
+
 impl<'a> CelValue<'a> {
     /// A borrowed text.
     pub(super) fn lent(text: &'a str) -> Self {
@@ -69,6 +83,18 @@ impl<'a> CelValue<'a> {
     /// A new list.
     pub(super) fn list(values: Vec<Self>) -> Self {
         Self::List(Rc::new(values))
+    }
+
+    /// The members of an object in JSON. The last one of a name counts, as in most readers of JSON: bodies with a
+    /// repeated key are refused before.
+    pub(super) fn of_members(texts: Vec<(CelText<'a>, Self)>) -> Self {
+        let others = Vec::new();
+        let mut map = CelMap { texts, others };
+        map.sort();
+        map.texts.reverse();
+        map.texts.dedup_by(|(one, _), (two, _)| **one == **two);
+        map.texts.reverse();
+        Self::Map(Rc::new(map))
     }
 
     /// Reads JSON. Whole numbers become `int`.
@@ -351,19 +377,14 @@ impl<'de> Visitor<'de> for JsonReader<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<CelValue<'de>, A::Error> {
         self.spend(CONTAINER_BYTES)?;
-        let mut map = CelMap::default();
+        let mut texts = Vec::new();
         while let Some(key) = members.next_key_seed(self)? {
             self.spend(VALUE_BYTES.saturating_mul(2))?;
             let value = members.next_value_seed(self)?;
             if let CelValue::Text(key) = key {
-                map.texts.push((key, value));
+                texts.push((key, value));
             }
         }
-        map.sort();
-        // The last one counts, as in most readers of JSON. Bodies with a repeated key are refused before.
-        map.texts.reverse();
-        map.texts.dedup_by(|(one, _), (two, _)| **one == **two);
-        map.texts.reverse();
-        Ok(CelValue::Map(Rc::new(map)))
+        Ok(CelValue::of_members(texts))
     }
 }

@@ -1,15 +1,19 @@
-//! The arguments that a condition reads, by their names.
+//! The arguments that a condition reads, by their names. All others are skipped.
 //!
 //! A condition reads `args.amount`. A server that ignores case may read `AMOUNT`, which the condition did
 //! not read. So an argument whose name folds to one that the condition reads must have the same spelling.
 
-use std::collections::{BTreeMap, HashSet};
+mod reading;
+
+use std::collections::BTreeMap;
 
 use cel::IdedExpr;
 use cel::common::ast::{ComprehensionExpr, EntryExpr, Expr, LiteralValue, operators};
 
-use super::Misspelled;
-use base::json::tree::{Node, Value};
+use self::reading::ArgumentReading;
+use super::budget::Budget;
+use super::cel_value::CelValue;
+use super::{ConditionRefusal, Misspelled};
 use mcp::argument_names::fold;
 
 /// The names that a condition reads.
@@ -27,6 +31,10 @@ struct Names {
     children: BTreeMap<String, (Vec<String>, Self)>,
     /// Whether it reads names that are known only when it is evaluated.
     is_open: bool,
+    /// Whether it reads the whole value, and not only what is below it.
+    is_whole: bool,
+    /// Whether a macro goes over it. If it is an object, the macro reads all its keys.
+    is_range: bool,
 }
 
 /// The keys on the way from `args` to a value. Elements of lists have none.
@@ -40,42 +48,44 @@ impl JudgedArguments {
         names
     }
 
-    /// Refuses arguments that a server could read instead of those that the condition reads.
-    pub(super) fn check(&self, arguments: &Node) -> Result<(), Misspelled> {
-        self.args.check(arguments)?;
-        match self.anywhere.is_empty() {
-            true => Ok(()),
-            false => self.check_anywhere(arguments),
-        }
+    /// Reads what the condition reads of the arguments: a JSON object that was read strictly. Text behind the object is
+    /// not read.
+    ///
+    /// # Errors
+    ///
+    /// A server could read other arguments instead, or the arguments are more than the budget.
+    pub(super) fn read<'a>(
+        &self,
+        arguments: &'a [u8],
+        budget: &Budget,
+    ) -> Result<CelValue<'a>, ConditionRefusal> {
+        ArgumentReading::new(self, arguments, budget).read()
     }
 
-    fn check_anywhere(&self, node: &Node) -> Result<(), Misspelled> {
-        match &node.value {
-            Value::Array(elements) => elements
-                .iter()
-                .try_for_each(|element| self.check_anywhere(&element.node)),
-            Value::Object(members) => members.iter().try_for_each(|member| {
-                if let Some(spellings) = self.anywhere.get(&*fold(&member.key)) {
-                    spelled_like(spellings, &member.key)?;
-                }
-                self.check_anywhere(&member.node)
-            }),
-            _ => Ok(()),
-        }
-    }
-
+    /// Visits an expression whose value is read.
     fn visit<'e>(
         &mut self,
         expression: &'e IdedExpr,
         variables: &mut Vec<(&'e str, Option<Path>)>,
     ) {
-        if let Some(path) = path(expression, variables) {
-            self.names_at(&path);
+        // `has(args.amount)` reads no value.
+        let is_value = !matches!(&expression.expr, Expr::Select(select) if select.test);
+        if let Some(path) = path(expression, variables).filter(|_| is_value) {
+            self.names_at(&path).is_whole = true;
         }
+        self.parts(expression, variables);
+    }
+
+    /// Visits the parts of an expression.
+    fn parts<'e>(
+        &mut self,
+        expression: &'e IdedExpr,
+        variables: &mut Vec<(&'e str, Option<Path>)>,
+    ) {
         match &expression.expr {
             Expr::Select(select) => {
                 self.field(&select.operand, &select.field, variables);
-                self.visit(&select.operand, variables);
+                self.container(&select.operand, variables);
             }
             Expr::Call(call) => {
                 let arguments: Vec<&IdedExpr> = call
@@ -89,14 +99,29 @@ impl JudgedArguments {
                         operators::INDEX | operators::OPT_INDEX | operators::OPT_SELECT,
                         [container, key],
                     )
-                    | (operators::IN, [key, container]) => match text(key) {
-                        Some(name) => self.field(container, name, variables),
-                        None => self.open(container, variables),
-                    },
-                    _ => {}
-                }
-                for argument in arguments {
-                    self.visit(argument, variables);
+                    | (operators::IN, [key, container]) => {
+                        let is_known = match text(key) {
+                            Some(name) => {
+                                self.field(container, name, variables);
+                                // In a list, `in` compares each element.
+                                call.func_name != operators::IN || is_args(container, variables)
+                            }
+                            None => {
+                                self.open(container, variables);
+                                call.func_name != operators::IN && is_number(key)
+                            }
+                        };
+                        match is_known {
+                            true => self.container(container, variables),
+                            false => self.visit(container, variables),
+                        }
+                        self.visit(key, variables);
+                    }
+                    _ => {
+                        for argument in arguments {
+                            self.visit(argument, variables);
+                        }
+                    }
                 }
             }
             Expr::List(list) => {
@@ -122,10 +147,15 @@ impl JudgedArguments {
         inner: &'e ComprehensionExpr,
         variables: &mut Vec<(&'e str, Option<Path>)>,
     ) {
-        self.visit(&inner.iter_range, variables);
+        match names_a_member(&inner.iter_range) {
+            true => self.container(&inner.iter_range, variables),
+            // An element of a list, which may be an object.
+            false => self.visit(&inner.iter_range, variables),
+        }
         self.visit(&inner.accu_init, variables);
-        // For a map these are its keys, which can be any.
-        self.open(&inner.iter_range, variables);
+        if let Some(path) = path(&inner.iter_range, variables) {
+            self.names_at(&path).is_range = true;
+        }
         let element = path(&inner.iter_range, variables);
         let outer = variables.len();
         variables.push((&inner.iter_var, element.clone()));
@@ -135,6 +165,18 @@ impl JudgedArguments {
             self.visit(part, variables);
         }
         variables.truncate(outer);
+    }
+
+    /// Visits a value of which only members or elements are read here.
+    fn container<'e>(
+        &mut self,
+        expression: &'e IdedExpr,
+        variables: &mut Vec<(&'e str, Option<Path>)>,
+    ) {
+        if let Some(path) = path(expression, variables) {
+            self.names_at(&path);
+        }
+        self.parts(expression, variables);
     }
 
     /// Notes that a member of a value is read.
@@ -170,28 +212,23 @@ impl JudgedArguments {
 }
 
 impl Names {
-    fn check(&self, node: &Node) -> Result<(), Misspelled> {
-        match &node.value {
-            Value::Array(elements) => elements
-                .iter()
-                .try_for_each(|element| self.check(&element.node)),
-            Value::Object(members) => {
-                let mut known = HashSet::new();
-                for member in members {
-                    let folded = fold(&member.key);
-                    if let Some((spellings, below)) = self.children.get(&*folded) {
-                        spelled_like(spellings, &member.key)?;
-                        below.check(&member.node)?;
-                    } else if let Some((spellings, _)) = self.begins_path(&member.key) {
-                        return Err(Misspelled::of(spellings));
-                    }
-                    if self.is_open && !known.insert(folded) {
-                        return Err(Misspelled::Alike);
-                    }
-                }
-                Ok(())
-            }
-            _ => Ok(()),
+    /// Whether keys below must be looked at.
+    fn looks_below(&self) -> bool {
+        self.is_open || self.is_range || !self.children.is_empty()
+    }
+
+    /// What the condition reads below a key.
+    fn child(&self, key: &str) -> Result<Option<&Self>, Misspelled> {
+        // Most keys fold to themselves, and are no paths.
+        let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        if key.bytes().all(is_plain) {
+            let child = self.children.get(key);
+            return child.map_or(Ok(None), |child| child_spelled_like(child, key).map(Some));
+        }
+        match (self.children.get(&*fold(key)), self.begins_path(key)) {
+            (Some(child), _) => child_spelled_like(child, key).map(Some),
+            (None, Some((spellings, _))) => Err(Misspelled::of(spellings)),
+            (None, None) => Ok(None),
         }
     }
 
@@ -211,6 +248,13 @@ impl Misspelled {
     fn of(spellings: &[String]) -> Self {
         Self::Otherwise(spellings.first().cloned().unwrap_or_default())
     }
+}
+
+fn child_spelled_like<'n>(
+    (spellings, below): &'n (Vec<String>, Names),
+    key: &str,
+) -> Result<&'n Names, Misspelled> {
+    spelled_like(spellings, key).map(|()| below)
 }
 
 fn spelled_like(spellings: &[String], key: &str) -> Result<(), Misspelled> {
@@ -255,6 +299,27 @@ fn is_trusted(expression: &IdedExpr) -> bool {
     }
 }
 
+/// Whether an expression is the variable `args`.
+fn is_args(expression: &IdedExpr, variables: &[(&str, Option<Path>)]) -> bool {
+    matches!(expression.expr, Expr::Ident(_)) && path(expression, variables) == Some(Path::new())
+}
+
+/// Whether an expression names a member, and no element of a list.
+fn names_a_member(expression: &IdedExpr) -> bool {
+    match &expression.expr {
+        Expr::Call(call) => call.args.get(1).and_then(text).is_some(),
+        _ => true,
+    }
+}
+
+/// Whether a key is a number of the policy: the index of a list.
+fn is_number(expression: &IdedExpr) -> bool {
+    let Expr::Literal(literal) = &expression.expr else {
+        return false;
+    };
+    matches!(literal, LiteralValue::Int(_) | LiteralValue::UInt(_))
+}
+
 fn text(expression: &IdedExpr) -> Option<&str> {
     match &expression.expr {
         Expr::Literal(LiteralValue::String(text)) => Some(text.inner()),
@@ -264,11 +329,15 @@ fn text(expression: &IdedExpr) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Condition, Misspelled};
+    use super::super::{Condition, ConditionRefusal, Misspelled};
+    use oauth::Identity;
 
     fn check(expression: &str, arguments: &str) -> Result<(), Misspelled> {
         let condition = Condition::compile(expression).unwrap();
-        condition.check_spelling(arguments.as_bytes())
+        match condition.check(arguments.as_bytes(), Identity::anonymous(), "x") {
+            Err(ConditionRefusal::Misspelled(error)) => Err(error),
+            _ => Ok(()),
+        }
     }
 
     #[test]
