@@ -8,7 +8,7 @@ fn read(protocol: &DecisionProtocol, body: &str) -> Result<OutsideAnswer, Decisi
 }
 
 #[test]
-fn only_a_boolean_decides() {
+fn d1_only_a_boolean_decides() {
     for (body, expected) in [
         (r#"{"decision":true}"#, Some(true)),
         (r#"{"decision":false}"#, Some(false)),
@@ -123,7 +123,7 @@ fn reasons_are_texts_or_objects_of_texts_and_are_bounded() {
 }
 
 #[test]
-fn a_batch_has_one_decision_for_each_question() {
+fn d1_a_batch_has_one_decision_for_each_question() {
     let read = |body: &str| {
         let answers = answer::read_all(body.as_bytes(), 2);
         answers.map(|all| all.iter().map(|one| one.is_allowed).collect::<Vec<_>>())
@@ -147,7 +147,7 @@ fn a_batch_has_one_decision_for_each_question() {
 }
 
 #[test]
-fn every_status_but_200_is_a_fault() {
+fn d1_every_status_but_200_is_a_fault() {
     let of = |status| {
         let body = br#"{"decision":true}"#.to_vec();
         body_of(Some(&HttpResponse { status, body })).map(drop)

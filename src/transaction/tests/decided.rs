@@ -162,7 +162,7 @@ fn the_user_and_the_log_have_reasons_of_their_own() {
 }
 
 #[test]
-fn every_fault_refuses_with_retry_after() {
+fn d1_every_fault_refuses_with_retry_after() {
     let policy = deciding(authzen(), json!({}));
     let large = format!(r#"{{"decision":true,"x":"{}"}}"#, "x".repeat(70_000));
     for (answer, reason) in [
@@ -210,7 +210,7 @@ fn every_fault_refuses_with_retry_after() {
 }
 
 #[test]
-fn other_spellings_of_a_chosen_argument_are_refused() {
+fn d2_other_spellings_of_a_chosen_argument_are_refused() {
     let policy = deciding(authzen(), json!({}));
     for arguments in [
         r#"{"amount":5,"AMOUNT":5000}"#,
@@ -369,7 +369,7 @@ fn prompts_resources_and_completions_are_decided_about_and_the_server_itself_is_
 }
 
 #[test]
-fn a_view_does_not_lift_what_the_decision_point_says_about_the_own_roles() {
+fn d4_a_view_does_not_lift_what_the_decision_point_says_about_the_own_roles() {
     let policy = deciding(authzen(), json!({}));
     let request = call("crm.get", "{}").with("x-view-as", "role:trainee");
     let (outcome, calls) = decide(&policy, &request, &[allowed(), denied()]);
@@ -490,7 +490,7 @@ fn an_obligation_to_redact_hides_fields_of_the_result() {
 }
 
 #[test]
-fn an_obligation_to_redact_holds_for_the_task_and_the_rest_of_a_stream() {
+fn d3_an_obligation_to_redact_holds_for_the_task_and_the_rest_of_a_stream() {
     let policy = deciding(authzen(), json!({}));
     let obliged = [obliged(&json!({"redact": ["ssn"]}))];
     let secrets = secrets(&policy);
