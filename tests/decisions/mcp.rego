@@ -5,6 +5,7 @@ default allow := false
 
 allow if {
 	"manager" in input.subject.properties.roles
+	is_number(input.context.arguments.amount)
 	input.context.arguments.amount <= 50
 }
 
