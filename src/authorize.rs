@@ -12,7 +12,7 @@ use crate::decision::Evidence;
 use mcp::method::List;
 use oauth::Identity;
 use policy::{
-    ConditionError, ConditionRefusal, Grant, Misspelled, NotOwned, Operation, Pattern, Policy,
+    ConditionError, ConditionRefusal, Grant, Misspelled, NotOwned, Operation, PatternList, Policy,
     Role, is_plain_uri,
 };
 
@@ -126,12 +126,13 @@ impl<'a> Target<'a> {
         }
     }
 
-    fn grants(self, role: &Role) -> &[Grant] {
+    /// The permissions of a role that could allow it.
+    fn grants(self, role: &Role) -> Option<&PatternList<Grant>> {
         match self {
-            Self::Server => &[],
-            Self::Tool(_) => &role.tools,
-            Self::Prompt(_) => &role.prompts,
-            Self::Resource(_) | Self::ResourceTemplate(_) => &role.resources,
+            Self::Server => None,
+            Self::Tool(_) => Some(&role.tools),
+            Self::Prompt(_) => Some(&role.prompts),
+            Self::Resource(_) | Self::ResourceTemplate(_) => Some(&role.resources),
         }
     }
 }
@@ -147,10 +148,7 @@ pub fn operations<'p>(
         Target::Prompt(name) => (&policy.prompts, name),
         Target::Server | Target::Resource(_) | Target::ResourceTemplate(_) => return Vec::new(),
     };
-    operations
-        .iter()
-        .filter(|operation| operation.pattern.matches(name, identity))
-        .collect()
+    operations.matching(name, identity).collect()
 }
 
 /// Decides. `arguments` start with the object that the server will read, which was read strictly. Without them, as for
@@ -273,8 +271,8 @@ pub fn is_for_anonymous(policy: &Policy, identity: &Identity, target: Target<'_>
 /// Whether a role allows a target and does not deny it.
 pub fn is_for_a_role(policy: &Policy, identity: &Identity, target: Target<'_>) -> bool {
     let denied = |role: &Role| {
-        let mut denials = role.deny.iter();
-        denials.any(|grant| grant.pattern.matches(target.name(), identity))
+        let mut denials = role.deny.matching(target.name(), identity);
+        denials.next().is_some()
     };
     let allows = |role: &Role| granted(role, identity, target).is_some() && !denied(role);
     let by_everybodys = policy.roles.get("*").is_some_and(denied);
@@ -320,8 +318,8 @@ fn allowed(policy: &Policy, identity: &Identity, target: Target<'_>) -> Result<E
         .iter()
         .map(|(_, role)| *role)
         .chain(everybodys)
-        .flat_map(|role| &role.deny);
-    if let Some(grant) = denials.find(|grant| grant.pattern.matches(target.name(), identity)) {
+        .flat_map(|role| role.deny.matching(target.name(), identity));
+    if let Some(grant) = denials.next() {
         let rule = format!("roles.{}.deny", grant.role);
         let pattern = grant.pattern.written().to_owned();
         return Err(Denial::Denied { rule, pattern });
@@ -374,14 +372,14 @@ fn for_anonymous<'p>(
 }
 
 fn granted<'p>(role: &'p Role, identity: &Identity, target: Target<'_>) -> Option<&'p Grant> {
-    let covers = |pattern: &Pattern| match target {
-        Target::ResourceTemplate(template) => pattern.may_cover_template(template, identity),
-        _ => pattern.matches(target.name(), identity),
-    };
-    target
-        .grants(role)
-        .iter()
-        .find(|grant| covers(&grant.pattern))
+    let grants = target.grants(role)?;
+    match target {
+        Target::ResourceTemplate(template) => {
+            let covers = |grant: &&Grant| grant.pattern.may_cover_template(template, identity);
+            grants.iter().find(covers)
+        }
+        _ => grants.matching(target.name(), identity).next(),
+    }
 }
 
 /// The scopes of the operations, and those of the policy unless anonymous callers may use the target.

@@ -16,7 +16,7 @@ use super::known_tools::KnownTools;
 use super::local::compile_local;
 use super::metadata::check_metadata;
 use super::param_headers::compile_param_headers;
-use super::pattern::Pattern;
+use super::pattern::{Pattern, PatternList};
 use super::resource::parse_resource;
 use super::resources::compile_resources;
 use super::results::compile_results;
@@ -188,7 +188,7 @@ fn compile_operations(
     has_organization: bool,
     names: &mut NameTable,
     errors: &mut Errors,
-) -> Vec<Operation> {
+) -> PatternList<Operation> {
     let mut compiled = Vec::new();
     for (name, operation) in operations {
         let path = format!("{section}.{name}");
@@ -240,7 +240,7 @@ fn compile_operations(
             std::cmp::Reverse(pattern.written().len()),
         )
     });
-    compiled
+    compiled.into()
 }
 
 /// The text for the model if the condition does not hold.

@@ -1,16 +1,26 @@
 //! The tools that a policy names, for any caller.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::pattern::{Pattern, matches};
+use super::pattern::{HasPattern, Pattern, PatternList};
 use super::{Operation, Role};
+use oauth::Identity;
 
 /// Names and patterns of tools anywhere in a policy.
 #[derive(Debug, Default)]
 pub struct KnownTools {
     names: HashSet<String>,
-    /// The parts between the stars.
-    patterns: Vec<Vec<String>>,
+    /// Those with wildcards, each once.
+    patterns: PatternList<KnownPattern>,
+}
+
+#[derive(Debug)]
+struct KnownPattern(Pattern);
+
+impl HasPattern for KnownPattern {
+    fn pattern(&self) -> &Pattern {
+        &self.0
+    }
 }
 
 impl KnownTools {
@@ -24,25 +34,30 @@ impl KnownTools {
             .chain(anonymous)
             .flat_map(|role| role.tools.iter().chain(&role.deny));
         let patterns = grants.map(|grant| &grant.pattern);
-        let mut known = Self::default();
-        for pattern in patterns.chain(tools.iter().map(|tool| &tool.pattern)) {
-            known.add(pattern);
-        }
-        known
+        Self::named(patterns.chain(tools.iter().map(|tool| &tool.pattern)))
     }
 
-    fn add(&mut self, pattern: &Pattern) {
-        let written = pattern.written();
-        let names_nothing = written.chars().all(|character| character == '*');
-        // `deny` lists resources too.
-        if names_nothing || written.contains("://") {
-            return;
+    fn named<'p>(patterns: impl Iterator<Item = &'p Pattern>) -> Self {
+        let (mut names, mut with_wildcards) = (HashSet::new(), BTreeSet::new());
+        for pattern in patterns {
+            let written = pattern.written();
+            let names_nothing = written.chars().all(|character| character == '*');
+            // `deny` lists resources too.
+            if names_nothing || written.contains("://") {
+                continue;
+            }
+            match written.contains('*') {
+                true => drop(with_wildcards.insert(written)),
+                false => drop(names.insert(written.to_owned())),
+            }
         }
-        let parts: Vec<String> = written.split('*').map(str::to_owned).collect();
-        if parts.len() == 1 {
-            self.names.insert(written.to_owned());
-        } else if !self.patterns.contains(&parts) {
-            self.patterns.push(parts);
+        let patterns = with_wildcards
+            .into_iter()
+            .map(Pattern::name)
+            .map(KnownPattern);
+        Self {
+            names,
+            patterns: patterns.collect::<Vec<_>>().into(),
         }
     }
 
@@ -56,7 +71,12 @@ impl KnownTools {
     pub fn contains(&self, name: &str) -> bool {
         let is_word = || !name.chars().skip(1).any(|letter| !letter.is_lowercase());
         self.names.contains(name)
-            || !is_word() && self.patterns.iter().any(|parts| matches(parts, name))
+            || !is_word()
+                && self
+                    .patterns
+                    .matching(name, Identity::anonymous())
+                    .next()
+                    .is_some()
     }
 }
 
@@ -66,10 +86,9 @@ mod tests {
 
     #[test]
     fn b37_a_pattern_does_not_stand_for_words() {
-        let mut known = KnownTools::default();
-        for written in ["purge", "get*", "crm.*", "*", "**", "crm://vault/*"] {
-            known.add(&Pattern::name(written));
-        }
+        let written = ["purge", "get*", "crm.*", "*", "**", "crm://vault/*"];
+        let patterns = written.map(Pattern::name);
+        let known = KnownTools::named(patterns.iter());
         for name in ["purge", "get_x", "getX", "crm.get", "crm."] {
             assert!(known.contains(name), "{name}");
         }

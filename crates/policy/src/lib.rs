@@ -63,7 +63,7 @@ pub use metadata::Metadata;
 pub use origins::Origins;
 pub use own_tools::OwnTool;
 pub use owner::{NamedOwner, NotOwned};
-pub use pattern::Pattern;
+pub use pattern::{HasPattern, Pattern, PatternList};
 pub use plain::is_plain_uri;
 pub use policies::Policies;
 pub use resources::ResourceRule;
@@ -116,7 +116,7 @@ pub struct Policy {
     /// The general argument rules. Rules of an operation precede them.
     arguments: HashMap<NameId, ArgumentRule>,
     /// Conditions for tools, the most specific first.
-    pub tools: Vec<Operation>,
+    pub tools: PatternList<Operation>,
     /// The connections of users.
     pub connections: Vec<Connection>,
     /// The sign-ins on pages, by issuer.
@@ -128,7 +128,7 @@ pub struct Policy {
     /// The rule for a listed tool that differs from its pin.
     pub broken_pin: BrokenPin,
     /// Conditions for prompts, the most specific first.
-    pub prompts: Vec<Operation>,
+    pub prompts: PatternList<Operation>,
     /// Conditions for resources. All that match a resource apply.
     pub resources: Vec<ResourceRule>,
     /// Rules for results.
@@ -198,6 +198,12 @@ pub struct Operation {
     pub param_headers: Vec<ParamHeader>,
     /// Argument rules, with the name as written.
     pub arguments: Vec<(NameId, String, ArgumentRule)>,
+}
+
+impl HasPattern for Operation {
+    fn pattern(&self) -> &Pattern {
+        &self.pattern
+    }
 }
 
 impl Operation {
@@ -271,10 +277,8 @@ impl Policy {
 
     /// The pin of a tool, from the most specific rule with one.
     pub fn pin(&self, tool: &str) -> Option<PinRule> {
-        let pinned = self.tools.iter().filter(|operation| {
-            // Placeholders are for resources only.
-            operation.pattern.matches(tool, Identity::anonymous())
-        });
+        // Placeholders are for resources only.
+        let pinned = self.tools.matching(tool, Identity::anonymous());
         pinned.filter_map(|operation| operation.pin).next()
     }
 

@@ -1,15 +1,29 @@
 //! Names with wildcards.
 
+mod list;
+
+use std::borrow::Cow;
+
 use oauth::Identity;
+
+pub use self::list::{HasPattern, PatternList};
 
 /// A name, or a pattern. `*` matches any run of characters. `{user}` and `{organization}` match the
 /// caller's own value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
     written: String,
-    /// The parts between the stars. One part: an exact name.
-    parts: Vec<Vec<Piece>>,
+    parts: Parts,
     denies: bool,
+}
+
+/// The parts between the stars. One part: an exact name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Parts {
+    /// The same for all callers.
+    Plain(Vec<String>),
+    /// With placeholders.
+    OfCaller(Vec<Vec<Piece>>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,19 +36,23 @@ enum Piece {
 impl Pattern {
     /// A pattern with wildcards only.
     pub fn name(written: &str) -> Self {
-        let literal = |part: &str| vec![Piece::Literal(part.to_owned())];
         Self {
             written: written.to_owned(),
-            parts: written.split('*').map(literal).collect(),
+            parts: Parts::Plain(written.split('*').map(str::to_owned).collect()),
             denies: false,
         }
     }
 
     /// A pattern with wildcards and placeholders, for resource URIs.
     pub fn uri(written: &str) -> Self {
+        let parts: Vec<Vec<Piece>> = written.split('*').map(pieces).collect();
+        let is_literal = |piece: &Piece| matches!(piece, Piece::Literal(_));
+        if parts.iter().flatten().all(is_literal) {
+            return Self::name(written);
+        }
         Self {
             written: written.to_owned(),
-            parts: written.split('*').map(pieces).collect(),
+            parts: Parts::OfCaller(parts),
             denies: false,
         }
     }
@@ -55,7 +73,21 @@ impl Pattern {
 
     /// Whether it matches exactly one name.
     pub fn is_exact(&self) -> bool {
-        self.parts.len() == 1
+        match &self.parts {
+            Parts::Plain(parts) => parts.len() == 1,
+            Parts::OfCaller(parts) => parts.len() == 1,
+        }
+    }
+
+    /// The text that all matching names start with, for all callers.
+    fn start(&self) -> &str {
+        match &self.parts {
+            Parts::Plain(parts) => parts.first().map_or("", String::as_str),
+            Parts::OfCaller(parts) => match parts.first().and_then(|part| part.first()) {
+                Some(Piece::Literal(text)) => text,
+                _ => "",
+            },
+        }
     }
 
     /// Whether `name` matches, for this caller. A placeholder without a value, or with a value that could
@@ -80,9 +112,13 @@ impl Pattern {
         of_caller.is_some_and(|own| overlap(own.as_bytes(), globs.as_bytes()))
     }
 
-    fn resolve(&self, identity: &Identity) -> Option<Vec<String>> {
-        let mut parts = Vec::with_capacity(self.parts.len());
-        for pieces in &self.parts {
+    fn resolve(&self, identity: &Identity) -> Option<Cow<'_, [String]>> {
+        let of_caller = match &self.parts {
+            Parts::Plain(parts) => return Some(Cow::Borrowed(parts)),
+            Parts::OfCaller(parts) => parts,
+        };
+        let mut parts = Vec::with_capacity(of_caller.len());
+        for pieces in of_caller {
             let mut part = String::new();
             for piece in pieces {
                 match piece.text(identity) {
@@ -93,7 +129,7 @@ impl Pattern {
             }
             parts.push(part);
         }
-        Some(parts)
+        Some(Cow::Owned(parts))
     }
 
     /// Whether a name can match both, as far as known without a caller.

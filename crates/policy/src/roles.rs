@@ -4,20 +4,20 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::document::{AnonymousDocument, RoleDocument};
 use super::error::{Errors, PolicyError, unknown};
-use super::pattern::Pattern;
+use super::pattern::{HasPattern, Pattern, PatternList};
 use super::view::ViewGrants;
 
 /// The permissions of a role, with those of the roles that it extends.
 #[derive(Debug, Default)]
 pub struct Role {
     /// Tools.
-    pub tools: Vec<Grant>,
+    pub tools: PatternList<Grant>,
     /// Prompts.
-    pub prompts: Vec<Grant>,
+    pub prompts: PatternList<Grant>,
     /// Resources.
-    pub resources: Vec<Grant>,
+    pub resources: PatternList<Grant>,
     /// Denials. They win over all permissions.
-    pub deny: Vec<Grant>,
+    pub deny: PatternList<Grant>,
     /// The roles and test users that its callers may act as.
     pub view_as: ViewGrants,
 }
@@ -31,6 +31,12 @@ pub struct Grant {
     pub role: String,
 }
 
+impl HasPattern for Grant {
+    fn pattern(&self) -> &Pattern {
+        &self.pattern
+    }
+}
+
 pub(super) fn compile_roles(
     documents: &BTreeMap<String, RoleDocument>,
     errors: &mut Errors,
@@ -40,20 +46,27 @@ pub(super) fn compile_roles(
     check_patterns(documents, errors);
     let mut roles = HashMap::new();
     for name in documents.keys() {
-        let mut role = Role::default();
+        let (mut tools, mut prompts) = (Vec::new(), Vec::new());
+        let (mut resources, mut deny) = (Vec::new(), Vec::new());
+        let mut view_as = ViewGrants::default();
         for from in with_extended(name, documents) {
             let Some(document) = documents.get(from) else {
                 continue;
             };
             let names = |written: &[String]| grants(written, from, Pattern::name);
-            role.tools.extend(names(&document.tools));
-            role.prompts.extend(names(&document.prompts));
-            role.resources
-                .extend(grants(&document.resources, from, Pattern::uri));
-            role.deny
-                .extend(grants(&document.deny, from, Pattern::denial));
-            role.view_as.extend(&document.view_as);
+            tools.extend(names(&document.tools));
+            prompts.extend(names(&document.prompts));
+            resources.extend(grants(&document.resources, from, Pattern::uri));
+            deny.extend(grants(&document.deny, from, Pattern::denial));
+            view_as.extend(&document.view_as);
         }
+        let role = Role {
+            tools: tools.into(),
+            prompts: prompts.into(),
+            resources: resources.into(),
+            deny: deny.into(),
+            view_as,
+        };
         roles.insert(name.clone(), role);
     }
     roles
@@ -77,9 +90,9 @@ pub(super) fn compile_anonymous(document: &AnonymousDocument, errors: &mut Error
         }
     }
     Role {
-        tools: grants(&document.tools, "anonymous", Pattern::name),
-        prompts: grants(&document.prompts, "anonymous", Pattern::name),
-        resources: grants(&document.resources, "anonymous", Pattern::uri),
+        tools: grants(&document.tools, "anonymous", Pattern::name).into(),
+        prompts: grants(&document.prompts, "anonymous", Pattern::name).into(),
+        resources: grants(&document.resources, "anonymous", Pattern::uri).into(),
         ..Role::default()
     }
 }

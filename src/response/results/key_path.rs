@@ -25,6 +25,8 @@ pub(super) struct KeyPath {
     steps: Vec<String>,
     /// The last key as one.
     last: String,
+    /// Texts of removed keys, whose memory is used again.
+    spare: Vec<String>,
 }
 
 impl KeyPath {
@@ -42,16 +44,31 @@ impl KeyPath {
 
     /// Adds the key of a member. Returns the number of keys in it.
     pub(super) fn push(&mut self, key: &str) -> usize {
-        self.last = fold(key).into_owned();
+        let folded = fold(key);
+        self.last.clear();
+        self.last.push_str(&folded);
         let before = self.steps.len();
-        self.steps.extend(steps(key));
+        if key
+            .bytes()
+            .any(|byte| matches!(byte, b'.' | b'/' | b'[' | b']'))
+        {
+            self.steps.extend(steps(key));
+        } else if !folded.is_empty() {
+            let mut step = self.spare.pop().unwrap_or_default();
+            step.push_str(&folded);
+            self.steps.push(step);
+        }
         self.steps.len().saturating_sub(before)
     }
 
     /// Removes them.
     pub(super) fn pop(&mut self, pushed: usize) {
-        let left = self.steps.len().saturating_sub(pushed);
-        self.steps.truncate(left);
+        for _ in 0..pushed {
+            if let Some(mut step) = self.steps.pop() {
+                step.clear();
+                self.spare.push(step);
+            }
+        }
     }
 
     /// Whether a field path leads to the last member.

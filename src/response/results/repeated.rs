@@ -162,9 +162,13 @@ impl Repeated {
 
     /// A key without the values. A key that is a plain word is a name, and not a value.
     fn key(&self, key: &str) -> Option<String> {
+        // A plain word has no other values in it.
+        if is_word(key) {
+            return None;
+        }
         match self.find(key, |value| !is_word(&value.text)) {
             Ok(found) => replace(key, found, |_| STARS.to_owned()),
-            Err(TooMuch) => (self.all.contains(key) && !is_word(key)).then(|| STARS.to_owned()),
+            Err(TooMuch) => self.all.contains(key).then(|| STARS.to_owned()),
         }
     }
 

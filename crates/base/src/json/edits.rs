@@ -6,7 +6,11 @@ use super::{Element, Span};
 
 /// Edits of one text. No two overlap: `Edits::add` decides which of two overlapping edits counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Edits(BTreeMap<(usize, usize), Edit>);
+pub struct Edits {
+    edits: BTreeMap<(usize, usize), Edit>,
+    /// The last end of an edit. Most questions are about values behind it.
+    end: usize,
+}
 
 /// The effect of the edits on a part of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +63,7 @@ impl Edits {
         if let Some(outer) = self.around(&span) {
             let is_same = outer == span;
             let key = (span.start, span.end);
-            if !is_same || matches!(self.0.get(&key), Some(Edit::Remove(_))) {
+            if !is_same || matches!(self.edits.get(&key), Some(Edit::Remove(_))) {
                 return;
             }
         }
@@ -68,36 +72,41 @@ impl Edits {
             if start < span.start || end > span.end {
                 edit = Edit::Write(Vec::new());
             }
-            self.0.remove(&(start, end));
+            self.edits.remove(&(start, end));
             span = span.start.min(start)..span.end.max(end);
         }
-        self.0.insert((span.start, span.end), edit);
+        self.end = self.end.max(span.end);
+        self.edits.insert((span.start, span.end), edit);
     }
 
     fn add_insertion(&mut self, at: usize, edit: Edit) {
         let inside = |(start, end): (usize, usize)| start < at && at < end;
-        let before = self.0.range(..(at, at)).next_back();
+        let before = self.edits.range(..(at, at)).next_back();
         if before.is_some_and(|(key, _)| inside(*key)) {
             return;
         }
-        match (self.0.get_mut(&(at, at)), edit) {
+        match (self.edits.get_mut(&(at, at)), edit) {
             (Some(Edit::Write(before)), Edit::Write(text)) => before.extend(text),
             (_, edit) => {
-                self.0.insert((at, at), edit);
+                self.end = self.end.max(at);
+                self.edits.insert((at, at), edit);
             }
         }
     }
 
     /// The span of the edit that replaces or removes the whole of `span`.
     fn around(&self, span: &Span) -> Option<Span> {
-        let last = self.0.range(..=(span.start, usize::MAX)).next_back();
+        if span.start >= self.end && !span.is_empty() {
+            return None;
+        }
+        let last = self.edits.range(..=(span.start, usize::MAX)).next_back();
         let (start, end) = *last?.0;
         (start < end && span.end <= end).then_some(start..end)
     }
 
     /// An edit that overlaps a span. An insertion at the span's start does not overlap it.
     fn part_of(&self, span: &Span) -> Option<(usize, usize)> {
-        let (start, end) = *self.0.range(..(span.end, 0)).next_back()?.0;
+        let (start, end) = *self.edits.range(..(span.end, 0)).next_back()?.0;
         let is_inside = start > span.start || start == span.start && end > start;
         (is_inside || end > span.start).then_some((start, end))
     }
@@ -106,7 +115,7 @@ impl Edits {
     pub fn fate(&self, span: &Span) -> Fate {
         match self.around(span) {
             None => Fate::Kept,
-            Some(around) => match self.0.get(&(around.start, around.end)) {
+            Some(around) => match self.edits.get(&(around.start, around.end)) {
                 Some(Edit::Write(_)) if around == *span => Fate::Replaced,
                 _ => Fate::Gone,
             },
@@ -115,7 +124,7 @@ impl Edits {
 
     /// Whether there are no edits.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.edits.is_empty()
     }
 
     /// The edited text. `None` without edits.
@@ -128,7 +137,7 @@ impl Edits {
         let mut out = Vec::with_capacity(part.len());
         let mut done = part.start;
         let mut removed = Removed::default();
-        for ((start, end), edit) in &self.0 {
+        for ((start, end), edit) in &self.edits {
             let (cut, with) = match edit {
                 Edit::Write(with) => (*start..*end, with.as_slice()),
                 Edit::Remove(element) => (removed.cut(element), &[][..]),
