@@ -344,6 +344,11 @@ impl Transaction {
         }
     }
 
+    /// Whether a decision point may be asked about the lists of the answer.
+    pub fn may_ask(&self) -> bool {
+        matches!(&self.phase, Phase::Passed(passed) if passed.answering.may_ask_about_lists())
+    }
+
     /// The effect to wait for before [`Self::response_body`] gets this part of the answer. `None`: it need not
     /// wait.
     pub fn response_asks(&mut self, body: &[u8], now: UnixTime) -> Option<Effect> {

@@ -71,6 +71,11 @@ impl Answering {
         }
     }
 
+    /// Whether a decision point filters the lists of this answer.
+    pub(crate) fn may_ask_about_lists(&self) -> bool {
+        self.points.is_some() && self.inspect.lists && self.policy.mode == Mode::Enforce
+    }
+
     /// The questions about the lists in this part of the answer, as [`Self::response_body`] will get it.
     pub(crate) fn questions_about_lists(
         &mut self,
@@ -78,7 +83,7 @@ impl Answering {
         now: UnixTime,
         record: &mut Record,
     ) -> Vec<ListQuestions> {
-        if self.points.is_none() || !self.inspect.lists || self.policy.mode != Mode::Enforce {
+        if !self.may_ask_about_lists() {
             return Vec::new();
         }
         if self.decisions.fault.is_some() {

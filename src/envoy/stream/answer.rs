@@ -131,13 +131,14 @@ impl Stream {
         let body = host_calls::buffer(BufferType::HttpResponseBody, size);
         let now = host_calls::now();
         // Without a timer no question is sent.
-        if self.shared.seen.has_timer(now.as_millis())
+        if transaction.may_ask()
+            && self.shared.seen.has_timer(now.as_millis())
             && let Some(effect) = transaction.response_asks(&body, now)
         {
             self.wait_for_answer(effect);
             return Action::Pause;
         }
-        let step = transaction.response_body(&body, host_calls::now());
+        let step = transaction.response_body(&body, now);
         self.response_step(&step)
     }
 
