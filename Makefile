@@ -10,6 +10,7 @@ CLIENTS := tests/clients
 OLD_PYTHON_SDK := .clients/python-v1
 FIELD := tests/field
 KUBERNETES := tests/kubernetes
+DECISIONS := tests/decisions
 KUBERNETES_TOOLS := .clients/kubernetes
 DEPLOY_TOOLS := tests/deploy
 PYTHON_SERVERS := .clients/servers
@@ -64,7 +65,7 @@ audit: $(DENY) ## known vulnerabilities; needs the advisory database from the ne
 unit:
 	cargo test --locked --workspace
 
-e2e: wasm setup playground $(OLD_ENVOY)/.installed $(OLD_PYTHON_SDK)/.installed $(CLIENTS)/node/node_modules/.installed $(PYTHON_SERVERS)/.installed $(FIELD)/node/node_modules/.installed $(KUBERNETES)/node_modules/.installed $(KUBERNETES_TOOLS)/.installed $(DEPLOY_TOOLS)/node_modules/.installed $(ETCD_BIN) $(PROMETHEUS_BIN) $(CHROMIUM_BIN) $(MDBOOK_BIN) conformance-server
+e2e: wasm setup playground $(OLD_ENVOY)/.installed $(OLD_PYTHON_SDK)/.installed $(CLIENTS)/node/node_modules/.installed $(PYTHON_SERVERS)/.installed $(FIELD)/node/node_modules/.installed $(DECISIONS)/node_modules/.installed $(KUBERNETES)/node_modules/.installed $(KUBERNETES_TOOLS)/.installed $(DEPLOY_TOOLS)/node_modules/.installed $(ETCD_BIN) $(PROMETHEUS_BIN) $(CHROMIUM_BIN) $(MDBOOK_BIN) conformance-server
 	$(VENV)/python -m pytest tests -n 4
 
 conformance: wasm setup conformance-server $(CONFORMANCE)/node_modules/.installed ## the official suite, directly and through the filter
@@ -138,6 +139,14 @@ $(KUBERNETES_TOOLS)/.installed: $(KUBERNETES)/requirements.txt
 
 $(KUBERNETES)/node_modules/.installed: $(KUBERNETES)/package-lock.json .venv/.installed
 	$(VENV)/npm ci --prefix $(KUBERNETES) --ignore-scripts --no-audit --no-fund --silent
+	touch $@
+
+# Cerbos, and the engine of Open Policy Agent. The library works with any Python, and its package asks for a newer one.
+$(DECISIONS)/node_modules/.installed: $(DECISIONS)/package-lock.json .venv/.installed
+	$(VENV)/npm ci --prefix $(DECISIONS) --ignore-scripts --no-audit --no-fund --silent
+	$(VENV)/pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --python-version 3.14 \
+		--dest $(DECISIONS)/node_modules/.opa opa-golib-python-bindings==0.4.4
+	$(VENV)/python -m zipfile -e $(DECISIONS)/node_modules/.opa/*.whl $(DECISIONS)/node_modules/opa
 	touch $@
 
 # A linter for workflows, and the schema of compose files.

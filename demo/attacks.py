@@ -124,6 +124,18 @@ LIES = [
     ),
 ]
 
+# The policy allows refunds up to 100. A decision point outside allows less.
+DECIDED = [
+    Attack(
+        "a refund above what an outside policy allows",
+        tool("crm.refund", organization_id="org-acme", customer_id="c-100", amount=80),
+        proof='"refunded":80',
+        smuggled="crm.refund",
+        logged={"decision": "blocked", "reason": "decision_denied", "decided_by": "authzen:decisions"},
+        damage="PAID",
+    ),
+]
+
 # The model only asks. The server forgets to look whom it answers.
 MISTAKES = [
     Attack(

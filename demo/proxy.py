@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from demo.decisions import DECIDE
+
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG_FILE = ROOT / "envoy" / "envoy.yaml"
 ISTIO_FILE = ROOT / "envoy" / "istio-envoyfilter.yaml"
@@ -27,6 +29,8 @@ class Placement:
     crm: int
     login: int
     access_log: Path
+    # The decision point that refunds are asked about, if there is one.
+    decisions: int | None = None
     module: Path = MODULE_FILE
 
     @property
@@ -67,7 +71,19 @@ def rendered(placement: Placement) -> Config:
     document = policy(config)
     document["resource"] = placement.resource
     document["issuers"][0]["issuer"] = placement.issuer
+    if placement.decisions is not None:
+        add_decisions(config, placement.decisions)
     return config
+
+
+def add_decisions(config: Config, port: int) -> None:
+    """Adds a decision point, which is asked about refunds."""
+    clusters = config["static_resources"]["clusters"]
+    [login] = [cluster for cluster in clusters if cluster["name"] == "login"]
+    clusters.append(copy.deepcopy(login) | {"name": "decisions"})
+    clusters[-1]["load_assignment"]["cluster_name"] = "decisions"
+    set_upstream(config, "decisions", port)
+    policy(config)["tools"]["crm.refund"]["decide"] = copy.deepcopy(DECIDE)
 
 
 def connection_manager(config: Config) -> Config:

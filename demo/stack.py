@@ -1,4 +1,4 @@
-"""The demo's three processes: CRM, issuer, and Envoy with the filter between client and CRM."""
+"""The demo's processes: CRM, issuer, a decision point, and Envoy with the filter between client and CRM."""
 
 import contextlib
 import json
@@ -46,10 +46,11 @@ class Stack:
         style: str = "json",
         module: Path | None = None,
         adapt: Adapt | None = None,
+        decides: bool = False,
     ) -> None:
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
-        ports = free_ports(4)
+        ports = free_ports(5)
         self.directory = directory
         self.received = directory / "received.jsonl"
         self.style = style
@@ -59,6 +60,7 @@ class Stack:
             admin=ports[1],
             crm=ports[2],
             login=ports[3],
+            decisions=ports[4] if decides else None,
             access_log=directory / "access.log",
             module=module or proxy.MODULE_FILE,
         )
@@ -109,6 +111,9 @@ class Stack:
         place = self.placement
         self._start_module("crm", f"--port={place.crm}", *self._crm_options())
         self._start_module("issuer", f"--port={place.login}", f"--resource={place.resource}")
+        if place.decisions is not None:
+            self._start_module("decisions", f"--port={place.decisions}")
+            self._await("decisions", f"http://127.0.0.1:{place.decisions}/healthz")
         self._await("crm", f"http://127.0.0.1:{place.crm}/healthz")
         self._await("issuer", f"{place.issuer}/healthz")
         self._start("envoy", self._envoy_command())

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from demo import proxy
-from demo.attacks import ACTIONS, LIES, MISTAKES, Attack
+from demo.attacks import ACTIONS, DECIDED, LIES, MISTAKES, Attack
 from demo.calls import Answer, Assistant, assistant
 from demo.evidence import AccessLog, Decision, Received
 from demo.honest import conversation, offered
@@ -33,6 +33,14 @@ SCENES = [
             "call is approved."
         ),
         LIES,
+    ),
+    (
+        "A policy outside says no",
+        (
+            "How much may be paid back is decided elsewhere: the filter asks a decision point (AuthZEN) about "
+            "each refund, with the amount and no other argument, before the server sees the call."
+        ),
+        DECIDED,
     ),
     (
         "The server answers too much",
@@ -236,7 +244,9 @@ def main() -> int:
     try:
         with (
             stopping_on_signals(),
-            Stack(directory, style=args.style, module=args.module, adapt=adapt) as stack,
+            Stack(
+                directory, style=args.style, module=args.module, adapt=adapt, decides=True
+            ) as stack,
         ):
             told = asyncio.run(tell(stack, args.mode, screen))
     except StartError as error:

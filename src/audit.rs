@@ -113,6 +113,15 @@ pub struct Record {
     /// The time that they took, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lookup_ms: Option<u64>,
+    /// The decision point that was asked: its language and its cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided_by: Option<String>,
+    /// How long its decision took, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision_ms: Option<u64>,
+    /// Whether all its answers were remembered ones.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub decision_cached: bool,
     /// Names of arguments that were set to the caller's values.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub arguments_set: Vec<String>,
@@ -233,6 +242,9 @@ impl Record {
             upstream_credential: None,
             lookups: None,
             lookup_ms: None,
+            decided_by: None,
+            decision_ms: None,
+            decision_cached: false,
             arguments_set: Vec::new(),
             arguments_removed: Vec::new(),
             hidden_items: None,

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::authorize::{Principal, View};
+use crate::decision_point::{DecisionContext, DecisionSubject};
 use base::time::UnixTime;
 use oauth::{Identity, VerifiedToken};
 use policy::{Policy, TestUser};
@@ -112,6 +113,36 @@ impl Caller {
             identity: self.identity(),
             ceiling: self.ceiling(),
             token_age: self.auth_method.token_age(now),
+        }
+    }
+
+    /// The identities that a decision point is asked about. Acting with a lower role does not lift its rules for
+    /// the caller's own roles, so these count too.
+    pub(crate) fn subjects(&self) -> Vec<DecisionSubject<'_>> {
+        let token = self.token();
+        let identities = [Some(self.identity()), self.ceiling()];
+        let subject = |identity| DecisionSubject {
+            identity,
+            view: self.view(),
+            client: token.and_then(|token| token.client()),
+            issuer: token.map(|token| token.issuer_name()),
+        };
+        identities.into_iter().flatten().map(subject).collect()
+    }
+
+    /// The circumstances of a question to a decision point, without the use that it is about.
+    pub(crate) fn asking<'a>(
+        &self,
+        version: Option<&'a str>,
+        now: UnixTime,
+    ) -> DecisionContext<'a> {
+        DecisionContext {
+            method: "",
+            identified_by: self.auth_method.name(),
+            version,
+            connection: None,
+            token_age: self.auth_method.token_age(now),
+            is_listing: false,
         }
     }
 

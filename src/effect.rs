@@ -13,6 +13,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use crate::accounts::refresh::{PendingRefresh, Refreshed};
+use crate::decision_point::{Decided, DecisionFault, PendingDecision};
 use base::http::{HttpRequest, HttpResponse};
 use base::store::{Key, StoreError, StoreOperation, StoreRecord, Stored};
 use base::time::UnixTime;
@@ -46,6 +47,8 @@ pub enum Effect {
 /// ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Work {
+    /// Ask a decision point.
+    Decide(Box<PendingDecision>),
     /// Exchange a caller's token.
     ExchangeToken(TokenDigest),
     /// Fetch keys, or introspect a token.
@@ -78,6 +81,8 @@ pub enum Outcome {
 /// The outcome of work that is done once per worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Worked {
+    /// The answers of a decision point.
+    Decided(Decided),
     /// The token exchanger or the verifier has the result.
     Done,
     /// The result of a refresh.
@@ -205,6 +210,19 @@ impl Effects {
     /// Exchanges the caller's token. The exchanger then has the result.
     pub async fn exchange_token(&self, token: TokenDigest) {
         self.perform(Effect::Work(Work::ExchangeToken(token))).await;
+    }
+
+    /// Asks a decision point.
+    ///
+    /// # Errors
+    ///
+    /// It does not decide.
+    pub async fn decide(&self, pending: PendingDecision) -> Decided {
+        let work = Work::Decide(Box::new(pending));
+        match self.perform(Effect::Work(work)).await {
+            Outcome::Work(Worked::Decided(decided)) => decided,
+            _ => Err(DecisionFault::Unavailable),
+        }
     }
 
     /// Refreshes the token of an account.

@@ -12,6 +12,7 @@ use crate::accounts::{AccountContext, Clients, Random, refresh};
 use crate::clock::WorkerClock;
 use crate::consent::webhook::{self, Messages, WebhookKeys};
 use crate::credential::Credential;
+use crate::decision_point::{DecisionFault, DecisionPoints, PendingDecision};
 use crate::effect::{Effects, Work, Worked};
 use crate::held::HeldBytes;
 use crate::integer_ids::IntegerIds;
@@ -49,6 +50,8 @@ pub struct Secrets {
     pub exchanger: Option<Rc<TokenExchanger>>,
     /// The secrets of webhooks.
     pub webhook_keys: WebhookKeys,
+    /// The decision points of the policy.
+    pub decision_points: Option<Rc<DecisionPoints>>,
 }
 
 /// Without the secrets.
@@ -148,6 +151,7 @@ impl Engine {
     /// Does work that is done once per worker.
     pub async fn work(self: Rc<Self>, effects: Effects, work: Work) -> Finished {
         match work {
+            Work::Decide(pending) => self.decide(&effects, &pending).await,
             Work::ExchangeToken(token) => Finished {
                 worked: Worked::Done,
                 error: self.exchange(&effects, token).await,
@@ -167,6 +171,27 @@ impl Engine {
                 }),
                 error: None,
             },
+        }
+    }
+
+    /// Asks a decision point.
+    async fn decide(&self, effects: &Effects, pending: &PendingDecision) -> Finished {
+        let Some(points) = &self.secrets.decision_points else {
+            return Finished {
+                worked: Worked::Decided(Err(DecisionFault::Unavailable)),
+                error: None,
+            };
+        };
+        let decided = match points.begin() {
+            true => {
+                let response = effects.call(pending.request()).await;
+                points.answered(pending, response.as_ref(), effects.exact_now())
+            }
+            false => Err(DecisionFault::Busy),
+        };
+        Finished {
+            error: points.note(pending, &decided),
+            worked: Worked::Decided(decided),
         }
     }
 

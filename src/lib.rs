@@ -51,6 +51,7 @@ pub mod consent;
 pub mod cors;
 pub mod credential;
 pub mod decision;
+pub mod decision_point;
 pub mod effect;
 pub mod engine;
 pub mod held;

@@ -4,6 +4,7 @@ mod argument_error;
 mod challenges;
 mod errors;
 mod lookup_fault;
+mod outside_refusal;
 mod reply;
 
 use std::fmt;
@@ -12,6 +13,7 @@ pub use self::argument_error::ArgumentError;
 pub use self::challenges::proof_algorithms;
 use self::errors::{of_lookup, of_message};
 pub use self::lookup_fault::LookupFault;
+pub use self::outside_refusal::OutsideRefusal;
 pub use self::reply::{RefusedRequest, error_body, failed_result, proxy_error, refuse, result};
 use crate::accounts::token_exchange::ExchangeError;
 use crate::authorize::Denial;
@@ -107,6 +109,8 @@ pub enum Refusal {
     NotFound,
     /// The web page's origin is not allowed.
     Origin,
+    /// A decision point does not allow the request, or did not decide.
+    Outside(OutsideRefusal),
     /// A page of the filter refuses.
     Page(PageRefusal),
     /// The tool differs from its pin, as this worker last saw it in a list.
@@ -271,6 +275,7 @@ impl Refusal {
             Self::NotOwned => Reason::ResultNotOwned,
             Self::NotRefreshed => Reason::AccountNotRefreshed,
             Self::Origin => Reason::OriginNotAllowed,
+            Self::Outside(refusal) => refusal.reason(),
             Self::Page(refusal) => refusal.reason(),
             Self::PinBroken(_) => Reason::PinBroken,
             Self::Query => Reason::QueryNotAccepted,
@@ -403,6 +408,7 @@ impl Refusal {
             Self::Message(reason) => error(reason),
             Self::MissingParameter(name) => vec![("parameter", (*name).to_owned())],
             Self::NotConnected(name, _) => vec![("connection", name.clone())],
+            Self::Outside(refusal) => refusal.values(),
             Self::Page(refusal) => vec![("error", refusal.detail())],
             Self::Store(reason) => error(reason),
             Self::Token(reason) => error(reason),

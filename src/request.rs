@@ -20,6 +20,7 @@ mod lookup;
 mod mirrored_headers;
 mod needs;
 mod opened_ids;
+mod outside_decision;
 pub(crate) mod own_tool_call;
 mod page;
 mod running;

@@ -8,6 +8,7 @@ mod events;
 pub(crate) mod inspect;
 pub(crate) mod instructions;
 pub(crate) mod lists;
+pub(crate) mod outside_lists;
 pub mod pins;
 pub(crate) mod request_ids;
 pub(crate) mod result_size;
@@ -24,6 +25,7 @@ mod unreadable_items;
 use std::rc::Rc;
 
 use self::inspect::{Inspect, ResultOf};
+use self::outside_lists::ListDecisions;
 use self::pins::SeenTools;
 use self::request_ids::RenamedId;
 use self::sealed_ids::{Handles, SESSION};
@@ -31,6 +33,7 @@ use self::spellings::Spellings;
 use crate::audit::Record;
 use crate::caller::Caller;
 use crate::cors;
+use crate::decision_point::DecisionPoints;
 use crate::notes::Notes;
 use crate::refusal::{Refusal, ResultSize, error_body};
 use crate::step::{Forward, Step};
@@ -39,7 +42,7 @@ use base::time::UnixTime;
 use mcp::headers::{HeaderEdit, Headers, media_type};
 use mcp::method::Era;
 use mcp::sse::EventStream;
-use policy::{Hold, Mode, Policy};
+use policy::{Hold, Mode, Policy, ResultRule};
 
 /// The answer to one request that went on.
 #[derive(Debug)]
@@ -54,6 +57,12 @@ pub(crate) struct Answering {
     pub(crate) inspect: Inspect,
     /// The target whose rules apply.
     pub(crate) result_of: ResultOf,
+    /// Hides the fields that a decision point names.
+    pub(crate) obliged: Option<Box<ResultRule>>,
+    /// The decision points that filter lists.
+    pub(crate) points: Option<Rc<DecisionPoints>>,
+    /// What they said about the items of the lists.
+    pub(crate) decisions: ListDecisions,
     /// The server's ids that are known already.
     pub(crate) handles: Handles,
     /// The tools the server listed before.
@@ -424,7 +433,11 @@ impl Answering {
         let error = self.upstream_error(refusal, record);
         self.state = ResponseState::Replaced(Vec::new());
         let failed = failed || refusal.is_said_with_200();
-        self.answer((!failed).then_some("502"), Some(error))
+        let is_fault = matches!(refusal, Refusal::Outside(_)) && self.holds_headers();
+        self.header_edits
+            .extend(is_fault.then(|| set("retry-after", "5")));
+        let status = if is_fault { "503" } else { "502" };
+        self.answer((!failed).then_some(status), Some(error))
     }
 
     /// Notes that the answer is not passed.

@@ -11,7 +11,8 @@ use std::rc::Rc;
 use crate::audit::Record;
 use crate::cors;
 use crate::decision::Verdict;
-use crate::effect::{Effect, Outcome, Progress, Task};
+use crate::decision_point::Decided;
+use crate::effect::{Effect, Effects, Outcome, Progress, Task};
 use crate::engine::Engine;
 use crate::held::HeldShare;
 use crate::reasons::{Approval, Reason};
@@ -20,6 +21,7 @@ use crate::request::arrived::Arrived;
 pub use crate::request::peer::Peer;
 use crate::request::release::Passed;
 use crate::request::{Journal, Request, forward};
+use crate::response::outside_lists::ListQuestions;
 use crate::step::{End, Forward, Step};
 use base::time::UnixTime;
 use mcp::headers::{HeaderEdit, Headers};
@@ -60,6 +62,8 @@ pub struct Transaction {
     journal: Rc<RefCell<Journal>>,
     held: HeldShare,
     phase: Phase,
+    /// Asks a decision point about the lists of the answer.
+    listing: Option<ListingTask>,
 }
 
 /// The phase of a transaction.
@@ -75,6 +79,15 @@ enum Phase {
     Over,
     /// The proxy answers in place of the server, for this reason. Its body is replaced once.
     ByProxy(Refusal, Option<Vec<u8>>),
+}
+
+/// The questions about the lists of an answer, and their answers.
+type AskedLists = Vec<(ListQuestions, Decided)>;
+
+#[derive(Debug)]
+struct ListingTask {
+    task: Task<AskedLists>,
+    began: UnixTime,
 }
 
 #[derive(Debug)]
@@ -94,6 +107,7 @@ impl Transaction {
             peer: Peer::default(),
             journal: Rc::new(RefCell::new(journal)),
             phase: Phase::Expected,
+            listing: None,
         }
     }
 
@@ -330,6 +344,56 @@ impl Transaction {
         }
     }
 
+    /// Whether a decision point may be asked about the lists of the answer.
+    pub fn may_ask(&self) -> bool {
+        matches!(&self.phase, Phase::Passed(passed) if passed.answering.may_ask_about_lists())
+    }
+
+    /// The effect to wait for before [`Self::response_body`] gets this part of the answer. `None`: it need not
+    /// wait.
+    pub fn response_asks(&mut self, body: &[u8], now: UnixTime) -> Option<Effect> {
+        let Phase::Passed(passed) = &mut self.phase else {
+            return None;
+        };
+        let record = &mut self.journal.borrow_mut().record;
+        let answering = &mut passed.answering;
+        let asked = answering.questions_about_lists(body, now, record);
+        if asked.is_empty() {
+            return None;
+        }
+        let (task, progress) = Task::start(now, |effects| ask_about_lists(effects, asked));
+        self.listing = Some(ListingTask { task, began: now });
+        match progress {
+            Progress::Waits(effect) => Some(effect),
+            Progress::Done(_) => None,
+        }
+    }
+
+    /// Continues with the outcome of an effect of the answer. `Some`: it waits for another one. `None`: the part of
+    /// the answer can be given to [`Self::response_body`].
+    pub fn resume_response(&mut self, outcome: Outcome, now: UnixTime) -> Option<Effect> {
+        let listing = self.listing.as_mut()?;
+        let asked = match listing.task.resume(outcome, now) {
+            Progress::Waits(effect) => return Some(effect),
+            Progress::Done(asked) => asked,
+        };
+        let took = now.as_millis().saturating_sub(listing.began.as_millis());
+        self.listing = None;
+        let record = &mut self.journal.borrow_mut().record;
+        record.decision_ms = Some(record.decision_ms.unwrap_or(0).saturating_add(took));
+        if let Phase::Passed(passed) = &mut self.phase {
+            for (questions, decided) in asked {
+                passed.answering.lists_decided(&questions, decided);
+            }
+        }
+        None
+    }
+
+    /// Whether the answer waits for a decision about its lists.
+    pub fn response_waits(&self) -> bool {
+        self.listing.is_some()
+    }
+
     /// Whether the answer's body is inspected.
     pub fn reads_response(&self) -> bool {
         match &self.phase {
@@ -383,6 +447,20 @@ impl Transaction {
         record.duration_ms = now.as_millis().saturating_sub(started.as_millis());
         Some(record)
     }
+}
+
+/// Asks about the lists of an answer, until a decision point does not decide.
+async fn ask_about_lists(effects: Effects, asked: Vec<ListQuestions>) -> AskedLists {
+    let mut decided = Vec::with_capacity(asked.len());
+    for questions in asked {
+        let answers = effects.decide(questions.pending.clone()).await;
+        let is_fault = answers.is_err();
+        decided.push((questions, answers));
+        if is_fault {
+            break;
+        }
+    }
+    decided
 }
 
 /// Why the proxy answers in place of the server. `is_passed`: the request was allowed.

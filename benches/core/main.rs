@@ -11,12 +11,18 @@ mod samples;
 use std::hint::black_box;
 use std::rc::Rc;
 
+use base::http::{HttpRequest, HttpResponse};
+use base::store::{StoreError, StoreOperation, Stored};
+use base::time::UnixTime;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use criterion::{criterion_group, criterion_main};
 use mcp::headers::Headers;
 use mcp::message::Message;
+use mcp_auth_filter::credential::Credential;
+use mcp_auth_filter::decision_point::DecisionPoints;
 use mcp_auth_filter::effect::{Effect, Outcome, Progress};
 use mcp_auth_filter::engine::{Engine, Secrets};
+use mcp_auth_filter::host::dry_run::{DryRun, Outside};
 use mcp_auth_filter::step::{End, Forward, Step};
 use mcp_auth_filter::transaction::Transaction;
 use oauth::{Algorithm, BearerToken, ClientNetwork, Verification, Verifier};
@@ -104,6 +110,51 @@ fn exchange(criterion: &mut Criterion) {
         }
     }
     group.finish();
+}
+
+/// The same request, with a decision point whose answer is remembered.
+fn decided(criterion: &mut Criterion) {
+    let issuer = Issuer::new(Algorithm::RS256);
+    let policy = samples::deciding_policy(&issuer);
+    let authorization = issuer.authorization();
+    let mut group = criterion.benchmark_group("exchange with a remembered decision");
+    for size in SIZES {
+        let body = samples::call(size, false);
+        let headers = samples::headers(&authorization, body.len());
+        let verifier = Verifier::new(policy.issuers.clone()).unwrap();
+        let points = DecisionPoints::of(&policy, |_| Err::<Credential, _>("none")).unwrap();
+        let secrets = Secrets {
+            decision_points: points.map(Rc::new),
+            ..Secrets::default()
+        };
+        let engine = Rc::new(Engine::new(Rc::clone(&policy), secrets, verifier));
+        let worker = DryRun::new(Rc::clone(&engine), Rc::new(Allows), NOW);
+        let mut first = Transaction::new(Rc::clone(&engine));
+        let end = worker.request(&mut first, headers.clone(), &body);
+        assert!(matches!(end, Some(End::Forward(_))));
+        group.throughput(Throughput::Bytes(u64::try_from(size).unwrap()));
+        group.bench_function(BenchmarkId::from_parameter(size), |bencher| {
+            bencher.iter(|| {
+                let (transaction, _) = request(&engine, &headers, &body);
+                transaction.finish(200, mcp_auth_filter::transaction::Ending::Whole, NOW)
+            });
+        });
+    }
+    group.finish();
+}
+
+/// A decision point that allows all.
+struct Allows;
+
+impl Outside for Allows {
+    fn answer(&self, _: &HttpRequest) -> Option<HttpResponse> {
+        let body = br#"{"decision":true}"#.to_vec();
+        Some(HttpResponse::json(200, body))
+    }
+
+    fn store(&self, _: &StoreOperation, _: UnixTime) -> Result<Stored, StoreError> {
+        Err(StoreError::Unavailable)
+    }
 }
 
 /// The answer to a list request, half of which the caller may not see.
@@ -256,5 +307,7 @@ fn engine(policy: &Rc<Policy>) -> Rc<Engine> {
     Rc::new(Engine::new(Rc::clone(policy), Secrets::default(), verifier))
 }
 
-criterion_group!(phases, read, exchange, list, result, token, condition);
+criterion_group!(
+    phases, read, exchange, decided, list, result, token, condition
+);
 criterion_main!(phases);

@@ -91,8 +91,26 @@ pub(crate) fn records(id: &Value, size: usize) -> Vec<u8> {
     answer.to_string().into_bytes()
 }
 
+/// The same with a decision point, which is asked about an argument and whose answers are remembered.
+pub(crate) fn deciding_policy(issuer: &Issuer) -> Rc<Policy> {
+    let mut document = document(issuer, &json!([]));
+    let decide = json!({
+        "authzen": {"cluster": "pdp", "path": "/access/v1/evaluation"},
+        "arguments": ["user_id"],
+        "cache": "5m",
+    });
+    let keys = document.as_object_mut().unwrap();
+    keys.insert("decide".to_owned(), decide);
+    Rc::new(Policy::parse(document.to_string().as_bytes()).unwrap())
+}
+
 fn policy_with_results(issuer: &Issuer, results: &Value) -> Rc<Policy> {
-    let document = json!({
+    let document = document(issuer, results);
+    Rc::new(Policy::parse(document.to_string().as_bytes()).unwrap())
+}
+
+fn document(issuer: &Issuer, results: &Value) -> Value {
+    json!({
         "results": results,
         "resource": RESOURCE,
         "issuers": [{
@@ -102,8 +120,7 @@ fn policy_with_results(issuer: &Issuer, results: &Value) -> Rc<Policy> {
             "identity": {"organization": "org_id", "roles": "realm_access.roles"},
         }],
         "roles": {"support": {"tools": ["crm.import_tickets", "crm.even_*"]}},
-    });
-    Rc::new(Policy::parse(document.to_string().as_bytes()).unwrap())
+    })
 }
 
 #[cfg(feature = "cel")]

@@ -16,6 +16,7 @@ use crate::accounts::token_exchange::TokenExchanger;
 use crate::accounts::{Clients, Random};
 use crate::consent::webhook::WebhookKeys;
 use crate::credential::Credential;
+use crate::decision_point::DecisionPoints;
 use crate::engine::{Engine, Secrets};
 use crate::held::HeldBytes;
 use base::http::Reply;
@@ -150,6 +151,12 @@ fn secrets(policy: &Policy) -> Result<Secrets, PolicyError> {
         }
         _ => None,
     };
+    let decision_points = DecisionPoints::of(policy, |written| {
+        let secret = environment_variable(&written.env)?;
+        Credential::new(&written.scheme, &secret).map_err(|error| error.to_string())
+    });
+    let decision_points = decision_points
+        .map_err(|(rule, error)| PolicyError::new(format!("{rule}.credential_env"), error))?;
     let store_names = sealer.as_ref().map(|sealer| sealer.store_names());
     Ok(Secrets {
         audit_key,
@@ -162,6 +169,7 @@ fn secrets(policy: &Policy) -> Result<Secrets, PolicyError> {
         webhook_keys: WebhookKeys::of(policy, variable, |key, error| {
             PolicyError::new(key, error.to_string())
         })?,
+        decision_points: decision_points.map(Rc::new),
     })
 }
 
@@ -173,15 +181,16 @@ fn random() -> Option<[u8; 32]> {
 }
 
 fn variable(key: &str, name: &str) -> Result<String, PolicyError> {
+    environment_variable(name).map_err(|message| PolicyError::new(key, message))
+}
+
+fn environment_variable(name: &str) -> Result<String, String> {
     match std::env::var(name) {
         Ok(value) if !value.is_empty() => Ok(value),
-        _ => {
-            let message = format!(
-                "the VM's environment has no variable `{name}`; set it under \
-                 `vm_config.environment_variables`"
-            );
-            Err(PolicyError::new(key, message))
-        }
+        _ => Err(format!(
+            "the VM's environment has no variable `{name}`; set it under \
+             `vm_config.environment_variables`"
+        )),
     }
 }
 

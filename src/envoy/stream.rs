@@ -230,6 +230,10 @@ impl Stream {
             return;
         }
         stream.waits = false;
+        let transaction = stream.transaction.as_ref();
+        if transaction.is_some_and(Transaction::response_waits) {
+            return stream.wake_answer(outcome);
+        }
         let Some(transaction) = &mut stream.transaction else {
             return;
         };

@@ -118,6 +118,18 @@ impl DryRun {
         }
     }
 
+    /// Asks about the lists in a part of the answer, before the transaction gets this part.
+    pub fn decide_lists(&self, transaction: &mut Transaction, body: &[u8]) {
+        // As in the proxy, a part of the answer that waited is looked at again.
+        while let Some(effect) = transaction.response_asks(body, self.now) {
+            let mut waits = Some(effect);
+            while let Some(effect) = waits {
+                let outcome = self.outcome(effect);
+                waits = transaction.resume_response(outcome, self.now);
+            }
+        }
+    }
+
     /// Makes the writes that no request waits for.
     pub fn write_notes(&self) {
         self.worker.write_notes();

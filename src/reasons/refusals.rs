@@ -621,6 +621,40 @@ Reason: Refused,
         blocked("upstream", Error(503, 503), "{error}",
             "check the cluster and path under `upstream.exchange`");
 }
+"Decisions of a server outside" {
+    DecisionDenied "decision_denied"
+        "The decision point does not allow the request." =>
+        blocked("decision_point", FailedCall, "{by} does not allow it{why}",
+            "see the policy of the decision point under `decide`");
+    DecisionArgumentMissing "decision_argument_missing"
+        "An argument that the question to the decision point needs is missing, or has no single value." =>
+        blocked("arguments", FailedCall, "argument `{argument}` must be there, with a single value",
+            "call the tool with this argument; `decide` in the policy names it");
+    DecisionQuestionTooLarge "decision_question_too_large"
+        "The question to the decision point would be too large." =>
+        blocked("arguments", FailedCall, "the arguments are too large to be decided about",
+            "send smaller arguments, or name fewer of them under `decide`");
+    DecisionBusy "decision_busy"
+        "More questions wait for the decision point than one worker asks at a time." =>
+        blocked("decision_point", Error(503, 503), "{error}",
+            "make the decision point faster, or let `decide` remember its answers with `cache`");
+    DecisionTimedOut "decision_timed_out"
+        "The decision point did not answer in time." =>
+        blocked("decision_point", Error(503, 503), "{error}",
+            "make the decision point faster, or raise its `timeout` under `decide`");
+    DecisionUnavailable "decision_unavailable"
+        "The decision point did not answer." =>
+        blocked("decision_point", Error(503, 503), "{error}",
+            "check the cluster and path under `decide`, and that the decision point runs");
+    DecisionUnreadable "decision_unreadable"
+        "The decision point answered, and its answer is not understood." =>
+        blocked("decision_point", Error(503, 503), "{error}",
+            "check the path under `decide`, and what the decision point answers there");
+    DecisionCredentialRefused "decision_credential_refused"
+        "The decision point does not accept the filter's credential." =>
+        blocked("decision_point", Error(503, 503), "{error}",
+            "check `credential_env` under `decide`");
+}
 "Accounts behind a tool" {
     AccountNotConnected "account_not_connected"
         "The tool works with an account that the user has not connected." =>

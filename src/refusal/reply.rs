@@ -3,8 +3,8 @@
 use base::http::Reply;
 use serde_json::{Value, json};
 
-use super::Refusal;
 use super::challenges::challenges;
+use super::{OutsideRefusal, Refusal};
 use crate::authorize::{Denial, Target};
 use crate::consent::elicitation::{Asking, Elicitation};
 use crate::reasons::Seen;
@@ -106,6 +106,8 @@ fn text_for_model(refusal: &Refusal) -> String {
         | Refusal::ApprovalOrganization
         | Refusal::ApprovalsFull => return refusal.summary(),
         Refusal::Denied(Denial::Condition { message, .. }) => message.as_deref(),
+        Refusal::Outside(OutsideRefusal::Denied(denial)) => denial.user.as_deref(),
+        Refusal::Outside(_) => return refusal.summary(),
         _ => None,
     };
     let text = text.unwrap_or("The policy does not allow this call with these arguments.");

@@ -132,13 +132,14 @@ impl Authenticated {
         &self,
         understood: &Understood<'_>,
         target: Target<'_>,
-        operations: &[&Operation],
+        (operations, is_obliged): (&[&Operation], bool),
         state: Option<&OpenedState>,
         sent: &[u8],
     ) -> Result<Consent, Refusal> {
         let policy = self.request.policy();
         let approval = approval_for(operations);
-        let is_needed = approval.is_some() || operations.iter().any(|operation| operation.confirm);
+        let confirms = operations.iter().any(|operation| operation.confirm);
+        let is_needed = approval.is_some() || confirms || is_obliged;
         let (Target::Tool(tool), true, Mode::Enforce) = (target, is_needed, policy.mode) else {
             return Ok(Consent::NotNeeded);
         };

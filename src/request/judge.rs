@@ -7,10 +7,12 @@ use super::client_answer::is_about_answer;
 use super::edit::{EditedMessage, RequestEdits};
 use super::needs::Needs;
 use super::opened_ids::OpenedState;
+use super::outside_decision::OutsideQuestions;
 use super::understand::{self, Understood};
 use super::{completion, own_tool_call};
 use crate::authorize::{Denial, Target, authorize, operations as operations_of};
 use crate::decision::Evidence;
+use crate::decision_point::Obligations;
 use crate::limits::MAX_DEPTH;
 use crate::reasons::Approval;
 use crate::refusal::Refusal;
@@ -19,7 +21,7 @@ use crate::response::request_ids::RenamedId;
 use crate::step::End;
 use base::json::outline;
 use mcp::message::{Message, Shape};
-use mcp::method::Method;
+use mcp::method::{Era, Method};
 use policy::{Mode, Operation};
 
 /// The maximum number of evidence entries in a record. A request may use more resources.
@@ -60,6 +62,8 @@ struct Allowed {
     inspect: Inspect,
     result_of: ResultOf,
     renamed: Option<RenamedId>,
+    /// The questions to a decision point, and the request state that the needs depend on.
+    outside: Option<(Box<OutsideQuestions>, Option<OpenedState>)>,
 }
 
 impl Received {
@@ -150,7 +154,16 @@ impl Received {
             return Err(Box::pin(answered).await);
         }
         authenticated.find_spellings(&understood).await;
-        let allowed = match authenticated.judge(&understood, &body) {
+        let mut judged = authenticated.judge(&understood, &body);
+        if let Ok(allowed) = &mut judged
+            && let Some(outside) = allowed.outside.take()
+        {
+            // Boxed: rare, and large.
+            let decided =
+                Box::pin(authenticated.decide(&understood, &body, outside, allowed)).await;
+            judged = decided.and(judged);
+        }
+        let allowed = match judged {
             Ok(allowed) => allowed,
             Err((refusal, target)) => {
                 let id = understood
@@ -223,14 +236,17 @@ impl Authenticated {
                 Err(denial) => return Err((Refusal::Denied(denial), Some(*target))),
             }
         }
+        let operations = operations_of(policy, self.caller.identity(), first);
+        let decide = self.decide_for(policy, understood, &targets, &operations);
         let is_tool_call = understood.method == Some(Method::CallTool);
         if let Some(rule) = engine.seen.blocks(policy, first).filter(|_| is_tool_call) {
             return Err(of_first(Refusal::PinBroken(rule)));
         }
-        let operations = operations_of(policy, self.caller.identity(), first);
         let state = self.state_of(understood, body).map_err(of_first)?;
         let result_of = understood.result_of(first);
         let mut inspect = understand::inspects(self, understood.inspects(), &result_of);
+        // The decision point may hide fields of this result, so another call must not receive it.
+        inspect.results |= decide.is_some() && understood.era == Era::Legacy;
         let answer = (inspect, &result_of);
         let message = self.edit(understood, &operations, state.as_ref(), answer, body);
         let EditedMessage {
@@ -263,9 +279,21 @@ impl Authenticated {
             record.arguments_set = set;
             record.arguments_removed = removed;
         }
-        let needs = match understood.is_call() {
-            true => self.needs_of_call(understood, first, &operations, state.as_ref(), sent),
-            false => Ok(Needs {
+        let outside = decide
+            .map(|decide| self.outside_questions(decide, understood, &targets, &operations, sent));
+        let outside = outside.transpose().map_err(of_first)?;
+        let none = Obligations::default();
+        let needs = match (&outside, understood.is_call()) {
+            (None, true) => self.needs_of_call(
+                understood,
+                first,
+                &operations,
+                state.as_ref(),
+                (sent, &none),
+            ),
+            // A call's needs depend on the outside decision.
+            (Some(_), true) => Ok(Needs::default()),
+            (_, false) => Ok(Needs {
                 credential: self.credential_for_server(),
                 ..Needs::default()
             }),
@@ -281,7 +309,40 @@ impl Authenticated {
             inspect,
             result_of,
             renamed,
+            outside: outside.map(|questions| (questions, state)),
         })
+    }
+
+    /// Asks the decision point about a message that the policy allows, and adds the needs that depend on it.
+    async fn decide<'m>(
+        &mut self,
+        understood: &'m Understood<'m>,
+        body: &[u8],
+        (questions, state): (Box<OutsideQuestions>, Option<OpenedState>),
+        allowed: &mut Allowed,
+    ) -> Result<(), Refused<'m>> {
+        let engine = Rc::clone(&self.request.engine);
+        let targets = understood.targets().map_err(|refusal| (refusal, None))?;
+        let first = targets.first().copied().unwrap_or(Target::Server);
+        let of_first = |refusal| (refusal, Some(first));
+        let asked = self.ask_outside(*questions, first).await;
+        let obligations = asked.map_err(of_first)?;
+        allowed.approval.evidence.push(self.outside_evidence());
+        if understood.is_call() {
+            let operations = operations_of(&engine.policy, self.caller.identity(), first);
+            let sent = allowed.edits.body.as_deref().unwrap_or(body);
+            let sent = (sent, &obligations);
+            let needs = self.needs_of_call(understood, first, &operations, state.as_ref(), sent);
+            allowed.needs = needs.map_err(of_first)?;
+        } else if obligations.confirm {
+            // Only calls are agreed to.
+            return Err(of_first(Refusal::CannotAsk));
+        }
+        if !obligations.redact.is_empty() {
+            allowed.inspect.results = true;
+            self.handles.redact = obligations.redact;
+        }
+        Ok(())
     }
 
     /// The request state of a message, opened. If the user declined, the call ends.

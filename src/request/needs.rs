@@ -20,6 +20,7 @@ use crate::consent::agreement::{NoAgreement, find_yes, use_yes};
 use crate::consent::shown_tool;
 use crate::credential::Credential;
 use crate::decision::Evidence;
+use crate::decision_point::Obligations;
 use crate::pages::{connect_link, question_link};
 use crate::refusal::Refusal;
 use crate::step::End;
@@ -211,10 +212,11 @@ impl Authenticated {
         target: Target<'_>,
         operations: &[&Operation],
         state: Option<&OpenedState>,
-        sent: &[u8],
+        (sent, obligations): (&[u8], &Obligations),
     ) -> Result<Needs, Refusal> {
         let lookups = self.lookups_of_call(understood, target, operations, sent)?;
-        let consent = self.consent(understood, target, operations, state, sent)?;
+        let asked = (operations, obligations.confirm);
+        let consent = self.consent(understood, target, asked, state, sent)?;
         let account = self.account_for(operations)?;
         let enforces = self.request.policy().mode == Mode::Enforce;
         Ok(Needs {

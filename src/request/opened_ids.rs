@@ -79,6 +79,7 @@ pub(super) fn of_headers(request: &Request, caller: &Caller) -> Result<Handles, 
         let event: SealedEvent = opened.ok_or(Refusal::UnknownEvent)?;
         handles.event = Some(event.id);
         handles.tool = event.tool;
+        handles.redact = event.redact;
         handles.resumed = event.request;
     }
     Ok(handles)
@@ -194,6 +195,7 @@ impl Authenticated {
             id: task.id.clone(),
         });
         opened.tools.push(task.tool);
+        self.handles.redact.extend(task.redact);
         let known = (task.id.clone(), sealed.value.clone().into_owned());
         self.handles.tasks.push(known);
         Ok(task.id)

@@ -6,12 +6,13 @@ use super::credentials;
 use super::judge::Judged;
 use super::needs::{CallerCredential, Fulfilled};
 use crate::engine::Engine;
+use crate::response::outside_lists::ListDecisions;
 use crate::response::{AnsweredRequest, Answering, ResponseState};
 use crate::step::Forward;
 use base::store::Key;
 use mcp::headers::Headers;
 use oauth::TokenDigest;
-use policy::{Authorization, Mode};
+use policy::{Authorization, Mode, ResultRule};
 
 /// A request that was passed on.
 #[derive(Debug)]
@@ -98,7 +99,12 @@ impl Fulfilled {
                 origin: journal.origin.clone(),
             }
         };
+        let redact = &authenticated.handles.redact;
+        let obliged = (!redact.is_empty()).then(|| Box::new(ResultRule::hiding(redact)));
         let answering = Answering {
+            obliged,
+            points: engine.secrets.decision_points.clone(),
+            decisions: ListDecisions::default(),
             policy: Rc::clone(&engine.policy),
             request: answered,
             inspect,

@@ -168,7 +168,7 @@ pub(super) fn inspects(
     Inspect {
         requests: binds,
         lists: of_method.lists || of_caller && journal.era == Era::Modern,
-        results: !rules.is_empty(),
+        results: !rules.is_empty() || !authenticated.handles.redact.is_empty(),
         instructions: has_instructions && policy.instructions.is_some(),
         errors,
         max_result: result_size::limit(policy, result_of),

@@ -11,6 +11,7 @@ use super::schemas::{Hidden, added, fit, hide};
 use super::security_schemes;
 use super::spellings::Spellings;
 use crate::authorize::{Principal, Target, may_see, operations};
+use crate::decision_point::DecisionFault;
 use crate::notes::Notes;
 use crate::own_tools::definition;
 use base::json::JsonError;
@@ -23,6 +24,7 @@ use mcp::pin::Pin;
 use mcp::server_list::{Item, Listing};
 use policy::OwnTool;
 use policy::{BrokenPin, Policy};
+use thiserror::Error;
 
 /// The items that were removed from the lists of a message.
 #[derive(Debug, Default)]
@@ -37,6 +39,20 @@ pub(super) struct Filtered {
     pub(super) writes_data: bool,
     /// Items that cannot be read, with the reason.
     pub(super) unreadable: Vec<(String, String)>,
+}
+
+/// Why a list cannot be filtered.
+#[derive(Debug, Error)]
+pub(super) enum NotFiltered {
+    /// It is malformed.
+    #[error(transparent)]
+    List(#[from] MessageError),
+    /// A schema in it cannot be read.
+    #[error(transparent)]
+    Schema(#[from] JsonError),
+    /// A decision point did not decide about an item.
+    #[error(transparent)]
+    Outside(#[from] DecisionFault),
 }
 
 impl Filtered {
@@ -58,6 +74,8 @@ pub(super) struct ListFilter<'p> {
     pub(super) era: Era,
     /// Whether the filter's own tools are added before the server's.
     pub(super) with_own: bool,
+    /// Whether a decision point allows an item.
+    pub(super) outside: &'p dyn Fn(List, &str) -> Result<bool, DecisionFault>,
 }
 
 impl ListFilter<'_> {
@@ -71,7 +89,7 @@ impl ListFilter<'_> {
         message: &Node,
         body: &[u8],
         changes: &mut Changes,
-    ) -> Result<Filtered, MessageError> {
+    ) -> Result<Filtered, NotFiltered> {
         let listing = Listing::of(message)?;
         let edits = changes.edits();
         let mut filtered = Filtered::default();
@@ -99,7 +117,10 @@ impl ListFilter<'_> {
             let may_be_listed = (is_as_pinned || self.policy.broken_pin == BrokenPin::Log)
                 && !is_shadowed(self.policy, item);
             let target = Target::of_item(item.list, item.name);
-            if may_be_listed && may_see(self.policy, self.caller, target) {
+            if may_be_listed
+                && may_see(self.policy, self.caller, target)
+                && (self.outside)(item.list, item.name)?
+            {
                 shown_tools = shown_tools.saturating_add(usize::from(item.list == List::Tools));
                 filtered.writes_data |= self.describe(item, target, body, edits)?;
             } else {

@@ -39,6 +39,8 @@ pub(crate) struct Handles {
     pub(crate) tasks: Vec<(String, String)>,
     /// The tool whose answer this is.
     pub(crate) tool: Option<String>,
+    /// Fields of the answer that a decision point hides.
+    pub(crate) redact: Vec<String>,
     /// The content that a request state of the answer is bound to.
     pub(crate) asked: Option<RequestContent>,
     /// The position of the id of the request that the message cancels, and the id that the server knows it by.
@@ -69,12 +71,18 @@ pub(crate) struct SealedEvent {
     /// The id of the request that the stream answers.
     #[serde(default)]
     pub(crate) request: Option<RenamedId>,
+    /// Fields that a decision point hides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) redact: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct SealedTask {
     pub(crate) id: String,
     pub(crate) tool: String,
+    /// Fields that a decision point hides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) redact: Vec<String>,
     pub(crate) expires: UnixTime,
 }
 
@@ -205,6 +213,7 @@ impl Answering {
                 id: id.to_owned(),
                 tool: self.handles.tool.clone(),
                 request: self.request.renamed.clone(),
+                redact: self.handles.redact.clone(),
             };
             let sealing = self.sealing()?;
             Some(sealing.seal(Purpose::Event, &[session.as_bytes()], &event))
@@ -248,6 +257,7 @@ impl Answering {
         let task = SealedTask {
             id: id.to_owned(),
             tool,
+            redact: self.handles.redact.clone(),
             expires: self.expiry(now),
         };
         let sealing = self.sealing().ok_or(Refusal::NoSealKey)?;

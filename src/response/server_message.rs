@@ -5,7 +5,7 @@ use std::fmt::Display;
 use super::changes::Changes;
 use super::embedded::ValuesLeft;
 use super::inspect::{Inspect, ResultOf};
-use super::lists::{Filtered, ListFilter};
+use super::lists::{Filtered, ListFilter, NotFiltered};
 use super::results::places::AnswerTo;
 use super::results::{self, NotTheCallers};
 use super::unreadable_items::without_unreadable_items;
@@ -13,7 +13,7 @@ use super::{Answering, error_texts, instructions, server_challenge, server_reque
 use crate::audit::{self, Record};
 use crate::caller::Caller;
 use crate::limits::MAX_DEPTH;
-use crate::refusal::Refusal;
+use crate::refusal::{OutsideRefusal, Refusal};
 use base::json::tree::Node;
 use base::json::{JsonError, JsonErrorKind, outline};
 use base::time::UnixTime;
@@ -199,7 +199,8 @@ impl Answering {
         record: &mut Record,
         changes: &mut Changes,
     ) -> Result<(), Refusal> {
-        let rules = results::rules_for(&self.policy, Some(caller), &self.result_of);
+        let mut rules = results::rules_for(&self.policy, Some(caller), &self.result_of);
+        rules.extend(self.obliged.as_deref());
         let key = self.audit_key.as_deref();
         let to = self.answers();
         let judged = results::judge(
@@ -254,9 +255,13 @@ impl Answering {
             memory: (&self.notes, now),
             era: self.request.era,
             with_own: self.inspect.own_tools && caller.lists_own_tools(&self.policy),
+            outside: &|list, name| self.is_allowed_outside(list, name),
         };
         let filtered = filter.filter(message, body, changes);
-        let filtered = filtered.map_err(|error| uncheckable(error, record))?;
+        let filtered = filtered.map_err(|error| match error {
+            NotFiltered::Outside(fault) => Refusal::Outside(OutsideRefusal::Fault(fault)),
+            error => uncheckable(error, record),
+        })?;
         for (item, why) in &filtered.unreadable {
             record.note_unreadable(item, why);
         }

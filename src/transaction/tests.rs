@@ -10,6 +10,7 @@ mod compat;
 mod confirm;
 mod connect;
 mod cors;
+mod decided;
 mod decisions;
 mod discovered;
 mod error_texts;

@@ -109,6 +109,23 @@ impl Endpoint {
         call
     }
 
+    /// A POST request with a JSON text, an `Authorization` header and a time to answer.
+    pub fn post_text(
+        &self,
+        json: Vec<u8>,
+        authorization: Option<&str>,
+        timeout: Duration,
+    ) -> HttpRequest {
+        let json_type = "application/json";
+        let mut call = self.call("POST", json_type, None);
+        call.headers.push(("content-type", json_type.to_owned()));
+        let authorization = authorization.map(|value| ("authorization", value.to_owned()));
+        call.headers.extend(authorization);
+        call.body = json;
+        call.timeout = Some(timeout);
+        call
+    }
+
     /// A GET request that asks for a JSON response.
     pub fn get(&self, authorization: Option<&Secret>) -> HttpRequest {
         self.call("GET", "application/json", authorization)
@@ -136,6 +153,14 @@ impl Endpoint {
             timeout: None,
             max_answer: None,
         }
+    }
+}
+
+impl HttpRequest {
+    /// The path, with its query.
+    pub fn path(&self) -> &str {
+        let path = self.headers.iter().find(|(name, _)| *name == ":path");
+        path.map_or("", |(_, path)| path)
     }
 }
 

@@ -182,7 +182,8 @@ fn scopes(policy: &Policy) -> Vec<String> {
 fn needs(policy: &Policy, identity: &Identity, target: Target<'_>) -> Vec<String> {
     let mut needs = Vec::new();
     let mut scopes: Vec<&str> = policy.scopes.iter().map(String::as_str).collect();
-    for operation in operations(policy, identity, target) {
+    let operations = operations(policy, identity, target);
+    for operation in &operations {
         scopes.extend(operation.scopes.iter().map(String::as_str));
         let age = operation.max_token_age;
         needs.extend(age.map(|age| format!("signed in at most {} s ago", age.as_secs())));
@@ -207,6 +208,8 @@ fn needs(policy: &Policy, identity: &Identity, target: Target<'_>) -> Vec<String
                 .then(|| "one call for each token".to_owned()),
         );
     }
+    let decide = policy.decide_for(&operations);
+    needs.extend(decide.map(|decide| format!("if {} allows it", decide.point.name())));
     if !scopes.is_empty() {
         needs.insert(0, format!("with scope {}", scopes.join(" ")));
     }

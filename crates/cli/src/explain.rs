@@ -44,7 +44,7 @@ pub(crate) struct ExplainArguments {
     #[arg(
         long,
         value_name = "FILE",
-        conflicts_with_all = ["request", "claims", "token", "response", "lookup", "header", "view_as", "age"]
+        conflicts_with_all = ["request", "claims", "token", "response", "lookup", "decision", "header", "view_as", "age"]
     )]
     log_line: Option<PathBuf>,
     /// The server's answer, to show the caller's view of it: a JSON-RPC message, or an event stream. Keys
@@ -55,6 +55,10 @@ pub(crate) struct ExplainArguments {
     /// message, a result, or the record alone.
     #[arg(long, value_name = "FILE")]
     lookup: Option<PathBuf>,
+    /// The answer of the decision point (`decide`), as JSON, for all questions. Without it, the decision point does not
+    /// answer. The questions are printed.
+    #[arg(long, value_name = "FILE")]
+    decision: Option<PathBuf>,
     /// The policy to use if there are several, by its path or its `resource`.
     #[arg(long)]
     path: Option<String>,
@@ -82,6 +86,7 @@ pub(crate) fn run(arguments: &ExplainArguments) -> Result<CommandOutput, Failure
         arguments.response.as_ref(),
         arguments.lookup.as_ref(),
         arguments.log_line.as_ref(),
+        arguments.decision.as_ref(),
     ];
     refuse_two_from_stdin(&all.into_iter().flatten().collect::<Vec<_>>())?;
     let loaded = policy_file::load(&arguments.policy);
@@ -112,6 +117,7 @@ pub(crate) fn run(arguments: &ExplainArguments) -> Result<CommandOutput, Failure
         body: files::read(request)?,
         response: arguments.response.as_deref().map(files::read).transpose()?,
         lookup: arguments.lookup.as_deref().map(files::read).transpose()?,
+        decision: arguments.decision.as_deref().map(files::read).transpose()?,
         headers,
         age: arguments.age,
     };

@@ -126,6 +126,7 @@ impl PolicyNeeds {
         self.add_issuers(prefix, &document);
         self.add_connections(prefix, &document);
         self.add_webhooks(prefix, &document);
+        self.add_decisions(prefix, &document);
         self.add_upstream(&format!("{prefix}upstream."), &document.upstream, &document);
         if let Some(etcd) = &policy.store {
             let has_host = etcd.authority != etcd.cluster;
@@ -220,6 +221,42 @@ impl PolicyNeeds {
                 self.cluster(&notify.cluster, path, server);
                 self.variable(&notify.key_env);
                 self.keys.push(String::from(&notify.key_env));
+            }
+        }
+    }
+
+    fn add_decisions(&mut self, prefix: &str, document: &Document) {
+        let general = document.decide.iter();
+        let general = general.map(|decide| ("decide".to_owned(), decide));
+        let operations = [("tools", &document.tools), ("prompts", &document.prompts)];
+        let own = operations.into_iter().flat_map(|(section, operations)| {
+            operations.iter().filter_map(move |(name, operation)| {
+                Some((
+                    format!("{section}.{name}.decide"),
+                    operation.decide.as_ref()?,
+                ))
+            })
+        });
+        for (path, decide) in general.chain(own) {
+            let spoken = [("authzen", &decide.authzen), ("opa", &decide.opa)].into_iter();
+            let spoken = spoken.filter_map(|(key, point)| {
+                let point = point.as_ref()?;
+                Some((key, &point.cluster, &point.authority, &point.credential_env))
+            });
+            let http = decide.http.iter();
+            let http = http.map(|point| {
+                (
+                    "http",
+                    &point.cluster,
+                    &point.authority,
+                    &point.credential_env,
+                )
+            });
+            for (key, cluster, authority, credential) in spoken.chain(http) {
+                let server = authority.as_deref();
+                let server = server.and_then(|host| address(&format!("http://{host}"), None));
+                self.cluster(cluster, format!("{prefix}{path}.{key}.cluster"), server);
+                self.variables_of(credential);
             }
         }
     }

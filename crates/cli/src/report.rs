@@ -42,6 +42,11 @@ pub(crate) fn text(judged: ExplainedRequest, policy: &Policy, source: &CallerSou
     if let Some(token) = &judged.token {
         out.push_str(&labelled_list("token", token.lines(&source.keys)));
     }
+    for call in &judged.questions {
+        let body = String::from_utf8_lossy(&call.body);
+        let place = format!("{}{}: {body}", call.cluster, call.path());
+        out.push_str(&labelled("question", &place));
+    }
     out.push('\n');
     match &judged.end {
         End::Reply(reply) => out.push_str(&answer(reply)),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use explanation::RequestInputs;
 use mcp_auth_filter::authorize::Target;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::access::{self, Access, TargetKind};
 use crate::explain;
@@ -100,13 +100,22 @@ pub(crate) fn run(arguments: &WhoArguments) -> Result<CommandOutput, Failure> {
     })
 }
 
+/// The policy without its decision points, which are not asked.
+fn without_decisions(document: &Value) -> Value {
+    let mut document = document.clone();
+    if let Some(sections) = document.as_object_mut() {
+        sections.remove("decide");
+        let tools = sections.get_mut("tools").and_then(Value::as_object_mut);
+        for tool in tools.into_iter().flat_map(Map::values_mut) {
+            tool.as_object_mut().map(|keys| keys.remove("decide"));
+        }
+    }
+    document
+}
+
 /// The decision about a call without arguments.
-fn of_caller(
-    tool: &str,
-    claims: serde_json::Map<String, Value>,
-    document: &Value,
-) -> Result<WhoRow, Failure> {
-    let policy = policy_file::compile(document)?;
+fn of_caller(tool: &str, claims: Map<String, Value>, document: &Value) -> Result<WhoRow, Failure> {
+    let policy = policy_file::compile(&without_decisions(document))?;
     let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": {}}});
     let caller = claims
         .get("sub")

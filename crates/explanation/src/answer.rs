@@ -2,6 +2,7 @@
 
 use base::time::UnixTime;
 use mcp::headers::{HeaderEdit, Headers};
+use mcp_auth_filter::host::dry_run::DryRun;
 use mcp_auth_filter::step::{Forward, Step};
 use mcp_auth_filter::transaction::Transaction;
 
@@ -17,7 +18,12 @@ pub struct Answer {
 }
 
 /// Runs an answer through a transaction, like a host.
-pub(crate) fn pass(transaction: &mut Transaction, sent: Vec<u8>, now: UnixTime) -> Answer {
+pub(crate) fn pass(
+    worker: &DryRun,
+    transaction: &mut Transaction,
+    sent: Vec<u8>,
+    now: UnixTime,
+) -> Answer {
     let is_json = sent.trim_ascii_start().starts_with(b"{");
     let content_type = if is_json {
         "application/json"
@@ -36,6 +42,7 @@ pub(crate) fn pass(transaction: &mut Transaction, sent: Vec<u8>, now: UnixTime) 
     };
     answer.take(transaction.response_headers(&headers, false));
     if transaction.reads_response() {
+        worker.decide_lists(transaction, &answer.sent);
         let step = transaction.response_body(&answer.sent, now);
         answer.take(step);
     }

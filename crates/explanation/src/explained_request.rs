@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use base::http::HttpRequest;
 use base::seal::Sealer;
 use base::time::UnixTime;
 use mcp::headers::Headers;
@@ -9,19 +10,20 @@ use mcp_auth_filter::accounts::Clients;
 use mcp_auth_filter::accounts::token_exchange::TokenExchanger;
 use mcp_auth_filter::audit::Record;
 use mcp_auth_filter::credential::Credential;
+use mcp_auth_filter::decision_point::DecisionPoints;
 use mcp_auth_filter::engine::{Engine, Secrets};
 use mcp_auth_filter::host::dry_run::DryRun;
 use mcp_auth_filter::step::End;
 use mcp_auth_filter::transaction::{Peer, Transaction};
 use oauth::client::TokenClient;
 use oauth::{BearerToken, Verifier};
-use policy::{Authorization, Policy, Subject};
+use policy::{Authorization, Policy, StaticCredential, Subject};
 use serde_json::{Map, Value};
 
 use crate::answer::{self, Answer};
 use crate::error::ExplainError;
+use crate::given_servers::GivenServers;
 use crate::given_token::{GivenToken, TokenFacts};
-use crate::looked_up::LookedUp;
 use crate::{caller_token, request_headers};
 
 /// The start of the evidence of a verified token. Here the signature was made for the decision.
@@ -43,6 +45,8 @@ pub struct RequestInputs {
     pub response: Option<Vec<u8>>,
     /// The server's answer to look-ups: a JSON-RPC message, a result, or the record alone.
     pub lookup: Option<Vec<u8>>,
+    /// The answer of the decision point, for all questions. `None`: it does not answer.
+    pub decision: Option<Vec<u8>>,
     /// Headers that replace those of a client: `Name: value`, or `Name:` to remove one.
     pub headers: Vec<String>,
     /// The seconds since the sign-in.
@@ -73,6 +77,8 @@ pub struct ExplainedRequest {
     pub answer: Option<Answer>,
     /// The messages with which the filter looks up the owners of records.
     pub lookups: Vec<String>,
+    /// The calls to decision points.
+    pub questions: Vec<HttpRequest>,
     /// The claims that were filled in.
     pub filled_in: Vec<&'static str>,
     /// Whether the signature of the token was checked.
@@ -105,16 +111,15 @@ pub fn decide(
     let policy = Rc::new(policy);
     let missing_key = missing_key(&policy, surroundings.audit_key.as_deref());
     let arrived = headers.clone();
-    let server = Rc::new(LookedUp::new(inputs.lookup));
-    let outside = Rc::clone(&server);
-    let judged = judge(
+    let servers = Rc::new(GivenServers::new(&policy, inputs.lookup, inputs.decision));
+    let (record, end, answer) = judge(
         &policy,
         headers,
         &body,
-        (inputs.response, outside),
+        inputs.response,
+        &servers,
         surroundings,
-    );
-    let (record, end, answer) = judged?;
+    )?;
     let mut record = honest(record, is_verified);
     if missing_key.is_some() {
         (record.subject, record.account) = (None, None);
@@ -126,7 +131,8 @@ pub fn decide(
         headers: arrived,
         body,
         answer,
-        lookups: server.asked(),
+        lookups: servers.lookups(),
+        questions: servers.questions(),
         filled_in: token.map_or_else(Vec::new, |token| token.filled_in),
         is_verified,
         token: facts,
@@ -172,7 +178,8 @@ fn judge(
     policy: &Rc<Policy>,
     headers: Headers,
     body: &[u8],
-    (response, server): (Option<Vec<u8>>, Rc<LookedUp>),
+    response: Option<Vec<u8>>,
+    servers: &Rc<GivenServers>,
     Surroundings { now, audit_key }: Surroundings,
 ) -> Result<(Record, End, Option<Answer>), ExplainError> {
     let verifier = Verifier::new(policy.issuers.clone())?;
@@ -182,13 +189,16 @@ fn judge(
     let mut transaction = Transaction::new(Rc::clone(&engine));
     // With `local` the request comes from this machine.
     transaction.set_peer(Peer::of(b"127.0.0.1:1", b"127.0.0.1:2"));
-    let worker = DryRun::new(engine, server, now);
+    let worker = DryRun::new(engine, Rc::<GivenServers>::clone(servers), now);
     let end = worker.request(&mut transaction, headers, body);
     let end = end.ok_or(ExplainError::Undecided)?;
     let (status, answer) = match (&end, response) {
         (End::Reply(reply), _) => (reply.status, None),
         (End::Forward(_), None) => (0, None),
-        (End::Forward(_), Some(sent)) => (200, Some(answer::pass(&mut transaction, sent, now))),
+        (End::Forward(_), Some(sent)) => (
+            200,
+            Some(answer::pass(&worker, &mut transaction, sent, now)),
+        ),
     };
     let record = transaction.finish(status, mcp_auth_filter::transaction::Ending::Whole, now);
     let record = record.ok_or(ExplainError::Undecided)?;
@@ -213,6 +223,14 @@ fn preload_exchanged(policy: &Policy, secrets: &Secrets, headers: &Headers) {
     if let Ok(credential) = Credential::new("Bearer", &stand_in) {
         exchanger.preload_for_dry_run(token.digest(), credential, UnixTime::MAX);
     }
+}
+
+/// The decision points, with credentials that only the proxy has.
+fn decision_points(policy: &Policy) -> Option<DecisionPoints> {
+    let stand_in = |written: &StaticCredential| {
+        Credential::new(&written.scheme, &format!("(the value of {})", written.env))
+    };
+    DecisionPoints::of(policy, stand_in).ok().flatten()
 }
 
 /// The variable with the key of the log's hashes, if the log has them and the key is not known here.
@@ -251,6 +269,7 @@ fn stand_ins(policy: &Policy, audit_key: Option<String>) -> Secrets {
         sealer: sealer.map(Rc::new),
         credential: credential.map(Rc::new),
         exchanger,
+        decision_points: decision_points(policy).map(Rc::new),
         ..Secrets::default()
     }
 }

@@ -68,6 +68,9 @@ pub fn hint(record: &Record, policy: &Policy, is_of_claims: bool) -> Option<Stri
             "without `exp`, `iat` and `nbf` in the file, the claims are judged as a fresh token's"
                 .to_owned(),
         ),
+        "decision_unavailable" => {
+            Some("without --decision, the decision point does not answer".to_owned())
+        }
         "no_role" => roles(record, policy),
         "condition_not_met" => condition(decision, policy),
         "resource_not_owned" => owner(decision, policy),

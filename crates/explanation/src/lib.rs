@@ -5,6 +5,7 @@ mod answer;
 mod caller_token;
 mod error;
 mod explained_request;
+mod given_servers;
 mod given_token;
 mod hints;
 mod looked_up;

@@ -1,5 +1,6 @@
 //! An explained decision as JSON, for programs.
 
+use base::http::HttpRequest;
 use mcp::headers::HeaderEdit;
 use mcp_auth_filter::step::End;
 use serde_json::{Value, json};
@@ -28,6 +29,7 @@ impl ExplainedRequest {
             "claims_verified": self.token.as_ref().is_some_and(|token| token.signature == SignatureCheck::Verifies),
         "token": self.token.as_ref().map(TokenFacts::json),
             "claims_filled_in": self.filled_in,
+            "questions": self.questions.iter().map(question_json).collect::<Vec<_>>(),
             "record": serde_json::to_value(&self.record).unwrap_or_default(),
         });
         if let (Value::Object(all), Value::Object(end)) = (&mut all, end) {
@@ -40,6 +42,11 @@ impl ExplainedRequest {
         }
         all
     }
+}
+
+/// A question to a decision point, without its credential.
+fn question_json(call: &HttpRequest) -> Value {
+    json!({"cluster": call.cluster, "path": call.path(), "body": String::from_utf8_lossy(&call.body)})
 }
 
 fn received_json(answer: &Answer) -> Value {

@@ -31,7 +31,7 @@ pub enum Method {
 }
 
 /// The lists that depend on the caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum List {
     /// `tools/list`
     Tools,

@@ -2,7 +2,7 @@
 //! anywhere, and the server may use any line ends.
 
 /// Collects the bytes of a stream and returns whole events.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct EventStream {
     event: Vec<u8>,
     line_is_empty: bool,

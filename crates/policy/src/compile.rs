@@ -1,12 +1,14 @@
 //! Makes the checked policy from the document.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use super::approval::{ConfirmDocument, check_approvals, compile_approval};
 use super::arguments::{check_names, compile_arguments};
 use super::condition::Condition;
 use super::connections::document::ConnectionDocument;
 use super::connections::{compile_connections, compile_operation, compile_sign_in, name_clients};
+use super::decide::compile_decide;
 use super::document::{Document, OperationDocument, RoleDocument};
 use super::dpop::compile_dpop;
 use super::error::{Errors, PolicyError};
@@ -26,7 +28,7 @@ use super::store::compile_store;
 use super::upstream::compile_upstream;
 use super::value::Size;
 use super::view::check_view_as;
-use super::{Operation, PAGES, PinRule, Policy};
+use super::{Decide, Operation, PAGES, PinRule, Policy};
 use crate::origins::Origins;
 use crate::own_tools::OwnTool;
 use mcp::argument_names::NameTable;
@@ -98,9 +100,12 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         &mut sign_ins,
         &mut errors,
     );
+    let decide = document.decide.as_ref();
+    let decide = decide.and_then(|written| compile_decide("decide", written, None, &mut errors));
     let tools = compile_operations(
         "tools",
         &document.tools,
+        decide.as_ref(),
         (&document.connections, &document.roles),
         has_organization,
         &mut names,
@@ -109,6 +114,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
     let prompts = compile_operations(
         "prompts",
         &document.prompts,
+        decide.as_ref(),
         (&document.connections, &document.roles),
         has_organization,
         &mut names,
@@ -149,6 +155,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         roles,
         view_as: document.view_as,
         anonymous,
+        decide,
         names,
         arguments,
         tools,
@@ -190,6 +197,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
 fn compile_operations(
     section: &str,
     operations: &BTreeMap<String, OperationDocument>,
+    general: Option<&Rc<Decide>>,
     (connections, roles): (
         &BTreeMap<String, ConnectionDocument>,
         &BTreeMap<String, RoleDocument>,
@@ -233,6 +241,9 @@ fn compile_operations(
             approval: compile_approval(&path, &operation.confirm, roles, errors),
             max_result: compile_max_result(&path, operation.max_result, errors),
             when: condition,
+            decide: operation.decide.as_ref().and_then(|written| {
+                compile_decide(&format!("{path}.decide"), written, general, errors)
+            }),
             message: compile_message(&path, operation, errors),
             connection: compile_operation(section, &path, operation, connections, errors),
             owner: compile_record_owner(&path, operation, has_organization, errors),

@@ -10,6 +10,7 @@ pub use super::approval::ConfirmDocument;
 use super::arguments::ArgumentRule;
 use super::checked_text::{ClusterName, EndpointPath, VariableName};
 use super::connections::document::{ConnectionDocument, VaultDocument};
+use super::decide::DecideDocument;
 use super::issuers::document::IssuerDocument;
 use super::local::LocalDocument;
 use super::lookup::RecordOwnerDocument;
@@ -69,6 +70,8 @@ pub struct Document {
     /// What callers may use without a sign-in. Other tools ask for a sign-in when they are used, as ChatGPT
     /// expects, and lists show which tools need it.
     pub anonymous: Option<AnonymousDocument>,
+    /// A server outside that decides about each use of a tool, prompt or resource, in addition to the policy.
+    pub decide: Option<DecideDocument>,
     /// Names of arguments that identify the caller or an owner, with their rules. They match in any case,
     /// separators and Unicode spelling, at any depth.
     #[serde(default)]
@@ -270,6 +273,9 @@ pub struct OperationDocument {
     pub max_result: Option<Size>,
     /// A CEL expression over `args`, `identity` and `call` that must be true.
     pub when: Option<String>,
+    /// A server outside that decides about each call, in addition to the policy. Replaces the `decide` of the
+    /// whole policy, whose decision point and `cache` apply unless it has its own.
+    pub decide: Option<DecideDocument>,
     /// With `when`: the text that tells the model why a call is refused, and what to do.
     pub message: Option<String>,
     /// The owner that the record of a call must have. The filter asks the server for the record before the

@@ -9,6 +9,7 @@ mod checked_text;
 mod compile;
 mod condition;
 mod connections;
+mod decide;
 pub mod document;
 mod dpop;
 mod endpoint;
@@ -50,6 +51,10 @@ pub use arguments::ArgumentRule;
 pub use builtin::builtin_arguments;
 pub use condition::{Condition, ConditionError, ConditionRefusal, Misspelled};
 pub use connections::{ClientSharing, Connection, Conversation, OperationConnection, SignIn};
+pub use decide::{
+    ArgumentPath, Decide, DecidedResource, DecisionPoint, DecisionProtocol, QuestionTemplate,
+    ResourceId, Unfilled,
+};
 pub use document::{
     BrokenPin, Hold, IdentityField, Mode, Observe, RecordLog, Refusals, ServerErrors, Streams,
     Subject,
@@ -108,6 +113,8 @@ pub struct Policy {
     pub view_as: ViewAs,
     /// The role of anonymous callers.
     pub anonymous: Option<Role>,
+    /// The question to a decision point about all calls.
+    pub decide: Option<Rc<Decide>>,
     /// All names of arguments with a rule.
     pub names: NameTable,
     /// The general argument rules. Rules of an operation precede them.
@@ -189,6 +196,8 @@ pub struct Operation {
     pub max_result: Option<usize>,
     /// The condition that must hold.
     pub when: Option<Condition>,
+    /// The question to a decision point.
+    pub decide: Option<Rc<Decide>>,
     /// The text for the model if the condition does not hold.
     pub message: Option<String>,
     /// The connection whose token the server receives.

@@ -152,6 +152,24 @@ pub struct ResultRule {
     pub text: TextRule,
 }
 
+impl ResultRule {
+    /// A rule that hides these fields, for a result that is known. Paths that cannot be read hide nothing.
+    pub fn hiding(fields: &[String]) -> Self {
+        let fields = fields.iter();
+        Self {
+            tools: Vec::new(),
+            prompts: Vec::new(),
+            resources: Vec::new(),
+            owner: None,
+            redact: fields.filter_map(|field| FieldPath::parse(field)).collect(),
+            detect: Vec::new(),
+            unless_role: Vec::new(),
+            with: Mask::default(),
+            text: TextRule::Withhold,
+        }
+    }
+}
+
 /// The last names of the path of a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldPath {

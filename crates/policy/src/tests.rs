@@ -4,6 +4,7 @@ mod approvals;
 mod at_once;
 mod callers;
 mod connections;
+mod decide;
 mod defaults;
 mod discover;
 mod dpop;

@@ -118,7 +118,10 @@ fn authorization(
     match document.authorization {
         AuthorizationDocument::Remove => Authorization::Remove,
         AuthorizationDocument::Pass => Authorization::Pass,
-        AuthorizationDocument::Static => Authorization::Static(credential(document, errors)),
+        // A mistake is reported.
+        AuthorizationDocument::Static => {
+            credential(document, errors).map_or(Authorization::Remove, Authorization::Static)
+        }
         AuthorizationDocument::Exchange => exchange.map_or(
             // Without the variable it is refused.
             Authorization::Remove,
@@ -127,21 +130,35 @@ fn authorization(
     }
 }
 
-fn credential(document: &UpstreamDocument, errors: &mut Errors) -> StaticCredential {
+fn credential(document: &UpstreamDocument, errors: &mut Errors) -> Option<StaticCredential> {
     let env = document.credential_env.as_ref();
     if env.is_none() {
         let message = "found none, expected the name of an environment variable";
         errors.push(PolicyError::new("upstream.credential_env", message));
     }
-    let scheme = document.scheme.as_deref().unwrap_or("Bearer");
-    // RFC 9110 section 5.6.2.
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if scheme.is_empty() || !scheme.bytes().all(token) {
-        let message = format!("found `{scheme}`, expected a scheme such as Bearer or Basic");
-        errors.push(PolicyError::new("upstream.scheme", message));
-    }
-    StaticCredential {
-        env: env.map_or_else(String::new, String::from),
-        scheme: scheme.to_owned(),
+    let env = env.map_or_else(String::new, String::from);
+    StaticCredential::checked("upstream", env, document.scheme.as_deref(), errors)
+}
+
+impl StaticCredential {
+    /// A credential of the section at `path`.
+    pub(super) fn checked(
+        path: &str,
+        env: String,
+        scheme: Option<&str>,
+        errors: &mut Errors,
+    ) -> Option<Self> {
+        let scheme = scheme.unwrap_or("Bearer");
+        // RFC 9110 section 5.6.2.
+        let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        let is_sound = !scheme.is_empty() && scheme.bytes().all(token);
+        if !is_sound {
+            let message = format!("found `{scheme}`, expected a scheme such as Bearer or Basic");
+            errors.push(PolicyError::new(format!("{path}.scheme"), message));
+        }
+        is_sound.then(|| Self {
+            env,
+            scheme: scheme.to_owned(),
+        })
     }
 }

@@ -7,6 +7,7 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::types::{Action, BufferType, MapType};
 
 use super::{Stream, report_undelivered};
+use crate::effect::{Effect, Outcome};
 use crate::envoy::host_calls;
 use crate::step::Step;
 use crate::transaction::{Ending, Transaction};
@@ -105,6 +106,10 @@ impl Stream {
     pub(super) fn response_body(&mut self, size: usize, ended: bool) -> Action {
         self.response_size = size;
         self.has_answer_end |= ended;
+        let waits = self.transaction.as_ref();
+        if waits.is_some_and(Transaction::response_waits) {
+            return Action::Pause;
+        }
         self.restore_answer_headers();
         let Some(transaction) = &mut self.transaction else {
             return Action::Continue;
@@ -124,8 +129,38 @@ impl Stream {
             return self.response_step(&step);
         }
         let body = host_calls::buffer(BufferType::HttpResponseBody, size);
-        let step = transaction.response_body(&body, host_calls::now());
+        let now = host_calls::now();
+        // Without a timer no question is sent.
+        if transaction.may_ask()
+            && self.shared.seen.has_timer(now.as_millis())
+            && let Some(effect) = transaction.response_asks(&body, now)
+        {
+            self.wait_for_answer(effect);
+            return Action::Pause;
+        }
+        let step = transaction.response_body(&body, now);
         self.response_step(&step)
+    }
+
+    /// Waits for a decision about the answer.
+    fn wait_for_answer(&mut self, effect: Effect) {
+        self.waits = true;
+        // Only shared work is asked for, whose outcome comes later.
+        let _ = self.shared.perform(&self.own, self.id, effect);
+    }
+
+    /// Continues an answer that waited for a decision, outside its own callbacks.
+    pub(super) fn wake_answer(&mut self, outcome: Outcome) {
+        let Some(transaction) = &mut self.transaction else {
+            return;
+        };
+        if let Some(effect) = transaction.resume_response(outcome, host_calls::now()) {
+            return self.wait_for_answer(effect);
+        }
+        let action = self.response_body(self.response_size, self.has_answer_end);
+        if action == Action::Continue {
+            let _ = hostcalls::resume_http_response();
+        }
     }
 
     /// The end of the answer, when the stream has ended.

@@ -94,7 +94,10 @@ impl HttpContext for StreamContext {
             .as_ref()
             .is_some_and(Transaction::holds_response);
         stream.has_answer_end = true;
-        if holds {
+        let waits = stream.transaction.as_ref();
+        if waits.is_some_and(Transaction::response_waits) {
+            Action::Pause
+        } else if holds {
             stream.response_body(stream.response_size, true)
         } else {
             Action::Continue

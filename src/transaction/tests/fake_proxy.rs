@@ -11,6 +11,7 @@ use crate::accounts::Clients;
 use crate::accounts::token_exchange::TokenExchanger;
 use crate::audit::Record;
 use crate::credential::Credential;
+use crate::decision_point::DecisionPoints;
 use crate::effect::{self, Effect, Progress};
 use crate::engine::{Engine, Secrets};
 use crate::host::dry_run::{DryRun, Outside};
@@ -22,7 +23,7 @@ use base::seal::Sealer;
 use base::store::{Room, StoreError, StoreOperation, Stored, memory};
 use mcp::headers::{HeaderEdit, Headers};
 use oauth::Verifier;
-use policy::{Authorization, Hold, Mode, Policy};
+use policy::{Authorization, Hold, Mode, Policy, StaticCredential};
 
 const LIMIT: usize = 1024 * 1024;
 
@@ -187,6 +188,12 @@ impl Outcome {
             body["error"]["code"].as_i64().unwrap(),
             self.record.decision.reason,
         )
+    }
+
+    /// The reason of a refusal. The server must have received nothing.
+    pub(super) fn refusal_reason(&self) -> &'static str {
+        assert_eq!(self.server, None, "reached the server");
+        self.record.decision.reason
     }
 
     pub(super) fn challenge(&self) -> &str {
@@ -511,6 +518,7 @@ impl Sending {
             let step = if whole && !ended {
                 self.transaction.response_grows(given.len())
             } else {
+                self.worker.decide_lists(&mut self.transaction, &given);
                 self.transaction.response_body(&given, self.now)
             };
             let is_last = matches!(step, Step::ForwardLast(_));
@@ -574,11 +582,14 @@ pub(in super::super) fn secrets(policy: &Policy) -> Secrets {
         }
         _ => None,
     };
+    let credential_there = |_: &StaticCredential| Credential::new("Bearer", "pdp-s3cret");
+    let decision_points = DecisionPoints::of(policy, credential_there).unwrap();
     Secrets {
         audit_key: None,
         sealer,
         exchanger,
         credential: credential.map(Rc::new),
+        decision_points: decision_points.map(Rc::new),
         ..Secrets::default()
     }
 }

@@ -49,6 +49,8 @@ pub(super) struct Case {
     pub(super) headers: Vec<String>,
     /// The seconds since the sign-in.
     pub(super) age: Option<u64>,
+    /// The answer of the decision point (`decide`).
+    pub(super) decision: Option<Value>,
     /// The server's result, or its whole answer.
     pub(super) answer: Option<Value>,
     /// The server's answer to look-ups of the owners of records, or the record alone.

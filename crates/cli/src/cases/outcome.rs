@@ -77,6 +77,10 @@ impl CaseOutcome {
             claims,
             body: message.to_string().into_bytes(),
             response: answer,
+            decision: case
+                .decision
+                .as_ref()
+                .map(|answer| answer.to_string().into_bytes()),
             headers,
             age: case.age,
             lookup: case

@@ -748,3 +748,63 @@ cases:
         .run(&["test", "cases.yaml"])
         .says(0, &["2 cases: all met"]);
 }
+
+const DECIDED: &str = "
+resource: https://crm.example.com/mcp
+issuers:
+  - issuer: https://login.example.com
+    jwks: {cluster: login, path: /keys}
+    identity: {roles: realm_access.roles}
+roles: {manager: {tools: [\"crm.*\"]}}
+decide:
+  authzen: {cluster: pdp, path: /access/v1/evaluation, credential_env: PDP_TOKEN}
+  arguments: [amount]
+";
+
+#[test]
+fn the_answer_of_a_decision_point_is_given_and_its_question_is_shown() {
+    let request = call("crm.refund", &json!({"amount": 80, "note": "confidential"}));
+    let files = Files::to_explain("decided", &manager(), &request);
+    let files = files
+        .with("policy.yaml", DECIDED)
+        .with("allow.json", r#"{"decision": true}"#)
+        .with(
+            "deny.json",
+            r#"{"decision": false, "context": {"reason_user": "At most 50.", "reason_admin": "rule 7"}}"#,
+        );
+    let ran = files.explain(&["--decision", "allow.json"]);
+    ran.says(
+        0,
+        &[
+            "decision     approved (allowed)\n",
+            "decision_point: authzen:pdp allows it\n",
+            "question     pdp/access/v1/evaluation:\n",
+            "{\"subject\":{",
+        ],
+    );
+    assert!(!ran.stdout.contains("PDP_TOKEN") && !ran.stdout.contains("Bearer"));
+    let ran = files.explain(&["--decision", "deny.json"]);
+    ran.says(
+        1,
+        &[
+            "decision     blocked (decision_denied)\n",
+            "authzen:pdp does not allow it: rule 7",
+            "At most 50.",
+        ],
+    );
+    let ran = files.explain(&[]);
+    ran.says(
+        1,
+        &[
+            "(decision_unavailable)\n",
+            "without --decision, the decision point does not answer",
+        ],
+    );
+    let json = files
+        .explain(&["--json", "--decision", "allow.json"])
+        .json();
+    let question = json["questions"][0]["body"].as_str().unwrap();
+    let question: Value = serde_json::from_str(question).unwrap();
+    assert_eq!(question["context"]["arguments"], json!({"amount": 80}));
+    assert_eq!(json["record"]["decided_by"], "authzen:pdp");
+}

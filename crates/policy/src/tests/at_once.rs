@@ -54,7 +54,7 @@ fn mistakes_of_every_kind_are_reported_at_once() {
             "roles.support.tools: found string \"crm.get\", expected a list",
             "seal: found a list, expected a mapping",
             "tools.crm.get.max_token_age: found number `5`, expected a length of time such as 5m",
-            "tools.crm.refund.scope: unknown key `scope`, expected one of `scopes`, `max_token_age`, `connection`, `lifetime`, `single_use`, `confirm`, `max_result`, `when`, `message`, `owner`, `param_headers`, `pin`, `arguments`; did you mean `scopes`?",
+            "tools.crm.refund.scope: unknown key `scope`, expected one of `scopes`, `max_token_age`, `connection`, `lifetime`, `single_use`, `confirm`, `max_result`, `when`, `decide`, `message`, `owner`, `param_headers`, `pin`, `arguments`; did you mean `scopes`?",
             "missing key `resource`",
             "path: found `mcp`, expected a plain path that starts with `/`",
             "issuers[0].clock_skew: expected at most 5m",

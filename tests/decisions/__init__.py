@@ -1,0 +1,1 @@
+"""Decision points of others, and a small one of the tests' own."""
