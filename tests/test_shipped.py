@@ -72,7 +72,7 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Running:
 def test_the_demo_ends_well(tmp_path: Path, mode: str, style: str) -> None:
     told = story(tmp_path, f"--mode={mode}", f"--style={style}")
     assert told.returncode == 0, told.stdout[-3000:] + told.stderr
-    assert "14 of 14 are stopped" in told.stdout
+    assert "15 of 15 are stopped" in told.stdout
 
 
 def test_the_demo_can_fail(tmp_path: Path) -> None:
