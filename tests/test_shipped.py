@@ -78,7 +78,7 @@ def test_the_demo_ends_well(tmp_path: Path, mode: str, style: str) -> None:
 def test_the_demo_can_fail(tmp_path: Path) -> None:
     told = story(tmp_path, "--without-filter")
     assert told.returncode == 1, told.stdout[-3000:] + told.stderr
-    assert "0 of 14 are stopped" in told.stdout
+    assert "0 of 15 are stopped" in told.stdout
 
 
 def story(directory: Path, *options: str) -> subprocess.CompletedProcess[str]:
