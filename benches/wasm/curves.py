@@ -25,6 +25,7 @@ class Measured:
 
     load: int
     request: int
+    memory: int = 0
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def run(policy: Policy, body: bytes | None = None, answer: bytes = ladder.ANSWER
     bearer = ladder.token()
     for _ in range(3):
         costs = ladder.send(host, body or messages.call(SMALL), bearer, answer)
-    return Measured(host.load, ladder.totals(costs)["instructions"])
+    return Measured(host.load, ladder.totals(costs)["instructions"], host.memory_size())
 
 
 def roles(count: int, tools: int, rule: Policy | None = None) -> Policy:
@@ -107,12 +108,12 @@ def answered(result: Policy) -> bytes:
 def tokens(count: int) -> Measured:
     """A worker that remembers so many tokens."""
     host = Host(MODULE, ladder.policy("plain"))
-    for _ in range(count):
-        ladder.send(host, messages.call(SMALL), ladder.token())
+    for number in range(count):
+        ladder.send(host, messages.call(SMALL), ladder.token(number))
     bearer = ladder.token()
     for _ in range(3):
         costs = ladder.send(host, messages.call(SMALL), bearer)
-    return Measured(host.load, ladder.totals(costs)["instructions"])
+    return Measured(host.load, ladder.totals(costs)["instructions"], host.memory_size())
 
 
 def streams(count: int) -> Measured:
@@ -123,7 +124,7 @@ def streams(count: int) -> Measured:
         ladder.begin(host, messages.call(SMALL), bearer)
     for _ in range(3):
         costs = ladder.send(host, messages.call(SMALL), bearer)
-    return Measured(host.load, ladder.totals(costs)["instructions"])
+    return Measured(host.load, ladder.totals(costs)["instructions"], host.memory_size())
 
 
 CURVES = [
@@ -147,8 +148,8 @@ def main() -> None:
     parser.add_argument("--picture", type=Path)
     options = parser.parse_args()
     measured = {curve.name: [curve.measure(size) for size in curve.sizes] for curve in CURVES}
-    print("| what grows | sizes | instructions of a request | for one more | instructions of the load |")
-    print("|---|---|---|---:|---:|")
+    print("| what grows | sizes | instructions of a request | for one more | load | memory |")
+    print("|---|---|---|---:|---:|---:|")
     for curve in CURVES:
         print(_row(curve, measured[curve.name]))
     if options.picture is not None:
@@ -159,7 +160,7 @@ def _row(curve: Curve, points: list[Measured]) -> str:
     sizes = ", ".join(f"{size:,}" for size in curve.sizes)
     costs = ", ".join(f"{point.request / 1000:,.0f}k" for point in points)
     slope = (points[-1].request - points[0].request) / (curve.sizes[-1] - curve.sizes[0])
-    return f"| {curve.name} | {sizes} | {costs} | {slope:,.0f} | {points[-1].load / 10**6:,.0f}M |"
+    return f"| {curve.name} | {sizes} | {costs} | {slope:,.0f} | {points[-1].load / 10**6:,.0f}M | {points[-1].memory / 2**20:,.1f} MiB |"
 
 
 def picture(curves: list[tuple[Curve, list[Measured]]]) -> str:

@@ -65,6 +65,10 @@ class Host:
             raise AssertionError(f"the module did not load its policy: {self.logs}")
         self.load = FUEL - self._store.get_fuel()
 
+    def memory_size(self) -> int:
+        """The size of the module's memory in bytes. It never shrinks."""
+        return self._memory.data_len(self._store)
+
     def stream(self) -> int:
         """The id of a new stream."""
         self._next += 1
