@@ -98,7 +98,7 @@ CERBOS_OWN = {
     "allow": "/results/0/actions/tools~1call",
     "is": "EFFECT_ALLOW",
 }
-TODO = {
+TASK_LIST = {
     "cluster": "pdp",
     "path": "/todo",
     "body": {
@@ -125,7 +125,7 @@ LISTENERS = {
     "slow_lists": asking(path="/allow", authzen={"evaluations": "/slow/evaluations"}),
     "no_lists": asking(path="/allow", authzen={"evaluations": "/none/evaluations"}),
     "wrong_lists": asking(path="/allow", authzen={"evaluations": "/wrong/evaluations"}),
-    "todo": Listener(policy(decide={"http": TODO, "arguments": ["ownerID"]}, roles={"*": {"tools": ["can_*"]}})),
+    "todo": Listener(policy(decide={"http": TASK_LIST, "arguments": ["ownerID"]}, roles={"*": {"tools": ["can_*"]}})),
     "cerbos": asking("cerbos", "/access/v1/evaluation", authzen={"evaluations": "/access/v1/evaluations", "timeout": "5s"}),
     "cerbos_own": Listener(policy(decide={"http": {**CERBOS_OWN, "timeout": "5s"}, "arguments": ["amount"]})),
     "opa": Listener(

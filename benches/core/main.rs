@@ -112,7 +112,7 @@ fn exchange(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The same request, with a decision point whose answer is remembered.
+/// A call that a decision point allowed before. Its answer is remembered.
 fn decided(criterion: &mut Criterion) {
     let issuer = Issuer::new(Algorithm::RS256);
     let policy = samples::deciding_policy(&issuer);

@@ -91,7 +91,7 @@ pub(crate) fn records(id: &Value, size: usize) -> Vec<u8> {
     answer.to_string().into_bytes()
 }
 
-/// The same with a decision point, which is asked about an argument and whose answers are remembered.
+/// The same policy with a decision point. It receives one argument. Its answers are remembered.
 pub(crate) fn deciding_policy(issuer: &Issuer) -> Rc<Policy> {
     let mut document = document(issuer, &json!([]));
     let decide = json!({

@@ -58,7 +58,7 @@ def roles(count: int, tools: int, rule: Policy | None = None) -> Policy:
 
 
 def one_role(count: int, ending: str = "") -> Policy:
-    """A policy whose one role may use so many tools or patterns."""
+    """A policy with one role. The role may use so many tools or patterns."""
     policy = ladder.policy("plain")
     named = [f"server_{number}{ending}" for number in range(count)]
     policy["roles"] = {messages.ROLE: {"tools": [*named, messages.ALLOWED]}}
@@ -82,7 +82,7 @@ def arguments(count: int) -> bytes:
 
 
 def listed(count: int) -> Measured:
-    """A list of so many tools, whose schemas lose an argument."""
+    """A list of so many tools. The filter removes an argument from each schema."""
     policy = ladder.policy("plain")
     policy["roles"] = {messages.ROLE: {"tools": ["crm.*"], "deny": ["crm.tool_7*"]}}
     text = {"type": "string", "description": "Text to search for"}

@@ -51,7 +51,7 @@ impl Outside for LookedUp {
     }
 }
 
-/// The answer as a JSON-RPC message with this id. What is no JSON stays as it is.
+/// The answer as a JSON-RPC message with this id. An answer that is no JSON stays as it is.
 fn message(given: &[u8], id: &Value) -> Vec<u8> {
     const RESULT: [&str; 5] = [
         "content",

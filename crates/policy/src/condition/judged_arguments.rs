@@ -62,7 +62,7 @@ impl JudgedArguments {
         ArgumentReading::new(self, arguments, budget).read()
     }
 
-    /// Visits an expression whose value is read.
+    /// Visits an expression. The condition reads its value.
     fn visit<'e>(
         &mut self,
         expression: &'e IdedExpr,

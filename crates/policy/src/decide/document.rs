@@ -16,7 +16,7 @@ pub struct DecideDocument {
     pub authzen: Option<PointDocument>,
     /// Open Policy Agent, by its data API. `path` names the rule, such as `/v1/data/mcp/allow`.
     pub opa: Option<PointDocument>,
-    /// Another decision point, whose question is written as a template.
+    /// Another decision point. The policy has the template of the question.
     pub http: Option<HttpPointDocument>,
     /// The arguments that are sent: names, or names with dots between them. No others are.
     pub arguments: Vec<String>,
