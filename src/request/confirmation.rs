@@ -156,11 +156,11 @@ impl Authenticated {
             }
             _ => {}
         }
-        let arguments = arguments_in(policy, sent).map_err(Refusal::Message)?;
-        let shown = ShownArguments::of(&arguments).map_err(|_| Refusal::TooLongToShow)?;
+        let arguments = arguments_in(sent);
+        let shown = ShownArguments::of(arguments).map_err(|_| Refusal::TooLongToShow)?;
         let shown_name = shown_tool(tool).map_err(|_| Refusal::TooLongToShow)?;
         if let Some(rule) = approval {
-            let request = self.approval_request(rule, tool, &arguments, shown)?;
+            let request = self.approval_request(rule, tool, arguments, shown)?;
             return Ok(Consent::OfPerson(Box::new(request)));
         }
         if understood.message.params.elicitation.form && understood.era == Era::Modern {
@@ -172,7 +172,7 @@ impl Authenticated {
             })));
         }
         match (
-            self.question_on_page(tool, &arguments, shown)?,
+            self.question_on_page(tool, arguments, shown)?,
             understood.era,
         ) {
             (Some(question), _) => Ok(Consent::OnPage(Box::new(question))),

@@ -19,7 +19,6 @@ use crate::refusal::Refusal;
 use crate::response::inspect::{Inspect, ResultOf};
 use crate::response::request_ids::RenamedId;
 use crate::step::End;
-use base::json::outline;
 use mcp::message::{Message, Shape};
 use mcp::method::{Era, Method};
 use policy::{Mode, Operation};
@@ -378,14 +377,7 @@ impl Authenticated {
         if judged_before || operations.iter().all(|operation| operation.when.is_none()) {
             return None;
         }
-        let arguments =
-            outline::find(sent, &["params", "arguments"]).and_then(|start| sent.get(start..));
-        // `null` are no arguments.
-        Some(
-            arguments
-                .filter(|found| found.starts_with(b"{"))
-                .unwrap_or(b"{}"),
-        )
+        Some(understand::from_arguments(sent))
     }
 
     /// The evidence for the changes of identity arguments.

@@ -49,11 +49,8 @@ impl Authenticated {
         operations: &[&Operation],
         sent: &[u8],
     ) -> Result<Box<OutsideQuestions>, Refusal> {
-        let arguments = match understood.is_call() {
-            true => Some(arguments_in(self.request.policy(), sent).map_err(Refusal::Message)?),
-            false => None,
-        };
-        if let Some(arguments) = &arguments {
+        let arguments = understood.is_call().then(|| arguments_in(sent));
+        if let Some(arguments) = arguments {
             let spelling = decide.check_spelling(arguments);
             spelling.map_err(|refusal| match refusal {
                 ConditionRefusal::Misspelled(error) => {
@@ -63,8 +60,7 @@ impl Authenticated {
                 ConditionRefusal::Condition(_) => no_question(NoQuestion::TooLarge),
             })?;
         }
-        let read = arguments.as_deref();
-        let read = read.map(|text| Ok((Node::read(text, MAX_DEPTH)?, text)));
+        let read = arguments.map(|text| Ok((Node::read(text, MAX_DEPTH)?, text)));
         let read = read.transpose();
         let read = read.map_err(|error| Refusal::Message(MessageError::Json(error)))?;
         let read = read.as_ref().map(|(node, text)| (node, *text));

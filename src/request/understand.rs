@@ -3,11 +3,11 @@
 use super::arrived::Authenticated;
 use super::opened_ids::OpenedTasks;
 use crate::authorize::{Target, operations};
-use crate::limits::MAX_DEPTH;
 use crate::refusal::Refusal;
 use crate::response::inspect::{Inspect, ResultOf};
 use crate::response::server_requests::SealedRequest;
 use crate::response::{request_ids, result_size, results};
+use base::json::outline::{self, Outline};
 use mcp::headers::agree;
 use mcp::message::params::Reference;
 use mcp::message::{Message, MessageError, Shape};
@@ -208,10 +208,20 @@ fn method_of(message: &Message<'_>, era: Era) -> Result<Option<Method>, Refusal>
     method.map(Some).ok_or(Refusal::UnknownMethod)
 }
 
+/// The body from the arguments on, as the server will read them. The body was read strictly before its edits.
+pub(super) fn from_arguments(sent: &[u8]) -> &[u8] {
+    let start = outline::find(sent, &["params", "arguments"]);
+    let found = start.and_then(|start| sent.get(start..));
+    // `null` are no arguments.
+    let object = found.filter(|found| found.starts_with(b"{"));
+    object.unwrap_or(b"{}")
+}
+
 /// The arguments of a request, as the server will read them.
-pub(crate) fn arguments_in(policy: &Policy, sent: &[u8]) -> Result<Vec<u8>, MessageError> {
-    let message = Message::read(sent, &policy.names, MAX_DEPTH)?;
-    Ok(arguments(&message, sent).to_vec())
+pub(super) fn arguments_in(sent: &[u8]) -> &[u8] {
+    let from = from_arguments(sent);
+    let end = Outline::new(from, 0).value().map_or(0, |span| span.end);
+    from.get(..end).unwrap_or_default()
 }
 
 /// The arguments of a message, as written.

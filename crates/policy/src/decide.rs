@@ -179,8 +179,8 @@ impl Policy {
     }
 }
 
-/// Checks a `decide` section. `general` is the one at the top of the policy, whose decision point and `cache`
-/// apply where a section has none.
+/// Checks a `decide` section. `general` is the section at the top of the policy. A section without a decision point or
+/// `cache` takes those of `general`.
 pub(super) fn compile_decide(
     path: &str,
     document: &DecideDocument,
