@@ -2,6 +2,7 @@
 //! gets in place of the caller's.
 //!
 //! [`token_for_call`] finds the token for a call. [`refresh()`] and [`disconnect`] work on one account.
+//! [`refresh_lock`] lets one task use a refresh token, and [`unkept`] holds new tokens while the store fails.
 //! [`vault`] seals accounts and keeps them in the store. [`conversation`] keeps a list of the accounts of a
 //! conversation, and ends them together. [`sign_out`] compares the time of a sign-out with the time at
 //! which an account was linked. [`token_exchange`] exchanges the caller's token. Users link accounts on
@@ -9,8 +10,10 @@
 
 pub mod conversation;
 pub mod refresh;
+pub mod refresh_lock;
 pub mod sign_out;
 pub mod token_exchange;
+pub mod unkept;
 pub mod vault;
 
 pub(crate) mod shared_record;
@@ -27,6 +30,7 @@ pub use self::end::{EndedAccount, Revocation, disconnect};
 pub use self::refresh::refresh;
 pub(crate) use self::token_for_call::find_account;
 pub use self::token_for_call::{NoAccountToken, token_for_call};
+use self::unkept::UnkeptAccounts;
 use crate::effect::Effects;
 use base::seal::Sealer;
 use base::time::UnixTime;
@@ -52,6 +56,8 @@ pub struct AccountContext {
     pub sealer: Rc<Sealer>,
     /// The filter's credentials at authorization servers.
     pub clients: Rc<Clients>,
+    /// The renewed tokens that are not in the store yet.
+    pub unkept: Rc<UnkeptAccounts>,
     /// Access to the host, for the task that does the work.
     pub effects: Effects,
 }

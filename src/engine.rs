@@ -6,8 +6,9 @@ use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::rc::Rc;
 
-use crate::accounts::refresh::Refreshed;
+use crate::accounts::refresh::{Refreshed, keep_again};
 use crate::accounts::token_exchange::{self, ExchangeError, TokenExchanger};
+use crate::accounts::unkept::UnkeptAccounts;
 use crate::accounts::{AccountContext, Clients, Random, refresh};
 use crate::clock::WorkerClock;
 use crate::consent::webhook::{self, Messages, WebhookKeys};
@@ -88,6 +89,8 @@ pub struct Engine {
     pub(crate) persons: Memo<Option<String>>,
     /// Messages to webhooks that no request waits for.
     pub(crate) messages: Messages,
+    /// Renewed tokens that are not in the store yet.
+    pub(crate) unkept: Rc<UnkeptAccounts>,
     /// Which headers of clients are removed.
     pub(crate) removed_headers: Memo<RemovedIn>,
 }
@@ -124,6 +127,7 @@ impl Engine {
             notes: Notes::default(),
             persons: Memo::default(),
             messages: Messages::default(),
+            unkept: Rc::default(),
             removed_headers: Memo::default(),
         }
     }
@@ -134,18 +138,20 @@ impl Engine {
             policy: Rc::clone(&self.policy),
             sealer: self.secrets.sealer.clone()?,
             clients: Rc::clone(&self.secrets.clients),
+            unkept: Rc::clone(&self.unkept),
             effects: effects.clone(),
         })
     }
 
     /// The work that no request waits for: key sets to fetch before a request needs them, and messages to
-    /// webhooks.
+    /// webhooks, and tokens that the store does not have yet.
     pub fn due(&self, now: UnixTime) -> impl Iterator<Item = Work> {
         self.clock.note(now);
         let due = self.verifier.borrow().due(now);
         let fetches = due.into_iter().map(PendingFetch::Keys).map(Work::Fetch);
         let messages = self.messages.take().into_iter().map(Box::new);
-        fetches.chain(messages.map(Work::Notify))
+        let unkept = self.unkept.due(now).into_iter().map(Work::Keep);
+        fetches.chain(messages.map(Work::Notify)).chain(unkept)
     }
 
     /// Does work that is done once per worker.
@@ -159,6 +165,13 @@ impl Engine {
             Work::Fetch(fetch) => Finished {
                 worked: Worked::Done,
                 error: self.fetch(&effects, fetch).await,
+            },
+            Work::Keep(account) => Finished {
+                worked: Worked::Done,
+                error: match self.account_context(&effects) {
+                    Some(accounts) => keep_again(accounts, account).await,
+                    None => None,
+                },
             },
             Work::Notify(message) => Finished {
                 worked: Worked::Done,

@@ -11,6 +11,7 @@ mod host_calls;
 mod metrics;
 mod report_load;
 mod root;
+mod seal_keys;
 mod shared;
 mod signature_check;
 mod stream;

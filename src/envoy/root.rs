@@ -9,6 +9,7 @@ use super::capabilities;
 use super::configuration;
 use super::host_calls;
 use super::report_load;
+use super::seal_keys;
 use super::shared::Shared;
 use super::signature_check;
 use super::stream::StreamContext;
@@ -20,7 +21,6 @@ use crate::decision_point::DecisionPoints;
 use crate::engine::{Engine, Secrets};
 use crate::held::HeldBytes;
 use base::http::Reply;
-use base::seal::Sealer;
 use oauth::Verifier;
 use policy::{Authorization, Policies, Policy, PolicyError};
 
@@ -126,9 +126,8 @@ fn secrets(policy: &Policy) -> Result<Secrets, PolicyError> {
     };
     let sealer = match &policy.seal {
         Some(seal) => {
-            let secret = variable("seal.key_env", &seal.key_env)?;
-            let sealer = Sealer::new(&secret)
-                .map_err(|error| PolicyError::new("seal.key_env", error.to_string()))?;
+            let sealer = seal_keys::sealer(seal, variable)?;
+            seal_keys::log(&policy.resource, seal, &sealer);
             Some(Rc::new(sealer))
         }
         None => None,

@@ -167,6 +167,7 @@ impl World {
                 policy: Rc::clone(&self.policy),
                 sealer: Rc::clone(&self.sealer),
                 clients: Rc::new(clients()),
+                unkept: Rc::default(),
                 effects: Default::default(),
             },
             random: self.random,

@@ -306,8 +306,16 @@ impl Authenticated {
                         let record = &mut self.request.journal().record;
                         record.account = name.and_then(|name| audit::person(policy, name, key));
                         record.connection = Some(place.connection);
+                        let age = self.request.effects.now().since(account.linked_at);
+                        record.connection_age_s = Some(age.as_secs());
                         let token = account.access_token.reveal();
                         Ok(CallerCredential::Account(format!("Bearer {token}")))
+                    }
+                    Err(NoAccountToken::KeyRemoved) => {
+                        let summary = "sealed with a key that the policy does not have; deleted";
+                        let evidence = Evidence::new("connections", summary);
+                        self.request.journal().caller.push(evidence);
+                        Err(self.not_linked(&place, agreed, elicits))
                     }
                     Err(NoAccountToken::NotLinked) => Err(self.not_linked(&place, agreed, elicits)),
                     Err(NoAccountToken::NotRefreshed) => Err(Refusal::NotRefreshed),
