@@ -180,6 +180,10 @@ async fn link_account(
         name: name.clone(),
         ..account.clone()
     };
+    // This comes first: an account that is not noted would not be shown, nor end with the others.
+    conversation
+        .note_linked(context, place, account.ends)
+        .await?;
     let put = place.put(&context.sealer, &account);
     context.effects.store(put).await?;
     // This comes after the account is written. So either this sees that the conversation ended, or the end

@@ -70,6 +70,8 @@ pub enum Purpose {
     Conversation,
     /// The codes that were redeemed for a user's links, in the store.
     Tries,
+    /// The conversations of a user, in the store.
+    UserConversations,
 }
 
 /// The caller a sealed id belongs to.
@@ -170,6 +172,7 @@ fn associated<'a>(purpose: Purpose, owner: Owner<'a>, bound: &[&'a [u8]]) -> Vec
         Purpose::OpenApprovals => b"open approvals",
         Purpose::Conversation => b"conversation",
         Purpose::Tries => b"tries",
+        Purpose::UserConversations => b"user conversations",
     };
     let owner = [owner.resource, owner.issuer, owner.user, owner.view].map(str::as_bytes);
     [&[purpose], &owner[..], bound].concat()
