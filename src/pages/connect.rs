@@ -96,7 +96,7 @@ async fn leave(
         state: &state,
         nonce: None,
         code_challenge: &authorization.challenge(),
-        sign_in_again: false,
+        prompt: None,
     };
     let url = url.of(&client).ok_or(PageRefusal::Link)?;
     let mut reply = content::onward(connection, &url);
