@@ -4,11 +4,12 @@
 //! [`token_for_call`] finds the token for a call. [`refresh()`] and [`disconnect`] work on one account.
 //! [`refresh_lock`] lets one task use a refresh token, and [`unkept`] holds new tokens while the store fails.
 //! [`vault`] seals accounts and keeps them in the store. [`conversation`] keeps a list of the accounts of a
-//! conversation, and ends them together. [`sign_out`] compares the time of a sign-out with the time at
+//! conversation, and ends them together. [`of_user`] lists the conversations of a user. [`sign_out`] compares the time of a sign-out with the time at
 //! which an account was linked. [`token_exchange`] exchanges the caller's token. Users link accounts on
 //! [`crate::pages`].
 
 pub mod conversation;
+pub mod of_user;
 pub mod refresh;
 pub mod refresh_lock;
 pub mod sign_out;

@@ -43,7 +43,8 @@ use base::time::UnixTime;
 use mcp::headers::Headers;
 use oauth::Verifier;
 use oauth::client::{
-    DiscoveredServer, TokenAnswerError, TokenClient, TokenGrant, Tokens, read_tokens, token_request,
+    DiscoveredServer, Prompt, TokenAnswerError, TokenClient, TokenGrant, Tokens, read_tokens,
+    token_request,
 };
 use policy::{Connection, PAGES, Policy};
 
@@ -120,7 +121,7 @@ async fn respond(
         Page::Decide => approvals::answer(context, &request),
         Page::SignIn => {
             let link = context.link(&request)?;
-            sign_in::begin(context, &request, link, true)
+            sign_in::begin(context, &request, link, Some(Prompt::Login))
         }
         Page::SignedIn => sign_in::came_back(context, &request).await,
         Page::Logout => Ok(logout::log_out(context, &request).await),

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::AccountContext;
 use super::end::{EndedAccount, end};
+use super::of_user::UserPlace;
 use super::shared_record::{Entries, SharedRecord};
 use super::vault::{AccountPlace, ConversationId};
 use base::seal::{Owner, Purpose};
@@ -31,6 +32,19 @@ pub struct ConversationPlace {
 
 /// An account that ended with its conversation: its connection, and the result.
 pub type EndedWithConversation = (String, Result<Option<EndedAccount>, StoreError>);
+
+/// A linked account of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConversationAccount {
+    /// Where it is kept.
+    pub place: AccountPlace,
+    /// Its name at the resource.
+    pub name: Option<String>,
+    /// When it was linked.
+    pub since: UnixTime,
+    /// When it ends at the latest.
+    pub until: UnixTime,
+}
 
 /// The linked accounts of a conversation, as JSON that is then sealed.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -146,6 +160,52 @@ impl ConversationPlace {
         self.record().change(context, note).await
     }
 
+    /// The linked accounts of the conversation, of all clients.
+    ///
+    /// # Errors
+    ///
+    /// The store is not available.
+    pub async fn accounts(
+        &self,
+        context: &AccountContext,
+    ) -> Result<Vec<ConversationAccount>, StoreError> {
+        let linked: LinkedInConversation = self.record().read(context).await?;
+        let mut accounts = Vec::new();
+        for kept in linked.accounts {
+            let place = self.place_of(kept.account);
+            let found = context.effects.get(place.key()).await?;
+            let account = found.and_then(|it| place.open(&context.sealer, &it, context.now()));
+            accounts.extend(account.map(|account| ConversationAccount {
+                place,
+                name: account.name,
+                since: account.linked_at,
+                until: account.ends,
+            }));
+        }
+        Ok(accounts)
+    }
+
+    /// Notes the conversation among those of its user, because an account is linked in it. If these are
+    /// too many then, the oldest ones end.
+    ///
+    /// # Errors
+    ///
+    /// The store is not available.
+    pub(crate) async fn note_linked(
+        &self,
+        context: &AccountContext,
+        place: &AccountPlace,
+        ends: UnixTime,
+    ) -> Result<(), StoreError> {
+        let user = UserPlace::of(place);
+        user.note_linked(context, place, ends).await?;
+        for surplus in user.take_surplus(context).await? {
+            let old = user.conversation(&surplus.conversation);
+            old.end_of(context, Some(&surplus.client)).await?;
+        }
+        Ok(())
+    }
+
     /// Forgets an account, and the authorization requests that may link another one.
     pub(crate) async fn forget(
         &self,
@@ -158,8 +218,14 @@ impl ConversationPlace {
             requests.retain(|request| request.account != account);
             let accounts = &mut linked.accounts;
             accounts.retain(|kept| kept.account != account);
+            !linked.has_of(&account.client)
         };
-        self.record().change(context, forget).await
+        if self.record().change(context, forget).await? {
+            let user = UserPlace::of(place);
+            user.forget(context, &self.conversation, Some(&place.client))
+                .await?;
+        }
+        Ok(())
     }
 
     /// Ends the conversation with all its accounts.
@@ -171,15 +237,35 @@ impl ConversationPlace {
         &self,
         context: &AccountContext,
     ) -> Result<Vec<EndedWithConversation>, StoreError> {
+        self.end_of(context, None).await
+    }
+
+    /// Ends the accounts of one client in the conversation, or of all clients.
+    ///
+    /// # Errors
+    ///
+    /// The store is not available; nothing ended.
+    pub(crate) async fn end_of(
+        &self,
+        context: &AccountContext,
+        client: Option<&str>,
+    ) -> Result<Vec<EndedWithConversation>, StoreError> {
         // This comes first, so that no other request links an account.
-        let linked = |linked: &mut LinkedInConversation| std::mem::take(linked);
-        let linked: LinkedInConversation = self.record().change(context, linked).await?;
+        let take = |linked: &mut LinkedInConversation| linked.take_of(client);
+        let taken = self.record().change(context, take).await?;
         let mut ended = Vec::new();
-        for KeptAccount { account, .. } in linked.accounts {
+        for account in taken {
             let connection = account.connection.clone();
             let outcome = end(context, &self.place_of(account)).await;
             ended.push((connection, outcome));
         }
+        let user = UserPlace {
+            resource: self.resource.clone(),
+            issuer: self.issuer.clone(),
+            user: self.user.clone(),
+        };
+        // If this fails, the conversation is listed without accounts until its end.
+        let _ = user.forget(context, &self.conversation, client).await;
         Ok(ended)
     }
 
@@ -233,6 +319,25 @@ impl ConversationPlace {
 }
 
 impl LinkedInConversation {
+    /// Removes the accounts and requests of one client, or of all. Returns the accounts.
+    fn take_of(&mut self, client: Option<&str>) -> Vec<AccountName> {
+        let is_of = |account: &AccountName| client.is_none_or(|client| account.client == client);
+        self.requests.retain(|request| !is_of(&request.account));
+        let accounts = std::mem::take(&mut self.accounts).into_iter();
+        let (taken, kept): (Vec<_>, _) = accounts.partition(|kept| is_of(&kept.account));
+        self.accounts = kept;
+        taken.into_iter().map(|taken| taken.account).collect()
+    }
+
+    /// Whether the client has an account, or may link one.
+    fn has_of(&self, client: &str) -> bool {
+        let requests = self.requests.iter().map(|request| &request.account);
+        let accounts = self.accounts.iter().map(|kept| &kept.account);
+        requests
+            .chain(accounts)
+            .any(|account| account.client == client)
+    }
+
     fn keep(&mut self, account: AccountName, ends: UnixTime) {
         let accounts = &mut self.accounts;
         accounts.retain(|kept| kept.account != account);

@@ -105,7 +105,7 @@ pub(super) fn answer(
         }),
         expires: context.expires(),
     };
-    let (authorization, url, cookie) = sign_in::start(context, request, link, false)?;
+    let (authorization, url, cookie) = sign_in::start(context, request, link, None)?;
     let mut reply = content::sign_in_again(&url);
     reply.headers.push(("set-cookie", cookie));
     let outcome = Approval::SignInStarted;
@@ -211,7 +211,7 @@ fn begin(context: &PageContext, request: &PageRequest) -> Result<PageOutcome, Pa
             });
         }
     };
-    sign_in::begin(context, request, context.approvals_link(chosen), false)
+    sign_in::begin(context, request, context.approvals_link(chosen), None)
 }
 
 fn of_user(reply: Reply, outcome: Result<Approval, PageRefusal>, user: BrowserUser) -> PageOutcome {

@@ -96,7 +96,7 @@ async fn leave(
         state: &state,
         nonce: None,
         code_challenge: &authorization.challenge(),
-        sign_in_again: false,
+        prompt: None,
     };
     let url = url.of(&client).ok_or(PageRefusal::Link)?;
     let mut reply = content::onward(connection, &url);
@@ -180,6 +180,10 @@ async fn link_account(
         name: name.clone(),
         ..account.clone()
     };
+    // This comes first: an account that is not noted would not be shown, nor end with the others.
+    conversation
+        .note_linked(context, place, account.ends)
+        .await?;
     let put = place.put(&context.sealer, &account);
     context.effects.store(put).await?;
     // This comes after the account is written. So either this sees that the conversation ended, or the end

@@ -12,8 +12,9 @@ use url::Url;
 
 use super::{PageContext, PageOutcome, answer, connect_link};
 use crate::accounts::conversation::ConversationPlace;
+use crate::accounts::unkept::UnkeptAccounts;
 use crate::accounts::vault::{AccountPlace, ConversationId, LinkedAccount};
-use crate::accounts::{AccountContext, Clients, Random};
+use crate::accounts::{AccountContext, Clients, Random, refresh};
 use crate::consent::ShownArguments;
 use crate::consent::call_question::{AskedCall, CallQuestion, QuestionPlace};
 use crate::effect::{Effect, Outcome, Progress, Task, Work, Worked};
@@ -63,6 +64,12 @@ pub(crate) struct World {
     pub before_create: Option<StoreOperation>,
     /// Another replica does this just before a record is written.
     pub before_put: Option<StoreOperation>,
+    /// This happens during the next call.
+    pub during_call: Option<fn(&mut World)>,
+    /// The pauses of tasks so far. Ten last a second.
+    pub pauses: u64,
+    /// Renewed tokens that are not in the store yet.
+    pub unkept: Rc<UnkeptAccounts>,
 }
 
 /// A browser: its cookies.
@@ -92,6 +99,9 @@ impl World {
             puts_fail: false,
             before_create: None,
             before_put: None,
+            during_call: None,
+            pauses: 0,
+            unkept: Rc::default(),
         }
     }
 
@@ -167,7 +177,7 @@ impl World {
                 policy: Rc::clone(&self.policy),
                 sealer: Rc::clone(&self.sealer),
                 clients: Rc::new(clients()),
-                unkept: Rc::default(),
+                unkept: Rc::clone(&self.unkept),
                 effects: Default::default(),
             },
             random: self.random,
@@ -192,7 +202,7 @@ impl World {
                 Progress::Waits(effect) => effect,
             };
             let outcome = self.perform(effect);
-            progress = task.resume(outcome, UnixTime::from_millis(now_ms));
+            progress = task.resume(outcome, UnixTime::from_millis(self.now * 1000));
         }
     }
 
@@ -200,6 +210,9 @@ impl World {
         match effect {
             Effect::Call(call) => {
                 self.calls.push(call);
+                if let Some(happens) = self.during_call.take() {
+                    happens(self);
+                }
                 Outcome::Call(self.answers.pop_front())
             }
             Effect::Store(operation) => {
@@ -219,6 +232,15 @@ impl World {
             Effect::Work(Work::Fetch(fetch)) => {
                 self.fetch(fetch);
                 Outcome::Work(Worked::Done)
+            }
+            Effect::Work(Work::Refresh(pending)) => {
+                let refreshed = self.run(|context| refresh(context.accounts, *pending));
+                Outcome::Work(Worked::Refreshed(refreshed))
+            }
+            Effect::Pause => {
+                self.pauses += 1;
+                self.now += u64::from(self.pauses.is_multiple_of(10));
+                Outcome::Paused
             }
             Effect::Client => Outcome::Client(oauth::ClientNetwork::UNKNOWN),
             other => panic!("{other:?}"),

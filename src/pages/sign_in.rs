@@ -10,21 +10,21 @@ use super::{
 use crate::reasons::Approval;
 use base::seal::Purpose;
 use base::secret::Secret;
-use oauth::client::{AuthorizationUrl, TokenAnswerError, TokenGrant};
+use oauth::client::{AuthorizationUrl, Prompt, TokenAnswerError, TokenGrant};
 use oauth::{IdVerification, IssuerId, SignInAnswer, VerifiedIdToken};
 use policy::SignIn;
 
 /// The page of the redirect.
 pub(super) const PAGE: &str = "signed-in";
 
-/// Sends the browser to the issuer. `again`: the user signs in there as another user.
+/// Sends the browser to the issuer. With [`Prompt::Login`] the user signs in there as another user.
 pub(super) fn begin(
     context: &PageContext,
     request: &PageRequest,
     link: PageLink,
-    again: bool,
+    prompt: Option<Prompt>,
 ) -> Result<PageOutcome, PageRefusal> {
-    let (authorization, url, cookie) = start(context, request, link, again)?;
+    let (authorization, url, cookie) = start(context, request, link, prompt)?;
     let mut reply = content::redirect(url);
     reply.headers.push(("set-cookie", cookie));
     Ok(PageOutcome {
@@ -38,7 +38,7 @@ pub(super) fn start(
     context: &PageContext,
     request: &PageRequest,
     link: PageLink,
-    again: bool,
+    prompt: Option<Prompt>,
 ) -> Result<(AuthorizationRequest, String, String), PageRefusal> {
     let (_, sign_in) = context.sign_in(&link)?;
     let (authorization, state, cookie) =
@@ -50,7 +50,7 @@ pub(super) fn start(
         state: &state,
         nonce: Some(&authorization.id),
         code_challenge: &authorization.challenge(),
-        sign_in_again: again,
+        prompt,
     };
     let url = url.of(&sign_in.client).ok_or(PageRefusal::Link)?;
     Ok((authorization, url, cookie))

@@ -118,6 +118,8 @@ pub enum Purpose {
     Conversation,
     /// The codes that were redeemed for a user's links, in the store.
     Tries,
+    /// The conversations of a user, in the store.
+    UserConversations,
 }
 
 /// The caller a sealed id belongs to.
@@ -353,6 +355,7 @@ impl Purpose {
             Self::OpenApprovals => "open approvals",
             Self::Conversation => "conversation",
             Self::Tries => "tries",
+            Self::UserConversations => "user conversations",
         }
     }
 }

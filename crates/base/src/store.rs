@@ -52,6 +52,8 @@ pub enum RecordKind {
     Tries,
     /// The mark of a token or proof that was used.
     Used,
+    /// The conversations of a user.
+    UserConversations,
 }
 
 /// Which records share room.
@@ -87,6 +89,7 @@ impl RecordKind {
             Self::Spelling => "spelling",
             Self::Tries => "tries",
             Self::Used => "used",
+            Self::UserConversations => "user conversations",
         }
     }
 
@@ -106,7 +109,8 @@ impl RecordKind {
             | Self::Question
             | Self::Registration
             | Self::Spelling
-            | Self::Tries => Room::Owned,
+            | Self::Tries
+            | Self::UserConversations => Room::Owned,
         }
     }
 }
