@@ -8,8 +8,8 @@ use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel};
 use super::capabilities;
 use super::configuration;
 use super::host_calls;
+use super::key_uses;
 use super::report_load;
-use super::seal_keys;
 use super::shared::Shared;
 use super::signature_check;
 use super::stream::StreamContext;
@@ -20,6 +20,7 @@ use crate::credential::Credential;
 use crate::decision_point::DecisionPoints;
 use crate::engine::{Engine, Secrets};
 use crate::held::HeldBytes;
+use crate::seal_keys::sealer;
 use base::http::Reply;
 use oauth::Verifier;
 use policy::{Authorization, Policies, Policy, PolicyError};
@@ -126,8 +127,8 @@ fn secrets(policy: &Policy) -> Result<Secrets, PolicyError> {
     };
     let sealer = match &policy.seal {
         Some(seal) => {
-            let sealer = seal_keys::sealer(seal, variable)?;
-            seal_keys::log(&policy.resource, seal, &sealer);
+            let sealer = sealer(seal, variable)?;
+            key_uses::log(&policy.resource, seal, &sealer);
             Some(Rc::new(sealer))
         }
         None => None,

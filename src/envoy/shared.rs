@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::callbacks_seen::CallbacksSeen;
 use super::host_calls::{self, EnvoyHost};
+use super::key_uses;
 use super::metrics::Metrics;
-use super::seal_keys;
 use super::stream::{EndCause, Stream};
 use crate::effect::{Effect, Outcome};
 use crate::engine::Engine;
@@ -117,7 +117,7 @@ impl Shared {
         self.end_answers();
         self.look_after_held();
         if let Some(sealer) = &self.engine.secrets.sealer {
-            seal_keys::report(sealer, &self.metrics, &mut self.logged_keys.borrow_mut());
+            key_uses::report(sealer, &self.metrics, &mut self.logged_keys.borrow_mut());
         }
     }
 

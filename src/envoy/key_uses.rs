@@ -1,4 +1,4 @@
-//! The keys of `seal`: read from the environment, and counted while they are replaced.
+//! What the log and metrics say about the keys of `seal` while they are replaced.
 
 use std::collections::HashSet;
 
@@ -6,31 +6,8 @@ use proxy_wasm::types::LogLevel;
 
 use super::host_calls;
 use super::metrics::Metrics;
-use base::seal::{KeyUse, SealKey, Sealer};
-use policy::PolicyError;
+use base::seal::{KeyUse, Sealer};
 use policy::document::Seal;
-
-/// The sealer with the keys of a policy. `variable` reads the variable that a path of the policy names.
-pub(super) fn sealer(
-    seal: &Seal,
-    variable: impl Fn(&str, &str) -> Result<String, PolicyError>,
-) -> Result<Sealer, PolicyError> {
-    let read = |(path, name): (String, _)| {
-        let secret = variable(&path, name)?;
-        SealKey::new(&secret).map_err(|error| PolicyError::new(path, error.to_string()))
-    };
-    let mut keys = seal
-        .keys()
-        .map(read)
-        .collect::<Result<Vec<_>, _>>()?
-        .into_iter();
-    let (Some(first), Some(names)) = (keys.next(), seal.names()) else {
-        return Err(PolicyError::new("seal", "expected a key"));
-    };
-    let names = read(names)?.store_names();
-    Sealer::with_keys(first, keys.collect(), names)
-        .map_err(|error| PolicyError::new("seal.keys", error.to_string()))
-}
 
 /// Logs which variable has which key, once for all workers. A policy with one key needs no such line.
 pub(super) fn log(resource: &str, seal: &Seal, sealer: &Sealer) {
