@@ -1,6 +1,6 @@
 //! `mcp-auth accounts`: the linked accounts of a user. The engine reads and ends them; no token is printed.
 
-mod outside;
+mod network;
 
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -14,7 +14,7 @@ use mcp_auth_filter::seal_keys::sealer;
 use policy::{Policy, PolicyError};
 use serde_json::{Value, json};
 
-use self::outside::Outside;
+use self::network::Network;
 use crate::terminal_text::printable;
 use crate::{CommandOutput, Failure, policy_file};
 use base::store::StoreError;
@@ -82,14 +82,14 @@ pub(crate) fn run(arguments: &AccountsArguments) -> Result<CommandOutput, Failur
         ));
     }
     let (context, missing) = context(policy)?;
-    let outside = Outside::new(arguments, &context)?;
+    let network = Network::new(arguments, &context)?;
     let user = arguments.user.clone();
     let end = match (&arguments.end, arguments.end_all) {
         (Some(connection), _) => Which::One(connection.clone()),
         (None, true) => Which::All,
         (None, false) => Which::None,
     };
-    let shown = outside.run(|effects| {
+    let shown = network.run(|effects| {
         let context = AccountContext {
             effects,
             ..context.clone()
@@ -97,7 +97,7 @@ pub(crate) fn run(arguments: &AccountsArguments) -> Result<CommandOutput, Failur
         async move { work(&context, &issuer, &user, &end).await }
     });
     let shown = shown.map_err(|error| {
-        let reason = outside.last_error();
+        let reason = network.last_error();
         Failure::usage(
             format!("{error}: {}", printable(&reason)),
             "check the URL and the certificates; etcd's JSON gateway answers at its client port",

@@ -137,6 +137,7 @@ fn a_call_gets_the_token_of_its_users_account() {
     assert_eq!(outcome.server_header("authorization"), Some("Bearer at-1"));
     assert_eq!(outcome.record.upstream_credential, Some("connection"));
     assert_eq!(outcome.record.connection.as_deref(), Some("notes"));
+    assert_eq!(outcome.record.connection_age_s, Some(0));
     assert!(
         outcome
             .record

@@ -23,7 +23,7 @@ use base::time::UnixTime;
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// etcd and the authorization servers.
-pub(super) struct Outside {
+pub(super) struct Network {
     policy: Rc<Policy>,
     names: StoreNames,
     etcd: etcd::Etcd,
@@ -35,7 +35,7 @@ pub(super) struct Outside {
     last_error: RefCell<String>,
 }
 
-impl Outside {
+impl Network {
     pub(super) fn new(
         arguments: &AccountsArguments,
         context: &AccountContext,
