@@ -112,7 +112,7 @@ async fn respond(
     forget_signed_out_user(context, &mut request).await?;
     match &request.page {
         Page::Client => find_client::document(context),
-        Page::Connect => connect::show(context, &request),
+        Page::Connect => connect::show(context, &request).await,
         Page::Go => connect::go(context, &request).await,
         Page::Callback(connection) => connect::came_back(context, &request, connection).await,
         Page::Confirm => confirm::show(context, &request).await,

@@ -3,7 +3,7 @@
 
 use super::AccountContext;
 use super::end::revoke;
-use super::vault::{AccountPlace, LinkedAccount};
+use super::vault::{AccountPlace, AccountTokens, LinkedAccount};
 use base::http::HttpRequest;
 use base::store::{StoreError, Stored};
 use oauth::client::{TokenAnswerError, TokenGrant, read_tokens, token_request};
@@ -41,7 +41,11 @@ pub async fn refresh(context: AccountContext, refresh: PendingRefresh) -> Refres
         Ok(tokens) => account.refreshed(tokens),
         Err(TokenAnswerError::TokenGrant) => return Refreshed::Ended,
         // The user can link the account again, with a client that the server knows.
-        Err(TokenAnswerError::UnknownClient) if account.has_found_client() => {
+        Err(TokenAnswerError::UnknownClient)
+            if account
+                .tokens()
+                .is_some_and(AccountTokens::has_found_client) =>
+        {
             return Refreshed::Ended;
         }
         Err(_) => return Refreshed::AsBefore(Box::new(account)),
@@ -63,12 +67,13 @@ fn request(
     place: &AccountPlace,
     account: &LinkedAccount,
 ) -> Option<HttpRequest> {
-    let connection = context.policy.connection(&place.connection)?;
+    let connection = context.policy.connection(&place.connection)?.oauth()?;
+    let tokens = account.tokens()?;
     let grant = TokenGrant::Refresh {
-        refresh_token: account.refresh_token.as_ref()?,
+        refresh_token: tokens.refresh_token.as_ref()?,
         resource: connection.resource.as_deref(),
     };
-    let client = connection.server.client(account.discovered.as_ref())?;
+    let client = connection.server.client(tokens.discovered.as_ref())?;
     let credentials = context.clients.credentials(&client.token);
     Some(token_request(&client.token, credentials.as_ref(), grant))
 }

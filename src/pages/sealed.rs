@@ -59,6 +59,9 @@ pub(super) enum LinkPurpose {
         /// The client. Empty if the token names none, or clients share accounts.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         client: String,
+        /// The test user that the caller acts as. Empty without one.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        test_user: String,
     },
     /// Answer the question about a call. Its record has this key.
     Answer { question: Key },
@@ -158,6 +161,7 @@ pub fn connect_link(
         conversation: place.conversation.clone(),
         connection: place.connection.clone(),
         client: place.client.clone(),
+        test_user: place.test_user.clone(),
     };
     let user = (&place.issuer, &place.user);
     link(policy, sealer, user, purpose, now.saturating_add(LIFETIME))
@@ -241,6 +245,7 @@ impl PageLink {
                 conversation,
                 connection,
                 client,
+                test_user,
             } => Some(AccountPlace {
                 resource: resource.to_owned(),
                 issuer: self.issuer.clone(),
@@ -248,6 +253,8 @@ impl PageLink {
                 conversation: conversation.clone(),
                 connection: connection.clone(),
                 client: client.clone(),
+                test_user: test_user.clone(),
+                kept: String::new(),
             }),
             LinkPurpose::Answer { .. } | LinkPurpose::Approvals | LinkPurpose::Decide(_) => None,
         }

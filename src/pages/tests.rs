@@ -7,6 +7,7 @@ mod connect;
 mod find_client;
 mod logout;
 mod registration;
+mod typed;
 
 use super::fake_world::{document, policy};
 use crate::accounts::Clients;

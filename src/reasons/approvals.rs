@@ -41,6 +41,9 @@ Approval: &'static str,
     Connected "connected"
         "The account is connected." =>
         "a page, HTTP 200";
+    AccountChosen "account_chosen"
+        "The user chose one of the accounts that are connected; calls use it from now on." =>
+        "a page, HTTP 200";
     ConnectedBefore "connected_before"
         "The account was connected by an earlier answer of this browser; nothing was changed." =>
         "a page, HTTP 200";
