@@ -3,6 +3,7 @@
 mod approvals;
 mod call;
 mod connect;
+mod overview;
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ pub(super) use self::approvals::{
 };
 pub(super) use self::call::{CallPage, answered};
 pub(super) use self::connect::ConnectPage;
+pub(super) use self::overview::{OverviewPage, ShownAccount, ShownQuestion};
 use super::PageRefusal;
 use super::html::{Html, page};
 use base::http::Reply;

@@ -24,6 +24,9 @@ pub(super) const LIFETIME: Duration = Duration::from_secs(600);
 /// The path of the page with the calls that wait for approval.
 pub(super) const APPROVALS: &str = "/.mcp-auth/approvals";
 
+/// The path of the page with the accounts of a user.
+pub(super) const OVERVIEW: &str = "/.mcp-auth/";
+
 /// Seals and opens values of one MCP server. The user is inside the value: the filter does not know the
 /// user of a page before it opens the value.
 #[derive(Clone, Copy)]
@@ -67,6 +70,8 @@ pub(super) enum LinkPurpose {
     Answer { question: Key },
     /// See the calls that wait for approval. The link is for all users of the issuer.
     Approvals,
+    /// See the own accounts. The link is for all users of the issuer.
+    Overview,
     /// Answer for the call of another user, after one more sign-in.
     Decide(Decided),
 }
@@ -238,6 +243,16 @@ impl Seals<'_> {
 }
 
 impl PageLink {
+    /// A link to a page for all users of an issuer.
+    pub(super) fn to_page(purpose: LinkPurpose, issuer: &str, expires: UnixTime) -> Self {
+        Self {
+            issuer: issuer.to_owned(),
+            user: String::new(),
+            purpose,
+            expires,
+        }
+    }
+
     /// The place of the account that the link is for.
     pub(super) fn account_place(&self, resource: &str) -> Option<AccountPlace> {
         match &self.purpose {
@@ -256,7 +271,10 @@ impl PageLink {
                 test_user: test_user.clone(),
                 kept: String::new(),
             }),
-            LinkPurpose::Answer { .. } | LinkPurpose::Approvals | LinkPurpose::Decide(_) => None,
+            LinkPurpose::Answer { .. }
+            | LinkPurpose::Approvals
+            | LinkPurpose::Decide(_)
+            | LinkPurpose::Overview => None,
         }
     }
 
@@ -269,7 +287,10 @@ impl PageLink {
                 user: self.user.clone(),
                 key: question.clone(),
             }),
-            LinkPurpose::Connect { .. } | LinkPurpose::Approvals | LinkPurpose::Decide(_) => None,
+            LinkPurpose::Connect { .. }
+            | LinkPurpose::Approvals
+            | LinkPurpose::Decide(_)
+            | LinkPurpose::Overview => None,
         }
     }
 
@@ -277,7 +298,10 @@ impl PageLink {
     pub(super) fn connection(&self) -> Option<&str> {
         match &self.purpose {
             LinkPurpose::Connect { connection, .. } => Some(connection),
-            LinkPurpose::Answer { .. } | LinkPurpose::Approvals | LinkPurpose::Decide(_) => None,
+            LinkPurpose::Answer { .. }
+            | LinkPurpose::Approvals
+            | LinkPurpose::Decide(_)
+            | LinkPurpose::Overview => None,
         }
     }
 
@@ -291,13 +315,26 @@ impl PageLink {
 
     /// The path and query of its page. `sealed` is the sealed link.
     pub(super) fn target(&self, sealed: &str) -> String {
-        let page = match self.purpose {
-            LinkPurpose::Connect { .. } => "connect",
-            LinkPurpose::Answer { .. } => "confirm",
+        let path = self.purpose.page_path();
+        match self.purpose {
+            LinkPurpose::Connect { .. } | LinkPurpose::Answer { .. } => {
+                format!("{path}?ticket={sealed}")
+            }
             // Its user is the one who signs in.
-            LinkPurpose::Approvals | LinkPurpose::Decide(_) => return APPROVALS.to_owned(),
-        };
-        format!("{PAGES}{page}?ticket={sealed}")
+            LinkPurpose::Approvals | LinkPurpose::Decide(_) | LinkPurpose::Overview => path,
+        }
+    }
+}
+
+impl LinkPurpose {
+    /// The path of its page.
+    pub(super) fn page_path(&self) -> String {
+        match self {
+            Self::Connect { .. } => format!("{PAGES}connect"),
+            Self::Answer { .. } => format!("{PAGES}confirm"),
+            Self::Approvals | Self::Decide(_) => APPROVALS.to_owned(),
+            Self::Overview => OVERVIEW.to_owned(),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod confirm;
 mod connect;
 mod find_client;
 mod logout;
+mod overview;
 mod registration;
 mod typed;
 

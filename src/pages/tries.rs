@@ -77,7 +77,7 @@ impl PageContext {
         };
         let (most_of_link, most, network) = match link.purpose {
             // The user is not known before the sign-in.
-            LinkPurpose::Approvals => {
+            LinkPurpose::Approvals | LinkPurpose::Overview => {
                 let network = self.effects.client().await.name();
                 (MAX_TRIES_OF_APPROVER, MAX_TRIES_OF_APPROVER, network)
             }

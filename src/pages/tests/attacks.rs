@@ -559,7 +559,6 @@ fn pages_accept_their_own_method_and_path_only() {
         );
     }
     for target in [
-        "/.mcp-auth/",
         "/.mcp-auth/x",
         "/.mcp-auth/connect/",
         "/.mcp-auth/../mcp",
