@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from mcp import MCPError
 
+from ..harness import web
 from ..harness.envoy_config import ENVIRONMENT, Listener
-from ..harness.waiting import eventually
 from . import providers
 from .assistant import LEGACY, MODERN, Assistant
-from .browser import Person
-from .connect import asked, connect, go_on, open_link
+from .browser import PHONE, Person
+from .connect import asked, connect, go_on, link_in, open_link
+from .look import look
 from .notes_api import NotesApi
-from .providers import ACCOUNTS, PASSWORD
+from .providers import ACCOUNTS
 from .replicas import Replicas, Site
 from .sign_in import agree
 from .sites import ETCD, notes, signs_in
@@ -25,8 +24,6 @@ from .stage import Stage
 
 People = Callable[..., Person]
 Start = Callable[..., Assistant]
-
-PICTURES = os.environ.get("MCP_AUTH_PICTURES")
 
 CHECK = {"cluster": "api", "path": "/me", "field": "account"}
 
@@ -86,11 +83,6 @@ SITES = {
 }
 
 
-def _picture(person: Person, name: str) -> None:
-    if PICTURES:
-        person.screenshot(Path(PICTURES, f"{name}.png"))
-
-
 def _type_key(person: Person, link: str, key: str) -> None:
     open_link(person, link, "dana")
     person.fill("Key of Notes", key)
@@ -107,11 +99,9 @@ def test_a_user_connects_with_a_key(
     text = dana.text()
     assert "Connect Notes?" in text and "You find your key under Settings." in text
     assert "never sees your key" in text
-    _picture(dana, "key")
     dana.fill("Key of Notes", "no-such-key")
     assert dana.click("Connect Notes").status == 403
     assert "It was not accepted" in dana.text()
-    _picture(dana, "key-refused")
     dana.fill("Key of Notes", " key-of-dana ")
     with pair.logs("connected") as records:
         dana.click("Connect Notes")
@@ -126,8 +116,6 @@ def test_a_user_connects_with_a_key(
 
 
 def test_a_client_cannot_bring_a_key_of_its_own(around: Stage, pair: Replicas, token: Callable[..., str]) -> None:
-    from ..harness import web
-
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
     headers = {
         "authorization": f"Bearer {token('dana', 'keys')}",
@@ -144,7 +132,6 @@ def test_a_user_connects_with_a_password(
 ) -> None:
     dana, client = person(color_scheme="dark"), assistant("dana", "passwords")
     open_link(dana, asked(client), "dana")
-    _picture(dana, "password-dark")
     for password, status in [("pass: word", 403), (NotesApi.PASSWORDS["dana"][0], 200)]:
         dana.fill("User name at Notes", "dana")
         dana.fill("Password at Notes", password)
@@ -195,7 +182,6 @@ def test_a_user_switches_between_accounts(
     said = client.call("auth_switch", connection="notes").structured_content
     assert (said["account"], said["others"]) == ("ops@keys", ["dana@keys"])
     dana.goto(said["url"])
-    _picture(dana, "switch")
     with pair.logs("account_chosen"):
         dana.click("Use this account")
     assert client.notes()["account"] == "dana@keys"
@@ -230,13 +216,6 @@ def test_the_page_shows_and_ends_all_accounts(
     dana.goto(page)
     text = dana.text()
     assert text.count(ACCOUNTS["dana"]) == 2 and "Disconnect all" in text and "in 9 minutes" in text
-    _picture(dana, "overview")
-    dark = person(color_scheme="dark")
-    open_link(dark, page, "dana")
-    _picture(dark, "overview-dark")
-    wide = person(viewport={"width": 1280, "height": 900})
-    open_link(wide, page, "dana")
-    _picture(wide, "overview-wide")
     with pair.logs("accounts_ended"):
         dana.run(dana.page.get_by_role("button", name="Disconnect", exact=True).first.click())
         dana.run(dana.page.wait_for_url(lambda url: "done=ended" in url))
@@ -255,14 +234,11 @@ def test_the_page_shows_and_ends_all_accounts(
     for token in tokens:
         providers.tokens.remember(token)
         around.wait_until_refused(token)
-    _picture(dana, "overview-empty")
 
 
 def test_a_test_user_has_an_account_of_its_own(
     around: Stage, pair: Replicas, person: People, token: Callable[..., str]
 ) -> None:
-    from ..harness import web
-
     held = token("erin", "several")
 
     def call(view: str | None) -> dict[str, Any]:
@@ -275,8 +251,6 @@ def test_a_test_user_has_an_account_of_its_own(
         }
         return web.post(pair.url("several"), json=body, headers=headers)
 
-    from .connect import link_in
-
     erin = person()
     connect(erin, link_in(call(None).text.replace("\\n", " ")), "erin")
     assert ACCOUNTS["erin"] in call(None).text
@@ -284,7 +258,6 @@ def test_a_test_user_has_an_account_of_its_own(
     assert ACCOUNTS["erin"] not in asked_again.text
     open_link(erin, link_in(asked_again.text.replace("\\n", " ")), "erin")
     assert "You act as the test user tina" in erin.text()
-    _picture(erin, "test-user")
     go_on(erin)
     agree(erin, ACCOUNTS["dana"])
     assert ACCOUNTS["dana"] in call("user:tina").text
@@ -292,21 +265,30 @@ def test_a_test_user_has_an_account_of_its_own(
     assert call("user:nobody").status_code == 403
 
 
-def test_the_pages_can_be_used_by_everyone(around: Stage, pair: Replicas, person: People, assistant: Start) -> None:
-    """axe-core finds nothing on the new pages, light and dark."""
-    from .axe import findings
-
-    for options in ({}, {"color_scheme": "dark"}):
-        dana, client = person(**options), assistant("dana", "keys")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_phones_and_desktops(
+    around: Stage, pair: Replicas, person: People, assistant: Start, scheme: str
+) -> None:
+    for name, size in [("phone", PHONE), ("desktop", {"width": 1280, "height": 800})]:
+        around.etcd.clear()
+        dana, client = person(viewport=size, color_scheme=scheme), assistant("dana", "keys")
+        at = f"{name}-{scheme}"
         open_link(dana, asked(client), "dana")
-        assert findings(dana) == []
+        look(dana, "Connect Notes?", f"key-{at}")
         dana.fill("Key of Notes", "no-such-key")
         dana.click("Connect Notes")
-        assert findings(dana) == []
+        look(dana, "Connect Notes?", f"key-refused-{at}")
         dana.fill("Key of Notes", "key-of-dana")
         dana.click("Connect Notes")
-        _type_key(dana, client.call("auth_switch", connection="notes").structured_content["url"], "key-of-ops")
-        dana.goto(client.call("auth_switch", connection="notes").structured_content["url"])
-        assert findings(dana) == []
+        switch = lambda: client.call("auth_switch", connection="notes").structured_content["url"]  # noqa: E731
+        _type_key(dana, switch(), "key-of-ops")
+        look(dana, "Notes is connected", f"connected-{at}")
+        dana.goto(switch())
+        look(dana, "Connect Notes?", f"switch-{at}")
         dana.goto(f"{pair.origin('keys')}/.mcp-auth/")
-        assert findings(dana) == []
+        look(dana, "Your connected accounts", f"overview-{at}")
+        dana.click("Disconnect all")
+        look(dana, "Your connected accounts", f"overview-empty-{at}")
+        there = person(viewport=size, color_scheme=scheme)
+        open_link(there, asked(assistant("dana", "passwords")), "dana")
+        look(there, "Connect Notes?", f"password-{at}")

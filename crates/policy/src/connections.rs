@@ -35,7 +35,7 @@ const LIFETIME: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(10)..=Duration::from_secs(90 * 24 * 3600);
 
 /// The maximum number of accounts of one connection in a conversation.
-const MAX_ACCOUNTS: u8 = 8;
+const MAX_ACCOUNTS: u16 = 8;
 
 /// The sign-in of users in browsers with an issuer.
 #[derive(Debug, Clone)]
@@ -337,10 +337,6 @@ fn compile(
             "expected 10s to 90d",
         ));
     }
-    if !(1..=MAX_ACCOUNTS).contains(&document.accounts) {
-        let message = format!("expected 1 to {MAX_ACCOUNTS}");
-        errors.push(PolicyError::new(format!("{path}.accounts"), message));
-    }
     let apply = compile_apply(&path, document, errors);
     let kind = match document.kind {
         AccountKind::Oauth => {
@@ -371,6 +367,6 @@ fn compile(
         apply: apply?,
         allows,
         lifetime: document.lifetime.0,
-        accounts: usize::from(document.accounts),
+        accounts: usize::from(document.accounts.0),
     })
 }

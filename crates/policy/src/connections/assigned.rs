@@ -41,7 +41,7 @@ pub(super) fn compile_assigned(
     for (key, is_written) in [
         ("check", document.check.is_some()),
         ("help", document.help.is_some()),
-        ("accounts", document.accounts != 1),
+        ("accounts", document.accounts.0 != 1),
     ] {
         if is_written {
             refuse(format!("{path}.{key}"), not_typed.to_owned());

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::MAX_ACCOUNTS;
 use crate::checked_text::{ClientId, ClusterName, EndpointPath, VariableName};
 use crate::issuers::document::JwksDocument;
-use crate::value::Period;
+use crate::value::{Count, Period};
 use oauth::client::IssParameter;
 use oauth::{ClaimPath, ClaimSource};
 
@@ -116,7 +117,7 @@ pub struct ConnectionDocument {
     /// How many accounts of this connection a user can keep in one conversation. Calls use one of them, the
     /// current one. Default: 1, so that another account replaces the one before.
     #[serde(default = "default_accounts")]
-    pub accounts: u8,
+    pub accounts: Count<MAX_ACCOUNTS>,
 }
 
 /// The kind of account.
@@ -146,7 +147,7 @@ pub struct CheckDocument {
     pub authority: Option<String>,
     /// The status of the answer to a good credential. Default: 200.
     #[serde(default = "default_status")]
-    pub status: u16,
+    pub status: Count<599>,
     /// The field of the answer, a JSON object, that names the account in the log and on pages.
     pub field: Option<ClaimPath>,
 }
@@ -264,10 +265,10 @@ fn default_lifetime() -> Period {
     Period(Duration::from_secs(3600))
 }
 
-fn default_accounts() -> u8 {
-    1
+fn default_accounts() -> Count<MAX_ACCOUNTS> {
+    Count(1)
 }
 
-fn default_status() -> u16 {
-    200
+fn default_status() -> Count<599> {
+    Count(200)
 }

@@ -39,7 +39,7 @@ pub(super) fn compile_typed(
         return None;
     };
     let path = format!("{path}.check");
-    if !(200..=299).contains(&check.status) {
+    if !(200..=299).contains(&check.status.0) {
         let message = "expected a status from 200 to 299";
         errors.push(PolicyError::new(format!("{path}.status"), message));
     }
@@ -48,7 +48,7 @@ pub(super) fn compile_typed(
     Some(TypedCredential {
         check: CredentialCheck {
             endpoint: compile_endpoint(&path, place, host, errors)?,
-            status: check.status,
+            status: check.status.0,
             field: check.field.clone(),
         },
         help: document.help.clone(),

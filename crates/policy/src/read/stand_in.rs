@@ -135,18 +135,8 @@ impl<'de> Deserializer<'de> for StandIn<'_> {
         })
     }
 
-    /// A count.
-    fn deserialize_u8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FormError> {
-        visitor.visit_u8(1)
-    }
-
-    /// An HTTP status.
-    fn deserialize_u16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FormError> {
-        visitor.visit_u16(200)
-    }
-
     serde::forward_to_deserialize_any! {
-        i8 i16 i32 i64 i128 u32 u64 u128 f32 f64 char bytes byte_buf
+        i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf
         unit_struct tuple tuple_struct identifier ignored_any
     }
 }

@@ -177,7 +177,7 @@ fn keys_of_another_kind_are_refused() {
     );
     refuses(
         json!({"accounts": 9}),
-        "connections.tickets.accounts: expected 1 to 8",
+        "connections.tickets.accounts: found number `9`, expected a number from 1 to 8",
     );
     let expected = "connections.notes.help: goes with `kind: key` or `kind: password`";
     let found = errors(&edited(connecting(), "/connections/notes/help", json!("x")).to_string());
