@@ -6,6 +6,7 @@ use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::rc::Rc;
 
+use crate::accounts::assigned::AssignedCredentials;
 use crate::accounts::refresh::{Refreshed, keep_again};
 use crate::accounts::token_exchange::{self, ExchangeError, TokenExchanger};
 use crate::accounts::unkept::UnkeptAccounts;
@@ -45,6 +46,8 @@ pub struct Secrets {
     pub credential: Option<Rc<Credential>>,
     /// The filter's credentials at authorization servers.
     pub clients: Rc<Clients>,
+    /// The credentials at resources that an administrator set.
+    pub assigned: AssignedCredentials,
     /// The source of random bytes.
     pub random: Random,
     /// Exchanges callers' tokens for tokens for the server.

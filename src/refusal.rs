@@ -99,6 +99,8 @@ pub enum Refusal {
     NotLocal,
     /// The user has not linked the account that the tool needs.
     NotConnected(String, Box<Elicitation>),
+    /// No credential of this connection is for the caller.
+    NoAssignedCredential(String),
     /// The account's token has ended, and could not be refreshed.
     NotRefreshed,
     /// The token lacks the claim that names the conversation.
@@ -269,6 +271,7 @@ impl Refusal {
             Self::NoConversation => Reason::ConversationClaimMissing,
             Self::NoSealKey => Reason::NoSealKey,
             Self::NoToken => Reason::NoToken,
+            Self::NoAssignedCredential(_) => Reason::NoCredentialForCaller,
             Self::NotConnected(..) => Reason::AccountNotConnected,
             Self::NotFound => Reason::NotFound,
             Self::NotLocal => Reason::NotLocal,
@@ -407,6 +410,7 @@ impl Refusal {
             }
             Self::Message(reason) => error(reason),
             Self::MissingParameter(name) => vec![("parameter", (*name).to_owned())],
+            Self::NoAssignedCredential(name) => vec![("connection", name.clone())],
             Self::NotConnected(name, _) => vec![("connection", name.clone())],
             Self::Outside(refusal) => refusal.values(),
             Self::Page(refusal) => vec![("error", refusal.detail())],

@@ -73,6 +73,10 @@ struct KeptAccount {
 struct AccountName {
     connection: String,
     client: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    test_user: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    kept: String,
 }
 
 impl AccountName {
@@ -80,6 +84,8 @@ impl AccountName {
         Self {
             connection: place.connection.clone(),
             client: place.client.clone(),
+            test_user: place.test_user.clone(),
+            kept: place.kept.clone(),
         }
     }
 }
@@ -206,6 +212,18 @@ impl ConversationPlace {
         Ok(())
     }
 
+    /// Notes an account that is linked already, at its place.
+    pub(crate) async fn note(
+        &self,
+        context: &AccountContext,
+        place: &AccountPlace,
+        ends: UnixTime,
+    ) -> Result<(), StoreError> {
+        let account = AccountName::of(place);
+        let note = |linked: &mut LinkedInConversation| linked.keep(account.clone(), ends);
+        self.record().change(context, note).await
+    }
+
     /// Forgets an account, and the authorization requests that may link another one.
     pub(crate) async fn forget(
         &self,
@@ -278,6 +296,8 @@ impl ConversationPlace {
             conversation: self.conversation.clone(),
             connection: account.connection,
             client: account.client,
+            test_user: account.test_user,
+            kept: account.kept,
         }
     }
 

@@ -5,7 +5,7 @@
 use super::AccountContext;
 use super::end::revoke;
 use super::refresh_lock::{REFRESH_CALL_LIMIT, RefreshLock};
-use super::vault::{AccountPlace, LinkedAccount};
+use super::vault::{AccountCredential, AccountPlace, AccountTokens, LinkedAccount};
 use base::http::HttpRequest;
 use base::secret::Secret;
 use base::store::{Key, StoreError, Stored};
@@ -66,7 +66,7 @@ pub async fn refresh(context: AccountContext, refresh: PendingRefresh) -> Refres
         return Refreshed::Changed;
     }
     let response = context.effects.call(request).await;
-    let spent = account.access_token.clone();
+    let spent = account.access_token();
     let renewed = match read_tokens(response.as_ref(), context.now()) {
         Ok(tokens) => account.refreshed(tokens),
         Err(error) if is_end(&error, &account) => {
@@ -124,7 +124,10 @@ fn is_end(error: &TokenAnswerError, account: &LinkedAccount) -> bool {
     match error {
         TokenAnswerError::TokenGrant => true,
         // The user can link the account again, with a client that the server knows.
-        TokenAnswerError::UnknownClient => account.has_found_client(),
+        TokenAnswerError::UnknownClient => {
+            let tokens = account.tokens();
+            tokens.is_some_and(AccountTokens::has_found_client)
+        }
         _ => false,
     }
 }
@@ -156,12 +159,13 @@ fn request(
     place: &AccountPlace,
     account: &LinkedAccount,
 ) -> Option<HttpRequest> {
-    let connection = context.policy.connection(&place.connection)?;
+    let connection = context.policy.connection(&place.connection)?.oauth()?;
+    let tokens = account.tokens()?;
     let grant = TokenGrant::Refresh {
-        refresh_token: account.refresh_token.as_ref()?,
+        refresh_token: tokens.refresh_token.as_ref()?,
         resource: connection.resource.as_deref(),
     };
-    let client = connection.server.client(account.discovered.as_ref())?;
+    let client = connection.server.client(tokens.discovered.as_ref())?;
     let credentials = context.clients.credentials(&client.token);
     let mut request = token_request(&client.token, credentials.as_ref(), grant);
     request.timeout = Some(REFRESH_CALL_LIMIT);
@@ -189,7 +193,7 @@ async fn keep(
         if found.linked_at != renewed.linked_at {
             return Ok(Kept::LinkedAgain);
         }
-        if found.access_token != *spent {
+        if found.access_token() != *spent {
             return Ok(Kept::Changed);
         }
         let replace = place.replace(&context.sealer, (&found, &value), renewed);
@@ -210,14 +214,12 @@ async fn end_spent(context: &AccountContext, place: &AccountPlace, account: &Lin
         return;
     };
     let found = place.open(&context.sealer, &value, now);
-    let Some(found) = found.filter(|found| found.access_token == account.access_token) else {
+    let Some(found) = found.filter(|found| found.access_token() == account.access_token()) else {
         return;
     };
     // A record that ends now, and holds nothing.
     let ended = LinkedAccount {
-        access_token: Secret::new(String::new()),
-        refresh_token: None,
-        token_expires: None,
+        credential: AccountCredential::Key(Secret::new(String::new())),
         ends: now,
         ..found.clone()
     };

@@ -106,6 +106,6 @@ fn key(place: &AccountPlace, account: &LinkedAccount) -> Key {
     Key::of(
         RecordKind::Refresh,
         &[&place.resource, &place.issuer, &place.user],
-        &[place.key().as_str(), account.access_token.reveal()],
+        &[place.key().as_str(), account.access_token().reveal()],
     )
 }

@@ -69,7 +69,7 @@ pub async fn token_for_call(
         // Only the owner of the lock refreshes a token: a second use of the refresh token would revoke all
         // tokens of the account at many authorization servers (RFC 9700 section 4.14.2).
         let Some(lock) = RefreshLock::take(context, place, &account).await? else {
-            if account_lasts(&account, context.now()) {
+            if !account.has_ended(context.now()) {
                 return Ok(account);
             }
             if waits >= MAX_WAITS || RefreshLock::has_failed(context, place, &account).await? {
@@ -158,12 +158,8 @@ pub(crate) async fn find_account(
 
 /// The account, if its token has not ended.
 fn not_ended(account: LinkedAccount, now: UnixTime) -> Result<LinkedAccount, NoAccountToken> {
-    match account_lasts(&account, now) {
-        true => Ok(account),
-        false => Err(NoAccountToken::NotRefreshed),
+    match account.has_ended(now) {
+        true => Err(NoAccountToken::NotRefreshed),
+        false => Ok(account),
     }
-}
-
-fn account_lasts(account: &LinkedAccount, now: UnixTime) -> bool {
-    account.token_expires.is_none_or(|expires| now < expires)
 }

@@ -64,7 +64,7 @@ impl UnkeptAccounts {
         let held = self.0.borrow();
         let held = held.iter().find(|held| {
             held.place == *place
-                && held.spent == found.access_token
+                && held.spent == found.access_token()
                 && held.renewed.linked_at == found.linked_at
         });
         held.map(|held| held.renewed.clone())

@@ -87,8 +87,9 @@ impl Received {
         let principal = authenticated.caller.principal(request.now());
         let evidence = authorize(request.policy(), principal, Target::Server, None)
             .map_err(|denial| request.refuse(&Refusal::Denied(denial), None))?;
+        let credential = authenticated.credential_for_server();
         let mut needs = Needs {
-            credential: authenticated.credential_for_server(),
+            credential: credential.map_err(|refusal| request.refuse(&refusal, None))?,
             ..Needs::default()
         };
         let (mut inspect, mut result_of) = (Inspect::default(), ResultOf::Nothing);
@@ -292,8 +293,9 @@ impl Authenticated {
             ),
             // A call's needs depend on the outside decision.
             (Some(_), true) => Ok(Needs::default()),
-            (_, false) => Ok(Needs {
-                credential: self.credential_for_server(),
+            (_, false) => self.credential_for_server().map(|credential| Needs {
+                credential,
+                elicits: understood.message.params.elicitation,
                 ..Needs::default()
             }),
         };

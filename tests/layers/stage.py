@@ -44,6 +44,8 @@ class Stage:
     # The MCP server with sessions, and without.
     server: NotesServer
     stateless: NotesServer
+    # One that needs a credential of the resource on every request.
+    hosted: NotesServer
     landing: Landing
     hooks: Hooks
     # What `login` says of its users.
@@ -54,6 +56,7 @@ class Stage:
         return {
             "notes": Cluster(self.server.port),
             "notes_stateless": Cluster(self.stateless.port),
+            "hosted": Cluster(self.hosted.port),
             "login": Cluster(self.login.port),
             "resource": Cluster(self.resource.port),
             "api": Cluster(urlsplit(self.api.url).port or 0),
@@ -93,7 +96,7 @@ class Stage:
 
     def reset(self) -> None:
         """Forget what was noted and stored; who is signed in where stays."""
-        for each in (self.login, self.resource, self.server, self.stateless):
+        for each in (self.login, self.resource, self.server, self.stateless, self.hosted):
             each.reset()
         for user, role in providers.USERS.items():
             self.give_role(user, role)
@@ -118,6 +121,7 @@ def stage(directory: Path) -> Iterator[Stage]:
             api=api,
             server=stack.enter_context(closing(NotesServer(api, stateless=False))),
             stateless=stack.enter_context(closing(NotesServer(api, stateless=True))),
+            hosted=stack.enter_context(closing(NotesServer(api, stateless=False, guarded=True))),
             landing=stack.enter_context(closing(Landing())),
             hooks=stack.enter_context(closing(Hooks())),
             claims=directory / providers.CLAIMS_FILE,

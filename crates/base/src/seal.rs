@@ -114,6 +114,8 @@ pub enum Purpose {
     Approval,
     /// The open questions of an organization, in the store.
     OpenApprovals,
+    /// The open questions of a user, in the store.
+    OpenQuestions,
     /// What is linked in a conversation, in the store.
     Conversation,
     /// The codes that were redeemed for a user's links, in the store.
@@ -353,6 +355,7 @@ impl Purpose {
             Self::Answer => "answer",
             Self::Approval => "approval",
             Self::OpenApprovals => "open approvals",
+            Self::OpenQuestions => "open questions",
             Self::Conversation => "conversation",
             Self::Tries => "tries",
             Self::UserConversations => "user conversations",

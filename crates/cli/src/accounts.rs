@@ -208,7 +208,7 @@ fn context(policy: Policy) -> Result<(AccountContext, Option<String>), Failure> 
         )
     })?;
     let unset = policy.connections.iter().find_map(|connection| {
-        let name = connection.server.client_secret_env()?;
+        let name = connection.oauth()?.server.client_secret_env()?;
         variable(name).is_none().then(|| name.to_string())
     });
     // The server refuses what stands in for a missing secret, so its token counts as not revoked.

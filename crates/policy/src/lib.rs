@@ -50,7 +50,11 @@ pub use approval::{ApprovalRule, Webhook, approval_for};
 pub use arguments::ArgumentRule;
 pub use builtin::builtin_arguments;
 pub use condition::{Condition, ConditionError, ConditionRefusal, Misspelled};
-pub use connections::{ClientSharing, Connection, Conversation, OperationConnection, SignIn};
+pub use connections::{
+    AccountKind, Apply, AssignedCredential, ClientSharing, Connection, ConnectionKind,
+    Conversation, CredentialCheck, OAuthConnection, OperationConnection, SignIn, TypedCredential,
+    UnusableCredential, UsedCredential,
+};
 pub use decide::{
     ArgumentPath, Decide, DecidedResource, DecisionPoint, DecisionProtocol, QuestionTemplate,
     ResourceId, Unfilled,

@@ -111,6 +111,7 @@ impl Network {
         let host = header(request, ":authority")?;
         // A name of a cluster is no host, and the request has secrets.
         let known = self.policy.connections.iter();
+        let known = known.filter_map(|connection| connection.oauth());
         let known = known.filter_map(|connection| url::Url::parse(&connection.issuer).ok());
         let mut known = known.filter(|url| authority(url).as_deref() == Some(host));
         let scheme = known.next()?.scheme().to_owned();
