@@ -60,7 +60,7 @@ pub(crate) struct AccountsArguments {
 }
 
 /// A linked account, and what became of it.
-struct ShownAccount {
+struct ListedAccount {
     account: ConversationAccount,
     end: Option<Result<Option<EndedAccount>, StoreError>>,
 }
@@ -107,7 +107,7 @@ pub(crate) fn run(arguments: &AccountsArguments) -> Result<CommandOutput, Failur
     let stdout = match arguments.json {
         true => format!(
             "{:#}\n",
-            json!({"user": arguments.user, "accounts": shown.iter().map(ShownAccount::json).collect::<Vec<_>>()})
+            json!({"user": arguments.user, "accounts": shown.iter().map(ListedAccount::json).collect::<Vec<_>>()})
         ),
         false => text(&arguments.user, &shown),
     };
@@ -138,7 +138,7 @@ async fn work(
     issuer: &str,
     user: &str,
     which: &Which,
-) -> Result<Vec<ShownAccount>, StoreError> {
+) -> Result<Vec<ListedAccount>, StoreError> {
     let resource = context.policy.resource.clone();
     let known = conversations_of_user(context, &resource, issuer, user).await?;
     let mut conversations: Vec<ConversationId> = Vec::new();
@@ -165,7 +165,7 @@ async fn work(
                 true => Some(disconnect(context, &account.place).await),
                 false => None,
             };
-            shown.push(ShownAccount { account, end });
+            shown.push(ListedAccount { account, end });
         }
         if matches!(which, Which::All) {
             // Authorization requests that are under way link no account any more.
@@ -242,7 +242,7 @@ fn issuer(policy: &Policy, named: Option<&str>) -> Result<String, Failure> {
     }
 }
 
-impl ShownAccount {
+impl ListedAccount {
     /// What became of it, as a word.
     fn state(&self) -> &'static str {
         match &self.end {
@@ -287,7 +287,7 @@ impl ShownAccount {
     }
 }
 
-fn text(user: &str, shown: &[ShownAccount]) -> String {
+fn text(user: &str, shown: &[ListedAccount]) -> String {
     if shown.is_empty() {
         return format!("{} has no linked account\n", printable(user));
     }
