@@ -68,6 +68,8 @@ pub(crate) struct World {
     pub before_put: Option<StoreOperation>,
     /// This happens during the next call.
     pub during_call: Option<fn(&mut Self)>,
+    /// This happens during the next pause.
+    pub during_pause: Option<fn(&mut Self)>,
     /// The pauses of tasks so far. Ten last a second.
     pub pauses: u64,
     /// Renewed tokens that are not in the store yet.
@@ -102,6 +104,7 @@ impl World {
             before_create: None,
             before_put: None,
             during_call: None,
+            during_pause: None,
             pauses: 0,
             unkept: Rc::default(),
         }
@@ -243,6 +246,9 @@ impl World {
             }
             Effect::Pause => {
                 self.pauses += 1;
+                if let Some(happens) = self.during_pause.take() {
+                    happens(self);
+                }
                 self.now += u64::from(self.pauses.is_multiple_of(10));
                 Outcome::Paused
             }
