@@ -226,11 +226,17 @@ impl Authenticated {
         agreed: Option<&Agreement>,
     ) -> Box<Elicitation> {
         let agrees = agreed.map_or(Agrees::ToNothing, |agreed| Agrees::Before(agreed.clone()));
-        let is_2025 = self.request.journal().record.version.as_deref() == Some(URL_VERSION);
-        let state = elicits.url.then(|| self.seal_question(agrees)).flatten();
+        let (is_2025, is_call) = {
+            let record = &self.request.journal().record;
+            let is_2025 = record.version.as_deref() == Some(URL_VERSION);
+            (is_2025, record.method.as_deref() == Some("tools/call"))
+        };
+        let asks_again = elicits.url && is_call;
+        let state = asks_again.then(|| self.seal_question(agrees)).flatten();
         let how = match state {
             Some(state) => How::InputRequired(state),
-            None if is_2025 => How::UrlRequired,
+            // Only tools have results with a text for the user.
+            None if is_2025 || !is_call => How::UrlRequired,
             None => How::Text,
         };
         Box::new(Elicitation {
