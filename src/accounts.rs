@@ -2,6 +2,7 @@
 //! gets in place of the caller's.
 //!
 //! [`token_for_call`] finds the token for a call. [`refresh()`] and [`disconnect`] work on one account.
+//! [`Ends`] are the ends that no request waits for.
 //! [`vault`] seals accounts and keeps them in the store. [`conversation`] keeps a list of the accounts of a
 //! conversation, and ends them together. [`of_user`] lists the conversations of a user. [`sign_out`] compares the time of a sign-out with the time at
 //! which an account was linked. [`token_exchange`] exchanges the caller's token. Users link accounts on
@@ -10,6 +11,7 @@
 pub mod conversation;
 pub mod of_user;
 pub mod refresh;
+pub mod refused;
 pub mod sign_out;
 pub mod token_exchange;
 pub mod vault;
@@ -18,13 +20,15 @@ pub(crate) mod shared_record;
 
 mod clients;
 mod end;
+mod ends;
 mod token_for_call;
 
 use std::rc::Rc;
 
 pub use self::clients::Clients;
-pub(crate) use self::end::revoke;
 pub use self::end::{EndedAccount, Revocation, disconnect};
+pub(crate) use self::end::{Revoke, revoke};
+pub use self::ends::{ClientConversation, Ends, PendingRevocation};
 pub use self::refresh::refresh;
 pub(crate) use self::token_for_call::find_account;
 pub use self::token_for_call::{NoAccountToken, token_for_call};
@@ -55,6 +59,8 @@ pub struct AccountContext {
     pub clients: Rc<Clients>,
     /// Access to the host, for the task that does the work.
     pub effects: Effects,
+    /// The ends of accounts that the worker looks after.
+    pub ends: Ends,
 }
 
 impl AccountContext {

@@ -101,6 +101,12 @@ pub enum Refusal {
     NotConnected(String, Box<Elicitation>),
     /// The account's token has ended, and could not be refreshed.
     NotRefreshed,
+    /// The server no longer accepts the token of the user's account.
+    NotAccepted(String, Box<Elicitation>),
+    /// The server refused the token of an account that was linked just before.
+    RefusedAtOnce(String, Box<Elicitation>),
+    /// The server refused the token of an account that was refreshed or linked again during the call.
+    AccountReplaced,
     /// The token lacks the claim that names the conversation.
     NoConversation,
     /// The result names another owner than the caller, or no owner.
@@ -269,11 +275,14 @@ impl Refusal {
             Self::NoConversation => Reason::ConversationClaimMissing,
             Self::NoSealKey => Reason::NoSealKey,
             Self::NoToken => Reason::NoToken,
+            Self::AccountReplaced => Reason::AccountReplaced,
+            Self::NotAccepted(..) => Reason::AccountNotAccepted,
             Self::NotConnected(..) => Reason::AccountNotConnected,
             Self::NotFound => Reason::NotFound,
             Self::NotLocal => Reason::NotLocal,
             Self::NotOwned => Reason::ResultNotOwned,
             Self::NotRefreshed => Reason::AccountNotRefreshed,
+            Self::RefusedAtOnce(..) => Reason::AccountRefusedAtOnce,
             Self::Origin => Reason::OriginNotAllowed,
             Self::Outside(refusal) => refusal.reason(),
             Self::Page(refusal) => refusal.reason(),
@@ -407,7 +416,9 @@ impl Refusal {
             }
             Self::Message(reason) => error(reason),
             Self::MissingParameter(name) => vec![("parameter", (*name).to_owned())],
-            Self::NotConnected(name, _) => vec![("connection", name.clone())],
+            Self::NotAccepted(name, _)
+            | Self::NotConnected(name, _)
+            | Self::RefusedAtOnce(name, _) => vec![("connection", name.clone())],
             Self::Outside(refusal) => refusal.values(),
             Self::Page(refusal) => vec![("error", refusal.detail())],
             Self::Store(reason) => error(reason),
@@ -445,6 +456,7 @@ impl Refusal {
             | Self::NotFound
             | Self::NotLocal
             | Self::NotOwned
+            | Self::AccountReplaced
             | Self::NotRefreshed
             | Self::Origin
             | Self::PinBroken(_)

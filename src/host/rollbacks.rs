@@ -107,6 +107,15 @@ impl Rollbacks {
                 }));
                 None
             }
+            (StoreOperation::DeleteRecord(record), Room::Owned, Stored::Created(true)) => {
+                self.read.borrow_mut().pop(&record.key);
+                let _ = host.store(&StoreOperation::Put(StoreRecord {
+                    key: gone(&record.key, &record.value),
+                    value: String::new(),
+                    expires: now.saturating_add(REMEMBERED),
+                }));
+                None
+            }
             _ => None,
         }
     }

@@ -7,8 +7,9 @@ use super::sealed::{AuthorizationRequest, ConnectForm, PageLink};
 use super::tries::Try;
 use super::{PageContext, PageOutcome, PageRefusal, redirect_uri};
 use crate::accounts::conversation::ConversationPlace;
-use crate::accounts::revoke;
-use crate::accounts::vault::{AccountPlace, ConversationId, LinkedAccount};
+use crate::accounts::of_user::UserPlace;
+use crate::accounts::vault::{AccountPlace, LinkedAccount};
+use crate::accounts::{Revoke, revoke};
 use crate::reasons::Approval;
 use base::seal::Purpose;
 use base::secret::Secret;
@@ -36,7 +37,7 @@ pub(super) fn show(
         connection,
         name: &user.browser.name,
         client: user.link.client(),
-        one_conversation: place.is_some_and(|it| it.conversation != ConversationId::User),
+        one_conversation: place.is_some_and(|it| it.conversation.has_name()),
         link: &user.sealed_link,
         form: &user.seal_form(context, &form),
     };
@@ -84,6 +85,9 @@ async fn leave(
     let place = authorization.link.account_place(&context.policy.resource);
     let place = place.ok_or(PageRefusal::Link)?;
     let conversation = ConversationPlace::of(&place);
+    UserPlace::of(&place)
+        .make_room(context, &place, Revoke::Now)
+        .await?;
     let (id, expires) = (&authorization.id, authorization.expires);
     let noted = conversation.note_request(context, &place, id, expires);
     if !noted.await? {
@@ -181,16 +185,20 @@ async fn link_account(
         ..account.clone()
     };
     // This comes first: an account that is not noted would not be shown, nor end with the others.
-    conversation
-        .note_linked(context, place, account.ends)
-        .await?;
+    let (user, ends) = (UserPlace::of(place), account.last_use());
+    user.note_linked(context, place, ends).await?;
     let put = place.put(&context.sealer, &account);
     context.effects.store(put).await?;
     // This comes after the account is written. So either this sees that the conversation ended, or the end
     // of the conversation sees the account.
-    let noted = conversation.note_account(context, &authorization.id, account.ends);
+    let noted = conversation.note_account(context, &authorization.id, ends);
     match noted.await {
-        Ok(true) => Ok(name),
+        Ok(true) => {
+            ConversationPlace::watch(context, place, ends);
+            // Another link may have been under way when this one made room. What fails here is done at the next.
+            let _ = user.make_room(context, place, Revoke::Later).await;
+            Ok(name)
+        }
         ended => {
             context.effects.store(place.delete()).await?;
             Err(ended.map_or_else(PageRefusal::Store, |_| PageRefusal::ConversationEnded))

@@ -149,6 +149,8 @@ pub enum StoreOperation {
     Replace(StoreRecord, StoreRecord),
     /// Deletes a record, if it exists.
     Delete(Key),
+    /// Deletes this record, if the store still holds it. Of several attempts, exactly one succeeds.
+    DeleteRecord(StoreRecord),
 }
 
 /// A record.
@@ -169,7 +171,7 @@ pub enum Stored {
     Value(Option<String>),
     /// A `Put` or `Delete` was done.
     Done,
-    /// Whether a `Create` or `Replace` wrote its record.
+    /// Whether a `Create`, `Replace` or `DeleteRecord` was done.
     Created(bool),
 }
 
@@ -255,6 +257,7 @@ impl StoreNames {
         match operation {
             StoreOperation::Get(key) => StoreOperation::Get(self.key(&key)),
             StoreOperation::Delete(key) => StoreOperation::Delete(self.key(&key)),
+            StoreOperation::DeleteRecord(old) => StoreOperation::DeleteRecord(record(old)),
             StoreOperation::Put(new) => StoreOperation::Put(record(new)),
             StoreOperation::Create(new) => StoreOperation::Create(record(new)),
             StoreOperation::Replace(old, new) => StoreOperation::Replace(record(old), record(new)),
@@ -282,7 +285,10 @@ impl StoreOperation {
     pub fn key(&self) -> &Key {
         match self {
             Self::Get(key) | Self::Delete(key) => key,
-            Self::Put(record) | Self::Create(record) | Self::Replace(_, record) => &record.key,
+            Self::Put(record)
+            | Self::Create(record)
+            | Self::DeleteRecord(record)
+            | Self::Replace(_, record) => &record.key,
         }
     }
 }

@@ -12,7 +12,7 @@ use self::client::{
     check_scopes, compile_client, compile_place, compile_written, document_url, origin_of,
 };
 use self::discover::compile_discover;
-pub use self::document::{ClientSharing, Conversation};
+pub use self::document::{ClientSharing, Conversation, SessionSharing};
 use self::document::{ConnectionDocument, PlaceDocument, SignInDocument};
 use super::document::{Document, Hold, OperationDocument};
 use super::error::{Errors, PolicyError, nearest};

@@ -18,14 +18,6 @@ fn link(world: &mut World, session: &str, client: &str) -> AccountPlace {
         ..world.place("dana")
     };
     world.connect(&place);
-    let (noted, ends) = (place.clone(), UnixTime::from_secs(world.now + 600));
-    world
-        .run(|context| async move {
-            ConversationPlace::of(&noted)
-                .note_linked(&context, &noted, ends)
-                .await
-        })
-        .unwrap();
     place
 }
 
@@ -103,18 +95,6 @@ fn the_accounts_of_a_conversation_are_listed() {
     assert_eq!(found[0].until, UnixTime::from_secs(NOW + 600));
     world.disconnect(&place);
     assert_eq!(accounts(&mut world), []);
-}
-
-#[test]
-fn the_oldest_conversation_ends_when_there_are_too_many() {
-    let mut world = World::new();
-    let first = link(&mut world, "s-0", "claude");
-    for at in 1..=MAX_CONVERSATIONS {
-        assert!(world.connection_at(&first).is_some(), "{at}");
-        link(&mut world, &format!("s-{at}"), "claude");
-    }
-    assert_eq!(conversations(&mut world).len(), MAX_CONVERSATIONS);
-    assert_eq!(world.connection_at(&first), None);
 }
 
 #[test]

@@ -1,0 +1,56 @@
+//! An account that the server refuses: it answered 401 to a call that was sent with the account's token. The account
+//! ends, so that the user is asked again at once and not at the end of its lifetime.
+
+use super::AccountContext;
+use super::conversation::ConversationPlace;
+use super::end::{Taken, take};
+use super::vault::{AccountPlace, LinkedAccount};
+use base::secret::Secret;
+use base::store::StoreError;
+use base::time::UnixTime;
+
+/// An account, as a call was sent with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsedAccount {
+    /// Where it is kept.
+    pub place: AccountPlace,
+    /// The token that the server received.
+    pub access_token: Secret,
+    /// When the user linked it.
+    pub linked_at: UnixTime,
+}
+
+/// The outcome for an account that the server refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusedEnd {
+    /// It has ended.
+    Ended,
+    /// The next call gets another token: the account was refreshed or linked again during the call, or its token
+    /// has just expired and can be refreshed.
+    Replaced,
+    /// The store failed; the account may still be linked.
+    Store(StoreError),
+}
+
+/// Ends an account that the server refused, unless another one is at its place by now.
+pub(crate) async fn end_refused(context: &AccountContext, used: &UsedAccount) -> RefusedEnd {
+    let now = context.now();
+    let is_refused = |found: &LinkedAccount| {
+        let is_same = found.access_token == used.access_token && found.linked_at == used.linked_at;
+        let has_expired = found.token_expires.is_some_and(|expires| expires <= now);
+        is_same && !(has_expired && found.refresh_token.is_some())
+    };
+    match take(context, &used.place, is_refused).await {
+        Ok(Taken::Account(account)) => {
+            let conversation = ConversationPlace::of(&used.place);
+            let forgotten = conversation.forget_account(context, &used.place, &account);
+            // If this fails, the conversation names an account that is not there.
+            let _ = forgotten.await;
+            context.ends.revoke_later(used.place.clone(), *account);
+            RefusedEnd::Ended
+        }
+        Ok(Taken::Other(_)) => RefusedEnd::Replaced,
+        Ok(Taken::Nothing) => RefusedEnd::Ended,
+        Err(error) => RefusedEnd::Store(error),
+    }
+}
