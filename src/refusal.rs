@@ -103,8 +103,8 @@ pub enum Refusal {
     NotRefreshed,
     /// The server no longer accepts the token of the user's account.
     NotAccepted(String, Box<Elicitation>),
-    /// The server refused the token of an account that was linked just before.
-    RefusedAtOnce(String, Box<Elicitation>),
+    /// The server refused the token of an account that was linked again after it had refused the one before.
+    RefusedAgain(String, Box<Elicitation>),
     /// The server refused the token of an account that was refreshed or linked again during the call.
     AccountReplaced,
     /// The token lacks the claim that names the conversation.
@@ -282,7 +282,7 @@ impl Refusal {
             Self::NotLocal => Reason::NotLocal,
             Self::NotOwned => Reason::ResultNotOwned,
             Self::NotRefreshed => Reason::AccountNotRefreshed,
-            Self::RefusedAtOnce(..) => Reason::AccountRefusedAtOnce,
+            Self::RefusedAgain(..) => Reason::AccountRefusedAgain,
             Self::Origin => Reason::OriginNotAllowed,
             Self::Outside(refusal) => refusal.reason(),
             Self::Page(refusal) => refusal.reason(),
@@ -418,7 +418,7 @@ impl Refusal {
             Self::MissingParameter(name) => vec![("parameter", (*name).to_owned())],
             Self::NotAccepted(name, _)
             | Self::NotConnected(name, _)
-            | Self::RefusedAtOnce(name, _) => vec![("connection", name.clone())],
+            | Self::RefusedAgain(name, _) => vec![("connection", name.clone())],
             Self::Outside(refusal) => refusal.values(),
             Self::Page(refusal) => vec![("error", refusal.detail())],
             Self::Store(reason) => error(reason),

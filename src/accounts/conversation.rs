@@ -1,6 +1,8 @@
 //! The accounts that are linked in a conversation, and the authorization requests that may link more. All
 //! of them end with the conversation. An authorization code that arrives later links no account.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::AccountContext;
@@ -17,6 +19,8 @@ use base::time::UnixTime;
 const MAX_REQUESTS: usize = 8;
 /// The maximum number of linked accounts in a conversation.
 const MAX_ACCOUNTS: usize = 64;
+/// How long it is remembered that the server refused an account.
+const REFUSED_MEMORY: Duration = Duration::from_secs(600);
 
 /// A conversation of a user.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,6 +56,9 @@ pub struct ConversationAccount {
 struct LinkedInConversation {
     requests: Vec<SentRequest>,
     accounts: Vec<KeptAccount>,
+    /// Accounts that the server refused a short time ago.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    refused: Vec<RefusedName>,
 }
 
 /// An authorization request that was sent.
@@ -67,6 +74,14 @@ struct SentRequest {
 struct KeptAccount {
     account: AccountName,
     ends: UnixTime,
+}
+
+/// An account that the server refused.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+struct RefusedName {
+    account: AccountName,
+    /// It is forgotten then.
+    until: UnixTime,
 }
 
 /// The name of an account in its conversation.
@@ -95,13 +110,16 @@ impl Entries for LinkedInConversation {
     fn last_end(&self) -> UnixTime {
         let requests = self.requests.iter().map(|request| request.expires);
         let accounts = self.accounts.iter().map(KeptAccount::kept_until);
-        requests.chain(accounts).max().unwrap_or_default()
+        let refused = self.refused.iter().map(|refused| refused.until);
+        let ends = requests.chain(accounts).chain(refused);
+        ends.max().unwrap_or_default()
     }
 
     fn forget_ended(&mut self, now: UnixTime) {
         self.requests.retain(|request| now < request.expires);
         // An account that is over stays until a worker has ended it.
         self.accounts.retain(|account| now < account.kept_until());
+        self.refused.retain(|refused| now < refused.until);
     }
 }
 
@@ -232,9 +250,7 @@ impl ConversationPlace {
         };
         let next = self.record().change(context, forget).await?;
         if next.is_none() {
-            let user = UserPlace::of_conversation(self);
-            user.forget(context, &self.conversation, Some(client))
-                .await?;
+            self.forget_client(context, client).await?;
         }
         Ok(next)
     }
@@ -247,17 +263,48 @@ impl ConversationPlace {
         ended: &LinkedAccount,
     ) -> Result<(), StoreError> {
         let (account, ends) = (AccountName::of(place), ended.last_use());
-        let forget = |linked: &mut LinkedInConversation| {
-            let accounts = &mut linked.accounts;
-            accounts.retain(|kept| kept.account != account || ends < kept.ends);
-            !linked.has_of(&account.client)
-        };
+        let forget = |linked: &mut LinkedInConversation| linked.forget(&account, ends);
         if self.record().change(context, forget).await? {
-            let user = UserPlace::of(place);
-            user.forget(context, &self.conversation, Some(&place.client))
-                .await?;
+            self.forget_client(context, &place.client).await?;
         }
         Ok(())
+    }
+
+    /// The same for an account that the server refused. Returns whether it refused another one at its place a short
+    /// time before.
+    pub(super) async fn forget_refused(
+        &self,
+        context: &AccountContext,
+        place: &AccountPlace,
+        ended: &LinkedAccount,
+    ) -> Result<bool, StoreError> {
+        let (account, ends) = (AccountName::of(place), ended.last_use());
+        let until = context.now().saturating_add(REFUSED_MEMORY);
+        let forget = |linked: &mut LinkedInConversation| {
+            let before = linked.refused.len();
+            linked.refused.retain(|refused| refused.account != account);
+            let was_refused = linked.refused.len() < before;
+            linked.refused.push(RefusedName {
+                account: account.clone(),
+                until,
+            });
+            (linked.forget(&account, ends), was_refused)
+        };
+        let (is_empty, was_refused) = self.record().change(context, forget).await?;
+        if is_empty {
+            self.forget_client(context, &place.client).await?;
+        }
+        Ok(was_refused)
+    }
+
+    /// Forgets a client that has no account in the conversation any more.
+    async fn forget_client(
+        &self,
+        context: &AccountContext,
+        client: &str,
+    ) -> Result<(), StoreError> {
+        let user = UserPlace::of_conversation(self);
+        user.forget(context, &self.conversation, Some(client)).await
     }
 
     /// Forgets an account, and the authorization requests that may link another one.
@@ -275,9 +322,7 @@ impl ConversationPlace {
             !linked.has_of(&account.client)
         };
         if self.record().change(context, forget).await? {
-            let user = UserPlace::of(place);
-            user.forget(context, &self.conversation, Some(&place.client))
-                .await?;
+            self.forget_client(context, &place.client).await?;
         }
         Ok(())
     }
@@ -377,6 +422,13 @@ impl LinkedInConversation {
         let (taken, kept): (Vec<_>, _) = accounts.partition(|kept| is_of(&kept.account));
         self.accounts = kept;
         taken.into_iter().map(|taken| taken.account).collect()
+    }
+
+    /// Forgets an account that ends then. A newer one stays. Returns whether its client has no other one.
+    fn forget(&mut self, account: &AccountName, ends: UnixTime) -> bool {
+        let accounts = &mut self.accounts;
+        accounts.retain(|kept| kept.account != *account || ends < kept.ends);
+        !self.has_of(&account.client)
     }
 
     /// Whether the client has an account, or may link one.

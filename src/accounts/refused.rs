@@ -23,8 +23,11 @@ pub struct UsedAccount {
 /// The outcome for an account that the server refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefusedEnd {
-    /// It has ended.
-    Ended,
+    /// It has ended. `again`: the server refused another one at its place a short time before.
+    Ended {
+        /// Whether linking it again did not help.
+        again: bool,
+    },
     /// The next call gets another token: the account was refreshed or linked again during the call, or its token
     /// has just expired and can be refreshed.
     Replaced,
@@ -43,14 +46,14 @@ pub(crate) async fn end_refused(context: &AccountContext, used: &UsedAccount) ->
     match take(context, &used.place, is_refused).await {
         Ok(Taken::Account(account)) => {
             let conversation = ConversationPlace::of(&used.place);
-            let forgotten = conversation.forget_account(context, &used.place, &account);
+            let forgotten = conversation.forget_refused(context, &used.place, &account);
             // If this fails, the conversation names an account that is not there.
-            let _ = forgotten.await;
+            let again = forgotten.await.unwrap_or(false);
             context.ends.revoke_later(used.place.clone(), *account);
-            RefusedEnd::Ended
+            RefusedEnd::Ended { again }
         }
         Ok(Taken::Other(_)) => RefusedEnd::Replaced,
-        Ok(Taken::Nothing) => RefusedEnd::Ended,
+        Ok(Taken::Nothing) => RefusedEnd::Ended { again: false },
         Err(error) => RefusedEnd::Store(error),
     }
 }

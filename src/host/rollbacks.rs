@@ -218,6 +218,31 @@ mod tests {
     }
 
     #[test]
+    fn a7_an_account_that_was_taken_stays_taken() {
+        let record = StoreRecord {
+            value: "v1".into(),
+            ..record(RecordKind::Account, "")
+        };
+        let get = || StoreOperation::Get(record.key.clone());
+        let take = || StoreOperation::DeleteRecord(record.clone());
+        for is_taken in [true, false] {
+            let (corrected, logged) = outcomes(vec![
+                (get(), found("v1")),
+                (take(), Stored::Created(is_taken)),
+                (get(), found("v1")),
+                (get(), found("v2")),
+            ]);
+            let after = if is_taken {
+                Stored::Value(None)
+            } else {
+                found("v1")
+            };
+            assert_eq!((&corrected[2], &corrected[3]), (&after, &found("v2")));
+            assert_eq!(logged, usize::from(is_taken));
+        }
+    }
+
+    #[test]
     fn a7_a_used_mark_stays_used() {
         let create = || StoreOperation::Create(record(RecordKind::AnsweredQuestion, ""));
         for first in [true, false] {

@@ -665,11 +665,11 @@ Reason: Refused,
          asked to connect it again." =>
         needs_review("upstream", Question, "the server no longer accepts the account `{connection}`",
             "open the link, and connect the account again");
-    AccountRefusedAtOnce "account_refused_at_once"
+    AccountRefusedAgain "account_refused_again"
         "The server answered 401 to the token of an account that the user connected less than five minutes \
-         before. The account has ended." =>
+         before, because the server had refused the one before. The account has ended." =>
         needs_review("upstream", Question,
-            "the server refused the account `{connection}` at once after it was connected",
+            "the server refused the account `{connection}` again, at once after it was connected again",
             "see whether the server accepts tokens of the connection: compare its `resource` and `scopes` with \
              what the server expects");
     AccountReplaced "account_replaced"

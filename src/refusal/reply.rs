@@ -41,7 +41,7 @@ pub fn refuse(policy: &Policy, refusal: &Refusal, asked: RefusedRequest<'_>) -> 
         Refusal::Confirm(question)
         | Refusal::NotAccepted(_, question)
         | Refusal::NotConnected(_, question)
-        | Refusal::RefusedAtOnce(_, question),
+        | Refusal::RefusedAgain(_, question),
         Some(id),
     ) = (refusal, asked.id)
     {

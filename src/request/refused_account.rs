@@ -19,8 +19,7 @@ use base::seal::Sealer;
 use base::time::UnixTime;
 use policy::Policy;
 
-/// An account that is refused sooner after its link was most likely never accepted. Linking it again would only
-/// repeat that.
+/// An account that is refused sooner after its link was most likely never accepted.
 const FRESH: Duration = Duration::from_secs(300);
 
 impl Authenticated {
@@ -48,11 +47,11 @@ pub(crate) fn refusal(
     (sent, end): (&SentAccount, RefusedEnd),
     agreed: Option<&Agreement>,
 ) -> Refusal {
-    match end {
-        RefusedEnd::Ended => {}
+    let again = match end {
+        RefusedEnd::Ended { again } => again,
         RefusedEnd::Replaced => return Refusal::AccountReplaced,
         RefusedEnd::Store(error) => return Refusal::Store(error),
-    }
+    };
     let SentAccount { used, elicits } = sent;
     let connection = policy.connection(&used.place.connection);
     let (Some(sealer), Some(connection)) = (sealer, connection) else {
@@ -61,20 +60,29 @@ pub(crate) fn refusal(
     let now = asked.now.whole_seconds();
     let url = connect_link(policy, sealer, &used.place, now);
     let (name, title) = (connection.name.clone(), &connection.title);
-    if now < used.linked_at.saturating_add(FRESH) {
-        let message = format!(
-            "The {title} account that was connected just now was refused at once. Connecting it again will most \
-             likely not help: please tell the operator of this server. To connect another account:"
-        );
-        // In words, whatever the client supports: a client that opens pages by itself would go on for ever.
-        let question = Elicitation {
-            message,
-            url: Some(url),
-            how: How::Text,
-        };
-        return Refusal::RefusedAtOnce(name, Box::new(question));
-    }
-    let message = format!("Your {title} account is no longer accepted. Connect it again to go on.");
+    let is_fresh = now < used.linked_at.saturating_add(FRESH);
+    let message = match (is_fresh, again) {
+        (false, _) => {
+            format!("Your {title} account is no longer accepted. Connect it again to go on.")
+        }
+        (true, false) => format!(
+            "The {title} account that you connected just now was refused. Connect it again to go on. If it is \
+             refused again, tell the operator of this server."
+        ),
+        (true, true) => {
+            let message = format!(
+                "The {title} account was connected again, and was refused again at once. Connecting it once more \
+                 will most likely not help: tell the operator of this server. To connect another account:"
+            );
+            // In words, whatever the client supports: a client that opens pages by itself would go on for ever.
+            let question = Elicitation {
+                message,
+                url: Some(url),
+                how: How::Text,
+            };
+            return Refusal::RefusedAgain(name, Box::new(question));
+        }
+    };
     Refusal::NotAccepted(name, asked.page_question(*elicits, message, url, agreed))
 }
 

@@ -376,22 +376,52 @@ fn an_account_that_the_server_refuses_ends_and_the_user_is_asked_again() {
 }
 
 #[test]
-fn an_account_that_is_refused_at_once_is_said_to_be_refused() {
+fn an_account_that_is_refused_again_at_once_is_said_to_be_refused() {
     let policy = connecting(json!({}));
     let urls = json!({"elicitation": {"url": {}}});
-    for later in [0, LATER - 2] {
+    let request = refusing(modern_declaring(&urls, &json!({})), None, "");
+    for (pause, is_again) in [(10, true), (299, true), (601, false)] {
         let store = store_with(&place(), &lasting());
-        let request = refusing(modern_declaring(&urls, &json!({})), None, "");
-        let outcome = sent(&policy, &store, &request, later, &[]).0;
-        let said = answered(&outcome);
-        assert_eq!(said["result"]["isError"], true);
-        let text = said["result"]["content"][0]["text"].as_str().unwrap();
+        // The first time the user may try again.
+        let first = sent(&policy, &store, &request, 10, &[]).0;
+        let said = answered(&first);
+        let asked = &said["result"]["inputRequests"]["mcp-auth-filter"]["params"]["message"];
+        let asked = asked.as_str().unwrap();
         assert!(
-            text.contains("refused at once") && text.contains(URL),
-            "{text}"
+            asked.contains("just now") && asked.contains("operator"),
+            "{asked}"
         );
-        assert_eq!(outcome.record.decision.reason, "account_refused_at_once");
-        assert!(found(&store).is_none());
+        assert_eq!(first.record.decision.reason, "account_not_accepted");
+        let again = crate::accounts::vault::LinkedAccount {
+            linked_at: base::time::UnixTime::from_secs(NOW + 10 + pause),
+            ends: base::time::UnixTime::from_secs(NOW + 3000),
+            ..lasting()
+        };
+        stored(&store, &place().put(&sealer(), &again), now(10 + pause)).unwrap();
+        let token = json!({"exp": NOW + 3000});
+        let second = sent(
+            &policy,
+            &store,
+            &request.clone().token(token),
+            10 + pause,
+            &[],
+        )
+        .0;
+        let said = answered(&second);
+        assert_eq!(
+            second.record.decision.reason == "account_refused_again",
+            is_again,
+            "{pause}"
+        );
+        if is_again {
+            assert_eq!(said["result"]["isError"], true);
+            let text = said["result"]["content"][0]["text"].as_str().unwrap();
+            assert!(
+                text.contains("refused again") && text.contains(URL),
+                "{text}"
+            );
+        }
+        assert!(!is_linked(&store, &place()));
     }
 }
 

@@ -218,6 +218,20 @@ mod tests {
     }
 
     #[test]
+    fn a_record_that_changed_is_not_deleted() {
+        let mut slot = Slot::default();
+        let (old, new) = (record("a", "1", NOW + 10), record("a", "2", NOW + 20));
+        let delete = |record: &StoreRecord| StoreOperation::DeleteRecord(record.clone());
+        assert_eq!(slot.apply(&delete(&old), NOW), Ok(Stored::Created(false)));
+        slot.apply(&StoreOperation::Put(new.clone()), NOW).unwrap();
+        assert_eq!(slot.apply(&delete(&old), NOW), Ok(Stored::Created(false)));
+        assert_eq!(slot.get("a", NOW).as_deref(), Some("2"));
+        assert_eq!(slot.apply(&delete(&new), NOW), Ok(Stored::Created(true)));
+        assert_eq!(slot.apply(&delete(&new), NOW), Ok(Stored::Created(false)));
+        assert_eq!(slot.get("a", NOW), None);
+    }
+
+    #[test]
     fn a_full_slot_refuses_writes_and_drops_only_expired_records() {
         let mut slot = Slot::default();
         let big = "x".repeat(60_000);
