@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error, SeqAccess, Unexpected, Visitor};
 
 use super::connections::document::{ClientSharing, Conversation, SessionSharing, VaultDocument};
 use super::error::{Errors, PolicyError};
@@ -76,6 +76,72 @@ impl schemars::JsonSchema for MetaKeys {
     }
 }
 
+/// A number of conversations: 1 to [`MAX_CONVERSATIONS`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConversationLimit(usize);
+
+impl<'de> Deserialize<'de> for ConversationLimit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // The example stands in for a value that is wrong (`read/stand_in.rs`).
+        deserializer.deserialize_newtype_struct("64", ConversationLimitVisitor)
+    }
+}
+
+struct ConversationLimitVisitor;
+
+impl<'de> Visitor<'de> for ConversationLimitVisitor {
+    type Value = ConversationLimit;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a number from 1 to 64")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(
+        self,
+        number: D,
+    ) -> Result<ConversationLimit, D::Error> {
+        number.deserialize_any(self)
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<ConversationLimit, E> {
+        let limit = usize::try_from(number).ok();
+        let limit = limit.filter(|limit| (1..=MAX_CONVERSATIONS).contains(limit));
+        let limit = limit.map(ConversationLimit);
+        limit.ok_or_else(|| E::invalid_value(Unexpected::Unsigned(number), &self))
+    }
+
+    /// A protobuf `Struct` has no integers: Envoy writes 1 as 1.0.
+    fn visit_f64<E: Error>(self, number: f64) -> Result<ConversationLimit, E> {
+        if number >= 0.0 && number.fract() == 0.0 {
+            return self.visit_u64(number as u64);
+        }
+        Err(E::invalid_value(Unexpected::Float(number), &self))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<ConversationLimit, E> {
+        match text.parse() {
+            Ok(number) => self.visit_u64(number),
+            Err(_) => Err(E::invalid_value(Unexpected::Str(text), &self)),
+        }
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for ConversationLimit {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "ConversationLimit".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "A number of conversations.",
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 64
+        })
+    }
+}
+
 /// What linked accounts belong to, and when they end together.
 #[derive(Debug, Clone)]
 pub struct Vault {
@@ -89,6 +155,9 @@ pub struct Vault {
     pub conversations: usize,
     /// How long a conversation may be idle, if the policy says so.
     idle: Option<Duration>,
+    /// Whether the policy says nothing about sessions, although a claim names the conversation. Before there were
+    /// `sessions`, these shared accounts then.
+    pub(super) is_silent_about_sessions: bool,
 }
 
 impl Vault {
@@ -107,12 +176,8 @@ pub(super) fn compile_vault(document: &VaultDocument, errors: &mut Errors) -> Va
     if idle.is_some_and(|idle| !IDLE.contains(&idle)) {
         refuse("idle", "expected 10s to 90d");
     }
-    let conversations = document.conversations.unwrap_or(MAX_CONVERSATIONS);
-    if !(1..=MAX_CONVERSATIONS).contains(&conversations) {
-        refuse("conversations", "expected 1 to 64");
-    }
-    if document.sessions == SessionSharing::Shared
-        && matches!(document.conversation, Conversation::Session)
+    let sessions = document.sessions.unwrap_or_default();
+    if sessions == SessionSharing::Shared && matches!(document.conversation, Conversation::Session)
     {
         let message = "`shared` needs a claim or `_meta` as `conversation`: with `session`, the session is \
                        the conversation";
@@ -128,8 +193,12 @@ pub(super) fn compile_vault(document: &VaultDocument, errors: &mut Errors) -> Va
     Vault {
         conversation: document.conversation.clone(),
         clients: document.clients,
-        sessions: document.sessions,
-        conversations,
+        sessions,
+        conversations: document
+            .conversations
+            .map_or(MAX_CONVERSATIONS, |limit| limit.0),
         idle,
+        is_silent_about_sessions: document.sessions.is_none()
+            && matches!(document.conversation, Conversation::Claim(_)),
     }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::checked_text::{ClientId, ClusterName, EndpointPath, VariableName};
 use crate::issuers::document::JwksDocument;
 use crate::value::Period;
-use crate::vault::MetaKeys;
+use crate::vault::{ConversationLimit, MetaKeys};
 use oauth::client::IssParameter;
 use oauth::{ClaimPath, ClaimSource};
 
@@ -151,11 +151,11 @@ pub struct VaultDocument {
     /// Whether linked accounts and agreements of one client are valid for other clients of the user.
     pub clients: ClientSharing,
     /// Whether sessions of the server share linked accounts and agreements, if a claim or `_meta` names the
-    /// conversation.
-    pub sessions: SessionSharing,
+    /// conversation. Default: `own`.
+    pub sessions: Option<SessionSharing>,
     /// The maximum number of conversations with linked accounts of a user and a client, 1 to 64. The oldest one
     /// ends when the user agrees to link an account in a newer one. Default: 64.
-    pub conversations: Option<usize>,
+    pub conversations: Option<ConversationLimit>,
     /// A conversation ends after this time without a call that needs a linked account, 10s to 90d. Default:
     /// 30m where nothing names the conversation, no limit otherwise.
     pub idle: Option<Period>,

@@ -280,12 +280,12 @@ fn mistakes_are_named() {
         (
             "/vault",
             json!({"conversations": 0}),
-            "vault.conversations: expected 1 to 64".into(),
+            "vault.conversations: found number `0`, expected a number from 1 to 64".into(),
         ),
         (
             "/vault",
             json!({"conversations": 65}),
-            "vault.conversations: expected 1 to 64".into(),
+            "vault.conversations: found number `65`, expected a number from 1 to 64".into(),
         ),
         (
             "/vault",
