@@ -16,6 +16,9 @@ use base::store::{Key, RecordKind, StoreError};
 use base::time::UnixTime;
 use policy::MAX_CONVERSATIONS;
 
+/// The maximum size of the names of a user's conversations, in bytes: the server chooses the ids of its sessions.
+const MAX_NAMES: usize = 16 * 1024;
+
 /// A user of a resource.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UserPlace {
@@ -83,6 +86,12 @@ impl UserConversation {
     /// Whether it is this conversation, of this client.
     fn is(&self, conversation: &ConversationId, client: &str) -> bool {
         self.conversation == *conversation && self.client == client
+    }
+
+    /// The size of its names, in bytes.
+    fn size(&self) -> usize {
+        let names = self.conversation.named().into_iter().map(str::len);
+        names.fold(self.client.len(), usize::saturating_add)
     }
 
     /// Until then a worker may have to end what is over.
@@ -160,17 +169,7 @@ impl UserPlace {
         how: Revoke,
     ) -> Result<(), StoreError> {
         let known = self.conversations(context).await?;
-        let of_place = |each: &UserConversation| each.is(&place.conversation, &place.client);
-        let others = || known.iter().filter(|each| !of_place(each));
-        let of_client = |each: &UserConversation| each.client == place.client;
-        let limit = context.policy.vault.conversations;
-        let of_client_over = surplus(others().filter(|each| of_client(each)).count(), limit);
-        let of_all_over = surplus(others().count(), MAX_CONVERSATIONS);
-        let oldest = others()
-            .filter(|each| of_client(each))
-            .take(of_client_over)
-            .chain(others().take(of_all_over));
-        for old in oldest {
+        for old in surplus(&known, place, context.policy.vault.conversations) {
             let conversation = self.conversation(&old.conversation);
             conversation.end_of(context, Some(&old.client), how).await?;
         }
@@ -317,9 +316,25 @@ impl UserPlace {
     }
 }
 
-/// How many of `others` end so that one more is within the limit.
-fn surplus(others: usize, limit: usize) -> usize {
-    others.saturating_add(1).saturating_sub(limit)
+/// The conversations that end so that the one of `place` is within the limits. Only older ones do: of two that begin
+/// at the same time, at two replicas, one stays.
+fn surplus<'k>(
+    known: &'k [UserConversation],
+    place: &AccountPlace,
+    limit: usize,
+) -> Vec<&'k UserConversation> {
+    let own = |each: &UserConversation| each.is(&place.conversation, &place.client);
+    let older = known.iter().take_while(|each| !own(each));
+    let (mut of_client, mut of_all, mut size) = (1_usize, 1_usize, 0_usize);
+    let newest_first: Vec<_> = older.collect();
+    let over = newest_first.into_iter().rev().filter(|each| {
+        of_client = of_client.saturating_add(usize::from(each.client == place.client));
+        of_all = of_all.saturating_add(1);
+        size = size.saturating_add(each.size());
+        let is_over_client = each.client == place.client && of_client > limit;
+        is_over_client || of_all > MAX_CONVERSATIONS || size > MAX_NAMES
+    });
+    over.collect()
 }
 
 /// How often a use of a conversation is noted that ends when it is idle.

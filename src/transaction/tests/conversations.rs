@@ -500,3 +500,29 @@ fn a_refresh_token_that_is_refused_ends_the_account() {
         assert!(found(&store).is_some(), "{status} {error}");
     }
 }
+
+#[test]
+fn a_look_up_that_is_refused_ends_the_account() {
+    let owner = json!({
+        "lookup": {"tool": "crm.get_ticket", "arguments": {"ticket_id": "args.ticket_id"}},
+        "field": "organization_id",
+        "is": "organization",
+    });
+    let tools = json!({"crm.get": {"connection": "notes", "owner": owner}});
+    let policy = connecting(json!({"tools": tools, "upstream": {"cluster": "crm"}}));
+    for (status, is_ended) in [(401, true), (403, false), (500, false)] {
+        let store = store_with(&place(), &lasting());
+        let request = call("crm.get", r#"{"ticket_id":"t-1"}"#);
+        let answers = [answer(status, &json!({}))];
+        let (outcome, calls) = sent(&policy, &store, &request, LATER, &answers);
+        assert_eq!(calls.len(), 1);
+        assert!(outcome.server.is_none());
+        assert_eq!(found(&store).is_none(), is_ended, "{status}");
+        let reason = outcome.record.decision.reason;
+        assert_eq!(
+            reason == "account_not_accepted",
+            is_ended,
+            "{status} {reason}"
+        );
+    }
+}
