@@ -2,6 +2,7 @@
 //! gets in place of the caller's.
 //!
 //! [`token_for_call`] finds the token for a call. [`refresh()`] and [`disconnect`] work on one account.
+//! [`Ends`] are the ends that no request waits for.
 //! [`vault`] seals accounts and keeps them in the store. [`conversation`] keeps a list of the accounts of a
 //! conversation, and ends them together. [`of_user`] lists the conversations of a user. [`kept`] chooses the
 //! account that calls use. [`sign_out`] compares the time of a sign-out with the time at which an account was
@@ -14,6 +15,7 @@ pub mod conversation;
 pub mod kept;
 pub mod of_user;
 pub mod refresh;
+pub mod refused;
 pub mod sign_out;
 pub mod token_exchange;
 pub mod vault;
@@ -22,13 +24,15 @@ pub(crate) mod shared_record;
 
 mod clients;
 mod end;
+mod ends;
 mod token_for_call;
 
 use std::rc::Rc;
 
 pub use self::clients::Clients;
-pub(crate) use self::end::revoke;
 pub use self::end::{EndedAccount, Revocation};
+pub(crate) use self::end::{Revoke, revoke};
+pub use self::ends::{ClientConversation, Ends, PendingRevocation};
 pub use self::kept::disconnect;
 pub use self::refresh::refresh;
 pub(crate) use self::token_for_call::find_account;
@@ -64,6 +68,8 @@ pub struct AccountContext {
     pub clients: Rc<Clients>,
     /// Access to the host, for the task that does the work.
     pub effects: Effects,
+    /// The ends of accounts that the worker looks after.
+    pub ends: Ends,
 }
 
 impl AccountContext {

@@ -8,8 +8,9 @@ use std::rc::Rc;
 
 use crate::accounts::assigned::AssignedCredentials;
 use crate::accounts::refresh::Refreshed;
+use crate::accounts::refused::{RefusedEnd, end_refused};
 use crate::accounts::token_exchange::{self, ExchangeError, TokenExchanger};
-use crate::accounts::{AccountContext, Clients, Random, refresh};
+use crate::accounts::{AccountContext, Clients, Ends, Random, refresh};
 use crate::clock::WorkerClock;
 use crate::consent::webhook::{self, Messages, WebhookKeys};
 use crate::credential::Credential;
@@ -91,6 +92,8 @@ pub struct Engine {
     pub(crate) persons: Memo<Option<String>>,
     /// Messages to webhooks that no request waits for.
     pub(crate) messages: Messages,
+    /// Ends of accounts that no request waits for.
+    pub(crate) ends: Ends,
     /// Which headers of clients are removed.
     pub(crate) removed_headers: Memo<RemovedIn>,
 }
@@ -127,6 +130,7 @@ impl Engine {
             notes: Notes::default(),
             persons: Memo::default(),
             messages: Messages::default(),
+            ends: Ends::default(),
             removed_headers: Memo::default(),
         }
     }
@@ -138,17 +142,23 @@ impl Engine {
             sealer: self.secrets.sealer.clone()?,
             clients: Rc::clone(&self.secrets.clients),
             effects: effects.clone(),
+            ends: self.ends.clone(),
         })
     }
 
-    /// The work that no request waits for: key sets to fetch before a request needs them, and messages to
-    /// webhooks.
+    /// The work that no request waits for: key sets to fetch before a request needs them, messages to webhooks, and
+    /// ends of accounts.
     pub fn due(&self, now: UnixTime) -> impl Iterator<Item = Work> {
         self.clock.note(now);
         let due = self.verifier.borrow().due(now);
         let fetches = due.into_iter().map(PendingFetch::Keys).map(Work::Fetch);
         let messages = self.messages.take().into_iter().map(Box::new);
-        fetches.chain(messages.map(Work::Notify))
+        let ends = self.ends.due(now).into_iter().map(Box::new);
+        let revocations = self.ends.revocations().into_iter().map(Box::new);
+        fetches
+            .chain(messages.map(Work::Notify))
+            .chain(ends.map(Work::EndAccounts))
+            .chain(revocations.map(Work::Revoke))
     }
 
     /// Does work that is done once per worker.
@@ -167,6 +177,34 @@ impl Engine {
                 worked: Worked::Done,
                 error: webhook::send(&effects, *message).await,
             },
+            Work::EndRefused(used) => Finished {
+                worked: Worked::RefusedEnd(match self.account_context(&effects) {
+                    Some(accounts) => end_refused(&accounts, &used).await,
+                    None => RefusedEnd::Store(StoreError::Unavailable),
+                }),
+                error: None,
+            },
+            Work::EndAccounts(conversation) => {
+                if let Some(accounts) = self.account_context(&effects)
+                    // If the store fails, it is tried again.
+                    && let Ok(again) = conversation.end_what_is_over(&accounts).await
+                {
+                    self.ends.looked_at(&conversation, again);
+                }
+                Finished {
+                    worked: Worked::Done,
+                    error: None,
+                }
+            }
+            Work::Revoke(pending) => {
+                if let Some(accounts) = self.account_context(&effects) {
+                    pending.run(&accounts).await;
+                }
+                Finished {
+                    worked: Worked::Done,
+                    error: None,
+                }
+            }
             Work::Refresh(pending) => Finished {
                 worked: Worked::Refreshed(match self.account_context(&effects) {
                     Some(accounts) => refresh(accounts, *pending).await,

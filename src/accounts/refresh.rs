@@ -2,7 +2,8 @@
 //! (RFC 9700 section 4.14.2). So a refresh runs to its end, even if the request that began it has ended.
 
 use super::AccountContext;
-use super::end::revoke;
+use super::conversation::ConversationPlace;
+use super::end::{Taken, revoke, take};
 use super::vault::{AccountPlace, AccountTokens, LinkedAccount};
 use base::http::HttpRequest;
 use base::store::{StoreError, Stored};
@@ -39,14 +40,14 @@ pub async fn refresh(context: AccountContext, refresh: PendingRefresh) -> Refres
     let response = context.effects.call(request).await;
     let renewed = match read_tokens(response.as_ref(), context.now()) {
         Ok(tokens) => account.refreshed(tokens),
-        Err(TokenAnswerError::TokenGrant) => return Refreshed::Ended,
+        Err(TokenAnswerError::TokenGrant) => return end_refused(&context, &place, account).await,
         // The user can link the account again, with a client that the server knows.
         Err(TokenAnswerError::UnknownClient)
             if account
                 .tokens()
                 .is_some_and(AccountTokens::has_found_client) =>
         {
-            return Refreshed::Ended;
+            return end_refused(&context, &place, account).await;
         }
         Err(_) => return Refreshed::AsBefore(Box::new(account)),
     };
@@ -57,6 +58,29 @@ pub async fn refresh(context: AccountContext, refresh: PendingRefresh) -> Refres
             revoke(&context, &place, &renewed).await;
             Refreshed::Ended
         }
+        Err(error) => Refreshed::Store(error),
+    }
+}
+
+/// Ends an account whose refresh token is not accepted any more. Otherwise it would be shown as linked until its
+/// lifetime ends.
+async fn end_refused(
+    context: &AccountContext,
+    place: &AccountPlace,
+    refused: LinkedAccount,
+) -> Refreshed {
+    let refresh_token = |account: &LinkedAccount| account.tokens()?.refresh_token.clone();
+    let is_refused = |found: &LinkedAccount| refresh_token(found) == refresh_token(&refused);
+    match take(context, place, is_refused).await {
+        Ok(Taken::Account(account)) => {
+            let conversation = ConversationPlace::of(place);
+            // If this fails, the conversation names an account that is not there.
+            let _ = conversation.forget_account(context, place, &account).await;
+            Refreshed::Ended
+        }
+        // Another replica refreshed it, or the user linked it again.
+        Ok(Taken::Other(account)) => Refreshed::Renewed(account),
+        Ok(Taken::Nothing) => Refreshed::Ended,
         Err(error) => Refreshed::Store(error),
     }
 }

@@ -70,6 +70,7 @@ struct FakeServers {
     server: Option<FakeServer>,
     meanwhile: RefCell<Option<StoreOperation>>,
     before_write: RefCell<Option<StoreOperation>>,
+    before_taking: RefCell<Option<StoreOperation>>,
     exchanges: Option<TokenExchanges>,
 }
 
@@ -148,7 +149,7 @@ impl Request {
         self
     }
 
-    fn set(&mut self, name: &str, value: &str) {
+    pub(super) fn set(&mut self, name: &str, value: &str) {
         let header = self
             .headers
             .iter_mut()
@@ -309,6 +310,12 @@ impl FakeProxy {
         self
     }
 
+    /// The same where others do this to the store just before a record is taken out of it.
+    pub(super) fn before_taking(mut self, operation: StoreOperation) -> Self {
+        self.servers.before_taking = RefCell::new(Some(operation));
+        self
+    }
+
     /// The same with an authorization server that exchanges tokens, and answers nothing else.
     pub(super) fn with_exchanges(mut self, exchanges: &TokenExchanges) -> Self {
         self.servers.exchanges = Some(Rc::clone(exchanges));
@@ -378,6 +385,10 @@ impl Outside for FakeServers {
             StoreOperation::Put(_) | StoreOperation::Replace(..)
         );
         if is_write && let Some(other) = self.before_write.take() {
+            stored(&self.store, &other, now).unwrap();
+        }
+        let takes = matches!(operation, StoreOperation::DeleteRecord(_));
+        if takes && let Some(other) = self.before_taking.take() {
             stored(&self.store, &other, now).unwrap();
         }
         stored(&self.store, operation, now)
@@ -498,6 +509,16 @@ impl Sending {
         let empty = body.is_empty() && !trailers;
         let mut released = false;
         let snapshot = Headers::new(headers.clone());
+        if let Some(reply) = self
+            .worker
+            .account_refused(&mut self.transaction, &snapshot)
+        {
+            let mut headers = map(&[(":status", &reply.status.to_string())]);
+            for (name, value) in &reply.headers {
+                headers.push(((*name).to_owned(), value.clone().into_bytes()));
+            }
+            return (headers, reply.body);
+        }
         match self.transaction.response_headers(&snapshot, empty) {
             Step::Forward(forward) => {
                 released = true;
