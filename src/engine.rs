@@ -21,6 +21,7 @@ use crate::memo::Memo;
 use crate::notes::Notes;
 use crate::response::pins::SeenTools;
 use crate::response::spellings::Spellings;
+use crate::running::RunningRequests;
 use base::http::{HttpRequest, HttpResponse};
 use base::seal::Sealer;
 use base::store::{StoreError, StoreNames};
@@ -84,6 +85,8 @@ pub struct Engine {
     pub(crate) lookups: Lookups,
     /// Writes to the proxy's memory that no request waits for.
     pub(crate) notes: Notes,
+    /// Running requests that the proxy's memory does not have yet.
+    pub(crate) running: RunningRequests,
     /// The names of callers in the log.
     pub(crate) persons: Memo<Option<String>>,
     /// Messages to webhooks that no request waits for.
@@ -122,6 +125,7 @@ impl Engine {
             integer_ids: IntegerIds::default(),
             lookups: Lookups::default(),
             notes: Notes::default(),
+            running: RunningRequests::default(),
             persons: Memo::default(),
             messages: Messages::default(),
             removed_headers: Memo::default(),
