@@ -19,6 +19,7 @@ use crate::integer_ids::IntegerIds;
 use crate::lookups::Lookups;
 use crate::memo::Memo;
 use crate::notes::Notes;
+use crate::response::known_lists::KnownLists;
 use crate::response::pins::SeenTools;
 use crate::response::spellings::Spellings;
 use crate::running::RunningRequests;
@@ -85,6 +86,8 @@ pub struct Engine {
     pub(crate) lookups: Lookups,
     /// Writes to the proxy's memory that no request waits for.
     pub(crate) notes: Notes,
+    /// The lists that were filtered before.
+    pub(crate) known_lists: KnownLists,
     /// Running requests that the proxy's memory does not have yet.
     pub(crate) running: RunningRequests,
     /// The names of callers in the log.
@@ -115,6 +118,7 @@ impl Engine {
     /// An engine for a policy.
     pub fn new(policy: Rc<Policy>, secrets: Secrets, verifier: Verifier) -> Self {
         Self {
+            known_lists: KnownLists::of(&policy),
             policy,
             secrets,
             verifier: Rc::new(RefCell::new(verifier)),

@@ -112,6 +112,7 @@ impl Fulfilled {
             result_of,
             seen: engine.seen.clone(),
             spellings: engine.spellings.clone(),
+            known_lists: engine.known_lists.clone(),
             notes: engine.notes.clone(),
             audit_key: engine.secrets.audit_key.clone(),
             sealer: engine.secrets.sealer.clone(),
