@@ -156,6 +156,30 @@ fn only_callers_who_see_the_same_share_a_list() {
 }
 
 #[test]
+fn a_view_does_not_share_a_list_with_a_caller_who_has_its_role() {
+    let roles = json!({
+        "trainee": {"tools": ["crm.*"]},
+        "support": {"extends": ["trainee"], "deny": ["crm.purge"], "view_as": {"roles": ["trainee"]}},
+    });
+    let policy = policy(
+        json!({"roles": roles, "view_as": {"header": "x-view-as"}, "seal": {"key_env": "KEY"}}),
+    );
+    let engine = worker(&policy);
+    let list = tools(&["crm.get", "crm.purge"]);
+    let trainee = Asked::of(json!({"roles": ["trainee"]}), &list);
+    let view = Asked {
+        view: Some("role:trainee"),
+        ..Asked::of(json!({"roles": ["support"]}), &list)
+    };
+    for (asked, hidden) in [(&trainee, 0), (&view, 1), (&trainee, 0), (&view, 1)].repeat(2) {
+        let (known, fresh) = both(&policy, &engine, asked);
+        assert_eq!(seen(&known), seen(&fresh), "{asked:?}");
+        assert_eq!(known.record.hidden_items, Some(hidden));
+    }
+    assert_eq!(engine.known_lists.count(), 2);
+}
+
+#[test]
 fn an_answer_with_more_than_a_list_of_tools_is_not_remembered() {
     let policy = policy(json!({}));
     let resources =

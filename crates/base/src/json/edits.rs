@@ -152,7 +152,19 @@ impl Edits {
     }
 
     /// The effect of the edits on a part of the text.
+    #[inline]
     pub fn fate(&self, span: &Span) -> Fate {
+        let is_behind_all = span.start >= self.end && !span.is_empty();
+        let is_between = |Neighbours { before, next }: Neighbours| {
+            (before.0..next).contains(&span.start) && span.end > before.1
+        };
+        match is_behind_all || self.last_asked.0.get().is_some_and(is_between) {
+            true => Fate::Kept,
+            false => self.fate_among(span),
+        }
+    }
+
+    fn fate_among(&self, span: &Span) -> Fate {
         match self.around(span) {
             None => Fate::Kept,
             Some(around) => match self.edits.get(&(around.start, around.end)) {
