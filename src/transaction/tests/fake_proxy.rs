@@ -73,9 +73,12 @@ struct FakeServers {
     meanwhile: RefCell<Option<StoreOperation>>,
     before_write: RefCell<Option<StoreOperation>>,
     /// Runs before a read of the memory of running requests, after so many other reads.
-    before_read: RefCell<Option<(usize, Box<dyn FnOnce()>)>>,
+    before_read: RefCell<Option<LaterRead>>,
     exchanges: Option<TokenExchanges>,
 }
+
+/// After how many reads something is done, and what.
+type LaterRead = (usize, Box<dyn FnOnce()>);
 
 /// What the authorization server answers to each exchange of a token.
 pub(in super::super) type TokenExchanges = Rc<RefCell<VecDeque<Option<HttpResponse>>>>;
