@@ -21,8 +21,10 @@ use crate::integer_ids::IntegerIds;
 use crate::lookups::Lookups;
 use crate::memo::Memo;
 use crate::notes::Notes;
+use crate::response::known_lists::KnownLists;
 use crate::response::pins::SeenTools;
 use crate::response::spellings::Spellings;
+use crate::running::RunningRequests;
 use base::http::{HttpRequest, HttpResponse};
 use base::seal::Sealer;
 use base::store::{StoreError, StoreNames};
@@ -88,6 +90,10 @@ pub struct Engine {
     pub(crate) lookups: Lookups,
     /// Writes to the proxy's memory that no request waits for.
     pub(crate) notes: Notes,
+    /// The lists that were filtered before.
+    pub(crate) known_lists: KnownLists,
+    /// Running requests that the proxy's memory does not have yet.
+    pub(crate) running: RunningRequests,
     /// The names of callers in the log.
     pub(crate) persons: Memo<Option<String>>,
     /// Messages to webhooks that no request waits for.
@@ -118,6 +124,7 @@ impl Engine {
     /// An engine for a policy.
     pub fn new(policy: Rc<Policy>, secrets: Secrets, verifier: Verifier) -> Self {
         Self {
+            known_lists: KnownLists::of(&policy),
             policy,
             secrets,
             verifier: Rc::new(RefCell::new(verifier)),
@@ -128,6 +135,7 @@ impl Engine {
             integer_ids: IntegerIds::default(),
             lookups: Lookups::default(),
             notes: Notes::default(),
+            running: RunningRequests::default(),
             persons: Memo::default(),
             messages: Messages::default(),
             ends: Ends::default(),

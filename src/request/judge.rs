@@ -145,7 +145,8 @@ impl Received {
             }
         };
         authenticated.note_message(&message);
-        authenticated.find_cancelled(&message, &body).await;
+        let found = authenticated.find_cancelled(&message, &body).await;
+        found.map_err(|refusal| authenticated.request.refuse(&refusal, None))?;
         let understood = Understood::of(&mut authenticated, &message);
         let understood =
             understood.map_err(|refusal| authenticated.request.refuse(&refusal, None))?;

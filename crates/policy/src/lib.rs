@@ -298,6 +298,29 @@ impl Policy {
         pinned.filter_map(|operation| operation.pin).next()
     }
 
+    /// Whether a tool has a pin.
+    pub fn has_pins(&self) -> bool {
+        self.tools.iter().any(|operation| operation.pin.is_some())
+    }
+
+    /// Whether a list of tools may differ for two callers with the same roles, because they differ in this field of
+    /// their identity.
+    pub fn names_in_tool_lists(&self, field: IdentityField) -> bool {
+        let names = |pattern: &Pattern| pattern.names(field);
+        let mut roles = self.roles.values().chain(&self.anonymous);
+        let by_role = roles.any(|role| {
+            let mut grants = role.tools.iter().chain(&role.deny);
+            grants.any(|grant| names(&grant.pattern))
+        });
+        let by_operation = self.tools.iter().any(|of| names(&of.pattern));
+        // All rules for results apply to the texts of a list.
+        let by_result = self.results.iter().any(|rule| {
+            let is_owner = rule.owner.as_ref().is_some_and(|owner| owner.is == field);
+            is_owner || rule.tools.iter().any(names)
+        });
+        by_role || by_operation || by_result
+    }
+
     /// Whether requests without a valid token are refused, also in the mode `observe`.
     pub fn enforces_sign_in(&self) -> bool {
         self.mode == Mode::Enforce || self.observe.sign_in
