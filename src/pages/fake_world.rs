@@ -71,7 +71,7 @@ pub(crate) struct World {
     /// Another replica does this just before a record is written.
     pub before_put: Option<StoreOperation>,
     /// This happens during the next call.
-    pub during_call: Option<fn(&mut World)>,
+    pub during_call: Option<fn(&mut Self)>,
     /// The pauses of tasks so far. Ten last a second.
     pub pauses: u64,
     /// Renewed tokens that are not in the store yet.
