@@ -8,9 +8,7 @@ use std::rc::Rc;
 use mcp_auth_filter::accounts::conversation::{ConversationAccount, ConversationPlace};
 use mcp_auth_filter::accounts::of_user::conversations_of_user;
 use mcp_auth_filter::accounts::vault::ConversationId;
-use mcp_auth_filter::accounts::{
-    AccountContext, Clients, EndedAccount, Ends, Revocation, disconnect,
-};
+use mcp_auth_filter::accounts::{AccountContext, Clients, EndedAccount, Ends, Revocation, end_at};
 use mcp_auth_filter::effect::Effects;
 use mcp_auth_filter::seal_keys::sealer;
 use policy::{Policy, PolicyError};
