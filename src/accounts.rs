@@ -2,6 +2,7 @@
 //! gets in place of the caller's.
 //!
 //! [`token_for_call`] finds the token for a call. [`refresh()`] and [`disconnect`] work on one account.
+//! [`Ends`] are the ends that no request waits for.
 //! [`refresh_lock`] lets one task use a refresh token, and [`unkept`] holds new tokens while the store fails.
 //! [`vault`] seals accounts and keeps them in the store. [`conversation`] keeps a list of the accounts of a
 //! conversation, and ends them together. [`of_user`] lists the conversations of a user. [`kept`] chooses the
@@ -16,6 +17,7 @@ pub mod kept;
 pub mod of_user;
 pub mod refresh;
 pub mod refresh_lock;
+pub mod refused;
 pub mod sign_out;
 pub mod token_exchange;
 pub mod unkept;
@@ -25,14 +27,16 @@ pub(crate) mod shared_record;
 
 mod clients;
 mod end;
+mod ends;
 mod token_for_call;
 
 use std::rc::Rc;
 
 pub use self::clients::Clients;
-pub(crate) use self::end::revoke;
 pub use self::end::{EndedAccount, Revocation};
-pub use self::kept::disconnect;
+pub(crate) use self::end::{Revoke, revoke};
+pub use self::ends::{ClientConversation, Ends, PendingRevocation};
+pub use self::kept::{disconnect, end_at};
 pub use self::refresh::refresh;
 pub(crate) use self::token_for_call::find_account;
 pub use self::token_for_call::{NoAccountToken, token_for_call};
@@ -70,6 +74,8 @@ pub struct AccountContext {
     pub unkept: Rc<UnkeptAccounts>,
     /// Access to the host, for the task that does the work.
     pub effects: Effects,
+    /// The ends of accounts that the worker looks after.
+    pub ends: Ends,
 }
 
 impl AccountContext {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 pub use self::definition::{definition, set};
-use crate::accounts::vault::{AccountPlace, LinkedAccount, NoAccountPlace};
+use crate::accounts::vault::{AccountPlace, CallOrigin, LinkedAccount, NoAccountPlace};
 use crate::accounts::{AccountContext, disconnect, find_account};
 use crate::authorize::{Principal, Target, known_roles, may_see, operations};
 use base::store::StoreError;
@@ -41,8 +41,8 @@ pub struct OwnToolCaller<'a> {
     pub view_roles: &'a [String],
     /// The caller's token, if there is one.
     pub token: Option<&'a VerifiedToken>,
-    /// The server's own session id.
-    pub session: Option<&'a str>,
+    /// What the call says about its conversation.
+    pub origin: CallOrigin<'a>,
 }
 
 /// The answer to a call.
@@ -232,7 +232,7 @@ impl OwnToolCaller<'_> {
         connection: &Connection,
     ) -> Result<AccountPlace, NoAccountPlace> {
         let token = self.token.ok_or(NoAccountPlace::NoConversation)?;
-        AccountPlace::of_caller(policy, token, self.test_user, self.session, connection)
+        AccountPlace::of_caller(policy, token, self.test_user, self.origin, connection)
     }
 
     /// The caller's tools that need a connection: names or patterns, as the policy writes them.

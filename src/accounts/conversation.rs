@@ -1,13 +1,16 @@
 //! The accounts that are linked in a conversation, and the authorization requests that may link more. All
 //! of them end with the conversation. An authorization code that arrives later links no account.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::AccountContext;
-use super::end::{EndedAccount, end};
+use super::end::{EndedAccount, Revoke, end, end_if};
+use super::ends::ClientConversation;
 use super::of_user::UserPlace;
 use super::shared_record::{Entries, SharedRecord};
-use super::vault::{AccountPlace, ConversationId};
+use super::vault::{AccountPlace, ConversationId, END_GRACE, LinkedAccount};
 use base::seal::{Owner, Purpose};
 use base::store::{Key, RecordKind, StoreError};
 use base::time::UnixTime;
@@ -16,9 +19,11 @@ use base::time::UnixTime;
 const MAX_REQUESTS: usize = 8;
 /// The maximum number of linked accounts in a conversation.
 const MAX_ACCOUNTS: usize = 64;
+/// How long it is remembered that the server refused an account.
+const REFUSED_MEMORY: Duration = Duration::from_secs(600);
 
 /// A conversation of a user.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ConversationPlace {
     /// The MCP server: `resource` of the policy.
     pub resource: String,
@@ -51,6 +56,9 @@ pub struct ConversationAccount {
 struct LinkedInConversation {
     requests: Vec<SentRequest>,
     accounts: Vec<KeptAccount>,
+    /// Accounts that the server refused a short time ago.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    refused: Vec<RefusedName>,
 }
 
 /// An authorization request that was sent.
@@ -66,6 +74,14 @@ struct SentRequest {
 struct KeptAccount {
     account: AccountName,
     ends: UnixTime,
+}
+
+/// An account that the server refused.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+struct RefusedName {
+    account: AccountName,
+    /// It is forgotten then.
+    until: UnixTime,
 }
 
 /// The name of an account in its conversation.
@@ -90,16 +106,26 @@ impl AccountName {
     }
 }
 
+impl KeptAccount {
+    fn kept_until(&self) -> UnixTime {
+        self.ends.saturating_add(END_GRACE)
+    }
+}
+
 impl Entries for LinkedInConversation {
     fn last_end(&self) -> UnixTime {
         let requests = self.requests.iter().map(|request| request.expires);
-        let accounts = self.accounts.iter().map(|account| account.ends);
-        requests.chain(accounts).max().unwrap_or_default()
+        let accounts = self.accounts.iter().map(KeptAccount::kept_until);
+        let refused = self.refused.iter().map(|refused| refused.until);
+        let ends = requests.chain(accounts).chain(refused);
+        ends.max().unwrap_or_default()
     }
 
     fn forget_ended(&mut self, now: UnixTime) {
         self.requests.retain(|request| now < request.expires);
-        self.accounts.retain(|account| now < account.ends);
+        // An account that is over stays until a worker has ended it.
+        self.accounts.retain(|account| now < account.kept_until());
+        self.refused.retain(|refused| now < refused.until);
     }
 }
 
@@ -176,7 +202,7 @@ impl ConversationPlace {
         context: &AccountContext,
     ) -> Result<Vec<ConversationAccount>, StoreError> {
         let linked: LinkedInConversation = self.record().read(context).await?;
-        let mut accounts = Vec::new();
+        let mut accounts: Vec<ConversationAccount> = Vec::new();
         for kept in linked.accounts {
             let place = self.place_of(kept.account);
             let found = context.effects.get(place.key()).await?;
@@ -191,23 +217,61 @@ impl ConversationPlace {
         Ok(accounts)
     }
 
-    /// Notes the conversation among those of its user, because an account is linked in it. If these are
-    /// too many then, the oldest ones end.
-    ///
-    /// # Errors
-    ///
-    /// The store is not available.
-    pub(crate) async fn note_linked(
+    /// Notes that an account was linked: the worker ends it when its time is over.
+    pub(crate) fn watch(context: &AccountContext, place: &AccountPlace, ends: UnixTime) {
+        let idle = context.policy.vault.idle(place.conversation.has_name());
+        let idle_until = idle.map(|idle| context.now().saturating_add(idle));
+        let due = idle_until.map_or(ends, |until| until.min(ends));
+        let conversation = ClientConversation::of(place);
+        context.ends.watch(conversation, due);
+    }
+
+    /// Ends the accounts of a client whose time is over. Returns when the next one ends. `None`: there is none,
+    /// and no authorization request may link one.
+    pub(super) async fn end_over(
+        &self,
+        context: &AccountContext,
+        client: &str,
+    ) -> Result<Option<UnixTime>, StoreError> {
+        let now = context.now();
+        let linked: LinkedInConversation = self.record().read(context).await?;
+        let of_client = linked.accounts.iter();
+        let of_client = of_client.filter(|kept| kept.account.client == client);
+        for over in of_client.filter(|kept| kept.ends <= now) {
+            // It may have been linked again meanwhile.
+            let is_over = |account: &LinkedAccount| account.last_use() <= now;
+            let place = self.place_of(over.account.clone());
+            end_if(context, &place, Revoke::Later, is_over).await?;
+        }
+        let forget = |linked: &mut LinkedInConversation| {
+            let is_of = |account: &AccountName| account.client == client;
+            let accounts = &mut linked.accounts;
+            accounts.retain(|kept| now < kept.ends || !is_of(&kept.account));
+            let accounts = linked.accounts.iter();
+            let accounts = accounts.filter(|kept| is_of(&kept.account));
+            let requests = linked.requests.iter();
+            let requests = requests.filter(|request| is_of(&request.account));
+            let ends = accounts.map(|kept| kept.ends);
+            ends.chain(requests.map(|request| request.expires)).min()
+        };
+        let next = self.record().change(context, forget).await?;
+        if next.is_none() {
+            self.forget_client(context, client).await?;
+        }
+        Ok(next)
+    }
+
+    /// Forgets an account that ends then, because it has ended. A newer one at its place stays.
+    pub(super) async fn forget_account(
         &self,
         context: &AccountContext,
         place: &AccountPlace,
-        ends: UnixTime,
+        ended: &LinkedAccount,
     ) -> Result<(), StoreError> {
-        let user = UserPlace::of(place);
-        user.note_linked(context, place, ends).await?;
-        for surplus in user.take_surplus(context).await? {
-            let old = user.conversation(&surplus.conversation);
-            old.end_of(context, Some(&surplus.client)).await?;
+        let (account, ends) = (AccountName::of(place), ended.last_use());
+        let forget = |linked: &mut LinkedInConversation| linked.forget(&account, ends);
+        if self.record().change(context, forget).await? {
+            self.forget_client(context, &place.client).await?;
         }
         Ok(())
     }
@@ -222,6 +286,43 @@ impl ConversationPlace {
         let account = AccountName::of(place);
         let note = |linked: &mut LinkedInConversation| linked.keep(account.clone(), ends);
         self.record().change(context, note).await
+    }
+
+    /// The same for an account that the server refused. Returns whether it refused another one at its place a short
+    /// time before.
+    pub(super) async fn forget_refused(
+        &self,
+        context: &AccountContext,
+        place: &AccountPlace,
+        ended: &LinkedAccount,
+    ) -> Result<bool, StoreError> {
+        let (account, ends) = (AccountName::of(place), ended.last_use());
+        let until = context.now().saturating_add(REFUSED_MEMORY);
+        let forget = |linked: &mut LinkedInConversation| {
+            let before = linked.refused.len();
+            linked.refused.retain(|refused| refused.account != account);
+            let was_refused = linked.refused.len() < before;
+            linked.refused.push(RefusedName {
+                account: account.clone(),
+                until,
+            });
+            (linked.forget(&account, ends), was_refused)
+        };
+        let (is_empty, was_refused) = self.record().change(context, forget).await?;
+        if is_empty {
+            self.forget_client(context, &place.client).await?;
+        }
+        Ok(was_refused)
+    }
+
+    /// Forgets a client that has no account in the conversation any more.
+    async fn forget_client(
+        &self,
+        context: &AccountContext,
+        client: &str,
+    ) -> Result<(), StoreError> {
+        let user = UserPlace::of_conversation(self);
+        user.forget(context, &self.conversation, Some(client)).await
     }
 
     /// Forgets an account, and the authorization requests that may link another one.
@@ -239,9 +340,7 @@ impl ConversationPlace {
             !linked.has_of(&account.client)
         };
         if self.record().change(context, forget).await? {
-            let user = UserPlace::of(place);
-            user.forget(context, &self.conversation, Some(&place.client))
-                .await?;
+            self.forget_client(context, &place.client).await?;
         }
         Ok(())
     }
@@ -255,7 +354,7 @@ impl ConversationPlace {
         &self,
         context: &AccountContext,
     ) -> Result<Vec<EndedWithConversation>, StoreError> {
-        self.end_of(context, None).await
+        self.end_of(context, None, Revoke::Now).await
     }
 
     /// Ends the accounts of one client in the conversation, or of all clients.
@@ -267,6 +366,7 @@ impl ConversationPlace {
         &self,
         context: &AccountContext,
         client: Option<&str>,
+        how: Revoke,
     ) -> Result<Vec<EndedWithConversation>, StoreError> {
         // This comes first, so that no other request links an account.
         let take = |linked: &mut LinkedInConversation| linked.take_of(client);
@@ -274,14 +374,10 @@ impl ConversationPlace {
         let mut ended = Vec::new();
         for account in taken {
             let connection = account.connection.clone();
-            let outcome = end(context, &self.place_of(account)).await;
+            let outcome = end(context, &self.place_of(account), how).await;
             ended.push((connection, outcome));
         }
-        let user = UserPlace {
-            resource: self.resource.clone(),
-            issuer: self.issuer.clone(),
-            user: self.user.clone(),
-        };
+        let user = UserPlace::of_conversation(self);
         // If this fails, the conversation is listed without accounts until its end.
         let _ = user.forget(context, &self.conversation, client).await;
         Ok(ended)
@@ -303,9 +399,8 @@ impl ConversationPlace {
 
     fn record(&self) -> SharedRecord<'_> {
         let (resource, issuer, user) = (&self.resource, &self.issuer, &self.user);
-        let (kind, conversation) = self.conversation.named();
         let owner = [resource.as_str(), issuer, user];
-        let named = [resource, issuer, user, kind, conversation];
+        let named = [&owner[..], &self.conversation.named()].concat();
         SharedRecord {
             key: Key::of(RecordKind::Conversation, &owner, &named),
             purpose: Purpose::Conversation,
@@ -347,6 +442,13 @@ impl LinkedInConversation {
         let (taken, kept): (Vec<_>, _) = accounts.partition(|kept| is_of(&kept.account));
         self.accounts = kept;
         taken.into_iter().map(|taken| taken.account).collect()
+    }
+
+    /// Forgets an account that ends then. A newer one stays. Returns whether its client has no other one.
+    fn forget(&mut self, account: &AccountName, ends: UnixTime) -> bool {
+        let accounts = &mut self.accounts;
+        accounts.retain(|kept| kept.account != *account || ends < kept.ends);
+        !self.has_of(&account.client)
     }
 
     /// Whether the client has an account, or may link one.

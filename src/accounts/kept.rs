@@ -3,7 +3,7 @@
 
 use super::AccountContext;
 use super::conversation::{ConversationAccount, ConversationPlace};
-use super::end::{EndedAccount, end, revoke};
+use super::end::{EndedAccount, Revoke, end, revoke};
 use super::vault::{AccountPlace, LinkedAccount};
 use base::store::StoreError;
 use policy::Connection;
@@ -152,12 +152,12 @@ pub async fn disconnect(
 /// # Errors
 ///
 /// The store is not available; the record may still be there.
-pub(crate) async fn end_at(
+pub async fn end_at(
     context: &AccountContext,
     place: &AccountPlace,
 ) -> Result<Option<EndedAccount>, StoreError> {
     ConversationPlace::of(place).forget(context, place).await?;
-    end(context, place).await
+    end(context, place, Revoke::Now).await
 }
 
 /// Writes an account, and notes it in its conversation.

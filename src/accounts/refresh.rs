@@ -3,9 +3,10 @@
 //! new tokens that cannot be kept are not lost.
 
 use super::AccountContext;
-use super::end::revoke;
+use super::conversation::ConversationPlace;
+use super::end::{Taken, revoke, take};
 use super::refresh_lock::{REFRESH_CALL_LIMIT, RefreshLock};
-use super::vault::{AccountCredential, AccountPlace, AccountTokens, LinkedAccount};
+use super::vault::{AccountPlace, AccountTokens, LinkedAccount};
 use base::http::HttpRequest;
 use base::secret::Secret;
 use base::store::{Key, StoreError, Stored};
@@ -70,8 +71,7 @@ pub async fn refresh(context: AccountContext, refresh: PendingRefresh) -> Refres
     let renewed = match read_tokens(response.as_ref(), context.now()) {
         Ok(tokens) => account.refreshed(tokens),
         Err(error) if is_end(&error, &account) => {
-            end_spent(&context, &place, &account).await;
-            return Refreshed::Ended;
+            return end_refused(&context, &place, account).await;
         }
         Err(_) => {
             lock.note_failure(&context).await;
@@ -153,6 +153,29 @@ async fn give_up(
     }
 }
 
+/// Ends an account whose refresh token is not accepted any more. Otherwise it would be shown as linked until its
+/// lifetime ends.
+async fn end_refused(
+    context: &AccountContext,
+    place: &AccountPlace,
+    refused: LinkedAccount,
+) -> Refreshed {
+    let refresh_token = |account: &LinkedAccount| account.tokens()?.refresh_token.clone();
+    let is_refused = |found: &LinkedAccount| refresh_token(found) == refresh_token(&refused);
+    match take(context, place, is_refused).await {
+        Ok(Taken::Account(account)) => {
+            let conversation = ConversationPlace::of(place);
+            // If this fails, the conversation names an account that is not there.
+            let _ = conversation.forget_account(context, place, &account).await;
+            Refreshed::Ended
+        }
+        // Another replica refreshed it, or the user linked it again.
+        Ok(Taken::Other(account)) => Refreshed::Renewed(account),
+        Ok(Taken::Nothing) => Refreshed::Ended,
+        Err(error) => Refreshed::Store(error),
+    }
+}
+
 /// The token request. `None`: the account has no refresh token, or the policy no client for it.
 fn request(
     context: &AccountContext,
@@ -204,27 +227,6 @@ async fn keep(
         }
     }
     Err(StoreError::Unavailable)
-}
-
-/// Ends the record of an account whose refresh token the server does not accept any more, unless the account
-/// has changed. If the store fails, the next call finds the same.
-async fn end_spent(context: &AccountContext, place: &AccountPlace, account: &LinkedAccount) {
-    let now = context.now();
-    let Ok(Some(value)) = context.effects.get(place.key()).await else {
-        return;
-    };
-    let found = place.open(&context.sealer, &value, now);
-    let Some(found) = found.filter(|found| found.access_token() == account.access_token()) else {
-        return;
-    };
-    // A record that ends now, and holds nothing.
-    let ended = LinkedAccount {
-        credential: AccountCredential::Key(Secret::new(String::new())),
-        ends: now,
-        ..found.clone()
-    };
-    let replace = place.replace(&context.sealer, (&found, &value), &ended);
-    let _ = context.effects.store(replace).await;
 }
 
 #[cfg(test)]

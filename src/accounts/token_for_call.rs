@@ -5,6 +5,10 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::AccountContext;
+use super::conversation::ConversationPlace;
+use super::end::{Revoke, end_if};
+use super::ends::ClientConversation;
+use super::of_user::{UserPlace, noted_every};
 use super::refresh::{PendingRefresh, Refreshed};
 use super::refresh_lock::RefreshLock;
 use super::sign_out::has_signed_out;
@@ -51,7 +55,7 @@ pub async fn token_for_call(
     let mut waits = 0_u8;
     let mut seen: Option<LinkedAccount> = None;
     loop {
-        let account = match find_account(context, place).await {
+        let account = match find_for_use(context, place).await {
             Ok(FoundAccount::Linked(account)) => *account,
             Ok(FoundAccount::NotLinked) => return Err(NoAccountToken::NotLinked),
             Ok(FoundAccount::KeyRemoved) => return Err(NoAccountToken::KeyRemoved),
@@ -135,16 +139,81 @@ impl FoundAccount {
     }
 }
 
-/// The linked account at a place, unless its user signed out since it was linked. A record that is not
-/// sealed with the first key is sealed again.
+/// The linked account at a place, unless it is over.
 pub(crate) async fn find_account(
+    context: &AccountContext,
+    place: &AccountPlace,
+) -> Result<FoundAccount, StoreError> {
+    let found = find_linked(context, place).await?;
+    let idle = context.policy.vault.idle(place.conversation.has_name());
+    let (FoundAccount::Linked(account), Some(idle)) = (&found, idle) else {
+        return Ok(found);
+    };
+    let user = UserPlace::of(place);
+    let used = user.last_use(context, &place.conversation, &place.client);
+    let used = used.await?.unwrap_or(account.linked_at);
+    if context.now() < used.saturating_add(idle) {
+        return Ok(found);
+    }
+    end_idle(context, place, account).await?;
+    Ok(FoundAccount::NotLinked)
+}
+
+/// The same for a call that uses the account: its conversation is not idle.
+async fn find_for_use(
+    context: &AccountContext,
+    place: &AccountPlace,
+) -> Result<FoundAccount, StoreError> {
+    let found = find_linked(context, place).await?;
+    let FoundAccount::Linked(account) = &found else {
+        return Ok(found);
+    };
+    ConversationPlace::watch(context, place, account.last_use());
+    let Some(idle) = context.policy.vault.idle(place.conversation.has_name()) else {
+        return Ok(found);
+    };
+    let conversation = ClientConversation::of(place);
+    let (now, often) = (context.now(), noted_every(idle));
+    if context.ends.has_noted_use(&conversation, often, now) {
+        return Ok(found);
+    }
+    let user = UserPlace::of(place);
+    match user.note_use(context, place, account, idle).await? {
+        Some(used) => {
+            context.ends.note_use(&conversation, used);
+            Ok(found)
+        }
+        None => {
+            end_idle(context, place, account).await?;
+            Ok(FoundAccount::NotLinked)
+        }
+    }
+}
+
+/// Ends the conversation of an account, because it was idle for too long.
+async fn end_idle(
+    context: &AccountContext,
+    place: &AccountPlace,
+    idle: &LinkedAccount,
+) -> Result<(), StoreError> {
+    let conversation = ConversationPlace::of(place);
+    let client = Some(place.client.as_str());
+    conversation.end_of(context, client, Revoke::Later).await?;
+    // An account that its conversation does not list ends too.
+    let same = |found: &LinkedAccount| found.linked_at == idle.linked_at;
+    end_if(context, place, Revoke::Later, same).await.map(drop)
+}
+
+/// The linked account at a place, unless its lifetime is over or its user signed out since it was linked. Then it is
+/// ended, if that was not done before. A record that is not sealed with the first key is sealed again.
+async fn find_linked(
     context: &AccountContext,
     place: &AccountPlace,
 ) -> Result<FoundAccount, StoreError> {
     let Some(value) = context.effects.get(place.key()).await? else {
         return Ok(FoundAccount::NotLinked);
     };
-    let Some(account) = place.open(&context.sealer, &value, context.now()) else {
+    let Some(account) = place.read(&context.sealer, &value) else {
         if !context.sealer.lacks_key_of(&value) {
             return Ok(FoundAccount::NotLinked);
         }
@@ -153,7 +222,18 @@ pub(crate) async fn find_account(
         return Ok(FoundAccount::KeyRemoved);
     };
     let user = (place.issuer.as_str(), place.user.as_str());
-    if has_signed_out(context, user, &place.conversation, account.linked_at).await? {
+    let since = account.linked_at;
+    let is_over = account.last_use() <= context.now()
+        || has_signed_out(context, user, &place.conversation, since).await?;
+    if is_over {
+        let same = |found: &LinkedAccount| found.linked_at == since;
+        let ended = end_if(context, place, Revoke::Later, same).await?;
+        if ended.is_some() {
+            let conversation = ConversationPlace::of(place);
+            conversation
+                .forget_account(context, place, &account)
+                .await?;
+        }
         return Ok(FoundAccount::NotLinked);
     }
     if !context.sealer.is_current(&value) {

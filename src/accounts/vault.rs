@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::AccountHeaders;
+use base::hex;
+use base::json::{Reader, outline};
 use base::seal::{Owner, Purpose, Sealer};
 use base::secret::Secret;
 use base::store::{Key, RecordKind, StoreOperation, StoreRecord};
@@ -13,13 +15,17 @@ use base::time::UnixTime;
 use oauth::VerifiedToken;
 use oauth::client::{DiscoveredServer, Tokens};
 use policy::{
-    ClientSharing, Connection, OAuthConnection, Policy, TestUser, UnusableCredential,
-    UsedCredential,
+    ClientSharing, Connection, Conversation, OAuthConnection, Policy, SessionSharing, TestUser,
+    UnusableCredential, UsedCredential,
 };
 use thiserror::Error;
 
 /// A token is refreshed this long before its end, so that the call with it has time.
 const REFRESH_MARGIN: Duration = Duration::from_secs(30);
+/// A record stays in the store for this long after its end, so that a worker can take it and revoke its token.
+pub(super) const END_GRACE: Duration = Duration::from_secs(600);
+/// A value of `_meta` that is longer, in bytes, is replaced by its hash.
+const MAX_META_VALUE: usize = 64;
 
 /// The user, the connection and the conversation of an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +63,7 @@ pub enum NoAccountPlace {
 }
 
 /// A conversation of a user.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ConversationId {
     /// All calls of a user are one conversation.
@@ -66,6 +72,19 @@ pub enum ConversationId {
     Session(String),
     /// The value of a claim of the caller's token.
     Claim(String),
+    /// A key of the call's `_meta`, and its value or the hash of it. The client chooses both.
+    Meta(String, String),
+    /// The part of a conversation that is in this session of the server.
+    InSession(Box<Self>, String),
+}
+
+/// What a call says about its conversation, beside the caller's token.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CallOrigin<'a> {
+    /// The server's own session id.
+    pub session: Option<&'a str>,
+    /// The conversation that the call's `_meta` names.
+    pub meta: Option<&'a ConversationId>,
 }
 
 /// A linked account.
@@ -127,6 +146,9 @@ struct WrittenAccount {
     account: Option<String>,
     connected: UnixTime,
     ends: UnixTime,
+    /// When the store drops the record. Records of earlier versions end with their accounts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kept_until: Option<UnixTime>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -196,7 +218,7 @@ impl WrittenCredential {
 
 impl AccountPlace {
     /// The place of the caller's account at a connection. `test_user` is the test user that the caller acts
-    /// as. `session` is the server's own session id.
+    /// as.
     ///
     /// # Errors
     ///
@@ -205,7 +227,7 @@ impl AccountPlace {
         policy: &Policy,
         caller: &VerifiedToken,
         test_user: Option<(&str, &TestUser)>,
-        session: Option<&str>,
+        origin: CallOrigin<'_>,
         connection: &Connection,
     ) -> Result<Self, NoAccountPlace> {
         if test_user.is_some_and(|(_, user)| !user.connections.contains(&connection.name)) {
@@ -213,9 +235,12 @@ impl AccountPlace {
         }
         // Its account is needed before there is a session.
         let is_of_all_requests = policy.upstream.connection() == Some(&connection.name);
-        let session = session.filter(|_| !is_of_all_requests);
+        let origin = match is_of_all_requests {
+            true => CallOrigin::default(),
+            false => origin,
+        };
         let user = caller.identity().user.clone();
-        let conversation = ConversationId::of_caller(policy, caller, session);
+        let conversation = ConversationId::of_caller(policy, caller, origin);
         match (user, conversation) {
             (Some(user), Some(conversation)) => Ok(Self {
                 resource: policy.resource.clone(),
@@ -233,18 +258,9 @@ impl AccountPlace {
 
     /// The key of the record.
     pub fn key(&self) -> Key {
-        let (kind, conversation) = self.conversation.named();
-        let (resource, issuer, user) = (&self.resource, &self.issuer, &self.user);
-        let (connection, client) = (&self.connection, &self.client);
-        let mut named = vec![
-            resource.as_str(),
-            issuer,
-            user,
-            kind,
-            conversation,
-            connection,
-            client,
-        ];
+        let owner = [self.resource.as_str(), &self.issuer, &self.user];
+        let account = [self.connection.as_str(), &self.client];
+        let mut named = [&owner[..], &self.conversation.named(), &account].concat();
         // Most places have neither.
         if !self.test_user.is_empty() {
             named.extend(["test user", &self.test_user]);
@@ -252,7 +268,7 @@ impl AccountPlace {
         if !self.kept.is_empty() {
             named.extend(["kept", &self.kept]);
         }
-        Key::of(RecordKind::Account, &[resource, issuer, user], &named)
+        Key::of(RecordKind::Account, &owner, &named)
     }
 
     /// Reads the account. The value opens with [`AccountPlace::open`].
@@ -273,27 +289,46 @@ impl AccountPlace {
         (found, value): (&LinkedAccount, &str),
         account: &LinkedAccount,
     ) -> StoreOperation {
-        let old = StoreRecord {
+        let old = self.found_record(sealer, found, value);
+        StoreOperation::Replace(old, self.record(sealer, account))
+    }
+
+    /// Deletes the account `found`, which was read as `value`, if it has not changed since.
+    pub(super) fn take(
+        &self,
+        sealer: &Sealer,
+        found: &LinkedAccount,
+        value: &str,
+    ) -> StoreOperation {
+        StoreOperation::DeleteRecord(self.found_record(sealer, found, value))
+    }
+
+    /// The record of `found`, which was read as `value`.
+    fn found_record(&self, sealer: &Sealer, found: &LinkedAccount, value: &str) -> StoreRecord {
+        let written = self.written(sealer, value);
+        let expires = written.and_then(|written| written.kept_until);
+        StoreRecord {
             key: self.key(),
             value: value.to_owned(),
-            expires: found.last_use(),
-        };
-        StoreOperation::Replace(old, self.record(sealer, account))
+            expires: expires.unwrap_or_else(|| found.last_use()),
+        }
     }
 
     fn record(&self, sealer: &Sealer, account: &LinkedAccount) -> StoreRecord {
         let key = self.key();
         let bound = key.as_str().as_bytes();
+        let expires = account.last_use().saturating_add(END_GRACE);
         let written = WrittenAccount {
             credential: WrittenCredential::of(&account.credential),
             account: account.name.clone(),
             connected: account.linked_at,
             ends: account.ends,
+            kept_until: Some(expires),
         };
         let value = sealer.seal(Purpose::Connection, self.owner(), &[bound], &written);
         StoreRecord {
             value,
-            expires: account.last_use(),
+            expires,
             key,
         }
     }
@@ -305,17 +340,25 @@ impl AccountPlace {
 
     /// Opens a value that was read. `None`: it belongs to another place, or has ended.
     pub fn open(&self, sealer: &Sealer, value: &str, now: UnixTime) -> Option<LinkedAccount> {
+        let account = self.read(sealer, value)?;
+        (now < account.last_use()).then_some(account)
+    }
+
+    fn written(&self, sealer: &Sealer, value: &str) -> Option<WrittenAccount> {
         let key = self.key();
         let bound = key.as_str().as_bytes();
-        let written: WrittenAccount =
-            sealer.open(Purpose::Connection, self.owner(), &[bound], value)?;
-        let account = LinkedAccount {
+        sealer.open(Purpose::Connection, self.owner(), &[bound], value)
+    }
+
+    /// Opens a value that was read, also if the account has ended.
+    pub(super) fn read(&self, sealer: &Sealer, value: &str) -> Option<LinkedAccount> {
+        let written = self.written(sealer, value)?;
+        Some(LinkedAccount {
             credential: written.credential.read(),
             name: written.account,
             linked_at: written.connected,
             ends: written.ends,
-        };
-        (now < account.ends).then_some(account)
+        })
     }
 
     fn owner(&self) -> Owner<'_> {
@@ -331,33 +374,79 @@ impl AccountPlace {
 /// The client of a caller, for linked accounts and agreements. Empty if clients share them, or the token
 /// names no client.
 pub fn client_of<'t>(policy: &Policy, caller: &'t VerifiedToken) -> &'t str {
-    match policy.client_sharing {
+    match policy.vault.clients {
         ClientSharing::Own => caller.client().unwrap_or_default(),
         ClientSharing::Shared => "",
     }
 }
 
 impl ConversationId {
-    /// The conversation of a caller. `session` is the server's own session id. `None`: the token lacks
-    /// the claim that names the conversation.
+    /// The conversation of a call. `None`: the token lacks the claim that names the conversation.
     pub fn of_caller(
         policy: &Policy,
         caller: &VerifiedToken,
-        session: Option<&str>,
+        origin: CallOrigin<'_>,
     ) -> Option<Self> {
-        Some(match (&policy.conversation, session) {
-            (policy::Conversation::Claim(_), _) => Self::Claim(caller.conversation()?.to_owned()),
-            (policy::Conversation::Session, Some(id)) => Self::Session(id.to_owned()),
-            (policy::Conversation::Session, None) => Self::User,
+        let named = match &policy.vault.conversation {
+            Conversation::Session => None,
+            Conversation::Claim(_) => Some(Self::Claim(caller.conversation()?.to_owned())),
+            Conversation::Meta(_) => origin.meta.cloned(),
+        };
+        let divides = policy.vault.sessions == SessionSharing::Own;
+        Some(match (named, origin.session.filter(|_| divides)) {
+            (None, None) => Self::User,
+            (None, Some(session)) => Self::Session(session.to_owned()),
+            (Some(named), None) => named,
+            (Some(named), Some(session)) => Self::InSession(Box::new(named), session.to_owned()),
         })
     }
 
-    /// The kind and value, as parts of a record's key.
-    pub(crate) fn named(&self) -> (&'static str, &str) {
+    /// The conversation that the `_meta` of a call names, if the policy goes by it. `body` was read strictly.
+    pub(crate) fn of_meta(policy: &Policy, body: &[u8]) -> Option<Self> {
+        let Conversation::Meta(meta) = &policy.vault.conversation else {
+            return None;
+        };
+        meta.keys().iter().find_map(|key| {
+            let start = outline::find(body, &["params", "_meta", key])?;
+            let value = Reader::new(body.get(start..)?, 1).string().ok()?.value;
+            let value = match value.len() <= MAX_META_VALUE {
+                true => value.into_owned(),
+                false => hex::encode(&hmac_sha256::Hash::hash(value.as_bytes())),
+            };
+            Some(Self::Meta(key.clone(), value))
+        })
+    }
+
+    /// Its parts in a record's key. Each conversation has others.
+    pub(crate) fn named(&self) -> Vec<&str> {
         match self {
-            Self::User => ("user", ""),
-            Self::Session(id) => ("session", id),
-            Self::Claim(value) => ("claim", value),
+            Self::User => vec!["user", ""],
+            Self::Session(id) => vec!["session", id],
+            Self::Claim(value) => vec!["claim", value],
+            Self::Meta(key, value) => vec!["meta", key, value],
+            Self::InSession(of, id) => [&of.named()[..], &["session", id]].concat(),
+        }
+    }
+
+    /// Whether a session, a claim or the client names it.
+    pub fn has_name(&self) -> bool {
+        *self != Self::User
+    }
+
+    /// The server's session that it is in.
+    pub fn session(&self) -> Option<&str> {
+        match self {
+            Self::Session(id) | Self::InSession(_, id) => Some(id),
+            Self::User | Self::Claim(_) | Self::Meta(..) => None,
+        }
+    }
+
+    /// The value of the claim that names it.
+    pub fn claim(&self) -> Option<&str> {
+        match self {
+            Self::Claim(value) => Some(value),
+            Self::InSession(of, _) => of.claim(),
+            Self::User | Self::Session(_) | Self::Meta(..) => None,
         }
     }
 }
@@ -440,7 +529,7 @@ impl LinkedAccount {
     }
 
     /// The end of the account's use.
-    fn last_use(&self) -> UnixTime {
+    pub(crate) fn last_use(&self) -> UnixTime {
         match self.tokens() {
             Some(AccountTokens {
                 expires: Some(expires),

@@ -11,10 +11,9 @@ use super::tries::Try;
 use super::{PageContext, PageOutcome, PageRefusal, redirect_uri};
 use crate::accounts::conversation::ConversationPlace;
 use crate::accounts::kept::{accounts_at, choose, make_room};
-use crate::accounts::revoke;
-use crate::accounts::vault::{
-    AccountCredential, AccountPlace, AccountTokens, ConversationId, LinkedAccount,
-};
+use crate::accounts::of_user::UserPlace;
+use crate::accounts::vault::{AccountCredential, AccountPlace, AccountTokens, LinkedAccount};
+use crate::accounts::{Revoke, revoke};
 use crate::reasons::Approval;
 use base::http::Reply;
 use base::seal::Purpose;
@@ -62,7 +61,7 @@ async fn page(
         name: &user.browser.name,
         client: user.link.client(),
         test_user: &place.test_user,
-        one_conversation: place.conversation != ConversationId::User,
+        one_conversation: place.conversation.has_name(),
         accounts: &accounts_at(context, &place).await?,
         link: &user.sealed_link,
         form: &user.seal_form(context, &form),
@@ -168,6 +167,9 @@ async fn leave(
     let place = authorization.link.account_place(&context.policy.resource);
     let place = place.ok_or(PageRefusal::Link)?;
     let conversation = ConversationPlace::of(&place);
+    UserPlace::of(&place)
+        .make_room(context, &place, Revoke::Now)
+        .await?;
     let (id, expires) = (&authorization.id, authorization.expires);
     let noted = conversation.note_request(context, &place, id, expires);
     if !noted.await? {
@@ -274,19 +276,21 @@ async fn link_account(
         return Err(PageRefusal::ConversationEnded);
     }
     // This comes first: an account that is not noted would not be shown, nor end with the others.
-    conversation
-        .note_linked(context, place, account.ends)
-        .await?;
+    let (user, ends) = (UserPlace::of(place), account.last_use());
+    user.note_linked(context, place, ends).await?;
     let id = random_text(context.random)?;
     let replaced = make_room(context, connection, place, (account, &id)).await?;
     let put = place.put(&context.sealer, account);
     context.effects.store(put).await?;
     // This comes after the account is written. So either this sees that the conversation ended, or the end
     // of the conversation sees the account.
-    let noted = conversation.note_account(context, request, account.ends);
+    let noted = conversation.note_account(context, request, ends);
     match noted.await {
         Ok(true) => {
             replaced.revoke(context, place).await;
+            ConversationPlace::watch(context, place, ends);
+            // Another link may have been under way when this one made room. What fails here is done at the next.
+            let _ = user.make_room(context, place, Revoke::Later).await;
             Ok(())
         }
         ended => {

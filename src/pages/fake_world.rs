@@ -12,11 +12,12 @@ use url::Url;
 
 use super::{PageContext, PageOutcome, answer, connect_link};
 use crate::accounts::conversation::ConversationPlace;
+use crate::accounts::of_user::UserPlace;
 use crate::accounts::unkept::UnkeptAccounts;
 use crate::accounts::vault::{
     AccountCredential, AccountPlace, AccountTokens, ConversationId, LinkedAccount,
 };
-use crate::accounts::{AccountContext, Clients, Random, refresh};
+use crate::accounts::{AccountContext, Clients, Ends, Random, refresh};
 use crate::consent::ShownArguments;
 use crate::consent::call_question::{AskedCall, CallQuestion, QuestionPlace};
 use crate::effect::{Effect, Outcome, Progress, Task, Work, Worked};
@@ -46,6 +47,7 @@ pub(crate) struct World {
     pub sealer: Rc<Sealer>,
     pub verifier: Rc<RefCell<Verifier>>,
     pub random: Random,
+    pub ends: Ends,
     pub now: u64,
     /// What is kept, unless the store is down.
     pub store: Result<Vec<u8>, StoreError>,
@@ -64,6 +66,8 @@ pub(crate) struct World {
     pub puts_fail: bool,
     /// Another replica does this just before a record is created.
     pub before_create: Option<StoreOperation>,
+    /// Another replica does this just before a record is taken.
+    pub before_take: Option<StoreOperation>,
     /// Another replica does this just before a record is written.
     pub before_put: Option<StoreOperation>,
     /// This happens during the next call.
@@ -92,6 +96,7 @@ impl World {
             policy,
             sealer: Rc::new(Sealer::new(&"s".repeat(32)).unwrap()),
             random: Random(random),
+            ends: Ends::default(),
             now: NOW,
             store: Ok(Vec::new()),
             answers: VecDeque::new(),
@@ -102,6 +107,7 @@ impl World {
             keys: true,
             puts_fail: false,
             before_create: None,
+            before_take: None,
             before_put: None,
             during_call: None,
             during_pause: None,
@@ -186,6 +192,7 @@ impl World {
                 clients: Rc::new(clients()),
                 unkept: Rc::clone(&self.unkept),
                 effects: Default::default(),
+                ends: self.ends.clone(),
             },
             random: self.random,
             verifier: Rc::clone(&self.verifier),
@@ -228,6 +235,10 @@ impl World {
                 }
                 let creates = matches!(operation, StoreOperation::Create(_));
                 if let Some(other) = self.before_create.take_if(|_| creates) {
+                    self.stored(&other).unwrap();
+                }
+                let takes = matches!(operation, StoreOperation::DeleteRecord(_));
+                if let Some(other) = self.before_take.take_if(|_| takes) {
                     self.stored(&other).unwrap();
                 }
                 let puts = matches!(operation, StoreOperation::Put(_));
@@ -336,10 +347,10 @@ impl World {
             scope: None,
             id_token: None,
         };
-        let connection = connection();
+        let connection = self.policy.connection("notes").unwrap();
         let tokens = AccountTokens::new(connection.oauth().unwrap(), tokens);
         let credential = AccountCredential::Tokens(tokens);
-        LinkedAccount::new(&connection, credential, UnixTime::from_secs(self.now))
+        LinkedAccount::new(connection, credential, UnixTime::from_secs(self.now))
     }
 
     /// Links an account now.
@@ -349,6 +360,31 @@ impl World {
         self.stored(&put).unwrap();
         let noted = ConversationPlace::linked(&self.sealer, place, connected.ends);
         self.stored(&noted).unwrap();
+        let place = place.clone();
+        let noted = self.run(|context| async move {
+            let user = UserPlace::of(&place);
+            user.note_linked(&context, &place, connected.ends).await?;
+            ConversationPlace::watch(&context, &place, connected.ends);
+            Ok::<(), StoreError>(())
+        });
+        noted.unwrap();
+    }
+
+    /// Does what no request waits for, as a worker at each tick.
+    pub(crate) fn tick(&mut self) {
+        let now = UnixTime::from_secs(self.now);
+        let ends = self.ends.clone();
+        for conversation in ends.due(now) {
+            let ends = ends.clone();
+            self.run(|context| async move {
+                if let Ok(again) = conversation.end_what_is_over(&context).await {
+                    ends.looked_at(&conversation, again);
+                }
+            });
+        }
+        for pending in ends.revocations() {
+            self.run(|context| async move { pending.run(&context).await });
+        }
     }
 
     pub(crate) fn disconnect(&mut self, place: &AccountPlace) {

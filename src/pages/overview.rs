@@ -7,6 +7,7 @@ use super::content::{self, OverviewPage, ShownAccount, ShownQuestion};
 use super::page_request::PageRequest;
 use super::sealed::{BrowserUser, Expires, LinkPurpose, OVERVIEW, PageLink, expires, random_text};
 use super::{PageContext, PageOutcome, PageRefusal, question_link, sign_in};
+use crate::accounts::Revoke;
 use crate::accounts::kept::{choose, end_at};
 use crate::accounts::of_user::UserPlace;
 use crate::accounts::vault::AccountPlace;
@@ -111,7 +112,8 @@ async fn end_all(context: &PageContext, user: &BrowserUser) -> Result<(), PageRe
     let place = user_place(context, user);
     for known in place.conversations(context).await? {
         let conversation = place.conversation(&known.conversation);
-        conversation.end_of(context, Some(&known.client)).await?;
+        let client = Some(known.client.as_str());
+        conversation.end_of(context, client, Revoke::Now).await?;
     }
     Ok(())
 }

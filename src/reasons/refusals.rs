@@ -660,6 +660,23 @@ Reason: Refused,
         "The tool works with an account that the user has not connected." =>
         needs_review("user", Question, "the user has not connected `{connection}`",
             "open the link, and connect the account");
+    AccountNotAccepted "account_not_accepted"
+        "The server answered 401 to the token of the user's account. The account has ended, and the user is \
+         asked to connect it again." =>
+        needs_review("upstream", Question, "the server no longer accepts the account `{connection}`",
+            "open the link, and connect the account again");
+    AccountRefusedAgain "account_refused_again"
+        "The server answered 401 to the token of an account that the user connected less than five minutes \
+         before, because the server had refused the one before. The account has ended." =>
+        needs_review("upstream", Question,
+            "the server refused the account `{connection}` again, at once after it was connected again",
+            "see whether the server accepts tokens of the connection: compare its `resource` and `scopes` with \
+             what the server expects");
+    AccountReplaced "account_replaced"
+        "The server answered 401 to the token of the user's account, which was refreshed or connected again \
+         during the call, or has just expired." =>
+        blocked("upstream", Error(503, 503), "the account's token changed during the call; call again",
+            "if it repeats, compare the clocks of the proxy and of the resource");
     AccountNotRefreshed "account_not_refreshed"
         "The account's token has ended, and the resource's authorization server did not answer with \
          another." =>

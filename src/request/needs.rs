@@ -10,10 +10,11 @@ use super::lookup::{OwnedRecords, PlannedLookups};
 use super::opened_ids::OpenedState;
 use super::understand::Understood;
 use super::{Request, credentials};
-use crate::accounts::conversation::ConversationPlace;
+use crate::accounts::of_user::UserPlace;
+use crate::accounts::refused::UsedAccount;
 use crate::accounts::token_exchange::ExchangeError;
 use crate::accounts::vault::{AccountPlace, ConversationId, NoAccountPlace};
-use crate::accounts::{AccountContext, AccountHeaders, NoAccountToken, token_for_call};
+use crate::accounts::{AccountContext, AccountHeaders, NoAccountToken, Revoke, token_for_call};
 use crate::audit;
 use crate::authorize::Target;
 use crate::consent::agreement::{NoAgreement, find_yes, use_yes};
@@ -22,13 +23,13 @@ use crate::credential::Credential;
 use crate::decision::Evidence;
 use crate::decision_point::Obligations;
 use crate::pages::{connect_link, question_link};
-use crate::refusal::Refusal;
+use crate::refusal::{LookupFault, Refusal};
 use crate::step::End;
 use base::store::{Key, RecordKind, StoreRecord};
 use base::time::UnixTime;
 use mcp::capabilities::ElicitationCapability;
 use oauth::{ProofError, TokenError, VerifiedToken};
-use policy::{Authorization, Connection, Conversation, Mode, Operation};
+use policy::{Authorization, Connection, Mode, Operation, SessionSharing};
 
 pub(super) const AUTHORIZATION: &str = "authorization";
 
@@ -42,10 +43,26 @@ pub(crate) struct Needs {
     /// A credential for the server.
     pub(crate) credential: CredentialNeed,
     /// The session that ends, with its linked accounts.
-    pub(crate) ended_session: Option<ConversationPlace>,
+    pub(crate) ended_session: Option<EndedSession>,
     /// Whether the token or its proof must be unused.
     pub(crate) single_use: bool,
     /// The client's elicitation capability.
+    pub(crate) elicits: ElicitationCapability,
+}
+
+/// A session of the server that a client ends.
+pub(crate) struct EndedSession {
+    user: UserPlace,
+    session: String,
+    /// The conversation of the request. Other clients and chats may have more in the session.
+    own: Option<ConversationId>,
+}
+
+/// The account that a call is sent with.
+#[derive(Debug)]
+pub(crate) struct SentAccount {
+    pub(crate) used: UsedAccount,
+    /// The client's elicitation capability: the user is asked again if the server refuses the account.
     pub(crate) elicits: ElicitationCapability,
 }
 
@@ -270,9 +287,8 @@ impl Authenticated {
         }
         let policy = self.request.policy();
         let token = self.caller.token().ok_or(Refusal::NoToken)?;
-        let session = self.handles.session.as_deref();
-        let test_user = self.caller.test_user();
-        let place = AccountPlace::of_caller(policy, token, test_user, session, connection);
+        let (origin, test_user) = (self.handles.origin(), self.caller.test_user());
+        let place = AccountPlace::of_caller(policy, token, test_user, origin, connection);
         Ok(CredentialNeed::Account {
             place: place.map_err(|error| match error {
                 NoAccountPlace::NoConversation => Refusal::NoConversation,
@@ -307,19 +323,21 @@ impl Authenticated {
     }
 
     /// The session that a DELETE ends, if accounts may be linked in it.
-    pub(super) fn ended_session(&self) -> Option<ConversationPlace> {
+    pub(super) fn ended_session(&self) -> Option<EndedSession> {
         let policy = self.request.policy();
         let may_have_accounts = policy.mode == Mode::Enforce
             && !policy.connections.is_empty()
-            && matches!(policy.conversation, Conversation::Session);
+            && policy.vault.sessions == SessionSharing::Own;
         let token = self.caller.token().filter(|_| may_have_accounts)?;
-        let session = self.handles.session.clone()?;
-        Some(ConversationPlace {
+        let user = UserPlace {
             resource: policy.resource.clone(),
             issuer: token.issuer_name().to_owned(),
             user: token.identity().user.clone()?,
-            conversation: ConversationId::Session(session),
-        })
+        };
+        let origin = self.handles.origin();
+        let session = origin.session?.to_owned();
+        let own = ConversationId::of_caller(policy, token, origin);
+        Some(EndedSession { user, session, own })
     }
 
     fn accounts(&self) -> Result<AccountContext, Refusal> {
@@ -351,10 +369,17 @@ impl Authenticated {
                         self.request.journal().record.connection_age_s = Some(age.as_secs());
                         let connection = self.request.policy().connection(&place.connection);
                         let headers = connection.and_then(|it| account.headers(it).ok());
-                        match headers {
-                            Some(headers) => Ok(CallerCredential::Account(Rc::new(headers))),
-                            None => Err(self.not_linked(&place, agreed, elicits)),
-                        }
+                        let Some(headers) = headers else {
+                            return Err(self.not_linked(&place, agreed, elicits));
+                        };
+                        let used = UsedAccount {
+                            place,
+                            credential: account.credential,
+                            linked_at: account.linked_at,
+                        };
+                        let sent = SentAccount { used, elicits };
+                        self.request.journal().account = Some(Box::new(sent));
+                        Ok(CallerCredential::Account(Rc::new(headers)))
                     }
                     Err(NoAccountToken::KeyRemoved) => {
                         let summary = "sealed with a key that the policy does not have; deleted";
@@ -379,8 +404,13 @@ impl Authenticated {
         elicits: ElicitationCapability,
     ) -> Result<(CallerCredential, OwnedRecords), Refusal> {
         let credential = self.credential(need, agreed, elicits).await?;
-        let found = self.look_up(lookups, &credential).await?;
-        Ok((credential, found))
+        match self.look_up(lookups, &credential).await {
+            Ok(found) => Ok((credential, found)),
+            Err(refusal @ Refusal::Lookup(LookupFault::Status(401), _)) => {
+                Err(self.account_refused(agreed).await.unwrap_or(refusal))
+            }
+            Err(refusal) => Err(refusal),
+        }
     }
 
     /// Asks the user to link the account, in a way that the client supports.
@@ -422,10 +452,16 @@ impl Authenticated {
     }
 
     /// Ends the accounts of a session. The session ends in any case.
-    async fn end_session(&self, session: &ConversationPlace) -> Vec<Evidence> {
+    async fn end_session(&self, ended: &EndedSession) -> Vec<Evidence> {
+        let EndedSession { user, session, own } = ended;
+        let is_meant = |conversation: &ConversationId| conversation.session() == Some(session);
+        let own = own.iter().cloned().collect();
         let evidence = |summary| Evidence::new("connections", summary);
         let ended = match self.accounts() {
-            Ok(accounts) => session.end(&accounts).await.map_err(Refusal::Store),
+            Ok(accounts) => {
+                let ended = user.end_where(&accounts, Revoke::Now, is_meant, own);
+                ended.await.map_err(Refusal::Store)
+            }
             Err(refusal) => Err(refusal),
         };
         let ended = match ended {

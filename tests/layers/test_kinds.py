@@ -66,6 +66,7 @@ def site(connection: dict[str, Any], cluster: str = "notes_stateless", **policy:
     def made(stage: Stage, url: str) -> Listener:
         about = stage.policy(url, **{"store": ETCD, **policy})
         about["issuers"][0]["sign_in"] = signs_in(stage, url)
+        about["issuers"][0]["identity"]["organization"] = "org_id"
         about["connections"] = {"notes": connection}
         about["tools"] = {"notes.*": {"connection": "notes"}}
         keys = {"KEY_OF_ACME": "key-of-acme\n", "KEY_OF_GLOBEX": "key-of-globex"}
@@ -137,7 +138,8 @@ def test_a_user_connects_with_a_password(
         dana.fill("Password at Notes", password)
         assert dana.click("Connect Notes").status == status
     assert client.notes()["account"] == "dana@passwords"
-    assert around.stateless.headers[-1]["authorization"].startswith("Basic ")
+    sent = [each["authorization"] for each in around.stateless.headers if "authorization" in each]
+    assert sent and all(each.startswith("Basic ") for each in sent)
 
 
 def test_an_administrator_sets_the_key_of_an_organization(
@@ -211,7 +213,8 @@ def test_the_page_shows_and_ends_all_accounts(
     dana = person()
     first, second = assistant("dana", "several"), assistant("dana", "several", LEGACY)
     connect(dana, asked(first), "dana")
-    connect(dana, asked(second), "dana")
+    # In one browser both accounts would have one grant at the provider, which ends for both.
+    connect(person(), asked(second), "dana")
     page = f"{pair.origin('several')}/.mcp-auth/"
     dana.goto(page)
     text = dana.text()
@@ -224,9 +227,7 @@ def test_the_page_shows_and_ends_all_accounts(
     erin = person()
     open_link(erin, page, "erin")
     assert ACCOUNTS["dana"] not in erin.text() and "No account of yours is connected" in erin.text()
-    connect(dana, asked(second), "dana")
-    dana.goto(page)
-    dana.click("Disconnect all")
+    dana.click("Disconnect")
     assert "No account of yours is connected" in dana.text()
     for client in (first, second):
         assert asked(client)

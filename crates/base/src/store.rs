@@ -153,6 +153,8 @@ pub enum StoreOperation {
     Replace(StoreRecord, StoreRecord),
     /// Deletes a record, if it exists.
     Delete(Key),
+    /// Deletes this record, if the store still holds it. Of several attempts, exactly one succeeds.
+    DeleteRecord(StoreRecord),
 }
 
 /// A record.
@@ -173,7 +175,7 @@ pub enum Stored {
     Value(Option<String>),
     /// A `Put` or `Delete` was done.
     Done,
-    /// Whether a `Create` or `Replace` wrote its record.
+    /// Whether a `Create`, `Replace` or `DeleteRecord` was done.
     Created(bool),
 }
 
@@ -259,6 +261,7 @@ impl StoreNames {
         match operation {
             StoreOperation::Get(key) => StoreOperation::Get(self.key(&key)),
             StoreOperation::Delete(key) => StoreOperation::Delete(self.key(&key)),
+            StoreOperation::DeleteRecord(old) => StoreOperation::DeleteRecord(record(old)),
             StoreOperation::Put(new) => StoreOperation::Put(record(new)),
             StoreOperation::Create(new) => StoreOperation::Create(record(new)),
             StoreOperation::Replace(old, new) => StoreOperation::Replace(record(old), record(new)),
@@ -286,7 +289,10 @@ impl StoreOperation {
     pub fn key(&self) -> &Key {
         match self {
             Self::Get(key) | Self::Delete(key) => key,
-            Self::Put(record) | Self::Create(record) | Self::Replace(_, record) => &record.key,
+            Self::Put(record)
+            | Self::Create(record)
+            | Self::DeleteRecord(record)
+            | Self::Replace(_, record) => &record.key,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use mcp_auth_filter::accounts::conversation::{ConversationAccount, ConversationPlace};
 use mcp_auth_filter::accounts::of_user::conversations_of_user;
 use mcp_auth_filter::accounts::vault::ConversationId;
-use mcp_auth_filter::accounts::{AccountContext, Clients, EndedAccount, Revocation, disconnect};
+use mcp_auth_filter::accounts::{AccountContext, Clients, EndedAccount, Ends, Revocation, end_at};
 use mcp_auth_filter::effect::Effects;
 use mcp_auth_filter::seal_keys::sealer;
 use policy::{Policy, PolicyError};
@@ -162,7 +162,7 @@ async fn work(
                 Which::All => true,
             };
             let end = match is_meant {
-                true => Some(disconnect(context, &account.place).await),
+                true => Some(end_at(context, &account.place).await),
                 false => None,
             };
             shown.push(ListedAccount { account, end });
@@ -221,6 +221,7 @@ fn context(policy: Policy) -> Result<(AccountContext, Option<String>), Failure> 
         clients: Rc::new(clients.unwrap_or_default()),
         unkept: Rc::default(),
         effects: Effects::default(),
+        ends: Ends::default(),
     };
     Ok((context, unset))
 }
@@ -261,6 +262,7 @@ impl ListedAccount {
             Revocation::NotOffered => {
                 "token not revoked: the authorization server does not offer it"
             }
+            Revocation::Later => "token revoked later",
         })
     }
 
@@ -270,6 +272,8 @@ impl ListedAccount {
             ConversationId::User => "all calls of the user",
             ConversationId::Session(_) => "a session",
             ConversationId::Claim(_) => "a sign-in",
+            ConversationId::Meta(..) => "a conversation that the client names",
+            ConversationId::InSession(..) => "a session of a sign-in",
         }
     }
 

@@ -19,7 +19,7 @@ pub use self::authorization_server::OAuthConnection;
 use self::authorization_server::{compile_oauth, refuse_oauth_keys};
 pub(super) use self::client::name_clients;
 use self::client::{check_scopes, compile_client, document_url, origin_of};
-pub use self::document::{AccountKind, ClientSharing, Conversation};
+pub use self::document::{AccountKind, ClientSharing, Conversation, SessionSharing};
 use self::document::{ConnectionDocument, SignInDocument};
 pub use self::typed::{CredentialCheck, TypedCredential};
 use self::typed::{compile_typed, refuse_typed_keys};

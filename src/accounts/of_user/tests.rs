@@ -18,14 +18,6 @@ fn link(world: &mut World, session: &str, client: &str) -> AccountPlace {
         ..world.place("dana")
     };
     world.connect(&place);
-    let (noted, ends) = (place.clone(), UnixTime::from_secs(world.now + 600));
-    world
-        .run(|context| async move {
-            ConversationPlace::of(&noted)
-                .note_linked(&context, &noted, ends)
-                .await
-        })
-        .unwrap();
     place
 }
 
@@ -106,18 +98,6 @@ fn the_accounts_of_a_conversation_are_listed() {
 }
 
 #[test]
-fn the_oldest_conversation_ends_when_there_are_too_many() {
-    let mut world = World::new();
-    let first = link(&mut world, "s-0", "claude");
-    for at in 1..=MAX_CONVERSATIONS {
-        assert!(world.connection_at(&first).is_some(), "{at}");
-        link(&mut world, &format!("s-{at}"), "claude");
-    }
-    assert_eq!(conversations(&mut world).len(), MAX_CONVERSATIONS);
-    assert_eq!(world.connection_at(&first), None);
-}
-
-#[test]
 fn b42_the_record_opens_for_its_user_only() {
     let mut world = World::new();
     let place = link(&mut world, "s-1", "claude");
@@ -133,4 +113,64 @@ fn b42_the_record_opens_for_its_user_only() {
     world.store = Ok(moved.into_bytes());
     let found = world.run(|context| async move { erin.conversations(&context).await });
     assert_eq!(found, Ok(vec![]));
+}
+
+fn known(names: &[(&str, &str)]) -> Vec<UserConversation> {
+    let known = names.iter().map(|(session, client)| UserConversation {
+        conversation: ConversationId::Session((*session).into()),
+        client: (*client).into(),
+        began: UnixTime::from_secs(NOW),
+        last_used: UnixTime::from_secs(NOW),
+        ends: UnixTime::from_secs(NOW + 600),
+    });
+    known.collect()
+}
+
+fn over(names: &[(&str, &str)], (session, client): (&str, &str), limit: usize) -> Vec<String> {
+    let place = AccountPlace {
+        conversation: ConversationId::Session(session.into()),
+        client: client.into(),
+        ..World::new().place("dana")
+    };
+    let known = known(names);
+    let over = surplus(&known, &place, limit);
+    let mut over: Vec<_> = over
+        .iter()
+        .filter_map(|each| each.conversation.session().map(str::to_owned))
+        .collect();
+    over.sort();
+    over
+}
+
+#[test]
+fn the_oldest_conversations_of_the_same_client_are_surplus() {
+    let known = [("1", "a"), ("2", "b"), ("3", "a"), ("4", "a")];
+    for (new, limit, expected) in [
+        (("5", "a"), 4, vec![]),
+        (("5", "a"), 3, vec!["1"]),
+        (("5", "a"), 1, vec!["1", "3", "4"]),
+        (("5", "b"), 1, vec!["2"]),
+        (("5", "c"), 1, vec![]),
+        // One that is known already ends only older ones.
+        (("4", "a"), 1, vec!["1", "3"]),
+        (("1", "a"), 1, vec![]),
+    ] {
+        assert_eq!(over(&known, new, limit), expected, "{new:?} {limit}");
+    }
+}
+
+#[test]
+fn a6_of_two_conversations_that_begin_at_once_one_stays() {
+    let both = [("1", "a"), ("2", "a")];
+    assert_eq!(over(&both, ("1", "a"), 1), Vec::<String>::new());
+    assert_eq!(over(&both, ("2", "a"), 1), ["1"]);
+}
+
+#[test]
+fn a2_long_names_of_sessions_do_not_fill_the_store() {
+    let long = |number: usize| format!("{number}{}", "x".repeat(5000));
+    let names: Vec<String> = (0..6).map(long).collect();
+    let known: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "a")).collect();
+    let over = over(&known, ("new", "b"), 64);
+    assert_eq!(over, names[..3]);
 }

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::accounts::token_for_call::{NoAccountToken, token_for_call};
 use crate::accounts::unkept::UnkeptAccounts;
+use crate::accounts::vault::AccountCredential;
 use crate::pages::fake_world::{NOW, World};
 use base::seal::{SealKey, Sealer};
 use base::store::StoreOperation;

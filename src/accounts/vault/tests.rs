@@ -82,6 +82,11 @@ fn b42_an_account_does_not_open_at_another_place() {
         other(|place| place.conversation = ConversationId::Session("s-2".into())),
         other(|place| place.conversation = ConversationId::Claim("s-1".into())),
         other(|place| place.conversation = ConversationId::User),
+        other(|place| place.conversation = ConversationId::Meta("s-1".into(), String::new())),
+        other(|place| {
+            let user = Box::new(ConversationId::User);
+            place.conversation = ConversationId::InSession(user, "s-1".into());
+        }),
         other(|place| place.connection = "bank".into()),
         other(|place| place.test_user = "tina".into()),
         other(|place| place.kept = "k-1".into()),
@@ -115,7 +120,8 @@ fn a_refresh_does_not_change_the_end_of_an_account() {
     let refresh_token = |account: &LinkedAccount| account.tokens().unwrap().refresh_token.clone();
     assert_eq!(refresh_token(&refreshed), refresh_token(&connected()));
     let record = written(place().put(&sealer(), &refreshed));
-    assert_eq!(record.expires, UnixTime::from_secs(ends));
+    let grace = END_GRACE.as_secs();
+    assert_eq!(record.expires, UnixTime::from_secs(ends + grace));
     assert!(
         place()
             .open(&sealer(), &record.value, UnixTime::from_secs(ends - 1))
@@ -162,5 +168,9 @@ fn an_account_without_refresh_ends_with_its_token() {
         Usable::No
     );
     let record = written(place().put(&sealer(), &connected));
-    assert_eq!(record.expires, UnixTime::from_secs(NOW + 300));
+    let grace = END_GRACE.as_secs();
+    assert_eq!(record.expires, UnixTime::from_secs(NOW + 300 + grace));
+    let open = |at| place().open(&sealer(), &record.value, UnixTime::from_secs(at));
+    assert_eq!(open(NOW + 299), Some(connected));
+    assert_eq!(open(NOW + 300), None);
 }

@@ -2,7 +2,6 @@
 
 use serde_json::json;
 
-use crate::accounts::conversation::ConversationPlace;
 use crate::accounts::vault::{AccountPlace, ConversationId};
 use crate::consent::open_questions;
 use crate::pages::fake_world::*;
@@ -21,11 +20,6 @@ fn link(world: &mut World, user: &str, session: &str, client: &str) -> AccountPl
         ..world.place(user)
     };
     world.connect(&place);
-    let (noted, ends) = (place.clone(), UnixTime::from_secs(world.now + 600));
-    let conversation = ConversationPlace::of(&place);
-    world
-        .run(|context| async move { conversation.note_linked(&context, &noted, ends).await })
-        .unwrap();
     place
 }
 

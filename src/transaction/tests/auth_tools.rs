@@ -428,12 +428,17 @@ fn a_policy_with_rules_for_own_tools_is_refused() {
 }
 
 /// A request in a session of this user, with the session's own id at the server.
-fn in_session(policy: &Rc<Policy>, request: Request) -> Request {
+pub(super) fn in_session(policy: &Rc<Policy>, request: Request) -> Request {
+    in_session_named(policy, "s-1", request)
+}
+
+/// The same in a session with this id.
+pub(super) fn in_session_named(policy: &Rc<Policy>, session: &str, request: Request) -> Request {
     let initialize = Request::post(
         r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}"#,
     );
     let mut answer = JSON.to_vec();
-    answer.push(("mcp-session-id", "s-1"));
+    answer.push(("mcp-session-id", session));
     let body = r#"{"jsonrpc":"2.0","id":1,"result":{}}"#;
     let outcome = send(policy, &initialize.answered(&answer, body));
     request.with(

@@ -330,10 +330,8 @@ fn b44_one_yes_counts_for_one_call_with_any_number_of_links() {
 
 #[test]
 fn an_account_ends_after_its_lifetime() {
-    let store = store_with(
-        &place(),
-        &connected().with_tokens(|tokens| tokens.expires = None),
-    );
+    let account = connected().with_tokens(|tokens| tokens.expires = None);
+    let store = store_with(&place(), &account);
     let lasting = |later| {
         let policy = connecting(json!({}));
         let token = json!({"exp": NOW + 3000});
@@ -348,6 +346,8 @@ fn an_account_ends_after_its_lifetime() {
     };
     assert!(lasting(599).server.is_some());
     reply(&lasting(600));
+    assert!(found(&store).is_none());
+    let store = store_with(&place(), &account);
     let tools = json!({"crm.get": {"connection": "notes", "lifetime": "1m"}});
     let policy = connecting(json!({"tools": tools}));
     let at = |later| sent(&policy, &store, &call("crm.get", "{}"), later, &[]).0;
@@ -459,7 +459,8 @@ fn an_account_from_before_a_logout_is_not_used() {
         let list: Value = serde_json::from_slice(&list.reply.unwrap().body).unwrap();
         let notes = &list["result"]["structuredContent"]["connections"][0];
         assert_eq!(notes["connected"], is_used);
-        // Who does not ask for it, does not pay for it.
+        // A policy that does not ask for it does not pay for it.
+        let store = store_with(&place(), &connected());
         let untold = looked_up(&connecting(json!({})), &store, &request);
         assert!(untold.server.is_some());
     }

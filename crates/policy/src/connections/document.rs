@@ -9,6 +9,7 @@ use super::MAX_ACCOUNTS;
 use crate::checked_text::{ClientId, ClusterName, EndpointPath, VariableName};
 use crate::issuers::document::JwksDocument;
 use crate::value::{Count, Period};
+use crate::vault::{ConversationLimit, MetaKeys};
 use oauth::client::IssParameter;
 use oauth::{ClaimPath, ClaimSource};
 
@@ -230,6 +231,27 @@ pub struct VaultDocument {
     pub conversation: Conversation,
     /// Whether linked accounts and agreements of one client are valid for other clients of the user.
     pub clients: ClientSharing,
+    /// Whether sessions of the server share linked accounts and agreements, if a claim or `_meta` names the
+    /// conversation. Default: `own`.
+    pub sessions: Option<SessionSharing>,
+    /// The maximum number of conversations with linked accounts of a user and a client, 1 to 64. The oldest one
+    /// ends when the user agrees to link an account in a newer one. Default: 64.
+    pub conversations: Option<ConversationLimit>,
+    /// A conversation ends after this time without a call that needs a linked account, 10s to 90d. Default:
+    /// 30m where nothing names the conversation, no limit otherwise.
+    pub idle: Option<Period>,
+}
+
+/// Whether sessions of a conversation share linked accounts and agreements.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum SessionSharing {
+    /// Each session of the server is a conversation of its own.
+    #[default]
+    Own,
+    /// The claim or `_meta` alone names the conversation.
+    Shared,
 }
 
 /// Whether clients of a user share linked accounts and agreements.
@@ -252,9 +274,13 @@ pub enum Conversation {
     /// The server's session. Without sessions, as in 2026-07-28, all calls of a user are one conversation.
     #[default]
     Session,
-    /// The value of this claim of the caller's token, such as `sid`. A caller without it cannot connect
-    /// accounts.
+    /// The value of this claim of the caller's token, such as `sid`, and the server's session, if there is one.
+    /// A caller without the claim cannot connect accounts.
     Claim(ClaimPath),
+    /// The value of the first of these keys that the `_meta` of the call has, such as `openai/session`, and the
+    /// server's session, if there is one. The client chooses the value, so it only divides the calls of one
+    /// user and client.
+    Meta(MetaKeys),
 }
 
 fn default_scopes() -> Vec<String> {

@@ -273,6 +273,40 @@ fn mistakes_are_named() {
             json!(["session"]),
             "vault: found a list, expected a mapping".into(),
         ),
+        (
+            "/vault",
+            json!({"idle": "9s"}),
+            "vault.idle: expected 10s to 90d".into(),
+        ),
+        (
+            "/vault",
+            json!({"conversations": 0}),
+            "vault.conversations: found number `0`, expected a number from 1 to 64".into(),
+        ),
+        (
+            "/vault",
+            json!({"conversations": 65}),
+            "vault.conversations: found number `65`, expected a number from 1 to 64".into(),
+        ),
+        (
+            "/vault",
+            json!({"sessions": "shared"}),
+            "vault.sessions: `shared` needs a claim or `_meta` as `conversation`: with `session`, the \
+             session is the conversation"
+                .into(),
+        ),
+        (
+            "/vault",
+            json!({"conversation": {"meta": []}}),
+            "vault.conversation.meta: expected a key of `_meta`, such as `openai/session`, or a list of keys"
+                .into(),
+        ),
+        (
+            "/vault",
+            json!({"conversation": {"meta": [""]}}),
+            "vault.conversation.meta: expected a key of `_meta`, such as `openai/session`, or a list of keys"
+                .into(),
+        ),
     ] {
         refuses(pointer, value, &expected);
     }
