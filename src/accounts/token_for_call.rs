@@ -238,6 +238,9 @@ async fn find_linked(
     }
     if !context.sealer.is_current(&value) {
         let again = place.replace(&context.sealer, (&account, &value), &account);
+        // The lists that name the account are sealed again when they are read.
+        let _ = UserPlace::of(place).conversations(context).await;
+        let _ = ConversationPlace::of(place).accounts(context).await;
         // If it fails, the next call tries again.
         let _ = context.effects.store(again).await;
     }

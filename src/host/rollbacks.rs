@@ -285,4 +285,21 @@ mod tests {
         assert_eq!(corrected[3..], [found("1900000005"), found("1900000005")]);
         assert_eq!(logged, 3);
     }
+
+    /// A lock is tried again and again until it ends, and then it is free.
+    #[test]
+    fn a_lock_that_was_tried_before_can_be_taken_when_it_ends() {
+        let (proxy, rollbacks) = (Proxy::default(), Rollbacks::new());
+        let create = StoreOperation::Create(StoreRecord {
+            key: Key::of(RecordKind::Refresh, &["anna"], &["token"]),
+            value: "owner".to_owned(),
+            expires: UnixTime::from_secs(NOW + 10),
+        });
+        for (first, stored) in [(false, false), (false, false), (true, true)] {
+            let saw = Rollbacks::saw_mark(&proxy, &create);
+            let outcome = rollbacks.correct(&proxy, (&create, saw), Ok(Stored::Created(first)));
+            assert_eq!(outcome, Ok(Stored::Created(stored)));
+        }
+        assert!(proxy.log.borrow().is_empty());
+    }
 }

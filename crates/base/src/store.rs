@@ -65,6 +65,8 @@ pub enum Room {
     Ends,
     /// Marks of things that were used. They are small, and there may be many of one owner.
     Marks,
+    /// Locks. They end soon and are taken again, unlike marks.
+    Locks,
     /// All others. Each owner has a limit.
     Owned,
     /// Running requests and their ids. The oldest make room for new ones.
@@ -99,11 +101,10 @@ impl RecordKind {
     fn room(self) -> Room {
         match self {
             Self::LogoutToken | Self::SignOut => Room::Ends,
-            Self::AgreedCall
-            | Self::AnsweredQuestion
-            | Self::UsedApproval
-            | Self::Refresh
-            | Self::Used => Room::Marks,
+            Self::AgreedCall | Self::AnsweredQuestion | Self::UsedApproval | Self::Used => {
+                Room::Marks
+            }
+            Self::Refresh => Room::Locks,
             Self::RequestIds | Self::RunningRequest => Room::Requests,
             Self::Account
             | Self::Approval
@@ -123,6 +124,7 @@ impl Room {
     fn letter(self) -> char {
         match self {
             Self::Ends => 'e',
+            Self::Locks => 'l',
             Self::Marks => 'm',
             Self::Owned => 'o',
             Self::Requests => 'r',
@@ -218,7 +220,7 @@ impl Key {
 
     /// The room of the record.
     pub fn room(&self) -> Room {
-        let rooms = [Room::Ends, Room::Marks, Room::Requests];
+        let rooms = [Room::Ends, Room::Locks, Room::Marks, Room::Requests];
         let room = rooms
             .into_iter()
             .find(|room| self.0.starts_with(room.letter()));

@@ -34,7 +34,7 @@ pub fn slot(key: &Key) -> String {
     let digits = u64::from_str_radix(digits, 16).unwrap_or(0);
     match key.room() {
         Room::Ends => format!("ends-{}", digits % END_SLOTS),
-        Room::Marks => format!("marks-{}", digits % MARK_SLOTS),
+        Room::Locks | Room::Marks => format!("marks-{}", digits % MARK_SLOTS),
         Room::Owned => format!("owned-{}", digits % OWNED_SLOTS),
         Room::Requests => format!("requests-{}", digits % REQUEST_SLOTS),
     }
