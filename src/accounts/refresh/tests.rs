@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
+use crate::accounts::conversation::ConversationPlace;
 use crate::accounts::token_for_call::{NoAccountToken, token_for_call};
 use crate::accounts::unkept::UnkeptAccounts;
 use crate::accounts::vault::AccountCredential;
@@ -361,4 +362,21 @@ fn an_account_under_a_removed_key_is_counted_and_deleted() {
     record.value = "no account".into();
     world.stored(&StoreOperation::Put(record)).unwrap();
     assert_eq!(call(&mut world), Err(NoAccountToken::NotLinked));
+}
+
+/// Otherwise the end of a conversation would miss accounts after the old key is removed.
+#[test]
+fn the_lists_of_an_account_are_sealed_again_with_it() {
+    let mut world = World::new();
+    let place = place(&world);
+    world.sealer = sealer(&["s"]).into();
+    world.connect(&place);
+    world.sealer = sealer(&["n", "s"]).into();
+    call(&mut world).unwrap();
+    world.sealer = sealer(&["n"]).into();
+    let listed = world.run(|context| async move {
+        let conversation = ConversationPlace::of(&place);
+        conversation.accounts(&context.accounts).await
+    });
+    assert_eq!(listed.unwrap().len(), 1);
 }
