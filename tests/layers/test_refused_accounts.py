@@ -58,7 +58,7 @@ def connections(client: Assistant) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("replica", ["a", "b"])
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("mode", [MODERN, LEGACY])
-def test_an_account_that_was_ended_at_the_resource_is_asked_for_again_at_once(
+def test_a10_an_account_that_was_ended_at_the_resource_is_asked_for_again_at_once(
     around: Stage, pair: Replicas, person: People, assistant: Start, mode: str, form: str, replica: str
 ) -> None:
     pair.fronts["notes"].use(replica)
