@@ -91,7 +91,8 @@ def test_a_client_that_opens_pages_is_not_sent_round_for_ever(
     # Once because it was not linked, and once more.
     assert len(client.asked) == 2 and around.strict.refused == 2
     tokens = [each["refresh_token"] for each in granted(around)]
-    eventually(lambda: sorted(revocations(around)) == sorted(tokens), "the tokens are revoked")
+    found = lambda: (revocations(around), tokens)  # noqa: E731
+    eventually(lambda: sorted(revocations(around)) == sorted(tokens), "the tokens are revoked", found)
 
 
 @pytest.mark.parametrize("mode", [MODERN, LEGACY])
