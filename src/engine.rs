@@ -6,6 +6,7 @@ use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::rc::Rc;
 
+use crate::accounts::assigned::AssignedCredentials;
 use crate::accounts::refresh::Refreshed;
 use crate::accounts::refused::{RefusedEnd, end_refused};
 use crate::accounts::token_exchange::{self, ExchangeError, TokenExchanger};
@@ -20,8 +21,10 @@ use crate::integer_ids::IntegerIds;
 use crate::lookups::Lookups;
 use crate::memo::Memo;
 use crate::notes::Notes;
+use crate::response::known_lists::KnownLists;
 use crate::response::pins::SeenTools;
 use crate::response::spellings::Spellings;
+use crate::running::RunningRequests;
 use base::http::{HttpRequest, HttpResponse};
 use base::seal::Sealer;
 use base::store::{StoreError, StoreNames};
@@ -45,6 +48,8 @@ pub struct Secrets {
     pub credential: Option<Rc<Credential>>,
     /// The filter's credentials at authorization servers.
     pub clients: Rc<Clients>,
+    /// The credentials at resources that an administrator set.
+    pub assigned: AssignedCredentials,
     /// The source of random bytes.
     pub random: Random,
     /// Exchanges callers' tokens for tokens for the server.
@@ -85,6 +90,10 @@ pub struct Engine {
     pub(crate) lookups: Lookups,
     /// Writes to the proxy's memory that no request waits for.
     pub(crate) notes: Notes,
+    /// The lists that were filtered before.
+    pub(crate) known_lists: KnownLists,
+    /// Running requests that the proxy's memory does not have yet.
+    pub(crate) running: RunningRequests,
     /// The names of callers in the log.
     pub(crate) persons: Memo<Option<String>>,
     /// Messages to webhooks that no request waits for.
@@ -115,6 +124,7 @@ impl Engine {
     /// An engine for a policy.
     pub fn new(policy: Rc<Policy>, secrets: Secrets, verifier: Verifier) -> Self {
         Self {
+            known_lists: KnownLists::of(&policy),
             policy,
             secrets,
             verifier: Rc::new(RefCell::new(verifier)),
@@ -125,6 +135,7 @@ impl Engine {
             integer_ids: IntegerIds::default(),
             lookups: Lookups::default(),
             notes: Notes::default(),
+            running: RunningRequests::default(),
             persons: Memo::default(),
             messages: Messages::default(),
             ends: Ends::default(),

@@ -2,6 +2,7 @@
 //! not see calls of them. [`definition()`] describes a tool in lists, [`answer`] answers a call.
 
 mod definition;
+mod switch;
 
 use std::fmt::Write;
 use std::time::{Duration, UNIX_EPOCH};
@@ -30,8 +31,8 @@ pub struct OwnToolCaller<'a> {
     pub caller: Principal<'a>,
     /// The name of the view. Empty without a view.
     pub view: &'a str,
-    /// The test user that the caller acts as.
-    pub test_user: Option<&'a TestUser>,
+    /// The test user that the caller acts as, with its name.
+    pub test_user: Option<(&'a str, &'a TestUser)>,
     /// How the caller is identified, as in the log.
     pub identified_by: Option<&'a str>,
     /// The names of the user's roles.
@@ -94,6 +95,15 @@ pub async fn answer(
             }
             Ok(complete(&json!({"connections": connections})))
         }
+        OwnTool::Switch => match policy.connection(&named) {
+            Some(connection)
+                if connection.is_connected_by_users()
+                    && !caller.tools_of(policy, connection).is_empty() =>
+            {
+                switch::answer(policy, accounts, caller, connection).await
+            }
+            _ => Ok(failed(NO_CONNECTION)),
+        },
         OwnTool::Disconnect => {
             let Some(connection) = policy.connection(&named) else {
                 return Ok(failed(NO_CONNECTION));
@@ -254,8 +264,10 @@ fn read_arguments(tool: OwnTool, arguments: &[u8]) -> Result<String, &'static st
     let arguments = arguments.as_object().ok_or("Expected an object.")?;
     let connection = arguments.get("connection").and_then(Value::as_str);
     match (tool, connection, arguments.len()) {
-        (OwnTool::Disconnect, Some(connection), 1) => Ok(connection.to_owned()),
-        (OwnTool::Disconnect, ..) => Err("Expected one argument, `connection`: a text."),
+        (OwnTool::Disconnect | OwnTool::Switch, Some(connection), 1) => Ok(connection.to_owned()),
+        (OwnTool::Disconnect | OwnTool::Switch, ..) => {
+            Err("Expected one argument, `connection`: a text.")
+        }
         (_, _, 0) => Ok(String::new()),
         _ => Err("Expected no arguments."),
     }

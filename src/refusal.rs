@@ -99,6 +99,8 @@ pub enum Refusal {
     NotLocal,
     /// The user has not linked the account that the tool needs.
     NotConnected(String, Box<Elicitation>),
+    /// No credential of this connection is for the caller.
+    NoAssignedCredential(String),
     /// The account's token has ended, and could not be refreshed.
     NotRefreshed,
     /// The server no longer accepts the token of the user's account.
@@ -275,6 +277,7 @@ impl Refusal {
             Self::NoConversation => Reason::ConversationClaimMissing,
             Self::NoSealKey => Reason::NoSealKey,
             Self::NoToken => Reason::NoToken,
+            Self::NoAssignedCredential(_) => Reason::NoCredentialForCaller,
             Self::AccountReplaced => Reason::AccountReplaced,
             Self::NotAccepted(..) => Reason::AccountNotAccepted,
             Self::NotConnected(..) => Reason::AccountNotConnected,
@@ -416,7 +419,8 @@ impl Refusal {
             }
             Self::Message(reason) => error(reason),
             Self::MissingParameter(name) => vec![("parameter", (*name).to_owned())],
-            Self::NotAccepted(name, _)
+            Self::NoAssignedCredential(name)
+            | Self::NotAccepted(name, _)
             | Self::NotConnected(name, _)
             | Self::RefusedAgain(name, _) => vec![("connection", name.clone())],
             Self::Outside(refusal) => refusal.values(),

@@ -465,10 +465,6 @@ impl Transaction {
     /// The record of the transaction at its end. `status` is the status that the client received, 0 for
     /// none. `None`: the request never arrived.
     pub fn finish(self, status: u16, ending: Ending, now: UnixTime) -> Option<Record> {
-        let running = match &self.phase {
-            Phase::Passed(passed) => passed.running.clone(),
-            _ => None,
-        };
         let failure = match (self.phase, ending) {
             // The proxy may refuse a request before its headers are complete.
             (Phase::Expected, _) if status == 0 => return None,
@@ -481,9 +477,6 @@ impl Transaction {
             (Phase::Passed(_), Ending::ByProxy) => Some(Refusal::UpstreamUnavailable),
             (Phase::Passed(_), Ending::CutOff) => Some(Refusal::UpstreamReset),
         };
-        if let Some(running) = running {
-            self.engine.notes.delete(running);
-        }
         let mut record = Rc::into_inner(self.journal)?.into_inner().record;
         // A refusal before the end stays. An answer of the proxy cannot be read.
         let is_refused = record.decision.verdict == Verdict::Blocked;

@@ -89,6 +89,10 @@ struct RefusedName {
 struct AccountName {
     connection: String,
     client: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    test_user: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    kept: String,
 }
 
 impl AccountName {
@@ -96,6 +100,8 @@ impl AccountName {
         Self {
             connection: place.connection.clone(),
             client: place.client.clone(),
+            test_user: place.test_user.clone(),
+            kept: place.kept.clone(),
         }
     }
 }
@@ -270,6 +276,18 @@ impl ConversationPlace {
         Ok(())
     }
 
+    /// Notes an account that is linked already, at its place.
+    pub(crate) async fn note(
+        &self,
+        context: &AccountContext,
+        place: &AccountPlace,
+        ends: UnixTime,
+    ) -> Result<(), StoreError> {
+        let account = AccountName::of(place);
+        let note = |linked: &mut LinkedInConversation| linked.keep(account.clone(), ends);
+        self.record().change(context, note).await
+    }
+
     /// The same for an account that the server refused. Returns whether it refused another one at its place a short
     /// time before.
     pub(super) async fn forget_refused(
@@ -374,6 +392,8 @@ impl ConversationPlace {
             conversation: self.conversation.clone(),
             connection: account.connection,
             client: account.client,
+            test_user: account.test_user,
+            kept: account.kept,
         }
     }
 

@@ -2,7 +2,6 @@
 //! offers revocation. The record stays deleted if the revocation fails.
 
 use super::AccountContext;
-use super::conversation::ConversationPlace;
 use super::vault::{AccountPlace, LinkedAccount};
 use base::http::HttpRequest;
 use base::store::{StoreError, Stored};
@@ -63,21 +62,6 @@ impl Revocation {
             Self::Later => "later",
         }
     }
-}
-
-/// Ends the account at a place, and the authorization requests that may link another one. `None`: there was
-/// no account.
-///
-/// # Errors
-///
-/// The store is not available; the record may still be there.
-pub async fn disconnect(
-    context: &AccountContext,
-    place: &AccountPlace,
-) -> Result<Option<EndedAccount>, StoreError> {
-    let conversation = ConversationPlace::of(place);
-    conversation.forget(context, place).await?;
-    end(context, place, Revoke::Now).await
 }
 
 /// Ends the account at a place. `None`: there was no account.
@@ -168,10 +152,14 @@ fn revocation(
     account: &LinkedAccount,
 ) -> Option<HttpRequest> {
     let connection = context.policy.connection(&place.connection)?;
-    let client = connection.server.client(account.discovered.as_ref())?;
-    let token = match &account.refresh_token {
+    let tokens = account.tokens()?;
+    let client = connection
+        .oauth()?
+        .server
+        .client(tokens.discovered.as_ref())?;
+    let token = match &tokens.refresh_token {
         Some(token) => RevokedToken::Refresh(token),
-        None => RevokedToken::Access(&account.access_token),
+        None => RevokedToken::Access(&tokens.access_token),
     };
     let credentials = context.clients.credentials(&client.token);
     revocation_request(&client, credentials.as_ref(), token)

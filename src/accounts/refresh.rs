@@ -4,7 +4,7 @@
 use super::AccountContext;
 use super::conversation::ConversationPlace;
 use super::end::{Taken, revoke, take};
-use super::vault::{AccountPlace, LinkedAccount};
+use super::vault::{AccountPlace, AccountTokens, LinkedAccount};
 use base::http::HttpRequest;
 use base::store::{StoreError, Stored};
 use oauth::client::{TokenAnswerError, TokenGrant, read_tokens, token_request};
@@ -42,7 +42,11 @@ pub async fn refresh(context: AccountContext, refresh: PendingRefresh) -> Refres
         Ok(tokens) => account.refreshed(tokens),
         Err(TokenAnswerError::TokenGrant) => return end_refused(&context, &place, account).await,
         // The user can link the account again, with a client that the server knows.
-        Err(TokenAnswerError::UnknownClient) if account.has_found_client() => {
+        Err(TokenAnswerError::UnknownClient)
+            if account
+                .tokens()
+                .is_some_and(AccountTokens::has_found_client) =>
+        {
             return end_refused(&context, &place, account).await;
         }
         Err(_) => return Refreshed::AsBefore(Box::new(account)),
@@ -65,7 +69,8 @@ async fn end_refused(
     place: &AccountPlace,
     refused: LinkedAccount,
 ) -> Refreshed {
-    let is_refused = |found: &LinkedAccount| found.refresh_token == refused.refresh_token;
+    let refresh_token = |account: &LinkedAccount| account.tokens()?.refresh_token.clone();
+    let is_refused = |found: &LinkedAccount| refresh_token(found) == refresh_token(&refused);
     match take(context, place, is_refused).await {
         Ok(Taken::Account(account)) => {
             let conversation = ConversationPlace::of(place);
@@ -86,12 +91,13 @@ fn request(
     place: &AccountPlace,
     account: &LinkedAccount,
 ) -> Option<HttpRequest> {
-    let connection = context.policy.connection(&place.connection)?;
+    let connection = context.policy.connection(&place.connection)?.oauth()?;
+    let tokens = account.tokens()?;
     let grant = TokenGrant::Refresh {
-        refresh_token: account.refresh_token.as_ref()?,
+        refresh_token: tokens.refresh_token.as_ref()?,
         resource: connection.resource.as_deref(),
     };
-    let client = connection.server.client(account.discovered.as_ref())?;
+    let client = connection.server.client(tokens.discovered.as_ref())?;
     let credentials = context.clients.credentials(&client.token);
     Some(token_request(&client.token, credentials.as_ref(), grant))
 }

@@ -4,8 +4,7 @@
 use super::AccountContext;
 use super::conversation::ConversationPlace;
 use super::end::{Taken, take};
-use super::vault::{AccountPlace, LinkedAccount};
-use base::secret::Secret;
+use super::vault::{AccountCredential, AccountPlace, LinkedAccount};
 use base::store::StoreError;
 use base::time::UnixTime;
 
@@ -14,8 +13,8 @@ use base::time::UnixTime;
 pub struct UsedAccount {
     /// Where it is kept.
     pub place: AccountPlace,
-    /// The token that the server received.
-    pub access_token: Secret,
+    /// The credential that the server received.
+    pub credential: AccountCredential,
     /// When the user linked it.
     pub linked_at: UnixTime,
 }
@@ -39,9 +38,12 @@ pub enum RefusedEnd {
 pub(crate) async fn end_refused(context: &AccountContext, used: &UsedAccount) -> RefusedEnd {
     let now = context.now();
     let is_refused = |found: &LinkedAccount| {
-        let is_same = found.access_token == used.access_token && found.linked_at == used.linked_at;
-        let has_expired = found.token_expires.is_some_and(|expires| expires <= now);
-        is_same && !(has_expired && found.refresh_token.is_some())
+        let is_same = found.credential == used.credential && found.linked_at == used.linked_at;
+        let tokens = found
+            .tokens()
+            .filter(|tokens| tokens.refresh_token.is_some());
+        let expires = tokens.and_then(|tokens| tokens.expires);
+        is_same && expires.is_none_or(|expires| now < expires)
     };
     match take(context, &used.place, is_refused).await {
         Ok(Taken::Account(account)) => {

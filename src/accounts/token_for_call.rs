@@ -58,7 +58,8 @@ pub async fn token_for_call(
         }
         // Only the first request refreshes a token: a second use of the refresh token would revoke all
         // tokens of the account at many authorization servers (RFC 9700 section 4.14.2).
-        let token = account.access_token.reveal();
+        let token = account.tokens().map(|tokens| tokens.access_token.reveal());
+        let token = token.unwrap_or_default();
         let first = StoreRecord {
             key: Key::of(
                 RecordKind::Refresh,
@@ -186,8 +187,8 @@ async fn find_linked(
 
 /// The account, if its token has not ended.
 fn not_ended(account: LinkedAccount, now: UnixTime) -> Result<LinkedAccount, NoAccountToken> {
-    match account.token_expires {
-        Some(expires) if now >= expires => Err(NoAccountToken::NotRefreshed),
-        _ => Ok(account),
+    match account.has_ended(now) {
+        true => Err(NoAccountToken::NotRefreshed),
+        false => Ok(account),
     }
 }

@@ -13,7 +13,9 @@ use url::Url;
 use super::{PageContext, PageOutcome, answer, connect_link};
 use crate::accounts::conversation::ConversationPlace;
 use crate::accounts::of_user::UserPlace;
-use crate::accounts::vault::{AccountPlace, ConversationId, LinkedAccount};
+use crate::accounts::vault::{
+    AccountCredential, AccountPlace, AccountTokens, ConversationId, LinkedAccount,
+};
 use crate::accounts::{AccountContext, Clients, Ends, Random};
 use crate::consent::ShownArguments;
 use crate::consent::call_question::{AskedCall, CallQuestion, QuestionPlace};
@@ -109,6 +111,8 @@ impl World {
             conversation: ConversationId::Session("s-1".into()),
             connection: "notes".into(),
             client: String::new(),
+            test_user: String::new(),
+            kept: String::new(),
         }
     }
 
@@ -305,8 +309,8 @@ impl World {
         onward_url(&onward)
     }
 
-    /// Links an account now.
-    pub(crate) fn connect(&mut self, place: &AccountPlace) {
+    /// An account that is linked now.
+    pub(crate) fn account(&self) -> LinkedAccount {
         let tokens = Tokens {
             access_token: Secret::new("at-1".into()),
             refresh_token: Some(Secret::new("rt-1".into())),
@@ -314,9 +318,15 @@ impl World {
             scope: None,
             id_token: None,
         };
-        let connection = self.policy.connection(&place.connection).unwrap();
-        let now = UnixTime::from_secs(self.now);
-        let connected = LinkedAccount::new(connection, tokens, None, now);
+        let connection = self.policy.connection("notes").unwrap();
+        let tokens = AccountTokens::new(connection.oauth().unwrap(), tokens);
+        let credential = AccountCredential::Tokens(tokens);
+        LinkedAccount::new(connection, credential, UnixTime::from_secs(self.now))
+    }
+
+    /// Links an account now.
+    pub(crate) fn connect(&mut self, place: &AccountPlace) {
+        let connected = self.account();
         let put = place.put(&self.sealer, &connected);
         self.stored(&put).unwrap();
         let noted = ConversationPlace::linked(&self.sealer, place, connected.ends);

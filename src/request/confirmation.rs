@@ -242,6 +242,7 @@ impl Authenticated {
             client: self.client(),
             id: journal.id.clone().unwrap_or_default(),
             is_2025: journal.record.version.as_deref() == Some(URL_VERSION),
+            is_call: journal.record.method.as_deref() == Some("tools/call"),
             now: self.request.effects.exact_now(),
         }
     }

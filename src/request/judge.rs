@@ -88,8 +88,9 @@ impl Received {
         let principal = authenticated.caller.principal(request.now());
         let evidence = authorize(request.policy(), principal, Target::Server, None)
             .map_err(|denial| request.refuse(&Refusal::Denied(denial), None))?;
+        let credential = authenticated.credential_for_server();
         let mut needs = Needs {
-            credential: authenticated.credential_for_server(),
+            credential: credential.map_err(|refusal| request.refuse(&refusal, None))?,
             ..Needs::default()
         };
         let (mut inspect, mut result_of) = (Inspect::default(), ResultOf::Nothing);
@@ -144,7 +145,8 @@ impl Received {
             }
         };
         authenticated.note_message(&message);
-        authenticated.find_cancelled(&message, &body).await;
+        let found = authenticated.find_cancelled(&message, &body).await;
+        found.map_err(|refusal| authenticated.request.refuse(&refusal, None))?;
         let understood = Understood::of(&mut authenticated, &message);
         let understood =
             understood.map_err(|refusal| authenticated.request.refuse(&refusal, None))?;
@@ -294,8 +296,9 @@ impl Authenticated {
             ),
             // A call's needs depend on the outside decision.
             (Some(_), true) => Ok(Needs::default()),
-            (_, false) => Ok(Needs {
-                credential: self.credential_for_server(),
+            (_, false) => self.credential_for_server().map(|credential| Needs {
+                credential,
+                elicits: understood.message.params.elicitation,
                 ..Needs::default()
             }),
         };

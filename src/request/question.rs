@@ -20,6 +20,8 @@ pub(crate) struct AskedRequest<'a> {
     pub(crate) id: Vec<u8>,
     /// Whether the version has URL mode elicitation by errors.
     pub(crate) is_2025: bool,
+    /// Whether it is the call of a tool.
+    pub(crate) is_call: bool,
     /// The time.
     pub(crate) now: UnixTime,
 }
@@ -34,10 +36,12 @@ impl AskedRequest<'_> {
         agreed: Option<&Agreement>,
     ) -> Box<Elicitation> {
         let agrees = agreed.map_or(Agrees::ToNothing, |agreed| Agrees::Before(agreed.clone()));
-        let state = elicits.url.then(|| self.seal_question(agrees)).flatten();
+        let asks_again = elicits.url && self.is_call;
+        let state = asks_again.then(|| self.seal_question(agrees)).flatten();
         let how = match state {
             Some(state) => How::InputRequired(state),
-            None if self.is_2025 => How::UrlRequired,
+            // Only tools have results with a text for the user.
+            None if self.is_2025 || !self.is_call => How::UrlRequired,
             None => How::Text,
         };
         Box::new(Elicitation {

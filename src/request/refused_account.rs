@@ -101,6 +101,7 @@ impl Answering {
             client: token.map_or("", |token| client_of(&self.policy, token)),
             id: self.request.id.clone().unwrap_or_default(),
             is_2025: journal.record.version.as_deref() == Some(URL_VERSION),
+            is_call: journal.record.method.as_deref() == Some("tools/call"),
             now,
         };
         // An agreement to the call was used when it was sent.

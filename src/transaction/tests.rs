@@ -20,6 +20,7 @@ mod fake_proxy;
 mod handles;
 mod ids;
 mod instructions;
+mod known_lists;
 mod lists;
 mod local;
 mod lookups;

@@ -30,6 +30,8 @@ pub enum RecordKind {
     UsedApproval,
     /// The open questions of an organization.
     OpenApprovals,
+    /// The open questions of a user.
+    OpenQuestions,
     /// What is linked in a conversation.
     Conversation,
     /// The mark of a logout token that was used.
@@ -78,6 +80,7 @@ impl RecordKind {
             Self::Approval => "approval",
             Self::UsedApproval => "used approval",
             Self::OpenApprovals => "open approvals",
+            Self::OpenQuestions => "open questions",
             Self::Conversation => "conversation",
             Self::LogoutToken => "logout token",
             Self::Question => "question",
@@ -105,6 +108,7 @@ impl RecordKind {
             Self::Account
             | Self::Approval
             | Self::OpenApprovals
+            | Self::OpenQuestions
             | Self::Conversation
             | Self::Question
             | Self::Registration

@@ -52,7 +52,9 @@ pub use arguments::ArgumentRule;
 pub use builtin::builtin_arguments;
 pub use condition::{Condition, ConditionError, ConditionRefusal, Misspelled};
 pub use connections::{
-    ClientSharing, Connection, Conversation, OperationConnection, SessionSharing, SignIn,
+    AccountKind, Apply, AssignedCredential, ClientSharing, Connection, ConnectionKind,
+    Conversation, CredentialCheck, OAuthConnection, OperationConnection, SessionSharing, SignIn,
+    TypedCredential, UnusableCredential, UsedCredential,
 };
 pub use decide::{
     ArgumentPath, Decide, DecidedResource, DecisionPoint, DecisionProtocol, QuestionTemplate,
@@ -294,6 +296,29 @@ impl Policy {
         // Placeholders are for resources only.
         let pinned = self.tools.matching(tool, Identity::anonymous());
         pinned.filter_map(|operation| operation.pin).next()
+    }
+
+    /// Whether a tool has a pin.
+    pub fn has_pins(&self) -> bool {
+        self.tools.iter().any(|operation| operation.pin.is_some())
+    }
+
+    /// Whether a list of tools may differ for two callers with the same roles, because they differ in this field of
+    /// their identity.
+    pub fn names_in_tool_lists(&self, field: IdentityField) -> bool {
+        let names = |pattern: &Pattern| pattern.names(field);
+        let mut roles = self.roles.values().chain(&self.anonymous);
+        let by_role = roles.any(|role| {
+            let mut grants = role.tools.iter().chain(&role.deny);
+            grants.any(|grant| names(&grant.pattern))
+        });
+        let by_operation = self.tools.iter().any(|of| names(&of.pattern));
+        // All rules for results apply to the texts of a list.
+        let by_result = self.results.iter().any(|rule| {
+            let is_owner = rule.owner.as_ref().is_some_and(|owner| owner.is == field);
+            is_owner || rule.tools.iter().any(names)
+        });
+        by_role || by_operation || by_result
     }
 
     /// Whether requests without a valid token are refused, also in the mode `observe`.

@@ -7,7 +7,7 @@ use jsonschema::validator_for;
 use super::connect::{answer, connected, connecting, found, place, place_of, sent, store_with};
 use super::fake_proxy::Store;
 use super::*;
-use crate::accounts::vault::{ConversationId, LinkedAccount};
+use crate::accounts::vault::ConversationId;
 use crate::own_tools::definition;
 use base::http::{HttpRequest, HttpResponse};
 use policy::OwnTool;
@@ -72,7 +72,10 @@ fn list(params: &str) -> Request {
 }
 
 fn own() -> String {
-    let tools = OwnTool::ALL.map(|tool| definition(tool).to_string());
+    let tools = OwnTool::ALL
+        .into_iter()
+        .filter(|tool| tool.is_listed(&on()));
+    let tools: Vec<String> = tools.map(|tool| definition(tool).to_string()).collect();
     tools.join(",")
 }
 
@@ -305,10 +308,7 @@ fn disconnecting_deletes_the_record_and_revokes_the_token() {
             "token=rt-1&token_type_hint=refresh_token&client_id=filter",
         ),
         (
-            LinkedAccount {
-                refresh_token: None,
-                ..connected()
-            },
+            connected().with_tokens(|tokens| tokens.refresh_token = None),
             "token=at-1&token_type_hint=access_token&client_id=filter",
         ),
     ] {

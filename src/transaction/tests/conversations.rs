@@ -297,10 +297,7 @@ const URL: &str = "https://crm.example.com/.mcp-auth/connect?ticket=";
 const LATER: u64 = 301;
 
 fn lasting() -> crate::accounts::vault::LinkedAccount {
-    crate::accounts::vault::LinkedAccount {
-        token_expires: None,
-        ..connected()
-    }
+    connected().with_tokens(|tokens| tokens.expires = None)
 }
 
 #[test]
@@ -456,10 +453,8 @@ fn b42_a_newer_account_is_not_ended_by_a_refusal_of_the_old_one() {
         linked_at: base::time::UnixTime::from_secs(NOW + 100),
         ..lasting()
     };
-    let refreshed = crate::accounts::vault::LinkedAccount {
-        access_token: base::secret::Secret::new("at-2".into()),
-        ..lasting()
-    };
+    let refreshed = lasting()
+        .with_tokens(|tokens| tokens.access_token = base::secret::Secret::new("at-2".into()));
     for other in [newer, refreshed] {
         let store = store_with(&place(), &lasting());
         let calls = Rc::new(RefCell::new(Vec::<HttpRequest>::new()));

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::MAX_ACCOUNTS;
 use crate::checked_text::{ClientId, ClusterName, EndpointPath, VariableName};
 use crate::issuers::document::JwksDocument;
-use crate::value::Period;
+use crate::value::{Count, Period};
 use crate::vault::{ConversationLimit, MetaKeys};
 use oauth::client::IssParameter;
 use oauth::{ClaimPath, ClaimSource};
@@ -62,11 +63,14 @@ pub struct PlaceDocument {
 pub struct ConnectionDocument {
     /// Its name on pages. Default: the key.
     pub title: Option<String>,
-    /// The issuer identifier of its authorization server: the expected `iss` of the redirect (RFC 9207).
-    pub issuer: String,
-    /// Whether `iss` is required.
+    /// The kind of account.
     #[serde(default)]
-    pub iss: IssParameter,
+    pub kind: AccountKind,
+    /// The issuer identifier of its authorization server: the expected `iss` of the redirect (RFC 9207). With
+    /// `kind: oauth`, as all keys up to `refresh`.
+    pub issuer: Option<String>,
+    /// Whether `iss` is required.
+    pub iss: Option<IssParameter>,
     /// The filter fetches the endpoints from the authorization server's metadata each time a user connects,
     /// instead of `authorize`, `token` and `revoke`.
     pub discover: Option<DiscoverDocument>,
@@ -94,12 +98,89 @@ pub struct ConnectionDocument {
     pub resource: Option<String>,
     /// The endpoint that returns the token's account, to name it in the log and on pages.
     pub account: Option<AccountDocument>,
+    /// Whether its token is refreshed during `lifetime`. If not, the filter does not keep refresh tokens.
+    /// Default: true.
+    pub refresh: Option<bool>,
+    /// The request that checks a key or password before it is kept. With `kind: key` or `password`.
+    pub check: Option<CheckDocument>,
+    /// A sentence on the page: where a user finds the key or password. With `kind: key` or `password`.
+    pub help: Option<String>,
+    /// Keys or passwords that an administrator sets, one for each organization or role. Users then type none.
+    /// The first one that fits the caller is used. With `kind: key` or `password`.
+    #[serde(default)]
+    pub credentials: Vec<AssignedDocument>,
+    /// The headers in which the server receives the credential. Default: `basic` for a password, otherwise
+    /// `bearer`.
+    pub apply: Option<ApplyDocument>,
     /// The maximum duration of a connection.
     #[serde(default = "default_lifetime")]
     pub lifetime: Period,
-    /// Whether its token is refreshed during that time. If not, the filter does not keep refresh tokens.
-    #[serde(default = "default_refresh")]
-    pub refresh: bool,
+    /// How many accounts of this connection a user can keep in one conversation. Calls use one of them, the
+    /// current one. Default: 1, so that another account replaces the one before.
+    #[serde(default = "default_accounts")]
+    pub accounts: Count<MAX_ACCOUNTS>,
+}
+
+/// The kind of account.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum AccountKind {
+    /// The user signs in at an authorization server, which gives the filter tokens.
+    #[default]
+    Oauth,
+    /// The user types an API key or a personal access token into a page of the filter.
+    Key,
+    /// The user types a user name and a password into a page of the filter.
+    Password,
+}
+
+/// The request that checks a key or password.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CheckDocument {
+    /// The Envoy cluster.
+    pub cluster: ClusterName,
+    /// The path on that cluster. The request has the credential as `apply` says.
+    pub path: EndpointPath,
+    /// The `:authority` of the call. Default: the cluster's name.
+    pub authority: Option<String>,
+    /// The status of the answer to a good credential. Default: 200.
+    #[serde(default = "default_status")]
+    pub status: Count<599>,
+    /// The field of the answer, a JSON object, that names the account in the log and on pages.
+    pub field: Option<ClaimPath>,
+}
+
+/// A credential that an administrator sets. Without `organization` and `role` it is for all callers.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct AssignedDocument {
+    /// The organization of its callers.
+    pub organization: Option<String>,
+    /// A role of its callers.
+    pub role: Option<String>,
+    /// The environment variable (of the Wasm VM) that holds the key, or the user name and the password with `:`
+    /// between them.
+    pub env: VariableName,
+    /// The account's name in the log.
+    pub account: Option<String>,
+}
+
+/// The headers in which the server receives a credential.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ApplyDocument {
+    /// `Authorization: Bearer` and the key or token.
+    Bearer,
+    /// `Authorization: Basic` with the user name and the password. With `kind: password`.
+    Basic,
+    /// Header names, each with its value: a text with `{key}` (the key or token), or `{user}`, `{password}` and
+    /// `{basic}` (both of them in Base64, RFC 7617).
+    Headers(BTreeMap<String, String>),
 }
 
 /// Discovery of an authorization server's endpoints (RFC 8414).
@@ -210,6 +291,10 @@ fn default_lifetime() -> Period {
     Period(Duration::from_secs(3600))
 }
 
-fn default_refresh() -> bool {
-    true
+fn default_accounts() -> Count<MAX_ACCOUNTS> {
+    Count(1)
+}
+
+fn default_status() -> Count<599> {
+    Count(200)
 }

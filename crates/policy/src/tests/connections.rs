@@ -49,14 +49,15 @@ fn the_short_form_is_complete() {
     assert_eq!(connection.title, "notes");
     assert_eq!(connection.allows, ["notes.read"]);
     assert_eq!(connection.lifetime, Duration::from_secs(3600));
-    assert_eq!(connection.iss, IssParameter::IfSent);
-    assert!(connection.refresh);
+    let oauth = connection.oauth().unwrap();
+    assert_eq!(oauth.iss, IssParameter::IfSent);
+    assert!(oauth.refresh);
     let place = |cluster: &str, authority: &str| Endpoint {
         cluster: cluster.into(),
         path: "/token".into(),
         authority: authority.into(),
     };
-    let AuthorizationServer::Written(client) = &connection.server else {
+    let AuthorizationServer::Written(client) = &oauth.server else {
         panic!("{connection:?}");
     };
     assert_eq!(
