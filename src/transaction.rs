@@ -304,9 +304,6 @@ impl Transaction {
             return None;
         };
         self.held.hold(0);
-        if let Some(running) = passed.running {
-            self.engine.notes.delete(running);
-        }
         let journal = &mut *self.journal.borrow_mut();
         let refusal = passed.answering.account_refusal(journal, (&sent, end), now);
         match journal.refuse_answer(&self.engine.policy, &refusal) {
