@@ -6,9 +6,12 @@ use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::rc::Rc;
 
-use crate::accounts::refresh::Refreshed;
+use crate::accounts::assigned::AssignedCredentials;
+use crate::accounts::refresh::{Refreshed, keep_again};
+use crate::accounts::refused::{RefusedEnd, end_refused};
 use crate::accounts::token_exchange::{self, ExchangeError, TokenExchanger};
-use crate::accounts::{AccountContext, Clients, Random, refresh};
+use crate::accounts::unkept::UnkeptAccounts;
+use crate::accounts::{AccountContext, Clients, Ends, Random, refresh};
 use crate::clock::WorkerClock;
 use crate::consent::webhook::{self, Messages, WebhookKeys};
 use crate::credential::Credential;
@@ -46,6 +49,8 @@ pub struct Secrets {
     pub credential: Option<Rc<Credential>>,
     /// The filter's credentials at authorization servers.
     pub clients: Rc<Clients>,
+    /// The credentials at resources that an administrator set.
+    pub assigned: AssignedCredentials,
     /// The source of random bytes.
     pub random: Random,
     /// Exchanges callers' tokens for tokens for the server.
@@ -94,6 +99,10 @@ pub struct Engine {
     pub(crate) persons: Memo<Option<String>>,
     /// Messages to webhooks that no request waits for.
     pub(crate) messages: Messages,
+    /// Ends of accounts that no request waits for.
+    pub(crate) ends: Ends,
+    /// Renewed tokens that are not in the store yet.
+    pub(crate) unkept: Rc<UnkeptAccounts>,
     /// Which headers of clients are removed.
     pub(crate) removed_headers: Memo<RemovedIn>,
 }
@@ -132,6 +141,8 @@ impl Engine {
             running: RunningRequests::default(),
             persons: Memo::default(),
             messages: Messages::default(),
+            ends: Ends::default(),
+            unkept: Rc::default(),
             removed_headers: Memo::default(),
         }
     }
@@ -142,18 +153,27 @@ impl Engine {
             policy: Rc::clone(&self.policy),
             sealer: self.secrets.sealer.clone()?,
             clients: Rc::clone(&self.secrets.clients),
+            unkept: Rc::clone(&self.unkept),
             effects: effects.clone(),
+            ends: self.ends.clone(),
         })
     }
 
-    /// The work that no request waits for: key sets to fetch before a request needs them, and messages to
-    /// webhooks.
+    /// The work that no request waits for: key sets to fetch before a request needs them, messages to webhooks,
+    /// ends of accounts, and tokens that the store does not have yet.
     pub fn due(&self, now: UnixTime) -> impl Iterator<Item = Work> {
         self.clock.note(now);
         let due = self.verifier.borrow().due(now);
         let fetches = due.into_iter().map(PendingFetch::Keys).map(Work::Fetch);
         let messages = self.messages.take().into_iter().map(Box::new);
-        fetches.chain(messages.map(Work::Notify))
+        let unkept = self.unkept.due(now).into_iter().map(Work::Keep);
+        let ends = self.ends.due(now).into_iter().map(Box::new);
+        let revocations = self.ends.revocations().into_iter().map(Box::new);
+        fetches
+            .chain(messages.map(Work::Notify))
+            .chain(ends.map(Work::EndAccounts))
+            .chain(revocations.map(Work::Revoke))
+            .chain(unkept)
     }
 
     /// Does work that is done once per worker.
@@ -168,10 +188,45 @@ impl Engine {
                 worked: Worked::Done,
                 error: self.fetch(&effects, fetch).await,
             },
+            Work::Keep(account) => Finished {
+                worked: Worked::Done,
+                error: match self.account_context(&effects) {
+                    Some(accounts) => keep_again(accounts, account).await,
+                    None => None,
+                },
+            },
             Work::Notify(message) => Finished {
                 worked: Worked::Done,
                 error: webhook::send(&effects, *message).await,
             },
+            Work::EndRefused(used) => Finished {
+                worked: Worked::RefusedEnd(match self.account_context(&effects) {
+                    Some(accounts) => end_refused(&accounts, &used).await,
+                    None => RefusedEnd::Store(StoreError::Unavailable),
+                }),
+                error: None,
+            },
+            Work::EndAccounts(conversation) => {
+                if let Some(accounts) = self.account_context(&effects)
+                    // If the store fails, it is tried again.
+                    && let Ok(again) = conversation.end_what_is_over(&accounts).await
+                {
+                    self.ends.looked_at(&conversation, again);
+                }
+                Finished {
+                    worked: Worked::Done,
+                    error: None,
+                }
+            }
+            Work::Revoke(pending) => {
+                if let Some(accounts) = self.account_context(&effects) {
+                    pending.run(&accounts).await;
+                }
+                Finished {
+                    worked: Worked::Done,
+                    error: None,
+                }
+            }
             Work::Refresh(pending) => Finished {
                 worked: Worked::Refreshed(match self.account_context(&effects) {
                     Some(accounts) => refresh(accounts, *pending).await,

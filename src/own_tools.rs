@@ -2,6 +2,7 @@
 //! not see calls of them. [`definition()`] describes a tool in lists, [`answer`] answers a call.
 
 mod definition;
+mod switch;
 
 use std::fmt::Write;
 use std::time::{Duration, UNIX_EPOCH};
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 pub use self::definition::{definition, set};
-use crate::accounts::vault::{AccountPlace, LinkedAccount, NoAccountPlace};
+use crate::accounts::vault::{AccountPlace, CallOrigin, LinkedAccount, NoAccountPlace};
 use crate::accounts::{AccountContext, disconnect, find_account};
 use crate::authorize::{Principal, Target, known_roles, may_see, operations};
 use base::store::StoreError;
@@ -30,8 +31,8 @@ pub struct OwnToolCaller<'a> {
     pub caller: Principal<'a>,
     /// The name of the view. Empty without a view.
     pub view: &'a str,
-    /// The test user that the caller acts as.
-    pub test_user: Option<&'a TestUser>,
+    /// The test user that the caller acts as, with its name.
+    pub test_user: Option<(&'a str, &'a TestUser)>,
     /// How the caller is identified, as in the log.
     pub identified_by: Option<&'a str>,
     /// The names of the user's roles.
@@ -40,8 +41,8 @@ pub struct OwnToolCaller<'a> {
     pub view_roles: &'a [String],
     /// The caller's token, if there is one.
     pub token: Option<&'a VerifiedToken>,
-    /// The server's own session id.
-    pub session: Option<&'a str>,
+    /// What the call says about its conversation.
+    pub origin: CallOrigin<'a>,
 }
 
 /// The answer to a call.
@@ -94,6 +95,15 @@ pub async fn answer(
             }
             Ok(complete(&json!({"connections": connections})))
         }
+        OwnTool::Switch => match policy.connection(&named) {
+            Some(connection)
+                if connection.is_connected_by_users()
+                    && !caller.tools_of(policy, connection).is_empty() =>
+            {
+                switch::answer(policy, accounts, caller, connection).await
+            }
+            _ => Ok(failed(NO_CONNECTION)),
+        },
         OwnTool::Disconnect => {
             let Some(connection) = policy.connection(&named) else {
                 return Ok(failed(NO_CONNECTION));
@@ -197,7 +207,7 @@ impl OwnToolCaller<'_> {
             return Ok(None);
         };
         let account = match accounts {
-            Some(accounts) => find_account(accounts, &place).await?,
+            Some(accounts) => find_account(accounts, &place).await?.linked(),
             None => None,
         };
         let tools = self.tools_of(policy, connection);
@@ -222,7 +232,7 @@ impl OwnToolCaller<'_> {
         connection: &Connection,
     ) -> Result<AccountPlace, NoAccountPlace> {
         let token = self.token.ok_or(NoAccountPlace::NoConversation)?;
-        AccountPlace::of_caller(policy, token, self.test_user, self.session, connection)
+        AccountPlace::of_caller(policy, token, self.test_user, self.origin, connection)
     }
 
     /// The caller's tools that need a connection: names or patterns, as the policy writes them.
@@ -254,8 +264,10 @@ fn read_arguments(tool: OwnTool, arguments: &[u8]) -> Result<String, &'static st
     let arguments = arguments.as_object().ok_or("Expected an object.")?;
     let connection = arguments.get("connection").and_then(Value::as_str);
     match (tool, connection, arguments.len()) {
-        (OwnTool::Disconnect, Some(connection), 1) => Ok(connection.to_owned()),
-        (OwnTool::Disconnect, ..) => Err("Expected one argument, `connection`: a text."),
+        (OwnTool::Disconnect | OwnTool::Switch, Some(connection), 1) => Ok(connection.to_owned()),
+        (OwnTool::Disconnect | OwnTool::Switch, ..) => {
+            Err("Expected one argument, `connection`: a text.")
+        }
         (_, _, 0) => Ok(String::new()),
         _ => Err("Expected no arguments."),
     }

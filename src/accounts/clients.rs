@@ -35,7 +35,9 @@ impl Clients {
         let connections = connections.map(|connection| {
             (
                 format!("connections.{}", connection.name),
-                connection.server.client_secret_env(),
+                connection
+                    .oauth()
+                    .and_then(|oauth| oauth.server.client_secret_env()),
             )
         });
         let named = sign_ins.chain(connections);

@@ -8,10 +8,12 @@ use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel};
 use super::capabilities;
 use super::configuration;
 use super::host_calls;
+use super::key_uses;
 use super::report_load;
 use super::shared::Shared;
 use super::signature_check;
 use super::stream::StreamContext;
+use crate::accounts::assigned::AssignedCredentials;
 use crate::accounts::token_exchange::TokenExchanger;
 use crate::accounts::{Clients, Random};
 use crate::consent::webhook::WebhookKeys;
@@ -19,8 +21,8 @@ use crate::credential::Credential;
 use crate::decision_point::DecisionPoints;
 use crate::engine::{Engine, Secrets};
 use crate::held::HeldBytes;
+use crate::seal_keys::sealer;
 use base::http::Reply;
-use base::seal::Sealer;
 use oauth::Verifier;
 use policy::{Authorization, Policies, Policy, PolicyError};
 
@@ -126,9 +128,8 @@ fn secrets(policy: &Policy) -> Result<Secrets, PolicyError> {
     };
     let sealer = match &policy.seal {
         Some(seal) => {
-            let secret = variable("seal.key_env", &seal.key_env)?;
-            let sealer = Sealer::new(&secret)
-                .map_err(|error| PolicyError::new("seal.key_env", error.to_string()))?;
+            let sealer = sealer(seal, variable)?;
+            key_uses::log(&policy.resource, seal, &sealer);
             Some(Rc::new(sealer))
         }
         None => None,
@@ -142,7 +143,10 @@ fn secrets(policy: &Policy) -> Result<Secrets, PolicyError> {
                 .map_err(|error| PolicyError::new(KEY, error.to_string()))?;
             Some(Rc::new(credential))
         }
-        Authorization::Exchange(_) | Authorization::Pass | Authorization::Remove => None,
+        Authorization::Connection(_)
+        | Authorization::Exchange(_)
+        | Authorization::Pass
+        | Authorization::Remove => None,
     };
     let exchanger = match &policy.upstream.authorization {
         Authorization::Exchange(exchange) => {
@@ -164,6 +168,7 @@ fn secrets(policy: &Policy) -> Result<Secrets, PolicyError> {
         sealer,
         credential,
         clients: Rc::new(Clients::of(policy, &environment)?),
+        assigned: AssignedCredentials::of(policy, &environment)?,
         random: Random(random),
         exchanger,
         webhook_keys: WebhookKeys::of(policy, variable, |key, error| {

@@ -1,33 +1,57 @@
 //! Linking an account: the page that asks the user, the authorization request, and the redirect back.
 
+mod typed;
+
 use super::content::{self, ConnectPage};
 use super::find_client::find_client;
 use super::page_request::PageRequest;
-use super::sealed::{AuthorizationRequest, ConnectForm, PageLink};
+use super::sealed::{AuthorizationRequest, ConnectForm, PageLink, random_text};
+use super::signed_in_user::SignedInUser;
 use super::tries::Try;
 use super::{PageContext, PageOutcome, PageRefusal, redirect_uri};
 use crate::accounts::conversation::ConversationPlace;
-use crate::accounts::revoke;
-use crate::accounts::vault::{AccountPlace, ConversationId, LinkedAccount};
+use crate::accounts::kept::{accounts_at, choose, make_room};
+use crate::accounts::of_user::UserPlace;
+use crate::accounts::vault::{AccountCredential, AccountPlace, AccountTokens, LinkedAccount};
+use crate::accounts::{Revoke, revoke};
 use crate::reasons::Approval;
+use base::http::Reply;
 use base::seal::Purpose;
 use base::secret::Secret;
 use base::time::UnixTime;
-use oauth::client::{AuthorizationUrl, DiscoveredServer, IssParameter, TokenGrant, Tokens, object};
-use policy::{Connection, Policy};
+use oauth::client::{
+    AuthorizationUrl, DiscoveredServer, IssParameter, Prompt, TokenGrant, Tokens, object,
+};
+use policy::{Connection, ConnectionKind, OAuthConnection, Policy};
 
-/// The page that asks the user of the link whether to link the account.
-pub(super) fn show(
+/// The page that asks the user of the link whether to link the account, and which one.
+pub(super) async fn show(
     context: &PageContext,
     request: &PageRequest,
 ) -> Result<PageOutcome, PageRefusal> {
     let link = context.link(request)?;
-    let connection = context.connection(&link)?;
+    context.connection(&link)?;
     let user = match context.user_of_page(request, link)? {
         Ok(user) => user,
         Err(instead) => return Ok(instead),
     };
+    let reply = page(context, &user, None).await?;
+    Ok(PageOutcome::of_connection(
+        reply,
+        Approval::ConnectPageShown,
+        &user.link,
+    ))
+}
+
+/// The page, with what was wrong with the form before.
+async fn page(
+    context: &PageContext,
+    user: &SignedInUser,
+    problem: Option<PageRefusal>,
+) -> Result<Reply, PageRefusal> {
+    let connection = context.connection(&user.link)?;
     let place = user.link.account_place(&context.policy.resource);
+    let place = place.ok_or(PageRefusal::Link)?;
     let form = ConnectForm {
         expires: context.expires(),
     };
@@ -36,19 +60,17 @@ pub(super) fn show(
         connection,
         name: &user.browser.name,
         client: user.link.client(),
-        one_conversation: place.is_some_and(|it| it.conversation != ConversationId::User),
+        test_user: &place.test_user,
+        one_conversation: place.conversation.has_name(),
+        accounts: &accounts_at(context, &place).await?,
         link: &user.sealed_link,
         form: &user.seal_form(context, &form),
+        problem,
     };
-    let link = &user.link;
-    Ok(PageOutcome::of_connection(
-        page.reply(),
-        Approval::ConnectPageShown,
-        link,
-    ))
+    Ok(page.reply())
 }
 
-/// The user agreed: sends the browser to the authorization server.
+/// The user agreed: sends the browser to the authorization server, or takes what the user typed or chose.
 pub(super) async fn go(
     context: &PageContext,
     request: &PageRequest,
@@ -57,16 +79,77 @@ pub(super) async fn go(
     let connection = context.connection(&link)?;
     let user = context.user_of_form(request, link)?;
     let _: ConnectForm = user.open_form(context, request)?;
-    let link = user.link;
-    match find_client(context, connection).await {
-        Ok(discovered) => leave(context, request, link, connection, discovered).await,
-        // The log needs the connection.
-        Err(refusal) => Ok(PageOutcome {
-            user: Some((link.issuer, link.user)),
-            connection: Some((connection.name.clone(), None)),
-            ..PageOutcome::refused(refusal)
-        }),
+    let done = match (request.parameter("account")?, &connection.kind) {
+        (Some(chosen), _) => choose_account(context, &user.link, connection, chosen).await,
+        (None, ConnectionKind::Typed(typed)) => {
+            typed::link(context, request, &user.link, (connection, typed)).await
+        }
+        (None, ConnectionKind::OAuth(oauth)) => {
+            let link = user.link.clone();
+            go_to_server(context, request, link, (connection, oauth)).await
+        }
+        (None, ConnectionKind::Assigned(_)) => Err(PageRefusal::Link),
+    };
+    let refusal = match done {
+        Ok(done) => return Ok(done),
+        Err(refusal) => refusal,
+    };
+    let reply = match refusal {
+        PageRefusal::CredentialRefused
+        | PageRefusal::CredentialUnchecked
+        | PageRefusal::CredentialUnusable => page(context, &user, Some(refusal)).await?,
+        _ => content::refused(refusal),
+    };
+    // The log needs the connection.
+    Ok(PageOutcome {
+        outcome: Err(refusal),
+        ..PageOutcome::of_connection(reply, Approval::ConnectPageShown, &user.link)
+    })
+}
+
+/// Makes an account that is kept the one that calls use.
+async fn choose_account(
+    context: &PageContext,
+    link: &PageLink,
+    connection: &Connection,
+    chosen: &str,
+) -> Result<PageOutcome, PageRefusal> {
+    let place = link.account_place(&context.policy.resource);
+    let place = place.ok_or(PageRefusal::Link)?.kept_as(chosen);
+    if chosen.is_empty() {
+        return Err(PageRefusal::Request);
     }
+    let id = random_text(context.random)?;
+    let chosen = choose(context, &place, &id).await?;
+    let chosen = chosen.ok_or(PageRefusal::AccountGone)?;
+    let reply = content::done(connection, chosen.name.as_deref());
+    Ok(PageOutcome {
+        connection: Some((connection.name.clone(), chosen.name)),
+        ..PageOutcome::of_connection(reply, Approval::AccountChosen, link)
+    })
+}
+
+/// Sends the browser to the authorization server. With `another` the user chooses an account there.
+async fn go_to_server(
+    context: &PageContext,
+    request: &PageRequest,
+    link: PageLink,
+    (connection, oauth): (&Connection, &OAuthConnection),
+) -> Result<PageOutcome, PageRefusal> {
+    let another = request.parameter("another")?.is_some();
+    let place = link.account_place(&context.policy.resource);
+    // The browser is most likely signed in there as the caller.
+    let is_test_user = place.is_some_and(|place| !place.test_user.is_empty());
+    let discovered = find_client(context, connection, oauth).await?;
+    let prompt = (another || is_test_user).then_some(Prompt::SelectAccount);
+    leave(
+        context,
+        request,
+        link,
+        (connection, oauth),
+        (discovered, prompt),
+    )
+    .await
 }
 
 /// The page that leads to the authorization server.
@@ -74,16 +157,19 @@ async fn leave(
     context: &PageContext,
     request: &PageRequest,
     link: PageLink,
-    connection: &Connection,
-    discovered: Option<DiscoveredServer>,
+    (connection, oauth): (&Connection, &OAuthConnection),
+    (discovered, prompt): (Option<DiscoveredServer>, Option<Prompt>),
 ) -> Result<PageOutcome, PageRefusal> {
     let (authorization, state, cookie) =
         context.new_authorization_request(request, link, Purpose::Connecting, discovered)?;
-    let client = connection.server.client(authorization.discovered.as_ref());
+    let client = oauth.server.client(authorization.discovered.as_ref());
     let client = client.ok_or(PageRefusal::Link)?;
     let place = authorization.link.account_place(&context.policy.resource);
     let place = place.ok_or(PageRefusal::Link)?;
     let conversation = ConversationPlace::of(&place);
+    UserPlace::of(&place)
+        .make_room(context, &place, Revoke::Now)
+        .await?;
     let (id, expires) = (&authorization.id, authorization.expires);
     let noted = conversation.note_request(context, &place, id, expires);
     if !noted.await? {
@@ -91,12 +177,12 @@ async fn leave(
     }
     let url = AuthorizationUrl {
         redirect_uri: &callback(&context.policy, connection),
-        scopes: &connection.scopes,
-        resource: connection.resource.as_deref(),
+        scopes: &oauth.scopes,
+        resource: oauth.resource.as_deref(),
         state: &state,
         nonce: None,
         code_challenge: &authorization.challenge(),
-        sign_in_again: false,
+        prompt,
     };
     let url = url.of(&client).ok_or(PageRefusal::Link)?;
     let mut reply = content::onward(connection, &url);
@@ -121,10 +207,11 @@ pub(super) async fn came_back(
         return Err(PageRefusal::IssuerMismatch);
     }
     let connection = context.connection(link)?;
+    let oauth = connection.oauth().ok_or(PageRefusal::Link)?;
     let discovered = authorization.discovered.as_ref();
-    let is_required = connection.iss == IssParameter::Required
-        || discovered.is_some_and(|discovered| discovered.iss);
-    request.check_issuer(&connection.issuer, is_required)?;
+    let is_required =
+        oauth.iss == IssParameter::Required || discovered.is_some_and(|discovered| discovered.iss);
+    request.check_issuer(&oauth.issuer, is_required)?;
     let (_, browser) = context
         .browser_user(request)
         .ok_or(PageRefusal::NotSignedIn)?;
@@ -136,12 +223,26 @@ pub(super) async fn came_back(
     let place = place.ok_or(PageRefusal::Link)?;
     let (outcome, name) = match context.take_try(&authorization).await? {
         Try::First => {
-            let tokens = redeem(context, connection, &authorization, &code).await?;
-            let account = LinkedAccount {
+            let redirect_uri = callback(&context.policy, connection);
+            let tokens = redeem(context, oauth, (&authorization, &redirect_uri), &code).await?;
+            let tokens = AccountTokens {
                 discovered: authorization.discovered.clone(),
-                ..LinkedAccount::new(connection, tokens, None, context.now())
+                ..AccountTokens::new(oauth, tokens)
             };
-            let linked = link_account(context, connection, &authorization, &place, &account).await;
+            let credential = AccountCredential::Tokens(tokens);
+            let account = LinkedAccount::new(connection, credential, context.now());
+            let linked = match account_name(context, oauth, &account).await {
+                Ok(name) => {
+                    let account = LinkedAccount {
+                        name,
+                        ..account.clone()
+                    };
+                    let linked =
+                        link_account(context, connection, &authorization.id, &place, &account);
+                    linked.await.map(|()| account.name)
+                }
+                Err(refusal) => Err(refusal),
+            };
             if linked.is_err() {
                 revoke(context, &place, &account).await;
             }
@@ -162,31 +263,36 @@ pub(super) async fn came_back(
     })
 }
 
-/// Keeps an account, unless its conversation has ended since the authorization request. Returns its name at
-/// the resource.
+/// Keeps an account, unless its conversation has ended since the request with this id was noted.
 async fn link_account(
     context: &PageContext,
     connection: &Connection,
-    authorization: &AuthorizationRequest,
+    request: &str,
     place: &AccountPlace,
     account: &LinkedAccount,
-) -> Result<Option<String>, PageRefusal> {
-    let name = account_name(context, connection, &account.access_token).await?;
+) -> Result<(), PageRefusal> {
     let conversation = ConversationPlace::of(place);
-    if !conversation.awaits(context, &authorization.id).await? {
+    if !conversation.awaits(context, request).await? {
         return Err(PageRefusal::ConversationEnded);
     }
-    let account = LinkedAccount {
-        name: name.clone(),
-        ..account.clone()
-    };
-    let put = place.put(&context.sealer, &account);
+    // This comes first: an account that is not noted would not be shown, nor end with the others.
+    let (user, ends) = (UserPlace::of(place), account.last_use());
+    user.note_linked(context, place, ends).await?;
+    let id = random_text(context.random)?;
+    let replaced = make_room(context, connection, place, (account, &id)).await?;
+    let put = place.put(&context.sealer, account);
     context.effects.store(put).await?;
     // This comes after the account is written. So either this sees that the conversation ended, or the end
     // of the conversation sees the account.
-    let noted = conversation.note_account(context, &authorization.id, account.ends);
+    let noted = conversation.note_account(context, request, ends);
     match noted.await {
-        Ok(true) => Ok(name),
+        Ok(true) => {
+            replaced.revoke(context, place).await;
+            ConversationPlace::watch(context, place, ends);
+            // Another link may have been under way when this one made room. What fails here is done at the next.
+            let _ = user.make_room(context, place, Revoke::Later).await;
+            Ok(())
+        }
         ended => {
             context.effects.store(place.delete()).await?;
             Err(ended.map_or_else(PageRefusal::Store, |_| PageRefusal::ConversationEnded))
@@ -197,17 +303,17 @@ async fn link_account(
 /// Redeems the code at the connection's authorization server.
 async fn redeem(
     context: &PageContext,
-    connection: &Connection,
-    authorization: &AuthorizationRequest,
+    oauth: &OAuthConnection,
+    (authorization, redirect_uri): (&AuthorizationRequest, &str),
     code: &Secret,
 ) -> Result<Tokens, PageRefusal> {
-    let client = connection.server.client(authorization.discovered.as_ref());
+    let client = oauth.server.client(authorization.discovered.as_ref());
     let client = client.ok_or(PageRefusal::State)?;
     let grant = TokenGrant::Code {
         code: code.reveal(),
         verifier: &authorization.verifier,
-        redirect_uri: &callback(&context.policy, connection),
-        resource: connection.resource.as_deref(),
+        redirect_uri,
+        resource: oauth.resource.as_deref(),
     };
     let tokens = context.request_tokens(&client.token, grant).await;
     tokens.map_err(PageRefusal::Tokens)
@@ -216,13 +322,13 @@ async fn redeem(
 /// The account's name. The resource is asked for it if the policy says so.
 async fn account_name(
     context: &PageContext,
-    connection: &Connection,
-    access_token: &Secret,
+    oauth: &OAuthConnection,
+    account: &LinkedAccount,
 ) -> Result<Option<String>, PageRefusal> {
-    let Some((endpoint, field)) = &connection.account else {
+    let (Some((endpoint, field)), Some(tokens)) = (&oauth.account, account.tokens()) else {
         return Ok(None);
     };
-    let bearer = Secret::new(format!("Bearer {}", access_token.reveal()));
+    let bearer = Secret::new(format!("Bearer {}", tokens.access_token.reveal()));
     let response = context.effects.call(endpoint.get(Some(&bearer))).await;
     let response = response.filter(|response| response.status == 200);
     let members = response.and_then(|response| object(&response.body));

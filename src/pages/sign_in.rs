@@ -10,21 +10,21 @@ use super::{
 use crate::reasons::Approval;
 use base::seal::Purpose;
 use base::secret::Secret;
-use oauth::client::{AuthorizationUrl, TokenAnswerError, TokenGrant};
+use oauth::client::{AuthorizationUrl, Prompt, TokenAnswerError, TokenGrant};
 use oauth::{IdVerification, IssuerId, SignInAnswer, VerifiedIdToken};
 use policy::SignIn;
 
 /// The page of the redirect.
 pub(super) const PAGE: &str = "signed-in";
 
-/// Sends the browser to the issuer. `again`: the user signs in there as another user.
+/// Sends the browser to the issuer. With [`Prompt::Login`] the user signs in there as another user.
 pub(super) fn begin(
     context: &PageContext,
     request: &PageRequest,
     link: PageLink,
-    again: bool,
+    prompt: Option<Prompt>,
 ) -> Result<PageOutcome, PageRefusal> {
-    let (authorization, url, cookie) = start(context, request, link, again)?;
+    let (authorization, url, cookie) = start(context, request, link, prompt)?;
     let mut reply = content::redirect(url);
     reply.headers.push(("set-cookie", cookie));
     Ok(PageOutcome {
@@ -33,12 +33,40 @@ pub(super) fn begin(
     })
 }
 
+/// Lets the user of a page without a link sign in. With several issuers, the user chooses one first.
+pub(super) fn begin_on_page(
+    context: &PageContext,
+    request: &PageRequest,
+    purpose: LinkPurpose,
+) -> Result<PageOutcome, PageRefusal> {
+    let policy = &context.policy;
+    let both = policy.issuers.iter().zip(&policy.sign_ins);
+    let issuers: Vec<&str> = both
+        .filter(|(_, sign_in)| sign_in.is_some())
+        .map(|(issuer, _)| issuer.issuer.as_str())
+        .collect();
+    let chosen = request.parameter("issuer")?;
+    let chosen = match (issuers.as_slice(), chosen) {
+        ([only], _) => *only,
+        (all, Some(chosen)) if all.contains(&chosen) => chosen,
+        (all, _) => {
+            return Ok(PageOutcome {
+                outcome: Ok(Approval::SignInStarted),
+                reply: content::choose_issuer(&purpose.page_path(), all),
+                ..PageOutcome::refused(PageRefusal::NotSignedIn)
+            });
+        }
+    };
+    let link = PageLink::to_page(purpose, chosen, context.expires());
+    begin(context, request, link, None)
+}
+
 /// A new authorization request at the issuer of a link, its URL, and the cookie of the browser.
 pub(super) fn start(
     context: &PageContext,
     request: &PageRequest,
     link: PageLink,
-    again: bool,
+    prompt: Option<Prompt>,
 ) -> Result<(AuthorizationRequest, String, String), PageRefusal> {
     let (_, sign_in) = context.sign_in(&link)?;
     let (authorization, state, cookie) =
@@ -50,7 +78,7 @@ pub(super) fn start(
         state: &state,
         nonce: Some(&authorization.id),
         code_challenge: &authorization.challenge(),
-        sign_in_again: again,
+        prompt,
     };
     let url = url.of(&sign_in.client).ok_or(PageRefusal::Link)?;
     Ok((authorization, url, cookie))

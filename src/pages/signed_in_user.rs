@@ -46,7 +46,7 @@ impl PageContext {
         link: PageLink,
     ) -> Result<Result<SignedInUser, PageOutcome>, PageRefusal> {
         let Some((cookie, browser)) = self.browser_user(request) else {
-            return sign_in::begin(self, request, link, false).map(Err);
+            return sign_in::begin(self, request, link, None).map(Err);
         };
         let user = self.user(link, cookie, browser);
         if user.browser.is_of(&user.link) {

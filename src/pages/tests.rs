@@ -6,7 +6,9 @@ mod confirm;
 mod connect;
 mod find_client;
 mod logout;
+mod overview;
 mod registration;
+mod typed;
 
 use super::fake_world::{document, policy};
 use crate::accounts::Clients;

@@ -75,7 +75,7 @@ impl Fulfilled {
             },
             Mode::Enforce => {
                 let body = edits.body.as_deref();
-                let mut headers = authenticated.headers_for_server(body, credential.header());
+                let mut headers = authenticated.headers_for_server(body, &credential);
                 headers.extend(edits.headers);
                 Forward {
                     headers,
@@ -139,7 +139,10 @@ impl Fulfilled {
             _ if policy.mode == Mode::Observe => request.journal().client_credential,
             (_, Authorization::Pass) => request.journal().client_credential,
             (_, Authorization::Static(_)) => "static",
-            (_, Authorization::Remove | Authorization::Exchange(_)) => "none",
+            (
+                _,
+                Authorization::Remove | Authorization::Exchange(_) | Authorization::Connection(_),
+            ) => "none",
         }
     }
 }

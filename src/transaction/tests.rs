@@ -9,6 +9,7 @@ mod auth_tools;
 mod compat;
 mod confirm;
 mod connect;
+mod conversations;
 mod cors;
 mod decided;
 mod decisions;

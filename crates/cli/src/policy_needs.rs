@@ -136,10 +136,13 @@ impl PolicyNeeds {
         }
         let keys = [&document.audit.key_env];
         let keys = keys.into_iter().flatten();
-        let seal = document.seal.iter().map(|seal| &seal.key_env);
-        for name in keys.chain(seal) {
+        let seal = document.seal.iter();
+        let seal = seal.flat_map(|seal| seal.keys().chain(seal.names()));
+        for name in keys.chain(seal.map(|(_, name)| name)) {
             self.variable(name);
-            self.keys.push(String::from(name));
+            if !self.keys.iter().any(|known| **known == **name) {
+                self.keys.push(String::from(name));
+            }
         }
         Ok(())
     }
@@ -182,7 +185,8 @@ impl PolicyNeeds {
     fn add_connections(&mut self, prefix: &str, document: &Document) {
         for (name, connection) in &document.connections {
             let path = format!("{prefix}connections.{name}.");
-            let url = connection.authorize.as_ref().unwrap_or(&connection.issuer);
+            let issuer = connection.issuer.as_deref().unwrap_or_default();
+            let url = connection.authorize.as_deref().unwrap_or(issuer);
             for (key, place) in [("token", &connection.token), ("revoke", &connection.revoke)] {
                 if let Some(place) = place {
                     let server = address(url, place.authority.as_deref());
@@ -194,7 +198,7 @@ impl PolicyNeeds {
                 self.cluster(&account.cluster, format!("{path}account.cluster"), server);
             }
             if let Some(discover) = &connection.discover {
-                let server = address(&connection.issuer, None);
+                let server = address(issuer, None);
                 self.cluster(&discover.cluster, format!("{path}discover.cluster"), server);
                 for (host, cluster) in &discover.hosts {
                     let server = address(&format!("https://{host}"), None);
@@ -206,7 +210,15 @@ impl PolicyNeeds {
                     self.cluster(&resource.cluster, key, address(url, None));
                 }
             }
+            if let Some(check) = &connection.check {
+                let authority = check.authority.as_deref().unwrap_or(&check.cluster);
+                let server = address("", Some(authority));
+                self.cluster(&check.cluster, format!("{path}check.cluster"), server);
+            }
             self.variables_of(&connection.client_secret_env);
+            for credential in &connection.credentials {
+                self.variables_of(&Some(credential.env.clone()));
+            }
         }
     }
 

@@ -11,7 +11,7 @@ mod web_url;
 use serde::Deserialize;
 use url::Url;
 
-pub use self::authorization_url::AuthorizationUrl;
+pub use self::authorization_url::{AuthorizationUrl, Prompt};
 pub use self::registration::{RegistrationError, read_registration};
 pub use self::server_metadata::{
     ClientIdSource, DiscoveredServer, DiscoveryError, check_resource, metadata_paths, read_metadata,

@@ -39,6 +39,7 @@ mod token_exchange;
 mod upstream;
 mod uri_names;
 mod value;
+mod vault;
 mod view;
 pub mod yaml;
 
@@ -50,7 +51,11 @@ pub use approval::{ApprovalRule, Webhook, approval_for};
 pub use arguments::ArgumentRule;
 pub use builtin::builtin_arguments;
 pub use condition::{Condition, ConditionError, ConditionRefusal, Misspelled};
-pub use connections::{ClientSharing, Connection, Conversation, OperationConnection, SignIn};
+pub use connections::{
+    AccountKind, Apply, AssignedCredential, ClientSharing, Connection, ConnectionKind,
+    Conversation, CredentialCheck, OAuthConnection, OperationConnection, SessionSharing, SignIn,
+    TypedCredential, UnusableCredential, UsedCredential,
+};
 pub use decide::{
     ArgumentPath, Decide, DecidedResource, DecisionPoint, DecisionProtocol, QuestionTemplate,
     ResourceId, Unfilled,
@@ -75,6 +80,7 @@ pub use results::{Detector, FieldPath, Mask, Missing, Otherwise, OwnerRule, Resu
 pub use roles::{Grant, Role};
 pub use scopes::ScopeHierarchy;
 pub use upstream::{Authorization, ServerPlace, StaticCredential, Upstream};
+pub use vault::{MAX_CONVERSATIONS, MetaKeys, Vault};
 pub use view::{TestUser, ViewAs, ViewGrants};
 
 use base::store::etcd::Etcd;
@@ -125,10 +131,8 @@ pub struct Policy {
     pub connections: Vec<Connection>,
     /// The sign-ins on pages, by issuer.
     pub sign_ins: Vec<Option<SignIn>>,
-    /// The meaning of a conversation.
-    pub conversation: Conversation,
-    /// Whether clients of a user share linked accounts and agreements.
-    pub client_sharing: ClientSharing,
+    /// What linked accounts belong to, and when they end together.
+    pub vault: Vault,
     /// The rule for a listed tool that differs from its pin.
     pub broken_pin: BrokenPin,
     /// Conditions for prompts, the most specific first.

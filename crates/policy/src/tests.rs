@@ -1,5 +1,6 @@
 //! The policy file: what it means, what is wrong with it, what can hardly be meant.
 
+mod accounts;
 mod approvals;
 mod at_once;
 mod callers;
@@ -19,6 +20,7 @@ mod patterns;
 mod pins;
 mod policies;
 mod scopes;
+mod seal;
 mod token_exchange;
 mod warnings;
 mod wrong_values;

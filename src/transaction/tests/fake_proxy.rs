@@ -72,6 +72,7 @@ struct FakeServers {
     server: Option<FakeServer>,
     meanwhile: RefCell<Option<StoreOperation>>,
     before_write: RefCell<Option<StoreOperation>>,
+    before_taking: RefCell<Option<StoreOperation>>,
     /// Runs before a read of the memory of running requests, after so many other reads.
     before_read: RefCell<Option<LaterRead>>,
     exchanges: Option<TokenExchanges>,
@@ -155,7 +156,7 @@ impl Request {
         self
     }
 
-    fn set(&mut self, name: &str, value: &str) {
+    pub(super) fn set(&mut self, name: &str, value: &str) {
         let header = self
             .headers
             .iter_mut()
@@ -317,6 +318,12 @@ impl FakeProxy {
         self
     }
 
+    /// The same where others do this to the store just before a record is taken out of it.
+    pub(super) fn before_taking(mut self, operation: StoreOperation) -> Self {
+        self.servers.before_taking = RefCell::new(Some(operation));
+        self
+    }
+
     /// The same where others do something before a read of the memory of running requests, after so many reads.
     pub(super) fn before_read(mut self, reads: usize, act: impl FnOnce() + 'static) -> Self {
         self.servers.before_read = RefCell::new(Some((reads, Box::new(act))));
@@ -416,6 +423,10 @@ impl Outside for FakeServers {
             StoreOperation::Put(_) | StoreOperation::Replace(..)
         );
         if is_write && let Some(other) = self.before_write.take() {
+            stored(&self.store, &other, now).unwrap();
+        }
+        let takes = matches!(operation, StoreOperation::DeleteRecord(_));
+        if takes && let Some(other) = self.before_taking.take() {
             stored(&self.store, &other, now).unwrap();
         }
         stored(&self.store, operation, now)
@@ -536,6 +547,16 @@ impl Sending {
         let empty = body.is_empty() && !trailers;
         let mut released = false;
         let snapshot = Headers::new(headers.clone());
+        if let Some(reply) = self
+            .worker
+            .account_refused(&mut self.transaction, &snapshot)
+        {
+            let mut headers = map(&[(":status", &reply.status.to_string())]);
+            for (name, value) in &reply.headers {
+                headers.push(((*name).to_owned(), value.clone().into_bytes()));
+            }
+            return (headers, reply.body);
+        }
         match self.transaction.response_headers(&snapshot, empty) {
             Step::Forward(forward) => {
                 released = true;

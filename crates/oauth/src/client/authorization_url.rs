@@ -1,8 +1,33 @@
 //! The URL at an authorization server to which the browser is sent.
 
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::Client;
+
+/// The page that the authorization server must show to the user (OpenID Connect Core section 3.1.2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Prompt {
+    /// The user signs in again, so that another user can.
+    Login,
+    /// The user chooses an account.
+    SelectAccount,
+    /// The user agrees to the scopes again.
+    Consent,
+}
+
+impl Prompt {
+    /// The value of the parameter `prompt`.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::SelectAccount => "select_account",
+            Self::Consent => "consent",
+        }
+    }
+}
 
 /// An authorization request (RFC 6749 section 4.1.1) with PKCE.
 #[derive(Debug, Clone, Copy)]
@@ -19,8 +44,8 @@ pub struct AuthorizationUrl<'a> {
     pub nonce: Option<&'a str>,
     /// The PKCE code challenge (RFC 7636 section 4.2, S256).
     pub code_challenge: &'a str,
-    /// Whether the user has to sign in again, so that another user can.
-    pub sign_in_again: bool,
+    /// The page that the user must see. `None`: the authorization server decides.
+    pub prompt: Option<Prompt>,
 }
 
 impl AuthorizationUrl<'_> {
@@ -38,7 +63,7 @@ impl AuthorizationUrl<'_> {
             ("nonce", self.nonce),
             ("code_challenge", Some(self.code_challenge)),
             ("code_challenge_method", Some("S256")),
-            ("prompt", self.sign_in_again.then_some("login")),
+            ("prompt", self.prompt.map(Prompt::name)),
         ];
         let present = parameters
             .iter()
@@ -47,3 +72,6 @@ impl AuthorizationUrl<'_> {
         Some(url.into())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::document::{ConnectionDocument, PlaceDocument};
-use super::{Connection, SignIn};
+use super::{Connection, ConnectionKind, SignIn};
 use crate::PAGES;
 use crate::checked_text::{ClientId, VariableName};
 use crate::endpoint::compile_endpoint;
@@ -31,9 +31,12 @@ pub(crate) fn name_clients(
     errors: &mut Errors,
 ) {
     let connections = connections.iter_mut().filter_map(|each| {
-        let has_secret = each.server.client_secret_env().is_some();
+        let ConnectionKind::OAuth(oauth) = &mut each.kind else {
+            return None;
+        };
+        let has_secret = oauth.server.client_secret_env().is_some();
         let path = format!("connections.{}", each.name);
-        Some((path, has_secret, client_id_mut(&mut each.server)?))
+        Some((path, has_secret, client_id_mut(&mut oauth.server)?))
     });
     let sign_ins = sign_ins.iter_mut().enumerate();
     let sign_ins = sign_ins.filter_map(|(index, sign_in)| {

@@ -10,7 +10,7 @@ use oauth::client::{Discovery, host_of, web_url};
 
 pub(super) fn compile_discover(
     path: &str,
-    connection: &ConnectionDocument,
+    (issuer, connection): (&str, &ConnectionDocument),
     document: &DiscoverDocument,
     errors: &mut Errors,
 ) -> Discovery {
@@ -31,7 +31,7 @@ pub(super) fn compile_discover(
         let message = "goes with `client_id`: what this filter finds out itself has no secret";
         refuse("client_secret_env", message);
     }
-    let issuer = web_url(&connection.issuer).ok();
+    let issuer = web_url(issuer).ok();
     // Otherwise `issuer` is refused.
     if issuer.as_ref().is_some_and(has_more_than_path) {
         let message = "expected a URL without query, fragment and user (RFC 8414 section 2)";
