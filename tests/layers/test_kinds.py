@@ -291,7 +291,7 @@ def test_axe_finds_nothing_on_phones_and_desktops(
         _type_key(dana, switch(), "key-of-ops")
         look(dana, "Notes is connected", f"connected-{at}")
         dana.goto(switch())
-        look(dana, "Connect Notes?", f"switch-{at}")
+        look(dana, "Which account at Notes?", f"switch-{at}")
         dana.goto(f"{pair.origin('keys')}/.mcp-auth/")
         look(dana, "Your connected accounts", f"overview-{at}")
         dana.click("Disconnect all")
