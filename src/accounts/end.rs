@@ -104,6 +104,6 @@ fn revocation(
         Some(token) => RevokedToken::Refresh(token),
         None => RevokedToken::Access(&account.access_token),
     };
-    let credentials = context.clients.credentials(&client.token);
+    let credentials = context.clients.credentials(&client.token, context.now());
     revocation_request(&client, credentials.as_ref(), token)
 }

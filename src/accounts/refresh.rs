@@ -69,7 +69,7 @@ fn request(
         resource: connection.resource.as_deref(),
     };
     let client = connection.server.client(account.discovered.as_ref())?;
-    let credentials = context.clients.credentials(&client.token);
+    let credentials = context.clients.credentials(&client.token, context.now());
     Some(token_request(&client.token, credentials.as_ref(), grant))
 }
 

@@ -1,5 +1,6 @@
 //! Linking an account: the page that asks the user, the authorization request, and the redirect back.
 
+use super::account_name::account_name;
 use super::content::{self, ConnectPage};
 use super::find_client::find_client;
 use super::page_request::PageRequest;
@@ -13,8 +14,10 @@ use crate::reasons::Approval;
 use base::seal::Purpose;
 use base::secret::Secret;
 use base::time::UnixTime;
-use oauth::client::{AuthorizationUrl, DiscoveredServer, IssParameter, TokenGrant, Tokens, object};
-use policy::{Connection, Policy};
+use oauth::client::{
+    AuthorizationUrl, DiscoveredServer, IssParameter, TokenGrant, Tokens, missing_scopes,
+};
+use policy::{AccountSource, Connection, Policy, SignInNeeds};
 
 /// The page that asks the user of the link whether to link the account.
 pub(super) fn show(
@@ -77,8 +80,9 @@ async fn leave(
     connection: &Connection,
     discovered: Option<DiscoveredServer>,
 ) -> Result<PageOutcome, PageRefusal> {
-    let (authorization, state, cookie) =
-        context.new_authorization_request(request, link, Purpose::Connecting, discovered)?;
+    let with = (discovered, SignInNeeds::default());
+    let new = context.new_authorization_request(request, link, Purpose::Connecting, with)?;
+    let authorization = new.authorization;
     let client = connection.server.client(authorization.discovered.as_ref());
     let client = client.ok_or(PageRefusal::Link)?;
     let place = authorization.link.account_place(&context.policy.resource);
@@ -89,18 +93,21 @@ async fn leave(
     if !noted.await? {
         return Err(PageRefusal::TooManyTries);
     }
+    let is_named_by_id_token = matches!(connection.account, Some(AccountSource::IdToken(_)));
     let url = AuthorizationUrl {
         redirect_uri: &callback(&context.policy, connection),
         scopes: &connection.scopes,
         resource: connection.resource.as_deref(),
-        state: &state,
-        nonce: None,
+        state: &authorization.state(),
+        nonce: is_named_by_id_token.then_some(authorization.id.as_str()),
         code_challenge: &authorization.challenge(),
+        max_age_s: None,
+        acr: &[],
         prompt: None,
     };
     let url = url.of(&client).ok_or(PageRefusal::Link)?;
     let mut reply = content::onward(connection, &url);
-    reply.headers.push(("set-cookie", cookie));
+    reply.headers.extend(new.cookies);
     let link = &authorization.link;
     Ok(PageOutcome::of_connection(
         reply,
@@ -115,7 +122,7 @@ pub(super) async fn came_back(
     request: &PageRequest,
     name: &str,
 ) -> Result<PageOutcome, PageRefusal> {
-    let authorization = context.finished_authorization_request(request, Purpose::Connecting)?;
+    let authorization = context.authorization_request(request, Purpose::Connecting)?;
     let link = &authorization.link;
     if link.connection() != Some(name) {
         return Err(PageRefusal::IssuerMismatch);
@@ -134,14 +141,24 @@ pub(super) async fn came_back(
     let code = request.code()?;
     let place = link.account_place(&context.policy.resource);
     let place = place.ok_or(PageRefusal::Link)?;
-    let (outcome, name) = match context.take_try(&authorization).await? {
+    let (outcome, account) = match context.take_try(&authorization).await? {
         Try::First => {
             let tokens = redeem(context, connection, &authorization, &code).await?;
             let account = LinkedAccount {
                 discovered: authorization.discovered.clone(),
-                ..LinkedAccount::new(connection, tokens, None, context.now())
+                ..LinkedAccount::new(connection, tokens.clone(), None, context.now())
             };
-            let linked = link_account(context, connection, &authorization, &place, &account).await;
+            let named = account_name(context, connection, &authorization, &tokens).await;
+            let linked = match named {
+                Ok(name) => {
+                    let account = LinkedAccount {
+                        name,
+                        ..account.clone()
+                    };
+                    link_account(context, &authorization, &place, &account).await
+                }
+                Err(refusal) => Err(refusal),
+            };
             if linked.is_err() {
                 revoke(context, &place, &account).await;
             }
@@ -151,42 +168,40 @@ pub(super) async fn came_back(
             let began_at = authorization.began_at();
             (
                 Approval::ConnectedBefore,
-                linked_since(context, &place, began_at).await?.name,
+                linked_since(context, &place, began_at).await?,
             )
         }
     };
-    let reply = content::done(connection, name.as_deref());
+    let missing = missing_scopes(&connection.scopes, account.scope.as_deref());
+    let outcome = match outcome {
+        Approval::Connected if !missing.is_empty() => Approval::ConnectedWithLess,
+        outcome => outcome,
+    };
+    let reply = content::done(connection, account.name.as_deref(), &missing);
     Ok(PageOutcome {
-        connection: Some((connection.name.clone(), name)),
+        connection: Some((connection.name.clone(), account.name)),
         ..PageOutcome::of_connection(reply, outcome, link)
     })
 }
 
-/// Keeps an account, unless its conversation has ended since the authorization request. Returns its name at
-/// the resource.
+/// Keeps an account, unless its conversation has ended since the authorization request.
 async fn link_account(
     context: &PageContext,
-    connection: &Connection,
     authorization: &AuthorizationRequest,
     place: &AccountPlace,
     account: &LinkedAccount,
-) -> Result<Option<String>, PageRefusal> {
-    let name = account_name(context, connection, &account.access_token).await?;
+) -> Result<LinkedAccount, PageRefusal> {
     let conversation = ConversationPlace::of(place);
     if !conversation.awaits(context, &authorization.id).await? {
         return Err(PageRefusal::ConversationEnded);
     }
-    let account = LinkedAccount {
-        name: name.clone(),
-        ..account.clone()
-    };
-    let put = place.put(&context.sealer, &account);
+    let put = place.put(&context.sealer, account);
     context.effects.store(put).await?;
     // This comes after the account is written. So either this sees that the conversation ended, or the end
     // of the conversation sees the account.
     let noted = conversation.note_account(context, &authorization.id, account.ends);
     match noted.await {
-        Ok(true) => Ok(name),
+        Ok(true) => Ok(account.clone()),
         ended => {
             context.effects.store(place.delete()).await?;
             Err(ended.map_or_else(PageRefusal::Store, |_| PageRefusal::ConversationEnded))
@@ -211,23 +226,6 @@ async fn redeem(
     };
     let tokens = context.request_tokens(&client.token, grant).await;
     tokens.map_err(PageRefusal::Tokens)
-}
-
-/// The account's name. The resource is asked for it if the policy says so.
-async fn account_name(
-    context: &PageContext,
-    connection: &Connection,
-    access_token: &Secret,
-) -> Result<Option<String>, PageRefusal> {
-    let Some((endpoint, field)) = &connection.account else {
-        return Ok(None);
-    };
-    let bearer = Secret::new(format!("Bearer {}", access_token.reveal()));
-    let response = context.effects.call(endpoint.get(Some(&bearer))).await;
-    let response = response.filter(|response| response.status == 200);
-    let members = response.and_then(|response| object(&response.body));
-    let name = members.and_then(|members| field.identifier(&members));
-    name.map(Some).ok_or(PageRefusal::Account)
 }
 
 /// The account that was linked by an authorization request that began at this time: the browser loads the

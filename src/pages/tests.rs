@@ -1,5 +1,6 @@
 //! The pages in a fake world of browsers, an issuer and a resource.
 
+mod accounts;
 mod approvals;
 mod attacks;
 mod confirm;
@@ -7,6 +8,8 @@ mod connect;
 mod find_client;
 mod logout;
 mod registration;
+mod short_state;
+mod step_up;
 
 use super::fake_world::{document, policy};
 use crate::accounts::Clients;

@@ -41,6 +41,9 @@ Approval: &'static str,
     Connected "connected"
         "The account is connected." =>
         "a page, HTTP 200";
+    ConnectedWithLess "connected_with_less"
+        "The account is connected, with fewer scopes than requested." =>
+        "a page, HTTP 200";
     ConnectedBefore "connected_before"
         "The account was connected by an earlier answer of this browser; nothing was changed." =>
         "a page, HTTP 200";

@@ -1,26 +1,32 @@
 //! The second layer of a policy, checked: the sign-ins on the filter's pages, and the connections.
 
+pub(super) mod account;
 mod client;
 mod discover;
 pub(super) mod document;
+pub(super) mod sign_in_needs;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub use self::account::AccountSource;
+use self::account::compile_account;
 pub(super) use self::client::name_clients;
 use self::client::{
     check_scopes, compile_client, compile_place, compile_written, document_url, origin_of,
 };
 use self::discover::compile_discover;
 pub use self::document::{ClientSharing, Conversation};
-use self::document::{ConnectionDocument, PlaceDocument, SignInDocument};
+use self::document::{ConnectionDocument, SignInDocument};
+use self::sign_in_needs::SignInNeedsDocument;
+pub use self::sign_in_needs::{SignInNeeds, UnmetNeed};
+use super::client_auth::WrittenAuth;
 use super::document::{Document, Hold, OperationDocument};
 use super::error::{Errors, PolicyError, nearest};
 use super::issuers::document::IssuerDocument;
 use super::{Operation, Policy};
-use base::http::Endpoint;
-use oauth::client::{AuthorizationServer, Client, IssParameter, web_url};
-use oauth::{ClaimPath, ClaimSource};
+use oauth::client::{AuthorizationServer, Client, IssParameter, Prompt, web_url};
+use oauth::{ClaimSource, Identity};
 
 /// All connections end, and are then deleted.
 const LIFETIME: std::ops::RangeInclusive<Duration> =
@@ -37,6 +43,10 @@ pub struct SignIn {
     pub user: ClaimSource,
     /// Whether the issuer reports sign-outs.
     pub back_channel_logout: bool,
+    /// How fresh and how strong a sign-in must be.
+    pub needs: SignInNeeds,
+    /// The page that the issuer must show.
+    pub prompt: Option<Prompt>,
 }
 
 /// A resource where users have accounts of their own.
@@ -58,8 +68,10 @@ pub struct Connection {
     pub allows: Vec<String>,
     /// The resource that tokens are requested for (RFC 8707).
     pub resource: Option<String>,
-    /// The endpoint that returns the account, and the field that names it.
-    pub account: Option<(Endpoint, ClaimPath)>,
+    /// The source of the account's name.
+    pub account: Option<AccountSource>,
+    /// The sign-in that a user needs before connecting, in addition to the issuer's.
+    pub sign_in: SignInNeeds,
     /// The maximum duration of a connection.
     pub lifetime: Duration,
     /// Whether its token is refreshed during that time.
@@ -95,6 +107,32 @@ impl Policy {
         self.connections
             .iter()
             .find(|connection| connection.name == name)
+    }
+
+    /// The sign-in that a user needs before connecting an account: the connection's own, and at most as old as the
+    /// tokens may be for tools that work with it.
+    pub fn sign_in_for_connection(&self, connection: &Connection) -> SignInNeeds {
+        let name = Some(connection.name.as_str());
+        let works_with_it = |operation: &&Operation| operation.connection.name.as_deref() == name;
+        let of_connection = || self.tools.iter().filter(works_with_it);
+        let ages = self.tools.iter().filter_map(|operation| {
+            let overlaps = |other: &Operation| operation.pattern.overlaps(&other.pattern);
+            operation
+                .max_token_age
+                .filter(|_| of_connection().any(overlaps))
+        });
+        connection.sign_in.within(ages.min())
+    }
+
+    /// The sign-in that a user needs to agree to a call of a tool: at most as old as tokens may be for it.
+    pub fn sign_in_for_tool(&self, tool: &str) -> SignInNeeds {
+        // The patterns of tools do not depend on the caller.
+        let identity = Identity::default();
+        let ages = self.tools.iter().filter_map(|operation| {
+            let matches = operation.pattern.matches(tool, &identity);
+            operation.max_token_age.filter(|_| matches)
+        });
+        SignInNeeds::default().within(ages.min())
     }
 
     /// Whether the filter has pages.
@@ -146,10 +184,16 @@ pub(super) fn compile_sign_in(
         token,
         client_id,
         client_secret_env,
+        client_auth,
+        client_key_env,
+        assertion_audience,
         scopes,
         user,
         jwks,
         back_channel_logout,
+        max_age,
+        acr,
+        prompt,
     } = issuer.sign_in.as_ref()?;
     let path = format!("{path}.sign_in");
     let keys = match (&issuer.jwks, &issuer.introspection, jwks) {
@@ -177,12 +221,26 @@ pub(super) fn compile_sign_in(
         errors.push(PolicyError::new(format!("{path}.scopes"), message));
     }
     check_scopes(&path, scopes, errors);
-    let client = (client_id, client_secret_env.as_ref());
+    let auth = WrittenAuth {
+        method: *client_auth,
+        secret: client_secret_env.as_ref(),
+        key: client_key_env.as_ref(),
+        audience: assertion_audience.as_ref(),
+    };
+    let auth = auth.compile(&path, Some(&issuer.issuer), errors);
+    let needs = SignInNeedsDocument {
+        max_age: *max_age,
+        acr: acr.clone(),
+    };
+    let needs = SignInNeeds::compile(&path, &needs, errors);
+    let client = (client_id, auth);
     Some(SignIn {
         client: compile_client(&path, authorize, token, client, errors)?,
         scopes: scopes.clone(),
         user: user.clone().unwrap_or_else(|| issuer.identity.user.clone()),
         back_channel_logout: *back_channel_logout,
+        needs,
+        prompt: *prompt,
     })
 }
 
@@ -296,22 +354,14 @@ fn compile(name: &str, document: &ConnectionDocument, errors: &mut Errors) -> Op
         }
         None => compile_written(&path, document, errors).map(AuthorizationServer::Written),
     };
-    // With `discover` only the issuer is known.
-    let authorize = document.authorize.as_ref().unwrap_or(&document.issuer);
-    let mut place = |key: &str, place: &PlaceDocument| {
-        compile_place(&format!("{path}.{key}"), place, authorize, errors)
-    };
     let account = match &document.account {
-        Some(account) => {
-            let asked = PlaceDocument {
-                cluster: account.cluster.clone(),
-                path: account.path.clone(),
-                authority: account.authority.clone(),
-            };
-            Some((place("account", &asked)?, account.field.clone()))
-        }
+        Some(account) => Some(compile_account(&path, document, account, errors)?),
         None => None,
     };
+    let sign_in = document.sign_in.as_ref().map(|needs| {
+        let path = format!("{path}.sign_in");
+        SignInNeeds::compile(&path, needs, errors)
+    });
     let allows = match document.allows.as_slice() {
         [] => document.scopes.clone(),
         lines => lines.to_vec(),
@@ -326,6 +376,7 @@ fn compile(name: &str, document: &ConnectionDocument, errors: &mut Errors) -> Op
         allows,
         resource: document.resource.clone(),
         account,
+        sign_in: sign_in.unwrap_or_default(),
         lifetime: document.lifetime.0,
         refresh: document.refresh,
     })

@@ -6,6 +6,7 @@ mod approval;
 mod arguments;
 mod builtin;
 mod checked_text;
+mod client_auth;
 mod compile;
 mod condition;
 mod connections;
@@ -50,7 +51,10 @@ pub use approval::{ApprovalRule, Webhook, approval_for};
 pub use arguments::ArgumentRule;
 pub use builtin::builtin_arguments;
 pub use condition::{Condition, ConditionError, ConditionRefusal, Misspelled};
-pub use connections::{ClientSharing, Connection, Conversation, OperationConnection, SignIn};
+pub use connections::{
+    AccountSource, ClientSharing, Connection, Conversation, OperationConnection, SignIn,
+    SignInNeeds, UnmetNeed,
+};
 pub use decide::{
     ArgumentPath, Decide, DecidedResource, DecisionPoint, DecisionProtocol, QuestionTemplate,
     ResourceId, Unfilled,

@@ -41,7 +41,7 @@ fn mistakes_of_every_kind_are_reported_at_once() {
             "arguments.role: unknown value `drop`, expected one of `set`, `remove`, `reject`, `keep`, `owner`",
             "arguments.user_id.set: unknown value `usr`, expected `user` or `organization`; did you mean `user`?",
             "compat: found a list, expected a mapping",
-            "connections.jira.account: missing key `field`",
+            "connections.jira.account.field: found none, expected one, or `id_token` or `userinfo`",
             "connections.jira: missing key `issuer`",
             "issuers[0].algorithms[1]: unknown value `HS256`, expected one of `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`, `ES256`, `ES384`, `EdDSA`; did you mean `ES256`?",
             "issuers[0].jwks.cluster: found number `5`, expected a text",
