@@ -3,6 +3,7 @@
 mod approvals;
 mod at_once;
 mod callers;
+mod client_auth;
 mod connections;
 mod decide;
 mod defaults;

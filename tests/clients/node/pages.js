@@ -21,7 +21,7 @@ async function decide(provider, { users }, details, form) {
   if (form.get('choice') === 'deny') return { error: 'access_denied' };
   if (details.prompt.name === 'consent') return { consent: { grantId: await consent(provider, details) } };
   const name = form.get('user');
-  return users[name]?.password === form.get('password') && { login: { accountId: name } };
+  return users[name]?.password === form.get('password') && { login: { accountId: name, acr: users[name].acr } };
 }
 
 function page({ name }, client, { prompt, params, session }, problem = '') {
