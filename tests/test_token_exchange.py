@@ -152,7 +152,7 @@ def envoy(
     """Envoy, once the servers that it calls are running."""
     LISTENERS["two_steps"].policy["upstream"]["exchange"]["audience"] = authorities["own"].issuer
     for name, answer in DEVIATIONS.items():
-        introspection.answers[f"/exchange/odd/{name}"] = answer
+        introspection.paths[f"/exchange/odd/{name}"] = answer
     for name, (answer, _) in FAILURES.items():
         introspection.paths[f"/exchange/bad/{name}"] = answer
     for name in ("counted", "slow", "left", "renewed"):

@@ -116,3 +116,6 @@ fn of_exchange(policy: &Policy) -> impl Iterator<Item = (String, &ClientAuth)> {
     let clients = first.into_iter().chain(second);
     clients.map(|(path, client)| (path, &client.auth))
 }
+
+#[cfg(test)]
+mod tests;

@@ -112,14 +112,14 @@ pub(super) fn answer(
         expires: context.expires(),
     };
     let needs = context.needs_of_issuer(&link.issuer).with(&form.needs);
-    let (authorization, url, cookies) = sign_in::start(context, request, link, None, needs)?;
+    let (new, url) = sign_in::start(context, request, link, None, needs)?;
     let mut reply = content::sign_in_again(&url);
-    reply.headers.extend(cookies);
+    reply.headers.extend(new.cookies);
     let outcome = Approval::SignInStarted;
     Ok(PageOutcome::of_connection(
         reply,
         outcome,
-        &authorization.link,
+        &new.authorization.link,
     ))
 }
 

@@ -17,6 +17,9 @@ const STATE_CHARACTERS: usize = 43;
 /// The number of authorization requests of one browser. The oldest make room, so that a page of another site
 /// cannot fill the browser's requests with cookies.
 const MAX_REQUESTS: usize = 4;
+/// The maximum number of cookies that one answer removes. A browser sends at most this many requests' cookies, unless
+/// its cookies were set by another program.
+const MAX_DROPPED: usize = 16;
 /// The maximum size of a cookie with its name, in bytes. Browsers drop larger ones.
 const MAX_COOKIE_BYTES: usize = 4096;
 
@@ -62,7 +65,10 @@ impl PageContext {
     fn requests_to_drop(&self, request: &PageRequest) -> Vec<String> {
         let mut kept = Vec::new();
         let mut dropped = Vec::new();
-        for (name, sealed) in request.cookies_of(COOKIE) {
+        let own = request
+            .cookies_of(COOKIE)
+            .filter(|(name, _)| name.strip_prefix(COOKIE).is_some_and(is_named));
+        for (name, sealed) in own {
             let open = |purpose| {
                 let opened: Option<AuthorizationRequest> =
                     self.seals().open(purpose, &[], sealed, self.now());
@@ -76,6 +82,7 @@ impl PageContext {
         kept.sort_unstable_by(|one, other| other.cmp(one));
         let oldest = kept.into_iter().skip(MAX_REQUESTS.saturating_sub(1));
         dropped.extend(oldest.map(|(_, name)| name));
+        dropped.truncate(MAX_DROPPED);
         dropped
     }
 
@@ -97,10 +104,19 @@ impl PageContext {
 
 /// The name of the cookie of a `state`. `None`: it is not one of this filter.
 fn cookie_name(state: &str) -> Option<String> {
-    let is_sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    let is_state = state.len() == STATE_CHARACTERS && state.bytes().all(is_sound);
+    let is_state = state.len() == STATE_CHARACTERS && is_base64url(state);
     let start = state.get(..NAMED_CHARACTERS).filter(|_| is_state)?;
     Some(format!("{COOKIE}{start}"))
+}
+
+/// Whether the rest of a cookie's name is the start of a `state`.
+fn is_named(rest: &str) -> bool {
+    rest.len() == NAMED_CHARACTERS && is_base64url(rest)
+}
+
+fn is_base64url(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
 fn drop_cookie(name: &str) -> String {

@@ -422,7 +422,8 @@ pub(crate) fn said(call: &HttpRequest, name: &str) -> Option<String> {
 
 /// The name of the cookie of an authorization request.
 pub(crate) fn flow_cookie(state: &str) -> String {
-    format!("__Host-mcp-auth-flow-{}", &state[..8])
+    let start: String = state.chars().take(8).collect();
+    format!("__Host-mcp-auth-flow-{start}")
 }
 
 /// A policy with one connection.

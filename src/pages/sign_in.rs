@@ -1,7 +1,8 @@
 //! Signing in on the pages, with the issuer of the link (OpenID Connect, authorization code with PKCE).
 
+use super::authorization_cookie::NewAuthorizationRequest;
 use super::page_request::PageRequest;
-use super::sealed::{AuthorizationRequest, BrowserUser, LinkPurpose, PageLink, random_text};
+use super::sealed::{BrowserUser, LinkPurpose, PageLink, random_text};
 use super::tries::Try;
 use super::{
     PageContext, PageOutcome, PageRefusal, USER_COOKIE, approvals, content, redirect_uri,
@@ -36,26 +37,26 @@ pub(super) fn begin_with(
     prompt: Option<Prompt>,
     needs: SignInNeeds,
 ) -> Result<PageOutcome, PageRefusal> {
-    let (authorization, url, cookies) = start(context, request, link, prompt, needs)?;
+    let (new, url) = start(context, request, link, prompt, needs)?;
     let mut reply = content::redirect(url);
-    reply.headers.extend(cookies);
+    reply.headers.extend(new.cookies);
     Ok(PageOutcome {
         user: None,
-        ..PageOutcome::of_connection(reply, Approval::SignInStarted, &authorization.link)
+        ..PageOutcome::of_connection(reply, Approval::SignInStarted, &new.authorization.link)
     })
 }
 
-/// A new authorization request at the issuer of a link, its URL, and the headers that set cookies.
+/// A new authorization request at the issuer of a link, and its URL.
 pub(super) fn start(
     context: &PageContext,
     request: &PageRequest,
     link: PageLink,
     prompt: Option<Prompt>,
     needs: SignInNeeds,
-) -> Result<(AuthorizationRequest, String, Vec<(&'static str, String)>), PageRefusal> {
+) -> Result<(NewAuthorizationRequest, String), PageRefusal> {
     let (_, sign_in) = context.sign_in(&link)?;
     let new = context.new_authorization_request(request, link, Purpose::SignIn, (None, needs))?;
-    let authorization = new.authorization;
+    let authorization = &new.authorization;
     let url = AuthorizationUrl {
         redirect_uri: &redirect_uri(&context.policy, PAGE),
         scopes: &sign_in.scopes,
@@ -68,7 +69,7 @@ pub(super) fn start(
         prompt: prompt.or(sign_in.prompt),
     };
     let url = url.of(&sign_in.client).ok_or(PageRefusal::Link)?;
-    Ok((authorization, url, new.cookies))
+    Ok((new, url))
 }
 
 /// The redirect from the issuer, which identifies the user. The page of the link checks whether the link is

@@ -63,7 +63,7 @@ enum IntrospectionCredentials {
     /// The same for each request.
     Secret(ClientCredentials),
     /// A new assertion for each request. `None`: there is no source of random bytes.
-    Key(ClientKey, Option<fn() -> Option<[u8; 32]>>),
+    Key(Box<ClientKey>, Option<fn() -> Option<[u8; 32]>>),
 }
 
 #[derive(Debug)]
@@ -90,7 +90,9 @@ impl Introspector {
     pub(super) fn new(introspection: Introspection, secret: &str) -> Result<Self, ClientKeyError> {
         let client = &introspection.client;
         let credentials = match &client.auth {
-            ClientAuth::Key { .. } => IntrospectionCredentials::Key(ClientKey::read(secret)?, None),
+            ClientAuth::Key { .. } => {
+                IntrospectionCredentials::Key(Box::new(ClientKey::read(secret)?), None)
+            }
             ClientAuth::Secret { method, .. } => {
                 let credentials = ClientCredentials::of_secret(&client.client_id, secret, *method);
                 IntrospectionCredentials::Secret(credentials)

@@ -17,7 +17,7 @@ const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 /// The maximum size of a token, in bytes.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 /// The maximum size of a scope, in bytes.
-const MAX_SCOPE_BYTES: usize = 4 * 1024;
+const MAX_SCOPE_BYTES: usize = 16 * 1024;
 /// The maximum nesting depth of JSON.
 const MAX_DEPTH: usize = 16;
 /// The longest lifetime that is believed: some servers send a date in place of a lifetime.

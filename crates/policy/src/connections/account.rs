@@ -43,9 +43,11 @@ pub struct AccountDocument {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum AccountMethod {
     /// Without a body.
-    GET,
+    #[serde(rename = "GET")]
+    Get,
     /// With a JSON body.
-    POST,
+    #[serde(rename = "POST")]
+    Post,
 }
 
 /// The source of the account of a token, checked.
@@ -123,11 +125,11 @@ pub(super) fn compile_account(
     needs("field", document.field.is_some());
     let body = document.body.as_ref().map(Value::to_string);
     let body = match (document.method, body) {
-        (Some(AccountMethod::GET), Some(_)) => {
+        (Some(AccountMethod::Get), Some(_)) => {
             refuse("body", "goes with `method: POST`");
             None
         }
-        (Some(AccountMethod::POST), None) => Some("{}".to_owned()),
+        (Some(AccountMethod::Post), None) => Some("{}".to_owned()),
         (_, body) => body,
     };
     if body

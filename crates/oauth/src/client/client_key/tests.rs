@@ -184,7 +184,10 @@ fn wrong_keys_are_refused_when_they_are_read() {
         ),
         (
             "a repeated member",
-            format!("{{\"kty\":\"EC\",{}", &p256().to_string()[1..]),
+            format!(
+                "{{\"kty\":\"EC\",{}",
+                p256().to_string().trim_start_matches('{')
+            ),
             jwk,
         ),
         (
