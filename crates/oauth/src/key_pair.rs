@@ -3,37 +3,38 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use jwt_simple::prelude::{
-    ECDSAP256KeyPairLike, ES256KeyPair, Ed25519KeyPair, EdDSAKeyPairLike, RS256KeyPair,
-    RSAKeyPairLike,
-};
+use jwt_simple::prelude::{ECDSAP256KeyPairLike, ES256KeyPair, Ed25519KeyPair, EdDSAKeyPairLike};
 use p256::ecdsa::Signature as P256Signature;
 use p256::ecdsa::signature::Signer as _;
 use serde_json::{Map, Value};
 use superboring::bn::BigNum;
+use superboring::pkey::{PKey, Private};
 use superboring::rsa::{Padding, Rsa};
-use superboring::{hash::MessageDigest, pkey::PKey, sign::Signer as RsaSigner};
+use superboring::{hash::MessageDigest, sign::Signer as RsaSigner};
 use thiserror::Error;
 
 use crate::Algorithm;
+
+/// The sizes of RSA keys, in bits. Larger keys need seconds for a signature.
+const RSA_BITS: std::ops::RangeInclusive<u32> = 2048..=4096;
 
 /// A private key for EdDSA, ES256 or RSA.
 #[derive(Debug)]
 pub(crate) enum KeyPair {
     Ed25519(Ed25519KeyPair),
     P256(ES256KeyPair),
-    Rsa(Box<RS256KeyPair>),
+    Rsa(Box<Rsa<Private>>),
 }
 
 /// Why a private key cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum KeyPairError {
     /// The text is no private key that can be used.
-    #[error("no private key for EdDSA, ES256 or RSA (2048 bits or more) in PEM (PKCS #8)")]
+    #[error("no private key for EdDSA, ES256 or RSA (2048 to 4096 bits) in PEM (PKCS #8)")]
     Pem,
     /// The object is no private key that can be used.
     #[error(
-        "no private JWK for EdDSA (Ed25519), ES256 (P-256) or RSA (2048 bits or more, with `p`, `q`, `dp`, `dq` \
+        "no private JWK for EdDSA (Ed25519), ES256 (P-256) or RSA (2048 to 4096 bits, with `p`, `q`, `dp`, `dq` \
          and `qi`)"
     )]
     Jwk,
@@ -49,11 +50,18 @@ impl KeyPair {
             Ok(Self::Ed25519(pair))
         } else if let Ok(pair) = ES256KeyPair::from_pem(pem) {
             Ok(Self::P256(pair))
-        } else if let Ok(pair) = RS256KeyPair::from_pem(pem) {
-            Ok(Self::Rsa(Box::new(pair)))
         } else {
-            Err(KeyPairError::Pem)
+            let key = Rsa::private_key_from_pem(pem.as_bytes()).ok();
+            let key = key.and_then(Self::of_rsa);
+            key.ok_or(KeyPairError::Pem)
         }
+    }
+
+    /// An RSA key of a size that is safe, and that does not hold up the worker.
+    fn of_rsa(key: Rsa<Private>) -> Option<Self> {
+        let is_consistent = key.check_key().unwrap_or(false);
+        let is_sound = RSA_BITS.contains(&key.bits()) && is_consistent;
+        is_sound.then(|| Self::Rsa(Box::new(key)))
     }
 
     /// Reads a private JWK (RFC 7518 section 6, RFC 8037 section 2). Its public part must belong to the private
@@ -93,11 +101,8 @@ impl KeyPair {
                     number("dq")?,
                     number("qi")?,
                 );
-                let der = key.and_then(|key| key.private_key_to_der());
-                let der = der.map_err(|_| KeyPairError::Jwk)?;
-                // The key's size and its other parts are checked here.
-                let pair = RS256KeyPair::from_der(&der).map_err(|_| KeyPairError::Jwk)?;
-                Ok(Self::Rsa(Box::new(pair)))
+                let key = key.ok().and_then(Self::of_rsa);
+                key.ok_or(KeyPairError::Jwk)
             }
             _ => Err(KeyPairError::Jwk),
         }
@@ -141,13 +146,13 @@ impl KeyPair {
                 let signature = signature.map_err(|_| KeyPairError::Signature)?;
                 Ok(signature.to_bytes().to_vec())
             }
-            Self::Rsa(pair) => {
+            Self::Rsa(key) => {
                 let padding = match algorithm {
                     Algorithm::PS256 => Padding::PKCS1_PSS,
                     _ => Padding::PKCS1,
                 };
                 let sign = || {
-                    let key = PKey::from_rsa(pair.key_pair().as_ref().clone())?;
+                    let key = PKey::from_rsa((**key).clone())?;
                     let mut signer = RsaSigner::new(MessageDigest::sha256(), &key)?;
                     signer.set_rsa_padding(padding)?;
                     signer.update(text)?;

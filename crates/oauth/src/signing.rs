@@ -18,8 +18,10 @@ use base::secret::Secret;
 use base::time::UnixTime;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use jwt_simple::prelude::{ES256KeyPair, Ed25519KeyPair, RS256KeyPair};
+use jwt_simple::prelude::{ES256KeyPair, Ed25519KeyPair, RS256KeyPair, RSAKeyPairLike};
 use serde_json::{Value, json};
+use superboring::pkey::Private;
+use superboring::rsa::Rsa;
 use thiserror::Error;
 
 use crate::Algorithm;
@@ -60,7 +62,7 @@ impl SigningKey {
             Algorithm::ES256 => KeyPair::P256(ES256KeyPair::generate()),
             Algorithm::RS256 => {
                 let pair = RS256KeyPair::generate(RSA_BITS).map_err(crypto)?;
-                KeyPair::Rsa(Box::new(pair))
+                KeyPair::Rsa(Box::new(pair.key_pair().as_ref().clone()))
             }
             other => return Err(SigningError::Unsupported(other)),
         };
@@ -86,7 +88,7 @@ impl SigningKey {
         let pem = match &self.pair {
             KeyPair::Ed25519(pair) => Ok(pair.to_pem()),
             KeyPair::P256(pair) => pair.to_pem(),
-            KeyPair::Rsa(pair) => pair.to_pem(),
+            KeyPair::Rsa(key) => rsa(key).and_then(|pair| pair.to_pem()),
         };
         pem.map(Secret::new).map_err(crypto)
     }
@@ -108,7 +110,9 @@ impl SigningKey {
         let jwk = match &self.pair {
             KeyPair::Ed25519(pair) => pair.public_key().to_jwk(),
             KeyPair::P256(pair) => pair.public_key().to_jwk(),
-            KeyPair::Rsa(pair) => pair.public_key().to_jwk(),
+            KeyPair::Rsa(key) => rsa(key)
+                .map(|pair| pair.public_key().to_jwk())
+                .unwrap_or_default(),
         };
         let mut jwk: Value = serde_json::from_str(&jwk).unwrap_or_default();
         if let (Some(members), Some(key_id)) = (jwk.as_object_mut(), &self.key_id) {
@@ -127,7 +131,10 @@ impl SigningKey {
         match &self.pair {
             KeyPair::Ed25519(pair) => pair.public_key().jwk_thumbprint(),
             KeyPair::P256(pair) => pair.public_key().jwk_thumbprint(),
-            KeyPair::Rsa(pair) => pair.public_key().jwk_thumbprint(),
+            KeyPair::Rsa(key) => {
+                let thumbprint = rsa(key).map(|pair| pair.public_key().jwk_thumbprint());
+                thumbprint.unwrap_or_default()
+            }
         }
     }
 
@@ -177,6 +184,11 @@ impl SigningKey {
         });
         self.sign(&json!({"typ": "dpop+jwt", "jwk": self.jwk()}), &claims)
     }
+}
+
+/// An RSA key with the functions of jwt-simple.
+fn rsa(key: &Rsa<Private>) -> Result<RS256KeyPair, jwt_simple::Error> {
+    RS256KeyPair::from_der(&key.private_key_to_der()?)
 }
 
 fn crypto(error: impl std::fmt::Display) -> SigningError {

@@ -128,6 +128,11 @@ fn wrong_keys_are_refused_when_they_are_read() {
             pem,
         ),
         (
+            "a large RSA key",
+            include_str!("tests/rsa4224.pem").to_owned(),
+            pem,
+        ),
+        (
             "an EC key on P-384",
             include_str!("tests/p384.pem").to_owned(),
             pem,
