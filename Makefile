@@ -85,6 +85,8 @@ bench: wasm setup ## the core's phases, hostile input at sizes that double, and 
 	$(VENV)/python -m benches.wasm.curves --picture docs/performance-curves.svg
 	$(VENV)/python -m benches.envoy
 	$(VENV)/python -m benches.envoy.flood
+	$(VENV)/python -m benches.envoy.latency
+	$(VENV)/python -m benches.envoy.start
 
 shipped: ## the configurations in envoy/, after a change of their templates or of the demo's policy
 	WRITE_SHIPPED=1 cargo test --locked -p mcp-auth-cli --test cli the_shipped_files_are_what_render_writes

@@ -1,14 +1,21 @@
-//! Linked accounts: the tokens of users for the resources behind the server. Also the token that the server
+//! Linked accounts: the credentials of users for the resources behind the server. Also the token that the server
 //! gets in place of the caller's.
 //!
 //! [`token_for_call`] finds the token for a call. [`refresh()`] and [`disconnect`] work on one account.
+//! [`Ends`] are the ends that no request waits for.
 //! [`vault`] seals accounts and keeps them in the store. [`conversation`] keeps a list of the accounts of a
-//! conversation, and ends them together. [`sign_out`] compares the time of a sign-out with the time at
-//! which an account was linked. [`token_exchange`] exchanges the caller's token. Users link accounts on
+//! conversation, and ends them together. [`of_user`] lists the conversations of a user. [`kept`] chooses the
+//! account that calls use. [`sign_out`] compares the time of a sign-out with the time at which an account was
+//! linked. [`token_exchange`] exchanges the caller's token. [`assigned`] has the credentials that an
+//! administrator set. Users link accounts on
 //! [`crate::pages`].
 
+pub mod assigned;
 pub mod conversation;
+pub mod kept;
+pub mod of_user;
 pub mod refresh;
+pub mod refused;
 pub mod sign_out;
 pub mod token_exchange;
 pub mod vault;
@@ -17,20 +24,27 @@ pub(crate) mod shared_record;
 
 mod clients;
 mod end;
+mod ends;
 mod token_for_call;
 
 use std::rc::Rc;
 
 pub use self::clients::Clients;
-pub(crate) use self::end::revoke;
-pub use self::end::{EndedAccount, Revocation, disconnect};
+pub use self::end::{EndedAccount, Revocation};
+pub(crate) use self::end::{Revoke, revoke};
+pub use self::ends::{ClientConversation, Ends, PendingRevocation};
+pub use self::kept::disconnect;
 pub use self::refresh::refresh;
 pub(crate) use self::token_for_call::find_account;
 pub use self::token_for_call::{NoAccountToken, token_for_call};
 use crate::effect::Effects;
 use base::seal::Sealer;
+use base::secret::Secret;
 use base::time::UnixTime;
 use policy::Policy;
+
+/// The headers in which the server receives the credential of an account.
+pub type AccountHeaders = Vec<(String, Secret)>;
 
 /// The source of 32 random bytes. `None`: the host has none.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +68,8 @@ pub struct AccountContext {
     pub clients: Rc<Clients>,
     /// Access to the host, for the task that does the work.
     pub effects: Effects,
+    /// The ends of accounts that the worker looks after.
+    pub ends: Ends,
 }
 
 impl AccountContext {

@@ -102,9 +102,11 @@ impl Caller {
         self.view.as_ref().map(|view| &view.ceiling)
     }
 
-    /// The test user that the caller acts as.
-    pub(crate) fn test_user(&self) -> Option<&TestUser> {
-        self.view.as_ref()?.test_user.as_ref()
+    /// The test user that the caller acts as, with its name.
+    pub(crate) fn test_user(&self) -> Option<(&str, &TestUser)> {
+        let view = self.view.as_ref()?;
+        let (_, name) = view.name.split_once(':')?;
+        Some((name, view.test_user.as_ref()?))
     }
 
     /// The caller, as decisions see it.

@@ -7,6 +7,7 @@ pub mod approval;
 pub mod call_question;
 pub mod elicitation;
 pub(crate) mod open_approvals;
+pub(crate) mod open_questions;
 pub mod webhook;
 
 mod shown_arguments;

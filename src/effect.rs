@@ -13,6 +13,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use crate::accounts::refresh::{PendingRefresh, Refreshed};
+use crate::accounts::refused::{RefusedEnd, UsedAccount};
+use crate::accounts::{ClientConversation, PendingRevocation};
 use crate::decision_point::{Decided, DecisionFault, PendingDecision};
 use base::http::{HttpRequest, HttpResponse};
 use base::store::{Key, StoreError, StoreOperation, StoreRecord, Stored};
@@ -49,6 +51,10 @@ pub enum Effect {
 pub enum Work {
     /// Ask a decision point.
     Decide(Box<PendingDecision>),
+    /// End an account that the server refused.
+    EndRefused(Box<UsedAccount>),
+    /// End the accounts of a conversation whose time is over. No request waits for it.
+    EndAccounts(Box<ClientConversation>),
     /// Exchange a caller's token.
     ExchangeToken(TokenDigest),
     /// Fetch keys, or introspect a token.
@@ -57,6 +63,8 @@ pub enum Work {
     Notify(Box<HttpRequest>),
     /// Refresh the token of an account.
     Refresh(Box<PendingRefresh>),
+    /// Revoke the token of an account that has ended. No request waits for it.
+    Revoke(Box<PendingRevocation>),
 }
 
 /// The outcome of an effect. It has the variant of the effect.
@@ -87,6 +95,8 @@ pub enum Worked {
     Done,
     /// The result of a refresh.
     Refreshed(Refreshed),
+    /// The outcome for an account that the server refused.
+    RefusedEnd(RefusedEnd),
 }
 
 /// The state of a task.
@@ -231,6 +241,15 @@ impl Effects {
         match self.perform(Effect::Work(work)).await {
             Outcome::Work(Worked::Refreshed(refreshed)) => refreshed,
             _ => Refreshed::Store(StoreError::Unavailable),
+        }
+    }
+
+    /// Ends an account that the server refused.
+    pub async fn end_refused(&self, used: UsedAccount) -> RefusedEnd {
+        let work = Work::EndRefused(Box::new(used));
+        match self.perform(Effect::Work(work)).await {
+            Outcome::Work(Worked::RefusedEnd(end)) => end,
+            _ => RefusedEnd::Store(StoreError::Unavailable),
         }
     }
 

@@ -6,9 +6,11 @@ use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::rc::Rc;
 
+use crate::accounts::assigned::AssignedCredentials;
 use crate::accounts::refresh::Refreshed;
+use crate::accounts::refused::{RefusedEnd, end_refused};
 use crate::accounts::token_exchange::{self, ExchangeError, TokenExchanger};
-use crate::accounts::{AccountContext, Clients, Random, refresh};
+use crate::accounts::{AccountContext, Clients, Ends, Random, refresh};
 use crate::clock::WorkerClock;
 use crate::consent::webhook::{self, Messages, WebhookKeys};
 use crate::credential::Credential;
@@ -19,8 +21,10 @@ use crate::integer_ids::IntegerIds;
 use crate::lookups::Lookups;
 use crate::memo::Memo;
 use crate::notes::Notes;
+use crate::response::known_lists::KnownLists;
 use crate::response::pins::SeenTools;
 use crate::response::spellings::Spellings;
+use crate::running::RunningRequests;
 use base::http::{HttpRequest, HttpResponse};
 use base::seal::Sealer;
 use base::store::{StoreError, StoreNames};
@@ -44,6 +48,8 @@ pub struct Secrets {
     pub credential: Option<Rc<Credential>>,
     /// The filter's credentials at authorization servers.
     pub clients: Rc<Clients>,
+    /// The credentials at resources that an administrator set.
+    pub assigned: AssignedCredentials,
     /// The source of random bytes.
     pub random: Random,
     /// Exchanges callers' tokens for tokens for the server.
@@ -84,10 +90,16 @@ pub struct Engine {
     pub(crate) lookups: Lookups,
     /// Writes to the proxy's memory that no request waits for.
     pub(crate) notes: Notes,
+    /// The lists that were filtered before.
+    pub(crate) known_lists: KnownLists,
+    /// Running requests that the proxy's memory does not have yet.
+    pub(crate) running: RunningRequests,
     /// The names of callers in the log.
     pub(crate) persons: Memo<Option<String>>,
     /// Messages to webhooks that no request waits for.
     pub(crate) messages: Messages,
+    /// Ends of accounts that no request waits for.
+    pub(crate) ends: Ends,
     /// Which headers of clients are removed.
     pub(crate) removed_headers: Memo<RemovedIn>,
 }
@@ -112,6 +124,7 @@ impl Engine {
     /// An engine for a policy.
     pub fn new(policy: Rc<Policy>, secrets: Secrets, verifier: Verifier) -> Self {
         Self {
+            known_lists: KnownLists::of(&policy),
             policy,
             secrets,
             verifier: Rc::new(RefCell::new(verifier)),
@@ -122,8 +135,10 @@ impl Engine {
             integer_ids: IntegerIds::default(),
             lookups: Lookups::default(),
             notes: Notes::default(),
+            running: RunningRequests::default(),
             persons: Memo::default(),
             messages: Messages::default(),
+            ends: Ends::default(),
             removed_headers: Memo::default(),
         }
     }
@@ -135,17 +150,23 @@ impl Engine {
             sealer: self.secrets.sealer.clone()?,
             clients: Rc::clone(&self.secrets.clients),
             effects: effects.clone(),
+            ends: self.ends.clone(),
         })
     }
 
-    /// The work that no request waits for: key sets to fetch before a request needs them, and messages to
-    /// webhooks.
+    /// The work that no request waits for: key sets to fetch before a request needs them, messages to webhooks, and
+    /// ends of accounts.
     pub fn due(&self, now: UnixTime) -> impl Iterator<Item = Work> {
         self.clock.note(now);
         let due = self.verifier.borrow().due(now);
         let fetches = due.into_iter().map(PendingFetch::Keys).map(Work::Fetch);
         let messages = self.messages.take().into_iter().map(Box::new);
-        fetches.chain(messages.map(Work::Notify))
+        let ends = self.ends.due(now).into_iter().map(Box::new);
+        let revocations = self.ends.revocations().into_iter().map(Box::new);
+        fetches
+            .chain(messages.map(Work::Notify))
+            .chain(ends.map(Work::EndAccounts))
+            .chain(revocations.map(Work::Revoke))
     }
 
     /// Does work that is done once per worker.
@@ -164,6 +185,34 @@ impl Engine {
                 worked: Worked::Done,
                 error: webhook::send(&effects, *message).await,
             },
+            Work::EndRefused(used) => Finished {
+                worked: Worked::RefusedEnd(match self.account_context(&effects) {
+                    Some(accounts) => end_refused(&accounts, &used).await,
+                    None => RefusedEnd::Store(StoreError::Unavailable),
+                }),
+                error: None,
+            },
+            Work::EndAccounts(conversation) => {
+                if let Some(accounts) = self.account_context(&effects)
+                    // If the store fails, it is tried again.
+                    && let Ok(again) = conversation.end_what_is_over(&accounts).await
+                {
+                    self.ends.looked_at(&conversation, again);
+                }
+                Finished {
+                    worked: Worked::Done,
+                    error: None,
+                }
+            }
+            Work::Revoke(pending) => {
+                if let Some(accounts) = self.account_context(&effects) {
+                    pending.run(&accounts).await;
+                }
+                Finished {
+                    worked: Worked::Done,
+                    error: None,
+                }
+            }
             Work::Refresh(pending) => Finished {
                 worked: Worked::Refreshed(match self.account_context(&effects) {
                     Some(accounts) => refresh(accounts, *pending).await,

@@ -70,6 +70,7 @@ pub mod reasons;
 pub mod refusal;
 mod request;
 pub mod response;
+mod running;
 pub mod step;
 pub mod transaction;
 

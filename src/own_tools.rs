@@ -3,6 +3,7 @@
 
 mod definition;
 mod sentences;
+mod switch;
 
 use std::fmt::Write;
 use std::time::{Duration, UNIX_EPOCH};
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 pub use self::definition::{definition, set};
-use crate::accounts::vault::{AccountPlace, LinkedAccount, NoAccountPlace};
+use crate::accounts::vault::{AccountPlace, CallOrigin, LinkedAccount, NoAccountPlace};
 use crate::accounts::{AccountContext, disconnect, find_account};
 use crate::authorize::{Principal, Target, known_roles, may_see, operations};
 use base::store::StoreError;
@@ -32,8 +33,8 @@ pub struct OwnToolCaller<'a> {
     pub caller: Principal<'a>,
     /// The name of the view. Empty without a view.
     pub view: &'a str,
-    /// The test user that the caller acts as.
-    pub test_user: Option<&'a TestUser>,
+    /// The test user that the caller acts as, with its name.
+    pub test_user: Option<(&'a str, &'a TestUser)>,
     /// How the caller is identified, as in the log.
     pub identified_by: Option<&'a str>,
     /// The names of the user's roles.
@@ -42,8 +43,8 @@ pub struct OwnToolCaller<'a> {
     pub view_roles: &'a [String],
     /// The caller's token, if there is one.
     pub token: Option<&'a VerifiedToken>,
-    /// The server's own session id.
-    pub session: Option<&'a str>,
+    /// What the call says about its conversation.
+    pub origin: CallOrigin<'a>,
 }
 
 /// The answer to a call.
@@ -101,6 +102,15 @@ pub async fn answer(
             let text = sentences::connections(&connections, now);
             Ok(complete(&json!({"connections": connections}), text))
         }
+        OwnTool::Switch => match policy.connection(&named) {
+            Some(connection)
+                if connection.is_connected_by_users()
+                    && !caller.tools_of(policy, connection).is_empty() =>
+            {
+                switch::answer(policy, accounts, caller, connection).await
+            }
+            _ => Ok(failed(NO_CONNECTION)),
+        },
         OwnTool::Disconnect => {
             let Some(connection) = policy.connection(&named) else {
                 return Ok(failed(NO_CONNECTION));
@@ -218,9 +228,13 @@ impl OwnToolCaller<'_> {
         if account.is_none() && tools.is_empty() {
             return Ok(None);
         }
-        let granted = account
-            .as_ref()
-            .and_then(|account| account.scope.as_deref());
+        let missing = match (
+            connection.oauth(),
+            account.as_ref().and_then(LinkedAccount::tokens),
+        ) {
+            (Some(oauth), Some(tokens)) => missing_scopes(&oauth.scopes, tokens.scope.as_deref()),
+            _ => Vec::new(),
+        };
         let date = |of: fn(&LinkedAccount) -> UnixTime| account.as_ref().map(|it| date(of(it)));
         Ok(Some(ShownConnection {
             name: &connection.name,
@@ -229,7 +243,7 @@ impl OwnToolCaller<'_> {
             tools,
             since: date(|account| account.linked_at),
             until: date(|account| account.ends),
-            missing_scopes: missing_scopes(&connection.scopes, granted),
+            missing_scopes: missing,
             ends: account.as_ref().map(|account| account.ends),
             account: account.and_then(|account| account.name),
         }))
@@ -241,7 +255,7 @@ impl OwnToolCaller<'_> {
         connection: &Connection,
     ) -> Result<AccountPlace, NoAccountPlace> {
         let token = self.token.ok_or(NoAccountPlace::NoConversation)?;
-        AccountPlace::of_caller(policy, token, self.test_user, self.session, connection)
+        AccountPlace::of_caller(policy, token, self.test_user, self.origin, connection)
     }
 
     /// The caller's tools that need a connection: names or patterns, as the policy writes them.
@@ -273,8 +287,10 @@ fn read_arguments(tool: OwnTool, arguments: &[u8]) -> Result<String, &'static st
     let arguments = arguments.as_object().ok_or("Expected an object.")?;
     let connection = arguments.get("connection").and_then(Value::as_str);
     match (tool, connection, arguments.len()) {
-        (OwnTool::Disconnect, Some(connection), 1) => Ok(connection.to_owned()),
-        (OwnTool::Disconnect, ..) => Err("Expected one argument, `connection`: a text."),
+        (OwnTool::Disconnect | OwnTool::Switch, Some(connection), 1) => Ok(connection.to_owned()),
+        (OwnTool::Disconnect | OwnTool::Switch, ..) => {
+            Err("Expected one argument, `connection`: a text.")
+        }
         (_, _, 0) => Ok(String::new()),
         _ => Err("Expected no arguments."),
     }

@@ -12,6 +12,7 @@ mod content;
 mod find_client;
 mod html;
 mod logout;
+mod overview;
 mod page_refusal;
 mod page_request;
 mod sealed;
@@ -110,13 +111,15 @@ async fn respond(
     forget_signed_out_user(context, &mut request).await?;
     match &request.page {
         Page::Client => find_client::document(context),
-        Page::Connect => connect::show(context, &request),
+        Page::Connect => connect::show(context, &request).await,
         Page::Go => connect::go(context, &request).await,
         Page::Callback(connection) => connect::came_back(context, &request, connection).await,
         Page::Confirm => confirm::show(context, &request).await,
         Page::Answer => confirm::answer(context, &request).await,
         Page::Approvals => approvals::show(context, &request).await,
         Page::Decide => approvals::answer(context, &request),
+        Page::Overview => overview::show(context, &request).await,
+        Page::ActOnAccount => overview::act(context, &request).await,
         Page::SignIn => {
             let link = context.link(&request)?;
             sign_in::begin(context, &request, link, Some(Prompt::Login))
@@ -137,10 +140,15 @@ async fn forget_signed_out_user(
             let authorization = context.authorization_request(request, Purpose::Connecting);
             authorization.map(|authorization| authorization.link)
         }
-        Page::Approvals | Page::Decide => Err(PageRefusal::Link),
+        Page::Approvals | Page::Decide | Page::Overview | Page::ActOnAccount => {
+            Err(PageRefusal::Link)
+        }
         _ => return Ok(()),
     };
-    let has_link = !matches!(request.page, Page::Approvals | Page::Decide);
+    let has_link = matches!(
+        request.page,
+        Page::Connect | Page::Go | Page::Confirm | Page::Answer | Page::Callback(_)
+    );
     let Some((_, browser)) = context
         .browser_user(request)
         .filter(|_| link.is_ok() || !has_link)

@@ -99,8 +99,16 @@ pub enum Refusal {
     NotLocal,
     /// The user has not linked the account that the tool needs.
     NotConnected(String, Box<Elicitation>),
+    /// No credential of this connection is for the caller.
+    NoAssignedCredential(String),
     /// The account's token has ended, and could not be refreshed.
     NotRefreshed,
+    /// The server no longer accepts the token of the user's account.
+    NotAccepted(String, Box<Elicitation>),
+    /// The server refused the token of an account that was linked again after it had refused the one before.
+    RefusedAgain(String, Box<Elicitation>),
+    /// The server refused the token of an account that was refreshed or linked again during the call.
+    AccountReplaced,
     /// The token lacks the claim that names the conversation.
     NoConversation,
     /// The result names another owner than the caller, or no owner.
@@ -269,11 +277,15 @@ impl Refusal {
             Self::NoConversation => Reason::ConversationClaimMissing,
             Self::NoSealKey => Reason::NoSealKey,
             Self::NoToken => Reason::NoToken,
+            Self::NoAssignedCredential(_) => Reason::NoCredentialForCaller,
+            Self::AccountReplaced => Reason::AccountReplaced,
+            Self::NotAccepted(..) => Reason::AccountNotAccepted,
             Self::NotConnected(..) => Reason::AccountNotConnected,
             Self::NotFound => Reason::NotFound,
             Self::NotLocal => Reason::NotLocal,
             Self::NotOwned => Reason::ResultNotOwned,
             Self::NotRefreshed => Reason::AccountNotRefreshed,
+            Self::RefusedAgain(..) => Reason::AccountRefusedAgain,
             Self::Origin => Reason::OriginNotAllowed,
             Self::Outside(refusal) => refusal.reason(),
             Self::Page(refusal) => refusal.reason(),
@@ -407,7 +419,10 @@ impl Refusal {
             }
             Self::Message(reason) => error(reason),
             Self::MissingParameter(name) => vec![("parameter", (*name).to_owned())],
-            Self::NotConnected(name, _) => vec![("connection", name.clone())],
+            Self::NoAssignedCredential(name)
+            | Self::NotAccepted(name, _)
+            | Self::NotConnected(name, _)
+            | Self::RefusedAgain(name, _) => vec![("connection", name.clone())],
             Self::Outside(refusal) => refusal.values(),
             Self::Page(refusal) => vec![("error", refusal.detail())],
             Self::Store(reason) => error(reason),
@@ -445,6 +460,7 @@ impl Refusal {
             | Self::NotFound
             | Self::NotLocal
             | Self::NotOwned
+            | Self::AccountReplaced
             | Self::NotRefreshed
             | Self::Origin
             | Self::PinBroken(_)

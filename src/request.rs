@@ -18,17 +18,20 @@ mod identify;
 mod judge;
 mod lookup;
 mod mirrored_headers;
-mod needs;
+pub(crate) mod needs;
 mod opened_ids;
 mod outside_decision;
 pub(crate) mod own_tool_call;
 mod page;
+mod question;
+pub(crate) mod refused_account;
 mod running;
 mod understand;
 
 use std::cell::{RefCell, RefMut};
 use std::rc::Rc;
 
+use self::needs::SentAccount;
 use crate::audit::Record;
 use crate::authorize::{Denial, Target};
 use crate::cors;
@@ -62,6 +65,8 @@ pub(crate) struct Journal {
     pub(crate) record: Record,
     /// The evidence for the caller, when it is identified.
     pub(crate) caller: Vec<Evidence>,
+    /// The account that the call is sent with.
+    pub(crate) account: Option<Box<SentAccount>>,
     /// The JSON-RPC id, when the message is read.
     pub(crate) id: Option<Vec<u8>>,
     /// Whether the message asks for a task in place of a result.
@@ -84,6 +89,7 @@ impl Journal {
         Self {
             record,
             caller: Vec::new(),
+            account: None,
             id: None,
             asks_task: false,
             era: Era::Legacy,
@@ -136,6 +142,15 @@ impl Journal {
             is_call: self.record.method.as_deref() == Some("tools/call") && !self.asks_task,
         };
         self.reply(policy, refusal::refuse(policy, refusal, asked))
+    }
+
+    /// Ends a request that was passed on, with a refusal in place of the server's answer.
+    pub(crate) fn refuse_answer(&mut self, policy: &Policy, refusal: &Refusal) -> End {
+        let before = std::mem::take(&mut self.record.decision.evidence);
+        let caller = std::mem::replace(&mut self.caller, before);
+        let end = self.refuse_in(policy.mode, policy, refusal, None);
+        self.caller = caller;
+        end
     }
 
     /// Notes a refusal. Its evidence follows the evidence for the caller.

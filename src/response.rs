@@ -7,6 +7,7 @@ pub(crate) mod error_texts;
 mod events;
 pub(crate) mod inspect;
 pub(crate) mod instructions;
+pub(crate) mod known_lists;
 pub(crate) mod lists;
 pub(crate) mod outside_lists;
 pub mod pins;
@@ -25,6 +26,7 @@ mod unreadable_items;
 use std::rc::Rc;
 
 use self::inspect::{Inspect, ResultOf};
+use self::known_lists::KnownLists;
 use self::outside_lists::ListDecisions;
 use self::pins::SeenTools;
 use self::request_ids::RenamedId;
@@ -69,6 +71,8 @@ pub(crate) struct Answering {
     pub(crate) seen: SeenTools,
     /// How the server spells arguments.
     pub(crate) spellings: Spellings,
+    /// The lists that were filtered before.
+    pub(crate) known_lists: KnownLists,
     /// Writes to the proxy's memory.
     pub(crate) notes: Notes,
     /// The key of hashes.

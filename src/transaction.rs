@@ -8,21 +8,25 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use crate::accounts::refused::RefusedEnd;
 use crate::audit::Record;
 use crate::cors;
 use crate::decision::Verdict;
 use crate::decision_point::Decided;
-use crate::effect::{Effect, Effects, Outcome, Progress, Task};
+use crate::effect::{Effect, Effects, Outcome, Progress, Task, Work, Worked};
 use crate::engine::Engine;
 use crate::held::HeldShare;
 use crate::reasons::{Approval, Reason};
 use crate::refusal::{self, Refusal};
 use crate::request::arrived::Arrived;
+use crate::request::needs::SentAccount;
 pub use crate::request::peer::Peer;
 use crate::request::release::Passed;
 use crate::request::{Journal, Request, forward};
 use crate::response::outside_lists::ListQuestions;
 use crate::step::{End, Forward, Step};
+use base::http::Reply;
+use base::store::StoreError;
 use base::time::UnixTime;
 use mcp::headers::{HeaderEdit, Headers};
 use policy::{Mode, Streams};
@@ -64,6 +68,8 @@ pub struct Transaction {
     phase: Phase,
     /// Asks a decision point about the lists of the answer.
     listing: Option<ListingTask>,
+    /// The account that the server refused, until it has ended.
+    refused: Option<Box<SentAccount>>,
 }
 
 /// The phase of a transaction.
@@ -108,6 +114,7 @@ impl Transaction {
             journal: Rc::new(RefCell::new(journal)),
             phase: Phase::Expected,
             listing: None,
+            refused: None,
         }
     }
 
@@ -261,6 +268,50 @@ impl Transaction {
         }
     }
 
+    /// The effect to wait for in place of [`Self::response_headers`], if the server refuses the account of the call:
+    /// it answers 401.
+    pub fn account_refused(&mut self, headers: &Headers) -> Option<Effect> {
+        let journal = &mut *self.journal.borrow_mut();
+        let sent = journal.account.take()?;
+        let is_refused = headers.one(":status") == Ok(Some("401"));
+        if !is_refused || !matches!(self.phase, Phase::Passed(_)) {
+            return None;
+        }
+        let work = Work::EndRefused(Box::new(sent.used.clone()));
+        self.refused = Some(sent);
+        Some(Effect::Work(work))
+    }
+
+    /// The account stays although the server refused it: the host cannot wait.
+    pub fn keep_account(&mut self) {
+        self.refused = None;
+    }
+
+    /// Whether the answer waits for the end of an account that the server refused. Nothing of it is passed on.
+    pub fn waits_for_account(&self) -> bool {
+        self.refused.is_some()
+    }
+
+    /// The reply in place of the server's answer, when the account that it refused has ended: the user is asked
+    /// again. `None`: it does not wait for that.
+    pub fn account_ended(&mut self, outcome: &Outcome, now: UnixTime) -> Option<Reply> {
+        let sent = self.refused.take()?;
+        let end = match outcome {
+            Outcome::Work(Worked::RefusedEnd(end)) => *end,
+            _ => RefusedEnd::Store(StoreError::Unavailable),
+        };
+        let Phase::Passed(passed) = std::mem::replace(&mut self.phase, Phase::Over) else {
+            return None;
+        };
+        self.held.hold(0);
+        let journal = &mut *self.journal.borrow_mut();
+        let refusal = passed.answering.account_refusal(journal, (&sent, end), now);
+        match journal.refuse_answer(&self.engine.policy, &refusal) {
+            End::Reply(reply) => Some(reply),
+            End::Forward(_) => None,
+        }
+    }
+
     /// The headers of an answer that the proxy makes in place of the server. Clients get a JSON-RPC error in
     /// place of its text. `details` is the proxy's reason.
     pub fn proxy_answers(&mut self, headers: &Headers, details: &[u8], is_ended: bool) -> Step {
@@ -389,9 +440,9 @@ impl Transaction {
         None
     }
 
-    /// Whether the answer waits for a decision about its lists.
+    /// Whether the answer waits: for a decision about its lists, or for the end of an account.
     pub fn response_waits(&self) -> bool {
-        self.listing.is_some()
+        self.listing.is_some() || self.waits_for_account()
     }
 
     /// Whether the answer's body is inspected.
@@ -411,10 +462,6 @@ impl Transaction {
     /// The record of the transaction at its end. `status` is the status that the client received, 0 for
     /// none. `None`: the request never arrived.
     pub fn finish(self, status: u16, ending: Ending, now: UnixTime) -> Option<Record> {
-        let running = match &self.phase {
-            Phase::Passed(passed) => passed.running.clone(),
-            _ => None,
-        };
         let failure = match (self.phase, ending) {
             // The proxy may refuse a request before its headers are complete.
             (Phase::Expected, _) if status == 0 => return None,
@@ -427,9 +474,6 @@ impl Transaction {
             (Phase::Passed(_), Ending::ByProxy) => Some(Refusal::UpstreamUnavailable),
             (Phase::Passed(_), Ending::CutOff) => Some(Refusal::UpstreamReset),
         };
-        if let Some(running) = running {
-            self.engine.notes.delete(running);
-        }
         let mut record = Rc::into_inner(self.journal)?.into_inner().record;
         // A refusal before the end stays. An answer of the proxy cannot be read.
         let is_refused = record.decision.verdict == Verdict::Blocked;

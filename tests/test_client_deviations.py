@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from .harness import tokens
 from .harness.answers import Answer, event_stream, json_answer, result
+from .harness.client import send
 from .harness.envoy_config import Listener
 from .harness.gateway import Exchange, Through
 from .harness.http import Received
 from .harness.keys import key
-from .harness.messages import LEGACY, MODERN, call, rpc
+from .harness.messages import LEGACY, MODERN, call, post, rpc
 from .harness.policy import CLAIMS, TOOLS, issuer, policy
 from .harness.variants import ERAS
 
@@ -103,6 +105,33 @@ def test_r4_running_requests_have_different_ids(through: Through) -> None:
         exchange = through(name).post(rpc("tools/list"), tokens.support())
         seen.add(exchange.forwarded().json["id"])
     assert len(seen) == 40
+
+
+def test_r4_a_request_is_cancelled_at_once_through_any_worker(through: Through) -> None:
+    gateway = through("strict")
+    gateway.upstream.take()
+    running = rpc("tools/call", {"name": "crm.assign_ticket", "arguments": {}}, 9)
+    cancel = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 9}}
+
+    def answered(request: Received) -> Answer:
+        return echo(running)(request).with_(delay=4) if "id" in request.json else Answer(202, sized=True)
+
+    gateway.upstream.answer = answered
+    with ThreadPoolExecutor(17) as pool:
+        call = pool.submit(send, gateway.port, post(running, tokens.support()))
+        gateway.upstream.wait_for(1)
+        # Each connection is served by one of two workers.
+        cancelled = pool.map(lambda _: send(gateway.port, post(cancel, tokens.support())), range(16))
+        assert {response.status for response in cancelled} == {202}
+        assert call.result().rpc()["id"] == 9
+    first, *others = gateway.upstream.take().requests
+    assert [request.json["params"]["requestId"] for request in others] == [first.json["id"]] * 16
+    gateway.lines(17)
+    # Now it has ended. The cancellation waits for nothing, and goes on as it is.
+    assert gateway.post(cancel, tokens.support()).forwarded().json == cancel
+    for other in (first.json["id"], "mcp-auth-filter:00:MQ"):
+        unknown = cancel | {"params": {"requestId": other}}
+        gateway.post(unknown, tokens.support()).refused(400, -32600, "blocked")
 
 
 def asked(through: Through, tool: str) -> Any:

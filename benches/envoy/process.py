@@ -56,6 +56,11 @@ class Envoy:
             self._process.kill()
             self._process.wait()
 
+    @property
+    def pid(self) -> int:
+        """The id of the process."""
+        return self._process.pid
+
     def log(self) -> str:
         """What Envoy logged."""
         return self._log.read_text(errors="replace")

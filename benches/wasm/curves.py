@@ -37,12 +37,19 @@ class Curve:
     measure: Callable[[int], Measured]
 
 
-def run(policy: Policy, body: bytes | None = None, answer: bytes = ladder.ANSWER) -> Measured:
-    """The cost of loading a policy, and of a request with a token that was seen before."""
+def run(
+    policy: Policy,
+    body: bytes | None = None,
+    answer: bytes = ladder.ANSWER,
+    events: list[bytes] | None = None,
+    before: bytes | None = None,
+) -> Measured:
+    """The cost of loading a policy, and of a request with a token that was seen before. `before`: what the server
+    answered before."""
     host = Host(MODULE, policy)
     bearer = ladder.token()
-    for _ in range(3):
-        costs = ladder.send(host, body or messages.call(SMALL), bearer, answer)
+    for each in (before or answer, before or answer, answer):
+        costs = ladder.send(host, body or messages.call(SMALL), bearer, each, events)
     return Measured(host.load, ladder.totals(costs)["instructions"], host.memory_size())
 
 
@@ -81,15 +88,27 @@ def arguments(count: int) -> bytes:
     return json.dumps(message, separators=(",", ":")).encode()
 
 
-def listed(count: int) -> Measured:
-    """A list of so many tools. The filter removes an argument from each schema."""
-    policy = ladder.policy("plain")
-    policy["roles"] = {messages.ROLE: {"tools": ["crm.*"], "deny": ["crm.tool_7*"]}}
-    text = {"type": "string", "description": "Text to search for"}
-    schema = {"type": "object", "properties": {"query": text, "user_id": text, "limit": {"type": "integer"}}}
-    tools = [{"name": f"crm.tool_{number}", "description": "Searches.", "inputSchema": schema} for number in range(count)]
-    request = b'{"jsonrpc":"2.0","id":42,"method":"tools/list","params":{}}'
-    return run(policy, request, answered({"tools": tools}))
+def listed(count: int, is_known: bool) -> Measured:
+    """A list of so many tools. The filter removes an argument from each schema. A worker knows it if the server
+    answered the same before."""
+    policy = ladder.policy("plain") | {"roles": {messages.ROLE: {"tools": ["crm.*"]}}}
+    before = ladder.tools(count, "Searches." if is_known else "Finds.")
+    return run(policy, ladder.LIST, ladder.tools(count), before=before)
+
+
+def events(count: int) -> Measured:
+    """A stream of so many events, each with a field that is hidden and its owner, and the result."""
+    data = {"organization_id": messages.claims()["org_id"], "subject": "Charged twice", "ssn": "123-45-6789"}
+    message = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": data}}
+    event = json.dumps(message, separators=(",", ":")).encode()
+    return run(ladder.policy("results"), events=[event] * count)
+
+
+def progress(count: int) -> Measured:
+    """A stream of so many notifications of progress, under no rule, and the result."""
+    message = {"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progressToken": "p-42", "progress": 5}}
+    event = json.dumps(message, separators=(",", ":")).encode()
+    return run(ladder.policy("plain"), events=[event] * count)
 
 
 def records(count: int) -> Measured:
@@ -97,12 +116,8 @@ def records(count: int) -> Measured:
     organization = messages.claims()["org_id"]
     record = {"organization_id": organization, "subject": "Charged twice", "ssn": "123-45-6789", "card": {"number": "4111"}}
     items = [record | {"id": f"T-{number}"} for number in range(count)]
-    return run(ladder.policy("results"), None, answered({"content": [], "structuredContent": {"items": items}}))
-
-
-def answered(result: Policy) -> bytes:
-    """An answer of the server, with a place for the id."""
-    return b'{"jsonrpc":"2.0","id":%s,"result":' + json.dumps(result, separators=(",", ":")).encode() + b"}"
+    answer = ladder.answered({"content": [], "structuredContent": {"items": items}})
+    return run(ladder.policy("results"), None, answer)
 
 
 def tokens(count: int) -> Measured:
@@ -135,7 +150,10 @@ CURVES = [
     Curve("roles", (5, 50, 500), lambda count: run(roles(count, count))),
     Curve("tools with a condition, in 200 roles", (5, 50, 500, 5000), lambda count: run(roles(200, count, {"when": "args.x < 5"}))),
     Curve("rules for results", (1, 10, 100, 1000), lambda count: run(result_rules(count))),
-    Curve("tools in a list", (10, 50, 200, 800), listed),
+    Curve("tools in a list, filtered anew", (10, 50, 200, 800), lambda count: listed(count, is_known=False)),
+    Curve("tools in a list that the worker knows", (10, 50, 200, 800), lambda count: listed(count, is_known=True)),
+    Curve("events of a stream, under no rule", (10, 100, 1000, 4000), progress),
+    Curve("events of a stream, with rules for results", (10, 100, 1000, 4000), events),
     Curve("records in a result", (10, 50, 200, 800), records),
     Curve("tokens remembered", (1, 100, 1000), tokens),
     Curve("requests that wait", (1, 100, 1000), streams),

@@ -1,5 +1,6 @@
 """What one request costs in the module, callback by callback."""
 
+import json
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ RECORD = (
     b'"subject":"Invoice 100 was charged twice","status":"open"},"content":[{"type":"text","text":'
     b'"{\\"id\\":\\"T-100\\",\\"organization_id\\":\\"acme\\"}"}]}}'
 )
+LIST = b'{"jsonrpc":"2.0","id":42,"method":"tools/list","params":{}}'
 _KEY = RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256", "kid": "k1"}, auto_kid=False)
 
 
@@ -43,6 +45,8 @@ class Request:
     size: int
     policy: str = "plain"
     claims_user: bool = False
+    # What the caller may use. Without it the request is a call.
+    lists: str | None = None
 
 
 REQUESTS = [
@@ -51,6 +55,7 @@ REQUESTS = [
     Request("a call of 524 B, rules for results", 524, policy="results"),
     Request("a call of 524 B, a condition", 524, policy="condition"),
     Request("a call of 64 KiB", 64 * 1024),
+    Request("a list of 200 tools that the worker filtered before", 200, lists="crm.*"),
     Request("a call of 524 B, the owner of its record looked up", 524, policy="lookup"),
     Request("a call of 64 KiB, a condition", 64 * 1024, policy="condition"),
     Request("a call of 64 KiB, a condition on every ticket", 64 * 1024, policy="each"),
@@ -103,11 +108,14 @@ def measure(module: Path) -> Iterator[tuple[str, dict[str, Cost]]]:
         host = Host(module, policy(kind))
         bearer = token()
         for request in (each for each in REQUESTS if each.policy == kind):
-            body = messages.call(request.size, claims_user=request.claims_user)
+            body, answer = messages.call(request.size, claims_user=request.claims_user), ANSWER
+            if request.lists is not None:
+                host = Host(module, policy(kind) | {"roles": {messages.ROLE: {"tools": [request.lists]}}})
+                body, answer = LIST, tools(request.size)
             # The first request verifies the token, and the second one remembers its digest.
             for _ in range(2):
-                send(host, body, bearer)
-            yield request.name, send(host, body, bearer)
+                send(host, body, bearer, answer)
+            yield request.name, send(host, body, bearer, answer)
 
 
 def totals(costs: dict[str, Cost]) -> dict[str, int]:
@@ -137,12 +145,41 @@ def begin(host: Host, body: bytes, bearer: str) -> tuple[int, dict[str, Cost]]:
     return stream, costs
 
 
-def send(host: Host, body: bytes, bearer: str, answer: bytes = ANSWER) -> dict[str, Cost]:
-    """Sends one request through the module: the cost of each callback."""
+def tools(count: int, description: str = "Searches.") -> bytes:
+    """A list of tools. The filter removes an argument from each schema, and some tools."""
+    text = {"type": "string", "description": "Text to search for"}
+    properties = {"query": text, "user_id": text, "limit": {"type": "integer"}}
+    schema = {"type": "object", "properties": properties}
+    listed = [
+        {"name": f"{'hr' if number % 10 == 7 else 'crm'}.tool_{number}", "description": description, "inputSchema": schema}
+        for number in range(count)
+    ]
+    return answered({"tools": listed})
+
+
+def answered(result: dict[str, Any]) -> bytes:
+    """An answer of the server, with a place for the id."""
+    return b'{"jsonrpc":"2.0","id":%s,"result":' + json.dumps(result, separators=(",", ":")).encode() + b"}"
+
+
+def send(
+    host: Host,
+    body: bytes,
+    bearer: str,
+    answer: bytes = ANSWER,
+    events: list[bytes] | None = None,
+) -> dict[str, Cost]:
+    """Sends one request through the module: the cost of each callback. `events`: the answer is a stream, with these
+    messages before the last one. Each arrives alone."""
     stream, costs = begin(host, body, bearer)
 
     def call(name: str, *arguments: int) -> Any:
-        returned, costs[name.removeprefix("proxy_on_")] = host.callback(name, *arguments)
+        returned, cost = host.callback(name, *arguments)
+        name = name.removeprefix("proxy_on_")
+        before = costs.get(name, Cost(0))
+        costs[name] = Cost(
+            before.instructions + cost.instructions, before.host_calls + cost.host_calls
+        )
         return returned
 
     host.buffers[REQUEST_BODY] = body
@@ -156,15 +193,19 @@ def send(host: Host, body: bytes, bearer: str, answer: bytes = ANSWER) -> dict[s
         passed = 0
     if passed != 0 or host.replied is not None:
         raise AssertionError(f"the request did not pass: {host.replied}, {host.logs}")
+    media = b"application/json" if events is None else b"text/event-stream"
     host.maps[RESPONSE_HEADERS] = [
         (b":status", b"200"),
-        (b"content-type", b"application/json"),
+        (b"content-type", media),
         (b"server", b"envoy"),
         (b"date", b"Sun, 29 Nov 2026 10:00:00 GMT"),
     ]
-    host.buffers[RESPONSE_BODY] = answer % id_of(host.buffers[REQUEST_BODY])
+    last = answer % id_of(host.buffers[REQUEST_BODY])
+    parts = [last] if events is None else [b"data: %s\n\n" % event for event in [*events, last]]
     call("proxy_on_response_headers", stream, len(host.maps[RESPONSE_HEADERS]), 0)
-    call("proxy_on_response_body", stream, len(host.buffers[RESPONSE_BODY]), 1)
+    for number, part in enumerate(parts, 1):
+        host.buffers[RESPONSE_BODY] = part
+        call("proxy_on_response_body", stream, len(part), int(number == len(parts)))
     call("proxy_on_done", stream)
     call("proxy_on_log", stream)
     call("proxy_on_delete", stream)

@@ -39,7 +39,9 @@ impl Clients {
         let connections = connections.map(|connection| {
             (
                 format!("connections.{}", connection.name),
-                connection.server.auth(),
+                connection
+                    .oauth()
+                    .map_or(&ClientAuth::Public, |oauth| oauth.server.auth()),
             )
         });
         let named = sign_ins.chain(connections);

@@ -2,11 +2,13 @@
 //! offers revocation. The record stays deleted if the revocation fails.
 
 use super::AccountContext;
-use super::conversation::ConversationPlace;
 use super::vault::{AccountPlace, LinkedAccount};
 use base::http::HttpRequest;
-use base::store::StoreError;
+use base::store::{StoreError, Stored};
 use oauth::client::{RevokedToken, revocation_request};
+
+/// The maximum number of tries to take an account while other requests change it.
+const MAX_TRIES: u8 = 8;
 
 /// An account that was ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,6 +28,28 @@ pub enum Revocation {
     Failed,
     /// The authorization server has no revocation endpoint.
     NotOffered,
+    /// The token is revoked after the request.
+    Later,
+}
+
+/// When the token of an account that ended is revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Revoke {
+    /// Now: the result is told.
+    Now,
+    /// At a tick of the worker: no request waits for it.
+    Later,
+}
+
+/// The attempt to take an account out of the store.
+#[derive(Debug)]
+pub(super) enum Taken {
+    /// It is taken: no other request or replica gets it.
+    Account(Box<LinkedAccount>),
+    /// Another account is there, which stays.
+    Other(Box<LinkedAccount>),
+    /// None is there.
+    Nothing,
 }
 
 impl Revocation {
@@ -35,23 +59,9 @@ impl Revocation {
             Self::Confirmed => "confirmed",
             Self::Failed => "failed",
             Self::NotOffered => "not_offered",
+            Self::Later => "later",
         }
     }
-}
-
-/// Ends the account at a place, and the authorization requests that may link another one. `None`: there was
-/// no account.
-///
-/// # Errors
-///
-/// The store is not available; the record may still be there.
-pub async fn disconnect(
-    context: &AccountContext,
-    place: &AccountPlace,
-) -> Result<Option<EndedAccount>, StoreError> {
-    let conversation = ConversationPlace::of(place);
-    conversation.forget(context, place).await?;
-    end(context, place).await
 }
 
 /// Ends the account at a place. `None`: there was no account.
@@ -62,19 +72,62 @@ pub async fn disconnect(
 pub(super) async fn end(
     context: &AccountContext,
     place: &AccountPlace,
+    how: Revoke,
 ) -> Result<Option<EndedAccount>, StoreError> {
-    let Some(found) = context.effects.get(place.key()).await? else {
+    end_if(context, place, how, |_| true).await
+}
+
+/// Ends the account at a place if it is one of these. `None`: there was none.
+///
+/// # Errors
+///
+/// The store is not available; the record may still be there.
+pub(super) async fn end_if(
+    context: &AccountContext,
+    place: &AccountPlace,
+    how: Revoke,
+    is_meant: impl Fn(&LinkedAccount) -> bool,
+) -> Result<Option<EndedAccount>, StoreError> {
+    let Taken::Account(account) = take(context, place, is_meant).await? else {
         return Ok(None);
     };
-    let account = place.open(&context.sealer, &found, context.now());
-    // A record that cannot be opened is deleted too.
-    context.effects.store(place.delete()).await?;
-    let Some(account) = account else {
-        return Ok(None);
+    let name = account.name.clone();
+    let revocation = match how {
+        Revoke::Now => revoke(context, place, &account).await,
+        Revoke::Later => {
+            context.ends.revoke_later(place.clone(), *account);
+            Revocation::Later
+        }
     };
-    let revocation = revoke(context, place, &account).await;
-    let name = account.name;
     Ok(Some(EndedAccount { name, revocation }))
+}
+
+/// Takes an account out of the store, if it is one of these. Of all requests and replicas that try, one gets it.
+pub(super) async fn take(
+    context: &AccountContext,
+    place: &AccountPlace,
+    is_meant: impl Fn(&LinkedAccount) -> bool,
+) -> Result<Taken, StoreError> {
+    for _ in 0..MAX_TRIES {
+        let Some(value) = context.effects.get(place.key()).await? else {
+            return Ok(Taken::Nothing);
+        };
+        let Some(account) = place.read(&context.sealer, &value) else {
+            // A record that cannot be opened is deleted too.
+            context.effects.store(place.delete()).await?;
+            return Ok(Taken::Nothing);
+        };
+        if !is_meant(&account) {
+            return Ok(Taken::Other(Box::new(account)));
+        }
+        let take = place.take(&context.sealer, &account, &value);
+        match context.effects.store(take).await? {
+            Stored::Created(true) => return Ok(Taken::Account(Box::new(account))),
+            Stored::Created(false) => {}
+            Stored::Done | Stored::Value(_) => return Err(StoreError::Unavailable),
+        }
+    }
+    Err(StoreError::Unavailable)
 }
 
 /// Revokes the token of an account that is not in the store.
@@ -99,10 +152,14 @@ fn revocation(
     account: &LinkedAccount,
 ) -> Option<HttpRequest> {
     let connection = context.policy.connection(&place.connection)?;
-    let client = connection.server.client(account.discovered.as_ref())?;
-    let token = match &account.refresh_token {
+    let tokens = account.tokens()?;
+    let client = connection
+        .oauth()?
+        .server
+        .client(tokens.discovered.as_ref())?;
+    let token = match &tokens.refresh_token {
         Some(token) => RevokedToken::Refresh(token),
-        None => RevokedToken::Access(&account.access_token),
+        None => RevokedToken::Access(&tokens.access_token),
     };
     let credentials = context.clients.credentials(&client.token, context.now());
     revocation_request(&client, credentials.as_ref(), token)

@@ -2,8 +2,9 @@
 //! (RFC 9700 section 4.14.2). So a refresh runs to its end, even if the request that began it has ended.
 
 use super::AccountContext;
-use super::end::revoke;
-use super::vault::{AccountPlace, LinkedAccount};
+use super::conversation::ConversationPlace;
+use super::end::{Taken, revoke, take};
+use super::vault::{AccountPlace, AccountTokens, LinkedAccount};
 use base::http::HttpRequest;
 use base::store::{StoreError, Stored};
 use oauth::client::{TokenAnswerError, TokenGrant, read_tokens, token_request};
@@ -39,10 +40,14 @@ pub async fn refresh(context: AccountContext, refresh: PendingRefresh) -> Refres
     let response = context.effects.call(request).await;
     let renewed = match read_tokens(response.as_ref(), context.now()) {
         Ok(tokens) => account.refreshed(tokens),
-        Err(TokenAnswerError::TokenGrant) => return Refreshed::Ended,
+        Err(TokenAnswerError::TokenGrant) => return end_refused(&context, &place, account).await,
         // The user can link the account again, with a client that the server knows.
-        Err(TokenAnswerError::UnknownClient) if account.has_found_client() => {
-            return Refreshed::Ended;
+        Err(TokenAnswerError::UnknownClient)
+            if account
+                .tokens()
+                .is_some_and(AccountTokens::has_found_client) =>
+        {
+            return end_refused(&context, &place, account).await;
         }
         Err(_) => return Refreshed::AsBefore(Box::new(account)),
     };
@@ -57,18 +62,42 @@ pub async fn refresh(context: AccountContext, refresh: PendingRefresh) -> Refres
     }
 }
 
+/// Ends an account whose refresh token is not accepted any more. Otherwise it would be shown as linked until its
+/// lifetime ends.
+async fn end_refused(
+    context: &AccountContext,
+    place: &AccountPlace,
+    refused: LinkedAccount,
+) -> Refreshed {
+    let refresh_token = |account: &LinkedAccount| account.tokens()?.refresh_token.clone();
+    let is_refused = |found: &LinkedAccount| refresh_token(found) == refresh_token(&refused);
+    match take(context, place, is_refused).await {
+        Ok(Taken::Account(account)) => {
+            let conversation = ConversationPlace::of(place);
+            // If this fails, the conversation names an account that is not there.
+            let _ = conversation.forget_account(context, place, &account).await;
+            Refreshed::Ended
+        }
+        // Another replica refreshed it, or the user linked it again.
+        Ok(Taken::Other(account)) => Refreshed::Renewed(account),
+        Ok(Taken::Nothing) => Refreshed::Ended,
+        Err(error) => Refreshed::Store(error),
+    }
+}
+
 /// The token request. `None`: the account has no refresh token, or the policy no client for it.
 fn request(
     context: &AccountContext,
     place: &AccountPlace,
     account: &LinkedAccount,
 ) -> Option<HttpRequest> {
-    let connection = context.policy.connection(&place.connection)?;
+    let connection = context.policy.connection(&place.connection)?.oauth()?;
+    let tokens = account.tokens()?;
     let grant = TokenGrant::Refresh {
-        refresh_token: account.refresh_token.as_ref()?,
+        refresh_token: tokens.refresh_token.as_ref()?,
         resource: connection.resource.as_deref(),
     };
-    let client = connection.server.client(account.discovered.as_ref())?;
+    let client = connection.server.client(tokens.discovered.as_ref())?;
     let credentials = context.clients.credentials(&client.token, context.now());
     Some(token_request(&client.token, credentials.as_ref(), grant))
 }

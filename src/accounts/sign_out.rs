@@ -20,7 +20,7 @@ pub fn marks(policy: &Policy, issuer: &str, user: &str, conversation: &Conversat
         return Vec::new();
     }
     let mut marks = vec![mark(policy, issuer, "sub", user)];
-    if let (true, ConversationId::Claim(session)) = (is_by_session(policy), conversation) {
+    if let (true, Some(session)) = (is_by_session(policy), conversation.claim()) {
         marks.push(mark(policy, issuer, "sid", session));
     }
     marks
@@ -38,7 +38,7 @@ pub(crate) fn mark(policy: &Policy, issuer: &str, claim: &str, value: &str) -> K
 /// Whether a conversation is a session of the issuer.
 pub(crate) fn is_by_session(policy: &Policy) -> bool {
     let sid = ClaimPath::claim("sid");
-    matches!(&policy.conversation, policy::Conversation::Claim(claim) if *claim == sid)
+    matches!(&policy.vault.conversation, policy::Conversation::Claim(claim) if *claim == sid)
 }
 
 /// Whether a user signed out at the issuer at or after `since`.

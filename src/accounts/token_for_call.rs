@@ -5,6 +5,10 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::AccountContext;
+use super::conversation::ConversationPlace;
+use super::end::{Revoke, end_if};
+use super::ends::ClientConversation;
+use super::of_user::{UserPlace, noted_every};
 use super::refresh::{PendingRefresh, Refreshed};
 use super::sign_out::has_signed_out;
 use super::vault::{AccountPlace, LinkedAccount, Usable};
@@ -44,7 +48,7 @@ pub async fn token_for_call(
 ) -> Result<LinkedAccount, NoAccountToken> {
     let mut waits = 0_u8;
     loop {
-        let account = find_account(context, place)
+        let account = find_for_use(context, place)
             .await?
             .ok_or(NoAccountToken::NotLinked)?;
         match account.usable(max_age, context.now()) {
@@ -54,7 +58,8 @@ pub async fn token_for_call(
         }
         // Only the first request refreshes a token: a second use of the refresh token would revoke all
         // tokens of the account at many authorization servers (RFC 9700 section 4.14.2).
-        let token = account.access_token.reveal();
+        let token = account.tokens().map(|tokens| tokens.access_token.reveal());
+        let token = token.unwrap_or_default();
         let first = StoreRecord {
             key: Key::of(
                 RecordKind::Refresh,
@@ -85,25 +90,105 @@ pub async fn token_for_call(
     }
 }
 
-/// The linked account at a place, unless its user signed out since it was linked.
+/// The linked account at a place, unless it is over.
 pub(crate) async fn find_account(
     context: &AccountContext,
     place: &AccountPlace,
 ) -> Result<Option<LinkedAccount>, StoreError> {
-    let found = context.effects.get(place.key()).await?;
-    let Some(account) = found.and_then(|found| place.open(&context.sealer, &found, context.now()))
-    else {
+    let Some(account) = find_linked(context, place).await? else {
+        return Ok(None);
+    };
+    let Some(idle) = context.policy.vault.idle(place.conversation.has_name()) else {
+        return Ok(Some(account));
+    };
+    let user = UserPlace::of(place);
+    let used = user.last_use(context, &place.conversation, &place.client);
+    let used = used.await?.unwrap_or(account.linked_at);
+    if context.now() < used.saturating_add(idle) {
+        return Ok(Some(account));
+    }
+    end_idle(context, place, &account).await?;
+    Ok(None)
+}
+
+/// The same for a call that uses the account: its conversation is not idle.
+async fn find_for_use(
+    context: &AccountContext,
+    place: &AccountPlace,
+) -> Result<Option<LinkedAccount>, StoreError> {
+    let Some(account) = find_linked(context, place).await? else {
+        return Ok(None);
+    };
+    ConversationPlace::watch(context, place, account.last_use());
+    let Some(idle) = context.policy.vault.idle(place.conversation.has_name()) else {
+        return Ok(Some(account));
+    };
+    let conversation = ClientConversation::of(place);
+    let (now, often) = (context.now(), noted_every(idle));
+    if context.ends.has_noted_use(&conversation, often, now) {
+        return Ok(Some(account));
+    }
+    let user = UserPlace::of(place);
+    match user.note_use(context, place, &account, idle).await? {
+        Some(used) => {
+            context.ends.note_use(&conversation, used);
+            Ok(Some(account))
+        }
+        None => {
+            end_idle(context, place, &account).await?;
+            Ok(None)
+        }
+    }
+}
+
+/// Ends the conversation of an account, because it was idle for too long.
+async fn end_idle(
+    context: &AccountContext,
+    place: &AccountPlace,
+    idle: &LinkedAccount,
+) -> Result<(), StoreError> {
+    let conversation = ConversationPlace::of(place);
+    let client = Some(place.client.as_str());
+    conversation.end_of(context, client, Revoke::Later).await?;
+    // An account that its conversation does not list ends too.
+    let same = |found: &LinkedAccount| found.linked_at == idle.linked_at;
+    end_if(context, place, Revoke::Later, same).await.map(drop)
+}
+
+/// The linked account at a place, unless its lifetime is over or its user signed out since it was linked. Then it is
+/// ended, if that was not done before.
+async fn find_linked(
+    context: &AccountContext,
+    place: &AccountPlace,
+) -> Result<Option<LinkedAccount>, StoreError> {
+    let Some(found) = context.effects.get(place.key()).await? else {
+        return Ok(None);
+    };
+    let Some(account) = place.read(&context.sealer, &found) else {
         return Ok(None);
     };
     let user = (place.issuer.as_str(), place.user.as_str());
-    let is_over = has_signed_out(context, user, &place.conversation, account.linked_at).await?;
-    Ok((!is_over).then_some(account))
+    let since = account.linked_at;
+    let is_over = account.last_use() <= context.now()
+        || has_signed_out(context, user, &place.conversation, since).await?;
+    if !is_over {
+        return Ok(Some(account));
+    }
+    let same = |found: &LinkedAccount| found.linked_at == since;
+    let ended = end_if(context, place, Revoke::Later, same).await?;
+    if ended.is_some() {
+        let conversation = ConversationPlace::of(place);
+        conversation
+            .forget_account(context, place, &account)
+            .await?;
+    }
+    Ok(None)
 }
 
 /// The account, if its token has not ended.
 fn not_ended(account: LinkedAccount, now: UnixTime) -> Result<LinkedAccount, NoAccountToken> {
-    match account.token_expires {
-        Some(expires) if now >= expires => Err(NoAccountToken::NotRefreshed),
-        _ => Ok(account),
+    match account.has_ended(now) {
+        true => Err(NoAccountToken::NotRefreshed),
+        false => Ok(account),
     }
 }

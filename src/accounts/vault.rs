@@ -5,17 +5,27 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::AccountHeaders;
+use base::hex;
+use base::json::{Reader, outline};
 use base::seal::{Owner, Purpose, Sealer};
 use base::secret::Secret;
 use base::store::{Key, RecordKind, StoreOperation, StoreRecord};
 use base::time::UnixTime;
 use oauth::VerifiedToken;
 use oauth::client::{DiscoveredServer, Tokens};
-use policy::{ClientSharing, Connection, Policy, TestUser};
+use policy::{
+    ClientSharing, Connection, Conversation, OAuthConnection, Policy, SessionSharing, TestUser,
+    UnusableCredential, UsedCredential,
+};
 use thiserror::Error;
 
 /// A token is refreshed this long before its end, so that the call with it has time.
 const REFRESH_MARGIN: Duration = Duration::from_secs(30);
+/// A record stays in the store for this long after its end, so that a worker can take it and revoke its token.
+pub(super) const END_GRACE: Duration = Duration::from_secs(600);
+/// A value of `_meta` that is longer, in bytes, is replaced by its hash.
+const MAX_META_VALUE: usize = 64;
 
 /// The user, the connection and the conversation of an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +43,12 @@ pub struct AccountPlace {
     /// The client that uses the account. Empty if all clients of the user share it, or the token names no
     /// client.
     pub client: String,
+    /// The test user that the caller acts as. Empty without one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub test_user: String,
+    /// The id of an account that is kept but not current. Empty for the current one, which calls use.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub kept: String,
 }
 
 /// Why a caller has no account.
@@ -47,7 +63,7 @@ pub enum NoAccountPlace {
 }
 
 /// A conversation of a user.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ConversationId {
     /// All calls of a user are one conversation.
@@ -56,26 +72,57 @@ pub enum ConversationId {
     Session(String),
     /// The value of a claim of the caller's token.
     Claim(String),
+    /// A key of the call's `_meta`, and its value or the hash of it. The client chooses both.
+    Meta(String, String),
+    /// The part of a conversation that is in this session of the server.
+    InSession(Box<Self>, String),
 }
 
-/// A linked account: the tokens that its authorization server gave this filter.
+/// What a call says about its conversation, beside the caller's token.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CallOrigin<'a> {
+    /// The server's own session id.
+    pub session: Option<&'a str>,
+    /// The conversation that the call's `_meta` names.
+    pub meta: Option<&'a ConversationId>,
+}
+
+/// A linked account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkedAccount {
+    /// Its credential at the resource.
+    pub credential: AccountCredential,
+    /// The account's name at the resource.
+    pub name: Option<String>,
+    /// When the user linked it.
+    pub linked_at: UnixTime,
+    /// When the link ends. A refresh does not change it.
+    pub ends: UnixTime,
+}
+
+/// The credential of a linked account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccountCredential {
+    /// The tokens of an authorization server.
+    Tokens(AccountTokens),
+    /// A key that the user typed.
+    Key(Secret),
+    /// A user name and a password that the user typed.
+    Password(String, Secret),
+}
+
+/// The tokens that an authorization server gave this filter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountTokens {
     /// The access token for the resource.
     pub access_token: Secret,
     /// The refresh token, if the policy allows refreshes.
     pub refresh_token: Option<Secret>,
     /// When the access token ends. `None`: the authorization server did not say.
-    pub token_expires: Option<UnixTime>,
-    /// The account's name at the resource.
-    pub name: Option<String>,
+    pub expires: Option<UnixTime>,
     /// The token's scope, if it is not the requested one.
     pub scope: Option<String>,
-    /// When the user linked it.
-    pub linked_at: UnixTime,
-    /// When the link ends. A refresh does not change it.
-    pub ends: UnixTime,
-    /// Its authorization server, if the policy does not have the endpoints.
+    /// The authorization server, if the policy does not have the endpoints.
     pub discovered: Option<DiscoveredServer>,
 }
 
@@ -93,24 +140,85 @@ pub enum Usable {
 /// A linked account, as JSON that is then sealed.
 #[derive(Serialize, Deserialize)]
 struct WrittenAccount {
-    access_token: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refresh_token: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    token_expires: Option<UnixTime>,
+    #[serde(flatten)]
+    credential: WrittenCredential,
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scope: Option<String>,
     connected: UnixTime,
     ends: UnixTime,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    discovered: Option<DiscoveredServer>,
+    /// When the store drops the record. Records of earlier versions end with their accounts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kept_until: Option<UnixTime>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum WrittenCredential {
+    Tokens {
+        access_token: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        refresh_token: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        token_expires: Option<UnixTime>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        scope: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        discovered: Option<DiscoveredServer>,
+    },
+    Key {
+        key: String,
+    },
+    Password {
+        user: String,
+        password: String,
+    },
+}
+
+impl WrittenCredential {
+    fn of(credential: &AccountCredential) -> Self {
+        let reveal = |secret: &Secret| secret.reveal().to_owned();
+        match credential {
+            AccountCredential::Tokens(tokens) => Self::Tokens {
+                access_token: reveal(&tokens.access_token),
+                refresh_token: tokens.refresh_token.as_ref().map(reveal),
+                token_expires: tokens.expires,
+                scope: tokens.scope.clone(),
+                discovered: tokens.discovered.clone(),
+            },
+            AccountCredential::Key(key) => Self::Key { key: reveal(key) },
+            AccountCredential::Password(user, password) => Self::Password {
+                user: user.clone(),
+                password: reveal(password),
+            },
+        }
+    }
+
+    fn read(self) -> AccountCredential {
+        match self {
+            Self::Tokens {
+                access_token,
+                refresh_token,
+                token_expires,
+                scope,
+                discovered,
+            } => AccountCredential::Tokens(AccountTokens {
+                access_token: Secret::new(access_token),
+                refresh_token: refresh_token.map(Secret::new),
+                expires: token_expires,
+                scope,
+                discovered,
+            }),
+            Self::Key { key } => AccountCredential::Key(Secret::new(key)),
+            Self::Password { user, password } => {
+                AccountCredential::Password(user, Secret::new(password))
+            }
+        }
+    }
 }
 
 impl AccountPlace {
     /// The place of the caller's account at a connection. `test_user` is the test user that the caller acts
-    /// as. `session` is the server's own session id.
+    /// as.
     ///
     /// # Errors
     ///
@@ -118,15 +226,21 @@ impl AccountPlace {
     pub fn of_caller(
         policy: &Policy,
         caller: &VerifiedToken,
-        test_user: Option<&TestUser>,
-        session: Option<&str>,
+        test_user: Option<(&str, &TestUser)>,
+        origin: CallOrigin<'_>,
         connection: &Connection,
     ) -> Result<Self, NoAccountPlace> {
-        if test_user.is_some_and(|user| !user.connections.contains(&connection.name)) {
+        if test_user.is_some_and(|(_, user)| !user.connections.contains(&connection.name)) {
             return Err(NoAccountPlace::TestUser);
         }
+        // Its account is needed before there is a session.
+        let is_of_all_requests = policy.upstream.connection() == Some(&connection.name);
+        let origin = match is_of_all_requests {
+            true => CallOrigin::default(),
+            false => origin,
+        };
         let user = caller.identity().user.clone();
-        let conversation = ConversationId::of_caller(policy, caller, session);
+        let conversation = ConversationId::of_caller(policy, caller, origin);
         match (user, conversation) {
             (Some(user), Some(conversation)) => Ok(Self {
                 resource: policy.resource.clone(),
@@ -135,6 +249,8 @@ impl AccountPlace {
                 conversation,
                 connection: connection.name.clone(),
                 client: client_of(policy, caller).to_owned(),
+                test_user: test_user.map_or_else(String::new, |(name, _)| name.to_owned()),
+                kept: String::new(),
             }),
             _ => Err(NoAccountPlace::NoConversation),
         }
@@ -142,19 +258,17 @@ impl AccountPlace {
 
     /// The key of the record.
     pub fn key(&self) -> Key {
-        let (kind, conversation) = self.conversation.named();
-        let (resource, issuer, user) = (&self.resource, &self.issuer, &self.user);
-        let (connection, client) = (&self.connection, &self.client);
-        let named = [
-            resource,
-            issuer,
-            user,
-            kind,
-            conversation,
-            connection,
-            client,
-        ];
-        Key::of(RecordKind::Account, &[resource, issuer, user], &named)
+        let owner = [self.resource.as_str(), &self.issuer, &self.user];
+        let account = [self.connection.as_str(), &self.client];
+        let mut named = [&owner[..], &self.conversation.named(), &account].concat();
+        // Most places have neither.
+        if !self.test_user.is_empty() {
+            named.extend(["test user", &self.test_user]);
+        }
+        if !self.kept.is_empty() {
+            named.extend(["kept", &self.kept]);
+        }
+        Key::of(RecordKind::Account, &owner, &named)
     }
 
     /// Reads the account. The value opens with [`AccountPlace::open`].
@@ -175,32 +289,46 @@ impl AccountPlace {
         (found, value): (&LinkedAccount, &str),
         account: &LinkedAccount,
     ) -> StoreOperation {
-        let old = StoreRecord {
+        let old = self.found_record(sealer, found, value);
+        StoreOperation::Replace(old, self.record(sealer, account))
+    }
+
+    /// Deletes the account `found`, which was read as `value`, if it has not changed since.
+    pub(super) fn take(
+        &self,
+        sealer: &Sealer,
+        found: &LinkedAccount,
+        value: &str,
+    ) -> StoreOperation {
+        StoreOperation::DeleteRecord(self.found_record(sealer, found, value))
+    }
+
+    /// The record of `found`, which was read as `value`.
+    fn found_record(&self, sealer: &Sealer, found: &LinkedAccount, value: &str) -> StoreRecord {
+        let written = self.written(sealer, value);
+        let expires = written.and_then(|written| written.kept_until);
+        StoreRecord {
             key: self.key(),
             value: value.to_owned(),
-            expires: found.last_use(),
-        };
-        StoreOperation::Replace(old, self.record(sealer, account))
+            expires: expires.unwrap_or_else(|| found.last_use()),
+        }
     }
 
     fn record(&self, sealer: &Sealer, account: &LinkedAccount) -> StoreRecord {
         let key = self.key();
         let bound = key.as_str().as_bytes();
-        let reveal = |token: &Secret| token.reveal().to_owned();
+        let expires = account.last_use().saturating_add(END_GRACE);
         let written = WrittenAccount {
-            access_token: reveal(&account.access_token),
-            refresh_token: account.refresh_token.as_ref().map(reveal),
-            token_expires: account.token_expires,
+            credential: WrittenCredential::of(&account.credential),
             account: account.name.clone(),
-            scope: account.scope.clone(),
             connected: account.linked_at,
             ends: account.ends,
-            discovered: account.discovered.clone(),
+            kept_until: Some(expires),
         };
         let value = sealer.seal(Purpose::Connection, self.owner(), &[bound], &written);
         StoreRecord {
             value,
-            expires: account.last_use(),
+            expires,
             key,
         }
     }
@@ -212,21 +340,25 @@ impl AccountPlace {
 
     /// Opens a value that was read. `None`: it belongs to another place, or has ended.
     pub fn open(&self, sealer: &Sealer, value: &str, now: UnixTime) -> Option<LinkedAccount> {
+        let account = self.read(sealer, value)?;
+        (now < account.last_use()).then_some(account)
+    }
+
+    fn written(&self, sealer: &Sealer, value: &str) -> Option<WrittenAccount> {
         let key = self.key();
         let bound = key.as_str().as_bytes();
-        let written: WrittenAccount =
-            sealer.open(Purpose::Connection, self.owner(), &[bound], value)?;
-        let account = LinkedAccount {
-            access_token: Secret::new(written.access_token),
-            refresh_token: written.refresh_token.map(Secret::new),
-            token_expires: written.token_expires,
+        sealer.open(Purpose::Connection, self.owner(), &[bound], value)
+    }
+
+    /// Opens a value that was read, also if the account has ended.
+    pub(super) fn read(&self, sealer: &Sealer, value: &str) -> Option<LinkedAccount> {
+        let written = self.written(sealer, value)?;
+        Some(LinkedAccount {
+            credential: written.credential.read(),
             name: written.account,
-            scope: written.scope,
             linked_at: written.connected,
             ends: written.ends,
-            discovered: written.discovered,
-        };
-        (now < account.ends).then_some(account)
+        })
     }
 
     fn owner(&self) -> Owner<'_> {
@@ -242,65 +374,184 @@ impl AccountPlace {
 /// The client of a caller, for linked accounts and agreements. Empty if clients share them, or the token
 /// names no client.
 pub fn client_of<'t>(policy: &Policy, caller: &'t VerifiedToken) -> &'t str {
-    match policy.client_sharing {
+    match policy.vault.clients {
         ClientSharing::Own => caller.client().unwrap_or_default(),
         ClientSharing::Shared => "",
     }
 }
 
 impl ConversationId {
-    /// The conversation of a caller. `session` is the server's own session id. `None`: the token lacks
-    /// the claim that names the conversation.
+    /// The conversation of a call. `None`: the token lacks the claim that names the conversation.
     pub fn of_caller(
         policy: &Policy,
         caller: &VerifiedToken,
-        session: Option<&str>,
+        origin: CallOrigin<'_>,
     ) -> Option<Self> {
-        Some(match (&policy.conversation, session) {
-            (policy::Conversation::Claim(_), _) => Self::Claim(caller.conversation()?.to_owned()),
-            (policy::Conversation::Session, Some(id)) => Self::Session(id.to_owned()),
-            (policy::Conversation::Session, None) => Self::User,
+        let named = match &policy.vault.conversation {
+            Conversation::Session => None,
+            Conversation::Claim(_) => Some(Self::Claim(caller.conversation()?.to_owned())),
+            Conversation::Meta(_) => origin.meta.cloned(),
+        };
+        let divides = policy.vault.sessions == SessionSharing::Own;
+        Some(match (named, origin.session.filter(|_| divides)) {
+            (None, None) => Self::User,
+            (None, Some(session)) => Self::Session(session.to_owned()),
+            (Some(named), None) => named,
+            (Some(named), Some(session)) => Self::InSession(Box::new(named), session.to_owned()),
         })
     }
 
-    /// The kind and value, as parts of a record's key.
-    pub(crate) fn named(&self) -> (&'static str, &str) {
+    /// The conversation that the `_meta` of a call names, if the policy goes by it. `body` was read strictly.
+    pub(crate) fn of_meta(policy: &Policy, body: &[u8]) -> Option<Self> {
+        let Conversation::Meta(meta) = &policy.vault.conversation else {
+            return None;
+        };
+        meta.keys().iter().find_map(|key| {
+            let start = outline::find(body, &["params", "_meta", key])?;
+            let value = Reader::new(body.get(start..)?, 1).string().ok()?.value;
+            let value = match value.len() <= MAX_META_VALUE {
+                true => value.into_owned(),
+                false => hex::encode(&hmac_sha256::Hash::hash(value.as_bytes())),
+            };
+            Some(Self::Meta(key.clone(), value))
+        })
+    }
+
+    /// Its parts in a record's key. Each conversation has others.
+    pub(crate) fn named(&self) -> Vec<&str> {
         match self {
-            Self::User => ("user", ""),
-            Self::Session(id) => ("session", id),
-            Self::Claim(value) => ("claim", value),
+            Self::User => vec!["user", ""],
+            Self::Session(id) => vec!["session", id],
+            Self::Claim(value) => vec!["claim", value],
+            Self::Meta(key, value) => vec!["meta", key, value],
+            Self::InSession(of, id) => [&of.named()[..], &["session", id]].concat(),
+        }
+    }
+
+    /// Whether a session, a claim or the client names it.
+    pub fn has_name(&self) -> bool {
+        *self != Self::User
+    }
+
+    /// The server's session that it is in.
+    pub fn session(&self) -> Option<&str> {
+        match self {
+            Self::Session(id) | Self::InSession(_, id) => Some(id),
+            Self::User | Self::Claim(_) | Self::Meta(..) => None,
+        }
+    }
+
+    /// The value of the claim that names it.
+    pub fn claim(&self) -> Option<&str> {
+        match self {
+            Self::Claim(value) => Some(value),
+            Self::InSession(of, _) => of.claim(),
+            Self::User | Self::Session(_) | Self::Meta(..) => None,
         }
     }
 }
 
 impl LinkedAccount {
     /// An account that is linked at `now`.
-    pub fn new(
-        connection: &Connection,
-        tokens: Tokens,
-        name: Option<String>,
-        now: UnixTime,
-    ) -> Self {
-        let refresh_token = tokens.refresh_token.filter(|_| connection.refresh);
+    pub fn new(connection: &Connection, credential: AccountCredential, now: UnixTime) -> Self {
         Self {
-            access_token: tokens.access_token,
-            refresh_token,
-            token_expires: tokens.expires,
-            name,
-            scope: tokens.scope,
+            credential,
+            name: None,
             linked_at: now,
             ends: now.saturating_add(connection.lifetime),
-            discovered: None,
         }
+    }
+
+    /// Its tokens, if an authorization server gave it some.
+    pub fn tokens(&self) -> Option<&AccountTokens> {
+        match &self.credential {
+            AccountCredential::Tokens(tokens) => Some(tokens),
+            AccountCredential::Key(_) | AccountCredential::Password(..) => None,
+        }
+    }
+
+    /// The headers in which the server receives its credential.
+    ///
+    /// # Errors
+    ///
+    /// A header cannot have the credential: the policy has changed since the account was linked.
+    pub fn headers(&self, connection: &Connection) -> Result<AccountHeaders, UnusableCredential> {
+        connection.apply.headers(match &self.credential {
+            AccountCredential::Tokens(tokens) => UsedCredential::Key(&tokens.access_token),
+            AccountCredential::Key(key) => UsedCredential::Key(key),
+            AccountCredential::Password(user, password) => UsedCredential::Password(user, password),
+        })
+    }
+
+    /// For tests: the same account with other tokens.
+    #[cfg(test)]
+    #[must_use]
+    pub(crate) fn with_tokens(mut self, change: impl FnOnce(&mut AccountTokens)) -> Self {
+        if let AccountCredential::Tokens(tokens) = &mut self.credential {
+            change(tokens);
+        }
+        self
     }
 
     /// The same account with new tokens. The end of the link does not change.
     pub fn refreshed(self, tokens: Tokens) -> Self {
+        let AccountCredential::Tokens(before) = self.credential else {
+            return self;
+        };
+        Self {
+            credential: AccountCredential::Tokens(before.refreshed(tokens)),
+            ..self
+        }
+    }
+
+    /// Whether a call can use the account, if it must have been linked less than `max_age` ago.
+    pub fn usable(&self, max_age: Duration, now: UnixTime) -> Usable {
+        if now >= self.ends || now.since(self.linked_at) >= max_age {
+            return Usable::No;
+        }
+        match self.tokens() {
+            Some(tokens) => tokens.usable(now),
+            None => Usable::Now,
+        }
+    }
+
+    /// Whether a call can still use its credential without a refresh.
+    pub fn has_ended(&self, now: UnixTime) -> bool {
+        let expires = self.tokens().and_then(|tokens| tokens.expires);
+        expires.is_some_and(|expires| now >= expires)
+    }
+
+    /// The end of the account's use.
+    pub(crate) fn last_use(&self) -> UnixTime {
+        match self.tokens() {
+            Some(AccountTokens {
+                expires: Some(expires),
+                refresh_token: None,
+                ..
+            }) => (*expires).min(self.ends),
+            _ => self.ends,
+        }
+    }
+}
+
+impl AccountTokens {
+    /// The tokens that a connection's authorization server gave.
+    pub fn new(oauth: &OAuthConnection, tokens: Tokens) -> Self {
+        Self {
+            access_token: tokens.access_token,
+            refresh_token: tokens.refresh_token.filter(|_| oauth.refresh),
+            expires: tokens.expires,
+            scope: tokens.scope,
+            discovered: None,
+        }
+    }
+
+    fn refreshed(self, tokens: Tokens) -> Self {
         Self {
             access_token: tokens.access_token,
             // Without a new refresh token the old one stays valid (RFC 6749 section 6).
             refresh_token: tokens.refresh_token.or(self.refresh_token),
-            token_expires: tokens.expires,
+            expires: tokens.expires,
             scope: tokens.scope.or(self.scope),
             ..self
         }
@@ -312,12 +563,8 @@ impl LinkedAccount {
         discovered.is_some_and(DiscoveredServer::has_client_id)
     }
 
-    /// Whether a call can use the account, if it must have been linked less than `max_age` ago.
-    pub fn usable(&self, max_age: Duration, now: UnixTime) -> Usable {
-        if now >= self.ends || now.since(self.linked_at) >= max_age {
-            return Usable::No;
-        }
-        match self.token_expires {
+    fn usable(&self, now: UnixTime) -> Usable {
+        match self.expires {
             Some(expires) if now.saturating_add(REFRESH_MARGIN) >= expires => {
                 match self.refresh_token {
                     Some(_) => Usable::AfterRefresh,
@@ -326,14 +573,6 @@ impl LinkedAccount {
                 }
             }
             _ => Usable::Now,
-        }
-    }
-
-    /// The end of the account's use.
-    fn last_use(&self) -> UnixTime {
-        match (self.token_expires, &self.refresh_token) {
-            (Some(expires), None) => expires.min(self.ends),
-            _ => self.ends,
         }
     }
 }

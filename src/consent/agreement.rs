@@ -4,6 +4,7 @@
 use thiserror::Error;
 
 use super::call_question::{AskedCall, CallQuestion, QuestionPlace};
+use super::open_questions;
 use crate::accounts::AccountContext;
 use base::store::StoreError;
 use base::time::UnixTime;
@@ -88,11 +89,11 @@ pub async fn use_yes(context: &AccountContext, yes: UnusedYes) -> Result<(), NoA
 async fn ask(context: &AccountContext, place: QuestionPlace, call: AskedCall) -> NoAgreement {
     let question = CallQuestion::new(call, context.effects.exact_now());
     let put = place.put(&context.sealer, &question);
-    match context.effects.store(put).await {
-        Ok(_) => NoAgreement::Asked {
-            place,
-            expires: question.ends(),
-        },
-        Err(error) => NoAgreement::Store(error),
+    if let Err(error) = context.effects.store(put).await {
+        return NoAgreement::Store(error);
     }
+    let expires = question.ends();
+    // The user has the link, also if the list of open questions cannot be written.
+    let _ = open_questions::add(context, &place, expires).await;
+    NoAgreement::Asked { place, expires }
 }

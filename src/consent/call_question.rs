@@ -77,19 +77,10 @@ impl QuestionPlace {
             user,
             view,
         } = owner;
-        let (kind, conversation) = conversation.named();
         let arguments: String = arguments.iter().map(|byte| format!("{byte:02x}")).collect();
-        let named = [
-            resource,
-            issuer,
-            user,
-            view,
-            kind,
-            conversation,
-            client,
-            tool,
-            &arguments,
-        ];
+        let asked = [resource, issuer, user, view];
+        let call = [client, tool, &arguments];
+        let named = [&asked[..], &conversation.named(), &call].concat();
         Self {
             resource: resource.to_owned(),
             issuer: issuer.to_owned(),

@@ -12,6 +12,7 @@ use super::report_load;
 use super::shared::Shared;
 use super::signature_check;
 use super::stream::StreamContext;
+use crate::accounts::assigned::AssignedCredentials;
 use crate::accounts::token_exchange::TokenExchanger;
 use crate::accounts::{Clients, Random};
 use crate::consent::webhook::WebhookKeys;
@@ -143,7 +144,10 @@ fn secrets(policy: &Policy) -> Result<Secrets, PolicyError> {
                 .map_err(|error| PolicyError::new(KEY, error.to_string()))?;
             Some(Rc::new(credential))
         }
-        Authorization::Exchange(_) | Authorization::Pass | Authorization::Remove => None,
+        Authorization::Connection(_)
+        | Authorization::Exchange(_)
+        | Authorization::Pass
+        | Authorization::Remove => None,
     };
     let exchanger = match &policy.upstream.authorization {
         Authorization::Exchange(exchange) => {
@@ -166,6 +170,7 @@ fn secrets(policy: &Policy) -> Result<Secrets, PolicyError> {
         sealer,
         credential,
         clients: Rc::new(Clients::of(policy, &environment)?.with_random(Random(random))),
+        assigned: AssignedCredentials::of(policy, &environment)?,
         random: Random(random),
         exchanger,
         webhook_keys: WebhookKeys::of(policy, variable, |key, error| {

@@ -10,7 +10,7 @@ use crate::effect::{Effect, Outcome, Progress};
 use crate::engine::Engine;
 use crate::step::{End, Forward};
 use crate::transaction::Transaction;
-use base::http::{HttpRequest, HttpResponse};
+use base::http::{HttpRequest, HttpResponse, Reply};
 use base::store::{StoreError, StoreOperation, Stored, memory};
 use base::time::UnixTime;
 use mcp::headers::Headers;
@@ -128,6 +128,17 @@ impl DryRun {
                 waits = transaction.resume_response(outcome, self.now);
             }
         }
+    }
+
+    /// The reply in place of an answer with these headers, if the server refuses the account of the call with it.
+    pub fn account_refused(
+        &self,
+        transaction: &mut Transaction,
+        headers: &Headers,
+    ) -> Option<Reply> {
+        let effect = transaction.account_refused(headers)?;
+        let outcome = self.outcome(effect);
+        transaction.account_ended(&outcome, self.now)
     }
 
     /// Makes the writes that no request waits for.

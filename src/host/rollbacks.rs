@@ -107,6 +107,15 @@ impl Rollbacks {
                 }));
                 None
             }
+            (StoreOperation::DeleteRecord(record), Room::Owned, Stored::Created(true)) => {
+                self.read.borrow_mut().pop(&record.key);
+                let _ = host.store(&StoreOperation::Put(StoreRecord {
+                    key: gone(&record.key, &record.value),
+                    value: String::new(),
+                    expires: now.saturating_add(REMEMBERED),
+                }));
+                None
+            }
             _ => None,
         }
     }
@@ -206,6 +215,31 @@ mod tests {
             (&Stored::Value(None), &found("v2"))
         );
         assert_eq!(logged, 1);
+    }
+
+    #[test]
+    fn a7_an_account_that_was_taken_stays_taken() {
+        let record = StoreRecord {
+            value: "v1".into(),
+            ..record(RecordKind::Account, "")
+        };
+        let get = || StoreOperation::Get(record.key.clone());
+        let take = || StoreOperation::DeleteRecord(record.clone());
+        for is_taken in [true, false] {
+            let (corrected, logged) = outcomes(vec![
+                (get(), found("v1")),
+                (take(), Stored::Created(is_taken)),
+                (get(), found("v1")),
+                (get(), found("v2")),
+            ]);
+            let after = if is_taken {
+                Stored::Value(None)
+            } else {
+                found("v1")
+            };
+            assert_eq!((&corrected[2], &corrected[3]), (&after, &found("v2")));
+            assert_eq!(logged, usize::from(is_taken));
+        }
     }
 
     #[test]

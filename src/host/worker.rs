@@ -148,6 +148,12 @@ impl<R> Worker<R> {
         }
     }
 
+    /// Writes the ids of requests that still run.
+    pub(super) fn write_running(&self) {
+        self.engine.running.write(&self.engine.policy.resource);
+        self.write_notes();
+    }
+
     /// Gives the worker integer ids for requests, if it has none left.
     pub fn supply_ids(&self) {
         const TRIES: usize = 16;
@@ -214,6 +220,7 @@ impl<R> Worker<R> {
     /// Begins due work and ends pauses. Returns the requests that continue now, each with its outcome.
     pub fn tick(&self) -> Vec<(R, Outcome)> {
         let now = self.host.now();
+        self.write_running();
         let begun = {
             let flights = &mut *self.flights.borrow_mut();
             for work in self.engine.due(now.whole_seconds()) {

@@ -36,6 +36,11 @@ fn texts_of(tool: OwnTool) -> (&'static str, &'static str) {
             "Disconnects one of the user's accounts in this conversation. Tools that need it ask \
                  the user to connect it again.",
         ),
+        OwnTool::Switch => (
+            "Choose an account",
+            "Returns a link on which the user chooses the account that tools here work with, or connects \
+                 another one. Give the link to the user: only the user can choose.",
+        ),
         OwnTool::WhoAmI => (
             "Who am I",
             "Shows the signed-in user: user, organization, roles, scopes, how the user is \
@@ -46,7 +51,7 @@ fn texts_of(tool: OwnTool) -> (&'static str, &'static str) {
 
 fn input(tool: OwnTool) -> Value {
     match tool {
-        OwnTool::Disconnect => {
+        OwnTool::Disconnect | OwnTool::Switch => {
             let name = described("string", "Its name in auth_connections.");
             object(&json!({"connection": name}), &["connection"])
         }
@@ -72,6 +77,15 @@ fn output(tool: OwnTool) -> Value {
                 "revoked": revoked,
             });
             object(&members, &["connection", "disconnected"])
+        }
+        OwnTool::Switch => {
+            let members = json!({
+                "connection": {"type": "string"},
+                "url": described("string", "The page on which the user chooses."),
+                "account": described("string", "The account that is used now."),
+                "others": texts(),
+            });
+            object(&members, &["connection", "url", "others"])
         }
         OwnTool::WhoAmI => caller(),
     }

@@ -93,6 +93,7 @@ pub(super) fn disconnected(connection: &Connection, ended: Option<&EndedAccount>
     let revoked = match ended.revocation {
         Revocation::Confirmed => "Its access was revoked there.",
         Revocation::Failed => "Its access could not be revoked there.",
+        Revocation::Later => "Its access is revoked there in a moment.",
         Revocation::NotOffered => "Access cannot be revoked there.",
     };
     format!(

@@ -8,7 +8,7 @@ use base::http::HttpRequest;
 use base::secret::Secret;
 use oauth::ReceivedIdToken;
 use oauth::client::{AuthorizationServer, Tokens, object};
-use policy::{AccountSource, Connection};
+use policy::{AccountSource, OAuthConnection};
 
 /// The time that the resource has to name the account: the user's browser waits.
 const TIME_TO_ANSWER: Duration = Duration::from_secs(5);
@@ -22,22 +22,22 @@ const MAX_NAME_BYTES: usize = 256;
 /// The source did not answer, or does not name the account.
 pub(super) async fn account_name(
     context: &PageContext,
-    connection: &Connection,
+    oauth: &OAuthConnection,
     authorization: &AuthorizationRequest,
     tokens: &Tokens,
 ) -> Result<Option<String>, PageRefusal> {
     let bearer = || Secret::new(format!("Bearer {}", tokens.access_token.reveal()));
     let discovered = authorization.discovered.as_ref();
-    let (request, field) = match &connection.account {
+    let (request, field) = match &oauth.account {
         None => return Ok(None),
         Some(AccountSource::IdToken(claim)) => {
-            let client = connection
+            let client = oauth
                 .server
                 .client(discovered)
                 .ok_or(PageRefusal::Account)?;
             let id_token = tokens.id_token.as_ref().ok_or(PageRefusal::Account)?;
             let expected = ReceivedIdToken {
-                issuer: &connection.issuer,
+                issuer: &oauth.issuer,
                 client_id: &client.token.client_id,
                 nonce: &authorization.id,
             };
@@ -46,7 +46,7 @@ pub(super) async fn account_name(
             return named(claim.identifier(&claims)).map(Some);
         }
         Some(AccountSource::Userinfo(field)) => {
-            let endpoint = match (&connection.server, discovered) {
+            let endpoint = match (&oauth.server, discovered) {
                 (AuthorizationServer::Discovered(discovery), Some(found)) => {
                     found.userinfo(discovery)
                 }

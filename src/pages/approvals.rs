@@ -19,14 +19,13 @@ pub(super) async fn show(
     request: &PageRequest,
 ) -> Result<PageOutcome, PageRefusal> {
     let Some((cookie, user)) = context.browser_user(request) else {
-        return begin(context, request);
+        return sign_in::begin_on_page(context, request, LinkPurpose::Approvals);
     };
     let needs = context.needs_of_issuer(&user.issuer);
     if context.check_sign_in(&user, &needs).is_err() {
-        let link = context.approvals_link(&user.issuer);
-        return sign_in::begin(context, request, link, None);
+        return sign_in::begin_on_page(context, request, LinkPurpose::Approvals);
     }
-    let other_user = context.approvals_link(&user.issuer);
+    let other_user = PageLink::to_page(LinkPurpose::Approvals, &user.issuer, context.expires());
     let other_user = context.seals().seal(Purpose::Ticket, &[], &other_user);
     if user.roles.is_empty() || request.asks_view {
         let outcome = Err(PageRefusal::Approver);
@@ -200,29 +199,6 @@ async fn find(
     Ok(question.map(|question| (question, value)))
 }
 
-/// Lets the user sign in. With several issuers, the user chooses one first.
-fn begin(context: &PageContext, request: &PageRequest) -> Result<PageOutcome, PageRefusal> {
-    let policy = &context.policy;
-    let both = policy.issuers.iter().zip(&policy.sign_ins);
-    let issuers: Vec<&str> = both
-        .filter(|(_, sign_in)| sign_in.is_some())
-        .map(|(issuer, _)| issuer.issuer.as_str())
-        .collect();
-    let chosen = request.parameter("issuer")?;
-    let chosen = match (issuers.as_slice(), chosen) {
-        ([only], _) => *only,
-        (all, Some(chosen)) if all.contains(&chosen) => chosen,
-        (all, _) => {
-            return Ok(PageOutcome {
-                outcome: Ok(Approval::SignInStarted),
-                reply: content::choose_issuer(all),
-                ..PageOutcome::refused(PageRefusal::NotSignedIn)
-            });
-        }
-    };
-    sign_in::begin(context, request, context.approvals_link(chosen), None)
-}
-
 fn of_user(reply: Reply, outcome: Result<Approval, PageRefusal>, user: BrowserUser) -> PageOutcome {
     PageOutcome {
         reply,
@@ -236,16 +212,6 @@ fn of_user(reply: Reply, outcome: Result<Approval, PageRefusal>, user: BrowserUs
 }
 
 impl PageContext {
-    /// The link to the page for the users of an issuer.
-    fn approvals_link(&self, issuer: &str) -> PageLink {
-        PageLink {
-            issuer: issuer.to_owned(),
-            user: String::new(),
-            purpose: LinkPurpose::Approvals,
-            expires: self.expires(),
-        }
-    }
-
     /// The open questions of a user's organization.
     fn open_approvals<'a>(&'a self, user: &'a BrowserUser) -> OpenApprovals<'a> {
         OpenApprovals {

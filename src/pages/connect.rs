@@ -1,36 +1,58 @@
 //! Linking an account: the page that asks the user, the authorization request, and the redirect back.
 
+mod typed;
+
 use super::account_name::account_name;
 use super::content::{self, ConnectPage};
 use super::find_client::find_client;
 use super::page_request::PageRequest;
-use super::sealed::{AuthorizationRequest, ConnectForm, PageLink};
+use super::sealed::{AuthorizationRequest, ConnectForm, PageLink, random_text};
+use super::signed_in_user::SignedInUser;
 use super::tries::Try;
 use super::{PageContext, PageOutcome, PageRefusal, redirect_uri};
 use crate::accounts::conversation::ConversationPlace;
-use crate::accounts::revoke;
-use crate::accounts::vault::{AccountPlace, ConversationId, LinkedAccount};
+use crate::accounts::kept::{accounts_at, choose, make_room};
+use crate::accounts::of_user::UserPlace;
+use crate::accounts::vault::{AccountCredential, AccountPlace, AccountTokens, LinkedAccount};
+use crate::accounts::{Revoke, revoke};
 use crate::reasons::Approval;
+use base::http::Reply;
 use base::seal::Purpose;
 use base::secret::Secret;
 use base::time::UnixTime;
 use oauth::client::{
-    AuthorizationUrl, DiscoveredServer, IssParameter, TokenGrant, Tokens, missing_scopes,
+    AuthorizationUrl, DiscoveredServer, IssParameter, Prompt, TokenGrant, Tokens, missing_scopes,
 };
-use policy::{AccountSource, Connection, Policy, SignInNeeds};
+use policy::{AccountSource, Connection, ConnectionKind, OAuthConnection, Policy, SignInNeeds};
 
-/// The page that asks the user of the link whether to link the account.
-pub(super) fn show(
+/// The page that asks the user of the link whether to link the account, and which one.
+pub(super) async fn show(
     context: &PageContext,
     request: &PageRequest,
 ) -> Result<PageOutcome, PageRefusal> {
     let link = context.link(request)?;
-    let connection = context.connection(&link)?;
+    context.connection(&link)?;
     let user = match context.user_of_page(request, link)? {
         Ok(user) => user,
         Err(instead) => return Ok(instead),
     };
+    let reply = page(context, &user, None).await?;
+    Ok(PageOutcome::of_connection(
+        reply,
+        Approval::ConnectPageShown,
+        &user.link,
+    ))
+}
+
+/// The page, with what was wrong with the form before.
+async fn page(
+    context: &PageContext,
+    user: &SignedInUser,
+    problem: Option<PageRefusal>,
+) -> Result<Reply, PageRefusal> {
+    let connection = context.connection(&user.link)?;
     let place = user.link.account_place(&context.policy.resource);
+    let place = place.ok_or(PageRefusal::Link)?;
     let form = ConnectForm {
         expires: context.expires(),
     };
@@ -39,19 +61,17 @@ pub(super) fn show(
         connection,
         name: &user.browser.name,
         client: user.link.client(),
-        one_conversation: place.is_some_and(|it| it.conversation != ConversationId::User),
+        test_user: &place.test_user,
+        one_conversation: place.conversation.has_name(),
+        accounts: &accounts_at(context, &place).await?,
         link: &user.sealed_link,
         form: &user.seal_form(context, &form),
+        problem,
     };
-    let link = &user.link;
-    Ok(PageOutcome::of_connection(
-        page.reply(),
-        Approval::ConnectPageShown,
-        link,
-    ))
+    Ok(page.reply())
 }
 
-/// The user agreed: sends the browser to the authorization server.
+/// The user agreed: sends the browser to the authorization server, or takes what the user typed or chose.
 pub(super) async fn go(
     context: &PageContext,
     request: &PageRequest,
@@ -60,16 +80,77 @@ pub(super) async fn go(
     let connection = context.connection(&link)?;
     let user = context.user_of_form(request, link)?;
     let _: ConnectForm = user.open_form(context, request)?;
-    let link = user.link;
-    match find_client(context, connection).await {
-        Ok(discovered) => leave(context, request, link, connection, discovered).await,
-        // The log needs the connection.
-        Err(refusal) => Ok(PageOutcome {
-            user: Some((link.issuer, link.user)),
-            connection: Some((connection.name.clone(), None)),
-            ..PageOutcome::refused(refusal)
-        }),
+    let done = match (request.parameter("account")?, &connection.kind) {
+        (Some(chosen), _) => choose_account(context, &user.link, connection, chosen).await,
+        (None, ConnectionKind::Typed(typed)) => {
+            typed::link(context, request, &user.link, (connection, typed)).await
+        }
+        (None, ConnectionKind::OAuth(oauth)) => {
+            let link = user.link.clone();
+            go_to_server(context, request, link, (connection, oauth)).await
+        }
+        (None, ConnectionKind::Assigned(_)) => Err(PageRefusal::Link),
+    };
+    let refusal = match done {
+        Ok(done) => return Ok(done),
+        Err(refusal) => refusal,
+    };
+    let reply = match refusal {
+        PageRefusal::CredentialRefused
+        | PageRefusal::CredentialUnchecked
+        | PageRefusal::CredentialUnusable => page(context, &user, Some(refusal)).await?,
+        _ => content::refused(refusal),
+    };
+    // The log needs the connection.
+    Ok(PageOutcome {
+        outcome: Err(refusal),
+        ..PageOutcome::of_connection(reply, Approval::ConnectPageShown, &user.link)
+    })
+}
+
+/// Makes an account that is kept the one that calls use.
+async fn choose_account(
+    context: &PageContext,
+    link: &PageLink,
+    connection: &Connection,
+    chosen: &str,
+) -> Result<PageOutcome, PageRefusal> {
+    let place = link.account_place(&context.policy.resource);
+    let place = place.ok_or(PageRefusal::Link)?.kept_as(chosen);
+    if chosen.is_empty() {
+        return Err(PageRefusal::Request);
     }
+    let id = random_text(context.random)?;
+    let chosen = choose(context, &place, &id).await?;
+    let chosen = chosen.ok_or(PageRefusal::AccountGone)?;
+    let reply = content::done(connection, chosen.name.as_deref(), &[]);
+    Ok(PageOutcome {
+        connection: Some((connection.name.clone(), chosen.name)),
+        ..PageOutcome::of_connection(reply, Approval::AccountChosen, link)
+    })
+}
+
+/// Sends the browser to the authorization server. With `another` the user chooses an account there.
+async fn go_to_server(
+    context: &PageContext,
+    request: &PageRequest,
+    link: PageLink,
+    (connection, oauth): (&Connection, &OAuthConnection),
+) -> Result<PageOutcome, PageRefusal> {
+    let another = request.parameter("another")?.is_some();
+    let place = link.account_place(&context.policy.resource);
+    // The browser is most likely signed in there as the caller.
+    let is_test_user = place.is_some_and(|place| !place.test_user.is_empty());
+    let discovered = find_client(context, connection, oauth).await?;
+    let prompt = (another || is_test_user).then_some(Prompt::SelectAccount);
+    leave(
+        context,
+        request,
+        link,
+        (connection, oauth),
+        (discovered, prompt),
+    )
+    .await
 }
 
 /// The page that leads to the authorization server.
@@ -77,33 +158,36 @@ async fn leave(
     context: &PageContext,
     request: &PageRequest,
     link: PageLink,
-    connection: &Connection,
-    discovered: Option<DiscoveredServer>,
+    (connection, oauth): (&Connection, &OAuthConnection),
+    (discovered, prompt): (Option<DiscoveredServer>, Option<Prompt>),
 ) -> Result<PageOutcome, PageRefusal> {
     let with = (discovered, SignInNeeds::default());
     let new = context.new_authorization_request(request, link, Purpose::Connecting, with)?;
     let authorization = new.authorization;
-    let client = connection.server.client(authorization.discovered.as_ref());
+    let client = oauth.server.client(authorization.discovered.as_ref());
     let client = client.ok_or(PageRefusal::Link)?;
     let place = authorization.link.account_place(&context.policy.resource);
     let place = place.ok_or(PageRefusal::Link)?;
     let conversation = ConversationPlace::of(&place);
+    UserPlace::of(&place)
+        .make_room(context, &place, Revoke::Now)
+        .await?;
     let (id, expires) = (&authorization.id, authorization.expires);
     let noted = conversation.note_request(context, &place, id, expires);
     if !noted.await? {
         return Err(PageRefusal::TooManyTries);
     }
-    let is_named_by_id_token = matches!(connection.account, Some(AccountSource::IdToken(_)));
+    let is_named_by_id_token = matches!(oauth.account, Some(AccountSource::IdToken(_)));
     let url = AuthorizationUrl {
         redirect_uri: &callback(&context.policy, connection),
-        scopes: &connection.scopes,
-        resource: connection.resource.as_deref(),
+        scopes: &oauth.scopes,
+        resource: oauth.resource.as_deref(),
         state: &authorization.state(),
         nonce: is_named_by_id_token.then_some(authorization.id.as_str()),
         code_challenge: &authorization.challenge(),
         max_age_s: None,
         acr: &[],
-        prompt: None,
+        prompt,
     };
     let url = url.of(&client).ok_or(PageRefusal::Link)?;
     let mut reply = content::onward(connection, &url);
@@ -128,10 +212,11 @@ pub(super) async fn came_back(
         return Err(PageRefusal::IssuerMismatch);
     }
     let connection = context.connection(link)?;
+    let oauth = connection.oauth().ok_or(PageRefusal::Link)?;
     let discovered = authorization.discovered.as_ref();
-    let is_required = connection.iss == IssParameter::Required
-        || discovered.is_some_and(|discovered| discovered.iss);
-    request.check_issuer(&connection.issuer, is_required)?;
+    let is_required =
+        oauth.iss == IssParameter::Required || discovered.is_some_and(|discovered| discovered.iss);
+    request.check_issuer(&oauth.issuer, is_required)?;
     let (_, browser) = context
         .browser_user(request)
         .ok_or(PageRefusal::NotSignedIn)?;
@@ -143,19 +228,24 @@ pub(super) async fn came_back(
     let place = place.ok_or(PageRefusal::Link)?;
     let (outcome, account) = match context.take_try(&authorization).await? {
         Try::First => {
-            let tokens = redeem(context, connection, &authorization, &code).await?;
-            let account = LinkedAccount {
+            let redirect_uri = callback(&context.policy, connection);
+            let tokens = redeem(context, oauth, (&authorization, &redirect_uri), &code).await?;
+            let account_tokens = AccountTokens {
                 discovered: authorization.discovered.clone(),
-                ..LinkedAccount::new(connection, tokens.clone(), None, context.now())
+                ..AccountTokens::new(oauth, tokens.clone())
             };
-            let named = account_name(context, connection, &authorization, &tokens).await;
+            let credential = AccountCredential::Tokens(account_tokens);
+            let account = LinkedAccount::new(connection, credential, context.now());
+            let named = account_name(context, oauth, &authorization, &tokens).await;
             let linked = match named {
                 Ok(name) => {
                     let account = LinkedAccount {
                         name,
                         ..account.clone()
                     };
-                    link_account(context, &authorization, &place, &account).await
+                    let linked =
+                        link_account(context, connection, &authorization.id, &place, &account);
+                    linked.await.map(|()| account)
                 }
                 Err(refusal) => Err(refusal),
             };
@@ -172,7 +262,7 @@ pub(super) async fn came_back(
             )
         }
     };
-    let missing = missing_scopes(&connection.scopes, account.scope.as_deref());
+    let missing = not_granted(oauth, &account);
     let outcome = match outcome {
         Approval::Connected if !missing.is_empty() => Approval::ConnectedWithLess,
         outcome => outcome,
@@ -184,24 +274,45 @@ pub(super) async fn came_back(
     })
 }
 
-/// Keeps an account, unless its conversation has ended since the authorization request.
+/// The requested scopes that the token of an account does not have.
+fn not_granted<'o>(oauth: &'o OAuthConnection, account: &LinkedAccount) -> Vec<&'o str> {
+    let tokens = account.tokens();
+    missing_scopes(
+        &oauth.scopes,
+        tokens.and_then(|tokens| tokens.scope.as_deref()),
+    )
+}
+
+/// Keeps an account, unless its conversation has ended since the request with this id was noted.
 async fn link_account(
     context: &PageContext,
-    authorization: &AuthorizationRequest,
+    connection: &Connection,
+    request: &str,
     place: &AccountPlace,
     account: &LinkedAccount,
-) -> Result<LinkedAccount, PageRefusal> {
+) -> Result<(), PageRefusal> {
     let conversation = ConversationPlace::of(place);
-    if !conversation.awaits(context, &authorization.id).await? {
+    if !conversation.awaits(context, request).await? {
         return Err(PageRefusal::ConversationEnded);
     }
+    // This comes first: an account that is not noted would not be shown, nor end with the others.
+    let (user, ends) = (UserPlace::of(place), account.last_use());
+    user.note_linked(context, place, ends).await?;
+    let id = random_text(context.random)?;
+    let replaced = make_room(context, connection, place, (account, &id)).await?;
     let put = place.put(&context.sealer, account);
     context.effects.store(put).await?;
     // This comes after the account is written. So either this sees that the conversation ended, or the end
     // of the conversation sees the account.
-    let noted = conversation.note_account(context, &authorization.id, account.ends);
+    let noted = conversation.note_account(context, request, ends);
     match noted.await {
-        Ok(true) => Ok(account.clone()),
+        Ok(true) => {
+            replaced.revoke(context, place).await;
+            ConversationPlace::watch(context, place, ends);
+            // Another link may have been under way when this one made room. What fails here is done at the next.
+            let _ = user.make_room(context, place, Revoke::Later).await;
+            Ok(())
+        }
         ended => {
             context.effects.store(place.delete()).await?;
             Err(ended.map_or_else(PageRefusal::Store, |_| PageRefusal::ConversationEnded))
@@ -212,17 +323,17 @@ async fn link_account(
 /// Redeems the code at the connection's authorization server.
 async fn redeem(
     context: &PageContext,
-    connection: &Connection,
-    authorization: &AuthorizationRequest,
+    oauth: &OAuthConnection,
+    (authorization, redirect_uri): (&AuthorizationRequest, &str),
     code: &Secret,
 ) -> Result<Tokens, PageRefusal> {
-    let client = connection.server.client(authorization.discovered.as_ref());
+    let client = oauth.server.client(authorization.discovered.as_ref());
     let client = client.ok_or(PageRefusal::State)?;
     let grant = TokenGrant::Code {
         code: code.reveal(),
         verifier: &authorization.verifier,
-        redirect_uri: &callback(&context.policy, connection),
-        resource: connection.resource.as_deref(),
+        redirect_uri,
+        resource: oauth.resource.as_deref(),
     };
     let tokens = context.request_tokens(&client.token, grant).await;
     tokens.map_err(PageRefusal::Tokens)

@@ -2,6 +2,8 @@
 
 mod approvals;
 mod call;
+mod connect;
+mod overview;
 
 use std::time::Duration;
 
@@ -9,67 +11,12 @@ pub(super) use self::approvals::{
     ApprovalsPage, WaitingCall, answered_url, choose_issuer, no_approver, sign_in_again,
 };
 pub(super) use self::call::{CallPage, answered};
+pub(super) use self::connect::ConnectPage;
+pub(super) use self::overview::{OverviewPage, ShownAccount, ShownQuestion};
 use super::PageRefusal;
 use super::html::{Html, page};
 use base::http::Reply;
 use policy::{Connection, Policy};
-
-/// The page that asks to link an account. It names the user, the resource, the purpose and the duration.
-pub(super) struct ConnectPage<'a> {
-    pub(super) policy: &'a Policy,
-    pub(super) connection: &'a Connection,
-    /// The name of the signed-in user.
-    pub(super) name: &'a str,
-    /// The client that will use the account, if it is bound to one.
-    pub(super) client: Option<&'a str>,
-    /// Whether the account is used in one conversation only.
-    pub(super) one_conversation: bool,
-    /// The sealed link.
-    pub(super) link: &'a str,
-    pub(super) form: &'a str,
-}
-
-impl ConnectPage<'_> {
-    pub(super) fn reply(&self) -> Reply {
-        let title = &self.connection.title;
-        let mut html = Html::titled(&format!("Connect {title}?"));
-        html.open("<p>")
-            .text("The server ")
-            .strong(&server(self.policy));
-        html.text(" asks to use your account at ").strong(title);
-        html.text(".").open("</p>");
-        if let Some(client) = self.client {
-            html.open("<p>")
-                .text("Only the application ")
-                .strong(client);
-            html.text(" will be able to use it.").open("</p>");
-        }
-        if !self.connection.allows.is_empty() {
-            html.open("<p>It will be able to:</p><ul>");
-            for line in &self.connection.allows {
-                html.open("<li>").text(line).open("</li>");
-            }
-            html.open("</ul>");
-        }
-        html.open("<p>").text("For at most ");
-        html.strong(&period(self.connection.lifetime));
-        if self.one_conversation {
-            html.text(", and for this conversation only");
-        }
-        html.text(". The assistant never sees your password.");
-        html.open("</p><p class=\"quiet\">")
-            .text("You are signed in as ");
-        html.strong(self.name).text(".").open("</p>");
-        html.open("<form method=\"post\" action=\"connect\">");
-        html.hidden("ticket", self.link).hidden("form", self.form);
-        html.open("<button>").text(&format!("Continue to {title}"));
-        html.open("</button></form>");
-        html.open("<p class=\"quiet\">")
-            .text("You did not ask for this? Close the page.");
-        html.open("</p>");
-        page(200, html)
-    }
-}
 
 /// The page that leads to the authorization server. It is not a redirect: browsers would compare all
 /// servers on the way with `form-action` of the page before.

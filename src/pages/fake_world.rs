@@ -12,8 +12,11 @@ use url::Url;
 
 use super::{PageContext, PageOutcome, answer, connect_link};
 use crate::accounts::conversation::ConversationPlace;
-use crate::accounts::vault::{AccountPlace, ConversationId, LinkedAccount};
-use crate::accounts::{AccountContext, Clients, Random};
+use crate::accounts::of_user::UserPlace;
+use crate::accounts::vault::{
+    AccountCredential, AccountPlace, AccountTokens, ConversationId, LinkedAccount,
+};
+use crate::accounts::{AccountContext, Clients, Ends, Random};
 use crate::consent::ShownArguments;
 use crate::consent::call_question::{AskedCall, CallQuestion, QuestionPlace};
 use crate::effect::{Effect, Outcome, Progress, Task, Work, Worked};
@@ -43,6 +46,7 @@ pub(crate) struct World {
     pub sealer: Rc<Sealer>,
     pub verifier: Rc<RefCell<Verifier>>,
     pub random: Random,
+    pub ends: Ends,
     pub now: u64,
     /// What is kept, unless the store is down.
     pub store: Result<Vec<u8>, StoreError>,
@@ -61,6 +65,8 @@ pub(crate) struct World {
     pub puts_fail: bool,
     /// Another replica does this just before a record is created.
     pub before_create: Option<StoreOperation>,
+    /// Another replica does this just before a record is taken.
+    pub before_take: Option<StoreOperation>,
     /// Another replica does this just before a record is written.
     pub before_put: Option<StoreOperation>,
 }
@@ -81,6 +87,7 @@ impl World {
             policy,
             sealer: Rc::new(Sealer::new(&"s".repeat(32)).unwrap()),
             random: Random(random),
+            ends: Ends::default(),
             now: NOW,
             store: Ok(Vec::new()),
             answers: VecDeque::new(),
@@ -91,6 +98,7 @@ impl World {
             keys: true,
             puts_fail: false,
             before_create: None,
+            before_take: None,
             before_put: None,
         }
     }
@@ -103,6 +111,8 @@ impl World {
             conversation: ConversationId::Session("s-1".into()),
             connection: "notes".into(),
             client: String::new(),
+            test_user: String::new(),
+            kept: String::new(),
         }
     }
 
@@ -173,6 +183,7 @@ impl World {
                 sealer: Rc::clone(&self.sealer),
                 clients: Rc::new(clients()),
                 effects: Default::default(),
+                ends: self.ends.clone(),
             },
             random: self.random,
             verifier: Rc::clone(&self.verifier),
@@ -212,6 +223,10 @@ impl World {
                 }
                 let creates = matches!(operation, StoreOperation::Create(_));
                 if let Some(other) = self.before_create.take_if(|_| creates) {
+                    self.stored(&other).unwrap();
+                }
+                let takes = matches!(operation, StoreOperation::DeleteRecord(_));
+                if let Some(other) = self.before_take.take_if(|_| takes) {
                     self.stored(&other).unwrap();
                 }
                 let puts = matches!(operation, StoreOperation::Put(_));
@@ -299,8 +314,8 @@ impl World {
         onward_url(&onward)
     }
 
-    /// Links an account now.
-    pub(crate) fn connect(&mut self, place: &AccountPlace) {
+    /// An account that is linked now.
+    pub(crate) fn account(&self) -> LinkedAccount {
         let tokens = Tokens {
             access_token: Secret::new("at-1".into()),
             refresh_token: Some(Secret::new("rt-1".into())),
@@ -308,12 +323,44 @@ impl World {
             scope: None,
             id_token: None,
         };
-        let connected =
-            LinkedAccount::new(&connection(), tokens, None, UnixTime::from_secs(self.now));
+        let connection = self.policy.connection("notes").unwrap();
+        let tokens = AccountTokens::new(connection.oauth().unwrap(), tokens);
+        let credential = AccountCredential::Tokens(tokens);
+        LinkedAccount::new(connection, credential, UnixTime::from_secs(self.now))
+    }
+
+    /// Links an account now.
+    pub(crate) fn connect(&mut self, place: &AccountPlace) {
+        let connected = self.account();
         let put = place.put(&self.sealer, &connected);
         self.stored(&put).unwrap();
         let noted = ConversationPlace::linked(&self.sealer, place, connected.ends);
         self.stored(&noted).unwrap();
+        let place = place.clone();
+        let noted = self.run(|context| async move {
+            let user = UserPlace::of(&place);
+            user.note_linked(&context, &place, connected.ends).await?;
+            ConversationPlace::watch(&context, &place, connected.ends);
+            Ok::<(), StoreError>(())
+        });
+        noted.unwrap();
+    }
+
+    /// Does what no request waits for, as a worker at each tick.
+    pub(crate) fn tick(&mut self) {
+        let now = UnixTime::from_secs(self.now);
+        let ends = self.ends.clone();
+        for conversation in ends.due(now) {
+            let ends = ends.clone();
+            self.run(|context| async move {
+                if let Ok(again) = conversation.end_what_is_over(&context).await {
+                    ends.looked_at(&conversation, again);
+                }
+            });
+        }
+        for pending in ends.revocations() {
+            self.run(|context| async move { pending.run(&context).await });
+        }
     }
 
     pub(crate) fn disconnect(&mut self, place: &AccountPlace) {

@@ -19,7 +19,7 @@ use oauth::client::{
     AuthorizationServer, ClientIdSource, DiscoveredServer, Discovery, DiscoveryError,
     TokenAnswerError, TokenGrant, check_resource, metadata_paths, read_metadata, read_registration,
 };
-use policy::{Connection, Policy};
+use policy::{Connection, OAuthConnection, Policy};
 
 /// How long a registration is used.
 const REGISTRATION_LIFETIME: Duration = Duration::from_secs(90 * 24 * 3600);
@@ -28,22 +28,24 @@ const REGISTRATION_LIFETIME: Duration = Duration::from_secs(90 * 24 * 3600);
 pub(super) async fn find_client(
     context: &PageContext,
     connection: &Connection,
+    oauth: &OAuthConnection,
 ) -> Result<Option<DiscoveredServer>, PageRefusal> {
-    let AuthorizationServer::Discovered(discovery) = &connection.server else {
+    let AuthorizationServer::Discovered(discovery) = &oauth.server else {
         return Ok(None);
     };
     if let Some(resource) = &discovery.resource {
         let response = context.effects.call(resource.get(None)).await;
-        let expected = (connection.resource.as_deref(), connection.issuer.as_str());
+        let expected = (oauth.resource.as_deref(), oauth.issuer.as_str());
         check_resource(expected, response.as_ref())?;
     }
-    let (discovered, source) = fetch_metadata(context, connection, discovery).await?;
+    let (discovered, source) = fetch_metadata(context, oauth, discovery).await?;
     let ClientIdSource::Register(endpoint) = source else {
         return Ok(Some(discovered));
     };
     let registration = Registration {
         context,
         connection,
+        oauth,
         discovered: &discovered,
         endpoint: &endpoint,
     };
@@ -54,7 +56,7 @@ pub(super) async fn find_client(
 /// Fetches the authorization server's metadata from the first path that has it.
 async fn fetch_metadata(
     context: &PageContext,
-    connection: &Connection,
+    connection: &OAuthConnection,
     discovery: &Discovery,
 ) -> Result<(DiscoveredServer, ClientIdSource), PageRefusal> {
     let issuer = Url::parse(&connection.issuer).map_err(|_| PageRefusal::Request)?;
@@ -88,6 +90,7 @@ fn document_of(response: Option<&HttpResponse>) -> Result<Option<&[u8]>, Discove
 pub(super) struct Registration<'a> {
     pub(super) context: &'a PageContext,
     pub(super) connection: &'a Connection,
+    pub(super) oauth: &'a OAuthConnection,
     /// The authorization server's other endpoints.
     pub(super) discovered: &'a DiscoveredServer,
     /// The registration endpoint.
@@ -135,14 +138,14 @@ impl Registration<'_> {
     /// a code that does not exist is enough for the check.
     async fn is_known(&self, client_id: &str) -> Result<bool, PageRefusal> {
         let discovered = self.discovered.clone().known_as(client_id.to_owned());
-        let client = self.connection.server.client(Some(&discovered));
+        let client = self.oauth.server.client(Some(&discovered));
         let client = client.ok_or(PageRefusal::Request)?;
         let none = random_text(self.context.random)?;
         let grant = TokenGrant::Code {
             code: &none,
             verifier: &none,
             redirect_uri: &self.redirect_uri(),
-            resource: self.connection.resource.as_deref(),
+            resource: self.oauth.resource.as_deref(),
         };
         let tokens = self.context.request_tokens(&client.token, grant).await;
         Ok(tokens != Err(TokenAnswerError::UnknownClient))
@@ -151,7 +154,7 @@ impl Registration<'_> {
     /// The client metadata to register.
     pub(super) fn metadata(&self) -> Value {
         let mut metadata = metadata(&self.context.policy, &[self.redirect_uri()]);
-        if !self.connection.scopes.is_empty()
+        if !self.oauth.scopes.is_empty()
             && let Some(metadata) = metadata.as_object_mut()
         {
             metadata.insert("scope".to_owned(), json!(self.scope()));
@@ -187,7 +190,7 @@ impl Registration<'_> {
     /// The key of the record: a hash of all values that a registration depends on.
     pub(super) fn key(&self) -> Key {
         let resource = &self.context.policy.resource;
-        let Connection { issuer, name, .. } = self.connection;
+        let (issuer, name) = (&self.oauth.issuer, &self.connection.name);
         Key::of(
             RecordKind::Registration,
             &[resource, issuer, name, &self.scope()],
@@ -196,7 +199,7 @@ impl Registration<'_> {
     }
 
     fn scope(&self) -> String {
-        self.connection.scopes.join(" ")
+        self.oauth.scopes.join(" ")
     }
 
     fn redirect_uri(&self) -> String {
@@ -226,6 +229,7 @@ pub(super) fn document(context: &PageContext) -> Result<PageOutcome, PageRefusal
     }
     let connections = policy.connections.iter();
     let mut redirect_uris: Vec<String> = connections
+        .filter(|connection| connection.oauth().is_some())
         .map(|connection| callback(policy, connection))
         .collect();
     redirect_uris.push(redirect_uri(policy, sign_in::PAGE));

@@ -34,7 +34,11 @@ dt{color:var(--quiet)}dd{margin:0}\
 @media(hover:hover){html:hover .ask button{animation-name:wait-again}}\
 @keyframes wait{from{pointer-events:none;opacity:.5}}\
 @keyframes wait-again{from{pointer-events:none;opacity:.5}}\
-button:focus-visible,a:focus-visible,pre:focus-visible{outline:3px solid var(--ink);outline-offset:2px}\
+label{display:block;margin:0 0 1rem;font-weight:600}\
+input{display:block;width:100%;margin:.375rem 0 0;padding:.75rem;border:1px solid var(--quiet);border-radius:.5rem;\
+background:var(--paper);color:var(--ink);font:inherit}\
+[role=alert]{padding:.75rem 1rem;border:1px solid var(--edge);border-left:4px solid #dc2626;border-radius:.5rem}\
+button:focus-visible,input:focus-visible,a:focus-visible,pre:focus-visible{outline:3px solid var(--ink);outline-offset:2px}\
 .quiet{color:var(--quiet);font-size:.9375rem;border-top:1px solid var(--edge);padding-top:1rem}";
 
 /// A page while it is written. Markup is a constant of the filter. All other texts go through
@@ -98,6 +102,15 @@ impl Html {
         let _ = write!(
             self.body,
             "<article aria-labelledby=\"call-{number}\"><h2 id=\"call-{number}\"><bdi>{heading}</bdi></h2>"
+        );
+        self
+    }
+
+    /// A button for the part with this number.
+    pub(super) fn described_button(&mut self, number: usize, text: &'static str) -> &mut Self {
+        let _ = write!(
+            self.body,
+            "<button aria-describedby=\"call-{number}\">{text}</button>"
         );
         self
     }

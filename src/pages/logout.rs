@@ -4,7 +4,8 @@
 use super::page_request::PageRequest;
 use super::sealed::LIFETIME;
 use super::{PageContext, PageOutcome, PageRefusal};
-use crate::accounts::conversation::ConversationPlace;
+use crate::accounts::Revoke;
+use crate::accounts::of_user::UserPlace;
 use crate::accounts::sign_out::{PAGES_OF_USER, is_by_session, mark, write_mark};
 use crate::accounts::vault::ConversationId;
 use crate::reasons::Approval;
@@ -84,6 +85,11 @@ async fn run(
     // of the session was found, all accounts of the user end.
     if let Some(user) = logout.user.as_ref().filter(|_| !has_ended) {
         put_mark(context, mark(policy, issuer, "sub", user)).await?;
+        let user = user_of(context, issuer, user);
+        // If the store fails, the mark still ends the accounts: they are not used any more.
+        let _ = user
+            .end_where(context, Revoke::Later, |_| true, Vec::new())
+            .await;
     }
     // This comes last: if something failed, the issuer may send the token again.
     context.effects.create(used).await?;
@@ -97,15 +103,21 @@ async fn put_mark(context: &PageContext, mark: Key) -> Result<(), StoreError> {
 
 /// Ends the accounts of a session. Returns whether there was one.
 async fn end_session(context: &PageContext, issuer: &str, user: &str, session: &str) -> bool {
-    let conversation = ConversationPlace {
+    let user = user_of(context, issuer, user);
+    let is_meant = |conversation: &ConversationId| conversation.claim() == Some(session);
+    let also = vec![ConversationId::Claim(session.to_owned())];
+    let ended = user.end_where(context, Revoke::Now, is_meant, also);
+    // If the store fails, the marks still end the session.
+    let ended = ended.await.unwrap_or_default();
+    ended.iter().any(|(_, ended)| matches!(ended, Ok(Some(_))))
+}
+
+fn user_of(context: &PageContext, issuer: &str, user: &str) -> UserPlace {
+    UserPlace {
         resource: context.policy.resource.clone(),
         issuer: issuer.to_owned(),
         user: user.to_owned(),
-        conversation: ConversationId::Claim(session.to_owned()),
-    };
-    // If the store fails, the marks still end the session.
-    let ended = conversation.end(context).await.unwrap_or_default();
-    ended.iter().any(|(_, ended)| matches!(ended, Ok(Some(_))))
+    }
 }
 
 /// Verifies a logout token. Fetches the issuer's keys first if necessary.

@@ -23,6 +23,9 @@ pub enum PageRefusal {
          a moment."
     )]
     AccountUnavailable,
+    /// The account that the user chose is not there any more.
+    #[error("This account is not connected any more. Open the link again.")]
+    AccountGone,
     /// The question to another person was answered, or has expired.
     #[error(
         "This call does not wait for an answer any more: it was answered, or its time is over."
@@ -48,6 +51,15 @@ pub enum PageRefusal {
          assistant for a new link."
     )]
     ConversationEnded,
+    /// The resource did not accept what the user typed.
+    #[error("It was not accepted. Check it, and type it again.")]
+    CredentialRefused,
+    /// The resource could not be asked about what the user typed.
+    #[error("It could not be checked at the moment. Try again later.")]
+    CredentialUnchecked,
+    /// What the user typed is empty, too long, or has characters that cannot be sent.
+    #[error("It cannot be sent as it is. Check it, and type it again.")]
+    CredentialUnusable,
     /// The user or the authorization server declined.
     #[error("You did not allow it. Nothing was connected.")]
     Declined,
@@ -142,6 +154,7 @@ impl PageRefusal {
     pub fn reason(self) -> Reason {
         match self {
             Self::Account | Self::AccountToken(_) => Reason::AccountUnknown,
+            Self::AccountGone => Reason::AccountGone,
             Self::AccountUnavailable => Reason::AccountUnavailable,
             Self::ApprovalClosed => Reason::QuestionClosed,
             Self::Approver => Reason::ApproverNotAllowed,
@@ -149,6 +162,9 @@ impl PageRefusal {
             Self::CallDenied => Reason::CallDenied,
             Self::CallMade => Reason::CallAlreadyMade,
             Self::ConversationEnded => Reason::ConversationEnded,
+            Self::CredentialRefused => Reason::CredentialRefused,
+            Self::CredentialUnchecked => Reason::CredentialUnchecked,
+            Self::CredentialUnusable => Reason::CredentialUnusable,
             Self::Declined => Reason::ConnectionDeclined,
             Self::Discovery(error) => match error {
                 DiscoveryError::Unavailable => Reason::MetadataUnavailable,

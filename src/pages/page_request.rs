@@ -27,6 +27,10 @@ pub(super) enum Page {
     Approvals,
     /// The user's answer on that page.
     Decide,
+    /// The page with the accounts of the user.
+    Overview,
+    /// The user ends or chooses an account there.
+    ActOnAccount,
     /// The user signs in as another user.
     SignIn,
     /// The redirect from the sign-in at the issuer.
@@ -61,7 +65,10 @@ impl PageRequest {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let method = one(":method")?.unwrap_or_default();
         let page = page(path, method)?;
-        let is_own_form = matches!(page, Page::Go | Page::Answer | Page::Decide);
+        let is_own_form = matches!(
+            page,
+            Page::Go | Page::Answer | Page::Decide | Page::ActOnAccount
+        );
         if is_own_form {
             check_own_form(headers, origin)?;
         } else if page == Page::Logout {
@@ -152,8 +159,10 @@ fn page(path: &str, method: &str) -> Result<Page, PageRefusal> {
         ("confirm", "POST") => return Ok(Page::Answer),
         ("approvals", "GET" | "HEAD") => return Ok(Page::Approvals),
         ("approvals", "POST") => return Ok(Page::Decide),
+        ("", "GET" | "HEAD") => return Ok(Page::Overview),
+        ("", "POST") => return Ok(Page::ActOnAccount),
         ("logout", "POST") => return Ok(Page::Logout),
-        ("client.json" | "connect" | "confirm" | "approvals" | "logout", _) => {
+        ("" | "client.json" | "connect" | "confirm" | "approvals" | "logout", _) => {
             return Err(PageRefusal::Method);
         }
         ("sign-in", _) => Page::SignIn,

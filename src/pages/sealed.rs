@@ -24,6 +24,9 @@ pub(super) const LIFETIME: Duration = Duration::from_secs(600);
 /// The path of the page with the calls that wait for approval.
 pub(super) const APPROVALS: &str = "/.mcp-auth/approvals";
 
+/// The path of the page with the accounts of a user.
+pub(super) const OVERVIEW: &str = "/.mcp-auth/";
+
 /// Seals and opens values of one MCP server. The user is inside the value: the filter does not know the
 /// user of a page before it opens the value.
 #[derive(Clone, Copy)]
@@ -59,11 +62,16 @@ pub(super) enum LinkPurpose {
         /// The client. Empty if the token names none, or clients share accounts.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         client: String,
+        /// The test user that the caller acts as. Empty without one.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        test_user: String,
     },
     /// Answer the question about a call. Its record has this key.
     Answer { question: Key },
     /// See the calls that wait for approval. The link is for all users of the issuer.
     Approvals,
+    /// See the own accounts. The link is for all users of the issuer.
+    Overview,
     /// Answer for the call of another user, after one more sign-in.
     Decide(Decided),
 }
@@ -169,6 +177,7 @@ pub fn connect_link(
         conversation: place.conversation.clone(),
         connection: place.connection.clone(),
         client: place.client.clone(),
+        test_user: place.test_user.clone(),
     };
     let user = (&place.issuer, &place.user);
     link(policy, sealer, user, purpose, now.saturating_add(LIFETIME))
@@ -245,6 +254,16 @@ impl Seals<'_> {
 }
 
 impl PageLink {
+    /// A link to a page for all users of an issuer.
+    pub(super) fn to_page(purpose: LinkPurpose, issuer: &str, expires: UnixTime) -> Self {
+        Self {
+            issuer: issuer.to_owned(),
+            user: String::new(),
+            purpose,
+            expires,
+        }
+    }
+
     /// The place of the account that the link is for.
     pub(super) fn account_place(&self, resource: &str) -> Option<AccountPlace> {
         match &self.purpose {
@@ -252,6 +271,7 @@ impl PageLink {
                 conversation,
                 connection,
                 client,
+                test_user,
             } => Some(AccountPlace {
                 resource: resource.to_owned(),
                 issuer: self.issuer.clone(),
@@ -259,8 +279,13 @@ impl PageLink {
                 conversation: conversation.clone(),
                 connection: connection.clone(),
                 client: client.clone(),
+                test_user: test_user.clone(),
+                kept: String::new(),
             }),
-            LinkPurpose::Answer { .. } | LinkPurpose::Approvals | LinkPurpose::Decide(_) => None,
+            LinkPurpose::Answer { .. }
+            | LinkPurpose::Approvals
+            | LinkPurpose::Decide(_)
+            | LinkPurpose::Overview => None,
         }
     }
 
@@ -273,7 +298,10 @@ impl PageLink {
                 user: self.user.clone(),
                 key: question.clone(),
             }),
-            LinkPurpose::Connect { .. } | LinkPurpose::Approvals | LinkPurpose::Decide(_) => None,
+            LinkPurpose::Connect { .. }
+            | LinkPurpose::Approvals
+            | LinkPurpose::Decide(_)
+            | LinkPurpose::Overview => None,
         }
     }
 
@@ -281,7 +309,10 @@ impl PageLink {
     pub(super) fn connection(&self) -> Option<&str> {
         match &self.purpose {
             LinkPurpose::Connect { connection, .. } => Some(connection),
-            LinkPurpose::Answer { .. } | LinkPurpose::Approvals | LinkPurpose::Decide(_) => None,
+            LinkPurpose::Answer { .. }
+            | LinkPurpose::Approvals
+            | LinkPurpose::Decide(_)
+            | LinkPurpose::Overview => None,
         }
     }
 
@@ -295,13 +326,26 @@ impl PageLink {
 
     /// The path and query of its page. `sealed` is the sealed link.
     pub(super) fn target(&self, sealed: &str) -> String {
-        let page = match self.purpose {
-            LinkPurpose::Connect { .. } => "connect",
-            LinkPurpose::Answer { .. } => "confirm",
+        let path = self.purpose.page_path();
+        match self.purpose {
+            LinkPurpose::Connect { .. } | LinkPurpose::Answer { .. } => {
+                format!("{path}?ticket={sealed}")
+            }
             // Its user is the one who signs in.
-            LinkPurpose::Approvals | LinkPurpose::Decide(_) => return APPROVALS.to_owned(),
-        };
-        format!("{PAGES}{page}?ticket={sealed}")
+            LinkPurpose::Approvals | LinkPurpose::Decide(_) | LinkPurpose::Overview => path,
+        }
+    }
+}
+
+impl LinkPurpose {
+    /// The path of its page.
+    pub(super) fn page_path(&self) -> String {
+        match self {
+            Self::Connect { .. } => format!("{PAGES}connect"),
+            Self::Answer { .. } => format!("{PAGES}confirm"),
+            Self::Approvals | Self::Decide(_) => APPROVALS.to_owned(),
+            Self::Overview => OVERVIEW.to_owned(),
+        }
     }
 }
 

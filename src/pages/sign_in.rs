@@ -46,6 +46,34 @@ pub(super) fn begin_with(
     })
 }
 
+/// Lets the user of a page without a link sign in. With several issuers, the user chooses one first.
+pub(super) fn begin_on_page(
+    context: &PageContext,
+    request: &PageRequest,
+    purpose: LinkPurpose,
+) -> Result<PageOutcome, PageRefusal> {
+    let policy = &context.policy;
+    let both = policy.issuers.iter().zip(&policy.sign_ins);
+    let issuers: Vec<&str> = both
+        .filter(|(_, sign_in)| sign_in.is_some())
+        .map(|(issuer, _)| issuer.issuer.as_str())
+        .collect();
+    let chosen = request.parameter("issuer")?;
+    let chosen = match (issuers.as_slice(), chosen) {
+        ([only], _) => *only,
+        (all, Some(chosen)) if all.contains(&chosen) => chosen,
+        (all, _) => {
+            return Ok(PageOutcome {
+                outcome: Ok(Approval::SignInStarted),
+                reply: content::choose_issuer(&purpose.page_path(), all),
+                ..PageOutcome::refused(PageRefusal::NotSignedIn)
+            });
+        }
+    };
+    let link = PageLink::to_page(purpose, chosen, context.expires());
+    begin(context, request, link, None)
+}
+
 /// A new authorization request at the issuer of a link, and its URL.
 pub(super) fn start(
     context: &PageContext,

@@ -7,9 +7,11 @@ mod confirm;
 mod connect;
 mod find_client;
 mod logout;
+mod overview;
 mod registration;
 mod short_state;
 mod step_up;
+mod typed;
 
 use super::fake_world::{document, policy};
 use crate::accounts::Clients;

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::sealed::{AuthorizationRequest, LinkPurpose, digest};
+use super::sealed::{AuthorizationRequest, LinkPurpose, PageLink, digest};
 use super::{PageContext, PageRefusal};
 use crate::accounts::shared_record::{Entries, SharedRecord};
 use base::seal::{Owner, Purpose};
@@ -56,16 +56,28 @@ impl PageContext {
         &self,
         authorization: &AuthorizationRequest,
     ) -> Result<Try, PageRefusal> {
-        let link = &authorization.link;
+        let AuthorizationRequest {
+            link, id, expires, ..
+        } = authorization;
+        self.take_try_of(link, id, *expires).await
+    }
+
+    /// Uses a try of a link, with an id of its own, which counts until `expires`.
+    pub(super) async fn take_try_of(
+        &self,
+        link: &PageLink,
+        id: &str,
+        expires: UnixTime,
+    ) -> Result<Try, PageRefusal> {
         let sealed = self.seals().seal(Purpose::Ticket, &[], link);
         let tried = TriedCode {
-            request: authorization.id.clone(),
+            request: id.to_owned(),
             link: digest(&sealed),
-            expires: authorization.expires,
+            expires,
         };
         let (most_of_link, most, network) = match link.purpose {
             // The user is not known before the sign-in.
-            LinkPurpose::Approvals => {
+            LinkPurpose::Approvals | LinkPurpose::Overview => {
                 let network = self.effects.client().await.name();
                 (MAX_TRIES_OF_APPROVER, MAX_TRIES_OF_APPROVER, network)
             }

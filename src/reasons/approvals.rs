@@ -44,9 +44,18 @@ Approval: &'static str,
     ConnectedWithLess "connected_with_less"
         "The account is connected, with fewer scopes than requested." =>
         "a page, HTTP 200";
+    AccountChosen "account_chosen"
+        "The user chose one of the accounts that are connected; calls use it from now on." =>
+        "a page, HTTP 200";
     ConnectedBefore "connected_before"
         "The account was connected by an earlier answer of this browser; nothing was changed." =>
         "a page, HTTP 200";
+    OverviewShown "overview_shown"
+        "The user saw the page with the own connected accounts and open questions." =>
+        "a page, HTTP 200";
+    AccountsEnded "accounts_ended"
+        "The user ended an account, or all of them, on that page." =>
+        "HTTP 303";
     ConfirmPageShown "confirm_page_shown"
         "The user was asked whether a call may be made." =>
         "a page, HTTP 200";

@@ -437,8 +437,8 @@ Reason: Refused,
             "name it under `view_as` of a role of the caller, or send the request without it");
     TestUserCredential "test_user_credential"
         "The caller acts as a test user, and the server would get the caller's own token or linked account." =>
-        blocked("view_as", Error(403, 403), "a test user has no token and no linked account of its own",
-            "give it the caller's under `view_as.users`, with `connections` or `own_token`; or send the \
+        blocked("view_as", Error(403, 403), "the policy gives this test user no token and no account",
+            "name the connection under its `connections`, or set `own_token`, in `view_as.users`; or send the \
              request as yourself");
 }
 "Arguments" {
@@ -660,12 +660,35 @@ Reason: Refused,
         "The tool works with an account that the user has not connected." =>
         needs_review("user", Question, "the user has not connected `{connection}`",
             "open the link, and connect the account");
+    AccountNotAccepted "account_not_accepted"
+        "The server answered 401 to the token of the user's account. The account has ended, and the user is \
+         asked to connect it again." =>
+        needs_review("upstream", Question, "the server no longer accepts the account `{connection}`",
+            "open the link, and connect the account again");
+    AccountRefusedAgain "account_refused_again"
+        "The server answered 401 to the token of an account that the user connected less than five minutes \
+         before, because the server had refused the one before. The account has ended." =>
+        needs_review("upstream", Question,
+            "the server refused the account `{connection}` again, at once after it was connected again",
+            "see whether the server accepts tokens of the connection: compare its `resource` and `scopes` with \
+             what the server expects");
+    AccountReplaced "account_replaced"
+        "The server answered 401 to the token of the user's account, which was refreshed or connected again \
+         during the call, or has just expired." =>
+        blocked("upstream", Error(503, 503), "the account's token changed during the call; call again",
+            "if it repeats, compare the clocks of the proxy and of the resource");
     AccountNotRefreshed "account_not_refreshed"
         "The account's token has ended, and the resource's authorization server did not answer with \
          another." =>
         blocked("request", Error(503, 503),
             "the account's token has ended, and the resource gave no other",
             "check the cluster and path under the connection's `token`; or connect the account again");
+    NoCredentialForCaller "no_credential_for_caller"
+        "An administrator sets the credentials of this connection, and none is for the caller's organization and \
+         roles." =>
+        blocked("request", Error(403, 403),
+            "no credential of `{connection}` is for this caller",
+            "add one for the caller's organization or role under `connections.{connection}.credentials`");
     ConversationClaimMissing "conversation_claim_missing"
         "Accounts are kept by conversation, and the token does not name the conversation." =>
         blocked("request", Error(403, 403),
@@ -677,6 +700,22 @@ Reason: Refused,
         "The request of a page lacks something, or cannot be read in one way only." =>
         blocked("request", Page(400), "the page's request is incomplete or malformed",
             "open the link again");
+    AccountGone "account_gone"
+        "The account that the user chose on a page is not connected any more." =>
+        blocked("request", Page(404), "the account is not connected any more",
+            "open the link again, and connect it");
+    CredentialRefused "credential_refused"
+        "The resource did not accept the key or password that the user typed." =>
+        blocked("request", Page(403), "the resource did not accept the key or password",
+            "type it again; if it is right, see the connection's `check` and `apply`");
+    CredentialUnchecked "credential_unchecked"
+        "The resource could not be asked about the key or password that the user typed." =>
+        blocked("request", Page(503), "the resource did not answer the check",
+            "see the cluster and path of the connection's `check`");
+    CredentialUnusable "credential_unusable"
+        "The key or password that the user typed is empty, too long, or has characters that cannot be sent." =>
+        blocked("request", Page(400), "the key or password cannot be sent",
+            "type it without spaces and line breaks around it");
     LinkInvalid "link_invalid"
         "The link was not made by this filter, or has expired." =>
         blocked("request", Page(400), "the link is not valid, or has expired",

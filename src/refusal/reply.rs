@@ -37,8 +37,13 @@ pub fn refuse(policy: &Policy, refusal: &Refusal, asked: RefusedRequest<'_>) -> 
     {
         return ask_to_sign_in(policy, refusal, id, asked.era);
     }
-    if let (Refusal::Confirm(question) | Refusal::NotConnected(_, question), Some(id)) =
-        (refusal, asked.id)
+    if let (
+        Refusal::Confirm(question)
+        | Refusal::NotAccepted(_, question)
+        | Refusal::NotConnected(_, question)
+        | Refusal::RefusedAgain(_, question),
+        Some(id),
+    ) = (refusal, asked.id)
     {
         return ask_user(question, id, asked.era);
     }

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::identify::identify_caller;
+use super::needs::{AUTHORIZATION, CallerCredential};
 use super::opened_ids;
 use super::peer::{self, Peer};
 use super::{Request, credentials, forward};
@@ -91,7 +92,7 @@ impl Authenticated {
         // With `hold: buffer_filter` the headers must be passed on before the body arrives.
         let release =
             (request.policy().hold == Hold::BufferFilter).then(|| match request.policy().mode {
-                Mode::Enforce => self.headers_for_server(None, None),
+                Mode::Enforce => self.headers_for_server(None, &CallerCredential::None),
                 Mode::Observe => request.journal().observed().headers,
             });
         let is_released = release.is_some();
@@ -112,19 +113,18 @@ impl Authenticated {
     pub(crate) fn headers_for_server(
         &self,
         body: Option<&[u8]>,
-        credential: Option<&str>,
+        credential: &CallerCredential,
     ) -> Vec<HeaderEdit> {
         let request = &self.request;
         let era = request.journal().era;
         let identity = self.caller.identity();
         let mut headers = forward::headers(&request.engine, &request.headers, identity, era, body);
-        let own = request.engine.secrets.credential.as_ref();
-        let credential = credential.or(own.map(|own| own.header()));
-        headers.extend(
-            credential.map(|credential| {
-                HeaderEdit::Set("authorization".to_owned(), credential.to_owned())
-            }),
-        );
+        let set = |name: &str, value: &str| HeaderEdit::Set(name.to_owned(), value.to_owned());
+        if let Some(own) = &request.engine.secrets.credential {
+            let is_replaced = credential.headers().any(|(name, _)| name == AUTHORIZATION);
+            headers.extend((!is_replaced).then(|| set(AUTHORIZATION, own.header())));
+        }
+        headers.extend(credential.headers().map(|(name, value)| set(name, value)));
         headers.extend(opened_ids::headers(&self.handles));
         headers
     }

@@ -64,7 +64,8 @@ impl Authenticated {
                 headers: Vec::new(),
             },
             needs: Needs {
-                credential: self.credential_for_server(),
+                // Without its account the server refuses the answer, which is an error anyway.
+                credential: self.credential_for_server().unwrap_or_default(),
                 ..Needs::default()
             },
             inspect: Inspect::default(),

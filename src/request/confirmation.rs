@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::arrived::Authenticated;
 use super::opened_ids::OpenedState;
+use super::question::AskedRequest;
 use super::understand::{Understood, arguments_in};
 use crate::accounts::vault::{ConversationId, client_of};
 use crate::authorize::Target;
@@ -31,22 +32,22 @@ use policy::{Mode, Operation, approval_for};
 /// The time to answer.
 pub(super) const TIME_TO_ANSWER: Duration = Duration::from_secs(600);
 /// The earlier version with URL mode elicitation.
-const URL_VERSION: &str = "2025-11-25";
+pub(crate) const URL_VERSION: &str = "2025-11-25";
 
 /// The sealed state of a question. Each one differs.
 #[derive(Serialize, Deserialize)]
-struct SealedQuestion {
+pub(super) struct SealedQuestion {
     /// The client that was asked.
-    client: String,
-    agrees: Agrees,
-    asked_ms: u64,
-    id: Vec<u8>,
-    expires: UnixTime,
+    pub(super) client: String,
+    pub(super) agrees: Agrees,
+    pub(super) asked_ms: u64,
+    pub(super) id: Vec<u8>,
+    pub(super) expires: UnixTime,
 }
 
 /// The meaning of a yes.
 #[derive(Serialize, Deserialize)]
-enum Agrees {
+pub(super) enum Agrees {
     /// A page was opened.
     ToNothing,
     /// The user agrees to the call.
@@ -195,8 +196,7 @@ impl Authenticated {
         let Some(token) = token else {
             return Ok(None);
         };
-        let session = self.handles.session.as_deref();
-        let conversation = ConversationId::of_caller(policy, token, session);
+        let conversation = ConversationId::of_caller(policy, token, self.handles.origin());
         let conversation = conversation.ok_or(Refusal::NoConversation)?;
         let owner = self.sealing().ok_or(Refusal::NoSealKey)?.owner;
         if owner.user.is_empty() {
@@ -225,35 +225,26 @@ impl Authenticated {
         url: String,
         agreed: Option<&Agreement>,
     ) -> Box<Elicitation> {
-        let agrees = agreed.map_or(Agrees::ToNothing, |agreed| Agrees::Before(agreed.clone()));
-        let is_2025 = self.request.journal().record.version.as_deref() == Some(URL_VERSION);
-        let state = elicits.url.then(|| self.seal_question(agrees)).flatten();
-        let how = match state {
-            Some(state) => How::InputRequired(state),
-            None if is_2025 => How::UrlRequired,
-            None => How::Text,
-        };
-        Box::new(Elicitation {
-            message,
-            url: Some(url),
-            how,
-        })
+        let asked = self.asked_request();
+        asked.page_question(elicits, message, url, agreed)
     }
 
     fn seal_question(&self, agrees: Agrees) -> Option<String> {
-        let effects = &self.request.effects;
-        let question = SealedQuestion {
-            client: self.client().to_owned(),
-            agrees,
-            asked_ms: effects.exact_now().as_millis(),
-            id: self.request.journal().id.clone().unwrap_or_default(),
-            expires: effects.now().saturating_add(TIME_TO_ANSWER),
-        };
-        let asked = self.handles.asked.as_ref()?;
-        Some(
-            self.sealing()?
-                .seal_for_request(Purpose::Question, asked, &question),
-        )
+        self.asked_request().seal_question(agrees)
+    }
+
+    /// What a question about the call is bound to.
+    pub(super) fn asked_request(&self) -> AskedRequest<'_> {
+        let journal = self.request.journal();
+        AskedRequest {
+            sealing: self.sealing(),
+            content: self.handles.asked.as_ref(),
+            client: self.client(),
+            id: journal.id.clone().unwrap_or_default(),
+            is_2025: journal.record.version.as_deref() == Some(URL_VERSION),
+            is_call: journal.record.method.as_deref() == Some("tools/call"),
+            now: self.request.effects.exact_now(),
+        }
     }
 
     /// The answer to a question of the filter, if the state belongs to one.

@@ -162,6 +162,12 @@ fn is_removed(policy: &Policy, name: &str, era: Era) -> bool {
     {
         return true;
     }
+    // The server takes such a header for the credential of an account.
+    let connections = policy.connections.iter();
+    let mut of_accounts = connections.flat_map(|connection| connection.apply.names());
+    if dashed != "authorization" && of_accounts.any(|header| header == dashed) {
+        return true;
+    }
     // Names of arguments may have underscores. The header is compared with the body.
     if name != dashed && dashed.starts_with("mcp-") && !name.starts_with(PARAM_PREFIX) {
         return true;

@@ -10,6 +10,7 @@ use super::opened_ids::OpenedState;
 use super::outside_decision::OutsideQuestions;
 use super::understand::{self, Understood};
 use super::{completion, own_tool_call};
+use crate::accounts::vault::ConversationId;
 use crate::authorize::{Denial, Target, authorize, operations as operations_of};
 use crate::decision::Evidence;
 use crate::decision_point::Obligations;
@@ -87,8 +88,9 @@ impl Received {
         let principal = authenticated.caller.principal(request.now());
         let evidence = authorize(request.policy(), principal, Target::Server, None)
             .map_err(|denial| request.refuse(&Refusal::Denied(denial), None))?;
+        let credential = authenticated.credential_for_server();
         let mut needs = Needs {
-            credential: authenticated.credential_for_server(),
+            credential: credential.map_err(|refusal| request.refuse(&refusal, None))?,
             ..Needs::default()
         };
         let (mut inspect, mut result_of) = (Inspect::default(), ResultOf::Nothing);
@@ -143,10 +145,12 @@ impl Received {
             }
         };
         authenticated.note_message(&message);
-        authenticated.find_cancelled(&message, &body).await;
+        let found = authenticated.find_cancelled(&message, &body).await;
+        found.map_err(|refusal| authenticated.request.refuse(&refusal, None))?;
         let understood = Understood::of(&mut authenticated, &message);
         let understood =
             understood.map_err(|refusal| authenticated.request.refuse(&refusal, None))?;
+        authenticated.handles.meta = ConversationId::of_meta(&engine.policy, &body);
         if let Some(tool) = own_tool_call::called(&engine.policy, &understood) {
             let answered = own_tool_call::answer(&authenticated, tool, &understood, &body);
             // Boxed: rare, and large.
@@ -292,8 +296,9 @@ impl Authenticated {
             ),
             // A call's needs depend on the outside decision.
             (Some(_), true) => Ok(Needs::default()),
-            (_, false) => Ok(Needs {
-                credential: self.credential_for_server(),
+            (_, false) => self.credential_for_server().map(|credential| Needs {
+                credential,
+                elicits: understood.message.params.elicitation,
                 ..Needs::default()
             }),
         };

@@ -13,6 +13,7 @@ use self::call::LookupCall;
 pub(crate) use self::expected::ExpectedValue;
 use super::arrived::Authenticated;
 use super::credentials;
+use super::needs::CallerCredential;
 use super::understand::Understood;
 use crate::authorize::Target;
 use crate::decision::Evidence;
@@ -166,7 +167,7 @@ impl Authenticated {
     pub(super) async fn look_up(
         &self,
         planned: &PlannedLookups,
-        credential: Option<&str>,
+        credential: &CallerCredential,
     ) -> Result<OwnedRecords, Refusal> {
         let engine = &self.request.engine;
         let effects = &self.request.effects;

@@ -10,10 +10,11 @@ use super::lookup::{OwnedRecords, PlannedLookups};
 use super::opened_ids::OpenedState;
 use super::understand::Understood;
 use super::{Request, credentials};
-use crate::accounts::conversation::ConversationPlace;
+use crate::accounts::of_user::UserPlace;
+use crate::accounts::refused::UsedAccount;
 use crate::accounts::token_exchange::ExchangeError;
 use crate::accounts::vault::{AccountPlace, ConversationId, NoAccountPlace};
-use crate::accounts::{AccountContext, NoAccountToken, token_for_call};
+use crate::accounts::{AccountContext, AccountHeaders, NoAccountToken, Revoke, token_for_call};
 use crate::audit;
 use crate::authorize::Target;
 use crate::consent::agreement::{NoAgreement, find_yes, use_yes};
@@ -22,13 +23,15 @@ use crate::credential::Credential;
 use crate::decision::Evidence;
 use crate::decision_point::Obligations;
 use crate::pages::{connect_link, question_link};
-use crate::refusal::Refusal;
+use crate::refusal::{LookupFault, Refusal};
 use crate::step::End;
 use base::store::{Key, RecordKind, StoreRecord};
 use base::time::UnixTime;
 use mcp::capabilities::ElicitationCapability;
 use oauth::{ProofError, TokenError, VerifiedToken};
-use policy::{Authorization, Conversation, Mode, Operation};
+use policy::{Authorization, Connection, Mode, Operation, SessionSharing};
+
+pub(super) const AUTHORIZATION: &str = "authorization";
 
 /// The needs of a request that the policy allows.
 #[derive(Default)]
@@ -40,10 +43,26 @@ pub(crate) struct Needs {
     /// A credential for the server.
     pub(crate) credential: CredentialNeed,
     /// The session that ends, with its linked accounts.
-    pub(crate) ended_session: Option<ConversationPlace>,
+    pub(crate) ended_session: Option<EndedSession>,
     /// Whether the token or its proof must be unused.
     pub(crate) single_use: bool,
     /// The client's elicitation capability.
+    pub(crate) elicits: ElicitationCapability,
+}
+
+/// A session of the server that a client ends.
+pub(crate) struct EndedSession {
+    user: UserPlace,
+    session: String,
+    /// The conversation of the request. Other clients and chats may have more in the session.
+    own: Option<ConversationId>,
+}
+
+/// The account that a call is sent with.
+#[derive(Debug)]
+pub(crate) struct SentAccount {
+    pub(crate) used: UsedAccount,
+    /// The client's elicitation capability: the user is asked again if the server refuses the account.
     pub(crate) elicits: ElicitationCapability,
 }
 
@@ -53,11 +72,13 @@ pub(crate) enum CredentialNeed {
     /// The policy's credential for all requests.
     #[default]
     None,
-    /// The token of the user's linked account, linked at most `max_age` ago.
+    /// The credential of the user's linked account, linked at most `max_age` ago.
     Account {
         place: AccountPlace,
         max_age: Duration,
     },
+    /// The credential that an administrator set for the caller.
+    Assigned(Rc<AccountHeaders>),
     /// The token that the caller's token is exchanged for.
     Exchanged,
 }
@@ -68,20 +89,23 @@ pub(crate) enum CallerCredential {
     /// The caller has none.
     #[default]
     None,
-    /// The token of a linked account.
-    Account(String),
+    /// The credential of an account at a resource.
+    Account(Rc<AccountHeaders>),
     /// The token that the caller's token was exchanged for.
     Exchanged(Rc<Credential>),
 }
 
 impl CallerCredential {
-    /// The value of the `Authorization` header.
-    pub(crate) fn header(&self) -> Option<&str> {
-        match self {
-            Self::None => None,
-            Self::Account(header) => Some(header),
-            Self::Exchanged(credential) => Some(credential.header()),
-        }
+    /// The headers with it, for the server only.
+    pub(crate) fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        let (account, exchanged) = match self {
+            Self::None => (None, None),
+            Self::Account(headers) => (Some(headers), None),
+            Self::Exchanged(credential) => (None, Some(credential.header())),
+        };
+        let account = account.into_iter().flat_map(|headers| headers.iter());
+        let account = account.map(|(name, value)| (name.as_str(), value.reveal()));
+        account.chain(exchanged.map(|value| (AUTHORIZATION, value)))
     }
 }
 
@@ -217,64 +241,103 @@ impl Authenticated {
         let lookups = self.lookups_of_call(understood, target, operations, sent)?;
         let asked = (operations, obligations.confirm);
         let consent = self.consent(understood, target, asked, state, sent)?;
-        let account = self.account_for(operations)?;
         let enforces = self.request.policy().mode == Mode::Enforce;
         Ok(Needs {
             lookups,
             consent,
-            credential: account.unwrap_or_else(|| self.credential_for_server()),
+            credential: self.credential_for(operations)?,
             single_use: enforces && operations.iter().any(|operation| operation.single_use),
             elicits: understood.message.params.elicitation,
             ..Needs::default()
         })
     }
 
-    /// The credential for the server on all requests of this caller. A caller without a token has none to
+    /// The credential for the server on all requests of this caller.
+    pub(super) fn credential_for_server(&self) -> Result<CredentialNeed, Refusal> {
+        self.credential_for(&[])
+    }
+
+    /// The credential for the server, with the operations that match a call. A caller without a token has none to
     /// exchange.
-    pub(super) fn credential_for_server(&self) -> CredentialNeed {
+    fn credential_for(&self, operations: &[&Operation]) -> Result<CredentialNeed, Refusal> {
         let policy = self.request.policy();
-        match (&policy.upstream.authorization, policy.mode) {
-            (Authorization::Exchange(_), Mode::Enforce) if self.caller.token().is_some() => {
-                CredentialNeed::Exchanged
+        if policy.mode == Mode::Observe {
+            return Ok(CredentialNeed::None);
+        }
+        match (
+            policy.connection_for(operations),
+            &policy.upstream.authorization,
+        ) {
+            (Some((connection, max_age)), _) => self.account_at(connection, max_age),
+            (None, Authorization::Exchange(_)) if self.caller.token().is_some() => {
+                Ok(CredentialNeed::Exchanged)
             }
-            _ => CredentialNeed::None,
+            _ => Ok(CredentialNeed::None),
         }
     }
 
-    /// The linked account that a call needs.
-    fn account_for(&self, operations: &[&Operation]) -> Result<Option<CredentialNeed>, Refusal> {
+    /// The caller's account at a connection.
+    fn account_at(
+        &self,
+        connection: &Connection,
+        max_age: Duration,
+    ) -> Result<CredentialNeed, Refusal> {
+        if !connection.is_connected_by_users() {
+            return self.assigned_credential(connection);
+        }
         let policy = self.request.policy();
-        let needed = policy.connection_for(operations);
-        let (Some((connection, max_age)), Mode::Enforce) = (needed, policy.mode) else {
-            return Ok(None);
-        };
         let token = self.caller.token().ok_or(Refusal::NoToken)?;
-        let session = self.handles.session.as_deref();
-        let test_user = self.caller.test_user();
-        let place = AccountPlace::of_caller(policy, token, test_user, session, connection);
-        Ok(Some(CredentialNeed::Account {
+        let (origin, test_user) = (self.handles.origin(), self.caller.test_user());
+        let place = AccountPlace::of_caller(policy, token, test_user, origin, connection);
+        Ok(CredentialNeed::Account {
             place: place.map_err(|error| match error {
                 NoAccountPlace::NoConversation => Refusal::NoConversation,
                 NoAccountPlace::TestUser => Refusal::TestUserCredential,
             })?,
             max_age,
-        }))
+        })
+    }
+
+    /// The credential that an administrator set for the caller at a connection.
+    fn assigned_credential(&self, connection: &Connection) -> Result<CredentialNeed, Refusal> {
+        let policy = self.request.policy();
+        let test_user = self.caller.test_user();
+        if test_user.is_some_and(|(_, user)| !user.connections.contains(&connection.name)) {
+            return Err(Refusal::TestUserCredential);
+        }
+        let assigned = &self.request.engine.secrets.assigned;
+        let found = assigned.find(policy, connection, self.caller.identity());
+        let none = || Refusal::NoAssignedCredential(connection.name.clone());
+        let (headers, account) = found.ok_or_else(none)?;
+        self.note_account(&connection.name, account);
+        Ok(CredentialNeed::Assigned(headers))
+    }
+
+    /// Notes the account of the request in the record.
+    fn note_account(&self, connection: &str, account: Option<&str>) {
+        let policy = self.request.policy();
+        let key = self.request.engine.secrets.audit_key.as_deref();
+        let record = &mut self.request.journal().record;
+        record.account = account.and_then(|name| audit::person(policy, name, key));
+        record.connection = Some(connection.to_owned());
     }
 
     /// The session that a DELETE ends, if accounts may be linked in it.
-    pub(super) fn ended_session(&self) -> Option<ConversationPlace> {
+    pub(super) fn ended_session(&self) -> Option<EndedSession> {
         let policy = self.request.policy();
         let may_have_accounts = policy.mode == Mode::Enforce
             && !policy.connections.is_empty()
-            && matches!(policy.conversation, Conversation::Session);
+            && policy.vault.sessions == SessionSharing::Own;
         let token = self.caller.token().filter(|_| may_have_accounts)?;
-        let session = self.handles.session.clone()?;
-        Some(ConversationPlace {
+        let user = UserPlace {
             resource: policy.resource.clone(),
             issuer: token.issuer_name().to_owned(),
             user: token.identity().user.clone()?,
-            conversation: ConversationId::Session(session),
-        })
+        };
+        let origin = self.handles.origin();
+        let session = origin.session?.to_owned();
+        let own = ConversationId::of_caller(policy, token, origin);
+        Some(EndedSession { user, session, own })
     }
 
     fn accounts(&self) -> Result<AccountContext, Refusal> {
@@ -290,6 +353,7 @@ impl Authenticated {
     ) -> Result<CallerCredential, Refusal> {
         match need {
             CredentialNeed::None => Ok(CallerCredential::None),
+            CredentialNeed::Assigned(headers) => Ok(CallerCredential::Account(headers)),
             CredentialNeed::Exchanged => {
                 let exchanged = self.exchanged_token().await;
                 exchanged
@@ -300,14 +364,20 @@ impl Authenticated {
                 let accounts = self.accounts()?;
                 match token_for_call(&accounts, &place, max_age).await {
                     Ok(account) => {
-                        let policy = self.request.policy();
-                        let key = self.request.engine.secrets.audit_key.as_deref();
-                        let name = account.name.as_deref();
-                        let record = &mut self.request.journal().record;
-                        record.account = name.and_then(|name| audit::person(policy, name, key));
-                        record.connection = Some(place.connection);
-                        let token = account.access_token.reveal();
-                        Ok(CallerCredential::Account(format!("Bearer {token}")))
+                        self.note_account(&place.connection, account.name.as_deref());
+                        let connection = self.request.policy().connection(&place.connection);
+                        let headers = connection.and_then(|it| account.headers(it).ok());
+                        let Some(headers) = headers else {
+                            return Err(self.not_linked(&place, agreed, elicits));
+                        };
+                        let used = UsedAccount {
+                            place,
+                            credential: account.credential,
+                            linked_at: account.linked_at,
+                        };
+                        let sent = SentAccount { used, elicits };
+                        self.request.journal().account = Some(Box::new(sent));
+                        Ok(CallerCredential::Account(Rc::new(headers)))
                     }
                     Err(NoAccountToken::NotLinked) => Err(self.not_linked(&place, agreed, elicits)),
                     Err(NoAccountToken::NotRefreshed) => Err(Refusal::NotRefreshed),
@@ -326,8 +396,13 @@ impl Authenticated {
         elicits: ElicitationCapability,
     ) -> Result<(CallerCredential, OwnedRecords), Refusal> {
         let credential = self.credential(need, agreed, elicits).await?;
-        let found = self.look_up(lookups, credential.header()).await?;
-        Ok((credential, found))
+        match self.look_up(lookups, &credential).await {
+            Ok(found) => Ok((credential, found)),
+            Err(refusal @ Refusal::Lookup(LookupFault::Status(401), _)) => {
+                Err(self.account_refused(agreed).await.unwrap_or(refusal))
+            }
+            Err(refusal) => Err(refusal),
+        }
     }
 
     /// Asks the user to link the account, in a way that the client supports.
@@ -369,10 +444,16 @@ impl Authenticated {
     }
 
     /// Ends the accounts of a session. The session ends in any case.
-    async fn end_session(&self, session: &ConversationPlace) -> Vec<Evidence> {
+    async fn end_session(&self, ended: &EndedSession) -> Vec<Evidence> {
+        let EndedSession { user, session, own } = ended;
+        let is_meant = |conversation: &ConversationId| conversation.session() == Some(session);
+        let own = own.iter().cloned().collect();
         let evidence = |summary| Evidence::new("connections", summary);
         let ended = match self.accounts() {
-            Ok(accounts) => session.end(&accounts).await.map_err(Refusal::Store),
+            Ok(accounts) => {
+                let ended = user.end_where(&accounts, Revoke::Now, is_meant, own);
+                ended.await.map_err(Refusal::Store)
+            }
             Err(refusal) => Err(refusal),
         };
         let ended = match ended {

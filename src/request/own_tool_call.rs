@@ -81,7 +81,7 @@ impl Authenticated {
             roles: &roles,
             view_roles: &view_roles,
             token: self.caller.token(),
-            session: self.handles.session.as_deref(),
+            origin: self.handles.origin(),
         };
         let given = arguments(understood.message, body);
         let answered =

@@ -8,8 +8,8 @@ use super::needs::{CallerCredential, Fulfilled};
 use crate::engine::Engine;
 use crate::response::outside_lists::ListDecisions;
 use crate::response::{AnsweredRequest, Answering, ResponseState};
+use crate::running::RunningRequest;
 use crate::step::Forward;
-use base::store::Key;
 use mcp::headers::Headers;
 use oauth::TokenDigest;
 use policy::{Authorization, Mode, ResultRule};
@@ -23,8 +23,9 @@ pub(crate) struct Passed {
     pub(crate) answering: Answering,
     /// The caller's token, if the server received an exchanged one.
     pub(crate) exchanged: Option<TokenDigest>,
-    /// The record of its id in the proxy's memory.
-    pub(crate) running: Option<Key>,
+    /// The id that the server knows it by, until it ends.
+    #[expect(dead_code, reason = "its end deletes the record")]
+    pub(crate) running: Option<Rc<RunningRequest>>,
 }
 
 impl Passed {
@@ -74,7 +75,7 @@ impl Fulfilled {
             },
             Mode::Enforce => {
                 let body = edits.body.as_deref();
-                let mut headers = authenticated.headers_for_server(body, credential.header());
+                let mut headers = authenticated.headers_for_server(body, &credential);
                 headers.extend(edits.headers);
                 Forward {
                     headers,
@@ -111,6 +112,7 @@ impl Fulfilled {
             result_of,
             seen: engine.seen.clone(),
             spellings: engine.spellings.clone(),
+            known_lists: engine.known_lists.clone(),
             notes: engine.notes.clone(),
             audit_key: engine.secrets.audit_key.clone(),
             sealer: engine.secrets.sealer.clone(),
@@ -137,7 +139,10 @@ impl Fulfilled {
             _ if policy.mode == Mode::Observe => request.journal().client_credential,
             (_, Authorization::Pass) => request.journal().client_credential,
             (_, Authorization::Static(_)) => "static",
-            (_, Authorization::Remove | Authorization::Exchange(_)) => "none",
+            (
+                _,
+                Authorization::Remove | Authorization::Exchange(_) | Authorization::Connection(_),
+            ) => "none",
         }
     }
 }

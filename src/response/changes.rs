@@ -117,10 +117,12 @@ impl Changes {
 
     /// A key after the changes so far.
     pub(super) fn key<'n>(&self, child: &'n Child) -> Cow<'n, str> {
-        match self.texts.get(&child.key_span.start) {
-            Some(key) if !child.key_span.is_empty() => Cow::Owned(key.text().to_owned()),
-            _ => Cow::Borrowed(&child.key),
+        // A new key is an edit too, and most keys are in no edit.
+        if child.key_span.is_empty() || self.edits.fate(&child.key_span) == Fate::Kept {
+            return Cow::Borrowed(&child.key);
         }
+        let new = self.written(child.key_span.start);
+        new.map_or(Cow::Borrowed(&child.key), Cow::Owned)
     }
 
     fn written(&self, start: usize) -> Option<String> {
@@ -175,13 +177,17 @@ impl Changes {
     /// Opens a text. It is read once. `None`: it is no text, or was removed or withheld.
     pub(super) fn open<'n>(&mut self, node: &'n Node, max_depth: usize) -> Option<Held<'n>> {
         let text = node.text()?;
-        if self.is_gone(node) || self.is_withheld(node) {
+        let fate = self.edits.fate(&node.span);
+        if fate == Fate::Gone || fate == Fate::Replaced && self.is_withheld(node) {
             return None;
         }
         if let Some(embedded) = self.embedded.remove(&node.span.start) {
             return Some(Held::Json(embedded));
         }
-        let now = self.written(node.span.start);
+        let now = match fate {
+            Fate::Replaced => self.written(node.span.start),
+            Fate::Kept | Fate::Gone => None,
+        };
         let text = now.map_or(Cow::Borrowed(text), Cow::Owned);
         Some(match self.values.look(&text, max_depth) {
             Inside::Json(inner) => Held::Json(EmbeddedEdits {
@@ -238,5 +244,6 @@ impl EmbeddedEdits {
 
 /// A text as JSON.
 pub(super) fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    // Writing a text to memory cannot fail.
+    serde_json::to_string(text).unwrap_or_else(|_| serde_json::Value::from(text).to_string())
 }

@@ -64,6 +64,13 @@ impl ValuesLeft {
 
     /// Reads the content of a text.
     pub(super) fn look(&self, text: &str, max_depth: usize) -> Inside {
+        // Most texts: JSON, a comment or a record starts with another character, or on a later line.
+        let first = text.bytes().next();
+        if first.is_some_and(|first| first.is_ascii_alphanumeric())
+            && memchr::memchr(b'\n', text.as_bytes()).is_none()
+        {
+            return Inside::Words;
+        }
         let start = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
         if start.starts_with(['{', '[', '"'])
             && let Ok(node) = self.read(text.as_bytes(), max_depth)

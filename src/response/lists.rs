@@ -185,13 +185,17 @@ fn is_shadowed(policy: &Policy, item: &Item<'_>) -> bool {
 
 /// The filter's own tools, as the first elements of a list.
 fn own_tools(policy: &Policy, others_follow: bool) -> String {
-    let tools = OwnTool::ALL.map(|tool| {
+    let tools = OwnTool::ALL
+        .into_iter()
+        .filter(|tool| tool.is_listed(policy));
+    let tools = tools.map(|tool| {
         let mut tool = definition(tool);
         if policy.anonymous.is_some() {
             security_schemes::say(&mut tool, &security_schemes::signed_in(&policy.scopes));
         }
         tool.to_string()
     });
+    let tools: Vec<String> = tools.collect();
     let comma = if others_follow { "," } else { "" };
     format!("{}{comma}", tools.join(","))
 }

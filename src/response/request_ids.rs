@@ -22,14 +22,23 @@ const PREFIX: &str = "mcp-auth-filter:";
 
 /// Refuses an id with the filter's prefix.
 pub(crate) fn check(message: &Message<'_>) -> Result<(), Refusal> {
-    // The id as the server will read it: it may have escapes.
-    let text = message.id.map(|id| Reader::new(id, 1).string());
-    match text {
-        Some(Ok(id)) if id.value.starts_with(PREFIX) => {
-            Err(Refusal::Message(MessageError::ReservedId))
-        }
-        _ => Ok(()),
+    match message.id.is_some_and(has_prefix) {
+        true => Err(Refusal::Message(MessageError::ReservedId)),
+        false => Ok(()),
     }
+}
+
+/// Whether a text has the filter's prefix.
+fn has_prefix(id: &[u8]) -> bool {
+    // The id as the server will read it: it may have escapes.
+    let text = Reader::new(id, 1).string();
+    text.is_ok_and(|id| id.value.starts_with(PREFIX))
+}
+
+/// Whether an id, however it is written, is one that the filter gives to requests.
+pub(crate) fn has_filters_form(id: &[u8]) -> bool {
+    let number = str::from_utf8(id).ok().and_then(whole);
+    number.is_some_and(IntegerIds::has) || has_prefix(id)
 }
 
 /// An id that differs for the server. Both are JSON.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Answering;
 use super::changes::Changes;
 use super::request_ids::RenamedId;
+use crate::accounts::vault::{CallOrigin, ConversationId};
 use crate::caller::{AuthMethod, Caller};
 use crate::limits::MAX_DEPTH;
 use crate::refusal::Refusal;
@@ -31,6 +32,8 @@ pub(crate) const SESSION: &str = "mcp-session-id";
 pub(crate) struct Handles {
     /// The session, as the server knows it.
     pub(crate) session: Option<String>,
+    /// The conversation that the `_meta` of the call names.
+    pub(crate) meta: Option<ConversationId>,
     /// Whether the client names a session of another caller, or one that was sealed with another key.
     pub(crate) has_unknown_session: bool,
     /// The event after which the client resumes a stream, as the server knows it.
@@ -47,6 +50,16 @@ pub(crate) struct Handles {
     pub(crate) cancelled: Option<(Span, String)>,
     /// The id of the request whose stream the client resumes.
     pub(crate) resumed: Option<RenamedId>,
+}
+
+impl Handles {
+    /// What the call says about its conversation.
+    pub(crate) fn origin(&self) -> CallOrigin<'_> {
+        CallOrigin {
+            session: self.session.as_deref(),
+            meta: self.meta.as_ref(),
+        }
+    }
 }
 
 /// Without the ids: an id is enough to use its object.
@@ -284,7 +297,7 @@ impl Answering {
         now.whole_seconds().saturating_add(lifetime)
     }
 
-    pub(super) fn sealing(&self) -> Option<Sealing<'_>> {
+    pub(crate) fn sealing(&self) -> Option<Sealing<'_>> {
         Sealing::of(&self.policy, self.caller.as_ref(), self.sealer.as_ref())
     }
 }

@@ -49,9 +49,29 @@ impl Answering {
         Ok(replaced.or(changed))
     }
 
-    /// The same without regard to its size. The message is read once. Each concern sees the changes of the ones
-    /// before it.
+    /// The same without regard to its size.
     fn inspect_parts(
+        &mut self,
+        body: &[u8],
+        failed: bool,
+        now: UnixTime,
+        record: &mut Record,
+    ) -> Result<Option<Vec<u8>>, Refusal> {
+        let Some(viewer) = self.list_viewer(failed) else {
+            return self.inspect_anew(body, failed, now, record);
+        };
+        if let Some(known) = self.known_list(&viewer, body, record) {
+            return Ok(known);
+        }
+        let before = (record.clone(), self.spellings.changes());
+        let changed = self.inspect_anew(body, failed, now, record)?;
+        self.remember_list(viewer, (body, changed.as_deref()), before, record);
+        Ok(changed)
+    }
+
+    /// The same without regard to what was read before. The message is read once. Each concern sees the changes of
+    /// the ones before it.
+    fn inspect_anew(
         &mut self,
         body: &[u8],
         failed: bool,
@@ -254,7 +274,7 @@ impl Answering {
             spellings: &self.spellings,
             memory: (&self.notes, now),
             era: self.request.era,
-            with_own: self.inspect.own_tools && caller.lists_own_tools(&self.policy),
+            with_own: self.adds_own_tools(caller),
             outside: &|list, name| self.is_allowed_outside(list, name),
         };
         let filtered = filter.filter(message, body, changes);

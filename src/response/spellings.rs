@@ -23,7 +23,14 @@ const LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The spellings that a worker knows, by tool or prompt. An empty list: as in the policy. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct Spellings(Rc<RefCell<HashMap<String, Vec<String>>>>);
+pub struct Spellings(Rc<RefCell<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    names: HashMap<String, Vec<String>>,
+    /// The number of changes.
+    changes: u64,
+}
 
 /// The name of a tool or prompt in the memory.
 fn name_of(target: Target<'_>) -> Option<String> {
@@ -44,7 +51,12 @@ pub(crate) fn key(resource: &str, target: Target<'_>) -> Option<Key> {
 impl Spellings {
     /// The spellings of a target. `None`: this worker has not seen it in a list.
     pub(crate) fn of(&self, target: Target<'_>) -> Option<Vec<String>> {
-        self.0.borrow().get(&name_of(target)?).cloned()
+        self.0.borrow().names.get(&name_of(target)?).cloned()
+    }
+
+    /// How often what is known has changed.
+    pub(super) fn changes(&self) -> u64 {
+        self.0.borrow().changes
     }
 
     /// Remembers what another worker saw.
@@ -94,9 +106,10 @@ impl Spellings {
 
     fn remember(&self, name: String, names: Vec<String>) -> bool {
         let known = &mut *self.0.borrow_mut();
-        let has_room = known.len() < MAX_TARGETS || known.contains_key(&name);
+        let has_room = known.names.len() < MAX_TARGETS || known.names.contains_key(&name);
         if has_room {
-            known.insert(name, names);
+            known.names.insert(name, names);
+            known.changes = known.changes.saturating_add(1);
         }
         has_room
     }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 import time
 from collections import defaultdict
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -23,9 +25,14 @@ SLOW_S = 8
 
 
 class NotesApi:
-    """`GET /me`, `POST /graphql` with the same account, `POST /slow`, and `GET` and `POST /notes`. It refuses all requests before it has a provider, which its metadata
-    (RFC 9728) names.
+    """`GET /me`, `POST /graphql` with the same account, `POST /slow`, and `GET` and `POST /notes`. It refuses all
+    requests before it has a provider, which its metadata (RFC 9728) names. It also accepts keys (`x-api-key`), and
+    user names with passwords.
     """
+
+    # Keys and passwords, with the accounts they are for.
+    KEYS = {"key-of-dana": "dana@keys", "key-of-ops": "ops@keys", "key-of-acme": "acme", "key-of-globex": "globex"}
+    PASSWORDS = {"dana": ("pass: wörd", "dana@passwords")}
 
     def __init__(self) -> None:
         self.notes: dict[str, list[str]] = defaultdict(list)
@@ -46,14 +53,14 @@ class NotesApi:
         self.server.shutdown()
         self.server.server_close()
 
-    def answer(self, method: str, path: str, authorization: str, body: str) -> tuple[int, Any]:
+    def answer(self, method: str, path: str, headers: Message, body: str) -> tuple[int, Any]:
         """Status and JSON."""
         if path == "/.well-known/oauth-protected-resource":
             return 200, {"resource": self.url, "authorization_servers": self.issuers}
-        token = self._about(authorization.removeprefix("Bearer "))
-        if not token["active"] or token.get("aud") != self.url:
+        known = self._known(headers)
+        if known is None:
             return 401, {"error": "invalid_token"}
-        account, scopes = token["sub"], token["scope"].split()
+        account, scopes = known
         if (WRITE if method == "POST" else READ) not in scopes:
             return 403, {"error": "insufficient_scope"}
         match method, path:
@@ -72,6 +79,20 @@ class NotesApi:
                 return 201, {"account": account}
         return 404, {"error": "not_found"}
 
+    def _known(self, headers: Message) -> tuple[str, list[str]] | None:
+        """The account of a request, and its scopes."""
+        scheme, _, credential = (headers["authorization"] or "").partition(" ")
+        if key := headers["x-api-key"]:
+            return (self.KEYS[key], SCOPES) if key in self.KEYS else None
+        if scheme == "Basic":
+            user, _, password = base64.b64decode(credential).decode().partition(":")
+            expected, account = self.PASSWORDS.get(user, (None, ""))
+            return (account, SCOPES) if password == expected else None
+        token = self._about(credential)
+        if not token["active"] or token.get("aud") != self.url:
+            return None
+        return token["sub"], token["scope"].split()
+
     def _about(self, token: str) -> dict[str, Any]:
         if not token:
             return {"active": False}
@@ -85,7 +106,7 @@ class NotesApi:
 
             def _do(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"] or 0)).decode()
-                status, said = api.answer(self.command, self.path, self.headers["authorization"] or "", body)
+                status, said = api.answer(self.command, self.path, self.headers, body)
                 answer = json.dumps(said).encode()
                 self.send_response(status)
                 if status == 401:

@@ -13,11 +13,30 @@ from .notes_api import NotesApi
 
 
 class NotesServer(AppServer):
-    """With sessions, or without."""
+    """With sessions, or without. With `guarded`, every request needs a credential that the resource accepts: a hosted
+    server of another company.
+    """
 
-    def __init__(self, api: NotesApi, stateless: bool) -> None:
+    def __init__(self, api: NotesApi, stateless: bool, guarded: bool = False) -> None:
         self.api = api
-        super().__init__(http_app(self._server(), stateless_http=stateless))
+        app = http_app(self._server(), stateless_http=stateless)
+        super().__init__(self._guarding(app) if guarded else app)
+
+    def _guarding(self, app: Any) -> Any:
+        async def guarding(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] == "http":
+                sent = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
+                headers = {name: sent[name] for name in ("authorization", "x-api-key") if name in sent}
+                async with httpx.AsyncClient(timeout=PATIENCE_S) as client:
+                    known = await client.get(f"{self.api.url}/me", headers=headers)
+                if known.status_code != 200:
+                    headers = [(b"content-type", b"text/plain"), (b"content-length", b"0")]
+                    await send({"type": "http.response.start", "status": 401, "headers": headers})
+                    await send({"type": "http.response.body", "body": b""})
+                    return
+            await app(scope, receive, send)
+
+        return guarding
 
     def _server(self) -> MCPServer:
         server = MCPServer("notes")
@@ -40,8 +59,8 @@ class NotesServer(AppServer):
         return server
 
     async def _ask(self, ctx: Context, method: str, body: dict[str, str] | None = None) -> dict[str, Any]:
-        authorization = (ctx.headers or {}).get("authorization")
-        headers = {"authorization": authorization} if authorization else {}
+        sent = ctx.headers or {}
+        headers = {name: sent[name] for name in ("authorization", "x-api-key") if name in sent}
         async with httpx.AsyncClient(timeout=PATIENCE_S) as client:
             answer = await client.request(method, f"{self.api.url}/notes", json=body, headers=headers)
         return {"status": answer.status_code, **answer.json()}

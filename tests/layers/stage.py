@@ -25,6 +25,7 @@ from .landing import Landing
 from .notes_api import NotesApi
 from .notes_server import NotesServer
 from .sign_in import Client
+from .strict_server import StrictServer
 
 # What each role may do; `providers.USERS` says who has which.
 ROLES = {"support": {"tools": ["notes.*"]}, "manager": {"tools": ["notes.*", "crm.*"]}}
@@ -44,6 +45,10 @@ class Stage:
     # The MCP server with sessions, and without.
     server: NotesServer
     stateless: NotesServer
+    # One that needs a credential of the resource on every request.
+    hosted: NotesServer
+    # A server that checks tokens itself.
+    strict: StrictServer
     landing: Landing
     hooks: Hooks
     # What `login` says of its users.
@@ -54,6 +59,8 @@ class Stage:
         return {
             "notes": Cluster(self.server.port),
             "notes_stateless": Cluster(self.stateless.port),
+            "hosted": Cluster(self.hosted.port),
+            "notes_strict": Cluster(self.strict.port),
             "login": Cluster(self.login.port),
             "resource": Cluster(self.resource.port),
             "api": Cluster(urlsplit(self.api.url).port or 0),
@@ -93,7 +100,7 @@ class Stage:
 
     def reset(self) -> None:
         """Forget what was noted and stored; who is signed in where stays."""
-        for each in (self.login, self.resource, self.server, self.stateless):
+        for each in (self.login, self.resource, self.server, self.stateless, self.hosted, self.strict):
             each.reset()
         for user, role in providers.USERS.items():
             self.give_role(user, role)
@@ -118,6 +125,8 @@ def stage(directory: Path) -> Iterator[Stage]:
             api=api,
             server=stack.enter_context(closing(NotesServer(api, stateless=False))),
             stateless=stack.enter_context(closing(NotesServer(api, stateless=True))),
+            hosted=stack.enter_context(closing(NotesServer(api, stateless=False, guarded=True))),
+            strict=stack.enter_context(closing(StrictServer(api))),
             landing=stack.enter_context(closing(Landing())),
             hooks=stack.enter_context(closing(Hooks())),
             claims=directory / providers.CLAIMS_FILE,

@@ -24,6 +24,7 @@ from . import hooks
 from .assistant import LEGACY, MODERN, Assistant
 from .browser import PHONE, Person
 from .connect import text
+from .look import look
 from .replicas import NAMES, RECORD as RECORDS, Replicas, Site
 from .sign_in import Visitor, agree
 from .sites import ETCD, signs_in
@@ -32,8 +33,6 @@ from .stage import Stage
 TOOL = "crm.get_customer"
 PAGE = "/.mcp-auth/approvals"
 APPROVE, DENY, OTHER = "Approve once", "Deny", "Sign in as another user"
-AXE = ROOT / "playground/node_modules/axe-core/axe.min.js"
-PICTURES = os.environ.get("MCP_AUTH_PICTURES")
 
 ROLES = {"support": {"tools": ["crm.*"]}, "manager": {"extends": ["support"]}}
 HOOK_KEY = "HOOK_KEY"
@@ -415,20 +414,6 @@ def test_axe_finds_nothing_on_phones_and_desktops_in_light_and_dark(
             answer(each, APPROVE)
             look(each, title, f"approved-{name}-{scheme}")
             each.click(OTHER)
-
-
-def look(person: Person, title: str, name: str) -> None:
-    """Nothing is wider than the window, nothing ran, and axe finds nothing."""
-    if PICTURES:
-        person.screenshot(Path(PICTURES, f"{name}.png"))
-    widths = person.run(person.page.evaluate("[document.documentElement.scrollWidth, innerWidth]"))
-    assert widths[0] <= widths[1]
-    assert person.run(person.page.title()) == title
-    # The buttons are pale for a second.
-    time.sleep(1.2)
-    person.run(person.page.evaluate(AXE.read_text()))
-    found = person.run(person.page.evaluate("axe.run({resultTypes: ['violations']})"))["violations"]
-    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
 
 
 def submit(person: Person, page: str, fields: dict[str, str]) -> None:

@@ -66,10 +66,14 @@ pub enum Purpose {
     Approval,
     /// The open questions of an organization, in the store.
     OpenApprovals,
+    /// The open questions of a user, in the store.
+    OpenQuestions,
     /// What is linked in a conversation, in the store.
     Conversation,
     /// The codes that were redeemed for a user's links, in the store.
     Tries,
+    /// The conversations of a user, in the store.
+    UserConversations,
 }
 
 /// The caller a sealed id belongs to.
@@ -168,8 +172,10 @@ fn associated<'a>(purpose: Purpose, owner: Owner<'a>, bound: &[&'a [u8]]) -> Vec
         Purpose::Answer => b"answer",
         Purpose::Approval => b"approval",
         Purpose::OpenApprovals => b"open approvals",
+        Purpose::OpenQuestions => b"open questions",
         Purpose::Conversation => b"conversation",
         Purpose::Tries => b"tries",
+        Purpose::UserConversations => b"user conversations",
     };
     let owner = [owner.resource, owner.issuer, owner.user, owner.view].map(str::as_bytes);
     [&[purpose], &owner[..], bound].concat()

@@ -24,6 +24,11 @@ impl Secret {
         Self(format!("Basic {}", BASE64_STANDARD.encode(pair)))
     }
 
+    /// A user name and a password in Base64, as `Authorization: Basic` carries them (RFC 7617).
+    pub fn user_and_password(user: &str, password: &str) -> Self {
+        Self(BASE64_STANDARD.encode(format!("{user}:{password}")))
+    }
+
     /// The text itself, to send it or to seal it.
     pub fn reveal(&self) -> &str {
         &self.0

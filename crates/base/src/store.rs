@@ -30,6 +30,8 @@ pub enum RecordKind {
     UsedApproval,
     /// The open questions of an organization.
     OpenApprovals,
+    /// The open questions of a user.
+    OpenQuestions,
     /// What is linked in a conversation.
     Conversation,
     /// The mark of a logout token that was used.
@@ -52,6 +54,8 @@ pub enum RecordKind {
     Tries,
     /// The mark of a token or proof that was used.
     Used,
+    /// The conversations of a user.
+    UserConversations,
 }
 
 /// Which records share room.
@@ -76,6 +80,7 @@ impl RecordKind {
             Self::Approval => "approval",
             Self::UsedApproval => "used approval",
             Self::OpenApprovals => "open approvals",
+            Self::OpenQuestions => "open questions",
             Self::Conversation => "conversation",
             Self::LogoutToken => "logout token",
             Self::Question => "question",
@@ -87,6 +92,7 @@ impl RecordKind {
             Self::Spelling => "spelling",
             Self::Tries => "tries",
             Self::Used => "used",
+            Self::UserConversations => "user conversations",
         }
     }
 
@@ -102,11 +108,13 @@ impl RecordKind {
             Self::Account
             | Self::Approval
             | Self::OpenApprovals
+            | Self::OpenQuestions
             | Self::Conversation
             | Self::Question
             | Self::Registration
             | Self::Spelling
-            | Self::Tries => Room::Owned,
+            | Self::Tries
+            | Self::UserConversations => Room::Owned,
         }
     }
 }
@@ -145,6 +153,8 @@ pub enum StoreOperation {
     Replace(StoreRecord, StoreRecord),
     /// Deletes a record, if it exists.
     Delete(Key),
+    /// Deletes this record, if the store still holds it. Of several attempts, exactly one succeeds.
+    DeleteRecord(StoreRecord),
 }
 
 /// A record.
@@ -165,7 +175,7 @@ pub enum Stored {
     Value(Option<String>),
     /// A `Put` or `Delete` was done.
     Done,
-    /// Whether a `Create` or `Replace` wrote its record.
+    /// Whether a `Create`, `Replace` or `DeleteRecord` was done.
     Created(bool),
 }
 
@@ -251,6 +261,7 @@ impl StoreNames {
         match operation {
             StoreOperation::Get(key) => StoreOperation::Get(self.key(&key)),
             StoreOperation::Delete(key) => StoreOperation::Delete(self.key(&key)),
+            StoreOperation::DeleteRecord(old) => StoreOperation::DeleteRecord(record(old)),
             StoreOperation::Put(new) => StoreOperation::Put(record(new)),
             StoreOperation::Create(new) => StoreOperation::Create(record(new)),
             StoreOperation::Replace(old, new) => StoreOperation::Replace(record(old), record(new)),
@@ -278,7 +289,10 @@ impl StoreOperation {
     pub fn key(&self) -> &Key {
         match self {
             Self::Get(key) | Self::Delete(key) => key,
-            Self::Put(record) | Self::Create(record) | Self::Replace(_, record) => &record.key,
+            Self::Put(record)
+            | Self::Create(record)
+            | Self::DeleteRecord(record)
+            | Self::Replace(_, record) => &record.key,
         }
     }
 }

@@ -184,7 +184,8 @@ impl PolicyNeeds {
     fn add_connections(&mut self, prefix: &str, document: &Document) {
         for (name, connection) in &document.connections {
             let path = format!("{prefix}connections.{name}.");
-            let url = connection.authorize.as_ref().unwrap_or(&connection.issuer);
+            let issuer = connection.issuer.as_deref().unwrap_or_default();
+            let url = connection.authorize.as_deref().unwrap_or(issuer);
             for (key, place) in [("token", &connection.token), ("revoke", &connection.revoke)] {
                 if let Some(place) = place {
                     let server = address(url, place.authority.as_deref());
@@ -198,7 +199,7 @@ impl PolicyNeeds {
                 self.cluster(cluster, format!("{path}account.cluster"), server);
             }
             if let Some(discover) = &connection.discover {
-                let server = address(&connection.issuer, None);
+                let server = address(issuer, None);
                 self.cluster(&discover.cluster, format!("{path}discover.cluster"), server);
                 for (host, cluster) in &discover.hosts {
                     let server = address(&format!("https://{host}"), None);
@@ -210,8 +211,16 @@ impl PolicyNeeds {
                     self.cluster(&resource.cluster, key, address(url, None));
                 }
             }
+            if let Some(check) = &connection.check {
+                let authority = check.authority.as_deref().unwrap_or(&check.cluster);
+                let server = address("", Some(authority));
+                self.cluster(&check.cluster, format!("{path}check.cluster"), server);
+            }
             self.variables_of(&connection.client_secret_env);
             self.variables_of(&connection.client_key_env);
+            for credential in &connection.credentials {
+                self.variables_of(&Some(credential.env.clone()));
+            }
         }
     }
 

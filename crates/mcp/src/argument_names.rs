@@ -48,6 +48,14 @@ pub fn fold(name: &str) -> Cow<'_, str> {
     Cow::Owned(folded)
 }
 
+/// Appends the form of a name to a text.
+pub fn fold_into(name: &str, folded: &mut String) {
+    match name.is_ascii() {
+        true => folded.extend(kept_ascii(name).map(char::from)),
+        false => folded.push_str(&fold(name)),
+    }
+}
+
 /// Whether two names have one form.
 pub fn folds_alike(one: &str, other: &str) -> bool {
     if !one.is_ascii() || !other.is_ascii() {

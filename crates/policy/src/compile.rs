@@ -27,6 +27,7 @@ use super::scopes::{ScopeHierarchy, check_scopes};
 use super::store::compile_store;
 use super::upstream::compile_upstream;
 use super::value::Size;
+use super::vault::compile_vault;
 use super::view::check_view_as;
 use super::{Decide, Operation, PAGES, PinRule, Policy};
 use crate::origins::Origins;
@@ -90,6 +91,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
     let mut names = NameTable::default();
     let arguments = compile_arguments(&document, has_organization, &mut names, &mut errors);
     let mut connections = compile_connections(&document, &mut errors);
+    let vault = compile_vault(&document.vault, &mut errors);
     let sign_ins = document.issuers.iter().enumerate();
     let sign_ins = sign_ins
         .map(|(index, issuer)| compile_sign_in(&format!("issuers[{index}]"), issuer, &mut errors));
@@ -161,8 +163,7 @@ pub(super) fn compile(document: Document) -> Result<Policy, Errors> {
         tools,
         connections,
         sign_ins,
-        conversation: document.vault.conversation,
-        client_sharing: document.vault.clients,
+        vault,
         broken_pin: document.pins.otherwise,
         prompts,
         resources,

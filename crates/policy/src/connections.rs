@@ -1,36 +1,47 @@
 //! The second layer of a policy, checked: the sign-ins on the filter's pages, and the connections.
 
 pub(super) mod account;
+mod apply;
+mod assigned;
+mod authorization_server;
 mod client;
 mod discover;
 pub(super) mod document;
 pub(super) mod sign_in_needs;
+mod typed;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub use self::account::AccountSource;
-use self::account::compile_account;
+use self::apply::compile_apply;
+pub use self::apply::{Apply, UnusableCredential, UsedCredential};
+pub use self::assigned::AssignedCredential;
+use self::assigned::compile_assigned;
+pub use self::authorization_server::OAuthConnection;
+use self::authorization_server::{compile_oauth, refuse_oauth_keys};
 pub(super) use self::client::name_clients;
-use self::client::{
-    check_scopes, compile_client, compile_place, compile_written, document_url, origin_of,
-};
-use self::discover::compile_discover;
-pub use self::document::{ClientSharing, Conversation};
+use self::client::{check_scopes, compile_client, document_url, origin_of};
+pub use self::document::{AccountKind, ClientSharing, Conversation, SessionSharing};
 use self::document::{ConnectionDocument, SignInDocument};
 use self::sign_in_needs::SignInNeedsDocument;
 pub use self::sign_in_needs::{SignInNeeds, UnmetNeed};
+pub use self::typed::{CredentialCheck, TypedCredential};
+use self::typed::{compile_typed, refuse_typed_keys};
 use super::client_auth::WrittenAuth;
-use super::document::{Document, Hold, OperationDocument};
+use super::document::{Document, Hold, OperationDocument, RoleDocument};
 use super::error::{Errors, PolicyError, nearest};
 use super::issuers::document::IssuerDocument;
 use super::{Operation, Policy};
-use oauth::client::{AuthorizationServer, Client, IssParameter, Prompt, web_url};
+use oauth::client::{Client, Prompt};
 use oauth::{ClaimSource, Identity};
 
 /// All connections end, and are then deleted.
 const LIFETIME: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(10)..=Duration::from_secs(90 * 24 * 3600);
+
+/// The maximum number of accounts of one connection in a conversation.
+const MAX_ACCOUNTS: u16 = 8;
 
 /// The sign-in of users in browsers with an issuer.
 #[derive(Debug, Clone)]
@@ -56,26 +67,50 @@ pub struct Connection {
     pub name: String,
     /// Its name on pages.
     pub title: String,
-    /// The expected `iss` (RFC 9207).
-    pub issuer: String,
-    /// Whether `iss` is required.
-    pub iss: IssParameter,
-    /// The authorization server, and the filter's client there.
-    pub server: AuthorizationServer,
-    /// The requested scopes.
-    pub scopes: Vec<String>,
+    /// The source of its credential.
+    pub kind: ConnectionKind,
+    /// The headers in which the server receives the credential.
+    pub apply: Apply,
+    is_password: bool,
     /// The permissions that the page shows.
     pub allows: Vec<String>,
-    /// The resource that tokens are requested for (RFC 8707).
-    pub resource: Option<String>,
-    /// The source of the account's name.
-    pub account: Option<AccountSource>,
     /// The sign-in that a user needs before connecting, in addition to the issuer's.
     pub sign_in: SignInNeeds,
     /// The maximum duration of a connection.
     pub lifetime: Duration,
-    /// Whether its token is refreshed during that time.
-    pub refresh: bool,
+    /// The number of accounts that a user can keep in one conversation.
+    pub accounts: usize,
+}
+
+/// The source of a connection's credential.
+#[derive(Debug, Clone)]
+pub enum ConnectionKind {
+    /// The tokens of an authorization server.
+    OAuth(Box<OAuthConnection>),
+    /// A key or password that each user types into a page.
+    Typed(Box<TypedCredential>),
+    /// Keys or passwords that an administrator sets.
+    Assigned(Vec<AssignedCredential>),
+}
+
+impl Connection {
+    /// The authorization server's part, if the accounts are those of an authorization server.
+    pub fn oauth(&self) -> Option<&OAuthConnection> {
+        match &self.kind {
+            ConnectionKind::OAuth(oauth) => Some(oauth),
+            ConnectionKind::Typed(_) | ConnectionKind::Assigned(_) => None,
+        }
+    }
+
+    /// Whether its credentials are user names and passwords.
+    pub fn is_password(&self) -> bool {
+        self.is_password
+    }
+
+    /// Whether users connect accounts on a page.
+    pub fn is_connected_by_users(&self) -> bool {
+        !matches!(self.kind, ConnectionKind::Assigned(_))
+    }
 }
 
 /// The connection of an operation.
@@ -93,7 +128,8 @@ impl Policy {
     pub fn connection_for(&self, operations: &[&Operation]) -> Option<(&Connection, Duration)> {
         let name = operations
             .iter()
-            .find_map(|operation| operation.connection.name.as_deref())?;
+            .find_map(|operation| operation.connection.name.as_deref())
+            .or_else(|| self.upstream.connection())?;
         let connection = self.connection(name)?;
         let own = operations
             .iter()
@@ -164,12 +200,10 @@ impl Policy {
         let own = self.document_url();
         let sign_ins = self.sign_ins.iter().flatten();
         let mut sign_ins = sign_ins.map(|sign_in| &sign_in.client.token.client_id);
-        let mut connections = self.connections.iter();
+        let servers = self.connections.iter().filter_map(Connection::oauth);
+        let mut servers = servers.map(|oauth| &oauth.server);
         sign_ins.any(|id| *id == own)
-            || connections.any(|connection| match connection.server.client_id() {
-                Some(id) => id == own,
-                None => true,
-            })
+            || servers.any(|server| server.client_id().is_none_or(|id| id == own))
     }
 }
 
@@ -247,9 +281,24 @@ pub(super) fn compile_sign_in(
 /// Checks all connections, and the settings that they need.
 pub(super) fn compile_connections(document: &Document, errors: &mut Errors) -> Vec<Connection> {
     let compiled = document.connections.iter();
-    let compiled = compiled.filter_map(|(name, connection)| compile(name, connection, errors));
+    let compiled = compiled.filter_map(|each| compile(each, &document.roles, errors));
     let compiled: Vec<Connection> = compiled.collect();
-    if compiled.is_empty() {
+    let own = &document.headers;
+    for connection in &compiled {
+        let mut names = connection.apply.names();
+        let taken = names.find(|name| {
+            [&own.user, &own.organization, &own.roles]
+                .iter()
+                .any(|own| own == name)
+        });
+        if let Some(name) = taken {
+            let path = format!("connections.{}.apply", connection.name);
+            let message =
+                format!("found `{name}`, which names the caller to the server (`headers`)");
+            errors.push(PolicyError::new(path, message));
+        }
+    }
+    if !compiled.iter().any(Connection::is_connected_by_users) {
         return compiled;
     }
     let mut refuse = |key: String, message: &str| errors.push(PolicyError::new(key, message));
@@ -327,7 +376,11 @@ pub(super) fn compile_operation(
     }
 }
 
-fn compile(name: &str, document: &ConnectionDocument, errors: &mut Errors) -> Option<Connection> {
+fn compile(
+    (name, document): (&String, &ConnectionDocument),
+    roles: &BTreeMap<String, RoleDocument>,
+    errors: &mut Errors,
+) -> Option<Connection> {
     let path = format!("connections.{name}");
     // The name is part of a redirect URI.
     let plain =
@@ -336,27 +389,29 @@ fn compile(name: &str, document: &ConnectionDocument, errors: &mut Errors) -> Op
         let message = "expected a name of lower-case letters, digits, `-` and `_`";
         errors.push(PolicyError::new(path.as_str(), message));
     }
-    if let Err(message) = web_url(&document.issuer) {
-        let message = format!("found `{}`, {message}", document.issuer);
-        errors.push(PolicyError::new(format!("{path}.issuer"), message));
-    }
     if !LIFETIME.contains(&document.lifetime.0) {
         errors.push(PolicyError::new(
             format!("{path}.lifetime"),
             "expected 10s to 90d",
         ));
     }
-    check_scopes(&path, &document.scopes, errors);
-    let server = match &document.discover {
-        Some(discover) => {
-            let discover = compile_discover(&path, document, discover, errors);
-            Some(AuthorizationServer::Discovered(discover))
+    let apply = compile_apply(&path, document, errors);
+    let kind = match document.kind {
+        AccountKind::Oauth => {
+            refuse_typed_keys(&path, document, errors);
+            compile_oauth(&path, document, errors)
+                .map(|oauth| ConnectionKind::OAuth(Box::new(oauth)))
         }
-        None => compile_written(&path, document, errors).map(AuthorizationServer::Written),
-    };
-    let account = match &document.account {
-        Some(account) => Some(compile_account(&path, document, account, errors)?),
-        None => None,
+        AccountKind::Key | AccountKind::Password => {
+            refuse_oauth_keys(&path, document, errors);
+            match document.credentials.is_empty() {
+                true => compile_typed(&path, document, errors)
+                    .map(|typed| ConnectionKind::Typed(Box::new(typed))),
+                false => Some(ConnectionKind::Assigned(compile_assigned(
+                    &path, document, roles, errors,
+                ))),
+            }
+        }
     };
     let sign_in = document.sign_in.as_ref().map(|needs| {
         let path = format!("{path}.sign_in");
@@ -369,15 +424,12 @@ fn compile(name: &str, document: &ConnectionDocument, errors: &mut Errors) -> Op
     Some(Connection {
         name: name.to_owned(),
         title: document.title.clone().unwrap_or_else(|| name.to_owned()),
-        issuer: document.issuer.clone(),
-        iss: document.iss,
-        server: server?,
-        scopes: document.scopes.clone(),
+        kind: kind?,
+        is_password: document.kind == AccountKind::Password,
+        apply: apply?,
         allows,
-        resource: document.resource.clone(),
-        account,
         sign_in: sign_in.unwrap_or_default(),
         lifetime: document.lifetime.0,
-        refresh: document.refresh,
+        accounts: usize::from(document.accounts.0),
     })
 }

@@ -371,6 +371,8 @@ pub struct UpstreamDocument {
     pub scheme: Option<String>,
     /// With `exchange`: the endpoint that exchanges the caller's token, and the target of the new token.
     pub exchange: Option<TokenExchangeDocument>,
+    /// With `connection`: the connection whose account all requests need, lists and `initialize` too.
+    pub connection: Option<String>,
     /// The Envoy cluster of the MCP server. The filter's own calls to the server go there: those of `owner`
     /// under `tools` and `prompts`.
     pub cluster: Option<ClusterName>,
@@ -399,6 +401,8 @@ pub enum AuthorizationDocument {
     Static,
     /// The server receives a token that was exchanged for it.
     Exchange,
+    /// The server receives the credential of the caller's account at `connection`, on all requests.
+    Connection,
 }
 
 /// The form of the caller in the access log.

@@ -53,7 +53,7 @@ pub(super) fn compile_issuers(document: &Document, errors: &mut Errors) -> Vec<T
                 roles: issuer.identity.roles.clone(),
                 scopes: issuer.identity.scopes.clone(),
                 conversation: match &document.vault.conversation {
-                    Conversation::Session => None,
+                    Conversation::Session | Conversation::Meta(_) => None,
                     Conversation::Claim(path) => Some(path.clone()),
                 },
                 view_as: issuer.identity.view_as.clone(),

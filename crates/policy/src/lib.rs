@@ -40,6 +40,7 @@ mod token_exchange;
 mod upstream;
 mod uri_names;
 mod value;
+mod vault;
 mod view;
 pub mod yaml;
 
@@ -52,8 +53,10 @@ pub use arguments::ArgumentRule;
 pub use builtin::builtin_arguments;
 pub use condition::{Condition, ConditionError, ConditionRefusal, Misspelled};
 pub use connections::{
-    AccountSource, ClientSharing, Connection, Conversation, OperationConnection, SignIn,
-    SignInNeeds, UnmetNeed,
+    AccountKind, AccountSource, Apply, AssignedCredential, ClientSharing, Connection,
+    ConnectionKind, Conversation, CredentialCheck, OAuthConnection, OperationConnection,
+    SessionSharing, SignIn, SignInNeeds, TypedCredential, UnmetNeed, UnusableCredential,
+    UsedCredential,
 };
 pub use decide::{
     ArgumentPath, Decide, DecidedResource, DecisionPoint, DecisionProtocol, QuestionTemplate,
@@ -79,6 +82,7 @@ pub use results::{Detector, FieldPath, Mask, Missing, Otherwise, OwnerRule, Resu
 pub use roles::{Grant, Role};
 pub use scopes::ScopeHierarchy;
 pub use upstream::{Authorization, ServerPlace, StaticCredential, Upstream};
+pub use vault::{MAX_CONVERSATIONS, MetaKeys, Vault};
 pub use view::{TestUser, ViewAs, ViewGrants};
 
 use base::store::etcd::Etcd;
@@ -129,10 +133,8 @@ pub struct Policy {
     pub connections: Vec<Connection>,
     /// The sign-ins on pages, by issuer.
     pub sign_ins: Vec<Option<SignIn>>,
-    /// The meaning of a conversation.
-    pub conversation: Conversation,
-    /// Whether clients of a user share linked accounts and agreements.
-    pub client_sharing: ClientSharing,
+    /// What linked accounts belong to, and when they end together.
+    pub vault: Vault,
     /// The rule for a listed tool that differs from its pin.
     pub broken_pin: BrokenPin,
     /// Conditions for prompts, the most specific first.
@@ -296,6 +298,29 @@ impl Policy {
         // Placeholders are for resources only.
         let pinned = self.tools.matching(tool, Identity::anonymous());
         pinned.filter_map(|operation| operation.pin).next()
+    }
+
+    /// Whether a tool has a pin.
+    pub fn has_pins(&self) -> bool {
+        self.tools.iter().any(|operation| operation.pin.is_some())
+    }
+
+    /// Whether a list of tools may differ for two callers with the same roles, because they differ in this field of
+    /// their identity.
+    pub fn names_in_tool_lists(&self, field: IdentityField) -> bool {
+        let names = |pattern: &Pattern| pattern.names(field);
+        let mut roles = self.roles.values().chain(&self.anonymous);
+        let by_role = roles.any(|role| {
+            let mut grants = role.tools.iter().chain(&role.deny);
+            grants.any(|grant| names(&grant.pattern))
+        });
+        let by_operation = self.tools.iter().any(|of| names(&of.pattern));
+        // All rules for results apply to the texts of a list.
+        let by_result = self.results.iter().any(|rule| {
+            let is_owner = rule.owner.as_ref().is_some_and(|owner| owner.is == field);
+            is_owner || rule.tools.iter().any(names)
+        });
+        by_role || by_operation || by_result
     }
 
     /// Whether requests without a valid token are refused, also in the mode `observe`.

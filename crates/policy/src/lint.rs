@@ -40,7 +40,17 @@ impl Policy {
         self.warn_test_users(&mut warnings);
         self.warn_owners(&mut warnings);
         self.warn_unused_scopes(&mut warnings);
+        self.warn_sessions(&mut warnings);
         warnings
+    }
+
+    /// Conversations that a claim names: earlier versions did not divide them by session.
+    fn warn_sessions(&self, warnings: &mut Vec<PolicyError>) {
+        if self.vault.is_silent_about_sessions && !self.connections.is_empty() {
+            let message = "each session of the server is a conversation of its own, besides the claim; write \
+                           `own` to keep that, or `shared` for the claim alone, as in earlier versions";
+            warnings.push(PolicyError::new("vault.sessions", message));
+        }
     }
 
     /// Patterns with characters that are special in other pattern languages, and that no name has.

@@ -1,5 +1,7 @@
 //! The names of the tools that the filter answers itself.
 
+use crate::{Connection, Policy};
+
 /// A tool that the filter answers itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OwnTool {
@@ -7,17 +9,30 @@ pub enum OwnTool {
     Connections,
     /// Ends a connection of the caller.
     Disconnect,
+    /// Links to the page on which the user chooses an account.
+    Switch,
     /// Shows the caller's identity.
     WhoAmI,
 }
 
 impl OwnTool {
     /// All tools, in the order of lists.
-    pub const ALL: [Self; 3] = [Self::WhoAmI, Self::Connections, Self::Disconnect];
+    pub const ALL: [Self; 4] = [
+        Self::WhoAmI,
+        Self::Connections,
+        Self::Switch,
+        Self::Disconnect,
+    ];
 
     /// The tool of this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|tool| tool.name() == name)
+    }
+
+    /// Whether lists have the tool. Without accounts of users there is none to choose.
+    pub fn is_listed(self, policy: &Policy) -> bool {
+        let mut connections = policy.connections.iter();
+        self != Self::Switch || connections.any(Connection::is_connected_by_users)
     }
 
     /// Its name.
@@ -25,6 +40,7 @@ impl OwnTool {
         match self {
             Self::Connections => "auth_connections",
             Self::Disconnect => "auth_disconnect",
+            Self::Switch => "auth_switch",
             Self::WhoAmI => "auth_whoami",
         }
     }

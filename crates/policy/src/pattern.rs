@@ -4,6 +4,7 @@ mod list;
 
 use std::borrow::Cow;
 
+use super::document::IdentityField;
 use oauth::Identity;
 
 pub use self::list::{HasPattern, PatternList};
@@ -88,6 +89,18 @@ impl Pattern {
                 _ => "",
             },
         }
+    }
+
+    /// Whether it has the placeholder of this field.
+    pub fn names(&self, field: IdentityField) -> bool {
+        let Parts::OfCaller(parts) = &self.parts else {
+            return false;
+        };
+        parts.iter().flatten().any(|piece| match piece {
+            Piece::Literal(_) => false,
+            Piece::User => field == IdentityField::User,
+            Piece::Organization => field == IdentityField::Organization,
+        })
     }
 
     /// Whether `name` matches, for this caller. A placeholder without a value, or with a value that could

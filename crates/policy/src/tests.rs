@@ -1,5 +1,6 @@
 //! The policy file: what it means, what is wrong with it, what can hardly be meant.
 
+mod accounts;
 mod approvals;
 mod at_once;
 mod callers;

@@ -1,7 +1,7 @@
 //! The credential and the headers for the server.
 
 use super::document::{AuthorizationDocument, Document, UpstreamDocument};
-use super::error::{Errors, PolicyError};
+use super::error::{Errors, PolicyError, unknown};
 use super::token_exchange::compile_token_exchange;
 use oauth::client::TokenExchange;
 
@@ -40,9 +40,19 @@ pub enum Authorization {
     Static(StaticCredential),
     /// The token that the caller's token is exchanged for. Callers without a token have none.
     Exchange(Box<TokenExchange>),
+    /// The credential of the caller's account at this connection.
+    Connection(String),
 }
 
 impl Upstream {
+    /// The connection whose account all requests need.
+    pub fn connection(&self) -> Option<&str> {
+        match &self.authorization {
+            Authorization::Connection(name) => Some(name),
+            _ => None,
+        }
+    }
+
     /// Whether the server gets the caller's token, or one that the caller's token is exchanged for.
     pub fn has_callers_token(&self) -> bool {
         matches!(
@@ -64,7 +74,7 @@ pub struct StaticCredential {
 pub(super) fn compile_upstream(document: &Document, errors: &mut Errors) -> Upstream {
     let exchange = compile_token_exchange(document, errors);
     Upstream {
-        authorization: authorization(&document.upstream, exchange, errors),
+        authorization: authorization(document, exchange, errors),
         remove_headers: document.upstream.remove_headers.clone(),
         pass_headers: document.upstream.pass_headers.clone(),
         server: server(&document.upstream, errors),
@@ -101,10 +111,11 @@ fn server(document: &UpstreamDocument, errors: &mut Errors) -> Option<ServerPlac
 }
 
 fn authorization(
-    document: &UpstreamDocument,
+    policy: &Document,
     exchange: Option<TokenExchange>,
     errors: &mut Errors,
 ) -> Authorization {
+    let document = &policy.upstream;
     let static_only = [
         ("credential_env", document.credential_env.is_some()),
         ("scheme", document.scheme.is_some()),
@@ -115,7 +126,26 @@ fn authorization(
             errors.push(PolicyError::new(format!("upstream.{key}"), message));
         }
     }
+    let is_connection = document.authorization == AuthorizationDocument::Connection;
+    match &document.connection {
+        Some(_) if !is_connection => {
+            let message = "goes with `authorization: connection`";
+            errors.push(PolicyError::new("upstream.connection", message));
+        }
+        Some(name) if !policy.connections.contains_key(name) => {
+            let message = unknown("connection", name, policy.connections.keys());
+            errors.push(PolicyError::new("upstream.connection", message));
+        }
+        None if is_connection => {
+            let message = "found none, expected the connection whose account all requests need";
+            errors.push(PolicyError::new("upstream.connection", message));
+        }
+        _ => {}
+    }
     match document.authorization {
+        AuthorizationDocument::Connection => {
+            Authorization::Connection(document.connection.clone().unwrap_or_default())
+        }
         AuthorizationDocument::Remove => Authorization::Remove,
         AuthorizationDocument::Pass => Authorization::Pass,
         // A mistake is reported.

@@ -77,6 +77,63 @@ impl Visitor<'_> for SizeVisitor {
     }
 }
 
+/// A whole number from 1 to `MAX`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count<const MAX: u16>(pub u16);
+
+impl<'de, const MAX: u16> Deserialize<'de> for Count<MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // The example stands in for a value that is wrong (`read/stand_in.rs`).
+        deserializer.deserialize_newtype_struct("1", CountVisitor)
+    }
+}
+
+struct CountVisitor<const MAX: u16>;
+
+impl<'de, const MAX: u16> Visitor<'de> for CountVisitor<MAX> {
+    type Value = Count<MAX>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "a number from 1 to {MAX}")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, number: D) -> Result<Count<MAX>, D::Error> {
+        number.deserialize_any(self)
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Count<MAX>, E> {
+        let count = u16::try_from(number).ok();
+        let count = count.filter(|count| (1..=MAX).contains(count)).map(Count);
+        count.ok_or_else(|| E::invalid_value(Unexpected::Unsigned(number), &self))
+    }
+
+    /// A protobuf `Struct` has no integers: Envoy writes 1 as 1.0.
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Count<MAX>, E> {
+        if number >= 0.0 && number.fract() == 0.0 {
+            return self.visit_u64(number as u64);
+        }
+        Err(E::invalid_value(Unexpected::Float(number), &self))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Count<MAX>, E> {
+        match text.parse() {
+            Ok(number) => self.visit_u64(number),
+            Err(_) => Err(E::invalid_value(Unexpected::Str(text), &self)),
+        }
+    }
+}
+
+#[cfg(feature = "schema")]
+impl<const MAX: u16> schemars::JsonSchema for Count<MAX> {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        format!("CountTo{MAX}").into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "integer", "minimum": 1, "maximum": MAX})
+    }
+}
+
 #[cfg(feature = "schema")]
 impl schemars::JsonSchema for Period {
     fn schema_name() -> std::borrow::Cow<'static, str> {

@@ -30,7 +30,8 @@ pub struct TestUser {
     pub organization: Option<String>,
     /// Names of roles that callers have when they act as this user.
     pub roles: Vec<String>,
-    /// Connections for which the calls of this user get the account of the caller.
+    /// Connections at which this user has an account. Each caller who acts as this user connects it once. The
+    /// accounts of the callers themselves are not used.
     pub connections: Vec<String>,
     /// Whether the server gets the caller's own token. With `upstream.authorization: pass` or `exchange`.
     pub own_token: bool,

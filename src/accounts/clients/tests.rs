@@ -59,6 +59,8 @@ fn each_client_has_its_own_kind_of_credentials() {
         let server = policy
             .connection(name)
             .unwrap()
+            .oauth()
+            .unwrap()
             .server
             .client(None)
             .unwrap();

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::pages::fake_world::connection;
+use policy::ConnectionKind;
 
 const NOW: u64 = 1_900_000_000;
 
@@ -13,6 +14,8 @@ fn place() -> AccountPlace {
         conversation: ConversationId::Session("s-1".into()),
         connection: "notes".into(),
         client: String::new(),
+        test_user: String::new(),
+        kept: String::new(),
     }
 }
 
@@ -26,13 +29,17 @@ fn tokens() -> Tokens {
     }
 }
 
+fn linked(rules: &Connection) -> LinkedAccount {
+    let tokens = AccountTokens::new(rules.oauth().unwrap(), tokens());
+    let credential = AccountCredential::Tokens(tokens);
+    LinkedAccount::new(rules, credential, UnixTime::from_secs(NOW))
+}
+
 fn connected() -> LinkedAccount {
-    LinkedAccount::new(
-        &connection(),
-        tokens(),
-        Some("dana@notes".into()),
-        UnixTime::from_secs(NOW),
-    )
+    LinkedAccount {
+        name: Some("dana@notes".into()),
+        ..linked(&connection())
+    }
 }
 
 fn sealer() -> Sealer {
@@ -55,7 +62,7 @@ fn an_account_opens_at_its_own_place() {
         Some(connected())
     );
     for secret in ["at-1", "rt-1", "dana"] {
-        assert!(!format!("{record:?}{:?}", connected().access_token).contains(secret));
+        assert!(!format!("{record:?}{:?}", connected().credential).contains(secret));
         assert!(!record.value.contains(secret));
     }
 }
@@ -75,7 +82,14 @@ fn b42_an_account_does_not_open_at_another_place() {
         other(|place| place.conversation = ConversationId::Session("s-2".into())),
         other(|place| place.conversation = ConversationId::Claim("s-1".into())),
         other(|place| place.conversation = ConversationId::User),
+        other(|place| place.conversation = ConversationId::Meta("s-1".into(), String::new())),
+        other(|place| {
+            let user = Box::new(ConversationId::User);
+            place.conversation = ConversationId::InSession(user, "s-1".into());
+        }),
         other(|place| place.connection = "bank".into()),
+        other(|place| place.test_user = "tina".into()),
+        other(|place| place.kept = "k-1".into()),
     ];
     for place in others {
         assert_ne!(place.key(), record.key, "{place:?}");
@@ -103,9 +117,11 @@ fn a_refresh_does_not_change_the_end_of_an_account() {
         id_token: None,
     });
     assert_eq!(refreshed.ends, UnixTime::from_secs(ends));
-    assert_eq!(refreshed.refresh_token, connected().refresh_token);
+    let refresh_token = |account: &LinkedAccount| account.tokens().unwrap().refresh_token.clone();
+    assert_eq!(refresh_token(&refreshed), refresh_token(&connected()));
     let record = written(place().put(&sealer(), &refreshed));
-    assert_eq!(record.expires, UnixTime::from_secs(ends));
+    let grace = END_GRACE.as_secs();
+    assert_eq!(record.expires, UnixTime::from_secs(ends + grace));
     assert!(
         place()
             .open(&sealer(), &record.value, UnixTime::from_secs(ends - 1))
@@ -137,10 +153,12 @@ fn an_account_older_than_the_call_allows_is_not_usable() {
 #[test]
 fn an_account_without_refresh_ends_with_its_token() {
     let mut rules = connection();
-    rules.refresh = false;
+    if let ConnectionKind::OAuth(oauth) = &mut rules.kind {
+        oauth.refresh = false;
+    }
     rules.lifetime = Duration::from_secs(3600);
-    let connected = LinkedAccount::new(&rules, tokens(), None, UnixTime::from_secs(NOW));
-    assert_eq!(connected.refresh_token, None);
+    let connected = linked(&rules);
+    assert_eq!(connected.tokens().unwrap().refresh_token, None);
     assert_eq!(
         connected.usable(Duration::from_secs(3600), UnixTime::from_secs(NOW + 299)),
         Usable::Now
@@ -150,5 +168,9 @@ fn an_account_without_refresh_ends_with_its_token() {
         Usable::No
     );
     let record = written(place().put(&sealer(), &connected));
-    assert_eq!(record.expires, UnixTime::from_secs(NOW + 300));
+    let grace = END_GRACE.as_secs();
+    assert_eq!(record.expires, UnixTime::from_secs(NOW + 300 + grace));
+    let open = |at| place().open(&sealer(), &record.value, UnixTime::from_secs(at));
+    assert_eq!(open(NOW + 299), Some(connected));
+    assert_eq!(open(NOW + 300), None);
 }

@@ -57,6 +57,15 @@ impl Stream {
             let step = transaction.proxy_answers(&headers, &details, ended);
             return self.response_step(&step);
         }
+        if let Some(effect) = transaction.account_refused(&headers) {
+            // Without a timer the account cannot end, and the answer passes as it is.
+            let has_timer = self.shared.seen.has_timer(host_calls::now().as_millis());
+            if has_timer {
+                self.wait_for_answer(effect);
+                return Action::Pause;
+            }
+            transaction.keep_account();
+        }
         let step = transaction.response_headers(&headers, ended);
         if let Some(end) = transaction.ends_with_token().filter(|_| !ended) {
             self.shared.end_at(&self.own, end, EndCause::TokenExpired);
@@ -107,6 +116,11 @@ impl Stream {
         self.response_size = size;
         self.has_answer_end |= ended;
         let waits = self.transaction.as_ref();
+        if waits.is_some_and(Transaction::waits_for_account) {
+            // Nothing of the answer is passed on, so Envoy need not keep it.
+            host_calls::replace_buffer(BufferType::HttpResponseBody, size, b"");
+            return Action::Pause;
+        }
         if waits.is_some_and(Transaction::response_waits) {
             return Action::Pause;
         }
@@ -142,7 +156,7 @@ impl Stream {
         self.response_step(&step)
     }
 
-    /// Waits for a decision about the answer.
+    /// Waits for shared work about the answer.
     fn wait_for_answer(&mut self, effect: Effect) {
         self.waits = true;
         // Only shared work is asked for, whose outcome comes later.
@@ -154,7 +168,16 @@ impl Stream {
         let Some(transaction) = &mut self.transaction else {
             return;
         };
-        if let Some(effect) = transaction.resume_response(outcome, host_calls::now()) {
+        let now = host_calls::now();
+        if transaction.waits_for_account() {
+            if let Some(reply) = transaction.account_ended(&outcome, now) {
+                self.replied = true;
+                self.shared.write_notes();
+                host_calls::reply(&reply);
+            }
+            return;
+        }
+        if let Some(effect) = transaction.resume_response(outcome, now) {
             return self.wait_for_answer(effect);
         }
         let action = self.response_body(self.response_size, self.has_answer_end);

@@ -108,7 +108,7 @@ impl ApprovalsPage<'_> {
 }
 
 /// A period in whole minutes.
-fn minutes(time: Duration) -> String {
+pub(super) fn minutes(time: Duration) -> String {
     match time.as_secs().checked_div(60).unwrap_or(0) {
         0 => "less than a minute".to_owned(),
         minutes => period(Duration::from_secs(minutes.saturating_mul(60))),
@@ -128,13 +128,13 @@ pub(in crate::pages) fn no_approver(name: &str, other_user: &str) -> Reply {
 }
 
 /// The page that lets a user choose where to sign in.
-pub(in crate::pages) fn choose_issuer(issuers: &[&str]) -> Reply {
+pub(in crate::pages) fn choose_issuer(page_path: &str, issuers: &[&str]) -> Reply {
     let mut html = Html::titled("Where do you sign in?");
     html.open("<ul>");
     for issuer in issuers {
         let encoded: String = url::form_urlencoded::byte_serialize(issuer.as_bytes()).collect();
         html.open("<li>")
-            .link(&format!("{APPROVALS}?issuer={encoded}"), issuer)
+            .link(&format!("{page_path}?issuer={encoded}"), issuer)
             .open("</li>");
     }
     html.open("</ul>");
@@ -158,7 +158,7 @@ pub(in crate::pages) fn answered_url(said: &'static str) -> String {
     format!("{APPROVALS}?done={said}")
 }
 
-fn sign_in_as_other(other_user: &str, html: &mut Html) {
+pub(super) fn sign_in_as_other(other_user: &str, html: &mut Html) {
     let url = format!("/.mcp-auth/sign-in?ticket={other_user}");
     html.link(&url, "Sign in as another user").text(".");
 }

@@ -580,12 +580,7 @@ fn pages_accept_their_own_method_and_path_only() {
             "{method}"
         );
     }
-    for target in [
-        "/.mcp-auth/",
-        "/.mcp-auth/x",
-        "/.mcp-auth/connect/",
-        "/.mcp-auth/../mcp",
-    ] {
+    for target in ["/.mcp-auth/x", "/.mcp-auth/connect/", "/.mcp-auth/../mcp"] {
         refuses(&mut world, &mut browser, target, PageRefusal::NotFound);
     }
     let with_body = world.send(&mut browser, &[(":method", "GET"), (":path", &link)], "x");

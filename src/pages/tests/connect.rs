@@ -101,7 +101,7 @@ fn a_user_connects_an_account_once() {
     assert_eq!(digest(&verifier), query(&authorize, "code_challenge"));
 
     let connected = world.connection("dana").unwrap();
-    assert_eq!(connected.access_token.reveal(), "at-1");
+    assert_eq!(connected.tokens().unwrap().access_token.reveal(), "at-1");
     assert_eq!(connected.ends, UnixTime::from_secs(NOW + 600));
     assert_eq!(world.connection("eve"), None);
 }

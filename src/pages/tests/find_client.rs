@@ -92,7 +92,7 @@ fn an_account_is_linked_where_the_policy_has_only_the_issuer() {
         Some(DOCUMENT)
     );
     let connected = world.connection("dana").unwrap();
-    assert!(connected.has_found_client());
+    assert!(connected.tokens().unwrap().has_found_client());
 }
 
 #[test]
@@ -312,9 +312,11 @@ fn a_failed_discovery_names_its_reason() {
 fn without_the_store_nothing_is_registered() {
     let (mut world, mut browser) = (World::of(&discovering()), Browser::default());
     let link = world.link("dana");
-    world.open(&mut browser, &link, "dana");
+    let asked = world.open(&mut browser, &link, "dana");
     world.store = Err(StoreError::Unavailable);
-    let page = pressed(&mut world, &mut browser, &[(200, registering())]);
+    world.calls.clear();
+    world.answer(200, &registering());
+    let page = world.post(&mut browser, &form(&asked));
     assert_eq!(
         page.outcome,
         Err(PageRefusal::Store(StoreError::Unavailable))

@@ -22,10 +22,11 @@ fn with_registration<T: 'static>(
 ) -> T {
     world.run(|context| async move {
         let connection = context.policy.connection("notes").unwrap();
-        let AuthorizationServer::Discovered(discover) = &connection.server else {
+        let oauth = connection.oauth().unwrap();
+        let AuthorizationServer::Discovered(discover) = &oauth.server else {
             panic!("{connection:?}");
         };
-        let server = (connection.issuer.as_str(), discover);
+        let server = (oauth.issuer.as_str(), discover);
         let metadata = metadata().to_string();
         let (discovered, _) =
             read_metadata(server, &context.policy.document_url(), metadata.as_bytes()).unwrap();
@@ -37,6 +38,7 @@ fn with_registration<T: 'static>(
         let registration = Registration {
             context: &context,
             connection,
+            oauth,
             discovered: &discovered,
             endpoint: &endpoint,
         };

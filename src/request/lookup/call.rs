@@ -8,6 +8,7 @@ use crate::refusal::LookupFault;
 use crate::request::arguments;
 use crate::request::arrived::Authenticated;
 use crate::request::mirrored_headers;
+use crate::request::needs::CallerCredential;
 use crate::request::understand;
 use crate::response::spellings;
 use base::http::{HttpRequest, LOOKUP_MARK};
@@ -33,7 +34,7 @@ pub(super) struct LookupCall<'a> {
     pub(super) planned: &'a PlannedLookups,
     pub(super) owner: &'a RecordOwner,
     /// The `Authorization` of the call, if the caller has one of its own.
-    pub(super) credential: Option<&'a str>,
+    pub(super) credential: &'a CallerCredential,
 }
 
 /// A look-up to be made.
@@ -188,11 +189,14 @@ impl LookupCall<'_> {
             identity.user.as_deref().unwrap_or_default(),
             identity.organization.as_deref().unwrap_or_default(),
             session.unwrap_or_default(),
-            self.credential.unwrap_or_default(),
             rule,
             asked,
         ];
-        digest(texts.into_iter().chain(roles.iter().map(String::as_str)))
+        let credential = self.credential.headers();
+        let credential = credential.flat_map(|(name, value)| [name, value]);
+        let roles = roles.iter().map(String::as_str);
+        // An empty text ends the credential, which has a changing number of texts.
+        digest(texts.into_iter().chain(credential).chain([""]).chain(roles))
     }
 }
 

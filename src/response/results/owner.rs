@@ -305,7 +305,11 @@ impl<'r> Owners<'r> {
     }
 
     fn leads_to(&mut self, member: &Child, path: &FieldPath, changes: &Changes) -> bool {
-        let pushed = self.keys.push(&changes.key(member));
+        let key = changes.key(member);
+        if !KeyPath::may_end_with(&key, path) {
+            return false;
+        }
+        let pushed = self.keys.push(&key);
         let leads = self.keys.end_with(path);
         self.keys.pop(pushed);
         leads

@@ -124,14 +124,14 @@ impl Repeated {
         }
         self.work.set(size.saturating_mul(WORK_PER_BYTE));
         for place in places {
-            self.node(place.node, place.form, self.max_depth, changes);
+            if !changes.is_gone(place.node) {
+                self.node(place.node, place.form, self.max_depth, changes);
+            }
         }
     }
 
+    /// Hides the values in a node that is not gone.
     fn node(&self, node: &Node, form: DataForm, max_depth: usize, changes: &mut Changes) {
-        if changes.is_gone(node) {
-            return;
-        }
         match (&node.value, form) {
             (Value::Text(_), DataForm::Blob | DataForm::Media) => {
                 let text = changes.text(node);

@@ -7,7 +7,7 @@ use jsonschema::validator_for;
 use super::connect::{answer, connected, connecting, found, place, place_of, sent, store_with};
 use super::fake_proxy::Store;
 use super::*;
-use crate::accounts::vault::{ConversationId, LinkedAccount};
+use crate::accounts::vault::ConversationId;
 use crate::own_tools::definition;
 use base::http::{HttpRequest, HttpResponse};
 use policy::OwnTool;
@@ -72,7 +72,10 @@ fn list(params: &str) -> Request {
 }
 
 fn own() -> String {
-    let tools = OwnTool::ALL.map(|tool| definition(tool).to_string());
+    let tools = OwnTool::ALL
+        .into_iter()
+        .filter(|tool| tool.is_listed(&on()));
+    let tools: Vec<String> = tools.map(|tool| definition(tool).to_string()).collect();
     tools.join(",")
 }
 
@@ -305,10 +308,7 @@ fn disconnecting_deletes_the_record_and_revokes_the_token() {
             "token=rt-1&token_type_hint=refresh_token&client_id=filter",
         ),
         (
-            LinkedAccount {
-                refresh_token: None,
-                ..connected()
-            },
+            connected().with_tokens(|tokens| tokens.refresh_token = None),
             "token=at-1&token_type_hint=access_token&client_id=filter",
         ),
     ] {
@@ -428,12 +428,17 @@ fn a_policy_with_rules_for_own_tools_is_refused() {
 }
 
 /// A request in a session of this user, with the session's own id at the server.
-fn in_session(policy: &Rc<Policy>, request: Request) -> Request {
+pub(super) fn in_session(policy: &Rc<Policy>, request: Request) -> Request {
+    in_session_named(policy, "s-1", request)
+}
+
+/// The same in a session with this id.
+pub(super) fn in_session_named(policy: &Rc<Policy>, session: &str, request: Request) -> Request {
     let initialize = Request::post(
         r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}"#,
     );
     let mut answer = JSON.to_vec();
-    answer.push(("mcp-session-id", "s-1"));
+    answer.push(("mcp-session-id", session));
     let body = r#"{"jsonrpc":"2.0","id":1,"result":{}}"#;
     let outcome = send(policy, &initialize.answered(&answer, body));
     request.with(

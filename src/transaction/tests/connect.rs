@@ -6,7 +6,9 @@ use super::fake_proxy::{Store, now, stored};
 use super::*;
 use crate::accounts::conversation::ConversationPlace;
 use crate::accounts::sign_out::marks;
-use crate::accounts::vault::{AccountPlace, ConversationId, LinkedAccount};
+use crate::accounts::vault::{
+    AccountCredential, AccountPlace, AccountTokens, ConversationId, LinkedAccount,
+};
 use base::http::{HttpRequest, HttpResponse};
 use base::seal::Sealer;
 use base::secret::Secret;
@@ -50,6 +52,8 @@ pub(super) fn place_of(user: &str, conversation: ConversationId) -> AccountPlace
         conversation,
         connection: "notes".into(),
         client: String::new(),
+        test_user: String::new(),
+        kept: String::new(),
     }
 }
 
@@ -59,25 +63,33 @@ pub(super) fn place() -> AccountPlace {
 
 pub(super) fn connected() -> LinkedAccount {
     LinkedAccount {
-        access_token: Secret::new("at-1".into()),
-        refresh_token: Some(Secret::new("rt-1".into())),
-        token_expires: Some(UnixTime::from_secs(NOW + 300)),
+        credential: AccountCredential::Tokens(AccountTokens {
+            access_token: Secret::new("at-1".into()),
+            refresh_token: Some(Secret::new("rt-1".into())),
+            expires: Some(UnixTime::from_secs(NOW + 300)),
+            scope: None,
+            discovered: None,
+        }),
         name: Some("dana@notes".into()),
-        scope: None,
         linked_at: UnixTime::from_secs(NOW),
         ends: UnixTime::from_secs(NOW + 600),
-        discovered: None,
     }
 }
 
 /// A store with this connection.
 pub(super) fn store_with(place: &AccountPlace, connected: &LinkedAccount) -> Store {
     let store = Store::default();
+    put(&store, place, connected);
     let sealer = Sealer::new(&"secret".repeat(6)).unwrap();
-    stored(&store, &place.put(&sealer, connected), now(0)).unwrap();
     let noted = ConversationPlace::linked(&sealer, place, connected.ends);
     stored(&store, &noted, now(0)).unwrap();
     store
+}
+
+/// Writes an account.
+fn put(store: &Store, place: &AccountPlace, account: &LinkedAccount) {
+    let sealer = Sealer::new(&"secret".repeat(6)).unwrap();
+    stored(store, &place.put(&sealer, account), now(0)).unwrap();
 }
 
 /// The connection in a store.
@@ -317,13 +329,8 @@ fn b44_one_yes_counts_for_one_call_with_any_number_of_links() {
 
 #[test]
 fn an_account_ends_after_its_lifetime() {
-    let store = store_with(
-        &place(),
-        &LinkedAccount {
-            token_expires: None,
-            ..connected()
-        },
-    );
+    let account = connected().with_tokens(|tokens| tokens.expires = None);
+    let store = store_with(&place(), &account);
     let lasting = |later| {
         let policy = connecting(json!({}));
         let token = json!({"exp": NOW + 3000});
@@ -338,6 +345,8 @@ fn an_account_ends_after_its_lifetime() {
     };
     assert!(lasting(599).server.is_some());
     reply(&lasting(600));
+    assert!(found(&store).is_none());
+    let store = store_with(&place(), &account);
     let tools = json!({"crm.get": {"connection": "notes", "lifetime": "1m"}});
     let policy = connecting(json!({"tools": tools}));
     let at = |later| sent(&policy, &store, &call("crm.get", "{}"), later, &[]).0;
@@ -384,9 +393,8 @@ fn b42_an_account_that_ended_during_a_refresh_stays_ended() {
     let tokens = json!({"access_token": "at-2", "token_type": "Bearer", "expires_in": 300});
     let sealer = Sealer::new(&"secret".repeat(6)).unwrap();
     let anew = LinkedAccount {
-        access_token: Secret::new("at-3".into()),
         linked_at: UnixTime::from_secs(NOW + 280),
-        ..connected()
+        ..connected().with_tokens(|tokens| tokens.access_token = Secret::new("at-3".into()))
     };
     for (meanwhile, left) in [
         (place().delete(), None),
@@ -442,7 +450,8 @@ fn an_account_from_before_a_logout_is_not_used() {
         let list: Value = serde_json::from_slice(&list.reply.unwrap().body).unwrap();
         let notes = &list["result"]["structuredContent"]["connections"][0];
         assert_eq!(notes["connected"], is_used);
-        // Who does not ask for it, does not pay for it.
+        // A policy that does not ask for it does not pay for it.
+        let store = store_with(&place(), &connected());
         let untold = looked_up(&connecting(json!({})), &store, &request);
         assert!(untold.server.is_some());
     }
@@ -503,14 +512,19 @@ fn a4_a_test_user_does_not_get_the_callers_own_account() {
     };
     let refused = call_as("crm.get", "{}", "user:test-1");
     assert_eq!(refused.refusal(), (403, 403, "test_user_credential"));
-    for view in ["user:test-2", "role:support"] {
-        let outcome = call_as("crm.get", "{}", view);
-        assert_eq!(
-            outcome.server_header("authorization"),
-            Some("Bearer at-1"),
-            "{view}"
-        );
-    }
+    let outcome = call_as("crm.get", "{}", "role:support");
+    assert_eq!(outcome.server_header("authorization"), Some("Bearer at-1"));
+    // A test user has an account of its own, which the caller has not connected.
+    let unconnected = call_as("crm.get", "{}", "user:test-2");
+    assert_eq!(unconnected.record.decision.reason, "account_not_connected");
+    let of_test_user = AccountPlace {
+        test_user: "test-2".into(),
+        ..place()
+    };
+    let own = connected().with_tokens(|tokens| tokens.access_token = Secret::new("at-2".into()));
+    put(&store, &of_test_user, &own);
+    let outcome = call_as("crm.get", "{}", "user:test-2");
+    assert_eq!(outcome.server_header("authorization"), Some("Bearer at-2"));
     // Nor is it named or ended in the name of a test user that does not have it.
     let listed = call_as("auth_connections", "{}", "user:test-1");
     let listed = String::from_utf8(listed.reply.unwrap().body).unwrap();
@@ -526,7 +540,9 @@ fn a4_a_test_user_does_not_get_the_callers_own_account() {
         r#"{"connection":"notes"}"#,
         "user:test-2",
     );
-    assert!(found(&store).is_none());
+    assert!(found(&store).is_some());
+    let outcome = call_as("crm.get", "{}", "user:test-2");
+    assert_eq!(outcome.record.decision.reason, "account_not_connected");
 }
 
 #[test]

@@ -469,7 +469,7 @@ fn an_obligation_to_redact_hides_fields_of_the_result() {
             let (_, server_id) = {
                 let calls = Rc::default();
                 let proxy = FakeProxy::new(&policy).with_answers(&answer, &calls);
-                let (id, ()) = proxy.during(&request, || ());
+                let (id, ()) = proxy.during(&request, |_| ());
                 ((), id)
             };
             let body = match headers == JSON {

@@ -54,6 +54,8 @@ pub(in super::super) struct FakeProxy {
     spellings: Spellings,
     now: UnixTime,
     servers: FakeServers,
+    /// `None`: a worker of its own.
+    engine: Option<Rc<Engine>>,
 }
 
 /// The servers and the store that a request finds.
@@ -70,8 +72,14 @@ struct FakeServers {
     server: Option<FakeServer>,
     meanwhile: RefCell<Option<StoreOperation>>,
     before_write: RefCell<Option<StoreOperation>>,
+    before_taking: RefCell<Option<StoreOperation>>,
+    /// Runs before a read of the memory of running requests, after so many other reads.
+    before_read: RefCell<Option<LaterRead>>,
     exchanges: Option<TokenExchanges>,
 }
+
+/// After how many reads something is done, and what.
+type LaterRead = (usize, Box<dyn FnOnce()>);
 
 /// What the authorization server answers to each exchange of a token.
 pub(in super::super) type TokenExchanges = Rc<RefCell<VecDeque<Option<HttpResponse>>>>;
@@ -148,7 +156,7 @@ impl Request {
         self
     }
 
-    fn set(&mut self, name: &str, value: &str) {
+    pub(super) fn set(&mut self, name: &str, value: &str) {
         let header = self
             .headers
             .iter_mut()
@@ -256,6 +264,7 @@ impl FakeProxy {
             seen: SeenTools::default(),
             spellings: Spellings::default(),
             now: now(later),
+            engine: None,
             servers: FakeServers {
                 later,
                 ..FakeServers::default()
@@ -309,6 +318,24 @@ impl FakeProxy {
         self
     }
 
+    /// The same where others do this to the store just before a record is taken out of it.
+    pub(super) fn before_taking(mut self, operation: StoreOperation) -> Self {
+        self.servers.before_taking = RefCell::new(Some(operation));
+        self
+    }
+
+    /// The same where others do something before a read of the memory of running requests, after so many reads.
+    pub(super) fn before_read(mut self, reads: usize, act: impl FnOnce() + 'static) -> Self {
+        self.servers.before_read = RefCell::new(Some((reads, Box::new(act))));
+        self
+    }
+
+    /// The same in the worker that has this engine.
+    pub(super) fn in_worker(mut self, engine: &Rc<Engine>) -> Self {
+        self.engine = Some(Rc::clone(engine));
+        self
+    }
+
     /// The same with an authorization server that exchanges tokens, and answers nothing else.
     pub(super) fn with_exchanges(mut self, exchanges: &TokenExchanges) -> Self {
         self.servers.exchanges = Some(Rc::clone(exchanges));
@@ -319,7 +346,7 @@ impl FakeProxy {
     pub(super) fn during<T>(
         self,
         request: &Request,
-        act: impl FnOnce() -> T,
+        act: impl FnOnce(&Rc<Engine>) -> T,
     ) -> (serde_json::Value, T) {
         let mut sending = self.sending(request);
         let (End::Forward(forward), _) = sending.request(request, &[], false) else {
@@ -327,7 +354,7 @@ impl FakeProxy {
         };
         let body = forward.body.unwrap_or(request.body.clone());
         let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
-        let acted = act();
+        let acted = act(&sending.engine);
         sending.transaction.finish(200, Ending::Whole, sending.now);
         sending.worker.write_notes();
         (body["id"].clone(), acted)
@@ -343,7 +370,7 @@ impl FakeProxy {
         let mut engine = Engine::new(self.policy, self.secrets, verifier);
         engine.seen = self.seen;
         engine.spellings = self.spellings;
-        let engine = Rc::new(engine);
+        let engine = self.engine.unwrap_or_else(|| Rc::new(engine));
         Sending {
             transaction: Transaction::new(Rc::clone(&engine)),
             worker: DryRun::new(Rc::clone(&engine), Rc::new(self.servers), self.now),
@@ -352,6 +379,21 @@ impl FakeProxy {
             headers: request.headers.clone(),
             is_released: false,
         }
+    }
+}
+
+impl FakeServers {
+    /// Notes a read of the memory of running requests.
+    fn note_read(&self) {
+        let act = match self.before_read.take() {
+            Some((0, act)) => act,
+            Some((more, act)) => {
+                self.before_read.replace(Some((more - 1, act)));
+                return;
+            }
+            None => return,
+        };
+        act();
     }
 }
 
@@ -371,6 +413,9 @@ impl Outside for FakeServers {
 
     fn store(&self, operation: &StoreOperation, now: UnixTime) -> Result<Stored, StoreError> {
         if operation.key().room() == Room::Requests {
+            if matches!(operation, StoreOperation::Get(_)) {
+                self.note_read();
+            }
             return stored(&self.memory, operation, now);
         }
         let is_write = matches!(
@@ -378,6 +423,10 @@ impl Outside for FakeServers {
             StoreOperation::Put(_) | StoreOperation::Replace(..)
         );
         if is_write && let Some(other) = self.before_write.take() {
+            stored(&self.store, &other, now).unwrap();
+        }
+        let takes = matches!(operation, StoreOperation::DeleteRecord(_));
+        if takes && let Some(other) = self.before_taking.take() {
             stored(&self.store, &other, now).unwrap();
         }
         stored(&self.store, operation, now)
@@ -498,6 +547,16 @@ impl Sending {
         let empty = body.is_empty() && !trailers;
         let mut released = false;
         let snapshot = Headers::new(headers.clone());
+        if let Some(reply) = self
+            .worker
+            .account_refused(&mut self.transaction, &snapshot)
+        {
+            let mut headers = map(&[(":status", &reply.status.to_string())]);
+            for (name, value) in &reply.headers {
+                headers.push(((*name).to_owned(), value.clone().into_bytes()));
+            }
+            return (headers, reply.body);
+        }
         match self.transaction.response_headers(&snapshot, empty) {
             Step::Forward(forward) => {
                 released = true;

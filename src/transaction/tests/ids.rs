@@ -6,8 +6,10 @@ use serde_json::{Value, json};
 
 use std::rc::Rc;
 
-use super::fake_proxy::{FakeProxy, Outcome, Request, Store};
-use super::{modern_call, policy, send};
+use super::fake_proxy::{FakeProxy, Outcome, Request, Store, stored};
+use super::{NOW, modern_call, policy, send};
+use crate::engine;
+use base::time::UnixTime;
 
 use policy::Policy;
 
@@ -156,16 +158,109 @@ fn r4_a_cancellation_names_the_request_as_the_server_knows_it() {
             body["params"]["requestId"].clone()
         };
         assert_eq!(cancelled(None), sent["id"], "nothing runs");
-        let (id, during) = FakeProxy::new(&judging())
-            .with_memory(&memory)
-            .during(&request, || cancelled(None));
+        let (id, during) =
+            FakeProxy::new(&judging())
+                .with_memory(&memory)
+                .during(&request, |worker| {
+                    tick(worker, &memory);
+                    cancelled(None)
+                });
         assert_ne!(id, sent["id"]);
         assert_eq!(during, id);
-        let (_, during) = FakeProxy::new(&judging())
-            .with_memory(&memory)
-            .during(&request, || cancelled(Some("u2")));
+        let (_, during) =
+            FakeProxy::new(&judging())
+                .with_memory(&memory)
+                .during(&request, |worker| {
+                    tick(worker, &memory);
+                    cancelled(Some("u2"))
+                });
         assert_eq!(during, sent["id"], "of another user");
         assert_eq!(cancelled(None), sent["id"], "it has ended");
+    }
+}
+
+/// The timer of a worker: it writes the requests that still run.
+fn tick(worker: &Rc<engine::Engine>, memory: &Store) {
+    worker.running.write(&worker.policy.resource);
+    for operation in worker.notes.take() {
+        stored(memory, &operation, UnixTime::from_secs(NOW)).unwrap();
+    }
+}
+
+/// A cancellation of the request with id 1, and the id that the server receives. The proxy's reads of its memory
+/// are counted: one for the worker's ids, one at first, and one after each pause.
+fn cancelled_by(proxy: FakeProxy) -> Value {
+    let body = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#;
+    let outcome = proxy.send(&Request::post(body), &[], false);
+    let sent: Value = serde_json::from_slice(outcome.server_body()).unwrap();
+    sent["params"]["requestId"].clone()
+}
+
+#[test]
+fn r4_a_cancellation_soon_after_its_request_names_it_as_the_server_knows_it() {
+    let memory = Store::default();
+    let (policy, other) = (judging(), || {
+        FakeProxy::new(&judging()).with_memory(&memory)
+    });
+    let run =
+        |act: &dyn Fn(&Rc<engine::Engine>) -> Value| other().during(&integer_call("crm.get"), act);
+    // The worker of the request has not ticked: it knows the id, and the memory is empty.
+    let (id, named) = run(&|worker| {
+        let proxy = FakeProxy::new(&policy)
+            .with_memory(&memory)
+            .in_worker(worker);
+        cancelled_by(proxy)
+    });
+    assert_eq!(named, id);
+    let written = String::from_utf8_lossy(&memory.borrow()).into_owned();
+    assert!(!written.contains(&id.to_string()), "it ended soon");
+    // Another worker waits until it has ticked.
+    for reads in [1, 2, 13] {
+        let (id, named) = run(&|worker| {
+            let (worker, memory) = (Rc::clone(worker), Rc::clone(&memory));
+            cancelled_by(other().before_read(reads, move || tick(&worker, &memory)))
+        });
+        assert_eq!(named, id, "{reads}");
+    }
+    // It does not wait for ever.
+    let (id, named) = run(&|worker| {
+        let (worker, memory) = (Rc::clone(worker), Rc::clone(&memory));
+        cancelled_by(other().before_read(14, move || tick(&worker, &memory)))
+    });
+    assert_ne!(named, id);
+    assert_eq!(named, 1);
+}
+
+#[test]
+fn r4_without_rules_for_calls_a_list_is_written_at_once_and_no_cancellation_waits() {
+    let memory = Store::default();
+    let policy = policy(json!({}));
+    let list = Request::post(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#);
+    let proxy = || FakeProxy::new(&policy).with_memory(&memory);
+    let (id, named) = proxy().during(&list, |_| cancelled_by(proxy()));
+    assert_eq!(named, id);
+    let read_again = || panic!("it waited");
+    assert_eq!(cancelled_by(proxy().before_read(2, read_again)), 1);
+}
+
+#[test]
+fn r4_no_client_cancels_a_request_by_an_id_of_the_filter() {
+    let ids = [
+        "1073741824",
+        "1073741824.0",
+        "1.073741824e9",
+        "2147483647",
+        r#""mcp-auth-filter:0011223344556677:MQ""#,
+        r#""\u006dcp-auth-filter:0011223344556677:MQ""#,
+    ];
+    for id in ids {
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#
+        );
+        for policy in [judging(), policy(json!({}))] {
+            let refusal = send(&policy, &Request::post(&body)).refusal();
+            assert_eq!(refusal, (400, -32600, "message_malformed"), "{id}");
+        }
     }
 }
 

@@ -111,6 +111,8 @@ fn a_token_opens_no_page() {
         conversation: ConversationId::User,
         connection: "notes".into(),
         client: String::new(),
+        test_user: String::new(),
+        kept: String::new(),
     };
     let sealer = Sealer::new(&"secret".repeat(6)).unwrap();
     let link = connect_link(&policy, &sealer, &place, UnixTime::from_secs(super::NOW));

@@ -1,7 +1,7 @@
 // What a provider with pages is set up to do: everything the filter may ask of one.
 
 import { readFileSync } from 'node:fs';
-import { errors } from 'oidc-provider';
+import { errors, interactionPolicy } from 'oidc-provider';
 import { signingKey } from './provider-configuration.js';
 
 const HOUR = 3600;
@@ -37,7 +37,7 @@ export function configuration(settings) {
       resourceIndicators: resourceIndicators(settings),
       revocation: { enabled: true },
     },
-    interactions: { url: (_context, interaction) => `/interaction/${interaction.uid}` },
+    interactions: { policy: prompts(), url: (_context, interaction) => `/interaction/${interaction.uid}` },
     findAccount: (_context, sub) =>
       settings.users[sub] && { accountId: sub, claims: () => ({ ...claimsOf(sub), sub }) },
     extraTokenClaims: ({ oidc: { entities } }, token) => ({
@@ -50,6 +50,13 @@ export function configuration(settings) {
     fetch: fetchFromThisMachine,
     expiresWithSession: () => settings.tokens_end_with_session,
   };
+}
+
+// A client may ask that the user chooses an account (`prompt=select_account`).
+function prompts() {
+  const policy = interactionPolicy.base();
+  policy.add(new interactionPolicy.Prompt({ name: 'select_account', requestable: true }), 0);
+  return policy;
 }
 
 // Client ID metadata documents have https addresses; on this machine they are served without TLS. The

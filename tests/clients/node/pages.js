@@ -21,12 +21,14 @@ async function decide(provider, { users }, details, form) {
   if (form.get('choice') === 'deny') return { error: 'access_denied' };
   if (details.prompt.name === 'consent') return { consent: { grantId: await consent(provider, details) } };
   const name = form.get('user');
-  return users[name]?.password === form.get('password') && { login: { accountId: name, acr: users[name].acr } };
+  // A user who signs in has also chosen an account.
+  const login = { accountId: name, acr: users[name]?.acr };
+  return users[name]?.password === form.get('password') && { login, select_account: {} };
 }
 
 function page({ name }, client, { prompt, params, session }, problem = '') {
   const [title, fields, choice] =
-    prompt.name === 'login'
+    prompt.name !== 'consent'
       ? [`Sign in to ${name}`, SIGN_IN, 'Sign in']
       : [`${escape(client.clientName ?? client.clientId)} asks`, `<p>For ${escape(session.accountId)}: ${escape(params.scope)}</p>`, 'Allow'];
   return `<!doctype html><html lang="en"><meta charset="utf-8"><title>${title}</title>

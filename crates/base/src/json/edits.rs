@@ -1,6 +1,8 @@
 //! Edits of a text. Every byte outside of them stays.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use super::{Element, Span};
 
@@ -10,7 +12,28 @@ pub struct Edits {
     edits: BTreeMap<(usize, usize), Edit>,
     /// The last end of an edit. Most questions are about values behind it.
     end: usize,
+    last_asked: LastAsked,
 }
+
+/// The edit before the place of the last question, and where the next edit starts. Questions follow the text, so that
+/// most are about places between the same two edits.
+#[derive(Debug, Clone, Default)]
+struct LastAsked(Cell<Option<Neighbours>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Neighbours {
+    before: (usize, usize),
+    next: usize,
+}
+
+/// What was asked is no difference.
+impl PartialEq for LastAsked {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for LastAsked {}
 
 /// The effect of the edits on a part of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +90,7 @@ impl Edits {
                 return;
             }
         }
+        self.last_asked.0.set(None);
         // The edits overlap partly: remove both parts.
         while let Some((start, end)) = self.part_of(&span) {
             if start < span.start || end > span.end {
@@ -80,6 +104,7 @@ impl Edits {
     }
 
     fn add_insertion(&mut self, at: usize, edit: Edit) {
+        self.last_asked.0.set(None);
         let inside = |(start, end): (usize, usize)| start < at && at < end;
         let before = self.edits.range(..(at, at)).next_back();
         if before.is_some_and(|(key, _)| inside(*key)) {
@@ -99,9 +124,24 @@ impl Edits {
         if span.start >= self.end && !span.is_empty() {
             return None;
         }
-        let last = self.edits.range(..=(span.start, usize::MAX)).next_back();
-        let (start, end) = *last?.0;
+        let (start, end) = self.before(span.start)?;
         (start < end && span.end <= end).then_some(start..end)
+    }
+
+    /// The last edit that starts at a place or before it.
+    fn before(&self, at: usize) -> Option<(usize, usize)> {
+        let asked = self.last_asked.0.get();
+        if let Some(Neighbours { before, next }) = asked
+            && (before.0..next).contains(&at)
+        {
+            return Some(before);
+        }
+        let before = *self.edits.range(..=(at, usize::MAX)).next_back()?.0;
+        let behind = (Bound::Excluded((at, usize::MAX)), Bound::Unbounded);
+        let next = self.edits.range(behind).next();
+        let next = next.map_or(usize::MAX, |((start, _), _)| *start);
+        self.last_asked.0.set(Some(Neighbours { before, next }));
+        Some(before)
     }
 
     /// An edit that overlaps a span. An insertion at the span's start does not overlap it.
@@ -112,7 +152,19 @@ impl Edits {
     }
 
     /// The effect of the edits on a part of the text.
+    #[inline]
     pub fn fate(&self, span: &Span) -> Fate {
+        let is_behind_all = span.start >= self.end && !span.is_empty();
+        let is_between = |Neighbours { before, next }: Neighbours| {
+            (before.0..next).contains(&span.start) && span.end > before.1
+        };
+        match is_behind_all || self.last_asked.0.get().is_some_and(is_between) {
+            true => Fate::Kept,
+            false => self.fate_among(span),
+        }
+    }
+
+    fn fate_among(&self, span: &Span) -> Fate {
         match self.around(span) {
             None => Fate::Kept,
             Some(around) => match self.edits.get(&(around.start, around.end)) {

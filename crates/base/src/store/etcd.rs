@@ -109,6 +109,7 @@ impl Job {
             StoreOperation::Delete(key) => {
                 call(etcd, "/v3/kv/deleterange", &json!({"key": name(etcd, key)}))
             }
+            StoreOperation::DeleteRecord(record) => job.delete_if_same(record),
             StoreOperation::Put(record) | StoreOperation::Create(record)
                 if record.key.room() == Room::Owned =>
             {
@@ -181,9 +182,12 @@ impl Job {
                 }
             }
             // etcd omits `succeeded` where it is false.
-            (_, StoreOperation::Create(_) | StoreOperation::Replace(..)) => {
-                Ok(Stored::Created(created()))
-            }
+            (
+                _,
+                StoreOperation::Create(_)
+                | StoreOperation::DeleteRecord(_)
+                | StoreOperation::Replace(..),
+            ) => Ok(Stored::Created(created())),
         })
     }
 
@@ -194,7 +198,9 @@ impl Job {
             StoreOperation::Put(record)
             | StoreOperation::Create(record)
             | StoreOperation::Replace(_, record) => Leases::end_for(record.expires, self.now),
-            StoreOperation::Get(_) | StoreOperation::Delete(_) => self.now,
+            StoreOperation::Get(_)
+            | StoreOperation::Delete(_)
+            | StoreOperation::DeleteRecord(_) => self.now,
         };
         let write = leases.0.get(&end).and_then(|lease| self.write(lease));
         match write {
@@ -233,8 +239,18 @@ impl Job {
                 let compare = self.holds(&old.key, &kept(old));
                 Some(self.put_if(&compare, record, lease))
             }
-            StoreOperation::Get(_) | StoreOperation::Delete(_) => None,
+            StoreOperation::Get(_)
+            | StoreOperation::Delete(_)
+            | StoreOperation::DeleteRecord(_) => None,
         }
+    }
+
+    /// Deletes a record if it is still the same.
+    fn delete_if_same(&self, record: &StoreRecord) -> HttpRequest {
+        let compare = self.holds(&record.key, &kept(record));
+        let delete = json!({"request_delete_range": {"key": name(&self.etcd, &record.key)}});
+        let transaction = json!({"compare": [compare], "success": [delete]});
+        call(&self.etcd, "/v3/kv/txn", &transaction)
     }
 
     /// The comparison of a record with a value, in the base64 form of the JSON gateway.

@@ -65,7 +65,9 @@ pub fn apply(
             return Ok((Stored::Value(value), None));
         }
         StoreOperation::Create(_) if found.is_some() => return Ok((Stored::Created(false), None)),
-        StoreOperation::Replace(old, _) if found.is_none_or(|found| found.value != old.value) => {
+        StoreOperation::Replace(old, _) | StoreOperation::DeleteRecord(old)
+            if found.is_none_or(|found| found.value != old.value) =>
+        {
             return Ok((Stored::Created(false), None));
         }
         StoreOperation::Delete(_) if found.is_none() => return Ok((Stored::Done, None)),
@@ -81,6 +83,7 @@ pub fn apply(
             records.push(kept(record));
             Stored::Created(true)
         }
+        StoreOperation::DeleteRecord(_) => Stored::Created(true),
         StoreOperation::Get(_) | StoreOperation::Delete(_) => Stored::Done,
     };
     if operation.key().room() == Room::Requests {
@@ -89,7 +92,7 @@ pub fn apply(
     let held = serde_json::to_vec(&records).map_err(|_| StoreError::Unavailable)?;
     let grows = !matches!(
         operation,
-        StoreOperation::Get(_) | StoreOperation::Delete(_)
+        StoreOperation::Get(_) | StoreOperation::Delete(_) | StoreOperation::DeleteRecord(_)
     );
     let owner = operation.key().of_owner();
     let of_owner = records
@@ -212,6 +215,20 @@ mod tests {
         assert_eq!(slot.apply(&replace, NOW), Ok(Stored::Created(true)));
         assert_eq!(slot.apply(&replace, NOW), Ok(Stored::Created(false)));
         assert_eq!(slot.get("a", NOW + 19).as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn a_record_that_changed_is_not_deleted() {
+        let mut slot = Slot::default();
+        let (old, new) = (record("a", "1", NOW + 10), record("a", "2", NOW + 20));
+        let delete = |record: &StoreRecord| StoreOperation::DeleteRecord(record.clone());
+        assert_eq!(slot.apply(&delete(&old), NOW), Ok(Stored::Created(false)));
+        slot.apply(&StoreOperation::Put(new.clone()), NOW).unwrap();
+        assert_eq!(slot.apply(&delete(&old), NOW), Ok(Stored::Created(false)));
+        assert_eq!(slot.get("a", NOW).as_deref(), Some("2"));
+        assert_eq!(slot.apply(&delete(&new), NOW), Ok(Stored::Created(true)));
+        assert_eq!(slot.apply(&delete(&new), NOW), Ok(Stored::Created(false)));
+        assert_eq!(slot.get("a", NOW), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::compile_place;
+use super::client::compile_place;
 use super::document::{ConnectionDocument, PlaceDocument};
 use crate::checked_text::{ClusterName, EndpointPath};
 use crate::error::{Errors, PolicyError};
@@ -145,7 +145,8 @@ pub(super) fn compile_account(
         authority: document.authority.clone(),
     };
     // With `discover` only the issuer is known.
-    let authorize = connection.authorize.as_ref().unwrap_or(&connection.issuer);
+    let issuer = connection.issuer.as_deref().unwrap_or_default();
+    let authorize = connection.authorize.as_deref().unwrap_or(issuer);
     Some(AccountSource::Asked {
         endpoint: compile_place(&path, &place, authorize, errors)?,
         body,

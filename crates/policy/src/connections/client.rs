@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::document::{ConnectionDocument, PlaceDocument};
-use super::{Connection, SignIn};
+use super::{Connection, ConnectionKind, SignIn};
 use crate::PAGES;
 use crate::checked_text::ClientId;
 use crate::client_auth::WrittenAuth;
@@ -32,9 +32,12 @@ pub(crate) fn name_clients(
     errors: &mut Errors,
 ) {
     let connections = connections.iter_mut().filter_map(|each| {
-        let auth = each.server.auth().clone();
+        let ConnectionKind::OAuth(oauth) = &mut each.kind else {
+            return None;
+        };
+        let auth = oauth.server.auth().clone();
         let path = format!("connections.{}", each.name);
-        Some((path, auth, client_id_mut(&mut each.server)?))
+        Some((path, auth, client_id_mut(&mut oauth.server)?))
     });
     let sign_ins = sign_ins.iter_mut().enumerate();
     let sign_ins = sign_ins.filter_map(|(index, sign_in)| {
@@ -102,7 +105,7 @@ pub(super) fn compile_written(
         }
     }
     let (authorize, token, client_id) = (authorize?, token?, client_id?);
-    let auth = connection_auth(document).compile(path, Some(&document.issuer), errors);
+    let auth = connection_auth(document).compile(path, document.issuer.as_deref(), errors);
     let client = compile_client(path, authorize, token, (client_id, auth), errors);
     let revoke = match &document.revoke {
         Some(place) => Some(compile_place(

@@ -11,7 +11,7 @@ use oauth::client::{Discovery, host_of, web_url};
 
 pub(super) fn compile_discover(
     path: &str,
-    connection: &ConnectionDocument,
+    (issuer, connection): (&str, &ConnectionDocument),
     document: &DiscoverDocument,
     errors: &mut Errors,
 ) -> Discovery {
@@ -37,13 +37,13 @@ pub(super) fn compile_discover(
             refuse(key, message);
         }
     }
-    let issuer = web_url(&connection.issuer).ok();
+    let issuer = web_url(issuer).ok();
     // Otherwise `issuer` is refused.
     if issuer.as_ref().is_some_and(has_more_than_path) {
         let message = "expected a URL without query, fragment and user (RFC 8414 section 2)";
         refuse("issuer", message);
     }
-    let auth = connection_auth(connection).compile(path, Some(&connection.issuer), errors);
+    let auth = connection_auth(connection).compile(path, connection.issuer.as_deref(), errors);
     let path = format!("{path}.discover");
     let mut origins = Vec::new();
     if let Some(issuer) = &issuer {

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::MAX_ACCOUNTS;
 use super::account::AccountDocument;
 use super::sign_in_needs::SignInNeedsDocument;
 use crate::checked_text::{ClientId, ClusterName, EndpointPath, VariableName};
 use crate::client_auth::ClientAuthDocument;
 use crate::issuers::document::JwksDocument;
-use crate::value::Period;
+use crate::value::{Count, Period};
+use crate::vault::{ConversationLimit, MetaKeys};
 use oauth::client::{IssParameter, Prompt};
 use oauth::{ClaimPath, ClaimSource};
 
@@ -82,11 +84,14 @@ pub struct PlaceDocument {
 pub struct ConnectionDocument {
     /// Its name on pages. Default: the key.
     pub title: Option<String>,
-    /// The issuer identifier of its authorization server: the expected `iss` of the redirect (RFC 9207).
-    pub issuer: String,
-    /// Whether `iss` is required.
+    /// The kind of account.
     #[serde(default)]
-    pub iss: IssParameter,
+    pub kind: AccountKind,
+    /// The issuer identifier of its authorization server: the expected `iss` of the redirect (RFC 9207). With
+    /// `kind: oauth`, as all keys up to `refresh`.
+    pub issuer: Option<String>,
+    /// Whether `iss` is required.
+    pub iss: Option<IssParameter>,
     /// The filter fetches the endpoints from the authorization server's metadata each time a user connects,
     /// instead of `authorize`, `token` and `revoke`.
     pub discover: Option<DiscoverDocument>,
@@ -126,12 +131,89 @@ pub struct ConnectionDocument {
     pub account: Option<AccountDocument>,
     /// The sign-in that a user needs before connecting, if it is stricter than the issuer's `sign_in`.
     pub sign_in: Option<SignInNeedsDocument>,
+    /// Whether its token is refreshed during `lifetime`. If not, the filter does not keep refresh tokens.
+    /// Default: true.
+    pub refresh: Option<bool>,
+    /// The request that checks a key or password before it is kept. With `kind: key` or `password`.
+    pub check: Option<CheckDocument>,
+    /// A sentence on the page: where a user finds the key or password. With `kind: key` or `password`.
+    pub help: Option<String>,
+    /// Keys or passwords that an administrator sets, one for each organization or role. Users then type none.
+    /// The first one that fits the caller is used. With `kind: key` or `password`.
+    #[serde(default)]
+    pub credentials: Vec<AssignedDocument>,
+    /// The headers in which the server receives the credential. Default: `basic` for a password, otherwise
+    /// `bearer`.
+    pub apply: Option<ApplyDocument>,
     /// The maximum duration of a connection.
     #[serde(default = "default_lifetime")]
     pub lifetime: Period,
-    /// Whether its token is refreshed during that time. If not, the filter does not keep refresh tokens.
-    #[serde(default = "default_refresh")]
-    pub refresh: bool,
+    /// How many accounts of this connection a user can keep in one conversation. Calls use one of them, the
+    /// current one. Default: 1, so that another account replaces the one before.
+    #[serde(default = "default_accounts")]
+    pub accounts: Count<MAX_ACCOUNTS>,
+}
+
+/// The kind of account.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum AccountKind {
+    /// The user signs in at an authorization server, which gives the filter tokens.
+    #[default]
+    Oauth,
+    /// The user types an API key or a personal access token into a page of the filter.
+    Key,
+    /// The user types a user name and a password into a page of the filter.
+    Password,
+}
+
+/// The request that checks a key or password.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CheckDocument {
+    /// The Envoy cluster.
+    pub cluster: ClusterName,
+    /// The path on that cluster. The request has the credential as `apply` says.
+    pub path: EndpointPath,
+    /// The `:authority` of the call. Default: the cluster's name.
+    pub authority: Option<String>,
+    /// The status of the answer to a good credential. Default: 200.
+    #[serde(default = "default_status")]
+    pub status: Count<599>,
+    /// The field of the answer, a JSON object, that names the account in the log and on pages.
+    pub field: Option<ClaimPath>,
+}
+
+/// A credential that an administrator sets. Without `organization` and `role` it is for all callers.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct AssignedDocument {
+    /// The organization of its callers.
+    pub organization: Option<String>,
+    /// A role of its callers.
+    pub role: Option<String>,
+    /// The environment variable (of the Wasm VM) that holds the key, or the user name and the password with `:`
+    /// between them.
+    pub env: VariableName,
+    /// The account's name in the log.
+    pub account: Option<String>,
+}
+
+/// The headers in which the server receives a credential.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ApplyDocument {
+    /// `Authorization: Bearer` and the key or token.
+    Bearer,
+    /// `Authorization: Basic` with the user name and the password. With `kind: password`.
+    Basic,
+    /// Header names, each with its value: a text with `{key}` (the key or token), or `{user}`, `{password}` and
+    /// `{basic}` (both of them in Base64, RFC 7617).
+    Headers(BTreeMap<String, String>),
 }
 
 /// Discovery of an authorization server's endpoints (RFC 8414).
@@ -167,6 +249,27 @@ pub struct VaultDocument {
     pub conversation: Conversation,
     /// Whether linked accounts and agreements of one client are valid for other clients of the user.
     pub clients: ClientSharing,
+    /// Whether sessions of the server share linked accounts and agreements, if a claim or `_meta` names the
+    /// conversation. Default: `own`.
+    pub sessions: Option<SessionSharing>,
+    /// The maximum number of conversations with linked accounts of a user and a client, 1 to 64. The oldest one
+    /// ends when the user agrees to link an account in a newer one. Default: 64.
+    pub conversations: Option<ConversationLimit>,
+    /// A conversation ends after this time without a call that needs a linked account, 10s to 90d. Default:
+    /// 30m where nothing names the conversation, no limit otherwise.
+    pub idle: Option<Period>,
+}
+
+/// Whether sessions of a conversation share linked accounts and agreements.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum SessionSharing {
+    /// Each session of the server is a conversation of its own.
+    #[default]
+    Own,
+    /// The claim or `_meta` alone names the conversation.
+    Shared,
 }
 
 /// Whether clients of a user share linked accounts and agreements.
@@ -189,9 +292,13 @@ pub enum Conversation {
     /// The server's session. Without sessions, as in 2026-07-28, all calls of a user are one conversation.
     #[default]
     Session,
-    /// The value of this claim of the caller's token, such as `sid`. A caller without it cannot connect
-    /// accounts.
+    /// The value of this claim of the caller's token, such as `sid`, and the server's session, if there is one.
+    /// A caller without the claim cannot connect accounts.
     Claim(ClaimPath),
+    /// The value of the first of these keys that the `_meta` of the call has, such as `openai/session`, and the
+    /// server's session, if there is one. The client chooses the value, so it only divides the calls of one
+    /// user and client.
+    Meta(MetaKeys),
 }
 
 fn default_scopes() -> Vec<String> {
@@ -202,6 +309,10 @@ fn default_lifetime() -> Period {
     Period(Duration::from_secs(3600))
 }
 
-fn default_refresh() -> bool {
-    true
+fn default_accounts() -> Count<MAX_ACCOUNTS> {
+    Count(1)
+}
+
+fn default_status() -> Count<599> {
+    Count(200)
 }

@@ -41,7 +41,6 @@ fn mistakes_of_every_kind_are_reported_at_once() {
             "arguments.role: unknown value `drop`, expected one of `set`, `remove`, `reject`, `keep`, `owner`",
             "arguments.user_id.set: unknown value `usr`, expected `user` or `organization`; did you mean `user`?",
             "compat: found a list, expected a mapping",
-            "connections.jira: missing key `issuer`",
             "issuers[0].algorithms[1]: unknown value `HS256`, expected one of `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`, `ES256`, `ES384`, `EdDSA`; did you mean `ES256`?",
             "issuers[0].jwks.cluster: found number `5`, expected a text",
             "issuers[0].jwks.refresh: found `often`, expected a length of time such as 5m: expected number at 0",
@@ -57,6 +56,7 @@ fn mistakes_of_every_kind_are_reported_at_once() {
             "missing key `resource`",
             "path: found `mcp`, expected a plain path that starts with `/`",
             "issuers[0].clock_skew: expected at most 5m",
+            "connections.jira.issuer: found none, expected the issuer identifier of the authorization server",
             "connections.jira.authorize: found none, expected one, or `discover`",
             "connections.jira.token: found none, expected one, or `discover`",
             "connections.jira.client_id: found none, expected one, or `discover`",
@@ -148,7 +148,7 @@ fn a_mistake_of_form_has_no_consequences_of_meaning() {
         (
             "/upstream/authorization",
             json!("exchagne"),
-            "upstream.authorization: unknown value `exchagne`, expected one of `remove`, `pass`, `static`, `exchange`; did you mean `exchange`?",
+            "upstream.authorization: unknown value `exchagne`, expected one of `remove`, `pass`, `static`, `exchange`, `connection`; did you mean `exchange`?",
         ),
         (
             "/seal",

@@ -15,7 +15,14 @@ fn auth(changes: &Value) -> Result<ClientAuth, Vec<String>> {
         notes.insert(name.clone(), value.clone());
     }
     match Policy::parse(policy.to_string().as_bytes()) {
-        Ok(policy) => Ok(policy.connection("notes").unwrap().server.auth().clone()),
+        Ok(policy) => Ok(policy
+            .connection("notes")
+            .unwrap()
+            .oauth()
+            .unwrap()
+            .server
+            .auth()
+            .clone()),
         Err(_) => Err(errors(&policy.to_string())),
     }
 }

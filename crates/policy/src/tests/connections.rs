@@ -49,14 +49,15 @@ fn the_short_form_is_complete() {
     assert_eq!(connection.title, "notes");
     assert_eq!(connection.allows, ["notes.read"]);
     assert_eq!(connection.lifetime, Duration::from_secs(3600));
-    assert_eq!(connection.iss, IssParameter::IfSent);
-    assert!(connection.refresh);
+    let oauth = connection.oauth().unwrap();
+    assert_eq!(oauth.iss, IssParameter::IfSent);
+    assert!(oauth.refresh);
     let place = |cluster: &str, authority: &str| Endpoint {
         cluster: cluster.into(),
         path: "/token".into(),
         authority: authority.into(),
     };
-    let AuthorizationServer::Written(client) = &connection.server else {
+    let AuthorizationServer::Written(client) = &oauth.server else {
         panic!("{connection:?}");
     };
     assert_eq!(
@@ -271,6 +272,40 @@ fn mistakes_are_named() {
             "/vault",
             json!(["session"]),
             "vault: found a list, expected a mapping".into(),
+        ),
+        (
+            "/vault",
+            json!({"idle": "9s"}),
+            "vault.idle: expected 10s to 90d".into(),
+        ),
+        (
+            "/vault",
+            json!({"conversations": 0}),
+            "vault.conversations: found number `0`, expected a number from 1 to 64".into(),
+        ),
+        (
+            "/vault",
+            json!({"conversations": 65}),
+            "vault.conversations: found number `65`, expected a number from 1 to 64".into(),
+        ),
+        (
+            "/vault",
+            json!({"sessions": "shared"}),
+            "vault.sessions: `shared` needs a claim or `_meta` as `conversation`: with `session`, the \
+             session is the conversation"
+                .into(),
+        ),
+        (
+            "/vault",
+            json!({"conversation": {"meta": []}}),
+            "vault.conversation.meta: expected a key of `_meta`, such as `openai/session`, or a list of keys"
+                .into(),
+        ),
+        (
+            "/vault",
+            json!({"conversation": {"meta": [""]}}),
+            "vault.conversation.meta: expected a key of `_meta`, such as `openai/session`, or a list of keys"
+                .into(),
         ),
     ] {
         refuses(pointer, value, &expected);

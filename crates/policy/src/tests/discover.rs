@@ -24,7 +24,7 @@ fn discovering() -> Value {
 }
 
 fn discover(policy: &Policy) -> &Discovery {
-    match &policy.connection("notes").unwrap().server {
+    match &policy.connection("notes").unwrap().oauth().unwrap().server {
         AuthorizationServer::Discovered(discover) => discover,
         AuthorizationServer::Written(client) => panic!("{client:?}"),
     }
@@ -95,7 +95,13 @@ fn a_resource_has_its_metadata_at_a_place_of_its_own() {
 #[test]
 fn the_account_is_asked_for_at_the_issuers_host_unless_said_otherwise() {
     let policy = parse(&discovering());
-    let account = policy.connection("notes").unwrap().account.as_ref();
+    let account = policy
+        .connection("notes")
+        .unwrap()
+        .oauth()
+        .unwrap()
+        .account
+        .as_ref();
     let expected = place("notes_api", "/me", "notes.example.com");
     let Some(AccountSource::Asked { endpoint, .. }) = account else {
         panic!("{account:?}");

@@ -245,7 +245,7 @@ fn an_unknown_word_is_named_with_the_nearest_one() {
         (
             "/upstream",
             json!({"authorization": "passs"}),
-            "upstream.authorization: unknown value `passs`, expected one of `remove`, `pass`, `static`, `exchange`; did you mean `pass`?",
+            "upstream.authorization: unknown value `passs`, expected one of `remove`, `pass`, `static`, `exchange`, `connection`; did you mean `pass`?",
         ),
         (
             "/audit",

@@ -77,3 +77,29 @@ fn warnings_name_calls_whose_users_cannot_be_asked() {
         ]
     );
 }
+
+#[test]
+fn a_claim_that_names_conversations_should_say_what_sessions_are() {
+    use super::connections::connecting;
+    let warned = |vault: Value| {
+        let policy = edited(connecting(), "/vault", vault);
+        let warnings = warnings(&policy);
+        warnings
+            .iter()
+            .any(|each| each.starts_with("vault.sessions"))
+    };
+    assert!(warned(json!({"conversation": {"claim": "sid"}})));
+    for sessions in ["own", "shared"] {
+        assert!(!warned(
+            json!({"conversation": {"claim": "sid"}, "sessions": sessions})
+        ));
+    }
+    assert!(!warned(json!({"conversation": "session"})));
+    assert!(!warned(json!({"conversation": {"meta": "openai/session"}})));
+    let policy = with("/vault", json!({"conversation": {"claim": "sid"}}));
+    assert!(
+        !warnings(&policy)
+            .iter()
+            .any(|each| each.starts_with("vault"))
+    );
+}

@@ -93,3 +93,42 @@ fn commas_are_right_whichever_elements_are_removed() {
         }
     }
 }
+
+#[test]
+fn questions_between_edits_are_answered_like_those_to_new_edits() {
+    // Any order of edits and questions.
+    let mut state = 7_u32;
+    let mut next = |most: u32| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        usize::try_from((state >> 16) % most).unwrap()
+    };
+    for _ in 0..200 {
+        let mut edits = Edits::default();
+        let mut made = Vec::new();
+        for _ in 0..30 {
+            let (start, length) = (next(60), next(6));
+            let question = start..start + length;
+            match next(4) {
+                0 => made.push((question, next(2) == 0)),
+                _ => {
+                    // Edits without an earlier question.
+                    let mut fresh = Edits::default();
+                    for (span, is_removal) in &made {
+                        apply(&mut fresh, span.clone(), *is_removal);
+                    }
+                    assert_eq!(edits.fate(&question), fresh.fate(&question), "{made:?}");
+                    continue;
+                }
+            }
+            let (span, is_removal) = made.last().unwrap().clone();
+            apply(&mut edits, span, is_removal);
+        }
+    }
+}
+
+fn apply(edits: &mut Edits, span: Span, is_removal: bool) {
+    match is_removal {
+        true => edits.remove(span),
+        false => edits.replace(span, "x"),
+    }
+}

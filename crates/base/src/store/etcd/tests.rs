@@ -278,3 +278,26 @@ fn a_record_is_created_over_one_that_has_expired() {
         Ok(Stored::Created(false))
     );
 }
+
+#[test]
+fn a_record_is_deleted_if_it_is_still_the_same() {
+    for (answered, is_deleted) in [(json!({"succeeded": true}), true), (json!({}), false)] {
+        let operation = StoreOperation::DeleteRecord(record());
+        let (calls, outcome) = outcome(operation, &[answered]);
+        assert_eq!(outcome, Ok(Stored::Created(is_deleted)));
+        // Neither a lease nor a count.
+        let [call] = calls.as_slice() else {
+            panic!("{calls:?}");
+        };
+        assert_eq!(path(call), "/v3/kv/txn");
+        let sent = body(call);
+        let [compare] = sent["compare"].as_array().unwrap().as_slice() else {
+            panic!("{sent}");
+        };
+        assert_eq!(compare["target"], "VALUE");
+        assert_eq!(
+            compare["key"],
+            sent["success"][0]["request_delete_range"]["key"]
+        );
+    }
+}

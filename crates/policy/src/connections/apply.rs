@@ -1,0 +1,245 @@
+//! The headers in which the server receives the credential of an account.
+
+use thiserror::Error;
+
+use super::document::{AccountKind, ApplyDocument, ConnectionDocument};
+use crate::error::{Errors, PolicyError};
+use base::secret::Secret;
+
+/// The headers in which the server receives a credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Apply(Vec<AppliedHeader>);
+
+/// A header, and the parts of its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct AppliedHeader {
+    name: String,
+    value: Vec<Part>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Key,
+    User,
+    Password,
+    Basic,
+}
+
+/// The credential of an account.
+#[derive(Debug, Clone, Copy)]
+pub enum UsedCredential<'a> {
+    /// A key or token.
+    Key(&'a Secret),
+    /// A user name and a password.
+    Password(&'a str, &'a Secret),
+}
+
+/// The credential has characters that a header cannot have (RFC 9110 section 5.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the credential has characters that a header cannot have")]
+pub struct UnusableCredential;
+
+impl Apply {
+    /// The headers with a credential.
+    ///
+    /// # Errors
+    ///
+    /// The credential has characters that a header cannot have, or a user name with `:` (RFC 7617 section 2).
+    pub fn headers(
+        &self,
+        credential: UsedCredential<'_>,
+    ) -> Result<Vec<(String, Secret)>, UnusableCredential> {
+        let headers = self.0.iter().map(|header| {
+            let mut value = String::new();
+            for part in &header.value {
+                part.write(credential, &mut value)?;
+            }
+            let is_plain = value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+            let is_sound = is_plain && !value.is_empty() && value.trim() == value;
+            match is_sound {
+                true => Ok((header.name.clone(), Secret::new(value))),
+                false => Err(UnusableCredential),
+            }
+        });
+        headers.collect()
+    }
+
+    /// The names of the headers, in lower case.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|header| header.name.as_str())
+    }
+
+    fn one(name: &str, value: Vec<Part>) -> Self {
+        let name = name.to_owned();
+        Self(vec![AppliedHeader { name, value }])
+    }
+
+    fn bearer() -> Self {
+        let value = vec![Part::Text("Bearer ".to_owned()), Part::Key];
+        Self::one("authorization", value)
+    }
+
+    fn basic() -> Self {
+        let value = vec![Part::Text("Basic ".to_owned()), Part::Basic];
+        Self::one("authorization", value)
+    }
+}
+
+impl Part {
+    fn write(
+        &self,
+        credential: UsedCredential<'_>,
+        value: &mut String,
+    ) -> Result<(), UnusableCredential> {
+        match (self, credential) {
+            (Self::Text(text), _) => value.push_str(text),
+            (Self::Key, UsedCredential::Key(key)) => value.push_str(key.reveal()),
+            (Self::User, UsedCredential::Password(user, _)) => value.push_str(user),
+            (Self::Password, UsedCredential::Password(_, password)) => {
+                value.push_str(password.reveal());
+            }
+            (Self::Basic, UsedCredential::Password(user, password)) => {
+                let is_sound = !user.contains(':') && !user.chars().any(char::is_control);
+                if !is_sound || password.reveal().chars().any(char::is_control) {
+                    return Err(UnusableCredential);
+                }
+                value.push_str(Secret::user_and_password(user, password.reveal()).reveal());
+            }
+            // The policy has only the parts of its kind.
+            _ => return Err(UnusableCredential),
+        }
+        Ok(())
+    }
+}
+
+/// Checks the headers of a connection.
+pub(super) fn compile_apply(
+    path: &str,
+    document: &ConnectionDocument,
+    errors: &mut Errors,
+) -> Option<Apply> {
+    let path = format!("{path}.apply");
+    let is_password = document.kind == AccountKind::Password;
+    let mut refuse = |message: &str| {
+        errors.push(PolicyError::new(path.as_str(), message));
+        None
+    };
+    match &document.apply {
+        None if is_password => Some(Apply::basic()),
+        None => Some(Apply::bearer()),
+        Some(ApplyDocument::Bearer) if is_password => {
+            refuse("found `bearer`, expected `basic` or `headers`: there is no key")
+        }
+        Some(ApplyDocument::Bearer) => Some(Apply::bearer()),
+        Some(ApplyDocument::Basic) if !is_password => {
+            refuse("found `basic`, expected `bearer` or `headers`: there is no password")
+        }
+        Some(ApplyDocument::Basic) => Some(Apply::basic()),
+        Some(ApplyDocument::Headers(headers)) if headers.is_empty() => {
+            refuse("found no header, expected one with its value")
+        }
+        Some(ApplyDocument::Headers(headers)) => {
+            let headers = headers.iter().map(|(name, value)| {
+                let path = format!("{path}.headers.{name}");
+                header(&path, (name, value), is_password, errors)
+            });
+            let headers: Vec<Option<AppliedHeader>> = headers.collect();
+            headers.into_iter().collect::<Option<_>>().map(Apply)
+        }
+    }
+}
+
+fn header(
+    path: &str,
+    (name, value): (&str, &str),
+    is_password: bool,
+    errors: &mut Errors,
+) -> Option<AppliedHeader> {
+    let mut refuse = |message: String| errors.push(PolicyError::new(path, message));
+    if !may_carry_credential(name) {
+        let message = "expected a header name of lower-case letters, digits and dashes that neither HTTP nor \
+                       the protocol uses";
+        refuse(message.to_owned());
+        return None;
+    }
+    let expected = match is_password {
+        true => "`{user}`, `{password}` or `{basic}`",
+        false => "`{key}`",
+    };
+    let Some(parts) = parts(value, is_password) else {
+        refuse(format!(
+            "found `{value}`, expected a text of visible ASCII characters with {expected}"
+        ));
+        return None;
+    };
+    Some(AppliedHeader {
+        name: name.to_owned(),
+        value: parts,
+    })
+}
+
+/// The parts of a value. `None`: it has no credential in it, an unknown name, or characters that a header
+/// cannot have.
+fn parts(value: &str, is_password: bool) -> Option<Vec<Part>> {
+    if !value.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return None;
+    }
+    let mut parts = Vec::new();
+    let mut rest = value;
+    let mut has_credential = false;
+    while let Some((text, after)) = rest.split_once('{') {
+        let (name, after) = after.split_once('}')?;
+        let part = match (name, is_password) {
+            ("key", false) => Part::Key,
+            ("user", true) => Part::User,
+            ("password", true) => Part::Password,
+            ("basic", true) => Part::Basic,
+            _ => return None,
+        };
+        has_credential = true;
+        if !text.is_empty() {
+            parts.push(Part::Text(text.to_owned()));
+        }
+        parts.push(part);
+        rest = after;
+    }
+    if rest.contains('}') {
+        return None;
+    }
+    if !rest.is_empty() {
+        parts.push(Part::Text(rest.to_owned()));
+    }
+    has_credential.then_some(parts)
+}
+
+/// Whether a header may carry a credential. Headers of HTTP and of the protocol keep their meaning.
+fn may_carry_credential(name: &str) -> bool {
+    const OF_HTTP: [&str; 17] = [
+        "accept",
+        "accept-encoding",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "date",
+        "expect",
+        "host",
+        "keep-alive",
+        "last-event-id",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "user-agent",
+        "via",
+    ];
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    !name.is_empty()
+        && name.bytes().all(is_plain)
+        && !OF_HTTP.contains(&name)
+        && !name.starts_with("mcp-")
+        && !name.starts_with("x-mcp-")
+        && !name.starts_with("x-envoy-")
+        && !name.starts_with("proxy-")
+}

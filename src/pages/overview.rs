@@ -1,0 +1,200 @@
+//! The page of a signed-in user with all connected accounts and open questions: of all conversations and
+//! clients. Its buttons end accounts, or choose the account that calls use.
+
+use serde::{Deserialize, Serialize};
+
+use super::content::{self, OverviewPage, ShownAccount, ShownQuestion};
+use super::page_request::PageRequest;
+use super::sealed::{BrowserUser, Expires, LinkPurpose, OVERVIEW, PageLink, expires, random_text};
+use super::{PageContext, PageOutcome, PageRefusal, question_link, sign_in};
+use crate::accounts::Revoke;
+use crate::accounts::kept::{choose, end_at};
+use crate::accounts::of_user::UserPlace;
+use crate::accounts::vault::AccountPlace;
+use crate::consent::open_questions;
+use crate::reasons::Approval;
+use base::seal::Purpose;
+use base::time::UnixTime;
+
+/// The maximum number of accounts on the page. Each one is read from the store.
+const MAX_SHOWN: usize = 100;
+
+/// A form of the page. Sealed with the browser's sign-in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct AccountForm {
+    /// The account. `None`: all accounts.
+    place: Option<AccountPlace>,
+    expires: UnixTime,
+}
+
+expires!(AccountForm);
+
+/// The page.
+pub(super) async fn show(
+    context: &PageContext,
+    request: &PageRequest,
+) -> Result<PageOutcome, PageRefusal> {
+    let Some((cookie, user)) = context.browser_user(request) else {
+        return sign_in::begin_on_page(context, request, LinkPurpose::Overview);
+    };
+    let seal = |place| {
+        let expires = context.expires();
+        let form = AccountForm { place, expires };
+        let bound: [&[u8]; 1] = [cookie.as_bytes()];
+        context.seals().seal(Purpose::Form, &bound, &form)
+    };
+    let places = accounts(context, &user).await?;
+    let accounts: Vec<ShownAccount> = places.into_iter().map(|shown| shown.with(&seal)).collect();
+    let other_user = PageLink::to_page(LinkPurpose::Overview, &user.issuer, context.expires());
+    let page = OverviewPage {
+        policy: &context.policy,
+        user: &user,
+        accounts: &accounts,
+        questions: &questions(context, &user).await?,
+        end_all: &seal(None),
+        done: request.parameter("done")?,
+        other_user: &context.seals().seal(Purpose::Ticket, &[], &other_user),
+        now: context.now(),
+    };
+    let reply = page.reply();
+    Ok(of_user(reply, Ok(Approval::OverviewShown), user))
+}
+
+/// Ends accounts, or chooses one.
+pub(super) async fn act(
+    context: &PageContext,
+    request: &PageRequest,
+) -> Result<PageOutcome, PageRefusal> {
+    let (cookie, user) = context
+        .browser_user(request)
+        .ok_or(PageRefusal::NotSignedIn)?;
+    let bound: [&[u8]; 1] = [cookie.as_bytes()];
+    let form = request.parameter("form")?.ok_or(PageRefusal::Form)?;
+    let form = context
+        .seals()
+        .open(Purpose::Form, &bound, form, context.now());
+    let form: AccountForm = form.ok_or(PageRefusal::Form)?;
+    let (done, outcome, connection) = match (request.parameter("answer")?, form.place) {
+        (Some("end"), Some(place)) => {
+            let ended = end_at(context, &place).await?;
+            let name = ended.ok_or(PageRefusal::AccountGone)?.name;
+            (
+                "ended",
+                Approval::AccountsEnded,
+                Some((place.connection, name)),
+            )
+        }
+        (Some("end"), None) => {
+            end_all(context, &user).await?;
+            ("all", Approval::AccountsEnded, None)
+        }
+        (Some("use"), Some(place)) if !place.kept.is_empty() => {
+            let id = random_text(context.random)?;
+            let chosen = choose(context, &place, &id).await?;
+            let name = chosen.ok_or(PageRefusal::AccountGone)?.name;
+            (
+                "used",
+                Approval::AccountChosen,
+                Some((place.connection, name)),
+            )
+        }
+        _ => return Err(PageRefusal::Request),
+    };
+    let reply = content::redirect(format!("{OVERVIEW}?done={done}"));
+    Ok(PageOutcome {
+        connection,
+        ..of_user(reply, Ok(outcome), user)
+    })
+}
+
+/// Ends all accounts of a user.
+async fn end_all(context: &PageContext, user: &BrowserUser) -> Result<(), PageRefusal> {
+    let place = user_place(context, user);
+    for known in place.conversations(context).await? {
+        let conversation = place.conversation(&known.conversation);
+        let client = Some(known.client.as_str());
+        conversation.end_of(context, client, Revoke::Now).await?;
+    }
+    Ok(())
+}
+
+/// The accounts of a user, those of the newest conversation first.
+async fn accounts(
+    context: &PageContext,
+    user: &BrowserUser,
+) -> Result<Vec<ShownAccount>, PageRefusal> {
+    let place = user_place(context, user);
+    let mut known = place.conversations(context).await?;
+    known.reverse();
+    let mut conversations = Vec::new();
+    for each in known {
+        if !conversations.contains(&each.conversation) {
+            conversations.push(each.conversation);
+        }
+    }
+    let mut shown = Vec::new();
+    for conversation in conversations {
+        let conversation = place.conversation(&conversation);
+        for account in conversation.accounts(context).await? {
+            // A connection that the policy does not have any more is not usable, and can be ended.
+            let connection = context.policy.connection(&account.place.connection);
+            let title = connection.map(|connection| connection.title.clone());
+            shown.push(ShownAccount {
+                title: title.unwrap_or_else(|| account.place.connection.clone()),
+                account,
+                form: String::new(),
+            });
+        }
+        if shown.len() >= MAX_SHOWN {
+            break;
+        }
+    }
+    Ok(shown)
+}
+
+/// The questions of a user that wait for an answer.
+async fn questions(
+    context: &PageContext,
+    user: &BrowserUser,
+) -> Result<Vec<ShownQuestion>, PageRefusal> {
+    let mut shown = Vec::new();
+    for place in open_questions::of_user(context, &user.issuer, &user.user).await? {
+        let found = context.effects.get(place.key.clone()).await?;
+        let found = found.and_then(|found| place.open(&context.sealer, &found, context.now()));
+        let Some(question) = found.filter(|question| question.answer.is_none()) else {
+            continue;
+        };
+        let link = question_link(&context.policy, &context.sealer, &place, question.ends());
+        let path = link.strip_prefix(context.policy.origin());
+        shown.push(ShownQuestion {
+            url: path.unwrap_or(&link).to_owned(),
+            ends: question.ends(),
+            call: question.call,
+        });
+    }
+    Ok(shown)
+}
+
+fn user_place(context: &PageContext, user: &BrowserUser) -> UserPlace {
+    UserPlace {
+        resource: context.policy.resource.clone(),
+        issuer: user.issuer.clone(),
+        user: user.user.clone(),
+    }
+}
+
+fn of_user(
+    reply: base::http::Reply,
+    outcome: Result<Approval, PageRefusal>,
+    user: BrowserUser,
+) -> PageOutcome {
+    PageOutcome {
+        reply,
+        outcome,
+        user: Some((user.issuer, user.user)),
+        connection: None,
+        client: None,
+        tool: None,
+        approval: None,
+    }
+}
