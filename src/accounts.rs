@@ -3,6 +3,7 @@
 //!
 //! [`token_for_call`] finds the token for a call. [`refresh()`] and [`disconnect`] work on one account.
 //! [`Ends`] are the ends that no request waits for.
+//! [`refresh_lock`] lets one task use a refresh token, and [`unkept`] holds new tokens while the store fails.
 //! [`vault`] seals accounts and keeps them in the store. [`conversation`] keeps a list of the accounts of a
 //! conversation, and ends them together. [`of_user`] lists the conversations of a user. [`kept`] chooses the
 //! account that calls use. [`sign_out`] compares the time of a sign-out with the time at which an account was
@@ -15,9 +16,11 @@ pub mod conversation;
 pub mod kept;
 pub mod of_user;
 pub mod refresh;
+pub mod refresh_lock;
 pub mod refused;
 pub mod sign_out;
 pub mod token_exchange;
+pub mod unkept;
 pub mod vault;
 
 pub(crate) mod shared_record;
@@ -33,10 +36,11 @@ pub use self::clients::Clients;
 pub use self::end::{EndedAccount, Revocation};
 pub(crate) use self::end::{Revoke, revoke};
 pub use self::ends::{ClientConversation, Ends, PendingRevocation};
-pub use self::kept::disconnect;
+pub use self::kept::{disconnect, end_at};
 pub use self::refresh::refresh;
 pub(crate) use self::token_for_call::find_account;
 pub use self::token_for_call::{NoAccountToken, token_for_call};
+use self::unkept::UnkeptAccounts;
 use crate::effect::Effects;
 use base::seal::Sealer;
 use base::secret::Secret;
@@ -66,6 +70,8 @@ pub struct AccountContext {
     pub sealer: Rc<Sealer>,
     /// The filter's credentials at authorization servers.
     pub clients: Rc<Clients>,
+    /// The renewed tokens that are not in the store yet.
+    pub unkept: Rc<UnkeptAccounts>,
     /// Access to the host, for the task that does the work.
     pub effects: Effects,
     /// The ends of accounts that the worker looks after.

@@ -76,6 +76,9 @@ pub struct Record {
     /// The account at that connection, in the form that `audit.subject` chooses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
+    /// Seconds since the user linked this account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection_age_s: Option<u64>,
     /// The question to another person about the call, by its id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approval: Option<String>,
@@ -230,6 +233,7 @@ impl Record {
             client: None,
             connection: None,
             account: None,
+            connection_age_s: None,
             approval: None,
             approver: None,
             requester: None,

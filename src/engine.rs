@@ -7,9 +7,10 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::rc::Rc;
 
 use crate::accounts::assigned::AssignedCredentials;
-use crate::accounts::refresh::Refreshed;
+use crate::accounts::refresh::{Refreshed, keep_again};
 use crate::accounts::refused::{RefusedEnd, end_refused};
 use crate::accounts::token_exchange::{self, ExchangeError, TokenExchanger};
+use crate::accounts::unkept::UnkeptAccounts;
 use crate::accounts::{AccountContext, Clients, Ends, Random, refresh};
 use crate::clock::WorkerClock;
 use crate::consent::webhook::{self, Messages, WebhookKeys};
@@ -100,6 +101,8 @@ pub struct Engine {
     pub(crate) messages: Messages,
     /// Ends of accounts that no request waits for.
     pub(crate) ends: Ends,
+    /// Renewed tokens that are not in the store yet.
+    pub(crate) unkept: Rc<UnkeptAccounts>,
     /// Which headers of clients are removed.
     pub(crate) removed_headers: Memo<RemovedIn>,
 }
@@ -139,6 +142,7 @@ impl Engine {
             persons: Memo::default(),
             messages: Messages::default(),
             ends: Ends::default(),
+            unkept: Rc::default(),
             removed_headers: Memo::default(),
         }
     }
@@ -149,24 +153,27 @@ impl Engine {
             policy: Rc::clone(&self.policy),
             sealer: self.secrets.sealer.clone()?,
             clients: Rc::clone(&self.secrets.clients),
+            unkept: Rc::clone(&self.unkept),
             effects: effects.clone(),
             ends: self.ends.clone(),
         })
     }
 
-    /// The work that no request waits for: key sets to fetch before a request needs them, messages to webhooks, and
-    /// ends of accounts.
+    /// The work that no request waits for: key sets to fetch before a request needs them, messages to webhooks,
+    /// ends of accounts, and tokens that the store does not have yet.
     pub fn due(&self, now: UnixTime) -> impl Iterator<Item = Work> {
         self.clock.note(now);
         let due = self.verifier.borrow().due(now);
         let fetches = due.into_iter().map(PendingFetch::Keys).map(Work::Fetch);
         let messages = self.messages.take().into_iter().map(Box::new);
+        let unkept = self.unkept.due(now).into_iter().map(Work::Keep);
         let ends = self.ends.due(now).into_iter().map(Box::new);
         let revocations = self.ends.revocations().into_iter().map(Box::new);
         fetches
             .chain(messages.map(Work::Notify))
             .chain(ends.map(Work::EndAccounts))
             .chain(revocations.map(Work::Revoke))
+            .chain(unkept)
     }
 
     /// Does work that is done once per worker.
@@ -180,6 +187,13 @@ impl Engine {
             Work::Fetch(fetch) => Finished {
                 worked: Worked::Done,
                 error: self.fetch(&effects, fetch).await,
+            },
+            Work::Keep(account) => Finished {
+                worked: Worked::Done,
+                error: match self.account_context(&effects) {
+                    Some(accounts) => keep_again(accounts, account).await,
+                    None => None,
+                },
             },
             Work::Notify(message) => Finished {
                 worked: Worked::Done,

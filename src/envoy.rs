@@ -8,6 +8,7 @@ mod callbacks_seen;
 mod capabilities;
 mod configuration;
 mod host_calls;
+mod key_uses;
 mod metrics;
 mod report_load;
 mod root;

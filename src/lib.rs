@@ -71,6 +71,7 @@ pub mod refusal;
 mod request;
 pub mod response;
 mod running;
+pub mod seal_keys;
 pub mod step;
 pub mod transaction;
 

@@ -221,7 +221,7 @@ impl OwnToolCaller<'_> {
             return Ok(None);
         };
         let account = match accounts {
-            Some(accounts) => find_account(accounts, &place).await?,
+            Some(accounts) => find_account(accounts, &place).await?.linked(),
             None => None,
         };
         let tools = self.tools_of(policy, connection);

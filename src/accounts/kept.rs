@@ -152,7 +152,7 @@ pub async fn disconnect(
 /// # Errors
 ///
 /// The store is not available; the record may still be there.
-pub(crate) async fn end_at(
+pub async fn end_at(
     context: &AccountContext,
     place: &AccountPlace,
 ) -> Result<Option<EndedAccount>, StoreError> {

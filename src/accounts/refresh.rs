@@ -1,13 +1,19 @@
 //! Refreshing the token of a linked account. Many authorization servers accept a refresh token only once
-//! (RFC 9700 section 4.14.2). So a refresh runs to its end, even if the request that began it has ended.
+//! (RFC 9700 section 4.14.2). So a refresh runs to its end, even if the request that began it has ended, and
+//! new tokens that cannot be kept are not lost.
 
 use super::AccountContext;
 use super::conversation::ConversationPlace;
 use super::end::{Taken, revoke, take};
+use super::refresh_lock::{REFRESH_CALL_LIMIT, RefreshLock};
 use super::vault::{AccountPlace, AccountTokens, LinkedAccount};
 use base::http::HttpRequest;
-use base::store::{StoreError, Stored};
+use base::secret::Secret;
+use base::store::{Key, StoreError, Stored};
 use oauth::client::{TokenAnswerError, TokenGrant, read_tokens, token_request};
+
+/// The maximum number of tries of a write while other requests change the record.
+const MAX_TRIES: u8 = 8;
 
 /// The request to refresh the token of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +22,8 @@ pub struct PendingRefresh {
     pub place: AccountPlace,
     /// The account, as it was read.
     pub account: LinkedAccount,
+    /// The lock under which the refresh token is used.
+    pub lock: RefreshLock,
 }
 
 /// The result of a refresh.
@@ -27,38 +35,121 @@ pub enum Refreshed {
     AsBefore(Box<LinkedAccount>),
     /// The account is not linked any more.
     Ended,
+    /// The account changed, or another task has the lock now. The account has to be read again.
+    Changed,
     /// The store failed; the account may still be linked.
     Store(StoreError),
 }
 
+/// The result of writing an account with new tokens.
+enum Kept {
+    /// It is in the store.
+    Yes,
+    /// The store has other tokens of the same link.
+    Changed,
+    /// The store has the account of a later link.
+    LinkedAgain,
+    /// The account has ended.
+    Ended,
+}
+
 /// Refreshes the token of an account and writes it to the account's place.
 pub async fn refresh(context: AccountContext, refresh: PendingRefresh) -> Refreshed {
-    let PendingRefresh { place, account } = refresh;
+    let PendingRefresh {
+        place,
+        account,
+        mut lock,
+    } = refresh;
     let Some(request) = request(&context, &place, &account) else {
         return Refreshed::Ended;
     };
+    if !lock.covers_call(&context).await {
+        return Refreshed::Changed;
+    }
     let response = context.effects.call(request).await;
+    let spent = account.access_token();
     let renewed = match read_tokens(response.as_ref(), context.now()) {
         Ok(tokens) => account.refreshed(tokens),
-        Err(TokenAnswerError::TokenGrant) => return end_refused(&context, &place, account).await,
-        // The user can link the account again, with a client that the server knows.
-        Err(TokenAnswerError::UnknownClient)
-            if account
-                .tokens()
-                .is_some_and(AccountTokens::has_found_client) =>
-        {
+        Err(error) if is_end(&error, &account) => {
             return end_refused(&context, &place, account).await;
         }
-        Err(_) => return Refreshed::AsBefore(Box::new(account)),
+        Err(_) => {
+            lock.note_failure(&context).await;
+            return Refreshed::AsBefore(Box::new(account));
+        }
     };
-    match keep(&context, &place, &renewed).await {
-        Ok(true) => Refreshed::Renewed(Box::new(renewed)),
-        Ok(false) => {
+    lock.cover_write(&context).await;
+    match keep(&context, &place, &spent, &renewed).await {
+        Ok(Kept::Yes) => Refreshed::Renewed(Box::new(renewed)),
+        Ok(kept) => give_up(&context, &place, &renewed, kept).await,
+        Err(_) => {
+            let now = context.now();
+            // Without room, the user is asked again when the token has ended.
+            context.unkept.hold(place, spent, renewed.clone(), now);
+            Refreshed::Renewed(Box::new(renewed))
+        }
+    }
+}
+
+/// Tries again to write an account that the worker holds. Returns the error for the operator.
+pub async fn keep_again(context: AccountContext, key: Key) -> Option<String> {
+    let held = context.unkept.find(&key)?;
+    let connection = &held.place.connection;
+    match keep(&context, &held.place, &held.spent, &held.renewed).await {
+        Ok(kept) => {
+            context.unkept.forget(&held);
+            if !matches!(kept, Kept::Yes) {
+                give_up(&context, &held.place, &held.renewed, kept).await;
+            }
+            None
+        }
+        Err(error) => match context.unkept.put_off(&held, context.now()) {
+            Some(1) => Some(format!(
+                "connection `{connection}`: a refreshed token could not be kept: {error}; it is tried again"
+            )),
+            Some(_) => None,
+            None => {
+                revoke(&context, &held.place, &held.renewed).await;
+                Some(format!(
+                    "connection `{connection}`: a refreshed token could not be kept: {error}; its user has to \
+                     link the account again"
+                ))
+            }
+        },
+    }
+}
+
+/// Whether the account cannot be used any more after this answer.
+fn is_end(error: &TokenAnswerError, account: &LinkedAccount) -> bool {
+    match error {
+        TokenAnswerError::TokenGrant => true,
+        // The user can link the account again, with a client that the server knows.
+        TokenAnswerError::UnknownClient => {
+            let tokens = account.tokens();
+            tokens.is_some_and(AccountTokens::has_found_client)
+        }
+        _ => false,
+    }
+}
+
+/// Ends what a renewed account has of its own, if it is not the one in the store.
+async fn give_up(
+    context: &AccountContext,
+    place: &AccountPlace,
+    renewed: &LinkedAccount,
+    kept: Kept,
+) -> Refreshed {
+    match kept {
+        Kept::Yes | Kept::Changed => Refreshed::Changed,
+        Kept::LinkedAgain => {
+            revoke(context, place, renewed).await;
+            Refreshed::Changed
+        }
+        Kept::Ended => {
             // The account ended meanwhile, so its new token ends too.
-            revoke(&context, &place, &renewed).await;
+            revoke(context, place, renewed).await;
             Refreshed::Ended
         }
-        Err(error) => Refreshed::Store(error),
     }
 }
 
@@ -99,23 +190,44 @@ fn request(
     };
     let client = connection.server.client(tokens.discovered.as_ref())?;
     let credentials = context.clients.credentials(&client.token, context.now());
-    Some(token_request(&client.token, credentials.as_ref(), grant))
+    let mut request = token_request(&client.token, credentials.as_ref(), grant);
+    request.timeout = Some(REFRESH_CALL_LIMIT);
+    Some(request)
 }
 
-/// Writes a renewed account. `false`: the account has ended or was linked again meanwhile.
+/// Writes a renewed account in place of the one whose refresh token is spent.
 async fn keep(
     context: &AccountContext,
     place: &AccountPlace,
+    spent: &Secret,
     renewed: &LinkedAccount,
-) -> Result<bool, StoreError> {
-    let Some(value) = context.effects.get(place.key()).await? else {
-        return Ok(false);
-    };
-    let found = place.open(&context.sealer, &value, context.now());
-    let Some(found) = found.filter(|found| found.linked_at == renewed.linked_at) else {
-        return Ok(false);
-    };
-    let replace = place.replace(&context.sealer, (&found, &value), renewed);
-    // If the store fails here, the calls that wait can still use the new token.
-    Ok(context.effects.store(replace).await != Ok(Stored::Created(false)))
+) -> Result<Kept, StoreError> {
+    for _ in 0..MAX_TRIES {
+        let Some(value) = context.effects.get(place.key()).await? else {
+            return Ok(Kept::Ended);
+        };
+        let Some(found) = place.open(&context.sealer, &value, context.now()) else {
+            return Ok(Kept::Ended);
+        };
+        if found == *renewed {
+            // The answer to an earlier write was lost.
+            return Ok(Kept::Yes);
+        }
+        if found.linked_at != renewed.linked_at {
+            return Ok(Kept::LinkedAgain);
+        }
+        if found.access_token() != *spent {
+            return Ok(Kept::Changed);
+        }
+        let replace = place.replace(&context.sealer, (&found, &value), renewed);
+        match context.effects.store(replace).await? {
+            Stored::Created(true) => return Ok(Kept::Yes),
+            Stored::Created(false) => {}
+            Stored::Done | Stored::Value(_) => return Err(StoreError::Unavailable),
+        }
+    }
+    Err(StoreError::Unavailable)
 }
+
+#[cfg(test)]
+mod tests;

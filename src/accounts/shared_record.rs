@@ -32,8 +32,15 @@ pub(crate) struct SharedRecord<'a> {
 impl SharedRecord<'_> {
     /// The entries that have not ended.
     pub(crate) async fn read<E: Entries>(&self, context: &AccountContext) -> Result<E, StoreError> {
-        let found = context.effects.get(self.key.clone()).await?;
-        let found = found.and_then(|value| self.open::<E>(context, &value));
+        let value = context.effects.get(self.key.clone()).await?;
+        let found = value
+            .as_ref()
+            .and_then(|value| self.open::<E>(context, value));
+        if let (Some(value), Some(found)) = (value, &found)
+            && !context.sealer.is_current(&value)
+        {
+            self.seal_again(context, value, found).await;
+        }
         let mut entries = found.unwrap_or_default();
         entries.forget_ended(context.now());
         Ok(entries)
@@ -54,7 +61,10 @@ impl SharedRecord<'_> {
             entries.forget_ended(context.now());
             let before = entries.clone();
             let outcome = change(&mut entries);
-            if entries == before {
+            let is_current = value
+                .as_ref()
+                .is_none_or(|value| context.sealer.is_current(value));
+            if entries == before && is_current {
                 return Ok(outcome);
             }
             let record = self.record(&context.sealer, &entries);
@@ -78,6 +88,17 @@ impl SharedRecord<'_> {
             }
         }
         Err(StoreError::Unavailable)
+    }
+
+    /// Seals the record with the first key. If it fails, the next request tries again.
+    async fn seal_again<E: Entries>(&self, context: &AccountContext, value: String, found: &E) {
+        let old = StoreRecord {
+            key: self.key.clone(),
+            value,
+            expires: found.last_end(),
+        };
+        let again = StoreOperation::Replace(old, self.record(&context.sealer, found));
+        let _ = context.effects.store(again).await;
     }
 
     fn open<E: Entries>(&self, context: &AccountContext, value: &str) -> Option<E> {

@@ -10,16 +10,19 @@ use super::end::{Revoke, end_if};
 use super::ends::ClientConversation;
 use super::of_user::{UserPlace, noted_every};
 use super::refresh::{PendingRefresh, Refreshed};
+use super::refresh_lock::RefreshLock;
 use super::sign_out::has_signed_out;
 use super::vault::{AccountPlace, LinkedAccount, Usable};
-use base::store::{Key, RecordKind, StoreError, StoreRecord};
+use base::store::StoreError;
 use base::time::UnixTime;
 
-/// The maximum duration of a refresh: one call and some store operations, each with a time
-/// limit.
-const REFRESH_LIMIT: Duration = Duration::from_secs(20);
-/// The maximum number of times that a call waits 100 ms for the refresh of another request.
-const MAX_WAITS: u8 = 30;
+/// The maximum number of times that a call waits 100 ms for the refresh of another request: for the lock of
+/// a replica that ended, and one more refresh.
+const MAX_WAITS: u8 = 160;
+/// After this number of waits a call looks less often.
+const QUICK_WAITS: u8 = 20;
+/// How often it waits before it looks again, then.
+const WAITS_BETWEEN: u8 = 4;
 
 /// Why there is no token for a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -27,6 +30,9 @@ pub enum NoAccountToken {
     /// The user has to link the account first.
     #[error("the account is not linked")]
     NotLinked,
+    /// The account is sealed with a key that the policy does not have any more.
+    #[error("the account is sealed with a key that the policy does not have")]
+    KeyRemoved,
     /// The token has ended and could not be refreshed.
     #[error("the token could not be refreshed")]
     NotRefreshed,
@@ -47,46 +53,89 @@ pub async fn token_for_call(
     max_age: Duration,
 ) -> Result<LinkedAccount, NoAccountToken> {
     let mut waits = 0_u8;
+    let mut seen: Option<LinkedAccount> = None;
     loop {
-        let account = find_for_use(context, place)
-            .await?
-            .ok_or(NoAccountToken::NotLinked)?;
+        let account = match find_for_use(context, place).await {
+            Ok(FoundAccount::Linked(account)) => *account,
+            Ok(FoundAccount::NotLinked) => return Err(NoAccountToken::NotLinked),
+            Ok(FoundAccount::KeyRemoved) => return Err(NoAccountToken::KeyRemoved),
+            // The store fails while the call waits for a refresh, whose result the worker holds.
+            Err(error) => {
+                let renewed = seen.and_then(|seen| context.unkept.in_place_of(place, &seen));
+                let renewed = renewed.filter(|renewed| !renewed.has_ended(context.now()));
+                return renewed.ok_or(NoAccountToken::Store(error));
+            }
+        };
+        if let Some(renewed) = context.unkept.in_place_of(place, &account) {
+            return match renewed.usable(max_age, context.now()) {
+                Usable::No => Err(NoAccountToken::NotLinked),
+                Usable::Now | Usable::AfterRefresh => not_ended(renewed, context.now()),
+            };
+        }
         match account.usable(max_age, context.now()) {
             Usable::No => return Err(NoAccountToken::NotLinked),
             Usable::Now => return Ok(account),
             Usable::AfterRefresh => {}
         }
-        // Only the first request refreshes a token: a second use of the refresh token would revoke all
+        // Only the owner of the lock refreshes a token: a second use of the refresh token would revoke all
         // tokens of the account at many authorization servers (RFC 9700 section 4.14.2).
-        let token = account.tokens().map(|tokens| tokens.access_token.reveal());
-        let token = token.unwrap_or_default();
-        let first = StoreRecord {
-            key: Key::of(
-                RecordKind::Refresh,
-                &[&place.resource, &place.issuer, &place.user],
-                &[place.key().as_str(), token],
-            ),
-            value: String::new(),
-            expires: context.now().saturating_add(REFRESH_LIMIT),
+        let Some(lock) = RefreshLock::take(context, place, &account).await? else {
+            if !account.has_ended(context.now()) {
+                return Ok(account);
+            }
+            if waits >= MAX_WAITS || RefreshLock::has_failed(context, place, &account).await? {
+                return Err(NoAccountToken::NotRefreshed);
+            }
+            waits = wait(context, waits).await;
+            seen = Some(account);
+            continue;
         };
-        if context.effects.create(first).await? {
-            let place = place.clone();
-            return match context
-                .effects
-                .refresh(PendingRefresh { place, account })
-                .await
-            {
-                Refreshed::Renewed(account) => Ok(*account),
-                Refreshed::AsBefore(account) => not_ended(*account, context.now()),
-                Refreshed::Ended => Err(NoAccountToken::NotLinked),
-                Refreshed::Store(error) => Err(NoAccountToken::Store(error)),
-            };
+        let place = place.clone();
+        let pending = PendingRefresh {
+            place,
+            account,
+            lock,
+        };
+        match context.effects.refresh(pending).await {
+            Refreshed::Renewed(account) => return Ok(*account),
+            Refreshed::AsBefore(account) => return not_ended(*account, context.now()),
+            Refreshed::Ended => return Err(NoAccountToken::NotLinked),
+            Refreshed::Store(error) => return Err(NoAccountToken::Store(error)),
+            Refreshed::Changed if waits >= MAX_WAITS => return Err(NoAccountToken::NotRefreshed),
+            Refreshed::Changed => waits = wait(context, waits).await,
         }
-        match not_ended(account, context.now()) {
-            Err(_) if waits < MAX_WAITS => context.effects.pause().await,
-            result => return result,
+    }
+}
+
+/// Waits for the refresh of another request. Returns the number of waits so far.
+async fn wait(context: &AccountContext, waits: u8) -> u8 {
+    let pauses = match waits < QUICK_WAITS {
+        true => 1,
+        false => WAITS_BETWEEN,
+    };
+    for _ in 0..pauses {
+        context.effects.pause().await;
+    }
+    waits.saturating_add(pauses)
+}
+
+/// What is found at an account's place.
+pub(crate) enum FoundAccount {
+    /// A linked account.
+    Linked(Box<LinkedAccount>),
+    /// None, or one that has ended.
+    NotLinked,
+    /// One that cannot be opened any more. It is deleted.
+    KeyRemoved,
+}
+
+impl FoundAccount {
+    /// The linked account.
+    pub(crate) fn linked(self) -> Option<LinkedAccount> {
+        match self {
+            Self::Linked(account) => Some(*account),
+            Self::NotLinked | Self::KeyRemoved => None,
         }
-        waits = waits.saturating_add(1);
     }
 }
 
@@ -94,49 +143,49 @@ pub async fn token_for_call(
 pub(crate) async fn find_account(
     context: &AccountContext,
     place: &AccountPlace,
-) -> Result<Option<LinkedAccount>, StoreError> {
-    let Some(account) = find_linked(context, place).await? else {
-        return Ok(None);
-    };
-    let Some(idle) = context.policy.vault.idle(place.conversation.has_name()) else {
-        return Ok(Some(account));
+) -> Result<FoundAccount, StoreError> {
+    let found = find_linked(context, place).await?;
+    let idle = context.policy.vault.idle(place.conversation.has_name());
+    let (FoundAccount::Linked(account), Some(idle)) = (&found, idle) else {
+        return Ok(found);
     };
     let user = UserPlace::of(place);
     let used = user.last_use(context, &place.conversation, &place.client);
     let used = used.await?.unwrap_or(account.linked_at);
     if context.now() < used.saturating_add(idle) {
-        return Ok(Some(account));
+        return Ok(found);
     }
-    end_idle(context, place, &account).await?;
-    Ok(None)
+    end_idle(context, place, account).await?;
+    Ok(FoundAccount::NotLinked)
 }
 
 /// The same for a call that uses the account: its conversation is not idle.
 async fn find_for_use(
     context: &AccountContext,
     place: &AccountPlace,
-) -> Result<Option<LinkedAccount>, StoreError> {
-    let Some(account) = find_linked(context, place).await? else {
-        return Ok(None);
+) -> Result<FoundAccount, StoreError> {
+    let found = find_linked(context, place).await?;
+    let FoundAccount::Linked(account) = &found else {
+        return Ok(found);
     };
     ConversationPlace::watch(context, place, account.last_use());
     let Some(idle) = context.policy.vault.idle(place.conversation.has_name()) else {
-        return Ok(Some(account));
+        return Ok(found);
     };
     let conversation = ClientConversation::of(place);
     let (now, often) = (context.now(), noted_every(idle));
     if context.ends.has_noted_use(&conversation, often, now) {
-        return Ok(Some(account));
+        return Ok(found);
     }
     let user = UserPlace::of(place);
-    match user.note_use(context, place, &account, idle).await? {
+    match user.note_use(context, place, account, idle).await? {
         Some(used) => {
             context.ends.note_use(&conversation, used);
-            Ok(Some(account))
+            Ok(found)
         }
         None => {
-            end_idle(context, place, &account).await?;
-            Ok(None)
+            end_idle(context, place, account).await?;
+            Ok(FoundAccount::NotLinked)
         }
     }
 }
@@ -156,33 +205,43 @@ async fn end_idle(
 }
 
 /// The linked account at a place, unless its lifetime is over or its user signed out since it was linked. Then it is
-/// ended, if that was not done before.
+/// ended, if that was not done before. A record that is not sealed with the first key is sealed again.
 async fn find_linked(
     context: &AccountContext,
     place: &AccountPlace,
-) -> Result<Option<LinkedAccount>, StoreError> {
-    let Some(found) = context.effects.get(place.key()).await? else {
-        return Ok(None);
+) -> Result<FoundAccount, StoreError> {
+    let Some(value) = context.effects.get(place.key()).await? else {
+        return Ok(FoundAccount::NotLinked);
     };
-    let Some(account) = place.read(&context.sealer, &found) else {
-        return Ok(None);
+    let Some(account) = place.read(&context.sealer, &value) else {
+        if !context.sealer.lacks_key_of(&value) {
+            return Ok(FoundAccount::NotLinked);
+        }
+        // No replica can use its tokens, and with the old key a reader of the store could.
+        context.effects.store(place.delete()).await?;
+        return Ok(FoundAccount::KeyRemoved);
     };
     let user = (place.issuer.as_str(), place.user.as_str());
     let since = account.linked_at;
     let is_over = account.last_use() <= context.now()
         || has_signed_out(context, user, &place.conversation, since).await?;
-    if !is_over {
-        return Ok(Some(account));
+    if is_over {
+        let same = |found: &LinkedAccount| found.linked_at == since;
+        let ended = end_if(context, place, Revoke::Later, same).await?;
+        if ended.is_some() {
+            let conversation = ConversationPlace::of(place);
+            conversation
+                .forget_account(context, place, &account)
+                .await?;
+        }
+        return Ok(FoundAccount::NotLinked);
     }
-    let same = |found: &LinkedAccount| found.linked_at == since;
-    let ended = end_if(context, place, Revoke::Later, same).await?;
-    if ended.is_some() {
-        let conversation = ConversationPlace::of(place);
-        conversation
-            .forget_account(context, place, &account)
-            .await?;
+    if !context.sealer.is_current(&value) {
+        let again = place.replace(&context.sealer, (&account, &value), &account);
+        // If it fails, the next call tries again.
+        let _ = context.effects.store(again).await;
     }
-    Ok(None)
+    Ok(FoundAccount::Linked(Box::new(account)))
 }
 
 /// The account, if its token has not ended.

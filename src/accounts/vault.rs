@@ -493,6 +493,13 @@ impl LinkedAccount {
         self
     }
 
+    /// The access token; empty for a key or password.
+    pub(super) fn access_token(&self) -> Secret {
+        let tokens = self.tokens();
+        let token = tokens.map(|tokens| tokens.access_token.clone());
+        token.unwrap_or_else(|| Secret::new(String::new()))
+    }
+
     /// The same account with new tokens. The end of the link does not change.
     pub fn refreshed(self, tokens: Tokens) -> Self {
         let AccountCredential::Tokens(before) = self.credential else {

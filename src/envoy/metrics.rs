@@ -40,6 +40,24 @@ impl Metrics {
         });
         let _ = hostcalls::record_metric(*histogram, record.duration_ms);
     }
+
+    /// Counts values that were opened with this key, or name a key that the policy does not have. Keys and
+    /// purposes are few.
+    pub(super) fn count_key_use(&self, key: Option<&str>, purpose: &str, count: u64) {
+        let name = key_use_name(key, purpose);
+        if let Ok(counter) = hostcalls::define_metric(MetricType::Counter, &name) {
+            let _ = hostcalls::increment_metric(counter, i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+}
+
+/// The name of the counter of values that were opened with a key other than the first, or not at all.
+fn key_use_name(key: Option<&str>, purpose: &str) -> String {
+    let purpose = plain(purpose);
+    match key {
+        Some(key) => format!("mcp_auth.seal_older_key.{key}.{purpose}"),
+        None => format!("mcp_auth.seal_unknown_key.{purpose}"),
+    }
 }
 
 /// A resource's name as the last part of a stat's: `.crm_example_com_mcp`.

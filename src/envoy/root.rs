@@ -8,6 +8,7 @@ use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel};
 use super::capabilities;
 use super::configuration;
 use super::host_calls;
+use super::key_uses;
 use super::report_load;
 use super::shared::Shared;
 use super::signature_check;
@@ -20,8 +21,8 @@ use crate::credential::Credential;
 use crate::decision_point::DecisionPoints;
 use crate::engine::{Engine, Secrets};
 use crate::held::HeldBytes;
+use crate::seal_keys::sealer;
 use base::http::Reply;
-use base::seal::Sealer;
 use oauth::Verifier;
 use policy::{Authorization, Policies, Policy, PolicyError};
 
@@ -128,9 +129,8 @@ fn secrets(policy: &Policy) -> Result<Secrets, PolicyError> {
     };
     let sealer = match &policy.seal {
         Some(seal) => {
-            let secret = variable("seal.key_env", &seal.key_env)?;
-            let sealer = Sealer::new(&secret)
-                .map_err(|error| PolicyError::new("seal.key_env", error.to_string()))?;
+            let sealer = sealer(seal, variable)?;
+            key_uses::log(&policy.resource, seal, &sealer);
             Some(Rc::new(sealer))
         }
         None => None,

@@ -1,11 +1,13 @@
 //! The state that the streams of one policy share in one worker.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use super::callbacks_seen::CallbacksSeen;
 use super::host_calls::{self, EnvoyHost};
+use super::key_uses;
 use super::metrics::Metrics;
 use super::stream::{EndCause, Stream};
 use crate::effect::{Effect, Outcome};
@@ -41,6 +43,8 @@ pub(super) struct Shared {
     paused: RefCell<Vec<WaitingStream>>,
     /// Answers to end, each at a tick after its time.
     ending: RefCell<Vec<(UnixTime, EndCause, WaitingStream)>>,
+    /// The uses of older keys that were logged, each with its purpose.
+    logged_keys: RefCell<HashSet<(Option<String>, &'static str)>>,
 }
 
 impl Shared {
@@ -57,6 +61,7 @@ impl Shared {
             held: RefCell::default(),
             paused: RefCell::default(),
             ending: RefCell::default(),
+            logged_keys: RefCell::default(),
         }
     }
 
@@ -111,6 +116,9 @@ impl Shared {
         paused.for_each(|stream| Stream::resume(&stream));
         self.end_answers();
         self.look_after_held();
+        if let Some(sealer) = &self.engine.secrets.sealer {
+            key_uses::report(sealer, &self.metrics, &mut self.logged_keys.borrow_mut());
+        }
     }
 
     /// Ends the answer of a stream at this time, if it has not ended before.

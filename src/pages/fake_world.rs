@@ -13,10 +13,11 @@ use url::Url;
 use super::{PageContext, PageOutcome, answer, connect_link};
 use crate::accounts::conversation::ConversationPlace;
 use crate::accounts::of_user::UserPlace;
+use crate::accounts::unkept::UnkeptAccounts;
 use crate::accounts::vault::{
     AccountCredential, AccountPlace, AccountTokens, ConversationId, LinkedAccount,
 };
-use crate::accounts::{AccountContext, Clients, Ends, Random};
+use crate::accounts::{AccountContext, Clients, Ends, Random, refresh};
 use crate::consent::ShownArguments;
 use crate::consent::call_question::{AskedCall, CallQuestion, QuestionPlace};
 use crate::effect::{Effect, Outcome, Progress, Task, Work, Worked};
@@ -69,6 +70,14 @@ pub(crate) struct World {
     pub before_take: Option<StoreOperation>,
     /// Another replica does this just before a record is written.
     pub before_put: Option<StoreOperation>,
+    /// This happens during the next call.
+    pub during_call: Option<fn(&mut Self)>,
+    /// This happens during the next pause.
+    pub during_pause: Option<fn(&mut Self)>,
+    /// The pauses of tasks so far. Ten last a second.
+    pub pauses: u64,
+    /// Renewed tokens that are not in the store yet.
+    pub unkept: Rc<UnkeptAccounts>,
 }
 
 /// A browser: its cookies.
@@ -100,6 +109,10 @@ impl World {
             before_create: None,
             before_take: None,
             before_put: None,
+            during_call: None,
+            during_pause: None,
+            pauses: 0,
+            unkept: Rc::default(),
         }
     }
 
@@ -182,6 +195,7 @@ impl World {
                 policy: Rc::clone(&self.policy),
                 sealer: Rc::clone(&self.sealer),
                 clients: Rc::new(clients()),
+                unkept: Rc::clone(&self.unkept),
                 effects: Default::default(),
                 ends: self.ends.clone(),
             },
@@ -207,7 +221,7 @@ impl World {
                 Progress::Waits(effect) => effect,
             };
             let outcome = self.perform(effect);
-            progress = task.resume(outcome, UnixTime::from_millis(now_ms));
+            progress = task.resume(outcome, UnixTime::from_millis(self.now * 1000));
         }
     }
 
@@ -215,6 +229,9 @@ impl World {
         match effect {
             Effect::Call(call) => {
                 self.calls.push(call);
+                if let Some(happens) = self.during_call.take() {
+                    happens(self);
+                }
                 Outcome::Call(self.answers.pop_front())
             }
             Effect::Store(operation) => {
@@ -238,6 +255,18 @@ impl World {
             Effect::Work(Work::Fetch(fetch)) => {
                 self.fetch(fetch);
                 Outcome::Work(Worked::Done)
+            }
+            Effect::Work(Work::Refresh(pending)) => {
+                let refreshed = self.run(|context| refresh(context.accounts, *pending));
+                Outcome::Work(Worked::Refreshed(refreshed))
+            }
+            Effect::Pause => {
+                self.pauses += 1;
+                if let Some(happens) = self.during_pause.take() {
+                    happens(self);
+                }
+                self.now += u64::from(self.pauses.is_multiple_of(10));
+                Outcome::Paused
             }
             Effect::Client => Outcome::Client(oauth::ClientNetwork::UNKNOWN),
             other => panic!("{other:?}"),

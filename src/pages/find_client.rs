@@ -112,9 +112,17 @@ impl Registration<'_> {
         let effects = &self.context.effects;
         let kept = effects.get(self.key()).await?;
         let replaces = kept.is_some();
+        let is_current = kept
+            .as_ref()
+            .is_none_or(|kept| self.context.sealer.is_current(kept));
         if let Some(client_id) = kept.and_then(|kept| self.open(&kept))
             && self.is_known(&client_id).await?
         {
+            if !is_current {
+                // If it fails, the next user tries again.
+                let again = StoreOperation::Put(self.record(&client_id));
+                let _ = effects.store(again).await;
+            }
             return Ok(client_id);
         }
         let request = self.endpoint.post_json(&self.metadata());

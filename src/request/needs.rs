@@ -365,6 +365,8 @@ impl Authenticated {
                 match token_for_call(&accounts, &place, max_age).await {
                     Ok(account) => {
                         self.note_account(&place.connection, account.name.as_deref());
+                        let age = self.request.effects.now().since(account.linked_at);
+                        self.request.journal().record.connection_age_s = Some(age.as_secs());
                         let connection = self.request.policy().connection(&place.connection);
                         let headers = connection.and_then(|it| account.headers(it).ok());
                         let Some(headers) = headers else {
@@ -378,6 +380,12 @@ impl Authenticated {
                         let sent = SentAccount { used, elicits };
                         self.request.journal().account = Some(Box::new(sent));
                         Ok(CallerCredential::Account(Rc::new(headers)))
+                    }
+                    Err(NoAccountToken::KeyRemoved) => {
+                        let summary = "sealed with a key that the policy does not have; deleted";
+                        let evidence = Evidence::new("connections", summary);
+                        self.request.journal().caller.push(evidence);
+                        Err(self.not_linked(&place, agreed, elicits))
                     }
                     Err(NoAccountToken::NotLinked) => Err(self.not_linked(&place, agreed, elicits)),
                     Err(NoAccountToken::NotRefreshed) => Err(Refusal::NotRefreshed),

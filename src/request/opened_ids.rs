@@ -64,9 +64,9 @@ pub(super) fn of_headers(request: &Request, caller: &Caller) -> Result<Handles, 
     let (session, event) = (request.one(SESSION)?, request.one(LAST_EVENT)?);
     let sealing = request.sealing(caller);
     if let Some(sealed) = session {
-        let opened = sealing.and_then(|sealing| sealing.open(Purpose::Session, &[], sealed));
+        let opened = sealing.and_then(|sealing| sealing.open_by(Purpose::Session, &[], sealed));
         handles.has_unknown_session = opened.is_none();
-        handles.session = opened;
+        (handles.session, handles.session_sealed_by) = opened.unzip();
         // A message may start a new session.
         if handles.has_unknown_session && request.method() != "POST" {
             return Err(Refusal::UnknownSession);

@@ -16,7 +16,7 @@ use crate::limits::MAX_DEPTH;
 use crate::refusal::Refusal;
 use base::json::tree::Node;
 use base::json::{Span, digest};
-use base::seal::{Owner, Purpose, Sealer};
+use base::seal::{Owner, Purpose, SealedBy, Sealer};
 use base::time::UnixTime;
 use mcp::headers::Headers;
 use mcp::message::Message;
@@ -34,6 +34,8 @@ pub(crate) struct Handles {
     pub(crate) session: Option<String>,
     /// The conversation that the `_meta` of the call names.
     pub(crate) meta: Option<ConversationId>,
+    /// The key and the form of the client's id of the session.
+    pub(crate) session_sealed_by: Option<SealedBy>,
     /// Whether the client names a session of another caller, or one that was sealed with another key.
     pub(crate) has_unknown_session: bool,
     /// The event after which the client resumes a stream, as the server knows it.
@@ -167,6 +169,15 @@ impl<'a> Sealing<'a> {
         self.sealer.seal(purpose, self.owner, bound, id)
     }
 
+    pub(crate) fn open_by<T: DeserializeOwned>(
+        self,
+        purpose: Purpose,
+        bound: &[&[u8]],
+        sealed: &str,
+    ) -> Option<(T, SealedBy)> {
+        self.sealer.open_by((purpose, self.owner, bound), sealed)
+    }
+
     pub(crate) fn open<T: DeserializeOwned>(
         self,
         purpose: Purpose,
@@ -205,8 +216,15 @@ impl Answering {
         let Some(session) = session else {
             return Ok(None);
         };
+        // The id of the request keeps its form, also after a change of keys: clients compare it.
+        let is_known = self.handles.session.as_deref() == Some(session);
+        let by = self.handles.session_sealed_by.filter(|_| is_known);
+        let by = by.unwrap_or_default();
         let sealing = self.sealing();
-        let sealed = sealing.map(|sealing| sealing.seal(Purpose::Session, &[], &session));
+        let sealed = sealing.map(|sealing| {
+            let of: (_, _, &[&[u8]]) = (Purpose::Session, sealing.owner, &[]);
+            sealing.sealer.seal_by(by, of, &session)
+        });
         // The events of the answer to `initialize` belong to the new session.
         let own = &mut self.handles.session;
         own.get_or_insert_with(|| session.to_owned());

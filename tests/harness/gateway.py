@@ -38,7 +38,7 @@ class LogLine:
 
 
 # In place of the client's: which request it is for, and the client's own.
-JUDGED_ID = re.compile(rb'"mcp-auth-filter:[0-9a-f]{16}:([A-Za-z0-9_-]+)"')
+JUDGED_ID = re.compile(rb'"mcp-auth-filter:[0-9a-f]{16}:([A-Za-z0-9._-]+)"')
 # In place of an integer: one of the filter's (from 2^30 to 2^31).
 INTEGER_ID = re.compile(rb'("id" ?: ?)(1[0-9]{9}|20[0-9]{8}|21[0-4][0-9]{7})(?![0-9])')
 

@@ -32,7 +32,7 @@ SESSION_HEADER = "mcp-session-id"
 EVENT_HEADER = "last-event-id"
 
 # The id of an event, as a stream has it.
-ID_LINE = re.compile(rb"^id: ([A-Za-z0-9_-]+)", re.MULTILINE)
+ID_LINE = re.compile(rb"^id: ([A-Za-z0-9._-]+)", re.MULTILINE)
 
 ERP = "https://erp.example.com/mcp"
 

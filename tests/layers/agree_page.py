@@ -12,7 +12,7 @@ from .sign_in import agree
 
 ALLOW, DENY = "Allow once", "Do not allow"
 
-LINK = re.compile(r"http://\S+/\.mcp-auth/confirm\?ticket=[\w-]+")
+LINK = re.compile(r"http://\S+/\.mcp-auth/confirm\?ticket=[\w.-]+")
 
 
 def link_in(text: str) -> str:

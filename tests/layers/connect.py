@@ -15,7 +15,7 @@ from .sites import TITLE
 
 CONTINUE = f"Continue to {TITLE}"
 
-LINK = re.compile(r"http://\S+/\.mcp-auth/connect\?ticket=[\w-]+")
+LINK = re.compile(r"http://\S+/\.mcp-auth/connect\?ticket=[\w.-]+")
 
 
 def asked(assistant: Assistant, tool: str = "notes.list", **arguments: str) -> str:

@@ -30,13 +30,15 @@ def link(
     }
     owner = [f"{origin}/mcp", "", "", ""]
     sealed = _cipher().encrypt(json.dumps(ticket).encode(), _associated("ticket", owner))
-    return f"{origin}{PAGES}connect?ticket={base64.urlsafe_b64encode(sealed).rstrip(b'=').decode()}"
+    sealed = base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+    return f"{origin}{PAGES}connect?ticket={key_id(_secret())}.{sealed}"
 
 
 def account(
-    entries: dict[bytes, bytes], origin: str, issuer: str, user: str, client: str = ""
+    entries: dict[bytes, bytes], origin: str, issuer: str, user: str, client: str = "", secret: bytes | None = None
 ) -> dict[str, Any] | None:
-    """What the record of this user's account says, if there is one: linked in no session, through this client."""
+    """What the record of this user's account says, if there is one: linked in no session, through this client, and
+    sealed with this secret."""
     user_of = [f"{origin}/mcp", issuer, user]
     owner = _digest("owner", user_of)
     name = _digest("account", [owner, *user_of, "user", "", "notes", client])
@@ -46,8 +48,10 @@ def account(
     if record is None:
         return None
     value = json.loads(record)["value"]
+    known, _, value = value.partition(".")
+    assert known == key_id(secret or _secret())
     sealed = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4))
-    return json.loads(_cipher().decrypt(sealed, [*_associated("connection", [*user_of, ""]), key.encode()]))
+    return json.loads(_cipher(secret).decrypt(sealed, [*_associated("connection", [*user_of, ""]), key.encode()]))
 
 
 def client_of(token: str) -> str:
@@ -69,7 +73,8 @@ def _digest(kind: str, texts: list[str]) -> str:
 
 def _keyed(text: str) -> str:
     """A part of a record's name in the store."""
-    secret = hmac.digest(_secret(), b"mcp-auth-filter record names", "sha256")
+    names = _derived(_secret(), b"mcp-auth-filter handles")
+    secret = hmac.digest(names, b"mcp-auth-filter record names", "sha256")
     return hmac.digest(secret, text.encode(), "sha256").hex()
 
 
@@ -77,10 +82,18 @@ def _associated(purpose: str, owner: list[str]) -> list[bytes]:
     return [purpose.encode(), *(each.encode() for each in owner)]
 
 
-def _cipher() -> AESSIV:
-    return AESSIV(_secret())
+def key_id(secret: bytes) -> str:
+    """The id of a key, with which a sealed value begins."""
+    return hmac.digest(_derived(secret, b"mcp-auth-filter sealed values"), b"mcp-auth-filter key id", "sha256").hex()[:6]
+
+
+def _cipher(secret: bytes | None = None) -> AESSIV:
+    return AESSIV(_derived(secret or _secret(), b"mcp-auth-filter sealed values"))
 
 
 def _secret() -> bytes:
-    secret = ENVIRONMENT["MCP_AUTH_KEY"].encode()
-    return HKDF(hashes.SHA256(), 64, None, b"mcp-auth-filter handles").derive(secret)
+    return ENVIRONMENT["MCP_AUTH_KEY"].encode()
+
+
+def _derived(secret: bytes, purpose: bytes) -> bytes:
+    return HKDF(hashes.SHA256(), 64, None, purpose).derive(secret)

@@ -41,6 +41,7 @@ class Replicas:
         self.directory, self.clusters, self.fronts = directory, stage.clusters(), fronts
         self.listeners = {name: site(stage, self.url(name)) for name, site in sites.items()}
         self.envoys: dict[str, Envoy] = {}
+        self.placed: dict[str, dict[str, Listener]] = {}
 
     def url(self, site: str) -> str:
         """The one address of a site: the `resource` of its policy."""
@@ -55,7 +56,9 @@ class Replicas:
         directory = self.directory / f"{name}{len(list(self.directory.glob(f'{name}*')))}"
         directory.mkdir()
         executable = binary(self.versions.get(name))
-        self.envoys[name] = Envoy(directory, self.listeners, self.clusters, executable)
+        # Each replica has its own files with filters.
+        self.placed[name] = {site: each.placed(directory) for site, each in self.listeners.items()}
+        self.envoys[name] = Envoy(directory, self.placed[name], self.clusters, executable)
         for site, front in self.fronts.items():
             front.ports[name] = self.envoys[name].ports[site]
 

@@ -2,26 +2,74 @@
 //! encrypted and bound to one caller. The filter does not store them, and every replica with the same
 //! key opens them.
 
-use aes_siv::KeyInit;
-use aes_siv::siv::Aes256Siv;
+//!
+//! A sealed id begins with the id of its key, so that keys can be replaced: the first key seals, and all keys
+//! open.
+
+mod key;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use hmac_sha256::HKDF;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
+pub use self::key::SealKey;
+use self::key::{ID_DIGITS, SealedForm};
 use crate::store::StoreNames;
 
 /// The minimum length of the secret, in bytes.
 const MIN_SECRET_BYTES: usize = 32;
 /// The maximum length of a sealed id, in bytes: no request is larger.
 const MAX_SEALED_BYTES: usize = 1024 * 1024;
+/// The end of a key's id in a sealed id. It is not in the alphabet of the rest.
+const ID_END: char = '.';
+/// The maximum number of keys of a sealer.
+pub const MAX_KEYS: usize = 4;
 
-/// Seals ids with AES-SIV (RFC 5297). It needs no nonce, so an id has one sealed form for one caller:
-/// clients compare session ids.
+/// Seals ids with AES-SIV (RFC 5297). It needs no nonce, so an id has one sealed form for one caller and one
+/// key: clients compare session ids.
 pub struct Sealer {
-    key: [u8; 64],
+    first: SealKey,
+    /// The keys that only open.
+    others: Vec<SealKey>,
+    names: StoreNames,
+    /// How many values were met, by the position of a key that is not the first, and by their purpose.
+    /// Values of unknown keys have no position.
+    met: RefCell<BTreeMap<(Option<usize>, &'static str), u64>>,
+}
+
+/// The key and the form of a sealed id. An id that a client knows keeps both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SealedBy {
+    /// 0 is the first key.
+    position: usize,
+    form: SealedForm,
+}
+
+/// Values that were met and are not sealed with the first key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyUse {
+    /// The id of the key that opened them. `None`: the sealer does not have their key.
+    pub key: Option<String>,
+    /// The name of their purpose.
+    pub purpose: &'static str,
+    /// Their number.
+    pub count: u64,
+}
+
+/// Two keys of a sealer are the same, or there are too many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum KeysError {
+    /// Two keys come from the same secret.
+    #[error("found the secret of another key of the list")]
+    Repeated,
+    /// There are too many keys.
+    #[error("expected at most {MAX_KEYS} keys")]
+    TooMany,
 }
 
 /// The secret is too short to derive a key from.
@@ -90,19 +138,47 @@ pub struct Owner<'a> {
 }
 
 impl Sealer {
-    /// A sealer whose key is derived from a secret (RFC 5869).
+    /// A sealer with one key, which is derived from a secret (RFC 5869).
     ///
     /// # Errors
     ///
     /// The secret is too short.
     pub fn new(secret: &str) -> Result<Self, ShortSecret> {
-        if secret.len() < MIN_SECRET_BYTES {
-            return Err(ShortSecret);
+        let first = SealKey::new(secret)?;
+        let names = first.store_names();
+        Ok(Self::of(first, Vec::new(), names))
+    }
+
+    /// A sealer that seals with the first key and opens with all. `names` does not depend on the order of the
+    /// keys, so that records are found after a change of keys.
+    ///
+    /// # Errors
+    ///
+    /// Two keys are the same, or there are too many.
+    pub fn with_keys(
+        first: SealKey,
+        others: Vec<SealKey>,
+        names: StoreNames,
+    ) -> Result<Self, KeysError> {
+        if others.len() >= MAX_KEYS {
+            return Err(KeysError::TooMany);
         }
-        let mut key = [0; 64];
-        let extracted = HKDF::extract(b"", secret);
-        HKDF::expand(&mut key, extracted, b"mcp-auth-filter handles");
-        Ok(Self { key })
+        let mut ids: Vec<&str> = others.iter().map(SealKey::id).chain([first.id()]).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        if ids.len() <= others.len() {
+            return Err(KeysError::Repeated);
+        }
+        Ok(Self::of(first, others, names))
+    }
+
+    fn of(first: SealKey, others: Vec<SealKey>, names: StoreNames) -> Self {
+        Self {
+            first,
+            others,
+            names,
+            met: RefCell::default(),
+        }
     }
 
     /// Seals an id. It opens only for the same purpose, owner and `bound` values.
@@ -113,15 +189,29 @@ impl Sealer {
         bound: &[&[u8]],
         id: &T,
     ) -> String {
-        let plain = serde_json::to_vec(id).unwrap_or_default();
-        let sealed = self
-            .cipher()
-            .encrypt(associated(purpose, owner, bound), &plain)
-            .unwrap_or_default();
-        BASE64_URL_SAFE_NO_PAD.encode(sealed)
+        self.seal_by(SealedBy::default(), (purpose, owner, bound), id)
     }
 
-    /// Opens a sealed id. `None`: the text is no sealed id, or has another purpose, owner or binding.
+    /// Seals an id with the key and in the form of another one.
+    pub fn seal_by<T: Serialize>(
+        &self,
+        by: SealedBy,
+        (purpose, owner, bound): (Purpose, Owner<'_>, &[&[u8]]),
+        id: &T,
+    ) -> String {
+        let plain = serde_json::to_vec(id).unwrap_or_default();
+        let key = self.key(by.position).unwrap_or(&self.first);
+        let sealed = key.encrypt(by.form, associated(purpose, owner, bound), &plain);
+        let mut text = match by.form {
+            SealedForm::WithId => format!("{}{ID_END}", key.id()),
+            SealedForm::WithoutId => String::new(),
+        };
+        BASE64_URL_SAFE_NO_PAD.encode_string(sealed, &mut text);
+        text
+    }
+
+    /// Opens a sealed id. `None`: the text is no sealed id, or has another purpose, owner or binding, or the
+    /// sealer does not have its key.
     pub fn open<T: DeserializeOwned>(
         &self,
         purpose: Purpose,
@@ -129,56 +219,154 @@ impl Sealer {
         bound: &[&[u8]],
         sealed: &str,
     ) -> Option<T> {
+        let opened = self.open_by((purpose, owner, bound), sealed);
+        opened.map(|(id, _)| id)
+    }
+
+    /// Opens a sealed id, and tells its key.
+    pub fn open_by<T: DeserializeOwned>(
+        &self,
+        (purpose, owner, bound): (Purpose, Owner<'_>, &[&[u8]]),
+        sealed: &str,
+    ) -> Option<(T, SealedBy)> {
         if sealed.len() > MAX_SEALED_BYTES {
             return None;
         }
-        let sealed = BASE64_URL_SAFE_NO_PAD.decode(sealed).ok()?;
-        let plain = self
-            .cipher()
-            .decrypt(associated(purpose, owner, bound), &sealed)
-            .ok()?;
-        serde_json::from_slice(&plain).ok()
+        let (id, content) = match sealed.split_once(ID_END) {
+            Some((id, content)) => (Some(id), content),
+            None => (None, sealed),
+        };
+        let position = id.and_then(|id| self.position(id));
+        if let (Some(id), None) = (id, position) {
+            if is_key_id(id) {
+                self.note(None, purpose);
+            }
+            return None;
+        }
+        let content = BASE64_URL_SAFE_NO_PAD.decode(content).ok()?;
+        let form = match id {
+            Some(_) => SealedForm::WithId,
+            None => SealedForm::WithoutId,
+        };
+        // A value without the id of its key is from a version before key ids.
+        let keys = self.keys().enumerate();
+        let mut keys = keys.filter(|(at, _)| position.is_none_or(|position| position == *at));
+        let (position, plain) = keys.find_map(|(at, key)| {
+            let plain = key.decrypt(form, associated(purpose, owner, bound), &content)?;
+            Some((at, plain))
+        })?;
+        if position > 0 {
+            self.note(Some(position), purpose);
+        }
+        let id = serde_json::from_slice(&plain).ok()?;
+        Some((id, SealedBy { position, form }))
     }
 
-    /// The names that a store gives to records, from the same secret.
+    /// Whether a text has the form in which this sealer seals now. If not, a record is sealed again.
+    pub fn is_current(&self, sealed: &str) -> bool {
+        let rest = sealed.strip_prefix(self.first.id());
+        rest.is_some_and(|rest| rest.starts_with(ID_END))
+    }
+
+    /// Whether a text names a key that this sealer does not have.
+    pub fn lacks_key_of(&self, sealed: &str) -> bool {
+        let id = sealed.split_once(ID_END).map(|(id, _)| id);
+        id.is_some_and(|id| is_key_id(id) && self.position(id).is_none())
+    }
+
+    /// Takes the numbers of values that were not sealed with the first key, since it was asked last.
+    pub fn take_uses(&self) -> Vec<KeyUse> {
+        if self.met.borrow().is_empty() {
+            return Vec::new();
+        }
+        let met = self.met.take().into_iter();
+        met.map(|((position, purpose), count)| KeyUse {
+            key: position
+                .and_then(|position| self.key(position))
+                .map(|key| key.id().to_owned()),
+            purpose,
+            count,
+        })
+        .collect()
+    }
+
+    /// The ids of all keys, the first key's first.
+    pub fn key_ids(&self) -> impl Iterator<Item = &str> {
+        self.keys().map(SealKey::id)
+    }
+
+    /// The names that a store gives to records.
     pub fn store_names(&self) -> StoreNames {
-        StoreNames::new(hmac_sha256::HMAC::mac(
-            b"mcp-auth-filter record names",
-            self.key,
-        ))
+        self.names.clone()
     }
 
-    fn cipher(&self) -> Aes256Siv {
-        Aes256Siv::new(&self.key.into())
+    fn keys(&self) -> impl Iterator<Item = &SealKey> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+
+    fn key(&self, position: usize) -> Option<&SealKey> {
+        self.keys().nth(position)
+    }
+
+    fn position(&self, id: &str) -> Option<usize> {
+        self.keys().position(|key| key.id() == id)
+    }
+
+    fn note(&self, position: Option<usize>, purpose: Purpose) {
+        let mut met = self.met.borrow_mut();
+        let count = met.entry((position, purpose.name())).or_default();
+        *count = count.saturating_add(1);
+    }
+}
+
+/// The first key, with its id.
+impl Default for SealedBy {
+    fn default() -> Self {
+        Self {
+            position: 0,
+            form: SealedForm::WithId,
+        }
+    }
+}
+
+/// Whether a text has the form of a key's id.
+fn is_key_id(text: &str) -> bool {
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    text.len() == ID_DIGITS && text.bytes().all(is_digit)
+}
+
+impl Purpose {
+    /// Its name, in what is authenticated and in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Event => "event",
+            Self::Task => "task",
+            Self::RequestState => "request state",
+            Self::ServerRequest => "server request",
+            Self::Connection => "connection",
+            Self::Ticket => "ticket",
+            Self::Browser => "browser",
+            Self::Form => "form",
+            Self::SignIn => "sign-in",
+            Self::Connecting => "connecting",
+            Self::Question => "question",
+            Self::Client => "client",
+            Self::Answer => "answer",
+            Self::Approval => "approval",
+            Self::OpenApprovals => "open approvals",
+            Self::OpenQuestions => "open questions",
+            Self::Conversation => "conversation",
+            Self::Tries => "tries",
+            Self::UserConversations => "user conversations",
+        }
     }
 }
 
 /// The associated data. AES-SIV authenticates it as a list: `["ab", "c"]` differs from `["a", "bc"]`.
 fn associated<'a>(purpose: Purpose, owner: Owner<'a>, bound: &[&'a [u8]]) -> Vec<&'a [u8]> {
-    let purpose: &[u8] = match purpose {
-        Purpose::Session => b"session",
-        Purpose::Event => b"event",
-        Purpose::Task => b"task",
-        Purpose::RequestState => b"request state",
-        Purpose::ServerRequest => b"server request",
-        Purpose::Connection => b"connection",
-        Purpose::Ticket => b"ticket",
-        Purpose::Browser => b"browser",
-        Purpose::Form => b"form",
-        Purpose::SignIn => b"sign-in",
-        Purpose::Connecting => b"connecting",
-        Purpose::Question => b"question",
-        Purpose::Client => b"client",
-        Purpose::Answer => b"answer",
-        Purpose::Approval => b"approval",
-        Purpose::OpenApprovals => b"open approvals",
-        Purpose::OpenQuestions => b"open questions",
-        Purpose::Conversation => b"conversation",
-        Purpose::Tries => b"tries",
-        Purpose::UserConversations => b"user conversations",
-    };
     let owner = [owner.resource, owner.issuer, owner.user, owner.view].map(str::as_bytes);
-    [&[purpose], &owner[..], bound].concat()
+    [&[purpose.name().as_bytes()], &owner[..], bound].concat()
 }
 
 /// Without the key.
@@ -257,6 +445,163 @@ mod tests {
         }
     }
 
+    const OWNER: Owner<'_> = Owner {
+        resource: "https://a/mcp",
+        issuer: "https://i",
+        user: "dana",
+        view: "",
+    };
+
+    fn key(letter: &str) -> SealKey {
+        SealKey::new(&letter.repeat(32)).unwrap()
+    }
+
+    fn with_keys(letters: &[&str]) -> Sealer {
+        let others = letters[1..].iter().map(|letter| key(letter)).collect();
+        Sealer::with_keys(key(letters[0]), others, key("o").store_names()).unwrap()
+    }
+
+    fn sealed(sealer: &Sealer) -> String {
+        sealer.seal(Purpose::Connection, OWNER, &[b"x"], &"tokens")
+    }
+
+    fn opened(sealer: &Sealer, sealed: &str) -> Option<String> {
+        sealer.open(Purpose::Connection, OWNER, &[b"x"], sealed)
+    }
+
+    /// The order that the documents recommend: at each step replicas with the settings before and after it
+    /// open what the others sealed.
+    #[test]
+    fn replicas_of_neighbouring_steps_open_each_others_values() {
+        let steps: [&[&str]; 4] = [&["o"], &["o", "n"], &["n", "o"], &["n"]];
+        for pair in steps.windows(2) {
+            let (before, after) = (with_keys(pair[0]), with_keys(pair[1]));
+            for (by, to) in [(&before, &after), (&after, &before)] {
+                assert_eq!(
+                    opened(to, &sealed(by)).as_deref(),
+                    Some("tokens"),
+                    "{pair:?}"
+                );
+            }
+        }
+        // A step that is left out ends what the other replicas sealed.
+        let (old, new) = (with_keys(&["o"]), with_keys(&["n", "o"]));
+        assert_eq!(opened(&new, &sealed(&old)).as_deref(), Some("tokens"));
+        assert_eq!(opened(&old, &sealed(&new)), None);
+        assert!(old.lacks_key_of(&sealed(&new)) && !new.lacks_key_of(&sealed(&old)));
+    }
+
+    #[test]
+    fn values_of_other_keys_are_counted_by_key_and_purpose() {
+        let (old, both) = (with_keys(&["o"]), with_keys(&["n", "o"]));
+        assert_eq!(both.take_uses(), []);
+        opened(&both, &sealed(&both));
+        assert_eq!(both.take_uses(), []);
+        for _ in 0..3 {
+            opened(&both, &sealed(&old));
+        }
+        opened(&both, &sealed(&with_keys(&["z"])));
+        // Texts of clients are no values of a key, unless they name one.
+        for text in ["", ".", "x.y", "ABCDEF.x", "0000001.x", "é.x"] {
+            assert_eq!(opened(&both, text), None);
+        }
+        let uses = both.take_uses();
+        let uses: Vec<_> = uses
+            .iter()
+            .map(|it| (it.key.as_deref(), it.count))
+            .collect();
+        let old_id = old.key_ids().next();
+        assert_eq!(uses, [(None, 1), (old_id, 3)]);
+        assert_eq!(both.take_uses(), []);
+    }
+
+    #[test]
+    fn only_the_first_key_is_current() {
+        let (old, both) = (with_keys(&["o"]), with_keys(&["n", "o"]));
+        assert!(both.is_current(&sealed(&both)) && !both.is_current(&sealed(&old)));
+        assert!(!both.is_current("") && !both.is_current(both.key_ids().next().unwrap()));
+    }
+
+    /// Clients compare ids, so an id of a client keeps its form after a change of keys.
+    #[test]
+    fn an_id_is_sealed_again_in_the_form_that_the_client_knows() {
+        let (old, both) = (with_keys(&["o"]), with_keys(&["n", "o"]));
+        for known in [sealed(&old), sealed(&both), before_ids("o", "tokens")] {
+            let of = (Purpose::Connection, OWNER, &[&b"x"[..]][..]);
+            let (id, by) = both.open_by::<String>(of, &known).unwrap();
+            assert_eq!(both.seal_by(by, of, &id), known);
+        }
+    }
+
+    /// A value as versions before key ids sealed it.
+    fn before_ids(letter: &str, value: &str) -> String {
+        let by = SealedBy {
+            position: 0,
+            form: SealedForm::WithoutId,
+        };
+        let of = (Purpose::Connection, OWNER, &[&b"x"[..]][..]);
+        with_keys(&[letter]).seal_by(by, of, &value)
+    }
+
+    #[test]
+    fn a_value_from_before_key_ids_opens_with_each_key() {
+        // Sealed by a build before key ids, with the secret `"s".repeat(32)`.
+        const KNOWN: &str = "MgN4u5G3YPZqFY4eqDZ-K9sBk0FLbg";
+        let sealer = Sealer::new(&"s".repeat(32)).unwrap();
+        let open = |sealer: &Sealer| sealer.open::<String>(Purpose::Session, OWNER, &[b"x"], KNOWN);
+        assert_eq!(open(&sealer).as_deref(), Some("id-1"));
+        for keys in [&["o", "n"], &["n", "o"]] {
+            let value = before_ids("o", "tokens");
+            assert_eq!(opened(&with_keys(keys), &value).as_deref(), Some("tokens"));
+        }
+        assert_eq!(opened(&with_keys(&["n"]), &before_ids("o", "tokens")), None);
+    }
+
+    /// Marks of single use are named by the sealed text, so that a value must have one text.
+    #[test]
+    fn a_value_without_its_key_id_or_with_another_one_does_not_open() {
+        let both = with_keys(&["n", "o"]);
+        let value = sealed(&both);
+        let (id, content) = value.split_once('.').unwrap();
+        let other = both.key_ids().nth(1).unwrap();
+        for changed in [
+            content.to_owned(),
+            format!(".{content}"),
+            format!("{other}.{content}"),
+            format!("{}.{content}", id.to_uppercase()),
+            format!("{id}.{content}."),
+            format!("{id}.{content}="),
+            format!("{id}.{id}.{content}"),
+            format!(" {value}"),
+        ] {
+            assert_eq!(opened(&both, &changed), None, "{changed}");
+        }
+    }
+
+    #[test]
+    fn keys_are_few_and_different() {
+        let keys = |letters: &[&str]| {
+            let others = letters[1..].iter().map(|letter| key(letter)).collect();
+            Sealer::with_keys(key(letters[0]), others, StoreNames::default()).err()
+        };
+        assert_eq!(keys(&["a", "b", "c", "d"]), None);
+        assert_eq!(keys(&["a", "b", "a"]), Some(KeysError::Repeated));
+        assert_eq!(keys(&["a", "b", "c", "d", "e"]), Some(KeysError::TooMany));
+    }
+
+    #[test]
+    fn names_do_not_depend_on_the_order_of_keys() {
+        use crate::store::{Key, RecordKind, StoreOperation};
+        let name = |sealer: &Sealer| {
+            let get = StoreOperation::Get(Key::of(RecordKind::Account, &["anna"], &[]));
+            sealer.store_names().name(get).key().clone()
+        };
+        let old = Sealer::new(&"o".repeat(32)).unwrap();
+        for keys in [&["o", "n"][..], &["n", "o"], &["n"]] {
+            assert_eq!(name(&with_keys(keys)), name(&old));
+        }
+    }
+
     #[test]
     fn a_short_secret_is_refused() {
         assert_eq!(Sealer::new(&"s".repeat(31)).err(), Some(ShortSecret));
@@ -266,5 +611,9 @@ mod tests {
     fn b45_the_key_is_not_printed() {
         let sealer = Sealer::new(&"s".repeat(32)).unwrap();
         assert_eq!(format!("{sealer:?}"), "Sealer");
+        assert_eq!(
+            format!("{:?}", key("s")),
+            format!("SealKey({})", key("s").id())
+        );
     }
 }

@@ -3,6 +3,7 @@
 
 mod access;
 mod access_log;
+mod accounts;
 mod arguments;
 mod audit;
 mod cases;
@@ -92,6 +93,11 @@ enum Command {
     Diff(diff::DiffArguments),
     /// Print what an access log says: decisions, tools, callers, reasons, and signs of attacks over time.
     Audit(audit::AuditArguments),
+    /// List the linked accounts of a user in etcd, or end them.
+    ///
+    /// Exit status: 0: they are listed, or ended. 1: one did not end. 2: the store cannot be reached, or a file
+    /// cannot be read.
+    Accounts(accounts::AccountsArguments),
     /// Print the name of a user in the access log.
     Hash(subject_hash::HashArguments),
     /// Print the pins of the tools in a saved list, as YAML for a policy.
@@ -189,6 +195,7 @@ fn main() -> ExitCode {
         Command::Who(arguments) => who::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
+        Command::Accounts(arguments) => accounts::run(&arguments),
         Command::Hash(arguments) => subject_hash::run(&arguments),
         Command::Completion { shell } => shell::completion(shell),
         Command::Man => shell::man(),

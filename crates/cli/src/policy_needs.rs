@@ -136,10 +136,13 @@ impl PolicyNeeds {
         }
         let keys = [&document.audit.key_env];
         let keys = keys.into_iter().flatten();
-        let seal = document.seal.iter().map(|seal| &seal.key_env);
-        for name in keys.chain(seal) {
+        let seal = document.seal.iter();
+        let seal = seal.flat_map(|seal| seal.keys().chain(seal.names()));
+        for name in keys.chain(seal.map(|(_, name)| name)) {
             self.variable(name);
-            self.keys.push(String::from(name));
+            if !self.keys.iter().any(|known| **known == **name) {
+                self.keys.push(String::from(name));
+            }
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use super::condition::Condition;
 use super::connections::document::ConnectionDocument;
 use super::connections::{compile_connections, compile_operation, compile_sign_in, name_clients};
 use super::decide::compile_decide;
-use super::document::{Document, OperationDocument, RoleDocument};
+use super::document::{Document, OperationDocument, RoleDocument, Seal};
 use super::dpop::compile_dpop;
 use super::error::{Errors, PolicyError};
 use super::issuers::compile_issuers;
@@ -32,6 +32,7 @@ use super::view::check_view_as;
 use super::{Decide, Operation, PAGES, PinRule, Policy};
 use crate::origins::Origins;
 use crate::own_tools::OwnTool;
+use base::seal::MAX_KEYS;
 use mcp::argument_names::NameTable;
 use mcp::pin::{NotAPin, Pin};
 use oauth::Identity;
@@ -422,9 +423,40 @@ fn check_seal(document: &Document, errors: &mut Errors) {
             ));
         }
     }
+    if let Some(seal) = seal {
+        check_keys(seal, errors);
+    }
     // The end of a sealed id has whole seconds.
     if seal.is_some_and(|seal| seal.lifetime.0.as_secs() == 0) {
         errors.push(PolicyError::new("seal.lifetime", "expected at least 1s"));
+    }
+}
+
+fn check_keys(seal: &Seal, errors: &mut Errors) {
+    let mut refuse = |key: &str, message: &str| errors.push(PolicyError::new(key, message));
+    match (&seal.key_env, seal.keys.len()) {
+        (None, 0) => refuse(
+            "seal",
+            "expected `key_env`, or `keys` while one key replaces another",
+        ),
+        (None, 1..=MAX_KEYS) | (Some(_), 0) => {}
+        (None, _) => refuse("seal.keys", &format!("expected at most {MAX_KEYS} keys")),
+        (Some(_), _) => refuse(
+            "seal.keys",
+            "expected `key_env` or `keys`: `key_env` is short for `keys` with one key",
+        ),
+    }
+    if seal.keys.len() > 1 && seal.names_env.is_none() {
+        let message = "needed with several keys: the variable with the key that was used alone so far. Records of \
+                       the store are found by it, so it stays when keys change";
+        refuse("seal.names_env", message);
+    }
+    for (at, key) in seal.keys.iter().enumerate() {
+        let before = seal.keys.iter().take(at);
+        if before.clone().any(|other| other.env == key.env) {
+            let message = format!("found `{}` before", &*key.env);
+            errors.push(PolicyError::new(format!("seal.keys[{at}].env"), message));
+        }
     }
 }
 

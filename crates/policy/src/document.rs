@@ -464,11 +464,45 @@ pub struct Compat {
 #[serde(deny_unknown_fields)]
 pub struct Seal {
     /// The environment variable (of the Wasm VM) with the secret: at least 32 characters, the same for all
-    /// Envoys that serve the same clients.
-    pub key_env: VariableName,
+    /// Envoys that serve the same clients. Short for `keys` with one key.
+    pub key_env: Option<VariableName>,
+    /// The keys, while one replaces another. The first seals, all open. At most 4.
+    #[serde(default)]
+    pub keys: Vec<SealKeyDocument>,
+    /// The variable with the secret that names records of the store. It stays when keys change. Needed with
+    /// several keys; with one key the default is this key.
+    pub names_env: Option<VariableName>,
     /// How long a task id or a request state is accepted.
     #[serde(default = "default_seal_lifetime")]
     pub lifetime: Period,
+}
+
+/// One key that seals or opens.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SealKeyDocument {
+    /// The environment variable (of the Wasm VM) with the secret: at least 32 characters.
+    pub env: VariableName,
+}
+
+impl Seal {
+    /// The variables with keys, each with its path in the policy. The first one seals.
+    pub fn keys(&self) -> impl Iterator<Item = (String, &VariableName)> {
+        let short = self
+            .key_env
+            .iter()
+            .map(|env| ("seal.key_env".to_owned(), env));
+        let listed = self.keys.iter().enumerate();
+        short.chain(listed.map(|(at, key)| (format!("seal.keys[{at}].env"), &key.env)))
+    }
+
+    /// The variable with the secret that names records, with its path in the policy.
+    pub fn names(&self) -> Option<(String, &VariableName)> {
+        let own = self.names_env.as_ref();
+        let own = own.map(|env| ("seal.names_env".to_owned(), env));
+        own.or_else(|| self.keys().next())
+    }
 }
 
 /// The form of the caller in the access log.

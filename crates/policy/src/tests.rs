@@ -21,6 +21,7 @@ mod patterns;
 mod pins;
 mod policies;
 mod scopes;
+mod seal;
 mod token_exchange;
 mod warnings;
 mod wrong_values;

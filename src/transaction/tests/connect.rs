@@ -149,6 +149,7 @@ fn a_call_gets_the_token_of_its_users_account() {
     assert_eq!(outcome.server_header("authorization"), Some("Bearer at-1"));
     assert_eq!(outcome.record.upstream_credential, Some("connection"));
     assert_eq!(outcome.record.connection.as_deref(), Some("notes"));
+    assert_eq!(outcome.record.connection_age_s, Some(0));
     assert!(
         outcome
             .record
@@ -406,7 +407,15 @@ fn b42_an_account_that_ended_during_a_refresh_stays_ended() {
             let host = FakeProxy::at(&policy, 280).with_store(&store);
             let host = host.with_answers(&[answer(200, &tokens)], &Rc::default());
             let host = at(host, meanwhile.clone());
-            reply(&host.send(&call("crm.get", "{}"), &[], false));
+            let outcome = host.send(&call("crm.get", "{}"), &[], false);
+            // An account that was linked meanwhile is used.
+            let used = left.as_ref().map(|_| "Bearer at-3");
+            let sent = outcome.server.is_some();
+            assert_eq!(
+                sent.then(|| outcome.server_header("authorization"))
+                    .flatten(),
+                used
+            );
             assert_eq!(found(&store), left);
         }
     }
@@ -475,6 +484,10 @@ fn one_of_many_requests_refreshes_a_token() {
     assert_eq!(calls.len(), 0, "it was waited for in vain");
     let ended = answer(400, &json!({"error": "invalid_grant"}));
     reply(&sent(&policy, &store, &request, 330, &[ended]).0);
+    // The account has ended: the user is asked at once.
+    let (outcome, calls) = sent(&policy, &store, &request, 331, &[]);
+    reply(&outcome);
+    assert_eq!(calls.len(), 0);
 }
 
 #[test]
