@@ -1,4 +1,4 @@
-"""Measures the start of an Envoy with the filter: until it judges its first request, and its memory then.
+"""Measures the start of an Envoy with the filter until it judges its first request: its processor time, and its memory then.
 
 Run it with `python -m benches.envoy.start`. An Envoy with the filter, with an empty Wasm filter and without one start by
 turns.
@@ -7,7 +7,6 @@ turns.
 import argparse
 import datetime
 import statistics
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -38,7 +37,7 @@ def main() -> None:
                 resources = config["static_resources"]
                 resources["listeners"] = [each for each in resources["listeners"] if each["name"] == name]
                 found.append(start(name, config, request))
-    print("| from the start to the first judged request | time | memory |")
+    print("| from the start to the first judged request | processor time | memory |")
     print("|---|---:|---:|")
     for name, title in LISTENERS.items():
         pairs = list(zip(measured[name], measured["router"], strict=True))
@@ -50,11 +49,10 @@ def main() -> None:
 
 
 def start(name: str, config: listeners.Config, request: bytes) -> tuple[float, int]:
-    """The seconds until the first answer, and the resident memory in bytes."""
-    began = time.perf_counter()
+    """The processor time until the first answer in seconds, and the resident memory in bytes."""
     with Envoy(comparison.OUTPUT, "started", config) as envoy, Client(envoy.ports[name], 1) as client:
         client.send(request, 1, listeners.ANSWER)
-        took = time.perf_counter() - began
+        took = envoy.cpu_seconds()
         status = Path(f"/proc/{envoy.pid}/status").read_text()
         [kib] = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")]
     return took, int(kib) * 1024

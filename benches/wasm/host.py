@@ -4,6 +4,7 @@ It counts the WebAssembly instructions of each callback, and the host calls that
 are fixed, so the counts are the same on every machine.
 """
 
+import functools
 import json
 import struct
 from collections import Counter
@@ -33,13 +34,23 @@ class Cost:
     host_calls: Counter[str] = field(default_factory=Counter)
 
 
+@functools.cache
+def _compiled(module: str) -> bytes:
+    """The module for all hosts: to compile it takes seconds."""
+    return bytes(wasmtime.Module.from_file(wasmtime.Engine(_config()), module).serialize())
+
+
+def _config() -> wasmtime.Config:
+    config = wasmtime.Config()
+    config.consume_fuel = True
+    return config
+
+
 class Host:
     """The module with a policy. It serves one stream after the other."""
 
     def __init__(self, module: Path, policy: dict[str, Any]) -> None:
-        config = wasmtime.Config()
-        config.consume_fuel = True
-        engine = wasmtime.Engine(config)
+        engine = wasmtime.Engine(_config())
         self._store = wasmtime.Store(engine)
         self._store.set_fuel(FUEL)
         self.maps: dict[int, Pairs] = {}
@@ -53,7 +64,7 @@ class Host:
         self._calls: Counter[str] = Counter()
         self._next = ROOT
         linker = wasmtime.Linker(engine)
-        code = wasmtime.Module.from_file(engine, str(module))
+        code = wasmtime.Module.deserialize(engine, _compiled(str(module)))
         for item in code.imports:
             linker.define(self._store, item.module, item.name, self._import(item))
         self._exports = linker.instantiate(self._store, code).exports(self._store)

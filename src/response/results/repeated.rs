@@ -4,6 +4,7 @@ use std::cell::{Cell, OnceCell};
 use std::collections::HashSet;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use memchr::memmem;
 
 use super::mask::STARS;
 use super::new_keys::NewKeys;
@@ -23,6 +24,8 @@ const MAX_STARTS: usize = 256 * 1024;
 const WORK_PER_BYTE: usize = 16;
 /// The cost of a match in addition to the value's length.
 const WORK_PER_PLACE: usize = 16;
+/// Up to so many values are searched one by one: to make an automaton costs more than a short message.
+const MAX_SOUGHT_ALONE: usize = 4;
 /// The maximum length of a field's text that is never prose, in bytes.
 const MAX_NAME: usize = 64;
 
@@ -240,27 +243,46 @@ impl Repeated {
 
     /// The places of the values in a text.
     fn find(&self, text: &str, counts: impl Fn(&Sought) -> bool) -> Result<Vec<Span>, TooMuch> {
-        if self.values.is_empty() {
-            return Ok(Vec::new());
+        let mut found = Vec::new();
+        let mut note = |at: usize, value: &Sought| {
+            let cost = value.text.len().saturating_add(WORK_PER_PLACE);
+            let left = self.work.get().checked_sub(cost).ok_or(TooMuch)?;
+            self.work.set(left);
+            let span = at..at.saturating_add(value.text.len());
+            if counts(value) && stands_at(text, &span, value) {
+                found.push(span);
+            }
+            Ok(())
+        };
+        if self.values.len() <= MAX_SOUGHT_ALONE {
+            for value in &self.values {
+                for at in places(text, &value.text) {
+                    note(at, value)?;
+                }
+            }
+            return Ok(found);
         }
         let starts = self.starts.get_or_init(|| automaton(&self.values));
         let starts = starts.as_ref().ok_or(TooMuch)?;
         let starts = starts.try_find_overlapping_iter(text);
-        let mut found = Vec::new();
         for start in starts.map_err(|_| TooMuch)? {
-            let Some(value) = self.values.get(start.pattern().as_usize()) else {
-                continue;
-            };
-            let cost = value.text.len().saturating_add(WORK_PER_PLACE);
-            let left = self.work.get().checked_sub(cost).ok_or(TooMuch)?;
-            self.work.set(left);
-            let span = start.start()..start.start().saturating_add(value.text.len());
-            if counts(value) && stands_at(text, &span, value) {
-                found.push(span);
+            if let Some(value) = self.values.get(start.pattern().as_usize()) {
+                note(start.start(), value)?;
             }
         }
         Ok(found)
     }
+}
+
+/// The places of a value in a text. They may overlap.
+fn places(text: &str, value: &str) -> impl Iterator<Item = usize> {
+    let (text, value) = (text.as_bytes(), value.as_bytes());
+    let mut from = 0_usize;
+    std::iter::from_fn(move || {
+        let at = from.saturating_add(memmem::find(text.get(from..)?, value)?);
+        from = at.saturating_add(1);
+        Some(at)
+    })
 }
 
 /// The automaton for the starts of the values.
@@ -343,6 +365,37 @@ pub(in crate::response) fn replace(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_that_are_searched_one_by_one_are_found_where_an_automaton_finds_them() {
+        let values = ["aaaa", "1234", "12345", "é-ünö", "u1-acme"];
+        let texts = [
+            "aaaaaaaaaa",
+            "x 1234 12345 012345",
+            "1234512345",
+            "é-ünöé-ünö ",
+            "u1-acmeu1-acme",
+            "aaa",
+            "",
+        ];
+        for text in texts {
+            for first in 0..values.len() {
+                let of = |values: &[&str]| {
+                    let values = HiddenValues {
+                        hidden: values.iter().map(|value| (*value).to_owned()).collect(),
+                        ..HiddenValues::default()
+                    };
+                    let repeated = Repeated::new(values, 8);
+                    repeated.work.set(1 << 20);
+                    repeated.words(text, DataForm::Text)
+                };
+                let some = values.get(first..(first + 2).min(values.len())).unwrap();
+                // Values that are in no text make an automaton.
+                let many = [some, &["no-1", "no-2", "no-3", "no-4"]].concat();
+                assert_eq!(of(some), of(&many), "{text} {some:?}");
+            }
+        }
+    }
 
     #[test]
     fn s16_parts_that_overlap_are_replaced_as_one() {
