@@ -208,8 +208,8 @@ fn context(policy: Policy) -> Result<(AccountContext, Option<String>), Failure> 
         )
     })?;
     let unset = policy.connections.iter().find_map(|connection| {
-        let name = connection.oauth()?.server.client_secret_env()?;
-        variable(name).is_none().then(|| name.to_string())
+        let name = connection.oauth()?.server.auth().env()?;
+        variable(name).is_none().then(|| name.to_owned())
     });
     // The server refuses what stands in for a missing secret, so its token counts as not revoked.
     let clients = Clients::of(&policy, &|name| {
