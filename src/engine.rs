@@ -303,7 +303,7 @@ impl Engine {
     /// Exchanges a token. Returns the error for the operator, unless the caller caused it.
     async fn exchange(&self, effects: &Effects, token: TokenDigest) -> Option<String> {
         let exchanger = self.secrets.exchanger.as_ref()?;
-        let mut request = exchanger.start(&token)?;
+        let mut request = exchanger.start(&token, effects.now())?;
         loop {
             let response = effects.call(request).await;
             match exchanger.answered(&token, response.as_ref(), effects.now()) {

@@ -2,6 +2,7 @@
 //! not see calls of them. [`definition()`] describes a tool in lists, [`answer`] answers a call.
 
 mod definition;
+mod sentences;
 mod switch;
 
 use std::fmt::Write;
@@ -17,6 +18,7 @@ use crate::accounts::{AccountContext, disconnect, find_account};
 use crate::authorize::{Principal, Target, known_roles, may_see, operations};
 use base::store::StoreError;
 use base::time::UnixTime;
+use oauth::client::missing_scopes;
 use oauth::{Identity, VerifiedToken};
 use policy::{Connection, OwnTool, Policy, TestUser};
 
@@ -87,13 +89,18 @@ pub async fn answer(
         Err(expected) => return Ok(failed(expected)),
     };
     match tool {
-        OwnTool::WhoAmI => Ok(complete(&caller.who_am_i())),
+        OwnTool::WhoAmI => {
+            let said = caller.who_am_i();
+            Ok(complete(&said, sentences::who_am_i(&said)))
+        }
         OwnTool::Connections => {
             let mut connections = Vec::new();
             for connection in &policy.connections {
                 connections.extend(caller.shown(policy, accounts, connection).await?);
             }
-            Ok(complete(&json!({"connections": connections})))
+            let now = accounts.map(AccountContext::now);
+            let text = sentences::connections(&connections, now);
+            Ok(complete(&json!({"connections": connections}), text))
         }
         OwnTool::Switch => match policy.connection(&named) {
             Some(connection)
@@ -126,10 +133,11 @@ pub async fn answer(
             if let Some(ended) = &ended {
                 set(&mut said, "revoked", json!(ended.revocation.name()));
             }
+            let text = sentences::disconnected(connection, ended.as_ref());
             Ok(OwnToolAnswer {
                 connection: Some(named),
                 account: ended.and_then(|ended| ended.name),
-                ..complete(&said)
+                ..complete(&said, text)
             })
         }
     }
@@ -174,6 +182,12 @@ struct ShownConnection<'a> {
     until: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<String>,
+    /// Scopes that were requested and not granted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing_scopes: Vec<&'a str>,
+    /// When the connection ends.
+    #[serde(skip)]
+    ends: Option<UnixTime>,
 }
 
 impl OwnToolCaller<'_> {
@@ -214,6 +228,13 @@ impl OwnToolCaller<'_> {
         if account.is_none() && tools.is_empty() {
             return Ok(None);
         }
+        let missing = match (
+            connection.oauth(),
+            account.as_ref().and_then(LinkedAccount::tokens),
+        ) {
+            (Some(oauth), Some(tokens)) => missing_scopes(&oauth.scopes, tokens.scope.as_deref()),
+            _ => Vec::new(),
+        };
         let date = |of: fn(&LinkedAccount) -> UnixTime| account.as_ref().map(|it| date(of(it)));
         Ok(Some(ShownConnection {
             name: &connection.name,
@@ -222,6 +243,8 @@ impl OwnToolCaller<'_> {
             tools,
             since: date(|account| account.linked_at),
             until: date(|account| account.ends),
+            missing_scopes: missing,
+            ends: account.as_ref().map(|account| account.ends),
             account: account.and_then(|account| account.name),
         }))
     }
@@ -273,9 +296,10 @@ fn read_arguments(tool: OwnTool, arguments: &[u8]) -> Result<String, &'static st
     }
 }
 
-fn complete(said: &impl Serialize) -> OwnToolAnswer {
+/// A result: its fields for programs, and a text for people and models.
+fn complete(said: &impl Serialize, text: String) -> OwnToolAnswer {
     let said = json!(said);
-    let content = json!([{"type": "text", "text": said.to_string()}]);
+    let content = json!([{"type": "text", "text": text}]);
     OwnToolAnswer {
         result: json!({"content": content, "structuredContent": said}),
         ..OwnToolAnswer::default()

@@ -3,7 +3,9 @@
 //! [`answer`] answers all requests below [`policy::PAGES`]. [`connect_link`] and [`question_link`] make the
 //! links to the pages.
 
+mod account_name;
 mod approvals;
+mod authorization_cookie;
 mod confirm;
 mod connect;
 mod content;
@@ -16,6 +18,7 @@ mod page_request;
 mod sealed;
 mod sign_in;
 mod signed_in_user;
+mod step_up;
 mod tries;
 
 #[cfg(test)]
@@ -30,9 +33,7 @@ use std::rc::Rc;
 
 pub use self::page_refusal::PageRefusal;
 use self::page_request::{Page, PageRequest};
-use self::sealed::{
-    AuthorizationRequest, LIFETIME, LinkPurpose, PageLink, Seals, digest, random_text,
-};
+use self::sealed::{LIFETIME, LinkPurpose, PageLink, Seals};
 pub use self::sealed::{connect_link, question_link};
 use crate::accounts::sign_out::{has_left_pages, has_signed_out};
 use crate::accounts::vault::ConversationId;
@@ -44,8 +45,7 @@ use base::time::UnixTime;
 use mcp::headers::Headers;
 use oauth::Verifier;
 use oauth::client::{
-    DiscoveredServer, Prompt, TokenAnswerError, TokenClient, TokenGrant, Tokens, read_tokens,
-    token_request,
+    Prompt, TokenAnswerError, TokenClient, TokenGrant, Tokens, read_tokens, token_request,
 };
 use policy::{Connection, PAGES, Policy};
 
@@ -53,8 +53,6 @@ use policy::{Connection, PAGES, Policy};
 pub(crate) const PAGE_COOKIES: &str = "__Host-mcp-auth";
 /// The cookie of the user who is signed in.
 const USER_COOKIE: &str = "__Host-mcp-auth";
-/// The cookie that names the browser: an authorization request ends in the browser in which it began.
-const BROWSER_COOKIE: &str = "__Host-mcp-auth-flow";
 
 /// What a page request needs. Clones share everything.
 #[derive(Clone)]
@@ -190,62 +188,13 @@ impl PageContext {
         self.policy.connection(name).ok_or(PageRefusal::Link)
     }
 
-    /// A new authorization request, its `state`, and the cookie that binds it to this browser.
-    fn new_authorization_request(
-        &self,
-        request: &PageRequest,
-        link: PageLink,
-        purpose: Purpose,
-        discovered: Option<DiscoveredServer>,
-    ) -> Result<(AuthorizationRequest, String, String), PageRefusal> {
-        let cookie = request.cookie(BROWSER_COOKIE);
-        let cookie = match cookie.filter(|value| value.len() == 43) {
-            Some(value) => value.to_owned(),
-            None => random_text(self.random)?,
-        };
-        let authorization = AuthorizationRequest {
-            link,
-            verifier: random_text(self.random)?,
-            id: random_text(self.random)?,
-            browser: digest(&cookie),
-            discovered,
-            expires: self.expires(),
-        };
-        let state = self.seals().seal(purpose, &[], &authorization);
-        Ok((authorization, state, set_cookie(BROWSER_COOKIE, &cookie)))
-    }
-
-    /// The authorization request of a `state`.
-    fn authorization_request(
-        &self,
-        request: &PageRequest,
-        purpose: Purpose,
-    ) -> Result<AuthorizationRequest, PageRefusal> {
-        let state = request.parameter("state")?.ok_or(PageRefusal::State)?;
-        let authorization = self.seals().open(purpose, &[], state, self.now());
-        authorization.ok_or(PageRefusal::State)
-    }
-
-    /// The authorization request from which the browser comes back, in the browser in which it began.
-    fn finished_authorization_request(
-        &self,
-        request: &PageRequest,
-        purpose: Purpose,
-    ) -> Result<AuthorizationRequest, PageRefusal> {
-        let authorization = self.authorization_request(request, purpose)?;
-        match request.cookie(BROWSER_COOKIE) {
-            Some(cookie) if digest(cookie) == authorization.browser => Ok(authorization),
-            _ => Err(PageRefusal::OtherBrowser),
-        }
-    }
-
     /// Requests tokens, and reads the response.
     async fn request_tokens(
         &self,
         client: &TokenClient,
         grant: TokenGrant<'_>,
     ) -> Result<Tokens, TokenAnswerError> {
-        let credentials = self.clients.credentials(client);
+        let credentials = self.clients.credentials(client, self.now());
         let request = token_request(client, credentials.as_ref(), grant);
         let response = self.effects.call(request).await;
         read_tokens(response.as_ref(), self.now())

@@ -95,6 +95,16 @@ FAILURES: dict[str, tuple[KeyAnswer, tuple[int, int, str]]] = {
     "line_break": (answered(access_token="a\r\nx-mcp-user: eve"), UNUSABLE),
 }
 
+# Answers that differ from the specification as those of known servers do.
+DEVIATIONS: dict[str, KeyAnswer] = {
+    "text": answered(expires_in="300"),
+    "decimal": answered(expires_in=299.5),
+    "endless": answered(expires_in=0),
+    "apigee": answered(token_type="BearerToken", expires_in="1799"),
+    "untyped": answered(token_type=None),
+    "created": KeyAnswer(201, answered().body),
+}
+
 OWN = {"cluster": "own", "path": "/token", **FILTER}
 LISTENERS = {
     "crm": exchanging("identity", anonymous={"tools": ["docs.*"]}),
@@ -108,6 +118,7 @@ LISTENERS = {
     "dead": exchanging("dead"),
     "nowhere": exchanging("no_such_cluster"),
     **{f"bad_{name}": exchanging("introspection", f"/exchange/bad/{name}") for name in FAILURES},
+    **{f"odd_{name}": exchanging("introspection", f"/exchange/odd/{name}") for name in DEVIATIONS},
 }
 
 
@@ -140,6 +151,8 @@ def envoy(
 ) -> Iterator[Envoy]:
     """Envoy, once the servers that it calls are running."""
     LISTENERS["two_steps"].policy["upstream"]["exchange"]["audience"] = authorities["own"].issuer
+    for name, answer in DEVIATIONS.items():
+        introspection.paths[f"/exchange/odd/{name}"] = answer
     for name, (answer, _) in FAILURES.items():
         introspection.paths[f"/exchange/bad/{name}"] = answer
     for name in ("counted", "slow", "left", "renewed"):
@@ -270,6 +283,13 @@ def test_the_exchange_request_follows_rfc_8693(
         }
     ]
     assert introspection.questions[-1].headers["host"] == "login.example.com"
+
+
+@pytest.mark.parametrize("name", DEVIATIONS)
+def test_answers_of_known_servers_are_read(through: Callable[[str], Gateway], name: str) -> None:
+    exchange = through(f"odd_{name}").post(BODY, tokens.support(jti=f"odd-{name}"))
+    received = exchange.forwarded(BODY)
+    assert received.header("authorization") == f"Bearer {GIVEN['access_token']}"
 
 
 @pytest.mark.parametrize("name", FAILURES)

@@ -161,6 +161,6 @@ fn revocation(
         Some(token) => RevokedToken::Refresh(token),
         None => RevokedToken::Access(&tokens.access_token),
     };
-    let credentials = context.clients.credentials(&client.token);
+    let credentials = context.clients.credentials(&client.token, context.now());
     revocation_request(&client, credentials.as_ref(), token)
 }

@@ -162,7 +162,7 @@ impl Ends {
     }
 
     /// Revokes a token soon, without a request that waits for it. If too many wait, the oldest is left as it is.
-    pub(super) fn revoke_later(&self, place: AccountPlace, account: LinkedAccount) {
+    pub(crate) fn revoke_later(&self, place: AccountPlace, account: LinkedAccount) {
         let waiting = &mut self.0.borrow_mut().revocations;
         if waiting.len() >= MAX_REVOCATIONS {
             waiting.pop_front();

@@ -189,7 +189,7 @@ fn request(
         resource: connection.resource.as_deref(),
     };
     let client = connection.server.client(tokens.discovered.as_ref())?;
-    let credentials = context.clients.credentials(&client.token);
+    let credentials = context.clients.credentials(&client.token, context.now());
     let mut request = token_request(&client.token, credentials.as_ref(), grant);
     request.timeout = Some(REFRESH_CALL_LIMIT);
     Some(request)

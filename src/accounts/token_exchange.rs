@@ -135,14 +135,15 @@ impl TokenExchanger {
     }
 
     /// The request that exchanges a token. `None`: it was sent already, or the token was not taken.
-    pub fn start(&self, token: &TokenDigest) -> Option<HttpRequest> {
+    pub fn start(&self, token: &TokenDigest, now: UnixTime) -> Option<HttpRequest> {
         let state = &mut *self.state.borrow_mut();
         let asked = state.asked.get_mut(token)?;
         match std::mem::replace(&mut asked.stage, ExchangeStage::Exchange) {
             ExchangeStage::New(secret) => {
                 let exchange = &self.exchange;
                 let subject = &secret;
-                Some(self.request(&exchange.client, TokenGrant::Exchange { exchange, subject }))
+                let grant = TokenGrant::Exchange { exchange, subject };
+                Some(self.request(&exchange.client, grant, now))
             }
             under_way => {
                 asked.stage = under_way;
@@ -151,8 +152,8 @@ impl TokenExchanger {
         }
     }
 
-    fn request(&self, client: &TokenClient, grant: TokenGrant<'_>) -> HttpRequest {
-        let credentials = self.clients.credentials(client);
+    fn request(&self, client: &TokenClient, grant: TokenGrant<'_>, now: UnixTime) -> HttpRequest {
+        let credentials = self.clients.credentials(client, now);
         token_request(client, credentials.as_ref(), grant)
     }
 
@@ -173,7 +174,8 @@ impl TokenExchanger {
             (_, Some(client)) => match read_assertion(answer) {
                 Ok(assertion) => {
                     asked.stage = ExchangeStage::Assertion;
-                    return Progress::Call(self.request(client, TokenGrant::Assertion(&assertion)));
+                    let grant = TokenGrant::Assertion(&assertion);
+                    return Progress::Call(self.request(client, grant, now));
                 }
                 Err(error) => Err(error),
             },

@@ -53,11 +53,18 @@ pub async fn token_for_call(
     max_age: Duration,
 ) -> Result<LinkedAccount, NoAccountToken> {
     let mut waits = 0_u8;
+    let mut seen: Option<LinkedAccount> = None;
     loop {
-        let account = match find_for_use(context, place).await? {
-            FoundAccount::Linked(account) => *account,
-            FoundAccount::NotLinked => return Err(NoAccountToken::NotLinked),
-            FoundAccount::KeyRemoved => return Err(NoAccountToken::KeyRemoved),
+        let account = match find_for_use(context, place).await {
+            Ok(FoundAccount::Linked(account)) => *account,
+            Ok(FoundAccount::NotLinked) => return Err(NoAccountToken::NotLinked),
+            Ok(FoundAccount::KeyRemoved) => return Err(NoAccountToken::KeyRemoved),
+            // The store fails while the call waits for a refresh, whose result the worker holds.
+            Err(error) => {
+                let renewed = seen.and_then(|seen| context.unkept.in_place_of(place, &seen));
+                let renewed = renewed.filter(|renewed| !renewed.has_ended(context.now()));
+                return renewed.ok_or(NoAccountToken::Store(error));
+            }
         };
         if let Some(renewed) = context.unkept.in_place_of(place, &account) {
             return match renewed.usable(max_age, context.now()) {
@@ -80,6 +87,7 @@ pub async fn token_for_call(
                 return Err(NoAccountToken::NotRefreshed);
             }
             waits = wait(context, waits).await;
+            seen = Some(account);
             continue;
         };
         let place = place.clone();

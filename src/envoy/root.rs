@@ -112,6 +112,7 @@ fn load(json: &[u8], root: u32) -> Result<Policies<Rc<Shared>>, Vec<PolicyError>
         let environment = |name: &str| std::env::var(name).ok();
         let verifier = Verifier::with_environment(policy.issuers.clone(), &environment)
             .map_err(|error| vec![PolicyError::new(error.path(), error.to_string())])?
+            .with_random(random)
             .with_host_check(host_check);
         let secrets = secrets(&policy).map_err(|error| vec![error])?;
         let mut engine = Engine::new(Rc::new(policy), secrets, verifier);
@@ -151,6 +152,7 @@ fn secrets(policy: &Policy) -> Result<Secrets, PolicyError> {
     let exchanger = match &policy.upstream.authorization {
         Authorization::Exchange(exchange) => {
             let clients = Clients::of(policy, &|name| std::env::var(name).ok())?;
+            let clients = clients.with_random(Random(random));
             Some(Rc::new(TokenExchanger::new((**exchange).clone(), clients)))
         }
         _ => None,
@@ -167,7 +169,7 @@ fn secrets(policy: &Policy) -> Result<Secrets, PolicyError> {
         store_names: store_names.unwrap_or_default(),
         sealer,
         credential,
-        clients: Rc::new(Clients::of(policy, &environment)?),
+        clients: Rc::new(Clients::of(policy, &environment)?.with_random(Random(random))),
         assigned: AssignedCredentials::of(policy, &environment)?,
         random: Random(random),
         exchanger,

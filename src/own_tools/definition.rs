@@ -93,6 +93,12 @@ fn output(tool: OwnTool) -> Value {
 
 fn connection() -> Value {
     let time = json!({"type": "string", "format": "date-time"});
+    let mut missing = texts();
+    set(
+        &mut missing,
+        "description",
+        json!("Scopes that the user did not allow."),
+    );
     let members = json!({
         "name": {"type": "string"},
         "title": {"type": "string"},
@@ -100,6 +106,7 @@ fn connection() -> Value {
         "account": described("string", "The account, as the resource names it."),
         "since": time,
         "until": time,
+        "missing_scopes": missing,
         "tools": texts(),
     });
     object(&members, &["name", "title", "connected", "tools"])

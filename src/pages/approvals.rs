@@ -21,6 +21,10 @@ pub(super) async fn show(
     let Some((cookie, user)) = context.browser_user(request) else {
         return sign_in::begin_on_page(context, request, LinkPurpose::Approvals);
     };
+    let needs = context.needs_of_issuer(&user.issuer);
+    if context.check_sign_in(&user, &needs).is_err() {
+        return sign_in::begin_on_page(context, request, LinkPurpose::Approvals);
+    }
     let other_user = PageLink::to_page(LinkPurpose::Approvals, &user.issuer, context.expires());
     let other_user = context.seals().seal(Purpose::Ticket, &[], &other_user);
     if user.roles.is_empty() || request.asks_view {
@@ -48,6 +52,7 @@ pub(super) async fn show(
             caller: place.user.clone(),
             question: place.key,
             id: question.id.clone(),
+            needs: context.needs_of_answer(&user.issuer, &question.call.tool),
             expires: context.expires(),
         };
         let bound: [&[u8]; 1] = [cookie.as_bytes()];
@@ -105,14 +110,15 @@ pub(super) fn answer(
         }),
         expires: context.expires(),
     };
-    let (authorization, url, cookie) = sign_in::start(context, request, link, None)?;
+    let needs = context.needs_of_issuer(&link.issuer).with(&form.needs);
+    let (new, url) = sign_in::start(context, request, link, None, needs)?;
     let mut reply = content::sign_in_again(&url);
-    reply.headers.push(("set-cookie", cookie));
+    reply.headers.extend(new.cookies);
     let outcome = Approval::SignInStarted;
     Ok(PageOutcome::of_connection(
         reply,
         outcome,
-        &authorization.link,
+        &new.authorization.link,
     ))
 }
 
@@ -128,7 +134,9 @@ pub(super) async fn decide(
     if question.id != decided.id {
         return Err(PageRefusal::ApprovalClosed);
     }
-    let is_allowed = check(context, user, &place, &question);
+    let needs = context.needs_of_answer(&user.issuer, &question.call.tool);
+    let is_allowed =
+        check(context, user, &place, &question).and_then(|()| context.check_sign_in(user, &needs));
     let about = |reply, outcome| PageOutcome {
         tool: Some(question.call.tool.clone()),
         client: Some(question.call.client.clone()).filter(|client| !client.is_empty()),

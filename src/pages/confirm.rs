@@ -4,7 +4,7 @@ use super::content::{self, CallPage};
 use super::page_request::PageRequest;
 use super::sealed::AnswerForm;
 use super::signed_in_user::SignedInUser;
-use super::{PageContext, PageOutcome, PageRefusal};
+use super::{PageContext, PageOutcome, PageRefusal, sign_in};
 use crate::consent::call_question::{AskedCall, CallQuestion, QuestionPlace};
 use crate::reasons::Approval;
 use base::http::Reply;
@@ -23,6 +23,10 @@ pub(super) async fn show(
         Err(instead) => return Ok(instead),
     };
     let (question, _) = find(context, &place).await?;
+    let needs = context.needs_of_answer(&user.link.issuer, &question.call.tool);
+    if context.check_sign_in(&user.browser, &needs).is_err() {
+        return sign_in::begin_with(context, request, user.link, None, needs);
+    }
     let (reply, outcome) = match question.answer {
         Some(answer) => (content::answered(answer.yes), Approval::AnswerPageShown),
         None => {
@@ -59,6 +63,8 @@ pub(super) async fn answer(
         _ => return Err(PageRefusal::Request),
     };
     let (question, value) = find(context, &place).await?;
+    let needs = context.needs_of_answer(&user.link.issuer, &question.call.tool);
+    context.check_sign_in(&user.browser, &needs)?;
     if form.question != question.asked_ms {
         return Err(PageRefusal::Form);
     }

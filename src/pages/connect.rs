@@ -2,6 +2,7 @@
 
 mod typed;
 
+use super::account_name::account_name;
 use super::content::{self, ConnectPage};
 use super::find_client::find_client;
 use super::page_request::PageRequest;
@@ -20,9 +21,9 @@ use base::seal::Purpose;
 use base::secret::Secret;
 use base::time::UnixTime;
 use oauth::client::{
-    AuthorizationUrl, DiscoveredServer, IssParameter, Prompt, TokenGrant, Tokens, object,
+    AuthorizationUrl, DiscoveredServer, IssParameter, Prompt, TokenGrant, Tokens, missing_scopes,
 };
-use policy::{Connection, ConnectionKind, OAuthConnection, Policy};
+use policy::{AccountSource, Connection, ConnectionKind, OAuthConnection, Policy, SignInNeeds};
 
 /// The page that asks the user of the link whether to link the account, and which one.
 pub(super) async fn show(
@@ -122,7 +123,7 @@ async fn choose_account(
     let id = random_text(context.random)?;
     let chosen = choose(context, &place, &id).await?;
     let chosen = chosen.ok_or(PageRefusal::AccountGone)?;
-    let reply = content::done(connection, chosen.name.as_deref());
+    let reply = content::done(connection, chosen.name.as_deref(), &[]);
     Ok(PageOutcome {
         connection: Some((connection.name.clone(), chosen.name)),
         ..PageOutcome::of_connection(reply, Approval::AccountChosen, link)
@@ -160,8 +161,9 @@ async fn leave(
     (connection, oauth): (&Connection, &OAuthConnection),
     (discovered, prompt): (Option<DiscoveredServer>, Option<Prompt>),
 ) -> Result<PageOutcome, PageRefusal> {
-    let (authorization, state, cookie) =
-        context.new_authorization_request(request, link, Purpose::Connecting, discovered)?;
+    let with = (discovered, SignInNeeds::default());
+    let new = context.new_authorization_request(request, link, Purpose::Connecting, with)?;
+    let authorization = new.authorization;
     let client = oauth.server.client(authorization.discovered.as_ref());
     let client = client.ok_or(PageRefusal::Link)?;
     let place = authorization.link.account_place(&context.policy.resource);
@@ -175,18 +177,21 @@ async fn leave(
     if !noted.await? {
         return Err(PageRefusal::TooManyTries);
     }
+    let is_named_by_id_token = matches!(oauth.account, Some(AccountSource::IdToken(_)));
     let url = AuthorizationUrl {
         redirect_uri: &callback(&context.policy, connection),
         scopes: &oauth.scopes,
         resource: oauth.resource.as_deref(),
-        state: &state,
-        nonce: None,
+        state: &authorization.state(),
+        nonce: is_named_by_id_token.then_some(authorization.id.as_str()),
         code_challenge: &authorization.challenge(),
+        max_age_s: None,
+        acr: &[],
         prompt,
     };
     let url = url.of(&client).ok_or(PageRefusal::Link)?;
     let mut reply = content::onward(connection, &url);
-    reply.headers.push(("set-cookie", cookie));
+    reply.headers.extend(new.cookies);
     let link = &authorization.link;
     Ok(PageOutcome::of_connection(
         reply,
@@ -201,7 +206,7 @@ pub(super) async fn came_back(
     request: &PageRequest,
     name: &str,
 ) -> Result<PageOutcome, PageRefusal> {
-    let authorization = context.finished_authorization_request(request, Purpose::Connecting)?;
+    let authorization = context.authorization_request(request, Purpose::Connecting)?;
     let link = &authorization.link;
     if link.connection() != Some(name) {
         return Err(PageRefusal::IssuerMismatch);
@@ -221,17 +226,18 @@ pub(super) async fn came_back(
     let code = request.code()?;
     let place = link.account_place(&context.policy.resource);
     let place = place.ok_or(PageRefusal::Link)?;
-    let (outcome, name) = match context.take_try(&authorization).await? {
+    let (outcome, account) = match context.take_try(&authorization).await? {
         Try::First => {
             let redirect_uri = callback(&context.policy, connection);
             let tokens = redeem(context, oauth, (&authorization, &redirect_uri), &code).await?;
-            let tokens = AccountTokens {
+            let account_tokens = AccountTokens {
                 discovered: authorization.discovered.clone(),
-                ..AccountTokens::new(oauth, tokens)
+                ..AccountTokens::new(oauth, tokens.clone())
             };
-            let credential = AccountCredential::Tokens(tokens);
+            let credential = AccountCredential::Tokens(account_tokens);
             let account = LinkedAccount::new(connection, credential, context.now());
-            let linked = match account_name(context, oauth, &account).await {
+            let named = account_name(context, oauth, &authorization, &tokens).await;
+            let linked = match named {
                 Ok(name) => {
                     let account = LinkedAccount {
                         name,
@@ -239,7 +245,7 @@ pub(super) async fn came_back(
                     };
                     let linked =
                         link_account(context, connection, &authorization.id, &place, &account);
-                    linked.await.map(|()| account.name)
+                    linked.await.map(|()| account)
                 }
                 Err(refusal) => Err(refusal),
             };
@@ -252,15 +258,29 @@ pub(super) async fn came_back(
             let began_at = authorization.began_at();
             (
                 Approval::ConnectedBefore,
-                linked_since(context, &place, began_at).await?.name,
+                linked_since(context, &place, began_at).await?,
             )
         }
     };
-    let reply = content::done(connection, name.as_deref());
+    let missing = not_granted(oauth, &account);
+    let outcome = match outcome {
+        Approval::Connected if !missing.is_empty() => Approval::ConnectedWithLess,
+        outcome => outcome,
+    };
+    let reply = content::done(connection, account.name.as_deref(), &missing);
     Ok(PageOutcome {
-        connection: Some((connection.name.clone(), name)),
+        connection: Some((connection.name.clone(), account.name)),
         ..PageOutcome::of_connection(reply, outcome, link)
     })
+}
+
+/// The requested scopes that the token of an account does not have.
+fn not_granted<'o>(oauth: &'o OAuthConnection, account: &LinkedAccount) -> Vec<&'o str> {
+    let tokens = account.tokens();
+    missing_scopes(
+        &oauth.scopes,
+        tokens.and_then(|tokens| tokens.scope.as_deref()),
+    )
 }
 
 /// Keeps an account, unless its conversation has ended since the request with this id was noted.
@@ -317,23 +337,6 @@ async fn redeem(
     };
     let tokens = context.request_tokens(&client.token, grant).await;
     tokens.map_err(PageRefusal::Tokens)
-}
-
-/// The account's name. The resource is asked for it if the policy says so.
-async fn account_name(
-    context: &PageContext,
-    oauth: &OAuthConnection,
-    account: &LinkedAccount,
-) -> Result<Option<String>, PageRefusal> {
-    let (Some((endpoint, field)), Some(tokens)) = (&oauth.account, account.tokens()) else {
-        return Ok(None);
-    };
-    let bearer = Secret::new(format!("Bearer {}", tokens.access_token.reveal()));
-    let response = context.effects.call(endpoint.get(Some(&bearer))).await;
-    let response = response.filter(|response| response.status == 200);
-    let members = response.and_then(|response| object(&response.body));
-    let name = members.and_then(|members| field.identifier(&members));
-    name.map(Some).ok_or(PageRefusal::Account)
 }
 
 /// The account that was linked by an authorization request that began at this time: the browser loads the

@@ -31,7 +31,8 @@ pub(super) fn onward(connection: &Connection, url: &str) -> Reply {
 }
 
 /// The page that says that the account is linked.
-pub(super) fn done(connection: &Connection, account: Option<&str>) -> Reply {
+/// `missing`: the scopes that were requested and not granted.
+pub(super) fn done(connection: &Connection, account: Option<&str>, missing: &[&str]) -> Reply {
     let title = &connection.title;
     let mut html = Html::titled(&format!("{title} is connected"));
     if let Some(account) = account {
@@ -39,6 +40,13 @@ pub(super) fn done(connection: &Connection, account: Option<&str>) -> Reply {
             .text("Account: ")
             .strong(account)
             .open("</p>");
+    }
+    if !missing.is_empty() {
+        html.open("<p>Not allowed, so that tools that need it will fail:</p><ul>");
+        for scope in missing {
+            html.open("<li>").text(scope).open("</li>");
+        }
+        html.open("</ul><p>To allow it, disconnect the account and connect it again.</p>");
     }
     html.open("<p>")
         .text("Go back to your assistant, and let it try again. It ends by itself in ");

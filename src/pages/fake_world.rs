@@ -72,6 +72,8 @@ pub(crate) struct World {
     pub before_put: Option<StoreOperation>,
     /// This happens during the next call.
     pub during_call: Option<fn(&mut Self)>,
+    /// This happens during the next pause.
+    pub during_pause: Option<fn(&mut Self)>,
     /// The pauses of tasks so far. Ten last a second.
     pub pauses: u64,
     /// Renewed tokens that are not in the store yet.
@@ -108,6 +110,7 @@ impl World {
             before_take: None,
             before_put: None,
             during_call: None,
+            during_pause: None,
             pauses: 0,
             unkept: Rc::default(),
         }
@@ -171,8 +174,13 @@ impl World {
         for (name, value) in &ended.reply.headers {
             if *name == "set-cookie" {
                 let (pair, rest) = value.split_once(';').unwrap();
-                assert_eq!(rest, " Path=/; Max-Age=600; Secure; HttpOnly; SameSite=Lax");
                 let (name, value) = pair.split_once('=').unwrap();
+                if rest == " Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax" {
+                    browser.0.remove(name);
+                    continue;
+                }
+                assert_eq!(rest, " Path=/; Max-Age=600; Secure; HttpOnly; SameSite=Lax");
+                assert!(pair.len() < 4096, "{}", pair.len());
                 assert!(name.starts_with("__Host-"));
                 browser.0.insert(name.into(), value.into());
             }
@@ -254,6 +262,9 @@ impl World {
             }
             Effect::Pause => {
                 self.pauses += 1;
+                if let Some(happens) = self.during_pause.take() {
+                    happens(self);
+                }
                 self.now += u64::from(self.pauses.is_multiple_of(10));
                 Outcome::Paused
             }
@@ -483,6 +494,12 @@ pub(crate) fn onward_url(ended: &PageOutcome) -> String {
 pub(crate) fn said(call: &HttpRequest, name: &str) -> Option<String> {
     let mut pairs = url::form_urlencoded::parse(&call.body);
     pairs.find_map(|(other, value)| (other == name).then(|| value.into_owned()))
+}
+
+/// The name of the cookie of an authorization request.
+pub(crate) fn flow_cookie(state: &str) -> String {
+    let start: String = state.chars().take(8).collect();
+    format!("__Host-mcp-auth-flow-{start}")
 }
 
 /// A policy with one connection.

@@ -6,6 +6,7 @@ use crate::reasons::Reason;
 use base::store::StoreError;
 use oauth::TokenError;
 use oauth::client::{DiscoveryError, RegistrationError, TokenAnswerError};
+use policy::UnmetNeed;
 
 /// Why a page request is refused. The texts are for the user. They have no value of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -13,6 +14,15 @@ pub enum PageRefusal {
     /// The resource did not name the account of the token.
     #[error("The account could not be read. Nothing was connected.")]
     Account,
+    /// The ID token that names the account is not the answer to this request.
+    #[error("The account could not be read. Nothing was connected.")]
+    AccountToken(TokenError),
+    /// The resource did not say in time whose account it is.
+    #[error(
+        "The other side did not say in time which account this is. Nothing was connected. Open the link again in \
+         a moment."
+    )]
+    AccountUnavailable,
     /// The account that the user chose is not there any more.
     #[error("This account is not connected any more. Open the link again.")]
     AccountGone,
@@ -96,7 +106,7 @@ pub enum PageRefusal {
     #[error("This page cannot be used from other sites.")]
     Origin,
     /// The authorization request began in another browser.
-    #[error("This answer is not for this browser. Open the link again.")]
+    #[error("This answer is not for this browser, or came too late. Open the link again.")]
     OtherBrowser,
     /// The user cannot answer for an own call.
     #[error("This call is your own. Another person has to answer for it.")]
@@ -116,6 +126,9 @@ pub enum PageRefusal {
     /// The request is ambiguous or incomplete.
     #[error("This request is not complete.")]
     Request,
+    /// The user's sign-in is too old or too weak.
+    #[error("{}", sign_in_text(.0))]
+    SignIn(UnmetNeed),
     /// Not a `state` of this filter, or one that is too old.
     #[error("This took too long, or was not begun here. Open the link again.")]
     State,
@@ -140,8 +153,9 @@ impl PageRefusal {
     /// The reason. Its row has the status of the page and the texts for the log.
     pub fn reason(self) -> Reason {
         match self {
-            Self::Account => Reason::AccountUnknown,
+            Self::Account | Self::AccountToken(_) => Reason::AccountUnknown,
             Self::AccountGone => Reason::AccountGone,
+            Self::AccountUnavailable => Reason::AccountUnavailable,
             Self::ApprovalClosed => Reason::QuestionClosed,
             Self::Approver => Reason::ApproverNotAllowed,
             Self::Authorization => Reason::AuthorizationFailed,
@@ -158,13 +172,15 @@ impl PageRefusal {
                 DiscoveryError::ResourceFormat
                 | DiscoveryError::ResourceIssuer
                 | DiscoveryError::ResourceName => Reason::ResourceMetadataUnusable,
-                DiscoveryError::Endpoint(_)
+                DiscoveryError::ClientAuth
+                | DiscoveryError::Endpoint(_)
                 | DiscoveryError::Format
                 | DiscoveryError::Host(_)
                 | DiscoveryError::Issuer
                 | DiscoveryError::NotOffered
                 | DiscoveryError::Pkce
-                | DiscoveryError::ResponseType => Reason::ServerMetadataUnusable,
+                | DiscoveryError::ResponseType
+                | DiscoveryError::TooLong => Reason::ServerMetadataUnusable,
             },
             Self::Form => Reason::FormInvalid,
             Self::IdToken(_) => Reason::IdTokenInvalid,
@@ -190,6 +206,8 @@ impl PageRefusal {
                 }
             },
             Self::Request => Reason::PageRequestIncomplete,
+            Self::SignIn(UnmetNeed::Acr) => Reason::PageSignInTooWeak,
+            Self::SignIn(UnmetNeed::Age) => Reason::PageSignInTooOld,
             Self::State => Reason::StateInvalid,
             Self::StateUsed => Reason::StateUsed,
             Self::Store(error) => error.into(),
@@ -208,7 +226,9 @@ impl PageRefusal {
     pub fn detail(self) -> String {
         match self {
             Self::Discovery(error) => error.to_string(),
-            Self::IdToken(error) | Self::LogoutToken(error) => error.to_string(),
+            Self::AccountToken(error) | Self::IdToken(error) | Self::LogoutToken(error) => {
+                error.to_string()
+            }
             Self::Registration(error) => error.to_string(),
             Self::Store(error) => error.to_string(),
             Self::Tokens(error) => error.to_string(),
@@ -219,6 +239,19 @@ impl PageRefusal {
     /// The HTTP status of the page.
     pub(super) fn status(self) -> u16 {
         self.reason().row().outcome.seen.status()
+    }
+}
+
+fn sign_in_text(need: &UnmetNeed) -> &'static str {
+    match need {
+        UnmetNeed::Acr => {
+            "Your sign-in is not strong enough for this. Open the link again, and sign in with a stronger method, \
+             such as a second factor."
+        }
+        UnmetNeed::Age => {
+            "You signed in too long ago for this. Open the link again, and sign in. If you are not asked to, sign \
+             out at your sign-in service first."
+        }
     }
 }
 

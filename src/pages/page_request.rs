@@ -110,6 +110,17 @@ impl PageRequest {
         values.next().is_none().then_some(value)
     }
 
+    /// The cookies whose names have this start.
+    pub(super) fn cookies_of<'r>(
+        &'r self,
+        start: &'r str,
+    ) -> impl Iterator<Item = (&'r str, &'r str)> {
+        let cookies = self.cookies.iter();
+        cookies
+            .filter(move |(name, _)| name.starts_with(start))
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Checks that the redirect comes from the expected authorization server (RFC 9207).
     pub(super) fn check_issuer(&self, issuer: &str, is_required: bool) -> Result<(), PageRefusal> {
         match self.parameter("iss")? {

@@ -16,7 +16,7 @@ use base::seal::{Owner, Purpose, Sealer};
 use base::store::Key;
 use base::time::UnixTime;
 use oauth::client::DiscoveredServer;
-use policy::{PAGES, Policy};
+use policy::{PAGES, Policy, SignInNeeds};
 
 /// How long a link, a sign-in in a browser, a form, or an authorization request is valid.
 pub(super) const LIFETIME: Duration = Duration::from_secs(600);
@@ -105,6 +105,12 @@ pub(super) struct BrowserUser {
     /// The session at the issuer, if its ID tokens name sessions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) session: Option<String>,
+    /// When the user signed in, as the ID token says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) auth_time: Option<UnixTime>,
+    /// How strong the sign-in was, as the ID token says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) acr: Option<String>,
     /// A random id, so that each sign-in has its own cookie.
     pub(super) id: String,
     pub(super) expires: UnixTime,
@@ -133,10 +139,14 @@ pub(super) struct ApprovalForm {
     pub(super) question: Key,
     /// The id of the question.
     pub(super) id: String,
+    /// The sign-in that the answer needs.
+    #[serde(default)]
+    pub(super) needs: SignInNeeds,
     pub(super) expires: UnixTime,
 }
 
-/// An authorization request: the `state` of the request and of the redirect back, used once.
+/// An authorization request, used once. It is kept in a cookie of the browser in which it began. So `state` is
+/// short, which some servers require, and no request without a sign-in can fill the store.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct AuthorizationRequest {
     /// The link that led to it.
@@ -146,11 +156,12 @@ pub(super) struct AuthorizationRequest {
     pub(super) verifier: String,
     /// A random id; the `nonce` of a sign-in.
     pub(super) id: String,
-    /// The digest of the browser's cookie.
-    pub(super) browser: String,
     /// The authorization server, if the policy does not have its endpoints.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) discovered: Option<DiscoveredServer>,
+    /// The sign-in that was requested.
+    #[serde(default)]
+    pub(super) needs: SignInNeeds,
     pub(super) expires: UnixTime,
 }
 
@@ -354,6 +365,11 @@ impl AuthorizationRequest {
     /// The start of the authorization request.
     pub(super) fn began_at(&self) -> UnixTime {
         self.expires.saturating_sub(LIFETIME)
+    }
+
+    /// The `state` of the request and of the redirect back: 43 characters.
+    pub(super) fn state(&self) -> String {
+        digest(&format!("state {}", self.id))
     }
 
     /// The PKCE code challenge (RFC 7636 section 4.2, S256).

@@ -1,7 +1,8 @@
 //! Signing in on the pages, with the issuer of the link (OpenID Connect, authorization code with PKCE).
 
+use super::authorization_cookie::NewAuthorizationRequest;
 use super::page_request::PageRequest;
-use super::sealed::{AuthorizationRequest, BrowserUser, LinkPurpose, PageLink, random_text};
+use super::sealed::{BrowserUser, LinkPurpose, PageLink, random_text};
 use super::tries::Try;
 use super::{
     PageContext, PageOutcome, PageRefusal, USER_COOKIE, approvals, content, redirect_uri,
@@ -12,7 +13,7 @@ use base::seal::Purpose;
 use base::secret::Secret;
 use oauth::client::{AuthorizationUrl, Prompt, TokenAnswerError, TokenGrant};
 use oauth::{IdVerification, IssuerId, SignInAnswer, VerifiedIdToken};
-use policy::SignIn;
+use policy::{SignIn, SignInNeeds};
 
 /// The page of the redirect.
 pub(super) const PAGE: &str = "signed-in";
@@ -24,12 +25,24 @@ pub(super) fn begin(
     link: PageLink,
     prompt: Option<Prompt>,
 ) -> Result<PageOutcome, PageRefusal> {
-    let (authorization, url, cookie) = start(context, request, link, prompt)?;
+    let needs = context.sign_in_needs(&link);
+    begin_with(context, request, link, prompt, needs)
+}
+
+/// The same with a sign-in as a page needs it.
+pub(super) fn begin_with(
+    context: &PageContext,
+    request: &PageRequest,
+    link: PageLink,
+    prompt: Option<Prompt>,
+    needs: SignInNeeds,
+) -> Result<PageOutcome, PageRefusal> {
+    let (new, url) = start(context, request, link, prompt, needs)?;
     let mut reply = content::redirect(url);
-    reply.headers.push(("set-cookie", cookie));
+    reply.headers.extend(new.cookies);
     Ok(PageOutcome {
         user: None,
-        ..PageOutcome::of_connection(reply, Approval::SignInStarted, &authorization.link)
+        ..PageOutcome::of_connection(reply, Approval::SignInStarted, &new.authorization.link)
     })
 }
 
@@ -61,27 +74,30 @@ pub(super) fn begin_on_page(
     begin(context, request, link, None)
 }
 
-/// A new authorization request at the issuer of a link, its URL, and the cookie of the browser.
+/// A new authorization request at the issuer of a link, and its URL.
 pub(super) fn start(
     context: &PageContext,
     request: &PageRequest,
     link: PageLink,
     prompt: Option<Prompt>,
-) -> Result<(AuthorizationRequest, String, String), PageRefusal> {
+    needs: SignInNeeds,
+) -> Result<(NewAuthorizationRequest, String), PageRefusal> {
     let (_, sign_in) = context.sign_in(&link)?;
-    let (authorization, state, cookie) =
-        context.new_authorization_request(request, link, Purpose::SignIn, None)?;
+    let new = context.new_authorization_request(request, link, Purpose::SignIn, (None, needs))?;
+    let authorization = &new.authorization;
     let url = AuthorizationUrl {
         redirect_uri: &redirect_uri(&context.policy, PAGE),
         scopes: &sign_in.scopes,
         resource: None,
-        state: &state,
+        state: &authorization.state(),
         nonce: Some(&authorization.id),
         code_challenge: &authorization.challenge(),
-        prompt,
+        max_age_s: authorization.needs.max_age_s,
+        acr: &authorization.needs.acr,
+        prompt: prompt.or(sign_in.prompt),
     };
     let url = url.of(&sign_in.client).ok_or(PageRefusal::Link)?;
-    Ok((authorization, url, cookie))
+    Ok((new, url))
 }
 
 /// The redirect from the issuer, which identifies the user. The page of the link checks whether the link is
@@ -90,7 +106,7 @@ pub(super) async fn came_back(
     context: &PageContext,
     request: &PageRequest,
 ) -> Result<PageOutcome, PageRefusal> {
-    let authorization = context.finished_authorization_request(request, Purpose::SignIn)?;
+    let authorization = context.authorization_request(request, Purpose::SignIn)?;
     let (issuer_id, sign_in) = context.sign_in(&authorization.link)?;
     let issuer = context.policy.issuers.get(issuer_id.0);
     let issuer = issuer.ok_or(PageRefusal::Link)?;
@@ -118,6 +134,11 @@ pub(super) async fn came_back(
         user: &sign_in.user,
     };
     let token = verify(context, &id_token, expected).await?;
+    // An issuer may ignore `max_age` and `acr_values`.
+    let signed_in = (token.auth_time(), token.acr());
+    let needs = &authorization.needs;
+    let checked = needs.check(signed_in, issuer.clock_skew, context.now());
+    checked.map_err(PageRefusal::SignIn)?;
 
     let link = &authorization.link;
     let user = BrowserUser {
@@ -131,6 +152,8 @@ pub(super) async fn came_back(
             false => context.policy.approving_roles(token.roles()),
         },
         session: token.session().map(str::to_owned),
+        auth_time: token.auth_time(),
+        acr: token.acr().map(str::to_owned),
         id: random_text(context.random)?,
         expires: context.expires(),
     };

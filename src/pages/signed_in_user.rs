@@ -50,7 +50,12 @@ impl PageContext {
         };
         let user = self.user(link, cookie, browser);
         if user.browser.is_of(&user.link) {
-            return Ok(Ok(user));
+            let needs = self.sign_in_needs(&user.link);
+            return match self.check_sign_in(&user.browser, &needs) {
+                Ok(()) => Ok(Ok(user)),
+                // The user signs in again.
+                Err(_) => sign_in::begin(self, request, user.link, None).map(Err),
+            };
         }
         let sign_in = format!("sign-in?ticket={}", user.sealed_link);
         Ok(Err(PageOutcome {
@@ -71,10 +76,11 @@ impl PageContext {
         link: PageLink,
     ) -> Result<SignedInUser, PageRefusal> {
         let (cookie, browser) = self.browser_user(request).ok_or(PageRefusal::NotSignedIn)?;
-        match browser.is_of(&link) {
-            true => Ok(self.user(link, cookie, browser)),
-            false => Err(PageRefusal::OtherUser),
+        if !browser.is_of(&link) {
+            return Err(PageRefusal::OtherUser);
         }
+        self.check_sign_in(&browser, &self.sign_in_needs(&link))?;
+        Ok(self.user(link, cookie, browser))
     }
 
     fn user(&self, link: PageLink, cookie: String, browser: BrowserUser) -> SignedInUser {

@@ -1,5 +1,6 @@
 //! The pages in a fake world of browsers, an issuer and a resource.
 
+mod accounts;
 mod approvals;
 mod attacks;
 mod confirm;
@@ -8,6 +9,8 @@ mod find_client;
 mod logout;
 mod overview;
 mod registration;
+mod short_state;
+mod step_up;
 mod typed;
 
 use super::fake_world::{document, policy};

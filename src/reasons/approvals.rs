@@ -41,6 +41,9 @@ Approval: &'static str,
     Connected "connected"
         "The account is connected." =>
         "a page, HTTP 200";
+    ConnectedWithLess "connected_with_less"
+        "The account is connected, with fewer scopes than requested." =>
+        "a page, HTTP 200";
     AccountChosen "account_chosen"
         "The user chose one of the accounts that are connected; calls use it from now on." =>
         "a page, HTTP 200";

@@ -732,6 +732,14 @@ Reason: Refused,
         "The user of the browser is not signed in, or no longer." =>
         blocked("request", Page(403), "the user of the browser is not signed in any more",
             "open the link again");
+    PageSignInTooOld "page_sign_in_too_old"
+        "The user signed in too long ago for the page, or the issuer does not say when (`auth_time`)." =>
+        blocked("user", Page(403), "the sign-in is too old, or its time is not known",
+            "open the link again; if it repeats, the issuer ignores `max_age`: check its settings");
+    PageSignInTooWeak "page_sign_in_too_weak"
+        "The sign-in of the user is not one that the policy accepts for the page (`acr`)." =>
+        blocked("user", Page(403), "the sign-in has no accepted `acr`",
+            "sign in with a stronger method; if it repeats, compare `acr` in the policy with the issuer's values");
     FormInvalid "form_invalid"
         "The form was not made for this browser, or is too old." =>
         blocked("request", Page(403), "the form is not this browser's, or is too old",
@@ -811,6 +819,10 @@ Reason: Refused,
         "The resource did not name the account of the token." =>
         blocked("request", Page(502), "the account could not be read",
             "check `account` under the connection: its cluster, path and field");
+    AccountUnavailable "account_unavailable"
+        "The resource did not say in time whose account the token is for." =>
+        blocked("request", Page(503), "the resource did not name the account in time",
+            "check the cluster under the connection's `account`, and that the resource answers there");
     MetadataUnavailable "metadata_unavailable"
         "The resource or its authorization server did not answer with its metadata." =>
         blocked("request", Page(503), "{error}", "check the clusters under the connection's `discover`");

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
+import time
 from collections import defaultdict
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,10 +20,14 @@ READ = "notes:read"
 WRITE = "notes:write"
 SCOPES = [READ, WRITE]
 
+# Longer than the filter waits for the name of an account.
+SLOW_S = 8
+
 
 class NotesApi:
-    """`GET /me`, and `GET` and `POST /notes`. It refuses all requests before it has a provider, which its metadata
-    (RFC 9728) names. It also accepts keys (`x-api-key`), and user names with passwords.
+    """`GET /me`, `POST /graphql` with the same account, `POST /slow`, and `GET` and `POST /notes`. It refuses all
+    requests before it has a provider, which its metadata (RFC 9728) names. It also accepts keys (`x-api-key`), and
+    user names with passwords.
     """
 
     # Keys and passwords, with the accounts they are for.
@@ -63,6 +68,12 @@ class NotesApi:
                 return 200, {"account": account}
             case "GET", "/notes":
                 return 200, {"account": account, "notes": self.notes[account]}
+            case "POST", "/graphql":
+                assert "viewer" in json.loads(body)["query"]
+                return 200, {"data": {"viewer": {"email": account}}}
+            case "POST", "/slow":
+                time.sleep(SLOW_S)
+                return 200, {"data": {"viewer": {"email": account}}}
             case "POST", "/notes":
                 self.notes[account].append(json.loads(body)["text"])
                 return 201, {"account": account}

@@ -15,6 +15,9 @@ PASSWORD = "correct horse"
 # Where people sign in to use the MCP server, with the role each has there.
 USERS = {"dana": "support", "erin": "manager", "olga": "manager"}
 
+# How strong a sign-in is (`acr`): of erin, and of all others.
+STRONG, WEAK = "mfa", "password"
+
 # Where they work.
 ORGANIZATIONS = {"olga": "globex"}
 ORGANIZATION = "acme"
@@ -79,6 +82,9 @@ def register(provider: Provider, **metadata: Any) -> dict[str, Any]:
 def _provider(
     name: str, directory: Path, claims: dict[str, Any], resources: dict[str, Any], **settings: Any
 ) -> Provider:
-    users = {user: {"password": PASSWORD, "claims": each} for user, each in claims.items()}
+    users = {
+        user: {"password": PASSWORD, "claims": each, "acr": STRONG if user == "erin" else WEAK}
+        for user, each in claims.items()
+    }
     about = {"name": name, "host": HOST, "users": users, "resources": resources, **settings}
     return Provider(about, directory / f"{name}.log", PROGRAM)

@@ -23,7 +23,7 @@ from .stage import Stage
 
 SITES = {
     "notes": notes(),
-    "by_claim": notes(vault={"conversation": {"claim": "sid"}}),
+    "by_claim": notes(vault={"conversation": {"claim": "sid"}, "sessions": "shared"}),
     "memory": notes(store="memory"),
     "shipped": shipped,
 }

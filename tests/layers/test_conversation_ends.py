@@ -49,7 +49,7 @@ def granted(stage: Stage) -> list[dict[str, Any]]:
     return [each.answer for each in stage.resource.grants("authorization_code")]
 
 
-def test_the_end_of_the_lifetime_revokes_the_token_once_without_a_request(
+def test_a10_the_end_of_the_lifetime_revokes_the_token_once_without_a_request(
     around: Stage, pair: Replicas, person: People, assistant: Start
 ) -> None:
     front, client = pair.fronts["short"], assistant("dana", "short")
@@ -198,7 +198,7 @@ def test_sessions_share_an_account_where_the_policy_says_so(
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
-def test_the_meta_of_calls_divides_the_conversations_of_a_client(
+def test_a11_the_meta_of_calls_divides_the_conversations_of_a_client(
     around: Stage, pair: Replicas, person: People, token: Callable[..., str], mode: str
 ) -> None:
     held, dana = token("dana", "meta"), person()

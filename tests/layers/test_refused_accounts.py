@@ -58,7 +58,7 @@ def connections(client: Assistant) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("replica", ["a", "b"])
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("mode", [MODERN, LEGACY])
-def test_an_account_that_was_ended_at_the_resource_is_asked_for_again_at_once(
+def test_a10_an_account_that_was_ended_at_the_resource_is_asked_for_again_at_once(
     around: Stage, pair: Replicas, person: People, assistant: Start, mode: str, form: str, replica: str
 ) -> None:
     pair.fronts["notes"].use(replica)
@@ -91,7 +91,8 @@ def test_a_client_that_opens_pages_is_not_sent_round_for_ever(
     # Once because it was not linked, and once more.
     assert len(client.asked) == 2 and around.strict.refused == 2
     tokens = [each["refresh_token"] for each in granted(around)]
-    eventually(lambda: sorted(revocations(around)) == sorted(tokens), "the tokens are revoked")
+    found = lambda: (revocations(around), tokens)  # noqa: E731
+    eventually(lambda: sorted(revocations(around)) == sorted(tokens), "the tokens are revoked", found)
 
 
 @pytest.mark.parametrize("mode", [MODERN, LEGACY])

@@ -164,7 +164,8 @@ impl PolicyNeeds {
                     format!("{path}introspection.cluster"),
                     server,
                 );
-                self.variable(&endpoint.client_secret_env);
+                self.variables_of(&endpoint.client_secret_env);
+                self.variables_of(&endpoint.client_key_env);
             }
             let Some(sign_in) = &issuer.sign_in else {
                 continue;
@@ -179,6 +180,7 @@ impl PolicyNeeds {
                 self.cluster(cluster, format!("{path}sign_in.jwks.cluster"), server);
             }
             self.variables_of(&sign_in.client_secret_env);
+            self.variables_of(&sign_in.client_key_env);
         }
     }
 
@@ -193,9 +195,11 @@ impl PolicyNeeds {
                     self.cluster(&place.cluster, format!("{path}{key}.cluster"), server);
                 }
             }
-            if let Some(account) = &connection.account {
+            if let Some(account) = &connection.account
+                && let Some(cluster) = &account.cluster
+            {
                 let server = address(url, account.authority.as_deref());
-                self.cluster(&account.cluster, format!("{path}account.cluster"), server);
+                self.cluster(cluster, format!("{path}account.cluster"), server);
             }
             if let Some(discover) = &connection.discover {
                 let server = address(issuer, None);
@@ -216,6 +220,7 @@ impl PolicyNeeds {
                 self.cluster(&check.cluster, format!("{path}check.cluster"), server);
             }
             self.variables_of(&connection.client_secret_env);
+            self.variables_of(&connection.client_key_env);
             for credential in &connection.credentials {
                 self.variables_of(&Some(credential.env.clone()));
             }
@@ -288,12 +293,14 @@ impl PolicyNeeds {
         let server = address(issuer, exchange.authority.as_deref());
         self.cluster(&exchange.cluster, format!("{path}exchange.cluster"), server);
         self.variables_of(&exchange.client_secret_env);
+        self.variables_of(&exchange.client_key_env);
         if let Some(second) = &exchange.id_jag {
             let audience = exchange.audience.as_deref().unwrap_or_default();
             let server = address(audience, second.authority.as_deref());
             let key = format!("{path}exchange.id_jag.cluster");
             self.cluster(&second.cluster, key, server);
             self.variables_of(&second.client_secret_env);
+            self.variables_of(&second.client_key_env);
         }
     }
 

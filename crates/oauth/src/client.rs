@@ -2,27 +2,31 @@
 //! no policy, and sends nothing itself.
 
 mod authorization_url;
+mod client_auth;
+mod client_key;
 mod registration;
 mod server_metadata;
 mod token_endpoint;
 mod token_exchange;
+mod token_response;
 mod web_url;
 
 use serde::Deserialize;
 use url::Url;
 
 pub use self::authorization_url::{AuthorizationUrl, Prompt};
+pub(crate) use self::client_auth::authenticated;
+pub use self::client_auth::{ClientAuth, ClientCredentials, SecretMethod};
+pub use self::client_key::{ClientKey, ClientKeyError};
 pub use self::registration::{RegistrationError, read_registration};
 pub use self::server_metadata::{
     ClientIdSource, DiscoveredServer, DiscoveryError, check_resource, metadata_paths, read_metadata,
 };
-pub use self::token_endpoint::{
-    RevokedToken, TokenAnswerError, TokenGrant, Tokens, object, read_tokens, revocation_request,
-    token_request,
-};
+pub use self::token_endpoint::{RevokedToken, TokenGrant, revocation_request, token_request};
 pub use self::token_exchange::{
     ExchangeError, SubjectTokenType, TokenExchange, read_assertion, read_exchanged, read_redeemed,
 };
+pub use self::token_response::{TokenAnswerError, Tokens, missing_scopes, object, read_tokens};
 pub use self::web_url::{host_of, web_url};
 use base::http::Endpoint;
 
@@ -33,8 +37,8 @@ pub struct TokenClient {
     pub endpoint: Endpoint,
     /// The client id.
     pub client_id: String,
-    /// The environment variable that holds its secret; `None` for a public client.
-    pub client_secret_env: Option<String>,
+    /// How it authenticates.
+    pub auth: ClientAuth,
 }
 
 /// This filter as a client that sends browsers to an authorization server and redeems the codes
@@ -67,11 +71,11 @@ impl AuthorizationServer {
         }
     }
 
-    /// The environment variable that holds the client's secret.
-    pub fn client_secret_env(&self) -> Option<&String> {
+    /// How the client authenticates, if the policy has one.
+    pub fn auth(&self) -> &ClientAuth {
         match self {
-            Self::Written(client) => client.token.client_secret_env.as_ref(),
-            Self::Discovered(discovery) => discovery.client_secret_env.as_ref(),
+            Self::Written(client) => &client.token.auth,
+            Self::Discovered(discovery) => &discovery.auth,
         }
     }
 }
@@ -86,8 +90,10 @@ pub struct Discovery {
     pub resource: Option<Endpoint>,
     /// This filter's client id there; `None` if it is obtained on the way.
     pub client_id: Option<String>,
-    /// The environment variable that holds its secret; `None` for a public client.
-    pub client_secret_env: Option<String>,
+    /// How that client authenticates.
+    pub auth: ClientAuth,
+    /// Whether the server's metadata chooses how requests carry the client's secret.
+    pub chooses_method: bool,
 }
 
 impl Discovery {

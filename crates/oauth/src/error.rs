@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use super::client::ClientKeyError;
 use super::dpop::ProofError;
 use super::introspection::IntrospectionError;
 use super::issuer::IssuerId;
@@ -129,6 +130,14 @@ pub enum SetupError {
         "the VM's environment has no variable `{1}`; set it under `vm_config.environment_variables`"
     )]
     Secret(IssuerId, String),
+    /// The private key to ask an issuer with is missing.
+    #[error(
+        "the VM's environment has no variable `{1}`; set it under `vm_config.environment_variables`"
+    )]
+    NoClientKey(IssuerId, String),
+    /// The private key to ask an issuer with is not usable.
+    #[error("{1}")]
+    ClientKey(IssuerId, ClientKeyError),
 }
 
 impl SetupError {
@@ -138,6 +147,9 @@ impl SetupError {
             Self::Keys(issuer, _) => format!("issuers[{}].jwks", issuer.0),
             Self::Secret(issuer, _) => {
                 format!("issuers[{}].introspection.client_secret_env", issuer.0)
+            }
+            Self::NoClientKey(issuer, _) | Self::ClientKey(issuer, _) => {
+                format!("issuers[{}].introspection.client_key_env", issuer.0)
             }
         }
     }

@@ -7,13 +7,16 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use lru::LruCache;
-use url::form_urlencoded::Serializer;
 
 use super::bearer::{BearerToken, TokenDigest};
+use super::client::{
+    ClientAuth, ClientCredentials, ClientKey, ClientKeyError, SecretMethod, TokenClient,
+    authenticated,
+};
 use super::client_network::ClientNetwork;
 use super::error::TokenError;
 use super::refused::RefusedToken;
-use base::http::{Endpoint, HttpRequest};
+use base::http::HttpRequest;
 use base::secret::Secret;
 use base::time::UnixTime;
 
@@ -39,12 +42,8 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// How an issuer introspects tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Introspection {
-    /// The introspection endpoint.
-    pub endpoint: Endpoint,
-    /// The client id this filter has at the issuer.
-    pub client_id: String,
-    /// The environment variable that holds its secret.
-    pub client_secret_env: String,
+    /// The introspection endpoint, and this filter as a client there. It is no public client.
+    pub client: TokenClient,
     /// How long a response is cached.
     pub cache: Duration,
 }
@@ -53,9 +52,18 @@ pub struct Introspection {
 #[derive(Debug)]
 pub(super) struct Introspector {
     introspection: Introspection,
-    authorization: Secret,
+    credentials: IntrospectionCredentials,
     pending: HashMap<TokenDigest, PendingToken>,
     refused: LruCache<TokenDigest, (RefusedToken, UnixTime)>,
+}
+
+/// How the filter authenticates at the issuer.
+#[derive(Debug)]
+enum IntrospectionCredentials {
+    /// The same for each request.
+    Secret(ClientCredentials),
+    /// A new assertion for each request. `None`: there is no source of random bytes.
+    Key(Box<ClientKey>, Option<fn() -> Option<[u8; 32]>>),
 }
 
 #[derive(Debug)]
@@ -78,12 +86,48 @@ pub enum FetchStart {
 }
 
 impl Introspector {
-    pub(super) fn new(introspection: Introspection, client_secret: &str) -> Self {
-        Self {
-            authorization: Secret::basic(&introspection.client_id, client_secret),
+    /// `secret` is the client's secret or private key.
+    pub(super) fn new(introspection: Introspection, secret: &str) -> Result<Self, ClientKeyError> {
+        let client = &introspection.client;
+        let credentials = match &client.auth {
+            ClientAuth::Key { .. } => {
+                IntrospectionCredentials::Key(Box::new(ClientKey::read(secret)?), None)
+            }
+            ClientAuth::Secret { method, .. } => {
+                let credentials = ClientCredentials::of_secret(&client.client_id, secret, *method);
+                IntrospectionCredentials::Secret(credentials)
+            }
+            ClientAuth::Public => {
+                let (id, basic) = (&client.client_id, SecretMethod::Basic);
+                IntrospectionCredentials::Secret(ClientCredentials::of_secret(id, secret, basic))
+            }
+        };
+        Ok(Self {
+            credentials,
             introspection,
             pending: HashMap::new(),
             refused: LruCache::new(MAX_REFUSED_TOKENS),
+        })
+    }
+
+    /// Sets the source of the ids of assertions.
+    pub(super) fn set_random(&mut self, random: fn() -> Option<[u8; 32]>) {
+        if let IntrospectionCredentials::Key(_, source) = &mut self.credentials {
+            *source = Some(random);
+        }
+    }
+
+    /// The credentials for a request. `None`: the request is refused by the issuer.
+    fn credentials(&self, now: UnixTime) -> Option<ClientCredentials> {
+        let client = &self.introspection.client;
+        match (&self.credentials, &client.auth) {
+            (IntrospectionCredentials::Secret(credentials), _) => Some(credentials.clone()),
+            (IntrospectionCredentials::Key(key, random), ClientAuth::Key { audience, .. }) => {
+                let id = (*random)?()?;
+                let assertion = key.assertion(&client.client_id, audience, &id, now);
+                assertion.ok().map(ClientCredentials::Assertion)
+            }
+            _ => None,
         }
     }
 
@@ -164,12 +208,16 @@ impl Introspector {
             return FetchStart::Nothing;
         };
         pending.requested = true;
-        let body = Serializer::new(String::new())
-            .append_pair("token", pending.token.reveal())
-            .append_pair("token_type_hint", "access_token")
-            .finish();
-        let endpoint = &self.introspection.endpoint;
-        FetchStart::Call(endpoint.post(body, Some(&self.authorization)))
+        let (token, asked) = (pending.token.clone(), pending.asked);
+        let credentials = self.credentials(asked);
+        let client = &self.introspection.client;
+        let form = [
+            ("token", Some(token.reveal())),
+            ("token_type_hint", Some("access_token")),
+        ];
+        let client_id = client.client_id.as_str();
+        let request = authenticated(&client.endpoint, (client_id, credentials.as_ref()), &form);
+        FetchStart::Call(request)
     }
 
     /// Ends the introspection of a token. `refused` is remembered for a moment.

@@ -13,14 +13,16 @@ mod error;
 mod host_check;
 mod introspection;
 mod issuer;
+mod key_pair;
 mod key_set;
 mod refused;
 #[cfg(any(test, feature = "signing"))]
 pub mod signing;
 mod single_use;
+mod token_type;
 mod verifier;
 
-/// Whether this build can sign tokens. The module for the proxy only checks signatures.
+/// Whether this build can sign tokens. The module for the proxy signs only assertions of its own clients.
 pub const CAN_SIGN: bool = cfg!(feature = "signing");
 
 pub use algorithm::{Algorithm, TokenType};
@@ -36,10 +38,11 @@ pub use issuer::{
     AcceptedClients, IssuerId, JwksCache, KeyFetch, KeySource, Signatures, TENANT_PLACEHOLDER,
     TokenCheck, TrustedIssuer,
 };
+pub use key_pair::KeyPairError;
 pub use key_set::{KeySet, KeySetError};
 pub use refused::{RefusedToken, TokenFinding};
 pub use single_use::SingleUse;
 pub use verifier::{
-    FetchStart, IdVerification, LogoutVerification, PendingFetch, SignInAnswer, Verification,
-    VerifiedBy, VerifiedIdToken, VerifiedLogout, VerifiedToken, Verifier,
+    FetchStart, IdVerification, LogoutVerification, PendingFetch, ReceivedIdToken, SignInAnswer,
+    Verification, VerifiedBy, VerifiedIdToken, VerifiedLogout, VerifiedToken, Verifier,
 };

@@ -1,7 +1,7 @@
-//! Keys that sign: for tests and the command line; never in the module.
+//! Keys that sign tokens of any content: for tests and the command line; never in the module.
 //!
-//! The filter only checks signatures. The feature `signing` adds this module, and does not compile
-//! for WebAssembly.
+//! The filter signs only assertions of its own clients ([`crate::client::ClientKey`]). The feature `signing`
+//! adds this module.
 //!
 //! ```
 //! use mcp_auth_oauth::{Algorithm, signing::SigningKey};
@@ -18,17 +18,14 @@ use base::secret::Secret;
 use base::time::UnixTime;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use jwt_simple::prelude::{
-    ECDSAP256KeyPairLike, ES256KeyPair, Ed25519KeyPair, EdDSAKeyPairLike, RS256KeyPair,
-    RSAKeyPairLike,
-};
-use p256::ecdsa::Signature as P256Signature;
-use p256::ecdsa::signature::Signer as _;
+use jwt_simple::prelude::{ES256KeyPair, Ed25519KeyPair, RS256KeyPair, RSAKeyPairLike};
 use serde_json::{Value, json};
-use superboring::{hash::MessageDigest, pkey::PKey, rsa::Padding, sign::Signer as RsaSigner};
+use superboring::pkey::Private;
+use superboring::rsa::Rsa;
 use thiserror::Error;
 
 use crate::Algorithm;
+use crate::key_pair::KeyPair;
 
 const RSA_BITS: usize = 2048;
 
@@ -37,13 +34,6 @@ const RSA_BITS: usize = 2048;
 pub struct SigningKey {
     pair: KeyPair,
     key_id: Option<String>,
-}
-
-#[derive(Debug)]
-enum KeyPair {
-    Ed25519(Ed25519KeyPair),
-    P256(ES256KeyPair),
-    Rsa(Box<RS256KeyPair>),
 }
 
 /// Why a key cannot be generated, or cannot sign.
@@ -72,7 +62,7 @@ impl SigningKey {
             Algorithm::ES256 => KeyPair::P256(ES256KeyPair::generate()),
             Algorithm::RS256 => {
                 let pair = RS256KeyPair::generate(RSA_BITS).map_err(crypto)?;
-                KeyPair::Rsa(Box::new(pair))
+                KeyPair::Rsa(Box::new(pair.key_pair().as_ref().clone()))
             }
             other => return Err(SigningError::Unsupported(other)),
         };
@@ -85,15 +75,7 @@ impl SigningKey {
     ///
     /// It is no private key for EdDSA, ES256 or RS256.
     pub fn from_pem(pem: &str) -> Result<Self, SigningError> {
-        let pair = if let Ok(pair) = Ed25519KeyPair::from_pem(pem) {
-            KeyPair::Ed25519(pair)
-        } else if let Ok(pair) = ES256KeyPair::from_pem(pem) {
-            KeyPair::P256(pair)
-        } else if let Ok(pair) = RS256KeyPair::from_pem(pem) {
-            KeyPair::Rsa(Box::new(pair))
-        } else {
-            return Err(SigningError::NotAKey);
-        };
+        let pair = KeyPair::from_pem(pem).map_err(|_| SigningError::NotAKey)?;
         Ok(Self { pair, key_id: None })
     }
 
@@ -106,7 +88,7 @@ impl SigningKey {
         let pem = match &self.pair {
             KeyPair::Ed25519(pair) => Ok(pair.to_pem()),
             KeyPair::P256(pair) => pair.to_pem(),
-            KeyPair::Rsa(pair) => pair.to_pem(),
+            KeyPair::Rsa(key) => rsa(key).and_then(|pair| pair.to_pem()),
         };
         pem.map(Secret::new).map_err(crypto)
     }
@@ -120,11 +102,7 @@ impl SigningKey {
 
     /// The algorithm the key signs with.
     pub fn algorithm(&self) -> Algorithm {
-        match &self.pair {
-            KeyPair::Ed25519(_) => Algorithm::EdDSA,
-            KeyPair::P256(_) => Algorithm::ES256,
-            KeyPair::Rsa(_) => Algorithm::RS256,
-        }
+        self.pair.algorithm()
     }
 
     /// The public key as a JWK (RFC 7517).
@@ -132,7 +110,9 @@ impl SigningKey {
         let jwk = match &self.pair {
             KeyPair::Ed25519(pair) => pair.public_key().to_jwk(),
             KeyPair::P256(pair) => pair.public_key().to_jwk(),
-            KeyPair::Rsa(pair) => pair.public_key().to_jwk(),
+            KeyPair::Rsa(key) => rsa(key)
+                .map(|pair| pair.public_key().to_jwk())
+                .unwrap_or_default(),
         };
         let mut jwk: Value = serde_json::from_str(&jwk).unwrap_or_default();
         if let (Some(members), Some(key_id)) = (jwk.as_object_mut(), &self.key_id) {
@@ -151,7 +131,10 @@ impl SigningKey {
         match &self.pair {
             KeyPair::Ed25519(pair) => pair.public_key().jwk_thumbprint(),
             KeyPair::P256(pair) => pair.public_key().jwk_thumbprint(),
-            KeyPair::Rsa(pair) => pair.public_key().jwk_thumbprint(),
+            KeyPair::Rsa(key) => {
+                let thumbprint = rsa(key).map(|pair| pair.public_key().jwk_thumbprint());
+                thumbprint.unwrap_or_default()
+            }
         }
     }
 
@@ -178,14 +161,9 @@ impl SigningKey {
     ///
     /// The cryptography crate reports an error.
     pub fn sign_text(&self, header: &str, claims: &str) -> Result<String, SigningError> {
-        let encode = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
-        let text = format!(
-            "{}.{}",
-            encode(header.as_bytes()),
-            encode(claims.as_bytes())
-        );
-        let signature = self.signature(text.as_bytes())?;
-        Ok(format!("{text}.{}", encode(&signature)))
+        self.pair
+            .jwt(self.algorithm(), header, claims)
+            .map_err(crypto)
     }
 
     /// Makes a DPoP proof with this `jti` for one request that sends `token` (RFC 9449 section 4.2).
@@ -206,23 +184,11 @@ impl SigningKey {
         });
         self.sign(&json!({"typ": "dpop+jwt", "jwk": self.jwk()}), &claims)
     }
+}
 
-    fn signature(&self, text: &[u8]) -> Result<Vec<u8>, SigningError> {
-        match &self.pair {
-            KeyPair::Ed25519(pair) => Ok(pair.key_pair().as_ref().sk.sign(text, None).to_vec()),
-            KeyPair::P256(pair) => {
-                let signature: Result<P256Signature, _> = pair.key_pair().as_ref().try_sign(text);
-                Ok(signature.map_err(crypto)?.to_bytes().to_vec())
-            }
-            KeyPair::Rsa(pair) => {
-                let key = PKey::from_rsa(pair.key_pair().as_ref().clone()).map_err(crypto)?;
-                let mut signer = RsaSigner::new(MessageDigest::sha256(), &key).map_err(crypto)?;
-                signer.set_rsa_padding(Padding::PKCS1).map_err(crypto)?;
-                signer.update(text).map_err(crypto)?;
-                signer.sign_to_vec().map_err(crypto)
-            }
-        }
-    }
+/// An RSA key with the functions of jwt-simple.
+fn rsa(key: &Rsa<Private>) -> Result<RS256KeyPair, jwt_simple::Error> {
+    RS256KeyPair::from_der(&key.private_key_to_der()?)
 }
 
 fn crypto(error: impl std::fmt::Display) -> SigningError {

@@ -18,6 +18,7 @@ use self::failed_checks::FailedChecks;
 use self::known_digests::KnownDigests;
 use self::signature::{Checked, verify_signature};
 use super::bearer::{BearerToken, Jwt, TokenDigest, refuse_not_access_token};
+use super::client::ClientAuth;
 use super::client_network::ClientNetwork;
 use super::dpop::{Proof, SeenProofs};
 use super::error::{FetchError, SetupError, TokenError};
@@ -29,7 +30,7 @@ use super::refused::{RefusedToken, TokenFinding};
 use base::time::UnixTime;
 
 pub use self::access_token::{VerifiedBy, VerifiedToken};
-pub use self::id_token::{IdVerification, SignInAnswer, VerifiedIdToken};
+pub use self::id_token::{IdVerification, ReceivedIdToken, SignInAnswer, VerifiedIdToken};
 pub use self::logout_token::{LogoutVerification, VerifiedLogout};
 pub use super::introspection::FetchStart;
 
@@ -120,10 +121,19 @@ impl IssuerState {
                 Ok(Self::Keys(signatures, keys))
             }
             TokenCheck::Introspection(endpoint, id_tokens) => {
-                let name = &endpoint.client_secret_env;
+                let name = match &endpoint.client.auth {
+                    ClientAuth::Key { env, .. } | ClientAuth::Secret { env, .. } => env.as_str(),
+                    ClientAuth::Public => "",
+                };
                 let secret = environment(name).filter(|secret| !secret.is_empty());
-                let secret = secret.ok_or_else(|| SetupError::Secret(id, name.clone()))?;
+                let is_key = matches!(endpoint.client.auth, ClientAuth::Key { .. });
+                let secret = secret.ok_or_else(|| match is_key {
+                    true => SetupError::NoClientKey(id, name.to_owned()),
+                    false => SetupError::Secret(id, name.to_owned()),
+                })?;
                 let introspector = Introspector::new(endpoint.clone(), &secret);
+                let introspector =
+                    introspector.map_err(|error| SetupError::ClientKey(id, error))?;
                 let id_tokens = id_tokens.as_ref().map(keys).transpose()?.map(Box::new);
                 Ok(Self::Introspection(introspector, id_tokens))
             }
@@ -182,6 +192,17 @@ impl Verifier {
             failed: FailedChecks::default(),
             host: None,
         })
+    }
+
+    /// Sets the source of random bytes, for the assertions with which issuers are asked about tokens.
+    #[must_use]
+    pub fn with_random(mut self, random: fn() -> Option<[u8; 32]>) -> Self {
+        for (_, state) in &mut self.issuers {
+            if let IssuerState::Introspection(introspector, _) = state {
+                introspector.set_random(random);
+            }
+        }
+        self
     }
 
     /// Lets the host check the signatures that it can check. [`crate::is_reliable`] must hold.

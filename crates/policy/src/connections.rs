@@ -1,16 +1,19 @@
 //! The second layer of a policy, checked: the sign-ins on the filter's pages, and the connections.
 
+pub(super) mod account;
 mod apply;
 mod assigned;
 mod authorization_server;
 mod client;
 mod discover;
 pub(super) mod document;
+pub(super) mod sign_in_needs;
 mod typed;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub use self::account::AccountSource;
 use self::apply::compile_apply;
 pub use self::apply::{Apply, UnusableCredential, UsedCredential};
 pub use self::assigned::AssignedCredential;
@@ -21,14 +24,17 @@ pub(super) use self::client::name_clients;
 use self::client::{check_scopes, compile_client, document_url, origin_of};
 pub use self::document::{AccountKind, ClientSharing, Conversation, SessionSharing};
 use self::document::{ConnectionDocument, SignInDocument};
+use self::sign_in_needs::SignInNeedsDocument;
+pub use self::sign_in_needs::{SignInNeeds, UnmetNeed};
 pub use self::typed::{CredentialCheck, TypedCredential};
 use self::typed::{compile_typed, refuse_typed_keys};
+use super::client_auth::WrittenAuth;
 use super::document::{Document, Hold, OperationDocument, RoleDocument};
 use super::error::{Errors, PolicyError, nearest};
 use super::issuers::document::IssuerDocument;
 use super::{Operation, Policy};
-use oauth::ClaimSource;
-use oauth::client::Client;
+use oauth::client::{Client, Prompt};
+use oauth::{ClaimSource, Identity};
 
 /// All connections end, and are then deleted.
 const LIFETIME: std::ops::RangeInclusive<Duration> =
@@ -48,6 +54,10 @@ pub struct SignIn {
     pub user: ClaimSource,
     /// Whether the issuer reports sign-outs.
     pub back_channel_logout: bool,
+    /// How fresh and how strong a sign-in must be.
+    pub needs: SignInNeeds,
+    /// The page that the issuer must show.
+    pub prompt: Option<Prompt>,
 }
 
 /// A resource where users have accounts of their own.
@@ -64,6 +74,8 @@ pub struct Connection {
     is_password: bool,
     /// The permissions that the page shows.
     pub allows: Vec<String>,
+    /// The sign-in that a user needs before connecting, in addition to the issuer's.
+    pub sign_in: SignInNeeds,
     /// The maximum duration of a connection.
     pub lifetime: Duration,
     /// The number of accounts that a user can keep in one conversation.
@@ -133,6 +145,32 @@ impl Policy {
             .find(|connection| connection.name == name)
     }
 
+    /// The sign-in that a user needs before connecting an account: the connection's own, and at most as old as the
+    /// tokens may be for tools that work with it.
+    pub fn sign_in_for_connection(&self, connection: &Connection) -> SignInNeeds {
+        let name = Some(connection.name.as_str());
+        let works_with_it = |operation: &&Operation| operation.connection.name.as_deref() == name;
+        let of_connection = || self.tools.iter().filter(works_with_it);
+        let ages = self.tools.iter().filter_map(|operation| {
+            let overlaps = |other: &Operation| operation.pattern.overlaps(&other.pattern);
+            operation
+                .max_token_age
+                .filter(|_| of_connection().any(overlaps))
+        });
+        connection.sign_in.within(ages.min())
+    }
+
+    /// The sign-in that a user needs to agree to a call of a tool: at most as old as tokens may be for it.
+    pub fn sign_in_for_tool(&self, tool: &str) -> SignInNeeds {
+        // The patterns of tools do not depend on the caller.
+        let identity = Identity::default();
+        let ages = self.tools.iter().filter_map(|operation| {
+            let matches = operation.pattern.matches(tool, &identity);
+            operation.max_token_age.filter(|_| matches)
+        });
+        SignInNeeds::default().within(ages.min())
+    }
+
     /// Whether the filter has pages.
     pub fn has_pages(&self) -> bool {
         !self.connections.is_empty() || self.asks_on_pages() || self.has_approvals()
@@ -180,10 +218,16 @@ pub(super) fn compile_sign_in(
         token,
         client_id,
         client_secret_env,
+        client_auth,
+        client_key_env,
+        assertion_audience,
         scopes,
         user,
         jwks,
         back_channel_logout,
+        max_age,
+        acr,
+        prompt,
     } = issuer.sign_in.as_ref()?;
     let path = format!("{path}.sign_in");
     let keys = match (&issuer.jwks, &issuer.introspection, jwks) {
@@ -211,12 +255,26 @@ pub(super) fn compile_sign_in(
         errors.push(PolicyError::new(format!("{path}.scopes"), message));
     }
     check_scopes(&path, scopes, errors);
-    let client = (client_id, client_secret_env.as_ref());
+    let auth = WrittenAuth {
+        method: *client_auth,
+        secret: client_secret_env.as_ref(),
+        key: client_key_env.as_ref(),
+        audience: assertion_audience.as_ref(),
+    };
+    let auth = auth.compile(&path, Some(&issuer.issuer), errors);
+    let needs = SignInNeedsDocument {
+        max_age: *max_age,
+        acr: acr.clone(),
+    };
+    let needs = SignInNeeds::compile(&path, &needs, errors);
+    let client = (client_id, auth);
     Some(SignIn {
         client: compile_client(&path, authorize, token, client, errors)?,
         scopes: scopes.clone(),
         user: user.clone().unwrap_or_else(|| issuer.identity.user.clone()),
         back_channel_logout: *back_channel_logout,
+        needs,
+        prompt: *prompt,
     })
 }
 
@@ -355,6 +413,10 @@ fn compile(
             }
         }
     };
+    let sign_in = document.sign_in.as_ref().map(|needs| {
+        let path = format!("{path}.sign_in");
+        SignInNeeds::compile(&path, needs, errors)
+    });
     let allows = match document.allows.as_slice() {
         [] => document.scopes.clone(),
         lines => lines.to_vec(),
@@ -366,6 +428,7 @@ fn compile(
         is_password: document.kind == AccountKind::Password,
         apply: apply?,
         allows,
+        sign_in: sign_in.unwrap_or_default(),
         lifetime: document.lifetime.0,
         accounts: usize::from(document.accounts.0),
     })

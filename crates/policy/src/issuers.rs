@@ -10,11 +10,12 @@ use self::document::{
     DelegationDocument, IntrospectionDocument, IssuerDocument, JwksDocument,
     WithoutAudienceDocument,
 };
+use super::client_auth::WrittenAuth;
 use super::connections::Conversation;
 use super::document::Document;
 use super::endpoint::compile_endpoint;
 use super::error::{Errors, PolicyError};
-use oauth::client::host_of;
+use oauth::client::{ClientAuth, TokenClient, host_of};
 use oauth::{
     AcceptedClients, Algorithm, ClaimPaths, Delegation, Introspection, JwksCache, KeyFetch,
     KeySource, Signatures, TENANT_PLACEHOLDER, TokenCheck, TokenType, TrustedIssuer,
@@ -316,10 +317,27 @@ fn introspect(
         errors.push(PolicyError::new(format!("{path}.cache"), message));
     }
     let written = (&endpoint.cluster, &endpoint.path, &endpoint.authority);
+    let auth = WrittenAuth {
+        method: endpoint.client_auth,
+        secret: endpoint.client_secret_env.as_ref(),
+        key: endpoint.client_key_env.as_ref(),
+        audience: endpoint.assertion_audience.as_ref(),
+    };
+    let auth = auth.compile(&path, Some(&issuer.issuer), errors);
+    if auth == ClientAuth::Public {
+        let message = "found none, expected one, or `client_key_env`: the issuer answers only clients that \
+                       authenticate";
+        errors.push(PolicyError::new(
+            format!("{path}.client_secret_env"),
+            message,
+        ));
+    }
     Some(Introspection {
-        endpoint: compile_endpoint(&path, written, host_of_issuer(issuer), errors)?,
-        client_id: String::from(&endpoint.client_id),
-        client_secret_env: String::from(&endpoint.client_secret_env),
+        client: TokenClient {
+            endpoint: compile_endpoint(&path, written, host_of_issuer(issuer), errors)?,
+            client_id: String::from(&endpoint.client_id),
+            auth,
+        },
         cache: endpoint.cache.0,
     })
 }

@@ -6,6 +6,7 @@ mod approval;
 mod arguments;
 mod builtin;
 mod checked_text;
+mod client_auth;
 mod compile;
 mod condition;
 mod connections;
@@ -52,9 +53,10 @@ pub use arguments::ArgumentRule;
 pub use builtin::builtin_arguments;
 pub use condition::{Condition, ConditionError, ConditionRefusal, Misspelled};
 pub use connections::{
-    AccountKind, Apply, AssignedCredential, ClientSharing, Connection, ConnectionKind,
-    Conversation, CredentialCheck, OAuthConnection, OperationConnection, SessionSharing, SignIn,
-    TypedCredential, UnusableCredential, UsedCredential,
+    AccountKind, AccountSource, Apply, AssignedCredential, ClientSharing, Connection,
+    ConnectionKind, Conversation, CredentialCheck, OAuthConnection, OperationConnection,
+    SessionSharing, SignIn, SignInNeeds, TypedCredential, UnmetNeed, UnusableCredential,
+    UsedCredential,
 };
 pub use decide::{
     ArgumentPath, Decide, DecidedResource, DecisionPoint, DecisionProtocol, QuestionTemplate,

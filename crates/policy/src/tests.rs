@@ -4,6 +4,7 @@ mod accounts;
 mod approvals;
 mod at_once;
 mod callers;
+mod client_auth;
 mod connections;
 mod decide;
 mod defaults;

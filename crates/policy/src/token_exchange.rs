@@ -4,11 +4,11 @@ use serde::Deserialize;
 use url::Url;
 
 use super::checked_text::{ClientId, ClusterName, EndpointPath, VariableName};
+use super::client_auth::{ClientAuthDocument, WrittenAuth};
 use super::document::{AuthorizationDocument, Document, Dpop, Hold};
 use super::endpoint::compile_endpoint;
 use super::error::{Errors, PolicyError};
 use super::scopes::check_word;
-use base::http::Endpoint;
 use oauth::client::{SubjectTokenType, TokenClient, TokenExchange, host_of, web_url};
 
 /// The authorization server that exchanges the caller's token for one for the server (RFC 8693).
@@ -27,6 +27,14 @@ pub struct TokenExchangeDocument {
     /// The environment variable (of the Wasm VM) with the client's secret. Without it, the client is
     /// public.
     pub client_secret_env: Option<VariableName>,
+    /// How the client authenticates. Default: `basic` with `client_secret_env`, `private_key_jwt` with
+    /// `client_key_env`, `none` with neither.
+    pub client_auth: Option<ClientAuthDocument>,
+    /// The environment variable (of the Wasm VM) with the client's private key, a PEM (PKCS #8) or a JWK: for
+    /// EdDSA, ES256, RS256, or PS256 if `alg` of the JWK says so.
+    pub client_key_env: Option<VariableName>,
+    /// The audience of the assertions that this key signs. Default: the first issuer.
+    pub assertion_audience: Option<String>,
     /// The server that the new token is for, by its name. With `id_jag`, the issuer identifier of the
     /// server's own authorization server.
     pub audience: Option<String>,
@@ -59,6 +67,14 @@ pub struct AssertionDocument {
     /// The environment variable (of the Wasm VM) with the client's secret. Without it, the client is
     /// public.
     pub client_secret_env: Option<VariableName>,
+    /// How the client authenticates. Default: `basic` with `client_secret_env`, `private_key_jwt` with
+    /// `client_key_env`, `none` with neither.
+    pub client_auth: Option<ClientAuthDocument>,
+    /// The environment variable (of the Wasm VM) with the client's private key, a PEM (PKCS #8) or a JWK: for
+    /// EdDSA, ES256, RS256, or PS256 if `alg` of the JWK says so.
+    pub client_key_env: Option<VariableName>,
+    /// The audience of the assertions that this key signs. Default: `audience` of the exchange.
+    pub assertion_audience: Option<String>,
 }
 
 /// Checks the keys that an exchange needs, and those that exclude it.
@@ -92,17 +108,40 @@ pub(super) fn compile_token_exchange(
     let of_issuer = of_issuer.and_then(|issuer| host(&issuer.issuer));
     let written = (&exchange.cluster, &exchange.path, &exchange.authority);
     let endpoint = compile_endpoint(PATH, written, of_issuer, errors);
-    let client = (&exchange.client_id, &exchange.client_secret_env);
+    let auth = WrittenAuth {
+        method: exchange.client_auth,
+        secret: exchange.client_secret_env.as_ref(),
+        key: exchange.client_key_env.as_ref(),
+        audience: exchange.assertion_audience.as_ref(),
+    };
+    let issuer = document
+        .issuers
+        .first()
+        .map(|issuer| issuer.issuer.as_str());
+    let auth = auth.compile(PATH, issuer, errors);
     let id_jag = exchange.id_jag.as_ref().map(|assertion| {
         let path = format!("{PATH}.id_jag");
         let written = (&assertion.cluster, &assertion.path, &assertion.authority);
         let of_audience = exchange.audience.as_deref().and_then(host);
         let endpoint = compile_endpoint(&path, written, of_audience, errors)?;
-        let client = (&assertion.client_id, &assertion.client_secret_env);
-        Some(token_client(endpoint, client))
+        let auth = WrittenAuth {
+            method: assertion.client_auth,
+            secret: assertion.client_secret_env.as_ref(),
+            key: assertion.client_key_env.as_ref(),
+            audience: assertion.assertion_audience.as_ref(),
+        };
+        Some(TokenClient {
+            endpoint,
+            client_id: String::from(&assertion.client_id),
+            auth: auth.compile(&path, exchange.audience.as_deref(), errors),
+        })
     });
     Some(TokenExchange {
-        client: token_client(endpoint?, client),
+        client: TokenClient {
+            endpoint: endpoint?,
+            client_id: String::from(&exchange.client_id),
+            auth,
+        },
         audience: exchange.audience.clone(),
         resource: exchange.resource.clone(),
         scopes: exchange.scopes.clone(),
@@ -170,16 +209,5 @@ fn check_targets(path: &str, exchange: &TokenExchangeDocument, errors: &mut Erro
     }
     for (index, scope) in exchange.scopes.iter().enumerate() {
         check_word(&format!("{path}.scopes[{index}]"), scope, errors);
-    }
-}
-
-fn token_client(
-    endpoint: Endpoint,
-    (client_id, secret): (&ClientId, &Option<VariableName>),
-) -> TokenClient {
-    TokenClient {
-        endpoint,
-        client_id: client_id.into(),
-        client_secret_env: secret.as_ref().map(String::from),
     }
 }

@@ -275,6 +275,26 @@ fn held_tokens_do_not_outlive_their_link() {
     assert_eq!((held(&world), world.connection("dana")), (0, None));
 }
 
+/// Another request of the worker refreshes the token, and cannot keep the new one.
+#[test]
+fn calls_that_wait_for_a_refresh_use_tokens_that_are_held() {
+    let mut world = world();
+    lock_of_a_replica_that_ended(&mut world);
+    world.during_pause = Some(|world| {
+        let renewed = ended().with_tokens(|tokens| {
+            tokens.access_token = Secret::new("at-2".into());
+            tokens.expires = Some(UnixTime::from_secs(NOW + 300));
+        });
+        let spent = ended().access_token();
+        let now = UnixTime::from_secs(world.now);
+        world.unkept.hold(world.place("dana"), spent, renewed, now);
+        world.store = Err(StoreError::Unavailable);
+    });
+    assert_eq!(token(&call(&mut world)), "at-2");
+    // A call that begins later cannot know whether the user has signed out.
+    assert!(matches!(call(&mut world), Err(NoAccountToken::Store(_))));
+}
+
 #[test]
 fn few_accounts_are_held() {
     let held = UnkeptAccounts::default();

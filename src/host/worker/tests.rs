@@ -245,3 +245,39 @@ fn calls_at_once_resume_the_request_when_the_last_one_is_answered() {
     let none = worker.perform(3, STREAM, Effect::Calls(Vec::new()));
     assert_eq!(none, Some(Outcome::Calls(Vec::new())));
 }
+
+#[test]
+fn a_token_is_revoked_at_the_next_tick_without_a_request() {
+    use crate::pages::fake_world::{World, document};
+    let mut world = World::new();
+    let place = world.place("dana");
+    world.connect(&place);
+    let account = world.connection("dana").unwrap();
+    let (host, mut worker) = worker(document());
+    let sealer = Rc::clone(&world.sealer);
+    if let Some(engine) = Rc::get_mut(&mut worker.engine) {
+        engine.secrets.sealer = Some(sealer);
+    }
+    let other = crate::accounts::vault::AccountPlace {
+        user: "erin".into(),
+        ..place.clone()
+    };
+    worker
+        .engine
+        .ends
+        .revoke_later(place.clone(), account.clone());
+    worker.tick();
+    let revoked = |times| vec![(ROOT, "/revoke".to_owned()); times];
+    assert_eq!(*host.calls.borrow(), revoked(1));
+    // The next one does not wait for the answer to the first.
+    worker.engine.ends.revoke_later(other, account.clone());
+    worker.tick();
+    assert_eq!(*host.calls.borrow(), revoked(2));
+    worker.answered(0, |_| response(200, "{}"));
+    worker.answered(1, |_| None);
+    // Nor does the same account, linked again.
+    worker.engine.ends.revoke_later(place, account);
+    worker.tick();
+    assert_eq!(*host.calls.borrow(), revoked(3));
+    assert!(host.log.borrow().is_empty());
+}

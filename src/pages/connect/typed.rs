@@ -39,7 +39,7 @@ pub(super) async fn link(
         return Err(PageRefusal::TooManyTries);
     }
     link_account(context, connection, &id, &place, &account).await?;
-    let reply = content::done(connection, account.name.as_deref());
+    let reply = content::done(connection, account.name.as_deref(), &[]);
     Ok(PageOutcome {
         connection: Some((connection.name.clone(), account.name)),
         ..PageOutcome::of_connection(reply, Approval::Connected, link)

@@ -10,7 +10,6 @@ use base::time::UnixTime;
 use oauth::TokenError;
 
 const SESSION: &str = "__Host-mcp-auth";
-const FLOW: &str = "__Host-mcp-auth-flow";
 
 fn callback(state: &str) -> String {
     format!("/.mcp-auth/callback/notes?code=c&state={state}")
@@ -127,13 +126,16 @@ fn b42_a_stolen_state_is_refused_in_another_browser() {
         &callback(&state),
         PageRefusal::OtherBrowser,
     );
-    thief.0.insert(FLOW.into(), "x".repeat(43));
-    refuses(
-        &mut world,
-        &mut thief,
-        &callback(&state),
-        PageRefusal::OtherBrowser,
-    );
+    // Nor with a cookie of the right name.
+    for cookie in ["x".repeat(43), dana.0[SESSION].clone(), String::new()] {
+        thief.0.insert(flow_cookie(&state), cookie);
+        refuses(
+            &mut world,
+            &mut thief,
+            &callback(&state),
+            PageRefusal::State,
+        );
+    }
     // And the attempt does not use it up.
     let done = world.get(&mut dana, &callback(&state));
     assert_eq!(done.outcome, Ok(Approval::Connected));
@@ -387,8 +389,16 @@ fn b42_a_sealed_value_opens_for_its_purpose_only() {
     let (mut world, mut browser, connecting) = away("dana");
     let link = world.link("dana");
     let page = world.get(&mut browser, &link);
-    let signing_in = world.get(&mut Browser::default(), &link);
+    let mut other = Browser::default();
+    let signing_in = world.get(&mut other, &link);
     let signing_in = query(&location(&signing_in), "state");
+    let (signing_in_cookie, connecting_cookie) =
+        (flow_cookie(&signing_in), flow_cookie(&connecting));
+    let signing_in_record = other.0[&signing_in_cookie].clone();
+    let connecting_record = browser.0[&connecting_cookie].clone();
+    browser
+        .0
+        .insert(signing_in_cookie, signing_in_record.clone());
     let done = world.get(&mut browser, &callback(&connecting));
     assert_eq!(done.outcome, Ok(Approval::Connected));
     let record = world.puts.pop().unwrap().value;
@@ -398,9 +408,20 @@ fn b42_a_sealed_value_opens_for_its_purpose_only() {
         ("browser", browser.0[SESSION].clone()),
         ("form", field(&page, "form")),
         ("sign-in", signing_in),
-        ("connecting", connecting),
+        ("connecting", connecting.clone()),
+        ("sign-in record", signing_in_record),
+        ("connecting record", connecting_record.clone()),
         ("record", record),
     ];
+    // Nor does the cookie of one authorization request do for another.
+    for (_, text) in &sealed {
+        if *text != connecting_record {
+            let mut browser = browser.clone();
+            browser.0.insert(connecting_cookie.clone(), text.clone());
+            let target = callback(&connecting);
+            refuses(&mut world, &mut browser, &target, PageRefusal::State);
+        }
+    }
     for (what, text) in &sealed {
         if *what != "ticket" {
             let target = format!("/.mcp-auth/connect?ticket={text}");
@@ -524,7 +545,8 @@ fn repeated_and_missing_parameters_are_refused() {
     let doubled = format!("{}&state={state}", callback(&state));
     refuses(&mut world, &mut browser, &doubled, PageRefusal::Request);
     // Which of two cookies is the browser's cannot be told.
-    let cookie = format!("{FLOW}={}", browser.0[FLOW]);
+    let name = flow_cookie(&state);
+    let cookie = format!("{name}={}", browser.0[&name]);
     let target = callback(&state);
     let headers = [
         (":method", "GET"),

@@ -16,6 +16,8 @@ export function configuration(settings) {
     // ID tokens say the same of a user as access tokens.
     claims: { openid: ['sub', 'realm_access', 'org_id'] },
     conformIdTokenClaims: false,
+    // How strong a sign-in can be.
+    acrValues: ['password', 'mfa'],
     clientDefaults: { id_token_signed_response_alg: 'ES256' },
     // Registered with a client: seconds its access tokens are good for, and their format.
     extraClientMetadata: { properties: ['access_token_lifetime', 'access_token_format'], validator: () => {} },

@@ -22,7 +22,8 @@ async function decide(provider, { users }, details, form) {
   if (details.prompt.name === 'consent') return { consent: { grantId: await consent(provider, details) } };
   const name = form.get('user');
   // A user who signs in has also chosen an account.
-  return users[name]?.password === form.get('password') && { login: { accountId: name }, select_account: {} };
+  const login = { accountId: name, acr: users[name]?.acr };
+  return users[name]?.password === form.get('password') && { login, select_account: {} };
 }
 
 function page({ name }, client, { prompt, params, session }, problem = '') {

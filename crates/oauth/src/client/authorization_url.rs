@@ -44,6 +44,10 @@ pub struct AuthorizationUrl<'a> {
     pub nonce: Option<&'a str>,
     /// The PKCE code challenge (RFC 7636 section 4.2, S256).
     pub code_challenge: &'a str,
+    /// How fresh the sign-in must be (OpenID Connect Core section 3.1.2.1), in seconds.
+    pub max_age_s: Option<u64>,
+    /// How strong the sign-in must be: values of `acr`, the preferred one first.
+    pub acr: &'a [String],
     /// The page that the user must see. `None`: the authorization server decides.
     pub prompt: Option<Prompt>,
 }
@@ -53,6 +57,10 @@ impl AuthorizationUrl<'_> {
     pub fn of(&self, client: &Client) -> Option<String> {
         let mut url = Url::parse(&client.authorize).ok()?;
         let scope = self.scopes.join(" ");
+        let (max_age, acr) = (
+            self.max_age_s.map(|age| age.to_string()),
+            self.acr.join(" "),
+        );
         let parameters = [
             ("response_type", Some("code")),
             ("client_id", Some(client.token.client_id.as_str())),
@@ -63,6 +71,8 @@ impl AuthorizationUrl<'_> {
             ("nonce", self.nonce),
             ("code_challenge", Some(self.code_challenge)),
             ("code_challenge_method", Some("S256")),
+            ("max_age", max_age.as_deref()),
+            ("acr_values", Some(acr.as_str()).filter(|it| !it.is_empty())),
             ("prompt", self.prompt.map(Prompt::name)),
         ];
         let present = parameters

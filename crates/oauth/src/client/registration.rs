@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::server_metadata::MAX_TEXT_BYTES;
-use super::token_endpoint::object;
+use super::token_response::object;
 use base::http::HttpResponse;
 
 /// Why there is no client id.
@@ -48,9 +48,11 @@ pub fn read_registration(
     }
     let members = object(&answer.body).ok_or(RegistrationError::Format)?;
     let has_secret = match members.get("token_endpoint_auth_method") {
-        Some(method) => method != "none",
+        Some(method) if !method.is_null() => method != "none",
         // Without it the method is the requested one, unless there is a secret.
-        None => members.contains_key("client_secret"),
+        _ => members
+            .get("client_secret")
+            .is_some_and(|secret| !secret.is_null() && secret != ""),
     };
     if has_secret {
         return Err(RegistrationError::Secret);

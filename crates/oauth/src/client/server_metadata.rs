@@ -8,11 +8,13 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 use url::Url;
 
-use super::token_endpoint::object;
-use super::{AuthorizationServer, Client, Discovery, TokenClient, web_url};
+use super::token_response::object;
+use super::{
+    AuthorizationServer, Client, ClientAuth, Discovery, SecretMethod, TokenClient, web_url,
+};
 use base::http::{Endpoint, HttpResponse};
 
-/// The longest URL or client id, in bytes: it goes through the browser, sealed.
+/// The longest URL or client id, in bytes: it is kept in a cookie, sealed.
 pub(super) const MAX_TEXT_BYTES: usize = 2048;
 
 /// A discovered authorization server, and this filter's client id there. It is kept with an authorization
@@ -25,6 +27,12 @@ pub struct DiscoveredServer {
     revoke: Option<String>,
     /// Whether `iss` must be present when the browser comes back (RFC 9207 section 2.4).
     pub iss: bool,
+    /// The endpoint that describes the user of a token (OpenID Connect Core section 5.3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    userinfo: Option<String>,
+    /// Whether requests carry the client's secret in the form.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    secret_in_form: bool,
     /// The client id, if it was discovered too. `None`: the policy's.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id: Option<String>,
@@ -42,6 +50,9 @@ pub enum ClientIdSource {
 /// Why an authorization server cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum DiscoveryError {
+    /// It does not accept the way in which this filter authenticates.
+    #[error("it does not accept the way in which this server authenticates (`client_auth`)")]
+    ClientAuth,
     /// An endpoint is missing, or its URL is not valid.
     #[error("`{0}` is not a URL of an endpoint")]
     Endpoint(&'static str),
@@ -78,6 +89,9 @@ pub enum DiscoveryError {
     /// It does not issue codes.
     #[error("it does not support the response type `code`")]
     ResponseType,
+    /// Its endpoints and the client id are too long for a cookie.
+    #[error("its endpoints and the client id are too long")]
+    TooLong,
     /// There was no response.
     #[error("there was no answer")]
     Unavailable,
@@ -116,22 +130,31 @@ impl DiscoveredServer {
         }
     }
 
+    /// The endpoint that describes the user of a token, if the policy allows it.
+    pub fn userinfo(&self, discovery: &Discovery) -> Option<Endpoint> {
+        discovery.endpoint(&Url::parse(self.userinfo.as_deref()?).ok()?)
+    }
+
     /// The client, with the clusters that the policy has now.
     fn client(&self, discovery: &Discovery) -> Option<Client> {
         let endpoint = |url: &String| discovery.endpoint(&Url::parse(url).ok()?);
-        let (client_id, client_secret_env) = match &self.client_id {
-            Some(id) => (id.clone(), None),
-            None => (
-                discovery.client_id.clone()?,
-                discovery.client_secret_env.clone(),
-            ),
+        let (client_id, auth) = match (&self.client_id, &discovery.auth) {
+            (Some(id), _) => (id.clone(), ClientAuth::Public),
+            (None, ClientAuth::Secret { env, .. }) if self.secret_in_form => {
+                let (env, method) = (env.clone(), SecretMethod::Post);
+                (
+                    discovery.client_id.clone()?,
+                    ClientAuth::Secret { env, method },
+                )
+            }
+            (None, auth) => (discovery.client_id.clone()?, auth.clone()),
         };
         Some(Client {
             authorize: self.authorize.clone(),
             token: TokenClient {
                 endpoint: endpoint(&self.token)?,
                 client_id,
-                client_secret_env,
+                auth,
             },
             revoke: self.revoke.as_ref().and_then(endpoint),
         })
@@ -210,15 +233,43 @@ pub fn read_metadata(
     if let Some(revoke) = &revoke {
         known_origin(discovery, "revocation_endpoint", revoke)?;
     }
+    let userinfo = endpoint(&members, "userinfo_endpoint")?;
+    let secret_in_form = secret_in_form(discovery, &members)?;
     let (client_id, way) = client_id(document_url, discovery, &members)?;
     let discovered = DiscoveredServer {
         authorize: authorize.into(),
         token: token.into(),
         revoke: revoke.map(Into::into),
+        userinfo: userinfo.map(Into::into),
+        secret_in_form,
         iss: is_true(&members, "authorization_response_iss_parameter_supported"),
         client_id,
     };
     Ok((discovered, way))
+}
+
+/// Whether requests carry the client's secret in the form: as the policy says, or else as the server supports it.
+/// Without a list it supports the header only (RFC 8414 section 2).
+fn secret_in_form(
+    discovery: &Discovery,
+    members: &Map<String, Value>,
+) -> Result<bool, DiscoveryError> {
+    let methods = list(members, "token_endpoint_auth_methods_supported")?;
+    let has = |method: &str| match &methods {
+        None => true,
+        Some(methods) => methods.contains(&method),
+    };
+    match &discovery.auth {
+        ClientAuth::Public => Ok(false),
+        ClientAuth::Secret { .. } if discovery.chooses_method && !has("client_secret_basic") => {
+            match has("client_secret_post") {
+                true => Ok(true),
+                false => Err(DiscoveryError::ClientAuth),
+            }
+        }
+        auth if has(auth.method()) => Ok(false),
+        _ => Err(DiscoveryError::ClientAuth),
+    }
 }
 
 /// The discovered client id, or how to get one.

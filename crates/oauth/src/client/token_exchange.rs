@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::TokenClient;
-use super::token_endpoint::{NoMembers, Tokens, members, token, tokens};
+use super::token_response::{NoMembers, Tokens, members, token, tokens};
 use base::http::HttpResponse;
 use base::secret::Secret;
 use base::time::UnixTime;
@@ -41,6 +41,8 @@ pub enum SubjectTokenType {
     AccessToken,
     /// A JWT.
     Jwt,
+    /// An ID token: for callers that send one in place of an access token.
+    IdToken,
 }
 
 impl SubjectTokenType {
@@ -49,6 +51,7 @@ impl SubjectTokenType {
         match self {
             Self::AccessToken => "urn:ietf:params:oauth:token-type:access_token",
             Self::Jwt => "urn:ietf:params:oauth:token-type:jwt",
+            Self::IdToken => "urn:ietf:params:oauth:token-type:id_token",
         }
     }
 }

@@ -5,6 +5,7 @@ use thiserror::Error;
 
 use crate::bearer::strict_object;
 use crate::error::TokenError;
+use crate::token_type::is_bearer;
 
 const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 
@@ -49,13 +50,12 @@ pub(crate) fn check_response(claims: &Map<String, Value>, issuer: &str) -> Resul
         return Err(TokenError::Issuer);
     }
     match claims.get("token_type") {
-        None => Ok(()),
-        Some(Value::String(name)) if name.eq_ignore_ascii_case("bearer") => Ok(()),
         // Without `cnf` the token could be sent as a bearer token.
         Some(Value::String(name)) if name.eq_ignore_ascii_case("dpop") => {
             let is_bound = claims.contains_key("cnf");
             is_bound.then_some(()).ok_or(TokenError::Bound)
         }
-        Some(_) => Err(TokenError::Type),
+        kind if is_bearer(kind) => Ok(()),
+        _ => Err(TokenError::Type),
     }
 }

@@ -4,17 +4,24 @@ use base64::prelude::BASE64_STANDARD;
 use super::*;
 
 fn introspector(client_id: &str, secret: &str) -> Introspector {
+    let (env, method) = ("SECRET".into(), SecretMethod::Basic);
+    introspector_with(client_id, secret, ClientAuth::Secret { env, method })
+}
+
+fn introspector_with(client_id: &str, secret: &str, auth: ClientAuth) -> Introspector {
     let endpoint = Introspection {
-        endpoint: Endpoint {
-            cluster: "login".into(),
-            path: "/introspect".into(),
-            authority: "login.example.com".into(),
+        client: TokenClient {
+            endpoint: base::http::Endpoint {
+                cluster: "login".into(),
+                path: "/introspect".into(),
+                authority: "login.example.com".into(),
+            },
+            client_id: client_id.into(),
+            auth,
         },
-        client_id: client_id.into(),
-        client_secret_env: "SECRET".into(),
         cache: Duration::from_secs(60),
     };
-    Introspector::new(endpoint, secret)
+    Introspector::new(endpoint, secret).unwrap()
 }
 
 fn call_for(token: &str, introspector: &mut Introspector) -> HttpRequest {
@@ -73,7 +80,7 @@ fn b45_neither_token_nor_secret_can_be_printed() {
     let mut introspector = introspector("mcp", "top-secret");
     let call = call_for("the-token", &mut introspector);
     let printed = format!("{introspector:?} {call:?}");
-    for secret in ["top-secret", "the-token", "bWNw", "Basic"] {
+    for secret in ["top-secret", "the-token", "bWNw", "Basic b"] {
         assert!(!printed.contains(secret), "{printed}");
     }
     assert!(printed.contains("login"), "{printed}");
@@ -133,4 +140,46 @@ fn called(start: FetchStart) -> HttpRequest {
         FetchStart::Call(request) => request,
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn the_issuer_is_asked_with_every_kind_of_credentials() {
+    let env = || "SECRET".to_owned();
+    let body = |call: HttpRequest| {
+        assert!(
+            !call
+                .headers
+                .iter()
+                .any(|(name, _)| *name == "authorization")
+        );
+        String::from_utf8(call.body).unwrap()
+    };
+    let (env_of_post, method) = (env(), SecretMethod::Post);
+    let post = ClientAuth::Secret {
+        env: env_of_post,
+        method,
+    };
+    let call = call_for("t", &mut introspector_with("mcp", "s&1", post));
+    let expected = "token=t&token_type_hint=access_token&client_id=mcp&client_secret=s%261";
+    assert_eq!(body(call), expected);
+
+    let pair = crate::signing::SigningKey::generate(crate::Algorithm::ES256).unwrap();
+    let key = || ClientAuth::Key {
+        env: env(),
+        audience: "https://login.example.com".into(),
+    };
+    let pem = pair.to_pem().unwrap();
+    let mut introspector = introspector_with("mcp", pem.reveal(), key());
+    introspector.set_random(|| Some([7; 32]));
+    let call = body(call_for("t", &mut introspector));
+    assert!(
+        call.contains("&client_id=mcp&client_assertion=ey"),
+        "{call}"
+    );
+    // Without randomness the request has no credentials, so that the issuer refuses it.
+    let call = body(call_for(
+        "t",
+        &mut introspector_with("mcp", pem.reveal(), key()),
+    ));
+    assert!(!call.contains("client_assertion"), "{call}");
 }

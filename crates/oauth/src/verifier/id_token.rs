@@ -1,6 +1,8 @@
 //! ID tokens of sign-ins (OpenID Connect Core section 3.1.3.7). Only this module makes
 //! [`VerifiedIdToken`]s.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 
 use super::access_token::{audiences, check_times, time};
@@ -16,6 +18,8 @@ use crate::issuer::{IssuerId, JwksCache, TrustedIssuer};
 use base::secret::Secret;
 use base::time::UnixTime;
 
+/// How far the clock of an account's authorization server may differ.
+const RECEIVED_SKEW: Duration = Duration::from_secs(60);
 /// Claims with a display name of the user, the best one first.
 const DISPLAY_NAME_CLAIMS: [&str; 3] = ["preferred_username", "email", "name"];
 
@@ -28,6 +32,8 @@ pub struct VerifiedIdToken {
     organization: Option<String>,
     roles: Vec<String>,
     asks_view: bool,
+    auth_time: Option<UnixTime>,
+    acr: Option<String>,
 }
 
 /// The values that the ID token of a sign-in must have.
@@ -80,6 +86,16 @@ impl VerifiedIdToken {
         &self.roles
     }
 
+    /// When the user signed in, if the token says so.
+    pub fn auth_time(&self) -> Option<UnixTime> {
+        self.auth_time
+    }
+
+    /// How strong the sign-in was (`acr`), if the token says so.
+    pub fn acr(&self) -> Option<&str> {
+        self.acr.as_deref()
+    }
+
     /// Whether the token asks to act with another identity (`view_as`).
     pub fn asks_view(&self) -> bool {
         self.asks_view
@@ -111,7 +127,7 @@ impl Verifier {
         if !signatures.algorithms.contains(&unverified.algorithm) {
             return Err(TokenError::Algorithm);
         }
-        let verified = check_claims(&unverified.claims, issuer, answer, now)?;
+        let verified = check_user(&unverified.claims, issuer, answer, now)?;
         let checks = (keys, &mut self.failed, self.host);
         match is_signed(&token, &unverified, checks, now)? {
             true => Ok(IdVerification::Verified(verified)),
@@ -145,15 +161,48 @@ pub(super) fn is_signed(
     }
 }
 
+/// The values that the ID token of an account's authorization server must have.
+#[derive(Debug, Clone, Copy)]
+pub struct ReceivedIdToken<'a> {
+    /// The issuer identifier of the authorization server.
+    pub issuer: &'a str,
+    /// The filter's client id there.
+    pub client_id: &'a str,
+    /// The nonce of the authorization request.
+    pub nonce: &'a str,
+}
+
+impl ReceivedIdToken<'_> {
+    /// Reads the claims of an ID token that the token endpoint sent to the filter itself. They are checked like
+    /// those of a sign-in. The signature is not: the policy has no keys of this issuer, and the connection to the
+    /// token endpoint identifies it (OpenID Connect Core section 3.1.3.7, number 6). So such claims name an account
+    /// to its own user, and give no rights.
+    ///
+    /// # Errors
+    ///
+    /// It is no ID token for this request.
+    pub fn claims(&self, token: &Secret, now: UnixTime) -> Result<Map<String, Value>, TokenError> {
+        let header = format!("Bearer {}", token.reveal());
+        let token = BearerToken::of_header(&header).ok_or(TokenError::Encoding)?;
+        let unverified = token.read()?.unverified()?;
+        if unverified.token_type == TokenType::AccessToken {
+            return Err(TokenError::Type);
+        }
+        check_claims(&unverified.claims, *self, RECEIVED_SKEW, now)?;
+        Ok(unverified.claims)
+    }
+}
+
+/// Checks the claims of an ID token that do not depend on its user.
 fn check_claims(
     claims: &Map<String, Value>,
-    issuer: &TrustedIssuer,
-    answer: SignInAnswer<'_>,
+    answer: ReceivedIdToken<'_>,
+    clock_skew: Duration,
     now: UnixTime,
-) -> Result<VerifiedIdToken, TokenError> {
+) -> Result<(), TokenError> {
     let named = |name: &str| claims.get(name).and_then(Value::as_str);
     refuse_other_tokens(claims)?;
-    if named("iss") != Some(issuer.issuer.as_str()) {
+    if named("iss") != Some(answer.issuer) {
         return Err(TokenError::Issuer);
     }
     // Another audience of the token could send it here.
@@ -174,7 +223,23 @@ fn check_claims(
     let expires = time(claims, "exp")?.ok_or(TokenError::Claim("exp"))?;
     let issued = time(claims, "iat")?.ok_or(TokenError::Claim("iat"))?;
     let not_before = time(claims, "nbf")?.unwrap_or_default().max(issued);
-    check_times(not_before, expires, issuer.clock_skew, now)?;
+    check_times(not_before, expires, clock_skew, now)
+}
+
+/// Checks the claims of the ID token of a sign-in, and reads its user.
+fn check_user(
+    claims: &Map<String, Value>,
+    issuer: &TrustedIssuer,
+    answer: SignInAnswer<'_>,
+    now: UnixTime,
+) -> Result<VerifiedIdToken, TokenError> {
+    let received = ReceivedIdToken {
+        issuer: &issuer.issuer,
+        client_id: answer.client_id,
+        nonce: answer.nonce,
+    };
+    check_claims(claims, received, issuer.clock_skew, now)?;
+    let named = |name: &str| claims.get(name).and_then(Value::as_str);
     let user = answer.user.identifier(claims);
     let user = user.ok().flatten().ok_or(TokenError::Claim("user"))?;
     let name = DISPLAY_NAME_CLAIMS
@@ -190,6 +255,8 @@ fn check_claims(
         asks_view: !matches!(paths.view_as(claims), Ok(None)),
         name: name.unwrap_or_else(|| user.clone()),
         session: named("sid").map(str::to_owned),
+        auth_time: time(claims, "auth_time").ok().flatten(),
+        acr: named("acr").map(str::to_owned),
         user,
     })
 }

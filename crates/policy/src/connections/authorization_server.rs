@@ -1,11 +1,10 @@
 //! Accounts whose tokens an authorization server gives.
 
-use super::client::{check_scopes, compile_place, compile_written};
+use super::account::{AccountSource, compile_account};
+use super::client::{check_scopes, compile_written};
 use super::discover::compile_discover;
-use super::document::{ConnectionDocument, PlaceDocument};
+use super::document::ConnectionDocument;
 use crate::error::{Errors, PolicyError};
-use base::http::Endpoint;
-use oauth::ClaimPath;
 use oauth::client::{AuthorizationServer, IssParameter, web_url};
 
 /// The authorization server of a connection.
@@ -21,8 +20,8 @@ pub struct OAuthConnection {
     pub scopes: Vec<String>,
     /// The resource that tokens are requested for (RFC 8707).
     pub resource: Option<String>,
-    /// The endpoint that returns the account, and the field that names it.
-    pub account: Option<(Endpoint, ClaimPath)>,
+    /// The source of the account's name.
+    pub account: Option<AccountSource>,
     /// Whether its token is refreshed.
     pub refresh: bool,
 }
@@ -53,18 +52,8 @@ pub(super) fn compile_oauth(
         }
         None => compile_written(path, document, errors).map(AuthorizationServer::Written),
     };
-    // With `discover` only the issuer is known.
-    let authorize = document.authorize.as_deref().unwrap_or(issuer);
     let account = match &document.account {
-        Some(account) => {
-            let asked = PlaceDocument {
-                cluster: account.cluster.clone(),
-                path: account.path.clone(),
-                authority: account.authority.clone(),
-            };
-            let endpoint = compile_place(&format!("{path}.account"), &asked, authorize, errors)?;
-            Some((endpoint, account.field.clone()))
-        }
+        Some(account) => Some(compile_account(path, document, account, errors)?),
         None => None,
     };
     Some(OAuthConnection {
@@ -89,6 +78,9 @@ pub(super) fn refuse_oauth_keys(path: &str, document: &ConnectionDocument, error
         ("revoke", document.revoke.is_some()),
         ("client_id", document.client_id.is_some()),
         ("client_secret_env", document.client_secret_env.is_some()),
+        ("client_auth", document.client_auth.is_some()),
+        ("client_key_env", document.client_key_env.is_some()),
+        ("assertion_audience", document.assertion_audience.is_some()),
         ("scopes", !document.scopes.is_empty()),
         ("resource", document.resource.is_some()),
         ("account", document.account.is_some()),

@@ -5,12 +5,13 @@ use url::Url;
 use super::document::{ConnectionDocument, PlaceDocument};
 use super::{Connection, ConnectionKind, SignIn};
 use crate::PAGES;
-use crate::checked_text::{ClientId, VariableName};
+use crate::checked_text::ClientId;
+use crate::client_auth::WrittenAuth;
 use crate::endpoint::compile_endpoint;
 use crate::error::{Errors, PolicyError};
 use crate::scopes::check_word;
 use base::http::Endpoint;
-use oauth::client::{AuthorizationServer, Client, TokenClient, host_of, web_url};
+use oauth::client::{AuthorizationServer, Client, ClientAuth, TokenClient, host_of, web_url};
 
 /// The value of a client id that stands for the URL of the filter's client metadata document.
 const METADATA: &str = "metadata";
@@ -34,27 +35,29 @@ pub(crate) fn name_clients(
         let ConnectionKind::OAuth(oauth) = &mut each.kind else {
             return None;
         };
-        let has_secret = oauth.server.client_secret_env().is_some();
+        let auth = oauth.server.auth().clone();
         let path = format!("connections.{}", each.name);
-        Some((path, has_secret, client_id_mut(&mut oauth.server)?))
+        Some((path, auth, client_id_mut(&mut oauth.server)?))
     });
     let sign_ins = sign_ins.iter_mut().enumerate();
     let sign_ins = sign_ins.filter_map(|(index, sign_in)| {
         let client = &mut sign_in.as_mut()?.client.token;
-        let has_secret = client.client_secret_env.is_some();
+        let auth = client.auth.clone();
         let path = format!("issuers[{index}].sign_in");
-        Some((path, has_secret, &mut client.client_id))
+        Some((path, auth, &mut client.client_id))
     });
-    for (path, has_secret, client_id) in connections.chain(sign_ins) {
+    for (path, auth, client_id) in connections.chain(sign_ins) {
         if client_id != METADATA {
             continue;
         }
-        if has_secret {
-            let message = "does not go with `client_id: metadata`: a document holds no secret";
-            errors.push(PolicyError::new(
-                format!("{path}.client_secret_env"),
-                message,
-            ));
+        let message = match auth {
+            ClientAuth::Public => None,
+            ClientAuth::Secret { .. } => Some(("client_secret_env", "a document holds no secret")),
+            ClientAuth::Key { .. } => Some(("client_key_env", "the document names no key")),
+        };
+        if let Some((key, reason)) = message {
+            let message = format!("does not go with `client_id: metadata`: {reason}");
+            errors.push(PolicyError::new(format!("{path}.{key}"), message));
         }
         *client_id = document_url(resource);
     }
@@ -71,6 +74,16 @@ pub(super) fn origin_of(resource: &str) -> &str {
     resource
         .get(..end.saturating_add(after_scheme))
         .unwrap_or_default()
+}
+
+/// How the client of a connection authenticates, as the policy says it.
+pub(super) fn connection_auth(document: &ConnectionDocument) -> WrittenAuth<'_> {
+    WrittenAuth {
+        method: document.client_auth,
+        secret: document.client_secret_env.as_ref(),
+        key: document.client_key_env.as_ref(),
+        audience: document.assertion_audience.as_ref(),
+    }
 }
 
 /// A client with all values in the policy.
@@ -92,8 +105,8 @@ pub(super) fn compile_written(
         }
     }
     let (authorize, token, client_id) = (authorize?, token?, client_id?);
-    let secret = document.client_secret_env.as_ref();
-    let client = compile_client(path, authorize, token, (client_id, secret), errors);
+    let auth = connection_auth(document).compile(path, document.issuer.as_deref(), errors);
+    let client = compile_client(path, authorize, token, (client_id, auth), errors);
     let revoke = match &document.revoke {
         Some(place) => Some(compile_place(
             &format!("{path}.revoke"),
@@ -110,7 +123,7 @@ pub(super) fn compile_client(
     path: &str,
     authorize: &str,
     token: &PlaceDocument,
-    (client_id, secret): (&ClientId, Option<&VariableName>),
+    (client_id, auth): (&ClientId, ClientAuth),
     errors: &mut Errors,
 ) -> Option<Client> {
     let problem = web_url(authorize).and_then(|url| match url.fragment() {
@@ -126,7 +139,7 @@ pub(super) fn compile_client(
         token: TokenClient {
             endpoint: compile_place(&format!("{path}.token"), token, authorize, errors)?,
             client_id: client_id.into(),
-            client_secret_env: secret.map(String::from),
+            auth,
         },
         revoke: None,
     })

@@ -2,6 +2,7 @@
 
 use url::Url;
 
+use super::client::connection_auth;
 use super::document::{ConnectionDocument, DiscoverDocument};
 use crate::checked_text::ClusterName;
 use crate::error::{Errors, PolicyError};
@@ -27,9 +28,14 @@ pub(super) fn compile_discover(
             refuse(key, instead);
         }
     }
-    if connection.client_id.is_none() && connection.client_secret_env.is_some() {
-        let message = "goes with `client_id`: what this filter finds out itself has no secret";
-        refuse("client_secret_env", message);
+    for (key, is_written) in [
+        ("client_secret_env", connection.client_secret_env.is_some()),
+        ("client_key_env", connection.client_key_env.is_some()),
+    ] {
+        if connection.client_id.is_none() && is_written {
+            let message = "goes with `client_id`: what this filter finds out itself has no secret";
+            refuse(key, message);
+        }
     }
     let issuer = web_url(issuer).ok();
     // Otherwise `issuer` is refused.
@@ -37,6 +43,7 @@ pub(super) fn compile_discover(
         let message = "expected a URL without query, fragment and user (RFC 8414 section 2)";
         refuse("issuer", message);
     }
+    let auth = connection_auth(connection).compile(path, connection.issuer.as_deref(), errors);
     let path = format!("{path}.discover");
     let mut origins = Vec::new();
     if let Some(issuer) = &issuer {
@@ -59,7 +66,8 @@ pub(super) fn compile_discover(
         origins,
         resource,
         client_id: connection.client_id.as_ref().map(String::from),
-        client_secret_env: connection.client_secret_env.as_ref().map(String::from),
+        auth,
+        chooses_method: connection.client_auth.is_none(),
     }
 }
 

@@ -6,11 +6,14 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::MAX_ACCOUNTS;
+use super::account::AccountDocument;
+use super::sign_in_needs::SignInNeedsDocument;
 use crate::checked_text::{ClientId, ClusterName, EndpointPath, VariableName};
+use crate::client_auth::ClientAuthDocument;
 use crate::issuers::document::JwksDocument;
 use crate::value::{Count, Period};
 use crate::vault::{ConversationLimit, MetaKeys};
-use oauth::client::IssParameter;
+use oauth::client::{IssParameter, Prompt};
 use oauth::{ClaimPath, ClaimSource};
 
 /// How the filter signs in the user of a browser, to identify the user of its pages (OpenID Connect).
@@ -29,9 +32,27 @@ pub struct SignInDocument {
     /// The environment variable (of the Wasm VM) with the client's secret. Without it, the client is
     /// public.
     pub client_secret_env: Option<VariableName>,
+    /// How the client authenticates. Default: `basic` with `client_secret_env`, `private_key_jwt` with
+    /// `client_key_env`, `none` with neither.
+    pub client_auth: Option<ClientAuthDocument>,
+    /// The environment variable (of the Wasm VM) with the client's private key, a PEM (PKCS #8) or a JWK: for
+    /// EdDSA, ES256, RS256, or PS256 if `alg` of the JWK says so.
+    pub client_key_env: Option<VariableName>,
+    /// The audience of the assertions that this key signs. Default: the issuer.
+    pub assertion_audience: Option<String>,
     /// The requested scopes.
     #[serde(default = "default_scopes")]
     pub scopes: Vec<String>,
+    /// The maximum age of a sign-in, as `auth_time` of the ID token says it. It is requested from the issuer and
+    /// checked before a user connects an account, agrees to a call or approves one. 1m to 90d. Default: any age.
+    pub max_age: Option<Period>,
+    /// The accepted values of `acr` in the ID token, the preferred one first. They are requested and checked like
+    /// `max_age`. Default: all.
+    #[serde(default)]
+    pub acr: Vec<String>,
+    /// The page that the issuer must show at a sign-in. It is requested and not checked; `max_age` is. Default: the
+    /// issuer decides.
+    pub prompt: Option<Prompt>,
     /// The claim of the ID token that names the same user as the access token. Default: the
     /// issuer's `identity.user`.
     pub user: Option<ClaimSource>,
@@ -88,6 +109,15 @@ pub struct ConnectionDocument {
     /// The environment variable (of the Wasm VM) with the client's secret. Without it, the client is
     /// public.
     pub client_secret_env: Option<VariableName>,
+    /// How the client authenticates. Default: `basic` with `client_secret_env`, `private_key_jwt` with
+    /// `client_key_env`, `none` with neither.
+    /// With `discover`, the server's metadata chooses between `basic` and `post`.
+    pub client_auth: Option<ClientAuthDocument>,
+    /// The environment variable (of the Wasm VM) with the client's private key, a PEM (PKCS #8) or a JWK: for
+    /// EdDSA, ES256, RS256, or PS256 if `alg` of the JWK says so.
+    pub client_key_env: Option<VariableName>,
+    /// The audience of the assertions that this key signs. Default: the issuer.
+    pub assertion_audience: Option<String>,
     /// The requested scopes.
     #[serde(default)]
     pub scopes: Vec<String>,
@@ -96,8 +126,11 @@ pub struct ConnectionDocument {
     pub allows: Vec<String>,
     /// The resource that the token is for (RFC 8707), if the authorization server needs it.
     pub resource: Option<String>,
-    /// The endpoint that returns the token's account, to name it in the log and on pages.
+    /// The source of the name of the token's account, for the log, the pages and `auth_connections`. It is read
+    /// when the user connects.
     pub account: Option<AccountDocument>,
+    /// The sign-in that a user needs before connecting, if it is stricter than the issuer's `sign_in`.
+    pub sign_in: Option<SignInNeedsDocument>,
     /// Whether its token is refreshed during `lifetime`. If not, the filter does not keep refresh tokens.
     /// Default: true.
     pub refresh: Option<bool>,
@@ -205,21 +238,6 @@ pub struct DiscoverDocument {
 pub struct DiscoverResourceDocument {
     /// The Envoy cluster of the resource's host.
     pub cluster: ClusterName,
-}
-
-/// The endpoint that returns the account of a token.
-#[derive(Debug, Clone, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct AccountDocument {
-    /// The Envoy cluster.
-    pub cluster: ClusterName,
-    /// The path on that cluster. The request has the token; the response is a JSON object.
-    pub path: EndpointPath,
-    /// The `:authority` of the call. Default: the host of `authorize`, or of the issuer.
-    pub authority: Option<String>,
-    /// The field of the response that names the account.
-    pub field: ClaimPath,
 }
 
 /// The conversations and clients that connections belong to.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::checked_text::{ClientId, ClusterName, EndpointPath, VariableName};
+use crate::client_auth::ClientAuthDocument;
 use crate::connections::document::SignInDocument;
 use crate::value::Period;
 use oauth::{Algorithm, ClaimPath, ClaimSource, TokenType};
@@ -113,8 +114,16 @@ pub struct IntrospectionDocument {
     pub authority: Option<String>,
     /// The filter's client id at the issuer.
     pub client_id: ClientId,
-    /// The environment variable (of the Wasm VM) with the client's secret.
-    pub client_secret_env: VariableName,
+    /// The environment variable (of the Wasm VM) with the client's secret. Either this or `client_key_env`.
+    pub client_secret_env: Option<VariableName>,
+    /// How the client authenticates. Default: `basic` with `client_secret_env`, `private_key_jwt` with
+    /// `client_key_env`.
+    pub client_auth: Option<ClientAuthDocument>,
+    /// The environment variable (of the Wasm VM) with the client's private key, a PEM (PKCS #8) or a JWK: for
+    /// EdDSA, ES256, RS256, or PS256 if `alg` of the JWK says so.
+    pub client_key_env: Option<VariableName>,
+    /// The audience of the assertions that this key signs. Default: the issuer.
+    pub assertion_audience: Option<String>,
     /// How long a response is cached, and so how long a revoked token may still pass. 1s to 10m.
     #[serde(default = "default_cache")]
     pub cache: Period,

@@ -185,13 +185,18 @@ fn an_introspected_issuer_is_asked_at_its_own_host_and_believed_for_a_minute() {
         panic!()
     };
     let expected = Introspection {
-        endpoint: Endpoint {
-            cluster: "login".into(),
-            path: "/introspect".into(),
-            authority: "login.example.com".into(),
+        client: oauth::client::TokenClient {
+            endpoint: Endpoint {
+                cluster: "login".into(),
+                path: "/introspect".into(),
+                authority: "login.example.com".into(),
+            },
+            client_id: "mcp".into(),
+            auth: oauth::client::ClientAuth::Secret {
+                env: "MCP_SECRET".into(),
+                method: oauth::client::SecretMethod::Basic,
+            },
         },
-        client_id: "mcp".into(),
-        client_secret_env: "MCP_SECRET".into(),
         cache: Duration::from_secs(60),
     };
     assert_eq!(*endpoint, expected);

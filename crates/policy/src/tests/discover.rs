@@ -103,7 +103,10 @@ fn the_account_is_asked_for_at_the_issuers_host_unless_said_otherwise() {
         .account
         .as_ref();
     let expected = place("notes_api", "/me", "notes.example.com");
-    assert_eq!(account.unwrap().0, expected);
+    let Some(AccountSource::Asked { endpoint, .. }) = account else {
+        panic!("{account:?}");
+    };
+    assert_eq!(*endpoint, expected);
 }
 
 #[test]

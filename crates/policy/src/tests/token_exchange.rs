@@ -124,7 +124,7 @@ fn mistakes_are_named() {
         ),
         (
             "/upstream/exchange/subject_token_type",
-            json!("id_token"),
+            json!("saml2"),
             "upstream.exchange.subject_token_type: ",
         ),
         (

@@ -14,7 +14,7 @@ fn query(authorize: &str, request: AuthorizationUrl<'_>) -> Vec<(String, String)
         token: TokenClient {
             endpoint,
             client_id: "mcp".into(),
-            client_secret_env: None,
+            auth: crate::client::ClientAuth::Public,
         },
         revoke: None,
     };
@@ -29,6 +29,8 @@ const REQUEST: AuthorizationUrl<'static> = AuthorizationUrl {
     state: "s",
     nonce: None,
     code_challenge: "c",
+    max_age_s: None,
+    acr: &[],
     prompt: None,
 };
 
@@ -48,4 +50,21 @@ fn the_prompt_is_sent_if_there_is_one() {
         assert_eq!(found.map(|(_, value)| value.as_str()), expected);
         assert!(query.contains(&("tenant".into(), "1".into())));
     }
+}
+
+#[test]
+fn the_needed_sign_in_is_requested() {
+    let acr = ["mfa".to_owned(), "urn:high".to_owned()];
+    let request = AuthorizationUrl {
+        max_age_s: Some(300),
+        acr: &acr,
+        ..REQUEST
+    };
+    let found = query("https://notes.example.com/authorize", request);
+    for pair in [("max_age", "300"), ("acr_values", "mfa urn:high")] {
+        assert!(found.contains(&(pair.0.into(), pair.1.into())), "{found:?}");
+    }
+    let without = query("https://notes.example.com/authorize", REQUEST);
+    let asks = |(name, _): &(String, String)| name == "max_age" || name == "acr_values";
+    assert!(!without.iter().any(asks), "{without:?}");
 }

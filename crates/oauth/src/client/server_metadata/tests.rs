@@ -13,7 +13,8 @@ fn discovery(more: &[(&str, &str)]) -> Discovery {
         origins: origins.map(origin).collect(),
         resource: None,
         client_id: None,
-        client_secret_env: None,
+        auth: ClientAuth::Public,
+        chooses_method: true,
     }
 }
 
@@ -64,7 +65,7 @@ fn endpoints_are_those_of_the_metadata_on_the_clusters_of_the_discovery() {
         token: TokenClient {
             endpoint: endpoint("notes", "/oauth/token", "notes.example.com"),
             client_id: DOCUMENT.into(),
-            client_secret_env: None,
+            auth: ClientAuth::Public,
         },
         revoke: Some(endpoint(
             "notes_auth",
@@ -249,7 +250,11 @@ fn metadata_says_whether_iss_must_be_present() {
 fn a_given_client_id_is_used() {
     let mut discovery = discovery(&[]);
     discovery.client_id = Some("mcp".into());
-    discovery.client_secret_env = Some("NOTES_SECRET".into());
+    let secret = |method| ClientAuth::Secret {
+        env: "NOTES_SECRET".into(),
+        method,
+    };
+    discovery.auth = secret(SecretMethod::Basic);
     let mut metadata = metadata();
     metadata["registration_endpoint"] = json!("https://notes.example.com/register");
     // A client with a secret need not be a public one.
@@ -260,8 +265,47 @@ fn a_given_client_id_is_used() {
     let server = AuthorizationServer::Discovered(discovery);
     let client = server.client(Some(&found)).unwrap();
     assert_eq!(client.token.client_id, "mcp");
-    let secret = client.token.client_secret_env.as_deref();
-    assert_eq!(secret, Some("NOTES_SECRET"));
+    assert_eq!(client.token.auth, secret(SecretMethod::Basic));
+}
+
+#[test]
+fn the_metadata_chooses_how_a_secret_is_sent() {
+    let secret = |method| ClientAuth::Secret {
+        env: "NOTES_SECRET".into(),
+        method,
+    };
+    let key = ClientAuth::Key {
+        env: "NOTES_KEY".into(),
+        audience: ISSUER.into(),
+    };
+    let (basic, post) = (secret(SecretMethod::Basic), secret(SecretMethod::Post));
+    let refused = Err(DiscoveryError::ClientAuth);
+    let only_jwt = json!(["private_key_jwt"]);
+    let only_post = json!(["client_secret_post", "none"]);
+    let both = json!(["client_secret_post", "client_secret_basic"]);
+    for (auth, chooses, methods, expected) in [
+        (&basic, true, &both, Ok(&basic)),
+        (&basic, true, &only_post, Ok(&post)),
+        (&basic, true, &only_jwt, refused),
+        (&basic, true, &Value::Null, Ok(&basic)),
+        (&basic, false, &only_post, refused),
+        (&post, false, &only_post, Ok(&post)),
+        (&post, false, &both, Ok(&post)),
+        (&key, false, &only_jwt, Ok(&key)),
+        (&key, false, &both, refused),
+        (&key, false, &Value::Null, Ok(&key)),
+    ] {
+        let mut discovery = discovery(&[]);
+        discovery.client_id = Some("mcp".into());
+        discovery.auth = auth.clone();
+        discovery.chooses_method = chooses;
+        let mut metadata = metadata();
+        metadata["token_endpoint_auth_methods_supported"] = methods.clone();
+        let found = read(&discovery, &metadata);
+        let server = AuthorizationServer::Discovered(discovery);
+        let found = found.map(|(found, _)| server.client(Some(&found)).unwrap().token.auth.clone());
+        assert_eq!(found, expected.cloned(), "{auth:?} {methods}");
+    }
 }
 
 #[test]

@@ -1,7 +1,6 @@
 use super::*;
+use crate::client::{ClientAuth, SecretMethod};
 use base::http::Endpoint;
-
-const NOW: u64 = 1_900_000_000;
 
 fn client() -> Client {
     let endpoint = |path: &str| Endpoint {
@@ -14,14 +13,17 @@ fn client() -> Client {
         token: TokenClient {
             endpoint: endpoint("/token"),
             client_id: "mcp".into(),
-            client_secret_env: Some("NOTES_SECRET".into()),
+            auth: ClientAuth::Secret {
+                env: "NOTES_SECRET".into(),
+                method: SecretMethod::Basic,
+            },
         },
         revoke: Some(endpoint("/revoke")),
     }
 }
 
-fn credentials() -> Secret {
-    Secret::basic("mcp", "s 1")
+fn credentials() -> ClientCredentials {
+    ClientCredentials::Header(Secret::basic("mcp", "s 1"))
 }
 
 fn header<'c>(call: &'c HttpRequest, name: &str) -> Option<&'c str> {
@@ -86,102 +88,22 @@ fn tokens_are_refreshed_and_revoked_by_their_client() {
     assert_eq!(revoke(&silent, RevokedToken::Access(&token)), None);
 }
 
-fn read(status: u16, body: &str) -> Result<Tokens, TokenAnswerError> {
-    let body = body.as_bytes().to_vec();
-    read_tokens(
-        Some(&HttpResponse::json(status, body)),
-        UnixTime::from_secs(NOW),
-    )
-}
-
 #[test]
-fn the_tokens_of_a_response_are_read() {
-    let tokens = read(
-        200,
-        r#"{"access_token":"at","token_type":"Bearer","expires_in":300,"refresh_token":"rt",
-            "scope":"a b","id_token":"x.y.z","session_state":"1"}"#,
-    );
-    let secret = |text: &str| Secret::new(text.to_owned());
-    let expected = Tokens {
-        access_token: secret("at"),
-        refresh_token: Some(secret("rt")),
-        expires: Some(UnixTime::from_secs(NOW + 300)),
-        scope: Some("a b".into()),
-        id_token: Some(secret("x.y.z")),
+fn a_secret_or_an_assertion_stands_in_the_form() {
+    let of = |credentials: &ClientCredentials| {
+        let call = token_request(&client().token, Some(credentials), CODE);
+        assert_eq!(header(&call, "authorization"), None);
+        body(&call).split_once("&client").unwrap().1.to_owned()
     };
-    assert_eq!(tokens, Ok(expected));
-    let least = read(200, r#"{"access_token":"at","token_type":"bearer"}"#).unwrap();
-    assert_eq!((least.refresh_token, least.expires), (None, None));
-}
-
-#[test]
-fn b42_a_response_without_a_plain_bearer_token_is_refused() {
-    for body in [
-        "",
-        "[]",
-        "access_token=at&token_type=bearer",
-        r#"{"access_token":"at"}"#,
-        r#"{"access_token":"at","token_type":"DPoP"}"#,
-        r#"{"access_token":"at","access_token":"other","token_type":"bearer"}"#,
-        r#"{"access_token":"","token_type":"bearer"}"#,
-        r#"{"access_token":"a\r\nx-admin: 1","token_type":"bearer"}"#,
-        r#"{"access_token":"a b","token_type":"bearer"}"#,
-        r#"{"access_token":1,"token_type":"bearer"}"#,
-        r#"{"access_token":"at","token_type":"bearer","expires_in":-1}"#,
-        r#"{"access_token":"at","token_type":"bearer","expires_in":"soon"}"#,
-        r#"{"access_token":"at","token_type":"bearer","refresh_token":7}"#,
-        r#"{"access_token":"at","token_type":"bearer"} x"#,
-    ] {
-        assert_eq!(read(200, body), Err(TokenAnswerError::Format), "{body}");
-    }
-    let long = format!(
-        r#"{{"access_token":"{}","token_type":"bearer"}}"#,
-        "a".repeat(20_000)
-    );
-    assert_eq!(read(200, &long), Err(TokenAnswerError::Format));
-}
-
-#[test]
-fn error_codes_say_whether_the_client_or_the_grant_is_refused() {
-    for (status, body, error) in [
-        (
-            400,
-            r#"{"error":"invalid_grant"}"#,
-            TokenAnswerError::TokenGrant,
-        ),
-        (
-            200,
-            r#"{"error":"bad_verification_code"}"#,
-            TokenAnswerError::TokenGrant,
-        ),
-        (
-            401,
-            r#"{"error":"invalid_client"}"#,
-            TokenAnswerError::UnknownClient,
-        ),
-        (
-            400,
-            r#"{"error":"unauthorized_client"}"#,
-            TokenAnswerError::UnknownClient,
-        ),
-        (
-            400,
-            r#"{"error":"invalid_scope"}"#,
-            TokenAnswerError::Client,
-        ),
-        (400, "no JSON", TokenAnswerError::Client),
-        (
-            500,
-            r#"{"access_token":"at","token_type":"bearer"}"#,
-            TokenAnswerError::Unavailable,
-        ),
-        (302, "", TokenAnswerError::Unavailable),
-        (503, "", TokenAnswerError::Unavailable),
-    ] {
-        assert_eq!(read(status, body), Err(error), "{status} {body}");
-    }
+    let post = ClientCredentials::Form(Secret::new("s 1&x".into()));
+    assert_eq!(of(&post), "_id=mcp&client_secret=s+1%26x");
+    let assertion = ClientCredentials::Assertion(Secret::new("a.b.c".into()));
     assert_eq!(
-        read_tokens(None, UnixTime::from_secs(NOW)),
-        Err(TokenAnswerError::Unavailable)
+        of(&assertion),
+        "_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer\
+         &client_id=mcp&client_assertion=a.b.c"
     );
+    let token = Secret::new("at".into());
+    let call = revocation_request(&client(), Some(&post), RevokedToken::Access(&token)).unwrap();
+    assert!(body(&call).ends_with("&client_id=mcp&client_secret=s+1%26x"));
 }

@@ -147,13 +147,18 @@ fn b44_what_cannot_be_proven_is_refused_with_and_without_proof() {
 #[test]
 fn b44_an_issuer_that_is_asked_names_the_key_too() {
     let endpoint = Introspection {
-        endpoint: base::http::Endpoint {
-            cluster: "login".into(),
-            path: "/introspect".into(),
-            authority: "login.example.com".into(),
+        client: crate::client::TokenClient {
+            endpoint: base::http::Endpoint {
+                cluster: "login".into(),
+                path: "/introspect".into(),
+                authority: "login.example.com".into(),
+            },
+            client_id: "mcp".into(),
+            auth: crate::client::ClientAuth::Secret {
+                env: "SECRET".into(),
+                method: crate::client::SecretMethod::Basic,
+            },
         },
-        client_id: "mcp".into(),
-        client_secret_env: "SECRET".into(),
         cache: Duration::from_secs(60),
     };
     let issuer = TrustedIssuer {

@@ -16,13 +16,18 @@ fn introspected(issuer: &str) -> TrustedIssuer {
 /// The same, with keys of ID tokens.
 fn introspected_with(issuer: &str, keys: Option<KeySource>) -> TrustedIssuer {
     let endpoint = Introspection {
-        endpoint: base::http::Endpoint {
-            cluster: "login".into(),
-            path: "/introspect".into(),
-            authority: "login.example.com".into(),
+        client: crate::client::TokenClient {
+            endpoint: base::http::Endpoint {
+                cluster: "login".into(),
+                path: "/introspect".into(),
+                authority: "login.example.com".into(),
+            },
+            client_id: "mcp".into(),
+            auth: crate::client::ClientAuth::Secret {
+                env: "SECRET".into(),
+                method: crate::client::SecretMethod::Basic,
+            },
         },
-        client_id: "mcp".into(),
-        client_secret_env: "SECRET".into(),
         cache: Duration::from_secs(60),
     };
     let id_tokens = keys.map(|keys| Signatures {
@@ -116,6 +121,11 @@ fn b38_an_answer_is_checked_like_a_token() {
         outcome(&without(active(), "token_type")),
         TokenOutcome::Good
     );
+    // Apigee and older versions of Ory Hydra.
+    for kind in ["BearerToken", "access_token", "bearer"] {
+        let said = with(active(), "token_type", json!(kind));
+        assert_eq!(outcome(&said), TokenOutcome::Good, "{kind}");
+    }
     for (name, value, error) in [
         ("iss", json!(OTHER_ISSUER), TokenError::Issuer),
         ("iss", json!([ISSUER]), TokenError::Issuer),
