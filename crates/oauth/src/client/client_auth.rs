@@ -42,6 +42,14 @@ pub enum SecretMethod {
 }
 
 impl ClientAuth {
+    /// The environment variable that holds its secret or private key.
+    pub fn variable(&self) -> Option<&str> {
+        match self {
+            Self::Public => None,
+            Self::Secret { env, .. } | Self::Key { env, .. } => Some(env),
+        }
+    }
+
     /// The registered name of the method (`token_endpoint_auth_methods_supported` in RFC 8414).
     pub fn method(&self) -> &'static str {
         match self {
