@@ -23,7 +23,8 @@ pre{margin:0 0 1rem;padding:.75rem;border:1px solid var(--edge);border-radius:.5
 font:.875rem/1.45 ui-monospace,monospace;white-space:pre-wrap;overflow-wrap:anywhere}\
 button{display:block;width:100%;margin:1.5rem 0;padding:.875rem 1rem;border:0;border-radius:.5rem;\
 background:#2563eb;color:#fff;font:inherit;font-weight:600;cursor:pointer}\
-button+button{margin-top:-.5rem;background:none;color:var(--ink);box-shadow:inset 0 0 0 1px var(--quiet)}\
+button+button{margin-top:-.5rem}\
+button+button,button[value=end]{background:none;color:var(--ink);box-shadow:inset 0 0 0 1px var(--quiet)}\
 .long{max-height:12rem;overflow:auto}\
 h2{font-size:1.125rem;line-height:1.3;margin:0 0 .75rem}\
 article{margin:0 0 1.5rem;padding:1.25rem 1.25rem 0;border:1px solid var(--edge);border-radius:.75rem}\

@@ -135,7 +135,10 @@ async fn accounts(
     let mut shown = Vec::new();
     for conversation in conversations {
         let conversation = place.conversation(&conversation);
-        for account in conversation.accounts(context).await? {
+        let mut accounts = conversation.accounts(context).await?;
+        // The account that calls use comes first.
+        accounts.sort_by_key(|account| !account.place.kept.is_empty());
+        for account in accounts {
             // A connection that the policy does not have any more is not usable, and can be ended.
             let connection = context.policy.connection(&account.place.connection);
             let title = connection.map(|connection| connection.title.clone());

@@ -213,7 +213,7 @@ fn context(policy: Policy) -> Result<(AccountContext, Option<String>), Failure> 
         )
     })?;
     let unset = policy.connections.iter().find_map(|connection| {
-        let name = connection.oauth()?.server.auth().variable()?;
+        let name = connection.oauth()?.server.auth().env()?;
         variable(name).is_none().then(|| name.to_owned())
     });
     // The server refuses what stands in for a missing secret or key, so its token counts as not revoked.

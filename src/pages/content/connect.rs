@@ -31,7 +31,10 @@ pub(in super::super) struct ConnectPage<'a> {
 impl ConnectPage<'_> {
     pub(in super::super) fn reply(&self) -> Reply {
         let title = &self.connection.title;
-        let mut html = Html::titled(&format!("Connect {title}?"));
+        let mut html = Html::titled(&match self.accounts.is_empty() {
+            true => format!("Connect {title}?"),
+            false => format!("Which account at {title}?"),
+        });
         if let Some(problem) = self.problem {
             html.open("<p role=\"alert\">")
                 .text(&problem.to_string())

@@ -42,8 +42,8 @@ pub enum SecretMethod {
 }
 
 impl ClientAuth {
-    /// The environment variable that holds its secret or private key.
-    pub fn variable(&self) -> Option<&str> {
+    /// The environment variable with the secret or the key.
+    pub fn env(&self) -> Option<&str> {
         match self {
             Self::Public => None,
             Self::Secret { env, .. } | Self::Key { env, .. } => Some(env),
