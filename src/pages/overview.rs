@@ -44,7 +44,7 @@ pub(super) async fn show(
         context.seals().seal(Purpose::Form, &bound, &form)
     };
     let places = accounts(context, &user).await?;
-    let accounts: Vec<ShownAccount> = places.into_iter().map(|shown| shown.with(&seal)).collect();
+    let accounts: Vec<ShownAccount> = places.into_iter().map(|shown| shown.with(seal)).collect();
     let other_user = PageLink::to_page(LinkPurpose::Overview, &user.issuer, context.expires());
     let page = OverviewPage {
         policy: &context.policy,

@@ -74,7 +74,7 @@ pub(crate) enum CredentialNeed {
     None,
     /// The credential of the user's linked account, linked at most `max_age` ago.
     Account {
-        place: AccountPlace,
+        place: Box<AccountPlace>,
         max_age: Duration,
     },
     /// The credential that an administrator set for the caller.
@@ -290,10 +290,10 @@ impl Authenticated {
         let (origin, test_user) = (self.handles.origin(), self.caller.test_user());
         let place = AccountPlace::of_caller(policy, token, test_user, origin, connection);
         Ok(CredentialNeed::Account {
-            place: place.map_err(|error| match error {
+            place: Box::new(place.map_err(|error| match error {
                 NoAccountPlace::NoConversation => Refusal::NoConversation,
                 NoAccountPlace::TestUser => Refusal::TestUserCredential,
-            })?,
+            })?),
             max_age,
         })
     }
@@ -373,7 +373,7 @@ impl Authenticated {
                             return Err(self.not_linked(&place, agreed, elicits));
                         };
                         let used = UsedAccount {
-                            place,
+                            place: *place,
                             credential: account.credential,
                             linked_at: account.linked_at,
                         };
