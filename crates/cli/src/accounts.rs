@@ -8,10 +8,15 @@ use std::rc::Rc;
 use mcp_auth_filter::accounts::conversation::{ConversationAccount, ConversationPlace};
 use mcp_auth_filter::accounts::of_user::conversations_of_user;
 use mcp_auth_filter::accounts::vault::ConversationId;
-use mcp_auth_filter::accounts::{AccountContext, Clients, EndedAccount, Ends, Revocation, end_at};
+use mcp_auth_filter::accounts::{
+    AccountContext, Clients, EndedAccount, Ends, Random, Revocation, end_at,
+};
 use mcp_auth_filter::effect::Effects;
 use mcp_auth_filter::seal_keys::sealer;
-use policy::{Policy, PolicyError};
+use oauth::Algorithm;
+use oauth::client::ClientAuth;
+use oauth::signing::SigningKey;
+use policy::{Connection, Policy, PolicyError};
 use serde_json::{Value, json};
 
 use self::network::Network;
@@ -211,10 +216,24 @@ fn context(policy: Policy) -> Result<(AccountContext, Option<String>), Failure> 
         let name = connection.oauth()?.server.auth().env()?;
         variable(name).is_none().then(|| name.to_owned())
     });
-    // The server refuses what stands in for a missing secret, so its token counts as not revoked.
+    // The server refuses what stands in for a missing secret or key, so its token counts as not revoked.
+    let unknown_key = SigningKey::generate(Algorithm::ES256).and_then(|key| key.to_pem());
+    let unknown_key = unknown_key.ok();
+    let is_key = |name: &str| {
+        let mut servers = policy.connections.iter().filter_map(Connection::oauth);
+        servers.any(|oauth| match oauth.server.auth() {
+            ClientAuth::Key { env, .. } => env == name,
+            ClientAuth::Public | ClientAuth::Secret { .. } => false,
+        })
+    };
     let clients = Clients::of(&policy, &|name| {
-        Some(variable(name).unwrap_or_else(|| "-".to_owned()))
+        let stand_in = || match &unknown_key {
+            Some(key) if is_key(name) => key.reveal().to_owned(),
+            _ => "-".to_owned(),
+        };
+        Some(variable(name).unwrap_or_else(stand_in))
     });
+    let clients = clients.map(|clients| clients.with_random(Random(random)));
     let context = AccountContext {
         policy: Rc::new(policy),
         sealer: Rc::new(sealer),
@@ -224,6 +243,13 @@ fn context(policy: Policy) -> Result<(AccountContext, Option<String>), Failure> 
         ends: Ends::default(),
     };
     Ok((context, unset))
+}
+
+/// Random bytes of the system.
+fn random() -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).ok()?;
+    Some(bytes)
 }
 
 /// The issuer, as the policy has it.
