@@ -161,10 +161,14 @@ def test_a_removed_key_ends_what_it_sealed_and_says_so(
     connect(person(), asked(client), "dana")
     for name in NAMES:
         change(pair, name, seal("new"))
-    with pair.logs("account_not_connected") as records:
-        link = asked(client)
-    summaries = [each["summary"] for each in records[0]["evidence"]]
-    assert any("a key that the policy does not have" in each for each in summaries)
+    link = asked(client)
+
+    def said() -> bool:
+        evidence = [each for record in pair.records() for each in record.get("evidence", [])]
+        return any("a key that the policy does not have" in each["summary"] for each in evidence)
+
+    # The first question of the test is logged with the same reason, maybe later.
+    eventually(said, "the record names the missing key")
     counted = lambda: used(pair, r"seal_unknown_key\.connection")  # noqa: E731
     assert sum(eventually(counted, "the value is counted").values()) == 1
     assert not [value for value in around.etcd.entries().values() if b'"tokens' in value]
