@@ -43,7 +43,7 @@ pub(crate) enum Revoke {
 
 /// The attempt to take an account out of the store.
 #[derive(Debug)]
-pub(super) enum Taken {
+pub(super) enum TakenAccount {
     /// It is taken: no other request or replica gets it.
     Account(Box<LinkedAccount>),
     /// Another account is there, which stays.
@@ -88,7 +88,7 @@ pub(super) async fn end_if(
     how: Revoke,
     is_meant: impl Fn(&LinkedAccount) -> bool,
 ) -> Result<Option<EndedAccount>, StoreError> {
-    let Taken::Account(account) = take(context, place, is_meant).await? else {
+    let TakenAccount::Account(account) = take(context, place, is_meant).await? else {
         return Ok(None);
     };
     let name = account.name.clone();
@@ -107,22 +107,22 @@ pub(super) async fn take(
     context: &AccountContext,
     place: &AccountPlace,
     is_meant: impl Fn(&LinkedAccount) -> bool,
-) -> Result<Taken, StoreError> {
+) -> Result<TakenAccount, StoreError> {
     for _ in 0..MAX_TRIES {
         let Some(value) = context.effects.get(place.key()).await? else {
-            return Ok(Taken::Nothing);
+            return Ok(TakenAccount::Nothing);
         };
         let Some(account) = place.read(&context.sealer, &value) else {
             // A record that cannot be opened is deleted too.
             context.effects.store(place.delete()).await?;
-            return Ok(Taken::Nothing);
+            return Ok(TakenAccount::Nothing);
         };
         if !is_meant(&account) {
-            return Ok(Taken::Other(Box::new(account)));
+            return Ok(TakenAccount::Other(Box::new(account)));
         }
         let take = place.take(&context.sealer, &account, &value);
         match context.effects.store(take).await? {
-            Stored::Created(true) => return Ok(Taken::Account(Box::new(account))),
+            Stored::Created(true) => return Ok(TakenAccount::Account(Box::new(account))),
             Stored::Created(false) => {}
             Stored::Done | Stored::Value(_) => return Err(StoreError::Unavailable),
         }

@@ -47,14 +47,14 @@ pub struct Ends(Rc<RefCell<Schedule>>);
 
 #[derive(Default)]
 struct Schedule {
-    watched: BTreeMap<ClientConversation, Watched>,
+    watched: BTreeMap<ClientConversation, WatchedConversation>,
     /// The earliest time at which one of them is looked at.
     next: Option<UnixTime>,
     revocations: VecDeque<PendingRevocation>,
 }
 
 #[derive(Clone, Copy)]
-struct Watched {
+struct WatchedConversation {
     /// When it is looked at.
     due: UnixTime,
     /// The last use that the store has, as far as this worker knows.
@@ -102,7 +102,7 @@ impl Ends {
             let noted_use = UnixTime::default();
             schedule
                 .watched
-                .insert(conversation, Watched { due, noted_use });
+                .insert(conversation, WatchedConversation { due, noted_use });
         } else {
             return;
         }

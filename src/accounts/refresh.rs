@@ -4,7 +4,7 @@
 
 use super::AccountContext;
 use super::conversation::ConversationPlace;
-use super::end::{Taken, revoke, take};
+use super::end::{TakenAccount, revoke, take};
 use super::refresh_lock::{REFRESH_CALL_LIMIT, RefreshLock};
 use super::vault::{AccountPlace, AccountTokens, LinkedAccount};
 use base::http::HttpRequest;
@@ -163,15 +163,15 @@ async fn end_refused(
     let refresh_token = |account: &LinkedAccount| account.tokens()?.refresh_token.clone();
     let is_refused = |found: &LinkedAccount| refresh_token(found) == refresh_token(&refused);
     match take(context, place, is_refused).await {
-        Ok(Taken::Account(account)) => {
+        Ok(TakenAccount::Account(account)) => {
             let conversation = ConversationPlace::of(place);
             // If this fails, the conversation names an account that is not there.
             let _ = conversation.forget_account(context, place, &account).await;
             Refreshed::Ended
         }
         // Another replica refreshed it, or the user linked it again.
-        Ok(Taken::Other(account)) => Refreshed::Renewed(account),
-        Ok(Taken::Nothing) => Refreshed::Ended,
+        Ok(TakenAccount::Other(account)) => Refreshed::Renewed(account),
+        Ok(TakenAccount::Nothing) => Refreshed::Ended,
         Err(error) => Refreshed::Store(error),
     }
 }

@@ -3,7 +3,7 @@
 
 use super::AccountContext;
 use super::conversation::ConversationPlace;
-use super::end::{Taken, take};
+use super::end::{TakenAccount, take};
 use super::vault::{AccountCredential, AccountPlace, LinkedAccount};
 use base::store::StoreError;
 use base::time::UnixTime;
@@ -46,7 +46,7 @@ pub(crate) async fn end_refused(context: &AccountContext, used: &UsedAccount) ->
         is_same && expires.is_none_or(|expires| now < expires)
     };
     match take(context, &used.place, is_refused).await {
-        Ok(Taken::Account(account)) => {
+        Ok(TakenAccount::Account(account)) => {
             let conversation = ConversationPlace::of(&used.place);
             let forgotten = conversation.forget_refused(context, &used.place, &account);
             // If this fails, the conversation names an account that is not there.
@@ -54,8 +54,8 @@ pub(crate) async fn end_refused(context: &AccountContext, used: &UsedAccount) ->
             context.ends.revoke_later(used.place.clone(), *account);
             RefusedEnd::Ended { again }
         }
-        Ok(Taken::Other(_)) => RefusedEnd::Replaced,
-        Ok(Taken::Nothing) => RefusedEnd::Ended { again: false },
+        Ok(TakenAccount::Other(_)) => RefusedEnd::Replaced,
+        Ok(TakenAccount::Nothing) => RefusedEnd::Ended { again: false },
         Err(error) => RefusedEnd::Store(error),
     }
 }

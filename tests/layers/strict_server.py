@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from email.message import Message
 from typing import Any
 
 from ..harness.app_server import AppServer, http_app
@@ -62,7 +63,9 @@ class StrictServer(NotesServer):
     async def _refuses(self, token: str) -> bool:
         if self.refuses_all:
             return True
-        status, _ = await asyncio.to_thread(self.api.answer, "GET", "/me", token, "")
+        headers = Message()
+        headers["authorization"] = token
+        status, _ = await asyncio.to_thread(self.api.answer, "GET", "/me", headers, "")
         return status == 401
 
     async def _refuse(self, send: Any) -> None:

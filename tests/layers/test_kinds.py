@@ -123,7 +123,7 @@ def test_a_user_connects_with_a_key(
     assert "key-of-dana" not in str(pair.records())
 
 
-def test_a_client_cannot_bring_a_key_of_its_own(around: Stage, pair: Replicas, token: Callable[..., str]) -> None:
+def test_a12_a_client_cannot_bring_a_key_of_its_own(around: Stage, pair: Replicas, token: Callable[..., str]) -> None:
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
     headers = {
         "authorization": f"Bearer {token('dana', 'keys')}",
@@ -177,7 +177,7 @@ def test_all_requests_to_a_hosted_server_have_the_account(
     assert not any(held in each["authorization"] for each in around.hosted.headers)
 
 
-def test_a_user_switches_between_accounts(
+def test_a14_the_user_and_not_the_model_switches_between_accounts(
     around: Stage, pair: Replicas, person: People, assistant: Start
 ) -> None:
     dana, client = person(), assistant("dana", "keys")

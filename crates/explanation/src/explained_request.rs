@@ -7,6 +7,7 @@ use base::seal::Sealer;
 use base::time::UnixTime;
 use mcp::headers::Headers;
 use mcp_auth_filter::accounts::Clients;
+use mcp_auth_filter::accounts::assigned::AssignedCredentials;
 use mcp_auth_filter::accounts::token_exchange::TokenExchanger;
 use mcp_auth_filter::audit::Record;
 use mcp_auth_filter::credential::Credential;
@@ -270,6 +271,9 @@ fn stand_ins(policy: &Policy, audit_key: Option<String>) -> Secrets {
         credential: credential.map(Rc::new),
         exchanger,
         decision_points: decision_points(policy).map(Rc::new),
+        // A text with `:` stands in for a key, and for a user name and a password.
+        assigned: AssignedCredentials::of(policy, &|name| Some(format!("(the value:of {name})")))
+            .unwrap_or_default(),
         ..Secrets::default()
     }
 }

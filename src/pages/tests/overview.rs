@@ -123,7 +123,7 @@ fn a_user_sees_the_questions_that_wait() {
 }
 
 #[test]
-fn b43_forms_of_others_and_other_sites_do_nothing() {
+fn a14_forms_of_others_and_other_sites_do_nothing() {
     let mut world = World::new();
     let (mut dana, mut eve) = (Browser::default(), Browser::default());
     let place = link(&mut world, "dana", "s-1", "claude");

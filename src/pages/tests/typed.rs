@@ -127,7 +127,7 @@ fn a_key_that_the_resource_refuses_is_not_kept() {
 }
 
 #[test]
-fn what_no_header_can_have_is_not_sent() {
+fn a13_what_no_header_can_have_is_not_sent() {
     for (kind, typed) in [
         ("key", ""),
         ("key", "&key="),
@@ -167,7 +167,7 @@ fn what_no_header_can_have_is_not_sent() {
 }
 
 #[test]
-fn k5_passwords_are_tried_a_few_times_only() {
+fn a13_passwords_are_tried_a_few_times_only() {
     let mut world = World::of(&of_kind("key", json!({})));
     let mut browser = Browser::default();
     let mut page = opened(&mut world, &mut browser);
