@@ -8,11 +8,13 @@ use super::page_request::PageRequest;
 use super::sealed::{BrowserUser, Expires, LinkPurpose, OVERVIEW, PageLink, expires, random_text};
 use super::{PageContext, PageOutcome, PageRefusal, question_link, sign_in};
 use crate::accounts::Revoke;
+use crate::accounts::conversation::ConversationAccount;
 use crate::accounts::kept::{choose, end_at};
 use crate::accounts::of_user::UserPlace;
 use crate::accounts::vault::AccountPlace;
 use crate::consent::open_questions;
 use crate::reasons::Approval;
+use base::http::Reply;
 use base::seal::Purpose;
 use base::time::UnixTime;
 
@@ -43,8 +45,13 @@ pub(super) async fn show(
         let bound: [&[u8]; 1] = [cookie.as_bytes()];
         context.seals().seal(Purpose::Form, &bound, &form)
     };
-    let places = accounts(context, &user).await?;
-    let accounts: Vec<ShownAccount> = places.into_iter().map(|shown| shown.with(seal)).collect();
+    let accounts = accounts(context, &user).await?.into_iter();
+    let accounts = accounts.map(|account| ShownAccount {
+        title: title(context, &account.place.connection),
+        form: seal(Some(account.place.clone())),
+        account,
+    });
+    let accounts: Vec<ShownAccount> = accounts.collect();
     let other_user = PageLink::to_page(LinkPurpose::Overview, &user.issuer, context.expires());
     let page = OverviewPage {
         policy: &context.policy,
@@ -122,7 +129,7 @@ async fn end_all(context: &PageContext, user: &BrowserUser) -> Result<(), PageRe
 async fn accounts(
     context: &PageContext,
     user: &BrowserUser,
-) -> Result<Vec<ShownAccount>, PageRefusal> {
+) -> Result<Vec<ConversationAccount>, PageRefusal> {
     let place = user_place(context, user);
     let mut known = place.conversations(context).await?;
     known.reverse();
@@ -132,27 +139,24 @@ async fn accounts(
             conversations.push(each.conversation);
         }
     }
-    let mut shown = Vec::new();
+    let mut all = Vec::new();
     for conversation in conversations {
         let conversation = place.conversation(&conversation);
         let mut accounts = conversation.accounts(context).await?;
         // The account that calls use comes first.
         accounts.sort_by_key(|account| !account.place.kept.is_empty());
-        for account in accounts {
-            // A connection that the policy does not have any more is not usable, and can be ended.
-            let connection = context.policy.connection(&account.place.connection);
-            let title = connection.map(|connection| connection.title.clone());
-            shown.push(ShownAccount {
-                title: title.unwrap_or_else(|| account.place.connection.clone()),
-                account,
-                form: String::new(),
-            });
-        }
-        if shown.len() >= MAX_SHOWN {
+        all.extend(accounts);
+        if all.len() >= MAX_SHOWN {
             break;
         }
     }
-    Ok(shown)
+    Ok(all)
+}
+
+/// The title of a connection. One that the policy does not have any more is not usable, and can be ended.
+fn title(context: &PageContext, connection: &str) -> String {
+    let found = context.policy.connection(connection);
+    found.map_or(connection, |found| &found.title).to_owned()
 }
 
 /// The questions of a user that wait for an answer.
@@ -186,11 +190,7 @@ fn user_place(context: &PageContext, user: &BrowserUser) -> UserPlace {
     }
 }
 
-fn of_user(
-    reply: base::http::Reply,
-    outcome: Result<Approval, PageRefusal>,
-    user: BrowserUser,
-) -> PageOutcome {
+fn of_user(reply: Reply, outcome: Result<Approval, PageRefusal>, user: BrowserUser) -> PageOutcome {
     PageOutcome {
         reply,
         outcome,

@@ -145,17 +145,6 @@ impl OverviewPage<'_> {
     }
 }
 
-impl ShownAccount {
-    /// The account with its form.
-    pub(in crate::pages) fn with(
-        self,
-        seal: impl Fn(Option<crate::accounts::vault::AccountPlace>) -> String,
-    ) -> Self {
-        let form = seal(Some(self.account.place.clone()));
-        Self { form, ..self }
-    }
-}
-
 fn ago(time: Duration) -> String {
     format!("{} ago", minutes(time))
 }
