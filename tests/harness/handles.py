@@ -100,6 +100,8 @@ Sealed = Callable[[str], HandleGateway]
 
 def _decoded(handle: str) -> str:
     """A sealed id, decoded as base64."""
+    # The id of its key comes first.
+    handle = handle.rpartition(".")[2]
     text = base64.urlsafe_b64decode(handle + "=" * (-len(handle) % 4))
     return text.decode("latin-1")
 

@@ -47,12 +47,12 @@ impl ConnectPage<'_> {
         html.hidden("ticket", self.link).hidden("form", self.form);
         match (&self.connection.kind, self.accounts.is_empty()) {
             (ConnectionKind::Typed(typed), _) => self.fields(&mut html, typed),
-            (_, true) => {
+            (_, is_first) => {
                 html.open("<button>").text(&format!("Continue to {title}"));
                 html.open("</button>");
-            }
-            (_, false) => {
-                html.open("<button name=\"another\" value=\"1\">Use another account</button>");
+                if !is_first {
+                    html.open("<button name=\"another\" value=\"1\">Use another account</button>");
+                }
             }
         }
         html.open("</form>");
