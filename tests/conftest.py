@@ -133,7 +133,7 @@ def sealed(envoy: Envoy, upstream: Upstream) -> Callable[[str], HandleGateway]:
 
 
 @pytest.fixture
-def changing(envoy: Envoy) -> Changing:
+def changing(envoy: Envoy, upstream: Upstream) -> Changing:
     """The module's listener `changing`, whose policy is in a file."""
     return Changing(envoy, envoy.listeners["changing"], "changing")
 

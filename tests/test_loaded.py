@@ -21,6 +21,7 @@ from .harness.client import Request
 from .harness.envoy import ROOT, Envoy
 from .harness.envoy_config import Cluster
 from .harness.messages import LEGACY, call, post
+from .harness.upstream import Upstream
 from .harness.policy import policy
 from .harness.waiting import eventually
 
@@ -41,9 +42,14 @@ def version(request: pytest.FixtureRequest) -> str | None:
 
 @pytest.fixture(scope="module")
 def changing(
-    version: str | None, clusters: dict[str, Cluster], tmp_path_factory: pytest.TempPathFactory
+    version: str | None,
+    clusters: dict[str, Cluster],
+    upstream_server: Upstream,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Changing]:
     """One Envoy with two workers, whose first policy is `BEFORE`."""
+    # Tests of other modules let the server answer otherwise.
+    upstream_server.reset()
     with running(tmp_path_factory.mktemp("loaded"), clusters, version, BEFORE, concurrency=2) as changing:
         yield changing
 
