@@ -332,7 +332,7 @@ fn surplus<'k>(
         of_all = of_all.saturating_add(1);
         size = size.saturating_add(each.size());
         let is_over_client = each.client == place.client && of_client > limit;
-        is_over_client || of_all > MAX_CONVERSATIONS || size > MAX_NAMES
+        is_over_client || of_all > usize::from(MAX_CONVERSATIONS) || size > MAX_NAMES
     });
     over.collect()
 }

@@ -4,13 +4,13 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, SeqAccess, Unexpected, Visitor};
+use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 
 use super::connections::document::{ClientSharing, Conversation, SessionSharing, VaultDocument};
 use super::error::{Errors, PolicyError};
 
 /// The maximum number of conversations with linked accounts of a user.
-pub const MAX_CONVERSATIONS: usize = 64;
+pub const MAX_CONVERSATIONS: u16 = 64;
 /// How long a conversation may be idle that nothing names: without a session to delete, and without another value
 /// in the next conversation, nothing else would end it before the lifetime of its accounts.
 const IDLE_WITHOUT_NAME: Duration = Duration::from_secs(1800);
@@ -76,72 +76,6 @@ impl schemars::JsonSchema for MetaKeys {
     }
 }
 
-/// A number of conversations: 1 to [`MAX_CONVERSATIONS`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ConversationLimit(usize);
-
-impl<'de> Deserialize<'de> for ConversationLimit {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // The example stands in for a value that is wrong (`read/stand_in.rs`).
-        deserializer.deserialize_newtype_struct("64", ConversationLimitVisitor)
-    }
-}
-
-struct ConversationLimitVisitor;
-
-impl<'de> Visitor<'de> for ConversationLimitVisitor {
-    type Value = ConversationLimit;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a number from 1 to 64")
-    }
-
-    fn visit_newtype_struct<D: Deserializer<'de>>(
-        self,
-        number: D,
-    ) -> Result<ConversationLimit, D::Error> {
-        number.deserialize_any(self)
-    }
-
-    fn visit_u64<E: Error>(self, number: u64) -> Result<ConversationLimit, E> {
-        let limit = usize::try_from(number).ok();
-        let limit = limit.filter(|limit| (1..=MAX_CONVERSATIONS).contains(limit));
-        let limit = limit.map(ConversationLimit);
-        limit.ok_or_else(|| E::invalid_value(Unexpected::Unsigned(number), &self))
-    }
-
-    /// A protobuf `Struct` has no integers: Envoy writes 1 as 1.0.
-    fn visit_f64<E: Error>(self, number: f64) -> Result<ConversationLimit, E> {
-        if number >= 0.0 && number.fract() == 0.0 {
-            return self.visit_u64(number as u64);
-        }
-        Err(E::invalid_value(Unexpected::Float(number), &self))
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<ConversationLimit, E> {
-        match text.parse() {
-            Ok(number) => self.visit_u64(number),
-            Err(_) => Err(E::invalid_value(Unexpected::Str(text), &self)),
-        }
-    }
-}
-
-#[cfg(feature = "schema")]
-impl schemars::JsonSchema for ConversationLimit {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "ConversationLimit".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "description": "A number of conversations.",
-            "type": "integer",
-            "minimum": 1,
-            "maximum": 64
-        })
-    }
-}
-
 /// What linked accounts belong to, and when they end together.
 #[derive(Debug, Clone)]
 pub struct Vault {
@@ -196,7 +130,8 @@ pub(super) fn compile_vault(document: &VaultDocument, errors: &mut Errors) -> Va
         sessions,
         conversations: document
             .conversations
-            .map_or(MAX_CONVERSATIONS, |limit| limit.0),
+            .map_or(MAX_CONVERSATIONS, |limit| limit.0)
+            .into(),
         idle,
         is_silent_about_sessions: document.sessions.is_none()
             && matches!(document.conversation, Conversation::Claim(_)),

@@ -303,7 +303,7 @@ fn a_user_has_a_limited_number_of_conversations() {
         agree(&mut world, &place);
         world.connect(&place);
     }
-    assert_eq!(listed(&mut world), policy::MAX_CONVERSATIONS);
+    assert_eq!(listed(&mut world), usize::from(policy::MAX_CONVERSATIONS));
     let first = in_session(&world, "s-0", "client-0");
     assert!(!is_stored(&mut world, &first));
 }

@@ -12,7 +12,7 @@ use crate::checked_text::{ClientId, ClusterName, EndpointPath, VariableName};
 use crate::client_auth::ClientAuthDocument;
 use crate::issuers::document::JwksDocument;
 use crate::value::{Count, Period};
-use crate::vault::{ConversationLimit, MetaKeys};
+use crate::vault::{MAX_CONVERSATIONS, MetaKeys};
 use oauth::client::{IssParameter, Prompt};
 use oauth::{ClaimPath, ClaimSource};
 
@@ -254,7 +254,7 @@ pub struct VaultDocument {
     pub sessions: Option<SessionSharing>,
     /// The maximum number of conversations with linked accounts of a user and a client, 1 to 64. The oldest one
     /// ends when the user agrees to link an account in a newer one. Default: 64.
-    pub conversations: Option<ConversationLimit>,
+    pub conversations: Option<Count<MAX_CONVERSATIONS>>,
     /// A conversation ends after this time without a call that needs a linked account, 10s to 90d. Default:
     /// 30m where nothing names the conversation, no limit otherwise.
     pub idle: Option<Period>,
