@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::document::{AccountKind, ApplyDocument, ConnectionDocument};
+use super::document::{AccountKind, ApplyDocument, ConnectionDocument, HeaderTemplates};
 use crate::error::{Errors, PolicyError};
 use base::secret::Secret;
 
@@ -136,10 +136,10 @@ pub(super) fn compile_apply(
             refuse("found `basic`, expected `bearer` or `headers`: there is no password")
         }
         Some(ApplyDocument::Basic) => Some(Apply::basic()),
-        Some(ApplyDocument::Headers(headers)) if headers.is_empty() => {
+        Some(ApplyDocument::Headers(HeaderTemplates(headers))) if headers.is_empty() => {
             refuse("found no header, expected one with its value")
         }
-        Some(ApplyDocument::Headers(headers)) => {
+        Some(ApplyDocument::Headers(HeaderTemplates(headers))) => {
             let headers = headers.iter().map(|(name, value)| {
                 let path = format!("{path}.headers.{name}");
                 header(&path, (name, value), is_password, errors)

@@ -1,9 +1,11 @@
 //! Connections, as in the policy's document.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
 
 use super::MAX_ACCOUNTS;
 use super::account::AccountDocument;
@@ -202,6 +204,36 @@ pub struct AssignedDocument {
     pub account: Option<String>,
 }
 
+/// Header names, each with the template of its value.
+#[derive(Debug, Clone)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct HeaderTemplates(pub BTreeMap<String, String>);
+
+/// Read like a structure: then a value that is no mapping has a stand-in (`read/stand_in.rs`).
+impl<'de> Deserialize<'de> for HeaderTemplates {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_struct("HeaderTemplates", &[], HeaderTemplatesVisitor)
+    }
+}
+
+struct HeaderTemplatesVisitor;
+
+impl<'de> Visitor<'de> for HeaderTemplatesVisitor {
+    type Value = HeaderTemplates;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("header names with values")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<HeaderTemplates, A::Error> {
+        let mut templates = BTreeMap::new();
+        while let Some((name, template)) = members.next_entry()? {
+            templates.insert(name, template);
+        }
+        Ok(HeaderTemplates(templates))
+    }
+}
+
 /// The headers in which the server receives a credential.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -213,7 +245,7 @@ pub enum ApplyDocument {
     Basic,
     /// Header names, each with its value: a text with `{key}` (the key or token), or `{user}`, `{password}` and
     /// `{basic}` (both of them in Base64, RFC 7617).
-    Headers(BTreeMap<String, String>),
+    Headers(HeaderTemplates),
 }
 
 /// Discovery of an authorization server's endpoints (RFC 8414).
