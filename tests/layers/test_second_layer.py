@@ -88,7 +88,9 @@ def test_a2_what_ends_accounts_has_room(
     client = assistant("erin", "agree")
     outcomes = [refused_or_asked(client, number) for number in range(200)]
     assert 100 <= outcomes.count("asked") <= 140 and outcomes[-1] == "full"
-    assert len(around.etcd.ask("lease/leases").get("leases", [])) < 40
+    # Records that end within the same seconds share one: without that there are more than 300, and the number grows
+    # with the time that this takes.
+    assert len(around.etcd.ask("lease/leases").get("leases", [])) < 150
 
 
 def refused_or_asked(client: Assistant, number: int) -> str:
