@@ -33,7 +33,7 @@ use std::rc::Rc;
 
 pub use self::page_refusal::PageRefusal;
 use self::page_request::{Page, PageRequest};
-use self::sealed::{LIFETIME, LinkPurpose, PageLink, Seals};
+use self::sealed::{BrowserUser, LIFETIME, LinkPurpose, PageLink, Seals};
 pub use self::sealed::{connect_link, question_link};
 use crate::accounts::sign_out::{has_left_pages, has_signed_out};
 use crate::accounts::vault::ConversationId;
@@ -219,6 +219,19 @@ impl PageOutcome {
             user: Some((link.issuer.clone(), link.user.clone())),
             connection: link.connection().map(|name| (name.to_owned(), None)),
             client: link.client().map(str::to_owned),
+            tool: None,
+            approval: None,
+        }
+    }
+
+    /// A page of a user that no link led to.
+    fn of_user(reply: Reply, outcome: Result<Approval, PageRefusal>, user: BrowserUser) -> Self {
+        Self {
+            reply,
+            outcome,
+            user: Some((user.issuer, user.user)),
+            connection: None,
+            client: None,
             tool: None,
             approval: None,
         }

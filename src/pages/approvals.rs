@@ -9,7 +9,6 @@ use super::{PageContext, PageOutcome, PageRefusal, sign_in};
 use crate::consent::approval::{ApprovalPlace, ApprovalQuestion};
 use crate::consent::open_approvals::OpenApprovals;
 use crate::reasons::Approval;
-use base::http::Reply;
 use base::seal::Purpose;
 use base::store::{Key, Stored};
 
@@ -29,7 +28,7 @@ pub(super) async fn show(
     let other_user = context.seals().seal(Purpose::Ticket, &[], &other_user);
     if user.roles.is_empty() || request.asks_view {
         let outcome = Err(PageRefusal::Approver);
-        return Ok(of_user(
+        return Ok(PageOutcome::of_user(
             content::no_approver(&user.name, &other_user),
             outcome,
             user,
@@ -70,7 +69,7 @@ pub(super) async fn show(
         other_user: &other_user,
         now: context.now(),
     };
-    Ok(of_user(
+    Ok(PageOutcome::of_user(
         page.reply(),
         Ok(Approval::ApprovalsPageShown),
         user,
@@ -82,15 +81,7 @@ pub(super) fn answer(
     context: &PageContext,
     request: &PageRequest,
 ) -> Result<PageOutcome, PageRefusal> {
-    let (cookie, user) = context
-        .browser_user(request)
-        .ok_or(PageRefusal::NotSignedIn)?;
-    let bound: [&[u8]; 1] = [cookie.as_bytes()];
-    let form = request.parameter("form")?.ok_or(PageRefusal::Form)?;
-    let form = context
-        .seals()
-        .open(Purpose::Form, &bound, form, context.now());
-    let form: ApprovalForm = form.ok_or(PageRefusal::Form)?;
+    let (user, form): (_, ApprovalForm) = context.form_of_page(request)?;
     let yes = match request.parameter("answer")? {
         Some("yes") => true,
         Some("no") => false,
@@ -141,7 +132,7 @@ pub(super) async fn decide(
         tool: Some(question.call.tool.clone()),
         client: Some(question.call.client.clone()).filter(|client| !client.is_empty()),
         approval: Some((question.id.clone(), place.user.clone())),
-        ..of_user(reply, outcome, user.clone())
+        ..PageOutcome::of_user(reply, outcome, user.clone())
     };
     if let Err(refusal) = is_allowed {
         return Ok(about(content::refused(refusal), Err(refusal)));
@@ -197,18 +188,6 @@ async fn find(
     let question = place.open(&context.sealer, &value, context.now());
     let question = question.filter(|question| question.answer.is_none());
     Ok(question.map(|question| (question, value)))
-}
-
-fn of_user(reply: Reply, outcome: Result<Approval, PageRefusal>, user: BrowserUser) -> PageOutcome {
-    PageOutcome {
-        reply,
-        outcome,
-        user: Some((user.issuer, user.user)),
-        connection: None,
-        client: None,
-        tool: None,
-        approval: None,
-    }
 }
 
 impl PageContext {

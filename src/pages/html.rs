@@ -107,15 +107,6 @@ impl Html {
         self
     }
 
-    /// A button for the part with this number.
-    pub(super) fn described_button(&mut self, number: usize, text: &'static str) -> &mut Self {
-        let _ = write!(
-            self.body,
-            "<button aria-describedby=\"call-{number}\">{text}</button>"
-        );
-        self
-    }
-
     /// A button that answers for the part with this number.
     pub(super) fn answer_button(
         &mut self,

@@ -14,7 +14,6 @@ use crate::accounts::of_user::UserPlace;
 use crate::accounts::vault::AccountPlace;
 use crate::consent::open_questions;
 use crate::reasons::Approval;
-use base::http::Reply;
 use base::seal::Purpose;
 use base::time::UnixTime;
 
@@ -64,7 +63,11 @@ pub(super) async fn show(
         now: context.now(),
     };
     let reply = page.reply();
-    Ok(of_user(reply, Ok(Approval::OverviewShown), user))
+    Ok(PageOutcome::of_user(
+        reply,
+        Ok(Approval::OverviewShown),
+        user,
+    ))
 }
 
 /// Ends accounts, or chooses one.
@@ -72,15 +75,7 @@ pub(super) async fn act(
     context: &PageContext,
     request: &PageRequest,
 ) -> Result<PageOutcome, PageRefusal> {
-    let (cookie, user) = context
-        .browser_user(request)
-        .ok_or(PageRefusal::NotSignedIn)?;
-    let bound: [&[u8]; 1] = [cookie.as_bytes()];
-    let form = request.parameter("form")?.ok_or(PageRefusal::Form)?;
-    let form = context
-        .seals()
-        .open(Purpose::Form, &bound, form, context.now());
-    let form: AccountForm = form.ok_or(PageRefusal::Form)?;
+    let (user, form): (_, AccountForm) = context.form_of_page(request)?;
     let (done, outcome, connection) = match (request.parameter("answer")?, form.place) {
         (Some("end"), Some(place)) => {
             let ended = end_at(context, &place).await?;
@@ -110,7 +105,7 @@ pub(super) async fn act(
     let reply = content::redirect(format!("{OVERVIEW}?done={done}"));
     Ok(PageOutcome {
         connection,
-        ..of_user(reply, Ok(outcome), user)
+        ..PageOutcome::of_user(reply, Ok(outcome), user)
     })
 }
 
@@ -187,17 +182,5 @@ fn user_place(context: &PageContext, user: &BrowserUser) -> UserPlace {
         resource: context.policy.resource.clone(),
         issuer: user.issuer.clone(),
         user: user.user.clone(),
-    }
-}
-
-fn of_user(reply: Reply, outcome: Result<Approval, PageRefusal>, user: BrowserUser) -> PageOutcome {
-    PageOutcome {
-        reply,
-        outcome,
-        user: Some((user.issuer, user.user)),
-        connection: None,
-        client: None,
-        tool: None,
-        approval: None,
     }
 }

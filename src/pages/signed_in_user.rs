@@ -38,6 +38,18 @@ impl PageContext {
         Some((cookie.to_owned(), browser))
     }
 
+    /// The signed-in user, and the form of a page that no link led to. It was made for this sign-in.
+    pub(super) fn form_of_page<T: DeserializeOwned + Expires>(
+        &self,
+        request: &PageRequest,
+    ) -> Result<(BrowserUser, T), PageRefusal> {
+        let (cookie, user) = self.browser_user(request).ok_or(PageRefusal::NotSignedIn)?;
+        let form = request.parameter("form")?.ok_or(PageRefusal::Form)?;
+        let bound: [&[u8]; 1] = [cookie.as_bytes()];
+        let form = self.seals().open(Purpose::Form, &bound, form, self.now());
+        Ok((user, form.ok_or(PageRefusal::Form)?))
+    }
+
     /// The user of the page of a link. `Err`: the page that is shown instead, to sign in or because the
     /// link is for another user.
     pub(super) fn user_of_page(

@@ -13,6 +13,7 @@ mod diagnostic;
 mod diff;
 mod explain;
 mod files;
+mod http_agent;
 mod identity_claims;
 mod init;
 mod page;

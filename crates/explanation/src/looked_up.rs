@@ -51,7 +51,7 @@ impl Outside for LookedUp {
     }
 }
 
-/// The answer as a JSON-RPC message with this id. An answer that is no JSON stays as it is.
+/// Sets the id of an answer in JSON. Other answers do not change.
 fn message(given: &[u8], id: &Value) -> Vec<u8> {
     const RESULT: [&str; 5] = [
         "content",

@@ -371,7 +371,8 @@ pub struct UpstreamDocument {
     pub scheme: Option<String>,
     /// With `exchange`: the endpoint that exchanges the caller's token, and the target of the new token.
     pub exchange: Option<TokenExchangeDocument>,
-    /// With `connection`: the connection whose account all requests need, lists and `initialize` too.
+    /// With `connection`: the name of the connection. All requests, also lists and `initialize`, are sent with the
+    /// caller's account there.
     pub connection: Option<String>,
     /// The Envoy cluster of the MCP server. The filter's own calls to the server go there: those of `owner`
     /// under `tools` and `prompts`.

@@ -45,7 +45,7 @@ pub enum Authorization {
 }
 
 impl Upstream {
-    /// The connection whose account all requests need.
+    /// The name of the connection with `authorization: connection`. All requests need the caller's account there.
     pub fn connection(&self) -> Option<&str> {
         match &self.authorization {
             Authorization::Connection(name) => Some(name),

@@ -125,7 +125,7 @@ impl ConnectPage<'_> {
             html.open("<form method=\"post\" action=\"connect\">");
             html.hidden("ticket", self.link).hidden("form", self.form);
             html.hidden("account", &account.place.kept);
-            html.described_button(number, "Use this account");
+            html.answer_button(number, "use", "Use this account");
             html.open("</form></article>");
         }
     }

@@ -4,16 +4,16 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mcp_auth_filter::accounts::AccountContext;
 use mcp_auth_filter::effect::{Effect, Effects, Outcome, Progress, Task};
 use policy::Policy;
 use ureq::Agent;
-use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, parse_pem};
 
 use super::AccountsArguments;
+use crate::http_agent::agent;
 use crate::{Failure, files};
 use base::http::{HttpRequest, HttpResponse, MAX_ANSWER};
 use base::store::{StoreError, StoreNames, StoreOperation, Stored, etcd};
@@ -53,13 +53,14 @@ impl Network {
                 "only accounts in etcd can be listed; a restart of Envoy ends those in its memory",
             ));
         };
+        let (roots, client) = etcd_tls(arguments)?;
         Ok(Self {
             names: context.sealer.store_names(),
             policy: Rc::clone(&context.policy),
             etcd,
             url: arguments.store.trim_end_matches('/').to_owned(),
-            to_etcd: agent(etcd_tls(arguments)?),
-            to_servers: agent((RootCerts::PlatformVerifier, None)),
+            to_etcd: agent(roots, client, TIMEOUT),
+            to_servers: agent(RootCerts::PlatformVerifier, None, TIMEOUT),
             leases: RefCell::default(),
             last_error: RefCell::default(),
         })
@@ -173,22 +174,6 @@ fn authority(url: &url::Url) -> Option<String> {
 fn now() -> UnixTime {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     UnixTime::from_duration(now.unwrap_or_default())
-}
-
-fn agent((roots, client): (RootCerts, Option<ClientCert>)) -> Agent {
-    let provider = rustls::crypto::ring::default_provider();
-    let tls = TlsConfig::builder()
-        .root_certs(roots)
-        .client_cert(client)
-        .unversioned_rustls_crypto_provider(Arc::new(provider))
-        .build();
-    let config = Agent::config_builder()
-        .timeout_global(Some(TIMEOUT))
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .tls_config(tls)
-        .build();
-    config.into()
 }
 
 /// The certificates for etcd.

@@ -1,10 +1,11 @@
 //! HTTP for `mcp-auth init`: the server and the discovery document of an issuer.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use ureq::Agent;
-use ureq::tls::{RootCerts, TlsConfig};
+use ureq::tls::RootCerts;
+
+use crate::http_agent::agent;
 
 /// How long a request may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -28,18 +29,7 @@ pub(super) struct Web(Agent);
 
 impl Web {
     pub(super) fn new() -> Self {
-        let provider = rustls::crypto::ring::default_provider();
-        let tls = TlsConfig::builder()
-            .root_certs(RootCerts::PlatformVerifier)
-            .unversioned_rustls_crypto_provider(Arc::new(provider))
-            .build();
-        let config = Agent::config_builder()
-            .timeout_global(Some(TIMEOUT))
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .tls_config(tls)
-            .build();
-        Self(config.into())
+        Self(agent(RootCerts::PlatformVerifier, None, TIMEOUT))
     }
 
     /// Gets a document.

@@ -1,4 +1,4 @@
-//! How a connection learns whose account it is.
+//! The source of an account's name: the ID token, userinfo, or an endpoint of the resource.
 
 use serde::Deserialize;
 use serde_json::Value;

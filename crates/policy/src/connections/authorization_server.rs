@@ -1,4 +1,4 @@
-//! Accounts whose tokens an authorization server gives.
+//! Accounts at an authorization server, which gives the filter tokens.
 
 use super::account::{AccountSource, compile_account};
 use super::client::{check_scopes, compile_written};

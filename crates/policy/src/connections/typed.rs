@@ -1,4 +1,4 @@
-//! Accounts whose key or password each user types into a page.
+//! Accounts with a key or a password. Each user types it into a page.
 
 use super::document::ConnectionDocument;
 use crate::endpoint::compile_endpoint;
@@ -26,7 +26,7 @@ pub struct CredentialCheck {
     pub field: Option<ClaimPath>,
 }
 
-/// Checks the part of a connection whose credential users type.
+/// Checks the keys of a connection with `kind: key` or `kind: password`, without `credentials`.
 pub(super) fn compile_typed(
     path: &str,
     document: &ConnectionDocument,
