@@ -602,3 +602,24 @@ fn a1_an_account_is_for_the_client_that_linked_it() {
         assert!(looked_up(&shared, &store, &request).server.is_some());
     }
 }
+
+#[test]
+fn a12_a_client_cannot_send_the_header_of_an_account() {
+    let policy = connecting(json!({"connections": {"notes": {
+        "kind": "key",
+        "check": {"cluster": "notes", "path": "/me"},
+        "apply": {"headers": {"x-notes": "{key}"}},
+    }}}));
+    let account = LinkedAccount {
+        credential: AccountCredential::Key(Secret::new("k-1".into())),
+        ..connected()
+    };
+    let store = store_with(&place(), &account);
+    for name in ["x-notes", "x_notes"] {
+        let request = call("crm.get", "{}").with(name, "stolen");
+        let outcome = looked_up(&policy, &store, &request);
+        assert_eq!(outcome.server_header("x-notes"), Some("k-1"), "{name}");
+        let other = outcome.server_header(name).unwrap_or_default();
+        assert_ne!(other, "stolen", "{name}");
+    }
+}
