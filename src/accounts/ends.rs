@@ -109,6 +109,11 @@ impl Ends {
         schedule.next = Some(schedule.next.map_or(due, |next| next.min(due)));
     }
 
+    /// Looks at a conversation again, because an end in it failed.
+    pub(super) fn try_again(&self, conversation: ClientConversation, now: UnixTime) {
+        self.watch(conversation, now.saturating_add(RETRY));
+    }
+
     /// Whether a use of the conversation was noted in the store less than `age` ago.
     pub(super) fn has_noted_use(
         &self,

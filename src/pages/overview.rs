@@ -10,7 +10,7 @@ use super::{PageContext, PageOutcome, PageRefusal, question_link, sign_in};
 use crate::accounts::Revoke;
 use crate::accounts::conversation::ConversationAccount;
 use crate::accounts::kept::{choose, end_at};
-use crate::accounts::of_user::UserPlace;
+use crate::accounts::of_user::{UserPlace, all_ended};
 use crate::accounts::vault::AccountPlace;
 use crate::consent::open_questions;
 use crate::reasons::Approval;
@@ -112,12 +112,13 @@ pub(super) async fn act(
 /// Ends all accounts of a user.
 async fn end_all(context: &PageContext, user: &BrowserUser) -> Result<(), PageRefusal> {
     let place = user_place(context, user);
+    let mut all = Vec::new();
     for known in place.conversations(context).await? {
         let conversation = place.conversation(&known.conversation);
         let client = Some(known.client.as_str());
-        conversation.end_of(context, client, Revoke::Now).await?;
+        all.extend(conversation.end_of(context, client, Revoke::Now).await?);
     }
-    Ok(())
+    Ok(all_ended(all)?)
 }
 
 /// The accounts of a user, those of the newest conversation first.

@@ -24,14 +24,14 @@ fn link(world: &mut World, user: &str, session: &str, client: &str) -> AccountPl
 }
 
 /// Opens the page as a user.
-fn opened(world: &mut World, browser: &mut Browser, user: &str) -> PageOutcome {
+pub(super) fn opened(world: &mut World, browser: &mut Browser, user: &str) -> PageOutcome {
     let page = world.open(browser, OVERVIEW, user);
     assert_eq!(page.outcome, Ok(Approval::OverviewShown), "{user}");
     assert_eq!(page.reply.status, 200);
     page
 }
 
-fn act(world: &mut World, browser: &mut Browser, form: &str, answer: &str) -> PageOutcome {
+pub(super) fn act(world: &mut World, browser: &mut Browser, form: &str, answer: &str) -> PageOutcome {
     let headers = [
         (":method", "POST"),
         (":path", OVERVIEW),
