@@ -252,7 +252,8 @@ impl ConversationPlace {
             // It may have been linked again meanwhile.
             let is_over = |account: &LinkedAccount| {
                 let end_began = over.end_began;
-                account.last_use() <= now || end_began.is_some_and(|began| account.linked_at <= began)
+                account.last_use() <= now
+                    || end_began.is_some_and(|began| account.linked_at <= began)
             };
             let place = self.place_of(over.account.clone());
             end_if(context, &place, Revoke::Later, is_over).await?;

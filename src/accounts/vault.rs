@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::AccountHeaders;
 use base::hex;
 use base::json::{Reader, outline};
 use base::seal::{Owner, Purpose, Sealer};
@@ -15,8 +14,8 @@ use base::time::UnixTime;
 use oauth::VerifiedToken;
 use oauth::client::{DiscoveredServer, Tokens};
 use policy::{
-    ClientSharing, Connection, Conversation, OAuthConnection, Policy, SessionSharing, TestUser,
-    UnusableCredential, UsedCredential,
+    AppliedCredential, ClientSharing, Connection, Conversation, OAuthConnection, Policy,
+    SessionSharing, TestUser, UnusableCredential, UsedCredential,
 };
 use thiserror::Error;
 
@@ -361,6 +360,11 @@ impl AccountPlace {
         })
     }
 
+    /// The names of its user: the resource, the issuer and the id.
+    pub(super) fn owner_names(&self) -> [&str; 3] {
+        [&self.resource, &self.issuer, &self.user]
+    }
+
     fn owner(&self) -> Owner<'_> {
         Owner {
             resource: &self.resource,
@@ -475,7 +479,10 @@ impl LinkedAccount {
     /// # Errors
     ///
     /// A header cannot have the credential: the policy has changed since the account was linked.
-    pub fn headers(&self, connection: &Connection) -> Result<AccountHeaders, UnusableCredential> {
+    pub fn headers(
+        &self,
+        connection: &Connection,
+    ) -> Result<AppliedCredential, UnusableCredential> {
         connection.apply.headers(match &self.credential {
             AccountCredential::Tokens(tokens) => UsedCredential::Key(&tokens.access_token),
             AccountCredential::Key(key) => UsedCredential::Key(key),

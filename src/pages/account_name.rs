@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{PageContext, PageRefusal};
+use crate::audit::changes_text;
 use crate::pages::sealed::AuthorizationRequest;
 use base::http::HttpRequest;
 use base::secret::Secret;
@@ -86,7 +87,10 @@ pub(super) async fn account_name(
     }
 }
 
-fn named(name: Option<String>) -> Result<String, PageRefusal> {
-    let name = name.filter(|name| name.len() <= MAX_NAME_BYTES);
-    name.ok_or(PageRefusal::Account)
+/// A name that can be kept: models and people read it, so it is one short line in one direction.
+pub(super) fn named(name: Option<String>) -> Result<String, PageRefusal> {
+    let is_sound = |name: &String| {
+        name.len() <= MAX_NAME_BYTES && !name.trim().is_empty() && !name.contains(changes_text)
+    };
+    name.filter(is_sound).ok_or(PageRefusal::Account)
 }

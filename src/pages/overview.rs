@@ -16,6 +16,7 @@ use crate::consent::open_questions;
 use crate::reasons::Approval;
 use base::seal::Purpose;
 use base::time::UnixTime;
+use policy::SignInNeeds;
 
 /// The maximum number of accounts on the page. Each one is read from the store.
 const MAX_SHOWN: usize = 100;
@@ -38,10 +39,14 @@ pub(super) async fn show(
     let Some((cookie, user)) = context.browser_user(request) else {
         return sign_in::begin_on_page(context, request, LinkPurpose::Overview);
     };
+    let needs = context.needs_of_issuer(&user.issuer);
+    if context.check_sign_in(&user, &needs).is_err() {
+        return sign_in_again(context, request, &user, needs);
+    }
     let seal = |place| {
         let expires = context.expires();
         let form = AccountForm { place, expires };
-        let bound: [&[u8]; 1] = [cookie.as_bytes()];
+        let bound: [&[u8]; 2] = [cookie.as_bytes(), OVERVIEW.as_bytes()];
         context.seals().seal(Purpose::Form, &bound, &form)
     };
     let accounts = accounts(context, &user).await?.into_iter();
@@ -75,7 +80,19 @@ pub(super) async fn act(
     context: &PageContext,
     request: &PageRequest,
 ) -> Result<PageOutcome, PageRefusal> {
-    let (user, form): (_, AccountForm) = context.form_of_page(request)?;
+    let (user, form): (_, AccountForm) = context.form_of_page(request, OVERVIEW)?;
+    let uses = request.parameter("answer")? == Some("use");
+    let needs = context.needs_of_issuer(&user.issuer);
+    let chosen = form.place.as_ref().filter(|_| uses);
+    let connection = chosen.and_then(|place| context.policy.connection(&place.connection));
+    let needs = match connection {
+        Some(connection) => needs.with(&context.policy.sign_in_for_connection(connection)),
+        None => needs,
+    };
+    if context.check_sign_in(&user, &needs).is_err() {
+        // The user comes back to the page, and presses the button again.
+        return sign_in_again(context, request, &user, needs);
+    }
     let (done, outcome, connection) = match (request.parameter("answer")?, form.place) {
         (Some("end"), Some(place)) => {
             let ended = end_at(context, &place).await?;
@@ -107,6 +124,17 @@ pub(super) async fn act(
         connection,
         ..PageOutcome::of_user(reply, Ok(outcome), user)
     })
+}
+
+/// Lets the user sign in once more, because the sign-in is too old or too weak.
+fn sign_in_again(
+    context: &PageContext,
+    request: &PageRequest,
+    user: &BrowserUser,
+    needs: SignInNeeds,
+) -> Result<PageOutcome, PageRefusal> {
+    let link = PageLink::to_page(LinkPurpose::Overview, &user.issuer, context.expires());
+    sign_in::begin_with(context, request, link, None, needs)
 }
 
 /// Ends all accounts of a user.

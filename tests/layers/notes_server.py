@@ -51,6 +51,14 @@ class NotesServer(AppServer):
             """Add a note to an account's."""
             return await self._ask(ctx, "POST", {"text": text})
 
+        @server.tool("notes.debug")
+        async def debug(ctx: Context, fails: bool = False) -> dict[str, Any]:
+            """The headers of the request, as a result or as an error: a mistake that real servers make."""
+            sent = dict(ctx.headers or {})
+            if fails:
+                raise ValueError(f"no such note; the request was {sent}")
+            return sent
+
         @server.tool("crm.get_customer")
         async def get_customer(customer: str) -> dict[str, Any]:
             """A customer: needs no account anywhere."""

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 pub use self::account::AccountSource;
 use self::apply::compile_apply;
-pub use self::apply::{Apply, UnusableCredential, UsedCredential};
+pub use self::apply::{AppliedCredential, Apply, UnusableCredential, UsedCredential};
 pub use self::assigned::AssignedCredential;
 use self::assigned::compile_assigned;
 pub use self::authorization_server::OAuthConnection;

@@ -327,6 +327,35 @@ fn a_worker_remembers_the_conversations_that_end_first() {
 }
 
 #[test]
+fn a20_one_user_does_not_take_the_room_of_the_others() {
+    let world = World::new();
+    let ends = Ends::default();
+    let of = |user: &str, at: usize| AccountPlace {
+        conversation: ConversationId::Session(format!("s-{at}")),
+        ..world.place(user)
+    };
+    let late = UnixTime::from_secs(NOW + 90_000);
+    let soon = UnixTime::from_secs(NOW + 10);
+    ends.watch(ClientConversation::of(&of("dana", 0)), late);
+    ends.revoke_later(of("dana", 0), world.account());
+    for at in 0..2 * MAX_WATCHED {
+        ends.watch(ClientConversation::of(&of("eve", at)), soon);
+        ends.revoke_later(of("eve", at), world.account());
+    }
+    // A third user finds room too.
+    ends.watch(ClientConversation::of(&of("finn", 0)), late);
+    ends.revoke_later(of("finn", 0), world.account());
+    let schedule = ends.0.borrow();
+    assert_eq!(schedule.watched.len(), MAX_WATCHED);
+    assert_eq!(schedule.revocations.len(), MAX_REVOCATIONS);
+    for user in ["dana", "finn"] {
+        let is_of = |place: &str| place == user;
+        assert!(schedule.watched.keys().any(|it| is_of(&it.place.user)));
+        assert!(schedule.revocations.iter().any(|it| is_of(&it.place.user)));
+    }
+}
+
+#[test]
 fn few_ends_begin_at_one_tick() {
     let world = World::new();
     let ends = Ends::default();

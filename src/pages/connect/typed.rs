@@ -1,5 +1,6 @@
 //! Linking an account with a key or password that the user types into the page.
 
+use super::super::account_name::named;
 use super::super::content;
 use super::super::page_request::PageRequest;
 use super::super::sealed::{PageLink, random_text};
@@ -83,7 +84,7 @@ async fn check(
     let headers = headers.map_err(|_| PageRefusal::CredentialUnusable)?;
     let check = &typed.check;
     let mut request = check.endpoint.get(None);
-    let headers = headers.into_iter();
+    let headers = headers.headers.into_iter();
     request.passed = headers
         .map(|(name, value)| (name, value.reveal().to_owned()))
         .collect();
@@ -99,9 +100,9 @@ async fn check(
         (Some(field), _) => {
             let members = object(&response.body);
             let name = members.and_then(|members| field.identifier(&members));
-            name.map(Some).ok_or(PageRefusal::Account)
+            named(name).map(Some)
         }
-        (None, AccountCredential::Password(user, _)) => Ok(Some(user.clone())),
+        (None, AccountCredential::Password(user, _)) => named(Some(user.clone())).map(Some),
         (None, _) => Ok(None),
     }
 }
