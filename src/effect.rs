@@ -59,7 +59,7 @@ pub enum Work {
     ExchangeToken(TokenDigest),
     /// Fetch keys, or introspect a token.
     Fetch(PendingFetch),
-    /// Write the renewed tokens of the account with this key to the store. No request waits for it.
+    /// Write renewed tokens that the worker holds under this key to the store. No request waits for it.
     Keep(Key),
     /// Send a message to a webhook. No request waits for it.
     Notify(Box<HttpRequest>),

@@ -199,8 +199,7 @@ impl ConversationPlace {
     ) -> Result<bool, StoreError> {
         let account = AccountName::of(place);
         let linked: LinkedInConversation = self.record().read(context).await?;
-        let mut accounts = linked.accounts.iter();
-        Ok(accounts.any(|kept| kept.account == account && kept.end_began.is_none()))
+        Ok(linked.lists(&account))
     }
 
     /// The linked accounts of the conversation, of all clients.
@@ -303,7 +302,26 @@ impl ConversationPlace {
         self.record().change(context, note).await
     }
 
-    /// The same for an account that the server refused. Returns whether it refused another one at its place a short
+    /// Notes that an account is about to be moved to another place, and the account there to `copy`. `false`: it
+    /// has ended. The end of the conversation ends the accounts in the order of the list: first at the old place.
+    pub(super) async fn begin_move(
+        &self,
+        context: &AccountContext,
+        from: &AccountPlace,
+        to: (&AccountPlace, UnixTime),
+        copy: Option<(&AccountPlace, UnixTime)>,
+    ) -> Result<bool, StoreError> {
+        let note = |linked: &mut LinkedInConversation| {
+            let is_listed = linked.lists(&AccountName::of(from));
+            for (place, ends) in [Some(to), copy].into_iter().flatten().filter(|_| is_listed) {
+                linked.keep(AccountName::of(place), ends);
+            }
+            is_listed
+        };
+        self.record().change(context, note).await
+    }
+
+    /// Forgets an account that has ended because the server refused it. Returns whether it refused another one at its place a short
     /// time before.
     pub(super) async fn forget_refused(
         &self,
@@ -562,6 +580,12 @@ impl LinkedInConversation {
         requests
             .chain(accounts)
             .any(|account| account.client == client)
+    }
+
+    /// Whether an account is listed, and its end has not begun.
+    fn lists(&self, account: &AccountName) -> bool {
+        let mut accounts = self.accounts.iter();
+        accounts.any(|kept| kept.account == *account && kept.end_began.is_none())
     }
 
     fn keep(&mut self, account: AccountName, ends: UnixTime) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::AccountContext;
 use super::vault::{AccountPlace, LinkedAccount};
+use base::secret::Secret;
 use base::store::{Key, RecordKind, StoreError, StoreOperation, StoreRecord, Stored};
 use base::time::UnixTime;
 
@@ -38,7 +39,7 @@ impl RefreshLock {
     ) -> Result<Option<Self>, StoreError> {
         let taken = context.now();
         let record = StoreRecord {
-            key: key(place, account),
+            key: key(place, &account.access_token()),
             // Different for each owner, so that none extends the lock of another.
             value: format!("{:016x}", RandomState::new().build_hasher().finish()),
             expires: taken.saturating_add(LOCK_LIFETIME),
@@ -53,7 +54,10 @@ impl RefreshLock {
         place: &AccountPlace,
         account: &LinkedAccount,
     ) -> Result<bool, StoreError> {
-        let found = context.effects.get(key(place, account)).await?;
+        let found = context
+            .effects
+            .get(key(place, &account.access_token()))
+            .await?;
         Ok(found.as_deref() == Some(FAILED))
     }
 
@@ -102,10 +106,10 @@ impl RefreshLock {
 }
 
 /// The key of the lock for one access token of an account.
-fn key(place: &AccountPlace, account: &LinkedAccount) -> Key {
+pub(super) fn key(place: &AccountPlace, access_token: &Secret) -> Key {
     Key::of(
         RecordKind::Refresh,
         &[&place.resource, &place.issuer, &place.user],
-        &[place.key().as_str(), account.access_token().reveal()],
+        &[place.key().as_str(), access_token.reveal()],
     )
 }

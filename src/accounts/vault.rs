@@ -281,6 +281,11 @@ impl AccountPlace {
         StoreOperation::Put(self.record(sealer, account))
     }
 
+    /// Writes an account, if there is none at this place.
+    pub(super) fn create(&self, sealer: &Sealer, account: &LinkedAccount) -> StoreOperation {
+        StoreOperation::Create(self.record(sealer, account))
+    }
+
     /// Writes an account in place of `found`, which was read as `value`, if it has not changed since.
     pub fn replace(
         &self,
@@ -464,6 +469,11 @@ impl LinkedAccount {
             linked_at: now,
             ends: now.saturating_add(connection.lifetime),
         }
+    }
+
+    /// Whether both come from one link of the user. A refresh changes the tokens of a link, and nothing else.
+    pub(super) fn is_of_same_link(&self, other: &Self) -> bool {
+        self.linked_at == other.linked_at && self.name == other.name
     }
 
     /// Its tokens, if an authorization server gave it some.

@@ -25,7 +25,7 @@ use crate::reasons::Approval;
 use base::http::{HttpRequest, HttpResponse};
 use base::seal::{Owner, Sealer};
 use base::secret::Secret;
-use base::store::{StoreError, StoreOperation, Stored, memory};
+use base::store::{StoreError, StoreOperation, StoreRecord, Stored, memory};
 use base::time::UnixTime;
 use mcp::headers::Headers;
 use oauth::client::Tokens;
@@ -55,14 +55,15 @@ pub(crate) struct World {
     pub answers: VecDeque<HttpResponse>,
     /// What servers were asked.
     pub calls: Vec<HttpRequest>,
-    pub puts: Vec<base::store::StoreRecord>,
+    /// The records that were written at the place of an account, or without a comparison.
+    pub puts: Vec<StoreRecord>,
     /// The `sid` of ID tokens.
     pub sid: Option<&'static str>,
     /// Further claims of ID tokens, by user.
     pub claims: BTreeMap<String, Value>,
     /// Whether the issuer's keys can be fetched.
     pub keys: bool,
-    /// Whether the store fails to write what may be there already.
+    /// Whether the store fails to write these.
     pub puts_fail: bool,
     /// The number of operations of tasks until the store fails, if it does.
     pub store_fails_after: Option<usize>,
@@ -72,7 +73,7 @@ pub(crate) struct World {
     pub before_create: Option<StoreOperation>,
     /// Another replica does this just before a record is taken.
     pub before_take: Option<StoreOperation>,
-    /// Another replica does this just before a record is written.
+    /// Another replica does this just before one of these is written.
     pub before_put: Option<StoreOperation>,
     /// This happens during the next call.
     pub during_call: Option<fn(&mut Self)>,
@@ -242,7 +243,19 @@ impl World {
         }
     }
 
-    fn perform(&mut self, effect: Effect) -> Outcome {
+    fn put<'o>(&self, operation: &'o StoreOperation) -> Option<&'o StoreRecord> {
+        match operation {
+            StoreOperation::Put(record) => Some(record),
+            StoreOperation::Create(record) | StoreOperation::Replace(_, record) => {
+                (record.key == self.place("dana").key()).then_some(record)
+            }
+            StoreOperation::Get(_)
+            | StoreOperation::Delete(_)
+            | StoreOperation::DeleteRecord(_) => None,
+        }
+    }
+
+    pub(crate) fn perform(&mut self, effect: Effect) -> Outcome {
         match effect {
             Effect::Call(call) => {
                 self.calls.push(call);
@@ -252,9 +265,7 @@ impl World {
                 Outcome::Call(self.answers.pop_front())
             }
             Effect::Store(operation) => {
-                if let StoreOperation::Put(record) = &operation {
-                    self.puts.push(record.clone());
-                }
+                let put = self.put(&operation).cloned();
                 let creates = matches!(operation, StoreOperation::Create(_));
                 if let Some(other) = self.before_create.take_if(|_| creates) {
                     self.stored(&other).unwrap();
@@ -263,10 +274,10 @@ impl World {
                 if let Some(other) = self.before_take.take_if(|_| takes) {
                     self.stored(&other).unwrap();
                 }
-                let puts = matches!(operation, StoreOperation::Put(_));
-                if let Some(other) = self.before_put.take_if(|_| puts) {
+                if let Some(other) = self.before_put.take_if(|_| put.is_some()) {
                     self.stored(&other).unwrap();
                 }
+                self.puts.extend(put);
                 Outcome::Store(self.stored_or_failed(&operation))
             }
             Effect::Work(Work::Fetch(fetch)) => {
@@ -311,7 +322,7 @@ impl World {
 
     pub(crate) fn stored(&mut self, operation: &StoreOperation) -> Result<Stored, StoreError> {
         let held = self.store.as_ref().map_err(|error| *error)?;
-        if self.puts_fail && matches!(operation, StoreOperation::Put(_)) {
+        if self.puts_fail && self.put(operation).is_some() {
             return Err(StoreError::Unavailable);
         }
         let (outcome, held) = memory::apply(held, operation, UnixTime::from_secs(self.now))?;

@@ -9,7 +9,8 @@ use super::sealed::{BrowserUser, Expires, LinkPurpose, OVERVIEW, PageLink, expir
 use super::{PageContext, PageOutcome, PageRefusal, question_link, sign_in};
 use crate::accounts::Revoke;
 use crate::accounts::conversation::ConversationAccount;
-use crate::accounts::kept::{choose, end_at};
+use crate::accounts::current::choose;
+use crate::accounts::kept::end_at;
 use crate::accounts::of_user::{UserPlace, all_ended};
 use crate::accounts::vault::AccountPlace;
 use crate::consent::open_questions;

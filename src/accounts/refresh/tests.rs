@@ -14,6 +14,8 @@ use base::seal::{SealKey, Sealer};
 use base::store::StoreOperation;
 use base::time::UnixTime;
 
+mod interleavings;
+
 type Called = Result<LinkedAccount, NoAccountToken>;
 
 /// An account whose token has ended.
@@ -214,10 +216,7 @@ fn a_conflict_loses_no_token() {
         let place = world.place("dana");
         let put = place.put(
             &world.sealer,
-            &LinkedAccount {
-                name: Some("dana@notes".into()),
-                ..ended()
-            },
+            &ended().with_tokens(|tokens| tokens.scope = Some("notes.read".into())),
         );
         world.stored(&put).unwrap();
     };
