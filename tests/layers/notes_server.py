@@ -52,12 +52,9 @@ class NotesServer(AppServer):
             return await self._ask(ctx, "POST", {"text": text})
 
         @server.tool("notes.debug")
-        async def debug(ctx: Context, fails: bool = False) -> dict[str, Any]:
-            """The headers of the request, as a result or as an error: a mistake that real servers make."""
-            sent = dict(ctx.headers or {})
-            if fails:
-                raise ValueError(f"no such note; the request was {sent}")
-            return sent
+        async def debug(ctx: Context) -> dict[str, Any]:
+            """The headers of the request: a mistake that real servers make."""
+            return dict(ctx.headers or {})
 
         @server.tool("crm.get_customer")
         async def get_customer(customer: str) -> dict[str, Any]:

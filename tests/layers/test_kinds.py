@@ -140,9 +140,9 @@ def test_a17_a_server_that_repeats_the_credential_does_not_give_it_to_the_client
         dana.click("Connect Notes")
         secrets = [base64.b64encode("dana:pass: wörd".encode()).decode(), "pass: wörd"]
     with pair.logs("allowed") as records:
-        said = [str(client.call("notes.debug", fails=fails)) for fails in (False, True)]
-    assert all("*" * 8 in each for each in said), said
-    assert not [secret for secret in secrets for each in said if secret in each]
+        said = str(client.call("notes.debug"))
+    assert "*" * 8 in said, said
+    assert not [secret for secret in secrets if secret in said]
     assert [each["withheld"] for each in records] and all(each["withheld"]["credential"] for each in records)
     received = str(around.stateless.headers)
     assert secrets[0] in received

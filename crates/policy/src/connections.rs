@@ -102,6 +102,18 @@ impl Connection {
         }
     }
 
+    /// Whose credentials its accounts have: those of another authorization server or resource are not for it.
+    pub fn source(&self) -> String {
+        match &self.kind {
+            ConnectionKind::OAuth(oauth) => oauth.issuer.clone(),
+            ConnectionKind::Typed(typed) => {
+                let kind = if self.is_password { "password" } else { "key" };
+                format!("{kind} {}", typed.check.endpoint.authority)
+            }
+            ConnectionKind::Assigned(_) => String::new(),
+        }
+    }
+
     /// Whether its credentials are user names and passwords.
     pub fn is_password(&self) -> bool {
         self.is_password

@@ -70,6 +70,7 @@ pub(super) fn connected() -> LinkedAccount {
             scope: None,
             discovered: None,
         }),
+        source: None,
         name: Some("dana@notes".into()),
         linked_at: UnixTime::from_secs(NOW),
         ends: UnixTime::from_secs(NOW + 600),
