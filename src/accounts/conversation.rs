@@ -90,7 +90,7 @@ struct RefusedName {
 }
 
 /// The name of an account in its conversation.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct AccountName {
     connection: String,
     client: String,
@@ -461,6 +461,11 @@ impl ConversationPlace {
             begun
         };
         let begun = self.record().change(context, begin).await;
+        if begun == Err(StoreError::Full) {
+            // There is no room for the note, and always for a shorter list.
+            let take = |linked: &mut LinkedInConversation| linked.take(is_meant);
+            return self.record().change(context, take).await;
+        }
         if begun.is_err() {
             // It may have begun although the store did not say so.
             for client in clients.into_inner() {
@@ -551,6 +556,14 @@ impl ConversationPlace {
 }
 
 impl LinkedInConversation {
+    /// Removes accounts and requests. Returns the accounts.
+    fn take(&mut self, is_meant: impl Fn(&AccountName) -> bool) -> Vec<AccountName> {
+        self.requests.retain(|request| !is_meant(&request.account));
+        let accounts = &mut self.accounts;
+        let taken = accounts.extract_if(.., |kept| is_meant(&kept.account));
+        taken.map(|taken| taken.account).collect()
+    }
+
     /// Removes requests, and notes that the end of accounts begins. Returns the accounts.
     fn begin_end(
         &mut self,

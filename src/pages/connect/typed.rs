@@ -96,13 +96,18 @@ async fn check(
         }
         _ => return Err(PageRefusal::CredentialUnchecked),
     };
-    match (&check.field, &account.credential) {
+    let (user, secret) = match &account.credential {
+        AccountCredential::Password(user, password) => (Some(user), password),
+        AccountCredential::Key(key) => (None, key),
+        AccountCredential::Tokens(_) => return Ok(None),
+    };
+    match (&check.field, user) {
         (Some(field), _) => {
             let members = object(&response.body);
             let name = members.and_then(|members| field.identifier(&members));
-            named(name).map(Some)
+            named(name, secret).map(Some)
         }
-        (None, AccountCredential::Password(user, _)) => named(Some(user.clone())).map(Some),
-        (None, _) => Ok(None),
+        (None, Some(user)) => named(Some(user.clone()), secret).map(Some),
+        (None, None) => Ok(None),
     }
 }

@@ -10,6 +10,8 @@ use crate::pages::fake_world::*;
 use crate::pages::tests::overview::{act, opened};
 use crate::pages::{PageOutcome, PageRefusal};
 use crate::reasons::Approval;
+use base::store::{Key, RecordKind, StoreOperation, StoreRecord};
+use base::time::UnixTime;
 
 const FAILURES: [StoreFailure; 3] = [
     StoreFailure::Once,
@@ -177,6 +179,33 @@ fn a15_an_account_that_calls_can_use_is_shown_after_each_failure_of_its_link() {
             }
         }
     }
+}
+
+#[test]
+fn a15_an_account_ends_although_its_user_has_no_room_left() {
+    let (mut world, mut browser) = (World::new(), Browser::default());
+    let place = in_session(&world, "s-1");
+    world.connect(&place);
+    let page = opened(&mut world, &mut browser, "dana");
+    let owner = [place.resource.as_str(), &place.issuer, &place.user];
+    let mut number = 0;
+    for size in [4096, 512, 64, 8, 1] {
+        loop {
+            number += 1;
+            let record = StoreRecord {
+                key: Key::of(RecordKind::Question, &owner, &[&number.to_string()]),
+                value: "x".repeat(size),
+                expires: UnixTime::from_secs(world.now + 600),
+            };
+            if world.stored(&StoreOperation::Put(record)).is_err() {
+                break;
+            }
+        }
+    }
+    let done = act(&mut world, &mut browser, &field(&page, "form"), "end");
+    assert_eq!(done.outcome, Ok(Approval::AccountsEnded));
+    assert_eq!(world.connection_at(&place), None);
+    assert!(shown(&mut world).is_empty());
 }
 
 #[test]
