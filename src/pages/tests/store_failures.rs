@@ -6,6 +6,8 @@ use crate::accounts::conversation::ConversationPlace;
 use crate::accounts::of_user::{UserPlace, conversations_of_user};
 use crate::accounts::vault::{AccountPlace, ConversationId};
 use crate::accounts::{Revoke, disconnect};
+use crate::consent::ShownArguments;
+use crate::consent::call_question::{AskedCall, CallQuestion};
 use crate::pages::fake_world::*;
 use crate::pages::tests::overview::{act, opened};
 use crate::pages::{PageOutcome, PageRefusal};
@@ -219,4 +221,39 @@ fn a15_the_page_says_that_not_all_accounts_ended() {
     let done = act(&mut world, &mut browser, &field(&page, "form"), "end");
     assert!(matches!(done.outcome, Err(PageRefusal::Store(_))));
     assert_eq!(done.reply.status, 503);
+}
+
+#[test]
+fn a23_questions_take_no_room_of_sign_ins_and_accounts() {
+    let (mut world, mut browser) = (World::new(), Browser::default());
+    // A model tries calls with other and other arguments, each of which the user would have to confirm.
+    let mut asked = 0;
+    for size in [4096, 64, 1] {
+        for number in 0_u32.. {
+            let arguments = json!({"number": number, "text": "x".repeat(size)}).to_string();
+            let call = AskedCall {
+                tool: TOOL.into(),
+                view: String::new(),
+                client: String::new(),
+                arguments: ShownArguments::of(arguments.as_bytes()).unwrap(),
+            };
+            let question = CallQuestion::new(call, UnixTime::from_secs(world.now));
+            let put = question_place("dana", &arguments).put(&world.sealer, &question);
+            if world.stored(&put).is_err() {
+                break;
+            }
+            asked += 1;
+        }
+    }
+    assert!(asked > 1);
+    let link = world.link("dana");
+    let page = world.open(&mut browser, &link, "dana");
+    assert_eq!(page.outcome, Ok(Approval::ConnectPageShown));
+    let onward = world.post(&mut browser, &form(&page));
+    assert_eq!(onward.outcome, Ok(Approval::SentToConnect));
+    let state = query(&onward_url(&onward), "state");
+    world.answer_tokens();
+    let back = format!("/.mcp-auth/callback/notes?code=c&state={state}");
+    let done = world.get(&mut browser, &back);
+    assert_eq!(done.outcome, Ok(Approval::Connected));
 }
