@@ -41,7 +41,7 @@ impl SentCredential {
             for at in memmem::find_iter(answer, written.as_bytes()) {
                 let out = hidden.get_or_insert_with(|| answer.to_vec());
                 if let Some(place) = out.get_mut(at..at.saturating_add(written.len())) {
-                    place.fill(b'*');
+                    place.fill(filler(written));
                     places = places.saturating_add(1);
                 }
             }
@@ -52,6 +52,15 @@ impl SentCredential {
     fn is_in(&self, value: &[u8]) -> bool {
         let mut written = self.written.iter();
         written.any(|written| memmem::find(value, written.as_bytes()).is_some())
+    }
+}
+
+/// What stands in place of a secret. One of digits may be a number in JSON, which has no stars.
+fn filler(written: &str) -> u8 {
+    let is_of_number = |byte: u8| byte.is_ascii_digit() || b".eE+-".contains(&byte);
+    match written.bytes().all(is_of_number) {
+        true => b'1',
+        false => b'*',
     }
 }
 
@@ -194,6 +203,15 @@ mod tests {
                 ""
             );
         }
+    }
+
+    #[test]
+    fn a_number_stays_a_number() {
+        let answer = r#"{"id":12345678,"text":"12345678","other":-12345678.5}"#;
+        let hidden = hidden("12345678", answer).unwrap();
+        let read: serde_json::Value = serde_json::from_str(&hidden).unwrap();
+        assert_eq!(read["id"], 11_111_111);
+        assert_eq!(read["text"], "11111111");
     }
 
     #[test]
