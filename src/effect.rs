@@ -49,6 +49,8 @@ pub enum Effect {
 /// ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Work {
+    /// Look at the record that says which secret names records. No request waits for it.
+    CheckNames,
     /// Ask a decision point.
     Decide(Box<PendingDecision>),
     /// End an account that the server refused.

@@ -6,18 +6,18 @@ use serde::{Deserialize, Serialize};
 use super::content::{self, OverviewPage, ShownAccount, ShownQuestion};
 use super::page_request::PageRequest;
 use super::sealed::{BrowserUser, Expires, LinkPurpose, OVERVIEW, PageLink, expires, random_text};
-use super::{PageContext, PageOutcome, PageRefusal, question_link, sign_in};
+use super::{PageContext, PageOutcome, PageRefusal, connect_link, question_link, sign_in};
 use crate::accounts::Revoke;
 use crate::accounts::conversation::ConversationAccount;
 use crate::accounts::current::choose;
 use crate::accounts::kept::end_at;
 use crate::accounts::of_user::{UserPlace, all_ended};
-use crate::accounts::vault::AccountPlace;
+use crate::accounts::vault::{AccountPlace, ConversationId};
 use crate::consent::open_questions;
 use crate::reasons::Approval;
 use base::seal::Purpose;
 use base::time::UnixTime;
-use policy::SignInNeeds;
+use policy::{ClientSharing, Conversation, SignInNeeds};
 
 /// The maximum number of accounts on the page. Each one is read from the store.
 const MAX_SHOWN: usize = 100;
@@ -57,11 +57,20 @@ pub(super) async fn show(
         account,
     });
     let accounts: Vec<ShownAccount> = accounts.collect();
+    let needed = needed_account(context, &user);
+    let is_connected = |place: &AccountPlace| accounts.iter().any(|it| it.account.place == *place);
+    let needed = needed.filter(|(place, _)| !is_connected(place));
+    let needed = needed.map(|(place, title)| {
+        let link = connect_link(&context.policy, &context.sealer, &place, context.now());
+        let path = link.strip_prefix(context.policy.origin());
+        (title, path.unwrap_or(&link).to_owned())
+    });
     let other_user = PageLink::to_page(LinkPurpose::Overview, &user.issuer, context.expires());
     let page = OverviewPage {
         policy: &context.policy,
         user: &user,
         accounts: &accounts,
+        needed: needed.as_ref(),
         questions: &questions(context, &user).await?,
         end_all: &seal(None),
         done: request.parameter("done")?,
@@ -176,6 +185,27 @@ async fn accounts(
         }
     }
     Ok(all)
+}
+
+/// The account that all requests to the server need, and the title of its connection. The page can name it only if it
+/// belongs to all clients of the user, and to no conversation that a token names.
+fn needed_account(context: &PageContext, user: &BrowserUser) -> Option<(AccountPlace, String)> {
+    let policy = &context.policy;
+    let connection = policy.connection(policy.upstream.connection()?)?;
+    let is_of_user = policy.vault.clients == ClientSharing::Shared
+        && !matches!(policy.vault.conversation, Conversation::Claim(_))
+        && connection.is_connected_by_users();
+    let place = AccountPlace {
+        resource: policy.resource.clone(),
+        issuer: user.issuer.clone(),
+        user: user.user.clone(),
+        conversation: ConversationId::User,
+        connection: connection.name.clone(),
+        client: String::new(),
+        test_user: String::new(),
+        kept: String::new(),
+    };
+    is_of_user.then(|| (place, connection.title.clone()))
 }
 
 /// The title of a connection. One that the policy does not have any more is not usable, and can be ended.

@@ -439,7 +439,11 @@ impl Authenticated {
             return Refusal::NoSealKey;
         };
         let url = connect_link(policy, sealer, place, self.request.effects.now());
-        let message = format!("Connect your {} account to go on.", connection.title);
+        let title = &connection.title;
+        let message = match policy.upstream.connection() == Some(&connection.name) {
+            true => format!("This server needs your {title} account for all requests."),
+            false => format!("Connect your {title} account to go on."),
+        };
         let question = self.page_question(elicits, message, url, agreed);
         Refusal::NotConnected(connection.name.clone(), question)
     }

@@ -245,3 +245,48 @@ fn a21_a_form_of_another_page_does_nothing() {
     assert_eq!(done.outcome, Err(PageRefusal::Form));
     assert!(world.connection_at(&place).is_some());
 }
+
+#[test]
+fn the_account_that_all_requests_need_can_be_connected_before_the_first_one() {
+    let of = |vault: serde_json::Value| {
+        let mut document = document();
+        document["upstream"] = json!({"authorization": "connection", "connection": "notes"});
+        document["vault"] = vault;
+        World::of(&document)
+    };
+    let mut world = of(json!({"clients": "shared"}));
+    let mut browser = Browser::default();
+    let page = opened(&mut world, &mut browser, "dana");
+    let (_, rest) = html(&page)
+        .split_once("href=\"/.mcp-auth/connect?")
+        .unwrap();
+    let (target, label) = rest.split_once("\">").unwrap();
+    assert!(label.starts_with("Connect Notes</a>"));
+    let page = world.get(&mut browser, &format!("/.mcp-auth/connect?{target}"));
+    assert_eq!(page.outcome, Ok(Approval::ConnectPageShown));
+    let onward = world.post(&mut browser, &form(&page));
+    world.answer_tokens();
+    let state = query(&onward_url(&onward), "state");
+    let target = format!("/.mcp-auth/callback/notes?code=c&state={state}");
+    assert_eq!(
+        world.get(&mut browser, &target).outcome,
+        Ok(Approval::Connected)
+    );
+    let place = AccountPlace {
+        conversation: ConversationId::User,
+        ..world.place("dana")
+    };
+    assert!(world.connection_at(&place).is_some());
+    // It is not offered a second time.
+    let page = world.get(&mut browser, OVERVIEW);
+    assert!(!html(&page).contains("Connect Notes") && html(&page).contains("Disconnect"));
+    // The page does not know the client, or the claim.
+    for vault in [
+        json!({}),
+        json!({"clients": "shared", "conversation": {"claim": "sid"}}),
+    ] {
+        let mut world = of(vault);
+        let page = opened(&mut world, &mut Browser::default(), "dana");
+        assert!(!html(&page).contains("Connect Notes"));
+    }
+}
