@@ -60,7 +60,7 @@ enum Kept {
 /// What the store has of an account that was refreshed.
 enum Searched {
     /// The account before the refresh, at this place, and the value of its record.
-    Before(AccountPlace, Box<LinkedAccount>, String),
+    Before(Box<AccountPlace>, Box<LinkedAccount>, String),
     /// Something else.
     Over(Kept),
 }
@@ -263,7 +263,7 @@ async fn search(
             (Some(found), _) if found == *renewed => return Ok(Searched::Over(Kept::at(&at))),
             (Some(found), Some(value)) if found.is_of_same_link(renewed) => {
                 if found.access_token() == *spent {
-                    return Ok(Searched::Before(at, Box::new(found), value));
+                    return Ok(Searched::Before(Box::new(at), Box::new(found), value));
                 }
                 over = Kept::Changed;
             }

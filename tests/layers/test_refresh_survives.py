@@ -185,7 +185,7 @@ def test_the_user_ends_the_account_during_a_refresh(
     dana.goto(f"{pair.origin('several')}/.mcp-auth/")
     with refreshing(around, pair, held) as waiting, ThreadPoolExecutor(1) as pool:
         # The provider is asked to revoke the old token, and does not answer either.
-        ended = pool.submit(dana.click, "Disconnect all")
+        ended = pool.submit(dana.click, "Disconnect")
         eventually(lambda: not accounts(around), "the account has ended")
         around.resource.process.send_signal(signal.SIGCONT)
         ended.result(PATIENCE_S)

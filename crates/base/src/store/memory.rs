@@ -9,7 +9,6 @@ use super::{Key, Room, StoreError, StoreOperation, StoreRecord, Stored};
 use crate::time::UnixTime;
 
 /// How many slots each room has.
-const CHECK_SLOTS: u64 = 1;
 const END_SLOTS: u64 = 16;
 const MARK_SLOTS: u64 = 48;
 const OWNED_SLOTS: u64 = 64;
@@ -34,7 +33,7 @@ pub fn slot(key: &Key) -> String {
     let digits = owner.get(1..9).unwrap_or_default();
     let digits = u64::from_str_radix(digits, 16).unwrap_or(0);
     match key.room() {
-        Room::Check => format!("checks-{}", digits % CHECK_SLOTS),
+        Room::Check => "checks".to_owned(),
         Room::Ends => format!("ends-{}", digits % END_SLOTS),
         Room::Locks | Room::Marks => format!("marks-{}", digits % MARK_SLOTS),
         Room::Owned => format!("owned-{}", digits % OWNED_SLOTS),
