@@ -38,7 +38,7 @@ enum Meanwhile {
 
 /// What becomes of the account that is refreshed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum AccountFate {
     /// It is the current account.
     Current,
     /// It is kept.
@@ -221,7 +221,7 @@ fn places(world: &World) -> Vec<AccountPlace> {
     [&[place][..], &kept].concat()
 }
 
-fn check(world: &mut World, what: Meanwhile, fate: Fate, order: &str) {
+fn check(world: &mut World, what: Meanwhile, fate: AccountFate, order: &str) {
     let mut found = Vec::new();
     for place in places(world) {
         if let Some(account) = world.connection_at(&place) {
@@ -245,10 +245,18 @@ fn check(world: &mut World, what: Meanwhile, fate: Fate, order: &str) {
         !is_there(true, "rt-1") && !is_there(false, "rt-1"),
         "{context}"
     );
-    assert_eq!(is_there(true, "rt-2"), fate == Fate::Current, "{context}");
-    assert_eq!(is_there(false, "rt-2"), fate == Fate::Kept, "{context}");
+    assert_eq!(
+        is_there(true, "rt-2"),
+        fate == AccountFate::Current,
+        "{context}"
+    );
+    assert_eq!(
+        is_there(false, "rt-2"),
+        fate == AccountFate::Kept,
+        "{context}"
+    );
     let was_refreshed = world.calls.iter().any(|call| call.path() == "/token");
-    let revokes = fate == Fate::Revoked && was_refreshed;
+    let revokes = fate == AccountFate::Revoked && was_refreshed;
     assert!(!was_refreshed || revoked == revokes, "{context}");
     // One account is at one place.
     assert!(
@@ -273,31 +281,61 @@ fn check(world: &mut World, what: Meanwhile, fate: Fate, order: &str) {
 #[test]
 fn the_result_of_a_refresh_belongs_to_its_account_in_each_order() {
     let cases = [
-        (3, Some("dana"), Meanwhile::Switch, Fate::Kept),
-        (3, None, Meanwhile::Switch, Fate::Kept),
-        (3, Some("dana"), Meanwhile::SwitchAndBack, Fate::Current),
-        (3, Some("dana"), Meanwhile::SwitchAndEnd, Fate::Revoked),
-        (3, Some("dana"), Meanwhile::Link(Some("new")), Fate::Kept),
-        (3, None, Meanwhile::Link(None), Fate::Kept),
+        (3, Some("dana"), Meanwhile::Switch, AccountFate::Kept),
+        (3, None, Meanwhile::Switch, AccountFate::Kept),
+        (
+            3,
+            Some("dana"),
+            Meanwhile::SwitchAndBack,
+            AccountFate::Current,
+        ),
+        (
+            3,
+            Some("dana"),
+            Meanwhile::SwitchAndEnd,
+            AccountFate::Revoked,
+        ),
+        (
+            3,
+            Some("dana"),
+            Meanwhile::Link(Some("new")),
+            AccountFate::Kept,
+        ),
+        (3, None, Meanwhile::Link(None), AccountFate::Kept),
         (
             3,
             Some("dana"),
             Meanwhile::Link(Some("dana")),
-            Fate::LinkedAgain,
+            AccountFate::LinkedAgain,
         ),
-        (1, Some("dana"), Meanwhile::Link(Some("new")), Fate::Revoked),
+        (
+            1,
+            Some("dana"),
+            Meanwhile::Link(Some("new")),
+            AccountFate::Revoked,
+        ),
         (
             1,
             Some("dana"),
             Meanwhile::Link(Some("dana")),
-            Fate::LinkedAgain,
+            AccountFate::LinkedAgain,
         ),
-        (1, None, Meanwhile::Link(None), Fate::LinkedAgain),
-        (1, Some("dana"), Meanwhile::End, Fate::Revoked),
-        (3, Some("dana"), Meanwhile::End, Fate::Revoked),
-        (3, Some("dana"), Meanwhile::Disconnect, Fate::Revoked),
-        (1, Some("dana"), Meanwhile::EndConversation, Fate::Revoked),
-        (3, Some("dana"), Meanwhile::EndConversation, Fate::Revoked),
+        (1, None, Meanwhile::Link(None), AccountFate::LinkedAgain),
+        (1, Some("dana"), Meanwhile::End, AccountFate::Revoked),
+        (3, Some("dana"), Meanwhile::End, AccountFate::Revoked),
+        (3, Some("dana"), Meanwhile::Disconnect, AccountFate::Revoked),
+        (
+            1,
+            Some("dana"),
+            Meanwhile::EndConversation,
+            AccountFate::Revoked,
+        ),
+        (
+            3,
+            Some("dana"),
+            Meanwhile::EndConversation,
+            AccountFate::Revoked,
+        ),
     ];
     for (accounts, name, what, fate) in cases {
         let mut orders = 0;
@@ -410,7 +448,7 @@ fn tokens_that_wait_for_the_store_belong_to_their_account() {
         let error = world.run(|context| async move { keep_again(context.accounts, key).await });
         assert_eq!(error, None);
     }
-    check(&mut world, Meanwhile::Switch, Fate::Kept, "held");
+    check(&mut world, Meanwhile::Switch, AccountFate::Kept, "held");
     let current = world.connection("dana").unwrap();
     assert_eq!(current.access_token().reveal(), "at-9");
 }
