@@ -43,7 +43,7 @@ pub(super) struct SeenLock {
 
 /// What a request that waits for a lock does next.
 #[derive(Debug)]
-pub(super) enum Waiting {
+pub(super) enum LockStep {
     /// It goes on waiting.
     On,
     /// It has taken the lock of a task that ended.
@@ -119,11 +119,11 @@ impl SeenLock {
         context: &AccountContext,
         place: &AccountPlace,
         account: &LinkedAccount,
-    ) -> Result<Waiting, StoreError> {
+    ) -> Result<LockStep, StoreError> {
         let key = key(place, &account.access_token());
         let value = match context.effects.get(key.clone()).await? {
-            None => return Ok(Waiting::On),
-            Some(value) if value == FAILED => return Ok(Waiting::Failed),
+            None => return Ok(LockStep::On),
+            Some(value) if value == FAILED => return Ok(LockStep::Failed),
             Some(value) => value,
         };
         let now = context.now();
@@ -135,7 +135,7 @@ impl SeenLock {
         let written = written.parse().map(UnixTime::from_secs);
         self.seen = Some((value.clone(), since));
         let (true, Ok(written)) = (now.since(since) >= OWNED, written) else {
-            return Ok(Waiting::On);
+            return Ok(LockStep::On);
         };
         let ended = StoreRecord {
             key: key.clone(),
@@ -146,12 +146,12 @@ impl SeenLock {
         let record = record(key, &owner, now);
         let replace = StoreOperation::Replace(ended, record.clone());
         Ok(match context.effects.store(replace).await? {
-            Stored::Created(true) => Waiting::Taken(RefreshLock {
+            Stored::Created(true) => LockStep::Taken(RefreshLock {
                 record,
                 owner,
                 taken: now,
             }),
-            _ => Waiting::On,
+            _ => LockStep::On,
         })
     }
 }

@@ -10,7 +10,7 @@ use super::end::{Revoke, end_if};
 use super::ends::ClientConversation;
 use super::of_user::{UserPlace, noted_every};
 use super::refresh::{PendingRefresh, Refreshed};
-use super::refresh_lock::{RefreshLock, SeenLock, Waiting};
+use super::refresh_lock::{LockStep, RefreshLock, SeenLock};
 use super::sign_out::has_signed_out;
 use super::vault::{AccountPlace, LinkedAccount, Usable};
 use base::store::StoreError;
@@ -85,9 +85,9 @@ pub async fn token_for_call(
             None if !account.has_ended(context.now()) => return Ok(account),
             None if waits >= MAX_WAITS => return Err(NoAccountToken::NotRefreshed),
             None => match other.look(context, place, &account).await? {
-                Waiting::Taken(lock) => lock,
-                Waiting::Failed => return Err(NoAccountToken::NotRefreshed),
-                Waiting::On => {
+                LockStep::Taken(lock) => lock,
+                LockStep::Failed => return Err(NoAccountToken::NotRefreshed),
+                LockStep::On => {
                     waits = wait(context, waits).await;
                     seen = Some(account);
                     continue;

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::accounts::conversation::ConversationPlace;
-use crate::accounts::refresh_lock::{SeenLock, Waiting};
+use crate::accounts::refresh_lock::{LockStep, SeenLock};
 use crate::accounts::token_for_call::{NoAccountToken, token_for_call};
 use crate::accounts::unkept::UnkeptAccounts;
 use crate::accounts::vault::AccountCredential;
@@ -151,7 +151,7 @@ fn a_lock_that_its_owner_extends_is_not_taken() {
         let place = place.clone();
         (lock, other) = world.run(|context| async move {
             let waiting = other.look(&context.accounts, &place, &ended()).await;
-            assert!(matches!(waiting, Ok(Waiting::On)));
+            assert!(matches!(waiting, Ok(LockStep::On)));
             assert!(lock.covers_call(&context.accounts).await);
             (lock, other)
         });
