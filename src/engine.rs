@@ -107,14 +107,14 @@ pub struct Engine {
     /// The check of the secret that names records in the store.
     pub(crate) names_check: NamesCheck,
     /// Which headers of clients are removed.
-    pub(crate) removed_headers: Memo<RemovedIn>,
+    pub(crate) removed_headers: Memo<Rc<RemovedHeaders>>,
 }
 
-/// The eras in which a header of a client is removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RemovedIn {
-    pub(crate) legacy: bool,
-    pub(crate) modern: bool,
+/// The names of the headers of a client that are removed, by era.
+#[derive(Debug)]
+pub(crate) struct RemovedHeaders {
+    pub(crate) legacy: Vec<String>,
+    pub(crate) modern: Vec<String>,
 }
 
 /// The outcome of work.

@@ -3,7 +3,9 @@
 
 mod names;
 
-use memchr::memmem;
+use std::sync::LazyLock;
+
+use memchr::memmem::{self, Finder};
 
 use self::names::{ErrorTextNames, TooMany};
 use super::changes::{Changes, Held, quoted};
@@ -34,10 +36,13 @@ pub(super) struct HiddenNames {
     pub(super) withheld: usize,
 }
 
+/// Finds a key that all messages have.
+static JSONRPC: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"jsonrpc\""));
+
 /// Whether a message may have such texts. Other messages are not parsed for them.
 pub(super) fn may_have_texts(body: &[u8]) -> bool {
     let is_message = body.trim_ascii_start().starts_with(b"{");
-    if !is_message || memmem::find(body, b"\"jsonrpc\"").is_none() || has_escaped_letter(body) {
+    if !is_message || JSONRPC.find(body).is_none() || has_escaped_letter(body) {
         return true;
     }
     let may_be_true = |at: usize, key: &[u8]| {
