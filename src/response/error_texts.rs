@@ -184,7 +184,7 @@ impl Texts<'_> {
             match child.key.as_str() {
                 "content" if is_error && self.withhold => self.replace(node, &tool_error()),
                 "structuredContent" if is_error && self.withhold => {
-                    self.changes.remove(&child.element);
+                    self.changes.remove(child);
                 }
                 "content" if is_error => self.content(node),
                 "structuredContent" if is_error => self.texts(node),
@@ -225,7 +225,7 @@ impl Texts<'_> {
                 "code" => {}
                 "message" => self.replace(&child.node, &quoted(standard_message(code))),
                 "data" if !DATA_NEEDED.contains(&code) => {
-                    self.changes.remove(&child.element);
+                    self.changes.remove(child);
                 }
                 _ => self.texts(&child.node),
             }

@@ -68,6 +68,6 @@ pub(super) fn remove(message: &Node, changes: &mut Changes) {
         .and_then(|result| result.member("_meta"));
     let members = meta.map_or(&[][..], Node::members).iter();
     for member in members.filter(|member| member.key == META_CHALLENGE) {
-        changes.remove(&member.element);
+        changes.remove(member);
     }
 }

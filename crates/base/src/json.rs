@@ -12,6 +12,7 @@ mod error;
 mod keys;
 pub mod outline;
 pub mod plain;
+mod shared_text;
 mod text;
 pub mod tree;
 
@@ -22,6 +23,7 @@ pub use self::digest::{digest, digest_members};
 pub use self::element::Element;
 pub use self::error::{JsonError, JsonErrorKind};
 use self::keys::OpenKeys;
+pub use self::shared_text::SharedText;
 
 pub use self::text::unescape;
 use self::text::{code_unit, plain_run};

@@ -190,7 +190,7 @@ impl<'r> Owners<'r> {
     /// Removes an object. Other texts may repeat its values.
     fn drop(&mut self, child: &Child, changes: &mut Changes) {
         collect(&child.node, changes, &mut self.hidden);
-        changes.remove(&child.element);
+        changes.remove(child);
         self.dropped = self.dropped.saturating_add(1);
     }
 

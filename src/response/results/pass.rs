@@ -14,7 +14,6 @@ use super::repeated::{HiddenValues, Repeated};
 use super::tables::Tables;
 use super::{NotTheCallers, detect, nearly_json};
 use crate::response::changes::{Changes, EmbeddedEdits, Held};
-use base::json::Element;
 use base::json::tree::{Child, Node, Value};
 use oauth::Identity;
 use policy::{Mask, Missing, Otherwise, ResultRule, TextRule};
@@ -196,7 +195,7 @@ impl<'r> Pass<'r> {
     }
 
     /// Removes a block from the content.
-    fn drop_block(&mut self, text: &Node, block: &Element, changes: &mut Changes) {
+    fn drop_block(&mut self, text: &Node, block: &Child, changes: &mut Changes) {
         if let Some(Held::Json(inner)) = changes.open(text, self.max_depth) {
             collect(&inner.node, &inner.changes, &mut self.values.taken_out);
         }
@@ -297,7 +296,7 @@ impl<'r> Pass<'r> {
     fn hide(&mut self, field: &Child, changes: &mut Changes) {
         if self.rule.with == Mask::Remove {
             collect(&field.node, changes, &mut self.values.hidden);
-            changes.remove(&field.element);
+            changes.remove(field);
         } else {
             self.masker
                 .leaves(&field.node, changes, &mut self.values.hidden);

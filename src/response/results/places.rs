@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 
-use base::json::Element;
 use base::json::tree::{Child, Node, Value};
 use mcp::argument_names::fold;
 
@@ -34,7 +33,7 @@ pub(super) struct DataPlace<'n> {
     pub(super) node: &'n Node,
     pub(super) form: DataForm,
     /// The content block of this text: some servers write one block for each item of a list.
-    pub(super) block: Option<&'n Element>,
+    pub(super) block: Option<&'n Child>,
 }
 
 /// The kind of request that a message answers.
@@ -57,10 +56,10 @@ pub(super) fn places(message: &Node, to: AnswerTo) -> Vec<DataPlace<'_>> {
     let content = message
         .member("result")
         .and_then(|result| result.member("content"));
-    let blocks: HashMap<usize, &Element> = content
+    let blocks: HashMap<usize, &Child> = content
         .into_iter()
         .flat_map(Node::children)
-        .filter_map(|block| Some((block.node.member("text")?.span.start, &block.element)))
+        .filter_map(|block| Some((block.node.member("text")?.span.start, block)))
         .collect();
     let mut found: Vec<DataPlace<'_>> = Vec::new();
     envelope(message, to, &mut |key, node, form| {

@@ -107,8 +107,8 @@ fn find(path: &FieldPath, node: &Node, keys: &mut KeyPath, found: &mut Vec<Recor
         };
         if pushed > 0 && keys.end_with(path) {
             found.push(match &child.node.value {
-                Value::Text(text) => RecordField::Text(text.clone()),
-                Value::Number(number) => RecordField::Number(number.clone()),
+                Value::Text(text) => RecordField::Text(text.into()),
+                Value::Number(number) => RecordField::Number(number.into()),
                 _ => RecordField::Other,
             });
         }
