@@ -11,7 +11,7 @@ use self::fates::{Fates, ValueFate};
 use super::embedded::{Inside, ValuesLeft};
 use base::json::edits::{Edits, EditsInOrder, Fate};
 use base::json::tree::{Child, Node, NodeId};
-use base::json::{Element, Span};
+use base::json::{Element, SharedText, Span};
 
 /// Changes of one JSON text.
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ enum ChangedValue {
     /// JSON replaces the value.
     Json { span: Span, json: Vec<u8> },
     /// A text.
-    Text(Box<ChangedText>),
+    Text(ChangedText),
 }
 
 /// A text that has changes, or may have them.
@@ -45,14 +45,14 @@ struct ChangedText {
     /// The new text.
     written: Option<WrittenText>,
     /// The JSON in the text, and its changes.
-    embedded: Option<EmbeddedEdits>,
+    embedded: Option<Box<EmbeddedEdits>>,
 }
 
 /// A new key of a member.
 #[derive(Debug)]
 struct NewKey {
     span: Span,
-    key: String,
+    key: SharedText,
 }
 
 /// Replaces a text that cannot be searched.
@@ -63,7 +63,7 @@ pub(super) const WITHHELD: &str = "[withheld]";
 #[derive(Debug)]
 enum WrittenText {
     /// The text without hidden values.
-    Without(String),
+    Without(Cow<'static, str>),
     /// [`WITHHELD`].
     Withheld,
 }
@@ -128,7 +128,7 @@ impl Changes {
     #[inline]
     fn fate(&self, node: &Node) -> Fate {
         let own = match self.fates.of(node.id()) {
-            ValueFate::Kept => Fate::Kept,
+            ValueFate::Kept | ValueFate::Words => Fate::Kept,
             ValueFate::Gone => Fate::Gone,
             ValueFate::Changed(at) => self.changed.get(at).map_or(Fate::Kept, ChangedValue::fate),
         };
@@ -185,18 +185,18 @@ impl Changes {
 
     /// A key after the changes so far.
     #[inline]
-    pub(super) fn key<'n>(&self, child: &'n Child) -> Cow<'n, str> {
+    pub(super) fn key(&self, child: &Child) -> SharedText {
         // Few messages have new keys.
-        if self.keys.is_empty() {
-            return Cow::Borrowed(&child.key);
-        }
-        let new = self.keys.get(&child.node.id());
-        new.map_or(Cow::Borrowed(&child.key), |new| Cow::Owned(new.key.clone()))
+        let new = match self.keys.is_empty() {
+            true => None,
+            false => self.keys.get(&child.node.id()),
+        };
+        new.map_or_else(|| child.key.clone(), |new| new.key.clone())
     }
 
     /// Replaces a text, unless it is withheld.
-    pub(super) fn set_text(&mut self, node: &Node, text: String) {
-        self.write(node, WrittenText::Without(text));
+    pub(super) fn set_text(&mut self, node: &Node, text: impl Into<Cow<'static, str>>) {
+        self.write(node, WrittenText::Without(text.into()));
     }
 
     /// Withholds a text.
@@ -215,7 +215,13 @@ impl Changes {
     /// Renames a member.
     pub(super) fn set_key(&mut self, member: &Child, key: String) {
         let span = member.key_span.clone();
-        self.keys.insert(member.node.id(), NewKey { span, key });
+        self.keys.insert(
+            member.node.id(),
+            NewKey {
+                span,
+                key: key.into(),
+            },
+        );
     }
 
     fn write(&mut self, node: &Node, text: WrittenText) {
@@ -224,11 +230,11 @@ impl Changes {
         }
         self.change(
             node,
-            ChangedValue::Text(Box::new(ChangedText {
+            ChangedValue::Text(ChangedText {
                 span: node.span.clone(),
                 written: Some(text),
                 embedded: None,
-            })),
+            }),
         );
     }
 
@@ -256,10 +262,7 @@ impl Changes {
                     *before = change;
                 }
             }
-            ValueFate::Kept => {
-                self.fates.set_changed(node.id(), self.changed.len());
-                self.changed.push(change);
-            }
+            ValueFate::Kept | ValueFate::Words => self.first_change(node.id(), change),
         }
     }
 
@@ -270,11 +273,14 @@ impl Changes {
         if fate == Fate::Gone || fate == Fate::Replaced && self.is_withheld(node) {
             return None;
         }
+        if self.fates.of(node.id()) == ValueFate::Words {
+            return Some(Held::Words(Cow::Borrowed(text)));
+        }
         let text = match self.changed_text_mut(node.id()) {
             None => Cow::Borrowed(text),
             Some(changed) => {
                 if let Some(embedded) = changed.embedded.take() {
-                    return Some(Held::Json(embedded));
+                    return Some(Held::Json(*embedded));
                 }
                 let written = changed.written.as_ref();
                 written.map_or(Cow::Borrowed(text), |now| Cow::Owned(now.text().to_owned()))
@@ -288,7 +294,12 @@ impl Changes {
                 changes: self.of_inner(),
             }),
             Inside::Nearly => Held::Nearly(text),
-            Inside::Words => Held::Words(text),
+            Inside::Words => {
+                if self.fates.of(node.id()) == ValueFate::Kept {
+                    self.fates.set(node.id(), ValueFate::Words);
+                }
+                Held::Words(text)
+            }
         })
     }
 
@@ -306,15 +317,21 @@ impl Changes {
     pub(super) fn close(&mut self, embedded: EmbeddedEdits) {
         let (span, id) = embedded.place.clone();
         if let Some(changed) = self.changed_text_mut(id) {
-            changed.embedded = Some(embedded);
+            changed.embedded = Some(Box::new(embedded));
         } else if self.fates.of(id) == ValueFate::Kept {
-            self.fates.set_changed(id, self.changed.len());
-            self.changed.push(ChangedValue::Text(Box::new(ChangedText {
+            let changed = ChangedText {
                 span,
                 written: None,
-                embedded: Some(embedded),
-            })));
+                embedded: Some(Box::new(embedded)),
+            };
+            self.first_change(id, ChangedValue::Text(changed));
         }
+    }
+
+    fn first_change(&mut self, id: NodeId, change: ChangedValue) {
+        let number = self.changed.len();
+        self.fates.set(id, ValueFate::Changed(number));
+        self.changed.push(change);
     }
 
     /// The changed text. `None`: without changes.
@@ -362,7 +379,7 @@ impl Changes {
     /// Whether the value with this number was removed, alone or with an outer value.
     fn is_lost(&self, id: NodeId) -> bool {
         match self.fates.of(id) {
-            ValueFate::Kept => false,
+            ValueFate::Kept | ValueFate::Words => false,
             ValueFate::Gone => true,
             ValueFate::Changed(at) => {
                 let change = self.changed.get(at);
@@ -424,7 +441,7 @@ impl ChangedValue {
 impl ChangedText {
     /// The text after the changes. `None`: without changes.
     fn now(&self) -> Option<Cow<'_, str>> {
-        let embedded = self.embedded.as_ref().and_then(EmbeddedEdits::changed);
+        let embedded = self.embedded.as_ref().and_then(|inner| inner.changed());
         let written = self.written.as_ref();
         let written = || written.map(|written| Cow::Borrowed(written.text()));
         embedded.map(Cow::Owned).or_else(written)
@@ -463,3 +480,6 @@ pub(super) fn quoted(text: &str) -> String {
     // Writing a text to memory cannot fail.
     serde_json::to_string(text).unwrap_or_else(|_| serde_json::Value::from(text).to_string())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,11 @@
 //! Challenges and redirects of the server. A challenge names an authorization server to the client, and a
 //! redirect another URL. Behind the filter the server may choose neither.
 
-use memchr::memmem;
-
 use super::Answering;
 use super::changes::Changes;
 use crate::refusal::Refusal;
 use base::json::tree::Node;
+use base::needle::Needle;
 use mcp::headers::{HeaderEdit, Headers};
 use policy::Authorization;
 
@@ -58,7 +57,8 @@ impl Answering {
 
 /// Whether a message may have a challenge in its result.
 pub(super) fn may_be_in(body: &[u8]) -> bool {
-    memmem::find(body, b"www_authenticate").is_some()
+    static CHALLENGE: Needle = Needle::new("www_authenticate");
+    CHALLENGE.is_in(body)
 }
 
 /// Removes the challenge from a result.

@@ -25,8 +25,8 @@ pub use self::error::{JsonError, JsonErrorKind};
 use self::keys::OpenKeys;
 pub use self::shared_text::SharedText;
 
-pub use self::text::unescape;
 use self::text::{code_unit, plain_run};
+pub use self::text::{quotes_before, unescape};
 
 /// A part of the input, in bytes from its start.
 pub type Span = Range<usize>;
@@ -329,7 +329,13 @@ impl<'a> Reader<'a> {
         loop {
             match self.peek() {
                 Some(b'"') => break,
-                Some(b'\\') => self.escape()?,
+                Some(b'\\') => {
+                    self.escape()?;
+                    // Escapes come together, as in JSON inside a text.
+                    if matches!(self.peek(), Some(b'\\' | b'"')) {
+                        continue;
+                    }
+                }
                 Some(_) => return Err(self.error(JsonErrorKind::ControlCharacter)),
                 None => return Err(self.error(JsonErrorKind::End)),
             }

@@ -5,6 +5,7 @@
 pub mod hex;
 pub mod http;
 pub mod json;
+pub mod needle;
 pub mod seal;
 pub mod secret;
 pub mod store;

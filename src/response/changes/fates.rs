@@ -9,6 +9,8 @@ pub(super) enum ValueFate {
     /// Nothing. There may be changes inside it.
     #[default]
     Kept,
+    /// Nothing, and it is a text that holds words: it need not be looked at again.
+    Words,
     /// An outer value is removed or replaced.
     Gone,
     /// It has the change with this number.
@@ -25,11 +27,11 @@ impl Fates {
         self.0.get(id.number()).copied().unwrap_or_default()
     }
 
-    /// Gives a value the change with this number.
-    pub(super) fn set_changed(&mut self, id: NodeId, change: usize) {
+    #[inline]
+    pub(super) fn set(&mut self, id: NodeId, now: ValueFate) {
         self.grow(id.number().saturating_add(1));
         if let Some(fate) = self.0.get_mut(id.number()) {
-            *fate = ValueFate::Changed(change);
+            *fate = now;
         }
     }
 
@@ -55,7 +57,7 @@ impl Fates {
         let fates = self.0.iter().enumerate();
         fates.filter_map(|(number, fate)| match fate {
             ValueFate::Changed(change) => Some((NodeId::of(number), *change)),
-            ValueFate::Kept | ValueFate::Gone => None,
+            ValueFate::Kept | ValueFate::Words | ValueFate::Gone => None,
         })
     }
 }

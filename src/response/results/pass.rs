@@ -153,7 +153,9 @@ impl<'r> Pass<'r> {
             block,
         } = *place;
         let mut keys = KeyPath::default();
-        keys.push(key);
+        if !key.is_empty() {
+            keys.push(key.to_owned().into());
+        }
         if !key.is_empty() && self.is_hidden(&keys) {
             if self.step == PassStep::Fields {
                 self.masker.leaves(node, changes, &mut self.values.hidden);
@@ -256,7 +258,7 @@ impl<'r> Pass<'r> {
             return;
         }
         let tables = Tables::of(node);
-        for value in tables.values(|name| self.is_hidden(&KeyPath::of(name))) {
+        for value in tables.values(|name| self.is_hidden(&KeyPath::of(name.to_owned().into()))) {
             self.masker.leaves(value, changes, &mut self.values.hidden);
         }
     }
@@ -268,7 +270,7 @@ impl<'r> Pass<'r> {
                 continue;
             }
             let key = changes.key(member);
-            let pushed = keys.push(&key);
+            keys.push(key.clone());
             if self.is_hidden(keys) {
                 self.hide(member, changes);
             } else {
@@ -277,7 +279,7 @@ impl<'r> Pass<'r> {
                 }
                 self.fields(&member.node, keys, changes);
             }
-            keys.pop(pushed);
+            keys.pop();
         }
     }
 
@@ -376,6 +378,9 @@ impl<'r> Pass<'r> {
     }
 
     fn without_detected(&self, text: &str) -> Option<String> {
+        if self.rule.detect.is_empty() {
+            return None;
+        }
         let found = detect::find(&self.rule.detect, text);
         super::repeated::replace(text, found, |value| self.masker.text(value))
     }

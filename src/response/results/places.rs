@@ -1,9 +1,9 @@
 //! The places of data in a message of the server, and their forms. Parts that do not have the protocol's
 //! form are answers as a whole.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
-use base::json::tree::{Child, Node, Value};
+use base::json::tree::{Child, Node, NodeId, Value};
 use mcp::argument_names::fold;
 
 /// The form of data.
@@ -56,14 +56,14 @@ pub(super) fn places(message: &Node, to: AnswerTo) -> Vec<DataPlace<'_>> {
     let content = message
         .member("result")
         .and_then(|result| result.member("content"));
-    let blocks: HashMap<usize, &Child> = content
+    let blocks: BTreeMap<NodeId, &Child> = content
         .into_iter()
         .flat_map(Node::children)
-        .filter_map(|block| Some((block.node.member("text")?.span.start, block)))
+        .filter_map(|block| Some((block.node.member("text")?.id(), block)))
         .collect();
     let mut found: Vec<DataPlace<'_>> = Vec::new();
     envelope(message, to, &mut |key, node, form| {
-        let block = blocks.get(&node.span.start).copied();
+        let block = blocks.get(&node.id()).copied();
         let place = DataPlace {
             key,
             node,

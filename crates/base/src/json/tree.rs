@@ -90,6 +90,7 @@ impl Node {
             source: reader.text.into(),
             values: 0,
             values_left,
+            lengths: [0; MAX_NOTED_DEPTH],
         };
         let node = tree.value(&mut reader)?;
         reader.end()?;
@@ -154,7 +155,16 @@ struct TreeReader<'v> {
     /// The number of values that were read.
     values: usize,
     values_left: &'v mut usize,
+    /// The lengths of the last lists and objects of each depth: most have as many entries as the one before.
+    lengths: [u8; MAX_NOTED_DEPTH],
 }
+
+/// The depth up to which lengths are noted.
+const MAX_NOTED_DEPTH: usize = 32;
+/// The number of entries that get memory with the first one, if the container before had as many.
+const MAX_AT_ONCE: u8 = 64;
+/// The same without a container before.
+const FIRST_AT_ONCE: u8 = 4;
 
 impl TreeReader<'_> {
     fn value(&mut self, reader: &mut Reader<'_>) -> Result<Node, JsonError> {
@@ -211,6 +221,7 @@ impl TreeReader<'_> {
             let mut element = Element::of_member(&member);
             let node = self.value(reader)?;
             element.span.end = node.span.end;
+            self.make_room(&mut children, reader.depth);
             children.push(Child {
                 key_span: member.key.span.clone(),
                 key: self.text(member.key),
@@ -219,7 +230,23 @@ impl TreeReader<'_> {
             });
             Ok::<(), JsonError>(())
         })?;
+        self.note_length(children.len(), reader.depth.saturating_add(1));
         Ok((span, Value::Object(children)))
+    }
+
+    /// Memory for as many entries as the last container had, with the first one.
+    #[inline]
+    fn make_room(&self, children: &mut Vec<Child>, depth: usize) {
+        if children.is_empty() {
+            let last = self.lengths.get(depth).filter(|last| **last > 0);
+            children.reserve_exact(usize::from(*last.unwrap_or(&FIRST_AT_ONCE)));
+        }
+    }
+
+    fn note_length(&mut self, length: usize, depth: usize) {
+        if let Some(last) = self.lengths.get_mut(depth).filter(|_| length > 0) {
+            *last = u8::try_from(length).map_or(MAX_AT_ONCE, |length| length.min(MAX_AT_ONCE));
+        }
     }
 
     fn array(&mut self, reader: &mut Reader<'_>) -> Result<(Span, Value), JsonError> {
@@ -236,6 +263,7 @@ impl TreeReader<'_> {
                 before,
                 behind: None,
             };
+            self.make_room(&mut children, reader.depth);
             children.push(Child {
                 key: SharedText::default(),
                 key_span: 0..0,
@@ -244,6 +272,7 @@ impl TreeReader<'_> {
             });
             Ok::<(), JsonError>(())
         })?;
+        self.note_length(children.len(), reader.depth.saturating_add(1));
         Ok((span, Value::Array(children)))
     }
 }
