@@ -13,6 +13,7 @@ use super::{Answering, error_texts};
 use crate::audit::Record;
 use crate::caller::Caller;
 use base::json::outline;
+use base::same_bytes::same_bytes;
 use mcp::message_ids::may_have_ids;
 use mcp::method::{Era, List};
 use oauth::Identity;
@@ -174,9 +175,11 @@ impl AroundId {
 
     /// Whether a message is this one with an id.
     fn is(&self, message: &[u8], id: &[u8]) -> bool {
-        let rest = message.strip_prefix(&*self.before);
-        let rest = rest.and_then(|rest| rest.strip_prefix(id));
-        rest == Some(&*self.behind)
+        let Some((before, rest)) = message.split_at_checked(self.before.len()) else {
+            return false;
+        };
+        let is_behind = |rest| same_bytes(rest, &self.behind);
+        same_bytes(before, &self.before) && rest.strip_prefix(id).is_some_and(is_behind)
     }
 
     fn with(&self, id: &[u8]) -> Vec<u8> {

@@ -6,6 +6,7 @@ pub mod hex;
 pub mod http;
 pub mod json;
 pub mod needle;
+pub mod same_bytes;
 pub mod seal;
 pub mod secret;
 pub mod store;
