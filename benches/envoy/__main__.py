@@ -40,6 +40,7 @@ class Row:
 ROWS = {
     "A": Row("Envoy alone", "router"),
     "B": Row("an empty Wasm filter", "empty"),
+    "S": Row("a Wasm filter that makes the same host calls, and does nothing else", "same-calls"),
     "C": Row("`jwt_authn` + `mcp` + `rbac`", "native"),
     "D": Row("this filter", "ours"),
     "E": Row("this filter, an argument replaced in every request", "ours", claims_user=True),
@@ -58,10 +59,10 @@ def main() -> None:
     if not listeners.MODULE.exists():
         sys.exit(f"{listeners.MODULE} is missing; `make wasm` builds it")
     OUTPUT.mkdir(parents=True, exist_ok=True)
-    empty = build_empty_filter()
+    others = build_others()
     with ExitStack() as stack:
         server = stack.enter_context(Envoy(OUTPUT, "server", listeners.server()))
-        config = listeners.compared(server.ports["server"], empty)
+        config = listeners.compared(server.ports["server"], others)
         envoy = stack.enter_context(Envoy(OUTPUT, "compared", config))
         clients = {name: stack.enter_context(Client(port)) for name, port in envoy.ports.items()}
         bearer = messages.token()
@@ -76,12 +77,17 @@ def main() -> None:
     print(table(rounds, version, options.rounds))
 
 
-def build_empty_filter() -> Path:
-    """Builds the filter that does nothing."""
-    target = ROOT / "target" / "empty-filter"
+def build_others() -> dict[str, Path]:
+    """Builds the Wasm filters that this filter is compared with."""
+    return {name: build_filter(f"{name}-filter") for name in ("empty", "same-calls")}
+
+
+def build_filter(name: str) -> Path:
+    """Builds one of these filters."""
+    target = ROOT / "target" / name
     command = ["cargo", "build", "--quiet", "--locked", "--release", "--target", "wasm32-wasip1"]
-    subprocess.run([*command, "--target-dir", target], cwd=HERE / "empty-filter", check=True)
-    return target / "wasm32-wasip1" / "release" / "empty_filter.wasm"
+    subprocess.run([*command, "--target-dir", target], cwd=HERE / name, check=True)
+    return target / "wasm32-wasip1" / "release" / f"{name.replace('-', '_')}.wasm"
 
 
 def check(clients: dict[str, Client], bearer: str) -> None:
@@ -134,6 +140,7 @@ def table(rounds: Rounds, version: str, count: int) -> str:
         cells = [f"{multiple(rounds[size], letter):.2f}" for size in SIZES]
         lines.append(f"| {row.title} | {' | '.join(cells)} |")
     for letter, title in [
+        ("S", "the same host calls add"),
         ("D", "this filter adds"),
         ("E", "this filter adds, with the replaced argument"),
     ]:

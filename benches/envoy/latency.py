@@ -33,8 +33,8 @@ def main() -> None:
     comparison.OUTPUT.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         server = stack.enter_context(Envoy(comparison.OUTPUT, "server", listeners.server()))
-        empty = comparison.build_empty_filter()
-        config = listeners.compared(server.ports["server"], empty)
+        others = comparison.build_others()
+        config = listeners.compared(server.ports["server"], others)
         envoy = stack.enter_context(Envoy(comparison.OUTPUT, "compared", config))
         request = messages.request(messages.call(SIZE), messages.token())
         for name in LISTENERS:

@@ -27,8 +27,8 @@ RECEIVED_BYTES = "x-received-bytes"
 RECEIVED_USER = "x-received-user"
 
 
-def compared(upstream: int, empty_filter: Path) -> Config:
-    """The Envoy that is measured."""
+def compared(upstream: int, others: dict[str, Path]) -> Config:
+    """The Envoy that is measured. `others`: the modules of the other Wasm filters, by their names."""
     issuer = {
         "issuer": messages.ISSUER,
         "jwks": {"inline": messages.key_set()},
@@ -37,7 +37,7 @@ def compared(upstream: int, empty_filter: Path) -> Config:
     }
     filters = {
         "router": [],
-        "empty": [_empty(empty_filter)],
+        **{name: [_other(name, module)] for name, module in others.items()},
         "native": [_jwt_authn(), _mcp(), _rbac()],
         "ours": [_ours([issuer])],
     }
@@ -105,10 +105,11 @@ def _listener(name: str, filters: list[Config], route: Config) -> Config:
     }
 
 
-def _empty(module: Path) -> Config:
+def _other(name: str, module: Path) -> Config:
     code = {"local": {"filename": str(module)}}
-    vm = {"vm_id": "empty", "runtime": "envoy.wasm.runtime.v8", "code": code}
-    return _filter("wasm", "wasm.v3.Wasm", config={"name": "empty", "vm_config": vm})
+    vm = {"vm_id": name, "runtime": "envoy.wasm.runtime.v8", "code": code}
+    plugin = {"name": name, "vm_config": vm, "allow_on_headers_stop_iteration": True}
+    return _filter("wasm", "wasm.v3.Wasm", config=plugin)
 
 
 def _ours(issuers: list[Config]) -> Config:

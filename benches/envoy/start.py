@@ -26,14 +26,14 @@ def main() -> None:
     options = parser.parse_args()
     comparison.OUTPUT.mkdir(parents=True, exist_ok=True)
     measured: dict[str, list[tuple[float, int]]] = {name: [] for name in LISTENERS}
-    empty = comparison.build_empty_filter()
+    others = comparison.build_others()
     request = messages.request(messages.call(SIZE), messages.token())
     with ExitStack() as stack:
         server = stack.enter_context(Envoy(comparison.OUTPUT, "server", listeners.server()))
         version = server.version()
         for _ in range(options.rounds):
             for name, found in measured.items():
-                config = listeners.compared(server.ports["server"], empty)
+                config = listeners.compared(server.ports["server"], others)
                 resources = config["static_resources"]
                 resources["listeners"] = [each for each in resources["listeners"] if each["name"] == name]
                 found.append(start(name, config, request))

@@ -79,7 +79,10 @@ pub struct Reader<'a> {
     at: usize,
     depth: usize,
     max_depth: usize,
-    keys: OpenKeys<'a>,
+    keys: OpenKeys,
+    /// The containers around a value that [`Self::skip_plain`] reads, the innermost last: of an object, the index of its
+    /// first key.
+    containers: Vec<Option<usize>>,
 }
 
 impl<'a> Reader<'a> {
@@ -100,6 +103,7 @@ impl<'a> Reader<'a> {
             depth: 0,
             max_depth,
             keys: OpenKeys::default(),
+            containers: Vec::new(),
         }
     }
 
@@ -174,7 +178,13 @@ impl<'a> Reader<'a> {
         }
         for index in 0.. {
             let key = self.key()?;
-            self.keys.push(self.text, &key.span, copy(&key.value));
+            match &key.value {
+                Cow::Borrowed(_) => {
+                    let written = inside(&key.span);
+                    self.keys.push_written(self.text.as_bytes(), &written);
+                }
+                Cow::Owned(resolved) => self.keys.push_resolved(resolved),
+            }
             self.take(b':')?;
             member(self, Member { key, comma, index })?;
             match self.next_character()? {
@@ -184,7 +194,7 @@ impl<'a> Reader<'a> {
             }
             self.advance(1);
         }
-        if !self.keys.close(first_key) {
+        if !self.keys.close(self.text.as_bytes(), first_key) {
             return Err(self.error(JsonErrorKind::DuplicateKey).into());
         }
         Ok(self.close(start))
@@ -238,7 +248,7 @@ impl<'a> Reader<'a> {
 
     #[inline]
     fn resolved(&self, span: Span, escaped: bool) -> Result<Text<'a>, JsonError> {
-        let text = self.inside(&span);
+        let text = self.text.get(inside(&span)).unwrap_or_default();
         let value = if escaped {
             let at = span.start;
             let kind = JsonErrorKind::Escape;
@@ -247,13 +257,6 @@ impl<'a> Reader<'a> {
             Cow::Borrowed(text)
         };
         Ok(Text { span, value })
-    }
-
-    /// The text between the quotes of a string that was read.
-    #[inline]
-    fn inside(&self, span: &Span) -> &'a str {
-        let inside = span.start.saturating_add(1)..span.end.saturating_sub(1);
-        self.text.get(inside).unwrap_or_default()
     }
 
     /// Checks that only white space is left.
@@ -381,48 +384,20 @@ impl<'a> Reader<'a> {
 
     fn number(&mut self) -> Result<Span, JsonError> {
         let start = self.at;
-        if self.peek() == Some(b'-') {
-            self.advance(1);
+        let found = number_end(self.text.as_bytes(), start);
+        let (Ok(end) | Err(end)) = found;
+        self.at = end;
+        match found {
+            Ok(_) => Ok(start..end),
+            Err(_) => Err(self.error(JsonErrorKind::Number)),
         }
-        if self.peek() == Some(b'0') {
-            self.advance(1);
-        } else {
-            self.digits()?;
-        }
-        if self.peek() == Some(b'.') {
-            self.advance(1);
-            self.digits()?;
-        }
-        if matches!(self.peek(), Some(b'e' | b'E')) {
-            self.advance(1);
-            if matches!(self.peek(), Some(b'+' | b'-')) {
-                self.advance(1);
-            }
-            self.digits()?;
-        }
-        Ok(start..self.at)
-    }
-
-    fn digits(&mut self) -> Result<(), JsonError> {
-        let start = self.at;
-        while matches!(self.peek(), Some(b'0'..=b'9')) {
-            self.advance(1);
-        }
-        if self.at == start {
-            return Err(self.error(JsonErrorKind::Number));
-        }
-        Ok(())
     }
 
     fn literal(&mut self) -> Result<Span, JsonError> {
         let start = self.at;
         let rest = self.text.as_bytes().get(start..).unwrap_or_default();
-        let length = match rest {
-            [b't', b'r', b'u', b'e', ..] | [b'n', b'u', b'l', b'l', ..] => 4,
-            [b'f', b'a', b'l', b's', b'e', ..] => 5,
-            _ => return Err(self.error(JsonErrorKind::Unexpected)),
-        };
-        self.advance(length);
+        let length = literal_length(rest);
+        self.advance(length.ok_or_else(|| self.error(JsonErrorKind::Unexpected))?);
         Ok(start..self.at)
     }
 
@@ -463,12 +438,51 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A key for the list of keys. Most keys are not owned.
+/// The place between the quotes of a string.
 #[inline]
-fn copy<'a>(key: &Cow<'a, str>) -> Cow<'a, str> {
-    match key {
-        Cow::Borrowed(key) => Cow::Borrowed(*key),
-        Cow::Owned(key) => Cow::Owned(key.clone()),
+fn inside(string: &Span) -> Span {
+    string.start.saturating_add(1)..string.end.saturating_sub(1)
+}
+
+/// The end of the number at a position. `Err`: where a digit is missing.
+#[inline]
+fn number_end(bytes: &[u8], start: usize) -> Result<usize, usize> {
+    let byte = |at: usize| bytes.get(at).copied();
+    let digits = |from: usize| {
+        let mut at = from;
+        while matches!(byte(at), Some(b'0'..=b'9')) {
+            at = at.wrapping_add(1);
+        }
+        if at == from { Err(at) } else { Ok(at) }
+    };
+    let mut at = start;
+    if byte(at) == Some(b'-') {
+        at = at.wrapping_add(1);
+    }
+    at = match byte(at) {
+        Some(b'0') => at.wrapping_add(1),
+        _ => digits(at)?,
+    };
+    if byte(at) == Some(b'.') {
+        at = digits(at.wrapping_add(1))?;
+    }
+    if matches!(byte(at), Some(b'e' | b'E')) {
+        at = at.wrapping_add(1);
+        if matches!(byte(at), Some(b'+' | b'-')) {
+            at = at.wrapping_add(1);
+        }
+        at = digits(at)?;
+    }
+    Ok(at)
+}
+
+/// The length of `true`, `false` or `null` at the start.
+#[inline]
+fn literal_length(rest: &[u8]) -> Option<usize> {
+    match rest {
+        [b't', b'r', b'u', b'e', ..] | [b'n', b'u', b'l', b'l', ..] => Some(4),
+        [b'f', b'a', b'l', b's', b'e', ..] => Some(5),
+        _ => None,
     }
 }
 

@@ -299,7 +299,7 @@ impl<'t> MemberFinder<'t> {
     ) -> Result<Span, JsonError> {
         let is_container = matches!(kind, Kind::Object | Kind::Array);
         if is_container && above.is_empty() && reader.position() >= self.interesting {
-            match reader.skip_plain(&NoNames(self.table))? {
+            match reader.skip_plain(&NoNames(self.table)) {
                 PlainValue::Read(span) => return Ok(span),
                 PlainValue::Interesting(position) => self.interesting = position,
             }
@@ -375,7 +375,7 @@ struct NoNames<'t>(&'t NameTable);
 
 impl Interest for NoNames<'_> {
     #[inline]
-    fn in_key(&self, key: &str) -> bool {
+    fn in_key(&self, key: &[u8]) -> bool {
         !self.0.has_no_name(key)
     }
 

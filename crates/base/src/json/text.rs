@@ -10,16 +10,17 @@ const BLOCK: usize = 16;
 #[inline]
 pub(super) fn plain_run(bytes: &[u8]) -> usize {
     let (blocks, tail) = bytes.as_chunks::<BLOCK>();
+    // Never longer than the bytes, so that no sum wraps.
     let mut length = 0_usize;
     for block in blocks {
         let stops = string_stops(u8x16::new(*block));
         if stops != 0 {
-            return length.saturating_add(stops.trailing_zeros() as usize);
+            return length.wrapping_add(stops.trailing_zeros() as usize);
         }
-        length = length.saturating_add(BLOCK);
+        length = length.wrapping_add(BLOCK);
     }
     let stop = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1F);
-    length.saturating_add(tail.iter().position(stop).unwrap_or(tail.len()))
+    length.wrapping_add(tail.iter().position(stop).unwrap_or(tail.len()))
 }
 
 /// One bit for each quote, backslash or control character of a block, the first byte's lowest.

@@ -100,7 +100,7 @@ impl NameTable {
     #[inline]
     pub fn find_member(&self, above: &Begun, key: &str) -> KeyNames {
         if above.is_empty()
-            && let Some(end) = self.one_word(key)
+            && let Some(end) = self.one_word(key.as_bytes())
         {
             return end.map_or_else(KeyNames::default, |end| self.end_of_word(end));
         }
@@ -109,15 +109,15 @@ impl NameTable {
 
     /// Whether a key is one word that is no name and begins none.
     #[inline]
-    pub(crate) fn has_no_name(&self, key: &str) -> bool {
+    pub(crate) fn has_no_name(&self, key: &[u8]) -> bool {
         self.one_word(key) == Some(None)
     }
 
     /// The end of the path in the tree for a key that can only be one name: letters, digits and single `_`
     /// or `-`. `None` for other keys.
     #[inline]
-    fn one_word(&self, key: &str) -> Option<Option<NodeIndex>> {
-        let mut letters = key.bytes().map(letter);
+    fn one_word(&self, key: &[u8]) -> Option<Option<NodeIndex>> {
+        let mut letters = key.iter().copied().map(letter);
         let mut at = Self::ROOT;
         let mut before = OTHER;
         while let Some(letter) = letters.next() {
