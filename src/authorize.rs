@@ -326,13 +326,12 @@ fn allowed(policy: &Policy, identity: &Identity, target: Target<'_>) -> Result<E
     }
     for (name, role) in &roles {
         if let Some(grant) = granted(role, identity, target) {
-            let via = if grant.role == *name {
-                String::new()
-            } else {
-                format!(", extended by `{name}`")
+            let written = grant.pattern.written();
+            let summary = match grant.role == *name {
+                true => ["`", written, "` allows it"].concat(),
+                false => format!("`{written}` allows it, extended by `{name}`"),
             };
-            let summary = format!("`{}` allows it{via}", grant.pattern.written());
-            return Ok(Evidence::new(format!("roles.{}", grant.role), summary));
+            return Ok(Evidence::new(["roles.", &grant.role].concat(), summary));
         }
     }
     if let Some(grant) = for_anonymous(policy, identity, target) {

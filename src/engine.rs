@@ -104,14 +104,14 @@ pub struct Engine {
     /// Renewed tokens that are not in the store yet.
     pub(crate) unkept: Rc<UnkeptAccounts>,
     /// Which headers of clients are removed.
-    pub(crate) removed_headers: Memo<RemovedIn>,
+    pub(crate) removed_headers: Memo<Rc<RemovedHeaders>>,
 }
 
-/// The eras in which a header of a client is removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RemovedIn {
-    pub(crate) legacy: bool,
-    pub(crate) modern: bool,
+/// The names of the headers of a client that are removed, by era.
+#[derive(Debug)]
+pub(crate) struct RemovedHeaders {
+    pub(crate) legacy: Vec<String>,
+    pub(crate) modern: Vec<String>,
 }
 
 /// The outcome of work.

@@ -8,7 +8,7 @@ use lru::LruCache;
 /// The maximum number of answers.
 const MAX_ANSWERS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
 /// The maximum length of a text, in bytes. The answers to longer texts are not remembered.
-const MAX_TEXT: usize = 256;
+const MAX_TEXT: usize = 512;
 
 /// Answers by their text. The answer that was not used for the longest time makes room.
 #[derive(Debug)]

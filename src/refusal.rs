@@ -7,6 +7,7 @@ mod lookup_fault;
 mod outside_refusal;
 mod reply;
 
+use std::borrow::Cow;
 use std::fmt;
 
 pub use self::argument_error::ArgumentError;
@@ -326,7 +327,7 @@ impl Refusal {
 
     /// The text for the client and the log. It has no value of the request.
     pub fn summary(&self) -> String {
-        self.fill(self.row().text)
+        self.fill(self.row().text).into_owned()
     }
 
     /// The decision for the log.
@@ -336,7 +337,7 @@ impl Refusal {
             verdict: row.verdict,
             reason: self.reason().row().code,
             evidence: self.evidence(row),
-            next_action: Some(self.fill(row.next)),
+            next_action: Some(self.fill(row.next).into_owned()),
         }
     }
 
@@ -373,12 +374,15 @@ impl Refusal {
     }
 
     /// A text of the table, with the values of this refusal for its placeholders, such as `{rule}`.
-    fn fill(&self, text: &str) -> String {
+    fn fill(&self, text: &'static str) -> Cow<'static, str> {
+        if !text.contains('{') {
+            return Cow::Borrowed(text);
+        }
         let mut filled = text.to_owned();
         for (name, value) in self.values() {
             filled = filled.replace(&format!("{{{name}}}"), &value);
         }
-        filled
+        Cow::Owned(filled)
     }
 
     /// The values of the placeholders in the texts of the table.

@@ -4,9 +4,14 @@ After a change that makes a request cheaper, or dearer for a reason: `python -m 
 """
 
 import json
+from collections import Counter
+from pathlib import Path
 
+from benches.envoy import __main__ as comparison
+from benches.envoy import messages
 from benches.wasm import curves, ladder
 from benches.wasm.__main__ import EXPECTED, MODULE
+from benches.wasm.host import Host
 
 # How much dearer a request may get without a new number in the file.
 MARGIN = 1.10
@@ -22,6 +27,18 @@ def test_no_request_got_dearer() -> None:
         assert total["host_calls"] <= allowed["host_calls"], (name, total, allowed)
         # A number that is far too high hides the next change.
         assert total["instructions"] * MARGIN >= allowed["instructions"], (name, total, allowed)
+
+
+def test_the_compared_filter_makes_the_same_host_calls() -> None:
+    """The comparison in Envoy says what these calls cost alone."""
+
+    def host_calls(module: Path) -> dict[str, Counter[str]]:
+        host, bearer = Host(module, ladder.policy("plain")), ladder.token()
+        for _ in range(3):
+            costs = ladder.send(host, messages.call(524), bearer)
+        return {name: cost.host_calls for name, cost in costs.items() if cost.host_calls}
+
+    assert host_calls(comparison.build_filter("same-calls-filter")) == host_calls(MODULE)
 
 
 def test_a_request_costs_the_same_with_5000_tools_and_200_roles() -> None:

@@ -66,6 +66,17 @@ pub(super) fn client_address() -> Option<IpAddr> {
     Some(address.ip())
 }
 
+/// The address of the client for the log. `None`: it has no IP address.
+pub(super) fn written_client_address() -> Option<String> {
+    let address = address("source");
+    let written = str::from_utf8(&address).ok()?;
+    match written.parse().ok()? {
+        // An address that can be read has one form.
+        SocketAddr::V4(_) => written.split_once(':').map(|(ip, _)| ip.to_owned()),
+        SocketAddr::V6(address) => Some(address.ip().to_string()),
+    }
+}
+
 /// The host's clock.
 pub(super) fn now() -> UnixTime {
     let time = hostcalls::get_current_time().unwrap_or(UNIX_EPOCH);

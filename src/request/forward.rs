@@ -1,8 +1,10 @@
 //! The headers for the server: first all headers that it may trust are removed, then the headers of the
 //! decision are set.
 
+use std::rc::Rc;
+
 use super::identity_headers::{is_never_from_a_client, with_dashes};
-use crate::engine::{Engine, RemovedIn};
+use crate::engine::{Engine, RemovedHeaders};
 use crate::pages::PAGE_COOKIES;
 use mcp::headers::{HeaderEdit, Headers, PARAM_PREFIX};
 use mcp::method::Era;
@@ -63,34 +65,34 @@ fn accepts_both(received: &Headers) -> bool {
 /// Removes all headers that the server may trust.
 fn removed(engine: &Engine, received: &Headers, era: Era) -> Vec<HeaderEdit> {
     let policy = &*engine.policy;
-    let removed_in = |name: &str| {
-        let is_removed = |era| is_removed(policy, name, era);
-        engine.removed_headers.get_or(name, || RemovedIn {
-            legacy: is_removed(Era::Legacy),
-            modern: is_removed(Era::Modern),
+    // The requests of a client have the same headers.
+    let removed = engine.removed_headers.get_or(&received.names(), || {
+        Rc::new(RemovedHeaders {
+            legacy: removed_names(policy, received, Era::Legacy),
+            modern: removed_names(policy, received, Era::Modern),
         })
+    });
+    let names = match era {
+        Era::Legacy => &removed.legacy,
+        Era::Modern => &removed.modern,
     };
-    let mut names: Vec<&str> = Vec::new();
-    for (name, _) in received.iter() {
-        let removed_in = removed_in(name);
-        let is_removed = match era {
-            Era::Legacy => removed_in.legacy,
-            Era::Modern => removed_in.modern,
-        };
-        let goes = is_removed || is_double(policy, received, name);
-        if goes && !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    let keeps_cookies = !names.contains(&"cookie");
-    let removed = names.into_iter();
-    let mut edits: Vec<HeaderEdit> = removed
-        .map(|name| HeaderEdit::Remove(name.to_owned()))
-        .collect();
-    if keeps_cookies {
+    let mut edits: Vec<HeaderEdit> = names.iter().cloned().map(HeaderEdit::Remove).collect();
+    if !names.iter().any(|name| name == "cookie") {
         edits.extend(without_page_cookies(received));
     }
     edits
+}
+
+/// The names of the headers that are removed, each once.
+fn removed_names(policy: &Policy, received: &Headers, era: Era) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for (name, _) in received.iter() {
+        let goes = is_removed(policy, name, era) || is_double(policy, received, name);
+        if goes && !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    }
+    names
 }
 
 /// The cookies without those of the filter's pages. `None`: there are none of these. Several `cookie`

@@ -97,11 +97,11 @@ fn requested_view(request: &Request, auth_method: &AuthMethod) -> Result<Option<
 fn token_evidence(token: &VerifiedToken) -> Evidence {
     let issuer = audit::name(token.issuer_name());
     let mut summary = match token.verified_by() {
-        VerifiedBy::Introspection => format!("introspected, issuer {issuer}"),
-        VerifiedBy::Signature(None) => format!("verified, issuer {issuer}"),
+        VerifiedBy::Introspection => ["introspected, issuer ", &issuer].concat(),
+        VerifiedBy::Signature(None) => ["verified, issuer ", &issuer].concat(),
         VerifiedBy::Signature(Some(kid)) => {
             let kid = audit::name(kid);
-            format!("verified, issuer {issuer}, key `{kid}`")
+            ["verified, issuer ", &issuer, ", key `", &kid, "`"].concat()
         }
     };
     if token.is_bound() {

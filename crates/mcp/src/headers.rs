@@ -108,7 +108,9 @@ impl Headers {
     pub fn all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         // Most names of one length end differently, so that few are compared whole.
         let end = name.as_bytes().last();
-        let is_it = move |other: &str| other.as_bytes().last() == end && other == name;
+        let is_it = move |other: &str| {
+            other.len() == name.len() && other.as_bytes().last() == end && other == name
+        };
         self.iter()
             .filter_map(move |(other, value)| is_it(other).then_some(value))
     }
@@ -116,6 +118,17 @@ impl Headers {
     /// Whether the header is present.
     pub fn has(&self, name: &str) -> bool {
         self.all(name).next().is_some()
+    }
+
+    /// All names in their order, each with a line end.
+    pub fn names(&self) -> String {
+        let size = self.0.iter().map(|(name, _)| name.len().saturating_add(1));
+        let mut names = String::with_capacity(size.fold(0, usize::saturating_add));
+        for (name, _) in &self.0 {
+            names.push_str(name);
+            names.push('\n');
+        }
+        names
     }
 
     /// The size of all names and values, in bytes.

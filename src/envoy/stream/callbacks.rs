@@ -122,7 +122,7 @@ impl HttpContext for StreamContext {
         });
         stream.shared.write_notes();
         if let Some(mut record) = record {
-            record.address = host_calls::client_address().map(|address| address.to_string());
+            record.address = host_calls::written_client_address();
             let line = record.to_json();
             let log = stream.shared.engine.policy.audit.log;
             if log.has_envoy_log() {

@@ -1,5 +1,7 @@
 //! What becomes of the arguments that say who is calling.
 
+use std::rc::Rc;
+
 use serde_json::json;
 
 use super::fake_proxy::{FakeProxy, Request};
@@ -245,6 +247,32 @@ fn a_mirrored_argument_may_have_underscores_in_its_header() {
     let legacy = call("crm.get", "{}").with("mcp-param-my_region", "eu");
     let outcome = send(&default(), &legacy);
     assert_eq!(outcome.server_header("mcp-param-my_region"), None);
+}
+
+/// The worker remembers the removed headers for each list of names.
+#[test]
+fn the_headers_of_one_request_do_not_decide_about_those_of_another() {
+    let policy = default();
+    let plain = modern_call("crm.get", r#"{"my_region":"eu"}"#);
+    let alone = || plain.clone().with("mcp-param-my_region", "eu");
+    let requests = [
+        alone(),
+        alone().with("mcp-param-my-region", "eu"),
+        alone().with("cookie", "a=b"),
+        alone().with("x-mcp-user", "mallory"),
+        call("crm.get", "{}").with("mcp-param-my_region", "eu"),
+        alone(),
+    ];
+    let (_, worker) = FakeProxy::new(&policy).during(&plain, Rc::clone);
+    for request in &requests {
+        let known = FakeProxy::new(&policy).in_worker(&worker);
+        let [known, new] = [known, FakeProxy::new(&policy)].map(|proxy| {
+            let outcome = proxy.send(request, &[], false);
+            outcome.server.map(|(headers, _)| headers)
+        });
+        assert!(known.is_some());
+        assert_eq!(known, new);
+    }
 }
 
 /// A call with members beside its arguments.

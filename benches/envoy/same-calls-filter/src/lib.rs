@@ -1,38 +1,45 @@
 //! The host calls that mcp-auth-filter makes for a plain call, and nothing else, for comparison: no token is verified, no
-//! message is read, and nothing is decided. `tests/test_benches.py` compares the calls with those of the filter.
+//! message is read, and nothing is decided. `tests/test_instruction_counts.py` compares the calls with those of the filter.
+
+use std::rc::Rc;
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, BufferType, ContextType, MapType, MetricType};
 
-/// A record in the access log of the size that records of plain calls have, in bytes.
-const RECORD: [u8; 800] = [b'-'; 800];
+/// The size of a plain call's record in the access log, in bytes.
+const RECORD_SIZE: usize = 800;
 
 proxy_wasm::main! {{
-    proxy_wasm::set_root_context(|_| Box::new(Root { decisions: 0, last: 0 }));
+    proxy_wasm::set_root_context(|_| Box::new(Root(Reported::default())));
 }}
 
-/// The metrics.
-struct Root {
+/// The metrics, and a record for the access log.
+#[derive(Clone, Default)]
+struct Reported {
     decisions: u32,
-    last: u32,
+    duration: u32,
+    record: Rc<str>,
 }
+
+struct Root(Reported);
 
 impl Context for Root {}
 
 impl RootContext for Root {
     fn on_configure(&mut self, _: usize) -> bool {
         let define = |kind, name| hostcalls::define_metric(kind, name).unwrap_or_default();
-        self.decisions = define(MetricType::Counter, "same_calls.decisions");
-        self.last = define(MetricType::Histogram, "same_calls.duration");
+        let rest = "-".repeat(RECORD_SIZE);
+        self.0 = Reported {
+            decisions: define(MetricType::Counter, "same_calls.decisions"),
+            duration: define(MetricType::Histogram, "same_calls.duration"),
+            record: format!(r#"{{"decision":"approved","rest":"{rest}"}}"#).into(),
+        };
         true
     }
 
     fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream {
-            decisions: self.decisions,
-            last: self.last,
-        }))
+        Some(Box::new(Stream(self.0.clone())))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -40,10 +47,7 @@ impl RootContext for Root {
     }
 }
 
-struct Stream {
-    decisions: u32,
-    last: u32,
-}
+struct Stream(Reported);
 
 impl Context for Stream {}
 
@@ -91,8 +95,8 @@ impl HttpContext for Stream {
         let _ = hostcalls::get_property(vec!["response", "code"]);
         let _ = hostcalls::get_property(vec!["source", "address"]);
         let _ = hostcalls::get_current_time();
-        let _ = hostcalls::set_property(vec!["mcp_auth"], Some(&RECORD));
-        let _ = hostcalls::increment_metric(self.decisions, 1);
-        let _ = hostcalls::record_metric(self.last, 1);
+        let _ = hostcalls::set_property(vec!["mcp_auth"], Some(self.0.record.as_bytes()));
+        let _ = hostcalls::increment_metric(self.0.decisions, 1);
+        let _ = hostcalls::record_metric(self.0.duration, 1);
     }
 }
