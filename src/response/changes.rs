@@ -90,7 +90,7 @@ pub(super) struct EmbeddedEdits {
 /// The content of a text.
 pub(super) enum Held<'n> {
     /// JSON. The caller must return it to [`Changes::close`].
-    Json(EmbeddedEdits),
+    Json(Box<EmbeddedEdits>),
     /// Text that lenient parsers may read as JSON.
     Nearly(Cow<'n, str>),
     /// Words.
@@ -280,19 +280,19 @@ impl Changes {
             None => Cow::Borrowed(text),
             Some(changed) => {
                 if let Some(embedded) = changed.embedded.take() {
-                    return Some(Held::Json(*embedded));
+                    return Some(Held::Json(embedded));
                 }
                 let written = changed.written.as_ref();
                 written.map_or(Cow::Borrowed(text), |now| Cow::Owned(now.text().to_owned()))
             }
         };
         Some(match self.values.look(&text, max_depth) {
-            Inside::Json(inner) => Held::Json(EmbeddedEdits {
+            Inside::Json(inner) => Held::Json(Box::new(EmbeddedEdits {
                 place: (node.span.clone(), node.id()),
                 text: text.into_owned(),
                 node: inner,
                 changes: self.of_inner(),
-            }),
+            })),
             Inside::Nearly => Held::Nearly(text),
             Inside::Words => {
                 if self.fates.of(node.id()) == ValueFate::Kept {
@@ -314,15 +314,15 @@ impl Changes {
     }
 
     /// Keeps the changes of a text that was opened.
-    pub(super) fn close(&mut self, embedded: EmbeddedEdits) {
+    pub(super) fn close(&mut self, embedded: Box<EmbeddedEdits>) {
         let (span, id) = embedded.place.clone();
         if let Some(changed) = self.changed_text_mut(id) {
-            changed.embedded = Some(Box::new(embedded));
+            changed.embedded = Some(embedded);
         } else if self.fates.of(id) == ValueFate::Kept {
             let changed = ChangedText {
                 span,
                 written: None,
-                embedded: Some(Box::new(embedded)),
+                embedded: Some(embedded),
             };
             self.first_change(id, ChangedValue::Text(changed));
         }
@@ -343,7 +343,7 @@ impl Changes {
     }
 
     /// The same without other edits. The numbers of the values are the order of their changes.
-    fn apply_in_order<'t>(&self, text: &'t [u8]) -> Option<Vec<u8>> {
+    fn apply_in_order(&self, text: &[u8]) -> Option<Vec<u8>> {
         let mut writer = LazyWriter { text, writer: None };
         // The key of a member comes before its value.
         let mut keys = self
