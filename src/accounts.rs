@@ -5,14 +5,15 @@
 //! [`Ends`] are the ends that no request waits for.
 //! [`refresh_lock`] lets one task use a refresh token, and [`unkept`] holds new tokens while the store fails.
 //! [`vault`] seals accounts and keeps them in the store. [`conversation`] keeps a list of the accounts of a
-//! conversation, and ends them together. [`of_user`] lists the conversations of a user. [`kept`] chooses the
-//! account that calls use. [`sign_out`] compares the time of a sign-out with the time at which an account was
+//! conversation, and ends them together. [`of_user`] lists the conversations of a user. [`kept`] are the accounts
+//! that calls do not use, and [`current`] changes the one that they use. [`sign_out`] compares the time of a sign-out with the time at which an account was
 //! linked. [`token_exchange`] exchanges the caller's token. [`assigned`] has the credentials that an
 //! administrator set. Users link accounts on
 //! [`crate::pages`].
 
 pub mod assigned;
 pub mod conversation;
+pub mod current;
 pub mod kept;
 pub mod of_user;
 pub mod refresh;
@@ -43,12 +44,8 @@ pub use self::token_for_call::{NoAccountToken, token_for_call};
 use self::unkept::UnkeptAccounts;
 use crate::effect::Effects;
 use base::seal::Sealer;
-use base::secret::Secret;
 use base::time::UnixTime;
 use policy::Policy;
-
-/// The headers in which the server receives the credential of an account.
-pub type AccountHeaders = Vec<(String, Secret)>;
 
 /// The source of 32 random bytes. `None`: the host has none.
 #[derive(Debug, Clone, Copy)]

@@ -49,6 +49,8 @@ pub enum Effect {
 /// ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Work {
+    /// Look at the record that says which secret names records. No request waits for it.
+    CheckNames,
     /// Ask a decision point.
     Decide(Box<PendingDecision>),
     /// End an account that the server refused.
@@ -59,7 +61,7 @@ pub enum Work {
     ExchangeToken(TokenDigest),
     /// Fetch keys, or introspect a token.
     Fetch(PendingFetch),
-    /// Write the renewed tokens of the account with this key to the store. No request waits for it.
+    /// Write renewed tokens that the worker holds under this key to the store. No request waits for it.
     Keep(Key),
     /// Send a message to a webhook. No request waits for it.
     Notify(Box<HttpRequest>),

@@ -21,6 +21,7 @@ use crate::held::HeldBytes;
 use crate::integer_ids::IntegerIds;
 use crate::lookups::Lookups;
 use crate::memo::Memo;
+use crate::names_check::NamesCheck;
 use crate::notes::Notes;
 use crate::response::known_lists::KnownLists;
 use crate::response::pins::SeenTools;
@@ -103,6 +104,8 @@ pub struct Engine {
     pub(crate) ends: Ends,
     /// Renewed tokens that are not in the store yet.
     pub(crate) unkept: Rc<UnkeptAccounts>,
+    /// The check of the secret that names records in the store.
+    pub(crate) names_check: NamesCheck,
     /// Which headers of clients are removed.
     pub(crate) removed_headers: Memo<Rc<RemovedHeaders>>,
 }
@@ -143,6 +146,7 @@ impl Engine {
             messages: Messages::default(),
             ends: Ends::default(),
             unkept: Rc::default(),
+            names_check: NamesCheck::default(),
             removed_headers: Memo::default(),
         }
     }
@@ -167,6 +171,7 @@ impl Engine {
         let fetches = due.into_iter().map(PendingFetch::Keys).map(Work::Fetch);
         let messages = self.messages.take().into_iter().map(Box::new);
         let unkept = self.unkept.due(now).into_iter().map(Work::Keep);
+        let check = self.policy.store.is_some() && self.names_check.is_due(now);
         let ends = self.ends.due(now).into_iter().map(Box::new);
         let revocations = self.ends.revocations().into_iter().map(Box::new);
         fetches
@@ -174,11 +179,22 @@ impl Engine {
             .chain(ends.map(Work::EndAccounts))
             .chain(revocations.map(Work::Revoke))
             .chain(unkept)
+            .chain(check.then_some(Work::CheckNames))
     }
 
     /// Does work that is done once per worker.
     pub async fn work(self: Rc<Self>, effects: Effects, work: Work) -> Finished {
         match work {
+            Work::CheckNames => Finished {
+                worked: Worked::Done,
+                error: match &self.secrets.sealer {
+                    Some(sealer) => {
+                        let resource = &self.policy.resource;
+                        self.names_check.run(&effects, resource, sealer).await
+                    }
+                    None => None,
+                },
+            },
             Work::Decide(pending) => self.decide(&effects, &pending).await,
             Work::ExchangeToken(token) => Finished {
                 worked: Worked::Done,
@@ -245,7 +261,7 @@ impl Engine {
                 error: None,
             };
         };
-        let decided = match points.begin() {
+        let decided = match points.begin(pending) {
             true => {
                 let response = effects.call(pending.request()).await;
                 points.answered(pending, response.as_ref(), effects.exact_now())

@@ -63,6 +63,7 @@ mod loaded;
 mod lookups;
 mod memo;
 pub mod metadata;
+pub(crate) mod names_check;
 pub mod notes;
 pub mod own_tools;
 pub mod pages;

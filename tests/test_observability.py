@@ -23,18 +23,22 @@ from demo.stack import Stack, free_ports
 
 from .harness import client
 from .harness.envoy import ROOT
-from .harness.messages import MODERN, HeaderList, call, post
+from .harness.messages import LEGACY, MODERN, HeaderList, call, post
 from .harness.prometheus import DEPLOY, Prometheus, program
 from .harness.shipped import ask, host_log
 from .harness.waiting import eventually
+from .layers import links
 
 DASHBOARD = json.loads((ROOT / "deploy" / "grafana" / "dashboard.json").read_text())
 ALERTS = yaml.safe_load((DEPLOY / "alerts.yaml").read_text())
 REASONS = set(re.findall(r"^\| `([a-z_]+)` \|", (ROOT / "docs" / "reasons.md").read_text(), re.MULTILINE))
 NAMES = [rule["alert"] for group in ALERTS["groups"] for rule in group["rules"] if "alert" in rule]
 
-# A crash, a changed tool and a second policy are not made here: promtool tries these rules with made-up numbers.
-NOT_PROVOKED = {"McpAuthModuleCrashed", "McpAuthPoliciesDiffer", "McpAuthToolChanged"}
+# A crash, a changed tool, a second policy and a lost key are not made here: promtool tries these rules with made-up numbers.
+NOT_PROVOKED = {"McpAuthModuleCrashed", "McpAuthPoliciesDiffer", "McpAuthSealKeyUnknown", "McpAuthToolChanged"}
+
+# The key of `seal` that is being replaced.
+OLD_KEY = "an old secret of the tests, long enough"
 
 # On one connection, so that one worker has more to check than it checks in a second.
 FORGED = 400
@@ -81,6 +85,10 @@ class Site:
             other["resource"] = self.resource.replace("/mcp", f"/{name}/mcp")
             other["issuers"][0]["audiences"] = [self.resource]
             policies.append(other)
+        variables = self.filter["config"]["vm_config"].setdefault("environment_variables", {})
+        variables["key_values"] = {"OLD_KEY": OLD_KEY}
+        for each in policies:
+            each["seal"] = {"keys": [{"env": "MCP_AUTH_KEY"}, {"env": "OLD_KEY"}], "names_env": "OLD_KEY"}
         policies[1]["mode"] = "observe"
         policies[2]["issuers"][0]["jwks"]["cluster"] = "dead"
         self.filter["config"]["configuration"]["value"] = {"policies": policies}
@@ -122,6 +130,8 @@ def traffic(site: Site, stack: Stack) -> None:
         ask(stack, SAM, "crm.purge_customer", customer_id="c-100")
         for path in ("/observed/mcp", "/keyless/mcp", *["/down/mcp"] * 15, "/garbage/mcp"):
             send(port, path, token)
+        for session in (links.sealed_session(site.resource, token, OLD_KEY), "abcdef.AAAA"):
+            send(port, "/mcp", token, [("mcp-session-id", session)], LEGACY)
         if turn < BURSTS:
             head, _, signature = token.rpartition(".")
             with client.Connection(port) as connection:
@@ -138,15 +148,15 @@ def forged(signature: str, number: int) -> str:
     return f"{number:08d}".replace("0", "A") + signature[8:]
 
 
-def send(port: int, path: str, token: str) -> int:
+def send(port: int, path: str, token: str, headers: HeaderList = (), version: str = MODERN) -> int:
     """A tool call at a path."""
-    return client.send(port, tool_call(port, path, token)).status
+    return client.send(port, tool_call(port, path, token, headers, version)).status
 
 
-def tool_call(port: int, path: str, token: str) -> client.Request:
+def tool_call(port: int, path: str, token: str, headers: HeaderList = (), version: str = MODERN) -> client.Request:
     """A tool call."""
-    host = [("host", f"127.0.0.1:{port}")]
-    request = post(call(MODERN, "crm.get_customer", {"customer_id": "c-100"}), token, MODERN, host)
+    host = [("host", f"127.0.0.1:{port}"), *headers]
+    request = post(call(version, "crm.get_customer", {"customer_id": "c-100"}), token, version, host)
     request.path = path
     return request
 

@@ -105,11 +105,25 @@ DEVIATIONS: dict[str, KeyAnswer] = {
     "created": KeyAnswer(201, answered().body),
 }
 
+ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"
+ID_JAG = "urn:ietf:params:oauth:token-type:id-jag"
+# The answer of an identity provider that issues an assertion (draft-ietf-oauth-identity-assertion-authz-grant).
+ASSERTED = {"access_token": tokens.remember("an-assertion"), "issued_token_type": ID_JAG, "token_type": "N_A", "expires_in": 300}
+
 OWN = {"cluster": "own", "path": "/token", **FILTER}
 LISTENERS = {
     "crm": exchanging("identity", anonymous={"tools": ["docs.*"]}),
     "shipped": shipped(),
     "two_steps": exchanging("identity", resource=CRM, id_jag=OWN),
+    # Callers send ID tokens, as the draft has it.
+    "id_tokens": exchanging(
+        "introspection",
+        "/exchange/asserted",
+        audience="https://as.crm.internal.example.com",
+        resource=CRM,
+        subject_token_type="id_token",
+        id_jag={"cluster": "introspection", "path": "/exchange/redeemed", "client_id": "mcp-auth-there"},
+    ),
     "observing": exchanging("identity", mode="observe"),
     "counted": exchanging("introspection", "/exchange/counted"),
     "slow": exchanging("introspection", "/exchange/slow"),
@@ -157,6 +171,8 @@ def envoy(
         introspection.paths[f"/exchange/bad/{name}"] = answer
     for name in ("counted", "slow", "left", "renewed"):
         introspection.paths[f"/exchange/{name}"] = answered()
+    introspection.paths["/exchange/asserted"] = KeyAnswer(body=json.dumps(ASSERTED).encode())
+    introspection.paths["/exchange/redeemed"] = answered(issued_token_type=None)
     introspection.delays |= {"/exchange/slow": 0.8}
     known = {name: Cluster(each.port) for name, each in authorities.items()}
     running = Envoy(tmp_path_factory.mktemp("exchange"), LISTENERS, {**clusters, **known})
@@ -263,6 +279,29 @@ def test_anonymous_and_observed_requests_exchange_no_token(
 
 
 # === the tests' own ===
+
+
+def test_an_id_token_becomes_an_assertion_and_that_a_token(
+    through: Callable[[str], Gateway], introspection: Introspection
+) -> None:
+    token = tokens.support(jti="id-token", nonce="n", auth_time=1)
+    received = through("id_tokens").post(BODY, token).forwarded(BODY)
+    assert received.header("authorization") == f"Bearer {GIVEN['access_token']}"
+    assert token not in str(received) and ASSERTED["access_token"] not in str(received)
+    [asserted] = questions(introspection, "/exchange/asserted")
+    assert asserted == {
+        "grant_type": [EXCHANGE],
+        "requested_token_type": [ID_JAG],
+        "audience": ["https://as.crm.internal.example.com"],
+        "resource": [CRM],
+        "scope": [SCOPE],
+        "subject_token": [token],
+        "subject_token_type": [ID_TOKEN],
+        "client_id": ["mcp-auth"],
+    }
+    [redeemed] = questions(introspection, "/exchange/redeemed")
+    assert redeemed["grant_type"] == [ASSERTION] and redeemed["assertion"] == [ASSERTED["access_token"]]
+    assert redeemed["client_id"] == ["mcp-auth-there"] and token not in str(redeemed)
 
 
 def test_the_exchange_request_follows_rfc_8693(

@@ -47,7 +47,7 @@ pub(super) enum TakenAccount {
     /// It is taken: no other request or replica gets it.
     Account(Box<LinkedAccount>),
     /// Another account is there, which stays.
-    Other(Box<LinkedAccount>),
+    Other,
     /// None is there.
     Nothing,
 }
@@ -118,7 +118,7 @@ pub(super) async fn take(
             return Ok(TakenAccount::Nothing);
         };
         if !is_meant(&account) {
-            return Ok(TakenAccount::Other(Box::new(account)));
+            return Ok(TakenAccount::Other);
         }
         let take = place.take(&context.sealer, &account, &value);
         match context.effects.store(take).await? {
@@ -152,6 +152,7 @@ fn revocation(
     account: &LinkedAccount,
 ) -> Option<HttpRequest> {
     let connection = context.policy.connection(&place.connection)?;
+    let connection = Some(connection).filter(|connection| account.is_of(connection))?;
     let tokens = account.tokens()?;
     let client = connection
         .oauth()?

@@ -1,10 +1,12 @@
 //! Refreshing the token of a linked account. Many authorization servers accept a refresh token only once
 //! (RFC 9700 section 4.14.2). So a refresh runs to its end, even if the request that began it has ended, and
-//! new tokens that cannot be kept are not lost.
+//! new tokens that cannot be kept are not lost. The result belongs to the account that it was requested for. The user
+//! may have chosen another account meanwhile, and then the account is at another place.
 
 use super::AccountContext;
 use super::conversation::ConversationPlace;
 use super::end::{TakenAccount, revoke, take};
+use super::kept::{accounts_at, may_be_same};
 use super::refresh_lock::{REFRESH_CALL_LIMIT, RefreshLock};
 use super::vault::{AccountPlace, AccountTokens, LinkedAccount};
 use base::http::HttpRequest;
@@ -45,12 +47,22 @@ pub enum Refreshed {
 enum Kept {
     /// It is in the store.
     Yes,
+    /// It is in the store, and is not the current account any more.
+    Elsewhere,
     /// The store has other tokens of the same link.
     Changed,
-    /// The store has the account of a later link.
-    LinkedAgain,
+    /// The account has ended. The account of a later link is at its place.
+    Replaced(Box<LinkedAccount>),
     /// The account has ended.
     Ended,
+}
+
+/// What the store has of an account that was refreshed.
+enum Searched {
+    /// The account before the refresh, at this place, and the value of its record.
+    Before(Box<AccountPlace>, Box<LinkedAccount>, String),
+    /// Something else.
+    Over(Kept),
 }
 
 /// Refreshes the token of an account and writes it to the account's place.
@@ -140,9 +152,13 @@ async fn give_up(
     kept: Kept,
 ) -> Refreshed {
     match kept {
-        Kept::Yes | Kept::Changed => Refreshed::Changed,
-        Kept::LinkedAgain => {
-            revoke(context, place, renewed).await;
+        Kept::Yes | Kept::Elsewhere | Kept::Changed => Refreshed::Changed,
+        Kept::Replaced(by) => {
+            let connection = context.policy.connection(&place.connection);
+            let may_be_same = |connection| may_be_same(connection, &by, renewed);
+            if !connection.is_some_and(may_be_same) {
+                revoke(context, place, renewed).await;
+            }
             Refreshed::Changed
         }
         Kept::Ended => {
@@ -162,18 +178,26 @@ async fn end_refused(
 ) -> Refreshed {
     let refresh_token = |account: &LinkedAccount| account.tokens()?.refresh_token.clone();
     let is_refused = |found: &LinkedAccount| refresh_token(found) == refresh_token(&refused);
-    match take(context, place, is_refused).await {
-        Ok(TakenAccount::Account(account)) => {
-            let conversation = ConversationPlace::of(place);
-            // If this fails, the conversation names an account that is not there.
-            let _ = conversation.forget_account(context, place, &account).await;
-            Refreshed::Ended
+    let places = match places(context, place, &refused).await {
+        Ok(places) => places,
+        Err(error) => return Refreshed::Store(error),
+    };
+    let mut refreshed = Refreshed::Ended;
+    for at in places {
+        match take(context, &at, is_refused).await {
+            Ok(TakenAccount::Account(account)) => {
+                let conversation = ConversationPlace::of(&at);
+                // If this fails, the conversation names an account that is not there.
+                let _ = conversation.forget_account(context, &at, &account).await;
+                break;
+            }
+            // Another replica refreshed it, or the user linked it again or chose another one.
+            Ok(TakenAccount::Other) => refreshed = Refreshed::Changed,
+            Ok(TakenAccount::Nothing) => {}
+            Err(error) => return Refreshed::Store(error),
         }
-        // Another replica refreshed it, or the user linked it again.
-        Ok(TakenAccount::Other(account)) => Refreshed::Renewed(account),
-        Ok(TakenAccount::Nothing) => Refreshed::Ended,
-        Err(error) => Refreshed::Store(error),
     }
+    refreshed
 }
 
 /// The token request. `None`: the account has no refresh token, or the policy no client for it.
@@ -182,7 +206,8 @@ fn request(
     place: &AccountPlace,
     account: &LinkedAccount,
 ) -> Option<HttpRequest> {
-    let connection = context.policy.connection(&place.connection)?.oauth()?;
+    let connection = context.policy.connection(&place.connection)?;
+    let connection = connection.oauth().filter(|_| account.is_of(connection))?;
     let tokens = account.tokens()?;
     let grant = TokenGrant::Refresh {
         refresh_token: tokens.refresh_token.as_ref()?,
@@ -203,30 +228,83 @@ async fn keep(
     renewed: &LinkedAccount,
 ) -> Result<Kept, StoreError> {
     for _ in 0..MAX_TRIES {
-        let Some(value) = context.effects.get(place.key()).await? else {
-            return Ok(Kept::Ended);
+        let (at, found, value) = match search(context, place, spent, renewed).await? {
+            Searched::Before(at, found, value) => (at, found, value),
+            Searched::Over(kept) => return Ok(kept),
         };
-        let Some(found) = place.open(&context.sealer, &value, context.now()) else {
-            return Ok(Kept::Ended);
-        };
-        if found == *renewed {
-            // The answer to an earlier write was lost.
-            return Ok(Kept::Yes);
-        }
-        if found.linked_at != renewed.linked_at {
-            return Ok(Kept::LinkedAgain);
-        }
-        if found.access_token() != *spent {
-            return Ok(Kept::Changed);
-        }
-        let replace = place.replace(&context.sealer, (&found, &value), renewed);
+        let replace = at.replace(&context.sealer, (&found, &value), renewed);
         match context.effects.store(replace).await? {
-            Stored::Created(true) => return Ok(Kept::Yes),
+            Stored::Created(true) => return Ok(Kept::at(&at)),
             Stored::Created(false) => {}
             Stored::Done | Stored::Value(_) => return Err(StoreError::Unavailable),
         }
     }
     Err(StoreError::Unavailable)
+}
+
+/// Looks for an account whose refresh token is spent: at its place, and where accounts are kept.
+async fn search(
+    context: &AccountContext,
+    place: &AccountPlace,
+    spent: &Secret,
+    renewed: &LinkedAccount,
+) -> Result<Searched, StoreError> {
+    let mut over = Kept::Ended;
+    let mut elsewhere = Vec::new();
+    // Most accounts are where they were.
+    let mut next = Some(place.clone());
+    let mut has_listed = false;
+    while let Some(at) = next {
+        let value = context.effects.get(at.key()).await?;
+        let found = value.as_deref();
+        let found = found.and_then(|value| at.open(&context.sealer, value, context.now()));
+        match (found, value) {
+            // The answer to an earlier write was lost.
+            (Some(found), _) if found == *renewed => return Ok(Searched::Over(Kept::at(&at))),
+            (Some(found), Some(value)) if found.is_of_same_link(renewed) => {
+                if found.access_token() == *spent {
+                    return Ok(Searched::Before(Box::new(at), Box::new(found), value));
+                }
+                over = Kept::Changed;
+            }
+            (Some(found), _) if at == *place && !matches!(over, Kept::Changed) => {
+                over = Kept::Replaced(Box::new(found));
+            }
+            _ => {}
+        }
+        if !std::mem::replace(&mut has_listed, true) {
+            elsewhere = places(context, place, renewed).await?.split_off(1);
+            elsewhere.reverse();
+        }
+        next = elsewhere.pop();
+    }
+    Ok(Searched::Over(over))
+}
+
+/// The places where an account may be: its place, and those of kept accounts. Its place comes once more at the end,
+/// because the user may choose the account during the search.
+async fn places(
+    context: &AccountContext,
+    place: &AccountPlace,
+    account: &LinkedAccount,
+) -> Result<Vec<AccountPlace>, StoreError> {
+    let kept = accounts_at(context, place).await?;
+    let kept = kept.into_iter().filter(|kept| {
+        let is_kept = !kept.place.kept.is_empty();
+        is_kept && kept.since == account.linked_at && kept.name == account.name
+    });
+    let places = std::iter::once(place.clone()).chain(kept.map(|kept| kept.place));
+    Ok(places.chain([place.clone()]).collect())
+}
+
+impl Kept {
+    /// The account is in the store, at this place.
+    fn at(place: &AccountPlace) -> Self {
+        match place.kept.is_empty() {
+            true => Self::Yes,
+            false => Self::Elsewhere,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,20 +1,23 @@
-//! The lock of a token that is being refreshed. Its owner alone uses the refresh token. It lasts a little
-//! longer than one call, and its owner extends it: after the end of a replica other requests wait for
-//! seconds, and then refresh the token themselves.
+//! The lock of a token that is being refreshed. Its owner alone uses the refresh token, and writes the lock again at
+//! least every ten seconds. A request that sees the same lock for longer takes it: its owner's replica has ended. The
+//! request measures this time with its own clock, so the clocks of replicas may differ.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 use super::AccountContext;
 use super::vault::{AccountPlace, LinkedAccount};
+use base::secret::Secret;
 use base::store::{Key, RecordKind, StoreError, StoreOperation, StoreRecord, Stored};
 use base::time::UnixTime;
 
 /// The time limit of the call that refreshes a token.
 pub(super) const REFRESH_CALL_LIMIT: Duration = Duration::from_secs(5);
-/// How long a lock lasts: the delay before the call, the call, one operation of the store, and the difference
-/// of two replicas' clocks.
-pub(super) const LOCK_LIFETIME: Duration = Duration::from_secs(10);
+/// An owner writes its lock again within this time: the delay before the call, the call, and the operations of the
+/// store. After a refresh that failed, the server is not asked again for this time.
+const OWNED: Duration = Duration::from_secs(10);
+/// How far the clocks of replicas may differ.
+const MAX_CLOCK_DIFFERENCE: Duration = Duration::from_secs(30);
 /// A call begins with a lock that is younger than this.
 const CALL_DELAY: Duration = Duration::from_secs(2);
 /// The owner extends a lock that is older than this before it writes.
@@ -26,7 +29,27 @@ const FAILED: &str = "failed";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefreshLock {
     record: StoreRecord,
+    /// Different for each owner, so that none extends the lock of another.
+    owner: String,
     taken: UnixTime,
+}
+
+/// The lock of another task, as a request that waits for it sees it.
+#[derive(Debug, Default)]
+pub(super) struct SeenLock {
+    /// The value of the lock, and when the request saw it first.
+    seen: Option<(String, UnixTime)>,
+}
+
+/// What a request that waits for a lock does next.
+#[derive(Debug)]
+pub(super) enum LockStep {
+    /// It goes on waiting.
+    On,
+    /// It has taken the lock of a task that ended.
+    Taken(RefreshLock),
+    /// The refresh failed a short time ago.
+    Failed,
 }
 
 impl RefreshLock {
@@ -37,24 +60,14 @@ impl RefreshLock {
         account: &LinkedAccount,
     ) -> Result<Option<Self>, StoreError> {
         let taken = context.now();
-        let record = StoreRecord {
-            key: key(place, account),
-            // Different for each owner, so that none extends the lock of another.
-            value: format!("{:016x}", RandomState::new().build_hasher().finish()),
-            expires: taken.saturating_add(LOCK_LIFETIME),
-        };
+        let owner = format!("{:016x}", RandomState::new().build_hasher().finish());
+        let record = record(key(place, &account.access_token()), &owner, taken);
         let is_taken = context.effects.create(record.clone()).await?;
-        Ok(is_taken.then_some(Self { record, taken }))
-    }
-
-    /// Whether the refresh under the lock of another task failed a short time ago.
-    pub(super) async fn has_failed(
-        context: &AccountContext,
-        place: &AccountPlace,
-        account: &LinkedAccount,
-    ) -> Result<bool, StoreError> {
-        let found = context.effects.get(key(place, account)).await?;
-        Ok(found.as_deref() == Some(FAILED))
+        Ok(is_taken.then_some(Self {
+            record,
+            owner,
+            taken,
+        }))
     }
 
     /// Makes the lock last for the call. `false`: another task may own it now.
@@ -73,6 +86,7 @@ impl RefreshLock {
     pub(super) async fn note_failure(mut self, context: &AccountContext) {
         let failed = StoreRecord {
             value: FAILED.to_owned(),
+            expires: context.now().saturating_add(OWNED),
             ..self.record.clone()
         };
         self.replace(context, failed).await;
@@ -80,10 +94,7 @@ impl RefreshLock {
 
     async fn extend(&mut self, context: &AccountContext) -> bool {
         let now = context.now();
-        let longer = StoreRecord {
-            expires: now.saturating_add(LOCK_LIFETIME),
-            ..self.record.clone()
-        };
+        let longer = record(self.record.key.clone(), &self.owner, now);
         let is_owner = self.replace(context, longer).await;
         if is_owner {
             self.taken = now;
@@ -101,11 +112,70 @@ impl RefreshLock {
     }
 }
 
+impl SeenLock {
+    /// Looks at the lock again. If it is the same for too long, its owner has ended, and this request takes it.
+    pub(super) async fn look(
+        &mut self,
+        context: &AccountContext,
+        place: &AccountPlace,
+        account: &LinkedAccount,
+    ) -> Result<LockStep, StoreError> {
+        let key = key(place, &account.access_token());
+        let value = match context.effects.get(key.clone()).await? {
+            None => return Ok(LockStep::On),
+            Some(value) if value == FAILED => return Ok(LockStep::Failed),
+            Some(value) => value,
+        };
+        let now = context.now();
+        let since = match self.seen.take() {
+            Some((seen, since)) if seen == value => since,
+            _ => now,
+        };
+        let (_, written) = value.split_once('.').unwrap_or_default();
+        let written = written.parse().map(UnixTime::from_secs);
+        self.seen = Some((value.clone(), since));
+        let (true, Ok(written)) = (now.since(since) >= OWNED, written) else {
+            return Ok(LockStep::On);
+        };
+        let ended = StoreRecord {
+            key: key.clone(),
+            value,
+            expires: expires(written),
+        };
+        let owner = format!("{:016x}", RandomState::new().build_hasher().finish());
+        let record = record(key, &owner, now);
+        let replace = StoreOperation::Replace(ended, record.clone());
+        Ok(match context.effects.store(replace).await? {
+            Stored::Created(true) => LockStep::Taken(RefreshLock {
+                record,
+                owner,
+                taken: now,
+            }),
+            _ => LockStep::On,
+        })
+    }
+}
+
+/// The record of a lock that its owner writes now.
+fn record(key: Key, owner: &str, now: UnixTime) -> StoreRecord {
+    StoreRecord {
+        key,
+        value: format!("{owner}.{}", now.as_secs()),
+        expires: expires(now),
+    }
+}
+
+/// When a lock ends that was written then and is not written again. No replica's clock is ahead of this.
+fn expires(written: UnixTime) -> UnixTime {
+    let lasts = OWNED.saturating_add(MAX_CLOCK_DIFFERENCE);
+    written.saturating_add(lasts)
+}
+
 /// The key of the lock for one access token of an account.
-fn key(place: &AccountPlace, account: &LinkedAccount) -> Key {
+pub(super) fn key(place: &AccountPlace, access_token: &Secret) -> Key {
     Key::of(
         RecordKind::Refresh,
         &[&place.resource, &place.issuer, &place.user],
-        &[place.key().as_str(), account.access_token().reveal()],
+        &[place.key().as_str(), access_token.reveal()],
     )
 }

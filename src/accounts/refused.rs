@@ -54,7 +54,7 @@ pub(crate) async fn end_refused(context: &AccountContext, used: &UsedAccount) ->
             context.ends.revoke_later(used.place.clone(), *account);
             RefusedEnd::Ended { again }
         }
-        Ok(TakenAccount::Other(_)) => RefusedEnd::Replaced,
+        Ok(TakenAccount::Other) => RefusedEnd::Replaced,
         Ok(TakenAccount::Nothing) => RefusedEnd::Ended { again: false },
         Err(error) => RefusedEnd::Store(error),
     }

@@ -10,7 +10,7 @@ use super::end::{Revoke, end_if};
 use super::ends::ClientConversation;
 use super::of_user::{UserPlace, noted_every};
 use super::refresh::{PendingRefresh, Refreshed};
-use super::refresh_lock::RefreshLock;
+use super::refresh_lock::{LockStep, RefreshLock, SeenLock};
 use super::sign_out::has_signed_out;
 use super::vault::{AccountPlace, LinkedAccount, Usable};
 use base::store::StoreError;
@@ -54,6 +54,7 @@ pub async fn token_for_call(
 ) -> Result<LinkedAccount, NoAccountToken> {
     let mut waits = 0_u8;
     let mut seen: Option<LinkedAccount> = None;
+    let mut other = SeenLock::default();
     loop {
         let account = match find_for_use(context, place).await {
             Ok(FoundAccount::Linked(account)) => *account,
@@ -79,16 +80,19 @@ pub async fn token_for_call(
         }
         // Only the owner of the lock refreshes a token: a second use of the refresh token would revoke all
         // tokens of the account at many authorization servers (RFC 9700 section 4.14.2).
-        let Some(lock) = RefreshLock::take(context, place, &account).await? else {
-            if !account.has_ended(context.now()) {
-                return Ok(account);
-            }
-            if waits >= MAX_WAITS || RefreshLock::has_failed(context, place, &account).await? {
-                return Err(NoAccountToken::NotRefreshed);
-            }
-            waits = wait(context, waits).await;
-            seen = Some(account);
-            continue;
+        let lock = match RefreshLock::take(context, place, &account).await? {
+            Some(lock) => lock,
+            None if !account.has_ended(context.now()) => return Ok(account),
+            None if waits >= MAX_WAITS => return Err(NoAccountToken::NotRefreshed),
+            None => match other.look(context, place, &account).await? {
+                LockStep::Taken(lock) => lock,
+                LockStep::Failed => return Err(NoAccountToken::NotRefreshed),
+                LockStep::On => {
+                    waits = wait(context, waits).await;
+                    seen = Some(account);
+                    continue;
+                }
+            },
         };
         let place = place.clone();
         let pending = PendingRefresh {
@@ -221,6 +225,10 @@ async fn find_linked(
         context.effects.store(place.delete()).await?;
         return Ok(FoundAccount::KeyRemoved);
     };
+    let connection = context.policy.connection(&place.connection);
+    if !connection.is_some_and(|connection| account.is_of(connection)) {
+        return Ok(FoundAccount::NotLinked);
+    }
     let user = (place.issuer.as_str(), place.user.as_str());
     let since = account.linked_at;
     let is_over = account.last_use() <= context.now()

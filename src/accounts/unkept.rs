@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
+use super::refresh_lock;
 use super::vault::{AccountPlace, LinkedAccount};
 use base::secret::Secret;
 use base::store::Key;
@@ -23,6 +24,8 @@ pub struct UnkeptAccounts(RefCell<Vec<UnkeptAccount>>);
 /// An account whose renewed tokens are not in the store.
 #[derive(Clone)]
 pub(super) struct UnkeptAccount {
+    /// The key of the lock under which the refresh token was spent.
+    id: Key,
     pub(super) place: AccountPlace,
     /// The access token in the store. Its refresh token is spent.
     pub(super) spent: Secret,
@@ -41,10 +44,13 @@ impl UnkeptAccounts {
         now: UnixTime,
     ) -> bool {
         let mut held = self.0.borrow_mut();
-        held.retain(|other| other.place != place);
+        // The user may have chosen another account at this place, whose tokens are held too.
+        let id = refresh_lock::key(&place, &spent);
+        held.retain(|other| other.id != id);
         let has_room = held.len() < MAX_UNKEPT;
         if has_room {
             held.push(UnkeptAccount {
+                id,
                 place,
                 spent,
                 renewed,
@@ -74,25 +80,25 @@ impl UnkeptAccounts {
     pub fn due(&self, now: UnixTime) -> Vec<Key> {
         let held = self.0.borrow();
         let due = held.iter().filter(|held| held.next <= now);
-        due.map(|held| held.place.key()).collect()
+        due.map(|held| held.id.clone()).collect()
     }
 
-    pub(super) fn find(&self, key: &Key) -> Option<UnkeptAccount> {
+    pub(super) fn find(&self, id: &Key) -> Option<UnkeptAccount> {
         let held = self.0.borrow();
-        held.iter().find(|held| held.place.key() == *key).cloned()
+        held.iter().find(|held| held.id == *id).cloned()
     }
 
     /// Forgets an account, unless other tokens of it are held now.
     pub(super) fn forget(&self, account: &UnkeptAccount) {
         let mut held = self.0.borrow_mut();
-        held.retain(|held| held.place != account.place || held.renewed != account.renewed);
+        held.retain(|held| held.id != account.id || held.renewed != account.renewed);
     }
 
     /// Puts off the next try. Returns the number of tries so far; `None`: it was the last one, and the
     /// account is forgotten.
     pub(super) fn put_off(&self, account: &UnkeptAccount, now: UnixTime) -> Option<u8> {
         let mut held = self.0.borrow_mut();
-        let at = held.iter().position(|held| held.place == account.place)?;
+        let at = held.iter().position(|held| held.id == account.id)?;
         let account = held.get_mut(at)?;
         account.tries = account.tries.saturating_add(1);
         let pause = Duration::from_secs(u64::from(account.tries / 4)).min(MAX_PAUSE);

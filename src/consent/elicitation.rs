@@ -19,6 +19,8 @@ const ANSWER: [&str; 2] = ["requestState", "inputResponses"];
 /// The JSON-RPC error code of a call that needs a page first (MCP 2025-11-25 "URL Elicitation Required
 /// Error").
 const URL_REQUIRED: i64 = -32042;
+/// The same for requests of MCP 2026-07-28 that cannot be answered by a question. It is outside the codes of JSON-RPC.
+const FORBIDDEN: i64 = 403;
 
 /// A question to the user.
 #[derive(Clone, PartialEq, Eq)]
@@ -37,7 +39,7 @@ pub enum How {
     /// The call is sent again with the answer, and with this sealed state (MCP 2026-07-28 "Multi
     /// Round-Trip Requests").
     InputRequired(String),
-    /// By an error. The client sends the call again later (MCP 2025-11-25 "URL Mode Elicitation").
+    /// By an error. The client sends the request again later (MCP 2025-11-25 "URL Mode Elicitation").
     UrlRequired,
     /// In the result of the tool, for clients that support nothing else.
     Text,
@@ -83,6 +85,10 @@ impl Elicitation {
                     "inputRequests": {OWN: request},
                     "requestState": state,
                 }))
+            }
+            // MCP 2026-07-28 "Error Codes": -32042 must not be sent.
+            How::UrlRequired if era == Era::Modern => {
+                Asking::Error(FORBIDDEN, self.text(), json!({"url": self.url}))
             }
             How::UrlRequired => {
                 let url = self.url.as_deref().unwrap_or_default();

@@ -6,7 +6,7 @@ use proxy_wasm::types::LogLevel;
 
 use super::host_calls;
 use super::metrics::Metrics;
-use base::seal::{KeyUse, Sealer};
+use base::seal::{KeyUse, RECORD_NAMES, Sealer};
 use policy::document::Seal;
 
 /// Logs which variable has which key, once for all workers. A policy with one key needs no such line.
@@ -41,7 +41,8 @@ pub(super) fn report(
     } in sealer.take_uses()
     {
         metrics.count_key_use(key.as_deref(), purpose, count);
-        if logged.insert((key.clone(), purpose)) {
+        // The check of names has a line of its own.
+        if purpose != RECORD_NAMES && logged.insert((key.clone(), purpose)) {
             let line = match key {
                 Some(key) => format!("seal: the key `{key}` is still in use ({purpose})"),
                 None => format!(

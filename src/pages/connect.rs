@@ -11,7 +11,8 @@ use super::signed_in_user::SignedInUser;
 use super::tries::Try;
 use super::{PageContext, PageOutcome, PageRefusal, redirect_uri};
 use crate::accounts::conversation::ConversationPlace;
-use crate::accounts::kept::{accounts_at, choose, make_room};
+use crate::accounts::current::{self, choose};
+use crate::accounts::kept::accounts_at;
 use crate::accounts::of_user::UserPlace;
 use crate::accounts::vault::{AccountCredential, AccountPlace, AccountTokens, LinkedAccount};
 use crate::accounts::{Revoke, revoke};
@@ -292,20 +293,18 @@ async fn link_account(
     account: &LinkedAccount,
 ) -> Result<(), PageRefusal> {
     let conversation = ConversationPlace::of(place);
-    if !conversation.awaits(context, request).await? {
+    let (user, ends) = (UserPlace::of(place), account.last_use());
+    // This comes first: an account that is not noted would not be shown, nor end with the others. The store may
+    // have written it although no answer says so.
+    if !conversation.note_account(context, request, ends).await? {
         return Err(PageRefusal::ConversationEnded);
     }
-    // This comes first: an account that is not noted would not be shown, nor end with the others.
-    let (user, ends) = (UserPlace::of(place), account.last_use());
     user.note_linked(context, place, ends).await?;
     let id = random_text(context.random)?;
-    let replaced = make_room(context, connection, place, (account, &id)).await?;
-    let put = place.put(&context.sealer, account);
-    context.effects.store(put).await?;
+    let replaced = current::link(context, connection, place, (account, &id)).await?;
     // This comes after the account is written. So either this sees that the conversation ended, or the end
     // of the conversation sees the account.
-    let noted = conversation.note_account(context, request, ends);
-    match noted.await {
+    match conversation.keeps(context, place).await {
         Ok(true) => {
             replaced.revoke(context, place).await;
             ConversationPlace::watch(context, place, ends);
@@ -313,9 +312,15 @@ async fn link_account(
             let _ = user.make_room(context, place, Revoke::Later).await;
             Ok(())
         }
-        ended => {
-            context.effects.store(place.delete()).await?;
-            Err(ended.map_or_else(PageRefusal::Store, |_| PageRefusal::ConversationEnded))
+        Ok(false) => {
+            current::unlink(context, place, account).await?;
+            replaced.end(context, place).await?;
+            Err(PageRefusal::ConversationEnded)
+        }
+        Err(error) => {
+            replaced.revoke(context, place).await;
+            current::unlink(context, place, account).await?;
+            Err(PageRefusal::Store(error))
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::reasons::Approval;
 use base::http::{HttpRequest, HttpResponse};
 use base::seal::{Owner, Sealer};
 use base::secret::Secret;
-use base::store::{StoreError, StoreOperation, Stored, memory};
+use base::store::{StoreError, StoreOperation, StoreRecord, Stored, memory};
 use base::time::UnixTime;
 use mcp::headers::Headers;
 use oauth::client::Tokens;
@@ -55,20 +55,25 @@ pub(crate) struct World {
     pub answers: VecDeque<HttpResponse>,
     /// What servers were asked.
     pub calls: Vec<HttpRequest>,
-    pub puts: Vec<base::store::StoreRecord>,
+    /// The records that were written at the place of an account, or without a comparison.
+    pub puts: Vec<StoreRecord>,
     /// The `sid` of ID tokens.
     pub sid: Option<&'static str>,
     /// Further claims of ID tokens, by user.
     pub claims: BTreeMap<String, Value>,
     /// Whether the issuer's keys can be fetched.
     pub keys: bool,
-    /// Whether the store fails to write what may be there already.
+    /// Whether the store fails to write these.
     pub puts_fail: bool,
+    /// The number of operations of tasks until the store fails, if it does.
+    pub store_fails_after: Option<usize>,
+    /// What the store does with the operation that fails, and with those after it.
+    pub store_failure: StoreFailure,
     /// Another replica does this just before a record is created.
     pub before_create: Option<StoreOperation>,
     /// Another replica does this just before a record is taken.
     pub before_take: Option<StoreOperation>,
-    /// Another replica does this just before a record is written.
+    /// Another replica does this just before one of these is written.
     pub before_put: Option<StoreOperation>,
     /// This happens during the next call.
     pub during_call: Option<fn(&mut Self)>,
@@ -78,6 +83,17 @@ pub(crate) struct World {
     pub pauses: u64,
     /// Renewed tokens that are not in the store yet.
     pub unkept: Rc<UnkeptAccounts>,
+}
+
+/// How the store fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StoreFailure {
+    /// One operation is not done.
+    Once,
+    /// One operation is done, and its answer is lost.
+    AnswerLost,
+    /// No operation is done from then on.
+    FromThenOn,
 }
 
 /// A browser: its cookies.
@@ -106,6 +122,8 @@ impl World {
             claims: BTreeMap::new(),
             keys: true,
             puts_fail: false,
+            store_fails_after: None,
+            store_failure: StoreFailure::Once,
             before_create: None,
             before_take: None,
             before_put: None,
@@ -225,7 +243,19 @@ impl World {
         }
     }
 
-    fn perform(&mut self, effect: Effect) -> Outcome {
+    fn put<'o>(&self, operation: &'o StoreOperation) -> Option<&'o StoreRecord> {
+        match operation {
+            StoreOperation::Put(record) => Some(record),
+            StoreOperation::Create(record) | StoreOperation::Replace(_, record) => {
+                (record.key == self.place("dana").key()).then_some(record)
+            }
+            StoreOperation::Get(_)
+            | StoreOperation::Delete(_)
+            | StoreOperation::DeleteRecord(_) => None,
+        }
+    }
+
+    pub(crate) fn perform(&mut self, effect: Effect) -> Outcome {
         match effect {
             Effect::Call(call) => {
                 self.calls.push(call);
@@ -235,9 +265,7 @@ impl World {
                 Outcome::Call(self.answers.pop_front())
             }
             Effect::Store(operation) => {
-                if let StoreOperation::Put(record) = &operation {
-                    self.puts.push(record.clone());
-                }
+                let put = self.put(&operation).cloned();
                 let creates = matches!(operation, StoreOperation::Create(_));
                 if let Some(other) = self.before_create.take_if(|_| creates) {
                     self.stored(&other).unwrap();
@@ -246,11 +274,11 @@ impl World {
                 if let Some(other) = self.before_take.take_if(|_| takes) {
                     self.stored(&other).unwrap();
                 }
-                let puts = matches!(operation, StoreOperation::Put(_));
-                if let Some(other) = self.before_put.take_if(|_| puts) {
+                if let Some(other) = self.before_put.take_if(|_| put.is_some()) {
                     self.stored(&other).unwrap();
                 }
-                Outcome::Store(self.stored(&operation))
+                self.puts.extend(put);
+                Outcome::Store(self.stored_or_failed(&operation))
             }
             Effect::Work(Work::Fetch(fetch)) => {
                 self.fetch(fetch);
@@ -273,9 +301,28 @@ impl World {
         }
     }
 
+    /// An operation of a task.
+    fn stored_or_failed(&mut self, operation: &StoreOperation) -> Result<Stored, StoreError> {
+        let Some(left) = self.store_fails_after else {
+            return self.stored(operation);
+        };
+        self.store_fails_after = match (left, self.store_failure) {
+            (0, StoreFailure::FromThenOn) => Some(0),
+            (0, _) => None,
+            (left, _) => Some(left - 1),
+        };
+        if left > 0 {
+            return self.stored(operation);
+        }
+        if self.store_failure == StoreFailure::AnswerLost {
+            let _ = self.stored(operation);
+        }
+        Err(StoreError::Unavailable)
+    }
+
     pub(crate) fn stored(&mut self, operation: &StoreOperation) -> Result<Stored, StoreError> {
         let held = self.store.as_ref().map_err(|error| *error)?;
-        if self.puts_fail && matches!(operation, StoreOperation::Put(_)) {
+        if self.puts_fail && self.put(operation).is_some() {
             return Err(StoreError::Unavailable);
         }
         let (outcome, held) = memory::apply(held, operation, UnixTime::from_secs(self.now))?;

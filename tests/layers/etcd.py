@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from ..harness import web
 from ..harness.process import end
 from ..harness.waiting import eventually
 from .binaries import TOOLS, find
+
+# The records that say which secret names records.
+CHECKS = b"mcp-auth/c"
 
 
 class NotStarted(Exception):
@@ -69,7 +73,14 @@ class Etcd:
         return self.ask("kv/txn", compare=[absent], success=[put]).get("succeeded", False)
 
     def entries(self) -> dict[bytes, bytes]:
-        """All there is."""
+        """All there is, but the checks of the secret that names records."""
+        return {key: value for key, value in self._all().items() if not key.startswith(CHECKS)}
+
+    def checks(self) -> list[str]:
+        """The checks of the secret that names records."""
+        return [json.loads(value)["value"] for key, value in self._all().items() if key.startswith(CHECKS)]
+
+    def _all(self) -> dict[bytes, bytes]:
         found = self.ask("kv/range", key=b"\0", range_end=b"\0").get("kvs", [])
         return {base64.b64decode(each["key"]): base64.b64decode(each.get("value", "")) for each in found}
 

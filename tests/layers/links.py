@@ -54,10 +54,21 @@ def account(
     return json.loads(_cipher(secret).decrypt(sealed, [*_associated("connection", [*user_of, ""]), key.encode()]))
 
 
+def sealed_session(resource: str, token: str, secret: str) -> str:
+    """The id of a session of the server, as it is sealed with this secret for the caller of this token."""
+    owner = [resource, _claims(token)["iss"], _claims(token)["sub"], ""]
+    sealed = _cipher(secret.encode()).encrypt(b'"s-1"', _associated("session", owner))
+    return f"{key_id(secret.encode())}.{base64.urlsafe_b64encode(sealed).rstrip(b'=').decode()}"
+
+
 def client_of(token: str) -> str:
     """The client that a token was issued to."""
+    return _claims(token)["client_id"]
+
+
+def _claims(token: str) -> dict[str, Any]:
     claims = token.split(".")[1]
-    return json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["client_id"]
+    return json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
 
 
 def unkeyed_owner(*owner: str) -> str:

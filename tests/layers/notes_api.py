@@ -26,16 +26,18 @@ SLOW_S = 8
 
 class NotesApi:
     """`GET /me`, `POST /graphql` with the same account, `POST /slow`, and `GET` and `POST /notes`. It refuses all
-    requests before it has a provider, which its metadata (RFC 9728) names. It also accepts keys (`x-api-key`), and
-    user names with passwords.
+    requests before it has a provider, which its metadata (RFC 9728) names. It also accepts keys (`x-api-key`), user
+    names with passwords (Basic, or in two headers), and the tokens in `accounts`.
     """
 
     # Keys and passwords, with the accounts they are for.
     KEYS = {"key-of-dana": "dana@keys", "key-of-ops": "ops@keys", "key-of-acme": "acme", "key-of-globex": "globex"}
-    PASSWORDS = {"dana": ("pass: wörd", "dana@passwords")}
+    KEYS |= {"key-of-managers": "acme-managers", "key-of-tests": "tests@keys"}
+    PASSWORDS = {"dana": ("pass: wörd", "dana@passwords"), "ops": ("ops: pass", "ops@passwords")}
 
     def __init__(self) -> None:
         self.notes: dict[str, list[str]] = defaultdict(list)
+        self.accounts: dict[str, str] = {}
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
@@ -84,8 +86,11 @@ class NotesApi:
         scheme, _, credential = (headers["authorization"] or "").partition(" ")
         if key := headers["x-api-key"]:
             return (self.KEYS[key], SCOPES) if key in self.KEYS else None
-        if scheme == "Basic":
-            user, _, password = base64.b64decode(credential).decode().partition(":")
+        if scheme == "Bearer" and credential in self.accounts:
+            return self.accounts[credential], SCOPES
+        if scheme == "Basic" or headers["x-user"]:
+            both = base64.b64decode(credential).decode().partition(":")
+            user, _, password = (headers["x-user"], "", headers["x-password"]) if headers["x-user"] else both
             expected, account = self.PASSWORDS.get(user, (None, ""))
             return (account, SCOPES) if password == expected else None
         token = self._about(credential)

@@ -11,6 +11,9 @@ from ..harness.app_server import AppServer, http_app
 from ..harness.waiting import PATIENCE_S
 from .notes_api import NotesApi
 
+# The headers with which the resource can be asked.
+CREDENTIALS = ("authorization", "x-api-key", "x-user", "x-password")
+
 
 class NotesServer(AppServer):
     """With sessions, or without. With `guarded`, every request needs a credential that the resource accepts: a hosted
@@ -26,7 +29,7 @@ class NotesServer(AppServer):
         async def guarding(scope: Any, receive: Any, send: Any) -> None:
             if scope["type"] == "http":
                 sent = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
-                headers = {name: sent[name] for name in ("authorization", "x-api-key") if name in sent}
+                headers = {name: sent[name] for name in CREDENTIALS if name in sent}
                 async with httpx.AsyncClient(timeout=PATIENCE_S) as client:
                     known = await client.get(f"{self.api.url}/me", headers=headers)
                 if known.status_code != 200:
@@ -51,6 +54,11 @@ class NotesServer(AppServer):
             """Add a note to an account's."""
             return await self._ask(ctx, "POST", {"text": text})
 
+        @server.tool("notes.debug")
+        async def debug(ctx: Context) -> dict[str, Any]:
+            """The headers of the request: a mistake that real servers make."""
+            return dict(ctx.headers or {})
+
         @server.tool("crm.get_customer")
         async def get_customer(customer: str) -> dict[str, Any]:
             """A customer: needs no account anywhere."""
@@ -60,7 +68,7 @@ class NotesServer(AppServer):
 
     async def _ask(self, ctx: Context, method: str, body: dict[str, str] | None = None) -> dict[str, Any]:
         sent = ctx.headers or {}
-        headers = {name: sent[name] for name in ("authorization", "x-api-key") if name in sent}
+        headers = {name: sent[name] for name in CREDENTIALS if name in sent}
         async with httpx.AsyncClient(timeout=PATIENCE_S) as client:
             answer = await client.request(method, f"{self.api.url}/notes", json=body, headers=headers)
         return {"status": answer.status_code, **answer.json()}

@@ -90,6 +90,27 @@ def notes(
     return site
 
 
+def at_simple_provider(sign_in: dict[str, Any] | None = None, **connection: Any) -> Site:
+    """A site whose callers sign in, and have their accounts, at the provider that does as a test says."""
+
+    def site(stage: Stage, url: str) -> Listener:
+        made = notes(discover={"cluster": "simple"})(stage, url)
+        [issuer], about = made.policy["issuers"], made.policy["connections"]["notes"]
+        provider = stage.simple.issuer
+        issuer |= {"issuer": provider, "jwks": {"cluster": "simple", "path": "/jwks"}}
+        issuer["sign_in"] = {
+            "authorize": f"{provider}/authorize",
+            "token": {"cluster": "simple", "path": "/token"},
+            "client_id": "pages",
+            **(sign_in or {}),
+        }
+        about |= {"issuer": provider, "client_id": "filter", "scopes": ["openid"], **connection}
+        del about["resource"]
+        return made
+
+    return site
+
+
 def shipped(stage: Stage, url: str) -> Listener:
     """The policy to start from, as its head says: with the two providers in it."""
     about = proxy.load(ROOT / "envoy" / "two-layers-policy.yaml")

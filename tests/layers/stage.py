@@ -25,6 +25,7 @@ from .landing import Landing
 from .notes_api import NotesApi
 from .notes_server import NotesServer
 from .sign_in import Client
+from .simple_provider import SimpleProvider
 from .strict_server import StrictServer
 
 # What each role may do; `providers.USERS` says who has which.
@@ -41,6 +42,8 @@ class Stage:
     browser: Chromium
     login: Provider
     resource: Provider
+    # A provider of its own, which does as a test says.
+    simple: SimpleProvider
     api: NotesApi
     # The MCP server with sessions, and without.
     server: NotesServer
@@ -63,6 +66,7 @@ class Stage:
             "notes_strict": Cluster(self.strict.port),
             "login": Cluster(self.login.port),
             "resource": Cluster(self.resource.port),
+            "simple": Cluster(self.simple.port),
             "api": Cluster(urlsplit(self.api.url).port or 0),
             "etcd": Cluster(self.etcd.port),
             "hooks": Cluster(self.hooks.port),
@@ -100,13 +104,14 @@ class Stage:
 
     def reset(self) -> None:
         """Forget what was noted and stored; who is signed in where stays."""
-        for each in (self.login, self.resource, self.server, self.stateless, self.hosted, self.strict):
+        for each in (self.login, self.resource, self.simple, self.server, self.stateless, self.hosted, self.strict):
             each.reset()
         for user, role in providers.USERS.items():
             self.give_role(user, role)
         self.hooks.messages.clear()
         self.hooks.statuses.clear()
         self.api.notes.clear()
+        self.api.accounts.clear()
         self.etcd.clear()
 
 
@@ -122,6 +127,7 @@ def stage(directory: Path) -> Iterator[Stage]:
             browser=stack.enter_context(closing(Chromium())),
             login=stack.enter_context(closing(providers.login(directory))),
             resource=resource,
+            simple=stack.enter_context(closing(SimpleProvider(api.accounts))),
             api=api,
             server=stack.enter_context(closing(NotesServer(api, stateless=False))),
             stateless=stack.enter_context(closing(NotesServer(api, stateless=True))),

@@ -21,7 +21,7 @@ from .notes_api import SCOPES
 from .providers import ACCOUNTS
 from .replicas import NAMES, Replicas
 from .sign_in import agree
-from .sites import notes
+from .sites import at_simple_provider, notes
 from .stage import Stage
 
 People = Callable[..., Person]
@@ -62,6 +62,7 @@ SITES = {
     "claim": notes(connection={"account": {"id_token": "sub"}, "scopes": ["openid", *SCOPES]}, auth_tools=True),
     "graphql": notes(connection={"account": GRAPHQL}),
     "slow": notes(connection={"account": {**GRAPHQL, "path": "/slow"}}),
+    "userinfo": at_simple_provider(account={"userinfo": "contact.email"}),
     "less": notes(connection={"scopes": [*SCOPES, "notes:share"]}, auth_tools=True),
 }
 
@@ -110,6 +111,19 @@ def test_the_account_is_named_by_a_claim_or_by_a_field(
     assert client.notes()["account"] == ACCOUNTS["dana"]
     nonces = ["nonce" in each for each in around.resource.authorizations() if "code_challenge" in each]
     assert nonces == [site == "claim"]
+
+
+def test_the_account_is_named_by_userinfo(around: Stage, pair: Replicas, person: People, assistant: Start) -> None:
+    held = around.simple.caller_token("dana", pair.url("userinfo"), providers.SCOPE)
+    client, dana = assistant("dana", "userinfo", with_token=held), person()
+    dana.goto(asked(client))
+    with pair.logs("connected") as records:
+        go_on(dana)
+    assert f"{TITLE} is connected" in dana.text() and "dana@simple" in dana.text()
+    assert records[0]["account"] and len(around.simple.asked("/userinfo")) == 1
+    assert client.notes()["account"] == "dana@simple"
+    # It is asked once, when the account is connected.
+    assert len(around.simple.asked("/userinfo")) == 1
 
 
 def test_an_account_is_said_as_a_person_would(person: People, assistant: Start) -> None:

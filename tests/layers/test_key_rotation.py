@@ -175,3 +175,32 @@ def test_a_removed_key_ends_what_it_sealed_and_says_so(
     # The user links the account again.
     connect(person(), link, "dana")
     assert client.notes()["account"] == ACCOUNTS["dana"]
+
+
+@pytest.mark.usefixtures("at_first")
+def test_another_secret_for_the_names_of_records_is_noticed(
+    around: Stage, pair: Replicas, person: People, token: Callable[..., str], assistant: Start
+) -> None:
+    counted = lambda: used(pair, r"seal_unknown_key\.record_names")  # noqa: E731
+    before = counted()
+    held = token("dana")
+    # A worker that loads a policy looks at the record, and writes it if it is not there.
+    change(pair, "a", {"keys": [{"env": VARIABLES["old"]}]})
+    eventually(lambda: len(around.etcd.checks()) == 1, "the record is there", around.etcd.checks)
+    check = around.etcd.checks()
+    pair.fronts["notes"].use("a")
+    client = assistant("dana", with_token=held)
+    connect(person(), asked(client), "dana")
+    assert counted() == before and "another secret names the records" not in pair.log()
+    # By mistake, one replica names records with the new key: it finds no account.
+    change(pair, "b", {"keys": [{"env": VARIABLES["old"]}, {"env": VARIABLES["new"]}], "names_env": VARIABLES["new"]})
+    eventually(lambda: counted() != before, "the other secret is counted", pair.log)
+    assert "another secret names the records of the store" in pair.envoys["b"].log()
+    assert "another secret names the records of the store" not in pair.envoys["a"].log()
+    pair.fronts["notes"].use("b")
+    assert asked(assistant("dana", with_token=held))
+    assert around.etcd.checks() == check
+    # The mistake is mended, and nothing is lost.
+    change(pair, "b", {"keys": [{"env": VARIABLES["old"]}], "names_env": VARIABLES["old"]})
+    assert assistant("dana", with_token=held).notes()["account"] == ACCOUNTS["dana"]
+    pair.fronts["notes"].use()

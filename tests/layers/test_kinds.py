@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 from mcp import MCPError
 
+from ..clients.kinds import KINDS, Kind
+from ..clients.program import Failed, Program
 from ..harness import web
 from ..harness.envoy_config import ENVIRONMENT, Listener
+from ..harness.messages import MODERN as OF_2026
+from ..harness.messages import message, post
 from . import providers
 from .assistant import LEGACY, MODERN, Assistant
 from .browser import PHONE, Person
@@ -18,9 +26,9 @@ from .look import look
 from .notes_api import NotesApi
 from .providers import ACCOUNTS
 from .replicas import Replicas, Site
-from .sign_in import agree
+from .sign_in import Visitor, agree
 from .sites import ETCD, notes, signs_in
-from .stage import Stage
+from .stage import GRANTS, Stage
 
 People = Callable[..., Person]
 Start = Callable[..., Assistant]
@@ -43,6 +51,7 @@ ASSIGNED = {
     "kind": "key",
     "apply": {"headers": {"x-api-key": "{key}"}},
     "credentials": [
+        {"organization": "acme", "role": "manager", "env": "KEY_OF_MANAGERS"},
         {"organization": "acme", "env": "KEY_OF_ACME", "account": "acme"},
         {"organization": "globex", "env": "KEY_OF_GLOBEX"},
     ],
@@ -69,7 +78,7 @@ def site(connection: dict[str, Any], cluster: str = "notes_stateless", **policy:
         about["issuers"][0]["identity"]["organization"] = "org_id"
         about["connections"] = {"notes": connection}
         about["tools"] = {"notes.*": {"connection": "notes"}}
-        keys = {"KEY_OF_ACME": "key-of-acme\n", "KEY_OF_GLOBEX": "key-of-globex"}
+        keys = {"KEY_OF_ACME": "key-of-acme\n", "KEY_OF_GLOBEX": "key-of-globex", "KEY_OF_MANAGERS": "key-of-managers"}
         return Listener(about, cluster, environment={**ENVIRONMENT, **keys})
 
     return made
@@ -77,9 +86,16 @@ def site(connection: dict[str, Any], cluster: str = "notes_stateless", **policy:
 
 SITES = {
     "keys": site(KEY, auth_tools=True),
+    "three": site({**KEY, "accounts": 3}, auth_tools=True),
     "passwords": site(WITH_PASSWORD),
+    "headers": site({**WITH_PASSWORD, "apply": {"headers": {"x-user": "{user}", "x-password": "{password}"}}}),
     "assigned": site(ASSIGNED),
     "hosted": notes("hosted", upstream={"authorization": "connection", "connection": "notes"}, auth_tools=True),
+    "hosted_shared": notes(
+        "hosted",
+        upstream={"authorization": "connection", "connection": "notes"},
+        vault={"clients": "shared"},
+    ),
     "several": notes("notes_stateless", connection={"accounts": 2}, auth_tools=True, **TEST_USERS),
 }
 
@@ -123,6 +139,30 @@ def test_a_user_connects_with_a_key(
     assert "key-of-dana" not in str(pair.records())
 
 
+@pytest.mark.parametrize("name", ["keys", "passwords"])
+@pytest.mark.parametrize("mode", [LEGACY, MODERN])
+def test_a17_a_server_that_repeats_the_credential_does_not_give_it_to_the_client(
+    around: Stage, pair: Replicas, person: People, assistant: Start, name: str, mode: str
+) -> None:
+    dana, client = person(), assistant("dana", name, mode)
+    if name == "keys":
+        _type_key(dana, asked(client), "key-of-dana")
+        secrets = ["key-of-dana"]
+    else:
+        open_link(dana, asked(client), "dana")
+        dana.fill("User name at Notes", "dana")
+        dana.fill("Password at Notes", "pass: wörd")
+        dana.click("Connect Notes")
+        secrets = [base64.b64encode("dana:pass: wörd".encode()).decode(), "pass: wörd"]
+    with pair.logs("allowed") as records:
+        said = str(client.call("notes.debug"))
+    assert "*" * 8 in said, said
+    assert not [secret for secret in secrets if secret in said]
+    assert [each["withheld"] for each in records] and all(each["withheld"]["credential"] for each in records)
+    received = str(around.stateless.headers)
+    assert secrets[0] in received
+
+
 def test_a12_a_client_cannot_bring_a_key_of_its_own(around: Stage, pair: Replicas, token: Callable[..., str]) -> None:
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
     headers = {
@@ -149,10 +189,48 @@ def test_a_user_connects_with_a_password(
     assert sent and all(each.startswith("Basic ") for each in sent)
 
 
+def test_a_server_gets_user_name_and_password_in_two_headers(
+    around: Stage, pair: Replicas, person: People, assistant: Start
+) -> None:
+    dana, client = person(), assistant("dana", "headers")
+    open_link(dana, asked(client), "dana")
+    # A header cannot have this password.
+    for user, status in [("dana", 400), ("ops", 200)]:
+        dana.fill("User name at Notes", user)
+        dana.fill("Password at Notes", NotesApi.PASSWORDS[user][0])
+        assert dana.click("Connect Notes").status == status, dana.text()
+    assert client.notes()["account"] == "ops@passwords"
+    [sent] = [each for each in around.stateless.headers if "x-user" in each]
+    assert (sent["x-user"], sent["x-password"]) == ("ops", "ops: pass") and "authorization" not in sent
+    assert "ops: pass" not in pair.log() and b"ops: pass" not in b"".join(around.etcd.entries().values())
+
+
+def test_more_than_two_accounts_are_kept_and_the_oldest_makes_room(
+    around: Stage, pair: Replicas, person: People, assistant: Start
+) -> None:
+    dana, client = person(), assistant("dana", "three")
+    _type_key(dana, asked(client), "key-of-dana")
+    switch = lambda: client.call("auth_switch", connection="notes").structured_content  # noqa: E731
+    for name in ("ops", "tests"):
+        _type_key(dana, switch()["url"], f"key-of-{name}")
+    said = switch()
+    assert (said["account"], sorted(said["others"])) == ("tests@keys", ["dana@keys", "ops@keys"])
+    _type_key(dana, said["url"], "key-of-acme")
+    said = switch()
+    assert (said["account"], sorted(said["others"])) == ("acme", ["ops@keys", "tests@keys"])
+    dana.goto(said["url"])
+    dana.run(dana.page.get_by_role("button", name="Use this account").last.click())
+    dana.run(dana.page.wait_for_load_state())
+    said = switch()
+    assert len(said["others"]) == 2 and "acme" in said["others"]
+    assert client.notes()["account"] == said["account"] != "acme"
+
+
 def test_an_administrator_sets_the_key_of_an_organization(
     around: Stage, pair: Replicas, assistant: Start
 ) -> None:
-    for user, expected in [("dana", "acme"), ("olga", "globex")]:
+    # By the first entry that fits: olga is a manager too, of another organization.
+    for user, expected in [("dana", "acme"), ("erin", "acme-managers"), ("olga", "globex")]:
         assert assistant(user, "assigned").notes()["account"] == expected
     around.give_role("erin", "support")
     claims = around.claims.read_text()
@@ -175,6 +253,54 @@ def test_all_requests_to_a_hosted_server_have_the_account(
     assert client.notes()["account"] == ACCOUNTS["dana"]
     assert all(each["authorization"].startswith("Bearer ") for each in around.hosted.headers)
     assert not any(held in each["authorization"] for each in around.hosted.headers)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda each: each.name)
+def test_official_clients_show_the_link_of_a_hosted_server_and_connect_afterwards(
+    around: Stage, pair: Replicas, person: People, tmp_path: Path, kind: Kind
+) -> None:
+    known = {"redirect_uris": [around.landing.url], "grant_types": GRANTS, "token_endpoint_auth_method": "none"}
+    client_id = providers.register(around.login, **known)["client_id"]
+    where = {"url": pair.url("hosted"), "issuer": around.login.issuer, "redirect_uri": around.landing.url}
+    dana = person()
+
+    def start(log: str) -> Program:
+        return Program(kind, {**where, "client_id": client_id}, Visitor(dana, "dana"), tmp_path / log)
+
+    with closing(start("refused.log")) as client, pytest.raises(Failed) as refused:
+        client.connect()
+    said = str(refused.value)
+    assert "This server needs your Notes account for all requests." in said and "then try again" in said
+    # A client that can speak 2026-07-28 tries the handshake of 2025-11-25 after the error.
+    assert refused.value.code == -32042
+    assert not around.hosted.headers
+    connect(dana, link_in(said), "dana")
+    with closing(start("connected.log")) as client:
+        assert client.connect() == kind.protocol
+        assert json.loads(client.call("notes.list"))["account"] == ACCOUNTS["dana"]
+
+
+@pytest.mark.parametrize("mode", [LEGACY, MODERN])
+def test_the_account_of_a_hosted_server_can_be_connected_before_the_client(
+    around: Stage, pair: Replicas, person: People, assistant: Start, mode: str
+) -> None:
+    dana = person()
+    open_link(dana, f"{pair.origin('hosted_shared')}/.mcp-auth/", "dana")
+    assert "This server needs your Notes account for all requests." in dana.text()
+    dana.click("Connect Notes")
+    go_on(dana)
+    agree(dana, ACCOUNTS["dana"])
+    # The client never sees an error.
+    assert assistant("dana", "hosted_shared", mode).notes()["account"] == ACCOUNTS["dana"]
+    dana.goto(f"{pair.origin('hosted_shared')}/.mcp-auth/")
+    assert not dana.has("Connect Notes") and ACCOUNTS["dana"] in dana.text()
+
+
+def test_a_request_of_2026_gets_no_error_code_of_2025(pair: Replicas, token: Callable[..., str]) -> None:
+    sent = post(message(OF_2026, "server/discover"), token("dana", "hosted"), OF_2026)
+    headers = [(name, str(value)) for name, value in sent.headers]
+    error = web.post(pair.url("hosted"), content=sent.body, headers=headers).json()["error"]
+    assert error["code"] == 403 and error["data"] == {"url": link_in(error["message"])}
 
 
 def test_a14_the_user_and_not_the_model_switches_between_accounts(

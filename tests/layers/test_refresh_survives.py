@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 
 from ..harness import web
 from ..harness.messages import MODERN as OF_2026
@@ -16,21 +17,25 @@ from .assistant import Assistant
 from .browser import Person
 from .connect import asked, connect
 from .providers import ACCOUNTS
-from .replicas import Replicas
+from .replicas import NAMES, Replicas
+from .sign_in import agree
 from .sites import notes
 from .stage import Stage
 
-SITES = {"notes": notes(client={"access_token_lifetime": 5})}
+SITES = {
+    "notes": notes(client={"access_token_lifetime": 5}),
+    "several": notes(client={"access_token_lifetime": 5}, connection={"accounts": 2}, auth_tools=True),
+}
 
 People = Callable[..., Person]
 Start = Callable[..., Assistant]
 
 
-def ask(pair: Replicas, held: str) -> tuple[int, str]:
+def ask(pair: Replicas, held: str, site: str = "notes") -> tuple[int, str]:
     """The answer to a call, whatever it is."""
     sent = post(call(OF_2026, "notes.list"), held, OF_2026)
     headers = [(name, str(value)) for name, value in sent.headers]
-    answer = web.post(pair.url("notes"), content=sent.body, headers=headers, timeout=PATIENCE_S)
+    answer = web.post(pair.url(site), content=sent.body, headers=headers, timeout=PATIENCE_S)
     return answer.status_code, answer.text
 
 
@@ -120,3 +125,87 @@ def test_tokens_that_etcd_did_not_keep_are_used_and_written_when_it_is_back(
     assert len(used) == len(set(used)) and {each.status for each in refreshed} == {200}
     assert "a refreshed token could not be kept" in pair.log()
     pair.fronts["notes"].use()
+
+
+@contextmanager
+def refreshing(around: Stage, pair: Replicas, held: str) -> Iterator[Future[tuple[int, str]]]:
+    """Inside, the provider does not answer to a refresh that has begun. The answer to its call."""
+    [*_, granted] = around.resource.grants("authorization_code")
+    around.wait_until_refused(granted.answer["access_token"])
+    with ThreadPoolExecutor(1) as pool:
+        around.resource.process.send_signal(signal.SIGSTOP)
+        try:
+            waiting = pool.submit(ask, pair, held, "several")
+            eventually(lambda: locked(around), "the refresh has begun")
+            time.sleep(0.3)
+            yield waiting
+        finally:
+            around.resource.process.send_signal(signal.SIGCONT)
+
+
+def test_the_user_chooses_another_account_during_a_refresh(
+    around: Stage, pair: Replicas, person: People, token: Callable[..., str], assistant: Start
+) -> None:
+    held = token("dana", "several")
+    client, dana = assistant("dana", "several", with_token=held), person()
+    connect(dana, asked(client), "dana")
+    page = lambda: client.call("auth_switch", connection="notes").structured_content["url"]  # noqa: E731
+    dana.goto(page())
+    dana.click("Use another account")
+    dana.run(dana.page.wait_for_url(lambda url: "/interaction/" in url))
+    agree(dana, ACCOUNTS["erin"])
+    assert client.notes()["account"] == ACCOUNTS["erin"]
+    # The page is open before the refresh begins.
+    dana.goto(page())
+    with refreshing(around, pair, held) as waiting:
+        dana.click("Use this account")
+    # The call goes on with the account that is current by now.
+    status, text = waiting.result(PATIENCE_S)
+    assert status == 200 and ACCOUNTS["dana"] in text, (status, text)
+    # The account before lost nothing: it has the new tokens, at both replicas.
+    dana.goto(page())
+    dana.click("Use this account")
+    for name in NAMES:
+        pair.fronts["several"].use(name)
+        status, text = ask(pair, held, "several")
+        assert status == 200 and ACCOUNTS["erin"] in text, (status, text)
+    pair.fronts["several"].use()
+    refreshed = around.resource.grants("refresh_token")
+    used = [each.parameters["refresh_token"] for each in refreshed]
+    assert len(used) == len(set(used)) and {each.status for each in refreshed} == {200}
+    assert not revocations(around)
+
+
+def test_the_user_ends_the_account_during_a_refresh(
+    around: Stage, pair: Replicas, person: People, token: Callable[..., str], assistant: Start
+) -> None:
+    held = token("dana", "several")
+    client, dana = assistant("dana", "several", with_token=held), person()
+    connect(dana, asked(client), "dana")
+    dana.goto(f"{pair.origin('several')}/.mcp-auth/")
+    with refreshing(around, pair, held) as waiting, ThreadPoolExecutor(1) as pool:
+        # The provider is asked to revoke the old token, and does not answer either.
+        ended = pool.submit(dana.click, "Disconnect")
+        eventually(lambda: not accounts(around), "the account has ended")
+        around.resource.process.send_signal(signal.SIGCONT)
+        ended.result(PATIENCE_S)
+        status, text = waiting.result(PATIENCE_S)
+    assert status == 200 and "/.mcp-auth/connect?ticket=" in text, (status, text)
+    assert "No account of yours is connected" in dana.text() and not accounts(around)
+    [refreshed] = around.resource.grants("refresh_token")
+    if refreshed.status == 200:
+        fresh = refreshed.answer
+        assert fresh["refresh_token"] in revocations(around)
+        around.wait_until_refused(fresh["access_token"])
+
+
+def accounts(around: Stage) -> list[bytes]:
+    """The records of accounts: they begin with the id of their key, and are the longest."""
+    return [key for key, value in around.etcd.entries().items() if key.startswith(b"mcp-auth/o") and len(value) > 500]
+
+
+def revocations(around: Stage) -> list[str]:
+    """The tokens that the provider was asked to revoke."""
+    around.resource.settle()
+    asked = around.resource.requests
+    return [each.parameters["token"] for each in asked if each.path == "/token/revocation"]

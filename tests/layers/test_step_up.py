@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from .assistant import Assistant
 from .browser import Person
-from .connect import asked, connect, open_link
-from .providers import ACCOUNTS, STRONG
+from .connect import TITLE, asked, connect, go_on, open_link
+from .providers import ACCOUNTS, SCOPE, STRONG
 from .replicas import Replicas
-from .sites import notes
+from .sites import at_simple_provider, notes
 from .stage import Stage
 
 People = Callable[..., Person]
@@ -19,6 +19,7 @@ SITES = {
     "notes": notes(sign_in={"max_age": "1m", "prompt": "login"}),
     "strong": notes(sign_in={"acr": [STRONG]}, auth_tools=True),
     "connection": notes(connection={"sign_in": {"max_age": "1m"}}),
+    "ignoring": at_simple_provider({"max_age": "1m"}, account={"id_token": "sub"}),
     "tool": notes(tools={"notes.list": {"max_token_age": "10m"}}),
 }
 
@@ -63,3 +64,24 @@ def test_a_sign_in_must_be_strong_enough(
         open_link(dana, asked(client), "dana")
     assert "not strong enough" in dana.text()
     assert not [each for each in around.resource.authorizations()][1:]
+
+
+def test_a_provider_that_ignores_what_was_requested_is_noticed(
+    around: Stage, pair: Replicas, person: People, assistant: Start
+) -> None:
+    held = around.simple.caller_token("dana", pair.url("ignoring"), SCOPE)
+    client, dana = assistant("dana", "ignoring", with_token=held), person()
+    # The user signed in an hour ago, and the provider asks for nothing.
+    around.simple.signed_in_ago_s = 3600
+    link = asked(client)
+    with pair.logs("page_sign_in_too_old"):
+        dana.goto(link)
+    # The user is not sent around in a circle.
+    [sent] = around.simple.asked("/authorize")
+    assert sent["max_age"] == "60" and "too long ago" in dana.text(), dana.text()
+    # The same link works after a fresh sign-in.
+    around.simple.signed_in_ago_s = 0
+    dana.goto(link)
+    go_on(dana)
+    assert f"{TITLE} is connected" in dana.text()
+    assert client.notes()["account"] == "dana@simple"

@@ -27,6 +27,8 @@ const MIN_SECRET_BYTES: usize = 32;
 const MAX_SEALED_BYTES: usize = 1024 * 1024;
 /// The end of a key's id in a sealed id. It is not in the alphabet of the rest.
 const ID_END: char = '.';
+/// The purpose under which it is counted that the records of a store have other names.
+pub const RECORD_NAMES: &str = "record names";
 /// The maximum number of keys of a sealer.
 pub const MAX_KEYS: usize = 4;
 
@@ -300,6 +302,11 @@ impl Sealer {
         self.names.clone()
     }
 
+    /// Counts that the records of a store have other names than this sealer's, as values of an unknown key.
+    pub fn note_other_names(&self) {
+        self.count(None, RECORD_NAMES);
+    }
+
     fn keys(&self) -> impl Iterator<Item = &SealKey> {
         std::iter::once(&self.first).chain(&self.others)
     }
@@ -313,8 +320,12 @@ impl Sealer {
     }
 
     fn note(&self, position: Option<usize>, purpose: Purpose) {
+        self.count(position, purpose.name());
+    }
+
+    fn count(&self, position: Option<usize>, purpose: &'static str) {
         let mut met = self.met.borrow_mut();
-        let count = met.entry((position, purpose.name())).or_default();
+        let count = met.entry((position, purpose)).or_default();
         *count = count.saturating_add(1);
     }
 }

@@ -36,6 +36,8 @@ pub enum RecordKind {
     Conversation,
     /// The mark of a logout token that was used.
     LogoutToken,
+    /// The check of the secret that names records.
+    NamesCheck,
     /// A question to a user about a call.
     Question,
     /// The lock of a token that is being refreshed.
@@ -61,6 +63,8 @@ pub enum RecordKind {
 /// Which records share room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Room {
+    /// The check of the secret that names records. It has the same name under each secret.
+    Check,
     /// Marks that end something. Only issuers cause them, so users cannot fill this room.
     Ends,
     /// Marks of things that were used. They are small, and there may be many of one owner.
@@ -85,6 +89,7 @@ impl RecordKind {
             Self::OpenQuestions => "open questions",
             Self::Conversation => "conversation",
             Self::LogoutToken => "logout token",
+            Self::NamesCheck => "names check",
             Self::Question => "question",
             Self::Refresh => "refresh",
             Self::Registration => "registration",
@@ -104,6 +109,7 @@ impl RecordKind {
             Self::AgreedCall | Self::AnsweredQuestion | Self::UsedApproval | Self::Used => {
                 Room::Marks
             }
+            Self::NamesCheck => Room::Check,
             Self::Refresh => Room::Locks,
             Self::RequestIds | Self::RunningRequest => Room::Requests,
             Self::Account
@@ -123,6 +129,7 @@ impl RecordKind {
 impl Room {
     fn letter(self) -> char {
         match self {
+            Self::Check => 'c',
             Self::Ends => 'e',
             Self::Locks => 'l',
             Self::Marks => 'm',
@@ -220,7 +227,13 @@ impl Key {
 
     /// The room of the record.
     pub fn room(&self) -> Room {
-        let rooms = [Room::Ends, Room::Locks, Room::Marks, Room::Requests];
+        let rooms = [
+            Room::Check,
+            Room::Ends,
+            Room::Locks,
+            Room::Marks,
+            Room::Requests,
+        ];
         let room = rooms
             .into_iter()
             .find(|room| self.0.starts_with(room.letter()));
@@ -254,6 +267,13 @@ impl StoreNames {
         Self(Some(secret))
     }
 
+    /// A text that is different for each secret, and does not reveal it. `None`: there is no secret.
+    pub fn check(&self) -> Option<String> {
+        let secret = self.0.as_ref()?;
+        let check = hmac_sha256::HMAC::mac(b"mcp-auth-filter check of record names", secret);
+        Some(hex::encode(&check).chars().take(OWNER_DIGITS).collect())
+    }
+
     /// The operation with the key under which the store keeps the record.
     pub fn name(&self, operation: StoreOperation) -> StoreOperation {
         let record = |record: StoreRecord| StoreRecord {
@@ -274,6 +294,9 @@ impl StoreNames {
         let Some(secret) = &self.0 else {
             return key.clone();
         };
+        if key.room() == Room::Check {
+            return key.clone();
+        }
         let keyed = |text: &str| hex::encode(&hmac_sha256::HMAC::mac(text.as_bytes(), secret));
         Key::of_digests(key.room(), &keyed(key.of_owner()), &keyed(key.as_str()))
     }

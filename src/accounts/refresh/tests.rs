@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::accounts::conversation::ConversationPlace;
+use crate::accounts::refresh_lock::{LockStep, SeenLock};
 use crate::accounts::token_for_call::{NoAccountToken, token_for_call};
 use crate::accounts::unkept::UnkeptAccounts;
 use crate::accounts::vault::AccountCredential;
@@ -13,6 +14,8 @@ use crate::pages::fake_world::{NOW, World};
 use base::seal::{SealKey, Sealer};
 use base::store::StoreOperation;
 use base::time::UnixTime;
+
+mod interleavings;
 
 type Called = Result<LinkedAccount, NoAccountToken>;
 
@@ -26,6 +29,7 @@ fn ended() -> LinkedAccount {
             scope: None,
             discovered: None,
         }),
+        source: None,
         name: None,
         linked_at: UnixTime::from_secs(NOW - 100),
         ends: UnixTime::from_secs(NOW + 3600),
@@ -103,6 +107,57 @@ fn a_refresh_of_a_replica_that_ended_costs_seconds_and_no_refusal() {
     assert_eq!(world.calls.len(), 1);
 }
 
+/// A replica whose clock is ahead does not take the lock of a refresh that is under way, and one whose clock is behind
+/// waits no longer.
+#[test]
+fn the_clocks_of_replicas_may_differ() {
+    for difference in [-30_i64, -3, 0, 3, 30] {
+        let mut world = world();
+        let now = world.now;
+        world.now = now.checked_add_signed(difference).unwrap();
+        let ended_for_both =
+            ended().with_tokens(|tokens| tokens.expires = Some(UnixTime::from_secs(NOW - 60)));
+        let place = place(&world);
+        let put = place.put(&world.sealer, &ended_for_both);
+        world.stored(&put).unwrap();
+        let lock = world.run(|context| async move {
+            RefreshLock::take(&context.accounts, &place, &ended_for_both).await
+        });
+        assert!(lock.unwrap().is_some());
+        world.now = now;
+        answer_renewed(&mut world);
+        // Its owner ended. If it had not, it would have ended its call, or written the lock again.
+        assert_eq!(token(&call(&mut world)), "at-2", "{difference}");
+        let waited = world.now - now;
+        assert!((9..=11).contains(&waited), "{difference}: {waited}");
+    }
+}
+
+/// The owner writes its lock again, so that no request takes it.
+#[test]
+fn a_lock_that_its_owner_extends_is_not_taken() {
+    let mut world = world();
+    let place = place(&world);
+    let lock = {
+        let place = place.clone();
+        world.run(
+            |context| async move { RefreshLock::take(&context.accounts, &place, &ended()).await },
+        )
+    };
+    let mut lock = lock.unwrap().unwrap();
+    let mut other = SeenLock::default();
+    for _ in 0..8 {
+        world.now += 5;
+        let place = place.clone();
+        (lock, other) = world.run(|context| async move {
+            let waiting = other.look(&context.accounts, &place, &ended()).await;
+            assert!(matches!(waiting, Ok(LockStep::On)));
+            assert!(lock.covers_call(&context.accounts).await);
+            (lock, other)
+        });
+    }
+}
+
 #[test]
 fn the_user_is_asked_again_if_the_replica_that_ended_spent_the_token() {
     let mut world = world();
@@ -145,7 +200,7 @@ fn a_lock_is_not_used_for_a_call_that_would_outlast_it() {
         lock: lock.unwrap().unwrap(),
     };
     // The worker begins late, and another replica has the lock now.
-    world.now += 20;
+    world.now += 40;
     lock_of_a_replica_that_ended(&mut world);
     let refreshed = world.run(|context| refresh(context.accounts, pending.clone()));
     assert_eq!((refreshed, world.calls.len()), (Refreshed::Changed, 0));
@@ -214,10 +269,7 @@ fn a_conflict_loses_no_token() {
         let place = world.place("dana");
         let put = place.put(
             &world.sealer,
-            &LinkedAccount {
-                name: Some("dana@notes".into()),
-                ..ended()
-            },
+            &ended().with_tokens(|tokens| tokens.scope = Some("notes.read".into())),
         );
         world.stored(&put).unwrap();
     };

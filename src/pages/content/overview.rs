@@ -19,6 +19,9 @@ pub(in crate::pages) struct OverviewPage<'a> {
     pub(in crate::pages) policy: &'a Policy,
     pub(in crate::pages) user: &'a BrowserUser,
     pub(in crate::pages) accounts: &'a [ShownAccount],
+    /// The account that all requests to the server need and that is not connected: its title, and the page that
+    /// connects it.
+    pub(in crate::pages) needed: Option<&'a (String, String)>,
     pub(in crate::pages) questions: &'a [ShownQuestion],
     /// The sealed form that ends all accounts.
     pub(in crate::pages) end_all: &'a str,
@@ -65,6 +68,12 @@ impl OverviewPage<'_> {
             _ => "Assistants can work with these accounts of yours.",
         });
         html.open("</p>");
+        if let Some((title, url)) = self.needed {
+            html.open("<p>").text(&format!(
+                "This server needs your {title} account for all requests. "
+            ));
+            html.link(url, &format!("Connect {title}")).open("</p>");
+        }
         for (number, shown) in (1..).zip(self.accounts) {
             self.account(number, shown, &mut html);
         }

@@ -9,6 +9,7 @@ use crate::pages::fake_world::*;
 use crate::pages::sealed::digest;
 use crate::pages::{PageOutcome, PageRefusal, connect_link};
 use crate::reasons::Approval;
+use base::secret::Secret;
 use base::store::StoreError;
 use base::time::UnixTime;
 use oauth::TokenError;
@@ -363,6 +364,33 @@ fn a5_a_session_that_ends_while_its_account_is_written_takes_the_account_with_it
         (world.connection("dana"), revoked(&world).is_some()),
         (None, true)
     );
+}
+
+#[test]
+fn a5_the_account_before_ends_with_the_session_too() {
+    for accounts in [1, 2] {
+        let mut document = document();
+        document["connections"]["notes"]["accounts"] = json!(accounts);
+        let (mut world, mut browser) = (World::of(&document), Browser::default());
+        let place = world.place("dana");
+        let state = query(&world.go(&mut browser, "dana"), "state");
+        let mut before = world.account();
+        before.name = Some("ops".into());
+        let before =
+            before.with_tokens(|tokens| tokens.refresh_token = Some(Secret::new("rt-0".into())));
+        let put = place.put(&world.sealer, &before);
+        world.stored(&put).unwrap();
+        world.before_put = Some(ConversationPlace::of(&place).forgotten());
+        world.answer_tokens();
+        let target = format!("/.mcp-auth/callback/notes?code=c&state={state}");
+        let done = world.get(&mut browser, &target);
+        assert_eq!(done.outcome, Err(PageRefusal::ConversationEnded));
+        assert_eq!(world.connection("dana"), None);
+        let revoked = world.calls.iter().filter(|call| call.path() == "/revoke");
+        let mut revoked: Vec<_> = revoked.filter_map(|call| said(call, "token")).collect();
+        revoked.sort_unstable();
+        assert_eq!(revoked, ["rt-0", "rt-1"], "{accounts}");
+    }
 }
 
 #[test]

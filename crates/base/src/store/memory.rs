@@ -33,6 +33,7 @@ pub fn slot(key: &Key) -> String {
     let digits = owner.get(1..9).unwrap_or_default();
     let digits = u64::from_str_radix(digits, 16).unwrap_or(0);
     match key.room() {
+        Room::Check => "checks".to_owned(),
         Room::Ends => format!("ends-{}", digits % END_SLOTS),
         Room::Locks | Room::Marks => format!("marks-{}", digits % MARK_SLOTS),
         Room::Owned => format!("owned-{}", digits % OWNED_SLOTS),

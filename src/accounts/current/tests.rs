@@ -1,5 +1,7 @@
 use super::*;
 use crate::accounts::Revocation;
+use crate::accounts::conversation::ConversationAccount;
+use crate::accounts::kept::disconnect;
 use crate::pages::fake_world::{World, document};
 use base::secret::Secret;
 use serde_json::json;
@@ -25,9 +27,11 @@ fn link(world: &mut World, name: Option<&str>) {
     let id = format!("k-{}", world.now);
     world.run(|context| async move {
         let connection = context.policy.connection("notes").unwrap();
-        let room = make_room(&context, connection, &place, (&account, &id));
-        let replaced = room.await.unwrap();
-        keep(&context, &place, &account).await.unwrap();
+        let linked = super::link(&context, connection, &place, (&account, &id));
+        let replaced = linked.await.unwrap();
+        let conversation = ConversationPlace::of(&place);
+        let noted = conversation.note(&context, &place, account.ends);
+        noted.await.unwrap();
         replaced.revoke(&context, &place).await;
     });
 }
