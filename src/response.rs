@@ -41,6 +41,7 @@ use crate::decision_point::DecisionPoints;
 use crate::notes::Notes;
 use crate::refusal::{Refusal, ResultSize, error_body};
 use crate::step::{Forward, Step};
+use base::same_bytes::same_bytes;
 use base::seal::Sealer;
 use base::time::UnixTime;
 use mcp::headers::{HeaderEdit, Headers, media_type};
@@ -383,7 +384,7 @@ impl Answering {
 
     /// A chunk, replaced only if anything of it changed.
     fn pass_chunk(&self, chunk: &[u8], out: Vec<u8>) -> Step {
-        let body = (out != chunk).then_some(out);
+        let body = (!same_bytes(&out, chunk)).then_some(out);
         Step::Forward(Forward {
             headers: Vec::new(),
             body,

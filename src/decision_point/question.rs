@@ -241,14 +241,14 @@ fn named_resource(resource: &DecidedResource, arguments: &Node) -> Result<Value,
 
 /// A text that is not empty, or an integer.
 fn single(node: &Node) -> Option<String> {
-    let is_integer = |number: &&String| {
+    let is_integer = |number: &String| {
         number
             .bytes()
             .all(|byte| byte.is_ascii_digit() || byte == b'-')
     };
     match &node.value {
-        NodeValue::Text(text) => Some(text.clone()).filter(|text| !text.is_empty()),
-        NodeValue::Number(number) => Some(number).filter(is_integer).cloned(),
+        NodeValue::Text(text) => Some(text.into()).filter(|text: &String| !text.is_empty()),
+        NodeValue::Number(number) => Some(number.into()).filter(is_integer),
         _ => None,
     }
 }
