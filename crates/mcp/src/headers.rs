@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use base::same_bytes::same_bytes;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use thiserror::Error;
@@ -109,7 +110,7 @@ impl Headers {
         // Most names of one length end differently, so that few are compared whole.
         let end = name.as_bytes().last();
         let is_it = move |other: &str| {
-            other.len() == name.len() && other.as_bytes().last() == end && other == name
+            other.as_bytes().last() == end && same_bytes(other.as_bytes(), name.as_bytes())
         };
         self.iter()
             .filter_map(move |(other, value)| is_it(other).then_some(value))

@@ -1,9 +1,10 @@
 //! The digests of tokens that were verified before, so that a request does not compute its token's digest again.
 
-use std::borrow::Borrow;
+use std::collections::hash_map::RandomState;
 use std::fmt;
-use std::hash::{Hash, Hasher};
+use std::hash::BuildHasher;
 
+use base::same_bytes::same_bytes;
 use lru::LruCache;
 
 use super::MAX_CACHED_TOKENS;
@@ -11,36 +12,27 @@ use crate::bearer::{BearerToken, TokenDigest};
 
 /// The maximum number of bytes of all remembered tokens.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
+/// The number of bytes at the end of a token that find it. They are a part of its signature.
+const HASHED_BYTES: usize = 64;
 
-/// Tokens with their digests. A token is found by a keyed hash, and its whole text is compared. So the digest is
-/// always that of the given token.
+/// Tokens with their digests. A token is found by a keyed hash of its end, and its whole text is compared. So the digest
+/// is always that of the given token. Of tokens with the same end, the last one is remembered.
 #[derive(Debug)]
 pub(super) struct KnownDigests {
-    digests: LruCache<TokenText, TokenDigest>,
+    digests: LruCache<u64, KnownToken>,
+    hashes: RandomState,
     bytes: usize,
 }
 
-/// The text of a token. Its `Debug` form does not show it.
-#[derive(PartialEq, Eq)]
-struct TokenText(Box<str>);
-
-impl Borrow<str> for TokenText {
-    fn borrow(&self) -> &str {
-        &self.0
-    }
-}
-
-/// As `str`, for `Borrow`.
-impl Hash for TokenText {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        (*self.0).hash(state);
-    }
+struct KnownToken {
+    text: Box<str>,
+    digest: TokenDigest,
 }
 
 /// Without the token.
-impl fmt::Debug for TokenText {
+impl fmt::Debug for KnownToken {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("TokenText")
+        formatter.write_str("KnownToken")
     }
 }
 
@@ -48,19 +40,26 @@ impl KnownDigests {
     pub(super) fn new() -> Self {
         Self {
             digests: LruCache::new(MAX_CACHED_TOKENS),
+            hashes: RandomState::new(),
             bytes: 0,
         }
     }
 
     /// The digest of a remembered token.
     pub(super) fn get(&mut self, token: &BearerToken<'_>) -> Option<TokenDigest> {
-        self.digests.get(token.secret()).copied()
+        let text = token.secret().as_bytes();
+        let known = self.digests.get(&self.hash(text))?;
+        same_bytes(known.text.as_bytes(), text).then_some(known.digest)
     }
 
     /// Remembers the digest of a verified token. The tokens that were not used for the longest time make room.
     pub(super) fn put(&mut self, token: &BearerToken<'_>, digest: TokenDigest) {
         let text = token.secret();
-        let replaced = self.digests.push(TokenText(text.into()), digest);
+        let known = KnownToken {
+            text: text.into(),
+            digest,
+        };
+        let replaced = self.digests.push(self.hash(text.as_bytes()), known);
         self.bytes = self.bytes.saturating_add(text.len());
         self.forget(replaced);
         while self.bytes > MAX_BYTES {
@@ -72,9 +71,14 @@ impl KnownDigests {
         }
     }
 
-    fn forget(&mut self, entry: Option<(TokenText, TokenDigest)>) {
-        if let Some((token, _)) = entry {
-            self.bytes = self.bytes.saturating_sub(token.0.len());
+    fn hash(&self, token: &[u8]) -> u64 {
+        let start = token.len().saturating_sub(HASHED_BYTES);
+        self.hashes.hash_one(token.get(start..).unwrap_or_default())
+    }
+
+    fn forget(&mut self, entry: Option<(u64, KnownToken)>) {
+        if let Some((_, token)) = entry {
+            self.bytes = self.bytes.saturating_sub(token.text.len());
         }
     }
 }
@@ -99,6 +103,23 @@ mod tests {
         assert_eq!(known.get(&other), None);
         known.put(&one, one.digest());
         assert_eq!(known.bytes, 5);
+    }
+
+    #[test]
+    fn of_tokens_with_the_same_end_one_is_remembered() {
+        let mut known = KnownDigests::new();
+        let end = "c".repeat(HASHED_BYTES);
+        let (one, other) = (header(&format!("a{end}")), header(&format!("bb{end}")));
+        let one = BearerToken::of_header(&one).unwrap();
+        let other = BearerToken::of_header(&other).unwrap();
+        known.put(&one, one.digest());
+        assert_eq!(known.get(&other), None);
+        known.put(&other, other.digest());
+        assert_eq!(
+            (known.get(&one), known.get(&other)),
+            (None, Some(other.digest()))
+        );
+        assert_eq!(known.bytes, HASHED_BYTES + 2);
     }
 
     #[test]
