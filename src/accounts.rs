@@ -44,12 +44,8 @@ pub use self::token_for_call::{NoAccountToken, token_for_call};
 use self::unkept::UnkeptAccounts;
 use crate::effect::Effects;
 use base::seal::Sealer;
-use base::secret::Secret;
 use base::time::UnixTime;
 use policy::Policy;
-
-/// The headers in which the server receives the credential of an account.
-pub type AccountHeaders = Vec<(String, Secret)>;
 
 /// The source of 32 random bytes. `None`: the host has none.
 #[derive(Debug, Clone, Copy)]

@@ -310,6 +310,16 @@ impl Formatter for AsciiFormatter {
     }
 }
 
+/// Whether a character ends a line, or changes how the text around it is read.
+pub(crate) fn changes_text(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{061c}'
+        )
+        || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// A name from a request, short enough for a log.
 pub fn name(text: &str) -> String {
     if text.len() <= MAX_NAME {

@@ -1,9 +1,14 @@
 //! A credential for the server that is the same for all callers.
 
+use base::secret::Secret;
 use thiserror::Error;
 
 /// The value of an `Authorization` header.
-pub struct Credential(String);
+pub struct Credential {
+    header: String,
+    /// The part behind the scheme.
+    secret: Secret,
+}
 
 /// The secret is not valid in a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -23,12 +28,20 @@ impl Credential {
         if secret.is_empty() || secret.trim() != secret || !visible {
             return Err(BadCredential);
         }
-        Ok(Self(format!("{scheme} {secret}")))
+        Ok(Self {
+            header: format!("{scheme} {secret}"),
+            secret: Secret::new(secret.to_owned()),
+        })
     }
 
     /// The value of the header, for the server only.
     pub fn header(&self) -> &str {
-        &self.0
+        &self.header
+    }
+
+    /// The credential without the scheme.
+    pub(crate) fn secret(&self) -> &Secret {
+        &self.secret
     }
 }
 

@@ -3,7 +3,7 @@
 mod answer;
 mod question;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -26,6 +26,8 @@ use policy::{DecisionPoint, Policy};
 const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 /// The number of questions that a worker asks at a time.
 const MAX_UNDER_WAY: usize = 256;
+/// The same for one caller.
+const MAX_UNDER_WAY_OF_CALLER: usize = 64;
 /// The maximum size of a question, in bytes.
 const MAX_QUESTION: usize = 64 * 1024;
 /// The maximum number of questions that are asked at once.
@@ -33,6 +35,8 @@ pub(crate) const MAX_BATCH: usize = 100;
 
 /// The digest of a question and of the place that answers it.
 pub(crate) type QuestionKey = [u8; 32];
+/// The digest of a caller's issuer and user id.
+pub(crate) type CallerDigest = [u8; 32];
 
 /// What a decision point did not answer, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -59,9 +63,16 @@ pub struct DecisionPoints {
     /// By the variable that holds the secret.
     credentials: HashMap<String, Credential>,
     known: RefCell<LruCache<QuestionKey, Remembered>>,
-    under_way: Cell<usize>,
+    under_way: RefCell<UnderWay>,
     /// The decision points that do not decide, by their names, with the reason.
     faults: RefCell<HashMap<String, DecisionFault>>,
+}
+
+/// The number of calls that are under way.
+#[derive(Default)]
+struct UnderWay {
+    all: usize,
+    of_callers: HashMap<CallerDigest, usize>,
 }
 
 struct Remembered {
@@ -74,6 +85,7 @@ struct Remembered {
 pub struct PendingDecision {
     point: Rc<DecisionPoint>,
     keys: Vec<QuestionKey>,
+    caller: CallerDigest,
     request: HttpRequest,
     is_batch: bool,
     cache: Duration,
@@ -127,7 +139,7 @@ impl DecisionPoints {
         Ok(has_some.then(|| Self {
             credentials,
             known: RefCell::new(LruCache::new(REMEMBERED)),
-            under_way: Cell::new(0),
+            under_way: RefCell::default(),
             faults: RefCell::default(),
         }))
     }
@@ -156,6 +168,7 @@ impl DecisionPoints {
         }
         Ok(PendingDecision {
             keys: vec![question.key(point)],
+            caller: question.caller(),
             request: self.request(point, &point.endpoint, body),
             point: Rc::clone(point),
             is_batch: false,
@@ -176,6 +189,10 @@ impl DecisionPoints {
                 .iter()
                 .map(|question| question.key(point))
                 .collect(),
+            caller: questions
+                .first()
+                .map(DecisionQuestion::caller)
+                .unwrap_or_default(),
             request: self.request(point, endpoint, batch(questions)),
             point: Rc::clone(point),
             is_batch: true,
@@ -193,14 +210,29 @@ impl DecisionPoints {
         )
     }
 
-    /// Begins a call. False: there are too many.
-    pub(crate) fn begin(&self) -> bool {
-        let under_way = self.under_way.get();
-        let has_room = under_way < MAX_UNDER_WAY;
+    /// Begins a call. False: there are too many, of all callers or of this one.
+    pub(crate) fn begin(&self, pending: &PendingDecision) -> bool {
+        let under_way = &mut *self.under_way.borrow_mut();
+        let own = under_way.of_callers.get(&pending.caller).copied();
+        let own = own.unwrap_or_default();
+        let has_room = under_way.all < MAX_UNDER_WAY && own < MAX_UNDER_WAY_OF_CALLER;
         if has_room {
-            self.under_way.set(under_way.saturating_add(1));
+            under_way.all = under_way.all.saturating_add(1);
+            let own = own.saturating_add(1);
+            under_way.of_callers.insert(pending.caller, own);
         }
         has_room
+    }
+
+    fn end(&self, pending: &PendingDecision) {
+        let under_way = &mut *self.under_way.borrow_mut();
+        under_way.all = under_way.all.saturating_sub(1);
+        if let Some(own) = under_way.of_callers.get_mut(&pending.caller) {
+            *own = own.saturating_sub(1);
+            if *own == 0 {
+                under_way.of_callers.remove(&pending.caller);
+            }
+        }
     }
 
     /// The line for the host's log: for the first fault of a decision point, for each other one, and when it
@@ -227,7 +259,7 @@ impl DecisionPoints {
         response: Option<&HttpResponse>,
         now: UnixTime,
     ) -> Decided {
-        self.under_way.set(self.under_way.get().saturating_sub(1));
+        self.end(pending);
         let body = body_of(response)?;
         let answers = match pending.is_batch {
             true => answer::read_all(body, pending.keys.len())?,

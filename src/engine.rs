@@ -261,7 +261,7 @@ impl Engine {
                 error: None,
             };
         };
-        let decided = match points.begin() {
+        let decided = match points.begin(pending) {
             true => {
                 let response = effects.call(pending.request()).await;
                 points.answered(pending, response.as_ref(), effects.exact_now())

@@ -17,6 +17,7 @@ pub(crate) mod results;
 pub(crate) mod schemas;
 pub(crate) mod sealed_ids;
 mod security_schemes;
+pub(crate) mod sent_credential;
 mod server_challenge;
 mod server_message;
 pub(crate) mod server_requests;
@@ -31,6 +32,7 @@ use self::outside_lists::ListDecisions;
 use self::pins::SeenTools;
 use self::request_ids::RenamedId;
 use self::sealed_ids::{Handles, SESSION};
+use self::sent_credential::SentCredential;
 use self::spellings::Spellings;
 use crate::audit::Record;
 use crate::caller::Caller;
@@ -39,6 +41,7 @@ use crate::decision_point::DecisionPoints;
 use crate::notes::Notes;
 use crate::refusal::{Refusal, ResultSize, error_body};
 use crate::step::{Forward, Step};
+use base::same_bytes::same_bytes;
 use base::seal::Sealer;
 use base::time::UnixTime;
 use mcp::headers::{HeaderEdit, Headers, media_type};
@@ -79,6 +82,8 @@ pub(crate) struct Answering {
     pub(crate) audit_key: Option<Rc<str>>,
     /// The key that binds ids to their callers.
     pub(crate) sealer: Option<Rc<Sealer>>,
+    /// The caller's credential that the server received, which no answer may repeat.
+    pub(crate) sent: Option<SentCredential>,
     /// How the body is treated.
     pub(crate) state: ResponseState,
     /// Changes of the headers, until these go on.
@@ -150,6 +155,8 @@ impl Answering {
             Ok(edits) => self.header_edits.extend(edits),
             Err(refusal) => return self.replace_answer(headers, ended, &refusal, record),
         }
+        let repeating = self.headers_with_credential(headers, record);
+        self.header_edits.extend(repeating);
         if ended {
             return forward([]);
         }
@@ -244,7 +251,9 @@ impl Answering {
             }
             // An error in words has no handles.
             _ if self.must_inspect() => Body::Unreadable,
-            _ if self.inspect.errors && failed && plain => Body::Message { failed },
+            _ if (self.inspect.errors || self.inspect.credential) && failed && plain => {
+                Body::Message { failed }
+            }
             _ if self.inspect.errors && failed => Body::Unreadable,
             _ if !(errors_only || plain && failed) => Body::Unreadable,
             _ => Body::Other,
@@ -375,7 +384,7 @@ impl Answering {
 
     /// A chunk, replaced only if anything of it changed.
     fn pass_chunk(&self, chunk: &[u8], out: Vec<u8>) -> Step {
-        let body = (out != chunk).then_some(out);
+        let body = (!same_bytes(&out, chunk)).then_some(out);
         Step::Forward(Forward {
             headers: Vec::new(),
             body,

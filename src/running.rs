@@ -22,6 +22,8 @@ const MAX_WAITING: usize = 256;
 pub(crate) struct ClientRequest {
     pub(crate) issuer: String,
     pub(crate) user: String,
+    /// The client of the caller's token. Empty if it names none.
+    pub(crate) client: String,
     pub(crate) view: String,
     pub(crate) session: String,
     /// The JSON-RPC id, as the client wrote it.
@@ -57,12 +59,13 @@ impl ClientRequest {
         let Self {
             issuer,
             user,
+            client,
             view,
             session,
             id,
         } = self;
         let owner = [resource, issuer, user, view, session];
-        Key::of(RecordKind::RunningRequest, &owner, &[id])
+        Key::of(RecordKind::RunningRequest, &owner, &[client, id])
     }
 }
 
@@ -154,6 +157,7 @@ mod tests {
         ClientRequest {
             issuer: String::new(),
             user: "u1".to_owned(),
+            client: String::new(),
             view: String::new(),
             session: String::new(),
             id: id.to_owned(),
@@ -203,6 +207,10 @@ mod tests {
             },
             ClientRequest {
                 user: other(),
+                ..request("1")
+            },
+            ClientRequest {
+                client: other(),
                 ..request("1")
             },
             ClientRequest {

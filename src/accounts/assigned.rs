@@ -4,20 +4,19 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::AccountHeaders;
 use crate::authorize::known_roles;
 use base::secret::Secret;
 use oauth::Identity;
 use policy::{
-    AssignedCredential, Connection, ConnectionKind, Policy, PolicyError, UnusableCredential,
-    UsedCredential,
+    AppliedCredential, AssignedCredential, Connection, ConnectionKind, Policy, PolicyError,
+    UnusableCredential, UsedCredential,
 };
 
 /// The headers of all assigned credentials.
 #[derive(Clone, Default)]
 pub struct AssignedCredentials {
     /// By the connection's name, in the order of the policy.
-    of_connections: HashMap<String, Vec<Rc<AccountHeaders>>>,
+    of_connections: HashMap<String, Vec<Rc<AppliedCredential>>>,
 }
 
 impl AssignedCredentials {
@@ -54,7 +53,7 @@ impl AssignedCredentials {
         policy: &'p Policy,
         connection: &'p Connection,
         identity: &Identity,
-    ) -> Option<(Rc<AccountHeaders>, Option<&'p str>)> {
+    ) -> Option<(Rc<AppliedCredential>, Option<&'p str>)> {
         let ConnectionKind::Assigned(assigned) = &connection.kind else {
             return None;
         };
@@ -72,7 +71,7 @@ fn headers_of(
     connection: &Connection,
     assigned: &AssignedCredential,
     environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<AccountHeaders, String> {
+) -> Result<AppliedCredential, String> {
     let env = &assigned.env;
     let secret = environment(env).filter(|secret| !secret.is_empty());
     let secret = secret.ok_or_else(|| {

@@ -1,6 +1,8 @@
 //! The accounts that are linked in a conversation, and the authorization requests that may link more. All
 //! of them end with the conversation. An authorization code that arrives later links no account.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -74,6 +76,9 @@ struct SentRequest {
 struct KeptAccount {
     account: AccountName,
     ends: UnixTime,
+    /// When its end began. It stays in the list until its record is deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    end_began: Option<UnixTime>,
 }
 
 /// An account that the server refused.
@@ -85,7 +90,7 @@ struct RefusedName {
 }
 
 /// The name of an account in its conversation.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct AccountName {
     connection: String,
     client: String,
@@ -107,6 +112,11 @@ impl AccountName {
 }
 
 impl KeptAccount {
+    /// Whether a worker has to end the account.
+    fn is_over(&self, now: UnixTime) -> bool {
+        self.ends <= now || self.end_began.is_some()
+    }
+
     fn kept_until(&self) -> UnixTime {
         self.ends.saturating_add(END_GRACE)
     }
@@ -163,18 +173,7 @@ impl ConversationPlace {
         self.record().change(context, note).await
     }
 
-    /// Whether an authorization request is open, and the conversation has not ended since.
-    pub(crate) async fn awaits(
-        &self,
-        context: &AccountContext,
-        id: &str,
-    ) -> Result<bool, StoreError> {
-        let linked: LinkedInConversation = self.record().read(context).await?;
-        Ok(linked.requests.iter().any(|request| request.id == id))
-    }
-
-    /// Notes the account that an authorization request linked. `false`: the conversation has ended since,
-    /// and nothing would end the account.
+    /// Notes the account that an authorization request is about to link. `false`: the conversation has ended since.
     pub(crate) async fn note_account(
         &self,
         context: &AccountContext,
@@ -190,6 +189,17 @@ impl ConversationPlace {
             true
         };
         self.record().change(context, note).await
+    }
+
+    /// Whether the account at a place is noted, and its end has not begun.
+    pub(crate) async fn keeps(
+        &self,
+        context: &AccountContext,
+        place: &AccountPlace,
+    ) -> Result<bool, StoreError> {
+        let account = AccountName::of(place);
+        let linked: LinkedInConversation = self.record().read(context).await?;
+        Ok(linked.lists(&account))
     }
 
     /// The linked accounts of the conversation, of all clients.
@@ -237,16 +247,20 @@ impl ConversationPlace {
         let linked: LinkedInConversation = self.record().read(context).await?;
         let of_client = linked.accounts.iter();
         let of_client = of_client.filter(|kept| kept.account.client == client);
-        for over in of_client.filter(|kept| kept.ends <= now) {
+        for over in of_client.filter(|kept| kept.is_over(now)) {
             // It may have been linked again meanwhile.
-            let is_over = |account: &LinkedAccount| account.last_use() <= now;
+            let is_over = |account: &LinkedAccount| {
+                let end_began = over.end_began;
+                account.last_use() <= now
+                    || end_began.is_some_and(|began| account.linked_at <= began)
+            };
             let place = self.place_of(over.account.clone());
             end_if(context, &place, Revoke::Later, is_over).await?;
         }
         let forget = |linked: &mut LinkedInConversation| {
             let is_of = |account: &AccountName| account.client == client;
             let accounts = &mut linked.accounts;
-            accounts.retain(|kept| now < kept.ends || !is_of(&kept.account));
+            accounts.retain(|kept| !kept.is_over(now) || !is_of(&kept.account));
             let accounts = linked.accounts.iter();
             let accounts = accounts.filter(|kept| is_of(&kept.account));
             let requests = linked.requests.iter();
@@ -387,19 +401,108 @@ impl ConversationPlace {
         client: Option<&str>,
         how: Revoke,
     ) -> Result<Vec<EndedWithConversation>, StoreError> {
-        // This comes first, so that no other request links an account.
-        let take = |linked: &mut LinkedInConversation| linked.take_of(client);
-        let taken = self.record().change(context, take).await?;
+        let is_meant = |account: &AccountName| client.is_none_or(|client| account.client == client);
+        let begun = self.begin_end(context, &is_meant).await?;
         let mut ended = Vec::new();
-        for account in taken {
-            let connection = account.connection.clone();
-            let outcome = end(context, &self.place_of(account), how).await;
+        let mut over = Vec::new();
+        for account in begun {
+            let outcome = end(context, &self.place_of(account.clone()), how).await;
+            let (connection, client) = (account.connection.clone(), account.client.clone());
+            match outcome {
+                Ok(_) => over.push(account),
+                Err(_) => self.try_again(context, client),
+            }
             ended.push((connection, outcome));
         }
-        let user = UserPlace::of_conversation(self);
-        // If this fails, the conversation is listed without accounts until its end.
-        let _ = user.forget(context, &self.conversation, client).await;
+        // If this fails, the conversation names accounts that are not there.
+        let _ = self.forget_over(context, &over, client).await;
         Ok(ended)
+    }
+
+    /// Ends the account at a place, and the authorization requests that may link another one. `None`: there was no
+    /// account.
+    ///
+    /// # Errors
+    ///
+    /// The store is not available; the record may still be there.
+    pub(super) async fn end_account(
+        &self,
+        context: &AccountContext,
+        place: &AccountPlace,
+        how: Revoke,
+    ) -> Result<Option<EndedAccount>, StoreError> {
+        let account = AccountName::of(place);
+        self.begin_end(context, &|other| *other == account).await?;
+        let ended = end(context, place, how).await;
+        match ended {
+            Ok(_) => {
+                // If this fails, the conversation names an account that is not there.
+                let over = [account];
+                let _ = self.forget_over(context, &over, Some(&place.client)).await;
+            }
+            Err(_) => self.try_again(context, place.client.clone()),
+        }
+        ended
+    }
+
+    /// Begins the end of accounts: no request links another one in their places. They stay in the list until their
+    /// records are deleted, so that an end during an outage of the store is tried again.
+    async fn begin_end(
+        &self,
+        context: &AccountContext,
+        is_meant: &impl Fn(&AccountName) -> bool,
+    ) -> Result<Vec<AccountName>, StoreError> {
+        let now = context.now();
+        let clients = RefCell::new(BTreeSet::new());
+        let begin = |linked: &mut LinkedInConversation| {
+            let begun = linked.begin_end(is_meant, now);
+            let mut clients = clients.borrow_mut();
+            clients.extend(begun.iter().map(|account| account.client.clone()));
+            begun
+        };
+        let begun = self.record().change(context, begin).await;
+        if begun == Err(StoreError::Full) {
+            // There is no room for the note, and always for a shorter list.
+            let take = |linked: &mut LinkedInConversation| linked.take(is_meant);
+            return self.record().change(context, take).await;
+        }
+        if begun.is_err() {
+            // It may have begun although the store did not say so.
+            for client in clients.into_inner() {
+                self.try_again(context, client);
+            }
+        }
+        begun
+    }
+
+    /// Forgets accounts whose end is done, and the conversation if no account of the client is left in it.
+    async fn forget_over(
+        &self,
+        context: &AccountContext,
+        over: &[AccountName],
+        client: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let forget = |linked: &mut LinkedInConversation| {
+            let is_over =
+                |kept: &KeptAccount| kept.end_began.is_some() && over.contains(&kept.account);
+            linked.accounts.retain(|kept| !is_over(kept));
+            match client {
+                Some(client) => !linked.has_of(client),
+                None => linked.accounts.is_empty() && linked.requests.is_empty(),
+            }
+        };
+        if self.record().change(context, forget).await? {
+            let user = UserPlace::of_conversation(self);
+            user.forget(context, &self.conversation, client).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets the worker try an end again that failed.
+    fn try_again(&self, context: &AccountContext, client: String) {
+        let place = self.clone();
+        let conversation = ClientConversation { place, client };
+        context.ends.try_again(conversation, context.now());
     }
 
     /// The place of an account that is used in the conversation.
@@ -453,14 +556,27 @@ impl ConversationPlace {
 }
 
 impl LinkedInConversation {
-    /// Removes the accounts and requests of one client, or of all. Returns the accounts.
-    fn take_of(&mut self, client: Option<&str>) -> Vec<AccountName> {
-        let is_of = |account: &AccountName| client.is_none_or(|client| account.client == client);
-        self.requests.retain(|request| !is_of(&request.account));
-        let accounts = std::mem::take(&mut self.accounts).into_iter();
-        let (taken, kept): (Vec<_>, _) = accounts.partition(|kept| is_of(&kept.account));
-        self.accounts = kept;
-        taken.into_iter().map(|taken| taken.account).collect()
+    /// Removes accounts and requests. Returns the accounts.
+    fn take(&mut self, is_meant: impl Fn(&AccountName) -> bool) -> Vec<AccountName> {
+        self.requests.retain(|request| !is_meant(&request.account));
+        let accounts = &mut self.accounts;
+        let taken = accounts.extract_if(.., |kept| is_meant(&kept.account));
+        taken.map(|taken| taken.account).collect()
+    }
+
+    /// Removes requests, and notes that the end of accounts begins. Returns the accounts.
+    fn begin_end(
+        &mut self,
+        is_meant: impl Fn(&AccountName) -> bool,
+        now: UnixTime,
+    ) -> Vec<AccountName> {
+        self.requests.retain(|request| !is_meant(&request.account));
+        let accounts = self.accounts.iter_mut();
+        let begun = accounts.filter(|kept| is_meant(&kept.account)).map(|kept| {
+            kept.end_began = Some(now);
+            kept.account.clone()
+        });
+        begun.collect()
     }
 
     /// Forgets an account that ends then. A newer one stays. Returns whether its client has no other one.
@@ -479,13 +595,19 @@ impl LinkedInConversation {
             .any(|account| account.client == client)
     }
 
+    /// Whether an account is listed, and its end has not begun.
     fn lists(&self, account: &AccountName) -> bool {
-        self.accounts.iter().any(|kept| kept.account == *account)
+        let mut accounts = self.accounts.iter();
+        accounts.any(|kept| kept.account == *account && kept.end_began.is_none())
     }
 
     fn keep(&mut self, account: AccountName, ends: UnixTime) {
         let accounts = &mut self.accounts;
         accounts.retain(|kept| kept.account != account);
-        accounts.push(KeptAccount { account, ends });
+        accounts.push(KeptAccount {
+            account,
+            ends,
+            end_began: None,
+        });
     }
 }

@@ -152,6 +152,7 @@ fn revocation(
     account: &LinkedAccount,
 ) -> Option<HttpRequest> {
     let connection = context.policy.connection(&place.connection)?;
+    let connection = Some(connection).filter(|connection| account.is_of(connection))?;
     let tokens = account.tokens()?;
     let client = connection
         .oauth()?

@@ -3,7 +3,7 @@
 //! this. Only one of them takes an account out of the store, and revokes its token.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
@@ -24,6 +24,9 @@ const MAX_REVOCATIONS: usize = 256;
 const BEGUN_AT_ONCE: usize = 16;
 /// An end that failed, because the store was not available, is tried again after this time.
 const RETRY: Duration = Duration::from_secs(30);
+
+/// The names of a user: the resource, the issuer and the id.
+pub(super) type UserNames<'u> = [&'u str; 3];
 
 /// The accounts of one client in a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,6 +73,16 @@ impl ClientConversation {
         }
     }
 
+    fn user_names(&self) -> UserNames<'_> {
+        let ConversationPlace {
+            resource,
+            issuer,
+            user,
+            ..
+        } = &self.place;
+        [resource, issuer, user]
+    }
+
     /// Ends what is over in the conversation. Returns when to look at it again. `None`: nothing is left.
     pub(crate) async fn end_what_is_over(
         &self,
@@ -98,7 +111,7 @@ impl Ends {
         let schedule = &mut *self.0.borrow_mut();
         if let Some(watched) = schedule.watched.get_mut(&conversation) {
             watched.due = watched.due.min(due);
-        } else if schedule.has_room_for(due) {
+        } else if schedule.has_room_for(&conversation, due) {
             let noted_use = UnixTime::default();
             schedule
                 .watched
@@ -107,6 +120,11 @@ impl Ends {
             return;
         }
         schedule.next = Some(schedule.next.map_or(due, |next| next.min(due)));
+    }
+
+    /// Looks at a conversation again, because an end in it failed.
+    pub(super) fn try_again(&self, conversation: ClientConversation, now: UnixTime) {
+        self.watch(conversation, now.saturating_add(RETRY));
     }
 
     /// Whether a use of the conversation was noted in the store less than `age` ago.
@@ -161,11 +179,19 @@ impl Ends {
         schedule.find_next();
     }
 
-    /// Revokes a token soon, without a request that waits for it. If too many wait, the oldest is left as it is.
+    /// Revokes a token soon, without a request that waits for it. If too many wait, the oldest one of the user with
+    /// the most is left as it is.
     pub(crate) fn revoke_later(&self, place: AccountPlace, account: LinkedAccount) {
         let waiting = &mut self.0.borrow_mut().revocations;
         if waiting.len() >= MAX_REVOCATIONS {
-            waiting.pop_front();
+            let counts = counts_of_users(waiting.iter().map(|pending| pending.place.owner_names()));
+            let most = counts.values().copied().max();
+            let is_of_most = |pending: &PendingRevocation| {
+                counts.get(&pending.place.owner_names()).copied() == most
+            };
+            if let Some(oldest) = waiting.iter().position(is_of_most) {
+                waiting.remove(oldest);
+            }
         }
         waiting.push_back(PendingRevocation { place, account });
     }
@@ -186,13 +212,21 @@ impl PendingRevocation {
 }
 
 impl Schedule {
-    /// Whether a conversation that is due then is remembered. The one that is due last makes room.
-    fn has_room_for(&mut self, due: UnixTime) -> bool {
+    /// Whether a conversation that is due then is remembered. Of those of the user with the most, the one that is due
+    /// last makes room, so that no user fills the room of the others.
+    fn has_room_for(&mut self, new: &ClientConversation, due: UnixTime) -> bool {
         if self.watched.len() < MAX_WATCHED {
             return true;
         }
-        let last = self.watched.iter().max_by_key(|(_, watched)| watched.due);
-        let last = last.filter(|(_, watched)| due < watched.due);
+        let counts = counts_of_users(self.watched.keys().map(ClientConversation::user_names));
+        let most = counts.values().copied().max().unwrap_or_default();
+        let own = counts.get(&new.user_names()).copied().unwrap_or_default();
+        let has_more = own.saturating_add(1) < most;
+        let of_most = self.watched.iter();
+        let of_most =
+            of_most.filter(|(watched, _)| counts.get(&watched.user_names()).copied() == Some(most));
+        let last = of_most.max_by_key(|(_, watched)| watched.due);
+        let last = last.filter(|(_, watched)| has_more || due < watched.due);
         let Some(last) = last.map(|(conversation, _)| conversation.clone()) else {
             return false;
         };
@@ -202,6 +236,18 @@ impl Schedule {
     fn find_next(&mut self) {
         self.next = self.watched.values().map(|watched| watched.due).min();
     }
+}
+
+/// How often each user occurs.
+fn counts_of_users<'u>(
+    users: impl Iterator<Item = UserNames<'u>>,
+) -> HashMap<UserNames<'u>, usize> {
+    let mut counts = HashMap::new();
+    for user in users {
+        let count: &mut usize = counts.entry(user).or_default();
+        *count = count.saturating_add(1);
+    }
+    counts
 }
 
 /// Without the conversations.

@@ -3,7 +3,7 @@
 
 use super::AccountContext;
 use super::conversation::{ConversationAccount, ConversationPlace};
-use super::end::{EndedAccount, Revoke, end};
+use super::end::{EndedAccount, Revoke};
 use super::vault::{AccountPlace, LinkedAccount};
 use base::store::StoreError;
 use policy::Connection;
@@ -92,6 +92,6 @@ pub async fn end_at(
     context: &AccountContext,
     place: &AccountPlace,
 ) -> Result<Option<EndedAccount>, StoreError> {
-    ConversationPlace::of(place).forget(context, place).await?;
-    end(context, place, Revoke::Now).await
+    let conversation = ConversationPlace::of(place);
+    conversation.end_account(context, place, Revoke::Now).await
 }

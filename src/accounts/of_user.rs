@@ -171,7 +171,8 @@ impl UserPlace {
         let known = self.conversations(context).await?;
         for old in surplus(&known, place, context.policy.vault.conversations) {
             let conversation = self.conversation(&old.conversation);
-            conversation.end_of(context, Some(&old.client), how).await?;
+            let ended = conversation.end_of(context, Some(&old.client), how).await?;
+            all_ended(ended)?;
         }
         Ok(())
     }
@@ -335,6 +336,17 @@ fn surplus<'k>(
         is_over_client || of_all > usize::from(MAX_CONVERSATIONS) || size > MAX_NAMES
     });
     over.collect()
+}
+
+/// The first failure among the ends of accounts.
+///
+/// # Errors
+///
+/// The store failed for one of them. Its account may still be there.
+pub(crate) fn all_ended(ended: Vec<EndedWithConversation>) -> Result<(), StoreError> {
+    ended
+        .into_iter()
+        .try_for_each(|(_, outcome)| outcome.map(drop))
 }
 
 /// How often a use of a conversation is noted that ends when it is idle.

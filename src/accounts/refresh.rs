@@ -206,7 +206,8 @@ fn request(
     place: &AccountPlace,
     account: &LinkedAccount,
 ) -> Option<HttpRequest> {
-    let connection = context.policy.connection(&place.connection)?.oauth()?;
+    let connection = context.policy.connection(&place.connection)?;
+    let connection = connection.oauth().filter(|_| account.is_of(connection))?;
     let tokens = account.tokens()?;
     let grant = TokenGrant::Refresh {
         refresh_token: tokens.refresh_token.as_ref()?,

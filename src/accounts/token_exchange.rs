@@ -25,6 +25,8 @@ use oauth::client::{
 const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 /// The number of tokens that a worker exchanges at a time.
 const MAX_PENDING: usize = 256;
+/// The number of tokens of one user among them: a user can have many tokens.
+const MAX_PENDING_OF_USER: usize = 16;
 
 /// How long a token without a known end is used.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
@@ -58,6 +60,8 @@ struct ExchangeResult {
 
 /// A token that is being exchanged.
 struct PendingExchange {
+    /// The user of the token: the `iss` and the user id.
+    user: (String, String),
     /// When the token itself ends.
     ends: UnixTime,
     stage: ExchangeStage,
@@ -111,26 +115,31 @@ impl TokenExchanger {
         Some(known.outcome.clone())
     }
 
-    /// Takes a token to be exchanged, which ends at `ends`.
+    /// Takes a token to be exchanged, which ends at `ends`. `user` is its `iss` and user id.
     ///
     /// # Errors
     ///
-    /// Too many tokens are being exchanged.
+    /// Too many tokens are being exchanged, of all users or of this one.
     pub fn ask(
         &self,
         token: TokenDigest,
         secret: &str,
         ends: UnixTime,
+        user: (&str, &str),
     ) -> Result<(), ExchangeError> {
         let state = &mut *self.state.borrow_mut();
         if state.asked.contains_key(&token) {
             return Ok(());
         }
-        if state.asked.len() >= MAX_PENDING {
+        let user = (user.0.to_owned(), user.1.to_owned());
+        let of_user = state.asked.values().filter(|asked| asked.user == user);
+        if state.asked.len() >= MAX_PENDING || of_user.count() >= MAX_PENDING_OF_USER {
             return Err(ExchangeError::Busy);
         }
         let stage = ExchangeStage::New(Secret::new(secret.to_owned()));
-        state.asked.insert(token, PendingExchange { ends, stage });
+        state
+            .asked
+            .insert(token, PendingExchange { user, ends, stage });
         Ok(())
     }
 

@@ -225,6 +225,10 @@ async fn find_linked(
         context.effects.store(place.delete()).await?;
         return Ok(FoundAccount::KeyRemoved);
     };
+    let connection = context.policy.connection(&place.connection);
+    if !connection.is_some_and(|connection| account.is_of(connection)) {
+        return Ok(FoundAccount::NotLinked);
+    }
     let user = (place.issuer.as_str(), place.user.as_str());
     let since = account.linked_at;
     let is_over = account.last_use() <= context.now()

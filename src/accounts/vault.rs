@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::AccountHeaders;
 use base::hex;
 use base::json::{Reader, outline};
 use base::seal::{Owner, Purpose, Sealer};
@@ -15,8 +14,8 @@ use base::time::UnixTime;
 use oauth::VerifiedToken;
 use oauth::client::{DiscoveredServer, Tokens};
 use policy::{
-    ClientSharing, Connection, Conversation, OAuthConnection, Policy, SessionSharing, TestUser,
-    UnusableCredential, UsedCredential,
+    AppliedCredential, ClientSharing, Connection, Conversation, OAuthConnection, Policy,
+    SessionSharing, TestUser, UnusableCredential, UsedCredential,
 };
 use thiserror::Error;
 
@@ -92,6 +91,8 @@ pub struct CallOrigin<'a> {
 pub struct LinkedAccount {
     /// Its credential at the resource.
     pub credential: AccountCredential,
+    /// The source of its credential, as [`Connection::source`] names it. `None`: it is of an earlier version.
+    pub source: Option<String>,
     /// The account's name at the resource.
     pub name: Option<String>,
     /// When the user linked it.
@@ -142,6 +143,8 @@ pub enum Usable {
 struct WrittenAccount {
     #[serde(flatten)]
     credential: WrittenCredential,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    source: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<String>,
     connected: UnixTime,
@@ -260,14 +263,13 @@ impl AccountPlace {
     pub fn key(&self) -> Key {
         let owner = [self.resource.as_str(), &self.issuer, &self.user];
         let account = [self.connection.as_str(), &self.client];
-        let mut named = [&owner[..], &self.conversation.named(), &account].concat();
-        // Most places have neither.
-        if !self.test_user.is_empty() {
-            named.extend(["test user", &self.test_user]);
-        }
-        if !self.kept.is_empty() {
-            named.extend(["kept", &self.kept]);
-        }
+        let conversation = self.conversation.named();
+        // Most places have neither. The list of the others begins with a URL.
+        let more = match (self.test_user.as_str(), self.kept.as_str()) {
+            ("", "") => Vec::new(),
+            (test_user, kept) => vec!["", test_user, kept],
+        };
+        let named = [&more[..], &owner, &conversation, &account].concat();
         Key::of(RecordKind::Account, &owner, &named)
     }
 
@@ -325,6 +327,7 @@ impl AccountPlace {
         let expires = account.last_use().saturating_add(END_GRACE);
         let written = WrittenAccount {
             credential: WrittenCredential::of(&account.credential),
+            source: account.source.clone(),
             account: account.name.clone(),
             connected: account.linked_at,
             ends: account.ends,
@@ -360,10 +363,16 @@ impl AccountPlace {
         let written = self.written(sealer, value)?;
         Some(LinkedAccount {
             credential: written.credential.read(),
+            source: written.source,
             name: written.account,
             linked_at: written.connected,
             ends: written.ends,
         })
+    }
+
+    /// The names of its user: the resource, the issuer and the id.
+    pub(super) fn owner_names(&self) -> [&str; 3] {
+        [&self.resource, &self.issuer, &self.user]
     }
 
     fn owner(&self) -> Owner<'_> {
@@ -461,6 +470,7 @@ impl LinkedAccount {
     pub fn new(connection: &Connection, credential: AccountCredential, now: UnixTime) -> Self {
         Self {
             credential,
+            source: Some(connection.source()),
             name: None,
             linked_at: now,
             ends: now.saturating_add(connection.lifetime),
@@ -470,6 +480,13 @@ impl LinkedAccount {
     /// Whether both come from one link of the user. A refresh changes the tokens of a link, and nothing else.
     pub(super) fn is_of_same_link(&self, other: &Self) -> bool {
         self.linked_at == other.linked_at && self.name == other.name
+    }
+
+    /// Whether its credential is one for this connection. The policy may have another authorization server under
+    /// the same name by now, which must not receive tokens of the one before.
+    pub fn is_of(&self, connection: &Connection) -> bool {
+        let mut source = self.source.iter();
+        source.all(|source| *source == connection.source())
     }
 
     /// Its tokens, if an authorization server gave it some.
@@ -485,7 +502,10 @@ impl LinkedAccount {
     /// # Errors
     ///
     /// A header cannot have the credential: the policy has changed since the account was linked.
-    pub fn headers(&self, connection: &Connection) -> Result<AccountHeaders, UnusableCredential> {
+    pub fn headers(
+        &self,
+        connection: &Connection,
+    ) -> Result<AppliedCredential, UnusableCredential> {
         connection.apply.headers(match &self.credential {
             AccountCredential::Tokens(tokens) => UsedCredential::Key(&tokens.access_token),
             AccountCredential::Key(key) => UsedCredential::Key(key),

@@ -302,11 +302,13 @@ impl ApprovalPlace {
         let arguments = base::hex::encode(&arguments);
         let mut named = vec![resource, issuer, user, view, client, tool, role, &arguments];
         named.extend(actors.iter().map(String::as_str));
+        // Models cause questions: these take no room of the user's accounts and sign-ins.
+        let room = [resource, issuer, user, "questions"];
         Self {
             resource: resource.to_owned(),
             issuer: issuer.to_owned(),
             user: user.to_owned(),
-            key: Key::of(RecordKind::Approval, &[resource, issuer, user], &named),
+            key: Key::of(RecordKind::Approval, &room, &named),
         }
     }
 

@@ -81,11 +81,13 @@ impl QuestionPlace {
         let asked = [resource, issuer, user, view];
         let call = [client, tool, &arguments];
         let named = [&asked[..], &conversation.named(), &call].concat();
+        // Models cause questions: these take no room of the user's accounts and sign-ins.
+        let room = [resource, issuer, user, "questions"];
         Self {
             resource: resource.to_owned(),
             issuer: issuer.to_owned(),
             user: user.to_owned(),
-            key: Key::of(RecordKind::Question, &[resource, issuer, user], &named),
+            key: Key::of(RecordKind::Question, &room, &named),
         }
     }
 

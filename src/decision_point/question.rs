@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::QuestionKey;
+use super::{CallerDigest, QuestionKey};
 use crate::authorize::Target;
 use crate::limits::MAX_DEPTH;
 use base::json::tree::{Node, Value as NodeValue};
@@ -45,6 +45,7 @@ pub(crate) struct DecisionContext<'a> {
 /// A question. It is AuthZEN's JSON.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct DecisionQuestion {
+    caller: CallerDigest,
     subject: String,
     /// Its members `action` and `resource`.
     about: String,
@@ -60,6 +61,18 @@ pub(crate) enum NoQuestion {
     TooLarge,
     /// An argument is missing, or has no single value.
     Argument(String),
+}
+
+impl DecisionSubject<'_> {
+    fn digest(&self) -> CallerDigest {
+        let issuer = self.issuer.unwrap_or_default();
+        let user = self.identity.user.as_deref().unwrap_or_default();
+        let mut hash = hmac_sha256::Hash::new();
+        hash.update((issuer.len() as u64).to_be_bytes());
+        hash.update(issuer.as_bytes());
+        hash.update(user.as_bytes());
+        hash.finalize()
+    }
 }
 
 impl DecisionQuestion {
@@ -99,11 +112,17 @@ impl DecisionQuestion {
             let _ = write!(context, ",\"arguments\":{chosen}");
         }
         Ok(Self {
+            caller: subject.digest(),
             subject: subject.to_json(),
             about: format!("\"action\":{action},\"resource\":{resource}"),
             context,
             token_age: asking.token_age.map(|age| age.as_secs()),
         })
+    }
+
+    /// The caller, for its share of the calls.
+    pub(super) fn caller(&self) -> CallerDigest {
+        self.caller
     }
 
     fn context(&self) -> String {
@@ -222,14 +241,14 @@ fn named_resource(resource: &DecidedResource, arguments: &Node) -> Result<Value,
 
 /// A text that is not empty, or an integer.
 fn single(node: &Node) -> Option<String> {
-    let is_integer = |number: &&String| {
+    let is_integer = |number: &String| {
         number
             .bytes()
             .all(|byte| byte.is_ascii_digit() || byte == b'-')
     };
     match &node.value {
-        NodeValue::Text(text) => Some(text.clone()).filter(|text| !text.is_empty()),
-        NodeValue::Number(number) => Some(number).filter(is_integer).cloned(),
+        NodeValue::Text(text) => Some(text.into()).filter(|text: &String| !text.is_empty()),
+        NodeValue::Number(number) => Some(number.into()).filter(is_integer),
         _ => None,
     }
 }

@@ -179,3 +179,46 @@ fn large_answers_are_faults() {
     );
     assert!(read(&DecisionProtocol::Authzen, &deep).is_err());
 }
+
+#[test]
+fn a20_one_caller_does_not_take_the_room_of_the_others() {
+    let policy = Policy::parse(
+        br#"{
+            "resource": "https://a.example/mcp", "local": {"user": "u"},
+            "decide": {"authzen": {"cluster": "pdp", "path": "/evaluation"}},
+            "roles": {"*": {"tools": ["*"]}}
+        }"#,
+    )
+    .unwrap();
+    let points = DecisionPoints::of(&policy, |_| Err::<Credential, ()>(()));
+    let points = points.unwrap().unwrap();
+    let point = Rc::clone(&policy.decides().next().unwrap().point);
+    let of = |caller: u8| PendingDecision {
+        point: Rc::clone(&point),
+        keys: Vec::new(),
+        caller: [caller; 32],
+        request: points.request(&point, &point.endpoint, Vec::new()),
+        is_batch: false,
+        cache: Duration::ZERO,
+    };
+    for _ in 0..MAX_UNDER_WAY_OF_CALLER {
+        assert!(points.begin(&of(1)));
+    }
+    assert!(!points.begin(&of(1)));
+    for caller in 2..5 {
+        for _ in 0..MAX_UNDER_WAY_OF_CALLER {
+            assert!(points.begin(&of(caller)));
+        }
+    }
+    assert!(!points.begin(&of(9)), "the worker is full");
+    let _ = points.answered(&of(1), None, UnixTime::default());
+    assert!(points.begin(&of(9)));
+    for caller in [1, 2, 3, 4] {
+        for _ in 0..MAX_UNDER_WAY_OF_CALLER {
+            let _ = points.answered(&of(caller), None, UnixTime::default());
+        }
+    }
+    let _ = points.answered(&of(9), None, UnixTime::default());
+    let under_way = points.under_way.borrow();
+    assert!(under_way.of_callers.is_empty());
+}

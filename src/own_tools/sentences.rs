@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{ShownConnection, WhoAmI};
 use crate::accounts::{EndedAccount, Revocation};
-use crate::audit;
+use crate::audit::{self, changes_text};
 use base::time::UnixTime;
 use policy::Connection;
 
@@ -103,11 +103,7 @@ pub(super) fn disconnected(connection: &Connection, ended: Option<&EndedAccount>
 }
 
 /// A name without line ends and other characters that change how the rest is read, and not too long.
-fn plain(text: &str) -> String {
-    let changes_text = |character: char| {
-        character.is_control()
-            || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
+pub(super) fn plain(text: &str) -> String {
     let clean: String = text.chars().filter(|it| !changes_text(*it)).collect();
     audit::name(&clean)
 }

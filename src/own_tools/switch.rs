@@ -3,6 +3,7 @@
 
 use serde_json::json;
 
+use super::sentences::plain;
 use super::{OwnToolAnswer, OwnToolCaller, OwnToolError, failed};
 use crate::accounts::AccountContext;
 use crate::accounts::kept::accounts_at;
@@ -29,8 +30,12 @@ pub(super) async fn answer(
     let (current, others): (Vec<_>, Vec<_>) = linked
         .into_iter()
         .partition(|account| account.place.kept.is_empty());
-    let name =
-        |name: Option<String>| name.unwrap_or_else(|| "an account without a name".to_owned());
+    let name = |name: Option<String>| {
+        name.map_or_else(
+            || "an account without a name".to_owned(),
+            |name| plain(&name),
+        )
+    };
     let current = current.into_iter().next().map(|account| name(account.name));
     let others: Vec<String> = others.into_iter().map(|other| name(other.name)).collect();
     let now = match &current {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{PageContext, PageRefusal};
+use crate::audit::changes_text;
 use crate::pages::sealed::AuthorizationRequest;
 use base::http::HttpRequest;
 use base::secret::Secret;
@@ -14,6 +15,8 @@ use policy::{AccountSource, OAuthConnection};
 const TIME_TO_ANSWER: Duration = Duration::from_secs(5);
 /// The longest name of an account that is kept, in bytes.
 const MAX_NAME_BYTES: usize = 256;
+/// A secret that is shorter, in bytes, may be a part of any name.
+const MIN_SECRET_BYTES: usize = 8;
 
 /// The name of a new account. `None`: the policy has no source for it.
 ///
@@ -26,6 +29,7 @@ pub(super) async fn account_name(
     authorization: &AuthorizationRequest,
     tokens: &Tokens,
 ) -> Result<Option<String>, PageRefusal> {
+    let named = |name| named(name, &tokens.access_token);
     let bearer = || Secret::new(format!("Bearer {}", tokens.access_token.reveal()));
     let discovered = authorization.discovered.as_ref();
     let (request, field) = match &oauth.account {
@@ -86,7 +90,16 @@ pub(super) async fn account_name(
     }
 }
 
-fn named(name: Option<String>) -> Result<String, PageRefusal> {
-    let name = name.filter(|name| name.len() <= MAX_NAME_BYTES);
-    name.ok_or(PageRefusal::Account)
+/// A name that can be kept: models and people read it, so it is one short line in one direction, and not the
+/// credential, which a server may repeat.
+pub(super) fn named(name: Option<String>, secret: &Secret) -> Result<String, PageRefusal> {
+    let secret = secret.reveal();
+    let is_sound = |name: &String| {
+        let repeats = secret.len() >= MIN_SECRET_BYTES && name.contains(secret);
+        !repeats
+            && name.len() <= MAX_NAME_BYTES
+            && !name.trim().is_empty()
+            && !name.contains(changes_text)
+    };
+    name.filter(is_sound).ok_or(PageRefusal::Account)
 }

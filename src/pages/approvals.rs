@@ -4,7 +4,7 @@
 
 use super::content::{self, ApprovalsPage, WaitingCall};
 use super::page_request::PageRequest;
-use super::sealed::{ApprovalForm, BrowserUser, Decided, LinkPurpose, PageLink};
+use super::sealed::{APPROVALS, ApprovalForm, BrowserUser, Decided, LinkPurpose, PageLink};
 use super::{PageContext, PageOutcome, PageRefusal, sign_in};
 use crate::consent::approval::{ApprovalPlace, ApprovalQuestion};
 use crate::consent::open_approvals::OpenApprovals;
@@ -54,7 +54,7 @@ pub(super) async fn show(
             needs: context.needs_of_answer(&user.issuer, &question.call.tool),
             expires: context.expires(),
         };
-        let bound: [&[u8]; 1] = [cookie.as_bytes()];
+        let bound: [&[u8]; 2] = [cookie.as_bytes(), APPROVALS.as_bytes()];
         calls.push(WaitingCall {
             form: context.seals().seal(Purpose::Form, &bound, &form),
             caller: place.user,
@@ -81,7 +81,7 @@ pub(super) fn answer(
     context: &PageContext,
     request: &PageRequest,
 ) -> Result<PageOutcome, PageRefusal> {
-    let (user, form): (_, ApprovalForm) = context.form_of_page(request)?;
+    let (user, form): (_, ApprovalForm) = context.form_of_page(request, APPROVALS)?;
     let yes = match request.parameter("answer")? {
         Some("yes") => true,
         Some("no") => false,

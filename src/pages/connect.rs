@@ -293,18 +293,18 @@ async fn link_account(
     account: &LinkedAccount,
 ) -> Result<(), PageRefusal> {
     let conversation = ConversationPlace::of(place);
-    if !conversation.awaits(context, request).await? {
+    let (user, ends) = (UserPlace::of(place), account.last_use());
+    // This comes first: an account that is not noted would not be shown, nor end with the others. The store may
+    // have written it although no answer says so.
+    if !conversation.note_account(context, request, ends).await? {
         return Err(PageRefusal::ConversationEnded);
     }
-    // This comes first: an account that is not noted would not be shown, nor end with the others.
-    let (user, ends) = (UserPlace::of(place), account.last_use());
     user.note_linked(context, place, ends).await?;
     let id = random_text(context.random)?;
     let replaced = current::link(context, connection, place, (account, &id)).await?;
     // This comes after the account is written. So either this sees that the conversation ended, or the end
     // of the conversation sees the account.
-    let noted = conversation.note_account(context, request, ends);
-    match noted.await {
+    match conversation.keeps(context, place).await {
         Ok(true) => {
             replaced.revoke(context, place).await;
             ConversationPlace::watch(context, place, ends);

@@ -65,6 +65,10 @@ pub(crate) struct World {
     pub keys: bool,
     /// Whether the store fails to write these.
     pub puts_fail: bool,
+    /// The number of operations of tasks until the store fails, if it does.
+    pub store_fails_after: Option<usize>,
+    /// What the store does with the operation that fails, and with those after it.
+    pub store_failure: StoreFailure,
     /// Another replica does this just before a record is created.
     pub before_create: Option<StoreOperation>,
     /// Another replica does this just before a record is taken.
@@ -79,6 +83,17 @@ pub(crate) struct World {
     pub pauses: u64,
     /// Renewed tokens that are not in the store yet.
     pub unkept: Rc<UnkeptAccounts>,
+}
+
+/// How the store fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StoreFailure {
+    /// One operation is not done.
+    Once,
+    /// One operation is done, and its answer is lost.
+    AnswerLost,
+    /// No operation is done from then on.
+    FromThenOn,
 }
 
 /// A browser: its cookies.
@@ -107,6 +122,8 @@ impl World {
             claims: BTreeMap::new(),
             keys: true,
             puts_fail: false,
+            store_fails_after: None,
+            store_failure: StoreFailure::Once,
             before_create: None,
             before_take: None,
             before_put: None,
@@ -261,7 +278,7 @@ impl World {
                     self.stored(&other).unwrap();
                 }
                 self.puts.extend(put);
-                Outcome::Store(self.stored(&operation))
+                Outcome::Store(self.stored_or_failed(&operation))
             }
             Effect::Work(Work::Fetch(fetch)) => {
                 self.fetch(fetch);
@@ -282,6 +299,25 @@ impl World {
             Effect::Client => Outcome::Client(oauth::ClientNetwork::UNKNOWN),
             other => panic!("{other:?}"),
         }
+    }
+
+    /// An operation of a task.
+    fn stored_or_failed(&mut self, operation: &StoreOperation) -> Result<Stored, StoreError> {
+        let Some(left) = self.store_fails_after else {
+            return self.stored(operation);
+        };
+        self.store_fails_after = match (left, self.store_failure) {
+            (0, StoreFailure::FromThenOn) => Some(0),
+            (0, _) => None,
+            (left, _) => Some(left - 1),
+        };
+        if left > 0 {
+            return self.stored(operation);
+        }
+        if self.store_failure == StoreFailure::AnswerLost {
+            let _ = self.stored(operation);
+        }
+        Err(StoreError::Unavailable)
     }
 
     pub(crate) fn stored(&mut self, operation: &StoreOperation) -> Result<Stored, StoreError> {

@@ -130,9 +130,10 @@ async fn verify(
         let client_id = sign_in.client.token.client_id.clone();
         sign_in.back_channel_logout.then_some(client_id)
     };
+    let client = context.effects.client().await;
     let verify = || {
         let mut verifier = context.verifier.borrow_mut();
-        let verified = verifier.verify_logout(token, client_id, context.now());
+        let verified = verifier.verify_logout((token, client), client_id, context.now());
         verified.map_err(PageRefusal::LogoutToken)
     };
     let fetch = match verify()? {

@@ -11,13 +11,13 @@ use crate::accounts::Revoke;
 use crate::accounts::conversation::ConversationAccount;
 use crate::accounts::current::choose;
 use crate::accounts::kept::end_at;
-use crate::accounts::of_user::UserPlace;
+use crate::accounts::of_user::{UserPlace, all_ended};
 use crate::accounts::vault::{AccountPlace, ConversationId};
 use crate::consent::open_questions;
 use crate::reasons::Approval;
 use base::seal::Purpose;
 use base::time::UnixTime;
-use policy::{ClientSharing, Conversation};
+use policy::{ClientSharing, Conversation, SignInNeeds};
 
 /// The maximum number of accounts on the page. Each one is read from the store.
 const MAX_SHOWN: usize = 100;
@@ -40,10 +40,14 @@ pub(super) async fn show(
     let Some((cookie, user)) = context.browser_user(request) else {
         return sign_in::begin_on_page(context, request, LinkPurpose::Overview);
     };
+    let needs = context.needs_of_issuer(&user.issuer);
+    if context.check_sign_in(&user, &needs).is_err() {
+        return sign_in_again(context, request, &user, needs);
+    }
     let seal = |place| {
         let expires = context.expires();
         let form = AccountForm { place, expires };
-        let bound: [&[u8]; 1] = [cookie.as_bytes()];
+        let bound: [&[u8]; 2] = [cookie.as_bytes(), OVERVIEW.as_bytes()];
         context.seals().seal(Purpose::Form, &bound, &form)
     };
     let accounts = accounts(context, &user).await?.into_iter();
@@ -86,7 +90,19 @@ pub(super) async fn act(
     context: &PageContext,
     request: &PageRequest,
 ) -> Result<PageOutcome, PageRefusal> {
-    let (user, form): (_, AccountForm) = context.form_of_page(request)?;
+    let (user, form): (_, AccountForm) = context.form_of_page(request, OVERVIEW)?;
+    let uses = request.parameter("answer")? == Some("use");
+    let needs = context.needs_of_issuer(&user.issuer);
+    let chosen = form.place.as_ref().filter(|_| uses);
+    let connection = chosen.and_then(|place| context.policy.connection(&place.connection));
+    let needs = match connection {
+        Some(connection) => needs.with(&context.policy.sign_in_for_connection(connection)),
+        None => needs,
+    };
+    if context.check_sign_in(&user, &needs).is_err() {
+        // The user comes back to the page, and presses the button again.
+        return sign_in_again(context, request, &user, needs);
+    }
     let (done, outcome, connection) = match (request.parameter("answer")?, form.place) {
         (Some("end"), Some(place)) => {
             let ended = end_at(context, &place).await?;
@@ -120,15 +136,27 @@ pub(super) async fn act(
     })
 }
 
+/// Lets the user sign in once more, because the sign-in is too old or too weak.
+fn sign_in_again(
+    context: &PageContext,
+    request: &PageRequest,
+    user: &BrowserUser,
+    needs: SignInNeeds,
+) -> Result<PageOutcome, PageRefusal> {
+    let link = PageLink::to_page(LinkPurpose::Overview, &user.issuer, context.expires());
+    sign_in::begin_with(context, request, link, None, needs)
+}
+
 /// Ends all accounts of a user.
 async fn end_all(context: &PageContext, user: &BrowserUser) -> Result<(), PageRefusal> {
     let place = user_place(context, user);
+    let mut all = Vec::new();
     for known in place.conversations(context).await? {
         let conversation = place.conversation(&known.conversation);
         let client = Some(known.client.as_str());
-        conversation.end_of(context, client, Revoke::Now).await?;
+        all.extend(conversation.end_of(context, client, Revoke::Now).await?);
     }
-    Ok(())
+    Ok(all_ended(all)?)
 }
 
 /// The accounts of a user, those of the newest conversation first.

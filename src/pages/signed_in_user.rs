@@ -38,14 +38,15 @@ impl PageContext {
         Some((cookie.to_owned(), browser))
     }
 
-    /// The signed-in user, and the form of a page that no link led to. It was made for this sign-in.
+    /// The signed-in user, and the form of a page that no link led to. It was made for this sign-in and this page.
     pub(super) fn form_of_page<T: DeserializeOwned + Expires>(
         &self,
         request: &PageRequest,
+        page: &str,
     ) -> Result<(BrowserUser, T), PageRefusal> {
         let (cookie, user) = self.browser_user(request).ok_or(PageRefusal::NotSignedIn)?;
         let form = request.parameter("form")?.ok_or(PageRefusal::Form)?;
-        let bound: [&[u8]; 1] = [cookie.as_bytes()];
+        let bound: [&[u8]; 2] = [cookie.as_bytes(), page.as_bytes()];
         let form = self.seals().open(Purpose::Form, &bound, form, self.now());
         Ok((user, form.ok_or(PageRefusal::Form)?))
     }

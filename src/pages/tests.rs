@@ -11,6 +11,7 @@ mod overview;
 mod registration;
 mod short_state;
 mod step_up;
+mod store_failures;
 mod typed;
 
 use super::fake_world::{document, policy};

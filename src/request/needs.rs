@@ -14,7 +14,7 @@ use crate::accounts::of_user::UserPlace;
 use crate::accounts::refused::UsedAccount;
 use crate::accounts::token_exchange::ExchangeError;
 use crate::accounts::vault::{AccountPlace, ConversationId, NoAccountPlace};
-use crate::accounts::{AccountContext, AccountHeaders, NoAccountToken, Revoke, token_for_call};
+use crate::accounts::{AccountContext, NoAccountToken, Revoke, token_for_call};
 use crate::audit;
 use crate::authorize::Target;
 use crate::consent::agreement::{NoAgreement, find_yes, use_yes};
@@ -25,11 +25,12 @@ use crate::decision_point::Obligations;
 use crate::pages::{connect_link, question_link};
 use crate::refusal::{LookupFault, Refusal};
 use crate::step::End;
+use base::secret::Secret;
 use base::store::{Key, RecordKind, StoreRecord};
 use base::time::UnixTime;
 use mcp::capabilities::ElicitationCapability;
 use oauth::{ProofError, TokenError, VerifiedToken};
-use policy::{Authorization, Connection, Mode, Operation, SessionSharing};
+use policy::{AppliedCredential, Authorization, Connection, Mode, Operation, SessionSharing};
 
 pub(super) const AUTHORIZATION: &str = "authorization";
 
@@ -78,7 +79,7 @@ pub(crate) enum CredentialNeed {
         max_age: Duration,
     },
     /// The credential that an administrator set for the caller.
-    Assigned(Rc<AccountHeaders>),
+    Assigned(Rc<AppliedCredential>),
     /// The token that the caller's token is exchanged for.
     Exchanged,
 }
@@ -90,7 +91,7 @@ pub(crate) enum CallerCredential {
     #[default]
     None,
     /// The credential of an account at a resource.
-    Account(Rc<AccountHeaders>),
+    Account(Rc<AppliedCredential>),
     /// The token that the caller's token was exchanged for.
     Exchanged(Rc<Credential>),
 }
@@ -100,12 +101,23 @@ impl CallerCredential {
     pub(crate) fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         let (account, exchanged) = match self {
             Self::None => (None, None),
-            Self::Account(headers) => (Some(headers), None),
+            Self::Account(applied) => (Some(applied), None),
             Self::Exchanged(credential) => (None, Some(credential.header())),
         };
-        let account = account.into_iter().flat_map(|headers| headers.iter());
+        let account = account.into_iter().flat_map(|applied| &applied.headers);
         let account = account.map(|(name, value)| (name.as_str(), value.reveal()));
         account.chain(exchanged.map(|value| (AUTHORIZATION, value)))
+    }
+
+    /// The secrets in these headers.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        let (account, exchanged) = match self {
+            Self::None => (None, None),
+            Self::Account(applied) => (Some(applied), None),
+            Self::Exchanged(credential) => (None, Some(credential.secret())),
+        };
+        let account = account.into_iter().flat_map(|applied| &applied.secrets);
+        account.chain(exchanged)
     }
 }
 
@@ -498,8 +510,11 @@ impl Authenticated {
         if let Some(known) = exchanger.known(&digest, effects.now()) {
             return known;
         }
-        let ends = self.caller.token().map(VerifiedToken::expires);
-        exchanger.ask(digest, token.secret(), ends.ok_or(UNAVAILABLE)?)?;
+        let verified = self.caller.token().ok_or(UNAVAILABLE)?;
+        // The client of a token without a user calls for itself.
+        let user = verified.identity().user.as_deref().or(verified.client());
+        let user = (verified.issuer_name(), user.unwrap_or_default());
+        exchanger.ask(digest, token.secret(), verified.expires(), user)?;
         effects.exchange_token(digest).await;
         let known = exchanger.known(&digest, effects.now());
         known.unwrap_or(Err(UNAVAILABLE))

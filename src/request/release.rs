@@ -7,6 +7,7 @@ use super::judge::Judged;
 use super::needs::{CallerCredential, Fulfilled};
 use crate::engine::Engine;
 use crate::response::outside_lists::ListDecisions;
+use crate::response::sent_credential::SentCredential;
 use crate::response::{AnsweredRequest, Answering, ResponseState};
 use crate::running::RunningRequest;
 use crate::step::Forward;
@@ -49,7 +50,7 @@ impl Fulfilled {
             authenticated,
             approval,
             edits,
-            inspect,
+            mut inspect,
             result_of,
             renamed,
             refused,
@@ -83,6 +84,11 @@ impl Fulfilled {
                 }
             }
         };
+        let sent = match request.policy().mode {
+            Mode::Observe => None,
+            Mode::Enforce => SentCredential::of(credential.secrets()),
+        };
+        inspect.credential = sent.is_some();
         let exchanged = match credential {
             CallerCredential::Exchanged(_) => credentials::bearer(&request.headers),
             CallerCredential::Account(_) | CallerCredential::None => None,
@@ -116,6 +122,7 @@ impl Fulfilled {
             notes: engine.notes.clone(),
             audit_key: engine.secrets.audit_key.clone(),
             sealer: engine.secrets.sealer.clone(),
+            sent,
             state: ResponseState::default(),
             header_edits: Vec::new(),
             handles: authenticated.handles,

@@ -9,6 +9,7 @@ use crate::refusal::Refusal;
 use crate::response::request_ids::{self, RenamedId};
 use crate::running::{ClientRequest, RunningRequest};
 use mcp::message::{Message, MessageError, Shape};
+use oauth::VerifiedToken;
 use policy::Mode;
 
 /// For how many pauses of 100 ms a cancellation waits: longer than a worker takes from tick to tick.
@@ -18,9 +19,11 @@ impl Authenticated {
     /// A request of this caller.
     fn client_request(&self, id: &[u8]) -> ClientRequest {
         let issuer = self.sealing().map_or("", |sealing| sealing.owner.issuer);
+        let client = self.caller.token().and_then(VerifiedToken::client);
         ClientRequest {
             issuer: issuer.to_owned(),
             user: self.caller.own().user.clone().unwrap_or_default(),
+            client: client.unwrap_or_default().to_owned(),
             view: self.caller.view().to_owned(),
             session: self.handles.session.clone().unwrap_or_default(),
             id: String::from_utf8_lossy(id).into_owned(),

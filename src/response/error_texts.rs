@@ -3,9 +3,7 @@
 
 mod names;
 
-use std::sync::LazyLock;
-
-use memchr::memmem::{self, Finder};
+use memchr::memmem;
 
 use self::names::{ErrorTextNames, TooMany};
 use super::changes::{Changes, Held, quoted};
@@ -13,7 +11,9 @@ use super::results::mask::STARS;
 use super::results::new_keys::NewKeys;
 use crate::authorize::Principal;
 use crate::limits::MAX_DEPTH;
+use base::json::quotes_before;
 use base::json::tree::{Child, Node, Value};
+use base::needle::Needle;
 use mcp::argument_names::fold;
 use policy::{Policy, ServerErrors};
 
@@ -36,13 +36,11 @@ pub(super) struct HiddenNames {
     pub(super) withheld: usize,
 }
 
-/// Finds a key that all messages have.
-static JSONRPC: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"jsonrpc\""));
-
 /// Whether a message may have such texts. Other messages are not parsed for them.
 pub(super) fn may_have_texts(body: &[u8]) -> bool {
+    static JSONRPC: Needle = Needle::new("\"jsonrpc\"");
     let is_message = body.trim_ascii_start().starts_with(b"{");
-    if !is_message || JSONRPC.find(body).is_none() || has_escaped_letter(body) {
+    if !is_message || !JSONRPC.is_in(body) || has_escaped_letter(body) {
         return true;
     }
     let may_be_true = |at: usize, key: &[u8]| {
@@ -51,28 +49,25 @@ pub(super) fn may_have_texts(body: &[u8]) -> bool {
         // Many servers write `"isError":false` into every result.
         value.is_some_and(|value| !value.trim_ascii_start().starts_with(b"f"))
     };
-    // Each key is looked for at each quote: that is one pass for all of them.
-    memchr::memchr_iter(b'"', body).any(|at| {
+    // One pass for all keys: no other one has these letters behind its quote.
+    quotes_before(body, *b"eis").any(|at| {
         let rest = body.get(at..).unwrap_or_default();
-        // No other key has this letter behind its quote.
-        if !matches!(rest.get(1), Some(b'e' | b'E' | b'i' | b'I' | b's')) {
-            return false;
+        match rest.get(1) {
+            Some(b'e' | b'E') => ERROR.iter().any(|key| rest.starts_with(key)),
+            Some(b's') => rest.starts_with(STATUS_MESSAGE),
+            _ => {
+                let mut keys = IS_ERROR.iter();
+                rest.starts_with(INSTRUCTIONS)
+                    || keys.any(|key| rest.starts_with(key) && may_be_true(at, key))
+            }
         }
-        TEXT_KEYS.iter().any(|key| rest.starts_with(key))
-            || IS_ERROR
-                .iter()
-                .any(|key| rest.starts_with(key) && may_be_true(at, key))
     })
 }
 
-/// Keys of texts, also in the spelling of some servers.
-const TEXT_KEYS: [&[u8]; 5] = [
-    b"\"error\"",
-    b"\"Error\"",
-    b"\"ERROR\"",
-    b"\"instructions\"",
-    b"\"statusMessage\"",
-];
+// Keys of texts, also in the spelling of some servers.
+const ERROR: [&[u8]; 3] = [b"\"error\"", b"\"Error\"", b"\"ERROR\""];
+const INSTRUCTIONS: &[u8] = b"\"instructions\"";
+const STATUS_MESSAGE: &[u8] = b"\"statusMessage\"";
 const IS_ERROR: [&[u8]; 3] = [b"\"isError\"", b"\"IsError\"", b"\"is_error\""];
 
 /// Whether an ASCII letter is escaped. Libraries do not do that, and it could be a letter of a key.
@@ -189,7 +184,7 @@ impl Texts<'_> {
             match child.key.as_str() {
                 "content" if is_error && self.withhold => self.replace(node, &tool_error()),
                 "structuredContent" if is_error && self.withhold => {
-                    self.changes.remove(&child.element);
+                    self.changes.remove(child);
                 }
                 "content" if is_error => self.content(node),
                 "structuredContent" if is_error => self.texts(node),
@@ -230,7 +225,7 @@ impl Texts<'_> {
                 "code" => {}
                 "message" => self.replace(&child.node, &quoted(standard_message(code))),
                 "data" if !DATA_NEEDED.contains(&code) => {
-                    self.changes.remove(&child.element);
+                    self.changes.remove(child);
                 }
                 _ => self.texts(&child.node),
             }

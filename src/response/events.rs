@@ -71,7 +71,10 @@ impl Answering {
             false if self.must_inspect() || self.inspect.instructions => {
                 return Ok(Some(sse::without_data(named.as_deref().unwrap_or(event))));
             }
-            false => self.hide_in_words(&data, now, record),
+            false => {
+                let changed = self.hide_in_words(&data, now, record);
+                changed.map(|changed| self.without_credential((&data, changed), record))
+            }
         };
         match changed {
             Ok(None) => Ok(named),

@@ -21,6 +21,8 @@ pub(crate) struct Inspect {
     pub(crate) requests: bool,
     /// The id in it, which is not the client's.
     pub(crate) id: bool,
+    /// The caller's credential that the server received.
+    pub(crate) credential: bool,
     /// The size of the result, which may be at most so many bytes.
     pub(crate) max_result: Option<usize>,
 }
@@ -40,6 +42,7 @@ impl Inspect {
     pub(super) fn is_at_most_errors(self) -> bool {
         let others = Self {
             errors: false,
+            credential: false,
             ..self
         };
         others.is_nothing()

@@ -29,7 +29,7 @@ pub(super) fn replace(
     }
     let mut members = result.members().iter();
     match members.find(|member| member.key == INSTRUCTIONS) {
-        Some(member) if text.is_empty() => changes.remove(&member.element),
+        Some(member) if text.is_empty() => changes.remove(member),
         Some(member) => changes.set_json(&member.node, quoted(text)),
         None if text.is_empty() => {}
         None => {

@@ -13,6 +13,7 @@ use super::{Answering, error_texts};
 use crate::audit::Record;
 use crate::caller::Caller;
 use base::json::outline;
+use base::same_bytes::same_bytes;
 use mcp::message_ids::may_have_ids;
 use mcp::method::{Era, List};
 use oauth::Identity;
@@ -159,21 +160,26 @@ impl KnownList {
 impl AroundId {
     /// A message without its id. `None`: it has no such id.
     fn of(message: &[u8], id: &[u8]) -> Option<Self> {
-        let members = outline::members(message, 0)?;
-        let member = members.iter().find(|member| member.key == b"id")?;
-        let at = member.value.clone();
-        (message.get(at.clone())? == id).then_some(())?;
-        Some(Self {
-            before: message.get(..at.start)?.into(),
-            behind: message.get(at.end..)?.into(),
+        let (before, rest) = message.split_at_checked(outline::find(message, &["id"])?)?;
+        let key = before.trim_ascii_end().strip_suffix(b":")?.trim_ascii_end();
+        // An escaped key is too rare to be remembered.
+        key.ends_with(b"\"id\"").then_some(())?;
+        let behind = rest.strip_prefix(id)?;
+        // A longer number may start with the id.
+        let is_whole = matches!(behind.first()?, b',' | b'}' | b' ' | b'\t' | b'\r' | b'\n');
+        is_whole.then(|| Self {
+            before: before.into(),
+            behind: behind.into(),
         })
     }
 
     /// Whether a message is this one with an id.
     fn is(&self, message: &[u8], id: &[u8]) -> bool {
-        let rest = message.strip_prefix(&*self.before);
-        let rest = rest.and_then(|rest| rest.strip_prefix(id));
-        rest == Some(&*self.behind)
+        let Some((before, rest)) = message.split_at_checked(self.before.len()) else {
+            return false;
+        };
+        let is_behind = |rest| same_bytes(rest, &self.behind);
+        same_bytes(before, &self.before) && rest.strip_prefix(id).is_some_and(is_behind)
     }
 
     fn with(&self, id: &[u8]) -> Vec<u8> {
@@ -187,10 +193,8 @@ impl AroundId {
 
 /// Whether an answer has no other list than one of tools. What resources a caller sees depends on more.
 fn has_only_tools(answer: &[u8]) -> bool {
-    let result = outline::members(answer, 0).and_then(|members| {
-        let result = members.into_iter().find(|member| member.key == b"result")?;
-        outline::members(answer, result.value.start)
-    });
+    let result = outline::find(answer, &["result"]);
+    let result = result.and_then(|result| outline::members(answer, result));
     result.is_some_and(|members| {
         members.iter().all(|member| {
             let list = str::from_utf8(&member.key).ok().map(List::of_member);

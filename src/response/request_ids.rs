@@ -5,7 +5,6 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use memchr::memmem;
 use serde::{Deserialize, Serialize};
 
 use super::Answering;
@@ -15,10 +14,12 @@ use crate::integer_ids::IntegerIds;
 use crate::refusal::Refusal;
 use base::json::Reader;
 use base::json::tree::{Node, Value};
+use base::needle::Needle;
 use mcp::message::{Message, MessageError};
 
 /// The prefix of such ids. Clients may not use it.
 const PREFIX: &str = "mcp-auth-filter:";
+static PREFIX_NEEDLE: Needle = Needle::new(PREFIX);
 
 /// Refuses an id with the filter's prefix.
 pub(crate) fn check(message: &Message<'_>) -> Result<(), Refusal> {
@@ -86,8 +87,7 @@ impl Answering {
         // Some servers write integers in other ways.
         let may_answer = || body.trim_ascii_start().starts_with(b"{");
         self.renamed_integer().is_some() && may_answer()
-            || self.inspect.depends_on_request(&self.result_of)
-                && memmem::find(body, PREFIX.as_bytes()).is_some()
+            || self.inspect.depends_on_request(&self.result_of) && PREFIX_NEEDLE.is_in(body)
     }
 
     fn renamed_integer(&self) -> Option<(i64, &RenamedId)> {

@@ -1,12 +1,11 @@
 //! Challenges and redirects of the server. A challenge names an authorization server to the client, and a
 //! redirect another URL. Behind the filter the server may choose neither.
 
-use memchr::memmem;
-
 use super::Answering;
 use super::changes::Changes;
 use crate::refusal::Refusal;
 use base::json::tree::Node;
+use base::needle::Needle;
 use mcp::headers::{HeaderEdit, Headers};
 use policy::Authorization;
 
@@ -58,7 +57,8 @@ impl Answering {
 
 /// Whether a message may have a challenge in its result.
 pub(super) fn may_be_in(body: &[u8]) -> bool {
-    memmem::find(body, b"www_authenticate").is_some()
+    static CHALLENGE: Needle = Needle::new("www_authenticate");
+    CHALLENGE.is_in(body)
 }
 
 /// Removes the challenge from a result.
@@ -68,6 +68,6 @@ pub(super) fn remove(message: &Node, changes: &mut Changes) {
         .and_then(|result| result.member("_meta"));
     let members = meta.map_or(&[][..], Node::members).iter();
     for member in members.filter(|member| member.key == META_CHALLENGE) {
-        changes.remove(&member.element);
+        changes.remove(member);
     }
 }

@@ -29,6 +29,18 @@ impl Answering {
         now: UnixTime,
         record: &mut Record,
     ) -> Result<Option<Vec<u8>>, Refusal> {
+        let changed = self.inspect_sized(body, failed, now, record)?;
+        Ok(self.without_credential((body, changed), record))
+    }
+
+    /// The same without regard to the credential that the server received.
+    fn inspect_sized(
+        &mut self,
+        body: &[u8],
+        failed: bool,
+        now: UnixTime,
+        record: &mut Record,
+    ) -> Result<Option<Vec<u8>>, Refusal> {
         if self.inspect.max_result.is_none() {
             return self.inspect_parts(body, failed, now, record);
         }

@@ -2,7 +2,6 @@
 //! tool or prompt, sealed for the caller. So the argument rules of this tool apply to the client's answer, which
 //! arrives as a request of its own.
 
-use memchr::memmem;
 use serde::{Deserialize, Serialize};
 
 use super::Answering;
@@ -11,6 +10,7 @@ use super::inspect::ResultOf;
 use crate::authorize::Target;
 use crate::refusal::Refusal;
 use base::json::tree::Node;
+use base::needle::Needle;
 use base::seal::Purpose;
 
 /// The prefix of such ids.
@@ -50,7 +50,8 @@ impl SealedRequest {
 
 /// Whether a message may be a request, or a notification.
 pub(super) fn may_be_in(body: &[u8]) -> bool {
-    memmem::find(body, b"method").is_some()
+    static METHOD: Needle = Needle::new("method");
+    METHOD.is_in(body)
 }
 
 impl Answering {

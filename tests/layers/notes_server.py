@@ -54,6 +54,11 @@ class NotesServer(AppServer):
             """Add a note to an account's."""
             return await self._ask(ctx, "POST", {"text": text})
 
+        @server.tool("notes.debug")
+        async def debug(ctx: Context) -> dict[str, Any]:
+            """The headers of the request: a mistake that real servers make."""
+            return dict(ctx.headers or {})
+
         @server.tool("crm.get_customer")
         async def get_customer(customer: str) -> dict[str, Any]:
             """A customer: needs no account anywhere."""

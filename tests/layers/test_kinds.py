@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from contextlib import closing
@@ -136,6 +137,30 @@ def test_a_user_connects_with_a_key(
     stored = b"".join(around.etcd.entries().values())
     assert stored and b"key-of-dana" not in stored
     assert "key-of-dana" not in str(pair.records())
+
+
+@pytest.mark.parametrize("name", ["keys", "passwords"])
+@pytest.mark.parametrize("mode", [LEGACY, MODERN])
+def test_a17_a_server_that_repeats_the_credential_does_not_give_it_to_the_client(
+    around: Stage, pair: Replicas, person: People, assistant: Start, name: str, mode: str
+) -> None:
+    dana, client = person(), assistant("dana", name, mode)
+    if name == "keys":
+        _type_key(dana, asked(client), "key-of-dana")
+        secrets = ["key-of-dana"]
+    else:
+        open_link(dana, asked(client), "dana")
+        dana.fill("User name at Notes", "dana")
+        dana.fill("Password at Notes", "pass: wörd")
+        dana.click("Connect Notes")
+        secrets = [base64.b64encode("dana:pass: wörd".encode()).decode(), "pass: wörd"]
+    with pair.logs("allowed") as records:
+        said = str(client.call("notes.debug"))
+    assert "*" * 8 in said, said
+    assert not [secret for secret in secrets if secret in said]
+    assert [each["withheld"] for each in records] and all(each["withheld"]["credential"] for each in records)
+    received = str(around.stateless.headers)
+    assert secrets[0] in received
 
 
 def test_a12_a_client_cannot_bring_a_key_of_its_own(around: Stage, pair: Replicas, token: Callable[..., str]) -> None:

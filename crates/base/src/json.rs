@@ -12,6 +12,7 @@ mod error;
 mod keys;
 pub mod outline;
 pub mod plain;
+mod shared_text;
 mod text;
 pub mod tree;
 
@@ -22,9 +23,10 @@ pub use self::digest::{digest, digest_members};
 pub use self::element::Element;
 pub use self::error::{JsonError, JsonErrorKind};
 use self::keys::OpenKeys;
+pub use self::shared_text::SharedText;
 
-pub use self::text::unescape;
 use self::text::{code_unit, plain_run};
+pub use self::text::{quotes_before, unescape};
 
 /// A part of the input, in bytes from its start.
 pub type Span = Range<usize>;
@@ -330,7 +332,13 @@ impl<'a> Reader<'a> {
         loop {
             match self.peek() {
                 Some(b'"') => break,
-                Some(b'\\') => self.escape()?,
+                Some(b'\\') => {
+                    self.escape()?;
+                    // Escapes come together, as in JSON inside a text.
+                    if matches!(self.peek(), Some(b'\\' | b'"')) {
+                        continue;
+                    }
+                }
                 Some(_) => return Err(self.error(JsonErrorKind::ControlCharacter)),
                 None => return Err(self.error(JsonErrorKind::End)),
             }

@@ -5,6 +5,8 @@
 pub mod hex;
 pub mod http;
 pub mod json;
+pub mod needle;
+pub mod same_bytes;
 pub mod seal;
 pub mod secret;
 pub mod store;

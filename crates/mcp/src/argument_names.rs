@@ -48,12 +48,10 @@ pub fn fold(name: &str) -> Cow<'_, str> {
     Cow::Owned(folded)
 }
 
-/// Appends the form of a name to a text.
-pub fn fold_into(name: &str, folded: &mut String) {
-    match name.is_ascii() {
-        true => folded.extend(kept_ascii(name).map(char::from)),
-        false => folded.push_str(&fold(name)),
-    }
+/// Whether an ASCII name has this form.
+pub fn folds_to(name: &str, folded: &str) -> bool {
+    // Most names differ early.
+    name.len() >= folded.len() && kept_ascii(name).eq(folded.bytes())
 }
 
 /// Whether two names have one form.

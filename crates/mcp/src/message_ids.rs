@@ -1,11 +1,10 @@
 //! Ids in a message of the server that the filter seals: task ids and request states. Anyone with such an
 //! id could use it.
 
-use memchr::memmem;
-
 use super::message::MessageError;
 use super::message::params::RELATED_TASK;
 use base::json::tree::{Node, Value};
+use base::needle::Needle;
 
 /// The kinds of ids that the filter seals in a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +44,12 @@ const ID_PATHS: &[(&[&str], SealedIdKind)] = &[
 
 /// Whether a message may hold ids: it has their keys, or escapes that could spell them.
 pub fn may_have_ids(body: &[u8]) -> bool {
-    let keys: [&[u8]; 3] = [b"requestState", b"taskId", b"\\u"];
-    keys.iter().any(|key| memmem::find(body, key).is_some())
+    static KEYS: [Needle; 3] = [
+        Needle::new("requestState"),
+        Needle::new("taskId"),
+        Needle::new("\\u"),
+    ];
+    KEYS.iter().any(|key| key.is_in(body))
 }
 
 impl<'n> MessageIds<'n> {

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 pub use self::account::AccountSource;
 use self::apply::compile_apply;
-pub use self::apply::{Apply, UnusableCredential, UsedCredential};
+pub use self::apply::{AppliedCredential, Apply, UnusableCredential, UsedCredential};
 pub use self::assigned::AssignedCredential;
 use self::assigned::compile_assigned;
 pub use self::authorization_server::OAuthConnection;
@@ -99,6 +99,18 @@ impl Connection {
         match &self.kind {
             ConnectionKind::OAuth(oauth) => Some(oauth),
             ConnectionKind::Typed(_) | ConnectionKind::Assigned(_) => None,
+        }
+    }
+
+    /// Whose credentials its accounts have: those of another authorization server or resource are not for it.
+    pub fn source(&self) -> String {
+        match &self.kind {
+            ConnectionKind::OAuth(oauth) => oauth.issuer.clone(),
+            ConnectionKind::Typed(typed) => {
+                let kind = if self.is_password { "password" } else { "key" };
+                format!("{kind} {}", typed.check.endpoint.authority)
+            }
+            ConnectionKind::Assigned(_) => String::new(),
         }
     }
 

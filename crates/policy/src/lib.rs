@@ -53,10 +53,10 @@ pub use arguments::ArgumentRule;
 pub use builtin::builtin_arguments;
 pub use condition::{Condition, ConditionError, ConditionRefusal, Misspelled};
 pub use connections::{
-    AccountKind, AccountSource, Apply, AssignedCredential, ClientSharing, Connection,
-    ConnectionKind, Conversation, CredentialCheck, OAuthConnection, OperationConnection,
-    SessionSharing, SignIn, SignInNeeds, TypedCredential, UnmetNeed, UnusableCredential,
-    UsedCredential,
+    AccountKind, AccountSource, AppliedCredential, Apply, AssignedCredential, ClientSharing,
+    Connection, ConnectionKind, Conversation, CredentialCheck, OAuthConnection,
+    OperationConnection, SessionSharing, SignIn, SignInNeeds, TypedCredential, UnmetNeed,
+    UnusableCredential, UsedCredential,
 };
 pub use decide::{
     ArgumentPath, Decide, DecidedResource, DecisionPoint, DecisionProtocol, QuestionTemplate,

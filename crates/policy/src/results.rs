@@ -200,15 +200,27 @@ impl FieldPath {
     }
 
     /// Whether it matches the field at the end of these folded keys.
-    pub fn matches(&self, keys: &[String]) -> bool {
+    pub fn matches<K: AsRef<str>>(&self, keys: &[K]) -> bool {
         let Some(start) = keys.len().checked_sub(self.steps.len()) else {
             return self.is_flat(keys);
         };
         let last = keys.get(start..).unwrap_or_default();
         let steps = self.steps.iter().zip(last);
-        let fits =
-            |(step, key): (&Option<String>, &String)| step.as_ref().is_none_or(|step| step == key);
+        let fits = |(step, key): (&Option<String>, &K)| {
+            let step = step.as_deref();
+            step.is_none_or(|step| step == key.as_ref())
+        };
         steps.into_iter().all(fits) || self.is_flat(keys)
+    }
+
+    /// The folded names, the last one first. `None`: any name.
+    pub fn names_from_end(&self) -> impl ExactSizeIterator<Item = Option<&str>> {
+        self.steps.iter().rev().map(Option::as_deref)
+    }
+
+    /// All names as one, if there are several.
+    pub fn flat(&self) -> Option<&str> {
+        self.flat.as_deref().filter(|_| self.steps.len() > 1)
     }
 
     /// Whether it may match the field at the end of these folded keys, of which some are unknown.
@@ -239,8 +251,9 @@ impl FieldPath {
         self.steps.len()
     }
 
-    fn is_flat(&self, keys: &[String]) -> bool {
-        self.steps.len() > 1 && self.flat.is_some() && self.flat.as_ref() == keys.last()
+    fn is_flat<K: AsRef<str>>(&self, keys: &[K]) -> bool {
+        let flat = self.flat();
+        flat.is_some() && flat == keys.last().map(AsRef::as_ref)
     }
 
     /// The path, as in the policy.

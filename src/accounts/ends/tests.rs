@@ -1,11 +1,13 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::accounts::end_at;
 use crate::accounts::of_user::conversations_of_user;
 use crate::accounts::token_for_call::FoundAccount;
-use crate::accounts::vault::ConversationId;
+use crate::accounts::vault::{AccountCredential, ConversationId};
 use crate::accounts::{NoAccountToken, find_account, token_for_call};
-use crate::pages::fake_world::{NOW, World, document, said};
+use crate::pages::fake_world::{NOW, World, document, policy, said};
+use base::secret::Secret;
 use base::store::StoreOperation;
 
 /// The accounts in the fake world last ten minutes.
@@ -327,6 +329,35 @@ fn a_worker_remembers_the_conversations_that_end_first() {
 }
 
 #[test]
+fn a20_one_user_does_not_take_the_room_of_the_others() {
+    let world = World::new();
+    let ends = Ends::default();
+    let of = |user: &str, at: usize| AccountPlace {
+        conversation: ConversationId::Session(format!("s-{at}")),
+        ..world.place(user)
+    };
+    let late = UnixTime::from_secs(NOW + 90_000);
+    let soon = UnixTime::from_secs(NOW + 10);
+    ends.watch(ClientConversation::of(&of("dana", 0)), late);
+    ends.revoke_later(of("dana", 0), world.account());
+    for at in 0..2 * MAX_WATCHED {
+        ends.watch(ClientConversation::of(&of("eve", at)), soon);
+        ends.revoke_later(of("eve", at), world.account());
+    }
+    // A third user finds room too.
+    ends.watch(ClientConversation::of(&of("finn", 0)), late);
+    ends.revoke_later(of("finn", 0), world.account());
+    let schedule = ends.0.borrow();
+    assert_eq!(schedule.watched.len(), MAX_WATCHED);
+    assert_eq!(schedule.revocations.len(), MAX_REVOCATIONS);
+    for user in ["dana", "finn"] {
+        let is_of = |place: &str| place == user;
+        assert!(schedule.watched.keys().any(|it| is_of(&it.place.user)));
+        assert!(schedule.revocations.iter().any(|it| is_of(&it.place.user)));
+    }
+}
+
+#[test]
 fn few_ends_begin_at_one_tick() {
     let world = World::new();
     let ends = Ends::default();
@@ -365,5 +396,57 @@ impl World {
         other.connect(place);
         let account = other.connection_at(place).unwrap();
         place.put(&self.sealer, &account)
+    }
+}
+
+/// The policy names another authorization server or resource under the same name, or one of another kind.
+#[test]
+fn a22_an_account_is_not_used_at_another_source_than_its_own() {
+    let mut other = document();
+    other["connections"]["notes"]["issuer"] = json!("https://other.example.com");
+    let mut typed = document();
+    typed["connections"]["notes"] = json!({
+        "kind": "key", "check": {"cluster": "notes", "path": "/me"}, "lifetime": "10m",
+    });
+    let mut elsewhere = typed.clone();
+    elsewhere["connections"]["notes"]["check"]["cluster"] = json!("other");
+    let mut path = typed.clone();
+    path["connections"]["notes"]["check"]["path"] = json!("/v2/me");
+    let mut none = document();
+    none["connections"] = json!({"bank": none["connections"]["notes"]});
+    none["tools"] = json!({});
+    for (before, after, is_used) in [
+        (document(), document(), true),
+        (document(), other.clone(), false),
+        (document(), typed.clone(), false),
+        (document(), none, false),
+        (typed.clone(), path, true),
+        (typed.clone(), elsewhere, false),
+        (typed, document(), false),
+    ] {
+        let mut world = World::of(&before);
+        let place = world.place("dana");
+        let connection = world.policy.connection("notes").unwrap().clone();
+        let account = match connection.oauth() {
+            Some(_) => world.account(),
+            None => {
+                let key = AccountCredential::Key(Secret::new("key".into()));
+                LinkedAccount::new(&connection, key, UnixTime::from_secs(NOW))
+            }
+        };
+        let put = place.put(&world.sealer, &account);
+        world.stored(&put).unwrap();
+        let ends = account.ends;
+        let noted = ConversationPlace::linked(&world.sealer, &place, ends);
+        world.stored(&noted).unwrap();
+        world.policy = policy(&after);
+        let found = call(&mut world, &place);
+        assert_eq!(found.is_ok(), is_used, "{after}");
+        // It can be ended, and no other server receives its token.
+        let ended = place.clone();
+        let ended = world.run(|context| async move { end_at(&context, &ended).await });
+        assert!(ended.unwrap().is_some());
+        let receives = is_used && account.tokens().is_some();
+        assert_eq!(revoked(&world), usize::from(receives), "{after}");
     }
 }

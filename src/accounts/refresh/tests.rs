@@ -29,6 +29,7 @@ fn ended() -> LinkedAccount {
             scope: None,
             discovered: None,
         }),
+        source: None,
         name: None,
         linked_at: UnixTime::from_secs(NOW - 100),
         ends: UnixTime::from_secs(NOW + 3600),

@@ -1,6 +1,8 @@
 use serde_json::{Value, json};
 
 use super::*;
+
+const USER: (&str, &str) = ("https://login.example.com", "dana");
 use crate::credential::Credential;
 use oauth::{BearerToken, TokenDigest};
 use policy::{Authorization, Policy};
@@ -91,7 +93,12 @@ fn form(call: &HttpRequest) -> Value {
 /// The call for a token.
 fn started(exchanger: &TokenExchanger, token: &str) -> HttpRequest {
     exchanger
-        .ask(digest(token), token, UnixTime::from_secs(ENDS))
+        .ask(
+            digest(token),
+            token,
+            UnixTime::from_secs(ENDS),
+            (USER.0, token),
+        )
         .unwrap();
     exchanger
         .start(&digest(token), UnixTime::from_secs(NOW))
@@ -145,7 +152,7 @@ fn one_call_serves_all_requests_that_wait() {
     let exchanger = exchanger(&json!({}));
     started(&exchanger, "a");
     exchanger
-        .ask(digest("a"), "a", UnixTime::from_secs(ENDS))
+        .ask(digest("a"), "a", UnixTime::from_secs(ENDS), USER)
         .unwrap();
     assert_eq!(
         exchanger.start(&digest("a"), UnixTime::from_secs(NOW)),
@@ -172,10 +179,29 @@ fn at_most_256_tokens_are_exchanged_at_once() {
     for number in 0..256 {
         started(&exchanger, &number.to_string());
     }
-    let more = || exchanger.ask(digest("more"), "more", UnixTime::from_secs(ENDS));
+    let more = || exchanger.ask(digest("more"), "more", UnixTime::from_secs(ENDS), USER);
     assert_eq!(more(), Err(ExchangeError::Busy));
     exchanger.answered(&digest("0"), None, UnixTime::from_secs(NOW));
     assert_eq!(more(), Ok(()));
+}
+
+#[test]
+fn a20_one_user_does_not_take_the_room_of_the_others() {
+    let exchanger = exchanger(&json!({}));
+    let ask =
+        |token: &str, user| exchanger.ask(digest(token), token, UnixTime::from_secs(ENDS), user);
+    for number in 0..MAX_PENDING_OF_USER {
+        assert_eq!(ask(&number.to_string(), USER), Ok(()));
+    }
+    assert_eq!(ask("more", USER), Err(ExchangeError::Busy));
+    assert_eq!(ask("eves", (USER.0, "eve")), Ok(()));
+    assert_eq!(
+        ask("another", ("https://other.example.com", USER.1)),
+        Ok(())
+    );
+    exchanger.start(&digest("0"), UnixTime::from_secs(NOW));
+    exchanger.answered(&digest("0"), None, UnixTime::from_secs(NOW));
+    assert_eq!(ask("more", USER), Ok(()));
 }
 
 #[test]
@@ -191,7 +217,7 @@ fn a_result_is_used_until_shortly_before_the_first_end() {
     ] {
         let exchanger = exchanger(&json!({}));
         exchanger
-            .ask(digest("t"), "t", UnixTime::from_secs(ends))
+            .ask(digest("t"), "t", UnixTime::from_secs(ends), USER)
             .unwrap();
         exchanger
             .start(&digest("t"), UnixTime::from_secs(NOW))

@@ -106,6 +106,53 @@ fn b42_an_account_does_not_open_at_another_place() {
     );
 }
 
+/// All parts of a place that a client, a server or a user chooses, with the words that the key itself uses.
+#[test]
+fn a15_no_two_places_have_one_key() {
+    let words = ["", "kept", "session", "claim", "test user", "user", "notes"];
+    let mut conversations = vec![ConversationId::User];
+    for word in words {
+        let claim = ConversationId::Claim(word.into());
+        conversations.push(ConversationId::Session(word.into()));
+        conversations.push(claim.clone());
+        for other in words {
+            let meta = ConversationId::Meta(word.into(), other.into());
+            conversations.push(meta.clone());
+            for of in [claim.clone(), meta] {
+                conversations.push(ConversationId::InSession(Box::new(of), other.into()));
+            }
+        }
+    }
+    let mut keys = std::collections::HashMap::new();
+    for conversation in &conversations {
+        for connection in ["kept", "session", "claim", "user", "notes"] {
+            for client in words {
+                for (test_user, kept) in [
+                    ("", ""),
+                    ("kept", ""),
+                    ("", "session"),
+                    ("", "kept"),
+                    ("x", "kept"),
+                ] {
+                    let place = AccountPlace {
+                        conversation: conversation.clone(),
+                        connection: connection.into(),
+                        client: client.into(),
+                        test_user: test_user.into(),
+                        kept: kept.into(),
+                        ..place()
+                    };
+                    let before = keys.insert(place.key(), place.clone());
+                    assert!(
+                        before.as_ref().is_none_or(|before| *before == place),
+                        "{place:?} {before:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn a_refresh_does_not_change_the_end_of_an_account() {
     let ends = NOW + 600;

@@ -1,5 +1,6 @@
 //! Linking an account with a key or password that the user types into the page.
 
+use super::super::account_name::named;
 use super::super::content;
 use super::super::page_request::PageRequest;
 use super::super::sealed::{PageLink, random_text};
@@ -83,7 +84,7 @@ async fn check(
     let headers = headers.map_err(|_| PageRefusal::CredentialUnusable)?;
     let check = &typed.check;
     let mut request = check.endpoint.get(None);
-    let headers = headers.into_iter();
+    let headers = headers.headers.into_iter();
     request.passed = headers
         .map(|(name, value)| (name, value.reveal().to_owned()))
         .collect();
@@ -95,13 +96,18 @@ async fn check(
         }
         _ => return Err(PageRefusal::CredentialUnchecked),
     };
-    match (&check.field, &account.credential) {
+    let (user, secret) = match &account.credential {
+        AccountCredential::Password(user, password) => (Some(user), password),
+        AccountCredential::Key(key) => (None, key),
+        AccountCredential::Tokens(_) => return Ok(None),
+    };
+    match (&check.field, user) {
         (Some(field), _) => {
             let members = object(&response.body);
             let name = members.and_then(|members| field.identifier(&members));
-            name.map(Some).ok_or(PageRefusal::Account)
+            named(name, secret).map(Some)
         }
-        (None, AccountCredential::Password(user, _)) => Ok(Some(user.clone())),
-        (None, _) => Ok(None),
+        (None, Some(user)) => named(Some(user.clone()), secret).map(Some),
+        (None, None) => Ok(None),
     }
 }

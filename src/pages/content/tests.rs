@@ -24,7 +24,9 @@ fn pages() -> Vec<PageOutcome> {
     let onward = world.post(&mut browser, &form(&consent));
     let state = query(&onward_url(&onward), "state");
     world.answer_tokens();
-    world.answer(200, &json!({"email": EVIL}));
+    // The name of an account has no characters that change the text around it.
+    let name = EVIL.trim_end_matches('\u{202e}');
+    world.answer(200, &json!({"email": name}));
     let done = world.get(
         &mut browser,
         &format!("/.mcp-auth/callback/notes?code=c&state={state}"),

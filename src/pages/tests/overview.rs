@@ -24,14 +24,19 @@ fn link(world: &mut World, user: &str, session: &str, client: &str) -> AccountPl
 }
 
 /// Opens the page as a user.
-fn opened(world: &mut World, browser: &mut Browser, user: &str) -> PageOutcome {
+pub(super) fn opened(world: &mut World, browser: &mut Browser, user: &str) -> PageOutcome {
     let page = world.open(browser, OVERVIEW, user);
     assert_eq!(page.outcome, Ok(Approval::OverviewShown), "{user}");
     assert_eq!(page.reply.status, 200);
     page
 }
 
-fn act(world: &mut World, browser: &mut Browser, form: &str, answer: &str) -> PageOutcome {
+pub(super) fn act(
+    world: &mut World,
+    browser: &mut Browser,
+    form: &str,
+    answer: &str,
+) -> PageOutcome {
     let headers = [
         (":method", "POST"),
         (":path", OVERVIEW),
@@ -172,6 +177,73 @@ fn the_page_says_when_the_store_is_down() {
         Err(PageRefusal::Store(StoreError::Unavailable))
     );
     assert_eq!(page.reply.status, 503);
+}
+
+/// The claims of a sign-in at the issuer.
+fn signed_in(world: &mut World, auth_time: u64, acr: &str) {
+    let claims = json!({"auth_time": auth_time, "acr": acr});
+    world.claims.insert("dana".into(), claims);
+}
+
+#[test]
+fn a18_the_page_needs_a_fresh_and_strong_sign_in_as_others_do() {
+    let mut document = document();
+    document["issuers"][0]["sign_in"]["max_age"] = json!("1m");
+    document["connections"]["notes"]["sign_in"] = json!({"acr": ["mfa"]});
+    document["connections"]["notes"]["accounts"] = json!(2);
+    let (mut world, mut browser) = (World::of(&document), Browser::default());
+    let place = link(&mut world, "dana", "s-1", "claude");
+    let kept = place.kept_as("k-1");
+    world.connect(&kept);
+    let now = world.now;
+    signed_in(&mut world, now, "pwd");
+    let page = opened(&mut world, &mut browser, "dana");
+    let (_, rest) = html(&page).split_once("not used now").unwrap();
+    assert!(rest.contains("value=\"use\""));
+    let form = field(&page, "form");
+
+    // A sign-in that is too weak for the connection chooses no account.
+    let done = act(&mut world, &mut browser, &form, "use");
+    assert_eq!(done.outcome, Ok(Approval::SignInStarted));
+    assert_eq!(query(&location(&done), "acr_values"), "mfa");
+    assert!(world.connection_at(&kept).is_some());
+
+    // One that is too old shows and does nothing.
+    world.now += 95;
+    for answer in ["use", "end"] {
+        let done = act(&mut world, &mut browser, &form, answer);
+        assert_eq!(done.outcome, Ok(Approval::SignInStarted), "{answer}");
+    }
+    let page = world.get(&mut browser, OVERVIEW);
+    assert_eq!(page.outcome, Ok(Approval::SignInStarted));
+    assert_eq!(query(&location(&page), "max_age"), "60");
+    assert!(world.connection_at(&place).is_some());
+}
+
+#[test]
+fn a21_a_form_of_another_page_does_nothing() {
+    let (mut world, mut browser) = (World::new(), Browser::default());
+    let place = link(&mut world, "dana", "s-1", "claude");
+    let page = opened(&mut world, &mut browser, "dana");
+    let shown = html(&page);
+    assert!(shown.contains("claude"));
+    // The same fields and the same sign-in, for the page of another link.
+    let link = world.link("dana");
+    let other = world.get(&mut browser, &link);
+    let done = act(&mut world, &mut browser, &field(&other, "form"), "end");
+    assert_eq!(done.outcome, Err(PageRefusal::Form));
+    // Any form of a page with no link, such as that of an approval, has other fields, and would read as "all".
+    let cookie = browser.0["__Host-mcp-auth"].clone();
+    let form = json!({"caller": "eve", "question": "q", "id": "1", "expires": world.now + 60});
+    let bound: [&[u8]; 2] = [cookie.as_bytes(), b"/.mcp-auth/approvals"];
+    let seals = crate::pages::sealed::Seals {
+        sealer: &world.sealer,
+        resource: &world.policy.resource,
+    };
+    let form = seals.seal(base::seal::Purpose::Form, &bound, &form);
+    let done = act(&mut world, &mut browser, &form, "end");
+    assert_eq!(done.outcome, Err(PageRefusal::Form));
+    assert!(world.connection_at(&place).is_some());
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn value_at(arguments: &Node, path: &[String]) -> Option<Single> {
         .try_fold(arguments, |node, key| node.member(key))?;
     let is_number = matches!(node.value, Value::Number(_));
     let text = match &node.value {
-        Value::Text(text) | Value::Number(text) => text.clone(),
+        Value::Text(text) | Value::Number(text) => text.into(),
         Value::Bool(value) => value.to_string(),
         Value::Array(_) | Value::Null | Value::Object(_) => return None,
     };

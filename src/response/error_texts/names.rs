@@ -55,7 +55,7 @@ impl<'p> ErrorTextNames<'p> {
             }
         }
         self.hidden = self.hidden.saturating_add(found.len());
-        Ok(replace(text, found, |_| STARS.to_owned()))
+        Ok(replace(text, found, |_| STARS.into()))
     }
 
     /// Finds the longest name that starts first, then the names after it.

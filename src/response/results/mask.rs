@@ -1,5 +1,7 @@
 //! Replacements of hidden values.
 
+use std::borrow::Cow;
+
 use super::new_keys::NewKeys;
 use crate::response::changes::Changes;
 use base::json::tree::{Node, Value};
@@ -17,26 +19,27 @@ pub(super) struct Masker<'k> {
 
 impl Masker<'_> {
     /// A text, hidden.
-    pub(super) fn text(self, text: &str) -> String {
+    pub(super) fn text(self, text: &str) -> Cow<'static, str> {
         match self.with {
-            Mask::Mask | Mask::Remove => STARS.to_owned(),
+            Mask::Mask | Mask::Remove => STARS.into(),
             Mask::Last4 => {
                 let length = text.chars().count();
                 let last: String = text.chars().skip(length.saturating_sub(4)).collect();
                 // Four characters are most of a short text.
                 if length > 8 {
-                    format!("{STARS}{last}")
+                    format!("{STARS}{last}").into()
                 } else {
-                    STARS.to_owned()
+                    STARS.into()
                 }
             }
             Mask::Hash => match self.key {
                 Some(key) => {
                     let hash = hmac_sha256::HMAC::mac(text.as_bytes(), key.as_bytes());
                     let short = hash.iter().take(8);
-                    short.map(|byte| format!("{byte:02x}")).collect()
+                    let hash: String = short.map(|byte| format!("{byte:02x}")).collect();
+                    hash.into()
                 }
-                None => STARS.to_owned(),
+                None => STARS.into(),
             },
         }
     }
@@ -46,10 +49,10 @@ impl Masker<'_> {
     pub(super) fn leaves(self, node: &Node, changes: &mut Changes, values: &mut Vec<String>) {
         let mut renamed = NewKeys::new(node.members());
         for member in node.members() {
-            let key = changes.key(member).into_owned();
+            let key = changes.key(member);
             if !is_plain_name(&key) && !changes.is_gone(&member.node) {
                 renamed.rename(member, STARS.to_owned(), changes);
-                values.extend(is_value(&key).then_some(key));
+                values.extend(is_value(&key).then(|| String::from(&key)));
             }
         }
         if let Some(text) = changes.text(node) {
@@ -76,7 +79,7 @@ pub(super) fn collect(node: &Node, changes: &Changes, values: &mut Vec<String>) 
     }
     for child in node.children() {
         if is_value(&child.key) && !changes.is_gone(&child.node) {
-            values.push(changes.key(child).into_owned());
+            values.push(String::from(&changes.key(child)));
         }
         collect(&child.node, changes, values);
     }

@@ -146,12 +146,16 @@ impl<'r> Owners<'r> {
             if changes.is_gone(&member.node) {
                 continue;
             }
-            let pushed = self.keys.push(&changes.key(member));
-            let is_around = AROUND.contains(&self.keys.last());
+            self.keys.push(changes.key(member));
             let inside = self.node(&member.node, covered, changes);
-            self.keys.pop(pushed);
+            let is_around = || AROUND.contains(&&*self.keys.last());
+            let is_ownerless = matches!(inside, Ok(Ownership { named: false, .. }))
+                && !covered
+                && is_object(&member.node)
+                && !is_around();
+            self.keys.pop();
             let inside = inside?;
-            if !covered && !inside.named && !is_around && is_object(&member.node) {
+            if is_ownerless {
                 ownerless.push(member);
             }
             state.named |= inside.named;
@@ -190,7 +194,7 @@ impl<'r> Owners<'r> {
     /// Removes an object. Other texts may repeat its values.
     fn drop(&mut self, child: &Child, changes: &mut Changes) {
         collect(&child.node, changes, &mut self.hidden);
-        changes.remove(&child.element);
+        changes.remove(child);
         self.dropped = self.dropped.saturating_add(1);
     }
 
@@ -224,13 +228,14 @@ impl<'r> Owners<'r> {
             if changes.is_gone(&child.node) {
                 continue;
             }
-            let pushed = if child.key_span.is_empty() {
-                0
-            } else {
-                self.keys.push(&changes.key(child))
-            };
+            let is_member = !child.key_span.is_empty();
+            if is_member {
+                self.keys.push(changes.key(child));
+            }
             self.own_values(&child.node, changes, values);
-            self.keys.pop(pushed);
+            if is_member {
+                self.keys.pop();
+            }
         }
     }
 
@@ -286,7 +291,9 @@ impl<'r> Owners<'r> {
     /// it.
     fn count(&mut self, members: &[Child], taken_out: usize, changes: &mut Changes) {
         for member in members {
-            if let Some(written) = changes.number(&member.node) {
+            if let (false, Some(written)) =
+                (self.rule.totals.is_empty(), changes.number(&member.node))
+            {
                 let rule = self.rule;
                 let mut totals = rule.totals.iter();
                 let counts = totals.any(|total| self.leads_to(member, total, changes));
@@ -297,21 +304,17 @@ impl<'r> Owners<'r> {
             }
             let inside = member.node.members();
             if !inside.iter().any(|one| holds_list(&one.node, changes)) {
-                let pushed = self.keys.push(&changes.key(member));
+                self.keys.push(changes.key(member));
                 self.count(inside, taken_out, changes);
-                self.keys.pop(pushed);
+                self.keys.pop();
             }
         }
     }
 
     fn leads_to(&mut self, member: &Child, path: &FieldPath, changes: &Changes) -> bool {
-        let key = changes.key(member);
-        if !KeyPath::may_end_with(&key, path) {
-            return false;
-        }
-        let pushed = self.keys.push(&key);
+        self.keys.push(changes.key(member));
         let leads = self.keys.end_with(path);
-        self.keys.pop(pushed);
+        self.keys.pop();
         leads
     }
 

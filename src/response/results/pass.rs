@@ -14,7 +14,6 @@ use super::repeated::{HiddenValues, Repeated};
 use super::tables::Tables;
 use super::{NotTheCallers, detect, nearly_json};
 use crate::response::changes::{Changes, EmbeddedEdits, Held};
-use base::json::Element;
 use base::json::tree::{Child, Node, Value};
 use oauth::Identity;
 use policy::{Mask, Missing, Otherwise, ResultRule, TextRule};
@@ -154,7 +153,9 @@ impl<'r> Pass<'r> {
             block,
         } = *place;
         let mut keys = KeyPath::default();
-        keys.push(key);
+        if !key.is_empty() {
+            keys.push(key.to_owned().into());
+        }
         if !key.is_empty() && self.is_hidden(&keys) {
             if self.step == PassStep::Fields {
                 self.masker.leaves(node, changes, &mut self.values.hidden);
@@ -196,7 +197,7 @@ impl<'r> Pass<'r> {
     }
 
     /// Removes a block from the content.
-    fn drop_block(&mut self, text: &Node, block: &Element, changes: &mut Changes) {
+    fn drop_block(&mut self, text: &Node, block: &Child, changes: &mut Changes) {
         if let Some(Held::Json(inner)) = changes.open(text, self.max_depth) {
             collect(&inner.node, &inner.changes, &mut self.values.taken_out);
         }
@@ -257,7 +258,7 @@ impl<'r> Pass<'r> {
             return;
         }
         let tables = Tables::of(node);
-        for value in tables.values(|name| self.is_hidden(&KeyPath::of(name))) {
+        for value in tables.values(|name| self.is_hidden(&KeyPath::of(name.to_owned().into()))) {
             self.masker.leaves(value, changes, &mut self.values.hidden);
         }
     }
@@ -269,7 +270,7 @@ impl<'r> Pass<'r> {
                 continue;
             }
             let key = changes.key(member);
-            let pushed = keys.push(&key);
+            keys.push(key.clone());
             if self.is_hidden(keys) {
                 self.hide(member, changes);
             } else {
@@ -278,7 +279,7 @@ impl<'r> Pass<'r> {
                 }
                 self.fields(&member.node, keys, changes);
             }
-            keys.pop(pushed);
+            keys.pop();
         }
     }
 
@@ -297,7 +298,7 @@ impl<'r> Pass<'r> {
     fn hide(&mut self, field: &Child, changes: &mut Changes) {
         if self.rule.with == Mask::Remove {
             collect(&field.node, changes, &mut self.values.hidden);
-            changes.remove(&field.element);
+            changes.remove(field);
         } else {
             self.masker
                 .leaves(&field.node, changes, &mut self.values.hidden);
@@ -377,6 +378,9 @@ impl<'r> Pass<'r> {
     }
 
     fn without_detected(&self, text: &str) -> Option<String> {
+        if self.rule.detect.is_empty() {
+            return None;
+        }
         let found = detect::find(&self.rule.detect, text);
         super::repeated::replace(text, found, |value| self.masker.text(value))
     }

@@ -1,10 +1,9 @@
 //! The places of data in a message of the server, and their forms. Parts that do not have the protocol's
 //! form are answers as a whole.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
-use base::json::Element;
-use base::json::tree::{Child, Node, Value};
+use base::json::tree::{Child, Node, NodeId, Value};
 use mcp::argument_names::fold;
 
 /// The form of data.
@@ -34,7 +33,7 @@ pub(super) struct DataPlace<'n> {
     pub(super) node: &'n Node,
     pub(super) form: DataForm,
     /// The content block of this text: some servers write one block for each item of a list.
-    pub(super) block: Option<&'n Element>,
+    pub(super) block: Option<&'n Child>,
 }
 
 /// The kind of request that a message answers.
@@ -57,14 +56,14 @@ pub(super) fn places(message: &Node, to: AnswerTo) -> Vec<DataPlace<'_>> {
     let content = message
         .member("result")
         .and_then(|result| result.member("content"));
-    let blocks: HashMap<usize, &Element> = content
+    let blocks: BTreeMap<NodeId, &Child> = content
         .into_iter()
         .flat_map(Node::children)
-        .filter_map(|block| Some((block.node.member("text")?.span.start, &block.element)))
+        .filter_map(|block| Some((block.node.member("text")?.id(), block)))
         .collect();
     let mut found: Vec<DataPlace<'_>> = Vec::new();
     envelope(message, to, &mut |key, node, form| {
-        let block = blocks.get(&node.span.start).copied();
+        let block = blocks.get(&node.id()).copied();
         let place = DataPlace {
             key,
             node,

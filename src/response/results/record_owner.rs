@@ -101,18 +101,20 @@ fn fields(
 
 fn find(path: &FieldPath, node: &Node, keys: &mut KeyPath, found: &mut Vec<RecordField>) {
     for child in node.children() {
-        let pushed = match child.key_span.is_empty() {
-            true => 0,
-            false => keys.push(&child.key),
-        };
-        if pushed > 0 && keys.end_with(path) {
+        let is_member = !child.key_span.is_empty();
+        if is_member {
+            keys.push(child.key.clone());
+        }
+        if is_member && keys.ends_with_name() && keys.end_with(path) {
             found.push(match &child.node.value {
-                Value::Text(text) => RecordField::Text(text.clone()),
-                Value::Number(number) => RecordField::Number(number.clone()),
+                Value::Text(text) => RecordField::Text(text.into()),
+                Value::Number(number) => RecordField::Number(number.into()),
                 _ => RecordField::Other,
             });
         }
         find(path, &child.node, keys, found);
-        keys.pop(pushed);
+        if is_member {
+            keys.pop();
+        }
     }
 }

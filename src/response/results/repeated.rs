@@ -1,5 +1,6 @@
 //! Hidden values that other texts of the message repeat.
 
+use std::borrow::Cow;
 use std::cell::{Cell, OnceCell};
 use std::collections::HashSet;
 
@@ -26,6 +27,9 @@ const WORK_PER_BYTE: usize = 16;
 const WORK_PER_PLACE: usize = 16;
 /// Up to so many values are searched one by one: to make an automaton costs more than a short message.
 const MAX_SOUGHT_ALONE: usize = 4;
+/// The maximum length of a text in which a few values are searched byte by byte, in bytes. In a longer one they are found
+/// faster one by one.
+const MAX_FILTERED: usize = 64;
 /// The maximum length of a field's text that is never prose, in bytes.
 const MAX_NAME: usize = 64;
 
@@ -75,11 +79,58 @@ pub(super) struct Repeated {
     /// Texts that are withheld if they are the whole text.
     withheld: HashSet<String>,
     all: HashSet<String>,
-    /// Finds the starts of the values, and is made for the first text. `None`: there are too many.
+    filter: StartFilter,
+    /// Whether there are too many values to search.
+    too_many: bool,
+    /// Finds the starts of the values, and is made for the first text that may have one.
     starts: OnceCell<Option<AhoCorasick>>,
     /// The bytes that may still be compared.
     work: Cell<usize>,
     max_depth: usize,
+}
+
+/// Which words of four bytes start a value. Most texts have none of them, and need no search.
+struct StartFilter([u64; 64]);
+
+impl StartFilter {
+    fn of(values: &[Sought]) -> Self {
+        let mut bits = [0; 64];
+        for start in values
+            .iter()
+            .filter_map(|value| value.text.as_bytes().first_chunk())
+        {
+            let (word, bit) = Self::place(u32::from_le_bytes(*start));
+            if let Some(word) = bits.get_mut(word) {
+                *word |= bit;
+            }
+        }
+        Self(bits)
+    }
+
+    /// The place of the bit for four bytes. Others may share it.
+    #[inline]
+    fn place(start: u32) -> (usize, u64) {
+        let hash = start.wrapping_mul(0x9E37_79B1) >> 20;
+        ((hash >> 6) as usize, 1 << (hash & 63))
+    }
+
+    /// False: no value is in the text.
+    fn may_find(&self, text: &str) -> bool {
+        let bytes = text.as_bytes();
+        let Some((first, rest)) = bytes.split_first_chunk::<4>() else {
+            return false;
+        };
+        let has = |start: u32| {
+            let (word, bit) = Self::place(start);
+            self.0.get(word).is_some_and(|word| word & bit != 0)
+        };
+        let mut start = u32::from_le_bytes(*first);
+        has(start)
+            || rest.iter().any(|byte| {
+                start = start >> 8 | u32::from(*byte) << 24;
+                has(start)
+            })
+    }
 }
 
 /// A value to search.
@@ -111,6 +162,8 @@ impl Repeated {
         };
         let values: Vec<Sought> = all.iter().map(sought).collect();
         Self {
+            filter: StartFilter::of(&values),
+            too_many: values.iter().map(|value| start(value).len()).sum::<usize>() > MAX_STARTS,
             starts: OnceCell::new(),
             values,
             withheld,
@@ -170,7 +223,7 @@ impl Repeated {
             return None;
         }
         match self.find(key, |value| !is_word(&value.text)) {
-            Ok(found) => replace(key, found, |_| STARS.to_owned()),
+            Ok(found) => replace(key, found, |_| STARS.into()),
             Err(TooMuch) => self.all.contains(key).then(|| STARS.to_owned()),
         }
     }
@@ -195,7 +248,7 @@ impl Repeated {
                 self.json(&mut inner, max_depth);
                 changes.close(inner);
             }
-            Some(Held::Nearly(text) | Held::Words(text)) if self.withheld.contains(text.trim()) => {
+            Some(Held::Nearly(text) | Held::Words(text)) if self.is_withheld(&text) => {
                 changes.withhold(node);
             }
             Some(Held::Nearly(text) | Held::Words(text)) => {
@@ -213,13 +266,18 @@ impl Repeated {
     }
 
     fn words(&self, text: &str, form: DataForm) -> Option<String> {
-        if self.withheld.contains(text.trim()) {
+        if self.is_withheld(text) {
             return Some(WITHHELD.to_owned());
         }
         match self.find(text, |_| true) {
-            Ok(found) => replace(text, found, |_| STARS.to_owned()),
+            Ok(found) => replace(text, found, |_| STARS.into()),
             Err(TooMuch) => self.whole(text, form).map(str::to_owned),
         }
+    }
+
+    /// Whether a text is withheld elsewhere.
+    fn is_withheld(&self, text: &str) -> bool {
+        !self.withheld.is_empty() && self.withheld.contains(text.trim())
     }
 
     /// The replacement of a text that cannot be searched.
@@ -243,7 +301,14 @@ impl Repeated {
 
     /// The places of the values in a text.
     fn find(&self, text: &str, counts: impl Fn(&Sought) -> bool) -> Result<Vec<Span>, TooMuch> {
+        let is_few = self.values.len() <= MAX_SOUGHT_ALONE;
+        if self.too_many && !is_few {
+            return Err(TooMuch);
+        }
         let mut found = Vec::new();
+        if (!is_few || text.len() <= MAX_FILTERED) && !self.filter.may_find(text) {
+            return Ok(found);
+        }
         let mut note = |at: usize, value: &Sought| {
             let cost = value.text.len().saturating_add(WORK_PER_PLACE);
             let left = self.work.get().checked_sub(cost).ok_or(TooMuch)?;
@@ -254,7 +319,7 @@ impl Repeated {
             }
             Ok(())
         };
-        if self.values.len() <= MAX_SOUGHT_ALONE {
+        if is_few {
             for value in &self.values {
                 for at in places(text, &value.text) {
                     note(at, value)?;
@@ -287,17 +352,15 @@ fn places(text: &str, value: &str) -> impl Iterator<Item = usize> {
 
 /// The automaton for the starts of the values.
 fn automaton(values: &[Sought]) -> Option<AhoCorasick> {
-    let start = |value: &Sought| {
-        let bytes = value.text.as_bytes();
-        bytes.get(..MAX_START).unwrap_or(bytes).to_owned()
-    };
-    let starts: Vec<Vec<u8>> = values.iter().map(start).collect();
-    if starts.iter().map(Vec::len).sum::<usize>() > MAX_STARTS {
-        return None;
-    }
     let mut builder = AhoCorasick::builder();
     let builder = builder.kind(Some(AhoCorasickKind::ContiguousNFA));
-    builder.build(starts).ok()
+    builder.build(values.iter().map(start)).ok()
+}
+
+/// The part of a value that is in the automaton.
+fn start(value: &Sought) -> &[u8] {
+    let bytes = value.text.as_bytes();
+    bytes.get(..MAX_START).unwrap_or(bytes)
 }
 
 fn is_word(text: &str) -> bool {
@@ -338,7 +401,7 @@ fn stands_at(text: &str, span: &Span, value: &Sought) -> bool {
 pub(in crate::response) fn replace(
     text: &str,
     mut parts: Vec<Span>,
-    with: impl Fn(&str) -> String,
+    with: impl Fn(&str) -> Cow<'static, str>,
 ) -> Option<String> {
     if parts.is_empty() {
         return None;
@@ -406,7 +469,7 @@ mod tests {
             (vec![0..2, 2..4], "**456789"),
             (vec![3..5, 3..9], "012*9"),
         ] {
-            let replaced = replace("0123456789", parts, |_| "*".to_owned());
+            let replaced = replace("0123456789", parts, |_| "*".into());
             assert_eq!(replaced.as_deref(), Some(expected));
         }
     }

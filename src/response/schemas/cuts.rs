@@ -1,21 +1,21 @@
 //! The places in a schema that name a hidden argument.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use super::data;
 use super::hidden::{ArgumentPlace, Hidden};
 use super::walk::SchemaWalk;
 use base::json::tree::{Child, Node, NodeId, Value};
 
-/// The cuts and changes of a schema.
+/// The cuts and changes of a schema. Most schemas have few.
 #[derive(Debug, Default)]
 pub(super) struct Cuts {
     /// Values that are removed, with their keys.
-    pub(super) gone: HashSet<NodeId>,
+    pub(super) gone: BTreeSet<NodeId>,
     /// The schemas that named a hidden argument themselves.
-    pub(super) changed: HashSet<NodeId>,
+    pub(super) changed: BTreeSet<NodeId>,
     /// Values of `oneOf` that become `anyOf`.
-    pub(super) any_of: HashSet<NodeId>,
+    pub(super) any_of: BTreeSet<NodeId>,
     /// Whether a removed schema may have listed known members (`unevaluated*`).
     pub(super) knows_less: bool,
 }

@@ -1,6 +1,6 @@
 //! Values of arguments in a schema: `default`, `examples`, `const`, `enum`.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use super::cuts::is_hidden;
 use super::hidden::{ArgumentPlace, Hidden};
@@ -11,7 +11,7 @@ pub(super) fn value(
     hidden: &Hidden<'_>,
     node: &Node,
     places: &[ArgumentPlace],
-    gone: &mut HashSet<NodeId>,
+    gone: &mut BTreeSet<NodeId>,
 ) {
     match &node.value {
         Value::Object(members) => {

@@ -26,20 +26,22 @@ enum KeywordForm {
 }
 
 /// The schemas under a keyword, with their names if they have any.
-pub(super) fn schemas(keyword: &Child) -> Option<(Describes, Vec<(&str, &Node)>)> {
+pub(super) fn schemas(keyword: &Child) -> Option<(Describes, impl Iterator<Item = (&str, &Node)>)> {
     let (describes, form) = form(&keyword.key)?;
     let value = &keyword.node;
-    let schemas = match (form, &value.value) {
-        (KeywordForm::One | KeywordForm::OneOrList, Value::Object(_)) => vec![("", value)],
+    let (one, more) = match (form, &value.value) {
+        (KeywordForm::One | KeywordForm::OneOrList, Value::Object(_)) => (Some(value), &[][..]),
         (KeywordForm::OneOrList, Value::Array(children))
-        | (KeywordForm::Map, Value::Object(children)) => {
-            let schemas = children.iter().map(|child| (&*child.key, &child.node));
-            // `dependencies` has schemas and lists of names.
-            schemas.filter(|(_, node)| is_object(node)).collect()
-        }
+        | (KeywordForm::Map, Value::Object(children)) => (None, children.as_slice()),
         _ => return None,
     };
-    Some((describes, schemas))
+    let more = more.iter().map(|child| (child.key.as_str(), &child.node));
+    // `dependencies` has schemas and lists of names.
+    let more = more.filter(|(_, node)| is_object(node));
+    Some((
+        describes,
+        one.into_iter().map(|value| ("", value)).chain(more),
+    ))
 }
 
 /// The keywords for definitions.

@@ -1,28 +1,28 @@
 //! References within a schema.
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::keywords::REFERENCES;
-use base::json::tree::{Node, NodeId, Value};
+use base::json::tree::{Child, Node, NodeId, Value};
 
 /// The targets of references.
 #[derive(Debug)]
 pub(super) struct Targets<'t> {
     root: &'t Node,
     /// The schemas that have a name of their own.
-    anchors: HashMap<&'t str, &'t Node>,
+    anchors: BTreeMap<&'t str, &'t Node>,
     /// The schemas with a URI of their own (`$id`), by the URI as written and by the whole URI.
-    ids: HashMap<String, &'t Node>,
+    ids: BTreeMap<String, &'t Node>,
     /// The URI of the root, if it has one.
     base: Option<Url>,
     /// For schemas inside a schema with a URI: that schema. Their local references are references within it.
-    resources: HashMap<NodeId, &'t Node>,
+    resources: BTreeMap<NodeId, &'t Node>,
     /// The members of large objects, such as `$defs`, by their keys.
-    members: HashMap<(NodeId, &'t str), &'t Node>,
+    members: BTreeMap<(NodeId, &'t str), &'t Node>,
     /// The number of members that were read, for the tests of the cost.
     work: Cell<usize>,
 }
@@ -32,14 +32,29 @@ const MAX_UNINDEXED: usize = 16;
 
 impl<'t> Targets<'t> {
     pub(super) fn of(root: &'t Node) -> Self {
-        let mut anchors = HashMap::new();
+        let mut anchors = BTreeMap::new();
         let mut has_references = false;
         let mut large = Vec::new();
         let base = id(root).and_then(|id| Url::parse(id).ok());
-        let (mut ids, mut resources) = (HashMap::new(), HashMap::new());
+        let (mut ids, mut resources) = (BTreeMap::new(), BTreeMap::new());
         let mut to_do = vec![(root, root)];
         while let Some((node, outer)) = to_do.pop() {
-            let own = id(node);
+            let mut own = None;
+            let members = node.members();
+            for Child {
+                key, node: value, ..
+            } in members
+            {
+                match key.as_str() {
+                    // Most keywords.
+                    keyword if !keyword.starts_with('$') => {}
+                    "$id" => own = id_in(value),
+                    "$anchor" | "$dynamicAnchor" => {
+                        anchors.extend(value.text().map(|name| (name, node)));
+                    }
+                    keyword => has_references |= REFERENCES.contains(&keyword),
+                }
+            }
             let resource = own.map_or(outer, |_| node);
             for uri in own.into_iter().flat_map(|id| uris(base.as_ref(), id)) {
                 ids.entry(uri).or_insert(node);
@@ -47,16 +62,10 @@ impl<'t> Targets<'t> {
             if !std::ptr::eq(resource, root) {
                 resources.insert(node.id(), resource);
             }
-            let names = ["$anchor", "$dynamicAnchor"].map(|keyword| node.member(keyword));
-            let names = names.into_iter().flatten().filter_map(Node::text);
-            anchors.extend(names.map(|name| (name, node)));
-            let members = node.members();
-            has_references |= members
-                .iter()
-                .any(|member| REFERENCES.contains(&&*member.key));
             large.extend((members.len() > MAX_UNINDEXED).then_some(node));
-            let children = node.children().iter();
-            to_do.extend(children.map(|child| (&child.node, resource)));
+            let children = node.children().iter().map(|child| &child.node);
+            let children = children.filter(|child| !child.children().is_empty());
+            to_do.extend(children.map(|child| (child, resource)));
         }
         let large = large.into_iter().filter(|_| has_references);
         let members = large.flat_map(|node| {
@@ -124,7 +133,11 @@ impl<'t> Targets<'t> {
 
 /// The URI of a schema. Without a fragment, it names the whole schema.
 fn id(schema: &Node) -> Option<&str> {
-    let id = schema.member("$id").and_then(Node::text)?;
+    schema.member("$id").and_then(id_in)
+}
+
+fn id_in(value: &Node) -> Option<&str> {
+    let id = value.text()?;
     let id = id.strip_suffix('#').unwrap_or(id);
     (!id.is_empty() && !id.contains('#')).then_some(id)
 }

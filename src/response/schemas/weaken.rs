@@ -1,6 +1,6 @@
 //! Keywords that make a schema stricter when another schema accepts more.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::cuts::Cuts;
 use super::hidden::ArgumentPlace;
@@ -28,9 +28,9 @@ pub(super) fn weaken(walk: &SchemaWalk<'_, ArgumentPlace>, cuts: &mut Cuts) {
 
 /// These schemas and all that depend on them: if these accept more than before, so may those.
 pub(super) fn deciding_by<P>(
-    changed: &HashSet<NodeId>,
+    changed: &BTreeSet<NodeId>,
     walk: &SchemaWalk<'_, P>,
-) -> HashSet<NodeId> {
+) -> BTreeSet<NodeId> {
     let mut users: BTreeMap<NodeId, Vec<NodeId>> = BTreeMap::new();
     for (user, used) in &walk.uses {
         users.entry(*used).or_default().push(*user);

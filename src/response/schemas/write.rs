@@ -1,6 +1,6 @@
 //! The shown schema: the server's bytes without the cuts.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::cuts::Cuts;
 use super::walk::SchemaWalk;
@@ -9,15 +9,19 @@ use base::json::tree::{Child, Node, NodeId, Value};
 
 /// Writes a schema in `text` without the cuts.
 pub(super) fn write<P>(root: &Node, walk: &SchemaWalk<'_, P>, cuts: &Cuts, text: &[u8]) -> Vec<u8> {
-    let left = left(root, cuts);
-    let ids: HashSet<NodeId> = left.iter().map(|node| node.id()).collect();
+    // Most schemas have no references, and none of these dangles.
+    let left = match walk.references.is_empty() {
+        true => Vec::new(),
+        false => left(root, cuts),
+    };
+    let ids: BTreeSet<NodeId> = left.iter().map(|node| node.id()).collect();
     let references = walk.references.iter();
     let dangling = references.filter(|(_, (_, target))| !ids.contains(&target.id()));
     let mut writer = Writer {
         cuts,
         text,
         dangling: dangling.map(|(id, (_, target))| (*id, *target)).collect(),
-        inlined: HashMap::new(),
+        inlined: BTreeMap::new(),
     };
     // Copies of removed definitions at most double the size.
     let mut budget = root.span.len();
@@ -51,9 +55,9 @@ struct Writer<'w> {
     cuts: &'w Cuts,
     text: &'w [u8],
     /// References to removed parts: libraries that write a schema refer to the first use of a definition.
-    dangling: HashMap<NodeId, &'w Node>,
+    dangling: BTreeMap<NodeId, &'w Node>,
     /// The text that replaces such a reference and its key.
-    inlined: HashMap<NodeId, Vec<u8>>,
+    inlined: BTreeMap<NodeId, Vec<u8>>,
 }
 
 impl Writer<'_> {

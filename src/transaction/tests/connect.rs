@@ -70,6 +70,7 @@ pub(super) fn connected() -> LinkedAccount {
             scope: None,
             discovered: None,
         }),
+        source: None,
         name: Some("dana@notes".into()),
         linked_at: UnixTime::from_secs(NOW),
         ends: UnixTime::from_secs(NOW + 600),
@@ -621,5 +622,87 @@ fn a12_a_client_cannot_send_the_header_of_an_account() {
         assert_eq!(outcome.server_header("x-notes"), Some("k-1"), "{name}");
         let other = outcome.server_header(name).unwrap_or_default();
         assert_ne!(other, "stolen", "{name}");
+    }
+}
+
+/// An answer of a server that repeats the credential, and what the client receives.
+fn repeated(policy: &Rc<Policy>, answer: (&[(&str, &str)], &str), cuts: &[usize]) -> Outcome {
+    let account = connected().with_tokens(|tokens| {
+        tokens.access_token = Secret::new("access-token+1/2==".into());
+    });
+    let store = store_with(&place(), &account);
+    let request = call("crm.get", "{}").answered(answer.0, answer.1);
+    FakeProxy::at(policy, 0)
+        .with_store(&store)
+        .send(&request, cuts, false)
+}
+
+#[test]
+fn a17_a_server_that_repeats_the_credential_does_not_give_it_to_the_client() {
+    const TOKEN: &str = "access-token+1/2==";
+    let json = [(":status", "200"), ("content-type", "application/json")];
+    let events = [(":status", "200"), ("content-type", "text/event-stream")];
+    let failed = [(":status", "500"), ("content-type", "text/plain")];
+    let page = [(":status", "502"), ("content-type", "text/html")];
+    let bare = [(":status", "503")];
+    let header = [
+        (":status", "200"),
+        ("content-type", "application/json"),
+        ("x-debug", "authorization: Bearer access-token+1/2=="),
+    ];
+    let result = |text: &str| {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":1,"result":{{"content":[{{"type":"text","text":"{text}"}}]}}}}"#
+        )
+    };
+    let error =
+        format!(r#"{{"jsonrpc":"2.0","id":1,"error":{{"code":-32603,"message":"{TOKEN}"}}}}"#);
+    for policy in [connecting(json!({})), connecting(json!({"errors": "keep"}))] {
+        for (headers, body) in [
+            (&json[..], result(TOKEN)),
+            (&json, result(&format!("Bearer {TOKEN} {TOKEN}"))),
+            (
+                &json,
+                result(r#"{\"authorization\":\"Bearer access-token+1/2==\"}"#),
+            ),
+            (&json, result(r"access-token+1\/2==")),
+            (&json, result(r"access-token\u002B1/2==")),
+            (&json, error.clone()),
+            (&events, format!("data: {}\n\n", result(TOKEN))),
+            (&events, format!("data: {error}\n\n")),
+            (&events, format!("data: no JSON: {TOKEN}\n\n")),
+            (&failed, format!("no account for {TOKEN}")),
+            (&page, format!("<pre>{TOKEN}</pre>")),
+            (&bare, TOKEN.to_owned()),
+            (&header, result("x")),
+        ] {
+            for cuts in [&[][..], &[1, 20, 40, 60, 75]] {
+                let outcome = repeated(&policy, (headers, &body), cuts);
+                let (found, text) = outcome.client.as_ref().unwrap();
+                let text = String::from_utf8_lossy(text);
+                assert!(
+                    !text.contains("token+1") && !text.contains("token\\u002B1"),
+                    "{text}"
+                );
+                assert!(!text.contains("1\\/2=="), "{text}");
+                let values = found
+                    .iter()
+                    .map(|(_, value)| String::from_utf8_lossy(value));
+                assert!(
+                    !values
+                        .into_iter()
+                        .any(|value| value.contains("access-token"))
+                );
+                assert!(outcome.record.withheld["credential"] >= 1, "{text}");
+            }
+        }
+        // What only resembles it stays, and so does the answer to a call without an account.
+        let same = result("access-token+1/2=");
+        let outcome = repeated(&policy, (&json, &same), &[]);
+        assert_eq!(outcome.client_body(), same);
+        assert!(outcome.record.withheld.is_empty());
+        let other = call("crm.other", "{}").answered(&json, &result(TOKEN));
+        let outcome = looked_up(&policy, &Store::default(), &other);
+        assert_eq!(outcome.client_body(), result(TOKEN));
     }
 }

@@ -186,25 +186,62 @@ impl Edits {
 
     /// A part of the text, edited. All edits must lie inside the part.
     pub fn apply_to(&self, text: &[u8], part: Span) -> Vec<u8> {
-        let mut out = Vec::with_capacity(part.len());
-        let mut done = part.start;
-        let mut removed = Removed::default();
+        let mut writer = EditsInOrder::new(text, part);
         for ((start, end), edit) in &self.edits {
-            let (cut, with) = match edit {
-                Edit::Write(with) => (*start..*end, with.as_slice()),
-                Edit::Remove(element) => (removed.cut(element), &[][..]),
-            };
-            out.extend_from_slice(text.get(done..cut.start).unwrap_or_default());
-            out.extend_from_slice(with);
-            done = done.max(cut.end);
+            match edit {
+                Edit::Write(with) => writer.replace(*start..*end).extend_from_slice(with),
+                Edit::Remove(element) => writer.remove(element),
+            }
         }
-        out.extend_from_slice(text.get(done..part.end).unwrap_or_default());
-        out
+        writer.finish()
+    }
+}
+
+/// Writes a part of a text with edits that come in the order of the text and do not overlap. It needs no search.
+#[derive(Debug)]
+pub struct EditsInOrder<'t> {
+    text: &'t [u8],
+    out: Vec<u8>,
+    done: usize,
+    end: usize,
+    removed: Removed,
+}
+
+impl<'t> EditsInOrder<'t> {
+    /// A part of a text, without edits.
+    pub fn new(text: &'t [u8], part: Span) -> Self {
+        Self {
+            text,
+            out: Vec::with_capacity(part.len()),
+            done: part.start,
+            end: part.end,
+            removed: Removed::default(),
+        }
+    }
+
+    /// Replaces a part of the text. The caller appends the new text.
+    pub fn replace(&mut self, span: Span) -> &mut Vec<u8> {
+        let kept = self.text.get(self.done..span.start).unwrap_or_default();
+        self.out.extend_from_slice(kept);
+        self.done = self.done.max(span.end);
+        &mut self.out
+    }
+
+    /// Removes an element of an array or a member of an object, with its comma.
+    pub fn remove(&mut self, element: &Element) {
+        let cut = self.removed.cut(element);
+        self.replace(cut);
+    }
+
+    /// The edited part.
+    pub fn finish(mut self) -> Vec<u8> {
+        self.replace(self.end..self.end);
+        self.out
     }
 }
 
 /// Whether everything was removed that stands before an element in its list.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Removed {
     /// Where the next element starts, if all before it are gone.
     next: Option<usize>,

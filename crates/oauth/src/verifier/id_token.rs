@@ -128,7 +128,8 @@ impl Verifier {
             return Err(TokenError::Algorithm);
         }
         let verified = check_user(&unverified.claims, issuer, answer, now)?;
-        let checks = (keys, &mut self.failed, self.host);
+        // It comes from the issuer's token endpoint, and not from a client.
+        let checks = (keys, &mut self.failed, self.host, ClientNetwork::UNKNOWN);
         match is_signed(&token, &unverified, checks, now)? {
             true => Ok(IdVerification::Verified(verified)),
             false => Ok(IdVerification::PendingFetch(PendingFetch::Keys(id))),
@@ -136,20 +137,23 @@ impl Verifier {
     }
 }
 
-/// Verifies the signature of an ID token or logout token. False: the issuer's keys must be fetched
-/// first.
+/// Verifies the signature of an ID token or logout token, which came from a network. False: the issuer's keys must be
+/// fetched first.
 pub(super) fn is_signed(
     token: &BearerToken<'_>,
     unverified: &Unverified,
-    (keys, failed, host): (&mut JwksCache, &mut FailedChecks, Option<HostCheck>),
+    (keys, failed, host, client): (
+        &mut JwksCache,
+        &mut FailedChecks,
+        Option<HostCheck>,
+        ClientNetwork,
+    ),
     now: UnixTime,
 ) -> Result<bool, TokenError> {
     let key_id = unverified.key_id.as_deref();
     if !keys.state(unverified.algorithm, key_id, now)? {
         return Ok(false);
     }
-    // Issuers send these tokens. They share one network here.
-    let client = ClientNetwork::UNKNOWN;
     failed.check(client, now)?;
     let set = keys.current(now).ok_or(TokenError::KeysUnavailable)?;
     match set.verify(token.secret(), unverified.algorithm, key_id, None, host) {

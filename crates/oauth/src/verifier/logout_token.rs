@@ -10,6 +10,7 @@ use super::id_token::is_signed;
 use super::{PendingFetch, Verifier};
 use crate::bearer::BearerToken;
 use crate::claims;
+use crate::client_network::ClientNetwork;
 use crate::error::TokenError;
 use crate::issuer::{IssuerId, TrustedIssuer};
 use base::secret::Secret;
@@ -43,15 +44,15 @@ pub enum LogoutVerification {
 }
 
 impl Verifier {
-    /// Verifies a logout token. `client_id` returns the filter's client id at an issuer with
-    /// `back_channel_logout`.
+    /// Verifies a logout token, which came from a network: anybody can send one. `client_id` returns the filter's
+    /// client id at an issuer with `back_channel_logout`.
     ///
     /// # Errors
     ///
     /// The token is no valid logout token, or its issuer has no `back_channel_logout`.
     pub fn verify_logout(
         &mut self,
-        token: &Secret,
+        (token, client): (&Secret, ClientNetwork),
         client_id: impl Fn(IssuerId) -> Option<String>,
         now: UnixTime,
     ) -> Result<(IssuerId, LogoutVerification), TokenError> {
@@ -69,7 +70,7 @@ impl Verifier {
             return Err(TokenError::Algorithm);
         }
         let verified = check_claims(&unverified.claims, issuer, &client_id, now)?;
-        let checks = (keys, &mut self.failed, self.host);
+        let checks = (keys, &mut self.failed, self.host, client);
         let verification = match is_signed(&token, &unverified, checks, now)? {
             true => LogoutVerification::Verified(verified),
             false => LogoutVerification::PendingFetch(PendingFetch::Keys(id)),

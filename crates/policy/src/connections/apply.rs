@@ -26,6 +26,15 @@ enum Part {
     Basic,
 }
 
+/// A credential in the headers of a request.
+#[derive(Debug, PartialEq, Eq)]
+pub struct AppliedCredential {
+    /// The headers with it.
+    pub headers: Vec<(String, Secret)>,
+    /// The secrets in these headers.
+    pub secrets: Vec<Secret>,
+}
+
 /// The credential of an account.
 #[derive(Debug, Clone, Copy)]
 pub enum UsedCredential<'a> {
@@ -49,20 +58,34 @@ impl Apply {
     pub fn headers(
         &self,
         credential: UsedCredential<'_>,
-    ) -> Result<Vec<(String, Secret)>, UnusableCredential> {
-        let headers = self.0.iter().map(|header| {
+    ) -> Result<AppliedCredential, UnusableCredential> {
+        let mut applied = AppliedCredential {
+            headers: Vec::with_capacity(self.0.len()),
+            secrets: Vec::new(),
+        };
+        for header in &self.0 {
             let mut value = String::new();
-            for part in &header.value {
-                part.write(credential, &mut value)?;
+            let mut parts = header.value.iter().peekable();
+            while let Some(part) = parts.next() {
+                let written = part.write(credential)?;
+                let is_text = matches!(part, Part::Text(_));
+                if !is_text && !is_told_apart(&value, &written, parts.peek().copied()) {
+                    return Err(UnusableCredential);
+                }
+                value.push_str(&written);
+                if part.is_secret() {
+                    applied.secrets.push(Secret::new(written));
+                }
             }
             let is_plain = value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-            let is_sound = is_plain && !value.is_empty() && value.trim() == value;
-            match is_sound {
-                true => Ok((header.name.clone(), Secret::new(value))),
-                false => Err(UnusableCredential),
+            if !is_plain || value.is_empty() || value.trim() != value {
+                return Err(UnusableCredential);
             }
-        });
-        headers.collect()
+            applied
+                .headers
+                .push((header.name.clone(), Secret::new(value)));
+        }
+        Ok(applied)
     }
 
     /// The names of the headers, in lower case.
@@ -87,30 +110,46 @@ impl Apply {
 }
 
 impl Part {
-    fn write(
-        &self,
-        credential: UsedCredential<'_>,
-        value: &mut String,
-    ) -> Result<(), UnusableCredential> {
+    fn write(&self, credential: UsedCredential<'_>) -> Result<String, UnusableCredential> {
         match (self, credential) {
-            (Self::Text(text), _) => value.push_str(text),
-            (Self::Key, UsedCredential::Key(key)) => value.push_str(key.reveal()),
-            (Self::User, UsedCredential::Password(user, _)) => value.push_str(user),
+            (Self::Text(text), _) => Ok(text.clone()),
+            (Self::Key, UsedCredential::Key(key)) => Ok(key.reveal().to_owned()),
+            (Self::User, UsedCredential::Password(user, _)) => Ok(user.to_owned()),
             (Self::Password, UsedCredential::Password(_, password)) => {
-                value.push_str(password.reveal());
+                Ok(password.reveal().to_owned())
             }
             (Self::Basic, UsedCredential::Password(user, password)) => {
                 let is_sound = !user.contains(':') && !user.chars().any(char::is_control);
                 if !is_sound || password.reveal().chars().any(char::is_control) {
                     return Err(UnusableCredential);
                 }
-                value.push_str(Secret::user_and_password(user, password.reveal()).reveal());
+                let pair = Secret::user_and_password(user, password.reveal());
+                Ok(pair.reveal().to_owned())
             }
             // The policy has only the parts of its kind.
-            _ => return Err(UnusableCredential),
+            _ => Err(UnusableCredential),
         }
-        Ok(())
     }
+
+    fn is_secret(&self) -> bool {
+        matches!(self, Self::Key | Self::Password | Self::Basic)
+    }
+}
+
+/// Whether a reader of a header tells a part from the text around it. Otherwise what a user types could become
+/// another part of the header. The part must not have the character that the text behind it begins with. In quotes, a
+/// backslash changes the meaning of a quote. A parameter without quotes ends at a comma, semicolon or space
+/// (RFC 9110 section 5.6.6).
+fn is_told_apart(before: &str, written: &str, next: Option<&Part>) -> bool {
+    let end = match next {
+        Some(Part::Text(next)) => next.chars().next(),
+        _ => None,
+    };
+    let is_quoted = end == Some('"');
+    let is_parameter = before.ends_with('=');
+    !(end.is_some_and(|end| written.contains(end))
+        || is_quoted && written.contains('\\')
+        || is_parameter && written.contains([',', ';', ' ', '"']))
 }
 
 /// Checks the headers of a connection.

@@ -119,9 +119,8 @@ fn a_credential_is_written_into_headers() {
             .apply
             .headers(credential)
             .unwrap();
-        let found = found
-            .iter()
-            .map(|(name, value)| (name.clone(), json!(value.reveal())));
+        let found = found.headers.iter();
+        let found = found.map(|(name, value)| (name.clone(), json!(value.reveal())));
         assert_eq!(Value::Object(found.collect()), expected, "{kind} {apply}");
     }
 }
@@ -146,6 +145,81 @@ fn a_credential_that_no_header_can_have_is_refused() {
             of("password", Value::Null).headers(used),
             Err(UnusableCredential)
         );
+    }
+}
+
+#[test]
+fn a19_a_typed_text_does_not_become_another_part_of_a_header() {
+    let (no, yes) = (false, true);
+    for (kind, template, user, secret, is_used) in [
+        ("password", "{user}:{password}", "dana", "a:b", yes),
+        ("password", "{user}:{password}", "dana:a", "b", no),
+        ("password", "{user} {password}", "da na", "p", no),
+        ("password", "u={user},p={password}", "dana", "p", yes),
+        (
+            "password",
+            "u={user},p={password}",
+            "dana,role=admin",
+            "p",
+            no,
+        ),
+        (
+            "password",
+            "u={user},p={password}",
+            "dana",
+            "p,role=admin",
+            no,
+        ),
+        (
+            "password",
+            "u={user};p={password}",
+            "dana",
+            "p;role=admin",
+            no,
+        ),
+        (
+            "password",
+            "u=\"{user}\", p=\"{password}\"",
+            "dana",
+            "a, b",
+            yes,
+        ),
+        (
+            "password",
+            "u=\"{user}\", p=\"{password}\"",
+            "dana\", r=\"x",
+            "p",
+            no,
+        ),
+        (
+            "password",
+            "u=\"{user}\", p=\"{password}\"",
+            "dana",
+            "p\", r=\"x",
+            no,
+        ),
+        (
+            "password",
+            "u=\"{user}\", p=\"{password}\"",
+            "dana\\",
+            "p",
+            no,
+        ),
+        ("key", "Token token={key}", "", "abc+/=", yes),
+        ("key", "Token token={key}", "", "abc, admin=1", no),
+        ("key", "Token token={key}, v=2", "", "abc\"", no),
+        ("key", "{key}", "", "a, b=c; d", yes),
+    ] {
+        let apply = json!({"headers": {"x-auth": template}});
+        let policy = parse(&with_tickets(json!({"kind": kind, "apply": apply})));
+        let secret = Secret::new(secret.to_owned());
+        let used = match kind {
+            "key" => UsedCredential::Key(&secret),
+            _ => UsedCredential::Password(user, &secret),
+        };
+        let apply = &policy.connection("tickets").unwrap().apply;
+        let found = apply.headers(used);
+        assert_eq!(found.is_ok(), is_used, "{template} {user} {secret:?}");
     }
 }
 

@@ -141,5 +141,5 @@ const PROSE_KEYS: [&str; 14] = [
 pub(super) fn is_prose(text: &str, keys: &KeyPath) -> bool {
     let is_between =
         |char: char| char.is_whitespace() || "\u{3001}\u{3002}\u{ff0c}\u{ff1a}".contains(char);
-    PROSE_KEYS.contains(&keys.last()) || text.contains(is_between)
+    PROSE_KEYS.contains(&&*keys.last()) || text.contains(is_between)
 }

@@ -494,7 +494,7 @@ fn signed_out(verifier: &mut Verifier) -> Result<LogoutVerification, TokenError>
     });
     let token = Secret::new(token(&json!({"alg": "EdDSA", "kid": "k1"}), &claims));
     let verified = verifier.verify_logout(
-        &token,
+        (&token, ClientNetwork::UNKNOWN),
         |_| Some("mcp-pages".into()),
         UnixTime::from_secs(NOW),
     );

@@ -1,7 +1,7 @@
 //! Logout tokens: who signed out at an issuer.
 
 use super::*;
-use crate::{LogoutVerification, VerifiedLogout};
+use crate::{ClientNetwork, LogoutVerification, VerifiedLogout};
 use base::secret::Secret;
 use base::time::UnixTime;
 
@@ -18,7 +18,8 @@ fn logout_header(typ: Value) -> Value {
 
 fn look(token: String) -> Result<VerifiedLogout, TokenError> {
     let sends = |issuer: IssuerId| (issuer == FIRST).then(|| "mcp-pages".to_owned());
-    match verifier().verify_logout(&Secret::new(token), sends, UnixTime::from_secs(NOW))? {
+    let sent = (&Secret::new(token), ClientNetwork::UNKNOWN);
+    match verifier().verify_logout(sent, sends, UnixTime::from_secs(NOW))? {
         (FIRST, LogoutVerification::Verified(logout)) => Ok(logout),
         other => panic!("{other:?}"),
     }
@@ -92,4 +93,31 @@ fn b42_what_is_no_logout_token_is_refused() {
         look(format!("{signed}.{signature}")),
         Err(TokenError::Signature)
     );
+}
+
+#[test]
+fn a24_forged_logout_tokens_block_no_sign_outs_and_no_sign_ins() {
+    let mut verifier = verifier();
+    let sends = |_| Some("mcp-pages".to_owned());
+    let network = |last| ClientNetwork::of(std::net::Ipv4Addr::new(192, 0, 2, last).into());
+    let good = token(&logout_header(json!("logout+jwt")), &logout_claims());
+    let (signed, signature) = good.rsplit_once('.').unwrap();
+    let forged = Secret::new(format!("{signed}.{}", "A".repeat(signature.len())));
+    let at = UnixTime::from_secs(NOW);
+    let mut busy = 0;
+    for _ in 0..2000 {
+        let refused = verifier.verify_logout((&forged, network(1)), sends, at);
+        match refused.map(|_| ()) {
+            Err(TokenError::Signature) => {}
+            Err(TokenError::ChecksBusy) => busy += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(busy > 0);
+    // The issuer's own network, and the answers of its token endpoint, are checked.
+    let good = Secret::new(good);
+    for client in [network(2), ClientNetwork::UNKNOWN] {
+        let verified = verifier.verify_logout((&good, client), sends, at);
+        assert!(verified.is_ok(), "{verified:?}");
+    }
 }
