@@ -176,32 +176,6 @@ def test_the_user_chooses_another_account_during_a_refresh(
     assert not revocations(around)
 
 
-def test_the_user_ends_the_account_during_a_refresh(
-    around: Stage, pair: Replicas, person: People, token: Callable[..., str], assistant: Start
-) -> None:
-    held = token("dana", "several")
-    client, dana = assistant("dana", "several", with_token=held), person()
-    connect(dana, asked(client), "dana")
-    dana.goto(f"{pair.origin('several')}/.mcp-auth/")
-    whose = (pair.origin("several"), around.login.issuer, "dana", links.client_of(held))
-    kept = lambda: links.account(around.etcd.entries(), *whose)  # noqa: E731
-    assert kept()
-    with refreshing(around, pair, held) as waiting, ThreadPoolExecutor(1) as pool:
-        # The provider is asked to revoke the old token, and does not answer either.
-        ended = pool.submit(dana.click, "Disconnect")
-        eventually(lambda: kept() is None, "the account has ended")
-        around.resource.process.send_signal(signal.SIGCONT)
-        ended.result(PATIENCE_S)
-        status, text = waiting.result(PATIENCE_S)
-    assert status == 200 and "/.mcp-auth/connect?ticket=" in text, (status, text)
-    assert "No account of yours is connected" in dana.text() and kept() is None
-    [refreshed] = around.resource.grants("refresh_token")
-    if refreshed.status == 200:
-        fresh = refreshed.answer
-        assert fresh["refresh_token"] in revocations(around)
-        around.wait_until_refused(fresh["access_token"])
-
-
 def revocations(around: Stage) -> list[str]:
     """The tokens that the provider was asked to revoke."""
     around.resource.settle()
