@@ -375,11 +375,12 @@ impl Refusal {
 
     /// A text of the table, with the values of this refusal for its placeholders, such as `{rule}`.
     fn fill(&self, text: &'static str) -> Cow<'static, str> {
-        if !text.contains('{') {
+        let values = self.values();
+        if values.is_empty() {
             return Cow::Borrowed(text);
         }
         let mut filled = text.to_owned();
-        for (name, value) in self.values() {
+        for (name, value) in values {
             filled = filled.replace(&format!("{{{name}}}"), &value);
         }
         Cow::Owned(filled)
