@@ -82,7 +82,7 @@ def test_an_account_is_listed_used_and_disconnected(
         async with connected(pair.fronts["notes"].port, mode, False, token) as client:
             names = [tool.name for tool in (await client.list_tools()).tools]
             own = ["auth_whoami", "auth_connections", "auth_switch", "auth_disconnect"]
-            assert names == [*own, "notes.list", "notes.add"]
+            assert names == [*own, "notes.list", "notes.add", "notes.debug"]
             caller = await _said(client, "auth_whoami")
             assert (caller["user"], caller["identified_by"]) == ("dana", "token")
             [notes] = (await _said(client, "auth_connections"))["connections"]

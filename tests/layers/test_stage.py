@@ -51,7 +51,7 @@ def test_a_sign_in_in_the_browser_gives_a_token_for_the_server(
         async with connected(pair.fronts["notes"].port, "auto", False, token) as client:
             return sorted(tool.name for tool in (await client.list_tools()).tools)
 
-    assert asyncio.run(tools()) == ["notes.add", "notes.list"]
+    assert asyncio.run(tools()) == ["notes.add", "notes.debug", "notes.list"]
 
 
 def test_a_session_goes_on_at_the_other_replica(around: Stage, pair: Replicas, person: People) -> None:
