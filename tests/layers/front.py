@@ -15,6 +15,8 @@ from .certificate import server_context
 
 # What a TLS connection begins with: a handshake (RFC 8446 section 5.1).
 HANDSHAKE = b"\x16"
+# With TLS, the other side has to agree to the end.
+END_S = 1.0
 
 
 class Front:
@@ -51,8 +53,10 @@ class Front:
         await self._end_connections()
 
     async def _end_connections(self) -> None:
-        for writer in self.open:
-            writer.close()
+        ending = [asyncio.create_task(_end(writer)) for writer in self.open]
+        # A client that goes on at once must not use a connection that is about to end.
+        if ending:
+            await asyncio.wait(ending, timeout=END_S)
 
     async def _accept(self) -> None:
         while True:
@@ -106,6 +110,12 @@ class Front:
         finally:
             self.open.discard(writer)
             writer.close()
+
+
+async def _end(writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        writer.close()
+        await writer.wait_closed()
 
 
 async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
