@@ -475,7 +475,7 @@ impl ConversationPlace {
         begun
     }
 
-    /// Forgets accounts whose end is done, and the conversation if no account of the client is left in it.
+    /// Removes ended accounts from the list. The conversation is forgotten if it has no other account of the client.
     async fn forget_over(
         &self,
         context: &AccountContext,

@@ -179,8 +179,8 @@ impl Ends {
         schedule.find_next();
     }
 
-    /// Revokes a token soon, without a request that waits for it. If too many wait, the oldest one of the user with
-    /// the most is left as it is.
+    /// Revokes a token soon, without a request that waits for it. If too many tokens wait, one of them is dropped and
+    /// not revoked: the oldest token of the user with the most waiting tokens.
     pub(crate) fn revoke_later(&self, place: AccountPlace, account: LinkedAccount) {
         let waiting = &mut self.0.borrow_mut().revocations;
         if waiting.len() >= MAX_REVOCATIONS {

@@ -242,7 +242,8 @@ async fn keep(
     Err(StoreError::Unavailable)
 }
 
-/// Looks for an account whose refresh token is spent: at its place, and where accounts are kept.
+/// Looks for the record of an account whose refresh token was used: first at the account's place, then at the places
+/// of the user's other accounts.
 async fn search(
     context: &AccountContext,
     place: &AccountPlace,

@@ -102,7 +102,8 @@ impl Connection {
         }
     }
 
-    /// Whose credentials its accounts have: those of another authorization server or resource are not for it.
+    /// The authorization server of its accounts, or the resource that checks their credentials. A credential of another
+    /// source is not used for this connection.
     pub fn source(&self) -> String {
         match &self.kind {
             ConnectionKind::OAuth(oauth) => oauth.issuer.clone(),

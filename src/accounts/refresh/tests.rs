@@ -107,8 +107,8 @@ fn a_refresh_of_a_replica_that_ended_costs_seconds_and_no_refusal() {
     assert_eq!(world.calls.len(), 1);
 }
 
-/// A replica whose clock is ahead does not take the lock of a refresh that is under way, and one whose clock is behind
-/// waits no longer.
+/// A replica with a clock that is ahead does not take the lock too early. A replica with a clock that is behind does not
+/// wait longer.
 #[test]
 fn the_clocks_of_replicas_may_differ() {
     for difference in [-30_i64, -3, 0, 3, 30] {

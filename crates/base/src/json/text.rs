@@ -124,7 +124,7 @@ pub fn unescape(text: &str) -> Option<String> {
     }
 }
 
-/// Appends the character of an escape of two letters, whose length it returns.
+/// Appends the character that an escape such as `\n` stands for. Returns the length of the escape.
 fn escaped(out: &mut String, character: char) -> usize {
     out.push(character);
     2

@@ -44,8 +44,8 @@ pub enum LogoutVerification {
 }
 
 impl Verifier {
-    /// Verifies a logout token, which came from a network: anybody can send one. `client_id` returns the filter's
-    /// client id at an issuer with `back_channel_logout`.
+    /// Verifies a logout token. Any client can send one, so each client network has its own share of failed checks.
+    /// `client_id` returns the filter's client id at an issuer with `back_channel_logout`.
     ///
     /// # Errors
     ///

@@ -152,24 +152,20 @@ fn world(accounts: u8, name: Option<&str>) -> World {
 }
 
 async fn meanwhile(context: AccountContext, place: AccountPlace, what: Meanwhile) {
+    let switch = async |to: &str, copy: &str| {
+        let chosen = choose(&context, &place.kept_as(to), copy).await;
+        chosen.unwrap();
+    };
     match what {
         Meanwhile::Switch => {
-            choose(&context, &place.kept_as("k-0"), "k-1")
-                .await
-                .unwrap();
+            switch("k-0", "k-1").await;
         }
         Meanwhile::SwitchAndBack => {
-            choose(&context, &place.kept_as("k-0"), "k-1")
-                .await
-                .unwrap();
-            choose(&context, &place.kept_as("k-1"), "k-2")
-                .await
-                .unwrap();
+            switch("k-0", "k-1").await;
+            switch("k-1", "k-2").await;
         }
         Meanwhile::SwitchAndEnd => {
-            choose(&context, &place.kept_as("k-0"), "k-1")
-                .await
-                .unwrap();
+            switch("k-0", "k-1").await;
             end_at(&context, &place.kept_as("k-1")).await.unwrap();
         }
         Meanwhile::Link(name) => {
