@@ -11,7 +11,7 @@ use self::fates::{Fates, ValueFate};
 use super::embedded::{Inside, ValuesLeft};
 use base::json::edits::{Edits, EditsInOrder, Fate};
 use base::json::tree::{Child, Node, NodeId};
-use base::json::{Element, SharedText, Span};
+use base::json::{Element, Span};
 
 /// Changes of one JSON text.
 #[derive(Debug, Default)]
@@ -52,7 +52,7 @@ struct ChangedText {
 #[derive(Debug)]
 struct NewKey {
     span: Span,
-    key: SharedText,
+    key: String,
 }
 
 /// Replaces a text that cannot be searched.
@@ -185,13 +185,16 @@ impl Changes {
 
     /// A key after the changes so far.
     #[inline]
-    pub(super) fn key(&self, child: &Child) -> SharedText {
+    pub(super) fn key<'k>(&self, child: &'k Child) -> Cow<'k, str> {
         // Few messages have new keys.
         let new = match self.keys.is_empty() {
             true => None,
             false => self.keys.get(&child.node.id()),
         };
-        new.map_or_else(|| child.key.clone(), |new| new.key.clone())
+        match new {
+            None => Cow::Borrowed(&child.key),
+            Some(new) => Cow::Owned(new.key.clone()),
+        }
     }
 
     /// Replaces a text, unless it is withheld.
@@ -215,13 +218,7 @@ impl Changes {
     /// Renames a member.
     pub(super) fn set_key(&mut self, member: &Child, key: String) {
         let span = member.key_span.clone();
-        self.keys.insert(
-            member.node.id(),
-            NewKey {
-                span,
-                key: key.into(),
-            },
-        );
+        self.keys.insert(member.node.id(), NewKey { span, key });
     }
 
     fn write(&mut self, node: &Node, text: WrittenText) {

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
-use base::json::SharedText;
 use mcp::argument_names::{fold, folds_to};
 use policy::FieldPath;
 
@@ -31,41 +30,50 @@ fn is_separator(byte: u8) -> bool {
 /// The maximum number of keys in one key.
 const MAX_STEPS: usize = 64;
 
-/// The keys above a value and its own one, the outermost first. A key that is a path itself, such as `customer.ssn` or
-/// `com.example/ssn`, counts as several.
+/// The key of a value and the keys above it. A key that is a path itself, such as `customer.ssn` or `com.example/ssn`, counts
+/// as several.
 ///
 /// Most keys are letters, and no field of a rule. They are compared as they are written. Only others are folded.
-#[derive(Debug, Default)]
-pub(super) struct KeyPath(Vec<PathKey>);
+#[derive(Debug, Clone, Default)]
+pub(super) struct KeyPath<'k> {
+    /// `None`: there is no key.
+    last: Option<PathKey<'k>>,
+}
 
-#[derive(Debug)]
-struct PathKey {
-    written: SharedText,
-    /// Whether it counts as one key, and is compared letter by letter: ASCII with a letter or digit.
-    is_plain: bool,
+#[derive(Debug, Clone)]
+struct PathKey<'k> {
+    outer: &'k KeyPath<'k>,
+    written: &'k str,
+    /// Whether it is plain, if that was needed.
+    plain: OnceCell<bool>,
     /// The keys in it, folded, if they were needed.
     steps: OnceCell<Vec<String>>,
 }
 
-impl PathKey {
-    fn new(written: SharedText) -> Self {
-        let mut has_letter = false;
-        let is_plain = written.bytes().all(|byte| {
-            has_letter |= byte.is_ascii_alphanumeric();
-            byte.is_ascii() && !is_separator(byte)
-        });
-        Self {
-            is_plain: is_plain && has_letter,
-            written,
-            steps: OnceCell::new(),
-        }
+/// Whether a key counts as one key, and is compared letter by letter: ASCII with a letter or digit.
+fn is_plain(key: &str) -> bool {
+    let kinds = key.bytes().map(|byte| {
+        let is_other = !byte.is_ascii() | is_separator(byte);
+        (byte.is_ascii_alphanumeric(), is_other)
+    });
+    let kinds = kinds.fold(
+        (false, false),
+        |(has_letter, has_other), (letter, other)| (has_letter | letter, has_other | other),
+    );
+    kinds == (true, false)
+}
+
+impl PathKey<'_> {
+    #[inline]
+    fn is_plain(&self) -> bool {
+        *self.plain.get_or_init(|| is_plain(self.written))
     }
 
     fn steps(&self) -> &[String] {
-        self.steps.get_or_init(|| match is_path(&self.written) {
-            true => steps(&self.written).collect(),
+        self.steps.get_or_init(|| match is_path(self.written) {
+            true => steps(self.written).collect(),
             false => {
-                let folded = fold(&self.written).into_owned();
+                let folded = fold(self.written).into_owned();
                 Some(folded)
                     .filter(|folded| !folded.is_empty())
                     .into_iter()
@@ -75,39 +83,33 @@ impl PathKey {
     }
 }
 
-impl KeyPath {
-    /// The keys in one key.
-    pub(super) fn of(key: SharedText) -> Self {
-        let mut path = Self::default();
-        path.push(key);
-        path
+impl<'k> KeyPath<'k> {
+    /// The path of a member with this key.
+    #[inline]
+    pub(super) fn member(&'k self, key: &'k str) -> Self {
+        let last = PathKey {
+            outer: self,
+            written: key,
+            plain: OnceCell::new(),
+            steps: OnceCell::new(),
+        };
+        Self { last: Some(last) }
     }
 
     /// The last key, folded.
     pub(super) fn last(&self) -> Cow<'_, str> {
-        self.0
-            .last()
-            .map_or(Cow::Borrowed(""), |last| fold(&last.written))
+        let last = self.last.as_ref();
+        last.map_or(Cow::Borrowed(""), |last| fold(last.written))
     }
 
     /// Whether the last key has a letter or digit.
     pub(super) fn ends_with_name(&self) -> bool {
-        self.0
-            .last()
-            .is_some_and(|last| last.is_plain || !last.steps().is_empty())
-    }
-
-    /// Adds the key of a member.
-    pub(super) fn push(&mut self, key: SharedText) {
-        self.0.push(PathKey::new(key));
-    }
-
-    /// Removes the last key.
-    pub(super) fn pop(&mut self) {
-        self.0.pop();
+        let last = self.last.as_ref();
+        last.is_some_and(|last| last.is_plain() || !last.steps().is_empty())
     }
 
     /// Whether a field path leads to the last member.
+    #[inline]
     pub(super) fn end_with(&self, path: &FieldPath) -> bool {
         self.end_plainly_with(path)
             .unwrap_or_else(|| self.end_folded_with(path))
@@ -115,22 +117,19 @@ impl KeyPath {
 
     /// The same if all keys that count are plain.
     fn end_plainly_with(&self, path: &FieldPath) -> Option<bool> {
-        let mut keys = self.0.iter().rev();
-        let last = self.0.last().filter(|last| last.is_plain)?;
-        if path
-            .flat()
-            .is_some_and(|flat| folds_to(&last.written, flat))
-        {
+        let mut keys = self.outwards();
+        let last = self.last.as_ref().filter(|last| last.is_plain())?;
+        if path.flat().is_some_and(|flat| folds_to(last.written, flat)) {
             return Some(true);
         }
         for name in path.names_from_end() {
             let Some(key) = keys.next() else {
                 return Some(false);
             };
-            if !key.is_plain {
+            if !key.is_plain() {
                 return None;
             }
-            if name.is_some_and(|name| !folds_to(&key.written, name)) {
+            if name.is_some_and(|name| !folds_to(key.written, name)) {
                 return Some(false);
             }
         }
@@ -138,14 +137,19 @@ impl KeyPath {
     }
 
     fn end_folded_with(&self, path: &FieldPath) -> bool {
-        let keys = self.0.iter().rev();
-        let mut last: Vec<&str> = keys
+        let mut last: Vec<&str> = self
+            .outwards()
             .flat_map(|key| key.steps().iter().rev())
             .map(String::as_str)
             .take(path.length())
             .collect();
         last.reverse();
         path.matches(&last) || path.matches(&[self.last()])
+    }
+
+    /// The keys, the last one first.
+    fn outwards(&self) -> impl Iterator<Item = &PathKey<'k>> {
+        std::iter::successors(self.last.as_ref(), |key| key.outer.last.as_ref())
     }
 }
 
@@ -178,7 +182,11 @@ mod tests {
         let folded = |above: &[&str]| -> Vec<String> {
             above
                 .iter()
-                .flat_map(|key| PathKey::new((*key).to_owned().into()).steps().to_vec())
+                .flat_map(|key| {
+                    let path = KeyPath::default();
+                    let path = path.member(key);
+                    path.last.as_ref().unwrap().steps().to_vec()
+                })
                 .collect()
         };
         for path in [
@@ -195,19 +203,18 @@ mod tests {
                     .iter()
                     .flat_map(|middle| keys.map(|key| (*middle, key)))
                 {
-                    let mut above = KeyPath::default();
-                    for key in [outer, middle, key] {
-                        above.push(key.to_owned().into());
-                    }
+                    let root = KeyPath::default();
+                    let above = root.member(outer);
+                    let above = above.member(middle);
+                    let path_of_key = above.member(key);
                     let expected =
                         path.matches(&folded(&[outer, middle, key])) || path.matches(&[fold(key)]);
                     assert_eq!(
-                        above.end_with(&path),
+                        path_of_key.end_with(&path),
                         expected,
                         "{outer} {middle} {key} {path:?}"
                     );
-                    above.pop();
-                    assert_eq!(above.last(), fold(middle));
+                    assert_eq!(path_of_key.last(), fold(key));
                 }
             }
         }

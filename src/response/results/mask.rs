@@ -52,7 +52,7 @@ impl Masker<'_> {
             let key = changes.key(member);
             if !is_plain_name(&key) && !changes.is_gone(&member.node) {
                 renamed.rename(member, STARS.to_owned(), changes);
-                values.extend(is_value(&key).then(|| String::from(&key)));
+                values.extend(is_value(&key).then(|| key.into_owned()));
             }
         }
         if let Some(text) = changes.text(node) {
@@ -79,7 +79,7 @@ pub(super) fn collect(node: &Node, changes: &Changes, values: &mut Vec<String>) 
     }
     for child in node.children() {
         if is_value(&child.key) && !changes.is_gone(&child.node) {
-            values.push(String::from(&changes.key(child)));
+            values.push(changes.key(child).into_owned());
         }
         collect(&child.node, changes, values);
     }

@@ -58,7 +58,7 @@ impl Taken {
             .iter()
             .filter(|member| !changes.is_gone(&member.node))
         {
-            let key = String::from(&changes.key(member));
+            let key = changes.key(member).into_owned();
             let alike: &mut usize = lengths.entry(key.len()).or_default();
             *alike = alike.saturating_add(1);
             keys.insert(key);

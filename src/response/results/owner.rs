@@ -17,7 +17,6 @@ pub(super) struct Owners<'r> {
     /// The rule for an object without an owner.
     pub(super) missing: Missing,
     pub(super) max_depth: usize,
-    keys: KeyPath,
     /// The number of removed objects.
     pub(super) dropped: usize,
     /// The values in removed objects.
@@ -64,7 +63,6 @@ impl<'r> Owners<'r> {
             own,
             missing,
             max_depth,
-            keys: KeyPath::default(),
             dropped: 0,
             hidden: Vec::new(),
             listed: 0,
@@ -81,7 +79,7 @@ impl<'r> Owners<'r> {
         root: &Node,
         changes: &mut Changes,
     ) -> Result<(), NotTheCallers> {
-        let state = self.node(root, false, changes)?;
+        let state = self.node(root, &KeyPath::default(), false, changes)?;
         let missing =
             !state.named && self.missing != Missing::Keep && says_something(root, changes);
         if state.foreign || missing {
@@ -93,13 +91,14 @@ impl<'r> Owners<'r> {
     fn node(
         &mut self,
         node: &Node,
+        keys: &KeyPath<'_>,
         covered: bool,
         changes: &mut Changes,
     ) -> Result<Ownership, NotTheCallers> {
         match &node.value {
-            Value::Object(members) => self.object(members, covered, changes),
-            Value::Array(items) => self.array(items, covered, changes),
-            Value::Text(_) => self.text(node, covered, changes),
+            Value::Object(members) => self.object(members, keys, covered, changes),
+            Value::Array(items) => self.array(items, keys, covered, changes),
+            Value::Text(_) => self.text(node, keys, covered, changes),
             _ => Ok(Ownership::default()),
         }
     }
@@ -108,6 +107,7 @@ impl<'r> Owners<'r> {
     fn text(
         &mut self,
         node: &Node,
+        keys: &KeyPath<'_>,
         covered: bool,
         changes: &mut Changes,
     ) -> Result<Ownership, NotTheCallers> {
@@ -116,7 +116,7 @@ impl<'r> Owners<'r> {
         };
         // Each nested text is read with a lower depth limit, so the search ends.
         self.max_depth = self.max_depth.saturating_sub(1);
-        let state = self.node(&inner.node, covered, &mut inner.changes);
+        let state = self.node(&inner.node, keys, covered, &mut inner.changes);
         self.max_depth = self.max_depth.saturating_add(1);
         changes.close(inner);
         state
@@ -125,6 +125,7 @@ impl<'r> Owners<'r> {
     fn object(
         &mut self,
         members: &[Child],
+        keys: &KeyPath<'_>,
         covered: bool,
         changes: &mut Changes,
     ) -> Result<Ownership, NotTheCallers> {
@@ -134,7 +135,7 @@ impl<'r> Owners<'r> {
             .iter()
             .filter(|member| !changes.is_gone(&member.node))
         {
-            if self.leads_to(member, &self.rule.field, changes) {
+            if leads_to(keys, member, &self.rule.field, changes) {
                 state.named = true;
                 state.foreign |= !self.is_own(&member.node, changes);
             }
@@ -143,17 +144,18 @@ impl<'r> Owners<'r> {
         let covered = covered || state.named;
         let mut ownerless = Vec::new();
         for member in members {
-            if changes.is_gone(&member.node) {
+            // Other values have no owners in them.
+            if !may_hold_objects(&member.node) || changes.is_gone(&member.node) {
                 continue;
             }
-            self.keys.push(changes.key(member));
-            let inside = self.node(&member.node, covered, changes);
-            let is_around = || AROUND.contains(&&*self.keys.last());
+            let key = changes.key(member);
+            let inner = keys.member(&key);
+            let inside = self.node(&member.node, &inner, covered, changes);
+            let is_around = || AROUND.contains(&&*inner.last());
             let is_ownerless = matches!(inside, Ok(Ownership { named: false, .. }))
                 && !covered
                 && is_object(&member.node)
                 && !is_around();
-            self.keys.pop();
             let inside = inside?;
             if is_ownerless {
                 ownerless.push(member);
@@ -166,7 +168,7 @@ impl<'r> Owners<'r> {
             self.ownerless(&ownerless, changes)?;
         }
         if self.listed > 0 {
-            self.count(members, self.listed, changes);
+            self.count(members, keys, self.listed, changes);
         }
         self.listed = self.listed.saturating_add(before);
         Ok(state)
@@ -202,12 +204,13 @@ impl<'r> Owners<'r> {
     pub(super) fn own_values(
         &mut self,
         node: &Node,
+        keys: &KeyPath<'_>,
         changes: &mut Changes,
         values: &mut HashSet<String>,
     ) {
         if let Some(Held::Json(mut inner)) = changes.open(node, self.max_depth) {
             self.max_depth = self.max_depth.saturating_sub(1);
-            self.own_values(&inner.node, &mut inner.changes, values);
+            self.own_values(&inner.node, keys, &mut inner.changes, values);
             self.max_depth = self.max_depth.saturating_add(1);
             changes.close(inner);
             return;
@@ -215,7 +218,7 @@ impl<'r> Owners<'r> {
         let members = node.members().iter();
         let is_own = members.clone().any(|member| {
             !changes.is_gone(&member.node)
-                && self.leads_to(member, &self.rule.field, changes)
+                && leads_to(keys, member, &self.rule.field, changes)
                 && self.is_own(&member.node, changes)
         });
         if is_own {
@@ -228,14 +231,12 @@ impl<'r> Owners<'r> {
             if changes.is_gone(&child.node) {
                 continue;
             }
-            let is_member = !child.key_span.is_empty();
-            if is_member {
-                self.keys.push(changes.key(child));
-            }
-            self.own_values(&child.node, changes, values);
-            if is_member {
-                self.keys.pop();
-            }
+            let key = changes.key(child);
+            let inner = match child.key_span.is_empty() {
+                true => keys,
+                false => &keys.member(&key),
+            };
+            self.own_values(&child.node, inner, changes, values);
         }
     }
 
@@ -243,6 +244,7 @@ impl<'r> Owners<'r> {
     fn array(
         &mut self,
         items: &[Child],
+        keys: &KeyPath<'_>,
         covered: bool,
         changes: &mut Changes,
     ) -> Result<Ownership, NotTheCallers> {
@@ -253,7 +255,7 @@ impl<'r> Owners<'r> {
                 continue;
             }
             let listed = self.listed;
-            let state = self.node(&item.node, covered, changes)?;
+            let state = self.node(&item.node, keys, covered, changes)?;
             if !matches!(item.node.value, Value::Array(_)) {
                 // Objects that were removed inside an object are counted there.
                 self.listed = listed;
@@ -289,14 +291,20 @@ impl<'r> Owners<'r> {
 
     /// Subtracts removed objects from the fields that count them, beside the list or in an object beside
     /// it.
-    fn count(&mut self, members: &[Child], taken_out: usize, changes: &mut Changes) {
+    fn count(
+        &self,
+        members: &[Child],
+        keys: &KeyPath<'_>,
+        taken_out: usize,
+        changes: &mut Changes,
+    ) {
         for member in members {
             if let (false, Some(written)) =
                 (self.rule.totals.is_empty(), changes.number(&member.node))
             {
                 let rule = self.rule;
                 let mut totals = rule.totals.iter();
-                let counts = totals.any(|total| self.leads_to(member, total, changes));
+                let counts = totals.any(|total| leads_to(keys, member, total, changes));
                 if let (true, Ok(total)) = (counts, written.parse::<usize>()) {
                     let left = total.saturating_sub(taken_out);
                     changes.set_json(&member.node, left.to_string());
@@ -304,18 +312,10 @@ impl<'r> Owners<'r> {
             }
             let inside = member.node.members();
             if !inside.iter().any(|one| holds_list(&one.node, changes)) {
-                self.keys.push(changes.key(member));
-                self.count(inside, taken_out, changes);
-                self.keys.pop();
+                let key = changes.key(member);
+                self.count(inside, &keys.member(&key), taken_out, changes);
             }
         }
-    }
-
-    fn leads_to(&mut self, member: &Child, path: &FieldPath, changes: &Changes) -> bool {
-        self.keys.push(changes.key(member));
-        let leads = self.keys.end_with(path);
-        self.keys.pop();
-        leads
     }
 
     fn is_own(&self, node: &Node, changes: &Changes) -> bool {
@@ -333,6 +333,18 @@ impl<'r> Owners<'r> {
             }
             _ => false,
         }
+    }
+}
+
+/// Whether a path leads to a member.
+fn leads_to(keys: &KeyPath<'_>, member: &Child, path: &FieldPath, changes: &Changes) -> bool {
+    keys.member(&changes.key(member)).end_with(path)
+}
+
+fn may_hold_objects(node: &Node) -> bool {
+    match &node.value {
+        Value::Array(_) | Value::Object(_) | Value::Text(_) => true,
+        Value::Bool(_) | Value::Null | Value::Number(_) => false,
     }
 }
 

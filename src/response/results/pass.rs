@@ -139,7 +139,7 @@ impl<'r> Pass<'r> {
         if let (Some(rule), false) = (&self.rule.owner, self.values.taken_out.is_empty()) {
             let mut owners = Owners::new(rule, self.own, rule.missing, self.max_depth);
             for place in places {
-                owners.own_values(place.node, changes, &mut values);
+                owners.own_values(place.node, &KeyPath::default(), changes, &mut values);
             }
         }
         values
@@ -152,11 +152,12 @@ impl<'r> Pass<'r> {
             form,
             block,
         } = *place;
-        let mut keys = KeyPath::default();
-        if !key.is_empty() {
-            keys.push(key.to_owned().into());
-        }
-        if !key.is_empty() && self.is_hidden(&keys) {
+        let root = KeyPath::default();
+        let keys = match key.is_empty() {
+            true => &root,
+            false => &root.member(key),
+        };
+        if !key.is_empty() && self.is_hidden(keys) {
             if self.step == PassStep::Fields {
                 self.masker.leaves(node, changes, &mut self.values.hidden);
             }
@@ -169,7 +170,7 @@ impl<'r> Pass<'r> {
                 self.in_texts(node, changes);
                 Ok(())
             }
-            (Value::Text(_), DataForm::Presented) => self.data(node, true, &mut keys, changes),
+            (Value::Text(_), DataForm::Presented) => self.data(node, true, keys, changes),
             (Value::Text(_), _) => match (self.text(node, changes), block) {
                 (Err(NotTheCallers), Some(block)) if self.may_drop() => {
                     self.drop_block(node, block, changes);
@@ -180,13 +181,13 @@ impl<'r> Pass<'r> {
             (_, DataForm::Answer) => {
                 self.blocks.own = true;
                 let before = self.dropped.in_texts;
-                self.data(node, false, &mut keys, changes)?;
+                self.data(node, false, keys, changes)?;
                 let here = self.dropped.in_texts.saturating_sub(before);
                 let structured = self.dropped.structured.get_or_insert(0);
                 *structured = structured.saturating_add(here);
                 Ok(())
             }
-            (_, _) => self.data(node, true, &mut keys, changes),
+            (_, _) => self.data(node, true, keys, changes),
         }
     }
 
@@ -211,7 +212,7 @@ impl<'r> Pass<'r> {
         &mut self,
         node: &Node,
         beside: bool,
-        keys: &mut KeyPath,
+        keys: &KeyPath<'_>,
         changes: &mut Changes,
     ) -> Result<(), NotTheCallers> {
         match (self.step, &self.rule.owner) {
@@ -233,7 +234,7 @@ impl<'r> Pass<'r> {
     }
 
     /// Hides the fields of a value.
-    fn fields(&mut self, node: &Node, keys: &mut KeyPath, changes: &mut Changes) {
+    fn fields(&mut self, node: &Node, keys: &KeyPath<'_>, changes: &mut Changes) {
         match &node.value {
             Value::Text(_) => self.value(node, keys, changes),
             Value::Number(_) => {
@@ -258,19 +259,19 @@ impl<'r> Pass<'r> {
             return;
         }
         let tables = Tables::of(node);
-        for value in tables.values(|name| self.is_hidden(&KeyPath::of(name.to_owned().into()))) {
+        for value in tables.values(|name| self.is_hidden(&KeyPath::default().member(name))) {
             self.masker.leaves(value, changes, &mut self.values.hidden);
         }
     }
 
-    fn members(&mut self, members: &[Child], keys: &mut KeyPath, changes: &mut Changes) {
+    fn members(&mut self, members: &[Child], keys: &KeyPath<'_>, changes: &mut Changes) {
         let mut renamed = NewKeys::new(members);
         for member in members {
             if changes.is_gone(&member.node) {
                 continue;
             }
             let key = changes.key(member);
-            keys.push(key.clone());
+            let keys = &keys.member(&key);
             if self.is_hidden(keys) {
                 self.hide(member, changes);
             } else {
@@ -279,12 +280,11 @@ impl<'r> Pass<'r> {
                 }
                 self.fields(&member.node, keys, changes);
             }
-            keys.pop();
         }
     }
 
     /// Whether the last field is hidden. Notes it.
-    fn is_hidden(&mut self, keys: &KeyPath) -> bool {
+    fn is_hidden(&mut self, keys: &KeyPath<'_>) -> bool {
         let mut paths = self.rule.redact.iter();
         let Some(field) = paths.find(|path| keys.end_with(path)) else {
             return false;
@@ -306,7 +306,7 @@ impl<'r> Pass<'r> {
     }
 
     /// A text inside JSON. It may hold JSON, and may have detected values.
-    fn value(&mut self, node: &Node, keys: &mut KeyPath, changes: &mut Changes) {
+    fn value(&mut self, node: &Node, keys: &KeyPath<'_>, changes: &mut Changes) {
         let now = match changes.open(node, self.max_depth) {
             Some(Held::Json(mut inner)) => {
                 // Each nested text is read with a lower depth limit, so the search ends.
@@ -357,7 +357,7 @@ impl<'r> Pass<'r> {
     /// JSON inside the text of an answer.
     fn json(&mut self, inner: &mut EmbeddedEdits) -> Result<(), NotTheCallers> {
         self.max_depth = self.max_depth.saturating_sub(1);
-        let keys = &mut KeyPath::default();
+        let keys = &KeyPath::default();
         let outcome = self.data(&inner.node, false, keys, &mut inner.changes);
         self.max_depth = self.max_depth.saturating_add(1);
         outcome

@@ -86,12 +86,12 @@ fn fields(
         match (&place.node.value, place.form) {
             (Value::Text(_), DataForm::Text) => {
                 if let Some(Held::Json(inner)) = changes.open(place.node, max_depth) {
-                    find(path, &inner.node, &mut KeyPath::default(), &mut found);
+                    find(path, &inner.node, &KeyPath::default(), &mut found);
                     changes.close(inner);
                 }
             }
             (Value::Object(_) | Value::Array(_), DataForm::Answer) => {
-                find(path, place.node, &mut KeyPath::default(), &mut found);
+                find(path, place.node, &KeyPath::default(), &mut found);
             }
             _ => {}
         }
@@ -99,22 +99,20 @@ fn fields(
     found
 }
 
-fn find(path: &FieldPath, node: &Node, keys: &mut KeyPath, found: &mut Vec<RecordField>) {
+fn find(path: &FieldPath, node: &Node, keys: &KeyPath<'_>, found: &mut Vec<RecordField>) {
     for child in node.children() {
         let is_member = !child.key_span.is_empty();
-        if is_member {
-            keys.push(child.key.clone());
-        }
-        if is_member && keys.ends_with_name() && keys.end_with(path) {
+        let inner = match is_member {
+            true => &keys.member(&child.key),
+            false => keys,
+        };
+        if is_member && inner.ends_with_name() && inner.end_with(path) {
             found.push(match &child.node.value {
                 Value::Text(text) => RecordField::Text(text.into()),
                 Value::Number(number) => RecordField::Number(number.into()),
                 _ => RecordField::Other,
             });
         }
-        find(path, &child.node, keys, found);
-        if is_member {
-            keys.pop();
-        }
+        find(path, &child.node, inner, found);
     }
 }

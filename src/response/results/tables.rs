@@ -47,8 +47,8 @@ const MAX_NAME: usize = 256;
 /// The parts of one JSON value that may be tables.
 #[derive(Debug, Default)]
 pub(super) struct Tables<'n> {
-    /// Lists of names.
-    heads: Vec<&'n [Child]>,
+    /// Lists. Those of names may be heads.
+    lists: Vec<&'n [Child]>,
     /// Lists in lists, and lists in objects in lists.
     rows: Vec<&'n [Child]>,
     /// Objects that name a field, with their members.
@@ -76,7 +76,7 @@ impl<'n> Tables<'n> {
             return values;
         }
         let mut columns: Vec<bool> = Vec::new();
-        for head in &self.heads {
+        for head in self.lists.iter().filter(|list| is_head(list)) {
             for (column, name) in head.iter().enumerate() {
                 if names_in(&name.node).any(&mut is_hidden) {
                     let width = columns.len().max(column.saturating_add(1));
@@ -112,9 +112,7 @@ impl<'n> Tables<'n> {
     fn visit(&mut self, node: &'n Node, in_list: bool) {
         match &node.value {
             Value::Array(items) => {
-                if is_head(items) {
-                    self.heads.push(items);
-                }
+                self.lists.push(items);
                 if in_list && !items.is_empty() {
                     self.rows.push(items);
                 }

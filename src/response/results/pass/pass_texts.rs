@@ -138,7 +138,7 @@ const PROSE_KEYS: [&str; 14] = [
 
 /// Whether words in an answer's data are prose, and not a name, date or state. Prose is withheld like the
 /// texts of the protocol.
-pub(super) fn is_prose(text: &str, keys: &KeyPath) -> bool {
+pub(super) fn is_prose(text: &str, keys: &KeyPath<'_>) -> bool {
     let is_between =
         |char: char| char.is_whitespace() || "\u{3001}\u{3002}\u{ff0c}\u{ff1a}".contains(char);
     PROSE_KEYS.contains(&&*keys.last()) || text.contains(is_between)
