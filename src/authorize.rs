@@ -1,9 +1,12 @@
 //! The decision function: may this caller use this target? It serves calls, items of lists, the command
 //! line and observe mode.
 
+mod decider;
+mod grounds;
 mod owners;
 mod view;
 
+pub use self::decider::Decider;
 pub use self::owners::may_complete;
 pub use self::view::View;
 use std::time::Duration;
@@ -11,10 +14,7 @@ use std::time::Duration;
 use crate::decision::Evidence;
 use mcp::method::List;
 use oauth::Identity;
-use policy::{
-    ConditionError, ConditionRefusal, Grant, Misspelled, NotOwned, Operation, PatternList, Policy,
-    Role, is_plain_uri,
-};
+use policy::{ConditionError, Grant, Misspelled, NotOwned, Operation, PatternList, Policy, Role};
 
 /// The target of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,101 +163,18 @@ pub fn authorize(
     target: Target<'_>,
     arguments: Option<&[u8]>,
 ) -> Result<Vec<Evidence>, Denial> {
-    let evidence = authorize_as(policy, caller, caller.identity, target, arguments)?;
-    if let Some(ceiling) = caller.ceiling {
-        authorize_as(policy, caller, ceiling, target, arguments)?;
-    }
-    Ok(evidence)
-}
-
-/// Decides for one identity of a caller.
-fn authorize_as(
-    policy: &Policy,
-    caller: Principal<'_>,
-    identity: &Identity,
-    target: Target<'_>,
-    arguments: Option<&[u8]>,
-) -> Result<Vec<Evidence>, Denial> {
-    let mut evidence = Vec::new();
-    // A signed-in caller may use everything that an anonymous caller may use.
-    let by_anybody = target == Target::Server && policy.anonymous.is_some()
-        || target != Target::Server && for_anonymous(policy, identity, target).is_some();
-    if target != Target::Server {
-        evidence.push(allowed(policy, identity, target)?);
-        owners::has_own_parameters(policy, identity, target)?;
-        owners::owned(policy, identity, target)?;
-    }
-    let operations = operations(policy, identity, target);
-    for operation in &operations {
-        if let (Some(condition), Some(arguments)) = (&operation.when, arguments) {
-            let section = if matches!(target, Target::Tool(_)) {
-                "tools"
-            } else {
-                "prompts"
-            };
-            let rule = format!("{section}.{}.when", operation.pattern.written());
-            match condition.check(arguments, identity, target.name()) {
-                Ok(()) => evidence.push(Evidence::new(rule, "the condition holds")),
-                Err(ConditionRefusal::Misspelled(error)) => {
-                    return Err(Denial::Misspelled { rule, error });
-                }
-                Err(ConditionRefusal::Condition(error)) => {
-                    let message = operation.message.clone();
-                    return Err(Denial::Condition {
-                        rule,
-                        error,
-                        message,
-                    });
-                }
-            }
-        }
-    }
-    let max_age = operations
-        .iter()
-        .filter_map(|operation| operation.max_token_age)
-        .min();
-    let needed = needed_scopes(policy, &operations, by_anybody);
-    let needs_token = operations.iter().any(|operation| operation.needs_token());
-    if identity.is_anonymous() && (needs_token || !needed.is_empty()) {
-        return Err(sign_in(policy, identity, target));
-    }
-    if !needed.is_empty() {
-        match has_scopes(policy, identity, &needed) {
-            Some(found) => evidence.push(found),
-            None => return Err(Denial::Scope { needed }),
-        }
-    }
-    if let Some(max_age) = max_age {
-        match caller.token_age {
-            Some(age) if age <= max_age => {
-                evidence.push(Evidence::new(
-                    "token",
-                    format!("is at most {} s old", max_age.as_secs()),
-                ));
-            }
-            _ => {
-                let scopes = needed;
-                return Err(Denial::TooOld { max_age, scopes });
-            }
-        }
-    }
-    Ok(evidence)
+    Decider::new(policy, caller).authorize(target, arguments)
 }
 
 /// Whether a list may show an item: a call of it is allowed, or the caller can cure its denial.
 pub fn may_see(policy: &Policy, caller: Principal<'_>, target: Target<'_>) -> bool {
-    match authorize(policy, caller, target, None) {
-        Ok(_) | Err(Denial::Scope { .. } | Denial::TooOld { .. }) => true,
-        // Anonymous callers do not see resources and prompts that need a sign-in. They see tools, so that a
-        // client can offer the sign-in.
-        Err(Denial::SignIn { .. }) => matches!(target, Target::Tool(_)),
-        Err(_) => false,
-    }
+    Decider::new(policy, caller).may_see(target)
 }
 
 /// The scopes that a sign-in for a target needs: those of the policy and of the target's operations.
 pub fn scopes_of(policy: &Policy, identity: &Identity, target: Target<'_>) -> Vec<String> {
-    needed_scopes(policy, &operations(policy, identity, target), false)
+    let operations = operations(policy, identity, target);
+    to_owned(&needed_scopes(policy, &operations, false))
 }
 
 /// Whether anonymous callers may use a target.
@@ -292,56 +209,6 @@ pub fn known_roles<'p>(policy: &'p Policy, identity: &Identity) -> Vec<(&'p str,
     roles.sort_unstable_by_key(|(name, _)| *name);
     roles.dedup_by_key(|(name, _)| *name);
     roles
-}
-
-/// The evidence that the caller has all scopes. `None`: a scope is missing.
-fn has_scopes(policy: &Policy, identity: &Identity, needed: &[String]) -> Option<Evidence> {
-    let mut found = Vec::new();
-    for scope in needed {
-        match policy.scope_hierarchy.satisfying(scope, &identity.scopes)? {
-            own if own == scope => found.push(scope.clone()),
-            own => found.push(format!("{scope} (by {own})")),
-        }
-    }
-    let summary = format!("has scope {}", found.join(" "));
-    Some(Evidence::new("token", summary))
-}
-
-/// The evidence of the role that allows a target. Anonymous callers have the role `anonymous`.
-fn allowed(policy: &Policy, identity: &Identity, target: Target<'_>) -> Result<Evidence, Denial> {
-    if matches!(target, Target::Resource(uri) if !is_plain_uri(uri)) {
-        return Err(Denial::OddUri);
-    }
-    let roles = known_roles(policy, identity);
-    let everybodys = policy.roles.get("*").filter(|_| identity.is_anonymous());
-    let mut denials = roles
-        .iter()
-        .map(|(_, role)| *role)
-        .chain(everybodys)
-        .flat_map(|role| role.deny.matching(target.name(), identity));
-    if let Some(grant) = denials.next() {
-        let rule = format!("roles.{}.deny", grant.role);
-        let pattern = grant.pattern.written().to_owned();
-        return Err(Denial::Denied { rule, pattern });
-    }
-    for (name, role) in &roles {
-        if let Some(grant) = granted(role, identity, target) {
-            let written = grant.pattern.written();
-            let summary = match grant.role == *name {
-                true => ["`", written, "` allows it"].concat(),
-                false => format!("`{written}` allows it, extended by `{name}`"),
-            };
-            return Ok(Evidence::new(["roles.", &grant.role].concat(), summary));
-        }
-    }
-    if let Some(grant) = for_anonymous(policy, identity, target) {
-        let summary = format!("`{}` allows it to all callers", grant.pattern.written());
-        return Ok(Evidence::new("anonymous", summary));
-    }
-    if identity.is_anonymous() {
-        return Err(sign_in(policy, identity, target));
-    }
-    Err(Denial::NoRole)
 }
 
 /// The denial for an anonymous caller. A tool that no role allows does not exist.
@@ -382,16 +249,24 @@ fn granted<'p>(role: &'p Role, identity: &Identity, target: Target<'_>) -> Optio
 }
 
 /// The scopes of the operations, and those of the policy unless anonymous callers may use the target.
-fn needed_scopes(policy: &Policy, operations: &[&Operation], by_anybody: bool) -> Vec<String> {
+fn needed_scopes<'p>(
+    policy: &'p Policy,
+    operations: &[&'p Operation],
+    by_anybody: bool,
+) -> Vec<&'p str> {
     let general = policy.scopes.iter().filter(|_| !by_anybody);
     let of_operations = operations.iter().flat_map(|operation| &operation.scopes);
-    let mut needed: Vec<String> = Vec::new();
+    let mut needed: Vec<&str> = Vec::new();
     for scope in general.chain(of_operations) {
-        if !needed.contains(scope) {
-            needed.push(scope.clone());
+        if !needed.contains(&scope.as_str()) {
+            needed.push(scope);
         }
     }
     needed
+}
+
+fn to_owned(scopes: &[&str]) -> Vec<String> {
+    scopes.iter().map(|scope| (*scope).to_owned()).collect()
 }
 
 #[cfg(test)]

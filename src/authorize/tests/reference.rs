@@ -211,13 +211,16 @@ proptest! {
         identity.scopes = scopes;
         let caller = Principal { identity: &identity, ceiling: None, token_age: age.map(Duration::from_secs) };
         let arguments = json!({"n": n}).to_string();
+        let decider = Decider::new(&policy, caller);
         for tool in &tools {
             let target = Target::Tool(tool);
             let called = authorize(&policy, caller, target, Some(arguments.as_bytes()));
+            prop_assert_eq!(&decider.authorize(target, Some(arguments.as_bytes())), &called);
             prop_assert_eq!(answer(called), rules.answer(&identity, age, tool, Some(n)));
             let listed = rules.answer(&identity, age, tool, None);
             let visible = !matches!(listed, ReferenceDecision::Denied | ReferenceDecision::NoRole);
             prop_assert_eq!(may_see(&policy, caller, target), visible);
+            prop_assert_eq!(decider.may_see(target), visible);
         }
     }
 
