@@ -264,7 +264,7 @@ impl<'t> MemberFinder<'t> {
         }
         let kind = reader.kind()?;
         self.found.members.push(IdentityMember {
-            names: said.spoken,
+            names: said.spoken.iter().copied().collect(),
             place,
             kind,
             value: 0..0,

@@ -91,6 +91,7 @@ impl<'n> Listing<'n> {
         if list == List::Tools {
             self.tools = Some(node.span.start);
         }
+        self.items.reserve(items.len());
         for item in items {
             let name = item.node.member(list.key()).and_then(Node::text);
             match (check_item(&item.node, list), name) {

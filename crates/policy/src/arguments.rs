@@ -32,8 +32,8 @@ pub(super) fn compile_arguments(
     has_organization: bool,
     names: &mut NameTable,
     errors: &mut Errors,
-) -> HashMap<NameId, ArgumentRule> {
-    let mut rules = HashMap::new();
+) -> BTreeMap<NameId, ArgumentRule> {
+    let mut rules = BTreeMap::new();
     for (name, rule) in check_names("arguments", &document.arguments, has_organization, errors) {
         rules.insert(names.add(name), rule);
     }

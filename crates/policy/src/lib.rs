@@ -44,7 +44,7 @@ mod vault;
 mod view;
 pub mod yaml;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -126,7 +126,7 @@ pub struct Policy {
     /// All names of arguments with a rule.
     pub names: NameTable,
     /// The general argument rules. Rules of an operation precede them.
-    arguments: HashMap<NameId, ArgumentRule>,
+    arguments: BTreeMap<NameId, ArgumentRule>,
     /// Conditions for tools, the most specific first.
     pub tools: PatternList<Operation>,
     /// The connections of users.

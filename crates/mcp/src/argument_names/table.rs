@@ -107,6 +107,17 @@ impl NameTable {
         Walk::through(self, above, key)
     }
 
+    /// The beginnings of names in the key of a member, as [`Self::find_member`] finds them.
+    #[inline]
+    pub fn begun_by(&self, above: &Begun, key: &str) -> Begun {
+        if above.is_empty()
+            && let Some(end) = self.one_word(key.as_bytes())
+        {
+            return end.map_or(Begun::NONE, |end| self.begun_at(end));
+        }
+        Walk::through(self, above, key).begun
+    }
+
     /// Whether a key is one word that is no name and begins none.
     #[inline]
     pub(crate) fn has_no_name(&self, key: &[u8]) -> bool {
@@ -138,9 +149,13 @@ impl NameTable {
     fn end_of_word(&self, end: NodeIndex) -> KeyNames {
         let spoken = self.name_at(end).map(Spoken::whole);
         KeyNames {
-            spoken: spoken.into_iter().collect(),
-            begun: Begun::at(self.begins_more(end).then_some(end)),
+            spoken: spoken.into(),
+            begun: self.begun_at(end),
         }
+    }
+
+    fn begun_at(&self, end: NodeIndex) -> Begun {
+        Begun::at(self.begins_more(end).then_some(end))
     }
 
     #[inline]

@@ -7,6 +7,7 @@
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::{decompose_compatible, is_combining_mark};
 
+use super::few::Few;
 use super::is_kept;
 use super::table::{NameId, NameTable, NodeIndex};
 
@@ -64,7 +65,7 @@ const LONGEST_TAIL: usize = 10;
 
 /// The beginnings of names in the keys above a place. A key there may complete them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Begun(Vec<NodeIndex>);
+pub struct Begun(Few<NodeIndex>);
 
 /// A name in a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,17 +80,17 @@ pub struct Spoken {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct KeyNames {
     /// The names: those that end with the key first, and of these the longest first.
-    pub spoken: Vec<Spoken>,
+    pub spoken: Few<Spoken>,
     /// The beginnings that the keys below may complete.
     pub begun: Begun,
 }
 
 impl Begun {
     /// None, as at the top.
-    pub const NONE: Self = Self(Vec::new());
+    pub const NONE: Self = Self(Few::NONE);
 
     pub(super) fn at(node: Option<NodeIndex>) -> Self {
-        Self(node.into_iter().collect())
+        Self(node.into())
     }
 
     /// Whether a key there can only have names of its own.
@@ -331,7 +332,7 @@ impl<'t> Walk<'t> {
         }
         KeyNames {
             spoken: self.matches.iter().map(|found| found.spoken).collect(),
-            begun: Begun(begun),
+            begun: Begun(begun.into_iter().collect()),
         }
     }
 }
