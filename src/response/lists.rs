@@ -7,10 +7,10 @@ use std::time::Duration;
 use super::changes::Changes;
 use super::pins::{Compared, SeenTools};
 use super::results;
-use super::schemas::{Hidden, added, fit, hide};
+use super::schemas::{Arguments, Hidden, fit};
 use super::security_schemes;
 use super::spellings::Spellings;
-use crate::authorize::{Principal, Target, may_see, operations};
+use crate::authorize::{Decider, Principal, Target, operations};
 use crate::decision_point::DecisionFault;
 use crate::notes::Notes;
 use crate::own_tools::definition;
@@ -93,15 +93,15 @@ impl ListFilter<'_> {
         let listing = Listing::of(message)?;
         let edits = changes.edits();
         let mut filtered = Filtered::default();
-        let mut compared: HashSet<&str> = HashSet::new();
+        let mut compared = self.policy.has_pins().then(HashSet::new);
+        let decider = Decider::new(self.policy, self.caller);
         let mut shown_tools = 0_usize;
         for (item, name, error) in &listing.unreadable {
             edits.remove_element(&item.element);
             filtered.note_unreadable(name, error);
         }
         for item in &listing.items {
-            let is_first = compared.insert(item.name);
-            let pinned = match compare(self.policy, self.seen, item, is_first, body) {
+            let pinned = match compare(self.policy, self.seen, item, compared.as_mut(), body) {
                 Ok(pinned) => pinned,
                 Err(error) => {
                     edits.remove_element(&item.item.element);
@@ -117,10 +117,7 @@ impl ListFilter<'_> {
             let may_be_listed = (is_as_pinned || self.policy.broken_pin == BrokenPin::Log)
                 && !is_shadowed(self.policy, item);
             let target = Target::of_item(item.list, item.name);
-            if may_be_listed
-                && may_see(self.policy, self.caller, target)
-                && (self.outside)(item.list, item.name)?
-            {
+            if may_be_listed && decider.may_see(target) && (self.outside)(item.list, item.name)? {
                 shown_tools = shown_tools.saturating_add(usize::from(item.list == List::Tools));
                 filtered.writes_data |= self.describe(item, target, body, edits)?;
             } else {
@@ -159,15 +156,16 @@ impl ListFilter<'_> {
         } = self.caller;
         let operations = operations(self.policy, identity, target);
         let mut hidden = Hidden::new(self.policy, identity, operations);
+        let arguments = Arguments::of(item, &hidden);
         if hidden.adds_some() {
-            let all = added(&hidden, item);
+            let all = arguments.added(&hidden);
             let differ = all.iter().any(|key| hidden.added(key) != Some(key));
             let of = (target, self.policy.resource.as_str());
             if !self.spellings.note(of, all, differ, self.memory) {
                 hidden.show_other_spellings();
             }
         }
-        let mut changes = hide(&hidden, item, body, edits);
+        let mut changes = arguments.hide(&hidden, body, edits);
         let rules = results::rules(self.policy, identity, ceiling, Some(target));
         changes |= fit(&rules, item, body, edits)?;
         if item.list == List::Tools && self.policy.anonymous.is_some() {
@@ -200,14 +198,19 @@ fn own_tools(policy: &Policy, others_follow: bool) -> String {
     format!("{}{comma}", tools.join(","))
 }
 
-/// Compares an item with its pin. Items without a pin always match.
-fn compare(
+/// Compares an item with its pin. Items without a pin always match. `before`: the names of the items before it, if the
+/// policy has pins.
+fn compare<'n>(
     policy: &Policy,
     seen: &SeenTools,
-    item: &Item<'_>,
-    is_first: bool,
+    item: &Item<'n>,
+    before: Option<&mut HashSet<&'n str>>,
     body: &[u8],
 ) -> Result<Compared, JsonError> {
+    let Some(before) = before else {
+        return Ok(Compared::Same);
+    };
+    let is_first = before.insert(item.name);
     let pin = (item.list == List::Tools).then(|| policy.pin(item.name));
     let Some(rule) = pin.flatten() else {
         return Ok(Compared::Same);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::data;
 use super::hidden::{ArgumentPlace, Hidden};
+use super::keywords::Keyword;
 use super::walk::SchemaWalk;
 use base::json::tree::{Child, Node, NodeId, Value};
 
@@ -24,13 +25,13 @@ impl Cuts {
     /// Finds all hidden names.
     pub(super) fn of_names(walk: &SchemaWalk<'_, ArgumentPlace>, hidden: &Hidden<'_>) -> Self {
         let mut cuts = Self::default();
-        for (schema, places) in walk.schemas() {
+        for schema in walk.schemas() {
             let before = cuts.gone.len();
-            for keyword in schema.members() {
-                cuts.keyword(hidden, keyword, places);
+            for (keyword, child) in schema.keywords {
+                cuts.keyword(hidden, *keyword, &child.node, schema.places);
             }
             if cuts.gone.len() > before {
-                cuts.changed.insert(schema.id());
+                cuts.changed.insert(schema.node.id());
             }
         }
         cuts
@@ -45,30 +46,37 @@ impl Cuts {
         self.gone.extend(nodes.into_iter().map(Node::id));
     }
 
-    fn keyword(&mut self, hidden: &Hidden<'_>, keyword: &Child, places: &[ArgumentPlace]) {
-        let node = &keyword.node;
-        match (&*keyword.key, &node.value) {
-            ("properties", Value::Object(properties)) => {
+    fn keyword(
+        &mut self,
+        hidden: &Hidden<'_>,
+        keyword: Keyword,
+        node: &Node,
+        places: &[ArgumentPlace],
+    ) {
+        match (keyword, &node.value) {
+            (Keyword::Properties, Value::Object(properties)) => {
                 let found = properties.iter();
                 let found = found.filter(|property| is_hidden(hidden, &property.key, places));
                 self.remove(found.map(|property| &property.node));
             }
-            ("required", Value::Array(names)) => self.names(hidden, node, names, places),
+            (Keyword::Required, Value::Array(names)) => self.names(hidden, node, names, places),
             (
-                "dependentRequired" | "dependentSchemas" | "dependencies",
+                Keyword::DependentRequired | Keyword::DependentSchemas | Keyword::Dependencies,
                 Value::Object(dependencies),
             ) => self.dependencies(hidden, dependencies, places),
-            ("propertyNames", Value::Object(_)) => self.property_names(hidden, node, places),
+            (Keyword::PropertyNames, Value::Object(_)) => {
+                self.property_names(hidden, node, places);
+            }
             // `discriminator` of OpenAPI names a property. Validators ignore it.
-            ("discriminator", Value::Object(_)) => {
+            (Keyword::Discriminator, Value::Object(_)) => {
                 let property = node.member("propertyName");
                 let says_hidden = |name| says_hidden(hidden, name, places);
                 self.remove(property.filter(|name| says_hidden(name)).map(|_| node));
             }
-            ("const" | "default" | "example", _) => {
+            (Keyword::Const | Keyword::Default | Keyword::Example, _) => {
                 data::value(hidden, node, places, &mut self.gone);
             }
-            ("enum" | "examples", Value::Array(values)) => {
+            (Keyword::Enum | Keyword::Examples, Value::Array(values)) => {
                 for value in values {
                     data::value(hidden, &value.node, places, &mut self.gone);
                 }

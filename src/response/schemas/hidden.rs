@@ -54,6 +54,8 @@ impl ArgumentPlace {
 impl Places for Hidden<'_> {
     type Place = ArgumentPlace;
 
+    const PLAIN_SCHEMAS: bool = false;
+
     fn whole(&self) -> ArgumentPlace {
         ArgumentPlace::arguments()
     }
@@ -131,8 +133,8 @@ impl<'p> Hidden<'p> {
             // Only the operation's own rule adds a missing argument, and only at the top. Under other rules
             // the client must send the argument, so it must be shown.
             ArgumentRule::Set(_) => {
-                let is_alone = self.policy.names.find(&fold(key)) == Some(*name);
-                place.top && !is_part && is_alone && self.is_of_operation(*name, key)
+                let is_alone = || self.policy.names.find(&fold(key)) == Some(*name);
+                place.top && !is_part && self.is_of_operation(*name, key) && is_alone()
             }
         }
     }
@@ -150,7 +152,7 @@ impl<'p> Hidden<'p> {
     /// The place of the members of an object with this key.
     pub(crate) fn under(&self, place: &ArgumentPlace, key: &str) -> ArgumentPlace {
         ArgumentPlace {
-            above: self.policy.names.find_member(&place.above, key).begun,
+            above: self.policy.names.begun_by(&place.above, key),
             top: false,
         }
     }

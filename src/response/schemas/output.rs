@@ -10,6 +10,7 @@ mod effects;
 use self::constraints::Constraints;
 use self::effects::RuleEffects;
 use super::cuts::Cuts;
+use super::keywords::Keyword;
 use super::walk::SchemaWalk;
 use super::weaken::{choices, deciding_by, negations};
 use super::write::write;
@@ -40,36 +41,36 @@ pub(super) fn after(
 fn after_one(effects: &RuleEffects<'_>, root: &Node, text: &[u8]) -> Option<Vec<u8>> {
     let walk = SchemaWalk::through(root, effects);
     let mut cuts = Cuts::default();
-    for (described, places) in walk.schemas() {
+    for schema in walk.schemas() {
         let constraints = Constraints {
-            schema: described,
-            places,
+            schema: schema.node,
+            places: schema.places,
             effects,
             text,
         };
         constraints.cut(&mut cuts);
         if !constraints.are_stable() {
-            cuts.changed.insert(described.id());
+            cuts.changed.insert(schema.node.id());
         }
     }
     let unstable = deciding_by(&cuts.changed, &walk);
     let is_unstable = |node: &&Node| unstable.contains(&node.id());
-    for (described, _) in walk.schemas() {
-        negations(described, is_unstable, &mut cuts);
-        choices(&walk, described, is_unstable, &mut cuts);
-        let contains = described.member("contains").filter(is_unstable);
+    for schema in walk.schemas() {
+        negations(&schema, is_unstable, &mut cuts);
+        choices(&walk, &schema, is_unstable, &mut cuts);
+        let contains = schema.keyword(Keyword::Contains).filter(is_unstable);
         if contains.is_some() {
-            cuts.remove(described.member("maxContains"));
+            cuts.remove(schema.keyword(Keyword::MaxContains));
         }
     }
     if cuts.knows_less {
-        for (described, _) in walk.schemas() {
-            cuts.remove(described.member("unevaluatedProperties"));
-            cuts.remove(described.member("unevaluatedItems"));
+        for schema in walk.schemas() {
+            cuts.remove(schema.keyword(Keyword::UnevaluatedProperties));
+            cuts.remove(schema.keyword(Keyword::UnevaluatedItems));
         }
     }
     let is_same = cuts.gone.is_empty() && cuts.any_of.is_empty();
-    (!is_same).then(|| write(root, &walk, &cuts, text))
+    (!is_same).then(|| write(&walk, &cuts, text))
 }
 
 #[cfg(test)]

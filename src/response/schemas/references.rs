@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::keywords::REFERENCES;
 use base::json::tree::{Child, Node, NodeId, Value};
 
 /// The targets of references.
@@ -33,7 +32,6 @@ const MAX_UNINDEXED: usize = 16;
 impl<'t> Targets<'t> {
     pub(super) fn of(root: &'t Node) -> Self {
         let mut anchors = BTreeMap::new();
-        let mut has_references = false;
         let mut large = Vec::new();
         let base = id(root).and_then(|id| Url::parse(id).ok());
         let (mut ids, mut resources) = (BTreeMap::new(), BTreeMap::new());
@@ -52,7 +50,7 @@ impl<'t> Targets<'t> {
                     "$anchor" | "$dynamicAnchor" => {
                         anchors.extend(value.text().map(|name| (name, node)));
                     }
-                    keyword => has_references |= REFERENCES.contains(&keyword),
+                    _ => {}
                 }
             }
             let resource = own.map_or(outer, |_| node);
@@ -67,8 +65,7 @@ impl<'t> Targets<'t> {
             let children = children.filter(|child| !child.children().is_empty());
             to_do.extend(children.map(|child| (child, resource)));
         }
-        let large = large.into_iter().filter(|_| has_references);
-        let members = large.flat_map(|node| {
+        let members = large.into_iter().flat_map(|node| {
             let members = node.members().iter();
             members.map(|member| ((node.id(), &*member.key), &member.node))
         });
@@ -158,6 +155,8 @@ mod tests {
 
     impl Places for NoPlaces {
         type Place = usize;
+
+        const PLAIN_SCHEMAS: bool = true;
 
         fn whole(&self) -> usize {
             0

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::cuts::Cuts;
 use super::walk::SchemaWalk;
-use base::json::edits::Edits;
+use base::json::edits::EditsInOrder;
 use base::json::tree::{Child, Node, NodeId, Value};
 
-/// Writes a schema in `text` without the cuts.
-pub(super) fn write<P>(root: &Node, walk: &SchemaWalk<'_, P>, cuts: &Cuts, text: &[u8]) -> Vec<u8> {
+/// Writes the schema of a walk, which is in `text`, without the cuts.
+pub(super) fn write<P>(walk: &SchemaWalk<'_, P>, cuts: &Cuts, text: &[u8]) -> Vec<u8> {
+    let root = walk.root;
     // Most schemas have no references, and none of these dangles.
     let left = match walk.references.is_empty() {
         true => Vec::new(),
@@ -17,10 +18,15 @@ pub(super) fn write<P>(root: &Node, walk: &SchemaWalk<'_, P>, cuts: &Cuts, text:
     let ids: BTreeSet<NodeId> = left.iter().map(|node| node.id()).collect();
     let references = walk.references.iter();
     let dangling = references.filter(|(_, (_, target))| !ids.contains(&target.id()));
+    let dangling: BTreeMap<_, _> = dangling.map(|(id, (_, target))| (*id, *target)).collect();
+    let mut changed: Vec<NodeId> = cuts.gone.iter().chain(&cuts.any_of).copied().collect();
+    changed.extend(dangling.keys());
+    changed.sort_unstable();
     let mut writer = Writer {
         cuts,
         text,
-        dangling: dangling.map(|(id, (_, target))| (*id, *target)).collect(),
+        changed,
+        dangling,
         inlined: BTreeMap::new(),
     };
     // Copies of removed definitions at most double the size.
@@ -28,9 +34,7 @@ pub(super) fn write<P>(root: &Node, walk: &SchemaWalk<'_, P>, cuts: &Cuts, text:
     for node in left {
         writer.inline(node, &mut budget);
     }
-    let mut edits = Edits::default();
-    writer.edit(root, true, &mut edits);
-    edits.apply_to(text, root.span.clone())
+    writer.written(root, true)
 }
 
 /// Whether a member names its schema. There may be several copies of the schema, and a name has one.
@@ -54,6 +58,8 @@ fn left<'t>(root: &'t Node, cuts: &Cuts) -> Vec<&'t Node> {
 struct Writer<'w> {
     cuts: &'w Cuts,
     text: &'w [u8],
+    /// The values that do not stay as they are, in the order of the text.
+    changed: Vec<NodeId>,
     /// References to removed parts: libraries that write a schema refer to the first use of a definition.
     dangling: BTreeMap<NodeId, &'w Node>,
     /// The text that replaces such a reference and its key.
@@ -83,9 +89,7 @@ impl Writer<'_> {
         if reference.key != "$ref" {
             return None;
         }
-        let mut edits = Edits::default();
-        self.edit(target, false, &mut edits);
-        let text = edits.apply_to(self.text, target.span.clone());
+        let text = self.written(target, false);
         if of.children().len() == 1 && matches!(target.value, Value::Object(_)) {
             let members = text.strip_prefix(b"{")?.strip_suffix(b"}")?;
             return (!members.trim_ascii().is_empty()).then(|| members.to_vec());
@@ -94,25 +98,43 @@ impl Writer<'_> {
         (!has_all_of).then(|| [&b"\"allOf\":["[..], &text, b"]"].concat())
     }
 
-    /// The edits of a value. The replacement of a reference has none.
-    fn edit(&self, node: &Node, inlines: bool, edits: &mut Edits) {
+    /// A value after the changes. The replacement of a reference has none in turn (`inlines`).
+    fn written(&self, node: &Node, inlines: bool) -> Vec<u8> {
+        let mut out = EditsInOrder::new(self.text, node.span.clone());
+        self.edit(node, inlines, &mut out);
+        out.finish()
+    }
+
+    fn edit(&self, node: &Node, inlines: bool, out: &mut EditsInOrder<'_>) {
         for child in node.children() {
+            // Only the replacement of a reference loses more than what is changed: its names.
+            if inlines && !self.changes(&child.node) {
+                continue;
+            }
             let id = child.node.id();
             let inlined = self.inlined.get(&id).filter(|_| inlines);
             if let Some(text) = inlined {
-                edits.replace(child.element.span.clone(), text.as_slice());
+                out.replace(child.element.span.clone())
+                    .extend_from_slice(text);
             } else if self.dangling.contains_key(&id)
                 || self.cuts.gone.contains(&id)
                 || !inlines && is_own_name(child)
             {
-                edits.remove_element(&child.element);
+                out.remove(&child.element);
             } else {
                 if self.cuts.any_of.contains(&id) {
                     let key = child.element.span.start..child.node.span.start;
-                    edits.replace(key, "\"anyOf\":");
+                    out.replace(key).extend_from_slice(b"\"anyOf\":");
                 }
-                self.edit(&child.node, inlines, edits);
+                self.edit(&child.node, inlines, out);
             }
         }
+    }
+
+    /// Whether a value or a value in it is changed.
+    fn changes(&self, node: &Node) -> bool {
+        let first = self.changed.partition_point(|id| *id < node.id());
+        let next = self.changed.get(first);
+        next.is_some_and(|id| id.number() < node.inner_numbers().end)
     }
 }

@@ -137,6 +137,8 @@ const MIN_HIDDEN: usize = 4;
 impl Places for RuleEffects<'_> {
     type Place = ResultPlace;
 
+    const PLAIN_SCHEMAS: bool = true;
+
     fn whole(&self) -> ResultPlace {
         ResultPlace {
             keys: Vec::new(),

@@ -93,6 +93,27 @@ fn names_under_names_are_hidden() {
 }
 
 #[test]
+fn a_schema_that_a_reference_also_uses_describes_both_places() {
+    // `user_id` is set only at the top, so deeper it must be shown.
+    let (top, deeper) = (
+        r#""allOf":[{"properties":{"user_id":{},"role":{}}}]"#,
+        r##""properties":{"x":{"$ref":"#/allOf/0"}}"##,
+    );
+    let shown_top = r#""allOf":[{"properties":{"user_id":{}}}]"#;
+    assert_shown(&[
+        (
+            &format!("{{{top},{deeper}}}"),
+            &format!("{{{shown_top},{deeper}}}"),
+        ),
+        (
+            &format!("{{{deeper},{top}}}"),
+            &format!("{{{deeper},{shown_top}}}"),
+        ),
+        (&format!("{{{top}}}"), r#"{"allOf":[{"properties":{}}]}"#),
+    ]);
+}
+
+#[test]
 fn b07_a_header_of_what_is_not_shown_cannot_be_asked_for() {
     let (policy, identity) = (policy(), somebody());
     let operations = operations(&policy, &identity, Target::Tool("t"));
