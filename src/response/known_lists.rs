@@ -8,14 +8,13 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use super::Answering;
 use super::inspect::{Inspect, ResultOf};
-use super::{Answering, error_texts};
 use crate::audit::Record;
 use crate::caller::Caller;
 use base::json::outline;
 use base::same_bytes::same_bytes;
-use mcp::message_ids::may_have_ids;
-use mcp::method::{Era, List};
+use mcp::method::Era;
 use oauth::Identity;
 use policy::{IdentityField, Policy};
 
@@ -191,19 +190,6 @@ impl AroundId {
     }
 }
 
-/// Whether an answer has no other list than one of tools. What resources a caller sees depends on more.
-fn has_only_tools(answer: &[u8]) -> bool {
-    let result = outline::find(answer, &["result"]);
-    let result = result.and_then(|result| outline::members(answer, result));
-    result.is_some_and(|members| {
-        members.iter().all(|member| {
-            let list = str::from_utf8(&member.key).ok().map(List::of_member);
-            let is_plain = !member.key.contains(&b'\\');
-            is_plain && matches!(list, Some(None | Some(List::Tools)))
-        })
-    })
-}
-
 impl Answering {
     /// The filtered list for the client, if this worker filtered it before. `Some(None)`: nothing is changed.
     pub(super) fn known_list(
@@ -221,7 +207,7 @@ impl Answering {
         Some(shown)
     }
 
-    /// Remembers a list that was filtered. `before`: the record and the changes of the spellings before that.
+    /// Remembers a list of tools that was filtered, if nothing else was inspected in its message. `before`: the record and the changes of the spellings before that.
     pub(super) fn remember_list(
         &self,
         viewer: ListViewer,
@@ -238,9 +224,6 @@ impl Answering {
         // These lists have each entry once, so that a second note of it cannot be seen.
         let notes_nothing = record.redacted.is_empty() && record.unreadable_items.is_empty();
         if only_hid != *record || !notes_nothing || spellings != self.spellings.changes() {
-            return;
-        }
-        if self.depends_on_more(body) || !has_only_tools(body) {
             return;
         }
         let Some(ids) = self.ids() else {
@@ -281,19 +264,6 @@ impl Answering {
             identity: seen_as(caller.identity()),
             ceiling: caller.ceiling().map(seen_as),
         })
-    }
-
-    /// Whether more than the list is inspected: what is sealed for one caller, or names of other targets.
-    fn depends_on_more(&self, body: &[u8]) -> bool {
-        let Inspect {
-            errors,
-            handles,
-            instructions,
-            requests,
-            ..
-        } = self.inspect;
-        let has_texts = || error_texts::may_have_texts(body);
-        instructions || requests || handles && may_have_ids(body) || errors && has_texts()
     }
 
     fn ids(&self) -> Option<Ids<'_>> {

@@ -37,6 +37,8 @@ pub(super) struct Filtered {
     pub(super) pins_full: bool,
     /// Whether a part of the server's data was rewritten.
     pub(super) writes_data: bool,
+    /// Whether the message has a result, and no other list than one of tools.
+    pub(super) only_tools: bool,
     /// Items that cannot be read, with the reason.
     pub(super) unreadable: Vec<(String, String)>,
 }
@@ -92,7 +94,10 @@ impl ListFilter<'_> {
     ) -> Result<Filtered, NotFiltered> {
         let listing = Listing::of(message)?;
         let edits = changes.edits();
-        let mut filtered = Filtered::default();
+        let mut filtered = Filtered {
+            only_tools: listing.result.is_some_and(has_only_tools),
+            ..Filtered::default()
+        };
         let mut compared = self.policy.has_pins().then(HashSet::new);
         let decider = Decider::new(self.policy, self.caller);
         let mut shown_tools = 0_usize;
@@ -174,6 +179,11 @@ impl ListFilter<'_> {
         }
         Ok(changes)
     }
+}
+
+fn has_only_tools(result: &Node) -> bool {
+    let mut lists = result.members().iter();
+    lists.all(|member| matches!(List::of_member(&member.key), None | Some(List::Tools)))
 }
 
 /// Whether a tool of the server has the name of one of the filter's own.

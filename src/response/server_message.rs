@@ -70,14 +70,20 @@ impl Answering {
         record: &mut Record,
     ) -> Result<Option<Vec<u8>>, Refusal> {
         let Some(viewer) = self.list_viewer(failed) else {
-            return self.inspect_anew(body, failed, now, record);
+            let inspected = self.inspect_anew(body, failed, now, record)?;
+            return Ok(inspected.changed);
         };
         if let Some(known) = self.known_list(&viewer, body, record) {
             return Ok(known);
         }
         let before = (record.clone(), self.spellings.changes());
-        let changed = self.inspect_anew(body, failed, now, record)?;
-        self.remember_list(viewer, (body, changed.as_deref()), before, record);
+        let Inspected {
+            changed,
+            only_tools,
+        } = self.inspect_anew(body, failed, now, record)?;
+        if only_tools {
+            self.remember_list(viewer, (body, changed.as_deref()), before, record);
+        }
         Ok(changed)
     }
 
@@ -89,7 +95,7 @@ impl Answering {
         failed: bool,
         now: UnixTime,
         record: &mut Record,
-    ) -> Result<Option<Vec<u8>>, Refusal> {
+    ) -> Result<Inspected, Refusal> {
         let errors = self.inspect.errors && (failed || error_texts::may_have_texts(body));
         let challenges = !self.passes_credentials() && server_challenge::may_be_in(body);
         let handles = self.inspect.handles && may_have_ids(body);
@@ -103,11 +109,11 @@ impl Answering {
         } = self.inspect;
         let others = lists || instructions || results || id || requests || handles;
         if !(others || errors || challenges) {
-            return Ok(None);
+            return Ok(None.into());
         }
         if errors && !others && !body.trim_ascii_start().starts_with(b"{") && !looks_like_list(body)
         {
-            return self.hide_in_words(body, now, record);
+            return self.hide_in_words(body, now, record).map(Into::into);
         }
         // Without rules, a message that cannot be read passes. Only names are hidden in it.
         let has_rules = self.must_inspect() || instructions || id || challenges;
@@ -118,7 +124,7 @@ impl Answering {
             Ok(message) => message,
             Err(error) if !has_rules => {
                 return match may_pass_unread(body, handles) {
-                    true => self.hide_in_unreadable(body, now, record),
+                    true => self.hide_in_unreadable(body, now, record).map(Into::into),
                     false => Err(unreadable(error, record)),
                 };
             }
@@ -131,7 +137,11 @@ impl Answering {
         let body = mended.as_deref().unwrap_or(body);
         let mut changes = Changes::within(values);
         let mut rewritten = None;
-        if lists && self.filter_lists(&message, body, now, record, &mut changes)? && results {
+        let mut filtered = Filtered::default();
+        if lists {
+            filtered = self.filter_lists(&message, body, now, record, &mut changes)?;
+        }
+        if filtered.writes_data && results {
             // Rules for data apply also to the schemas of tools that a list rewrites.
             rewritten = changes.apply(body);
             let values = ValuesLeft::default();
@@ -167,11 +177,16 @@ impl Answering {
         }
         if changes.values().is_exceeded() {
             return match !has_rules && may_pass_unread(body, handles) {
-                true => self.hide_in_unreadable(body, now, record),
+                true => self.hide_in_unreadable(body, now, record).map(Into::into),
                 false => Err(Refusal::TooManyValues),
             };
         }
-        Ok(changes.apply(body).or(rewritten).or(mended))
+        // Ids are sealed for one caller, and texts may name other targets.
+        let more = instructions || self.inspect.requests || handles || errors;
+        Ok(Inspected {
+            changed: changes.apply(body).or(rewritten).or(mended),
+            only_tools: filtered.only_tools && !more,
+        })
     }
 
     /// A message that cannot be read and is under no rule: without the names of hidden tools.
@@ -267,7 +282,7 @@ impl Answering {
         }
     }
 
-    /// Filters the lists of a message. True: a part of the server's data was rewritten.
+    /// Filters the lists of a message.
     fn filter_lists(
         &self,
         message: &Node,
@@ -275,9 +290,9 @@ impl Answering {
         now: UnixTime,
         record: &mut Record,
         changes: &mut Changes,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<Filtered, Refusal> {
         let Some(caller) = &self.caller else {
-            return Ok(false);
+            return Ok(Filtered::default());
         };
         let filter = ListFilter {
             policy: &self.policy,
@@ -300,7 +315,24 @@ impl Answering {
         let hidden = record.hidden_items.unwrap_or(0);
         record.hidden_items = Some(hidden.saturating_add(filtered.hidden));
         note_pins(&filtered, record);
-        Ok(filtered.writes_data)
+        Ok(filtered)
+    }
+}
+
+/// A message after the inspection.
+struct Inspected {
+    /// The changed message. `None`: without changes.
+    changed: Option<Vec<u8>>,
+    /// Whether only a list of tools was inspected in it.
+    only_tools: bool,
+}
+
+impl From<Option<Vec<u8>>> for Inspected {
+    fn from(changed: Option<Vec<u8>>) -> Self {
+        Self {
+            changed,
+            only_tools: false,
+        }
     }
 }
 
