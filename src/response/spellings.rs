@@ -77,15 +77,20 @@ impl Spellings {
         differ: bool,
         (notes, now): (&Notes, UnixTime),
     ) -> bool {
-        let (Some(name), Some(key)) = (name_of(target), key(resource, target)) else {
+        let Some(name) = name_of(target) else {
             return false;
         };
         let names: Vec<String> = match differ {
             true => all.into_iter().collect(),
             false => Vec::new(),
         };
-        let before = self.of(target);
-        if before.as_ref() == Some(&names) {
+        let before = self
+            .0
+            .borrow()
+            .names
+            .get(&name)
+            .map(|before| *before == names);
+        if before == Some(true) {
             return true;
         }
         let is_short = names.len() <= MAX_NAMES && names.iter().all(|name| name.len() <= MAX_NAME);
@@ -94,7 +99,9 @@ impl Spellings {
             return false;
         }
         // Workers that know an earlier spelling learn of the change.
-        if differ || before.is_some() {
+        if (differ || before.is_some())
+            && let Some(key) = key(resource, target)
+        {
             notes.put(StoreRecord {
                 key,
                 value: BASE64_URL_SAFE_NO_PAD.encode(value),
