@@ -88,10 +88,12 @@ def arguments(count: int) -> bytes:
     return json.dumps(message, separators=(",", ":")).encode()
 
 
-def listed(count: int, is_known: bool) -> Measured:
-    """A list of so many tools. The filter removes an argument from each schema. A worker knows it if the server
-    answered the same before."""
+def listed(count: int, is_known: bool = False, hides_argument: bool = False) -> Measured:
+    """A list of so many tools, of which the filter removes some. A worker knows it if the server answered the same
+    before. `hides_argument`: the filter also removes an argument from each schema."""
     policy = ladder.policy("plain") | {"roles": {messages.ROLE: {"tools": ["crm.*"]}}}
+    if hides_argument:
+        policy["arguments"] = {"user_id": {"set": "user"}}
     before = ladder.tools(count, "Searches." if is_known else "Finds.")
     return run(policy, ladder.LIST, ladder.tools(count), before=before)
 
@@ -150,7 +152,8 @@ CURVES = [
     Curve("roles", (5, 50, 500), lambda count: run(roles(count, count))),
     Curve("tools with a condition, in 200 roles", (5, 50, 500, 5000), lambda count: run(roles(200, count, {"when": "args.x < 5"}))),
     Curve("rules for results", (1, 10, 100, 1000), lambda count: run(result_rules(count))),
-    Curve("tools in a list, filtered anew", (10, 50, 200, 800), lambda count: listed(count, is_known=False)),
+    Curve("tools in a list, filtered anew", (10, 50, 200, 800), listed),
+    Curve("the same, an argument hidden", (10, 50, 200, 800), lambda count: listed(count, hides_argument=True)),
     Curve("tools in a list that the worker knows", (10, 50, 200, 800), lambda count: listed(count, is_known=True)),
     Curve("events of a stream, under no rule", (10, 100, 1000, 4000), progress),
     Curve("events of a stream, with rules for results", (10, 100, 1000, 4000), events),

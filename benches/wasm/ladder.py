@@ -146,7 +146,7 @@ def begin(host: Host, body: bytes, bearer: str) -> tuple[int, dict[str, Cost]]:
 
 
 def tools(count: int, description: str = "Searches.") -> bytes:
-    """A list of tools. The filter removes an argument from each schema, and some tools."""
+    """A list of tools. The filter removes some."""
     text = {"type": "string", "description": "Text to search for"}
     properties = {"query": text, "user_id": text, "limit": {"type": "integer"}}
     schema = {"type": "object", "properties": properties}
