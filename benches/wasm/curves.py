@@ -93,7 +93,7 @@ def listed(count: int, is_known: bool = False, hides_argument: bool = False) -> 
     before. `hides_argument`: the filter also removes an argument from each schema."""
     policy = ladder.policy("plain") | {"roles": {messages.ROLE: {"tools": ["crm.*"]}}}
     if hides_argument:
-        policy["arguments"] = {"user_id": {"set": "user"}}
+        policy["arguments"] = {"user_id": "remove"}
     before = ladder.tools(count, "Searches." if is_known else "Finds.")
     return run(policy, ladder.LIST, ladder.tools(count), before=before)
 
