@@ -78,6 +78,3 @@ pub mod transaction;
 
 #[cfg(all(target_arch = "wasm32", feature = "envoy"))]
 mod envoy;
-
-#[cfg(test)]
-mod module_order;

@@ -242,8 +242,8 @@ async fn keep(
     Err(StoreError::Unavailable)
 }
 
-/// Looks for the record of an account whose refresh token was used: first at the account's place, then at the places
-/// of the user's other accounts.
+/// Finds the record of an account after its refresh token was used. The record is mostly at the place of the account.
+/// Otherwise it is at the place of another account of the same user.
 async fn search(
     context: &AccountContext,
     place: &AccountPlace,

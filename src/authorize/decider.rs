@@ -11,7 +11,7 @@ use crate::decision::Evidence;
 use oauth::Identity;
 use policy::{ConditionRefusal, Operation, Policy, Role, is_plain_uri};
 
-/// Decides about any number of targets for one caller, whose roles are looked up once.
+/// Decides about targets for one caller. The roles of the caller are looked up once, for all targets.
 #[derive(Debug)]
 pub struct Decider<'p> {
     policy: &'p Policy,

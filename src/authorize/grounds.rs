@@ -11,7 +11,7 @@ use policy::Grant;
 pub(super) struct Grounds<'p> {
     /// The permission. The server itself needs none.
     pub(super) allowed: Option<Permission<'p>>,
-    /// The rules whose conditions hold, as paths in the policy.
+    /// The conditions that hold. Each is named by its path in the policy.
     pub(super) conditions: Vec<String>,
     /// The needed scopes, and the caller's scopes that satisfy them.
     pub(super) scopes: Vec<(&'p str, &'p str)>,

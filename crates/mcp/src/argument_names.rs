@@ -5,7 +5,6 @@
 //! fold to one form here. A key may also be the path to a value, as in `filter[user_id]`, and the
 //! keys of nested objects may make up a name: `{"user": {"id": ...}}`.
 
-mod few;
 mod table;
 mod walk;
 
@@ -14,7 +13,6 @@ use std::borrow::Cow;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-pub use self::few::Few;
 pub use self::table::{NameId, NameTable};
 pub use self::walk::{Begun, KeyNames, Spoken};
 

@@ -264,7 +264,7 @@ impl<'t> MemberFinder<'t> {
         }
         let kind = reader.kind()?;
         self.found.members.push(IdentityMember {
-            names: said.spoken.iter().copied().collect(),
+            names: said.spoken.into_vec(),
             place,
             kind,
             value: 0..0,

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use smallvec::SmallVec;
+
 use super::keywords::{
     DEFINITIONS, Describes, Keyword, REFERENCES, SchemasUnder, has_keyword, is_object, schemas,
 };
@@ -58,16 +60,10 @@ pub(super) struct SchemaWalk<'t, P> {
 #[derive(Debug)]
 struct Visited<'t, P> {
     node: &'t Node,
-    places: Described<P>,
+    /// The places that it describes: a definition can be used at several.
+    places: SmallVec<[P; 1]>,
     /// Its part of all keywords.
     keywords: Span,
-}
-
-/// The places that a schema describes: a definition can be used at several.
-#[derive(Debug)]
-enum Described<P> {
-    One(P),
-    Several(Vec<P>),
 }
 
 /// One of the schemas.
@@ -92,22 +88,6 @@ fn value_of<'t>(keyword: Keyword, keywords: &[(Keyword, &'t Child)]) -> Option<&
     let mut keywords = keywords.iter();
     let found = keywords.find(|(each, _)| *each == keyword);
     found.map(|(_, child)| &child.node)
-}
-
-impl<P: Clone> Described<P> {
-    fn as_slice(&self) -> &[P] {
-        match self {
-            Self::One(place) => std::slice::from_ref(place),
-            Self::Several(places) => places,
-        }
-    }
-
-    fn push(&mut self, place: P) {
-        match self {
-            Self::One(first) => *self = Self::Several(vec![first.clone(), place]),
-            Self::Several(places) => places.push(place),
-        }
-    }
 }
 
 impl<'t, P: Clone + PartialEq> SchemaWalk<'t, P> {
@@ -147,7 +127,7 @@ impl<'t, P: Clone + PartialEq> SchemaWalk<'t, P> {
     pub(super) fn schemas(&self) -> impl Iterator<Item = Schema<'_, 't, P>> {
         self.schemas.iter().map(|schema| Schema {
             node: schema.node,
-            places: schema.places.as_slice(),
+            places: &schema.places,
             keywords: self.keywords_of(schema),
         })
     }
@@ -180,7 +160,7 @@ impl<'t, P: Clone + PartialEq> SchemaWalk<'t, P> {
         let known = known.and_then(|at| self.schemas.get_mut(at));
         let (place, keywords) = match known {
             Some(schema) => {
-                let known = schema.places.as_slice();
+                let known = &schema.places;
                 let place = if known.len() < MAX_PLACES {
                     place
                 } else {
@@ -214,7 +194,7 @@ impl<'t, P: Clone + PartialEq> SchemaWalk<'t, P> {
         let keywords = start..self.keywords.len();
         self.schemas.push(Visited {
             node,
-            places: Described::One(place),
+            places: SmallVec::from_buf([place]),
             keywords: keywords.clone(),
         });
         self.note(self.schemas.len().saturating_sub(1));

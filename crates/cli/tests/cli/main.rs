@@ -14,6 +14,7 @@ mod explain_log;
 mod init;
 mod json;
 mod mistakes;
+mod module_order;
 mod names;
 mod pin;
 mod proxy_file;

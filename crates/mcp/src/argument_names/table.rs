@@ -149,7 +149,7 @@ impl NameTable {
     fn end_of_word(&self, end: NodeIndex) -> KeyNames {
         let spoken = self.name_at(end).map(Spoken::whole);
         KeyNames {
-            spoken: spoken.into(),
+            spoken: spoken.into_iter().collect(),
             begun: self.begun_at(end),
         }
     }

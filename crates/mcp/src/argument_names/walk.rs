@@ -4,10 +4,10 @@
 //! `filter[user_id][$eq]` are paths. Their segments stand for the keys of nested objects, so each run
 //! of segments may be a name, also a run that starts in the keys above.
 
+use smallvec::SmallVec;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::{decompose_compatible, is_combining_mark};
 
-use super::few::Few;
 use super::is_kept;
 use super::table::{NameId, NameTable, NodeIndex};
 
@@ -65,7 +65,7 @@ const LONGEST_TAIL: usize = 10;
 
 /// The beginnings of names in the keys above a place. A key there may complete them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Begun(Few<NodeIndex>);
+pub struct Begun(SmallVec<[NodeIndex; 1]>);
 
 /// A name in a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,17 +80,17 @@ pub struct Spoken {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct KeyNames {
     /// The names: those that end with the key first, and of these the longest first.
-    pub spoken: Few<Spoken>,
+    pub spoken: SmallVec<[Spoken; 1]>,
     /// The beginnings that the keys below may complete.
     pub begun: Begun,
 }
 
 impl Begun {
     /// None, as at the top.
-    pub const NONE: Self = Self(Few::NONE);
+    pub const NONE: Self = Self(SmallVec::new_const());
 
     pub(super) fn at(node: Option<NodeIndex>) -> Self {
-        Self(node.into())
+        Self(node.into_iter().collect())
     }
 
     /// Whether a key there can only have names of its own.
@@ -332,7 +332,7 @@ impl<'t> Walk<'t> {
         }
         KeyNames {
             spoken: self.matches.iter().map(|found| found.spoken).collect(),
-            begun: Begun(begun.into_iter().collect()),
+            begun: Begun(SmallVec::from_vec(begun)),
         }
     }
 }
