@@ -207,7 +207,8 @@ impl Answering {
         Some(shown)
     }
 
-    /// Remembers a list of tools that was filtered, if nothing else was inspected in its message. `before`: the record and the changes of the spellings before that.
+    /// Remembers a filtered list of tools. The filter must have inspected nothing else in its message. `before`: the record
+    /// and the changes of the spellings before that.
     pub(super) fn remember_list(
         &self,
         viewer: ListViewer,

@@ -32,6 +32,8 @@ class AppServer:
             log_level="warning",
             lifespan="on",
             timeout_graceful_shutdown=1,
+            # Envoy keeps idle connections. One that ends just as a request is sent on it refuses the request.
+            timeout_keep_alive=600,
         )
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self._run, daemon=True)

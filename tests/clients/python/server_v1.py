@@ -18,5 +18,5 @@ def get_customer(query: str) -> str:
 
 with socket.create_server(("127.0.0.1", 0)) as listening:
     print(listening.getsockname()[1], flush=True)
-    server = uvicorn.Server(uvicorn.Config(crm.streamable_http_app(), log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(crm.streamable_http_app(), log_level="warning", timeout_keep_alive=600))
     server.run(sockets=[listening])
